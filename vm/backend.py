@@ -1,0 +1,71 @@
+"""What a backend must be, and which one this computer gets. May import: `vm.backends`, vm's values.
+
+A backend is a stateless set of functions over a `MachineDir`: it remembers nothing between calls,
+it looks. Adding one is one file in `backends/` and one line in `known()`.
+"""
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Protocol
+
+from vm.directory import MachineDir
+from vm.errors import Problem
+from vm.types import Features, Forward, MachineSpec, Observation
+
+
+class Force(StrEnum):
+    """How hard `Backend.stop` asks."""
+
+    ASK = "ask"  # as if the power button were pressed
+    QUIT = "quit"  # end the virtual machine at once; the guest does not notice
+    KILL = "kill"  # end its process
+
+
+class Backend(Protocol):
+    """Every call may raise BackendFailed, ToolMissing; `observe` never does."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def features(self) -> Features: ...
+
+    def probe(self) -> Problem | None:
+        """Why this backend cannot be used here, or None. Quick; starts nothing."""
+
+    def create(self, directory: MachineDir, spec: MachineSpec) -> None:
+        """Make what `start` needs (data disk, uuid). Doing it again changes nothing.
+
+        Raises DiskFull. Grows the data disk when `spec` asks for more; never shrinks it.
+        """
+
+    def start(
+        self,
+        directory: MachineDir,
+        spec: MachineSpec,
+        guest_options: tuple[str, ...],
+        progress: Callable[[str], None],
+    ) -> None:
+        """Set the machine going and return once it executes; booting is `boot.py`'s to watch.
+
+        `guest_options` are words of the kernel command line (`galley.key=…`). `progress` gets
+        sentences about anything that takes over a second (the accelerator probe).
+        """
+
+    def stop(self, directory: MachineDir, force: Force) -> None:
+        """Ask or make the machine stop; returns at once. `wait_stopped` tells when it has."""
+
+    def wait_stopped(self, directory: MachineDir, timeout: float | None) -> bool:
+        """Block until no machine runs; False after `timeout` seconds."""
+
+    def delete(self, directory: MachineDir) -> None:
+        """Remove everything `create` made. The machine must be stopped."""
+
+    def observe(self, directory: MachineDir) -> Observation:
+        """Look at the world and prove identity. Never raises, never waits over two seconds."""
+
+    def forward(self, directory: MachineDir, forward: Forward) -> None:
+        """Carry a host port (`Features.forwards`). Raises PortInUse. Doing it twice is one."""
+
+    def unforward(self, directory: MachineDir, forward: Forward) -> None:
+        """Stop carrying it; nothing happens when it was not carried."""

@@ -1,0 +1,83 @@
+"""Every file name of a machine; nothing else knows them. May import: `vm.host`, `vm.types`.
+
+    GALLEY_HOME/machine/
+        uuid            the machine's identity, made at creation, given to the backend
+        spec.json       the MachineSpec that it was last started with
+        data.img        the guest's data disk: images, volumes, host key; sparse
+        data.new        exists until the data disk has been formatted by a first boot
+        id_ed25519      our ssh key (0600), id_ed25519.pub beside it
+        known_host      the guest's pinned host key
+        running.json    what the backend started: pid, start time, port, accelerator
+    GALLEY_HOME/logs/
+        console.log     the guest's console since its last start; console.1.log the one before
+        backend.log     what QEMU, WSL or Hyper-V said
+    run directory
+        qmp.sock        QEMU's control socket
+        machine.lock    held by whoever moves the machine
+"""
+
+from pathlib import Path
+
+import msgspec
+
+from vm.host.paths import Home
+
+
+class MachineDir(msgspec.Struct, frozen=True):
+    """The files of one machine. Paths only: it never reads or writes."""
+
+    root: Path
+    logs: Path
+    run: Path
+
+    @classmethod
+    def of(cls, home: Home) -> "MachineDir":
+        return cls(home.machine, home.logs, home.run)
+
+    @property
+    def uuid(self) -> Path:
+        return self.root / "uuid"
+
+    @property
+    def spec(self) -> Path:
+        return self.root / "spec.json"
+
+    @property
+    def data_disk(self) -> Path:
+        return self.root / "data.img"
+
+    @property
+    def data_is_new(self) -> Path:
+        return self.root / "data.new"
+
+    @property
+    def key(self) -> Path:
+        return self.root / "id_ed25519"
+
+    @property
+    def public_key(self) -> Path:
+        return self.root / "id_ed25519.pub"
+
+    @property
+    def known_host(self) -> Path:
+        return self.root / "known_host"
+
+    @property
+    def running(self) -> Path:
+        return self.root / "running.json"
+
+    @property
+    def console_log(self) -> Path:
+        return self.logs / "console.log"
+
+    @property
+    def backend_log(self) -> Path:
+        return self.logs / "backend.log"
+
+    @property
+    def qmp_socket(self) -> Path:
+        return self.run / "qmp.sock"
+
+    @property
+    def lock(self) -> Path:
+        return self.run / "machine.lock"

@@ -1,0 +1,191 @@
+"""Every error a user can meet, as one tree. May import: the standard library only.
+
+    GalleyError                      summary, hint, details, retry
+    ├── HostError                    something on this computer is in the way
+    │   ├── VirtualizationOff        no usable hardware virtualization where it is required
+    │   ├── ToolMissing              a program (qemu, mmdebstrap, docker) is not installed
+    │   ├── ToolTooOld               it is installed, but too old
+    │   ├── DiskFull                 not enough free space for what was asked
+    │   ├── PortInUse                a host port is taken; names its holder
+    │   ├── NotEnough                more CPUs or memory asked than the host has
+    │   └── HomeUnusable             GALLEY_HOME cannot be written, or its path is too long
+    ├── MachineError                 the virtual machine
+    │   ├── NoMachine                there is none yet
+    │   ├── MachineBusy              another transition or another Galley holds it
+    │   ├── BootFailed               a boot step passed its deadline or the VM died
+    │   ├── GuestUnreachable         ssh does not answer (any more)
+    │   ├── GuestChanged             the guest shows another host key than the pinned one
+    │   ├── ImageDamaged             a part of the guest image is missing or altered
+    │   ├── DataDiskDamaged          the file system that holds images and volumes
+    │   ├── BackendFailed            QEMU, WSL or Hyper-V refused a command
+    │   └── Cancelled                the user asked for it
+    ├── EngineError                  dockerd (raised in `engine`)
+    │   ├── EngineUnreachable        the socket does not answer
+    │   ├── EngineRefused            dockerd answered with an error
+    │   └── EngineFailed             dockerd does not start; carries its last log lines
+    ├── SettingsError                an unknown setting, or a value out of its range
+    └── ControlError                 window or command line ↔ supervisor
+        ├── SupervisorGone           it went away, or never came up
+        └── VersionMismatch          it is of another version
+
+An error crosses the control socket as a `Problem` and becomes an exception again on the other side
+(`to_problem`, `from_problem`). It becomes text for people in `engine/cli/output.py` and nowhere
+else on the command line.
+"""
+
+from enum import StrEnum
+
+import msgspec
+
+
+class Retry(StrEnum):
+    """Whether doing the same again can help."""
+
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "unknown"
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """An error as a value: what crosses sockets and what `status` lists."""
+
+    kind: str
+    summary: str
+    hint: str = ""
+    details: str = ""
+    retry: Retry = Retry.UNKNOWN
+
+
+class GalleyError(Exception):
+    """`summary`: a sentence a user can read. `hint`: what to do. `details`: last command or log."""
+
+    retry_default = Retry.UNKNOWN
+
+    def __init__(
+        self, summary: str, hint: str = "", *, details: str = "", retry: Retry | None = None
+    ) -> None:
+        super().__init__(summary)
+        self.summary = summary
+        self.hint = hint
+        self.details = details
+        self.retry = retry or self.retry_default
+
+    def to_problem(self) -> Problem:
+        return Problem(type(self).__name__, self.summary, self.hint, self.details, self.retry)
+
+
+class HostError(GalleyError):
+    """Something on this computer is in the way."""
+
+
+class VirtualizationOff(HostError):
+    retry_default = Retry.NO
+
+
+class ToolMissing(HostError):
+    retry_default = Retry.NO
+
+
+class ToolTooOld(HostError):
+    retry_default = Retry.NO
+
+
+class DiskFull(HostError):
+    retry_default = Retry.NO
+
+
+class PortInUse(HostError):
+    retry_default = Retry.YES
+
+
+class NotEnough(HostError):
+    retry_default = Retry.NO
+
+
+class HomeUnusable(HostError):
+    retry_default = Retry.NO
+
+
+class MachineError(GalleyError):
+    """The virtual machine."""
+
+
+class NoMachine(MachineError):
+    retry_default = Retry.NO
+
+
+class MachineBusy(MachineError):
+    retry_default = Retry.YES
+
+
+class BootFailed(MachineError):
+    retry_default = Retry.YES
+
+
+class GuestUnreachable(MachineError):
+    retry_default = Retry.YES
+
+
+class GuestChanged(MachineError):
+    retry_default = Retry.NO
+
+
+class ImageDamaged(MachineError):
+    retry_default = Retry.NO
+
+
+class DataDiskDamaged(MachineError):
+    retry_default = Retry.NO
+
+
+class BackendFailed(MachineError):
+    """QEMU, WSL or Hyper-V refused a command."""
+
+
+class Cancelled(MachineError):
+    retry_default = Retry.YES
+
+
+class EngineError(GalleyError):
+    """dockerd, as seen from the host. Defined here so that one table rebuilds all errors."""
+
+
+class EngineUnreachable(EngineError):
+    retry_default = Retry.YES
+
+
+class EngineRefused(EngineError):
+    retry_default = Retry.NO
+
+
+class EngineFailed(EngineError):
+    retry_default = Retry.UNKNOWN
+
+
+class SettingsError(GalleyError):
+    retry_default = Retry.NO
+
+
+class ControlError(GalleyError):
+    """Between a client and the supervisor."""
+
+
+class SupervisorGone(ControlError):
+    retry_default = Retry.YES
+
+
+class VersionMismatch(ControlError):
+    retry_default = Retry.NO
+
+
+def _tree(root: type[GalleyError]) -> dict[str, type[GalleyError]]:
+    found = {root.__name__: root}
+    for child in root.__subclasses__():
+        found |= _tree(child)
+    return found
+
+
+def from_problem(problem: Problem) -> GalleyError:
+    """The exception that `to_problem` was called on; an unknown kind becomes a `GalleyError`."""
+    kind = _tree(GalleyError).get(problem.kind, GalleyError)
+    return kind(problem.summary, problem.hint, details=problem.details, retry=problem.retry)

@@ -1,0 +1,1 @@
+"""The only places that touch this computer: directories, processes, locks, ports, log files."""

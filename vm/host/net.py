@@ -1,0 +1,51 @@
+"""Ports of this computer: a free one, and who holds a taken one. May import: psutil, vm.errors."""
+
+import errno
+import socket
+
+import psutil
+
+from vm.errors import PortInUse
+
+
+def free_port(address: str = "127.0.0.1") -> int:
+    """A TCP port that is free now. Somebody may take it before you do: bind, and try again."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind((address, 0))
+        return int(probe.getsockname()[1])
+
+
+def is_free(address: str, port: int, protocol: str = "tcp") -> bool:
+    kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, kind) as probe:
+        if protocol == "tcp":
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except OSError as error:
+            return error.errno not in (errno.EADDRINUSE, errno.EACCES)
+    return True
+
+
+def holder(port: int, protocol: str = "tcp") -> str:
+    """Who holds the port, as "nginx (pid 12)"; "another program" where we may not see it."""
+    try:
+        connections = psutil.net_connections(protocol)
+    except psutil.AccessDenied:
+        return "another program"
+    for connection in connections:
+        listening = protocol == "udp" or connection.status == psutil.CONN_LISTEN
+        if listening and connection.laddr and connection.laddr.port == port and connection.pid:
+            try:
+                return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
+            except psutil.NoSuchProcess:
+                continue
+    return "another program"
+
+
+def port_in_use(address: str, port: int, protocol: str = "tcp") -> PortInUse:
+    return PortInUse(
+        f"Port {port}/{protocol} on {address} is already in use by {holder(port, protocol)}.",
+        "Stop that program, or publish the container on another port.",
+    )

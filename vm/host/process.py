@@ -1,0 +1,264 @@
+"""The only place that starts, proves, watches and ends processes. May import: psutil, `vm.errors`.
+
+A process is never known by its pid alone: `Identity` is pid plus start time, so that a pid that
+the system gave to somebody else is never signalled.
+"""
+
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+import msgspec
+import psutil
+
+from vm.errors import GalleyError, ToolMissing
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """A process that is still the same one. `started`: seconds since the epoch."""
+
+    pid: int
+    started: float
+
+
+class Completed(msgspec.Struct, frozen=True):
+    """A command that has ended."""
+
+    argv: tuple[str, ...]
+    returncode: int
+    stdout: bytes
+    stderr: bytes
+
+    @property
+    def ok(self) -> bool:
+        return self.returncode == 0
+
+    def tail(self, lines: int = 20) -> str:
+        """The command and its last output, for an error's details."""
+        text = (self.stdout + self.stderr).decode(errors="replace").splitlines()
+        return "\n".join(["$ " + " ".join(self.argv), *text[-lines:]])
+
+
+class TimedOut(GalleyError):
+    """A command passed its deadline and was ended."""
+
+
+def find_tool(name: str, hint: str) -> Path:
+    """The program's path. Raises ToolMissing with `hint` when it is not installed."""
+    found = shutil.which(name)
+    if found is None:
+        raise ToolMissing(f"The program {name} was not found.", hint)
+    return Path(found)
+
+
+def run(
+    argv: Sequence[str | Path],
+    *,
+    stdin: bytes | None = None,
+    timeout: float | None = None,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+) -> Completed:
+    """Run to the end and return what it said; never raises for an exit code.
+
+    Raises ToolMissing when the program is not there, TimedOut after `timeout` seconds.
+    """
+    words = tuple(str(word) for word in argv)
+    try:
+        done = subprocess.run(
+            words,
+            input=stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            capture_output=True,
+            timeout=timeout,
+            env=None if env is None else {**os.environ, **env},
+            cwd=cwd,
+            check=False,
+        )
+    except FileNotFoundError as error:
+        raise ToolMissing(f"The program {words[0]} was not found.", details=str(error)) from error
+    except subprocess.TimeoutExpired as error:
+        raise TimedOut(
+            f"{words[0]} did not end within {timeout:g} s.", details=" ".join(words)
+        ) from error
+    return Completed(words, done.returncode, done.stdout, done.stderr)
+
+
+def stream(
+    argv: Sequence[str | Path],
+    on_line: Callable[[str], None],
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+) -> Completed:
+    """Run to the end, handing over each line of output and errors as it comes."""
+    words = tuple(str(word) for word in argv)
+    kept: list[str] = []
+    try:
+        child = subprocess.Popen(
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=None if env is None else {**os.environ, **env},
+            cwd=cwd,
+        )
+    except FileNotFoundError as error:
+        raise ToolMissing(f"The program {words[0]} was not found.", details=str(error)) from error
+    assert child.stdout is not None
+    try:
+        for raw in child.stdout:
+            line = raw.decode(errors="replace").rstrip("\r\n")
+            kept = [*kept[-200:], line]
+            on_line(line)
+    except BaseException:
+        child.terminate()
+        raise
+    finally:
+        child.stdout.close()
+        child.wait()
+    return Completed(words, child.returncode, "\n".join(kept).encode(), b"")
+
+
+def spawn_detached(
+    argv: Sequence[str | Path], *, log: Path, env: Mapping[str, str] | None = None
+) -> Identity:
+    """Start a process that outlives us, in a session of its own, its output appended to `log`.
+
+    Raises ToolMissing. The caller watches it with `wait_gone`; a reaper thread is not needed,
+    for `is_alive` counts a zombie as dead.
+    """
+    words = tuple(str(word) for word in argv)
+    with open(log, "ab") as output:
+        child = _popen_detached(words, output, env)
+    identity = identify(child.pid)
+    _children[child.pid] = child
+    return identity or Identity(child.pid, 0.0)
+
+
+_children: dict[int, subprocess.Popen[bytes]] = {}
+
+
+def _popen_detached(
+    words: tuple[str, ...], output: IO[bytes], env: Mapping[str, str] | None
+) -> subprocess.Popen[bytes]:
+    flags = 0
+    if sys.platform == "win32":
+        flags = subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP
+    try:
+        return subprocess.Popen(
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env=None if env is None else {**os.environ, **env},
+            start_new_session=os.name == "posix",
+            creationflags=flags,
+            close_fds=True,
+        )
+    except FileNotFoundError as error:
+        raise ToolMissing(f"The program {words[0]} was not found.", details=str(error)) from error
+
+
+def identify(pid: int) -> Identity | None:
+    """The identity of a living process, or None."""
+    try:
+        process = psutil.Process(pid)
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return None
+        return Identity(pid, process.create_time())
+    except psutil.NoSuchProcess:
+        return None
+
+
+def is_alive(identity: Identity) -> bool:
+    """True while this very process runs. A zombie, or another process with its pid, is not it."""
+    _reap(identity.pid)
+    seen = identify(identity.pid)
+    return seen is not None and abs(seen.started - identity.started) < 0.02
+
+
+def _reap(pid: int) -> None:
+    child = _children.get(pid)
+    if child is not None and child.poll() is not None:
+        _children.pop(pid, None)
+
+
+def wait_gone(identity: Identity, timeout: float | None) -> bool:
+    """Block until the process has ended; False after `timeout` seconds.
+
+    Uses a pidfd where the system has one (no polling), else looks five times a second.
+    """
+    deadline = None if timeout is None else time.monotonic() + timeout
+    handle = _open_pidfd(identity)
+    try:
+        while is_alive(identity):
+            left = None if deadline is None else deadline - time.monotonic()
+            if left is not None and left <= 0:
+                return False
+            if handle is None:
+                time.sleep(0.2 if left is None else min(0.2, left))
+            else:
+                poll = select.poll()
+                poll.register(handle, select.POLLIN)
+                poll.poll(None if left is None else int(left * 1000) + 1)
+        return True
+    finally:
+        if handle is not None:
+            os.close(handle)
+
+
+def _open_pidfd(identity: Identity) -> int | None:
+    if sys.platform != "linux":
+        return None
+    try:
+        return os.pidfd_open(identity.pid)
+    except OSError:
+        return None
+
+
+def end(identity: Identity, *, force: bool = False) -> None:
+    """Ask this very process to end (or kill it). Nothing happens when it is gone."""
+    if not is_alive(identity):
+        return
+    try:
+        process = psutil.Process(identity.pid)
+        process.kill() if force else process.terminate()
+    except psutil.NoSuchProcess:
+        return
+
+
+def replace_with(argv: Sequence[str], env: Mapping[str, str]) -> int:
+    """Become another program where the system can; elsewhere run it and return its exit code."""
+    if os.name == "posix":
+        sys.stdout.flush()
+        os.execvpe(argv[0], list(argv), {**os.environ, **env})
+    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        return subprocess.call(list(argv), env={**os.environ, **env})
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+def resident_bytes(identity: Identity) -> int:
+    """Resident memory of the process, 0 when it is gone."""
+    try:
+        return int(psutil.Process(identity.pid).memory_info().rss)
+    except psutil.NoSuchProcess:
+        return 0
+
+
+def cpu_seconds(identity: Identity) -> float:
+    """User plus system time so far, 0.0 when the process is gone."""
+    try:
+        times = psutil.Process(identity.pid).cpu_times()
+    except psutil.NoSuchProcess:
+        return 0.0
+    return float(times.user + times.system)

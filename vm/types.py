@@ -1,0 +1,120 @@
+"""The frozen values of a machine: what crosses between threads, processes and packages.
+
+May import: the standard library, msgspec, `errors`. The transitions are checked complete at import.
+Next: `machine.py` (who moves through these states), `backend.py` (who observes them).
+"""
+
+from enum import StrEnum
+
+import msgspec
+
+from vm.errors import Problem
+
+
+class MachineState(StrEnum):
+    ABSENT = "absent"  # no data disk yet
+    STOPPED = "stopped"
+    STARTING = "starting"
+    RUNNING = "running"
+    PAUSED = "paused"
+    STOPPING = "stopping"
+    FAILED = "failed"  # the last transition failed; `Status.problem` says why
+
+
+S = MachineState
+TRANSITIONS: dict[MachineState, frozenset[MachineState]] = {
+    S.ABSENT: frozenset({S.STARTING}),
+    S.STOPPED: frozenset({S.STARTING, S.ABSENT}),
+    S.STARTING: frozenset({S.RUNNING, S.FAILED, S.STOPPING, S.STOPPED}),
+    S.RUNNING: frozenset({S.STOPPING, S.PAUSED, S.FAILED, S.STOPPED}),
+    S.PAUSED: frozenset({S.RUNNING, S.STOPPING, S.FAILED, S.STOPPED}),
+    S.STOPPING: frozenset({S.STOPPED, S.FAILED}),
+    S.FAILED: frozenset({S.STARTING, S.STOPPING, S.STOPPED, S.ABSENT, S.RUNNING}),
+}
+if set(TRANSITIONS) != set(MachineState):
+    raise AssertionError("every state needs its row in TRANSITIONS")
+
+
+class Share(msgspec.Struct, frozen=True):
+    """A host folder that appears in the guest. Paths are absolute, in each side's own notation."""
+
+    host_path: str
+    guest_path: str
+    read_only: bool = False
+
+
+class MachineSpec(msgspec.Struct, frozen=True):
+    """What the user asks for. A change of any field needs a restart; `disk_bytes` only grows."""
+
+    cpus: int
+    memory_bytes: int
+    disk_bytes: int
+    image: str  # the directory of a verified guest image
+    accelerator: str = "auto"  # auto, kvm, hvf, whpx, tcg
+    cpu_model: str = "auto"
+    shares: tuple[Share, ...] = ()
+
+
+class Features(msgspec.Struct, frozen=True):
+    """What a backend can do, as data: the common lifecycle reads this instead of subclassing."""
+
+    forwards: bool  # carries host ports by itself (else the engine relays them)
+    suspend: bool
+    pause: bool
+    shares: str  # "virtiofs", "9p", "sshfs", "none"
+    image_format: str  # "erofs" or "tar"
+
+
+class Accelerator(msgspec.Struct, frozen=True):
+    """How the guest's instructions run, and why this way. `reason` is a sentence."""
+
+    name: str
+    reason: str
+
+
+class Address(msgspec.Struct, frozen=True):
+    """Where the guest's sshd answers on this host."""
+
+    host: str
+    port: int
+
+
+class Forward(msgspec.Struct, frozen=True, order=True):
+    """A host port carried to a guest port. `protocol` is "tcp" or "udp"."""
+
+    host_address: str
+    host_port: int
+    guest_port: int
+    protocol: str = "tcp"
+
+
+class Observation(msgspec.Struct, frozen=True):
+    """What a backend sees of a machine now. `state` is ABSENT, STOPPED, RUNNING or PAUSED."""
+
+    state: MachineState
+    pid: int | None = None
+    address: Address | None = None
+    accelerator: Accelerator | None = None
+    spec: MachineSpec | None = None  # what the running machine was started with
+
+
+class BootStep(msgspec.Struct, frozen=True):
+    """One step of a start: its name for people, and how long it took (seconds; None: under way)."""
+
+    step: str
+    seconds: float | None = None
+
+
+class Status(msgspec.Struct, frozen=True):
+    """Everything that a client may know of the machine. A new value for every change."""
+
+    state: MachineState
+    backend: str
+    accelerator: Accelerator | None = None
+    boot: tuple[BootStep, ...] = ()
+    problem: Problem | None = None
+    cpus: int = 0
+    memory_bytes: int = 0
+    disk_bytes: int = 0
+    disk_used_bytes: int = 0  # blocks that the data disk holds on the host
+    started_at: float | None = None  # seconds since the epoch
