@@ -10,7 +10,8 @@ from typing import Protocol
 
 from vm.directory import MachineDir
 from vm.errors import Problem
-from vm.types import Features, Forward, MachineSpec, Observation
+from vm.guest import Guest
+from vm.types import Address, Features, Forward, MachineSpec, Observation
 
 
 class Force(StrEnum):
@@ -63,6 +64,9 @@ class Backend(Protocol):
 
     def observe(self, directory: MachineDir) -> Observation:
         """Look at the world and prove identity. Never raises, never waits over two seconds."""
+
+    def guest(self, directory: MachineDir, address: Address) -> Guest:
+        """The way into the running machine. Connects to nothing yet."""
 
     def forward(self, directory: MachineDir, forward: Forward) -> None:
         """Carry a host port (`Features.forwards`). Raises PortInUse. Doing it twice is one."""

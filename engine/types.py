@@ -1,0 +1,38 @@
+"""The frozen values of the engine: what the supervisor tells its clients. May import: `vm` values.
+
+`Snapshot` is the whole truth at one moment; the control socket sends one on connect and a new one
+for every change (`control/protocol.py`).
+"""
+
+import msgspec
+
+from vm.errors import Problem
+from vm.types import Forward, Status
+
+
+class EngineHealth(msgspec.Struct, frozen=True):
+    """dockerd as it answers through the host's endpoint (`GET /_ping`, `GET /version`)."""
+
+    reachable: bool
+    version: str = ""
+    api: str = ""
+
+
+class PublishedPort(msgspec.Struct, frozen=True):
+    """A container's port on this host. `problem` says why it is not open, if it is not."""
+
+    container: str  # name without the slash
+    container_port: int
+    forward: Forward
+    problem: Problem | None = None
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """Everything that a client may know, as of one moment."""
+
+    version: str  # Galley's
+    endpoint: str  # unix:///…/docker.sock or npipe:////./pipe/…
+    machine: Status
+    engine: EngineHealth
+    ports: tuple[PublishedPort, ...] = ()
+    problems: tuple[Problem, ...] = ()  # what the user should know now, worst first

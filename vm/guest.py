@@ -1,0 +1,57 @@
+"""The inside of a running machine, as the host reaches it. May import: `vm.host`, `vm.types`.
+
+`Guest` is what the lifecycle, the bridge and the command line hold; `ssh.py` is the one that every
+real backend gives, `backends/fake.py` scripts one. A Guest can be rebuilt at any time from
+`Observation.address`: it remembers nothing that matters.
+"""
+
+from typing import Protocol
+
+from vm.host.process import Completed
+
+
+class Stream(Protocol):
+    """A byte stream to a socket in the guest. Each direction ends by itself (half-close).
+
+    One thread may receive while another sends; `close` may come from any thread and ends both.
+    """
+
+    def recv(self, limit: int) -> bytes:
+        """Up to `limit` bytes, b"" at the end. Blocks. Raises OSError when the guest is lost."""
+
+    def sendall(self, data: bytes) -> None:
+        """Blocks while the window is full (back-pressure). Raises OSError when lost."""
+
+    def shutdown_write(self) -> None:
+        """Tell the other side that nothing more comes."""
+
+    def close(self) -> None:
+        """End both directions; never raises; twice is once."""
+
+
+class Guest(Protocol):
+    """Every call raises GuestUnreachable when the guest does not answer."""
+
+    def connect(self, deadline: float) -> None:
+        """Reach the guest, `deadline` in seconds from now. Raises GuestChanged.
+
+        Connecting again when connected does nothing; after a loss it makes a new connection.
+        Every other call connects by itself when it must.
+        """
+
+    def run(
+        self, argv: tuple[str, ...], *, stdin: bytes = b"", timeout: float = 60.0
+    ) -> Completed:
+        """Run a command as root, to its end. Raises TimedOut."""
+
+    def read(self, path: str) -> bytes:
+        """The content of a guest file. Raises FileNotFoundError."""
+
+    def write(self, path: str, data: bytes, mode: int = 0o644) -> None:
+        """Replace a guest file, atomically."""
+
+    def dial(self, socket_path: str) -> Stream:
+        """Connect to a Unix socket in the guest. Raises ConnectionRefusedError when nothing
+        listens there."""
+
+    def close(self) -> None: ...
