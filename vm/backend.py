@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from vm.directory import MachineDir
-from vm.errors import Problem
+from vm.errors import Problem, SettingsError, from_problem
 from vm.guest import Guest
 from vm.types import Address, Features, Forward, MachineSpec, Observation
 
@@ -73,3 +73,42 @@ class Backend(Protocol):
 
     def unforward(self, directory: MachineDir, forward: Forward) -> None:
         """Stop carrying it; nothing happens when it was not carried."""
+
+    def forwarded(self, directory: MachineDir) -> frozenset[Forward]:
+        """What is carried now, the ssh port not counted."""
+
+
+def known() -> list[Backend]:
+    """All backends that Galley has, the best first. `fake` is only ever taken by name."""
+    from vm.backends.fake import FakeBackend  # here, for the backends import this module
+    from vm.backends.qemu.backend import QemuBackend
+
+    return [QemuBackend(), FakeBackend()]
+
+
+def choose(name: str) -> Backend:
+    """The backend of that name, or with "auto" the first that can be used here.
+
+    Raises the problem of the one that was asked for, or of the best one where none can be used.
+    """
+    candidates = known()
+    if name != "auto":
+        named = [backend for backend in candidates if backend.name == name]
+        if not named:
+            choices = ", ".join(backend.name for backend in candidates)
+            raise SettingsError(f"There is no backend {name}.", f"Choose auto, {choices}.")
+        return _usable(named)
+    return _usable([backend for backend in candidates if backend.name != "fake"])
+
+
+def _usable(backends: list[Backend]) -> Backend:
+    problems = []
+    for backend in backends:
+        problem = backend.probe()
+        if problem is None:
+            return backend
+        problems.append(problem)
+    first = from_problem(problems[0])
+    if len(problems) > 1:
+        first.details += "\n".join(other.summary for other in problems[1:])
+    raise first

@@ -13,7 +13,6 @@
         backend.log     what QEMU, WSL or Hyper-V said
     run directory
         qmp.sock        QEMU's control socket
-        machine.lock    held by whoever moves the machine
 """
 
 from pathlib import Path
@@ -77,7 +76,3 @@ class MachineDir(msgspec.Struct, frozen=True):
     @property
     def qmp_socket(self) -> Path:
         return self.run / "qmp.sock"
-
-    @property
-    def lock(self) -> Path:
-        return self.run / "machine.lock"

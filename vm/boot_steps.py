@@ -1,0 +1,165 @@
+"""The steps every machine boots by, in order. May import: `vm` but `machine.py`.
+
+Host side: prepare (image, spec), create, start. Inside, read from the console log that every
+backend writes: Linux, data disk, identity, ssh. The owner of the machine adds its own after these.
+"""
+
+from collections.abc import Callable
+
+import msgspec
+
+from vm.backend import Backend
+from vm.boot import Console, Patience, Step
+from vm.directory import MachineDir
+from vm.errors import BootFailed, DataDiskDamaged, GuestChanged, GuestUnreachable, NoMachine
+from vm.guest import Guest
+from vm.host.paths import write_atomic
+from vm.ssh import make_key, public_blob
+from vm.types import MachineSpec, MachineState
+
+Prepare = Callable[[Patience, Callable[[str], None]], MachineSpec]
+
+
+class BootPlan:
+    """Builds the step lists for one boot of one machine."""
+
+    LINUX = "Booting Linux"
+
+    def __init__(
+        self,
+        directory: MachineDir,
+        backend: Backend,
+        console: Console,
+        prepare: Prepare | None,
+        repair: bool,
+    ) -> None:
+        self._directory = directory
+        self._backend = backend
+        self._console = console
+        self._prepare = prepare
+        self._repair = repair
+        self._spec: MachineSpec | None = None
+
+    def cold(self, note: Callable[[str], None]) -> list[Step]:
+        """What happens on the host; `note` shows what a long step is doing."""
+        return [
+            Step("Checking the guest image", lambda wait: self._make_spec(wait, note), 1800.0),
+            Step("Creating the machine", lambda wait: self._create(), 60.0),
+            Step(
+                f"Starting {self._backend.name}", lambda wait: self._start(note), 120.0
+            ),
+        ]
+
+    def in_guest(self, hold: Callable[[Guest], None]) -> list[Step]:
+        """What the guest tells; `hold` gets the way in once ssh answers."""
+        again = "Try again with `galley start`; `galley logs --component vm` has the whole console."
+        return [
+            Step(self.LINUX, lambda wait: self._see(wait, "kernel", "disk"), 60.0, again),
+            Step("Mounting the data disk", self._mount, 600.0, again),
+            Step("Checking the machine's identity", self._pin, 60.0, again),
+            Step("Connecting to the machine", lambda wait: self._connect(wait, hold), 60.0, again),
+        ]
+
+    def _make_spec(self, wait: Patience, note: Callable[[str], None]) -> None:
+        if self._prepare is None:
+            raise NoMachine("There is nothing to start.")
+        self._spec = self._prepare(wait, note)
+
+    def _wanted(self) -> MachineSpec:
+        if self._spec is None:
+            raise NoMachine("There is nothing to start.")
+        return self._spec
+
+    def _create(self) -> None:
+        if not self._directory.key.exists() or not self._directory.public_key.exists():
+            make_key(self._directory.key, self._directory.public_key)
+        self._backend.create(self._directory, self._wanted())
+
+    def _start(self, note: Callable[[str], None]) -> None:
+        spec = self._wanted()
+        options = ["galley.key=" + public_blob(self._directory.public_key)]
+        if self._directory.data_is_new.exists():
+            options.append("galley.format=1")
+            self._directory.known_host.unlink(missing_ok=True)
+        elif self._grew(spec):
+            options.append("galley.grow=1")
+        if self._repair:
+            options.append("galley.fsck=repair")
+        self._backend.start(self._directory, spec, tuple(options), note)
+
+    def _grew(self, spec: MachineSpec) -> bool:
+        """Whether the disk is larger than at the last good boot (or nobody knows)."""
+        try:
+            last = msgspec.json.decode(self._directory.spec.read_bytes(), type=MachineSpec)
+        except (OSError, msgspec.DecodeError, msgspec.ValidationError):
+            return True
+        return spec.disk_bytes > last.disk_bytes
+
+    def _see(self, wait: Patience, *starts: str) -> str:
+        """Wait until the guest has written such a line. Raises BootFailed when it died."""
+        looks = 0
+        while (line := self._console.find(*starts, "failed")) is None:
+            looks += 1
+            if looks % 10 == 0 and self._backend.wait_stopped(self._directory, 0):
+                raise self._died()
+            wait.wait()
+        if line.startswith("failed") and not any(start == "failed" for start in starts):
+            return self._or_failed(line, starts)
+        return line
+
+    def _or_failed(self, line: str, starts: tuple[str, ...]) -> str:
+        found = self._console.find(*starts)
+        if found is None:
+            raise BootFailed(
+                f"A part of the guest did not start: {line.removeprefix('failed ')}",
+                "Run `galley diagnose --bundle FILE` and look at the console in it.",
+                details=self._console.tail(),
+            )
+        return found
+
+    def _died(self) -> BootFailed:
+        return BootFailed(
+            "The virtual machine ended while it was booting.",
+            "Try again; `galley logs --component vm` has what it said.",
+            details=self._console.tail() + "\n" + Console(self._directory.backend_log).tail(10),
+        )
+
+    def _mount(self, wait: Patience) -> None:
+        line = self._see(wait, "disk")
+        if line.startswith("disk damaged"):
+            self._backend.wait_stopped(self._directory, 10)
+            raise DataDiskDamaged(
+                "The data disk is damaged: " + line.removeprefix("disk damaged").strip(),
+                f"Copy {self._directory.data_disk} to a safe place, "
+                "then run `galley start --repair`.",
+                details=self._console.tail(),
+            )
+        self._directory.data_is_new.unlink(missing_ok=True)
+
+    def _pin(self, wait: Patience) -> None:
+        """Trust the host key that the console shows: only our own backend writes that file."""
+        shown = self._see(wait, "hostkey ").removeprefix("hostkey ").strip()
+        pin = self._directory.known_host
+        if not pin.exists():
+            write_atomic(pin, shown.encode() + b"\n")
+        elif pin.read_text().split()[:2] != shown.split()[:2]:
+            raise GuestChanged(
+                "The machine shows another host key than the one it was created with.",
+                f"If you replaced {self._directory.data_disk} yourself, delete {pin}.",
+            )
+
+    def _connect(self, wait: Patience, hold: Callable[[Guest], None]) -> None:
+        self._see(wait, "sshd")
+        while True:
+            seen = self._backend.observe(self._directory)
+            if seen.state is MachineState.STOPPED:
+                raise self._died()
+            if seen.address is not None:
+                guest = self._backend.guest(self._directory, seen.address)
+                try:
+                    guest.connect(min(20.0, max(wait.left, 1.0)))
+                    hold(guest)
+                    return
+                except GuestUnreachable:
+                    guest.close()
+            wait.wait(0.1)
