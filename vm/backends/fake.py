@@ -1,0 +1,227 @@
+"""`--backend fake`: a machine that only pretends, for demos and for faults nobody can provoke.
+
+A detached process stands for the machine, so that it outlives supervisors and can be killed like a
+real one. `machine/fake.json` (a `FakeScript`) says what goes wrong. May import: `vm`'s values.
+Next: `fake_machine.py`.
+"""
+
+import base64
+import json
+import socket
+import sys
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from vm.backend import Force
+from vm.backends.fake_machine import FakeScript
+from vm.directory import MachineDir
+from vm.errors import BackendFailed, GuestUnreachable, Problem
+from vm.guest import Guest, Stream
+from vm.host import net, process
+from vm.host.paths import write_atomic
+from vm.types import Accelerator, Address, Features, Forward, MachineSpec, MachineState, Observation
+
+
+class _Running(msgspec.Struct, frozen=True):
+    identity: process.Identity
+    port: int
+    spec: MachineSpec
+
+
+class FakeBackend:
+    """Nothing is emulated; every state can be reached."""
+
+    name = "fake"
+    features = Features(
+        forwards=True, suspend=False, pause=False, shares="none", image_format="none"
+    )
+
+    def probe(self) -> Problem | None:
+        return None
+
+    def create(self, directory: MachineDir, spec: MachineSpec) -> None:
+        if not directory.data_disk.exists():
+            directory.data_is_new.touch()
+            write_atomic(directory.uuid, str(uuid.uuid4()).encode())
+            directory.data_disk.touch()
+
+    def start(
+        self,
+        directory: MachineDir,
+        spec: MachineSpec,
+        guest_options: tuple[str, ...],
+        progress: Callable[[str], None],
+    ) -> None:
+        directory.console_log.unlink(missing_ok=True)
+        port = net.free_port()
+        words: list[str | Path] = [sys.executable, "-m", "vm.backends.fake_machine"]
+        words += [_script_path(directory), directory.console_log, str(port)]
+        root = str(Path(__file__).parents[2])
+        identity = process.spawn_detached(
+            words, log=directory.backend_log, env={"PYTHONPATH": root}
+        )
+        write_atomic(directory.running, msgspec.json.encode(_Running(identity, port, spec)))
+
+    def stop(self, directory: MachineDir, force: Force) -> None:
+        running = _running(directory)
+        if running is None:
+            return
+        if force is Force.ASK:
+            FakeGuest(running.port).run(("galley-poweroff",))
+        else:
+            process.end(running.identity, force=True)
+
+    def wait_stopped(self, directory: MachineDir, timeout: float | None) -> bool:
+        running = _running(directory)
+        return running is None or process.wait_gone(running.identity, timeout)
+
+    def delete(self, directory: MachineDir) -> None:
+        _forwards_path(directory).unlink(missing_ok=True)
+        for file in (directory.data_disk, directory.data_is_new, directory.uuid, directory.spec):
+            file.unlink(missing_ok=True)
+        for file in (directory.running, directory.known_host, directory.key, directory.public_key):
+            file.unlink(missing_ok=True)
+
+    def observe(self, directory: MachineDir) -> Observation:
+        running = _running(directory)
+        if running is not None:
+            return Observation(
+                MachineState.RUNNING,
+                running.identity.pid,
+                Address("127.0.0.1", running.port),
+                Accelerator("none", "The fake backend emulates nothing."),
+                running.spec,
+            )
+        there = directory.data_disk.exists()
+        return Observation(MachineState.STOPPED if there else MachineState.ABSENT)
+
+    def guest(self, directory: MachineDir, address: Address) -> Guest:
+        return FakeGuest(address.port)
+
+    def forward(self, directory: MachineDir, forward: Forward) -> None:
+        """Only remembered: nothing listens on the host."""
+        if forward.host_port in _script(directory).busy_ports:
+            raise net.port_in_use(forward.host_address, forward.host_port, forward.protocol)
+        _write_forwards(directory, self.forwarded(directory) | {forward})
+
+    def unforward(self, directory: MachineDir, forward: Forward) -> None:
+        _write_forwards(directory, self.forwarded(directory) - {forward})
+
+    def forwarded(self, directory: MachineDir) -> frozenset[Forward]:
+        path = _forwards_path(directory)
+        if _running(directory) is None or not path.exists():
+            return frozenset()
+        return msgspec.json.decode(path.read_bytes(), type=frozenset[Forward])
+
+
+class FakeGuest:
+    """Talks to the process; see `fake_machine.py` for the wire."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+
+    def connect(self, deadline: float) -> None:
+        self._open(deadline).close()
+
+    def run(
+        self, argv: tuple[str, ...], *, stdin: bytes = b"", timeout: float = 60.0
+    ) -> process.Completed:
+        answer = self._ask({"do": "run", "argv": argv})
+        return process.Completed(argv, answer["code"], answer["out"].encode(), b"")
+
+    def read(self, path: str) -> bytes:
+        data = self._ask({"do": "read", "path": path})["data"]
+        if data is None:
+            raise FileNotFoundError(path)
+        return base64.b64decode(data)
+
+    def write(self, path: str, data: bytes, mode: int = 0o644) -> None:
+        self._ask({"do": "write", "path": path, "data": base64.b64encode(data).decode()})
+
+    def dial(self, socket_path: str) -> Stream:
+        connection = self._open(5.0)
+        connection.settimeout(None)
+        connection.sendall(json.dumps({"do": "dial", "path": socket_path}).encode() + b"\n")
+        if connection.recv(1) != b"+":
+            connection.close()
+            raise ConnectionRefusedError(socket_path)
+        return SocketStream(connection)
+
+    def close(self) -> None:
+        """It holds no connection."""
+
+    def _open(self, timeout: float) -> socket.socket:
+        try:
+            return socket.create_connection(("127.0.0.1", self._port), timeout)
+        except OSError as error:
+            raise GuestUnreachable(
+                "The fake machine does not answer.", details=str(error)
+            ) from error
+
+    def _ask(self, what: dict[str, Any]) -> dict[str, Any]:
+        with self._open(5.0) as connection:
+            connection.sendall(json.dumps(what).encode() + b"\n")
+            with connection.makefile("rb") as file:
+                line = file.readline()
+        if not line:
+            raise GuestUnreachable("The fake machine closed the connection.")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+
+class SocketStream:
+    """A connected socket as a Stream."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._socket = connection
+
+    def recv(self, limit: int) -> bytes:
+        return self._socket.recv(limit)
+
+    def sendall(self, data: bytes) -> None:
+        self._socket.sendall(data)
+
+    def shutdown_write(self) -> None:
+        self._socket.shutdown(socket.SHUT_WR)
+
+    def close(self) -> None:
+        try:
+            self._socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # the other side was faster
+        self._socket.close()
+
+
+def _script_path(directory: MachineDir) -> Path:
+    return directory.root / "fake.json"
+
+
+def _forwards_path(directory: MachineDir) -> Path:
+    return directory.root / "fake-forwards.json"
+
+
+def _script(directory: MachineDir) -> FakeScript:
+    path = _script_path(directory)
+    if not path.exists():
+        return FakeScript()
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=FakeScript)
+    except msgspec.MsgspecError as error:
+        raise BackendFailed(f"{path} is not a script for the fake machine: {error}") from error
+
+
+def _write_forwards(directory: MachineDir, forwards: frozenset[Forward]) -> None:
+    write_atomic(_forwards_path(directory), msgspec.json.encode(sorted(forwards)))
+
+
+def _running(directory: MachineDir) -> _Running | None:
+    """The living process, or None; a file without its process is nothing."""
+    try:
+        running = msgspec.json.decode(directory.running.read_bytes(), type=_Running)
+    except (OSError, msgspec.MsgspecError):
+        return None
+    return running if process.is_alive(running.identity) else None
