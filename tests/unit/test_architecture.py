@@ -1,0 +1,323 @@
+"""The architecture as a test: each rule reads source text, and no rule imports the product.
+
+A rule is a function from a tree (path → text) to complaints. Every rule is run on this checkout,
+on a small clean tree, and on that tree with its fault planted: a rule that cannot fail is no rule.
+To change a rule, change it here and say why in ARCHITECTURE.md.
+"""
+
+import ast
+import fnmatch
+import graphlib
+import io
+import re
+import tokenize
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+type Tree = Mapping[str, str]
+type Rule = Callable[[Tree], Iterator[str]]
+
+ROOT = Path(__file__).parents[2]
+TOP_LEVEL = {
+    "pyproject.toml", "desktop", "vm", "engine", "installer", "tests", "assets", "README.md",
+    "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "dev", ".ci", ".gitignore",
+}  # fmt: skip
+LAYERS = ("vm", "engine", "desktop")  # each may import those before it
+VALUES = {"vm.types", "vm.errors"}  # what desktop may use of vm
+FILE_LINES, FUNCTION_LINES = 400, 60
+# What only some places may import; the empty tuple is nowhere. A place is a file or a folder.
+ONLY_IN: dict[str, tuple[str, ...]] = {
+    "PySide6": ("desktop/",),
+    "docker": ("engine/docker/",),
+    "paramiko": ("vm/ssh.py",),
+    "subprocess": ("vm/host/process.py",),
+    "click": ("engine/cli/",),
+    "rich": ("engine/cli/",),
+    "socket.AF_UNIX": ("engine/bridge/unix.py", "vm/backends/qemu/qmp.py"),
+    "asyncio": (),
+    "pickle": (),
+}
+# A failure of any kind is caught here, for nothing further out would report it.
+BOUNDARIES = {
+    "desktop/tasks.py": "Task",
+    "engine/control/dispatch.py": "control dispatch",
+    "vm/machine.py": "the machine worker",
+    "engine/cli/output.py": "the excepthook",
+}
+EMPTY_NAMES = {"util", "utils", "helper", "helpers", "manager", "managers", "misc", "common"}
+DOCUMENTATION_HOSTS = {"keepachangelog.com", "semver.org", "www.w3.org", "example.com"}
+THIS_MACHINE = "/" + "work/"  # the parent of the checkout where Galley is developed
+
+
+# Reading
+
+
+def checkout() -> Tree:
+    """The text of every file here that git would not ignore."""
+    ignored = [line.rstrip("/") for line in (ROOT / ".gitignore").read_text().split()]
+    ignored += [".git"]
+    tree = {}
+    for folder, names, files in ROOT.walk():
+        names[:] = [name for name in names if not _matches(name, ignored)]
+        for name in files:
+            path = folder / name
+            if not _matches(name, ignored) and path.is_file():
+                tree[path.relative_to(ROOT).as_posix()] = path.read_text(errors="replace")
+    return tree
+
+
+def _matches(name: str, patterns: list[str]) -> bool:
+    return any(fnmatch.fnmatch(name, pattern) for pattern in patterns)
+
+
+@cache
+def parse(source: str) -> ast.Module:
+    return ast.parse(source)
+
+
+def python(tree: Tree, *tops: str) -> Iterator[tuple[str, ast.Module]]:
+    """The parsed modules below `tops`, or all of them."""
+    for path, source in sorted(tree.items()):
+        is_python = path.endswith(".py") or source.startswith("#!/usr/bin/env python3")
+        if is_python and (not tops or path.split("/")[0] in tops):
+            yield path, parse(source)
+
+
+def module_name(path: str) -> str:
+    return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+def imports(path: str, root: ast.AST, *, deep: bool = True) -> Iterator[str]:
+    """Every name that is imported, dotted; `deep` looks inside functions too."""
+    for node in ast.iter_child_nodes(root):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                package = path.split("/")[: -node.level]
+                base = ".".join([*package, *filter(None, [node.module])])
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+        elif deep or not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield from imports(path, node, deep=deep)
+
+
+# Rules
+
+
+def layers(tree: Tree) -> Iterator[str]:
+    """desktop → engine → vm; desktop takes only values of vm; nobody imports tests."""
+    for path, root in python(tree, *LAYERS):
+        own = path.split("/")[0]
+        for name in imports(path, root):
+            top = name.split(".")[0]
+            if top == "tests" or (top in LAYERS and LAYERS.index(top) > LAYERS.index(own)):
+                yield f"{path} imports {name}"
+            if own == "desktop" and top == "vm" and ".".join(name.split(".")[:2]) not in VALUES:
+                yield f"{path} imports {name}: only {', '.join(sorted(VALUES))} are for the window"
+
+
+def no_cycles(tree: Tree) -> Iterator[str]:
+    modules = {module_name(path): (path, root) for path, root in python(tree, *LAYERS)}
+    graph: dict[str, set[str]] = {}
+    for module, (path, root) in modules.items():
+        names = imports(path, root, deep=False)
+        nearest = (name if name in modules else name.rpartition(".")[0] for name in names)
+        graph[module] = {name for name in nearest if name in modules}
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as error:
+        yield "import cycle: " + " → ".join(error.args[1])
+
+
+def banned_imports(tree: Tree) -> Iterator[str]:
+    for path, root in python(tree, *LAYERS):
+        used = set(imports(path, root))
+        attributes = (node for node in ast.walk(root) if isinstance(node, ast.Attribute))
+        used |= {f"{node.value.id}.{node.attr}" for node in attributes
+                 if isinstance(node.value, ast.Name)}  # fmt: skip
+        for banned, places in ONLY_IN.items():
+            hit = any(name == banned or name.startswith(banned + ".") for name in used)
+            if hit and not path.startswith(places):
+                yield f"{path} uses {banned}, which belongs to {' and '.join(places) or 'nobody'}"
+
+
+def ceilings(tree: Tree) -> Iterator[str]:
+    for path, root in python(tree):
+        lines = tree[path].count("\n")
+        if lines > FILE_LINES:
+            yield f"{path} has {lines} lines, more than {FILE_LINES}"
+        for node in ast.walk(root):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                length = (node.end_lineno or node.lineno) - node.lineno + 1
+                if length > FUNCTION_LINES:
+                    yield f"{path}: {node.name} has {length} lines, more than {FUNCTION_LINES}"
+
+
+def broad_excepts(tree: Tree) -> Iterator[str]:
+    """A handler that ends by raising again lets everything through, so it is not one."""
+    for path, root in python(tree, *LAYERS):
+        found = sum(_swallows_everything(node) for node in ast.walk(root))
+        if found > (path in BOUNDARIES):
+            yield f"{path}: {found} broad excepts; only one in each of {', '.join(BOUNDARIES)}"
+
+
+def _swallows_everything(node: ast.AST) -> bool:
+    if isinstance(node, ast.ExceptHandler):
+        last = node.body[-1]
+        reraises = isinstance(last, ast.Raise) and last.exc is None
+        return not reraises and (node.type is None or _names_everything(node.type))
+    if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] == "suppress":
+        return any(map(_names_everything, node.args))
+    return False
+
+
+def _names_everything(expression: ast.expr) -> bool:
+    parts = expression.elts if isinstance(expression, ast.Tuple) else [expression]
+    return any(ast.unparse(part) in ("Exception", "BaseException") for part in parts)
+
+
+def docstrings(tree: Tree) -> Iterator[str]:
+    for path, root in python(tree):
+        if not ast.get_docstring(root):
+            yield f"{path} does not begin by saying what it is for"
+
+
+def names(tree: Tree) -> Iterator[str]:
+    """A name that says nothing about its content collects whatever has no place."""
+    for path, root in python(tree):
+        said = [part.removesuffix(".py") for part in PurePosixPath(path).parts]
+        said += [node.name for node in ast.walk(root) if isinstance(node, ast.ClassDef)]
+        for name in said:
+            words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower().split("_")
+            if EMPTY_NAMES & set(words):
+                yield f"{path}: the name {name} does not say what is in it"
+
+
+def top_level(tree: Tree) -> Iterator[str]:
+    entries = {path.split("/")[0] for path in tree}
+    yield from (f"{name} does not belong at the top level" for name in sorted(entries - TOP_LEVEL))
+    yield from (f"{name} is missing" for name in sorted(TOP_LEVEL - entries))
+
+
+def nothing_left_open(tree: Tree) -> Iterator[str]:
+    marks = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
+    for path, _ in python(tree):
+        for token in tokenize.generate_tokens(io.StringIO(tree[path]).readline):
+            if token.type == tokenize.COMMENT and marks.search(token.string):
+                yield f"{path}:{token.start[0]}: {token.string}"
+
+
+def every_test_runs(tree: Tree) -> Iterator[str]:
+    """No test is skipped, expected to fail, or waits for time to pass. A bench measures time."""
+    banned = {"skip", "skipif", "xfail", "importorskip", "skipTest"}
+    for path, root in python(tree, "tests"):
+        for node in ast.walk(root):
+            if isinstance(node, ast.Attribute) and node.attr in banned:
+                yield f"{path}:{node.lineno}: {ast.unparse(node)}"
+        used = {ast.unparse(node) for node in ast.walk(root) if isinstance(node, ast.Attribute)}
+        if "time.sleep" in used | set(imports(path, root)) and not path.startswith("tests/bench/"):
+            yield f"{path} sleeps: wait for what you are waiting for"
+
+
+def no_addresses(tree: Tree) -> Iterator[str]:
+    """Registries and mirrors are the computer's own settings; Galley names none of them."""
+    address = re.compile(r"\b(?:https?|ftp|git)://(?:[^/\s]*@)?([A-Za-z0-9.-]+\.[a-z]{2,})\b")
+    for path, text in tree.items():
+        for number, line in enumerate(text.splitlines(), 1):
+            for host in address.findall(line):
+                if host not in DOCUMENTATION_HOSTS:
+                    yield f"{path}:{number} names the host {host}"
+            if THIS_MACHINE in line:
+                yield f"{path}:{number} names a path of the machine it was written on"
+
+
+# Each rule, and faults that it must find in an otherwise clean tree
+
+LONG_FILE = '"""Long."""\n' + "x = 1\n" * FILE_LINES
+LONG_FUNCTION = '"""Long."""\ndef f() -> None:\n' + "    g()\n" * FUNCTION_LINES
+CLEAN: Tree = {
+    **{name: "" for name in TOP_LEVEL if "." in name},
+    **{f"{name}/file": "" for name in TOP_LEVEL - {"dev"} if "." not in name},
+    ".ci/run": "",
+    "dev": '#!/usr/bin/env python3\n"""Commands."""\nimport subprocess\n',
+    "vm/__init__.py": '"""The machine."""\n',
+    "vm/types.py": '"""Values."""\nimport enum\n',
+    "vm/ssh.py": '"""The way in."""\nimport paramiko\nfrom vm import types\n',
+    "engine/__init__.py": '"""The engine."""\n__version__ = "1"\n',
+    "engine/a.py": '"""A."""\nfrom engine import __version__\nfrom vm.ssh import dial\n',
+    "engine/b.py": '"""B."""\nfrom engine import a\ntry:\n    a()\nexcept OSError:\n    pass\n',
+    "vm/machine.py": '"""M."""\ntry:\n    x()\nexcept Exception as e:\n    report(e)\n',
+    "vm/undo.py": '"""U."""\ntry:\n    x()\nexcept BaseException:\n    undo()\n    raise\n',
+    "desktop/page.py": '"""P."""\nfrom PySide6 import QtCore\nfrom vm.types import State\n',
+    "tests/unit/test_a.py": '"""T."""\nURL = "http://localhost:80/ http://example.com/"\n',
+    "tests/bench/idle.py": '"""B."""\nimport time\ntime.sleep(60)\n',
+}
+EVERY_EXCEPT = '"""X."""\ntry:\n    x()\nexcept {}:\n    pass\n'
+SUPPRESS = '"""X."""\nimport contextlib\nwith contextlib.suppress(Exception):\n    x()\n'
+FAULTS: list[tuple[Rule, str, str]] = [
+    (layers, "vm/new.py", '"""X."""\nimport engine.a\n'),
+    (layers, "vm/new.py", '"""X."""\nfrom engine import a\n'),
+    (layers, "engine/new.py", '"""X."""\ndef f():\n    from desktop import page\n'),
+    (layers, "engine/new.py", '"""X."""\nfrom tests.unit import test_a\n'),
+    (layers, "desktop/new.py", '"""X."""\nfrom vm import ssh\n'),
+    (no_cycles, "engine/a.py", '"""A."""\nimport engine.b\n'),
+    (no_cycles, "engine/a.py", '"""A."""\nfrom .b import x\n'),
+    (no_cycles, "engine/a.py", '"""A."""\nfrom . import b\n'),
+    (no_cycles, "engine/a.py", '"""A."""\nif x:\n    from engine.b import y\n'),
+    (banned_imports, "engine/new.py", '"""X."""\nimport PySide6.QtCore\n'),
+    (banned_imports, "engine/new.py", '"""X."""\ndef f():\n    import docker\n'),
+    (banned_imports, "vm/new.py", '"""X."""\nfrom paramiko import Transport\n'),
+    (banned_imports, "engine/new.py", '"""X."""\nfrom subprocess import run\n'),
+    (banned_imports, "engine/new.py", '"""X."""\nimport rich.table\n'),
+    (banned_imports, "engine/new.py", '"""X."""\nimport socket\nsocket.socket(socket.AF_UNIX)\n'),
+    (banned_imports, "engine/new.py", '"""X."""\nfrom socket import AF_UNIX\n'),
+    (banned_imports, "vm/new.py", '"""X."""\nimport asyncio\n'),
+    (ceilings, "vm/new.py", LONG_FILE),
+    (ceilings, "tests/new.py", LONG_FUNCTION),
+    (ceilings, "dev", "#!/usr/bin/env python3\n" + LONG_FILE),
+    (broad_excepts, "vm/new.py", EVERY_EXCEPT.format("Exception")),
+    (broad_excepts, "vm/new.py", EVERY_EXCEPT.format("(OSError, BaseException)")),
+    (broad_excepts, "vm/new.py", EVERY_EXCEPT.format("").replace(" :", ":")),
+    (broad_excepts, "vm/new.py", SUPPRESS),
+    (broad_excepts, "vm/machine.py", EVERY_EXCEPT.format("Exception") * 2),
+    (docstrings, "vm/new.py", "import enum\n"),
+    (docstrings, "tests/__init__.py", ""),
+    (names, "vm/utils.py", '"""X."""\n'),
+    (names, "vm/path_helpers.py", '"""X."""\n'),
+    (names, "engine/misc/a.py", '"""X."""\n'),
+    (names, "engine/new.py", '"""X."""\nclass MachineManager:\n    pass\n'),
+    (top_level, "setup.cfg", ""),
+    (nothing_left_open, "vm/new.py", '"""X."""\nx = 1  # TODO: later\n'),
+    (every_test_runs, "tests/new.py", '"""X."""\n@pytest.mark.skipif(True)\ndef test(): ...\n'),
+    (every_test_runs, "tests/new.py", '"""X."""\npytest.importorskip("docker")\n'),
+    (every_test_runs, "tests/new.py", '"""X."""\nfrom time import sleep\n'),
+    (every_test_runs, "tests/new.py", '"""X."""\nimport time\ntime.sleep(1)\n'),
+    (no_addresses, "installer/new.toml", f"mirror = {'https'}://deb.example.net/debian\n"),
+    (no_addresses, "README.md", f"cd {THIS_MACHINE}main\n"),
+]
+RULES = list(dict.fromkeys(rule for rule, _, _ in FAULTS))
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_checkout_keeps(rule: Rule) -> None:
+    complaints = list(rule(checkout()))
+    assert not complaints, "\n".join(complaints)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_rule_is_silent_on_a_clean_tree(rule: Rule) -> None:
+    assert list(rule(CLEAN)) == []
+
+
+@pytest.mark.parametrize(("rule", "path", "text"), FAULTS)
+def test_rule_finds_a_planted_fault(rule: Rule, path: str, text: str) -> None:
+    assert list(rule({**CLEAN, path: text}))
+
+
+def test_a_missing_top_level_entry_is_found() -> None:
+    tree = {path: text for path, text in CLEAN.items() if path != "README.md"}
+    assert list(top_level(tree)) == ["README.md is missing"]
