@@ -20,6 +20,44 @@ from vm.types import MachineSpec, MachineState
 Prepare = Callable[[Patience, Callable[[str], None]], MachineSpec]
 
 
+class BootStory:
+    """What a booting machine tells on its console, waited for until it dies instead."""
+
+    def __init__(self, directory: MachineDir, backend: Backend) -> None:
+        self._directory = directory
+        self._backend = backend
+        self.console = Console(directory.console_log)
+
+    def see(self, wait: Patience, *starts: str) -> str:
+        """Wait until the guest has written a line that begins like one of `starts`.
+
+        Raises BootFailed when the machine ends, or a part of the guest gives up, before that.
+        """
+        looks = 0
+        while (line := self.console.find(*starts, "failed")) is None:
+            looks += 1
+            if looks % 10 == 0 and self._backend.wait_stopped(self._directory, 0):
+                raise self.died()
+            wait.wait()
+        if line.startswith("failed"):
+            line = self.console.find(*starts) or ""
+        if not line:
+            reason = self.console.find("failed") or ""
+            raise BootFailed(
+                f"A part of the guest did not start: {reason.removeprefix('failed ')}",
+                "Run `galley diagnose --bundle FILE` and look at the logs in it.",
+                details=self.console.tail(),
+            )
+        return line
+
+    def died(self) -> BootFailed:
+        return BootFailed(
+            "The virtual machine ended while it was booting.",
+            "Try again; `galley logs --component vm` has what it said.",
+            details=self.console.tail() + "\n" + Console(self._directory.backend_log).tail(10),
+        )
+
+
 class BootPlan:
     """Builds the step lists for one boot of one machine."""
 
@@ -29,13 +67,13 @@ class BootPlan:
         self,
         directory: MachineDir,
         backend: Backend,
-        console: Console,
+        story: BootStory,
         prepare: Prepare | None,
         repair: bool,
     ) -> None:
         self._directory = directory
         self._backend = backend
-        self._console = console
+        self._story = story
         self._prepare = prepare
         self._repair = repair
         self._spec: MachineSpec | None = None
@@ -45,16 +83,14 @@ class BootPlan:
         return [
             Step("Checking the guest image", lambda wait: self._make_spec(wait, note), 1800.0),
             Step("Creating the machine", lambda wait: self._create(), 60.0),
-            Step(
-                f"Starting {self._backend.name}", lambda wait: self._start(note), 120.0
-            ),
+            Step(f"Starting {self._backend.name}", lambda wait: self._start(note), 120.0),
         ]
 
     def in_guest(self, hold: Callable[[Guest], None]) -> list[Step]:
         """What the guest tells; `hold` gets the way in once ssh answers."""
         again = "Try again with `galley start`; `galley logs --component vm` has the whole console."
         return [
-            Step(self.LINUX, lambda wait: self._see(wait, "kernel", "disk"), 60.0, again),
+            Step(self.LINUX, self._linux, 60.0, again),
             Step("Mounting the data disk", self._mount, 600.0, again),
             Step("Checking the machine's identity", self._pin, 60.0, again),
             Step("Connecting to the machine", lambda wait: self._connect(wait, hold), 60.0, again),
@@ -95,50 +131,24 @@ class BootPlan:
             return True
         return spec.disk_bytes > last.disk_bytes
 
-    def _see(self, wait: Patience, *starts: str) -> str:
-        """Wait until the guest has written such a line. Raises BootFailed when it died."""
-        looks = 0
-        while (line := self._console.find(*starts, "failed")) is None:
-            looks += 1
-            if looks % 10 == 0 and self._backend.wait_stopped(self._directory, 0):
-                raise self._died()
-            wait.wait()
-        if line.startswith("failed") and not any(start == "failed" for start in starts):
-            return self._or_failed(line, starts)
-        return line
-
-    def _or_failed(self, line: str, starts: tuple[str, ...]) -> str:
-        found = self._console.find(*starts)
-        if found is None:
-            raise BootFailed(
-                f"A part of the guest did not start: {line.removeprefix('failed ')}",
-                "Run `galley diagnose --bundle FILE` and look at the console in it.",
-                details=self._console.tail(),
-            )
-        return found
-
-    def _died(self) -> BootFailed:
-        return BootFailed(
-            "The virtual machine ended while it was booting.",
-            "Try again; `galley logs --component vm` has what it said.",
-            details=self._console.tail() + "\n" + Console(self._directory.backend_log).tail(10),
-        )
+    def _linux(self, wait: Patience) -> None:
+        self._story.see(wait, "kernel")
 
     def _mount(self, wait: Patience) -> None:
-        line = self._see(wait, "disk")
+        line = self._story.see(wait, "disk")
         if line.startswith("disk damaged"):
             self._backend.wait_stopped(self._directory, 10)
             raise DataDiskDamaged(
                 "The data disk is damaged: " + line.removeprefix("disk damaged").strip(),
                 f"Copy {self._directory.data_disk} to a safe place, "
                 "then run `galley start --repair`.",
-                details=self._console.tail(),
+                details=self._story.console.tail(),
             )
         self._directory.data_is_new.unlink(missing_ok=True)
 
     def _pin(self, wait: Patience) -> None:
         """Trust the host key that the console shows: only our own backend writes that file."""
-        shown = self._see(wait, "hostkey ").removeprefix("hostkey ").strip()
+        shown = self._story.see(wait, "hostkey ").removeprefix("hostkey ").strip()
         pin = self._directory.known_host
         if not pin.exists():
             write_atomic(pin, shown.encode() + b"\n")
@@ -149,11 +159,11 @@ class BootPlan:
             )
 
     def _connect(self, wait: Patience, hold: Callable[[Guest], None]) -> None:
-        self._see(wait, "sshd")
+        self._story.see(wait, "sshd")
         while True:
             seen = self._backend.observe(self._directory)
             if seen.state is MachineState.STOPPED:
-                raise self._died()
+                raise self._story.died()
             if seen.address is not None:
                 guest = self._backend.guest(self._directory, seen.address)
                 try:

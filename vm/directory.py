@@ -1,18 +1,18 @@
 """Every file name of a machine; nothing else knows them. May import: `vm.host`, `vm.types`.
 
-    GALLEY_HOME/machine/
-        uuid            the machine's identity, made at creation, given to the backend
-        spec.json       the MachineSpec that it was last started with
-        data.img        the guest's data disk: images, volumes, host key; sparse
-        data.new        exists until the data disk has been formatted by a first boot
-        id_ed25519      our ssh key (0600), id_ed25519.pub beside it
-        known_host      the guest's pinned host key
-        running.json    what the backend started: pid, start time, port, accelerator
-    GALLEY_HOME/logs/
-        console.log     the guest's console since its last start; console.1.log the one before
-        backend.log     what QEMU, WSL or Hyper-V said
-    run directory
-        qmp.sock        QEMU's control socket
+GALLEY_HOME/machine/
+    uuid            the machine's identity, made at creation, given to the backend
+    spec.json       the MachineSpec that it was last started with
+    data.img        the guest's data disk: images, volumes, host key; sparse
+    data.new        exists until the data disk has been formatted by a first boot
+    id_ed25519      our ssh key (0600), id_ed25519.pub beside it
+    known_host      the guest's pinned host key
+    running.json    what the backend started: pid, start time, port, accelerator
+GALLEY_HOME/logs/
+    console.log     the guest's console since its last start; console.1.log the one before
+    backend.log     what QEMU, WSL or Hyper-V said
+run directory
+    qmp.sock        QEMU's control socket
 """
 
 from pathlib import Path

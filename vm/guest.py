@@ -39,9 +39,7 @@ class Guest(Protocol):
         Every other call connects by itself when it must.
         """
 
-    def run(
-        self, argv: tuple[str, ...], *, stdin: bytes = b"", timeout: float = 60.0
-    ) -> Completed:
+    def run(self, argv: tuple[str, ...], *, stdin: bytes = b"", timeout: float = 60.0) -> Completed:
         """Run a command as root, to its end. Raises TimedOut."""
 
     def read(self, path: str) -> bytes:

@@ -18,8 +18,8 @@ from typing import Any
 import msgspec
 
 from vm.backend import Backend, Force
-from vm.boot import Console, Step, StepFailed, run_steps
-from vm.boot_steps import BootPlan, Prepare
+from vm.boot import Step, StepFailed, run_steps
+from vm.boot_steps import BootPlan, BootStory, Prepare
 from vm.directory import MachineDir
 from vm.errors import BootFailed, Cancelled, GalleyError, GuestUnreachable, NoMachine
 from vm.guest import Guest
@@ -47,7 +47,7 @@ class Machine:
     ) -> None:
         self.directory = directory
         self.backend = backend
-        self.console = Console(directory.console_log)
+        self.story = BootStory(directory, backend)
         self._on_change = on_change
         self._after_boot = after_boot
         self._status = Status(MachineState.ABSENT, backend.name)
@@ -148,7 +148,7 @@ class Machine:
             self._start_again(seen)
             return
         self._move(MachineState.STARTING, problem=None, boot=(), started_at=None)
-        plan = BootPlan(self.directory, self.backend, self.console, prepare, repair)
+        plan = BootPlan(self.directory, self.backend, self.story, prepare, repair)
         for attempt in range(1, BOOT_ATTEMPTS + 1):
             try:
                 self._boot(plan)
@@ -189,7 +189,7 @@ class Machine:
     def _adopt(self, seen: Observation) -> None:
         """A machine that runs already: the same steps pass at once. A failure does not end it."""
         log.info("adopting the running machine, pid %s", seen.pid)
-        plan = BootPlan(self.directory, self.backend, self.console, None, False)
+        plan = BootPlan(self.directory, self.backend, self.story, None, False)
         self._see(seen, problem=None)
         self._set(state=MachineState.STARTING)
         try:
@@ -218,13 +218,11 @@ class Machine:
         except StepFailed as failure:
             self._set(state=MachineState.RUNNING, problem=failure.error.to_problem())
             raise failure.error from failure
-        self._set(
-            state=MachineState.RUNNING, boot=done, problem=None, started_at=time.time()
-        )
+        self._set(state=MachineState.RUNNING, boot=done, problem=None, started_at=time.time())
 
     def _run(self, steps: list[Step], done: tuple[BootStep, ...]) -> tuple[BootStep, ...]:
         return run_steps(
-            steps, self._cancel, lambda boot: self._set(boot=boot), self.console.tail, done
+            steps, self._cancel, lambda boot: self._set(boot=boot), self.story.console.tail, done
         )
 
     def _end_cancelled(self) -> None:
@@ -281,7 +279,7 @@ class Machine:
         problem = GuestUnreachable(
             "The virtual machine ended unexpectedly.",
             "Start it again with `galley start`; images, volumes and containers are kept.",
-            details=self.console.tail(),
+            details=self.story.console.tail(),
         ).to_problem()
         self._see(seen, problem=problem, boot=())
 

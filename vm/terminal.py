@@ -1,4 +1,4 @@
-"""The local terminal, joined to a program in the guest. May import: the standard library, errors.
+"""The local terminal, joined to a program in the guest. May import: errors, `ssh`'s values.
 
 `attach` does everything: raw mode, the bytes of both directions, the window's size, the exit code,
 and the terminal as it was before, whatever happens. Next: `ssh.py`, whose sessions it is given.
@@ -16,9 +16,11 @@ from types import FrameType
 from typing import Protocol
 
 from vm.errors import GuestUnreachable
+from vm.ssh import Size
 
 CHUNK = 65536
 SIZE_POLL = None if hasattr(signal, "SIGWINCH") else 0.25  # seconds between looks at the size
+KILLED = 255  # what ssh shows for a program that left no exit code
 
 type Event = BaseException | str
 RESIZE, END = "resize", "end"
@@ -35,10 +37,10 @@ class Session(Protocol):
 
     def shutdown_write(self) -> None: ...
 
-    def resize(self, columns: int, rows: int, /) -> None: ...
+    def resize(self, size: Size, /) -> None: ...
 
     def exit_status(self) -> int:
-        """The program's exit code; negative when the connection was lost before it came."""
+        """The program's exit code; negative when there is none."""
 
     def close(self) -> None: ...
 
@@ -48,28 +50,26 @@ def is_interactive() -> bool:
     return os.isatty(0) and os.isatty(1)
 
 
-def size() -> tuple[int, int]:
-    """Columns and rows of the local window."""
+def size() -> Size:
+    """The local window's."""
     columns, rows = shutil.get_terminal_size()
-    return columns, rows
+    return Size(columns, rows)
 
 
-def attach(session: Session, *, pty: bool) -> int:
-    """Join this process's stdin, stdout and stderr to the session; return its exit code.
+def attach(session: Session, *, pty: bool, feed: bool = True) -> int:
+    """Join this process's stdout, stderr and (`feed`) stdin to the session; return its exit code.
 
     Raises BrokenPipeError when our own output was closed, GuestUnreachable when the guest was lost.
     """
     events: SimpleQueue[Event] = SimpleQueue()
     try:
         with raw_mode() if pty else contextlib.nullcontext(), _resizes(events, pty):
-            _start_pumps(session, events)
+            _start_pumps(session, events, feed)
             _wait_for_end(session, events, pty)
             status = session.exit_status()
     finally:
         session.close()
-    if status < 0:
-        raise GuestUnreachable("The connection to the virtual machine was lost.", "galley status")
-    return status
+    return KILLED if status < 0 else status
 
 
 def _wait_for_end(session: Session, events: SimpleQueue[Event], pty: bool) -> None:
@@ -86,10 +86,10 @@ def _wait_for_end(session: Session, events: SimpleQueue[Event], pty: bool) -> No
             open_outputs -= 1
         elif pty and (now := size()) != last:
             last = now
-            session.resize(*now)
+            session.resize(now)
 
 
-def _start_pumps(session: Session, events: SimpleQueue[Event]) -> None:
+def _start_pumps(session: Session, events: SimpleQueue[Event], feed: bool) -> None:
     # Daemons: a read from a terminal cannot be interrupted everywhere, and must not keep us alive.
     outputs: tuple[tuple[Callable[[int], bytes], int], ...] = (
         (session.recv, 1),
@@ -97,7 +97,8 @@ def _start_pumps(session: Session, events: SimpleQueue[Event]) -> None:
     )
     for receive, handle in outputs:
         threading.Thread(target=_output, args=(receive, handle, events), daemon=True).start()
-    threading.Thread(target=_input, args=(session,), daemon=True).start()
+    if feed:
+        threading.Thread(target=_input, args=(session,), daemon=True).start()
 
 
 def _output(receive: Callable[[int], bytes], handle: int, events: SimpleQueue[Event]) -> None:
@@ -105,8 +106,9 @@ def _output(receive: Callable[[int], bytes], handle: int, events: SimpleQueue[Ev
     while True:
         try:
             data = receive(CHUNK)
-        except OSError:
-            data = b""  # the guest is lost: `exit_status` says so
+        except OSError as error:
+            events.put(_lost(error))
+            return
         if not data:
             events.put(END)
             return
@@ -115,6 +117,14 @@ def _output(receive: Callable[[int], bytes], handle: int, events: SimpleQueue[Ev
         except OSError as error:
             events.put(error)
             return
+
+
+def _lost(error: OSError) -> GuestUnreachable:
+    return GuestUnreachable(
+        "The connection to the virtual machine was lost.",
+        "See `galley status`.",
+        details=str(error),
+    )
 
 
 def _input(session: Session) -> None:
@@ -135,18 +145,12 @@ def write_all(handle: int, data: bytes) -> None:
 @contextlib.contextmanager
 def _resizes(events: SimpleQueue[Event], pty: bool) -> Iterator[None]:
     """Turn SIGWINCH into an event; where there is none, `_wait_for_end` looks now and then."""
-    if sys.platform == "win32" or not pty or not _in_main_thread():
-        yield
-        return
 
     def changed(_number: int, _frame: FrameType | None) -> None:
         events.put(RESIZE)  # SimpleQueue.put is safe in a signal handler
 
-    previous = signal.signal(signal.SIGWINCH, changed)
-    try:
+    with _handled(("SIGWINCH",) if pty else (), changed):
         yield
-    finally:
-        signal.signal(signal.SIGWINCH, previous)
 
 
 @contextlib.contextmanager
@@ -163,23 +167,28 @@ def raw_mode() -> Iterator[None]:
 @contextlib.contextmanager
 def _deadly_signals_unwind() -> Iterator[None]:
     """SIGTERM and SIGHUP become SystemExit, so that `finally` gets its turn."""
-    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    if not _in_main_thread():
-        names = []
 
     def leave(number: int, _frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
 
-    previous = {name: signal.signal(getattr(signal, name), leave) for name in names}
+    with _handled(("SIGTERM", "SIGHUP"), leave):
+        yield
+
+
+type Handler = Callable[[int, FrameType | None], None]
+
+
+@contextlib.contextmanager
+def _handled(names: tuple[str, ...], handler: Handler) -> Iterator[None]:
+    """Signals handled this way for a while: those that the system has, in the main thread only."""
+    mine = threading.current_thread() is threading.main_thread()
+    numbers = [getattr(signal, name) for name in names if mine and hasattr(signal, name)]
+    previous = [(number, signal.signal(number, handler)) for number in numbers]
     try:
         yield
     finally:
-        for name, handler in previous.items():
-            signal.signal(getattr(signal, name), handler)
-
-
-def _in_main_thread() -> bool:
-    return threading.current_thread() is threading.main_thread()
+        for number, before in previous:
+            signal.signal(number, before)
 
 
 if sys.platform == "win32":

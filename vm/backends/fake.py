@@ -6,6 +6,7 @@ Next: `fake_machine.py`.
 """
 
 import base64
+import contextlib
 import json
 import socket
 import sys
@@ -189,10 +190,8 @@ class SocketStream:
         self._socket.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
-        try:
+        with contextlib.suppress(OSError):  # the other side may have been faster
             self._socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass  # the other side was faster
         self._socket.close()
 
 

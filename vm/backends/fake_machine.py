@@ -137,9 +137,9 @@ class _Http(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body)
 
-    do_HEAD = do_POST = do_DELETE = do_PUT = do_GET
+    do_HEAD = do_POST = do_DELETE = do_PUT = do_GET  # noqa: N815
 
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
         """A fake has no access log."""
 
 

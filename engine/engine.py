@@ -1,0 +1,245 @@
+"""The only composer: a machine, a bridge to its dockerd, published ports, a docker context.
+
+`Engine` turns what the user wants (start, stop, …) into what its parts do, and what they report
+into one `Snapshot` for every change. The supervisor owns one and lends it to the control socket.
+May import: everything in `engine` but `supervisor`, `control`, `cli`; `vm`. Next: `vm/machine.py`,
+`bridge/bridge.py`, `watch.py`, `forwards.py`.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+
+import msgspec
+
+from engine import __version__, context
+from engine.bridge.bridge import Bridge
+from engine.bridge.http import ping
+from engine.bridge.unix import UnixListener, connect
+from engine.forwards import Container, PublishedPorts, wanted_ports
+from engine.guest_image import current_image
+from engine.settings import SettingsStore, machine_spec
+from engine.types import EngineHealth, Snapshot
+from engine.watch import EngineWatch
+from vm.backend import Backend
+from vm.boot import Patience, Step
+from vm.directory import MachineDir
+from vm.errors import (
+    BootFailed,
+    EngineFailed,
+    EngineUnreachable,
+    GalleyError,
+    MachineBusy,
+    Problem,
+)
+from vm.guest import Stream
+from vm.host.paths import Home
+from vm.machine import Machine
+from vm.types import Forward, MachineSpec, MachineState, Status
+
+log = logging.getLogger(__name__)
+
+DOCKER_SOCKET = "/run/docker.sock"  # in the guest
+ENGINE_LOG = "/var/log/dockerd.log"  # in the guest
+UP = (MachineState.RUNNING, MachineState.STARTING)
+
+
+class Engine:
+    """Methods that change something block until it is done and raise GalleyError."""
+
+    def __init__(self, home: Home, settings: SettingsStore, backend: Backend) -> None:
+        self._home = home
+        self._settings = settings
+        directory = MachineDir.of(home)
+        self._machine = Machine(directory, backend, self._machine_changed, self._engine_steps)
+        self._bridge = Bridge(UnixListener(home.docker_socket), self._dial, self._down)
+        self._ports = PublishedPorts(_Carrier(backend, directory), self._publish)
+        self._watch = EngineWatch(self._dial, self._healthy, self._containers_changed)
+        self._health = EngineHealth(False)
+        self._context_problem: Problem | None = None
+        self._listeners: list[Callable[[Snapshot], None]] = []
+        self._turn = threading.Lock()
+
+    def subscribe(self, listener: Callable[[Snapshot], None]) -> Callable[[], None]:
+        """`listener` gets a new Snapshot for every change, from any thread; it must not block."""
+        with self._turn:
+            self._listeners = [*self._listeners, listener]
+
+        def unsubscribe() -> None:
+            with self._turn:
+                self._listeners = [kept for kept in self._listeners if kept is not listener]
+
+        return unsubscribe
+
+    def open(self) -> None:
+        """Bind the docker socket (it stays bound from here on) and adopt a running machine."""
+        self._bridge.open()
+        self._machine.open()
+
+    def close(self) -> None:
+        """Release sockets and threads; the machine and its containers run on."""
+        self._watch.end()
+        self._machine.close()
+        self._bridge.close()
+
+    def snapshot(self) -> Snapshot:
+        status = self._machine.status
+        problems = [status.problem, self._context_problem]
+        problems += [port.problem for port in self._ports.ports]
+        return Snapshot(
+            __version__,
+            f"unix://{self._home.docker_socket}",
+            msgspec.structs.replace(status, disk_used_bytes=self._disk_used()),
+            self._health,
+            self._ports.ports,
+            (*(problem for problem in problems if problem), *self._settings.problems),
+        )
+
+    def start(self, *, repair: bool = False) -> None:
+        """Boot the machine and wait until dockerd answers on the host's socket."""
+        self._machine.start(self._prepare, repair=repair)
+        self._make_context()
+
+    def stop(self) -> None:
+        """Containers first, then the engine, then the machine."""
+        self._machine.stop()
+
+    def restart(self) -> None:
+        self._machine.restart(self._prepare)
+        self._make_context()
+
+    def delete(self) -> None:
+        """Stop, and remove the machine with every image, container and volume in it."""
+        self._machine.delete()
+        context.remove(self._home)
+        self._publish()
+
+    def cancel(self) -> None:
+        """End a start that is under way."""
+        self._machine.cancel()
+
+    # --- starting ---------------------------------------------------------------------------
+
+    def _prepare(self, wait: Patience, note: Callable[[str], None]) -> MachineSpec:
+        """The first boot step: a verified guest image, built if need be, and the spec with it."""
+
+        def tell(sentence: str) -> None:
+            wait.wait(0.0)
+            note(sentence)
+
+        self._settings.load()
+        image = current_image(self._home, str(self._settings.get("channel")), tell)
+        return machine_spec(self._settings, str(image))
+
+    def _engine_steps(self, machine: Machine) -> list[Step]:
+        """What is to happen in the machine once ssh answers."""
+        again = "`galley logs --component engine` has what dockerd said."
+
+        def containerd(wait: Patience) -> None:
+            self._see(machine, wait, "containerd")
+
+        def dockerd(wait: Patience) -> None:
+            self._see(machine, wait, "engine")
+
+        return [
+            Step("Starting containerd", containerd, 120.0, again),
+            Step("Starting the Docker Engine", dockerd, 180.0, again),
+            Step("Answering on the Docker socket", self._answer, 60.0, again),
+        ]
+
+    def _see(self, machine: Machine, wait: Patience, line: str) -> None:
+        try:
+            machine.story.see(wait, line)
+        except BootFailed as error:
+            tail = machine.guest.run(("tail", "-n", "20", ENGINE_LOG), timeout=10)
+            raise EngineFailed(
+                "The Docker Engine does not start in the machine.",
+                "Its last words are in the details; `galley shell` opens the machine.",
+                details=tail.stdout.decode(errors="replace") or error.details,
+            ) from error
+
+    def _answer(self, wait: Patience) -> None:
+        """Liveness is a ping through the host's own socket, and the event stream beside it."""
+        while not ping(lambda: connect(self._home.docker_socket)):
+            wait.wait(0.05)
+        self._watch.begin()
+
+    def _make_context(self) -> None:
+        problem = None
+        if self._settings.get("use_context"):
+            try:
+                problem = context.ensure(self._home)
+            except GalleyError as error:
+                problem = error.to_problem()
+        self._context_problem = problem
+        self._publish()
+
+    # --- the bridge -------------------------------------------------------------------------
+
+    def _dial(self) -> Stream:
+        return self._machine.guest.dial(DOCKER_SOCKET)
+
+    def _down(self) -> Problem | None:
+        """Why a client cannot be served now; None lets the bridge dial."""
+        status = self._machine.status
+        if status.state is MachineState.RUNNING:
+            return None
+        if status.state is MachineState.STARTING:
+            on_boot = status.boot[-1].step if status.boot else "starting"
+            if on_boot == "Answering on the Docker socket":
+                return None
+            return MachineBusy(
+                f"Galley's engine is starting ({on_boot}).", "Try again in a moment."
+            ).to_problem()
+        if status.problem is not None:
+            return status.problem
+        return EngineUnreachable(
+            f"Galley's engine is {status.state}.", "Start it with `galley start`."
+        ).to_problem()
+
+    # --- what the parts report --------------------------------------------------------------
+
+    def _machine_changed(self, status: Status) -> None:
+        if status.state not in UP:
+            self._watch.end()
+            self._ports.forget()
+        self._publish()
+
+    def _healthy(self, health: EngineHealth) -> None:
+        if health != self._health:
+            self._health = health
+            self._publish()
+
+    def _containers_changed(self, containers: list[Container]) -> None:
+        address = str(self._settings.get("port_address"))
+        self._ports.sync(wanted_ports(containers, address))
+
+    def _publish(self) -> None:
+        snapshot = self.snapshot()
+        for listener in self._listeners:
+            listener(snapshot)
+
+    def _disk_used(self) -> int:
+        """Blocks that the data disk holds on the host, in bytes."""
+        try:
+            seen = self._machine.directory.data_disk.stat()
+        except OSError:
+            return 0
+        return getattr(seen, "st_blocks", seen.st_size // 512) * 512
+
+
+class _Carrier:
+    """The backend, bound to its machine."""
+
+    def __init__(self, backend: Backend, directory: MachineDir) -> None:
+        self._backend = backend
+        self._directory = directory
+
+    def forward(self, forward: Forward) -> None:
+        self._backend.forward(self._directory, forward)
+
+    def unforward(self, forward: Forward) -> None:
+        self._backend.unforward(self._directory, forward)
+
+    def forwarded(self) -> frozenset[Forward]:
+        return self._backend.forwarded(self._directory)

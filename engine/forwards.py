@@ -1,0 +1,112 @@
+"""Published ports: what containers publish in the guest appears on this host.
+
+Wanted ports come from dockerd (`watch.py` says when to look again), carried ones from the backend;
+`PublishedPorts.sync` closes the difference. May import: `vm`, `engine.types`.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+import msgspec
+
+from engine.types import PublishedPort
+from vm.errors import GalleyError, Problem
+from vm.types import Forward
+
+log = logging.getLogger(__name__)
+
+EVERY_ADDRESS = ("", "0.0.0.0", "::")  # how dockerd writes "no address was given"
+
+
+class Carrier(Protocol):
+    """Who carries a port: the backend of the running machine."""
+
+    def forward(self, forward: Forward) -> None: ...
+    def unforward(self, forward: Forward) -> None: ...
+    def forwarded(self) -> frozenset[Forward]: ...
+
+
+class ContainerPort(msgspec.Struct, frozen=True):
+    """`Ports[]` of Docker's GET /containers/json."""
+
+    PrivatePort: int
+    Type: str
+    PublicPort: int = 0
+    IP: str = ""
+
+
+class Container(msgspec.Struct, frozen=True):
+    """The fields of GET /containers/json that say what is published."""
+
+    Names: tuple[str, ...] = ()
+    Ports: tuple[ContainerPort, ...] | None = ()
+
+    @property
+    def name(self) -> str:
+        return (self.Names or ("?",))[0].lstrip("/")
+
+
+def wanted_ports(containers: Iterable[Container], address: str) -> list[PublishedPort]:
+    """The ports that `containers` publish; `address` is used where none was given.
+
+    dockerd lists a port once for IPv4 and once for IPv6; both are one here.
+    """
+    wanted: dict[Forward, PublishedPort] = {}
+    for container in containers:
+        for port in container.Ports or ():
+            if not port.PublicPort or port.Type not in ("tcp", "udp"):
+                continue
+            host = address if port.IP in EVERY_ADDRESS else port.IP
+            forward = Forward(host, port.PublicPort, port.PublicPort, port.Type)
+            wanted[forward] = PublishedPort(container.name, port.PrivatePort, forward)
+    return list(wanted.values())
+
+
+class PublishedPorts:
+    """Keeps the host's ports as dockerd wants them. Thread-safe; one sync at a time."""
+
+    def __init__(self, carrier: Carrier, on_change: Callable[[], None]) -> None:
+        self._carrier = carrier
+        self._on_change = on_change
+        self._turn = threading.Lock()
+        self._ports: tuple[PublishedPort, ...] = ()
+
+    @property
+    def ports(self) -> tuple[PublishedPort, ...]:
+        return self._ports
+
+    def sync(self, wanted: list[PublishedPort]) -> None:
+        """Open what is missing, close what is no longer wanted; a taken port is told, not fatal."""
+        with self._turn:
+            carried = self._carrier.forwarded()
+            keep = {port.forward for port in wanted}
+            for forward in sorted(carried - keep):
+                self._try(self._carrier.unforward, forward)
+            seen = tuple(self._open(port, carried) for port in wanted)
+            changed, self._ports = seen != self._ports, seen
+        if changed:
+            self._on_change()
+
+    def forget(self) -> None:
+        """The machine is gone, and its forwards with it."""
+        with self._turn:
+            changed, self._ports = bool(self._ports), ()
+        if changed:
+            self._on_change()
+
+    def _open(self, port: PublishedPort, carried: frozenset[Forward]) -> PublishedPort:
+        if port.forward in carried:
+            return port
+        problem = self._try(self._carrier.forward, port.forward)
+        return msgspec.structs.replace(port, problem=problem)
+
+    @staticmethod
+    def _try(call: Callable[[Forward], None], forward: Forward) -> Problem | None:
+        try:
+            call(forward)
+        except GalleyError as error:
+            log.warning("port %s: %s", forward, error)
+            return error.to_problem()
+        return None

@@ -1,0 +1,111 @@
+"""Keeps an eye on dockerd, without polling: one open `GET /events`, and what follows from it.
+
+While the stream is open dockerd is healthy; when it ends, `on_health` says so and the watch knocks
+(`GET /_ping`, at most once a second) until it answers again. Container events ask for the ports to
+be looked at; many events at once ask once. May import: `engine.bridge.http`, `engine.types`, `vm`.
+"""
+
+import contextlib
+import logging
+import threading
+from collections.abc import Callable
+
+import msgspec
+
+from engine.bridge.http import HttpError, get_json, stream_json
+from engine.forwards import Container
+from engine.types import EngineHealth
+from vm.errors import GalleyError
+from vm.guest import Stream
+
+log = logging.getLogger(__name__)
+
+CONTAINERS = "/containers/json"
+EVENTS = '/events?filters={"type":["container"],"event":["start","die","rename"]}'
+KNOCK = 1.0  # seconds between two tries while dockerd is down
+LOST = (GalleyError, HttpError, OSError)
+
+Dial = Callable[[], Stream]
+
+
+class _Version(msgspec.Struct, frozen=True):
+    """The fields of GET /version that `status` shows."""
+
+    Version: str
+    ApiVersion: str
+
+
+class EngineWatch:
+    """From `begin` to `end`, two threads: one reads events, one looks at containers."""
+
+    def __init__(
+        self,
+        dial: Dial,
+        on_health: Callable[[EngineHealth], None],
+        on_containers: Callable[[list[Container]], None],
+    ) -> None:
+        self._dial = dial
+        self._on_health = on_health
+        self._on_containers = on_containers
+        self._ended = threading.Event()
+        self._look = threading.Event()
+        self._stream: Stream | None = None
+        self._threads: list[threading.Thread] = []
+
+    def begin(self) -> None:
+        """Start watching; doing it again while watching does nothing."""
+        if self._threads:
+            return
+        self._ended.clear()
+        self._threads = [
+            threading.Thread(target=self._follow, name="engine-events", daemon=True),
+            threading.Thread(target=self._look_at_containers, name="engine-ports", daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def end(self) -> None:
+        """Stop watching, and tell that the engine is gone."""
+        threads, self._threads = self._threads, []
+        self._ended.set()
+        self._look.set()
+        stream = self._stream
+        if stream is not None:
+            stream.close()
+        for thread in threads:
+            if thread is not threading.current_thread():
+                thread.join(timeout=5)
+        if threads:
+            self._on_health(EngineHealth(False))
+
+    def _follow(self) -> None:
+        while not self._ended.is_set():
+            with contextlib.suppress(*LOST):
+                self._follow_once()
+            if not self._ended.is_set():
+                self._on_health(EngineHealth(False))
+                self._ended.wait(KNOCK)
+
+    def _follow_once(self) -> None:
+        version = get_json(self._dial, "/version", _Version)
+        self._stream = stream = self._dial()
+        try:
+            for _ in stream_json(stream, EVENTS, on_open=lambda: self._healthy(version)):
+                self._look.set()
+        finally:
+            self._stream = None
+            stream.close()
+
+    def _healthy(self, version: _Version) -> None:
+        self._on_health(EngineHealth(True, version.Version, version.ApiVersion))
+        self._look.set()
+
+    def _look_at_containers(self) -> None:
+        while self._look.wait() and not self._ended.is_set():
+            self._look.clear()
+            try:
+                containers = get_json(self._dial, CONTAINERS, list[Container])
+            except LOST as error:
+                log.info("cannot list containers: %s", error)
+                continue
+            self._on_containers(containers)

@@ -1,0 +1,168 @@
+"""What QEMU is told: one frozen `Launch` in, one argument list out. Pure, and golden-tested.
+
+May import: msgspec. Next: `backend.py` (who fills in a Launch), `tests/golden/qemu` (the results).
+Figures that chose these flags: vm.md of the design. Not yet run: hvf (both), whpx, kvm on arm64.
+"""
+
+from pathlib import PurePath
+
+import msgspec
+
+KERNEL, INITRAMFS, ROOT = "vmlinux", "initramfs", "root.erofs"
+NETDEV = "net"
+
+# Everywhere. AppArmor: the image has no apparmor_parser, and a dockerd that sees the module
+# without the parser refuses containers; their walls are namespaces, seccomp, and the machine.
+WORDS = (
+    "panic=-1 quiet audit=0 apparmor=0 cryptomgr.notests random.trust_cpu=on".split()
+)
+# An emulated CPU does not speculate, so mitigations cost time there and protect nothing; on a real
+# CPU they stay on, for containers of different trust share this kernel. TCG's clock never stops
+# being steady, but a host too slow to prove that in time would make the kernel distrust it.
+EMULATED_WORDS = ("mitigations=off", "tsc=reliable", "no_timer_check")
+
+# No AVX under TCG: emulating it is slower than the code that does without (8.2 s to a running
+# engine against 9.6 s with "max"). Westmere is the oldest model with AES-NI and PCLMULQDQ, which
+# ssh lives on. WHPX has no "host", and is known to stop on models newer than what it can run.
+PLAIN_CPU = {"x86_64": "Westmere", "aarch64": "cortex-a72"}
+
+# Each device of the chipset that is left out saves the guest a probe.
+MACHINES = {
+    "x86_64": "q35,usb=off,vmport=off,smbus=off,sata=off,i8042=off,hpet=off",
+    "aarch64": "virt",
+}
+CONSOLES = {
+    "x86_64": ("console=ttyS0", "8250.nr_uarts=1"),
+    "aarch64": ("console=ttyAMA0",),
+}
+ACCELERATORS = {"tcg": "tcg,thread=multi,tb-size=256"}
+
+
+class Launch(msgspec.Struct, frozen=True):
+    """Everything that a QEMU command line depends on."""
+
+    program: str
+    system: str  # as platform.system(): Linux, Darwin, Windows
+    arch: str  # x86_64 or aarch64
+    accelerator: str  # kvm, hvf, whpx, tcg
+    cpus: int
+    memory_bytes: int
+    image: PurePath
+    data_disk: PurePath
+    uuid: str
+    ssh_port: int
+    qmp_socket: PurePath
+    console_log: PurePath
+    guest_options: tuple[str, ...] = ()
+    cpu_model: str = "auto"
+
+
+def arguments(launch: Launch) -> list[str]:
+    """The machine."""
+    return [
+        *_computer(launch),
+        *_kernel(launch, launch.guest_options),
+        *_disks(launch),
+        *_devices(launch),
+        *_control(launch),
+        *_confinement(launch),
+    ]
+
+
+def probe_arguments(launch: Launch) -> list[str]:
+    """A guest on the same kernel and CPU that powers off at once, its console on our stdout."""
+    return [
+        *_computer(launch),
+        *_kernel(launch, ("galley.floor=1",)),
+        *("-serial", "stdio"),
+        *_confinement(launch),
+    ]
+
+
+def _computer(launch: Launch) -> list[str]:
+    accelerator = ACCELERATORS.get(launch.accelerator, launch.accelerator)
+    return [
+        launch.program,
+        *("-name", "galley"),
+        *("-uuid", launch.uuid),
+        *("-nodefaults", "-no-user-config", "-no-reboot"),
+        *("-display", "none"),
+        *("-machine", MACHINES[launch.arch]),
+        *("-accel", accelerator),
+        *("-cpu", _cpu(launch)),
+        *("-smp", str(launch.cpus)),
+        *("-m", f"{launch.memory_bytes >> 20}M"),
+    ]
+
+
+def _cpu(launch: Launch) -> str:
+    if launch.cpu_model != "auto":
+        return launch.cpu_model
+    return "host" if launch.accelerator in ("kvm", "hvf") else PLAIN_CPU[launch.arch]
+
+
+def _kernel(launch: Launch, options: tuple[str, ...]) -> list[str]:
+    emulated = EMULATED_WORDS if launch.accelerator == "tcg" else ()
+    words = (*CONSOLES[launch.arch], *WORDS, *emulated, *options)
+    return [
+        *("-kernel", str(launch.image / KERNEL)),
+        *("-initrd", str(launch.image / INITRAMFS)),
+        *("-append", " ".join(words)),
+    ]
+
+
+def _disks(launch: Launch) -> list[str]:
+    """vda: the root, read-only. vdb: the data; what the guest trims becomes a hole in the file."""
+    root = {"driver": "file", "filename": str(launch.image / ROOT), "read-only": True}
+    data = {"driver": "file", "filename": str(launch.data_disk), "discard": "unmap"}
+    return [
+        *_disk("root", {"driver": "raw", "file": root, "read-only": True}),
+        *_disk(
+            "data",
+            {"driver": "raw", "file": data, "discard": "unmap", "detect-zeroes": "unmap"},
+        ),
+    ]
+
+
+def _disk(name: str, node: dict[str, object]) -> list[str]:
+    # JSON, not key=value: a comma in a path needs no escaping.
+    text = msgspec.json.encode({"node-name": name, **node}).decode()
+    return ["-blockdev", text, "-device", f"virtio-blk-pci,drive={name},serial=galley-{name}"]
+
+
+def _devices(launch: Launch) -> list[str]:
+    forward = f"hostfwd=tcp:127.0.0.1:{launch.ssh_port}-:22"
+    return [
+        *("-netdev", f"user,id={NETDEV},{forward}"),
+        *("-device", f"virtio-net-pci,netdev={NETDEV},romfile="),  # no option ROM: nothing boots it
+        *("-object", "rng-builtin,id=rng"),
+        *("-device", "virtio-rng-pci,rng=rng"),
+        *("-device", "virtio-balloon-pci,free-page-reporting=on"),
+    ]
+
+
+def _control(launch: Launch) -> list[str]:
+    """The console file, and QMP on a socket file in a directory that only its owner may enter.
+
+    Windows: QEMU listens on AF_UNIX there too, and the profile's ACL guards the file. Loopback TCP
+    would hand the machine to every local user; a named pipe serves one client, once.
+    """
+    console, qmp = _escaped(launch.console_log), _escaped(launch.qmp_socket)
+    return [
+        *("-chardev", f"file,id=console,path={console}"),
+        *("-serial", "chardev:console"),
+        *("-chardev", f"socket,id=qmp,path={qmp},server=on,wait=off"),
+        *("-mon", "chardev=qmp,mode=control"),
+    ]
+
+
+def _confinement(launch: Launch) -> list[str]:
+    """seccomp, which exists on Linux alone; every distribution builds its QEMU with it."""
+    if launch.system != "Linux":
+        return []
+    denied = "obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
+    return ["-sandbox", f"on,{denied}"]
+
+
+def _escaped(path: PurePath) -> str:
+    return str(path).replace(",", ",,")

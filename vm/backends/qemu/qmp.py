@@ -1,0 +1,146 @@
+"""QEMU's control socket: connect, say a few commands, leave. The only file that knows AF_UNIX.
+
+May import: the standard library, msgspec, `vm.errors`. Nothing is remembered between sessions.
+QEMU serves one client at a time: threads of ours queue on a lock, other processes in QEMU's
+backlog, each until its own deadline. Next: `backend.py`, `forward.py`.
+
+Windows: QEMU can listen on AF_UNIX there, but CPython has no socket.AF_UNIX for it (python/cpython
+issue 77589); `_connect` is the one function that a Winsock connection would replace.
+"""
+
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from vm.errors import BackendFailed
+
+Json = dict[str, object]
+DEADLINE = 5.0
+
+_locks: dict[Path, threading.Lock] = {}
+
+
+class QmpSilent(BackendFailed):
+    """Nobody answers on the socket, or not in time: no QEMU, a busy one, or one that just ended."""
+
+
+class _Failure(msgspec.Struct):
+    desc: str = "no reason given"
+
+
+class _Message(msgspec.Struct):
+    """One line of QEMU: a greeting, an answer, an error or an event."""
+
+    QMP: object = None
+    event: str | None = None
+    error: _Failure | None = None
+    result: object = msgspec.field(default=None, name="return")
+
+
+class Session:
+    """An open conversation; every call ends before the session's deadline, or raises QmpSilent."""
+
+    def __init__(self, connection: socket.socket, until: float) -> None:
+        self._connection = connection
+        self._until = until
+        self._received = b""
+        self.events: list[str] = []  # what QEMU reported meanwhile, oldest first
+
+    def execute(self, command: str, **arguments: object) -> object:
+        """The value that QEMU returns. Raises BackendFailed when it refuses."""
+        request = {"execute": command, "arguments": arguments}
+        self._send(msgspec.json.encode(request) + b"\n")
+        while (answer := self._message()).event is not None:
+            self.events.append(answer.event)
+        if answer.error is not None:
+            raise BackendFailed(
+                f"QEMU refused {command}: {answer.error.desc}.",
+                details=msgspec.json.encode(request).decode(),
+            )
+        return answer.result
+
+    def field(self, command: str, name: str) -> object:
+        """One field of the object that `command` returns; None when it is not there."""
+        result = self.execute(command)
+        return result.get(name) if isinstance(result, dict) else None
+
+    def monitor(self, line: str) -> str:
+        """What the human monitor says to `line`. Its errors are text too: the caller reads them."""
+        return str(self.execute("human-monitor-command", **{"command-line": line})).strip()
+
+    def greet(self) -> None:
+        if self._message().QMP is None:
+            raise QmpSilent("QEMU's control socket does not speak QMP.")
+        self.execute("qmp_capabilities")
+
+    def _message(self) -> _Message:
+        while b"\n" not in self._received:
+            self._received += self._receive()
+        line, _, self._received = self._received.partition(b"\n")
+        try:
+            return msgspec.json.decode(line, type=_Message)
+        except msgspec.DecodeError as error:
+            raise QmpSilent("QEMU's control socket does not speak QMP.", details=str(error)) from error
+
+    def _receive(self) -> bytes:
+        try:
+            self._connection.settimeout(_left(self._until))
+            data = self._connection.recv(65536)
+        except OSError as error:
+            raise _silent(error) from error
+        if not data:
+            raise _silent(ConnectionResetError("QEMU closed the connection"))
+        return data
+
+    def _send(self, data: bytes) -> None:
+        try:
+            self._connection.settimeout(_left(self._until))
+            self._connection.sendall(data)
+        except OSError as error:
+            raise _silent(error) from error
+
+
+@contextmanager
+def session(path: Path, deadline: float = DEADLINE) -> Iterator[Session]:
+    """A greeted session on the socket file, `deadline` seconds for all of it. Raises QmpSilent."""
+    until = time.monotonic() + deadline
+    lock = _locks.setdefault(path, threading.Lock())
+    if not lock.acquire(timeout=deadline):
+        raise _silent(TimeoutError("other commands are still under way"))
+    try:
+        with _connect(path, until) as connection:
+            opened = Session(connection, until)
+            opened.greet()
+            yield opened
+    finally:
+        lock.release()
+
+
+def _connect(path: Path, until: float) -> socket.socket:
+    if sys.platform == "win32":
+        raise _silent(OSError("this Python has no AF_UNIX"))
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.settimeout(_left(until))
+        connection.connect(str(path))
+    except OSError as error:
+        connection.close()
+        raise _silent(error) from error
+    return connection
+
+
+def _left(until: float) -> float:
+    left = until - time.monotonic()
+    if left <= 0:
+        raise TimeoutError("no answer in time")
+    return left
+
+
+def _silent(error: OSError) -> QmpSilent:
+    return QmpSilent("QEMU does not answer on its control socket.", details=str(error))

@@ -1,0 +1,144 @@
+"""The guest image on disk: its parts, its manifest, and the proof that nothing has changed.
+
+An image is a directory: `manifest.json` and the parts it lists. It is made elsewhere (for an engine:
+`engine/guest/build.py`); here it is only found, read and verified, and never booted unverified.
+
+May import: the standard library, msgspec, `vm.errors`, `vm.host.paths`.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+from vm.errors import HomeUnusable, ImageDamaged
+from vm.host.paths import write_atomic
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+STAMP = "verified.json"
+
+
+class Part(msgspec.Struct, frozen=True):
+    """One file of an image."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """What an image is and what its parts must be. Written last: without it there is no image."""
+
+    format: int
+    suite: str
+    channel: str
+    arch: str
+    recipe: str  # the hash of everything that decided the content
+    kernel: str  # the kernel's version
+    packages: dict[str, str]  # name → version
+    parts: tuple[Part, ...]
+
+    def part(self, name: str) -> Part | None:
+        return next((part for part in self.parts if part.name == name), None)
+
+
+class Fingerprint(msgspec.Struct, frozen=True):
+    """How a file looks without reading it; any write changes it."""
+
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+
+
+def find(images: Path) -> tuple[Path, ...]:
+    """The complete images below a directory, newest first. None is verified yet."""
+    if not images.is_dir():
+        return ()
+    found = [child for child in images.iterdir() if (child / MANIFEST).is_file()]
+    return tuple(sorted(found, key=lambda child: (child / MANIFEST).stat().st_mtime, reverse=True))
+
+
+def read_manifest(image: Path) -> Manifest:
+    """Raises ImageDamaged when it is missing, unreadable or of another format."""
+    path = image / MANIFEST
+    try:
+        manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
+    except (OSError, msgspec.DecodeError) as error:
+        raise damaged(image, MANIFEST, str(error)) from error
+    if manifest.format != FORMAT:
+        raise damaged(image, MANIFEST, f"its format is {manifest.format}, not {FORMAT}")
+    return manifest
+
+
+def write_manifest(image: Path, manifest: Manifest) -> None:
+    data = msgspec.json.format(msgspec.json.encode(manifest, order="sorted"), indent=1)
+    write_atomic(image / MANIFEST, data + b"\n", mode=0o644)
+
+
+def describe(path: Path) -> Part:
+    """The part that a finished file is."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return Part(path.name, path.stat().st_size, digest)
+
+
+def verify(image: Path) -> Manifest:
+    """The manifest, after every part was found to be what it says. Raises ImageDamaged.
+
+    Hashing takes a quarter of a second; a stamp spares it while no file has been touched since.
+    """
+    manifest = read_manifest(image)
+    seen = {part.name: _fingerprint(image, part) for part in manifest.parts}
+    seen[MANIFEST] = _fingerprint(image, Part(MANIFEST, (image / MANIFEST).stat().st_size, ""))
+    if _stamp(image) == seen:
+        return manifest
+    for part in manifest.parts:
+        _check(image, part)
+    try:
+        write_atomic(image / STAMP, msgspec.json.encode(seen), mode=0o644)
+    except HomeUnusable:
+        pass  # an image that is shared read-only is hashed every time
+    return manifest
+
+
+def damaged(image: Path, name: str, reason: str) -> ImageDamaged:
+    return ImageDamaged(
+        f"The guest image is damaged: {name} in {image}: {reason}.",
+        "Build it again: galley image build",
+    )
+
+
+def unused(images: Path, used: Iterable[Path]) -> tuple[Path, ...]:
+    """The images that nothing in `used` names: what an upgrade may remove."""
+    kept = {path.resolve() for path in used}
+    return tuple(path for path in find(images) if path.resolve() not in kept)
+
+
+def _stamp(image: Path) -> dict[str, Fingerprint] | None:
+    try:
+        data = (image / STAMP).read_bytes()
+        return msgspec.json.decode(data, type=dict[str, Fingerprint])
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def _fingerprint(image: Path, part: Part) -> Fingerprint:
+    try:
+        stat = (image / part.name).stat()
+    except OSError as error:
+        raise damaged(image, part.name, error.strerror or str(error)) from error
+    if stat.st_size != part.size:
+        raise damaged(image, part.name, f"it has {stat.st_size} bytes instead of {part.size}")
+    return Fingerprint(stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
+
+
+def _check(image: Path, part: Part) -> None:
+    try:
+        found = describe(image / part.name)
+    except OSError as error:
+        raise damaged(image, part.name, error.strerror or str(error)) from error
+    if found.sha256 != part.sha256:
+        raise damaged(image, part.name, "its content has changed")

@@ -1,0 +1,94 @@
+"""The two ends of paramiko that cost it its speed, done again. May import: the standard library.
+
+`Wire` is the socket under a transport: one system call reads for many packets. `Inbox` is the
+buffer of a received channel: it hands chunks on as they came. Both have the methods that paramiko
+calls, and no more. Next: `ssh.py`, which puts them in place.
+"""
+
+import contextlib
+import socket
+import threading
+import time
+from collections import deque
+
+READ_AHEAD = 256 * 1024
+
+
+class Wire:
+    """A TCP connection as paramiko wants its sockets, reading ahead.
+
+    paramiko asks for 16 bytes, then for the rest of a packet: two system calls for every packet,
+    and two more where the socket has a timeout. Only the transport's thread receives.
+    """
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._ahead = memoryview(bytearray(READ_AHEAD))
+        self._at = self._end = 0
+        self._closed = False  # paramiko reads this name when it stops its thread
+        self.heard = time.monotonic()  # when the other side last said anything
+
+    def recv(self, limit: int) -> bytes:
+        if self._at == self._end:
+            if limit >= READ_AHEAD:
+                return self._connection.recv(limit)
+            self._end = self._connection.recv_into(self._ahead)
+            self._at = 0
+            self.heard = time.monotonic()
+        end = min(self._at + limit, self._end)
+        data = bytes(self._ahead[self._at : end])
+        self._at = end
+        return data
+
+    def send(self, data: bytes) -> int:
+        return self._connection.send(data)
+
+    def settimeout(self, seconds: float | None) -> None:
+        self._connection.settimeout(seconds)
+
+    def close(self) -> None:
+        """Ends a `recv` that blocks in another thread, which closing alone would not."""
+        self._closed = True
+        with contextlib.suppress(OSError):
+            self._connection.shutdown(socket.SHUT_RDWR)
+        self._connection.close()
+
+
+class Inbox:
+    """Replaces paramiko's BufferedPipe, which shifts its whole content on every read."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition(threading.Lock())
+        self._chunks: deque[bytes] = deque()
+        self._closed = False
+
+    def feed(self, data: bytes) -> None:
+        with self._changed:
+            self._chunks.append(data)
+            self._changed.notify()
+
+    def read(self, limit: int, timeout: float | None = None) -> bytes:
+        """What has come, up to `limit` bytes; b"" at the end."""
+        with self._changed:
+            while not self._chunks:
+                if self._closed:
+                    return b""
+                if not self._changed.wait(timeout):
+                    raise TimeoutError
+            return self._take(limit)
+
+    def _take(self, limit: int) -> bytes:
+        taken = [self._chunks.popleft()]
+        size = len(taken[0])
+        while self._chunks and size + len(self._chunks[0]) <= limit:
+            taken.append(self._chunks.popleft())
+            size += len(taken[-1])
+        if size > limit:  # only ever the first chunk, alone
+            self._chunks.appendleft(taken[0][limit:])
+            return taken[0][:limit]
+        return taken[0] if len(taken) == 1 else b"".join(taken)
+
+    def close(self) -> None:
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
