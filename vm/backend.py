@@ -78,12 +78,21 @@ class Backend(Protocol):
         """What is carried now, the ssh port not counted."""
 
 
-def known() -> list[Backend]:
-    """All backends that Galley has, the best first. `fake` is only ever taken by name."""
-    from vm.backends.fake import FakeBackend  # here, for the backends import this module
-    from vm.backends.qemu.backend import QemuBackend
+def _qemu() -> Backend:
+    from vm.backends.qemu.backend import QemuBackend  # here, for the backends import this module
 
-    return [QemuBackend(), FakeBackend()]
+    return QemuBackend()
+
+
+def _fake() -> Backend:
+    from vm.backends.fake import FakeBackend
+
+    return FakeBackend()
+
+
+# All backends that Galley has, the best first.
+BACKENDS: dict[str, Callable[[], Backend]] = {"qemu": _qemu, "fake": _fake}
+NEVER_BY_ITSELF = {"fake"}
 
 
 def choose(name: str) -> Backend:
@@ -91,24 +100,16 @@ def choose(name: str) -> Backend:
 
     Raises the problem of the one that was asked for, or of the best one where none can be used.
     """
-    candidates = known()
-    if name != "auto":
-        named = [backend for backend in candidates if backend.name == name]
-        if not named:
-            choices = ", ".join(backend.name for backend in candidates)
-            raise SettingsError(f"There is no backend {name}.", f"Choose auto, {choices}.")
-        return _usable(named)
-    return _usable([backend for backend in candidates if backend.name != "fake"])
-
-
-def _usable(backends: list[Backend]) -> Backend:
+    if name != "auto" and name not in BACKENDS:
+        raise SettingsError(f"There is no backend {name}.", f"Choose auto, {', '.join(BACKENDS)}.")
+    names = [name] if name != "auto" else [key for key in BACKENDS if key not in NEVER_BY_ITSELF]
     problems = []
-    for backend in backends:
+    for candidate in names:
+        backend = BACKENDS[candidate]()
         problem = backend.probe()
         if problem is None:
             return backend
         problems.append(problem)
     first = from_problem(problems[0])
-    if len(problems) > 1:
-        first.details += "\n".join(other.summary for other in problems[1:])
+    first.details = "\n".join([first.details, *(other.summary for other in problems[1:])]).strip()
     raise first

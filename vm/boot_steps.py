@@ -20,6 +20,20 @@ from vm.types import MachineSpec, MachineState
 Prepare = Callable[[Patience, Callable[[str], None]], MachineSpec]
 
 
+class Deadlines(msgspec.Struct, frozen=True):
+    """Seconds that each step may take: far above what a slow host needs, so that a passed one
+    means a hang. The data disk's allows for a file system check after an unclean stop.
+    """
+
+    prepare: float = 1800.0
+    create: float = 60.0
+    start: float = 180.0
+    linux: float = 60.0
+    disk: float = 600.0
+    identity: float = 60.0
+    connect: float = 60.0
+
+
 class BootStory:
     """What a booting machine tells on its console, waited for until it dies instead."""
 
@@ -68,32 +82,43 @@ class BootPlan:
         directory: MachineDir,
         backend: Backend,
         story: BootStory,
+        deadlines: Deadlines,
         prepare: Prepare | None,
         repair: bool,
     ) -> None:
         self._directory = directory
         self._backend = backend
         self._story = story
+        self._deadlines = deadlines
         self._prepare = prepare
         self._repair = repair
         self._spec: MachineSpec | None = None
 
     def cold(self, note: Callable[[str], None]) -> list[Step]:
         """What happens on the host; `note` shows what a long step is doing."""
+        limit = self._deadlines
         return [
-            Step("Checking the guest image", lambda wait: self._make_spec(wait, note), 1800.0),
-            Step("Creating the machine", lambda wait: self._create(), 60.0),
-            Step(f"Starting {self._backend.name}", lambda wait: self._start(note), 120.0),
+            Step(
+                "Checking the guest image", lambda wait: self._make_spec(wait, note), limit.prepare
+            ),
+            Step("Creating the machine", lambda wait: self._create(), limit.create),
+            Step(f"Starting {self._backend.name}", lambda wait: self._start(note), limit.start),
         ]
 
     def in_guest(self, hold: Callable[[Guest], None]) -> list[Step]:
         """What the guest tells; `hold` gets the way in once ssh answers."""
+        limit = self._deadlines
         again = "Try again with `galley start`; `galley logs --component vm` has the whole console."
         return [
-            Step(self.LINUX, self._linux, 60.0, again),
-            Step("Mounting the data disk", self._mount, 600.0, again),
-            Step("Checking the machine's identity", self._pin, 60.0, again),
-            Step("Connecting to the machine", lambda wait: self._connect(wait, hold), 60.0, again),
+            Step(self.LINUX, self._linux, limit.linux, again),
+            Step("Mounting the data disk", self._mount, limit.disk, again),
+            Step("Checking the machine's identity", self._pin, limit.identity, again),
+            Step(
+                "Connecting to the machine",
+                lambda wait: self._connect(wait, hold),
+                limit.connect,
+                again,
+            ),
         ]
 
     def _make_spec(self, wait: Patience, note: Callable[[str], None]) -> None:

@@ -19,7 +19,7 @@ import msgspec
 
 from vm.backend import Backend, Force
 from vm.boot import Step, StepFailed, run_steps
-from vm.boot_steps import BootPlan, BootStory, Prepare
+from vm.boot_steps import BootPlan, BootStory, Deadlines, Prepare
 from vm.directory import MachineDir
 from vm.errors import BootFailed, Cancelled, GalleyError, GuestUnreachable, NoMachine
 from vm.guest import Guest
@@ -29,6 +29,7 @@ from vm.types import TRANSITIONS, BootStep, MachineSpec, MachineState, Observati
 log = logging.getLogger(__name__)
 
 CLEAN_STOP = 60.0  # seconds: containers have 10 s of grace each, in parallel, then the disk syncs
+ASKED_STOP = 20.0  # seconds after the power button was pressed
 BOOT_ATTEMPTS = 2  # a boot in fifty hung in the lab before Linux came up; the second try works
 
 
@@ -44,12 +45,14 @@ class Machine:
         backend: Backend,
         on_change: Callable[[Status], None],
         after_boot: Callable[["Machine"], list[Step]] = lambda machine: [],
+        deadlines: Deadlines = Deadlines(),
     ) -> None:
         self.directory = directory
         self.backend = backend
         self.story = BootStory(directory, backend)
         self._on_change = on_change
         self._after_boot = after_boot
+        self._deadlines = deadlines
         self._status = Status(MachineState.ABSENT, backend.name)
         self._guest: Guest | None = None
         self._cancel = threading.Event()
@@ -62,10 +65,12 @@ class Machine:
     def open(self) -> None:
         """Seed the state from the world; adopt a running machine in the background."""
         seen = self.backend.observe(self.directory)
-        self._see(seen)
         self._worker.start()
-        if seen.state is MachineState.RUNNING:
-            self._submit(lambda: self._adopt(seen))
+        if seen.state is not MachineState.RUNNING:
+            self._see(seen)
+            return
+        self._see(seen, state=MachineState.STARTING)  # until we have found our way in
+        self._submit(lambda: self._adopt(seen))
 
     def close(self) -> None:
         """Let go of the machine, which runs on (or boots on: the next to open it adopts it)."""
@@ -148,7 +153,7 @@ class Machine:
             self._start_again(seen)
             return
         self._move(MachineState.STARTING, problem=None, boot=(), started_at=None)
-        plan = BootPlan(self.directory, self.backend, self.story, prepare, repair)
+        plan = self._plan(prepare, repair)
         for attempt in range(1, BOOT_ATTEMPTS + 1):
             try:
                 self._boot(plan)
@@ -159,6 +164,9 @@ class Machine:
                     raise failure.error from failure
                 log.warning("boot attempt %d hung, trying again: %s", attempt, failure)
                 self._move(MachineState.STARTING, problem=None)
+
+    def _plan(self, prepare: Prepare | None, repair: bool) -> BootPlan:
+        return BootPlan(self.directory, self.backend, self.story, self._deadlines, prepare, repair)
 
     def _start_again(self, seen: Observation) -> None:
         """It runs already. Where it is degraded, see what is missing, without ending it."""
@@ -189,9 +197,8 @@ class Machine:
     def _adopt(self, seen: Observation) -> None:
         """A machine that runs already: the same steps pass at once. A failure does not end it."""
         log.info("adopting the running machine, pid %s", seen.pid)
-        plan = BootPlan(self.directory, self.backend, self.story, None, False)
-        self._see(seen, problem=None)
-        self._set(state=MachineState.STARTING)
+        plan = self._plan(None, False)
+        self._see(seen, state=MachineState.STARTING, problem=None)
         try:
             done = self._run(plan.in_guest(self._hold), ())
         except StepFailed as failure:
@@ -221,9 +228,8 @@ class Machine:
         self._set(state=MachineState.RUNNING, boot=done, problem=None, started_at=time.time())
 
     def _run(self, steps: list[Step], done: tuple[BootStep, ...]) -> tuple[BootStep, ...]:
-        return run_steps(
-            steps, self._cancel, lambda boot: self._set(boot=boot), self.story.console.tail, done
-        )
+        tail = self.story.console.tail
+        return run_steps(steps, self._cancel, lambda boot: self._set(boot=boot), tail, done)
 
     def _end_cancelled(self) -> None:
         if not self._closing:
@@ -248,7 +254,7 @@ class Machine:
         """Wait for the end, asking harder each time; `None`: the guest has been asked already."""
         ladder: list[tuple[Force | None, float]] = [
             (None, CLEAN_STOP),
-            (Force.ASK, 20.0),
+            (Force.ASK, ASKED_STOP),
             (Force.QUIT, 5.0),
             (Force.KILL, 10.0),
         ]

@@ -1,0 +1,104 @@
+"""Every way a start can fail, on the fake: a sentence, a hint, and a machine that starts again."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.contract.conftest import Bench
+from vm.errors import BootFailed, DataDiskDamaged, GalleyError, GuestChanged, PortInUse
+from vm.types import Forward, MachineState
+
+
+@pytest.fixture
+def bench(make_bench: Callable[[str], Bench]) -> Iterator[Bench]:
+    made = make_bench("fake")
+    yield made
+    made.clean_up()
+
+
+@pytest.mark.parametrize(
+    ("line", "deadline"),
+    [("kernel", "linux"), ("disk", "disk"), ("hostkey", "identity"), ("sshd", "connect")],
+)
+def test_a_stalled_boot_is_cut_at_its_deadline(bench: Bench, line: str, deadline: str) -> None:
+    bench.script(stall=line)
+    machine = bench.open(**{deadline: 0.3})
+    with pytest.raises(BootFailed) as caught:
+        bench.start()
+    assert "took longer than" in caught.value.summary
+    assert caught.value.hint
+    assert machine.status.state is MachineState.FAILED
+    assert bench.pid() is None
+    bench.script()
+    bench.machine.close()
+    bench.open()
+    bench.start()
+
+
+def test_a_boot_that_hangs_before_linux_is_tried_twice(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench.script(stall="kernel")
+    bench.open(linux=0.3)
+    with pytest.raises(BootFailed):
+        bench.start()
+    assert [record.message for record in caplog.records if "hung" in record.message] == [
+        "boot attempt 1 hung, trying again: Booting Linux took longer than 0.3 seconds."
+    ]
+
+
+@pytest.mark.parametrize("line", ["kernel", "disk", "hostkey", "sshd"])
+def test_a_machine_that_dies_while_booting_is_told(bench: Bench, line: str) -> None:
+    bench.script(die=line)
+    bench.open()
+    with pytest.raises(GalleyError) as caught:
+        bench.start()
+    assert isinstance(caught.value, BootFailed)
+    assert "ended while it was booting" in caught.value.summary
+
+
+def test_a_damaged_data_disk_is_kept_and_told(bench: Bench) -> None:
+    machine = bench.open()
+    bench.start()
+    bench.stop()
+    bench.script(damaged=True)
+    with pytest.raises(DataDiskDamaged) as caught:
+        bench.start()
+    assert "galley start --repair" in caught.value.hint
+    assert machine.directory.data_disk.exists()
+    assert machine.status.state is MachineState.FAILED
+    bench.script()
+    bench.start()
+    assert machine.status.state is MachineState.RUNNING
+
+
+def test_another_host_key_is_refused(bench: Bench) -> None:
+    machine = bench.open()
+    bench.start()
+    bench.stop()
+    machine.directory.known_host.write_text("ssh-ed25519 AAAAsomebodyelse\n")
+    with pytest.raises(GuestChanged):
+        bench.start()
+    assert bench.pid() is None
+
+
+def test_a_machine_that_ignores_the_power_button_is_ended(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vm.machine.CLEAN_STOP", 0.1)
+    monkeypatch.setattr("vm.machine.ASKED_STOP", 0.1)
+    bench.script(deaf=True)
+    machine = bench.open()
+    bench.start()
+    bench.stop()
+    assert bench.pid() is None
+    assert machine.status.state is MachineState.STOPPED
+
+
+def test_a_taken_port_names_its_holder(bench: Bench) -> None:
+    bench.script(busy_ports=[18080])
+    bench.open()
+    bench.start()
+    with pytest.raises(PortInUse) as caught:
+        bench.backend.forward(bench.directory, Forward("127.0.0.1", 18080, 80))
+    assert "18080" in caught.value.summary

@@ -1,0 +1,156 @@
+"""The lifecycle over every backend: the fake here at once, QEMU with the real image (mark `vm`)."""
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.contract.conftest import Bench
+from vm.backend import Force
+from vm.errors import Cancelled, NoMachine
+from vm.types import Forward, MachineState
+
+
+def test_starts_and_lets_us_in(bench: Bench) -> None:
+    machine = bench.open()
+    assert machine.status.state is MachineState.ABSENT
+    bench.start()
+    assert machine.status.state is MachineState.RUNNING
+    assert machine.status.problem is None
+    assert all(step.seconds is not None for step in machine.status.boot)
+    assert machine.guest.run(("echo", "hello")).stdout.strip().endswith(b"hello")
+
+
+def test_a_second_start_changes_nothing(bench: Bench) -> None:
+    machine = bench.open()
+    starts = [threading.Thread(target=bench.start) for _ in range(2)]
+    for start in starts:
+        start.start()
+    for start in starts:
+        start.join()
+    pid = bench.pid()
+    bench.start()
+    assert bench.pid() == pid
+    assert machine.status.state is MachineState.RUNNING
+
+
+def test_stops_and_leaves_no_process(bench: Bench) -> None:
+    machine = bench.open()
+    bench.start()
+    bench.stop()
+    assert machine.status.state is MachineState.STOPPED
+    assert bench.pid() is None
+    with pytest.raises(NoMachine):
+        _ = machine.guest
+    machine.stop()  # again: nothing to do, no error
+
+
+def test_what_the_guest_keeps_survives_a_restart(bench: Bench) -> None:
+    machine = bench.open()
+    bench.start()
+    pin = machine.directory.known_host.read_bytes()
+    before = bench.pid()
+    machine.restart(bench.prepare)
+    assert bench.pid() not in (None, before)
+    assert machine.directory.known_host.read_bytes() == pin
+
+
+def test_a_new_owner_adopts_the_running_machine(bench: Bench) -> None:
+    bench.open()
+    bench.start()
+    pid = bench.pid()
+    bench.machine.close()
+    assert bench.pid() == pid
+    machine = bench.open()
+    bench.wait_for(lambda: machine.status.state is MachineState.RUNNING)
+    assert bench.pid() == pid
+    assert machine.guest.run(("true",)).ok
+
+
+def test_a_new_owner_adopts_a_machine_that_still_boots(bench: Bench) -> None:
+    bench.open()
+    start = threading.Thread(target=bench.start_expecting, args=(Cancelled,))
+    start.start()
+    bench.wait_for(lambda: bench.pid() is not None)
+    pid = bench.pid()
+    bench.machine.close()
+    start.join()
+    machine = bench.open()
+    bench.wait_for(lambda: machine.status.state is MachineState.RUNNING)
+    assert bench.pid() == pid
+
+
+def test_a_death_is_noticed(bench: Bench) -> None:
+    machine = bench.open()
+    bench.start()
+    bench.backend.stop(bench.directory, Force.KILL)
+    bench.wait_for(lambda: machine.status.state is MachineState.STOPPED)
+    assert machine.status.problem is not None
+    assert "unexpectedly" in machine.status.problem.summary
+    bench.start()
+    assert machine.status.problem is None
+
+
+def test_a_start_can_be_cancelled(bench: Bench) -> None:
+    machine = bench.open()
+    start = threading.Thread(target=bench.start_expecting, args=(Cancelled,))
+    start.start()
+    bench.wait_for(lambda: bench.pid() is not None)
+    machine.cancel()
+    start.join()
+    assert machine.status.state is MachineState.STOPPED
+    assert bench.pid() is None
+
+
+def test_delete_removes_what_create_made(bench: Bench) -> None:
+    machine = bench.open()
+    bench.start()
+    machine.delete()
+    assert machine.status.state is MachineState.ABSENT
+    assert bench.pid() is None
+    left = {file.name for file in bench.directory.root.iterdir()}
+    assert left <= {"fake.json", "accelerator.json"}
+
+
+def test_ports_are_carried_once_and_let_go(bench: Bench) -> None:
+    bench.open()
+    bench.start()
+    port = Forward("127.0.0.1", bench.free_port(), 80)
+    for _ in range(2):
+        bench.backend.forward(bench.directory, port)
+        assert bench.backend.forwarded(bench.directory) == {port}
+    for _ in range(2):
+        bench.backend.unforward(bench.directory, port)
+        assert bench.backend.forwarded(bench.directory) == frozenset()
+
+
+def test_a_foreign_process_with_our_pid_is_not_ours(bench: Bench) -> None:
+    bench.open()
+    bench.start()
+    raw = bench.directory.running.read_bytes()
+    bench.stop()
+    bench.directory.running.write_bytes(raw.replace(b'"pid":%d' % bench.last_pid, b'"pid":1'))
+    assert bench.backend.observe(bench.directory).state is MachineState.STOPPED
+    bench.backend.stop(bench.directory, Force.KILL)  # pid 1 lives on
+
+
+@pytest.fixture
+def bench(request: pytest.FixtureRequest, make_bench: Callable[[str], Bench]) -> Iterator[Bench]:
+    made = make_bench(request.param)
+    yield made
+    made.clean_up()
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "bench" in metafunc.fixturenames:
+        backends = ["fake", pytest.param("qemu", marks=pytest.mark.vm)]
+        metafunc.parametrize("bench", backends, indirect=True)
+
+
+def test_the_spec_is_kept_for_the_next_boot(bench: Bench) -> None:
+    bench.open()
+    bench.start()
+    kept = msgspec.json.decode(bench.directory.spec.read_bytes())
+    assert Path(kept["image"]) == Path(bench.spec().image)
