@@ -6,7 +6,6 @@ and the terminal as it was before, whatever happens. Next: `ssh.py`, whose sessi
 
 import contextlib
 import os
-import shutil
 import signal
 import sys
 import threading
@@ -51,9 +50,12 @@ def is_interactive() -> bool:
 
 
 def size() -> Size:
-    """The local window's."""
-    columns, rows = shutil.get_terminal_size()
-    return Size(columns, rows)
+    """The local window's. Not shutil's: it believes COLUMNS, which does not change."""
+    for handle in (1, 0, 2):
+        with contextlib.suppress(OSError):
+            columns, rows = os.get_terminal_size(handle)
+            return Size(columns or 80, rows or 24)
+    return Size(80, 24)
 
 
 def attach(session: Session, *, pty: bool, feed: bool = True) -> int:

@@ -1,0 +1,46 @@
+"""The command line, `galley`. May import: `engine`, `vm`, click and rich.
+
+`main` tells the whole story. What must be quick is decided before click is imported: `docker` and
+`compose` only look for a program and become it. Everything else is a click command, loaded when it
+is asked for (`app.py` has the list), and ends in `output.guarded`, the one place for errors.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+PASSED_THROUGH = ("docker", "compose")
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run `galley ARGS` and return its exit code."""
+    from engine.cli import output
+
+    words = list(sys.argv[1:] if args is None else args)
+    options = Options()
+    return output.guarded(
+        lambda: _dispatch(words, options), log=cli_log, details=lambda: options.details
+    )
+
+
+class Options:
+    """What `--details`, wherever it stood, said; read when an error is shown."""
+
+    details = False
+
+
+def _dispatch(words: list[str], options: Options) -> int:
+    if words and words[0] in PASSED_THROUGH:
+        from engine.cli.docker import run_docker
+
+        return run_docker(words if words[0] == "compose" else words[1:])
+    from engine.cli.app import run_command
+
+    return run_command(words, options)
+
+
+def cli_log() -> Path:
+    """Where a traceback goes."""
+    from vm.host.paths import find_home
+
+    return find_home().logs / "cli.log"

@@ -1,0 +1,101 @@
+"""What the command line says, and the one place where an error becomes text.
+
+May import: the standard library, msgspec, `vm.errors`. `guarded` wraps every command: it turns what
+was raised into a sentence, a hint and an exit code. Next: `exit_codes.py`.
+"""
+
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import TextIO
+
+from engine.cli.exit_codes import Exit, exit_code
+from vm.errors import GalleyError, Problem
+
+RED, YELLOW, GREEN, DIM, BOLD = "31", "33", "32", "2", "1"
+BROKEN_PIPE = 141  # 128 + SIGPIPE, what a program killed by it shows
+
+
+def say(text: str = "") -> None:
+    """A line on standard output."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def note(text: str) -> None:
+    """A line for people on standard error, so that a pipe gets only what was asked for."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+def say_json(value: object) -> None:
+    """A msgspec value, or lists and dicts of them, as indented JSON."""
+    import msgspec
+
+    say(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
+def styled(text: str, style: str, stream: TextIO) -> str:
+    """Coloured on a terminal whose user did not set NO_COLOR."""
+    if not text or os.environ.get("NO_COLOR") or not stream.isatty():
+        return text
+    return f"\x1b[{style}m{text}\x1b[0m"
+
+
+def problem_text(problem: Problem, *, details: bool, stream: TextIO) -> str:
+    """Sentence, hint, and the details or how to see them."""
+    lines = [styled(problem.summary, RED, stream)]
+    if problem.hint:
+        lines += ["  " + line for line in problem.hint.splitlines()]
+    if problem.details and details:
+        lines += [styled("  │ " + line, DIM, stream) for line in problem.details.splitlines()]
+    elif problem.details:
+        lines.append(styled("  Add --details to see more.", DIM, stream))
+    return "\n".join(lines)
+
+
+def guarded(
+    command: Callable[[], int], *, log: Callable[[], Path], details: Callable[[], bool]
+) -> int:
+    """Run a command; whatever it raises becomes text and an exit code, never a traceback."""
+    try:
+        code = command()
+        sys.stdout.flush()
+        return code
+    except GalleyError as error:
+        note(problem_text(error.to_problem(), details=details(), stream=sys.stderr))
+        return exit_code(error)
+    except KeyboardInterrupt:
+        note("Cancelled.")
+        return Exit.CANCELLED
+    except BrokenPipeError:
+        _forget_stdout()
+        return BROKEN_PIPE
+    except Exception as error:  # noqa: BLE001 - the excepthook of the command line
+        note(_unexpected(error, log))
+        return Exit.FAILED
+
+
+def _forget_stdout() -> None:
+    """Nobody reads us any more: keep Python from complaining about it when it flushes at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _unexpected(error: Exception, log: Callable[[], Path]) -> str:
+    """One sentence for the user; the traceback goes to a log file."""
+    sentence = f"Galley met a mistake of its own: {type(error).__name__}: {error}"
+    trace = "".join(traceback.format_exception(error))
+    try:
+        path = log()
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with open(path, "a", encoding="utf-8") as file:
+            # The command without its arguments, which may hold a password.
+            file.write(
+                f"{time.strftime('%Y-%m-%d %X')} galley {' '.join(sys.argv[1:2])}\n{trace}\n"
+            )
+    except (OSError, GalleyError):
+        return f"{sentence}\n{trace}"  # no place to write it: better shown than lost
+    return f"{sentence}\n  The details are in {path}. Please report them."

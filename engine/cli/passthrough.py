@@ -1,0 +1,29 @@
+"""`docker` and `compose` as click commands: for the list in `galley --help`, and for when an
+option of galley's own came before them. May import: click. Next: `docker.py`, which does the work.
+"""
+
+import click
+
+from engine.cli.command import Command
+from engine.cli.docker import run_docker
+
+UNTOUCHED = {"ignore_unknown_options": True, "help_option_names": [], "allow_extra_args": True}
+
+
+def _untouched(name: str, summary: str) -> Command:
+    def run(words: tuple[str, ...]) -> None:
+        prefix = ["compose"] if name == "compose" else []
+        click.get_current_context().exit(run_docker([*prefix, *words]))
+
+    command = Command(
+        name,
+        callback=run,
+        context_settings=UNTOUCHED | {"allow_interspersed_args": False},
+        short_help=summary,
+    )
+    command.params = [click.Argument(["words"], nargs=-1, type=click.UNPROCESSED)]
+    return command
+
+
+docker = _untouched("docker", "Run docker against Galley's engine; everything is passed through.")
+compose = _untouched("compose", "The same as `galley docker compose`.")
