@@ -1,0 +1,55 @@
+#!/bin/sh
+# Run a command in a clone of a checkout, in a fresh Debian 13 that has git, python3 and no more.
+#
+#   tests/bare.sh CHECKOUT COMMAND…        as root; `./dev bare` calls it
+#
+# The clone holds what is committed, below a path with a space in it. The new root gets this
+# machine's way to its package registries (name servers, proxies, certificates, settings of apt and
+# pip) and nothing else of it. Mounts and processes live in namespaces of their own, so they end
+# with the command; so does the root, unless KEEP_BARE names a directory: that one is made if it is
+# not there, used again if it is, and kept.
+set -eu
+
+checkout=$1
+shift
+work=$(mktemp -d)
+trap 'rm -rf --one-file-system "$work"' EXIT
+root=${KEEP_BARE:-$work/root}
+
+copy() { # a file or folder, to the same place in the new root
+    [ ! -e "$1" ] || { mkdir -p "$root${1%/*}" && cp -rLT "$1" "$root$1"; }
+}
+
+if [ ! -e "$root/etc" ]; then
+    echo "• Making a bare Debian in $root" >&2
+    apt-config dump | grep '^Acquire::' > "$work/apt.conf"
+    mmdebstrap --quiet --variant=minbase --include=git,python3 --aptopt="$work/apt.conf" \
+        trixie "$root"
+    copy /etc/ssl/certs/ca-certificates.crt
+    copy /etc/pip.conf
+    copy "$HOME/.config/pip"
+fi
+copy /etc/resolv.conf
+copy /etc/hosts
+clone="/root/galley checkout"
+[ -e "$root$clone" ] || git clone --quiet "file://$checkout" "$root$clone"
+git -C "$root$clone" pull --quiet --ff-only
+
+# Only what tells the way to the registries stays in the environment.
+for name in $(env | sed -n -E 's/^([A-Za-z_][A-Za-z0-9_]*)=.*/\1/p'); do
+    case $name in
+        CI | TERM | PIP_* | SSL_* | REQUESTS_* | *_proxy | *_PROXY) ;;
+        *) unset "$name" ;;
+    esac
+done
+export HOME=/root LANG=C.UTF-8
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+
+unshare --mount --pid --fork --kill-child sh -euc '
+    root=$1 clone=$2
+    shift 2
+    mount --rbind /dev "$root/dev"
+    mount --rbind /sys "$root/sys"
+    mount -t proc proc "$root/proc"
+    exec chroot "$root" sh -c '\''cd "$1" && shift && exec "$@"'\'' sh "$clone" "$@"
+' sh "$root" "$clone" "$@"

@@ -1,0 +1,27 @@
+"""What every test gets: a Galley and a Docker of its own, so that none touches the user's.
+
+Tests of the real machine (marked `vm`) are left alone: they share one, and say where it lives.
+"""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def own_home(request: pytest.FixtureRequest) -> Iterator[None]:
+    """GALLEY_HOME and DOCKER_CONFIG in a fresh directory, short enough for socket paths."""
+    if request.node.get_closest_marker("vm"):
+        yield
+        return
+    with (
+        tempfile.TemporaryDirectory(prefix="galley-") as folder,
+        pytest.MonkeyPatch.context() as environment,
+    ):
+        environment.setenv("GALLEY_HOME", str(Path(folder, "home")))
+        environment.setenv("DOCKER_CONFIG", str(Path(folder, "docker")))
+        for name in ("DOCKER_HOST", "DOCKER_CONTEXT"):
+            environment.delenv(name, raising=False)
+        yield
