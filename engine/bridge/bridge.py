@@ -1,0 +1,178 @@
+"""From the docker socket on this host to dockerd in the guest.
+
+A thread accepts; each connection gets two threads (`pump.py`), which block and cost nothing while
+nothing flows. What the bridge carries it does not read, with one exception: while there is no
+engine to reach, it reads a request's head and answers 503 with the reason, at once.
+
+The listener stays bound from `open` to `close`, whatever happens to the machine. `dial` makes one
+more try by itself when its connection turns out to be dead (`vm/ssh_kept.py`).
+May import: `vm.guest`, `vm.errors`, its own package. Next: `pump.py`, `unix.py`, `http.py`.
+"""
+
+import contextlib
+import itertools
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from engine.bridge.http import CHUNK, HttpError, Reader, refusal
+from engine.bridge.pump import Client, Pump
+from vm.errors import EngineUnreachable, GalleyError, Problem
+from vm.guest import Stream
+
+log = logging.getLogger(__name__)
+
+HEAD_DEADLINE = 2.0  # seconds for a request that we only refuse
+DRAIN_DEADLINE = 1.0  # seconds for what a refused client still sends
+PAUSE = 0.1  # seconds without accepting after an accept has failed (too many open files)
+
+
+class Listener(Protocol):
+    """What `unix.py` is, and `pipe.py` will be."""
+
+    def open(self) -> None:
+        """Raises MachineBusy, HomeUnusable."""
+
+    def accept(self) -> Client:
+        """Blocks. Raises ConnectionAbortedError once `wake` was called, OSError to be retried."""
+
+    def wake(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Bridge:
+    """`down` says why there is no engine now, or None; `dial` reaches dockerd. Both for any thread.
+
+    `dial` raises OSError or GalleyError.
+    """
+
+    def __init__(
+        self,
+        listener: Listener,
+        dial: Callable[[], Stream],
+        down: Callable[[], Problem | None],
+    ) -> None:
+        self._listener = listener
+        self._dial = dial
+        self._down = down
+        self._numbers = itertools.count(1)
+        self._turn = threading.Lock()
+        self._serving: dict[threading.Thread, Client | Pump] = {}
+        self._accepting: threading.Thread | None = None
+        self._closing = threading.Event()
+
+    @property
+    def open_connections(self) -> int:
+        return len(self._serving)
+
+    def open(self) -> None:
+        """Bind and begin to accept. Raises MachineBusy, HomeUnusable."""
+        self._listener.open()
+        self._accepting = threading.Thread(target=self._accept, name="bridge-accept", daemon=True)
+        self._accepting.start()
+
+    def close(self) -> None:
+        """Cut every connection, remove the socket, end the threads."""
+        self._closing.set()
+        self._listener.wake()
+        if self._accepting is not None:
+            self._accepting.join()
+        with self._turn:
+            serving = dict(self._serving)
+        for held in serving.values():
+            held.end()
+        for thread in serving:
+            thread.join(timeout=5)
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while not self._closing.is_set():
+            try:
+                client = self._listener.accept()
+            except ConnectionAbortedError:
+                continue
+            except OSError as error:
+                log.warning("cannot accept a docker client: %s", error)
+                self._closing.wait(PAUSE)
+                continue
+            self._serve_in_thread(client)
+
+    def _serve_in_thread(self, client: Client) -> None:
+        name = f"bridge-{next(self._numbers)}"
+        thread = threading.Thread(target=self._serve, args=(client,), name=name, daemon=True)
+        with self._turn:
+            self._serving[thread] = client
+        try:
+            thread.start()
+        except RuntimeError as error:  # can't start new thread
+            log.warning("too many connections: %s", error)
+            self._leave(thread, client)
+
+    def _serve(self, client: Client) -> None:
+        me = threading.current_thread()
+        try:
+            guest = self._reach()
+            if isinstance(guest, Problem):
+                _refuse(client, guest)
+            else:
+                self._carry(me, client, guest)
+        finally:
+            self._leave(me, client)
+
+    def _leave(self, thread: threading.Thread, client: Client) -> None:
+        client.close()
+        with self._turn:
+            self._serving.pop(thread, None)
+
+    def _reach(self) -> Stream | Problem:
+        problem = self._down()
+        if problem is not None:
+            return problem
+        try:
+            return self._dial()
+        except GalleyError as error:
+            return self._down() or error.to_problem()
+        except OSError as error:
+            return self._down() or _no_engine(error)
+
+    def _carry(self, me: threading.Thread, client: Client, guest: Stream) -> None:
+        pump = Pump(client, guest)
+        with self._turn:
+            self._serving[me] = pump
+        if self._closing.is_set():
+            pump.end()
+        pump.run(f"{me.name}-up")
+        log.debug("%s: %d bytes up, %d down", me.name, pump.up, pump.down)
+
+
+def _no_engine(error: OSError) -> Problem:
+    return EngineUnreachable(
+        "The Docker Engine is not running in Galley's virtual machine.",
+        "`galley logs --component engine` says why; `galley restart` starts it again.",
+        details=str(error),
+    ).to_problem()
+
+
+def _refuse(client: Client, problem: Problem) -> None:
+    """Read the request first: who is answered before having asked sees a reset instead."""
+    until = time.monotonic() + HEAD_DEADLINE
+
+    def receive(limit: int) -> bytes:
+        return client.recv_within(limit, until - time.monotonic())
+
+    with contextlib.suppress(OSError):
+        try:
+            answer = refusal(problem, Reader(receive).head().method)
+        except TimeoutError:
+            answer = refusal(problem)
+        except HttpError as error:
+            wrong = Problem("HttpError", f"This is not a Docker request: {error}.", problem.summary)
+            answer = refusal(wrong, status=error.status or 400)
+        client.sendall(answer)
+        client.shutdown_write()
+        until = time.monotonic() + DRAIN_DEADLINE
+        while time.monotonic() < until and receive(CHUNK):
+            pass
