@@ -16,6 +16,11 @@ def free_port(address: str = "127.0.0.1") -> int:
 
 
 def is_free(address: str, port: int, protocol: str = "tcp") -> bool:
+    return bind_error(address, port, protocol) not in (errno.EADDRINUSE, errno.EACCES)
+
+
+def bind_error(address: str, port: int, protocol: str = "tcp") -> int | None:
+    """The errno that binding the port ends in, None when it succeeds."""
     kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, kind) as probe:
@@ -24,8 +29,8 @@ def is_free(address: str, port: int, protocol: str = "tcp") -> bool:
         try:
             probe.bind((address, port))
         except OSError as error:
-            return error.errno not in (errno.EADDRINUSE, errno.EACCES)
-    return True
+            return error.errno
+    return None
 
 
 def holder(port: int, protocol: str = "tcp") -> str:

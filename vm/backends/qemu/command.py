@@ -14,7 +14,8 @@ NETDEV = "net"
 # Everywhere. AppArmor: the image has no apparmor_parser, and a dockerd that sees the module
 # without the parser refuses containers; their walls are namespaces, seccomp, and the machine.
 WORDS = (
-    "panic=-1 quiet audit=0 apparmor=0 cryptomgr.notests random.trust_cpu=on".split()
+    *("panic=-1", "quiet", "audit=0", "apparmor=0"),
+    *("cryptomgr.notests", "random.trust_cpu=on"),
 )
 # An emulated CPU does not speculate, so mitigations cost time there and protect nothing; on a real
 # CPU they stay on, for containers of different trust share this kernel. TCG's clock never stops

@@ -86,7 +86,9 @@ class Session:
         try:
             return msgspec.json.decode(line, type=_Message)
         except msgspec.DecodeError as error:
-            raise QmpSilent("QEMU's control socket does not speak QMP.", details=str(error)) from error
+            raise QmpSilent(
+                "QEMU's control socket does not speak QMP.", details=str(error)
+            ) from error
 
     def _receive(self) -> bytes:
         try:

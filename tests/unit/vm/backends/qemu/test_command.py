@@ -1,0 +1,93 @@
+"""The QEMU command line, word by word, against tests/golden/qemu. `GOLDEN=write` renews the files.
+
+Only the two Linux/x86_64 ones have been run by QEMU; the others are what we believe until someone
+runs them.
+"""
+
+import os
+from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
+
+import msgspec
+import pytest
+
+from vm.backends.qemu.command import Launch, arguments, probe_arguments
+
+GOLDEN = Path(__file__).parents[4] / "golden" / "qemu"
+
+
+def launch(system: str, arch: str, accelerator: str) -> Launch:
+    home: PurePath = PurePosixPath("/home/ann/.local/share/galley")
+    if system == "Windows":
+        home = PureWindowsPath(r"C:\Users\ann\AppData\Local\galley")
+    return Launch(
+        program=f"qemu-system-{arch}",
+        system=system,
+        arch=arch,
+        accelerator=accelerator,
+        cpus=4,
+        memory_bytes=4 << 30,
+        image=home / "images" / "trixie-1",
+        data_disk=home / "machine" / "data.img",
+        uuid="7c3c9b1e-6b0f-4a57-9c57-0d7b8f0f7d11",
+        ssh_port=40022,
+        qmp_socket=home / "run" / "qmp.sock",
+        console_log=home / "logs" / "console.log",
+        guest_options=("galley.key=AAAA", "galley.format=1"),
+    )
+
+
+CASES = {
+    "linux-kvm": launch("Linux", "x86_64", "kvm"),
+    "linux-tcg": launch("Linux", "x86_64", "tcg"),
+    "macos-hvf-x86_64": launch("Darwin", "x86_64", "hvf"),
+    "macos-hvf-arm64": launch("Darwin", "aarch64", "hvf"),
+    "windows-whpx": launch("Windows", "x86_64", "whpx"),
+}
+
+
+def compare(name: str, words: list[str]) -> None:
+    file = GOLDEN / f"{name}.txt"
+    text = " ".join(words).replace(" -", "\n-") + "\n"
+    if os.environ.get("GOLDEN") == "write":
+        file.write_text(text)
+    assert text == file.read_text()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_machine(name: str) -> None:
+    compare(name, arguments(CASES[name]))
+
+
+def test_probe_guest() -> None:
+    compare("probe-linux-kvm", probe_arguments(CASES["linux-kvm"]))
+
+
+def test_a_chosen_cpu_model_is_taken_as_it_is() -> None:
+    words = arguments(msgspec.structs.replace(CASES["linux-kvm"], cpu_model="max,-avx512f"))
+    assert words[words.index("-cpu") + 1] == "max,-avx512f"
+
+
+def test_commas_in_paths_are_paths() -> None:
+    folder = PurePosixPath("/home/a,b/galley")
+    words = arguments(
+        msgspec.structs.replace(
+            CASES["linux-tcg"],
+            image=folder,
+            data_disk=folder / "data.img",
+            qmp_socket=folder / "qmp.sock",
+            console_log=folder / "console.log",
+        )
+    )
+    assert "socket,id=qmp,path=/home/a,,b/galley/qmp.sock,server=on,wait=off" in words
+    assert "file,id=console,path=/home/a,,b/galley/console.log" in words
+    disks = [msgspec.json.decode(word) for word in words if word.startswith("{")]
+    assert [disk["file"]["filename"] for disk in disks] == [
+        "/home/a,b/galley/root.erofs",
+        "/home/a,b/galley/data.img",
+    ]
+
+
+def test_only_ssh_is_forwarded_and_only_to_this_computer() -> None:
+    for case in CASES.values():
+        forwarded = [word for word in arguments(case) if "hostfwd" in word]
+        assert forwarded == ["user,id=net,hostfwd=tcp:127.0.0.1:40022-:22"]

@@ -1,0 +1,144 @@
+"""Which accelerator runs the guest: the first that boots one, and a sentence that says why.
+
+May import: msgspec, `vm` values, `vm.host`. Being there proves nothing: /dev/kvm opens on computers
+where QEMU then aborts on a register, or where a guest crawls. So the image's own kernel is booted,
+told to power off at once; no smaller guest would meet all that a real one does. The verdict is
+kept beside the machine until QEMU, the host's kernel, its CPU or what is present changes.
+Next: `command.py` (the guest that is booted), `backend.py`.
+"""
+
+import os
+import platform
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from vm.backends.qemu.command import Launch, probe_arguments
+from vm.errors import VirtualizationOff
+from vm.host import process
+from vm.host.paths import write_atomic
+from vm.types import Accelerator
+
+NATIVE = {"Linux": "kvm", "Darwin": "hvf", "Windows": "whpx"}
+TITLES = {"kvm": "KVM", "hvf": "Hypervisor.framework", "whpx": "the Windows Hypervisor Platform"}
+KVM = Path("/dev/kvm")
+
+DEADLINE = 10.0  # seconds; emulation boots this guest in under four on a slow computer
+POWERED_OFF = b"reboot: Power down"  # with -no-reboot, a crash too ends QEMU with exit code 0
+# A refusal can pass: another hypervisor had the CPU, the computer was busy. Ask again after a day.
+REFUSAL_HOLDS = 86_400.0
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What a test guest showed: the content of `accelerator.json`."""
+
+    circumstances: tuple[str, ...]
+    works: bool
+    reason: str
+    at: float  # seconds since the epoch
+
+
+def choose(
+    asked: str, launch: Launch, memory: Path, version: str, progress: Callable[[str], None]
+) -> Accelerator:
+    """What `asked` (a setting) means here. Raises VirtualizationOff if that cannot be.
+
+    `launch` is the machine to be started, whose accelerator is not looked at; `memory` is the file
+    that keeps the verdict; `version` is QEMU's.
+    """
+    if asked == "tcg":
+        return Accelerator("tcg", "Emulation was chosen in the settings.")
+    native = NATIVE.get(launch.system, "")
+    missing = why_missing(native)
+    if asked != "auto":
+        _insist(asked, native, missing)
+        return Accelerator(asked, f"{TITLES[asked]} was chosen in the settings.")
+    if missing:
+        return Accelerator("tcg", missing)
+    verdict = _verdict(native, launch, memory, version, progress)
+    return Accelerator(native if verdict.works else "tcg", verdict.reason)
+
+
+def why_missing(native: str) -> str:
+    """A sentence on why the accelerator is not even there, "" when it is. Quick."""
+    if native == "":
+        return "This system has no hardware virtualization that QEMU can use."
+    if native == "kvm" and not KVM.exists():
+        return f"{KVM} does not exist: virtualization is off in the firmware, or there is none."
+    if native == "kvm" and not os.access(KVM, os.R_OK | os.W_OK):
+        return f"{KVM} is not open to this user, who is not in the group kvm."
+    if native == "hvf" and not _answers("1", "sysctl", "-n", "kern.hv_support"):
+        return "This Mac has no Hypervisor.framework."
+    return ""
+
+
+def _insist(asked: str, native: str, missing: str) -> None:
+    if asked == native and not missing:
+        return
+    summary = missing or f"The accelerator {asked} does not exist on {platform.system()}."
+    raise VirtualizationOff(summary, "Set the accelerator to auto: galley settings set")
+
+
+def _verdict(
+    native: str, launch: Launch, memory: Path, version: str, progress: Callable[[str], None]
+) -> Verdict:
+    circumstances = (native, version, platform.release(), _cpu_name(), launch.cpu_model)
+    known = _recall(memory)
+    if known is not None and known.circumstances == circumstances and _holds(known):
+        return known
+    progress(f"Testing {TITLES[native]} with a small guest")
+    works, reason = boots(native, launch)
+    verdict = Verdict(circumstances, works, reason, time.time())
+    write_atomic(memory, msgspec.json.encode(verdict))
+    return verdict
+
+
+def boots(native: str, launch: Launch) -> tuple[bool, str]:
+    """Boot the test guest; whether it came up, and the sentence that says so."""
+    guest = msgspec.structs.replace(
+        launch, accelerator=native, cpus=min(launch.cpus, 2), memory_bytes=512 << 20
+    )
+    title = TITLES[native]
+    before = time.monotonic()
+    try:
+        done = process.run(probe_arguments(guest), timeout=DEADLINE)
+    except process.TimedOut:
+        return False, f"{title} is present, but a test guest did not boot in {DEADLINE:g} s."
+    if POWERED_OFF in done.stdout:
+        return True, f"{title} booted a test guest in {time.monotonic() - before:.1f} s."
+    lines = done.tail(5).splitlines()[1:] or [f"QEMU ended with code {done.returncode}"]
+    return False, f"{title} is present, but a test guest did not boot: {_telling(lines)}"
+
+
+def _telling(lines: list[str]) -> str:
+    """The line that says most: QEMU's first error; an assertion that follows it is its echo."""
+    errors = [line for line in lines if "error" in line.lower()]
+    return (errors or lines[-1:])[0].strip()
+
+
+def _recall(memory: Path) -> Verdict | None:
+    try:
+        return msgspec.json.decode(memory.read_bytes(), type=Verdict)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def _holds(verdict: Verdict) -> bool:
+    return verdict.works or 0 <= time.time() - verdict.at < REFUSAL_HOLDS
+
+
+def _cpu_name() -> str:
+    if platform.system() == "Linux":
+        lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
+        named = (line for line in lines if line.startswith(("model name", "CPU part")))
+        return next(named, "").partition(":")[2].strip()
+    if platform.system() == "Darwin":
+        done = process.run(["sysctl", "-n", "machdep.cpu.brand_string"], timeout=5)
+        return done.stdout.decode(errors="replace").strip()
+    return platform.processor()
+
+
+def _answers(expected: str, *argv: str) -> bool:
+    return process.run(argv, timeout=5).stdout.decode(errors="replace").strip() == expected

@@ -1,0 +1,228 @@
+"""The machine as a QEMU process: detached, sandboxed, reached through ssh and one socket file.
+
+May import: `vm` values and `vm.host`, this package. It remembers nothing between calls:
+`running.py` finds the process each time. Next: `start.py` (how a process comes to be), `command.py`
+(what it is told), `accel.py` (how its instructions run), `hostfwd.py` (ports).
+"""
+
+import logging
+import os
+import platform
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from vm import image
+from vm.backend import Force
+from vm.backends.qemu import accel, hostfwd, program, qmp, running, start
+from vm.backends.qemu.command import INITRAMFS, KERNEL, ROOT, Launch
+from vm.directory import MachineDir
+from vm.errors import (
+    BackendFailed,
+    DiskFull,
+    GalleyError,
+    MachineBusy,
+    NoMachine,
+    NotEnough,
+    Problem,
+)
+from vm.guest import Guest
+from vm.host import process
+from vm.host.paths import unusable, write_atomic
+from vm.types import Address, Features, Forward, MachineSpec, MachineState, Observation
+
+log = logging.getLogger(__name__)
+
+LOOPBACK = "127.0.0.1"
+LEAST_FREE = 2 << 30  # bytes for a first image and its container; the disk itself is sparse
+OBSERVE_DEADLINE = 1.0
+
+
+class QemuBackend:
+    """See `vm.backend.Backend`; methods say only what is QEMU's own."""
+
+    name = "qemu"
+    features = Features(
+        forwards=True, suspend=False, pause=False, shares="none", image_format="erofs"
+    )
+
+    def probe(self) -> Problem | None:
+        try:
+            program.find()
+        except GalleyError as error:
+            return error.to_problem()
+        return None
+
+    def create(self, directory: MachineDir, spec: MachineSpec) -> None:
+        try:
+            if running.read_uuid(directory) is None:
+                write_atomic(directory.uuid, str(uuid.uuid4()).encode())
+            if not directory.data_disk.exists():
+                _need_space(directory.root)
+                directory.data_is_new.touch()  # first: a disk without it would not be formatted
+                directory.data_disk.touch(mode=0o600)
+            _grow(directory.data_disk, spec.disk_bytes)
+        except OSError as error:
+            raise unusable(directory.root, error) from error
+
+    def start(
+        self,
+        directory: MachineDir,
+        spec: MachineSpec,
+        guest_options: tuple[str, ...],
+        progress: Callable[[str], None],
+    ) -> None:
+        qemu = program.find()
+        identity = running.read_uuid(directory)
+        if identity is None or not directory.data_disk.exists():
+            raise NoMachine("There is no machine to start yet.")
+        if running.find(directory) is not None:
+            raise MachineBusy("The machine is running already.")
+        _check(spec)
+        launch = Launch(
+            program=str(qemu.path),
+            system=platform.system(),
+            arch=program.arch(),
+            accelerator="tcg",
+            cpus=spec.cpus,
+            memory_bytes=spec.memory_bytes,
+            image=Path(spec.image),
+            data_disk=directory.data_disk,
+            uuid=identity,
+            ssh_port=0,
+            qmp_socket=directory.qmp_socket,
+            console_log=directory.console_log,
+            guest_options=guest_options,
+            cpu_model=spec.cpu_model,
+        )
+        chosen = accel.choose(
+            spec.accelerator, launch, directory.accelerator, qemu.version, progress
+        )
+        start.start(directory, launch, chosen, spec)
+
+    def stop(self, directory: MachineDir, force: Force) -> None:
+        """A QEMU that does not listen is logged, not raised: the next harder `Force` follows."""
+        found = running.find(directory)
+        if found is None:
+            return
+        if force is Force.KILL:
+            process.end(found.identity, force=True)
+            return
+        try:
+            with _control(directory, found) as session:
+                session.execute("system_powerdown" if force is Force.ASK else "quit")
+        except qmp.QmpSilent as error:
+            log.warning("QEMU did not hear %s: %s", force, error.details)
+
+    def wait_stopped(self, directory: MachineDir, timeout: float | None) -> bool:
+        found = running.find(directory)
+        if found is None:
+            return True
+        gone = process.wait_gone(found.identity, timeout)
+        if gone:
+            running.forget(directory, found)
+        return gone
+
+    def delete(self, directory: MachineDir) -> None:
+        if running.find(directory) is not None:
+            raise MachineBusy("The machine is running.", "Stop it first: galley stop")
+        for file in (
+            *(directory.data_disk, directory.data_is_new, directory.uuid, directory.spec),
+            *(directory.running, directory.qmp_socket, directory.accelerator),
+            *(directory.known_host, directory.key, directory.public_key),
+        ):
+            file.unlink(missing_ok=True)
+
+    def observe(self, directory: MachineDir) -> Observation:
+        found = running.find(directory)
+        if found is None:
+            there = os.path.exists(directory.data_disk)  # unlike Path.exists, it never raises
+            return Observation(MachineState.STOPPED if there else MachineState.ABSENT)
+        return Observation(
+            _state(directory, found),
+            found.identity.pid,
+            Address(LOOPBACK, found.ssh_port),
+            found.accelerator,
+            found.spec,
+        )
+
+    def guest(self, directory: MachineDir, address: Address) -> Guest:
+        from vm.ssh import SshGuest  # paramiko is slow to import, and most calls need no ssh
+
+        return SshGuest(address, directory.key, directory.known_host)
+
+    def forward(self, directory: MachineDir, forward: Forward) -> None:
+        found = running.find(directory)
+        if found is None:
+            raise NoMachine("The machine is not running.", "Start it: galley start")
+        with _control(directory, found) as session:
+            hostfwd.add(session, forward)
+
+    def unforward(self, directory: MachineDir, forward: Forward) -> None:
+        found = running.find(directory)
+        if found is not None:
+            with _control(directory, found) as session:
+                hostfwd.remove(session, forward)
+
+
+def _need_space(folder: Path) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < LEAST_FREE:
+        raise DiskFull(
+            f"The disk that holds {folder} has {free / 2**30:.1f} GiB free; "
+            f"a machine needs {LEAST_FREE / 2**30:.0f} GiB.",
+            "Free some space, or set GALLEY_HOME to a directory on another disk.",
+        )
+
+
+def _grow(disk: Path, size: int) -> None:
+    """Sparse: growing costs nothing until the guest writes. Never shrinks."""
+    if disk.stat().st_size < size:
+        os.truncate(disk, size)
+
+
+def _check(spec: MachineSpec) -> None:
+    """Raises NotEnough, ImageDamaged: what QEMU would say later and less clearly."""
+    processors, memory = psutil.cpu_count() or 1, psutil.virtual_memory().total
+    if spec.cpus > processors:
+        raise NotEnough(
+            f"The machine is to have {spec.cpus} CPUs, and this computer has {processors}.",
+            f"Give it at most {processors}: galley settings set",
+        )
+    if spec.memory_bytes > memory:
+        raise NotEnough(
+            f"The machine is to have {spec.memory_bytes / 2**30:.1f} GiB of memory, "
+            f"and this computer has {memory / 2**30:.1f}.",
+            "Give it less: galley settings set",
+        )
+    for name in (KERNEL, INITRAMFS, ROOT):
+        if not (Path(spec.image) / name).is_file():
+            raise image.damaged(Path(spec.image), name, "it is missing")
+
+
+@contextmanager
+def _control(
+    directory: MachineDir, found: running.Running, deadline: float = qmp.DEADLINE
+) -> Iterator[qmp.Session]:
+    """A session with our machine, proven: whoever else listens there is told nothing."""
+    with qmp.session(directory.qmp_socket, deadline) as session:
+        if session.field("query-uuid", "UUID") != found.uuid:
+            raise qmp.QmpSilent(
+                "QEMU's control socket belongs to another machine.",
+                details=str(directory.qmp_socket),
+            )
+        yield session
+
+
+def _state(directory: MachineDir, found: running.Running) -> MachineState:
+    """What QMP says of a process that is ours. One too busy to answer still runs."""
+    try:
+        with _control(directory, found, OBSERVE_DEADLINE) as session:
+            paused = session.field("query-status", "status") == "paused"
+    except BackendFailed:
+        return MachineState.RUNNING if process.is_alive(found.identity) else MachineState.STOPPED
+    return MachineState.PAUSED if paused else MachineState.RUNNING

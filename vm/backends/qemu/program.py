@@ -1,0 +1,56 @@
+"""The QEMU that is installed: where it is, how old it is, and how to get one.
+
+May import: `vm.errors`, `vm.host.process`. Next: `backend.py`.
+"""
+
+import platform
+import re
+from pathlib import Path
+
+import msgspec
+
+from vm.errors import ToolMissing, ToolTooOld
+from vm.host import process
+
+OLDEST = (7, 2)  # Debian 12's; q35 without i8042 and -blockdev as we write it are there
+INSTALL = {
+    "Linux": "Install it: `sudo apt install {apt}` (Debian, Ubuntu), `sudo dnf install qemu-kvm` "
+    "(Fedora), `sudo pacman -S qemu-base` (Arch).",
+    "Darwin": "Install it: `brew install qemu`.",
+    "Windows": "Install it: `winget install SoftwareFreedomConservancy.QEMU`, and put it on PATH.",
+}
+APT = {"x86_64": "qemu-system-x86", "aarch64": "qemu-system-arm"}
+
+
+class Program(msgspec.Struct, frozen=True):
+    """A usable QEMU. `version` is the whole line, so that a distribution's rebuild differs too."""
+
+    path: Path
+    version: str
+
+
+def arch() -> str:
+    """This computer's architecture as QEMU calls it."""
+    machine = platform.machine().lower()
+    return "aarch64" if machine in ("arm64", "aarch64") else "x86_64"
+
+
+def find() -> Program:
+    """Raises ToolMissing, ToolTooOld."""
+    path = process.find_tool(f"qemu-system-{arch()}", _hint())
+    done = process.run([path, "--version"], timeout=20)
+    lines = done.stdout.decode(errors="replace").splitlines()
+    numbers = re.search(r"version (\d+)\.(\d+)", lines[0] if lines else "")
+    if not done.ok or numbers is None:
+        raise ToolMissing(f"{path} does not tell its version.", _hint(), details=done.tail())
+    if (int(numbers[1]), int(numbers[2])) < OLDEST:
+        oldest = ".".join(map(str, OLDEST))
+        raise ToolTooOld(
+            f"QEMU {numbers[1]}.{numbers[2]} is too old: Galley needs {oldest} or newer.", _hint()
+        )
+    return Program(path, lines[0])
+
+
+def _hint() -> str:
+    hint = INSTALL.get(platform.system(), "Install QEMU with your system's package manager.")
+    return hint.replace("{apt}", APT[arch()])

@@ -1,0 +1,92 @@
+"""How a QEMU process comes to be: logs turned, a port found, spawned, heard, written down.
+
+May import: msgspec, `vm` values, `vm.host`, this package but `backend.py`. Next: `command.py`.
+"""
+
+import os
+import time
+
+import msgspec
+
+from vm.backends.qemu import qmp, running
+from vm.backends.qemu.command import Launch, arguments
+from vm.backends.qemu.running import Running
+from vm.directory import MachineDir
+from vm.errors import BackendFailed
+from vm.host import net, process
+from vm.types import Accelerator, MachineSpec
+
+PORT_ATTEMPTS = 5
+PORT_TAKEN = "Could not set up host forwarding rule"
+HEARD_WITHIN = 20.0  # seconds until QMP answers; a tenth of one on a quiet computer
+LOG_LIMIT = 1 << 20
+TAIL_LINES = 20
+
+
+def start(directory: MachineDir, launch: Launch, chosen: Accelerator, spec: MachineSpec) -> Running:
+    """Return once the guest executes. Raises BackendFailed with what QEMU said."""
+    for attempt in range(1, PORT_ATTEMPTS + 1):
+        launch = msgspec.structs.replace(launch, accelerator=chosen.name, ssh_port=net.free_port())
+        _clear_the_way(directory)
+        said_before = directory.backend_log.stat().st_size
+        identity = process.spawn_detached(arguments(launch), log=directory.backend_log)
+        started = Running(identity, launch.uuid, launch.ssh_port, chosen, spec)
+        running.remember(directory, started)
+        if _heard(directory, started):
+            directory.qmp_socket.chmod(0o600)
+            return started
+        said = _said_since(directory, said_before)
+        _give_up(directory, started)
+        if PORT_TAKEN not in said or attempt == PORT_ATTEMPTS:
+            raise _failed(said, launch)
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _clear_the_way(directory: MachineDir) -> None:
+    """The console of the last start becomes the one before; nothing of a dead QEMU is left."""
+    directory.qmp_socket.unlink(missing_ok=True)
+    directory.logs.mkdir(parents=True, exist_ok=True, mode=0o700)
+    directory.run.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for log in (directory.console_log, directory.backend_log):
+        turned = log.with_suffix(f".1{log.suffix}")
+        if log.exists() and (log is directory.console_log or log.stat().st_size > LOG_LIMIT):
+            os.replace(log, turned)
+    directory.console_log.touch(mode=0o600)
+    directory.backend_log.touch(mode=0o600)
+
+
+def _heard(directory: MachineDir, started: Running) -> bool:
+    """Whether QEMU answers as our machine and runs; False when it ended or stays silent."""
+    until = time.monotonic() + HEARD_WITHIN
+    while not process.wait_gone(started.identity, 0.02) and time.monotonic() < until:
+        try:
+            with qmp.session(directory.qmp_socket) as session:
+                mine = session.field("query-uuid", "UUID") == started.uuid
+                return mine and session.field("query-status", "running") is True
+        except qmp.QmpSilent:
+            continue
+    return False
+
+
+def _give_up(directory: MachineDir, started: Running) -> None:
+    process.end(started.identity, force=True)
+    process.wait_gone(started.identity, 5)
+    running.forget(directory, started)
+
+
+def _said_since(directory: MachineDir, offset: int) -> str:
+    with directory.backend_log.open("rb") as log:
+        log.seek(offset)
+        lines = log.read().decode(errors="replace").splitlines()
+    return "\n".join(lines[-TAIL_LINES:])
+
+
+def _failed(said: str, launch: Launch) -> BackendFailed:
+    lines = said.splitlines() or [f"it did not answer within {HEARD_WITHIN:g} s"]
+    reason = next((line for line in lines if "error" in line.lower()), lines[-1])
+    chosen = "" if launch.accelerator == "tcg" else ", or set the accelerator to auto"
+    return BackendFailed(
+        f"QEMU did not start the machine: {reason.strip()}",
+        f"Try again{chosen}; `galley logs --component vm` has what QEMU said.",
+        details=said,
+    )
