@@ -8,6 +8,7 @@ GALLEY_HOME/machine/
     id_ed25519      our ssh key (0600), id_ed25519.pub beside it
     known_host      the guest's pinned host key
     running.json    what the backend started: pid, start time, port, accelerator
+    accelerator.json  which accelerator booted a test guest here, and why not the others
 GALLEY_HOME/logs/
     console.log     the guest's console since its last start; console.1.log the one before
     backend.log     what QEMU, WSL or Hyper-V said
@@ -64,6 +65,10 @@ class MachineDir(msgspec.Struct, frozen=True):
     @property
     def running(self) -> Path:
         return self.root / "running.json"
+
+    @property
+    def accelerator(self) -> Path:
+        return self.root / "accelerator.json"
 
     @property
     def console_log(self) -> Path:
