@@ -1,0 +1,210 @@
+"""A client's end of the control socket. May import: `control.protocol`, `vm`, the stdlib.
+
+Kept light, for `galley status` has a quarter of a second in all. A client belongs to one thread:
+whoever wants to call and to watch at the same time opens two. Only `close` may come from anywhere.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from multiprocessing import AuthenticationError
+from multiprocessing.connection import Client, Connection, answer_challenge, deliver_challenge
+from types import TracebackType
+
+import msgspec
+
+from engine.control.protocol import (
+    MESSAGE_LIMIT,
+    Hello,
+    Push,
+    Reply,
+    Request,
+    address,
+    check_version,
+    decode_answer,
+    decode_hello,
+    encode,
+    hang_up,
+    read_key,
+)
+from engine.types import Snapshot
+from vm.errors import SupervisorGone, VersionMismatch, from_problem
+from vm.host.logs import tail
+from vm.host.paths import Home
+
+HANDSHAKE_SECONDS = 10.0
+
+
+class NobodyListens(SupervisorGone):
+    """No supervisor is running: nothing is at its address."""
+
+
+class ControlClient:
+    """An open conversation with the supervisor."""
+
+    def __init__(self, home: Home, connection: Connection, hello: Hello) -> None:
+        self.hello = hello
+        self._home = home
+        self._connection = connection
+        self._receiving = threading.Lock()
+        self._closed = False
+        self._last_id = 0
+        self._latest: Snapshot | None = None
+
+    @classmethod
+    def connect(cls, home: Home, *, any_version: bool = False) -> "ControlClient":
+        """Raises NobodyListens, SupervisorGone, VersionMismatch (unless `any_version`)."""
+        connection = _reach(home)
+        try:
+            hello = _shake_hands(home, connection)
+            if not any_version:
+                check_version(hello)
+        except BaseException:
+            connection.close()
+            raise
+        return cls(home, connection, hello)
+
+    def call(
+        self,
+        method: str,
+        params: object = None,
+        on_push: Callable[[Snapshot], None] | None = None,
+    ) -> msgspec.Raw:
+        """Have something done and wait for its end; `on_push` gets every change meanwhile.
+
+        Raises what the supervisor raised, or SupervisorGone as soon as it dies. After an
+        interrupted call the client can be used for the next one (`cancel`).
+        """
+        self._last_id += 1
+        request = Request(self._last_id, method, msgspec.Raw(encode(params or {})))
+        try:
+            self._connection.send_bytes(encode(request))
+        except OSError as error:
+            raise _gone(self._home) from error
+        while True:
+            answer = self._receive()
+            if isinstance(answer, Push):
+                self._latest = answer.snapshot
+                if on_push is not None:
+                    on_push(answer.snapshot)
+            elif answer.id in (request.id, 0):
+                if answer.problem is not None:
+                    raise from_problem(answer.problem)
+                return answer.result
+
+    def snapshot(self) -> Snapshot:
+        """The present."""
+        return msgspec.json.decode(self.call("snapshot"), type=Snapshot)
+
+    def snapshots(self) -> Iterator[Snapshot]:
+        """The present, then every change (for a slow reader only the latest), until `close`.
+
+        Raises SupervisorGone when the supervisor ends.
+        """
+        if self._latest is not None:
+            yield self._latest
+        while True:
+            try:
+                answer = self._receive()
+            except SupervisorGone:
+                if self._closed:
+                    return
+                raise
+            if isinstance(answer, Push):
+                yield answer.snapshot
+
+    def close(self) -> None:
+        """End the conversation; from any thread, and whoever waits in it comes back."""
+        self._closed = True
+        hang_up(self._connection)
+        with self._receiving:
+            self._connection.close()
+
+    def __enter__(self) -> "ControlClient":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _receive(self) -> Push | Reply:
+        try:
+            with self._receiving:
+                data = self._connection.recv_bytes(MESSAGE_LIMIT)
+            answer: Push | Reply = decode_answer(data)
+        except (EOFError, OSError, msgspec.DecodeError) as error:
+            raise _gone(self._home) from error
+        return answer
+
+
+def _reach(home: Home) -> Connection:
+    try:
+        return Client(address(home))
+    except (FileNotFoundError, ConnectionRefusedError) as error:
+        raise NobodyListens(
+            "Galley is not running in the background.", "Run: galley start"
+        ) from error
+    except OSError as error:
+        raise SupervisorGone(
+            f"The supervisor cannot be reached: {error.strerror or error}.",
+            _ending_hint(home),
+            details=str(error),
+        ) from error
+
+
+def _shake_hands(home: Home, connection: Connection) -> Hello:
+    """Prove the key to each other and hear who it is."""
+    key = read_key(home)
+    if key is None:
+        raise SupervisorGone(
+            "The key to Galley's background process is missing.",
+            _ending_hint(home),
+            details="run/control.key is gone",
+        )
+    try:
+        _await(home, connection)
+        answer_challenge(connection, key)
+        deliver_challenge(connection, key)
+        _await(home, connection)
+        return decode_hello(connection.recv_bytes(MESSAGE_LIMIT))
+    except AuthenticationError as error:
+        raise SupervisorGone(
+            "Galley's background process does not accept the key of this instance.",
+            _ending_hint(home),
+            details=f"{error}; the key is in run/control.key",
+        ) from error
+    except (EOFError, OSError) as error:
+        raise _gone(home) from error
+    except msgspec.DecodeError as error:
+        raise VersionMismatch(
+            "Galley's background process is of an incompatible version.",
+            _ending_hint(home),
+            details=str(error),
+        ) from error
+
+
+def _await(home: Home, connection: Connection) -> None:
+    if not connection.poll(HANDSHAKE_SECONDS):
+        raise SupervisorGone(
+            f"Galley's background process has not answered for {HANDSHAKE_SECONDS:g} s.",
+            _ending_hint(home),
+        )
+
+
+def _ending_hint(home: Home) -> str:
+    try:
+        who = "process " + (home.run / "supervisor.pid").read_text().strip()
+    except OSError:
+        who = "the process engine.supervisor"
+    return f"End {who} and try again; the VM and its containers keep running meanwhile."
+
+
+def _gone(home: Home) -> SupervisorGone:
+    return SupervisorGone(
+        "Galley's background process went away.",
+        "Try again: it is started anew. The VM and its containers keep running.",
+        details=tail(home.logs / "supervisor.log"),
+    )

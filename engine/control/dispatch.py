@@ -1,0 +1,104 @@
+"""What each method of the control socket does. May import: `protocol`, `engine.settings`, msgspec.
+
+Whatever happens in here, the client gets a reply: this holds one of the few broad `except`.
+"""
+
+import logging
+import traceback
+from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
+
+from engine.control.protocol import (
+    METHODS,
+    Reply,
+    Request,
+    SetParams,
+    StartParams,
+    UnsetParams,
+    encode,
+)
+from engine.settings import SettingsStore
+from engine.types import Snapshot
+from vm.errors import ControlError, GalleyError, Problem, Retry
+
+log = logging.getLogger(__name__)
+
+
+class Controlled(Protocol):
+    """What the control socket needs of `engine.engine.Engine`. The verbs block until done."""
+
+    def subscribe(self, listener: Callable[[Snapshot], None]) -> Callable[[], None]: ...
+    def snapshot(self) -> Snapshot: ...
+    def start(self, *, repair: bool = False) -> None: ...
+    def stop(self) -> None: ...
+    def restart(self) -> None: ...
+    def delete(self) -> None: ...
+    def cancel(self) -> None: ...
+
+
+class Dispatch:
+    """Turns requests into replies; any number of threads at a time."""
+
+    def __init__(
+        self, engine: Controlled, settings: SettingsStore, end: Callable[[], None]
+    ) -> None:
+        self._engine = engine
+        self._settings = settings
+        self._plain: dict[str, Callable[[], object]] = {
+            "snapshot": engine.snapshot,
+            "stop": engine.stop,
+            "restart": engine.restart,
+            "delete": engine.delete,
+            "cancel": engine.cancel,
+            "quit": end,
+        }
+
+    def answer(self, request: Request) -> Reply:
+        """Do what is asked, to its end. Never raises."""
+        try:
+            return Reply(request.id, msgspec.Raw(encode(self._do(request))))
+        except GalleyError as error:
+            return Reply(request.id, problem=error.to_problem())
+        except Exception as error:
+            log.exception("%s failed unexpectedly", request.method)
+            return Reply(request.id, problem=_unexpected(request.method, error))
+
+    def _do(self, request: Request) -> object:
+        match _params(request):
+            case StartParams(repair=repair):
+                self._engine.start(repair=repair)
+                return None
+            case SetParams(name=name, value=value):
+                return self._settings.set(name, value)
+            case UnsetParams(name=name):
+                return self._settings.unset(name)
+        return self._plain[request.method]()
+
+
+def _params(request: Request) -> msgspec.Struct:
+    """The typed parameters. Raises ControlError for an unknown method or wrong parameters."""
+    kind = METHODS.get(request.method)
+    if kind is None:
+        raise ControlError(
+            f"The supervisor knows no method {request.method!r}.",
+            "Run: galley restart --supervisor",
+            details="it knows: " + ", ".join(METHODS),
+            retry=Retry.NO,
+        )
+    try:
+        return msgspec.json.decode(request.params, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ControlError(
+            f"The parameters of {request.method} are wrong: {error}.", retry=Retry.NO
+        ) from error
+
+
+def _unexpected(method: str, error: Exception) -> Problem:
+    return Problem(
+        GalleyError.__name__,
+        f"Galley made a mistake in {method}: {type(error).__name__}: {error}.",
+        "See: galley logs --component supervisor. Please report it with: galley diagnose --bundle",
+        "".join(traceback.format_exception(error)),
+    )

@@ -1,0 +1,63 @@
+"""What waits to be sent to one client. May import: `protocol`, `engine.types`, the stdlib.
+
+Nobody who puts something in ever waits for the client: replies are bounded because requests are
+(`admit`), and of the snapshots only the latest counts. Next: `server.py`, which sends it.
+"""
+
+import threading
+from collections import deque
+
+from engine.control.protocol import Push, Reply
+from engine.types import Snapshot
+
+
+class Outbox:
+    """Replies in order, and the latest snapshot before them.
+
+    The snapshot goes first, so that a client that has its reply has also seen what it led to.
+    """
+
+    def __init__(self, limit: int = 32) -> None:
+        self._changed = threading.Condition()
+        self._replies: deque[Reply] = deque()
+        self._snapshot: Snapshot | None = None
+        self._room = limit
+        self._closed = False
+
+    def admit(self) -> bool:
+        """Make room for one reply; waits while `limit` requests have none yet. False: closed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._room > 0 or self._closed)
+            self._room -= 1
+            return not self._closed
+
+    def reply(self, reply: Reply) -> None:
+        with self._changed:
+            if not self._closed:
+                self._replies.append(reply)
+                self._changed.notify_all()
+
+    def offer(self, snapshot: Snapshot) -> None:
+        with self._changed:
+            if not self._closed:
+                self._snapshot = snapshot
+                self._changed.notify_all()
+
+    def take(self) -> Push | Reply | None:
+        """The next message, when there is one; None at the end, after all that was put in."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._snapshot or self._replies or self._closed)
+            if self._snapshot is not None:
+                push, self._snapshot = Push(self._snapshot), None
+                return push
+            if not self._replies:
+                return None
+            self._room += 1
+            self._changed.notify_all()
+            return self._replies.popleft()
+
+    def close(self) -> None:
+        """Take nothing more in; `take` still hands out what is there."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()

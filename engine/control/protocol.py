@@ -1,0 +1,160 @@
+"""What crosses the control socket, and where it is. May import: `vm`, `engine.types`, msgspec.
+
+Both ends prove that they know the key in `run/control.key` (only this user can read it). Then:
+
+    server → client   Hello                     once; the client stops here when versions differ
+    server → client   Push(snapshot)            at once, then after every change
+    client → server   Request(id, method, …)    whenever it likes, several at a time
+    server → client   Reply(id, …)              one for each request, when its work is done
+
+Every message is one JSON document, sent as bytes: nothing is ever unpickled. `quit` and `Hello`
+must keep their shape in all versions, for a new client has to end an old supervisor with them.
+Next: `dispatch.py` (what the methods do), `server.py`, `client.py`.
+"""
+
+import contextlib
+import hashlib
+import os
+import secrets
+import socket
+import sys
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import msgspec
+
+from engine import __version__
+from engine.types import Snapshot
+from vm.errors import Problem, VersionMismatch
+from vm.host.paths import Home, write_atomic
+
+PROTOCOL = 1  # raised with every change that an older client or supervisor would not understand
+REQUEST_LIMIT = 64 * 1024  # bytes
+MESSAGE_LIMIT = 16 * 1024 * 1024  # bytes; of what the supervisor says
+
+_NOTHING = msgspec.Raw(b"null")
+_NO_PARAMS = msgspec.Raw(b"{}")
+
+
+class Hello(msgspec.Struct, frozen=True, tag="hello"):
+    """Who answers. `version` is Galley's."""
+
+    protocol: int
+    version: str
+    pid: int
+
+
+class Request(msgspec.Struct, frozen=True, tag="request"):
+    id: int
+    method: str
+    params: msgspec.Raw = _NO_PARAMS
+
+
+class Reply(msgspec.Struct, frozen=True, tag="reply"):
+    """`problem` when the request failed, else `result`. `id` is 0 when the request had none."""
+
+    id: int
+    result: msgspec.Raw = _NOTHING
+    problem: Problem | None = None
+
+
+class Push(msgspec.Struct, frozen=True, tag="push"):
+    snapshot: Snapshot
+
+
+class Launched(msgspec.Struct, frozen=True, tag="launched"):
+    """What a new supervisor tells the one that started it. `already`: another one is running."""
+
+    pid: int
+    already: bool = False
+    problem: Problem | None = None
+
+
+class NoParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    pass
+
+
+class StartParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    repair: bool = False
+
+
+class SetParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    name: str
+    value: bool | int | float | str
+
+
+class UnsetParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    name: str
+
+
+METHODS: dict[str, type[msgspec.Struct]] = {
+    "snapshot": NoParams,  # → Snapshot
+    "start": StartParams,
+    "stop": NoParams,
+    "restart": NoParams,
+    "delete": NoParams,
+    "cancel": NoParams,
+    "settings.set": SetParams,  # → settings.Entry
+    "settings.unset": UnsetParams,  # → settings.Entry
+    "quit": NoParams,  # the supervisor ends, the VM stays
+}
+
+encode = msgspec.json.Encoder().encode
+decode_hello = msgspec.json.Decoder(Hello).decode
+decode_request = msgspec.json.Decoder(Request).decode
+decode_answer = msgspec.json.Decoder(Reply | Push).decode
+decode_launched = msgspec.json.Decoder(Launched).decode
+
+
+def check_version(hello: Hello) -> None:
+    """Raises VersionMismatch unless the supervisor is of our own version."""
+    if hello.protocol == PROTOCOL and hello.version == __version__:
+        return
+    raise VersionMismatch(
+        f"Galley {hello.version} is running in the background, but this is Galley {__version__}.",
+        "Run: galley restart --supervisor (the VM and its containers keep running).",
+        details=f"supervisor pid {hello.pid}, protocol {hello.protocol}; ours is {PROTOCOL}",
+    )
+
+
+def address(home: Home, name: str = "control") -> str:
+    """Where the supervisor listens ("control"), or the one that starts it does ("launch")."""
+    if os.name == "nt":
+        instance = hashlib.sha256(os.fsencode(home.root)).hexdigest()[:16]
+        return rf"\\.\pipe\galley-{instance}-{name}"
+    return str(home.run / f"{name}.sock")
+
+
+def key_file(home: Home) -> Path:
+    return home.run / "control.key"
+
+
+def read_key(home: Home) -> bytes | None:
+    """The key of this instance, or None while no supervisor has made one."""
+    try:
+        return key_file(home).read_bytes() or None
+    except FileNotFoundError:
+        return None
+
+
+def make_key(home: Home) -> bytes:
+    """The key, made when there is none. Only the holder of `supervisor.lock` may call this."""
+    key = read_key(home)
+    if key is None:
+        key = secrets.token_hex(32).encode()
+        write_atomic(key_file(home), key, 0o600)
+    return key
+
+
+def hang_up(connection: "Connection") -> None:
+    """End both directions from any thread: whoever blocks in them wakes with an error.
+
+    Closing would not do: on POSIX a closed descriptor does not wake its readers, and its number
+    may be given away while they still use it.
+    """
+    with contextlib.suppress(OSError):
+        if sys.platform == "win32":
+            connection.close()
+            return
+        with socket.socket(fileno=os.dup(connection.fileno())) as same:
+            same.shutdown(socket.SHUT_RDWR)

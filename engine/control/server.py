@@ -1,0 +1,104 @@
+"""The supervisor's end of the control socket. May import: `control`, vm.host.paths, the stdlib.
+
+One thread accepts; a client's own threads do the rest (`session.py`). The engine only ever drops a
+snapshot into outboxes, so that no client, however stuck, holds up the engine or another client.
+"""
+
+import contextlib
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Client, Listener
+
+from engine.control.dispatch import Controlled, Dispatch
+from engine.control.protocol import address, hang_up, make_key
+from engine.control.session import Session
+from engine.settings import SettingsStore
+from engine.types import Snapshot
+from vm.host.paths import Home, unusable
+
+log = logging.getLogger(__name__)
+FLUSH_SECONDS = 1.0  # how long `close` waits for clients to take their last replies
+
+
+class ControlServer:
+    """Serves one engine. Whoever opens it must hold `supervisor.lock`; it is opened once."""
+
+    def __init__(
+        self, home: Home, engine: Controlled, settings: SettingsStore, end: Callable[[], None]
+    ) -> None:
+        self._home = home
+        self._engine = engine
+        self._dispatch = Dispatch(engine, settings, end)
+        self._lock = threading.Lock()
+        self._sessions: set[Session] = set()
+        self._latest: Snapshot | None = None
+        self._closing = threading.Event()
+        self._acceptor = threading.Thread(target=self._accept, name="control accept", daemon=True)
+
+    def open(self) -> None:
+        """Bind the socket and serve. Raises HomeUnusable, DiskFull."""
+        self._key = make_key(self._home)
+        place = address(self._home)
+        try:
+            if os.name == "posix":
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(place)  # left by a supervisor that was killed: we hold its lock now
+            self._listener = Listener(place, backlog=64)
+        except OSError as error:
+            raise unusable(self._home.root, error) from error
+        self._unsubscribe = self._engine.subscribe(self._changed)
+        self._acceptor.start()
+
+    def close(self) -> None:
+        """Send what is due, hang up on everybody and remove the socket."""
+        self._unsubscribe()
+        self._closing.set()
+        with contextlib.suppress(OSError):
+            Client(address(self._home)).close()  # wakes `accept`, on every system
+        self._acceptor.join()
+        self._listener.close()
+        with self._lock:
+            sessions = list(self._sessions)
+        deadline = time.monotonic() + FLUSH_SECONDS
+        for session in sessions:
+            session.flush(max(0.0, deadline - time.monotonic()))
+        with self._lock:
+            for session in self._sessions:
+                hang_up(session.connection)
+        for session in sessions:
+            session.ended(FLUSH_SECONDS)
+
+    def _accept(self) -> None:
+        while not self._closing.is_set():
+            try:
+                connection = self._listener.accept()
+            except OSError:
+                log.exception("cannot accept a client")
+                self._closing.wait(0.1)  # out of descriptors, perhaps: do not spin
+                continue
+            session = Session(connection, self._key, self._dispatch, self._welcome, self._leave)
+            with self._lock:
+                self._sessions.add(session)
+            session.begin()
+
+    def _changed(self, snapshot: Snapshot) -> None:
+        with self._lock:  # all clients see the same order
+            self._latest = snapshot
+            for session in self._sessions:
+                session.outbox.offer(snapshot)
+
+    def _welcome(self, session: Session) -> None:
+        """Give a new client the present: what the engine says, or a change that came since."""
+        before = self._latest
+        now = self._engine.snapshot()
+        with self._lock:
+            latest = self._latest
+            session.outbox.offer(now if latest is None or latest is before else latest)
+
+    def _leave(self, session: Session) -> None:
+        """After this nobody but the session's own threads touches its connection."""
+        with self._lock:
+            self._sessions.discard(session)

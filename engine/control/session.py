@@ -1,0 +1,119 @@
+"""One client of the supervisor, from its connection to its end. May import: `control`, msgspec.
+
+Three kinds of thread: the reader owns the connection and closes it, the writer sends what the
+outbox holds, and each request has one that does its work. Next: `outbox.py`, `dispatch.py`.
+"""
+
+import contextlib
+import logging
+import os
+import threading
+from collections.abc import Callable
+from multiprocessing import AuthenticationError
+from multiprocessing.connection import Connection, answer_challenge, deliver_challenge
+
+import msgspec
+
+from engine import __version__
+from engine.control.dispatch import Dispatch
+from engine.control.outbox import Outbox
+from engine.control.protocol import (
+    PROTOCOL,
+    REQUEST_LIMIT,
+    Hello,
+    Reply,
+    Request,
+    decode_request,
+    encode,
+    hang_up,
+)
+from vm.errors import ControlError, Retry
+
+log = logging.getLogger(__name__)
+
+
+class Session:
+    """`welcome` is called when the client has shown the key, `leave` before its end."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        key: bytes,
+        dispatch: Dispatch,
+        welcome: Callable[["Session"], None],
+        leave: Callable[["Session"], None],
+    ) -> None:
+        self.connection = connection
+        self.outbox = Outbox()
+        self._key = key
+        self._dispatch = dispatch
+        self._welcome = welcome
+        self._leave = leave
+        self._reader = threading.Thread(target=self._run, name="control reader", daemon=True)
+        self._writer = threading.Thread(target=self._write, name="control writer", daemon=True)
+
+    def begin(self) -> None:
+        self._reader.start()
+
+    def flush(self, timeout: float) -> None:
+        """Give the client up to `timeout` seconds to take what is due."""
+        self.outbox.close()
+        if self._writer.is_alive():
+            self._writer.join(timeout)
+
+    def ended(self, timeout: float) -> bool:
+        """Whether the connection was closed within `timeout` seconds."""
+        self._reader.join(timeout)
+        return not self._reader.is_alive()
+
+    def _run(self) -> None:
+        try:
+            self._greet()
+            self._writer.start()
+            self._read()
+        except AuthenticationError as error:
+            log.warning("a client was refused: %s", error)
+        except (EOFError, OSError) as error:
+            log.debug("a client went away: %s", error)
+        finally:
+            self._leave(self)
+            self.outbox.close()
+            hang_up(self.connection)
+            if self._writer.is_alive():
+                self._writer.join()
+            self.connection.close()
+
+    def _greet(self) -> None:
+        deliver_challenge(self.connection, self._key)
+        answer_challenge(self.connection, self._key)
+        self.connection.send_bytes(encode(Hello(PROTOCOL, __version__, os.getpid())))
+        self._welcome(self)
+
+    def _read(self) -> None:
+        while True:
+            data = self.connection.recv_bytes(REQUEST_LIMIT)
+            if not self.outbox.admit():
+                return
+            try:
+                request = decode_request(data)
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                self.outbox.reply(_malformed(error))
+                continue
+            threading.Thread(
+                target=self._work, args=(request,), name=f"control {request.method}", daemon=True
+            ).start()
+
+    def _work(self, request: Request) -> None:
+        self.outbox.reply(self._dispatch.answer(request))
+
+    def _write(self) -> None:
+        with contextlib.suppress(OSError):
+            while message := self.outbox.take():
+                self.connection.send_bytes(encode(message))
+        self.outbox.close()
+        hang_up(self.connection)
+
+
+def _malformed(error: Exception) -> Reply:
+    problem = ControlError(f"The supervisor got a malformed request: {error}.", retry=Retry.NO)
+    return Reply(0, problem=problem.to_problem())

@@ -1,0 +1,207 @@
+"""Every setting there is, as data: name, label, range, default. May import: `vm.errors`, msgspec.
+
+The command line and the window draw themselves from this, and `settings.py` checks with it. Adding
+a setting is one entry in `schema()` and one field of `settings.Settings`. Next: `settings.py`.
+"""
+
+import ipaddress
+import re
+from collections.abc import Callable
+from enum import StrEnum
+
+import msgspec
+
+from vm.errors import SettingsError
+
+type Value = int | str | bool
+MIB, GIB, TIB = 1024**2, 1024**3, 1024**4
+_UNITS = {"": GIB, "b": 1, "k": 1024, "m": MIB, "g": GIB, "t": TIB}
+_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(?:([kmgt])(?:i?b)?|(b))?\s*", re.IGNORECASE)
+
+
+class Kind(StrEnum):
+    COUNT = "count"
+    SIZE = "size"  # bytes; written as "4GiB"
+    CHOICE = "choice"
+    TEXT = "text"
+    ADDRESS = "address"  # of this host, IPv4 or IPv6
+    SWITCH = "switch"
+
+
+class Setting(msgspec.Struct, frozen=True):
+    """One setting as data. `needs_restart`: why a change is not felt at once; "" when it is."""
+
+    name: str
+    kind: Kind
+    label: str
+    help: str
+    default: Value
+    needs_restart: str = ""
+    minimum: int = 0
+    maximum: int = 0
+    choices: tuple[str, ...] = ()
+
+    def text(self, value: Value) -> str:
+        """The value as people write it, and as `parse` reads it."""
+        if self.kind is Kind.SIZE:
+            return format_size(int(value))
+        return str(value).lower() if self.kind is Kind.SWITCH else str(value)
+
+    @property
+    def allowed(self) -> str:
+        """What may be given, to end a sentence with."""
+        match self.kind:
+            case Kind.CHOICE:
+                return "one of " + ", ".join(self.choices)
+            case Kind.SWITCH:
+                return "true or false"
+            case Kind.ADDRESS:
+                return "an IP address such as 127.0.0.1"
+            case Kind.TEXT:
+                return "a word of letters, digits and -_.,+="
+        return f"from {self.text(self.minimum)} to {self.text(self.maximum)}"
+
+    def parse(self, given: object) -> Value:
+        """The value that was meant. Raises SettingsError with the range."""
+        try:
+            return _PARSERS[self.kind](self, given)
+        except ValueError as error:
+            raise SettingsError(
+                f"{self.name} cannot be {str(given)!r}: it must be {self.allowed}.",
+                f"{self.help} The default is {self.text(self.default)}.",
+                details=str(error),
+            ) from error
+
+
+class HostSize(msgspec.Struct, frozen=True):
+    """What this computer has, which bounds some settings."""
+
+    cpus: int
+    memory: int  # bytes
+    disk: int = 0  # bytes of the machine's data disk now, for it only grows
+
+
+def schema(host: HostSize) -> tuple[Setting, ...]:
+    """Every setting there is, with the ranges of this computer."""
+    restart = "The virtual machine gets it when it starts: galley restart."
+    supervisor = "It is chosen once at start-up: galley restart --supervisor."
+    memory = max(host.memory // GIB, 1)
+    return (
+        Setting(
+            "cpus", Kind.COUNT, "CPUs", "How many CPUs the virtual machine has.",
+            min(4, host.cpus), restart, minimum=1, maximum=host.cpus,
+        ),
+        Setting(
+            "memory", Kind.SIZE, "Memory", "The most memory that the virtual machine may take.",
+            min(max(memory // 4, min(2, memory)), 8) * GIB, restart, minimum=GIB,
+            maximum=memory * GIB,
+        ),
+        Setting(
+            "disk", Kind.SIZE, "Disk size",
+            "The most that images, containers and volumes may take; it grows, but never shrinks.",
+            max(64 * GIB, host.disk), restart, minimum=max(8 * GIB, host.disk), maximum=16 * TIB,
+        ),
+        Setting(
+            "backend", Kind.CHOICE, "Backend", "What runs the virtual machine.",
+            "auto", supervisor, choices=("auto", "qemu", "fake"),
+        ),
+        Setting(
+            "accelerator", Kind.CHOICE, "Accelerator",
+            "How QEMU runs the guest; auto takes the fastest that works here.",
+            "auto", restart, choices=("auto", "kvm", "hvf", "whpx", "tcg"),
+        ),
+        Setting(
+            "cpu_model", Kind.TEXT, "CPU model",
+            "Which CPU the guest sees, in QEMU's words; auto fits the accelerator.",
+            "auto", restart,
+        ),
+        Setting(
+            "channel", Kind.CHOICE, "Image channel",
+            "Which Docker Engine the guest image carries: stable, or the newest.",
+            "stable", restart, choices=("stable", "latest"),
+        ),
+        Setting(
+            "port_address", Kind.ADDRESS, "Address of published ports",
+            "Where -p 8080:80 listens on this host; 0.0.0.0 lets other computers in.",
+            "127.0.0.1",
+        ),
+        Setting(
+            "use_context", Kind.SWITCH, "Docker context",
+            "Make a docker context at first start, and make it current where you have none.",
+            True,
+        ),
+    )  # fmt: skip
+
+
+def parse_size(given: str) -> int:
+    """Bytes of "4GiB", "4096MiB", "4 GB", "4g" (all binary) or "4" (GiB). Raises ValueError."""
+    found = _SIZE.fullmatch(given)
+    if not found:
+        raise ValueError(f"{given!r} is not a size such as 4GiB or 512MiB")
+    unit = (found[2] or found[3] or "").lower()
+    return int(float(found[1]) * _UNITS[unit])
+
+
+def format_size(size: int) -> str:
+    """The shortest exact way to write it: "4GiB", "1536MiB"."""
+    for unit, name in ((TIB, "TiB"), (GIB, "GiB"), (MIB, "MiB")):
+        if size >= unit and size % unit == 0:
+            return f"{size // unit}{name}"
+    return f"{size}B"
+
+
+def _size(setting: Setting, given: object) -> int:
+    if isinstance(given, bool):
+        raise ValueError("true and false are not sizes")
+    return _within(setting, parse_size(str(given)))
+
+
+def _count(setting: Setting, given: object) -> int:
+    if isinstance(given, bool | float):
+        raise ValueError("not a whole number")
+    return _within(setting, int(str(given)))
+
+
+def _within(setting: Setting, number: int) -> int:
+    if not setting.minimum <= number <= setting.maximum:
+        raise ValueError(f"{number} is out of range")
+    return number
+
+
+def _choice(setting: Setting, given: object) -> str:
+    word = str(given).strip().lower()
+    if word not in setting.choices:
+        raise ValueError(f"unknown choice {word!r}")
+    return word
+
+
+def _text(setting: Setting, given: object) -> str:
+    word = given.strip() if isinstance(given, str) else ""
+    if not re.fullmatch(r"[\w.,+=-]{1,200}", word, re.ASCII):
+        raise ValueError("not a word")
+    return word
+
+
+def _address(setting: Setting, given: object) -> str:
+    if not isinstance(given, str):  # ip_address(1) would be 0.0.0.1
+        raise ValueError("not an address")
+    return str(ipaddress.ip_address(given.strip()))
+
+
+def _switch(setting: Setting, given: object) -> bool:
+    words = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+    if isinstance(given, bool):
+        return given
+    if str(given).strip().lower() not in words:
+        raise ValueError("neither true nor false")
+    return words[str(given).strip().lower()]
+
+
+_PARSERS: dict[Kind, Callable[[Setting, object], Value]] = {
+    Kind.COUNT: _count,
+    Kind.SIZE: _size,
+    Kind.CHOICE: _choice,
+    Kind.TEXT: _text,
+    Kind.ADDRESS: _address,
+    Kind.SWITCH: _switch,
+}
