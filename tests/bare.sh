@@ -15,6 +15,7 @@ shift
 work=$(mktemp -d)
 trap 'rm -rf --one-file-system "$work"' EXIT
 root=${KEEP_BARE:-$work/root}
+certificates=/etc/ssl/this-machine.crt
 
 copy() { # a file or folder, to the same place in the new root
     [ ! -e "$1" ] || { mkdir -p "$root${1%/*}" && cp -rLT "$1" "$root$1"; }
@@ -25,7 +26,8 @@ if [ ! -e "$root/etc" ]; then
     apt-config dump | grep '^Acquire::' > "$work/apt.conf"
     mmdebstrap --quiet --variant=minbase --include=git,python3 --aptopt="$work/apt.conf" \
         trixie "$root"
-    copy /etc/ssl/certs/ca-certificates.crt
+    # Under another name, for the package ca-certificates writes its own there.
+    cp -L /etc/ssl/certs/ca-certificates.crt "$root$certificates"
     copy /etc/pip.conf
     copy "$HOME/.config/pip"
 fi
@@ -38,11 +40,11 @@ git -C "$root$clone" pull --quiet --ff-only
 # Only what tells the way to the registries stays in the environment.
 for name in $(env | sed -n -E 's/^([A-Za-z_][A-Za-z0-9_]*)=.*/\1/p'); do
     case $name in
-        CI | TERM | PIP_* | SSL_* | REQUESTS_* | *_proxy | *_PROXY) ;;
+        CI | TERM | PIP_* | *_proxy | *_PROXY) ;;
         *) unset "$name" ;;
     esac
 done
-export HOME=/root LANG=C.UTF-8
+export HOME=/root LANG=C.UTF-8 PIP_CERT=$certificates SSL_CERT_FILE=$certificates
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 unshare --mount --pid --fork --kill-child sh -euc '
