@@ -15,7 +15,7 @@ shift
 work=$(mktemp -d)
 trap 'rm -rf --one-file-system "$work"' EXIT
 root=${KEEP_BARE:-$work/root}
-certificates=/etc/ssl/this-machine.crt
+certificates=/etc/this-machine.crt
 
 copy() { # a file or folder, to the same place in the new root
     [ ! -e "$1" ] || { mkdir -p "$root${1%/*}" && cp -rLT "$1" "$root$1"; }
