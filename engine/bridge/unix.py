@@ -8,7 +8,7 @@ and renamed. It replaces a stale socket, never a living one and never something 
 import contextlib
 import os
 import secrets
-import selectors
+import select
 import socket
 import stat
 from pathlib import Path
@@ -68,10 +68,8 @@ class UnixListener:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = FileLock(path.with_name(path.name + ".lock"))
-        self._socket: socket.socket | None = None
         self._inode = 0
-        self._wake, self._waker = socket.socketpair()
-        self._ready = selectors.DefaultSelector()
+        self._sockets: tuple[socket.socket, ...] = ()  # listening, waking, woken
 
     def open(self) -> None:
         """Raises MachineBusy when the socket is served, HomeUnusable when it cannot be made."""
@@ -81,38 +79,37 @@ class UnixListener:
                     f"The socket {self._path} is already served by another program.",
                     "Use that one, or set GALLEY_HOME to another directory.",
                 )
-            self._socket = self._bind()
+            self._sockets = (self._bind(), *socket.socketpair())
         except OSError as error:
             raise unusable(self._path.parent, error) from error
         finally:
-            if self._socket is None:
+            if not self._sockets:
                 self._lock.release()
-        self._ready.register(self._socket, selectors.EVENT_READ)
-        self._ready.register(self._wake, selectors.EVENT_READ)
 
     def accept(self) -> SocketStream:
-        """Blocks for the next client. Raises ConnectionAbortedError once closed, OSError."""
-        ready = [key.fileobj for key, _ in self._ready.select()]
-        if self._socket is None or self._wake in ready:
-            raise ConnectionAbortedError("the listener is closed")
-        return SocketStream(self._socket.accept()[0])
+        """Blocks for the next client. Raises ConnectionAbortedError once woken, OSError."""
+        listening, _, woken = self._sockets
+        poll = select.poll()
+        poll.register(listening, select.POLLIN)
+        poll.register(woken, select.POLLIN)
+        if woken.fileno() in dict(poll.poll()):
+            raise ConnectionAbortedError("the listener is being closed")
+        return SocketStream(listening.accept()[0])
 
     def wake(self) -> None:
         """Let `accept`, in its thread, raise ConnectionAbortedError from now on."""
-        with contextlib.suppress(OSError):
-            self._waker.send(b"x")
+        for waking in self._sockets[1:2]:
+            waking.send(b"x")
 
     def close(self) -> None:
-        """When no thread accepts any more."""
-        listening, self._socket = self._socket, None
-        if listening is not None:
+        """When no thread accepts any more. Removes the file, unless it is a successor's."""
+        sockets, self._sockets = self._sockets, ()
+        if sockets:
             with contextlib.suppress(OSError):
                 if self._path.lstat().st_ino == self._inode:
                     self._path.unlink()
-            listening.close()
-        self._ready.close()
-        self._wake.close()
-        self._waker.close()
+        for one in sockets:
+            one.close()
         self._lock.release()
 
     def _bind(self) -> socket.socket:

@@ -83,6 +83,9 @@ AllowStreamLocalForwarding yes
             self._process.wait()
             self._process = None
 
+    def log(self) -> str:
+        return (self.folder / "sshd.log").read_text()
+
     def sessions(self) -> list[int]:
         """The processes that serve a connection each."""
         assert self._process is not None

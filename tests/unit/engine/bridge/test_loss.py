@@ -1,0 +1,172 @@
+"""What breaks under the bridge, with a real sshd and a small server instead of dockerd."""
+
+import contextlib
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psutil
+import pytest
+
+from engine.bridge.bridge import Bridge
+from engine.bridge.http import ping
+from engine.bridge.unix import SocketStream, UnixListener, connect
+from tests.unit.engine.bridge.servers import Sshd, wait_until
+from vm.errors import MachineError
+from vm.ssh import WINDOW, SshGuest
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nOK"
+
+
+class Source:
+    """A Unix server: `GET` gets a ping's answer, `flood` gets bytes without end."""
+
+    def __init__(self, path: Path) -> None:
+        self.flooded = 0
+        self._listening = socket.socket(socket.AF_UNIX)
+        self._listening.bind(str(path))
+        self._listening.listen(512)
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                accepted = self._listening.accept()[0]
+                threading.Thread(target=self._serve, args=(accepted,), daemon=True).start()
+
+    def _serve(self, accepted: socket.socket) -> None:
+        with accepted, contextlib.suppress(OSError):
+            if accepted.recv(5) != b"flood":
+                accepted.sendall(OK)
+                return
+            while True:
+                self.flooded += accepted.send(bytes(65536))
+
+    def close(self) -> None:
+        self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
+
+
+@pytest.fixture
+def source(folder: Path) -> Iterator[Source]:
+    made = Source(folder / "source.sock")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def path(source: Source, guest: SshGuest, folder: Path) -> Iterator[Path]:
+    """The bridge's socket."""
+    assert source.flooded == 0
+    listener = UnixListener(folder / "docker.sock")
+    bridge = Bridge(listener, lambda: guest.dial(f"{folder}/source.sock"), lambda: None)
+    bridge.open()
+    yield folder / "docker.sock"
+    bridge.close()
+
+
+def flood(path: Path) -> SocketStream:
+    stream = connect(path)
+    stream.sendall(b"flood")
+    assert stream.recv(65536)
+    return stream
+
+
+def answers(path: Path) -> bool:
+    return ping(lambda: connect(path))
+
+
+def drain(stream: SocketStream) -> None:
+    with contextlib.suppress(ConnectionResetError):
+        while stream.recv(262144):
+            pass
+    stream.close()
+
+
+def test_a_reader_that_does_not_read_stops_its_writer_and_nobody_else(
+    path: Path, source: Source
+) -> None:
+    before = psutil.Process(os.getpid()).memory_info().rss
+    slow = flood(path)
+    seen = -1
+    while seen != (seen := source.flooded):
+        assert all(answers(path) for _ in range(20))
+    assert seen < 3 * WINDOW
+    assert psutil.Process(os.getpid()).memory_info().rss - before < 4 * WINDOW
+    while source.flooded < seen + 4 * WINDOW:  # and it goes on where it stopped
+        assert slow.recv(262144)
+    slow.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "silent"])
+def test_the_transport_dies_under_load_and_the_next_request_works(
+    path: Path, sshd: Sshd, number: signal.Signals
+) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        loads = [pool.submit(drain, flood(path)) for _ in range(4)]
+        lost = sshd.signal_sessions(number)
+        started = time.monotonic()
+        assert answers(path)
+        assert time.monotonic() - started < 2.0
+        for pid in lost:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        for load in loads:  # what ran over the lost transport has ended, with an error or not
+            load.result(timeout=5)
+
+
+def test_two_hundred_dialers_after_a_loss_make_one_connection(path: Path, sshd: Sshd) -> None:
+    assert answers(path)
+    sshd.signal_sessions(signal.SIGKILL)
+    with ThreadPoolExecutor(200) as pool:
+        assert all(pool.map(lambda _: answers(path), range(200)))
+    assert sshd.log().count("Accepted publickey") == 2
+
+
+def test_the_guest_goes_and_comes_back(path: Path, sshd: Sshd) -> None:
+    assert answers(path)
+    sshd.stop()
+    stream = connect(path)
+    stream.sendall(b"GET /_ping HTTP/1.1\r\nHost: docker\r\n\r\n")
+    started = time.monotonic()
+    answer = b"".join(iter(lambda: stream.recv(65536), b""))
+    stream.close()
+    assert time.monotonic() - started < 3.0
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert b"does not answer" in answer
+    sshd.start()
+    assert answers(path)
+
+
+def test_a_failure_is_shared_by_all_who_waited_for_it(sshd: Sshd, guest: SshGuest) -> None:
+    sshd.stop()
+
+    def fails(_: int) -> bool:
+        with pytest.raises(MachineError):
+            guest.dial("/anywhere")
+        return True
+
+    started = time.monotonic()
+    with ThreadPoolExecutor(50) as pool:
+        assert all(pool.map(fails, range(50)))
+    assert time.monotonic() - started < 5.0
+
+
+def test_nothing_wakes_up_while_nothing_flows(path: Path) -> None:
+    """Idle connections block in the system: no timeouts, no polling."""
+    streams = [connect(path) for _ in range(50)]
+    assert answers(path)
+    me = psutil.Process(os.getpid())
+    wait_until(lambda: answers(path))
+    before, switches = me.cpu_times(), me.num_ctx_switches().voluntary
+    threading.Event().wait(1.0)
+    spent = me.cpu_times().user + me.cpu_times().system - before.user - before.system
+    assert spent <= 0.02
+    assert me.num_ctx_switches().voluntary - switches < 20
+    for stream in streams:
+        stream.close()
