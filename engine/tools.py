@@ -1,13 +1,17 @@
-"""The docker programs of this host, and how to point them at our engine. Standard library only.
+"""The docker programs of this host, and how to point them at our engine.
 
-Quick on purpose: `galley docker …` must cost no more than a look at a few files. `compose` is a
-plugin that docker finds in fixed folders, so looking there answers without running anything.
+May import: `engine.context`, `vm.host`. Quick on purpose: `galley docker …` must cost no more than
+a look at a few files. `compose` is a plugin that docker finds in fixed folders, so looking there
+answers without running anything.
 """
 
 import json
 import os
 import shutil
 from pathlib import Path
+
+from engine.context import endpoint
+from vm.host.paths import Home
 
 # A program that talks TLS to a Unix socket fails; an empty value means "not set" to docker.
 _NOT_OURS = ("DOCKER_TLS", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
@@ -32,9 +36,10 @@ def has_compose(docker: Path) -> bool:
     return any(os.access(folder / name, os.X_OK) for folder in _plugin_folders(docker))
 
 
-def client_environment(endpoint: str) -> dict[str, str]:
-    """What makes a docker client use `endpoint`. It wins over any docker context."""
-    return {"DOCKER_HOST": endpoint, **{name: "" for name in _NOT_OURS if os.environ.get(name)}}
+def client_environment(home: Home) -> dict[str, str]:
+    """What makes a docker client use our engine. It wins over any docker context."""
+    cleared = {name: "" for name in _NOT_OURS if os.environ.get(name)}
+    return {"DOCKER_HOST": endpoint(home), **cleared}
 
 
 def _plugin_folders(docker: Path) -> list[Path]:

@@ -19,11 +19,11 @@ from engine.cli.output import note
 if TYPE_CHECKING:
     from engine.cli import Options
 
-COMMANDS: dict[str, str] = {  # name → the module that defines a click command of that name
+COMMANDS: dict[str, str] = {  # name → the module with a command of that name, or the one after ":"
     "start": "engine.cli.lifecycle",
     "stop": "engine.cli.lifecycle",
     "restart": "engine.cli.lifecycle",
-    "quit": "engine.cli.lifecycle",
+    "quit": "engine.cli.lifecycle:quit_command",
     "delete": "engine.cli.lifecycle",
     "status": "engine.cli.status",
     "ports": "engine.cli.ports",
@@ -48,7 +48,8 @@ class LazyGroup(Group):
     def get_command(self, _context: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        found: click.Command = getattr(import_module(COMMANDS[name]), name)
+        module, _, attribute = COMMANDS[name].partition(":")
+        found: click.Command = getattr(import_module(module), attribute or name)
         return found
 
     def format_epilog(self, _context: click.Context, formatter: click.HelpFormatter) -> None:

@@ -5,13 +5,16 @@ May import: `engine.tools`, `vm.host`; the rest only when docker has to run insi
 """
 
 import os
-import socket
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from engine.cli.output import note
 from engine.tools import client_environment, docker_cli, has_compose
 
-NEED_NO_ENGINE = frozenset({"--help", "-h", "help", "--version", "-v", "completion", "context"})
+if TYPE_CHECKING:
+    from vm.host.paths import Home
+
+WITHOUT_ENGINE = frozenset({"--help", "-h", "help", "--version", "-v", "completion", "context"})
 # Where the host's folder is shared at the same path, a command in the VM works on the same files.
 IN_SAME_FOLDER = 'cd "$1" 2>/dev/null; shift; exec "$@"'
 
@@ -22,21 +25,30 @@ def run_docker(words: Sequence[str]) -> int:
     needs_compose = words[:1] == ["compose"]
     if docker is None or (needs_compose and not has_compose(docker)):
         return _run_in_vm(words)
-    from vm.host.paths import endpoint, find_home
+    from vm.host.paths import find_home
     from vm.host.process import replace_with
 
     home = find_home()
-    if not NEED_NO_ENGINE.intersection(words[:1]) and words and not _answers(home.docker_socket):
+    if needs_engine(words) and not _answers(home):
         note("Galley is not running. Start it with `galley start`.")
-    return replace_with([str(docker), *words], client_environment(endpoint(home)))
+    return replace_with([str(docker), *words], client_environment(home))
 
 
-def _answers(path: os.PathLike[str]) -> bool:
+def needs_engine(words: Sequence[str]) -> bool:
+    return bool(words) and words[0] not in WITHOUT_ENGINE and "--help" not in words
+
+
+def _answers(home: "Home") -> bool:
     """Whether somebody listens; where sockets are pipes, docker's own message has to do."""
     if os.name == "nt":
         return True
-    with socket.socket(socket.AF_UNIX) as probe:
-        return probe.connect_ex(os.fspath(path)) == 0
+    from engine.bridge.unix import connect
+
+    try:
+        connect(home.docker_socket).close()
+    except OSError:
+        return False
+    return True
 
 
 def _run_in_vm(words: Sequence[str]) -> int:

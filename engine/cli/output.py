@@ -38,6 +38,13 @@ def say_json(value: object) -> None:
     say(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
 
 
+def say_json_line(value: object) -> None:
+    """One value of an endless answer: JSON on a line of its own."""
+    import msgspec
+
+    say(msgspec.json.encode(value).decode())
+
+
 def styled(text: str, style: str, stream: TextIO) -> str:
     """Coloured on a terminal whose user did not set NO_COLOR."""
     if not text or os.environ.get("NO_COLOR") or not stream.isatty():
@@ -74,7 +81,7 @@ def guarded(
     except BrokenPipeError:
         _forget_stdout()
         return BROKEN_PIPE
-    except Exception as error:  # noqa: BLE001 - the excepthook of the command line
+    except Exception as error:
         note(_unexpected(error, log))
         return Exit.FAILED
 

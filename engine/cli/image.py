@@ -1,0 +1,101 @@
+"""`galley image`: the guest image that the machine boots. May import: click, `engine.guest`, `vm`.
+
+`build` is the developer's and the packager's; a start builds by itself what it needs.
+"""
+
+from pathlib import Path
+
+import click
+import msgspec
+
+from engine.cli import reach
+from engine.cli.command import Group, json_option
+from engine.cli.output import note, say, say_json
+from engine.settings import SettingsStore
+from vm import image as images
+from vm.errors import ImageDamaged
+from vm.host.paths import find_home, make_home
+
+MIB = 1024**2
+
+
+class Info(msgspec.Struct, frozen=True):
+    """What `galley image info --json` prints for each image."""
+
+    path: str
+    bytes: int
+    in_use: bool
+    manifest: images.Manifest
+
+
+@click.group(cls=Group)
+def image() -> None:
+    """Build and check the image that the machine boots."""
+
+
+@image.command()
+@click.option("--channel", help="stable or latest; default: as in the settings.")
+@click.option("--to", type=click.Path(path_type=Path), help="Where; default: Galley's own images.")
+def build(channel: str | None, to: Path | None) -> None:
+    """Build the image; does nothing when there is a sound one of today's recipe."""
+    from engine.guest.build import Channel
+    from engine.guest.build import build as build_image
+
+    home = make_home(find_home())
+    wanted = channel or SettingsStore(home).load().channel
+    if wanted not in list(Channel):
+        raise click.BadParameter(f"there is no channel {wanted}", param_hint="--channel")
+    made = build_image(to or home.images, channel=Channel(wanted), progress=note)
+    say(str(made))
+
+
+@image.command()
+@click.argument("path", required=False, type=click.Path(path_type=Path))
+@json_option
+def verify(path: Path | None, as_json: bool) -> None:
+    """Prove that no part of the image has changed."""
+    chosen = path or _newest()
+    manifest = images.verify(chosen)
+    if as_json:
+        say_json({"path": str(chosen), "sound": True, "recipe": manifest.recipe})
+    else:
+        say(f"{chosen}: all {len(manifest.parts)} parts are sound.")
+
+
+@image.command()
+@json_option
+def info(as_json: bool) -> None:
+    """Show the images, their packages' versions, and which one runs."""
+    home = find_home()
+    spec = reach.observe().spec
+    used = Path(spec.image) if spec else None
+    found = [_info(path, path == used) for path in images.find(home.images)]
+    if as_json:
+        say_json(found)
+        return
+    if not found:
+        say("There is no image yet: `galley start` or `galley image build` makes one.")
+    for entry in found:
+        _describe(entry)
+
+
+def _newest() -> Path:
+    found = images.find(find_home().images)
+    if not found:
+        raise ImageDamaged("There is no guest image yet.", "Build it with `galley image build`.")
+    return found[0]
+
+
+def _info(path: Path, in_use: bool) -> Info:
+    manifest = images.read_manifest(path)
+    return Info(str(path), sum(part.size for part in manifest.parts), in_use, manifest)
+
+
+def _describe(entry: Info) -> None:
+    manifest = entry.manifest
+    say(entry.path + ("  (running)" if entry.in_use else ""))
+    say(f"  {manifest.channel} ({manifest.suite}, {manifest.arch}), {entry.bytes / MIB:.0f} MiB")
+    say(f"  kernel {manifest.kernel}")
+    for name in ("docker.io", "containerd", "runc", "docker-buildx", "docker-compose"):
+        if name in manifest.packages:
+            say(f"  {name} {manifest.packages[name]}")

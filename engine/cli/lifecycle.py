@@ -1,0 +1,158 @@
+"""`galley start`, `stop`, `restart`, `quit` and `delete`. May import: click, `engine`, `vm`.
+
+Every one asks the supervisor and waits until it is done; what it raises is shown by `output.py`.
+Next: `boot_view.py` (a start as it is seen), `engine/engine.py` (what really happens).
+"""
+
+import sys
+import time
+
+import click
+
+from engine.cli import reach
+from engine.cli.boot_view import boot_view
+from engine.cli.command import Command
+from engine.cli.output import note, say
+from engine.control.client import ControlClient
+from engine.control.protocol import StartParams
+from engine.launch import restart_supervisor
+from engine.types import Snapshot
+from vm.errors import Cancelled, NoMachine
+from vm.host.paths import find_home, make_home
+from vm.host.process import identify, wait_gone
+from vm.types import MachineState
+
+GONE = (MachineState.STOPPED, MachineState.ABSENT)
+CANCEL_PATIENCE = 30.0  # seconds for a cancelled start to have put everything back
+QUIT_PATIENCE = 15.0
+
+
+@click.command(cls=Command)
+@click.option("--repair", is_flag=True, help="Check and repair the data disk before it is used.")
+def start(repair: bool) -> None:
+    """Start the engine; the first time, create its virtual machine.
+
+    Ctrl+C ends the start and leaves the machine stopped.
+    """
+    with reach.supervisor() as client:
+        if _is_ready(client.snapshot()) and not repair:
+            say("The engine is already running.")
+            return
+        _boot(client, "start", StartParams(repair))
+
+
+@click.command(cls=Command)
+def stop() -> None:
+    """Stop containers, engine and virtual machine. Everything in it is kept."""
+    client = _supervisor_of_running()
+    if client is None:
+        say("The engine is not running.")
+        return
+    with client:
+        if client.snapshot().machine.state in GONE:
+            say("The engine is not running.")
+            return
+        note("Stopping …")
+        client.call("stop")
+    say("Stopped.")
+
+
+@click.command(cls=Command)
+@click.option(
+    "--supervisor",
+    is_flag=True,
+    help="Replace only Galley's background process; the machine and its containers run on.",
+)
+def restart(supervisor: bool) -> None:
+    """Stop the engine and start it again, with the settings as they are now."""
+    if supervisor:
+        with restart_supervisor(make_home(find_home())) as client:
+            state = client.snapshot().machine.state
+        say(f"Galley's background process was replaced. The machine is {state}.")
+        return
+    with reach.supervisor() as client:
+        _boot(client, "restart", None)
+
+
+@click.command(cls=Command, name="quit")
+def quit_command() -> None:
+    """Stop the engine and end Galley's background process.
+
+    `galley stop` keeps that process, so that the next start is quicker; this leaves nothing behind.
+    """
+    client = _supervisor_of_running()
+    if client is None:
+        say("Galley is not running.")
+        return
+    process = identify(client.hello.pid)
+    with client:
+        client.call("stop")
+        client.call("quit")
+    if process is not None:
+        wait_gone(process, QUIT_PATIENCE)
+    say("Stopped; nothing of Galley is running any more.")
+
+
+@click.command(cls=Command)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def delete(yes: bool) -> None:
+    """Delete the virtual machine with every image, container and volume in it."""
+    with reach.supervisor() as client:
+        machine = client.snapshot().machine
+        if machine.state is MachineState.ABSENT:
+            raise NoMachine("There is no machine to delete.")
+        if not yes:
+            _ask(machine.disk_used_bytes)
+        client.call("delete")
+    say("Deleted. `galley start` makes a new, empty one.")
+
+
+def _ask(used: int) -> None:
+    if not sys.stdin.isatty():
+        raise click.UsageError("Nobody is here to be asked: add --yes to delete.")
+    note(
+        f"This deletes the virtual machine with every image, container, volume and build cache\n"
+        f"in it ({used / 1024**3:.1f} GiB on this disk), and the docker context `galley`.\n"
+        "Settings, the guest image and the logs stay. It cannot be undone."
+    )
+    click.confirm("Delete it?", abort=True, err=True)
+
+
+def _boot(client: ControlClient, method: str, params: StartParams | None) -> None:
+    began = time.monotonic()
+    try:
+        with boot_view() as view:
+            client.call(method, params, view.update)
+    except KeyboardInterrupt:
+        note("Cancelling …")
+        _cancel()
+        raise Cancelled("The start was cancelled; the machine is stopped.") from None
+    seen = client.snapshot()
+    say(f"The engine is ready after {time.monotonic() - began:.1f} s: {seen.endpoint}")
+    for problem in seen.problems:
+        note(f"Note: {problem.summary} {problem.hint}".rstrip())
+
+
+def _cancel() -> None:
+    """Over a new conversation, for the old one was interrupted in the middle of a message."""
+    client = reach.running_supervisor()
+    if client is None:
+        return
+    until = time.monotonic() + CANCEL_PATIENCE
+    with client:
+        client.call("cancel")
+        for seen in client.snapshots():
+            if seen.machine.state is not MachineState.STARTING or time.monotonic() > until:
+                return
+
+
+def _is_ready(seen: Snapshot) -> bool:
+    return seen.machine.state is MachineState.RUNNING and seen.engine.reachable
+
+
+def _supervisor_of_running() -> ControlClient | None:
+    """The supervisor; started only where a machine outlived the last one. None: nothing runs."""
+    client = reach.running_supervisor()
+    if client is not None or reach.observe().state in GONE:
+        return client
+    return reach.supervisor()

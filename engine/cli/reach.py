@@ -1,0 +1,77 @@
+"""How commands reach what runs: the supervisor, the machine, a program in it.
+
+May import: `engine`, `vm`. Nothing heavy at the top, for every command comes through here.
+"""
+
+import os
+
+from engine.control.client import ControlClient
+from engine.types import Snapshot
+from vm.backend import Backend, choose
+from vm.directory import MachineDir
+from vm.errors import MachineError, NoMachine
+from vm.guest import Guest
+from vm.host.paths import Home, find_home, make_home
+from vm.types import MachineState, Observation
+
+
+def supervisor() -> ControlClient:
+    """A conversation with the supervisor, which is started when there is none."""
+    from engine.launch import ensure_supervisor
+
+    return ensure_supervisor(make_home(find_home()))
+
+
+def running_supervisor() -> ControlClient | None:
+    from engine.launch import connect_only
+
+    return connect_only(find_home())
+
+
+def snapshot() -> Snapshot | None:
+    """What the supervisor knows, or None where none runs."""
+    client = running_supervisor()
+    if client is None:
+        return None
+    with client:
+        return client.snapshot()
+
+
+def chosen_backend(home: Home) -> Backend:
+    """The one that the settings name. Raises its problem where it cannot be used."""
+    from engine.settings import SettingsStore
+
+    return choose(SettingsStore(home).load().backend)
+
+
+def observe() -> Observation:
+    """The machine as the backend sees it, without the supervisor's help."""
+    home = find_home()
+    return chosen_backend(home).observe(MachineDir.of(home))
+
+
+def running_guest() -> Guest:
+    """The inside of the running machine, without the supervisor's help. Raises NoMachine."""
+    home = find_home()
+    backend, directory = chosen_backend(home), MachineDir.of(home)
+    seen = backend.observe(directory)
+    if seen.state is not MachineState.RUNNING or seen.address is None:
+        raise NoMachine("The engine is not running.", "Start it with `galley start`.")
+    return backend.guest(directory, seen.address)
+
+
+def run_in_guest(argv: tuple[str, ...] | None, *, feed: bool = True) -> int:
+    """A program in the machine (None: a login shell) at our terminal or pipes; its exit code."""
+    guest = running_guest()
+    from vm import terminal  # only now: paramiko takes longer to load than most commands to run
+    from vm.ssh import SshGuest
+
+    if not isinstance(guest, SshGuest):
+        raise MachineError("This machine only pretends: there is nothing to run in it.")
+    pty = feed and terminal.is_interactive()
+    term = os.environ.get("TERM", "xterm-256color")
+    try:
+        session = guest.session(argv, terminal.size() if pty else None, term)
+        return terminal.attach(session, pty=pty, feed=feed)
+    finally:
+        guest.close()

@@ -1,0 +1,133 @@
+"""`galley status`: what runs, from the supervisor, or seen directly where none runs.
+
+May import: click, `reach`, `engine.types`. `Report` is the shape of `--json`; it only grows.
+"""
+
+import sys
+
+import click
+import msgspec
+
+from engine.cli import reach
+from engine.cli.command import Command, json_option
+from engine.cli.output import BOLD, DIM, GREEN, RED, YELLOW, problem_text, say, say_json, styled
+from engine.context import endpoint
+from engine.types import EngineHealth, Snapshot
+from vm.directory import MachineDir
+from vm.errors import GalleyError, Problem
+from vm.host.paths import find_home
+from vm.types import Accelerator, BootStep, MachineState
+
+GIB = 1024**3
+COLOURS = {MachineState.RUNNING: GREEN, MachineState.FAILED: RED, MachineState.STARTING: YELLOW}
+
+
+class Vm(msgspec.Struct, frozen=True):
+    cpus: int = 0
+    memory_bytes: int = 0
+    disk_bytes: int = 0
+    disk_used_bytes: int = 0
+
+
+class Report(msgspec.Struct, frozen=True):
+    """What `galley status --json` prints."""
+
+    state: MachineState
+    backend: str
+    accelerator: Accelerator | None
+    endpoint: str
+    engine: EngineHealth
+    vm: Vm
+    boot: tuple[BootStep, ...]
+    problems: tuple[Problem, ...]
+    supervisor: bool  # whether the background process runs
+    started_at: float | None = None
+
+
+@click.command(cls=Command)
+@json_option
+def status(as_json: bool) -> None:
+    """Show what runs. Starts nothing; exits with 0 whatever the state is."""
+    seen = reach.snapshot()
+    report = _observed() if seen is None else _told(seen)
+    say_json(report) if as_json else say(_text(report))
+
+
+def _told(seen: Snapshot) -> Report:
+    machine = seen.machine
+    return Report(
+        machine.state,
+        machine.backend,
+        machine.accelerator,
+        seen.endpoint,
+        seen.engine,
+        Vm(machine.cpus, machine.memory_bytes, machine.disk_bytes, machine.disk_used_bytes),
+        machine.boot,
+        seen.problems,
+        True,
+        machine.started_at,
+    )
+
+
+def _observed() -> Report:
+    """Without a supervisor: what the backend sees; it may run on, with nobody in front of it."""
+    home = find_home()
+    state, name, accelerator = MachineState.STOPPED, "", None
+    problems: tuple[Problem, ...] = ()
+    size = Vm()
+    try:
+        backend = reach.chosen_backend(home)
+        seen = backend.observe(MachineDir.of(home))
+        state, name, accelerator = seen.state, backend.name, seen.accelerator
+        if seen.spec is not None:
+            spec = seen.spec
+            size = Vm(spec.cpus, spec.memory_bytes, spec.disk_bytes)
+    except GalleyError as error:
+        problems = (error.to_problem(),)
+    size = msgspec.structs.replace(size, disk_used_bytes=_disk_used(MachineDir.of(home)))
+    health = EngineHealth(False)
+    return Report(state, name, accelerator, endpoint(home), health, size, (), problems, False)
+
+
+def _disk_used(directory: MachineDir) -> int:
+    try:
+        seen = directory.data_disk.stat()
+    except OSError:
+        return 0
+    return getattr(seen, "st_blocks", seen.st_size // 512) * 512
+
+
+def _text(report: Report) -> str:
+    out = sys.stdout
+    rows = [("State", styled(_state(report), COLOURS.get(report.state, BOLD), out))]
+    if report.engine.reachable:
+        rows.append(("Engine", f"Docker {report.engine.version}, API {report.engine.api}"))
+    rows.append(("Endpoint", report.endpoint))
+    if report.vm.cpus:
+        memory, disk = report.vm.memory_bytes / GIB, report.vm.disk_bytes / GIB
+        rows.append(("Machine", f"{report.vm.cpus} CPUs, {memory:.3g} GiB, disk {disk:.3g} GiB"))
+    if report.vm.disk_used_bytes:
+        rows.append(("Disk used", f"{report.vm.disk_used_bytes / GIB:.2f} GiB on this computer"))
+    if report.backend:
+        rows.append(("Backend", _backend(report)))
+    lines = [f"{styled(f'{name:<10}', DIM, out)} {value}" for name, value in rows]
+    lines += [problem_text(problem, details=False, stream=out) for problem in report.problems]
+    return "\n".join(lines)
+
+
+def _state(report: Report) -> str:
+    if report.state is MachineState.RUNNING and not report.supervisor:
+        return "running, but Galley's background process is not: run galley start"
+    if report.state is MachineState.RUNNING and not report.engine.reachable:
+        return "running, but the engine does not answer"
+    if report.state is MachineState.STARTING and report.boot:
+        return f"starting: {report.boot[-1].step}"
+    if report.state is MachineState.ABSENT:
+        return "no machine yet: galley start makes one"
+    return str(report.state)
+
+
+def _backend(report: Report) -> str:
+    if report.accelerator is None:
+        return report.backend
+    return f"{report.backend}, {report.accelerator.name}: {report.accelerator.reason}"
