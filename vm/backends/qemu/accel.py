@@ -109,10 +109,10 @@ def boots(native: str, launch: Launch) -> tuple[bool, str]:
     if POWERED_OFF in done.stdout:
         return True, f"{title} booted a test guest in {time.monotonic() - before:.1f} s."
     lines = done.tail(5).splitlines()[1:] or [f"QEMU ended with code {done.returncode}"]
-    return False, f"{title} is present, but a test guest did not boot: {_telling(lines)}"
+    return False, f"{title} is present, but a test guest did not boot: {telling(lines)}"
 
 
-def _telling(lines: list[str]) -> str:
+def telling(lines: list[str]) -> str:
     """The line that says most: QEMU's first error; an assertion that follows it is its echo."""
     errors = [line for line in lines if "error" in line.lower()]
     return (errors or lines[-1:])[0].strip()

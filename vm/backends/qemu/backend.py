@@ -37,7 +37,7 @@ from vm.types import Address, Features, Forward, MachineSpec, MachineState, Obse
 
 log = logging.getLogger(__name__)
 
-LOOPBACK = "127.0.0.1"
+LOOPBACK, SSH_PORT = "127.0.0.1", 22
 LEAST_FREE = 2 << 30  # bytes for a first image and its container; the disk itself is sparse
 OBSERVE_DEADLINE = 1.0
 
@@ -167,6 +167,13 @@ class QemuBackend:
         if found is not None:
             with _control(directory, found) as session:
                 hostfwd.remove(session, forward)
+
+    def forwarded(self, directory: MachineDir) -> frozenset[Forward]:
+        found = running.find(directory)
+        if found is None:
+            return frozenset()
+        with _control(directory, found) as session:
+            return hostfwd.carried(session) - {Forward(LOOPBACK, found.ssh_port, SSH_PORT)}
 
 
 def _need_space(folder: Path) -> None:

@@ -1,17 +1,21 @@
 """Host ports that QEMU's own network carries, changed at run time through its human monitor.
 
-May import: `vm` values, `vm.host.net`, `qmp.py`. The monitor has no error codes: its answers are
-sentences, and this is the file that reads them. "A port is busy" it does not say, so the host is
-asked instead. Next: `qmp.py`.
+May import: msgspec, `vm` values, `vm.host.net`, `qmp.py`. The monitor has no error codes: its
+answers are sentences, and this is the file that reads them. "A port is busy" it does not say, so
+the host is asked instead. Next: `qmp.py`.
 """
 
 import errno
+
+import msgspec
 
 from vm.backends.qemu.command import NETDEV
 from vm.backends.qemu.qmp import Session
 from vm.errors import BackendFailed, GalleyError
 from vm.host import net
 from vm.types import Forward
+
+ANY = "0.0.0.0"
 
 
 def add(qmp: Session, forward: Forward) -> None:
@@ -23,7 +27,7 @@ def add(qmp: Session, forward: Forward) -> None:
             "Publish it on an IPv4 address, such as 127.0.0.1 or 0.0.0.0.",
         )
     said = qmp.monitor(f"hostfwd_add {NETDEV} {_host_side(forward)}-:{forward.guest_port}")
-    if said and not is_carried(qmp.monitor("info usernet"), forward):
+    if said and _plain(forward) not in carried(qmp):
         raise _refused(forward, said)
 
 
@@ -34,17 +38,23 @@ def remove(qmp: Session, forward: Forward) -> None:
         raise BackendFailed(f"QEMU did not stop forwarding port {forward.host_port}: {said}")
 
 
-def is_carried(usernet: str, forward: Forward) -> bool:
-    """Whether the listing of `info usernet` has this very forward."""
-    address = "*" if forward.host_address in ("", "0.0.0.0") else forward.host_address
-    wanted = [
-        f"{forward.protocol.upper()}[HOST_FORWARD]",
-        address,
-        str(forward.host_port),
-        str(forward.guest_port),
-    ]
-    rows = (line.split() for line in usernet.splitlines())
-    return any([row[0], row[2], row[3], row[5]] == wanted for row in rows if len(row) > 5)
+def carried(qmp: Session) -> frozenset[Forward]:
+    """What QEMU forwards now, the ssh port among it."""
+    return read_listing(qmp.monitor("info usernet"))
+
+
+def read_listing(text: str) -> frozenset[Forward]:
+    """The forwards in an `info usernet`; connections under way are other rows of it."""
+    rows = (line.split() for line in text.splitlines() if "[HOST_FORWARD]" in line)
+    return frozenset(
+        Forward(address.replace("*", ANY), int(host_port), int(guest_port), kind[:3].lower())
+        for kind, _, address, host_port, _, guest_port, *_ in rows
+    )
+
+
+def _plain(forward: Forward) -> Forward:
+    """As QEMU lists it: an empty address is every address."""
+    return msgspec.structs.replace(forward, host_address=forward.host_address or ANY)
 
 
 def _host_side(forward: Forward) -> str:

@@ -39,17 +39,19 @@ def find(directory: MachineDir) -> Running | None:
     uuid = read_uuid(directory)
     if uuid is None:
         return None
-    running = _recorded(directory)
-    if running is not None and running.uuid == uuid and _is_ours(running.identity, uuid):
-        return running
-    return _search(directory, uuid)
+    recorded = _recorded(directory)
+    if recorded is not None and recorded.uuid != uuid:
+        recorded = None
+    if recorded is not None and _is_ours(recorded.identity, uuid):
+        return recorded
+    return _search(directory, uuid, recorded)
 
 
 def forget(directory: MachineDir, ended: Running) -> None:
     """Remove what a process left behind, unless another has been started since."""
     with _forgetting:
         recorded = _recorded(directory)
-        if recorded is None or recorded.identity == ended.identity:
+        if recorded is None or recorded.identity.pid == ended.identity.pid:
             directory.running.unlink(missing_ok=True)
             directory.qmp_socket.unlink(missing_ok=True)
 
@@ -72,15 +74,22 @@ def _is_ours(identity: process.Identity, uuid: str) -> bool:
     return process.is_alive(identity) and _value(_words(identity.pid), "-uuid") == uuid
 
 
-def _search(directory: MachineDir, uuid: str) -> Running | None:
-    """A QEMU with our uuid and our socket, whoever started it and whatever became of its record."""
+def _search(directory: MachineDir, uuid: str, recorded: Running | None) -> Running | None:
+    """A QEMU with our uuid and our socket, whoever started it and whatever became of its record.
+
+    Its record may be right but for the start time, which Linux counts from a boot time that moves
+    when the clock is set.
+    """
     for candidate in psutil.process_iter(["name"]):
         if not (candidate.info["name"] or "").startswith("qemu-system"):
             continue
         words = _words(candidate.pid)
         identity = process.identify(candidate.pid)
-        if identity is not None and _value(words, "-uuid") == uuid:
-            return _adopt(directory, identity, uuid, words)
+        if identity is None or _value(words, "-uuid") != uuid:
+            continue
+        if recorded is not None and recorded.identity.pid == identity.pid:
+            return msgspec.structs.replace(recorded, identity=identity)
+        return _adopt(directory, identity, uuid, words)
     return None
 
 

@@ -5,6 +5,7 @@ May import: msgspec, `vm` values, `vm.host`, this package but `backend.py`. Next
 
 import os
 import time
+from pathlib import Path
 
 import msgspec
 
@@ -47,12 +48,16 @@ def _clear_the_way(directory: MachineDir) -> None:
     directory.qmp_socket.unlink(missing_ok=True)
     directory.logs.mkdir(parents=True, exist_ok=True, mode=0o700)
     directory.run.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for log in (directory.console_log, directory.backend_log):
-        turned = log.with_suffix(f".1{log.suffix}")
-        if log.exists() and (log is directory.console_log or log.stat().st_size > LOG_LIMIT):
-            os.replace(log, turned)
+    _turn(directory.console_log, limit=0)
+    _turn(directory.backend_log, limit=LOG_LIMIT)
     directory.console_log.touch(mode=0o600)
     directory.backend_log.touch(mode=0o600)
+
+
+def _turn(log: Path, limit: int) -> None:
+    """Make a log that is longer than `limit` the one before."""
+    if log.exists() and log.stat().st_size > limit:
+        os.replace(log, log.with_suffix(f".1{log.suffix}"))
 
 
 def _heard(directory: MachineDir, started: Running) -> bool:

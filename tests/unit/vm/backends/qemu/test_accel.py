@@ -1,0 +1,128 @@
+"""The choice of an accelerator and what is remembered of it. The test guest is a stand-in here."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.unit.vm.backends.qemu.test_command import CASES
+from vm.backends.qemu import accel
+from vm.errors import VirtualizationOff
+from vm.types import Accelerator
+
+LAUNCH = CASES["linux-kvm"]
+REFUSED = "KVM is present, but a test guest did not boot: failed to set MSR 0x10a"
+
+
+class Guest:
+    """Stands for the test guest: counts its boots, answers as told."""
+
+    def __init__(self) -> None:
+        self.boots = 0
+        self.answer = (True, "KVM booted a test guest in 0.6 s.")
+
+    def __call__(self, native: str, launch: object) -> tuple[bool, str]:
+        self.boots += 1
+        return self.answer
+
+
+@pytest.fixture
+def guest(monkeypatch: pytest.MonkeyPatch) -> Guest:
+    stand_in = Guest()
+    monkeypatch.setattr(accel, "boots", stand_in)
+    monkeypatch.setattr(accel, "why_missing", lambda native: "")
+    return stand_in
+
+
+@pytest.fixture
+def choose(tmp_path: Path) -> Callable[..., Accelerator]:
+    def choose(asked: str = "auto", version: str = "QEMU 10", model: str = "auto") -> Accelerator:
+        launch = msgspec.structs.replace(LAUNCH, cpu_model=model)
+        return accel.choose(
+            asked, launch, tmp_path / "accelerator.json", version, lambda said: None
+        )
+
+    return choose
+
+
+def test_a_verdict_is_remembered(guest: Guest, choose: Callable[..., Accelerator]) -> None:
+    assert choose() == choose() == Accelerator("kvm", "KVM booted a test guest in 0.6 s.")
+    assert guest.boots == 1
+
+
+def test_a_refusal_means_emulation_and_is_remembered(
+    guest: Guest, choose: Callable[..., Accelerator]
+) -> None:
+    guest.answer = (False, REFUSED)
+    assert choose() == choose() == Accelerator("tcg", REFUSED)
+    assert guest.boots == 1
+
+
+@pytest.mark.parametrize("change", ["version", "model", "kernel", "cpu", "damage"])
+def test_it_is_tested_again_when_something_changed(
+    guest: Guest,
+    choose: Callable[..., Accelerator],
+    change: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    choose()
+    if change == "kernel":
+        monkeypatch.setattr("platform.release", lambda: "99.0")
+    if change == "cpu":
+        monkeypatch.setattr(accel, "_cpu_name", lambda: "Another CPU")
+    if change == "damage":
+        (tmp_path / "accelerator.json").write_text('{"works":')
+    given = {"version": {"version": "QEMU 11"}, "model": {"model": "Nehalem"}}
+    choose(**given.get(change, {}))
+    assert guest.boots == 2
+
+
+def test_a_refusal_is_doubted_after_a_day(
+    guest: Guest, choose: Callable[..., Accelerator], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guest.answer = (False, REFUSED)
+    choose()
+    monkeypatch.setattr(accel, "REFUSAL_HOLDS", 0.0)
+    guest.answer = (True, "KVM booted a test guest in 0.6 s.")
+    assert choose().name == "kvm"
+    monkeypatch.setattr(accel, "_holds", lambda verdict: verdict.works)
+    assert choose().name == "kvm"
+    assert guest.boots == 2
+
+
+def test_what_is_absent_is_not_booted(
+    guest: Guest, choose: Callable[..., Accelerator], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(accel, "why_missing", lambda native: "/dev/kvm does not exist.")
+    assert choose() == Accelerator("tcg", "/dev/kvm does not exist.")
+    with pytest.raises(VirtualizationOff, match="/dev/kvm does not exist"):
+        choose("kvm")
+    assert guest.boots == 0
+
+
+def test_a_setting_is_taken_as_asked(guest: Guest, choose: Callable[..., Accelerator]) -> None:
+    assert choose("kvm").name == "kvm"
+    assert choose("tcg").name == "tcg"
+    with pytest.raises(VirtualizationOff, match="hvf does not exist"):
+        choose("hvf")
+    assert guest.boots == 0
+
+
+def test_reasons_for_absence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(accel, "KVM", tmp_path / "kvm")
+    assert "does not exist" in accel.why_missing("kvm")
+    (tmp_path / "kvm").touch()
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    assert "group kvm" in accel.why_missing("kvm")
+
+
+def test_the_first_error_tells_most() -> None:
+    said = [
+        "qemu-system-x86_64: warning: no hugepages",
+        "qemu-system-x86_64: error: failed to set MSR 0x10a to 0xc000069",
+        "kvm_buf_set_msrs: Assertion `ret == cpu->kvm_msr_buf->nmsrs' failed.",
+    ]
+    assert accel.telling(said) == said[1]
+    assert accel.telling(said[:1]) == said[0]

@@ -1,0 +1,200 @@
+"""The QMP client against a server that says what the test has written down."""
+
+import json
+import socket
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vm.backends.qemu import hostfwd, qmp
+from vm.errors import BackendFailed, PortInUse
+from vm.types import Forward
+
+GREETING = {"QMP": {"version": {"qemu": {"major": 10, "minor": 0, "micro": 0}}, "capabilities": []}}
+Answer = Callable[[dict[str, Any]], list[object]]
+
+
+class Server:
+    """Serves one client after the other; `answer` maps a request to the lines that follow it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.asked: list[dict[str, Any]] = []
+        self.answer: Answer = lambda request: [{"return": {}}]
+        self.greeting: bytes = json.dumps(GREETING).encode() + b"\n"
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(path))
+        self._listener.listen()
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        while True:
+            connection, _ = self._listener.accept()
+            with connection, connection.makefile("rwb") as file:
+                file.write(self.greeting)
+                file.flush()
+                for line in file:
+                    request = json.loads(line)
+                    if request == "end":
+                        return
+                    self._reply(file, request)
+
+    def _reply(self, file: Any, request: dict[str, Any]) -> None:
+        answers: list[object] = [{"return": {}}]
+        if request["execute"] != "qmp_capabilities":
+            self.asked.append(request)
+            answers = self.answer(request)
+        for answer in answers:
+            file.write(json.dumps(answer).encode() + b"\n")
+        file.flush()
+
+    def end(self) -> None:
+        with socket.socket(socket.AF_UNIX) as last:
+            last.connect(str(self.path))
+            last.sendall(b'"end"\n')
+            self._thread.join()
+        self._listener.close()
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with tempfile.TemporaryDirectory() as folder:
+        running = Server(Path(folder, "qmp.sock"))
+        yield running
+        running.end()
+
+
+def test_returns_a_value_and_keeps_events(server: Server) -> None:
+    event = {"event": "RESUME", "timestamp": {"seconds": 1, "microseconds": 2}}
+    server.answer = lambda request: [event, {"return": {"status": "running"}}]
+    with qmp.session(server.path) as session:
+        assert session.execute("query-status") == {"status": "running"}
+        assert session.events == ["RESUME"]
+        assert session.field("query-status", "status") == "running"
+        assert session.field("query-status", "no such field") is None
+    assert server.asked[0] == {"execute": "query-status", "arguments": {}}
+
+
+def test_an_error_names_the_command(server: Server) -> None:
+    server.answer = lambda request: [{"error": {"class": "GenericError", "desc": "not now"}}]
+    with (
+        qmp.session(server.path) as session,
+        pytest.raises(BackendFailed, match="QEMU refused cont: not now") as raised,
+    ):
+        session.execute("cont")
+    assert '"cont"' in raised.value.details
+
+
+def test_silence_ends_at_the_deadline(server: Server) -> None:
+    server.answer = lambda request: []
+    with qmp.session(server.path, 0.2) as session, pytest.raises(qmp.QmpSilent):
+        session.execute("query-status")
+
+
+@pytest.mark.parametrize("greeting", [b"SSH-2.0-OpenSSH\n", b'{"hello": 1}\n'])
+def test_another_server_is_not_qemu(server: Server, greeting: bytes) -> None:
+    server.greeting = greeting
+    with pytest.raises(qmp.QmpSilent, match="does not speak QMP"), qmp.session(server.path):
+        pass
+
+
+def test_no_socket_and_a_stale_socket_are_silence(tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "qmp.sock")
+        with pytest.raises(qmp.QmpSilent), qmp.session(path):
+            pass
+        with socket.socket(socket.AF_UNIX) as stale:
+            stale.bind(str(path))
+        with pytest.raises(qmp.QmpSilent), qmp.session(path):
+            pass
+
+
+def test_threads_queue_and_a_deadline_ends_the_waiting(server: Server) -> None:
+    with qmp.session(server.path):
+        with pytest.raises(qmp.QmpSilent), qmp.session(server.path, 0.1):
+            pass
+        done: list[object] = []
+        waiting = threading.Thread(target=lambda: done.append(_status(server.path)))
+        waiting.start()
+        assert not done
+    waiting.join()
+    assert done == [{}]
+
+
+def _status(path: Path) -> object:
+    with qmp.session(path) as session:
+        return session.execute("query-status")
+
+
+LISTING = """Hub -1 (net):
+  Protocol[State]    FD  Source Address  Port   Dest. Address  Port RecvQ SendQ
+  TCP[HOST_FORWARD]  15               * 8025       10.0.2.15    80     0     0
+  TCP[HOST_FORWARD]   8       127.0.0.1 40022       10.0.2.15    22     0     0
+  TCP[ESTABLISHED]   16       127.0.0.1 40022       10.0.2.15    22     0     0
+  UDP[236 sec]       17       10.0.2.15 43210        10.0.2.3    53     0     0
+  UDP[HOST_FORWARD]  13       127.0.0.1 8023       10.0.2.15    80     0     0
+"""
+
+
+def test_the_listing_of_forwards_is_read() -> None:
+    assert hostfwd.read_listing(LISTING) == {
+        Forward("0.0.0.0", 8025, 80),
+        Forward("127.0.0.1", 40022, 22),
+        Forward("127.0.0.1", 8023, 80, "udp"),
+    }
+    assert hostfwd.read_listing("") == frozenset()
+
+
+def monitor(answers: dict[str, str]) -> Answer:
+    def answer(request: dict[str, Any]) -> list[object]:
+        line = request["arguments"]["command-line"]
+        return [{"return": next(text for start, text in answers.items() if line.startswith(start))}]
+
+    return answer
+
+
+def test_a_busy_port_is_named_with_its_holder(server: Server) -> None:
+    refusal = "Could not set up host forwarding rule 'x'\r\n"
+    server.answer = monitor({"hostfwd_add": refusal, "info": LISTING})
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        port = holder.getsockname()[1]
+        with (
+            qmp.session(server.path) as session,
+            pytest.raises(PortInUse, match=rf"{port}/tcp on 127.0.0.1 is already in use by .*pid"),
+        ):
+            hostfwd.add(session, Forward("127.0.0.1", port, 80))
+
+
+def test_an_address_of_somebody_else_is_refused_in_words(server: Server) -> None:
+    server.answer = monitor({"hostfwd_add": "Could not set up\r\n", "info": ""})
+    with qmp.session(server.path) as session:
+        with pytest.raises(BackendFailed, match=r"192\.0\.2\.1 cannot be published"):
+            hostfwd.add(session, Forward("192.0.2.1", 8080, 80))
+        with pytest.raises(BackendFailed, match="IPv4 only"):
+            hostfwd.add(session, Forward("::1", 8080, 80))
+
+
+def test_adding_and_removing_twice_is_once(server: Server) -> None:
+    again = "Could not set up host forwarding rule 'tcp:127.0.0.1:40022-:22'\r\n"
+    gone = "host forwarding rule for tcp:127.0.0.1:40022 not found\r\n"
+    server.answer = monitor({"hostfwd_add": again, "info": LISTING, "hostfwd_remove": gone})
+    with qmp.session(server.path) as session:
+        hostfwd.add(session, Forward("127.0.0.1", 40022, 22))
+        hostfwd.add(session, Forward("", 8025, 80))
+        hostfwd.remove(session, Forward("127.0.0.1", 40022, 22))
+    lines = [request["arguments"]["command-line"] for request in server.asked]
+    assert lines[0] == "hostfwd_add net tcp:127.0.0.1:40022-:22"
+    assert lines[-1] == "hostfwd_remove net tcp:127.0.0.1:40022"
+
+
+def test_removal_that_fails_is_told(server: Server) -> None:
+    server.answer = monitor({"hostfwd_remove": "unrecognized netdev id 'net'\r\n"})
+    with qmp.session(server.path) as session, pytest.raises(BackendFailed, match="unrecognized"):
+        hostfwd.remove(session, Forward("127.0.0.1", 40022, 22))
