@@ -1,0 +1,9 @@
+"""What may be wrong, one question a file: `TITLE`, `applies(facts)`, `check(facts)`.
+
+    facts.py       what the checks are given
+    run.py         gathers the facts, asks every question
+    bundle.py      one file with everything for a bug report
+    redact.py      keeps secrets out of it
+
+May import: `engine` (not `cli`), `vm`. To add a check: write its file and name it in `run.CHECKS`.
+"""

@@ -1,0 +1,115 @@
+"""One zip file with everything for a bug report, and no secret in it. May import: `engine`, `vm`.
+
+Everything goes through `redact.py` on its way in; binary files stay out. What cannot be had is told
+in its place, for a bundle is asked for when things are broken.
+"""
+
+import io
+import platform
+import sys
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from engine import __version__
+from engine.diagnose.facts import Facts
+from engine.diagnose.redact import Redactor
+from engine.diagnose.run import Result
+from engine.tools import docker_cli
+from vm.directory import MachineDir
+from vm.errors import GalleyError
+from vm.host import process
+from vm.host.paths import write_atomic
+
+LOG_BYTES = 2 << 20  # of each log, its end
+GUEST_COMMANDS: dict[str, tuple[str, ...]] = {
+    "dockerd.log": ("tail", "-c", str(LOG_BYTES), "/var/log/dockerd.log"),
+    "containerd.log": ("tail", "-c", str(LOG_BYTES), "/var/log/containerd.log"),
+    "dmesg.txt": ("dmesg",),
+    "processes.txt": ("ps",),
+    "disk.txt": ("df",),
+    "memory.txt": ("free",),
+    "network.txt": ("ip", "addr"),
+    "docker-info.txt": ("docker", "info"),
+    "docker-containers.txt": ("docker", "ps", "--all"),
+    "docker-disk.txt": ("docker", "system", "df"),
+}
+HOST_PROGRAMS = (
+    ("qemu-system-x86_64", "--version"),
+    ("qemu-system-aarch64", "--version"),
+    ("docker", "version"),
+)
+
+
+def write_bundle(target: Path, facts: Facts, results: tuple[Result, ...]) -> tuple[str, ...]:
+    """Write the zip in one step; return the names in it. Raises HomeUnusable, DiskFull."""
+    redactor, buffer, names = Redactor(facts.home), io.BytesIO(), []
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in _entries(facts, results):
+            archive.writestr(name, redactor.data(data))
+            names.append(name)
+    write_atomic(target, buffer.getvalue())
+    return tuple(names)
+
+
+def _entries(facts: Facts, results: tuple[Result, ...]) -> Iterator[tuple[str, bytes]]:
+    yield "versions.txt", _versions().encode()
+    yield "checks.json", _json(results)
+    yield "status.json", _json(facts.snapshot)
+    yield "observation.json", _json(facts.observation)
+    yield "settings.toml", _end_of(facts.home.settings)
+    yield "spec.json", _end_of(MachineDir.of(facts.home).spec)
+    yield "files.txt", _listing(facts.home.root).encode()
+    for path in sorted(facts.home.logs.glob("*.log*")):
+        yield f"logs/{path.name}", _end_of(path)
+    if facts.guest is not None:
+        run = facts.guest.run
+        for name, argv in GUEST_COMMANDS.items():
+            yield f"guest/{name}", _said(lambda argv=argv: run(argv, timeout=15))
+
+
+def _versions() -> str:
+    lines = [
+        f"Galley {__version__}",
+        f"Python {sys.version}",
+        f"System {platform.platform()}",
+        f"Time {time.strftime('%Y-%m-%d %H:%M:%S %z')}",
+    ]
+    for argv in HOST_PROGRAMS:
+        if argv[0] != "docker" or docker_cli():
+            lines.append(_said(lambda argv=argv: process.run(argv, timeout=10)).decode())
+    return "\n".join(lines)
+
+
+def _said(command: Callable[[], process.Completed]) -> bytes:
+    try:
+        done = command()
+    except GalleyError as error:
+        return f"{error.summary}\n".encode()
+    return done.stdout + done.stderr
+
+
+def _json(value: object) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(value), indent=2)
+
+
+def _end_of(path: Path) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            file.seek(max(0, path.stat().st_size - LOG_BYTES))
+            return file.read()
+    except OSError as error:
+        return f"{path.name}: {error.strerror}\n".encode()
+
+
+def _listing(root: Path) -> str:
+    """Names, sizes and modes, which explain many a failure; no content."""
+    lines = []
+    for path in sorted(root.rglob("*")):
+        seen = path.lstat()
+        blocks = getattr(seen, "st_blocks", 0)
+        lines.append(f"{seen.st_mode:o} {seen.st_size:>14} {blocks:>10} {path.relative_to(root)}")
+    return "\n".join(lines)

@@ -1,0 +1,28 @@
+"""Do host and guest agree what time it is? A guest that is behind fails every https download.
+
+May import: `facts`, `vm`.
+"""
+
+import time
+
+from engine.diagnose.facts import Facts
+from vm.errors import MachineError, Problem
+
+TITLE = "The machine's clock is right"
+TOLERANCE = 5.0  # seconds
+
+
+def applies(facts: Facts) -> bool:
+    return facts.guest is not None
+
+
+def check(facts: Facts) -> Problem | None:
+    assert facts.guest is not None
+    said = facts.guest.run(("date", "+%s"), timeout=10)
+    behind = time.time() - float(said.stdout or 0)
+    if abs(behind) < TOLERANCE:
+        return None
+    return MachineError(
+        f"The machine's clock is {abs(behind):.0f} s {'behind' if behind > 0 else 'ahead'}.",
+        "Run `galley restart`.",
+    ).to_problem()

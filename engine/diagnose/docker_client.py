@@ -1,0 +1,38 @@
+"""Will a plain `docker` talk to Galley? May import: `facts`, `engine.context`, `engine.tools`."""
+
+import os
+
+from engine import context
+from engine.diagnose.facts import Facts
+from engine.tools import docker_cli
+from vm.errors import HostError, Problem, ToolMissing
+
+TITLE = "A plain `docker` on this computer reaches Galley"
+
+
+def applies(facts: Facts) -> bool:
+    return facts.settings is not None and facts.settings.use_context
+
+
+def check(facts: Facts) -> Problem | None:
+    if docker_cli() is None:
+        return ToolMissing(
+            "There is no docker program on this computer.",
+            "Use `galley docker …`, which runs the one in the machine, or install a docker client.",
+        ).to_problem()
+    given, ours = os.environ.get("DOCKER_HOST"), context.endpoint(facts.home)
+    if given and given != ours:
+        return HostError(
+            f"DOCKER_HOST points docker at {given}, not at Galley.",
+            "Unset it, or use `galley docker …`.",
+        ).to_problem()
+    chosen = os.environ.get("DOCKER_CONTEXT")
+    is_ours = (
+        chosen == context.context_name(facts.home) if chosen else context.is_current(facts.home)
+    )
+    if given or is_ours:
+        return None
+    return HostError(
+        "Docker uses another context than Galley's.",
+        f"Run `docker context use {context.context_name(facts.home)}`, or use `galley docker …`.",
+    ).to_problem()

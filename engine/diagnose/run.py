@@ -1,0 +1,93 @@
+"""Gathers the facts and asks every question. May import: `engine`, `vm`, the checks."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from enum import StrEnum
+
+import msgspec
+
+from engine.diagnose import (
+    acceleration,
+    backend,
+    clock,
+    docker_client,
+    endpoint,
+    home,
+    image,
+    memory,
+    ports,
+    settings,
+    space,
+    supervisor,
+)
+from engine.diagnose.facts import Check, Facts
+from engine.launch import connect_only
+from engine.settings import SettingsStore
+from vm.backend import choose
+from vm.directory import MachineDir
+from vm.errors import GalleyError, Problem
+from vm.host.paths import Home
+
+# In the order in which somebody would look: what the later ones need comes first.
+CHECKS: tuple[Check, ...] = (
+    home, space, settings, backend, memory, acceleration, image, supervisor, endpoint, clock,
+    docker_client, ports,
+)  # fmt: skip
+
+
+class Outcome(StrEnum):
+    FINE = "fine"
+    PROBLEM = "problem"
+    SKIPPED = "skipped"  # the question makes no sense now
+
+
+class Result(msgspec.Struct, frozen=True):
+    """The answer to one question."""
+
+    title: str
+    outcome: Outcome
+    problem: Problem | None = None
+
+
+@contextlib.contextmanager
+def gathered(place: Home) -> Iterator[Facts]:
+    """The facts; what cannot be had becomes one of their failures."""
+    failures: list[Problem] = []
+
+    def attempt[T](get: Callable[[], T]) -> T | None:
+        try:
+            return get()
+        except GalleyError as error:
+            failures.append(error.to_problem())
+            return None
+
+    directory = MachineDir.of(place)
+    loaded = attempt(SettingsStore(place).load)
+    chosen = attempt(lambda: choose(loaded.backend if loaded else "auto"))
+    seen = chosen.observe(directory) if chosen else None
+    guest = chosen.guest(directory, seen.address) if chosen and seen and seen.address else None
+    client = attempt(lambda: connect_only(place))
+    try:
+        snapshot = attempt(client.snapshot) if client else None
+        yield Facts(place, loaded, chosen, seen, guest, snapshot, tuple(failures))
+    finally:
+        if client is not None:
+            client.close()
+        if guest is not None:
+            guest.close()
+
+
+def run_checks(facts: Facts, checks: tuple[Check, ...] = CHECKS) -> tuple[Result, ...]:
+    """Every answer; a failure to get a fact is told like a failed check."""
+    failed = [Result("The facts can be gathered", Outcome.PROBLEM, bad) for bad in facts.failures]
+    return (*failed, *(_ask(check, facts) for check in checks))
+
+
+def _ask(check: Check, facts: Facts) -> Result:
+    if not check.applies(facts):
+        return Result(check.TITLE, Outcome.SKIPPED)
+    try:
+        problem = check.check(facts)
+    except GalleyError as error:
+        problem = error.to_problem()
+    return Result(check.TITLE, Outcome.PROBLEM if problem else Outcome.FINE, problem)

@@ -1,0 +1,23 @@
+"""Is there room for images and containers to grow? May import: `facts`, `vm`."""
+
+import shutil
+
+from engine.diagnose.facts import Facts
+from vm.errors import DiskFull, Problem
+
+TITLE = "There is free space on the disk"
+ENOUGH = 5 << 30  # bytes: a few images; the data disk is sparse and fails when the host's is full
+
+
+def applies(facts: Facts) -> bool:
+    return facts.home.root.exists()
+
+
+def check(facts: Facts) -> Problem | None:
+    free = shutil.disk_usage(facts.home.root).free
+    if free >= ENOUGH:
+        return None
+    return DiskFull(
+        f"Only {free / 1024**3:.1f} GiB are free on the disk that holds {facts.home.root}.",
+        "Free some space: `galley docker system prune` removes what no container uses.",
+    ).to_problem()
