@@ -1,6 +1,6 @@
 """The background process: one per instance, it owns the engine and answers every client.
 
-`python -m engine.supervisor`, started by `launch.py` and by nobody else, lives until it is told to
+`python -m engine.supervisor`, started by `control/spawn.py`, lives until it is told to
 quit or the session ends; the virtual machine outlives it, and the next supervisor adopts it.
 
 1. Take `run/supervisor.lock`, or report that another one has it and go.
@@ -17,10 +17,10 @@ import contextlib
 import logging
 import os
 import signal
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Client
-from queue import SimpleQueue
 from typing import Protocol
 
 from engine import __version__
@@ -33,7 +33,7 @@ from vm.host.lock import FileLock
 from vm.host.logs import start_log
 from vm.host.paths import Home, find_home, make_home, write_atomic
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("engine.supervisor")  # __name__ is __main__ here
 
 
 class Supervised(Controlled, Protocol):
@@ -95,10 +95,9 @@ def _single(home: Home) -> Iterator[bool]:
 def _live(home: Home, assembly: Callable[[Home], Assembly]) -> None:
     log.info("Galley %s, pid %d, home %s", __version__, os.getpid(), home.root)
     os.chdir(home.root)  # whatever directory we were started in can be unmounted
-    over: SimpleQueue[str] = SimpleQueue()
-    _end_on_signals(over)
+    over = _Over()
     engine, settings = assembly(home)
-    server = ControlServer(home, engine, settings, end=lambda: over.put("a client said quit"))
+    server = ControlServer(home, engine, settings, end=over.tell)
     with contextlib.ExitStack() as open_parts:
         open_parts.callback(engine.close)
         engine.open()
@@ -106,16 +105,35 @@ def _live(home: Home, assembly: Callable[[Home], Assembly]) -> None:
         open_parts.callback(server.close)
         _report(home)
         log.info("ready")
-        log.info("ending: %s", over.get())
+        log.info("ending: %s", over.wait())
     log.info("ended; the virtual machine was left as it is")
 
 
-def _end_on_signals(over: SimpleQueue[str]) -> None:
-    """`put` of a SimpleQueue may be called in a signal handler; Event.set could deadlock there."""
-    for name in ("SIGTERM", "SIGINT", "SIGHUP"):
-        number = getattr(signal, name, None)  # Windows has no SIGHUP
-        if number is not None:
-            signal.signal(number, lambda seen, _: over.put(signal.Signals(seen).name))
+class _Over:
+    """The end of this process, told by a client or by a signal.
+
+    The system itself writes a signal's number into the socket: a handler in Python would run only
+    once the main thread wakes, and one that comes just before it falls asleep would be lost.
+    """
+
+    def __init__(self) -> None:
+        self._hears, self._says = socket.socketpair()
+        self._says.setblocking(False)
+        signal.set_wakeup_fd(self._says.fileno(), warn_on_full_buffer=False)
+        for name in ("SIGTERM", "SIGINT", "SIGHUP"):
+            number = getattr(signal, name, None)  # Windows has no SIGHUP
+            if number is not None:
+                signal.signal(number, lambda *_: None)
+
+    def tell(self) -> None:
+        """A client says that it is over."""
+        with contextlib.suppress(BlockingIOError):  # it has been told often enough
+            self._says.send(b"\0")
+
+    def wait(self) -> str:
+        """Sleep until then; returns the reason."""
+        number = self._hears.recv(1)[0]
+        return signal.Signals(number).name if number else "a client said quit"
 
 
 def _report(home: Home, *, already: bool = False, problem: Problem | None = None) -> None:

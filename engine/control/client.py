@@ -67,7 +67,7 @@ class ControlClient:
         self,
         method: str,
         params: object = None,
-        on_push: Callable[[Snapshot], None] | None = None,
+        on_push: Callable[[Snapshot], object] | None = None,
     ) -> msgspec.Raw:
         """Have something done and wait for its end; `on_push` gets every change meanwhile.
 
@@ -143,7 +143,7 @@ class ControlClient:
 def _reach(home: Home) -> Connection:
     try:
         return Client(address(home))
-    except (FileNotFoundError, ConnectionRefusedError) as error:
+    except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError) as error:
         raise NobodyListens(
             "Galley is not running in the background.", "Run: galley start"
         ) from error

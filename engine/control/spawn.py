@@ -1,0 +1,102 @@
+"""Starting one supervisor and hearing how it went. May import: `control.protocol`, `vm`, stdlib.
+
+The new process reports to `run/launch.sock`, where `spawn` listens: ready, or the Problem that kept
+it from coming up, or that another one runs already. A thread that waits for the end of the process,
+or of the time, knocks at the same socket: so `spawn` waits in one place and polls nothing.
+Loaded only when a supervisor has to be started. Next: `engine/supervisor.py`.
+"""
+
+import contextlib
+import os
+import sys
+import threading
+import time
+from multiprocessing.connection import Client, Listener
+from pathlib import Path
+
+import msgspec
+
+from engine.control.protocol import Launched, address, decode_launched
+from vm.errors import SupervisorGone, from_problem
+from vm.host.logs import tail
+from vm.host.paths import Home, unusable
+from vm.host.process import Identity, is_alive, spawn_detached, wait_gone
+
+MODULE = "engine.supervisor"
+REPORT_LIMIT = 256 * 1024  # bytes
+
+
+def spawn(home: Home, deadline: float) -> Launched:
+    """Start one and return its report; raises the Problem in it, or SupervisorGone.
+
+    `deadline` is of `time.monotonic`. Whoever calls this must hold `launch.lock`.
+    """
+    place = address(home, "launch")
+    try:
+        if os.name == "posix":
+            Path(place).unlink(missing_ok=True)  # of a launcher that was killed: we hold its lock
+        listener = Listener(place)
+    except OSError as error:
+        raise unusable(home.root, error) from error
+    with listener:
+        child = _start_process(home)
+        threading.Thread(
+            target=_knock_when_over, args=(child, deadline, place), name="launch watch", daemon=True
+        ).start()
+        report = _wait_for_report(home, listener, child, deadline)
+    if report.problem is not None:
+        raise from_problem(report.problem)
+    return report
+
+
+def did_not_come_up(home: Home, how: str) -> SupervisorGone:
+    """The error, with the supervisor's last words and the end of its log."""
+    said = [tail(_first_words(home)), tail(home.logs / "supervisor.log")]
+    return SupervisorGone(
+        f"Galley's background process {how}.",
+        "See the details, and `galley logs --component supervisor`.",
+        details="\n".join(text for text in said if text),
+    )
+
+
+def _start_process(home: Home) -> Identity:
+    """`-P`: a directory called `engine` where the user happens to be must not be taken for ours."""
+    said = _first_words(home)
+    said.unlink(missing_ok=True)
+    ours = str(Path(__file__).parents[2])
+    paths = [ours, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    return spawn_detached(
+        [sys.executable, "-P", "-m", MODULE],
+        log=said,
+        env={"GALLEY_HOME": str(home.root), "PYTHONPATH": os.pathsep.join(paths)},
+    )
+
+
+def _wait_for_report(home: Home, listener: Listener, child: Identity, deadline: float) -> Launched:
+    while True:
+        report = _hear(listener)
+        if report is not None:
+            return report
+        if not is_alive(child):
+            raise did_not_come_up(home, "ended while it was starting")
+        if time.monotonic() > deadline:
+            raise did_not_come_up(home, "did not come up in time")
+
+
+def _hear(listener: Listener) -> Launched | None:
+    """The next report; None when somebody only knocked."""
+    with contextlib.suppress(EOFError, OSError, msgspec.DecodeError), listener.accept() as child:
+        report: Launched = decode_launched(child.recv_bytes(REPORT_LIMIT))
+        return report
+    return None
+
+
+def _knock_when_over(child: Identity, deadline: float, place: str) -> None:
+    wait_gone(child, max(0.0, deadline - time.monotonic()))
+    with contextlib.suppress(OSError):
+        Client(place).close()
+
+
+def _first_words(home: Home) -> Path:
+    """What a supervisor said before, or beside, its log: Python's own complaints."""
+    return home.logs / "supervisor-start.log"

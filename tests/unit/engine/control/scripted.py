@@ -1,0 +1,85 @@
+"""An engine that does what a test says, and a home to run it in. May import: `engine`, `vm`."""
+
+import threading
+from collections.abc import Callable
+
+import msgspec
+
+from engine.types import EngineHealth, Snapshot
+from vm.errors import Cancelled, GalleyError
+from vm.types import MachineState, Status
+
+
+class ScriptedEngine:
+    """`start` blocks until `go` is set or `cancel` is called; `failure` is raised by `stop`."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.called = threading.Condition()
+        self.go = threading.Event()
+        self.failure: Exception | None = None
+        self.listeners: list[Callable[[Snapshot], None]] = []
+        self._cancelled = False
+        self._state = MachineState.STOPPED
+        self._number = 0
+
+    def subscribe(self, listener: Callable[[Snapshot], None]) -> Callable[[], None]:
+        self.listeners.append(listener)
+        return lambda: self.listeners.remove(listener)
+
+    def open(self) -> None:
+        self._note("open")
+
+    def close(self) -> None:
+        self._note("close")
+
+    def snapshot(self) -> Snapshot:
+        status = Status(self._state, "fake", cpus=self._number)
+        return Snapshot("0", "unix:///none", status, EngineHealth(False))
+
+    def change(self, state: MachineState) -> None:
+        """Every change has a number of its own, seen in `machine.cpus`."""
+        self._state = state
+        self._number += 1
+        for listener in list(self.listeners):
+            listener(self.snapshot())
+
+    def start(self, *, repair: bool = False) -> None:
+        self._note(f"start repair={repair}")
+        self.change(MachineState.STARTING)
+        self.go.wait()
+        if self._cancelled:
+            self.change(MachineState.STOPPED)
+            raise Cancelled("The start was cancelled.")
+        self.change(MachineState.RUNNING)
+
+    def stop(self) -> None:
+        self._note("stop")
+        if self.failure is not None:
+            raise self.failure
+
+    def restart(self) -> None:
+        self._note("restart")
+
+    def delete(self) -> None:
+        self._note("delete")
+        raise GalleyError("No.", "Ask again.", details="because")
+
+    def cancel(self) -> None:
+        self._note("cancel")
+        self._cancelled = True
+        self.go.set()
+
+    def wait_called(self, call: str) -> None:
+        with self.called:
+            assert self.called.wait_for(lambda: call in self.calls, 10)
+
+    def _note(self, call: str) -> None:
+        with self.called:
+            self.calls.append(call)
+            self.called.notify_all()
+
+
+def padded(snapshot: Snapshot, size: int) -> Snapshot:
+    """The same snapshot, `size` bytes bigger."""
+    return msgspec.structs.replace(snapshot, endpoint="x" * size)

@@ -1,0 +1,38 @@
+"""A real supervisor over a scripted engine; `GALLEY_TEST_FAULT` says what goes wrong in it.
+
+`launch.MODULE` is pointed here, so that tests of the processes need no machine and no bridge.
+"""
+
+import os
+import sys
+import threading
+
+from engine.schema import HostSize
+from engine.settings import SettingsStore
+from engine.supervisor import Assembly, main
+from tests.unit.engine.control.scripted import ScriptedEngine
+from vm.errors import ToolMissing
+from vm.host.paths import Home
+
+
+def scripted(home: Home) -> Assembly:
+    match os.environ.get("GALLEY_TEST_FAULT"):
+        case "problem":
+            raise ToolMissing("There is no QEMU.", "Install it.", details="which qemu")
+        case "mistake":
+            raise ZeroDivisionError("by a scripted zero")
+        case "death":
+            sys.stderr.write("a word before the end\n")
+            sys.stderr.flush()
+            os._exit(3)
+        case "hang":
+            threading.Event().wait()
+        case "thread":
+            thread = threading.Thread(target=lambda: 1 / 0, name="scripted thread")
+            thread.start()
+            thread.join()
+    return ScriptedEngine(), SettingsStore(home, HostSize(4, 16 * 2**30))
+
+
+if __name__ == "__main__":
+    sys.exit(main(scripted))

@@ -1,0 +1,90 @@
+"""The supervisor process: single, quiet, cleanly ended, and everything it says in its log."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from engine.control.protocol import address
+from engine.launch import ensure_supervisor
+from vm.errors import SupervisorGone
+from vm.host import process
+from vm.host.paths import Home
+
+ROOT = Path(__file__).parents[3]
+COMMAND = [sys.executable, "-m", "tests.unit.engine.scripted_supervisor"]
+
+
+def log_of(home: Home) -> str:
+    return (home.logs / "supervisor.log").read_text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_ends_it_cleanly(scripted: Home, number: signal.Signals) -> None:
+    with ensure_supervisor(scripted) as client:
+        identity = process.identify(client.hello.pid)
+        assert identity
+        os.kill(identity.pid, number)
+        with pytest.raises(SupervisorGone):
+            list(client.snapshots())
+    assert process.wait_gone(identity, 10)
+    assert not Path(address(scripted)).exists()
+    assert not (scripted.run / "supervisor.pid").exists()
+    assert f"ending: {number.name}" in log_of(scripted)
+    assert "Traceback" not in log_of(scripted)
+
+
+def test_quit_is_answered_and_leaves_nothing(scripted: Home) -> None:
+    with ensure_supervisor(scripted) as client:
+        identity = process.identify(client.hello.pid)
+        client.call("quit")
+    assert identity
+    assert process.wait_gone(identity, 10)
+    left = {path.name for path in scripted.run.iterdir()}
+    assert left == {"control.key", "launch.lock", "supervisor.lock"}
+
+
+def test_quit_during_a_start_does_not_wait_for_it(scripted: Home) -> None:
+    with ensure_supervisor(scripted) as starter, ensure_supervisor(scripted) as other:
+        identity = process.identify(other.hello.pid)
+        with pytest.raises(SupervisorGone):
+            starter.call("start", on_push=lambda _: other.call("quit"))
+    assert identity
+    assert process.wait_gone(identity, 10)
+
+
+def test_a_second_one_goes_at_once_and_harms_nothing(scripted: Home) -> None:
+    with ensure_supervisor(scripted) as client:
+        done = process.run(COMMAND, timeout=30, cwd=ROOT)
+        assert done.returncode == 0, done.tail()
+        client.call("stop")
+        ensure_supervisor(scripted).close()
+
+
+def test_an_unwritable_home_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    home = str(tmp_path / "file" / "home")
+    done = process.run(COMMAND, timeout=30, cwd=ROOT, env={"GALLEY_HOME": home})
+    assert done.returncode == 1
+    assert done.stderr.decode().startswith(f"Galley cannot use {home}")
+    assert "Traceback" not in done.stderr.decode()
+
+
+def test_uncaught_exceptions_of_threads_are_logged(
+    scripted: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GALLEY_TEST_FAULT", "thread")
+    ensure_supervisor(scripted).close()
+    assert "in scripted thread" in log_of(scripted)
+    assert "ZeroDivisionError" in log_of(scripted)
+
+
+def test_it_sleeps_when_nobody_asks(scripted: Home) -> None:
+    """Not a measure of time: a thread that polls would be seen in the count of wake-ups."""
+    with ensure_supervisor(scripted) as client:
+        client.call("stop")
+        tasks = Path(f"/proc/{client.hello.pid}/task")
+        waiting = {(task / "wchan").read_text() for task in tasks.iterdir()}
+    assert not any("nanosleep" in place for place in waiting)
