@@ -47,4 +47,5 @@ def exit_code(error: errors.GalleyError) -> Exit:
 
 def table() -> str:
     """The table for `--help`."""
-    return "\n".join(f"{code.value:>5}  {MEANINGS[code]}" for code in Exit)
+    rows = [f"{code.value:>5}  {MEANINGS[code]}" for code in Exit]
+    return "\n".join([*rows, "docker, compose and shell exit with the code of what they ran."])

@@ -10,6 +10,7 @@ import sys
 import time
 import zipfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -68,7 +69,7 @@ def _entries(facts: Facts, results: tuple[Result, ...]) -> Iterator[tuple[str, b
     if facts.guest is not None:
         run = facts.guest.run
         for name, argv in GUEST_COMMANDS.items():
-            yield f"guest/{name}", _said(lambda argv=argv: run(argv, timeout=15))
+            yield f"guest/{name}", _said(partial(run, argv, timeout=15))
 
 
 def _versions() -> str:
@@ -80,7 +81,7 @@ def _versions() -> str:
     ]
     for argv in HOST_PROGRAMS:
         if argv[0] != "docker" or docker_cli():
-            lines.append(_said(lambda argv=argv: process.run(argv, timeout=10)).decode())
+            lines.append(_said(partial(process.run, argv, timeout=10)).decode(errors="replace"))
     return "\n".join(lines)
 
 

@@ -6,12 +6,14 @@ from engine import context
 from engine.diagnose.facts import Facts
 from engine.tools import docker_cli
 from vm.errors import HostError, Problem, ToolMissing
+from vm.types import MachineState
 
 TITLE = "A plain `docker` on this computer reaches Galley"
 
 
 def applies(facts: Facts) -> bool:
-    return facts.settings is not None and facts.settings.use_context
+    made = facts.observation is not None and facts.observation.state is not MachineState.ABSENT
+    return made and facts.settings is not None and facts.settings.use_context
 
 
 def check(facts: Facts) -> Problem | None:
@@ -26,13 +28,10 @@ def check(facts: Facts) -> Problem | None:
             f"DOCKER_HOST points docker at {given}, not at Galley.",
             "Unset it, or use `galley docker …`.",
         ).to_problem()
-    chosen = os.environ.get("DOCKER_CONTEXT")
-    is_ours = (
-        chosen == context.context_name(facts.home) if chosen else context.is_current(facts.home)
-    )
-    if given or is_ours:
+    chosen, name = os.environ.get("DOCKER_CONTEXT"), context.context_name(facts.home)
+    if given or (chosen == name if chosen else context.is_current(facts.home)):
         return None
     return HostError(
         "Docker uses another context than Galley's.",
-        f"Run `docker context use {context.context_name(facts.home)}`, or use `galley docker …`.",
+        f"Run `docker context use {name}`, or use `galley docker …`.",
     ).to_problem()

@@ -17,7 +17,8 @@ GONE = "<redacted>"
 SHORTEST = 6  # characters: a shorter secret would take half the text with it
 
 _SECRET_WORD = (
-    r"(?:pass(?:wd|word|phrase)?|secret|token|api[-_]?key|auth|credentials?|private[-_]?key)"
+    r"(?:passwd|password|passphrase|(?<![a-z])pass(?![a-z])|secret|token|api[-_]?key|access[-_]?key"
+    r"|(?<![a-z])auth(?![a-z])|credentials?|private[-_]?key)"
 )
 _BY_LOOK: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"-----BEGIN [A-Z ]+-----.*?(?:-----END [A-Z ]+-----|\Z)", re.DOTALL), GONE),
@@ -33,6 +34,7 @@ _BY_LOOK: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"), GONE),
     (re.compile(r"\bAKIA[0-9A-Z]{16}\b"), GONE),
 )  # fmt: skip
+_USER_FOLDER = re.compile(r"((?:/home|/Users|[A-Z]:\\{1,2}Users)[/\\]{1,2})[^/\\\s\"':]+")
 
 
 class Redactor:
@@ -58,9 +60,7 @@ def _without_user(text: str) -> str:
     home = str(Path.home())
     if len(home) > len("/root"):
         text = text.replace(home, "~").replace(home.replace("\\", "\\\\"), "~")
-    return re.sub(
-        r"((?:/home|/Users|[A-Z]:\\{1,2}Users)[/\\]{1,2})[^/\\\s\"':]+", r"\1<user>", text
-    )
+    return _USER_FOLDER.sub(r"\1<user>", text)
 
 
 def _own_keys(home: Home) -> Iterator[str]:

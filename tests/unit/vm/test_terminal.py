@@ -27,8 +27,6 @@ SSHD = shutil.which("sshd") or shutil.which("sshd", path="/usr/sbin")
 ROOT = Path(__file__).parents[3]
 PATIENCE = 20.0
 
-pytestmark = pytest.mark.skipif(SSHD is None, reason="needs openssh-server")
-
 # What `galley shell` does, without its search for the machine.
 CLIENT = """
 import os, sys
@@ -69,7 +67,7 @@ def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
         f"ListenAddress 127.0.0.1:{port}\nHostKey {folder}/host\nPidFile none\nUsePAM no\n"
         f"AuthorizedKeysFile {folder}/key.pub\nStrictModes no\nPermitRootLogin yes\n"
     )
-    assert SSHD is not None
+    assert SSHD is not None, "openssh-server is not installed"
     Path("/run/sshd").mkdir(exist_ok=True) if os.getuid() == 0 else None
     with open(folder / "log", "wb") as log:
         server = subprocess.Popen([SSHD, "-D", "-e", "-f", str(config)], stderr=log)
