@@ -9,6 +9,14 @@ from pathlib import Path
 
 import pytest
 
+VM_PATIENCE = 900.0  # seconds; an emulated machine on two busy cores boots and stops in there
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("vm") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(VM_PATIENCE))
+
 
 @pytest.fixture(autouse=True)
 def own_home(request: pytest.FixtureRequest) -> Iterator[None]:
