@@ -44,10 +44,9 @@ def ensure(home: Home) -> Problem | None:
     found = _read_json(meta)
     if found and not _is_ours(home, found):
         return _foreign(home, found).to_problem()
-    wanted = _content(home)
-    if found == wanted:
-        return None
-    _write(meta, json.dumps(wanted, separators=(",", ":")).encode(), 0o644)
+    if _at(found, "Endpoints", "docker", "Host") == endpoint(home):
+        return None  # as it should be, with what the user may have made of the rest
+    _write(meta, json.dumps(_content(home), separators=(",", ":")).encode(), 0o644)
     if not found:
         _use_if_none(home)
     return None
@@ -87,17 +86,21 @@ def _content(home: Home) -> dict[str, Any]:
 
 
 def _is_ours(home: Home, meta: dict[str, Any]) -> bool:
-    return meta.get("Metadata", {}).get(_OWNER) == str(home.root) or _host(meta) == endpoint(home)
+    points_at = _at(meta, "Endpoints", "docker", "Host")
+    return _at(meta, "Metadata", _OWNER) == str(home.root) or points_at == endpoint(home)
 
 
-def _host(meta: dict[str, Any]) -> str:
-    return str(meta.get("Endpoints", {}).get("docker", {}).get("Host", ""))
+def _at(value: object, *keys: str) -> object:
+    """What is found along `keys`, None when the way ends early: the file may hold anything."""
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
 
 
 def _foreign(home: Home, meta: dict[str, Any]) -> HostError:
-    name = context_name(home)
+    name, points_at = context_name(home), _at(meta, "Endpoints", "docker", "Host")
     return HostError(
-        f"The docker context {name} is not Galley's: it points at {_host(meta) or 'nothing'}.",
+        f"The docker context {name} is not Galley's: it points at {points_at or 'nothing'}.",
         f"Galley leaves it alone. To use it here, run `docker context rm {name}` and restart.",
     )
 

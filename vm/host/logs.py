@@ -42,6 +42,7 @@ def stop_log() -> None:
         handler.close()
     sys.excepthook = sys.__excepthook__
     threading.excepthook = threading.__excepthook__
+    sys.unraisablehook = sys.__unraisablehook__
 
 
 def _numbered(default_name: str) -> str:
