@@ -35,7 +35,7 @@ HANDSHAKE_SECONDS = 10.0
 
 
 class NobodyListens(SupervisorGone):
-    """No supervisor is running: nothing is at its address."""
+    """No supervisor is running: nothing is at its address, or what was there has just ended."""
 
 
 class ControlClient:
@@ -144,9 +144,7 @@ def _reach(home: Home) -> Connection:
     try:
         return Client(address(home))
     except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError) as error:
-        raise NobodyListens(
-            "Galley is not running in the background.", "Run: galley start"
-        ) from error
+        raise _nobody() from error
     except OSError as error:
         raise SupervisorGone(
             f"The supervisor cannot be reached: {error.strerror or error}.",
@@ -176,8 +174,8 @@ def _shake_hands(home: Home, connection: Connection) -> Hello:
             _ending_hint(home),
             details=f"{error}; the key is in run/control.key",
         ) from error
-    except (EOFError, OSError) as error:
-        raise _gone(home) from error
+    except (EOFError, OSError) as error:  # it was ending just then, and soon nobody listens
+        raise _nobody() from error
     except msgspec.DecodeError as error:
         raise VersionMismatch(
             "Galley's background process is of an incompatible version.",
@@ -192,6 +190,10 @@ def _await(home: Home, connection: Connection) -> None:
             f"Galley's background process has not answered for {HANDSHAKE_SECONDS:g} s.",
             _ending_hint(home),
         )
+
+
+def _nobody() -> NobodyListens:
+    return NobodyListens("Galley is not running in the background.", "Run: galley start")
 
 
 def _ending_hint(home: Home) -> str:

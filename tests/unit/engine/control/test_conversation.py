@@ -270,6 +270,12 @@ def test_nobody_listens(home: Home) -> None:
         ControlClient.connect(home)
 
 
+def test_a_supervisor_that_ends_during_the_greeting_is_nobody(home: Home) -> None:
+    """So that `ensure_supervisor` starts another one instead of giving up."""
+    with imposter(home), pytest.raises(NobodyListens):
+        ControlClient.connect(home)
+
+
 def test_a_stale_socket_is_nobody_and_is_replaced(home: Home, unopened: ControlServer) -> None:
     make_stale_socket(home)
     with pytest.raises(NobodyListens):
