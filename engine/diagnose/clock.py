@@ -19,7 +19,9 @@ def applies(facts: Facts) -> bool:
 def check(facts: Facts) -> Problem | None:
     assert facts.guest is not None
     said = facts.guest.run(("date", "+%s"), timeout=10)
-    behind = time.time() - float(said.stdout or 0)
+    if not said.stdout.strip().isdigit():
+        return MachineError("The machine does not tell its time.", details=said.tail()).to_problem()
+    behind = time.time() - int(said.stdout)
     if abs(behind) < TOLERANCE:
         return None
     return MachineError(

@@ -14,7 +14,7 @@ def applies(facts: Facts) -> bool:
 
 def check(facts: Facts) -> Problem | None:
     assert facts.settings is not None
-    free, wanted = int(psutil.virtual_memory().available), facts.settings.memory
+    free, wanted = available(), facts.settings.memory
     if wanted <= free:
         return None
     gib = 1024**3
@@ -22,3 +22,8 @@ def check(facts: Facts) -> Problem | None:
         f"The machine may take {wanted / gib:.1f} GiB, and {free / gib:.1f} GiB are free now.",
         "Close some programs, or give it less: `galley settings set memory 2GiB`.",
     ).to_problem()
+
+
+def available() -> int:
+    """Bytes that programs may still take without swapping."""
+    return int(psutil.virtual_memory().available)

@@ -26,7 +26,7 @@ from engine.settings import SettingsStore
 from vm.backend import choose
 from vm.directory import MachineDir
 from vm.errors import GalleyError, Problem
-from vm.host.paths import Home
+from vm.host.paths import Home, unusable
 
 # In the order in which somebody would look: what the later ones need comes first.
 CHECKS: tuple[Check, ...] = (
@@ -90,4 +90,6 @@ def _ask(check: Check, facts: Facts) -> Result:
         problem = check.check(facts)
     except GalleyError as error:
         problem = error.to_problem()
+    except OSError as error:  # a file that cannot be read is an answer too
+        problem = unusable(facts.home.root, error).to_problem()
     return Result(check.TITLE, Outcome.PROBLEM if problem else Outcome.FINE, problem)

@@ -1,6 +1,7 @@
 """Is there room for images and containers to grow? May import: `facts`, `vm`."""
 
 import shutil
+from pathlib import Path
 
 from engine.diagnose.facts import Facts
 from vm.errors import DiskFull, Problem
@@ -14,10 +15,14 @@ def applies(facts: Facts) -> bool:
 
 
 def check(facts: Facts) -> Problem | None:
-    free = shutil.disk_usage(facts.home.root).free
-    if free >= ENOUGH:
+    left = free(facts.home.root)
+    if left >= ENOUGH:
         return None
     return DiskFull(
-        f"Only {free / 1024**3:.1f} GiB are free on the disk that holds {facts.home.root}.",
+        f"Only {left / 1024**3:.1f} GiB are free on the disk that holds {facts.home.root}.",
         "Free some space: `galley docker system prune` removes what no container uses.",
     ).to_problem()
+
+
+def free(folder: Path) -> int:
+    return shutil.disk_usage(folder).free

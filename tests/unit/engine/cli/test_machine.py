@@ -1,0 +1,105 @@
+"""The commands over a running machine (the fake one), as programs."""
+
+import json
+import os
+import signal
+import subprocess
+import zipfile
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from engine.cli.status import Report
+from tests.unit.engine.cli.conftest import ROOT, Galley, command
+from vm.backends.fake_machine import FakeScript
+from vm.host.paths import Home
+
+pytestmark = pytest.mark.usefixtures("ending")
+
+
+def status(galley: Galley) -> Report:
+    done = galley("status", "--json")
+    assert done.returncode == 0, done.stderr
+    return msgspec.json.decode(done.stdout, type=Report)
+
+
+def test_one_life(galley: Galley, home: Home) -> None:
+    assert status(galley).state == "absent"
+    assert not status(galley).supervisor
+    started = galley("start")
+    assert started.returncode == 0, started.stderr
+    assert "Booting Linux" in started.stderr
+    assert "The engine is ready" in started.stdout
+    seen = status(galley)
+    assert seen.state == "running"
+    assert seen.engine.reachable
+    assert seen.endpoint == f"unix://{home.docker_socket}"
+    assert seen.boot
+    assert all(step.seconds is not None for step in seen.boot)
+    assert "already" in galley("start").stdout
+    assert galley("ports", "--json").stdout.startswith("[")
+    assert json.loads(galley("version", "--json").stdout)["engine"] == seen.engine.version
+    assert galley("stop").stdout == "Stopped.\n"
+    assert status(galley).state == "stopped"
+    assert galley("delete").returncode == 2
+    assert galley("delete", "--yes").returncode == 0
+    assert status(galley).state == "absent"
+    assert galley("delete", "--yes").returncode == 3
+
+
+def test_the_supervisor_is_replaced_and_the_machine_runs_on(galley: Galley, home: Home) -> None:
+    assert galley("start").returncode == 0
+    before, machine = _supervisor(home), home.machine / "running.json"
+    pid = machine.read_bytes() if machine.exists() else b""
+    done = galley("restart", "--supervisor")
+    assert done.returncode == 0, done.stderr
+    assert _supervisor(home) != before
+    assert (machine.read_bytes() if machine.exists() else b"") == pid
+    assert status(galley).state in ("running", "starting")
+
+
+def test_without_a_supervisor_the_machine_is_still_seen(galley: Galley, home: Home) -> None:
+    assert galley("start").returncode == 0
+    os.kill(int(_supervisor(home)), signal.SIGKILL)
+    seen = status(galley)
+    assert seen.state == "running"
+    assert not seen.supervisor
+    assert "galley start" in galley("status").stdout
+    assert galley("diagnose").returncode == 1
+    assert galley("stop").stdout == "Stopped.\n"
+
+
+def test_ctrl_c_cancels_a_start(galley: Galley, home: Home) -> None:
+    script = FakeScript(stall="sshd")
+    (home.machine / "fake.json").write_bytes(msgspec.json.encode(script))
+    with subprocess.Popen(
+        command("start"), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as child:
+        assert child.stderr is not None
+        assert "Checking the guest image" in child.stderr.readline()
+        child.send_signal(signal.SIGINT)
+        said = child.stderr.read()
+    assert child.returncode == 130, said
+    assert "The start was cancelled" in said
+    assert "Traceback" not in said
+    assert status(galley).state in ("stopped", "absent")
+
+
+def test_a_bundle(galley: Galley, home: Home, tmp_path: Path) -> None:
+    assert galley("start").returncode == 0
+    key = (home.run / "control.key").read_text()
+    with (home.logs / "console.log").open("a") as log:
+        log.write(f"the key is {key}\n")
+    done = galley("diagnose", "--bundle", str(tmp_path / "bundle.zip"))
+    assert "Traceback" not in done.stderr, done.stderr
+    with zipfile.ZipFile(tmp_path / "bundle.zip") as archive:
+        content = {name: archive.read(name).decode() for name in archive.namelist()}
+    assert {"versions.txt", "checks.json", "status.json", "logs/supervisor.log"} <= set(content)
+    assert json.loads(content["status.json"])["machine"]["state"] == "running"
+    assert "the key is <redacted>" in content["logs/console.log"]
+    assert not any(key in text for text in content.values())
+
+
+def _supervisor(home: Home) -> str:
+    return (home.run / "supervisor.pid").read_text().strip()

@@ -1,0 +1,171 @@
+"""The checks: each finds its fault, and none stops the others."""
+
+import datetime
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import msgspec
+import pytest
+
+from engine.context import endpoint
+from engine.diagnose import (
+    acceleration,
+    clock,
+    docker_client,
+    image,
+    memory,
+    ports,
+    settings,
+    space,
+    supervisor,
+)
+from engine.diagnose import (
+    home as home_check,
+)
+from engine.diagnose.facts import Facts
+from engine.diagnose.run import CHECKS, Outcome, gathered, run_checks
+from engine.settings import SettingsStore
+from engine.types import EngineHealth, PublishedPort, Snapshot
+from vm.errors import MachineError, PortInUse, Problem
+from vm.guest import Guest
+from vm.host.paths import Home
+from vm.host.process import Completed
+from vm.types import Accelerator, Forward, MachineState, Observation, Status
+
+
+class FakeGuest:
+    """Says what it is told to."""
+
+    def __init__(self, said: bytes) -> None:
+        self.said = said
+
+    def run(self, argv: tuple[str, ...], *, stdin: bytes = b"", timeout: float = 60) -> Completed:
+        return Completed(argv, 0, self.said, b"")
+
+
+def running(home: Home, **more: Any) -> Facts:
+    accelerator = Accelerator("tcg", "There is no KVM.")
+    seen = Observation(MachineState.RUNNING, accelerator=accelerator)
+    return Facts(home, observation=seen, settings=SettingsStore(home).load(), **more)
+
+
+def snapshot(home: Home, *published: PublishedPort) -> Snapshot:
+    machine = Status(MachineState.RUNNING, "fake")
+    return Snapshot("1", endpoint(home), machine, EngineHealth(True), published)
+
+
+def test_every_check_has_a_title_of_its_own() -> None:
+    assert len({check.TITLE for check in CHECKS}) == len(CHECKS)
+
+
+def test_a_fresh_home_asks_little_and_finds_nothing(home: Home) -> None:
+    SettingsStore(home).set("backend", "fake")
+    SettingsStore(home).set("memory", "1GiB")
+    with gathered(home) as facts:
+        results = run_checks(facts)
+    assert {result.outcome for result in results} <= {Outcome.FINE, Outcome.SKIPPED}
+
+
+def test_a_broken_settings_file_is_a_result_and_the_others_are_asked(home: Home) -> None:
+    home.settings.write_text("this is [not toml")
+    with gathered(home) as facts:
+        results = run_checks(facts)
+    assert results[0].problem is not None
+    assert len(results) > len(CHECKS)
+
+
+class Broken(NamedTuple):
+    """A check that cannot be made."""
+
+    error: Exception
+    TITLE: str = "broken"
+
+    def applies(self, facts: Facts) -> bool:
+        return True
+
+    def check(self, facts: Facts) -> Problem | None:
+        raise self.error
+
+
+@pytest.mark.parametrize("error", [MachineError("No."), PermissionError(13, "denied")])
+def test_a_check_that_raises_is_a_problem(home: Home, error: Exception) -> None:
+    (result,) = run_checks(Facts(home), (Broken(error),))
+    assert result.outcome is Outcome.PROBLEM
+
+
+def test_emulation_is_told(home: Home) -> None:
+    found = acceleration.check(running(home))
+    assert found is not None
+    assert "There is no KVM." in found.hint
+
+
+def test_a_clock_that_is_behind(home: Home) -> None:
+    now = datetime.datetime.now().timestamp()
+    for said, wrong in ((now, False), (now - 3600, True), (now + 60, True)):
+        guest = cast(Guest, FakeGuest(b"%d\n" % said))
+        assert bool(clock.check(running(home, guest=guest))) is wrong
+    assert clock.check(running(home, guest=cast(Guest, FakeGuest(b"date: what?"))))
+
+
+def test_a_machine_without_its_supervisor(home: Home) -> None:
+    assert supervisor.applies(running(home))
+    assert supervisor.check(running(home))
+    assert supervisor.check(running(home, snapshot=snapshot(home))) is None
+
+
+def test_a_port_that_is_not_open(home: Home) -> None:
+    problem = PortInUse("Port 80 is taken.").to_problem()
+    port = PublishedPort("web", 80, Forward("127.0.0.1", 80, 80), problem)
+    assert ports.check(running(home, snapshot=snapshot(home, port))) == problem
+
+
+def test_a_setting_that_cannot_be(home: Home) -> None:
+    home.settings.write_text("cpus = 0\n")
+    assert settings.check(running(home))
+
+
+def test_more_memory_than_there_is(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = Facts(home, settings=SettingsStore(home).load())
+    assert memory.applies(facts)
+    monkeypatch.setattr(memory, "available", lambda: 1)
+    assert memory.check(facts)
+
+
+def test_a_full_disk(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(space, "free", lambda folder: 1)
+    assert space.check(Facts(home))
+
+
+def test_a_folder_that_cannot_be_written(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.access", lambda path, mode: Path(path) != home.logs)
+    assert home_check.check(Facts(home))
+
+
+def test_a_damaged_image(home: Home) -> None:
+    (home.images / "one").mkdir()
+    (home.images / "one" / "manifest.json").write_text("{}")
+    assert image.applies(Facts(home))
+    assert image.check(Facts(home))
+
+
+@pytest.fixture
+def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    program = tmp_path / "docker"
+    program.touch(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    return monkeypatch
+
+
+def test_where_a_plain_docker_goes(home: Home, client: pytest.MonkeyPatch) -> None:
+    facts = running(home)
+    assert docker_client.check(facts)
+    client.setenv("DOCKER_HOST", "tcp://elsewhere:1")
+    found = docker_client.check(facts)
+    assert found is not None
+    assert "tcp://elsewhere:1" in found.summary
+    client.setenv("DOCKER_HOST", endpoint(home))
+    assert docker_client.check(facts) is None
+    client.setenv("PATH", "/nowhere")
+    found = docker_client.check(facts)
+    assert found is not None
+    assert msgspec.structs.asdict(found)["kind"] == "ToolMissing"
