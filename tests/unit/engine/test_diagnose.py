@@ -2,7 +2,7 @@
 
 import datetime
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -74,11 +74,13 @@ def test_a_broken_settings_file_is_a_result_and_the_others_are_asked(home: Home)
     assert len(results) > len(CHECKS)
 
 
-class Broken(NamedTuple):
+class Broken:
     """A check that cannot be made."""
 
-    error: Exception
-    TITLE: str = "broken"
+    TITLE = "broken"
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
 
     def applies(self, facts: Facts) -> bool:
         return True
