@@ -127,9 +127,10 @@ class Engine:
             wait.wait(0.0)
             note(sentence)
 
-        self._settings.load()
-        image = current_image(self._home, str(self._settings.get("channel")), tell)
-        return machine_spec(self._settings, str(image))
+        settings = self._settings.load()
+        if self._machine.backend.features.image_format == "none":
+            return machine_spec(self._settings, "")
+        return machine_spec(self._settings, str(current_image(self._home, settings.channel, tell)))
 
     def _engine_steps(self, machine: Machine) -> list[Step]:
         """What is to happen in the machine once ssh answers."""
@@ -211,8 +212,7 @@ class Engine:
             self._publish()
 
     def _containers_changed(self, containers: list[Container]) -> None:
-        address = str(self._settings.get("port_address"))
-        self._ports.sync(wanted_ports(containers, address))
+        self._ports.sync(wanted_ports(containers, str(self._settings.get("port_address"))))
 
     def _publish(self) -> None:
         snapshot = self.snapshot()

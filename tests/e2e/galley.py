@@ -1,0 +1,145 @@
+"""One Galley of the test's own: a home, its supervisor, its VM, and what a user types at it."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import threading
+import time
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from tests.e2e import processes
+from vm.backends.qemu.running import Running, find
+from vm.directory import MachineDir
+from vm.host import process
+from vm.host.paths import Home, find_home
+
+GALLEY = [sys.executable, "-m", "engine.cli"]
+ROOT = Path(__file__).parents[2]
+PATIENCE = 240.0  # seconds; only a test that fails waits so long
+IMAGE = "galley-test"
+
+
+class Galley:
+    """`home` is its GALLEY_HOME. Everything is driven from outside, as a user would."""
+
+    def __init__(self, home: Path, images: Path) -> None:
+        self.env = {
+            **os.environ,
+            "GALLEY_HOME": str(home),
+            "DOCKER_CONFIG": str(home / "docker-config"),
+            "PYTHONPATH": str(ROOT),
+            "NO_COLOR": "1",
+        }
+        self.env.pop("DOCKER_HOST", None)
+        home.mkdir(parents=True, exist_ok=True)
+        (home / "images").symlink_to(images)
+        os.environ["GALLEY_HOME"], kept = str(home), os.environ.get("GALLEY_HOME")
+        try:
+            self.home: Home = find_home()
+        finally:
+            if kept is None:
+                del os.environ["GALLEY_HOME"]
+            else:
+                os.environ["GALLEY_HOME"] = kept
+        self.machine = MachineDir.of(self.home)
+        self.docker_host = f"unix://{self.home.docker_socket}"
+
+    def run(
+        self, *words: str, check: bool = True, stdin: bytes | None = None
+    ) -> subprocess.CompletedProcess[bytes]:
+        """`galley WORDS…`, to its end."""
+        return _run([*GALLEY, *words], self.env, check, stdin)
+
+    def docker(
+        self, *words: str, check: bool = True, stdin: bytes | None = None
+    ) -> subprocess.CompletedProcess[bytes]:
+        """The host's docker CLI on our endpoint."""
+        return _run(["docker", "-H", self.docker_host, *words], self.env, check, stdin)
+
+    def popen(self, words: list[str]) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            words, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+
+    def status(self) -> dict[str, Any]:
+        status: dict[str, Any] = json.loads(self.run("status", "--json").stdout)
+        return status
+
+    def start(self) -> None:
+        self.run("start")
+
+    def vm_identity(self) -> process.Identity:
+        return self._running().identity
+
+    def ssh_port(self) -> int:
+        return self._running().ssh_port
+
+    def _running(self) -> Running:
+        found = find(self.machine)
+        assert found is not None
+        return found
+
+    def supervisor_identity(self) -> process.Identity:
+        """The process that serves our control socket."""
+        for pid, line in processes.belonging_to(str(self.home.root)).items():
+            if "engine.supervisor" in line and (found := process.identify(pid)):
+                return found
+        raise AssertionError("no supervisor runs")
+
+    def processes(self) -> list[str]:
+        """Every process that belongs to this home."""
+        return list(processes.belonging_to(str(self.home.root)).values())
+
+    def machines(self) -> list[str]:
+        return [line for line in self.processes() if "qemu" in line]
+
+    def load_image(self) -> None:
+        """A tiny image of Debian's static busybox, imported through our socket."""
+        self.docker("import", "--change", 'CMD ["sh"]', "-", IMAGE, stdin=busybox_tar())
+
+    def wait_for(self, holds: Callable[[], bool], what: str) -> None:
+        until = time.monotonic() + PATIENCE
+        never = threading.Event()
+        while not holds():
+            if time.monotonic() > until:
+                raise AssertionError(f"it never came about: {what}")
+            never.wait(0.1)
+
+    def answers(self) -> bool:
+        return (
+            self.docker("version", "--format", "{{.Server.Version}}", check=False).returncode == 0
+        )
+
+    def remove(self) -> None:
+        self.run("delete", "--yes", check=False)
+        self.run("quit", check=False)
+        shutil.rmtree(self.home.root, ignore_errors=True)
+
+
+def busybox_tar() -> bytes:
+    """A root file system with /bin/busybox and the links a test needs."""
+    buffer = BytesIO()
+    busybox = Path(shutil.which("busybox") or "/bin/busybox")
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        tar.add(busybox.resolve(), "bin/busybox")
+        for name in ("sh", "cat", "echo", "ls", "sleep", "nc", "httpd", "sync", "tail", "wc", "dd"):
+            link = tarfile.TarInfo(f"bin/{name}")
+            link.type, link.linkname = tarfile.SYMTYPE, "busybox"
+            tar.addfile(link)
+    return buffer.getvalue()
+
+
+def _run(
+    words: list[str], env: dict[str, str], check: bool, stdin: bytes | None
+) -> subprocess.CompletedProcess[bytes]:
+    done = subprocess.run(words, env=env, input=stdin, capture_output=True, timeout=PATIENCE)
+    if check and done.returncode != 0:
+        said = (done.stdout + done.stderr).decode(errors="replace")
+        raise AssertionError(f"{' '.join(words)} ended with {done.returncode}:\n{said}")
+    return done

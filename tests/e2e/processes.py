@@ -1,0 +1,41 @@
+"""What a test must know of processes, and the harm that it does to them. Linux only."""
+
+import ctypes
+import os
+import socket
+
+import psutil
+
+
+def belonging_to(home: str) -> dict[int, str]:
+    """Processes that have `home` in their command line or as their GALLEY_HOME."""
+    found = {}
+    for one in psutil.process_iter():
+        try:
+            line = " ".join(one.cmdline())
+            mine = home in line or one.environ().get("GALLEY_HOME") == home
+            if mine and one.status() != psutil.STATUS_ZOMBIE and one.pid != os.getpid():
+                found[one.pid] = line
+        except psutil.NoSuchProcess:
+            continue
+    return found
+
+
+def shut_connections(pid: int, port: int) -> int:
+    """Shut the process's own connections to a local port, as a broken network would.
+
+    pidfd_getfd (Linux 5.6) gives us its sockets; returns how many there were.
+    """
+    pidfd_getfd = 438
+    handle = os.pidfd_open(pid)
+    shut = 0
+    for connection in psutil.Process(pid).net_connections("tcp"):
+        if connection.raddr and connection.raddr.port == port:
+            copy = ctypes.CDLL(None, use_errno=True).syscall(pidfd_getfd, handle, connection.fd, 0)
+            if copy < 0:
+                raise OSError(ctypes.get_errno(), "pidfd_getfd")
+            with socket.socket(fileno=copy) as ours:
+                ours.shutdown(socket.SHUT_RDWR)
+            shut += 1
+    os.close(handle)
+    return shut

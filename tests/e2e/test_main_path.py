@@ -1,0 +1,78 @@
+"""Start, `docker run`, see it, stop: what everybody does first."""
+
+import json
+import re
+
+from tests.e2e.galley import IMAGE, Galley
+
+
+def test_docker_run_answers_through_our_socket(galley: Galley) -> None:
+    said = galley.docker("run", "--rm", IMAGE, "echo", "hello from the kitchen")
+    assert said.stdout == b"hello from the kitchen\n"
+
+
+def test_stdin_is_closed_half_way(galley: Galley) -> None:
+    said = galley.docker("run", "--rm", "-i", IMAGE, "cat", stdin=b"x")
+    assert said.stdout == b"x"
+
+
+def test_exit_codes_come_through(galley: Galley) -> None:
+    assert galley.docker("run", "--rm", IMAGE, "sh", "-c", "exit 7", check=False).returncode == 7
+    assert (
+        galley.run("docker", "run", "--rm", IMAGE, "sh", "-c", "exit 8", check=False).returncode
+        == 8
+    )
+    assert galley.run("shell", "sh", "-c", "exit 9", check=False).returncode == 9
+
+
+def test_a_build_goes_through(galley: Galley, tmp_path_factory: object) -> None:
+    context = galley.home.root / "context"
+    context.mkdir(exist_ok=True)
+    (context / "Dockerfile").write_text(f"FROM {IMAGE}\nRUN echo built > /made\nCMD cat /made\n")
+    galley.env["DOCKER_BUILDKIT"] = "0"
+    galley.docker("build", "-q", "-t", "made", str(context))
+    assert galley.docker("run", "--rm", "made").stdout == b"built\n"
+
+
+def test_compose_and_buildx_are_in_the_machine(galley: Galley) -> None:
+    assert b"v" in galley.run("shell", "docker", "compose", "version").stdout
+    assert b"buildx" in galley.run("shell", "docker", "buildx", "version").stdout
+
+
+def test_status_tells_everything(galley: Galley) -> None:
+    status = galley.status()
+    assert status["state"] == "running"
+    assert status["backend"] == "qemu"
+    assert status["accelerator"]["name"] in ("kvm", "tcg")
+    assert status["accelerator"]["reason"].endswith(".")
+    assert status["endpoint"] == galley.docker_host
+    assert status["engine"]["reachable"] is True
+    assert re.match(r"\d+\.\d+", status["engine"]["version"])
+    assert re.match(r"1\.\d+", status["engine"]["api"])
+    assert status["vm"]["memory_bytes"] >= 2**30
+    assert 0 < status["vm"]["disk_used_bytes"] < status["vm"]["disk_bytes"]
+    assert all(step["seconds"] is not None for step in status["boot"])
+    assert status["problems"] == []
+
+
+def test_the_context_is_ours_and_current(galley: Galley) -> None:
+    listed = galley.run("docker", "context", "ls", "--format", "{{json .}}").stdout.splitlines()
+    contexts = [json.loads(line) for line in listed]
+    assert galley.docker_host in [context["DockerEndpoint"] for context in contexts]
+
+
+def test_logs_of_every_component(galley: Galley) -> None:
+    assert b"galley: engine" in galley.run("logs", "--component", "vm").stdout
+    assert b"API listen" in galley.run("logs", "--component", "engine").stdout
+    assert galley.run("logs", "--component", "supervisor").stdout
+
+
+def test_the_socket_is_private_and_answers_while_the_engine_is_down(fresh: Galley) -> None:
+    fresh.start()
+    assert fresh.home.docker_socket.stat().st_mode & 0o777 == 0o600
+    fresh.run("stop")
+    said = fresh.docker("ps", check=False)
+    assert said.returncode != 0
+    assert b"Galley's engine is stopped" in said.stderr
+    assert b"galley start" in said.stderr
+    assert not fresh.machines()
