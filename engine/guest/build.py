@@ -1,0 +1,194 @@
+"""Builds the guest image: one recipe in, a directory of verified parts out.
+
+    packages    mmdebstrap downloads and unpacks them (nothing of them runs, so root is not needed)
+    parts       vmlinux, initramfs and root.erofs are made of chosen files
+    manifest    written last, beside the parts; then the directory gets its name in one rename
+
+The same recipe and package versions give the same bytes. A build that fails or is cancelled leaves
+nothing. May import: the standard library, `vm`, `engine.guest`. Next: `recipe.py`, `rootfs.py`.
+"""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import unquote
+
+from engine.guest import kernel, recipe, rootfs, sources
+from engine.guest.archive import PackageTree
+from engine.guest.recipe import Channel, recipe_hash
+from vm import image
+from vm.errors import HostError, ImageDamaged, Retry
+from vm.host import process
+
+__all__ = ["Channel", "build", "is_current", "recipe_hash"]
+
+EPOCH = "1735689600"  # the time of every file in the image
+UUID = "67616c6c-6579-4000-8000-000000000001"
+
+_KERNELS = {"amd64": "linux-image-cloud-amd64", "arm64": "linux-image-cloud-arm64"}
+_INSTALL = "Install them: sudo apt-get install mmdebstrap erofs-utils zstd uidmap"
+
+
+def is_current(image_dir: Path, channel: Channel = Channel.STABLE, arch: str | None = None) -> bool:
+    """Whether the directory holds an image of today's recipe. Its parts are not looked at."""
+    try:
+        return image.read_manifest(image_dir).recipe == recipe_hash(channel, arch)
+    except ImageDamaged:
+        return False
+
+
+def image_name(channel: Channel = Channel.STABLE, arch: str | None = None) -> str:
+    """The directory's name: what it is, for people, and the recipe, for `build`."""
+    return f"{channel}-{arch or recipe.architecture()}-{recipe_hash(channel, arch)}"
+
+
+def build(
+    destination: Path,
+    *,
+    channel: Channel = Channel.STABLE,
+    arch: str | None = None,
+    progress: Callable[[str], None],
+) -> Path:
+    """The image's directory below `destination`; built when there is none or it is damaged.
+
+    Raises HostError (ToolMissing, DiskFull) with the last lines of what failed.
+    """
+    arch = arch or recipe.architecture()
+    final = destination / image_name(channel, arch)
+    if is_current(final, channel, arch):
+        try:
+            image.verify(final)
+            return final
+        except ImageDamaged as error:
+            progress(f"{error.summary} Building it again")
+    for tool in ("mmdebstrap", "mkfs.erofs", "zstd"):
+        process.find_tool(tool, _INSTALL)
+    destination.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".build-", dir=destination) as name:
+        work = Path(name)
+        made = work / "image"
+        made.mkdir(mode=0o755)
+        _make_parts(work, made, channel, arch, progress)
+        if final.exists():
+            final.rename(work / "old")
+        made.rename(final)
+    return final
+
+
+def _make_parts(
+    work: Path, made: Path, channel: Channel, arch: str, progress: Callable[[str], None]
+) -> None:
+    suite = recipe.SUITES[channel]
+    progress(f"Downloading and unpacking Debian {suite} packages")
+    tar, packages = _unpack(work, suite, arch)
+    with PackageTree(tar) as tree:
+        progress("Preparing the kernel")
+        version, modules = rootfs.load_modules(tree)
+        vmlinux = kernel.extract_vmlinux(tree.read(tree.names("boot/vmlinuz-*")[0]))
+        _write_sparse(made / "vmlinux", vmlinux)
+        (made / "initramfs").write_bytes(rootfs.initramfs(tree, modules))
+        progress("Choosing the guest's files")
+        usr = work / "usr"
+        usr.mkdir(mode=0o755)
+        release = rootfs.os_release(suite, channel)
+        rootfs.stage_root(tree, modules, version, arch, release, usr)
+    tar.unlink()
+    progress("Compressing the root file system")
+    _make_erofs(usr, made / "root.erofs")
+    parts = tuple(image.describe(made / name) for name in ("vmlinux", "initramfs", "root.erofs"))
+    image.write_manifest(
+        made,
+        image.Manifest(
+            format=image.FORMAT,
+            suite=suite,
+            channel=channel,
+            arch=arch,
+            recipe=recipe_hash(channel, arch),
+            kernel=version,
+            packages=packages,
+            parts=parts,
+        ),
+    )
+
+
+def _unpack(work: Path, suite: str, arch: str) -> tuple[Path, dict[str, str]]:
+    """The unpacked packages as a tar, and their versions. Runs no code of theirs."""
+    tar = work / "packages.tar"
+    debs = work / "debs"
+    dump = process.run(["apt-config", "dump"])
+    options = sources.apt_options(dump.stdout.decode(errors="replace").splitlines())
+    lines = sources.mirror_lines(sources.read_sources(), suite)
+    argv = [
+        "mmdebstrap",
+        "--variant=extract",
+        "--format=tar",
+        f"--architectures={arch}",
+        f"--include={','.join([*recipe.PACKAGES, _KERNELS[arch]])}",
+        *(f"--aptopt={option}" for option in options),
+        f'--extract-hook=ls "$1/var/cache/apt/archives" > "{debs}"',
+        suite,
+        str(tar),
+        *lines,
+    ]
+    done = process.stream(argv, lambda line: None, env={"SOURCE_DATE_EPOCH": EPOCH})
+    if not done.ok:
+        raise _unpack_failed(suite, done)
+    names = debs.read_text().split()
+    return tar, dict(sorted(_package(name) for name in names if name.endswith(".deb")))
+
+
+def _package(file_name: str) -> tuple[str, str]:
+    """`name_version_arch.deb`, its epoch's colon quoted."""
+    name, version, _ = file_name.removesuffix(".deb").split("_")
+    return name, unquote(version)
+
+
+def _unpack_failed(suite: str, done: process.Completed) -> HostError:
+    said = done.stdout.decode(errors="replace")
+    if "is expired" in said or "is not valid anymore" in said:
+        return HostError(
+            f"The copy of Debian {suite} that this computer reaches is out of date: its Release "
+            "file has expired.",
+            "Use the stable channel, or another Debian mirror in /etc/apt/sources.list.d",
+            details=done.tail(),
+            retry=Retry.NO,
+        )
+    if "No space left" in said:
+        hint = "Free 2 GB on the disk that holds Galley's images"
+    elif "subuid" in said or "unshare" in said:
+        hint = "Give your user subordinate ids: sudo usermod --add-subuids 100000-165535 \
+--add-subgids 100000-165535 $USER"
+    else:
+        hint = "Check the network and apt's sources: sudo apt-get update"
+    return HostError("The guest's packages could not be fetched.", hint, details=done.tail())
+
+
+def _make_erofs(usr: Path, target: Path) -> None:
+    argv = [
+        "mkfs.erofs",
+        "--quiet",
+        "--all-root",
+        "--all-time",
+        f"-T{EPOCH}",
+        f"-U{UUID}",
+        "-zzstd,level=3",
+        "-C65536",
+        str(target),
+        str(usr),
+    ]
+    done = process.run(argv)
+    if not done.ok:
+        raise HostError("The guest's root could not be compressed.", details=done.tail())
+
+
+def _write_sparse(path: Path, data: bytes, block: int = 4096) -> None:
+    """A sixth of an unpacked kernel is zeros: leave them out on the disk."""
+    zeros = bytes(block)
+    with path.open("wb") as file:
+        for start in range(0, len(data), block):
+            piece = data[start : start + block]
+            if piece == zeros:
+                file.seek(len(piece), 1)
+            else:
+                file.write(piece)
+        file.truncate(len(data))

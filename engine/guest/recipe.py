@@ -1,0 +1,236 @@
+"""What the guest consists of: packages, programs, kernel modules. Data; the steps are in `build.py`.
+
+Programs are named one by one and their libraries follow, so that nothing is in the guest by
+accident, and a program that a suite no longer has is an error that names it.
+
+May import: the standard library, msgspec. Next: `build.py`.
+"""
+
+import hashlib
+import platform
+from enum import StrEnum
+from pathlib import Path
+
+FILES = Path(__file__).parent / "files"
+FORMAT = "1"  # raise it when the steps change in a way that the files do not show
+
+
+class Channel(StrEnum):
+    """Which engine: the one of Debian's stable release, or the one of its next release."""
+
+    STABLE = "stable"
+    LATEST = "latest"
+
+
+SUITES = {Channel.STABLE: "trixie", Channel.LATEST: "forky"}
+
+ARCHITECTURES = {"x86_64": "amd64", "AMD64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
+TRIPLETS = {"amd64": "x86_64-linux-gnu", "arm64": "aarch64-linux-gnu"}
+
+PACKAGES = (
+    "busybox-static",
+    "ca-certificates",
+    "containerd",
+    "crun",
+    "docker-buildx",
+    "docker-cli",
+    "docker-compose",
+    "docker.io",
+    "e2fsprogs",
+    "iptables",
+    "jq",
+    "netbase",
+    "netcat-openbsd",
+    "openssh-server",
+    "qemu-guest-agent",
+    "runc",
+    "sshfs",
+)
+
+PROGRAMS = (
+    # the engine
+    "usr/sbin/dockerd",
+    "usr/bin/containerd",
+    "usr/bin/containerd-shim-runc-v2",
+    "usr/sbin/runc",
+    "usr/bin/crun",
+    "usr/bin/docker-init",
+    "usr/sbin/docker-proxy",
+    "usr/sbin/xtables-legacy-multi",
+    "usr/sbin/iptables-legacy",
+    "usr/sbin/iptables-legacy-restore",
+    "usr/sbin/iptables-legacy-save",
+    "usr/sbin/ip6tables-legacy",
+    "usr/sbin/ip6tables-legacy-restore",
+    "usr/sbin/ip6tables-legacy-save",
+    # its clients
+    "usr/bin/docker",
+    "usr/bin/docker-compose",
+    "usr/libexec/docker/cli-plugins/docker-buildx",
+    "usr/libexec/docker/cli-plugins/docker-compose",
+    # the way in
+    "usr/sbin/sshd",
+    "usr/lib/openssh/sshd-session",
+    "usr/lib/openssh/sshd-auth",
+    "usr/lib/openssh/sftp-server",
+    "usr/bin/ssh-keygen",
+    "usr/sbin/qemu-ga",
+    # disks and shares
+    "usr/sbin/mke2fs",
+    "usr/sbin/e2fsck",
+    "usr/sbin/resize2fs",
+    "usr/bin/sshfs",
+    "usr/bin/fusermount3",
+    # the rest
+    "usr/bin/busybox",
+    "usr/bin/jq",
+    "usr/bin/nc.openbsd",
+)
+
+# Found at run time by dlopen: patterns below the libraries' directory.
+PLUGINS = ("xtables/lib*.so", "libgcc_s.so.1", "libnss_dns.so.2", "libnss_files.so.2")
+
+DATA = (
+    "usr/share/ca-certificates/mozilla/*.crt",
+    "etc/protocols",
+    "etc/services",
+    "etc/ssl/openssl.cnf",
+    "usr/lib/ssl/openssl.cnf",
+)
+
+# Names in the image's /usr and what they point to.
+LINKS = {
+    "sbin/init": "../bin/busybox",
+    "sbin/iptables": "xtables-legacy-multi",
+    "sbin/iptables-restore": "xtables-legacy-multi",
+    "sbin/iptables-save": "xtables-legacy-multi",
+    "sbin/ip6tables": "xtables-legacy-multi",
+    "sbin/ip6tables-restore": "xtables-legacy-multi",
+    "sbin/ip6tables-save": "xtables-legacy-multi",
+    "sbin/mkfs.ext4": "mke2fs",
+    "sbin/fsck.ext4": "e2fsck",
+    "bin/nc": "nc.openbsd",
+    "bin/mount.fuse.sshfs": "sshfs",
+    "sbin/mount.fuse.sshfs": "../bin/sshfs",
+}
+
+# The skeleton of the root in memory.
+DIRECTORIES = (
+    "dev",
+    "home",
+    "mnt",
+    "opt",
+    "proc",
+    "root",
+    "run/containerd",
+    "run/galley",
+    "run/lock",
+    "run/sshd",
+    "srv",
+    "sys",
+    "tmp",
+    "var/cache",
+    "var/lib/containerd",
+    "var/lib/docker",
+    "var/lib/galley-data",
+    "var/log",
+)
+SKELETON_LINKS = {
+    "bin": "usr/bin",
+    "sbin": "usr/sbin",
+    "lib": "usr/lib",
+    "lib64": "usr/lib64",
+    "etc/docker": "/var/lib/galley-data/etc-docker",
+    "etc/mtab": "/proc/self/mounts",
+    "etc/resolv.conf": "/run/resolv.conf",
+    "var/run": "/run",
+    "var/tmp": "/tmp",
+}
+
+# Loaded before there is a root, in this order after what they need.
+EARLY_MODULES = ("virtio_blk", "erofs")
+
+# Loaded at every start beside the services, because every start of dockerd uses them.
+BOOT_MODULES = (
+    "overlay",
+    "veth",
+    "bridge",
+    "br_netfilter",
+    "ip_tables",
+    "iptable_filter",
+    "iptable_nat",
+    "nf_conntrack_netlink",
+    "xt_addrtype",
+    "xt_conntrack",
+    "xt_MASQUERADE",
+    "xt_nat",
+    "xt_tcpudp",
+    "virtio_balloon",
+)
+
+# There for when something asks: name patterns of modules.
+MODULES = (
+    *EARLY_MODULES,
+    *BOOT_MODULES,
+    "virtio_*",
+    "vmw_vsock_virtio_transport",
+    "evdev",
+    "button",
+    "loop",
+    "dummy",
+    "ifb",
+    "macvlan",
+    "ipvlan",
+    "tun",
+    "tap",
+    "vxlan",
+    "wireguard",
+    "8021q",
+    "xfrm_user",
+    "esp4",
+    "ip_vs",
+    "ip_vs_rr",
+    "ip_vs_nfct",
+    "ip_set*",
+    "ip6_tables",
+    "ip6table_*",
+    "ip6t_*",
+    "ip6_udp_tunnel",
+    "iptable_*",
+    "ipt_*",
+    "nf_*",
+    "nft_*",
+    "nfnetlink*",
+    "xt_*",
+    "sch_*",
+    "cls_*",
+    "act_*",
+    "rng-core",
+    "squashfs",
+    "isofs",
+    "nfsv4",
+    "cifs",
+    "9p*",
+)
+
+
+def architecture() -> str:
+    """Debian's name of the architecture that this computer runs as a guest."""
+    return ARCHITECTURES.get(platform.machine(), "amd64")
+
+
+def content_files() -> tuple[Path, ...]:
+    """Every file that decides what the image holds: this package's code and the guest's files."""
+    code = [path for path in FILES.parent.glob("*.py") if path.name != "__init__.py"]
+    return tuple(sorted([*code, *(path for path in FILES.rglob("*") if path.is_file())]))
+
+
+def recipe_hash(channel: Channel = Channel.STABLE, arch: str | None = None) -> str:
+    """Changes whenever the image would: with any file of the guest, the lists above, the steps."""
+    digest = hashlib.sha256()
+    for word in (FORMAT, SUITES[channel], channel, arch or architecture()):
+        digest.update(word.encode() + b"\0")
+    for path in content_files():
+        digest.update(path.relative_to(FILES.parent).as_posix().encode() + b"\0")
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,172 @@
+"""The guest's file trees: chosen files from the packages, joined with our own.
+
+`stage_root` fills a directory that becomes the image's /usr, `initramfs` makes what runs before it.
+May import: the standard library, `vm.errors`, `engine.guest`. Next: `build.py`.
+"""
+
+import posixpath
+from pathlib import Path
+
+from engine.guest import kernel, recipe
+from engine.guest.archive import CpioEntry, PackageTree, cpio, needed_libraries
+from vm.errors import HostError
+
+SKELETON = "share/galley/skeleton"
+
+
+def load_modules(tree: PackageTree) -> tuple[str, dict[str, kernel.Module]]:
+    """The kernel's version, and the modules the recipe asks for."""
+    paths = {posixpath.basename(name): name for name in tree.names("usr/lib/modules/*.ko*")}
+    if not paths:
+        raise HostError("No package of the guest's recipe holds kernel modules.")
+    version = next(iter(paths.values())).split("/")[3]
+    files = {name.split(".ko")[0]: name for name in paths}
+    modules = kernel.choose(
+        files,
+        recipe.MODULES,
+        lambda name: kernel.read_module(files[name], tree.read(paths[files[name]])),
+    )
+    return version, modules
+
+
+def initramfs(tree: PackageTree, modules: dict[str, kernel.Module]) -> bytes:
+    """Static busybox, our init, and the modules without which there is no root."""
+    order = kernel.in_order(modules, recipe.EARLY_MODULES)
+    applets = ("sh", "mount", "insmod", "mkdir", "cp", "switch_root", "poweroff")
+    entries = [
+        *(CpioEntry(name, 0o040755) for name in ("bin", "dev", "modules", "proc", "root")),
+        CpioEntry("bin/busybox", 0o100755, tree.read("usr/bin/busybox")),
+        *(CpioEntry(f"bin/{name}", 0o120777, b"busybox") for name in applets),
+        CpioEntry("init", 0o100755, (recipe.FILES / "initramfs" / "init").read_bytes()),
+        CpioEntry("modules/order", 0o100644, "".join(f"{name}.ko\n" for name in order).encode()),
+        *(CpioEntry(f"modules/{name}.ko", 0o100644, modules[name].data) for name in order),
+    ]
+    return cpio(entries)
+
+
+def stage_root(
+    tree: PackageTree,
+    modules: dict[str, kernel.Module],
+    version: str,
+    arch: str,
+    release: bytes,
+    usr: Path,
+) -> None:
+    """Fill `usr`. Every file gets a mode of our making, whatever the umask is."""
+    staging = Staging(tree, usr)
+    staging.write(f"{SKELETON}/etc/os-release", release)
+    libraries = f"usr/lib/{recipe.TRIPLETS[arch]}"
+    for program in recipe.PROGRAMS:
+        staging.copy_program(program, libraries)
+    for plugin in recipe.PLUGINS:
+        for name in tree.names(f"{libraries}/{plugin}"):
+            staging.copy_program(name, libraries)
+    for pattern in recipe.DATA:
+        for name in tree.names(pattern):
+            staging.copy(name)
+    for name in tree.names("usr/share/doc/*/copyright"):
+        staging.copy(name)
+    _add_modules(staging, tree, modules, version)
+    _add_own_files(staging)
+    certificates = [tree.read(name) for name in tree.names(recipe.DATA[0])]
+    staging.write(f"{SKELETON}/etc/ssl/certs/ca-certificates.crt", b"".join(certificates))
+
+
+def os_release(suite: str, channel: str) -> bytes:
+    """What the guest says it is; `docker info` shows it."""
+    return (
+        f'PRETTY_NAME="Galley (Debian {suite})"\nNAME="Galley"\nID=debian\nID_LIKE=debian\n'
+        f"VERSION_CODENAME={suite}\nVARIANT_ID={channel}\n"
+    ).encode()
+
+
+def _add_modules(
+    staging: "Staging", tree: PackageTree, modules: dict[str, kernel.Module], version: str
+) -> None:
+    base = f"lib/modules/{version}"
+    for name, module in modules.items():
+        staging.write(f"{base}/{name}.ko", module.data)
+    staging.write(f"{base}/modules.dep", kernel.modules_dep(modules, "{}.ko".format).encode())
+    staging.write(f"{base}/modules.alias", kernel.modules_alias(modules).encode())
+    staging.copy(f"usr/{base}/modules.builtin")
+    boot = "".join(f"{name}\n" for name in recipe.BOOT_MODULES)
+    staging.write("lib/galley/modules", boot.encode())
+
+
+def _add_own_files(staging: "Staging") -> None:
+    for source in sorted((recipe.FILES / "usr").rglob("*")):
+        if source.is_file():
+            staging.write_own(source, source.relative_to(recipe.FILES / "usr").as_posix())
+    skeleton = recipe.FILES / "skeleton"
+    for name in recipe.DIRECTORIES:
+        staging.directory(f"{SKELETON}/{name}")
+    for source in sorted(skeleton.rglob("*")):
+        if source.is_file():
+            staging.write_own(source, f"{SKELETON}/{source.relative_to(skeleton).as_posix()}")
+    for name, target in recipe.SKELETON_LINKS.items():
+        staging.link(f"{SKELETON}/{name}", target)
+    for name, target in recipe.LINKS.items():
+        staging.link(name, target)
+    for applet in (recipe.FILES / "applets").read_text().split():
+        if not staging.has(f"bin/{applet}") and not staging.has(f"sbin/{applet}"):
+            staging.link(f"bin/{applet}", "busybox")
+
+
+class Staging:
+    """The directory that becomes /usr, and the rule where a package's file goes in it."""
+
+    def __init__(self, tree: PackageTree, usr: Path) -> None:
+        self._tree = tree
+        self._usr = usr
+
+    def copy(self, name: str) -> None:
+        """A file or link of the packages; files of /etc go to the skeleton."""
+        target = self._tree.target(name) if self._tree.has(name) else None
+        place = name.removeprefix("usr/") if name.startswith("usr/") else f"{SKELETON}/{name}"
+        if self.has(place):
+            return
+        if target is None:
+            self.write(place, self._tree.read(name), self._tree.is_executable(name))
+            return
+        self.link(place, self._tree.link(name))
+        if self._tree.has(target):
+            self.copy(target)
+
+    def copy_program(self, name: str, libraries: str) -> None:
+        """A program (or library) and every library it needs."""
+        place = name.removeprefix("usr/")
+        if self.has(place):
+            return
+        self.copy(name)
+        for library in needed_libraries(self._tree.read(name)):
+            path = library if "/" in library else f"{libraries}/{library}"
+            if not self._tree.has(path):
+                raise HostError(f"{name} needs {library}, which no package of the recipe holds.")
+            self.copy_program(path, libraries)
+
+    def has(self, place: str) -> bool:
+        path = self._usr / place
+        return path.is_symlink() or path.exists()
+
+    def directory(self, place: str) -> None:
+        """And its parents, all for everybody to read."""
+        path = self._usr / place
+        if not path.is_dir():
+            self.directory(posixpath.dirname(place)) if place else None
+            path.mkdir()
+        path.chmod(0o755)
+
+    def write(self, place: str, data: bytes, executable: bool = False) -> None:
+        self.directory(posixpath.dirname(place))
+        path = self._usr / place
+        path.write_bytes(data)
+        path.chmod(0o755 if executable else 0o644)
+
+    def write_own(self, source: Path, place: str) -> None:
+        """One of our files; scripts say so in their first line."""
+        data = source.read_bytes()
+        self.write(place, data, data.startswith(b"#!"))
+
+    def link(self, place: str, target: str) -> None:
+        self.directory(posixpath.dirname(place))
+        (self._usr / place).symlink_to(target)
