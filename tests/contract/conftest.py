@@ -40,6 +40,9 @@ class Bench:
         self.machine.open()
         return self.machine
 
+    def state(self) -> MachineState:
+        return self.machine.status.state
+
     def spec(self) -> MachineSpec:
         gib = 1024**3
         return MachineSpec(cpus=2, memory_bytes=gib, disk_bytes=8 * gib, image=self._image)

@@ -22,12 +22,12 @@ def bench(make_bench: Callable[[str], Bench]) -> Iterator[Bench]:
 )
 def test_a_stalled_boot_is_cut_at_its_deadline(bench: Bench, line: str, deadline: str) -> None:
     bench.script(stall=line)
-    machine = bench.open(**{deadline: 0.3})
+    bench.open(**{deadline: 0.3})
     with pytest.raises(BootFailed) as caught:
         bench.start()
     assert "took longer than" in caught.value.summary
     assert caught.value.hint
-    assert machine.status.state is MachineState.FAILED
+    assert bench.state() is MachineState.FAILED
     assert bench.pid() is None
     bench.script()
     bench.machine.close()
@@ -66,10 +66,10 @@ def test_a_damaged_data_disk_is_kept_and_told(bench: Bench) -> None:
         bench.start()
     assert "galley start --repair" in caught.value.hint
     assert machine.directory.data_disk.exists()
-    assert machine.status.state is MachineState.FAILED
+    assert bench.state() is MachineState.FAILED
     bench.script()
     bench.start()
-    assert machine.status.state is MachineState.RUNNING
+    assert bench.state() is MachineState.RUNNING
 
 
 def test_another_host_key_is_refused(bench: Bench) -> None:
@@ -88,11 +88,11 @@ def test_a_machine_that_ignores_the_power_button_is_ended(
     monkeypatch.setattr("vm.machine.CLEAN_STOP", 0.1)
     monkeypatch.setattr("vm.machine.ASKED_STOP", 0.1)
     bench.script(deaf=True)
-    machine = bench.open()
+    bench.open()
     bench.start()
     bench.stop()
     assert bench.pid() is None
-    assert machine.status.state is MachineState.STOPPED
+    assert bench.state() is MachineState.STOPPED
 
 
 def test_a_taken_port_names_its_holder(bench: Bench) -> None:

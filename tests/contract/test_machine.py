@@ -15,16 +15,16 @@ from vm.types import Forward, MachineState
 
 def test_starts_and_lets_us_in(bench: Bench) -> None:
     machine = bench.open()
-    assert machine.status.state is MachineState.ABSENT
+    assert bench.state() is MachineState.ABSENT
     bench.start()
-    assert machine.status.state is MachineState.RUNNING
+    assert bench.state() is MachineState.RUNNING
     assert machine.status.problem is None
     assert all(step.seconds is not None for step in machine.status.boot)
     assert machine.guest.run(("echo", "hello")).stdout.strip().endswith(b"hello")
 
 
 def test_a_second_start_changes_nothing(bench: Bench) -> None:
-    machine = bench.open()
+    bench.open()
     starts = [threading.Thread(target=bench.start) for _ in range(2)]
     for start in starts:
         start.start()
@@ -33,14 +33,14 @@ def test_a_second_start_changes_nothing(bench: Bench) -> None:
     pid = bench.pid()
     bench.start()
     assert bench.pid() == pid
-    assert machine.status.state is MachineState.RUNNING
+    assert bench.state() is MachineState.RUNNING
 
 
 def test_stops_and_leaves_no_process(bench: Bench) -> None:
     machine = bench.open()
     bench.start()
     bench.stop()
-    assert machine.status.state is MachineState.STOPPED
+    assert bench.state() is MachineState.STOPPED
     assert bench.pid() is None
     with pytest.raises(NoMachine):
         _ = machine.guest
@@ -64,7 +64,7 @@ def test_a_new_owner_adopts_the_running_machine(bench: Bench) -> None:
     bench.machine.close()
     assert bench.pid() == pid
     machine = bench.open()
-    bench.wait_for(lambda: machine.status.state is MachineState.RUNNING)
+    bench.wait_for(lambda: bench.state() is MachineState.RUNNING)
     assert bench.pid() == pid
     assert machine.guest.run(("true",)).ok
 
@@ -77,8 +77,8 @@ def test_a_new_owner_adopts_a_machine_that_still_boots(bench: Bench) -> None:
     pid = bench.pid()
     bench.machine.close()
     start.join()
-    machine = bench.open()
-    bench.wait_for(lambda: machine.status.state is MachineState.RUNNING)
+    bench.open()
+    bench.wait_for(lambda: bench.state() is MachineState.RUNNING)
     assert bench.pid() == pid
 
 
@@ -86,7 +86,7 @@ def test_a_death_is_noticed(bench: Bench) -> None:
     machine = bench.open()
     bench.start()
     bench.backend.stop(bench.directory, Force.KILL)
-    bench.wait_for(lambda: machine.status.state is MachineState.STOPPED)
+    bench.wait_for(lambda: bench.state() is MachineState.STOPPED)
     assert machine.status.problem is not None
     assert "unexpectedly" in machine.status.problem.summary
     bench.start()
@@ -100,7 +100,7 @@ def test_a_start_can_be_cancelled(bench: Bench) -> None:
     bench.wait_for(lambda: bench.pid() is not None)
     machine.cancel()
     start.join()
-    assert machine.status.state is MachineState.STOPPED
+    assert bench.state() is MachineState.STOPPED
     assert bench.pid() is None
 
 
@@ -108,7 +108,7 @@ def test_delete_removes_what_create_made(bench: Bench) -> None:
     machine = bench.open()
     bench.start()
     machine.delete()
-    assert machine.status.state is MachineState.ABSENT
+    assert bench.state() is MachineState.ABSENT
     assert bench.pid() is None
     left = {file.name for file in bench.directory.root.iterdir()}
     assert left <= {"fake.json", "accelerator.json"}

@@ -30,7 +30,7 @@ def shut_connections(pid: int, port: int) -> int:
     handle = os.pidfd_open(pid)
     shut = 0
     for connection in psutil.Process(pid).net_connections("tcp"):
-        if connection.raddr and connection.raddr.port == port:
+        if getattr(connection.raddr, "port", None) == port:
             copy = ctypes.CDLL(None, use_errno=True).syscall(pidfd_getfd, handle, connection.fd, 0)
             if copy < 0:
                 raise OSError(ctypes.get_errno(), "pidfd_getfd")
