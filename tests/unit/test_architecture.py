@@ -55,6 +55,7 @@ THIS_MACHINE = "/" + "work/"  # the parent of the checkout where Galley is devel
 # Reading
 
 
+@cache
 def checkout() -> Tree:
     """The text of every file here that git would not ignore."""
     ignored = [line.rstrip("/") for line in (ROOT / ".gitignore").read_text().split()]
