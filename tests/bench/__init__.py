@@ -1,0 +1,12 @@
+"""The bench: what Galley costs, each figure beside its floor, both taken in one run.
+
+    __main__.py   `python -m tests.bench [NAME…] [--json FILE] [--quick]`, also `./dev bench`
+    figures.py    Row and Goal, a line of the table
+    timing.py     measuring turn about, and waiting
+    lab.py        one Galley in a home of its own, driven as a user would
+    doors.py      the docker API through the bridge, and raw through QEMU's own forwarding
+    native.py     a dockerd on this computer without any VM, to compare with
+    boot.py ping.py bulk.py execs.py idle.py cli.py run.py cycles.py    a group of figures each
+
+May import: `vm`, `engine`, `tests.e2e`. Linux, as root, for `native.py`. Next: `__main__.py`.
+"""

@@ -1,0 +1,94 @@
+"""Runs the groups that were asked for, or all, and tells each figure as soon as it is there.
+
+Exit code 1 when a goal is missed or a group fails. One machine is booted at a time, and all groups
+share it. May import: the standard library, msgspec, the groups. Next: `lab.py`, `figures.py`.
+"""
+
+import argparse
+import os
+import platform
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from tests.bench import boot, bulk, cli, cycles, execs, idle, ping, run
+from tests.bench.figures import Row, head
+from tests.bench.lab import Lab
+from tests.contract.conftest import guest_image
+from vm.errors import GalleyError
+
+# In this order: what is idle is measured before anything was done to it.
+GROUPS: dict[str, Callable[[Lab], Iterator[Row]]] = {
+    "boot": boot.measure,
+    "idle": idle.measure,
+    "cli": cli.measure,
+    "run": run.measure,
+    "ping": ping.measure,
+    "bulk": bulk.measure,
+    "exec": execs.measure,
+    "boots": cycles.measure_boots,
+    "cycles": cycles.measure_cycles,
+}
+
+
+class Result(msgspec.Struct):
+    """What `--json` writes."""
+
+    computer: str
+    image: str
+    quick: bool
+    load: float  # runnable processes of this computer before the run
+    rows: list[Row]
+    failures: dict[str, str]
+
+
+def main() -> int:
+    asked = _arguments()
+    image = guest_image()
+    computer = f"{platform.platform()}, {os.cpu_count()} CPUs"
+    result = Result(computer, image.name, asked.quick, os.getloadavg()[0], [], {})
+    print(f"{computer}; load {result.load:.1f}; image {image.name}")
+    print(head(), flush=True)
+    lab = Lab(image.parent, asked.quick)
+    try:
+        for name in asked.names or GROUPS:
+            _measure(name, lab, result)
+    finally:
+        lab.close()
+        if asked.json:
+            asked.json.write_bytes(msgspec.json.format(msgspec.json.encode(result)) + b"\n")
+    missed = [one.name for one in result.rows if one.holds is False]
+    print(f"{len(missed)} goals missed, {len(result.failures)} groups failed")
+    return 1 if missed or result.failures else 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="tests.bench", description="Measure Galley.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(GROUPS))
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
+    parser.add_argument("--quick", action="store_true", help="few samples: does the bench work?")
+    asked = parser.parse_args()
+    if unknown := sorted(set(asked.names) - set(GROUPS)):
+        parser.error(f"no group {', '.join(unknown)}; there are {', '.join(GROUPS)}")
+    return asked
+
+
+def _measure(name: str, lab: Lab, result: Result) -> None:
+    """A group that fails is told, and the others run."""
+    began = time.monotonic()
+    try:
+        for one in GROUPS[name](lab):
+            result.rows.append(one)
+            print(one, flush=True)
+    except (GalleyError, AssertionError, OSError, ValueError) as error:
+        traceback.print_exc()
+        result.failures[name] = str(error) or repr(error)
+    print(f"({name}: {time.monotonic() - began:.0f} s)", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,105 @@
+"""Cold start: QEMU spawned → `/_ping` answers on the host's socket, against the floor.
+
+The floor is the same QEMU, flags, kernel and initramfs, told to power off in its first process:
+what nothing could be quicker than. Needs Linux (/proc). Next: `engine/guest/files` for what happens
+in between, `vm/backends/qemu/command.py` for the flags.
+"""
+
+import os
+import subprocess
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+
+import msgspec
+import psutil
+
+from tests.bench.doors import answers, unix_door
+from tests.bench.figures import Row, at_most, compared, row
+from tests.bench.lab import Lab
+from tests.bench.timing import turn_about, wait_until
+from tests.e2e.galley import GALLEY, Galley
+from vm.boot import Console
+
+READY = "engine"  # the guest's last word on its console: dockerd answers inside
+DEADLINE = 60.0
+
+
+class Boot(msgspec.Struct, frozen=True):
+    """One start, in seconds."""
+
+    ready: float  # QEMU spawned → ping on the host's socket
+    command: float  # the whole `galley start`
+    steps: dict[str, float]
+
+
+def measure(lab: Lab) -> Iterator[Row]:
+    galley = lab.stopped()
+    words: list[str] = []
+
+    def boot() -> Boot:
+        taken = _start(galley)
+        words[:] = psutil.Process(galley.vm_identity().pid).cmdline()
+        galley.run("stop")
+        return taken
+
+    boot()  # the page cache is warm from here on
+    taken, floors = turn_about(lab.times(5, 2), boot, lambda: _floor(words, galley, lab.folder))
+    readies = [one.ready for one in taken]
+    yield compared("boot.ready", "s", (readies, floors), at_most(4))
+    yield row("boot.command", median(one.command for one in taken), "s", n=len(taken))
+    steps: dict[str, list[float]] = defaultdict(list)
+    for one in taken:
+        for step, seconds in one.steps.items():
+            steps[step].append(seconds)
+    for step, times in steps.items():
+        yield row(f"boot.step {step}", median(times), "s", n=len(times))
+
+
+def _start(galley: Galley) -> Boot:
+    """`galley start`, watched from outside: the console until it is nearly there, then pings."""
+    door = unix_door(galley.home.docker_socket)
+    console = Console(galley.machine.console_log)
+    began = time.monotonic()
+    command = galley.popen([*GALLEY, "start"])
+    wait_until(galley.machine.running.exists, "QEMU is started", 0.02)
+    spawned = _spawned_at(galley.vm_identity().pid)
+    wait_until(lambda: console.find(READY) is not None, "dockerd answers in the guest", 0.02)
+    wait_until(lambda: answers(door), "dockerd answers on the host", 0.01)
+    ready = time.clock_gettime(time.CLOCK_BOOTTIME) - spawned
+    said, _ = command.communicate(timeout=DEADLINE)
+    took = time.monotonic() - began
+    assert command.returncode == 0, said.decode(errors="replace")
+    steps = {step["step"]: step["seconds"] for step in galley.status()["boot"]}
+    return Boot(ready, took, steps)
+
+
+def _spawned_at(pid: int) -> float:
+    """On CLOCK_BOOTTIME, to a hundredth of a second."""
+    after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(after_name[19]) / os.sysconf("SC_CLK_TCK")
+
+
+def _floor(words: list[str], galley: Galley, folder: Path) -> float:
+    """The same command line from spawn to exit, the floor's word added; its sockets are its own."""
+    at = words.index("-append") + 1
+    appended = [*words[:at], words[at] + " galley.floor=1", *words[at + 1 :]]
+    own = {
+        galley.machine.console_log: folder / "floor.log",
+        galley.machine.qmp_socket: folder / "q",
+    }
+    line = [_replaced(word, own) for word in appended]
+    line[line.index("-uuid") + 1] = "00000000-0000-4000-8000-000000000000"
+    began = time.monotonic()
+    subprocess.run(line, check=True, timeout=DEADLINE, capture_output=True)
+    took = time.monotonic() - began
+    assert b"Power down" in (folder / "floor.log").read_bytes()
+    return took
+
+
+def _replaced(word: str, own: dict[Path, Path]) -> str:
+    for theirs, ours in own.items():
+        word = word.replace(str(theirs), str(ours))
+    return word

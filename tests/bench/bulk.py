@@ -1,0 +1,79 @@
+"""A quarter of a GiB each way: `docker save` and `docker load`, and what they cost this computer.
+
+The image is loaded over itself: its layer is there already, so that the way in is measured and not
+the guest's disk. Next: `vm/ssh_wire.py`, `vm/ssh.py` (window, packet, cipher).
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from statistics import median
+from tarfile import TarFile, TarInfo
+
+import msgspec
+
+from tests.bench.doors import Door, ask, drain
+from tests.bench.figures import Goal, Row, at_least, at_most, compared, row
+from tests.bench.lab import Lab
+from tests.bench.timing import seconds_of, turn_about
+from vm.host import process
+
+BIG = "galley-bulk"
+SAVE, LOAD = f"/images/{BIG}/get", "/images/load?quiet=1"
+MIB, GIB = 1 << 20, 1 << 30
+
+
+class Load(msgspec.Struct, frozen=True):
+    """One transfer."""
+
+    speed: float  # MiB/s
+    cost: float  # the supervisor's CPU seconds for a GiB
+
+
+def measure(lab: Lab) -> Iterator[Row]:
+    raw, bridge = lab.raw(), lab.bridge()
+    lab.galley.docker("import", "-", BIG, stdin=_noise(lab.times(256, 32) * MIB))
+    packed = ask(raw, "GET", SAVE)
+    size = len(packed)
+
+    def save(door: Door) -> Load:
+        return _timed(lab, size, lambda: _all_of(size, drain(door, SAVE)))
+
+    def load(door: Door) -> Load:
+        return _timed(lab, size, lambda: ask(door, "POST", LOAD, packed))
+
+    rounds = lab.times(3, 1)
+    down = turn_about(rounds, lambda: save(bridge), lambda: save(raw))
+    yield from _rows("bulk.down", down, at_most(5))
+    up = turn_about(rounds, lambda: load(bridge), lambda: load(raw))
+    yield from _rows("bulk.up", up, at_most(3))
+    lab.galley.docker("rmi", BIG)
+
+
+def _rows(name: str, taken: tuple[list[Load], list[Load]], cost: Goal) -> Iterator[Row]:
+    ours, raw = taken
+    speeds = [one.speed for one in ours], [one.speed for one in raw]
+    yield compared(name, "MiB/s", speeds, at_least(0.4))
+    yield row(f"{name}_cpu", median(one.cost for one in ours), "s/GiB", n=len(ours), goal=cost)
+
+
+def _timed(lab: Lab, size: int, work: Callable[[], object]) -> Load:
+    supervisor = lab.galley.supervisor_identity()
+    before = process.cpu_seconds(supervisor)
+    seconds = seconds_of(work)
+    cost = process.cpu_seconds(supervisor) - before
+    return Load(size / MIB / seconds, cost * GIB / size)
+
+
+def _all_of(size: int, came: int) -> None:
+    assert came == size, f"{came} of {size} bytes came"
+
+
+def _noise(size: int) -> bytes:
+    """A tar with one file that cannot be compressed."""
+    packed = BytesIO()
+    with TarFile(fileobj=packed, mode="w") as tar:
+        member = TarInfo("noise")
+        member.size = size
+        tar.addfile(member, BytesIO(os.urandom(size)))
+    return packed.getvalue()

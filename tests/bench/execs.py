@@ -1,0 +1,58 @@
+"""200 `docker exec` at once: each creates, starts, reads its output and its exit code.
+
+The same requests as the docker CLI's, without 200 docker processes on this computer. Next:
+`tests/unit/engine/bridge/test_many.py`, the same without a VM.
+"""
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+from tests.bench.doors import Door, ask
+from tests.bench.figures import Row, at_most, compared, row
+from tests.bench.lab import Lab
+from tests.bench.timing import seconds_of, turn_about
+from tests.e2e.galley import IMAGE
+
+NAME = "galley-execs"
+SAYS = b"it works\n"
+
+
+def measure(lab: Lab) -> Iterator[Row]:
+    raw, bridge = lab.raw(), lab.bridge()
+    count = lab.times(200, 20)
+    galley = lab.running()
+    galley.docker("run", "-d", "--name", NAME, IMAGE, "sleep", "100000")
+    failures: list[str] = []
+
+    def burst(door: Door) -> float:
+        return seconds_of(lambda: _at_once(door, count, failures))
+
+    _at_once(raw, 10, failures)  # to warm up
+    times = turn_about(lab.times(3, 1), lambda: burst(bridge), lambda: burst(raw))
+    yield compared(f"exec.{count}_at_once", "s", times, at_most(1.3))
+    yield row("exec.failures", len(failures), "", n=count * len(times[0]) * 2, goal=at_most(0))
+    galley.docker("rm", "-f", NAME)
+    assert not failures, "; ".join(failures[:5])
+
+
+def _at_once(door: Door, count: int, failures: list[str]) -> None:
+    with ThreadPoolExecutor(count) as pool:
+        for failed in pool.map(partial(_failure, door), range(count)):
+            if failed:
+                failures.append(failed)
+
+
+def _failure(door: Door, _: int) -> str:
+    """What went wrong with one exec, "" if nothing did."""
+    try:
+        wanted = {"Cmd": ["echo", SAYS.decode().strip()], "AttachStdout": True}
+        made = ask(door, "POST", f"/containers/{NAME}/exec", json.dumps(wanted).encode())
+        run = json.loads(made)["Id"]
+        said = ask(door, "POST", f"/exec/{run}/start", b'{"Detach": false, "Tty": false}')
+        code = json.loads(ask(door, "GET", f"/exec/{run}/json"))["ExitCode"]
+    except (OSError, ValueError, KeyError) as error:
+        return repr(error)
+    # Eight bytes of stream header come before the output.
+    return "" if code == 0 and said[8:] == SAYS else f"exit {code}, said {said!r}"

@@ -1,0 +1,32 @@
+"""What Galley costs while nobody uses it: CPU of a quiet minute, and memory.
+
+Next: `engine/watch.py` and `vm/ssh.py`, whose threads must only ever block; `vm/machine.py`.
+"""
+
+from collections.abc import Iterator
+
+from tests.bench.figures import Row, at_most, row
+from tests.bench.lab import Lab
+from tests.bench.timing import let_pass
+from vm.host.process import Identity, cpu_seconds, resident_bytes
+
+SETTLE = 30.0  # seconds after a start, for what the guest does later: inode tables, logs, checks
+MIB = 1 << 20
+
+
+def measure(lab: Lab) -> Iterator[Row]:
+    galley = lab.running()
+    minute = lab.times(60, 10)
+    let_pass(lab.times(int(SETTLE), 5))
+    parts = {"vm": galley.vm_identity(), "supervisor": galley.supervisor_identity()}
+    before = {name: cpu_seconds(one) for name, one in parts.items()}
+    let_pass(minute)
+    used = {name: 100 * (cpu_seconds(one) - before[name]) / minute for name, one in parts.items()}
+    yield row("idle.vm_cpu", used["vm"], "%", n=1, goal=at_most(1.5))
+    yield row("idle.supervisor_cpu", used["supervisor"], "%", n=1, goal=at_most(0.2))
+    yield row("idle.vm_memory", _mib(parts["vm"]), "MiB", n=1, goal=at_most(600))
+    yield row("idle.supervisor_memory", _mib(parts["supervisor"]), "MiB", n=1, goal=at_most(60))
+
+
+def _mib(one: Identity) -> float:
+    return resident_bytes(one) / MIB

@@ -1,0 +1,113 @@
+"""One Galley in a home of its own, started when somebody needs it, with a raw door to its dockerd.
+
+The VM is the one that the goals speak of: 2 CPUs, 2 GiB. May import: `vm`, `engine`, `tests.e2e`,
+`doors.py`, `native.py`. Next: `tests/e2e/galley.py`.
+"""
+
+import json
+import shutil
+import tempfile
+from functools import cached_property
+from pathlib import Path
+
+from tests.bench.doors import Door, answers, tcp_door, unix_door
+from tests.bench.native import NativeDocker
+from tests.bench.timing import wait_until
+from tests.e2e.galley import Galley
+from vm.backend import choose
+from vm.guest import Guest
+from vm.host import net
+from vm.types import Forward
+
+RAW_PORT = 2375  # in the guest
+CONFIG = "/run/galley/dockerd.json"  # in the guest, as dockerd was started with
+RESTART = "old=$(pidof dockerd); kill $old; while [ -e /proc/$old ]; do sleep 0.1; done"
+
+
+class Lab:
+    """`quick`: fewer samples and smaller loads, to see that the bench works."""
+
+    def __init__(self, images: Path, quick: bool) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="gb"))
+        self.images = images
+        self.quick = quick
+        self._raw: Door | None = None
+        self._has_image = False
+
+    def times(self, many: int, few: int) -> int:
+        return few if self.quick else many
+
+    @cached_property
+    def galley(self) -> Galley:
+        """Its supervisor runs, its machine does not."""
+        made = self.make_galley("g")
+        made.run("settings", "set", "cpus", "2")
+        made.run("settings", "set", "memory", "2GiB")
+        return made
+
+    def make_galley(self, name: str) -> Galley:
+        return Galley(self.folder / name, self.images)
+
+    def running(self) -> Galley:
+        """The machine runs, with the tiny image in it."""
+        if self.galley.status()["state"] != "running":
+            self.galley.start()
+        if not self._has_image:
+            self.galley.load_image()
+            self._has_image = True
+        return self.galley
+
+    def stopped(self) -> Galley:
+        """The machine has been started at least once and does not run; the supervisor does."""
+        galley = self.running()
+        galley.run("stop")
+        self._raw = None
+        return galley
+
+    def guest(self) -> Guest:
+        """A way into the running machine that is not the supervisor's."""
+        machine = self.galley.machine
+        backend = choose("qemu")
+        address = backend.observe(machine).address
+        assert address is not None
+        return backend.guest(machine, address)
+
+    def bridge(self) -> Door:
+        return unix_door(self.running().home.docker_socket)
+
+    def raw(self) -> Door:
+        """The same dockerd on a TCP port that QEMU forwards: no ssh, no bridge."""
+        galley = self.running()
+        if self._raw is None:
+            self._listen_on_tcp()
+            port = net.free_port()
+            choose("qemu").forward(galley.machine, Forward("127.0.0.1", port, RAW_PORT))
+            self._raw = door = tcp_door(port)
+            wait_until(lambda: answers(door), "dockerd answers on TCP")
+            wait_until(lambda: answers(self.bridge()), "dockerd answers through the bridge")
+        return self._raw
+
+    def _listen_on_tcp(self) -> None:
+        guest = self.guest()
+        config = json.loads(guest.read(CONFIG))
+        config["hosts"].append(f"tcp://0.0.0.0:{RAW_PORT}")
+        config["tls"] = False  # or it refuses to start, or waits for us to think again
+        guest.write(CONFIG, json.dumps(config).encode())
+        done = guest.run(("sh", "-c", RESTART), timeout=60)
+        assert done.ok, done.tail()
+        guest.close()
+
+    @cached_property
+    def native(self) -> NativeDocker:
+        """A dockerd on this computer, with the tiny image in it."""
+        made = NativeDocker(self.folder / "native")
+        made.start()
+        return made
+
+    def close(self) -> None:
+        """Everything that was made, in the reverse order; the folder too."""
+        if "native" in self.__dict__:
+            self.native.stop()
+        if "galley" in self.__dict__:
+            self.galley.remove()
+        shutil.rmtree(self.folder, ignore_errors=True)
