@@ -120,11 +120,9 @@ class QemuBackend:
 
     def wait_stopped(self, directory: MachineDir, timeout: float | None) -> bool:
         found = running.find(directory)
-        if found is None:
-            return True
-        gone = process.wait_gone(found.identity, timeout)
+        gone = found is None or process.wait_gone(found.identity, timeout)
         if gone:
-            running.forget(directory, found)
+            running.sweep(directory)
         return gone
 
     def delete(self, directory: MachineDir) -> None:

@@ -27,10 +27,11 @@ EMULATED_WORDS = ("mitigations=off", "tsc=reliable", "no_timer_check")
 # ssh lives on. WHPX has no "host", and is known to stop on models newer than what it can run.
 PLAIN_CPU = {"x86_64": "Westmere", "aarch64": "cortex-a72"}
 
-# Each device of the chipset that is left out saves the guest a probe.
+# Each device of the chipset that is left out saves the guest a probe. When QEMU aborts, as it does
+# on an unusable KVM, the guest's memory must not end up in a core file.
 MACHINES = {
-    "x86_64": "q35,usb=off,vmport=off,smbus=off,sata=off,i8042=off,hpet=off",
-    "aarch64": "virt",
+    "x86_64": "q35,dump-guest-core=off,usb=off,vmport=off,smbus=off,sata=off,i8042=off,hpet=off",
+    "aarch64": "virt,dump-guest-core=off",
 }
 CONSOLES = {
     "x86_64": ("console=ttyS0", "8250.nr_uarts=1"),

@@ -1,8 +1,8 @@
 """Which QEMU process is this machine's: the record of a start, its proof, the search without it.
 
 May import: msgspec, psutil, `vm` values, `vm.host`. A process is ours when it still is the one we
-started (pid and start time) and its own command line carries our uuid. A record whose process is
-gone is nothing; a process whose record is gone is found by its uuid. Next: `backend.py`.
+started (pid and start time) and its own command line has our uuid and our control socket. A record
+without its process is nothing; a process without its record is found. Next: `backend.py`.
 """
 
 import re
@@ -17,7 +17,7 @@ from vm.host import process
 from vm.host.paths import write_atomic
 from vm.types import Accelerator, MachineSpec
 
-_forgetting = threading.Lock()
+changing = threading.Lock()  # held from clearing the way for a process until its record is there
 
 
 class Running(msgspec.Struct, frozen=True):
@@ -40,18 +40,19 @@ def find(directory: MachineDir) -> Running | None:
     if uuid is None:
         return None
     recorded = _recorded(directory)
-    if recorded is not None and recorded.uuid != uuid:
-        recorded = None
-    if recorded is not None and _is_ours(recorded.identity, uuid):
+    if (
+        recorded is not None
+        and process.is_alive(recorded.identity)
+        and _is_ours(directory, uuid, _words(recorded.identity.pid))
+    ):
         return recorded
     return _search(directory, uuid, recorded)
 
 
-def forget(directory: MachineDir, ended: Running) -> None:
-    """Remove what a process left behind, unless another has been started since."""
-    with _forgetting:
-        recorded = _recorded(directory)
-        if recorded is None or recorded.identity.pid == ended.identity.pid:
+def sweep(directory: MachineDir) -> None:
+    """Remove what an ended process left behind; nothing happens while one runs."""
+    with changing:
+        if find(directory) is None:
             directory.running.unlink(missing_ok=True)
             directory.qmp_socket.unlink(missing_ok=True)
 
@@ -70,12 +71,14 @@ def _recorded(directory: MachineDir) -> Running | None:
         return None
 
 
-def _is_ours(identity: process.Identity, uuid: str) -> bool:
-    return process.is_alive(identity) and _value(_words(identity.pid), "-uuid") == uuid
+def _is_ours(directory: MachineDir, uuid: str, words: list[str]) -> bool:
+    """The socket counts too: a copied home has the same uuid."""
+    socket = f"path={directory.qmp_socket},".replace(",", ",,")[:-1]
+    return _value(words, "-uuid") == uuid and any(socket in word for word in words)
 
 
 def _search(directory: MachineDir, uuid: str, recorded: Running | None) -> Running | None:
-    """A QEMU with our uuid and our socket, whoever started it and whatever became of its record.
+    """Our QEMU, whoever started it and whatever became of its record.
 
     Its record may be right but for the start time, which Linux counts from a boot time that moves
     when the clock is set.
@@ -85,7 +88,7 @@ def _search(directory: MachineDir, uuid: str, recorded: Running | None) -> Runni
             continue
         words = _words(candidate.pid)
         identity = process.identify(candidate.pid)
-        if identity is None or _value(words, "-uuid") != uuid:
+        if identity is None or not _is_ours(directory, uuid, words):
             continue
         if recorded is not None and recorded.identity.pid == identity.pid:
             return msgspec.structs.replace(recorded, identity=identity)
@@ -95,17 +98,16 @@ def _search(directory: MachineDir, uuid: str, recorded: Running | None) -> Runni
 
 def _adopt(
     directory: MachineDir, identity: process.Identity, uuid: str, words: list[str]
-) -> Running | None:
+) -> Running:
+    """A record made anew from the command line."""
     port = re.search(r"hostfwd=tcp:127\.0\.0\.1:(\d+)-:22", " ".join(words))
     name = _value(words, "-accel").partition(",")[0]
-    if port is None or str(directory.qmp_socket).replace(",", ",,") not in " ".join(words):
-        return None
     reason = "It was chosen when the machine was started."
     try:
         spec = msgspec.json.decode(directory.spec.read_bytes(), type=MachineSpec)
     except (OSError, msgspec.MsgspecError):
         spec = None
-    return Running(identity, uuid, int(port[1]), Accelerator(name, reason), spec)
+    return Running(identity, uuid, int(port[1]) if port else 0, Accelerator(name, reason), spec)
 
 
 def _words(pid: int) -> list[str]:

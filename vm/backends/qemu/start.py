@@ -28,11 +28,12 @@ def start(directory: MachineDir, launch: Launch, chosen: Accelerator, spec: Mach
     """Return once the guest executes. Raises BackendFailed with what QEMU said."""
     for attempt in range(1, PORT_ATTEMPTS + 1):
         launch = msgspec.structs.replace(launch, accelerator=chosen.name, ssh_port=net.free_port())
-        _clear_the_way(directory)
-        said_before = directory.backend_log.stat().st_size
-        identity = process.spawn_detached(arguments(launch), log=directory.backend_log)
-        started = Running(identity, launch.uuid, launch.ssh_port, chosen, spec)
-        running.remember(directory, started)
+        with running.changing:
+            _clear_the_way(directory)
+            said_before = directory.backend_log.stat().st_size
+            identity = process.spawn_detached(arguments(launch), log=directory.backend_log)
+            started = Running(identity, launch.uuid, launch.ssh_port, chosen, spec)
+            running.remember(directory, started)
         if _heard(directory, started):
             directory.qmp_socket.chmod(0o600)
             return started
@@ -76,7 +77,7 @@ def _heard(directory: MachineDir, started: Running) -> bool:
 def _give_up(directory: MachineDir, started: Running) -> None:
     process.end(started.identity, force=True)
     process.wait_gone(started.identity, 5)
-    running.forget(directory, started)
+    running.sweep(directory)
 
 
 def _said_since(directory: MachineDir, offset: int) -> str:

@@ -69,6 +69,7 @@ def test_create_makes_a_sparse_disk_that_only_grows(
     directory.data_is_new.unlink()
 
     backend.create(directory, msgspec.structs.replace(spec, disk_bytes=10 * GIB))
+    assert directory.data_disk.stat().st_size == 20 * GIB
     backend.create(directory, msgspec.structs.replace(spec, disk_bytes=30 * GIB))
     assert directory.data_disk.stat().st_size == 30 * GIB
     assert directory.uuid.read_text() == identity

@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import msgspec
 import pytest
@@ -20,7 +21,7 @@ from vm.directory import MachineDir
 from vm.host import process
 from vm.types import Accelerator, Address, MachineSpec, MachineState
 
-UUID = "7c3c9b1e-6b0f-4a57-9c57-0d7b8f0f7d11"
+UUID = str(uuid4())
 SPEC = MachineSpec(2, 1 << 30, 8 << 30, "/images/one")
 TCG = Accelerator("tcg", "Emulation was chosen in the settings.")
 
@@ -120,19 +121,27 @@ def test_a_moved_clock_does_not_lose_the_machine(directory: MachineDir, start: S
     assert running.find(directory) == Running(identity, UUID, 40022, TCG, SPEC)
 
 
-def test_the_same_uuid_in_another_home_is_not_ours(directory: MachineDir, start: Start) -> None:
-    start(UUID)
+def test_a_copied_home_is_another_machine(directory: MachineDir, start: Start) -> None:
+    record(directory, start(UUID))
     copied = MachineDir(directory.root, directory.logs, directory.root / "elsewhere")
     assert running.find(copied) is None
+    directory.running.unlink()
+    assert running.find(copied) is None
+    assert running.find(directory) is not None
 
 
-def test_forgetting_spares_the_next_one(directory: MachineDir, start: Start) -> None:
-    first = record(directory, start(UUID))
-    second = record(directory, start(UUID))
-    running.forget(directory, first)
+def test_sweeping_spares_the_one_that_runs(directory: MachineDir, start: Start) -> None:
+    identity = start(UUID)
+    record(directory, identity)
+    directory.qmp_socket.touch()
+    running.sweep(directory)
     assert directory.running.exists()
-    running.forget(directory, second)
+    assert directory.qmp_socket.exists()
+    process.end(identity, force=True)
+    assert process.wait_gone(identity, 5)
+    running.sweep(directory)
     assert not directory.running.exists()
+    assert not directory.qmp_socket.exists()
 
 
 def test_absent_without_a_disk(directory: MachineDir) -> None:
