@@ -4,14 +4,15 @@ Kept light, for `galley status` has a quarter of a second in all. A client belon
 whoever wants to call and to watch at the same time opens two. Only `close` may come from anywhere.
 """
 
-import threading
 from collections.abc import Callable, Iterator
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client, Connection, answer_challenge, deliver_challenge
 from types import TracebackType
+from typing import cast
 
 import msgspec
 
+from engine.control.line import Line
 from engine.control.protocol import (
     MESSAGE_LIMIT,
     Hello,
@@ -23,7 +24,6 @@ from engine.control.protocol import (
     decode_answer,
     decode_hello,
     encode,
-    hang_up,
     read_key,
 )
 from engine.types import Snapshot
@@ -41,11 +41,10 @@ class NobodyListens(SupervisorGone):
 class ControlClient:
     """An open conversation with the supervisor."""
 
-    def __init__(self, home: Home, connection: Connection, hello: Hello) -> None:
+    def __init__(self, home: Home, line: Line, hello: Hello) -> None:
         self.hello = hello
         self._home = home
-        self._connection = connection
-        self._receiving = threading.Lock()
+        self._line = line
         self._closed = False
         self._last_id = 0
         self._latest: Snapshot | None = None
@@ -53,15 +52,15 @@ class ControlClient:
     @classmethod
     def connect(cls, home: Home, *, any_version: bool = False) -> "ControlClient":
         """Raises NobodyListens, SupervisorGone, VersionMismatch (unless `any_version`)."""
-        connection = _reach(home)
+        line = Line(_reach(home))
         try:
-            hello = _shake_hands(home, connection)
+            hello = _shake_hands(home, line)
             if not any_version:
                 check_version(hello)
         except BaseException:
-            connection.close()
+            line.close()
             raise
-        return cls(home, connection, hello)
+        return cls(home, line, hello)
 
     def call(
         self,
@@ -77,7 +76,7 @@ class ControlClient:
         self._last_id += 1
         request = Request(self._last_id, method, msgspec.Raw(encode(params or {})))
         try:
-            self._connection.send_bytes(encode(request))
+            self._line.send_bytes(encode(request))
         except OSError as error:
             raise _gone(self._home) from error
         while True:
@@ -115,9 +114,7 @@ class ControlClient:
     def close(self) -> None:
         """End the conversation; from any thread, and whoever waits in it comes back."""
         self._closed = True
-        hang_up(self._connection)
-        with self._receiving:
-            self._connection.close()
+        self._line.close()
 
     def __enter__(self) -> "ControlClient":
         return self
@@ -132,9 +129,7 @@ class ControlClient:
 
     def _receive(self) -> Push | Reply:
         try:
-            with self._receiving:
-                data = self._connection.recv_bytes(MESSAGE_LIMIT)
-            answer: Push | Reply = decode_answer(data)
+            answer: Push | Reply = decode_answer(self._line.recv_bytes(MESSAGE_LIMIT))
         except (EOFError, OSError, msgspec.DecodeError) as error:
             raise _gone(self._home) from error
         return answer
@@ -153,7 +148,7 @@ def _reach(home: Home) -> Connection:
         ) from error
 
 
-def _shake_hands(home: Home, connection: Connection) -> Hello:
+def _shake_hands(home: Home, line: Line) -> Hello:
     """Prove the key to each other and hear who it is."""
     key = read_key(home)
     if key is None:
@@ -163,11 +158,11 @@ def _shake_hands(home: Home, connection: Connection) -> Hello:
             details="run/control.key is gone",
         )
     try:
-        _await(home, connection)
-        answer_challenge(connection, key)
-        deliver_challenge(connection, key)
-        _await(home, connection)
-        return decode_hello(connection.recv_bytes(MESSAGE_LIMIT))
+        _await(home, line)
+        answer_challenge(cast(Connection, line), key)
+        deliver_challenge(cast(Connection, line), key)
+        _await(home, line)
+        return decode_hello(line.recv_bytes(MESSAGE_LIMIT))
     except AuthenticationError as error:
         raise SupervisorGone(
             "Galley's background process does not accept the key of this instance.",
@@ -184,8 +179,8 @@ def _shake_hands(home: Home, connection: Connection) -> Hello:
         ) from error
 
 
-def _await(home: Home, connection: Connection) -> None:
-    if not connection.poll(HANDSHAKE_SECONDS):
+def _await(home: Home, line: Line) -> None:
+    if not line.poll(HANDSHAKE_SECONDS):
         raise SupervisorGone(
             f"Galley's background process has not answered for {HANDSHAKE_SECONDS:g} s.",
             _ending_hint(home),

@@ -12,13 +12,9 @@ must keep their shape in all versions, for a new client has to end an old superv
 Next: `dispatch.py` (what the methods do), `server.py`, `client.py`.
 """
 
-import contextlib
 import hashlib
 import os
 import secrets
-import socket
-import sys
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 import msgspec
@@ -144,17 +140,3 @@ def make_key(home: Home) -> bytes:
         key = secrets.token_hex(32).encode()
         write_atomic(key_file(home), key, 0o600)
     return key
-
-
-def hang_up(connection: "Connection") -> None:
-    """End both directions from any thread: whoever blocks in them wakes with an error.
-
-    Closing would not do: on POSIX a closed descriptor does not wake its readers, and its number
-    may be given away while they still use it.
-    """
-    with contextlib.suppress(OSError):
-        if sys.platform == "win32":
-            connection.close()
-            return
-        with socket.socket(fileno=os.dup(connection.fileno())) as same:
-            same.shutdown(socket.SHUT_RDWR)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Client, Listener
 
 from engine.control.dispatch import Controlled, Dispatch
-from engine.control.protocol import address, hang_up, make_key
+from engine.control.protocol import address, make_key
 from engine.control.session import Session
 from engine.settings import SettingsStore
 from engine.types import Snapshot
@@ -65,9 +65,8 @@ class ControlServer:
         deadline = time.monotonic() + FLUSH_SECONDS
         for session in sessions:
             session.flush(max(0.0, deadline - time.monotonic()))
-        with self._lock:
-            for session in self._sessions:
-                hang_up(session.connection)
+        for session in sessions:
+            session.line.end()
         for session in sessions:
             session.ended(FLUSH_SECONDS)
 
@@ -99,6 +98,6 @@ class ControlServer:
             session.outbox.offer(now if latest is None or latest is before else latest)
 
     def _leave(self, session: Session) -> None:
-        """After this nobody but the session's own threads touches its connection."""
+        """A client is gone."""
         with self._lock:
             self._sessions.discard(session)

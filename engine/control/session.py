@@ -11,11 +11,13 @@ import threading
 from collections.abc import Callable
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Connection, answer_challenge, deliver_challenge
+from typing import cast
 
 import msgspec
 
 from engine import __version__
 from engine.control.dispatch import Dispatch
+from engine.control.line import Line
 from engine.control.outbox import Outbox
 from engine.control.protocol import (
     PROTOCOL,
@@ -25,7 +27,6 @@ from engine.control.protocol import (
     Request,
     decode_request,
     encode,
-    hang_up,
 )
 from vm.errors import ControlError, Retry
 
@@ -43,7 +44,7 @@ class Session:
         welcome: Callable[["Session"], None],
         leave: Callable[["Session"], None],
     ) -> None:
-        self.connection = connection
+        self.line = Line(connection)
         self.outbox = Outbox()
         self._key = key
         self._dispatch = dispatch
@@ -78,20 +79,18 @@ class Session:
         finally:
             self._leave(self)
             self.outbox.close()
-            hang_up(self.connection)
-            if self._writer.is_alive():
-                self._writer.join()
-            self.connection.close()
+            self.line.close()
 
     def _greet(self) -> None:
-        deliver_challenge(self.connection, self._key)
-        answer_challenge(self.connection, self._key)
-        self.connection.send_bytes(encode(Hello(PROTOCOL, __version__, os.getpid())))
+        as_connection = cast(Connection, self.line)
+        deliver_challenge(as_connection, self._key)
+        answer_challenge(as_connection, self._key)
+        self.line.send_bytes(encode(Hello(PROTOCOL, __version__, os.getpid())))
         self._welcome(self)
 
     def _read(self) -> None:
         while True:
-            data = self.connection.recv_bytes(REQUEST_LIMIT)
+            data = self.line.recv_bytes(REQUEST_LIMIT)
             if not self.outbox.admit():
                 return
             try:
@@ -109,9 +108,9 @@ class Session:
     def _write(self) -> None:
         with contextlib.suppress(OSError):
             while message := self.outbox.take():
-                self.connection.send_bytes(encode(message))
+                self.line.send_bytes(encode(message))
         self.outbox.close()
-        hang_up(self.connection)
+        self.line.end()
 
 
 def _malformed(error: Exception) -> Reply:
