@@ -14,7 +14,6 @@ Next: `dispatch.py` (what the methods do), `server.py`, `client.py`.
 
 import hashlib
 import os
-import secrets
 from pathlib import Path
 
 import msgspec
@@ -135,6 +134,8 @@ def read_key(home: Home) -> bytes | None:
 
 def make_key(home: Home) -> bytes:
     """The key, made when there is none. Only the holder of `supervisor.lock` may call this."""
+    import secrets
+
     key = read_key(home)
     if key is None:
         key = secrets.token_hex(32).encode()
