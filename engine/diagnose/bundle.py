@@ -16,6 +16,8 @@ from pathlib import Path
 import msgspec
 
 from engine import __version__
+from engine.bridge.http import HttpError, get_json
+from engine.bridge.unix import connect
 from engine.diagnose.facts import Facts
 from engine.diagnose.redact import Redactor
 from engine.diagnose.run import Result
@@ -34,9 +36,12 @@ GUEST_COMMANDS: dict[str, tuple[str, ...]] = {
     "disk.txt": ("df",),
     "memory.txt": ("free",),
     "network.txt": ("ip", "addr"),
-    "docker-info.txt": ("docker", "info"),
-    "docker-containers.txt": ("docker", "ps", "--all"),
-    "docker-disk.txt": ("docker", "system", "df"),
+}
+ENGINE_QUESTIONS = {  # asked on the host's own socket, as any docker program would
+    "info.json": "/info",
+    "version.json": "/version",
+    "containers.json": "/containers/json?all=1",
+    "networks.json": "/networks",
 }
 HOST_PROGRAMS = (
     ("qemu-system-x86_64", "--version"),
@@ -66,6 +71,9 @@ def _entries(facts: Facts, results: tuple[Result, ...]) -> Iterator[tuple[str, b
     yield "files.txt", _listing(facts.home.root).encode()
     for path in sorted(facts.home.logs.glob("*.log*")):
         yield f"logs/{path.name}", _end_of(path)
+    if facts.snapshot is not None:
+        for name, question in ENGINE_QUESTIONS.items():
+            yield f"engine/{name}", _answer(facts.home.docker_socket, question)
     if facts.guest is not None:
         run = facts.guest.run
         for name, argv in GUEST_COMMANDS.items():
@@ -91,6 +99,13 @@ def _said(command: Callable[[], process.Completed]) -> bytes:
     except GalleyError as error:
         return f"{error.summary}\n".encode()
     return done.stdout + done.stderr
+
+
+def _answer(socket: Path, path: str) -> bytes:
+    try:
+        return _json(get_json(lambda: connect(socket), path, object))
+    except (GalleyError, HttpError, OSError) as error:
+        return f"{error}\n".encode()
 
 
 def _json(value: object) -> bytes:
