@@ -18,11 +18,18 @@ def home() -> Home:
 
 @pytest.fixture
 def scripted(monkeypatch: pytest.MonkeyPatch, home: Home) -> Iterator[Home]:
-    """A home in which `launch` starts scripted supervisors; none is left behind."""
+    """A home in which `launch` starts scripted supervisors; none of any process is left behind."""
+    started: list[process.Identity] = []
+    start_process = spawn._start_process
+
+    def remember(where: Home) -> process.Identity:
+        started.append(start_process(where))
+        return started[-1]
+
     monkeypatch.setattr(spawn, "MODULE", "tests.unit.engine.scripted_supervisor")
+    monkeypatch.setattr(spawn, "_start_process", remember)
     yield home
-    identity = running(home)
-    if identity is not None:
+    for identity in filter(None, [*started, running(home)]):
         process.end(identity, force=True)
         assert process.wait_gone(identity, 10)
 
