@@ -47,11 +47,17 @@ done
 export HOME=/root LANG=C.UTF-8 PIP_CERT=$certificates SSL_CERT_FILE=$certificates
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
+# pivot_root, not chroot: in a chroot the kernel grants nobody a user namespace.
 unshare --mount --pid --fork --kill-child sh -euc '
     root=$1 clone=$2
     shift 2
+    mount --bind "$root" "$root"
     mount --rbind /dev "$root/dev"
     mount --rbind /sys "$root/sys"
     mount -t proc proc "$root/proc"
-    exec chroot "$root" sh -c '\''cd "$1" && shift && exec "$@"'\'' sh "$clone" "$@"
+    cd "$root"
+    pivot_root . .
+    umount --lazy .
+    cd "$clone"
+    exec "$@"
 ' sh "$root" "$clone" "$@"
