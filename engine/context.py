@@ -16,16 +16,15 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import platformdirs
 
 from vm.errors import HostError, Problem
-from vm.host.paths import Home, write_atomic
+from vm.host.paths import Home, default_root, write_atomic
 
 _OWNER = "GalleyHome"  # docker keeps fields of `Metadata` that it does not know
 
 
 def context_name(home: Home) -> str:
-    if home.root == Path(platformdirs.user_data_dir("galley", False)):
+    if home.root == default_root():
         return "galley"
     return "galley-" + hashlib.sha256(os.fsencode(home.root)).hexdigest()[:8]
 

@@ -59,6 +59,7 @@ class Engine:
         self._context_problem: Problem | None = None
         self._listeners: list[Callable[[Snapshot], None]] = []
         self._turn = threading.Lock()
+        settings.subscribe(lambda _: self._publish())
 
     def subscribe(self, listener: Callable[[Snapshot], None]) -> Callable[[], None]:
         """`listener` gets a new Snapshot for every change, from any thread; it must not block."""

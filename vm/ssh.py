@@ -194,9 +194,9 @@ class _Connection:
                 details=f"expected {pinned}\nshown    {shown.get_name()} {shown.get_base64()}",
             )
         transport.auth_publickey(USER, paramiko.Ed25519Key.from_private_key_file(str(key)))
-        # From here on the transport's thread blocks: no waking up ten times a second, and one
-        # system call less for each read. `Wire.close` ends the blocking.
-        self._wire.settimeout(None)
+        # paramiko would wake up ten times a second, to see whether it was closed meanwhile;
+        # `Wire.close` ends its blocking instead.
+        self._wire.wait_for_all()
 
     @property
     def alive(self) -> bool:
@@ -234,6 +234,9 @@ class _Connection:
         self._await(opened)
         if self._transport._channels.get(channel.chanid) is not channel:
             raise ConnectionRefusedError(f"the virtual machine refused a {kind} channel")
+        # paramiko leaves 64 bytes of the guest's 32 KiB unused (Channel._wait_for_send_window);
+        # docker writes 32 KiB at once, and each such write would become two packets.
+        channel.out_max_packet_size += 64
         return channel
 
     def _announce(self) -> tuple[paramiko.Channel, threading.Event]:

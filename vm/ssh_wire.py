@@ -7,6 +7,7 @@ calls, and no more. Next: `ssh.py`, which puts them in place.
 
 import contextlib
 import socket
+import sys
 import threading
 import time
 from collections import deque
@@ -18,20 +19,23 @@ class Wire:
     """A TCP connection as paramiko wants its sockets, reading ahead.
 
     paramiko asks for 16 bytes, then for the rest of a packet: two system calls for every packet,
-    and two more where the socket has a timeout. Only the transport's thread receives.
+    and two more where the socket has a timeout. A virtual network brings a packet in pieces of
+    1.4 KiB, and each would wake us. Only the transport's thread receives.
     """
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
         self._ahead = memoryview(bytearray(READ_AHEAD))
         self._at = self._end = 0
+        self._patient = False
+        self._awaited = 1
         self._closed = False  # paramiko reads this name when it stops its thread
         self.heard = time.monotonic()  # when the other side last said anything
 
     def recv(self, limit: int) -> bytes:
         if self._at == self._end:
-            if limit >= READ_AHEAD:
-                return self._connection.recv(limit)
+            if self._patient and limit != self._awaited:
+                self._await(limit)
             self._end = self._connection.recv_into(self._ahead)
             self._at = 0
             self.heard = time.monotonic()
@@ -39,6 +43,17 @@ class Wire:
         data = bytes(self._ahead[self._at : end])
         self._at = end
         return data
+
+    def wait_for_all(self) -> None:
+        """From now on `recv` blocks without a timeout, until all of `limit` is there: paramiko asks
+        for what it needs, once the greeting is over."""
+        self._connection.settimeout(None)
+        self._patient = hasattr(socket, "SO_RCVLOWAT") and sys.platform != "win32"
+
+    def _await(self, limit: int) -> None:
+        self._awaited = limit
+        enough = min(limit, READ_AHEAD // 2)
+        self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, enough)
 
     def send(self, data: bytes) -> int:
         return self._connection.send(data)

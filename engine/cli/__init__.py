@@ -7,7 +7,10 @@ is asked for (`app.py` has the list), and ends in `output.guarded`, the one plac
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PASSED_THROUGH = ("docker", "compose")
 
@@ -39,7 +42,7 @@ def _dispatch(words: list[str], options: Options) -> int:
     return run_command(words, options)
 
 
-def cli_log() -> Path:
+def cli_log() -> "Path":
     """Where a traceback goes."""
     from vm.host.paths import find_home
 

@@ -6,13 +6,9 @@ May import: `engine.tools`, `vm.host`; the rest only when docker has to run insi
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from engine.cli.output import note
 from engine.tools import client_environment, docker_cli, has_compose
-
-if TYPE_CHECKING:
-    from vm.host.paths import Home
 
 WITHOUT_ENGINE = frozenset({"--help", "-h", "help", "--version", "-v", "completion", "context"})
 # Where the host's folder is shared at the same path, a command in the VM works on the same files.
@@ -29,26 +25,13 @@ def run_docker(words: Sequence[str]) -> int:
     from vm.host.process import replace_with
 
     home = find_home()
-    if needs_engine(words) and not _answers(home):
+    if needs_engine(words) and os.name == "posix" and not home.docker_socket.exists():
         note("Galley is not running. Start it with `galley start`.")
     return replace_with([str(docker), *words], client_environment(home))
 
 
 def needs_engine(words: Sequence[str]) -> bool:
     return bool(words) and words[0] not in WITHOUT_ENGINE and "--help" not in words
-
-
-def _answers(home: "Home") -> bool:
-    """Whether somebody listens; where sockets are pipes, docker's own message has to do."""
-    if os.name == "nt":
-        return True
-    from engine.bridge.unix import connect
-
-    try:
-        connect(home.docker_socket).close()
-    except OSError:
-        return False
-    return True
 
 
 def _run_in_vm(words: Sequence[str]) -> int:

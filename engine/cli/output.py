@@ -1,19 +1,19 @@
 """What the command line says, and the one place where an error becomes text.
 
-May import: the standard library, msgspec, `vm.errors`. `guarded` wraps every command: it turns what
-was raised into a sentence, a hint and an exit code. Next: `exit_codes.py`.
+`guarded` wraps every command: it turns what was raised into a sentence, a hint and an exit code.
+May import: `vm.errors`, `exit_codes`, msgspec, but only inside functions: `galley docker` comes
+through here, and waits for every import. Next: `exit_codes.py`.
 """
 
 import os
 import sys
-import time
-import traceback
 from collections.abc import Callable
-from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
-from engine.cli.exit_codes import Exit, exit_code
-from vm.errors import GalleyError, Problem
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from vm.errors import Problem
 
 RED, YELLOW, GREEN, DIM, BOLD = "31", "33", "32", "2", "1"
 BROKEN_PIPE = 141  # 128 + SIGPIPE, what a program killed by it shows
@@ -52,7 +52,7 @@ def styled(text: str, style: str, stream: TextIO) -> str:
     return f"\x1b[{style}m{text}\x1b[0m"
 
 
-def problem_text(problem: Problem, *, details: bool, stream: TextIO) -> str:
+def problem_text(problem: "Problem", *, details: bool, stream: TextIO) -> str:
     """Sentence, hint, and the details or how to see them."""
     lines = [styled(problem.summary, RED, stream)]
     if problem.hint:
@@ -65,25 +65,32 @@ def problem_text(problem: Problem, *, details: bool, stream: TextIO) -> str:
 
 
 def guarded(
-    command: Callable[[], int], *, log: Callable[[], Path], details: Callable[[], bool]
+    command: Callable[[], int], *, log: Callable[[], "Path"], details: Callable[[], bool]
 ) -> int:
     """Run a command; whatever it raises becomes text and an exit code, never a traceback."""
     try:
         code = command()
         sys.stdout.flush()
         return code
-    except GalleyError as error:
-        note(problem_text(error.to_problem(), details=details(), stream=sys.stderr))
-        return exit_code(error)
     except KeyboardInterrupt:
         note("Cancelled.")
-        return Exit.CANCELLED
+        return 128 + 2
     except BrokenPipeError:
         _forget_stdout()
         return BROKEN_PIPE
-    except Exception as error:
-        note(_unexpected(error, log))
-        return Exit.FAILED
+    except Exception as error:  # the excepthook of the command line
+        return _explain(error, log, details())
+
+
+def _explain(error: Exception, log: Callable[[], "Path"], details: bool) -> int:
+    from engine.cli.exit_codes import Exit, exit_code
+    from vm.errors import GalleyError
+
+    if isinstance(error, GalleyError):
+        note(problem_text(error.to_problem(), details=details, stream=sys.stderr))
+        return exit_code(error)
+    note(_unexpected(error, log))
+    return Exit.FAILED
 
 
 def _forget_stdout() -> None:
@@ -91,8 +98,13 @@ def _forget_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _unexpected(error: Exception, log: Callable[[], Path]) -> str:
+def _unexpected(error: Exception, log: Callable[[], "Path"]) -> str:
     """One sentence for the user; the traceback goes to a log file."""
+    import time
+    import traceback
+
+    from vm.errors import GalleyError
+
     sentence = f"Galley met a mistake of its own: {type(error).__name__}: {error}"
     trace = "".join(traceback.format_exception(error))
     try:

@@ -4,15 +4,18 @@ May import: `engine`, `vm`. Nothing heavy at the top, for every command comes th
 """
 
 import os
+from typing import TYPE_CHECKING
 
-from engine.control.client import ControlClient
+from engine.control.client import ControlClient, NobodyListens
 from engine.types import Snapshot
-from vm.backend import Backend, choose
 from vm.directory import MachineDir
 from vm.errors import MachineError, NoMachine
-from vm.guest import Guest
 from vm.host.paths import Home, find_home, make_home
 from vm.types import MachineState, Observation
+
+if TYPE_CHECKING:
+    from vm.backend import Backend
+    from vm.guest import Guest
 
 
 def supervisor() -> ControlClient:
@@ -23,9 +26,11 @@ def supervisor() -> ControlClient:
 
 
 def running_supervisor() -> ControlClient | None:
-    from engine.launch import connect_only
-
-    return connect_only(find_home())
+    """The one that runs, or None. Not by `engine.launch`, which takes longer to load."""
+    try:
+        return ControlClient.connect(find_home())
+    except NobodyListens:
+        return None
 
 
 def snapshot() -> Snapshot | None:
@@ -37,9 +42,10 @@ def snapshot() -> Snapshot | None:
         return client.snapshot()
 
 
-def chosen_backend(home: Home) -> Backend:
+def chosen_backend(home: Home) -> "Backend":
     """The one that the settings name. Raises its problem where it cannot be used."""
     from engine.settings import SettingsStore
+    from vm.backend import choose
 
     return choose(SettingsStore(home).load().backend)
 
@@ -50,7 +56,7 @@ def observe() -> Observation:
     return chosen_backend(home).observe(MachineDir.of(home))
 
 
-def running_guest() -> Guest:
+def running_guest() -> "Guest":
     """The inside of the running machine, without the supervisor's help. Raises NoMachine."""
     home = find_home()
     backend, directory = chosen_backend(home), MachineDir.of(home)

@@ -3,6 +3,7 @@
 May import: the standard library. The file stays behind; only the lock on it counts.
 """
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -12,6 +13,8 @@ if sys.platform == "win32":
     import msvcrt
 else:
     import fcntl
+
+HELD = (errno.EAGAIN, errno.EACCES, errno.EDEADLK)  # how systems say that somebody has it
 
 
 class FileLock:
@@ -24,11 +27,10 @@ class FileLock:
     def acquire(self, *, wait: bool = False) -> bool:
         """Take the lock; with `wait`, block until it is free."""
         handle = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            _lock(handle, wait)
-        except OSError:
-            os.close(handle)
-            return False
+        while not _lock(handle, wait):
+            if not wait:
+                os.close(handle)
+                return False
         self._handle = handle
         return True
 
@@ -50,8 +52,15 @@ class FileLock:
         self.release()
 
 
-def _lock(handle: int, wait: bool) -> None:
-    if sys.platform == "win32":
-        msvcrt.locking(handle, msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
-    else:
-        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+def _lock(handle: int, wait: bool) -> bool:
+    """One try. Windows gives up waiting after ten seconds, so its caller asks again."""
+    try:
+        if sys.platform == "win32":
+            msvcrt.locking(handle, msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except OSError as error:
+        if error.errno not in HELD:
+            raise
+        return False
+    return True

@@ -4,9 +4,11 @@
 described in `vm/directory.py`; nothing else knows file names of a machine.
 """
 
+import contextlib
 import hashlib
 import os
 import tempfile
+import threading
 from pathlib import Path
 
 import msgspec
@@ -47,9 +49,13 @@ class Home(msgspec.Struct, frozen=True):
 def find_home() -> Home:
     """`GALLEY_HOME`, or the platform's data directory. Creates nothing."""
     given = os.environ.get("GALLEY_HOME")
-    root = Path(given).expanduser() if given else Path(platformdirs.user_data_dir("galley", False))
-    root = Path(os.path.abspath(root))
+    root = Path(os.path.abspath(Path(given).expanduser())) if given else default_root()
     return Home(root, _run_directory(root))
+
+
+def default_root() -> Path:
+    """Where everything is when nobody says otherwise."""
+    return Path(os.path.abspath(platformdirs.user_data_dir("galley", False)))
 
 
 def make_home(home: Home) -> Home:
@@ -110,7 +116,7 @@ def write_atomic(path: Path, data: bytes, mode: int = 0o600) -> None:
 
     Raises HomeUnusable or DiskFull; the old file is untouched then.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
@@ -120,7 +126,8 @@ def write_atomic(path: Path, data: bytes, mode: int = 0o600) -> None:
         os.replace(temporary, path)
         sync_directory(path.parent)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # Windows may still hold it
+            temporary.unlink(missing_ok=True)
         raise unusable(path.parent, error) from error
 
 
