@@ -16,7 +16,7 @@ def belonging_to(home: str) -> dict[int, str]:
             mine = home in line or one.environ().get("GALLEY_HOME") == home
             if mine and one.status() != psutil.STATUS_ZOMBIE and one.pid != os.getpid():
                 found[one.pid] = line
-        except psutil.NoSuchProcess:
+        except (psutil.NoSuchProcess, psutil.AccessDenied):  # gone, or not ours to look at
             continue
     return found
 
