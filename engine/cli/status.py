@@ -11,7 +11,6 @@ import msgspec
 from engine.cli import reach
 from engine.cli.command import Command, json_option
 from engine.cli.output import BOLD, DIM, GREEN, RED, YELLOW, problem_text, say, say_json, styled
-from engine.context import endpoint
 from engine.types import EngineHealth, Snapshot
 from vm.directory import MachineDir
 from vm.errors import GalleyError, Problem
@@ -71,6 +70,8 @@ def _told(seen: Snapshot) -> Report:
 
 def _observed() -> Report:
     """Without a supervisor: what the backend sees; it may run on, with nobody in front of it."""
+    from engine.context import endpoint
+
     home = find_home()
     state, name, accelerator = MachineState.STOPPED, "", None
     problems: tuple[Problem, ...] = ()
