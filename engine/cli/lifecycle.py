@@ -4,6 +4,7 @@ Every one asks the supervisor and waits until it is done; what it raises is show
 Next: `boot_view.py` (a start as it is seen), `engine/engine.py` (what really happens).
 """
 
+import contextlib
 import sys
 import time
 
@@ -17,13 +18,13 @@ from engine.control.client import ControlClient
 from engine.control.protocol import StartParams
 from engine.launch import restart_supervisor
 from engine.types import Snapshot
-from vm.errors import Cancelled, NoMachine
+from vm.errors import Cancelled, NoMachine, SupervisorGone
 from vm.host.paths import find_home, make_home
 from vm.host.process import identify, wait_gone
 from vm.types import MachineState
 
 GONE = (MachineState.STOPPED, MachineState.ABSENT)
-CANCEL_PATIENCE = 30.0  # seconds for a cancelled start to have put everything back
+SETTLE_PATIENCE = 60.0  # seconds for a cancelled start, or a machine that is taken over
 QUIT_PATIENCE = 15.0
 
 
@@ -67,7 +68,7 @@ def restart(supervisor: bool) -> None:
     """Stop the engine and start it again, with the settings as they are now."""
     if supervisor:
         with restart_supervisor(make_home(find_home())) as client:
-            state = client.snapshot().machine.state
+            state = _settled(client)
         say(f"Galley's background process was replaced. The machine is {state}.")
         return
     with reach.supervisor() as client:
@@ -87,7 +88,8 @@ def quit_command() -> None:
     process = identify(client.hello.pid)
     with client:
         client.call("stop")
-        client.call("quit")
+        with contextlib.suppress(SupervisorGone):  # it may be gone before its answer is here
+            client.call("quit")
     if process is not None:
         wait_gone(process, QUIT_PATIENCE)
     say("Stopped; nothing of Galley is running any more.")
@@ -136,14 +138,23 @@ def _boot(client: ControlClient, method: str, params: StartParams | None) -> Non
 def _cancel() -> None:
     """Over a new conversation, for the old one was interrupted in the middle of a message."""
     client = reach.running_supervisor()
-    if client is None:
-        return
-    until = time.monotonic() + CANCEL_PATIENCE
-    with client:
-        client.call("cancel")
-        for seen in client.snapshots():
-            if seen.machine.state is not MachineState.STARTING or time.monotonic() > until:
-                return
+    if client is not None:
+        with client:
+            client.call("cancel")
+            _settled(client)
+
+
+def _settled(client: ControlClient) -> MachineState:
+    """The machine's state once it is no longer starting: cancelled, or taken over."""
+    until = time.monotonic() + SETTLE_PATIENCE
+    state = client.snapshot().machine.state
+    if state is not MachineState.STARTING:
+        return state
+    for seen in client.snapshots():
+        state = seen.machine.state
+        if state is not MachineState.STARTING or time.monotonic() > until:
+            break
+    return state
 
 
 def _is_ready(seen: Snapshot) -> bool:
