@@ -17,6 +17,7 @@ from vm.errors import GuestUnreachable, MachineError, Problem, from_problem
 LIMIT = 5.0  # seconds for a connection that a call makes by itself
 PATIENCE = 1.5  # seconds of refusals that such a call sits out: the guest may restart its sshd
 ATTEMPT = 10.0  # seconds for one try
+TRIES = 3  # of a call: more than two only when the guest is slow
 
 
 class Lost(Exception):
@@ -49,14 +50,15 @@ class Kept[C: Connection]:
         self._closing = threading.Event()
 
     def use[T](self, work: Callable[[C], T]) -> T:
-        """Do `work`; once more on a new connection when it raises Lost."""
+        """Do `work`; again, on a new connection, when it raises Lost."""
         connection = self.get(LIMIT, PATIENCE)
+        for _ in range(TRIES - 1):
+            try:
+                return work(connection)
+            except Lost:
+                connection = self.get(LIMIT, PATIENCE, lost=connection)
         try:
             return work(connection)
-        except Lost:
-            pass
-        try:
-            return work(self.get(LIMIT, PATIENCE, lost=connection))
         except Lost as error:
             raise unreachable("it stopped answering") from error
 
@@ -68,6 +70,8 @@ class Kept[C: Connection]:
         with self._connecting:
             if (kept := self._usable(lost)) is not None:
                 return kept
+            if lost is not None and _only_slow(lost, asked):
+                return lost
             if self._failure is not None and self._failed_at >= asked:
                 raise from_problem(self._failure)
             try:
@@ -88,7 +92,7 @@ class Kept[C: Connection]:
 
     def _keep(self, made: C, lost: C | None, asked: float) -> C:
         if lost is not None:
-            if lost.alive and lost.heard > asked:
+            if _only_slow(lost, asked):
                 made.close()
                 return lost
             lost.close()
@@ -106,6 +110,10 @@ class Kept[C: Connection]:
                     raise unreachable(str(error)) from error
             self._closing.wait(0.05)
         raise unreachable("the connection was closed")
+
+
+def _only_slow(connection: Connection, asked: float) -> bool:
+    return connection.alive and connection.heard > asked
 
 
 def unreachable(why: str) -> GuestUnreachable:
