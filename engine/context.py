@@ -16,7 +16,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-
 from vm.errors import HostError, Problem
 from vm.host.paths import Home, default_root, write_atomic
 

@@ -18,7 +18,7 @@ import shlex
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any, cast
@@ -140,7 +140,7 @@ class SshSession(SshStream):
 
 
 @contextlib.contextmanager
-def _as_os_error() -> Any:
+def _as_os_error() -> Iterator[None]:
     """What a Stream raises, for what paramiko raises."""
     try:
         yield
@@ -232,7 +232,7 @@ class _Connection:
         except (EOFError, OSError, paramiko.SSHException) as error:
             raise Lost from error
         self._await(opened)
-        if self._transport._channels.get(channel.chanid) is not channel:
+        if not channel.active:
             raise ConnectionRefusedError(f"the virtual machine refused a {kind} channel")
         # paramiko leaves 64 bytes of the guest's 32 KiB unused (Channel._wait_for_send_window);
         # docker writes 32 KiB at once, and each such write would become two packets.
