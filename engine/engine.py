@@ -16,7 +16,7 @@ from engine import __version__, context
 from engine.bridge.bridge import Bridge
 from engine.bridge.http import ping
 from engine.bridge.unix import UnixListener, connect
-from engine.forwards import Container, PublishedPorts, wanted_ports
+from engine.forwards import Container, PublishedPorts, routes, wanted_ports
 from engine.guest_image import current_image
 from engine.settings import SettingsStore, machine_spec
 from engine.types import EngineHealth, Snapshot
@@ -56,6 +56,7 @@ class Engine:
         self._ports = PublishedPorts(_Carrier(backend, directory), self._publish)
         self._watch = EngineWatch(self._dial, self._healthy, self._containers_changed)
         self._health = EngineHealth(False)
+        self._routes = routes([])
         self._context_problem: Problem | None = None
         self._listeners: list[Callable[[Snapshot], None]] = []
         self._turn = threading.Lock()
@@ -205,6 +206,7 @@ class Engine:
         if status.state not in UP:
             self._watch.end()
             self._ports.forget()
+            self._routes = routes([])
         self._publish()
 
     def _healthy(self, health: EngineHealth) -> None:
@@ -213,7 +215,23 @@ class Engine:
             self._publish()
 
     def _containers_changed(self, containers: list[Container]) -> None:
+        self._lead_ports(routes(containers))
         self._ports.sync(wanted_ports(containers, str(self._settings.get("port_address"))))
+
+    def _lead_ports(self, wanted: bytes) -> None:
+        """Bring the guest's rules for ports with an address to `wanted`; most users have none."""
+        if wanted == self._routes:
+            return
+        try:
+            guest = self._machine.guest
+            guest.run(("iptables-restore", "--wait", "--noflush"), stdin=wanted)
+            hook = "-t nat {} PREROUTING -i eth0 -j GALLEY"
+            if not guest.run(("iptables", "--wait", *hook.format("-C").split())).ok:
+                guest.run(("iptables", "--wait", *hook.format("-A").split()))
+        except GalleyError as error:
+            log.warning("the guest's port rules: %s", error)
+            return
+        self._routes = wanted
 
     def _publish(self) -> None:
         snapshot = self.snapshot()

@@ -37,15 +37,30 @@ class ContainerPort(msgspec.Struct, frozen=True):
     IP: str = ""
 
 
+class Network(msgspec.Struct, frozen=True):
+    IPAddress: str = ""
+
+
+class Networks(msgspec.Struct, frozen=True):
+    Networks: dict[str, Network] = {}
+
+
 class Container(msgspec.Struct, frozen=True):
-    """The fields of GET /containers/json that say what is published."""
+    """The fields of GET /containers/json that say what is published, and where it leads."""
 
     Names: tuple[str, ...] = ()
     Ports: tuple[ContainerPort, ...] | None = ()
+    NetworkSettings: Networks = Networks()
 
     @property
     def name(self) -> str:
         return (self.Names or ("?",))[0].lstrip("/")
+
+    @property
+    def address(self) -> str:
+        """Where it answers in the guest; "" when it has no network of its own."""
+        networks = self.NetworkSettings.Networks.values()
+        return next((network.IPAddress for network in networks if network.IPAddress), "")
 
 
 def wanted_ports(containers: Iterable[Container], address: str) -> list[PublishedPort]:
@@ -62,6 +77,25 @@ def wanted_ports(containers: Iterable[Container], address: str) -> list[Publishe
             forward = Forward(host, port.PublicPort, port.PublicPort, port.Type)
             wanted[forward] = PublishedPort(container.name, port.PrivatePort, forward)
     return list(wanted.values())
+
+
+def routes(containers: Iterable[Container]) -> bytes:
+    """iptables-restore input that leads ports published on one address to their containers.
+
+    dockerd's own rule for `-p 127.0.0.1:80:80` asks for packets to 127.0.0.1, but what the backend
+    carries arrives at the guest's network card, under the guest's address.
+    """
+    rules = set()
+    for container in containers:
+        for port in container.Ports or ():
+            if port.PublicPort and port.IP not in EVERY_ADDRESS and container.address:
+                target = f"{container.address}:{port.PrivatePort}"
+                rules.add(
+                    f"-A GALLEY -p {port.Type} --dport {port.PublicPort} "
+                    f"-j DNAT --to-destination {target}"
+                )
+    lines = ["*nat", ":GALLEY - [0:0]", *sorted(rules), "COMMIT", ""]
+    return "\n".join(lines).encode()
 
 
 class PublishedPorts:

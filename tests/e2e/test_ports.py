@@ -48,6 +48,14 @@ def test_a_port_follows_its_container(galley: Galley, port: int) -> None:
     galley.wait_for(lambda: not _listens(port), "the port is closed for good")
 
 
+def test_a_port_with_an_address_of_its_own(galley: Galley, port: int) -> None:
+    words = ["run", "-d", "--name", "local", "-p", f"127.0.0.1:{port}:80", IMAGE]
+    galley.docker(*words, "sh", "-c", SERVE)
+    galley.wait_for(lambda: _answers(port), "the port answers")
+    galley.docker("rm", "-f", "local")
+    galley.wait_for(lambda: not _listens(port), "the port is closed")
+
+
 def test_ports_come_back_with_the_engine(galley: Galley, port: int) -> None:
     _serve(galley, port, "lasting")
     galley.wait_for(lambda: _answers(port), "the port answers")
