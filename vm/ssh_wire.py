@@ -6,6 +6,7 @@ calls, and no more. Next: `ssh.py`, which puts them in place.
 """
 
 import contextlib
+import select
 import socket
 import sys
 import threading
@@ -27,15 +28,15 @@ class Wire:
         self._connection = connection
         self._ahead = memoryview(bytearray(READ_AHEAD))
         self._at = self._end = 0
-        self._patient = False
+        self._readable: select.poll | None = None
         self._awaited = 1
         self._closed = False  # paramiko reads this name when it stops its thread
         self.heard = time.monotonic()  # when the other side last said anything
 
     def recv(self, limit: int) -> bytes:
         if self._at == self._end:
-            if self._patient and limit != self._awaited:
-                self._await(limit)
+            if self._readable is not None:
+                self._await(limit, self._readable)
             self._end = self._connection.recv_into(self._ahead)
             self._at = 0
             self.heard = time.monotonic()
@@ -48,12 +49,18 @@ class Wire:
         """From now on `recv` blocks without a timeout, until all of `limit` is there: paramiko asks
         for what it needs, once the greeting is over."""
         self._connection.settimeout(None)
-        self._patient = hasattr(socket, "SO_RCVLOWAT") and sys.platform != "win32"
+        if sys.platform == "linux":
+            self._readable = select.poll()
+            self._readable.register(self._connection, select.POLLIN)
 
-    def _await(self, limit: int) -> None:
-        self._awaited = limit
-        enough = min(limit, READ_AHEAD // 2)
-        self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, enough)
+    def _await(self, limit: int, readable: select.poll) -> None:
+        """Wait until `limit` bytes are there. With poll, which takes nothing: a blocking recv takes
+        the first part at once, and is then only woken when the rest alone reaches the mark."""
+        if limit != self._awaited:
+            self._awaited = limit
+            enough = min(limit, READ_AHEAD // 2)
+            self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, enough)
+        readable.poll()
 
     def send(self, data: bytes) -> int:
         return self._connection.send(data)
