@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import IO
 
 import msgspec
-import psutil
 
 from vm.errors import GalleyError, ToolMissing
 
@@ -169,6 +168,8 @@ def _popen_detached(
 
 def identify(pid: int) -> Identity | None:
     """The identity of a living process, or None."""
+    import psutil  # here and below: what only runs programs need not wait for it
+
     try:
         process = psutil.Process(pid)
         if process.status() == psutil.STATUS_ZOMBIE:
@@ -228,6 +229,8 @@ def end(identity: Identity, *, force: bool = False) -> None:
     """Ask this very process to end (or kill it). Nothing happens when it is gone."""
     if not is_alive(identity):
         return
+    import psutil
+
     try:
         process = psutil.Process(identity.pid)
         process.kill() if force else process.terminate()
@@ -249,6 +252,8 @@ def replace_with(argv: Sequence[str], env: Mapping[str, str]) -> int:
 
 def resident_bytes(identity: Identity) -> int:
     """Resident memory of the process, 0 when it is gone."""
+    import psutil
+
     try:
         return int(psutil.Process(identity.pid).memory_info().rss)
     except psutil.NoSuchProcess:
@@ -257,6 +262,8 @@ def resident_bytes(identity: Identity) -> int:
 
 def cpu_seconds(identity: Identity) -> float:
     """User plus system time so far, 0.0 when the process is gone."""
+    import psutil
+
     try:
         times = psutil.Process(identity.pid).cpu_times()
     except psutil.NoSuchProcess:
