@@ -25,7 +25,7 @@ EMULATED_WORDS = ("mitigations=off", "tsc=reliable", "no_timer_check")
 # No AVX under TCG: emulating it is slower than the code that does without (8.2 s to a running
 # engine against 9.6 s with "max"). Westmere is the oldest model with AES-NI and PCLMULQDQ, which
 # ssh lives on. With RDRAND the kernel has its entropy at once; without, the first mke2fs and
-# ssh-keygen wait four seconds for it. WHPX has no "host", and may stop on models newer than it runs.
+# ssh-keygen wait four seconds for it. WHPX has no "host", and may stop on newer models.
 PLAIN_CPU = {"x86_64": "Westmere,+rdrand", "aarch64": "cortex-a72"}
 
 # Each device of the chipset that is left out saves the guest a probe. When QEMU aborts, as it does
