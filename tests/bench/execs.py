@@ -5,6 +5,7 @@ The same requests as the docker CLI's, without 200 docker processes on this comp
 """
 
 import json
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -30,11 +31,12 @@ def measure(lab: Lab) -> Iterator[Row]:
         return seconds_of(lambda: _at_once(door, count, failures))
 
     _at_once(raw, 10, failures)  # to warm up
-    times = turn_about(lab.times(3, 1), lambda: burst(bridge), lambda: burst(raw))
+    times = turn_about(lab.times(2, 1), lambda: burst(bridge), lambda: burst(raw))
+    for failure in sorted(set(failures)):
+        print(failure, file=sys.stderr)
     yield compared(f"exec.{count}_at_once", "s", times, at_most(1.3))
     yield row("exec.failures", len(failures), "", n=count * len(times[0]) * 2, goal=at_most(0))
     galley.docker("rm", "-f", NAME)
-    assert not failures, "; ".join(failures[:5])
 
 
 def _at_once(door: Door, count: int, failures: list[str]) -> None:

@@ -6,7 +6,9 @@ The VM is the one that the goals speak of: 2 CPUs, 2 GiB. May import: `vm`, `eng
 
 import json
 import shutil
+import socket
 import tempfile
+import threading
 from functools import cached_property
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from tests.bench.native import NativeDocker
 from tests.bench.timing import wait_until
 from tests.e2e.galley import Galley
 from vm.backend import choose
+from vm.directory import MachineDir
 from vm.guest import Guest
 from vm.host import net
 from vm.types import Forward
@@ -80,10 +83,8 @@ class Lab:
         galley = self.running()
         if self._raw is None:
             self._listen_on_tcp()
-            port = net.free_port()
-            choose("qemu").forward(galley.machine, Forward("127.0.0.1", port, RAW_PORT))
-            self._raw = door = tcp_door(port)
-            wait_until(lambda: answers(door), "dockerd answers on TCP")
+            self._raw = raw = _raw_door(galley.machine)
+            wait_until(lambda: answers(raw), "dockerd answers on TCP")
             wait_until(lambda: answers(self.bridge()), "dockerd answers through the bridge")
         return self._raw
 
@@ -111,3 +112,22 @@ class Lab:
         if "galley" in self.__dict__:
             self.galley.remove()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _raw_door(machine: MachineDir) -> Door:
+    """Opens its forward again when it is gone: the supervisor closes each that no container asked
+    for, whenever a container starts or ends.
+    """
+    backend, port, opening = choose("qemu"), net.free_port(), threading.Lock()
+    forward = Forward("127.0.0.1", port, RAW_PORT)
+    door = tcp_door(port)
+
+    def enter() -> socket.socket:
+        with opening:
+            try:
+                return door()
+            except ConnectionRefusedError:
+                backend.forward(machine, forward)
+                return door()
+
+    return enter
