@@ -25,8 +25,18 @@ def measure(lab: Lab) -> Iterator[Row]:
     yield row("idle.vm_cpu", used["vm"], "%", n=1, goal=at_most(1.5))
     yield row("idle.supervisor_cpu", used["supervisor"], "%", n=1, goal=at_most(0.2))
     yield row("idle.vm_memory", _mib(parts["vm"]), "MiB", n=1, goal=at_most(600))
+    yield row("idle.vm_memory_in_guest", _used_in_guest(lab), "MiB", n=1)
     yield row("idle.supervisor_memory", _mib(parts["supervisor"]), "MiB", n=1, goal=at_most(60))
 
 
 def _mib(one: Identity) -> float:
     return resident_bytes(one) / MIB
+
+
+def _used_in_guest(lab: Lab) -> float:
+    """What Linux in the guest holds, its page cache included; the rest of QEMU is its own."""
+    guest = lab.guest()
+    lines = (line.split() for line in guest.read("/proc/meminfo").decode().splitlines())
+    kib = {name.rstrip(":"): int(amount) for name, amount, *_ in lines}
+    guest.close()
+    return (kib["MemTotal"] - kib["MemFree"]) / 1024
