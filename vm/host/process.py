@@ -161,6 +161,7 @@ def _popen_detached(
             start_new_session=os.name == "posix",
             creationflags=flags,
             close_fds=True,
+            cwd=Path(sys.executable).anchor,  # or it would pin the directory that we were in
         )
     except FileNotFoundError as error:
         raise ToolMissing(f"The program {words[0]} was not found.", details=str(error)) from error
