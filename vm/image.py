@@ -1,13 +1,15 @@
 """The guest image on disk: its parts, its manifest, and the proof that nothing has changed.
 
-An image is a directory: `manifest.json` and the parts it lists. It is made elsewhere (for an engine:
-`engine/guest/build.py`); here it is only found, read and verified, and never booted unverified.
+An image is a directory: `manifest.json` and the parts it lists. It is made elsewhere (for an
+engine: `engine/guest/build.py`); here it is found, read and verified, for it is never booted
+unverified.
 
 May import: the standard library, msgspec, `vm.errors`, `vm.host.paths`.
 """
 
 import hashlib
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -97,10 +99,8 @@ def verify(image: Path) -> Manifest:
         return manifest
     for part in manifest.parts:
         _check(image, part)
-    try:
+    with suppress(HomeUnusable):  # an image that is shared read-only is hashed every time
         write_atomic(image / STAMP, msgspec.json.encode(seen), mode=0o644)
-    except HomeUnusable:
-        pass  # an image that is shared read-only is hashed every time
     return manifest
 
 

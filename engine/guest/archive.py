@@ -22,9 +22,7 @@ class PackageTree:
 
     def __init__(self, tar: Path) -> None:
         self._tar = tarfile.open(tar, "r:")  # noqa: SIM115 (closed by __exit__)
-        self._members = {
-            _merged(posixpath.normpath(member.name)): member for member in self._tar
-        }
+        self._members = {_merged(posixpath.normpath(member.name)): member for member in self._tar}
 
     def __enter__(self) -> Self:
         return self
@@ -87,8 +85,7 @@ def needed_libraries(elf: bytes) -> tuple[str, ...]:
     (segments_at,) = struct.unpack_from("<Q", elf, 0x20)
     size, count = struct.unpack_from("<HH", elf, 0x36)
     segments = [
-        struct.unpack_from("<I4xQQ8xQ", elf, segments_at + index * size)
-        for index in range(count)
+        struct.unpack_from("<I4xQQ8xQ", elf, segments_at + index * size) for index in range(count)
     ]
     found: list[str] = []
     for kind, offset, _, length in segments:

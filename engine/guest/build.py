@@ -171,7 +171,8 @@ def _make_erofs(usr: Path, target: Path) -> None:
         "--all-time",
         f"-T{EPOCH}",
         f"-U{UUID}",
-        "-zzstd,level=3",
+        # lz4 because unpacking is the guest's work, at every start, perhaps on an emulated CPU.
+        "-zlz4hc",
         "-C65536",
         str(target),
         str(usr),

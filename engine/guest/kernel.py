@@ -107,9 +107,7 @@ def choose(
     names = {canonical(name): name for name in available}
     chosen: dict[str, Module] = {}
     wanted = [
-        name
-        for name in names
-        if any(fnmatch(name, canonical(pattern)) for pattern in patterns)
+        name for name in names if any(fnmatch(name, canonical(pattern)) for pattern in patterns)
     ]
     while wanted:
         name = wanted.pop()

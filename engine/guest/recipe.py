@@ -1,4 +1,4 @@
-"""What the guest consists of: packages, programs, kernel modules. Data; the steps are in `build.py`.
+"""What the guest consists of: packages, programs, kernel modules. The steps are in `build.py`.
 
 Programs are named one by one and their libraries follow, so that nothing is in the guest by
 accident, and a program that a suite no longer has is an error that names it.

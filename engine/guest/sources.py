@@ -152,5 +152,6 @@ def _text(path: Path) -> str:
 
 def apt_options(dump: Sequence[str]) -> tuple[str, ...]:
     """The proxies and certificate bundles among the lines of `apt-config dump`."""
-    wanted = re.compile(r'Acquire::(http|https)::(\S+::)?(Proxy|CaInfo|CaPath|SslCert|SslKey) ".+";')
+    names = "Proxy|CaInfo|CaPath|SslCert|SslKey"
+    wanted = re.compile(rf'Acquire::https?::(\S+::)?({names}) ".+";')
     return tuple(line.strip() for line in dump if wanted.fullmatch(line.strip()))

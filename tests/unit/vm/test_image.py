@@ -1,0 +1,102 @@
+"""An image is booted only as what its manifest says; a part that is not is named."""
+
+import os
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from vm import image
+from vm.errors import ImageDamaged
+from vm.image import MANIFEST, STAMP, Manifest
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Path:
+    folder = tmp_path / "one"
+    folder.mkdir()
+    (folder / "vmlinux").write_bytes(b"kernel" * 1000)
+    (folder / "root.erofs").write_bytes(b"root" * 1000)
+    parts = tuple(image.describe(folder / name) for name in ("vmlinux", "root.erofs"))
+    packages = {"runc": "1:2.3-4"}
+    image.write_manifest(
+        folder, Manifest(1, "trixie", "stable", "amd64", "abc", "6.12", packages, parts)
+    )
+    return folder
+
+
+def test_a_manifest_comes_back_as_it_was(made: Path) -> None:
+    manifest = image.read_manifest(made)
+    image.write_manifest(made, manifest)
+    assert image.read_manifest(made) == manifest
+    part = manifest.part("vmlinux")
+    assert part is not None
+    assert part.size == 6000
+    assert manifest.part("absent") is None
+
+
+def test_a_sound_image_is_verified_and_stamped(made: Path) -> None:
+    assert not (made / STAMP).exists()
+    manifest = image.verify(made)
+    assert manifest.packages == {"runc": "1:2.3-4"}
+    assert (made / STAMP).exists()
+
+
+def test_the_stamp_spares_hashing(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    image.verify(made)
+    monkeypatch.setattr(image, "describe", lambda path: pytest.fail("hashed again"))
+    image.verify(made)
+
+
+@pytest.mark.parametrize("stamped", [False, True])
+def test_a_changed_part_is_named(made: Path, stamped: bool) -> None:
+    if stamped:
+        image.verify(made)
+    stat = (made / "root.erofs").stat()
+    data = bytearray((made / "root.erofs").read_bytes())
+    data[100] ^= 1
+    (made / "root.erofs").write_bytes(data)
+    os.utime(made / "root.erofs", ns=(stat.st_atime_ns, stat.st_mtime_ns))  # ctime tells
+    with pytest.raises(ImageDamaged, match=r"root\.erofs"):
+        image.verify(made)
+
+
+def test_a_missing_or_shortened_part_is_named(made: Path) -> None:
+    (made / "vmlinux").write_bytes(b"kernel")
+    with pytest.raises(ImageDamaged, match=r"vmlinux.*6 bytes instead of 6000"):
+        image.verify(made)
+    (made / "vmlinux").unlink()
+    with pytest.raises(ImageDamaged, match="vmlinux"):
+        image.verify(made)
+
+
+@pytest.mark.parametrize("text", [b"", b"{}", b"\xff\xfe", b'{"format": 1}'])
+def test_a_manifest_that_is_none_is_damage(made: Path, text: bytes) -> None:
+    (made / MANIFEST).write_bytes(text)
+    with pytest.raises(ImageDamaged, match=MANIFEST):
+        image.verify(made)
+
+
+def test_another_format_is_refused(made: Path) -> None:
+    newer = msgspec.structs.replace(image.read_manifest(made), format=2)
+    image.write_manifest(made, newer)
+    with pytest.raises(ImageDamaged, match="format is 2"):
+        image.verify(made)
+
+
+def test_a_broken_stamp_only_costs_time(made: Path) -> None:
+    (made / STAMP).write_bytes(b"nonsense")
+    image.verify(made)
+
+
+def test_images_are_found_newest_first(made: Path) -> None:
+    images = made.parent
+    assert image.find(images) == (made,)
+    (images / "unfinished").mkdir()
+    newer = images / "two"
+    newer.mkdir()
+    image.write_manifest(newer, image.read_manifest(made))
+    os.utime(made / MANIFEST, (1, 1))
+    assert image.find(images) == (newer, made)
+    assert image.unused(images, [newer]) == (made,)
+    assert image.find(images / "absent") == ()
