@@ -9,6 +9,7 @@ from engine.guest.build import build, image_name, is_current
 from engine.guest.recipe import Channel, recipe_hash
 from vm import image
 from vm.errors import HostError
+from vm.host import process
 from vm.host.process import Completed
 
 
@@ -26,7 +27,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
         image.write_manifest(target, manifest)
 
     monkeypatch.setattr(building, "_make_parts", make)
-    monkeypatch.setattr(building.process, "find_tool", lambda name, hint: Path(name))
+    monkeypatch.setattr(process, "find_tool", lambda name, hint: Path(name))
     return made
 
 

@@ -17,14 +17,14 @@ KEYRING = "/usr/share/keyrings/debian-archive-keyring.pgp"
 DEB822 = f"""\
 # Debian
 Types: deb deb-src
-URIs: http://mirror.example.com/debian
+URIs: http://example.com/mirror/debian
 Suites: bookworm bookworm-updates
 Components: main
  contrib
 Signed-By: {KEYRING}
 
 Types: deb
-URIs: http://security.example.com/debian-security
+URIs: http://example.com/security/debian-security
 Suites: bookworm-security
 Components: main
 Signed-By: {KEYRING}
@@ -35,7 +35,7 @@ Suites: ./
 Trusted: yes
 
 Types: deb
-URIs: http://other.example.com/tools
+URIs: http://example.com/other/tools
 Suites: stable
 Components: main
 Signed-By:
@@ -45,7 +45,7 @@ Signed-By:
  -----END PGP PUBLIC KEY BLOCK-----
 
 Types: deb
-URIs: http://off.example.com/debian
+URIs: http://example.com/off/debian
 Suites: bookworm
 Components: main
 Enabled: no
@@ -53,23 +53,23 @@ Enabled: no
 
 
 def test_both_formats_say_the_same() -> None:
-    line = f"deb [arch=amd64 signed-by={KEYRING}] http://mirror.example.com/debian bookworm main"
-    one = parse_list(f"# a comment\n{line} # and one more\ndeb-src http://x.example.com/ a main\n")
-    text = "Types: deb\nURIs: http://mirror.example.com/debian\nSuites: bookworm\n"
+    line = f"deb [arch=amd64 signed-by={KEYRING}] http://example.com/mirror/debian bookworm main"
+    one = parse_list(f"# a comment\n{line} # and one more\ndeb-src http://example.com/x/ a main\n")
+    text = "Types: deb\nURIs: http://example.com/mirror/debian\nSuites: bookworm\n"
     two = parse_deb822(f"{text}Components: main\nSigned-By: {KEYRING}\n")
     assert (
         one
         == two
-        == [Source(("http://mirror.example.com/debian",), ("bookworm",), ("main",), KEYRING)]
+        == [Source(("http://example.com/mirror/debian",), ("bookworm",), ("main",), KEYRING)]
     )
 
 
 def test_lines_for_a_stable_suite_come_from_debian_alone() -> None:
     assert mirror_lines(parse_deb822(DEB822), "trixie") == (
-        f"deb [signed-by={KEYRING}] http://mirror.example.com/debian trixie main",
-        f"deb [signed-by={KEYRING}] http://mirror.example.com/debian trixie-updates main",
+        f"deb [signed-by={KEYRING}] http://example.com/mirror/debian trixie main",
+        f"deb [signed-by={KEYRING}] http://example.com/mirror/debian trixie-updates main",
         (
-            f"deb [signed-by={KEYRING}] http://security.example.com/debian-security "
+            f"deb [signed-by={KEYRING}] http://example.com/security/debian-security "
             "trixie-security main"
         ),
     )
@@ -77,17 +77,17 @@ def test_lines_for_a_stable_suite_come_from_debian_alone() -> None:
 
 def test_the_next_release_has_one_line() -> None:
     assert mirror_lines(parse_deb822(DEB822), "forky") == (
-        f"deb [signed-by={KEYRING}] http://mirror.example.com/debian forky main",
+        f"deb [signed-by={KEYRING}] http://example.com/mirror/debian forky main",
     )
 
 
 @pytest.mark.parametrize(
     ("source", "debian"),
     [
-        (Source(("http://m.example.com",), ("trixie",), ("main",)), True),
-        (Source(("http://m.example.com",), ("noble",), ("main",)), False),
-        (Source(("http://m.example.com",), ("trixie",), ("main",), "/etc/other.gpg"), False),
-        (Source(("http://m.example.com",), ("trixie",), ("main",), KEYRING, True), False),
+        (Source(("http://example.com/m",), ("trixie",), ("main",)), True),
+        (Source(("http://example.com/m",), ("noble",), ("main",)), False),
+        (Source(("http://example.com/m",), ("trixie",), ("main",), "/etc/other.gpg"), False),
+        (Source(("http://example.com/m",), ("trixie",), ("main",), KEYRING, True), False),
         (Source(("file:/local",), ("./",), ()), False),
     ],
 )
@@ -96,8 +96,8 @@ def test_what_is_debian(source: Source, debian: bool) -> None:
 
 
 def test_no_entry_of_debian_is_no_line() -> None:
-    other = Source(("http://m.example.com",), ("noble", "noble-updates"), ("main",))
-    only_updates = Source(("http://m.example.com",), ("trixie-updates",), ("main",), KEYRING)
+    other = Source(("http://example.com/m",), ("noble", "noble-updates"), ("main",))
+    only_updates = Source(("http://example.com/m",), ("trixie-updates",), ("main",), KEYRING)
     assert mirror_lines([other], "trixie") == ()
     assert mirror_lines([only_updates], "trixie") == ()
 
@@ -105,22 +105,22 @@ def test_no_entry_of_debian_is_no_line() -> None:
 def test_a_directory_of_apt(tmp_path: Path) -> None:
     parts = tmp_path / "sources.list.d"
     parts.mkdir()
-    (tmp_path / "sources.list").write_text("deb http://a.example.com/debian trixie main\n")
-    (parts / "b.list").write_text("deb http://b.example.com/debian trixie main\n")
+    (tmp_path / "sources.list").write_text("deb http://example.com/a/debian trixie main\n")
+    (parts / "b.list").write_text("deb http://example.com/b/debian trixie main\n")
     (parts / "c.sources").write_text(DEB822)
-    (parts / "ignored.save").write_text("deb http://d.example.com/debian trixie main\n")
+    (parts / "ignored.save").write_text("deb http://example.com/d/debian trixie main\n")
     uris = [uri for source in read_sources(tmp_path) for uri in source.uris]
-    assert uris[:2] == ["http://a.example.com/debian", "http://b.example.com/debian"]
-    assert "http://d.example.com/debian" not in uris
+    assert uris[:2] == ["http://example.com/a/debian", "http://example.com/b/debian"]
+    assert "http://example.com/d/debian" not in uris
     assert read_sources(tmp_path / "absent") == ()
 
 
 def test_only_proxies_and_certificates_are_handed_over() -> None:
     dump = [
         'APT::Architecture "amd64";',
-        'Acquire::http::Proxy "http://proxy.example.com:3128";',
+        'Acquire::http::Proxy "http://example.com:3128";',
         'Acquire::https::CaInfo "/etc/ssl/corporate.pem";',
-        'Acquire::https::mirror.example.com::Proxy "DIRECT";',
+        'Acquire::https::example.com::Proxy "DIRECT";',
         'Acquire::http::Proxy "";',
         'Acquire::Check-Valid-Until "false";',
     ]
