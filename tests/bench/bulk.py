@@ -42,7 +42,7 @@ def measure(lab: Lab) -> Iterator[Row]:
     def load(door: Door) -> Load:
         return _timed(lab, size, lambda: ask(door, "POST", LOAD, packed))
 
-    rounds = lab.times(3, 1)
+    rounds = lab.times(2, 1)
     down = turn_about(rounds, lambda: save(bridge), lambda: save(raw))
     yield from _rows("bulk.down", down, at_most(5))
     up = turn_about(rounds, lambda: load(bridge), lambda: load(raw))
