@@ -71,12 +71,14 @@ def _told(seen: Snapshot) -> Report:
 def _observed() -> Report:
     """Without a supervisor: what the backend sees; it may run on, with nobody in front of it."""
     from engine.context import endpoint
+    from engine.settings import SettingsStore
 
     home = find_home()
     state, name, accelerator = MachineState.STOPPED, "", None
     problems: tuple[Problem, ...] = ()
     size = Vm()
     try:
+        problems = SettingsStore(home).problems
         backend = reach.chosen_backend(home)
         seen = backend.observe(MachineDir.of(home))
         state, name, accelerator = seen.state, backend.name, seen.accelerator
@@ -84,7 +86,7 @@ def _observed() -> Report:
             spec = seen.spec
             size = Vm(spec.cpus, spec.memory_bytes, spec.disk_bytes)
     except GalleyError as error:
-        problems = (error.to_problem(),)
+        problems = (*problems, error.to_problem())
     size = msgspec.structs.replace(size, disk_used_bytes=_disk_used(MachineDir.of(home)))
     health = EngineHealth(False)
     return Report(state, name, accelerator, endpoint(home), health, size, (), problems, False)

@@ -1,6 +1,7 @@
 """What can go wrong on a real machine: a sentence, a hint, nothing lost, and a way on."""
 
 import os
+import socket
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -89,8 +90,11 @@ def test_home_whose_path_is_too_long_for_the_system(fresh: Galley) -> None:
 def test_stale_files_and_two_starts_at_once(fresh: Galley) -> None:
     """What a crash left behind is no obstacle, and two starts are one."""
     fresh.home.run.mkdir(parents=True, exist_ok=True)
-    for stale in ("docker.sock", "qmp.sock", "supervisor.pid", "supervisor.lock", "control.sock"):
+    for stale in ("supervisor.pid", "supervisor.lock", "docker.sock.lock"):
         (fresh.home.run / stale).write_text("999999\n")
+    for stale in ("docker.sock", "qmp.sock", "control.sock"):
+        with socket.socket(socket.AF_UNIX) as left:
+            left.bind(str(fresh.home.run / stale))
     fresh.machine.root.mkdir(parents=True, exist_ok=True)
     fresh.machine.running.write_text('{"pid": 1}')
     with ThreadPoolExecutor(2) as pool:
@@ -141,7 +145,7 @@ def test_dockerd_that_crashes_on_start(galley: Galley) -> None:
     """The machine stays up, the reason is told, and the engine comes when the reason is gone."""
     database = "/var/lib/docker/volumes/metadata.db"
     galley.run("shell", "cp", database, "/var/lib/docker/kept.db")
-    galley.run("shell", "sh", "-c", f"echo garbage > {database}; pkill -9 dockerd")
+    galley.run("shell", "sh", "-c", f"echo garbage > {database}; kill -9 $(pidof dockerd)")
     galley.wait_for(lambda: not galley.answers(), "dockerd is down")
     said = _fails(galley, "restart")
     assert "Docker Engine does not start" in said

@@ -59,7 +59,7 @@ def test_a_port_with_an_address_of_its_own(galley: Galley, port: int) -> None:
 def test_ports_come_back_with_the_engine(galley: Galley, port: int) -> None:
     _serve(galley, port, "lasting")
     galley.wait_for(lambda: _answers(port), "the port answers")
-    galley.run("shell", "pkill", "-9", "dockerd")
+    galley.run("shell", "sh", "-c", "kill -9 $(pidof dockerd)")
     galley.wait_for(galley.answers, "dockerd is back")
     galley.wait_for(lambda: _answers(port), "the port answers after dockerd's death")
     galley.docker("rm", "-f", "lasting")
@@ -67,8 +67,12 @@ def test_ports_come_back_with_the_engine(galley: Galley, port: int) -> None:
 
 
 def test_udp_is_carried(galley: Galley, port: int) -> None:
-    words = ["run", "-d", "--name", "udp", "-p", f"{port}:53/udp", IMAGE]
-    galley.docker(*words, "nc", "-u", "-l", "-p", "53", "-e", "cat")
+    words = ["run", "-d", "--name", "udp", "-p", f"{port}:53/udp"]
+    # The static busybox speaks no UDP; the guest's own netcat and libraries do.
+    for folder in ("/usr:/usr", "/usr/lib:/lib", "/usr/lib64:/lib64"):
+        words += ["-v", f"{folder}:ro"]
+    echo = "mkfifo /p; nc.openbsd -u -l 53 < /p | cat > /p"
+    galley.docker(*words, IMAGE, "sh", "-c", echo)
     galley.wait_for(lambda: b"udp" in galley.run("ports", "--json").stdout, "it is listed")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
         client.settimeout(10)

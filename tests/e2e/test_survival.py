@@ -119,7 +119,8 @@ def test_a_service_in_the_machine_is_killed(writer: Writer, name: str) -> None:
 
 
 def test_sshd_is_killed_with_every_connection(writer: Writer) -> None:
-    writer.galley.run("shell", "pkill", "-9", "sshd", check=False)
+    every = "kill -9 $(pidof sshd) $(pidof sshd-session)"
+    writer.galley.run("shell", "sh", "-c", every, check=False)
     _comes_back(writer)
     assert writer.galley.run("shell", "true").returncode == 0
 
