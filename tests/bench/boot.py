@@ -54,6 +54,8 @@ def measure(lab: Lab) -> Iterator[Row]:
     for one in taken:
         for step, seconds in one.steps.items():
             steps[step].append(seconds)
+    between = [one.command - sum(one.steps.values()) for one in taken]
+    yield row("boot.between_steps", median(between), "s", n=len(taken))
     for step, times in steps.items():
         yield row(f"boot.step {step}", median(times), "s", n=len(times))
 

@@ -5,9 +5,12 @@ Next: `engine/watch.py` and `vm/ssh.py`, whose threads must only ever block; `vm
 
 from collections.abc import Iterator
 
+import psutil
+
 from tests.bench.figures import Row, at_most, row
 from tests.bench.lab import Lab
 from tests.bench.timing import let_pass
+from tests.e2e.galley import Galley
 from vm.host.process import Identity, cpu_seconds, resident_bytes
 
 SETTLE = 30.0  # seconds after a start, for what the guest does later: inode tables, logs, checks
@@ -25,6 +28,7 @@ def measure(lab: Lab) -> Iterator[Row]:
     yield row("idle.vm_cpu", used["vm"], "%", n=1, goal=at_most(1.5))
     yield row("idle.supervisor_cpu", used["supervisor"], "%", n=1, goal=at_most(0.2))
     yield row("idle.vm_memory", _mib(parts["vm"]), "MiB", n=1, goal=at_most(600))
+    yield row("idle.vm_memory_ram", _ram(parts["vm"], galley), "MiB", n=1)
     yield row("idle.vm_memory_in_guest", _used_in_guest(lab), "MiB", n=1)
     yield row("idle.supervisor_memory", _mib(parts["supervisor"]), "MiB", n=1, goal=at_most(60))
 
@@ -33,8 +37,18 @@ def _mib(one: Identity) -> float:
     return resident_bytes(one) / MIB
 
 
+def _ram(vm: Identity, galley: Galley) -> float:
+    """What of the guest's RAM this computer holds; the rest of QEMU is code that it translated."""
+    size = int(galley.status()["vm"]["memory_bytes"])
+    for one in psutil.Process(vm.pid).memory_maps(grouped=False):
+        first, last = (int(end, 16) for end in one.addr.split("-"))
+        if last - first == size:
+            return float(one.rss / MIB)
+    raise AssertionError("QEMU has no mapping of the size of the guest's RAM")
+
+
 def _used_in_guest(lab: Lab) -> float:
-    """What Linux in the guest holds, its page cache included; the rest of QEMU is its own."""
+    """What Linux in the guest uses, its page cache included."""
     guest = lab.guest()
     lines = (line.split() for line in guest.read("/proc/meminfo").decode().splitlines())
     kib = {name.rstrip(":"): int(amount) for name, amount, *_ in lines}
