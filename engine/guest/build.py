@@ -85,7 +85,7 @@ def _make_parts(
     with PackageTree(tar) as tree:
         progress("Preparing the kernel")
         version, modules = rootfs.load_modules(tree)
-        vmlinux = kernel.extract_vmlinux(tree.read(tree.names("boot/vmlinuz-*")[0]))
+        vmlinux = kernel.extract_vmlinux(rootfs.kernel_image(tree))
         _write_sparse(made / "vmlinux", vmlinux)
         (made / "initramfs").write_bytes(rootfs.initramfs(tree, modules))
         progress("Choosing the guest's files")

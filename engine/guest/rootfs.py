@@ -29,6 +29,14 @@ def load_modules(tree: PackageTree) -> tuple[str, dict[str, kernel.Module]]:
     return version, modules
 
 
+def kernel_image(tree: PackageTree) -> bytes:
+    """Newer kernel packages have left /boot."""
+    for pattern in ("boot/vmlinuz-*", "usr/lib/modules/*/vmlinuz", "boot/vmlinux-*"):
+        for name in tree.names(pattern):
+            return tree.read(name)
+    raise HostError("No package of the guest's recipe holds a kernel.")
+
+
 def initramfs(tree: PackageTree, modules: dict[str, kernel.Module]) -> bytes:
     """Static busybox, our init, and the modules without which there is no root."""
     order = kernel.in_order(modules, recipe.EARLY_MODULES)
