@@ -63,6 +63,8 @@ class NativeDocker:
         if self._process is not None:
             self._process.terminate()
             self._process.wait(PATIENCE)
+        # It leaves its data mounted on itself.
+        subprocess.run(["umount", str(self.folder / "data")], check=False, capture_output=True)
         subprocess.run(["ip", "netns", "delete", self._namespace], check=False)
 
     def _wait(self) -> None:
