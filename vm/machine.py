@@ -175,7 +175,7 @@ class Machine:
         if self._guest is None:
             self._adopt(seen)
         else:
-            self._serve(self._status.boot)
+            self._serve(tuple(step for step in self._status.boot if step.seconds is not None))
 
     def _restart(self, prepare: Prepare) -> None:
         self._stop()
