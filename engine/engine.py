@@ -166,6 +166,8 @@ class Engine:
         while not ping(lambda: connect(self._home.docker_socket)):
             wait.wait(0.05)
         self._watch.begin()
+        while not self._health.reachable:
+            wait.wait(0.01)
 
     def _make_context(self) -> None:
         problem = None

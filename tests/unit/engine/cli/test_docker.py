@@ -13,9 +13,9 @@ from engine.cli.docker import needs_engine
 from engine.tools import has_compose
 from tests.unit.engine.cli.conftest import ROOT, Galley
 
-FAKE = """#!{python}
+FAKE = """
 import json, os, sys
-print(json.dumps([sys.argv[1:], {{k: v for k, v in os.environ.items() if k.startswith("DOCKER")}}]))
+print(json.dumps([sys.argv[1:], {k: v for k, v in os.environ.items() if k.startswith("DOCKER")}]))
 sys.exit(17)
 """
 
@@ -25,7 +25,8 @@ def fake(tmp_path: Path) -> str:
     """A PATH with a docker that tells what it was given."""
     program = tmp_path / "bin" / "docker"
     program.parent.mkdir()
-    program.write_text(FAKE.format(python=sys.executable))
+    program.with_suffix(".py").write_text(FAKE)
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$0.py" "$@"\n')
     program.chmod(0o755)
     return str(program.parent)
 
