@@ -14,6 +14,11 @@ import time
 from collections import deque
 
 READ_AHEAD = 256 * 1024
+HEADER = 16  # what paramiko reads first of every packet
+# More than ROW packets of LARGE bytes are a stream, until a small one comes: no question waits for
+# its answer. Then TOGETHER bytes are awaited, but not longer than GATHERING milliseconds.
+LARGE, ROW = 4 * 1024, 8
+TOGETHER, GATHERING = 128 * 1024, 20
 
 
 class Wire:
@@ -21,7 +26,8 @@ class Wire:
 
     paramiko asks for 16 bytes, then for the rest of a packet: two system calls for every packet,
     and two more where the socket has a timeout. A virtual network brings a packet in pieces of
-    1.4 KiB, and each would wake us. Only the transport's thread receives.
+    1.4 KiB, and each would wake us. Waking up is what a stream costs: it takes nearly half of the
+    CPU away to await a few packets of it at once. Only the transport's thread receives.
     """
 
     def __init__(self, connection: socket.socket) -> None:
@@ -30,10 +36,13 @@ class Wire:
         self._at = self._end = 0
         self._readable: select.poll | None = None
         self._awaited = 1
+        self._row = 0  # large packets since the last small one
         self._closed = False  # paramiko reads this name when it stops its thread
         self.heard = time.monotonic()  # when the other side last said anything
 
     def recv(self, limit: int) -> bytes:
+        if limit != HEADER:
+            self._row = self._row + 1 if limit >= LARGE else 0
         if self._at == self._end:
             if self._readable is not None:
                 self._await(limit, self._readable)
@@ -56,11 +65,18 @@ class Wire:
     def _await(self, limit: int, readable: select.poll) -> None:
         """Wait until `limit` bytes are there. With poll, which takes nothing: a blocking recv takes
         the first part at once, and is then only woken when the rest alone reaches the mark."""
+        if self._row > ROW:
+            self._mark(TOGETHER)
+            if readable.poll(GATHERING):
+                return
+        self._mark(limit)
+        readable.poll()
+
+    def _mark(self, limit: int) -> None:
         if limit != self._awaited:
             self._awaited = limit
             enough = min(limit, READ_AHEAD // 2)
             self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, enough)
-        readable.poll()
 
     def send(self, data: bytes) -> int:
         return self._connection.send(data)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.engine.bridge.servers import wait_until
-from vm.ssh_wire import READ_AHEAD, Inbox, Wire
+from vm.ssh_wire import HEADER, LARGE, READ_AHEAD, ROW, TOGETHER, Inbox, Wire
 
 
 @pytest.fixture
@@ -70,6 +70,38 @@ def test_more_than_is_read_ahead(pair: tuple[Wire, socket.socket]) -> None:
     while got < size:
         got += len(wire.recv(size - got))
     sending.join()
+
+
+def _stream(wire: Wire, other: socket.socket, packets: int = ROW + 1) -> None:
+    for _ in range(packets):
+        other.sendall(bytes(HEADER + LARGE))
+        assert len(wire.recv(HEADER)) + len(wire.recv(LARGE)) == HEADER + LARGE
+
+
+def test_a_stream_is_awaited_in_heaps(pair: tuple[Wire, socket.socket]) -> None:
+    wire, other = pair
+    _stream(wire, other)
+    other.sendall(bytes(TOGETHER))
+    assert len(wire.recv(READ_AHEAD - 1)) == TOGETHER
+
+
+def test_what_a_stream_ends_with_is_not_kept_back(pair: tuple[Wire, socket.socket]) -> None:
+    wire, other = pair
+    _stream(wire, other)
+    other.sendall(bytes(HEADER))
+    assert wire.recv(HEADER) == bytes(HEADER)
+
+
+def test_a_small_packet_ends_a_stream(
+    pair: tuple[Wire, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vm.ssh_wire.GATHERING", -1)  # for ever
+    wire, other = pair
+    _stream(wire, other, ROW)
+    other.sendall(bytes(HEADER + 40))
+    wire.recv(HEADER)
+    wire.recv(40)
+    _stream(wire, other, ROW)
 
 
 def test_an_early_end_is_seen(pair: tuple[Wire, socket.socket]) -> None:
