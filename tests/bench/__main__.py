@@ -7,6 +7,7 @@ share it. May import: the standard library, msgspec, the groups. Next: `lab.py`,
 import argparse
 import os
 import platform
+import signal
 import sys
 import time
 import traceback
@@ -48,6 +49,7 @@ class Result(msgspec.Struct):
 
 def main() -> int:
     asked = _arguments()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl+C does: tidily
     image = guest_image()
     computer = f"{platform.platform()}, {os.cpu_count()} CPUs"
     result = Result(computer, image.name, asked.quick, os.getloadavg()[0], [], {})
