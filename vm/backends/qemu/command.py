@@ -38,8 +38,7 @@ CONSOLES = {
     "x86_64": ("console=ttyS0", "8250.nr_uarts=1"),
     "aarch64": ("console=ttyAMA0",),
 }
-# A boot and a few containers translate about 100 MiB; what is translated is never given back.
-ACCELERATORS = {"tcg": "tcg,thread=multi,tb-size=128"}
+ACCELERATORS = {"tcg": "tcg,thread=multi,tb-size=256"}
 
 
 class Launch(msgspec.Struct, frozen=True):
