@@ -62,7 +62,7 @@ class Features(msgspec.Struct, frozen=True):
     suspend: bool
     pause: bool
     shares: str  # "virtiofs", "9p", "sshfs", "none"
-    image_format: str  # "erofs" or "tar"
+    image_format: str  # "qcow2" or "tar"
 
 
 class Accelerator(msgspec.Struct, frozen=True):

@@ -153,7 +153,6 @@ EARLY_MODULES = ("virtio_blk", "erofs")
 # Loaded at every start beside the services, because every start of dockerd uses them.
 BOOT_MODULES = (
     "overlay",
-    "veth",
     "bridge",
     "br_netfilter",
     "ip_tables",
@@ -163,15 +162,16 @@ BOOT_MODULES = (
     "xt_addrtype",
     "xt_conntrack",
     "xt_MASQUERADE",
-    "xt_nat",
-    "xt_tcpudp",
-    "virtio_balloon",
 )
+
+# Loaded once the engine answers: what the first container and the host's memory ask for.
+LATER_MODULES = ("veth", "xt_nat", "xt_tcpudp", "virtio_balloon")
 
 # There for when something asks: name patterns of modules.
 MODULES = (
     *EARLY_MODULES,
     *BOOT_MODULES,
+    *LATER_MODULES,
     "virtio_*",
     "vmw_vsock_virtio_transport",
     "evdev",

@@ -8,6 +8,7 @@ import platform
 import signal
 import socket
 import struct
+import subprocess
 import tempfile
 import threading
 import time
@@ -61,8 +62,8 @@ def kernel(code: bytes) -> bytes:
 def make_image(folder: Path, code: bytes) -> Path:
     folder.mkdir()
     (folder / "vmlinux").write_bytes(kernel(code))
-    for name in ("initramfs", "root.erofs"):
-        (folder / name).write_bytes(bytes(4096))
+    (folder / "initramfs").write_bytes(bytes(4096))
+    subprocess.run(["qemu-img", "create", "-qf", "qcow2", folder / "root.qcow2", "4k"], check=True)
     return folder
 
 

@@ -16,8 +16,8 @@ def made(tmp_path: Path) -> Path:
     folder = tmp_path / "one"
     folder.mkdir()
     (folder / "vmlinux").write_bytes(b"kernel" * 1000)
-    (folder / "root.erofs").write_bytes(b"root" * 1000)
-    parts = tuple(image.describe(folder / name) for name in ("vmlinux", "root.erofs"))
+    (folder / "root.qcow2").write_bytes(b"root" * 1000)
+    parts = tuple(image.describe(folder / name) for name in ("vmlinux", "root.qcow2"))
     packages = {"runc": "1:2.3-4"}
     image.write_manifest(
         folder, Manifest(1, "trixie", "stable", "amd64", "abc", "6.12", packages, parts)
@@ -52,12 +52,12 @@ def test_the_stamp_spares_hashing(made: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_a_changed_part_is_named(made: Path, stamped: bool) -> None:
     if stamped:
         image.verify(made)
-    stat = (made / "root.erofs").stat()
-    data = bytearray((made / "root.erofs").read_bytes())
+    stat = (made / "root.qcow2").stat()
+    data = bytearray((made / "root.qcow2").read_bytes())
     data[100] ^= 1
-    (made / "root.erofs").write_bytes(data)
-    os.utime(made / "root.erofs", ns=(stat.st_atime_ns, stat.st_mtime_ns))  # ctime tells
-    with pytest.raises(ImageDamaged, match=r"root\.erofs"):
+    (made / "root.qcow2").write_bytes(data)
+    os.utime(made / "root.qcow2", ns=(stat.st_atime_ns, stat.st_mtime_ns))  # ctime tells
+    with pytest.raises(ImageDamaged, match=r"root\.qcow2"):
         image.verify(made)
 
 

@@ -47,7 +47,7 @@ class QemuBackend:
 
     name = "qemu"
     features = Features(
-        forwards=True, suspend=False, pause=False, shares="none", image_format="erofs"
+        forwards=True, suspend=False, pause=False, shares="none", image_format="qcow2"
     )
 
     def probe(self) -> Problem | None:

@@ -69,3 +69,11 @@ def test_modules_dep_is_what_modprobe_reads() -> None:
     assert lines[2] == "c.ko:"
     aliased = kernel.read_module("a.ko", module("a", alias="fs-a"))
     assert kernel.modules_alias({"a": aliased}) == "alias fs-a a\n"
+
+
+def test_a_signature_is_left_out() -> None:
+    plain = module("veth")
+    signature = bytes(100)
+    signed = plain + signature + bytes(8) + (100).to_bytes(4, "big")
+    read = kernel.read_module("veth.ko", signed + b"~Module signature appended~\n")
+    assert read.data == plain

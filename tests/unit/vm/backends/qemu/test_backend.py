@@ -36,7 +36,7 @@ def directory() -> Iterator[MachineDir]:
 
 @pytest.fixture
 def spec(tmp_path: Path) -> MachineSpec:
-    for name in ("vmlinux", "initramfs", "root.erofs"):
+    for name in ("vmlinux", "initramfs", "root.qcow2"):
         (tmp_path / name).touch()
     return MachineSpec(1, GIB, 20 * GIB, str(tmp_path))
 
@@ -124,8 +124,8 @@ def test_start_refuses_what_cannot_be(
         start(directory, msgspec.structs.replace(spec, cpus=5000))
     with pytest.raises(NotEnough, match=r"1048576\.0 GiB of memory"):
         start(directory, msgspec.structs.replace(spec, memory_bytes=1 << 50))
-    (Path(spec.image) / "root.erofs").unlink()
-    with pytest.raises(ImageDamaged, match=r"root\.erofs"):
+    (Path(spec.image) / "root.qcow2").unlink()
+    with pytest.raises(ImageDamaged, match=r"root\.qcow2"):
         start(directory, spec)
 
 

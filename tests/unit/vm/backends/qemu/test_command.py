@@ -82,7 +82,7 @@ def test_commas_in_paths_are_paths() -> None:
     assert "file,id=console,path=/home/a,,b/galley/console.log" in words
     disks = [msgspec.json.decode(word) for word in words if word.startswith("{")]
     assert [disk["file"]["filename"] for disk in disks] == [
-        "/home/a,b/galley/root.erofs",
+        "/home/a,b/galley/root.qcow2",
         "/home/a,b/galley/data.img",
     ]
 
