@@ -11,7 +11,7 @@ import msgspec
 from vm.backend import Backend
 from vm.boot import Console, Patience, Step
 from vm.directory import MachineDir
-from vm.errors import BootFailed, DataDiskDamaged, GuestChanged, GuestUnreachable, NoMachine
+from vm.errors import BootDied, BootFailed, DataDiskDamaged, GuestChanged, GuestUnreachable, NoMachine
 from vm.guest import Guest
 from vm.host.paths import write_atomic
 from vm.ssh import make_key, public_blob
@@ -64,8 +64,8 @@ class BootStory:
             )
         return line
 
-    def died(self) -> BootFailed:
-        return BootFailed(
+    def died(self) -> BootDied:
+        return BootDied(
             "The virtual machine ended while it was booting.",
             "Try again; `galley logs --component vm` has what it said.",
             details=self.console.tail() + "\n" + Console(self._directory.backend_log).tail(10),

@@ -12,7 +12,8 @@
     ├── MachineError                 the virtual machine
     │   ├── NoMachine                there is none yet
     │   ├── MachineBusy              another transition or another Galley holds it
-    │   ├── BootFailed               a boot step passed its deadline or the VM died
+    │   ├── BootFailed               a boot step passed its deadline
+    │   │   └── BootDied             the VM ended before it was up
     │   ├── GuestUnreachable         ssh does not answer (any more)
     │   ├── GuestChanged             the guest shows another host key than the pinned one
     │   ├── ImageDamaged             a part of the guest image is missing or altered
@@ -120,6 +121,10 @@ class MachineBusy(MachineError):
 
 class BootFailed(MachineError):
     retry_default = Retry.YES
+
+
+class BootDied(BootFailed):
+    pass
 
 
 class GuestUnreachable(MachineError):
