@@ -11,7 +11,14 @@ import msgspec
 from vm.backend import Backend
 from vm.boot import Console, Patience, Step
 from vm.directory import MachineDir
-from vm.errors import BootDied, BootFailed, DataDiskDamaged, GuestChanged, GuestUnreachable, NoMachine
+from vm.errors import (
+    BootDied,
+    BootFailed,
+    DataDiskDamaged,
+    GuestChanged,
+    GuestUnreachable,
+    NoMachine,
+)
 from vm.guest import Guest
 from vm.host.paths import write_atomic
 from vm.ssh import make_key, public_blob
