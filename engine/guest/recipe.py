@@ -101,6 +101,7 @@ DATA = (
 # Names in the image's /usr and what they point to.
 LINKS = {
     "sbin/init": "../bin/busybox",
+    "sbin/modprobe": "../bin/busybox",  # where the kernel looks when it wants a module
     "sbin/iptables": "xtables-legacy-multi",
     "sbin/iptables-restore": "xtables-legacy-multi",
     "sbin/iptables-save": "xtables-legacy-multi",
@@ -153,6 +154,7 @@ EARLY_MODULES = ("virtio_blk", "erofs")
 # Loaded at every start beside the services, because every start of dockerd uses them.
 BOOT_MODULES = (
     "overlay",
+    "veth",
     "bridge",
     "br_netfilter",
     "ip_tables",
@@ -162,10 +164,12 @@ BOOT_MODULES = (
     "xt_addrtype",
     "xt_conntrack",
     "xt_MASQUERADE",
+    "xt_nat",
+    "xt_tcpudp",
 )
 
-# Loaded once the engine answers: what the first container and the host's memory ask for.
-LATER_MODULES = ("veth", "xt_nat", "xt_tcpudp", "virtio_balloon")
+# Loaded once the engine answers: what no container that dockerd starts again can need.
+LATER_MODULES = ("virtio_balloon",)
 
 # There for when something asks: name patterns of modules.
 MODULES = (

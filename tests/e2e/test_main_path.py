@@ -39,6 +39,14 @@ def test_compose_and_buildx_are_in_the_machine(galley: Galley) -> None:
     assert b"buildx" in galley.run("shell", "docker", "buildx", "version").stdout
 
 
+def test_a_network_whose_module_is_not_loaded_yet(galley: Galley) -> None:
+    """The kernel of the guest has to find modprobe by itself: macvlan, and dummy as its parent."""
+    galley.docker("network", "create", "--driver", "macvlan", "far")
+    said = galley.docker("run", "--rm", "--network", "far", IMAGE, "echo", "there")
+    assert said.stdout == b"there\n"
+    galley.docker("network", "rm", "far")
+
+
 def test_status_tells_everything(galley: Galley) -> None:
     status = galley.status()
     assert status["state"] == "running"
