@@ -30,8 +30,8 @@ log = logging.getLogger(__name__)
 
 CLEAN_STOP = 60.0  # seconds: containers have 10 s of grace each, in parallel, then the disk syncs
 ASKED_STOP = 20.0  # seconds after the power button was pressed
-# A boot in fifty hangs before Linux is up, or QEMU ends with "iotlb_to_section: Assertion": in its
-# TCG two CPUs can lose a race while Linux lays out the PCI bus (seen in 10.0.13). The second works.
+# A boot in fifty hung in the lab before Linux came up, and QEMU 10.0.13 was seen to end one, under
+# TCG, with "iotlb_to_section: Assertion". The second try works.
 BOOT_ATTEMPTS = 2
 
 

@@ -175,7 +175,6 @@ def _make_root(erofs: Path, usr: Path, target: Path) -> None:
         done = process.run(argv)
         if not done.ok:
             raise HostError("The guest's root could not be made.", details=done.tail())
-    erofs.unlink()
 
 
 def _write_sparse(path: Path, data: bytes, block: int = 4096) -> None:

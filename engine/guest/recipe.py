@@ -168,14 +168,10 @@ BOOT_MODULES = (
     "xt_tcpudp",
 )
 
-# Loaded once the engine answers: what no container that dockerd starts again can need.
-LATER_MODULES = ("virtio_balloon",)
-
 # There for when something asks: name patterns of modules.
 MODULES = (
     *EARLY_MODULES,
     *BOOT_MODULES,
-    *LATER_MODULES,
     "virtio_*",
     "vmw_vsock_virtio_transport",
     "evdev",

@@ -97,8 +97,8 @@ def _add_modules(
     staging.write(f"{base}/modules.dep", kernel.modules_dep(modules, "{}.ko".format).encode())
     staging.write(f"{base}/modules.alias", kernel.modules_alias(modules).encode())
     staging.copy(f"usr/{base}/modules.builtin")
-    for name, names in (("boot", recipe.BOOT_MODULES), ("later", recipe.LATER_MODULES)):
-        staging.write(f"lib/galley/modules.{name}", "".join(f"{each}\n" for each in names).encode())
+    boot = "".join(f"{name}\n" for name in recipe.BOOT_MODULES)
+    staging.write("lib/galley/modules", boot.encode())
 
 
 def _add_own_files(staging: "Staging") -> None:
