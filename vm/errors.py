@@ -23,6 +23,8 @@
     ├── EngineError                  dockerd (raised in `engine`)
     │   ├── EngineUnreachable        the socket does not answer
     │   ├── EngineRefused            dockerd answered with an error
+    │   │   ├── ObjectGone           there is no such container, image, volume or network
+    │   │   └── ObjectConflict       it is in use, or in a state that does not allow it
     │   └── EngineFailed             dockerd does not start; carries its last log lines
     ├── SettingsError                an unknown setting, or a value out of its range
     └── ControlError                 window or command line ↔ supervisor
@@ -161,6 +163,14 @@ class EngineUnreachable(EngineError):
 
 class EngineRefused(EngineError):
     retry_default = Retry.NO
+
+
+class ObjectGone(EngineRefused):
+    pass
+
+
+class ObjectConflict(EngineRefused):
+    pass
 
 
 class EngineFailed(EngineError):

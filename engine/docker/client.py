@@ -1,0 +1,144 @@
+"""One Docker Engine, as the window uses it. May import: `engine.docker`, `bridge.unix`.
+
+A client may be used by several threads at once: each request takes a connection of its own from
+the SDK's pool, and a stream holds one until it ends. Each kind of object has a file of its own,
+whose class is an attribute here. Next: `containers.py`, `streams.py`.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.bridge import unix
+from engine.docker import system
+from engine.docker.cancel import Cancel
+from engine.docker.containers import Containers
+from engine.docker.endpoint import Endpoint
+from engine.docker.refusal import answering
+from engine.docker.sdk import docker
+from engine.docker.types import DiskUse, EngineInfo, Event
+from engine.docker.wire import Wire
+from vm.errors import EngineUnreachable, Retry
+
+if TYPE_CHECKING:  # a page that is never opened never loads its kind
+    from engine.docker.files import Files
+    from engine.docker.images import Images
+    from engine.docker.networks import Networks
+    from engine.docker.volumes import Volumes
+
+NEWEST_API = "1.47"  # what we have been tried with; a newer engine still speaks it
+OLDEST_API = "1.24"
+CONNECTIONS = 32  # kept for reuse; more may be open at once
+
+
+class DockerClient:
+    """Connects when it is made, to agree on a version. Raises EngineUnreachable."""
+
+    def __init__(self, endpoint: Endpoint, timeout: float = 60.0) -> None:
+        self.endpoint = endpoint
+        base_url = reach(endpoint)
+        with (
+            answering(),
+            contextlib.closing(_api(endpoint, base_url, OLDEST_API, timeout)) as first,
+        ):
+            head = first.head(f"{first.base_url}/_ping", timeout=timeout)
+            head.raise_for_status()
+        offered = head.headers.get("Api-Version", OLDEST_API)
+        with answering():
+            self.api = _api(endpoint, base_url, min(offered, NEWEST_API, key=_number), timeout)
+        self._wire = Wire(self.api)
+
+    def ping(self) -> str:
+        """The version of the API that is spoken."""
+        with answering():
+            answer = self.api.get(f"{self.api.base_url}/_ping", timeout=self.api.timeout)
+            answer.raise_for_status()
+        return self.api.api_version
+
+    def info(self) -> EngineInfo:
+        return system.info(self._wire)
+
+    def disk_use(self) -> DiskUse:
+        """Slow where there is much: dockerd walks every volume."""
+        return system.disk_use(self._wire)
+
+    def events(self, since: float | None, cancel: Cancel) -> Iterator[Event]:
+        return system.events(self._wire, since, cancel)
+
+    def close(self) -> None:
+        """Drop the idle connections. Streams end by their Cancel."""
+        self.api.close()
+
+    @cached_property
+    def containers(self) -> Containers:
+        return Containers(self.api)
+
+    @cached_property
+    def images(self) -> "Images":
+        from engine.docker.images import Images
+
+        return Images(self.api)
+
+    @cached_property
+    def volumes(self) -> "Volumes":
+        from engine.docker.volumes import Volumes
+
+        return Volumes(self.api)
+
+    @cached_property
+    def networks(self) -> "Networks":
+        from engine.docker.networks import Networks
+
+        return Networks(self.api)
+
+    @cached_property
+    def files(self) -> "Files":
+        from engine.docker.files import Files
+
+        return Files(self.api)
+
+
+def reach(endpoint: Endpoint) -> str:
+    """The address that the SDK is given for an endpoint. Raises EngineUnreachable.
+
+    The place for whatever has to be set up first: ssh:// needs a relay on a socket of this host.
+    """
+    if endpoint.scheme == "ssh":
+        raise EngineUnreachable(
+            f"Galley cannot reach {endpoint.name} yet: it is behind ssh.",
+            "Use `docker --context` in a terminal for this one.",
+            details=endpoint.url,
+            retry=Retry.NO,
+        )
+    if endpoint.scheme == "unix":  # asked here, for the SDK forgets sockets that do not connect
+        with answering():
+            unix.connect(Path(endpoint.url.removeprefix("unix://"))).close()
+    return endpoint.url
+
+
+def _api(endpoint: Endpoint, base_url: str, version: str, timeout: float) -> docker.APIClient:
+    api = docker.APIClient(
+        base_url,
+        version=version,
+        timeout=timeout,  # type: ignore[arg-type]  # the stubs know seconds as a whole number only
+        tls=_tls(endpoint) or False,
+        max_pool_size=CONNECTIONS,
+    )
+    if endpoint.scheme in ("unix", "npipe"):
+        api.trust_env = False  # no proxy leads there; looking for one costs time in each request
+    return api
+
+
+def _tls(endpoint: Endpoint) -> docker.tls.TLSConfig | None:
+    if not endpoint.uses_tls:
+        return None
+    pair = (endpoint.cert, endpoint.key) if endpoint.cert else None
+    return docker.tls.TLSConfig(
+        client_cert=pair, ca_cert=endpoint.ca or None, verify=endpoint.verify
+    )
+
+
+def _number(version: str) -> tuple[int, ...]:
+    return tuple(map(int, version.split(".")))

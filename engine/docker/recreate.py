@@ -1,0 +1,227 @@
+"""A container made again with changes, or left as it was. May import: `containers`, `run_spec`,
+`streams`. Next: `containers.py`.
+
+Docker cannot change ports, mounts or the environment of a container; it can only make another one.
+
+    stop the old one, rename it aside          from here on, a failure puts it back
+    create the new one under its name          from the old one's own configuration
+    start it, see that it does not fall over
+    remove the old one                         its volumes stay, the new one has them
+
+The old configuration is taken as dockerd tells it, and only what differs between the old and the
+new RunSpec is changed in it: labels, aliases, health checks and whatever else there is stay.
+"""
+
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+
+from engine.docker.cancel import Cancel
+from engine.docker.containers import Containers
+from engine.docker.run_spec import (
+    Json,
+    bind_mount,
+    binding,
+    bound_ports,
+    key,
+    listed_mount,
+    mount_entry,
+    nano_cpus,
+    tmpfs_mount,
+)
+from engine.docker.streams import logs
+from engine.docker.types import ContainerDetail, Mount, RunSpec
+from vm.errors import Cancelled, EngineRefused, GalleyError, ObjectGone
+
+ASIDE = "-galley-old"
+STEADY_SECONDS = 1.5  # what has run this long has started
+
+
+def recreate(containers: Containers, container: str, spec: RunSpec) -> str:
+    """The new container's id. Of `spec` count ports, env, mounts, memory, cpus and restart.
+
+    It runs then, whether the old one did or not. Raises EngineRefused; then the old one is there as
+    it was.
+    """
+    old = containers.raw(container)
+    name = old["Name"].lstrip("/")
+    if old["HostConfig"].get("AutoRemove"):
+        raise EngineRefused(
+            f"{name} cannot be recreated: it is removed as soon as it stops.",
+            "Run it anew from its image.",
+        )
+    before = containers.detail(container)
+    changed = _changed(containers, old, before.spec, spec)
+    undo: list[Callable[[], None]] = []
+    try:
+        made = _replace(containers, before, changed, undo)
+    except GalleyError as error:
+        raise _put_back(name, undo, error) from error
+    containers.remove(before.id)
+    return made
+
+
+def _replace(
+    containers: Containers, old: ContainerDetail, body: Json, undo: list[Callable[[], None]]
+) -> str:
+    if old.state.is_up:
+        undo.append(lambda: containers.start(old.id))
+        containers.stop(old.id)
+    containers.rename(old.id, old.name + ASIDE)
+    undo.append(lambda: containers.rename(old.id, old.name))
+    endpoints: Json = body.pop("Endpoints")
+    first = dict(list(endpoints.items())[:1])
+    made = containers.create_raw({**body, "NetworkingConfig": {"EndpointsConfig": first}}, old.name)
+    undo.append(lambda: containers.remove(made, force=True))
+    for network, settings in list(endpoints.items())[1:]:  # older engines take one at creation
+        asked = {"Container": made, "EndpointConfig": settings}
+        containers.wire.post(f"/networks/{network}/connect", asked)
+    containers.start(made)
+    _see_it_run(containers, made)
+    return made
+
+
+def _see_it_run(containers: Containers, container: str) -> None:
+    """It runs for a moment, or ends well. Raises EngineRefused."""
+    enough = Cancel()
+    timer = threading.Timer(STEADY_SECONDS, enough.set)
+    timer.start()
+    try:  # one answer, when it ends; its state may say by then that it is being started again
+        answer = b"".join(
+            containers.wire.chunks(f"/containers/{container}/wait", enough, {}, "POST")
+        )
+    except Cancelled:
+        return
+    finally:
+        timer.cancel()
+    code = msgspec.json.decode(answer, type=_Ended).StatusCode
+    if code:
+        last = logs(containers, container, Cancel(), follow=False, tail=20)
+        text = "\n".join(line.text for batch in last for line in batch)
+        raise EngineRefused(f"It ended at once with exit code {code}.", details=text)
+
+
+class _Ended(msgspec.Struct):
+    StatusCode: int
+
+
+def _put_back(name: str, undo: list[Callable[[], None]], error: GalleyError) -> EngineRefused:
+    """Undo what was done, newest first; the error that says how it went."""
+    failures = []
+    for step in reversed(undo):
+        try:
+            step()
+        except ObjectGone:
+            continue  # there is nothing left to undo
+        except GalleyError as failure:
+            failures.append(failure.summary)
+    if failures:
+        summary = f"{name} could not be recreated, nor put back in full: {error.summary}"
+        where = f"The old container is there as {name}{ASIDE} or {name}; nothing of it was removed."
+        return EngineRefused(summary, where, details="\n".join([*failures, error.details]))
+    summary = f"{name} could not be recreated, and is as it was before. {error.summary}"
+    return EngineRefused(summary, error.hint, details=error.details)
+
+
+# The new configuration
+
+
+def _changed(containers: Containers, old: Json, before: RunSpec, after: RunSpec) -> Json:
+    """The body that creates the new one, and `Endpoints`: its networks, the main one first."""
+    config, host = dict(old["Config"]), dict(old["HostConfig"])
+    config["Image"] = _image(containers, old)
+    config["Env"] = _env(config.get("Env") or [], before.env, after.env)
+    if config.get("Hostname") == old["Id"][:12]:
+        config["Hostname"] = ""  # it was named after the old one
+    _change_ports(config, host, before, after)
+    _change_mounts(host, old.get("Mounts") or [], before, after)
+    _change_limits(host, before, after)
+    if host["NetworkMode"].startswith("container:"):  # which has name and ports from that one
+        config |= {"Hostname": "", "ExposedPorts": {}}
+    elif host["NetworkMode"] == "host" or host.get("UTSMode") == "host":
+        config["Hostname"] = ""
+    return {**config, "HostConfig": host, "Endpoints": _endpoints(old)}
+
+
+def _image(containers: Containers, old: Json) -> str:
+    """The name it was run by, unless that means another image by now."""
+    name: str = old["Config"]["Image"]
+    now = containers.image(name)
+    return name if now and now["Id"] == old["Image"] else str(old["Image"])
+
+
+def _env(own: list[str], before: tuple[str, ...], after: tuple[str, ...]) -> list[str]:
+    """What is gone from the spec goes, what is new in it replaces; the image's rest stays."""
+    kept = [one for one in own if one not in before or one in after]
+    new = [one for one in after if one not in kept]
+    replaced = {one.partition("=")[0] for one in new}
+    return [one for one in kept if one.partition("=")[0] not in replaced] + new
+
+
+def _change_ports(config: Json, host: Json, before: RunSpec, after: RunSpec) -> None:
+    removed = set(before.ports) - set(after.ports)
+    added = [port for port in after.ports if port not in before.ports]
+    bindings: dict[str, list[Json]] = {}
+    for port, name, entry in bound_ports(host):
+        if port not in removed:
+            bindings.setdefault(name, []).append(entry)
+    exposed = dict(config.get("ExposedPorts") or {})
+    for port in removed:
+        exposed.pop(key(port), None)
+    for port in added:
+        if port.host_port:
+            bindings.setdefault(key(port), []).append(binding(port))
+    exposed |= {name: {} for name in [*bindings, *map(key, added)]}
+    host["PortBindings"], config["ExposedPorts"] = bindings, exposed
+
+
+def _change_mounts(host: Json, mounted: list[Json], before: RunSpec, after: RunSpec) -> None:
+    removed = set(before.mounts) - set(after.mounts)
+    added = [mount for mount in after.mounts if mount not in before.mounts]
+    tmpfs = (host.get("Tmpfs") or {}).items()
+    host["Binds"] = [one for one in host.get("Binds") or () if bind_mount(one) not in removed]
+    host["Mounts"] = [one for one in host.get("Mounts") or () if listed_mount(one) not in removed]
+    host["Tmpfs"] = {path: how for path, how in tmpfs if tmpfs_mount(path, how) not in removed}
+    taken = {mount.target for mount in (*before.mounts, *after.mounts)}
+    host["Mounts"] += map(mount_entry, [*added, *_anonymous(mounted, taken)])
+
+
+def _anonymous(mounted: Iterable[Json], taken: set[str]) -> Iterable[Mount]:
+    """Volumes that nobody asked for by name, because the image wants one: the data is in them."""
+    for entry in mounted:
+        if entry["Type"] == "volume" and entry["Destination"] not in taken:
+            yield Mount("volume", entry["Name"], entry["Destination"], not entry.get("RW", True))
+
+
+def _change_limits(host: Json, before: RunSpec, after: RunSpec) -> None:
+    if after.memory != before.memory:
+        host |= {"Memory": after.memory, "MemorySwap": 0}  # twice the memory, Docker's rule
+    if after.cpus != before.cpus:
+        host |= {"NanoCpus": nano_cpus(after.cpus), "CpuQuota": 0, "CpuPeriod": 0}
+    if after.restart != before.restart:
+        host["RestartPolicy"] = {"Name": after.restart}
+
+
+def _endpoints(old: Json) -> Json:
+    """Its networks with what was asked of each, not with the addresses that were given out."""
+    host = old["HostConfig"]
+    mode = "bridge" if host["NetworkMode"] == "default" else host["NetworkMode"]
+    if mode in ("host", "none") or mode.startswith("container:"):
+        return {}
+    networks: dict[str, Any] = (old.get("NetworkSettings") or {}).get("Networks") or {}
+
+    def is_other(item: tuple[str, Any]) -> bool:
+        return mode not in (item[0], item[1].get("NetworkID"))
+
+    short = old["Id"][:12]  # an alias that Docker adds by itself
+    return {
+        name: {
+            "IPAMConfig": at.get("IPAMConfig"),
+            "Links": at.get("Links"),
+            "Aliases": [alias for alias in at.get("Aliases") or () if alias != short] or None,
+            "DriverOpts": at.get("DriverOpts"),
+        }
+        for name, at in sorted(networks.items(), key=is_other)
+    }

@@ -1,0 +1,96 @@
+"""The client as a whole: its engine, events, cancelling, several threads, nobody there."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from engine.docker.cancel import Cancel
+from engine.docker.client import DockerClient
+from engine.docker.endpoint import Endpoint
+from engine.docker.types import Event, RunSpec
+from tests.unit.engine.bridge.servers import IMAGE, wait_until
+from vm.errors import Cancelled, EngineUnreachable
+
+
+def test_the_engine_says_what_it_is(client: DockerClient) -> None:
+    info = client.info()
+    assert info.api == client.ping()
+    assert info.storage_driver == "vfs"
+    assert info.cpus >= 1
+    assert info.memory > 0
+    assert "runc" in info.runtimes
+    assert info.version
+
+
+def test_disk_use_counts(client: DockerClient) -> None:
+    client.containers.create(RunSpec(IMAGE, "user", ("true",)))
+    client.containers.wire.post("/volumes/create", {"Name": "unused"})
+    use = client.disk_use()
+    assert use.images > 100_000
+    assert use.reclaimable_images == 0
+    assert ("unused", 0) in use.volume_sizes
+
+
+def test_events_past_and_to_come_until_cancelled(client: DockerClient) -> None:
+    begin = client.containers.detail(
+        client.containers.run(RunSpec(IMAGE, "past", ("true",)))
+    ).started
+    cancel = Cancel()
+    seen: list[Event] = []
+    ended = threading.Event()
+
+    def follow() -> None:
+        try:
+            for event in client.events(begin - 60, cancel):
+                seen.append(event)
+        except Cancelled:
+            ended.set()
+
+    def names(action: str) -> set[str]:
+        return {one.name for one in seen if (one.kind, one.action) == ("container", action)}
+
+    threading.Thread(target=follow).start()
+    wait_until(lambda: "past" in names("die"))
+    client.containers.create(RunSpec(IMAGE, "future", ("true",)))
+    wait_until(lambda: "future" in names("create"))
+    assert all(event.id and event.time > begin - 60 for event in seen)
+    cancel.set()
+    assert ended.wait(5)
+
+
+def test_many_threads_use_one_client(client: DockerClient) -> None:
+    for number in range(4):
+        client.containers.create(RunSpec(IMAGE, f"c{number}", ("true",)))
+    with ThreadPoolExecutor(16) as pool:
+        found = list(pool.map(lambda _: len(client.containers.list()), range(200)))
+    assert found == [4] * 200
+
+
+def test_nobody_there_is_said(tmp_path: Path) -> None:
+    with pytest.raises(EngineUnreachable, match="does not answer"):
+        DockerClient(Endpoint("none", f"unix://{tmp_path}/none.sock"))
+    with pytest.raises(EngineUnreachable, match="ssh"):
+        DockerClient(Endpoint("far", "ssh://example.com"))
+    with pytest.raises(EngineUnreachable):
+        DockerClient(Endpoint("odd", "gopher://example.com"))
+    ca = str(tmp_path / "missing.pem")
+    with pytest.raises(EngineUnreachable):
+        DockerClient(Endpoint("tls", "tcp://127.0.0.1:9", ca, ca, ca))
+
+
+def test_cancel_calls_what_is_being_closed_once() -> None:
+    cancel = Cancel()
+    called: list[str] = []
+    with cancel.closing(lambda: called.append("over")):
+        pass
+    with cancel.closing(lambda: called.append("open")):
+        cancel.check()
+        cancel.set()
+        cancel.set()
+    with cancel.closing(lambda: called.append("late")):
+        assert called == ["open", "late"]
+    assert cancel.is_set
+    with pytest.raises(Cancelled):
+        cancel.check()

@@ -1,0 +1,71 @@
+"""A terminal in a real container: what is typed comes back, and its size is known inside."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from engine.docker.client import DockerClient
+from engine.docker.exec import Pty, open_pty
+from tests.unit.engine.bridge.servers import wait_until
+from vm.errors import EngineUnreachable
+
+
+@pytest.fixture
+def pty(client: DockerClient, web: str) -> Iterator[Pty]:
+    made = open_pty(client.api, web, ("sh",), 100, 30)
+    yield made
+    made.close()
+
+
+def until(pty: Pty, text: bytes) -> bytes:
+    said = b""
+    while text not in said:
+        data = pty.read(4096)
+        assert data, said
+        said += data
+    return said
+
+
+def test_echo_and_size(pty: Pty) -> None:
+    pty.write(b"echo $((6 * 7))\n")
+    until(pty, b"42")
+    pty.write(b"stty size\n")
+    until(pty, b"30 100")
+    pty.resize(132, 50)
+    pty.write(b"stty size\n")
+    until(pty, b"50 132")
+    assert pty.exit_code() is None
+    pty.write(b"exit 5\n")
+    while pty.read(4096):
+        pass
+    wait_until(lambda: pty.exit_code() == 5)
+
+
+def test_closing_wakes_a_reader_and_ends_the_shell(
+    client: DockerClient, web: str, pty: Pty
+) -> None:
+    ended = threading.Event()
+
+    def read() -> None:
+        while pty.read(4096):
+            pass
+        ended.set()
+
+    threading.Thread(target=read).start()
+    wait_until(lambda: len(client.containers.processes(web)) == 3)
+    pty.close()
+    assert ended.wait(5)
+    assert pty.read(10) == b""
+    with pytest.raises(EngineUnreachable):
+        pty.write(b"x")
+    wait_until(lambda: len(client.containers.processes(web)) == 2)
+
+
+def test_a_program_that_is_not_there(client: DockerClient, web: str) -> None:
+    pty = open_pty(client.api, web, ("no-such-program",), 80, 24)
+    until(pty, b"executable file not found")
+    while pty.read(4096):
+        pass
+    assert pty.exit_code() in (126, 127)
+    pty.close()

@@ -1,0 +1,60 @@
+"""dockerd's words as sentences with hints, for the ones that no test here can provoke."""
+
+import pytest
+
+from engine.docker.refusal import clean, hint, refused
+from vm.errors import ObjectConflict, from_problem
+
+ID = "0123456789ab" + "c" * 52
+NETWORKING = (
+    "failed to set up container networking: driver failed programming external connectivity on "
+    f"endpoint web ({ID}): Bind for 0.0.0.0:80 failed: port is already allocated"
+)
+
+
+@pytest.mark.parametrize(
+    ("message", "sentence", "advice"),
+    [
+        (
+            "conflict: image is being used by stopped container 0123456789ab",
+            "Image is being used by stopped container web.",
+            "Remove container web first, or remove the image by force.",
+        ),
+        (
+            "pull access denied for private, repository does not exist",
+            "Pull access denied for private, repository does not exist.",
+            "Check the name of the image",
+        ),
+        (
+            "manifest for web:9 not found: manifest unknown: manifest unknown",
+            "Manifest for web:9 not found: manifest unknown: manifest unknown.",
+            "The registry has no such tag.",
+        ),
+        (
+            "Error response from daemon: write /var/lib/x: no space left on device",
+            "Write /var/lib/x: no space left on device.",
+            "The engine's disk is full.",
+        ),
+        (
+            NETWORKING,
+            "Bind for 0.0.0.0:80 failed: port is already allocated.",
+            "Port 80 is published by another container.",
+        ),
+        ("", "The Docker Engine refused.", ""),
+    ],
+)
+def test_a_message_becomes_a_sentence_and_a_hint(message: str, sentence: str, advice: str) -> None:
+    names = {"0123456789ab": "web"}
+    assert clean(message, names) == sentence
+    assert hint(message, names).startswith(advice)
+    assert bool(hint(message, names)) == bool(advice)
+
+
+def test_long_ids_are_shortened() -> None:
+    assert clean(f"x {ID} y", {}) == "X 0123456789ab y."
+
+
+def test_it_crosses_the_control_socket() -> None:
+    error = refused("in use", 409, "DELETE /x")
+    assert isinstance(from_problem(error.to_problem()), ObjectConflict)
+    assert error.details == "HTTP 409 DELETE /x\nin use"

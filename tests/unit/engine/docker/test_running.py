@@ -1,0 +1,86 @@
+"""Running an image that is or is not here, and the command line that says the same."""
+
+import shlex
+
+import pytest
+
+from engine.docker.cancel import Cancel
+from engine.docker.client import DockerClient
+from engine.docker.run_spec import spec_of
+from engine.docker.running import run_command, run_image
+from engine.docker.types import ANY_PORT, Mount, Port, RunSpec
+from tests.unit.engine.bridge.servers import IMAGE
+from tests.unit.engine.docker.conftest import sleeper
+from vm.errors import EngineError
+
+
+def test_an_image_that_is_here_is_run_at_once(client: DockerClient) -> None:
+    notes: list[str] = []
+    made = run_image(client, sleeper("web"), Cancel(), lambda note, *_: notes.append(note))
+    assert [one.id for one in client.containers.list()] == [made]
+    assert notes == ["Starting"]
+
+
+def test_an_image_that_cannot_be_pulled_leaves_no_container(client: DockerClient) -> None:
+    spec = RunSpec("localhost:1/none:1")
+    with pytest.raises(EngineError):
+        run_image(client, spec, Cancel(), lambda *_: None)
+    assert client.containers.list() == ()
+
+
+def test_a_port_left_to_docker_is_published_and_stays_so(client: DockerClient) -> None:
+    """Asked for as "any": Docker chooses one, and a container made again is asked the same."""
+    spec = sleeper("web", ports=(Port(80, "tcp", "", ANY_PORT), Port(81)))
+    made = client.containers.run(spec)
+    (row,) = client.containers.list()
+    chosen = {port.container_port: port.host_port for port in row.ports}
+    assert chosen[80] > 1024
+    assert chosen[81] == 0
+    raw = client.containers.raw(made)
+    assert spec_of(raw, client.containers.image(IMAGE)).ports == spec.ports
+
+
+def test_the_command_says_all_of_the_spec() -> None:
+    spec = RunSpec(
+        "nginx:1.27",
+        "my web",
+        ("-g", "daemon off;"),
+        ("nginx", "-q"),
+        ("A=1 2", "B=$HOME"),
+        (
+            Port(80, "tcp", "127.0.0.1", 8080),
+            Port(53, "udp", "", 53),
+            Port(81, "tcp", "", ANY_PORT),
+            Port(82),
+            Port(83, "tcp", "::1", 83),
+        ),
+        (
+            Mount("volume", "data", "/data"),
+            Mount("bind", "/srv/a b", "/src", read_only=True),
+            Mount("volume", "", "/cache"),
+            Mount("tmpfs", "", "/scratch"),
+            Mount("bind", "/odd:name", "/odd"),
+        ),
+        "shop",
+        "unless-stopped",
+        512 << 20,
+        0.5,
+        "/app",
+        "1000",
+        tty=True,
+        stdin_open=True,
+    )
+    expected = """docker run -d -i -t --restart unless-stopped --entrypoint nginx
+        --memory 512m --cpus 0.5 --name 'my web' --network shop --workdir /app --user 1000
+        -p 127.0.0.1:8080:80 -p 53:53/udp -p 81 --expose 82 -p [::1]:83:83
+        -e 'A=1 2' -e 'B=$HOME' -v data:/data -v '/srv/a b:/src:ro' -v /cache --tmpfs /scratch
+        --mount type=bind,source=/odd:name,target=/odd nginx:1.27 -q -g 'daemon off;'"""
+    assert shlex.split(run_command(spec)) == shlex.split(expected)
+
+
+def test_the_command_of_little_is_short() -> None:
+    assert run_command(RunSpec("alpine")) == "docker run -d alpine"
+    assert run_command(RunSpec("a", memory=1000, auto_remove=True)) == (
+        "docker run -d --rm --memory 1000 a"
+    )
+    assert run_command(RunSpec("a", entrypoint=())) == "docker run -d --entrypoint '' a"

@@ -1,0 +1,124 @@
+"""Tar as a stream."""
+
+import hashlib
+import io
+import os
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from engine.docker import tar
+
+
+def _archive(**files: bytes) -> bytes:
+    held = io.BytesIO()
+    with tarfile.open(fileobj=held, mode="w") as archive:
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return held.getvalue()
+
+
+def _in_bits(data: bytes) -> list[bytes]:
+    """Pieces of odd sizes, as a network gives them."""
+    return [data[at : at + 333] for at in range(0, len(data), 333)]
+
+
+def _unpack(data: bytes, folder: Path, top: str, *, named: bool = True) -> list[str | None]:
+    with tarfile.open(fileobj=tar.reading(_in_bits(data)), mode="r|") as archive:
+        return list(tar.unpack(archive, folder, top, named=named))
+
+
+def test_only_direct_children_are_listed() -> None:
+    data = _archive(**{"./a": b"12345", "./b/c": b"no", "./": b""})
+    assert [(each.name, each.size) for each in tar.children(_in_bits(data))] == [("a", 5)]
+
+
+def test_what_is_packed_can_be_unpacked(tmp_path: Path) -> None:
+    source = tmp_path / "källa 源"
+    (source / "deep").mkdir(parents=True)
+    (source / "deep" / "big").write_bytes(os.urandom(tar.PIECE + 77))
+    (source / "пусто").write_bytes(b"")
+    (source / "link").symlink_to("deep/big")
+    (source / ("n" * 150)).write_text("a name longer than a plain header holds")
+    target = tmp_path / "target"
+    target.mkdir()
+    assert set(_unpack(b"".join(tar.packed([source])), target, "copy")) == {None}
+    copied = target / "copy"
+    assert sorted(os.listdir(copied)) == sorted(os.listdir(source))
+    assert _hash(copied / "deep" / "big") == _hash(source / "deep" / "big")
+    assert os.readlink(copied / "link") == "deep/big"
+    assert tar.size_of([source]) == tar.PIECE + 77 + 39
+
+
+@pytest.mark.parametrize(("first", "roots"), [("./", ["volume"]), ("./a", []), ("volume/", [])])
+def test_the_root_of_an_archive(tmp_path: Path, first: str, roots: list[str]) -> None:
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        info = tarfile.TarInfo(first)
+        info.type, info.mode = tarfile.DIRTYPE, 0o2750
+        archive.addfile(info)
+    data = b"".join(tar.root_of(tmp_path / "a.tar", "/volume"))
+    with tarfile.open(fileobj=io.BytesIO(data)) as root:
+        assert [each.name for each in root] == roots
+        assert all(each.mode == 0o2750 for each in root)
+
+
+def test_packed_files_belong_to_root(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    os.chown(tmp_path / "file", 1234, 1234)
+    data = b"".join(tar.packed([tmp_path / "file"]))
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        assert [(each.uid, each.gid) for each in archive] == [(0, 0)]
+
+
+def test_a_file_that_shrinks_meanwhile_keeps_the_archive_whole(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"x" * 5000)
+    stream = tar.packed([path])
+    head = next(stream)
+    path.write_bytes(b"y")
+    with tarfile.open(fileobj=io.BytesIO(head + b"".join(stream))) as archive:
+        assert [each.size for each in archive] == [5000]
+
+
+@pytest.mark.parametrize("name", ["../out", "/etc/out", "top/../../out"])
+def test_nothing_leaves_the_folder(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    _unpack(_archive(**{name: b"x"}), folder, "top", named=False)
+    assert not (tmp_path / "out").exists()
+    assert not Path("/etc/out").exists()
+
+
+def test_a_link_out_of_the_folder_is_left_out(tmp_path: Path) -> None:
+    held = io.BytesIO()
+    with tarfile.open(fileobj=held, mode="w") as archive:
+        for name, target in (("a/out", "/etc/passwd"), ("a/up", "../../x"), ("a/in", "other")):
+            link = tarfile.TarInfo(name)
+            link.type, link.linkname = tarfile.SYMTYPE, target
+            archive.addfile(link)
+    assert _unpack(held.getvalue(), tmp_path, "b") == ["a/out", "a/up", None]
+    assert os.listdir(tmp_path / "b") == ["in"]
+
+
+def test_hard_links_follow_the_new_name(tmp_path: Path) -> None:
+    held = io.BytesIO(_archive(**{"a/one": b"same"}))
+    with tarfile.open(fileobj=held, mode="a") as archive:
+        link = tarfile.TarInfo("a/two")
+        link.type, link.linkname = tarfile.LNKTYPE, "a/one"
+        archive.addfile(link)
+    assert _unpack(held.getvalue(), tmp_path, "b") == [None, None]
+    assert (tmp_path / "b" / "two").read_bytes() == b"same"
+
+
+def test_a_taken_name_gets_a_number(tmp_path: Path) -> None:
+    assert tar.free_name(tmp_path, "a.txt") == "a.txt"
+    (tmp_path / "a.txt").touch()
+    (tmp_path / "a (2).txt").symlink_to("nowhere")
+    assert tar.free_name(tmp_path, "a.txt") == "a (3).txt"
+
+
+def _hash(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
