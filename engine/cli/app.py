@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from engine.cli import Options
 
 COMMANDS: dict[str, str] = {  # name → the module with a command of that name, or the one after ":"
+    "desktop": "engine.cli.desktop",
     "start": "engine.cli.lifecycle",
     "stop": "engine.cli.lifecycle",
     "restart": "engine.cli.lifecycle",

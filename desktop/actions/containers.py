@@ -1,0 +1,206 @@
+"""What can be done to containers. May import: `desk`, `tasks`, `text`, `engine`."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QUrl
+from PySide6.QtGui import QDesktopServices, QGuiApplication
+
+from desktop.desk import Desk, Loss
+from desktop.stores.store import Store
+from desktop.tasks import Task
+from desktop.text import plural, tr
+from engine.docker.types import Container, ContainerState, Port, RunSpec
+from vm.errors import Problem
+
+if TYPE_CHECKING:
+    from engine.docker.containers import Containers
+
+
+def start(desk: Desk, rows: Sequence[Container]) -> None:
+    idle = [row for row in rows if not row.state.is_up]
+    _each(desk, idle, tr("Start {name}"), tr("starting…"), lambda key: _api(desk).start(key))
+
+
+def stop(desk: Desk, rows: Sequence[Container]) -> None:
+    up = [row for row in rows if row.state.is_up]
+    _each(desk, up, tr("Stop {name}"), tr("stopping…"), lambda key: _api(desk).stop(key))
+
+
+def restart(desk: Desk, rows: Sequence[Container]) -> None:
+    _each(desk, rows, tr("Restart {name}"), tr("restarting…"), lambda key: _api(desk).restart(key))
+
+
+def pause(desk: Desk, rows: Sequence[Container]) -> None:
+    going = [row for row in rows if row.state is ContainerState.RUNNING]
+    _each(desk, going, tr("Pause {name}"), tr("pausing…"), lambda key: _api(desk).pause(key))
+
+
+def resume(desk: Desk, rows: Sequence[Container]) -> None:
+    paused = [row for row in rows if row.state is ContainerState.PAUSED]
+    _each(desk, paused, tr("Resume {name}"), tr("resuming…"), lambda key: _api(desk).unpause(key))
+
+
+def kill(desk: Desk, rows: Sequence[Container]) -> None:
+    up = [row for row in rows if row.state.is_up]
+    _each(desk, up, tr("Kill {name}"), tr("killing…"), lambda key: _api(desk).kill(key))
+
+
+def switch(desk: Desk, rows: Sequence[Container]) -> None:
+    """Start what is stopped, resume what is paused, or else stop all of it."""
+    if any(row.state is ContainerState.PAUSED for row in rows):
+        resume(desk, rows)
+    elif any(not row.state.is_up for row in rows):
+        start(desk, rows)
+    else:
+        stop(desk, rows)
+
+
+def delete(desk: Desk, rows: Sequence[Container]) -> None:
+    """Asks once; takes running ones with it, and says so."""
+    if not rows:
+        return
+    running = sum(row.state.is_up for row in rows)
+    title = plural(len(rows), "Delete {name}?", "Delete {n} containers?", name=rows[0].name)
+    loses = tr("Files written inside and not to a volume are lost.")
+    if running:
+        loses = f"{plural(running, 'It is running and', '{n} of them are running and')} " + tr(
+            "will be killed first. {loses}", loses=loses
+        )
+    loss = Loss(title, loses, tr("Images and named volumes stay."), tr("Delete"))
+    desk.shell.confirm(
+        loss,
+        lambda: _each(
+            desk,
+            rows,
+            tr("Delete {name}"),
+            tr("deleting…"),
+            lambda key: _api(desk).remove(key, force=True),
+        ),
+    )
+
+
+def rename(desk: Desk, row: Container, name: str) -> None:
+    _each(
+        desk, [row], tr("Rename {name}"), tr("renaming…"), lambda key: _api(desk).rename(key, name)
+    )
+
+
+def run(
+    desk: Desk,
+    spec: RunSpec,
+    opened: Callable[[str], object] | None = None,
+    refused: Callable[[Problem], bool] = lambda _problem: False,
+) -> Task:
+    """Pull what is missing, create, start; then say where it answers. `refused`: as the `failed`
+    of a task."""
+
+    def work(task: Task) -> str:
+        from engine.docker.running import run_image
+
+        return run_image(desk.connection.client, spec, task.cancel, task.report)
+
+    def done(key: str) -> None:
+        desk.stores.containers.load()
+        ports = [port for port in spec.ports if port.host_port > 0 and port.protocol == "tcp"]
+        name = spec.name or spec.image
+        open_it = (tr("Open"), lambda: open_port(desk, ports[0])) if ports else None
+        show = (tr("Show"), lambda: desk.shell.go("containers", key))
+        desk.shell.toast(tr("{name} is running", name=name), action=open_it or show)
+        if opened is not None:
+            opened(key)
+
+    return desk.tasks.start(tr("Run {image}", image=spec.image), work, done, refused)
+
+
+def recreate(
+    desk: Desk,
+    row: Container,
+    spec: RunSpec,
+    opened: Callable[[str], object] | None = None,
+    refused: Callable[[Problem], bool] = lambda _problem: False,
+) -> Task:
+    """The old one stays until the new one runs. `refused`: as the `failed` of a task."""
+
+    def work(_task: Task) -> str:
+        from engine.docker.recreate import recreate as again
+
+        return again(desk.connection.client.containers, row.id, spec)
+
+    def done(key: str) -> None:
+        desk.stores.containers.load()
+        desk.shell.toast(
+            tr("{name} was made again", name=row.name), tr("It runs with the changes.")
+        )
+        desk.shell.go("containers", key)
+        if opened is not None:
+            opened(key)
+
+    return desk.tasks.start(tr("Recreate {name}", name=row.name), work, done, refused)
+
+
+def prune(desk: Desk) -> None:
+    """Delete every container that is not up."""
+    rows = [row for row in desk.stores.containers.rows.values() if not row.state.is_up]
+    if rows:
+        delete(desk, rows)
+    else:
+        desk.shell.toast(tr("No stopped containers"), tr("There is nothing to clean up."))
+
+
+def open_port(desk: Desk, port: Port) -> None:
+    QDesktopServices.openUrl(QUrl(port_url(desk, port)))
+
+
+def port_url(desk: Desk, port: Port) -> str:
+    """Where a published port answers, seen from here."""
+    context = desk.connection.context
+    url = context.endpoint.url if context else ""
+    host = QUrl(url).host() if url.startswith(("tcp", "ssh")) else "localhost"
+    scheme = "https" if port.container_port in (443, 8443) else "http"
+    return f"{scheme}://{host}:{port.host_port}"
+
+
+def copy_run_command(desk: Desk, row: Container) -> None:
+    """`docker run …` that makes one like it."""
+
+    def work() -> str:
+        from engine.docker.running import run_command
+
+        return run_command(desk.connection.client.containers.detail(row.id).spec)
+
+    def done(command: str) -> None:
+        QGuiApplication.clipboard().setText(command)
+        desk.shell.toast(tr("Copied"), command)
+
+    desk.tasks.quietly(work, done, desk.shell.complain)
+
+
+def _api(desk: Desk) -> "Containers":
+    return desk.connection.client.containers
+
+
+def _each(
+    desk: Desk,
+    rows: Sequence[Container],
+    title: str,
+    word: str,
+    verb: Callable[[str], object],
+) -> None:
+    """One task for each, so that one failure does not hide in a bunch."""
+    store = desk.stores.containers
+    for row in rows:
+        store.set_busy(row.id, word)
+
+        work = partial(_call, verb, row.id)
+        over = partial(_settle, store, row.id)
+        desk.tasks.start(title.format(name=row.name), work, over, over)
+
+
+def _call(verb: Callable[[str], object], key: str, _task: Task) -> None:
+    verb(key)
+
+
+def _settle(store: Store[Container], key: str, _outcome: object) -> None:
+    store.settle(key)

@@ -1,0 +1,167 @@
+"""The window's story, and the only place that makes long-lived objects. May import: all of
+`desktop`.
+
+    main    hands over to a window that is open already, or becomes it
+    App     theme and language, then tasks; the link to the supervisor and the connection to the
+            engine, each with its thread; the stores that listen to them; the window, which draws
+            them; the tray. Then Qt runs. At the end threads are told, and nobody waits for them:
+            what they do is dockerd's business, which notices that a client is gone.
+
+Closing the window ends the program where there is no tray, and hides it where there is one. Neither
+stops a container.
+"""
+
+import argparse
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from types import TracebackType
+
+from PySide6.QtCore import QObject, QSocketNotifier, QTimer
+from PySide6.QtWidgets import QApplication
+
+from desktop import icons, text
+from desktop.connection import Connection
+from desktop.desk import Desk
+from desktop.link import Link
+from desktop.prefs import Prefs
+from desktop.single import Single
+from desktop.stores.engine import EngineStores
+from desktop.stores.usage import Usage
+from desktop.tasks import Tasks, unexpected
+from desktop.text import tr
+from desktop.theme import Theme
+from desktop.tray import Tray
+from desktop.window import Window
+from engine.contexts import DockerContext, contexts
+from engine.launch import this_home
+
+
+class App(QObject):
+    """Everything there is one of. `context`: the engine to look at first, None for the last one."""
+
+    def __init__(self, qt: QApplication, context: DockerContext | None = None) -> None:
+        super().__init__(qt)
+        self.qt = qt
+        home = this_home()
+        self.prefs = Prefs(home.root)
+        text.install(qt, self.prefs.text("language"))
+        theme = Theme(qt, self.prefs.text("scheme", "system"))
+        tasks = Tasks(self)
+        self.link = Link(tasks, self)
+        self.connection = Connection(tasks, self)
+        stores = EngineStores(tasks, self.connection, self)
+        usage = Usage(tasks, self.connection, self)
+        self.window = Window()
+        self.desk = Desk(
+            theme, self.prefs, tasks, self.link, self.connection, stores, usage, self.window
+        )
+        self.connection.use(context or self._last_context())
+        self.window.furnish(self.desk)
+        self.tray: Tray | None = None
+        self.window.closing.connect(self._window_closed)
+        self.connection.changed.connect(self._remember_context)
+
+    def open(self, page: str = "") -> None:
+        self.window.show()
+        if page:
+            self.window.go(page)
+        # What the first picture does not need comes after it.
+        QTimer.singleShot(0, self._open_rest)
+
+    def show(self, page: str = "") -> None:
+        """To the front, because somebody has asked for it."""
+        self.window.raise_up()
+        if page:
+            self.window.go(page)
+
+    def close(self) -> None:
+        """End the threads; containers and engine run on."""
+        self.prefs.save()
+        self.desk.tasks.cancel_all()
+        self.desk.usage.close()
+        self.connection.close()
+        self.link.close()
+
+    def _open_rest(self) -> None:
+        self.link.open()
+        if Tray.is_there():
+            self.tray = Tray(self.desk, self.show, self.qt.quit, self)
+            self.window.state_changed.connect(self.tray.show_state)
+            self.tray.show_state(self.window.state)
+            self.tray.show()
+
+    def _window_closed(self) -> None:
+        if self.tray is None:
+            self.qt.quit()
+
+    def _last_context(self) -> DockerContext:
+        found = contexts(self.link.home)
+        wanted = self.prefs.text("context")
+        usable = [one for one in found if one.name == wanted and not one.problem]
+        return usable[0] if usable else found[0]
+
+    def _remember_context(self) -> None:
+        context = self.connection.context
+        if context is not None:
+            self.prefs.set_text("context", "" if context.ours else context.name)
+
+
+def main(arguments: Sequence[str]) -> int:
+    asked = _parse(arguments)
+    qt = QApplication(["galley"])
+    qt.setApplicationName("Galley")
+    qt.setDesktopFileName("galley")
+    qt.setWindowIcon(icons.app_icon())
+    qt.setQuitOnLastWindowClosed(False)
+    single = Single(str(this_home().root))
+    if single.hand_over(asked.page):
+        return 0
+    single.listen()
+    app = App(qt)
+    single.asked.connect(app.show)
+    _report_mistakes(app)
+    _end_on_signals(qt)
+    app.open(asked.page)
+    code = qt.exec()
+    app.close()
+    single.close()
+    sys.stdout.flush()
+    # Worker threads may wait for dockerd; they are not waited for.
+    os._exit(code)
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser("galley desktop", description=tr("Open Galley's window."))
+    parser.add_argument("page", nargs="?", default="", help=tr("the page to show"))
+    return parser.parse_args(arguments)
+
+
+def _report_mistakes(app: App) -> None:
+    """A mistake in the window's own thread is told, and the window goes on."""
+
+    def report(
+        kind: type[BaseException], error: BaseException, trace: TracebackType | None
+    ) -> None:
+        traceback.print_exception(kind, error, trace)
+        app.window.complain(unexpected(error))
+
+    sys.excepthook = report
+
+
+def _end_on_signals(qt: QApplication) -> None:
+    """Ctrl+C and a polite kill end it in order. Python runs handlers only between its own
+    instructions, so that a byte on a socket has to wake Qt's loop."""
+    if os.name != "posix":
+        return
+    import socket
+
+    ours, theirs = socket.socketpair()
+    theirs.setblocking(False)
+    signal.set_wakeup_fd(theirs.fileno())
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: qt.quit())
+    notifier = QSocketNotifier(ours.fileno(), QSocketNotifier.Type.Read, qt)
+    notifier.activated.connect(lambda *_: ours.recv(64))

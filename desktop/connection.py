@@ -1,0 +1,157 @@
+"""The engine that the window looks at, and whether it answers. May import: `engine`, `tasks`.
+
+One thread per connection: it makes the client (and so loads the docker SDK, away from the window's
+thread), listens to dockerd's events and hands them on in bunches; when they end, the engine is down
+until it answers again. Galley's own engine is tried again when the supervisor says that it is there
+(`poke`), others now and then. Next: `stores/engine.py`, which turns events into rows.
+"""
+
+import threading
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Signal
+
+from desktop.tasks import Tasks
+from desktop.text import tr
+from engine.contexts import DockerContext
+from engine.docker.cancel import Cancel
+from engine.docker.endpoint import Endpoint
+from engine.docker.types import Event
+from vm.errors import EngineUnreachable, GalleyError, Problem
+
+if TYPE_CHECKING:  # the SDK takes a tenth of a second to load
+    from engine.docker.client import DockerClient
+
+PATIENCE = (0.5, 1.0, 2.0, 5.0, 15.0, 30.0)  # seconds between attempts
+
+
+class Reach(StrEnum):
+    CONNECTING = "connecting"
+    UP = "up"
+    DOWN = "down"
+
+
+class Connection(QObject):
+    """`client` may be used from any thread while `reach` is UP."""
+
+    changed = Signal()  # reach, problem or context
+    events = Signal(object)  # list[Event]
+
+    def __init__(self, tasks: Tasks, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.context: DockerContext | None = None
+        self.reach = Reach.CONNECTING
+        self.problem: Problem | None = None
+        self._tasks = tasks
+        self._line: _Line | None = None
+
+    @property
+    def client(self) -> "DockerClient":
+        """Raises EngineUnreachable while there is none."""
+        client = self._line.client if self._line else None
+        if client is None:
+            raise EngineUnreachable(tr("The engine is not running."), tr("Start it and try again."))
+        return client
+
+    @property
+    def is_up(self) -> bool:
+        return self.reach is Reach.UP
+
+    @property
+    def is_ours(self) -> bool:
+        """Galley's own VM is looked at, and not another context."""
+        return self.context is not None and self.context.ours
+
+    def use(self, context: DockerContext) -> None:
+        """Look at this engine from now on."""
+        self.close()
+        self.context, self.reach, self.problem = context, Reach.CONNECTING, None
+        self._line = _Line(self, context.endpoint)
+        self.changed.emit()
+        self._line.open()
+
+    def poke(self) -> None:
+        """It may answer now: do not wait any longer."""
+        if self._line is not None:
+            self._line.again.set()
+
+    def close(self) -> None:
+        if self._line is not None:
+            self._line.close()
+            self._line = None
+
+    def tell(self, line: "_Line", reach: Reach, problem: Problem | None = None) -> None:
+        """From the thread of `line`."""
+
+        def take() -> None:
+            if line is self._line and (reach, problem) != (self.reach, self.problem):
+                self.reach, self.problem = reach, problem
+                self.changed.emit()
+
+        self._tasks.bell.ring(take)
+
+    def hand_on(self, line: "_Line") -> None:
+        """From the thread of `line`: events are waiting."""
+
+        def take() -> None:
+            if line is self._line:
+                self.events.emit(line.take_events())
+
+        self._tasks.bell.ring(take)
+
+
+class _Line:
+    """The thread of one connection. Ends when it is closed."""
+
+    def __init__(self, owner: Connection, endpoint: Endpoint) -> None:
+        self.client: DockerClient | None = None
+        self.again = threading.Event()
+        self._owner = owner
+        self._endpoint = endpoint
+        self._cancel = Cancel()
+        self._lock = threading.Lock()
+        self._events: list[Event] = []
+
+    def open(self) -> None:
+        threading.Thread(target=self._run, name="engine events", daemon=True).start()
+
+    def close(self) -> None:
+        self._cancel.set()
+        self.again.set()
+
+    def take_events(self) -> list[Event]:
+        with self._lock:
+            taken, self._events = self._events, []
+        return taken
+
+    def _run(self) -> None:
+        from engine.docker.client import DockerClient
+
+        attempt = 0
+        while not self._cancel.is_set:
+            self.again.clear()
+            problem = EngineUnreachable(tr("The engine closed the connection.")).to_problem()
+            try:
+                self.client = self.client or DockerClient(self._endpoint)
+                self.client.ping()
+                self._owner.tell(self, Reach.UP)
+                attempt = 0
+                for event in self.client.events(None, self._cancel):
+                    self._collect(event)
+            except GalleyError as error:
+                problem = error.to_problem()
+            if self._cancel.is_set:
+                break
+            self._owner.tell(self, Reach.DOWN, problem)
+            self.again.wait(PATIENCE[min(attempt, len(PATIENCE) - 1)])
+            attempt += 1
+        if self.client is not None:
+            self.client.close()
+
+    def _collect(self, event: Event) -> None:
+        with self._lock:
+            first = not self._events
+            self._events.append(event)
+        if first:
+            self._owner.hand_on(self)

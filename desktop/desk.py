@@ -1,0 +1,66 @@
+"""What every page, dialog and action is given: the long-lived objects, made once in `app.py`.
+
+May import: PySide6 and the modules of these objects. `Shell` is what the window does for others, so
+that no page has to know the window.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from PySide6.QtWidgets import QWidget
+
+from desktop.connection import Connection
+from desktop.link import Link
+from desktop.prefs import Prefs
+from desktop.stores.engine import EngineStores
+from desktop.stores.usage import Usage
+from desktop.tasks import Tasks
+from desktop.theme import Theme
+from vm.errors import Problem
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A question before something is lost. `word`: what must be typed to agree, "" for nothing."""
+
+    title: str
+    loses: str
+    keeps: str
+    button: str
+    word: str = ""
+
+
+type Action = tuple[str, Callable[[], object]]  # what a button says, and does
+
+
+class Shell(Protocol):
+    """The window, as everything in it sees it."""
+
+    @property
+    def widget(self) -> QWidget: ...
+    def go(self, page: str, key: str = "", tab: str = "") -> None:
+        """Show a page, the detail of `key` in it, a tab of that."""
+
+    def toast(
+        self, title: str, text: str = "", action: tuple[str, Callable[[], object]] | None = None
+    ) -> None: ...
+    def complain(self, problem: Problem, retry: Callable[[], object] | None = None) -> None: ...
+    def pin(self, card: QWidget) -> None:
+        """Keep a card of fixed width at the lower right edge until it is closed."""
+
+    def confirm(self, loss: Loss, then: Callable[[], object]) -> None: ...
+
+
+@dataclass(frozen=True)
+class Desk:
+    """One of each."""
+
+    theme: Theme
+    prefs: Prefs
+    tasks: Tasks
+    link: Link
+    connection: Connection
+    stores: EngineStores
+    usage: Usage
+    shell: Shell

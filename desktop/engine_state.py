@@ -1,0 +1,73 @@
+"""What the engine that is looked at is doing, in one word and one sentence. May import: `link`,
+`connection`, values of `engine` and `vm`. The status bar, the banner, the tray and the engine's
+page all say it with these words.
+"""
+
+from dataclasses import dataclass
+
+from desktop.connection import Connection, Reach
+from desktop.link import Link, boot_step
+from desktop.text import tr
+from vm.types import MachineState
+
+
+@dataclass(frozen=True)
+class EngineState:
+    """`dot` as in `widgets/cells.py`. `action`: "start", "retry", "replace" or ""."""
+
+    dot: str
+    word: str
+    text: str
+    hint: str = ""
+    action: str = ""
+
+
+def engine_state(link: Link, connection: Connection) -> EngineState:
+    if connection.is_up:
+        return EngineState("running", tr("running"), tr("Engine running"))
+    if not connection.is_ours:
+        return _other(connection)
+    if link.snapshot is None:
+        if link.problem is None:
+            return EngineState("paused", tr("connecting"), tr("Connecting…"))
+        wrong_version = link.problem.kind == "VersionMismatch"
+        action = "replace" if wrong_version else "retry"
+        return EngineState("error", tr("away"), link.problem.summary, link.problem.hint, action)
+    return _of_machine(link)
+
+
+def _of_machine(link: Link) -> EngineState:
+    assert link.snapshot is not None
+    machine = link.snapshot.machine
+    match machine.state:
+        case MachineState.STARTING:
+            step = boot_step(link.snapshot) or tr("Starting")
+            return EngineState("paused", tr("starting"), tr("Starting: {step}", step=step))
+        case MachineState.STOPPING:
+            return EngineState("paused", tr("stopping"), tr("Stopping the engine…"))
+        case MachineState.PAUSED:
+            return EngineState("paused", tr("paused"), tr("The engine is paused"))
+        case MachineState.RUNNING:
+            if link.snapshot.engine.reachable:
+                return EngineState("paused", tr("connecting"), tr("Connecting…"))
+            text = tr("The Docker Engine does not answer")
+            return EngineState("error", tr("degraded"), text, tr("It is started again by itself."))
+        case MachineState.FAILED:
+            problem = machine.problem
+            text = problem.summary if problem else tr("The engine did not start.")
+            hint = problem.hint if problem else ""
+            return EngineState("error", tr("failed"), text, hint, "start")
+        case MachineState.ABSENT:
+            hint = tr("Start it to make the virtual machine; this takes some seconds.")
+            return EngineState("exited", tr("not made yet"), tr("No engine yet"), hint, "start")
+    hint = tr("Nothing of it is lost. Start it to see what it holds.")
+    return EngineState("exited", tr("stopped"), tr("Engine stopped"), hint, "start")
+
+
+def _other(connection: Connection) -> EngineState:
+    name = connection.context.name if connection.context else ""
+    if connection.reach is Reach.CONNECTING:
+        return EngineState("paused", tr("connecting"), tr("Connecting to {name}…", name=name))
+    problem = connection.problem
+    text = problem.summary if problem else tr("{name} does not answer", name=name)
+    return EngineState("error", tr("away"), text, problem.hint if problem else "", "retry")

@@ -1,0 +1,174 @@
+"""The window's line to the supervisor: what the machine does, and what is asked of it.
+
+May import: PySide6, `engine`, values of `vm`, `tasks`. A thread listens for snapshots; when the
+supervisor goes away another one is started, which finds the machine as it is. A request is a task
+with a conversation of its own, so that a long start never holds up a short question.
+"""
+
+import threading
+from collections.abc import Callable
+
+from PySide6.QtCore import QObject, Signal
+
+from desktop.tasks import Task, Tasks
+from desktop.text import tr
+from engine.control.client import ControlClient
+from engine.launch import connect_only, ensure_supervisor, restart_supervisor, this_home
+from engine.types import Snapshot
+from vm.errors import Cancelled, GalleyError, Problem, VersionMismatch
+from vm.types import MachineState
+
+PATIENCE = (0.2, 1.0, 5.0, 30.0)  # seconds between attempts to have a supervisor
+
+
+class Link(QObject):
+    """`snapshot` is the latest, or None while there is no supervisor; `problem` says why."""
+
+    changed = Signal()
+
+    def __init__(self, tasks: Tasks, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.home = this_home()
+        self.snapshot: Snapshot | None = None
+        self.problem: Problem | None = None
+        self._tasks = tasks
+        self._ended = threading.Event()
+        self._again = threading.Event()
+        self._client: ControlClient | None = None
+
+    @property
+    def state(self) -> MachineState | None:
+        return self.snapshot.machine.state if self.snapshot else None
+
+    def open(self) -> None:
+        threading.Thread(target=self._listen, name="link", daemon=True).start()
+
+    def close(self) -> None:
+        self._ended.set()
+        self._again.set()
+        if self._client is not None:
+            self._client.close()
+
+    def retry(self) -> None:
+        """Do not wait any longer before the next attempt."""
+        self._again.set()
+
+    def start_engine(self, failed: Callable[[Problem], object] | None = None) -> Task:
+        """`failed` as in `Tasks.start`."""
+        return self._call(tr("Start the engine"), "start", failed=failed)
+
+    def stop_engine(self, done: Callable[[object], object] | None = None) -> Task:
+        return self._call(tr("Stop the engine"), "stop", done=done)
+
+    def restart_engine(self) -> Task:
+        return self._call(tr("Restart the engine"), "restart")
+
+    def delete_machine(self) -> Task:
+        return self._call(tr("Delete the virtual machine"), "delete")
+
+    def replace_supervisor(self) -> Task:
+        """End the one that runs, of whatever version, and start ours; the machine runs on."""
+        return self._tasks.start(
+            tr("Restart Galley's background process"),
+            lambda _task: restart_supervisor(self.home).close(),
+            lambda _none: self.retry(),
+        )
+
+    def set_daemon_config(
+        self,
+        text: str,
+        done: Callable[[object], object],
+        failed: Callable[[Problem], object],
+    ) -> Task:
+        """dockerd validates it, then starts again with it, or as before."""
+        return self._call(tr("Apply daemon.json"), "daemon.set", {"text": text}, done, failed)
+
+    def reset(self, done: Callable[[object], object]) -> Task:
+        """No machine, no settings; then a new background process, for this one has read them."""
+
+        def work(task: Task) -> None:
+            with ensure_supervisor(self.home) as client, task.cancel.closing(client.close):
+                client.call("reset")
+            restart_supervisor(self.home).close()
+
+        return self._tasks.start(tr("Reset Galley"), work, done)
+
+    def set_setting(
+        self,
+        name: str,
+        value: object,
+        done: Callable[[object], object],
+        failed: Callable[[Problem], object] | None = None,
+    ) -> Task:
+        title = tr("Change the setting {name}", name=name)
+        return self._call(title, "settings.set", {"name": name, "value": value}, done, failed)
+
+    def unset_setting(
+        self,
+        name: str,
+        done: Callable[[object], object],
+        failed: Callable[[Problem], object] | None = None,
+    ) -> Task:
+        title = tr("Reset the setting {name}", name=name)
+        return self._call(title, "settings.unset", {"name": name}, done, failed)
+
+    def _call(
+        self,
+        title: str,
+        method: str,
+        params: object = None,
+        done: Callable[[object], object] | None = None,
+        failed: Callable[[Problem], object] | None = None,
+    ) -> Task:
+        def work(task: Task) -> None:
+            with ensure_supervisor(self.home) as client, task.cancel.closing(client.close):
+                try:
+                    client.call(method, params, lambda seen: task.report(boot_step(seen)))
+                except GalleyError:
+                    if task.cancel.is_set and method in ("start", "restart"):
+                        self._cancel_start()
+                    task.cancel.check()
+                    raise
+
+        return self._tasks.start(title, work, done, failed)
+
+    def _cancel_start(self) -> None:
+        client = connect_only(self.home)
+        if client is not None:
+            with client:
+                client.call("cancel")
+
+    def _listen(self) -> None:
+        attempt = 0
+        while not self._ended.is_set():
+            try:
+                with ensure_supervisor(self.home) as client:
+                    self._client = client
+                    for seen in client.snapshots():
+                        attempt = 0
+                        self._tell(seen, None)
+            except Cancelled:
+                pass
+            except GalleyError as error:
+                self._tell(None, error.to_problem())
+            self._client = None
+            # A supervisor of another version stays until somebody replaces it.
+            longest = isinstance(self.problem, VersionMismatch)
+            wait = PATIENCE[-1] if longest else PATIENCE[min(attempt, len(PATIENCE) - 1)]
+            attempt += 1
+            self._again.wait(wait)
+            self._again.clear()
+
+    def _tell(self, seen: Snapshot | None, problem: Problem | None) -> None:
+        def take() -> None:
+            self.snapshot, self.problem = seen, problem
+            self.changed.emit()
+
+        if not self._ended.is_set():
+            self._tasks.bell.ring(take)
+
+
+def boot_step(seen: Snapshot) -> str:
+    """What a start is doing now, in the words of the boot; "" when nothing is under way."""
+    under_way = [step.step for step in seen.machine.boot if step.seconds is None]
+    return under_way[-1] if under_way else ""

@@ -1,0 +1,1 @@
+"""Stores as Qt item models. `rows.py` is the one model; each list says its columns."""

@@ -1,0 +1,126 @@
+"""The list of containers: columns, groups, words. May import: `models.rows`, `stores`, `text`."""
+
+from collections.abc import Callable
+
+from desktop.models.rows import Cell, Column, Heading, RowsModel
+from desktop.stores.engine import EngineStores
+from desktop.stores.usage import Usage
+from desktop.text import age, percent, plural, size, tr
+from engine.docker.types import Container, ContainerState
+
+NONE = "–"
+
+
+def state_word(row: Container) -> str:
+    """The state as a person says it; an ending with its code."""
+    match row.state:
+        case ContainerState.RUNNING:
+            unhealthy = row.health == "unhealthy"
+            return tr("unhealthy") if unhealthy else tr("running")
+        case ContainerState.EXITED | ContainerState.DEAD:
+            if row.exit_code:
+                return tr("failed ({code})", code=row.exit_code)
+            return tr("exited (0)") if row.exit_code == 0 else tr("exited")
+        case ContainerState.CREATED:
+            return tr("created")
+        case ContainerState.PAUSED:
+            return tr("paused")
+        case ContainerState.RESTARTING:
+            return tr("restarting")
+    return tr("being deleted")
+
+
+def state_dot(row: Container) -> str:
+    match row.state:
+        case ContainerState.RUNNING:
+            return "error" if row.health == "unhealthy" else "running"
+        case ContainerState.PAUSED | ContainerState.RESTARTING:
+            return "paused"
+        case ContainerState.EXITED | ContainerState.DEAD if row.exit_code:
+            return "error"
+    return "exited"
+
+
+def port_links(row: Container) -> list[str]:
+    """The published TCP ports, each once: IPv4 and IPv6 are one link."""
+    return [str(port) for port in dict.fromkeys(p.host_port for p in row.ports if p.host_port)]
+
+
+def port_rest(row: Container) -> str:
+    """What stands behind the links: where one leads, or what is only exposed."""
+    published = [port for port in row.ports if port.host_port]
+    inside = list(dict.fromkeys(p.container_port for p in published))
+    if len(inside) == 1:
+        return f"→ {inside[0]}"
+    return ""
+
+
+def heading_state(heading: Heading) -> str:
+    running = sum(row.state is ContainerState.RUNNING for row in heading.rows)
+    return plural(running, "{n} running", "{n} running")
+
+
+def compose_group(row: Container) -> tuple[str, str, str] | None:
+    if not row.project:
+        return None
+    return f"project:{row.project}", row.project, "· compose"
+
+
+def haystack(row: Container) -> str:
+    ports = " ".join(port_links(row))
+    return f"{row.name} {row.image} {row.project} {row.service} {row.id[:12]} {ports}"
+
+
+def container_columns(stores: EngineStores, usage: Usage) -> tuple[Column[Container], ...]:
+
+    def word(row: Container) -> str:
+        return stores.containers.busy.get(row.id) or state_word(row)
+
+    def cpu(row: Container) -> str:
+        sample = usage.latest(row.id) if row.state is ContainerState.RUNNING else None
+        return percent(sample.cpu) if sample else NONE
+
+    def memory(row: Container) -> str:
+        sample = usage.latest(row.id) if row.state.is_up else None
+        return size(sample.memory) if sample else NONE
+
+    return (
+        Column(tr("Name"), _name, 190, Cell.NAME, heading=lambda h: h.title, stretch=True),
+        Column(tr("Image"), lambda row: row.image, 160, Cell.MONO, heading=_folder),
+        Column(tr("State"), word, 112, Cell.STATE, heading=heading_state),
+        Column(tr("Ports"), port_rest, 136, Cell.LINKS, order=lambda row: row.ports),
+        Column(tr("CPU"), cpu, 144, Cell.USAGE, order=_by(usage, lambda s: s[0])),
+        Column(tr("Memory"), memory, 84, Cell.NUMBER, order=_by(usage, lambda s: s[1])),
+        Column(
+            tr("Age"), lambda row: age(row.created), 70, Cell.SECONDARY, lambda row: -row.created
+        ),
+        Column("", lambda _row: "", 112, Cell.ACTIONS),
+    )
+
+
+def containers_model(stores: EngineStores, usage: Usage) -> RowsModel[Container]:
+    model = RowsModel(
+        stores.containers,
+        container_columns(stores, usage),
+        lambda row: row.id,
+        haystack,
+        compose_group,
+    )
+    usage.changed.connect(model.touch)
+    return model
+
+
+def _folder(heading: Heading) -> str:
+    return next((row.project_folder for row in heading.rows if row.project_folder), "")
+
+
+def _name(row: Container) -> str:
+    return row.service or row.name if row.project else row.name
+
+
+def _by(usage: Usage, pick: Callable[[tuple[float, float]], float]) -> Callable[[Container], float]:
+    def order(row: Container) -> float:
+        sample = usage.latest(row.id)
+        return pick((sample.cpu, sample.memory)) if sample else -1.0
+
+    return order

@@ -1,0 +1,295 @@
+"""The one item model of every list: columns as data, filter, order, groups. May import: PySide6,
+`stores`, `text`.
+
+The lines that are shown are a flat list, headings of groups among them, worked out anew at every
+change; what differs from the list before becomes precise row signals, so that selection and scroll
+position stay. A thousand rows take about two milliseconds, which needs no proxy model.
+Next: `widgets/table.py`, which draws it.
+"""
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt
+
+from desktop.stores.store import Delta, Store
+
+type Index = QModelIndex | QPersistentModelIndex
+LINE_ROLE = int(Qt.ItemDataRole.UserRole) + 1
+NOWHERE = QModelIndex()
+MANY = 200  # changes that are told as one range
+
+
+class Cell(StrEnum):
+    """How a column is drawn."""
+
+    TEXT = "text"
+    NAME = "name"  # bold, with the dot of the state before it
+    MONO = "mono"
+    SECONDARY = "secondary"
+    NUMBER = "number"  # monospace, right
+    STATE = "state"  # in the colour of the state
+    LINKS = "links"
+    USAGE = "usage"  # a number with its recent course beside it
+    ACTIONS = "actions"
+
+
+@dataclass(frozen=True)
+class Column[Row]:
+    """`text` is what a cell says; `order` what it is sorted by (default: the text)."""
+
+    title: str
+    text: Callable[[Row], str]
+    width: int
+    cell: Cell = Cell.TEXT
+    order: Callable[[Row], Any] | None = None
+    stretch: bool = False
+    heading: Callable[["Heading"], str] | None = None  # what a group says in this column
+
+
+@dataclass(frozen=True)
+class Heading:
+    """The line above a group's rows."""
+
+    key: str
+    title: str
+    subtitle: str
+    rows: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a list: a row, or the heading of a group (then `row` is None)."""
+
+    key: str
+    row: Any
+    heading: Heading | None = None
+    depth: int = 0
+
+
+@dataclass
+class View:
+    """What the user wants to see of a list."""
+
+    words: tuple[str, ...] = ()
+    scope: Callable[[Any], bool] | None = None
+    column: int = -1  # -1: the engine's order
+    descending: bool = False
+    folded: set[str] = field(default_factory=set)
+
+
+class RowsModel[Row](QAbstractTableModel):
+    """A store's rows as lines. `group` says which heading a row belongs under, None for none;
+    `explode` makes several rows of one of the store's, each with a key of its own."""
+
+    def __init__(
+        self,
+        store: Store[Any],
+        columns: Sequence[Column[Row]],
+        key: Callable[[Row], str],
+        haystack: Callable[[Row], str],
+        group: Callable[[Row], tuple[str, str, str] | None] | None = None,
+        parent: QObject | None = None,
+        explode: Callable[[Any], Sequence[Row]] | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self.store = store
+        self.columns = tuple(columns)
+        self.lines: list[Line] = []
+        self.view = View()
+        self._key = key
+        self._haystack = haystack
+        self._group = group
+        self._explode = explode or (lambda row: (row,))
+        self._places: dict[str, int] = {}
+        store.changed.connect(self._follow)
+        self._set_lines(self._arrange())
+
+    # What the user wants
+
+    def set_filter(self, text: str) -> None:
+        words = tuple(text.casefold().split())
+        if words != self.view.words:
+            self.view.words = words
+            self.rearrange()
+
+    def set_scope(self, scope: Callable[[Row], bool] | None) -> None:
+        self.view.scope = scope
+        self.rearrange()
+
+    def toggle(self, key: str) -> None:
+        """Fold or unfold a group."""
+        self.view.folded ^= {key}
+        self.rearrange({key})
+
+    def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
+        self.view.column = column
+        self.view.descending = order == Qt.SortOrder.DescendingOrder
+        self.rearrange()
+
+    # What Qt asks
+
+    def rowCount(self, parent: Index = NOWHERE) -> int:  # noqa: N802
+        return 0 if parent.isValid() else len(self.lines)
+
+    def columnCount(self, parent: Index = NOWHERE) -> int:  # noqa: N802
+        return 0 if parent.isValid() else len(self.columns)
+
+    def headerData(  # noqa: N802
+        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
+    ) -> Any:
+        if orientation == Qt.Orientation.Horizontal and role == Qt.ItemDataRole.DisplayRole:
+            return self.columns[section].title if section < len(self.columns) else None
+        if role == Qt.ItemDataRole.TextAlignmentRole and section < len(self.columns):
+            right = self.columns[section].cell is Cell.NUMBER
+            side = Qt.AlignmentFlag.AlignRight if right else Qt.AlignmentFlag.AlignLeft
+            return side | Qt.AlignmentFlag.AlignVCenter
+        return None
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        if not index.isValid() or index.row() >= len(self.lines):
+            return None
+        line = self.lines[index.row()]
+        if role == LINE_ROLE:
+            return line
+        if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole):
+            return self.text(line, self.columns[index.column()])
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return self.text(line, self.columns[index.column()]) or None
+        return None
+
+    def flags(self, index: Index) -> Qt.ItemFlag:
+        if not index.isValid():
+            return Qt.ItemFlag.NoItemFlags
+        flags = Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable
+        return flags | Qt.ItemFlag.ItemNeverHasChildren
+
+    # What others ask
+
+    def text(self, line: Line, column: Column[Row]) -> str:
+        if line.heading is not None:
+            return column.heading(line.heading) if column.heading else ""
+        return column.text(line.row)
+
+    def place(self, key: str) -> int:
+        """The line of a key, -1 when it is not shown."""
+        return self._places.get(key, -1)
+
+    def touch(self, keys: Sequence[str]) -> None:
+        """What is shown of these rows has changed, though the rows have not."""
+        for key in keys:
+            place = self.place(key)
+            if place >= 0:
+                last = len(self.columns) - 1
+                self.dataChanged.emit(self.index(place, 0), self.index(place, last))
+
+    def rearrange(self, changed: set[str] | frozenset[str] = frozenset()) -> None:
+        """Work the lines out anew, and tell what differs."""
+        new = self._arrange()
+        if [line.key for line in new] == [line.key for line in self.lines]:
+            self._set_lines(new)
+            self._tell_changed(changed)
+            return
+        if not self.lines or not new or abs(len(new) - len(self.lines)) > MANY:
+            self.beginResetModel()
+            self._set_lines(new)
+            self.endResetModel()
+            return
+        self._remove_old({line.key for line in new})
+        self._insert_new(new)
+        self._move(new)
+        self._tell_changed(changed)
+
+    # Inside
+
+    def _follow(self, delta: Delta) -> None:
+        changed_rows = (self.store.rows[key] for key in delta.changed if key in self.store.rows)
+        changed = {self._key(row) for one in changed_rows for row in self._explode(one)}
+        if self._group is not None:  # a heading counts its rows
+            touched = changed | set(delta.added) | set(delta.removed)
+            rows = (self.store.rows[key] for key in touched if key in self.store.rows)
+            heads = filter(None, (self._group(row) for one in rows for row in self._explode(one)))
+            changed |= {key for key, _, _ in heads}
+        self.rearrange(changed)
+
+    def _arrange(self) -> list[Line]:
+        exploded = itertools.chain.from_iterable(map(self._explode, self.store.rows.values()))
+        rows = [row for row in exploded if self._is_wanted(row)]
+        if 0 <= self.view.column < len(self.columns):
+            column = self.columns[self.view.column]
+            order = column.order or (lambda row: column.text(row).casefold())
+            rows.sort(key=order, reverse=self.view.descending)
+        if self._group is None:
+            return [Line(self._key(row), row) for row in rows]
+        return self._grouped(rows)
+
+    def _grouped(self, rows: list[Row]) -> list[Line]:
+        """A group stands where its first row stands."""
+        assert self._group is not None
+        places: dict[str, list[Row]] = {}
+        heads: dict[str, tuple[str, str]] = {}
+        for row in rows:
+            found = self._group(row)
+            key, title, subtitle = found or (self._key(row), "", "")
+            places.setdefault(key, []).append(row)
+            if found:
+                heads[key] = (title, subtitle)
+        lines: list[Line] = []
+        for key, members in places.items():
+            if key not in heads:
+                lines.append(Line(key, members[0]))
+                continue
+            lines.append(Line(key, None, Heading(key, *heads[key], tuple(members))))
+            if key not in self.view.folded or self.view.words:
+                lines += [Line(self._key(row), row, depth=1) for row in members]
+        return lines
+
+    def _is_wanted(self, row: Row) -> bool:
+        if self.view.scope is not None and not self.view.scope(row):
+            return False
+        if not self.view.words:
+            return True
+        haystack = self._haystack(row).casefold()
+        return all(word in haystack for word in self.view.words)
+
+    def _set_lines(self, lines: list[Line]) -> None:
+        self.lines = lines
+        self._places = {line.key: place for place, line in enumerate(lines)}
+
+    def _tell_changed(self, changed: set[str] | frozenset[str]) -> None:
+        if len(changed) > MANY and self.lines:
+            last = self.index(len(self.lines) - 1, len(self.columns) - 1)
+            self.dataChanged.emit(self.index(0, 0), last)
+            return
+        self.touch([key for key in changed if key in self._places])
+
+    def _remove_old(self, staying: set[str]) -> None:
+        for place in range(len(self.lines) - 1, -1, -1):
+            if self.lines[place].key not in staying:
+                self.beginRemoveRows(NOWHERE, place, place)
+                del self.lines[place]
+                self.endRemoveRows()
+
+    def _insert_new(self, new: list[Line]) -> None:
+        known = {line.key for line in self.lines}
+        for place, line in enumerate(new):
+            if line.key not in known:
+                where = min(place, len(self.lines))
+                self.beginInsertRows(NOWHERE, where, where)
+                self.lines.insert(where, line)
+                self.endInsertRows()
+
+    def _move(self, new: list[Line]) -> None:
+        if [line.key for line in new] == [line.key for line in self.lines]:
+            self._set_lines(new)
+            return
+        self.layoutAboutToBeChanged.emit()
+        old = self.lines
+        self._set_lines(new)
+        before = self.persistentIndexList()
+        after = [self.index(self._places[old[index.row()].key], index.column()) for index in before]
+        self.changePersistentIndexList(before, after)
+        self.layoutChanged.emit()

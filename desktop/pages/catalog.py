@@ -1,0 +1,118 @@
+"""Which pages there are, and what the palette knows beside them. May import: `pages`, `desk`.
+
+A page is loaded when it is made. To add one: a line in `places`, and one in `make`.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+
+from desktop.actions import containers
+from desktop.desk import Desk
+from desktop.engine_state import EngineState
+from desktop.pages.page import Command, Page
+from desktop.text import tr
+from desktop.widgets.sidebar import Place
+
+LISTS = ("containers", "images", "volumes", "networks")
+
+
+def places() -> Sequence[Place]:
+    return (
+        Place("containers", tr("Containers"), "container"),
+        Place("images", tr("Images"), "image"),
+        Place("volumes", tr("Volumes"), "volume"),
+        Place("networks", tr("Networks"), "network"),
+        Place("engine", tr("Engine"), "engine"),
+        Place("settings", tr("Settings"), "settings", below=True),
+        Place("help", tr("Help"), "help", below=True),
+    )
+
+
+def known(key: str) -> str:
+    """A page that exists, whatever was remembered."""
+    return key if key in [place.key for place in places()] else "containers"
+
+
+def needs_engine(key: str) -> bool:
+    return key in LISTS
+
+
+def make(key: str, desk: Desk) -> Page:
+    match key:
+        case "containers":
+            from desktop.pages.containers.page import ContainersPage
+
+            return ContainersPage(desk)
+        case "images":
+            from desktop.pages.images.page import ImagesPage
+
+            return ImagesPage(desk)
+        case "volumes":
+            from desktop.pages.volumes.page import VolumesPage
+
+            return VolumesPage(desk)
+        case "networks":
+            from desktop.pages.networks.page import NetworksPage
+
+            return NetworksPage(desk)
+        case "engine":
+            from desktop.pages.engine.page import EnginePage
+
+            return EnginePage(desk)
+        case "settings":
+            from desktop.pages.settings.page import SettingsPage
+
+            return SettingsPage(desk)
+    from desktop.pages.help.page import HelpPage
+
+    return HelpPage(desk)
+
+
+def commands(desk: Desk, state: EngineState) -> list[Command]:
+    """What can be done to the engine now."""
+    found = []
+    if desk.connection.is_ours:
+        if state.action == "start":
+            found.append(Command(tr("Start the engine"), desk.link.start_engine, icon="start"))
+        elif desk.connection.is_up:
+            found += [
+                Command(tr("Stop the engine"), desk.link.stop_engine, icon="stop"),
+                Command(tr("Restart the engine"), desk.link.restart_engine, icon="restart"),
+            ]
+    for choice, words in (
+        ("light", tr("Light colours")),
+        ("dark", tr("Dark colours")),
+        ("system", tr("Colours of the system")),
+    ):
+        found.append(Command(words, partial(use_scheme, desk, choice), icon="moon"))
+    return found
+
+
+def use_scheme(desk: Desk, choice: str) -> None:
+    desk.prefs.set_text("scheme", choice)
+    desk.theme.choose(choice)
+
+
+def objects(desk: Desk) -> list[Command]:
+    """Every container, image, volume and network by its name, and what is mostly done to them."""
+    go, stores = desk.shell.go, desk.stores
+    found = []
+    for row in stores.containers.rows.values():
+        found.append(
+            Command(row.name, partial(go, "containers", row.id), tr("container"), "container")
+        )
+        verb, words = (
+            (containers.stop, tr("Stop {name}", name=row.name))
+            if row.state.is_up
+            else (containers.start, tr("Start {name}", name=row.name))
+        )
+        found.append(Command(words, partial(verb, desk, [row])))
+    for image in stores.images.rows.values():
+        for tag in image.tags:
+            found.append(Command(tag, partial(go, "images", image.id), tr("image"), "image"))
+    for name in stores.volumes.rows:
+        found.append(Command(name, partial(go, "volumes", name), tr("volume"), "volume"))
+    for network in stores.networks.rows.values():
+        show = partial(go, "networks", network.id)
+        found.append(Command(network.name, show, tr("network"), "network"))
+    return found

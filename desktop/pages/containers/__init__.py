@@ -1,0 +1,1 @@
+"""The page of containers. `page.py` is the list, `detail.py` the inside of one, its tabs beside."""

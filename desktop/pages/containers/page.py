@@ -1,0 +1,219 @@
+"""The list of containers, grouped by compose project. May import: `pages`, `models`, `actions`,
+`dialogs`. Next: `detail.py`, what Enter opens.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from PySide6.QtCore import QTimer
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QComboBox, QMenu
+
+from desktop.actions import containers as actions
+from desktop.desk import Desk
+from desktop.models.containers import containers_model, port_links, state_dot
+from desktop.models.rows import Line
+from desktop.pages.list_page import Detail, ListPage, add
+from desktop.pages.page import Command
+from desktop.text import tr
+from desktop.widgets.basics import icon_button
+from desktop.widgets.dressing import Dressing, Look, RowButton
+from desktop.widgets.empty import Empty
+from engine.docker.types import Container, ContainerState
+
+AGE_MS = 30_000  # how often "2 min" is looked at again, while the page is shown
+
+
+class ContainerDressing(Dressing):
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def look(self, line: Line) -> Look:
+        dim = not self._desk.connection.is_up
+        if line.heading is not None:
+            return Look(dim=dim)
+        busy = line.row.id in self._desk.stores.containers.busy
+        return Look(state_dot(line.row), dim=dim, busy=busy)
+
+    def buttons(self, line: Line) -> Sequence[RowButton]:
+        if not self._desk.connection.is_up:
+            return ()
+        rows = line.heading.rows if line.heading else (line.row,)
+        more = RowButton("more", "more", tr("More"))
+        if all(row.state is ContainerState.PAUSED for row in rows):
+            return (
+                RowButton("resume", "start", tr("Resume")),
+                RowButton("stop", "stop", tr("Stop")),
+                more,
+            )
+        if any(row.state.is_up for row in rows):
+            return (
+                RowButton("stop", "stop", tr("Stop")),
+                RowButton("restart", "restart", tr("Restart")),
+                more,
+            )
+        return (
+            RowButton("start", "start", tr("Start")),
+            RowButton("delete", "delete", tr("Delete")),
+            more,
+        )
+
+    def links(self, line: Line) -> Sequence[str]:
+        return port_links(line.row) if line.row is not None and line.row.state.is_up else ()
+
+    def course(self, line: Line) -> Sequence[float]:
+        if line.row is None or line.row.state is not ContainerState.RUNNING:
+            return ()
+        return self._desk.usage.course(line.row.id)
+
+
+class ContainersPage(ListPage):
+    def __init__(self, desk: Desk) -> None:
+        self.dressing = ContainerDressing(desk)
+        empty = Empty(
+            desk.theme,
+            "container",
+            tr("No containers yet"),
+            tr("Run an image here, or type docker run in a terminal."),
+            icon_button(
+                desk.theme, "start", tr("Run…"), self._run, text=tr("Run…"), kind="primary"
+            ),
+        )
+        super().__init__(
+            desk, tr("Containers"), containers_model(desk.stores, desk.usage), self.dressing, empty
+        )
+        self.scope = QComboBox()
+        self.scope.setAccessibleName(tr("Which containers"))
+        self.scope.addItems([tr("All"), tr("Running"), tr("Stopped")])
+        self.scope.currentIndexChanged.connect(self._choose_scope)
+        self.run_button = icon_button(
+            desk.theme, "start", tr("Run…"), self._run, text=tr("Run…"), kind="primary"
+        )
+        self.run_button.setText(tr("Run…"))
+        self.header.addStretch(1)
+        for widget in (self.filter, self.scope, self.run_button):
+            self.header.addWidget(widget)
+        self._ages = QTimer(self, interval=AGE_MS)
+        self._ages.timeout.connect(self.table.viewport().update)
+        self.table.visible_changed.connect(self._watch)
+        desk.connection.changed.connect(self.table.viewport().update)
+        self._is_shown = False
+
+    def shown(self) -> None:
+        super().shown()
+        self._is_shown = True
+        self._ages.start()
+        self._watch()
+
+    def hidden(self) -> None:
+        self._is_shown = False
+        self._ages.stop()
+        self.desk.usage.watch([])
+
+    def _watch(self) -> None:
+        """Usage of what is on the screen, and of nothing else."""
+        if self._is_shown and self.opened is None:
+            rows = [line.row for line in self.table.visible_lines() if line.row is not None]
+            self.desk.usage.watch([r.id for r in rows if r.state is ContainerState.RUNNING])
+
+    def fill_menu(self, menu: QMenu, lines: Sequence[Line]) -> None:
+        rows: list[Container] = self.rows_of(lines)
+        desk = self.desk
+        up = [row for row in rows if row.state.is_up]
+        going = [row for row in rows if row.state is ContainerState.RUNNING]
+        paused = [row for row in rows if row.state is ContainerState.PAUSED]
+        one = rows[0] if len(rows) == 1 else None
+        if one is not None:
+            add(menu, tr("Open"), lambda: self.open(one.id))
+            menu.addSeparator()
+        add(menu, tr("Start"), lambda: actions.start(desk, rows), enabled=len(up) < len(rows))
+        add(menu, tr("Stop"), lambda: actions.stop(desk, rows), enabled=bool(up))
+        add(menu, tr("Restart"), lambda: actions.restart(desk, rows))
+        if paused:
+            add(menu, tr("Resume"), lambda: actions.resume(desk, rows))
+        else:
+            add(menu, tr("Pause"), lambda: actions.pause(desk, rows), enabled=bool(going))
+        add(menu, tr("Kill"), lambda: actions.kill(desk, rows), enabled=bool(up))
+        menu.addSeparator()
+        if one is not None:
+            self._fill_for_one(menu, one)
+            menu.addSeparator()
+        add(menu, tr("Delete…"), lambda: actions.delete(desk, rows))
+
+    def _fill_for_one(self, menu: QMenu, row: Container) -> None:
+        desk, tab = self.desk, self.open
+        add(menu, tr("Logs"), lambda: tab(row.id, "logs"))
+        add(menu, tr("Terminal"), lambda: tab(row.id, "terminal"), enabled=row.state.is_up)
+        add(menu, tr("Inside"), lambda: tab(row.id, "inside"))
+        menu.addSeparator()
+        add(menu, tr("Rename…"), lambda: self._rename(row))
+        add(menu, tr("Recreate with changes…"), lambda: self._recreate(row))
+        add(menu, tr("Copy docker run"), lambda: actions.copy_run_command(desk, row))
+        add(menu, tr("Copy id"), lambda: QGuiApplication.clipboard().setText(row.id))
+
+    def press(self, name: str, line: Line) -> None:
+        verb = {
+            "start": actions.start,
+            "resume": actions.resume,
+            "stop": actions.stop,
+            "restart": actions.restart,
+            "delete": actions.delete,
+        }[name]
+        verb(self.desk, self.rows_of([line]))
+
+    def link(self, line: Line, number: int) -> None:
+        port = port_links(line.row)[number]
+        found = next(p for p in line.row.ports if str(p.host_port) == port)
+        actions.open_port(self.desk, found)
+
+    def delete(self, rows: Sequence[Any]) -> None:
+        actions.delete(self.desk, rows)
+
+    def switch(self, rows: Sequence[Any]) -> None:
+        actions.switch(self.desk, rows)
+
+    def detail(self, key: str) -> Detail | None:
+        if key not in self.desk.stores.containers.rows:
+            return None
+        from desktop.pages.containers.detail import ContainerDetailView
+
+        self.desk.usage.watch([])
+        return ContainerDetailView(self.desk, key, self.back)
+
+    def back(self) -> None:
+        super().back()
+        self._watch()
+
+    def commands(self) -> list[Command]:
+        desk = self.desk
+        return [
+            Command(tr("Run an image…"), self._run, icon="start"),
+            Command(tr("Delete stopped containers…"), lambda: actions.prune(desk), icon="prune"),
+        ]
+
+    def _choose_scope(self, number: int) -> None:
+        scopes = (None, lambda row: row.state.is_up, lambda row: not row.state.is_up)
+        self.model.set_scope(scopes[number])
+        self._settle()
+
+    def _run(self) -> None:
+        from desktop.dialogs.run import RunDialog
+
+        RunDialog(self.desk).open()
+
+    def _rename(self, row: Container) -> None:
+        from desktop.dialogs.ask import ask_text
+
+        ask_text(
+            self,
+            tr("Rename {name}", name=row.name),
+            tr("New name"),
+            row.name,
+            tr("Rename"),
+            lambda name: actions.rename(self.desk, row, name),
+        )
+
+    def _recreate(self, row: Container) -> None:
+        from desktop.dialogs.recreate import RecreateDialog
+
+        RecreateDialog(self.desk, row).open()

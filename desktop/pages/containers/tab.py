@@ -1,0 +1,31 @@
+"""One tab of a container's inside. May import: PySide6.
+
+Each tab is a file of its own, made when it is first looked at. Next: `detail.py`, which holds them.
+"""
+
+from PySide6.QtGui import QHideEvent, QShowEvent
+from PySide6.QtWidgets import QWidget
+
+
+class Tab(QWidget):
+    """`shown` and `hidden` follow what is on the screen; `leave` comes once, at the end."""
+
+    def shown(self) -> None:
+        """It is on the screen now. What costs something begins here."""
+
+    def hidden(self) -> None:
+        """It is not any more: another tab, another page, or the window is hidden."""
+
+    def leave(self) -> None:
+        """The view closes: end streams, threads and timers. `hidden` may still follow."""
+
+    def find(self) -> None:
+        """Ctrl+F."""
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
+        super().showEvent(event)
+        self.shown()
+
+    def hideEvent(self, event: QHideEvent) -> None:  # noqa: N802
+        super().hideEvent(event)
+        self.hidden()

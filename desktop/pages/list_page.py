@@ -1,0 +1,199 @@
+"""A page that is a list of the engine's things, with a detail that opens in its place.
+
+May import: PySide6, `desk`, `models`, `widgets`. A page gives its model, its dressing and its
+actions; filter, menu, keys, empty state and the way back are the same everywhere.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QLineEdit, QMenu, QStackedLayout, QVBoxLayout, QWidget
+
+from desktop import icons
+from desktop.desk import Desk
+from desktop.models.rows import Line, RowsModel
+from desktop.pages.page import Page
+from desktop.text import tr
+from desktop.widgets.basics import button
+from desktop.widgets.dressing import Dressing
+from desktop.widgets.empty import Empty
+from desktop.widgets.table import Table
+
+
+class Detail(QWidget):
+    """The inside of one row. `leave` is called when it is closed; it must stop what it started."""
+
+    def leave(self) -> None:
+        """Stop streams and timers."""
+
+    def show_tab(self, tab: str) -> None:
+        """Bring a tab to the front."""
+
+
+class ListPage(Page):
+    """Subclasses fill in `menu`, `press`, `link`, `delete`, `switch` and `detail`."""
+
+    def __init__(
+        self, desk: Desk, title: str, model: RowsModel[Any], dressing: Dressing, empty: Empty
+    ) -> None:
+        super().__init__(desk, title)
+        self.model = model
+        model.setParent(self)
+        self.table = Table(model, desk.theme, dressing)
+        self.table.setAccessibleName(title)
+        self.empty = empty
+        self.nothing = Empty(
+            desk.theme, "search", tr("Nothing matches"), tr("Change or clear the filter."),
+            button(tr("Clear the filter"), lambda: self.filter.clear()),
+        )  # fmt: skip
+        self.filter = QLineEdit(placeholderText=tr("Filter"), clearButtonEnabled=True)
+        self.filter.setAccessibleName(tr("Filter {title}", title=title))
+        self.filter.setFixedWidth(220)
+        self.filter.addAction(
+            QAction(icons.icon("search", desk.theme.color("secondary")), "", self.filter),
+            QLineEdit.ActionPosition.LeadingPosition,
+        )
+        self.filter.textChanged.connect(self._filter)
+        self.stack = QStackedLayout()
+        for widget in (self.table, self.empty, self.nothing):
+            self.stack.addWidget(widget)
+        self.body.addLayout(self.stack)
+        self.opened: Detail | None = None
+        self.opened_key = ""
+        self._connect()
+        self._settle()
+
+    def _connect(self) -> None:
+        table = self.table
+        table.opened.connect(lambda line: self.open(line.key))
+        table.pressed_button.connect(self.press)
+        table.menu_wanted.connect(self._menu)
+        table.link_wanted.connect(self.link)
+        table.delete_wanted.connect(lambda: self.delete(self._chosen()))
+        table.switch_wanted.connect(lambda: self.switch(self._chosen()))
+        for signal in (self.model.rowsInserted, self.model.rowsRemoved, self.model.modelReset):
+            signal.connect(lambda *_args: self._settle())
+        self.model.store.loaded.connect(self._settle)
+
+    # What a subclass says
+
+    def fill_menu(self, menu: QMenu, lines: Sequence[Line]) -> None:
+        """The actions of these lines, as they are in the buttons and more."""
+
+    def press(self, name: str, line: Line) -> None:
+        """A button at the end of a row."""
+
+    def link(self, line: Line, number: int) -> None:
+        """A link in a row."""
+
+    def delete(self, rows: Sequence[Any]) -> None:
+        """Del."""
+
+    def switch(self, rows: Sequence[Any]) -> None:
+        """Space."""
+
+    def detail(self, key: str) -> Detail | None:
+        """The inside of a row; None where there is none."""
+        del key
+        return None
+
+    # Inside
+
+    def open(self, key: str, tab: str = "") -> None:
+        if self.opened is not None and (key != self.opened_key or not key):
+            self.back()
+        if not key:
+            return
+        if self.opened is None:
+            made = self.detail(key)
+            if made is None:
+                self.table.choose(key)
+                return
+            self.opened, self.opened_key = made, key
+            self._whole().insertWidget(0, made)
+            self._show_list(False)
+            made.setFocus()
+        if tab:
+            self.opened.show_tab(tab)
+
+    def back(self) -> None:
+        """From the detail to the list."""
+        if self.opened is None:
+            return
+        self.opened.leave()
+        self._whole().removeWidget(self.opened)
+        self.opened.deleteLater()
+        self.opened, key, self.opened_key = None, self.opened_key, ""
+        self._show_list(True)
+        self.table.choose(key)
+        self.table.setFocus()
+
+    def shown(self) -> None:
+        if self.opened is None:
+            self.table.setFocus()
+
+    def focus_filter(self) -> None:
+        if self.opened is None:
+            self.filter.setFocus(Qt.FocusReason.ShortcutFocusReason)
+            self.filter.selectAll()
+
+    def rows_of(self, lines: Sequence[Line]) -> list[Any]:
+        """Rows of these lines; a heading stands for all of its group."""
+        found: dict[int, Any] = {}
+        for line in lines:
+            for row in line.heading.rows if line.heading else (line.row,):
+                found[id(row)] = row
+        return list(found.values())
+
+    def _whole(self) -> QVBoxLayout:
+        layout = self.layout()
+        assert isinstance(layout, QVBoxLayout)
+        return layout
+
+    def _show_list(self, visible: bool) -> None:
+        bar = self.title_label.parentWidget()
+        if bar is not None:
+            bar.setVisible(visible)
+        for number in range(self.stack.count()):
+            widget = self.stack.widget(number)
+            if widget is not None:
+                widget.setVisible(visible and number == self.stack.currentIndex())
+
+    def _chosen(self) -> list[Any]:
+        return self.rows_of(self.table.selected_lines())
+
+    def _menu(self, line: Line, where: QPoint) -> None:
+        lines = self.table.selected_lines()
+        if line.key not in [one.key for one in lines]:
+            self.table.choose(line.key)
+            lines = [line]
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.fill_menu(menu, lines)
+        menu.popup(where)
+
+    def _filter(self, text: str) -> None:
+        self.model.set_filter(text)
+        self._settle()
+
+    def _settle(self) -> None:
+        """The list, or what stands for an empty one."""
+        if self.opened is not None:
+            return
+        if self.model.lines or not self.model.store.is_loaded:
+            self.stack.setCurrentWidget(self.table)
+        elif self.model.store.rows:
+            self.stack.setCurrentWidget(self.nothing)
+        else:
+            self.stack.setCurrentWidget(self.empty)
+
+
+def add(menu: QMenu, text: str, run: object, *, enabled: bool = True) -> QAction:
+    """An entry of a menu."""
+    action = menu.addAction(text)
+    action.setEnabled(enabled)
+    if callable(run):
+        action.triggered.connect(lambda _checked=False: run())
+    return action

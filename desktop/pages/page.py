@@ -1,0 +1,70 @@
+"""What every page is: a header with title and actions, and a body. May import: PySide6, `desk`,
+`widgets`. Next: `list_page.py`, for the pages that are a list.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
+
+from desktop.desk import Desk
+from desktop.tokens import HEADER_HEIGHT
+from desktop.widgets.basics import label
+
+
+@dataclass(frozen=True)
+class Command:
+    """Something the palette can do. `hint`: where it belongs, or its key."""
+
+    title: str
+    run: Callable[[], object]
+    hint: str = ""
+    icon: str = ""
+
+
+class Page(QWidget):
+    """`shown` and `hidden` are called by the window; what costs something runs between them."""
+
+    def __init__(self, desk: Desk, title: str) -> None:
+        super().__init__()
+        self.desk = desk
+        self.title = title
+        self.title_label = label(title, "title")
+        self.header = QHBoxLayout()
+        self.header.setContentsMargins(24, 0, 24, 0)
+        self.header.setSpacing(10)
+        self.header.addWidget(self.title_label)
+        bar = QWidget()
+        bar.setLayout(self.header)
+        bar.setFixedHeight(HEADER_HEIGHT)
+        self.body = QVBoxLayout()
+        self.body.setContentsMargins(24, 0, 24, 16)
+        self.body.setSpacing(12)
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.setSpacing(0)
+        whole.addWidget(bar)
+        whole.addLayout(self.body)
+
+    def shown(self) -> None:
+        """It is on the screen now."""
+
+    def hidden(self) -> None:
+        """It is not any more."""
+
+    def open(self, key: str, tab: str = "") -> None:
+        """Show the detail of `key`; "" is the list."""
+
+    def refresh(self) -> None:
+        self.desk.stores.refresh()
+
+    def focus_filter(self) -> None:
+        """Ctrl+F."""
+
+    def commands(self) -> list[Command]:
+        """For the palette: what can be done here."""
+        return []
+
+
+def chip(text: str = "") -> QLabel:
+    return label(text, "chip")

@@ -1,0 +1,130 @@
+"""All lists of the engine that is looked at, kept true by its events. May import: `connection`,
+`store`, values of `engine`.
+
+Every (re)connection loads everything anew; between two, only what an event names.
+"""
+
+from typing import Any
+
+from PySide6.QtCore import QObject, Signal
+
+from desktop.connection import Connection
+from desktop.stores.store import Store
+from desktop.tasks import Tasks
+from engine.contexts import DockerContext
+from engine.docker.types import (
+    Container,
+    DiskUse,
+    EngineInfo,
+    Event,
+    Image,
+    Network,
+    Volume,
+)
+
+# What happens inside a container all the time (health checks are execs) and changes no row.
+INTERNAL = "io.galley.internal"  # label of the containers by which volumes are read
+NOISE = ("exec_", "top", "attach", "resize", "archive-path", "extract-to-dir", "export", "copy")
+
+
+class EngineStores(QObject):
+    """The four lists, and what the engine says of itself."""
+
+    told = Signal(object)  # Event, one by one, after the lists were invalidated
+    facts_changed = Signal()
+
+    def __init__(self, tasks: Tasks, connection: Connection, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._tasks = tasks
+        self._connection = connection
+        self.containers: Store[Container] = Store(
+            tasks, lambda: connection.client.containers.list(), lambda row: row.id, self
+        )
+        self.images: Store[Image] = Store(
+            tasks, lambda: connection.client.images.list(), lambda row: row.id, self
+        )
+        self.volumes: Store[Volume] = Store(
+            tasks, lambda: connection.client.volumes.list(), lambda row: row.name, self
+        )
+        self.networks: Store[Network] = Store(
+            tasks, lambda: connection.client.networks.list(), lambda row: row.id, self
+        )
+        self.info: EngineInfo | None = None
+        self.disk: DiskUse | None = None
+        self.is_counting = False
+        self._was_up = False
+        self._context = connection.context
+        connection.changed.connect(self._follow)
+        connection.events.connect(self._take)
+
+    @property
+    def all(self) -> tuple[Store[Container], Store[Image], Store[Volume], Store[Network]]:
+        return self.containers, self.images, self.volumes, self.networks
+
+    def refresh(self) -> None:
+        """Load everything anew."""
+        if self._connection.is_up:
+            for store in self.all:
+                store.load()
+            self._load_info()
+
+    def count_disk(self) -> None:
+        """Ask for GET /system/df, which makes dockerd read every volume: once at a time."""
+        if self._connection.is_up and not self.is_counting:
+            self.is_counting, of = True, self._context
+            self._tasks.quietly(
+                lambda: self._connection.client.disk_use(),
+                lambda disk: self._take_disk(of, disk),
+                lambda _problem: self._take_disk(of, self.disk),
+            )
+
+    def users_of_image(self, image: Image) -> list[Container]:
+        return [c for c in self.containers.rows.values() if c.image_id == image.id]
+
+    def users_of_volume(self, name: str) -> list[Container]:
+        return [c for c in self.containers.rows.values() if name in c.mounts]
+
+    def _follow(self) -> None:
+        if self._connection.context is not self._context:
+            self._context = self._connection.context
+            self._was_up = False
+            self.info = self.disk = None
+            self.is_counting = False
+            for store in self.all:
+                store.forget()
+            self.facts_changed.emit()
+        if self._connection.is_up and not self._was_up:
+            self.refresh()
+        self._was_up = self._connection.is_up
+
+    def _load_info(self) -> None:
+        self._tasks.quietly(lambda: self._connection.client.info(), self._take_info)
+
+    def _take_info(self, info: EngineInfo) -> None:
+        self.info = info
+        self.facts_changed.emit()
+
+    def _take_disk(self, of: DockerContext | None, disk: DiskUse | None) -> None:
+        if of is self._context:
+            self.disk, self.is_counting = disk, False
+            self.facts_changed.emit()
+
+    def _take(self, events: list[Event]) -> None:
+        for event in events:
+            for store in self._touched(event):
+                store.invalidate()
+            self.told.emit(event)
+
+    def _touched(self, event: Event) -> tuple[Store[Any], ...]:
+        match event.kind:
+            case "container":
+                noise = event.action.startswith(NOISE) or INTERNAL in dict(event.attributes)
+                return () if noise else (self.containers,)
+            case "image":
+                return (self.images,)
+            case "volume":
+                moved = event.action in ("mount", "unmount")
+                return () if moved else (self.volumes,)
+            case "network":
+                return self.networks, self.containers
+        return ()

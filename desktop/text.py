@@ -1,0 +1,115 @@
+"""Every text that a person reads goes through `tr`. May import: PySide6.QtCore.
+
+    tr("Delete {name}?", name="web")          looked up as written, then filled in
+    plural(3, "{n} container", "{n} containers")
+
+A language is a file `assets/i18n/LANGUAGE.ts` in the format of Qt Linguist, read as it is: nothing
+has to be compiled. `tests/unit/desktop/test_text.py` finds texts that a language lacks and literals
+that do not pass through here. Sentences that the engine makes (errors) stay as they are.
+"""
+
+import time
+from pathlib import Path
+from xml.etree import ElementTree
+
+from PySide6.QtCore import QCoreApplication, QLocale, QObject, QTranslator
+
+CONTEXT = "galley"
+FOLDER = Path(__file__).parent.parent / "assets" / "i18n"
+SECOND, MINUTE, HOUR, DAY = 1, 60, 3600, 86400
+
+
+def tr(source: str, /, **values: object) -> str:
+    """The text in the language of the window, with `{name}` replaced by `values`."""
+    text = QCoreApplication.translate(CONTEXT, source)
+    return text.format(**values) if values else text
+
+
+def plural(n: int, one: str, many: str, /, **values: object) -> str:
+    """`one` for 1, `many` for any other number; both may say `{n}`."""
+    return tr(one if n == 1 else many, n=n, **values)
+
+
+class Language(QTranslator):
+    """A `.ts` file as a translator. A text that it lacks stays English."""
+
+    def __init__(self, texts: dict[str, str], parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._texts = texts
+
+    def translate(
+        self, context: str, source: str, disambiguation: str | None = None, n: int = -1
+    ) -> str:
+        del context, disambiguation, n
+        return self._texts.get(source, "")
+
+    def isEmpty(self) -> bool:  # noqa: N802 - Qt's name
+        return not self._texts
+
+
+def read_language(code: str, folder: Path = FOLDER) -> dict[str, str]:
+    """The texts of `code` ("de"); {} where there is no such language."""
+    path = folder / f"{code}.ts"
+    if not path.exists():
+        return {}
+    messages = ElementTree.parse(path).getroot().iter("message")
+    pairs = ((m.findtext("source") or "", m.findtext("translation") or "") for m in messages)
+    return {source: translation for source, translation in pairs if translation}
+
+
+def languages() -> tuple[str, ...]:
+    return ("en", *sorted(path.stem for path in FOLDER.glob("*.ts")))
+
+
+def install(app: QCoreApplication, code: str) -> None:
+    """Let the window speak `code`; "" is the system's language, where we have it."""
+    wanted = code or QLocale.system().name().split("_")[0]
+    texts = {} if wanted == "en" else read_language(wanted)
+    if texts:
+        QLocale.setDefault(QLocale(wanted))
+        app.installTranslator(Language(texts, app))
+
+
+def size(number: float) -> str:
+    """Bytes as people write them: "0 B", "12.3 MB", "1.1 GB" (powers of 1000, as Docker does)."""
+    value, unit = float(number), "B"
+    for bigger in ("kB", "MB", "GB", "TB"):
+        if abs(value) < 1000:
+            break
+        value, unit = value / 1000, bigger
+    decimals = 0 if unit == "B" or value >= 100 else 1
+    return f"{QLocale().toString(value, 'f', decimals)} {unit}"
+
+
+def percent(share: float, decimals: int = 1) -> str:
+    """0.012 → "1.2 %"."""
+    return f"{QLocale().toString(100 * share, 'f', decimals)} %"
+
+
+def seconds(value: float) -> str:
+    return f"{QLocale().toString(value, 'f', 1 if value < 60 else 0)} s"
+
+
+def age(since: float, now: float | None = None) -> str:
+    """How long ago, in the largest unit that fits: "3 d"."""
+    passed = max(0.0, (time.time() if now is None else now) - since)
+    if not since:
+        return ""
+    if passed < MINUTE:
+        return tr("{n} s", n=int(passed))
+    if passed < HOUR:
+        return tr("{n} min", n=int(passed // MINUTE))
+    if passed < DAY:
+        return tr("{n} h", n=int(passed // HOUR))
+    if passed < 14 * DAY:
+        return tr("{n} d", n=int(passed // DAY))
+    if passed < 60 * DAY:
+        return tr("{n} wk", n=int(passed // (7 * DAY)))
+    if passed < 730 * DAY:
+        return tr("{n} mo", n=int(passed // (30 * DAY)))
+    return tr("{n} y", n=int(passed // (365 * DAY)))
+
+
+def short_id(identity: str) -> str:
+    """Docker's twelve digits."""
+    return identity.removeprefix("sha256:")[:12]

@@ -1,0 +1,92 @@
+"""The icon in the system's tray, and its menu. May import: PySide6, `desk`, `engine_state`.
+
+"Quit" leaves the engine running; "Stop engine and quit" does not. Where there is no tray, closing
+the window ends the program.
+"""
+
+from collections.abc import Callable
+
+from PySide6.QtCore import QObject
+from PySide6.QtWidgets import QMenu, QSystemTrayIcon
+
+from desktop import icons
+from desktop.actions import containers
+from desktop.desk import Desk
+from desktop.engine_state import EngineState
+from desktop.text import plural, tr
+
+SHOWN = 12  # containers in the menu
+
+
+class Tray(QObject):
+    def __init__(
+        self, desk: Desk, show: Callable[[], object], quit_: Callable[[], object], parent: QObject
+    ) -> None:
+        super().__init__(parent)
+        self._desk = desk
+        self._show = show
+        self._quit = quit_
+        self._state = EngineState("paused", "", "")
+        self.menu = QMenu()
+        self.menu.aboutToShow.connect(self.fill)
+        self.icon = QSystemTrayIcon(icons.app_icon(), self)
+        self.icon.setContextMenu(self.menu)
+        self.icon.activated.connect(self._activated)
+        self.fill()
+
+    @staticmethod
+    def is_there() -> bool:
+        return QSystemTrayIcon.isSystemTrayAvailable()
+
+    def show(self) -> None:
+        self.icon.show()
+
+    def show_state(self, state: EngineState) -> None:
+        self._state = state
+        self.icon.setToolTip(f"Galley: {state.text}")
+
+    def fill(self) -> None:
+        """What can be done now."""
+        menu, desk = self.menu, self._desk
+        menu.clear()
+        menu.addAction(self._state.text).setEnabled(False)
+        if desk.connection.is_ours:
+            if self._state.action == "start":
+                menu.addAction(tr("Start the engine")).triggered.connect(desk.link.start_engine)
+            elif desk.connection.is_up:
+                menu.addAction(tr("Stop the engine")).triggered.connect(
+                    lambda _checked=False: desk.link.stop_engine()
+                )
+        menu.addSeparator()
+        self._fill_containers(menu)
+        menu.addSeparator()
+        menu.addAction(tr("Open Galley")).triggered.connect(lambda _checked=False: self._show())
+        menu.addAction(tr("Quit")).triggered.connect(lambda _checked=False: self._quit())
+        menu.addAction(tr("Stop engine and quit")).triggered.connect(
+            lambda _checked=False: desk.link.stop_engine(lambda _none: self._quit())
+        )
+
+    def _fill_containers(self, menu: QMenu) -> None:
+        desk = self._desk
+        up = [row for row in desk.stores.containers.rows.values() if row.state.is_up]
+        words = plural(len(up), "{n} container runs", "{n} containers run")
+        menu.addAction(words).setEnabled(False)
+        for row in up[:SHOWN]:
+            inner = menu.addMenu(row.name)
+            inner.addAction(tr("Show")).triggered.connect(
+                lambda _checked=False, row=row: self._open(row.id)
+            )
+            inner.addAction(tr("Stop")).triggered.connect(
+                lambda _checked=False, row=row: containers.stop(desk, [row])
+            )
+            inner.addAction(tr("Restart")).triggered.connect(
+                lambda _checked=False, row=row: containers.restart(desk, [row])
+            )
+
+    def _open(self, key: str) -> None:
+        self._show()
+        self._desk.shell.go("containers", key)
+
+    def _activated(self, reason: QSystemTrayIcon.ActivationReason) -> None:
+        if reason is not QSystemTrayIcon.ActivationReason.Context:
+            self._show()

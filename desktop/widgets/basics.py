@@ -1,0 +1,142 @@
+"""Labels, buttons and boxes with the design's measures. May import: PySide6, `theme`, `icons`."""
+
+from collections.abc import Callable
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QLayout,
+    QPushButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
+
+from desktop import icons
+from desktop.theme import Theme
+
+
+def label(text: str = "", kind: str = "", *, wrap: bool = False, select: bool = False) -> QLabel:
+    """`kind`: title, heading, secondary, error, mono, chip or ""."""
+    made = QLabel(text)
+    made.setTextFormat(Qt.TextFormat.PlainText)
+    if kind:
+        made.setProperty("kind", kind)
+    made.setWordWrap(wrap)
+    if select:
+        made.setTextInteractionFlags(
+            Qt.TextInteractionFlag.TextSelectableByMouse
+            | Qt.TextInteractionFlag.TextSelectableByKeyboard
+        )
+    return made
+
+
+def button(
+    text: str,
+    clicked: Callable[[], object] | None = None,
+    kind: str = "",
+    *,
+    name: str = "",
+    tip: str = "",
+) -> QPushButton:
+    """`kind`: primary, danger, link, flat, nav, tab or "". `name`: what a reader says, if not the
+    text; `tip`: what the mouse is told."""
+    made = QPushButton(text)
+    if kind:
+        made.setProperty("kind", kind)
+    made.setAccessibleName(name or text)
+    made.setToolTip(tip)
+    made.setAutoDefault(False)
+    if kind == "link":
+        made.setCursor(Qt.CursorShape.PointingHandCursor)
+    if clicked is not None:
+        made.clicked.connect(lambda _checked=False: clicked())
+    return made
+
+
+def icon_button(
+    theme: Theme,
+    icon: str,
+    name: str,
+    clicked: Callable[[], object] | None = None,
+    *,
+    text: str = "",
+    kind: str = "flat",
+    color: str = "",
+) -> QPushButton:
+    """With an icon that follows the scheme; `name` is its tip and what a reader says."""
+    made = button(text, clicked, kind, name=name, tip="" if text else name)
+    tint = color or ("on_accent" if kind == "primary" else "secondary")
+
+    def dress() -> None:
+        made.setIcon(icons.icon(icon, theme.color(tint), theme.color("accent")))
+
+    dress()
+    theme.changed.connect(dress)
+    return made
+
+
+def row(*items: QWidget | QLayout | int | None, gap: int = 8) -> QHBoxLayout:
+    """Left to right; a number is a stretch of that weight, None is left out."""
+    return _fill(QHBoxLayout(), items, gap)
+
+
+def column(*items: QWidget | QLayout | int | None, gap: int = 8) -> QVBoxLayout:
+    """Top to bottom."""
+    return _fill(QVBoxLayout(), items, gap)
+
+
+def _fill[Box: QHBoxLayout | QVBoxLayout](
+    box: Box, items: tuple[QWidget | QLayout | int | None, ...], gap: int
+) -> Box:
+    box.setContentsMargins(0, 0, 0, 0)
+    box.setSpacing(gap)
+    for item in items:
+        if isinstance(item, int):
+            box.addStretch(item)
+        elif isinstance(item, QLayout):
+            box.addLayout(item)
+        elif item is not None:
+            box.addWidget(item)
+    return box
+
+
+def card(content: QLayout, margin: int = 16) -> QFrame:
+    """A white box with a thin border."""
+    made = QFrame()
+    made.setProperty("kind", "card")
+    content.setContentsMargins(margin, margin, margin, margin)
+    made.setLayout(content)
+    return made
+
+
+def line() -> QFrame:
+    made = QFrame()
+    made.setProperty("kind", "line")
+    return made
+
+
+def holder(layout: QLayout) -> QWidget:
+    """A plain widget around a layout."""
+    made = QWidget()
+    made.setLayout(layout)
+    return made
+
+
+def scrolled(content: QWidget) -> QScrollArea:
+    """Scrolls up and down when it has to."""
+    made = QScrollArea()
+    made.setWidget(content)
+    made.setWidgetResizable(True)
+    made.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    made.setFrameShape(QFrame.Shape.NoFrame)
+    return made
+
+
+def set_kind(widget: QWidget, kind: str) -> None:
+    """Change `kind` of a widget that is shown already."""
+    widget.setProperty("kind", kind)
+    widget.style().unpolish(widget)
+    widget.style().polish(widget)

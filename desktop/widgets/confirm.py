@@ -1,0 +1,43 @@
+"""The question before something is lost. May import: PySide6, `desk` values, `basics`, `text`."""
+
+from collections.abc import Callable
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QDialog, QLineEdit, QVBoxLayout, QWidget
+
+from desktop.desk import Loss
+from desktop.text import tr
+from desktop.widgets.basics import button, label, row
+
+
+class Confirm(QDialog):
+    """Names what is lost and what is not; Enter alone does not agree."""
+
+    def __init__(self, loss: Loss, then: Callable[[], object], parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setWindowTitle(loss.title)
+        self.setMinimumWidth(420)
+        box = QVBoxLayout(self)
+        box.setContentsMargins(24, 20, 24, 16)
+        box.setSpacing(10)
+        box.addWidget(label(loss.title, "heading", wrap=True))
+        box.addWidget(label(loss.loses, wrap=True))
+        if loss.keeps:
+            box.addWidget(label(loss.keeps, "secondary", wrap=True))
+        self.agree = button(loss.button, self.accept, "danger")
+        self.word = QLineEdit()
+        if loss.word:
+            box.addWidget(label(tr("Type {word} to go on:", word=loss.word), "secondary"))
+            self.word.setAccessibleName(tr("Type {word} to go on:", word=loss.word))
+            self.word.textChanged.connect(
+                lambda text: self.agree.setEnabled(text.strip() == loss.word)
+            )
+            box.addWidget(self.word)
+            self.agree.setEnabled(False)
+        cancel = button(tr("Cancel"), self.reject)
+        cancel.setDefault(not loss.word)
+        box.addSpacing(6)
+        box.addLayout(row(1, cancel, self.agree))
+        self.accepted.connect(then)
+        (self.word if loss.word else cancel).setFocus()

@@ -1,0 +1,37 @@
+"""What stands where a list has nothing: an icon, a sentence, the next step. May import: PySide6."""
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
+
+from desktop import icons
+from desktop.theme import Theme
+from desktop.widgets.basics import label
+
+
+class Empty(QWidget):
+    def __init__(self, theme: Theme, icon: str, title: str, text: str, *steps: QWidget) -> None:
+        super().__init__()
+        self._theme = theme
+        self._icon = icon
+        self._picture = QLabel(alignment=Qt.AlignmentFlag.AlignHCenter)
+        heading = label(title, "heading")
+        heading.setAlignment(Qt.AlignmentFlag.AlignHCenter)
+        words = label(text, "secondary", wrap=True)
+        words.setAlignment(Qt.AlignmentFlag.AlignHCenter)
+        words.setMaximumWidth(440)
+        words.setMinimumWidth(340)
+        box = QVBoxLayout(self)
+        box.setSpacing(10)
+        box.addStretch(2)
+        center = Qt.AlignmentFlag.AlignHCenter
+        box.addWidget(self._picture, 0, center)
+        box.addWidget(heading, 0, center)
+        box.addWidget(words, 0, center)
+        for step in steps:
+            box.addWidget(step, 0, center)
+        box.addStretch(3)
+        self._dress()
+        theme.changed.connect(self._dress)
+
+    def _dress(self) -> None:
+        self._picture.setPixmap(icons.pixmap(self._icon, self._theme.color("exited"), 40))

@@ -1,0 +1,266 @@
+"""Folders and files of a container or a volume. May import: PySide6, `desk`, `models`, `basics`.
+
+It is given two callables that work in a worker thread: `list_folder(path, cancel)` and
+`read(path)`, the first `LIMIT` bytes of a file. Paths are absolute, "/" is the top. A page may put
+buttons of its own into `bar`, and ask what is selected. Next: `models/files.py`.
+"""
+
+import posixpath
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from PySide6.QtCore import QEvent, QObject, Qt, Signal
+from PySide6.QtGui import QKeyEvent
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QHeaderView,
+    QLabel,
+    QLineEdit,
+    QPlainTextEdit,
+    QStackedWidget,
+    QTreeView,
+    QWidget,
+)
+
+from desktop.desk import Desk
+from desktop.models.files import MODE, MODIFIED, NAME, SIZE, FilesModel
+from desktop.text import plural, size, tr
+from desktop.theme import monospace
+from desktop.widgets.basics import button, column, holder, icon_button, label, row
+from desktop.widgets.empty import Empty
+from engine.docker.cancel import Cancel
+from engine.docker.types import FileEntry
+from vm.errors import Problem
+
+LIMIT = 1024 * 1024  # bytes of a file that are shown
+WIDTHS = {SIZE: 100, MODE: 110, MODIFIED: 150}
+
+type ListFolder = Callable[[str, Cancel], Sequence[FileEntry]]
+type ReadFile = Callable[[str], bytes]
+
+
+class FileBrowser(QWidget):
+    """`folder_changed`: another folder is shown. `leave` stops what is under way."""
+
+    folder_changed = Signal(str)
+
+    def __init__(self, desk: Desk, list_folder: ListFolder, read: ReadFile) -> None:
+        super().__init__()
+        self.folder = "/"
+        self.file = ""  # the path of the file that is shown, "" for none
+        self._desk = desk
+        self._list, self._read = list_folder, read
+        self._cancel = Cancel()
+        self._wanted = ""  # the name to be chosen once the folder is listed
+        self.model = FilesModel(desk.theme)
+        self.model.setParent(self)
+        self.path = QLineEdit("/")
+        self.path.setFont(monospace())
+        self.path.setAccessibleName(tr("Folder"))
+        self.path.returnPressed.connect(self._typed)
+        self.up_button = icon_button(desk.theme, "up", tr("Folder above"), self.up)
+        again = icon_button(desk.theme, "refresh", tr("Read the folder again"), self.refresh)
+        self.bar = row(self.up_button, self.path, again)
+        self.note = label("", "secondary")
+        self.table = self._make_table()
+        self._make_viewer()
+        self._empty = Empty(desk.theme, "folder", tr("Nothing in here"), "")
+        self._failed = _Failure(desk, self.refresh)
+        self.stack = QStackedWidget()
+        for widget in (self.table, self._empty, self._failed, self.viewer):
+            self.stack.addWidget(widget)
+        self.setLayout(column(self.bar, self.stack, self.note))
+        self.setFocusProxy(self.table)
+
+    def _make_table(self) -> QTreeView:
+        table = QTreeView()
+        table.setModel(self.model)
+        table.setAccessibleName(tr("Files"))
+        table.setRootIsDecorated(False)
+        table.setUniformRowHeights(True)
+        table.setAllColumnsShowFocus(True)
+        table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        header = table.header()
+        header.setStretchLastSection(False)
+        header.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
+        for place, width in WIDTHS.items():
+            header.resizeSection(place, width)
+        table.setSortingEnabled(True)
+        header.setSortIndicator(NAME, Qt.SortOrder.AscendingOrder)
+        table.doubleClicked.connect(lambda _index: self._open_current())
+        table.installEventFilter(self)
+        return table
+
+    def _make_viewer(self) -> None:
+        self.name = QLabel()
+        self.name.setProperty("kind", "heading")
+        self.name.setTextFormat(Qt.TextFormat.PlainText)
+        self.text = QPlainTextEdit(readOnly=True)
+        self.text.setFont(monospace())
+        self.text.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
+        self.text.setAccessibleName(tr("The file"))
+        self.text.installEventFilter(self)
+        close = button(tr("Back to the folder"), self.close_file, "link")
+        self.viewer = holder(column(row(self.name, 1, close), self.text))
+
+    # What others ask
+
+    def selected(self) -> list[tuple[str, FileEntry]]:
+        """Path and entry of what is chosen."""
+        rows = self.table.selectionModel().selectedRows()
+        entries = (self.model.entry(index) for index in rows)
+        return [(self._beside(entry.name), entry) for entry in entries if entry is not None]
+
+    def open_folder(self, path: str) -> None:
+        """Show this folder; what is shown stays until it has been read."""
+        path = posixpath.normpath("/" + path.strip()).replace("//", "/")
+        self._cancel.set()
+        self._cancel = cancel = Cancel()
+        self.path.setText(path)
+        self.up_button.setEnabled(path != "/")
+        self.note.setText(tr("Reading {path}…", path=path))
+        self.table.setEnabled(False)
+        self._desk.tasks.quietly(
+            partial(self._list, path, cancel),
+            partial(self._show_folder, cancel, path),
+            partial(self._fail, cancel),
+        )
+
+    def refresh(self) -> None:
+        self.open_folder(
+            self.path.text() if self.stack.currentWidget() is self._failed else self.folder
+        )
+
+    def up(self) -> None:
+        path = self.path.text()
+        self._wanted = posixpath.basename(path)
+        self.open_folder(posixpath.dirname(path))
+
+    def leave(self) -> None:
+        self._cancel.set()
+
+    def close_file(self) -> None:
+        """From a file back to its folder."""
+        self.file = ""
+        self.path.setText(self.folder)
+        self._show_entries()
+        self.table.setFocus()
+
+    # Inside
+
+    def _beside(self, name: str) -> str:
+        return posixpath.join(self.folder, name)
+
+    def _typed(self) -> None:
+        self.open_folder(self.path.text())
+
+    def _show_folder(self, cancel: Cancel, path: str, entries: Sequence[FileEntry]) -> None:
+        if cancel.is_set:
+            return
+        had_focus = self.path.hasFocus()
+        self.folder, self.file = path, ""
+        self.table.setEnabled(True)
+        self.model.show(entries)
+        self._show_entries()
+        place = max(0, self.model.place(self._wanted))
+        self._wanted = ""
+        if entries:
+            self.table.setCurrentIndex(self.model.index(place, NAME))
+        if self.isVisible() and not had_focus:
+            self.table.setFocus()
+        self.folder_changed.emit(path)
+
+    def _show_entries(self) -> None:
+        count = len(self.model.entries)
+        self.note.setText(plural(count, "{n} entry", "{n} entries"))
+        self.stack.setCurrentWidget(self.table if count else self._empty)
+
+    def _fail(self, cancel: Cancel, problem: Problem) -> None:
+        if cancel.is_set:
+            return
+        self.table.setEnabled(True)
+        self.note.setText("")
+        self._failed.show_problem(problem)
+        self.stack.setCurrentWidget(self._failed)
+
+    def _open_current(self) -> None:
+        entry = self.model.entry(self.table.currentIndex())
+        if entry is None:
+            return
+        path = self._beside(entry.name)
+        if entry.kind == "folder":
+            self.open_folder(path)
+        elif entry.kind in ("file", "link"):
+            self._open_file(path, entry)
+
+    def _open_file(self, path: str, entry: FileEntry) -> None:
+        self._cancel.set()
+        self._cancel = cancel = Cancel()
+        self.note.setText(tr("Reading {path}…", path=path))
+        self._desk.tasks.quietly(
+            partial(self._read, path),
+            partial(self._show_file, cancel, path, entry),
+            partial(self._fail_file, cancel, path, entry),
+        )
+
+    def _show_file(self, cancel: Cancel, path: str, entry: FileEntry, content: bytes) -> None:
+        if cancel.is_set:
+            return
+        self.file = path
+        self.path.setText(path)
+        self.name.setText(entry.name)
+        text, note = _legible(content, entry)
+        self.text.setPlainText(text)
+        self.text.setVisible(bool(text) or not note)
+        self.note.setText(note)
+        self.stack.setCurrentWidget(self.viewer)
+        self.text.setFocus()
+
+    def _fail_file(self, cancel: Cancel, path: str, entry: FileEntry, problem: Problem) -> None:
+        """A link may lead to a folder; anything else is told in place."""
+        if cancel.is_set:
+            return
+        if entry.kind == "link":
+            self.open_folder(path)
+        else:
+            self.note.setText(f"{problem.summary} {problem.hint}")
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802
+        if not isinstance(event, QKeyEvent) or event.type() != QEvent.Type.KeyPress:
+            return False
+        if event.key() == Qt.Key.Key_Backspace:
+            self.up() if watched is self.table else self.close_file()
+            return True
+        if watched is self.table and event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            self._open_current()
+            return True
+        return False
+
+
+class _Failure(QWidget):
+    """Why a folder cannot be shown, and the way to try again."""
+
+    def __init__(self, desk: Desk, again: Callable[[], object]) -> None:
+        super().__init__()
+        self._summary = label("", "error", wrap=True, select=True)
+        self._hint = label("", "secondary", wrap=True)
+        retry = button(tr("Try again"), again)
+        center = Qt.AlignmentFlag.AlignHCenter
+        for one in (self._summary, self._hint):
+            one.setAlignment(center)
+        self.setLayout(column(2, self._summary, self._hint, row(1, retry, 1), 3))
+        desk.theme.changed.connect(self.update)
+
+    def show_problem(self, problem: Problem) -> None:
+        self._summary.setText(problem.summary)
+        self._hint.setText(problem.hint)
+
+
+def _legible(content: bytes, entry: FileEntry) -> tuple[str, str]:
+    """The text of a file, and what has to be said of it."""
+    if b"\0" in content[:8192]:
+        return "", tr("This is not a text ({size}).", size=size(entry.size))
+    text = content.decode("utf-8", "replace")
+    if len(content) >= LIMIT:
+        return text, tr("Only the first {size} are shown.", size=size(LIMIT))
+    return text, size(len(content))

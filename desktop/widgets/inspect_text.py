@@ -1,0 +1,53 @@
+"""What `docker inspect` says, as text to read and to copy. May import: PySide6, `desk`,
+`basics`.
+"""
+
+from collections.abc import Callable
+
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QPlainTextEdit, QWidget
+from shiboken6 import Shiboken
+
+from desktop.desk import Desk
+from desktop.text import tr
+from desktop.theme import monospace
+from desktop.widgets.basics import column, icon_button, label, row
+from vm.errors import Problem
+
+
+class InspectText(QWidget):
+    """`fetch` works in a worker thread."""
+
+    def __init__(self, desk: Desk, fetch: Callable[[], bytes]) -> None:
+        super().__init__()
+        self._desk = desk
+        self._fetch = fetch
+        self.note = label(tr("Asking the engine…"), "secondary", wrap=True)
+        self.text = QPlainTextEdit(readOnly=True)
+        self.text.setFont(monospace())
+        self.text.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
+        self.text.setAccessibleName(tr("Inspect"))
+        copy = icon_button(desk.theme, "copy", tr("Copy"), self._copy, text=tr("Copy"), kind="")
+        copy.setText(tr("Copy"))
+        self.setLayout(column(row(self.note, 1, copy), self.text))
+        self.setFocusProxy(self.text)
+        self.refresh()
+
+    def refresh(self) -> None:
+        self._desk.tasks.quietly(self._fetch, self._show, self._fail)
+
+    def _show(self, answer: bytes) -> None:
+        if not Shiboken.isValid(self):  # closed meanwhile
+            return
+        text = answer.decode("utf-8", "replace")
+        if text != self.text.toPlainText():
+            self.text.setPlainText(text)
+        self.note.setText(tr("As the engine describes it"))
+
+    def _fail(self, problem: Problem) -> None:
+        if Shiboken.isValid(self):
+            self.note.setText(f"{problem.summary} {problem.hint}")
+
+    def _copy(self) -> None:
+        QGuiApplication.clipboard().setText(self.text.toPlainText())
+        self._desk.shell.toast(tr("Copied"))

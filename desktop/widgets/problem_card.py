@@ -1,0 +1,62 @@
+"""A problem that stays on a page until it is mended: sentence, hint, details. May import: PySide6,
+`theme`, `icons`, `basics`, `text`, values of `vm`. What only passes by is a toast (`toasts.py`).
+"""
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QFrame, QLabel, QPlainTextEdit, QPushButton
+
+from desktop import icons
+from desktop.text import tr
+from desktop.theme import Theme, monospace
+from desktop.widgets.basics import button, column, label, row
+from vm.errors import Problem
+
+DETAILS_HEIGHT = 160
+
+
+class ProblemCard(QFrame):
+    """`buttons`: what can be done about it, beside the details."""
+
+    def __init__(self, theme: Theme, problem: Problem, *buttons: QPushButton) -> None:
+        super().__init__()
+        self.setProperty("kind", "card")
+        self.problem = problem
+        self._theme = theme
+        self._picture = QLabel()
+        self.details = QPlainTextEdit(problem.details, readOnly=True)
+        self.details.setFont(monospace())
+        self.details.setAccessibleName(tr("Details"))
+        self.details.setFixedHeight(DETAILS_HEIGHT)
+        self.details.hide()
+        self.more = button(tr("Details"), self._fold, "link")
+        self.more.setVisible(bool(problem.details))
+        copy = button(tr("Copy"), self._copy, "link", name=tr("Copy the problem"))
+        hint = label(problem.hint, "secondary", wrap=True, select=True)
+        hint.setVisible(bool(problem.hint))
+        words = column(
+            label(problem.summary, "heading", wrap=True, select=True),
+            hint,
+            row(*buttons, self.more, copy, 1),
+            self.details,
+            gap=6,
+        )
+        box = row(self._picture, words, gap=12)
+        box.setAlignment(self._picture, Qt.AlignmentFlag.AlignTop)
+        box.setStretch(1, 1)
+        box.setContentsMargins(16, 12, 16, 12)
+        self.setLayout(box)
+        self._dress()
+        theme.changed.connect(self._dress)
+
+    def _dress(self) -> None:
+        self._picture.setPixmap(icons.pixmap("error", self._theme.color("error"), 18))
+
+    def _fold(self) -> None:
+        self.details.setVisible(self.details.isHidden())
+        self.more.setText(tr("Details") if self.details.isHidden() else tr("Hide details"))
+        self.more.setAccessibleName(self.more.text())
+
+    def _copy(self) -> None:
+        said = (self.problem.summary, self.problem.hint, self.problem.details)
+        QGuiApplication.clipboard().setText("\n".join(filter(None, said)))

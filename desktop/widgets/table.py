@@ -1,0 +1,253 @@
+"""The list of every page: a view over `RowsModel`, with the row's buttons and links in it.
+
+May import: PySide6, `models`, `theme`, `icons`. Rows are painted by `RowDelegate`; the buttons at
+their end are not widgets, so that a thousand rows cost nothing. The same actions are in the context
+menu, for the keyboard. Next: `dressing.py` (what a page says of its rows), `cells.py`.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from PySide6.QtCore import (
+    QEvent,
+    QModelIndex,
+    QPersistentModelIndex,
+    QPoint,
+    QRect,
+    QSize,
+    Qt,
+    Signal,
+)
+from PySide6.QtGui import QContextMenuEvent, QKeyEvent, QMouseEvent, QPainter, QResizeEvent
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QHeaderView,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QTreeView,
+    QWidget,
+)
+
+from desktop.models.rows import LINE_ROLE, Cell, Line, RowsModel
+from desktop.theme import Theme
+from desktop.tokens import ROW_HEIGHT
+from desktop.widgets.cells import SLOT, draw_cell, link_at
+from desktop.widgets.dressing import Dressing
+
+type Index = QModelIndex | QPersistentModelIndex
+
+
+class RowDelegate(QStyledItemDelegate):
+    """Paints cells; knows where in a cell a button or link is."""
+
+    def __init__(self, theme: Theme, dressing: Dressing, parent: "Table") -> None:
+        super().__init__(parent)
+        self._theme = theme
+        self._dressing = dressing
+        self._table = parent
+
+    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
+        line: Line | None = index.data(LINE_ROLE)
+        if line is None:
+            return
+        draw_cell(painter, option, index, line, self._dressing, self._theme, self._table)
+
+    def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:  # noqa: N802
+        del option, index
+        return QSize(40, ROW_HEIGHT)
+
+
+class Table(QTreeView):
+    """`opened`: Enter or a double click. `pressed_button`: name of the button, line. `menu_wanted`:
+    line and place on the screen. `link_wanted`: line and number of the link."""
+
+    opened = Signal(object)
+    pressed_button = Signal(str, object)
+    menu_wanted = Signal(object, QPoint)
+    link_wanted = Signal(object, int)
+    toggle_wanted = Signal(object)
+    delete_wanted = Signal()
+    switch_wanted = Signal()
+    visible_changed = Signal()
+
+    def __init__(
+        self, model: RowsModel[Any], theme: Theme, dressing: Dressing, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self.rows = model
+        self.hovered = -1
+        self._dressing = dressing
+        self._theme = theme
+        self.setModel(model)
+        self.setItemDelegate(RowDelegate(theme, dressing, self))
+        self.setRootIsDecorated(False)
+        self.setUniformRowHeights(True)
+        self.setAllColumnsShowFocus(True)
+        self.setMouseTracking(True)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._set_columns()
+        theme.changed.connect(self.viewport().update)
+        self.verticalScrollBar().valueChanged.connect(self.visible_changed)
+        for signal in (model.rowsInserted, model.rowsRemoved, model.modelReset):
+            signal.connect(self.visible_changed)
+
+    def _set_columns(self) -> None:
+        header = self.header()
+        header.setStretchLastSection(False)
+        header.setMinimumSectionSize(36)
+        header.setFixedHeight(33)
+        header.setSectionsClickable(True)
+        header.setSortIndicatorShown(False)
+        for place, column in enumerate(self.rows.columns):
+            mode = QHeaderView.ResizeMode.Interactive
+            if column.stretch:
+                mode = QHeaderView.ResizeMode.Stretch
+            elif column.cell is Cell.ACTIONS:
+                mode = QHeaderView.ResizeMode.Fixed
+            header.setSectionResizeMode(place, mode)
+            header.resizeSection(place, column.width)
+        header.sectionClicked.connect(self._sort_by)
+
+    def _sort_by(self, column: int) -> None:
+        """Ascending, descending, the engine's own order."""
+        if self.rows.columns[column].cell is Cell.ACTIONS:
+            return
+        view = self.rows.view
+        header = self.header()
+        order = Qt.SortOrder.AscendingOrder
+        if view.column == column and view.descending:
+            column = -1
+        elif view.column == column:
+            order = Qt.SortOrder.DescendingOrder
+        self.rows.sort(column, order)
+        header.setSortIndicatorShown(column >= 0)
+        header.setSortIndicator(column, order)
+
+    # What is chosen
+
+    def line(self, index: Index) -> Line | None:
+        found: Line | None = index.data(LINE_ROLE) if index.isValid() else None
+        return found
+
+    def current_line(self) -> Line | None:
+        return self.line(self.currentIndex())
+
+    def selected_lines(self) -> list[Line]:
+        indexes = self.selectionModel().selectedRows()
+        return [line for line in map(self.line, sorted(indexes, key=lambda i: i.row())) if line]
+
+    def visible_lines(self) -> list[Line]:
+        """Those on the screen now."""
+        top = self.indexAt(QPoint(2, 2))
+        if not top.isValid():
+            return []
+        count = self.viewport().height() // ROW_HEIGHT + 2
+        return self.rows.lines[top.row() : top.row() + count]
+
+    def choose(self, key: str) -> None:
+        place = self.rows.place(key)
+        if place >= 0:
+            self.setCurrentIndex(self.rows.index(place, 0))
+
+    # What the mouse and the keyboard do
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:  # noqa: N802
+        index = self.indexAt(event.position().toPoint())
+        if index.row() != self.hovered:
+            self.hovered = index.row()
+            self.viewport().update()
+        pointing = bool(self._target(event.position().toPoint()))
+        shape = Qt.CursorShape.PointingHandCursor if pointing else Qt.CursorShape.ArrowCursor
+        self.viewport().setCursor(shape)
+        super().mouseMoveEvent(event)
+
+    def leaveEvent(self, event: QEvent) -> None:  # noqa: N802
+        self.hovered = -1
+        self.viewport().update()
+        super().leaveEvent(event)
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802
+        if event.button() == Qt.MouseButton.LeftButton and self._target(event.position().toPoint()):
+            event.accept()  # acts on release, and must not change the selection
+            return
+        super().mousePressEvent(event)
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:  # noqa: N802
+        place = event.position().toPoint()
+        act = self._target(place) if event.button() == Qt.MouseButton.LeftButton else None
+        if act is not None:
+            act(self.viewport().mapToGlobal(place))
+            return
+        super().mouseReleaseEvent(event)
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:  # noqa: N802
+        place = event.position().toPoint()
+        line = self.line(self.indexAt(place))
+        if line is not None and self._target(place) is None:
+            self._open(line)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802
+        line = self.current_line()
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and line is not None:
+            self._open(line)
+        elif event.key() == Qt.Key.Key_Space and line is not None:
+            self.switch_wanted.emit()
+        elif event.key() == Qt.Key.Key_Delete and self.selected_lines():
+            self.delete_wanted.emit()
+        else:
+            super().keyPressEvent(event)
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:  # noqa: N802
+        by_mouse = event.reason() == QContextMenuEvent.Reason.Mouse
+        index = self.indexAt(event.pos()) if by_mouse else self.currentIndex()
+        line = self.line(index)
+        if line is not None:
+            place = event.pos() if by_mouse else self.visualRect(index).center()
+            self.menu_wanted.emit(line, self.viewport().mapToGlobal(place))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
+        super().resizeEvent(event)
+        self.visible_changed.emit()
+
+    def drawBranches(self, painter: QPainter, rect: QRect, index: Index) -> None:  # noqa: N802
+        """None: groups are drawn by the delegate."""
+
+    def _open(self, line: Line) -> None:
+        if line.heading is not None:
+            self.toggle_wanted.emit(line)
+            self.rows.toggle(line.key)
+        else:
+            self.opened.emit(line)
+
+    def _target(self, place: QPoint) -> Callable[[QPoint], object] | None:
+        """What a click here does, if it is on a button, a link or a group's arrow."""
+        index = self.indexAt(place)
+        line = self.line(index)
+        if line is None:
+            return None
+        rect = self.visualRect(index)
+        cell = self.rows.columns[index.column()].cell
+        if cell is Cell.ACTIONS:
+            return self._button_at(line, rect, place)
+        if cell is Cell.LINKS and line.heading is None:
+            number = link_at(self._dressing.links(line), rect, place, self.font())
+            if number is not None:
+                return lambda _where: self.link_wanted.emit(line, number)
+        if line.heading is not None and index.column() == 0 and place.x() < rect.left() + 32:
+            return lambda _where: self.rows.toggle(line.key)
+        return None
+
+    def _button_at(
+        self, line: Line, rect: QRect, place: QPoint
+    ) -> Callable[[QPoint], object] | None:
+        buttons = self._dressing.buttons(line)
+        slot = (place.x() - (rect.right() - SLOT * len(buttons) - 8)) // SLOT
+        if not 0 <= slot < len(buttons):
+            return None
+        name = buttons[slot].name
+        if name == "more":
+            return lambda where: self.menu_wanted.emit(line, where)
+        return lambda _where: self.pressed_button.emit(name, line)

@@ -1,0 +1,296 @@
+"""The frame: sidebar, pages, banner, status bar, toasts, palette, keys. May import: `pages`,
+`widgets`, `desk`. Pages are made when they are first shown, so that the window opens at once.
+It is the `Shell` of everything in it. Next: `pages/`.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QCloseEvent, QHideEvent, QKeySequence, QShortcut, QShowEvent
+from PySide6.QtWidgets import QHBoxLayout, QMainWindow, QMenu, QStackedWidget, QVBoxLayout, QWidget
+
+from desktop import icons
+from desktop.desk import Action, Desk, Loss
+from desktop.engine_state import EngineState, engine_state
+from desktop.pages import catalog
+from desktop.pages.page import Command, Page
+from desktop.palette import Palette
+from desktop.tasks import Task, TaskState
+from desktop.text import percent, plural, size, tr
+from desktop.widgets.banner import Banner
+from desktop.widgets.basics import holder
+from desktop.widgets.confirm import Confirm
+from desktop.widgets.sidebar import Sidebar
+from desktop.widgets.statusbar import HEIGHT, StatusBar
+from desktop.widgets.task_list import TaskList, summary
+from desktop.widgets.toasts import Toasts
+from engine.contexts import DockerContext, contexts
+from vm.errors import Problem
+
+SIZE = (1280, 800)
+
+
+class Window(QMainWindow):
+    """`closing` is told when the user closes it; the engine runs on."""
+
+    closing = Signal()
+    state_changed = Signal(object)  # EngineState
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setWindowTitle("Galley")
+        self.setWindowIcon(icons.app_icon())
+        self.resize(*SIZE)
+        self.setMinimumSize(860, 520)
+        self.desk: Desk
+        self.pages: dict[str, Page] = {}
+        self.state = EngineState("paused", "", "")
+        self._stack = QStackedWidget()
+
+    def furnish(self, desk: Desk) -> None:
+        """Everything that needs the desk, of which this window is a part."""
+        self.desk = desk
+        self._places = catalog.places()
+        self.sidebar = Sidebar(desk.theme, self._places)
+        self.statusbar = StatusBar(desk.theme)
+        self.banner = Banner(desk.theme, self._act)
+        self._lay_out()
+        self._toasts = Toasts(desk.theme, self._whole, HEIGHT)
+        self._task_list: TaskList | None = None
+        self._connect()
+        self._set_keys()
+        if not desk.prefs.geometry.isEmpty():
+            self.restoreGeometry(desk.prefs.geometry)
+        self.go(catalog.known(desk.prefs.text("page", "containers")))
+        self._follow()
+
+    # Shell: what others may ask of the window
+
+    @property
+    def widget(self) -> QWidget:
+        return self
+
+    def go(self, page: str, key: str = "", tab: str = "") -> None:
+        """Show a page, the detail of `key` in it, a tab of that."""
+        before = self.current
+        shown = self._page(page)
+        if shown is not before:
+            if before is not None:
+                before.hidden()
+            self._stack.setCurrentWidget(shown)
+            self.sidebar.choose(page)
+            self.desk.prefs.set_text("page", page)
+            self._show_banner()
+            if self.isVisible():
+                shown.shown()
+        if key:
+            shown.open(key, tab)
+
+    def toast(self, title: str, text: str = "", action: Action | None = None) -> None:
+        self._toasts.say(title, text, action)
+
+    def complain(self, problem: Problem, retry: Callable[[], object] | None = None) -> None:
+        self._toasts.complain(problem, retry)
+
+    def pin(self, card: QWidget) -> None:
+        self._toasts.pin(card)
+
+    def confirm(self, loss: Loss, then: Callable[[], object]) -> None:
+        Confirm(loss, then, self).open()
+
+    # The rest
+
+    @property
+    def current(self) -> Page | None:
+        page = self._stack.currentWidget()
+        return page if isinstance(page, Page) else None
+
+    @property
+    def current_key(self) -> str:
+        return next((key for key, page in self.pages.items() if page is self.current), "")
+
+    def raise_up(self) -> None:
+        """To the front, wherever it was."""
+        self.setWindowState(self.windowState() & ~Qt.WindowState.WindowMinimized)
+        self.show()
+        self.raise_()
+        self.activateWindow()
+
+    def show_palette(self) -> None:
+        Palette(self._commands(), self.desk.theme, self).show()
+
+    def _page(self, key: str) -> Page:
+        if key not in self.pages:
+            page = catalog.make(key, self.desk)
+            self.pages[key] = page
+            self._stack.addWidget(page)
+        return self.pages[key]
+
+    def _lay_out(self) -> None:
+        right = QVBoxLayout()
+        right.setContentsMargins(0, 0, 0, 0)
+        right.setSpacing(0)
+        right.addWidget(self.banner)
+        right.addWidget(self._stack, 1)
+        upper = QHBoxLayout()
+        upper.setSpacing(0)
+        upper.addWidget(self.sidebar)
+        upper.addLayout(right, 1)
+        whole = QVBoxLayout()
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.setSpacing(0)
+        whole.addLayout(upper, 1)
+        whole.addWidget(self.statusbar)
+        self._whole = holder(whole)
+        self.setCentralWidget(self._whole)
+
+    def _connect(self) -> None:
+        desk = self.desk
+        self.sidebar.chosen.connect(self.go)
+        self.statusbar.engine_wanted.connect(lambda: self.go("engine"))
+        self.statusbar.palette_wanted.connect(self.show_palette)
+        self.statusbar.tasks_wanted.connect(self._show_tasks)
+        desk.tasks.changed.connect(lambda: self.statusbar.tasks.setText(summary(desk.tasks)))
+        desk.tasks.ended.connect(self._announce)
+        desk.link.changed.connect(self._follow)
+        desk.connection.changed.connect(self._follow)
+        desk.usage.changed.connect(lambda _ids: self._show_totals())
+        stores = desk.stores
+        stores.containers.changed.connect(lambda _delta: self._count("containers"))
+        stores.images.changed.connect(lambda _delta: self._count("images"))
+        stores.volumes.changed.connect(lambda _delta: self._count("volumes"))
+        stores.networks.changed.connect(lambda _delta: self._count("networks"))
+        switcher = QMenu(self)
+        switcher.aboutToShow.connect(lambda: self._fill_switcher(switcher))
+        self.sidebar.switcher.setMenu(switcher)
+
+    def _set_keys(self) -> None:
+        def key(sequence: str, run: Callable[[], object]) -> None:
+            QShortcut(QKeySequence(sequence), self).activated.connect(run)
+
+        for number, place in enumerate(self._places, 1):
+            key(f"Ctrl+{number}", partial(self.go, place.key))
+        key("Ctrl+K", self.show_palette)
+        key("Ctrl+F", lambda: self._page(self.current_key).focus_filter())
+        key("F5", lambda: self._page(self.current_key).refresh())
+        key("Escape", self._go_back)
+        key("Ctrl+W", self.close)
+
+    def _go_back(self) -> None:
+        back = getattr(self.current, "back", None)
+        if callable(back):
+            back()
+
+    def _follow(self) -> None:
+        desk = self.desk
+        self.state = engine_state(desk.link, desk.connection)
+        self.statusbar.show_state(self.state)
+        self._show_banner()
+        name = desk.connection.context.name if desk.connection.context else ""
+        shown = tr("Galley VM") if desk.connection.is_ours else name
+        self.sidebar.switcher.show_engine(shown, self.state.dot)
+        snapshot = desk.link.snapshot
+        if snapshot is not None and snapshot.engine.reachable and desk.connection.is_ours:
+            desk.connection.poke()
+        self._show_totals()
+        self.state_changed.emit(self.state)
+
+    def _show_banner(self) -> None:
+        self.banner.show_state(self.state)
+        if not catalog.needs_engine(self.current_key):
+            self.banner.hide()
+
+    def _act(self, action: str) -> None:
+        match action:
+            case "start":
+                self.desk.link.start_engine()
+            case "replace":
+                self.desk.link.replace_supervisor()
+            case _:
+                self._retry()
+
+    def _retry(self) -> None:
+        self.desk.link.retry()
+        self.desk.connection.poke()
+
+    def _count(self, key: str) -> None:
+        self.sidebar.set_count(key, len(getattr(self.desk.stores, key).rows))
+        self._show_totals()
+
+    def _show_totals(self) -> None:
+        rows = self.desk.stores.containers.rows.values()
+        if not self.desk.connection.is_up:
+            self.statusbar.show_totals([])
+            return
+        up = sum(row.state.is_up for row in rows)
+        parts = [plural(len(rows), "{up} of {n} container", "{up} of {n} containers", up=up)]
+        cores, memory = self.desk.usage.total()
+        if memory:
+            parts += [
+                tr("CPU {share}", share=percent(cores)),
+                tr("Memory {size}", size=size(memory)),
+            ]
+        snapshot = self.desk.link.snapshot
+        if self.desk.connection.is_ours and snapshot is not None and snapshot.machine.disk_bytes:
+            machine = snapshot.machine
+            used, whole = size(machine.disk_used_bytes), size(machine.disk_bytes)
+            parts.append(tr("Disk {used} of {whole}", used=used, whole=whole))
+        self.statusbar.show_totals(parts)
+
+    def _announce(self, task: Task) -> None:
+        if task.state is TaskState.FAILED and task.problem is not None:
+            self._toasts.complain(task.problem, task.retry)
+        elif task.state is TaskState.DONE and task.announce:
+            self._toasts.say(task.title, task.note)
+
+    def _show_tasks(self) -> None:
+        if self._task_list is None:
+            self._task_list = TaskList(self.desk.tasks, self.desk.theme, self)
+        self._task_list.show_above(self.statusbar.tasks)
+
+    def _fill_switcher(self, menu: QMenu) -> None:
+        menu.clear()
+        for context in contexts(self.desk.link.home):
+            words = tr("Galley VM") if context.ours else context.name
+            said = f"{words}   {context.description}" if not context.ours else words
+            action = menu.addAction(said)
+            action.setEnabled(not context.problem)
+            action.setToolTip(context.problem)
+            action.setCheckable(True)
+            action.setChecked(context == self.desk.connection.context)
+            use = partial(self._use, context)
+            action.triggered.connect(use)
+
+    def _use(self, context: DockerContext, _checked: bool = False) -> None:
+        self.desk.connection.use(context)
+
+    def _commands(self) -> list[Command]:
+        go = [
+            Command(
+                place.title, lambda place=place: self.go(place.key), f"Ctrl+{number}", place.icon
+            )
+            for number, place in enumerate(self._places, 1)
+        ]
+        found = [*go, *catalog.commands(self.desk, self.state)]
+        for place in self._places:
+            found += self._page(place.key).commands()
+        return found + catalog.objects(self.desk)
+
+    # Qt
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
+        super().showEvent(event)
+        if self.current is not None:
+            self.current.shown()
+
+    def hideEvent(self, event: QHideEvent) -> None:  # noqa: N802
+        super().hideEvent(event)
+        if self.current is not None:
+            self.current.hidden()
+
+    def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802
+        self.desk.prefs.geometry = self.saveGeometry()
+        self.desk.prefs.save()
+        super().closeEvent(event)
+        self.closing.emit()

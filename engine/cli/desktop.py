@@ -1,0 +1,60 @@
+"""`galley desktop`: open the window, or bring the open one to the front. May import: click, `vm`.
+
+The window is a program of its own that outlives this command, as it would after a double click.
+This package may not import it: it is started by name. Next: `desktop/app.py`.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from engine.cli.command import Command
+from engine.cli.output import say
+from vm.errors import HostError, Retry
+from vm.host.logs import tail
+from vm.host.paths import find_home, make_home
+from vm.host.process import run, spawn_detached, wait_gone
+
+SEEN_SECONDS = 1.0  # a window that cannot open has ended by then
+_PLATFORMS = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
+
+
+@click.command(cls=Command)
+@click.argument("page", default="")
+@click.option("--foreground", is_flag=True, help="Stay, and end with the window.")
+def desktop(page: str, foreground: bool) -> None:
+    """Open the window; PAGE is containers, images, volumes, networks, engine, settings or help.
+
+    Closing it stops nothing: engine and containers run on.
+    """
+    if sys.platform.startswith("linux") and not any(map(os.environ.get, _PLATFORMS)):
+        raise HostError(
+            "There is no display here for a window.",
+            "Use the commands (`galley --help`), or run this in a graphical session.",
+            retry=Retry.NO,
+        )
+    home = make_home(find_home())
+    ours = str(Path(__file__).parents[2])
+    argv = [sys.executable, "-P", "-m", "desktop", *([page] if page else [])]
+    env = {"GALLEY_HOME": str(home.root), "PYTHONPATH": ours}
+    if foreground:
+        done = run(argv, env=env)
+        if not done.ok:
+            raise _did_not_open(done.tail())
+        return
+    log = home.logs / "window.log"
+    child = spawn_detached(argv, log=log, env=env)
+    began = log.stat().st_size
+    if wait_gone(child, SEEN_SECONDS) and log.stat().st_size > began:
+        raise _did_not_open(tail(log))
+    say("The window is open.")
+
+
+def _did_not_open(details: str) -> HostError:
+    return HostError(
+        "The window did not open.",
+        "See the details: mostly a library of the system is missing, which they name.",
+        details=details,
+    )

@@ -1,0 +1,103 @@
+"""Fixtures of the window: Qt without a screen, a real dockerd, and the whole application on it.
+
+They need root, dockerd and busybox-static, as the Docker client's tests do; `./dev test` installs
+them.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+import pytest
+from PySide6.QtCore import QEvent
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from desktop.app import App
+from desktop.desk import Desk
+from engine.contexts import DockerContext
+from engine.docker.client import DockerClient
+from engine.docker.endpoint import Endpoint
+from tests.unit.engine.bridge.servers import Dockerd
+from tests.unit.engine.docker.conftest import NetworkedDockerd
+
+type WaitFor = Callable[[Callable[[], object]], None]
+
+
+class WindowDockerd(NetworkedDockerd):
+    """In a namespace of another name than that of the client's tests, which may still be there."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._netns = f"galley-gui-{os.getpid()}"
+
+    @property
+    def namespace(self) -> str:
+        return self._netns
+
+
+@pytest.fixture(scope="session")
+def dockerd() -> Iterator[Dockerd]:
+    assert os.getuid() == 0, "dockerd runs as root: run the tests as root"
+    folder = Path(tempfile.mkdtemp(prefix="galley-"))  # short enough for a socket's path
+    server = WindowDockerd(folder)
+    server.start()
+    yield server
+    server.stop()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def context(dockerd: Dockerd) -> DockerContext:
+    return DockerContext("test", "Test", Endpoint("test", f"unix://{dockerd.socket}"))
+
+
+@pytest.fixture
+def client(context: DockerContext) -> Iterator[DockerClient]:
+    """Beside the window, as another program would. Afterwards the engine has no containers."""
+    made = DockerClient(context.endpoint)
+    yield made
+    for container in made.containers.list():
+        made.containers.remove(container.id, force=True, volumes=True)
+    made.close()
+
+
+@pytest.fixture
+def wait_for(qtbot: QtBot) -> Callable[..., None]:
+    """Let Qt run until something is so; the deadline is met only by a failure."""
+
+    def wait(condition: Callable[[], object], seconds: float = 15.0) -> None:
+        qtbot.waitUntil(lambda: bool(condition()), timeout=round(1000 * seconds))
+
+    return wait
+
+
+@pytest.fixture
+def app(
+    qapp: QApplication, context: DockerContext, client: DockerClient, wait_for: WaitFor
+) -> Iterator[App]:
+    """The whole window on the test's dockerd, shown, its rows loaded; without a supervisor."""
+    made = App(qapp, context)
+    made.window.show()
+    wait_for(lambda: all(store.is_loaded for store in made.desk.stores.all))
+    yield made
+    end_app(qapp, made)
+
+
+@pytest.fixture
+def desk(app: App) -> Desk:
+    return app.desk
+
+
+def end_app(qapp: QApplication, app: App) -> None:
+    """As if it had never been: threads told to end, widgets deleted."""
+    app.close()
+    app.window.hide()
+    app.window.deleteLater()
+    app.deleteLater()
+    qapp.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    qapp.processEvents()

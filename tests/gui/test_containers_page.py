@@ -1,0 +1,135 @@
+"""The list of containers: what it shows, what its buttons and keys do, that it is never stale."""
+
+from collections.abc import Callable
+
+import pytest
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtTest import QAbstractItemModelTester
+from pytestqt.qtbot import QtBot
+
+from desktop.app import App
+from desktop.pages.containers.page import ContainersPage
+from desktop.widgets.confirm import Confirm
+from desktop.widgets.table import Table
+from engine.docker.client import DockerClient
+from engine.docker.types import Container, ContainerState, RunSpec
+from tests.unit.engine.bridge.servers import IMAGE
+
+type WaitFor = Callable[..., None]
+ENDS_AT_ONCE = ("sh", "-c", "trap 'exit 0' TERM; sleep 1000 & wait")
+
+
+def sleeper(name: str) -> RunSpec:
+    return RunSpec(IMAGE, name, ENDS_AT_ONCE, network="none")
+
+
+@pytest.fixture
+def page(app: App) -> ContainersPage:
+    found = app.window.pages["containers"]
+    assert isinstance(found, ContainersPage)
+    return found
+
+
+def names(table: Table) -> list[str]:
+    return [table.rows.text(line, table.rows.columns[0]) for line in table.rows.lines]
+
+
+def row(page: ContainersPage, name: str) -> Container | None:
+    rows = page.desk.stores.containers.rows.values()
+    return next((one for one in rows if one.name == name), None)
+
+
+def press(qtbot: QtBot, page: ContainersPage, name: str, button: int) -> None:
+    """Click a button at the end of a row, as the mouse does."""
+    found = row(page, name)
+    assert found is not None
+    table = page.table
+    last = len(table.rows.columns) - 1
+    rect = table.visualRect(table.rows.index(table.rows.place(found.id), last))
+    count = 3
+    place = QPoint(rect.right() - 32 * count - 8 + 32 * button + 16, rect.center().y())
+    qtbot.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, pos=place)
+
+
+def test_what_others_start_appears_and_what_they_remove_goes(
+    app: App, page: ContainersPage, client: DockerClient, wait_for: WaitFor
+) -> None:
+    QAbstractItemModelTester(page.model, QAbstractItemModelTester.FailureReportingMode.Fatal, app)
+    made = client.containers.run(sleeper("seen"))
+    wait_for(lambda: "seen" in names(page.table))
+    client.containers.stop(made)
+    wait_for(lambda: (found := row(page, "seen")) and found.state is ContainerState.EXITED)
+    client.containers.remove(made)
+    wait_for(lambda: "seen" not in names(page.table))
+
+
+def test_buttons_stop_and_start(
+    qtbot: QtBot, page: ContainersPage, client: DockerClient, wait_for: WaitFor
+) -> None:
+    made = client.containers.run(sleeper("switched"))
+    wait_for(lambda: row(page, "switched"))
+    press(qtbot, page, "switched", 0)
+    assert made in page.desk.stores.containers.busy, "the row says at once that it is stopping"
+    wait_for(lambda: (found := row(page, "switched")) and not found.state.is_up)
+    wait_for(lambda: made not in page.desk.stores.containers.busy)
+    press(qtbot, page, "switched", 0)
+    wait_for(lambda: (found := row(page, "switched")) and found.state.is_up)
+
+
+def test_delete_asks_once_and_names_what_is_lost(
+    qtbot: QtBot, page: ContainersPage, client: DockerClient, wait_for: WaitFor
+) -> None:
+    made = client.containers.run(sleeper("lost"))
+    wait_for(lambda: row(page, "lost"))
+    page.table.choose(made)
+    qtbot.keyClick(page.table, Qt.Key.Key_Delete)
+    asked = page.desk.shell.widget.findChild(Confirm)
+    assert asked is not None
+    assert "lost" in asked.windowTitle()
+    assert row(page, "lost"), "nothing is deleted before somebody agrees"
+    qtbot.mouseClick(asked.agree, Qt.MouseButton.LeftButton)
+    wait_for(lambda: not row(page, "lost"))
+
+
+def test_filter_and_groups(page: ContainersPage, client: DockerClient, wait_for: WaitFor) -> None:
+    for service in ("web", "db"):
+        body = {
+            "Image": IMAGE,
+            "Cmd": ["sleep", "1000"],
+            "Labels": {
+                "com.docker.compose.project": "shop",
+                "com.docker.compose.service": service,
+            },
+        }
+        client.containers.start(client.containers.create_raw(body, f"shop-{service}-1"))
+    client.containers.create(sleeper("alone"))
+    wait_for(lambda: {"shop", "web", "db", "alone"} <= set(names(page.table)))
+    page.filter.setText("web")
+    assert names(page.table) == ["shop", "web"]
+    page.filter.setText("nothing like it")
+    assert page.stack.currentWidget() is page.nothing
+    page.filter.clear()
+    assert {"shop", "web", "db", "alone"} <= set(names(page.table))
+    page.model.toggle("project:shop")
+    assert set(names(page.table)) == {"shop", "alone"}
+
+
+def test_selection_survives_a_change_elsewhere(
+    page: ContainersPage, client: DockerClient, wait_for: WaitFor
+) -> None:
+    kept = client.containers.run(sleeper("kept"))
+    wait_for(lambda: row(page, "kept"))
+    page.table.choose(kept)
+    client.containers.run(sleeper("other"))
+    wait_for(lambda: row(page, "other"))
+    chosen = page.table.current_line()
+    assert chosen is not None
+    assert chosen.key == kept
+
+
+def test_a_name_of_any_script_is_shown_and_removed_again(
+    page: ContainersPage, client: DockerClient, wait_for: WaitFor
+) -> None:
+    body = {"Image": IMAGE, "Cmd": ["true"], "Labels": {"com.docker.compose.project": "متجر"}}
+    client.containers.create_raw(body, "arabic")
+    wait_for(lambda: "متجر" in names(page.table))
