@@ -22,7 +22,7 @@ from types import TracebackType
 from PySide6.QtCore import QObject, QSocketNotifier, QTimer
 from PySide6.QtWidgets import QApplication
 
-from desktop import icons, text
+from desktop import garbage, icons, text
 from desktop.connection import Connection
 from desktop.desk import Desk
 from desktop.link import Link
@@ -64,6 +64,8 @@ class App(QObject):
         self.window.closing.connect(self._window_closed)
         self.connection.changed.connect(self._remember_context)
 
+        garbage.take_over()
+
     def open(self, page: str = "") -> None:
         self.window.show()
         if page:
@@ -80,10 +82,11 @@ class App(QObject):
     def close(self) -> None:
         """End the threads; containers and engine run on."""
         self.prefs.save()
-        self.desk.tasks.cancel_all()
+        self.desk.tasks.close()
         self.desk.usage.close()
         self.connection.close()
         self.link.close()
+        garbage.give_back()
 
     def _open_rest(self) -> None:
         self.link.open()

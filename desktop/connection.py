@@ -141,8 +141,6 @@ class _Line:
                     self._collect(event)
             except GalleyError as error:
                 problem = error.to_problem()
-            if self._cancel.is_set:
-                break
             self._owner.tell(self, Reach.DOWN, problem)
             self.again.wait(PATIENCE[min(attempt, len(PATIENCE) - 1)])
             attempt += 1

@@ -24,7 +24,8 @@ def _renderer(name: str, color: str) -> QSvgRenderer:
 
 def paint(painter: QPainter, name: str, color: QColor, where: QRectF) -> None:
     """Draw it into `where`, which should be a square."""
-    _renderer(name, color.name()).render(painter, where)
+    ratio = painter.device().devicePixelRatio()
+    painter.drawPixmap(where.topLeft(), _pixmap(name, color.name(), round(where.width()), ratio))
 
 
 @cache

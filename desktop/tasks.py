@@ -11,9 +11,11 @@ import threading
 import traceback
 from collections.abc import Callable
 from enum import StrEnum
+from functools import partial
 
 from PySide6.QtCore import QObject, Qt, Signal, Slot
 
+from desktop.garbage import collect_if_due
 from desktop.text import tr
 from engine.docker.cancel import Cancel
 from vm.errors import Cancelled, GalleyError, Problem
@@ -29,18 +31,25 @@ class Bell(QObject):
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
+        self._lock = threading.Lock()
+        self._is_silent = False
         self._rung.connect(self._answer, Qt.ConnectionType.QueuedConnection)
 
     def ring(self, call: Callable[[], object]) -> None:
-        """From any thread; after the window is gone it does nothing."""
-        try:
-            self._rung.emit(call)
-        except RuntimeError:  # Qt's object was deleted with the window
-            return
+        """From any thread; once it is silent it does nothing."""
+        with self._lock:
+            if not self._is_silent:
+                self._rung.emit(call)
+
+    def silence(self) -> None:
+        """Before it is deleted, for threads do not know of that."""
+        with self._lock:
+            self._is_silent = True
 
     @Slot(object)
     def _answer(self, call: Callable[[], object]) -> None:
         call()
+        collect_if_due()
 
 
 class TaskState(StrEnum):
@@ -172,6 +181,11 @@ class Tasks(QObject):
         """Ask something that nobody has to know of."""
         self._enqueue(work, done, failed)
 
+    def close(self) -> None:
+        """Cancel what runs; nothing is told any more."""
+        self.cancel_all()
+        self.bell.silence()
+
     def cancel_all(self) -> None:
         for task in self.running:
             task.cancel.set()
@@ -200,10 +214,9 @@ class Tasks(QObject):
         def run() -> None:
             outcome = _attempt(work)
             if isinstance(outcome, _Failure):
-                problem = outcome.problem
-                self.bell.ring(lambda: failed(problem))
+                self.bell.ring(partial(failed, outcome.problem))
             else:
-                self.bell.ring(lambda: done(outcome))
+                self.bell.ring(partial(done, outcome))
 
         self._work.put(run)
         with self._lock:
@@ -221,6 +234,7 @@ class Tasks(QObject):
             with self._lock:
                 self._idle -= 1
             run()
+            del run  # or what it holds of the window would be deleted here, at the next one
 
 
 class _Failure:

@@ -2,6 +2,9 @@
 `tokens`, `style`. Next: `icons.py`, which tints icons with these colours.
 """
 
+import dataclasses
+from functools import cache
+
 from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QGuiApplication, QPalette
 from PySide6.QtWidgets import QApplication
@@ -20,6 +23,7 @@ class Theme(QObject):
         self._app = app
         self.choice = choice
         self.tokens = LIGHT
+        self._colors: dict[str, QColor] = {}
         hints = QGuiApplication.styleHints()
         hints.colorSchemeChanged.connect(lambda _scheme: self._follow())
         app.setStyle("Fusion")
@@ -31,8 +35,8 @@ class Theme(QObject):
         self._follow()
 
     def color(self, name: str) -> QColor:
-        """The colour of a token."""
-        return QColor(getattr(self.tokens, name))
+        """The colour of a token. Asked for every cell that is drawn, so it is kept."""
+        return self._colors[name]
 
     def _wanted(self) -> Tokens:
         if self.choice in ("light", "dark"):
@@ -48,10 +52,16 @@ class Theme(QObject):
 
     def _apply(self, tokens: Tokens) -> None:
         self.tokens = tokens
+        self._colors = {
+            name: QColor(value)
+            for name, value in dataclasses.asdict(tokens).items()
+            if value.startswith("#")
+        }
         self._app.setPalette(palette(tokens))
         self._app.setStyleSheet(style_sheet(tokens))
 
 
+@cache
 def monospace() -> QFont:
     """For ids, paths and logs; as large as the text beside it looks."""
     font = QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont)

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QHBoxLayout, QMainWindow, QMenu, QStackedWidget, Q
 
 from desktop import icons
 from desktop.desk import Action, Desk, Loss
-from desktop.engine_state import EngineState, engine_state
+from desktop.engine_state import EngineState, engine_state, is_first_run
 from desktop.pages import catalog
 from desktop.pages.page import Command, Page
 from desktop.palette import Palette
@@ -46,6 +46,7 @@ class Window(QMainWindow):
         self.desk: Desk
         self.pages: dict[str, Page] = {}
         self.state = EngineState("paused", "", "")
+        self._has_welcomed = False
         self._stack = QStackedWidget()
 
     def furnish(self, desk: Desk) -> None:
@@ -194,7 +195,17 @@ class Window(QMainWindow):
         if snapshot is not None and snapshot.engine.reachable and desk.connection.is_ours:
             desk.connection.poke()
         self._show_totals()
+        self._welcome()
         self.state_changed.emit(self.state)
+
+    def _welcome(self) -> None:
+        """Once, instead of a list of nothing; the user goes on from there."""
+        desk = self.desk
+        if self._has_welcomed or not is_first_run(desk.link, desk.connection, desk.prefs):
+            return
+        if catalog.needs_engine(self.current_key):
+            self._has_welcomed = True
+            self.go("welcome")
 
     def _show_banner(self) -> None:
         self.banner.show_state(self.state)
@@ -266,13 +277,11 @@ class Window(QMainWindow):
         self.desk.connection.use(context)
 
     def _commands(self) -> list[Command]:
-        go = [
-            Command(
-                place.title, lambda place=place: self.go(place.key), f"Ctrl+{number}", place.icon
-            )
-            for number, place in enumerate(self._places, 1)
-        ]
-        found = [*go, *catalog.commands(self.desk, self.state)]
+        found = []
+        for number, place in enumerate(self._places, 1):
+            go = partial(self.go, place.key)
+            found.append(Command(place.title, go, f"Ctrl+{number}", place.icon))
+        found += catalog.commands(self.desk, self.state)
         for place in self._places:
             found += self._page(place.key).commands()
         return found + catalog.objects(self.desk)

@@ -20,7 +20,9 @@ from desktop.stores.store import Delta, Store
 type Index = QModelIndex | QPersistentModelIndex
 LINE_ROLE = int(Qt.ItemDataRole.UserRole) + 1
 NOWHERE = QModelIndex()
-MANY = 200  # changes that are told as one range
+# Qt asks for each row at each change; joining flags takes longer than all the rest of the answer.
+FLAGS = Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable | Qt.ItemFlag.ItemNeverHasChildren
+MANY = 24  # changes that are told one by one; more are one reset, or one range
 
 
 class Cell(StrEnum):
@@ -39,7 +41,8 @@ class Cell(StrEnum):
 
 @dataclass(frozen=True)
 class Column[Row]:
-    """`text` is what a cell says; `order` what it is sorted by (default: the text)."""
+    """`text` is what a cell says; `order` what it is sorted by (default: the text). Where there is
+    not room for all columns, the one with the highest `leaves` goes first; 0 always stays."""
 
     title: str
     text: Callable[[Row], str]
@@ -48,6 +51,7 @@ class Column[Row]:
     order: Callable[[Row], Any] | None = None
     stretch: bool = False
     heading: Callable[["Heading"], str] | None = None  # what a group says in this column
+    leaves: int = 0
 
 
 @dataclass(frozen=True)
@@ -162,10 +166,7 @@ class RowsModel[Row](QAbstractTableModel):
         return None
 
     def flags(self, index: Index) -> Qt.ItemFlag:
-        if not index.isValid():
-            return Qt.ItemFlag.NoItemFlags
-        flags = Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable
-        return flags | Qt.ItemFlag.ItemNeverHasChildren
+        return FLAGS if index.isValid() else Qt.ItemFlag.NoItemFlags
 
     # What others ask
 
@@ -193,12 +194,13 @@ class RowsModel[Row](QAbstractTableModel):
             self._set_lines(new)
             self._tell_changed(changed)
             return
-        if not self.lines or not new or abs(len(new) - len(self.lines)) > MANY:
+        known, wanted = set(self._places), {line.key for line in new}
+        if len(known ^ wanted) > MANY:
             self.beginResetModel()
             self._set_lines(new)
             self.endResetModel()
             return
-        self._remove_old({line.key for line in new})
+        self._remove_old(wanted)
         self._insert_new(new)
         self._move(new)
         self._tell_changed(changed)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QFont, QFontMetrics
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -51,6 +52,10 @@ def button(
     made.setAutoDefault(False)
     if kind == "link":
         made.setCursor(Qt.CursorShape.PointingHandCursor)
+    if kind == "tab":  # the one in front is bold, and must not be cut off or push the others
+        bold = made.font()
+        bold.setWeight(QFont.Weight.DemiBold)
+        made.setMinimumWidth(QFontMetrics(bold).horizontalAdvance(text) + 8)
     if clicked is not None:
         made.clicked.connect(lambda _checked=False: clicked())
     return made
@@ -132,11 +137,19 @@ def scrolled(content: QWidget) -> QScrollArea:
     made.setWidgetResizable(True)
     made.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
     made.setFrameShape(QFrame.Shape.NoFrame)
+    made.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # its controls take the focus, and scroll it
     return made
 
 
 def set_kind(widget: QWidget, kind: str) -> None:
     """Change `kind` of a widget that is shown already."""
     widget.setProperty("kind", kind)
+    widget.style().unpolish(widget)
+    widget.style().polish(widget)
+
+
+def set_wrong(widget: QWidget, wrong: bool) -> None:
+    """Mark a field, or take the mark away."""
+    widget.setProperty("wrong", wrong)
     widget.style().unpolish(widget)
     widget.style().polish(widget)

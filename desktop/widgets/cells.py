@@ -20,6 +20,8 @@ PADDING = 8
 FIRST_PADDING = 14
 INDENT = 20
 CHART_WIDTH = 60
+LEFT = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+RIGHT = int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
 
 
 class Drawn(Protocol):
@@ -107,8 +109,7 @@ def _text(
     painter.setFont(font)
     painter.setPen(color)
     shown = QFontMetrics(font).elidedText(text, Qt.TextElideMode.ElideRight, rect.width())
-    side = Qt.AlignmentFlag.AlignRight if right else Qt.AlignmentFlag.AlignLeft
-    painter.drawText(rect, int(side | Qt.AlignmentFlag.AlignVCenter), shown)
+    painter.drawText(rect, RIGHT if right else LEFT, shown)
 
 
 def _name_cell(painter: QPainter, rect: QRect, line: Line, look: Look, theme: Theme) -> QRect:

@@ -1,4 +1,4 @@
-"""Text in rows with their numbers, for files that people write: JSON in colour, a wrong place marked.
+"""Text in numbered lines, for files that people write: JSON in colour, a wrong place marked.
 
 May import: PySide6, `theme`, `text`. Tab goes on to the next control; Enter keeps the indent.
 """
@@ -26,7 +26,7 @@ JSON = re.compile(
     r"|(?P<word>\b(?:true|false|null)\b|-?\b\d[\d.eE+-]*)"
 )
 JSON_COLORS = {"name": "accent", "text": "running", "word": "paused"}
-DIFF_COLORS = {"+": "running", "-": "error", "@": "secondary"}
+DIFF_COLORS = {"+": "running", "-": "error"}
 INDENT = "  "
 
 
@@ -86,7 +86,10 @@ class CodeEdit(QPlainTextEdit):
         return 20 + digits * self.fontMetrics().horizontalAdvance("9")
 
     def paint_numbers(self, painter: QPainter, area: QRect) -> None:
-        painter.fillRect(area, self.theme.color("raised"))
+        painter.fillRect(area, self.theme.color("surface"))
+        painter.setPen(self.theme.color("line"))
+        edge = self._numbers.width() - 4
+        painter.drawLine(edge, area.top(), edge, area.bottom())
         painter.setFont(self.font())
         block = self.firstVisibleBlock()
         where = self.blockBoundingGeometry(block).translated(self.contentOffset())

@@ -7,6 +7,8 @@ from desktop import icons
 from desktop.theme import Theme
 from desktop.widgets.basics import label
 
+WIDTH = 440
+
 
 class Empty(QWidget):
     def __init__(self, theme: Theme, icon: str, title: str, text: str, *steps: QWidget) -> None:
@@ -16,10 +18,11 @@ class Empty(QWidget):
         self._picture = QLabel(alignment=Qt.AlignmentFlag.AlignHCenter)
         heading = label(title, "heading")
         heading.setAlignment(Qt.AlignmentFlag.AlignHCenter)
-        words = label(text, "secondary", wrap=True)
+        self._words = words = label(text, "secondary", wrap=True)
         words.setAlignment(Qt.AlignmentFlag.AlignHCenter)
-        words.setMaximumWidth(440)
-        words.setMinimumWidth(340)
+        words.setFixedWidth(WIDTH)
+        # A layout that centres it asks for the height that it has in the width of the page.
+        words.setMinimumHeight(words.heightForWidth(WIDTH))
         box = QVBoxLayout(self)
         box.setSpacing(10)
         box.addStretch(2)
@@ -32,6 +35,10 @@ class Empty(QWidget):
         box.addStretch(3)
         self._dress()
         theme.changed.connect(self._dress)
+
+    def set_text(self, text: str) -> None:
+        self._words.setText(text)
+        self._words.setMinimumHeight(self._words.heightForWidth(WIDTH))
 
     def _dress(self) -> None:
         self._picture.setPixmap(icons.pixmap(self._icon, self._theme.color("exited"), 40))

@@ -64,7 +64,9 @@ class FileBrowser(QWidget):
         self.note = label("", "secondary")
         self.table = self._make_table()
         self._make_viewer()
-        self._empty = Empty(desk.theme, "folder", tr("Nothing in here"), "")
+        self._empty = Empty(
+            desk.theme, "folder", tr("Nothing in here"), tr("This folder has no files.")
+        )
         self._failed = _Failure(desk, self.refresh)
         self.stack = QStackedWidget()
         for widget in (self.table, self._empty, self._failed, self.viewer):
@@ -74,6 +76,7 @@ class FileBrowser(QWidget):
 
     def _make_table(self) -> QTreeView:
         table = QTreeView()
+        table.setObjectName("files")
         table.setModel(self.model)
         table.setAccessibleName(tr("Files"))
         table.setRootIsDecorated(False)

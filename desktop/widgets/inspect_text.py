@@ -29,7 +29,9 @@ class InspectText(QWidget):
         self.text.setAccessibleName(tr("Inspect"))
         copy = icon_button(desk.theme, "copy", tr("Copy"), self._copy, text=tr("Copy"), kind="")
         copy.setText(tr("Copy"))
-        self.setLayout(column(row(self.note, 1, copy), self.text))
+        head = row(self.note, copy)
+        head.setStretch(0, 1)
+        self.setLayout(column(head, self.text))
         self.setFocusProxy(self.text)
         self.refresh()
 

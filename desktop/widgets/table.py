@@ -10,6 +10,7 @@ from typing import Any
 
 from PySide6.QtCore import (
     QEvent,
+    QItemSelectionModel,
     QModelIndex,
     QPersistentModelIndex,
     QPoint,
@@ -89,6 +90,9 @@ class Table(QTreeView):
         self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._set_columns()
+        self._kept: tuple[str, list[str]] = ("", [])
+        model.modelAboutToBeReset.connect(self._keep_choice)
+        model.modelReset.connect(self._restore_choice)
         theme.changed.connect(self.viewport().update)
         self.verticalScrollBar().valueChanged.connect(self.visible_changed)
         for signal in (model.rowsInserted, model.rowsRemoved, model.modelReset):
@@ -152,6 +156,30 @@ class Table(QTreeView):
         if place >= 0:
             self.setCurrentIndex(self.rows.index(place, 0))
 
+    def _keep_choice(self) -> None:
+        """A reset is for speed: what is chosen stays chosen."""
+        current = self.current_line()
+        self._kept = (current.key if current else "", [one.key for one in self.selected_lines()])
+
+    def _restore_choice(self) -> None:
+        current, selected = self._kept
+        self.choose(current)
+        rows = QItemSelectionModel.SelectionFlag.Rows
+        for key in selected:
+            if (place := self.rows.place(key)) >= 0 and key != current:
+                index = self.rows.index(place, 0)
+                flag = QItemSelectionModel.SelectionFlag.Select
+                self.selectionModel().select(index, flag | rows)
+
+    def _leave_out_columns(self) -> None:
+        columns = self.rows.columns
+        missing = sum(column.width for column in columns) - self.viewport().width()
+        for place in sorted(range(len(columns)), key=lambda place: -columns[place].leaves):
+            hidden = columns[place].leaves > 0 and missing > 0
+            missing -= columns[place].width if hidden else 0
+            if hidden != self.isColumnHidden(place):
+                self.setColumnHidden(place, hidden)
+
     # What the mouse and the keyboard do
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:  # noqa: N802
@@ -210,6 +238,7 @@ class Table(QTreeView):
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
         super().resizeEvent(event)
+        self._leave_out_columns()
         self.visible_changed.emit()
 
     def drawBranches(self, painter: QPainter, rect: QRect, index: Index) -> None:  # noqa: N802

@@ -93,7 +93,8 @@ class TaskList(QFrame):
         self._fill()
 
     def show_above(self, anchor: QWidget) -> None:
-        height = min(420, 70 + 74 * max(1, len(self._cards)))
+        wanted = sum(card.sizeHint().height() for card in self._cards.values())
+        height = min(420, 70 + max(74, wanted))
         corner = anchor.mapToGlobal(QPoint(anchor.width(), 0))
         self.setGeometry(corner.x() - WIDTH, corner.y() - height - 10, WIDTH, height)
         self.show()

@@ -138,7 +138,7 @@ class Timeline(QWidget):
 
 
 def total(boot: tuple[BootStep, ...]) -> float:
-    return sum(step.seconds or 0.0 for step in boot)
+    return sum((step.seconds or 0.0 for step in boot), 0.0)
 
 
 def _time_text(taken: float) -> str:

@@ -160,7 +160,6 @@ class Toasts(QObject):
             card.move(self._over.width() - card.width() - 20, bottom)
             bottom -= 10
         for toast in reversed(self.shown):
-            height = toast.sizeHint().height()
-            height = max(height, toast.layout().heightForWidth(WIDTH))
+            height = max(toast.sizeHint().height(), toast.heightForWidth(WIDTH))
             toast.setGeometry(self._over.width() - WIDTH - 20, bottom - height, WIDTH, height)
             bottom -= height + 10

@@ -14,6 +14,7 @@ from desktop.tasks import Task
 from desktop.text import plural, tr
 from desktop.theme import Theme, monospace
 from desktop.widgets.basics import button, column, label, row
+from desktop.widgets.copy_line import Shortened
 from engine.docker.types import LayerProgress, TransferProgress
 
 WIDTH = 420
@@ -103,7 +104,8 @@ class TransferCard(QFrame):
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setAccessibleName(task.title)
         self._task = task
-        self._title = label(task.title, "heading", wrap=True)
+        self._title = Shortened("heading")
+        self._title.say(task.title)
         self._note = label(tr("Asking the registry…"), "secondary")
         self.bars = TransferBars(theme)
         self.cancel = button(
@@ -128,7 +130,7 @@ class TransferCard(QFrame):
             self.close()
             return
         progress = task.detail if isinstance(task.detail, TransferProgress) else None
-        self._title.setText(transfers.headline(task.title, progress))
+        self._title.say(transfers.headline(task.title, progress))
         if progress is not None and not task.cancel.is_set:
             self._note.setText(task.note)
         self.bars.show_progress(progress)

@@ -4,8 +4,7 @@ from collections.abc import Callable
 
 import pytest
 from PySide6.QtCore import QPoint, Qt
-from PySide6.QtTest import QAbstractItemModelTester
-from pytestqt.qtbot import QtBot
+from PySide6.QtTest import QAbstractItemModelTester, QTest
 
 from desktop.app import App
 from desktop.pages.containers.page import ContainersPage
@@ -39,7 +38,7 @@ def row(page: ContainersPage, name: str) -> Container | None:
     return next((one for one in rows if one.name == name), None)
 
 
-def press(qtbot: QtBot, page: ContainersPage, name: str, button: int) -> None:
+def press(page: ContainersPage, name: str, button: int) -> None:
     """Click a button at the end of a row, as the mouse does."""
     found = row(page, name)
     assert found is not None
@@ -48,7 +47,7 @@ def press(qtbot: QtBot, page: ContainersPage, name: str, button: int) -> None:
     rect = table.visualRect(table.rows.index(table.rows.place(found.id), last))
     count = 3
     place = QPoint(rect.right() - 32 * count - 8 + 32 * button + 16, rect.center().y())
-    qtbot.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    QTest.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, pos=place)
 
 
 def test_what_others_start_appears_and_what_they_remove_goes(
@@ -64,30 +63,30 @@ def test_what_others_start_appears_and_what_they_remove_goes(
 
 
 def test_buttons_stop_and_start(
-    qtbot: QtBot, page: ContainersPage, client: DockerClient, wait_for: WaitFor
+    page: ContainersPage, client: DockerClient, wait_for: WaitFor
 ) -> None:
     made = client.containers.run(sleeper("switched"))
     wait_for(lambda: row(page, "switched"))
-    press(qtbot, page, "switched", 0)
+    press(page, "switched", 0)
     assert made in page.desk.stores.containers.busy, "the row says at once that it is stopping"
     wait_for(lambda: (found := row(page, "switched")) and not found.state.is_up)
     wait_for(lambda: made not in page.desk.stores.containers.busy)
-    press(qtbot, page, "switched", 0)
+    press(page, "switched", 0)
     wait_for(lambda: (found := row(page, "switched")) and found.state.is_up)
 
 
 def test_delete_asks_once_and_names_what_is_lost(
-    qtbot: QtBot, page: ContainersPage, client: DockerClient, wait_for: WaitFor
+    page: ContainersPage, client: DockerClient, wait_for: WaitFor
 ) -> None:
     made = client.containers.run(sleeper("lost"))
     wait_for(lambda: row(page, "lost"))
     page.table.choose(made)
-    qtbot.keyClick(page.table, Qt.Key.Key_Delete)
+    QTest.keyClick(page.table, Qt.Key.Key_Delete)
     asked = page.desk.shell.widget.findChild(Confirm)
     assert asked is not None
     assert "lost" in asked.windowTitle()
     assert row(page, "lost"), "nothing is deleted before somebody agrees"
-    qtbot.mouseClick(asked.agree, Qt.MouseButton.LeftButton)
+    QTest.mouseClick(asked.agree, Qt.MouseButton.LeftButton)
     wait_for(lambda: not row(page, "lost"))
 
 

@@ -1,0 +1,270 @@
+"""A terminal without a picture: bytes in, cells out. May import: pyte, msgspec, `ansi`.
+
+`TerminalScreen` is fed in a worker thread, which owns it under its lock; what the window gets is a
+`Frame` of values that nobody changes any more. pyte is the emulator; what it lacks and programs
+expect (the second screen of editors, lines that scroll away, styles with private markers) is here.
+Next: `terminal_view.py`.
+"""
+
+import codecs
+import re
+import threading
+import unicodedata
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pyte
+from pyte.screens import Char
+from wcwidth import wcwidth
+
+from desktop.widgets.ansi import DEFAULT, PLAIN, TRUE, Style
+
+HISTORY = 5_000  # lines that have scrolled away
+PRIVATE = 5  # pyte shifts the numbers of private modes by it
+ARROWS_OF_PROGRAMS, PASTE_IN_BRACKETS = 1, 2004
+SECOND_SCREENS = (47, 1047, 1049)
+NAMES = ("black", "red", "green", "brown", "blue", "magenta", "cyan", "white")
+NUMBERS = {
+    **{name: number for number, name in enumerate(NAMES)},
+    **{f"bright{name}": number + 8 for number, name in enumerate(NAMES)},
+    "bfightmagenta": 13,  # as pyte spells the background
+}
+# ESC [ > … and its like ask a terminal what it is; pyte would take them for styles.
+_QUESTIONS = re.compile(r"\x1b\[[>=<][0-9;:]*[a-zA-Z~]")
+
+type Cells = dict[int, Char]
+
+
+class Run(msgspec.Struct, frozen=True):
+    """Neighbouring cells of one style. `wide`: one character that takes two cells."""
+
+    column: int
+    text: str
+    style: Style = PLAIN
+    wide: bool = False
+
+
+type Row = tuple[Run, ...]
+
+
+class Frame(msgspec.Struct, frozen=True):
+    """What the terminal shows now. `scrolled`: lines that went into history since the last one."""
+
+    columns: int
+    rows: tuple[Row, ...]
+    scrolled: tuple[Cells, ...]
+    cursor: tuple[int, int] | None  # column, row; None while it is hidden
+    application_arrows: bool
+    bracketed_paste: bool
+    title: str
+
+
+class TerminalScreen:
+    """One session's. Any thread may call anything."""
+
+    def __init__(self, columns: int, rows: int, answer: Callable[[bytes], object]) -> None:
+        self._lock = threading.Lock()
+        self._screen = _Screen(columns, rows, answer)
+        self._stream = _Stream(self._screen)
+        self._stream.use_utf8 = False  # only lets pyte draw lines with letters, as old programs do
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._rows: list[Row] = [()] * rows
+
+    def feed(self, data: bytes) -> None:
+        text = _QUESTIONS.sub("", self._decoder.decode(data))
+        with self._lock:
+            self._stream.feed(text)
+
+    def resize(self, columns: int, rows: int) -> None:
+        with self._lock:
+            self._screen.resize(rows, columns)
+
+    def frame(self) -> Frame:
+        """What changed since the last one is made anew."""
+        with self._lock:
+            screen = self._screen
+            if len(self._rows) != screen.lines:
+                self._rows = [()] * screen.lines
+                screen.dirty.update(range(screen.lines))
+            for number in screen.dirty:
+                if number < screen.lines:
+                    self._rows[number] = runs(screen.buffer.get(number, {}))
+            screen.dirty.clear()
+            scrolled = tuple(screen.history)
+            screen.history.clear()
+            at = min(screen.cursor.x, screen.columns - 1), screen.cursor.y
+            return Frame(
+                screen.columns,
+                tuple(self._rows),
+                scrolled,
+                None if screen.cursor.hidden else at,
+                screen.has(ARROWS_OF_PROGRAMS),
+                screen.has(PASTE_IN_BRACKETS),
+                screen.title,
+            )
+
+
+class _Stream(pyte.Stream):
+    """Goes on after what pyte cannot take: any bytes may come out of a program."""
+
+    def _send_to_parser(self, data: str) -> bool | None:
+        try:
+            return super()._send_to_parser(data)
+        except (TypeError, ValueError, IndexError, AssertionError, AttributeError):
+            return True
+
+
+class _Screen(pyte.Screen):
+    def __init__(self, columns: int, rows: int, answer: Callable[[bytes], object]) -> None:
+        self.history: deque[Cells] = deque(maxlen=HISTORY)
+        self._answer = answer
+        self._first: tuple[Any, Any] | None = None  # the screen below the second one
+        super().__init__(columns, rows)
+
+    def has(self, mode: int) -> bool:
+        return mode << PRIVATE in self.mode
+
+    def write_process_input(self, data: str) -> None:
+        self._answer(data.encode())
+
+    def draw(self, data: str) -> None:
+        if not data.isascii():
+            # pyte leaves out all that follows a character without a width.
+            data = "".join(
+                char for char in data if wcwidth(char) > 0 or unicodedata.combining(char)
+            )
+        super().draw(data)
+
+    def index(self) -> None:
+        top, bottom = self.margins or (0, self.lines - 1)
+        if self.cursor.y == bottom and top == 0 and self._first is None:
+            self.history.append(self.buffer.get(0, {}))
+        super().index()
+
+    def select_graphic_rendition(self, *attrs: int, **kwargs: Any) -> None:
+        if not kwargs.get("private"):
+            super().select_graphic_rendition(*attrs)
+
+    def set_mode(self, *modes: int, **kwargs: Any) -> None:
+        if kwargs.get("private") and self._first is None and {*modes} & {*SECOND_SCREENS}:
+            self.save_cursor()
+            self._first = (self.buffer.copy(), self.margins)
+            self.margins = None
+            self.erase_in_display(2)
+            self.buffer.clear()
+        super().set_mode(*modes, **kwargs)
+
+    def reset_mode(self, *modes: int, **kwargs: Any) -> None:
+        super().reset_mode(*modes, **kwargs)
+        if kwargs.get("private") and self._first is not None and {*modes} & {*SECOND_SCREENS}:
+            lines, self.margins = self._first
+            self._first = None
+            self.buffer.clear()
+            self.buffer.update(lines)
+            self.restore_cursor()
+            self.ensure_hbounds()
+            self.ensure_vbounds()
+            self.dirty.update(range(self.lines))
+
+    def resize(self, lines: int | None = None, columns: int | None = None) -> None:
+        """pyte drops lines from above; here they go to history, and only as many as it takes."""
+        lines = lines or self.lines
+        over = max(0, self.cursor.y + 1 - lines)
+        if over:
+            for number in range(over):
+                self.history.append(self.buffer.get(number, {}))
+            kept = {number - over: line for number, line in self.buffer.items() if number >= over}
+            self.buffer.clear()
+            self.buffer.update(kept)
+            self.cursor.y -= over
+        for number in [number for number in self.buffer if number >= lines]:
+            del self.buffer[number]
+        self.lines = min(self.lines, lines)
+        super().resize(lines, columns)
+        self.margins = None
+        self.dirty.update(range(self.lines))
+
+
+def runs(cells: Cells) -> Row:
+    """A line's cells as pieces to draw."""
+    found: list[Run] = []
+    text, start, style, end = "", 0, PLAIN, 0
+    for column in sorted(cells):
+        cell = cells[column]
+        if cell.data == "":  # the second half of a wide character
+            continue
+        alone = not cell.data.isascii()
+        now = _style(cell)
+        if text and (alone or column != end or now != style):
+            found.append(Run(start, text, style))
+            text = ""
+        if alone:
+            wide = len(cell.data) >= 1 and wcwidth(cell.data[0]) == 2
+            found.append(Run(column, cell.data, now, wide))
+            end = column + (2 if wide else 1)
+            continue
+        if not text:
+            start, style = column, now
+        text += cell.data
+        end = column + 1
+    if text:
+        found.append(Run(start, text, style))
+    return tuple(found)
+
+
+def text_of(row: Row) -> str:
+    """A line as text, without the blanks at its end."""
+    said, end = "", 0
+    for run in row:
+        said += " " * (run.column - end) + run.text
+        end = run.column + (2 if run.wide else len(run.text))
+    return said.rstrip()
+
+
+def cut(row: Row, start: int, end: int) -> str:
+    """The text of some columns; a wide character stands where it begins."""
+    cells: dict[int, str] = {}
+    for run in row:
+        if run.wide:
+            cells |= {run.column: run.text, run.column + 1: ""}
+        elif not run.text.isascii():
+            cells[run.column] = run.text
+        else:
+            cells |= {run.column + place: char for place, char in enumerate(run.text)}
+    return "".join(cells.get(column, " ") for column in range(start, end))
+
+
+_STYLES: dict[tuple[str | bool, ...], Style] = {}
+
+
+def _style(cell: Char) -> Style:
+    key = cell[1:]
+    style = _STYLES.get(key)
+    if style is None:
+        if len(_STYLES) > 4096:
+            _STYLES.clear()
+        made = Style(
+            _number(cell.fg),
+            _number(cell.bg),
+            bold=cell.bold,
+            italic=cell.italics,
+            underline=cell.underscore,
+            strike=cell.strikethrough,
+            reverse=cell.reverse,
+        )
+        style = _STYLES[key] = PLAIN if made == PLAIN else made
+    return style
+
+
+def _number(color: str) -> int:
+    """pyte's names: a word, or six hexadecimal digits."""
+    if color == "default":
+        return DEFAULT
+    if color in NUMBERS:
+        return NUMBERS[color]
+    try:
+        return TRUE | int(color, 16)
+    except ValueError:
+        return DEFAULT

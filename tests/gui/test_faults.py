@@ -1,0 +1,171 @@
+"""What is killed while the window is open, and what becomes of it: rows stay, and it recovers."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from PySide6.QtWidgets import QApplication
+
+from desktop.app import App
+from desktop.connection import Reach
+from desktop.pages.containers.page import ContainersPage
+from desktop.single import Single
+from engine.contexts import DockerContext
+from engine.control.client import ControlClient
+from engine.docker.client import DockerClient
+from engine.docker.endpoint import Endpoint
+from engine.launch import ensure_supervisor, this_home
+from engine.settings import SettingsStore
+from tests.gui.conftest import WindowDockerd, end_app
+from tests.gui.test_containers_page import sleeper
+from tests.unit.engine.bridge.servers import docker, wait_until
+from vm.host import process
+
+type WaitFor = Callable[..., None]
+
+
+class Mortal(WindowDockerd):
+    """A dockerd that is killed and comes back."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._netns = f"galley-mortal-{os.getpid()}"
+
+    def kill(self) -> None:
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+    def revive(self) -> None:
+        (self.folder / "pid").unlink(missing_ok=True)
+        command = ["nsenter", f"--net=/run/netns/{self._netns}", "dockerd", *self._options()]
+        with (self.folder / "dockerd.log").open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+        wait_until(lambda: docker(self.socket, "version").returncode == 0, 30)
+
+
+@pytest.fixture
+def mortal() -> Iterator[Mortal]:
+    with tempfile.TemporaryDirectory(prefix="galley-", ignore_cleanup_errors=True) as folder:
+        server = Mortal(Path(folder))
+        server.start()
+        yield server
+        server.stop()
+
+
+def of(dockerd: WindowDockerd) -> DockerContext:
+    return DockerContext("mortal", "", Endpoint("mortal", f"unix://{dockerd.socket}"))
+
+
+def test_an_engine_that_is_killed_leaves_grey_rows_and_comes_back(
+    qapp: QApplication, mortal: Mortal, wait_for: WaitFor
+) -> None:
+    client = DockerClient(of(mortal).endpoint)
+    kept = client.containers.create(sleeper("kept"))
+    gone = client.containers.create(sleeper("gone"))
+    client.close()
+    app = App(qapp, of(mortal))
+    app.window.show()
+    store = app.desk.stores.containers
+    wait_for(lambda: {kept, gone} <= set(store.rows))
+    mortal.kill()
+    wait_for(lambda: app.connection.reach is Reach.DOWN)
+    assert set(store.rows) == {kept, gone}, "the rows stay"
+    page = app.window.pages["containers"]
+    assert isinstance(page, ContainersPage)
+    assert page.dressing.look(page.model.lines[0]).dim
+    assert app.window.banner.isVisible()
+    assert app.window.banner.text.text()
+    mortal.revive()
+    assert docker(mortal.socket, "rm", "gone").returncode == 0
+    wait_for(lambda: app.connection.is_up, 40)
+    wait_for(lambda: set(store.rows) == {kept})
+    assert not app.window.banner.isVisible()
+    end_app(qapp, app)
+
+
+def test_an_engine_that_is_not_there_yet_is_found_when_it_comes(
+    qapp: QApplication, dockerd: WindowDockerd, tmp_path: Path, wait_for: WaitFor
+) -> None:
+    socket = tmp_path / "later.sock"
+    app = App(qapp, DockerContext("later", "", Endpoint("later", f"unix://{socket}")))
+    app.window.show()
+    wait_for(lambda: app.connection.reach is Reach.DOWN)
+    assert app.window.banner.isVisible()
+    socket.symlink_to(dockerd.socket)
+    wait_for(lambda: app.connection.is_up, 40)
+    end_app(qapp, app)
+
+
+@pytest.fixture
+def supervised() -> Iterator[Callable[[], int]]:
+    """A supervisor on the backend that pretends; its pid, whichever runs now."""
+    home = this_home()
+    ensure_supervisor(home).close()
+    SettingsStore(home).set("backend", "fake")
+
+    def pid() -> int:
+        with ControlClient.connect(home) as client:
+            return client.hello.pid
+
+    yield pid
+    last = process.identify(pid())
+    with ControlClient.connect(home) as client:
+        client.call("quit")
+    assert last is None or process.wait_gone(last, 20)
+
+
+def test_a_supervisor_that_is_killed_is_started_again(
+    app: App, supervised: Callable[[], int], wait_for: WaitFor
+) -> None:
+    app.link.open()
+    wait_for(lambda: app.link.snapshot is not None)
+    first = supervised()
+    os.kill(first, signal.SIGKILL)
+    wait_for(lambda: app.link.snapshot is None)
+    wait_for(lambda: app.link.snapshot is not None, 30)
+    assert supervised() != first
+    app.link.close()  # or it would start another one when the test ends this one
+
+
+def test_a_second_window_raises_the_first(qapp: QApplication, wait_for: WaitFor) -> None:
+    root = str(this_home().root)
+    first = Single(root)
+    asked: list[str] = []
+    first.asked.connect(asked.append)
+    first.listen()
+    second = subprocess.Popen([sys.executable, "-m", "desktop", "images"])
+    wait_for(lambda: asked == ["images"])
+    wait_for(lambda: second.poll() is not None)
+    assert second.returncode == 0
+    first.close()
+
+
+def test_what_a_killed_window_left_behind_is_no_window(qapp: QApplication) -> None:
+    root = str(this_home().root)
+    dead = subprocess.run(
+        [sys.executable, "-c", LISTEN_AND_DIE, root], check=False, capture_output=True
+    )
+    assert dead.returncode == -signal.SIGKILL, dead.stderr
+    alive = Single(root)
+    assert not alive.hand_over("")
+    alive.listen()
+    assert alive._server.isListening()
+    alive.close()
+
+
+LISTEN_AND_DIE = """
+import os, signal, sys
+from PySide6.QtCore import QCoreApplication
+from desktop.single import Single
+app = QCoreApplication([])
+single = Single(sys.argv[1])
+single.listen()
+assert single._server.isListening()
+os.kill(os.getpid(), signal.SIGKILL)
+"""

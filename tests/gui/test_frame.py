@@ -1,0 +1,149 @@
+"""The frame: pages and keys, palette, tasks, toasts, tray, what is remembered."""
+
+from collections.abc import Callable
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QLabel, QWidget
+
+from desktop.app import App
+from desktop.desk import Loss
+from desktop.pages import catalog
+from desktop.pages.page import Command
+from desktop.palette import Palette, matches
+from desktop.tasks import TaskState
+from desktop.tray import Tray
+from desktop.widgets.confirm import Confirm
+from desktop.widgets.toasts import Toast
+from engine.docker.client import DockerClient
+from tests.gui.conftest import end_app
+from tests.gui.test_containers_page import sleeper
+from vm.errors import EngineRefused, Problem, Retry
+
+type WaitFor = Callable[..., None]
+
+
+@pytest.mark.parametrize("number", range(1, len(catalog.places()) + 1))
+def test_a_key_shows_each_page(app: App, number: int) -> None:
+    QTest.keyClick(app.window, Qt.Key(Qt.Key.Key_0 + number), Qt.KeyboardModifier.ControlModifier)
+    assert app.window.current_key == catalog.places()[number - 1].key
+
+
+def test_every_control_of_every_page_has_a_name(app: App) -> None:
+    """What a screen reader says of whatever the keyboard can reach."""
+    nameless = []
+    for place in catalog.places():
+        app.window.go(place.key)
+        QApplication.processEvents()
+        for widget in app.window.findChildren(QWidget):
+            reachable = widget.isVisible() and widget.focusPolicy() & Qt.FocusPolicy.TabFocus
+            if reachable and not widget.accessibleName() and not said(widget):
+                nameless.append(f"{place.key}: {type(widget).__name__} {widget.objectName()}")
+    assert not nameless, "\n".join(sorted(set(nameless)))
+
+
+def said(widget: QWidget) -> str:
+    """The text by which Qt itself names a control, or the label that belongs to it."""
+    text = getattr(widget, "text", None)
+    own = str(text()) if callable(text) else ""
+    if own or widget.objectName().startswith("qt_") or type(widget) is QWidget:
+        return own or "inner part"
+    labels = [one for one in widget.window().findChildren(QLabel) if one.buddy() is widget]
+    return labels[0].text() if labels else ""
+
+
+def test_the_palette_finds_actions_and_objects(
+    app: App, client: DockerClient, wait_for: WaitFor
+) -> None:
+    made = client.containers.run(sleeper("findme"))
+    wait_for(lambda: made in app.desk.stores.containers.rows)
+    QTest.keyClick(app.window, Qt.Key.Key_K, Qt.KeyboardModifier.ControlModifier)
+    palette = app.window.findChild(Palette)
+    assert palette is not None
+    QTest.keyClicks(palette.field, "stop findme")
+    assert palette.found.count() == 1
+    QTest.keyClick(palette.field, Qt.Key.Key_Return)
+    wait_for(lambda: not app.desk.stores.containers.rows[made].state.is_up)
+
+
+def test_the_palette_prefers_beginnings() -> None:
+    commands = [Command(title, lambda: None) for title in ("restart web", "start web", "web")]
+    assert [command.title for command in matches(commands, "start")] == [
+        "start web",
+        "restart web",
+    ]
+    assert matches(commands, "nothing") == []
+
+
+def test_a_failure_is_a_toast_with_its_hint_and_can_be_tried_again(
+    app: App, wait_for: WaitFor
+) -> None:
+    answers = iter([EngineRefused("It is taken.", "Take another.", retry=Retry.YES), None])
+
+    def work(_task: object) -> None:
+        if (error := next(answers)) is not None:
+            raise error
+
+    app.desk.tasks.start("Take it", work)
+    wait_for(lambda: app.window.findChildren(Toast))
+    toast = app.window.findChildren(Toast)[0]
+    assert (toast.title, toast.text) == ("It is taken.", "Take another.")
+    again = next(one for one in toast.findChildren(QWidget) if said(one) == "Try again")
+    QTest.mouseClick(again, Qt.MouseButton.LeftButton)
+    wait_for(lambda: app.desk.tasks.all[-1].state is TaskState.DONE)
+    wait_for(lambda: not app.window.findChildren(Toast))
+
+
+def test_many_failures_do_not_cover_the_window(app: App) -> None:
+    for number in range(30):
+        app.window.complain(Problem("EngineRefused", f"Number {number} failed."))
+    shown = [toast for toast in app.window.findChildren(Toast) if toast.isVisible()]
+    assert len(shown) <= 4
+    assert any("29" in toast.title for toast in shown)
+
+
+def test_a_typed_word_is_asked_for_where_everything_is_lost(app: App) -> None:
+    agreed: list[bool] = []
+    loss = Loss("Reset?", "All of it.", "", "Reset", word="reset")
+    app.window.confirm(loss, lambda: agreed.append(True))
+    asked = app.window.findChild(Confirm)
+    assert asked is not None
+    assert not asked.agree.isEnabled()
+    QTest.keyClicks(asked.word, "rese")
+    assert not asked.agree.isEnabled()
+    QTest.keyClicks(asked.word, "t")
+    QTest.mouseClick(asked.agree, Qt.MouseButton.LeftButton)
+    assert agreed == [True]
+
+
+def test_the_tray_lists_what_runs(app: App, client: DockerClient, wait_for: WaitFor) -> None:
+    made = client.containers.run(sleeper("in-the-tray"))
+    wait_for(lambda: made in app.desk.stores.containers.rows)
+    tray = Tray(app.desk, app.show, lambda: None, app)
+    tray.fill()
+    texts = [action.text() for action in tray.menu.actions()]
+    assert {"in-the-tray", "Quit", "Stop engine and quit", "Open Galley"} <= set(texts)
+
+
+def test_place_and_page_are_remembered(app: App, qapp: QApplication, wait_for: WaitFor) -> None:
+    app.window.go("volumes")
+    app.window.resize(app.window.minimumWidth(), 640)  # Qt's pretended screen is not wider
+    app.window.close()
+    context = app.connection.context
+    assert context is not None
+    again = App(qapp, context)
+    again.window.show()
+    assert again.window.current_key == "volumes"
+    assert again.window.height() == 640
+    wait_for(lambda: again.connection.is_up)
+    end_app(qapp, again)
+
+
+def test_dark_and_light_redraw_everything(app: App) -> None:
+    for choice in ("dark", "light"):
+        catalog.use_scheme(app.desk, choice)
+        assert app.desk.theme.tokens.name == choice
+        picture = app.window.grab().toImage()
+        corner = picture.pixelColor(picture.width() - 3, picture.height() // 2)
+        assert corner == app.desk.theme.color("window")
