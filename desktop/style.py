@@ -20,6 +20,11 @@ def _arrow(t: Tokens) -> str:
     return (ICONS / f"drop-{t.name}.svg").as_posix()
 
 
+def _tick(t: Tokens) -> str:
+    """The file of the mark in a checked box."""
+    return (ICONS / f"tick-{t.name}.svg").as_posix()
+
+
 def _frame(t: Tokens) -> str:
     """The window's edges and its text."""
     return f"""
@@ -35,6 +40,9 @@ QLabel[kind="title"] {{ font-size: 20px; font-weight: 600; }}
 QLabel[kind="heading"] {{ font-weight: 600; }}
 QLabel[kind="secondary"] {{ color: {t.secondary}; font-size: 12px; }}
 QLabel[kind="error"] {{ color: {t.error}; }}
+QLabel[kind="running"] {{ color: {t.running}; }}
+QLabel[kind="paused"] {{ color: {t.paused}; }}
+QLabel[kind="exited"] {{ color: {t.exited}; }}
 QLabel[kind="mono"] {{ font-family: monospace; font-size: 12px; }}
 QLabel[kind="chip"] {{ background: {t.raised}; border-radius: 4px; padding: 3px 8px;
     font-size: 12px; }}
@@ -62,6 +70,7 @@ QPushButton[kind="link"]:disabled {{ color: {t.exited}; }}
 QPushButton[kind="flat"] {{ border: 1px solid transparent; background: transparent;
     padding: 4px 8px; }}
 QPushButton[kind="flat"]:hover {{ background: {t.raised}; }}
+QPushButton[kind="flat"]:checked {{ background: {t.selection}; color: {t.accent}; }}
 QPushButton[kind="flat"]:focus {{ border: 1px solid {t.accent}; }}
 QPushButton[kind="nav"] {{ border: 1px solid transparent; background: transparent;
     text-align: left; padding: 6px 10px; color: {t.secondary}; }}
@@ -93,6 +102,8 @@ QLineEdit, QPlainTextEdit, QTextEdit, QSpinBox, QDoubleSpinBox, QComboBox {{
 QLineEdit, QSpinBox, QDoubleSpinBox, QComboBox {{ min-height: 22px; }}
 QLineEdit:focus, QPlainTextEdit:focus, QTextEdit:focus, QSpinBox:focus, QDoubleSpinBox:focus,
 QComboBox:focus {{ border: 1px solid {t.accent}; }}
+QLineEdit:disabled, QComboBox:disabled, QSpinBox:disabled {{ color: {t.exited};
+    background: {t.window}; }}
 QLineEdit[wrong="true"], QPlainTextEdit[wrong="true"] {{ border: 1px solid {t.error}; }}
 QComboBox::drop-down {{ border: none; width: 20px; }}
 QComboBox::down-arrow {{ image: url({_arrow(t)}); width: 12px; height: 12px; }}
@@ -106,6 +117,7 @@ def _boxes(t: Tokens) -> str:
     return f"""
 QFrame[kind="card"] {{ background: {t.surface}; border: 1px solid {t.line};
     border-radius: {RADIUS}px; }}
+QAbstractScrollArea[kind="card"]:focus {{ border: 1px solid {t.accent}; }}
 QFrame[kind="line"] {{ background: {t.line}; border: none; max-height: 1px; min-height: 1px; }}
 QFrame[kind="toast"] {{ background: {t.surface}; border: 1px solid {t.line};
     border-radius: {RADIUS + 2}px; }}
@@ -116,6 +128,14 @@ QTreeView, QListView, QTableView {{ background: {t.surface}; border: 1px solid {
     selection-color: {t.text}; }}
 QTreeView:focus, QListView:focus, QTableView:focus {{ border: 1px solid {t.accent}; }}
 QTreeView::item {{ border: none; }}
+QTreeView::item:selected {{ background: {t.selection}; color: {t.text}; }}
+#files::item {{ padding: 0 8px; }}
+QTreeView[kind="plain"] {{ show-decoration-selected: 1; }}
+QTreeView[kind="plain"]::item {{ height: 30px; padding: 0 6px; border: none; }}
+QTreeView[kind="plain"]::item:hover {{ background: {t.raised}; }}
+QTreeView[kind="plain"]::item:selected {{ background: {t.selection}; color: {t.text}; }}
+QTreeView[kind="padded"]::item {{ padding: 4px 8px; }}
+QTreeView[kind="padded"] QHeaderView::section {{ padding: 6px 20px 6px 11px; }}
 QHeaderView {{ background: transparent; border: none; }}
 QHeaderView::section {{ background: {t.surface}; color: {t.secondary}; border: none;
     border-bottom: 1px solid {t.line}; padding: 0 8px; font-size: 12px; }}
@@ -138,6 +158,23 @@ QProgressBar {{ background: {t.track}; border: none; border-radius: 3px; max-hei
 QProgressBar::chunk {{ background: {t.accent}; border-radius: 3px; }}
 QCheckBox {{ spacing: 8px; }}
 QCheckBox:focus {{ color: {t.accent}; }}
+QCheckBox::indicator {{ width: 14px; height: 14px; background: {t.surface};
+    border: 1px solid {t.exited}; border-radius: 4px; }}
+QCheckBox::indicator:checked {{ background: {t.accent}; border-color: {t.accent};
+    image: url({_tick(t)}); }}
+QCheckBox::indicator:focus {{ border: 1px solid {t.text}; }}
+QCheckBox::indicator:disabled {{ background: {t.track}; border-color: {t.line}; }}
+QRadioButton {{ spacing: 8px; }}
+QRadioButton:focus {{ color: {t.accent}; }}
+QRadioButton::indicator {{ width: 14px; height: 14px; background: {t.surface};
+    border: 1px solid {t.exited}; border-radius: 8px; }}
+QRadioButton::indicator:checked {{ width: 6px; height: 6px; border: 5px solid {t.accent}; }}
+QSlider {{ min-height: 22px; }}
+QSlider::groove:horizontal {{ background: {t.track}; height: 4px; border-radius: 2px; }}
+QSlider::sub-page:horizontal {{ background: {t.accent}; height: 4px; border-radius: 2px; }}
+QSlider::handle:horizontal {{ background: {t.surface}; border: 2px solid {t.accent}; width: 12px;
+    height: 12px; margin: -6px 0; border-radius: 8px; }}
+QSlider::handle:horizontal:focus {{ background: {t.accent}; border-color: {t.text}; }}
 QScrollArea {{ background: transparent; border: none; }}
 QScrollArea > QWidget > QWidget {{ background: transparent; }}
 QScrollBar:vertical {{ background: transparent; width: 10px; margin: 2px; }}

@@ -86,13 +86,18 @@ def container_columns(stores: EngineStores, usage: Usage) -> tuple[Column[Contai
 
     return (
         Column(tr("Name"), _name, 190, Cell.NAME, heading=lambda h: h.title, stretch=True),
-        Column(tr("Image"), lambda row: row.image, 160, Cell.MONO, heading=_folder),
+        Column(tr("Image"), lambda row: row.image, 160, Cell.MONO, heading=_folder, leaves=3),
         Column(tr("State"), word, 112, Cell.STATE, heading=heading_state),
         Column(tr("Ports"), port_rest, 136, Cell.LINKS, order=lambda row: row.ports),
-        Column(tr("CPU"), cpu, 144, Cell.USAGE, order=_by(usage, lambda s: s[0])),
-        Column(tr("Memory"), memory, 84, Cell.NUMBER, order=_by(usage, lambda s: s[1])),
+        Column(tr("CPU"), cpu, 144, Cell.USAGE, order=_by(usage, lambda s: s[0]), leaves=1),
+        Column(tr("Memory"), memory, 84, Cell.NUMBER, _by(usage, lambda s: s[1]), leaves=2),
         Column(
-            tr("Age"), lambda row: age(row.created), 70, Cell.SECONDARY, lambda row: -row.created
+            tr("Age"),
+            lambda row: age(row.created),
+            70,
+            Cell.SECONDARY,
+            lambda row: -row.created,
+            leaves=4,
         ),
         Column("", lambda _row: "", 112, Cell.ACTIONS),
     )

@@ -9,6 +9,7 @@ from functools import partial
 from desktop.actions import containers
 from desktop.desk import Desk
 from desktop.engine_state import EngineState
+from desktop.models.images import names_of
 from desktop.pages.page import Command, Page
 from desktop.text import tr
 from desktop.widgets.sidebar import Place
@@ -63,6 +64,10 @@ def make(key: str, desk: Desk) -> Page:
             from desktop.pages.settings.page import SettingsPage
 
             return SettingsPage(desk)
+        case "welcome":
+            from desktop.pages.welcome import WelcomePage
+
+            return WelcomePage(desk)
     from desktop.pages.help.page import HelpPage
 
     return HelpPage(desk)
@@ -108,8 +113,9 @@ def objects(desk: Desk) -> list[Command]:
         )
         found.append(Command(words, partial(verb, desk, [row])))
     for image in stores.images.rows.values():
-        for tag in image.tags:
-            found.append(Command(tag, partial(go, "images", image.id), tr("image"), "image"))
+        for line in names_of(image):
+            show = partial(go, "images", line.key)
+            found.append(Command(line.title, show, tr("image"), "image"))
     for name in stores.volumes.rows:
         found.append(Command(name, partial(go, "volumes", name), tr("volume"), "volume"))
     for network in stores.networks.rows.values():

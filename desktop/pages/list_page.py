@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from PySide6.QtCore import QPoint, Qt
-from PySide6.QtGui import QAction
+from PySide6.QtGui import QAction, QKeySequence, QShortcut
 from PySide6.QtWidgets import QLineEdit, QMenu, QStackedLayout, QVBoxLayout, QWidget
 
 from desktop import icons
@@ -31,6 +31,12 @@ class Detail(QWidget):
     def show_tab(self, tab: str) -> None:
         """Bring a tab to the front."""
 
+    def search(self) -> None:
+        """Ctrl+F."""
+
+    def refresh(self) -> None:
+        """F5."""
+
 
 class ListPage(Page):
     """Subclasses fill in `menu`, `press`, `link`, `delete`, `switch` and `detail`."""
@@ -50,12 +56,17 @@ class ListPage(Page):
         )  # fmt: skip
         self.filter = QLineEdit(placeholderText=tr("Filter"), clearButtonEnabled=True)
         self.filter.setAccessibleName(tr("Filter {title}", title=title))
-        self.filter.setFixedWidth(220)
+        self.filter.setMinimumWidth(110)
+        self.filter.setMaximumWidth(220)
         self.filter.addAction(
             QAction(icons.icon("search", desk.theme.color("secondary")), "", self.filter),
             QLineEdit.ActionPosition.LeadingPosition,
         )
         self.filter.textChanged.connect(self._filter)
+        self.filter.returnPressed.connect(self._enter_list)
+        down = QShortcut(QKeySequence(Qt.Key.Key_Down), self.filter)
+        down.setContext(Qt.ShortcutContext.WidgetShortcut)
+        down.activated.connect(self._enter_list)
         self.stack = QStackedLayout()
         for widget in (self.table, self.empty, self.nothing):
             self.stack.addWidget(widget)
@@ -123,10 +134,12 @@ class ListPage(Page):
         if self.opened is None:
             return
         self.opened.leave()
+        self.opened.hide()
         self._whole().removeWidget(self.opened)
         self.opened.deleteLater()
         self.opened, key, self.opened_key = None, self.opened_key, ""
         self._show_list(True)
+        self._settle()
         self.table.choose(key)
         self.table.setFocus()
 
@@ -138,6 +151,13 @@ class ListPage(Page):
         if self.opened is None:
             self.filter.setFocus(Qt.FocusReason.ShortcutFocusReason)
             self.filter.selectAll()
+        else:
+            self.opened.search()
+
+    def refresh(self) -> None:
+        super().refresh()
+        if self.opened is not None:
+            self.opened.refresh()
 
     def rows_of(self, lines: Sequence[Line]) -> list[Any]:
         """Rows of these lines; a heading stands for all of its group."""
@@ -156,10 +176,7 @@ class ListPage(Page):
         bar = self.title_label.parentWidget()
         if bar is not None:
             bar.setVisible(visible)
-        for number in range(self.stack.count()):
-            widget = self.stack.widget(number)
-            if widget is not None:
-                widget.setVisible(visible and number == self.stack.currentIndex())
+        self.area.setVisible(visible)
 
     def _chosen(self) -> list[Any]:
         return self.rows_of(self.table.selected_lines())
@@ -173,6 +190,12 @@ class ListPage(Page):
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.fill_menu(menu, lines)
         menu.popup(where)
+
+    def _enter_list(self) -> None:
+        """From the filter to what it has found."""
+        if self.model.lines:
+            self.table.choose(self.model.lines[0].key)
+            self.table.setFocus()
 
     def _filter(self, text: str) -> None:
         self.model.set_filter(text)

@@ -5,7 +5,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from desktop.desk import Desk
 from desktop.tokens import HEADER_HEIGHT
@@ -44,7 +44,9 @@ class Page(QWidget):
         whole.setContentsMargins(0, 0, 0, 0)
         whole.setSpacing(0)
         whole.addWidget(bar)
-        whole.addLayout(self.body)
+        self.area = QWidget()
+        self.area.setLayout(self.body)
+        whole.addWidget(self.area)
 
     def shown(self) -> None:
         """It is on the screen now."""
@@ -67,4 +69,7 @@ class Page(QWidget):
 
 
 def chip(text: str = "") -> QLabel:
-    return label(text, "chip")
+    """As high as its words, however high the header is."""
+    made = label(text, "chip")
+    made.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+    return made

@@ -22,7 +22,7 @@ _ODD = re.compile("[\\x00-\\x08\\x0a-\\x1f\\x7f-\\x9f\u2028\u2029]")
 _SILENT = re.compile(r"[\x07\x08\x0e\x0f]")
 
 
-class Style(msgspec.Struct, frozen=True):
+class Style(msgspec.Struct, frozen=True, gc=False):
     """Colours: -1 the view's own, 0 … 255 of the palette, above TRUE red, green and blue."""
 
     foreground: int = DEFAULT

@@ -72,7 +72,7 @@ def icon_button(
     color: str = "",
 ) -> QPushButton:
     """With an icon that follows the scheme; `name` is its tip and what a reader says."""
-    made = button(text, clicked, kind, name=name, tip="" if text else name)
+    made = button(f" {text}" if text else "", clicked, kind, name=name, tip="" if text else name)
     tint = color or ("on_accent" if kind == "primary" else "secondary")
 
     def dress() -> None:

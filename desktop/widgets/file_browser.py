@@ -13,6 +13,7 @@ from PySide6.QtCore import QEvent, QObject, Qt, Signal
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
+    QApplication,
     QHeaderView,
     QLabel,
     QLineEdit,
@@ -67,10 +68,13 @@ class FileBrowser(QWidget):
         self._empty = Empty(
             desk.theme, "folder", tr("Nothing in here"), tr("This folder has no files.")
         )
-        self._failed = _Failure(desk, self.refresh)
+        self.failure = Failure(desk, self.refresh)
         self.stack = QStackedWidget()
-        for widget in (self.table, self._empty, self._failed, self.viewer):
+        for widget in (self.table, self._empty, self.failure, self.viewer):
             self.stack.addWidget(widget)
+        for widget in (self._empty, self.failure):
+            widget.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+            widget.installEventFilter(self)
         self.setLayout(column(self.bar, self.stack, self.note))
         self.setFocusProxy(self.table)
 
@@ -122,7 +126,6 @@ class FileBrowser(QWidget):
         self.path.setText(path)
         self.up_button.setEnabled(path != "/")
         self.note.setText(tr("Reading {path}…", path=path))
-        self.table.setEnabled(False)
         self._desk.tasks.quietly(
             partial(self._list, path, cancel),
             partial(self._show_folder, cancel, path),
@@ -130,9 +133,11 @@ class FileBrowser(QWidget):
         )
 
     def refresh(self) -> None:
-        self.open_folder(
-            self.path.text() if self.stack.currentWidget() is self._failed else self.folder
-        )
+        """Read again what is shown, and stay where one is."""
+        entry = self.model.entry(self.table.currentIndex())
+        self._wanted = entry.name if entry is not None else ""
+        failed = self.stack.currentWidget() is self.failure
+        self.open_folder(self.path.text() if failed else self.folder)
 
     def up(self) -> None:
         path = self.path.text()
@@ -160,17 +165,16 @@ class FileBrowser(QWidget):
     def _show_folder(self, cancel: Cancel, path: str, entries: Sequence[FileEntry]) -> None:
         if cancel.is_set:
             return
-        had_focus = self.path.hasFocus()
         self.folder, self.file = path, ""
-        self.table.setEnabled(True)
+        has_focus = self._has_focus()
         self.model.show(entries)
         self._show_entries()
         place = max(0, self.model.place(self._wanted))
         self._wanted = ""
         if entries:
             self.table.setCurrentIndex(self.model.index(place, NAME))
-        if self.isVisible() and not had_focus:
-            self.table.setFocus()
+        if has_focus:
+            (self.table if entries else self._empty).setFocus()
         self.folder_changed.emit(path)
 
     def _show_entries(self) -> None:
@@ -181,10 +185,17 @@ class FileBrowser(QWidget):
     def _fail(self, cancel: Cancel, problem: Problem) -> None:
         if cancel.is_set:
             return
-        self.table.setEnabled(True)
+        has_focus = self._has_focus()
         self.note.setText("")
-        self._failed.show_problem(problem)
-        self.stack.setCurrentWidget(self._failed)
+        self.failure.show_problem(problem)
+        self.stack.setCurrentWidget(self.failure)
+        if has_focus:
+            self.failure.setFocus()
+
+    def _has_focus(self) -> bool:
+        """Whether keys are for the entries: not while a path is typed, nor elsewhere."""
+        widget = QApplication.focusWidget()
+        return widget is None or self.stack.isAncestorOf(widget) or widget is self.up_button
 
     def _open_current(self) -> None:
         entry = self.model.entry(self.table.currentIndex())
@@ -214,7 +225,7 @@ class FileBrowser(QWidget):
         self.name.setText(entry.name)
         text, note = _legible(content, entry)
         self.text.setPlainText(text)
-        self.text.setVisible(bool(text) or not note)
+        self.text.setPlaceholderText(note if not text and content else "")
         self.note.setText(note)
         self.stack.setCurrentWidget(self.viewer)
         self.text.setFocus()
@@ -232,7 +243,7 @@ class FileBrowser(QWidget):
         if not isinstance(event, QKeyEvent) or event.type() != QEvent.Type.KeyPress:
             return False
         if event.key() == Qt.Key.Key_Backspace:
-            self.up() if watched is self.table else self.close_file()
+            self.close_file() if watched is self.text else self.up()
             return True
         if watched is self.table and event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
             self._open_current()
@@ -240,23 +251,23 @@ class FileBrowser(QWidget):
         return False
 
 
-class _Failure(QWidget):
+class Failure(QWidget):
     """Why a folder cannot be shown, and the way to try again."""
 
     def __init__(self, desk: Desk, again: Callable[[], object]) -> None:
         super().__init__()
-        self._summary = label("", "error", wrap=True, select=True)
-        self._hint = label("", "secondary", wrap=True)
+        self.summary = label("", "error", wrap=True, select=True)
+        self.hint = label("", "secondary", wrap=True)
         retry = button(tr("Try again"), again)
         center = Qt.AlignmentFlag.AlignHCenter
-        for one in (self._summary, self._hint):
+        for one in (self.summary, self.hint):
             one.setAlignment(center)
-        self.setLayout(column(2, self._summary, self._hint, row(1, retry, 1), 3))
+        self.setLayout(column(2, self.summary, self.hint, row(1, retry, 1), 3))
         desk.theme.changed.connect(self.update)
 
     def show_problem(self, problem: Problem) -> None:
-        self._summary.setText(problem.summary)
-        self._hint.setText(problem.hint)
+        self.summary.setText(problem.summary)
+        self.hint.setText(problem.hint)
 
 
 def _legible(content: bytes, entry: FileEntry) -> tuple[str, str]:

@@ -202,8 +202,8 @@ class LogView(QAbstractScrollArea):
     def _scrolled(self, value: int) -> None:
         if self._moving:
             return
-        self._top = self.rows.first + value
         self._set_follows(value >= self.verticalScrollBar().maximum())
+        self._top = self.rows.first + value
         self.viewport().update()
 
     def _set_follows(self, follows: bool) -> None:

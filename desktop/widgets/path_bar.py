@@ -45,6 +45,7 @@ class PathBar(QStackedWidget):
         self.setCurrentWidget(self._crumbs)
         for old in self._parts:
             self._row.removeWidget(old)
+            old.hide()  # it is deleted later, and must not be seen until then
             old.deleteLater()
         names = [part for part in path.split("/") if part]
         self._parts = [self._part("/", "/", last=not names)]

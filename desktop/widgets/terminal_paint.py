@@ -1,4 +1,6 @@
-"""How a terminal's cells are drawn. May import: PySide6, `theme`, `ansi_colors`, `terminal_screen`."""
+"""How a terminal's cells are drawn. May import: PySide6, `theme`, `ansi_colors`,
+`terminal_screen`.
+"""
 
 from math import ceil
 

@@ -1,6 +1,6 @@
 """A terminal as it is looked at and typed into. May import: PySide6, `theme`,
-`terminal_screen`, `terminal_paint`, `terminal_keys`. It shows the last `Frame`, and above it what has
-scrolled away. Next: `terminal_paint.py`.
+`terminal_screen`, `terminal_paint`, `terminal_keys`. It shows the last `Frame`, and above it what
+has scrolled away. Next: `terminal_paint.py`.
 """
 
 from collections import deque
@@ -24,7 +24,7 @@ from desktop.text import tr
 from desktop.theme import Theme
 from desktop.widgets.terminal_keys import key_bytes
 from desktop.widgets.terminal_paint import TerminalPaint
-from desktop.widgets.terminal_screen import HISTORY, Cells, Frame, Row, cut, runs, text_of
+from desktop.widgets.terminal_screen import HISTORY, Frame, Row, cut, text_of
 
 MARGIN = 8
 RESIZE_MS = 80  # until a new size is told
@@ -45,7 +45,7 @@ class TerminalView(QAbstractScrollArea):
         self._theme = theme
         self._paint = TerminalPaint(theme)
         self.frame_shown = EMPTY
-        self.history: deque[Cells | Row] = deque(maxlen=HISTORY)
+        self.history: deque[Row] = deque(maxlen=HISTORY)
         self.is_live = False  # somebody reads what is typed
         self._anchor: Cell | None = None
         self._caret: Cell | None = None
@@ -127,8 +127,7 @@ class TerminalView(QAbstractScrollArea):
 
     def _line(self, number: int) -> Row:
         if number < len(self.history):
-            line = self.history[number]
-            return line if isinstance(line, tuple) else runs(line)
+            return self.history[number]
         place = number - len(self.history)
         return self.frame_shown.rows[place] if place < len(self.frame_shown.rows) else ()
 

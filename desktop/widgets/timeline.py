@@ -89,6 +89,10 @@ class Timeline(QWidget):
         for number, step in enumerate(self._boot):
             line = QRectF(0, number * STEP_HEIGHT, self.width(), STEP_HEIGHT)
             self._mark(painter, line, step)
+            if self._is_broken(step):
+                self._name(painter, line, step, self.width() - MARK_WIDTH - TIME_WIDTH - 12)
+                self._time(painter, line, step, 0.0)
+                continue
             self._name(painter, line, step, names - 12)
             left = MARK_WIDTH + names + bars * passed / whole
             width = min(max(bars * taken[number] / whole, 2.0), line.width() - TIME_WIDTH - left)
@@ -121,8 +125,8 @@ class Timeline(QWidget):
 
     def _bar(self, painter: QPainter, place: QRectF, step: BootStep) -> None:
         painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(self._theme.color("error" if self._is_broken(step) else "accent"))
-        painter.setOpacity(1.0 if step.seconds is not None or self._failed else 0.6)
+        painter.setBrush(self._theme.color("accent"))
+        painter.setOpacity(0.6 if step.seconds is None else 1.0)
         painter.drawRoundedRect(place, 2, 2)
         painter.setOpacity(1.0)
 

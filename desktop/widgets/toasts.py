@@ -160,6 +160,6 @@ class Toasts(QObject):
             card.move(self._over.width() - card.width() - 20, bottom)
             bottom -= 10
         for toast in reversed(self.shown):
-            height = max(toast.sizeHint().height(), toast.heightForWidth(WIDTH))
+            height = toast.heightForWidth(WIDTH) or toast.sizeHint().height()
             toast.setGeometry(self._over.width() - WIDTH - 20, bottom - height, WIDTH, height)
             bottom -= height + 10

@@ -18,9 +18,10 @@ from engine.docker.containers import Containers
 from engine.docker.endpoint import Endpoint
 from engine.docker.refusal import answering
 from engine.docker.sdk import docker
+from engine.docker.ssh_relay import SshRelay
 from engine.docker.types import DiskUse, EngineInfo, Event
 from engine.docker.wire import Wire
-from vm.errors import EngineUnreachable, Retry
+from vm.errors import EngineUnreachable
 
 if TYPE_CHECKING:  # a page that is never opened never loads its kind
     from engine.docker.files import Files
@@ -38,20 +39,21 @@ class DockerClient:
 
     def __init__(self, endpoint: Endpoint, timeout: float = 60.0) -> None:
         self.endpoint = endpoint
-        base_url = reach(endpoint)
-        with (
-            answering(),
-            contextlib.closing(_api(endpoint, base_url, OLDEST_API, timeout)) as first,
-        ):
-            head = first.head(f"{first.base_url}/_ping", timeout=timeout)
-            head.raise_for_status()
-        offered = head.headers.get("Api-Version", OLDEST_API)
-        with answering():
-            self.api = _api(endpoint, base_url, min(offered, NEWEST_API, key=_number), timeout)
+        self._relay = SshRelay(endpoint) if endpoint.scheme == "ssh" else None
+        try:
+            near = endpoint if self._relay is None else self._relay.open()
+            self.api = _agreed_api(near, timeout)
+        except EngineUnreachable as error:
+            if self._relay is None:
+                raise
+            self._relay.close()
+            raise self._relay.explained(error) from error
         self._wire = Wire(self.api)
 
     def ping(self) -> str:
         """The version of the API that is spoken."""
+        if self._relay is not None:
+            self._relay.open()
         with answering():
             answer = self.api.get(f"{self.api.base_url}/_ping", timeout=self.api.timeout)
             answer.raise_for_status()
@@ -70,6 +72,8 @@ class DockerClient:
     def close(self) -> None:
         """Drop the idle connections. Streams end by their Cancel."""
         self.api.close()
+        if self._relay is not None:
+            self._relay.close()
 
     @cached_property
     def containers(self) -> Containers:
@@ -100,27 +104,21 @@ class DockerClient:
         return Files(self.api)
 
 
-def reach(endpoint: Endpoint) -> str:
-    """The address that the SDK is given for an endpoint. Raises EngineUnreachable.
-
-    The place for whatever has to be set up first: ssh:// needs a relay on a socket of this host.
-    """
-    if endpoint.scheme == "ssh":
-        raise EngineUnreachable(
-            f"Galley cannot reach {endpoint.name} yet: it is behind ssh.",
-            "Use `docker --context` in a terminal for this one.",
-            details=endpoint.url,
-            retry=Retry.NO,
-        )
-    if endpoint.scheme == "unix":  # asked here, for the SDK forgets sockets that do not connect
-        with answering():
+def _agreed_api(endpoint: Endpoint, timeout: float) -> docker.APIClient:
+    """Of the newest version that both sides know."""
+    with answering():
+        if endpoint.scheme == "unix":  # the SDK forgets sockets that do not connect
             unix.connect(Path(endpoint.url.removeprefix("unix://"))).close()
-    return endpoint.url
+        with contextlib.closing(_api(endpoint, OLDEST_API, timeout)) as first:
+            head = first.head(f"{first.base_url}/_ping", timeout=timeout)
+            head.raise_for_status()
+        offered = head.headers.get("Api-Version", OLDEST_API)
+        return _api(endpoint, min(offered, NEWEST_API, key=_number), timeout)
 
 
-def _api(endpoint: Endpoint, base_url: str, version: str, timeout: float) -> docker.APIClient:
+def _api(endpoint: Endpoint, version: str, timeout: float) -> docker.APIClient:
     api = docker.APIClient(
-        base_url,
+        endpoint.url,
         version=version,
         timeout=timeout,  # type: ignore[arg-type]  # the stubs know seconds as a whole number only
         tls=_tls(endpoint) or False,

@@ -5,8 +5,10 @@ What takes long gives its progress as an iterator and can be cancelled. The imag
 for its own use (`scratch.py`) is not among the images of anybody else. Next: `image_detail.py`.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -191,7 +193,7 @@ class Images:
         body = self._uploading(path, "Loading", report, inner)
         seen, loaded = Layers(), list[str]()
         with streaming(self._api, inner, "POST", "/images/load", body=body) as response:
-            for message in messages(response):
+            for message in _readable(messages(response), path):
                 inner.check()
                 progress = seen.take(message)
                 report(progress)
@@ -227,6 +229,20 @@ class Images:
                 details=str(error),
             ) from error
         return {"X-Registry-Auth": _text(header)} if header else {}
+
+
+def _readable(messages: Iterator[dict[str, Any]], path: Path) -> Iterator[dict[str, Any]]:
+    """What Go says of a tar file that is none, or only a half, in words."""
+    try:
+        yield from messages
+    except EngineRefused as error:
+        if not re.search(r"tar header|unexpected EOF", error.details, re.IGNORECASE):
+            raise
+        raise EngineRefused(
+            f"{path.name} is damaged, or is not a tar file of images.",
+            "Save or copy it again. To make an image of other files, import them.",
+            details=error.details,
+        ) from error
 
 
 def _text(header: str | bytes) -> str:

@@ -27,6 +27,14 @@ _PREFIXES = re.compile(
     re.VERBOSE,
 )
 _ID = re.compile(r"\b(?:sha256:)?([0-9a-f]{64}|[0-9a-f]{12})\b")
+# dockerd asked a registry, and its HTTP client did not get there; the reason is what comes last.
+_NO_REGISTRY = re.compile(
+    r"""^(?:(?:Get|Head)\ "?https?://|dial\ tcp\ ) (?P<host>[^/"\s]+?) (?:/[^"\s]*"?)?:\ .*?
+        (?P<why>connection\ refused | no\ such\ host | i/o\ timeout | context\ deadline\ exceeded |
+        no\ route\ to\ host | network\ is\ unreachable | Client\.Timeout\ exceeded)""",
+    re.VERBOSE,
+)
+_SAID_TWICE = re.compile(r"(: [^:]+)\1$")
 _QUOTED_NAME = re.compile(r'"/?([\w.:@/-]+)"')
 
 _HINTS = (
@@ -56,6 +64,10 @@ _HINTS = (
     (
         r"manifest (?:for .* )?(?:unknown|not found)|not found: manifest",
         "The registry has no such tag. Check the name and the tag.",
+    ),
+    (
+        r"^(?:Get|Head|dial tcp) .*(?:refused|no such host|time-?out|unreachable|no route)",
+        "Check the name before the first slash, and whether the engine reaches the network.",
     ),
     (r"no matching manifest", "This image does not exist for the engine's architecture."),
     (r"No such image", "Pull the image first."),
@@ -116,6 +128,9 @@ def clean(message: str, names: Names) -> str:
         if shorter == text:
             break
         text = shorter
+    if found := _NO_REGISTRY.match(text):
+        text = f"The registry {found['host']} cannot be reached: {found['why']}"
+    text = _SAID_TWICE.sub(r"\1", text)
     text = _QUOTED_NAME.sub(r"\1", _named(text, names)).rstrip(".")
     return (text[:1].upper() + text[1:] if text else "The Docker Engine refused") + "."
 

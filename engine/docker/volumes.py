@@ -72,6 +72,8 @@ class Volumes:
 
     def list(self) -> tuple[Volume, ...]:
         rows = msgspec.json.decode(self._wire.get("/volumes"), type=_Rows).volumes or []
+        # Docker's order is another one each time; nameless ones come last.
+        rows.sort(key=lambda row: (ANONYMOUS in (row.labels or {}), row.name))
         return tuple(row.volume() for row in rows)
 
     def create(self, name: str, driver: str = "local", labels: Pairs = ()) -> None:
@@ -152,12 +154,12 @@ class Volumes:
 
     def list_files(self, name: str, folder: str, cancel: Cancel) -> tuple[FileEntry, ...]:
         """What lies directly in a folder of the volume; "/" is its root."""
-        with self._mounted(name) as container:
+        with self._mounted(name) as container, _found(name, folder):
             return archive.children(self._api, container, _inside(folder), cancel)
 
     def read_file(self, name: str, path: str, limit: int) -> bytes:
         """The first bytes of a file of the volume."""
-        with self._mounted(name) as container:
+        with self._mounted(name) as container, _found(name, path):
             return archive.read(self._api, container, _inside(path), limit)
 
     def _exists(self, name: str) -> bool:
@@ -190,6 +192,17 @@ class Volumes:
 
 def _inside(path: str) -> str:
     return f"{FOLDER}/{path.strip('/')}".rstrip("/")
+
+
+@contextmanager
+def _found(volume: str, path: str) -> Iterator[None]:
+    """dockerd would speak of a container that nobody knows."""
+    try:
+        yield
+    except ObjectGone as error:
+        raise ObjectGone(
+            f"There is no {path} in {volume}.", "It may have been deleted.", details=error.details
+        ) from error
 
 
 def _as_tar(path: Path) -> Iterator[bytes]:

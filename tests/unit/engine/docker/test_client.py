@@ -72,7 +72,7 @@ def test_nobody_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(EngineUnreachable, match="does not answer"):
         DockerClient(Endpoint("none", f"unix://{tmp_path}/none.sock"))
     with pytest.raises(EngineUnreachable, match="ssh"):
-        DockerClient(Endpoint("far", "ssh://example.com"))
+        DockerClient(Endpoint("far", "ssh://127.0.0.1:9"))
     with pytest.raises(EngineUnreachable):
         DockerClient(Endpoint("odd", "gopher://example.com"))
     ca = str(tmp_path / "missing.pem")

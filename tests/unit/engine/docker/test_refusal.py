@@ -27,8 +27,23 @@ NETWORKING = (
         ),
         (
             "manifest for web:9 not found: manifest unknown: manifest unknown",
-            "Manifest for web:9 not found: manifest unknown: manifest unknown.",
+            "Manifest for web:9 not found: manifest unknown.",
             "The registry has no such tag.",
+        ),
+        (
+            'Get "http://127.0.0.1:9/v2/": dial tcp 127.0.0.1:9: connect: connection refused',
+            "The registry 127.0.0.1:9 cannot be reached: connection refused.",
+            "Check the name before the first slash",
+        ),
+        (
+            "Get http://nowhere/v2/: dial tcp: lookup nowhere on 1.1.1.1:53: no such host",
+            "The registry nowhere cannot be reached: no such host.",
+            "Check the name before the first slash",
+        ),
+        (
+            "dial tcp 127.0.0.1:9: connect: connection refused",
+            "The registry 127.0.0.1:9 cannot be reached: connection refused.",
+            "Check the name before the first slash",
         ),
         (
             "Error response from daemon: write /var/lib/x: no space left on device",

@@ -1,0 +1,156 @@
+"""What takes images or their names away. May import: `desk`, `tasks`, `models`, `text`, `engine`.
+
+One name of several is only taken off; the last one goes with the image. Without force dockerd
+refuses what a container uses, and what force would lose is said before it is offered.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from desktop.desk import Desk, Loss
+from desktop.models.images import NamedImage, users
+from desktop.stores.store import Delta
+from desktop.tasks import Task
+from desktop.text import plural, size, tr
+from engine.docker.types import Pruned
+from vm.errors import ObjectConflict, Problem
+
+
+@dataclass(frozen=True)
+class Removal:
+    """What is to go of one image: some of its names, or all of it."""
+
+    lines: tuple[NamedImage, ...]
+
+    @property
+    def is_whole(self) -> bool:
+        return len(self.lines) >= len(self.lines[0].image.tags)
+
+    @property
+    def title(self) -> str:
+        return self.lines[0].title
+
+
+def removals(lines: Sequence[NamedImage]) -> list[Removal]:
+    by_image: dict[str, list[NamedImage]] = {}
+    for line in lines:
+        by_image.setdefault(line.image.id, []).append(line)
+    return [Removal(tuple(found)) for found in by_image.values()]
+
+
+def delete(desk: Desk, lines: Sequence[NamedImage]) -> None:
+    """Asks once."""
+    if lines:
+        planned = removals(lines)
+        desk.shell.confirm(loss_of(lines, planned), partial(_remove_all, desk, planned))
+
+
+def loss_of(lines: Sequence[NamedImage], planned: Sequence[Removal]) -> Loss:
+    whole = [one for one in planned if one.is_whole]
+    title = plural(len(planned), "Delete {name}?", "Delete {n} images?", name=lines[0].title)
+    if not whole:
+        kept = next(tag for tag in lines[0].image.tags if tag not in {x.tag for x in lines})
+        loses = plural(
+            len(lines), "Only this name is taken away.", "Only these names are taken away."
+        )
+        return Loss(title, loses, tr("The image stays, as {name}.", name=kept), tr("Delete"))
+    freed = sum(one.lines[0].image.size for one in whole)
+    loses = plural(
+        len(whole),
+        "The image ({size}) has to be pulled, loaded or built again before it can be used again.",
+        "{n} images ({size}) have to be pulled, loaded or built again before they can be used "
+        "again.",
+        size=size(freed),
+    )
+    keeps = tr("Containers and volumes stay. Layers that other images use stay, too.")
+    return Loss(title, loses, keeps, tr("Delete"))
+
+
+def _remove_all(desk: Desk, planned: Sequence[Removal]) -> None:
+    for one in planned:
+        _remove(desk, one, len(planned) == 1)
+
+
+def _remove(desk: Desk, removal: Removal, alone: bool, force: bool = False) -> None:
+    """`alone`: it is the only one that goes, so that a refusal can be talked about at once."""
+    refs = [line.ref for line in removal.lines]
+
+    def work(_task: Task) -> None:
+        for ref in refs:
+            desk.connection.client.images.remove(ref, force)
+
+    def failed(problem: Problem) -> bool:
+        _unmark(desk, removal)
+        offered = alone and not force and problem.kind == ObjectConflict.__name__
+        if offered:
+            _offer_force(desk, removal, problem)
+        return offered
+
+    _mark(desk, removal, tr("deleting…"))
+    title = tr("Delete {name}", name=removal.title)
+    desk.tasks.start(title, work, lambda _none: _unmark(desk, removal), failed)
+
+
+def _offer_force(desk: Desk, removal: Removal, problem: Problem) -> None:
+    names = sorted({row.name for line in removal.lines for row in users(desk.stores, line)})
+    reason = problem.summary
+    if names:
+        reason = plural(len(names), "{names} uses it.", "{names} use it.", names=", ".join(names))
+    loses = tr(
+        "By force the image loses its name and, where no running container needs it, its files. "
+        "Containers that use it stay, but cannot be made again from this name."
+    )
+    loss = Loss(
+        tr("{name} is in use", name=removal.title),
+        f"{reason} {loses}",
+        tr("Or delete the containers first; then it goes without force."),
+        tr("Delete by force"),
+    )
+    desk.shell.confirm(loss, partial(_remove, desk, removal, True, True))
+
+
+def _mark(desk: Desk, removal: Removal, word: str) -> None:
+    store = desk.stores.images
+    for line in removal.lines:
+        store.busy[line.key] = word
+    store.changed.emit(Delta(changed=(removal.lines[0].image.id,)))
+
+
+def _unmark(desk: Desk, removal: Removal) -> None:
+    for line in removal.lines:
+        desk.stores.images.settle(line.key)
+
+
+def ask_prune(desk: Desk) -> None:
+    """Shows what would go before anything goes."""
+    from desktop.dialogs.prune import PruneDialog, Wording
+
+    def fetch() -> tuple[Pruned, ...]:
+        images = desk.connection.client.images
+        return images.prune_preview(), images.prune_preview(all=True)
+
+    wording = Wording(
+        tr("Delete unused images"),
+        tr(
+            "Images without a name are what newer builds and pulls have left behind. "
+            "Images of containers stay, running or not."
+        ),
+        tr("There is nothing to delete."),
+        lambda n: plural(n, "{n} image would be deleted", "{n} images would be deleted"),
+        tr("All images that no container uses, not only those without a name"),
+    )
+    PruneDialog(desk, desk.shell.widget, wording, fetch, partial(prune, desk)).open()
+
+
+def prune(desk: Desk, all_unused: bool) -> Task:
+    def work(_task: Task) -> Pruned:
+        return desk.connection.client.images.prune(all_unused)
+
+    def done(pruned: Pruned) -> None:
+        desk.stores.images.load()
+        count = len(pruned.names)
+        said = plural(count, "{n} image was deleted", "{n} images were deleted")
+        desk.shell.toast(said, tr("{size} of disk are free again.", size=size(pruned.bytes)))
+
+    return desk.tasks.start(tr("Delete unused images"), work, done)

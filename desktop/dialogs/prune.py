@@ -1,0 +1,95 @@
+"""Shows what a clean-up would take, and how much, before anything is deleted. May import: PySide6,
+`desk`, `widgets`, `text`. `fetch` works in a worker thread and answers with the narrow choice, and
+the wide one where there is a box to tick for it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QCheckBox, QDialog, QPlainTextEdit, QVBoxLayout, QWidget
+from shiboken6 import Shiboken
+
+from desktop.desk import Desk
+from desktop.text import size, tr
+from desktop.theme import monospace
+from desktop.widgets.basics import button, label, row
+from engine.docker.types import Pruned
+from vm.errors import Problem
+
+
+@dataclass(frozen=True)
+class Wording:
+    """`count` says how many; `wider`: what the box adds, "" for no box."""
+
+    title: str
+    loses: str
+    nothing: str
+    count: Callable[[int], str]
+    wider: str = ""
+
+
+class PruneDialog(QDialog):
+    """`then` is told whether the box was ticked."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        parent: QWidget,
+        wording: Wording,
+        fetch: Callable[[], tuple[Pruned, ...]],
+        then: Callable[[bool], object],
+    ) -> None:
+        super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setWindowTitle(wording.title)
+        self.setMinimumWidth(520)
+        self._wording = wording
+        self._found: tuple[Pruned, ...] = ()
+        self.sum = label(tr("Counting what is not used…"), "heading", wrap=True)
+        self.names = QPlainTextEdit(readOnly=True)
+        self.names.setFont(monospace())
+        self.names.setAccessibleName(tr("What would be deleted"))
+        self.names.setMaximumHeight(220)
+        self.names.hide()
+        self.wide = QCheckBox(wording.wider)
+        self.wide.setVisible(bool(wording.wider))
+        self.wide.toggled.connect(lambda _on: self._show())
+        self.agree = button(tr("Delete"), self.accept, "danger")
+        self.agree.setEnabled(False)
+        cancel = button(tr("Cancel"), self.reject)
+        cancel.setDefault(True)
+        box = QVBoxLayout(self)
+        box.setContentsMargins(24, 20, 24, 16)
+        box.setSpacing(12)
+        box.addWidget(label(wording.title, "heading"))
+        box.addWidget(label(wording.loses, "secondary", wrap=True))
+        for widget in (self.wide, self.sum, self.names):
+            box.addWidget(widget)
+        box.addLayout(row(1, cancel, self.agree))
+        self.accepted.connect(lambda: then(self.wide.isChecked()))
+        desk.tasks.quietly(fetch, self._take, self._fail)
+
+    def _take(self, found: tuple[Pruned, ...]) -> None:
+        if not Shiboken.isValid(self):
+            return
+        self._found = found
+        if not found[0].names and len(found) > 1 and found[-1].names:
+            self.wide.setChecked(True)
+        self._show()
+
+    def _fail(self, problem: Problem) -> None:
+        if Shiboken.isValid(self):
+            self.sum.setText(f"{problem.summary} {problem.hint}")
+
+    def _show(self) -> None:
+        if not self._found:
+            return
+        found = self._found[-1 if self.wide.isChecked() else 0]
+        text = self._wording.count(len(found.names))
+        if found.bytes:
+            text = tr("{count}, {size}", count=text, size=size(found.bytes))
+        self.sum.setText(text if found.names else self._wording.nothing)
+        self.names.setPlainText("\n".join(found.names))
+        self.names.setVisible(bool(found.names))
+        self.agree.setEnabled(bool(found.names))

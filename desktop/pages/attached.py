@@ -1,0 +1,114 @@
+"""The containers that use a volume or are on a network, with a way to each. May import: PySide6,
+`desk`, `models`, `widgets`.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from PySide6.QtCore import QPointF, QSize, Qt
+from PySide6.QtGui import QPainter, QPaintEvent
+from PySide6.QtWidgets import QLabel, QSizePolicy, QWidget
+
+from desktop.desk import Desk
+from desktop.models.containers import state_dot, state_word
+from desktop.text import tr
+from desktop.theme import Theme
+from desktop.tokens import ROW_HEIGHT
+from desktop.widgets.basics import button, card, column, holder, label, line, row, scrolled
+from desktop.widgets.cells import draw_dot
+from engine.docker.types import Container
+
+PLACES = (280, 150, 150)  # name, state, text
+
+
+class Dot(QWidget):
+    """The state of something as a shape in its colour; the word beside it says the same."""
+
+    def __init__(self, theme: Theme, state: str) -> None:
+        super().__init__()
+        self._theme, self._state = theme, state
+        self.setFixedSize(QSize(14, 14))
+        theme.changed.connect(self.update)
+
+    def set_state(self, state: str) -> None:
+        self._state = state
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802
+        del event
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        draw_dot(painter, QPointF(7, 7), self._state, self._theme)
+
+
+@dataclass(frozen=True)
+class User:
+    """A container, and what is said of it here: its address, say."""
+
+    container: Container
+    text: str = ""
+
+
+class AttachedList(QWidget):
+    """`part`: what a second button says and does to the container, "" for none."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        nobody: str,
+        part: str = "",
+        part_from: Callable[[Container], object] | None = None,
+    ) -> None:
+        super().__init__()
+        self._desk, self._nobody = desk, nobody
+        self._part, self._part_from = part, part_from
+        self._shown: tuple[User, ...] | None = None
+        self._box = column(gap=0)
+        self.setLayout(self._box)
+
+    def show_users(self, users: Sequence[User]) -> None:
+        """Made anew only where somebody sees a difference."""
+        if tuple(users) == self._shown:
+            return
+        self._shown = tuple(users)
+        while (item := self._box.takeAt(0)) is not None:
+            widget = item.widget()
+            if widget is not None:
+                widget.deleteLater()
+        if not users:
+            self._box.addWidget(label(self._nobody, "secondary", wrap=True))
+            self._box.addStretch(1)
+            return
+        rows = column(gap=0)
+        for number, user in enumerate(users):
+            if number:
+                rows.addWidget(line())
+            rows.addWidget(self._row(user))
+        framed = card(rows, margin=0)
+        framed.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
+        self._box.addWidget(scrolled(holder(column(framed, 1))))
+
+    def _row(self, user: User) -> QWidget:
+        found = user.container
+        go = partial(self._desk.shell.go, "containers", found.id)
+        name = button(found.name, go, "link", name=tr("Open {name}", name=found.name))
+        name.setToolTip(found.name)
+        state = label(state_word(found))
+        text = label(user.text, "mono", select=True)
+        dot = Dot(self._desk.theme, state_dot(found))
+        image: QLabel = label(found.image, "secondary")
+        image.setMinimumWidth(40)
+        image.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        for widget, width in zip((name, state, text), PLACES, strict=True):
+            widget.setFixedWidth(width)
+        made = row(dot, name, state, text, image)
+        made.setStretch(4, 1)
+        if self._part and self._part_from is not None:
+            said = tr("{action}: {name}", action=self._part, name=found.name)
+            made.addWidget(button(self._part, partial(self._part_from, found), "link", name=said))
+        made.setContentsMargins(14, 0, 14, 0)
+        whole = holder(made)
+        whole.setFixedHeight(ROW_HEIGHT)
+        whole.setAttribute(Qt.WidgetAttribute.WA_StyledBackground, False)
+        return whole

@@ -1,0 +1,155 @@
+"""The list of images, a line for each name. May import: `pages`, `models`, `actions`, `dialogs`.
+
+Next: `detail.py`, what Enter opens.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from PySide6.QtCore import QTimer
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QMenu, QPushButton
+
+from desktop.actions import images as actions
+from desktop.actions import images_delete
+from desktop.desk import Desk
+from desktop.models.images import NamedImage, find, images_model, totals, users
+from desktop.models.rows import Cell, Line
+from desktop.pages.images.menu import fill_for_one
+from desktop.pages.list_page import Detail, ListPage, add
+from desktop.pages.page import Command, chip
+from desktop.text import tr
+from desktop.widgets.basics import button, icon_button
+from desktop.widgets.dressing import Dressing, Look, RowButton
+from desktop.widgets.empty import Empty
+
+ROOMY = 960  # pixels of the page in which the totals have room
+AGE_MS = 30_000  # how often "2 min" is looked at again, while the page is shown
+
+
+class ImageDressing(Dressing):
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def look(self, line: Line) -> Look:
+        named: NamedImage = line.row
+        faint = () if named.tag else (Cell.NAME,)
+        busy = named.key in self._desk.stores.images.busy
+        if busy or not users(self._desk.stores, named):
+            faint = (*faint, Cell.TEXT)
+        return Look(icon="image", dim=not self._desk.connection.is_up, faint=faint)
+
+    def buttons(self, line: Line) -> Sequence[RowButton]:
+        if not self._desk.connection.is_up or line.key in self._desk.stores.images.busy:
+            return ()
+        return (
+            RowButton("run", "start", tr("Run…")),
+            RowButton("delete", "delete", tr("Delete")),
+            RowButton("more", "more", tr("More")),
+        )
+
+
+class ImagesPage(ListPage):
+    def __init__(self, desk: Desk) -> None:
+        empty = Empty(
+            desk.theme,
+            "image",
+            tr("No images yet"),
+            tr("Pull one from a registry, build one, or load one from a file."),
+            _pull_button(desk),
+        )
+        super().__init__(desk, tr("Images"), images_model(desk.stores), ImageDressing(desk), empty)
+        self.totals = chip()
+        self.totals.setToolTip(tr("A layer that several images share is counted for each of them."))
+        self.files_button = button(tr("From a file ▾"), name=tr("From a file"))
+        files = QMenu(self.files_button)
+        add(files, tr("Load images from a tar file…"), partial(actions.ask_load, desk))
+        add(files, tr("Import a root file system…"), partial(actions.ask_import, desk))
+        self.files_button.setMenu(files)
+        self.prune_button = button(tr("Clean up…"), partial(images_delete.ask_prune, desk))
+        self.pull_button = _pull_button(desk)
+        self.header.addWidget(self.totals)
+        self.header.addStretch(1)
+        for widget in (self.filter, self.files_button, self.prune_button, self.pull_button):
+            self.header.addWidget(widget)
+        self._ages = QTimer(self, interval=AGE_MS)
+        self._ages.timeout.connect(self.table.viewport().update)
+        for store in (desk.stores.images, desk.stores.containers):
+            store.loaded.connect(self._follow)
+        desk.connection.changed.connect(self._follow)
+        self._follow()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
+        """In a narrow window the buttons matter more than the totals."""
+        super().resizeEvent(event)
+        self._show_totals()
+
+    def shown(self) -> None:
+        self._ages.start()
+        self._follow()
+
+    def hidden(self) -> None:
+        self._ages.stop()
+
+    def fill_menu(self, menu: QMenu, lines: Sequence[Line]) -> None:
+        rows: list[NamedImage] = self.rows_of(lines)
+        desk = self.desk
+        if len(rows) == 1:
+            add(menu, tr("Open"), partial(self.open, rows[0].key))
+            menu.addSeparator()
+            fill_for_one(menu, desk, rows[0])
+        add(menu, tr("Save as a tar file…"), partial(actions.ask_save, desk, rows))
+        menu.addSeparator()
+        add(menu, tr("Delete…"), partial(images_delete.delete, desk, rows))
+
+    def press(self, name: str, line: Line) -> None:
+        if name == "run":
+            actions.run(self.desk, line.row.ref)
+        else:
+            images_delete.delete(self.desk, [line.row])
+
+    def delete(self, rows: Sequence[Any]) -> None:
+        images_delete.delete(self.desk, rows)
+
+    def open(self, key: str, tab: str = "") -> None:
+        """Others know an image by its id alone."""
+        line = find(self.desk.stores, key)
+        super().open(line.key if line else key, tab)
+
+    def detail(self, key: str) -> Detail | None:
+        line = find(self.desk.stores, key)
+        if line is None:
+            return None
+        from desktop.pages.images.detail import ImageDetailView
+
+        return ImageDetailView(self.desk, line, self.back)
+
+    def _show_totals(self) -> None:
+        self.totals.setText(totals(self.desk.stores))
+        room = self.width() >= ROOMY
+        self.totals.setVisible(room and self.desk.stores.images.is_loaded)
+
+    def commands(self) -> list[Command]:
+        desk = self.desk
+        return [
+            Command(tr("Pull an image…"), partial(actions.ask_pull, desk), icon="pull"),
+            Command(tr("Load images from a tar file…"), partial(actions.ask_load, desk)),
+            Command(tr("Import a root file system…"), partial(actions.ask_import, desk)),
+            Command(
+                tr("Delete unused images…"), partial(images_delete.ask_prune, desk), icon="prune"
+            ),
+        ]
+
+    def _follow(self) -> None:
+        """Containers are not in these rows, but who uses an image is shown in them."""
+        self._show_totals()
+        for widget in (self.files_button, self.prune_button, self.pull_button):
+            widget.setEnabled(self.desk.connection.is_up)
+        self.table.viewport().update()
+
+
+def _pull_button(desk: Desk) -> QPushButton:
+    pull = partial(actions.ask_pull, desk)
+    words = tr("Pull…")
+    return icon_button(desk.theme, "pull", words, pull, text=words, kind="primary")

@@ -1,0 +1,182 @@
+"""An engine behind ssh, as a socket of this computer. May import: `endpoint`, `bridge.unix`, `vm`.
+
+The user's own `ssh` carries it, for only that knows all of what is written in ~/.ssh/config: names,
+ports, keys, agents, jump hosts. It never asks anything and never takes a host key that is not known
+already. One process for any number of connections; `open` starts another one when it has ended.
+"""
+
+import contextlib
+import os
+import secrets
+import threading
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from engine.bridge import unix
+from engine.docker.endpoint import Endpoint
+from vm.errors import EngineUnreachable, Retry
+from vm.host.paths import find_home, make_home
+from vm.host.process import Companion
+
+SOCKET = "/var/run/docker.sock"  # on the other side
+PATIENCE = 40.0  # seconds until ssh is through
+READY = "echo ready; exec cat"  # goes on until our end of its input is closed
+OPTIONS = {
+    "BatchMode": "yes",
+    "StrictHostKeyChecking": "yes",
+    "ConnectTimeout": "20",
+    "ExitOnForwardFailure": "yes",
+    "StreamLocalBindUnlink": "yes",
+    "StreamLocalBindMask": "0177",  # nobody else may connect
+    "ServerAliveInterval": "15",
+    "ServerAliveCountMax": "3",
+    "ControlMaster": "no",  # a shared connection would keep the socket when we end
+    "ControlPath": "none",
+    "RemoteCommand": "none",
+    "RequestTTY": "no",
+    "ForwardAgent": "no",
+    "ForwardX11": "no",
+    "LogLevel": "INFO",  # so that it says which sockets it does not get
+}
+
+
+class Place(NamedTuple):
+    """What an ssh:// address says. "" is what ~/.ssh/config says, or its default."""
+
+    host: str
+    user: str = ""
+    port: str = ""
+    socket: str = SOCKET
+
+    @classmethod
+    def of(cls, url: str) -> "Place":
+        """Raises EngineUnreachable."""
+        whole, _, path = url.removeprefix("ssh://").partition("/")
+        user, _, at = whole.rpartition("@")
+        host, _, port = at.rpartition(":") if _has_port(at) else (at, "", "")
+        host = host.removeprefix("[").removesuffix("]")
+        odd = not host or host.startswith("-") or user.startswith("-") or ":" in user
+        if odd or (port and not port.isdecimal()):
+            raise EngineUnreachable(
+                f"{url} is no address for ssh.",
+                "It has to be like ssh://user@host, without a password.",
+                retry=Retry.NO,
+            )
+        return cls(host, user, port, f"/{path}" if path else SOCKET)
+
+    def words(self) -> list[str]:
+        """As arguments of ssh."""
+        port = ["-p", self.port] if self.port else []
+        user = ["-l", self.user] if self.user else []
+        return [*port, *user, "--", self.host]
+
+    def command(self) -> str:
+        """What a person would type to get there."""
+        port = f"-p {self.port} " if self.port else ""
+        return f"ssh {port}{self.user}@{self.host}" if self.user else f"ssh {port}{self.host}"
+
+
+def _has_port(at: str) -> bool:
+    return at.rpartition("]")[2].count(":") == 1
+
+
+class SshRelay:
+    """Any thread may call anything."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self._place = Place.of(endpoint.url)
+        self._lock = threading.Lock()
+        self._ssh: Companion | None = None
+        self._closed = False
+        folder = make_home(find_home()).run
+        _forget_dead(folder)
+        self._socket = folder / f"ssh-{secrets.token_hex(4)}.sock"
+
+    def open(self) -> Endpoint:
+        """Where the engine answers on this computer. Raises EngineUnreachable, ToolMissing."""
+        with self._lock:
+            if self._closed:
+                raise EngineUnreachable(f"The connection to {self._endpoint.name} was closed.")
+            if self._ssh is not None and not self._ssh.is_alive:
+                self._ssh.end()
+                self._ssh = None
+            self._ssh = self._ssh or self._start()
+        return msgspec.structs.replace(self._endpoint, url=f"unix://{self._socket}")
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            if self._ssh is not None:
+                self._ssh.end()
+            self._socket.unlink(missing_ok=True)
+
+    def explained(self, error: EngineUnreachable) -> EngineUnreachable:
+        """ssh works, but no engine answers behind it: why, if ssh knows. Else the error itself."""
+        said = self._ssh.complaints() if self._ssh is not None else ""
+        if "open failed" not in said:
+            return error
+        place = self._place
+        return EngineUnreachable(
+            f"{place.host} lets us in, but its Docker Engine does not.",
+            f"Docker has to run there, and its socket {place.socket} has to be open to your user.",
+            details=said,
+        )
+
+    def _start(self) -> Companion:
+        if os.name == "nt":
+            raise EngineUnreachable(
+                f"Galley cannot reach {self._endpoint.name}: the ssh of Windows has no sockets.",
+                "Use `docker --context` in a terminal for this one.",
+                retry=Retry.NO,
+            )
+        options = [word for pair in OPTIONS.items() for word in ("-o", "=".join(pair))]
+        forward = f"{self._socket}:{self._place.socket}"
+        ssh = Companion(["ssh", "-T", *options, "-L", forward, *self._place.words(), READY])
+        if ssh.is_ready(PATIENCE):
+            return ssh
+        said = ssh.complaints()
+        ssh.end()
+        raise _refused(self._place, said or ssh.complaints())
+
+
+def _refused(place: Place, said: str) -> EngineUnreachable:
+    """ssh did not get there. It speaks English everywhere."""
+    name, command = place.host, place.command()
+    if "HOST IDENTIFICATION HAS CHANGED" in said:
+        return EngineUnreachable(
+            f"{name} shows another host key than the one that ssh knows.",
+            "Another computer may answer in its place. If its key was really replaced, "
+            f"`{command}` says how to forget the old one.",
+            details=said,
+            retry=Retry.NO,
+        )
+    if "Host key verification failed" in said:
+        return EngineUnreachable(
+            f"ssh does not know the host key of {name} yet.",
+            f"Run `{command}` once in a terminal, compare the key that it shows, and try again.",
+            details=said,
+        )
+    if "Permission denied" in said:
+        return EngineUnreachable(
+            f"{name} does not let us in with any key that ssh has.",
+            f"Try `{command}` in a terminal: it must work without a password. `ssh-add` gives a "
+            "key to the agent.",
+            details=said,
+        )
+    last = (said.splitlines() or ["it does not answer"])[-1].rstrip(".")
+    return EngineUnreachable(
+        f"ssh cannot reach {name}: {last}.", f"Try `{command}` in a terminal.", details=said
+    )
+
+
+def _forget_dead(folder: Path) -> None:
+    """Sockets of a Galley that was killed."""
+    for path in folder.glob("ssh-*.sock"):
+        with contextlib.suppress(OSError):
+            try:
+                unix.connect(path).close()
+            except ConnectionRefusedError:
+                path.unlink(missing_ok=True)

@@ -1,0 +1,364 @@
+"""The list of images, what can be done to them, and the inside of one; with a real registry."""
+
+import os
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QAbstractItemModelTester, QTest
+from PySide6.QtWidgets import QMenu
+
+from desktop.actions import images as actions
+from desktop.actions import images_delete
+from desktop.app import App
+from desktop.dialogs.image_name import ImageNameDialog
+from desktop.dialogs.prune import PruneDialog
+from desktop.models.images import NamedImage
+from desktop.pages.images.detail import ImageDetailView
+from desktop.pages.images.page import ImagesPage
+from desktop.tasks import TaskState
+from desktop.widgets.confirm import Confirm
+from desktop.widgets.toasts import Toast
+from desktop.widgets.transfer import TransferCard
+from engine.docker.cancel import Cancel
+from engine.docker.client import DockerClient
+from tests.gui.test_containers_page import sleeper
+from tests.unit.engine.bridge.servers import IMAGE, Dockerd, docker
+from tests.unit.engine.docker.registry import FAST, SLOW, Registry
+
+type WaitFor = Callable[..., None]
+LARGE = 24 * 1024 * 1024
+BASE = f"{IMAGE}:latest"
+
+
+@pytest.fixture(scope="module")
+def registry(dockerd: Dockerd) -> Iterator[Registry]:
+    with tempfile.TemporaryDirectory() as folder:
+        made = Registry(dockerd, Path(folder))
+        made.start()
+        yield made
+        made.stop()
+
+
+@pytest.fixture
+def page(app: App, client: DockerClient, wait_for: WaitFor) -> Iterator[ImagesPage]:
+    """Afterwards the engine has the one image that it began with."""
+    app.window.go("images")
+    found = app.window.current
+    assert isinstance(found, ImagesPage)
+    yield found
+    for container in client.containers.list():
+        client.containers.remove(container.id, force=True)
+    for image in client.images.list():
+        for name in image.tags or (image.id,):
+            if name != BASE:
+                client.images.remove(name, force=True)
+
+
+def titles(page: ImagesPage) -> list[str]:
+    return [line.row.title for line in page.model.lines]
+
+
+def line(page: ImagesPage, tag: str) -> NamedImage:
+    found: NamedImage = next(one.row for one in page.model.lines if one.row.tag == tag)
+    return found
+
+
+def said(app: App) -> list[str]:
+    return [toast.title for toast in app.window.findChildren(Toast)]
+
+
+def a_tar(path: Path, size: int) -> Path:
+    with tarfile.open(path, "w") as archive:
+        info = tarfile.TarInfo("data/file")
+        info.size = size
+        archive.addfile(info, BytesIO(os.urandom(size)))
+    return path
+
+
+def make_image(client: DockerClient, folder: Path, ref: str, size: int = 10) -> None:
+    list(client.images.import_tar(a_tar(folder / "some.tar", size), ref, Cancel()))
+
+
+# The list
+
+
+def test_each_name_is_a_line_and_says_who_uses_it(
+    app: App, page: ImagesPage, client: DockerClient, wait_for: WaitFor
+) -> None:
+    QAbstractItemModelTester(page.model, QAbstractItemModelTester.FailureReportingMode.Fatal, app)
+    assert titles(page) == [BASE]
+    client.images.tag(BASE, "other:1")
+    wait_for(lambda: sorted(titles(page)) == sorted([BASE, "other:1"]))
+    client.containers.run(sleeper("user"))
+    used = page.model.columns[2]
+    wait_for(lambda: used.text(line(page, BASE)) == "user")
+    assert used.text(line(page, "other:1")) == "unused", "it was made from the other name"
+    page.filter.setText("other")
+    assert titles(page) == ["other:1"]
+    client.images.remove("other:1")
+    wait_for(lambda: not titles(page))
+
+
+def test_an_image_without_a_name_is_a_line_too(
+    page: ImagesPage, client: DockerClient, tmp_path: Path, wait_for: WaitFor
+) -> None:
+    make_image(client, tmp_path, "twice:1")
+    make_image(client, tmp_path, "twice:1")
+    wait_for(lambda: any(title.startswith("<none> ") for title in titles(page)))
+    wait_for(lambda: "3 images" in page.totals.text() and "unused" in page.totals.text())
+
+
+def test_a_narrow_window_leaves_columns_out_and_keeps_the_buttons(
+    app: App, page: ImagesPage, wait_for: WaitFor
+) -> None:
+    titles_of = {column.title: place for place, column in enumerate(page.model.columns)}
+    assert not page.table.isColumnHidden(titles_of["Id"])
+    app.window.resize(app.window.minimumSize())
+    wait_for(lambda: page.table.isColumnHidden(titles_of["Id"]))
+    assert page.totals.isHidden()
+    header = page.table.header()
+    assert header.length() <= page.table.viewport().width()
+
+
+def test_an_image_is_found_by_its_id_alone(page: ImagesPage) -> None:
+    named = line(page, BASE)
+    page.desk.shell.go("images", named.image.id)
+    assert page.opened is not None
+    page.back()
+    chosen = page.table.current_line()
+    assert chosen is not None
+    assert chosen.key == named.key
+
+
+def test_the_menu_has_what_can_be_done(page: ImagesPage) -> None:
+    menu = QMenu()
+    page.fill_menu(menu, page.model.lines)
+    words = [action.text() for action in menu.actions()]
+    for wanted in ("Run…", "Pull again", "Add a name…", "Push…", "Save as a tar file…", "Delete…"):
+        assert wanted in words
+
+
+# Deleting
+
+
+def test_deleting_one_name_of_two_takes_only_the_name(
+    page: ImagesPage, client: DockerClient, wait_for: WaitFor
+) -> None:
+    client.images.tag(BASE, "second:1")
+    wait_for(lambda: "second:1" in titles(page))
+    page.table.choose(line(page, "second:1").key)
+    QTest.keyClick(page.table, Qt.Key.Key_Delete)
+    asked = page.desk.shell.widget.findChild(Confirm)
+    assert asked is not None
+    assert "second:1" in asked.windowTitle()
+    assert "second:1" in titles(page), "nothing goes before somebody agrees"
+    QTest.mouseClick(asked.agree, Qt.MouseButton.LeftButton)
+    assert page.desk.stores.images.busy, "the row says at once that it is being deleted"
+    wait_for(lambda: titles(page) == [BASE])
+    wait_for(lambda: not page.desk.stores.images.busy)
+
+
+def test_an_image_in_use_is_refused_and_force_is_offered_with_its_loss(
+    app: App, page: ImagesPage, client: DockerClient, tmp_path: Path, wait_for: WaitFor
+) -> None:
+    list(client.images.save([BASE], tmp_path / "base.tar", Cancel()))
+    client.containers.run(sleeper("holder"))
+    wait_for(lambda: app.desk.stores.containers.rows)
+    found = line(page, BASE)
+    planned = images_delete.removals([found])
+    assert "has to be pulled" in images_delete.loss_of([found], planned).loses
+    images_delete.delete(app.desk, [found])
+    asked = app.window.findChild(Confirm)
+    assert asked is not None
+    asked.accept()
+    wait_for(lambda: any("in use" in one.windowTitle() for one in app.window.findChildren(Confirm)))
+    offer = next(one for one in app.window.findChildren(Confirm) if "in use" in one.windowTitle())
+    assert BASE in titles(page)
+    assert not said(app), "the question is enough"
+    offer.accept()
+    wait_for(lambda: BASE not in titles(page))
+    client.containers.remove("holder", force=True)
+    list(client.images.load(tmp_path / "base.tar", Cancel()))
+
+
+def test_clean_up_shows_what_would_go_before_it_goes(
+    app: App, page: ImagesPage, client: DockerClient, tmp_path: Path, wait_for: WaitFor
+) -> None:
+    client.containers.run(sleeper("keeps-the-base"))
+    make_image(client, tmp_path, "old:1", 1_000_000)
+    wait_for(lambda: "old:1" in titles(page))
+    images_delete.ask_prune(app.desk)
+    asked = app.window.findChild(PruneDialog)
+    assert asked is not None
+    wait_for(lambda: asked.names.toPlainText() == "old:1")
+    assert "1 image" in asked.sum.text()
+    assert "old:1" in titles(page)
+    QTest.mouseClick(asked.agree, Qt.MouseButton.LeftButton)
+    wait_for(lambda: titles(page) == [BASE])
+    wait_for(lambda: "1 image was deleted" in said(app))
+
+
+# Pull, push, save, load
+
+
+def test_a_pull_shows_its_layers_and_can_be_cancelled(
+    app: App,
+    page: ImagesPage,
+    client: DockerClient,
+    registry: Registry,
+    tmp_path: Path,
+    wait_for: WaitFor,
+) -> None:
+    make_image(client, tmp_path, f"{FAST}/large:1", LARGE)
+    list(client.images.push(f"{FAST}/large:1", Cancel()))
+    client.images.remove(f"{FAST}/large:1")
+    QTest.mouseClick(page.pull_button, Qt.MouseButton.LeftButton)
+    asked = app.window.findChild(ImageNameDialog)
+    assert asked is not None
+    QTest.keyClicks(asked.edit, f"docker pull {SLOW}/large:1")
+    QTest.keyClick(asked.edit, Qt.Key.Key_Return)
+    task = app.desk.tasks.all[-1]
+    cards = app.window.findChildren(TransferCard)
+    assert len(cards) == 1, "it shows at once"
+    wait_for(lambda: cards[0].bars.sizeHint().height() > 0 and (task.fraction or 0) > 0.05)
+    QTest.mouseClick(cards[0].cancel, Qt.MouseButton.LeftButton)
+    wait_for(lambda: task.state is TaskState.CANCELLED)
+    wait_for(lambda: not app.window.findChildren(TransferCard))
+    assert f"{SLOW}/large:1" not in titles(page)
+    actions.pull(app.desk, f"{FAST}/large:1")
+    wait_for(lambda: f"{FAST}/large:1" in titles(page), 30)
+    wait_for(lambda: f"{FAST}/large:1 is here" in said(app))
+
+
+def test_a_pull_of_what_is_not_there_says_so_and_can_be_tried_again(
+    app: App, page: ImagesPage, registry: Registry, wait_for: WaitFor
+) -> None:
+    unknown = actions.pull(app.desk, f"{FAST}/nothing:1")
+    wait_for(lambda: unknown.state is TaskState.FAILED)
+    assert unknown.problem is not None
+    assert "no such tag" in unknown.problem.hint
+    nowhere = actions.pull(app.desk, "127.0.0.1:9/nothing:1")
+    wait_for(lambda: nowhere.state is TaskState.FAILED)
+    assert nowhere.problem is not None
+    assert "127.0.0.1:9 cannot be reached" in nowhere.problem.summary
+    assert len(said(app)) == 2
+    assert nowhere.retry is not None
+    nowhere.retry()
+    assert app.window.findChild(TransferCard), "another try shows itself like the first"
+    wait_for(lambda: not app.desk.tasks.running)
+
+
+def test_push_gives_the_image_the_name_that_leads_there(
+    app: App, page: ImagesPage, registry: Registry, wait_for: WaitFor
+) -> None:
+    task = actions.push(app.desk, line(page, BASE), f"{FAST}/pushed:1")
+    wait_for(lambda: task.state is TaskState.DONE, 30)
+    wait_for(lambda: f"{FAST}/pushed:1" in titles(page))
+
+
+def test_save_and_load_and_a_file_that_is_none(
+    app: App, page: ImagesPage, client: DockerClient, tmp_path: Path, wait_for: WaitFor
+) -> None:
+    client.images.tag(BASE, "saved:1")
+    saved = actions.save(app.desk, ["saved:1"], tmp_path / "saved.tar")
+    wait_for(lambda: saved.state is TaskState.DONE)
+    client.images.remove("saved:1")
+    wait_for(lambda: "saved:1" not in titles(page))
+    actions.load(app.desk, tmp_path / "saved.tar")
+    wait_for(lambda: "saved:1" in titles(page))
+    half = tmp_path / "half.tar"
+    half.write_bytes((tmp_path / "saved.tar").read_bytes()[:500_000])
+    broken = actions.load(app.desk, half)
+    wait_for(lambda: broken.state is TaskState.FAILED)
+    assert broken.problem is not None
+    assert "half.tar is damaged" in broken.problem.summary
+    missing = actions.load(app.desk, tmp_path / "missing.tar")
+    wait_for(lambda: missing.state is TaskState.FAILED)
+
+
+def test_a_root_file_system_becomes_an_image(
+    app: App, page: ImagesPage, tmp_path: Path, wait_for: WaitFor
+) -> None:
+    actions.import_tar(app.desk, a_tar(tmp_path / "root.tar", 100), "made:1")
+    wait_for(lambda: "made:1" in titles(page))
+
+
+# The inside
+
+
+@pytest.fixture
+def built(
+    dockerd: Dockerd, page: ImagesPage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> str:
+    """An image with a layer on top of the base, and a configuration."""
+    (tmp_path / "added.txt").write_text("hello")
+    (tmp_path / "Dockerfile").write_text(
+        f"FROM {BASE}\nENV COLOR=blue\nCOPY added.txt /srv/added.txt\n"
+    )
+    monkeypatch.setenv("DOCKER_BUILDKIT", "0")
+    done = docker(dockerd.socket, "build", "-q", "-t", "built:1", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    return "built:1"
+
+
+def test_the_inside_shows_layers_and_their_files_on_demand(
+    page: ImagesPage, built: str, wait_for: WaitFor
+) -> None:
+    wait_for(lambda: built in titles(page))
+    page.table.choose(line(page, built).key)
+    QTest.keyClick(page.table, Qt.Key.Key_Return)
+    view = page.opened
+    assert isinstance(view, ImageDetailView)
+    overview = view.overview
+    assert overview is not None
+    wait_for(lambda: overview.layers is not None)
+    assert overview.layers is not None
+    made = [one for one in overview.layers.buttons if one.isEnabled()]
+    assert [one.layer.instruction.split()[0] for one in made] == ["COPY", "Imported"]
+    assert any(one.text().startswith("ENV COLOR") for one in overview.layers.buttons)
+    QTest.mouseClick(made[0], Qt.MouseButton.LeftButton)
+    files = overview.files
+    wait_for(lambda: files.model.rowCount() == 1)
+    assert files.model.index(0, 0).data() == "/srv/added.txt"
+    view.show_tab("inspect")
+    QTest.mouseClick(view.back_button, Qt.MouseButton.LeftButton)
+    assert page.opened is None
+    chosen = page.table.current_line()
+    assert chosen is not None
+    assert chosen.row.tag == built
+
+
+def test_leaving_ends_what_the_inside_has_started(
+    app: App, page: ImagesPage, built: str, wait_for: WaitFor
+) -> None:
+    wait_for(lambda: built in titles(page))
+    page.open(line(page, built).key)
+    view = page.opened
+    assert isinstance(view, ImageDetailView)
+    overview = view.overview
+    assert overview is not None
+    wait_for(lambda: overview.layers is not None)
+    assert overview.layers is not None
+    overview.layers.buttons[-1].click()
+    task = overview.files.task
+    assert task is not None
+    page.back()
+    assert task.cancel.is_set
+    wait_for(lambda: not app.desk.tasks.running)
+
+
+def test_an_image_that_goes_while_it_is_looked_at(
+    page: ImagesPage, client: DockerClient, built: str, wait_for: WaitFor
+) -> None:
+    wait_for(lambda: built in titles(page))
+    page.open(line(page, built).key)
+    view = page.opened
+    assert isinstance(view, ImageDetailView)
+    client.images.remove(built)
+    wait_for(lambda: not view.gone.isHidden())
+    page.back()
