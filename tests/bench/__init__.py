@@ -6,7 +6,9 @@
     lab.py        one Galley in a home of its own, driven as a user would
     doors.py      the docker API through the bridge, and raw through QEMU's own forwarding
     native.py     a dockerd on this computer without any VM, to compare with
-    boot.py ping.py bulk.py execs.py idle.py cli.py run.py cycles.py    a group of figures each
+    window_probe.py  a window that measures itself
+    boot.py ping.py bulk.py execs.py idle.py cli.py run.py cycles.py window.py soak.py
+                  a group of figures each
 
-May import: `vm`, `engine`, `tests.e2e`. Linux, as root, for `native.py`. Next: `__main__.py`.
+May import: all of Galley, `tests.e2e`. Linux, as root, for `native.py`. Next: `__main__.py`.
 """

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from tests.bench import boot, bulk, cli, cycles, execs, idle, ping, run
+from tests.bench import boot, bulk, cli, cycles, execs, idle, ping, run, soak, window
 from tests.bench.figures import Row, head
 from tests.bench.lab import Lab
 from tests.contract.conftest import guest_image
@@ -33,6 +33,8 @@ GROUPS: dict[str, Callable[[Lab], Iterator[Row]]] = {
     "exec": execs.measure,
     "boots": cycles.measure_boots,
     "cycles": cycles.measure_cycles,
+    "window": window.measure,
+    "soak": soak.measure,
 }
 
 

@@ -29,6 +29,12 @@ class NativeDocker:
     def start(self) -> None:
         self.folder.mkdir()
         subprocess.run(["ip", "netns", "add", self._namespace], check=True)
+        self.launch()
+        self.docker("import", "--change", 'CMD ["sh"]', "-", IMAGE, stdin=busybox_tar())
+
+    def launch(self) -> None:
+        """Start dockerd, also after it was killed."""
+        (self.folder / "pid").unlink(missing_ok=True)
         options = [
             f"--data-root={self.folder}/data",
             f"--exec-root={self.folder}/exec",
@@ -39,7 +45,7 @@ class NativeDocker:
         ]
         # Not `ip netns exec`: it mounts a new /sys, which hides the cgroups.
         enter = ["nsenter", f"--net=/run/netns/{self._namespace}"]
-        with (self.folder / "log").open("wb") as log:
+        with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [*enter, "dockerd", *options],
                 stdout=log,
@@ -48,7 +54,12 @@ class NativeDocker:
                 env={**os.environ, "PATH": SEARCH},
             )
         self._wait()
-        self.docker("import", "--change", 'CMD ["sh"]', "-", IMAGE, stdin=busybox_tar())
+
+    def kill(self, number: int) -> None:
+        """As if something had gone wrong with it."""
+        assert self._process is not None
+        self._process.send_signal(number)
+        self._process.wait(PATIENCE)
 
     def docker(self, *words: str, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
         return subprocess.run(

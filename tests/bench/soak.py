@@ -1,0 +1,93 @@
+"""The window open for long, while containers come and go and the engine is killed and comes back.
+
+Memory, threads and sockets at the end against those of the second quarter: a leak of any size shows
+in minutes, because everything happens a thousand times. Next: `window_probe.py`.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from statistics import mean
+
+import psutil
+
+from tests.bench.figures import Row, at_most, row
+from tests.bench.lab import Lab
+from tests.bench.native import NativeDocker
+from tests.bench.timing import let_pass
+from tests.e2e.galley import IMAGE
+
+MINUTES = 16.0
+BREAK_EVERY = 120.0  # seconds between two deaths of the engine
+
+
+def measure(lab: Lab) -> Iterator[Row]:
+    minutes = MINUTES if not lab.quick else 0.7
+    window = _open(lab)
+    try:
+        seen = _live(lab, window, minutes)
+        assert window.is_running(), "the window has died"
+    finally:
+        window.terminate()
+        window.wait(30)
+    quarter = max(1, len(seen) // 4)
+    second, last = seen[quarter : 2 * quarter], seen[-quarter:]
+    for name, unit, place, goal in (
+        ("soak.resident", "MiB", 0, at_most(1.05)),
+        ("soak.threads", "", 1, at_most(1.05)),
+        ("soak.sockets", "", 2, at_most(1.05)),
+    ):
+        value, floor = mean(one[place] for one in last), mean(one[place] for one in second)
+        yield row(name, value, unit, n=len(last), floor=floor, goal=goal)
+
+
+def _open(lab: Lab) -> psutil.Process:
+    config = lab.folder / "soak-docker"
+    meta = config / "contexts" / "meta" / "soak"
+    meta.mkdir(parents=True)
+    host = {"docker": {"Host": f"unix://{lab.native.socket}"}}
+    (meta / "meta.json").write_text(json.dumps({"Name": "soak", "Endpoints": host}))
+    home = lab.folder / "soak-home"
+    home.mkdir()
+    (home / "window.ini").write_text("[General]\ncontext=soak\n")
+    (home / "settings.toml").write_text('backend = "fake"\n')
+    environment = {
+        **os.environ,
+        "QT_QPA_PLATFORM": "offscreen",
+        "GALLEY_HOME": str(home),
+        "DOCKER_CONFIG": str(config),
+    }
+    child = subprocess.Popen([sys.executable, "-m", "desktop"], env=environment)
+    return psutil.Process(child.pid)
+
+
+def _live(lab: Lab, window: psutil.Process, minutes: float) -> list[tuple[float, float, float]]:
+    """What the window holds, read every few seconds: MiB, threads, sockets."""
+    native = lab.native
+    seen: list[tuple[float, float, float]] = []
+    until = time.monotonic() + 60 * minutes
+    broken = time.monotonic()
+    number = 0
+    while time.monotonic() < until:
+        number += 1
+        name = f"soak-{number}"
+        native.docker("run", "-d", "--name", name, "--network=none", IMAGE, "sleep", "100")
+        native.docker("rm", "-f", name)
+        if number % 5 == 0:
+            memory = window.memory_info().rss / 1024**2
+            seen.append((memory, window.num_threads(), len(window.net_connections("unix"))))
+        if time.monotonic() - broken > min(BREAK_EVERY, 15 * minutes):
+            broken = time.monotonic()
+            _break(native)
+    return seen
+
+
+def _break(native: NativeDocker) -> None:
+    """The engine dies, and comes back on the same socket."""
+    native.kill(signal.SIGKILL)
+    let_pass(1.0)
+    native.launch()

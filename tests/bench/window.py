@@ -1,0 +1,99 @@
+"""The window: how soon it shows rows, what it costs while nothing happens, long lists.
+
+On a dockerd of this computer, so that no emulated CPU is in the figures; without a screen. Times of
+lists are CPU time of the window's thread, which other processes do not stretch.
+Next: `window_probe.py`.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from statistics import median
+
+from tests.bench.doors import ask, unix_door
+from tests.bench.figures import Row, at_most, compared, row
+from tests.bench.lab import Lab
+from tests.bench.native import NativeDocker
+from tests.bench.timing import seconds_of, turn_about
+from tests.e2e.galley import IMAGE
+
+IDLE_SECONDS = 60
+
+
+def measure(lab: Lab) -> Iterator[Row]:
+    native = lab.native
+    socket = str(native.socket)
+    _fill(native, "few", lab.times(100, 10))
+    rounds = lab.times(9, 2)
+    samples = turn_about(
+        rounds,
+        lambda: _probe(lab, "rows", socket)["seconds"],
+        lambda: _probe(lab, "bare")["seconds"],
+    )
+    yield compared("window.first_rows", "s", samples, at_most(5.0))
+    yield row("window.first_rows_alone", median(samples[0]), "s", n=rounds, goal=at_most(0.6))
+    seconds = lab.times(IDLE_SECONDS, 5)
+    stayed = _probe(lab, "stay", socket, str(seconds))
+    yield row("window.idle", 100 * stayed["share"], "%", n=1, goal=at_most(0.5))
+    yield row("window.resident", stayed["mib"], "MiB", n=1, goal=at_most(150))
+    yield row("window.threads", stayed["threads"], "", n=1)
+    yield from _lists(lab, native)
+
+
+def _lists(lab: Lab, native: NativeDocker) -> Iterator[Row]:
+    """Against the engine's own answer, which somebody has to wait for anyway."""
+    _fill(native, "many", lab.times(1000, 50))
+    door = unix_door(native.socket)
+    asked = [seconds_of(lambda: ask(door, "GET", "/containers/json?all=1")) for _ in range(5)]
+    floor = 1000 * median(asked)
+    took = _probe(lab, "lists", str(native.socket))
+    yield row("window.list", took["first"], "ms", n=1, goal=at_most(150))
+    yield row("window.list_answer", floor, "ms", n=5)
+    yield row("window.row_change", took["change"], "ms", n=7, goal=at_most(16))
+    yield row("window.filter_key", took["key"], "ms", n=8, goal=at_most(16))
+    yield row("window.filter_key_worst", took["worst_key"], "ms", n=8)
+    native.docker("rm", "-f", *_names("few", lab.times(100, 10)))
+    for some in _bunches(_names("many", lab.times(1000, 50))):
+        native.docker("rm", "-f", *some)
+
+
+def _names(kind: str, count: int) -> list[str]:
+    return [f"{kind}-{number}" for number in range(count)]
+
+
+def _bunches(names: list[str]) -> Iterator[list[str]]:
+    for place in range(0, len(names), 100):
+        yield names[place : place + 100]
+
+
+def _fill(native: NativeDocker, kind: str, count: int) -> None:
+    def create(name: str) -> None:
+        verb = ["run", "-d"] if kind == "few" else ["create"]
+        native.docker(*verb, "--name", name, "--network=none", IMAGE, "sleep", "100000")
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(create, _names(kind, count)))
+
+
+def _probe(lab: Lab, *words: str) -> dict[str, float]:
+    home = lab.folder / "window"
+    environment = {
+        **os.environ,
+        "QT_QPA_PLATFORM": "offscreen",
+        "GALLEY_HOME": str(home),
+        "STARTED": repr(time.time()),
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.bench.window_probe", *words],
+        env=environment,
+        capture_output=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr.decode(errors="replace")[-2000:]
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found

@@ -1,0 +1,160 @@
+"""A window that measures itself, as a process of its own. Next: `window.py`, which starts it.
+
+    python -m tests.bench.window_probe bare                 a window without anything, painted
+    python -m tests.bench.window_probe rows SOCKET          ours, with the engine's rows painted
+    python -m tests.bench.window_probe stay SOCKET SECONDS  memory and CPU while nothing changes
+    python -m tests.bench.window_probe lists SOCKET         time in the window's thread
+
+Prints one JSON object. `STARTED` in the environment is the time (seconds since the epoch) at which
+the process was asked for.
+"""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from desktop.app import App
+    from desktop.stores.store import Store
+    from engine.docker.types import Container
+
+PATIENCE = 60.0
+
+
+def main(words: list[str]) -> int:
+    match words:
+        case ["bare"]:
+            figures = bare()
+        case ["rows", socket]:
+            figures = rows(socket)
+        case ["stay", socket, seconds]:
+            figures = stay(socket, float(seconds))
+        case ["lists", socket]:
+            figures = lists(socket)
+        case _:
+            return 2
+    print(json.dumps(figures), flush=True)
+    os._exit(0)
+
+
+def since_start() -> float:
+    return time.time() - float(os.environ["STARTED"])
+
+
+def bare() -> dict[str, float]:
+    from PySide6.QtWidgets import QApplication, QTreeView
+
+    app = QApplication([])
+    view = QTreeView()
+    view.resize(1280, 800)
+    view.show()
+    app.processEvents()
+    return {"seconds": since_start()}
+
+
+def rows(socket: str) -> dict[str, float]:
+    app = open_window(socket)
+    count = len(app.desk.stores.containers.rows)
+    return {"seconds": since_start(), "rows": count}
+
+
+def stay(socket: str, seconds: float) -> dict[str, float]:
+    import psutil
+
+    app = open_window(socket)
+    let_pass(app, 15.0)  # the first readings, images and volumes, and what start-up leaves behind
+    process = psutil.Process()
+    before = sum(process.cpu_times()[:2])
+    let_pass(app, seconds)
+    used = sum(process.cpu_times()[:2]) - before
+    memory = process.memory_info().rss / 1024**2
+    return {"share": used / seconds, "mib": memory, "threads": process.num_threads()}
+
+
+def lists(socket: str) -> dict[str, float]:
+    """With a thousand containers: the list, a change of one row, the keystrokes of a filter."""
+    from desktop.pages.containers.page import ContainersPage
+
+    app = open_window(socket)
+    let_pass(app, 3.0)
+    store = app.desk.stores.containers
+    page = app.window.pages["containers"]
+    assert isinstance(page, ContainersPage)
+    store.forget()
+    first = busy(app, store.load, lambda: bool(store.rows))
+    let_pass(app, 1.0)
+    client = app.connection.client.containers
+    changes = []
+    for number in range(7):
+        key, name = list(store.rows)[len(store.rows) // 2], f"renamed-{number}"
+        rename = partial(app.desk.tasks.quietly, partial(client.rename, key, name), str)
+        changes.append(busy(app, rename, partial(is_called, store, key, name)))
+        let_pass(app, 0.3)
+    keys = []
+    for text in ("m", "ma", "man", "many-5", "many-55", "many-5", "m", ""):
+        keys.append(busy(app, partial(page.filter.setText, text), lambda: True))
+        let_pass(app, 0.2)
+    return {"first": first, "change": middle(changes), "key": middle(keys), "worst_key": max(keys)}
+
+
+def is_called(store: "Store[Container]", key: str, name: str) -> bool:
+    return store.rows[key].name == name
+
+
+def middle(values: list[float]) -> float:
+    return sorted(values)[len(values) // 2]
+
+
+def open_window(socket: str) -> "App":
+    """On that engine, its rows painted."""
+    from PySide6.QtWidgets import QApplication
+
+    from desktop.app import App
+    from engine.contexts import DockerContext
+    from engine.docker.endpoint import Endpoint
+
+    context = DockerContext("bench", "", Endpoint("bench", f"unix://{socket}"))
+    app = App(QApplication(["galley"]), context)
+    app.window.show()
+    wait(app, lambda: app.desk.stores.containers.is_loaded)
+    app.qt.processEvents()  # paints them
+    return app
+
+
+def wait(app: "App", holds: Callable[[], bool]) -> None:
+    from PySide6.QtCore import QEventLoop, QTimer
+
+    until = time.monotonic() + PATIENCE
+    tick = QTimer(interval=5)
+    tick.timeout.connect(lambda: None)
+    tick.start()
+    while not holds():
+        assert time.monotonic() < until, "it never came about"
+        app.qt.processEvents(QEventLoop.ProcessEventsFlag.WaitForMoreEvents)
+    tick.stop()
+
+
+def let_pass(app: "App", seconds: float) -> None:
+    """As a user who only looks: nothing of ours runs."""
+    from PySide6.QtCore import QEventLoop, QTimer
+
+    loop = QEventLoop()
+    QTimer.singleShot(round(1000 * seconds), loop.quit)
+    loop.exec()
+
+
+def busy(app: "App", begin: Callable[[], object], holds: Callable[[], bool]) -> float:
+    """Milliseconds of CPU in the window's thread until it holds and is painted."""
+    before = time.thread_time()
+    begin()
+    wait(app, holds)
+    app.qt.processEvents()
+    return 1000 * (time.thread_time() - before)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

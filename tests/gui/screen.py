@@ -1,0 +1,79 @@
+"""A screen of its own for the real window, and the hands of a user. Standard library only.
+
+Xvfb is the screen, matchbox manages windows on it, xdotool types. Nothing here knows Galley's code:
+what is true is asked of dockerd, or seen on the screen.
+"""
+
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from tests.unit.engine.bridge.servers import wait_until
+
+
+class Screen:
+    def __init__(self, size: str = "1280x800x24") -> None:
+        self._size = size
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self.display = ""
+
+    def start(self) -> None:
+        """Xvfb takes the first number that is free, and tells it."""
+        reading, writing = os.pipe()
+        xvfb = subprocess.Popen(
+            ["Xvfb", "-displayfd", str(writing), "-screen", "0", self._size, "-nolisten", "tcp"],
+            pass_fds=(writing,),
+            stderr=subprocess.DEVNULL,
+        )
+        os.close(writing)
+        self._processes.append(xvfb)
+        with os.fdopen(reading) as told:
+            self.display = f":{told.readline().strip()}"
+        self._processes.append(
+            subprocess.Popen(
+                ["matchbox-window-manager", "-use_titlebar", "no"],
+                env=self.environment(),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+        )
+
+    def stop(self) -> None:
+        for process in reversed(self._processes):
+            process.terminate()
+            process.wait(20)
+
+    def environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if name != "QT_QPA_PLATFORM"}
+        return {**kept, "DISPLAY": self.display, **(more or {})}
+
+    def open(self, argv: list[str], log: Path, more: Mapping[str, str]) -> subprocess.Popen[bytes]:
+        """A program on this screen; it is ended with it."""
+        with log.open("ab") as output:
+            process = subprocess.Popen(
+                argv, env=self.environment(more), stdout=output, stderr=output
+            )
+        self._processes.append(process)
+        return process
+
+    def shows(self, title: str) -> bool:
+        """Whether a window with this title (a regular expression) is on the screen."""
+        return self._xdotool("search", "--onlyvisible", "--name", title).returncode == 0
+
+    def wait_for(self, title: str) -> None:
+        wait_until(lambda: self.shows(title), 30)
+
+    def keys(self, *names: str) -> None:
+        """Press one after another: "ctrl+k", "Return", "Tab"."""
+        done = self._xdotool("key", "--delay", "40", *names)
+        assert done.returncode == 0, done.stderr
+
+    def type(self, text: str) -> None:
+        done = self._xdotool("type", "--delay", "25", text)
+        assert done.returncode == 0, done.stderr
+
+    def _xdotool(self, *words: str) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
+            ["xdotool", *words], env=self.environment(), capture_output=True, check=False
+        )
