@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from desktop.connection import Connection, Reach
 from desktop.link import Link, boot_step
+from desktop.prefs import Prefs
 from desktop.text import tr
-from vm.types import MachineState
+from vm.types import MachineState, Status
 
 
 @dataclass(frozen=True)
@@ -71,3 +72,27 @@ def _other(connection: Connection) -> EngineState:
     problem = connection.problem
     text = problem.summary if problem else tr("{name} does not answer", name=name)
     return EngineState("error", tr("away"), text, problem.hint if problem else "", "retry")
+
+
+def runs_on(machine: Status) -> str:
+    """The backend and how it runs the guest: "QEMU with KVM"."""
+    backend = {"qemu": "QEMU"}.get(machine.backend, machine.backend)
+    name = machine.accelerator.name if machine.accelerator else "none"
+    if name == "none":
+        return backend
+    how = tr("emulation") if name == "tcg" else name.upper()
+    return tr("{backend} with {accelerator}", backend=backend, accelerator=how)
+
+
+def is_first_run(link: Link, connection: Connection, prefs: Prefs) -> bool:
+    """Galley's own engine is looked at, and there has never been one. Where nobody can say so,
+    because the background process does not come up, the window's memory does."""
+    if not connection.is_ours:
+        return False
+    if link.snapshot is None:
+        away = link.problem is not None and link.problem.kind != "VersionMismatch"
+        return away and not prefs.flag("engine_made")
+    made = link.snapshot.machine.state is not MachineState.ABSENT
+    if made:
+        prefs.set_flag("engine_made", True)
+    return not made

@@ -7,6 +7,7 @@ with a conversation of its own, so that a long start never holds up a short ques
 
 import threading
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
@@ -15,8 +16,11 @@ from desktop.text import tr
 from engine.control.client import ControlClient
 from engine.launch import connect_only, ensure_supervisor, restart_supervisor, this_home
 from engine.types import Snapshot
-from vm.errors import Cancelled, GalleyError, Problem, VersionMismatch
+from vm.errors import Cancelled, GalleyError, Problem
 from vm.types import MachineState
+
+if TYPE_CHECKING:
+    from engine.settings import SettingsStore
 
 PATIENCE = (0.2, 1.0, 5.0, 30.0)  # seconds between attempts to have a supervisor
 
@@ -101,7 +105,10 @@ class Link(QObject):
         failed: Callable[[Problem], object] | None = None,
     ) -> Task:
         title = tr("Change the setting {name}", name=name)
-        return self._call(title, "settings.set", {"name": name, "value": value}, done, failed)
+        params = {"name": name, "value": value}
+        return self._change(
+            title, "settings.set", params, lambda store: store.set(name, value), done, failed
+        )
 
     def unset_setting(
         self,
@@ -110,7 +117,34 @@ class Link(QObject):
         failed: Callable[[Problem], object] | None = None,
     ) -> Task:
         title = tr("Reset the setting {name}", name=name)
-        return self._call(title, "settings.unset", {"name": name}, done, failed)
+        return self._change(
+            title, "settings.unset", {"name": name}, lambda store: store.unset(name), done, failed
+        )
+
+    def _change(
+        self,
+        title: str,
+        method: str,
+        params: object,
+        alone: Callable[["SettingsStore"], object],
+        done: Callable[[object], object],
+        failed: Callable[[Problem], object] | None,
+    ) -> Task:
+        """A setting may be what keeps the supervisor from coming up: without one it is written
+        here, as the command line does, and then another attempt is worth it."""
+
+        def work(_task: Task) -> None:
+            client = connect_only(self.home)
+            if client is None:
+                from engine.settings import SettingsStore
+
+                alone(SettingsStore(self.home))
+                self.retry()
+                return
+            with client:
+                client.call(method, params)
+
+        return self._tasks.start(title, work, done, failed)
 
     def _call(
         self,
@@ -152,11 +186,8 @@ class Link(QObject):
             except GalleyError as error:
                 self._tell(None, error.to_problem())
             self._client = None
-            # A supervisor of another version stays until somebody replaces it.
-            longest = isinstance(self.problem, VersionMismatch)
-            wait = PATIENCE[-1] if longest else PATIENCE[min(attempt, len(PATIENCE) - 1)]
+            self._again.wait(PATIENCE[min(attempt, len(PATIENCE) - 1)])
             attempt += 1
-            self._again.wait(wait)
             self._again.clear()
 
     def _tell(self, seen: Snapshot | None, problem: Problem | None) -> None:

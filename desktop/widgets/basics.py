@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
+from shiboken6 import Shiboken
 
 from desktop import icons
 from desktop.theme import Theme
@@ -44,7 +45,18 @@ def button(
 ) -> QPushButton:
     """`kind`: primary, danger, link, flat, nav, tab or "". `name`: what a reader says, if not the
     text; `tip`: what the mouse is told."""
-    made = QPushButton(text)
+    return _furnish(QPushButton(), text, clicked, kind, name, tip)
+
+
+def _furnish(
+    made: QPushButton,
+    text: str,
+    clicked: Callable[[], object] | None,
+    kind: str,
+    name: str,
+    tip: str,
+) -> QPushButton:
+    made.setText(text)
     if kind:
         made.setProperty("kind", kind)
     made.setAccessibleName(name or text)
@@ -72,15 +84,22 @@ def icon_button(
     color: str = "",
 ) -> QPushButton:
     """With an icon that follows the scheme; `name` is its tip and what a reader says."""
-    made = button(f" {text}" if text else "", clicked, kind, name=name, tip="" if text else name)
-    tint = color or ("on_accent" if kind == "primary" else "secondary")
+    made = _IconButton(theme, icon, color or ("on_accent" if kind == "primary" else "secondary"))
+    return _furnish(made, f" {text}" if text else "", clicked, kind, name, "" if text else name)
 
-    def dress() -> None:
-        made.setIcon(icons.icon(icon, theme.color(tint), theme.color("accent")))
 
-    dress()
-    theme.changed.connect(dress)
-    return made
+class _IconButton(QPushButton):
+    """Follows the scheme by a method of its own, which is forgotten together with it."""
+
+    def __init__(self, theme: Theme, icon: str, tint: str) -> None:
+        super().__init__()
+        self._theme, self._name, self._tint = theme, icon, tint
+        self._dress()
+        theme.changed.connect(self._dress)
+
+    def _dress(self) -> None:
+        tint, accent = self._theme.color(self._tint), self._theme.color("accent")
+        self.setIcon(icons.icon(self._name, tint, accent))
 
 
 def row(*items: QWidget | QLayout | int | None, gap: int = 8) -> QHBoxLayout:

@@ -23,7 +23,7 @@ from engine.types import Snapshot
 from vm.errors import Problem, VersionMismatch
 from vm.host.paths import Home, write_atomic
 
-PROTOCOL = 1  # raised with every change that an older client or supervisor would not understand
+PROTOCOL = 2  # raised with every change that an older client or supervisor would not understand
 REQUEST_LIMIT = 64 * 1024  # bytes
 MESSAGE_LIMIT = 16 * 1024 * 1024  # bytes; of what the supervisor says
 
@@ -82,6 +82,10 @@ class UnsetParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
 
 
+class DaemonParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    text: str
+
+
 METHODS: dict[str, type[msgspec.Struct]] = {
     "snapshot": NoParams,  # → Snapshot
     "start": StartParams,
@@ -91,6 +95,9 @@ METHODS: dict[str, type[msgspec.Struct]] = {
     "cancel": NoParams,
     "settings.set": SetParams,  # → settings.Entry
     "settings.unset": UnsetParams,  # → settings.Entry
+    "daemon.get": NoParams,  # → the user's part of daemon.json, as text
+    "daemon.set": DaemonParams,
+    "reset": NoParams,  # delete, and forget every setting
     "quit": NoParams,  # the supervisor ends, the VM stays
 }
 
@@ -106,7 +113,9 @@ def check_version(hello: Hello) -> None:
     if hello.protocol == PROTOCOL and hello.version == __version__:
         return
     raise VersionMismatch(
-        f"Galley {hello.version} is running in the background, but this is Galley {__version__}.",
+        f"Galley {hello.version} is running in the background, but this is Galley {__version__}."
+        if hello.version != __version__
+        else "Galley's background process is of another build than this program.",
         "Run: galley restart --supervisor (the VM and its containers keep running).",
         details=f"supervisor pid {hello.pid}, protocol {hello.protocol}; ours is {PROTOCOL}",
     )

@@ -22,8 +22,12 @@ from desktop.desk import Desk
 from engine.contexts import DockerContext
 from engine.docker.client import DockerClient
 from engine.docker.endpoint import Endpoint
+from engine.launch import connect_only
+from engine.settings import SettingsStore
 from tests.unit.engine.bridge.servers import Dockerd
 from tests.unit.engine.docker.conftest import NetworkedDockerd
+from vm.host.paths import find_home, make_home
+from vm.host.process import identify, wait_gone
 
 type WaitFor = Callable[[Callable[[], object]], None]
 
@@ -86,6 +90,30 @@ def app(
     wait_for(lambda: all(store.is_loaded for store in made.desk.stores.all))
     yield made
     end_app(qapp, made)
+
+
+@pytest.fixture
+def own_app(qapp: QApplication, own_home: None, wait_for: WaitFor) -> Iterator[App]:
+    """The whole window on Galley's own engine: a supervisor with the backend that pretends."""
+    home = make_home(find_home())
+    SettingsStore(home).set("backend", "fake")
+    made = App(qapp)
+    made.open()
+    wait_for(lambda: made.link.snapshot is not None)
+    yield made
+    end_own_app(qapp, made)
+
+
+def end_own_app(qapp: QApplication, app: App) -> None:
+    """And its supervisor, and the machine."""
+    end_app(qapp, app)
+    client = connect_only(app.link.home)
+    assert client is not None
+    with client:
+        supervisor = identify(client.hello.pid)
+        client.call("stop")
+        client.call("quit")
+    assert supervisor is None or wait_gone(supervisor, 15.0)
 
 
 @pytest.fixture

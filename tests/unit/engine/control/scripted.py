@@ -70,6 +70,16 @@ class ScriptedEngine:
         self._cancelled = True
         self.go.set()
 
+    def daemon_config(self) -> str:
+        self._note("daemon.get")
+        return '{"debug": true}'
+
+    def set_daemon_config(self, text: str) -> None:
+        self._note(f"daemon.set {text}")
+
+    def reset(self) -> None:
+        self._note("reset")
+
     def wait_called(self, call: str) -> None:
         with self.called:
             assert self.called.wait_for(lambda: call in self.calls, 10)

@@ -107,6 +107,13 @@ def test_a_long_call_gets_pushes_and_has_seen_its_outcome_when_it_returns(
     assert seen[-2:] == [MachineState.STARTING, MachineState.RUNNING]
 
 
+def test_daemon_json_goes_both_ways(client: ControlClient, engine: ScriptedEngine) -> None:
+    assert msgspec.json.decode(client.call("daemon.get")) == '{"debug": true}'
+    client.call("daemon.set", {"text": "{\n}"})
+    client.call("reset")
+    assert engine.calls == ["daemon.get", "daemon.set {\n}", "reset"]
+
+
 def test_a_start_is_cancelled_by_another_client(
     home: Home, client: ControlClient, engine: ScriptedEngine
 ) -> None:
@@ -255,7 +262,8 @@ def test_the_key_and_the_directory_are_private(home: Home, server: ControlServer
 def test_another_version_is_said_with_the_way_out(home: Home, hello: Hello) -> None:
     with imposter(home, encode(hello)), pytest.raises(VersionMismatch) as caught:
         ControlClient.connect(home)
-    assert hello.version in caught.value.summary
+    said = caught.value.summary
+    assert hello.version in said if hello.version != __version__ else "another build" in said
     assert "galley restart --supervisor" in caught.value.hint
     assert "keep running" in caught.value.hint
 

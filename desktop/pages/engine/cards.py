@@ -1,0 +1,197 @@
+"""The parts of the engine's page. May import: PySide6, `desk`, `widgets`, `text`, `actions`.
+
+Each has `show_...`, which is given what there is to say; none asks for anything by itself.
+"""
+
+from collections.abc import Callable
+
+from PySide6.QtCore import QDateTime, QLocale
+from PySide6.QtWidgets import QFrame, QGridLayout
+
+from desktop.connection import Connection
+from desktop.engine_state import runs_on
+from desktop.link import Link
+from desktop.text import seconds, size, tr
+from desktop.theme import Theme
+from desktop.widgets.basics import button, column, label, row
+from desktop.widgets.copy_line import CopyLine
+from desktop.widgets.gauge import Gauge
+from desktop.widgets.timeline import Timeline, total
+from engine.docker.types import DiskUse, EngineInfo
+from engine.types import Snapshot
+from vm.types import MachineState, Status
+
+type Do = Callable[[], object]
+
+
+class Card(QFrame):
+    """A white box with a heading."""
+
+    def __init__(self, title: str) -> None:
+        super().__init__()
+        self.setProperty("kind", "card")
+        self.heading = label(title, "heading")
+        self.box = column(gap=8)
+        self.box.setContentsMargins(16, 14, 16, 14)
+        self.setLayout(self.box)
+
+
+class StartCard(Card):
+    """The steps of the start that is under way, or of the last one."""
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__(tr("Last start"))
+        self.taken = label("", "secondary")
+        self.timeline = Timeline(theme)
+        self.words = label("", "secondary", wrap=True)
+        self.box.addLayout(row(self.heading, self.taken, 1))
+        self.box.addWidget(self.timeline)
+        self.box.addWidget(self.words)
+        self.box.addStretch(1)
+
+    def show_machine(self, machine: Status | None) -> None:
+        """A stopped machine has no steps: those that were seen last stay."""
+        starting = machine is not None and machine.state is MachineState.STARTING
+        failed = machine is not None and machine.state is MachineState.FAILED
+        boot = machine.boot if machine is not None else ()
+        if boot or starting:
+            self.timeline.show_boot(boot, failed)
+        self.heading.setText(tr("Starting") if starting else tr("Last start"))
+        shown = self.timeline.boot
+        whole = bool(shown) and not starting and not failed
+        self.taken.setText(seconds(total(shown)) if whole else "")
+        self.words.setText(self._words(machine, bool(shown)))
+        self.words.setVisible(bool(self.words.text()))
+
+    def _words(self, machine: Status | None, has_steps: bool) -> str:
+        if machine is not None and machine.state is MachineState.RUNNING and machine.started_at:
+            when = QDateTime.fromSecsSinceEpoch(round(machine.started_at))
+            text = QLocale().toString(when, QLocale.FormatType.ShortFormat)
+            return tr("Ready since {time}.", time=text)
+        return "" if has_steps else tr("Every step of the next start is shown here with its time.")
+
+
+class ReachCard(Card):
+    """Where the engine is, and what."""
+
+    def __init__(self) -> None:
+        super().__init__(tr("Reach it"))
+        self.socket = CopyLine(tr("Socket"))
+        self.context = CopyLine(tr("Context"))
+        self.engine = CopyLine(tr("Engine"))
+        self.backend = CopyLine(tr("Backend"))
+        self.system = CopyLine(tr("System"))
+        self.reason = label("", "secondary", wrap=True, select=True)
+        self.box.setSpacing(2)
+        self.box.addWidget(self.heading)
+        for one in (self.socket, self.context, self.engine, self.system, self.backend):
+            self.box.addWidget(one)
+        self.box.addWidget(self.reason)
+        self.box.addStretch(1)
+
+    def show_engine(self, link: Link, connection: Connection, info: EngineInfo | None) -> None:
+        context = connection.context
+        self.socket.say(context.endpoint.url if context else "")
+        self.context.say(context.name if context else "")
+        snapshot = link.snapshot if connection.is_ours else None
+        self.engine.say(*_engine_words(snapshot, info))
+        self.system.say(_system_words(info))
+        self._show_backend(snapshot)
+
+    def _show_backend(self, snapshot: Snapshot | None) -> None:
+        accelerator = snapshot.machine.accelerator if snapshot else None
+        words = runs_on(snapshot.machine) if snapshot else ""
+        reason = accelerator.reason if accelerator else ""
+        self.backend.say(words, f"{words}: {reason}" if reason else words)
+        self.reason.setText(reason)
+        self.reason.setVisible(bool(reason))
+
+
+def _engine_words(snapshot: Snapshot | None, info: EngineInfo | None) -> tuple[str, str]:
+    """What is shown, and what is copied."""
+    health = snapshot.engine if snapshot else None
+    if health is not None and health.reachable:
+        version, api = health.version, health.api
+    elif info is not None:
+        version, api = info.version, info.api
+    else:
+        return "", ""
+    return tr("Docker {version} · API {api}", version=version, api=api), version
+
+
+def _system_words(info: EngineInfo | None) -> str:
+    if info is None:
+        return ""
+    return " · ".join(filter(None, (info.os, info.kernel, info.architecture, info.storage_driver)))
+
+
+class DiskCard(Gauge):
+    """What the machine takes on this computer, and, once counted, what of it is whose."""
+
+    def __init__(self, count: Do, free: dict[str, Do]) -> None:
+        self.count = button(tr("Count"), count, "link", name=tr("Count what the engine holds"))
+        super().__init__(tr("Disk"), self.count)
+        self._free = free
+        self._grid = QGridLayout()
+        self._grid.setHorizontalSpacing(16)
+        self._grid.setVerticalSpacing(4)
+        self._grid.setColumnStretch(3, 1)
+        self.box.addLayout(self._grid)
+        self._shown: DiskUse | None = None
+        self._is_counting = False
+
+    def show_machine(self, machine: Status | None, disk: DiskUse | None) -> None:
+        if machine is None or not machine.disk_bytes:
+            self.say("", None, self._hint(disk))
+        else:
+            used, whole = machine.disk_used_bytes, machine.disk_bytes
+            figures = tr("{used} of {whole}", used=size(used), whole=size(whole))
+            self.say(figures, used / whole, self._hint(disk))
+        if disk is not self._shown:
+            self._shown = disk
+            self._fill(disk)
+
+    def show_counting(self, is_counting: bool) -> None:
+        """dockerd walks every volume, which takes its time; it may also refuse."""
+        ended, self._is_counting = self._is_counting and not is_counting, is_counting
+        self.count.setEnabled(not is_counting)
+        if is_counting:
+            self.count.setText(tr("Counting…"))
+        else:
+            self.count.setText(tr("Count") if self._shown is None else tr("Count again"))
+        if ended and self._shown is None:
+            self.words.setText(tr("The engine could not count it."))
+
+    def _hint(self, disk: DiskUse | None) -> str:
+        if disk is not None:
+            held = disk.images + disk.containers + disk.volumes + disk.build_cache
+            return tr("The engine holds {size}.", size=size(held))
+        return tr("How much of it images, volumes and the build cache take is counted on demand.")
+
+    def _fill(self, disk: DiskUse | None) -> None:
+        while self._grid.count():
+            item = self._grid.takeAt(0)
+            widget = item.widget() if item is not None else None
+            if widget is not None:
+                widget.hide()
+                widget.deleteLater()
+        if disk is None:
+            return
+        for number, (key, title, held, idle) in enumerate(_parts(disk)):
+            self._grid.addWidget(label(title), number, 0)
+            self._grid.addWidget(label(size(held), "mono"), number, 1)
+            words = tr("{size} can be freed", size=size(idle)) if idle else ""
+            self._grid.addWidget(label(words, "secondary"), number, 2)
+            if idle and key in self._free:
+                name = tr("Free space: {what}", what=title)
+                free = button(tr("Free space…"), self._free[key], "link", name=name)
+                self._grid.addWidget(free, number, 4)
+
+
+def _parts(disk: DiskUse) -> tuple[tuple[str, str, int, int], ...]:
+    return (
+        ("images", tr("Images"), disk.images, disk.reclaimable_images),
+        ("containers", tr("Containers"), disk.containers, disk.reclaimable_containers),
+        ("volumes", tr("Volumes"), disk.volumes, disk.reclaimable_volumes),
+        ("build_cache", tr("Build cache"), disk.build_cache, disk.reclaimable_build_cache),
+    )

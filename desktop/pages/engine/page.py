@@ -1,0 +1,259 @@
+"""The engine that is looked at: what it does, how it started, where it is, what it takes.
+
+May import: PySide6, `desk`, `widgets`, `text`, `actions`. Galley's own can be started and stopped
+here; of any other there is only something to read. Next: `cards.py`, `verbs.py`.
+"""
+
+from collections.abc import Callable
+
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QBoxLayout, QPushButton, QVBoxLayout, QWidget
+
+from desktop.actions import containers, images_delete
+from desktop.desk import Desk
+from desktop.engine_state import engine_state
+from desktop.pages.engine.cards import DiskCard, ReachCard, StartCard
+from desktop.pages.engine.verbs import Verbs, verbs
+from desktop.pages.page import Page
+from desktop.text import percent, plural, size, tr
+from desktop.widgets.basics import button, column, holder, icon_button, label, row, scrolled
+from desktop.widgets.gauge import Gauge
+from desktop.widgets.problem_card import ProblemCard
+from desktop.widgets.statusbar import Dot
+from vm.errors import Problem
+
+NARROW = 760  # two cards are not beside each other below this
+
+
+class EnginePage(Page):
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk, tr("Engine"))
+        self._visible = False
+        self._problems: tuple[Problem, ...] = ()
+        self.dot = Dot(desk.theme)
+        self.word = label("")
+        self.start = self._verb("start", tr("Start"), self._start)
+        self.restart = self._verb("restart", tr("Restart"), self._restart)
+        self.stop = self._verb("stop", tr("Stop"), self._stop)
+        self.header.addLayout(row(self.dot, self.word, gap=4))
+        self.header.addStretch(1)
+        for one in (self.start, self.restart, self.stop):
+            self.header.addWidget(one)
+        self.start_card = StartCard(desk.theme)
+        self.reach = ReachCard()
+        self.memory = Gauge(tr("Memory"))
+        self.cpu = Gauge(tr("CPU"))
+        self.disk = DiskCard(self._count, self._free())
+        self._troubles = QVBoxLayout()
+        self._troubles.setSpacing(12)
+        self._lay_out()
+        self._connect()
+
+    def _verb(self, icon: str, text: str, do: Callable[[], object]) -> QPushButton:
+        return icon_button(self.desk.theme, icon, text, do, text=text, kind="")
+
+    def _free(self) -> dict[str, Callable[[], object]]:
+        """The ways to free space, by the name of what takes it."""
+        desk = self.desk
+        return {
+            "images": lambda: images_delete.ask_prune(desk),
+            "containers": lambda: containers.prune(desk),
+            "volumes": lambda: desk.shell.go("volumes"),
+        }
+
+    def _lay_out(self) -> None:
+        whole = column(
+            self._troubles,
+            Pair(self.start_card, self.reach),
+            Pair(self.memory, self.cpu),
+            self.disk,
+            1,
+            gap=16,
+        )
+        whole.setContentsMargins(24, 0, 24, 16)
+        self.body.setContentsMargins(0, 0, 0, 0)
+        self.body.addWidget(scrolled(holder(whole)))
+
+    def _connect(self) -> None:
+        desk = self.desk
+        desk.link.changed.connect(self._show)
+        desk.connection.changed.connect(self._show)
+        desk.stores.facts_changed.connect(self._show)
+        desk.stores.containers.changed.connect(lambda _delta: self._show_containers())
+        desk.usage.changed.connect(lambda _ids: self._show_use())
+        desk.tasks.ended.connect(lambda _task: self._show())
+
+    # Page
+
+    def shown(self) -> None:
+        self._visible = True
+        self._show()
+        self._show_containers()
+
+    def hidden(self) -> None:
+        self._visible = False
+        self.desk.usage.watch([])
+
+    def refresh(self) -> None:
+        super().refresh()
+        self.desk.link.retry()
+
+    # What is possible
+
+    def _start(self) -> None:
+        self._say_at_once(tr("starting"))
+        self.desk.link.start_engine()
+
+    def _restart(self) -> None:
+        self._say_at_once(tr("restarting"))
+        self.desk.link.restart_engine()
+
+    def _stop(self) -> None:
+        self._say_at_once(tr("stopping"))
+        self.desk.link.stop_engine()
+
+    def _say_at_once(self, word: str) -> None:
+        """The next snapshot says what really happens; until then the wish was heard."""
+        self.dot.set_state("paused")
+        self.word.setText(word)
+        for one in (self.start, self.restart, self.stop):
+            one.setEnabled(False)
+
+    def _count(self) -> None:
+        self.desk.stores.count_disk()
+        self.disk.show_counting(self.desk.stores.is_counting)
+
+    # What is so
+
+    def _show(self) -> None:
+        if not self._visible:
+            return
+        link, connection = self.desk.link, self.desk.connection
+        state = engine_state(link, connection)
+        self.dot.set_state(state.dot)
+        self.word.setText(state.word)
+        self.word.setToolTip(state.text)
+        self._show_verbs()
+        machine = link.snapshot.machine if link.snapshot and connection.is_ours else None
+        self.start_card.setVisible(connection.is_ours)
+        self.start_card.show_machine(machine)
+        self.reach.show_engine(link, connection, self.desk.stores.info)
+        self.disk.show_machine(machine, self.desk.stores.disk)
+        self.disk.show_counting(self.desk.stores.is_counting)
+        self.disk.count.setVisible(connection.is_up)
+        self._show_troubles()
+        self._show_use()
+
+    def _show_verbs(self) -> None:
+        ours = self.desk.connection.is_ours
+        possible = verbs(self.desk.link.snapshot) if ours else Verbs()
+        for one, reason in (
+            (self.start, possible.start),
+            (self.restart, possible.restart),
+            (self.stop, possible.stop),
+        ):
+            one.setVisible(ours)
+            one.setEnabled(not reason)
+            one.setToolTip(reason)
+
+    def _show_troubles(self) -> None:
+        problems = self._all_problems()
+        if problems == self._problems:
+            return
+        self._problems = problems
+        while self._troubles.count():
+            item = self._troubles.takeAt(0)
+            card = item.widget() if item is not None else None
+            if card is not None:
+                card.hide()
+                card.deleteLater()
+        for problem in problems:
+            self._troubles.addWidget(ProblemCard(self.desk.theme, problem, *self._ways_out()))
+
+    def _ways_out(self) -> list[QPushButton]:
+        """Where nobody answers, the header's buttons cannot help."""
+        link, connection = self.desk.link, self.desk.connection
+        match engine_state(link, connection).action:
+            case "replace":
+                return [button(tr("Restart the background process"), link.replace_supervisor)]
+            case "retry":
+                return [button(tr("Try again"), self._retry)]
+        return []
+
+    def _retry(self) -> None:
+        self.desk.link.retry()
+        self.desk.connection.poke()
+
+    def _all_problems(self) -> tuple[Problem, ...]:
+        link, connection = self.desk.link, self.desk.connection
+        if not connection.is_ours:
+            broken = not connection.is_up and connection.problem
+            return (connection.problem,) if broken and connection.problem else ()
+        if link.snapshot is None:
+            return (link.problem,) if link.problem else ()
+        return tuple(dict.fromkeys(link.snapshot.problems))
+
+    def _show_containers(self) -> None:
+        if self._visible:
+            rows = self.desk.stores.containers.rows.values()
+            self.desk.usage.watch([row.id for row in rows if row.state.is_up])
+            self._show_use()
+
+    def _show_use(self) -> None:
+        if not self._visible:
+            return
+        rows = self.desk.stores.containers.rows.values()
+        up = sum(row.state.is_up for row in rows) if self.desk.connection.is_up else 0
+        cores, used = self.desk.usage.total() if up else (0.0, 0)
+        self._say_cpu(cores if used else None, up, len(rows))
+        self._say_memory(used)
+
+    def _say_cpu(self, cores: float | None, up: int, known: int) -> None:
+        """`cores`: None while nothing was measured."""
+        cpus = self._limits()[0]
+        said = plural(known, "{up} of {n} container runs.", "{up} of {n} containers run.", up=up)
+        words = said if self.desk.connection.is_up else tr("Nothing runs now.")
+        if not cpus or cores is None:
+            self.cpu.say(plural(cpus, "{n} CPU", "{n} CPUs") if cpus else "", None, words)
+            return
+        share = percent(cores / cpus)
+        figures = plural(cpus, "{share} of {n} CPU", "{share} of {n} CPUs", share=share)
+        self.cpu.say(figures, cores / cpus, words)
+
+    def _say_memory(self, used: int) -> None:
+        """`used`: 0 while nothing was measured."""
+        memory = self._limits()[1]
+        if not memory or not used:
+            figures = tr("up to {size}", size=size(memory)) if memory else ""
+            self.memory.say(figures, None, tr("The most that the engine may take."))
+            return
+        self.memory.say(
+            tr("{used} of {whole}", used=size(used), whole=size(memory)),
+            used / memory,
+            tr("What running containers use, of the most that the engine may take."),
+        )
+
+    def _limits(self) -> tuple[int, int]:
+        """CPUs and bytes of memory; 0 where they are not known."""
+        link, info = self.desk.link, self.desk.stores.info
+        if self.desk.connection.is_ours and link.snapshot is not None:
+            return link.snapshot.machine.cpus, link.snapshot.machine.memory_bytes
+        return (info.cpus, info.memory) if info is not None else (0, 0)
+
+
+class Pair(QWidget):
+    """Two cards beside each other, equally wide, or below each other where that is too narrow."""
+
+    def __init__(self, left: QWidget, right: QWidget) -> None:
+        super().__init__()
+        self._box = row(left, right, gap=16)
+        self._box.setStretch(0, 1)
+        self._box.setStretch(1, 1)
+        self.setLayout(self._box)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
+        super().resizeEvent(event)
+        narrow = self.width() < NARROW
+        way = QBoxLayout.Direction.TopToBottom if narrow else QBoxLayout.Direction.LeftToRight
+        if self._box.direction() != way:
+            self._box.setDirection(way)

@@ -1,0 +1,41 @@
+"""What can be done to Galley's own machine now, and why the rest cannot. May import: `text`, values
+of `engine` and `vm`.
+"""
+
+from dataclasses import dataclass
+
+from desktop.text import tr
+from engine.types import Snapshot
+from vm.types import MachineState
+
+
+@dataclass(frozen=True)
+class Verbs:
+    """For each button the reason why it cannot be pressed; "" when it can."""
+
+    start: str = ""
+    restart: str = ""
+    stop: str = ""
+
+
+def verbs(snapshot: Snapshot | None) -> Verbs:
+    if snapshot is None:
+        away = tr("Galley's background process does not answer.")
+        return Verbs(away, away, away)
+    match snapshot.machine.state:
+        case MachineState.RUNNING:
+            # Of a machine that lacks its engine, start brings what is missing.
+            whole = snapshot.machine.problem is None
+            return Verbs(start=tr("It runs already.") if whole else "")
+        case MachineState.STARTING:
+            starting = tr("It is starting.")
+            return Verbs(starting, starting)
+        case MachineState.STOPPING:
+            stopping = tr("It is stopping.")
+            return Verbs(stopping, stopping, stopping)
+        case MachineState.PAUSED:
+            return Verbs(start=tr("It is paused."))
+        case MachineState.FAILED:
+            return Verbs()
+    idle = tr("It does not run.")
+    return Verbs(restart=idle, stop=idle)

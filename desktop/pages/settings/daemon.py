@@ -1,0 +1,199 @@
+"""The editor of daemon.json: what dockerd is configured with, beside what Galley sets itself.
+
+May import: PySide6, `desk`, `widgets`, `engine.daemon_config`. What is wrong as JSON is said while
+it is typed; what dockerd thinks of it when it is applied. Nothing that was typed is lost by that.
+"""
+
+import difflib
+
+from PySide6.QtGui import QShowEvent
+from PySide6.QtWidgets import QPlainTextEdit, QVBoxLayout, QWidget
+
+from desktop.desk import Desk
+from desktop.tasks import Task, TaskState
+from desktop.text import tr
+from desktop.theme import monospace
+from desktop.widgets.basics import button, label, row, set_kind
+from desktop.widgets.code_edit import CodeEdit, Colors
+from engine import daemon_config
+from vm.errors import Problem
+from vm.types import MachineState
+
+EDIT_LINES, DIFF_LINES = 12, 8
+
+
+class DaemonEditor(QWidget):
+    """`in_force` is what the engine runs with, or will from its next start."""
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__()
+        self._desk = desk
+        self.in_force = daemon_config.EMPTY
+        self._task: Task | None = None
+        self.edit = CodeEdit(desk.theme, tr("daemon.json"))
+        self.said = label("", "secondary", wrap=True, select=True)
+        self.hint = label("", "secondary", wrap=True, select=True)
+        self.difference = _text(tr("What would change"))
+        self.own = _text(tr("What Galley sets by itself"))
+        self._colors = (
+            Colors(desk.theme, self.difference.document(), difference=True),
+            Colors(desk.theme, self.own.document()),
+        )
+        self.what_changes = label(tr("What would change"), "heading")
+        self.containers = label("", "secondary", wrap=True)
+        self.apply = button(tr("Apply"), self._apply, "primary")
+        self.revert = button(tr("Revert"), self._revert, name=tr("Revert daemon.json"))
+        self.show_own = button(tr("Show what Galley sets by itself"), self._fold_own, "link")
+        self._lay_out()
+        self.edit.setPlainText(self.in_force)
+        self.edit.textChanged.connect(self._look)
+        desk.link.changed.connect(self._look_at_engine)
+        self._look()
+
+    @property
+    def is_changed(self) -> bool:
+        return self.edit.toPlainText().strip() != self.in_force.strip()
+
+    def refresh(self) -> None:
+        """What holds now, unless something is being typed."""
+        home = self._desk.link.home
+        self._desk.tasks.quietly(lambda: daemon_config.read(home), self._take, self._complain)
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
+        super().showEvent(event)
+        self.refresh()
+
+    def _lay_out(self) -> None:
+        line = self.edit.fontMetrics().lineSpacing()
+        self.edit.setFixedHeight(EDIT_LINES * line + 18)
+        self.difference.setFixedHeight(DIFF_LINES * line + 18)
+        self.own.setFixedHeight(EDIT_LINES * line + 18)
+        self.own.hide()
+        about = tr("These settings go on top of what Galley sets by itself. dockerd checks them.")
+        box = QVBoxLayout(self)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.setSpacing(8)
+        box.addWidget(label(about, "secondary", wrap=True))
+        for widget in (self.edit, self.said, self.hint, self.what_changes, self.difference):
+            box.addWidget(widget)
+        box.addWidget(self.containers)
+        box.addLayout(row(self.apply, self.revert, 1, self.show_own))
+        box.addWidget(self.own)
+        box.addStretch(1)
+
+    # What is typed
+
+    def _look(self) -> None:
+        """After every change of the text."""
+        text = self.edit.toPlainText()
+        problem = daemon_config.check(text)
+        self.edit.mark(daemon_config.place(text))
+        if problem is not None:
+            self._say(problem.summary, problem.hint, "error")
+        elif self.is_changed:
+            self._say(tr("This is JSON. dockerd checks it when you apply it."))
+        else:
+            self._say(tr("In force."))
+        self._compare(text)
+        self._look_at_engine()
+
+    def _say(self, text: str, hint: str = "", kind: str = "secondary") -> None:
+        self.said.setText(text)
+        set_kind(self.said, kind)
+        self.hint.setText(hint)
+        self.hint.setVisible(bool(hint))
+
+    def _compare(self, text: str) -> None:
+        names = tr("in force"), tr("typed here")
+        lines = difflib.unified_diff(
+            self.in_force.strip().splitlines(), text.strip().splitlines(), *names, "", "", 2, ""
+        )
+        shown = [line for line in list(lines)[2:] if not line.startswith("@@")]
+        self.difference.setPlainText("\n".join(shown))
+        for widget in (self.what_changes, self.difference, self.containers):
+            widget.setVisible(self.is_changed)
+
+    def _look_at_engine(self) -> None:
+        """What can be done, and what it means for what runs."""
+        text = self.edit.toPlainText()
+        usable = daemon_config.check(text) is None
+        busy = self._task is not None and not self._task.state.is_over
+        self.apply.setEnabled(self.is_changed and usable and not busy)
+        self.revert.setEnabled(self.is_changed and not busy)
+        self.edit.setReadOnly(busy)
+        if self._desk.link.state is not MachineState.RUNNING:
+            words = tr("The engine is not running: dockerd gets these settings when it starts.")
+        elif daemon_config.keeps_containers(self.in_force, text):
+            words = tr("dockerd starts again, which takes some seconds. Containers keep running.")
+        else:
+            words = tr(
+                "dockerd starts again. Containers are stopped, because live-restore is off; those "
+                "with a restart policy start again."
+            )
+        self.containers.setText(words)
+
+    # What is done
+
+    def _apply(self) -> None:
+        text = self.edit.toPlainText()
+        if not text.endswith("\n"):
+            text += "\n"
+        self._say(tr("dockerd checks it and starts again with it…"))
+
+        def done(_none: object) -> None:
+            self._take(text)
+            self._desk.shell.toast(tr("daemon.json was applied"))
+
+        self._task = self._desk.link.set_daemon_config(text, done, self._complain)
+        self._task.changed.connect(self._follow)
+        self._look_at_engine()
+
+    def _follow(self) -> None:
+        """Of the task. Who cancels it only stops waiting: what came of it is asked."""
+        self._look_at_engine()
+        if self._task is not None and self._task.state is TaskState.CANCELLED:
+            self._look()
+            self.refresh()
+
+    def _complain(self, problem: Problem) -> bool:
+        """Beside the text; what has details is a toast as well, which can show them."""
+        self._say(problem.summary, problem.hint, "error")
+        return not problem.details
+
+    def _take(self, text: str) -> None:
+        """This is in force now."""
+        was_changed, self.in_force = self.is_changed, text
+        if not was_changed:
+            self._put(text)
+        self._look()
+
+    def _revert(self) -> None:
+        self._put(self.in_force)
+        self._look()
+        self.edit.setFocus()
+
+    def _put(self, text: str) -> None:
+        """Into the editor, in a way that Ctrl+Z takes back."""
+        if text == self.edit.toPlainText():
+            return
+        cursor = self.edit.textCursor()
+        cursor.select(cursor.SelectionType.Document)
+        cursor.insertText(text)
+
+    def _fold_own(self) -> None:
+        if not self.own.toPlainText():
+            self.own.setPlainText(daemon_config.base())
+        self.own.setVisible(self.own.isHidden())
+        shown = not self.own.isHidden()
+        words = tr("Hide what Galley sets") if shown else tr("Show what Galley sets by itself")
+        self.show_own.setText(words)
+        self.show_own.setAccessibleName(words)
+
+
+def _text(name: str) -> QPlainTextEdit:
+    made = QPlainTextEdit(readOnly=True)
+    made.setFont(monospace())
+    made.setAccessibleName(name)
+    made.setTabChangesFocus(True)
+    made.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
+    return made

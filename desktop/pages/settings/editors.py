@@ -1,0 +1,207 @@
+"""What a setting is changed with: one editor for each kind. May import: PySide6, `text`,
+`engine.schema`.
+
+An editor says `given` when the user means a value, and `doubted` with a sentence (or "") while
+something is typed. It keeps what was typed until `show_value`. Next: `fields.py`.
+"""
+
+from bisect import bisect_left
+
+from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal
+from PySide6.QtWidgets import QCheckBox, QComboBox, QLineEdit, QSlider, QWidget
+
+from desktop.text import tr
+from desktop.widgets.basics import row
+from engine.schema import GIB, Kind, Setting, Value
+from vm.errors import SettingsError
+
+SETTLE_MS = 400  # after the last move of a slider
+NUMBER_WIDTH = 88
+EDITOR_WIDTH = 300
+FEW_STOPS = 64
+
+
+class Editor(QWidget):
+    """`field`: what gets the focus and the name that is read aloud."""
+
+    given = Signal(object)  # Value
+    doubted = Signal(str)
+
+    def __init__(self, setting: Setting, field: QWidget) -> None:
+        super().__init__()
+        self.setting = setting
+        self.field = field
+        field.setAccessibleName(setting.label)
+        field.setAccessibleDescription(setting.help)
+        self.setFixedWidth(EDITOR_WIDTH)
+        self.setFocusProxy(field)
+
+    def show_value(self, value: Value) -> None:
+        """What holds now."""
+        raise NotImplementedError
+
+    def mark(self, wrong: bool) -> None:
+        """Its value was refused, or is not any more."""
+        self.field.setProperty("wrong", wrong)
+        self.field.style().unpolish(self.field)
+        self.field.style().polish(self.field)
+
+
+class LineEditor(Editor):
+    """Text and addresses; checked while it is typed, meant with Enter or when it is left."""
+
+    def __init__(self, setting: Setting) -> None:
+        self.line = QLineEdit()
+        super().__init__(setting, self.line)
+        self._value: Value = setting.default
+        self.line.textEdited.connect(self._check)
+        self.line.editingFinished.connect(self._finish)
+        self.setLayout(row(self.line))
+
+    def show_value(self, value: Value) -> None:
+        self._value = value
+        self.line.setText(self.setting.text(value))
+
+    def _check(self, text: str) -> None:
+        try:
+            self._edited(self.setting.parse(text))
+        except SettingsError:
+            self._doubt()
+        else:
+            self.mark(False)
+            self.doubted.emit("")
+
+    def _edited(self, value: Value) -> None:
+        """It could be meant; for editors that show it in another way too."""
+
+    def _doubt(self) -> None:
+        self.mark(True)
+        self.doubted.emit(tr("It must be {allowed}.", allowed=self.setting.allowed))
+
+    def _finish(self) -> None:
+        try:
+            value = self.setting.parse(self.line.text())
+        except SettingsError:
+            self._doubt()
+            return
+        if value != self._value:
+            self._value = value
+            self.given.emit(value)
+
+
+class NumberEditor(LineEditor):
+    """A slider over round values, and a line for every other."""
+
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(setting)
+        self.stops = stops(setting)
+        self.slider = QSlider(Qt.Orientation.Horizontal)
+        self.slider.setRange(0, len(self.stops) - 1)
+        self.slider.setAccessibleName(setting.label)
+        self.slider.setPageStep(max(1, len(self.stops) // 10))
+        self.slider.valueChanged.connect(self._slid)
+        _calm(self.slider)
+        self.line.setFixedWidth(NUMBER_WIDTH)
+        self.line.setAlignment(Qt.AlignmentFlag.AlignRight)
+        self._settle = QTimer(self, singleShot=True, interval=SETTLE_MS)
+        self._settle.timeout.connect(self._finish)
+        box = self.layout()
+        assert box is not None
+        box.removeWidget(self.line)
+        box.addWidget(self.slider)
+        box.addWidget(self.line)
+
+    def show_value(self, value: Value) -> None:
+        self._settle.stop()
+        super().show_value(value)
+        self._edited(value)
+
+    def _edited(self, value: Value) -> None:
+        self.slider.blockSignals(True)
+        self.slider.setValue(min(bisect_left(self.stops, int(value)), len(self.stops) - 1))
+        self.slider.blockSignals(False)
+
+    def _slid(self, position: int) -> None:
+        self.line.setText(self.setting.text(self.stops[position]))
+        self.mark(False)
+        self.doubted.emit("")
+        self._settle.start()
+
+
+class ChoiceEditor(Editor):
+    def __init__(self, setting: Setting) -> None:
+        self.box = QComboBox()
+        super().__init__(setting, self.box)
+        self.box.addItems(setting.choices)
+        self.box.textActivated.connect(self.given.emit)
+        _calm(self.box)
+        self.setLayout(row(self.box))
+
+    def show_value(self, value: Value) -> None:
+        self.box.setCurrentText(str(value))
+
+
+class SwitchEditor(Editor):
+    def __init__(self, setting: Setting) -> None:
+        self.box = QCheckBox()
+        super().__init__(setting, self.box)
+        self.box.toggled.connect(lambda on: self.box.setText(tr("On") if on else tr("Off")))
+        self.box.clicked.connect(self.given.emit)
+        self.setLayout(row(self.box, 1))
+
+    def show_value(self, value: Value) -> None:
+        self.box.setChecked(bool(value))
+        self.box.setText(tr("On") if value else tr("Off"))
+
+
+def editor(setting: Setting) -> Editor:
+    match setting.kind:
+        case Kind.COUNT | Kind.SIZE:
+            return NumberEditor(setting)
+        case Kind.CHOICE:
+            return ChoiceEditor(setting)
+        case Kind.SWITCH:
+            return SwitchEditor(setting)
+    return LineEditor(setting)
+
+
+def stops(setting: Setting) -> tuple[int, ...]:
+    """The values that a slider stops at: every step where they are few; else steps that grow with
+    the value, an eighth at most, so that 64 GiB and 16 TiB fit on one slider."""
+    step = GIB if setting.kind is Kind.SIZE else 1
+    if (setting.maximum - setting.minimum) // step <= FEW_STOPS:
+        within = range(setting.minimum, setting.maximum + 1, step)
+        return tuple(dict.fromkeys((*within, setting.maximum)))
+    found, value = [], setting.minimum
+    while value < setting.maximum:
+        found.append(value)
+        width = step
+        while width * 16 <= value:
+            width *= 2
+        value = (value // width + 1) * width
+    return (*found, setting.maximum)
+
+
+class _CalmWheel(QObject):
+    """Turning the wheel over a field scrolls the page, unless the field has the focus."""
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802
+        if event.type() != QEvent.Type.Wheel or not isinstance(watched, QWidget):
+            return False
+        if watched.hasFocus():
+            return False
+        event.ignore()
+        return True
+
+
+def _calm(widget: QWidget) -> None:
+    widget.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+    widget.installEventFilter(_CalmWheel(widget))
+
+
+def calm_box() -> QComboBox:
+    """A choice that the wheel does not change by accident."""
+    made = QComboBox()
+    made.setMinimumWidth(EDITOR_WIDTH)
+    _calm(made)
+    return made

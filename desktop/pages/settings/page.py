@@ -1,0 +1,307 @@
+"""Every setting, drawn from the schema: nothing here knows one of them by more than its topic.
+
+May import: PySide6, `desk`, `widgets`, `text`, `engine.settings`. The file is the truth: it is read
+when the page is shown, after each change, and when the supervisor has news. Next: `fields.py`.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+
+import msgspec
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QFrame, QLineEdit, QVBoxLayout
+
+from desktop import icons
+from desktop.desk import Desk
+from desktop.pages.page import Command, Page
+from desktop.pages.settings.fields import Field, FormRow, Section
+from desktop.pages.settings.pending import OF_SUPERVISOR, pending, reason
+from desktop.pages.settings.window_settings import WindowSection
+from desktop.text import tr
+from desktop.widgets.basics import button, column, holder, label, row, scrolled
+from desktop.widgets.problem_card import ProblemCard
+from engine.schema import Setting, Value
+from engine.settings import Entry, SettingsStore
+from vm.errors import Problem
+
+WIDEST = 880
+
+
+class Read(msgspec.Struct, frozen=True):
+    """The file at one moment."""
+
+    entries: tuple[Entry, ...]
+    problems: tuple[Problem, ...]
+
+
+class SettingsPage(Page):
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk, tr("Settings"))
+        self.fields: dict[str, Field] = {}
+        self.sections: list[Section] = []
+        self._visible = False
+        self._wanted = ""  # the setting to be brought into view
+        self._reading = self._again = False
+        self._read: Read | None = None
+        self._before: dict[str, str] = {}
+        self._era: tuple[object, ...] = ()
+        self._problems: tuple[Problem, ...] = ()
+        self.filter = self._search_field()
+        self.header.addStretch(1)
+        self.header.addWidget(self.filter)
+        self.restart_words = label("", "heading", wrap=True)
+        self.restart_why = label("", "secondary", wrap=True)
+        self.restart = button(tr("Restart the engine"), self._restart, "primary")
+        self.strip = self._restart_strip()
+        self._troubles = column(gap=12)
+        self._form = column(gap=24)
+        self.nothing = label(tr("No setting matches the search."), "secondary")
+        self._lay_out()
+        desk.link.changed.connect(self._load)
+        self.window_section = WindowSection(desk)
+        self._add(self.window_section)
+        self._add_daemon_editor()
+
+    def _search_field(self) -> QLineEdit:
+        made = QLineEdit(placeholderText=tr("Search"), clearButtonEnabled=True)
+        made.setAccessibleName(tr("Search the settings"))
+        made.setFixedWidth(220)
+        made.addAction(
+            QAction(icons.icon("search", self.desk.theme.color("secondary")), "", made),
+            QLineEdit.ActionPosition.LeadingPosition,
+        )
+        made.textChanged.connect(lambda _text: self._search())
+        return made
+
+    def _restart_strip(self) -> QFrame:
+        made = QFrame()
+        made.setProperty("kind", "banner")
+        box = row(column(self.restart_words, self.restart_why, gap=2), self.restart, gap=12)
+        box.setStretch(0, 1)
+        box.setContentsMargins(14, 10, 14, 10)
+        made.setLayout(box)
+        made.hide()
+        return made
+
+    def _lay_out(self) -> None:
+        form = holder(column(self._troubles, self._form, self.nothing, 1, gap=12))
+        form.setMaximumWidth(WIDEST)
+        whole = row(form, 1, gap=0)
+        whole.setStretch(0, 100)
+        whole.setContentsMargins(24, 0, 24, 16)
+        self.strip.setMaximumWidth(WIDEST)
+        above = row(self.strip, 1, gap=0)
+        above.setStretch(0, 100)
+        above.setContentsMargins(24, 0, 24, 12)
+        self.body.setContentsMargins(0, 0, 0, 0)
+        self.body.setSpacing(0)
+        self.body.addLayout(above)
+        self._scroll = scrolled(holder(whole))
+        self.body.addWidget(self._scroll)
+        self.nothing.hide()
+
+    def _add_daemon_editor(self) -> None:
+        """The engine's own settings, last: they are another file, which dockerd checks itself."""
+        from desktop.pages.settings.daemon import DaemonEditor
+
+        edit = DaemonEditor(self.desk)
+        one = FormRow("daemon.json", "", edit, "dockerd registry mirrors dns log", wide=True)
+        self._add(Section(tr("Docker Engine"), [one]))
+
+    # Page
+
+    def shown(self) -> None:
+        self._visible = True
+        self.window_section.follow()
+        self._load()
+
+    def hidden(self) -> None:
+        self._visible = False
+
+    def refresh(self) -> None:
+        self._load()
+
+    def open(self, key: str, tab: str = "") -> None:
+        """Bring a setting into view, ready to be changed."""
+        del tab
+        self.filter.clear()
+        self._wanted = key
+        self._show_wanted()
+
+    def commands(self) -> list[Command]:
+        """Every setting by its label, once they have been read."""
+        return [
+            Command(field.entry.setting.label, partial(self._go, name), tr("setting"), "settings")
+            for name, field in self.fields.items()
+        ]
+
+    def focus_filter(self) -> None:
+        self.filter.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        self.filter.selectAll()
+
+    def _go(self, name: str) -> None:
+        self.desk.shell.go("settings", name)
+
+    def _show_wanted(self) -> None:
+        """Now, or when the settings have been read."""
+        field = self.fields.get(self._wanted)
+        if field is not None:
+            self._wanted = ""
+            field.editor.field.setFocus(Qt.FocusReason.ShortcutFocusReason)
+            # Fields that were made just now get their places first.
+            QTimer.singleShot(0, field, partial(self._scroll.ensureWidgetVisible, field))
+
+    # Reading
+
+    def _load(self) -> None:
+        """Many calls while one reads are one more reading."""
+        if not self._visible:
+            return
+        if self._reading:
+            self._again = True
+            return
+        self._reading, self._again = True, False
+        home = self.desk.link.home
+
+        def work() -> Read:
+            store = SettingsStore(home)
+            return Read(store.list(), store.problems)
+
+        self.desk.tasks.quietly(work, self._show, self._fail)
+
+    def _show(self, read: Read) -> None:
+        self._read = read
+        self._note_era()
+        if not self.fields:
+            self._build(read.entries)
+        for entry in read.entries:
+            self.fields[entry.setting.name].show_entry(entry)
+        self._show_problems(read.problems)
+        self._show_pending()
+        self._show_wanted()
+        self._ended_reading()
+
+    def _fail(self, problem: Problem) -> None:
+        """The file cannot be read at all."""
+        self._show_problems((problem,))
+        self._ended_reading()
+
+    def _ended_reading(self) -> None:
+        self._reading = False
+        if self._again:
+            self._load()
+
+    def _note_era(self) -> None:
+        """With a start of the machine, or another supervisor, everything that was set holds."""
+        snapshot = self.desk.link.snapshot
+        if snapshot is None or self._read is None:
+            return
+        era = (snapshot.machine.backend, snapshot.machine.started_at)
+        if era != self._era:
+            self._era = era
+            self._before = {entry.setting.name: entry.text for entry in self._read.entries}
+
+    def _build(self, entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            self.fields[entry.setting.name] = Field(entry, self._give, self._reset)
+        left = dict(self.fields)
+        for number, (title, names) in enumerate(_topics()):
+            rows = [left.pop(name) for name in names if name in left]
+            self._add(Section(title, [*rows]), number)
+        if left:
+            self._add(Section(tr("More"), [*left.values()]), len(_topics()))
+        self._search()
+
+    def _add(self, section: Section, place: int = -1) -> None:
+        if place < 0:
+            self.sections.append(section)
+        else:
+            self.sections.insert(place, section)
+        self._form.insertWidget(place, section)
+
+    def _show_problems(self, problems: tuple[Problem, ...]) -> None:
+        if problems == self._problems:
+            return
+        self._problems = problems
+        _clear(self._troubles)
+        for problem in problems:
+            again = button(tr("Read it again"), self._load, "link")
+            self._troubles.addWidget(ProblemCard(self.desk.theme, problem, again))
+
+    def _search(self) -> None:
+        found = [section.search(self.filter.text()) for section in self.sections]
+        self.nothing.setVisible(not any(found))
+
+    # Changing
+
+    def _give(self, setting: Setting, value: Value) -> None:
+        """As text, for a bare number would be read as GiB."""
+        done, refused = partial(self._done, setting.name), partial(self._refused, setting.name)
+        self.desk.link.set_setting(setting.name, setting.text(value), done, refused)
+
+    def _reset(self, name: str) -> None:
+        self.desk.link.unset_setting(name, partial(self._done, name), partial(self._refused, name))
+
+    def _done(self, name: str, _reply: object) -> None:
+        self.fields[name].settle()
+        self._load()
+
+    def _refused(self, name: str, problem: Problem) -> bool:
+        """Shown beside the field, where it can be corrected."""
+        self.fields[name].refuse(problem)
+        return self._visible
+
+    # Restarting
+
+    def _show_pending(self) -> None:
+        snapshot, read = self.desk.link.snapshot, self._read
+        machine = snapshot.machine if snapshot else None
+        waiting = pending(read.entries, self._before, machine) if read else ()
+        self.strip.setVisible(bool(waiting))
+        if not waiting:
+            return
+        names = ", ".join(setting.label for setting in waiting)
+        self.restart_words.setText(tr("Changed and not in use yet: {names}", names=names))
+        self.restart_why.setText(" ".join(dict.fromkeys(reason(setting) for setting in waiting)))
+        words = (
+            tr("Restart the background process")
+            if _is_supervisors(waiting)
+            else tr("Restart the engine")
+        )
+        self.restart.setText(words)
+        self.restart.setAccessibleName(words)
+        self.restart.setEnabled(True)
+
+    def _restart(self) -> None:
+        snapshot, read = self.desk.link.snapshot, self._read
+        if snapshot is None or read is None:
+            return
+        self.restart.setEnabled(False)
+        if _is_supervisors(pending(read.entries, self._before, snapshot.machine)):
+            self.desk.link.replace_supervisor()
+        else:
+            self.desk.link.restart_engine()
+
+
+def _topics() -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Where each setting stands; one that is in none of them stands under "More"."""
+    return (
+        (tr("Resources"), ("cpus", "memory", "disk")),
+        (tr("Virtual machine"), ("backend", "accelerator", "cpu_model", "channel")),
+        (tr("Network"), ("port_address",)),
+        (tr("Docker on this computer"), ("use_context",)),
+    )
+
+
+def _is_supervisors(waiting: Sequence[Setting]) -> bool:
+    return any(setting.name in OF_SUPERVISOR for setting in waiting)
+
+
+def _clear(box: QVBoxLayout) -> None:
+    while box.count():
+        item = box.takeAt(0)
+        widget = item.widget() if item is not None else None
+        if widget is not None:
+            widget.hide()
+            widget.deleteLater()

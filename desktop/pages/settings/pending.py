@@ -1,0 +1,48 @@
+"""Which settings hold in the file and not yet in the machine. May import: `engine.settings` values,
+values of `vm`.
+
+What the machine says of itself is compared first; of the rest, what they were when it started or,
+if this page came later, when it was first shown.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from engine.schema import Setting
+from engine.settings import Entry
+from vm.types import MachineState, Status
+
+OF_SUPERVISOR = ("backend",)  # chosen by the background process, not by the machine
+
+
+def pending(
+    entries: Sequence[Entry], before: Mapping[str, str], machine: Status | None
+) -> tuple[Setting, ...]:
+    """Settings that wait for a restart of what runs now; none where nothing runs."""
+    if machine is None:
+        return ()
+    up = machine.state is MachineState.RUNNING
+    return tuple(
+        entry.setting
+        for entry in entries
+        if entry.setting.needs_restart
+        and (up or entry.setting.name in OF_SUPERVISOR)
+        and _differs(entry, before, machine)
+    )
+
+
+def reason(setting: Setting) -> str:
+    """Why, without the command that a terminal would need: here a button stands for it."""
+    sentence, colon, _command = setting.needs_restart.partition(": galley ")
+    return f"{sentence}." if colon else sentence
+
+
+def _differs(entry: Entry, before: Mapping[str, str], machine: Status) -> bool:
+    now = {
+        "cpus": machine.cpus,
+        "memory": machine.memory_bytes,
+        "disk": machine.disk_bytes,
+        "backend": machine.backend if entry.value != "auto" else "",
+    }.get(entry.setting.name)
+    if now:
+        return now != entry.value
+    return before.get(entry.setting.name, entry.text) != entry.text

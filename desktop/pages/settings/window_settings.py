@@ -1,0 +1,46 @@
+"""The settings of the window itself: colours and language. May import: PySide6, `desk`, `widgets`,
+`text`. They are the window's own (`prefs.py`), not the engine's.
+"""
+
+from PySide6.QtCore import QLocale
+from PySide6.QtWidgets import QComboBox
+
+from desktop.desk import Desk
+from desktop.pages.catalog import use_scheme
+from desktop.pages.settings.editors import calm_box
+from desktop.pages.settings.fields import FormRow, Section
+from desktop.text import languages, tr
+
+
+class WindowSection(Section):
+    def __init__(self, desk: Desk) -> None:
+        self._theme = desk.theme
+        choices = {"system": tr("As the system"), "light": tr("Light"), "dark": tr("Dark")}
+        self.scheme = _box(tr("Colours"), choices, desk.theme.choice)
+        self.scheme.activated.connect(lambda _i: use_scheme(desk, self.scheme.currentData()))
+        colours = tr("Light, dark, or as the system has it.")
+        super().__init__(
+            tr("Window"), [FormRow(tr("Colours"), colours, self.scheme), _language(desk)]
+        )
+        desk.theme.changed.connect(self.follow)
+
+    def follow(self) -> None:
+        """The palette can change it too."""
+        self.scheme.setCurrentIndex(self.scheme.findData(self._theme.choice))
+
+
+def _language(desk: Desk) -> FormRow:
+    names = {code: QLocale(code).nativeLanguageName().capitalize() for code in languages()}
+    choices = {"": tr("As the system"), **names}
+    box = _box(tr("Language"), choices, desk.prefs.text("language"))
+    box.activated.connect(lambda _index: desk.prefs.set_text("language", box.currentData()))
+    return FormRow(tr("Language"), tr("Holds from the next time that the window is opened."), box)
+
+
+def _box(name: str, choices: dict[str, str], chosen: str) -> QComboBox:
+    made = calm_box()
+    made.setAccessibleName(name)
+    for key, words in choices.items():
+        made.addItem(words, key)
+    made.setCurrentIndex(max(0, made.findData(chosen)))
+    return made

@@ -1,0 +1,127 @@
+"""The engine's page: its own engine with a start and a stop, another one only to be read."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtTest import QTest
+
+from desktop.app import App
+from desktop.pages.engine.page import EnginePage
+from desktop.pages.engine.verbs import verbs
+from desktop.widgets.problem_card import ProblemCard
+from engine.types import EngineHealth, Snapshot
+from vm.errors import Problem
+from vm.types import MachineState, Status
+
+type WaitFor = Callable[..., None]
+LEFT = Qt.MouseButton.LeftButton
+
+
+def shown(app: App) -> EnginePage:
+    app.window.go("engine")
+    found = app.window.current
+    assert isinstance(found, EnginePage)
+    return found
+
+
+def test_its_own_engine_is_started_and_stopped(own_app: App, wait_for: WaitFor) -> None:
+    page = shown(own_app)
+    wait_for(page.start.isEnabled)
+    assert not page.stop.isEnabled()
+    assert page.stop.toolTip() == "It does not run."
+
+    QTest.mouseClick(page.start, LEFT)
+
+    assert page.word.text() == "starting"  # before the supervisor has answered
+    assert not page.start.isEnabled()
+    wait_for(lambda: page.word.text() == "running" and page.stop.isEnabled())
+    steps = page.start_card.timeline.boot
+    assert steps[-1].step == "Answering on the Docker socket"
+    assert all(step.seconds is not None for step in steps)
+    assert page.reach.engine.value.whole == "Docker 0.0-fake · API 1.45"
+    assert page.reach.reason.text() == "The fake backend emulates nothing."
+    assert "of" in page.disk.figures.text()
+
+    QTest.mouseClick(page.stop, LEFT)
+
+    wait_for(lambda: page.word.text() == "stopped")
+    assert page.start_card.timeline.boot == steps  # the last start is still to be seen
+    assert page.start.isEnabled()
+
+
+def test_what_is_copied_is_the_address(own_app: App) -> None:
+    page = shown(own_app)
+
+    QTest.mouseClick(page.reach.socket.button, LEFT)
+
+    assert QGuiApplication.clipboard().text() == f"unix://{own_app.link.home.docker_socket}"
+    assert page.reach.socket.button.text() == "Copied"
+
+
+def test_a_failed_start_stays_on_the_page(own_app: App, wait_for: WaitFor) -> None:
+    folder = Path(own_app.link.home.machine)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "fake.json").write_text('{"damaged": true}')
+    page = shown(own_app)
+
+    QTest.mouseClick(page.start, LEFT)
+
+    wait_for(lambda: page.findChildren(ProblemCard))
+    [card] = page.findChildren(ProblemCard)
+    assert card.problem.hint
+    wait_for(lambda: page.word.text() == "failed")
+    assert page.start.isEnabled()
+
+
+def test_what_cannot_be_counted_is_said(own_app: App, wait_for: WaitFor) -> None:
+    page = shown(own_app)
+    own_app.link.start_engine()
+    wait_for(page.disk.count.isVisible)
+
+    QTest.mouseClick(page.disk.count, LEFT)  # the engine that pretends has no /system/df
+
+    assert page.disk.count.text() == "Counting…"
+    wait_for(lambda: page.disk.words.text() == "The engine could not count it.")
+    assert page.disk.count.isEnabled()
+
+
+def test_another_engine_is_only_read(app: App, wait_for: WaitFor) -> None:
+    page = shown(app)
+    wait_for(page.reach.engine.isVisible)
+
+    for one in (page.start, page.restart, page.stop, page.start_card, page.reach.backend):
+        assert not one.isVisible()
+    assert page.word.text() == "running"
+    assert page.reach.system.isVisible()
+
+    QTest.mouseClick(page.disk.count, LEFT)
+    wait_for(lambda: page.disk.count.text() == "Count again")
+    assert "holds" in page.disk.words.text()
+
+
+@pytest.mark.parametrize(
+    ("state", "problem", "possible"),
+    [
+        (MachineState.ABSENT, None, {"start"}),
+        (MachineState.STOPPED, None, {"start"}),
+        (MachineState.STARTING, None, {"stop"}),
+        (MachineState.RUNNING, None, {"restart", "stop"}),
+        (MachineState.RUNNING, Problem("EngineFailed", "No."), {"start", "restart", "stop"}),
+        (MachineState.STOPPING, None, set()),
+        (MachineState.PAUSED, None, {"restart", "stop"}),
+        (MachineState.FAILED, None, {"start", "restart", "stop"}),
+    ],
+)
+def test_what_is_possible(state: MachineState, problem: Problem | None, possible: set[str]) -> None:
+    status = Status(state, "fake", problem=problem)
+    found = verbs(Snapshot("1", "", status, EngineHealth(False)))
+
+    without_reason = {n for n in ("start", "restart", "stop") if not getattr(found, n)}
+    assert without_reason == possible
+
+
+def test_without_a_supervisor_nothing_is_possible() -> None:
+    assert all((verbs(None).start, verbs(None).restart, verbs(None).stop))

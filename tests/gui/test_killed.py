@@ -1,0 +1,90 @@
+"""A window that is killed in the middle of a pull or a run, and what the next one finds.
+
+A pull ends with its client: dockerd forgets it, and the next pull of the same image works. A run is
+two requests: whatever was asked before the window died stands, and can be started or deleted.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from desktop.app import App
+from engine.docker.cancel import Cancel
+from engine.docker.client import DockerClient
+from engine.docker.types import ContainerState
+from tests.gui.conftest import WaitFor
+from tests.unit.engine.bridge.servers import IMAGE, Dockerd, docker, wait_until
+from tests.unit.engine.docker.registry import FAST, SLOW, Registry
+
+BIG = "killed/big:1"
+MEGABYTES = 24
+
+
+@pytest.fixture
+def registry(dockerd: Dockerd) -> Iterator[Registry]:
+    """It has a large image that the engine does not have."""
+    with tempfile.TemporaryDirectory() as folder:
+        made = Registry(dockerd, Path(folder))
+        made.start()
+        _push(dockerd, Path(folder))
+        yield made
+        made.stop()
+
+
+def _push(dockerd: Dockerd, folder: Path) -> None:
+    (folder / "noise").write_bytes(os.urandom(MEGABYTES << 20))
+    packed = subprocess.run(["tar", "-C", folder, "-c", "noise"], capture_output=True, check=True)
+    for words in (
+        ("import", "-", f"{FAST}/{BIG}"),
+        ("push", "-q", f"{FAST}/{BIG}"),
+        ("rmi", f"{FAST}/{BIG}"),
+    ):
+        done = docker(dockerd.socket, *words, stdin=packed.stdout, timeout=60)
+        assert done.returncode == 0, done.stderr
+
+
+def kill_in_the_middle(dockerd: Dockerd, *words: str) -> None:
+    window = subprocess.Popen(
+        [sys.executable, "-m", "tests.gui.window_that_dies", str(dockerd.socket), *words],
+        stdout=subprocess.PIPE,
+    )
+    assert window.stdout is not None
+    wanted = b"under way 0." if words[0] == "pull" else b"under way"
+    for line in window.stdout:
+        if line.startswith(wanted):
+            break
+    window.kill()
+    window.stdout.close()
+    assert window.wait() == -signal.SIGKILL
+
+
+def test_a_pull_ends_with_its_window_and_can_be_made_again(
+    dockerd: Dockerd, registry: Registry, client: DockerClient
+) -> None:
+    kill_in_the_middle(dockerd, "pull", f"{SLOW}/{BIG}")
+    tags = [tag for image in client.images.list() for tag in image.tags]
+    assert f"{SLOW}/{BIG}" not in tags, "it was killed in the middle"
+    for _progress in client.images.pull(f"{FAST}/{BIG}", Cancel()):
+        pass
+    tags = [tag for image in client.images.list() for tag in image.tags]
+    assert f"{FAST}/{BIG}" in tags
+    client.images.remove(f"{FAST}/{BIG}")
+
+
+def test_what_a_killed_window_has_run_is_there_for_the_next(
+    dockerd: Dockerd, client: DockerClient, app: App, wait_for: WaitFor
+) -> None:
+    kill_in_the_middle(dockerd, "run", IMAGE, "orphan")
+    wait_until(lambda: "orphan" in [row.name for row in client.containers.list()], 20)
+    store = app.desk.stores.containers
+    wait_for(lambda: "orphan" in [row.name for row in store.rows.values()])
+    row = next(row for row in store.rows.values() if row.name == "orphan")
+    assert row.state in (ContainerState.CREATED, ContainerState.RUNNING)
+    client.containers.start(row.id)
+    wait_for(lambda: store.rows[row.id].state is ContainerState.RUNNING)

@@ -1,0 +1,221 @@
+"""Settings: drawn from the schema, checked while they are typed, changed through the supervisor."""
+
+from collections.abc import Callable
+
+import pytest
+from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtGui import QWheelEvent
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication
+
+from desktop.app import App
+from desktop.pages.settings.editors import ChoiceEditor, LineEditor, NumberEditor, stops
+from desktop.pages.settings.page import SettingsPage
+from desktop.pages.settings.pending import pending, reason
+from desktop.tasks import TaskState
+from engine.schema import GIB, HostSize, Kind, Setting, schema
+from engine.settings import Entry, SettingsStore
+from vm.types import MachineState, Status
+
+type WaitFor = Callable[..., None]
+LEFT = Qt.MouseButton.LeftButton
+KNOWN = {one.name: one for one in schema(HostSize(8, 16 * GIB))}
+
+
+@pytest.fixture
+def page(own_app: App, wait_for: WaitFor) -> SettingsPage:
+    own_app.window.go("settings")
+    found = own_app.window.current
+    assert isinstance(found, SettingsPage)
+    wait_for(lambda: found.fields)
+    return found
+
+
+def stored(app: App, name: str) -> object:
+    return SettingsStore(app.link.home).get(name)
+
+
+def type_into(page: SettingsPage, name: str, text: str) -> LineEditor:
+    made = page.fields[name].editor
+    assert isinstance(made, LineEditor)
+    made.line.setFocus()
+    made.line.selectAll()
+    QTest.keyClicks(made.line, text)
+    return made
+
+
+def test_every_setting_is_there(page: SettingsPage) -> None:
+    assert set(page.fields) == set(KNOWN)
+    for name, field in page.fields.items():
+        assert field.editor.field.accessibleName() == KNOWN[name].label
+        assert field.isVisibleTo(page)
+
+
+def test_a_change_holds_and_can_be_reset(
+    own_app: App, page: SettingsPage, wait_for: WaitFor
+) -> None:
+    field = page.fields["memory"]
+    assert not field.reset.isVisible()
+
+    edit = type_into(page, "memory", "1536MiB")
+    QTest.keyClick(edit.line, Qt.Key.Key_Return)
+
+    wait_for(field.reset.isVisible)
+    assert stored(own_app, "memory") == 1536 * 1024**2
+    QTest.mouseClick(field.reset, LEFT)
+    wait_for(lambda: not field.reset.isVisible())
+    assert edit.line.text() == field.entry.setting.text(field.entry.setting.default)
+
+
+def test_what_is_wrong_is_said_while_it_is_typed(own_app: App, page: SettingsPage) -> None:
+    edit = type_into(page, "port_address", "127.0.0.300")
+
+    assert page.fields["port_address"].wrong.isVisible()
+    assert edit.line.property("wrong")
+    QTest.keyClick(edit.line, Qt.Key.Key_Return)
+    assert edit.line.text() == "127.0.0.300"
+    assert not own_app.desk.tasks.all  # nobody was asked
+    type_into(page, "port_address", "127.0.0.1")
+    assert not page.fields["port_address"].wrong.isVisible()
+
+
+def test_a_refusal_stands_beside_the_field(
+    own_app: App, page: SettingsPage, wait_for: WaitFor
+) -> None:
+    own_app.link.home.settings.write_text("this is no toml")
+
+    edit = type_into(page, "port_address", "127.0.0.2")
+    QTest.keyClick(edit.line, Qt.Key.Key_Return)
+
+    wait_for(page.fields["port_address"].wrong.isVisible)
+    assert "cannot be read" in page.fields["port_address"].wrong.text()
+    assert edit.line.text() == "127.0.0.2"
+    [task] = own_app.desk.tasks.all
+    assert task.state is TaskState.FAILED
+    assert task.problem is None  # it has been shown: no toast
+
+
+def test_a_slider_means_what_it_stops_at(
+    own_app: App, page: SettingsPage, wait_for: WaitFor
+) -> None:
+    edit = page.fields["disk"].editor
+    assert isinstance(edit, NumberEditor)
+    edit.slider.setFocus()
+    QTest.keyClick(edit.slider, Qt.Key.Key_Right)
+
+    assert edit.line.text() != "64GiB"
+    wait_for(page.fields["disk"].reset.isVisible)
+    assert page.fields["disk"].entry.text == edit.line.text()
+    assert stored(own_app, "disk") in edit.stops
+
+
+def test_the_wheel_does_not_change_what_has_no_focus(page: SettingsPage) -> None:
+    edit = page.fields["accelerator"].editor
+    assert isinstance(edit, ChoiceEditor)
+    page.filter.setFocus()
+    place = QPointF(edit.box.rect().center())
+    turn = QWheelEvent(
+        place, edit.box.mapToGlobal(place), QPoint(), QPoint(0, -120), Qt.MouseButton.NoButton,
+        Qt.KeyboardModifier.NoModifier, Qt.ScrollPhase.NoScrollPhase, False,
+    )  # fmt: skip
+
+    QApplication.sendEvent(edit.box, turn)
+
+    assert edit.box.currentText() == "auto"
+
+
+def test_a_restart_is_offered_while_it_is_needed(
+    own_app: App, page: SettingsPage, wait_for: WaitFor
+) -> None:
+    edit = type_into(page, "cpus", "1")
+    QTest.keyClick(edit.line, Qt.Key.Key_Return)
+    wait_for(page.fields["cpus"].reset.isVisible)
+    assert not page.strip.isVisible()  # nothing runs
+    own_app.link.start_engine()
+    wait_for(lambda: own_app.connection.is_up)
+
+    page.fields["accelerator"].editor.given.emit("tcg")
+
+    wait_for(page.strip.isVisible)
+    assert "Accelerator" in page.restart_words.text()
+    assert "CPUs" not in page.restart_words.text()
+    QTest.mouseClick(page.restart, LEFT)
+    assert not page.restart.isEnabled()
+    wait_for(lambda: not page.strip.isVisible() and own_app.link.state is MachineState.RUNNING)
+
+
+def test_search_leaves_what_matches(page: SettingsPage) -> None:
+    page.focus_filter()
+    QTest.keyClicks(page.filter, "memory most")
+
+    assert page.fields["memory"].isVisible()
+    assert not page.fields["cpus"].isVisible()
+    assert not page.fields["backend"].isVisible()
+    page.filter.setText("no such thing")
+    assert page.nothing.isVisible()
+    page.filter.clear()
+    assert page.fields["cpus"].isVisible()
+
+
+def test_a_setting_is_found_by_name(own_app: App, wait_for: WaitFor) -> None:
+    own_app.window.go("settings", "use_context")
+    page = own_app.window.current
+    assert isinstance(page, SettingsPage)
+
+    wait_for(lambda: page.fields)
+    field = page.fields["use_context"]
+    assert own_app.window.focusWidget() is field.editor.field
+    wait_for(lambda: not field.visibleRegion().isEmpty())
+    assert "Memory" in [command.title for command in page.commands()]
+
+
+def test_the_window_has_settings_of_its_own(own_app: App, page: SettingsPage) -> None:
+    box = page.window_section.scheme
+    box.setCurrentIndex(box.findData("dark"))
+    box.activated.emit(box.currentIndex())
+
+    assert own_app.desk.theme.tokens.name == "dark"
+    assert own_app.prefs.text("scheme") == "dark"
+    own_app.desk.theme.choose("light")
+    assert box.currentData() == "light"
+
+
+def test_stops_reach_from_end_to_end() -> None:
+    disk = stops(KNOWN["disk"])
+
+    assert (disk[0], disk[-1]) == (KNOWN["disk"].minimum, KNOWN["disk"].maximum)
+    assert list(disk) == sorted(set(disk))
+    assert len(disk) < 200
+    assert 64 * GIB in disk
+    assert stops(KNOWN["cpus"]) == tuple(range(1, 9))
+    assert stops(KNOWN["memory"]) == tuple(n * GIB for n in range(1, 17))
+
+
+def entry(name: str, value: object) -> Entry:
+    return Entry(KNOWN[name], KNOWN[name].parse(value), True)
+
+
+def test_pending_compares_with_what_runs() -> None:
+    running = Status(MachineState.RUNNING, "qemu", cpus=4, memory_bytes=4 * GIB)
+    entries = (entry("cpus", 2), entry("memory", "4GiB"), entry("channel", "latest"))
+
+    assert names(pending(entries, {"channel": "latest"}, running)) == ["cpus"]
+    assert names(pending(entries, {"channel": "stable"}, running)) == ["cpus", "channel"]
+    assert pending(entries, {}, Status(MachineState.STOPPED, "qemu", cpus=4)) == ()
+    assert pending(entries, {}, None) == ()
+
+
+def test_another_backend_is_for_the_supervisor() -> None:
+    stopped = Status(MachineState.STOPPED, "qemu")
+
+    assert names(pending((entry("backend", "fake"),), {}, stopped)) == ["backend"]
+    assert pending((entry("backend", "auto"),), {}, stopped) == ()
+
+
+def test_a_reason_names_no_command() -> None:
+    assert reason(KNOWN["cpus"]) == "The virtual machine gets it when it starts."
+    assert reason(Setting("x", Kind.TEXT, "X", "", "a", "Because.")) == "Because."
+
+
+def names(settings: tuple[Setting, ...]) -> list[str]:
+    return [setting.name for setting in settings]

@@ -1,0 +1,46 @@
+"""A window without a screen that begins something and is killed in its middle, as a process.
+
+    python -m tests.gui.window_that_dies SOCKET pull IMAGE
+    python -m tests.gui.window_that_dies SOCKET run IMAGE NAME
+
+Says "under way" when the engine has begun; then it waits to be killed. Next: `test_killed.py`.
+"""
+
+import sys
+
+from PySide6.QtWidgets import QApplication
+
+from desktop.actions import containers, images
+from desktop.app import App
+from desktop.tasks import Task
+from engine.contexts import DockerContext
+from engine.docker.endpoint import Endpoint
+from engine.docker.types import RunSpec
+
+
+def main(words: list[str]) -> int:
+    socket, verb, image, *name = words
+    context = DockerContext("test", "", Endpoint("test", f"unix://{socket}"))
+    qt = QApplication(["galley"])
+    app = App(qt, context)
+    app.window.show()
+
+    def begin() -> None:
+        if not app.connection.is_up:
+            return
+        app.connection.changed.disconnect(begin)
+        if verb == "pull":
+            tell(images.pull(app.desk, image))
+        else:
+            command = ("sh", "-c", "sleep 1000")
+            tell(containers.run(app.desk, RunSpec(image, name[0], command, network="none")))
+
+    def tell(task: Task) -> None:
+        task.changed.connect(lambda: print("under way", task.fraction, flush=True))  # noqa: T201
+
+    app.connection.changed.connect(begin)
+    return qt.exec()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
