@@ -9,6 +9,7 @@ that do not pass through here. Sentences that the engine makes (errors) stay as 
 """
 
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -84,6 +85,14 @@ def size(number: float) -> str:
 def percent(share: float, decimals: int = 1) -> str:
     """0.012 → "1.2 %"."""
     return f"{QLocale().toString(100 * share, 'f', decimals)} %"
+
+
+def listing(names: Iterable[str], most: int = 6) -> str:
+    """Names with commas; of many the first, and how many more there are."""
+    found = list(names)
+    if len(found) <= most:
+        return ", ".join(found)
+    return tr("{names} and {n} more", names=", ".join(found[:most]), n=len(found) - most)
 
 
 def seconds(value: float) -> str:

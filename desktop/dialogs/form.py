@@ -45,7 +45,7 @@ class Field:
         self.below.setVisible(bool(sentence or self.hint))
         self.widget.setAccessibleDescription(sentence or self.hint)
         _restyle(self.below, "kind", "error" if wrong else "secondary")
-        _restyle(self.widget, "wrong", wrong)
+        _restyle(self.widget.focusProxy() or self.widget, "wrong", wrong)
         return wrong
 
 

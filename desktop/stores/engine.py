@@ -25,6 +25,8 @@ from engine.docker.types import (
 # What happens inside a container all the time (health checks are execs) and changes no row.
 INTERNAL = "io.galley.internal"  # label of the containers by which volumes are read
 NOISE = ("exec_", "top", "attach", "resize", "archive-path", "extract-to-dir", "export", "copy")
+# A network's own events tell only of containers that run.
+NAMED = ("create", "destroy", "rename")
 
 
 class EngineStores(QObject):
@@ -119,7 +121,10 @@ class EngineStores(QObject):
         match event.kind:
             case "container":
                 noise = event.action.startswith(NOISE) or INTERNAL in dict(event.attributes)
-                return () if noise else (self.containers,)
+                if noise:
+                    return ()
+                named = event.action in NAMED
+                return (self.containers, self.networks) if named else (self.containers,)
             case "image":
                 return (self.images,)
             case "volume":

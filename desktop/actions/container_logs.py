@@ -1,0 +1,63 @@
+"""Saving a container's whole log. May import: `desk`, `tasks`, `text`, `engine`."""
+
+import errno
+from datetime import datetime
+from pathlib import Path
+from typing import TextIO
+
+from desktop.desk import Desk
+from desktop.tasks import Task
+from desktop.text import size, tr
+from engine.docker.types import LogLine
+from vm.errors import DiskFull, HostError
+
+
+def save_log(desk: Desk, key: str, name: str, path: Path, moments: bool) -> Task:
+    """All that the engine has kept, not only what is shown. `moments`: each line with its time."""
+    title = tr("Save the log of {name}", name=name)
+    return desk.tasks.start(
+        title, lambda task: _save(desk, key, path, moments, task), announce=True
+    )
+
+
+def _save(desk: Desk, key: str, path: Path, moments: bool, task: Task) -> str:
+    part = path.with_name(f"{path.name}.part")
+    try:
+        with part.open("w", encoding="utf-8") as file:
+            _write(desk, key, file, moments, task)
+        part.replace(path)
+    except OSError as error:
+        raise _refused(path, error) from error
+    finally:
+        part.unlink(missing_ok=True)
+    return str(path)
+
+
+def _write(desk: Desk, key: str, file: TextIO, moments: bool, task: Task) -> None:
+    from engine.docker.streams import ALL, logs
+
+    containers = desk.connection.client.containers
+    begins, done = True, 0
+    for batch in logs(containers, key, task.cancel, follow=False, tail=ALL):
+        for line in batch:
+            file.write(_text(line, moments and begins))
+            begins = not line.goes_on
+            done += len(line.text)
+        task.report(size(done))
+
+
+def _text(line: LogLine, moment: bool) -> str:
+    end = "" if line.goes_on else "\n"
+    if not moment:
+        return line.text + end
+    when = datetime.fromtimestamp(line.time).astimezone().isoformat(timespec="milliseconds")
+    return f"{when} {line.text}{end}"
+
+
+def _refused(path: Path, error: OSError) -> HostError:
+    kind = DiskFull if error.errno == errno.ENOSPC else HostError
+    return kind(
+        tr("The log cannot be written to {path}.", path=path),
+        tr("Choose another place, or make room there."),
+        details=str(error),
+    )

@@ -1,0 +1,77 @@
+"""Files to and from a container. May import: `desk`, `tasks`, `text`, `engine`."""
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from desktop.desk import Desk, Loss
+from desktop.tasks import Task
+from desktop.text import plural, tr
+from engine.docker.types import TransferProgress
+
+
+def download(desk: Desk, container: str, paths: Sequence[str], folder: Path) -> Task:
+    """Each under a name that the folder does not have yet."""
+
+    def work(task: Task) -> str:
+        files = desk.connection.client.files
+        last = ""
+        for path in paths:
+            last = _follow(task, files.download(container, path, folder, task.cancel)) or last
+        return last
+
+    title = plural(
+        len(paths), "Download {name}", "Download {n} items", name=paths[0].rpartition("/")[2] or "/"
+    )
+    return desk.tasks.start(title, work, announce=True)
+
+
+def upload(
+    desk: Desk,
+    container: str,
+    folder: str,
+    paths: Sequence[Path],
+    taken: Iterable[str],
+    done: Callable[[], object],
+) -> None:
+    """Asks when a file of the container would be replaced. `taken`: the names in `folder`."""
+
+    def begin() -> None:
+        _upload(desk, container, folder, paths, done)
+
+    lost = sorted({path.name for path in paths} & set(taken))
+    if not lost:
+        begin()
+        return
+    loss = Loss(
+        plural(len(lost), "Replace {name}?", "Replace {n} items?", name=lost[0]),
+        tr("What the container has under this name in {folder} is overwritten.", folder=folder),
+        tr("Files in a folder that you do not upload stay."),
+        tr("Replace"),
+    )
+    desk.shell.confirm(loss, begin)
+
+
+def _upload(
+    desk: Desk, container: str, folder: str, paths: Sequence[Path], done: Callable[[], object]
+) -> Task:
+    def work(task: Task) -> None:
+        files = desk.connection.client.files
+        _follow(task, files.upload(container, folder, paths, task.cancel))
+
+    title = plural(
+        len(paths),
+        "Upload {name} to {folder}",
+        "Upload {n} items to {folder}",
+        name=paths[0].name,
+        folder=folder,
+    )
+    return desk.tasks.start(title, work, lambda _nothing: done())
+
+
+def _follow(task: Task, progress: Iterable[TransferProgress]) -> str:
+    """Tell each report; what the last one said."""
+    said = ""
+    for report in progress:
+        said = report.status
+        task.report(report.status, report.fraction, report)
+    return said

@@ -1,0 +1,91 @@
+"""Make a container again with changes. May import: `actions`, `run_form`, `run_frame`, `widgets`.
+
+The form is filled from what the container was asked for. Next: `engine/docker/recreate.py`, which
+says what is changed and how a failure is put back.
+"""
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QLineEdit
+
+from desktop.actions import containers as actions
+from desktop.desk import Desk
+from desktop.dialogs.run_form import RunForm
+from desktop.dialogs.run_frame import RunFrame
+from desktop.text import tr
+from desktop.widgets.basics import row
+from engine.docker.types import Container, ContainerDetail, RunSpec
+from vm.errors import Problem
+
+
+class RecreateDialog(RunFrame):
+    def __init__(self, desk: Desk, container: Container) -> None:
+        super().__init__(
+            desk.shell.widget,
+            tr("Recreate {name}", name=container.name),
+            tr("Recreate"),
+            tr(
+                "Docker cannot change these things in a container, so another one is made from the "
+                "same image. The old one is kept until the new one runs. Volumes are taken along; "
+                "other files that it has written inside are not, and are lost."
+            ),
+        )
+        self.desk = desk
+        self.container = container
+        self.before: RunSpec | None = None
+        self.form = RunForm(desk, container.id)
+        self._lay_out()
+        self.resize(660, 520)
+        self.questions.setEnabled(False)
+        self.agree.setEnabled(False)
+        self.note.setText(tr("Reading…"))
+        connection = desk.connection
+        desk.tasks.quietly(
+            lambda: connection.client.containers.detail(container.id), self._fill, self._fail
+        )
+
+    def submit(self) -> None:
+        if self.before is None:
+            return
+        spec = self.form.read(self.before)
+        if spec is None:
+            wrong = next(
+                (one for one in self.findChildren(QLineEdit) if one.property("wrong")), None
+            )
+            if wrong is not None:
+                wrong.setFocus()
+                self.area.ensureWidgetVisible(wrong)
+            return
+        if spec == self.before:
+            self.complain(tr("Nothing is changed yet."))
+            return
+        self.follow(actions.recreate(self.desk, self.container, spec, self.granted, self.refused))
+
+    def _fill(self, detail: ContainerDetail) -> None:
+        if self.is_left:
+            return
+        self.note.setText("")
+        self.before = detail.spec
+        self.form.fill(detail.spec)
+        if detail.spec.auto_remove:
+            self.complain(
+                tr("This container is deleted as soon as it stops. Run its image anew instead.")
+            )
+            return
+        self.questions.setEnabled(True)
+        self.agree.setEnabled(True)
+
+    def _fail(self, problem: Problem) -> None:
+        if not self.is_left:
+            self.note.setText("")
+            self.complain(f"{problem.summary}\n{problem.hint}".strip())
+
+    def _lay_out(self) -> None:
+        form = self.form
+        last = row(form.restart.layout, form.cpus.layout, form.memory.layout, gap=12)
+        for number, part in enumerate((form.restart, form.cpus, form.memory)):
+            last.setStretch(number, 1)
+            last.setAlignment(part.layout, Qt.AlignmentFlag.AlignTop)
+        for rows in (form.ports, form.env, form.mounts):
+            self.asked.addWidget(rows)
+        self.asked.addLayout(last)
+        self.asked.addStretch(1)

@@ -1,0 +1,118 @@
+"""The inside of a network: who is on it, its settings, and what the engine says of it. May import:
+`pages`, `actions`, `models`, `widgets`.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+from PySide6.QtWidgets import QGridLayout, QMenu, QSizePolicy, QWidget
+
+from desktop.actions import networks as actions
+from desktop.desk import Desk
+from desktop.models.networks import NONE, attached, kind_text, subnet_text
+from desktop.pages.attached import AttachedList, User
+from desktop.pages.framed import FramedDetail
+from desktop.pages.networks.menu import can_connect, connect, copy, fill_menu
+from desktop.pages.page import chip
+from desktop.stores.store import Delta
+from desktop.text import age, plural, tr
+from desktop.widgets.basics import button, card, column, holder, icon_button, label
+from desktop.widgets.inspect_text import InspectText
+from engine.docker.types import Container, Network
+
+
+class NetworkDetail(FramedDetail):
+    def __init__(self, desk: Desk, key: str, back: Callable[[], object]) -> None:
+        self.row: Network = desk.stores.networks.rows[key]
+        super().__init__(desk, self.row.name, back)
+        self.key = key
+        self.people_chip = chip()
+        self.kind_chip = chip(kind_text(self.row))
+        self.kind_chip.setVisible(bool(kind_text(self.row)))
+        self.connect_button = button(
+            tr("Connect a container…"), lambda: connect(desk, self.row), "primary"
+        )
+        self.connect_button.setVisible(can_connect(self.row))
+        self.more = icon_button(desk.theme, "more", tr("More"), self._menu, kind="")
+        self.add_to_head(
+            chip(self.row.driver), chip(subnet_text(self.row)), self.people_chip, self.kind_chip
+        )
+        self.head.addStretch(1)
+        self.add_to_head(self.connect_button, self.more)
+        self.add_tab("containers", tr("Containers"), self._make_people)
+        self.add_tab("settings", tr("Settings"), self._make_settings)
+        self.add_tab("inspect", tr("Inspect"), self._make_inspect)
+        self.show_tab("containers")
+        desk.stores.networks.changed.connect(self._follow_row)
+        desk.stores.containers.changed.connect(self._follow)
+
+    def refresh(self) -> None:
+        shown = self.made.get("inspect")
+        if isinstance(shown, InspectText):
+            shown.refresh()
+
+    def tab_shown(self, tab: str) -> None:
+        if tab == "containers":
+            self._follow()
+
+    def _make_people(self) -> QWidget:
+        return AttachedList(
+            self.desk,
+            tr("No container is on it. Connect one, and others on it find it by its name."),
+            tr("Disconnect") if can_connect(self.row) else "",
+            self._disconnect,
+        )
+
+    def _make_settings(self) -> QWidget:
+        row = self.row
+        grid = QGridLayout()
+        grid.setHorizontalSpacing(24)
+        grid.setVerticalSpacing(12)
+        said = (
+            (tr("Id"), row.id),
+            (tr("Driver"), row.driver),
+            (tr("Scope"), row.scope),
+            (tr("Subnet"), subnet_text(row)),
+            (tr("Gateway"), row.gateway or NONE),
+            (tr("Internal"), tr("yes: no way out") if row.internal else tr("no")),
+            (tr("Built in"), tr("yes: it cannot be deleted") if row.is_builtin else tr("no")),
+            (tr("Created"), tr("{age} ago", age=age(row.created))),
+        )
+        for place, (name, text) in enumerate(said):
+            grid.addWidget(label(name, "secondary"), place, 0)
+            value = label(text, "mono", select=True)
+            value.setAccessibleName(name)
+            grid.addWidget(value, place, 1)
+        theme = self.desk.theme
+        copy_id = icon_button(theme, "copy", tr("Copy id"), partial(copy, self.desk, row.id))
+        grid.addWidget(copy_id, 0, 2)
+        grid.setColumnStretch(3, 1)
+        framed = card(grid)
+        framed.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
+        return holder(column(framed, 1))
+
+    def _make_inspect(self) -> QWidget:
+        return InspectText(self.desk, lambda: actions.inspect(self.desk, self.key))
+
+    def _disconnect(self, container: Container) -> None:
+        actions.disconnect(self.desk, self.row, container)
+
+    def _follow(self, _delta: object = None) -> None:
+        people = attached(self.desk.stores, self.row)
+        self.people_chip.setText(plural(len(people), "{n} container", "{n} containers"))
+        shown = self.made.get("containers")
+        if isinstance(shown, AttachedList):
+            shown.show_users([User(container, address) for container, address in people])
+
+    def _follow_row(self, delta: Delta) -> None:
+        if self.key in delta.removed:
+            self.say_gone(tr("This network does not exist any more."))
+            return
+        self.row = self.desk.stores.networks.rows.get(self.key, self.row)
+        self._follow()
+
+    def _menu(self) -> None:
+        menu = QMenu(self)
+        fill_menu(menu, self.desk, [self.row], None)
+        menu.aboutToHide.connect(menu.deleteLater)
+        menu.popup(self.more.mapToGlobal(self.more.rect().bottomLeft()))

@@ -1,0 +1,55 @@
+"""What can be done to networks, as entries of a menu. May import: `actions`, `dialogs`, `pages`."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QMenu
+
+from desktop.actions import networks as actions
+from desktop.desk import Desk
+from desktop.models.networks import attached
+from desktop.pages.list_page import add
+from desktop.text import tr
+from engine.docker.types import Network
+
+
+def can_connect(row: Network) -> bool:
+    """Docker gives containers these two only when they are made."""
+    return row.driver not in ("host", "null")
+
+
+def fill_menu(
+    menu: QMenu, desk: Desk, rows: Sequence[Network], show: Callable[[str], object] | None
+) -> None:
+    """`show`: None where it is open already."""
+    up = desk.connection.is_up
+    if len(rows) == 1:
+        row = rows[0]
+        if show is not None:
+            add(menu, tr("Open"), partial(show, row.id))
+            menu.addSeparator()
+        allowed = up and can_connect(row)
+        add(menu, tr("Connect a container…"), partial(connect, desk, row), enabled=allowed)
+        people = attached(desk.stores, row)
+        away = menu.addMenu(tr("Disconnect"))
+        away.setEnabled(allowed and bool(people))
+        for container, _ in people:
+            add(away, container.name, partial(actions.disconnect, desk, row, container))
+        menu.addSeparator()
+        add(menu, tr("Copy name"), partial(copy, desk, row.name))
+        add(menu, tr("Copy id"), partial(copy, desk, row.id))
+        menu.addSeparator()
+    deletable = up and any(not row.is_builtin for row in rows)
+    add(menu, tr("Delete…"), partial(actions.delete, desk, rows), enabled=deletable)
+
+
+def connect(desk: Desk, row: Network) -> None:
+    from desktop.dialogs.network import ConnectDialog
+
+    ConnectDialog(desk, row, desk.shell.widget).open()
+
+
+def copy(desk: Desk, text: str) -> None:
+    QGuiApplication.clipboard().setText(text)
+    desk.shell.toast(tr("Copied"), text)

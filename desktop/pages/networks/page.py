@@ -1,0 +1,214 @@
+"""The list of networks, and the same as a map. May import: `pages`, `models`, `actions`, `dialogs`.
+Next: `map.py`, and `detail.py`, what Enter opens.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from PySide6.QtCore import QPoint, QRect, Qt, QTimer
+from PySide6.QtWidgets import QButtonGroup, QMenu
+
+from desktop.actions import networks as actions
+from desktop.desk import Desk
+from desktop.models.networks import networks_model
+from desktop.models.rows import Line
+from desktop.pages.list_page import Detail, ListPage
+from desktop.pages.networks.map import NetworkMap
+from desktop.pages.networks.menu import fill_menu
+from desktop.pages.page import Command
+from desktop.text import plural, tr
+from desktop.widgets.basics import button, column, holder, icon_button, row, scrolled
+from desktop.widgets.dressing import Dressing, Look, RowButton
+from desktop.widgets.empty import Empty
+
+AGE_MS = 30_000  # how often "2 min" is looked at again, while the page is shown
+AROUND = 24  # pixels that stay visible around what was walked to
+
+
+class NetworkDressing(Dressing):
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def look(self, line: Line) -> Look:
+        busy = line.key in self._desk.stores.networks.busy
+        return Look(icon="network", dim=not self._desk.connection.is_up, busy=busy)
+
+    def buttons(self, line: Line) -> Sequence[RowButton]:
+        if not self._desk.connection.is_up:
+            return ()
+        more = RowButton("more", "more", tr("More"))
+        if line.row.is_builtin:
+            return (more,)
+        return RowButton("delete", "delete", tr("Delete")), more
+
+
+class NetworksPage(ListPage):
+    _is_drawn = False
+
+    def __init__(self, desk: Desk) -> None:
+        empty = Empty(
+            desk.theme,
+            "network",
+            tr("No networks yet"),
+            tr("Containers on the same network find each other by name."),
+            button(tr("Create a network…"), self._create, "primary"),
+        )
+        super().__init__(
+            desk, tr("Networks"), networks_model(desk.stores), NetworkDressing(desk), empty
+        )
+        self.map = NetworkMap(desk)
+        self._scrolled = scrolled(holder(column(self.map, 1)))
+        self._scrolled.setFocusProxy(self.map)
+        self.stack.addWidget(self._scrolled)
+        self._furnish_header()
+        self._ages = QTimer(self, interval=AGE_MS)
+        self._ages.timeout.connect(self.table.viewport().update)
+        self._connect_map()
+        desk.connection.changed.connect(self._follow)
+        self._follow()
+        self.show_map(desk.prefs.text("networks", "list") == "map")
+
+    def _furnish_header(self) -> None:
+        theme = self.desk.theme
+        self.list_button = button(tr("List"), lambda: self.show_map(False), "tab")
+        self.map_button = button(tr("Map"), lambda: self.show_map(True), "tab")
+        self._ways = QButtonGroup(self)
+        for one in (self.list_button, self.map_button):
+            one.setCheckable(True)
+            self._ways.addButton(one)
+        self.prune_button = button(tr("Prune…"), self._prune)
+        self.create_button = icon_button(
+            theme, "add", tr("Create…"), self._create, text=tr("Create…"), kind="primary"
+        )
+        self.create_button.setText(tr("Create…"))
+        ways = row(self.list_button, self.map_button, gap=16)
+        ways.setContentsMargins(16, 0, 0, 0)
+        self.header.addLayout(ways)
+        self.header.addStretch(1)
+        for widget in (self.filter, self.prune_button, self.create_button):
+            self.header.addWidget(widget)
+
+    def _connect_map(self) -> None:
+        shown, desk = self.map, self.desk
+        shown.network_chosen.connect(self.table.choose)
+        shown.network_wanted.connect(self.open)
+        shown.container_wanted.connect(lambda key: desk.shell.go("containers", key))
+        shown.menu_wanted.connect(self._map_menu)
+        shown.delete_wanted.connect(
+            lambda key: actions.delete(desk, [desk.stores.networks.rows[key]])
+        )
+        shown.reached.connect(self._reach)
+        for signal in (
+            self.model.rowsInserted,
+            self.model.rowsRemoved,
+            self.model.modelReset,
+            self.model.dataChanged,
+            self.model.layoutChanged,
+        ):
+            signal.connect(lambda *_args: self._draw_map())
+
+    def shown(self) -> None:
+        super().shown()
+        self._ages.start()
+        self._draw_map()
+        self._focus_map()
+
+    def hidden(self) -> None:
+        self._ages.stop()
+
+    def back(self) -> None:
+        super().back()
+        self._focus_map()
+
+    def show_map(self, wanted: bool) -> None:
+        """The list, or the same drawn."""
+        self._is_drawn = wanted
+        (self.map_button if wanted else self.list_button).setChecked(True)
+        self.desk.prefs.set_text("networks", "map" if wanted else "list")
+        line = self.table.current_line()
+        self.map.choose(line.key if line is not None else "")
+        self._draw_map()
+        self._settle()
+
+    def fill_menu(self, menu: QMenu, lines: Sequence[Line]) -> None:
+        fill_menu(menu, self.desk, self.rows_of(lines), self.open)
+
+    def press(self, name: str, line: Line) -> None:
+        del name  # there is only one
+        actions.delete(self.desk, [line.row])
+
+    def delete(self, rows: Sequence[Any]) -> None:
+        actions.delete(self.desk, rows)
+
+    def detail(self, key: str) -> Detail | None:
+        if key not in self.desk.stores.networks.rows:
+            return None
+        from desktop.pages.networks.detail import NetworkDetail
+
+        return NetworkDetail(self.desk, key, self.back)
+
+    def commands(self) -> list[Command]:
+        return [
+            Command(tr("Create a network…"), self._create, icon="network"),
+            Command(tr("Map of networks"), self._go_to_map, icon="network"),
+            Command(tr("Delete unused networks…"), self._prune, icon="prune"),
+        ]
+
+    def _go_to_map(self) -> None:
+        self.desk.shell.go("networks")
+        self.back()
+        self.show_map(True)
+
+    def _settle(self) -> None:
+        super()._settle()
+        if self._is_drawn and self.stack.currentWidget() is self.table:
+            self.stack.setCurrentWidget(self._scrolled)
+
+    def _focus_map(self) -> None:
+        if self.opened is None and self.stack.currentWidget() is self._scrolled:
+            self.map.setFocus()
+
+    def _draw_map(self) -> None:
+        if self._is_drawn:
+            self.map.show_networks([line.row for line in self.model.lines])
+
+    def _reach(self, where: QRect) -> None:
+        center = where.center()
+        self._scrolled.ensureVisible(
+            center.x(), center.y(), where.width() // 2, where.height() // 2 + AROUND
+        )
+
+    def _map_menu(self, key: str, where: QPoint) -> None:
+        found = self.desk.stores.networks.rows.get(key)
+        if found is not None:
+            menu = QMenu(self)
+            menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+            fill_menu(menu, self.desk, [found], self.open)
+            menu.popup(where)
+
+    def _follow(self) -> None:
+        up = self.desk.connection.is_up
+        for widget in (self.prune_button, self.create_button):
+            widget.setEnabled(up)
+        self.table.viewport().update()
+
+    def _create(self) -> None:
+        from desktop.dialogs.network import CreateNetworkDialog
+
+        CreateNetworkDialog(self.desk, self.desk.shell.widget).open()
+
+    def _prune(self) -> None:
+        from desktop.dialogs.prune import PruneDialog, Wording
+
+        desk = self.desk
+        wording = Wording(
+            tr("Delete unused networks"),
+            tr("Networks that no running container is on. A stopped container that was on one "
+               "cannot start again until it is on another."),
+            tr("There is no unused network to delete."),
+            lambda n: plural(n, "{n} network", "{n} networks"),
+        )  # fmt: skip
+        found = actions.unused(desk)
+        PruneDialog(
+            desk, desk.shell.widget, wording, lambda: found, lambda _wide: actions.prune(desk)
+        ).open()

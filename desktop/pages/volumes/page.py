@@ -1,0 +1,176 @@
+"""The list of volumes. May import: `pages`, `models`, `actions`, `dialogs`. Next: `detail.py`, what
+Enter opens.
+
+What a volume holds is counted by dockerd, which reads every file for it: only while the page is
+shown, and again when a volume has come or gone.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtWidgets import QMenu
+
+from desktop.actions import volumes as actions
+from desktop.desk import Desk
+from desktop.models.rows import Line
+from desktop.models.volumes import VolumeFacts, volumes_model
+from desktop.pages.list_page import Detail, ListPage
+from desktop.pages.page import Command, chip
+from desktop.pages.volumes.menu import fill_menu, import_tar
+from desktop.text import plural, size, tr
+from desktop.widgets.basics import button, icon_button
+from desktop.widgets.dressing import Dressing, Look, RowButton
+from desktop.widgets.empty import Empty
+from engine.docker.types import Event
+
+COUNT_MS = 500  # after the last of several events
+AGE_MS = 30_000  # how often "2 min" is looked at again, while the page is shown
+
+
+class VolumeDressing(Dressing):
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def look(self, line: Line) -> Look:
+        busy = line.key in self._desk.stores.volumes.busy
+        return Look(icon="volume", dim=not self._desk.connection.is_up, busy=busy)
+
+    def buttons(self, line: Line) -> Sequence[RowButton]:
+        if not self._desk.connection.is_up:
+            return ()
+        return (
+            RowButton("browse", "folder", tr("Browse")),
+            RowButton("delete", "delete", tr("Delete")),
+            RowButton("more", "more", tr("More")),
+        )
+
+
+class VolumesPage(ListPage):
+    def __init__(self, desk: Desk) -> None:
+        self.facts = VolumeFacts(desk.stores)
+        empty = Empty(
+            desk.theme,
+            "volume",
+            tr("No volumes yet"),
+            tr("A volume keeps files that outlive the containers which write them."),
+            button(tr("Create a volume…"), self._create, "primary"),
+            button(tr("Import from a tar…"), lambda: import_tar(desk), "link"),
+        )
+        model = volumes_model(desk.stores, self.facts)
+        super().__init__(desk, tr("Volumes"), model, VolumeDressing(desk), empty)
+        self.totals = chip()
+        self.import_button = button(tr("Import…"), lambda: import_tar(desk))
+        self.prune_button = button(tr("Prune…"), self._prune)
+        self.create_button = icon_button(
+            desk.theme, "add", tr("Create…"), self._create, text=tr("Create…"), kind="primary"
+        )
+        self.create_button.setText(tr("Create…"))
+        self.header.addWidget(self.totals, 0, Qt.AlignmentFlag.AlignVCenter)
+        self.header.addStretch(1)
+        for widget in (self.filter, self.import_button, self.prune_button, self.create_button):
+            self.header.addWidget(widget)
+        self._is_shown = False
+        self._soon = QTimer(self, singleShot=True, interval=COUNT_MS)
+        self._soon.timeout.connect(self._count)
+        self._ages = QTimer(self, interval=AGE_MS)
+        self._ages.timeout.connect(self.table.viewport().update)
+        desk.stores.told.connect(self._hear)
+        desk.connection.changed.connect(self._follow)
+        for signal in (desk.stores.facts_changed, model.store.loaded):
+            signal.connect(self._show_totals)
+        self._follow()
+
+    def shown(self) -> None:
+        super().shown()
+        self._is_shown = True
+        self._ages.start()
+        self._count()
+
+    def hidden(self) -> None:
+        self._is_shown = False
+        self._soon.stop()
+        self._ages.stop()
+
+    def refresh(self) -> None:
+        super().refresh()
+        self._count()
+
+    def fill_menu(self, menu: QMenu, lines: Sequence[Line]) -> None:
+        fill_menu(menu, self.desk, self.rows_of(lines), self.open)
+
+    def press(self, name: str, line: Line) -> None:
+        if name == "browse":
+            self.open(line.key)
+        else:
+            actions.delete(self.desk, [line.row])
+
+    def delete(self, rows: Sequence[Any]) -> None:
+        actions.delete(self.desk, rows)
+
+    def detail(self, key: str) -> Detail | None:
+        if key not in self.desk.stores.volumes.rows:
+            return None
+        from desktop.pages.volumes.detail import VolumeDetail
+
+        return VolumeDetail(self.desk, key, self.facts, self.back)
+
+    def commands(self) -> list[Command]:
+        desk = self.desk
+        return [
+            Command(tr("Create a volume…"), self._create, icon="volume"),
+            Command(tr("Import a volume from a tar…"), lambda: import_tar(desk), icon="volume"),
+            Command(tr("Delete unused volumes…"), self._prune, icon="prune"),
+        ]
+
+    def _hear(self, event: Event) -> None:
+        """While others fill a volume no event comes; but mounting ends with one."""
+        if self._is_shown and event.kind == "volume":
+            self._soon.start()
+
+    def _follow(self) -> None:
+        up = self.desk.connection.is_up
+        for widget in (self.import_button, self.prune_button, self.create_button):
+            widget.setEnabled(up)
+        self.table.viewport().update()
+        if up and self._is_shown:
+            self._count()
+
+    def _count(self) -> None:
+        if self.desk.stores.is_counting:
+            self._soon.start()
+        else:
+            self.desk.stores.count_disk()
+        self.table.viewport().update()
+
+    def _show_totals(self) -> None:
+        count = len(self.desk.stores.volumes.rows)
+        said = plural(count, "{n} volume", "{n} volumes")
+        if self.desk.stores.disk is not None and count:
+            said += " · " + size(self.facts.total())
+        self.totals.setText(said)
+        self.totals.setVisible(count > 0)
+
+    def _create(self) -> None:
+        from desktop.dialogs.volume import CreateVolumeDialog
+
+        CreateVolumeDialog(self.desk, self.desk.shell.widget).open()
+
+    def _prune(self) -> None:
+        from desktop.dialogs.prune import PruneDialog, Wording
+
+        desk = self.desk
+        wording = Wording(
+            tr("Delete unused volumes"),
+            tr("The files in them are lost for good. Volumes of any container stay, also stopped."),
+            tr("There is no unused volume to delete."),
+            lambda n: plural(n, "{n} volume", "{n} volumes"),
+            tr("Also volumes that somebody has named"),
+        )
+        PruneDialog(
+            desk,
+            desk.shell.widget,
+            wording,
+            lambda: actions.preview(desk),
+            lambda named: actions.prune(desk, named),
+        ).open()

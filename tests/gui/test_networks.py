@@ -1,0 +1,318 @@
+"""The page of networks: the list, who is on what, and the map of it."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QAbstractItemModelTester, QTest
+from PySide6.QtWidgets import QDialog, QMenu
+
+from desktop.app import App
+from desktop.dialogs.network import (
+    ConnectDialog,
+    CreateNetworkDialog,
+    overlapping,
+    read_subnet,
+    wrong_address,
+    wrong_gateway,
+)
+from desktop.dialogs.prune import PruneDialog
+from desktop.pages.attached import AttachedList
+from desktop.pages.networks.detail import NetworkDetail
+from desktop.pages.networks.map_layout import NAME_WIDTH, Part, Spot, lay_out
+from desktop.pages.networks.page import NetworksPage
+from desktop.widgets.confirm import Confirm
+from desktop.widgets.toasts import Toast
+from engine.docker.client import DockerClient
+from engine.docker.types import Attachment, Network, RunSpec
+from tests.unit.engine.bridge.servers import IMAGE
+
+type WaitFor = Callable[..., None]
+SLEEP = ("sh", "-c", "trap 'exit 0' TERM; sleep 1000 & wait")
+
+
+@pytest.fixture
+def page(app: App, client: DockerClient) -> Iterator[NetworksPage]:
+    app.window.go("networks")
+    found = app.window.pages["networks"]
+    assert isinstance(found, NetworksPage)
+    found.show_map(False)
+    yield found
+    for container in client.containers.list():
+        client.containers.remove(container.id, force=True)
+    for network in client.networks.list():
+        if not network.is_builtin:
+            client.networks.remove(network.id)
+
+
+def names(page: NetworksPage) -> list[str]:
+    return [line.row.name for line in page.model.lines]
+
+
+def row(page: NetworksPage, name: str) -> Network:
+    rows = page.desk.stores.networks.rows.values()
+    return next(one for one in rows if one.name == name)
+
+
+def on(page: NetworksPage, name: str) -> list[str]:
+    return sorted(one.container for one in row(page, name).attached)
+
+
+def dialog[Kind: QDialog](app: App, kind: type[Kind]) -> Kind:
+    found = [one for one in app.window.findChildren(kind) if one.isVisible()]
+    assert len(found) == 1, f"one {kind.__name__}"
+    return found[0]
+
+
+def drawn(page: NetworksPage) -> list[tuple[str, str]]:
+    spots = page.map.layout_now.spots
+    return [(one.network.name, one.attachment.container) for one in spots if one.attachment]
+
+
+def network(name: str, *people: str, subnet: str = "10.1.0.0/24") -> Network:
+    attached = tuple(Attachment(f"id-{one}", one, f"10.1.0.{n}") for n, one in enumerate(people, 2))
+    return Network(
+        f"id-{name}", name, "bridge", "local", 0.0, (subnet,), "10.1.0.1", False, attached
+    )
+
+
+def test_the_list_follows_and_builtin_ones_stay(
+    app: App, page: NetworksPage, client: DockerClient, wait_for: WaitFor
+) -> None:
+    QAbstractItemModelTester(page.model, QAbstractItemModelTester.FailureReportingMode.Fatal, app)
+    assert names(page) == ["bridge", "host", "none"], "in an order that is the same each time"
+    client.networks.create("seen", subnet="10.77.1.0/24", internal=True)
+    wait_for(lambda: "seen" in names(page))
+    assert names(page)[0] == "seen"
+    found = row(page, "seen")
+    assert (found.subnets, found.internal) == (("10.77.1.0/24",), True)
+    page.table.choose(row(page, "bridge").id)
+    QTest.keyClick(page.table, Qt.Key.Key_Delete)
+    assert [toast.title for toast in app.window.findChildren(Toast)] == [
+        "bridge is built into the Docker Engine."
+    ]
+    menu = QMenu()
+    page.fill_menu(menu, [page.model.lines[page.model.place(row(page, "bridge").id)]])
+    assert not next(one for one in menu.actions() if one.text() == "Delete…").isEnabled()
+    menu.deleteLater()
+    client.networks.remove("seen")
+    wait_for(lambda: "seen" not in names(page))
+
+
+def test_create_checks_addresses_while_they_can_be_mended(
+    app: App, page: NetworksPage, client: DockerClient, wait_for: WaitFor
+) -> None:
+    client.networks.create("there", subnet="10.78.0.0/24")
+    wait_for(lambda: "there" in names(page))
+    QTest.mouseClick(page.create_button, Qt.MouseButton.LeftButton)
+    form = dialog(app, CreateNetworkDialog)
+    QTest.keyClicks(form.name, "there")
+    QTest.keyClicks(form.subnet, "10.78.0.128/25")
+    QTest.keyClick(form.subnet, Qt.Key.Key_Return)
+    assert form.name.property("wrong")
+    assert form.subnet.property("wrong")
+    assert form.focusWidget() is form.name, "what has to be mended first"
+    form.name.setText("made")
+    form.subnet.setText("10.79.0.0/24")
+    form.gateway.setText("10.80.0.1")
+    form.submit()
+    assert form.gateway.property("wrong")
+    form.gateway.setText("10.79.0.254")
+    client.networks.create("raced", subnet="10.79.0.0/24")  # the window does not know yet
+    form.submit()
+    assert form.asking.isVisible()
+    wait_for(lambda: form.problem.isVisible())
+    assert form.gateway.text() == "10.79.0.254", "a refusal loses nothing"
+    client.networks.remove("raced")
+    wait_for(lambda: "raced" not in names(page))
+    form.submit()
+    wait_for(lambda: "made" in names(page))
+    assert row(page, "made").gateway == "10.79.0.254"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("10.0.0.0/24", ""),
+        ("fd00::/64", ""),
+        ("10.0.0.0", "prefix length is missing"),
+        ("10.0.0.7/24", "first address of this range is 10.0.0.0/24"),
+        ("10.0.0/24", "An address"),
+        ("10.0.0.0/33", "An address"),
+    ],
+)
+def test_subnets(text: str, says: str) -> None:
+    found, sentence = read_subnet(text)
+    assert (found is None) == bool(says)
+    assert says in sentence
+
+
+def test_addresses() -> None:
+    one = network("a", "web")
+    subnet = read_subnet("10.1.0.0/24")[0]
+    assert subnet is not None
+    assert "a has 10.1.0.0/24" in overlapping(subnet, [one])
+    assert not overlapping(subnet, [network("b", subnet="10.2.0.0/24")])
+    assert wrong_gateway("10.1.0.1", subnet) == ""
+    assert "needs a subnet" in wrong_gateway("10.1.0.1", None)
+    assert "10.1.0.0/24" in wrong_gateway("10.9.0.1", subnet)
+    assert "first and the last" in wrong_gateway("10.1.0.255", subnet)
+    assert wrong_address("10.1.0.9", one) == ""
+    assert "web has" in wrong_address("10.1.0.2", one)
+    assert "gateway has" in wrong_address("10.1.0.1", one)
+    assert "address is wanted" in wrong_address("10.1.0", one)
+
+
+def test_connect_with_alias_and_address_and_disconnect_again(
+    app: App, page: NetworksPage, client: DockerClient, wait_for: WaitFor
+) -> None:
+    client.networks.create("joined", subnet="10.81.0.0/24")
+    client.containers.run(RunSpec(IMAGE, "runs", SLEEP))
+    client.containers.create(RunSpec(IMAGE, "idle", ("true",)))
+    wait_for(lambda: "joined" in names(page) and len(page.desk.stores.containers.rows) == 2)
+    page.open(row(page, "joined").id)
+    opened = page.opened
+    assert isinstance(opened, NetworkDetail)
+    QTest.mouseClick(opened.connect_button, Qt.MouseButton.LeftButton)
+    form = dialog(app, ConnectDialog)
+    assert [form.container.itemText(n) for n in range(form.container.count())] == ["runs"]
+    form.all.setChecked(True)
+    assert form.container.count() == 2
+    assert form.container.currentText() == "runs"
+    form.alias.setText("shop")
+    form.address.setText("10.82.0.9")
+    form.submit()
+    assert form.address.property("wrong")
+    form.address.setText("10.81.0.9")
+    form.submit()
+    wait_for(lambda: opened.people_chip.text() == "1 container")
+    assert row(page, "joined").attached[0].address == "10.81.0.9"
+    assert b'"shop"' in client.containers.inspect(row(page, "joined").attached[0].container_id)
+    people = opened.made["containers"]
+    assert isinstance(people, AttachedList)
+    away = [b for b in people.findChildren(type(opened.connect_button)) if b.text() == "Disconnect"]
+    QTest.mouseClick(away[0], Qt.MouseButton.LeftButton)
+    wait_for(lambda: opened.people_chip.text() == "0 containers")
+    wait_for(lambda: [t for t in app.window.findChildren(Toast) if "not on joined" in t.title])
+
+
+def test_delete_says_whom_it_disconnects(
+    app: App, page: NetworksPage, client: DockerClient, wait_for: WaitFor
+) -> None:
+    client.networks.create("busy")
+    client.containers.run(RunSpec(IMAGE, "runs", SLEEP, network="busy"))
+    client.containers.create(RunSpec(IMAGE, "idle", ("true",), network="busy"))
+    wait_for(lambda: "busy" in names(page) and on(page, "busy") == ["idle", "runs"])
+    page.table.choose(row(page, "busy").id)
+    QTest.keyClick(page.table, Qt.Key.Key_Delete)
+    asked = dialog(app, Confirm)
+    said = " ".join(one.text() for one in asked.findChildren(type(page.title_label)))
+    assert "Disconnected first, while running: runs." in said
+    assert "cannot start again without it: idle." in said
+    asked.agree.click()
+    wait_for(lambda: "busy" not in names(page))
+    states = {one.name: one.state.is_up for one in client.containers.list()}
+    assert states == {"runs": True, "idle": False}, "no container is deleted"
+
+
+def test_prune_shows_what_it_takes(
+    app: App, page: NetworksPage, client: DockerClient, wait_for: WaitFor
+) -> None:
+    for name in ("idle", "used"):
+        client.networks.create(name)
+    client.containers.run(RunSpec(IMAGE, "runs", SLEEP, network="used"))
+    wait_for(lambda: {"idle", "used"} <= set(names(page)) and on(page, "used") == ["runs"])
+    client.containers.create(RunSpec(IMAGE, "stopped", ("true",), network="idle"))
+    wait_for(lambda: len(page.desk.stores.containers.rows) == 2 and on(page, "idle"))
+    QTest.mouseClick(page.prune_button, Qt.MouseButton.LeftButton)
+    form = dialog(app, PruneDialog)
+    wait_for(lambda: form.agree.isEnabled())
+    assert form.names.toPlainText() == "idle"
+    form.agree.click()
+    wait_for(lambda: "idle" not in names(page))
+    assert "used" in names(page)
+
+
+def test_the_list_forgets_a_stopped_container_that_is_removed(
+    page: NetworksPage, client: DockerClient, wait_for: WaitFor
+) -> None:
+    client.networks.create("held")
+    made = client.containers.create(RunSpec(IMAGE, "idle", ("true",), network="held"))
+    wait_for(lambda: "held" in names(page) and on(page, "held") == ["idle"])
+    client.containers.remove(made)
+    wait_for(lambda: on(page, "held") == [])
+
+
+def test_map_shows_who_is_on_what_and_leads_there(
+    app: App, page: NetworksPage, client: DockerClient, wait_for: WaitFor
+) -> None:
+    for name in ("front", "rear"):
+        client.networks.create(name)
+    made = client.containers.run(RunSpec(IMAGE, "web", SLEEP, network="front"))
+    client.networks.connect("rear", made)
+    client.containers.run(RunSpec(IMAGE, "db", SLEEP, network="rear"))
+    wait_for(lambda: len(names(page)) == 5 and on(page, "rear") == ["db", "web"])
+    QTest.mouseClick(page.map_button, Qt.MouseButton.LeftButton)
+    shown = page.map
+    wait_for(lambda: drawn(page) == [("front", "web"), ("rear", "web"), ("rear", "db")])
+    assert shown.layout_now.joined == {made}
+    address = row(page, "front").attached[0].address
+    assert f"web {address}" in shown.accessibleDescription()
+
+    def spot(part: Part, name: str, container: str = "") -> Spot:
+        return next(
+            one
+            for one in shown.layout_now.spots
+            if (one.part, one.network.name) == (part, name)
+            and (one.attachment.container if one.attachment else "") == container
+        )
+
+    QTest.mouseClick(
+        shown, Qt.MouseButton.LeftButton, pos=spot(Part.NETWORK, "rear").where.center()
+    )
+    chosen = page.table.current_line()
+    assert chosen is not None
+    assert chosen.row.name == "rear"
+    shown.setFocus()
+    QTest.keyClick(shown, Qt.Key.Key_Home)
+    assert "front" in shown.accessibleName()
+    QTest.keyClick(shown, Qt.Key.Key_Down)
+    assert "rear" in shown.accessibleName()
+    QTest.keyClick(shown, Qt.Key.Key_Right)
+    assert "web on rear" in shown.accessibleName()
+    assert "also on front" in shown.accessibleName()
+    page.filter.setText("front")
+    assert drawn(page) == [("front", "web")]
+    page.filter.clear()
+    QTest.keyClick(shown, Qt.Key.Key_Home)
+    QTest.keyClick(shown, Qt.Key.Key_Return)
+    assert isinstance(page.opened, NetworkDetail)
+    page.back()
+    assert page.stack.currentIndex() == page.stack.count() - 1, "back to the map"
+    QTest.mouseClick(
+        shown, Qt.MouseButton.LeftButton, pos=spot(Part.CONTAINER, "rear", "web").where.center()
+    )
+    assert app.window.current_key == "containers"
+
+
+def test_layout_keeps_everything_apart_and_folds_what_is_long() -> None:
+    many = network("many", *(f"c-{n}" for n in range(100)))
+    few = network("few", "c-3", "alone")
+    layout = lay_out([many, few, network("empty")], 1032)
+    spots = layout.spots
+    assert not any(a.where.intersects(b.where) for n, a in enumerate(spots) for b in spots[n + 1 :])
+    assert all(lane.where.contains(one.where) for lane in layout.lanes for one in lane.spots)
+    more = next(one for one in spots if one.part is Part.MORE)
+    shown = [one for one in spots if one.attachment and one.network is many]
+    assert more.count + len(shown) == 100
+    assert layout.height < 600
+    joined = [
+        one.where.left() for one in spots if one.attachment and one.attachment.container == "c-3"
+    ]
+    assert len(set(joined)) == 1, "in the same column of each lane"
+    assert joined[0] == NAME_WIDTH
+    whole = lay_out([many], 1032, {many.id})
+    assert len([one for one in whole.spots if one.attachment]) == 100
+    narrow = lay_out([few], 100)
+    assert [one.where.topLeft().x() for one in narrow.spots if one.attachment] == [NAME_WIDTH] * 2
+    assert lay_out([], 500).height == 0
