@@ -11,13 +11,13 @@ Closing the window ends the program where there is no tray, and hides it where t
 stops a container.
 """
 
-import argparse
 import os
 import signal
 import sys
 import traceback
 from collections.abc import Sequence
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QSocketNotifier, QTimer
 from PySide6.QtWidgets import QApplication
@@ -31,12 +31,12 @@ from desktop.single import Single
 from desktop.stores.engine import EngineStores
 from desktop.stores.usage import Usage
 from desktop.tasks import Tasks, unexpected
-from desktop.text import tr
 from desktop.theme import Theme
-from desktop.tray import Tray
 from desktop.window import Window
-from engine.contexts import DockerContext, contexts
-from engine.launch import this_home
+from engine.contexts import DockerContext, contexts, this_home
+
+if TYPE_CHECKING:
+    from desktop.tray import Tray
 
 
 class App(QObject):
@@ -89,6 +89,8 @@ class App(QObject):
         garbage.give_back()
 
     def _open_rest(self) -> None:
+        from desktop.tray import Tray
+
         self.link.open()
         if Tray.is_there():
             self.tray = Tray(self.desk, self.show, self.qt.quit, self)
@@ -113,33 +115,28 @@ class App(QObject):
 
 
 def main(arguments: Sequence[str]) -> int:
-    asked = _parse(arguments)
+    """`arguments`: the page to show, or nothing."""
+    page = next(iter(arguments), "")
     qt = QApplication(["galley"])
     qt.setApplicationName("Galley")
     qt.setDesktopFileName("galley")
     qt.setWindowIcon(icons.app_icon())
     qt.setQuitOnLastWindowClosed(False)
     single = Single(str(this_home().root))
-    if single.hand_over(asked.page):
+    if single.hand_over(page):
         return 0
     single.listen()
     app = App(qt)
     single.asked.connect(app.show)
     _report_mistakes(app)
     _end_on_signals(qt)
-    app.open(asked.page)
+    app.open(page)
     code = qt.exec()
     app.close()
     single.close()
     sys.stdout.flush()
     # Worker threads may wait for dockerd; they are not waited for.
     os._exit(code)
-
-
-def _parse(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser("galley desktop", description=tr("Open Galley's window."))
-    parser.add_argument("page", nargs="?", default="", help=tr("the page to show"))
-    return parser.parse_args(arguments)
 
 
 def _report_mistakes(app: App) -> None:

@@ -13,13 +13,13 @@ from PySide6.QtCore import QObject, Signal
 
 from desktop.tasks import Task, Tasks
 from desktop.text import tr
-from engine.control.client import ControlClient
-from engine.launch import connect_only, ensure_supervisor, restart_supervisor, this_home
+from engine.contexts import this_home
 from engine.types import Snapshot
 from vm.errors import Cancelled, GalleyError, Problem
 from vm.types import MachineState
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # the control socket's end is loaded by its thread, after the first picture
+    from engine.control.client import ControlClient
     from engine.settings import SettingsStore
 
 PATIENCE = (0.2, 1.0, 5.0, 30.0)  # seconds between attempts to have a supervisor
@@ -72,11 +72,14 @@ class Link(QObject):
 
     def replace_supervisor(self) -> Task:
         """End the one that runs, of whatever version, and start ours; the machine runs on."""
-        return self._tasks.start(
-            tr("Restart Galley's background process"),
-            lambda _task: restart_supervisor(self.home).close(),
-            lambda _none: self.retry(),
-        )
+
+        def work(_task: Task) -> None:
+            from engine.launch import restart_supervisor
+
+            restart_supervisor(self.home).close()
+
+        title = tr("Restart Galley's background process")
+        return self._tasks.start(title, work, lambda _none: self.retry())
 
     def set_daemon_config(
         self,
@@ -91,6 +94,8 @@ class Link(QObject):
         """No machine, no settings; then a new background process, for this one has read them."""
 
         def work(task: Task) -> None:
+            from engine.launch import ensure_supervisor, restart_supervisor
+
             with ensure_supervisor(self.home) as client, task.cancel.closing(client.close):
                 client.call("reset")
             restart_supervisor(self.home).close()
@@ -134,10 +139,11 @@ class Link(QObject):
         here, as the command line does, and then another attempt is worth it."""
 
         def work(_task: Task) -> None:
+            from engine.launch import connect_only
+            from engine.settings import SettingsStore
+
             client = connect_only(self.home)
             if client is None:
-                from engine.settings import SettingsStore
-
                 alone(SettingsStore(self.home))
                 self.retry()
                 return
@@ -155,6 +161,8 @@ class Link(QObject):
         failed: Callable[[Problem], object] | None = None,
     ) -> Task:
         def work(task: Task) -> None:
+            from engine.launch import ensure_supervisor
+
             with ensure_supervisor(self.home) as client, task.cancel.closing(client.close):
                 try:
                     client.call(method, params, lambda seen: task.report(boot_step(seen)))
@@ -167,12 +175,16 @@ class Link(QObject):
         return self._tasks.start(title, work, done, failed)
 
     def _cancel_start(self) -> None:
+        from engine.launch import connect_only
+
         client = connect_only(self.home)
         if client is not None:
             with client:
                 client.call("cancel")
 
     def _listen(self) -> None:
+        from engine.launch import ensure_supervisor
+
         attempt = 0
         while not self._ended.is_set():
             try:

@@ -36,5 +36,9 @@ class Prefs:
     def set_flag(self, name: str, value: bool) -> None:
         self.set_text(name, str(value))
 
+    def clear(self) -> None:
+        """Remember nothing."""
+        self._store.clear()
+
     def save(self) -> None:
         self._store.sync()

@@ -32,7 +32,8 @@ def plural(n: int, one: str, many: str, /, **values: object) -> str:
 
 
 class Language(QTranslator):
-    """A `.ts` file as a translator. A text that it lacks stays English."""
+    """A `.ts` file as a translator. A text that it lacks stays English: None says so to Qt, which
+    takes "" for a translation and would lose even the "Ctrl" of its own keys."""
 
     def __init__(self, texts: dict[str, str], parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -40,9 +41,9 @@ class Language(QTranslator):
 
     def translate(
         self, context: str, source: str, disambiguation: str | None = None, n: int = -1
-    ) -> str:
+    ) -> str | None:
         del context, disambiguation, n
-        return self._texts.get(source, "")
+        return self._texts.get(source)
 
     def isEmpty(self) -> bool:  # noqa: N802 - Qt's name
         return not self._texts

@@ -16,7 +16,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from vm.errors import HostError, Problem
+from vm.errors import HostError, Problem, from_problem
 from vm.host.paths import Home, default_root, write_atomic
 
 _OWNER = "GalleyHome"  # docker keeps fields of `Metadata` that it does not know
@@ -60,6 +60,14 @@ def remove(home: Home) -> None:
         del config["currentContext"]
         _write_config(config)
     shutil.rmtree(_meta(home).parent, ignore_errors=True)
+
+
+def use(home: Home) -> None:
+    """Let a plain `docker` talk to us. Raises HostError, also where there is no such context."""
+    problem = ensure(home)
+    if problem is not None:
+        raise from_problem(problem)
+    _write_config({**_read_json(_config()), "currentContext": context_name(home)})
 
 
 def is_current(home: Home) -> bool:

@@ -16,7 +16,7 @@ import msgspec
 
 from engine import context
 from engine.docker.endpoint import Endpoint
-from vm.host.paths import Home
+from vm.host.paths import Home, find_home
 
 DEFAULT_SOCKET = Path("/var/run/docker.sock")
 DEFAULT_PIPE = "npipe:////./pipe/docker_engine"
@@ -30,6 +30,11 @@ class DockerContext(msgspec.Struct, frozen=True):
     endpoint: Endpoint
     ours: bool = False
     problem: str = ""
+
+
+def this_home() -> Home:
+    """The instance that GALLEY_HOME names, for those who may not ask `vm` themselves."""
+    return find_home()
 
 
 def contexts(home: Home) -> tuple[DockerContext, ...]:

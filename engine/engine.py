@@ -12,12 +12,13 @@ from collections.abc import Callable
 
 import msgspec
 
-from engine import __version__, context
+from engine import __version__, context, daemon_config
 from engine.bridge.bridge import Bridge
 from engine.bridge.http import ping
 from engine.bridge.unix import UnixListener, connect
 from engine.forwards import Container, PublishedPorts, routes, wanted_ports
 from engine.guest_image import current_image
+from engine.logs import ENGINE_LOG
 from engine.settings import SettingsStore, machine_spec
 from engine.types import EngineHealth, Snapshot
 from engine.watch import EngineWatch
@@ -31,6 +32,7 @@ from vm.errors import (
     GalleyError,
     MachineBusy,
     Problem,
+    from_problem,
 )
 from vm.guest import Stream
 from vm.host.paths import Home
@@ -40,7 +42,6 @@ from vm.types import Forward, MachineSpec, MachineState, Status
 log = logging.getLogger(__name__)
 
 DOCKER_SOCKET = "/run/docker.sock"  # in the guest
-ENGINE_LOG = "/var/log/dockerd.log"  # in the guest
 UP = (MachineState.RUNNING, MachineState.STARTING)
 
 
@@ -58,6 +59,8 @@ class Engine:
         self._health = EngineHealth(False)
         self._routes = routes([])
         self._context_problem: Problem | None = None
+        self._daemon_problem: Problem | None = None
+        self._configuring = threading.Lock()
         self._listeners: list[Callable[[Snapshot], None]] = []
         self._turn = threading.Lock()
         settings.subscribe(lambda _: self._publish())
@@ -76,6 +79,7 @@ class Engine:
     def open(self) -> None:
         """Bind the docker socket (it stays bound from here on) and adopt a running machine."""
         self._bridge.open()
+        self._daemon_problem = daemon_config.refusal(self._machine.story.console.lines())
         self._machine.open()
 
     def close(self) -> None:
@@ -86,7 +90,7 @@ class Engine:
 
     def snapshot(self) -> Snapshot:
         status = self._machine.status
-        problems = [status.problem, self._context_problem]
+        problems = [status.problem, self._context_problem, self._daemon_problem]
         problems += [port.problem for port in self._ports.ports]
         return Snapshot(
             __version__,
@@ -100,7 +104,7 @@ class Engine:
     def start(self, *, repair: bool = False) -> None:
         """Boot the machine and wait until dockerd answers on the host's socket."""
         self._machine.start(self._prepare, repair=repair)
-        self._make_context()
+        self._started()
 
     def stop(self) -> None:
         """Containers first, then the engine, then the machine."""
@@ -108,7 +112,7 @@ class Engine:
 
     def restart(self) -> None:
         self._machine.restart(self._prepare)
-        self._make_context()
+        self._started()
 
     def delete(self) -> None:
         """Stop, and remove the machine with every image, container and volume in it."""
@@ -119,6 +123,33 @@ class Engine:
     def cancel(self) -> None:
         """End a start that is under way."""
         self._machine.cancel()
+
+    def reset(self) -> None:
+        """As it was before the first start: no machine, no settings. Images of the guest stay."""
+        self.delete()
+        self._settings.clear()
+        daemon_config.forget(self._home)
+        self._daemon_problem = None
+        self._publish()
+
+    def daemon_config(self) -> str:
+        """The user's part of dockerd's configuration."""
+        return daemon_config.read(self._home)
+
+    def set_daemon_config(self, text: str) -> None:
+        """Restart dockerd with it. Without a machine that runs it is kept for the next start."""
+        problem = daemon_config.check(text)
+        if problem is not None:
+            raise from_problem(problem)
+        with self._configuring:
+            state = self._machine.status.state
+            if state is MachineState.RUNNING:
+                daemon_config.apply(self._machine.guest, text)
+            elif state in (MachineState.STARTING, MachineState.STOPPING, MachineState.PAUSED):
+                raise MachineBusy(f"Galley's engine is {state}.", "Try again when it runs.")
+            daemon_config.write(self._home, text)
+            self._daemon_problem = None
+        self._publish()
 
     # --- starting ---------------------------------------------------------------------------
 
@@ -168,6 +199,25 @@ class Engine:
         self._watch.begin()
         while not self._health.reachable:
             wait.wait(0.01)
+
+    def _started(self) -> None:
+        self._make_context()
+        self._bring_daemon_config()
+
+    def _bring_daemon_config(self) -> None:
+        """Mostly it is there. The machine may be new, though, or the file edited by hand."""
+        problem = None
+        with self._configuring:
+            try:
+                text = daemon_config.read(self._home)
+                if self._home.daemon_config.exists():
+                    daemon_config.bring(self._machine.guest, text)
+            except GalleyError as error:
+                problem = error.to_problem()
+            problem = problem or daemon_config.refusal(self._machine.story.console.lines())
+        if problem != self._daemon_problem:
+            self._daemon_problem = problem
+            self._publish()
 
     def _make_context(self) -> None:
         problem = None

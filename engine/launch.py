@@ -14,15 +14,10 @@ import time
 from engine.control.client import ControlClient, NobodyListens
 from vm.errors import SupervisorGone
 from vm.host.lock import FileLock
-from vm.host.paths import Home, find_home, make_home
+from vm.host.paths import Home, make_home
 
 START_SECONDS = 30.0
 QUIT_SECONDS = 20.0
-
-
-def this_home() -> Home:
-    """The instance that GALLEY_HOME names, for those who may not ask `vm` themselves."""
-    return find_home()
 
 
 def connect_only(home: Home) -> ControlClient | None:

@@ -114,6 +114,17 @@ class SettingsStore:
         find(self.schema(), name)
         return self._edit(name, lambda document: document.pop(name, None))
 
+    def clear(self) -> None:
+        """Go back to the default of everything. Raises HomeUnusable."""
+        with FileLock(make_home(self._home).run / "settings.lock"):
+            try:
+                self._home.settings.unlink(missing_ok=True)
+            except OSError as error:
+                raise unusable(self._home.root, error) from error
+        settings = self.load()
+        for listener in self._listeners:
+            listener(settings)
+
     def subscribe(self, listener: Callable[[Settings], None]) -> Callable[[], None]:
         """Be told after each change that this store made; returns the way out."""
         self._listeners = [*self._listeners, listener]

@@ -220,8 +220,7 @@ class Chart(QWidget):
             painter.setPen(QPen(theme.color("surface"), 1.5))
             painter.setBrush(theme.color(one.color))
             painter.drawEllipse(self._place(number, value, top), 4, 4)
-        passed = round(self.times[-1] - self.times[number])
-        words = tr("now") if passed == 0 else tr("{n} s ago", n=passed)
+        words = _ago(round(self.times[-1] - self.times[number]))
         painter.setFont(self._small())
         metrics = QFontMetricsF(painter.font())
         width = metrics.horizontalAdvance(words) + 12
@@ -249,6 +248,12 @@ class Chart(QWidget):
         self._hover = -1.0
         self.update()
         super().leaveEvent(event)
+
+
+def _ago(passed: int) -> str:
+    if passed < 60:
+        return tr("{n} s ago", n=passed) if passed else tr("now")
+    return tr("{minutes} min {seconds} s ago", minutes=passed // 60, seconds=passed % 60)
 
 
 def _text_before(

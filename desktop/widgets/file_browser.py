@@ -29,6 +29,7 @@ from desktop.text import plural, size, tr
 from desktop.theme import monospace
 from desktop.widgets.basics import button, column, holder, icon_button, label, row
 from desktop.widgets.empty import Empty
+from desktop.widgets.path_bar import PathBar
 from engine.docker.cancel import Cancel
 from engine.docker.types import FileEntry
 from vm.errors import Problem
@@ -45,7 +46,9 @@ class FileBrowser(QWidget):
 
     folder_changed = Signal(str)
 
-    def __init__(self, desk: Desk, list_folder: ListFolder, read: ReadFile) -> None:
+    def __init__(
+        self, desk: Desk, list_folder: ListFolder, read: ReadFile, invitation: str = ""
+    ) -> None:
         super().__init__()
         self.folder = "/"
         self.file = ""  # the path of the file that is shown, "" for none
@@ -55,24 +58,32 @@ class FileBrowser(QWidget):
         self._wanted = ""  # the name to be chosen once the folder is listed
         self.model = FilesModel(desk.theme)
         self.model.setParent(self)
-        self.path = QLineEdit("/")
-        self.path.setFont(monospace())
-        self.path.setAccessibleName(tr("Folder"))
-        self.path.returnPressed.connect(self._typed)
+        self.all: Sequence[FileEntry] = ()  # of the folder, also what the filter hides
+        self.path_bar = PathBar(desk.theme)
+        self.path_bar.wanted.connect(self._go)
+        self.path = self.path_bar.field
+        self.filter = QLineEdit(placeholderText=tr("Filter"), clearButtonEnabled=True)
+        self.filter.setAccessibleName(tr("Filter the files"))
+        self.filter.setFixedWidth(160)
+        self.filter.textChanged.connect(self._filter)
         self.up_button = icon_button(desk.theme, "up", tr("Folder above"), self.up)
         again = icon_button(desk.theme, "refresh", tr("Read the folder again"), self.refresh)
-        self.bar = row(self.up_button, self.path, again)
+        self.bar = row(self.up_button, self.path_bar, again, self.filter)
+        self.bar.setStretch(1, 1)
         self.note = label("", "secondary")
         self.table = self._make_table()
         self._make_viewer()
-        self._empty = Empty(
-            desk.theme, "folder", tr("Nothing in here"), tr("This folder has no files.")
+        self.empty = Empty(
+            desk.theme,
+            "folder",
+            tr("Nothing in here"),
+            invitation or tr("This folder has no files."),
         )
         self.failure = Failure(desk, self.refresh)
         self.stack = QStackedWidget()
-        for widget in (self.table, self._empty, self.failure, self.viewer):
+        for widget in (self.table, self.empty, self.failure, self.viewer):
             self.stack.addWidget(widget)
-        for widget in (self._empty, self.failure):
+        for widget in (self.empty, self.failure):
             widget.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
             widget.installEventFilter(self)
         self.setLayout(column(self.bar, self.stack, self.note))
@@ -81,6 +92,7 @@ class FileBrowser(QWidget):
     def _make_table(self) -> QTreeView:
         table = QTreeView()
         table.setObjectName("files")
+        table.setProperty("kind", "plain")
         table.setModel(self.model)
         table.setAccessibleName(tr("Files"))
         table.setRootIsDecorated(False)
@@ -94,7 +106,7 @@ class FileBrowser(QWidget):
             header.resizeSection(place, width)
         table.setSortingEnabled(True)
         header.setSortIndicator(NAME, Qt.SortOrder.AscendingOrder)
-        table.doubleClicked.connect(lambda _index: self._open_current())
+        table.doubleClicked.connect(lambda _index: self.open_current())
         table.installEventFilter(self)
         return table
 
@@ -118,12 +130,13 @@ class FileBrowser(QWidget):
         entries = (self.model.entry(index) for index in rows)
         return [(self._beside(entry.name), entry) for entry in entries if entry is not None]
 
-    def open_folder(self, path: str) -> None:
-        """Show this folder; what is shown stays until it has been read."""
+    def open_folder(self, path: str, choose: str = "") -> None:
+        """Show this folder, and choose an entry; what is shown stays until it has been read."""
+        self._wanted = choose
         path = posixpath.normpath("/" + path.strip()).replace("//", "/")
         self._cancel.set()
         self._cancel = cancel = Cancel()
-        self.path.setText(path)
+        self.path_bar.show_path(path)
         self.up_button.setEnabled(path != "/")
         self.note.setText(tr("Reading {path}…", path=path))
         self._desk.tasks.quietly(
@@ -135,14 +148,13 @@ class FileBrowser(QWidget):
     def refresh(self) -> None:
         """Read again what is shown, and stay where one is."""
         entry = self.model.entry(self.table.currentIndex())
-        self._wanted = entry.name if entry is not None else ""
         failed = self.stack.currentWidget() is self.failure
-        self.open_folder(self.path.text() if failed else self.folder)
+        path = self.path_bar.path if failed else self.folder
+        self.open_folder(path, entry.name if entry is not None else "")
 
     def up(self) -> None:
-        path = self.path.text()
-        self._wanted = posixpath.basename(path)
-        self.open_folder(posixpath.dirname(path))
+        path = self.path_bar.path
+        self.open_folder(posixpath.dirname(path), posixpath.basename(path))
 
     def leave(self) -> None:
         self._cancel.set()
@@ -150,7 +162,7 @@ class FileBrowser(QWidget):
     def close_file(self) -> None:
         """From a file back to its folder."""
         self.file = ""
-        self.path.setText(self.folder)
+        self.path_bar.show_path(self.folder)
         self._show_entries()
         self.table.setFocus()
 
@@ -159,28 +171,40 @@ class FileBrowser(QWidget):
     def _beside(self, name: str) -> str:
         return posixpath.join(self.folder, name)
 
-    def _typed(self) -> None:
-        self.open_folder(self.path.text())
+    def _go(self, path: str) -> None:
+        """Somebody has typed a path, or pressed a part of it."""
+        (self.stack.currentWidget() or self.table).setFocus()
+        self.open_folder(path)
+
+    def _filter(self, text: str) -> None:
+        words = text.casefold().strip()
+        self.model.show([entry for entry in self.all if words in entry.name.casefold()])
+        self._say_count()
 
     def _show_folder(self, cancel: Cancel, path: str, entries: Sequence[FileEntry]) -> None:
         if cancel.is_set:
             return
         self.folder, self.file = path, ""
         has_focus = self._has_focus()
-        self.model.show(entries)
+        self.all = entries
+        self.filter.clear()
+        self._filter("")
         self._show_entries()
         place = max(0, self.model.place(self._wanted))
         self._wanted = ""
         if entries:
             self.table.setCurrentIndex(self.model.index(place, NAME))
         if has_focus:
-            (self.table if entries else self._empty).setFocus()
+            (self.table if entries else self.empty).setFocus()
         self.folder_changed.emit(path)
 
     def _show_entries(self) -> None:
+        self._say_count()
+        self.stack.setCurrentWidget(self.table if self.all else self.empty)
+
+    def _say_count(self) -> None:
         count = len(self.model.entries)
         self.note.setText(plural(count, "{n} entry", "{n} entries"))
-        self.stack.setCurrentWidget(self.table if count else self._empty)
 
     def _fail(self, cancel: Cancel, problem: Problem) -> None:
         if cancel.is_set:
@@ -197,7 +221,7 @@ class FileBrowser(QWidget):
         widget = QApplication.focusWidget()
         return widget is None or self.stack.isAncestorOf(widget) or widget is self.up_button
 
-    def _open_current(self) -> None:
+    def open_current(self) -> None:
         entry = self.model.entry(self.table.currentIndex())
         if entry is None:
             return
@@ -221,7 +245,7 @@ class FileBrowser(QWidget):
         if cancel.is_set:
             return
         self.file = path
-        self.path.setText(path)
+        self.path_bar.show_path(path)
         self.name.setText(entry.name)
         text, note = _legible(content, entry)
         self.text.setPlainText(text)
@@ -246,7 +270,7 @@ class FileBrowser(QWidget):
             self.close_file() if watched is self.text else self.up()
             return True
         if watched is self.table and event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
-            self._open_current()
+            self.open_current()
             return True
         return False
 

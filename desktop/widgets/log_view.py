@@ -114,10 +114,12 @@ class LogView(QAbstractScrollArea):
         span = self._selection()
         return self.rows.text(*span) if span else ""
 
-    def copy(self) -> None:
+    def copy(self) -> int:
+        """What is selected, or everything; how many lines that is."""
         text = self.selected_text() or self.whole_text()
         if text:
             QGuiApplication.clipboard().setText(text)
+        return text.count("\n") + 1 if text else 0
 
     def whole_text(self) -> str:
         return self.rows.text(Place(self.rows.first, 0), Place(self.rows.end, 0))

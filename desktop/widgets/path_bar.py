@@ -42,6 +42,7 @@ class PathBar(QStackedWidget):
 
     def show_path(self, path: str) -> None:
         self.path = path
+        self.field.setText(path)
         self.setCurrentWidget(self._crumbs)
         for old in self._parts:
             self._row.removeWidget(old)

@@ -1,5 +1,5 @@
 """How a terminal's cells are drawn. May import: PySide6, `theme`, `ansi_colors`,
-`terminal_screen`.
+`terminal_cells`.
 """
 
 from math import ceil
@@ -10,7 +10,7 @@ from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter
 from desktop.theme import Theme, monospace
 from desktop.widgets.ansi import PLAIN, Style
 from desktop.widgets.ansi_colors import AnsiColors
-from desktop.widgets.terminal_screen import Row
+from desktop.widgets.terminal_cells import Row
 
 
 class TerminalPaint:

@@ -1,4 +1,5 @@
-"""A terminal without a picture: bytes in, cells out. May import: pyte, msgspec, `ansi`.
+"""A terminal without a picture: bytes in, cells out. May import: pyte, msgspec,
+`terminal_cells`.
 
 `TerminalScreen` is fed in a worker thread, which owns it under its lock; what the window gets is a
 `Frame` of values that nobody changes any more. pyte is the emulator; what it lacks and programs
@@ -21,35 +22,14 @@ from pyte.modes import DECAWM, IRM
 from pyte.screens import Char
 from wcwidth import wcwidth
 
-from desktop.widgets.ansi import DEFAULT, PLAIN, TRUE, Style
+from desktop.widgets.terminal_cells import MOST_STYLES, Cells, Row, runs
 
 HISTORY = 5_000  # lines that have scrolled away
-MOST_STYLES = 4_096  # whose cells are kept ready
 PRIVATE = 5  # pyte shifts the numbers of private modes by it
 ARROWS_OF_PROGRAMS, PASTE_IN_BRACKETS = 1, 2004
 SECOND_SCREENS = (47, 1047, 1049)
-NAMES = ("black", "red", "green", "brown", "blue", "magenta", "cyan", "white")
-NUMBERS = {
-    **{name: number for number, name in enumerate(NAMES)},
-    **{f"bright{name}": number + 8 for number, name in enumerate(NAMES)},
-    "bfightmagenta": 13,  # as pyte spells the background
-}
 # ESC [ > … and its like ask a terminal what it is; pyte would take them for styles.
 _QUESTIONS = re.compile(r"\x1b\[[>=<][0-9;:]*[a-zA-Z~]")
-
-type Cells = dict[int, Char]
-
-
-class Run(msgspec.Struct, frozen=True, gc=False):
-    """Neighbouring cells of one style. `wide`: one character that takes two cells."""
-
-    column: int
-    text: str
-    style: Style = PLAIN
-    wide: bool = False
-
-
-type Row = tuple[Run, ...]
 
 
 class Frame(msgspec.Struct, frozen=True):
@@ -61,7 +41,7 @@ class Frame(msgspec.Struct, frozen=True):
     cursor: tuple[int, int] | None  # column, row; None while it is hidden
     application_arrows: bool
     bracketed_paste: bool
-    title: str
+    second_screen: bool  # an editor or a pager has all of it
 
 
 class TerminalScreen:
@@ -105,7 +85,7 @@ class TerminalScreen:
                 None if screen.cursor.hidden else at,
                 screen.has(ARROWS_OF_PROGRAMS),
                 screen.has(PASTE_IN_BRACKETS),
-                screen.title,
+                screen.is_second,
             )
 
 
@@ -138,6 +118,10 @@ class _Screen(pyte.Screen):
         self._first: tuple[Any, Any] | None = None  # the screen below the second one
         self._kept: dict[tuple[str | bool, ...], _PlainCells] = {}
         super().__init__(columns, rows)
+
+    @property
+    def is_second(self) -> bool:
+        return self._first is not None
 
     def has(self, mode: int) -> bool:
         return mode << PRIVATE in self.mode
@@ -206,8 +190,8 @@ class _Screen(pyte.Screen):
             self.save_cursor()
             self._first = (self.buffer.copy(), self.margins)
             self.margins = None
-            self.erase_in_display(2)
             self.buffer.clear()
+            self.dirty.update(range(self.lines))
         super().set_mode(*modes, **kwargs)
 
     def reset_mode(self, *modes: int, **kwargs: Any) -> None:
@@ -227,8 +211,8 @@ class _Screen(pyte.Screen):
         lines = lines or self.lines
         over = max(0, self.cursor.y + 1 - lines)
         if over:
-            for number in range(over):
-                self.history.append(self.buffer.get(number, {}))
+            if self._first is None:
+                self.history.extend(self.buffer.get(number, {}) for number in range(over))
             kept = {number - over: line for number, line in self.buffer.items() if number >= over}
             self.buffer.clear()
             self.buffer.update(kept)
@@ -239,86 +223,3 @@ class _Screen(pyte.Screen):
         super().resize(lines, columns)
         self.margins = None
         self.dirty.update(range(self.lines))
-
-
-def runs(cells: Cells) -> Row:
-    """A line's cells as pieces to draw."""
-    found: list[Run] = []
-    text, start, style, end = "", 0, PLAIN, 0
-    for column in sorted(cells):
-        cell = cells[column]
-        if cell.data == "":  # the second half of a wide character
-            continue
-        alone = not cell.data.isascii()
-        now = _style(cell)
-        if text and (alone or column != end or now != style):
-            found.append(Run(start, text, style))
-            text = ""
-        if alone:
-            wide = len(cell.data) >= 1 and wcwidth(cell.data[0]) == 2
-            found.append(Run(column, cell.data, now, wide))
-            end = column + (2 if wide else 1)
-            continue
-        if not text:
-            start, style = column, now
-        text += cell.data
-        end = column + 1
-    if text:
-        found.append(Run(start, text, style))
-    return tuple(found)
-
-
-def text_of(row: Row) -> str:
-    """A line as text, without the blanks at its end."""
-    said, end = "", 0
-    for run in row:
-        said += " " * (run.column - end) + run.text
-        end = run.column + (2 if run.wide else len(run.text))
-    return said.rstrip()
-
-
-def cut(row: Row, start: int, end: int) -> str:
-    """The text of some columns; a wide character stands where it begins."""
-    cells: dict[int, str] = {}
-    for run in row:
-        if run.wide:
-            cells |= {run.column: run.text, run.column + 1: ""}
-        elif not run.text.isascii():
-            cells[run.column] = run.text
-        else:
-            cells |= {run.column + place: char for place, char in enumerate(run.text)}
-    return "".join(cells.get(column, " ") for column in range(start, end))
-
-
-_STYLES: dict[tuple[str | bool, ...], Style] = {}
-
-
-def _style(cell: Char) -> Style:
-    key = cell[1:]
-    style = _STYLES.get(key)
-    if style is None:
-        if len(_STYLES) > MOST_STYLES:
-            _STYLES.clear()
-        made = Style(
-            _number(cell.fg),
-            _number(cell.bg),
-            bold=cell.bold,
-            italic=cell.italics,
-            underline=cell.underscore,
-            strike=cell.strikethrough,
-            reverse=cell.reverse,
-        )
-        style = _STYLES[key] = PLAIN if made == PLAIN else made
-    return style
-
-
-def _number(color: str) -> int:
-    """pyte's names: a word, or six hexadecimal digits."""
-    if color == "default":
-        return DEFAULT
-    if color in NUMBERS:
-        return NUMBERS[color]
-    try:
-        return TRUE | int(color, 16)
-    except ValueError:
-        return DEFAULT

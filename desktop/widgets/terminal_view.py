@@ -1,4 +1,4 @@
-"""A terminal as it is looked at and typed into. May import: PySide6, `theme`,
+"""A terminal as it is looked at and typed into. May import: PySide6, `theme`, and `terminal_cells`,
 `terminal_screen`, `terminal_paint`, `terminal_keys`. It shows the last `Frame`, and above it what
 has scrolled away. Next: `terminal_paint.py`.
 """
@@ -17,19 +17,22 @@ from PySide6.QtGui import (
     QPainter,
     QPaintEvent,
     QResizeEvent,
+    QWheelEvent,
 )
 from PySide6.QtWidgets import QAbstractScrollArea, QMenu
 
 from desktop.text import tr
 from desktop.theme import Theme
+from desktop.widgets.terminal_cells import Row, cut, text_of
 from desktop.widgets.terminal_keys import key_bytes
 from desktop.widgets.terminal_paint import TerminalPaint
-from desktop.widgets.terminal_screen import HISTORY, Frame, Row, cut, text_of
+from desktop.widgets.terminal_screen import HISTORY, Frame
 
 MARGIN = 8
 RESIZE_MS = 80  # until a new size is told
 LEAST = (20, 4)
-EMPTY = Frame(80, (), (), None, False, False, "")
+WHEEL_LINES = 3
+EMPTY = Frame(80, (), (), None, False, False, False)
 
 type Cell = tuple[int, int]  # line, counted from the oldest in history; column
 
@@ -213,6 +216,15 @@ class TerminalView(QAbstractScrollArea):
     def inputMethodEvent(self, event: QInputMethodEvent) -> None:  # noqa: N802
         self._type(event.commitString().encode())
         event.accept()
+
+    def wheelEvent(self, event: QWheelEvent) -> None:  # noqa: N802
+        """A pager has no history of ours: it is told to move itself."""
+        if not self.frame_shown.second_screen or not event.angleDelta().y():
+            super().wheelEvent(event)
+            return
+        key = Qt.Key.Key_Up if event.angleDelta().y() > 0 else Qt.Key.Key_Down
+        press = QKeyEvent(QEvent.Type.KeyPress, key, Qt.KeyboardModifier.NoModifier)
+        self._type(WHEEL_LINES * key_bytes(press, self.frame_shown.application_arrows))
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
         super().resizeEvent(event)

@@ -5,7 +5,6 @@ engine      dockerd                                          in the machine
 supervisor  Galley's background process                      logs/supervisor.log
 """
 
-import os
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -16,11 +15,10 @@ from engine.cli import reach
 from engine.cli.command import Command, json_option
 from engine.cli.exit_codes import Exit
 from engine.cli.output import note, say, say_json_line
-from vm.directory import MachineDir
+from engine.logs import ENGINE_LOG, log_file, read_on
 from vm.host.paths import find_home
 
 GLANCE = 0.2  # seconds between two looks at a file that is followed
-LONGEST = 4 << 20  # bytes that are looked at for the last lines
 COMPONENTS = ("supervisor", "vm", "engine")
 
 
@@ -36,7 +34,7 @@ def logs(context: click.Context, component: str, lines: int, follow: bool, as_js
         if component == "engine" and follow:
             if as_json:
                 raise click.UsageError("The engine's log is followed as text only.")
-            argv = ("tail", "-n", str(lines), "-F", _engine_log())
+            argv = ("tail", "-n", str(lines), "-F", ENGINE_LOG)
             context.exit(reach.run_in_guest(argv, feed=False))
         for line in _engine(lines) if component == "engine" else _file(component, lines, follow):
             say_json_line({"component": component, "line": line}) if as_json else say(line)
@@ -44,24 +42,17 @@ def logs(context: click.Context, component: str, lines: int, follow: bool, as_js
         context.exit(Exit.CANCELLED)
 
 
-def _engine_log() -> str:
-    from engine.engine import ENGINE_LOG
-
-    return ENGINE_LOG
-
-
 def _engine(lines: int) -> list[str]:
     guest = reach.running_guest()
     try:
-        done = guest.run(("tail", "-n", str(lines), _engine_log()))
+        done = guest.run(("tail", "-n", str(lines), ENGINE_LOG))
     finally:
         guest.close()
     return done.stdout.decode(errors="replace").splitlines()
 
 
 def _file(component: str, lines: int, follow: bool) -> Iterable[str]:
-    home = find_home()
-    path = MachineDir.of(home).console_log if component == "vm" else home.logs / "supervisor.log"
+    path = log_file(find_home(), component)
     if not path.exists():
         note(f"{path} does not exist yet.")
     return _lines(path, lines, follow)
@@ -69,37 +60,17 @@ def _file(component: str, lines: int, follow: bool) -> Iterable[str]:
 
 def _lines(path: Path, count: int, follow: bool) -> Iterator[str]:
     """The last lines of a file, then those that are added, through truncation and rotation."""
-    data, place = _read(path, None)
+    data, place = read_on(path, None)
     *lines, held = data.split(b"\n")
     if not follow and held:
         lines.append(held)
     yield from map(_text, lines[-count:] if count else [])
     while follow:
-        data, place = _read(path, place)
+        data, place = read_on(path, place)
         *lines, held = (held + data).split(b"\n")
         yield from map(_text, lines)
         if not data:
             time.sleep(GLANCE)
-
-
-type Place = tuple[int, int]  # a file's inode and how far it has been read
-
-
-def _read(path: Path, place: Place | None) -> tuple[bytes, Place]:
-    """What came since `place` (None: the end of what is there), and where that ends."""
-    try:
-        with open(path, "rb") as file:
-            seen = os.fstat(file.fileno())
-            if place is None:
-                start = max(0, seen.st_size - LONGEST)
-            else:
-                same = place[0] == seen.st_ino and place[1] <= seen.st_size
-                start = place[1] if same else 0
-            file.seek(start)
-            data = file.read()
-            return data, (seen.st_ino, start + len(data))
-    except FileNotFoundError:
-        return b"", place or (0, 0)
 
 
 def _text(line: bytes) -> str:

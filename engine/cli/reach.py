@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from engine.control.client import ControlClient, NobodyListens
 from engine.types import Snapshot
 from vm.directory import MachineDir
-from vm.errors import MachineError, NoMachine
+from vm.errors import MachineError
 from vm.host.paths import Home, find_home, make_home
-from vm.types import MachineState, Observation
+from vm.types import Observation
 
 if TYPE_CHECKING:
     from vm.backend import Backend
@@ -58,12 +58,9 @@ def observe() -> Observation:
 
 def running_guest() -> "Guest":
     """The inside of the running machine, without the supervisor's help. Raises NoMachine."""
-    home = find_home()
-    backend, directory = chosen_backend(home), MachineDir.of(home)
-    seen = backend.observe(directory)
-    if seen.state is not MachineState.RUNNING or seen.address is None:
-        raise NoMachine("The engine is not running.", "Start it with `galley start`.")
-    return backend.guest(directory, seen.address)
+    from engine.logs import running_guest as guest_of
+
+    return guest_of(find_home())
 
 
 def run_in_guest(argv: tuple[str, ...] | None, *, feed: bool = True) -> int:

@@ -4,15 +4,18 @@ Reading needs nobody. Writing goes through the supervisor where one runs, so tha
 """
 
 import sys
+from pathlib import Path
 
 import click
 import msgspec
 
+from engine import daemon_config
 from engine.cli import reach
 from engine.cli.command import Group, json_option
 from engine.cli.output import DIM, YELLOW, note, say, say_json, styled
-from engine.control.protocol import SetParams, UnsetParams
+from engine.control.protocol import DaemonParams, SetParams, UnsetParams
 from engine.settings import Entry, SettingsStore, find
+from vm.errors import from_problem
 from vm.host.paths import find_home, make_home
 
 
@@ -73,6 +76,38 @@ def unset(name: str) -> None:
     with client:
         reply = client.call("settings.unset", UnsetParams(name))
     _tell(msgspec.json.decode(reply, type=Entry), is_running=True)
+
+
+@settings.command()
+@click.option("--edit", is_flag=True, help="Open it in an editor, and apply what is saved.")
+@click.option(
+    "--file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Apply this file instead.",
+)
+@click.option("--show", is_flag=True, help="Print it; so does no option at all.")
+def daemon(edit: bool, file: Path | None, show: bool) -> None:
+    """Show or change daemon.json: what dockerd is configured with, beside what Galley sets."""
+    if edit + show + (file is not None) > 1:
+        raise click.UsageError("Give one of --edit, --file and --show.")
+    before = daemon_config.read(find_home())
+    text: str | None = before
+    if file is not None:
+        text = file.read_text(encoding="utf-8")
+    elif edit:
+        text = click.edit(before, extension=".json")
+    else:
+        say(before.rstrip())
+        return
+    if text is None or text == before:
+        note("Nothing was changed.")
+        return
+    problem = daemon_config.check(text)
+    if problem is not None:
+        raise from_problem(problem)
+    with reach.supervisor() as client:
+        client.call("daemon.set", DaemonParams(text))
+    note("dockerd runs with it, or will from its next start.")
 
 
 def _tell(entry: Entry, *, is_running: bool) -> None:

@@ -12,6 +12,7 @@ import msgspec
 
 from engine.control.protocol import (
     METHODS,
+    DaemonParams,
     Reply,
     Request,
     SetParams,
@@ -36,6 +37,9 @@ class Controlled(Protocol):
     def restart(self) -> None: ...
     def delete(self) -> None: ...
     def cancel(self) -> None: ...
+    def daemon_config(self) -> str: ...
+    def set_daemon_config(self, text: str) -> None: ...
+    def reset(self) -> None: ...
 
 
 class Dispatch:
@@ -52,6 +56,8 @@ class Dispatch:
             "restart": engine.restart,
             "delete": engine.delete,
             "cancel": engine.cancel,
+            "daemon.get": engine.daemon_config,
+            "reset": engine.reset,
             "quit": end,
         }
 
@@ -74,6 +80,9 @@ class Dispatch:
                 return self._settings.set(name, value)
             case UnsetParams(name=name):
                 return self._settings.unset(name)
+            case DaemonParams(text=text):
+                self._engine.set_daemon_config(text)
+                return None
         return self._plain[request.method]()
 
 

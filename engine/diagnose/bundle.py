@@ -67,6 +67,8 @@ def _entries(facts: Facts, results: tuple[Result, ...]) -> Iterator[tuple[str, b
     yield "status.json", _json(facts.snapshot)
     yield "observation.json", _json(facts.observation)
     yield "settings.toml", _end_of(facts.home.settings)
+    if facts.home.daemon_config.exists():
+        yield "daemon.json", _end_of(facts.home.daemon_config)
     yield "spec.json", _end_of(MachineDir.of(facts.home).spec)
     yield "files.txt", _listing(facts.home.root).encode()
     for path in sorted(facts.home.logs.glob("*.log*")):

@@ -10,6 +10,7 @@ from engine.diagnose import (
     acceleration,
     backend,
     clock,
+    daemon_json,
     docker_client,
     endpoint,
     home,
@@ -30,8 +31,8 @@ from vm.host.paths import Home, unusable
 
 # In the order in which somebody would look: what the later ones need comes first.
 CHECKS: tuple[Check, ...] = (
-    home, space, settings, backend, memory, acceleration, image, supervisor, endpoint, clock,
-    docker_client, ports,
+    home, space, settings, backend, memory, acceleration, image, supervisor, endpoint, daemon_json,
+    clock, docker_client, ports,
 )  # fmt: skip
 
 
@@ -78,9 +79,16 @@ def gathered(place: Home) -> Iterator[Facts]:
 
 
 def run_checks(facts: Facts, checks: tuple[Check, ...] = CHECKS) -> tuple[Result, ...]:
-    """Every answer; a failure to get a fact is told like a failed check."""
-    failed = [Result("The facts can be gathered", Outcome.PROBLEM, bad) for bad in facts.failures]
-    return (*failed, *(_ask(check, facts) for check in checks))
+    """Every answer."""
+    return tuple(answers(facts, checks))
+
+
+def answers(facts: Facts, checks: tuple[Check, ...] = CHECKS) -> Iterator[Result]:
+    """One after the other; a failure to get a fact is told like a failed check."""
+    for bad in facts.failures:
+        yield Result("The facts can be gathered", Outcome.PROBLEM, bad)
+    for check in checks:
+        yield _ask(check, facts)
 
 
 def _ask(check: Check, facts: Facts) -> Result:

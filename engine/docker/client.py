@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.bridge import unix
-from engine.docker import system
+from engine.docker import system, tls
 from engine.docker.cancel import Cancel
 from engine.docker.containers import Containers
 from engine.docker.endpoint import Endpoint
@@ -121,21 +121,14 @@ def _api(endpoint: Endpoint, version: str, timeout: float) -> docker.APIClient:
         endpoint.url,
         version=version,
         timeout=timeout,  # type: ignore[arg-type]  # the stubs know seconds as a whole number only
-        tls=_tls(endpoint) or False,
+        tls=tls.config(endpoint) or False,
         max_pool_size=CONNECTIONS,
     )
+    if endpoint.uses_tls:
+        tls.mount(api, CONNECTIONS)
     if endpoint.scheme in ("unix", "npipe"):
         api.trust_env = False  # no proxy leads there; looking for one costs time in each request
     return api
-
-
-def _tls(endpoint: Endpoint) -> docker.tls.TLSConfig | None:
-    if not endpoint.uses_tls:
-        return None
-    pair = (endpoint.cert, endpoint.key) if endpoint.cert else None
-    return docker.tls.TLSConfig(
-        client_cert=pair, ca_cert=endpoint.ca or None, verify=endpoint.verify
-    )
 
 
 def _number(version: str) -> tuple[int, ...]:

@@ -7,6 +7,7 @@ already. One process for any number of connections; `open` starts another one wh
 
 import contextlib
 import os
+import re
 import secrets
 import threading
 from pathlib import Path
@@ -166,7 +167,8 @@ def _refused(place: Place, said: str) -> EngineUnreachable:
             "key to the agent.",
             details=said,
         )
-    last = (said.splitlines() or ["it does not answer"])[-1].rstrip(".")
+    last = (said.splitlines() or ["it does not answer"])[-1]
+    last = re.sub(r"^ssh: (?:connect to host \S+ port \d+: )?", "", last).strip().rstrip(".")
     return EngineUnreachable(
         f"ssh cannot reach {name}: {last}.", f"Try `{command}` in a terminal.", details=said
     )

@@ -22,6 +22,8 @@ from tests.bench.timing import seconds_of, turn_about
 from tests.e2e.galley import IMAGE
 
 IDLE_SECONDS = 60
+LINE = "a line of a log, as long as most of them are, with words to its end"
+FLOOD = f"while true; do busybox yes '{LINE}' | busybox head -n 100; busybox usleep 8000; done"
 
 
 def measure(lab: Lab) -> Iterator[Row]:
@@ -41,7 +43,19 @@ def measure(lab: Lab) -> Iterator[Row]:
     yield row("window.idle", 100 * stayed["share"], "%", n=1, goal=at_most(0.5))
     yield row("window.resident", stayed["mib"], "MiB", n=1, goal=at_most(150))
     yield row("window.threads", stayed["threads"], "", n=1)
+    yield from _flood(lab, native)
     yield from _lists(lab, native)
+
+
+def _flood(lab: Lab, native: NativeDocker) -> Iterator[Row]:
+    """Ten thousand lines a second, in bursts of a hundred."""
+    native.docker("run", "-d", "--name", "flood", "--network=none", IMAGE, "sh", "-c", FLOOD)
+    seen = _probe(lab, "flood", str(native.socket), "flood")
+    yield row("window.log_rate", seen["rate"], "/s", n=1)
+    yield row("window.log_block", seen["gap"], "ms", n=1, goal=at_most(50))
+    yield row("window.log_block_p99", seen["usual"], "ms", n=1)
+    yield row("window.log_resident", seen["mib"], "MiB", n=1)
+    native.docker("rm", "-f", "flood")
 
 
 def _lists(lab: Lab, native: NativeDocker) -> Iterator[Row]:

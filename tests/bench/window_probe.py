@@ -4,6 +4,7 @@
     python -m tests.bench.window_probe rows SOCKET          ours, with the engine's rows painted
     python -m tests.bench.window_probe stay SOCKET SECONDS  memory and CPU while nothing changes
     python -m tests.bench.window_probe lists SOCKET         time in the window's thread
+    python -m tests.bench.window_probe flood SOCKET NAME    looking at a log that never rests
 
 Prints one JSON object. `STARTED` in the environment is the time (seconds since the epoch) at which
 the process was asked for.
@@ -17,12 +18,15 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
+import psutil
+
 if TYPE_CHECKING:
     from desktop.app import App
     from desktop.stores.store import Store
     from engine.docker.types import Container
 
 PATIENCE = 60.0
+FLOOD_SECONDS = 12.0
 
 
 def main(words: list[str]) -> int:
@@ -35,6 +39,8 @@ def main(words: list[str]) -> int:
             figures = stay(socket, float(seconds))
         case ["lists", socket]:
             figures = lists(socket)
+        case ["flood", socket, name]:
+            figures = flood(socket, name)
         case _:
             return 2
     print(json.dumps(figures), flush=True)
@@ -63,8 +69,6 @@ def rows(socket: str) -> dict[str, float]:
 
 
 def stay(socket: str, seconds: float) -> dict[str, float]:
-    import psutil
-
     app = open_window(socket)
     let_pass(app, 15.0)  # the first readings, images and volumes, and what start-up leaves behind
     process = psutil.Process()
@@ -99,6 +103,49 @@ def lists(socket: str) -> dict[str, float]:
         keys.append(busy(app, partial(page.filter.setText, text), lambda: True))
         let_pass(app, 0.2)
     return {"first": first, "change": middle(changes), "key": middle(keys), "worst_key": max(keys)}
+
+
+def flood(socket: str, name: str) -> dict[str, float]:
+    """The longest time for which the window did not come to its next event, and lines a second."""
+    from PySide6.QtCore import Qt, QTimer
+
+    from desktop.pages.containers.detail import ContainerDetailView
+    from desktop.pages.containers.logs_tab import LogsTab
+    from desktop.pages.containers.page import ContainersPage
+
+    app = open_window(socket)
+    rows = app.desk.stores.containers.rows.values()
+    app.window.go("containers", next(row.id for row in rows if row.name == name), "logs")
+    page = app.window.pages["containers"]
+    assert isinstance(page, ContainersPage)
+    assert isinstance(page.opened, ContainerDetailView)
+    tab = page.opened.opened["logs"]
+    assert isinstance(tab, LogsTab)
+    lines = tab.view.rows
+    let_pass(app, 3.0)
+    gaps: list[float] = []
+    last = time.perf_counter()
+
+    def tick() -> None:
+        nonlocal last
+        now = time.perf_counter()
+        gaps.append(now - last)
+        last = now
+
+    timer = QTimer(interval=2, timerType=Qt.TimerType.PreciseTimer)
+    timer.timeout.connect(tick)
+    began, end = time.perf_counter(), lines.end
+    timer.start()
+    let_pass(app, FLOOD_SECONDS)
+    passed = time.perf_counter() - began
+    memory = psutil.Process().memory_info().rss / 1024**2
+    gaps.sort()
+    return {
+        "gap": 1000 * gaps[-1],
+        "usual": 1000 * gaps[int(0.99 * len(gaps))],
+        "rate": (lines.end - end) / passed,
+        "mib": memory,
+    }
 
 
 def is_called(store: "Store[Container]", key: str, name: str) -> bool:

@@ -15,11 +15,11 @@ from desktop.app import App
 from desktop.connection import Reach
 from desktop.pages.containers.page import ContainersPage
 from desktop.single import Single
-from engine.contexts import DockerContext
+from engine.contexts import DockerContext, this_home
 from engine.control.client import ControlClient
 from engine.docker.client import DockerClient
 from engine.docker.endpoint import Endpoint
-from engine.launch import ensure_supervisor, this_home
+from engine.launch import ensure_supervisor
 from engine.settings import SettingsStore
 from tests.gui.conftest import WindowDockerd, end_app
 from tests.gui.test_containers_page import sleeper

@@ -203,6 +203,8 @@ def test_delete_says_whom_it_disconnects(
     client.containers.run(RunSpec(IMAGE, "runs", SLEEP, network="busy"))
     client.containers.create(RunSpec(IMAGE, "idle", ("true",), network="busy"))
     wait_for(lambda: "busy" in names(page) and on(page, "busy") == ["idle", "runs"])
+    store = app.desk.stores.containers
+    wait_for(lambda: [one.name for one in store.rows.values() if one.state.is_up] == ["runs"])
     page.table.choose(row(page, "busy").id)
     QTest.keyClick(page.table, Qt.Key.Key_Delete)
     asked = dialog(app, Confirm)

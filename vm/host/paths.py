@@ -30,6 +30,10 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "settings.toml"
 
     @property
+    def daemon_config(self) -> Path:
+        return self.root / "daemon.json"
+
+    @property
     def machine(self) -> Path:
         return self.root / "machine"
 

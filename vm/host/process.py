@@ -4,13 +4,16 @@ A process is never known by its pid alone: `Identity` is pid plus start time, so
 the system gave to somebody else is never signalled.
 """
 
+import contextlib
 import os
 import select
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
@@ -124,6 +127,79 @@ def stream(
         child.stdout.close()
         child.wait()
     return Completed(words, child.returncode, "\n".join(kept).encode(), b"")
+
+
+class Companion:
+    """A program that works for us and does not outlive us: its input ends when we do.
+
+    It says on its first line that it is ready. Raises ToolMissing when it is not there.
+    """
+
+    def __init__(self, argv: Sequence[str | Path]) -> None:
+        words = tuple(str(word) for word in argv)
+        try:
+            self._child = subprocess.Popen(
+                words,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=os.name == "posix",  # Ctrl+C in a terminal is not for it
+            )
+        except FileNotFoundError as error:
+            raise ToolMissing(
+                f"The program {words[0]} was not found.", details=str(error)
+            ) from error
+        self._complaints: deque[str] = deque(maxlen=50)
+        self._first = b""
+        self._spoke = threading.Event()
+        self._readers = [
+            threading.Thread(target=read, name=f"companion {words[0]}", daemon=True)
+            for read in (self._read_output, self._read_errors)
+        ]
+        for reader in self._readers:
+            reader.start()
+
+    @property
+    def is_alive(self) -> bool:
+        return self._child.poll() is None
+
+    def is_ready(self, seconds: float) -> bool:
+        """Wait for its first line; False when it ends before that, or the time is over."""
+        return self._spoke.wait(seconds) and bool(self._first)
+
+    def complaints(self) -> str:
+        """The last lines of its errors; of one that has ended, all that there will be."""
+        if not self.is_alive:
+            self._readers[1].join(1.0)
+        return "\n".join(self._complaints)
+
+    def end(self, *, patience: float = 5.0) -> None:
+        """And wait for it; one that does not end within `patience` seconds is killed."""
+        assert self._child.stdin is not None
+        with contextlib.suppress(OSError):
+            self._child.stdin.close()
+        self._child.terminate()
+        try:
+            self._child.wait(patience)
+        except subprocess.TimeoutExpired:
+            self._child.kill()
+            self._child.wait()
+        for reader in self._readers:
+            reader.join(1.0)
+
+    def _read_output(self) -> None:
+        assert self._child.stdout is not None
+        with self._child.stdout as output:
+            self._first = output.readline()
+            self._spoke.set()
+            while output.read(4096):
+                pass
+
+    def _read_errors(self) -> None:
+        assert self._child.stderr is not None
+        with self._child.stderr as errors:
+            for line in errors:
+                self._complaints.append(line.decode(errors="replace").rstrip())
 
 
 def spawn_detached(

@@ -3,16 +3,17 @@
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from PySide6.QtCore import QTimer
-from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QComboBox, QMenu
 
 from desktop.actions import containers as actions
 from desktop.desk import Desk
 from desktop.models.containers import containers_model, port_links, state_dot
 from desktop.models.rows import Line
+from desktop.pages.containers.menu import fill_menu
 from desktop.pages.list_page import Detail, ListPage, add
 from desktop.pages.page import Command
 from desktop.text import tr
@@ -89,7 +90,6 @@ class ContainersPage(ListPage):
         self.run_button = icon_button(
             desk.theme, "start", tr("Run…"), self._run, text=tr("Run…"), kind="primary"
         )
-        self.run_button.setText(tr("Run…"))
         self.header.addStretch(1)
         for widget in (self.filter, self.scope, self.run_button):
             self.header.addWidget(widget)
@@ -118,38 +118,10 @@ class ContainersPage(ListPage):
 
     def fill_menu(self, menu: QMenu, lines: Sequence[Line]) -> None:
         rows: list[Container] = self.rows_of(lines)
-        desk = self.desk
-        up = [row for row in rows if row.state.is_up]
-        going = [row for row in rows if row.state is ContainerState.RUNNING]
-        paused = [row for row in rows if row.state is ContainerState.PAUSED]
-        one = rows[0] if len(rows) == 1 else None
-        if one is not None:
-            add(menu, tr("Open"), lambda: self.open(one.id))
+        if len(rows) == 1:
+            add(menu, tr("Open"), partial(self.open, rows[0].id))
             menu.addSeparator()
-        add(menu, tr("Start"), lambda: actions.start(desk, rows), enabled=len(up) < len(rows))
-        add(menu, tr("Stop"), lambda: actions.stop(desk, rows), enabled=bool(up))
-        add(menu, tr("Restart"), lambda: actions.restart(desk, rows))
-        if paused:
-            add(menu, tr("Resume"), lambda: actions.resume(desk, rows))
-        else:
-            add(menu, tr("Pause"), lambda: actions.pause(desk, rows), enabled=bool(going))
-        add(menu, tr("Kill"), lambda: actions.kill(desk, rows), enabled=bool(up))
-        menu.addSeparator()
-        if one is not None:
-            self._fill_for_one(menu, one)
-            menu.addSeparator()
-        add(menu, tr("Delete…"), lambda: actions.delete(desk, rows))
-
-    def _fill_for_one(self, menu: QMenu, row: Container) -> None:
-        desk, tab = self.desk, self.open
-        add(menu, tr("Logs"), lambda: tab(row.id, "logs"))
-        add(menu, tr("Terminal"), lambda: tab(row.id, "terminal"), enabled=row.state.is_up)
-        add(menu, tr("Inside"), lambda: tab(row.id, "inside"))
-        menu.addSeparator()
-        add(menu, tr("Rename…"), lambda: self._rename(row))
-        add(menu, tr("Recreate with changes…"), lambda: self._recreate(row))
-        add(menu, tr("Copy docker run"), lambda: actions.copy_run_command(desk, row))
-        add(menu, tr("Copy id"), lambda: QGuiApplication.clipboard().setText(row.id))
+        fill_menu(menu, self.desk, rows, self.open)
 
     def press(self, name: str, line: Line) -> None:
         verb = {
@@ -200,20 +172,3 @@ class ContainersPage(ListPage):
         from desktop.dialogs.run import RunDialog
 
         RunDialog(self.desk).open()
-
-    def _rename(self, row: Container) -> None:
-        from desktop.dialogs.ask import ask_text
-
-        ask_text(
-            self,
-            tr("Rename {name}", name=row.name),
-            tr("New name"),
-            row.name,
-            tr("Rename"),
-            lambda name: actions.rename(self.desk, row, name),
-        )
-
-    def _recreate(self, row: Container) -> None:
-        from desktop.dialogs.recreate import RecreateDialog
-
-        RecreateDialog(self.desk, row).open()

@@ -6,7 +6,6 @@ Next: `widgets/chart.py`.
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QGridLayout, QVBoxLayout, QWidget
 
 from desktop.desk import Desk
@@ -33,7 +32,7 @@ class StatsTab(Tab):
         self.note = label("", "secondary", wrap=True)
         self._make_charts()
         self._lay_out()
-        desk.stores.containers.changed.connect(lambda _delta: self._follow())
+        desk.stores.containers.changed.connect(self._follow)
         desk.connection.changed.connect(self._follow)
 
     def shown(self) -> None:
@@ -99,11 +98,11 @@ class StatsTab(Tab):
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
         area = scrolled(content)
-        area.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         area.setAccessibleName(tr("Charts"))
+        self.setFocusProxy(area)
         whole.addWidget(area)
 
-    def _follow(self) -> None:
+    def _follow(self, _delta: object = None) -> None:
         """Read while it is shown and there is something to read; say why not."""
         row = self.desk.stores.containers.rows.get(self.key)
         if row is None or not self._is_shown:

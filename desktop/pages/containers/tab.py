@@ -19,8 +19,11 @@ class Tab(QWidget):
     def leave(self) -> None:
         """The view closes: end streams, threads and timers. `hidden` may still follow."""
 
-    def find(self) -> None:
+    def search(self) -> None:
         """Ctrl+F."""
+
+    def refresh(self) -> None:
+        """F5."""
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
         super().showEvent(event)

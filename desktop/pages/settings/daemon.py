@@ -91,7 +91,7 @@ class DaemonEditor(QWidget):
         if problem is not None:
             self._say(problem.summary, problem.hint, "error")
         elif self.is_changed:
-            self._say(tr("This is JSON. dockerd checks it when you apply it."))
+            self._say(tr("This is JSON. dockerd has not seen it yet."))
         else:
             self._say(tr("In force."))
         self._compare(text)
@@ -99,6 +99,7 @@ class DaemonEditor(QWidget):
 
     def _say(self, text: str, hint: str = "", kind: str = "secondary") -> None:
         self.said.setText(text)
+        self.edit.setAccessibleDescription(text)
         set_kind(self.said, kind)
         self.hint.setText(hint)
         self.hint.setVisible(bool(hint))

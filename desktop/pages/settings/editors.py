@@ -31,8 +31,8 @@ class Editor(QWidget):
         super().__init__()
         self.setting = setting
         self.field = field
-        field.setAccessibleName(setting.label)
-        field.setAccessibleDescription(setting.help)
+        field.setAccessibleName(tr(setting.label))
+        field.setAccessibleDescription(tr(setting.help))
         self.setFixedWidth(EDITOR_WIDTH)
         self.setFocusProxy(field)
 
@@ -97,7 +97,7 @@ class NumberEditor(LineEditor):
         self.stops = stops(setting)
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setRange(0, len(self.stops) - 1)
-        self.slider.setAccessibleName(setting.label)
+        self.slider.setAccessibleName(tr(setting.label))
         self.slider.setPageStep(max(1, len(self.stops) // 10))
         self.slider.valueChanged.connect(self._slid)
         _calm(self.slider)

@@ -57,7 +57,7 @@ class Field(FormRow):
     ) -> None:
         setting = entry.setting
         self.editor: Editor = editor(setting)
-        super().__init__(setting.label, setting.help, self.editor, setting.name)
+        super().__init__(tr(setting.label), tr(setting.help), self.editor, setting.name)
         self.entry = entry
         self._is_refused = False
         self.default = label("", "secondary")
@@ -65,7 +65,7 @@ class Field(FormRow):
             tr("Reset"),
             lambda: reset(setting.name),
             "link",
-            name=tr("Reset {setting}", setting=setting.label),
+            name=tr("Reset {setting}", setting=tr(setting.label)),
         )
         self.wrong = label("", "error", wrap=True)
         self.wrong.hide()

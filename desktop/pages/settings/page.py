@@ -132,7 +132,9 @@ class SettingsPage(Page):
     def commands(self) -> list[Command]:
         """Every setting by its label, once they have been read."""
         return [
-            Command(field.entry.setting.label, partial(self._go, name), tr("setting"), "settings")
+            Command(
+                tr(field.entry.setting.label), partial(self._go, name), tr("setting"), "settings"
+            )
             for name, field in self.fields.items()
         ]
 
@@ -261,7 +263,7 @@ class SettingsPage(Page):
         self.strip.setVisible(bool(waiting))
         if not waiting:
             return
-        names = ", ".join(setting.label for setting in waiting)
+        names = ", ".join(tr(setting.label) for setting in waiting)
         self.restart_words.setText(tr("Changed and not in use yet: {names}", names=names))
         self.restart_why.setText(" ".join(dict.fromkeys(reason(setting) for setting in waiting)))
         words = (

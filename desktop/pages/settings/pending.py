@@ -1,5 +1,5 @@
-"""Which settings hold in the file and not yet in the machine. May import: `engine.settings` values,
-values of `vm`.
+"""Which settings hold in the file and not yet in the machine. May import: `text`,
+`engine.settings` values, values of `vm`.
 
 What the machine says of itself is compared first; of the rest, what they were when it started or,
 if this page came later, when it was first shown.
@@ -7,6 +7,7 @@ if this page came later, when it was first shown.
 
 from collections.abc import Mapping, Sequence
 
+from desktop.text import tr
 from engine.schema import Setting
 from engine.settings import Entry
 from vm.types import MachineState, Status
@@ -32,7 +33,7 @@ def pending(
 
 def reason(setting: Setting) -> str:
     """Why, without the command that a terminal would need: here a button stands for it."""
-    sentence, colon, _command = setting.needs_restart.partition(": galley ")
+    sentence, colon, _command = tr(setting.needs_restart).partition(": galley ")
     return f"{sentence}." if colon else sentence
 
 

@@ -118,6 +118,12 @@ def test_there_is_german() -> None:
     assert "de" in text.languages()
 
 
+def test_a_text_that_a_language_lacks_stays_as_it_is() -> None:
+    language = text.Language({"Delete": "Löschen"})
+    assert language.translate("galley", "Delete") == "Löschen"
+    assert language.translate("QShortcut", "Ctrl") is None  # "" would take the key from its name
+
+
 def test_sizes_and_ages_are_short() -> None:
     assert [text.size(n) for n in (0, 999, 1500, 12_300_000, 1.1e9)] == [
         "0 B", "999 B", "1.5 kB", "12.3 MB", "1.1 GB",

@@ -8,7 +8,7 @@ import platformdirs
 import pytest
 
 from engine import context
-from engine.context import context_name, endpoint, ensure, is_current, remove
+from engine.context import context_name, endpoint, ensure, is_current, remove, use
 from vm.errors import HostError
 from vm.host import process
 from vm.host.paths import Home
@@ -191,3 +191,10 @@ def test_a_directory_that_cannot_be_written_is_said(home: Home, config: Path) ->
 def test_remove_before_there_is_one(home: Home, config: Path) -> None:
     remove(home)
     assert not config.exists()
+
+
+def test_it_is_used_when_somebody_asks_for_it(home: Home, config: Path) -> None:
+    file = write_config(config, '{"currentContext": "other"}')
+    use(home)
+    assert json.loads(file.read_text())["currentContext"] == context_name(home)
+    assert is_current(home)

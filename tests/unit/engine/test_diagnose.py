@@ -11,6 +11,7 @@ from engine.context import endpoint
 from engine.diagnose import (
     acceleration,
     clock,
+    daemon_json,
     docker_client,
     image,
     memory,
@@ -171,3 +172,19 @@ def test_where_a_plain_docker_goes(home: Home, client: pytest.MonkeyPatch) -> No
     found = docker_client.check(facts)
     assert found is not None
     assert msgspec.structs.asdict(found)["kind"] == "ToolMissing"
+
+
+def test_daemon_json_that_is_not_in_force(home: Home) -> None:
+    facts = Facts(home)
+    assert not daemon_json.applies(facts)
+    home.daemon_config.write_text('{"debug": }')
+    assert daemon_json.applies(facts)
+    problem = daemon_json.check(facts)
+    assert problem is not None
+    assert "Line 1, column 11" in problem.summary
+    home.daemon_config.write_text('{"bip": "x"}')
+    assert daemon_json.check(facts) is None
+    (home.logs / "console.log").write_text("galley: daemon.json refused: invalid bip\n")
+    refused = daemon_json.check(running(home))
+    assert refused is not None
+    assert "invalid bip" in refused.summary

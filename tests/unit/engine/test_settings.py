@@ -329,3 +329,14 @@ def test_this_computer_can_be_measured(home: Home) -> None:
     store = SettingsStore(home)
     cpus = next(setting for setting in store.schema() if setting.name == "cpus")
     assert cpus.maximum == os.cpu_count()
+
+
+def test_clearing_goes_back_to_the_defaults_and_tells(home: Home) -> None:
+    store = SettingsStore(home, HOST)
+    store.set("cpus", 1)
+    told: list[int] = []
+    store.subscribe(lambda settings: told.append(settings.cpus))
+    store.clear()
+    assert not home.settings.exists()
+    assert told == [store.load().cpus]
+    assert not any(entry.is_set for entry in store.list())

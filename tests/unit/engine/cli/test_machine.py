@@ -24,6 +24,24 @@ def status(galley: Galley) -> Report:
     return msgspec.json.decode(done.stdout, type=Report)
 
 
+def test_a_machine_gets_the_daemon_json_that_was_written_before_it(
+    galley: Galley, home: Home
+) -> None:
+    home.daemon_config.write_text('{"debug": true}')
+    assert galley("start").returncode == 0
+    assert status(galley).problems == ()
+    home.daemon_config.write_text('{"debug": }')
+    restarted = galley("restart")
+    assert restarted.returncode == 0, restarted.stderr
+    [problem] = status(galley).problems
+    assert "Line 1, column 11" in problem.summary
+    good = home.root / "good.json"
+    good.write_text("{}")
+    assert galley("settings", "daemon", "--file", str(good)).returncode == 0
+    assert status(galley).problems == ()
+    assert galley("delete", "--yes").returncode == 0
+
+
 def test_one_life(galley: Galley, home: Home) -> None:
     assert status(galley).state == "absent"
     assert not status(galley).supervisor

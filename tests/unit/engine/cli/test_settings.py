@@ -1,6 +1,7 @@
 """`galley settings`, with no supervisor: the file alone."""
 
 import json
+from pathlib import Path
 
 from tests.unit.engine.cli.conftest import Galley
 from vm.host.paths import Home
@@ -36,3 +37,37 @@ def test_details_show_more(galley: Galley) -> None:
     done = galley("settings", "set", "cpus", "many", "--details")
     assert "│" in done.stderr
     assert "Add --details" not in done.stderr
+
+
+# daemon.json
+
+
+def test_daemon_json_is_shown_and_refused(galley: Galley, home: Home) -> None:
+    assert galley("settings", "daemon").stdout == "{}\n"
+    wanted = home.root / "wanted.json"
+    wanted.write_text('{\n  "debug" true\n}\n')
+    done = galley("settings", "daemon", "--file", str(wanted))
+    assert done.returncode == 2
+    assert "Line 2, column 11: expecting ':' delimiter." in done.stderr
+    assert galley("settings", "daemon", "--edit", "--show").returncode == 2
+    assert not home.daemon_config.exists()
+
+
+def test_daemon_json_is_kept_for_the_next_start(
+    galley: Galley, home: Home, ending: None, tmp_path: Path
+) -> None:
+    wanted = tmp_path / "wanted.json"
+    wanted.write_text('{"debug": true}\n')
+    done = galley("settings", "daemon", "--file", str(wanted))
+    assert done.returncode == 0, done.stderr
+    assert galley("settings", "daemon", "--show").stdout == '{"debug": true}\n'
+    assert "Nothing was changed" in galley("settings", "daemon", "--file", str(wanted)).stderr
+
+
+def test_daemon_json_in_an_editor(galley: Galley, home: Home, ending: None, tmp_path: Path) -> None:
+    editor = tmp_path / "editor"
+    editor.write_text("""#!/bin/sh\necho '{"labels": ["a=1"]}' > "$1"\n""")
+    editor.chmod(0o755)
+    done = galley("settings", "daemon", "--edit", EDITOR=str(editor), VISUAL=str(editor))
+    assert done.returncode == 0, done.stderr
+    assert home.daemon_config.read_text() == '{"labels": ["a=1"]}\n'

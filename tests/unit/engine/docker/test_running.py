@@ -1,17 +1,29 @@
 """Running an image that is or is not here, and the command line that says the same."""
 
 import shlex
+from collections.abc import Iterator
+from pathlib import Path
 
+import msgspec
 import pytest
 
 from engine.docker.cancel import Cancel
 from engine.docker.client import DockerClient
 from engine.docker.run_spec import spec_of
 from engine.docker.running import run_command, run_image
-from engine.docker.types import ANY_PORT, Mount, Port, RunSpec
-from tests.unit.engine.bridge.servers import IMAGE
+from engine.docker.types import ANY_PORT, Mount, Port, RunSpec, TransferProgress
+from tests.unit.engine.bridge.servers import IMAGE, Dockerd
 from tests.unit.engine.docker.conftest import sleeper
-from vm.errors import EngineError
+from tests.unit.engine.docker.registry import FAST, Registry
+from vm.errors import Cancelled, EngineError
+
+
+@pytest.fixture
+def registry(dockerd: Dockerd, tmp_path: Path) -> Iterator[Registry]:
+    made = Registry(dockerd, tmp_path)
+    made.start()
+    yield made
+    made.stop()
 
 
 def test_an_image_that_is_here_is_run_at_once(client: DockerClient) -> None:
@@ -19,6 +31,31 @@ def test_an_image_that_is_here_is_run_at_once(client: DockerClient) -> None:
     made = run_image(client, sleeper("web"), Cancel(), lambda note, *_: notes.append(note))
     assert [one.id for one in client.containers.list()] == [made]
     assert notes == ["Starting"]
+
+
+def test_a_missing_image_is_pulled_and_told_layer_by_layer(
+    client: DockerClient, registry: Registry
+) -> None:
+    name = f"{FAST}/running:1"
+    client.images.tag(IMAGE, name)
+    for _ in client.images.push(name, Cancel()):
+        pass
+    client.images.remove(name)
+    details: list[object] = []
+    spec = msgspec.structs.replace(sleeper("pulled"), image=name)
+    made = run_image(client, spec, Cancel(), lambda _note, _share, detail: details.append(detail))
+    assert client.containers.detail(made).image == name
+    assert any(isinstance(detail, TransferProgress) for detail in details)
+    client.containers.remove(made, force=True)
+    client.images.remove(name)
+
+
+def test_a_run_that_is_cancelled_leaves_nothing(client: DockerClient) -> None:
+    cancel = Cancel()
+    cancel.set()
+    with pytest.raises(Cancelled):
+        run_image(client, sleeper("web"), cancel, lambda *_: None)
+    assert client.containers.list() == ()
 
 
 def test_an_image_that_cannot_be_pulled_leaves_no_container(client: DockerClient) -> None:

@@ -137,7 +137,7 @@ def test_a_host_without_an_engine(far: FarHost) -> None:
 
 def test_a_host_that_does_not_answer(far: FarHost) -> None:
     far.stop()
-    assert "ssh cannot reach far" in refusal().summary
+    assert refusal().summary == "ssh cannot reach far: Connection refused."
 
 
 def test_no_ssh_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

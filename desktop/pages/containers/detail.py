@@ -1,0 +1,243 @@
+"""The inside of one container: who it is, what can be done to it, and its tabs. May import:
+PySide6, `desk`, `actions`, `models`, `pages`, `widgets`. A tab is made when it is first looked at.
+Next: `tab.py`, then `logs_tab.py`, `terminal_tab.py` and the others.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QResizeEvent, QShowEvent
+from PySide6.QtWidgets import QMenu, QPushButton
+
+from desktop.actions import containers as actions
+from desktop.desk import Desk
+from desktop.models.containers import state_dot, state_word
+from desktop.pages.attached import Dot
+from desktop.pages.containers.menu import fill_menu
+from desktop.pages.containers.tab import Tab
+from desktop.pages.framed import FramedDetail
+from desktop.pages.page import chip
+from desktop.stores.store import Delta
+from desktop.text import tr
+from desktop.widgets.basics import button, holder, icon_button, label, row, set_kind
+from desktop.widgets.empty import Empty
+from engine.docker.types import Container, ContainerState, Port
+
+TAB = "container_tab"  # what the window remembers
+MOST_LINKS = 4
+TITLE_WIDTH = 220  # pixels that a long name always has
+
+
+def make_tab(name: str, desk: Desk, key: str) -> Tab:
+    """One of `logs`, `terminal`, `files`, `stats`, `inside`, `inspect`."""
+    match name:
+        case "terminal":
+            from desktop.pages.containers.terminal_tab import TerminalTab
+
+            return TerminalTab(desk, key)
+        case "files":
+            from desktop.pages.containers.files_tab import FilesTab
+
+            return FilesTab(desk, key)
+        case "stats":
+            from desktop.pages.containers.stats_tab import StatsTab
+
+            return StatsTab(desk, key)
+        case "inside":
+            from desktop.pages.containers.inside_tab import InsideTab
+
+            return InsideTab(desk, key)
+        case "inspect":
+            from desktop.pages.containers.inspect_tab import InspectTab
+
+            return InspectTab(desk, key)
+    from desktop.pages.containers.logs_tab import LogsTab
+
+    return LogsTab(desk, key)
+
+
+class ContainerDetailView(FramedDetail):
+    def __init__(self, desk: Desk, key: str, back: Callable[[], object]) -> None:
+        found = desk.stores.containers.rows.get(key)
+        super().__init__(desk, found.name if found else key[:12], back)
+        self.key = key
+        self.opened: dict[str, Tab] = {}
+        self.current = ""
+        self._left = False
+        self._linked: list[int] = []
+        self._make_head()
+        for name, title in (
+            ("logs", tr("Logs")),
+            ("terminal", tr("Terminal")),
+            ("files", tr("Files")),
+            ("stats", tr("Stats")),
+            ("inside", tr("Inside")),
+            ("inspect", tr("Inspect")),
+        ):
+            self.add_tab(name, title, partial(self._open_tab, name))
+        self.body.setContentsMargins(24, 0, 24, 16)
+        self.way_back = button(tr("Back to the list"), back, "primary")
+        self.missing = Empty(
+            desk.theme,
+            "container",
+            tr("This container is gone"),
+            tr("It was deleted, or another engine is looked at now."),
+            self.way_back,
+        )
+        self.missing.hide()
+        self.body.addWidget(self.missing, 1)
+        desk.stores.containers.changed.connect(self._follow)
+        desk.connection.changed.connect(self._draw)
+        self._draw()
+
+    # Detail
+
+    def leave(self) -> None:
+        self._left = True
+        self.desk.stores.containers.changed.disconnect(self._follow)
+        self.desk.connection.changed.disconnect(self._draw)
+        for tab in self.opened.values():
+            tab.leave()
+
+    def show_tab(self, tab: str) -> None:
+        if not self._left and self.missing.isHidden():
+            super().show_tab(tab if tab in self.tabs else "logs")
+
+    def tab_shown(self, tab: str) -> None:
+        self.current = tab
+        self.desk.prefs.set_text(TAB, tab)
+
+    def search(self) -> None:
+        if self.current in self.opened:
+            self.opened[self.current].search()
+
+    def refresh(self) -> None:
+        if self.current in self.opened:
+            self.opened[self.current].refresh()
+
+    # Inside
+
+    def _open_tab(self, name: str) -> Tab:
+        self.opened[name] = make_tab(name, self.desk, self.key)
+        return self.opened[name]
+
+    def _make_head(self) -> None:
+        self.dot = Dot(self.desk.theme, "exited")
+        self.state = label()
+        self.image = chip()
+        self.links = row(gap=4)
+        self._link_holder = holder(self.links)
+        self.stop_button = self._button("stop", tr("Stop"), self._switch)
+        self.start_button = self._button("start", tr("Start"), self._switch)
+        self.restart_button = self._button("restart", tr("Restart"), self._restart)
+        self.more_button = icon_button(self.desk.theme, "more", tr("More"), kind="")
+        self.menu = QMenu(self.more_button)
+        self.menu.aboutToShow.connect(self._fill_menu)
+        self.more_button.setMenu(self.menu)
+        self.add_to_head(self.dot, self.state, self.image)
+        self.head.addWidget(self._link_holder)
+        self.head.addStretch(1)
+        self.add_to_head(*self._buttons)
+
+    def _button(self, icon: str, name: str, run: Callable[[], object]) -> QPushButton:
+        return icon_button(self.desk.theme, icon, name, run, text=name, kind="")
+
+    @property
+    def _buttons(self) -> tuple[QPushButton, ...]:
+        return self.start_button, self.stop_button, self.restart_button, self.more_button
+
+    @property
+    def _row(self) -> Container | None:
+        return self.desk.stores.containers.rows.get(self.key)
+
+    def _follow(self, delta: Delta) -> None:
+        if self.key in delta.removed:
+            self._say_missing()
+        elif self.key in delta.changed:
+            self._draw()
+
+    def _say_missing(self) -> None:
+        """It was removed while it was looked at."""
+        for tab in self.opened.values():
+            tab.leave()
+        self.dot.set_state("exited")
+        self.state.setText(tr("gone"))
+        set_kind(self.state, "exited")
+        self._draw_links([])
+        for each in (*self._buttons, *self.tabs.values()):
+            each.setEnabled(False)
+        self.show_instead(self.missing)
+        self.way_back.setFocus()
+
+    def _draw(self) -> None:
+        """The header, as the row is now."""
+        found, up = self._row, self.desk.connection.is_up
+        if found is None:
+            return
+        busy = self.desk.stores.containers.busy.get(self.key, "")
+        self.rename(found.name)
+        self.dot.set_state(state_dot(found))
+        self.state.setText(busy or state_word(found))
+        set_kind(self.state, state_dot(found))
+        self.state.setToolTip(found.status)
+        self.image.setToolTip(found.image)
+        self._fit()
+        paused = found.state is ContainerState.PAUSED
+        self.start_button.setText(tr("Resume") if paused else tr("Start"))
+        self.start_button.setAccessibleName(self.start_button.text())
+        self.start_button.setVisible(paused or not found.state.is_up)
+        self.stop_button.setVisible(found.state.is_up and not paused)
+        for each in self._buttons:
+            each.setEnabled(up and (not busy or each is self.more_button))
+        self._draw_links([p for p in found.ports if p.host_port] if found.state.is_up else [])
+
+    def _fit(self) -> None:
+        """The container's name goes before its image's, and that before links."""
+        name = self.title.fontMetrics().horizontalAdvance(self.title.text()) + 4
+        self.title.setMinimumWidth(min(name, TITLE_WIDTH))
+        for links, room in ((True, 300), (True, 130), (False, 130)):
+            self._link_holder.setHidden(not links)
+            metrics, image = self.image.fontMetrics(), self.image.toolTip()
+            self.image.setText(metrics.elidedText(image, Qt.TextElideMode.ElideMiddle, room))
+            self.head.invalidate()
+            if self.head.minimumSize().width() <= self.width():
+                return
+
+    def _draw_links(self, ports: list[Port]) -> None:
+        shown = {port.host_port: port for port in reversed(ports) if port.protocol == "tcp"}
+        wanted = sorted(shown)[:MOST_LINKS]
+        if wanted == self._linked:
+            return
+        self._linked = wanted
+        while (item := self.links.takeAt(0)) is not None:
+            widget = item.widget()
+            if widget is not None:
+                widget.deleteLater()
+        for number in wanted:
+            open_it = partial(actions.open_port, self.desk, shown[number])
+            name = tr("Open port {port} in the browser", port=number)
+            self.links.addWidget(button(f":{number} ↗", open_it, "link", name=name, tip=name))
+
+    def _switch(self) -> None:
+        if self._row is not None:
+            actions.switch(self.desk, [self._row])
+
+    def _restart(self) -> None:
+        if self._row is not None:
+            actions.restart(self.desk, [self._row])
+
+    def _fill_menu(self) -> None:
+        self.menu.clear()
+        if self._row is not None:
+            fill_menu(self.menu, self.desk, [self._row], lambda _key, tab: self.show_tab(tab))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
+        super().resizeEvent(event)
+        self._fit()
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
+        """Without another wish, the tab that was looked at last."""
+        if not self.current:
+            self.show_tab(self.desk.prefs.text(TAB, "logs"))
+        super().showEvent(event)

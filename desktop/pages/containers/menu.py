@@ -1,0 +1,71 @@
+"""What can be done to containers, as a menu: of the list, and of one that is open. May import:
+PySide6, `desk`, `actions`, `dialogs`, `list_page`.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QMenu
+
+from desktop.actions import containers as actions
+from desktop.desk import Desk
+from desktop.pages.list_page import add
+from desktop.text import tr
+from engine.docker.types import Container, ContainerState
+
+type OpenTab = Callable[[str, str], object]  # a container's id, a tab
+
+
+def fill_menu(menu: QMenu, desk: Desk, rows: Sequence[Container], open_tab: OpenTab) -> None:
+    """The actions of these containers."""
+    up = [row for row in rows if row.state.is_up]
+    going = [row for row in rows if row.state is ContainerState.RUNNING]
+    add(menu, tr("Start"), partial(actions.start, desk, rows), enabled=len(up) < len(rows))
+    add(menu, tr("Stop"), partial(actions.stop, desk, rows), enabled=bool(up))
+    add(menu, tr("Restart"), partial(actions.restart, desk, rows))
+    if any(row.state is ContainerState.PAUSED for row in rows):
+        add(menu, tr("Resume"), partial(actions.resume, desk, rows))
+    else:
+        add(menu, tr("Pause"), partial(actions.pause, desk, rows), enabled=bool(going))
+    add(menu, tr("Kill"), partial(actions.kill, desk, rows), enabled=bool(up))
+    menu.addSeparator()
+    if len(rows) == 1:
+        _fill_for_one(menu, desk, rows[0], open_tab)
+        menu.addSeparator()
+    add(menu, tr("Delete…"), partial(actions.delete, desk, rows))
+
+
+def _fill_for_one(menu: QMenu, desk: Desk, row: Container, open_tab: OpenTab) -> None:
+    add(menu, tr("Logs"), partial(open_tab, row.id, "logs"))
+    terminal = partial(open_tab, row.id, "terminal")
+    add(menu, tr("Terminal"), terminal, enabled=row.state.is_up)
+    add(menu, tr("Inside"), partial(open_tab, row.id, "inside"))
+    menu.addSeparator()
+    add(menu, tr("Rename…"), partial(_rename, desk, row))
+    add(menu, tr("Recreate with changes…"), partial(_recreate, desk, row))
+    add(menu, tr("Copy docker run"), partial(actions.copy_run_command, desk, row))
+    add(menu, tr("Copy id"), partial(_copy, row.id))
+
+
+def _copy(text: str) -> None:
+    QGuiApplication.clipboard().setText(text)
+
+
+def _rename(desk: Desk, row: Container) -> None:
+    from desktop.dialogs.ask import ask_text
+
+    ask_text(
+        desk.shell.widget,
+        tr("Rename {name}", name=row.name),
+        tr("New name"),
+        row.name,
+        tr("Rename"),
+        partial(actions.rename, desk, row),
+    )
+
+
+def _recreate(desk: Desk, row: Container) -> None:
+    from desktop.dialogs.recreate import RecreateDialog
+
+    RecreateDialog(desk, row).open()

@@ -1,0 +1,108 @@
+"""This Galley: its versions, its folders, and the way back to the beginning. May import: PySide6,
+`desk`, `widgets`, `engine` values.
+"""
+
+import platform
+
+from PySide6 import __version__ as qt_version
+from PySide6.QtCore import QUrl
+from PySide6.QtGui import QDesktopServices, QShowEvent
+from PySide6.QtWidgets import QHBoxLayout, QWidget
+
+from desktop.desk import Desk, Loss
+from desktop.text import tr
+from desktop.widgets.basics import button, card, column, holder, label, row, scrolled
+from desktop.widgets.copy_line import CopyLine
+from engine import __version__
+
+WORD = "reset"  # what has to be typed
+
+
+class AboutView(QWidget):
+    def __init__(self, desk: Desk) -> None:
+        super().__init__()
+        self._desk = desk
+        self.lines = {
+            "galley": CopyLine(tr("Galley")),
+            "engine": CopyLine(tr("Engine")),
+            "backend": CopyLine(tr("Machine")),
+            "system": CopyLine(tr("System")),
+            "folder": CopyLine(tr("Folder")),
+        }
+        home = str(desk.link.home.root)
+        self.open_folder = button(
+            tr("Open the folder"),
+            lambda: QDesktopServices.openUrl(QUrl.fromLocalFile(home)),
+            "link",
+        )
+        self.reset = button(tr("Reset Galley…"), self._ask, "danger")
+        facts = column(label(tr("Versions"), "heading"), *self.lines.values(), gap=0)
+        facts.addLayout(row(1, self.open_folder))
+        whole = column(card(facts), card(self._reset_box()), 1, gap=12)
+        self.setLayout(column(scrolled(holder(whole))))
+        desk.link.changed.connect(self._look)
+        desk.connection.changed.connect(self._look)
+
+    def _reset_box(self) -> QHBoxLayout:
+        about = tr(
+            "Deletes the virtual machine with everything in it, and every setting. Galley is then "
+            "as it was before its first start."
+        )
+        words = column(
+            label(tr("Start from the beginning"), "heading"), label(about, "secondary", wrap=True)
+        )
+        box = row(words, self.reset, gap=16)
+        box.setStretch(0, 1)
+        return box
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
+        super().showEvent(event)
+        self._look()
+
+    def _look(self) -> None:
+        snapshot = self._desk.link.snapshot
+        self.lines["galley"].say(__version__)
+        python = platform.python_version()
+        self.lines["system"].say(f"{platform.platform()} · Python {python} · Qt {qt_version}")
+        self.lines["folder"].say(str(self._desk.link.home.root))
+        if snapshot is None:
+            self.lines["engine"].say("")
+            self.lines["backend"].say("")
+            return
+        engine, machine = snapshot.engine, snapshot.machine
+        said = tr("Docker {version} · API {api}", version=engine.version, api=engine.api)
+        self.lines["engine"].say(said if engine.reachable else "")
+        accelerator = machine.accelerator
+        parts = [machine.backend, accelerator.name if accelerator else ""]
+        self.lines["backend"].say(" · ".join(filter(None, parts)))
+
+    def _ask(self) -> None:
+        home = self._desk.link.home.root
+        loss = Loss(
+            tr("Reset Galley?"),
+            tr(
+                "The engine is stopped. Every image, container and volume in its virtual machine, "
+                "your settings, daemon.json and what the window remembers are deleted for good."
+            ),
+            tr(
+                "Not touched: folders of this computer that containers use, other Docker engines, "
+                "the guest image and the logs in {folder}.",
+                folder=home,
+            ),
+            tr("Reset"),
+            WORD,
+        )
+        self._desk.shell.confirm(loss, self._reset)
+
+    def _reset(self) -> None:
+        desk = self._desk
+
+        def done(_none: object) -> None:
+            desk.prefs.clear()
+            desk.theme.choose("system")
+            desk.link.retry()
+            desk.shell.toast(tr("Galley is as it was at the beginning"))
+
+        self.reset.setEnabled(False)
+        task = desk.link.reset(done)
+        task.changed.connect(lambda: self.reset.setEnabled(task.state.is_over))

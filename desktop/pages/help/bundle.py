@@ -1,0 +1,58 @@
+"""The report for whoever is to help: asked where to, written, shown. May import: PySide6, `desk`,
+`dialogs`, `engine.diagnose` inside its worker.
+"""
+
+import time
+from functools import partial
+from pathlib import Path
+
+from PySide6.QtCore import QUrl
+from PySide6.QtGui import QDesktopServices
+from PySide6.QtWidgets import QWidget
+
+from desktop.desk import Desk
+from desktop.dialogs.choose_file import ask_save
+from desktop.tasks import Task
+from desktop.text import plural, tr
+from vm.errors import HomeUnusable, HostError
+
+
+def save_bundle(desk: Desk, parent: QWidget) -> None:
+    name = time.strftime("galley-report-%Y%m%d-%H%M.zip")
+    ask_save(parent, tr("Save a report"), name, "zip", partial(write, desk))
+
+
+def write(desk: Desk, target: Path) -> Task:
+    home = desk.link.home
+
+    def work(task: Task) -> int:
+        from engine.diagnose.bundle import write_bundle
+        from engine.diagnose.run import answers, gathered
+
+        task.report(tr("Looking around"))
+        with gathered(home) as facts:
+            results = []
+            for result in answers(facts):
+                results.append(result)
+                task.report(result.title)
+            task.report(tr("Collecting logs"))
+            try:
+                return len(write_bundle(target, facts, tuple(results)))
+            except HomeUnusable as error:  # not Galley's own folder: another place was chosen
+                said = tr("The report cannot be written to {path}.", path=target)
+                hint = tr("Choose another place.")
+                raise HostError(said, hint, details=error.details) from error
+
+    def done(count: int) -> None:
+        said = plural(
+            count,
+            "{name} has {n} file, with secrets taken out. Have a look before you share it.",
+            "{name} has {n} files, with secrets taken out. Have a look before you share it.",
+            name=target.name,
+        )
+        desk.shell.toast(tr("The report is saved"), said, (tr("Show in folder"), show))
+
+    def show() -> None:
+        QDesktopServices.openUrl(QUrl.fromLocalFile(str(target.parent)))
+
+    return desk.tasks.start(tr("Save a report"), work, done)

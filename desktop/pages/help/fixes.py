@@ -1,0 +1,75 @@
+"""What a button can do about a failed check. May import: `desk`, `engine` inside its workers.
+
+A fix is a task, after which the checks are asked again; or a way to the page where it is done.
+"""
+
+import os
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from desktop.desk import Desk
+from desktop.tasks import Task
+from desktop.text import tr
+from engine.diagnose import docker_client
+from vm.errors import Problem
+
+if TYPE_CHECKING:
+    from engine.diagnose.run import Result
+
+type Fix = tuple[str, Callable[[], Task | None]]  # what the button says, and does
+
+
+def fix_for(desk: Desk, result: "Result") -> Fix | None:
+    """None where only the user can mend it: then the hint says how."""
+    problem = result.problem
+    if problem is None:
+        return None
+    if result.title == docker_client.TITLE:
+        return _context_fix(desk, problem)
+    link = desk.link
+    match problem.kind:
+        case "SupervisorGone":
+            return tr("Start the background process"), link.start_engine
+        case "VersionMismatch":
+            return tr("Restart the background process"), link.replace_supervisor
+        case "EngineUnreachable" | "EngineFailed" | "GuestUnreachable" | "MachineError":
+            return tr("Restart the engine"), link.restart_engine
+        case "ImageDamaged":
+            return tr("Build the image again"), partial(build_image, desk)
+        case "NotEnough" | "SettingsError" | "PortInUse":
+            return tr("Open the settings"), partial(_go, desk, "settings")
+        case "DiskFull":
+            return tr("See what takes space"), partial(_go, desk, "engine")
+    return None
+
+
+def build_image(desk: Desk) -> Task:
+    """The next start uses it; what runs is not touched."""
+    home = desk.link.home
+
+    def work(task: Task) -> None:
+        from engine.guest_image import current_image
+        from engine.settings import SettingsStore
+
+        current_image(home, SettingsStore(home).load().channel, task.report)
+
+    return desk.tasks.start(tr("Build the guest image"), work)
+
+
+def _context_fix(desk: Desk, problem: Problem) -> Fix | None:
+    if problem.kind != "HostError" or os.environ.get("DOCKER_HOST"):
+        return None
+    home = desk.link.home
+
+    def work(_task: Task) -> None:
+        from engine import context
+
+        context.use(home)
+
+    title = tr("Use Galley's docker context")
+    return title, lambda: desk.tasks.start(title, work)
+
+
+def _go(desk: Desk, page: str) -> None:
+    desk.shell.go(page)

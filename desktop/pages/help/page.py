@@ -1,0 +1,109 @@
+"""The Help page: checks, logs, keys, and this Galley itself. May import: PySide6, `desk`,
+`widgets`, its own package. What asks or reads something is made when its tab is first looked at.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+from PySide6.QtGui import QShowEvent
+from PySide6.QtWidgets import QButtonGroup, QPushButton, QStackedWidget, QWidget
+
+from desktop.desk import Desk
+from desktop.pages.help.about import AboutView
+from desktop.pages.help.bundle import save_bundle
+from desktop.pages.help.checks import ChecksView
+from desktop.pages.help.keys import KeysView
+from desktop.pages.help.logs import LogsView
+from desktop.pages.page import Command, Page
+from desktop.text import tr
+from desktop.widgets.basics import button, icon_button, line, row
+
+
+class HelpPage(Page):
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk, tr("Help"))
+        words = tr("Save a report…")
+        self.bundle = icon_button(
+            desk.theme, "save", words, partial(save_bundle, desk, self), text=words, kind=""
+        )
+        self.bundle.setToolTip(tr("One file with logs, settings and versions, and no secret"))
+        self.header.addStretch(1)
+        self.header.addWidget(self.bundle)
+        self._makers: dict[str, Callable[[], QWidget]] = {
+            "checks": partial(ChecksView, desk),
+            "logs": partial(LogsView, desk),
+            "keys": KeysView,
+            "about": partial(AboutView, desk),
+        }
+        self.views: dict[str, QWidget] = {}
+        self.tabs: dict[str, QPushButton] = {}
+        self._group = QButtonGroup(self)
+        self._stack = QStackedWidget()
+        for key, title in (
+            ("checks", tr("Checks")),
+            ("logs", tr("Logs")),
+            ("keys", tr("Keyboard")),
+            ("about", tr("About")),
+        ):
+            tab = button(title, partial(self.show_tab, key), "tab")
+            tab.setCheckable(True)
+            self._group.addButton(tab)
+            self.tabs[key] = tab
+        self.body.setSpacing(0)
+        self.body.addLayout(row(*self.tabs.values(), 1, gap=20))
+        self.body.addWidget(line())
+        self.body.addSpacing(12)
+        self.body.addWidget(self._stack, 1)
+        self.current = ""
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
+        super().showEvent(event)
+        if not self.current:
+            self.show_tab("checks")
+
+    def show_tab(self, key: str) -> None:
+        if key not in self.views:
+            self.views[key] = self._makers[key]()
+            self._stack.addWidget(self.views[key])
+        self.current = key
+        self.tabs[key].setChecked(True)
+        self._stack.setCurrentWidget(self.views[key])
+
+    def open(self, key: str, tab: str = "") -> None:
+        """`key` is a tab; of "logs", `tab` is which log."""
+        if key in self.tabs:
+            self.show_tab(key)
+            view = self.views[key]
+            if tab and isinstance(view, LogsView):
+                view.choose(tab)
+
+    def refresh(self) -> None:
+        view = self.views.get(self.current)
+        if isinstance(view, ChecksView):
+            view.run()
+        elif isinstance(view, LogsView):
+            view.read_again()
+
+    def focus_filter(self) -> None:
+        self.show_tab("logs")
+        view = self.views["logs"]
+        if isinstance(view, LogsView):
+            view.words.setFocus()
+
+    def commands(self) -> list[Command]:
+        go = self.desk.shell.go
+        return [
+            Command(tr("Check for problems"), self._check, tr("Help"), "help"),
+            Command(tr("Logs of the engine"), partial(go, "help", "logs", "engine"), icon="logs"),
+            Command(tr("Logs of Galley"), partial(go, "help", "logs", "supervisor"), icon="logs"),
+            Command(
+                tr("Save a report…"), partial(save_bundle, self.desk, self), tr("Help"), "save"
+            ),
+            Command(tr("Keyboard"), partial(go, "help", "keys"), tr("Help"), "help"),
+        ]
+
+    def _check(self) -> None:
+        self.desk.shell.go("help", "checks")
+        view = self.views["checks"]
+        if isinstance(view, ChecksView):
+            view.run()

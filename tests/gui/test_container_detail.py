@@ -1,0 +1,132 @@
+"""The inside of a container: its header, its tabs, and what happens when it goes away."""
+
+from collections.abc import Callable
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QLabel, QMenu
+
+from desktop.app import App
+from desktop.pages.containers.detail import ContainerDetailView
+from desktop.pages.containers.logs_tab import LogsTab
+from desktop.pages.containers.page import ContainersPage
+from engine.docker.client import DockerClient
+from engine.docker.types import ContainerState, RunSpec
+from tests.unit.engine.bridge.servers import IMAGE
+
+type WaitFor = Callable[..., None]
+ENDS_AT_ONCE = ("sh", "-c", "trap 'exit 0' TERM; sleep 1000 & wait")
+
+
+def sleeper(name: str) -> RunSpec:
+    return RunSpec(IMAGE, name, ENDS_AT_ONCE, network="none")
+
+
+def open_detail(app: App, wait_for: WaitFor, key: str, tab: str = "") -> ContainerDetailView:
+    """As the list opens it."""
+    wait_for(lambda: key in app.desk.stores.containers.rows)
+    app.window.go("containers", key, tab)
+    page = app.window.current
+    assert isinstance(page, ContainersPage)
+    assert isinstance(page.opened, ContainerDetailView)
+    return page.opened
+
+
+@pytest.fixture
+def key(client: DockerClient) -> str:
+    return client.containers.run(sleeper("detail-web"))
+
+
+def test_the_header_follows_the_container(
+    app: App, client: DockerClient, key: str, wait_for: WaitFor
+) -> None:
+    view = open_detail(app, wait_for, key)
+    assert view.title.text() == "detail-web"
+    assert view.state.text() == "running"
+    assert view.image.text() == IMAGE
+    wait_for(view.stop_button.isVisible)
+    assert not view.start_button.isVisible()
+    QTest.mouseClick(view.stop_button, Qt.MouseButton.LeftButton)
+    assert view.state.text() == "stopping…"  # at once, whatever the engine does
+    wait_for(lambda: view.state.text() == "exited (0)")
+    assert view.start_button.isVisible()
+    QTest.mouseClick(view.start_button, Qt.MouseButton.LeftButton)
+    wait_for(lambda: view.state.text() == "running")
+    client.containers.pause(key)
+    wait_for(lambda: view.start_button.text() == "Resume" and view.start_button.isVisible())
+    client.containers.unpause(key)
+    wait_for(lambda: view.state.text() == "running")
+    client.containers.rename(key, "detail-other")
+    wait_for(lambda: view.title.text() == "detail-other")
+
+
+def test_the_tab_that_was_looked_at_last_is_the_next_ones_first(
+    app: App, client: DockerClient, key: str, wait_for: WaitFor
+) -> None:
+    app.prefs.set_text("container_tab", "logs")
+    view = open_detail(app, wait_for, key)
+    wait_for(lambda: view.current == "logs")
+    view.show_tab("inspect")
+    app.window.pages["containers"].open("")
+    view = open_detail(app, wait_for, key)
+    wait_for(lambda: view.current == "inspect")
+    assert set(view.opened) == {"inspect"}  # no other was made
+
+
+def test_keys_walk_along_the_tabs(app: App, key: str, wait_for: WaitFor) -> None:
+    view = open_detail(app, wait_for, key, "files")
+    QTest.keyClick(view.tabs["files"], Qt.Key.Key_Right)
+    assert view.current == "stats"
+    assert view.tabs["stats"].isChecked()
+    QTest.keyClick(view.tabs["stats"], Qt.Key.Key_Left)
+    assert view.current == "files"
+    view.step(-1)
+    assert view.current == "terminal"
+
+
+def test_a_container_that_is_removed_says_so_and_leads_back(
+    app: App, client: DockerClient, key: str, wait_for: WaitFor
+) -> None:
+    view = open_detail(app, wait_for, key, "logs")
+    client.containers.remove(key, force=True)
+    wait_for(view.missing.isVisible)
+    said = [each.text() for each in view.missing.findChildren(QLabel)]
+    assert "This container is gone" in said
+    assert not view.stop_button.isEnabled()
+    QTest.mouseClick(view.way_back, Qt.MouseButton.LeftButton)
+    page = app.window.pages["containers"]
+    assert isinstance(page, ContainersPage)
+    assert page.opened is None
+
+
+def test_the_menu_is_that_of_the_list(app: App, key: str, wait_for: WaitFor) -> None:
+    view = open_detail(app, wait_for, key, "logs")
+    page = app.window.pages["containers"]
+    assert isinstance(page, ContainersPage)
+    view.menu.aboutToShow.emit()
+    there = QMenu()
+    page.fill_menu(there, [page.model.lines[page.model.place(key)]])
+    ours = [action.text() for action in view.menu.actions() if action.text()]
+    assert ours == [action.text() for action in there.actions() if action.text()][1:]
+    assert "Recreate with changes…" in ours
+
+
+def test_what_is_done_in_the_menu_is_seen_in_the_header(
+    app: App, client: DockerClient, key: str, wait_for: WaitFor
+) -> None:
+    view = open_detail(app, wait_for, key, "logs")
+    view.menu.aboutToShow.emit()
+    next(one for one in view.menu.actions() if one.text() == "Kill").trigger()
+    wait_for(lambda: view.state.text().startswith("failed"))
+    row = app.desk.stores.containers.rows[key]
+    assert row.state is ContainerState.EXITED
+
+
+def test_leaving_ends_what_the_tabs_started(app: App, key: str, wait_for: WaitFor) -> None:
+    view = open_detail(app, wait_for, key, "logs")
+    tab = view.opened["logs"]
+    assert isinstance(tab, LogsTab)
+    assert tab.is_reading
+    app.window.pages["containers"].open("")
+    assert not tab.is_reading

@@ -1,0 +1,205 @@
+"""How a container is made: what is worked out, and what is seen of a real one."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from pytestqt.qtbot import QtBot
+
+from desktop.desk import Desk
+from desktop.pages.containers import inside_facts as facts
+from desktop.pages.containers.inside_changes import ChangesDialog, shown_first
+from desktop.pages.containers.inside_tab import InsideTab
+from desktop.text import size
+from engine.docker.client import DockerClient
+from engine.docker.types import (
+    Change,
+    ContainerDetail,
+    ContainerProcess,
+    ContainerState,
+    ImageDetail,
+    Layer,
+    Namespace,
+    RunSpec,
+)
+from tests.gui.conftest import WaitFor
+from tests.unit.engine.bridge.servers import IMAGE
+from tests.unit.engine.docker.conftest import sleeper
+
+DETAIL = ContainerDetail(
+    id="c" * 64, name="web", image="web:1", image_id="i", state=ContainerState.RUNNING, pid=7,
+    started=0.0, finished=0.0, exit_code=0, oom_killed=False, error="", spec=RunSpec("web:1"),
+    runtime="runc", hostname="cccc", addresses=(("bridge", "172.17.0.2"),), security=(),
+    privileged=False, capabilities_added=(), capabilities_dropped=(), read_only=False, modes=(),
+    app_armor="", cgroup_parent="", pids_limit=0, storage_driver="overlay2", size_rw=12,
+    size_root=100,
+)  # fmt: skip
+
+
+def changed(**values: object) -> ContainerDetail:
+    return msgspec.structs.replace(DETAIL, **values)
+
+
+def image(count: int) -> ImageDetail:
+    """Layers as the history has them: the newest first, and one that made none."""
+    made = [
+        Layer(f"RUN step {number}", 1000, 0.0, f"sha256:{number}") for number in range(count, 0, -1)
+    ]
+    made[-1] = msgspec.structs.replace(made[-1], tags=("base:1",))
+    nothing = Layer("CMD run", 0, 0.0)
+    return ImageDetail("i", ("web:1",), 1000 * count, 0.0, "linux", "amd64", (nothing, *made))
+
+
+# Layers
+
+
+def test_few_layers_are_a_sheet_each() -> None:
+    found = facts.sheets(DETAIL, image(3), (Change("A", "/a"),), size)
+    assert [sheet.mark for sheet in found] == ["read-write", "#3", "#2", "#1"]
+    assert found[0].note == "1 file changed · 12 B"
+    assert (found[1].title, found[-1].title) == ("RUN step 3", "base:1")
+
+
+def test_many_layers_are_grouped_below() -> None:
+    found = facts.sheets(DETAIL, image(20), None, size)
+    assert [sheet.mark for sheet in found] == [
+        "read-write", "#20", "#19", "#18", "#17", "#16", "#1–15",
+    ]  # fmt: skip
+    assert found[-1].title == "base:1"
+    assert found[-1].note == "15.0 kB · 15 layers"
+
+
+def test_an_image_that_is_gone_leaves_the_writable_layer() -> None:
+    assert [sheet.mark for sheet in facts.sheets(DETAIL, None, None, size)] == ["read-write"]
+
+
+# Namespaces
+
+
+def test_whose_each_namespace_is() -> None:
+    detail = changed(
+        modes=(("pid", "container:" + "d" * 64), ("ipc", "private"), ("uts", "host"), ("user", ""))
+    )
+    inodes = [Namespace("mnt", 42), Namespace("ipc", 43)]
+    names = {"d" * 64: "db"}
+    found = facts.spaces(detail, inodes, None, names, {"ipc": ("cache",)}, {})
+    said = {space.kind: (space.relation, space.value, space.others) for space in found}
+    assert list(said) == list(facts.KINDS)
+    assert said["pid"] == ("shared", "", ("db",))
+    assert said["ipc"] == ("shared", "43", ("cache",))
+    assert said["uts"][0] == said["user"][0] == "host"
+    assert said["mnt"] == ("own", "42", ())
+    assert said["net"] == ("own", "172.17.0.2", ())
+
+
+# Processes
+
+
+def test_the_tree_has_children_below_their_parents() -> None:
+    def process(pid: int, parent: int) -> ContainerProcess:
+        return ContainerProcess(pid, parent, "root", f"p{pid}")
+
+    rows = [process(10, 3), process(11, 10), process(12, 10), process(13, 11), process(20, 3)]
+    assert [(one.lead, one.process.pid) for one in facts.tree(rows)] == [
+        ("", 10), ("├ ", 11), ("│ └ ", 13), ("└ ", 12), ("", 20),
+    ]  # fmt: skip
+
+
+# Security
+
+
+def test_the_security_of_one_that_asks_for_nothing() -> None:
+    line = facts.security_line(DETAIL, None)
+    assert line == "seccomp default · AppArmor off · 14 capabilities · not privileged"
+
+
+def test_capabilities_are_added_and_dropped() -> None:
+    few = changed(capabilities_dropped=("ALL",), capabilities_added=("CAP_NET_ADMIN", "CHOWN"))
+    assert facts.capabilities(few) == ("CHOWN", "NET_ADMIN")
+    assert facts.capabilities(changed(privileged=True)) is None
+    less = facts.capabilities(changed(capabilities_dropped=("NET_RAW",)))
+    assert less is not None
+    assert len(less) == 13
+
+
+def test_files_say_more_than_the_folders_above_them() -> None:
+    given = [Change("C", "/etc"), Change("C", "/etc/hosts"), Change("A", "/new")]
+    assert [change.path for change in shown_first(given)] == ["/etc/hosts", "/new"]
+
+
+# A real one
+
+
+@pytest.fixture
+def tab(desk: Desk, client: DockerClient, qtbot: QtBot, wait_for: WaitFor) -> Iterator[InsideTab]:
+    key = client.containers.run(sleeper("inside", memory=64 << 20))
+    client.containers.run_in(key, ("sh", "-c", "echo hello > /tmp/written"))
+    body = {
+        "Image": IMAGE,
+        "Cmd": list(sleeper("").command),
+        "HostConfig": {"PidMode": f"container:{key}", "NetworkMode": "none"},
+    }
+    client.containers.start(client.containers.create_raw(body, "inside-guest"))
+    names = {"inside", "inside-guest"}
+    wait_for(
+        lambda: {r.name for r in desk.stores.containers.rows.values() if r.state.is_up} == names
+    )
+    made = InsideTab(desk, key)
+    qtbot.addWidget(made)
+    made.resize(1100, 700)
+    made.show()
+    yield made
+    made.leave()
+
+
+def test_a_running_container_is_drawn_part_by_part(
+    tab: InsideTab, wait_for: WaitFor, tmp_path: Path
+) -> None:
+    wait_for(lambda: len(tab.stack.sheets) == 2)
+    wait_for(lambda: tab.loader.changes)
+    assert "/tmp/written" in tab.changes.text.whole
+    wait_for(lambda: tab.spaces.value_of("pid") == "with inside-guest")
+    assert tab.spaces.relation_of("mnt") == "own"
+    wait_for(lambda: tab.spaces.value_of("mnt").isdigit())
+    wait_for(lambda: len(tab.processes.branches) >= 2)
+    wait_for(lambda: tab.limits.memory.used.text() != "–")
+    assert "67.1 MB" in tab.limits.memory.whole.text()
+    assert tab.grab().save(str(tmp_path / "inside.png"))  # every painter ran
+
+
+def test_comparing_finds_the_same_by_inode(tab: InsideTab, wait_for: WaitFor) -> None:
+    wait_for(lambda: tab.loader.inodes)
+    tab.compare.click()
+    wait_for(lambda: tab.loader.same.get("pid") == ("inside-guest",))
+    assert "mnt" not in tab.loader.same
+
+
+def test_all_changes_are_in_a_dialog_with_a_filter(tab: InsideTab, wait_for: WaitFor) -> None:
+    wait_for(lambda: tab.loader.changes)
+    tab.changes.all.click()
+    (dialog,) = tab.findChildren(ChangesDialog)
+    QTest.keyClicks(dialog.filter, "written")
+    assert dialog.model.stringList() == ["added      /tmp/written"]
+    QTest.keyClick(dialog, Qt.Key.Key_Escape)
+
+
+def test_it_follows_when_the_container_ends(
+    tab: InsideTab, client: DockerClient, wait_for: WaitFor
+) -> None:
+    wait_for(lambda: tab.loader.processes)
+    client.containers.stop(tab.key)
+    wait_for(lambda: not tab.processes.branches)
+    assert "not running" in tab.processes.note
+    assert not tab.feed.is_on
+    assert tab.limits.memory.used.text() == "–"
+    assert len(tab.stack.sheets) == 2
+
+
+def test_security_opens_below(tab: InsideTab, wait_for: WaitFor) -> None:
+    wait_for(lambda: tab.security.more.isVisible())
+    assert tab.security.card.isHidden()
+    tab.security.more.click()
+    assert tab.security.card.isVisible()

@@ -1,0 +1,78 @@
+"""A container made again with changes, from the window."""
+
+from desktop.app import App
+from desktop.desk import Desk
+from desktop.dialogs.recreate import RecreateDialog
+from engine.docker.client import DockerClient
+from engine.docker.types import Mount, Port
+from tests.gui.conftest import WaitFor
+from tests.unit.engine.docker.conftest import sleeper
+
+PORTS = (Port(80, "tcp", "127.0.0.1", 18090), Port(81))
+MOUNTS = (Mount("volume", "again-data", "/data"), Mount("tmpfs", "", "/scratch"))
+
+
+def opened(desk: Desk, client: DockerClient, wait_for: WaitFor, **more: object) -> RecreateDialog:
+    spec = sleeper("again", ports=PORTS, mounts=MOUNTS, env=("A=1",), memory=64 << 20, **more)
+    key = client.containers.run(spec)
+    wait_for(lambda: key in desk.stores.containers.rows)
+    dialog = RecreateDialog(desk, desk.stores.containers.rows[key])
+    dialog.open()
+    wait_for(lambda: dialog.before is not None)
+    return dialog
+
+
+def test_the_form_says_what_the_container_has(
+    desk: Desk, client: DockerClient, wait_for: WaitFor
+) -> None:
+    dialog = opened(desk, client, wait_for)
+    assert dialog.before is not None
+    assert dialog.form.read(dialog.before) == dialog.before
+    assert [line.outside.text() for line in dialog.form.ports.lines] == ["18090"]
+    assert dialog.form.memory_line.text() == "64 MB"
+    dialog.agree.click()
+    assert "Nothing is changed" in dialog.problem.text()
+    assert dialog.task is None
+
+
+def test_changes_arrive_in_the_new_one(
+    app: App, desk: Desk, client: DockerClient, wait_for: WaitFor
+) -> None:
+    dialog = opened(desk, client, wait_for)
+    old = dialog.container.id
+    dialog.form.ports.lines[0].outside.setText("18091")
+    dialog.form.env.add("B=2")
+    dialog.form.memory_line.setText("128 MB")
+    dialog.agree.click()
+    wait_for(lambda: [r.id for r in client.containers.list()] != [old] and dialog.is_left)
+    (row,) = client.containers.list()
+    spec = client.containers.detail(row.id).spec
+    assert (row.name, row.state.is_up) == ("again", True)
+    assert spec.ports == (Port(80, "tcp", "127.0.0.1", 18091), Port(81))
+    assert spec.env == ("A=1", "B=2")
+    assert spec.memory == 128 << 20
+    assert Mount("volume", "again-data", "/data") in spec.mounts
+
+
+def test_a_failure_is_said_here_and_the_old_one_is_as_it_was(
+    desk: Desk, client: DockerClient, wait_for: WaitFor
+) -> None:
+    dialog = opened(desk, client, wait_for)
+    line = dialog.form.mounts.add(None)
+    line.source.setText("/no/such/folder")
+    line.target.setText("/mnt")
+    dialog.agree.click()
+    wait_for(lambda: dialog.problem.isVisible())
+    assert "as it was before" in dialog.problem.text()
+    assert line.source.text() == "/no/such/folder"
+    (row,) = client.containers.list()
+    assert row.id == dialog.container.id
+    assert row.state.is_up
+
+
+def test_one_that_is_deleted_when_it_stops_is_refused_at_once(
+    desk: Desk, client: DockerClient, wait_for: WaitFor
+) -> None:
+    dialog = opened(desk, client, wait_for, auto_remove=True)
+    wait_for(lambda: dialog.problem.isVisible())
+    assert not dialog.agree.isEnabled()

@@ -1,0 +1,222 @@
+"""Running an image from the window: what is prefilled, what is wrong, what dockerd refuses."""
+
+import pytest
+from PySide6.QtCore import QEvent, Qt
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QLineEdit
+
+from desktop.app import App
+from desktop.desk import Desk
+from desktop.dialogs import run_values as values
+from desktop.dialogs.run import RunDialog
+from desktop.dialogs.run_values import Wrong
+from desktop.widgets.toasts import Toast
+from engine.docker.client import DockerClient
+from engine.docker.types import ANY_PORT, ImageDetail, Mount, Port, RunSpec
+from tests.gui.conftest import WaitFor
+from tests.unit.engine.bridge.servers import IMAGE
+from tests.unit.engine.docker.conftest import sleeper
+
+COMMAND = "sh -c \"trap 'exit 0' TERM; sleep 1000 & wait\""
+RICH = ImageDetail(
+    "i", ("rich:1",), 1, 0.0, "linux", "amd64", (),
+    ports=(Port(80), Port(53, "udp")), env=("A=1", "B=2"), volumes=("/data",),
+)  # fmt: skip
+
+
+@pytest.fixture
+def dialog(desk: Desk, wait_for: WaitFor) -> RunDialog:
+    made = RunDialog(desk, IMAGE)
+    made.open()
+    wait_for(lambda: made.form.env.lines)
+    made.command_line.setText(COMMAND)
+    return made
+
+
+def asked(dialog: RunDialog) -> RunSpec:
+    spec = dialog.spec()
+    assert spec is not None
+    return spec
+
+
+# Values
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("", 0), ("512 MB", 512 << 20), ("2g", 2 << 30), ("1.5 GiB", 3 << 29), ("64", 64 << 20)],
+)
+def test_memory_is_read_as_people_write_it(text: str, size: int) -> None:
+    assert values.memory(text) == size
+    assert values.memory(values.memory_text(size)) == size
+
+
+@pytest.mark.parametrize("text", ["12 bananas", "1 MB", "-5", "MB"])
+def test_memory_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(Wrong):
+        values.memory(text)
+
+
+def test_sources_of_mounts_are_told_apart() -> None:
+    assert values.mount_source("data") == ("volume", "data")
+    assert values.mount_source("/srv/a b") == ("bind", "/srv/a b")
+    assert values.mount_source(r"C:\data") == ("bind", r"C:\data")
+    with pytest.raises(Wrong):
+        values.mount_source("no such name")
+
+
+# The form
+
+
+def test_an_image_prefills_what_it_asks_for(dialog: RunDialog) -> None:
+    dialog.form.prefill(RICH)
+    spec = asked(dialog)
+    assert spec.ports == (Port(53, "udp", "", ANY_PORT), Port(80, "tcp", "", ANY_PORT))
+    assert spec.env == ()  # the image has them already
+    assert spec.mounts == ()  # Docker makes this one by itself
+    dialog.form.env.lines[-1].content.setText("3")
+    dialog.form.mounts.lines[-1].source.setText("kept")
+    spec = asked(dialog)
+    assert spec.env == ("B=3",)
+    assert spec.mounts == (Mount("volume", "kept", "/data"),)
+
+
+def test_another_image_takes_its_predecessors_wishes_away_but_not_ours(dialog: RunDialog) -> None:
+    dialog.form.prefill(RICH)
+    dialog.form.ports.lines[0].outside.setText("8080")
+    own = dialog.form.env.add("OWN=1")
+    dialog.form.prefill(None)
+    (port,) = dialog.form.ports.lines
+    assert port.outside.text() == "8080"
+    assert dialog.form.env.lines == [own]
+
+
+def test_what_is_wrong_is_marked_and_nothing_is_lost(
+    dialog: RunDialog, desk: Desk, client: DockerClient, wait_for: WaitFor
+) -> None:
+    client.containers.run(sleeper("taken", ports=(Port(80, "tcp", "", 18082),)))
+    wait_for(lambda: any(r.state.is_up for r in desk.stores.containers.rows.values()))
+    dialog.name_line.setText("taken")
+    first, second = dialog.form.ports.add(None), dialog.form.ports.add(None)
+    first.inside.setText("80")
+    first.outside.setText("18082")
+    second.inside.setText("http")
+    variable = dialog.form.env.add(None)
+    variable.content.setText("without a name")
+    dialog.form.cpus_line.setText("many")
+    dialog.agree.click()
+    assert dialog.task is None
+    assert "already" in dialog.name.below.text()
+    assert first.complaint.text() == "taken uses port 18082."
+    assert second.inside.property("wrong")
+    assert not second.outside.property("wrong")
+    assert variable.is_wrong
+    assert dialog.form.cpus_line.property("wrong")
+    assert dialog.rest.isVisible()  # what is wrong is not hidden
+    assert variable.content.text() == "without a name"
+    QTest.keyClicks(first.outside, "1")
+    assert not first.is_wrong
+
+
+def test_a_port_twice_is_wrong(dialog: RunDialog) -> None:
+    for address in ("", "127.0.0.1"):
+        line = dialog.form.ports.add(None)
+        line.inside.setText("80")
+        line.address.setText(address)
+        line.outside.setText("18083")
+    assert dialog.spec() is None
+    assert "twice" in dialog.form.ports.lines[-1].complaint.text()
+
+
+def test_one_that_is_deleted_when_it_ends_is_not_restarted(dialog: RunDialog) -> None:
+    dialog.form.restart_box.setCurrentIndex(3)
+    assert asked(dialog).restart == "always"
+    dialog.remove.setChecked(True)
+    assert asked(dialog).restart == "no"
+    assert not dialog.form.restart_box.isEnabled()
+
+
+def test_the_command_can_be_copied(dialog: RunDialog) -> None:
+    dialog.name_line.setText("web")
+    dialog.command_line.setText("sleep 5")
+    dialog._copy()
+    assert QGuiApplication.clipboard().text() == f"docker run -d --name web {IMAGE} sleep 5"
+
+
+# Running
+
+
+def test_it_runs_and_closes(
+    dialog: RunDialog, app: App, client: DockerClient, wait_for: WaitFor
+) -> None:
+    dialog.name_line.setText("ran")
+    line = dialog.form.ports.add(None)
+    line.inside.setText("80")
+    gone: list[int] = []
+    dialog.finished.connect(gone.append)
+    dialog.agree.click()
+    assert not dialog.agree.isEnabled()  # at once
+    wait_for(lambda: gone)
+    (row,) = client.containers.list()
+    assert (row.name, row.image) == ("ran", IMAGE)
+    assert row.ports[0].host_port > 1024
+
+
+def test_what_dockerd_refuses_is_said_here_and_stays_typed(
+    dialog: RunDialog, app: App, client: DockerClient, wait_for: WaitFor
+) -> None:
+    dialog.name_line.setText("refused")
+    dialog.command_line.setText("no-such-program")
+    dialog.agree.click()
+    wait_for(lambda: dialog.problem.isVisible())
+    assert "no-such-program" in dialog.problem.text()
+    assert dialog.agree.isEnabled()
+    assert dialog.name_line.text() == "refused"
+    assert client.containers.list() == ()
+    assert not app.window.findChildren(Toast)  # said once
+
+
+def test_a_missing_image_is_announced(dialog: RunDialog, wait_for: WaitFor) -> None:
+    dialog.image_box.setEditText("localhost:1/none:1")
+    wait_for(lambda: dialog.image.below.isVisible())
+    assert "pulled" in dialog.image.below.text()
+    assert not dialog.form.env.lines
+
+
+def test_every_field_has_a_name(dialog: RunDialog) -> None:
+    dialog.form.prefill(RICH)
+    fields = [one for one in dialog.findChildren(QLineEdit) if one.parent() is not dialog.image_box]
+    assert all(one.accessibleName() for one in fields)
+
+
+def test_enter_runs_and_escape_leaves_the_work_to_the_tasks(
+    dialog: RunDialog, desk: Desk, client: DockerClient, wait_for: WaitFor
+) -> None:
+    dialog.name_line.setText("typed")
+    QTest.keyClick(dialog.name_line, Qt.Key.Key_Return)
+    assert dialog.task is not None
+    QTest.keyClick(dialog, Qt.Key.Key_Escape)
+    assert dialog.is_left
+    wait_for(lambda: [row.name for row in client.containers.list()] == ["typed"])
+    wait_for(lambda: not desk.tasks.running)
+
+
+def test_a_refusal_after_it_was_closed_is_told_by_the_window(
+    dialog: RunDialog, app: App, wait_for: WaitFor
+) -> None:
+    dialog.command_line.setText("no-such-program")
+    dialog.agree.click()
+    dialog.reject()
+    wait_for(lambda: app.window.findChildren(Toast))
+
+
+def test_what_was_closed_is_not_dressed_in_new_colours(
+    dialog: RunDialog, desk: Desk, qapp: QApplication
+) -> None:
+    """A connection that outlives its widget is an error of Qt's, which fails this test."""
+    dialog.form.prefill(RICH)
+    dialog.reject()
+    qapp.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    desk.theme.choose("dark")
+    desk.theme.choose("light")

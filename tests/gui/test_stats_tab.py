@@ -1,0 +1,91 @@
+"""Charts: their steps, what the mouse finds, and that they are fed only while they are seen."""
+
+import pytest
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from desktop.desk import Desk
+from desktop.pages.containers.stats_tab import StatsTab
+from desktop.text import size
+from desktop.widgets.chart import LEFT, RIGHT, Chart, Series
+from desktop.widgets.chart_scale import bytes_scale, cores_scale, decimal_scale, whole_scale
+from engine.docker.client import DockerClient
+from tests.gui.conftest import WaitFor
+from tests.unit.engine.docker.conftest import sleeper
+
+
+def is_fed(tab: StatsTab) -> bool:
+    return tab.feed.is_on
+
+
+@pytest.mark.parametrize(
+    ("highest", "steps"),
+    [
+        (1.0, (0.0, 0.5, 1.0)),
+        (3.7, (0.0, 1.0, 2.0, 3.0, 4.0)),
+        (0.03, (0.0, 0.01, 0.02, 0.03)),
+        (85_000_000.0, (0.0, 5e7, 1e8)),
+    ],
+)
+def test_steps_are_round_and_reach_the_highest(highest: float, steps: tuple[float, ...]) -> None:
+    scale = decimal_scale(highest)
+    assert scale.steps == pytest.approx(steps)
+    assert scale.top == scale.steps[-1] >= highest
+
+
+def test_nothing_is_not_drawn_as_a_load() -> None:
+    assert bytes_scale(0.0).top == 10_000
+    assert cores_scale(0.001).top >= 0.05
+    assert whole_scale(3).steps == (0, 1, 2, 3)
+    assert all(step == int(step) for step in whole_scale(37).steps)
+
+
+def test_the_mouse_finds_the_sample_under_it(desk: Desk, qtbot: QtBot) -> None:
+    chart = Chart(desk.theme, "Memory", [Series("Memory", "accent")], size)
+    qtbot.addWidget(chart)
+    chart.resize(300 + LEFT + RIGHT, 180)  # a pixel a second
+    for number in range(100):
+        chart.add(1000.0 + number, number)
+    right = LEFT + 300
+    assert chart.sample_at(right) == 99
+    assert chart.sample_at(right - 50) == 49
+    assert chart.sample_at(right - 150) is None  # before the first
+    assert chart.sample_at(5) is None  # beside the chart
+    chart.show()
+    chart.grab()
+    assert chart.accessibleDescription() == "Memory 99 B"
+
+
+def test_it_is_fed_while_it_is_seen_and_keeps_what_it_saw(
+    desk: Desk, client: DockerClient, qtbot: QtBot, wait_for: WaitFor
+) -> None:
+    key = client.containers.run(sleeper("stats", memory=64 << 20))
+    wait_for(lambda: key in desk.stores.containers.rows and desk.stores.info)
+    tab = StatsTab(desk, key)
+    qtbot.addWidget(tab)
+    assert not is_fed(tab)
+    tab.show()
+    wait_for(lambda: len(tab.memory.times) >= 2)
+    assert (tab.memory.limit, tab.processes.values[-1]) == (64 << 20, (2,))
+    tab.hide()
+    assert not is_fed(tab)
+    seen = len(tab.memory.times)
+    tab.show()
+    wait_for(lambda: len(tab.memory.times) > seen)
+    tab.leave()
+    assert not is_fed(tab)
+
+
+def test_it_says_why_there_is_nothing_and_begins_when_there_is(
+    desk: Desk, client: DockerClient, qtbot: QtBot, wait_for: WaitFor, qapp: QApplication
+) -> None:
+    key = client.containers.create(sleeper("stats-cold"))
+    wait_for(lambda: key in desk.stores.containers.rows)
+    tab = StatsTab(desk, key)
+    qtbot.addWidget(tab)
+    tab.show()
+    assert "not running" in tab.note.text()
+    client.containers.start(key)
+    wait_for(lambda: tab.feed.is_on)
+    assert not tab.note.isVisible()
+    tab.leave()

@@ -1,0 +1,169 @@
+"""A shell in a container: typed into, resized, kept, ended and opened again."""
+
+from collections.abc import Callable
+
+import pytest
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtTest import QTest
+
+from desktop.app import App
+from desktop.pages.containers.detail import ContainerDetailView
+from desktop.pages.containers.page import ContainersPage
+from desktop.pages.containers.terminal_tab import TerminalTab
+from engine.docker.client import DockerClient
+from engine.docker.types import RunSpec
+from tests.unit.engine.bridge.servers import IMAGE
+
+type WaitFor = Callable[..., None]
+ENDS_AT_ONCE = ("sh", "-c", "trap 'exit 0' TERM; sleep 1000 & wait")
+
+
+@pytest.fixture
+def detail(app: App, client: DockerClient, wait_for: WaitFor) -> ContainerDetailView:
+    key = client.containers.run(RunSpec(IMAGE, "terminal-it", ENDS_AT_ONCE, network="none"))
+    wait_for(lambda: key in app.desk.stores.containers.rows)
+    app.window.go("containers", key, "terminal")
+    page = app.window.current
+    assert isinstance(page, ContainersPage)
+    assert isinstance(page.opened, ContainerDetailView)
+    return page.opened
+
+
+@pytest.fixture
+def tab(detail: ContainerDetailView, wait_for: WaitFor) -> TerminalTab:
+    found = detail.opened["terminal"]
+    assert isinstance(found, TerminalTab)
+    wait_for(lambda: prompt(found))
+    return found
+
+
+def prompt(tab: TerminalTab) -> bool:
+    return tab.view.text().endswith("#")
+
+
+def enter(tab: TerminalTab, words: str) -> None:
+    QTest.keyClicks(tab.view, words)
+    QTest.keyClick(tab.view, Qt.Key.Key_Return)
+
+
+def test_what_is_typed_is_run(tab: TerminalTab, wait_for: WaitFor) -> None:
+    enter(tab, "echo $((6 * 7)) done")
+    wait_for(lambda: "\n42 done" in tab.view.text())
+    enter(tab, "echo it be''gins; sleep 1000")
+    wait_for(lambda: "it begins" in tab.view.text())
+    QTest.keyClick(tab.view, Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
+    wait_for(lambda: "^C" in tab.view.text() and prompt(tab))
+    QTest.keyClick(tab.view, Qt.Key.Key_Up)
+    wait_for(lambda: tab.view.text().endswith("be''gins; sleep 1000"))
+
+
+def test_the_program_knows_the_size(app: App, tab: TerminalTab, wait_for: WaitFor) -> None:
+    columns, rows = tab.view.grid
+    enter(tab, "stty size")
+    wait_for(lambda: f"\n{rows} {columns}" in tab.view.text())
+    app.window.resize(980, 600)
+    wait_for(lambda: tab.view.frame_shown.columns == tab.view.grid[0] != columns)
+    columns, rows = tab.view.grid
+    assert len(tab.view.frame_shown.rows) == rows
+    enter(tab, "while sleep 0.1; do stty size; done")  # it is passed on a little later
+    wait_for(lambda: f"\n{rows} {columns}" in tab.view.text())
+
+
+def test_a_session_outlives_changes_of_tabs(
+    detail: ContainerDetailView, tab: TerminalTab, wait_for: WaitFor
+) -> None:
+    enter(tab, "kept=yes")
+    session = tab.session
+    detail.show_tab("logs")
+    detail.show_tab("terminal")
+    assert tab.session is session
+    enter(tab, "echo it is $kept")
+    wait_for(lambda: "it is yes" in tab.view.text())
+
+
+def test_lines_that_scroll_away_can_be_looked_at_and_copied(
+    tab: TerminalTab, wait_for: WaitFor
+) -> None:
+    enter(tab, "for n in $(seq 1 300); do echo row $n; done")
+    wait_for(lambda: "row 300" in tab.view.text() and prompt(tab))
+    bar = tab.view.verticalScrollBar()
+    assert bar.maximum() == len(tab.view.history) > 200
+    QTest.keyClick(tab.view, Qt.Key.Key_PageUp, Qt.KeyboardModifier.ShiftModifier)
+    assert bar.value() < bar.maximum()
+    QTest.mouseDClick(tab.view.viewport(), Qt.MouseButton.LeftButton, pos=QPoint(10, 10))
+    keys = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier
+    QTest.keyClick(tab.view, Qt.Key.Key_C, keys)
+    assert QGuiApplication.clipboard().text() == "row"
+    QGuiApplication.clipboard().setText("echo pasted $((1 + 1))\n")
+    QTest.keyClick(tab.view, Qt.Key.Key_V, keys)
+    wait_for(lambda: "pasted 2" in tab.view.text())
+    assert bar.value() == bar.maximum()
+
+
+def test_keys_of_the_window_are_the_programs_in_here(
+    app: App, tab: TerminalTab, wait_for: WaitFor
+) -> None:
+    page = app.window.current
+    assert isinstance(page, ContainersPage)
+    enter(tab, "echo it be''gins; cat -v")
+    wait_for(lambda: "it begins" in tab.view.text())
+    QTest.keyClick(tab.view, Qt.Key.Key_Escape)
+    QTest.keyClick(tab.view, Qt.Key.Key_F5)
+    wait_for(lambda: "^[^[[15~" in tab.view.text())
+    assert page.opened is not None
+
+
+def test_a_session_that_ended_is_opened_again_with_enter(
+    tab: TerminalTab, wait_for: WaitFor
+) -> None:
+    enter(tab, "exit 3")
+    wait_for(tab.strip.isVisible)
+    assert tab.say.text() == "The session has ended (exit 3)"
+    assert tab.session is None
+    QTest.keyClick(tab.view, Qt.Key.Key_Return)
+    wait_for(lambda: prompt(tab))
+    assert not tab.strip.isVisible()
+
+
+def test_the_container_stops_under_the_terminal(
+    client: DockerClient, tab: TerminalTab, wait_for: WaitFor
+) -> None:
+    client.containers.stop(tab.key, 1)
+    wait_for(lambda: tab.say.text() == "The container does not run" and tab.strip.isVisible())
+    assert tab.session is None
+    QTest.mouseClick(tab.step, Qt.MouseButton.LeftButton)
+    wait_for(lambda: tab.step.text() == "Open a new one")
+    QTest.mouseClick(tab.step, Qt.MouseButton.LeftButton)
+    wait_for(lambda: tab.strip.isHidden() and prompt(tab))
+
+
+def test_a_container_without_a_shell_says_so(
+    app: App, client: DockerClient, tab: TerminalTab, wait_for: WaitFor
+) -> None:
+    enter(tab, "rm /bin/sh; exit")
+    wait_for(lambda: tab.session is None)
+    QTest.keyClick(tab.view, Qt.Key.Key_Return)
+    wait_for(lambda: tab.say.text() == "This container has no shell.")
+    assert tab.view.text() == ""
+
+
+def test_leaving_hangs_up(
+    app: App, client: DockerClient, tab: TerminalTab, wait_for: WaitFor
+) -> None:
+    enter(tab, "sleep 4321")
+    key = tab.key
+
+    def sleeps() -> bool:
+        return any("sleep 4321" in one.command for one in client.containers.processes(key))
+
+    wait_for(sleeps)
+    app.window.pages["containers"].open("")
+    wait_for(lambda: not sleeps())
+
+
+def test_a_flood_leaves_the_window_its_turns(tab: TerminalTab, wait_for: WaitFor) -> None:
+    enter(tab, "yes flooded")
+    wait_for(lambda: len(tab.view.history) > 2000)
+    QTest.keyClick(tab.view, Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
+    wait_for(lambda: prompt(tab), 30)

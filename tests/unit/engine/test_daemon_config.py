@@ -1,0 +1,149 @@
+"""daemon.json without a machine: what is refused before dockerd is asked, and what it said."""
+
+import json
+from typing import cast
+
+import pytest
+
+from engine import daemon_config
+from vm.errors import EngineFailed, SettingsError
+from vm.guest import Guest
+from vm.host.paths import Home
+from vm.host.process import Completed
+
+
+class ScriptedGuest:
+    """Ends `daemon-config apply` as it is told to, and remembers what it was given."""
+
+    def __init__(self, code: int = 0, said: str = "", has: str | None = None) -> None:
+        self._done = code, said
+        self._has = has
+        self.given: list[str] = []
+
+    def run(self, argv: tuple[str, ...], *, stdin: bytes = b"", timeout: float = 60) -> Completed:
+        if argv[0] == "tail":
+            return Completed(argv, 0, b"the log", b"")
+        self.given.append(stdin.decode())
+        return Completed(argv, self._done[0], self._done[1].encode(), b"")
+
+    def read(self, path: str) -> bytes:
+        if self._has is None:
+            raise FileNotFoundError(path)
+        return self._has.encode()
+
+
+def apply(guest: ScriptedGuest, text: str) -> None:
+    daemon_config.apply(cast(Guest, guest), text)
+
+
+@pytest.mark.parametrize("text", ["", "  \n", "{}", '{"debug": true}', '{"labels": ["a=b"]}\n'])
+def test_what_is_fine(text: str) -> None:
+    assert daemon_config.check(text) is None
+    assert daemon_config.place(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column"),
+    [('{\n  "a": 1\n  "b": 2\n}', 3, 3), ('{"a": }', 1, 7), ("\n\n{", 3, 2), ('{"a": 1}}', 1, 9)],
+)
+def test_where_it_stops_being_json(text: str, line: int, column: int) -> None:
+    problem = daemon_config.check(text)
+    assert problem is not None
+    assert problem.summary.startswith(f"Line {line}, column {column}: ")
+    assert daemon_config.place(text) == (line, column)
+
+
+@pytest.mark.parametrize("text", ["[]", "1", '"a"', "null"])
+def test_it_has_to_be_an_object(text: str) -> None:
+    problem = daemon_config.check(text)
+    assert problem is not None
+    assert "object" in problem.summary
+
+
+@pytest.mark.parametrize("name", sorted(daemon_config.OWNED))
+def test_what_galley_owns_is_refused_with_the_reason(name: str) -> None:
+    problem = daemon_config.check(json.dumps({name: "x"}))
+    assert problem is not None
+    assert f'"{name}"' in problem.summary
+    assert problem.hint == daemon_config.OWNED[name]
+
+
+def test_a_name_that_is_there_twice() -> None:
+    problem = daemon_config.check('{"debug": true, "debug": false}')
+    assert problem is not None
+    assert '"debug" is there twice' in problem.summary
+
+
+def test_too_much_of_it() -> None:
+    assert daemon_config.check(json.dumps({"labels": ["x" * daemon_config.LONGEST]})) is not None
+
+
+def test_it_is_kept(home: Home) -> None:
+    assert daemon_config.read(home) == "{}\n"
+    daemon_config.write(home, '{"debug": true}\n')
+    assert daemon_config.read(home) == '{"debug": true}\n'
+
+
+def test_a_file_that_is_no_text(home: Home) -> None:
+    home.daemon_config.write_bytes(b"\xff\xfe{")
+    with pytest.raises(SettingsError, match="cannot be read"):
+        daemon_config.read(home)
+
+
+def test_whether_containers_live_through_it() -> None:
+    assert daemon_config.keeps_containers("{}", '{"debug": true}')
+    assert not daemon_config.keeps_containers("{}", '{"live-restore": false}')
+    assert not daemon_config.keeps_containers('{"live-restore": false}', "{}")
+
+
+def test_nothing_to_complain_about() -> None:
+    guest = ScriptedGuest()
+    apply(guest, '{"debug": true}\n')
+    assert guest.given == ['{"debug": true}']
+
+
+def test_dockerd_refuses_it_in_its_own_words() -> None:
+    said = (
+        "unable to configure the Docker daemon with file /run/galley/dockerd.json.joined: "
+        "the following directives don't match any configuration option: nope\n"
+    )
+    with pytest.raises(SettingsError) as caught:
+        apply(ScriptedGuest(65, said), '{"nope": 1}')
+    assert caught.value.summary == (
+        "dockerd refuses these settings: the following directives don't match any configuration "
+        "option: nope."
+    )
+
+
+def test_dockerd_dies_of_it_and_the_old_is_back() -> None:
+    with pytest.raises(EngineFailed) as caught:
+        apply(ScriptedGuest(66, "failed to start daemon: invalid bip\n"), '{"bip": "x"}')
+    assert caught.value.summary == "dockerd does not start with these settings: invalid bip."
+    assert "in force again" in caught.value.hint
+    assert caught.value.details == "the log"
+
+
+def test_not_even_the_old_starts() -> None:
+    with pytest.raises(EngineFailed, match="does not start any more: boom"):
+        apply(ScriptedGuest(67, "boom"), "{}")
+
+
+def test_a_machine_of_an_older_galley() -> None:
+    with pytest.raises(EngineFailed, match="older Galley"):
+        apply(ScriptedGuest(127, "sh: not found"), "{}")
+
+
+@pytest.mark.parametrize("has", [None, "{}", '{"debug": true}'])
+def test_a_machine_is_brought_what_it_lacks(has: str | None) -> None:
+    guest = ScriptedGuest(has=has)
+    daemon_config.bring(cast(Guest, guest), '{"debug": true}\n')
+    assert guest.given == ([] if has == '{"debug": true}' else ['{"debug": true}'])
+
+
+def test_what_the_guest_refused_at_its_start() -> None:
+    refused = "daemon.json refused: failed to start daemon: invalid bip"
+    problem = daemon_config.refusal(["kernel", refused, "engine"])
+    assert problem is not None
+    assert problem.summary == "dockerd does not start with daemon.json: invalid bip."
+    assert daemon_config.refusal([refused, "daemon.json in force"]) is None
+    assert daemon_config.refusal(["kernel", "engine"]) is None
