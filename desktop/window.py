@@ -280,7 +280,7 @@ class Window(QMainWindow):
         found = []
         for number, place in enumerate(self._places, 1):
             go = partial(self.go, place.key)
-            found.append(Command(place.title, go, f"Ctrl+{number}", place.icon))
+            found.append(Command(place.title, go, tr("Ctrl+{n}", n=number), place.icon))
         found += catalog.commands(self.desk, self.state)
         for place in self._places:
             found += self._page(place.key).commands()

@@ -68,9 +68,9 @@ class ListPage(Page):
         down.setContext(Qt.ShortcutContext.WidgetShortcut)
         down.activated.connect(self._enter_list)
         self.stack = QStackedLayout()
+        self.body.addLayout(self.stack)  # first: a stack without a parent shows windows of its own
         for widget in (self.table, self.empty, self.nothing):
             self.stack.addWidget(widget)
-        self.body.addLayout(self.stack)
         self.opened: Detail | None = None
         self.opened_key = ""
         self._connect()

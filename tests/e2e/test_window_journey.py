@@ -132,7 +132,7 @@ def type_into_its_terminal(app: App, row: Container, wait_for: WaitFor) -> None:
 def look_at_its_files(app: App, row: Container, wait_for: WaitFor) -> None:
     tab = opened(app, row, "files")
     assert isinstance(tab, FilesTab)
-    wait_for(lambda: "bin" in [entry.name for entry in tab.model.entries])
+    wait_for(lambda: "bin" in [entry.name for entry in tab.browser.model.entries])
 
 
 def look_inside(app: App, row: Container, wait_for: WaitFor) -> None:

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QEvent, QObject, Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QLabel, QMenu
+from PySide6.QtWidgets import QApplication, QLabel, QMenu, QWidget
 
 from desktop.app import App
 from desktop.pages.containers.detail import ContainerDetailView
@@ -130,3 +130,55 @@ def test_leaving_ends_what_the_tabs_started(app: App, key: str, wait_for: WaitFo
     assert tab.is_reading
     app.window.pages["containers"].open("")
     assert not tab.is_reading
+
+
+class Shows(QObject):
+    """Which widgets became windows of their own, if only for a moment."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[str] = []
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802
+        if event.type() == QEvent.Type.Show and isinstance(watched, QWidget) and watched.isWindow():
+            self.seen.append(type(watched).__name__)
+        return False
+
+
+def test_no_tab_shows_a_window_of_its_own(
+    app: App, qapp: QApplication, key: str, wait_for: WaitFor
+) -> None:
+    shows = Shows()
+    qapp.installEventFilter(shows)
+    view = open_detail(app, wait_for, key)
+    for name in view.tabs:
+        view.show_tab(name)
+        wait_for(view.opened[name].isVisible)
+    qapp.removeEventFilter(shows)
+    assert shows.seen == []
+
+
+def test_keys_of_the_view(app: App, key: str, wait_for: WaitFor) -> None:
+    view = open_detail(app, wait_for, key, "logs")
+    window = app.window.windowHandle()
+    window.requestActivate()
+    wait_for(app.window.isActiveWindow)
+    control, shift = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
+    logs = view.opened["logs"]
+    assert isinstance(logs, LogsTab)
+    view.tabs["logs"].setFocus()
+    QTest.keyClick(window, Qt.Key.Key_F, control)
+    assert logs.search_bar.field.hasFocus()
+    QTest.keyClick(window, Qt.Key.Key_Escape)
+    assert logs.view.hasFocus()
+    QTest.keyClick(window, Qt.Key.Key_Tab, control)
+    assert view.current == "terminal"
+    QTest.keyClick(window, Qt.Key.Key_Tab, control)  # the terminal does not keep this one
+    assert view.current == "files"
+    QTest.keyClick(window, Qt.Key.Key_Backtab, control | shift)
+    QTest.keyClick(window, Qt.Key.Key_Backtab, control | shift)
+    assert view.current == "logs"
+    QTest.keyClick(window, Qt.Key.Key_Escape)
+    page = app.window.current
+    assert isinstance(page, ContainersPage)
+    assert page.opened is None

@@ -201,6 +201,7 @@ def test_a_flood_is_taken_in_turns(
     floor = max(gaps[1:])
     tab.desk.connection.client.containers.run_in(tab.key, ("touch", "/go"))
     gaps.clear()
+    last[0] = time.perf_counter()  # the call above is the test's, in the window's thread
     wait_for(lambda: texts_end(tab) == "this is line number 29999 of many", 30)
     timer.stop()
     record_property("longest_gap_ms", round(1000 * max(gaps)))

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 
 import pytest
-from PySide6.QtCore import QPoint, Qt
-from PySide6.QtGui import QGuiApplication
+from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtGui import QGuiApplication, QWheelEvent
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication
 
 from desktop.app import App
 from desktop.pages.containers.detail import ContainerDetailView
@@ -50,12 +51,14 @@ def enter(tab: TerminalTab, words: str) -> None:
 def test_what_is_typed_is_run(tab: TerminalTab, wait_for: WaitFor) -> None:
     enter(tab, "echo $((6 * 7)) done")
     wait_for(lambda: "\n42 done" in tab.view.text())
-    enter(tab, "echo it be''gins; sleep 1000")
-    wait_for(lambda: "it begins" in tab.view.text())
+    enter(tab, "echo it be''gins; cat")
+    wait_for(lambda: "it begins" in tab.view.text())  # the shell does not edit a line any more
+    enter(tab, "spoken")
+    wait_for(lambda: tab.view.text().count("spoken") == 2)  # cat has the terminal now
     QTest.keyClick(tab.view, Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
     wait_for(lambda: "^C" in tab.view.text() and prompt(tab))
     QTest.keyClick(tab.view, Qt.Key.Key_Up)
-    wait_for(lambda: tab.view.text().endswith("be''gins; sleep 1000"))
+    wait_for(lambda: tab.view.text().endswith("gins; cat"))
 
 
 def test_the_program_knows_the_size(app: App, tab: TerminalTab, wait_for: WaitFor) -> None:
@@ -112,6 +115,17 @@ def test_keys_of_the_window_are_the_programs_in_here(
     QTest.keyClick(tab.view, Qt.Key.Key_F5)
     wait_for(lambda: "^[^[[15~" in tab.view.text())
     assert page.opened is not None
+
+
+def test_the_wheel_moves_an_editor(tab: TerminalTab, wait_for: WaitFor) -> None:
+    enter(tab, "seq 1 300 > /tmp/rows; vi /tmp/rows")
+    wait_for(lambda: tab.view.frame_shown.second_screen and "1/300" in tab.view.text())
+    assert tab.view.frame_shown.cursor == (0, 0)
+    place, turn = QPointF(20, 20), QPoint(0, -120)
+    held, phase = Qt.KeyboardModifier.NoModifier, Qt.ScrollPhase.NoScrollPhase
+    event = QWheelEvent(place, place, QPoint(), turn, Qt.MouseButton.NoButton, held, phase, False)
+    QApplication.sendEvent(tab.view.viewport(), event)
+    wait_for(lambda: tab.view.frame_shown.cursor == (0, 3))
 
 
 def test_a_session_that_ended_is_opened_again_with_enter(

@@ -13,7 +13,7 @@ from PySide6.QtWidgets import (
     QLineEdit,
     QMenu,
     QPlainTextEdit,
-    QStackedLayout,
+    QStackedWidget,
     QTextEdit,
     QTreeView,
     QVBoxLayout,
@@ -225,7 +225,7 @@ class InspectTab(Tab):
 
     def _lay_out(self) -> None:
         theme = self.desk.theme
-        self.stack = QStackedLayout()
+        self.stack = QStackedWidget()
         self.stack.addWidget(self.tree)
         self.stack.addWidget(self.text)
         self.as_tree = button(tr("Tree"), partial(self._choose, 0), "tab")
@@ -253,7 +253,7 @@ class InspectTab(Tab):
         whole.setSpacing(8)
         whole.addLayout(tools)
         whole.addWidget(self.problem)
-        whole.addLayout(self.stack)
+        whole.addWidget(self.stack)
         self._choose(0)
 
     def _choose(self, number: int) -> None:

@@ -20,8 +20,8 @@ from vm.errors import Cancelled, GalleyError, Problem
 
 FIRST_LINES = 2_000
 PAUSE_MS = 24  # between two turns of the window
-TURN = 4_000  # rows that the window takes in one
-MOST_WAITING = 12_000  # rows; the thread waits for the window above it
+TURN = 2_000  # rows that the window takes in one
+MOST_WAITING = 2_000  # rows; the thread waits for the window above it
 MANY = -1  # lines of the past: all
 
 

@@ -8,7 +8,7 @@ from functools import partial
 
 from PySide6.QtCore import QTimer
 from PySide6.QtGui import QKeySequence, QResizeEvent, QShortcut
-from PySide6.QtWidgets import QPushButton, QStackedLayout, QVBoxLayout
+from PySide6.QtWidgets import QPushButton, QStackedWidget, QVBoxLayout
 
 from desktop.actions.container_logs import save_log
 from desktop.desk import Desk
@@ -17,7 +17,7 @@ from desktop.pages.containers.log_feed import LogFeed, Mark, RowMaker
 from desktop.pages.containers.log_search_bar import LogSearchBar
 from desktop.pages.containers.tab import Tab
 from desktop.text import plural, tr
-from desktop.widgets.basics import button, holder, icon_button, label, row
+from desktop.widgets.basics import button, icon_button, label, row
 from desktop.widgets.empty import Empty
 from desktop.widgets.log_rows import LogRow
 from desktop.widgets.log_view import LogView
@@ -105,14 +105,14 @@ class LogsTab(Tab):
             theme, "logs", tr("No output yet"), tr("What the container writes appears here.")
         )
         self.trouble = Empty(theme, "error", tr("The log cannot be read"), "")
-        self.stack = QStackedLayout()
+        self.stack = QStackedWidget()
         for widget in (self.view, self.empty, self.trouble):
             self.stack.addWidget(widget)
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 8, 0, 0)
         box.setSpacing(8)
         box.addLayout(tools)
-        box.addWidget(holder(self.stack), 1)
+        box.addWidget(self.stack, 1)
         box.addWidget(self.note)
 
     def _connect(self) -> None:

@@ -12,7 +12,7 @@ from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelInd
 from PySide6.QtWidgets import (
     QHeaderView,
     QLineEdit,
-    QStackedLayout,
+    QStackedWidget,
     QTreeView,
     QVBoxLayout,
     QWidget,
@@ -126,7 +126,7 @@ class LayerFilesPanel(QWidget):
         for one in (self._cancel, self._again):
             waiting.addWidget(one, 0, middle)
         waiting.addStretch(2)
-        self._stack = QStackedLayout()
+        self._stack = QStackedWidget()
         for widget in (self.view, holder(waiting)):
             self._stack.addWidget(widget)
         close = icon_button(desk.theme, "close", tr("Close the list of files"), closed)
@@ -136,7 +136,7 @@ class LayerFilesPanel(QWidget):
         box.setSpacing(8)
         box.addLayout(head)
         box.addWidget(self.filter)
-        box.addLayout(self._stack, 1)
+        box.addWidget(self._stack, 1)
 
     def _make_view(self) -> QTreeView:
         view = QTreeView()

@@ -67,11 +67,13 @@ def endpoint(dockerd: Dockerd) -> Endpoint:
 
 @pytest.fixture
 def client(endpoint: Endpoint) -> Iterator[DockerClient]:
-    """Afterwards the engine has no containers."""
+    """Afterwards the engine has no containers and no volumes."""
     made = DockerClient(endpoint)
     yield made
     for container in made.containers.list():
         made.containers.remove(container.id, force=True, volumes=True)
+    for volume in made.volumes.list():
+        made.volumes.remove(volume.name, force=True)
     made.close()
 
 

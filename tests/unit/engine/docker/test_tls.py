@@ -1,4 +1,4 @@
-"""An engine behind TLS, as a docker context tells of it: the right papers open it, others do not."""
+"""An engine behind TLS, as a docker context tells of it: the right papers open it, no others."""
 
 import datetime
 import ipaddress
