@@ -1,7 +1,14 @@
 """`python -m desktop`. Next: `app.py`, which tells the story."""
 
+import gc
 import sys
 
-from desktop.app import main
 
-sys.exit(main(sys.argv[1:]))
+def main() -> int:
+    gc.disable()  # nothing that start-up makes is garbage, and looking costs; see `garbage.py`
+    from desktop import app
+
+    return app.main(sys.argv[1:])
+
+
+sys.exit(main())

@@ -6,23 +6,25 @@ until it answers again. Galley's own engine is tried again when the supervisor s
 (`poke`), others now and then. Next: `stores/engine.py`, which turns events into rows.
 """
 
+import contextlib
 import threading
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, QTimer, Signal
 
 from desktop.tasks import Tasks
 from desktop.text import tr
 from engine.contexts import DockerContext
 from engine.docker.cancel import Cancel
 from engine.docker.endpoint import Endpoint
-from engine.docker.types import Event
+from engine.docker.types import Container, Event
 from vm.errors import EngineUnreachable, GalleyError, Problem
 
 if TYPE_CHECKING:  # the SDK takes a tenth of a second to load
     from engine.docker.client import DockerClient
 
+SEEN_SECONDS = 1.0
 PATIENCE = (0.5, 1.0, 2.0, 5.0, 15.0, 30.0)  # seconds between attempts
 
 
@@ -37,6 +39,7 @@ class Connection(QObject):
 
     changed = Signal()  # reach, problem or context
     events = Signal(object)  # list[Event]
+    glimpsed = Signal(object)  # tuple[Container, ...], before the engine is known in full
 
     def __init__(self, tasks: Tasks, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -91,6 +94,16 @@ class Connection(QObject):
 
         self._tasks.bell.ring(take)
 
+    def show(self, line: "_Line", rows: tuple[Container, ...]) -> None:
+        """From the thread of `line`: what there is, for the first picture."""
+
+        def take() -> None:
+            if line is self._line and not self.is_up:
+                self.glimpsed.emit(rows)
+                QTimer.singleShot(0, line.seen.set)  # comes after the painting
+
+        self._tasks.bell.ring(take)
+
     def hand_on(self, line: "_Line") -> None:
         """From the thread of `line`: events are waiting."""
 
@@ -107,6 +120,7 @@ class _Line:
     def __init__(self, owner: Connection, endpoint: Endpoint) -> None:
         self.client: DockerClient | None = None
         self.again = threading.Event()
+        self.seen = threading.Event()  # the first picture is there: loading may slow it no more
         self._owner = owner
         self._endpoint = endpoint
         self._cancel = Cancel()
@@ -126,6 +140,7 @@ class _Line:
         return taken
 
     def _run(self) -> None:
+        self._glimpse()
         from engine.docker.client import DockerClient
 
         attempt = 0
@@ -146,6 +161,14 @@ class _Line:
             attempt += 1
         if self.client is not None:
             self.client.close()
+
+    def _glimpse(self) -> None:
+        from engine.docker import glimpse
+
+        if glimpse.can_glimpse(self._endpoint):
+            with contextlib.suppress(EngineUnreachable):  # which is found out again, and told
+                self._owner.show(self, glimpse.containers(self._endpoint))
+                self.seen.wait(SEEN_SECONDS)
 
     def _collect(self, event: Event) -> None:
         with self._lock:

@@ -7,7 +7,7 @@ its work, called whenever something arrives in the window's thread.
 
 import gc
 
-DUE = 3000  # new objects since the last time; Python's own default is 2000
+YOUNG, MIDDLE, OLD = 4000, 20, 40  # how many objects, and collections of the younger, make it due
 
 
 def take_over() -> None:
@@ -21,8 +21,7 @@ def give_back() -> None:
 
 
 def collect_if_due() -> None:
-    """The youngest generation, and older ones as often as Python would."""
+    """The youngest generation mostly: all of them takes as long as a keystroke may."""
     young, middle, old = gc.get_count()
-    if young < DUE or gc.isenabled():
-        return
-    gc.collect(2 if old > 10 and middle > 10 else 1 if middle > 10 else 0)
+    if young > YOUNG and not gc.isenabled():
+        gc.collect(2 if old > OLD else 1 if middle > MIDDLE else 0)

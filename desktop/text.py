@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from xml.etree import ElementTree
 
-from PySide6.QtCore import QCoreApplication, QLocale, QObject, QTranslator
+from PySide6.QtCore import QCoreApplication, QLibraryInfo, QLocale, QObject, QTranslator
 
 CONTEXT = "galley"
 FOLDER = Path(__file__).parent.parent / "assets" / "i18n"
@@ -69,6 +69,10 @@ def install(app: QCoreApplication, code: str) -> None:
     texts = {} if wanted == "en" else read_language(wanted)
     if texts:
         QLocale.setDefault(QLocale(wanted))
+        own_texts = QTranslator(app)  # Qt's: keys, file dialogs, the menus of fields
+        folder = QLibraryInfo.path(QLibraryInfo.LibraryPath.TranslationsPath)
+        if own_texts.load(f"qtbase_{wanted}", folder):
+            app.installTranslator(own_texts)
         app.installTranslator(Language(texts, app))
 
 

@@ -63,12 +63,13 @@ def delete(desk: Desk, rows: Sequence[Container]) -> None:
         return
     running = sum(row.state.is_up for row in rows)
     title = plural(len(rows), "Delete {name}?", "Delete {n} containers?", name=rows[0].name)
-    loses = tr("Files written inside and not to a volume are lost.")
+    loses = [tr("Files written inside and not to a volume are lost.")]
     if running:
-        loses = f"{plural(running, 'It is running and', '{n} of them are running and')} " + tr(
-            "will be killed first. {loses}", loses=loses
+        killed = plural(
+            running, "It is running and will be killed first.", "{n} of them run: they are killed."
         )
-    loss = Loss(title, loses, tr("Images and named volumes stay."), tr("Delete"))
+        loses.insert(0, killed)
+    loss = Loss(title, " ".join(loses), tr("Images and named volumes stay."), tr("Delete"))
     desk.shell.confirm(
         loss,
         lambda: _each(

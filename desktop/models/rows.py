@@ -109,6 +109,7 @@ class RowsModel[Row](QAbstractTableModel):
         self._group = group
         self._explode = explode or (lambda row: (row,))
         self._places: dict[str, int] = {}
+        self._haystacks: dict[str, tuple[object, str]] = {}
         store.changed.connect(self._follow)
         self._set_lines(self._arrange())
 
@@ -254,7 +255,11 @@ class RowsModel[Row](QAbstractTableModel):
             return False
         if not self.view.words:
             return True
-        haystack = self._haystack(row).casefold()
+        key = self._key(row)
+        known, haystack = self._haystacks.get(key, (None, ""))
+        if known is not row:
+            haystack = self._haystack(row).casefold()
+            self._haystacks[key] = (row, haystack)
         return all(word in haystack for word in self.view.words)
 
     def _set_lines(self, lines: list[Line]) -> None:

@@ -23,7 +23,6 @@ from engine.docker.types import (
 )
 
 # What happens inside a container all the time (health checks are execs) and changes no row.
-INTERNAL = "io.galley.internal"  # label of the containers by which volumes are read
 NOISE = ("exec_", "top", "attach", "resize", "archive-path", "extract-to-dir", "export", "copy")
 # A network's own events tell only of containers that run.
 NAMED = ("create", "destroy", "rename")
@@ -58,6 +57,7 @@ class EngineStores(QObject):
         self._context = connection.context
         connection.changed.connect(self._follow)
         connection.events.connect(self._take)
+        connection.glimpsed.connect(self.containers.show_early)
 
     @property
     def all(self) -> tuple[Store[Container], Store[Image], Store[Volume], Store[Network]]:
@@ -120,7 +120,7 @@ class EngineStores(QObject):
     def _touched(self, event: Event) -> tuple[Store[Any], ...]:
         match event.kind:
             case "container":
-                noise = event.action.startswith(NOISE) or INTERNAL in dict(event.attributes)
+                noise = event.action.startswith(NOISE)
                 if noise:
                     return ()
                 named = event.action in NAMED

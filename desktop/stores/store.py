@@ -92,6 +92,14 @@ class Store[Row](QObject):
         if gone:
             self.changed.emit(gone)
 
+    def show_early(self, rows: Iterable[Row]) -> None:
+        """Rows from elsewhere, until the first load."""
+        if not self.is_loaded and not self.rows:
+            self.rows = {self._key(row): row for row in rows}
+            self.is_loaded = True
+            self.changed.emit(Delta(added=tuple(self.rows)))
+            self.loaded.emit()
+
     def set_busy(self, key: str, word: str) -> None:
         """Show at once what is being done to a row; "" when it is over."""
         if word:

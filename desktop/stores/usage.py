@@ -9,6 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
+from functools import partial
 
 import msgspec
 from PySide6.QtCore import QObject, Signal
@@ -18,7 +19,8 @@ from desktop.tasks import Tasks
 from engine.docker.types import StatsSample
 from vm.errors import GalleyError
 
-FIRST, FASTEST, SLOWEST = 0.7, 2.0, 16.0  # seconds between two readings of a container
+FIRST, FASTEST, SLOWEST = 0.7, 2.0, 30.0  # seconds between two readings of a container
+SHORT = 3  # readings, of which each is a visible step
 KEPT = 30  # readings for the little chart
 MOVED = 0.005  # of a core, or 2 % of memory: worth a look again soon
 
@@ -44,6 +46,7 @@ class Usage(QObject):
         self._wanted: dict[str, _Watched] = {}
         self._thread: threading.Thread | None = None
         self._ended = False
+        connection.changed.connect(self._wake)
 
     def watch(self, ids: Sequence[str]) -> None:
         """Read these from now on. In the window's thread."""
@@ -53,6 +56,10 @@ class Usage(QObject):
         if ids and self._thread is None:
             self._thread = threading.Thread(target=self._run, name="usage", daemon=True)
             self._thread.start()
+
+    def _wake(self) -> None:
+        with self._lock:
+            self._lock.notify()
 
     def close(self) -> None:
         """End the thread."""
@@ -84,8 +91,8 @@ class Usage(QObject):
             except GalleyError:
                 watched.due = time.monotonic() + SLOWEST
                 continue
-            self._take(watched, sample)
-            self._tasks.bell.ring(lambda key=key: self.changed.emit([key]))  # type: ignore[misc]
+            if self._take(watched, sample):
+                self._tasks.bell.ring(partial(self.changed.emit, [key]))
 
     def _next(self) -> tuple[str, _Watched] | None:
         """Wait until somebody is due; None when it is over."""
@@ -101,7 +108,8 @@ class Usage(QObject):
                 self._lock.wait(left)
         return None
 
-    def _take(self, watched: _Watched, sample: StatsSample) -> None:
+    def _take(self, watched: _Watched, sample: StatsSample) -> bool:
+        """Whether it looks different now."""
         last = watched.last
         if last is None or sample.time <= last.time:
             watched.last, watched.pause = sample, FIRST
@@ -112,5 +120,11 @@ class Usage(QObject):
             watched.cpu.append(sample.cpu)
             moved = abs(sample.cpu - last.cpu) > MOVED
             moved = moved or abs(sample.memory - last.memory) > 0.02 * max(last.memory, 1)
-            watched.pause = FASTEST if moved else min(max(watched.pause, FASTEST) * 1.5, SLOWEST)
+            watched.pause = FASTEST if moved else min(max(watched.pause, FASTEST) * 2, SLOWEST)
         watched.due = time.monotonic() + watched.pause
+        return last is None or _shown(sample) != _shown(last) or len(watched.cpu) < SHORT
+
+
+def _shown(sample: StatsSample) -> tuple[float, int]:
+    """As exact as the list says it."""
+    return round(sample.cpu, 3), round(sample.memory, -5)

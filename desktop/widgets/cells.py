@@ -1,19 +1,20 @@
-"""How a cell of a list is drawn. May import: PySide6, `theme`, `icons`, `models`.
+"""How a row of a list is drawn. May import: PySide6, `theme`, `icons`, `models`.
 
 Next: `table.py`, which says what is in it.
 """
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 from PySide6.QtCore import QPoint, QPointF, QRect, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter, QPainterPath, QPen
-from PySide6.QtWidgets import QStyle, QStyleOptionViewItem
 
 from desktop import icons
 from desktop.models.rows import Cell, Line, RowsModel
 from desktop.theme import Theme, monospace
-from desktop.widgets.dressing import Dressing, Look
+from desktop.widgets.dressing import Dressing, Look, RowButton
 
 SLOT = 32  # pixels of a button at the end of a row
 PADDING = 8
@@ -24,80 +25,103 @@ LEFT = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
 RIGHT = int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
 
 
-class Drawn(Protocol):
-    """What is asked of the table that is drawn."""
+@dataclass(frozen=True)
+class Place:
+    """One row on the screen: where its cells are, and what is with it."""
 
-    rows: RowsModel[Any]
-    hovered: int
+    rect: QRect
+    cells: Sequence[tuple[int, int, int]]  # number of the column, left edge, width
+    hovered: bool
+    selected: bool
+    focused: bool
+    folded: bool  # a group whose rows are hidden
 
-    def hasFocus(self) -> bool: ...  # noqa: N802 - Qt's name
 
-
-def draw_cell(
+def draw_row(
     painter: QPainter,
-    option: QStyleOptionViewItem,
-    index: Any,
+    place: Place,
     line: Line,
+    rows: RowsModel[Any],
     dressing: Dressing,
     theme: Theme,
-    table: Drawn,
+    plain: QFont,
 ) -> None:
-    rect: QRect = option.rect
-    painter.save()
+    """All of a row at once: a call for each cell would cost more than the drawing."""
     look = dressing.look(line)
-    _background(painter, option, index.row(), line, theme, table)
+    painter.save()
+    _background(painter, place, line, theme)
     if look.dim:
         painter.setOpacity(0.5)
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    column = table.rows.columns[index.column()]
-    text = table.rows.text(line, column)
-    inner = rect.adjusted(FIRST_PADDING if index.column() == 0 else PADDING, 0, -PADDING, 0)
-    font = QFont(option.font)
-    if line.heading is not None:
-        _heading_cell(painter, inner, index.column(), line, text, font, theme, table)
-    elif column.cell is Cell.LINKS:
-        _links(painter, inner, dressing.links(line), text, font, theme)
-    elif column.cell is Cell.USAGE:
-        _usage(painter, inner, text, dressing.course(line), theme)
-    elif column.cell is not Cell.ACTIONS:
-        if column.cell is Cell.NAME:
-            inner = _name_cell(painter, inner, line, look, theme)
-        face, color = _face(column.cell, font, look)
-        _text(painter, inner, text, face, theme.color(color), column.cell is Cell.NUMBER)
-    if column.cell is Cell.ACTIONS:
-        _buttons(painter, rect, dressing, line, theme, table, index.row())
+    for number, left, width in place.cells:
+        column = rows.columns[number]
+        rect = QRect(left, place.rect.top(), width, place.rect.height())
+        inner = rect.adjusted(FIRST_PADDING if number == 0 else PADDING, 0, -PADDING, 0)
+        if column.cell is Cell.ACTIONS:
+            _buttons(painter, rect, dressing.buttons(line), theme, place.hovered)
+        elif line.heading is not None:
+            text = rows.text(line, column)
+            _heading_cell(painter, inner, number, line, text, plain, theme, place.folded)
+        else:
+            _cell(
+                painter, inner, line, column.cell, rows.text(line, column), dressing, theme, plain
+            )
     painter.restore()
+
+
+def _cell(
+    painter: QPainter,
+    inner: QRect,
+    line: Line,
+    cell: Cell,
+    text: str,
+    dressing: Dressing,
+    theme: Theme,
+    plain: QFont,
+) -> None:
+    if cell is Cell.LINKS:
+        _links(painter, inner, dressing.links(line), text, plain, theme)
+    elif cell is Cell.USAGE:
+        _usage(painter, inner, text, dressing.course(line), theme)
+    else:
+        look = dressing.look(line)
+        if cell is Cell.NAME:
+            inner = _name_cell(painter, inner, line, look, theme)
+        face, color = _face(cell, plain, look)
+        _text(painter, inner, text, face, theme.color(color), cell is Cell.NUMBER)
+
+
+@cache
+def _bold(family: str, pixels: int) -> QFont:
+    font = QFont(family)
+    font.setPixelSize(pixels)
+    font.setWeight(QFont.Weight.DemiBold)
+    return font
+
+
+def bold(plain: QFont) -> QFont:
+    return _bold(plain.family(), plain.pixelSize())
 
 
 def _face(cell: Cell, font: QFont, look: Look) -> tuple[QFont, str]:
     """The font and the colour of plain text."""
-    if cell is Cell.NAME:
-        font.setWeight(QFont.Weight.DemiBold)
-    color = {
-        Cell.STATE: look.dot or "secondary",
-        Cell.MONO: "secondary",
-        Cell.SECONDARY: "secondary",
-    }
-    face = monospace() if cell in (Cell.MONO, Cell.NUMBER) else font
-    return face, "secondary" if cell in look.faint else color.get(cell, "text")
+    face = bold(font) if cell is Cell.NAME else font
+    if cell in (Cell.MONO, Cell.NUMBER):
+        face = monospace()
+    if cell in (Cell.MONO, Cell.SECONDARY) or cell in look.faint:
+        return face, "secondary"
+    return face, (look.dot or "secondary") if cell is Cell.STATE else "text"
 
 
-def _background(
-    painter: QPainter,
-    option: QStyleOptionViewItem,
-    row: int,
-    line: Line,
-    theme: Theme,
-    table: Drawn,
-) -> None:
-    rect: QRect = option.rect
-    if option.state & QStyle.StateFlag.State_Selected:
+def _background(painter: QPainter, place: Place, line: Line, theme: Theme) -> None:
+    rect = place.rect
+    if place.selected:
         painter.fillRect(rect, theme.color("selection"))
-    elif row == table.hovered or line.heading is not None:
-        painter.fillRect(rect, theme.color("raised" if row == table.hovered else "window"))
+    elif place.hovered or line.heading is not None:
+        painter.fillRect(rect, theme.color("raised" if place.hovered else "window"))
     painter.setPen(theme.color("line"))
     painter.drawLine(rect.bottomLeft(), rect.bottomRight())
-    if option.state & QStyle.StateFlag.State_HasFocus and table.hasFocus():
+    if place.focused:
         painter.setPen(QPen(theme.color("accent"), 1))
         painter.drawLine(rect.topLeft(), rect.topRight())
         painter.drawLine(rect.bottomLeft(), rect.bottomRight())
@@ -160,20 +184,18 @@ def _heading_cell(
     text: str,
     font: QFont,
     theme: Theme,
-    table: Drawn,
+    folded: bool,
 ) -> None:
     assert line.heading is not None
     if column > 0:
         _text(painter, rect, text, font, theme.color("secondary"))
         return
-    folded = line.key in table.rows.view.folded
     place = QRectF(rect.left() - 2, rect.center().y() - 6, 12, 12)
     icons.paint(painter, "right" if folded else "down", theme.color("text"), place)
-    bold = QFont(font)
-    bold.setWeight(QFont.Weight.DemiBold)
+    strong = bold(font)
     left = rect.adjusted(18, 0, 0, 0)
-    _text(painter, left, line.heading.title, bold, theme.color("text"))
-    used = QFontMetrics(bold).horizontalAdvance(line.heading.title) + 6
+    _text(painter, left, line.heading.title, strong, theme.color("text"))
+    used = QFontMetrics(strong).horizontalAdvance(line.heading.title) + 6
     rest = left.adjusted(used, 0, 0, 0)
     if rest.width() > 30:
         _text(painter, rest, line.heading.subtitle, font, theme.color("secondary"))
@@ -243,18 +265,10 @@ def draw_course(
 
 
 def _buttons(
-    painter: QPainter,
-    rect: QRect,
-    dressing: Dressing,
-    line: Line,
-    theme: Theme,
-    table: Drawn,
-    row: int,
+    painter: QPainter, rect: QRect, buttons: Sequence[RowButton], theme: Theme, hovered: bool
 ) -> None:
-    buttons = dressing.buttons(line)
     left = rect.right() - SLOT * len(buttons) - 8
-    color = theme.color("text" if row == table.hovered else "secondary")
+    color = theme.color("text" if hovered else "secondary")
     for number, button in enumerate(buttons):
         x = left + SLOT * number + SLOT / 2
-        place = QRectF(x - 7, rect.center().y() - 6.5, 14, 14)
-        icons.paint(painter, button.icon, color, place)
+        icons.paint(painter, button.icon, color, QRectF(x - 7, rect.center().y() - 6.5, 14, 14))

@@ -1,7 +1,7 @@
 """The list of every page: a view over `RowsModel`, with the row's buttons and links in it.
 
-May import: PySide6, `models`, `theme`, `icons`. Rows are painted by `RowDelegate`; the buttons at
-their end are not widgets, so that a thousand rows cost nothing. The same actions are in the context
+May import: PySide6, `models`, `theme`, `icons`. Rows are painted whole; the buttons at their
+end are not widgets, so that a thousand rows cost nothing. The same actions are in the context
 menu, for the keyboard. Next: `dressing.py` (what a page says of its rows), `cells.py`.
 """
 
@@ -17,6 +17,7 @@ from PySide6.QtCore import (
     QRect,
     QSize,
     Qt,
+    QTimer,
     Signal,
 )
 from PySide6.QtGui import QContextMenuEvent, QKeyEvent, QMouseEvent, QPainter, QResizeEvent
@@ -32,26 +33,14 @@ from PySide6.QtWidgets import (
 from desktop.models.rows import LINE_ROLE, Cell, Line, RowsModel
 from desktop.theme import Theme
 from desktop.tokens import ROW_HEIGHT
-from desktop.widgets.cells import SLOT, draw_cell, link_at
+from desktop.widgets.cells import SLOT, Place, draw_row, link_at
 from desktop.widgets.dressing import Dressing
 
 type Index = QModelIndex | QPersistentModelIndex
 
 
-class RowDelegate(QStyledItemDelegate):
-    """Paints cells; knows where in a cell a button or link is."""
-
-    def __init__(self, theme: Theme, dressing: Dressing, parent: "Table") -> None:
-        super().__init__(parent)
-        self._theme = theme
-        self._dressing = dressing
-        self._table = parent
-
-    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
-        line: Line | None = index.data(LINE_ROLE)
-        if line is None:
-            return
-        draw_cell(painter, option, index, line, self._dressing, self._theme, self._table)
+class RowHeight(QStyledItemDelegate):
+    """Of every row the same. The table draws its rows itself."""
 
     def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:  # noqa: N802
         del option, index
@@ -80,7 +69,7 @@ class Table(QTreeView):
         self._dressing = dressing
         self._theme = theme
         self.setModel(model)
-        self.setItemDelegate(RowDelegate(theme, dressing, self))
+        self.setItemDelegate(RowHeight(self))
         self.setRootIsDecorated(False)
         self.setUniformRowHeights(True)
         self.setAllColumnsShowFocus(True)
@@ -94,9 +83,12 @@ class Table(QTreeView):
         model.modelAboutToBeReset.connect(self._keep_choice)
         model.modelReset.connect(self._restore_choice)
         theme.changed.connect(self.viewport().update)
-        self.verticalScrollBar().valueChanged.connect(self.visible_changed)
+        # Told once for many changes: who hears it asks where the rows are, and Qt lays them out.
+        self._moved = QTimer(self, singleShot=True, interval=0)
+        self._moved.timeout.connect(self.visible_changed)
+        self.verticalScrollBar().valueChanged.connect(self._moved.start)
         for signal in (model.rowsInserted, model.rowsRemoved, model.modelReset):
-            signal.connect(self.visible_changed)
+            signal.connect(self._moved.start)
 
     def _set_columns(self) -> None:
         header = self.header()
@@ -241,8 +233,25 @@ class Table(QTreeView):
         self._leave_out_columns()
         self.visible_changed.emit()
 
-    def drawBranches(self, painter: QPainter, rect: QRect, index: Index) -> None:  # noqa: N802
-        """None: groups are drawn by the delegate."""
+    def drawRow(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:  # noqa: N802
+        number = index.row()
+        if number >= len(self.rows.lines):
+            return
+        line, header, rect = self.rows.lines[number], self.header(), option.rect
+        cells = [
+            (column, header.sectionViewportPosition(column), header.sectionSize(column))
+            for column in range(len(self.rows.columns))
+            if not header.isSectionHidden(column)
+        ]
+        place = Place(
+            rect,
+            cells,
+            hovered=number == self.hovered,
+            selected=self.selectionModel().isSelected(index),
+            focused=self.hasFocus() and self.currentIndex().row() == number,
+            folded=line.key in self.rows.view.folded,
+        )
+        draw_row(painter, place, line, self.rows, self._dressing, self._theme, self.font())
 
     def _open(self, line: Line) -> None:
         if line.heading is not None:

@@ -109,7 +109,7 @@ def refusal(problem: Problem, method: str = "GET", status: int = 503) -> bytes:
 def ping(dial: Dial) -> bool:
     """Whether dockerd answers `GET /_ping`. Never raises for a reason to answer no."""
     try:
-        return _get(dial, "/_ping").strip() == b"OK"
+        return get(dial, "/_ping").strip() == b"OK"
     except (GalleyError, HttpError, OSError):
         return False
 
@@ -117,7 +117,7 @@ def ping(dial: Dial) -> bool:
 def get_json[T](dial: Dial, path: str, kind: type[T]) -> T:
     """The answer to `GET path`. Raises HttpError, OSError, and what `dial` raises."""
     try:
-        return msgspec.json.decode(_get(dial, path), type=kind)
+        return msgspec.json.decode(get(dial, path), type=kind)
     except msgspec.MsgspecError as error:
         raise HttpError(f"dockerd's answer to {path} is not as expected: {error}") from error
 
@@ -143,7 +143,8 @@ def _decode(line: bytes) -> Any:
         raise HttpError(f"an event is not JSON: {line[:80]!r}") from error
 
 
-def _get(dial: Dial, path: str) -> bytes:
+def get(dial: Dial, path: str) -> bytes:
+    """The body of the answer. Raises HttpError, OSError, and what `dial` raises."""
     stream = dial()
     late = threading.Timer(ANSWER_LIMIT, stream.close)
     late.name, late.daemon = "http-deadline", True

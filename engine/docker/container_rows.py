@@ -8,8 +8,7 @@ import re
 
 import msgspec
 
-from engine.docker.system import INTERNAL
-from engine.docker.types import Container, ContainerState, Port
+from engine.docker.types import INTERNAL, Container, ContainerState, Port
 
 _EXIT_CODE = re.compile(r"(?:Exited|Restarting) \((-?\d+)\)")
 _HEALTH = re.compile(r"\((?:health: )?(healthy|unhealthy|starting)\)$")

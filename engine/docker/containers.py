@@ -14,8 +14,8 @@ from engine.docker.container_detail import detail
 from engine.docker.processes import PS_ARGUMENTS, parse_processes
 from engine.docker.run_spec import Json, creation, nano_cpus
 from engine.docker.sdk import docker
-from engine.docker.system import INTERNAL
 from engine.docker.types import (
+    INTERNAL,
     Change,
     Container,
     ContainerDetail,

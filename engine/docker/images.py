@@ -16,7 +16,6 @@ from engine.docker import image_detail, layers
 from engine.docker.call import filters, messages, pieces, pretty, quoted, streaming
 from engine.docker.cancel import Cancel
 from engine.docker.sdk import docker
-from engine.docker.system import INTERNAL
 from engine.docker.transfers import (
     Counter,
     Layers,
@@ -26,7 +25,7 @@ from engine.docker.transfers import (
     size_of_file,
     watched,
 )
-from engine.docker.types import FileEntry, Image, ImageDetail, Pruned, TransferProgress
+from engine.docker.types import INTERNAL, FileEntry, Image, ImageDetail, Pruned, TransferProgress
 from engine.docker.wire import Wire
 from vm.errors import EngineRefused
 

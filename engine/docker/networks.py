@@ -13,8 +13,7 @@ import msgspec
 from engine.docker.call import pretty, quoted
 from engine.docker.moments import seconds
 from engine.docker.sdk import docker
-from engine.docker.system import INTERNAL
-from engine.docker.types import Attachment, Network, Pruned
+from engine.docker.types import INTERNAL, Attachment, Network, Pruned
 from engine.docker.wire import Wire
 
 

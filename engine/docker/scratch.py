@@ -17,8 +17,8 @@ import msgspec
 from engine.docker.call import filters, messages, streaming
 from engine.docker.cancel import Cancel
 from engine.docker.sdk import docker
-from engine.docker.system import INTERNAL
 from engine.docker.tar import EMPTY
+from engine.docker.types import INTERNAL
 from engine.docker.wire import Wire
 from vm.errors import ObjectGone
 from vm.host.process import Identity, identify, is_alive

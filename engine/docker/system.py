@@ -8,10 +8,8 @@ from collections.abc import Iterator
 import msgspec
 
 from engine.docker.cancel import Cancel
-from engine.docker.types import DiskUse, EngineInfo, Event
+from engine.docker.types import INTERNAL, DiskUse, EngineInfo, Event
 from engine.docker.wire import Wire
-
-INTERNAL = "io.galley.internal"  # the label of containers that Galley makes for itself
 
 
 def info(wire: Wire) -> EngineInfo:

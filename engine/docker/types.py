@@ -2,12 +2,15 @@
 
 A list's rows are decoded once, from the fields that are shown, in the file of their kind
 (`containers.py`, `images.py`, …); nobody sees Docker's JSON but who asks for `inspect`. Sizes are
-bytes, times are seconds since the epoch, shares of CPU are of one core (1.0). Next: `client.py`.
+bytes, times are seconds since the epoch, shares of CPU are of one core (1.0). Rows are
+`gc=False`: they hold nothing that could hold them, and there are thousands. Next: `client.py`.
 """
 
 from enum import StrEnum
 
 import msgspec
+
+INTERNAL = "io.galley.internal"  # label of what we make for a moment, which no list shows
 
 
 class ContainerState(StrEnum):
@@ -29,7 +32,7 @@ class ContainerState(StrEnum):
 ANY_PORT = -1  # in a RunSpec: a port of the host that is free, which Docker chooses
 
 
-class Port(msgspec.Struct, frozen=True, order=True):
+class Port(msgspec.Struct, frozen=True, order=True, gc=False):
     """A container's port; `host_port` is 0 where it is only exposed. `protocol`: tcp, udp, sctp."""
 
     container_port: int
@@ -38,7 +41,7 @@ class Port(msgspec.Struct, frozen=True, order=True):
     host_port: int = 0
 
 
-class Container(msgspec.Struct, frozen=True):
+class Container(msgspec.Struct, frozen=True, gc=False):
     """A row of GET /containers/json?all=1."""
 
     id: str
@@ -59,7 +62,7 @@ class Container(msgspec.Struct, frozen=True):
     mounts: tuple[str, ...] = ()  # names of volumes, paths of binds
 
 
-class Image(msgspec.Struct, frozen=True):
+class Image(msgspec.Struct, frozen=True, gc=False):
     """A row of GET /images/json. `tags` is empty for an image that no name points at."""
 
     id: str
@@ -99,7 +102,7 @@ class ImageDetail(msgspec.Struct, frozen=True):
     user: str = ""
 
 
-class Volume(msgspec.Struct, frozen=True):
+class Volume(msgspec.Struct, frozen=True, gc=False):
     """A row of GET /volumes. `size` is -1 until GET /system/df has counted it."""
 
     name: str
@@ -110,7 +113,7 @@ class Volume(msgspec.Struct, frozen=True):
     labels: tuple[tuple[str, str], ...] = ()
 
 
-class Attachment(msgspec.Struct, frozen=True):
+class Attachment(msgspec.Struct, frozen=True, gc=False):
     """A container on a network."""
 
     container_id: str
@@ -118,7 +121,7 @@ class Attachment(msgspec.Struct, frozen=True):
     address: str = ""  # IPv4, without the prefix length
 
 
-class Network(msgspec.Struct, frozen=True):
+class Network(msgspec.Struct, frozen=True, gc=False):
     """A row of GET /networks. `attached` is filled by `Networks.list`, from the containers."""
 
     id: str
@@ -167,7 +170,7 @@ class DiskUse(msgspec.Struct, frozen=True):
     volume_sizes: tuple[tuple[str, int], ...] = ()
 
 
-class Event(msgspec.Struct, frozen=True):
+class Event(msgspec.Struct, frozen=True, gc=False):
     """A message of GET /events. `kind`: container, image, volume, network, daemon, builder."""
 
     kind: str
@@ -178,7 +181,7 @@ class Event(msgspec.Struct, frozen=True):
     attributes: tuple[tuple[str, str], ...] = ()
 
 
-class StatsSample(msgspec.Struct, frozen=True):
+class StatsSample(msgspec.Struct, frozen=True, gc=False):
     """One reading of GET /containers/{id}/stats. Counters grow; rates are between two samples."""
 
     time: float
@@ -281,7 +284,7 @@ class Namespace(msgspec.Struct, frozen=True):
     inode: int
 
 
-class FileEntry(msgspec.Struct, frozen=True):
+class FileEntry(msgspec.Struct, frozen=True, gc=False):
     """A name in a folder of a container or volume. `kind`: file, folder, link, other."""
 
     name: str
@@ -321,7 +324,7 @@ class Pruned(msgspec.Struct, frozen=True):
     bytes: int
 
 
-class LogLine(msgspec.Struct, frozen=True):
+class LogLine(msgspec.Struct, frozen=True, gc=False):
     """A piece of a container's output; `text` may lack its end. `stream`: stdout or stderr."""
 
     stream: str

@@ -158,6 +158,9 @@ def middle(values: list[float]) -> float:
 
 def open_window(socket: str) -> "App":
     """On that engine, its rows painted."""
+    import gc
+
+    gc.disable()  # as `desktop/__main__.py` does
     from PySide6.QtWidgets import QApplication
 
     from desktop.app import App

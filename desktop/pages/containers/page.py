@@ -10,6 +10,7 @@ from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QComboBox, QMenu
 
 from desktop.actions import containers as actions
+from desktop.connection import Reach
 from desktop.desk import Desk
 from desktop.models.containers import containers_model, port_links, state_dot
 from desktop.models.rows import Line
@@ -30,7 +31,7 @@ class ContainerDressing(Dressing):
         self._desk = desk
 
     def look(self, line: Line) -> Look:
-        dim = not self._desk.connection.is_up
+        dim = self._desk.connection.reach is Reach.DOWN
         if line.heading is not None:
             return Look(dim=dim)
         busy = line.row.id in self._desk.stores.containers.busy

@@ -11,8 +11,7 @@ import pytest
 from engine.docker import container_rows
 from engine.docker.client import DockerClient
 from engine.docker.containers import Containers
-from engine.docker.system import INTERNAL
-from engine.docker.types import Change, Container, ContainerState, Mount, Port, RunSpec
+from engine.docker.types import INTERNAL, Change, Container, ContainerState, Mount, Port, RunSpec
 from tests.unit.engine.bridge.servers import IMAGE, wait_until
 from tests.unit.engine.docker.conftest import sleeper
 from vm.errors import EngineRefused, ObjectConflict, ObjectGone

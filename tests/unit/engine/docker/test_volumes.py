@@ -14,7 +14,7 @@ import pytest
 from engine.docker import scratch
 from engine.docker.cancel import Cancel
 from engine.docker.client import DockerClient
-from engine.docker.system import INTERNAL
+from engine.docker.types import INTERNAL
 from engine.docker.volumes import Volumes
 from engine.docker.wire import Wire
 from tests.unit.engine.bridge.servers import IMAGE

@@ -1,0 +1,3667 @@
+<?xml version="1.0" encoding="utf-8"?>
+<!DOCTYPE TS>
+<TS version="2.1" language="de_DE" sourcelanguage="en">
+    <context>
+        <name>galley</name>
+        <message>
+            <source> · {n} chosen</source>
+            <translation> · {n} ausgewählt</translation>
+        </message>
+        <message>
+            <source>/data</source>
+            <translation>/data</translation>
+        </message>
+        <message>
+            <source>5 min ago</source>
+            <translation>vor 5 Min.</translation>
+        </message>
+        <message>
+            <source>80</source>
+            <translation>80</translation>
+        </message>
+        <message>
+            <source>A container of it starts with</source>
+            <translation>Ein Container davon startet mit</translation>
+        </message>
+        <message>
+            <source>A driver is wanted.</source>
+            <translation>Ein Treiber muss angegeben werden.</translation>
+        </message>
+        <message>
+            <source>A gateway needs a subnet that it is in.</source>
+            <translation>Ein Gateway braucht ein Subnetz, in dem es liegt.</translation>
+        </message>
+        <message>
+            <source>A label needs a name before its =: {line}</source>
+            <translation>Ein Label braucht einen Namen vor dem =: {line}</translation>
+        </message>
+        <message>
+            <source>A layer that several images share is counted for each of them.</source>
+            <translation>Ein Layer, den mehrere Images teilen, wird bei jedem davon mitgezählt.</translation>
+        </message>
+        <message>
+            <source>A name has no spaces.</source>
+            <translation>Ein Name enthält keine Leerzeichen.</translation>
+        </message>
+        <message>
+            <source>A new volume with a copy of all files, their owners and modes.</source>
+            <translation>Ein neues Volume mit einer Kopie aller Dateien samt Eigentümern und Rechten.</translation>
+        </message>
+        <message>
+            <source>A port is a number from 1 to 65535.</source>
+            <translation>Ein Port ist eine Zahl von 1 bis 65535.</translation>
+        </message>
+        <message>
+            <source>A quotation mark is not closed.</source>
+            <translation>Ein Anführungszeichen ist nicht geschlossen.</translation>
+        </message>
+        <message>
+            <source>A running container may change files while they are copied.</source>
+            <translation>Ein laufender Container kann Dateien während des Kopierens ändern.</translation>
+        </message>
+        <message>
+            <source>A terminal needs one in the image. Files, Stats and Inside work without.</source>
+            <translation>Ein Terminal braucht eine Shell im Image. Dateien, Statistik und Innenleben gehen auch ohne.</translation>
+        </message>
+        <message>
+            <source>A terminal needs one that runs.</source>
+            <translation>Ein Terminal braucht einen laufenden Container.</translation>
+        </message>
+        <message>
+            <source>A variable needs a name, without = and spaces.</source>
+            <translation>Eine Variable braucht einen Namen ohne = und Leerzeichen.</translation>
+        </message>
+        <message>
+            <source>A volume keeps files that outlive the containers which write them.</source>
+            <translation>Ein Volume bewahrt Dateien, die ihre Container überdauern.</translation>
+        </message>
+        <message>
+            <source>A web server that answers on port 8080 of this computer, run from here or with this command in a terminal.</source>
+            <translation>Ein Webserver auf Port 8080 dieses Computers, hier ausgeführt oder mit diesem Befehl in einem Terminal.</translation>
+        </message>
+        <message>
+            <source>About</source>
+            <translation>Über Galley</translation>
+        </message>
+        <message>
+            <source>Accelerator</source>
+            <translation>Beschleuniger</translation>
+        </message>
+        <message>
+            <source>Add a mount</source>
+            <translation>Mount hinzufügen</translation>
+        </message>
+        <message>
+            <source>Add a name to {image}</source>
+            <translation>Namen für {image} hinzufügen</translation>
+        </message>
+        <message>
+            <source>Add a name…</source>
+            <translation>Namen hinzufügen…</translation>
+        </message>
+        <message>
+            <source>Add a port</source>
+            <translation>Port hinzufügen</translation>
+        </message>
+        <message>
+            <source>Add a variable</source>
+            <translation>Variable hinzufügen</translation>
+        </message>
+        <message>
+            <source>Add the name</source>
+            <translation>Hinzufügen</translation>
+        </message>
+        <message>
+            <source>Added</source>
+            <translation>Hinzugefügt</translation>
+        </message>
+        <message>
+            <source>Address</source>
+            <translation>Adresse</translation>
+        </message>
+        <message>
+            <source>Address of published ports</source>
+            <translation>Adresse veröffentlichter Ports</translation>
+        </message>
+        <message>
+            <source>Address of the host</source>
+            <translation>Adresse des Hosts</translation>
+        </message>
+        <message>
+            <source>Age</source>
+            <translation>Alter</translation>
+        </message>
+        <message>
+            <source>Alias</source>
+            <translation>Alias</translation>
+        </message>
+        <message>
+            <source>All</source>
+            <translation>Alle</translation>
+        </message>
+        <message>
+            <source>All files ({any})</source>
+            <translation>Alle Dateien ({any})</translation>
+        </message>
+        <message>
+            <source>All files in it are lost for good.</source>
+            <translation>Alle Dateien darin gehen endgültig verloren.</translation>
+        </message>
+        <message>
+            <source>All files in them are lost for good.</source>
+            <translation>Alle Dateien darin gehen endgültig verloren.</translation>
+        </message>
+        <message>
+            <source>All images that no container uses, not only those without a name</source>
+            <translation>Alle Images ohne Container, nicht nur namenlose</translation>
+        </message>
+        <message>
+            <source>Also containers that do not run</source>
+            <translation>Auch Container, die nicht laufen</translation>
+        </message>
+        <message>
+            <source>Also volumes that somebody has named</source>
+            <translation>Auch Volumes mit selbst vergebenem Namen</translation>
+        </message>
+        <message>
+            <source>An address is like 127.0.0.1; empty means all of them.</source>
+            <translation>Eine Adresse sieht aus wie 127.0.0.1; leer bedeutet alle.</translation>
+        </message>
+        <message>
+            <source>An address is wanted, as {example}.</source>
+            <translation>Hier gehört eine Adresse hin, etwa {example}.</translation>
+        </message>
+        <message>
+            <source>An address with a prefix length is wanted, as {example}.</source>
+            <translation>Hier gehört eine Adresse mit Präfixlänge hin, etwa {example}.</translation>
+        </message>
+        <message>
+            <source>Another name under which others on it find the container.</source>
+            <translation>Ein weiterer Name, unter dem andere im Netzwerk den Container finden.</translation>
+        </message>
+        <message>
+            <source>AppArmor</source>
+            <translation>AppArmor</translation>
+        </message>
+        <message>
+            <source>AppArmor {profile}</source>
+            <translation>AppArmor {profile}</translation>
+        </message>
+        <message>
+            <source>Apply</source>
+            <translation>Anwenden</translation>
+        </message>
+        <message>
+            <source>Apply daemon.json</source>
+            <translation>daemon.json anwenden</translation>
+        </message>
+        <message>
+            <source>As the engine describes it</source>
+            <translation>Wie die Engine es beschreibt</translation>
+        </message>
+        <message>
+            <source>As the system</source>
+            <translation>Wie das System</translation>
+        </message>
+        <message>
+            <source>Asking the engine…</source>
+            <translation>Engine wird gefragt…</translation>
+        </message>
+        <message>
+            <source>Asking the registry…</source>
+            <translation>Registry wird gefragt…</translation>
+        </message>
+        <message>
+            <source>Back to the folder</source>
+            <translation>Zurück zum Ordner</translation>
+        </message>
+        <message>
+            <source>Back to the list</source>
+            <translation>Zurück zur Liste</translation>
+        </message>
+        <message>
+            <source>Backend</source>
+            <translation>Backend</translation>
+        </message>
+        <message>
+            <source>Behind @ stands a digest, for example sha256:… with 64 digits.</source>
+            <translation>Nach @ steht ein Digest, zum Beispiel sha256:… mit 64 Stellen.</translation>
+        </message>
+        <message>
+            <source>Behind the last colon stands a tag: letters, digits, dots and dashes.</source>
+            <translation>Nach dem letzten Doppelpunkt steht ein Tag: Buchstaben, Ziffern, Punkte und Striche.</translation>
+        </message>
+        <message>
+            <source>Browse</source>
+            <translation>Durchsuchen</translation>
+        </message>
+        <message>
+            <source>Build cache</source>
+            <translation>Build-Cache</translation>
+        </message>
+        <message>
+            <source>Build the guest image</source>
+            <translation>Gast-Image bauen</translation>
+        </message>
+        <message>
+            <source>Build the image again</source>
+            <translation>Image neu bauen</translation>
+        </message>
+        <message>
+            <source>Built in</source>
+            <translation>Fest eingebaut</translation>
+        </message>
+        <message>
+            <source>By force the image loses its name and, where no running container needs it, its files. Containers that use it stay, but cannot be made again from this name.</source>
+            <translation>Erzwungen verliert das Image seinen Namen und, wo kein laufender Container sie braucht, seine Dateien. Container, die es verwenden, bleiben erhalten, lassen sich aber nicht mehr unter diesem Namen neu erstellen.</translation>
+        </message>
+        <message>
+            <source>CPU</source>
+            <translation>CPU</translation>
+        </message>
+        <message>
+            <source>CPU cores</source>
+            <translation>CPU-Kerne</translation>
+        </message>
+        <message>
+            <source>CPU model</source>
+            <translation>CPU-Modell</translation>
+        </message>
+        <message>
+            <source>CPU {share}</source>
+            <translation>CPU {share}</translation>
+        </message>
+        <message>
+            <source>CPUs</source>
+            <translation>CPUs</translation>
+        </message>
+        <message>
+            <source>Cancel</source>
+            <translation>Abbrechen</translation>
+        </message>
+        <message>
+            <source>Cancel the start</source>
+            <translation>Start abbrechen</translation>
+        </message>
+        <message>
+            <source>Cancel {task}</source>
+            <translation>{task} abbrechen</translation>
+        </message>
+        <message>
+            <source>Cancelling…</source>
+            <translation>Wird abgebrochen…</translation>
+        </message>
+        <message>
+            <source>Capabilities</source>
+            <translation>Capabilities</translation>
+        </message>
+        <message>
+            <source>Change or clear the filter.</source>
+            <translation>Filter ändern oder leeren.</translation>
+        </message>
+        <message>
+            <source>Change the setting {name}</source>
+            <translation>Einstellung {name} ändern</translation>
+        </message>
+        <message>
+            <source>Change the settings</source>
+            <translation>Einstellungen ändern</translation>
+        </message>
+        <message>
+            <source>Changed and not in use yet: {names}</source>
+            <translation>Geändert, aber noch nicht wirksam: {names}</translation>
+        </message>
+        <message>
+            <source>Changed files</source>
+            <translation>Geänderte Dateien</translation>
+        </message>
+        <message>
+            <source>Changed files of {name}</source>
+            <translation>Geänderte Dateien von {name}</translation>
+        </message>
+        <message>
+            <source>Changed here:</source>
+            <translation>Hier geändert:</translation>
+        </message>
+        <message>
+            <source>Charts</source>
+            <translation>Diagramme</translation>
+        </message>
+        <message>
+            <source>Check for problems</source>
+            <translation>Probleme suchen</translation>
+        </message>
+        <message>
+            <source>Checking…</source>
+            <translation>Wird geprüft…</translation>
+        </message>
+        <message>
+            <source>Checks</source>
+            <translation>Prüfungen</translation>
+        </message>
+        <message>
+            <source>Choose a tar file</source>
+            <translation>Tar-Datei auswählen</translation>
+        </message>
+        <message>
+            <source>Choose another place, or make room there.</source>
+            <translation>Einen anderen Ort wählen oder dort Platz schaffen.</translation>
+        </message>
+        <message>
+            <source>Choose another place.</source>
+            <translation>Einen anderen Ort wählen.</translation>
+        </message>
+        <message>
+            <source>Choose…</source>
+            <translation>Auswählen…</translation>
+        </message>
+        <message>
+            <source>Clean up…</source>
+            <translation>Aufräumen…</translation>
+        </message>
+        <message>
+            <source>Clear</source>
+            <translation>Leeren</translation>
+        </message>
+        <message>
+            <source>Clear the filter</source>
+            <translation>Filter leeren</translation>
+        </message>
+        <message>
+            <source>Clear the view</source>
+            <translation>Ansicht leeren</translation>
+        </message>
+        <message>
+            <source>Clone</source>
+            <translation>Klonen</translation>
+        </message>
+        <message>
+            <source>Clone {name}</source>
+            <translation>{name} klonen</translation>
+        </message>
+        <message>
+            <source>Clone {source} as {name}</source>
+            <translation>{source} als {name} klonen</translation>
+        </message>
+        <message>
+            <source>Clone…</source>
+            <translation>Klonen…</translation>
+        </message>
+        <message>
+            <source>Close</source>
+            <translation>Schließen</translation>
+        </message>
+        <message>
+            <source>Close the list of files</source>
+            <translation>Dateiliste schließen</translation>
+        </message>
+        <message>
+            <source>Close the window; the engine runs on</source>
+            <translation>Fenster schließen; die Engine läuft weiter</translation>
+        </message>
+        <message>
+            <source>Collecting logs</source>
+            <translation>Logs werden gesammelt</translation>
+        </message>
+        <message>
+            <source>Colours</source>
+            <translation>Farben</translation>
+        </message>
+        <message>
+            <source>Colours of the system</source>
+            <translation>Farben des Systems</translation>
+        </message>
+        <message>
+            <source>Command</source>
+            <translation>Befehl</translation>
+        </message>
+        <message>
+            <source>Command palette</source>
+            <translation>Befehlspalette</translation>
+        </message>
+        <message>
+            <source>Commands that match</source>
+            <translation>Passende Befehle</translation>
+        </message>
+        <message>
+            <source>Compare namespaces</source>
+            <translation>Namespaces vergleichen</translation>
+        </message>
+        <message>
+            <source>Connect</source>
+            <translation>Verbinden</translation>
+        </message>
+        <message>
+            <source>Connect a container to {name}</source>
+            <translation>Container mit {name} verbinden</translation>
+        </message>
+        <message>
+            <source>Connect a container…</source>
+            <translation>Verbinden…</translation>
+        </message>
+        <message>
+            <source>Connect again</source>
+            <translation>Wieder verbinden</translation>
+        </message>
+        <message>
+            <source>Connect {container} to {network}</source>
+            <translation>{container} mit {network} verbinden</translation>
+        </message>
+        <message>
+            <source>Connecting to {name}…</source>
+            <translation>Verbindung zu {name}…</translation>
+        </message>
+        <message>
+            <source>Connecting…</source>
+            <translation>Verbinden…</translation>
+        </message>
+        <message>
+            <source>Container</source>
+            <translation>Container</translation>
+        </message>
+        <message>
+            <source>Containers</source>
+            <translation>Container</translation>
+        </message>
+        <message>
+            <source>Containers and volumes stay. Layers that other images use stay, too.</source>
+            <translation>Container und Volumes bleiben erhalten, ebenso Layer, die andere Images verwenden.</translation>
+        </message>
+        <message>
+            <source>Containers on the same network find each other by name.</source>
+            <translation>Container im selben Netzwerk finden einander über ihren Namen.</translation>
+        </message>
+        <message>
+            <source>Containers; with 2 to 7 the other pages</source>
+            <translation>Container; mit 2 bis 7 die anderen Seiten</translation>
+        </message>
+        <message>
+            <source>Context</source>
+            <translation>Kontext</translation>
+        </message>
+        <message>
+            <source>Copied</source>
+            <translation>Kopiert</translation>
+        </message>
+        <message>
+            <source>Copy</source>
+            <translation>Kopieren</translation>
+        </message>
+        <message>
+            <source>Copy all</source>
+            <translation>Alles kopieren</translation>
+        </message>
+        <message>
+            <source>Copy digest</source>
+            <translation>Digest kopieren</translation>
+        </message>
+        <message>
+            <source>Copy docker run</source>
+            <translation>docker run kopieren</translation>
+        </message>
+        <message>
+            <source>Copy id</source>
+            <translation>ID kopieren</translation>
+        </message>
+        <message>
+            <source>Copy mountpoint</source>
+            <translation>Mountpoint kopieren</translation>
+        </message>
+        <message>
+            <source>Copy name</source>
+            <translation>Namen kopieren</translation>
+        </message>
+        <message>
+            <source>Copy path</source>
+            <translation>Pfad kopieren</translation>
+        </message>
+        <message>
+            <source>Copy the problem</source>
+            <translation>Problem kopieren</translation>
+        </message>
+        <message>
+            <source>Copy value</source>
+            <translation>Wert kopieren</translation>
+        </message>
+        <message>
+            <source>Copy what is selected</source>
+            <translation>Auswahl kopieren</translation>
+        </message>
+        <message>
+            <source>Copy {what}</source>
+            <translation>{what} kopieren</translation>
+        </message>
+        <message>
+            <source>Count</source>
+            <translation>Zählen</translation>
+        </message>
+        <message>
+            <source>Count again</source>
+            <translation>Neu zählen</translation>
+        </message>
+        <message>
+            <source>Count what the engine holds</source>
+            <translation>Belegten Platz der Engine zählen</translation>
+        </message>
+        <message>
+            <source>Counting what is not used…</source>
+            <translation>Unbenutztes wird gezählt…</translation>
+        </message>
+        <message>
+            <source>Counting…</source>
+            <translation>Wird gezählt…</translation>
+        </message>
+        <message>
+            <source>Create</source>
+            <translation>Erstellen</translation>
+        </message>
+        <message>
+            <source>Create a network</source>
+            <translation>Netzwerk erstellen</translation>
+        </message>
+        <message>
+            <source>Create a network…</source>
+            <translation>Netzwerk erstellen…</translation>
+        </message>
+        <message>
+            <source>Create a volume</source>
+            <translation>Volume erstellen</translation>
+        </message>
+        <message>
+            <source>Create a volume…</source>
+            <translation>Volume erstellen…</translation>
+        </message>
+        <message>
+            <source>Create {name}</source>
+            <translation>{name} erstellen</translation>
+        </message>
+        <message>
+            <source>Created</source>
+            <translation>Erstellt</translation>
+        </message>
+        <message>
+            <source>Create…</source>
+            <translation>Neu…</translation>
+        </message>
+        <message>
+            <source>Ctrl+K</source>
+            <translation>Strg+K</translation>
+        </message>
+        <message>
+            <source>Ctrl+Tab goes on to the next tab.</source>
+            <translation>Strg+Tab wechselt zum nächsten Tab.</translation>
+        </message>
+        <message>
+            <source>Ctrl+{n}</source>
+            <translation>Strg+{n}</translation>
+        </message>
+        <message>
+            <source>Dark</source>
+            <translation>Dunkel</translation>
+        </message>
+        <message>
+            <source>Dark colours</source>
+            <translation>Dunkle Farben</translation>
+        </message>
+        <message>
+            <source>Default: {value}</source>
+            <translation>Standard: {value}</translation>
+        </message>
+        <message>
+            <source>Delete</source>
+            <translation>Löschen</translation>
+        </message>
+        <message>
+            <source>Delete by force</source>
+            <translation>Löschen erzwingen</translation>
+        </message>
+        <message>
+            <source>Delete stopped containers…</source>
+            <translation>Gestoppte Container löschen…</translation>
+        </message>
+        <message>
+            <source>Delete that container first: stopping it is not enough.</source>
+            <translation>Zuerst diesen Container löschen: Stoppen reicht nicht.</translation>
+        </message>
+        <message>
+            <source>Delete the container when it ends</source>
+            <translation>Container am Ende löschen</translation>
+        </message>
+        <message>
+            <source>Delete the network {name}?</source>
+            <translation>Netzwerk {name} löschen?</translation>
+        </message>
+        <message>
+            <source>Delete the virtual machine</source>
+            <translation>Virtuelle Maschine löschen</translation>
+        </message>
+        <message>
+            <source>Delete the volume {name}?</source>
+            <translation>Volume {name} löschen?</translation>
+        </message>
+        <message>
+            <source>Delete these containers first: stopping them is not enough.</source>
+            <translation>Zuerst diese Container löschen: Stoppen reicht nicht.</translation>
+        </message>
+        <message>
+            <source>Delete unused images</source>
+            <translation>Unbenutzte Images löschen</translation>
+        </message>
+        <message>
+            <source>Delete unused images…</source>
+            <translation>Unbenutzte Images löschen…</translation>
+        </message>
+        <message>
+            <source>Delete unused networks</source>
+            <translation>Unbenutzte Netzwerke löschen</translation>
+        </message>
+        <message>
+            <source>Delete unused networks…</source>
+            <translation>Unbenutzte Netzwerke löschen…</translation>
+        </message>
+        <message>
+            <source>Delete unused volumes</source>
+            <translation>Unbenutzte Volumes löschen</translation>
+        </message>
+        <message>
+            <source>Delete unused volumes…</source>
+            <translation>Unbenutzte Volumes löschen…</translation>
+        </message>
+        <message>
+            <source>Delete {name}</source>
+            <translation>{name} löschen</translation>
+        </message>
+        <message>
+            <source>Delete {name}?</source>
+            <translation>{name} löschen?</translation>
+        </message>
+        <message>
+            <source>Delete {n} containers?</source>
+            <translation>{n} Container löschen?</translation>
+        </message>
+        <message>
+            <source>Delete {n} images?</source>
+            <translation>{n} Images löschen?</translation>
+        </message>
+        <message>
+            <source>Delete {n} networks?</source>
+            <translation>{n} Netzwerke löschen?</translation>
+        </message>
+        <message>
+            <source>Delete {n} volumes?</source>
+            <translation>{n} Volumes löschen?</translation>
+        </message>
+        <message>
+            <source>Delete, after a question</source>
+            <translation>Löschen, nach Rückfrage</translation>
+        </message>
+        <message>
+            <source>Deletes the virtual machine with everything in it, and every setting. Galley is then as it was before its first start.</source>
+            <translation>Löscht die virtuelle Maschine mit ihrem gesamten Inhalt und alle Einstellungen. Galley ist danach wie vor dem ersten Start.</translation>
+        </message>
+        <message>
+            <source>Delete…</source>
+            <translation>Löschen…</translation>
+        </message>
+        <message>
+            <source>Deleting unused volumes</source>
+            <translation>Unbenutzte Volumes werden gelöscht</translation>
+        </message>
+        <message>
+            <source>Details</source>
+            <translation>Details</translation>
+        </message>
+        <message>
+            <source>Digests</source>
+            <translation>Digests</translation>
+        </message>
+        <message>
+            <source>Disconnect</source>
+            <translation>Trennen</translation>
+        </message>
+        <message>
+            <source>Disconnect {container} from {network}</source>
+            <translation>{container} von {network} trennen</translation>
+        </message>
+        <message>
+            <source>Disconnected first, while running: {names}.</source>
+            <translation>Laufend, werden zuerst getrennt: {names}.</translation>
+        </message>
+        <message>
+            <source>Disk</source>
+            <translation>Datenträger</translation>
+        </message>
+        <message>
+            <source>Disk read + write</source>
+            <translation>Lesen + Schreiben</translation>
+        </message>
+        <message>
+            <source>Disk size</source>
+            <translation>Größe des Datenträgers</translation>
+        </message>
+        <message>
+            <source>Disk {used} of {whole}</source>
+            <translation>Datenträger {used} von {whole}</translation>
+        </message>
+        <message>
+            <source>Do something, or go to something</source>
+            <translation>Etwas tun oder etwas öffnen</translation>
+        </message>
+        <message>
+            <source>Docker Engine</source>
+            <translation>Docker Engine</translation>
+        </message>
+        <message>
+            <source>Docker cannot change these things in a container, so another one is made from the same image. The old one is kept until the new one runs. Volumes are taken along; other files that it has written inside are not, and are lost.</source>
+            <translation>Docker kann dies an einem bestehenden Container nicht ändern, daher wird aus demselben Image ein neuer erstellt. Der alte bleibt, bis der neue läuft. Volumes werden übernommen; andere im Container geschriebene Dateien nicht, sie gehen verloren.</translation>
+        </message>
+        <message>
+            <source>Docker context</source>
+            <translation>Docker-Kontext</translation>
+        </message>
+        <message>
+            <source>Docker makes one up</source>
+            <translation>Docker vergibt einen</translation>
+        </message>
+        <message>
+            <source>Docker needs 6 MB at least.</source>
+            <translation>Docker braucht mindestens 6 MB.</translation>
+        </message>
+        <message>
+            <source>Docker on this computer</source>
+            <translation>Docker auf diesem Computer</translation>
+        </message>
+        <message>
+            <source>Docker {version} · API {api}</source>
+            <translation>Docker {version} · API {api}</translation>
+        </message>
+        <message>
+            <source>Download to</source>
+            <translation>Herunterladen nach</translation>
+        </message>
+        <message>
+            <source>Download what is chosen</source>
+            <translation>Auswahl herunterladen</translation>
+        </message>
+        <message>
+            <source>Download {name}</source>
+            <translation>{name} herunterladen</translation>
+        </message>
+        <message>
+            <source>Download {n} items</source>
+            <translation>{n} Einträge herunterladen</translation>
+        </message>
+        <message>
+            <source>Download…</source>
+            <translation>Herunterladen…</translation>
+        </message>
+        <message>
+            <source>Driver</source>
+            <translation>Treiber</translation>
+        </message>
+        <message>
+            <source>Drop files here to upload them.</source>
+            <translation>Dateien zum Hochladen hierher ziehen.</translation>
+        </message>
+        <message>
+            <source>Drop to upload to {folder}</source>
+            <translation>Loslassen, um nach {folder} hochzuladen</translation>
+        </message>
+        <message>
+            <source>Dropped</source>
+            <translation>Entzogen</translation>
+        </message>
+        <message>
+            <source>Engine</source>
+            <translation>Engine</translation>
+        </message>
+        <message>
+            <source>Engine running</source>
+            <translation>Engine läuft</translation>
+        </message>
+        <message>
+            <source>Engine stopped</source>
+            <translation>Engine gestoppt</translation>
+        </message>
+        <message>
+            <source>Engine that is shown</source>
+            <translation>Angezeigte Engine</translation>
+        </message>
+        <message>
+            <source>Entry point</source>
+            <translation>Entrypoint</translation>
+        </message>
+        <message>
+            <source>Environment</source>
+            <translation>Umgebung</translation>
+        </message>
+        <message>
+            <source>Environment variables</source>
+            <translation>Umgebungsvariablen</translation>
+        </message>
+        <message>
+            <source>Every step of the next start is shown here with its time.</source>
+            <translation>Hier erscheint jeder Schritt des nächsten Starts mit seiner Dauer.</translation>
+        </message>
+        <message>
+            <source>Everywhere</source>
+            <translation>Überall</translation>
+        </message>
+        <message>
+            <source>Export to a tar…</source>
+            <translation>Als Tar-Datei exportieren…</translation>
+        </message>
+        <message>
+            <source>Export {name}</source>
+            <translation>{name} exportieren</translation>
+        </message>
+        <message>
+            <source>Export…</source>
+            <translation>Exportieren…</translation>
+        </message>
+        <message>
+            <source>Fewer options</source>
+            <translation>Weniger Optionen</translation>
+        </message>
+        <message>
+            <source>File system</source>
+            <translation>Dateisystem</translation>
+        </message>
+        <message>
+            <source>Files</source>
+            <translation>Dateien</translation>
+        </message>
+        <message>
+            <source>Files in a folder that you do not upload stay.</source>
+            <translation>Dateien eines Ordners, die nicht hochgeladen werden, bleiben erhalten.</translation>
+        </message>
+        <message>
+            <source>Files of the layer</source>
+            <translation>Dateien des Layers</translation>
+        </message>
+        <message>
+            <source>Files of this layer</source>
+            <translation>Dateien dieses Layers</translation>
+        </message>
+        <message>
+            <source>Files that are in the tar and in the volume are replaced by those of the tar.</source>
+            <translation>Dateien, die in der Tar-Datei und im Volume vorkommen, werden durch die der Tar-Datei ersetzt.</translation>
+        </message>
+        <message>
+            <source>Files written inside and not to a volume are lost.</source>
+            <translation>Im Container geschriebene Dateien gehen verloren, sofern sie nicht in einem Volume liegen.</translation>
+        </message>
+        <message>
+            <source>Filter</source>
+            <translation>Filtern</translation>
+        </message>
+        <message>
+            <source>Filter the changed files</source>
+            <translation>Geänderte Dateien filtern</translation>
+        </message>
+        <message>
+            <source>Filter the files</source>
+            <translation>Dateien filtern</translation>
+        </message>
+        <message>
+            <source>Filter {title}</source>
+            <translation>{title} filtern</translation>
+        </message>
+        <message>
+            <source>Filter, or search</source>
+            <translation>Filtern oder suchen</translation>
+        </message>
+        <message>
+            <source>Find</source>
+            <translation>Suchen</translation>
+        </message>
+        <message>
+            <source>Find any action or object</source>
+            <translation>Jede Aktion und jedes Objekt finden</translation>
+        </message>
+        <message>
+            <source>Folder</source>
+            <translation>Ordner</translation>
+        </message>
+        <message>
+            <source>Folder above</source>
+            <translation>Übergeordneter Ordner</translation>
+        </message>
+        <message>
+            <source>Follow</source>
+            <translation>Folgen</translation>
+        </message>
+        <message>
+            <source>Follow what comes</source>
+            <translation>Neuem folgen</translation>
+        </message>
+        <message>
+            <source>For example nginx, nginx:1.27 or example.com/team/app:1</source>
+            <translation>Zum Beispiel nginx, nginx:1.27 oder example.com/team/app:1</translation>
+        </message>
+        <message>
+            <source>Free space: {what}</source>
+            <translation>Platz freigeben: {what}</translation>
+        </message>
+        <message>
+            <source>Free space…</source>
+            <translation>Aufräumen…</translation>
+        </message>
+        <message>
+            <source>From a file</source>
+            <translation>Aus einer Datei</translation>
+        </message>
+        <message>
+            <source>From a file ▾</source>
+            <translation>Aus Datei ▾</translation>
+        </message>
+        <message>
+            <source>Galley</source>
+            <translation>Galley</translation>
+        </message>
+        <message>
+            <source>Galley VM</source>
+            <translation>Galley VM</translation>
+        </message>
+        <message>
+            <source>Galley is as it was at the beginning</source>
+            <translation>Galley ist wie am Anfang</translation>
+        </message>
+        <message>
+            <source>Galley looks at itself, at this computer and at the machine. It changes nothing.</source>
+            <translation>Galley sieht sich selbst, diesen Computer und die Maschine an. Dabei wird nichts geändert.</translation>
+        </message>
+        <message>
+            <source>Galley made a mistake: {error}.</source>
+            <translation>Interner Fehler in Galley: {error}.</translation>
+        </message>
+        <message>
+            <source>Galley runs Linux containers on this computer, in a small virtual machine of its own. It is free and open source, and it works with the docker command you know.</source>
+            <translation>Galley führt Linux-Container auf diesem Computer aus, in einer kleinen eigenen virtuellen Maschine. Galley ist frei, quelloffen und arbeitet mit dem bekannten Befehl docker.</translation>
+        </message>
+        <message>
+            <source>Galley's background process</source>
+            <translation>Hintergrundprozess von Galley</translation>
+        </message>
+        <message>
+            <source>Galley's background process does not answer.</source>
+            <translation>Der Hintergrundprozess von Galley antwortet nicht.</translation>
+        </message>
+        <message>
+            <source>Gateway</source>
+            <translation>Gateway</translation>
+        </message>
+        <message>
+            <source>Give a volume's name, or a folder of the host that begins with /.</source>
+            <translation>Den Namen eines Volumes angeben oder einen Ordner des Hosts, der mit / beginnt.</translation>
+        </message>
+        <message>
+            <source>Go to the engine</source>
+            <translation>Zur Engine</translation>
+        </message>
+        <message>
+            <source>Help</source>
+            <translation>Hilfe</translation>
+        </message>
+        <message>
+            <source>Here only a name and a tag can stand, no digest.</source>
+            <translation>Hier sind nur Name und Tag möglich, kein Digest.</translation>
+        </message>
+        <message>
+            <source>Hide</source>
+            <translation>Ausblenden</translation>
+        </message>
+        <message>
+            <source>Hide details</source>
+            <translation>Details ausblenden</translation>
+        </message>
+        <message>
+            <source>Hide security</source>
+            <translation>Sicherheit ausblenden</translation>
+        </message>
+        <message>
+            <source>Hide what Galley sets</source>
+            <translation>Festlegungen von Galley ausblenden</translation>
+        </message>
+        <message>
+            <source>Holds from the next time that the window is opened.</source>
+            <translation>Gilt ab dem nächsten Öffnen des Fensters.</translation>
+        </message>
+        <message>
+            <source>How QEMU runs the guest; auto takes the fastest that works here.</source>
+            <translation>Wie QEMU den Gast ausführt; auto nimmt das Schnellste, was hier funktioniert.</translation>
+        </message>
+        <message>
+            <source>How many CPUs the virtual machine has.</source>
+            <translation>Anzahl der CPUs der virtuellen Maschine.</translation>
+        </message>
+        <message>
+            <source>How much of it images, volumes and the build cache take is counted on demand.</source>
+            <translation>Wie viel davon Images, Volumes und der Build-Cache belegen, wird auf Wunsch gezählt.</translation>
+        </message>
+        <message>
+            <source>Id</source>
+            <translation>ID</translation>
+        </message>
+        <message>
+            <source>Image</source>
+            <translation>Image</translation>
+        </message>
+        <message>
+            <source>Image channel</source>
+            <translation>Image-Kanal</translation>
+        </message>
+        <message>
+            <source>Images</source>
+            <translation>Images</translation>
+        </message>
+        <message>
+            <source>Images and named volumes stay.</source>
+            <translation>Images und benannte Volumes bleiben erhalten.</translation>
+        </message>
+        <message>
+            <source>Images were saved</source>
+            <translation>Images wurden gespeichert</translation>
+        </message>
+        <message>
+            <source>Images without a name are what newer builds and pulls have left behind. Images of containers stay, running or not.</source>
+            <translation>Images ohne Namen sind Reste von Builds und geholten Images. Images von Containern bleiben erhalten, auch von gestoppten.</translation>
+        </message>
+        <message>
+            <source>Import</source>
+            <translation>Importieren</translation>
+        </message>
+        <message>
+            <source>Import a root file system…</source>
+            <translation>Root-Dateisystem importieren…</translation>
+        </message>
+        <message>
+            <source>Import a tar file</source>
+            <translation>Tar-Datei importieren</translation>
+        </message>
+        <message>
+            <source>Import a volume from a tar…</source>
+            <translation>Volume aus Tar-Datei importieren…</translation>
+        </message>
+        <message>
+            <source>Import from a tar</source>
+            <translation>Aus Tar-Datei importieren</translation>
+        </message>
+        <message>
+            <source>Import from a tar…</source>
+            <translation>Aus Tar-Datei importieren…</translation>
+        </message>
+        <message>
+            <source>Import {file} into {name}</source>
+            <translation>{file} in {name} importieren</translation>
+        </message>
+        <message>
+            <source>Import {file} into {name}?</source>
+            <translation>{file} in {name} importieren?</translation>
+        </message>
+        <message>
+            <source>Import {name}</source>
+            <translation>{name} importieren</translation>
+        </message>
+        <message>
+            <source>Import…</source>
+            <translation>Import…</translation>
+        </message>
+        <message>
+            <source>In a list</source>
+            <translation>In einer Liste</translation>
+        </message>
+        <message>
+            <source>In a log</source>
+            <translation>In einem Log</translation>
+        </message>
+        <message>
+            <source>In force.</source>
+            <translation>In Kraft.</translation>
+        </message>
+        <message>
+            <source>Inside</source>
+            <translation>Innenleben</translation>
+        </message>
+        <message>
+            <source>Inspect</source>
+            <translation>Inspizieren</translation>
+        </message>
+        <message>
+            <source>Internal</source>
+            <translation>Intern</translation>
+        </message>
+        <message>
+            <source>Internal: no way out, only to each other</source>
+            <translation>Intern: kein Weg nach außen, nur untereinander</translation>
+        </message>
+        <message>
+            <source>Into a new volume</source>
+            <translation>In ein neues Volume</translation>
+        </message>
+        <message>
+            <source>Into a volume that is there</source>
+            <translation>In ein vorhandenes Volume</translation>
+        </message>
+        <message>
+            <source>Isolation</source>
+            <translation>Isolation</translation>
+        </message>
+        <message>
+            <source>It cannot be deleted.</source>
+            <translation>Das Netzwerk lässt sich nicht löschen.</translation>
+        </message>
+        <message>
+            <source>It does not run.</source>
+            <translation>Die Engine läuft nicht.</translation>
+        </message>
+        <message>
+            <source>It goes on, and stays in the list of tasks.</source>
+            <translation>Es läuft weiter und bleibt in der Aufgabenliste.</translation>
+        </message>
+        <message>
+            <source>It is chosen once at start-up: galley restart --supervisor.</source>
+            <translation>Dies wird einmal beim Start gewählt: galley restart --supervisor.</translation>
+        </message>
+        <message>
+            <source>It is paused.</source>
+            <translation>Die Engine ist angehalten.</translation>
+        </message>
+        <message>
+            <source>It is running and will be killed first.</source>
+            <translation>Er läuft und wird zuerst beendet.</translation>
+        </message>
+        <message>
+            <source>It is started again by itself.</source>
+            <translation>Sie wird von selbst neu gestartet.</translation>
+        </message>
+        <message>
+            <source>It is starting.</source>
+            <translation>Die Engine startet gerade.</translation>
+        </message>
+        <message>
+            <source>It is stopping.</source>
+            <translation>Die Engine wird gerade gestoppt.</translation>
+        </message>
+        <message>
+            <source>It must be {allowed}.</source>
+            <translation>Zulässig: {allowed}.</translation>
+        </message>
+        <message>
+            <source>It runs already.</source>
+            <translation>Die Engine läuft bereits.</translation>
+        </message>
+        <message>
+            <source>It runs with the changes.</source>
+            <translation>Der Container läuft mit den Änderungen.</translation>
+        </message>
+        <message>
+            <source>It was deleted, or another engine is looked at now.</source>
+            <translation>Er wurde gelöscht, oder es wird jetzt eine andere Engine angezeigt.</translation>
+        </message>
+        <message>
+            <source>Its name, with a tag if it is not to be the latest. A digest can stand behind @.</source>
+            <translation>Der Name, mit Tag, wenn es nicht latest sein soll. Nach @ kann ein Digest stehen.</translation>
+        </message>
+        <message>
+            <source>Its settings are lost.</source>
+            <translation>Seine Einstellungen gehen verloren.</translation>
+        </message>
+        <message>
+            <source>JSON</source>
+            <translation>JSON</translation>
+        </message>
+        <message>
+            <source>Key</source>
+            <translation>Schlüssel</translation>
+        </message>
+        <message>
+            <source>Keyboard</source>
+            <translation>Tastatur</translation>
+        </message>
+        <message>
+            <source>Kill</source>
+            <translation>Beenden erzwingen</translation>
+        </message>
+        <message>
+            <source>Kill {name}</source>
+            <translation>Beenden von {name} erzwingen</translation>
+        </message>
+        <message>
+            <source>Kind</source>
+            <translation>Art</translation>
+        </message>
+        <message>
+            <source>Labels</source>
+            <translation>Labels</translation>
+        </message>
+        <message>
+            <source>Language</source>
+            <translation>Sprache</translation>
+        </message>
+        <message>
+            <source>Last start</source>
+            <translation>Letzter Start</translation>
+        </message>
+        <message>
+            <source>Layer without an instruction</source>
+            <translation>Layer ohne Anweisung</translation>
+        </message>
+        <message>
+            <source>Layers</source>
+            <translation>Layer</translation>
+        </message>
+        <message>
+            <source>Left empty, the engine chooses a free one.</source>
+            <translation>Leer gelassen, wählt die Engine ein freies.</translation>
+        </message>
+        <message>
+            <source>Letters, digits and . _ -, and a letter or digit first.</source>
+            <translation>Buchstaben, Ziffern und . _ -, am Anfang ein Buchstabe oder eine Ziffer.</translation>
+        </message>
+        <message>
+            <source>Light</source>
+            <translation>Hell</translation>
+        </message>
+        <message>
+            <source>Light colours</source>
+            <translation>Helle Farben</translation>
+        </message>
+        <message>
+            <source>Light, dark, or as the system has it.</source>
+            <translation>Hell, dunkel oder wie im System.</translation>
+        </message>
+        <message>
+            <source>Limits</source>
+            <translation>Limits</translation>
+        </message>
+        <message>
+            <source>List</source>
+            <translation>Liste</translation>
+        </message>
+        <message>
+            <source>List the files of a layer</source>
+            <translation>Dateien eines Layers auflisten</translation>
+        </message>
+        <message>
+            <source>Load images from a tar file</source>
+            <translation>Images aus einer Tar-Datei laden</translation>
+        </message>
+        <message>
+            <source>Load images from a tar file…</source>
+            <translation>Images aus einer Tar-Datei laden…</translation>
+        </message>
+        <message>
+            <source>Load {name}</source>
+            <translation>{name} laden</translation>
+        </message>
+        <message>
+            <source>Log</source>
+            <translation>Log</translation>
+        </message>
+        <message>
+            <source>Logs</source>
+            <translation>Logs</translation>
+        </message>
+        <message>
+            <source>Logs of Galley</source>
+            <translation>Logs von Galley</translation>
+        </message>
+        <message>
+            <source>Logs of the engine</source>
+            <translation>Logs der Engine</translation>
+        </message>
+        <message>
+            <source>Look again</source>
+            <translation>Neu laden</translation>
+        </message>
+        <message>
+            <source>Look for others that share one</source>
+            <translation>Andere suchen, die einen davon teilen</translation>
+        </message>
+        <message>
+            <source>Looking around</source>
+            <translation>Umsehen</translation>
+        </message>
+        <message>
+            <source>Looking into {name}</source>
+            <translation>Blick in {name}</translation>
+        </message>
+        <message>
+            <source>Machine</source>
+            <translation>Maschine</translation>
+        </message>
+        <message>
+            <source>Made for</source>
+            <translation>Plattform</translation>
+        </message>
+        <message>
+            <source>Make a docker context at first start, and make it current where you have none.</source>
+            <translation>Beim ersten Start einen Docker-Kontext anlegen und verwenden, falls noch keiner gewählt ist.</translation>
+        </message>
+        <message>
+            <source>Make an image of a root file system</source>
+            <translation>Image aus einem Root-Dateisystem erstellen</translation>
+        </message>
+        <message>
+            <source>Map</source>
+            <translation>Karte</translation>
+        </message>
+        <message>
+            <source>Map of networks</source>
+            <translation>Karte der Netzwerke</translation>
+        </message>
+        <message>
+            <source>Map of networks: {what}</source>
+            <translation>Karte der Netzwerke: {what}</translation>
+        </message>
+        <message>
+            <source>Memory</source>
+            <translation>Speicher</translation>
+        </message>
+        <message>
+            <source>Memory {size}</source>
+            <translation>Speicher {size}</translation>
+        </message>
+        <message>
+            <source>Mode</source>
+            <translation>Rechte</translation>
+        </message>
+        <message>
+            <source>Modified</source>
+            <translation>Geändert</translation>
+        </message>
+        <message>
+            <source>More</source>
+            <translation>Mehr</translation>
+        </message>
+        <message>
+            <source>More options</source>
+            <translation>Weitere Optionen</translation>
+        </message>
+        <message>
+            <source>NAME</source>
+            <translation>NAME</translation>
+        </message>
+        <message>
+            <source>NAME=value, one a line</source>
+            <translation>NAME=Wert, einer pro Zeile</translation>
+        </message>
+        <message>
+            <source>Name</source>
+            <translation>Name</translation>
+        </message>
+        <message>
+            <source>Name of the image</source>
+            <translation>Name des Images</translation>
+        </message>
+        <message>
+            <source>Name of the new volume</source>
+            <translation>Name des neuen Volumes</translation>
+        </message>
+        <message>
+            <source>Name of the variable</source>
+            <translation>Name der Variable</translation>
+        </message>
+        <message>
+            <source>Names</source>
+            <translation>Namen</translation>
+        </message>
+        <message>
+            <source>Namespaces</source>
+            <translation>Namespaces</translation>
+        </message>
+        <message>
+            <source>Network</source>
+            <translation>Netzwerk</translation>
+        </message>
+        <message>
+            <source>Networks</source>
+            <translation>Netzwerke</translation>
+        </message>
+        <message>
+            <source>Networks that no running container is on. A stopped container that was on one cannot start again until it is on another.</source>
+            <translation>Netzwerke ohne laufenden Container. Ein gestoppter Container, der eines davon nutzt, startet erst wieder, wenn er mit einem anderen verbunden ist.</translation>
+        </message>
+        <message>
+            <source>New name</source>
+            <translation>Neuer Name</translation>
+        </message>
+        <message>
+            <source>New privileges</source>
+            <translation>Neue Privilegien</translation>
+        </message>
+        <message>
+            <source>Next match</source>
+            <translation>Nächster Treffer</translation>
+        </message>
+        <message>
+            <source>No container is deleted.</source>
+            <translation>Es wird kein Container gelöscht.</translation>
+        </message>
+        <message>
+            <source>No container is on it. Connect one, and others on it find it by its name.</source>
+            <translation>Kein Container ist damit verbunden. Ein verbundener Container ist für die anderen unter seinem Namen erreichbar.</translation>
+        </message>
+        <message>
+            <source>No container uses it.</source>
+            <translation>Kein Container verwendet es.</translation>
+        </message>
+        <message>
+            <source>No container uses it. It can be deleted.</source>
+            <translation>Kein Container verwendet es. Es kann gelöscht werden.</translation>
+        </message>
+        <message>
+            <source>No container uses them.</source>
+            <translation>Kein Container verwendet sie.</translation>
+        </message>
+        <message>
+            <source>No containers yet</source>
+            <translation>Noch keine Container</translation>
+        </message>
+        <message>
+            <source>No engine yet</source>
+            <translation>Noch keine Engine</translation>
+        </message>
+        <message>
+            <source>No images yet</source>
+            <translation>Noch keine Images</translation>
+        </message>
+        <message>
+            <source>No networks yet</source>
+            <translation>Noch keine Netzwerke</translation>
+        </message>
+        <message>
+            <source>No output yet</source>
+            <translation>Noch keine Ausgabe</translation>
+        </message>
+        <message>
+            <source>No readings yet</source>
+            <translation>Noch keine Messwerte</translation>
+        </message>
+        <message>
+            <source>No setting matches the search.</source>
+            <translation>Keine Einstellung passt zur Suche.</translation>
+        </message>
+        <message>
+            <source>No stopped containers</source>
+            <translation>Keine gestoppten Container</translation>
+        </message>
+        <message>
+            <source>No tasks yet. What you start appears here.</source>
+            <translation>Noch keine Aufgaben. Gestartetes erscheint hier.</translation>
+        </message>
+        <message>
+            <source>No volumes yet</source>
+            <translation>Noch keine Volumes</translation>
+        </message>
+        <message>
+            <source>Nobody asks any more.</source>
+            <translation>Niemand fragt mehr danach.</translation>
+        </message>
+        <message>
+            <source>None: the container is not running.</source>
+            <translation>Keine: Der Container läuft nicht.</translation>
+        </message>
+        <message>
+            <source>Not here yet: it is pulled first.</source>
+            <translation>Noch nicht da: wird zuerst geholt.</translation>
+        </message>
+        <message>
+            <source>Not touched: folders of this computer that containers use, other Docker engines, the guest image and the logs in {folder}.</source>
+            <translation>Unberührt bleiben: Ordner dieses Computers, die Container verwenden, andere Docker-Engines, das Gast-Image und die Logs in {folder}.</translation>
+        </message>
+        <message>
+            <source>Nothing in here</source>
+            <translation>Hier ist nichts</translation>
+        </message>
+        <message>
+            <source>Nothing is changed yet.</source>
+            <translation>Noch ist nichts geändert.</translation>
+        </message>
+        <message>
+            <source>Nothing matches</source>
+            <translation>Keine Treffer</translation>
+        </message>
+        <message>
+            <source>Nothing of it is lost. Start it to see what it holds.</source>
+            <translation>Nichts davon ist verloren. Nach dem Start ist alles wieder zu sehen.</translation>
+        </message>
+        <message>
+            <source>Nothing runs now.</source>
+            <translation>Zurzeit läuft nichts.</translation>
+        </message>
+        <message>
+            <source>Nothing was checked yet.</source>
+            <translation>Noch wurde nichts geprüft.</translation>
+        </message>
+        <message>
+            <source>Off</source>
+            <translation>Aus</translation>
+        </message>
+        <message>
+            <source>On</source>
+            <translation>An</translation>
+        </message>
+        <message>
+            <source>One file with logs, settings and versions, and no secret</source>
+            <translation>Eine Datei mit Logs, Einstellungen und Versionen, ohne Geheimnisse</translation>
+        </message>
+        <message>
+            <source>Only the first {size} are shown.</source>
+            <translation>Nur die ersten {size} werden angezeigt.</translation>
+        </message>
+        <message>
+            <source>Only these names are taken away.</source>
+            <translation>Nur diese Namen werden entfernt.</translation>
+        </message>
+        <message>
+            <source>Only this name is taken away.</source>
+            <translation>Nur dieser Name wird entfernt.</translation>
+        </message>
+        <message>
+            <source>Open</source>
+            <translation>Öffnen</translation>
+        </message>
+        <message>
+            <source>Open Galley</source>
+            <translation>Galley öffnen</translation>
+        </message>
+        <message>
+            <source>Open a new one</source>
+            <translation>Neue Sitzung</translation>
+        </message>
+        <message>
+            <source>Open a terminal in it afterwards</source>
+            <translation>Danach ein Terminal darin öffnen</translation>
+        </message>
+        <message>
+            <source>Open port {port} in the browser</source>
+            <translation>Port {port} im Browser öffnen</translation>
+        </message>
+        <message>
+            <source>Open the folder</source>
+            <translation>Ordner öffnen</translation>
+        </message>
+        <message>
+            <source>Open the settings</source>
+            <translation>Einstellungen öffnen</translation>
+        </message>
+        <message>
+            <source>Open what is selected</source>
+            <translation>Auswahl öffnen</translation>
+        </message>
+        <message>
+            <source>Open {name}</source>
+            <translation>{name} öffnen</translation>
+        </message>
+        <message>
+            <source>Or delete the containers first; then it goes without force.</source>
+            <translation>Ohne Zwang geht es, wenn zuerst die Container gelöscht werden.</translation>
+        </message>
+        <message>
+            <source>Other files in the volume stay.</source>
+            <translation>Andere Dateien im Volume bleiben erhalten.</translation>
+        </message>
+        <message>
+            <source>Out of {subnets}. Left empty, the engine chooses one.</source>
+            <translation>Aus {subnets}. Leer gelassen, wählt die Engine eine.</translation>
+        </message>
+        <message>
+            <source>Paste</source>
+            <translation>Einfügen</translation>
+        </message>
+        <message>
+            <source>Path</source>
+            <translation>Pfad</translation>
+        </message>
+        <message>
+            <source>Path in the container</source>
+            <translation>Pfad im Container</translation>
+        </message>
+        <message>
+            <source>Pause</source>
+            <translation>Anhalten</translation>
+        </message>
+        <message>
+            <source>Pause {name}</source>
+            <translation>{name} anhalten</translation>
+        </message>
+        <message>
+            <source>Paused: it keeps its memory and uses no CPU.</source>
+            <translation>Angehalten: behält seinen Speicher und braucht keine CPU.</translation>
+        </message>
+        <message>
+            <source>Please report it with the details.</source>
+            <translation>Bitte mit den Details melden.</translation>
+        </message>
+        <message>
+            <source>Port in the container</source>
+            <translation>Port im Container</translation>
+        </message>
+        <message>
+            <source>Port of the host</source>
+            <translation>Port des Hosts</translation>
+        </message>
+        <message>
+            <source>Port {port} of the host is there twice.</source>
+            <translation>Port {port} des Hosts kommt zweimal vor.</translation>
+        </message>
+        <message>
+            <source>Ports</source>
+            <translation>Ports</translation>
+        </message>
+        <message>
+            <source>Press Enter to open a new one.</source>
+            <translation>Enter öffnet eine neue.</translation>
+        </message>
+        <message>
+            <source>Previous match</source>
+            <translation>Vorheriger Treffer</translation>
+        </message>
+        <message>
+            <source>Privileged</source>
+            <translation>Privilegiert</translation>
+        </message>
+        <message>
+            <source>Processes</source>
+            <translation>Prozesse</translation>
+        </message>
+        <message>
+            <source>Progress of the checks</source>
+            <translation>Fortschritt der Prüfungen</translation>
+        </message>
+        <message>
+            <source>Protocol</source>
+            <translation>Protokoll</translation>
+        </message>
+        <message>
+            <source>Prune…</source>
+            <translation>Aufräumen…</translation>
+        </message>
+        <message>
+            <source>Pull</source>
+            <translation>Holen</translation>
+        </message>
+        <message>
+            <source>Pull again</source>
+            <translation>Erneut holen</translation>
+        </message>
+        <message>
+            <source>Pull an image</source>
+            <translation>Image holen</translation>
+        </message>
+        <message>
+            <source>Pull an image…</source>
+            <translation>Image holen…</translation>
+        </message>
+        <message>
+            <source>Pull one from a registry, build one, or load one from a file.</source>
+            <translation>Ein Image aus einer Registry holen, bauen oder aus einer Datei laden.</translation>
+        </message>
+        <message>
+            <source>Pull {image}</source>
+            <translation>{image} holen</translation>
+        </message>
+        <message>
+            <source>Pull…</source>
+            <translation>Holen…</translation>
+        </message>
+        <message>
+            <source>Push</source>
+            <translation>Senden</translation>
+        </message>
+        <message>
+            <source>Push {image}</source>
+            <translation>{image} senden</translation>
+        </message>
+        <message>
+            <source>Push…</source>
+            <translation>Senden…</translation>
+        </message>
+        <message>
+            <source>Quit</source>
+            <translation>Beenden</translation>
+        </message>
+        <message>
+            <source>Reach it</source>
+            <translation>Verbindung</translation>
+        </message>
+        <message>
+            <source>Read it again</source>
+            <translation>Erneut lesen</translation>
+        </message>
+        <message>
+            <source>Read the folder again</source>
+            <translation>Ordner neu lesen</translation>
+        </message>
+        <message>
+            <source>Reading the layer. The engine gives out the whole image for that.</source>
+            <translation>Der Layer wird gelesen. Dazu gibt die Engine das ganze Image heraus.</translation>
+        </message>
+        <message>
+            <source>Reading {path}…</source>
+            <translation>{path} wird gelesen…</translation>
+        </message>
+        <message>
+            <source>Reading…</source>
+            <translation>Wird gelesen…</translation>
+        </message>
+        <message>
+            <source>Ready since {time}.</source>
+            <translation>Bereit seit {time}.</translation>
+        </message>
+        <message>
+            <source>Recreate</source>
+            <translation>Neu erstellen</translation>
+        </message>
+        <message>
+            <source>Recreate with changes…</source>
+            <translation>Geändert neu erstellen…</translation>
+        </message>
+        <message>
+            <source>Recreate {name}</source>
+            <translation>{name} neu erstellen</translation>
+        </message>
+        <message>
+            <source>Rename</source>
+            <translation>Umbenennen</translation>
+        </message>
+        <message>
+            <source>Rename {name}</source>
+            <translation>{name} umbenennen</translation>
+        </message>
+        <message>
+            <source>Rename…</source>
+            <translation>Umbenennen…</translation>
+        </message>
+        <message>
+            <source>Replace</source>
+            <translation>Ersetzen</translation>
+        </message>
+        <message>
+            <source>Replace {name}?</source>
+            <translation>{name} ersetzen?</translation>
+        </message>
+        <message>
+            <source>Replace {n} items?</source>
+            <translation>{n} Einträge ersetzen?</translation>
+        </message>
+        <message>
+            <source>Reset</source>
+            <translation>Zurücksetzen</translation>
+        </message>
+        <message>
+            <source>Reset Galley</source>
+            <translation>Galley zurücksetzen</translation>
+        </message>
+        <message>
+            <source>Reset Galley?</source>
+            <translation>Galley zurücksetzen?</translation>
+        </message>
+        <message>
+            <source>Reset Galley…</source>
+            <translation>Galley zurücksetzen…</translation>
+        </message>
+        <message>
+            <source>Reset the setting {name}</source>
+            <translation>Einstellung {name} zurücksetzen</translation>
+        </message>
+        <message>
+            <source>Reset {setting}</source>
+            <translation>{setting} zurücksetzen</translation>
+        </message>
+        <message>
+            <source>Resources</source>
+            <translation>Ressourcen</translation>
+        </message>
+        <message>
+            <source>Restart</source>
+            <translation>Neu starten</translation>
+        </message>
+        <message>
+            <source>Restart Galley's background process</source>
+            <translation>Hintergrundprozess von Galley neu starten</translation>
+        </message>
+        <message>
+            <source>Restart the background process</source>
+            <translation>Hintergrundprozess neu starten</translation>
+        </message>
+        <message>
+            <source>Restart the engine</source>
+            <translation>Engine neu starten</translation>
+        </message>
+        <message>
+            <source>Restart {name}</source>
+            <translation>{name} neu starten</translation>
+        </message>
+        <message>
+            <source>Resume</source>
+            <translation>Fortsetzen</translation>
+        </message>
+        <message>
+            <source>Resume {name}</source>
+            <translation>{name} fortsetzen</translation>
+        </message>
+        <message>
+            <source>Revert</source>
+            <translation>Verwerfen</translation>
+        </message>
+        <message>
+            <source>Revert daemon.json</source>
+            <translation>Änderungen an daemon.json verwerfen</translation>
+        </message>
+        <message>
+            <source>Root file system</source>
+            <translation>Root-Dateisystem</translation>
+        </message>
+        <message>
+            <source>Run</source>
+            <translation>Ausführen</translation>
+        </message>
+        <message>
+            <source>Run a container</source>
+            <translation>Container ausführen</translation>
+        </message>
+        <message>
+            <source>Run a web server</source>
+            <translation>Webserver ausführen</translation>
+        </message>
+        <message>
+            <source>Run an image here, or type docker run in a terminal.</source>
+            <translation>Hier ein Image ausführen oder docker run in einem Terminal eingeben.</translation>
+        </message>
+        <message>
+            <source>Run an image…</source>
+            <translation>Image ausführen…</translation>
+        </message>
+        <message>
+            <source>Run it here</source>
+            <translation>Hier ausführen</translation>
+        </message>
+        <message>
+            <source>Run something else…</source>
+            <translation>Anderes ausführen…</translation>
+        </message>
+        <message>
+            <source>Run the checks</source>
+            <translation>Prüfungen starten</translation>
+        </message>
+        <message>
+            <source>Run the checks again</source>
+            <translation>Prüfungen erneut starten</translation>
+        </message>
+        <message>
+            <source>Run them again</source>
+            <translation>Erneut prüfen</translation>
+        </message>
+        <message>
+            <source>Run {image}</source>
+            <translation>{image} ausführen</translation>
+        </message>
+        <message>
+            <source>Running</source>
+            <translation>Laufend</translation>
+        </message>
+        <message>
+            <source>Runtime</source>
+            <translation>Laufzeit</translation>
+        </message>
+        <message>
+            <source>Run…</source>
+            <translation>Ausführen…</translation>
+        </message>
+        <message>
+            <source>Save a report</source>
+            <translation>Bericht speichern</translation>
+        </message>
+        <message>
+            <source>Save a report…</source>
+            <translation>Bericht speichern…</translation>
+        </message>
+        <message>
+            <source>Save as a tar file</source>
+            <translation>Als Tar-Datei speichern</translation>
+        </message>
+        <message>
+            <source>Save as a tar file…</source>
+            <translation>Als Tar-Datei speichern…</translation>
+        </message>
+        <message>
+            <source>Save the log of {name}</source>
+            <translation>Log von {name} speichern</translation>
+        </message>
+        <message>
+            <source>Save the whole log…</source>
+            <translation>Ganzes Log speichern…</translation>
+        </message>
+        <message>
+            <source>Save this log</source>
+            <translation>Dieses Log speichern</translation>
+        </message>
+        <message>
+            <source>Save this log…</source>
+            <translation>Dieses Log speichern…</translation>
+        </message>
+        <message>
+            <source>Save {name}</source>
+            <translation>{name} speichern</translation>
+        </message>
+        <message>
+            <source>Scope</source>
+            <translation>Bereich</translation>
+        </message>
+        <message>
+            <source>Search</source>
+            <translation>Suchen</translation>
+        </message>
+        <message>
+            <source>Search in the log</source>
+            <translation>Im Log suchen</translation>
+        </message>
+        <message>
+            <source>Search keys and values</source>
+            <translation>Schlüssel und Werte suchen</translation>
+        </message>
+        <message>
+            <source>Search the log</source>
+            <translation>Im Log suchen</translation>
+        </message>
+        <message>
+            <source>Search the settings</source>
+            <translation>Einstellungen durchsuchen</translation>
+        </message>
+        <message>
+            <source>Security: {what}</source>
+            <translation>Sicherheit: {what}</translation>
+        </message>
+        <message>
+            <source>See what takes space</source>
+            <translation>Platzverbrauch ansehen</translation>
+        </message>
+        <message>
+            <source>Select all</source>
+            <translation>Alles auswählen</translation>
+        </message>
+        <message>
+            <source>Settings</source>
+            <translation>Einstellungen</translation>
+        </message>
+        <message>
+            <source>Show</source>
+            <translation>Anzeigen</translation>
+        </message>
+        <message>
+            <source>Show all</source>
+            <translation>Alle anzeigen</translation>
+        </message>
+        <message>
+            <source>Show all changed files</source>
+            <translation>Alle geänderten Dateien anzeigen</translation>
+        </message>
+        <message>
+            <source>Show fewer</source>
+            <translation>Weniger anzeigen</translation>
+        </message>
+        <message>
+            <source>Show in folder</source>
+            <translation>Im Ordner anzeigen</translation>
+        </message>
+        <message>
+            <source>Show security</source>
+            <translation>Sicherheit anzeigen</translation>
+        </message>
+        <message>
+            <source>Show the containers</source>
+            <translation>Container anzeigen</translation>
+        </message>
+        <message>
+            <source>Show what Galley sets by itself</source>
+            <translation>Anzeigen, was Galley selbst festlegt</translation>
+        </message>
+        <message>
+            <source>Since it was made from its image. Volumes are not part of it.</source>
+            <translation>Seit der Erstellung aus dem Image. Volumes gehören nicht dazu.</translation>
+        </message>
+        <message>
+            <source>Size</source>
+            <translation>Größe</translation>
+        </message>
+        <message>
+            <source>Socket</source>
+            <translation>Socket</translation>
+        </message>
+        <message>
+            <source>Something is mounted there already.</source>
+            <translation>Dort ist bereits etwas eingehängt.</translation>
+        </message>
+        <message>
+            <source>Start</source>
+            <translation>Starten</translation>
+        </message>
+        <message>
+            <source>Start from the beginning</source>
+            <translation>Von vorn beginnen</translation>
+        </message>
+        <message>
+            <source>Start it and try again.</source>
+            <translation>Engine starten und erneut versuchen.</translation>
+        </message>
+        <message>
+            <source>Start it to make the virtual machine; this takes some seconds.</source>
+            <translation>Der Start erstellt die virtuelle Maschine; das dauert einige Sekunden.</translation>
+        </message>
+        <message>
+            <source>Start or stop</source>
+            <translation>Starten oder stoppen</translation>
+        </message>
+        <message>
+            <source>Start the background process</source>
+            <translation>Hintergrundprozess starten</translation>
+        </message>
+        <message>
+            <source>Start the engine</source>
+            <translation>Engine starten</translation>
+        </message>
+        <message>
+            <source>Start {name}</source>
+            <translation>{name} starten</translation>
+        </message>
+        <message>
+            <source>Starting</source>
+            <translation>Start läuft</translation>
+        </message>
+        <message>
+            <source>Starting the engine…</source>
+            <translation>Engine wird gestartet…</translation>
+        </message>
+        <message>
+            <source>Starting: {step}</source>
+            <translation>Start: {step}</translation>
+        </message>
+        <message>
+            <source>State</source>
+            <translation>Zustand</translation>
+        </message>
+        <message>
+            <source>Stats</source>
+            <translation>Statistik</translation>
+        </message>
+        <message>
+            <source>Steps of the start</source>
+            <translation>Schritte des Starts</translation>
+        </message>
+        <message>
+            <source>Stop</source>
+            <translation>Stoppen</translation>
+        </message>
+        <message>
+            <source>Stop engine and quit</source>
+            <translation>Engine stoppen und beenden</translation>
+        </message>
+        <message>
+            <source>Stop the engine</source>
+            <translation>Engine stoppen</translation>
+        </message>
+        <message>
+            <source>Stop {name}</source>
+            <translation>{name} stoppen</translation>
+        </message>
+        <message>
+            <source>Stopped</source>
+            <translation>Gestoppt</translation>
+        </message>
+        <message>
+            <source>Stopped, and cannot start again without it: {names}.</source>
+            <translation>Gestoppt, ohne das Netzwerk nicht mehr startbar: {names}.</translation>
+        </message>
+        <message>
+            <source>Stopping the engine…</source>
+            <translation>Engine wird gestoppt…</translation>
+        </message>
+        <message>
+            <source>Subnet</source>
+            <translation>Subnetz</translation>
+        </message>
+        <message>
+            <source>System</source>
+            <translation>System</translation>
+        </message>
+        <message>
+            <source>Tag {image} as {name}</source>
+            <translation>{image} als {name} benennen</translation>
+        </message>
+        <message>
+            <source>Take this row away</source>
+            <translation>Diese Zeile entfernen</translation>
+        </message>
+        <message>
+            <source>Tar file</source>
+            <translation>Tar-Datei</translation>
+        </message>
+        <message>
+            <source>Tar files ({patterns})</source>
+            <translation>Tar-Dateien ({patterns})</translation>
+        </message>
+        <message>
+            <source>Tasks</source>
+            <translation>Aufgaben</translation>
+        </message>
+        <message>
+            <source>Terminal</source>
+            <translation>Terminal</translation>
+        </message>
+        <message>
+            <source>The Docker Engine does not answer</source>
+            <translation>Die Docker Engine antwortet nicht</translation>
+        </message>
+        <message>
+            <source>The checks did not come to their end.</source>
+            <translation>Die Prüfungen kamen nicht zum Ende.</translation>
+        </message>
+        <message>
+            <source>The checks were cancelled.</source>
+            <translation>Die Prüfungen wurden abgebrochen.</translation>
+        </message>
+        <message>
+            <source>The container does not run</source>
+            <translation>Der Container läuft nicht</translation>
+        </message>
+        <message>
+            <source>The container has ended. Its log goes on when it starts again.</source>
+            <translation>Der Container ist beendet. Sein Log geht beim nächsten Start weiter.</translation>
+        </message>
+        <message>
+            <source>The container is paused</source>
+            <translation>Der Container ist angehalten</translation>
+        </message>
+        <message>
+            <source>The engine closed the connection.</source>
+            <translation>Die Engine hat die Verbindung geschlossen.</translation>
+        </message>
+        <message>
+            <source>The engine could not count it.</source>
+            <translation>Die Engine konnte es nicht zählen.</translation>
+        </message>
+        <message>
+            <source>The engine did not start.</source>
+            <translation>Die Engine ist nicht gestartet.</translation>
+        </message>
+        <message>
+            <source>The engine holds {size}.</source>
+            <translation>Die Engine belegt {size}.</translation>
+        </message>
+        <message>
+            <source>The engine is not running.</source>
+            <translation>Die Engine läuft nicht.</translation>
+        </message>
+        <message>
+            <source>The engine is not running: dockerd gets these settings when it starts.</source>
+            <translation>Die Engine läuft nicht: dockerd erhält diese Einstellungen beim Start.</translation>
+        </message>
+        <message>
+            <source>The engine is paused</source>
+            <translation>Die Engine ist angehalten</translation>
+        </message>
+        <message>
+            <source>The engine is ready after {time}</source>
+            <translation>Die Engine ist nach {time} bereit</translation>
+        </message>
+        <message>
+            <source>The engine is stopped. Every image, container and volume in its virtual machine, your settings, daemon.json and what the window remembers are deleted for good.</source>
+            <translation>Die Engine wird gestoppt. Alle Images, Container und Volumes in ihrer virtuellen Maschine, die Einstellungen, daemon.json und was das Fenster sich merkt werden endgültig gelöscht.</translation>
+        </message>
+        <message>
+            <source>The file</source>
+            <translation>Die Datei</translation>
+        </message>
+        <message>
+            <source>The files in it become an image of one layer. What is it called?</source>
+            <translation>Aus den Dateien darin wird ein Image mit einem Layer. Wie soll es heißen?</translation>
+        </message>
+        <message>
+            <source>The files in them are lost for good. Volumes of any container stay, also stopped.</source>
+            <translation>Die Dateien darin gehen endgültig verloren. Volumes von Containern bleiben erhalten, auch von gestoppten.</translation>
+        </message>
+        <message>
+            <source>The first address of this range is {right}.</source>
+            <translation>Die erste Adresse dieses Bereichs ist {right}.</translation>
+        </message>
+        <message>
+            <source>The first and the last address are not to be had.</source>
+            <translation>Die erste und die letzte Adresse sind nicht verfügbar.</translation>
+        </message>
+        <message>
+            <source>The first start finds out how fast this computer can run it, and says why.</source>
+            <translation>Der erste Start ermittelt, wie schnell sie auf diesem Computer läuft, und nennt den Grund.</translation>
+        </message>
+        <message>
+            <source>The image</source>
+            <translation>Das Image</translation>
+        </message>
+        <message>
+            <source>The image ({size}) has to be pulled, loaded or built again before it can be used again.</source>
+            <translation>Vor der nächsten Verwendung muss das Image ({size}) wieder geholt, geladen oder gebaut werden.</translation>
+        </message>
+        <message>
+            <source>The image keeps the names that it has.</source>
+            <translation>Das Image behält seine bisherigen Namen.</translation>
+        </message>
+        <message>
+            <source>The image sets this variable.</source>
+            <translation>Das Image setzt diese Variable.</translation>
+        </message>
+        <message>
+            <source>The image stays, as {name}.</source>
+            <translation>Das Image bleibt als {name} erhalten.</translation>
+        </message>
+        <message>
+            <source>The log cannot be read</source>
+            <translation>Das Log lässt sich nicht lesen</translation>
+        </message>
+        <message>
+            <source>The log cannot be written to {path}.</source>
+            <translation>Das Log lässt sich nicht nach {path} schreiben.</translation>
+        </message>
+        <message>
+            <source>The machine has ended. Look again with F5.</source>
+            <translation>Die Maschine ist beendet. Mit F5 neu laden.</translation>
+        </message>
+        <message>
+            <source>The most memory that the virtual machine may take.</source>
+            <translation>Der Arbeitsspeicher, den die virtuelle Maschine höchstens belegen darf.</translation>
+        </message>
+        <message>
+            <source>The most that images, containers and volumes may take; it grows, but never shrinks.</source>
+            <translation>Was Images, Container und Volumes höchstens belegen dürfen; der Wert kann wachsen, aber nicht schrumpfen.</translation>
+        </message>
+        <message>
+            <source>The most that the engine may take.</source>
+            <translation>Der Höchstwert für die Engine.</translation>
+        </message>
+        <message>
+            <source>The name of an image is in lower case.</source>
+            <translation>Der Name eines Images wird kleingeschrieben.</translation>
+        </message>
+        <message>
+            <source>The name says where it goes: example.com/team/app:1 goes to example.com. Another name is added to the image first.</source>
+            <translation>Der Name bestimmt das Ziel: example.com/team/app:1 geht an example.com. Ein anderer Name wird dem Image vorher hinzugefügt.</translation>
+        </message>
+        <message>
+            <source>The path in the container begins with /.</source>
+            <translation>Der Pfad im Container beginnt mit /.</translation>
+        </message>
+        <message>
+            <source>The prefix length is missing, as in {example}.</source>
+            <translation>Die Präfixlänge fehlt, etwa {example}.</translation>
+        </message>
+        <message>
+            <source>The program that runs the machine</source>
+            <translation>Programm, das die Maschine ausführt</translation>
+        </message>
+        <message>
+            <source>The report cannot be written to {path}.</source>
+            <translation>Der Bericht lässt sich nicht nach {path} schreiben.</translation>
+        </message>
+        <message>
+            <source>The report is saved</source>
+            <translation>Der Bericht ist gespeichert</translation>
+        </message>
+        <message>
+            <source>The session ended with it. What it said is above.</source>
+            <translation>Die Sitzung endete mit ihm. Die Ausgabe steht darüber.</translation>
+        </message>
+        <message>
+            <source>The session has ended</source>
+            <translation>Die Sitzung ist beendet</translation>
+        </message>
+        <message>
+            <source>The session has ended (exit {code})</source>
+            <translation>Die Sitzung ist beendet (Exit-Code {code})</translation>
+        </message>
+        <message>
+            <source>The start did not reach its end</source>
+            <translation>Der Start kam nicht zum Ende</translation>
+        </message>
+        <message>
+            <source>The virtual machine gets it when it starts: galley restart.</source>
+            <translation>Die virtuelle Maschine erhält dies beim Start: galley restart.</translation>
+        </message>
+        <message>
+            <source>Their settings are lost.</source>
+            <translation>Ihre Einstellungen gehen verloren.</translation>
+        </message>
+        <message>
+            <source>There is a container with this name already.</source>
+            <translation>Ein Container mit diesem Namen existiert bereits.</translation>
+        </message>
+        <message>
+            <source>There is a network of this name already.</source>
+            <translation>Ein Netzwerk mit diesem Namen gibt es bereits.</translation>
+        </message>
+        <message>
+            <source>There is a volume of this name already.</source>
+            <translation>Ein Volume mit diesem Namen gibt es bereits.</translation>
+        </message>
+        <message>
+            <source>There is no file of this name.</source>
+            <translation>Eine Datei mit diesem Namen gibt es nicht.</translation>
+        </message>
+        <message>
+            <source>There is no unused network to delete.</source>
+            <translation>Es gibt kein unbenutztes Netzwerk zu löschen.</translation>
+        </message>
+        <message>
+            <source>There is no unused volume to delete.</source>
+            <translation>Es gibt kein unbenutztes Volume zu löschen.</translation>
+        </message>
+        <message>
+            <source>There is none to choose.</source>
+            <translation>Es gibt keinen zur Auswahl.</translation>
+        </message>
+        <message>
+            <source>There is nothing in this log yet.</source>
+            <translation>Dieses Log ist noch leer.</translation>
+        </message>
+        <message>
+            <source>There is nothing to clean up.</source>
+            <translation>Es gibt nichts aufzuräumen.</translation>
+        </message>
+        <message>
+            <source>There is nothing to delete.</source>
+            <translation>Es gibt nichts zu löschen.</translation>
+        </message>
+        <message>
+            <source>These settings go on top of what Galley sets by itself. dockerd checks them.</source>
+            <translation>Diese Einstellungen ergänzen, was Galley selbst festlegt. dockerd prüft sie.</translation>
+        </message>
+        <message>
+            <source>This container has no shell.</source>
+            <translation>Dieser Container hat keine Shell.</translation>
+        </message>
+        <message>
+            <source>This container is deleted as soon as it stops. Run its image anew instead.</source>
+            <translation>Dieser Container wird gelöscht, sobald er stoppt. Stattdessen das Image neu ausführen.</translation>
+        </message>
+        <message>
+            <source>This container is gone</source>
+            <translation>Diesen Container gibt es nicht mehr</translation>
+        </message>
+        <message>
+            <source>This container is not running. It has used nothing since.</source>
+            <translation>Dieser Container läuft nicht und verbraucht daher nichts.</translation>
+        </message>
+        <message>
+            <source>This folder has no files.</source>
+            <translation>Dieser Ordner enthält keine Dateien.</translation>
+        </message>
+        <message>
+            <source>This image does not exist any more.</source>
+            <translation>Dieses Image gibt es nicht mehr.</translation>
+        </message>
+        <message>
+            <source>This is JSON. dockerd has not seen it yet.</source>
+            <translation>Das ist gültiges JSON. dockerd hat es noch nicht geprüft.</translation>
+        </message>
+        <message>
+            <source>This is not a name. Examples: nginx, nginx:1.27, example.com/team/app:1</source>
+            <translation>Das ist kein Name. Beispiele: nginx, nginx:1.27, example.com/team/app:1</translation>
+        </message>
+        <message>
+            <source>This is not a text ({size}).</source>
+            <translation>Das ist kein Text ({size}).</translation>
+        </message>
+        <message>
+            <source>This is not in {ranges}.</source>
+            <translation>Das liegt nicht in {ranges}.</translation>
+        </message>
+        <message>
+            <source>This network does not exist any more.</source>
+            <translation>Dieses Netzwerk gibt es nicht mehr.</translation>
+        </message>
+        <message>
+            <source>This volume does not exist any more.</source>
+            <translation>Dieses Volume gibt es nicht mehr.</translation>
+        </message>
+        <message>
+            <source>This was cancelled.</source>
+            <translation>Das wurde abgebrochen.</translation>
+        </message>
+        <message>
+            <source>Times</source>
+            <translation>Zeiten</translation>
+        </message>
+        <message>
+            <source>Tree</source>
+            <translation>Baum</translation>
+        </message>
+        <message>
+            <source>Try again</source>
+            <translation>Erneut versuchen</translation>
+        </message>
+        <message>
+            <source>Two or more letters, digits and . _ -, and a letter or digit first.</source>
+            <translation>Mindestens zwei Zeichen: Buchstaben, Ziffern und . _ -, am Anfang ein Buchstabe oder eine Ziffer.</translation>
+        </message>
+        <message>
+            <source>Type a path</source>
+            <translation>Pfad eingeben</translation>
+        </message>
+        <message>
+            <source>Type {word} to go on:</source>
+            <translation>Zum Fortfahren {word} eingeben:</translation>
+        </message>
+        <message>
+            <source>Unfold all of it</source>
+            <translation>Alles aufklappen</translation>
+        </message>
+        <message>
+            <source>Upload files</source>
+            <translation>Dateien hochladen</translation>
+        </message>
+        <message>
+            <source>Upload to {folder}</source>
+            <translation>Nach {folder} hochladen</translation>
+        </message>
+        <message>
+            <source>Upload {name} to {folder}</source>
+            <translation>{name} nach {folder} hochladen</translation>
+        </message>
+        <message>
+            <source>Upload {n} items to {folder}</source>
+            <translation>{n} Einträge nach {folder} hochladen</translation>
+        </message>
+        <message>
+            <source>Upload…</source>
+            <translation>Hochladen…</translation>
+        </message>
+        <message>
+            <source>Use Galley's docker context</source>
+            <translation>Docker-Kontext von Galley verwenden</translation>
+        </message>
+        <message>
+            <source>Use letters, digits, - _ and . and begin with a letter or digit; two at least.</source>
+            <translation>Buchstaben, Ziffern, - _ und . sind erlaubt, am Anfang ein Buchstabe oder eine Ziffer; mindestens zwei Zeichen.</translation>
+        </message>
+        <message>
+            <source>Used by</source>
+            <translation>Verwendet von</translation>
+        </message>
+        <message>
+            <source>User</source>
+            <translation>Benutzer</translation>
+        </message>
+        <message>
+            <source>Value</source>
+            <translation>Wert</translation>
+        </message>
+        <message>
+            <source>Value of the variable</source>
+            <translation>Wert der Variable</translation>
+        </message>
+        <message>
+            <source>Versions</source>
+            <translation>Versionen</translation>
+        </message>
+        <message>
+            <source>Virtual machine</source>
+            <translation>Virtuelle Maschine</translation>
+        </message>
+        <message>
+            <source>Volume</source>
+            <translation>Volume</translation>
+        </message>
+        <message>
+            <source>Volume or folder of the host</source>
+            <translation>Volume oder Ordner des Hosts</translation>
+        </message>
+        <message>
+            <source>Volumes</source>
+            <translation>Volumes</translation>
+        </message>
+        <message>
+            <source>Volumes and folders</source>
+            <translation>Volumes und Ordner</translation>
+        </message>
+        <message>
+            <source>Welcome</source>
+            <translation>Willkommen</translation>
+        </message>
+        <message>
+            <source>Welcome to Galley</source>
+            <translation>Willkommen bei Galley</translation>
+        </message>
+        <message>
+            <source>What Docker says of the container</source>
+            <translation>Was Docker über den Container sagt</translation>
+        </message>
+        <message>
+            <source>What Docker says of the container, as JSON</source>
+            <translation>Was Docker über den Container sagt, als JSON</translation>
+        </message>
+        <message>
+            <source>What Galley sets by itself</source>
+            <translation>Was Galley selbst festlegt</translation>
+        </message>
+        <message>
+            <source>What else can be done</source>
+            <translation>Weitere Aktionen</translation>
+        </message>
+        <message>
+            <source>What running containers use, of the most that the engine may take.</source>
+            <translation>Was laufende Container belegen, gemessen am Höchstwert der Engine.</translation>
+        </message>
+        <message>
+            <source>What runs it</source>
+            <translation>Womit sie läuft</translation>
+        </message>
+        <message>
+            <source>What runs the virtual machine.</source>
+            <translation>Womit die virtuelle Maschine läuft.</translation>
+        </message>
+        <message>
+            <source>What the container has under this name in {folder} is overwritten.</source>
+            <translation>Was der Container unter diesem Namen in {folder} hat, wird überschrieben.</translation>
+        </message>
+        <message>
+            <source>What the container writes appears here.</source>
+            <translation>Hier erscheint, was der Container schreibt.</translation>
+        </message>
+        <message>
+            <source>What this container has written itself. It goes when the container is deleted.</source>
+            <translation>Was dieser Container selbst geschrieben hat. Es verschwindet, wenn der Container gelöscht wird.</translation>
+        </message>
+        <message>
+            <source>What would be deleted</source>
+            <translation>Was gelöscht würde</translation>
+        </message>
+        <message>
+            <source>What would change</source>
+            <translation>Was sich ändern würde</translation>
+        </message>
+        <message>
+            <source>When it ends</source>
+            <translation>Wenn er endet</translation>
+        </message>
+        <message>
+            <source>Where -p 8080:80 listens on this host; 0.0.0.0 lets other computers in.</source>
+            <translation>Wo -p 8080:80 auf diesem Host lauscht; 0.0.0.0 lässt andere Computer zu.</translation>
+        </message>
+        <message>
+            <source>Which CPU the guest sees, in QEMU's words; auto fits the accelerator.</source>
+            <translation>Welche CPU der Gast sieht, in der Benennung von QEMU; auto passt zum Beschleuniger.</translation>
+        </message>
+        <message>
+            <source>Which Docker Engine the guest image carries: stable, or the newest.</source>
+            <translation>Welche Docker Engine das Gast-Image enthält: die stabile oder die neueste.</translation>
+        </message>
+        <message>
+            <source>Which containers</source>
+            <translation>Welche Container</translation>
+        </message>
+        <message>
+            <source>Which image?</source>
+            <translation>Welches Image?</translation>
+        </message>
+        <message>
+            <source>Which log</source>
+            <translation>Welches Log</translation>
+        </message>
+        <message>
+            <source>Window</source>
+            <translation>Fenster</translation>
+        </message>
+        <message>
+            <source>Wrap</source>
+            <translation>Umbruch</translation>
+        </message>
+        <message>
+            <source>Wrap long lines</source>
+            <translation>Lange Zeilen umbrechen</translation>
+        </message>
+        <message>
+            <source>Write a number of cores, like 0.5 or 2.</source>
+            <translation>Eine Anzahl von Kernen angeben, etwa 0.5 oder 2.</translation>
+        </message>
+        <message>
+            <source>Write it like 512 MB or 2 GB.</source>
+            <translation>Schreibweise: 512 MB oder 2 GB.</translation>
+        </message>
+        <message>
+            <source>Your first container</source>
+            <translation>Der erste Container</translation>
+        </message>
+        <message>
+            <source>a new volume without a name</source>
+            <translation>neues Volume ohne Namen</translation>
+        </message>
+        <message>
+            <source>a profile of its own</source>
+            <translation>eigenes Profil</translation>
+        </message>
+        <message>
+            <source>added</source>
+            <translation>neu</translation>
+        </message>
+        <message>
+            <source>all</source>
+            <translation>alle</translation>
+        </message>
+        <message>
+            <source>all addresses</source>
+            <translation>alle Adressen</translation>
+        </message>
+        <message>
+            <source>all capabilities</source>
+            <translation>alle Capabilities</translation>
+        </message>
+        <message>
+            <source>always</source>
+            <translation>immer neu starten</translation>
+        </message>
+        <message>
+            <source>and {n} more</source>
+            <translation>und {n} weitere</translation>
+        </message>
+        <message>
+            <source>any free one</source>
+            <translation>freier Port</translation>
+        </message>
+        <message>
+            <source>as it is made when it runs</source>
+            <translation>wie sie beim Start entstehen</translation>
+        </message>
+        <message>
+            <source>as it was asked for</source>
+            <translation>wie angefordert</translation>
+        </message>
+        <message>
+            <source>as the image says, root if it says nothing</source>
+            <translation>wie im Image angegeben, sonst root</translation>
+        </message>
+        <message>
+            <source>away</source>
+            <translation>nicht erreichbar</translation>
+        </message>
+        <message>
+            <source>being deleted</source>
+            <translation>wird gelöscht</translation>
+        </message>
+        <message>
+            <source>being mended…</source>
+            <translation>wird behoben…</translation>
+        </message>
+        <message>
+            <source>bridge joins containers of this engine; the others join its own network.</source>
+            <translation>bridge verbindet Container dieser Engine, die anderen Treiber verbinden mit deren eigenem Netzwerk.</translation>
+        </message>
+        <message>
+            <source>built in</source>
+            <translation>eingebaut</translation>
+        </message>
+        <message>
+            <source>cannot be gained</source>
+            <translation>nicht erlangbar</translation>
+        </message>
+        <message>
+            <source>cgroup {path}</source>
+            <translation>cgroup {path}</translation>
+        </message>
+        <message>
+            <source>changed</source>
+            <translation>geändert</translation>
+        </message>
+        <message>
+            <source>changes not known</source>
+            <translation>Änderungen unbekannt</translation>
+        </message>
+        <message>
+            <source>checking</source>
+            <translation>prüft</translation>
+        </message>
+        <message>
+            <source>connecting</source>
+            <translation>verbindet</translation>
+        </message>
+        <message>
+            <source>container</source>
+            <translation>Container</translation>
+        </message>
+        <message>
+            <source>counting…</source>
+            <translation>zählt…</translation>
+        </message>
+        <message>
+            <source>created</source>
+            <translation>erstellt</translation>
+        </message>
+        <message>
+            <source>daemon.json</source>
+            <translation>daemon.json</translation>
+        </message>
+        <message>
+            <source>daemon.json was applied</source>
+            <translation>daemon.json wurde angewendet</translation>
+        </message>
+        <message>
+            <source>default</source>
+            <translation>Standard</translation>
+        </message>
+        <message>
+            <source>degraded</source>
+            <translation>gestört</translation>
+        </message>
+        <message>
+            <source>deleted</source>
+            <translation>gelöscht</translation>
+        </message>
+        <message>
+            <source>deleting…</source>
+            <translation>löscht…</translation>
+        </message>
+        <message>
+            <source>do not restart it</source>
+            <translation>nicht neu starten</translation>
+        </message>
+        <message>
+            <source>dockerd checks it and starts again with it…</source>
+            <translation>dockerd prüft dies und startet damit neu…</translation>
+        </message>
+        <message>
+            <source>dockerd starts again, which takes some seconds. Containers keep running.</source>
+            <translation>dockerd startet neu, das dauert einige Sekunden. Container laufen weiter.</translation>
+        </message>
+        <message>
+            <source>dockerd starts again. Containers are stopped, because live-restore is off; those with a restart policy start again.</source>
+            <translation>dockerd startet neu. Container werden gestoppt, weil live-restore aus ist; solche mit Neustartrichtlinie starten wieder.</translation>
+        </message>
+        <message>
+            <source>done</source>
+            <translation>fertig</translation>
+        </message>
+        <message>
+            <source>downloaded</source>
+            <translation>geladen</translation>
+        </message>
+        <message>
+            <source>downloading</source>
+            <translation>lädt</translation>
+        </message>
+        <message>
+            <source>emulation</source>
+            <translation>Emulation</translation>
+        </message>
+        <message>
+            <source>exited</source>
+            <translation>beendet</translation>
+        </message>
+        <message>
+            <source>exited (0)</source>
+            <translation>beendet (0)</translation>
+        </message>
+        <message>
+            <source>failed</source>
+            <translation>Fehler</translation>
+        </message>
+        <message>
+            <source>failed ({code})</source>
+            <translation>Fehler ({code})</translation>
+        </message>
+        <message>
+            <source>fine</source>
+            <translation>in Ordnung</translation>
+        </message>
+        <message>
+            <source>gone</source>
+            <translation>nicht mehr da</translation>
+        </message>
+        <message>
+            <source>host</source>
+            <translation>Host</translation>
+        </message>
+        <message>
+            <source>image</source>
+            <translation>Image</translation>
+        </message>
+        <message>
+            <source>images</source>
+            <translation>images</translation>
+        </message>
+        <message>
+            <source>in force</source>
+            <translation>in Kraft</translation>
+        </message>
+        <message>
+            <source>internal</source>
+            <translation>intern</translation>
+        </message>
+        <message>
+            <source>killing…</source>
+            <translation>bricht ab…</translation>
+        </message>
+        <message>
+            <source>layer {n}</source>
+            <translation>Layer {n}</translation>
+        </message>
+        <message>
+            <source>link</source>
+            <translation>Link</translation>
+        </message>
+        <message>
+            <source>local unless a plugin of the engine is wanted</source>
+            <translation>local, sofern kein Plugin der Engine gewünscht ist</translation>
+        </message>
+        <message>
+            <source>memory (tmpfs)</source>
+            <translation>Speicher (tmpfs)</translation>
+        </message>
+        <message>
+            <source>name:tag</source>
+            <translation>name:tag</translation>
+        </message>
+        <message>
+            <source>needs attention</source>
+            <translation>Handlungsbedarf</translation>
+        </message>
+        <message>
+            <source>network</source>
+            <translation>Netzwerk</translation>
+        </message>
+        <message>
+            <source>no</source>
+            <translation>nein</translation>
+        </message>
+        <message>
+            <source>no address</source>
+            <translation>keine Adresse</translation>
+        </message>
+        <message>
+            <source>no containers</source>
+            <translation>keine Container</translation>
+        </message>
+        <message>
+            <source>no limit</source>
+            <translation>kein Limit</translation>
+        </message>
+        <message>
+            <source>no match</source>
+            <translation>kein Treffer</translation>
+        </message>
+        <message>
+            <source>no network</source>
+            <translation>kein Netzwerk</translation>
+        </message>
+        <message>
+            <source>nobody</source>
+            <translation>niemand</translation>
+        </message>
+        <message>
+            <source>none</source>
+            <translation>keine</translation>
+        </message>
+        <message>
+            <source>not known</source>
+            <translation>unbekannt</translation>
+        </message>
+        <message>
+            <source>not made yet</source>
+            <translation>noch nicht erstellt</translation>
+        </message>
+        <message>
+            <source>not privileged</source>
+            <translation>nicht privilegiert</translation>
+        </message>
+        <message>
+            <source>not running</source>
+            <translation>läuft nicht</translation>
+        </message>
+        <message>
+            <source>not there</source>
+            <translation>nicht vorhanden</translation>
+        </message>
+        <message>
+            <source>nothing</source>
+            <translation>nichts</translation>
+        </message>
+        <message>
+            <source>nothing found</source>
+            <translation>nichts gefunden</translation>
+        </message>
+        <message>
+            <source>now</source>
+            <translation>jetzt</translation>
+        </message>
+        <message>
+            <source>of no limit</source>
+            <translation>ohne Limit</translation>
+        </message>
+        <message>
+            <source>of one core</source>
+            <translation>von einem Kern</translation>
+        </message>
+        <message>
+            <source>of the container → where it answers on the host</source>
+            <translation>im Container → wo er auf dem Host antwortet</translation>
+        </message>
+        <message>
+            <source>of the host → path in the container</source>
+            <translation>auf dem Host → Pfad im Container</translation>
+        </message>
+        <message>
+            <source>of {limit}</source>
+            <translation>von {limit}</translation>
+        </message>
+        <message>
+            <source>of {n} cores</source>
+            <translation>von {n} Kernen</translation>
+        </message>
+        <message>
+            <source>of {share} of one core</source>
+            <translation>von {share} eines Kerns</translation>
+        </message>
+        <message>
+            <source>off</source>
+            <translation>aus</translation>
+        </message>
+        <message>
+            <source>own</source>
+            <translation>eigen</translation>
+        </message>
+        <message>
+            <source>paused</source>
+            <translation>angehalten</translation>
+        </message>
+        <message>
+            <source>pausing…</source>
+            <translation>hält an…</translation>
+        </message>
+        <message>
+            <source>privileged</source>
+            <translation>privilegiert</translation>
+        </message>
+        <message>
+            <source>read</source>
+            <translation>gelesen</translation>
+        </message>
+        <message>
+            <source>read-only</source>
+            <translation>nur lesen</translation>
+        </message>
+        <message>
+            <source>read-write</source>
+            <translation>lesen/schreiben</translation>
+        </message>
+        <message>
+            <source>reading…</source>
+            <translation>wird gelesen…</translation>
+        </message>
+        <message>
+            <source>received</source>
+            <translation>empfangen</translation>
+        </message>
+        <message>
+            <source>renaming…</source>
+            <translation>benennt um…</translation>
+        </message>
+        <message>
+            <source>restarting</source>
+            <translation>startet neu</translation>
+        </message>
+        <message>
+            <source>restarting…</source>
+            <translation>startet neu…</translation>
+        </message>
+        <message>
+            <source>resuming…</source>
+            <translation>setzt fort…</translation>
+        </message>
+        <message>
+            <source>running</source>
+            <translation>läuft</translation>
+        </message>
+        <message>
+            <source>seccomp</source>
+            <translation>seccomp</translation>
+        </message>
+        <message>
+            <source>seccomp {profile}</source>
+            <translation>seccomp {profile}</translation>
+        </message>
+        <message>
+            <source>sent</source>
+            <translation>gesendet</translation>
+        </message>
+        <message>
+            <source>setting</source>
+            <translation>Einstellung</translation>
+        </message>
+        <message>
+            <source>seven namespaces</source>
+            <translation>sieben Namespaces</translation>
+        </message>
+        <message>
+            <source>shared</source>
+            <translation>geteilt</translation>
+        </message>
+        <message>
+            <source>skipped</source>
+            <translation>übersprungen</translation>
+        </message>
+        <message>
+            <source>stack</source>
+            <translation>Stapel</translation>
+        </message>
+        <message>
+            <source>starting</source>
+            <translation>startet</translation>
+        </message>
+        <message>
+            <source>starting…</source>
+            <translation>startet…</translation>
+        </message>
+        <message>
+            <source>stopped</source>
+            <translation>gestoppt</translation>
+        </message>
+        <message>
+            <source>stopping</source>
+            <translation>stoppt</translation>
+        </message>
+        <message>
+            <source>stopping…</source>
+            <translation>stoppt…</translation>
+        </message>
+        <message>
+            <source>taken away</source>
+            <translation>entfernt</translation>
+        </message>
+        <message>
+            <source>the gateway</source>
+            <translation>das Gateway</translation>
+        </message>
+        <message>
+            <source>the image is gone, so that its layers are not known</source>
+            <translation>das Image ist nicht mehr da, seine Layer sind unbekannt</translation>
+        </message>
+        <message>
+            <source>trying again</source>
+            <translation>wiederholt</translation>
+        </message>
+        <message>
+            <source>typed here</source>
+            <translation>hier eingegeben</translation>
+        </message>
+        <message>
+            <source>under way</source>
+            <translation>läuft</translation>
+        </message>
+        <message>
+            <source>unhealthy</source>
+            <translation>gestört</translation>
+        </message>
+        <message>
+            <source>unless it was stopped</source>
+            <translation>neu starten, außer gestoppt</translation>
+        </message>
+        <message>
+            <source>unpacking</source>
+            <translation>entpackt</translation>
+        </message>
+        <message>
+            <source>unused</source>
+            <translation>unbenutzt</translation>
+        </message>
+        <message>
+            <source>up to {size}</source>
+            <translation>bis zu {size}</translation>
+        </message>
+        <message>
+            <source>uploading</source>
+            <translation>sendet</translation>
+        </message>
+        <message>
+            <source>used by {n} container</source>
+            <translation>von {n} Container verwendet</translation>
+        </message>
+        <message>
+            <source>used by {n} containers</source>
+            <translation>von {n} Containern verwendet</translation>
+        </message>
+        <message>
+            <source>value</source>
+            <translation>Wert</translation>
+        </message>
+        <message>
+            <source>volume</source>
+            <translation>Volume</translation>
+        </message>
+        <message>
+            <source>volume or /folder</source>
+            <translation>Volume oder /Ordner</translation>
+        </message>
+        <message>
+            <source>waiting</source>
+            <translation>wartet</translation>
+        </message>
+        <message>
+            <source>when it fails</source>
+            <translation>bei Fehlern neu starten</translation>
+        </message>
+        <message>
+            <source>with {names}</source>
+            <translation>mit {names}</translation>
+        </message>
+        <message>
+            <source>writable</source>
+            <translation>beschreibbar</translation>
+        </message>
+        <message>
+            <source>written</source>
+            <translation>geschrieben</translation>
+        </message>
+        <message>
+            <source>yes</source>
+            <translation>ja</translation>
+        </message>
+        <message>
+            <source>yes: it cannot be deleted</source>
+            <translation>ja: lässt sich nicht löschen</translation>
+        </message>
+        <message>
+            <source>yes: no way out</source>
+            <translation>ja: kein Weg nach außen</translation>
+        </message>
+        <message>
+            <source>{action}: {name}</source>
+            <translation>{action}: {name}</translation>
+        </message>
+        <message>
+            <source>{age} ago</source>
+            <translation>vor {age}</translation>
+        </message>
+        <message>
+            <source>{backend} with {accelerator}</source>
+            <translation>{backend} mit {accelerator}</translation>
+        </message>
+        <message>
+            <source>{command} (user {user})</source>
+            <translation>{command} (Benutzer {user})</translation>
+        </message>
+        <message>
+            <source>{container} is not on {network} now</source>
+            <translation>{container} ist nicht mehr mit {network} verbunden</translation>
+        </message>
+        <message>
+            <source>{count} · {size}</source>
+            <translation>{count} · {size}</translation>
+        </message>
+        <message>
+            <source>{count} · {size} · {unused} unused</source>
+            <translation>{count} · {size} · {unused} unbenutzt</translation>
+        </message>
+        <message>
+            <source>{count}, {names} names</source>
+            <translation>{count}, {names} Namen</translation>
+        </message>
+        <message>
+            <source>{count}, {size}</source>
+            <translation>{count}, {size}</translation>
+        </message>
+        <message>
+            <source>{count}, {size}, the newest on top</source>
+            <translation>{count}, {size}, der neueste oben</translation>
+        </message>
+        <message>
+            <source>{done} of {total}</source>
+            <translation>{done} von {total}</translation>
+        </message>
+        <message>
+            <source>{driver} of {n} layer</source>
+            <translation>{driver} aus {n} Layer</translation>
+        </message>
+        <message>
+            <source>{driver} of {n} layers</source>
+            <translation>{driver} aus {n} Layern</translation>
+        </message>
+        <message>
+            <source>{file} was imported</source>
+            <translation>{file} wurde importiert</translation>
+        </message>
+        <message>
+            <source>{holder} has this address.</source>
+            <translation>Diese Adresse hat bereits {holder}.</translation>
+        </message>
+        <message>
+            <source>{image} is here</source>
+            <translation>{image} ist da</translation>
+        </message>
+        <message>
+            <source>{image} was made</source>
+            <translation>{image} wurde erstellt</translation>
+        </message>
+        <message>
+            <source>{image} was pushed</source>
+            <translation>{image} wurde gesendet</translation>
+        </message>
+        <message>
+            <source>{instruction}, {size}</source>
+            <translation>{instruction}, {size}</translation>
+        </message>
+        <message>
+            <source>{minutes} min {seconds} s ago</source>
+            <translation>vor {minutes} Min. {seconds} s</translation>
+        </message>
+        <message>
+            <source>{names} and {n} more</source>
+            <translation>{names} und {n} mehr</translation>
+        </message>
+        <message>
+            <source>{names} may be using them now.</source>
+            <translation>Möglicherweise werden sie gerade verwendet: {names}.</translation>
+        </message>
+        <message>
+            <source>{names} use it.</source>
+            <translation>{names} verwenden es.</translation>
+        </message>
+        <message>
+            <source>{names} uses it.</source>
+            <translation>{names} verwendet es.</translation>
+        </message>
+        <message>
+            <source>{name} does not answer</source>
+            <translation>{name} antwortet nicht</translation>
+        </message>
+        <message>
+            <source>{name} has {n} file, with secrets taken out. Have a look before you share it.</source>
+            <translation>{name} enthält {n} Datei, Geheimnisse sind entfernt. Vor dem Weitergeben bitte durchsehen.</translation>
+        </message>
+        <message>
+            <source>{name} has {n} files, with secrets taken out. Have a look before you share it.</source>
+            <translation>{name} enthält {n} Dateien, Geheimnisse sind entfernt. Vor dem Weitergeben bitte durchsehen.</translation>
+        </message>
+        <message>
+            <source>{name} has {taken} already.</source>
+            <translation>{name} belegt bereits {taken}.</translation>
+        </message>
+        <message>
+            <source>{name} is built into the Docker Engine.</source>
+            <translation>{name} gehört fest zur Docker Engine.</translation>
+        </message>
+        <message>
+            <source>{name} is in use</source>
+            <translation>{name} wird verwendet</translation>
+        </message>
+        <message>
+            <source>{name} is running</source>
+            <translation>{name} läuft</translation>
+        </message>
+        <message>
+            <source>{name} is used by {users}.</source>
+            <translation>{name} wird von {users} verwendet.</translation>
+        </message>
+        <message>
+            <source>{name} on {network}</source>
+            <translation>{name} in {network}</translation>
+        </message>
+        <message>
+            <source>{name} uses port {port}.</source>
+            <translation>{name} verwendet Port {port}.</translation>
+        </message>
+        <message>
+            <source>{name} was cloned</source>
+            <translation>{name} wurde geklont</translation>
+        </message>
+        <message>
+            <source>{name} was exported</source>
+            <translation>{name} wurde exportiert</translation>
+        </message>
+        <message>
+            <source>{name} was loaded</source>
+            <translation>{name} wurde geladen</translation>
+        </message>
+        <message>
+            <source>{name} was made again</source>
+            <translation>{name} wurde neu erstellt</translation>
+        </message>
+        <message>
+            <source>{name}-copy</source>
+            <translation>{name}-kopie</translation>
+        </message>
+        <message>
+            <source>{n} CPU</source>
+            <translation>{n} CPU</translation>
+        </message>
+        <message>
+            <source>{n} CPU, at most {memory} of memory, a disk that grows up to {disk}.</source>
+            <translation>{n} CPU, höchstens {memory} Speicher, ein Datenträger, der bis {disk} wächst.</translation>
+        </message>
+        <message>
+            <source>{n} CPUs</source>
+            <translation>{n} CPUs</translation>
+        </message>
+        <message>
+            <source>{n} CPUs, at most {memory} of memory, a disk that grows up to {disk}.</source>
+            <translation>{n} CPUs, höchstens {memory} Speicher, ein Datenträger, der bis {disk} wächst.</translation>
+        </message>
+        <message>
+            <source>{n} capabilities</source>
+            <translation>{n} Capabilities</translation>
+        </message>
+        <message>
+            <source>{n} capability</source>
+            <translation>{n} Capability</translation>
+        </message>
+        <message>
+            <source>{n} check passed.</source>
+            <translation>{n} Prüfung bestanden.</translation>
+        </message>
+        <message>
+            <source>{n} checks passed.</source>
+            <translation>{n} Prüfungen bestanden.</translation>
+        </message>
+        <message>
+            <source>{n} container</source>
+            <translation>{n} Container</translation>
+        </message>
+        <message>
+            <source>{n} container runs</source>
+            <translation>{n} Container läuft</translation>
+        </message>
+        <message>
+            <source>{n} containers</source>
+            <translation>{n} Container</translation>
+        </message>
+        <message>
+            <source>{n} containers run</source>
+            <translation>{n} Container laufen</translation>
+        </message>
+        <message>
+            <source>{n} d</source>
+            <translation>{n} Tg.</translation>
+        </message>
+        <message>
+            <source>{n} entries</source>
+            <translation>{n} Einträge</translation>
+        </message>
+        <message>
+            <source>{n} entry</source>
+            <translation>{n} Eintrag</translation>
+        </message>
+        <message>
+            <source>{n} file</source>
+            <translation>{n} Datei</translation>
+        </message>
+        <message>
+            <source>{n} file changed</source>
+            <translation>{n} Datei geändert</translation>
+        </message>
+        <message>
+            <source>{n} files</source>
+            <translation>{n} Dateien</translation>
+        </message>
+        <message>
+            <source>{n} files changed</source>
+            <translation>{n} Dateien geändert</translation>
+        </message>
+        <message>
+            <source>{n} h</source>
+            <translation>{n} Std.</translation>
+        </message>
+        <message>
+            <source>{n} image</source>
+            <translation>{n} Image</translation>
+        </message>
+        <message>
+            <source>{n} image was deleted</source>
+            <translation>{n} Image wurde gelöscht</translation>
+        </message>
+        <message>
+            <source>{n} image would be deleted</source>
+            <translation>{n} Image würde gelöscht</translation>
+        </message>
+        <message>
+            <source>{n} images</source>
+            <translation>{n} Images</translation>
+        </message>
+        <message>
+            <source>{n} images ({size}) have to be pulled, loaded or built again before they can be used again.</source>
+            <translation>Vor der nächsten Verwendung müssen {n} Images ({size}) wieder geholt, geladen oder gebaut werden.</translation>
+        </message>
+        <message>
+            <source>{n} images were deleted</source>
+            <translation>{n} Images wurden gelöscht</translation>
+        </message>
+        <message>
+            <source>{n} images would be deleted</source>
+            <translation>{n} Images würden gelöscht</translation>
+        </message>
+        <message>
+            <source>{n} item</source>
+            <translation>{n} Eintrag</translation>
+        </message>
+        <message>
+            <source>{n} items</source>
+            <translation>{n} Einträge</translation>
+        </message>
+        <message>
+            <source>{n} key</source>
+            <translation>{n} Schlüssel</translation>
+        </message>
+        <message>
+            <source>{n} keys</source>
+            <translation>{n} Schlüssel</translation>
+        </message>
+        <message>
+            <source>{n} layer</source>
+            <translation>{n} Layer</translation>
+        </message>
+        <message>
+            <source>{n} layers</source>
+            <translation>{n} Layer</translation>
+        </message>
+        <message>
+            <source>{n} line</source>
+            <translation>{n} Zeile</translation>
+        </message>
+        <message>
+            <source>{n} lines</source>
+            <translation>{n} Zeilen</translation>
+        </message>
+        <message>
+            <source>{n} make no sense now.</source>
+            <translation>{n} zurzeit nicht sinnvoll.</translation>
+        </message>
+        <message>
+            <source>{n} makes no sense now.</source>
+            <translation>{n} zurzeit nicht sinnvoll.</translation>
+        </message>
+        <message>
+            <source>{n} match</source>
+            <translation>{n} Treffer</translation>
+        </message>
+        <message>
+            <source>{n} matches</source>
+            <translation>{n} Treffer</translation>
+        </message>
+        <message>
+            <source>{n} min</source>
+            <translation>{n} Min.</translation>
+        </message>
+        <message>
+            <source>{n} mo</source>
+            <translation>{n} Mon.</translation>
+        </message>
+        <message>
+            <source>{n} more</source>
+            <translation>{n} weitere</translation>
+        </message>
+        <message>
+            <source>{n} ms</source>
+            <translation>{n} ms</translation>
+        </message>
+        <message>
+            <source>{n} network</source>
+            <translation>{n} Netzwerk</translation>
+        </message>
+        <message>
+            <source>{n} network was deleted</source>
+            <translation>{n} Netzwerk wurde gelöscht</translation>
+        </message>
+        <message>
+            <source>{n} networks</source>
+            <translation>{n} Netzwerke</translation>
+        </message>
+        <message>
+            <source>{n} networks were deleted</source>
+            <translation>{n} Netzwerke wurden gelöscht</translation>
+        </message>
+        <message>
+            <source>{n} new line</source>
+            <translation>{n} neue Zeile</translation>
+        </message>
+        <message>
+            <source>{n} new lines</source>
+            <translation>{n} neue Zeilen</translation>
+        </message>
+        <message>
+            <source>{n} of them run: they are killed.</source>
+            <translation>{n} davon laufen: Sie werden beendet.</translation>
+        </message>
+        <message>
+            <source>{n} of {all}</source>
+            <translation>{n} von {all}</translation>
+        </message>
+        <message>
+            <source>{n} of {all} lines</source>
+            <translation>{n} von {all} Zeilen</translation>
+        </message>
+        <message>
+            <source>{n} problem found.</source>
+            <translation>{n} Problem gefunden.</translation>
+        </message>
+        <message>
+            <source>{n} problems found.</source>
+            <translation>{n} Probleme gefunden.</translation>
+        </message>
+        <message>
+            <source>{n} running</source>
+            <translation>{n} in Betrieb</translation>
+        </message>
+        <message>
+            <source>{n} s</source>
+            <translation>{n} s</translation>
+        </message>
+        <message>
+            <source>{n} s ago</source>
+            <translation>vor {n} s</translation>
+        </message>
+        <message>
+            <source>{n} taken away</source>
+            <translation>{n} entfernt</translation>
+        </message>
+        <message>
+            <source>{n} volume</source>
+            <translation>{n} Volume</translation>
+        </message>
+        <message>
+            <source>{n} volume was deleted</source>
+            <translation>{n} Volume wurde gelöscht</translation>
+        </message>
+        <message>
+            <source>{n} volumes</source>
+            <translation>{n} Volumes</translation>
+        </message>
+        <message>
+            <source>{n} volumes are used by {users}.</source>
+            <translation>{n} Volumes werden von {users} verwendet.</translation>
+        </message>
+        <message>
+            <source>{n} volumes were deleted</source>
+            <translation>{n} Volumes wurden gelöscht</translation>
+        </message>
+        <message>
+            <source>{n} wk</source>
+            <translation>{n} Wo.</translation>
+        </message>
+        <message>
+            <source>{n} y</source>
+            <translation>{n} J.</translation>
+        </message>
+        <message>
+            <source>{over} of {n} layer</source>
+            <translation>{over} von {n} Layer</translation>
+        </message>
+        <message>
+            <source>{over} of {n} layers</source>
+            <translation>{over} von {n} Layern</translation>
+        </message>
+        <message>
+            <source>{rank} of {n}</source>
+            <translation>{rank} von {n}</translation>
+        </message>
+        <message>
+            <source>{reason} They are not deleted.</source>
+            <translation>{reason} Davon wird nichts gelöscht.</translation>
+        </message>
+        <message>
+            <source>{runtime} · pid {pid}</source>
+            <translation>{runtime} · PID {pid}</translation>
+        </message>
+        <message>
+            <source>{said}, also on {others}</source>
+            <translation>{said}, auch in {others}</translation>
+        </message>
+        <message>
+            <source>{share} of {n} CPU</source>
+            <translation>{share} von {n} CPU</translation>
+        </message>
+        <message>
+            <source>{share} of {n} CPUs</source>
+            <translation>{share} von {n} CPUs</translation>
+        </message>
+        <message>
+            <source>{size} are free again.</source>
+            <translation>{size} sind wieder frei.</translation>
+        </message>
+        <message>
+            <source>{size} can be freed</source>
+            <translation>{size} lassen sich freigeben</translation>
+        </message>
+        <message>
+            <source>{size} in {path}</source>
+            <translation>{size} in {path}</translation>
+        </message>
+        <message>
+            <source>{size} of disk are free again.</source>
+            <translation>{size} Speicherplatz sind wieder frei.</translation>
+        </message>
+        <message>
+            <source>{size}/s</source>
+            <translation>{size}/s</translation>
+        </message>
+        <message>
+            <source>{up} of {n} container</source>
+            <translation>{up} von {n} Container</translation>
+        </message>
+        <message>
+            <source>{up} of {n} container runs.</source>
+            <translation>{up} von {n} Container läuft.</translation>
+        </message>
+        <message>
+            <source>{up} of {n} containers</source>
+            <translation>{up} von {n} Containern</translation>
+        </message>
+        <message>
+            <source>{up} of {n} containers run.</source>
+            <translation>{up} von {n} Containern in Betrieb.</translation>
+        </message>
+        <message>
+            <source>{used} of {whole}</source>
+            <translation>{used} von {whole}</translation>
+        </message>
+        <message>
+            <source>{words}, inode {inode}</source>
+            <translation>{words}, Inode {inode}</translation>
+        </message>
+    </context>
+</TS>
