@@ -25,7 +25,9 @@ from PySide6.QtWidgets import QApplication
 from desktop import garbage, icons, text
 from desktop.connection import Connection
 from desktop.desk import Desk
+from desktop.endings import Endings
 from desktop.link import Link
+from desktop.pages import catalog
 from desktop.prefs import Prefs
 from desktop.single import Single
 from desktop.stores.engine import EngineStores
@@ -56,7 +58,15 @@ class App(QObject):
         usage = Usage(tasks, self.connection, self)
         self.window = Window()
         self.desk = Desk(
-            theme, self.prefs, tasks, self.link, self.connection, stores, usage, self.window
+            theme=theme,
+            prefs=self.prefs,
+            tasks=tasks,
+            link=self.link,
+            connection=self.connection,
+            stores=stores,
+            usage=usage,
+            endings=Endings(stores, self),
+            shell=self.window,
         )
         self.connection.use(context or self._last_context())
         self.window.furnish(self.desk)
@@ -69,7 +79,7 @@ class App(QObject):
     def open(self, page: str = "") -> None:
         self.window.show()
         if page:
-            self.window.go(page)
+            self.window.go(catalog.known(page))
         # What the first picture does not need comes after it.
         QTimer.singleShot(0, self._open_rest)
 
@@ -77,7 +87,7 @@ class App(QObject):
         """To the front, because somebody has asked for it."""
         self.window.raise_up()
         if page:
-            self.window.go(page)
+            self.window.go(catalog.known(page))
 
     def close(self) -> None:
         """End the threads; containers and engine run on."""
@@ -160,7 +170,7 @@ def _end_on_signals(qt: QApplication) -> None:
 
     ours, theirs = socket.socketpair()
     theirs.setblocking(False)
-    signal.set_wakeup_fd(theirs.fileno())
+    signal.set_wakeup_fd(theirs.detach())  # it stays open as long as the program
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: qt.quit())
     notifier = QSocketNotifier(ours.fileno(), QSocketNotifier.Type.Read, qt)

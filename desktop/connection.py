@@ -163,12 +163,13 @@ class _Line:
             self.client.close()
 
     def _glimpse(self) -> None:
+        if self._endpoint.scheme != "unix":
+            return
         from engine.docker import glimpse
 
-        if glimpse.can_glimpse(self._endpoint):
-            with contextlib.suppress(EngineUnreachable):  # which is found out again, and told
-                self._owner.show(self, glimpse.containers(self._endpoint))
-                self.seen.wait(SEEN_SECONDS)
+        with contextlib.suppress(EngineUnreachable):  # which is found out again, and told
+            self._owner.show(self, glimpse.containers(self._endpoint))
+            self.seen.wait(SEEN_SECONDS)
 
     def _collect(self, event: Event) -> None:
         with self._lock:

@@ -11,6 +11,7 @@ from typing import Protocol
 from PySide6.QtWidgets import QWidget
 
 from desktop.connection import Connection
+from desktop.endings import Endings
 from desktop.link import Link
 from desktop.prefs import Prefs
 from desktop.stores.engine import EngineStores
@@ -45,7 +46,12 @@ class Shell(Protocol):
     def toast(
         self, title: str, text: str = "", action: tuple[str, Callable[[], object]] | None = None
     ) -> None: ...
-    def complain(self, problem: Problem, retry: Callable[[], object] | None = None) -> None: ...
+    def complain(
+        self,
+        problem: Problem,
+        retry: Callable[[], object] | None = None,
+        action: Action | None = None,
+    ) -> None: ...
     def pin(self, card: QWidget) -> None:
         """Keep a card of fixed width at the lower right edge until it is closed."""
 
@@ -63,4 +69,5 @@ class Desk:
     connection: Connection
     stores: EngineStores
     usage: Usage
+    endings: Endings
     shell: Shell

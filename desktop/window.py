@@ -91,8 +91,13 @@ class Window(QMainWindow):
     def toast(self, title: str, text: str = "", action: Action | None = None) -> None:
         self._toasts.say(title, text, action)
 
-    def complain(self, problem: Problem, retry: Callable[[], object] | None = None) -> None:
-        self._toasts.complain(problem, retry)
+    def complain(
+        self,
+        problem: Problem,
+        retry: Callable[[], object] | None = None,
+        action: Action | None = None,
+    ) -> None:
+        self._toasts.complain(problem, retry, action)
 
     def pin(self, card: QWidget) -> None:
         self._toasts.pin(card)
@@ -154,6 +159,7 @@ class Window(QMainWindow):
         self.statusbar.tasks_wanted.connect(self._show_tasks)
         desk.tasks.changed.connect(lambda: self.statusbar.tasks.setText(summary(desk.tasks)))
         desk.tasks.ended.connect(self._announce)
+        desk.endings.failed.connect(self._tell_of_ending)
         desk.link.changed.connect(self._follow)
         desk.connection.changed.connect(self._follow)
         desk.usage.changed.connect(lambda _ids: self._show_totals())
@@ -248,6 +254,10 @@ class Window(QMainWindow):
             used, whole = size(machine.disk_used_bytes), size(machine.disk_bytes)
             parts.append(tr("Disk {used} of {whole}", used=used, whole=whole))
         self.statusbar.show_totals(parts)
+
+    def _tell_of_ending(self, problem: Problem, container: str) -> None:
+        show = partial(self.go, "containers", container, "logs")
+        self.complain(problem, action=(tr("Show the log"), show))
 
     def _announce(self, task: Task) -> None:
         if task.state is TaskState.FAILED and task.problem is not None:

@@ -1148,6 +1148,10 @@
             <translation>Isolation</translation>
         </message>
         <message>
+            <source>It asked for more than its limit. Raise the limit, or look at what it loads.</source>
+            <translation>Er wollte mehr, als seine Grenze erlaubt. Die Grenze erhöhen oder nachsehen, was er lädt.</translation>
+        </message>
+        <message>
             <source>It cannot be deleted.</source>
             <translation>Das Netzwerk lässt sich nicht löschen.</translation>
         </message>
@@ -1198,6 +1202,14 @@
         <message>
             <source>It was deleted, or another engine is looked at now.</source>
             <translation>Er wurde gelöscht, oder es wird jetzt eine andere Engine angezeigt.</translation>
+        </message>
+        <message>
+            <source>Its command is there, but cannot be run.</source>
+            <translation>Der Befehl ist da, kann aber nicht ausgeführt werden.</translation>
+        </message>
+        <message>
+            <source>Its log says why, mostly.</source>
+            <translation>Meist sagt das Log, warum.</translation>
         </message>
         <message>
             <source>Its name, with a tag if it is not to be the latest. A digest can stand behind @.</source>
@@ -2016,6 +2028,10 @@
             <translation>Container anzeigen</translation>
         </message>
         <message>
+            <source>Show the log</source>
+            <translation>Log zeigen</translation>
+        </message>
+        <message>
             <source>Show what Galley sets by itself</source>
             <translation>Anzeigen, was Galley selbst festlegt</translation>
         </message>
@@ -2168,6 +2184,10 @@
             <translation>Der Container läuft nicht</translation>
         </message>
         <message>
+            <source>The container ended at once with exit code {code}.</source>
+            <translation>Der Container endete sofort mit Exit-Code {code}.</translation>
+        </message>
+        <message>
             <source>The container has ended. Its log goes on when it starts again.</source>
             <translation>Der Container ist beendet. Sein Log geht beim nächsten Start weiter.</translation>
         </message>
@@ -2242,6 +2262,10 @@
         <message>
             <source>The image ({size}) has to be pulled, loaded or built again before it can be used again.</source>
             <translation>Vor der nächsten Verwendung muss das Image ({size}) wieder geholt, geladen oder gebaut werden.</translation>
+        </message>
+        <message>
+            <source>The image has no such command.</source>
+            <translation>Das Image hat keinen solchen Befehl.</translation>
         </message>
         <message>
             <source>The image keeps the names that it has.</source>
@@ -3272,6 +3296,10 @@
             <translation>{name} antwortet nicht</translation>
         </message>
         <message>
+            <source>{name} ended at once with exit code {code}.</source>
+            <translation>{name} endete sofort mit Exit-Code {code}.</translation>
+        </message>
+        <message>
             <source>{name} has {n} file, with secrets taken out. Have a look before you share it.</source>
             <translation>{name} enthält {n} Datei, Geheimnisse sind entfernt. Vor dem Weitergeben bitte durchsehen.</translation>
         </message>
@@ -3302,6 +3330,10 @@
         <message>
             <source>{name} on {network}</source>
             <translation>{name} in {network}</translation>
+        </message>
+        <message>
+            <source>{name} ran out of memory.</source>
+            <translation>{name} hatte nicht genug Speicher.</translation>
         </message>
         <message>
             <source>{name} uses port {port}.</source>

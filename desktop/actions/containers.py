@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 
 def start(desk: Desk, rows: Sequence[Container]) -> None:
     idle = [row for row in rows if not row.state.is_up]
-    _each(desk, idle, tr("Start {name}"), tr("starting…"), lambda key: _api(desk).start(key))
+
+    def begin(key: str) -> None:
+        _api(desk).start(key)
+        desk.tasks.bell.ring(partial(desk.endings.expect, key))
+
+    _each(desk, idle, tr("Start {name}"), tr("starting…"), begin)
 
 
 def stop(desk: Desk, rows: Sequence[Container]) -> None:
@@ -104,6 +109,7 @@ def run(
 
     def done(key: str) -> None:
         desk.stores.containers.load()
+        desk.endings.expect(key)
         ports = [port for port in spec.ports if port.host_port > 0 and port.protocol == "tcp"]
         name = spec.name or spec.image
         open_it = (tr("Open"), lambda: open_port(desk, ports[0])) if ports else None

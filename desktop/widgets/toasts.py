@@ -87,8 +87,13 @@ class Toasts(QObject):
         QTimer.singleShot(SHOWN_MS, toast, toast.close)
         return toast
 
-    def complain(self, problem: Problem, retry: Callable[[], object] | None = None) -> Toast:
-        actions: list[Action] = []
+    def complain(
+        self,
+        problem: Problem,
+        retry: Callable[[], object] | None = None,
+        action: Action | None = None,
+    ) -> Toast:
+        actions: list[Action] = [action] if action else []
         if retry is not None and problem.retry is not Retry.NO:
             actions.append((tr("Try again"), retry))
         if problem.details:

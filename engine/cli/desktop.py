@@ -18,14 +18,15 @@ from vm.host.paths import find_home, make_home
 from vm.host.process import run, spawn_detached, wait_gone
 
 SEEN_SECONDS = 1.0  # a window that cannot open has ended by then
+PAGES = ("containers", "images", "volumes", "networks", "engine", "settings", "help")
 _PLATFORMS = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
 
 
 @click.command(cls=Command)
-@click.argument("page", default="")
+@click.argument("page", type=click.Choice(PAGES), required=False)
 @click.option("--foreground", is_flag=True, help="Stay, and end with the window.")
-def desktop(page: str, foreground: bool) -> None:
-    """Open the window; PAGE is containers, images, volumes, networks, engine, settings or help.
+def desktop(page: str | None, foreground: bool) -> None:
+    """Open the window, at PAGE if it is given.
 
     Closing it stops nothing: engine and containers run on.
     """

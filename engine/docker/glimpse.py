@@ -17,10 +17,6 @@ from vm.errors import EngineUnreachable
 LIST = "/containers/json?all=1"
 
 
-def can_glimpse(endpoint: Endpoint) -> bool:
-    return endpoint.scheme == "unix"
-
-
 def containers(endpoint: Endpoint) -> tuple[Container, ...]:
     """Raises EngineUnreachable."""
     path = Path(endpoint.url.removeprefix("unix://"))

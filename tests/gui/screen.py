@@ -6,10 +6,18 @@ what is true is asked of dockerd, or seen on the screen.
 
 import os
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from tests.unit.engine.bridge.servers import wait_until
+
+GRAB = """
+import sys
+from PySide6.QtGui import QGuiApplication
+app = QGuiApplication([])
+assert app.primaryScreen().grabWindow(0).save(sys.argv[1])
+"""
 
 
 class Screen:
@@ -72,6 +80,12 @@ class Screen:
     def type(self, text: str) -> None:
         done = self._xdotool("type", "--delay", "25", text)
         assert done.returncode == 0, done.stderr
+
+    def picture(self, path: Path) -> None:
+        """What a user sees now."""
+        subprocess.run(
+            [sys.executable, "-c", GRAB, path], env=self.environment(), check=True, timeout=30
+        )
 
     def _xdotool(self, *words: str) -> subprocess.CompletedProcess[bytes]:
         return subprocess.run(

@@ -5,11 +5,13 @@ from collections.abc import Callable
 import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QAbstractItemModelTester, QTest
+from PySide6.QtWidgets import QPushButton
 
 from desktop.app import App
 from desktop.pages.containers.page import ContainersPage
 from desktop.widgets.confirm import Confirm
 from desktop.widgets.table import Table
+from desktop.widgets.toasts import Toast
 from engine.docker.client import DockerClient
 from engine.docker.types import Container, ContainerState, RunSpec
 from tests.unit.engine.bridge.servers import IMAGE
@@ -124,6 +126,21 @@ def test_selection_survives_a_change_elsewhere(
     chosen = page.table.current_line()
     assert chosen is not None
     assert chosen.key == kept
+
+
+def test_one_that_dies_at_once_is_told_with_the_way_to_its_log(
+    app: App, page: ContainersPage, client: DockerClient, wait_for: WaitFor
+) -> None:
+    spec = RunSpec(IMAGE, "short", ("sh", "-c", "echo no config; exit 3"), network="none")
+    client.containers.create(spec)
+    wait_for(lambda: row(page, "short"))
+    press(page, "short", 0)
+    wait_for(lambda: app.window.findChildren(Toast))
+    toast = app.window.findChildren(Toast)[0]
+    assert toast.title == "short ended at once with exit code 3."
+    buttons = [one for one in toast.findChildren(QPushButton) if one.text() == "Show the log"]
+    QTest.mouseClick(buttons[0], Qt.MouseButton.LeftButton)
+    assert page.opened is not None
 
 
 def test_a_name_of_any_script_is_shown_and_removed_again(

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,8 +13,9 @@ import pytest
 from tests.gui.conftest import WindowDockerd
 from tests.gui.screen import Screen
 from tests.unit.engine.bridge.servers import docker, wait_until
+from tests.unit.engine.docker.registry import FAST, Registry
 
-SERVICE = "galley-service"
+SERVICE = f"{FAST}/kitchen/service:1"
 COMMAND = 'CMD ["sh","-c","trap \'exit 0\' TERM; echo ready; sleep 1000 & wait"]'
 
 
@@ -27,12 +29,22 @@ def screen() -> Iterator[Screen]:
 
 @pytest.fixture
 def service(dockerd: WindowDockerd) -> Iterator[str]:
-    """An image that runs by itself; afterwards neither it nor its containers are there."""
-    packed = str(dockerd.folder / "image.tar")
-    assert docker(dockerd.socket, "import", "--change", COMMAND, packed, SERVICE).returncode == 0
-    yield SERVICE
-    docker(dockerd.socket, "rm", "-f", "by-hand")
-    docker(dockerd.socket, "rmi", "-f", SERVICE)
+    """An image that runs by itself, in a registry; afterwards the engine has nothing of it."""
+    with tempfile.TemporaryDirectory() as folder:
+        registry = Registry(dockerd, Path(folder))
+        registry.start()
+        packed = str(dockerd.folder / "image.tar")
+        for words in (
+            ("import", "--change", COMMAND, packed, SERVICE),
+            ("push", "-q", SERVICE),
+            ("rmi", SERVICE),
+        ):
+            done = docker(dockerd.socket, *words)
+            assert done.returncode == 0, done.stderr
+        yield SERVICE
+        docker(dockerd.socket, "rm", "-f", "by-hand")
+        docker(dockerd.socket, "rmi", "-f", SERVICE)
+        registry.stop()
 
 
 @pytest.fixture
@@ -59,34 +71,89 @@ def window(
     assert "Traceback" not in said, said
 
 
+def has_image(dockerd: WindowDockerd, name: str) -> bool:
+    return docker(dockerd.socket, "inspect", name).returncode == 0
+
+
+def inside(dockerd: WindowDockerd, *command: str) -> str:
+    return docker(dockerd.socket, "exec", "by-hand", *command).stdout.decode()
+
+
+def shells(dockerd: WindowDockerd) -> int:
+    """Those that somebody has opened: process 1 is the service's own."""
+    return inside(dockerd, "ps", "-o", "pid,args").count("sh\n")
+
+
 def state(dockerd: WindowDockerd) -> str:
     """Of the container that the user makes; "" while there is none."""
     seen = docker(dockerd.socket, "inspect", "--format", "{{.State.Status}}", "by-hand")
     return seen.stdout.decode().strip()
 
 
-def test_run_look_stop_and_delete_by_keys_alone(
-    screen: Screen, window: subprocess.Popen[bytes], dockerd: WindowDockerd, service: str
+def test_pull_run_look_type_stop_and_delete_by_keys_alone(
+    screen: Screen,
+    window: subprocess.Popen[bytes],
+    dockerd: WindowDockerd,
+    service: str,
+    tmp_path: Path,
 ) -> None:
+    """Pictures of each step are left in `tmp_path`, for whoever wants to see what a user saw."""
+    step = Steps(screen, tmp_path)
+    screen.keys("ctrl+k")
+    screen.type("pull an image")
+    step("palette")
+    screen.keys("Return")
+    screen.wait_for("^Pull an image$")
+    screen.type(service)
+    step("pull")
+    screen.keys("Return")
+    wait_until(lambda: has_image(dockerd, service), 60)
+    wait_until(lambda: not screen.shows("^Pull an image$"), 30)
+    step("pulled")
     screen.keys("ctrl+k")
     screen.type("run an image")
     screen.keys("Return")
     screen.wait_for("^Run a container$")
-    screen.type(f"{service}:latest")
+    screen.type(service)
     screen.keys("Tab")
     screen.type("by-hand")
+    step("run")
     screen.keys("Return")
     wait_until(lambda: state(dockerd) == "running", 30)
     wait_until(lambda: not screen.shows("^Run a container$"), 30)
     screen.keys("ctrl+1", "ctrl+f")
     screen.type("by-hand")
-    screen.keys("Down", "space")
+    step("found")
+    screen.keys("Down", "Return")
+    step("logs")
+    screen.keys("ctrl+Tab")
+    wait_until(lambda: shells(dockerd) > 0, 30)
+    screen.type("echo typed > /typed")
+    screen.keys("Return")
+    wait_until(lambda: "typed" in inside(dockerd, "cat", "/typed"), 30)
+    step("terminal")
+    screen.keys("ctrl+Tab", "Escape", "space")
     wait_until(lambda: state(dockerd) == "exited", 30)
-    screen.keys("Return", "Escape", "Delete")
+    step("stopped")
+    screen.keys("Delete")
     screen.wait_for("^Delete by-hand")
+    step("delete")
     screen.keys("Tab", "space")
     wait_until(lambda: not state(dockerd), 30)
     assert window.poll() is None
     screen.keys("ctrl+w")
     wait_until(lambda: window.poll() is not None, 20)
     assert window.returncode == 0
+
+
+class Steps:
+    """Takes a picture of each, numbered."""
+
+    def __init__(self, screen: Screen, folder: Path) -> None:
+        self._screen = screen
+        self._folder = folder
+        self._number = 0
+
+    def __call__(self, name: str) -> None:
+        self._number += 1
+        self._screen.picture(self._folder / f"{self._number:02}-{name}.png")
