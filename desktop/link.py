@@ -214,4 +214,4 @@ class Link(QObject):
 def boot_step(seen: Snapshot) -> str:
     """What a start is doing now, in the words of the boot; "" when nothing is under way."""
     under_way = [step.step for step in seen.machine.boot if step.seconds is None]
-    return under_way[-1] if under_way else ""
+    return tr(under_way[-1]) if under_way else ""

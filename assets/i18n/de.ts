@@ -48,6 +48,10 @@
             <translation>Ein neues Volume mit einer Kopie aller Dateien samt Eigentümern und Rechten.</translation>
         </message>
         <message>
+            <source>A plain `docker` on this computer reaches Galley</source>
+            <translation>Ein einfaches `docker` auf diesem Computer erreicht Galley</translation>
+        </message>
+        <message>
             <source>A port is a number from 1 to 65535.</source>
             <translation>Ein Port ist eine Zahl von 1 bis 65535.</translation>
         </message>
@@ -180,6 +184,10 @@
             <translation>Ein weiterer Name, unter dem andere im Netzwerk den Container finden.</translation>
         </message>
         <message>
+            <source>Answering on the Docker socket</source>
+            <translation>Antwort am Docker-Socket</translation>
+        </message>
+        <message>
             <source>AppArmor</source>
             <translation>AppArmor</translation>
         </message>
@@ -230,6 +238,10 @@
         <message>
             <source>Behind the last colon stands a tag: letters, digits, dots and dashes.</source>
             <translation>Nach dem letzten Doppelpunkt steht ein Tag: Buchstaben, Ziffern, Punkte und Striche.</translation>
+        </message>
+        <message>
+            <source>Booting Linux</source>
+            <translation>Linux fährt hoch</translation>
         </message>
         <message>
             <source>Browse</source>
@@ -330,6 +342,14 @@
         <message>
             <source>Check for problems</source>
             <translation>Probleme suchen</translation>
+        </message>
+        <message>
+            <source>Checking the guest image</source>
+            <translation>Image der Maschine wird geprüft</translation>
+        </message>
+        <message>
+            <source>Checking the machine's identity</source>
+            <translation>Identität der Maschine wird geprüft</translation>
         </message>
         <message>
             <source>Checking…</source>
@@ -448,6 +468,10 @@
             <translation>{container} mit {network} verbinden</translation>
         </message>
         <message>
+            <source>Connecting to the machine</source>
+            <translation>Verbindung zur Maschine</translation>
+        </message>
+        <message>
             <source>Connecting to {name}…</source>
             <translation>Verbindung zu {name}…</translation>
         </message>
@@ -532,6 +556,10 @@
             <translation>{what} kopieren</translation>
         </message>
         <message>
+            <source>Copy ▾</source>
+            <translation>Kopieren ▾</translation>
+        </message>
+        <message>
             <source>Count</source>
             <translation>Zählen</translation>
         </message>
@@ -582,6 +610,10 @@
         <message>
             <source>Create…</source>
             <translation>Neu…</translation>
+        </message>
+        <message>
+            <source>Creating the machine</source>
+            <translation>Maschine wird angelegt</translation>
         </message>
         <message>
             <source>Ctrl+K</source>
@@ -840,6 +872,10 @@
             <translation>Umgebungsvariablen</translation>
         </message>
         <message>
+            <source>Every published port is open</source>
+            <translation>Jeder veröffentlichte Port ist offen</translation>
+        </message>
+        <message>
             <source>Every step of the next start is shown here with its time.</source>
             <translation>Hier erscheint jeder Schritt des nächsten Starts mit seiner Dauer.</translation>
         </message>
@@ -986,6 +1022,14 @@
         <message>
             <source>Galley's background process does not answer.</source>
             <translation>Der Hintergrundprozess von Galley antwortet nicht.</translation>
+        </message>
+        <message>
+            <source>Galley's background process runs</source>
+            <translation>Galleys Hintergrundprozess läuft</translation>
+        </message>
+        <message>
+            <source>Galley's folders can be written</source>
+            <translation>Galleys Ordner sind beschreibbar</translation>
         </message>
         <message>
             <source>Gateway</source>
@@ -1392,6 +1436,10 @@
             <translation>Weitere Optionen</translation>
         </message>
         <message>
+            <source>Mounting the data disk</source>
+            <translation>Datenträger wird eingehängt</translation>
+        </message>
+        <message>
             <source>NAME</source>
             <translation>NAME</translation>
         </message>
@@ -1686,10 +1734,6 @@
         <message>
             <source>Protocol</source>
             <translation>Protokoll</translation>
-        </message>
-        <message>
-            <source>Prune…</source>
-            <translation>Aufräumen…</translation>
         </message>
         <message>
             <source>Pull</source>
@@ -2088,6 +2132,22 @@
             <translation>Start läuft</translation>
         </message>
         <message>
+            <source>Starting containerd</source>
+            <translation>containerd wird gestartet</translation>
+        </message>
+        <message>
+            <source>Starting fake</source>
+            <translation>Die vorgetäuschte Maschine wird gestartet</translation>
+        </message>
+        <message>
+            <source>Starting qemu</source>
+            <translation>QEMU wird gestartet</translation>
+        </message>
+        <message>
+            <source>Starting the Docker Engine</source>
+            <translation>Docker Engine wird gestartet</translation>
+        </message>
+        <message>
             <source>Starting the engine…</source>
             <translation>Engine wird gestartet…</translation>
         </message>
@@ -2196,6 +2256,10 @@
             <translation>Der Container ist angehalten</translation>
         </message>
         <message>
+            <source>The engine answers on the docker socket</source>
+            <translation>Die Engine antwortet am Docker-Socket</translation>
+        </message>
+        <message>
             <source>The engine closed the connection.</source>
             <translation>Die Engine hat die Verbindung geschlossen.</translation>
         </message>
@@ -2256,6 +2320,10 @@
             <translation>Der erste Start ermittelt, wie schnell sie auf diesem Computer läuft, und nennt den Grund.</translation>
         </message>
         <message>
+            <source>The guest image is sound</source>
+            <translation>Das Image der Maschine ist in Ordnung</translation>
+        </message>
+        <message>
             <source>The image</source>
             <translation>Das Image</translation>
         </message>
@@ -2292,6 +2360,14 @@
             <translation>Die Maschine ist beendet. Mit F5 neu laden.</translation>
         </message>
         <message>
+            <source>The machine runs at full speed</source>
+            <translation>Die Maschine läuft mit voller Geschwindigkeit</translation>
+        </message>
+        <message>
+            <source>The machine's clock is right</source>
+            <translation>Die Uhr der Maschine geht richtig</translation>
+        </message>
+        <message>
             <source>The most memory that the virtual machine may take.</source>
             <translation>Der Arbeitsspeicher, den die virtuelle Maschine höchstens belegen darf.</translation>
         </message>
@@ -2324,6 +2400,10 @@
             <translation>Programm, das die Maschine ausführt</translation>
         </message>
         <message>
+            <source>The program that runs the machine is usable</source>
+            <translation>Das Programm, das die Maschine ausführt, ist brauchbar</translation>
+        </message>
+        <message>
             <source>The report cannot be written to {path}.</source>
             <translation>Der Bericht lässt sich nicht nach {path} schreiben.</translation>
         </message>
@@ -2342,6 +2422,10 @@
         <message>
             <source>The session has ended (exit {code})</source>
             <translation>Die Sitzung ist beendet (Exit-Code {code})</translation>
+        </message>
+        <message>
+            <source>The settings file is in order</source>
+            <translation>Die Einstellungsdatei ist in Ordnung</translation>
         </message>
         <message>
             <source>The start did not reach its end</source>
@@ -2366,6 +2450,14 @@
         <message>
             <source>There is a volume of this name already.</source>
             <translation>Ein Volume mit diesem Namen gibt es bereits.</translation>
+        </message>
+        <message>
+            <source>There is enough memory for the machine</source>
+            <translation>Für die Maschine ist genug Speicher da</translation>
+        </message>
+        <message>
+            <source>There is free space on the disk</source>
+            <translation>Auf dem Datenträger ist Platz</translation>
         </message>
         <message>
             <source>There is no file of this name.</source>
@@ -2762,6 +2854,10 @@
         <message>
             <source>daemon.json</source>
             <translation>daemon.json</translation>
+        </message>
+        <message>
+            <source>daemon.json is in force</source>
+            <translation>daemon.json ist in Kraft</translation>
         </message>
         <message>
             <source>daemon.json was applied</source>

@@ -82,7 +82,7 @@ class Timeline(QWidget):
         taken = [self._seconds(step) for step in self._boot]
         whole = max(sum(taken), 0.001)
         metrics = QFontMetrics(self.font())
-        widest = max((metrics.horizontalAdvance(step.step) for step in self._boot), default=0)
+        widest = max((metrics.horizontalAdvance(tr(step.step)) for step in self._boot), default=0)
         names = min(widest + 12, int(self.width() * NAMES_SHARE))
         bars = self.width() - MARK_WIDTH - names - TIME_WIDTH
         passed = 0.0
@@ -118,7 +118,7 @@ class Timeline(QWidget):
         painter.setFont(self.font())
         painter.setPen(self._theme.color("text"))
         text = QFontMetrics(self.font()).elidedText(
-            step.step, Qt.TextElideMode.ElideRight, width + 10
+            tr(step.step), Qt.TextElideMode.ElideRight, width + 10
         )
         place = QRectF(MARK_WIDTH, line.top(), width + 10, line.height())
         painter.drawText(place, int(Qt.AlignmentFlag.AlignVCenter), text)
@@ -152,5 +152,5 @@ def _time_text(taken: float) -> str:
 
 def _said(step: BootStep, failed: bool) -> str:
     if step.seconds is not None:
-        return f"{step.step}: {_time_text(step.seconds)}"
-    return f"{step.step}: {tr('failed') if failed else tr('under way')}"
+        return f"{tr(step.step)}: {_time_text(step.seconds)}"
+    return f"{tr(step.step)}: {tr('failed') if failed else tr('under way')}"

@@ -90,7 +90,7 @@ class ChecksView(QWidget):
             with gathered(home) as facts:
                 for result in answers(facts):
                     found = (*found, result)
-                    task.report(result.title, len(found) / len(CHECKS), found)
+                    task.report(tr(result.title), len(found) / len(CHECKS), found)
             return found
 
         self.task = self._desk.tasks.start(tr("Check for problems"), work, self._done)
@@ -165,7 +165,7 @@ class CheckRow(QWidget):
             "skipped": tr("skipped"),
         }
         self.word = label(words[result.outcome], "secondary")
-        self.title = label(result.title, wrap=True)
+        self.title = label(tr(result.title), wrap=True)
         self.fix: QPushButton | None = None
         self._task: Task | None = None
         head = row(self._picture, self.title, self.word, gap=12)
@@ -175,7 +175,7 @@ class CheckRow(QWidget):
         if result.problem is not None:
             whole.addWidget(self._trouble(result.problem))
         self.setLayout(whole)
-        self.setAccessibleName(f"{result.title}: {words[result.outcome]}")
+        self.setAccessibleName(f"{tr(result.title)}: {words[result.outcome]}")
         self._dress()
         desk.theme.changed.connect(self._dress)
 
