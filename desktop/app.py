@@ -139,7 +139,7 @@ def main(arguments: Sequence[str]) -> int:
     app = App(qt)
     single.asked.connect(app.show)
     _report_mistakes(app)
-    _end_on_signals(qt)
+    end_on_signals(qt)
     app.open(page)
     code = qt.exec()
     app.close()
@@ -161,7 +161,7 @@ def _report_mistakes(app: App) -> None:
     sys.excepthook = report
 
 
-def _end_on_signals(qt: QApplication) -> None:
+def end_on_signals(qt: QApplication) -> None:
     """Ctrl+C and a polite kill end it in order. Python runs handlers only between its own
     instructions, so that a byte on a socket has to wake Qt's loop."""
     if os.name != "posix":

@@ -8,18 +8,20 @@ until it answers again. Galley's own engine is tried again when the supervisor s
 
 import contextlib
 import threading
+from collections.abc import Callable
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
+from desktop.garbage import collect_all
 from desktop.tasks import Tasks
 from desktop.text import tr
 from engine.contexts import DockerContext
 from engine.docker.cancel import Cancel
 from engine.docker.endpoint import Endpoint
 from engine.docker.types import Container, Event
-from vm.errors import EngineUnreachable, GalleyError, Problem
+from vm.errors import EngineUnreachable, GalleyError, Problem, Retry
 
 if TYPE_CHECKING:  # the SDK takes a tenth of a second to load
     from engine.docker.client import DockerClient
@@ -52,9 +54,27 @@ class Connection(QObject):
     @property
     def client(self) -> "DockerClient":
         """Raises EngineUnreachable while there is none."""
-        client = self._line.client if self._line else None
-        if client is None:
-            raise EngineUnreachable(tr("The engine is not running."), tr("Start it and try again."))
+        return self.pinned()()
+
+    def pinned(self) -> "Callable[[], DockerClient]":
+        """`client` of the engine that is looked at now, or none, when another one is by then: what
+        is deleted by name must not be another engine's."""
+        line = self._line
+
+        def client() -> "DockerClient":
+            if line is not self._line:
+                raise EngineUnreachable(
+                    tr("Another engine is looked at now."),
+                    tr("Go back to the engine that this was asked of, and ask again."),
+                    retry=Retry.NO,
+                )
+            found = line.client if line else None
+            if found is None:
+                raise EngineUnreachable(
+                    tr("The engine is not running."), tr("Start it and try again.")
+                )
+            return found
+
         return client
 
     @property
@@ -91,6 +111,8 @@ class Connection(QObject):
             if line is self._line and (reach, problem) != (self.reach, self.problem):
                 self.reach, self.problem = reach, problem
                 self.changed.emit()
+                if reach is Reach.DOWN:
+                    collect_all()  # what failed keeps its socket until then (docker-py, connect)
 
         self._tasks.bell.ring(take)
 
@@ -148,19 +170,23 @@ class _Line:
             self.again.clear()
             problem = EngineUnreachable(tr("The engine closed the connection.")).to_problem()
             try:
-                self.client = self.client or DockerClient(self._endpoint)
-                self.client.ping()
+                self.client = DockerClient(self._endpoint)
                 self._owner.tell(self, Reach.UP)
                 attempt = 0
                 for event in self.client.events(None, self._cancel):
                     self._collect(event)
             except GalleyError as error:
                 problem = error.to_problem()
+            self._hang_up()
             self._owner.tell(self, Reach.DOWN, problem)
             self.again.wait(PATIENCE[min(attempt, len(PATIENCE) - 1)])
             attempt += 1
-        if self.client is not None:
-            self.client.close()
+
+    def _hang_up(self) -> None:
+        """Its idle connections lead nowhere; kept, they would add up with every such end."""
+        client, self.client = self.client, None
+        if client is not None:
+            client.close()
 
     def _glimpse(self) -> None:
         if self._endpoint.scheme != "unix":

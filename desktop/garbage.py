@@ -20,6 +20,12 @@ def give_back() -> None:
     gc.enable()
 
 
+def collect_all() -> None:
+    """When something large has ended anyway."""
+    if not gc.isenabled():
+        gc.collect()
+
+
 def collect_if_due() -> None:
     """The youngest generation mostly: all of them takes as long as a keystroke may."""
     young, middle, old = gc.get_count()

@@ -135,6 +135,11 @@ QTreeView[kind="plain"]::item {{ height: 30px; padding: 0 6px; border: none; }}
 QTreeView[kind="plain"]::item:hover {{ background: {t.raised}; }}
 QTreeView[kind="plain"]::item:selected {{ background: {t.selection}; color: {t.text}; }}
 QTreeView[kind="padded"]::item {{ padding: 4px 8px; }}
+QTreeView[kind="plain"] QHeaderView::section, #files QHeaderView::section {{ padding: 6px 8px; }}
+QTreeView[kind="plain"] QHeaderView::section:first, #files QHeaderView::section:first {{
+    padding-left: 14px; }}
+QListView[kind="commands"]::item {{ padding: 5px 8px; }}
+QListView[kind="commands"]::item:selected {{ background: {t.selection}; color: {t.text}; }}
 QTreeView[kind="padded"] QHeaderView::section {{ padding: 6px 20px 6px 11px; }}
 QHeaderView {{ background: transparent; border: none; }}
 QHeaderView::section {{ background: {t.surface}; color: {t.secondary}; border: none;

@@ -115,7 +115,8 @@ class Tasks(QObject):
         super().__init__(parent)
         self.all: list[Task] = []
         self.bell = Bell(self)
-        self._work: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._closed = False
         self._idle = 0
         self._threads = 0
         self._lock = threading.Lock()
@@ -156,18 +157,22 @@ class Tasks(QObject):
             task.fraction = 1.0
             if isinstance(result, str) and result:
                 task.note = result
-            if done is not None:
-                done(result)
-            self._end(task, TaskState.DONE)
+            try:
+                if done is not None:
+                    done(result)
+            finally:  # a mistake in there is told, and is no reason to seem to run for ever
+                self._end(task, TaskState.DONE)
 
         def fail(problem: Problem) -> None:
             if problem.kind == Cancelled.__name__ or task.cancel.is_set:
                 self._end(task, TaskState.CANCELLED)
                 return
-            shown = failed is not None and failed(problem)
-            task.problem = None if shown else problem
-            task.note = problem.summary
-            self._end(task, TaskState.FAILED)
+            task.problem, task.note = problem, problem.summary
+            try:
+                if failed is not None and failed(problem):
+                    task.problem = None
+            finally:
+                self._end(task, TaskState.FAILED)
 
         self._enqueue(run, succeed, fail)
         return task
@@ -185,6 +190,10 @@ class Tasks(QObject):
         """Cancel what runs; nothing is told any more."""
         self.cancel_all()
         self.bell.silence()
+        with self._lock:
+            self._closed = True
+            for _ in range(self._threads):
+                self._work.put(None)
 
     def cancel_all(self) -> None:
         for task in self.running:
@@ -192,7 +201,9 @@ class Tasks(QObject):
 
     def clear(self) -> None:
         """Forget what has ended."""
-        self.all = self.running
+        over, self.all = [task for task in self.all if task.state.is_over], self.running
+        for task in over:
+            task.deleteLater()
         self.changed.emit()
 
     def _end(self, task: Task, state: TaskState) -> None:
@@ -218,8 +229,10 @@ class Tasks(QObject):
             else:
                 self.bell.ring(partial(done, outcome))
 
-        self._work.put(run)
         with self._lock:
+            if self._closed:
+                return
+            self._work.put(run)
             if self._work.qsize() <= self._idle or self._threads >= THREADS:
                 return
             self._threads += 1
@@ -233,6 +246,8 @@ class Tasks(QObject):
             run = self._work.get()
             with self._lock:
                 self._idle -= 1
+            if run is None:
+                return
             run()
             del run  # or what it holds of the window would be deleted here, at the next one
 

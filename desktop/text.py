@@ -8,6 +8,7 @@ has to be compiled. `tests/unit/desktop/test_text.py` finds texts that a languag
 that do not pass through here. Sentences that the engine makes (errors) stay as they are.
 """
 
+import html
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -122,6 +123,14 @@ def age(since: float, now: float | None = None) -> str:
     if passed < 730 * DAY:
         return tr("{n} mo", n=int(passed // (30 * DAY)))
     return tr("{n} y", n=int(passed // (365 * DAY)))
+
+
+def tip(said: str) -> str:
+    """What an image, a container or a file says of itself, for a tooltip: Qt would take markup in
+    it for its own, and load what that names."""
+    if "<" not in said:
+        return said
+    return f"<p style='white-space:pre-wrap'>{html.escape(said)}</p>"
 
 
 def short_id(identity: str) -> str:

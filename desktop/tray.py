@@ -49,10 +49,14 @@ class Tray(QObject):
         """What can be done now."""
         menu, desk = self.menu, self._desk
         menu.clear()
+        for inner in menu.findChildren(QMenu):  # which stay with it otherwise
+            inner.deleteLater()
         menu.addAction(self._state.text).setEnabled(False)
         if desk.connection.is_ours:
             if self._state.action == "start":
-                menu.addAction(tr("Start the engine")).triggered.connect(desk.link.start_engine)
+                menu.addAction(tr("Start the engine")).triggered.connect(
+                    lambda _checked=False: desk.link.start_engine()
+                )
             elif desk.connection.is_up:
                 menu.addAction(tr("Stop the engine")).triggered.connect(
                     lambda _checked=False: desk.link.stop_engine()

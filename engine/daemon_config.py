@@ -80,6 +80,8 @@ def place(text: str) -> tuple[int, int] | None:
         json.loads(text if text.strip() else EMPTY)
     except json.JSONDecodeError as error:
         return error.lineno, error.colno
+    except (ValueError, RecursionError):  # `check` tells of it, which has no place
+        return None
     return None
 
 
@@ -160,14 +162,18 @@ def bring(guest: Guest, text: str) -> None:
 
 def _decode(text: str) -> dict[str, Any]:
     """Raises SettingsError, with what is wrong and where."""
-    if len(text.encode()) > LONGEST:
-        raise SettingsError(f"daemon.json is longer than {LONGEST // 1024} KiB.", "Shorten it.")
     try:
+        if len(text.encode()) > LONGEST:
+            raise SettingsError(f"daemon.json is longer than {LONGEST // 1024} KiB.", "Shorten it.")
         found = json.loads(text if text.strip() else EMPTY, object_pairs_hook=_once)
     except json.JSONDecodeError as error:
         raise SettingsError(
             f"Line {error.lineno}, column {error.colno}: {_plain(error.msg)}.",
             "daemon.json is JSON: names and texts in double quotes, no comma before a bracket.",
+        ) from error
+    except (ValueError, RecursionError) as error:  # numbers, letters and depths that nobody can use
+        raise SettingsError(
+            f"daemon.json cannot be read: {_plain(str(error))}.", "Correct it."
         ) from error
     if not isinstance(found, dict):
         raise SettingsError(

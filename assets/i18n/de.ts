@@ -160,7 +160,7 @@
             <translation>Alle Images ohne Container, nicht nur namenlose</translation>
         </message>
         <message>
-            <source>Also containers that do not run</source>
+            <source>Also containers that are not running</source>
             <translation>Auch Container, die nicht laufen</translation>
         </message>
         <message>
@@ -178,6 +178,10 @@
         <message>
             <source>An address with a prefix length is wanted, as {example}.</source>
             <translation>Hier gehört eine Adresse mit Präfixlänge hin, etwa {example}.</translation>
+        </message>
+        <message>
+            <source>Another engine is looked at now.</source>
+            <translation>Jetzt wird eine andere Engine betrachtet.</translation>
         </message>
         <message>
             <source>Another name under which others on it find the container.</source>
@@ -376,6 +380,10 @@
             <translation>Auswählen…</translation>
         </message>
         <message>
+            <source>Clean up: {what}</source>
+            <translation>Aufräumen: {what}</translation>
+        </message>
+        <message>
             <source>Clean up…</source>
             <translation>Aufräumen…</translation>
         </message>
@@ -480,6 +488,10 @@
             <translation>Verbinden…</translation>
         </message>
         <message>
+            <source>Connection</source>
+            <translation>Verbindung</translation>
+        </message>
+        <message>
             <source>Container</source>
             <translation>Container</translation>
         </message>
@@ -512,6 +524,10 @@
             <translation>Kopieren</translation>
         </message>
         <message>
+            <source>Copy ID</source>
+            <translation>ID kopieren</translation>
+        </message>
+        <message>
             <source>Copy all</source>
             <translation>Alles kopieren</translation>
         </message>
@@ -522,10 +538,6 @@
         <message>
             <source>Copy docker run</source>
             <translation>docker run kopieren</translation>
-        </message>
-        <message>
-            <source>Copy id</source>
-            <translation>ID kopieren</translation>
         </message>
         <message>
             <source>Copy mountpoint</source>
@@ -788,12 +800,12 @@
             <translation>Docker kann dies an einem bestehenden Container nicht ändern, daher wird aus demselben Image ein neuer erstellt. Der alte bleibt, bis der neue läuft. Volumes werden übernommen; andere im Container geschriebene Dateien nicht, sie gehen verloren.</translation>
         </message>
         <message>
-            <source>Docker context</source>
-            <translation>Docker-Kontext</translation>
+            <source>Docker chooses one</source>
+            <translation>Docker vergibt einen</translation>
         </message>
         <message>
-            <source>Docker makes one up</source>
-            <translation>Docker vergibt einen</translation>
+            <source>Docker context</source>
+            <translation>Docker-Kontext</translation>
         </message>
         <message>
             <source>Docker needs 6 MB at least.</source>
@@ -976,14 +988,6 @@
             <translation>Zum Beispiel nginx, nginx:1.27 oder example.com/team/app:1</translation>
         </message>
         <message>
-            <source>Free space: {what}</source>
-            <translation>Platz freigeben: {what}</translation>
-        </message>
-        <message>
-            <source>Free space…</source>
-            <translation>Aufräumen…</translation>
-        </message>
-        <message>
             <source>From a file</source>
             <translation>Aus einer Datei</translation>
         </message>
@@ -1040,6 +1044,10 @@
             <translation>Den Namen eines Volumes angeben oder einen Ordner des Hosts, der mit / beginnt.</translation>
         </message>
         <message>
+            <source>Go back to the engine that this was asked of, and ask again.</source>
+            <translation>Zu der Engine zurückkehren, an die sich das richtete, und es erneut verlangen.</translation>
+        </message>
+        <message>
             <source>Go to the engine</source>
             <translation>Zur Engine</translation>
         </message>
@@ -1084,7 +1092,7 @@
             <translation>Wie viel davon Images, Volumes und der Build-Cache belegen, wird auf Wunsch gezählt.</translation>
         </message>
         <message>
-            <source>Id</source>
+            <source>ID</source>
             <translation>ID</translation>
         </message>
         <message>
@@ -1200,16 +1208,16 @@
             <translation>Das Netzwerk lässt sich nicht löschen.</translation>
         </message>
         <message>
-            <source>It does not run.</source>
-            <translation>Die Engine läuft nicht.</translation>
-        </message>
-        <message>
             <source>It goes on, and stays in the list of tasks.</source>
             <translation>Es läuft weiter und bleibt in der Aufgabenliste.</translation>
         </message>
         <message>
             <source>It is chosen once at start-up: galley restart --supervisor.</source>
             <translation>Dies wird einmal beim Start gewählt: galley restart --supervisor.</translation>
+        </message>
+        <message>
+            <source>It is not running.</source>
+            <translation>Die Engine läuft nicht.</translation>
         </message>
         <message>
             <source>It is paused.</source>
@@ -1366,10 +1374,6 @@
         <message>
             <source>Logs of the engine</source>
             <translation>Logs der Engine</translation>
-        </message>
-        <message>
-            <source>Look again</source>
-            <translation>Neu laden</translation>
         </message>
         <message>
             <source>Look for others that share one</source>
@@ -1780,10 +1784,6 @@
             <translation>Beenden</translation>
         </message>
         <message>
-            <source>Reach it</source>
-            <translation>Verbindung</translation>
-        </message>
-        <message>
             <source>Read it again</source>
             <translation>Erneut lesen</translation>
         </message>
@@ -1818,6 +1818,10 @@
         <message>
             <source>Recreate {name}</source>
             <translation>{name} neu erstellen</translation>
+        </message>
+        <message>
+            <source>Refresh</source>
+            <translation>Neu laden</translation>
         </message>
         <message>
             <source>Rename</source>
@@ -2240,16 +2244,16 @@
             <translation>Die Prüfungen wurden abgebrochen.</translation>
         </message>
         <message>
-            <source>The container does not run</source>
-            <translation>Der Container läuft nicht</translation>
-        </message>
-        <message>
             <source>The container ended at once with exit code {code}.</source>
             <translation>Der Container endete sofort mit Exit-Code {code}.</translation>
         </message>
         <message>
             <source>The container has ended. Its log goes on when it starts again.</source>
             <translation>Der Container ist beendet. Sein Log geht beim nächsten Start weiter.</translation>
+        </message>
+        <message>
+            <source>The container is not running</source>
+            <translation>Der Container läuft nicht</translation>
         </message>
         <message>
             <source>The container is paused</source>
@@ -2312,7 +2316,7 @@
             <translation>Die erste Adresse dieses Bereichs ist {right}.</translation>
         </message>
         <message>
-            <source>The first and the last address are not to be had.</source>
+            <source>The first and the last address cannot be used.</source>
             <translation>Die erste und die letzte Adresse sind nicht verfügbar.</translation>
         </message>
         <message>
@@ -2356,7 +2360,7 @@
             <translation>Das Log lässt sich nicht nach {path} schreiben.</translation>
         </message>
         <message>
-            <source>The machine has ended. Look again with F5.</source>
+            <source>The machine has ended. Press F5 to read it again.</source>
             <translation>Die Maschine ist beendet. Mit F5 neu laden.</translation>
         </message>
         <message>
@@ -3484,8 +3488,16 @@
             <translation>{n} Prüfung bestanden.</translation>
         </message>
         <message>
+            <source>{n} check skipped.</source>
+            <translation>{n} Prüfung übersprungen.</translation>
+        </message>
+        <message>
             <source>{n} checks passed.</source>
             <translation>{n} Prüfungen bestanden.</translation>
+        </message>
+        <message>
+            <source>{n} checks skipped.</source>
+            <translation>{n} Prüfungen übersprungen.</translation>
         </message>
         <message>
             <source>{n} container</source>
@@ -3594,14 +3606,6 @@
         <message>
             <source>{n} lines</source>
             <translation>{n} Zeilen</translation>
-        </message>
-        <message>
-            <source>{n} make no sense now.</source>
-            <translation>{n} zurzeit nicht sinnvoll.</translation>
-        </message>
-        <message>
-            <source>{n} makes no sense now.</source>
-            <translation>{n} zurzeit nicht sinnvoll.</translation>
         </message>
         <message>
             <source>{n} match</source>

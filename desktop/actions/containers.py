@@ -165,6 +165,7 @@ def port_url(desk: Desk, port: Port) -> str:
     context = desk.connection.context
     url = context.endpoint.url if context else ""
     host = QUrl(url).host() if url.startswith(("tcp", "ssh")) else "localhost"
+    host = f"[{host}]" if ":" in host else host
     scheme = "https" if port.container_port in (443, 8443) else "http"
     return f"{scheme}://{host}:{port.host_port}"
 

@@ -4,9 +4,10 @@ One name of several is only taken off; the last one goes with the image. Without
 refuses what a container uses, and what force would lose is said before it is offered.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 from desktop.desk import Desk, Loss
 from desktop.models.images import NamedImage, users
@@ -15,6 +16,11 @@ from desktop.tasks import Task
 from desktop.text import plural, size, tr
 from engine.docker.types import Pruned
 from vm.errors import ObjectConflict, Problem
+
+if TYPE_CHECKING:
+    from engine.docker.client import DockerClient
+
+    type Engine = Callable[[], DockerClient]
 
 
 @dataclass(frozen=True)
@@ -43,7 +49,8 @@ def delete(desk: Desk, lines: Sequence[NamedImage]) -> None:
     """Asks once."""
     if lines:
         planned = removals(lines)
-        desk.shell.confirm(loss_of(lines, planned), partial(_remove_all, desk, planned))
+        remove = partial(_remove_all, desk, planned, desk.connection.pinned())
+        desk.shell.confirm(loss_of(lines, planned), remove)
 
 
 def loss_of(lines: Sequence[NamedImage], planned: Sequence[Removal]) -> Loss:
@@ -67,24 +74,26 @@ def loss_of(lines: Sequence[NamedImage], planned: Sequence[Removal]) -> Loss:
     return Loss(title, loses, keeps, tr("Delete"))
 
 
-def _remove_all(desk: Desk, planned: Sequence[Removal]) -> None:
+def _remove_all(desk: Desk, planned: Sequence[Removal], engine: "Engine") -> None:
     for one in planned:
-        _remove(desk, one, len(planned) == 1)
+        _remove(desk, one, engine, len(planned) == 1)
 
 
-def _remove(desk: Desk, removal: Removal, alone: bool, force: bool = False) -> None:
+def _remove(
+    desk: Desk, removal: Removal, engine: "Engine", alone: bool, force: bool = False
+) -> None:
     """`alone`: it is the only one that goes, so that a refusal can be talked about at once."""
     refs = [line.ref for line in removal.lines]
 
     def work(_task: Task) -> None:
         for ref in refs:
-            desk.connection.client.images.remove(ref, force)
+            engine().images.remove(ref, force)
 
     def failed(problem: Problem) -> bool:
         _unmark(desk, removal)
         offered = alone and not force and problem.kind == ObjectConflict.__name__
         if offered:
-            _offer_force(desk, removal, problem)
+            _offer_force(desk, removal, engine, problem)
         return offered
 
     _mark(desk, removal, tr("deleting…"))
@@ -92,7 +101,7 @@ def _remove(desk: Desk, removal: Removal, alone: bool, force: bool = False) -> N
     desk.tasks.start(title, work, lambda _none: _unmark(desk, removal), failed)
 
 
-def _offer_force(desk: Desk, removal: Removal, problem: Problem) -> None:
+def _offer_force(desk: Desk, removal: Removal, engine: "Engine", problem: Problem) -> None:
     names = sorted({row.name for line in removal.lines for row in users(desk.stores, line)})
     reason = problem.summary
     if names:
@@ -107,7 +116,7 @@ def _offer_force(desk: Desk, removal: Removal, problem: Problem) -> None:
         tr("Or delete the containers first; then it goes without force."),
         tr("Delete by force"),
     )
-    desk.shell.confirm(loss, partial(_remove, desk, removal, True, True))
+    desk.shell.confirm(loss, partial(_remove, desk, removal, engine, True, True))
 
 
 def _mark(desk: Desk, removal: Removal, word: str) -> None:
@@ -144,8 +153,10 @@ def ask_prune(desk: Desk) -> None:
 
 
 def prune(desk: Desk, all_unused: bool) -> Task:
+    engine = desk.connection.pinned()
+
     def work(_task: Task) -> Pruned:
-        return desk.connection.client.images.prune(all_unused)
+        return engine().images.prune(all_unused)
 
     def done(pruned: Pruned) -> None:
         desk.stores.images.load()

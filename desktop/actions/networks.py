@@ -112,8 +112,10 @@ def unused(desk: Desk) -> tuple[Pruned, ...]:
 
 
 def prune(desk: Desk) -> Task:
+    engine = desk.connection.pinned()
+
     def work(_task: Task) -> Pruned:
-        return _api(desk).prune()
+        return engine().networks.prune()
 
     def done(gone: Pruned) -> None:
         desk.stores.networks.load()

@@ -15,7 +15,10 @@ from engine.docker.types import Pruned, TransferProgress, Volume
 from vm.errors import ObjectConflict, Problem
 
 if TYPE_CHECKING:
+    from engine.docker.client import DockerClient
     from engine.docker.volumes import Volumes
+
+    type Engine = Callable[[], DockerClient]
 
 type Pairs = Sequence[tuple[str, str]]
 type Answered = Callable[[object], object]
@@ -83,8 +86,10 @@ def export(desk: Desk, row: Volume, path: Path) -> Task:
 def import_tar(desk: Desk, name: str, path: Path) -> Task:
     """Into a volume that is made if it is not there. Asking is the dialog's business."""
 
+    engine = desk.connection.pinned()
+
     def begin(task: Task) -> Iterator[TransferProgress]:
-        return _api(desk).import_tar(name, path, task.cancel)
+        return engine().volumes.import_tar(name, path, task.cancel)
 
     def done(_outcome: object) -> None:
         desk.stores.volumes.load()
@@ -117,9 +122,11 @@ def preview(desk: Desk) -> tuple[Pruned, ...]:
 
 
 def prune(desk: Desk, named: bool) -> Task:
+    engine = desk.connection.pinned()
+
     def work(task: Task) -> Pruned:
         task.report(tr("Deleting unused volumes"))
-        return _api(desk).prune(all=named)
+        return engine().volumes.prune(all=named)
 
     def done(gone: Pruned) -> None:
         desk.stores.volumes.load()
@@ -159,16 +166,16 @@ def _in_use(desk: Desk, rows: Sequence[Volume]) -> Problem:
 
 
 def _delete_each(desk: Desk, rows: Sequence[Volume]) -> None:
-    store = desk.stores.volumes
+    store, engine = desk.stores.volumes, desk.connection.pinned()
     for row in rows:
         store.set_busy(row.name, tr("deleting…"))
-        work = partial(_remove, desk, row.name)
+        work = partial(_remove, engine, row.name)
         over = partial(_settle, desk, row.name)
         desk.tasks.start(tr("Delete {name}", name=row.name), work, over, over)
 
 
-def _remove(desk: Desk, name: str, _task: Task) -> None:
-    _api(desk).remove(name)
+def _remove(engine: "Engine", name: str, _task: Task) -> None:
+    engine().volumes.remove(name)
 
 
 def _settle(desk: Desk, name: str, _outcome: object) -> None:

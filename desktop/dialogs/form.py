@@ -26,7 +26,8 @@ class Field:
         self.hint = hint
         self.is_wrong = False
         self.below = label(hint, "secondary", wrap=True)
-        self.below.setVisible(bool(hint))
+        if not hint:  # to show it before it has a parent would make a window of it
+            self.below.hide()
         widget.setAccessibleName(title)
         widget.setAccessibleDescription(hint)
         self.layout = column(self.title, widget, self.below, gap=4)

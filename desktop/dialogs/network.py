@@ -82,7 +82,7 @@ def _wrong_in(address: Address, ranges: Iterable[Range]) -> str:
         if address in one:
             ends = (one.network_address, one.broadcast_address)
             reserved = one.num_addresses > 2 and address in ends
-            return tr("The first and the last address are not to be had.") if reserved else ""
+            return tr("The first and the last address cannot be used.") if reserved else ""
     names = ", ".join(map(str, ranges))
     return tr("This is not in {ranges}.", ranges=names)
 
@@ -160,7 +160,7 @@ class ConnectDialog(FormDialog):
         self._containers: list[Container] = []
         self.container = QComboBox()
         self._container = self.add_field(tr("Container"), self.container)
-        self.all = QCheckBox(tr("Also containers that do not run"))
+        self.all = QCheckBox(tr("Also containers that are not running"))
         self.all.toggled.connect(lambda _on: self._fill())
         self.fields.addWidget(self.all)
         self.alias = QLineEdit()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QCheckBox, QDialog, QPlainTextEdit, QVBoxLayout, QWidget
 from shiboken6 import Shiboken
 
@@ -16,6 +17,8 @@ from desktop.theme import monospace
 from desktop.widgets.basics import button, label, row
 from engine.docker.types import Pruned
 from vm.errors import Problem
+
+MOST_HEIGHT = 220  # of the names, which scroll from there on
 
 
 @dataclass(frozen=True)
@@ -50,10 +53,10 @@ class PruneDialog(QDialog):
         self.names = QPlainTextEdit(readOnly=True)
         self.names.setFont(monospace())
         self.names.setAccessibleName(tr("What would be deleted"))
-        self.names.setMaximumHeight(220)
         self.names.hide()
         self.wide = QCheckBox(wording.wider)
-        self.wide.setVisible(bool(wording.wider))
+        if not wording.wider:
+            self.wide.hide()
         self.wide.toggled.connect(lambda _on: self._show())
         self.agree = button(tr("Delete"), self.accept, "danger")
         self.agree.setEnabled(False)
@@ -70,17 +73,27 @@ class PruneDialog(QDialog):
         self.accepted.connect(lambda: then(self.wide.isChecked()))
         desk.tasks.quietly(fetch, self._take, self._fail)
 
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
+        super().showEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        """As high as its sentences need to be at this width; a layout alone forgets to ask."""
+        layout = self.layout()
+        if layout is not None:
+            layout.activate()
+            self.resize(self.width(), layout.totalHeightForWidth(self.width()))
+
     def _take(self, found: tuple[Pruned, ...]) -> None:
         if not Shiboken.isValid(self):
             return
         self._found = found
-        if not found[0].names and len(found) > 1 and found[-1].names:
-            self.wide.setChecked(True)
         self._show()
 
     def _fail(self, problem: Problem) -> None:
         if Shiboken.isValid(self):
-            self.sum.setText(f"{problem.summary} {problem.hint}")
+            self.sum.setText(f"{problem.summary} {problem.hint}".strip())
+            self._fit()
 
     def _show(self) -> None:
         if not self._found:
@@ -91,5 +104,8 @@ class PruneDialog(QDialog):
             text = tr("{count}, {size}", count=text, size=size(found.bytes))
         self.sum.setText(text if found.names else self._wording.nothing)
         self.names.setPlainText("\n".join(found.names))
+        lines = self.names.fontMetrics().lineSpacing() * len(found.names)
+        self.names.setFixedHeight(min(lines + 24, MOST_HEIGHT))
         self.names.setVisible(bool(found.names))
         self.agree.setEnabled(bool(found.names))
+        self._fit()

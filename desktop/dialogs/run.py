@@ -40,7 +40,7 @@ class RunDialog(RunFrame):
         self.image_box.setEditText(image)
         self.image = Field(tr("Image"), self.image_box, "")
         self.name_line, self.command_line = QLineEdit(), QLineEdit()
-        self.name_line.setPlaceholderText(tr("Docker makes one up"))
+        self.name_line.setPlaceholderText(tr("Docker chooses one"))
         self.name = Field(tr("Name"), self.name_line, "")
         self.command = Field(tr("Command"), self.command_line, "")
         self.network_box = QComboBox()

@@ -11,7 +11,7 @@ from typing import Any
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, QSize, Qt
 
 from desktop import icons
-from desktop.text import size, tr
+from desktop.text import size, tip, tr
 from desktop.theme import Theme, monospace
 from engine.docker.types import FileEntry
 
@@ -85,7 +85,7 @@ class FilesModel(QAbstractTableModel):
             case Qt.ItemDataRole.DisplayRole:
                 return _text(entry, column)
             case Qt.ItemDataRole.ToolTipRole if column == NAME:
-                return _text(entry, column)
+                return tip(_text(entry, column))
             case Qt.ItemDataRole.DecorationRole if column == NAME:
                 name = ICONS.get(entry.kind, "file")
                 tint = "accent" if entry.kind == "folder" else "secondary"

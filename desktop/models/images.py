@@ -101,7 +101,7 @@ def images_model(stores: EngineStores) -> RowsModel[NamedImage]:
 
     columns: tuple[Column[NamedImage], ...] = (
         Column(tr("Image"), lambda line: line.title, 260, Cell.NAME, _by_name, stretch=True),
-        Column(tr("Id"), lambda line: short_id(line.image.id), 116, Cell.MONO, leaves=2),
+        Column(tr("ID"), lambda line: short_id(line.image.id), 116, Cell.MONO, leaves=2),
         Column(tr("Used by"), used_by, 200),
         Column(
             tr("Size"),

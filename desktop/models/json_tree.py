@@ -11,7 +11,7 @@ from typing import Any
 from PySide6.QtCore import QAbstractItemModel, QModelIndex, QObject, Qt
 
 from desktop.models.rows import NOWHERE, Index
-from desktop.text import plural, tr
+from desktop.text import plural, tip, tr
 from desktop.theme import Theme, monospace
 
 KEY, VALUE = 0, 1
@@ -156,7 +156,8 @@ class JsonModel(QAbstractItemModel):
             case Qt.ItemDataRole.DisplayRole:
                 return shown_text(node.value).replace("\n", "↵ ")
             case Qt.ItemDataRole.ToolTipRole:
-                return node.path if index.column() == KEY else shown_text(node.value)[:2000]
+                said = node.path if index.column() == KEY else shown_text(node.value)[:2000]
+                return tip(said)
             case Qt.ItemDataRole.FontRole if index.column() == VALUE:
                 return monospace()
             case Qt.ItemDataRole.ForegroundRole if index.column() == VALUE:

@@ -52,10 +52,10 @@ def network_columns(stores: EngineStores) -> tuple[Column[Network], ...]:
         return stores.networks.busy.get(row.id) or kind_text(row)
 
     return (
-        Column(tr("Name"), lambda row: row.name, 200, Cell.NAME, stretch=True),
+        Column(tr("Name"), lambda row: row.name, 170, Cell.NAME, stretch=True),
         Column(tr("Driver"), lambda row: row.driver, 84, Cell.MONO),
         Column(tr("Subnet"), subnet_text, 150, Cell.MONO),
-        Column(tr("Gateway"), lambda row: row.gateway or NONE, 116, Cell.MONO),
+        Column(tr("Gateway"), lambda row: row.gateway or NONE, 116, Cell.MONO, leaves=3),
         Column(
             tr("Containers"),
             lambda row: str(len(row.attached)),
@@ -63,11 +63,11 @@ def network_columns(stores: EngineStores) -> tuple[Column[Network], ...]:
             Cell.NUMBER,
             lambda row: len(row.attached),
         ),
-        Column(tr("Scope"), lambda row: row.scope, 72, Cell.SECONDARY),
-        Column(tr("Kind"), kind, 110, Cell.SECONDARY),
+        Column(tr("Scope"), lambda row: row.scope, 72, Cell.SECONDARY, leaves=4),
+        Column(tr("Kind"), kind, 110, Cell.SECONDARY, leaves=1),
         Column(
             tr("Created"), lambda row: age(row.created), 74, Cell.SECONDARY,
-            lambda row: -row.created,
+            lambda row: -row.created, leaves=2,
         ),
         Column("", lambda _row: "", 112, Cell.ACTIONS),
     )  # fmt: skip

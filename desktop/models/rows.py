@@ -16,6 +16,7 @@ from typing import Any
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt
 
 from desktop.stores.store import Delta, Store
+from desktop.text import tip
 
 type Index = QModelIndex | QPersistentModelIndex
 LINE_ROLE = int(Qt.ItemDataRole.UserRole) + 1
@@ -163,7 +164,7 @@ class RowsModel[Row](QAbstractTableModel):
         if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole):
             return self.text(line, self.columns[index.column()])
         if role == Qt.ItemDataRole.ToolTipRole:
-            return self.text(line, self.columns[index.column()]) or None
+            return tip(self.text(line, self.columns[index.column()])) or None
         return None
 
     def flags(self, index: Index) -> Qt.ItemFlag:

@@ -56,8 +56,8 @@ def volume_columns(stores: EngineStores, facts: VolumeFacts) -> tuple[Column[Vol
         return busy or users or tr("unused")
 
     return (
-        Column(tr("Name"), lambda row: row.name, 240, Cell.NAME, stretch=True),
-        Column(tr("Driver"), lambda row: row.driver, 100, Cell.MONO),
+        Column(tr("Name"), lambda row: row.name, 190, Cell.NAME, stretch=True),
+        Column(tr("Driver"), lambda row: row.driver, 100, Cell.MONO, leaves=2),
         Column(
             tr("Size"),
             lambda row: facts.size_text(row.name),
@@ -65,10 +65,10 @@ def volume_columns(stores: EngineStores, facts: VolumeFacts) -> tuple[Column[Vol
             Cell.NUMBER,
             lambda row: facts.size(row.name),
         ),
-        Column(tr("Used by"), used_by, 260),
+        Column(tr("Used by"), used_by, 200),
         Column(
             tr("Created"), lambda row: age(row.created), 84, Cell.SECONDARY,
-            lambda row: -row.created,
+            lambda row: -row.created, leaves=1,
         ),
         Column("", lambda _row: "", 112, Cell.ACTIONS),
     )  # fmt: skip

@@ -8,7 +8,7 @@ from functools import partial
 
 from PySide6.QtCore import QPointF, QSize, Qt
 from PySide6.QtGui import QPainter, QPaintEvent
-from PySide6.QtWidgets import QLabel, QSizePolicy, QWidget
+from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from desktop.desk import Desk
 from desktop.models.containers import state_dot, state_word
@@ -17,9 +17,11 @@ from desktop.theme import Theme
 from desktop.tokens import ROW_HEIGHT
 from desktop.widgets.basics import button, card, column, holder, label, line, row, scrolled
 from desktop.widgets.cells import draw_dot
+from desktop.widgets.elided import Elided
 from engine.docker.types import Container
 
-PLACES = (280, 150, 150)  # name, state, text
+STATE_WIDTH, TEXT_WIDTH = 112, 136
+NAME_LEAST = 120
 
 
 class Dot(QWidget):
@@ -95,15 +97,17 @@ class AttachedList(QWidget):
         name = button(found.name, go, "link", name=tr("Open {name}", name=found.name))
         name.setToolTip(found.name)
         state = label(state_word(found))
-        text = label(user.text, "mono", select=True)
+        text = label(user.text, "mono", select=bool(user.text))
         dot = Dot(self._desk.theme, state_dot(found))
-        image: QLabel = label(found.image, "secondary")
-        image.setMinimumWidth(40)
-        image.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        for widget, width in zip((name, state, text), PLACES, strict=True):
-            widget.setFixedWidth(width)
+        image = Elided(found.image, "secondary")
+        for widget, least in ((name, NAME_LEAST), (image, 40)):  # of every row the same
+            widget.setMinimumWidth(least)
+            widget.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        state.setFixedWidth(STATE_WIDTH)
+        text.setFixedWidth(TEXT_WIDTH)
         made = row(dot, name, state, text, image)
-        made.setStretch(4, 1)
+        made.setStretch(1, 3)
+        made.setStretch(4, 2)
         if self._part and self._part_from is not None:
             said = tr("{action}: {name}", action=self._part, name=found.name)
             made.addWidget(button(self._part, partial(self._part_from, found), "link", name=said))

@@ -106,12 +106,12 @@ def objects(desk: Desk) -> list[Command]:
         found.append(
             Command(row.name, partial(go, "containers", row.id), tr("container"), "container")
         )
-        verb, words = (
-            (containers.stop, tr("Stop {name}", name=row.name))
+        verb, words, icon = (
+            (containers.stop, tr("Stop {name}", name=row.name), "stop")
             if row.state.is_up
-            else (containers.start, tr("Start {name}", name=row.name))
+            else (containers.start, tr("Start {name}", name=row.name), "start")
         )
-        found.append(Command(words, partial(verb, desk, [row])))
+        found.append(Command(words, partial(verb, desk, [row]), icon=icon))
     for image in stores.images.rows.values():
         for line in names_of(image):
             show = partial(go, "images", line.key)

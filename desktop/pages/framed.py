@@ -14,6 +14,7 @@ from PySide6.QtGui import (
     QPainter,
     QPaintEvent,
     QPalette,
+    QResizeEvent,
     QShortcut,
 )
 from PySide6.QtWidgets import (
@@ -32,6 +33,7 @@ from desktop.text import tr
 from desktop.tokens import HEADER_HEIGHT
 from desktop.widgets.basics import button, column, holder, icon_button, label, line
 
+TITLE_WIDTH = 220  # pixels that a long title has before anything beside it
 STEPS = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1}
 
 
@@ -82,6 +84,7 @@ class FramedDetail(Detail):
         self.made: dict[str, QWidget] = {}
         self._makers: dict[str, Callable[[], QWidget]] = {}
         self._group = QButtonGroup(self)
+        self.chips: tuple[QLabel, ...] = ()
         self._stack = QStackedWidget()
         self.gone = label("", "error", wrap=True)
         self.gone.hide()
@@ -97,6 +100,29 @@ class FramedDetail(Detail):
     def add_to_head(self, *widgets: QWidget) -> None:
         for widget in widgets:
             self.head.addWidget(widget, 0, Qt.AlignmentFlag.AlignVCenter)
+
+    def add_chips(self, *chips: QLabel) -> None:
+        """Where there is not room for all, the last one goes first; an empty one is not shown."""
+        self.chips = chips
+        self.add_to_head(*chips)
+
+    def fit_head(self) -> None:
+        """The title goes before the chips."""
+        self.widen_title()
+        for count in range(len(self.chips), -1, -1):
+            for place, chip in enumerate(self.chips):
+                chip.setVisible(place < count and bool(chip.text()))
+            self.head.invalidate()
+            if self.head.minimumSize().width() <= self.width():
+                return
+
+    def widen_title(self) -> None:
+        name = self.title.fontMetrics().horizontalAdvance(self.title.text()) + 4
+        self.title.setMinimumWidth(min(name, TITLE_WIDTH))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
+        super().resizeEvent(event)
+        self.fit_head()
 
     def add_tab(self, key: str, title: str, make: Callable[[], QWidget]) -> None:
         tab = button(title, lambda: self.show_tab(key), "tab")

@@ -4,6 +4,7 @@
 Every (re)connection loads everything anew; between two, only what an event names.
 """
 
+from functools import partial
 from typing import Any
 
 from PySide6.QtCore import QObject, Signal
@@ -100,11 +101,13 @@ class EngineStores(QObject):
         self._was_up = self._connection.is_up
 
     def _load_info(self) -> None:
-        self._tasks.quietly(lambda: self._connection.client.info(), self._take_info)
+        of = self._context
+        self._tasks.quietly(lambda: self._connection.client.info(), partial(self._take_info, of))
 
-    def _take_info(self, info: EngineInfo) -> None:
-        self.info = info
-        self.facts_changed.emit()
+    def _take_info(self, of: DockerContext | None, info: EngineInfo) -> None:
+        if of is self._context:
+            self.info = info
+            self.facts_changed.emit()
 
     def _take_disk(self, of: DockerContext | None, disk: DiskUse | None) -> None:
         if of is self._context:

@@ -84,7 +84,7 @@ def icon_button(
 ) -> QPushButton:
     """With an icon that follows the scheme; `name` is its tip and what a reader says."""
     made = _IconButton(theme, icon, color or ("on_accent" if kind == "primary" else "secondary"))
-    return _furnish(made, f" {text}" if text else "", clicked, kind, name, "" if text else name)
+    return _furnish(made, text, clicked, kind, name, "" if text else name)
 
 
 class _IconButton(QPushButton):
@@ -95,6 +95,13 @@ class _IconButton(QPushButton):
         self._theme, self._name, self._tint = theme, icon, tint
         self._dress()
         theme.changed.connect(self._dress)
+
+    def setText(self, text: str) -> None:  # noqa: N802
+        """A little apart from the icon, which Qt would let it touch."""
+        super().setText(f" {text}" if text else "")
+
+    def text(self) -> str:
+        return super().text().lstrip()
 
     def _dress(self) -> None:
         tint, accent = self._theme.color(self._tint), self._theme.color("accent")

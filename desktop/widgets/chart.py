@@ -30,6 +30,7 @@ SPAN = 300.0  # seconds on the time axis
 GAP = 6.0  # seconds without a sample that break the line
 KEPT = 400
 TOP, BOTTOM, LEFT, RIGHT = 34, 22, 64, 14
+NARROW = 400  # where names of several lines have to stand below the title
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,11 @@ class Chart(QWidget):
         painter.end()
 
     def _plot(self) -> QRectF:
-        return QRectF(self.rect()).adjusted(LEFT, TOP, -RIGHT, -BOTTOM)
+        return QRectF(self.rect()).adjusted(LEFT, TOP + self._lower(), -RIGHT, -BOTTOM)
+
+    def _lower(self) -> int:
+        """How far the readings stand below the title's line."""
+        return 20 if len(self.series) > 1 and self.width() < NARROW else 0
 
     def _highest(self) -> float:
         """What the value axis has to reach; the limit too, where it is near."""
@@ -198,17 +203,19 @@ class Chart(QWidget):
         if not self.values:
             return
         values = self.values[-1 if hovered is None else hovered]
-        right = float(self.width() - RIGHT)
+        right, top = float(self.width() - RIGHT), 8 + self._lower()
         painter.setFont(self.font())
         metrics = QFontMetricsF(self.font())
         rest = tr("of {limit}", limit=self._say(self.limit)) if self.limit else ""
         if rest:
-            right = _text_before(painter, right, rest, metrics, theme.color("secondary"))
+            right = _text_before(painter, right, top, rest, metrics, theme.color("secondary"))
         for one, value in reversed(list(zip(self.series, values, strict=True))):
-            right = _text_before(painter, right, self._say(value), metrics, theme.color("text"))
+            said = self._say(value)
+            right = _text_before(painter, right, top, said, metrics, theme.color("text"))
             if len(self.series) > 1:
-                right = _text_before(painter, right, one.name, metrics, theme.color("secondary"))
-                painter.fillRect(QRectF(right - 8, 17, 10, 3), theme.color(one.color))
+                faint = theme.color("secondary")
+                right = _text_before(painter, right, top, one.name, metrics, faint)
+                painter.fillRect(QRectF(right - 8, top + 9, 10, 3), theme.color(one.color))
                 right -= 20
 
     def _paint_hover(self, painter: QPainter, number: int, top: float) -> None:
@@ -257,10 +264,10 @@ def _ago(passed: int) -> str:
 
 
 def _text_before(
-    painter: QPainter, right: float, text: str, metrics: QFontMetricsF, color: QColor
+    painter: QPainter, right: float, top: int, text: str, metrics: QFontMetricsF, color: QColor
 ) -> float:
     """Draw it so that it ends at `right`; where the text before it may end."""
     width = metrics.horizontalAdvance(text)
     painter.setPen(color)
-    painter.drawText(QRectF(right - width - 1, 8, width + 2, 20), 0, text)
+    painter.drawText(QRectF(right - width - 1, top, width + 2, 20), 0, text)
     return right - width - 6

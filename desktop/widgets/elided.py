@@ -1,8 +1,11 @@
-"""A label that shortens its text instead of asking for room. May import: PySide6."""
+"""A label that shortens its text instead of asking for room. May import: PySide6,
+`text`."""
 
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QFontMetrics, QResizeEvent
 from PySide6.QtWidgets import QLabel
+
+from desktop.text import tip
 
 
 class Elided(QLabel):
@@ -18,7 +21,7 @@ class Elided(QLabel):
 
     def set_text(self, text: str) -> None:
         self.whole = text
-        self.setToolTip(text)
+        self.setToolTip(tip(text))
         self.setAccessibleName(text)
         self._shorten()
         self.updateGeometry()

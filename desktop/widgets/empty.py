@@ -15,6 +15,7 @@ class Empty(QWidget):
         super().__init__()
         self._theme = theme
         self._icon = icon
+        self.setAccessibleName(title)
         self._picture = QLabel(alignment=Qt.AlignmentFlag.AlignHCenter)
         heading = label(title, "heading")
         heading.setAlignment(Qt.AlignmentFlag.AlignHCenter)
@@ -22,7 +23,7 @@ class Empty(QWidget):
         words.setAlignment(Qt.AlignmentFlag.AlignHCenter)
         words.setFixedWidth(WIDTH)
         # A layout that centres it asks for the height that it has in the width of the page.
-        words.setMinimumHeight(words.heightForWidth(WIDTH))
+        words.setMinimumHeight(max(0, words.heightForWidth(WIDTH)))  # -1 without a text
         box = QVBoxLayout(self)
         box.setSpacing(10)
         box.addStretch(2)
@@ -38,7 +39,7 @@ class Empty(QWidget):
 
     def set_text(self, text: str) -> None:
         self._words.setText(text)
-        self._words.setMinimumHeight(self._words.heightForWidth(WIDTH))
+        self._words.setMinimumHeight(max(0, self._words.heightForWidth(WIDTH)))
 
     def _dress(self) -> None:
         self._picture.setPixmap(icons.pixmap(self._icon, self._theme.color("exited"), 40))

@@ -64,7 +64,8 @@ class FileBrowser(QWidget):
         self.path = self.path_bar.field
         self.filter = QLineEdit(placeholderText=tr("Filter"), clearButtonEnabled=True)
         self.filter.setAccessibleName(tr("Filter the files"))
-        self.filter.setFixedWidth(160)
+        self.filter.setMinimumWidth(110)
+        self.filter.setMaximumWidth(160)
         self.filter.textChanged.connect(self._filter)
         self.up_button = icon_button(desk.theme, "up", tr("Folder above"), self.up)
         again = icon_button(desk.theme, "refresh", tr("Read the folder again"), self.refresh)

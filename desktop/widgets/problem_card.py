@@ -30,10 +30,8 @@ class ProblemCard(QFrame):
         self.details.setFixedHeight(DETAILS_HEIGHT)
         self.details.hide()
         self.more = button(tr("Details"), self._fold, "link")
-        self.more.setVisible(bool(problem.details))
         copy = button(tr("Copy"), self._copy, "link", name=tr("Copy the problem"))
         hint = label(problem.hint, "secondary", wrap=True, select=True)
-        hint.setVisible(bool(problem.hint))
         words = column(
             label(problem.summary, "heading", wrap=True, select=True),
             hint,
@@ -46,6 +44,8 @@ class ProblemCard(QFrame):
         box.setStretch(1, 1)
         box.setContentsMargins(16, 12, 16, 12)
         self.setLayout(box)
+        self.more.setVisible(bool(problem.details))  # not before they have a parent
+        hint.setVisible(bool(problem.hint))
         self._dress()
         theme.changed.connect(self._dress)
 

@@ -8,6 +8,7 @@ from desktop.tasks import Task, Tasks, TaskState
 from desktop.text import percent, tr
 from desktop.theme import Theme
 from desktop.widgets.basics import button, holder, icon_button, label, row, scrolled
+from desktop.widgets.elided import Elided
 from desktop.widgets.transfer import TransferBars
 from engine.docker.types import TransferProgress
 
@@ -29,8 +30,9 @@ class TaskCard(QWidget):
         self.task = task
         self._theme = theme
         self._picture = QLabel()
-        self._title = label(task.title, "heading")
+        self._title = Elided(task.title, "heading")
         self._note = label("", "secondary", wrap=True)
+        self._note.setContentsMargins(22, 0, 0, 0)  # below the title, not the picture
         self._bar = QProgressBar(textVisible=False)
         self._bar.setAccessibleName(task.title)
         self._layers = TransferBars(theme)

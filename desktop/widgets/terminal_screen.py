@@ -95,7 +95,9 @@ class _Stream(pyte.Stream):
     def _send_to_parser(self, data: str) -> bool | None:
         try:
             return super()._send_to_parser(data)
-        except (TypeError, ValueError, IndexError, AssertionError, AttributeError):
+        except (
+            TypeError, ValueError, IndexError, AssertionError, AttributeError, UnboundLocalError
+        ):  # fmt: skip
             return True
 
 
@@ -152,12 +154,12 @@ class _Screen(pyte.Screen):
         cells = self._plain_cells(self.cursor.attrs)
         at = 0
         while at < len(data):
-            if self.cursor.x == self.columns:
+            if self.cursor.x >= self.columns:
                 if DECAWM in self.mode:
                     self.carriage_return()
                     self.linefeed()
                 else:
-                    self.cursor.x -= 1
+                    self.cursor.x = self.columns - 1
             piece = data[at : at + self.columns - self.cursor.x]
             end = self.cursor.x + len(piece)
             line = self.buffer[self.cursor.y]
@@ -222,4 +224,7 @@ class _Screen(pyte.Screen):
         self.lines = min(self.lines, lines)
         super().resize(lines, columns)
         self.margins = None
+        if self._first is not None:
+            self._first = (self._first[0], None)
+        self.cursor.x = min(self.cursor.x, self.columns)  # which pyte forgets
         self.dirty.update(range(self.lines))

@@ -6,6 +6,7 @@ whose class is an attribute here. Next: `containers.py`, `streams.py`.
 """
 
 import contextlib
+import urllib.parse
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +22,7 @@ from engine.docker.sdk import docker
 from engine.docker.ssh_relay import SshRelay
 from engine.docker.types import DiskUse, EngineInfo, Event
 from engine.docker.wire import Wire
-from vm.errors import EngineUnreachable
+from vm.errors import EngineUnreachable, GalleyError, Retry
 
 if TYPE_CHECKING:  # a page that is never opened never loads its kind
     from engine.docker.files import Files
@@ -43,11 +44,13 @@ class DockerClient:
         try:
             near = endpoint if self._relay is None else self._relay.open()
             self.api = _agreed_api(near, timeout)
-        except EngineUnreachable as error:
+        except GalleyError as error:
             if self._relay is None:
                 raise
             self._relay.close()
-            raise self._relay.explained(error) from error
+            if isinstance(error, EngineUnreachable):
+                raise self._relay.explained(error) from error
+            raise
         self._wire = Wire(self.api)
 
     def ping(self) -> str:
@@ -106,6 +109,7 @@ class DockerClient:
 
 def _agreed_api(endpoint: Endpoint, timeout: float) -> docker.APIClient:
     """Of the newest version that both sides know."""
+    _check(endpoint)
     with answering():
         if endpoint.scheme == "unix":  # the SDK forgets sockets that do not connect
             unix.connect(Path(endpoint.url.removeprefix("unix://"))).close()
@@ -114,6 +118,18 @@ def _agreed_api(endpoint: Endpoint, timeout: float) -> docker.APIClient:
             head.raise_for_status()
         offered = head.headers.get("Api-Version", OLDEST_API)
         return _api(endpoint, min(offered, NEWEST_API, key=_number), timeout)
+
+
+def _check(endpoint: Endpoint) -> None:
+    """The SDK stumbles over an address that cannot be split."""
+    try:
+        _ = urllib.parse.urlsplit(endpoint.url).port
+    except ValueError as error:
+        raise EngineUnreachable(
+            f"{endpoint.url} is no address of an engine: {error}.",
+            "Correct it with `docker context update`. It is like tcp://host:2376.",
+            retry=Retry.NO,
+        ) from error
 
 
 def _api(endpoint: Endpoint, version: str, timeout: float) -> docker.APIClient:

@@ -6,6 +6,7 @@ with its end, or 16 KiB of a longer line without one; so a long line comes in pi
 a time, and they are kept as pieces: a line can be a gigabyte.
 """
 
+import contextlib
 import re
 from collections.abc import Iterator
 from datetime import datetime
@@ -76,8 +77,9 @@ class LogParser:
 
     def _line(self, stream: str, message: bytes, goes_on: bool) -> LogLine:
         if found := _TIME.match(message):
-            self._time = datetime.fromisoformat(message[: found.end() - 1].decode()).timestamp()
-            message = message[found.end() :]
+            with contextlib.suppress(ValueError):  # no day of any calendar: the program wrote it
+                self._time = datetime.fromisoformat(message[: found.end() - 1].decode()).timestamp()
+                message = message[found.end() :]
         text = message.decode(errors="replace")
         return LogLine(stream, text if goes_on else text.removesuffix("\r"), self._time, goes_on)
 

@@ -31,9 +31,9 @@ def _process(row: dict[str, str]) -> ContainerProcess:
 
 
 def _size(text: str) -> int:
-    """KiB, which busybox writes as 12m when they are many."""
+    """KiB, which busybox writes as 12m when they are many, and as 1.5g when they are more."""
     unit = _UNITS.get(text[-1:].lower())
-    return int(text[:-1]) * unit if unit else int(text) * 1024
+    return round(float(text[:-1]) * unit) if unit else int(text) * 1024
 
 
 class _Top(msgspec.Struct):

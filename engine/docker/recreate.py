@@ -33,7 +33,7 @@ from engine.docker.run_spec import (
 )
 from engine.docker.streams import logs
 from engine.docker.types import ContainerDetail, Mount, RunSpec
-from vm.errors import Cancelled, EngineRefused, GalleyError, ObjectGone
+from vm.errors import Cancelled, EngineRefused, EngineUnreachable, GalleyError, ObjectGone
 
 ASIDE = "-galley-old"
 STEADY_SECONDS = 1.5  # what has run this long has started
@@ -96,6 +96,10 @@ def _see_it_run(containers: Containers, container: str) -> None:
         return
     finally:
         timer.cancel()
+    if not answer:  # it was dockerd that ended
+        raise EngineUnreachable(
+            "The Docker Engine has ended meanwhile.", "Start it and look again."
+        )
     code = msgspec.json.decode(answer, type=_Ended).StatusCode
     if code:
         last = logs(containers, container, Cancel(), follow=False, tail=20)

@@ -47,7 +47,7 @@ class _Owner(msgspec.Struct, frozen=True):
 def mounted(api: docker.APIClient, volume: str) -> Iterator[str]:
     """The id of a container that has the volume at FOLDER."""
     wire = Wire(api)
-    _remove_left_overs(wire)
+    remove_left_overs(wire)
     container = _create(api, wire, volume)
     try:
         yield container
@@ -87,11 +87,14 @@ def _make_image(api: docker.APIClient) -> None:
             pass
 
 
-def _remove_left_overs(wire: Wire) -> None:
+def remove_left_overs(wire: Wire) -> int:
+    """What a killed window has left holds its volume; how many were removed."""
     found = wire.get("/containers/json", all=1, filters=filters(label=[INTERNAL]))
-    for left in msgspec.json.decode(found, type=list[_Left]):
-        if _is_abandoned((left.labels or {}).get(INTERNAL, "")):
-            _remove(wire, left.id)
+    every = msgspec.json.decode(found, type=list[_Left])
+    abandoned = [left for left in every if _is_abandoned((left.labels or {}).get(INTERNAL, ""))]
+    for left in abandoned:
+        _remove(wire, left.id)
+    return len(abandoned)
 
 
 def _remove(wire: Wire, container: str) -> None:

@@ -59,9 +59,10 @@ class Place(NamedTuple):
         host, _, port = at.rpartition(":") if _has_port(at) else (at, "", "")
         host = host.removeprefix("[").removesuffix("]")
         odd = not host or host.startswith("-") or user.startswith("-") or ":" in user
-        if odd or (port and not port.isdecimal()):
+        if odd or (port and not port.isdecimal()) or not url.isprintable() or " " in url:
+            shown = url.replace(f"{user}@", "…@") if ":" in user else url  # the password stays out
             raise EngineUnreachable(
-                f"{url} is no address for ssh.",
+                f"{shown} is no address for ssh.",
                 "It has to be like ssh://user@host, without a password.",
                 retry=Retry.NO,
             )

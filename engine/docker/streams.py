@@ -13,6 +13,7 @@ from engine.docker.cancel import Cancel
 from engine.docker.containers import Containers
 from engine.docker.log_lines import LogParser
 from engine.docker.types import LogLine, StatsSample
+from vm.errors import EngineUnreachable
 
 ALL = -1
 _NO_LIMIT = 1 << 60  # limits above are how a kernel says that there is none
@@ -56,7 +57,12 @@ def stats_once(containers: Containers, container: str) -> StatsSample:
 
 
 def _sample(line: bytes) -> StatsSample:
-    now = msgspec.json.decode(line, type=_Stats)
+    try:
+        now = msgspec.json.decode(line, type=_Stats)
+    except msgspec.DecodeError as error:  # or the thread that reads would end of it
+        raise EngineUnreachable(
+            "The Docker Engine gave a reading that makes no sense.", details=str(error)
+        ) from error
     memory = now.memory_stats
     cache = memory.stats.get("total_inactive_file", memory.stats.get("inactive_file", 0))
     disk = now.blkio_stats.io_service_bytes_recursive or ()

@@ -10,6 +10,7 @@ import msgspec
 from engine.docker.cancel import Cancel
 from engine.docker.types import INTERNAL, DiskUse, EngineInfo, Event
 from engine.docker.wire import Wire
+from vm.errors import EngineUnreachable
 
 
 def info(wire: Wire) -> EngineInfo:
@@ -56,7 +57,12 @@ def events(wire: Wire, since: float | None, cancel: Cancel) -> Iterator[Event]:
     decode = msgspec.json.Decoder(_Message).decode
     moment = None if since is None else f"{since:.9f}"
     for line in wire.lines("/events", cancel, since=moment):
-        message = decode(line)
+        try:
+            message = decode(line)
+        except msgspec.DecodeError as error:  # cut off in its middle: whoever listens begins anew
+            raise EngineUnreachable(
+                "The Docker Engine stopped sending.", details=str(error)
+            ) from error
         attributes = message.Actor.Attributes or {}
         if INTERNAL not in attributes:
             yield Event(

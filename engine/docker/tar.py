@@ -175,7 +175,7 @@ def unpack(
         moved = member.replace(name=name, linkname=link, deep=False)
         try:
             archive.extract(moved, folder, filter="data")
-        except tarfile.FilterError:
+        except (tarfile.FilterError, KeyError):  # KeyError: another name of what is not there
             yield member.name
         else:
             yield None

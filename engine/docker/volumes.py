@@ -16,7 +16,7 @@ from engine.docker import archive, tar
 from engine.docker.call import filters, pieces, pretty, quoted
 from engine.docker.cancel import Cancel
 from engine.docker.moments import seconds
-from engine.docker.scratch import FOLDER, mounted
+from engine.docker.scratch import FOLDER, mounted, remove_left_overs
 from engine.docker.sdk import docker
 from engine.docker.transfers import Counter, Report, file_pieces, saved, size_of_file, watched
 from engine.docker.types import FileEntry, Pruned, TransferProgress, Volume
@@ -84,7 +84,12 @@ class Volumes:
         self._wire.post("/volumes/create", wanted)
 
     def remove(self, name: str, force: bool = False) -> None:
-        self._wire.delete(f"/volumes/{quoted(name)}", force=int(force))
+        try:
+            self._wire.delete(f"/volumes/{quoted(name)}", force=int(force))
+        except ObjectConflict:  # used by a container that no list shows, perhaps
+            if not remove_left_overs(self._wire):
+                raise
+            self._wire.delete(f"/volumes/{quoted(name)}", force=int(force))
 
     def inspect(self, name: str) -> bytes:
         """Docker's JSON, indented."""

@@ -31,7 +31,7 @@ def test_its_own_engine_is_started_and_stopped(own_app: App, wait_for: WaitFor) 
     page = shown(own_app)
     wait_for(page.start.isEnabled)
     assert not page.stop.isEnabled()
-    assert page.stop.toolTip() == "It does not run."
+    assert page.stop.toolTip() == "It is not running."
 
     QTest.mouseClick(page.start, LEFT)
 

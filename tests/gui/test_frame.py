@@ -1,15 +1,22 @@
 """The frame: pages and keys, palette, tasks, toasts, tray, what is remembered."""
 
+import os
+import signal
 from collections.abc import Callable
 
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QEvent, QObject, Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QLabel, QWidget
+from PySide6.QtWidgets import QApplication, QDialog, QLabel, QMainWindow, QMenu, QWidget
 
-from desktop.app import App
+from desktop.actions import images_delete
+from desktop.app import App, end_on_signals
 from desktop.desk import Loss
+from desktop.dialogs.network import CreateNetworkDialog
+from desktop.dialogs.volume import CreateVolumeDialog
+from desktop.engine_state import EngineState
 from desktop.pages import catalog
+from desktop.pages.list_page import ListPage
 from desktop.pages.page import Command
 from desktop.palette import Palette, matches
 from desktop.tasks import TaskState
@@ -126,6 +133,40 @@ def test_the_tray_lists_what_runs(app: App, client: DockerClient, wait_for: Wait
     assert {"in-the-tray", "Quit", "Stop engine and quit", "Open Galley"} <= set(texts)
 
 
+def test_the_tray_starts_an_engine_that_then_fails_to(
+    own_app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Qt hands "checked" to whoever takes an argument, and `start_engine` takes one."""
+    asked: list[object] = []
+    start = lambda failed=None: asked.append(failed)  # noqa: E731
+    monkeypatch.setattr(own_app.desk.link, "start_engine", start)
+    tray = Tray(own_app.desk, own_app.show, lambda: None, own_app)
+    tray.show_state(EngineState("exited", "", "", action="start"))
+    tray.fill()
+    menu = tray.menu
+    next(one for one in menu.actions() if one.text() == "Start the engine").trigger()
+    assert asked == [None]
+
+
+def test_the_trays_menu_does_not_grow(app: App, client: DockerClient, wait_for: WaitFor) -> None:
+    client.containers.run(sleeper("in-the-menu"))
+    wait_for(lambda: app.desk.stores.containers.rows)
+    tray = Tray(app.desk, app.show, lambda: None, app)
+    for _ in range(5):
+        tray.fill()
+    wait_for(lambda: len(tray.menu.findChildren(QMenu)) == 1)
+
+
+def test_what_wakes_qt_for_a_signal_stays_open(qapp: QApplication) -> None:
+    """A closed end would be ready for reading for ever, and cost a whole core."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    end_on_signals(qapp)
+    for number, handler in before.items():
+        signal.signal(number, handler)
+    waking = signal.set_wakeup_fd(-1)
+    assert os.fstat(waking)
+
+
 def test_place_and_page_are_remembered(app: App, qapp: QApplication, wait_for: WaitFor) -> None:
     app.window.go("volumes")
     app.window.resize(app.window.minimumWidth(), 640)  # Qt's pretended screen is not wider
@@ -147,3 +188,48 @@ def test_dark_and_light_redraw_everything(app: App) -> None:
         picture = app.window.grab().toImage()
         corner = picture.pixelColor(picture.width() - 3, picture.height() // 2)
         assert corner == app.desk.theme.color("window")
+
+
+@pytest.mark.parametrize("name", ["containers", "images", "volumes", "networks"])
+def test_the_smallest_window_keeps_every_rows_buttons(
+    app: App, name: str, wait_for: WaitFor
+) -> None:
+    app.window.resize(app.window.minimumSize())
+    app.window.go(name)
+    page = app.window.current
+    assert isinstance(page, ListPage)
+    wait_for(lambda: page.table.header().length() <= page.table.viewport().width())
+
+
+class Apart(QObject):
+    """What is shown as a window of its own, and is none."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[str] = []
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802
+        if event.type() == QEvent.Type.Show and isinstance(watched, QWidget):
+            meant = isinstance(watched, QDialog | QMainWindow | QMenu)
+            if watched.isWindow() and not meant:
+                self.seen.append(f"{type(watched).__name__} {watched.accessibleName()}")
+        return False
+
+
+def test_no_part_of_a_page_or_dialog_is_shown_before_it_has_a_place(
+    app: App, qapp: QApplication, wait_for: WaitFor
+) -> None:
+    """It would flash as a window of its own, and close the palette."""
+    apart = Apart()
+    qapp.installEventFilter(apart)
+    app.window.show_palette()
+    bridge = next(row.id for row in app.desk.stores.networks.rows.values() if row.name == "bridge")
+    app.window.go("networks", bridge)
+    CreateNetworkDialog(app.desk, app.window).open()
+    CreateVolumeDialog(app.desk, app.window).open()
+    images_delete.ask_prune(app.desk)
+    wait_for(lambda: len(app.window.findChildren(QDialog)) > 3)
+    qapp.removeEventFilter(apart)
+    assert apart.seen == []
+    for dialog in app.window.findChildren(QDialog):
+        dialog.close()

@@ -117,9 +117,9 @@ def test_a_narrow_window_leaves_columns_out_and_keeps_the_buttons(
     app: App, page: ImagesPage, wait_for: WaitFor
 ) -> None:
     titles_of = {column.title: place for place, column in enumerate(page.model.columns)}
-    assert not page.table.isColumnHidden(titles_of["Id"])
+    assert not page.table.isColumnHidden(titles_of["ID"])
     app.window.resize(app.window.minimumSize())
-    wait_for(lambda: page.table.isColumnHidden(titles_of["Id"]))
+    wait_for(lambda: page.table.isColumnHidden(titles_of["ID"]))
     assert page.totals.isHidden()
     header = page.table.header()
     assert header.length() <= page.table.viewport().width()

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -49,15 +49,15 @@ def _push(dockerd: Dockerd, folder: Path) -> None:
         assert done.returncode == 0, done.stderr
 
 
-def kill_in_the_middle(dockerd: Dockerd, *words: str) -> None:
+def kill_in_the_middle(dockerd: Dockerd, has_begun: Callable[[bytes], bool], *words: str) -> None:
+    """As soon as what the window says, or the engine shows, is that it has begun."""
     window = subprocess.Popen(
         [sys.executable, "-m", "tests.gui.window_that_dies", str(dockerd.socket), *words],
         stdout=subprocess.PIPE,
     )
     assert window.stdout is not None
-    wanted = b"under way 0." if words[0] == "pull" else b"under way"
     for line in window.stdout:
-        if line.startswith(wanted):
+        if has_begun(line):
             break
     window.kill()
     window.stdout.close()
@@ -67,7 +67,9 @@ def kill_in_the_middle(dockerd: Dockerd, *words: str) -> None:
 def test_a_pull_ends_with_its_window_and_can_be_made_again(
     dockerd: Dockerd, registry: Registry, client: DockerClient
 ) -> None:
-    kill_in_the_middle(dockerd, "pull", f"{SLOW}/{BIG}")
+    kill_in_the_middle(
+        dockerd, lambda said: said.startswith(b"under way 0."), "pull", f"{SLOW}/{BIG}"
+    )
     tags = [tag for image in client.images.list() for tag in image.tags]
     assert f"{SLOW}/{BIG}" not in tags, "it was killed in the middle"
     for _progress in client.images.pull(f"{FAST}/{BIG}", Cancel()):
@@ -80,8 +82,15 @@ def test_a_pull_ends_with_its_window_and_can_be_made_again(
 def test_what_a_killed_window_has_run_is_there_for_the_next(
     dockerd: Dockerd, client: DockerClient, app: App, wait_for: WaitFor
 ) -> None:
-    kill_in_the_middle(dockerd, "run", IMAGE, "orphan")
-    wait_until(lambda: "orphan" in [row.name for row in client.containers.list()], 20)
+
+    def is_made() -> bool:
+        return "orphan" in [row.name for row in client.containers.list()]
+
+    def has_begun(_said: bytes) -> bool:
+        wait_until(is_made, 20)
+        return True
+
+    kill_in_the_middle(dockerd, has_begun, "run", IMAGE, "orphan")
     store = app.desk.stores.containers
     wait_for(lambda: "orphan" in [row.name for row in store.rows.values()])
     row = next(row for row in store.rows.values() if row.name == "orphan")

@@ -144,7 +144,7 @@ def test_the_container_stops_under_the_terminal(
     client: DockerClient, tab: TerminalTab, wait_for: WaitFor
 ) -> None:
     client.containers.stop(tab.key, 1)
-    wait_for(lambda: tab.say.text() == "The container does not run" and tab.strip.isVisible())
+    wait_for(lambda: tab.say.text() == "The container is not running" and tab.strip.isVisible())
     assert tab.session is None
     QTest.mouseClick(tab.step, Qt.MouseButton.LeftButton)
     wait_for(lambda: tab.step.text() == "Open a new one")

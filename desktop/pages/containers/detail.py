@@ -8,7 +8,7 @@ from functools import partial
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QResizeEvent, QShowEvent
-from PySide6.QtWidgets import QMenu, QPushButton
+from PySide6.QtWidgets import QMenu, QPushButton, QWidget
 
 from desktop.actions import containers as actions
 from desktop.desk import Desk
@@ -26,7 +26,6 @@ from engine.docker.types import Container, ContainerState, Port
 
 TAB = "container_tab"  # what the window remembers
 MOST_LINKS = 4
-TITLE_WIDTH = 220  # pixels that a long name always has
 
 
 def make_tab(name: str, desk: Desk, key: str) -> Tab:
@@ -193,13 +192,15 @@ class ContainerDetailView(FramedDetail):
         self._draw_links([p for p in found.ports if p.host_port] if found.state.is_up else [])
 
     def _fit(self) -> None:
-        """The container's name goes before its image's, and that before links."""
-        name = self.title.fontMetrics().horizontalAdvance(self.title.text()) + 4
-        self.title.setMinimumWidth(min(name, TITLE_WIDTH))
-        for links, room in ((True, 300), (True, 130), (False, 130)):
+        """The container's name goes before links, which open something, and those before the
+        image's name, which is in Inspect too."""
+        self.widen_title()
+        for links, room in ((True, 300), (True, 130), (True, 0), (False, 0)):
             self._link_holder.setHidden(not links)
-            metrics, image = self.image.fontMetrics(), self.image.toolTip()
-            self.image.setText(metrics.elidedText(image, Qt.TextElideMode.ElideMiddle, room))
+            self.image.setHidden(not room)
+            if room:
+                metrics, image = self.image.fontMetrics(), self.image.toolTip()
+                self.image.setText(metrics.elidedText(image, Qt.TextElideMode.ElideMiddle, room))
             self.head.invalidate()
             if self.head.minimumSize().width() <= self.width():
                 return
@@ -214,10 +215,14 @@ class ContainerDetailView(FramedDetail):
             widget = item.widget()
             if widget is not None:
                 widget.deleteLater()
+        before: QPushButton = self.back_button
         for number in wanted:
             open_it = partial(actions.open_port, self.desk, shown[number])
             name = tr("Open port {port} in the browser", port=number)
-            self.links.addWidget(button(f":{number} ↗", open_it, "link", name=name, tip=name))
+            link = button(f":{number} ↗", open_it, "link", name=name, tip=name)
+            self.links.addWidget(link)
+            QWidget.setTabOrder(before, link)  # where it stands: it is made after the tabs
+            before = link
 
     def _switch(self) -> None:
         if self._row is not None:

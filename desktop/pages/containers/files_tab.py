@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QMimeData, QPoint, Qt
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QGuiApplication, QKeySequence, QShortcut
-from PySide6.QtWidgets import QFileDialog, QMenu, QVBoxLayout
+from PySide6.QtWidgets import QFileDialog, QMenu, QVBoxLayout, QWidget
 
 from desktop.actions import files as actions
 from desktop.desk import Desk
@@ -42,6 +42,8 @@ class FilesTab(Tab):
         )  # fmt: skip
         self.browser.bar.addWidget(self.upload_button)
         self.browser.bar.addWidget(self.download_button)
+        QWidget.setTabOrder(self.browser.filter, self.upload_button)  # before the files
+        QWidget.setTabOrder(self.upload_button, self.download_button)
         table = self.browser.table
         table.selectionModel().selectionChanged.connect(self._settle)
         table.model().modelReset.connect(self._settle)

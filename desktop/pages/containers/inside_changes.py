@@ -31,6 +31,7 @@ class ChangesLine(QWidget):
         box = row(label(tr("Changed here:"), "secondary"), self.text, self.all)
         box.setStretch(1, 1)
         self.setLayout(box)
+        self.setMinimumHeight(24)  # with the button or without it: the card does not jump
 
     def show_changes(self, changes: Sequence[Change] | None) -> None:
         """None: not known yet."""

@@ -18,6 +18,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QToolTip, QWidget
 
 from desktop.pages.containers.inside_facts import Sheet
+from desktop.text import tip
 from desktop.theme import Theme, monospace
 
 STEP, HEIGHT, WIDTH, SLANT = 41, 34, 160, 12
@@ -102,7 +103,7 @@ class LayerStack(QWidget):
             number = event.pos().y() // STEP
             if 0 <= number < len(self.sheets):
                 sheet = self.sheets[number]
-                QToolTip.showText(event.globalPos(), sheet.tip or sheet.title, self)
+                QToolTip.showText(event.globalPos(), tip(sheet.tip or sheet.title), self)
             return True
         return super().event(event)
 

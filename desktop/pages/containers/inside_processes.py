@@ -10,7 +10,7 @@ from PySide6.QtGui import QFont, QFontMetrics, QHelpEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QToolTip, QWidget
 
 from desktop.pages.containers.inside_facts import Branch, tree
-from desktop.text import percent, plural, size, tr
+from desktop.text import percent, plural, size, tip, tr
 from desktop.theme import Theme, monospace
 from engine.docker.types import ContainerProcess
 
@@ -105,7 +105,7 @@ class ProcessTree(QWidget):
             if 0 <= number < len(self.branches):
                 process = self.branches[number].process
                 words = tr("{command} (user {user})", command=process.command, user=process.user)
-                QToolTip.showText(event.globalPos(), words, self)
+                QToolTip.showText(event.globalPos(), tip(words), self)
             return True
         return super().event(event)
 

@@ -232,21 +232,23 @@ class InspectTab(Tab):
         self.as_text = button(tr("JSON"), partial(self._choose, 1), "tab")
         for one in (self.as_tree, self.as_text):
             one.setCheckable(True)
-        self.field.setFixedWidth(220)
+        self.field.setMinimumWidth(110)
+        self.field.setMaximumWidth(220)
         self.field.setAccessibleName(tr("Search keys and values"))
         self.field.textChanged.connect(self._search)
         self.field.returnPressed.connect(partial(self.step, 1))
-        self.value_button = button(tr("Copy value"), self.copy_value, "link")
-        self.path_button = button(tr("Copy path"), self.copy_path, "link")
+        self.copy_button = button(tr("Copy ▾"), name=tr("Copy"))
+        copies = QMenu(self.copy_button)
+        self.value_copy = add(copies, tr("Copy value"), self.copy_value)
+        self.path_copy = add(copies, tr("Copy path"), self.copy_path)
+        add(copies, tr("Copy all"), self.copy_all)
+        self.copy_button.setMenu(copies)
         self.tree.selectionModel().currentChanged.connect(lambda *_: self._settle())
-        self.copies = row(
-            self.value_button, self.path_button, button(tr("Copy all"), self.copy_all, "link")
-        )
         tools = row(
             self.as_tree, self.as_text, 1, self.count, self.field,
             icon_button(theme, "up", tr("Previous match"), partial(self.step, -1)),
             icon_button(theme, "down", tr("Next match"), partial(self.step, 1)),
-            self.copies, gap=12,
+            self.copy_button, gap=12,
         )  # fmt: skip
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 8, 0, 0)
@@ -264,8 +266,8 @@ class InspectTab(Tab):
 
     def _settle(self) -> None:
         chosen = self.tree.currentIndex().isValid() and self.stack.currentIndex() == 0
-        self.value_button.setEnabled(chosen)
-        self.path_button.setEnabled(chosen)
+        self.value_copy.setEnabled(chosen)
+        self.path_copy.setEnabled(chosen)
 
 
 def _copy(text: str) -> None:

@@ -12,7 +12,9 @@ from desktop.actions import containers as actions
 from desktop.desk import Desk
 from desktop.pages.list_page import add
 from desktop.text import tr
-from engine.docker.types import Container, ContainerState
+from engine.docker.types import Container, ContainerState, Port
+
+MOST_PORTS = 4
 
 type OpenTab = Callable[[str, str], object]  # a container's id, a tab
 
@@ -42,10 +44,21 @@ def _fill_for_one(menu: QMenu, desk: Desk, row: Container, open_tab: OpenTab) ->
     add(menu, tr("Terminal"), terminal, enabled=row.state.is_up)
     add(menu, tr("Inside"), partial(open_tab, row.id, "inside"))
     menu.addSeparator()
+    if ports := _ports(row):
+        for port in ports:
+            said = tr("Open port {port} in the browser", port=port.host_port)
+            add(menu, said, partial(actions.open_port, desk, port))
+        menu.addSeparator()
     add(menu, tr("Rename…"), partial(_rename, desk, row))
     add(menu, tr("Recreate with changes…"), partial(_recreate, desk, row))
     add(menu, tr("Copy docker run"), partial(actions.copy_run_command, desk, row))
-    add(menu, tr("Copy id"), partial(_copy, row.id))
+    add(menu, tr("Copy ID"), partial(_copy, row.id))
+
+
+def _ports(row: Container) -> list[Port]:
+    """Those that answer: one for an address of each family is shown once."""
+    shown = {p.host_port: p for p in reversed(row.ports) if p.host_port and p.protocol == "tcp"}
+    return [shown[number] for number in sorted(shown)[:MOST_PORTS]] if row.state.is_up else []
 
 
 def _copy(text: str) -> None:

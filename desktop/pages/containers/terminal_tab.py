@@ -157,7 +157,7 @@ class TerminalTab(Tab):
         self.step.setEnabled(self.desk.connection.is_up and found is not None)
         if found is not None and not self._runs:
             paused = found.state is ContainerState.PAUSED
-            words = tr("The container is paused") if paused else tr("The container does not run")
+            words = tr("The container is paused") if paused else tr("The container is not running")
             hint = tr("A terminal needs one that runs.")
             if self._ending is not None and self._ending.problem is None:
                 hint = tr("The session ended with it. What it said is above.")

@@ -75,7 +75,7 @@ class ReachCard(Card):
     """Where the engine is, and what."""
 
     def __init__(self) -> None:
-        super().__init__(tr("Reach it"))
+        super().__init__(tr("Connection"))
         self.socket = CopyLine(tr("Socket"))
         self.context = CopyLine(tr("Context"))
         self.engine = CopyLine(tr("Engine"))
@@ -134,7 +134,7 @@ class DiskCard(Gauge):
         self._free = free
         self._grid = QGridLayout()
         self._grid.setHorizontalSpacing(16)
-        self._grid.setVerticalSpacing(4)
+        self._grid.setVerticalSpacing(0)
         self._grid.setColumnStretch(3, 1)
         self.box.addLayout(self._grid)
         self._shown: DiskUse | None = None
@@ -178,13 +178,14 @@ class DiskCard(Gauge):
         if disk is None:
             return
         for number, (key, title, held, idle) in enumerate(_parts(disk)):
+            self._grid.setRowMinimumHeight(number, 24)  # with a button or without
             self._grid.addWidget(label(title), number, 0)
             self._grid.addWidget(label(size(held), "mono"), number, 1)
             words = tr("{size} can be freed", size=size(idle)) if idle else ""
             self._grid.addWidget(label(words, "secondary"), number, 2)
             if idle and key in self._free:
-                name = tr("Free space: {what}", what=title)
-                free = button(tr("Free space…"), self._free[key], "link", name=name)
+                name = tr("Clean up: {what}", what=title)
+                free = button(tr("Clean up…"), self._free[key], "link", name=name)
                 self._grid.addWidget(free, number, 4)
 
 

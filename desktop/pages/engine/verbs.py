@@ -37,5 +37,5 @@ def verbs(snapshot: Snapshot | None) -> Verbs:
             return Verbs(start=tr("It is paused."))
         case MachineState.FAILED:
             return Verbs()
-    idle = tr("It does not run.")
+    idle = tr("It is not running.")
     return Verbs(restart=idle, stop=idle)

@@ -121,7 +121,7 @@ class ChecksView(QWidget):
         parts = [
             plural(wrong, "{n} problem found.", "{n} problems found.") if wrong else "",
             plural(fine, "{n} check passed.", "{n} checks passed."),
-            plural(skipped, "{n} makes no sense now.", "{n} make no sense now.") if skipped else "",
+            plural(skipped, "{n} check skipped.", "{n} checks skipped.") if skipped else "",
         ]
         self.said.setText(" ".join(filter(None, parts)))
         self.start.setText(tr("Run them again"))
@@ -182,7 +182,8 @@ class CheckRow(QWidget):
     def _trouble(self, problem: Problem) -> QWidget:
         summary = label(problem.summary, "heading", wrap=True, select=True)
         hint = label(problem.hint, "secondary", wrap=True, select=True)
-        hint.setVisible(bool(problem.hint))
+        if not problem.hint:
+            hint.hide()
         fix = fix_for(self._desk, self.result)
         buttons: list[QPushButton] = []
         if fix is not None:

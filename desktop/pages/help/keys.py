@@ -16,7 +16,7 @@ def keys() -> tuple[tuple[str, tuple[tuple[str, str], ...]], ...]:
                 ("Ctrl+K", tr("Find any action or object")),
                 ("Ctrl+1", tr("Containers; with 2 to 7 the other pages")),
                 ("Ctrl+F", tr("Filter, or search")),
-                ("F5", tr("Look again")),
+                ("F5", tr("Refresh")),
                 ("Esc", tr("Back to the list")),
                 ("Ctrl+W", tr("Close the window; the engine runs on")),
             ),

@@ -126,7 +126,7 @@ class LogsView(QWidget):
         if problem is not None:
             said = f"{problem.summary} {problem.hint}"
         elif self.component == "engine":
-            said = tr("The machine has ended. Look again with F5.")
+            said = tr("The machine has ended. Press F5 to read it again.")
         self.note.setText(said)
         self.note.setVisible(bool(said))
 

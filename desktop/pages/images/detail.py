@@ -29,7 +29,7 @@ from desktop.widgets.inspect_text import InspectText
 from engine.docker.types import ImageDetail, Layer
 from vm.errors import Problem
 
-ROOMY = 900  # pixels of the page in which chips and all buttons have room
+ROOMY = 900  # pixels of the page in which all buttons have room
 
 
 class ImageDetailView(FramedDetail):
@@ -37,9 +37,7 @@ class ImageDetailView(FramedDetail):
         super().__init__(desk, line.title, back)
         self.line = line
         self.overview: Overview | None = None
-        self._chips = [chip(short_id(line.image.id)), chip(), chip()]
-        for one in self._chips:
-            self.head.addWidget(one)
+        self.add_chips(chip(short_id(line.image.id)), chip(), chip())
         self.head.addStretch(1)
         self._fill_head()
         self.add_tab("layers", tr("Layers"), self._make_overview)
@@ -55,7 +53,7 @@ class ImageDetailView(FramedDetail):
     def show_detail(self, detail: ImageDetail) -> None:
         """What the engine says of it stands in the head, too."""
         texts = (short_id(detail.id), f"{detail.os}/{detail.architecture}", size(detail.size))
-        for one, text in zip(self._chips, texts, strict=True):
+        for one, text in zip(self.chips, texts, strict=True):
             one.setText(text)
         self._fit()
 
@@ -64,12 +62,10 @@ class ImageDetailView(FramedDetail):
         self._fit()
 
     def _fit(self) -> None:
-        """In a narrow window the name matters more than what is said elsewhere, too."""
-        room = self.width() >= ROOMY
-        for one in self._chips:
-            one.setVisible(room and bool(one.text()))
+        """In a narrow window the name matters more than what is in the menu, too."""
         for button_there in self._in_menu_too:
-            button_there.setVisible(room)
+            button_there.setVisible(self.width() >= ROOMY)
+        self.fit_head()
 
     def _fill_head(self) -> None:
         theme, words = self.desk.theme, tr("Run…")

@@ -86,7 +86,7 @@ def _identity(line: NamedImage, detail: ImageDetail) -> list[Fact]:
     created = age(detail.created) if detail.created > 0 else ""
     return [
         (tr("Names"), line.image.tags),
-        (tr("Id"), [short_id(detail.id)]),
+        (tr("ID"), [short_id(detail.id)]),
         (tr("Digests"), line.image.digests),
         (tr("Made for"), [f"{detail.os}/{detail.architecture}"]),
         (tr("Created"), [tr("{age} ago", age=created)] if created else ()),

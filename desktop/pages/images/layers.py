@@ -13,7 +13,7 @@ from PySide6.QtCore import QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QFontMetrics, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QAbstractButton, QButtonGroup, QSizePolicy, QVBoxLayout, QWidget
 
-from desktop.text import size, tr
+from desktop.text import size, tip, tr
 from desktop.theme import Theme, monospace
 from desktop.tokens import RADIUS
 from desktop.widgets.transfer import draw_bar
@@ -36,7 +36,7 @@ class LayerButton(QAbstractButton):
         self._made = bool(layer.diff_id)
         words = layer.instruction or tr("Layer without an instruction")
         self.setText(BY_HASH.sub(r"\1…", " ".join(words.split())))
-        self.setToolTip(words)
+        self.setToolTip(tip(words))
         said = tr("{instruction}, {size}", instruction=self.text(), size=size(layer.size))
         self.setAccessibleName(said if self._made else self.text())
         self.setCheckable(self._made)

@@ -22,6 +22,6 @@ def fill_for_one(menu: QMenu, desk: Desk, row: NamedImage) -> None:
     add(menu, tr("Push…"), partial(actions.ask_push, desk, row))
     menu.addSeparator()
     add(menu, tr("Copy name"), partial(actions.copy, desk, row.tag), enabled=named)
-    add(menu, tr("Copy id"), partial(actions.copy, desk, row.image.id))
+    add(menu, tr("Copy ID"), partial(actions.copy, desk, row.image.id))
     add(menu, tr("Copy digest"), partial(actions.copy, desk, digest), enabled=bool(digest))
     menu.addSeparator()

@@ -134,8 +134,12 @@ class ImagesPage(ListPage):
         desk = self.desk
         return [
             Command(tr("Pull an image…"), partial(actions.ask_pull, desk), icon="pull"),
-            Command(tr("Load images from a tar file…"), partial(actions.ask_load, desk)),
-            Command(tr("Import a root file system…"), partial(actions.ask_import, desk)),
+            Command(
+                tr("Load images from a tar file…"), partial(actions.ask_load, desk), icon="image"
+            ),
+            Command(
+                tr("Import a root file system…"), partial(actions.ask_import, desk), icon="image"
+            ),
             Command(
                 tr("Delete unused images…"), partial(images_delete.ask_prune, desk), icon="prune"
             ),

@@ -17,6 +17,7 @@ from desktop.pages.page import chip
 from desktop.stores.store import Delta
 from desktop.text import age, plural, tr
 from desktop.widgets.basics import button, card, column, holder, icon_button, label
+from desktop.widgets.elided import Elided
 from desktop.widgets.inspect_text import InspectText
 from engine.docker.types import Container, Network
 
@@ -28,17 +29,16 @@ class NetworkDetail(FramedDetail):
         self.key = key
         self.people_chip = chip()
         self.kind_chip = chip(kind_text(self.row))
-        self.kind_chip.setVisible(bool(kind_text(self.row)))
         self.connect_button = button(
             tr("Connect a container…"), lambda: connect(desk, self.row), "primary"
         )
-        self.connect_button.setVisible(can_connect(self.row))
         self.more = icon_button(desk.theme, "more", tr("More"), self._menu, kind="")
-        self.add_to_head(
-            chip(self.row.driver), chip(subnet_text(self.row)), self.people_chip, self.kind_chip
+        self.add_chips(
+            self.people_chip, self.kind_chip, chip(subnet_text(self.row)), chip(self.row.driver)
         )
         self.head.addStretch(1)
         self.add_to_head(self.connect_button, self.more)
+        self.connect_button.setVisible(can_connect(self.row))
         self.add_tab("containers", tr("Containers"), self._make_people)
         self.add_tab("settings", tr("Settings"), self._make_settings)
         self.add_tab("inspect", tr("Inspect"), self._make_inspect)
@@ -69,7 +69,6 @@ class NetworkDetail(FramedDetail):
         grid.setHorizontalSpacing(24)
         grid.setVerticalSpacing(12)
         said = (
-            (tr("Id"), row.id),
             (tr("Driver"), row.driver),
             (tr("Scope"), row.scope),
             (tr("Subnet"), subnet_text(row)),
@@ -78,13 +77,15 @@ class NetworkDetail(FramedDetail):
             (tr("Built in"), tr("yes: it cannot be deleted") if row.is_builtin else tr("no")),
             (tr("Created"), tr("{age} ago", age=age(row.created))),
         )
-        for place, (name, text) in enumerate(said):
+        grid.addWidget(label(tr("ID"), "secondary"), 0, 0)
+        grid.addWidget(Elided(row.id, "mono"), 0, 1)
+        for place, (name, text) in enumerate(said, 1):
             grid.addWidget(label(name, "secondary"), place, 0)
             value = label(text, "mono", select=True)
             value.setAccessibleName(name)
             grid.addWidget(value, place, 1)
         theme = self.desk.theme
-        copy_id = icon_button(theme, "copy", tr("Copy id"), partial(copy, self.desk, row.id))
+        copy_id = icon_button(theme, "copy", tr("Copy ID"), partial(copy, self.desk, row.id))
         grid.addWidget(copy_id, 0, 2)
         grid.setColumnStretch(3, 1)
         framed = card(grid)
@@ -100,6 +101,7 @@ class NetworkDetail(FramedDetail):
     def _follow(self, _delta: object = None) -> None:
         people = attached(self.desk.stores, self.row)
         self.people_chip.setText(plural(len(people), "{n} container", "{n} containers"))
+        self.fit_head()
         shown = self.made.get("containers")
         if isinstance(shown, AttachedList):
             shown.show_users([User(container, address) for container, address in people])

@@ -38,7 +38,7 @@ def fill_menu(
             add(away, container.name, partial(actions.disconnect, desk, row, container))
         menu.addSeparator()
         add(menu, tr("Copy name"), partial(copy, desk, row.name))
-        add(menu, tr("Copy id"), partial(copy, desk, row.id))
+        add(menu, tr("Copy ID"), partial(copy, desk, row.id))
         menu.addSeparator()
     deletable = up and any(not row.is_builtin for row in rows)
     add(menu, tr("Delete…"), partial(actions.delete, desk, rows), enabled=deletable)

@@ -76,11 +76,10 @@ class NetworksPage(ListPage):
         for one in (self.list_button, self.map_button):
             one.setCheckable(True)
             self._ways.addButton(one)
-        self.prune_button = button(tr("Prune…"), self._prune)
+        self.prune_button = button(tr("Clean up…"), self._prune)
         self.create_button = icon_button(
             theme, "add", tr("Create…"), self._create, text=tr("Create…"), kind="primary"
         )
-        self.create_button.setText(tr("Create…"))
         ways = row(self.list_button, self.map_button, gap=16)
         ways.setContentsMargins(16, 0, 0, 0)
         self.header.addLayout(ways)

@@ -28,7 +28,6 @@ class FormRow(QWidget):
         title_label = label(title, "heading")
         title_label.setBuddy(edit)
         about = label(text, "secondary", wrap=True)
-        about.setVisible(bool(text))
         words = column(title_label, about, gap=2)
         if wide:
             self.box = column(words, edit, gap=8)
@@ -39,6 +38,7 @@ class FormRow(QWidget):
             self.box = column(upper, gap=4)
         self.box.setContentsMargins(0, 10, 0, 10)
         self.setLayout(self.box)
+        about.setVisible(bool(text))  # not before: without a parent it would be a window
 
     def matches(self, wanted: str) -> bool:
         """Every word that is searched for occurs."""

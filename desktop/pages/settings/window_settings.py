@@ -29,8 +29,14 @@ class WindowSection(Section):
         self.scheme.setCurrentIndex(self.scheme.findData(self._theme.choice))
 
 
+def _own_name(code: str) -> str:
+    """As those call it who speak it; Qt would say which English it is."""
+    name = QLocale.languageToString(QLocale(code).language())
+    return name if name == "English" else QLocale(code).nativeLanguageName().capitalize()
+
+
 def _language(desk: Desk) -> FormRow:
-    names = {code: QLocale(code).nativeLanguageName().capitalize() for code in languages()}
+    names = {code: _own_name(code) for code in languages()}
     choices = {"": tr("As the system"), **names}
     box = _box(tr("Language"), choices, desk.prefs.text("language"))
     box.activated.connect(lambda _index: desk.prefs.set_text("language", box.currentData()))

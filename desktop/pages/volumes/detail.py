@@ -34,7 +34,7 @@ class VolumeDetail(FramedDetail):
         self.row: Volume = row
         self.size_chip, self.users_chip = chip(), chip()
         self.more = icon_button(desk.theme, "more", tr("More"), self._menu, kind="")
-        self.add_to_head(chip(row.driver), self.size_chip, self.users_chip)
+        self.add_chips(self.size_chip, self.users_chip, chip(row.driver))
         self.head.addStretch(1)
         self.export_button = button(tr("Export…"), lambda: export(desk, self.row))
         self.add_to_head(self.export_button, self.more)
@@ -90,6 +90,7 @@ class VolumeDetail(FramedDetail):
         self.size_chip.setText(self._facts.size_text(self.key))
         used = plural(len(users), "used by {n} container", "used by {n} containers")
         self.users_chip.setText(used if users else tr("unused"))
+        self.fit_head()
         shown = self.made.get("containers")
         if isinstance(shown, AttachedList):
             shown.show_users([User(user) for user in users])

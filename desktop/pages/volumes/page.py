@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from PySide6.QtCore import Qt, QTimer
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QMenu
 
 from desktop.actions import volumes as actions
@@ -25,6 +26,7 @@ from desktop.widgets.empty import Empty
 from engine.docker.types import Event
 
 COUNT_MS = 500  # after the last of several events
+ROOMY = 840  # pixels of the page in which the totals have room
 AGE_MS = 30_000  # how often "2 min" is looked at again, while the page is shown
 
 
@@ -61,11 +63,10 @@ class VolumesPage(ListPage):
         super().__init__(desk, tr("Volumes"), model, VolumeDressing(desk), empty)
         self.totals = chip()
         self.import_button = button(tr("Import…"), lambda: import_tar(desk))
-        self.prune_button = button(tr("Prune…"), self._prune)
+        self.prune_button = button(tr("Clean up…"), self._prune)
         self.create_button = icon_button(
             desk.theme, "add", tr("Create…"), self._create, text=tr("Create…"), kind="primary"
         )
-        self.create_button.setText(tr("Create…"))
         self.header.addWidget(self.totals, 0, Qt.AlignmentFlag.AlignVCenter)
         self.header.addStretch(1)
         for widget in (self.filter, self.import_button, self.prune_button, self.create_button):
@@ -80,6 +81,11 @@ class VolumesPage(ListPage):
         for signal in (desk.stores.facts_changed, model.store.loaded):
             signal.connect(self._show_totals)
         self._follow()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
+        """In a narrow window the buttons matter more than the totals."""
+        super().resizeEvent(event)
+        self._show_totals()
 
     def shown(self) -> None:
         super().shown()
@@ -149,7 +155,7 @@ class VolumesPage(ListPage):
         if self.desk.stores.disk is not None and count:
             said += " · " + size(self.facts.total())
         self.totals.setText(said)
-        self.totals.setVisible(count > 0)
+        self.totals.setVisible(count > 0 and self.width() >= ROOMY)
 
     def _create(self) -> None:
         from desktop.dialogs.volume import CreateVolumeDialog

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
+from shiboken6 import isValid
 
 from desktop.tasks import KEPT, THREADS, Task, Tasks, TaskState
 from vm.errors import EngineRefused, Problem
@@ -114,3 +115,31 @@ def test_progress_is_seen_at_the_windows_pace(qtbot: QtBot, tasks: Tasks) -> Non
     qtbot.waitUntil(lambda: task.state is TaskState.DONE)
     assert len(seen) < 10_000
     assert seen[-1] == 1.0
+
+
+def test_a_mistake_in_what_comes_after_does_not_leave_it_running(
+    qtbot: QtBot, tasks: Tasks
+) -> None:
+    def done(_result: object) -> None:
+        raise ZeroDivisionError
+
+    def failed(_problem: Problem) -> bool:
+        raise ZeroDivisionError
+
+    def refuse(_task: Task) -> None:
+        raise EngineRefused("No.")
+
+    with qtbot.captureExceptions() as mistakes:
+        well = tasks.start("Well", lambda _task: 1, done)
+        ill = tasks.start("Ill", refuse, None, failed)
+        qtbot.waitUntil(lambda: not tasks.running)
+    assert len(mistakes) == 2
+    assert (well.state, ill.state) == (TaskState.DONE, TaskState.FAILED)
+    assert ill.problem is not None
+
+
+def test_what_is_cleared_is_gone(qtbot: QtBot, tasks: Tasks) -> None:
+    task = tasks.start("Once", lambda _task: None)
+    qtbot.waitUntil(lambda: not tasks.running)
+    tasks.clear()
+    qtbot.waitUntil(lambda: not isValid(task))

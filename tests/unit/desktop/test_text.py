@@ -157,3 +157,8 @@ def test_sizes_and_ages_are_short() -> None:
     assert [text.age(1000.0, 1000.0 + passed) for passed in (5, 120, 7200, 3 * 86400)] == [
         "5 s", "2 min", "2 h", "3 d",
     ]  # fmt: skip
+
+
+def test_markup_of_others_is_no_markup_in_a_tooltip() -> None:
+    assert text.tip("nginx:1.27 & more") == "nginx:1.27 & more"
+    assert "<img" not in text.tip("RUN <img src='//elsewhere/x'>")

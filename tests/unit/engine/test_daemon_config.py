@@ -147,3 +147,13 @@ def test_what_the_guest_refused_at_its_start() -> None:
     assert problem.summary == "dockerd does not start with daemon.json: invalid bip."
     assert daemon_config.refusal([refused, "daemon.json in force"]) is None
     assert daemon_config.refusal(["kernel", "engine"]) is None
+
+
+@pytest.mark.parametrize(
+    "text", [f'{{"mtu": {"1" * 5000}}}', f'{{"a": {"[" * 15000}}}', '{"a": "\ud800"}']
+)
+def test_what_no_reader_takes_is_refused_in_a_sentence(text: str) -> None:
+    problem = daemon_config.check(text)
+    assert problem is not None
+    assert "cannot be read" in problem.summary
+    assert daemon_config.place(text) is None

@@ -111,3 +111,17 @@ def test_any_bytes_may_come() -> None:
     screen, _ = make()
     screen.feed("a\u200bb\u200dc\ufe0fd".encode())
     assert lines(screen)[0] == "abcd"
+
+
+def test_a_cursor_that_a_narrower_terminal_leaves_outside_comes_back() -> None:
+    screen, _ = make(columns=20)
+    screen.feed(b"0123456789abcdef")
+    screen.resize(10, 4)
+    screen.feed(b"XY")
+    assert lines(screen)[:2] == ["0123456789", "XY"]
+
+
+def test_erasing_what_no_terminal_knows_of_is_passed_over() -> None:
+    screen, _ = make()
+    screen.feed(b"a\x1b[9J\x1b[7Kb")
+    assert lines(screen)[0] == "ab"

@@ -75,6 +75,8 @@ def test_nobody_there_is_said(tmp_path: Path) -> None:
         DockerClient(Endpoint("far", "ssh://127.0.0.1:9"))
     with pytest.raises(EngineUnreachable):
         DockerClient(Endpoint("odd", "gopher://example.com"))
+    with pytest.raises(EngineUnreachable, match="no address of an engine"):
+        DockerClient(Endpoint("odd", "tcp://example.com:port"))
     ca = str(tmp_path / "missing.pem")
     with pytest.raises(EngineUnreachable):
         DockerClient(Endpoint("tls", "tcp://127.0.0.1:9", ca, ca, ca))

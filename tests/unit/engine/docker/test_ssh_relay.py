@@ -164,11 +164,21 @@ def test_addresses(url: str, place: Place) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["ssh://", "ssh://-oProxyCommand=x", "ssh://me:secret@far", "ssh://far:x", "ssh://-x@y"]
+    "url",
+    [
+        "ssh://",
+        "ssh://-oProxyCommand=x",
+        "ssh://me:secret@far",
+        "ssh://far:x",
+        "ssh://-x@y",
+        "ssh://a b",
+        "ssh://a\0b",
+    ],
 )
 def test_what_is_no_address(url: str) -> None:
-    with pytest.raises(EngineUnreachable, match="is no address for ssh"):
+    with pytest.raises(EngineUnreachable, match="is no address for ssh") as caught:
         Place.of(url)
+    assert "secret" not in caught.value.summary
 
 
 def test_the_usual_socket() -> None:

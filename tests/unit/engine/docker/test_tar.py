@@ -113,6 +113,19 @@ def test_hard_links_follow_the_new_name(tmp_path: Path) -> None:
     assert (tmp_path / "b" / "two").read_bytes() == b"same"
 
 
+def test_another_name_of_what_is_not_there_is_left_out(tmp_path: Path) -> None:
+    """A link that leads nowhere may have a second name, too."""
+    held = io.BytesIO()
+    with tarfile.open(fileobj=held, mode="w") as archive:
+        link = tarfile.TarInfo("a/link")
+        link.type, link.linkname = tarfile.SYMTYPE, "nowhere"
+        archive.addfile(link)
+        link = tarfile.TarInfo("a/again")
+        link.type, link.linkname = tarfile.LNKTYPE, "a/link"
+        archive.addfile(link)
+    assert _unpack(held.getvalue(), tmp_path, "b") == [None, "a/again"]
+
+
 def test_a_taken_name_gets_a_number(tmp_path: Path) -> None:
     assert tar.free_name(tmp_path, "a.txt") == "a.txt"
     (tmp_path / "a.txt").touch()

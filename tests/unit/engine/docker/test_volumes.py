@@ -64,6 +64,21 @@ def _root(volumes: Volumes, name: str) -> Path:
     return Path(msgspec.json.decode(volumes.inspect(name))["Mountpoint"])
 
 
+def _leave_over(client: DockerClient, volume: str) -> None:
+    """What a window that was killed leaves: it holds the volume."""
+    with subprocess.Popen(["true"]) as ended:
+        pass
+    owner = msgspec.json.decode(scratch._owner())
+    owner["process"]["pid"] = ended.pid
+    wanted = {
+        "Image": f"{scratch.REPOSITORY}:{scratch.TAG}",
+        "Cmd": ["never"],
+        "Labels": {INTERNAL: msgspec.json.encode(owner).decode()},
+        "HostConfig": {"Mounts": [{"Type": "volume", "Source": volume, "Target": "/volume"}]},
+    }
+    Wire(client.api).post("/containers/create", wanted)
+
+
 def _internal(client: DockerClient) -> list[object]:
     found = Wire(client.api).get(
         "/containers/json",
@@ -247,19 +262,18 @@ def test_left_overs_of_a_killed_window_are_removed(
 ) -> None:
     with scratch.mounted(client.api, full), scratch.mounted(client.api, full):
         assert len(_internal(client)) == 2  # one that is in use is not a left-over
-    with subprocess.Popen(["true"]) as ended:
-        pass
-    owner = msgspec.json.decode(scratch._owner())
-    owner["process"]["pid"] = ended.pid
-    wanted = {
-        "Image": f"{scratch.REPOSITORY}:{scratch.TAG}",
-        "Cmd": ["never"],
-        "Labels": {INTERNAL: msgspec.json.encode(owner).decode()},
-    }
-    Wire(client.api).post("/containers/create", wanted)
+    _leave_over(client, full)
     assert len(_internal(client)) == 1
     volumes.list_files(full, "/", Cancel())
     assert _internal(client) == []
+
+
+def test_a_left_over_does_not_hold_its_volume(volumes: Volumes, client: DockerClient) -> None:
+    volumes.create("held")
+    volumes.list_files("held", "/", Cancel())  # makes the image of nothing
+    _leave_over(client, "held")
+    volumes.remove("held")
+    assert volumes.list() == ()
 
 
 def test_the_image_of_nothing_is_hidden(volumes: Volumes, full: str, client: DockerClient) -> None:

@@ -1,0 +1,31 @@
+"""What is read of a stream that makes no sense: an error of ours, or its reader would be gone."""
+
+from typing import cast
+
+import pytest
+
+from engine.docker.cancel import Cancel
+from engine.docker.containers import Containers
+from engine.docker.streams import stats_once
+from engine.docker.system import events
+from engine.docker.wire import Wire
+from vm.errors import EngineUnreachable
+
+
+class Garbled:
+    @property
+    def wire(self) -> "Garbled":
+        return self
+
+    def get(self, _path: str, **_parameters: object) -> bytes:
+        return b""
+
+    def lines(self, _path: str, _cancel: Cancel, **_parameters: object) -> list[bytes]:
+        return [b'{"Type": "contai']
+
+
+def test_a_reading_and_an_event_that_are_cut_off() -> None:
+    with pytest.raises(EngineUnreachable):
+        stats_once(cast(Containers, Garbled()), "any")
+    with pytest.raises(EngineUnreachable):
+        next(events(cast(Wire, Garbled()), None, Cancel()))
