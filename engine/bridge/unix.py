@@ -53,13 +53,19 @@ class SocketStream:
 
 def connect(path: Path) -> SocketStream:
     """A client's connection to a socket file. Raises OSError."""
+    return SocketStream(dial(path))
+
+
+def dial(path: Path, timeout: float | None = None) -> socket.socket:
+    """The bare socket, for a library that wants one. `timeout`: seconds, None for none."""
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
+        connection.settimeout(timeout)
         connection.connect(str(path))
     except OSError:
         connection.close()
         raise
-    return SocketStream(connection)
+    return connection
 
 
 class UnixListener:

@@ -9,11 +9,9 @@ import contextlib
 import urllib.parse
 from collections.abc import Iterator
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.bridge import unix
-from engine.docker import system, tls
+from engine.docker import local, system, tls
 from engine.docker.cancel import Cancel
 from engine.docker.containers import Containers
 from engine.docker.endpoint import Endpoint
@@ -111,8 +109,6 @@ def _agreed_api(endpoint: Endpoint, timeout: float) -> docker.APIClient:
     """Of the newest version that both sides know."""
     _check(endpoint)
     with answering():
-        if endpoint.scheme == "unix":  # the SDK forgets sockets that do not connect
-            unix.connect(Path(endpoint.url.removeprefix("unix://"))).close()
         with contextlib.closing(_api(endpoint, OLDEST_API, timeout)) as first:
             head = first.head(f"{first.base_url}/_ping", timeout=timeout)
             head.raise_for_status()
@@ -142,6 +138,8 @@ def _api(endpoint: Endpoint, version: str, timeout: float) -> docker.APIClient:
     )
     if endpoint.uses_tls:
         tls.mount(api, CONNECTIONS)
+    if endpoint.scheme == "unix":
+        local.mount(api, endpoint.url, timeout, CONNECTIONS)
     if endpoint.scheme in ("unix", "npipe"):
         api.trust_env = False  # no proxy leads there; looking for one costs time in each request
     return api

@@ -18,8 +18,9 @@ try:
     import docker.tls
     import requests
     import urllib3
+    from docker.transport import unixconn
 finally:
     if _hidden:
         del sys.modules["paramiko"]
 
-__all__ = ["docker", "requests", "urllib3"]
+__all__ = ["docker", "requests", "unixconn", "urllib3"]

@@ -195,6 +195,9 @@ def test_clean_up_shows_what_would_go_before_it_goes(
     images_delete.ask_prune(app.desk)
     asked = app.window.findChild(PruneDialog)
     assert asked is not None
+    wait_for(lambda: asked.sum.text() and not asked.agree.isEnabled())
+    assert not asked.wide.isChecked(), "what has a name goes only when somebody asks for it"
+    asked.wide.click()
     wait_for(lambda: asked.names.toPlainText() == "old:1")
     assert "1 image" in asked.sum.text()
     assert "old:1" in titles(page)
