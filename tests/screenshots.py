@@ -109,7 +109,6 @@ def take(dockerd: WindowDockerd) -> None:
     app.window.show()
     wait(lambda: all(store.is_loaded for store in app.desk.stores.all))
     api = next(r.id for r in app.desk.stores.containers.rows.values() if r.service == "api")
-    shop = next(n.id for n in app.desk.stores.networks.rows.values() if n.name == "shop_default")
     image = next(i.id for i in app.desk.stores.images.rows.values() if "shop-api:dev" in i.tags)
     for scheme in ("light", "dark"):
         app.desk.theme.choose(scheme)
@@ -121,7 +120,7 @@ def take(dockerd: WindowDockerd) -> None:
             ("images", "images", "", "", 1.0),
             ("image", "images", image, "", 2.0),
             ("volumes", "volumes", "", "", 2.0),
-            ("networks", "networks", shop, "", 2.0),
+            ("networks", "networks", "", "", 2.0),
             ("settings", "settings", "", "", 1.0),
         ):
             app.window.go(page)

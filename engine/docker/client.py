@@ -1,4 +1,4 @@
-"""One Docker Engine, as the window uses it. May import: `engine.docker`, `bridge.unix`.
+"""One Docker Engine, as the window uses it. May import: `engine.docker`.
 
 A client may be used by several threads at once: each request takes a connection of its own from
 the SDK's pool, and a stream holds one until it ends. Each kind of object has a file of its own,
