@@ -58,8 +58,10 @@ class ControlServer:
         self._closing.set()
         with contextlib.suppress(OSError):
             Client(address(self._home)).close()  # wakes `accept`, on every system
-        self._acceptor.join()
-        self._listener.close()
+        # Where somebody has deleted the home, nothing wakes it: a daemon thread is not waited for.
+        self._acceptor.join(FLUSH_SECONDS)
+        with contextlib.suppress(OSError):
+            self._listener.close()
         with self._lock:
             sessions = list(self._sessions)
         deadline = time.monotonic() + FLUSH_SECONDS

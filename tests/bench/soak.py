@@ -34,6 +34,8 @@ def measure(lab: Lab) -> Iterator[Row]:
     finally:
         window.terminate()
         window.wait(30)
+        quit_ = [sys.executable, "-m", "engine.cli", "quit"]
+        subprocess.run(quit_, env=_environment(lab), check=True, capture_output=True)
     quarter = max(1, len(seen) // 4)
     second, last = seen[quarter : 2 * quarter], seen[-quarter:]
     for name, unit, place, goal in (
@@ -55,14 +57,18 @@ def _open(lab: Lab) -> psutil.Process:
     home.mkdir()
     (home / "window.ini").write_text("[General]\ncontext=soak\n")
     (home / "settings.toml").write_text('backend = "fake"\n')
-    environment = {
+    child = subprocess.Popen([sys.executable, "-m", "desktop"], env=_environment(lab))
+    return psutil.Process(child.pid)
+
+
+def _environment(lab: Lab) -> dict[str, str]:
+    """The window starts a supervisor, on the backend that pretends."""
+    return {
         **os.environ,
         "QT_QPA_PLATFORM": "offscreen",
-        "GALLEY_HOME": str(home),
-        "DOCKER_CONFIG": str(config),
+        "GALLEY_HOME": str(lab.folder / "soak-home"),
+        "DOCKER_CONFIG": str(lab.folder / "soak-docker"),
     }
-    child = subprocess.Popen([sys.executable, "-m", "desktop"], env=environment)
-    return psutil.Process(child.pid)
 
 
 def _live(lab: Lab, window: psutil.Process, minutes: float) -> list[tuple[float, float, float]]:

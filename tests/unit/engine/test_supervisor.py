@@ -1,6 +1,7 @@
 """The supervisor process: single, quiet, cleanly ended, and everything it says in its log."""
 
 import os
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -34,6 +35,15 @@ def test_a_signal_ends_it_cleanly(scripted: Home, name: str) -> None:
     assert not (scripted.run / "supervisor.pid").exists()
     assert f"ending: {name}" in log_of(scripted)
     assert "Traceback" not in log_of(scripted)
+
+
+def test_it_ends_although_its_home_was_deleted(scripted: Home) -> None:
+    with ensure_supervisor(scripted) as client:
+        identity = process.identify(client.hello.pid)
+    assert identity
+    shutil.rmtree(scripted.root)
+    process.end(identity)
+    assert process.wait_gone(identity, 10)
 
 
 def test_quit_is_answered_and_leaves_nothing(scripted: Home) -> None:
