@@ -3,6 +3,7 @@
 """
 
 import dataclasses
+from collections.abc import Callable
 from functools import cache
 
 from PySide6.QtCore import QObject, Qt, Signal
@@ -22,6 +23,7 @@ class Theme(QObject):
         super().__init__(app)
         self._app = app
         self.choice = choice
+        self.system_scheme: Callable[[], Qt.ColorScheme] = QGuiApplication.styleHints().colorScheme
         self.tokens = LIGHT
         self._colors: dict[str, QColor] = {}
         hints = QGuiApplication.styleHints()
@@ -41,8 +43,7 @@ class Theme(QObject):
     def _wanted(self) -> Tokens:
         if self.choice in ("light", "dark"):
             return DARK if self.choice == "dark" else LIGHT
-        scheme = QGuiApplication.styleHints().colorScheme()
-        return DARK if scheme == Qt.ColorScheme.Dark else LIGHT
+        return DARK if self.system_scheme() == Qt.ColorScheme.Dark else LIGHT
 
     def _follow(self) -> None:
         wanted = self._wanted()

@@ -18,6 +18,7 @@ from PySide6.QtGui import (
     QShortcut,
 )
 from PySide6.QtWidgets import (
+    QApplication,
     QButtonGroup,
     QHBoxLayout,
     QLabel,
@@ -93,8 +94,8 @@ class FramedDetail(Detail):
         self.setLayout(column(bar, self.strip, line(), self.body, gap=0))
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         for keys, by in (("Ctrl+Tab", 1), ("Ctrl+Shift+Tab", -1)):
-            context = Qt.ShortcutContext.WidgetWithChildrenShortcut
-            shortcut = QShortcut(QKeySequence(keys), self, context=context)
+            # Of the whole window, while this is shown: a tab that fills itself may lose the focus.
+            shortcut = QShortcut(QKeySequence(keys), self)
             shortcut.activated.connect(partial(self.step, by))
 
     def add_to_head(self, *widgets: QWidget) -> None:
@@ -141,8 +142,13 @@ class FramedDetail(Detail):
         if tab not in self.made:
             self.made[tab] = self._makers[tab]()
             self._stack.addWidget(self.made[tab])
+        before = QApplication.focusWidget()
+        had_focus = before is not None and self.isAncestorOf(before)
         self.tabs[tab].setChecked(True)
         self._stack.setCurrentWidget(self.made[tab])
+        now = QApplication.focusWidget()
+        if had_focus and not (now is not None and self.isAncestorOf(now)):
+            self.tabs[tab].setFocus()  # what had it is hidden, and Qt goes far away for the next
         self.tab_shown(tab)
 
     def say_gone(self, sentence: str) -> None:

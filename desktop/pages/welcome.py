@@ -13,6 +13,7 @@ from desktop import icons
 from desktop.actions import containers
 from desktop.desk import Desk
 from desktop.engine_state import runs_on
+from desktop.engine_words import engine_says
 from desktop.pages.page import Page
 from desktop.tasks import Task
 from desktop.text import plural, seconds, size, tr
@@ -212,7 +213,7 @@ class WelcomePage(Page):
         accelerator = machine.accelerator
         self.backend.setText(runs_on(machine))
         self.reason.setText(
-            accelerator.reason
+            engine_says(accelerator.reason)
             if accelerator is not None
             else tr("The first start finds out how fast this computer can run it, and says why.")
         )

@@ -81,6 +81,11 @@ class Screen:
         done = self._xdotool("type", "--delay", "25", text)
         assert done.returncode == 0, done.stderr
 
+    def click(self, x: int, y: int) -> None:
+        """With the left button, at a place of the screen."""
+        done = self._xdotool("mousemove", str(x), str(y), "click", "1")
+        assert done.returncode == 0, done.stderr
+
     def picture(self, path: Path) -> None:
         """What a user sees now."""
         subprocess.run(

@@ -3,9 +3,11 @@
 import os
 import signal
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from PySide6.QtCore import QEvent, QObject, Qt
+from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QDialog, QLabel, QMainWindow, QMenu, QWidget
 
@@ -179,6 +181,15 @@ def test_place_and_page_are_remembered(app: App, qapp: QApplication, wait_for: W
     assert again.window.height() == 640
     wait_for(lambda: again.connection.is_up)
     end_app(qapp, again)
+
+
+def test_the_systems_scheme_is_followed(app: App) -> None:
+    """Qt without a screen has no scheme of its own: what it would say is said for it."""
+    catalog.use_scheme(app.desk, "system")
+    for scheme, name in ((Qt.ColorScheme.Dark, "dark"), (Qt.ColorScheme.Light, "light")):
+        app.desk.theme.system_scheme = partial(Qt.ColorScheme, scheme)
+        QGuiApplication.styleHints().colorSchemeChanged.emit(scheme)
+        assert app.desk.theme.tokens.name == name
 
 
 def test_dark_and_light_redraw_everything(app: App) -> None:

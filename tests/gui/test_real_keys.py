@@ -1,4 +1,4 @@
-"""The window as a user meets it: its own process, a real X screen, only keys."""
+"""The window as a user meets it: its own process, a real X screen, keys and clicks."""
 
 import json
 import os
@@ -16,6 +16,8 @@ from tests.unit.engine.bridge.servers import docker, wait_until
 from tests.unit.engine.docker.registry import FAST, Registry
 
 SERVICE = f"{FAST}/kitchen/service:1"
+PAGES = ("containers", "images", "volumes", "networks", "engine")
+SIDEBAR_X, FIRST_PAGE_Y, PAGE_STEP = 100, 107, 36  # pixels, of the sidebar's entries
 COMMAND = 'CMD ["sh","-c","trap \'exit 0\' TERM; echo ready; sleep 1000 & wait"]'
 
 
@@ -90,7 +92,7 @@ def state(dockerd: WindowDockerd) -> str:
     return seen.stdout.decode().strip()
 
 
-def test_pull_run_look_type_stop_and_delete_by_keys_alone(
+def test_pull_run_look_type_stop_and_delete_by_hand(
     screen: Screen,
     window: subprocess.Popen[bytes],
     dockerd: WindowDockerd,
@@ -132,9 +134,20 @@ def test_pull_run_look_type_stop_and_delete_by_keys_alone(
     screen.keys("Return")
     wait_until(lambda: "typed" in inside(dockerd, "cat", "/typed"), 30)
     step("terminal")
+    for tab in ("files", "stats", "inside", "inspect"):
+        screen.keys("ctrl+Tab")
+        step(tab)
+    screen.keys("ctrl+Tab", "ctrl+Tab")  # round, to the terminal, which is as it was left
+    screen.type("echo still > /typed")
+    screen.keys("Return")
+    wait_until(lambda: "still" in inside(dockerd, "cat", "/typed"), 30)
     screen.keys("ctrl+Tab", "Escape", "space")
     wait_until(lambda: state(dockerd) == "exited", 30)
     step("stopped")
+    for number, page in enumerate(PAGES):
+        screen.click(SIDEBAR_X, FIRST_PAGE_Y + PAGE_STEP * number)
+        step(page)
+    screen.keys("ctrl+1")
     screen.keys("Delete")
     screen.wait_for("^Delete by-hand")
     step("delete")

@@ -8,6 +8,7 @@ from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from desktop.desk import Desk
+from desktop.engine_words import told
 from desktop.pages.containers import inside_facts as facts
 from desktop.pages.containers.inside_changes import ChangesDialog, ChangesLine
 from desktop.pages.containers.inside_layers import LayerStack
@@ -108,7 +109,7 @@ class InsideTab(Tab):
         loader = self.loader
         self.problem.setVisible(loader.problem is not None)
         if loader.problem is not None:
-            self.problem.setText(f"{loader.problem.summary} {loader.problem.hint}".strip())
+            self.problem.setText(told(loader.problem))
         if loader.detail is None:
             return
         self._draw_layers()

@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 )
 
 from desktop.desk import Desk
+from desktop.engine_words import engine_says
 from desktop.models.json_tree import KEY, JsonModel, matches, value_text
 from desktop.pages.containers.tab import Tab
 from desktop.pages.list_page import add
@@ -96,7 +97,7 @@ class InspectTab(Tab):
 
     def _fail(self, problem: Problem) -> None:
         if not self._left:
-            self.problem.setText(problem.summary)
+            self.problem.setText(engine_says(problem.summary))
             self.problem.show()
 
     def _follow(self, delta: Delta) -> None:

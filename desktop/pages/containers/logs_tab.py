@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QPushButton, QStackedWidget, QVBoxLayout
 from desktop.actions.container_logs import save_log
 from desktop.desk import Desk
 from desktop.dialogs.choose_file import ask_save
+from desktop.engine_words import engine_says, told
 from desktop.pages.containers.log_feed import LogFeed, Mark, RowMaker
 from desktop.pages.containers.log_search_bar import LogSearchBar
 from desktop.pages.containers.tab import Tab
@@ -154,14 +155,14 @@ class LogsTab(Tab):
             self._read()
             return
         ended = tr("The container has ended. Its log goes on when it starts again.")
-        self._note(problem.summary if problem else ended)
+        self._note(engine_says(problem.summary) if problem else ended)
         self._show_right(problem)
 
     def _show_right(self, problem: Problem | None = None) -> None:
         if len(self.view.rows):
             self.stack.setCurrentWidget(self.view)
         elif problem is not None:
-            self.trouble.set_text(f"{problem.summary} {problem.hint}".strip())
+            self.trouble.set_text(told(problem))
             self.stack.setCurrentWidget(self.trouble)
             self._note("")
         elif not self._quiet.isActive():

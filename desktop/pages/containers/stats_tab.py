@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from PySide6.QtWidgets import QFrame, QGridLayout, QVBoxLayout, QWidget
 
 from desktop.desk import Desk
+from desktop.engine_words import engine_says
 from desktop.pages.containers.stats_feed import StatsFeed
 from desktop.pages.containers.tab import Tab
 from desktop.text import percent, size, tr
@@ -124,7 +125,7 @@ class StatsTab(Tab):
         self.note.setVisible(bool(text))
 
     def _fail(self, problem: Problem) -> None:
-        self._say(problem.summary)
+        self._say(engine_says(problem.summary))
 
     def _take(self, samples: Sequence[StatsSample]) -> None:
         row = self.desk.stores.containers.rows.get(self.key)

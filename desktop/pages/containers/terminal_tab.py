@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QFrame, QVBoxLayout
 
 from desktop.actions import containers as actions
 from desktop.desk import Desk
+from desktop.engine_words import engine_says
 from desktop.pages.containers.tab import Tab
 from desktop.pages.containers.terminal_session import (
     GOODBYE_SECONDS,
@@ -166,7 +167,7 @@ class TerminalTab(Tab):
             self.strip.hide()
         elif self._ending.problem is not None:
             problem = self._ending.problem
-            self._say(problem.summary, problem.hint, tr("Try again"))
+            self._say(engine_says(problem.summary), engine_says(problem.hint), tr("Try again"))
         else:
             code = self._ending.code
             words = tr("The session has ended")

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QFrame, QGridLayout
 
 from desktop.connection import Connection
 from desktop.engine_state import runs_on
+from desktop.engine_words import engine_says
 from desktop.link import Link
 from desktop.text import seconds, size, tr
 from desktop.theme import Theme
@@ -101,7 +102,7 @@ class ReachCard(Card):
     def _show_backend(self, snapshot: Snapshot | None) -> None:
         accelerator = snapshot.machine.accelerator if snapshot else None
         words = runs_on(snapshot.machine) if snapshot else ""
-        reason = accelerator.reason if accelerator else ""
+        reason = engine_says(accelerator.reason) if accelerator else ""
         self.backend.say(words, f"{words}: {reason}" if reason else words)
         self.reason.setText(reason)
         self.reason.setVisible(bool(reason))

@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
 
 from desktop import icons
 from desktop.desk import Desk
+from desktop.engine_words import engine_says
 from desktop.pages.help.fixes import fix_for
 from desktop.tasks import Task, TaskState
 from desktop.text import plural, tr
@@ -180,8 +181,8 @@ class CheckRow(QWidget):
         desk.theme.changed.connect(self._dress)
 
     def _trouble(self, problem: Problem) -> QWidget:
-        summary = label(problem.summary, "heading", wrap=True, select=True)
-        hint = label(problem.hint, "secondary", wrap=True, select=True)
+        summary = label(engine_says(problem.summary), "heading", wrap=True, select=True)
+        hint = label(engine_says(problem.hint), "secondary", wrap=True, select=True)
         if not problem.hint:
             hint.hide()
         fix = fix_for(self._desk, self.result)

@@ -11,6 +11,7 @@ from shiboken6 import Shiboken
 
 from desktop.desk import Desk
 from desktop.dialogs.choose_file import ask_save
+from desktop.engine_words import told
 from desktop.pages.help.log_source import EngineSource, FileSource, LogSource
 from desktop.tasks import Task
 from desktop.text import plural, tr
@@ -124,7 +125,7 @@ class LogsView(QWidget):
     def _end(self, problem: Problem | None) -> None:
         said = tr("There is nothing in this log yet.") if not len(self.view.rows) else ""
         if problem is not None:
-            said = f"{problem.summary} {problem.hint}"
+            said = told(problem)
         elif self.component == "engine":
             said = tr("The machine has ended. Press F5 to read it again.")
         self.note.setText(said)

@@ -15,6 +15,7 @@ from shiboken6 import Shiboken
 from desktop.actions import images as actions
 from desktop.actions import images_delete
 from desktop.desk import Desk
+from desktop.engine_words import told
 from desktop.models.images import NamedImage, find
 from desktop.pages.framed import FramedDetail
 from desktop.pages.images.facts import ImageFacts
@@ -155,7 +156,7 @@ class Overview(QWidget):
 
     def _fail(self, problem: Problem) -> None:
         if Shiboken.isValid(self):
-            self.note.setText(f"{problem.summary} {problem.hint}".strip())
+            self.note.setText(told(problem))
             self._again.show()
 
     def _show(self, detail: ImageDetail) -> None:

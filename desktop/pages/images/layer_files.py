@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 )
 
 from desktop.desk import Desk
+from desktop.engine_words import told
 from desktop.tasks import Task
 from desktop.text import plural, size, tr
 from desktop.theme import Theme, monospace
@@ -190,7 +191,7 @@ class LayerFilesPanel(QWidget):
         def failed(problem: Problem) -> bool:
             if self._layer is layer:
                 self.task = None
-                self._wait("\n".join(filter(None, (problem.summary, problem.hint))), False)
+                self._wait(told(problem, "\n"), False)
             return True
 
         self.task = self._desk.tasks.start(tr("List the files of a layer"), work, done, failed)

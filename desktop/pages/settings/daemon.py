@@ -10,6 +10,7 @@ from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QPlainTextEdit, QVBoxLayout, QWidget
 
 from desktop.desk import Desk
+from desktop.engine_words import engine_says
 from desktop.tasks import Task, TaskState
 from desktop.text import tr
 from desktop.theme import monospace
@@ -89,7 +90,7 @@ class DaemonEditor(QWidget):
         problem = daemon_config.check(text)
         self.edit.mark(daemon_config.place(text))
         if problem is not None:
-            self._say(problem.summary, problem.hint, "error")
+            self._say(engine_says(problem.summary), engine_says(problem.hint), "error")
         elif self.is_changed:
             self._say(tr("This is JSON. dockerd has not seen it yet."))
         else:
@@ -158,7 +159,7 @@ class DaemonEditor(QWidget):
 
     def _complain(self, problem: Problem) -> bool:
         """Beside the text; what has details is a toast as well, which can show them."""
-        self._say(problem.summary, problem.hint, "error")
+        self._say(engine_says(problem.summary), engine_says(problem.hint), "error")
         return not problem.details
 
     def _take(self, text: str) -> None:

@@ -10,6 +10,7 @@ from bisect import bisect_left
 from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal
 from PySide6.QtWidgets import QCheckBox, QComboBox, QLineEdit, QSlider, QWidget
 
+from desktop.engine_words import engine_says
 from desktop.text import tr
 from desktop.widgets.basics import row
 from engine.schema import GIB, Kind, Setting, Value
@@ -76,7 +77,7 @@ class LineEditor(Editor):
 
     def _doubt(self) -> None:
         self.mark(True)
-        self.doubted.emit(tr("It must be {allowed}.", allowed=self.setting.allowed))
+        self.doubted.emit(tr("It must be {allowed}.", allowed=engine_says(self.setting.allowed)))
 
     def _finish(self) -> None:
         try:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QVBoxLayout, QWidget
 
+from desktop.engine_words import engine_says, told
 from desktop.pages.settings.editors import Editor, editor
 from desktop.text import tr
 from desktop.widgets.basics import button, column, label, line, row
@@ -101,7 +102,7 @@ class Field(FormRow):
         self._is_refused = True
         self.editor.mark(True)
         known = problem.kind == SettingsError.__name__  # its hint repeats what stands here already
-        self._say(problem.summary if known else f"{problem.summary} {problem.hint}".strip())
+        self._say(engine_says(problem.summary) if known else told(problem))
 
     def _show(self, entry: Entry) -> None:
         self.editor.show_value(entry.value)
