@@ -6,6 +6,7 @@ page all say it with these words.
 from dataclasses import dataclass
 
 from desktop.connection import Connection, Reach
+from desktop.engine_words import engine_says
 from desktop.link import Link, boot_step
 from desktop.prefs import Prefs
 from desktop.text import tr
@@ -33,7 +34,8 @@ def engine_state(link: Link, connection: Connection) -> EngineState:
             return EngineState("paused", tr("connecting"), tr("Connecting…"))
         wrong_version = link.problem.kind == "VersionMismatch"
         action = "replace" if wrong_version else "retry"
-        return EngineState("error", tr("away"), link.problem.summary, link.problem.hint, action)
+        text, hint = engine_says(link.problem.summary), engine_says(link.problem.hint)
+        return EngineState("error", tr("away"), text, hint, action)
     return _of_machine(link)
 
 
@@ -55,8 +57,8 @@ def _of_machine(link: Link) -> EngineState:
             return EngineState("error", tr("degraded"), text, tr("It is started again by itself."))
         case MachineState.FAILED:
             problem = machine.problem
-            text = problem.summary if problem else tr("The engine did not start.")
-            hint = problem.hint if problem else ""
+            text = engine_says(problem.summary) if problem else tr("The engine did not start.")
+            hint = engine_says(problem.hint) if problem else ""
             return EngineState("error", tr("failed"), text, hint, "start")
         case MachineState.ABSENT:
             hint = tr("Start it to make the virtual machine; this takes some seconds.")
@@ -70,8 +72,9 @@ def _other(connection: Connection) -> EngineState:
     if connection.reach is Reach.CONNECTING:
         return EngineState("paused", tr("connecting"), tr("Connecting to {name}…", name=name))
     problem = connection.problem
-    text = problem.summary if problem else tr("{name} does not answer", name=name)
-    return EngineState("error", tr("away"), text, problem.hint if problem else "", "retry")
+    text = engine_says(problem.summary) if problem else tr("{name} does not answer", name=name)
+    hint = engine_says(problem.hint) if problem else ""
+    return EngineState("error", tr("away"), text, hint, "retry")
 
 
 def runs_on(machine: Status) -> str:

@@ -15,6 +15,7 @@ from functools import partial
 
 from PySide6.QtCore import QObject, Qt, Signal, Slot
 
+from desktop.engine_words import engine_says
 from desktop.garbage import collect_if_due
 from desktop.text import tr
 from engine.docker.cancel import Cancel
@@ -167,7 +168,7 @@ class Tasks(QObject):
             if problem.kind == Cancelled.__name__ or task.cancel.is_set:
                 self._end(task, TaskState.CANCELLED)
                 return
-            task.problem, task.note = problem, problem.summary
+            task.problem, task.note = problem, engine_says(problem.summary)
             try:
                 if failed is not None and failed(problem):
                     task.problem = None

@@ -1,11 +1,11 @@
-"""Every text that a person reads goes through `tr`. May import: PySide6.QtCore.
+"""Every text that a person reads goes through `tr`. May import: PySide6.QtCore, `engine_words`.
 
     tr("Delete {name}?", name="web")          looked up as written, then filled in
     plural(3, "{n} container", "{n} containers")
 
 A language is a file `assets/i18n/LANGUAGE.ts` in the format of Qt Linguist, read as it is: nothing
 has to be compiled. `tests/unit/desktop/test_text.py` finds texts that a language lacks and literals
-that do not pass through here. Sentences that the engine makes (errors) stay as they are.
+that do not pass through here. Sentences that the engine makes (errors): `engine_words.py`.
 """
 
 import html
@@ -15,6 +15,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from PySide6.QtCore import QCoreApplication, QLibraryInfo, QLocale, QObject, QTranslator
+
+from desktop.engine_words import ENGINE, Words
 
 CONTEXT = "galley"
 FOLDER = Path(__file__).parent.parent / "assets" / "i18n"
@@ -36,14 +38,19 @@ class Language(QTranslator):
     """A `.ts` file as a translator. A text that it lacks stays English: None says so to Qt, which
     takes "" for a translation and would lose even the "Ctrl" of its own keys."""
 
-    def __init__(self, texts: dict[str, str], parent: QObject | None = None) -> None:
+    def __init__(
+        self, texts: dict[str, str], words: Words | None = None, parent: QObject | None = None
+    ) -> None:
         super().__init__(parent)
         self._texts = texts
+        self._words = words
 
     def translate(
         self, context: str, source: str, disambiguation: str | None = None, n: int = -1
     ) -> str | None:
-        del context, disambiguation, n
+        del disambiguation, n
+        if context == ENGINE:
+            return self._words.say(source) if self._words else None
         return self._texts.get(source)
 
     def isEmpty(self) -> bool:  # noqa: N802 - Qt's name
@@ -52,10 +59,19 @@ class Language(QTranslator):
 
 def read_language(code: str, folder: Path = FOLDER) -> dict[str, str]:
     """The texts of `code` ("de"); {} where there is no such language."""
+    return _read(code, folder, CONTEXT)
+
+
+def read_templates(code: str, folder: Path = FOLDER) -> dict[str, str]:
+    """The engine's sentences, with {0} and {1} for their values."""
+    return _read(code, folder, ENGINE)
+
+
+def _read(code: str, folder: Path, context: str) -> dict[str, str]:
     path = folder / f"{code}.ts"
     if not path.exists():
         return {}
-    messages = ElementTree.parse(path).getroot().iter("message")
+    messages = ElementTree.parse(path).getroot().iterfind(f"context[name='{context}']/message")
     pairs = ((m.findtext("source") or "", m.findtext("translation") or "") for m in messages)
     return {source: translation for source, translation in pairs if translation}
 
@@ -74,7 +90,7 @@ def install(app: QCoreApplication, code: str) -> None:
         folder = QLibraryInfo.path(QLibraryInfo.LibraryPath.TranslationsPath)
         if own_texts.load(f"qtbase_{wanted}", folder):
             app.installTranslator(own_texts)
-        app.installTranslator(Language(texts, app))
+        app.installTranslator(Language(texts, Words(read_templates(wanted), texts), app))
 
 
 def size(number: float) -> str:

@@ -106,7 +106,7 @@ def _at(value: object, *keys: str) -> object:
 def _foreign(home: Home, meta: dict[str, Any]) -> HostError:
     name, points_at = context_name(home), _at(meta, "Endpoints", "docker", "Host")
     return HostError(
-        f"The docker context {name} is not Galley's: it points at {points_at or 'nothing'}.",
+        f"The docker context {name} is not Galley's: it points at {points_at or 'no address'}.",
         f"Galley leaves it alone. To use it here, run `docker context rm {name}` and restart.",
     )
 

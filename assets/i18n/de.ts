@@ -3796,4 +3796,1171 @@
             <translation>{words}, Inode {inode}</translation>
         </message>
     </context>
+    <context>
+        <name>engine</name>
+        <message>
+            <source>"{0}" cannot be set here.</source>
+            <translation>„{0}“ lässt sich hier nicht einstellen.</translation>
+        </message>
+        <message>
+            <source>"{0}" is there twice.</source>
+            <translation>„{0}“ kommt zweimal vor.</translation>
+        </message>
+        <message>
+            <source>, line {0}</source>
+            <translation>, Zeile {0}</translation>
+        </message>
+        <message>
+            <source>, or set the accelerator to auto</source>
+            <translation> oder den Beschleuniger auf auto stellen</translation>
+        </message>
+        <message>
+            <source>A part of the guest did not start: {0}</source>
+            <translation>Ein Teil des Gasts ist nicht gestartet: {0}</translation>
+        </message>
+        <message>
+            <source>Another computer may answer in its place. If its key was really replaced, `{0}` says how to forget the old one.</source>
+            <translation>Möglicherweise antwortet ein anderer Computer an seiner Stelle. Wurde der Schlüssel wirklich ersetzt, zeigt `{0}`, wie der alte entfernt wird.</translation>
+        </message>
+        <message>
+            <source>Build it again: galley image build</source>
+            <translation>Es neu bauen: galley image build</translation>
+        </message>
+        <message>
+            <source>Cannot read {0} in the virtual machine.</source>
+            <translation>{0} lässt sich in der virtuellen Maschine nicht lesen.</translation>
+        </message>
+        <message>
+            <source>Cannot write {0} in the virtual machine.</source>
+            <translation>{0} lässt sich in der virtuellen Maschine nicht schreiben.</translation>
+        </message>
+        <message>
+            <source>Check that the address belongs to this computer.</source>
+            <translation>Prüfen, ob die Adresse zu diesem Computer gehört.</translation>
+        </message>
+        <message>
+            <source>Check the name before the first slash, and whether the engine reaches the network.</source>
+            <translation>Den Namen vor dem ersten Schrägstrich prüfen und ob die Engine das Netzwerk erreicht.</translation>
+        </message>
+        <message>
+            <source>Check the name of the image; if it is private, log in to its registry first.</source>
+            <translation>Den Namen des Images prüfen; ist es privat, zuerst bei seiner Registry anmelden.</translation>
+        </message>
+        <message>
+            <source>Choose a file that was saved from images. To make an image of other files, import it.</source>
+            <translation>Eine Datei wählen, die aus Images gespeichert wurde. Um aus anderen Dateien ein Image zu erstellen, die Datei importieren.</translation>
+        </message>
+        <message>
+            <source>Choose a file.</source>
+            <translation>Eine Datei wählen.</translation>
+        </message>
+        <message>
+            <source>Choose another file or folder, or change its permissions.</source>
+            <translation>Eine andere Datei oder einen anderen Ordner wählen oder die Rechte ändern.</translation>
+        </message>
+        <message>
+            <source>Choose another file. A volume that was there before may now hold a part of this one.</source>
+            <translation>Eine andere Datei wählen. Ein bereits vorhandenes Volume kann jetzt einen Teil dieser Datei enthalten.</translation>
+        </message>
+        <message>
+            <source>Choose another name, or remove or rename the container that has it.</source>
+            <translation>Einen anderen Namen wählen oder den Container, der ihn hat, löschen oder umbenennen.</translation>
+        </message>
+        <message>
+            <source>Choose another name.</source>
+            <translation>Einen anderen Namen wählen.</translation>
+        </message>
+        <message>
+            <source>Choose another one.</source>
+            <translation>Eine andere wählen.</translation>
+        </message>
+        <message>
+            <source>Choose auto, {0}.</source>
+            <translation>Möglich sind auto, {0}.</translation>
+        </message>
+        <message>
+            <source>Close some programs, or give it less: `galley settings set memory 2GiB`.</source>
+            <translation>Einige Programme schließen oder der Maschine weniger geben: `galley settings set memory 2GiB`.</translation>
+        </message>
+        <message>
+            <source>Copy {0} to a safe place, then run `galley start --repair`.</source>
+            <translation>{0} an einen sicheren Ort kopieren, dann `galley start --repair` ausführen.</translation>
+        </message>
+        <message>
+            <source>Correct it with `docker context update`. It is like tcp://host:2376.</source>
+            <translation>Sie mit `docker context update` berichtigen. Sie sieht aus wie tcp://host:2376.</translation>
+        </message>
+        <message>
+            <source>Correct it, or delete it.</source>
+            <translation>Sie berichtigen oder löschen.</translation>
+        </message>
+        <message>
+            <source>Correct it, or do without a context: `galley settings set use_context false`.</source>
+            <translation>Sie berichtigen oder auf einen Kontext verzichten: `galley settings set use_context false`.</translation>
+        </message>
+        <message>
+            <source>Correct it.</source>
+            <translation>Bitte berichtigen.</translation>
+        </message>
+        <message>
+            <source>Correct {0}, or move it away to go back to the defaults.</source>
+            <translation>{0} berichtigen oder an einen anderen Ort verschieben, dann gelten wieder die Standardwerte.</translation>
+        </message>
+        <message>
+            <source>Create the folder first, or share it with the engine.</source>
+            <translation>Den Ordner zuerst anlegen oder für die Engine freigeben.</translation>
+        </message>
+        <message>
+            <source>DOCKER_HOST points docker at {0}, not at Galley.</source>
+            <translation>DOCKER_HOST verweist docker auf {0}, nicht auf Galley.</translation>
+        </message>
+        <message>
+            <source>Did you mean {0}?</source>
+            <translation>War {0} gemeint?</translation>
+        </message>
+        <message>
+            <source>Disconnect or remove the containers on this network first.</source>
+            <translation>Zuerst die Container in diesem Netzwerk trennen oder löschen.</translation>
+        </message>
+        <message>
+            <source>Docker has to run there, and its socket {0} has to be open to your user.</source>
+            <translation>Docker muss dort laufen, und der Socket {0} muss für das verwendete Benutzerkonto offen sein.</translation>
+        </message>
+        <message>
+            <source>Docker uses another context than Galley's.</source>
+            <translation>Docker verwendet einen anderen Kontext als den von Galley.</translation>
+        </message>
+        <message>
+            <source>Docker's file {0} cannot be used: {1}.</source>
+            <translation>Dockers Datei {0} ist nicht verwendbar: {1}.</translation>
+        </message>
+        <message>
+            <source>Emulation was chosen in the settings.</source>
+            <translation>In den Einstellungen wurde Emulation gewählt.</translation>
+        </message>
+        <message>
+            <source>End process {0} and try again; the VM and its containers keep running meanwhile.</source>
+            <translation>Den Prozess {0} beenden und es erneut versuchen; die virtuelle Maschine und ihre Container laufen währenddessen weiter.</translation>
+        </message>
+        <message>
+            <source>End process {0} and try again; the VM keeps running meanwhile.</source>
+            <translation>Den Prozess {0} beenden und es erneut versuchen; die virtuelle Maschine läuft währenddessen weiter.</translation>
+        </message>
+        <message>
+            <source>End the process engine.supervisor and try again; the VM and its containers keep running meanwhile.</source>
+            <translation>Den Prozess engine.supervisor beenden und es erneut versuchen; die virtuelle Maschine und ihre Container laufen währenddessen weiter.</translation>
+        </message>
+        <message>
+            <source>Free some space</source>
+            <translation>Platz schaffen</translation>
+        </message>
+        <message>
+            <source>Free some space, or set GALLEY_HOME to a directory on another disk.</source>
+            <translation>Platz schaffen oder GALLEY_HOME auf einen Ordner auf einem anderen Datenträger setzen.</translation>
+        </message>
+        <message>
+            <source>Free some space.</source>
+            <translation>Platz schaffen.</translation>
+        </message>
+        <message>
+            <source>Free some space: `galley docker system prune` removes what no container uses.</source>
+            <translation>Platz schaffen: `galley docker system prune` entfernt, was kein Container verwendet.</translation>
+        </message>
+        <message>
+            <source>Galley cannot reach {0}: the ssh of Windows has no sockets.</source>
+            <translation>Galley kann {0} nicht erreichen: Das ssh von Windows kennt keine Sockets.</translation>
+        </message>
+        <message>
+            <source>Galley cannot use {0}: {1}.</source>
+            <translation>Galley kann {0} nicht verwenden: {1}.</translation>
+        </message>
+        <message>
+            <source>Galley failed: {0}</source>
+            <translation>Fehler in Galley: {0}</translation>
+        </message>
+        <message>
+            <source>Galley is not running in the background.</source>
+            <translation>Galley läuft nicht im Hintergrund.</translation>
+        </message>
+        <message>
+            <source>Galley leaves it alone. To use it here, run `docker context rm {0}` and restart.</source>
+            <translation>Galley lässt ihn unberührt. Um ihn hier zu verwenden, `docker context rm {0}` ausführen und neu starten.</translation>
+        </message>
+        <message>
+            <source>Galley made a mistake in {0}: {1}: {2}.</source>
+            <translation>Interner Fehler in Galley bei {0}: {1}: {2}.</translation>
+        </message>
+        <message>
+            <source>Galley reaches dockerd on the socket that it has chosen.</source>
+            <translation>Galley erreicht dockerd am selbst gewählten Socket.</translation>
+        </message>
+        <message>
+            <source>Galley runs containerd by itself.</source>
+            <translation>Galley führt containerd selbst aus.</translation>
+        </message>
+        <message>
+            <source>Galley {0} is running in the background, but this is Galley {1}.</source>
+            <translation>Im Hintergrund läuft Galley {0}, aber dies ist Galley {1}.</translation>
+        </message>
+        <message>
+            <source>Galley's background process did not end within {0} s.</source>
+            <translation>Der Hintergrundprozess von Galley hat sich nicht innerhalb von {0} s beendet.</translation>
+        </message>
+        <message>
+            <source>Galley's background process does not accept the key of this instance.</source>
+            <translation>Der Hintergrundprozess von Galley nimmt den Schlüssel dieser Instanz nicht an.</translation>
+        </message>
+        <message>
+            <source>Galley's background process has not answered for {0} s.</source>
+            <translation>Der Hintergrundprozess von Galley antwortet seit {0} s nicht.</translation>
+        </message>
+        <message>
+            <source>Galley's background process is of an incompatible version.</source>
+            <translation>Der Hintergrundprozess von Galley hat eine unverträgliche Version.</translation>
+        </message>
+        <message>
+            <source>Galley's background process is of another build than this program.</source>
+            <translation>Der Hintergrundprozess von Galley stammt aus einem anderen Build als dieses Programm.</translation>
+        </message>
+        <message>
+            <source>Galley's background process went away.</source>
+            <translation>Der Hintergrundprozess von Galley ist verschwunden.</translation>
+        </message>
+        <message>
+            <source>Galley's background process {0}.</source>
+            <translation>Der Hintergrundprozess von Galley {0}.</translation>
+        </message>
+        <message>
+            <source>Galley's engine is starting ({0}).</source>
+            <translation>Galleys Engine startet gerade ({0}).</translation>
+        </message>
+        <message>
+            <source>Galley's engine is {0}.</source>
+            <translation>Galleys Engine ist nicht bereit ({0}).</translation>
+        </message>
+        <message>
+            <source>Galley's machine tells by it whether dockerd runs.</source>
+            <translation>Galleys Maschine erkennt daran, ob dockerd läuft.</translation>
+        </message>
+        <message>
+            <source>Give it at most {0}: galley settings set</source>
+            <translation>Ihr höchstens {0} geben: galley settings set</translation>
+        </message>
+        <message>
+            <source>Give it less: galley settings set</source>
+            <translation>Ihr weniger geben: galley settings set</translation>
+        </message>
+        <message>
+            <source>If you did not replace its data disk, another program answers in its place.</source>
+            <translation>Wurde ihr Datenträger nicht ersetzt, antwortet ein anderes Programm an ihrer Stelle.</translation>
+        </message>
+        <message>
+            <source>If you replaced {0} yourself, delete {1}.</source>
+            <translation>Wurde {0} absichtlich ersetzt, {1} löschen.</translation>
+        </message>
+        <message>
+            <source>Images and volumes are on the machine's data disk.</source>
+            <translation>Images und Volumes liegen auf dem Datenträger der Maschine.</translation>
+        </message>
+        <message>
+            <source>Install QEMU with your system's package manager.</source>
+            <translation>QEMU mit der Paketverwaltung des Systems installieren.</translation>
+        </message>
+        <message>
+            <source>Install it: `brew install qemu`.</source>
+            <translation>So wird es installiert: `brew install qemu`.</translation>
+        </message>
+        <message>
+            <source>Install it: `sudo apt install {0}` (Debian, Ubuntu), `sudo dnf install qemu-kvm` (Fedora), `sudo pacman -S qemu-base` (Arch).</source>
+            <translation>So wird es installiert: `sudo apt install {0}` (Debian, Ubuntu), `sudo dnf install qemu-kvm` (Fedora), `sudo pacman -S qemu-base` (Arch).</translation>
+        </message>
+        <message>
+            <source>Install it: `winget install SoftwareFreedomConservancy.QEMU`, and put it on PATH.</source>
+            <translation>So wird es installiert: `winget install SoftwareFreedomConservancy.QEMU`, danach in PATH aufnehmen.</translation>
+        </message>
+        <message>
+            <source>It ended at once with exit code {0}.</source>
+            <translation>Er endete sofort mit Exit-Code {0}.</translation>
+        </message>
+        <message>
+            <source>It has to be like ssh://user@host, without a password.</source>
+            <translation>Sie muss aussehen wie ssh://user@host, ohne Passwort.</translation>
+        </message>
+        <message>
+            <source>It is in the machine's memory, where the next start expects it.</source>
+            <translation>Es liegt im Speicher der Maschine, wo der nächste Start es erwartet.</translation>
+        </message>
+        <message>
+            <source>It may have been deleted.</source>
+            <translation>Möglicherweise wurde es gelöscht.</translation>
+        </message>
+        <message>
+            <source>It runs with Galley's own settings. Correct daemon.json and apply it again.</source>
+            <translation>Er läuft mit Galleys eigenen Einstellungen. daemon.json berichtigen und erneut anwenden.</translation>
+        </message>
+        <message>
+            <source>It was chosen when the machine was started.</source>
+            <translation>Dies wurde beim Start der Maschine gewählt.</translation>
+        </message>
+        <message>
+            <source>Its last words are in the details; `galley shell` opens the machine.</source>
+            <translation>Die letzten Zeilen stehen in den Details; `galley shell` öffnet die Maschine.</translation>
+        </message>
+        <message>
+            <source>Keep one of them.</source>
+            <translation>Nur einen davon behalten.</translation>
+        </message>
+        <message>
+            <source>Line {0}, column {1}: {2}.</source>
+            <translation>Zeile {0}, Spalte {1}: {2}.</translation>
+        </message>
+        <message>
+            <source>Log in to its registry again.</source>
+            <translation>Erneut bei der Registry anmelden.</translation>
+        </message>
+        <message>
+            <source>Move it away; Galley does not remove it.</source>
+            <translation>An einen anderen Ort verschieben; Galley entfernt es nicht.</translation>
+        </message>
+        <message>
+            <source>Nothing answers on {0}.</source>
+            <translation>An {0} antwortet nichts.</translation>
+        </message>
+        <message>
+            <source>Nothing was changed. Correct them.</source>
+            <translation>Nichts wurde geändert. Bitte berichtigen.</translation>
+        </message>
+        <message>
+            <source>Only {0} GiB are free on the disk that holds {1}.</source>
+            <translation>Auf dem Datenträger mit {1} sind nur {0} GiB frei.</translation>
+        </message>
+        <message>
+            <source>Port {0} cannot be published on {1}: QEMU forwards IPv4 only.</source>
+            <translation>Port {0} kann nicht unter {1} veröffentlicht werden: QEMU leitet nur IPv4 weiter.</translation>
+        </message>
+        <message>
+            <source>Port {0} is published by another container. Stop that one, or choose another host port.</source>
+            <translation>Port {0} wird von einem anderen Container veröffentlicht. Diesen stoppen oder einen anderen Port des Hosts wählen.</translation>
+        </message>
+        <message>
+            <source>Port {0}/{1} on {2} cannot be published.</source>
+            <translation>Port {0}/{1} unter {2} kann nicht veröffentlicht werden.</translation>
+        </message>
+        <message>
+            <source>Port {0}/{1} on {2} is already in use by {3}.</source>
+            <translation>Port {0}/{1} unter {2} ist bereits belegt: {3}.</translation>
+        </message>
+        <message>
+            <source>Port {0}/{1} on {2} is reserved for the administrator.</source>
+            <translation>Port {0}/{1} unter {2} ist dem Administrator vorbehalten.</translation>
+        </message>
+        <message>
+            <source>Publish it on an IPv4 address, such as 127.0.0.1 or 0.0.0.0.</source>
+            <translation>Ihn unter einer IPv4-Adresse veröffentlichen, etwa 127.0.0.1 oder 0.0.0.0.</translation>
+        </message>
+        <message>
+            <source>Publish the container on a port from 1024 up; on Linux the first port that everybody may use is the setting net.ipv4.ip_unprivileged_port_start.</source>
+            <translation>Den Container auf einem Port ab 1024 veröffentlichen; unter Linux legt net.ipv4.ip_unprivileged_port_start den ersten Port fest, den alle verwenden dürfen.</translation>
+        </message>
+        <message>
+            <source>Published ports reach their containers by it.</source>
+            <translation>Darüber erreichen veröffentlichte Ports ihre Container.</translation>
+        </message>
+        <message>
+            <source>Pull the image first.</source>
+            <translation>Das Image zuerst holen.</translation>
+        </message>
+        <message>
+            <source>QEMU did not start the machine: {0}</source>
+            <translation>QEMU hat die Maschine nicht gestartet: {0}</translation>
+        </message>
+        <message>
+            <source>QEMU did not stop forwarding port {0}: {1}</source>
+            <translation>QEMU leitet Port {0} weiterhin weiter: {1}</translation>
+        </message>
+        <message>
+            <source>QEMU does not answer on its control socket.</source>
+            <translation>QEMU antwortet nicht an seinem Steuersocket.</translation>
+        </message>
+        <message>
+            <source>QEMU refused {0}: {1}.</source>
+            <translation>QEMU hat {0} abgelehnt: {1}.</translation>
+        </message>
+        <message>
+            <source>QEMU {0}.{1} is too old: Galley needs {2} or newer.</source>
+            <translation>QEMU {0}.{1} ist zu alt: Galley benötigt {2} oder neuer.</translation>
+        </message>
+        <message>
+            <source>QEMU's control socket belongs to another machine.</source>
+            <translation>Der Steuersocket von QEMU gehört zu einer anderen Maschine.</translation>
+        </message>
+        <message>
+            <source>QEMU's control socket does not speak QMP.</source>
+            <translation>Der Steuersocket von QEMU spricht kein QMP.</translation>
+        </message>
+        <message>
+            <source>Refresh the image: it may have been removed or replaced meanwhile.</source>
+            <translation>Das Image neu laden: Möglicherweise wurde es inzwischen gelöscht oder ersetzt.</translation>
+        </message>
+        <message>
+            <source>Remove container {0} first, or remove the image by force.</source>
+            <translation>Zuerst den Container {0} löschen oder das Image erzwungen löschen.</translation>
+        </message>
+        <message>
+            <source>Remove the container that uses it first ({0}).</source>
+            <translation>Zuerst den Container löschen, der es verwendet ({0}).</translation>
+        </message>
+        <message>
+            <source>Remove the link.</source>
+            <translation>Den Link löschen.</translation>
+        </message>
+        <message>
+            <source>Resume the container first.</source>
+            <translation>Den Container zuerst fortsetzen.</translation>
+        </message>
+        <message>
+            <source>Run `docker context use {0}`, or use `galley docker …`.</source>
+            <translation>`docker context use {0}` ausführen oder `galley docker …` verwenden.</translation>
+        </message>
+        <message>
+            <source>Run `galley diagnose --bundle FILE` and look at the logs in it.</source>
+            <translation>`galley diagnose --bundle DATEI` ausführen und die Logs darin ansehen.</translation>
+        </message>
+        <message>
+            <source>Run `galley restart` if this persists.</source>
+            <translation>`galley restart` ausführen, falls dies anhält.</translation>
+        </message>
+        <message>
+            <source>Run `galley restart`, then apply the settings again.</source>
+            <translation>`galley restart` ausführen, dann die Einstellungen erneut anwenden.</translation>
+        </message>
+        <message>
+            <source>Run `galley restart`.</source>
+            <translation>`galley restart` ausführen.</translation>
+        </message>
+        <message>
+            <source>Run `galley start`: containers are not touched.</source>
+            <translation>`galley start` ausführen: Container bleiben unberührt.</translation>
+        </message>
+        <message>
+            <source>Run `{0}` once in a terminal, compare the key that it shows, and try again.</source>
+            <translation>`{0}` einmal in einem Terminal ausführen, den angezeigten Schlüssel vergleichen und es erneut versuchen.</translation>
+        </message>
+        <message>
+            <source>Run it anew from its image.</source>
+            <translation>Sein Image neu ausführen.</translation>
+        </message>
+        <message>
+            <source>Run: galley restart --supervisor</source>
+            <translation>Ausführen: galley restart --supervisor</translation>
+        </message>
+        <message>
+            <source>Run: galley restart --supervisor (the VM and its containers keep running).</source>
+            <translation>Ausführen: galley restart --supervisor (die virtuelle Maschine und ihre Container laufen weiter).</translation>
+        </message>
+        <message>
+            <source>Run: galley start</source>
+            <translation>Ausführen: galley start</translation>
+        </message>
+        <message>
+            <source>Save or copy it again. To make an image of other files, import them.</source>
+            <translation>Erneut speichern oder kopieren. Um aus anderen Dateien ein Image zu erstellen, diese importieren.</translation>
+        </message>
+        <message>
+            <source>See `galley status`.</source>
+            <translation>Siehe `galley status`.</translation>
+        </message>
+        <message>
+            <source>See on the Engine page whether it runs.</source>
+            <translation>Auf der Seite „Engine“ nachsehen, ob sie läuft.</translation>
+        </message>
+        <message>
+            <source>See the details, and `galley logs --component supervisor`.</source>
+            <translation>Siehe die Details und `galley logs --component supervisor`.</translation>
+        </message>
+        <message>
+            <source>See: galley logs --component supervisor. Please report it with: galley diagnose --bundle</source>
+            <translation>Siehe: galley logs --component supervisor. Bitte melden, zusammen mit: galley diagnose --bundle</translation>
+        </message>
+        <message>
+            <source>Set GALLEY_HOME to a directory that you can write to.</source>
+            <translation>GALLEY_HOME auf einen beschreibbaren Ordner setzen.</translation>
+        </message>
+        <message>
+            <source>Set GALLEY_HOME to a shorter path.</source>
+            <translation>GALLEY_HOME auf einen kürzeren Pfad setzen.</translation>
+        </message>
+        <message>
+            <source>Set the accelerator to auto: galley settings set</source>
+            <translation>Den Beschleuniger auf auto stellen: galley settings set</translation>
+        </message>
+        <message>
+            <source>Shorten it.</source>
+            <translation>Bitte kürzen.</translation>
+        </message>
+        <message>
+            <source>Something else uses port {0}. Choose another.</source>
+            <translation>Port {0} wird anderweitig verwendet. Einen anderen wählen.</translation>
+        </message>
+        <message>
+            <source>Start it again with `galley start`; images, volumes and containers are kept.</source>
+            <translation>Sie mit `galley start` wieder starten; Images, Volumes und Container bleiben erhalten.</translation>
+        </message>
+        <message>
+            <source>Start it and look again.</source>
+            <translation>Sie starten und erneut nachsehen.</translation>
+        </message>
+        <message>
+            <source>Start it with `galley start`.</source>
+            <translation>Sie mit `galley start` starten.</translation>
+        </message>
+        <message>
+            <source>Start it: galley start</source>
+            <translation>Sie starten: galley start</translation>
+        </message>
+        <message>
+            <source>Start the container first.</source>
+            <translation>Den Container zuerst starten.</translation>
+        </message>
+        <message>
+            <source>Start the container, or open one of the folders in it.</source>
+            <translation>Den Container starten oder einen der Ordner darin öffnen.</translation>
+        </message>
+        <message>
+            <source>Start the machine again.</source>
+            <translation>Die Maschine erneut starten.</translation>
+        </message>
+        <message>
+            <source>Stop it first: galley stop</source>
+            <translation>Sie zuerst stoppen: galley stop</translation>
+        </message>
+        <message>
+            <source>Stop that program, or publish the container on another port.</source>
+            <translation>Dieses Programm beenden oder den Container auf einem anderen Port veröffentlichen.</translation>
+        </message>
+        <message>
+            <source>Stop the container first, or remove it by force.</source>
+            <translation>Den Container zuerst stoppen oder erzwungen löschen.</translation>
+        </message>
+        <message>
+            <source>The Docker Engine does not answer.</source>
+            <translation>Die Docker Engine antwortet nicht.</translation>
+        </message>
+        <message>
+            <source>The Docker Engine does not start in the machine.</source>
+            <translation>Die Docker Engine startet in der Maschine nicht.</translation>
+        </message>
+        <message>
+            <source>The Docker Engine gave a reading that makes no sense.</source>
+            <translation>Die Docker Engine hat einen unsinnigen Messwert geliefert.</translation>
+        </message>
+        <message>
+            <source>The Docker Engine has ended meanwhile.</source>
+            <translation>Die Docker Engine ist inzwischen beendet.</translation>
+        </message>
+        <message>
+            <source>The Docker Engine is not running in Galley's virtual machine.</source>
+            <translation>Die Docker Engine läuft nicht in der virtuellen Maschine von Galley.</translation>
+        </message>
+        <message>
+            <source>The Docker Engine stopped sending {0}.</source>
+            <translation>Die Docker Engine hat die Übertragung von {0} abgebrochen.</translation>
+        </message>
+        <message>
+            <source>The Docker Engine stopped sending.</source>
+            <translation>Die Docker Engine hat die Übertragung abgebrochen.</translation>
+        </message>
+        <message>
+            <source>The accelerator {0} does not exist on {1}.</source>
+            <translation>Den Beschleuniger {0} gibt es unter {1} nicht.</translation>
+        </message>
+        <message>
+            <source>The connection to the virtual machine was lost.</source>
+            <translation>Die Verbindung zur virtuellen Maschine ist abgebrochen.</translation>
+        </message>
+        <message>
+            <source>The connection to {0} was closed.</source>
+            <translation>Die Verbindung zu {0} wurde geschlossen.</translation>
+        </message>
+        <message>
+            <source>The data disk is damaged: {0}</source>
+            <translation>Der Datenträger ist beschädigt: {0}</translation>
+        </message>
+        <message>
+            <source>The disk that holds {0} has {1} GiB free; a machine needs {2} GiB.</source>
+            <translation>Auf dem Datenträger mit {0} sind {1} GiB frei; eine Maschine benötigt {2} GiB.</translation>
+        </message>
+        <message>
+            <source>The docker context {0} is not Galley's: it points at {1}.</source>
+            <translation>Der Docker-Kontext {0} gehört nicht zu Galley: Er verweist auf {1}.</translation>
+        </message>
+        <message>
+            <source>The engine is not running.</source>
+            <translation>Die Engine läuft nicht.</translation>
+        </message>
+        <message>
+            <source>The engine's disk is full. Remove what is not used, or give the disk more space.</source>
+            <translation>Der Datenträger der Engine ist voll. Unbenutztes löschen oder dem Datenträger mehr Platz geben.</translation>
+        </message>
+        <message>
+            <source>The fake backend emulates nothing.</source>
+            <translation>Das Backend fake emuliert nichts.</translation>
+        </message>
+        <message>
+            <source>The fake machine closed the connection.</source>
+            <translation>Die simulierte Maschine hat die Verbindung geschlossen.</translation>
+        </message>
+        <message>
+            <source>The fake machine does not answer.</source>
+            <translation>Die simulierte Maschine antwortet nicht.</translation>
+        </message>
+        <message>
+            <source>The files of this layer cannot be listed.</source>
+            <translation>Die Dateien dieses Layers lassen sich nicht auflisten.</translation>
+        </message>
+        <message>
+            <source>The guest image is damaged: {0} in {1}: {2}.</source>
+            <translation>Das Gast-Image ist beschädigt: {0} in {1}: {2}.</translation>
+        </message>
+        <message>
+            <source>The host key of the virtual machine is not known yet.</source>
+            <translation>Der Host-Schlüssel der virtuellen Maschine ist noch nicht bekannt.</translation>
+        </message>
+        <message>
+            <source>The image has no such program.</source>
+            <translation>Dieses Programm gibt es im Image nicht.</translation>
+        </message>
+        <message>
+            <source>The key to Galley's background process is missing.</source>
+            <translation>Der Schlüssel zum Hintergrundprozess von Galley fehlt.</translation>
+        </message>
+        <message>
+            <source>The layer is compressed in a way that Galley cannot read (zstd).</source>
+            <translation>Der Layer ist auf eine Weise komprimiert, die Galley nicht lesen kann (zstd).</translation>
+        </message>
+        <message>
+            <source>The login for {0} could not be read.</source>
+            <translation>Die Anmeldedaten für {0} waren nicht lesbar.</translation>
+        </message>
+        <message>
+            <source>The machine does not tell its time.</source>
+            <translation>Die Maschine gibt ihre Uhrzeit nicht an.</translation>
+        </message>
+        <message>
+            <source>The machine is emulated, which makes it five to ten times slower.</source>
+            <translation>Die Maschine wird emuliert und ist dadurch fünf- bis zehnmal langsamer.</translation>
+        </message>
+        <message>
+            <source>The machine is not running.</source>
+            <translation>Die Maschine läuft nicht.</translation>
+        </message>
+        <message>
+            <source>The machine is running already.</source>
+            <translation>Die Maschine läuft bereits.</translation>
+        </message>
+        <message>
+            <source>The machine is running.</source>
+            <translation>Die Maschine läuft.</translation>
+        </message>
+        <message>
+            <source>The machine is to have {0} CPUs, and this computer has {1}.</source>
+            <translation>Die Maschine soll {0} CPUs haben, dieser Computer hat {1}.</translation>
+        </message>
+        <message>
+            <source>The machine is to have {0} GiB of memory, and this computer has {1}.</source>
+            <translation>Die Maschine soll {0} GiB Arbeitsspeicher haben, dieser Computer hat {1}.</translation>
+        </message>
+        <message>
+            <source>The machine may take {0} GiB, and {1} GiB are free now.</source>
+            <translation>Die Maschine darf {0} GiB belegen, derzeit sind {1} GiB frei.</translation>
+        </message>
+        <message>
+            <source>The machine runs, but Galley's background process does not: docker cannot reach it.</source>
+            <translation>Die Maschine läuft, aber der Hintergrundprozess von Galley nicht: docker kann sie nicht erreichen.</translation>
+        </message>
+        <message>
+            <source>The machine shows another host key than the one it was created with.</source>
+            <translation>Die Maschine zeigt einen anderen Host-Schlüssel als bei ihrer Erstellung.</translation>
+        </message>
+        <message>
+            <source>The machine that runs was started by an older Galley.</source>
+            <translation>Die laufende Maschine wurde von einem älteren Galley gestartet.</translation>
+        </message>
+        <message>
+            <source>The machine's clock is {0} s ahead.</source>
+            <translation>Die Uhr der Maschine geht {0} s vor.</translation>
+        </message>
+        <message>
+            <source>The machine's clock is {0} s behind.</source>
+            <translation>Die Uhr der Maschine geht {0} s nach.</translation>
+        </message>
+        <message>
+            <source>The old container is there as {0}{1} or {2}; nothing of it was removed.</source>
+            <translation>Der alte Container ist als {0}{1} oder {2} vorhanden; nichts davon wurde gelöscht.</translation>
+        </message>
+        <message>
+            <source>The old settings are in force again. Correct the new ones and apply them again.</source>
+            <translation>Die alten Einstellungen gelten wieder. Die neuen berichtigen und erneut anwenden.</translation>
+        </message>
+        <message>
+            <source>The old settings were put back, without success. Run `galley restart`.</source>
+            <translation>Die alten Einstellungen wurden wiederhergestellt, ohne Erfolg. `galley restart` ausführen.</translation>
+        </message>
+        <message>
+            <source>The parameters of {0} are wrong: {1}.</source>
+            <translation>Die Parameter von {0} sind falsch: {1}.</translation>
+        </message>
+        <message>
+            <source>The path {0} is too long for a socket.</source>
+            <translation>Der Pfad {0} ist zu lang für einen Socket.</translation>
+        </message>
+        <message>
+            <source>The program {0} was not found.</source>
+            <translation>Das Programm {0} wurde nicht gefunden.</translation>
+        </message>
+        <message>
+            <source>The registry has no such tag. Check the name and the tag.</source>
+            <translation>Die Registry hat diesen Tag nicht. Name und Tag prüfen.</translation>
+        </message>
+        <message>
+            <source>The settings file cannot be read: {0}.</source>
+            <translation>Die Einstellungsdatei ist nicht lesbar: {0}.</translation>
+        </message>
+        <message>
+            <source>The settings were written by a newer Galley; what this one does not know is ignored.</source>
+            <translation>Die Einstellungen stammen von einem neueren Galley; was dieses nicht kennt, wird ignoriert.</translation>
+        </message>
+        <message>
+            <source>The socket belongs to the machine's only user.</source>
+            <translation>Der Socket gehört dem einzigen Benutzer der Maschine.</translation>
+        </message>
+        <message>
+            <source>The socket {0} is already served by another program.</source>
+            <translation>Der Socket {0} wird bereits von einem anderen Programm bedient.</translation>
+        </message>
+        <message>
+            <source>The start was cancelled.</source>
+            <translation>Der Start wurde abgebrochen.</translation>
+        </message>
+        <message>
+            <source>The supervisor cannot be reached: {0}.</source>
+            <translation>Der Hintergrundprozess ist nicht erreichbar: {0}.</translation>
+        </message>
+        <message>
+            <source>The supervisor got a malformed request: {0}.</source>
+            <translation>Der Hintergrundprozess erhielt eine fehlerhafte Anfrage: {0}.</translation>
+        </message>
+        <message>
+            <source>The supervisor knows no method {0}.</source>
+            <translation>Der Hintergrundprozess kennt keine Methode {0}.</translation>
+        </message>
+        <message>
+            <source>The terminal has ended.</source>
+            <translation>Das Terminal ist beendet.</translation>
+        </message>
+        <message>
+            <source>The virtual machine did not start the command.</source>
+            <translation>Die virtuelle Maschine hat den Befehl nicht gestartet.</translation>
+        </message>
+        <message>
+            <source>The virtual machine does not answer: {0}.</source>
+            <translation>Die virtuelle Maschine antwortet nicht: {0}.</translation>
+        </message>
+        <message>
+            <source>The virtual machine ended unexpectedly.</source>
+            <translation>Die virtuelle Maschine wurde unerwartet beendet.</translation>
+        </message>
+        <message>
+            <source>The virtual machine ended while it was booting.</source>
+            <translation>Die virtuelle Maschine wurde während des Starts beendet.</translation>
+        </message>
+        <message>
+            <source>The virtual machine shows another host key than the one it was created with.</source>
+            <translation>Die virtuelle Maschine zeigt einen anderen Host-Schlüssel als bei ihrer Erstellung.</translation>
+        </message>
+        <message>
+            <source>The virtual machine was lost during a command.</source>
+            <translation>Die Verbindung zur virtuellen Maschine ging während eines Befehls verloren.</translation>
+        </message>
+        <message>
+            <source>There is a volume {0} already.</source>
+            <translation>Ein Volume {0} gibt es bereits.</translation>
+        </message>
+        <message>
+            <source>There is no backend {0}.</source>
+            <translation>Es gibt kein Backend {0}.</translation>
+        </message>
+        <message>
+            <source>There is no docker program on this computer.</source>
+            <translation>Auf diesem Computer gibt es kein Programm docker.</translation>
+        </message>
+        <message>
+            <source>There is no machine to start yet.</source>
+            <translation>Es gibt noch keine Maschine zu starten.</translation>
+        </message>
+        <message>
+            <source>There is no setting {0}.</source>
+            <translation>Es gibt keine Einstellung {0}.</translation>
+        </message>
+        <message>
+            <source>There is no space left on the disk that holds {0}.</source>
+            <translation>Auf dem Datenträger mit {0} ist kein Platz mehr.</translation>
+        </message>
+        <message>
+            <source>There is no {0} in {1}.</source>
+            <translation>In {1} gibt es {0} nicht.</translation>
+        </message>
+        <message>
+            <source>There is nothing to start.</source>
+            <translation>Es gibt nichts zu starten.</translation>
+        </message>
+        <message>
+            <source>This Mac has no Hypervisor.framework.</source>
+            <translation>Dieser Mac hat kein Hypervisor.framework.</translation>
+        </message>
+        <message>
+            <source>This image does not exist for the engine's architecture.</source>
+            <translation>Dieses Image gibt es für die Architektur der Engine nicht.</translation>
+        </message>
+        <message>
+            <source>This is not a Docker request: {0}.</source>
+            <translation>Das ist keine Docker-Anfrage: {0}.</translation>
+        </message>
+        <message>
+            <source>This system has no hardware virtualization that QEMU can use.</source>
+            <translation>Dieses System hat keine Hardware-Virtualisierung, die QEMU verwenden kann.</translation>
+        </message>
+        <message>
+            <source>This was cancelled.</source>
+            <translation>Dies wurde abgebrochen.</translation>
+        </message>
+        <message>
+            <source>Try `{0}` in a terminal.</source>
+            <translation>`{0}` in einem Terminal versuchen.</translation>
+        </message>
+        <message>
+            <source>Try `{0}` in a terminal: it must work without a password. `ssh-add` gives a key to the agent.</source>
+            <translation>`{0}` in einem Terminal versuchen: Es muss ohne Passwort gehen. `ssh-add` übergibt dem Agenten einen Schlüssel.</translation>
+        </message>
+        <message>
+            <source>Try again in a moment.</source>
+            <translation>Gleich noch einmal versuchen.</translation>
+        </message>
+        <message>
+            <source>Try again when it runs.</source>
+            <translation>Erneut versuchen, wenn sie läuft.</translation>
+        </message>
+        <message>
+            <source>Try again with `galley start`; `galley logs --component vm` has the whole console.</source>
+            <translation>Mit `galley start` erneut versuchen; `galley logs --component vm` zeigt die gesamte Konsole.</translation>
+        </message>
+        <message>
+            <source>Try again.</source>
+            <translation>Erneut versuchen.</translation>
+        </message>
+        <message>
+            <source>Try again: it is started anew. The VM and its containers keep running.</source>
+            <translation>Erneut versuchen: Er wird neu gestartet. Die virtuelle Maschine und ihre Container laufen weiter.</translation>
+        </message>
+        <message>
+            <source>Try again; `galley logs --component vm` has what it said.</source>
+            <translation>Erneut versuchen; `galley logs --component vm` zeigt, was sie gemeldet hat.</translation>
+        </message>
+        <message>
+            <source>Try again{0}; `galley logs --component vm` has what QEMU said.</source>
+            <translation>Erneut versuchen{0}; `galley logs --component vm` zeigt, was QEMU gemeldet hat.</translation>
+        </message>
+        <message>
+            <source>Unset it, or use `galley docker …`.</source>
+            <translation>Die Variable entfernen oder `galley docker …` verwenden.</translation>
+        </message>
+        <message>
+            <source>Update Galley.</source>
+            <translation>Galley aktualisieren.</translation>
+        </message>
+        <message>
+            <source>Use `docker --context` in a terminal for this one.</source>
+            <translation>Hierfür in einem Terminal `docker --context` verwenden.</translation>
+        </message>
+        <message>
+            <source>Use `galley docker …`, which runs the one in the machine, or install a docker client.</source>
+            <translation>`galley docker …` verwenden, das docker in der Maschine ausführt, oder einen Docker-Client installieren.</translation>
+        </message>
+        <message>
+            <source>Use that one, or set GALLEY_HOME to another directory.</source>
+            <translation>Dieses verwenden oder GALLEY_HOME auf einen anderen Ordner setzen.</translation>
+        </message>
+        <message>
+            <source>Write it as name, name:tag or registry/name:tag.</source>
+            <translation>Als name, name:tag oder registry/name:tag schreiben.</translation>
+        </message>
+        <message>
+            <source>Write its settings between braces: {"debug": true}</source>
+            <translation>Die Einstellungen in geschweifte Klammern schreiben: {"debug": true}</translation>
+        </message>
+        <message>
+            <source>`galley logs --component engine` has what dockerd said.</source>
+            <translation>`galley logs --component engine` zeigt, was dockerd gemeldet hat.</translation>
+        </message>
+        <message>
+            <source>`galley logs --component engine` has what dockerd said; `galley restart` starts it anew.</source>
+            <translation>`galley logs --component engine` zeigt, was dockerd gemeldet hat; `galley restart` startet ihn neu.</translation>
+        </message>
+        <message>
+            <source>`galley logs --component engine` says why; `galley restart` starts it again.</source>
+            <translation>`galley logs --component engine` zeigt den Grund; `galley restart` startet sie wieder.</translation>
+        </message>
+        <message>
+            <source>a word of letters, digits and -_.,+=</source>
+            <translation>ein Wort aus Buchstaben, Ziffern und -_.,+=</translation>
+        </message>
+        <message>
+            <source>an IP address such as 127.0.0.1</source>
+            <translation>eine IP-Adresse wie 127.0.0.1</translation>
+        </message>
+        <message>
+            <source>another program</source>
+            <translation>ein anderes Programm</translation>
+        </message>
+        <message>
+            <source>daemon.json cannot be read: {0}.</source>
+            <translation>daemon.json ist nicht lesbar: {0}.</translation>
+        </message>
+        <message>
+            <source>daemon.json has to be an object.</source>
+            <translation>daemon.json muss ein Objekt sein.</translation>
+        </message>
+        <message>
+            <source>daemon.json is JSON: names and texts in double quotes, no comma before a bracket.</source>
+            <translation>daemon.json ist JSON: Namen und Texte in doppelten Anführungszeichen, kein Komma vor einer schließenden Klammer.</translation>
+        </message>
+        <message>
+            <source>daemon.json is longer than {0} KiB.</source>
+            <translation>daemon.json ist länger als {0} KiB.</translation>
+        </message>
+        <message>
+            <source>did not come up in time</source>
+            <translation>ist nicht rechtzeitig gestartet</translation>
+        </message>
+        <message>
+            <source>did not come up within {0} s</source>
+            <translation>ist nicht innerhalb von {0} s gestartet</translation>
+        </message>
+        <message>
+            <source>dockerd does not start any more: {0}.</source>
+            <translation>dockerd startet nicht mehr: {0}.</translation>
+        </message>
+        <message>
+            <source>dockerd does not start with daemon.json: {0}.</source>
+            <translation>dockerd startet mit daemon.json nicht: {0}.</translation>
+        </message>
+        <message>
+            <source>dockerd does not start with these settings: {0}.</source>
+            <translation>dockerd startet mit diesen Einstellungen nicht: {0}.</translation>
+        </message>
+        <message>
+            <source>dockerd is reached inside the machine only, through ssh.</source>
+            <translation>dockerd ist nur innerhalb der Maschine erreichbar, über ssh.</translation>
+        </message>
+        <message>
+            <source>dockerd refuses these settings: {0}.</source>
+            <translation>dockerd lehnt diese Einstellungen ab: {0}.</translation>
+        </message>
+        <message>
+            <source>ended while it was starting</source>
+            <translation>wurde während des Starts beendet</translation>
+        </message>
+        <message>
+            <source>from {0} to {1}</source>
+            <translation>{0} bis {1}</translation>
+        </message>
+        <message>
+            <source>it did not answer within {0} s</source>
+            <translation>keine Antwort innerhalb von {0} s</translation>
+        </message>
+        <message>
+            <source>it has {0} bytes instead of {1}</source>
+            <translation>hat {0} statt {1} Bytes</translation>
+        </message>
+        <message>
+            <source>it is missing</source>
+            <translation>fehlt</translation>
+        </message>
+        <message>
+            <source>it says nothing</source>
+            <translation>keine Angabe</translation>
+        </message>
+        <message>
+            <source>its content has changed</source>
+            <translation>der Inhalt wurde verändert</translation>
+        </message>
+        <message>
+            <source>its format is {0}, not {1}</source>
+            <translation>das Format ist {0}, nicht {1}</translation>
+        </message>
+        <message>
+            <source>no address</source>
+            <translation>keine Adresse</translation>
+        </message>
+        <message>
+            <source>one of {0}</source>
+            <translation>eines von {0}</translation>
+        </message>
+        <message>
+            <source>settings.toml{0}: {1}</source>
+            <translation>settings.toml{0}: {1}</translation>
+        </message>
+        <message>
+            <source>ssh cannot reach {0}: {1}.</source>
+            <translation>ssh kann {0} nicht erreichen: {1}.</translation>
+        </message>
+        <message>
+            <source>ssh does not know the host key of {0} yet.</source>
+            <translation>ssh kennt den Host-Schlüssel von {0} noch nicht.</translation>
+        </message>
+        <message>
+            <source>the Windows Hypervisor Platform</source>
+            <translation>Die Windows Hypervisor Platform</translation>
+        </message>
+        <message>
+            <source>true or false</source>
+            <translation>true oder false</translation>
+        </message>
+        <message>
+            <source>{0} (pid {1})</source>
+            <translation>{0} (PID {1})</translation>
+        </message>
+        <message>
+            <source>{0} The default is {1}.</source>
+            <translation>{0} Der Standardwert ist {1}.</translation>
+        </message>
+        <message>
+            <source>{0} Turn on virtualization in the firmware's settings, and give your user access to it (Linux: the group of /dev/kvm).</source>
+            <translation>{0} Die Virtualisierung in den Einstellungen der Firmware einschalten und dem Benutzerkonto Zugriff darauf geben (Linux: die Gruppe von /dev/kvm).</translation>
+        </message>
+        <message>
+            <source>{0} booted a test guest in {1} s.</source>
+            <translation>{0} hat einen Test-Gast in {1} s gestartet.</translation>
+        </message>
+        <message>
+            <source>{0} cannot be read: {1}.</source>
+            <translation>{0} ist nicht lesbar: {1}.</translation>
+        </message>
+        <message>
+            <source>{0} cannot be recreated: it is removed as soon as it stops.</source>
+            <translation>{0} lässt sich nicht neu erstellen: Er wird gelöscht, sobald er stoppt.</translation>
+        </message>
+        <message>
+            <source>{0} cannot be used: {1}.</source>
+            <translation>{0} ist nicht verwendbar: {1}.</translation>
+        </message>
+        <message>
+            <source>{0} cannot be {1}: it must be {2}.</source>
+            <translation>{0}: {1} ist nicht möglich. Zulässig: {2}.</translation>
+        </message>
+        <message>
+            <source>{0} could not be recreated, and is as it was before. {1}</source>
+            <translation>{0} ließ sich nicht neu erstellen und ist unverändert. {1}</translation>
+        </message>
+        <message>
+            <source>{0} could not be recreated, nor put back in full: {1}</source>
+            <translation>{0} ließ sich weder neu erstellen noch vollständig wiederherstellen: {1}</translation>
+        </message>
+        <message>
+            <source>{0} did not end within {1} s.</source>
+            <translation>{0} hat sich nicht innerhalb von {1} s beendet.</translation>
+        </message>
+        <message>
+            <source>{0} does not exist: virtualization is off in the firmware, or there is none.</source>
+            <translation>{0} gibt es nicht: Die Virtualisierung ist in der Firmware ausgeschaltet oder nicht vorhanden.</translation>
+        </message>
+        <message>
+            <source>{0} does not let us in with any key that ssh has.</source>
+            <translation>{0} nimmt keinen der Schlüssel an, die ssh hat.</translation>
+        </message>
+        <message>
+            <source>{0} does not tell its version.</source>
+            <translation>{0} gibt seine Version nicht an.</translation>
+        </message>
+        <message>
+            <source>{0} holds no image.</source>
+            <translation>{0} enthält kein Image.</translation>
+        </message>
+        <message>
+            <source>{0} holds too much to be listed.</source>
+            <translation>{0} enthält zu viel, um es aufzulisten.</translation>
+        </message>
+        <message>
+            <source>{0} is a folder.</source>
+            <translation>{0} ist ein Ordner.</translation>
+        </message>
+        <message>
+            <source>{0} is a link that leads nowhere.</source>
+            <translation>{0} ist ein Link, der ins Leere führt.</translation>
+        </message>
+        <message>
+            <source>{0} is damaged, or is not a tar file of images.</source>
+            <translation>{0} ist beschädigt oder keine Tar-Datei mit Images.</translation>
+        </message>
+        <message>
+            <source>{0} is no address for ssh.</source>
+            <translation>{0} ist keine Adresse für ssh.</translation>
+        </message>
+        <message>
+            <source>{0} is no address of an engine: {1}.</source>
+            <translation>{0} ist keine Adresse einer Engine: {1}.</translation>
+        </message>
+        <message>
+            <source>{0} is not a file that can be read.</source>
+            <translation>{0} ist keine lesbare Datei.</translation>
+        </message>
+        <message>
+            <source>{0} is not a script for the fake machine: {1}</source>
+            <translation>{0} ist kein Skript für die simulierte Maschine: {1}</translation>
+        </message>
+        <message>
+            <source>{0} is not a socket.</source>
+            <translation>{0} ist kein Socket.</translation>
+        </message>
+        <message>
+            <source>{0} is not a whole tar file.</source>
+            <translation>{0} ist keine vollständige Tar-Datei.</translation>
+        </message>
+        <message>
+            <source>{0} is not open to this user, who is not in the group kvm.</source>
+            <translation>{0} ist für dieses Benutzerkonto nicht offen, es gehört nicht zur Gruppe kvm.</translation>
+        </message>
+        <message>
+            <source>{0} is not the name of an image.</source>
+            <translation>{0} ist kein Name eines Images.</translation>
+        </message>
+        <message>
+            <source>{0} is present, but a test guest did not boot in {1} s.</source>
+            <translation>{0} ist vorhanden, aber ein Test-Gast startete nicht innerhalb von {1} s.</translation>
+        </message>
+        <message>
+            <source>{0} is present, but a test guest did not boot: {1}</source>
+            <translation>{0} ist vorhanden, aber ein Test-Gast startete nicht: {1}</translation>
+        </message>
+        <message>
+            <source>{0} is used. Run: galley settings set {1} VALUE</source>
+            <translation>{0} wird verwendet. Ausführen: galley settings set {1} WERT</translation>
+        </message>
+        <message>
+            <source>{0} lets us in, but its Docker Engine does not.</source>
+            <translation>{0} lässt den Zugang zu, seine Docker Engine jedoch nicht.</translation>
+        </message>
+        <message>
+            <source>{0} shows another host key than the one that ssh knows.</source>
+            <translation>{0} zeigt einen anderen Host-Schlüssel als den, den ssh kennt.</translation>
+        </message>
+        <message>
+            <source>{0} took longer than {1} seconds.</source>
+            <translation>„{0}“ dauerte länger als {1} Sekunden.</translation>
+        </message>
+        <message>
+            <source>{0} was chosen in the settings.</source>
+            <translation>{0} wurde in den Einstellungen gewählt.</translation>
+        </message>
+    </context>
 </TS>

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from desktop.desk import Desk, Loss
+from desktop.engine_words import engine_says
 from desktop.models.images import NamedImage, users
 from desktop.stores.store import Delta
 from desktop.tasks import Task
@@ -103,7 +104,7 @@ def _remove(
 
 def _offer_force(desk: Desk, removal: Removal, engine: "Engine", problem: Problem) -> None:
     names = sorted({row.name for line in removal.lines for row in users(desk.stores, line)})
-    reason = problem.summary
+    reason = engine_says(problem.summary)
     if names:
         reason = plural(len(names), "{names} uses it.", "{names} use it.", names=", ".join(names))
     loses = tr(

@@ -11,6 +11,7 @@ from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QDialog, QLabel, QLineEdit, QVBoxLayout, QWidget
 from shiboken6 import Shiboken
 
+from desktop.engine_words import told
 from desktop.text import tr
 from desktop.widgets.basics import button, column, label, row
 from vm.errors import Problem
@@ -115,7 +116,7 @@ class FormDialog(QDialog):
         """Shown here, so that nobody has to show it elsewhere."""
         if not Shiboken.isValid(self):
             return False
-        self.problem.setText(f"{problem.summary}\n{problem.hint}".strip())
+        self.problem.setText(told(problem, "\n"))
         self.problem.show()
         self._ask(False)
         self.fit()

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QCheckBox, QDialog, QPlainTextEdit, QVBoxLayout, Q
 from shiboken6 import Shiboken
 
 from desktop.desk import Desk
+from desktop.engine_words import told
 from desktop.text import size, tr
 from desktop.theme import monospace
 from desktop.widgets.basics import button, label, row
@@ -92,7 +93,7 @@ class PruneDialog(QDialog):
 
     def _fail(self, problem: Problem) -> None:
         if Shiboken.isValid(self):
-            self.sum.setText(f"{problem.summary} {problem.hint}".strip())
+            self.sum.setText(told(problem))
             self._fit()
 
     def _show(self) -> None:

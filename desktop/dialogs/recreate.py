@@ -11,6 +11,7 @@ from desktop.actions import containers as actions
 from desktop.desk import Desk
 from desktop.dialogs.run_form import RunForm
 from desktop.dialogs.run_frame import RunFrame
+from desktop.engine_words import told
 from desktop.text import tr
 from desktop.widgets.basics import row
 from engine.docker.types import Container, ContainerDetail, RunSpec
@@ -77,7 +78,7 @@ class RecreateDialog(RunFrame):
     def _fail(self, problem: Problem) -> None:
         if not self.is_left:
             self.note.setText("")
-            self.complain(f"{problem.summary}\n{problem.hint}".strip())
+            self.complain(told(problem, "\n"))
 
     def _lay_out(self) -> None:
         form = self.form

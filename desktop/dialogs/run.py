@@ -15,6 +15,7 @@ from desktop.dialogs import run_values as values
 from desktop.dialogs.form import Field
 from desktop.dialogs.run_form import RunForm, taken
 from desktop.dialogs.run_frame import RunFrame
+from desktop.engine_words import engine_says
 from desktop.text import tr
 from desktop.widgets.basics import button, column, holder, icon_button, row
 from engine.docker.types import ImageDetail, RunSpec
@@ -137,7 +138,8 @@ class RunDialog(RunFrame):
             return
         self.form.prefill(None)
         gone = problem.kind in ("ObjectGone", "EngineRefused")
-        self._say_of_image(tr("Not here yet: it is pulled first.") if gone else problem.summary)
+        words = tr("Not here yet: it is pulled first.") if gone else engine_says(problem.summary)
+        self._say_of_image(words)
 
     def _say_of_image(self, words: str) -> None:
         self.image.hint = words

@@ -8,6 +8,7 @@ middle, the work goes on as the task that it is. Next: `run.py`.
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDialog, QLabel, QProgressBar, QVBoxLayout, QWidget
 
+from desktop.engine_words import told
 from desktop.tasks import Task
 from desktop.text import tr
 from desktop.widgets.basics import button, holder, label, line, row, scrolled
@@ -90,7 +91,7 @@ class RunFrame(QDialog):
         if self.is_left:
             return False
         self._rest()
-        self.complain(f"{problem.summary}\n{problem.hint}".strip())
+        self.complain(told(problem, "\n"))
         return True
 
     def complain(self, sentence: str) -> None:

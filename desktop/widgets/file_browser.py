@@ -24,6 +24,7 @@ from PySide6.QtWidgets import (
 )
 
 from desktop.desk import Desk
+from desktop.engine_words import engine_says, told
 from desktop.models.files import MODE, MODIFIED, NAME, SIZE, FilesModel
 from desktop.text import plural, size, tr
 from desktop.theme import monospace
@@ -262,7 +263,7 @@ class FileBrowser(QWidget):
         if entry.kind == "link":
             self.open_folder(path)
         else:
-            self.note.setText(f"{problem.summary} {problem.hint}")
+            self.note.setText(told(problem))
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802
         if not isinstance(event, QKeyEvent) or event.type() != QEvent.Type.KeyPress:
@@ -291,8 +292,8 @@ class Failure(QWidget):
         desk.theme.changed.connect(self.update)
 
     def show_problem(self, problem: Problem) -> None:
-        self.summary.setText(problem.summary)
-        self.hint.setText(problem.hint)
+        self.summary.setText(engine_says(problem.summary))
+        self.hint.setText(engine_says(problem.hint))
 
 
 def _legible(content: bytes, entry: FileEntry) -> tuple[str, str]:

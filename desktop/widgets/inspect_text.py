@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QPlainTextEdit, QWidget
 from shiboken6 import Shiboken
 
 from desktop.desk import Desk
+from desktop.engine_words import told
 from desktop.text import tr
 from desktop.theme import monospace
 from desktop.widgets.basics import column, icon_button, label, row
@@ -48,7 +49,7 @@ class InspectText(QWidget):
 
     def _fail(self, problem: Problem) -> None:
         if Shiboken.isValid(self):
-            self.note.setText(f"{problem.summary} {problem.hint}")
+            self.note.setText(told(problem))
 
     def _copy(self) -> None:
         QGuiApplication.clipboard().setText(self.text.toPlainText())

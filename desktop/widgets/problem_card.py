@@ -7,6 +7,7 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QFrame, QLabel, QPlainTextEdit, QPushButton
 
 from desktop import icons
+from desktop.engine_words import engine_says
 from desktop.text import tr
 from desktop.theme import Theme, monospace
 from desktop.widgets.basics import button, column, label, row
@@ -31,9 +32,9 @@ class ProblemCard(QFrame):
         self.details.hide()
         self.more = button(tr("Details"), self._fold, "link")
         copy = button(tr("Copy"), self._copy, "link", name=tr("Copy the problem"))
-        hint = label(problem.hint, "secondary", wrap=True, select=True)
+        hint = label(engine_says(problem.hint), "secondary", wrap=True, select=True)
         words = column(
-            label(problem.summary, "heading", wrap=True, select=True),
+            label(engine_says(problem.summary), "heading", wrap=True, select=True),
             hint,
             row(*buttons, self.more, copy, 1),
             self.details,

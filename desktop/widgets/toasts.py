@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 
 from desktop import icons
 from desktop.desk import Action
+from desktop.engine_words import engine_says
 from desktop.text import tr
 from desktop.theme import Theme, monospace
 from desktop.widgets.basics import button, icon_button, label, row
@@ -98,7 +99,8 @@ class Toasts(QObject):
             actions.append((tr("Try again"), retry))
         if problem.details:
             actions.append((tr("Details"), lambda: self.show_details(problem)))
-        toast = Toast(self._theme, "error", "error", problem.summary, problem.hint, actions)
+        said, hint = engine_says(problem.summary), engine_says(problem.hint)
+        toast = Toast(self._theme, "error", "error", said, hint, actions)
         self._show(toast)
         return toast
 
@@ -124,8 +126,8 @@ class Toasts(QObject):
         copy = button(tr("Copy"), lambda: QGuiApplication.clipboard().setText(whole))
         box = QVBoxLayout(dialog)
         box.setContentsMargins(20, 20, 20, 16)
-        box.addWidget(label(problem.summary, "heading", wrap=True))
-        box.addWidget(label(problem.hint, "secondary", wrap=True))
+        box.addWidget(label(engine_says(problem.summary), "heading", wrap=True))
+        box.addWidget(label(engine_says(problem.hint), "secondary", wrap=True))
         box.addWidget(text)
         box.addLayout(row(1, copy, button(tr("Close"), dialog.close, "primary")))
         dialog.open()

@@ -193,10 +193,13 @@ def _nobody() -> NobodyListens:
 
 def _ending_hint(home: Home) -> str:
     try:
-        who = "process " + (home.run / "supervisor.pid").read_text().strip()
+        pid = (home.run / "supervisor.pid").read_text().strip()
     except OSError:
-        who = "the process engine.supervisor"
-    return f"End {who} and try again; the VM and its containers keep running meanwhile."
+        return (
+            "End the process engine.supervisor and try again; "
+            "the VM and its containers keep running meanwhile."
+        )
+    return f"End process {pid} and try again; the VM and its containers keep running meanwhile."
 
 
 def _gone(home: Home) -> SupervisorGone:

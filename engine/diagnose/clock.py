@@ -25,6 +25,8 @@ def check(facts: Facts) -> Problem | None:
     if abs(behind) < TOLERANCE:
         return None
     return MachineError(
-        f"The machine's clock is {abs(behind):.0f} s {'behind' if behind > 0 else 'ahead'}.",
+        f"The machine's clock is {behind:.0f} s behind."
+        if behind > 0
+        else f"The machine's clock is {-behind:.0f} s ahead.",
         "Run `galley restart`.",
     ).to_problem()

@@ -101,6 +101,27 @@ def test_pull_run_look_type_stop_and_delete_by_hand(
 ) -> None:
     """Pictures of each step are left in `tmp_path`, for whoever wants to see what a user saw."""
     step = Steps(screen, tmp_path)
+    pull_and_run(screen, step, dockerd, service)
+    look_inside(screen, step, dockerd)
+    screen.keys("ctrl+Tab", "Escape", "space")
+    wait_until(lambda: state(dockerd) == "exited", 30)
+    step("stopped")
+    for number, page in enumerate(PAGES):
+        screen.click(SIDEBAR_X, FIRST_PAGE_Y + PAGE_STEP * number)
+        step(page)
+    screen.keys("ctrl+1")
+    screen.keys("Delete")
+    screen.wait_for("^Delete by-hand")
+    step("delete")
+    screen.keys("Tab", "space")
+    wait_until(lambda: not state(dockerd), 30)
+    assert window.poll() is None
+    screen.keys("ctrl+w")
+    wait_until(lambda: window.poll() is not None, 20)
+    assert window.returncode == 0
+
+
+def pull_and_run(screen: Screen, step: "Steps", dockerd: WindowDockerd, service: str) -> None:
     screen.keys("ctrl+k")
     screen.type("pull an image")
     step("palette")
@@ -123,6 +144,10 @@ def test_pull_run_look_type_stop_and_delete_by_hand(
     screen.keys("Return")
     wait_until(lambda: state(dockerd) == "running", 30)
     wait_until(lambda: not screen.shows("^Run a container$"), 30)
+
+
+def look_inside(screen: Screen, step: "Steps", dockerd: WindowDockerd) -> None:
+    """Every tab, by Ctrl+Tab, and something typed into the terminal."""
     screen.keys("ctrl+1", "ctrl+f")
     screen.type("by-hand")
     step("found")
@@ -141,22 +166,6 @@ def test_pull_run_look_type_stop_and_delete_by_hand(
     screen.type("echo still > /typed")
     screen.keys("Return")
     wait_until(lambda: "still" in inside(dockerd, "cat", "/typed"), 30)
-    screen.keys("ctrl+Tab", "Escape", "space")
-    wait_until(lambda: state(dockerd) == "exited", 30)
-    step("stopped")
-    for number, page in enumerate(PAGES):
-        screen.click(SIDEBAR_X, FIRST_PAGE_Y + PAGE_STEP * number)
-        step(page)
-    screen.keys("ctrl+1")
-    screen.keys("Delete")
-    screen.wait_for("^Delete by-hand")
-    step("delete")
-    screen.keys("Tab", "space")
-    wait_until(lambda: not state(dockerd), 30)
-    assert window.poll() is None
-    screen.keys("ctrl+w")
-    wait_until(lambda: window.poll() is not None, 20)
-    assert window.returncode == 0
 
 
 class Steps:
