@@ -1,5 +1,5 @@
 """Transfers on the wire: a body that is made while it goes, an answer that is read while it comes.
-May import: `sdk`, `cancel`, `refusal`, msgspec.
+May import: `wire`, `sdk`, `cancel`, `refusal`, msgspec.
 
 Beside `wire.py`, whose bodies are small documents and which has no deadline for a stream: a
 transfer that falls silent for ten minutes has failed. Next: `transfers.py`.
@@ -15,6 +15,7 @@ import msgspec
 from engine.docker.cancel import Cancel
 from engine.docker.refusal import answering, refused
 from engine.docker.sdk import docker, requests
+from engine.docker.wire import lines_of
 
 SILENCE = 600.0  # seconds without a byte from dockerd, after which a transfer has failed
 PIECE = 256 * 1024
@@ -62,14 +63,7 @@ def pieces(response: requests.Response) -> Iterator[bytes]:
 
 def messages(response: requests.Response) -> Iterator[dict[str, Any]]:
     """The JSON messages of a stream; the one that tells of an error is raised as EngineRefused."""
-    rest = b""
-    for piece in response.iter_content(None):
-        *lines, rest = (rest + piece).split(b"\n")
-        for line in lines:
-            if line.strip():
-                yield _told(line)
-    if rest.strip():
-        yield _told(rest)
+    return map(_told, lines_of(response.iter_content(None)))
 
 
 def _told(line: bytes) -> dict[str, Any]:

@@ -1,10 +1,10 @@
-"""GET /containers/{id}/json as a ContainerDetail. May import: `types`, `run_spec`, msgspec.
+"""GET /containers/{id}/json as a ContainerDetail. May import: `types`, `run_spec`,
+`moments`.
 
 Next: `run_spec.py`, for the part that says how to run it again.
 """
 
-from datetime import datetime
-
+from engine.docker.moments import seconds
 from engine.docker.run_spec import Json, spec_of
 from engine.docker.types import ContainerDetail, ContainerState
 
@@ -30,8 +30,8 @@ def detail(container: Json, image: Json | None) -> ContainerDetail:
         image_id=container["Image"],
         state=ContainerState(state["Status"]),
         pid=state.get("Pid") or 0,
-        started=moment(state.get("StartedAt") or ""),
-        finished=moment(state.get("FinishedAt") or ""),
+        started=seconds(state.get("StartedAt")),
+        finished=seconds(state.get("FinishedAt")),
         exit_code=state.get("ExitCode") or 0,
         oom_killed=bool(state.get("OOMKilled")),
         error=state.get("Error") or "",
@@ -52,10 +52,3 @@ def detail(container: Json, image: Json | None) -> ContainerDetail:
         size_rw=container.get("SizeRw", -1),
         size_root=container.get("SizeRootFs", -1),
     )
-
-
-def moment(text: str) -> float:
-    """Docker's time as seconds since the epoch; 0.0 for what has not happened."""
-    if not text or text.startswith("0001-"):
-        return 0.0
-    return datetime.fromisoformat(text).timestamp()

@@ -8,7 +8,7 @@ the way in: Unix sockets, named pipes, TLS, and the login for a registry. Next: 
 import contextlib
 import socket
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -99,12 +99,7 @@ class Wire:
 
     def lines(self, path: str, cancel: Cancel, **parameters: Parameter) -> Iterator[bytes]:
         """The lines of a stream of JSON documents."""
-        rest = b""
-        for chunk in self.chunks(path, cancel, parameters):
-            *whole, rest = (rest + chunk).split(b"\n")
-            yield from filter(None, map(bytes.strip, whole))
-        if rest.strip():
-            yield rest
+        return lines_of(self.chunks(path, cancel, parameters))
 
     def request(
         self,
@@ -130,6 +125,16 @@ class Wire:
         except requests.exceptions.HTTPError as error:
             raise _api_error(response, error) from error
         return response
+
+
+def lines_of(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Whole lines, without what is around them; empty ones are left out."""
+    rest = b""
+    for chunk in chunks:
+        *whole, rest = (rest + chunk).split(b"\n")
+        yield from filter(None, map(bytes.strip, whole))
+    if rest.strip():
+        yield rest
 
 
 def socket_below(response: requests.Response) -> socket.socket:
