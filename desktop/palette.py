@@ -21,6 +21,8 @@ class Palette(QDialog):
     def __init__(self, commands: Sequence[Command], theme: Theme, parent: QWidget) -> None:
         super().__init__(parent, Qt.WindowType.Popup)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)  # with a border round it
+        self.setProperty("kind", "palette")
         self._commands = tuple(commands)
         self._theme = theme
         self.field = QLineEdit(placeholderText=tr("Do something, or go to something"))

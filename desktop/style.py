@@ -30,6 +30,7 @@ def _frame(t: Tokens) -> str:
     return f"""
 QWidget {{ color: {t.text}; }}
 QMainWindow, QDialog {{ background: {t.window}; }}
+QDialog[kind="palette"] {{ border: 1px solid {t.line}; }}
 QToolTip {{ background: {t.surface}; color: {t.text}; border: 1px solid {t.line}; padding: 4px; }}
 
 #sidebar {{ background: {t.surface}; border-right: 1px solid {t.line}; }}

@@ -30,6 +30,8 @@ class Line(QWidget):
         self.complaint = label("", "error", wrap=True)
         self.complaint.hide()
         self.remove = icon_button(theme, "close", tr("Take this row away"), partial(remove, self))
+        takes_tab = Qt.FocusPolicy.TabFocus
+        self.stops = [one for one in (*items, self.remove) if one.focusPolicy() & takes_tab]
         fields = row(*items, self.remove, gap=6)
         for number, item in enumerate(items):
             fields.setStretch(number, int(item.property("stretch") or 0))
@@ -190,8 +192,12 @@ class Rows[Made: Line](QWidget):
     def add(self, value: object, *, given: bool = False) -> Made:
         made = self._make(self._remove, value)
         made.given = value if given else None
+        before: QWidget = self.lines[-1].remove if self.lines else self.add_button
         self.lines.append(made)
         self._box.addWidget(made)
+        for stop in made.stops:  # where it stands: Qt puts what is made later behind everything
+            QWidget.setTabOrder(before, stop)
+            before = stop
         return made
 
     def add_empty(self) -> None:
@@ -218,12 +224,14 @@ class Rows[Made: Line](QWidget):
             return False
 
     def _remove(self, line: Line) -> None:
+        had_focus = self.window().focusWidget() in line.stops
         place = next(number for number, one in enumerate(self.lines) if one is line)
         del self.lines[place]
         self._box.removeWidget(line)
         line.deleteLater()
-        near = self.lines[min(place, len(self.lines) - 1)].fields[0] if self.lines else None
-        (near or self.add_button).setFocus()
+        if had_focus:  # else somebody types elsewhere, and an image takes its rows back
+            near = self.lines[min(place, len(self.lines) - 1)].fields[0] if self.lines else None
+            (near or self.add_button).setFocus()
 
 
 def entry(name: str, example: str, width: int = 0) -> QLineEdit:

@@ -163,10 +163,14 @@ class FramedDetail(Detail):
                 widget.setEnabled(False)
 
     def step(self, by: int) -> None:
-        """Ctrl+Tab: the next tab, or the one before."""
+        """Ctrl+Tab: the next tab, or the one before, with the keys in what it shows."""
         keys = list(self.tabs)
         here = next((n for n, tab in enumerate(self.tabs.values()) if tab.isChecked()), 0)
-        self.show_tab(keys[(here + by) % len(keys)])
+        wanted = keys[(here + by) % len(keys)]
+        self.show_tab(wanted)
+        shown = self.made.get(wanted)
+        if shown is not None and shown.focusProxy() is not None:
+            shown.setFocus(Qt.FocusReason.ShortcutFocusReason)
 
     def rename(self, title: str) -> None:
         self.setAccessibleName(title)

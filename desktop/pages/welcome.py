@@ -44,6 +44,9 @@ class WelcomePage(Page):
         self._troubles = QVBoxLayout()
         self.start = button(tr("Start the engine"), self._start, "primary")
         self.cancel = button(tr("Cancel"), self._cancel, "link", name=tr("Cancel the start"))
+        self.run = button(
+            tr("Run it here"), self._run_first, "primary", name=tr("Run a web server")
+        )
         self.timeline = Timeline(desk.theme)
         self.steps_title = label("", "heading")
         self.backend = label("", wrap=True)
@@ -86,7 +89,6 @@ class WelcomePage(Page):
         return card(column(row(self.steps_title, 1, self.cancel), self.timeline))
 
     def _first_card(self) -> QFrame:
-        run = button(tr("Run it here"), self._run_first, "primary", name=tr("Run a web server"))
         other = button(tr("Run something else…"), self._run_other)
         go = button(tr("Show the containers"), lambda: self.desk.shell.go("containers"))
         return card(
@@ -101,7 +103,7 @@ class WelcomePage(Page):
                     wrap=True,
                 ),
                 self.command,
-                row(run, other, go, 1),
+                row(self.run, other, go, 1),
                 gap=12,
             )
         )
@@ -176,6 +178,7 @@ class WelcomePage(Page):
         starting = asked or state is MachineState.STARTING
         ready = state is MachineState.RUNNING and not asked and self.desk.connection.is_up
         problem = None if starting else self._current_problem(machine)
+        had_focus = any(one.hasFocus() for one in (self, self.start, self.cancel))
         self._show_choice(machine)
         self._show_problem(problem)
         idle = state in (None, MachineState.ABSENT, MachineState.STOPPED)
@@ -184,6 +187,13 @@ class WelcomePage(Page):
         if ready and not self.command.value.whole:
             self._look_for_context()
         self.first.setVisible(ready)
+        if had_focus:
+            self._keep_focus()
+
+    def _keep_focus(self) -> None:
+        """On what comes next, where the button that had it goes: Qt would take it far away."""
+        buttons = (self.start, self.cancel, self.run)
+        next((one for one in buttons if one.isVisible()), self).setFocus()
 
     def _current_problem(self, machine: Status | None) -> Problem | None:
         if machine is None:

@@ -19,7 +19,6 @@ from PySide6.QtWidgets import (
     QLineEdit,
     QPlainTextEdit,
     QStackedWidget,
-    QTreeView,
     QWidget,
 )
 
@@ -31,6 +30,7 @@ from desktop.theme import monospace
 from desktop.widgets.basics import button, column, holder, icon_button, label, row
 from desktop.widgets.empty import Empty
 from desktop.widgets.path_bar import PathBar
+from desktop.widgets.tree import Tree
 from engine.docker.cancel import Cancel
 from engine.docker.types import FileEntry
 from vm.errors import Problem
@@ -91,15 +91,14 @@ class FileBrowser(QWidget):
         self.setLayout(column(self.bar, self.stack, self.note))
         self.setFocusProxy(self.table)
 
-    def _make_table(self) -> QTreeView:
-        table = QTreeView()
+    def _make_table(self) -> Tree:
+        table = Tree()
         table.setObjectName("files")
         table.setProperty("kind", "plain")
         table.setModel(self.model)
         table.setAccessibleName(tr("Files"))
         table.setRootIsDecorated(False)
         table.setUniformRowHeights(True)
-        table.setAllColumnsShowFocus(True)
         table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         header = table.header()
         header.setStretchLastSection(False)

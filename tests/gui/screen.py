@@ -18,6 +18,14 @@ from PySide6.QtGui import QGuiApplication
 app = QGuiApplication([])
 assert app.primaryScreen().grabWindow(0).save(sys.argv[1])
 """
+INK = """
+import sys
+from PySide6.QtGui import QGuiApplication
+app = QGuiApplication([])
+image = app.primaryScreen().grabWindow(0, *map(int, sys.argv[1:])).toImage()
+places = [(x, y) for x in range(image.width()) for y in range(image.height())]
+sys.exit(len({image.pixel(x, y) for x, y in places}) < 2)
+"""
 
 
 class Screen:
@@ -92,7 +100,27 @@ class Screen:
             [sys.executable, "-c", GRAB, path], env=self.environment(), check=True, timeout=30
         )
 
+    def wait_for_ink(self, x: int, y: int, width: int, height: int) -> None:
+        """Until this part of the screen is of more than one colour."""
+        place = [str(number) for number in (x, y, width, height)]
+        looks = [sys.executable, "-c", INK, *place]
+        env = self.environment()
+        wait_until(lambda: subprocess.run(looks, env=env, check=False).returncode == 0, 60)
+
     def _xdotool(self, *words: str) -> subprocess.CompletedProcess[bytes]:
         return subprocess.run(
             ["xdotool", *words], env=self.environment(), capture_output=True, check=False
         )
+
+
+class Steps:
+    """Takes a picture of each, numbered."""
+
+    def __init__(self, screen: Screen, folder: Path) -> None:
+        self._screen = screen
+        self._folder = folder
+        self._number = 0
+
+    def __call__(self, name: str) -> None:
+        self._number += 1
+        self._screen.picture(self._folder / f"{self._number:02}-{name}.png")

@@ -175,6 +175,9 @@ def test_keys_of_the_view(app: App, key: str, wait_for: WaitFor) -> None:
     assert view.current == "terminal"
     QTest.keyClick(window, Qt.Key.Key_Tab, control)  # the terminal does not keep this one
     assert view.current == "files"
+    focus = app.window.focusWidget()
+    assert focus is not None
+    assert focus.accessibleName() == "Files"  # the table: the arrows go on in it
     QTest.keyClick(window, Qt.Key.Key_Backtab, control | shift)
     QTest.keyClick(window, Qt.Key.Key_Backtab, control | shift)
     assert view.current == "logs"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.gui.conftest import WindowDockerd
-from tests.gui.screen import Screen
+from tests.gui.screen import Screen, Steps
 from tests.unit.engine.bridge.servers import docker, wait_until
 from tests.unit.engine.docker.registry import FAST, Registry
 
@@ -121,7 +121,7 @@ def test_pull_run_look_type_stop_and_delete_by_hand(
     assert window.returncode == 0
 
 
-def pull_and_run(screen: Screen, step: "Steps", dockerd: WindowDockerd, service: str) -> None:
+def pull_and_run(screen: Screen, step: Steps, dockerd: WindowDockerd, service: str) -> None:
     screen.keys("ctrl+k")
     screen.type("pull an image")
     step("palette")
@@ -146,7 +146,7 @@ def pull_and_run(screen: Screen, step: "Steps", dockerd: WindowDockerd, service:
     wait_until(lambda: not screen.shows("^Run a container$"), 30)
 
 
-def look_inside(screen: Screen, step: "Steps", dockerd: WindowDockerd) -> None:
+def look_inside(screen: Screen, step: Steps, dockerd: WindowDockerd) -> None:
     """Every tab, by Ctrl+Tab, and something typed into the terminal."""
     screen.keys("ctrl+1", "ctrl+f")
     screen.type("by-hand")
@@ -166,16 +166,3 @@ def look_inside(screen: Screen, step: "Steps", dockerd: WindowDockerd) -> None:
     screen.type("echo still > /typed")
     screen.keys("Return")
     wait_until(lambda: "still" in inside(dockerd, "cat", "/typed"), 30)
-
-
-class Steps:
-    """Takes a picture of each, numbered."""
-
-    def __init__(self, screen: Screen, folder: Path) -> None:
-        self._screen = screen
-        self._folder = folder
-        self._number = 0
-
-    def __call__(self, name: str) -> None:
-        self._number += 1
-        self._screen.picture(self._folder / f"{self._number:02}-{name}.png")

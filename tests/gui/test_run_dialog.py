@@ -4,7 +4,7 @@ import pytest
 from PySide6.QtCore import QEvent, Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QLineEdit
+from PySide6.QtWidgets import QApplication, QLineEdit, QWidget
 
 from desktop.app import App
 from desktop.desk import Desk
@@ -90,6 +90,34 @@ def test_another_image_takes_its_predecessors_wishes_away_but_not_ours(dialog: R
     (port,) = dialog.form.ports.lines
     assert port.outside.text() == "8080"
     assert dialog.form.env.lines == [own]
+
+
+def test_tab_goes_where_the_eye_goes(dialog: RunDialog, wait_for: WaitFor) -> None:
+    dialog.form.prefill(RICH)
+    first, second = dialog.form.ports.lines
+    wait_for(second.isVisible)
+    walked: list[QWidget] = [dialog.form.ports.add_button]
+    while walked[-1] is not dialog.terminal:
+        walked.append(next_stop(walked[-1]))
+    assert walked[1:-1] == [*first.stops, *second.stops]
+
+
+def next_stop(widget: QWidget) -> QWidget:
+    following = widget.nextInFocusChain()
+    assert following is not None
+    takes_tab = following.isVisible() and following.focusPolicy() & Qt.FocusPolicy.TabFocus
+    return following if takes_tab else next_stop(following)
+
+
+def test_rows_that_go_leave_the_keyboard_where_somebody_types(dialog: RunDialog) -> None:
+    dialog.form.prefill(RICH)
+    dialog.image_box.setFocus()
+    dialog.form.prefill(None)
+    assert dialog.focusWidget() is dialog.image_box
+    own = [dialog.form.ports.add(Port(number)) for number in (80, 81)]
+    own[0].remove.setFocus()
+    own[0].remove.click()
+    assert dialog.focusWidget() is own[1].inside
 
 
 def test_what_is_wrong_is_marked_and_nothing_is_lost(

@@ -15,7 +15,6 @@ from PySide6.QtWidgets import (
     QPlainTextEdit,
     QStackedWidget,
     QTextEdit,
-    QTreeView,
     QVBoxLayout,
 )
 
@@ -28,6 +27,7 @@ from desktop.stores.store import Delta
 from desktop.text import tr
 from desktop.theme import monospace
 from desktop.widgets.basics import button, icon_button, label, row
+from desktop.widgets.tree import Tree
 from vm.errors import Problem
 
 MARKED = 2000  # matches that are coloured in the text
@@ -45,7 +45,7 @@ class InspectTab(Tab):
         self._found: list[tuple[str | int, ...]] = []
         self._at = -1
         self.model = JsonModel(desk.theme, self)
-        self.tree = QTreeView()
+        self.tree = Tree()
         self.text = QPlainTextEdit(readOnly=True)
         self.field = QLineEdit(placeholderText=tr("Search"), clearButtonEnabled=True)
         self.count = label("", "secondary")
@@ -211,7 +211,6 @@ class InspectTab(Tab):
         tree.setProperty("kind", "plain")
         tree.setAccessibleName(tr("What Docker says of the container"))
         tree.setUniformRowHeights(True)
-        tree.setAllColumnsShowFocus(True)
         tree.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         tree.customContextMenuRequested.connect(self._menu)
         tree.setColumnWidth(KEY, 320)

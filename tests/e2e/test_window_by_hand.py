@@ -1,0 +1,214 @@
+"""What a new user does, by hand: `galley desktop` on a screen, keys and clicks, the real machine.
+
+Nothing here asks the window: what is true is asked of docker, of galley and of the port. A picture
+of each step is left in the test's folder, or where $GALLEY_PICTURES says, for whoever wants to see
+what a user saw.
+"""
+
+import json
+import os
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e import registry
+from tests.e2e.galley import GALLEY, Galley, busybox_tar
+from tests.gui.screen import Screen, Steps
+
+PORT = 18098
+IMAGE = "by-hand"
+READ = {  # x, y, width, height on the screen: what a tab leaves blank until it has read it
+    "files": (240, 190, 400, 200),
+    "stats": (640, 119, 78, 18),  # the CPU in figures
+    "inside": (240, 400, 300, 40),  # the second process and those after it
+    "inspect": (560, 190, 300, 200),
+}
+SERVE = (
+    "trap 'exit 0' TERM; echo serving; while true; do "
+    "printf 'HTTP/1.0 200 OK\\r\\n\\r\\nfrom the kitchen' | nc -l -p 80 & wait $!; done"
+)
+
+
+@pytest.fixture
+def screen() -> Iterator[Screen]:
+    made = Screen()
+    made.start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def step(screen: Screen, tmp_path: Path) -> Steps:
+    folder = Path(os.environ.get("GALLEY_PICTURES") or tmp_path)
+    folder.mkdir(parents=True, exist_ok=True)
+    return Steps(screen, folder)
+
+
+def test_first_run_to_empty_again_by_hand(fresh: Galley, screen: Screen, step: Steps) -> None:
+    open_window(fresh, screen)
+    start(fresh, screen, step)
+    reference = served_image(fresh)
+    step("ready")
+    pull(fresh, screen, step, reference)
+    run(fresh, screen, step, reference)
+    assert answer() == b"from the kitchen"
+    look_inside(fresh, screen, step)
+    stop_and_delete(fresh, screen, step)
+    prune(fresh, screen, step)
+    screen.keys("ctrl+w")
+    fresh.wait_for(lambda: not windows(fresh), "Ctrl+W ends the window")
+    assert fresh.status()["state"] == "running"
+    assert "Traceback" not in (fresh.home.logs / "window.log").read_text()
+
+
+def open_window(galley: Galley, screen: Screen) -> None:
+    """As from a terminal: the command ends, and the window stays."""
+    names = ("GALLEY_HOME", "DOCKER_CONFIG", "PYTHONPATH")
+    env = screen.environment({name: galley.env[name] for name in names})
+    subprocess.run([*GALLEY, "desktop"], env=env, check=True, capture_output=True, timeout=60)
+    screen.wait_for("^Galley$")
+
+
+def start(galley: Galley, screen: Screen, step: Steps) -> None:
+    galley.wait_for(lambda: galley.status()["state"] == "absent", "the supervisor answers")
+    step("welcome")
+    screen.keys("space")
+    galley.wait_for(lambda: galley.status()["state"] == "starting", "the engine starts")
+    step("starting")
+    galley.wait_for(galley.answers, "the engine answers")
+
+
+def served_image(galley: Galley) -> str:
+    """One that serves by itself at its port 80, to be pulled."""
+    serves = f"CMD {json.dumps(['sh', '-c', SERVE])}"
+    galley.docker("import", "--change", serves, "-", IMAGE, stdin=busybox_tar())
+    return registry.serve(galley, IMAGE, f"{IMAGE}:1")
+
+
+def pull(galley: Galley, screen: Screen, step: Steps, reference: str) -> None:
+    command(screen, step, "pull an image", "^Pull an image$")
+    screen.type(reference)
+    step("pull")
+    screen.keys("Return")
+    galley.wait_for(lambda: succeeds(galley, "image", "inspect", reference), "it is pulled")
+    galley.wait_for(lambda: not screen.shows("^Pull an image$"), "the dialog closes")
+    step("pulled")
+
+
+def run(galley: Galley, screen: Screen, step: Steps, reference: str) -> None:
+    command(screen, step, "run an image", "^Run a container$")
+    screen.type(reference)
+    screen.keys("Tab")
+    screen.type("by-hand")
+    screen.keys("Tab", "space")  # "Add a port"
+    screen.type("80")
+    screen.keys("Tab", "Tab", "Tab")  # past its protocol and the address
+    screen.type(str(PORT))
+    step("run")
+    screen.keys("Return")
+    galley.wait_for(lambda: state(galley, "by-hand") == "running", "it runs")
+    galley.wait_for(lambda: not screen.shows("^Run a container$"), "the dialog closes")
+    galley.wait_for(is_served, "the port answers")
+    step("running")
+
+
+def look_inside(galley: Galley, screen: Screen, step: Steps) -> None:
+    """Every tab, by Ctrl+Tab, and round to the terminal, which is as it was left."""
+    screen.keys("ctrl+1", "ctrl+f")
+    screen.type("by-hand")
+    step("found")
+    screen.keys("Down", "Return")
+    step("logs")
+    screen.keys("ctrl+Tab")
+    galley.wait_for(lambda: shells(galley) > 0, "a terminal opens")
+    type_and_see(galley, screen, "once")
+    step("terminal")
+    for tab, place in READ.items():
+        screen.keys("ctrl+Tab")
+        screen.wait_for_ink(*place)
+        step(tab)
+    screen.keys("ctrl+Tab", "ctrl+Tab")
+    type_and_see(galley, screen, "twice")
+    step("terminal-again")
+
+
+def type_and_see(galley: Galley, screen: Screen, word: str) -> None:
+    screen.type(f"echo $((6 * 7)) {word} > typed; cat typed")
+    screen.keys("Return")
+    galley.wait_for(
+        lambda: f"42 {word}" in said(galley, "exec", "by-hand", "cat", "/typed"), "it is typed"
+    )
+
+
+def stop_and_delete(galley: Galley, screen: Screen, step: Steps) -> None:
+    screen.keys("ctrl+Tab", "Escape", "space")  # Escape is the terminal's own, while it is shown
+    galley.wait_for(lambda: state(galley, "by-hand") == "exited", "Space stops it")
+    step("stopped")
+    screen.keys("Delete")
+    agree(screen, step, "^Delete by-hand")
+    galley.wait_for(lambda: not state(galley, "by-hand"), "it is deleted")
+
+
+def prune(galley: Galley, screen: Screen, step: Steps) -> None:
+    """The registry, stopped, is what there is to clean up."""
+    screen.keys("ctrl+f", "ctrl+a", "Delete", "Down", "space")
+    galley.wait_for(lambda: state(galley, "registry") == "exited", "Space stops it")
+    command(screen, step, "delete stopped", "^Delete")
+    agree(screen, step, "^Delete")
+    galley.wait_for(lambda: not said(galley, "ps", "-aq"), "no container is left")
+    step("empty")
+
+
+def command(screen: Screen, step: Steps, words: str, title: str) -> None:
+    """By the palette."""
+    screen.keys("ctrl+k")
+    screen.type(words)
+    step(words.replace(" ", "-"))
+    screen.keys("Return")
+    screen.wait_for(title)
+
+
+def agree(screen: Screen, step: Steps, title: str) -> None:
+    """Enter alone would not."""
+    screen.wait_for(title)
+    step("question")
+    screen.keys("Tab", "space")
+
+
+def windows(galley: Galley) -> list[str]:
+    return [line for line in galley.processes() if "-m desktop" in line]
+
+
+def said(galley: Galley, *words: str) -> str:
+    return galley.docker(*words, check=False).stdout.decode().strip()
+
+
+def succeeds(galley: Galley, *words: str) -> bool:
+    return galley.docker(*words, check=False).returncode == 0
+
+
+def state(galley: Galley, name: str) -> str:
+    """Of a container; "" where there is none."""
+    return said(galley, "inspect", "--format", "{{.State.Status}}", name)
+
+
+def shells(galley: Galley) -> int:
+    """The execs that run in it."""
+    told = said(galley, "inspect", "--format", "{{len .ExecIDs}}", "by-hand")
+    return int(told or 0)
+
+
+def answer() -> bytes:
+    with urllib.request.urlopen(f"http://127.0.0.1:{PORT}/", timeout=30) as response:
+        content: bytes = response.read()
+    return content
+
+
+def is_served() -> bool:
+    try:
+        return bool(answer())
+    except OSError:
+        return False
