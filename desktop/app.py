@@ -36,6 +36,7 @@ from desktop.tasks import Tasks, unexpected
 from desktop.theme import Theme
 from desktop.window import Window
 from engine.contexts import DockerContext, contexts, this_home
+from engine.tools import search_path
 
 if TYPE_CHECKING:
     from desktop.tray import Tray
@@ -127,6 +128,7 @@ class App(QObject):
 def main(arguments: Sequence[str]) -> int:
     """`arguments`: the page to show, or nothing."""
     page = next(iter(arguments), "")
+    os.environ["PATH"] = search_path()  # a desktop's own may lack docker's credential helper
     qt = QApplication(["galley"])
     qt.setApplicationName("Galley")
     qt.setDesktopFileName("galley")

@@ -1,4 +1,5 @@
-"""The docker context that points at us, written as the docker CLI writes it. May import: `vm`.
+"""The docker context that points at us, written as the docker CLI writes it. May import: `vm`,
+`docker_config`.
 
     $DOCKER_CONFIG or ~/.docker
         contexts/meta/<sha256 of the name>/meta.json   the context
@@ -16,8 +17,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from engine import docker_config
 from vm.errors import HostError, Problem, from_problem
-from vm.host.paths import Home, default_root, write_atomic
+from vm.host.paths import Home, default_root
 
 _OWNER = "GalleyHome"  # docker keeps fields of `Metadata` that it does not know
 
@@ -39,12 +41,12 @@ def ensure(home: Home) -> Problem | None:
     what stands in the way; raises HostError when docker's files cannot be used.
     """
     meta = _meta(home)
-    found = _read_json(meta)
+    found = docker_config.read_json(meta)
     if found and not _is_ours(home, found):
         return _foreign(home, found).to_problem()
     if _at(found, "Endpoints", "docker", "Host") == endpoint(home):
         return None  # as it should be, with what the user may have made of the rest
-    _write(meta, json.dumps(_content(home), separators=(",", ":")).encode(), 0o644)
+    docker_config.replace(meta, json.dumps(_content(home), separators=(",", ":")).encode(), 0o644)
     if not found:
         _use_if_none(home)
     return None
@@ -52,13 +54,13 @@ def ensure(home: Home) -> Problem | None:
 
 def remove(home: Home) -> None:
     """Delete our context, and let docker go back to its default if ours was current."""
-    found = _read_json(_meta(home))
+    found = docker_config.read_json(_meta(home))
     if not found or not _is_ours(home, found):
         return
-    config = _read_json(_config())
+    config = docker_config.read()
     if config.get("currentContext") == context_name(home):
         del config["currentContext"]
-        _write_config(config)
+        docker_config.write(config)
     shutil.rmtree(_meta(home).parent, ignore_errors=True)
 
 
@@ -67,20 +69,27 @@ def use(home: Home) -> None:
     problem = ensure(home)
     if problem is not None:
         raise from_problem(problem)
-    _write_config({**_read_json(_config()), "currentContext": context_name(home)})
+    docker_config.write({**docker_config.read(), "currentContext": context_name(home)})
 
 
 def is_current(home: Home) -> bool:
     """Whether a plain `docker` talks to us by this context."""
-    return _read_json(_config()).get("currentContext") == context_name(home)
+    return docker_config.read().get("currentContext") == context_name(home)
+
+
+def others(home: Home) -> bool:
+    """Whether another Galley of this user has a context."""
+    metas = (docker_config.folder() / "contexts" / "meta").glob("*/meta.json")
+    owners = {_at(docker_config.read_json(meta), "Metadata", _OWNER) for meta in metas}
+    return bool(owners - {None, str(home.root)})
 
 
 def _use_if_none(home: Home) -> None:
-    config = _read_json(_config())
+    config = docker_config.read()
     chosen = os.environ.get("DOCKER_HOST") or os.environ.get("DOCKER_CONTEXT")
     if chosen or config.get("currentContext"):
         return
-    _write_config({**config, "currentContext": context_name(home)})
+    docker_config.write({**config, "currentContext": context_name(home)})
 
 
 def _content(home: Home) -> dict[str, Any]:
@@ -111,51 +120,6 @@ def _foreign(home: Home, meta: dict[str, Any]) -> HostError:
     )
 
 
-def _docker_directory() -> Path:
-    return Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
-
-
-def _config() -> Path:
-    return _docker_directory() / "config.json"
-
-
 def _meta(home: Home) -> Path:
     folder = hashlib.sha256(context_name(home).encode()).hexdigest()
-    return _docker_directory() / "contexts" / "meta" / folder / "meta.json"
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    """The object in the file, {} when there is no file or it is empty."""
-    try:
-        text = path.read_text(encoding="utf-8")
-        found = json.loads(text) if text.strip() else {}
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise _unusable(path, error) from error
-    if not isinstance(found, dict):
-        raise _unusable(path, ValueError("it holds no JSON object"))
-    return found
-
-
-def _write_config(config: dict[str, Any]) -> None:
-    """As docker does: tabs, other fields kept in their order, and a symbolic link stays one."""
-    path = _config()
-    text = json.dumps(config, indent="\t", ensure_ascii=False) + "\n"
-    mode = path.stat().st_mode & 0o777 if path.exists() else 0o600
-    _write(Path(os.path.realpath(path)), text.encode(), mode)
-
-
-def _write(path: Path, data: bytes, mode: int) -> None:
-    try:
-        write_atomic(path, data, mode)
-    except HostError as error:
-        raise _unusable(path, error) from error
-
-
-def _unusable(path: Path, error: Exception) -> HostError:
-    return HostError(
-        f"Docker's file {path} cannot be used: {error}.",
-        "Correct it, or do without a context: `galley settings set use_context false`.",
-        details=str(error),
-    )
+    return docker_config.folder() / "contexts" / "meta" / folder / "meta.json"

@@ -3,7 +3,7 @@
 `Engine` turns what the user wants (start, stop, …) into what its parts do, and what they report
 into one `Snapshot` for every change. The supervisor owns one and lends it to the control socket.
 May import: everything in `engine` but `supervisor`, `control`, `cli`; `vm`. Next: `vm/machine.py`,
-`bridge/bridge.py`, `watch.py`, `forwards.py`.
+`bridge/bridge.py`, `watch.py`, `forwards.py`, `shared_folders.py`.
 """
 
 import logging
@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from engine import __version__, context, daemon_config
+from engine import __version__, context, daemon_config, logins
 from engine.bridge.bridge import Bridge
 from engine.bridge.http import ping
 from engine.bridge.unix import UnixListener, connect
@@ -20,6 +20,7 @@ from engine.forwards import Container, PublishedPorts, routes, wanted_ports
 from engine.guest_image import current_image
 from engine.logs import ENGINE_LOG
 from engine.settings import SettingsStore, machine_spec
+from engine.shared_folders import SharedFolders
 from engine.types import EngineHealth, Snapshot
 from engine.watch import EngineWatch
 from vm.backend import Backend
@@ -53,7 +54,9 @@ class Engine:
         self._settings = settings
         directory = MachineDir.of(home)
         self._machine = Machine(directory, backend, self._machine_changed, self._engine_steps)
-        self._bridge = Bridge(UnixListener(home.docker_socket), self._dial, self._down)
+        self._folders = SharedFolders(home, settings, backend)
+        listener = UnixListener(home.docker_socket)
+        self._bridge = Bridge(listener, self._dial, self._down, self._folders.check)
         self._ports = PublishedPorts(_Carrier(backend, directory), self._publish)
         self._watch = EngineWatch(self._dial, self._healthy, self._containers_changed)
         self._health = EngineHealth(False)
@@ -63,7 +66,7 @@ class Engine:
         self._configuring = threading.Lock()
         self._listeners: list[Callable[[Snapshot], None]] = []
         self._turn = threading.Lock()
-        settings.subscribe(lambda _: self._publish())
+        settings.subscribe(lambda _: self._settings_changed())
 
     def subscribe(self, listener: Callable[[Snapshot], None]) -> Callable[[], None]:
         """`listener` gets a new Snapshot for every change, from any thread; it must not block."""
@@ -98,7 +101,11 @@ class Engine:
             msgspec.structs.replace(status, disk_used_bytes=self._disk_used()),
             self._health,
             self._ports.ports,
-            (*(problem for problem in problems if problem), *self._settings.problems),
+            (
+                *(problem for problem in problems if problem),
+                *self._folders.problems,
+                *self._settings.problems,
+            ),
         )
 
     def start(self, *, repair: bool = False) -> None:
@@ -118,6 +125,7 @@ class Engine:
         """Stop, and remove the machine with every image, container and volume in it."""
         self._machine.delete()
         context.remove(self._home)
+        logins.leave(self._home)
         self._publish()
 
     def cancel(self) -> None:
@@ -160,10 +168,11 @@ class Engine:
             wait.wait(0.0)
             note(sentence)
 
-        settings = self._settings.load()
+        settings, folders = self._settings.load(), self._folders.wanted()
         if self._machine.backend.features.image_format == "none":
-            return machine_spec(self._settings, "")
-        return machine_spec(self._settings, str(current_image(self._home, settings.channel, tell)))
+            return machine_spec(self._settings, "", folders)
+        image = current_image(self._home, settings.channel, tell)
+        return machine_spec(self._settings, str(image), folders)
 
     def _engine_steps(self, machine: Machine) -> list[Step]:
         """What is to happen in the machine once ssh answers."""
@@ -194,6 +203,7 @@ class Engine:
 
     def _answer(self, wait: Patience) -> None:
         """Liveness is a ping through the host's own socket, and the event stream beside it."""
+        self._folders.look(self._machine.story.console.lines())
         while not ping(lambda: connect(self._home.docker_socket)):
             wait.wait(0.05)
         self._watch.begin()
@@ -202,6 +212,7 @@ class Engine:
 
     def _started(self) -> None:
         self._make_context()
+        self._keep_logins()
         self._bring_daemon_config()
 
     def _bring_daemon_config(self) -> None:
@@ -227,6 +238,18 @@ class Engine:
             except GalleyError as error:
                 problem = error.to_problem()
         self._context_problem = problem
+        self._publish()
+
+    def _keep_logins(self) -> None:
+        """What is in the way of it is not in the way of an engine: `galley diagnose` tells."""
+        try:
+            logins.follow(self._home, bool(self._settings.get("use_keyring")))
+        except GalleyError as error:
+            log.info("logins stay where docker keeps them: %s", error)
+
+    def _settings_changed(self) -> None:
+        if self._machine.status.state is MachineState.RUNNING:
+            self._keep_logins()
         self._publish()
 
     # --- the bridge -------------------------------------------------------------------------

@@ -13,7 +13,7 @@ import msgspec
 
 from vm.errors import SettingsError
 
-type Value = int | str | bool
+type Value = int | str | bool | tuple[str, ...]
 MIB, GIB, TIB = 1024**2, 1024**3, 1024**4
 _UNITS = {"": GIB, "b": 1, "k": 1024, "m": MIB, "g": GIB, "t": TIB}
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(?:([kmgt])(?:i?b)?|(b))?\s*", re.IGNORECASE)
@@ -26,6 +26,7 @@ class Kind(StrEnum):
     TEXT = "text"
     ADDRESS = "address"  # of this host, IPv4 or IPv6
     SWITCH = "switch"
+    PATHS = "paths"  # folders of this host; in the file a list, elsewhere between commas or lines
 
 
 class Setting(msgspec.Struct, frozen=True):
@@ -43,6 +44,8 @@ class Setting(msgspec.Struct, frozen=True):
 
     def text(self, value: Value) -> str:
         """The value as people write it, and as `parse` reads it."""
+        if isinstance(value, tuple):
+            return "\n".join((*value, "")) if "," in "".join(value) else ",".join(value)
         if self.kind is Kind.SIZE:
             return format_size(int(value))
         return str(value).lower() if self.kind is Kind.SWITCH else str(value)
@@ -59,7 +62,14 @@ class Setting(msgspec.Struct, frozen=True):
                 return "an IP address such as 127.0.0.1"
             case Kind.TEXT:
                 return "a word of letters, digits and -_.,+="
+            case Kind.PATHS:
+                return "folders such as ~ or /data, with commas between them"
         return f"from {self.text(self.minimum)} to {self.text(self.maximum)}"
+
+    @property
+    def fallback(self) -> Value:
+        """What holds where the file's value cannot be used. Nothing is shared by mistake."""
+        return () if self.kind is Kind.PATHS else self.default
 
     def parse(self, given: object) -> Value:
         """The value that was meant. Raises SettingsError with the range."""
@@ -125,10 +135,30 @@ def schema(host: HostSize) -> tuple[Setting, ...]:
             "Where -p 8080:80 listens on this host; 0.0.0.0 lets other computers in.",
             "127.0.0.1",
         ),
+        *_folders(restart),
         Setting(
             "use_context", Kind.SWITCH, "Docker context",
             "Make a docker context at first start, and make it current where you have none.",
             True,
+        ),
+        Setting(
+            "use_keyring", Kind.SWITCH, "Logins in the keyring",
+            "Let docker keep registry logins in the keyring, where it would use a plain file.",
+            True,
+        ),
+    )  # fmt: skip
+
+
+def _folders(restart: str) -> tuple[Setting, ...]:
+    return (
+        Setting(
+            "shares", Kind.PATHS, "Shared folders",
+            "Which folders of this computer containers may be given with -v; ~ is your home.",
+            ("~",), restart,
+        ),
+        Setting(
+            "read_only_shares", Kind.PATHS, "Shared folders, read-only",
+            "Folders that containers may read and not change.", (), restart,
         ),
     )  # fmt: skip
 
@@ -188,6 +218,22 @@ def _address(setting: Setting, given: object) -> str:
     return str(ipaddress.ip_address(given.strip()))
 
 
+def _paths(setting: Setting, given: object) -> tuple[str, ...]:
+    if isinstance(given, str):
+        given = re.split("\n" if "\n" in given else ",", given)
+    if not isinstance(given, list | tuple):
+        raise ValueError("not a list of folders")
+    paths = [_path(path) for path in given]
+    return tuple(dict.fromkeys(filter(None, paths)))
+
+
+def _path(given: object) -> str:
+    path = given.strip() if isinstance(given, str) else "."
+    if re.search(r"[\0\n\r]", path) or not re.match(r"(/|~(/|$)|$)", path):
+        raise ValueError(f"{path!r} is not an absolute path")
+    return path.rstrip("/") or path[:1]
+
+
 def _switch(setting: Setting, given: object) -> bool:
     words = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
     if isinstance(given, bool):
@@ -204,4 +250,5 @@ _PARSERS: dict[Kind, Callable[[Setting, object], Value]] = {
     Kind.TEXT: _text,
     Kind.ADDRESS: _address,
     Kind.SWITCH: _switch,
+    Kind.PATHS: _paths,
 }

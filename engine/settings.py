@@ -1,5 +1,5 @@
-"""The user's settings and the file that holds them, `settings.toml`. May import: `schema`, `vm`,
-msgspec, the standard library; psutil and tomlkit only inside the functions that need them.
+"""The user's settings and the file that holds them, `settings.toml`. May import: `schema`,
+`shares`, `vm`, msgspec, the standard library; psutil and tomlkit only inside functions.
 
 The file is the truth: every `load` reads it, nothing is remembered. It is written only by `set` and
 `unset`, which keep comments and unknown keys. Next: `schema.py` (what there is and what is
@@ -15,12 +15,13 @@ from typing import Any
 
 import msgspec
 
+from engine import shares
 from engine.schema import HostSize, Kind, Setting, Value, schema
 from vm.directory import MachineDir
 from vm.errors import GalleyError, Problem, SettingsError
 from vm.host.lock import FileLock
 from vm.host.paths import Home, make_home, unusable, write_atomic
-from vm.types import MachineSpec
+from vm.types import MachineSpec, Share
 
 # From version n of the file to n + 1, on its top level. A new entry raises the version by itself.
 MIGRATIONS: tuple[Callable[[MutableMapping[str, Any]], None], ...] = (
@@ -51,7 +52,10 @@ class Settings(msgspec.Struct, frozen=True):
     cpu_model: str
     channel: str
     port_address: str
+    shares: tuple[str, ...]
+    read_only_shares: tuple[str, ...]
     use_context: bool
+    use_keyring: bool
     problems: tuple[Problem, ...] = ()
 
 
@@ -106,6 +110,8 @@ class SettingsStore:
         """Raises SettingsError, HomeUnusable, DiskFull; the file is untouched then."""
         setting = find(self.schema(), name)
         wanted = setting.parse(value)
+        if isinstance(wanted, tuple):
+            shares.check_all(wanted)
         written = setting.text(wanted) if setting.kind is Kind.SIZE else wanted
         return self._edit(name, lambda document: document.update({name: written}))
 
@@ -161,7 +167,7 @@ class SettingsStore:
                 value = setting.default if given is None else setting.parse(given)
             except SettingsError as error:
                 problems.append(_in_file(error, text, setting))
-                value, given = setting.default, None
+                value, given = setting.fallback, None
             entries.append(Entry(setting, value, given is not None))
         problems += [_unknown(self.schema(), key, text) for key in document if key != "version"]
         self._good = tuple(entries)
@@ -195,8 +201,9 @@ def find(settings: tuple[Setting, ...], name: str) -> Setting:
     )
 
 
-def machine_spec(store: SettingsStore, image: str) -> MachineSpec:
-    """What the machine is started with now. `image`: the directory of a verified guest image.
+def machine_spec(store: SettingsStore, image: str, folders: tuple[Share, ...] = ()) -> MachineSpec:
+    """What the machine is started with now. `image`: the directory of a verified guest image;
+    `folders`: what `shares.py` has made of the settings.
 
     Raises SettingsError when the file cannot be read.
     """
@@ -208,6 +215,7 @@ def machine_spec(store: SettingsStore, image: str) -> MachineSpec:
         image=image,
         accelerator=settings.accelerator,
         cpu_model=settings.cpu_model,
+        shares=folders,
     )
 
 
@@ -255,9 +263,10 @@ def _too_new(home: Home) -> SettingsError:
 
 def _in_file(error: SettingsError, text: str, setting: Setting) -> SettingsError:
     where = _line(text, setting.name)
+    used = setting.text(setting.fallback) or "Nothing"
     return SettingsError(
         f"settings.toml{where}: {error.summary}",
-        f"{setting.text(setting.default)} is used. Run: galley settings set {setting.name} VALUE",
+        f"{used} is used. Run: galley settings set {setting.name} VALUE",
         details=error.details,
     )
 

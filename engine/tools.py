@@ -8,6 +8,7 @@ answers without running anything.
 import json
 import os
 import shutil
+import sys
 from pathlib import Path
 
 from engine.context import endpoint
@@ -40,6 +41,16 @@ def client_environment(home: Home) -> dict[str, str]:
     """What makes a docker client use our engine. It wins over any docker context."""
     cleared = {name: "" for name in _NOT_OURS if os.environ.get(name)}
     return {"DOCKER_HOST": endpoint(home), **cleared}
+
+
+def search_path() -> str:
+    """PATH with our own programs at its end, for docker to find its credential helper there."""
+    return os.pathsep.join((os.environ.get("PATH", os.defpath), str(own_folder())))
+
+
+def own_folder() -> Path:
+    """Where our programs are."""
+    return Path(sys.prefix, "Scripts" if os.name == "nt" else "bin")
 
 
 def _plugin_folders(docker: Path) -> list[Path]:

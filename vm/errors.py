@@ -8,6 +8,7 @@
     │   ├── DiskFull                 not enough free space for what was asked
     │   ├── PortInUse                a host port is taken; names its holder
     │   ├── NotEnough                more CPUs or memory asked than the host has
+    │   ├── KeyringUnusable          there is none, it is locked, or it does not answer
     │   └── HomeUnusable             GALLEY_HOME cannot be written, or its path is too long
     ├── MachineError                 the virtual machine
     │   ├── NoMachine                there is none yet
@@ -25,7 +26,8 @@
     │   ├── EngineRefused            dockerd answered with an error
     │   │   ├── ObjectGone           there is no such container, image, volume or network
     │   │   └── ObjectConflict       it is in use, or in a state that does not allow it
-    │   └── EngineFailed             dockerd does not start; carries its last log lines
+    │   ├── EngineFailed             dockerd does not start; carries its last log lines
+    │   └── NotShared                a bind mount of a path that the machine does not have
     ├── SettingsError                an unknown setting, or a value out of its range
     └── ControlError                 window or command line ↔ supervisor
         ├── SupervisorGone           it went away, or never came up
@@ -105,6 +107,10 @@ class NotEnough(HostError):
     retry_default = Retry.NO
 
 
+class KeyringUnusable(HostError):
+    pass
+
+
 class HomeUnusable(HostError):
     retry_default = Retry.NO
 
@@ -175,6 +181,10 @@ class ObjectConflict(EngineRefused):
 
 class EngineFailed(EngineError):
     retry_default = Retry.UNKNOWN
+
+
+class NotShared(EngineError):
+    retry_default = Retry.NO
 
 
 class SettingsError(GalleyError):

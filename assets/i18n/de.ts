@@ -48,6 +48,10 @@
             <translation>Ein neues Volume mit einer Kopie aller Dateien samt Eigentümern und Rechten.</translation>
         </message>
         <message>
+            <source>A password or a token is wanted.</source>
+            <translation>Ein Passwort oder Token muss angegeben werden.</translation>
+        </message>
+        <message>
             <source>A plain `docker` on this computer reaches Galley</source>
             <translation>Ein einfaches `docker` auf diesem Computer erreicht Galley</translation>
         </message>
@@ -72,6 +76,10 @@
             <translation>Ein Terminal braucht einen laufenden Container.</translation>
         </message>
         <message>
+            <source>A user name is wanted.</source>
+            <translation>Ein Benutzername muss angegeben werden.</translation>
+        </message>
+        <message>
             <source>A variable needs a name, without = and spaces.</source>
             <translation>Eine Variable braucht einen Namen ohne = und Leerzeichen.</translation>
         </message>
@@ -90,6 +98,10 @@
         <message>
             <source>Accelerator</source>
             <translation>Beschleuniger</translation>
+        </message>
+        <message>
+            <source>Add a folder…</source>
+            <translation>Ordner hinzufügen…</translation>
         </message>
         <message>
             <source>Add a mount</source>
@@ -808,6 +820,10 @@
             <translation>Docker-Kontext</translation>
         </message>
         <message>
+            <source>Docker keeps logins in a plain file, because logins in the keyring are turned off.</source>
+            <translation>Docker hat Anmeldungen in einer lesbaren Datei, weil Anmeldungen im Schlüsselbund ausgeschaltet sind.</translation>
+        </message>
+        <message>
             <source>Docker needs 6 MB at least.</source>
             <translation>Docker braucht mindestens 6 MB.</translation>
         </message>
@@ -976,6 +992,10 @@
             <translation>Übergeordneter Ordner</translation>
         </message>
         <message>
+            <source>Folders that containers may read and not change.</source>
+            <translation>Ordner, die Container lesen, aber nicht ändern können.</translation>
+        </message>
+        <message>
             <source>Follow</source>
             <translation>Folgen</translation>
         </message>
@@ -1112,6 +1132,10 @@
             <translation>Images und benannte Volumes bleiben erhalten.</translation>
         </message>
         <message>
+            <source>Images that were pulled stay.</source>
+            <translation>Geladene Images bleiben.</translation>
+        </message>
+        <message>
             <source>Images were saved</source>
             <translation>Images wurden gespeichert</translation>
         </message>
@@ -1216,6 +1240,10 @@
             <translation>Dies wird einmal beim Start gewählt: galley restart --supervisor.</translation>
         </message>
         <message>
+            <source>It is kept where docker keeps its logins, never in a plain file.</source>
+            <translation>Es liegt dort, wo docker seine Anmeldungen hat, nie in einer lesbaren Datei.</translation>
+        </message>
+        <message>
             <source>It is not running.</source>
             <translation>Die Engine läuft nicht.</translation>
         </message>
@@ -1260,12 +1288,20 @@
             <translation>Der Befehl ist da, kann aber nicht ausgeführt werden.</translation>
         </message>
         <message>
+            <source>Its host and port. Left empty, it is Docker Hub.</source>
+            <translation>Ihr Rechner und Port. Bleibt es leer, ist es Docker Hub.</translation>
+        </message>
+        <message>
             <source>Its log says why, mostly.</source>
             <translation>Meist sagt das Log, warum.</translation>
         </message>
         <message>
             <source>Its name, with a tag if it is not to be the latest. A digest can stand behind @.</source>
             <translation>Der Name, mit Tag, wenn es nicht latest sein soll. Nach @ kann ein Digest stehen.</translation>
+        </message>
+        <message>
+            <source>Its password or token is deleted from this computer.</source>
+            <translation>Das Passwort oder Token wird von diesem Computer gelöscht.</translation>
         </message>
         <message>
             <source>Its settings are lost.</source>
@@ -1320,6 +1356,10 @@
             <translation>Leer gelassen, wählt die Engine ein freies.</translation>
         </message>
         <message>
+            <source>Let docker keep registry logins in the keyring, where it would use a plain file.</source>
+            <translation>docker hat Anmeldungen an Registrys im Schlüsselbund, wo es sonst eine lesbare Datei nähme.</translation>
+        </message>
+        <message>
             <source>Letters, digits and . _ -, and a letter or digit first.</source>
             <translation>Buchstaben, Ziffern und . _ -, am Anfang ein Buchstabe oder eine Ziffer.</translation>
         </message>
@@ -1362,6 +1402,34 @@
         <message>
             <source>Log</source>
             <translation>Log</translation>
+        </message>
+        <message>
+            <source>Log in</source>
+            <translation>Anmelden</translation>
+        </message>
+        <message>
+            <source>Log in to a registry</source>
+            <translation>An einer Registry anmelden</translation>
+        </message>
+        <message>
+            <source>Log in…</source>
+            <translation>Anmelden…</translation>
+        </message>
+        <message>
+            <source>Log out</source>
+            <translation>Abmelden</translation>
+        </message>
+        <message>
+            <source>Log out of {server}</source>
+            <translation>Von {server} abmelden</translation>
+        </message>
+        <message>
+            <source>Log out of {server}?</source>
+            <translation>Von {server} abmelden?</translation>
+        </message>
+        <message>
+            <source>Logins in the keyring</source>
+            <translation>Anmeldungen im Schlüsselbund</translation>
         </message>
         <message>
             <source>Logs</source>
@@ -1442,6 +1510,14 @@
         <message>
             <source>Mounting the data disk</source>
             <translation>Datenträger wird eingehängt</translation>
+        </message>
+        <message>
+            <source>Move logins to the keyring</source>
+            <translation>Anmeldungen in den Schlüsselbund verschieben</translation>
+        </message>
+        <message>
+            <source>Move to the keyring</source>
+            <translation>In den Schlüsselbund verschieben</translation>
         </message>
         <message>
             <source>NAME</source>
@@ -1672,6 +1748,10 @@
             <translation>Aus {subnets}. Leer gelassen, wählt die Engine eine.</translation>
         </message>
         <message>
+            <source>Password or token</source>
+            <translation>Passwort oder Token</translation>
+        </message>
+        <message>
             <source>Paste</source>
             <translation>Einfügen</translation>
         </message>
@@ -1722,6 +1802,10 @@
         <message>
             <source>Previous match</source>
             <translation>Vorheriger Treffer</translation>
+        </message>
+        <message>
+            <source>Private images</source>
+            <translation>Private Images</translation>
         </message>
         <message>
             <source>Privileged</source>
@@ -1822,6 +1906,26 @@
         <message>
             <source>Refresh</source>
             <translation>Neu laden</translation>
+        </message>
+        <message>
+            <source>Registry</source>
+            <translation>Registry</translation>
+        </message>
+        <message>
+            <source>Registry logins</source>
+            <translation>Anmeldungen an Registrys</translation>
+        </message>
+        <message>
+            <source>Registry logins are kept in the keyring</source>
+            <translation>Anmeldungen an Registrys liegen im Schlüsselbund</translation>
+        </message>
+        <message>
+            <source>Remove</source>
+            <translation>Entfernen</translation>
+        </message>
+        <message>
+            <source>Remove {folder}</source>
+            <translation>{folder} entfernen</translation>
         </message>
         <message>
             <source>Rename</source>
@@ -2046,6 +2150,14 @@
         <message>
             <source>Settings</source>
             <translation>Einstellungen</translation>
+        </message>
+        <message>
+            <source>Shared folders</source>
+            <translation>Geteilte Ordner</translation>
+        </message>
+        <message>
+            <source>Shared folders, read-only</source>
+            <translation>Geteilte Ordner, nur lesbar</translation>
         </message>
         <message>
             <source>Show</source>
@@ -2352,6 +2464,10 @@
             <translation>Das Image bleibt als {name} erhalten.</translation>
         </message>
         <message>
+            <source>The keyring has these logins now</source>
+            <translation>Der Schlüsselbund hat jetzt diese Anmeldungen</translation>
+        </message>
+        <message>
             <source>The log cannot be read</source>
             <translation>Das Log lässt sich nicht lesen</translation>
         </message>
@@ -2442,6 +2558,10 @@
         <message>
             <source>Their settings are lost.</source>
             <translation>Ihre Einstellungen gehen verloren.</translation>
+        </message>
+        <message>
+            <source>There are none.</source>
+            <translation>Es gibt keine.</translation>
         </message>
         <message>
             <source>There is a container with this name already.</source>
@@ -2612,6 +2732,10 @@
             <translation>Benutzer</translation>
         </message>
         <message>
+            <source>User name</source>
+            <translation>Benutzername</translation>
+        </message>
+        <message>
             <source>Value</source>
             <translation>Wert</translation>
         </message>
@@ -2662,6 +2786,10 @@
         <message>
             <source>What Galley sets by itself</source>
             <translation>Was Galley selbst festlegt</translation>
+        </message>
+        <message>
+            <source>What docker and this window pull and push them with.</source>
+            <translation>Womit docker und dieses Fenster sie laden und hochladen.</translation>
         </message>
         <message>
             <source>What else can be done</source>
@@ -2718,6 +2846,10 @@
         <message>
             <source>Which containers</source>
             <translation>Welche Container</translation>
+        </message>
+        <message>
+            <source>Which folders of this computer containers may be given with -v; ~ is your home.</source>
+            <translation>Welche Ordner dieses Computers Container mit -v bekommen können; ~ ist dein Home-Verzeichnis.</translation>
         </message>
         <message>
             <source>Which image?</source>
@@ -2950,6 +3082,10 @@
         <message>
             <source>images</source>
             <translation>images</translation>
+        </message>
+        <message>
+            <source>in a plain file</source>
+            <translation>in einer lesbaren Datei</translation>
         </message>
         <message>
             <source>in force</source>
@@ -3835,6 +3971,10 @@
             <translation>{0} lässt sich in der virtuellen Maschine nicht schreiben.</translation>
         </message>
         <message>
+            <source>Change its permissions, or leave it out.</source>
+            <translation>Ändere seine Rechte oder lass ihn weg.</translation>
+        </message>
+        <message>
             <source>Check that the address belongs to this computer.</source>
             <translation>Prüfen, ob die Adresse zu diesem Computer gehört.</translation>
         </message>
@@ -3845,6 +3985,10 @@
         <message>
             <source>Check the name of the image; if it is private, log in to its registry first.</source>
             <translation>Den Namen des Images prüfen; ist es privat, zuerst bei seiner Registry anmelden.</translation>
+        </message>
+        <message>
+            <source>Check the user name, and the password or token.</source>
+            <translation>Benutzername und Passwort oder Token prüfen.</translation>
         </message>
         <message>
             <source>Choose a file that was saved from images. To make an image of other files, import it.</source>
@@ -3895,8 +4039,8 @@
             <translation>Sie berichtigen oder löschen.</translation>
         </message>
         <message>
-            <source>Correct it, or do without a context: `galley settings set use_context false`.</source>
-            <translation>Sie berichtigen oder auf einen Kontext verzichten: `galley settings set use_context false`.</translation>
+            <source>Correct it, or let Galley leave it alone: `galley settings set use_context false`, and the same for use_keyring.</source>
+            <translation>Sie berichtigen oder Galley die Finger davon lassen: `galley settings set use_context false`, und ebenso use_keyring.</translation>
         </message>
         <message>
             <source>Correct it.</source>
@@ -3923,8 +4067,16 @@
             <translation>Zuerst die Container in diesem Netzwerk trennen oder löschen.</translation>
         </message>
         <message>
+            <source>Docker does not find the program {0}, which keeps logins in the keyring.</source>
+            <translation>Docker findet das Programm {0} nicht, das Anmeldungen im Schlüsselbund ablegt.</translation>
+        </message>
+        <message>
             <source>Docker has to run there, and its socket {0} has to be open to your user.</source>
             <translation>Docker muss dort laufen, und der Socket {0} muss für das verwendete Benutzerkonto offen sein.</translation>
+        </message>
+        <message>
+            <source>Docker keeps its logins in a plain file: {0}.</source>
+            <translation>Docker hat seine Anmeldungen in einer lesbaren Datei: {0}.</translation>
         </message>
         <message>
             <source>Docker uses another context than Galley's.</source>
@@ -4067,6 +4219,14 @@
             <translation>QEMU mit der Paketverwaltung des Systems installieren.</translation>
         </message>
         <message>
+            <source>Install a Secret Service such as gnome-keyring and log in to the desktop again, name a keyring of yours in PYTHON_KEYRING_BACKEND, or let docker keep logins in its own plain file: `galley settings set use_keyring false`.</source>
+            <translation>Einen Secret Service wie gnome-keyring installieren und sich neu am Desktop anmelden, einen eigenen Schlüsselbund in PYTHON_KEYRING_BACKEND nennen, oder docker Anmeldungen in seiner eigenen lesbaren Datei lassen: `galley settings set use_keyring false`.</translation>
+        </message>
+        <message>
+            <source>Install it (sudo apt-get install virtiofsd), then restart the engine: galley restart</source>
+            <translation>Installiere es (sudo apt-get install virtiofsd) und starte dann die Engine neu: galley restart</translation>
+        </message>
+        <message>
             <source>Install it: `brew install qemu`.</source>
             <translation>So wird es installiert: `brew install qemu`.</translation>
         </message>
@@ -4095,12 +4255,20 @@
             <translation>Möglicherweise wurde es gelöscht.</translation>
         </message>
         <message>
+            <source>It may wait for its password in a window of its own. Unlock it, then try again.</source>
+            <translation>Vielleicht wartet er in einem eigenen Fenster auf sein Passwort. Ihn entsperren, dann erneut versuchen.</translation>
+        </message>
+        <message>
             <source>It runs with Galley's own settings. Correct daemon.json and apply it again.</source>
             <translation>Er läuft mit Galleys eigenen Einstellungen. daemon.json berichtigen und erneut anwenden.</translation>
         </message>
         <message>
             <source>It was chosen when the machine was started.</source>
             <translation>Dies wurde beim Start der Maschine gewählt.</translation>
+        </message>
+        <message>
+            <source>It will be when the engine starts again: galley restart</source>
+            <translation>Er wird es, wenn die Engine wieder startet: galley restart</translation>
         </message>
         <message>
             <source>Its last words are in the details; `galley shell` opens the machine.</source>
@@ -4115,12 +4283,24 @@
             <translation>Zeile {0}, Spalte {1}: {2}.</translation>
         </message>
         <message>
-            <source>Log in to its registry again.</source>
-            <translation>Erneut bei der Registry anmelden.</translation>
+            <source>Look at it with its own program, for example Passwords and Keys, then try again.</source>
+            <translation>Mit seinem eigenen Programm nachsehen, etwa Passwörter und Verschlüsselung, dann erneut versuchen.</translation>
+        </message>
+        <message>
+            <source>Make it, or leave it out.</source>
+            <translation>Lege ihn an oder lass ihn weg.</translation>
         </message>
         <message>
             <source>Move it away; Galley does not remove it.</source>
             <translation>An einen anderen Ort verschieben; Galley entfernt es nicht.</translation>
+        </message>
+        <message>
+            <source>Move them to the keyring with `galley logins --move`, or keep it so: `galley settings set use_keyring false`.</source>
+            <translation>Sie mit `galley logins --move` in den Schlüsselbund verschieben, oder es so lassen: `galley settings set use_keyring false`.</translation>
+        </message>
+        <message>
+            <source>No folder of this computer is shared with containers: virtiofsd is not installed.</source>
+            <translation>Kein Ordner dieses Computers ist mit Containern geteilt: virtiofsd ist nicht installiert.</translation>
         </message>
         <message>
             <source>Nothing answers on {0}.</source>
@@ -4171,6 +4351,10 @@
             <translation>Das Image zuerst holen.</translation>
         </message>
         <message>
+            <source>Put a link to {0} into a folder that is in PATH everywhere, for example /usr/local/bin; or do without: `galley settings set use_keyring false`.</source>
+            <translation>Einen Link auf {0} in einen Ordner legen, der überall in PATH steht, etwa /usr/local/bin; oder darauf verzichten: `galley settings set use_keyring false`.</translation>
+        </message>
+        <message>
             <source>QEMU did not start the machine: {0}</source>
             <translation>QEMU hat die Maschine nicht gestartet: {0}</translation>
         </message>
@@ -4213,6 +4397,10 @@
         <message>
             <source>Remove the link.</source>
             <translation>Den Link löschen.</translation>
+        </message>
+        <message>
+            <source>Restart the engine: galley restart. If that does not help, `galley logs --component vm` says why.</source>
+            <translation>Starte die Engine neu: galley restart. Hilft das nicht, sagt `galley logs --component vm`, warum.</translation>
         </message>
         <message>
             <source>Resume the container first.</source>
@@ -4293,6 +4481,22 @@
         <message>
             <source>Set the accelerator to auto: galley settings set</source>
             <translation>Den Beschleuniger auf auto stellen: galley settings set</translation>
+        </message>
+        <message>
+            <source>Share a folder of your own.</source>
+            <translation>Teile einen eigenen Ordner.</translation>
+        </message>
+        <message>
+            <source>Share a folder that holds several of them: galley settings set shares</source>
+            <translation>Teile einen Ordner, der mehrere davon enthält: galley settings set shares</translation>
+        </message>
+        <message>
+            <source>Share it, or a folder that holds it, then restart the engine: galley settings set shares {0} &amp;&amp; galley restart</source>
+            <translation>Teile ihn oder einen Ordner, der ihn enthält, und starte dann die Engine neu: galley settings set shares {0} &amp;&amp; galley restart</translation>
+        </message>
+        <message>
+            <source>Share the folder that holds it.</source>
+            <translation>Teile den Ordner, der sie enthält.</translation>
         </message>
         <message>
             <source>Shorten it.</source>
@@ -4419,6 +4623,34 @@
             <translation>Die Dateien dieses Layers lassen sich nicht auflisten.</translation>
         </message>
         <message>
+            <source>The folder {0} cannot be shared: it does not exist.</source>
+            <translation>Der Ordner {0} kann nicht geteilt werden: Es gibt ihn nicht.</translation>
+        </message>
+        <message>
+            <source>The folder {0} cannot be shared: it is a file.</source>
+            <translation>Der Ordner {0} kann nicht geteilt werden: Er ist eine Datei.</translation>
+        </message>
+        <message>
+            <source>The folder {0} cannot be shared: the machine has its own there.</source>
+            <translation>Der Ordner {0} kann nicht geteilt werden: Dort hat die Maschine ihr Eigenes.</translation>
+        </message>
+        <message>
+            <source>The folder {0} cannot be shared: you may not read it.</source>
+            <translation>Der Ordner {0} kann nicht geteilt werden: Du darfst ihn nicht lesen.</translation>
+        </message>
+        <message>
+            <source>The folder {0} is not shared with Galley's virtual machine.</source>
+            <translation>Der Ordner {0} ist nicht mit Galleys virtueller Maschine geteilt.</translation>
+        </message>
+        <message>
+            <source>The folder {0} is not shared yet.</source>
+            <translation>Der Ordner {0} ist noch nicht geteilt.</translation>
+        </message>
+        <message>
+            <source>The folder {0} is not shared: the machine could not mount it.</source>
+            <translation>Der Ordner {0} ist nicht geteilt: Die Maschine konnte ihn nicht einhängen.</translation>
+        </message>
+        <message>
             <source>The guest image is damaged: {0} in {1}: {2}.</source>
             <translation>Das Gast-Image ist beschädigt: {0} in {1}: {2}.</translation>
         </message>
@@ -4435,6 +4667,18 @@
             <translation>Der Schlüssel zum Hintergrundprozess von Galley fehlt.</translation>
         </message>
         <message>
+            <source>The keyring has not answered for {0} seconds.</source>
+            <translation>Der Schlüsselbund antwortet seit {0} Sekunden nicht.</translation>
+        </message>
+        <message>
+            <source>The keyring is locked.</source>
+            <translation>Der Schlüsselbund ist gesperrt.</translation>
+        </message>
+        <message>
+            <source>The keyring refused: {0}.</source>
+            <translation>Der Schlüsselbund lehnt ab: {0}.</translation>
+        </message>
+        <message>
             <source>The layer is compressed in a way that Galley cannot read (zstd).</source>
             <translation>Der Layer ist auf eine Weise komprimiert, die Galley nicht lesen kann (zstd).</translation>
         </message>
@@ -4445,6 +4689,10 @@
         <message>
             <source>The machine does not tell its time.</source>
             <translation>Die Maschine gibt ihre Uhrzeit nicht an.</translation>
+        </message>
+        <message>
+            <source>The machine has its own there. Copy it to a shared folder.</source>
+            <translation>Dort hat die Maschine ihr Eigenes. Kopiere es in einen geteilten Ordner.</translation>
         </message>
         <message>
             <source>The machine is emulated, which makes it five to ten times slower.</source>
@@ -4595,6 +4843,10 @@
             <translation>Auf diesem Computer gibt es kein Programm docker.</translation>
         </message>
         <message>
+            <source>There is no keyring on this computer to keep logins in.</source>
+            <translation>Auf diesem Computer gibt es keinen Schlüsselbund für Anmeldungen.</translation>
+        </message>
+        <message>
             <source>There is no machine to start yet.</source>
             <translation>Es gibt noch keine Maschine zu starten.</translation>
         </message>
@@ -4613,6 +4865,10 @@
         <message>
             <source>There is nothing to start.</source>
             <translation>Es gibt nichts zu starten.</translation>
+        </message>
+        <message>
+            <source>These are too many shared folders, or too long names: {0} folders.</source>
+            <translation>Das sind zu viele geteilte Ordner oder zu lange Namen: {0} Ordner.</translation>
         </message>
         <message>
             <source>This Mac has no Hypervisor.framework.</source>
@@ -4659,6 +4915,10 @@
             <translation>Erneut versuchen.</translation>
         </message>
         <message>
+            <source>Try again: galley restart</source>
+            <translation>Versuche es noch einmal: galley restart</translation>
+        </message>
+        <message>
             <source>Try again: it is started anew. The VM and its containers keep running.</source>
             <translation>Erneut versuchen: Er wird neu gestartet. Die virtuelle Maschine und ihre Container laufen weiter.</translation>
         </message>
@@ -4669,6 +4929,14 @@
         <message>
             <source>Try again{0}; `galley logs --component vm` has what QEMU said.</source>
             <translation>Erneut versuchen{0}; `galley logs --component vm` zeigt, was QEMU gemeldet hat.</translation>
+        </message>
+        <message>
+            <source>Unlock it, which logging in to the desktop does, then try again.</source>
+            <translation>Ihn entsperren, was die Anmeldung am Desktop tut, dann erneut versuchen.</translation>
+        </message>
+        <message>
+            <source>Unlock the keyring that has it, or log in to its registry again.</source>
+            <translation>Den Schlüsselbund entsperren, der sie hat, oder sich neu an der Registry anmelden.</translation>
         </message>
         <message>
             <source>Unset it, or use `galley docker …`.</source>
@@ -4747,6 +5015,14 @@
             <translation>ist nicht innerhalb von {0} s gestartet</translation>
         </message>
         <message>
+            <source>docker-credential-{0} does not list its logins.</source>
+            <translation>docker-credential-{0} zählt seine Anmeldungen nicht auf.</translation>
+        </message>
+        <message>
+            <source>docker-credential-{0} failed.</source>
+            <translation>docker-credential-{0} ist gescheitert.</translation>
+        </message>
+        <message>
             <source>dockerd does not start any more: {0}.</source>
             <translation>dockerd startet nicht mehr: {0}.</translation>
         </message>
@@ -4769,6 +5045,10 @@
         <message>
             <source>ended while it was starting</source>
             <translation>wurde während des Starts beendet</translation>
+        </message>
+        <message>
+            <source>folders such as ~ or /data, with commas between them</source>
+            <translation>Ordner wie ~ oder /data, mit Kommas dazwischen</translation>
         </message>
         <message>
             <source>from {0} to {1}</source>
@@ -4877,6 +5157,10 @@
         <message>
             <source>{0} does not let us in with any key that ssh has.</source>
             <translation>{0} nimmt keinen der Schlüssel an, die ssh hat.</translation>
+        </message>
+        <message>
+            <source>{0} does not take this login.</source>
+            <translation>{0} nimmt diese Anmeldung nicht an.</translation>
         </message>
         <message>
             <source>{0} does not tell its version.</source>

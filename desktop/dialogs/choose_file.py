@@ -1,4 +1,4 @@
-"""Asks for a file of this computer, without blocking. May import: PySide6."""
+"""Asks for a file or a folder of this computer, without blocking. May import: PySide6."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +26,15 @@ def ask_open(
     dialog = _dialog(parent, title, then)
     dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
     dialog.setNameFilter(filters)
+    dialog.open()
+    return dialog
+
+
+def ask_folder(parent: QWidget, title: str, then: Callable[[Path], object]) -> QFileDialog:
+    """Which folder."""
+    dialog = _dialog(parent, title, then)
+    dialog.setFileMode(QFileDialog.FileMode.Directory)
+    dialog.setOption(QFileDialog.Option.ShowDirsOnly)
     dialog.open()
     return dialog
 

@@ -1,12 +1,14 @@
 """From the docker socket on this host to dockerd in the guest.
 
 A thread accepts; each connection gets two threads (`pump.py`), which block and cost nothing while
-nothing flows. What the bridge carries it does not read, with one exception: while there is no
-engine to reach, it reads a request's head and answers 503 with the reason, at once.
+nothing flows. Of what the bridge carries it reads only which folders a new container is to have
+(`requests.py`), which the owner's `check` may refuse or change. While there is no engine to reach,
+it reads a request's head and answers 503 with the reason, at once.
 
 The listener stays bound from `open` to `close`, whatever happens to the machine. `dial` makes one
 more try by itself when its connection turns out to be dead (`vm/ssh_kept.py`).
-May import: `vm.guest`, `vm.errors`, its own package. Next: `pump.py`, `unix.py`, `http.py`.
+May import: `vm.guest`, `vm.errors`, its own package. Next: `pump.py`, `requests.py`,
+`unix.py`, `http.py`.
 """
 
 import contextlib
@@ -19,6 +21,7 @@ from typing import Protocol
 
 from engine.bridge.http import CHUNK, HttpError, Reader, refusal
 from engine.bridge.pump import Client, Pump
+from engine.bridge.requests import Check
 from vm.errors import EngineUnreachable, GalleyError, Problem
 from vm.guest import Stream
 
@@ -46,7 +49,7 @@ class Listener(Protocol):
 class Bridge:
     """`down` says why there is no engine now, or None; `dial` reaches dockerd. Both for any thread.
 
-    `dial` raises OSError or GalleyError.
+    `dial` raises OSError or GalleyError. `check` sees every creation before dockerd does.
     """
 
     def __init__(
@@ -54,10 +57,12 @@ class Bridge:
         listener: Listener,
         dial: Callable[[], Stream],
         down: Callable[[], Problem | None],
+        check: Check = lambda body: None,
     ) -> None:
         self._listener = listener
         self._dial = dial
         self._down = down
+        self._check = check
         self._numbers = itertools.count(1)
         self._turn = threading.Lock()
         self._serving: dict[threading.Thread, Client | Pump] = {}
@@ -139,7 +144,7 @@ class Bridge:
             return self._down() or _no_engine(error)
 
     def _carry(self, me: threading.Thread, client: Client, guest: Stream) -> None:
-        pump = Pump(client, guest)
+        pump = Pump(client, guest, self._check)
         with self._turn:
             self._serving[me] = pump
         if self._closing.is_set():

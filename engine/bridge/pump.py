@@ -2,13 +2,17 @@
 
 Each direction ends by itself: a half-close arrives as a half-close, so that `docker run -i` may
 read what comes after the end of its input. A side that is lost ends both. A slow reader stops its
-writer: nothing is kept here but the one block in hand. May import: `vm.guest`. Next: `bridge.py`.
+writer: nothing is kept here but the one block in hand, and what `Requests` waits for.
+May import: `vm.guest`, `vm.errors`, `http.py`, `requests.py`. Next: `bridge.py`.
 """
 
+import contextlib
 import threading
-from collections.abc import Callable
 from typing import Protocol
 
+from engine.bridge.http import refusal
+from engine.bridge.requests import Check, Requests
+from vm.errors import GalleyError
 from vm.guest import Stream
 
 BLOCK = 256 * 1024  # bytes read at once; a socket gives what it has
@@ -27,9 +31,10 @@ class Client(Stream, Protocol):
 class Pump:
     """One client and its stream in the guest. `run` returns when both are closed."""
 
-    def __init__(self, client: Client, guest: Stream) -> None:
+    def __init__(self, client: Client, guest: Stream, check: Check) -> None:
         self._client = client
         self._guest = guest
+        self._requests = Requests(check, client.sendall)
         self.up = 0  # bytes carried to the guest
         self.down = 0  # bytes carried to the client
 
@@ -37,7 +42,7 @@ class Pump:
         """Carry one direction in this thread and the other in a thread called `name`."""
         upward = threading.Thread(target=self._carry_up, name=name, daemon=True)
         upward.start()
-        self._carry(self._guest, self._client, self._count_down)
+        self._carry_down()
         upward.join()
         self._guest.close()
         self._client.close()
@@ -47,20 +52,34 @@ class Pump:
         self._client.end()
         self._guest.close()
 
-    def _carry_up(self) -> None:
-        self._carry(self._client, self._guest, self._count_up)
-
-    def _carry(self, source: Stream, target: Stream, count: Callable[[int], None]) -> None:
+    def _carry_down(self) -> None:
         try:
-            while data := source.recv(BLOCK):
-                target.sendall(data)
-                count(len(data))
-            target.shutdown_write()
+            while data := self._guest.recv(BLOCK):
+                self._client.sendall(data)
+                self.down += len(data)
+            self._client.shutdown_write()
         except OSError:
             self.end()
 
-    def _count_up(self, size: int) -> None:
-        self.up += size
+    def _carry_up(self) -> None:
+        try:
+            while data := self._client.recv(BLOCK):
+                self._send(self._requests.feed(data))
+            self._send(self._requests.rest())
+            self._guest.shutdown_write()
+        except GalleyError as error:
+            self._refuse(error)
+        except OSError:
+            self.end()
 
-    def _count_down(self, size: int) -> None:
-        self.down += size
+    def _send(self, data: bytes) -> None:
+        if data:
+            self._guest.sendall(data)
+            self.up += len(data)
+
+    def _refuse(self, error: GalleyError) -> None:
+        """Answer in dockerd's place. It is not answering: clients wait for one answer before they
+        ask again."""
+        with contextlib.suppress(OSError):
+            self._client.sendall(refusal(error.to_problem(), status=400))
+        self.end()

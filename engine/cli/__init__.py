@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-PASSED_THROUGH = ("docker", "compose")
+PASSED_THROUGH = ("docker", "compose", "login", "logout")
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -36,7 +36,7 @@ def _dispatch(words: list[str], options: Options) -> int:
     if words and words[0] in PASSED_THROUGH:
         from engine.cli.docker import run_docker
 
-        return run_docker(words if words[0] == "compose" else words[1:])
+        return run_docker(words[1:] if words[0] == "docker" else words)
     from engine.cli.app import run_command
 
     return run_command(words, options)

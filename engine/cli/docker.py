@@ -6,9 +6,14 @@ May import: `engine.tools`, `vm.host`; the rest only when docker has to run insi
 
 import os
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from engine.cli.output import note
-from engine.tools import client_environment, docker_cli, has_compose
+from engine.tools import client_environment, docker_cli, has_compose, search_path
+
+if TYPE_CHECKING:
+    from vm.errors import GalleyError
+    from vm.host.paths import Home
 
 WITHOUT_ENGINE = frozenset({"--help", "-h", "help", "--version", "-v", "completion", "context"})
 # Where the host's folder is shared at the same path, a command in the VM works on the same files.
@@ -19,6 +24,8 @@ def run_docker(words: Sequence[str]) -> int:
     """Become `docker WORDS`, or run it inside the VM where this host has none."""
     docker = docker_cli()
     needs_compose = words[:1] == ["compose"]
+    if docker is None and words[:1] in (["login"], ["logout"]):
+        raise _no_login()
     if docker is None or (needs_compose and not has_compose(docker)):
         return _run_in_vm(words)
     from vm.host.paths import find_home
@@ -27,7 +34,33 @@ def run_docker(words: Sequence[str]) -> int:
     home = find_home()
     if needs_engine(words) and os.name == "posix" and not home.docker_socket.exists():
         note("Galley is not running. Start it with `galley start`.")
-    return replace_with([str(docker), *words], client_environment(home))
+    if words[:1] == ["login"] and needs_engine(words):
+        _bring_keyring(home)
+    environment = {**client_environment(home), "PATH": search_path()}
+    return replace_with([str(docker), *words], environment)
+
+
+def _bring_keyring(home: "Home") -> None:
+    """Say why docker is about to use its plain file, where it will."""
+    from engine import logins
+    from engine.settings import SettingsStore
+    from vm.errors import GalleyError
+
+    try:
+        if SettingsStore(home).get("use_keyring"):
+            logins.keep_with_us()
+    except GalleyError as error:
+        note(f"{error.summary}\n  {error.hint}")
+
+
+def _no_login() -> "GalleyError":
+    """Not inside the VM, where nobody would find it again, and where it would be a plain file."""
+    from vm.errors import ToolMissing
+
+    return ToolMissing(
+        "There is no docker program on this computer that could log in.",
+        "Log in at the settings of the window, or install a docker client.",
+    )
 
 
 def needs_engine(words: Sequence[str]) -> bool:

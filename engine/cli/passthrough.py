@@ -1,5 +1,6 @@
-"""`docker` and `compose` as click commands: for the list in `galley --help`, and for when an
-option of galley's own came before them. May import: click. Next: `docker.py`, which does the work.
+"""`docker` and those of its commands that are ours too, as click commands: for the list in
+`galley --help`, and for when an option of galley's own came before them. May import: click.
+Next: `docker.py`, which does the work.
 """
 
 import click
@@ -12,7 +13,7 @@ UNTOUCHED = {"ignore_unknown_options": True, "help_option_names": [], "allow_ext
 
 def _untouched(name: str, summary: str) -> Command:
     def run(words: tuple[str, ...]) -> None:
-        prefix = ["compose"] if name == "compose" else []
+        prefix = [] if name == "docker" else [name]
         click.get_current_context().exit(run_docker([*prefix, *words]))
 
     command = Command(
@@ -27,3 +28,5 @@ def _untouched(name: str, summary: str) -> Command:
 
 docker = _untouched("docker", "Run docker against Galley's engine; everything is passed through.")
 compose = _untouched("compose", "The same as `galley docker compose`.")
+login = _untouched("login", "The same as `galley docker login`.")
+logout = _untouched("logout", "The same as `galley docker logout`.")

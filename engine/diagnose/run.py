@@ -15,6 +15,7 @@ from engine.diagnose import (
     endpoint,
     home,
     image,
+    logins,
     memory,
     ports,
     settings,
@@ -32,7 +33,7 @@ from vm.host.paths import Home, unusable
 # In the order in which somebody would look: what the later ones need comes first.
 CHECKS: tuple[Check, ...] = (
     home, space, settings, backend, memory, acceleration, image, supervisor, endpoint, daemon_json,
-    clock, docker_client, ports,
+    clock, docker_client, logins, ports,
 )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from engine.docker.endpoint import Endpoint
 from engine.docker.refusal import answering
 from engine.docker.sdk import docker
 from engine.docker.ssh_relay import SshRelay
-from engine.docker.types import DiskUse, EngineInfo, Event
+from engine.docker.types import AcceptedLogin, DiskUse, EngineInfo, Event
 from engine.docker.wire import Wire
 from vm.errors import EngineUnreachable, GalleyError, Retry
 
@@ -62,6 +62,12 @@ class DockerClient:
 
     def info(self) -> EngineInfo:
         return system.info(self._wire)
+
+    def login(self, server: str, username: str, secret: str) -> AcceptedLogin:
+        """Let the engine try it at the registry. What is to be kept, which may be a token."""
+        from engine.docker.registry import login
+
+        return login(self._wire, server, username, secret)
 
     def disk_use(self) -> DiskUse:
         """Slow where there is much: dockerd walks every volume."""

@@ -214,7 +214,8 @@ class Images:
     def _credentials(self, name: str) -> dict[str, str]:
         try:
             registry, _ = docker.auth.resolve_repository_name(name)
-            header = docker.auth.get_config_header(self._api, registry)
+            # Read anew: there may be other logins than when the client was made.
+            login = docker.auth.resolve_authconfig(docker.auth.load_config(), registry)
         except docker.errors.InvalidRepository as error:
             raise EngineRefused(
                 f"{name} is not the name of an image.",
@@ -224,10 +225,10 @@ class Images:
         except docker.errors.DockerException as error:
             raise EngineRefused(
                 f"The login for {name} could not be read.",
-                "Log in to its registry again.",
+                "Unlock the keyring that has it, or log in to its registry again.",
                 details=str(error),
             ) from error
-        return {"X-Registry-Auth": _text(header)} if header else {}
+        return {"X-Registry-Auth": docker.auth.encode_header(login).decode()} if login else {}
 
 
 def _readable(messages: Iterator[dict[str, Any]], path: Path) -> Iterator[dict[str, Any]]:
@@ -242,10 +243,6 @@ def _readable(messages: Iterator[dict[str, Any]], path: Path) -> Iterator[dict[s
             "Save or copy it again. To make an image of other files, import them.",
             details=error.details,
         ) from error
-
-
-def _text(header: str | bytes) -> str:
-    return header.decode() if isinstance(header, bytes) else header
 
 
 def _names(names: Sequence[str] | None) -> tuple[str, ...]:

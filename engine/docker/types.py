@@ -139,6 +139,14 @@ class Network(msgspec.Struct, frozen=True, gc=False):
         return self.name in ("bridge", "host", "none")
 
 
+class AcceptedLogin(msgspec.Struct, frozen=True):
+    """What a registry took, as docker keeps it: with a token, the user name is "<token>"."""
+
+    server: str
+    username: str
+    secret: str
+
+
 class EngineInfo(msgspec.Struct, frozen=True):
     """GET /info and /version, as far as they are shown."""
 

@@ -173,6 +173,7 @@ MODULES = (
     *EARLY_MODULES,
     *BOOT_MODULES,
     "virtio_*",
+    "virtiofs",
     "vmw_vsock_virtio_transport",
     "evdev",
     "button",

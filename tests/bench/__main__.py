@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from tests.bench import boot, bulk, cli, cycles, execs, idle, ping, run, soak, window
+from tests.bench import boot, bulk, cli, credentials, cycles, execs, idle, ping, run, soak, window
 from tests.bench.figures import Row, head
 from tests.bench.lab import Lab
 from tests.contract.conftest import guest_image
@@ -27,6 +27,7 @@ GROUPS: dict[str, Callable[[Lab], Iterator[Row]]] = {
     "boot": boot.measure,
     "idle": idle.measure,
     "cli": cli.measure,
+    "credentials": credentials.measure,
     "run": run.measure,
     "ping": ping.measure,
     "bulk": bulk.measure,

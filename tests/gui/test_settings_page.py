@@ -1,15 +1,22 @@
 """Settings: drawn from the schema, checked while they are typed, changed through the supervisor."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QWheelEvent
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QFileDialog, QPushButton
 
 from desktop.app import App
-from desktop.pages.settings.editors import ChoiceEditor, LineEditor, NumberEditor, stops
+from desktop.pages.settings.editors import (
+    ChoiceEditor,
+    FoldersEditor,
+    LineEditor,
+    NumberEditor,
+    stops,
+)
 from desktop.pages.settings.page import SettingsPage
 from desktop.pages.settings.pending import pending, reason
 from desktop.tasks import TaskState
@@ -219,3 +226,45 @@ def test_a_reason_names_no_command() -> None:
 
 def names(settings: tuple[Setting, ...]) -> list[str]:
     return [setting.name for setting in settings]
+
+
+def test_folders_are_added_and_removed(
+    own_app: App, page: SettingsPage, wait_for: WaitFor, tmp_path: Path
+) -> None:
+    field = page.fields["shares"]
+    edit = field.editor
+    assert isinstance(edit, FoldersEditor)
+
+    QTest.mouseClick(edit.add, LEFT)
+    dialog = edit.findChild(QFileDialog)
+    assert dialog is not None
+    dialog.fileSelected.emit(str(tmp_path))
+    dialog.close()
+    wait_for(field.reset.isVisible)
+    assert stored(own_app, "shares") == ("~", str(tmp_path))
+
+    def remove(name: str) -> None:
+        def found() -> list[QPushButton]:
+            buttons = edit.findChildren(QPushButton)
+            return [one for one in buttons if one.isVisible() and name in one.accessibleName()]
+
+        wait_for(found)
+        QTest.mouseClick(found()[0], LEFT)
+
+    remove("~")
+    wait_for(lambda: stored(own_app, "shares") == (str(tmp_path),))
+    remove(str(tmp_path))
+    wait_for(lambda: stored(own_app, "shares") == ())
+    QTest.mouseClick(field.reset, LEFT)
+    wait_for(lambda: stored(own_app, "shares") == ("~",))
+
+
+def test_a_folder_that_cannot_be_shared_is_refused_beside_the_list(
+    own_app: App, page: SettingsPage, wait_for: WaitFor
+) -> None:
+    field = page.fields["read_only_shares"]
+    assert isinstance(field.editor, FoldersEditor)
+    field.editor.given.emit(("/usr",))
+    wait_for(field.wrong.isVisible)
+    assert "/usr" in field.wrong.text()
+    assert stored(own_app, "read_only_shares") == ()

@@ -38,10 +38,13 @@ class FakeBackend:
 
     name = "fake"
     features = Features(
-        forwards=True, suspend=False, pause=False, shares="none", image_format="none"
+        forwards=True, suspend=False, pause=False, shares="virtiofs", image_format="none"
     )
 
     def probe(self) -> Problem | None:
+        return None
+
+    def probe_shares(self) -> Problem | None:
         return None
 
     def create(self, directory: MachineDir, spec: MachineSpec) -> None:

@@ -263,6 +263,12 @@ def is_alive(identity: Identity) -> bool:
     return seen is not None and abs(seen.started - identity.started) < 0.02
 
 
+def reap() -> None:
+    """Let go of those detached children of ours that have ended and that nobody waits for."""
+    for pid in tuple(_children):
+        _reap(pid)
+
+
 def _reap(pid: int) -> None:
     child = _children.get(pid)
     if child is not None and child.poll() is not None:

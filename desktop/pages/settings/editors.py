@@ -1,18 +1,21 @@
 """What a setting is changed with: one editor for each kind. May import: PySide6, `text`,
-`engine.schema`.
+`widgets`, `dialogs`, `engine.schema`.
 
 An editor says `given` when the user means a value, and `doubted` with a sentence (or "") while
 something is typed. It keeps what was typed until `show_value`. Next: `fields.py`.
 """
 
 from bisect import bisect_left
+from functools import partial
 
 from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal
 from PySide6.QtWidgets import QCheckBox, QComboBox, QLineEdit, QSlider, QWidget
 
+from desktop.dialogs.choose_file import ask_folder
 from desktop.engine_words import engine_says
 from desktop.text import tr
-from desktop.widgets.basics import row
+from desktop.widgets.basics import button, column, holder, row
+from desktop.widgets.elided import Elided
 from engine.schema import GIB, Kind, Setting, Value
 from vm.errors import SettingsError
 
@@ -118,8 +121,9 @@ class NumberEditor(LineEditor):
         self._edited(value)
 
     def _edited(self, value: Value) -> None:
+        assert isinstance(value, int)
         self.slider.blockSignals(True)
-        self.slider.setValue(min(bisect_left(self.stops, int(value)), len(self.stops) - 1))
+        self.slider.setValue(min(bisect_left(self.stops, value), len(self.stops) - 1))
         self.slider.blockSignals(False)
 
     def _slid(self, position: int) -> None:
@@ -147,7 +151,7 @@ class SwitchEditor(Editor):
         self.box = QCheckBox()
         super().__init__(setting, self.box)
         self.box.toggled.connect(lambda on: self.box.setText(tr("On") if on else tr("Off")))
-        self.box.clicked.connect(self.given.emit)
+        self.box.clicked.connect(lambda on: self.given.emit(on))
         self.setLayout(row(self.box, 1))
 
     def show_value(self, value: Value) -> None:
@@ -155,8 +159,46 @@ class SwitchEditor(Editor):
         self.box.setText(tr("On") if value else tr("Off"))
 
 
+class FoldersEditor(Editor):
+    """A list of folders, each with its way out, and a button for one more."""
+
+    def __init__(self, setting: Setting) -> None:
+        self.add = button(tr("Add a folder…"), self._ask)
+        super().__init__(setting, self.add)
+        self._value: tuple[str, ...] = ()
+        self._list = column(gap=4)
+        self.setLayout(column(self._list, row(self.add, 1)))
+
+    def show_value(self, value: Value) -> None:
+        assert isinstance(value, tuple)
+        self._value = value
+        while (item := self._list.takeAt(0)) is not None:
+            if (widget := item.widget()) is not None:
+                widget.hide()
+                widget.deleteLater()
+        for path in value:
+            name = tr("Remove {folder}", folder=path)
+            remove = button(tr("Remove"), partial(self._remove, path), "link", name=name)
+            line = row(Elided(path), remove)
+            line.setStretch(0, 1)
+            self._list.addWidget(holder(line))
+
+    def _ask(self) -> None:
+        ask_folder(self, tr(self.setting.label), lambda path: self._give((*self._value, str(path))))
+
+    def _remove(self, path: str) -> None:
+        self.add.setFocus()
+        self._give(tuple(kept for kept in self._value if kept != path))
+
+    def _give(self, value: tuple[str, ...]) -> None:
+        self.show_value(tuple(dict.fromkeys(value)))
+        self.given.emit(self._value)
+
+
 def editor(setting: Setting) -> Editor:
     match setting.kind:
+        case Kind.PATHS:
+            return FoldersEditor(setting)
         case Kind.COUNT | Kind.SIZE:
             return NumberEditor(setting)
         case Kind.CHOICE:

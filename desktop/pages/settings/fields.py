@@ -29,7 +29,7 @@ class FormRow(QWidget):
         title_label = label(title, "heading")
         title_label.setBuddy(edit)
         about = label(text, "secondary", wrap=True)
-        words = column(title_label, about, gap=2)
+        words = column(title_label, about, 1, gap=2)
         if wide:
             self.box = column(words, edit, gap=8)
         else:
@@ -119,7 +119,7 @@ class Field(FormRow):
 def _default_words(setting: Setting) -> str:
     if setting.kind is Kind.SWITCH:
         return tr("On") if setting.default else tr("Off")
-    return setting.text(setting.default)
+    return setting.text(setting.default) or tr("none")
 
 
 class Section(QFrame):

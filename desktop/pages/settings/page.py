@@ -16,6 +16,7 @@ from desktop import icons
 from desktop.desk import Desk
 from desktop.pages.page import Command, Page
 from desktop.pages.settings.fields import Field, FormRow, Section
+from desktop.pages.settings.logins import LoginsSection
 from desktop.pages.settings.pending import OF_SUPERVISOR, pending, reason
 from desktop.pages.settings.window_settings import WindowSection
 from desktop.text import tr
@@ -61,6 +62,8 @@ class SettingsPage(Page):
         desk.link.changed.connect(self._load)
         self.window_section = WindowSection(desk)
         self._add(self.window_section)
+        self.logins = LoginsSection(desk)
+        self._add(self.logins)
         self._add_daemon_editor()
 
     def _search_field(self) -> QLineEdit:
@@ -114,6 +117,7 @@ class SettingsPage(Page):
     def shown(self) -> None:
         self._visible = True
         self.window_section.follow()
+        self.logins.refresh()
         self._load()
 
     def hidden(self) -> None:
@@ -247,6 +251,8 @@ class SettingsPage(Page):
 
     def _done(self, name: str, _reply: object) -> None:
         self.fields[name].settle()
+        if name == "use_keyring":
+            self.logins.refresh()
         self._load()
 
     def _refused(self, name: str, problem: Problem) -> bool:
@@ -291,8 +297,9 @@ def _topics() -> tuple[tuple[str, tuple[str, ...]], ...]:
     return (
         (tr("Resources"), ("cpus", "memory", "disk")),
         (tr("Virtual machine"), ("backend", "accelerator", "cpu_model", "channel")),
+        (tr("Files"), ("shares", "read_only_shares")),
         (tr("Network"), ("port_address",)),
-        (tr("Docker on this computer"), ("use_context",)),
+        (tr("Docker on this computer"), ("use_context", "use_keyring")),
     )
 
 

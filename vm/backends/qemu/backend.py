@@ -18,7 +18,7 @@ import psutil
 
 from vm import image
 from vm.backend import Force
-from vm.backends.qemu import accel, hostfwd, program, qmp, running, start
+from vm.backends.qemu import accel, hostfwd, program, qmp, running, start, virtiofsd
 from vm.backends.qemu.command import INITRAMFS, KERNEL, ROOT, Launch
 from vm.directory import MachineDir
 from vm.errors import (
@@ -47,12 +47,19 @@ class QemuBackend:
 
     name = "qemu"
     features = Features(
-        forwards=True, suspend=False, pause=False, shares="none", image_format="qcow2"
+        forwards=True, suspend=False, pause=False, shares="virtiofs", image_format="qcow2"
     )
 
     def probe(self) -> Problem | None:
         try:
             program.find()
+        except GalleyError as error:
+            return error.to_problem()
+        return None
+
+    def probe_shares(self) -> Problem | None:
+        try:
+            virtiofsd.find()
         except GalleyError as error:
             return error.to_problem()
         return None

@@ -59,6 +59,7 @@ class Launch(msgspec.Struct, frozen=True):
     console_log: PurePath
     guest_options: tuple[str, ...] = ()
     cpu_model: str = "auto"
+    share_sockets: tuple[PurePath, ...] = ()  # of a virtiofsd for each shared folder, in order
 
 
 def arguments(launch: Launch) -> list[str]:
@@ -68,6 +69,7 @@ def arguments(launch: Launch) -> list[str]:
         *_kernel(launch, launch.guest_options),
         *_disks(launch),
         *_devices(launch),
+        *_shares(launch),
         *_control(launch),
         *_confinement(launch),
     ]
@@ -96,7 +98,16 @@ def _computer(launch: Launch) -> list[str]:
         *("-cpu", _cpu(launch)),
         *("-smp", str(launch.cpus)),
         *("-m", f"{launch.memory_bytes >> 20}M"),
+        *_shared_memory(launch),
     ]
+
+
+def _shared_memory(launch: Launch) -> list[str]:
+    """virtiofsd reads and writes the guest's memory itself."""
+    if not launch.share_sockets:
+        return []
+    ram = f"memory-backend-memfd,id=ram,share=on,size={launch.memory_bytes >> 20}M"
+    return ["-object", ram, "-machine", "memory-backend=ram"]
 
 
 def _cpu(launch: Launch) -> str:
@@ -143,6 +154,15 @@ def _devices(launch: Launch) -> list[str]:
         *("-device", "virtio-rng-pci,rng=rng"),
         *("-device", "virtio-balloon-pci,free-page-reporting=on"),
     ]
+
+
+def _shares(launch: Launch) -> list[str]:
+    words = []
+    for number, socket in enumerate(launch.share_sockets):
+        tag = f"share{number}"
+        words += ["-chardev", f"socket,id={tag},path={_escaped(socket)}"]
+        words += ["-device", f"vhost-user-fs-pci,chardev={tag},tag={tag},queue-size=1024"]
+    return words
 
 
 def _control(launch: Launch) -> list[str]:

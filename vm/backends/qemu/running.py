@@ -12,6 +12,7 @@ from itertools import pairwise
 import msgspec
 import psutil
 
+from vm.backends.qemu import virtiofsd
 from vm.directory import MachineDir
 from vm.host import process
 from vm.host.paths import write_atomic
@@ -55,6 +56,7 @@ def sweep(directory: MachineDir) -> None:
         if find(directory) is None:
             directory.running.unlink(missing_ok=True)
             directory.qmp_socket.unlink(missing_ok=True)
+            virtiofsd.sweep(directory)
 
 
 def read_uuid(directory: MachineDir) -> str | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from vm.backends.qemu import qmp, running
+from vm.backends.qemu import qmp, running, virtiofsd
 from vm.backends.qemu.command import Launch, arguments
 from vm.backends.qemu.running import Running
 from vm.directory import MachineDir
@@ -31,6 +31,7 @@ def start(directory: MachineDir, launch: Launch, chosen: Accelerator, spec: Mach
         with running.changing:
             _clear_the_way(directory)
             said_before = directory.backend_log.stat().st_size
+            launch, spec = _serve_shares(directory, launch, spec)
             identity = process.spawn_detached(arguments(launch), log=directory.backend_log)
             started = Running(identity, launch.uuid, launch.ssh_port, chosen, spec)
             running.remember(directory, started)
@@ -42,6 +43,20 @@ def start(directory: MachineDir, launch: Launch, chosen: Accelerator, spec: Mach
         if PORT_TAKEN not in said or attempt == PORT_ATTEMPTS:
             raise _failed(said, launch)
     raise AssertionError("the last attempt returns or raises")
+
+
+def _serve_shares(
+    directory: MachineDir, launch: Launch, spec: MachineSpec
+) -> tuple[Launch, MachineSpec]:
+    """With those folders that can be served; QEMU would not start without the others."""
+    shares = virtiofsd.serve(directory, spec.shares)
+    sockets = tuple(directory.share_socket(number) for number in range(len(shares)))
+    words = (word for word in launch.guest_options if not word.startswith(virtiofsd.WORD))
+    options = (*words, *virtiofsd.guest_words(shares))
+    return (
+        msgspec.structs.replace(launch, share_sockets=sockets, guest_options=options),
+        msgspec.structs.replace(spec, shares=shares),
+    )
 
 
 def _clear_the_way(directory: MachineDir) -> None:

@@ -43,6 +43,10 @@ CASES = {
     "macos-hvf-arm64": launch("Darwin", "aarch64", "hvf"),
     "windows-whpx": launch("Windows", "x86_64", "whpx"),
 }
+RUN = PurePosixPath("/home/ann/.local/share/galley/run")
+CASES["linux-kvm-shares"] = msgspec.structs.replace(
+    CASES["linux-kvm"], share_sockets=(RUN / "share0.sock", RUN / "share1.sock")
+)
 
 
 def compare(name: str, words: list[str]) -> None:

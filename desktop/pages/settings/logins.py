@@ -1,0 +1,114 @@
+"""The registry logins of this computer: what docker has, another one, and not that one any more.
+
+May import: PySide6, `desk`, `dialogs`, `actions`, `widgets`, `engine.logins`. They are read anew
+when the page is shown and after each change: docker changes them too.
+"""
+
+from functools import partial
+
+import msgspec
+from PySide6.QtWidgets import QVBoxLayout, QWidget
+
+from desktop.actions import logins as actions
+from desktop.desk import Desk
+from desktop.dialogs.login import LoginDialog
+from desktop.engine_words import told
+from desktop.pages.settings.fields import FormRow, Section
+from desktop.text import tr
+from desktop.widgets.basics import button, column, holder, label, row
+from engine import logins
+from engine.logins import RegistryLogin
+from engine.settings import SettingsStore
+from vm.errors import Problem
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """At one moment. `problem`: what keeps logins out of the keyring, where they are wanted in it;
+    `safe`: another one would not be kept in a plain file."""
+
+    logins: tuple[RegistryLogin, ...]
+    wanted: bool
+    safe: bool
+    problem: Problem | None
+
+
+class LoginsSection(Section):
+    def __init__(self, desk: Desk) -> None:
+        self._list = LoginList(desk)
+        title = tr("Private images")
+        about = tr("What docker and this window pull and push them with.")
+        one = FormRow(title, about, self._list, "docker login password token", wide=True)
+        super().__init__(tr("Registry logins"), [one])
+        self.refresh = self._list.refresh
+
+
+class LoginList(QWidget):
+    def __init__(self, desk: Desk) -> None:
+        super().__init__()
+        self._desk = desk
+        self.rows: dict[str, QWidget] = {}
+        self._box: QVBoxLayout = column(gap=4)
+        self.nothing = label(tr("There are none."), "secondary")
+        self.said = label("", "secondary", wrap=True, select=True)
+        self.add = button(tr("Log in…"), self._add)
+        self.move_plain = button(tr("Move to the keyring"), self._move)
+        self.setLayout(
+            column(self._box, self.nothing, self.said, row(self.add, self.move_plain, 1), gap=8)
+        )
+        self.nothing.hide()
+        self.said.hide()
+        self.move_plain.hide()
+
+    def refresh(self, _outcome: object = None) -> None:
+        settings = SettingsStore(self._desk.link.home)
+        self._desk.tasks.quietly(lambda: _look(settings), self._show, self._complain)
+
+    def _show(self, seen: Seen) -> None:
+        for old in self.rows.values():
+            self._box.removeWidget(old)
+            old.hide()
+            old.deleteLater()
+        self.rows = {login.server: self._row(login) for login in seen.logins}
+        for made in self.rows.values():
+            self._box.addWidget(made)
+        self.nothing.setVisible(not seen.logins)
+        plain = any(not login.store for login in seen.logins)
+        self.move_plain.setVisible(seen.wanted and plain)
+        self.add.setEnabled(seen.safe)
+        self._say(told(seen.problem) if seen.problem else "" if seen.safe else _off())
+
+    def _row(self, login: RegistryLogin) -> QWidget:
+        place = "" if login.store else tr("in a plain file")
+        out = button(
+            tr("Log out"),
+            partial(actions.log_out, self._desk, login, self.refresh),
+            "link",
+            name=tr("Log out of {server}", server=login.server),
+        )
+        words = (label(login.username, "secondary", select=True), label(place, "error"))
+        return holder(row(label(login.server, select=True), *words, 1, out, gap=12))
+
+    def _complain(self, problem: Problem) -> None:
+        """Docker's file or a helper cannot be read: what was shown may not hold any more."""
+        self._say(told(problem))
+
+    def _say(self, text: str) -> None:
+        self.said.setText(text)
+        self.said.setVisible(bool(text))
+
+    def _add(self) -> None:
+        LoginDialog(self._desk, self._desk.shell.widget, self.refresh).open()
+
+    def _move(self) -> None:
+        actions.move_plain(self._desk, self.refresh)
+
+
+def _look(settings: SettingsStore) -> Seen:
+    wanted = bool(settings.get("use_keyring"))
+    error = logins.why_not() if wanted else None
+    problem = error.to_problem() if error else None
+    return Seen(logins.logins(), wanted, wanted or logins.has_store(), problem)
+
+
+def _off() -> str:
+    return tr("Docker keeps logins in a plain file, because logins in the keyring are turned off.")

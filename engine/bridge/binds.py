@@ -1,0 +1,153 @@
+"""Which folders of this host a container may be given: those that are shared, and nothing else.
+
+A bind mount names a path of this host, and dockerd looks for it in the guest. Below a shared folder
+it finds it. Everywhere else it would make an empty directory and say nothing, so that is refused
+before dockerd sees it. Two kinds of paths are the machine's own and pass: what programs that watch
+or drive an engine bind (`OWN`), and the docker socket, ours by whatever name this host has for it.
+
+Reads `HostConfig.Binds` and `Mounts` of a container, and the mounts of a service, and leaves every
+other field as it is. May import: msgspec, `engine.shares`, `vm` values.
+Next: `requests.py`, who calls it.
+"""
+
+import os
+import posixpath
+import shlex
+from pathlib import PurePath
+from typing import Any
+
+import msgspec
+
+from engine import shares
+from vm.errors import NotShared, Problem
+from vm.types import Share
+
+SOCKET = "/run/docker.sock"  # in the guest
+OWN = frozenset(
+    {
+        *("/", "/run", "/var/run", SOCKET, "/var/run/docker.sock"),
+        *("/etc/group", "/etc/hosts", "/etc/localtime", "/etc/os-release", "/etc/passwd"),
+        *("/etc/resolv.conf", "/etc/timezone"),
+    }
+)
+OWN_TREES = (
+    *("/proc", "/sys", "/dev", "/lib/modules", "/usr/lib/modules", "/etc/ssl/certs"),
+    *("/run/containerd", "/run/docker", "/var/run/docker"),
+    *("/var/lib/containerd", "/var/lib/docker", "/var/log"),
+)
+
+type Object = dict[str, msgspec.Raw]
+
+
+class Sharing(msgspec.Struct, frozen=True):
+    """What is shared now. `names` and `folders`: what is to be shared, as the user has written it
+    and as it is; `problem`: why this host can share nothing."""
+
+    docker_socket: str  # of this host
+    shares: tuple[Share, ...] = ()
+    names: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
+    problem: Problem | None = None
+
+
+def check(body: bytes, sharing: Sharing) -> bytes | None:
+    """The body of a creation as dockerd is to see it; None when it is right as it is.
+
+    Raises NotShared. What is not the JSON that we expect is for dockerd to refuse.
+    """
+    try:
+        return _changed(body, sharing)
+    except msgspec.MsgspecError:
+        return None
+
+
+def resolve(source: str, sharing: Sharing) -> str:
+    """The path in the guest for one of this host. Raises NotShared."""
+    plain = posixpath.normpath(source)
+    if os.path.realpath(plain) == os.path.realpath(sharing.docker_socket):
+        return SOCKET
+    real = PurePath(os.path.realpath(plain))
+    for share in sharing.shares:
+        if real.is_relative_to(share.host_path):
+            there = posixpath.join(share.guest_path, real.relative_to(share.host_path).as_posix())
+            return posixpath.normpath(there)
+    if plain in OWN or any(PurePath(plain).is_relative_to(tree) for tree in OWN_TREES):
+        return plain
+    raise _not_shared(source, plain, real, sharing)
+
+
+def _not_shared(source: str, plain: str, real: PurePath, sharing: Sharing) -> NotShared:
+    sentence = f"The folder {source} is not shared with Galley's virtual machine."
+    if sharing.problem is not None:
+        return NotShared(f"{sentence} {sharing.problem.summary}", sharing.problem.hint)
+    if any(real.is_relative_to(folder) for folder in sharing.folders):
+        return NotShared(sentence, "It will be when the engine starts again: galley restart")
+    above = posixpath.dirname(plain)
+    folder = plain if os.path.isdir(plain) or above == "/" else above
+    if shares.is_guests(folder):
+        return NotShared(sentence, "The machine has its own there. Copy it to a shared folder.")
+    value = shlex.quote(",".join(filter(None, (*sharing.names, folder))))
+    return NotShared(
+        sentence,
+        "Share it, or a folder that holds it, then restart the engine: "
+        f"galley settings set shares {value} && galley restart",
+    )
+
+
+def _changed(body: bytes, sharing: Sharing) -> bytes | None:
+    document = msgspec.json.decode(body, type=Object)
+    changes = [
+        _change(document, ("HostConfig",), "Binds", sharing),
+        _change(document, ("HostConfig",), "Mounts", sharing),
+        _change(document, ("TaskTemplate", "ContainerSpec"), "Mounts", sharing),
+    ]
+    return msgspec.json.encode(document) if any(changes) else None
+
+
+def _change(document: Object, way: tuple[str, ...], name: str, sharing: Sharing) -> bool:
+    """Put the list `name`, at the end of `way`, right in its place; whether anything had to be."""
+    if way:
+        key = _key(document, way[0])
+        inner = _decode(document, key, Object | None)
+        if not inner or not _change(inner, way[1:], name, sharing):
+            return False
+    else:
+        key = _key(document, name)
+        kind = list[str] if name == "Binds" else list[Object]
+        right = _bind if name == "Binds" else _mount
+        listed: list[Any] = _decode(document, key, kind | None) or []
+        inner = [right(one, sharing) for one in listed]
+        if all(new is old for new, old in zip(inner, listed, strict=True)):
+            return False
+    document[key] = msgspec.Raw(msgspec.json.encode(inner))
+    return True
+
+
+def _bind(bind: str, sharing: Sharing) -> str:
+    """SOURCE:TARGET[:MODE]. A source that is no path is the name of a volume."""
+    source, colon, rest = bind.partition(":")
+    if not colon or not source.startswith("/"):
+        return bind
+    there = resolve(source, sharing)
+    return bind if there == posixpath.normpath(source) else f"{there}:{rest}"
+
+
+def _mount(mount: Object, sharing: Sharing) -> Object:
+    source = _decode(mount, _key(mount, "Source"), str | None)
+    if _decode(mount, _key(mount, "Type"), str | None) != "bind" or not source:
+        return mount
+    if not source.startswith("/"):
+        return mount
+    there = resolve(source, sharing)
+    if there == posixpath.normpath(source):
+        return mount
+    return {**mount, _key(mount, "Source"): msgspec.Raw(msgspec.json.encode(there))}
+
+
+def _key(document: Object, name: str) -> str:
+    """As it is written there: dockerd does not mind small and capital letters."""
+    return next((key for key in document if key.lower() == name.lower()), name)
+
+
+def _decode(document: Object, key: str, kind: Any) -> Any:
+    return msgspec.json.decode(document[key], type=kind) if key in document else None

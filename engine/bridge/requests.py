@@ -1,0 +1,199 @@
+"""The requests of one connection, read as they pass, to find those that name folders.
+
+`Requests.feed` takes what the client sent and gives what goes on to dockerd: the same bytes, but
+for a creation that the `Check` changed. Only heads and the bodies of creations are looked at, and
+held back until they are whole; everything else is counted. What is not HTTP/1 (a hijacked
+connection, HTTP/2, anything that we do not understand) goes on as it is, to the end.
+May import: `vm.errors` (raised through here). Next: `binds.py` (the check), `pump.py`.
+"""
+
+import re
+from collections.abc import Callable
+
+HEAD_LIMIT = 64 * 1024  # bytes; what is longer is not held back
+LINE_LIMIT = 4 * 1024  # bytes of a chunk's size and extensions
+BODY_LIMIT = 8 * 1024 * 1024  # bytes of a creation; a real one has some thousand
+ENDLESS = 1 << 62
+
+_FIRST = re.compile(rb"(?:\r?\n)*([A-Z]+) (\S+) HTTP/1\.[01]\r?\n")
+_BEGINNING = re.compile(rb"(?:\r?\n)*\r?(?:[A-Z]{1,20}(?: \S*(?: [HTP/1.0]{0,8}\r?)?)?)?")
+_END = re.compile(rb"\n\r?\n")
+_CREATION = re.compile(
+    rb"(?:https?://[^/]*)?(?:/v[\d.]+)?"
+    rb"/(?:containers/create|services/create|services/[^/]+/update)(?:\?|$)"
+)
+_HIJACKS = re.compile(rb"/(?:attach|session|grpc)(?:\?|$)")
+_FRAMING = re.compile(rb"(?im)^(?:content-length|transfer-encoding|trailer|expect):[^\n]*\n")
+_EXPECT = re.compile(rb"(?im)^expect:[^\n]*\n")
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+Check = Callable[[bytes], bytes | None]
+"""The body of a creation in; the one to send instead out, or None for this one. Raises GalleyError
+when it must not be sent."""
+
+
+class Requests:
+    """`answer` sends the client what it waits for before it sends a body (100 Continue)."""
+
+    def __init__(self, check: Check, answer: Callable[[bytes], None]) -> None:
+        self._check = check
+        self._answer = answer
+        self._held = b""
+        self._left = 0  # bytes that go on unread
+        self._next = self._head  # what comes after them
+        self._may_be_hijacked = False
+        self._has_asked = False
+
+    def feed(self, data: bytes) -> bytes:
+        """What goes on now. Raises what the check raises; then nothing of that request has."""
+        if self._left >= len(data):
+            self._left -= len(data)
+            return data
+        data, self._held = self._held + data, b""
+        pieces = []
+        at = 0
+        while at < len(data):
+            if self._left:
+                end = min(at + self._left, len(data))
+                self._left -= end - at
+                piece = data[at:end]
+            else:
+                end, piece = self._next(data, at)
+                if end == at and not self._left:
+                    self._held = data[at:]
+                    break
+            pieces.append(piece)
+            at = end
+        return b"".join(pieces)
+
+    def rest(self) -> bytes:
+        """What is held back, when nothing more comes."""
+        held, self._held = self._held, b""
+        return held
+
+    # Each reads one thing at `at` and says where it ends and what goes on for it. Where more bytes
+    # are needed it ends where it began; where nothing can be told any more, all goes on.
+
+    def _head(self, data: bytes, at: int) -> tuple[int, bytes]:
+        first = _FIRST.match(data, at)
+        if first is None:
+            waits = _BEGINNING.fullmatch(data, at) and len(data) - at < HEAD_LIMIT
+            return at, self._all_goes_on(not waits or self._may_be_hijacked)
+        end = _END.search(data, first.end() - 1)
+        if end is None:
+            return at, self._all_goes_on(len(data) - at > HEAD_LIMIT)
+        head = data[at : end.end()]
+        headers = _headers(head)
+        self._may_be_hijacked = b"upgrade" in headers or bool(_HIJACKS.search(first[2]))
+        if first[1] == b"POST" and _CREATION.match(first[2]) and _is_plain(headers):
+            found = self._creation(data, at, end.end(), headers)
+            if found is not None:
+                return found
+        self._expect_body(headers)
+        return end.end(), head
+
+    def _creation(
+        self, data: bytes, at: int, start: int, headers: dict[bytes, bytes]
+    ) -> tuple[int, bytes] | None:
+        """None: it goes on unread."""
+        try:
+            found = _body(data, start, headers)
+        except ValueError:
+            return None
+        if found is None:
+            if _declared(headers) > BODY_LIMIT or len(data) - start > BODY_LIMIT:
+                return None
+            if b"expect" in headers and not self._has_asked:
+                self._has_asked = True
+                self._answer(_CONTINUE)
+            return at, b""
+        body, end = found
+        changed = self._check(body)
+        has_asked, self._has_asked = self._has_asked, False
+        if changed is None:
+            head = data[at:start]
+            return end, (_EXPECT.sub(b"", head) if has_asked else head) + data[start:end]
+        head = _FRAMING.sub(b"", data[at:start]).rstrip(b"\r\n")
+        return end, b"%s\r\nContent-Length: %d\r\n\r\n%s" % (head, len(changed), changed)
+
+    def _expect_body(self, headers: dict[bytes, bytes]) -> None:
+        if b"transfer-encoding" in headers:
+            if not _is_chunked(headers):
+                self._left = ENDLESS
+            self._next = self._size
+        else:
+            self._left = _declared(headers)
+
+    def _size(self, data: bytes, at: int) -> tuple[int, bytes]:
+        """The line before a chunk."""
+        end = data.find(b"\n", at, at + LINE_LIMIT) + 1
+        if not end:
+            return at, self._all_goes_on(len(data) - at >= LINE_LIMIT)
+        try:
+            size = _chunk_size(data[at:end])
+        except ValueError:
+            return at, self._all_goes_on(True)
+        if size:
+            self._left = size + 2  # and the end of its line
+        else:
+            self._next = self._trailer
+        return end, data[at:end]
+
+    def _trailer(self, data: bytes, at: int) -> tuple[int, bytes]:
+        """A line after the last chunk; an empty one ends the body."""
+        end = data.find(b"\n", at, at + HEAD_LIMIT) + 1
+        if not end:
+            return at, self._all_goes_on(len(data) - at >= HEAD_LIMIT)
+        if not data[at:end].strip():
+            self._next = self._head
+        return end, data[at:end]
+
+    def _all_goes_on(self, sure: bool) -> bytes:
+        if sure:
+            self._left = ENDLESS
+        return b""
+
+
+def _headers(head: bytes) -> dict[bytes, bytes]:
+    lines = (line.partition(b":") for line in head.strip().split(b"\n")[1:])
+    return {name.strip().lower(): value.strip() for name, _, value in lines}
+
+
+def _is_plain(headers: dict[bytes, bytes]) -> bool:
+    """Whether its body is there and can be read by us."""
+    has_body = b"content-length" in headers or _is_chunked(headers)
+    return has_body and headers.get(b"content-encoding", b"identity") == b"identity"
+
+
+def _is_chunked(headers: dict[bytes, bytes]) -> bool:
+    return headers.get(b"transfer-encoding", b"").lower() == b"chunked"
+
+
+def _declared(headers: dict[bytes, bytes]) -> int:
+    """The length that the head says: 0 where it says none, endless where it makes no sense."""
+    length = headers.get(b"content-length", b"0")
+    return int(length) if length.isdigit() and len(length) < 18 else ENDLESS
+
+
+def _body(data: bytes, start: int, headers: dict[bytes, bytes]) -> tuple[bytes, int] | None:
+    """A body and where it ends; None where it is not whole. Raises ValueError for nonsense."""
+    if not _is_chunked(headers):
+        end = start + _declared(headers)
+        return (data[start:end], end) if len(data) >= end else None
+    chunks: list[bytes] = []
+    while (line := data.find(b"\n", start)) >= 0:
+        size = _chunk_size(data[start:line])
+        if size == 0:
+            last = _END.search(data, line)
+            return (b"".join(chunks), last.end()) if last else None
+        chunks.append(data[line + 1 : line + 1 + size])
+        start = line + 1 + size + 2
+    return None
+
+
+def _chunk_size(line: bytes) -> int:
+    """Raises ValueError."""
+    digits = line.partition(b";")[0].strip()
+    if not re.fullmatch(rb"[0-9a-fA-F]{1,15}", digits):
+        raise ValueError("not a size")
+    return int(digits, 16)

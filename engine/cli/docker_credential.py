@@ -1,0 +1,108 @@
+"""`docker-credential-galley`: docker's protocol for programs that keep logins, over the keyring.
+
+    get      a server on standard input → {"ServerURL": …, "Username": …, "Secret": …}
+    store    {"ServerURL": …, "Username": …, "Secret": …} on standard input
+    erase    a server on standard input
+    list     → {server: user name, …}
+    version
+    check    ours: whether the keyring can be used now; asks nobody for a password
+
+Errors are said on standard output, with exit code 1; some of them docker knows word by word. May
+import: `credentials`, `docker_config`: docker waits for this program. Next: `credentials.py`.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+from engine import __version__, docker_config
+from engine.credentials import Login, Logins, kind_of_error
+
+NOT_FOUND = "credentials not found in native keychain"
+NO_SERVER = "no credentials server URL"
+NO_USERNAME = "no credentials username"
+
+
+class Refused(Exception):
+    """In docker's words."""
+
+
+def main() -> NoReturn:
+    """Ends without tidying up, which would cost a fifth of the time that docker waits."""
+    code = _answer()
+    sys.stdout.flush()
+    os._exit(code)
+
+
+def _answer() -> int:
+    try:
+        answer = _serve(Logins(docker_config.folder()), sys.argv[1:], _read)
+    except Refused as error:
+        return _say(str(error), 1)
+    except kind_of_error() as error:
+        return _say(f"{error.summary}\n{error.hint}".strip(), 1)
+    return _say(answer, 0)
+
+
+def _serve(logins: Logins, words: list[str], read: Callable[[], str]) -> str:
+    match words:
+        case ["get"]:
+            return _get(logins, _server(read()))
+        case ["store"]:
+            logins.store(*_given(read()))
+        case ["erase"]:
+            logins.erase(_server(read()))
+        case ["list"]:
+            return json.dumps(logins.list())
+        case ["check"]:
+            logins.check()
+        case ["version"]:
+            return f"docker-credential-galley (Galley) {__version__}"
+        case [unknown]:
+            raise Refused(f"Unknown credential action `{unknown}`")
+        case _:
+            raise Refused("Usage: docker-credential-galley <store|get|erase|list|version>")
+    return ""
+
+
+def _get(logins: Logins, server: str) -> str:
+    login = logins.get(server)
+    if login is None:
+        raise Refused(NOT_FOUND)
+    found = {"ServerURL": server, "Username": login.username, "Secret": login.secret}
+    return json.dumps(found)
+
+
+def _given(text: str) -> tuple[str, Login]:
+    try:
+        found = json.loads(text)
+        keys = ("ServerURL", "Username", "Secret")
+        server, username, secret = (str(found.get(key) or "") for key in keys)
+    except (ValueError, AttributeError) as error:
+        raise Refused(f"this is no login in JSON: {error}") from error
+    if not username:
+        raise Refused(NO_USERNAME if server else NO_SERVER)
+    return _server(server), Login(username, secret)
+
+
+def _server(text: str) -> str:
+    if not text.strip():
+        raise Refused(NO_SERVER)
+    return text.strip()
+
+
+def _read() -> str:
+    return sys.stdin.buffer.read().decode(errors="replace")
+
+
+def _say(text: str, code: int) -> int:
+    """UTF-8 whatever the locale says, for docker reads it so."""
+    if text:
+        sys.stdout.buffer.write(f"{text}\n".encode())
+    return code
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+"""What is shared with the machine that runs: for a start, for the bridge, for the problems shown.
+
+May import: `shares`, `settings`, `bridge.binds`, `vm`. Next: `shares.py`, `bridge/binds.py`,
+`vm/backends/qemu/virtiofsd.py`.
+"""
+
+import os
+from collections.abc import Sequence
+
+from engine import shares
+from engine.bridge import binds
+from engine.bridge.binds import Sharing
+from engine.settings import SettingsStore
+from vm.backend import Backend
+from vm.directory import MachineDir
+from vm.errors import MachineError, Problem
+from vm.host.paths import Home
+from vm.types import Share
+
+FAILED = "share "  # on the guest's console, before the share's tag
+
+
+class SharedFolders:
+    """`problems`: why a folder that is wanted is not shared. Any thread."""
+
+    def __init__(self, home: Home, settings: SettingsStore, backend: Backend) -> None:
+        self._settings = settings
+        self._backend = backend
+        self._directory = MachineDir.of(home)
+        self._docker_socket = str(home.docker_socket)
+        self._mounted: dict[Share, tuple[int, int]] = {}
+        self._lacking: Problem | None = None
+        self.problems: tuple[Problem, ...] = ()
+
+    def wanted(self) -> tuple[Share, ...]:
+        """What the next start is to share."""
+        found, problems = shares.wanted(self._names("shares"), self._names("read_only_shares"))
+        self._lacking = self._backend.probe_shares() if found else None
+        self.problems = (self._lacking,) if self._lacking else problems
+        return () if self._lacking else found
+
+    def look(self, console: Sequence[str]) -> None:
+        """See what the machine has of them, by what it was started with and what it said."""
+        wanted = self.wanted()
+        spec = self._backend.observe(self._directory).spec
+        served = spec.shares if spec is not None else ()
+        failures = _failures(console)
+        there = [share for number, share in enumerate(served) if f"share{number}" not in failures]
+        broken = (
+            _not_mounted(share, failures[f"share{number}"])
+            for number, share in enumerate(served)
+            if share not in there
+        )
+        waiting = (_not_yet(share) for share in wanted if share not in served)
+        self.problems = (*self.problems, *broken, *waiting)
+        # The innermost first: it is the one that a path in it belongs to.
+        self._mounted = {share: _identity(share) for share in reversed(there)}
+
+    def check(self, body: bytes) -> bytes | None:
+        """See `bridge.binds.check`. A folder that was deleted is not shared, nor is one that has
+        been made in its place."""
+        names, read_only = self._names("shares"), self._names("read_only_shares")
+        mounted = self._mounted.items()
+        sharing = Sharing(
+            self._docker_socket,
+            tuple(share for share, identity in mounted if identity == _identity(share)),
+            names,
+            tuple(map(shares.folder, (*names, *read_only))),
+            self._lacking,
+        )
+        return binds.check(body, sharing)
+
+    def _names(self, setting: str) -> tuple[str, ...]:
+        value = self._settings.get(setting)
+        return value if isinstance(value, tuple) else ()
+
+
+def _identity(share: Share) -> tuple[int, int]:
+    """Of the folder itself, whatever is called so; zeros where there is none."""
+    try:
+        seen = os.stat(share.host_path)
+    except OSError:
+        return 0, 0
+    return seen.st_dev, seen.st_ino
+
+
+def _failures(console: Sequence[str]) -> dict[str, str]:
+    """Of "share share0 failed: reason" the reason, by tag."""
+    found = (line.removeprefix(FAILED).split(" failed: ", 1) for line in console)
+    return {words[0]: words[1] for words in found if len(words) == 2}
+
+
+def _not_mounted(share: Share, reason: str) -> Problem:
+    return MachineError(
+        f"The folder {share.host_path} is not shared: the machine could not mount it.",
+        "Try again: galley restart",
+        details=reason,
+    ).to_problem()
+
+
+def _not_yet(share: Share) -> Problem:
+    return MachineError(
+        f"The folder {share.host_path} is not shared yet.",
+        "Restart the engine: galley restart. If that does not help, `galley logs --component vm` "
+        "says why.",
+    ).to_problem()

@@ -1,0 +1,398 @@
+"""Folders of this computer in containers: as they are here, at once, and never an empty one.
+
+One Galley for the module. What needs more than a shell runs in a container that has Python.
+"""
+
+import json
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.e2e.galley import Galley
+from tests.e2e.pythons import python_tar
+from vm.backend import choose
+from vm.host import process
+
+PYTHON = "galley-python"
+ODD_NAMES = [
+    "with space",
+    "雪",
+    "عربي",
+    "Übergröße",
+    "a,b",
+    'quote"s',
+    "back\\slash",
+    "%41",
+    "-n",
+    "😀",
+]
+
+
+class Shared(msgspec.Struct, frozen=True):
+    """A Galley with the folders `rw`, `ro` (read-only), and `odd`, whose name is unusual."""
+
+    galley: Galley
+    root: Path
+
+    @property
+    def rw(self) -> Path:
+        return self.root / "rw"
+
+    def bind(self, folder: Path | str, *words: str, check: bool = True) -> tuple[int, str]:
+        """`docker run` with the folder as /x; how it ended, and what it said."""
+        words = ("run", "--rm", "-v", f"{folder}:/x", "-w", "/x", PYTHON, *words)
+        done = self.galley.docker(*words, check=check)
+        return done.returncode, (done.stdout + done.stderr).decode()
+
+    def python(self, script: str, folder: Path | None = None) -> Any:
+        """What a script in a container, standing in the folder, says as JSON."""
+        words = ("run", "--rm", "-i", "-v", f"{folder or self.rw}:/x", "-w", "/x", PYTHON)
+        told = self.galley.docker(*words, "python", "-S", "-", stdin=script.encode())
+        return json.loads(told.stdout)
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory, images: Path) -> Iterator[Shared]:
+    root = tmp_path_factory.mktemp("s")
+    for name in ("rw", "ro", "odd 雪,%", "gone", "unshared"):
+        (root / name).mkdir()
+    galley = Galley(root / "home", images)
+    galley.run("settings", "set", "cpus", "2")
+    galley.run("settings", "set", "shares", f"{root}/rw\n{root}/gone\n{root}/odd 雪,%")
+    galley.run("settings", "set", "read_only_shares", f"{root}/ro")
+    (root / "gone").rmdir()
+    galley.start()
+    change = ("--change", "ENV PYTHONHOME=/ PYTHONUTF8=1", "--change", 'CMD ["sh"]')
+    galley.docker("import", *change, "-", PYTHON, stdin=python_tar())
+    yield Shared(galley, root)
+    galley.remove()
+
+
+def test_a_share_that_vanished_is_told_and_the_others_are_there(shared: Shared) -> None:
+    problems = shared.galley.status()["problems"]
+    assert [problem["summary"] for problem in problems] == [
+        f"The folder {shared.root}/gone cannot be shared: it does not exist."
+    ]
+
+
+def test_files_are_the_same_on_both_sides(shared: Shared) -> None:
+    here = shared.rw / "same"
+    here.mkdir()
+    (here / "of-the-host").write_text("host")
+    (here / "of-the-host").chmod(0o640)
+    shutil.chown(here / "of-the-host", 1234, 4321)
+    (here / "link").symlink_to("of-the-host")
+    said = shared.python(
+        """
+import json, os
+seen = os.stat("link")
+open("of-the-guest", "w").write("guest")
+os.chown("of-the-guest", 55, 66)
+os.chmod("of-the-guest", 0o4751)
+os.symlink("/nowhere", "link-of-the-guest")
+os.link("of-the-guest", "second-name")
+os.mkfifo("pipe")
+print(json.dumps([seen.st_uid, seen.st_gid, oct(seen.st_mode), open("link").read()]))
+""",
+        here,
+    )
+    assert said == [1234, 4321, "0o100640", "host"]
+    made = (here / "of-the-guest").stat()
+    assert (made.st_uid, made.st_gid, oct(made.st_mode)) == (55, 66, "0o104751")
+    assert made.st_nlink == 2
+    assert (here / "of-the-guest").read_text() == "guest"
+    assert (here / "link-of-the-guest").readlink() == Path("/nowhere")
+    assert (here / "pipe").is_fifo()
+
+
+def test_names_in_any_script_and_case(shared: Shared) -> None:
+    for folder in (shared.rw / "names", shared.root / "odd 雪,%"):
+        folder.mkdir(exist_ok=True)
+        for name in ODD_NAMES:
+            (folder / name).write_text(name)
+        said = shared.python(
+            """
+import json, os
+same = all(open(name).read() == name for name in os.listdir("."))
+open("Case", "w").write("upper")
+open("case", "w").write("lower")
+print(json.dumps([same, sorted(os.listdir(".")), open("Case").read()]))
+""",
+            folder,
+        )
+        assert said == [True, sorted([*ODD_NAMES, "Case", "case"]), "upper"]
+        assert (folder / "case").read_text() == "lower"
+
+
+def test_what_databases_and_editors_do(shared: Shared) -> None:
+    said = shared.python(
+        """
+import fcntl, json, mmap, os
+done = {}
+open("file", "w").write("old")
+old = open("file")
+with open("new", "w") as new:
+    new.write("new")
+    new.flush()
+    os.fsync(new.fileno())
+os.rename("new", "file")
+done["renamed over open"] = [old.read(), open("file").read()]
+os.fsync(os.open(".", os.O_RDONLY))
+
+with open("mapped", "wb+") as file:
+    file.truncate(8192)
+    with mmap.mmap(file.fileno(), 8192) as mapped:
+        mapped[4096:4100] = b"page"
+        mapped.flush()
+done["mapped"] = open("mapped", "rb").read()[4096:4100].decode()
+
+def locked(lock):
+    held = open("locked", "w+")
+    lock(held, fcntl.LOCK_EX)
+    child = os.fork()
+    if child == 0:
+        try:
+            lock(open("locked", "w+"), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os._exit(7)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+done["locks"] = [locked(fcntl.flock), locked(fcntl.lockf)]
+
+with open("sparse", "wb") as file:
+    file.seek(5 << 30)
+    file.write(b"end")
+with open("sparse", "rb") as file:
+    file.seek(5 << 30)
+    done["sparse"] = [file.read().decode(), os.stat("sparse").st_size]
+with open("appended", "a") as one, open("appended", "a") as two:
+    for number in range(10):
+        print(number, file=one, flush=True)
+        print(number, file=two, flush=True)
+done["appended"] = len(open("appended").readlines())
+os.unlink("file")
+done["deleted but open"] = old.seek(0) == 0 and old.read() == "old"
+print(json.dumps(done))
+"""
+    )
+    assert said == {
+        "renamed over open": ["old", "new"],
+        "mapped": "page",
+        "locks": [7, 7],
+        "sparse": ["end", (5 << 30) + 3],
+        "appended": 20,
+        "deleted but open": True,
+    }
+    assert (shared.rw / "mapped").read_bytes()[4096:4100] == b"page"
+    sparse = (shared.rw / "sparse").stat()
+    assert sparse.st_size == (5 << 30) + 3
+    assert sparse.st_blocks < 1024
+
+
+def test_hundreds_of_small_files(shared: Shared) -> None:
+    folder = shared.rw / "many"
+    folder.mkdir()
+    said = shared.python(
+        """
+import json, os
+for number in range(500):
+    with open(f"f{number}", "w") as file:
+        file.write(str(number))
+print(json.dumps(sum(int(open(name).read()) for name in os.listdir("."))))
+""",
+        folder,
+    )
+    assert said == sum(range(500))
+    assert sum(int(path.read_text()) for path in folder.iterdir()) == said
+
+
+def test_edits_here_are_seen_there(shared: Shared) -> None:
+    """Also by a process that has read the file before."""
+    path = shared.rw / "edited"
+    path.write_text("first\n")
+    wait = "cat edited; until grep -q second edited; do :; done; cat edited"
+    words = ["docker", "-H", shared.galley.docker_host, "run", "--rm", "-v", f"{shared.rw}:/x"]
+    reader = shared.galley.popen([*words, "-w", "/x", PYTHON, "sh", "-c", wait])
+    assert reader.stdout is not None
+    assert reader.stdout.readline() == b"first\n"
+    path.write_text("second\n")
+    assert reader.stdout.readline() == b"second\n"
+    reader.stdout.close()
+    assert reader.wait(30) == 0
+
+
+def test_a_read_only_share_cannot_be_written(shared: Shared) -> None:
+    folder = shared.root / "ro"
+    (folder / "file").write_text("here")
+    code, said = shared.bind(folder, "sh", "-c", "cat file; echo no > file", check=False)
+    assert code != 0
+    assert said.startswith("here")
+    assert "Read-only file system" in said
+    assert (folder / "file").read_text() == "here"
+
+
+def test_what_is_not_shared_is_refused_with_the_way_to_share_it(shared: Shared) -> None:
+    folder = shared.root / "unshared"
+    for words in (("-v", f"{folder}:/x"), ("--mount", f"type=bind,source={folder},target=/x")):
+        done = shared.galley.docker("run", *words, PYTHON, "true", check=False)
+        said = done.stderr.decode()
+        assert done.returncode == 125
+        assert f"The folder {folder} is not shared with Galley's virtual machine." in said
+        assert "galley settings set shares" in said
+        assert str(folder) in said.split("settings set shares")[1]
+    ids = shared.galley.docker("ps", "--all", "--quiet").stdout
+    assert ids == b""
+
+
+def test_the_source_is_made_or_must_be_there_as_ever(shared: Shared) -> None:
+    shared.bind(shared.rw / "made" / "by" / "docker", "sh", "-c", "echo 1 > file")
+    assert (shared.rw / "made/by/docker/file").read_text() == "1\n"
+    mount = f"type=bind,source={shared.rw}/missing,target=/x"
+    done = shared.galley.docker("run", "--rm", "--mount", mount, PYTHON, "true", check=False)
+    assert b"bind source path does not exist" in done.stderr
+    assert not (shared.rw / "missing").exists()
+
+
+def test_through_a_link_on_this_side(shared: Shared) -> None:
+    (shared.root / "link").symlink_to(shared.rw)
+    (shared.rw / "linked").write_text("found")
+    both = ("-v", f"{shared.root}/link:/x", "-v", f"{shared.root}/link/linked:/y")
+    done = shared.galley.docker("run", "--rm", *both, PYTHON, "cat", "/x/linked", "/y")
+    assert done.stdout == b"foundfound"
+
+
+def test_the_docker_socket_by_both_its_names(shared: Shared) -> None:
+    script = """
+import socket
+for path in ("/one.sock", "/two.sock"):
+    there = socket.socket(socket.AF_UNIX)
+    there.connect(path)
+    there.sendall(b"GET /_ping HTTP/1.0\\r\\n\\r\\n")
+    print(there.recv(100).decode().split("\\r")[0])
+"""
+    one, two = "/var/run/docker.sock", shared.galley.home.docker_socket
+    both = ("-v", f"{one}:/one.sock", "-v", f"{two}:/two.sock")
+    words = ("run", "--rm", "-i", *both, PYTHON, "python", "-S", "-")
+    said = shared.galley.docker(*words, stdin=script.encode())
+    assert said.stdout.decode().splitlines() == ["HTTP/1.0 200 OK"] * 2
+
+
+def test_a_compose_project_with_a_relative_folder(shared: Shared) -> None:
+    plugin = Path(shared.galley.env["DOCKER_CONFIG"], "cli-plugins", "docker-compose")
+    plugin.parent.mkdir(parents=True, exist_ok=True)
+    backend = choose("qemu")
+    address = backend.observe(shared.galley.machine).address
+    assert address is not None
+    guest = backend.guest(shared.galley.machine, address)
+    plugin.write_bytes(guest.read("/usr/libexec/docker/cli-plugins/docker-compose"))
+    guest.close()
+    plugin.chmod(0o755)
+    project = shared.rw / "project"
+    (project / "data").mkdir(parents=True)
+    (project / "compose.yaml").write_text(
+        f"services: {{one: {{image: {PYTHON}, volumes: ['./data:/x'], network_mode: none,\n"
+        "  command: [sh, -c, 'echo composed > /x/file']}}\n"
+    )
+    file = ("--file", str(project / "compose.yaml"))
+    shared.galley.docker("compose", *file, "up", "--abort-on-container-exit")
+    shared.galley.docker("compose", *file, "down")
+    assert (project / "data" / "file").read_text() == "composed\n"
+
+
+def test_a_share_removed_while_it_is_in_use(shared: Shared) -> None:
+    folder = shared.root / "odd 雪,%"
+    (folder / "open").write_text("still there")
+    words = ["docker", "-H", shared.galley.docker_host, "run", "--rm", "-v", f"{folder}:/x"]
+    use = "exec 3< /x/open; echo ready; until [ -e /go/go ]; do :; done; cat <&3; echo no > /x/new"
+    user = shared.galley.popen([*words, "-v", f"{shared.rw}:/go", PYTHON, "sh", "-c", use])
+    assert user.stdout is not None
+    assert user.stdout.readline() == b"ready\n"
+    shutil.rmtree(folder)
+    (shared.rw / "go").touch()
+    said = user.stdout.read().decode()
+    user.stdout.close()
+    assert user.wait(60) != 0
+    assert said.startswith("still there")
+    assert "can't create /x/new" in said
+    folder.mkdir()  # another one
+    code, said = shared.bind(folder, "echo", check=False)
+    assert code == 125
+    assert f"{folder} is not shared" in said
+    assert "when the engine starts again" in said
+
+
+def test_another_supervisor_knows_what_is_shared(shared: Shared) -> None:
+    process.end(shared.galley.supervisor_identity(), force=True)
+    shared.galley.start()
+    assert shared.bind(shared.rw, "echo", "found") == (0, "found\n")
+    code, said = shared.bind(shared.root / "unshared", "echo", check=False)
+    assert (code, "is not shared" in said) == (125, True)
+
+
+class Writer:
+    """A container that appends numbers to a file in a share; those whose fsync it has told."""
+
+    SCRIPT = """
+import os
+file = open("/x/lines", "a")
+for number in range(1 << 30):
+    file.write(f"{number}\\n")
+    file.flush()
+    os.fsync(file.fileno())
+    print(number, flush=True)
+"""
+
+    def __init__(self, shared: Shared) -> None:
+        words = ["docker", "-H", shared.galley.docker_host, "run", "--name", "writer"]
+        words += ["-v", f"{shared.rw}:/x", PYTHON, "python", "-S", "-c", self.SCRIPT]
+        self.last = -1
+        self.enough = threading.Event()
+        self._client = shared.galley.popen(words)
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self._client.stdout is not None
+        for line in self._client.stdout:
+            if line.strip().isdigit():
+                self.last = int(line)
+            if self.last >= 200:
+                self.enough.set()
+
+    def end(self) -> None:
+        self._client.wait(60)
+        self._reader.join()
+        assert self._client.stdout is not None
+        self._client.stdout.close()
+
+
+def test_what_was_synced_outlives_the_machine_and_dockerd_finds_its_folders(
+    shared: Shared,
+) -> None:
+    galley = shared.galley
+    again = ("run", "-d", "--restart", "always", "--name", "again", "-v", f"{shared.rw}:/x")
+    galley.docker(*again, PYTHON, "sh", "-c", "echo up >> /x/starts; exec sleep 1000000")
+    writer = Writer(shared)
+    assert writer.enough.wait(120)
+    process.end(galley.vm_identity(), force=True)
+    writer.end()
+    lines = (shared.rw / "lines").read_text().split()
+    assert [int(line) for line in lines[: writer.last + 1]] == list(range(writer.last + 1))
+    galley.wait_for(lambda: galley.status()["state"] == "stopped", "the death is noticed")
+    galley.start()
+    starts = shared.rw / "starts"
+    galley.wait_for(lambda: starts.read_text() == "up\nup\n", "the container starts again")
+    galley.docker("rm", "-f", "again", "writer")
+
+
+def test_nothing_is_left_when_the_machine_stops(shared: Shared) -> None:
+    galley = shared.galley
+    assert [line for line in galley.processes() if "virtiofsd" in line]
+    galley.run("stop")
+    assert not [line for line in galley.processes() if "virtiofsd" in line]
+    assert not list(galley.home.run.glob("share*"))

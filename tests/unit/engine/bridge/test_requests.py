@@ -1,0 +1,167 @@
+"""The scanner of requests: every stream goes on byte for byte, wherever it is cut."""
+
+import itertools
+
+import pytest
+
+from engine.bridge.requests import BODY_LIMIT, HEAD_LIMIT, Requests
+from vm.errors import NotShared
+
+CREATE = b"POST /v1.47/containers/create?name=a HTTP/1.1\r\nHost: docker\r\n"
+SIZED = CREATE + b"Content-Length: 14\r\n\r\n" + b'{"Image":"a"}\n'
+CHUNKED = CREATE + b"Transfer-Encoding: chunked\r\n\r\n"
+CHUNKED += b'6;x=y\r\n{"Imag\r\n8\r\ne":"a"}\n\r\n0\r\nX-Sum: 1\r\n\r\n'
+PING = b"GET /_ping HTTP/1.1\r\nHost: docker\r\n\r\n"
+LOAD = b"POST /images/load HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+LOAD += b"1b\r\nPOST /containers/create HTT\r\n2\r\n\r\n\r\n0\r\n\r\n"
+BUILD = b"POST /build HTTP/1.1\nContent-Length: 31\n\nPOST /containers/create HTTP/1\n"
+UPGRADE = b"POST /exec/1/start HTTP/1.1\r\nUpgrade: tcp\r\nConnection: Upgrade\r\n"
+UPGRADE += b"Content-Length: 2\r\n\r\n{}"
+HTTP2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00"
+
+
+class Seen:
+    """A check that says what it was asked, and gives the answers it was made with."""
+
+    def __init__(self, *answers: bytes | None) -> None:
+        self.bodies: list[bytes] = []
+        self.said: list[bytes] = []
+        self._answers = iter(answers)
+        self.requests = Requests(self._check, self.said.append)
+
+    def _check(self, body: bytes) -> bytes | None:
+        self.bodies.append(body)
+        return next(self._answers, None)
+
+    def feed(self, *pieces: bytes) -> bytes:
+        return b"".join(map(self.requests.feed, pieces)) + self.requests.rest()
+
+
+STREAMS = {
+    "ping": PING,
+    "head": b"HEAD /_ping HTTP/1.1\r\n\r\n" + PING,
+    "sized": SIZED,
+    "chunked": CHUNKED,
+    "kept alive": PING + SIZED + LOAD + PING + CHUNKED + BUILD + SIZED,
+    "blank lines before": b"\r\n\r\n" + SIZED,
+    "upgraded": UPGRADE + b"\x00\x01POST /containers/create HTTP/1.1\r\n\r\n" + SIZED,
+    "refused upgrade": UPGRADE + SIZED,
+    "http/2": HTTP2,
+    "upgraded to http/2": b"POST /grpc HTTP/1.1\r\nUpgrade: h2c\r\n\r\n" + HTTP2,
+    "garbage": b"\x16\x03\x01\x00 what is this\r\n\r\n",
+    "words": b"HELLO WORLD",
+    "lower case": b"get / http/1.1\r\n\r\n" + SIZED,
+    "cut head": CREATE,
+    "cut body": SIZED[:-3],
+    "no length": CREATE + b"\r\n" + PING,
+    "wrong length": CREATE + b"Content-Length: -4\r\n\r\n{}",
+    "wrong chunk": LOAD[:62] + b"zz\r\n" + SIZED,
+    "wrong chunk of a creation": CHUNKED.replace(b"8\r\n", b"zz\r\n"),
+    "gzip": CREATE + b"Content-Encoding: gzip\r\nContent-Length: 3\r\n\r\n\x1f\x8b\x08" + PING,
+    "unknown coding": CREATE + b"Transfer-Encoding: gzip\r\n\r\n\x1f\x8b\x08",
+    "expects": CREATE + b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\n{}" + PING,
+}
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_every_byte_goes_on_wherever_the_stream_is_cut(name: str) -> None:
+    stream = STREAMS[name]
+    assert Seen().feed(stream) == stream
+    bodies = Seen()
+    bodies.feed(stream)
+    for cut in range(len(stream)):
+        seen = Seen()
+        went = seen.feed(stream[:cut], stream[cut:])
+        if seen.said:  # it was told to go on, so dockerd is not to say it again
+            assert went == stream.replace(b"Expect: 100-continue\r\n", b"")
+        else:
+            assert went == stream
+        if "upgrade" not in name:
+            assert seen.bodies == bodies.bodies
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_byte_by_byte(name: str) -> None:
+    stream = STREAMS[name]
+    went = Seen().feed(*(bytes([byte]) for byte in stream))
+    assert went == stream.replace(b"Expect: 100-continue\r\n", b"")
+
+
+def test_creations_are_seen_and_nothing_else() -> None:
+    body = b'{"Image":"a"}\n'
+    expected = {
+        "sized": [body],
+        "chunked": [body],
+        "kept alive": [body] * 3,
+        "blank lines before": [body],
+        "refused upgrade": [body],
+        "expects": [b"{}"],
+    }
+    for name, stream in STREAMS.items():
+        seen = Seen()
+        seen.feed(stream)
+        assert seen.bodies == expected.get(name, []), name
+
+
+@pytest.mark.parametrize(
+    ("target", "is_seen"),
+    [
+        (b"/containers/create", True),
+        (b"/v1.24/containers/create?name=x", True),
+        (b"http://docker/v1.47/containers/create", True),
+        (b"/services/create", True),
+        (b"/v1.47/services/abc/update?version=3", True),
+        (b"/containers/create/x", False),
+        (b"/containers/abc/update", False),
+        (b"/volumes/create", False),
+        (b"/commit?x=/containers/create", False),
+    ],
+)
+def test_which_requests_create(target: bytes, is_seen: bool) -> None:
+    seen = Seen()
+    seen.feed(b"POST %s HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}" % target)
+    assert seen.bodies == ([b"{}"] if is_seen else [])
+
+
+@pytest.mark.parametrize("creation", [SIZED, CHUNKED])
+def test_a_changed_body_goes_on_with_its_length(creation: bytes) -> None:
+    seen = Seen(b"{}")
+    went = seen.feed(PING, creation, PING)
+    assert went == PING + CREATE + b"Content-Length: 2\r\n\r\n{}" + PING
+
+
+def test_of_a_refused_creation_nothing_goes_on() -> None:
+    def refuse(body: bytes) -> bytes | None:
+        raise NotShared("No.")
+
+    requests = Requests(refuse, lambda said: None)
+    went = requests.feed(PING + SIZED[:-5])
+    with pytest.raises(NotShared):
+        requests.feed(SIZED[-5:])
+    assert went == PING
+
+
+def test_a_client_that_waits_to_be_told_to_go_on_is_told_once() -> None:
+    seen = Seen()
+    head = CREATE + b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\n"
+    assert seen.requests.feed(head) == b""
+    assert seen.requests.feed(b"{") == b""
+    assert seen.said == [b"HTTP/1.1 100 Continue\r\n\r\n"]
+    assert seen.feed(b"}") == CREATE + b"Content-Length: 2\r\n\r\n{}"
+
+
+def test_what_is_too_long_is_not_kept() -> None:
+    long_head = b"GET /" + b"a" * HEAD_LIMIT
+    long_body = CREATE + b"Transfer-Encoding: chunked\r\n\r\n100000\r\n"
+    blocks = [b"x" * 0x100000 + b"\r\n100000\r\n"] * (BODY_LIMIT // 0x100000 + 2)
+    for pieces in ([long_head, b"b"], [long_body, *blocks]):
+        requests = Seen().requests
+        went = b"".join(map(requests.feed, pieces))
+        assert went == b"".join(pieces)
+
+
+def test_typing_after_a_hijack_is_not_held_back() -> None:
+    seen = Seen()
+    assert seen.requests.feed(UPGRADE) == UPGRADE
+    for letter in itertools.batched(b"GET / HTTP/1.1\r\n", 1):
+        assert seen.requests.feed(bytes(letter)) == bytes(letter)

@@ -1,0 +1,178 @@
+"""Which folders may be shared, and what becomes of a list of them."""
+
+from pathlib import Path
+
+import pytest
+
+from engine import shares
+from engine.guest import recipe
+from engine.schema import GIB, HostSize, Kind, Setting, schema
+from engine.settings import SettingsStore
+from engine.shared_folders import SharedFolders
+from vm.backends.fake import FakeBackend
+from vm.errors import Problem, SettingsError, ToolMissing
+from vm.host.paths import Home
+from vm.types import Share
+
+HOST = HostSize(4, 16 * GIB)
+
+
+@pytest.fixture
+def setting() -> Setting:
+    return next(setting for setting in schema(HOST) if setting.name == "shares")
+
+
+@pytest.fixture
+def store(home: Home) -> SettingsStore:
+    return SettingsStore(home, HOST)
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("~", ("~",)),
+        ("~, /data/,/data ,", ("~", "/data")),
+        ("/a,b\n", ("/a,b",)),
+        ("~/x\n/a,b\n", ("~/x", "/a,b")),
+        ("", ()),
+        ([], ()),
+        (["/a", "/\u96ea b"], ("/a", "/\u96ea b")),
+        ("/", ("/",)),
+    ],
+)
+def test_lists(setting: Setting, given: object, meant: tuple[str, ...]) -> None:
+    assert setting.parse(given) == meant
+    assert setting.parse(setting.text(meant)) == meant
+
+
+@pytest.mark.parametrize("given", ["data", "~ann/x", 3, True, [1], ["/a\nb"], ["/a\0b"], {"a": 1}])
+def test_no_lists(setting: Setting, given: object) -> None:
+    with pytest.raises(SettingsError, match="folders such as"):
+        setting.parse(given)
+
+
+def test_the_guests_own_are_those_of_its_recipe() -> None:
+    free = {"home", "mnt", "opt", "root", "srv", "tmp"}  # empty there: what is for users' files
+    for name in {*recipe.DIRECTORIES, *recipe.SKELETON_LINKS} - free:
+        assert shares.is_guests(f"/{name}"), name
+    for name in free:
+        assert not shares.is_guests(f"/{name}"), name
+    assert shares.is_guests("/")
+    assert shares.is_guests("/var")
+    assert not shares.is_guests("/var/www")
+
+
+def test_what_cannot_be_shared(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    cases = {
+        tmp_path / "none": "it does not exist",
+        tmp_path / "file": "it is a file",
+        Path("/"): "the machine has its own there",
+        Path("/usr/share"): "the machine has its own there",
+        Path("/var"): "the machine has its own there",
+    }
+    for path, reason in cases.items():
+        with pytest.raises(SettingsError) as refused:
+            shares.check(str(path))
+        assert refused.value.summary == f"The folder {path} cannot be shared: {reason}."
+        assert refused.value.hint
+
+
+def test_a_folder_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.access", lambda path, mode: False)  # root may read everything
+    with pytest.raises(SettingsError, match="may not read"):
+        shares.check(str(tmp_path))
+
+
+def test_links_and_home_are_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    assert shares.check("~/link") == str(tmp_path / "real")
+
+
+def test_outer_ones_come_first_and_what_adds_nothing_is_dropped(tmp_path: Path) -> None:
+    names = ["a", "a/b", "a/b/c", "a/b/c/d", "e"]
+    for name in names:
+        (tmp_path / name).mkdir()
+    full = [str(tmp_path / name) for name in names]
+    a, b, c, d, e = full
+    assert shares.wanted([e, d, b, a], [c]) == (
+        (Share(a, a), Share(c, c, True), Share(d, d), Share(e, e)),
+        (),
+    )
+    assert shares.wanted([a], [a]) == ((Share(a, a, True),), ())
+
+
+def test_one_that_vanished_is_told_and_the_others_stay(tmp_path: Path) -> None:
+    found, problems = shares.wanted([str(tmp_path), str(tmp_path / "gone")], ["/etc"])
+    assert found == (Share(str(tmp_path), str(tmp_path)),)
+    assert [problem.kind for problem in problems] == ["SettingsError"] * 2
+
+
+def test_only_what_can_be_shared_is_set(store: SettingsStore, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="does not exist"):
+        store.set("shares", str(tmp_path / "none"))
+    assert store.set("shares", str(tmp_path)).value == (str(tmp_path),)
+    assert store.load().shares == (str(tmp_path),)
+
+
+def test_in_the_file_it_is_a_list(store: SettingsStore, home: Home, tmp_path: Path) -> None:
+    (tmp_path / "a,b").mkdir()
+    store.set("shares", f"~\n{tmp_path}/a,b")
+    assert f'shares = ["~", "{tmp_path}/a,b"]' in home.settings.read_text()
+    assert store.load().shares == ("~", f"{tmp_path}/a,b")
+
+
+def test_a_wrong_entry_of_the_file_shares_nothing(store: SettingsStore, home: Home) -> None:
+    home.settings.write_text("shares = ['relative']\n")
+    assert store.load().shares == ()
+    (problem,) = store.problems
+    assert "settings.toml, line 1: shares cannot be" in problem.summary
+    assert problem.hint.startswith("Nothing is used.")
+
+
+def test_paths_are_the_only_kind_that_falls_back_to_less() -> None:
+    for setting in schema(HOST):
+        expected = () if setting.kind is Kind.PATHS else setting.default
+        assert setting.fallback == expected
+
+
+class Lacking(FakeBackend):
+    """A host that cannot share."""
+
+    def probe_shares(self) -> Problem | None:
+        return ToolMissing("There is no virtiofsd.", "Install it.").to_problem()
+
+
+def test_without_the_program_nothing_is_shared(store: SettingsStore, home: Home) -> None:
+    folders = SharedFolders(home, store, Lacking())
+    assert folders.wanted() == ()
+    assert [problem.summary for problem in folders.problems] == ["There is no virtiofsd."]
+    store.set("shares", "")
+    assert folders.wanted() == ()
+    assert folders.problems == ()  # nothing is wanted: nothing is wrong
+
+
+def test_what_the_guest_could_not_mount_is_told(
+    store: SettingsStore, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vm.types import MachineSpec, MachineState, Observation
+
+    for name in ("a", "b", "c"):
+        (tmp_path / name).mkdir()
+    paths = [str(tmp_path / name) for name in ("a", "b", "c")]
+    store.set("shares", ",".join(paths))
+    served = tuple(Share(path, path) for path in paths[:2])
+    seen = Observation(MachineState.RUNNING, spec=MachineSpec(1, 1, 1, "", shares=served))
+    monkeypatch.setattr(FakeBackend, "observe", lambda self, directory: seen)
+    folders = SharedFolders(home, store, FakeBackend())
+    folders.look(["kernel", "share share1 failed: mount: no such device", "engine"])
+    mounted, unserved = folders.problems
+    assert paths[1] in mounted.summary
+    assert mounted.details == "mount: no such device"
+    assert paths[2] in unserved.summary
+    body = b'{"HostConfig":{"Binds":["%s:/x"]}}'
+    assert folders.check(body % paths[0].encode()) is None
+    with pytest.raises(Exception, match="is not shared"):
+        folders.check(body % paths[1].encode())

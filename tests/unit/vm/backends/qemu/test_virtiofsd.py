@@ -1,0 +1,85 @@
+"""virtiofsd: what it is told, and that none is left behind. It needs virtiofsd: `./dev test`."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from vm.backends.qemu import virtiofsd
+from vm.directory import MachineDir
+from vm.errors import SettingsError, ToolMissing
+from vm.types import Share
+
+
+@pytest.fixture
+def directory() -> Iterator[MachineDir]:
+    """Short enough for a socket."""
+    with tempfile.TemporaryDirectory(prefix="gv") as made:
+        directory = MachineDir(Path(made), Path(made), Path(made))
+        yield directory
+        virtiofsd.sweep(directory)
+
+
+def share(path: Path | str, read_only: bool = False) -> Share:
+    return Share(str(path), str(path), read_only)
+
+
+def serving(directory: MachineDir) -> list[list[str]]:
+    lines = (one.info["cmdline"] or [] for one in psutil.process_iter(["cmdline"]))
+    return [line for line in lines if str(directory.run) in " ".join(line)]
+
+
+def test_root_keeps_owners_and_a_user_owns_what_is_made() -> None:
+    socket = Path("/run/g/share0.sock")
+    root = virtiofsd.options(share("/home/a,b", True), socket, 0, 0, True)
+    assert root[:2] == ["--shared-dir=/home/a,b", "--socket-path=/run/g/share0.sock"]
+    assert "--readonly" in root
+    assert not any("translate" in word for word in root)
+    user = virtiofsd.options(share("/home/ann"), socket, 1000, 100, True)
+    assert "--readonly" not in user
+    assert "--sandbox=namespace" in user
+    assert "--translate-uid=squash-guest:0:1000:4294967295" in user
+    assert "--translate-gid=squash-guest:0:100:4294967295" in user
+    assert "--sandbox=none" in virtiofsd.options(share("/home/ann"), socket, 1000, 100, False)
+
+
+def test_the_guest_is_told_names_that_are_one_word() -> None:
+    words = virtiofsd.guest_words((share("/home/ann"), share('/a b,\u00e9%\\"', True)))
+    assert words == (
+        "galley.share=share0,rw,/home/ann",
+        "galley.share=share1,ro,/a%20b%2C%C3%A9%25%5C%22",
+    )
+
+
+def test_more_than_the_kernel_takes_is_refused() -> None:
+    with pytest.raises(SettingsError, match="too many"):
+        virtiofsd.guest_words(tuple(share(f"/home/ann/folder-{n}") for n in range(50)))
+
+
+def test_no_virtiofsd(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setattr(virtiofsd, "PLACES", ())
+    with pytest.raises(ToolMissing) as missing:
+        virtiofsd.find()
+    assert "apt-get install virtiofsd" in missing.value.hint
+
+
+def test_each_folder_is_served_and_none_is_left(directory: MachineDir, tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    wanted = (share(tmp_path / "a"), share(tmp_path / "gone"), share(tmp_path / "b", True))
+    served = virtiofsd.serve(directory, wanted)
+    assert served == (wanted[0], wanted[2])
+    for number in range(2):
+        socket = directory.share_socket(number)
+        assert socket.is_socket()
+        assert socket.stat().st_mode & 0o077 == 0
+    assert serving(directory)
+    virtiofsd.sweep(directory)
+    assert not serving(directory)
+    assert not list(directory.run.glob("share*"))
+    mine = psutil.Process(os.getpid()).children()
+    assert not [child for child in mine if child.name() == "virtiofsd"]  # no zombies either

@@ -1,0 +1,138 @@
+"""Folders of the host in the guest: one virtiofsd for each, which ends when QEMU does.
+
+Nothing of it is written down: a process is ours when its command line has one of our sockets. What
+it may do on the host is what the user may. Run by root, owners are the same on both sides. Run by
+an ordinary user, they are seen as they are, and all that containers make belongs to the user.
+
+May import: psutil, `vm` values, `vm.host`. Next: `start.py`, and `shares` among the guest's files.
+"""
+
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import psutil
+
+from vm.directory import MachineDir
+from vm.errors import SettingsError, ToolMissing
+from vm.host import process
+from vm.types import Share
+
+PLACES = ("/usr/libexec", "/usr/lib", "/usr/lib/virtiofsd")  # Debian and Fedora, Arch, Alpine
+SERVED_WITHIN = 5.0  # seconds; a hundredth of one on a quiet computer
+WORD = "galley.share="
+WORDS_LIMIT = 1400  # bytes; of the kernel's 2048, the rest of its command line takes under 500
+ALL_IDS = 4294967295
+# The kernels that let an ordinary user make no namespace of its own say so in one of these.
+NAMESPACES = {
+    "kernel/unprivileged_userns_clone": "0",
+    "kernel/apparmor_restrict_unprivileged_userns": "1",
+    "user/max_user_namespaces": "0",
+}
+
+
+def find() -> Path:
+    """The program. Raises ToolMissing."""
+    path = os.pathsep.join((os.environ.get("PATH", os.defpath), *PLACES))
+    found = shutil.which("virtiofsd", path=path) if sys.platform == "linux" else None
+    if found is None:
+        raise ToolMissing(
+            "No folder of this computer is shared with containers: virtiofsd is not installed.",
+            "Install it (sudo apt-get install virtiofsd), then restart the engine: galley restart",
+        )
+    return Path(found)
+
+
+def serve(directory: MachineDir, shares: tuple[Share, ...]) -> tuple[Share, ...]:
+    """Start a virtiofsd for each; those that answer, in order, on `share_socket(0)` and so on.
+
+    The others are in the backend's log. Raises ToolMissing.
+    """
+    sweep(directory)
+    served: list[Share] = []
+    for share in shares:
+        socket = directory.share_socket(len(served))
+        words = [str(find()), *options(share, socket, os.getuid(), os.getgid(), _may_unshare())]
+        identity = process.spawn_detached(words, log=directory.backend_log)
+        if _answers(socket, identity):
+            served.append(share)
+    return tuple(served)
+
+
+def options(share: Share, socket: Path, uid: int, gid: int, may_unshare: bool) -> list[str]:
+    """What virtiofsd is told. Pure. Without extended attributes, for which the guest would ask at
+    every write: small files take a fifth longer with them."""
+    words = [
+        *(f"--shared-dir={share.host_path}", f"--socket-path={socket}"),
+        *("--cache=auto", "--log-level=error"),
+        *(["--readonly"] if share.read_only else []),
+    ]
+    if uid == 0:
+        return words
+    return [
+        *words,
+        f"--sandbox={'namespace' if may_unshare else 'none'}",
+        f"--translate-uid=squash-guest:0:{uid}:{ALL_IDS}",
+        f"--translate-gid=squash-guest:0:{gid}:{ALL_IDS}",
+    ]
+
+
+def guest_words(shares: tuple[Share, ...]) -> tuple[str, ...]:
+    """How the guest learns what to mount where. Raises SettingsError when it is too much."""
+    words = tuple(
+        f"{WORD}share{number},{'ro' if share.read_only else 'rw'},{quote(share.guest_path)}"
+        for number, share in enumerate(shares)
+    )
+    if sum(len(word) + 1 for word in words) > WORDS_LIMIT:
+        raise SettingsError(
+            f"These are too many shared folders, or too long names: {len(shares)} folders.",
+            "Share a folder that holds several of them: galley settings set shares",
+        )
+    return words
+
+
+def sweep(directory: MachineDir) -> None:
+    """End every virtiofsd that no QEMU has ended, and remove its socket."""
+    process.reap()
+    left = [*directory.run.glob("share*.sock"), *directory.run.glob("share*.sock.pid")]
+    if not left:
+        return
+    for identity in _ours(directory):
+        process.end(identity, force=True)
+        process.wait_gone(identity, 5)
+    for file in left:
+        file.unlink(missing_ok=True)
+
+
+def _ours(directory: MachineDir) -> Iterator[process.Identity]:
+    prefix = f"--socket-path={directory.run}{os.sep}share"
+    for candidate in psutil.process_iter(["name", "cmdline"]):
+        if candidate.info["name"] == "virtiofsd" and any(
+            word.startswith(prefix) for word in candidate.info["cmdline"] or ()
+        ):
+            identity = process.identify(candidate.pid)
+            if identity is not None:
+                yield identity
+
+
+def _answers(socket: Path, identity: process.Identity) -> bool:
+    """Whether its socket is there; False when it ended or takes too long."""
+    until = time.monotonic() + SERVED_WITHIN
+    while not socket.exists() and time.monotonic() < until:
+        if process.wait_gone(identity, 0.01):
+            return False
+    return process.is_alive(identity)
+
+
+def _may_unshare() -> bool:
+    for name, forbidden in NAMESPACES.items():
+        try:
+            if Path("/proc/sys", name).read_text().strip() == forbidden:
+                return False
+        except OSError:
+            continue
+    return True
