@@ -8,14 +8,11 @@ import contextlib
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from vm.directory import MachineDir
 from vm.errors import NoMachine
+from vm.guest import Guest, SessionGuest
 from vm.host.paths import Home
-
-if TYPE_CHECKING:
-    from vm.guest import Guest
 
 LONGEST = 4 << 20  # bytes that are looked at for the last lines
 ENGINE_LOG = "/var/log/dockerd.log"  # in the guest
@@ -69,11 +66,9 @@ def follow_engine(
 ) -> Iterator[bytes]:
     """The last lines of dockerd's log and what it adds, in pieces, until the machine is gone or
     what `closing` was given is called. Raises NoMachine, GuestUnreachable."""
-    from vm.ssh import SshGuest
-
     guest = running_guest(home)
     with contextlib.closing(guest):
-        if not isinstance(guest, SshGuest):  # a machine that only pretends
+        if not isinstance(guest, SessionGuest):  # a machine that only pretends
             yield guest.run(("tail", "-n", str(lines), ENGINE_LOG)).stdout
             return
         session = guest.session(("tail", "-n", str(lines), "-F", ENGINE_LOG), None)

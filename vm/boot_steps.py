@@ -113,7 +113,7 @@ class BootPlan:
         ]
 
     def in_guest(self, hold: Callable[[Guest], None]) -> list[Step]:
-        """What the guest tells; `hold` gets the way in once ssh answers."""
+        """What the guest tells; `hold` gets the way in once it answers."""
         limit = self._deadlines
         again = "Try again with `galley start`; `galley logs --component vm` has the whole console."
         return [
@@ -191,7 +191,8 @@ class BootPlan:
             )
 
     def _connect(self, wait: Patience, hold: Callable[[Guest], None]) -> None:
-        self._story.see(wait, "sshd")
+        if self._backend.features.sockets == "ssh":
+            self._story.see(wait, "sshd")
         while True:
             seen = self._backend.observe(self._directory)
             if seen.state is MachineState.STOPPED:

@@ -14,6 +14,7 @@ GALLEY_HOME/logs/
     backend.log     what QEMU, WSL or Hyper-V said
 run directory
     qmp.sock        QEMU's control socket
+    relay.sock      the line to the guest's relay of connections
     share0.sock …   between QEMU and the virtiofsd of each shared folder, with its pid beside it
 """
 
@@ -82,6 +83,10 @@ class MachineDir(msgspec.Struct, frozen=True):
     @property
     def qmp_socket(self) -> Path:
         return self.run / "qmp.sock"
+
+    @property
+    def relay_socket(self) -> Path:
+        return self.run / "relay.sock"
 
     def share_socket(self, number: int) -> Path:
         return self.run / f"share{number}.sock"

@@ -1,13 +1,23 @@
 """The inside of a running machine, as the host reaches it. May import: `vm.host`, `vm.types`.
 
 `Guest` is what the lifecycle, the bridge and the command line hold; `ssh.py` is the one that every
-real backend gives, `backends/fake.py` scripts one. A Guest can be rebuilt at any time from
-`Observation.address`: it remembers nothing that matters.
+real backend has, `relay.py` one with a shorter way to sockets, `backends/fake.py` scripts one. A
+Guest can be rebuilt at any time from `Observation.address`: it remembers nothing that matters.
 """
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import Protocol, runtime_checkable
+
+import msgspec
 
 from vm.host.process import Completed
+
+
+class Size(msgspec.Struct, frozen=True):
+    """A terminal, in characters."""
+
+    columns: int
+    rows: int
 
 
 class Stream(Protocol):
@@ -27,6 +37,36 @@ class Stream(Protocol):
 
     def close(self) -> None:
         """End both directions; never raises; twice is once."""
+
+
+@runtime_checkable
+class Prompt(Protocol):
+    """A Stream that can pass on what comes by itself, which costs no switch of threads."""
+
+    def give_at_once(self, sink: Callable[[bytes], int]) -> None:
+        """While somebody waits in `recv`, what comes goes to `sink`; it takes what it can without
+        blocking, says how many bytes, and raises OSError when it can take none any more. What it
+        leaves goes to `recv`."""
+
+
+class Session(Protocol):
+    """A command or a login shell that runs in the guest. With a terminal, nothing comes from
+    `recv_stderr`."""
+
+    def recv(self, limit: int, /) -> bytes: ...
+
+    def recv_stderr(self, limit: int, /) -> bytes: ...
+
+    def sendall(self, data: bytes, /) -> None: ...
+
+    def shutdown_write(self) -> None: ...
+
+    def resize(self, size: Size, /) -> None: ...
+
+    def exit_status(self) -> int:
+        """Blocks until it has ended; negative when it was killed or the guest was lost."""
+
+    def close(self) -> None: ...
 
 
 class Guest(Protocol):
@@ -53,3 +93,13 @@ class Guest(Protocol):
         listens there."""
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class SessionGuest(Guest, Protocol):
+    """A guest in which programs run; one that only pretends is none."""
+
+    def session(
+        self, argv: tuple[str, ...] | None, size: Size | None, term: str = "xterm-256color"
+    ) -> Session:
+        """A command, or a login shell; with a terminal of `size`, or without one."""

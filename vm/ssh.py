@@ -23,13 +23,13 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any, cast
 
-import msgspec
 import paramiko
 from paramiko.common import cMSG_CHANNEL_OPEN
 from paramiko.packet import Packetizer
 from paramiko.transport import ChannelMap
 
 from vm.errors import GuestChanged, GuestUnreachable, MachineError
+from vm.guest import Size
 from vm.host.process import Completed, TimedOut
 from vm.ssh_kept import Kept, Lost, unreachable
 from vm.ssh_keys import make_key, pinned_key, public_blob
@@ -43,17 +43,10 @@ CIPHERS = ("aes128-gcm@openssh.com", "aes128-ctr")
 SILENCE = 1.5  # seconds without a word while we wait for an answer: try another connection
 OPEN_LIMIT = 20.0
 
-__all__ = ["Size", "SshGuest", "SshSession", "SshStream", "make_key", "public_blob"]
+__all__ = ["SshGuest", "SshSession", "SshStream", "make_key", "public_blob"]
 
 # Whatever goes wrong is raised to the caller; paramiko would also print every refused channel.
 logging.getLogger("paramiko").setLevel(logging.CRITICAL)
-
-
-class Size(msgspec.Struct, frozen=True):
-    """A terminal, in characters."""
-
-    columns: int
-    rows: int
 
 
 class _Packetizer(Packetizer):

@@ -15,7 +15,7 @@ from typing import Protocol
 from vm.errors import GuestUnreachable, MachineError, Problem, from_problem
 
 LIMIT = 5.0  # seconds for a connection that a call makes by itself
-PATIENCE = 1.5  # seconds of refusals that such a call sits out: the guest may restart its sshd
+PATIENCE = 5.0  # seconds of refusals that such a call sits out: the guest may (re)start its sshd
 ATTEMPT = 10.0  # seconds for one try
 TRIES = 3  # of a call: more than two only when the guest is slow
 

@@ -1,4 +1,4 @@
-"""The local terminal, joined to a program in the guest. May import: errors, `ssh`'s values.
+"""The local terminal, joined to a program in the guest. May import: `vm.guest`, errors.
 
 `attach` does everything: raw mode, the bytes of both directions, the window's size, the exit code,
 and the terminal as it was before, whatever happens. Next: `ssh.py`, whose sessions it is given.
@@ -12,10 +12,9 @@ import threading
 from collections.abc import Callable, Iterator
 from queue import Empty, SimpleQueue
 from types import FrameType
-from typing import Protocol
 
 from vm.errors import GuestUnreachable
-from vm.ssh import Size
+from vm.guest import Session, Size
 
 CHUNK = 65536
 SIZE_POLL = None if hasattr(signal, "SIGWINCH") else 0.25  # seconds between looks at the size
@@ -23,25 +22,6 @@ KILLED = 255  # what ssh shows for a program that left no exit code
 
 type Event = BaseException | str
 RESIZE, END = "resize", "end"
-
-
-class Session(Protocol):
-    """A program that runs in the guest: what `ssh.py` gives."""
-
-    def recv(self, limit: int, /) -> bytes: ...
-
-    def recv_stderr(self, limit: int, /) -> bytes: ...
-
-    def sendall(self, data: bytes, /) -> None: ...
-
-    def shutdown_write(self) -> None: ...
-
-    def resize(self, size: Size, /) -> None: ...
-
-    def exit_status(self) -> int:
-        """The program's exit code; negative when there is none."""
-
-    def close(self) -> None: ...
 
 
 def is_interactive() -> bool:

@@ -62,6 +62,7 @@ class Features(msgspec.Struct, frozen=True):
     suspend: bool
     pause: bool
     shares: str  # "virtiofs", "9p", "sshfs", "none"
+    sockets: str  # how the guest's sockets are reached: "relay" (see `relay.py`) or "ssh"
     image_format: str  # "qcow2" or "tar"
 
 

@@ -2,7 +2,8 @@
 
 Each direction ends by itself: a half-close arrives as a half-close, so that `docker run -i` may
 read what comes after the end of its input. A side that is lost ends both. A slow reader stops its
-writer: nothing is kept here but the one block in hand, and what `Requests` waits for.
+writer: nothing is kept here but the one block in hand, and what `Requests` waits for. Where the
+guest's stream can (`Prompt`), an answer goes to the client without waking a thread for it.
 May import: `vm.guest`, `vm.errors`, `http.py`, `requests.py`. Next: `bridge.py`.
 """
 
@@ -13,7 +14,7 @@ from typing import Protocol
 from engine.bridge.http import refusal
 from engine.bridge.requests import Check, Requests
 from vm.errors import GalleyError
-from vm.guest import Stream
+from vm.guest import Prompt, Stream
 
 BLOCK = 256 * 1024  # bytes read at once; a socket gives what it has
 
@@ -26,6 +27,9 @@ class Client(Stream, Protocol):
 
     def recv_within(self, limit: int, seconds: float) -> bytes:
         """As `recv`; raises TimeoutError."""
+
+    def send_now(self, data: bytes) -> int:
+        """How many bytes of it could be sent without blocking. Raises OSError."""
 
 
 class Pump:
@@ -53,6 +57,8 @@ class Pump:
         self._guest.close()
 
     def _carry_down(self) -> None:
+        if isinstance(self._guest, Prompt):
+            self._guest.give_at_once(self._give)
         try:
             while data := self._guest.recv(BLOCK):
                 self._client.sendall(data)
@@ -60,6 +66,11 @@ class Pump:
             self._client.shutdown_write()
         except OSError:
             self.end()
+
+    def _give(self, data: bytes) -> int:
+        sent = self._client.send_now(data)
+        self.down += sent
+        return sent
 
     def _carry_up(self) -> None:
         try:

@@ -39,6 +39,12 @@ class SocketStream:
     def sendall(self, data: bytes) -> None:
         self._connection.sendall(data)
 
+    def send_now(self, data: bytes) -> int:
+        try:
+            return self._connection.send(data, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return 0
+
     def shutdown_write(self) -> None:
         self._connection.shutdown(socket.SHUT_WR)
 

@@ -10,12 +10,12 @@ from engine.control.client import ControlClient, NobodyListens
 from engine.types import Snapshot
 from vm.directory import MachineDir
 from vm.errors import MachineError
+from vm.guest import Guest, SessionGuest
 from vm.host.paths import Home, find_home, make_home
 from vm.types import Observation
 
 if TYPE_CHECKING:
     from vm.backend import Backend
-    from vm.guest import Guest
 
 
 def supervisor() -> ControlClient:
@@ -67,9 +67,8 @@ def run_in_guest(argv: tuple[str, ...] | None, *, feed: bool = True) -> int:
     """A program in the machine (None: a login shell) at our terminal or pipes; its exit code."""
     guest = running_guest()
     from vm import terminal  # only now: paramiko takes longer to load than most commands to run
-    from vm.ssh import SshGuest
 
-    if not isinstance(guest, SshGuest):
+    if not isinstance(guest, SessionGuest):
         raise MachineError("This machine only pretends: there is nothing to run in it.")
     pty = feed and terminal.is_interactive()
     term = os.environ.get("TERM", "xterm-256color")

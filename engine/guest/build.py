@@ -26,7 +26,9 @@ EPOCH = "1735689600"  # the time of every file in the image
 UUID = "67616c6c-6579-4000-8000-000000000001"
 
 _KERNELS = {"amd64": "linux-image-cloud-amd64", "arm64": "linux-image-cloud-arm64"}
-_INSTALL = "Install them: sudo apt-get install mmdebstrap erofs-utils qemu-utils zstd uidmap"
+_INSTALL = (
+    "Install them: sudo apt-get install mmdebstrap erofs-utils qemu-utils zstd uidmap gcc libc6-dev"
+)
 
 
 def is_current(image_dir: Path, channel: Channel = Channel.STABLE, arch: str | None = None) -> bool:
@@ -61,7 +63,7 @@ def build(
             return final
         except ImageDamaged as error:
             progress(f"{error.summary} Building it again")
-    for tool in ("mmdebstrap", "mkfs.erofs", "qemu-img", "zstd"):
+    for tool in (recipe.compiler(arch), "mmdebstrap", "mkfs.erofs", "qemu-img", "zstd"):
         process.find_tool(tool, _INSTALL)
     destination.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".build-", dir=destination) as name:
@@ -91,7 +93,8 @@ def _make_parts(
         usr = work / "usr"
         usr.mkdir(mode=0o755)
         release = rootfs.os_release(suite, channel)
-        rootfs.stage_root(tree, modules, version, arch, release, usr)
+        relay = _compile(recipe.FILES / "source" / "relay.c", work, arch)
+        rootfs.stage_root(tree, modules, version, arch, release, usr, relay)
     tar.unlink()
     progress("Compressing the root file system")
     _make_root(work / "root.erofs", usr, made / "root.qcow2")
@@ -160,6 +163,18 @@ def _unpack_failed(suite: str, done: process.Completed) -> HostError:
     else:
         hint = "Check the network and apt's sources: sudo apt-get update"
     return HostError("The guest's packages could not be fetched.", hint, details=done.tail())
+
+
+def _compile(source: Path, work: Path, arch: str) -> bytes:
+    """Static, for it starts sooner, and the build's libraries need not be the guest's."""
+    made = work / source.stem
+    flags = ("-O2", "-static", "-s", "-Wl,--build-id=none")
+    done = process.run([recipe.compiler(arch), *flags, "-o", str(made), str(source)])
+    if not done.ok:
+        raise HostError(
+            f"{source.name} could not be compiled for the guest.", _INSTALL, details=done.tail()
+        )
+    return made.read_bytes()
 
 
 def _make_root(erofs: Path, usr: Path, target: Path) -> None:

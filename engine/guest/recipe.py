@@ -226,6 +226,11 @@ def content_files() -> tuple[Path, ...]:
     return tuple(sorted([*code, *(path for path in FILES.rglob("*") if path.is_file())]))
 
 
+def compiler(arch: str) -> str:
+    """Of C programs for the guest: this computer's own, or Debian's for another architecture."""
+    return "cc" if arch == architecture() else f"{TRIPLETS[arch]}-gcc"
+
+
 def recipe_hash(channel: Channel = Channel.STABLE, arch: str | None = None) -> str:
     """Changes whenever the image would: with any file of the guest, the lists above, the steps."""
     digest = hashlib.sha256()

@@ -4,6 +4,7 @@
 May import: the standard library, `vm.errors`, `engine.guest`. Next: `build.py`.
 """
 
+import hashlib
 import posixpath
 from pathlib import Path
 
@@ -59,8 +60,10 @@ def stage_root(
     arch: str,
     release: bytes,
     usr: Path,
+    relay: bytes,
 ) -> None:
-    """Fill `usr`. Every file gets a mode of our making, whatever the umask is."""
+    """Fill `usr`. Every file gets a mode of our making, whatever the umask is. `relay` is a
+    program."""
     staging = Staging(tree, usr)
     staging.write(f"{SKELETON}/etc/os-release", release)
     libraries = f"usr/lib/{recipe.TRIPLETS[arch]}"
@@ -76,6 +79,9 @@ def stage_root(
         staging.copy(name)
     _add_modules(staging, tree, modules, version)
     _add_own_files(staging)
+    staging.write("lib/galley/relay", relay, executable=True)
+    runc = hashlib.sha256(tree.read("usr/sbin/runc")).hexdigest()
+    staging.write("lib/galley/runc.sha256", f"{runc}\n".encode())
     certificates = [tree.read(name) for name in tree.names(recipe.DATA[0])]
     staging.write(f"{SKELETON}/etc/ssl/certs/ca-certificates.crt", b"".join(certificates))
 

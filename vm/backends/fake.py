@@ -38,7 +38,12 @@ class FakeBackend:
 
     name = "fake"
     features = Features(
-        forwards=True, suspend=False, pause=False, shares="virtiofs", image_format="none"
+        forwards=True,
+        suspend=False,
+        pause=False,
+        shares="virtiofs",
+        sockets="ssh",
+        image_format="none",
     )
 
     def probe(self) -> Problem | None:

@@ -14,8 +14,9 @@ import pytest
 
 from tests.unit.engine.bridge.servers import Sshd, wait_until
 from vm.errors import GuestChanged, GuestUnreachable, MachineError
+from vm.guest import Size
 from vm.host.process import TimedOut
-from vm.ssh import WINDOW, Size, SshGuest, make_key, public_blob
+from vm.ssh import WINDOW, SshGuest, make_key, public_blob
 from vm.types import Address
 
 

@@ -47,7 +47,12 @@ class QemuBackend:
 
     name = "qemu"
     features = Features(
-        forwards=True, suspend=False, pause=False, shares="virtiofs", image_format="qcow2"
+        forwards=True,
+        suspend=False,
+        pause=False,
+        shares="virtiofs",
+        sockets="relay",
+        image_format="qcow2",
     )
 
     def probe(self) -> Problem | None:
@@ -102,6 +107,7 @@ class QemuBackend:
             uuid=identity,
             ssh_port=0,
             qmp_socket=directory.qmp_socket,
+            relay_socket=directory.relay_socket,
             console_log=directory.console_log,
             guest_options=guest_options,
             cpu_model=spec.cpu_model,
@@ -137,7 +143,8 @@ class QemuBackend:
             raise MachineBusy("The machine is running.", "Stop it first: galley stop")
         for file in (
             *(directory.data_disk, directory.data_is_new, directory.uuid, directory.spec),
-            *(directory.running, directory.qmp_socket, directory.accelerator),
+            *(directory.running, directory.qmp_socket, directory.relay_socket),
+            directory.accelerator,
             *(directory.known_host, directory.key, directory.public_key),
         ):
             file.unlink(missing_ok=True)
@@ -156,9 +163,13 @@ class QemuBackend:
         )
 
     def guest(self, directory: MachineDir, address: Address) -> Guest:
+        from vm.relay import RelayedGuest
         from vm.ssh import SshGuest  # paramiko is slow to import, and most calls need no ssh
 
-        return SshGuest(address, directory.key, directory.known_host)
+        ssh = SshGuest(address, directory.key, directory.known_host)
+        if not directory.relay_socket.exists():  # an older Galley has started it
+            return ssh
+        return RelayedGuest(lambda until: qmp.connect_to(directory.relay_socket, until), ssh)
 
     def forward(self, directory: MachineDir, forward: Forward) -> None:
         found = running.find(directory)

@@ -56,6 +56,7 @@ class Launch(msgspec.Struct, frozen=True):
     uuid: str
     ssh_port: int
     qmp_socket: PurePath
+    relay_socket: PurePath
     console_log: PurePath
     guest_options: tuple[str, ...] = ()
     cpu_model: str = "auto"
@@ -153,6 +154,9 @@ def _devices(launch: Launch) -> list[str]:
         *("-object", "rng-builtin,id=rng"),
         *("-device", "virtio-rng-pci,rng=rng"),
         *("-device", "virtio-balloon-pci,free-page-reporting=on"),
+        *("-chardev", f"socket,id=relay,path={_escaped(launch.relay_socket)},server=on,wait=off"),
+        *("-device", "virtio-serial-pci"),
+        *("-device", "virtserialport,chardev=relay,name=galley.relay"),
     ]
 
 

@@ -5,7 +5,7 @@ QEMU serves one client at a time: threads of ours queue on a lock, other process
 backlog, each until its own deadline. Next: `backend.py`, `forward.py`.
 
 Windows: QEMU can listen on AF_UNIX there, but CPython has no socket.AF_UNIX for it (python/cpython
-issue 77589); `_connect` is the one function that a Winsock connection would replace.
+issue 77589); `connect_to` is the one function that a Winsock connection would replace.
 """
 
 import socket
@@ -116,7 +116,7 @@ def session(path: Path, deadline: float = DEADLINE) -> Iterator[Session]:
     if not lock.acquire(timeout=deadline):
         raise _silent(TimeoutError("other commands are still under way"))
     try:
-        with _connect(path, until) as connection:
+        with _connected(path, until) as connection:
             opened = Session(connection, until)
             opened.greet()
             yield opened
@@ -124,17 +124,25 @@ def session(path: Path, deadline: float = DEADLINE) -> Iterator[Session]:
         lock.release()
 
 
-def _connect(path: Path, until: float) -> socket.socket:
+def connect_to(path: Path, until: float) -> socket.socket:
+    """A connection to a socket file of QEMU's, by `until` (`time.monotonic`). Raises OSError."""
     if sys.platform == "win32":
-        raise _silent(OSError("this Python has no AF_UNIX"))
+        raise OSError("this Python has no AF_UNIX")
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         connection.settimeout(_left(until))
         connection.connect(str(path))
-    except OSError as error:
+    except OSError:
         connection.close()
-        raise _silent(error) from error
+        raise
     return connection
+
+
+def _connected(path: Path, until: float) -> socket.socket:
+    try:
+        return connect_to(path, until)
+    except OSError as error:
+        raise _silent(error) from error
 
 
 def _left(until: float) -> float:

@@ -1,5 +1,6 @@
 """The little HTTP that the supervisor speaks."""
 
+import contextlib
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -33,8 +34,9 @@ class Server:
         with self._ours:
             while not self.asked.endswith(b"\r\n\r\n"):
                 self.asked += self._ours.recv(65536)
-            for block in self._blocks:
-                self._ours.sendall(block)
+            with contextlib.suppress(BrokenPipeError):  # who has read enough may leave
+                for block in self._blocks:
+                    self._ours.sendall(block)
 
     def join(self) -> None:
         self._thread.join()
