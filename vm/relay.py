@@ -328,7 +328,7 @@ class RelayLine:
 
 
 class RelayedGuest:
-    """`vm.guest.SessionGuest`: connections through the line that `connect` finds, the rest by ssh."""
+    """`vm.guest.SessionGuest`: connections through the line that `connect` finds, else by ssh."""
 
     def __init__(self, connect: Connect, ssh: SessionGuest) -> None:
         self._connect = connect

@@ -85,12 +85,15 @@ def _spawned_at(pid: int) -> float:
 
 
 def _floor(words: list[str], galley: Galley, folder: Path) -> float:
-    """The same command line from spawn to exit, the floor's word added; its sockets are its own."""
+    """The same command line from spawn to exit, the floor's word added; its sockets are its own,
+    and nobody serves it a folder."""
+    words = _without_shares(words)
     at = words.index("-append") + 1
     appended = [*words[:at], words[at] + " galley.floor=1", *words[at + 1 :]]
     own = {
         galley.machine.console_log: folder / "floor.log",
         galley.machine.qmp_socket: folder / "q",
+        galley.machine.relay_socket: folder / "r",
     }
     line = [_replaced(word, own) for word in appended]
     line[line.index("-uuid") + 1] = "00000000-0000-4000-8000-000000000000"
@@ -99,6 +102,13 @@ def _floor(words: list[str], galley: Galley, folder: Path) -> float:
     took = time.monotonic() - began
     assert b"Power down" in (folder / "floor.log").read_bytes()
     return took
+
+
+def _without_shares(words: list[str]) -> list[str]:
+    pairs = zip(words, [*words[1:], ""], strict=True)
+    serve = ("socket,id=share", "vhost-user-fs-pci,")
+    shares = [at for at, (_, after) in enumerate(pairs) if after.startswith(serve)]
+    return [word for at, word in enumerate(words) if at not in shares and at - 1 not in shares]
 
 
 def _replaced(word: str, own: dict[Path, Path]) -> str:

@@ -77,9 +77,6 @@ class Galley:
     def vm_identity(self) -> process.Identity:
         return self._running().identity
 
-    def ssh_port(self) -> int:
-        return self._running().ssh_port
-
     def _running(self) -> Running:
         found = find(self.machine)
         assert found is not None

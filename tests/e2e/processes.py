@@ -21,21 +21,22 @@ def belonging_to(home: str) -> dict[int, str]:
     return found
 
 
-def shut_connections(pid: int, port: int) -> int:
-    """Shut the process's own connections to a local port, as a broken network would.
+def shut_connections(pid: int, path: str) -> int:
+    """Shut what a process has accepted on a socket file, as if the other side had gone.
 
     pidfd_getfd (Linux 5.6) gives us its sockets; returns how many there were.
     """
     pidfd_getfd = 438
     handle = os.pidfd_open(pid)
     shut = 0
-    for connection in psutil.Process(pid).net_connections("tcp"):
-        if getattr(connection.raddr, "port", None) == port:
+    for connection in psutil.Process(pid).net_connections("unix"):
+        if str(connection.laddr) == path:
             copy = ctypes.CDLL(None, use_errno=True).syscall(pidfd_getfd, handle, connection.fd, 0)
             if copy < 0:
                 raise OSError(ctypes.get_errno(), "pidfd_getfd")
-            with socket.socket(fileno=copy) as ours:
-                ours.shutdown(socket.SHUT_RDWR)
-            shut += 1
+            with socket.socket(fileno=copy) as theirs:
+                if not theirs.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                    theirs.shutdown(socket.SHUT_RDWR)
+                    shut += 1
     os.close(handle)
     return shut

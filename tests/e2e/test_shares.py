@@ -129,9 +129,7 @@ print(json.dumps([same, sorted(os.listdir(".")), open("Case").read()]))
         assert (folder / "case").read_text() == "lower"
 
 
-def test_what_databases_and_editors_do(shared: Shared) -> None:
-    said = shared.python(
-        """
+DATABASES_AND_EDITORS = """
 import fcntl, json, mmap, os
 done = {}
 open("file", "w").write("old")
@@ -179,7 +177,10 @@ os.unlink("file")
 done["deleted but open"] = old.seek(0) == 0 and old.read() == "old"
 print(json.dumps(done))
 """
-    )
+
+
+def test_what_databases_and_editors_do(shared: Shared) -> None:
+    said = shared.python(DATABASES_AND_EDITORS)
     assert said == {
         "renamed over open": ["old", "new"],
         "mapped": "page",

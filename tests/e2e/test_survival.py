@@ -127,14 +127,25 @@ def test_sshd_is_killed_with_every_connection(writer: Writer) -> None:
     assert writer.galley.run("shell", "true").returncode == 0
 
 
+def test_the_relay_is_killed(writer: Writer) -> None:
+    with writer.galley.popen(
+        ["docker", "-H", writer.galley.docker_host, "logs", "-f", "writer"]
+    ) as follower:
+        assert follower.stdout is not None
+        assert follower.stdout.readline()
+        writer.galley.run("shell", "sh", "-c", "kill -9 $(pidof relay)")
+        follower.communicate(timeout=60)
+    _comes_back(writer)
+
+
 def test_the_transport_is_killed_under_load(writer: Writer) -> None:
-    """The host's side of the one connection is shut while 20 clients are at work."""
+    """The one line to the machine's relay is cut while 20 clients are at work."""
     load = [
         writer.galley.popen(["docker", "-H", writer.galley.docker_host, "logs", "-f", "writer"])
         for _ in range(20)
     ]
-    killed = shut_connections(writer.galley.supervisor_identity().pid, writer.galley.ssh_port())
-    assert killed > 0
+    socket = writer.galley.machine.relay_socket
+    assert shut_connections(writer.galley.vm_identity().pid, str(socket)) == 1
     assert writer.galley.docker("version").returncode == 0
     for client in load:
         client.kill()

@@ -1,0 +1,125 @@
+"""What the tests of the relay put in QEMU's place, and in dockerd's."""
+
+import contextlib
+import os
+import pty
+import select
+import socket
+import subprocess
+import threading
+import tty
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+
+class Machine:
+    """A terminal line as the port: the relay at one end, and whoever connected last at the other,
+    as QEMU does it. Who is not there loses nothing of what comes later."""
+
+    def __init__(self, program: Path) -> None:
+        self._program = program
+        self._master, slave = pty.openpty()
+        tty.setraw(slave)
+        self._slave = slave  # held open: a line without anybody would be hung up
+        self._host: socket.socket | None = None
+        self._next: socket.socket | None = None
+        self._pending = b""
+        self._changed, self._change = socket.socketpair()
+        self._carrier = threading.Thread(target=self._carry, name="line")
+        self._carrier.start()
+        self.relay: subprocess.Popen[bytes] | None = None
+        self.start()
+
+    def start(self) -> None:
+        self.relay = subprocess.Popen([self._program, os.ttyname(self._slave)])
+
+    def kill(self) -> None:
+        assert self.relay is not None
+        self.relay.kill()
+        self.relay.wait()
+
+    def connect(self, until: float) -> socket.socket:
+        ours, theirs = socket.socketpair()
+        self._next = ours
+        self._change.send(b"x")
+        return theirs
+
+    def close(self) -> None:
+        assert self.relay is not None
+        assert self.relay.poll() is None, "the relay has ended"
+        self.kill()
+        self._change.close()
+        self._carrier.join()
+        os.close(self._master)
+        os.close(self._slave)
+        self._changed.close()
+
+    def _carry(self) -> None:
+        os.set_blocking(self._master, False)
+        while True:
+            sides: list[int | socket.socket] = [self._master, self._changed]
+            if self._host is not None and not self._pending:
+                sides.append(self._host)
+            ready, room, _ = select.select(sides, [self._master] if self._pending else [], [])
+            if self._changed in ready:
+                if not self._changed.recv(1):
+                    break
+                self._hang_up()
+                self._host = self._next
+            elif room:
+                self._pending = self._pending[os.write(self._master, self._pending) :]
+            elif self._master in ready:
+                self._hand(os.read(self._master, 65536))
+            elif self._host is not None:
+                self._pending = self._host.recv(4096)
+                if not self._pending:
+                    self._hang_up()
+        self._hang_up()
+
+    def _hand(self, data: bytes) -> None:
+        if self._host is not None:
+            with contextlib.suppress(OSError):
+                self._host.sendall(data)
+
+    def _hang_up(self) -> None:
+        if self._host is not None:
+            self._host.close()
+        self._host = None
+
+
+class Server:
+    """A Unix socket whose connections `talk` gets, each in a thread."""
+
+    def __init__(self, path: Path, talk: Callable[[socket.socket], None]) -> None:
+        self.path = str(path)
+        self._talk = talk
+        self._connections: list[socket.socket] = []
+        self._listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._listening.bind(self.path)
+        self._listening.listen(512)
+        self._thread = threading.Thread(target=self._accept)
+        self._pool = ThreadPoolExecutor(256)
+        self._thread.start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listening.accept()
+            except OSError:
+                return
+            self._connections.append(connection)
+            self._pool.submit(self._serve, connection)
+
+    def _serve(self, connection: socket.socket) -> None:
+        with connection:
+            self._talk(connection)
+
+    def close(self) -> None:
+        self._listening.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
+        self._listening.close()
+        for connection in self._connections:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        self._pool.shutdown()
