@@ -31,7 +31,7 @@ from paramiko.transport import ChannelMap
 from vm.errors import GuestChanged, GuestUnreachable, MachineError
 from vm.guest import Size
 from vm.host.process import Completed, TimedOut
-from vm.ssh_kept import Kept, Lost, unreachable
+from vm.ssh_kept import PATIENCE, Kept, Lost, unreachable
 from vm.ssh_keys import make_key, pinned_key, public_blob
 from vm.ssh_wire import Inbox, Wire
 from vm.types import Address
@@ -264,8 +264,11 @@ class _Connection:
 class SshGuest:
     """`vm.guest.Guest` over one connection. For any thread."""
 
-    def __init__(self, address: Address, key: Path, known_host: Path) -> None:
-        self._kept = Kept(lambda limit: _Connection(address, key, known_host, limit))
+    def __init__(
+        self, address: Address, key: Path, known_host: Path, patience: float = PATIENCE
+    ) -> None:
+        """`patience`: see `ssh_kept.Kept`."""
+        self._kept = Kept(lambda limit: _Connection(address, key, known_host, limit), patience)
 
     def connect(self, deadline: float) -> None:
         self._kept.get(deadline, deadline)

@@ -15,7 +15,7 @@ from typing import Protocol
 from vm.errors import GuestUnreachable, MachineError, Problem, from_problem
 
 LIMIT = 5.0  # seconds for a connection that a call makes by itself
-PATIENCE = 5.0  # seconds of refusals that such a call sits out: the guest may (re)start its sshd
+PATIENCE = 1.5  # seconds of refusals that such a call sits out: the guest may restart its sshd
 ATTEMPT = 10.0  # seconds for one try
 TRIES = 3  # of a call: more than two only when the guest is slow
 
@@ -38,11 +38,12 @@ class Connection(Protocol):
 class Kept[C: Connection]:
     """`connect` makes a connection within so many seconds, raises OSError or a MachineError.
 
-    OSError means that another try may help.
+    OSError means that another try may help, for `patience` seconds.
     """
 
-    def __init__(self, connect: Callable[[float], C]) -> None:
+    def __init__(self, connect: Callable[[float], C], patience: float = PATIENCE) -> None:
         self._connect = connect
+        self._patience = patience
         self._kept: C | None = None
         self._connecting = threading.Lock()
         self._failure: Problem | None = None
@@ -51,12 +52,12 @@ class Kept[C: Connection]:
 
     def use[T](self, work: Callable[[C], T]) -> T:
         """Do `work`; again, on a new connection, when it raises Lost."""
-        connection = self.get(LIMIT, PATIENCE)
+        connection = self.get(LIMIT, self._patience)
         for _ in range(TRIES - 1):
             try:
                 return work(connection)
             except Lost:
-                connection = self.get(LIMIT, PATIENCE, lost=connection)
+                connection = self.get(LIMIT, self._patience, lost=connection)
         try:
             return work(connection)
         except Lost as error:

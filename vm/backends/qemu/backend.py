@@ -40,6 +40,7 @@ log = logging.getLogger(__name__)
 LOOPBACK, SSH_PORT = "127.0.0.1", 22
 LEAST_FREE = 2 << 30  # bytes for a first image and its container; the disk itself is sparse
 OBSERVE_DEADLINE = 1.0
+SSHD_STARTS_WITHIN = 10.0  # seconds after the engine, which is let go first
 
 
 class QemuBackend:
@@ -166,7 +167,7 @@ class QemuBackend:
         from vm.relay import RelayedGuest
         from vm.ssh import SshGuest  # paramiko is slow to import, and most calls need no ssh
 
-        ssh = SshGuest(address, directory.key, directory.known_host)
+        ssh = SshGuest(address, directory.key, directory.known_host, SSHD_STARTS_WITHIN)
         if not directory.relay_socket.exists():  # an older Galley has started it
             return ssh
         return RelayedGuest(lambda until: qmp.connect_to(directory.relay_socket, until), ssh)
