@@ -13,9 +13,11 @@ NETDEV = "net"
 
 # Everywhere. AppArmor: the image has no apparmor_parser, and a dockerd that sees the module
 # without the parser refuses containers; their walls are namespaces, seccomp, and the machine.
+# Mounts and network namespaces wait for RCU, one after the other: asked to hurry, it interrupts the
+# few CPUs there are, and a start takes a twentieth less.
 WORDS = (
     *("panic=-1", "quiet", "audit=0", "apparmor=0"),
-    *("cryptomgr.notests", "random.trust_cpu=on"),
+    *("cryptomgr.notests", "random.trust_cpu=on", "rcupdate.rcu_expedited=1"),
 )
 # An emulated CPU does not speculate, so mitigations cost time there and protect nothing; on a real
 # CPU they stay on, for containers of different trust share this kernel. TCG's clock never stops
