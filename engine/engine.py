@@ -16,9 +16,12 @@ from engine import __version__, context, daemon_config, logins
 from engine.bridge.bridge import Bridge
 from engine.bridge.http import ping
 from engine.bridge.unix import UnixListener, connect
-from engine.forwards import Container, PublishedPorts, routes, wanted_ports
 from engine.guest_image import current_image
 from engine.logs import ENGINE_LOG
+from engine.ports.carrier import MachineCarrier
+from engine.ports.published import PublishedPorts
+from engine.ports.starting import Starts
+from engine.ports.wanted import Container, Default, default_addresses, routes, wanted_ports
 from engine.settings import SettingsStore, machine_spec
 from engine.shared_folders import SharedFolders
 from engine.types import EngineHealth, Snapshot
@@ -36,9 +39,10 @@ from vm.errors import (
     from_problem,
 )
 from vm.guest import Stream
+from vm.host import net
 from vm.host.paths import Home
 from vm.machine import Machine
-from vm.types import Forward, MachineSpec, MachineState, Status
+from vm.types import MachineSpec, MachineState, Status
 
 log = logging.getLogger(__name__)
 
@@ -55,12 +59,13 @@ class Engine:
         directory = MachineDir.of(home)
         self._machine = Machine(directory, backend, self._machine_changed, self._engine_steps)
         self._folders = SharedFolders(home, settings, backend)
-        listener = UnixListener(home.docker_socket)
-        self._bridge = Bridge(listener, self._dial, self._down, self._folders.check)
-        self._ports = PublishedPorts(_Carrier(backend, directory), self._publish)
+        self._ports = PublishedPorts(MachineCarrier(backend, directory), self._publish)
         self._watch = EngineWatch(self._dial, self._healthy, self._containers_changed)
+        self._starts = Starts(self._dial, self._ports, self._addresses, self._watch.look)
+        listener = UnixListener(home.docker_socket)
+        self._bridge = Bridge(listener, self._dial, self._down, self._folders.check, self._starts)
         self._health = EngineHealth(False)
-        self._routes = routes([])
+        self._routes = routes([], {})
         self._context_problem: Problem | None = None
         self._daemon_problem: Problem | None = None
         self._configuring = threading.Lock()
@@ -281,7 +286,7 @@ class Engine:
         if status.state not in UP:
             self._watch.end()
             self._ports.forget()
-            self._routes = routes([])
+            self._routes = routes([], {})
         self._publish()
 
     def _healthy(self, health: EngineHealth) -> None:
@@ -290,8 +295,12 @@ class Engine:
             self._publish()
 
     def _containers_changed(self, containers: list[Container]) -> None:
-        self._lead_ports(routes(containers))
-        self._ports.sync(wanted_ports(containers, str(self._settings.get("port_address"))))
+        asked = self._starts.asked(containers)
+        self._lead_ports(routes(containers, asked))
+        self._ports.sync(wanted_ports(containers, asked, self._addresses()))
+
+    def _addresses(self) -> Default:
+        return default_addresses(str(self._settings.get("port_address")), net.has_ipv6())
 
     def _lead_ports(self, wanted: bytes) -> None:
         """Bring the guest's rules for ports with an address to `wanted`; most users have none."""
@@ -320,20 +329,3 @@ class Engine:
         except OSError:
             return 0
         return getattr(seen, "st_blocks", seen.st_size // 512) * 512
-
-
-class _Carrier:
-    """The backend, bound to its machine."""
-
-    def __init__(self, backend: Backend, directory: MachineDir) -> None:
-        self._backend = backend
-        self._directory = directory
-
-    def forward(self, forward: Forward) -> None:
-        self._backend.forward(self._directory, forward)
-
-    def unforward(self, forward: Forward) -> None:
-        self._backend.unforward(self._directory, forward)
-
-    def forwarded(self) -> frozenset[Forward]:
-        return self._backend.forwarded(self._directory)

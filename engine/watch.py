@@ -2,7 +2,8 @@
 
 While the stream is open dockerd is healthy; when it ends, `on_health` says so and the watch knocks
 (`GET /_ping`, at most once a second) until it answers again. Container events ask for the ports to
-be looked at; many events at once ask once. May import: `engine.bridge.http`, `engine.types`, `vm`.
+be looked at, as `look` does; many at once are answered by one look.
+May import: `engine.bridge.http`, `engine.ports.wanted`, `engine.types`, `vm`.
 """
 
 import contextlib
@@ -13,7 +14,7 @@ from collections.abc import Callable
 import msgspec
 
 from engine.bridge.http import HttpError, get_json, stream_json
-from engine.forwards import Container
+from engine.ports.wanted import Container
 from engine.types import EngineHealth
 from vm.errors import GalleyError
 from vm.guest import Stream
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 CONTAINERS = "/containers/json"
 EVENTS = '/events?filters={"type":["container"],"event":["start","die","rename"]}'
 KNOCK = 1.0  # seconds between two tries while dockerd is down
+LOOK = 10.0  # seconds that somebody waits for a look; with sshd just starting it may take some
 LOST = (GalleyError, HttpError, OSError)
 
 Dial = Callable[[], Stream]
@@ -48,7 +50,9 @@ class EngineWatch:
         self._on_health = on_health
         self._on_containers = on_containers
         self._ended = threading.Event()
-        self._look = threading.Event()
+        self._looks = threading.Condition(threading.RLock())
+        self._looks_asked = 0
+        self._looks_had = 0  # every look asked for up to here has been had
         self._stream: Stream | None = None
         self._threads: list[threading.Thread] = []
 
@@ -68,7 +72,8 @@ class EngineWatch:
         """Stop watching, and tell that the engine is gone."""
         threads, self._threads = self._threads, []
         self._ended.set()
-        self._look.set()
+        with self._looks:
+            self._looks.notify_all()
         stream = self._stream
         if stream is not None:
             stream.close()
@@ -77,6 +82,18 @@ class EngineWatch:
                 thread.join(timeout=5)
         if threads:
             self._on_health(EngineHealth(False))
+
+    def look(self) -> None:
+        """See which containers run, and return when `on_containers` has seen them too."""
+        with self._looks:
+            mine = self._ask()
+            self._looks.wait_for(lambda: self._looks_had >= mine or not self._threads, LOOK)
+
+    def _ask(self) -> int:
+        with self._looks:
+            self._looks_asked += 1
+            self._looks.notify_all()
+            return self._looks_asked
 
     def _follow(self) -> None:
         while not self._ended.is_set():
@@ -91,21 +108,29 @@ class EngineWatch:
         self._stream = stream = self._dial()
         try:
             for _ in stream_json(stream, EVENTS, on_open=lambda: self._healthy(version)):
-                self._look.set()
+                self._ask()
         finally:
             self._stream = None
             stream.close()
 
     def _healthy(self, version: _Version) -> None:
         self._on_health(EngineHealth(True, version.Version, version.ApiVersion))
-        self._look.set()
+        self._ask()
 
     def _look_at_containers(self) -> None:
-        while self._look.wait() and not self._ended.is_set():
-            self._look.clear()
+        while True:
+            with self._looks:
+                self._looks.wait_for(self._has_to_look)
+                asked = self._looks_asked
+            if self._ended.is_set():
+                return
             try:
-                containers = get_json(self._dial, CONTAINERS, list[Container])
+                self._on_containers(get_json(self._dial, CONTAINERS, list[Container]))
             except LOST as error:
                 log.info("cannot list containers: %s", error)
-                continue
-            self._on_containers(containers)
+            with self._looks:
+                self._looks_had = asked
+                self._looks.notify_all()
+
+    def _has_to_look(self) -> bool:
+        return self._looks_asked > self._looks_had or self._ended.is_set()

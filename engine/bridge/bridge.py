@@ -2,7 +2,8 @@
 
 A thread accepts; each connection gets two threads (`pump.py`), which block and cost nothing while
 nothing flows. Of what the bridge carries it reads only which folders a new container is to have
-(`requests.py`), which the owner's `check` may refuse or change. While there is no engine to reach,
+(`requests.py`), which the owner's `check` may refuse or change, and which container is to start,
+which its `starting` may refuse or delay. While there is no engine to reach,
 it reads a request's head and answers 503 with the reason, at once.
 
 The listener stays bound from `open` to `close`, whatever happens to the machine. `dial` makes one
@@ -20,7 +21,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from engine.bridge.http import CHUNK, HttpError, Reader, refusal
-from engine.bridge.pump import Client, Pump
+from engine.bridge.pump import AT_ONCE, Client, Pump, Starting
 from engine.bridge.requests import Check
 from vm.errors import EngineUnreachable, GalleyError, Problem
 from vm.guest import Stream
@@ -49,7 +50,8 @@ class Listener(Protocol):
 class Bridge:
     """`down` says why there is no engine now, or None; `dial` reaches dockerd. Both for any thread.
 
-    `dial` raises OSError or GalleyError. `check` sees every creation before dockerd does.
+    `dial` raises OSError or GalleyError. `check` sees every creation before dockerd does, and
+    `starting` every start.
     """
 
     def __init__(
@@ -58,11 +60,13 @@ class Bridge:
         dial: Callable[[], Stream],
         down: Callable[[], Problem | None],
         check: Check = lambda body: None,
+        starting: Starting = AT_ONCE,
     ) -> None:
         self._listener = listener
         self._dial = dial
         self._down = down
         self._check = check
+        self._starting = starting
         self._numbers = itertools.count(1)
         self._turn = threading.Lock()
         self._serving: dict[threading.Thread, Client | Pump] = {}
@@ -144,7 +148,7 @@ class Bridge:
             return self._down() or _no_engine(error)
 
     def _carry(self, me: threading.Thread, client: Client, guest: Stream) -> None:
-        pump = Pump(client, guest, self._check)
+        pump = Pump(client, guest, self._check, self._starting)
         with self._turn:
             self._serving[me] = pump
         if self._closing.is_set():

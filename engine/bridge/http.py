@@ -20,7 +20,12 @@ LINE_LIMIT = 4 * 1024 * 1024  # bytes of one event
 BODY_LIMIT = 64 * 1024 * 1024
 ANSWER_LIMIT = 10.0  # seconds for a whole answer that is not a stream
 CHUNK = 64 * 1024
-REASONS = {400: "Bad Request", 431: "Request Header Fields Too Large", 503: "Service Unavailable"}
+REASONS = {
+    400: "Bad Request",
+    431: "Request Header Fields Too Large",
+    500: "Internal Server Error",
+    503: "Service Unavailable",
+}
 
 Dial = Callable[[], Stream]
 Receive = Callable[[int], bytes]

@@ -3,20 +3,23 @@
 Each direction ends by itself: a half-close arrives as a half-close, so that `docker run -i` may
 read what comes after the end of its input. A side that is lost ends both. A slow reader stops its
 writer: nothing is kept here but the one block in hand, and what `Requests` waits for. Where the
-guest's stream can (`Prompt`), an answer goes to the client without waking a thread for it.
+guest's stream can (`Prompt`), an answer goes to the client without waking a thread for it, unless
+it has to wait: who hears that a container runs finds its ports open (`Starting`).
 May import: `vm.guest`, `vm.errors`, `http.py`, `requests.py`. Next: `bridge.py`.
 """
 
 import contextlib
 import threading
+from collections.abc import Callable
 from typing import Protocol
 
 from engine.bridge.http import refusal
 from engine.bridge.requests import Check, Requests
-from vm.errors import GalleyError
+from vm.errors import GalleyError, NotShared
 from vm.guest import Prompt, Stream
 
 BLOCK = 256 * 1024  # bytes read at once; a socket gives what it has
+STARTED = b'"start"'  # in an event
 
 
 class Client(Stream, Protocol):
@@ -32,13 +35,38 @@ class Client(Stream, Protocol):
         """How many bytes of it could be sent without blocking. Raises OSError."""
 
 
+class Starting(Protocol):
+    """What starts of containers wait for (`engine/ports/starting.py`)."""
+
+    def about_to(self, container: str) -> Callable[[], None] | None:
+        """What to do between dockerd's answer and the client. Raises GalleyError: no start."""
+
+    def settle(self) -> None:
+        """Returns when the ports of every container that runs now are open."""
+
+
+class AtOnce:
+    """Nothing waits."""
+
+    def about_to(self, container: str) -> None:
+        return None
+
+    def settle(self) -> None: ...
+
+
+AT_ONCE = AtOnce()
+
+
 class Pump:
     """One client and its stream in the guest. `run` returns when both are closed."""
 
-    def __init__(self, client: Client, guest: Stream, check: Check) -> None:
+    def __init__(self, client: Client, guest: Stream, check: Check, starting: Starting) -> None:
         self._client = client
         self._guest = guest
-        self._requests = Requests(check, client.sendall)
+        self._requests = Requests(check, client.sendall, self)
+        self._starting = starting
+        self._before_answer: Callable[[], None] | None = None
+        self._has_events = False
         self.up = 0  # bytes carried to the guest
         self.down = 0  # bytes carried to the client
 
@@ -48,6 +76,7 @@ class Pump:
         upward.start()
         self._carry_down()
         upward.join()
+        self._let_pass()
         self._guest.close()
         self._client.close()
 
@@ -56,18 +85,35 @@ class Pump:
         self._client.end()
         self._guest.close()
 
+    def start(self, container: str) -> None:
+        self._let_pass()
+        self._before_answer = self._starting.about_to(container)
+
+    def events(self) -> None:
+        self._has_events = True
+
     def _carry_down(self) -> None:
         if isinstance(self._guest, Prompt):
             self._guest.give_at_once(self._give)
         try:
             while data := self._guest.recv(BLOCK):
+                self._let_pass()
+                if self._has_events and STARTED in data:
+                    self._starting.settle()
                 self._client.sendall(data)
                 self.down += len(data)
             self._client.shutdown_write()
         except OSError:
             self.end()
 
+    def _let_pass(self) -> None:
+        before, self._before_answer = self._before_answer, None
+        if before is not None:
+            before()
+
     def _give(self, data: bytes) -> int:
+        if self._before_answer is not None or self._has_events:
+            return 0
         sent = self._client.send_now(data)
         self.down += sent
         return sent
@@ -92,5 +138,6 @@ class Pump:
         """Answer in dockerd's place. It is not answering: clients wait for one answer before they
         ask again."""
         with contextlib.suppress(OSError):
-            self._client.sendall(refusal(error.to_problem(), status=400))
+            status = 400 if isinstance(error, NotShared) else 500  # as dockerd does
+            self._client.sendall(refusal(error.to_problem(), status=status))
         self.end()

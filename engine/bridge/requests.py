@@ -1,14 +1,17 @@
-"""The requests of one connection, read as they pass, to find those that name folders.
+"""The requests of one connection, read as they pass, to find the few that Galley has a part in.
 
 `Requests.feed` takes what the client sent and gives what goes on to dockerd: the same bytes, but
-for a creation that the `Check` changed. Only heads and the bodies of creations are looked at, and
-held back until they are whole; everything else is counted. What is not HTTP/1 (a hijacked
+for a creation that the `Check` changed. `Notice` is told of starts and of events before the request
+goes on. Only heads and the bodies of creations are looked at, and held back until they are whole;
+everything else is counted. What is not HTTP/1 (a hijacked
 connection, HTTP/2, anything that we do not understand) goes on as it is, to the end.
 May import: `vm.errors` (raised through here). Next: `binds.py` (the check), `pump.py`.
 """
 
 import re
 from collections.abc import Callable
+from typing import Protocol
+from urllib.parse import unquote
 
 HEAD_LIMIT = 64 * 1024  # bytes; what is longer is not held back
 LINE_LIMIT = 4 * 1024  # bytes of a chunk's size and extensions
@@ -18,10 +21,12 @@ ENDLESS = 1 << 62
 _FIRST = re.compile(rb"(?:\r?\n)*([A-Z]+) (\S+) HTTP/1\.[01]\r?\n")
 _BEGINNING = re.compile(rb"(?:\r?\n)*\r?(?:[A-Z]{1,20}(?: \S*(?: [HTP/1.0]{0,8}\r?)?)?)?")
 _END = re.compile(rb"\n\r?\n")
+_API = rb"(?:https?://[^/]*)?(?:/v[\d.]+)?"
 _CREATION = re.compile(
-    rb"(?:https?://[^/]*)?(?:/v[\d.]+)?"
-    rb"/(?:containers/create|services/create|services/[^/]+/update)(?:\?|$)"
+    _API + rb"/(?:containers/create|services/create|services/[^/]+/update)(?:\?|$)"
 )
+_START = re.compile(_API + rb"/containers/([^/?]+)/(?:start|restart)(?:\?|$)")
+_EVENTS = re.compile(_API + rb"/events(?:\?|$)")
 _HIJACKS = re.compile(rb"/(?:attach|session|grpc)(?:\?|$)")
 _FRAMING = re.compile(rb"(?im)^(?:content-length|transfer-encoding|trailer|expect):[^\n]*\n")
 _EXPECT = re.compile(rb"(?im)^expect:[^\n]*\n")
@@ -32,12 +37,21 @@ Check = Callable[[bytes], bytes | None]
 when it must not be sent."""
 
 
+class Notice(Protocol):
+    def start(self, container: str) -> None:
+        """It, by name or id, is to start or restart. Raises GalleyError when it must not."""
+
+    def events(self) -> None:
+        """From now on the answers are events."""
+
+
 class Requests:
     """`answer` sends the client what it waits for before it sends a body (100 Continue)."""
 
-    def __init__(self, check: Check, answer: Callable[[bytes], None]) -> None:
+    def __init__(self, check: Check, answer: Callable[[bytes], None], notice: Notice) -> None:
         self._check = check
         self._answer = answer
+        self._notice = notice
         self._held = b""
         self._left = 0  # bytes that go on unread
         self._next = self._head  # what comes after them
@@ -89,8 +103,16 @@ class Requests:
             found = self._creation(data, at, end.end(), headers)
             if found is not None:
                 return found
+        self._tell(first[1], first[2])
         self._expect_body(headers)
         return end.end(), head
+
+    def _tell(self, method: bytes, target: bytes) -> None:
+        started = _START.match(target) if method == b"POST" else None
+        if started is not None:
+            self._notice.start(unquote(started[1].decode("latin-1")))
+        elif method == b"GET" and _EVENTS.match(target):
+            self._notice.events()
 
     def _creation(
         self, data: bytes, at: int, start: int, headers: dict[bytes, bytes]

@@ -1,11 +1,12 @@
 """Ports of this computer: a free one, and who holds a taken one. May import: psutil, vm.errors."""
 
 import errno
+import os
 import socket
 
 import psutil
 
-from vm.errors import PortInUse
+from vm.errors import BackendFailed, GalleyError, PortInUse
 
 
 def free_port(address: str = "127.0.0.1") -> int:
@@ -23,14 +24,19 @@ def bind_error(address: str, port: int, protocol: str = "tcp") -> int | None:
     """The errno that binding the port ends in, None when it succeeds."""
     kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family, kind) as probe:
-        if protocol == "tcp":
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
+    try:
+        with socket.socket(family, kind) as probe:
+            if protocol == "tcp" and os.name == "posix":  # elsewhere it shares what is taken
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((address, port))
-        except OSError as error:
-            return error.errno
+    except OSError as error:
+        return error.errno
     return None
+
+
+def has_ipv6() -> bool:
+    """Whether this computer has the IPv6 loopback address."""
+    return bind_error("::1", 0) is None
 
 
 def holder(port: int, protocol: str = "tcp") -> str:
@@ -53,4 +59,31 @@ def port_in_use(address: str, port: int, protocol: str = "tcp") -> PortInUse:
     return PortInUse(
         f"Port {port}/{protocol} on {address} is already in use by {holder(port, protocol)}.",
         "Stop that program, or publish the container on another port.",
+    )
+
+
+def bind_failed(
+    address: str, port: int, protocol: str, code: int | None, details: str
+) -> GalleyError:
+    """The sentence for an errno of `bind`: PortInUse, or BackendFailed with `details`."""
+    if code == errno.EADDRINUSE:
+        return port_in_use(address, port, protocol)
+    if code == errno.EACCES and os.name == "nt":
+        return BackendFailed(
+            f"Windows keeps port {port}/{protocol} on {address} for itself.",
+            "Publish the container on another port. The ranges that Windows keeps: "
+            f"netsh interface ipv4 show excludedportrange protocol={protocol}",
+            details=details,
+        )
+    if code == errno.EACCES:
+        return BackendFailed(
+            f"Port {port}/{protocol} on {address} is reserved for the administrator.",
+            "Publish the container on a port from 1024 up; on Linux the first port that everybody "
+            "may use is the setting net.ipv4.ip_unprivileged_port_start.",
+            details=details,
+        )
+    return BackendFailed(
+        f"Port {port}/{protocol} on {address} cannot be published.",
+        "Check that the address belongs to this computer.",
+        details=details,
     )

@@ -5,8 +5,6 @@ answers are sentences, and this is the file that reads them. "A port is busy" it
 the host is asked instead. Next: `qmp.py`.
 """
 
-import errno
-
 import msgspec
 
 from vm.backends.qemu.command import NETDEV
@@ -63,18 +61,5 @@ def _host_side(forward: Forward) -> str:
 
 def _refused(forward: Forward, said: str) -> GalleyError:
     address, port, protocol = forward.host_address, forward.host_port, forward.protocol
-    reason = net.bind_error(address, port, protocol)
-    if reason == errno.EADDRINUSE:
-        return net.port_in_use(address, port, protocol)
-    if reason == errno.EACCES:
-        return BackendFailed(
-            f"Port {port}/{protocol} on {address} is reserved for the administrator.",
-            "Publish the container on a port from 1024 up; on Linux the first port that everybody "
-            "may use is the setting net.ipv4.ip_unprivileged_port_start.",
-            details=said,
-        )
-    return BackendFailed(
-        f"Port {port}/{protocol} on {address} cannot be published.",
-        "Check that the address belongs to this computer.",
-        details=said,
-    )
+    code = net.bind_error(address, port, protocol)
+    return net.bind_failed(address, port, protocol, code, said)

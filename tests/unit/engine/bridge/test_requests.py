@@ -27,7 +27,14 @@ class Seen:
         self.bodies: list[bytes] = []
         self.said: list[bytes] = []
         self._answers = iter(answers)
-        self.requests = Requests(self._check, self.said.append)
+        self.noticed: list[str] = []
+        self.requests = Requests(self._check, self.said.append, self)
+
+    def start(self, container: str) -> None:
+        self.noticed.append(container)
+
+    def events(self) -> None:
+        self.noticed.append("events")
 
     def _check(self, body: bytes) -> bytes | None:
         self.bodies.append(body)
@@ -130,11 +137,31 @@ def test_a_changed_body_goes_on_with_its_length(creation: bytes) -> None:
     assert went == PING + CREATE + b"Content-Length: 2\r\n\r\n{}" + PING
 
 
+@pytest.mark.parametrize(
+    ("line", "noticed"),
+    [
+        (b"POST /containers/web/start", ["web"]),
+        (b"POST /v1.47/containers/a%20b/restart?t=3", ["a b"]),
+        (b"POST http://docker/v1.47/containers/web/start?detachKeys=", ["web"]),
+        (b"GET /v1.47/events?filters={}", ["events"]),
+        (b"GET /containers/web/start", []),
+        (b"POST /containers/web/stop", []),
+        (b"POST /exec/web/start", []),
+        (b"GET /v1.47/eventsful", []),
+    ],
+)
+def test_starts_and_events_are_noticed(line: bytes, noticed: list[str]) -> None:
+    seen = Seen()
+    request = line + b" HTTP/1.1\r\nContent-Length: 0\r\n\r\n"
+    assert seen.feed(PING + request) == PING + request
+    assert seen.noticed == noticed
+
+
 def test_of_a_refused_creation_nothing_goes_on() -> None:
     def refuse(body: bytes) -> bytes | None:
         raise NotShared("No.")
 
-    requests = Requests(refuse, lambda said: None)
+    requests = Requests(refuse, lambda said: None, Seen())
     went = requests.feed(PING + SIZED[:-5])
     with pytest.raises(NotShared):
         requests.feed(SIZED[-5:])

@@ -1,0 +1,1 @@
+"""Ports that containers publish, on this host. Next: `published.py`, `starting.py`, `wanted.py`."""

@@ -1,0 +1,120 @@
+"""Keeps this host's ports as dockerd wants them.
+
+Wanted ports come from dockerd (`watch.py` says when to look again), carried ones from the carrier;
+`PublishedPorts.sync` closes the difference. A container that is about to start has its ports
+reserved first (`starting.py`), so that one that is taken is told before anything runs.
+May import: `vm`, `engine.types`. Next: `wanted.py`, `carrier.py`.
+"""
+
+import logging
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+import msgspec
+
+from engine.types import PublishedPort
+from vm.errors import GalleyError, PortInUse, Problem
+from vm.types import Forward
+
+log = logging.getLogger(__name__)
+
+
+class Carrier(Protocol):
+    """Who carries a port; what it raises is a GalleyError."""
+
+    def forward(self, forward: Forward) -> None: ...
+    def unforward(self, forward: Forward) -> None: ...
+    def forwarded(self) -> frozenset[Forward]: ...
+
+    def forget(self) -> None:
+        """The machine is gone: nothing leads anywhere any more."""
+
+
+class PublishedPorts:
+    """Thread-safe; one change at a time."""
+
+    def __init__(self, carrier: Carrier, on_change: Callable[[], None]) -> None:
+        self._carrier = carrier
+        self._on_change = on_change
+        self._turn = threading.Lock()
+        self._ports: tuple[PublishedPort, ...] = ()
+        self._reserved: Counter[Forward] = Counter()
+
+    @property
+    def ports(self) -> tuple[PublishedPort, ...]:
+        return self._ports
+
+    def sync(self, wanted: list[PublishedPort]) -> None:
+        """Open what is missing, close what is no longer wanted; a taken port is told, not fatal."""
+        with self._turn:
+            carried = self._carrier.forwarded()
+            keep = {port.forward for port in wanted} | self._reserved.keys()
+            for forward in sorted(carried - keep):
+                self._try(self._carrier.unforward, forward)
+            seen = tuple(self._open(port, carried) for port in wanted)
+            changed, self._ports = seen != self._ports, seen
+        if changed:
+            self._on_change()
+
+    def reserve(self, forwards: Iterable[Forward]) -> None:
+        """Open them for a container that is about to start; `sync` leaves them alone until
+        `release`. Raises what the carrier raises, and then has opened none."""
+        with self._turn:
+            carried = self._carrier.forwarded()
+            opened: list[Forward] = []
+            wanted = list(forwards)
+            try:
+                for forward in wanted:
+                    if forward not in carried:
+                        self._carrier.forward(forward)
+                        opened.append(forward)
+            except GalleyError as error:
+                for forward in opened:
+                    self._try(self._carrier.unforward, forward)
+                raise self._named(error, forward) from error
+            self._reserved.update(wanted)
+
+    def release(self, forwards: Iterable[Forward]) -> None:
+        """The container runs, or does not: the next `sync` decides."""
+        with self._turn:
+            self._reserved -= Counter(forwards)
+
+    def forget(self) -> None:
+        """The machine is gone, and its forwards with it."""
+        with self._turn:
+            self._carrier.forget()
+            self._reserved.clear()
+            changed, self._ports = bool(self._ports), ()
+        if changed:
+            self._on_change()
+
+    def _open(self, port: PublishedPort, carried: frozenset[Forward]) -> PublishedPort:
+        if port.forward in carried:
+            return port
+        problem = self._try(self._carrier.forward, port.forward)
+        return msgspec.structs.replace(port, problem=problem)
+
+    def _named(self, error: GalleyError, forward: Forward) -> GalleyError:
+        """Where one of our own holds the port, the container's name says more than QEMU's."""
+        if not isinstance(error, PortInUse):
+            return error
+        port = (forward.host_port, forward.protocol)
+        for held in self._ports:
+            if held.problem is None and (held.forward.host_port, held.forward.protocol) == port:
+                return PortInUse(
+                    f"Port {port[0]}/{port[1]} on {forward.host_address} is already published "
+                    f"by the container {held.container}.",
+                    "Stop that container, or publish this one on another port.",
+                )
+        return error
+
+    @staticmethod
+    def _try(call: Callable[[Forward], None], forward: Forward) -> Problem | None:
+        try:
+            call(forward)
+        except GalleyError as error:
+            log.warning("port %s: %s", forward, error)
+            return error.to_problem()
+        return None

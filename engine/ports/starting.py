@@ -1,0 +1,87 @@
+"""A container that is about to start: its ports are opened first, or it does not start.
+
+The bridge calls `Starts.about_to` for every start and restart that passes and sends it on only
+then; `Start.done` it calls with dockerd's answer in hand, before the client sees it. So a port that
+is taken is dockerd's refusal, as on a computer of its own, and one that was published is open when
+`docker run` returns. Ports that dockerd chooses are known only afterwards: `settle` opens them, and
+the bridge waits for it before it passes on an event that says "start".
+May import: `wanted.py`, `published.py`, `engine.bridge.http`, `engine.watch`. Next: `wanted.py`.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from urllib.parse import quote
+
+from engine.bridge.http import Dial, HttpError, get_json
+from engine.ports.published import PublishedPorts
+from engine.ports.wanted import Asked, Container, Default, fixed_forwards
+from vm.errors import GalleyError
+from vm.types import Forward
+
+log = logging.getLogger(__name__)
+
+LOST = (GalleyError, HttpError, OSError)
+
+
+class Starts:
+    """`default`: the addresses for ports without one; `look`: see which containers run, and wait
+    until the ports are as they want (`EngineWatch.look`). Any thread."""
+
+    def __init__(
+        self,
+        dial: Dial,
+        ports: PublishedPorts,
+        default: Callable[[], Default],
+        look: Callable[[], None],
+    ) -> None:
+        self._dial = dial
+        self._ports = ports
+        self._default = default
+        self._look = look
+        self._turn = threading.Lock()
+        self._asked: dict[str, Asked] = {}
+
+    def about_to(self, container: str) -> Callable[[], None] | None:
+        """What is to be called when dockerd has answered, if anything. Raises PortInUse,
+        BackendFailed."""
+        try:
+            asked = self._ask(container)
+        except LOST as error:
+            log.info("a start of %s: %s", container, error)  # dockerd will say what is wrong
+            return None
+        if not asked.publishes:
+            return None
+        forwards = fixed_forwards(asked, self._default())
+        self._ports.reserve(forwards)
+        return lambda: self._done(forwards)
+
+    def settle(self) -> None:
+        """Returns when the ports of every container that runs now are open."""
+        self._look()
+
+    def asked(self, containers: Iterable[Container]) -> dict[str, Asked]:
+        """What each of them, which are all that run, was asked to publish; by id."""
+        found = {}
+        for container in containers:
+            with self._turn:
+                known = self._asked.get(container.Id)
+            try:
+                found[container.Id] = known or self._ask(container.Id)
+            except LOST as error:
+                log.info("what %s publishes: %s", container.name, error)
+        with self._turn:
+            self._asked = dict(found)
+        return found
+
+    def _ask(self, container: str) -> Asked:
+        asked = get_json(self._dial, f"/containers/{quote(container, safe='')}/json", Asked)
+        with self._turn:
+            self._asked[asked.Id] = asked
+        return asked
+
+    def _done(self, forwards: list[Forward]) -> None:
+        self._look()
+        self._ports.release(forwards)
+        if set(forwards) - {port.forward for port in self._ports.ports}:
+            self._look()  # it does not run, and nobody else will come by to close them

@@ -1,0 +1,173 @@
+"""What containers publish, read from dockerd, as forwards of this host and routes of the guest.
+
+`GET /containers/json` says which ports are published now, but not whether an address was asked for:
+it writes 0.0.0.0 either way, and leaves out IPv6 addresses that its own network cannot serve. That
+is in `GET /containers/ID/json`, which therefore comes with each container here.
+May import: msgspec, `engine.types`, `vm.types`. Next: `published.py`.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+import msgspec
+
+from engine.types import PublishedPort
+from vm.types import Forward
+
+EVERY_IPV4, EVERY_IPV6 = "0.0.0.0", "::"
+TWINS = {"127.0.0.1": "::1", EVERY_IPV4: EVERY_IPV6}  # the same, for who prefers IPv6
+PROTOCOLS = ("tcp", "udp")
+NOT_ITS_OWN = ("host", "none", "container:")  # networks whose containers publish nothing
+
+
+class ContainerPort(msgspec.Struct, frozen=True):
+    """`Ports[]` of Docker's GET /containers/json."""
+
+    PrivatePort: int
+    Type: str
+    PublicPort: int = 0
+    IP: str = ""
+
+
+class Network(msgspec.Struct, frozen=True):
+    IPAddress: str = ""
+
+
+class Networks(msgspec.Struct, frozen=True):
+    Networks: dict[str, Network] = {}
+
+
+class Container(msgspec.Struct, frozen=True):
+    """The fields of GET /containers/json that say what is published, and where it leads."""
+
+    Id: str = ""
+    Names: tuple[str, ...] = ()
+    Ports: tuple[ContainerPort, ...] | None = ()
+    NetworkSettings: Networks = Networks()
+
+    @property
+    def name(self) -> str:
+        return (self.Names or ("?",))[0].lstrip("/")
+
+    @property
+    def address(self) -> str:
+        """Where it answers in the guest; "" when it has no network of its own."""
+        networks = self.NetworkSettings.Networks.values()
+        return next((network.IPAddress for network in networks if network.IPAddress), "")
+
+
+class Binding(msgspec.Struct, frozen=True):
+    """What was asked for: HostPort is a number, a range ("8000-8010"), or empty for any."""
+
+    HostIp: str = ""
+    HostPort: str | None = ""
+
+    @property
+    def port(self) -> int:
+        """0 when the engine is to choose."""
+        return int(self.HostPort) if self.HostPort and self.HostPort.isdigit() else 0
+
+
+class HostConfig(msgspec.Struct, frozen=True):
+    PortBindings: dict[str, tuple[Binding, ...] | None] | None = None  # by "80/tcp"
+    NetworkMode: str = ""
+    PublishAllPorts: bool = False
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """The fields of GET /containers/ID/json that say what was asked for; they never change."""
+
+    Id: str = ""
+    HostConfig: HostConfig = HostConfig()
+
+    def bindings(self) -> Iterator[tuple[int, str, Binding]]:
+        """Container port, protocol, and one binding of it."""
+        if self.HostConfig.NetworkMode.startswith(NOT_ITS_OWN):
+            return
+        for key, bindings in (self.HostConfig.PortBindings or {}).items():
+            port, _, protocol = key.partition("/")
+            if port.isdigit() and protocol in PROTOCOLS:
+                yield from ((int(port), protocol, binding) for binding in bindings or ())
+
+    @property
+    def publishes(self) -> bool:
+        return self.HostConfig.PublishAllPorts or any(self.bindings())
+
+
+Default = tuple[str, ...]
+"""The addresses of this host for a port that was published without one."""
+
+
+def default_addresses(address: str, has_ipv6: bool) -> Default:
+    twin = TWINS.get(address)
+    return (address, twin) if twin and has_ipv6 else (address,)
+
+
+def fixed_forwards(asked: Asked, default: Default) -> list[Forward]:
+    """The forwards that a container will need whatever dockerd chooses."""
+    return [
+        Forward(address, binding.port, binding.port, protocol)
+        for _, protocol, binding in asked.bindings()
+        if binding.port
+        for address in ((binding.HostIp,) if binding.HostIp else default)
+    ]
+
+
+def wanted_ports(
+    containers: Iterable[Container], asked: Mapping[str, Asked], default: Default
+) -> list[PublishedPort]:
+    """The ports that `containers` publish now. `asked`: by container id."""
+    wanted: dict[Forward, PublishedPort] = {}
+    for container in containers:
+        its = asked.get(container.Id, Asked())
+        for port in container.Ports or ():
+            if not port.PublicPort or port.Type not in PROTOCOLS:
+                continue
+            for address in _addresses(port, its, default):
+                forward = Forward(address, port.PublicPort, port.PublicPort, port.Type)
+                wanted[forward] = PublishedPort(container.name, port.PrivatePort, forward)
+        for private, binding, protocol in _left_out(its):
+            forward = Forward(binding.HostIp, binding.port, binding.port, protocol)
+            wanted[forward] = PublishedPort(container.name, private, forward)
+    return list(wanted.values())
+
+
+def routes(containers: Iterable[Container], asked: Mapping[str, Asked]) -> bytes:
+    """iptables-restore input that leads ports published on one address to their containers.
+
+    dockerd's own rule for `-p 127.0.0.1:80:80` asks for packets to 127.0.0.1, but what the backend
+    carries arrives at the guest's network card, under the guest's address; for `-p [::1]:80:80` it
+    has no rule.
+    """
+    rules = set()
+    for container in containers:
+        if not container.address:
+            continue
+        led = [
+            (port.Type, port.PublicPort, port.PrivatePort)
+            for port in container.Ports or ()
+            if port.PublicPort and port.IP not in ("", EVERY_IPV4, EVERY_IPV6)
+        ]
+        left_out = _left_out(asked.get(container.Id, Asked()))
+        led += [(protocol, binding.port, private) for private, binding, protocol in left_out]
+        for protocol, public, private in led:
+            target = f"{container.address}:{private}"
+            rules.add(f"-A GALLEY -p {protocol} --dport {public} -j DNAT --to-destination {target}")
+    lines = ["*nat", ":GALLEY - [0:0]", *sorted(rules), "COMMIT", ""]
+    return "\n".join(lines).encode()
+
+
+def _addresses(port: ContainerPort, asked: Asked, default: Default) -> tuple[str, ...]:
+    if port.IP not in ("", EVERY_IPV4, EVERY_IPV6):
+        return (port.IP,)
+    for_it = (port.PrivatePort, port.Type)
+    given = {each.HostIp for *which, each in asked.bindings() if tuple(which) == for_it}
+    if "" in given or not given & {EVERY_IPV4, EVERY_IPV6}:
+        return () if port.IP == EVERY_IPV6 else default  # it comes with 0.0.0.0, too
+    return (port.IP,) if port.IP in given else ()
+
+
+def _left_out(asked: Asked) -> Iterator[tuple[int, Binding, str]]:
+    """Container port, binding and protocol of the IPv6 addresses that dockerd passes over."""
+    for private, protocol, binding in asked.bindings():
+        if ":" in binding.HostIp and binding.port:
+            yield private, binding, protocol

@@ -1,0 +1,111 @@
+"""What is published, read from what dockerd says of its containers."""
+
+from engine.ports.wanted import (
+    Asked,
+    Binding,
+    Container,
+    ContainerPort,
+    HostConfig,
+    Network,
+    Networks,
+    default_addresses,
+    fixed_forwards,
+    routes,
+    wanted_ports,
+)
+from vm.types import Forward
+
+LOOPBACK = ("127.0.0.1", "::1")
+NETWORKS = Networks({"bridge": Network("172.17.0.2")})
+
+
+def asked(bindings: dict[str, tuple[Binding, ...] | None], mode: str = "bridge") -> Asked:
+    return Asked("1", HostConfig(bindings, mode))
+
+
+def running(*ports: ContainerPort) -> Container:
+    return Container("1", ("/web",), ports, NETWORKS)
+
+
+def on(address: str) -> ContainerPort:
+    return ContainerPort(80, "tcp", 8080, address)
+
+
+WEB = running(
+    on("0.0.0.0"),
+    on("::"),
+    ContainerPort(443, "tcp"),
+    ContainerPort(53, "udp", 5353, "0.0.0.0"),
+)
+LOCAL = running(ContainerPort(80, "tcp", 9090, "127.0.0.1"))
+
+
+def found(container: Container, its: Asked, default: tuple[str, ...] = LOOPBACK) -> set[Forward]:
+    return {port.forward for port in wanted_ports([container], {"1": its}, default)}
+
+
+def test_the_default_address_has_a_twin_where_there_is_ipv6() -> None:
+    assert default_addresses("127.0.0.1", True) == LOOPBACK
+    assert default_addresses("127.0.0.1", False) == ("127.0.0.1",)
+    assert default_addresses("0.0.0.0", True) == ("0.0.0.0", "::")
+    assert default_addresses("192.0.2.7", True) == ("192.0.2.7",)
+
+
+def test_a_port_without_an_address_is_wanted_on_the_default_ones() -> None:
+    wanted = {
+        Forward("127.0.0.1", 8080, 8080),
+        Forward("::1", 8080, 8080),
+        Forward("127.0.0.1", 5353, 5353, "udp"),
+        Forward("::1", 5353, 5353, "udp"),
+    }
+    its = asked({"80/tcp": (Binding("", "8080"),), "53/udp": (Binding("", "5353"),)})
+    assert found(WEB, its) == wanted
+    assert found(WEB, Asked()) == wanted
+
+
+def test_an_address_that_was_asked_for_is_the_only_one() -> None:
+    every = asked({"80/tcp": (Binding("0.0.0.0", "8080"),)})
+    assert found(running(on("0.0.0.0")), every) == {Forward("0.0.0.0", 8080, 8080)}
+    assert found(LOCAL, asked({"80/tcp": (Binding("127.0.0.1", "9090"),)})) == {
+        Forward("127.0.0.1", 9090, 9090)
+    }
+
+
+def test_an_ipv6_address_that_dockerd_passes_over_is_wanted_all_the_same() -> None:
+    its = asked({"80/tcp": (Binding("::1", "8080"),)})
+    container = running(ContainerPort(80, "tcp"))
+    assert found(container, its) == {Forward("::1", 8080, 8080)}
+    rule = b"-A GALLEY -p tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:80\n"
+    assert rule in routes([container], {"1": its})
+
+
+def test_what_a_container_needs_is_known_before_it_starts() -> None:
+    its = asked(
+        {
+            "80/tcp": (Binding("", "8080"), Binding("192.0.2.7", "81"), Binding("", "")),
+            "53/udp": (Binding("", "5353"),),
+            "90/tcp": (Binding("", "9000-9010"),),
+            "91/sctp": (Binding("", "91"),),
+            "92/tcp": None,
+        }
+    )
+    assert fixed_forwards(its, ("127.0.0.1",)) == [
+        Forward("127.0.0.1", 8080, 8080),
+        Forward("192.0.2.7", 81, 81),
+        Forward("127.0.0.1", 5353, 5353, "udp"),
+    ]
+    assert its.publishes
+
+
+def test_a_container_without_a_network_of_its_own_publishes_nothing() -> None:
+    for mode in ("host", "none", "container:abc"):
+        its = asked({"80/tcp": (Binding("", "8080"),)}, mode)
+        assert fixed_forwards(its, LOOPBACK) == []
+        assert not its.publishes
+
+
+def test_only_ports_with_an_address_are_led_in_the_guest() -> None:
+    assert b"-A GALLEY" not in routes([WEB], {})
+    rules = routes([WEB, LOCAL], {}).decode().splitlines()
+    assert "-A GALLEY -p tcp --dport 9090 -j DNAT --to-destination 172.17.0.2:80" in rules
+    assert rules[-1] == "COMMIT"

@@ -1,0 +1,126 @@
+"""Ports that Galley carries itself, over real sockets of both families."""
+
+import os
+import socket
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from vm.host import net
+from vm.host.forwarder import Forwarder
+
+LONG_ENOUGH = 30.0  # seconds
+SIZE = 3 * 1024 * 1024  # bytes; more than the sockets between hold
+
+
+@pytest.fixture
+def forwarder() -> Iterator[Forwarder]:
+    made = Forwarder()
+    yield made
+    made.close_all()
+
+
+@pytest.fixture
+def echo() -> Iterator[int]:
+    """A server that sends back all that it got, once its client has ended."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=_serve, args=(server,), daemon=True).start()
+        yield server.getsockname()[1]
+
+
+def _serve(server: socket.socket) -> None:
+    while True:
+        try:
+            client, _ = server.accept()
+        except OSError:
+            return
+        threading.Thread(target=_echo, args=(client,), daemon=True).start()
+
+
+def _echo(client: socket.socket) -> None:
+    with client:
+        client.sendall(_all(client))
+
+
+def _all(stream: socket.socket) -> bytes:
+    return b"".join(iter(lambda: stream.recv(65536), b""))
+
+
+def _free_port() -> int:
+    with socket.socket(socket.AF_INET6) as probe:
+        probe.bind(("::1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _ask(port: int, data: bytes) -> bytes:
+    with socket.create_connection(("::1", port), timeout=LONG_ENOUGH) as client:
+        client.sendall(data)
+        client.shutdown(socket.SHUT_WR)
+        return _all(client)
+
+
+def test_bytes_and_half_closes_go_both_ways(forwarder: Forwarder, echo: int) -> None:
+    port = _free_port()
+    forwarder.open("tcp", ("::1", port), ("127.0.0.1", echo))
+    data = os.urandom(SIZE)
+    assert _ask(port, data) == data
+    assert _ask(port, b"again") == b"again"
+
+
+def test_many_at_once(forwarder: Forwarder, echo: int) -> None:
+    port = _free_port()
+    forwarder.open("tcp", ("::1", port), ("127.0.0.1", echo))
+    answers: list[bytes] = []
+    threads = [
+        threading.Thread(target=lambda: answers.append(_ask(port, b"x" * 10_000)))
+        for _ in range(50)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(LONG_ENOUGH)
+    assert answers == [b"x" * 10_000] * 50
+
+
+def test_a_closed_port_is_free_and_can_be_opened_again(forwarder: Forwarder, echo: int) -> None:
+    port = _free_port()
+    for _ in range(3):
+        forwarder.open("tcp", ("::1", port), ("127.0.0.1", echo))
+        assert not net.is_free("::1", port)
+        forwarder.close("tcp", ("::1", port))
+        assert net.is_free("::1", port)
+        with pytest.raises(ConnectionRefusedError):
+            _ask(port, b"")
+
+
+def test_where_nobody_answers_the_client_is_cut(forwarder: Forwarder) -> None:
+    port = _free_port()
+    forwarder.open("tcp", ("::1", port), ("127.0.0.1", net.free_port()))
+    with pytest.raises(OSError, match=r"Broken pipe|reset|not connected"):
+        _ask(port, b"x" * SIZE)
+
+
+def test_a_taken_port_is_an_error(forwarder: Forwarder, echo: int) -> None:
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(OSError, match="in use"):
+            forwarder.open("tcp", ("::1", port), ("127.0.0.1", echo))
+
+
+def test_datagrams_find_back_to_who_sent(forwarder: Forwarder) -> None:
+    port = _free_port()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        server.settimeout(10)
+        forwarder.open("udp", ("::1", port), server.getsockname())
+        clients = [socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) for _ in range(3)]
+        for number, client in enumerate(clients):
+            client.settimeout(10)
+            for _ in range(2):
+                client.sendto(b"%d" % number, ("::1", port))
+                data, sender = server.recvfrom(100)
+                server.sendto(b"to " + data, sender)
+                assert client.recv(100) == b"to %d" % number
+        for client in clients:
+            client.close()

@@ -1,0 +1,189 @@
+"""Listens on addresses of this host and carries to others of it, TCP and UDP.
+
+For what a backend's own network cannot carry. One thread waits for all listeners and carries all
+datagrams; a connection gets two that block, as in `engine/bridge/pump.py`.
+May import: the standard library only. Next: `engine/ports/carrier.py`.
+"""
+
+import contextlib
+import os
+import selectors
+import socket
+import threading
+import time
+from collections.abc import Callable
+
+BLOCK = 256 * 1024  # bytes read at once
+DATAGRAM = 64 * 1024
+CONNECT = 10.0  # seconds
+QUIET = 60.0  # seconds without a datagram after which an answer is no longer expected
+
+Address = tuple[str, int]
+Key = tuple[str, Address]
+
+
+class Forwarder:
+    """Any thread may call; the thread of its own begins with the first port."""
+
+    def __init__(self) -> None:
+        self._turn = threading.Lock()
+        self._open: dict[Key, socket.socket] = {}
+        self._senders: dict[tuple[socket.socket, Address], _Sender] = {}
+        self._selector: selectors.BaseSelector | None = None
+        self._knock, self._heard = socket.socketpair()
+
+    def open(self, protocol: str, here: Address, there: Address) -> None:
+        """Carry from `here` to `there`. Raises OSError when `here` cannot be bound."""
+        bound = _bind(protocol, here)
+
+        def accept() -> None:
+            _accept(bound, there)
+
+        def receive() -> None:
+            self._receive(bound, there)
+
+        with self._turn:
+            self._open[protocol, here] = bound
+            self._watched().register(
+                bound, selectors.EVENT_READ, accept if protocol == "tcp" else receive
+            )
+        self._knock.send(b".")
+
+    def close(self, protocol: str, here: Address) -> None:
+        """Listen there no longer; connections that are open end by themselves."""
+        with self._turn:
+            bound = self._open.pop((protocol, here), None)
+            if bound is None:
+                return
+            for key in [key for key in self._senders if key[0] is bound]:
+                self._forget(key)
+            self._watched().unregister(bound)
+            bound.close()
+        self._knock.send(b".")
+
+    def close_all(self) -> None:
+        for protocol, here in list(self._open):
+            self.close(protocol, here)
+
+    def _watched(self) -> selectors.BaseSelector:
+        if self._selector is None:
+            self._selector = selectors.DefaultSelector()
+            self._selector.register(self._heard, selectors.EVENT_READ, self._hear)
+            threading.Thread(
+                target=self._serve, args=(self._selector,), name="port-forwarder", daemon=True
+            ).start()
+        return self._selector
+
+    def _serve(self, selector: selectors.BaseSelector) -> None:
+        while True:
+            ready = selector.select(QUIET)
+            with self._turn:
+                for key, _ in ready:
+                    if key.fd in selector.get_map():  # not closed since
+                        act: Callable[[], None] = key.data
+                        act()
+                self._forget_the_quiet()
+
+    def _hear(self) -> None:
+        self._heard.recv(4096)
+
+    # Datagrams: each sender gets a socket of its own on the other side, so that answers find back.
+
+    def _receive(self, front: socket.socket, there: Address) -> None:
+        with contextlib.suppress(OSError):  # a datagram may be lost, and its sender knows that
+            data, address = front.recvfrom(DATAGRAM)
+            sender = self._senders.get((front, address))
+            if sender is None:
+                sender = self._senders[front, address] = _Sender(front, address, there)
+                self._watched().register(sender.back, selectors.EVENT_READ, sender.answer)
+            sender.send(data)
+
+    def _forget_the_quiet(self) -> None:
+        before = time.monotonic() - QUIET
+        for key in [key for key, sender in self._senders.items() if sender.heard < before]:
+            self._forget(key)
+
+    def _forget(self, key: tuple[socket.socket, Address]) -> None:
+        sender = self._senders.pop(key)
+        self._watched().unregister(sender.back)
+        sender.back.close()
+
+
+class _Sender:
+    """Somebody who sent datagrams to `front`, and the way on for them."""
+
+    def __init__(self, front: socket.socket, address: Address, there: Address) -> None:
+        self._front = front
+        self._address = address
+        self.heard = time.monotonic()
+        self.back = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.back.setblocking(False)
+        self.back.connect(there)
+
+    def send(self, data: bytes) -> None:
+        self.heard = time.monotonic()
+        self.back.send(data)
+
+    def answer(self) -> None:
+        with contextlib.suppress(OSError):  # nobody there, or no room
+            data = self.back.recv(DATAGRAM)
+            self.heard = time.monotonic()
+            self._front.sendto(data, self._address)
+
+
+def _bind(protocol: str, here: Address) -> socket.socket:
+    family = socket.AF_INET6 if ":" in here[0] else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM)
+    try:
+        if family == socket.AF_INET6:
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        if protocol == "tcp" and os.name == "posix":  # elsewhere it would let others take the port
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(here)
+        if protocol == "tcp":
+            bound.listen(128)
+        bound.setblocking(False)
+    except OSError:
+        bound.close()
+        raise
+    return bound
+
+
+# Connections
+
+
+def _accept(bound: socket.socket, there: Address) -> None:
+    with contextlib.suppress(OSError):  # it has gone again
+        near, _ = bound.accept()
+        near.setblocking(True)
+        threading.Thread(
+            target=_connect, args=(near, there), name="port-connection", daemon=True
+        ).start()
+
+
+def _connect(near: socket.socket, there: Address) -> None:
+    with near:
+        try:
+            far = socket.create_connection(there, CONNECT)
+        except OSError:
+            return
+        with far:
+            far.settimeout(None)
+            back = threading.Thread(
+                target=_carry, args=(far, near), name="port-connection", daemon=True
+            )
+            back.start()
+            _carry(near, far)
+            back.join()
+
+
+def _carry(source: socket.socket, target: socket.socket) -> None:
+    """One direction, to its end; a half-close arrives as one, a loss ends both."""
+    try:
+        while data := source.recv(BLOCK):
+            target.sendall(data)
+        target.shutdown(socket.SHUT_WR)
+    except OSError:
+        for each in (source, target):
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
