@@ -23,14 +23,14 @@ Key = tuple[str, Address]
 
 
 class Forwarder:
-    """Any thread may call; the thread of its own begins with the first port."""
+    """Any thread may call. Its own thread begins with the first port and ends with `close_all`."""
 
     def __init__(self) -> None:
-        self._turn = threading.Lock()
+        self._turn = threading.RLock()
         self._open: dict[Key, socket.socket] = {}
         self._senders: dict[tuple[socket.socket, Address], _Sender] = {}
-        self._selector: selectors.BaseSelector | None = None
-        self._knock, self._heard = socket.socketpair()
+        self._watched: selectors.BaseSelector | None = None
+        self._knock: socket.socket | None = None  # while it is open, the thread runs
 
     def open(self, protocol: str, here: Address, there: Address) -> None:
         """Carry from `here` to `there`. Raises OSError when `here` cannot be bound."""
@@ -44,48 +44,52 @@ class Forwarder:
 
         with self._turn:
             self._open[protocol, here] = bound
-            self._watched().register(
-                bound, selectors.EVENT_READ, accept if protocol == "tcp" else receive
-            )
-        self._knock.send(b".")
+            self._watch(bound, accept if protocol == "tcp" else receive)
 
     def close(self, protocol: str, here: Address) -> None:
         """Listen there no longer; connections that are open end by themselves."""
         with self._turn:
             bound = self._open.pop((protocol, here), None)
-            if bound is None:
-                return
-            for key in [key for key in self._senders if key[0] is bound]:
-                self._forget(key)
-            self._watched().unregister(bound)
-            bound.close()
-        self._knock.send(b".")
+            if bound is not None:
+                for key in [key for key in self._senders if key[0] is bound]:
+                    self._forget(key)
+                self._leave(bound)
 
     def close_all(self) -> None:
-        for protocol, here in list(self._open):
-            self.close(protocol, here)
+        with self._turn:
+            for protocol, here in list(self._open):
+                self.close(protocol, here)
+            if self._knock is not None:
+                self._knock.close()
+                self._knock = self._watched = None
 
-    def _watched(self) -> selectors.BaseSelector:
-        if self._selector is None:
-            self._selector = selectors.DefaultSelector()
-            self._selector.register(self._heard, selectors.EVENT_READ, self._hear)
-            threading.Thread(
-                target=self._serve, args=(self._selector,), name="port-forwarder", daemon=True
-            ).start()
-        return self._selector
+    def _watch(self, waiting: socket.socket, act: Callable[[], None]) -> None:
+        if self._watched is None or self._knock is None:
+            self._watched = selectors.DefaultSelector()
+            self._knock, heard = socket.socketpair()
+            self._watched.register(heard, selectors.EVENT_READ)
+            serve, its = self._serve, (self._watched, heard)
+            threading.Thread(target=serve, args=its, name="port-forwarder", daemon=True).start()
+        self._watched.register(waiting, selectors.EVENT_READ, act)
+        self._knock.send(b".")  # not every system's selector notices by itself
 
-    def _serve(self, selector: selectors.BaseSelector) -> None:
-        while True:
-            ready = selector.select(QUIET)
-            with self._turn:
-                for key, _ in ready:
-                    if key.fd in selector.get_map():  # not closed since
-                        act: Callable[[], None] = key.data
-                        act()
-                self._forget_the_quiet()
+    def _leave(self, waiting: socket.socket) -> None:
+        if self._watched is not None:
+            self._watched.unregister(waiting)
+        waiting.close()
 
-    def _hear(self) -> None:
-        self._heard.recv(4096)
+    def _serve(self, watched: selectors.BaseSelector, heard: socket.socket) -> None:
+        with heard, watched:
+            while True:
+                ready = watched.select(QUIET)
+                with self._turn:
+                    for key, _ in ready:
+                        if key.fileobj is heard:
+                            if not heard.recv(4096):
+                                return
+                        elif watched.get_map().get(key.fd) == key:  # not closed since
+                            key.data()
+                    self._forget_the_quiet()
 
     # Datagrams: each sender gets a socket of its own on the other side, so that answers find back.
 
@@ -95,7 +99,7 @@ class Forwarder:
             sender = self._senders.get((front, address))
             if sender is None:
                 sender = self._senders[front, address] = _Sender(front, address, there)
-                self._watched().register(sender.back, selectors.EVENT_READ, sender.answer)
+                self._watch(sender.back, sender.answer)
             sender.send(data)
 
     def _forget_the_quiet(self) -> None:
@@ -104,9 +108,7 @@ class Forwarder:
             self._forget(key)
 
     def _forget(self, key: tuple[socket.socket, Address]) -> None:
-        sender = self._senders.pop(key)
-        self._watched().unregister(sender.back)
-        sender.back.close()
+        self._leave(self._senders.pop(key).back)
 
 
 class _Sender:
