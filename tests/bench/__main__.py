@@ -16,7 +16,20 @@ from pathlib import Path
 
 import msgspec
 
-from tests.bench import boot, bulk, cli, credentials, cycles, execs, idle, ping, run, soak, window
+from tests.bench import (
+    boot,
+    bulk,
+    cli,
+    credentials,
+    cycles,
+    execs,
+    idle,
+    ping,
+    ports,
+    run,
+    soak,
+    window,
+)
 from tests.bench.figures import Row, head
 from tests.bench.lab import Lab
 from tests.contract.conftest import guest_image
@@ -30,6 +43,7 @@ GROUPS: dict[str, Callable[[Lab], Iterator[Row]]] = {
     "credentials": credentials.measure,
     "run": run.measure,
     "ping": ping.measure,
+    "ports": ports.measure,
     "bulk": bulk.measure,
     "exec": execs.measure,
     "boots": cycles.measure_boots,

@@ -1,15 +1,32 @@
-"""Published ports, first form: they answer on 127.0.0.1 and follow the container."""
+"""Published ports: open when `docker run` returns, refused when taken, and true to the container."""
 
 import json
+import os
+import signal
 import socket
+import threading
 import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
 
+from engine.bridge.unix import connect
 from tests.e2e.galley import IMAGE, Galley
+from tests.unit.engine.bridge.test_check import Client
 from vm.host import net
 
-SERVE = "while true; do printf 'HTTP/1.0 200 OK\r\n\r\nserved' | nc -l -p 80; done"
+BOTH = ("127.0.0.1", "::1")
+MANY = 12  # the benchmark takes fifty
+SERVE = "echo served > /index.html; exec busybox httpd -f -p 80 -h /"
+ECHO = "mkfifo /p; nc.openbsd -u -l 53 < /p | cat > /p"
+# The static busybox speaks no UDP; the guest's own netcat and libraries do.
+WITH_NC = [
+    word
+    for folder in ("/usr:/usr", "/usr/lib:/lib", "/usr/lib64:/lib64")
+    for word in ("-v", f"{folder}:ro")
+]
 
 
 @pytest.fixture
@@ -17,80 +34,200 @@ def port(galley: Galley) -> int:
     return net.free_port()
 
 
-def _answers(port: int) -> bool:
+@pytest.fixture(autouse=True)
+def no_containers(galley: Galley) -> Iterator[None]:
+    yield
+    names = galley.docker("ps", "-aq").stdout.decode().split()
+    if names:
+        galley.docker("rm", "-f", *names)
+
+
+def _is_open(address: str, port: int) -> bool:
+    """Once, and now."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as reply:
-            return bool(reply.read() == b"served")
+        socket.create_connection((address, port), timeout=10).close()
+    except OSError:
+        return False
+    return True
+
+
+def _answers(address: str, port: int) -> bool:
+    host = f"[{address}]" if ":" in address else address
+    try:
+        with urllib.request.urlopen(f"http://{host}:{port}/", timeout=10) as reply:
+            return bool(reply.read() == b"served\n")
     except OSError:
         return False
 
 
-def _listens(port: int) -> bool:
-    return not net.is_free("127.0.0.1", port)
+def _is_free(port: int) -> bool:
+    return all(net.is_free(address, port) for address in BOTH)
 
 
-def _serve(galley: Galley, port: int, name: str) -> None:
-    words = ["run", "-d", "--name", name, "-p", f"{port}:80", IMAGE, "sh", "-c", SERVE]
-    galley.docker(*words)
+def _serve(galley: Galley, name: str, *words: str) -> None:
+    galley.docker("run", "-d", "--name", name, *words, IMAGE, "sh", "-c", SERVE)
+
+
+def _listed(galley: Galley) -> set[tuple[str, str, int]]:
+    rows = json.loads(galley.run("ports", "--json").stdout)
+    return {
+        (row["container"], row["forward"]["host_address"], row["forward"]["host_port"])
+        for row in rows
+    }
+
+
+@contextmanager
+def _taken(address: str = "127.0.0.1") -> Iterator[int]:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.create_server((address, 0), family=family) as holder:
+        yield holder.getsockname()[1]
 
 
 def test_a_port_follows_its_container(galley: Galley, port: int) -> None:
-    _serve(galley, port, "web")
-    galley.wait_for(lambda: _answers(port), "the port answers")
-    listed = json.loads(galley.run("ports", "--json").stdout)
-    row = next(row for row in listed if row["container"] == "web")
-    assert row["forward"]["host_port"] == port
+    _serve(galley, "web", "-p", f"{port}:80")
+    for address in BOTH:
+        assert _is_open(address, port), f"open on {address} when docker run has returned"
+        galley.wait_for(lambda address=address: _answers(address, port), "the server answers")
+        assert ("web", address, port) in _listed(galley)
+    galley.docker("pause", "web")
+    assert not _is_free(port)
+    galley.docker("unpause", "web")
+    assert _answers("127.0.0.1", port)
+    galley.docker("restart", "-t", "0", "web")
+    assert _is_open("127.0.0.1", port)
     galley.docker("stop", "-t", "0", "web")
-    galley.wait_for(lambda: not _listens(port), "the port is closed")
+    galley.wait_for(lambda: _is_free(port), "the port is closed")
     galley.docker("start", "web")
-    galley.wait_for(lambda: _answers(port), "the port answers again")
+    assert _is_open("127.0.0.1", port)
+    galley.wait_for(lambda: _answers("::1", port), "the port answers again")
     galley.docker("rm", "-f", "web")
-    galley.wait_for(lambda: not _listens(port), "the port is closed for good")
+    galley.wait_for(lambda: _is_free(port), "the port is closed for good")
 
 
-def test_a_port_with_an_address_of_its_own(galley: Galley, port: int) -> None:
-    words = ["run", "-d", "--name", "local", "-p", f"127.0.0.1:{port}:80", IMAGE]
-    galley.docker(*words, "sh", "-c", SERVE)
-    galley.wait_for(lambda: _answers(port), "the port answers")
+@pytest.mark.parametrize("address", BOTH)
+def test_a_port_with_an_address_of_its_own(galley: Galley, port: int, address: str) -> None:
+    host = f"[{address}]" if ":" in address else address
+    _serve(galley, "local", "-p", f"{host}:{port}:80")
+    galley.wait_for(lambda: _answers(address, port), "the port answers")
+    assert _listed(galley) == {("local", address, port)}
+    other = next(each for each in BOTH if each != address)
+    assert net.is_free(other, port)
     galley.docker("rm", "-f", "local")
-    galley.wait_for(lambda: not _listens(port), "the port is closed")
+    galley.wait_for(lambda: _is_free(port), "the port is closed")
 
 
-def test_ports_come_back_with_the_engine(galley: Galley, port: int) -> None:
-    _serve(galley, port, "lasting")
-    galley.wait_for(lambda: _answers(port), "the port answers")
+def test_ports_of_dockers_choice_and_many_of_one_container(galley: Galley) -> None:
+    first = 41000
+    words = ["-p", "80", "-p", "81/udp", "-p", f"{first}-{first + 29}:{first}-{first + 29}"]
+    _serve(galley, "many", *words)
+    chosen = int(galley.docker("port", "many", "80").stdout.split()[0].rsplit(b":", 1)[1])
+    assert 20000 <= chosen < 30000
+    assert all(_is_open("127.0.0.1", port) for port in (chosen, *range(first, first + 30)))
+    assert len(_listed(galley)) == 64
+    galley.docker("rm", "-f", "many")
+    galley.wait_for(lambda: _is_free(first) and _is_free(chosen), "the ports are closed")
+
+
+def test_who_hears_of_a_start_finds_the_ports_open(galley: Galley) -> None:
+    """Many at once, each with a port of its own and one of dockerd's choice."""
+    misses: list[str] = []
+    seen: list[str] = []
+    ports = [net.free_port() for _ in range(MANY)]
+    ready = threading.Event()
+
+    def listen() -> None:
+        client, asking = Client(galley.home.docker_socket), Client(galley.home.docker_socket)
+        client.request("GET", '/events?filters={"event":["start"]}')
+        events = client.getresponse()
+        ready.set()
+        while len(seen) < MANY:
+            container = json.loads(events.readline())["id"]
+            said = asking.ask("GET", f"/containers/{container}/json")[1]["NetworkSettings"]
+            assert isinstance(said, dict)
+            found = {int(each["HostPort"]) for each in sum(said["Ports"].values(), [])}
+            misses.extend(f"{port}" for port in found if not _is_open("127.0.0.1", port))
+            misses.extend(["no two ports"] if len(found) != 2 else [])
+            seen.append(container)
+        client.close()
+        asking.close()
+
+    listening = threading.Thread(target=listen)
+    listening.start()
+    assert ready.wait(30)
+    with ThreadPoolExecutor(MANY) as pool:
+        began = [
+            pool.submit(_serve, galley, f"m{number}", "-p", f"{port}:80", "-p", "81")
+            for number, port in enumerate(ports)
+        ]
+        for each in began:
+            each.result()
+    listening.join(60)
+    assert (len(seen), misses) == (MANY, [])
+
+
+@pytest.mark.parametrize("address", BOTH)
+def test_a_taken_port_fails_the_start_with_its_holder(galley: Galley, address: str) -> None:
+    with _taken(address) as taken:
+        words = ["run", "-d", "--name", "late", "-p", f"{taken}:80", IMAGE, "sh", "-c", SERVE]
+        done = galley.docker(*words, check=False)
+        assert done.returncode != 0
+        said = done.stderr.decode()
+        assert f"Port {taken}/tcp on {address} is already in use by" in said
+        assert f"(pid {os.getpid()})" in said
+        state = galley.docker("inspect", "-f", "{{.State.Status}}", "late").stdout.strip()
+        assert state == b"created"
+        assert galley.docker("start", "late", check=False).returncode != 0
+        assert not _listed(galley)
+    galley.docker("start", "late")
+    assert _is_open(address, taken)
+
+
+def test_two_containers_cannot_have_one_port(galley: Galley, port: int) -> None:
+    _serve(galley, "first", "-p", f"{port}:80")
+    words = ["run", "-d", "--name", "second", "-p", f"{port}:80", IMAGE, "sh", "-c", SERVE]
+    said = galley.docker(*words, check=False)
+    assert said.returncode != 0
+    assert str(port).encode() in said.stderr
+    galley.wait_for(lambda: _answers("127.0.0.1", port), "the first still answers")
+    words[4], words[6] = "third", f"0.0.0.0:{port}:80"
+    said = galley.docker(*words, check=False)
+    assert said.returncode != 0
+    assert b"by the container first" in said.stderr or b"already allocated" in said.stderr
+
+
+def test_ports_come_back_with_the_engine_and_the_supervisor(galley: Galley, port: int) -> None:
+    _serve(galley, "lasting", "-p", f"{port}:80")
+    galley.wait_for(lambda: _answers("127.0.0.1", port), "the port answers")
     galley.run("shell", "sh", "-c", "kill -9 $(pidof dockerd)")
     galley.wait_for(galley.answers, "dockerd is back")
-    galley.wait_for(lambda: _answers(port), "the port answers after dockerd's death")
+    galley.wait_for(lambda: _answers("::1", port), "the port answers after dockerd's death")
+    os.kill(galley.supervisor_identity().pid, signal.SIGKILL)
+    assert _answers("127.0.0.1", port), "QEMU carries it, whoever is dead"
+    galley.wait_for(lambda: galley.status()["engine"]["reachable"], "another supervisor is there")
+    galley.wait_for(lambda: _answers("::1", port), "the port answers on IPv6 again")
     galley.docker("rm", "-f", "lasting")
-    galley.wait_for(lambda: not _listens(port), "the port is closed")
+    galley.wait_for(lambda: _is_free(port), "the port is closed")
 
 
-def test_udp_is_carried(galley: Galley, port: int) -> None:
-    words = ["run", "-d", "--name", "udp", "-p", f"{port}:53/udp"]
-    # The static busybox speaks no UDP; the guest's own netcat and libraries do.
-    for folder in ("/usr:/usr", "/usr/lib:/lib", "/usr/lib64:/lib64"):
-        words += ["-v", f"{folder}:ro"]
-    echo = "mkfifo /p; nc.openbsd -u -l 53 < /p | cat > /p"
-    galley.docker(*words, IMAGE, "sh", "-c", echo)
-    galley.wait_for(lambda: b"udp" in galley.run("ports", "--json").stdout, "it is listed")
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
-        client.settimeout(10)
-        client.sendto(b"echo", ("127.0.0.1", port))
-        assert client.recv(100) == b"echo"
-    galley.docker("rm", "-f", "udp")
+@pytest.mark.parametrize("address", BOTH)
+def test_udp_is_carried(galley: Galley, port: int, address: str) -> None:
+    words = ["run", "-d", "--name", "udp", "-p", f"{port}:53/udp", *WITH_NC]
+    galley.docker(*words, IMAGE, "sh", "-c", ECHO)
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as client:
+        client.settimeout(0.5)
+
+        def is_echoed() -> bool:
+            client.sendto(b"echo", (address, port))
+            try:
+                return client.recv(100) == b"echo"
+            except OSError:
+                return False
+
+        galley.wait_for(is_echoed, "an answer comes back")
 
 
-def test_a_taken_port_is_told_with_its_holder(galley: Galley) -> None:
-    with socket.socket() as holder:
-        holder.bind(("127.0.0.1", 0))
-        holder.listen()
-        taken = holder.getsockname()[1]
-        _serve(galley, taken, "late")
-        galley.wait_for(lambda: bool(galley.status()["problems"]), "the problem is told")
-        problem = galley.status()["problems"][0]
-        assert str(taken) in problem["summary"]
-        assert "python" in problem["summary"]
-        assert problem["hint"]
-    galley.docker("rm", "-f", "late")
-    galley.wait_for(lambda: not galley.status()["problems"], "the problem is gone")
+def test_the_bridge_still_answers_after_all_that(galley: Galley) -> None:
+    with connect(galley.home.docker_socket) as stream:
+        stream.sendall(b"GET /_ping HTTP/1.0\r\n\r\n")
+        assert stream.recv(4096).startswith(b"HTTP/1.0 200")

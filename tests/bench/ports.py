@@ -1,0 +1,123 @@
+"""Published ports against the same server, unpublished, over QEMU's own forwarding.
+
+The server is busybox's httpd: in the container, and in the guest itself. Then fifty containers
+started at once, and somebody who connects to every port at the moment that its start is told.
+May import: `lab.py`, `figures.py`, `timing.py`. Next: `engine/ports/starting.py`.
+"""
+
+import http.client
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+from tests.bench.figures import Row, at_least, at_most, compared, row
+from tests.bench.lab import Lab
+from tests.bench.timing import turn_about, wait_until
+from tests.e2e.galley import IMAGE, Galley
+from tests.unit.engine.bridge.test_check import Client
+from vm.backend import choose
+from vm.host import net
+from vm.types import Forward
+
+SIZE = 64  # MiB
+GUEST_PORT = 8099
+SERVE = (
+    "mkdir -p $1; echo small > $1/small; "
+    f"busybox dd if=/dev/zero of=$1/big bs=1M count={SIZE}; exec busybox httpd $3 -p $2 -h $1"
+)
+IN_CONTAINER = ("sh", "-c", SERVE, "sh", "/www", "80", "-f")
+IN_GUEST = ("sh", "-c", SERVE, "sh", "/run/www", str(GUEST_PORT))
+
+
+def measure(lab: Lab) -> Iterator[Row]:
+    galley = lab.running()
+    published = net.free_port()
+    galley.docker("run", "-d", "--name", "web", "-p", f"{published}:80", IMAGE, *IN_CONTAINER)
+    raw = _raw(lab)  # now: a start closes what no container asked for
+    wait_until(lambda: _can_get(published) and _can_get(raw), "both servers answer", 0.1)
+    speeds = turn_about(lab.times(7, 2), lambda: _speed(published), lambda: _speed(raw))
+    yield compared("ports.throughput", "MiB/s", speeds, at_least(0.8))
+    gets = turn_about(lab.times(300, 30), lambda: 1e3 * _get(published), lambda: 1e3 * _get(raw))
+    yield compared("ports.small_get", "ms", gets, at_most(1.1))
+    galley.docker("rm", "-f", "web")
+    many = lab.times(50, 5)
+    misses = _misses(galley, many)
+    yield row("ports.missed_at_start", float(misses), "ports", goal=at_most(0), n=2 * many)
+
+
+def _raw(lab: Lab) -> int:
+    """A port of this host that QEMU carries to the server in the guest."""
+    guest, backend, port = lab.guest(), choose("qemu"), net.free_port()
+    done = guest.run(IN_GUEST, timeout=60)
+    assert done.ok, done.tail()
+    guest.close()
+    backend.forward(lab.galley.machine, Forward("127.0.0.1", port, GUEST_PORT))
+    return port
+
+
+def _get(port: int, path: str = "/small") -> float:
+    """Seconds for one GET on a connection of its own."""
+    began = time.monotonic()
+    asking = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+    asking.request("GET", path)
+    answer = asking.getresponse()
+    size = len(answer.read())
+    asking.close()
+    assert answer.status == 200
+    assert size > 0
+    return time.monotonic() - began
+
+
+def _can_get(port: int) -> bool:
+    try:
+        return _get(port, "/big") > 0  # the last thing that they make
+    except (OSError, http.client.HTTPException, AssertionError):
+        return False
+
+
+def _speed(port: int) -> float:
+    return SIZE / _get(port, "/big")
+
+
+def _misses(galley: Galley, many: int) -> int:
+    """Of two ports each, one its own and one of dockerd's choice, those that could not be reached
+    when the start was told."""
+    ports = [net.free_port() for _ in range(many)]
+    client, asking = Client(galley.home.docker_socket), Client(galley.home.docker_socket)
+    client.request("GET", '/events?filters={"event":["start"]}')
+    events = client.getresponse()
+    missed: list[int] = []
+
+    def listen() -> None:
+        for _ in range(many):
+            container = json.loads(events.readline())["id"]
+            said = json.dumps(asking.ask("GET", f"/containers/{container}/json")[1])
+            bindings = json.loads(said)["NetworkSettings"]["Ports"].values()
+            found = {int(each["HostPort"]) for binding in bindings for each in binding}
+            missed.extend([0] * (2 - len(found)))
+            missed.extend(port for port in found if not _is_open(port))
+
+    listening = threading.Thread(target=listen)
+    listening.start()
+    sleep = (IMAGE, "sleep", "1000")
+    with ThreadPoolExecutor(many) as pool:
+        for number, port in enumerate(ports):
+            words = ("--name", f"many{number}", "-p", f"{port}:80", "-p", "81", *sleep)
+            pool.submit(galley.docker, "run", "-d", *words)
+    listening.join(120)
+    assert not listening.is_alive(), "not every start was told"
+    for each in (client, asking):
+        each.close()
+    galley.docker("rm", "-f", *(f"many{number}" for number in range(many)))
+    return len(missed)
+
+
+def _is_open(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=10).close()
+    except OSError:
+        return False
+    return True
