@@ -17,6 +17,7 @@ from tests.bench.figures import Row, at_least, at_most, compared, row
 from tests.bench.lab import Lab
 from tests.bench.timing import turn_about, wait_until
 from tests.e2e.galley import IMAGE, Galley
+from tests.e2e.test_ports import bindings
 from tests.unit.engine.bridge.test_check import Client
 from vm.backend import choose
 from vm.host import net
@@ -93,10 +94,7 @@ def _misses(galley: Galley, many: int) -> int:
 
     def listen() -> None:
         for _ in range(many):
-            container = json.loads(events.readline())["id"]
-            said = json.dumps(asking.ask("GET", f"/containers/{container}/json")[1])
-            bindings = json.loads(said)["NetworkSettings"]["Ports"].values()
-            found = {int(each["HostPort"]) for binding in bindings for each in binding}
+            found = bindings(asking, json.loads(events.readline())["id"])
             missed.extend([0] * (2 - len(found)))
             missed.extend(port for port in found if not _is_open(port))
 
