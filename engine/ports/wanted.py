@@ -67,7 +67,7 @@ class Binding(msgspec.Struct, frozen=True):
         return int(self.HostPort) if self.HostPort and self.HostPort.isdigit() else 0
 
 
-class HostConfig(msgspec.Struct, frozen=True):
+class Publishing(msgspec.Struct, frozen=True):
     PortBindings: dict[str, tuple[Binding, ...] | None] | None = None  # by "80/tcp"
     NetworkMode: str = ""
     PublishAllPorts: bool = False
@@ -77,7 +77,7 @@ class Asked(msgspec.Struct, frozen=True):
     """The fields of GET /containers/ID/json that say what was asked for; they never change."""
 
     Id: str = ""
-    HostConfig: HostConfig = HostConfig()
+    HostConfig: Publishing = Publishing()
 
     def bindings(self) -> Iterator[tuple[int, str, Binding]]:
         """Container port, protocol, and one binding of it."""

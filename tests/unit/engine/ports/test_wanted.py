@@ -5,9 +5,9 @@ from engine.ports.wanted import (
     Binding,
     Container,
     ContainerPort,
-    HostConfig,
     Network,
     Networks,
+    Publishing,
     default_addresses,
     fixed_forwards,
     routes,
@@ -20,7 +20,7 @@ NETWORKS = Networks({"bridge": Network("172.17.0.2")})
 
 
 def asked(bindings: dict[str, tuple[Binding, ...] | None], mode: str = "bridge") -> Asked:
-    return Asked("1", HostConfig(bindings, mode))
+    return Asked("1", Publishing(bindings, mode))
 
 
 def running(*ports: ContainerPort) -> Container:

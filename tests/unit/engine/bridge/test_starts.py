@@ -1,0 +1,90 @@
+"""What is asked of a real dockerd before a container starts, and what follows from it."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from engine.bridge.unix import connect
+from engine.ports.published import PublishedPorts
+from engine.ports.starting import Starts
+from engine.ports.wanted import Container
+from tests.unit.engine.bridge.servers import IMAGE, Dockerd, docker
+from tests.unit.engine.ports.test_published import Carrier
+from vm.errors import PortInUse
+from vm.guest import Stream
+from vm.types import Forward
+
+WEB = Forward("127.0.0.1", 8080, 8080)
+
+
+class Scene:
+    def __init__(self, dockerd: Dockerd) -> None:
+        self.dockerd = dockerd
+        self.dialled = 0
+        self.looks = 0
+        self.carrier = Carrier()
+        self.ports = PublishedPorts(self.carrier, lambda: None)
+        self.starts = Starts(self._dial, self.ports, lambda: ("127.0.0.1",), self._look)
+
+    def _dial(self) -> Stream:
+        self.dialled += 1
+        return connect(self.dockerd.socket)
+
+    def _look(self) -> None:
+        """No container ever runs: dockerd has no network here."""
+        self.looks += 1
+        self.ports.sync([])
+
+
+@pytest.fixture
+def scene(dockerd: Dockerd) -> Scene:
+    return Scene(dockerd)
+
+
+@pytest.fixture
+def web(dockerd: Dockerd) -> Iterator[str]:
+    """A container that publishes 8080; its id."""
+    made = docker(dockerd.socket, "create", "--name=web", "-p=8080:80", "-p=81", IMAGE, "true")
+    assert made.returncode == 0, made.stderr
+    yield made.stdout.decode().strip()
+    docker(dockerd.socket, "rm", "-f", "web")
+
+
+def test_ports_are_open_from_before_the_start_until_it_is_seen(scene: Scene, web: str) -> None:
+    done = scene.starts.about_to("web")
+    assert done is not None
+    assert scene.carrier.carried == {WEB}
+    scene.ports.sync([])
+    assert scene.carrier.carried == {WEB}, "a look in between changes nothing"
+    done()
+    assert scene.looks == 2, "one for the answer, one for what a failed start leaves"
+    assert scene.carrier.carried == set()
+
+
+def test_a_taken_port_is_refused(scene: Scene, web: str) -> None:
+    scene.carrier.busy.add(8080)
+    with pytest.raises(PortInUse):
+        scene.starts.about_to("web")
+
+
+def test_nothing_waits_for_a_container_without_ports(scene: Scene, dockerd: Dockerd) -> None:
+    docker(dockerd.socket, "create", "--name=quiet", IMAGE, "true")
+    assert scene.starts.about_to("quiet") is None
+    docker(dockerd.socket, "rm", "quiet")
+
+
+def test_what_dockerd_does_not_know_is_for_dockerd_to_refuse(scene: Scene) -> None:
+    assert scene.starts.about_to("nobody") is None
+    assert scene.starts.about_to("../../../info") is None
+
+
+def test_each_container_is_asked_about_once(scene: Scene, web: str) -> None:
+    running = [Container(web, ("/web",))]
+    first = scene.starts.asked(running)
+    assert [binding.port for _, _, binding in first[web].bindings()] == [8080, 0]
+    dialled = scene.dialled
+    assert scene.starts.asked(running) == first
+    assert scene.dialled == dialled
+    assert scene.starts.asked([]) == {}
+    assert scene.starts.asked(running) == first
+    assert scene.dialled == dialled + 1
