@@ -4339,6 +4339,22 @@
             <translation>Ihn unter einer IPv4-Adresse veröffentlichen, etwa 127.0.0.1 oder 0.0.0.0.</translation>
         </message>
         <message>
+            <source>Port {0}/{1} on {2} is already published by the container {3}.</source>
+            <translation>Port {0}/{1} unter {2} wird schon vom Container {3} veröffentlicht.</translation>
+        </message>
+        <message>
+            <source>Stop that container, or publish this one on another port.</source>
+            <translation>Jenen Container anhalten oder diesen auf einem anderen Port veröffentlichen.</translation>
+        </message>
+        <message>
+            <source>Windows keeps port {0}/{1} on {2} for itself.</source>
+            <translation>Windows behält Port {0}/{1} unter {2} für sich.</translation>
+        </message>
+        <message>
+            <source>Publish the container on another port. The ranges that Windows keeps: netsh interface ipv4 show excludedportrange protocol={0}</source>
+            <translation>Den Container auf einem anderen Port veröffentlichen. Die Bereiche, die Windows behält: netsh interface ipv4 show excludedportrange protocol={0}</translation>
+        </message>
+        <message>
             <source>Publish the container on a port from 1024 up; on Linux the first port that everybody may use is the setting net.ipv4.ip_unprivileged_port_start.</source>
             <translation>Den Container auf einem Port ab 1024 veröffentlichen; unter Linux legt net.ipv4.ip_unprivileged_port_start den ersten Port fest, den alle verwenden dürfen.</translation>
         </message>
