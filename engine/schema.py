@@ -160,6 +160,11 @@ def _folders(restart: str) -> tuple[Setting, ...]:
             "read_only_shares", Kind.PATHS, "Shared folders, read-only",
             "Folders that containers may read and not change.", (), restart,
         ),
+        Setting(
+            "share_by", Kind.CHOICE, "Share folders by",
+            "virtiofs is the fastest and needs a program of its own; 9p is part of QEMU.",
+            "auto", restart, choices=("auto", "virtiofs", "9p"),
+        ),
     )  # fmt: skip
 
 

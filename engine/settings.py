@@ -54,6 +54,7 @@ class Settings(msgspec.Struct, frozen=True):
     port_address: str
     shares: tuple[str, ...]
     read_only_shares: tuple[str, ...]
+    share_by: str
     use_context: bool
     use_keyring: bool
     problems: tuple[Problem, ...] = ()
@@ -216,6 +217,7 @@ def machine_spec(store: SettingsStore, image: str, folders: tuple[Share, ...] = 
         accelerator=settings.accelerator,
         cpu_model=settings.cpu_model,
         shares=folders,
+        share_by=settings.share_by,
     )
 
 

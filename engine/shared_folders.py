@@ -1,7 +1,7 @@
 """What is shared with the machine that runs: for a start, for the bridge, for the problems shown.
 
 May import: `shares`, `settings`, `bridge.binds`, `vm`. Next: `shares.py`, `bridge/binds.py`,
-`vm/backends/qemu/virtiofsd.py`.
+`vm/backends/qemu/shares.py`.
 """
 
 import os
@@ -35,7 +35,7 @@ class SharedFolders:
     def wanted(self) -> tuple[Share, ...]:
         """What the next start is to share."""
         found, problems = shares.wanted(self._names("shares"), self._names("read_only_shares"))
-        self._lacking = self._backend.probe_shares() if found else None
+        self._lacking = self._backend.probe_shares(self._by()) if found else None
         self.problems = (self._lacking,) if self._lacking else problems
         return () if self._lacking else found
 
@@ -69,6 +69,9 @@ class SharedFolders:
             self._lacking,
         )
         return binds.check(body, sharing)
+
+    def _by(self) -> str:
+        return str(self._settings.get("share_by"))
 
     def _names(self, setting: str) -> tuple[str, ...]:
         value = self._settings.get(setting)

@@ -34,8 +34,9 @@ class Backend(Protocol):
     def probe(self) -> Problem | None:
         """Why this backend cannot be used here, or None. Quick; starts nothing."""
 
-    def probe_shares(self) -> Problem | None:
-        """Why no folder of this host can be shared (see `Features.shares`), or None. Quick."""
+    def probe_shares(self, asked: str) -> Problem | None:
+        """Why no folder of this host can be shared, by `asked` ("auto" or one of
+        `Features.shares`), or None. Quick."""
 
     def create(self, directory: MachineDir, spec: MachineSpec) -> None:
         """Make what `start` needs (data disk, uuid). Doing it again changes nothing.

@@ -308,11 +308,11 @@ class Machine:
     def _see(self, seen: Observation, **changes: Any) -> None:
         """Take over what was observed; an observation may move to any state."""
         spec = seen.spec
-        sizes: dict[str, Any] = {}
+        had: dict[str, Any] = {"share_by": seen.share_by}
         if spec is not None:
-            sizes = {"cpus": spec.cpus, "memory_bytes": spec.memory_bytes}
-            sizes["disk_bytes"] = spec.disk_bytes
-        self._set(**{"state": seen.state, "accelerator": seen.accelerator, **sizes, **changes})
+            had |= {"cpus": spec.cpus, "memory_bytes": spec.memory_bytes}
+            had["disk_bytes"] = spec.disk_bytes
+        self._set(**{"state": seen.state, "accelerator": seen.accelerator, **had, **changes})
 
     def _move(self, state: MachineState, **changes: Any) -> None:
         now = self._status.state

@@ -53,6 +53,7 @@ class MachineSpec(msgspec.Struct, frozen=True):
     accelerator: str = "auto"  # auto, kvm, hvf, whpx, tcg
     cpu_model: str = "auto"
     shares: tuple[Share, ...] = ()
+    share_by: str = "auto"  # auto, virtiofs, 9p
 
 
 class Features(msgspec.Struct, frozen=True):
@@ -61,7 +62,7 @@ class Features(msgspec.Struct, frozen=True):
     forwards: bool  # carries host ports by itself (else the engine relays them)
     suspend: bool
     pause: bool
-    shares: str  # "virtiofs", "9p", "sshfs", "none"
+    shares: tuple[str, ...]  # by what folders can be shared, the best first: "virtiofs", "9p"
     sockets: str  # how the guest's sockets are reached: "relay" (see `relay.py`) or "ssh"
     image_format: str  # "qcow2" or "tar"
 
@@ -97,6 +98,7 @@ class Observation(msgspec.Struct, frozen=True):
     address: Address | None = None
     accelerator: Accelerator | None = None
     spec: MachineSpec | None = None  # what the running machine was started with
+    share_by: str = ""  # what its folders are shared by, where it has any
 
 
 class BootStep(msgspec.Struct, frozen=True):
@@ -119,3 +121,4 @@ class Status(msgspec.Struct, frozen=True):
     disk_bytes: int = 0
     disk_used_bytes: int = 0  # blocks that the data disk holds on the host
     started_at: float | None = None  # seconds since the epoch
+    share_by: str = ""  # what the machine's folders are shared by, where it has any

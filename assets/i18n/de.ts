@@ -992,6 +992,14 @@
             <translation>Übergeordneter Ordner</translation>
         </message>
         <message>
+            <source>Share folders by</source>
+            <translation>Ordner teilen mit</translation>
+        </message>
+        <message>
+            <source>virtiofs is the fastest and needs a program of its own; 9p is part of QEMU.</source>
+            <translation>virtiofs ist am schnellsten und braucht ein eigenes Programm; 9p gehört zu QEMU.</translation>
+        </message>
+        <message>
             <source>Folders that containers may read and not change.</source>
             <translation>Ordner, die Container lesen, aber nicht ändern können.</translation>
         </message>
@@ -4223,8 +4231,8 @@
             <translation>Einen Secret Service wie gnome-keyring installieren und sich neu am Desktop anmelden, einen eigenen Schlüsselbund in PYTHON_KEYRING_BACKEND nennen, oder docker Anmeldungen in seiner eigenen lesbaren Datei lassen: `galley settings set use_keyring false`.</translation>
         </message>
         <message>
-            <source>Install it (sudo apt-get install virtiofsd), then restart the engine: galley restart</source>
-            <translation>Installiere es (sudo apt-get install virtiofsd) und starte dann die Engine neu: galley restart</translation>
+            <source>Install it (sudo apt-get install virtiofsd), or share by 9p: galley settings set share_by auto &amp;&amp; galley restart</source>
+            <translation>Installieren (sudo apt-get install virtiofsd) oder mit 9p teilen: galley settings set share_by auto &amp;&amp; galley restart</translation>
         </message>
         <message>
             <source>Install it: `brew install qemu`.</source>
@@ -4299,8 +4307,16 @@
             <translation>Sie mit `galley logins --move` in den Schlüsselbund verschieben, oder es so lassen: `galley settings set use_keyring false`.</translation>
         </message>
         <message>
-            <source>No folder of this computer is shared with containers: virtiofsd is not installed.</source>
-            <translation>Kein Ordner dieses Computers ist mit Containern geteilt: virtiofsd ist nicht installiert.</translation>
+            <source>Copy files with docker cp, or keep them in volumes.</source>
+            <translation>Dateien mit docker cp kopieren oder in Volumes halten.</translation>
+        </message>
+        <message>
+            <source>Folders cannot be shared by virtiofs: virtiofsd is not installed.</source>
+            <translation>Ordner lassen sich nicht mit virtiofs teilen: virtiofsd ist nicht installiert.</translation>
+        </message>
+        <message>
+            <source>No folder of this computer is shared with containers: QEMU cannot do that here.</source>
+            <translation>Kein Ordner dieses Computers ist mit Containern geteilt: QEMU kann das hier nicht.</translation>
         </message>
         <message>
             <source>Nothing answers on {0}.</source>

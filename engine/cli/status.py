@@ -26,6 +26,7 @@ class Vm(msgspec.Struct, frozen=True):
     memory_bytes: int = 0
     disk_bytes: int = 0
     disk_used_bytes: int = 0
+    share_by: str = ""  # what folders are shared by
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -60,7 +61,13 @@ def _told(seen: Snapshot) -> Report:
         machine.accelerator,
         seen.endpoint,
         seen.engine,
-        Vm(machine.cpus, machine.memory_bytes, machine.disk_bytes, machine.disk_used_bytes),
+        Vm(
+            machine.cpus,
+            machine.memory_bytes,
+            machine.disk_bytes,
+            machine.disk_used_bytes,
+            machine.share_by,
+        ),
         machine.boot,
         seen.problems,
         True,
@@ -84,7 +91,7 @@ def _observed() -> Report:
         state, name, accelerator = seen.state, backend.name, seen.accelerator
         if seen.spec is not None:
             spec = seen.spec
-            size = Vm(spec.cpus, spec.memory_bytes, spec.disk_bytes)
+            size = Vm(spec.cpus, spec.memory_bytes, spec.disk_bytes, share_by=seen.share_by)
     except GalleyError as error:
         problems = (*problems, error.to_problem())
     size = msgspec.structs.replace(size, disk_used_bytes=_disk_used(MachineDir.of(home)))
@@ -111,6 +118,8 @@ def _text(report: Report) -> str:
         rows.append(("Machine", f"{report.vm.cpus} CPUs, {memory:.3g} GiB, disk {disk:.3g} GiB"))
     if report.vm.disk_used_bytes:
         rows.append(("Disk used", f"{report.vm.disk_used_bytes / GIB:.2f} GiB on this computer"))
+    if report.vm.share_by:
+        rows.append(("Folders", f"shared by {report.vm.share_by}"))
     if report.backend:
         rows.append(("Backend", _backend(report)))
     lines = [f"{styled(f'{name:<10}', DIM, out)} {value}" for name, value in rows]

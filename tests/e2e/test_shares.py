@@ -1,24 +1,20 @@
 """Folders of this computer in containers: as they are here, at once, and never an empty one.
 
-One Galley for the module. What needs more than a shell runs in a container that has Python.
+One Galley for each way to share. What needs more than a shell runs in a container with Python.
 """
 
-import json
 import shutil
-import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import msgspec
 import pytest
 
 from tests.e2e.galley import Galley
 from tests.e2e.pythons import python_tar
+from tests.e2e.share_work import DATABASES_AND_EDITORS, PYTHON, Shared, Writer
 from vm.backend import choose
 from vm.host import process
 
-PYTHON = "galley-python"
 ODD_NAMES = [
     "with space",
     "雪",
@@ -33,31 +29,10 @@ ODD_NAMES = [
 ]
 
 
-class Shared(msgspec.Struct, frozen=True):
-    """A Galley with the folders `rw`, `ro` (read-only), and `odd`, whose name is unusual."""
-
-    galley: Galley
-    root: Path
-
-    @property
-    def rw(self) -> Path:
-        return self.root / "rw"
-
-    def bind(self, folder: Path | str, *words: str, check: bool = True) -> tuple[int, str]:
-        """`docker run` with the folder as /x; how it ended, and what it said."""
-        words = ("run", "--rm", "-v", f"{folder}:/x", "-w", "/x", PYTHON, *words)
-        done = self.galley.docker(*words, check=check)
-        return done.returncode, (done.stdout + done.stderr).decode()
-
-    def python(self, script: str, folder: Path | None = None) -> Any:
-        """What a script in a container, standing in the folder, says as JSON."""
-        words = ("run", "--rm", "-i", "-v", f"{folder or self.rw}:/x", "-w", "/x", PYTHON)
-        told = self.galley.docker(*words, "python", "-S", "-", stdin=script.encode())
-        return json.loads(told.stdout)
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory, images: Path) -> Iterator[Shared]:
+@pytest.fixture(scope="module", params=["virtiofs", "9p"])
+def shared(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, images: Path
+) -> Iterator[Shared]:
     root = tmp_path_factory.mktemp("s")
     for name in ("rw", "ro", "odd 雪,%", "gone", "unshared"):
         (root / name).mkdir()
@@ -65,11 +40,12 @@ def shared(tmp_path_factory: pytest.TempPathFactory, images: Path) -> Iterator[S
     galley.run("settings", "set", "cpus", "2")
     galley.run("settings", "set", "shares", f"{root}/rw\n{root}/gone\n{root}/odd 雪,%")
     galley.run("settings", "set", "read_only_shares", f"{root}/ro")
+    galley.run("settings", "set", "share_by", request.param)
     (root / "gone").rmdir()
     galley.start()
     change = ("--change", "ENV PYTHONHOME=/ PYTHONUTF8=1", "--change", 'CMD ["sh"]')
     galley.docker("import", *change, "-", PYTHON, stdin=python_tar())
-    yield Shared(galley, root)
+    yield Shared(galley, root, request.param)
     galley.remove()
 
 
@@ -78,6 +54,11 @@ def test_a_share_that_vanished_is_told_and_the_others_are_there(shared: Shared) 
     assert [problem["summary"] for problem in problems] == [
         f"The folder {shared.root}/gone cannot be shared: it does not exist."
     ]
+
+
+def test_by_what_they_are_shared_can_be_seen(shared: Shared) -> None:
+    assert shared.galley.status()["vm"]["share_by"] == shared.by
+    assert f"shared by {shared.by}" in shared.galley.run("status").stdout.decode()
 
 
 def test_files_are_the_same_on_both_sides(shared: Shared) -> None:
@@ -127,56 +108,6 @@ print(json.dumps([same, sorted(os.listdir(".")), open("Case").read()]))
         )
         assert said == [True, sorted([*ODD_NAMES, "Case", "case"]), "upper"]
         assert (folder / "case").read_text() == "lower"
-
-
-DATABASES_AND_EDITORS = """
-import fcntl, json, mmap, os
-done = {}
-open("file", "w").write("old")
-old = open("file")
-with open("new", "w") as new:
-    new.write("new")
-    new.flush()
-    os.fsync(new.fileno())
-os.rename("new", "file")
-done["renamed over open"] = [old.read(), open("file").read()]
-os.fsync(os.open(".", os.O_RDONLY))
-
-with open("mapped", "wb+") as file:
-    file.truncate(8192)
-    with mmap.mmap(file.fileno(), 8192) as mapped:
-        mapped[4096:4100] = b"page"
-        mapped.flush()
-done["mapped"] = open("mapped", "rb").read()[4096:4100].decode()
-
-def locked(lock):
-    held = open("locked", "w+")
-    lock(held, fcntl.LOCK_EX)
-    child = os.fork()
-    if child == 0:
-        try:
-            lock(open("locked", "w+"), fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os._exit(7)
-        os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-done["locks"] = [locked(fcntl.flock), locked(fcntl.lockf)]
-
-with open("sparse", "wb") as file:
-    file.seek(5 << 30)
-    file.write(b"end")
-with open("sparse", "rb") as file:
-    file.seek(5 << 30)
-    done["sparse"] = [file.read().decode(), os.stat("sparse").st_size]
-with open("appended", "a") as one, open("appended", "a") as two:
-    for number in range(10):
-        print(number, file=one, flush=True)
-        print(number, file=two, flush=True)
-done["appended"] = len(open("appended").readlines())
-os.unlink("file")
-done["deleted but open"] = old.seek(0) == 0 and old.read() == "old"
-print(json.dumps(done))
-"""
 
 
 def test_what_databases_and_editors_do(shared: Shared) -> None:
@@ -335,43 +266,6 @@ def test_another_supervisor_knows_what_is_shared(shared: Shared) -> None:
     assert (code, "is not shared" in said) == (125, True)
 
 
-class Writer:
-    """A container that appends numbers to a file in a share; those whose fsync it has told."""
-
-    SCRIPT = """
-import os
-file = open("/x/lines", "a")
-for number in range(1 << 30):
-    file.write(f"{number}\\n")
-    file.flush()
-    os.fsync(file.fileno())
-    print(number, flush=True)
-"""
-
-    def __init__(self, shared: Shared) -> None:
-        words = ["docker", "-H", shared.galley.docker_host, "run", "--name", "writer"]
-        words += ["-v", f"{shared.rw}:/x", PYTHON, "python", "-S", "-c", self.SCRIPT]
-        self.last = -1
-        self.enough = threading.Event()
-        self._client = shared.galley.popen(words)
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self._client.stdout is not None
-        for line in self._client.stdout:
-            if line.strip().isdigit():
-                self.last = int(line)
-            if self.last >= 200:
-                self.enough.set()
-
-    def end(self) -> None:
-        self._client.wait(60)
-        self._reader.join()
-        assert self._client.stdout is not None
-        self._client.stdout.close()
-
-
 def test_what_was_synced_outlives_the_machine_and_dockerd_finds_its_folders(
     shared: Shared,
 ) -> None:
@@ -393,7 +287,8 @@ def test_what_was_synced_outlives_the_machine_and_dockerd_finds_its_folders(
 
 def test_nothing_is_left_when_the_machine_stops(shared: Shared) -> None:
     galley = shared.galley
-    assert [line for line in galley.processes() if "virtiofsd" in line]
+    served = [line for line in galley.processes() if "virtiofsd" in line]
+    assert bool(served) == (shared.by == "virtiofs")
     galley.run("stop")
     assert not [line for line in galley.processes() if "virtiofsd" in line]
     assert not list(galley.home.run.glob("share*"))

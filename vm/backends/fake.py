@@ -41,7 +41,7 @@ class FakeBackend:
         forwards=True,
         suspend=False,
         pause=False,
-        shares="virtiofs",
+        shares=("virtiofs",),
         sockets="ssh",
         image_format="none",
     )
@@ -49,7 +49,7 @@ class FakeBackend:
     def probe(self) -> Problem | None:
         return None
 
-    def probe_shares(self) -> Problem | None:
+    def probe_shares(self, asked: str) -> Problem | None:
         return None
 
     def create(self, directory: MachineDir, spec: MachineSpec) -> None:

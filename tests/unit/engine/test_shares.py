@@ -141,7 +141,7 @@ def test_paths_are_the_only_kind_that_falls_back_to_less() -> None:
 class Lacking(FakeBackend):
     """A host that cannot share."""
 
-    def probe_shares(self) -> Problem | None:
+    def probe_shares(self, asked: str) -> Problem | None:
         return ToolMissing("There is no virtiofsd.", "Install it.").to_problem()
 
 

@@ -18,7 +18,7 @@ import psutil
 
 from vm import image
 from vm.backend import Force
-from vm.backends.qemu import accel, hostfwd, program, qmp, running, start, virtiofsd
+from vm.backends.qemu import accel, hostfwd, program, qmp, running, shares, start
 from vm.backends.qemu.command import INITRAMFS, KERNEL, ROOT, Launch
 from vm.directory import MachineDir
 from vm.errors import (
@@ -51,7 +51,7 @@ class QemuBackend:
         forwards=True,
         suspend=False,
         pause=False,
-        shares="virtiofs",
+        shares=(shares.VIRTIOFS, shares.NINEP),
         sockets="relay",
         image_format="qcow2",
     )
@@ -63,9 +63,9 @@ class QemuBackend:
             return error.to_problem()
         return None
 
-    def probe_shares(self) -> Problem | None:
+    def probe_shares(self, asked: str) -> Problem | None:
         try:
-            virtiofsd.find()
+            shares.choose(asked)
         except GalleyError as error:
             return error.to_problem()
         return None
@@ -112,6 +112,7 @@ class QemuBackend:
             console_log=directory.console_log,
             guest_options=guest_options,
             cpu_model=spec.cpu_model,
+            keeps_owners=getattr(os, "geteuid", lambda: 1)() == 0,
         )
         chosen = accel.choose(
             spec.accelerator, launch, directory.accelerator, qemu.version, progress
@@ -161,6 +162,7 @@ class QemuBackend:
             Address(LOOPBACK, found.ssh_port),
             found.accelerator,
             found.spec,
+            found.share_by,
         )
 
     def guest(self, directory: MachineDir, address: Address) -> Guest:

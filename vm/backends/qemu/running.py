@@ -29,6 +29,7 @@ class Running(msgspec.Struct, frozen=True):
     ssh_port: int
     accelerator: Accelerator
     spec: MachineSpec | None  # None: adopted, and nobody knows
+    share_by: str = ""  # what its folders are shared by
 
 
 def remember(directory: MachineDir, running: Running) -> None:

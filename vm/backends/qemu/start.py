@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from vm.backends.qemu import qmp, running, virtiofsd
+from vm.backends.qemu import qmp, running, shares, virtiofsd
 from vm.backends.qemu.command import Launch, arguments
 from vm.backends.qemu.running import Running
 from vm.directory import MachineDir
@@ -31,9 +31,9 @@ def start(directory: MachineDir, launch: Launch, chosen: Accelerator, spec: Mach
         with running.changing:
             _clear_the_way(directory)
             said_before = directory.backend_log.stat().st_size
-            launch, spec = _serve_shares(directory, launch, spec)
+            launch, spec, kind = _serve_shares(directory, launch, spec)
             identity = process.spawn_detached(arguments(launch), log=directory.backend_log)
-            started = Running(identity, launch.uuid, launch.ssh_port, chosen, spec)
+            started = Running(identity, launch.uuid, launch.ssh_port, chosen, spec, kind)
             running.remember(directory, started)
         if _heard(directory, started):
             directory.qmp_socket.chmod(0o600)
@@ -48,16 +48,25 @@ def start(directory: MachineDir, launch: Launch, chosen: Accelerator, spec: Mach
 
 def _serve_shares(
     directory: MachineDir, launch: Launch, spec: MachineSpec
-) -> tuple[Launch, MachineSpec]:
-    """With those folders that can be served; QEMU would not start without the others."""
-    shares = virtiofsd.serve(directory, spec.shares)
-    sockets = tuple(directory.share_socket(number) for number in range(len(shares)))
-    words = (word for word in launch.guest_options if not word.startswith(virtiofsd.WORD))
-    options = (*words, *virtiofsd.guest_words(shares))
-    return (
-        msgspec.structs.replace(launch, share_sockets=sockets, guest_options=options),
-        msgspec.structs.replace(spec, shares=shares),
+) -> tuple[Launch, MachineSpec, str]:
+    """With those folders that can be served, and by what; QEMU would not start with the others."""
+    virtiofsd.sweep(directory)
+    if not spec.shares:
+        return launch, spec, ""
+    kind = shares.choose(spec.share_by)
+    served = shares.readable(spec.shares)
+    sockets: tuple[Path, ...] = ()
+    if kind == shares.VIRTIOFS:
+        served = virtiofsd.serve(directory, spec.shares)
+        sockets = tuple(directory.share_socket(number) for number in range(len(served)))
+    words = (word for word in launch.guest_options if not word.startswith(shares.WORD))
+    launch = msgspec.structs.replace(
+        launch,
+        share_sockets=sockets,
+        folders=served if kind == shares.NINEP else (),
+        guest_options=(*words, *shares.guest_words(served, kind)),
     )
+    return launch, msgspec.structs.replace(spec, shares=served), kind
 
 
 def _clear_the_way(directory: MachineDir) -> None:

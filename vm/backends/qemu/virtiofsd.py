@@ -4,7 +4,7 @@ Nothing of it is written down: a process is ours when its command line has one o
 it may do on the host is what the user may. Run by root, owners are the same on both sides. Run by
 an ordinary user, they are seen as they are, and all that containers make belongs to the user.
 
-May import: psutil, `vm` values, `vm.host`. Next: `start.py`, and `shares` among the guest's files.
+May import: psutil, `vm` values, `vm.host`. Next: `shares.py`, `start.py`.
 """
 
 import os
@@ -13,19 +13,16 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import quote
 
 import psutil
 
 from vm.directory import MachineDir
-from vm.errors import SettingsError, ToolMissing
+from vm.errors import ToolMissing
 from vm.host import process
 from vm.types import Share
 
 PLACES = ("/usr/libexec", "/usr/lib", "/usr/lib/virtiofsd")  # Debian and Fedora, Arch, Alpine
 SERVED_WITHIN = 5.0  # seconds; a hundredth of one on a quiet computer
-WORD = "galley.share="
-WORDS_LIMIT = 1400  # bytes; of the kernel's 2048, the rest of its command line takes under 500
 ALL_IDS = 4294967295
 # The kernels that let an ordinary user make no namespace of its own say so in one of these.
 NAMESPACES = {
@@ -41,8 +38,9 @@ def find() -> Path:
     found = shutil.which("virtiofsd", path=path) if sys.platform == "linux" else None
     if found is None:
         raise ToolMissing(
-            "No folder of this computer is shared with containers: virtiofsd is not installed.",
-            "Install it (sudo apt-get install virtiofsd), then restart the engine: galley restart",
+            "Folders cannot be shared by virtiofs: virtiofsd is not installed.",
+            "Install it (sudo apt-get install virtiofsd), or share by 9p: "
+            "galley settings set share_by auto && galley restart",
         )
     return Path(found)
 
@@ -79,20 +77,6 @@ def options(share: Share, socket: Path, uid: int, gid: int, may_unshare: bool) -
         f"--translate-uid=squash-guest:0:{uid}:{ALL_IDS}",
         f"--translate-gid=squash-guest:0:{gid}:{ALL_IDS}",
     ]
-
-
-def guest_words(shares: tuple[Share, ...]) -> tuple[str, ...]:
-    """How the guest learns what to mount where. Raises SettingsError when it is too much."""
-    words = tuple(
-        f"{WORD}share{number},{'ro' if share.read_only else 'rw'},{quote(share.guest_path)}"
-        for number, share in enumerate(shares)
-    )
-    if sum(len(word) + 1 for word in words) > WORDS_LIMIT:
-        raise SettingsError(
-            f"These are too many shared folders, or too long names: {len(shares)} folders.",
-            "Share a folder that holds several of them: galley settings set shares",
-        )
-    return words
 
 
 def sweep(directory: MachineDir) -> None:

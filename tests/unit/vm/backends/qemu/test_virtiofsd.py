@@ -10,7 +10,7 @@ import pytest
 
 from vm.backends.qemu import virtiofsd
 from vm.directory import MachineDir
-from vm.errors import SettingsError, ToolMissing
+from vm.errors import ToolMissing
 from vm.types import Share
 
 
@@ -44,19 +44,6 @@ def test_root_keeps_owners_and_a_user_owns_what_is_made() -> None:
     assert "--translate-uid=squash-guest:0:1000:4294967295" in user
     assert "--translate-gid=squash-guest:0:100:4294967295" in user
     assert "--sandbox=none" in virtiofsd.options(share("/home/ann"), socket, 1000, 100, False)
-
-
-def test_the_guest_is_told_names_that_are_one_word() -> None:
-    words = virtiofsd.guest_words((share("/home/ann"), share('/a b,\u00e9%\\"', True)))
-    assert words == (
-        "galley.share=share0,rw,/home/ann",
-        "galley.share=share1,ro,/a%20b%2C%C3%A9%25%5C%22",
-    )
-
-
-def test_more_than_the_kernel_takes_is_refused() -> None:
-    with pytest.raises(SettingsError, match="too many"):
-        virtiofsd.guest_words(tuple(share(f"/home/ann/folder-{n}") for n in range(50)))
 
 
 def test_no_virtiofsd(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,58 @@
+"""By what folders are shared, and how the guest is told."""
+
+from pathlib import Path
+
+import pytest
+
+from vm.backends.qemu import shares, virtiofsd
+from vm.errors import SettingsError, ToolMissing
+from vm.types import Share
+
+
+def share(path: Path | str, read_only: bool = False) -> Share:
+    return Share(str(path), str(path), read_only)
+
+
+@pytest.fixture
+def no_virtiofsd(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setattr(virtiofsd, "PLACES", ())
+
+
+def test_the_fastest_is_taken_unless_another_is_asked_for() -> None:
+    assert shares.choose("auto") == "virtiofs"
+    assert shares.choose("9p") == "9p"
+
+
+def test_without_virtiofsd_it_is_9p_unless_virtiofs_is_asked_for(no_virtiofsd: None) -> None:
+    assert shares.choose("auto") == "9p"
+    with pytest.raises(ToolMissing, match="virtiofsd is not installed"):
+        shares.choose("virtiofs")
+
+
+def test_a_system_whose_qemu_shares_nothing(
+    no_virtiofsd: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("platform.system", lambda: "Windows")
+    for asked in ("auto", "9p"):
+        with pytest.raises(ToolMissing):
+            shares.choose(asked)
+
+
+def test_only_folders_that_are_there_are_given_to_qemu(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    wanted = (share(tmp_path), share(tmp_path / "file"), share(tmp_path / "gone"))
+    assert shares.readable(wanted) == wanted[:1]
+
+
+def test_the_guest_is_told_names_that_are_one_word() -> None:
+    words = shares.guest_words((share("/home/ann"), share('/a b,\u00e9%\\"', True)), "9p")
+    assert words == (
+        "galley.share=share0,9p,rw,/home/ann",
+        "galley.share=share1,9p,ro,/a%20b%2C%C3%A9%25%5C%22",
+    )
+
+
+def test_more_than_the_kernel_takes_is_refused() -> None:
+    with pytest.raises(SettingsError, match="too many"):
+        shares.guest_words(tuple(share(f"/home/ann/folder-{n}") for n in range(50)), "virtiofs")

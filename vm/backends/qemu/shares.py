@@ -1,0 +1,60 @@
+"""Folders of the host in the guest, and by what: virtiofs, or the 9p of QEMU itself.
+
+virtiofs needs a program of its own, which only Linux has, and is the faster of the two. 9p is in
+QEMU for Linux and macOS. May import: `virtiofsd.py`, `vm` values. Next: `virtiofsd.py`, `start.py`,
+and `shares` among the guest's files.
+"""
+
+import os
+import platform
+from urllib.parse import quote
+
+from vm.backends.qemu import virtiofsd
+from vm.errors import SettingsError, ToolMissing
+from vm.types import Share
+
+VIRTIOFS, NINEP = "virtiofs", "9p"
+WITH_9P = ("Linux", "Darwin")
+WORD = "galley.share="
+WORDS_LIMIT = 1400  # bytes; of the kernel's 2048, the rest of its command line takes under 500
+
+
+def choose(asked: str) -> str:
+    """VIRTIOFS or NINEP; "auto" is the first that is here. Raises ToolMissing."""
+    if platform.system() not in WITH_9P:
+        raise ToolMissing(
+            "No folder of this computer is shared with containers: QEMU cannot do that here.",
+            "Copy files with docker cp, or keep them in volumes.",
+        )
+    if asked == NINEP:
+        return NINEP
+    try:
+        virtiofsd.find()
+    except ToolMissing:
+        if asked == VIRTIOFS:
+            raise
+        return NINEP
+    return VIRTIOFS
+
+
+def readable(shares: tuple[Share, ...]) -> tuple[Share, ...]:
+    """Those that are folders we may enter: QEMU would not start with the others."""
+    return tuple(
+        share
+        for share in shares
+        if os.path.isdir(share.host_path) and os.access(share.host_path, os.R_OK | os.X_OK)
+    )
+
+
+def guest_words(shares: tuple[Share, ...], kind: str) -> tuple[str, ...]:
+    """How the guest learns what to mount where. Raises SettingsError when it is too much."""
+    words = tuple(
+        f"{WORD}share{number},{kind},{'ro' if share.read_only else 'rw'},{quote(share.guest_path)}"
+        for number, share in enumerate(shares)
+    )
+    if sum(len(word) + 1 for word in words) > WORDS_LIMIT:
+        raise SettingsError(
+            f"These are too many shared folders, or too long names: {len(shares)} folders.",
+            "Share a folder that holds several of them: galley settings set shares",
+        )
+    return words
