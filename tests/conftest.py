@@ -3,6 +3,7 @@
 Tests of the real machine (marked `vm`) are left alone: they share one, and say where it lives.
 """
 
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,11 @@ from pathlib import Path
 import pytest
 
 VM_PATIENCE = 900.0  # seconds; an emulated machine on two busy cores boots and stops in there
+
+
+def pytest_configure() -> None:
+    """A job in a shell's background ignores Ctrl+C, and so would all that the tests start."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
