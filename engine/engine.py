@@ -93,6 +93,7 @@ class Engine:
     def close(self) -> None:
         """Release sockets and threads; the machine and its containers run on."""
         self._watch.end()
+        self._folders.end()
         self._machine.close()
         self._bridge.close()
 
@@ -184,6 +185,7 @@ class Engine:
         again = "`galley logs --component engine` has what dockerd said."
 
         def containerd(wait: Patience) -> None:
+            self._folders.begin(machine.guest.dial)
             self._see(machine, wait, "containerd")
 
         def dockerd(wait: Patience) -> None:
@@ -285,6 +287,7 @@ class Engine:
     def _machine_changed(self, status: Status) -> None:
         if status.state not in UP:
             self._watch.end()
+            self._folders.end()
             self._ports.forget()
             self._routes = routes([], {})
         self._publish()

@@ -162,8 +162,8 @@ def _folders(restart: str) -> tuple[Setting, ...]:
         ),
         Setting(
             "share_by", Kind.CHOICE, "Share folders by",
-            "virtiofs is the fastest and needs a program of its own; 9p is part of QEMU.",
-            "auto", restart, choices=("auto", "virtiofs", "9p"),
+            "virtiofs is the fastest, and a program of its own; 9p is part of QEMU; sftp is slow.",
+            "auto", restart, choices=("auto", "virtiofs", "9p", "sftp"),
         ),
     )  # fmt: skip
 

@@ -1,7 +1,7 @@
 """What is shared with the machine that runs: for a start, for the bridge, for the problems shown.
 
-May import: `shares`, `settings`, `bridge.binds`, `vm`. Next: `shares.py`, `bridge/binds.py`,
-`vm/backends/qemu/shares.py`.
+May import: `shares`, `served_folders`, `settings`, `bridge.binds`, `vm`. Next: `shares.py`,
+`bridge/binds.py`, `vm/backends/qemu/shares.py`.
 """
 
 import os
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from engine import shares
 from engine.bridge import binds
 from engine.bridge.binds import Sharing
+from engine.served_folders import Dial, ServedFolders
 from engine.settings import SettingsStore
 from vm.backend import Backend
 from vm.directory import MachineDir
@@ -30,6 +31,7 @@ class SharedFolders:
         self._docker_socket = str(home.docker_socket)
         self._mounted: dict[Share, tuple[int, int]] = {}
         self._lacking: Problem | None = None
+        self._served = ServedFolders()
         self.problems: tuple[Problem, ...] = ()
 
     def wanted(self) -> tuple[Share, ...]:
@@ -38,6 +40,16 @@ class SharedFolders:
         self._lacking = self._backend.probe_shares(self._by()) if found else None
         self.problems = (self._lacking,) if self._lacking else problems
         return () if self._lacking else found
+
+    def begin(self, dial: Dial) -> None:
+        """Serve what the machine asks us for, where it does; `dial` reaches it."""
+        seen = self._backend.observe(self._directory)
+        if seen.share_by == "sftp" and seen.spec is not None:
+            self._served.begin(dial, seen.spec.shares)
+
+    def end(self) -> None:
+        """The machine is gone, or we are going."""
+        self._served.end()
 
     def look(self, console: Sequence[str]) -> None:
         """See what the machine has of them, by what it was started with and what it said."""

@@ -53,7 +53,7 @@ class MachineSpec(msgspec.Struct, frozen=True):
     accelerator: str = "auto"  # auto, kvm, hvf, whpx, tcg
     cpu_model: str = "auto"
     shares: tuple[Share, ...] = ()
-    share_by: str = "auto"  # auto, virtiofs, 9p
+    share_by: str = "auto"  # auto, virtiofs, 9p, sftp
 
 
 class Features(msgspec.Struct, frozen=True):
@@ -62,7 +62,9 @@ class Features(msgspec.Struct, frozen=True):
     forwards: bool  # carries host ports by itself (else the engine relays them)
     suspend: bool
     pause: bool
-    shares: tuple[str, ...]  # by what folders can be shared, the best first: "virtiofs", "9p"
+    shares: tuple[
+        str, ...
+    ]  # by what folders can be shared, the best first: "virtiofs", "9p", "sftp"
     sockets: str  # how the guest's sockets are reached: "relay" (see `relay.py`) or "ssh"
     image_format: str  # "qcow2" or "tar"
 

@@ -996,8 +996,8 @@
             <translation>Ordner teilen mit</translation>
         </message>
         <message>
-            <source>virtiofs is the fastest and needs a program of its own; 9p is part of QEMU.</source>
-            <translation>virtiofs ist am schnellsten und braucht ein eigenes Programm; 9p gehört zu QEMU.</translation>
+            <source>virtiofs is the fastest, and a program of its own; 9p is part of QEMU; sftp is slow.</source>
+            <translation>virtiofs ist am schnellsten und ein eigenes Programm; 9p gehört zu QEMU; sftp ist langsam.</translation>
         </message>
         <message>
             <source>Folders that containers may read and not change.</source>
@@ -4307,16 +4307,16 @@
             <translation>Sie mit `galley logins --move` in den Schlüsselbund verschieben, oder es so lassen: `galley settings set use_keyring false`.</translation>
         </message>
         <message>
-            <source>Copy files with docker cp, or keep them in volumes.</source>
-            <translation>Dateien mit docker cp kopieren oder in Volumes halten.</translation>
+            <source>Let Galley choose: galley settings set share_by auto &amp;&amp; galley restart</source>
+            <translation>Galley wählen lassen: galley settings set share_by auto &amp;&amp; galley restart</translation>
         </message>
         <message>
             <source>Folders cannot be shared by virtiofs: virtiofsd is not installed.</source>
             <translation>Ordner lassen sich nicht mit virtiofs teilen: virtiofsd ist nicht installiert.</translation>
         </message>
         <message>
-            <source>No folder of this computer is shared with containers: QEMU cannot do that here.</source>
-            <translation>Kein Ordner dieses Computers ist mit Containern geteilt: QEMU kann das hier nicht.</translation>
+            <source>Folders cannot be shared by 9p: QEMU for this system does not have it.</source>
+            <translation>Ordner lassen sich nicht mit 9p teilen: QEMU für dieses System kennt es nicht.</translation>
         </message>
         <message>
             <source>Nothing answers on {0}.</source>

@@ -51,7 +51,7 @@ class QemuBackend:
         forwards=True,
         suspend=False,
         pause=False,
-        shares=(shares.VIRTIOFS, shares.NINEP),
+        shares=shares.WAYS,
         sockets="relay",
         image_format="qcow2",
     )

@@ -1,8 +1,9 @@
-"""Folders of the host in the guest, and by what: virtiofs, or the 9p of QEMU itself.
+"""Folders of the host in the guest, and by what: virtiofs, the 9p of QEMU itself, or SFTP.
 
-virtiofs needs a program of its own, which only Linux has, and is the faster of the two. 9p is in
-QEMU for Linux and macOS. May import: `virtiofsd.py`, `vm` values. Next: `virtiofsd.py`, `start.py`,
-and `shares` among the guest's files.
+virtiofs needs a program of its own, which only Linux has, and is the fastest. 9p is in QEMU for
+Linux and macOS. SFTP works everywhere; it is served by our own process (`vm/sftp.py`), and QEMU
+knows nothing of it. May import: `virtiofsd.py`, `vm` values. Next: `virtiofsd.py`, `start.py`, and
+`shares` among the guest's files.
 """
 
 import os
@@ -13,18 +14,20 @@ from vm.backends.qemu import virtiofsd
 from vm.errors import SettingsError, ToolMissing
 from vm.types import Share
 
-VIRTIOFS, NINEP = "virtiofs", "9p"
+VIRTIOFS, NINEP, SFTP = WAYS = ("virtiofs", "9p", "sftp")
 WITH_9P = ("Linux", "Darwin")
 WORD = "galley.share="
 WORDS_LIMIT = 1400  # bytes; of the kernel's 2048, the rest of its command line takes under 500
 
 
 def choose(asked: str) -> str:
-    """VIRTIOFS or NINEP; "auto" is the first that is here. Raises ToolMissing."""
-    if platform.system() not in WITH_9P:
+    """One of WAYS; "auto" is the first that is here. Raises ToolMissing."""
+    if asked == SFTP:
+        return SFTP
+    if asked == NINEP and platform.system() not in WITH_9P:
         raise ToolMissing(
-            "No folder of this computer is shared with containers: QEMU cannot do that here.",
-            "Copy files with docker cp, or keep them in volumes.",
+            "Folders cannot be shared by 9p: QEMU for this system does not have it.",
+            "Let Galley choose: galley settings set share_by auto && galley restart",
         )
     if asked == NINEP:
         return NINEP
@@ -33,7 +36,7 @@ def choose(asked: str) -> str:
     except ToolMissing:
         if asked == VIRTIOFS:
             raise
-        return NINEP
+        return NINEP if platform.system() in WITH_9P else SFTP
     return VIRTIOFS
 
 

@@ -23,6 +23,7 @@ from vm.types import Share
 
 PLACES = ("/usr/libexec", "/usr/lib", "/usr/lib/virtiofsd")  # Debian and Fedora, Arch, Alpine
 SERVED_WITHIN = 5.0  # seconds; a hundredth of one on a quiet computer
+ROUNDS = 5  # of looking for it: one that has just begun makes a second process of itself
 ALL_IDS = 4294967295
 # The kernels that let an ordinary user make no namespace of its own say so in one of these.
 NAMESPACES = {
@@ -85,9 +86,14 @@ def sweep(directory: MachineDir) -> None:
     left = [*directory.run.glob("share*.sock"), *directory.run.glob("share*.sock.pid")]
     if not left:
         return
-    for identity in _ours(directory):
-        process.end(identity, force=True)
-        process.wait_gone(identity, 5)
+    for _ in range(ROUNDS):
+        ours = list(_ours(directory))
+        for identity in ours:
+            process.end(identity, force=True)
+        for identity in ours:
+            process.wait_gone(identity, 5)
+        if not ours:
+            break
     for file in left:
         file.unlink(missing_ok=True)
 

@@ -1,0 +1,63 @@
+"""Serves shared folders over SFTP while the machine runs: for hosts that share no other way.
+
+In the guest a sshfs waits at a socket for each share (`/usr/lib/galley/shares`), and mounts it when
+somebody here answers it. When the supervisor dies, what it served is gone in containers that have
+it, until they start again; the next supervisor serves it anew.
+May import: `vm`. Next: `vm/sftp.py`, `shared_folders.py`.
+"""
+
+import contextlib
+import logging
+import threading
+from collections.abc import Callable
+
+from vm.errors import GalleyError
+from vm.guest import Stream
+from vm.types import Share
+
+log = logging.getLogger(__name__)
+
+SOCKET = "/run/galley/share{}.sock"  # in the guest
+AGAIN = 0.1  # seconds until the guest is asked again whether it waits
+
+Dial = Callable[[str], Stream]
+
+
+class ServedFolders:
+    """A thread for each folder, from `begin` to `end`."""
+
+    def __init__(self) -> None:
+        self._ended = threading.Event()
+        self._streams: dict[int, Stream] = {}
+        self._threads: list[threading.Thread] = []
+
+    def begin(self, dial: Dial, folders: tuple[Share, ...]) -> None:
+        """Doing it again while it serves does nothing."""
+        if self._threads:
+            return
+        self._ended.clear()
+        for number, share in enumerate(folders):
+            thread = threading.Thread(
+                target=self._serve, args=(dial, number, share), name=f"share{number}", daemon=True
+            )
+            self._threads.append(thread)
+            thread.start()
+
+    def end(self) -> None:
+        threads, self._threads = self._threads, []
+        self._ended.set()
+        for stream in list(self._streams.values()):
+            stream.close()
+        for thread in threads:
+            thread.join(timeout=5)
+
+    def _serve(self, dial: Dial, number: int, share: Share) -> None:
+        from vm import sftp  # paramiko is slow to import, and few need this
+
+        while not self._ended.wait(AGAIN):
+            with contextlib.suppress(GalleyError, OSError):
+                self._streams[number] = stream = dial(SOCKET.format(number))
+                log.info("serving %s", share.host_path)
+                sftp.serve(stream, share)
+                log.info("%s is no longer served", share.host_path)
+            self._streams.pop(number, None)

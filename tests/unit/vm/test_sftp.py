@@ -1,0 +1,129 @@
+"""The SFTP server of a shared folder, asked by paramiko's own client over a socket pair."""
+
+import os
+import socket
+import stat
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import cast
+
+import paramiko
+import pytest
+
+from engine.bridge.unix import SocketStream
+from vm import sftp
+from vm.types import Share
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "shared"
+    made.mkdir()
+    (tmp_path / "secret").write_text("not yours")
+    return made
+
+
+@pytest.fixture
+def client(folder: Path) -> Iterator[paramiko.SFTPClient]:
+    yield from _client(Share(str(folder), "/there"))
+
+
+@pytest.fixture
+def reader(folder: Path) -> Iterator[paramiko.SFTPClient]:
+    yield from _client(Share(str(folder), "/there", read_only=True))
+
+
+class Named(socket.socket):
+    """As paramiko's client asks for it."""
+
+    def get_name(self) -> str:
+        return "test"
+
+
+def _client(share: Share) -> Iterator[paramiko.SFTPClient]:
+    ours, theirs = socket.socketpair()
+    serving = threading.Thread(target=sftp.serve, args=(SocketStream(ours), share))
+    serving.start()
+    client = paramiko.SFTPClient(cast(paramiko.Channel, Named(fileno=theirs.detach())))
+    yield client
+    client.close()
+    serving.join(10)
+    assert not serving.is_alive()
+
+
+def test_files_are_made_read_changed_and_removed(client: paramiko.SFTPClient, folder: Path) -> None:
+    client.mkdir("/a", 0o711)
+    with client.open("/a/file", "w") as file:
+        file.write(b"x" * 300_000)
+    assert (folder / "a/file").read_bytes() == b"x" * 300_000
+    client.truncate("/a/file", 3)
+    client.chmod("/a/file", 0o640)
+    client.utime("/a/file", (1_000, 2_000))
+    seen = client.lstat("/a/file")
+    assert (seen.st_size, seen.st_mode, seen.st_mtime) == (3, stat.S_IFREG | 0o640, 2_000)
+    client.rename("/a/file", "/a/雪")
+    (folder / "a/other").write_text("other")
+    client.rename("/a/雪", "/a/other")  # over what is there
+    assert client.listdir("/a") == ["other"]
+    with client.open("/a/other") as file:
+        assert file.read() == b"xxx"
+    client.symlink("other", "/a/link")
+    assert client.readlink("/a/link") == "other"
+    for name in ("link", "other"):
+        client.remove(f"/a/{name}")
+    client.rmdir("/a")
+    assert list(folder.iterdir()) == []
+
+
+def test_writes_go_where_they_are_meant(client: paramiko.SFTPClient, folder: Path) -> None:
+    with client.open("/sparse", "wb") as file:
+        file.seek(5 << 30)
+        file.write(b"end")
+    there = (folder / "sparse").stat()
+    assert there.st_size == (5 << 30) + 3
+    assert there.st_blocks < 1024
+
+
+@pytest.mark.parametrize("path", ["/../secret", "/out/secret", "/secret-link", "/a/../../secret"])
+def test_nothing_outside_is_reached(client: paramiko.SFTPClient, folder: Path, path: str) -> None:
+    (folder / "out").symlink_to(folder.parent)
+    (folder / "secret-link").symlink_to(folder.parent / "secret")
+    secret = folder.parent / "secret"
+    for attempt in (
+        lambda: client.open(path).read(),
+        lambda: client.open(path, "r+").write(b"mine"),
+        lambda: client.chmod(path, 0o777),
+        lambda: client.truncate(path, 0),
+    ):
+        with pytest.raises(OSError, match=r"denied|Failure|No such"):
+            attempt()
+    assert secret.read_text() == "not yours"
+    assert secret.stat().st_mode & 0o777 != 0o777
+
+
+def test_what_is_read_only_stays_as_it_is(reader: paramiko.SFTPClient, folder: Path) -> None:
+    (folder / "file").write_text("here")
+    with reader.open("/file") as file:
+        assert file.read() == b"here"
+    for attempt in (
+        lambda: reader.open("/file", "w"),
+        lambda: reader.open("/new", "x"),
+        lambda: reader.remove("/file"),
+        lambda: reader.rename("/file", "/other"),
+        lambda: reader.mkdir("/folder"),
+        lambda: reader.symlink("file", "/link"),
+        lambda: reader.chmod("/file", 0o600),
+    ):
+        with pytest.raises(PermissionError):
+            attempt()
+    assert os.listdir(folder) == ["file"]
+
+
+def test_many_entries_are_all_listed(client: paramiko.SFTPClient, folder: Path) -> None:
+    names = {f"n{number}" for number in range(500)}
+    for name in names:
+        (folder / name).touch()
+    assert set(client.listdir("/")) == names
+    with pytest.raises(FileNotFoundError):
+        client.listdir("/none")
