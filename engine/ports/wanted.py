@@ -104,12 +104,13 @@ def default_addresses(address: str, has_ipv6: bool) -> Default:
 
 def fixed_forwards(asked: Asked, default: Default) -> list[Forward]:
     """The forwards that a container will need whatever dockerd chooses."""
-    return [
+    found = (
         Forward(address, binding.port, binding.port, protocol)
         for _, protocol, binding in asked.bindings()
         if binding.port
         for address in ((binding.HostIp,) if binding.HostIp else default)
-    ]
+    )
+    return list(dict.fromkeys(found))  # two of its ports may be asked for one of ours
 
 
 def wanted_ports(
