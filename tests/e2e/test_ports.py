@@ -14,19 +14,23 @@ from typing import Any
 import pytest
 
 from tests.e2e.galley import IMAGE, Galley
+from tests.e2e.pythons import python_tar
 from tests.unit.engine.bridge.test_check import Client
 from vm.host import net
 
 BOTH = ("127.0.0.1", "::1")
 MANY = 12  # the benchmark takes fifty
 SERVE = "echo served > /index.html; exec busybox httpd -f -p 80 -h /"
-ECHO = "mkfifo /p; nc.openbsd -u -l 53 < /p | cat > /p"
-# The static busybox speaks no UDP; the guest's own netcat and libraries do.
-WITH_NC = [
-    word
-    for folder in ("/usr:/usr", "/usr/lib:/lib", "/usr/lib64:/lib64")
-    for word in ("-v", f"{folder}:ro")
-]
+# The static busybox speaks no UDP.
+PYTHON = "galley-python"
+ECHO = """
+import socket
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.bind(("", 53))
+while True:
+    data, sender = server.recvfrom(100)
+    server.sendto(data, sender)
+"""
 
 
 @pytest.fixture
@@ -213,8 +217,9 @@ def test_ports_come_back_with_the_engine_and_the_supervisor(galley: Galley, port
 
 @pytest.mark.parametrize("address", BOTH)
 def test_udp_is_carried(galley: Galley, port: int, address: str) -> None:
-    words = ["run", "-d", "--name", "udp", "-p", f"{port}:53/udp", *WITH_NC]
-    galley.docker(*words, IMAGE, "sh", "-c", ECHO)
+    galley.docker("import", "--change", "ENV PYTHONHOME=/", "-", PYTHON, stdin=python_tar())
+    words = ["run", "-d", "--name", "udp", "-p", f"{port}:53/udp", PYTHON]
+    galley.docker(*words, "python", "-S", "-c", ECHO)
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as client:
         client.settimeout(0.5)
