@@ -162,8 +162,8 @@ def _folders(restart: str) -> tuple[Setting, ...]:
         ),
         Setting(
             "share_by", Kind.CHOICE, "Share folders by",
-            "virtiofs is the fastest, and a program of its own; 9p is part of QEMU; sftp is slow.",
-            "auto", restart, choices=("auto", "virtiofs", "9p", "sftp"),
+            "virtiofs is the faster, and a program of its own; sftp works everywhere.",
+            "auto", restart, choices=("auto", "virtiofs", "sftp"),
         ),
     )  # fmt: skip
 

@@ -53,7 +53,7 @@ class MachineSpec(msgspec.Struct, frozen=True):
     accelerator: str = "auto"  # auto, kvm, hvf, whpx, tcg
     cpu_model: str = "auto"
     shares: tuple[Share, ...] = ()
-    share_by: str = "auto"  # auto, virtiofs, 9p, sftp
+    share_by: str = "auto"  # auto, virtiofs, sftp
 
 
 class Features(msgspec.Struct, frozen=True):

@@ -996,8 +996,8 @@
             <translation>Ordner teilen mit</translation>
         </message>
         <message>
-            <source>virtiofs is the fastest, and a program of its own; 9p is part of QEMU; sftp is slow.</source>
-            <translation>virtiofs ist am schnellsten und ein eigenes Programm; 9p gehört zu QEMU; sftp ist langsam.</translation>
+            <source>virtiofs is the faster, and a program of its own; sftp works everywhere.</source>
+            <translation>virtiofs ist schneller und ein eigenes Programm; sftp geht überall.</translation>
         </message>
         <message>
             <source>Folders that containers may read and not change.</source>
@@ -4231,8 +4231,8 @@
             <translation>Einen Secret Service wie gnome-keyring installieren und sich neu am Desktop anmelden, einen eigenen Schlüsselbund in PYTHON_KEYRING_BACKEND nennen, oder docker Anmeldungen in seiner eigenen lesbaren Datei lassen: `galley settings set use_keyring false`.</translation>
         </message>
         <message>
-            <source>Install it (sudo apt-get install virtiofsd), or share by 9p: galley settings set share_by auto &amp;&amp; galley restart</source>
-            <translation>Installieren (sudo apt-get install virtiofsd) oder mit 9p teilen: galley settings set share_by auto &amp;&amp; galley restart</translation>
+            <source>Install it (sudo apt-get install virtiofsd), or share by sftp: galley settings set share_by auto &amp;&amp; galley restart</source>
+            <translation>Installieren (sudo apt-get install virtiofsd) oder mit sftp teilen: galley settings set share_by auto &amp;&amp; galley restart</translation>
         </message>
         <message>
             <source>Install it: `brew install qemu`.</source>
@@ -4307,16 +4307,8 @@
             <translation>Sie mit `galley logins --move` in den Schlüsselbund verschieben, oder es so lassen: `galley settings set use_keyring false`.</translation>
         </message>
         <message>
-            <source>Let Galley choose: galley settings set share_by auto &amp;&amp; galley restart</source>
-            <translation>Galley wählen lassen: galley settings set share_by auto &amp;&amp; galley restart</translation>
-        </message>
-        <message>
             <source>Folders cannot be shared by virtiofs: virtiofsd is not installed.</source>
             <translation>Ordner lassen sich nicht mit virtiofs teilen: virtiofsd ist nicht installiert.</translation>
-        </message>
-        <message>
-            <source>Folders cannot be shared by 9p: QEMU for this system does not have it.</source>
-            <translation>Ordner lassen sich nicht mit 9p teilen: QEMU für dieses System kennt es nicht.</translation>
         </message>
         <message>
             <source>Nothing answers on {0}.</source>

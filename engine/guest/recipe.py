@@ -211,7 +211,6 @@ MODULES = (
     "isofs",
     "nfsv4",
     "cifs",
-    "9p*",
 )
 
 

@@ -29,7 +29,7 @@ ODD_NAMES = [
 ]
 
 
-@pytest.fixture(scope="module", params=["virtiofs", "9p", "sftp"])
+@pytest.fixture(scope="module", params=["virtiofs", "sftp"])
 def shared(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, images: Path
 ) -> Iterator[Shared]:

@@ -112,7 +112,6 @@ class QemuBackend:
             console_log=directory.console_log,
             guest_options=guest_options,
             cpu_model=spec.cpu_model,
-            keeps_owners=getattr(os, "geteuid", lambda: 1)() == 0,
         )
         chosen = accel.choose(
             spec.accelerator, launch, directory.accelerator, qemu.version, progress

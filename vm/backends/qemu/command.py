@@ -8,8 +8,6 @@ from pathlib import PurePath
 
 import msgspec
 
-from vm.types import Share
-
 KERNEL, INITRAMFS, ROOT = "vmlinux", "initramfs", "root.qcow2"
 NETDEV = "net"
 
@@ -65,8 +63,6 @@ class Launch(msgspec.Struct, frozen=True):
     guest_options: tuple[str, ...] = ()
     cpu_model: str = "auto"
     share_sockets: tuple[PurePath, ...] = ()  # of a virtiofsd for each shared folder, in order
-    folders: tuple[Share, ...] = ()  # that QEMU shares itself, by 9p
-    keeps_owners: bool = False  # run by root, which may
 
 
 def arguments(launch: Launch) -> list[str]:
@@ -173,14 +169,6 @@ def _shares(launch: Launch) -> list[str]:
         tag = f"share{number}"
         words += ["-chardev", f"socket,id={tag},path={_escaped(socket)}"]
         words += ["-device", f"vhost-user-fs-pci,chardev={tag},tag={tag},queue-size=1024"]
-    owners = "passthrough" if launch.keeps_owners else "none"
-    for number, share in enumerate(launch.folders):
-        tag = f"share{number}"
-        path = _escaped(PurePath(share.host_path))
-        mode = ",readonly=on" if share.read_only else ""
-        how = f"security_model={owners},multidevs=remap{mode}"
-        words += ["-fsdev", f"local,id={tag},path={path},{how}"]
-        words += ["-device", f"virtio-9p-pci,fsdev={tag},mount_tag={tag}"]
     return words
 
 

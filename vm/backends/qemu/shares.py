@@ -1,21 +1,19 @@
-"""Folders of the host in the guest, and by what: virtiofs, the 9p of QEMU itself, or SFTP.
+"""Folders of the host in the guest, and by what: virtiofs, or SFTP.
 
-virtiofs needs a program of its own, which only Linux has, and is the fastest. 9p is in QEMU for
-Linux and macOS. SFTP works everywhere; it is served by our own process (`vm/sftp.py`), and QEMU
-knows nothing of it. May import: `virtiofsd.py`, `vm` values. Next: `virtiofsd.py`, `start.py`, and
-`shares` among the guest's files.
+virtiofs needs a program of its own, which only Linux has, and is the faster. SFTP works everywhere;
+it is served by our own process (`vm/sftp.py`), and QEMU knows nothing of it. QEMU has 9p, too, but
+Debian's cloud kernel has not. May import: `virtiofsd.py`, `vm` values. Next: `virtiofsd.py`,
+`start.py`, and `shares` among the guest's files.
 """
 
 import os
-import platform
 from urllib.parse import quote
 
 from vm.backends.qemu import virtiofsd
 from vm.errors import SettingsError, ToolMissing
 from vm.types import Share
 
-VIRTIOFS, NINEP, SFTP = WAYS = ("virtiofs", "9p", "sftp")
-WITH_9P = ("Linux", "Darwin")
+VIRTIOFS, SFTP = WAYS = ("virtiofs", "sftp")
 WORD = "galley.share="
 WORDS_LIMIT = 1400  # bytes; of the kernel's 2048, the rest of its command line takes under 500
 
@@ -24,24 +22,17 @@ def choose(asked: str) -> str:
     """One of WAYS; "auto" is the first that is here. Raises ToolMissing."""
     if asked == SFTP:
         return SFTP
-    if asked == NINEP and platform.system() not in WITH_9P:
-        raise ToolMissing(
-            "Folders cannot be shared by 9p: QEMU for this system does not have it.",
-            "Let Galley choose: galley settings set share_by auto && galley restart",
-        )
-    if asked == NINEP:
-        return NINEP
     try:
         virtiofsd.find()
     except ToolMissing:
         if asked == VIRTIOFS:
             raise
-        return NINEP if platform.system() in WITH_9P else SFTP
+        return SFTP
     return VIRTIOFS
 
 
 def readable(shares: tuple[Share, ...]) -> tuple[Share, ...]:
-    """Those that are folders we may enter: QEMU would not start with the others."""
+    """Those that are folders we may enter."""
     return tuple(
         share
         for share in shares

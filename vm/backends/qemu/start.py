@@ -63,7 +63,6 @@ def _serve_shares(
     launch = msgspec.structs.replace(
         launch,
         share_sockets=sockets,
-        folders=served if kind == shares.NINEP else (),
         guest_options=(*words, *shares.guest_words(served, kind)),
     )
     return launch, msgspec.structs.replace(spec, shares=served), kind

@@ -40,7 +40,7 @@ def find() -> Path:
     if found is None:
         raise ToolMissing(
             "Folders cannot be shared by virtiofs: virtiofsd is not installed.",
-            "Install it (sudo apt-get install virtiofsd), or share by 9p: "
+            "Install it (sudo apt-get install virtiofsd), or share by sftp: "
             "galley settings set share_by auto && galley restart",
         )
     return Path(found)

@@ -11,7 +11,6 @@ import msgspec
 import pytest
 
 from vm.backends.qemu.command import Launch, arguments, probe_arguments
-from vm.types import Share
 
 GOLDEN = Path(__file__).parents[4] / "golden" / "qemu"
 
@@ -48,13 +47,6 @@ CASES = {
 RUN = PurePosixPath("/home/ann/.local/share/galley/run")
 CASES["linux-kvm-shares"] = msgspec.structs.replace(
     CASES["linux-kvm"], share_sockets=(RUN / "share0.sock", RUN / "share1.sock")
-)
-CASES["linux-tcg-9p"] = msgspec.structs.replace(
-    CASES["linux-tcg"],
-    folders=(Share("/home/ann", "/home/ann"), Share("/srv/a,b", "/srv/a,b", read_only=True)),
-)
-CASES["macos-hvf-arm64-9p"] = msgspec.structs.replace(
-    CASES["macos-hvf-arm64"], folders=(Share("/Users/ann", "/Users/ann"),), keeps_owners=False
 )
 
 

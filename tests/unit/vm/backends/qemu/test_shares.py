@@ -19,38 +19,28 @@ def no_virtiofsd(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(virtiofsd, "PLACES", ())
 
 
-def test_the_fastest_is_taken_unless_another_is_asked_for() -> None:
+def test_the_faster_is_taken_unless_the_other_is_asked_for() -> None:
     assert shares.choose("auto") == "virtiofs"
-    assert shares.choose("9p") == "9p"
+    assert shares.choose("sftp") == "sftp"
 
 
-def test_without_virtiofsd_it_is_9p_unless_virtiofs_is_asked_for(no_virtiofsd: None) -> None:
-    assert shares.choose("auto") == "9p"
+def test_without_virtiofsd_it_is_sftp_unless_virtiofs_is_asked_for(no_virtiofsd: None) -> None:
+    assert shares.choose("auto") == "sftp"
     with pytest.raises(ToolMissing, match="virtiofsd is not installed"):
         shares.choose("virtiofs")
 
 
-def test_sftp_is_for_systems_whose_qemu_shares_nothing(
-    no_virtiofsd: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert shares.choose("sftp") == "sftp"
-    monkeypatch.setattr("platform.system", lambda: "Windows")
-    assert shares.choose("auto") == "sftp"
-    with pytest.raises(ToolMissing, match="9p"):
-        shares.choose("9p")
-
-
-def test_only_folders_that_are_there_are_given_to_qemu(tmp_path: Path) -> None:
+def test_only_folders_that_are_there_are_shared(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     wanted = (share(tmp_path), share(tmp_path / "file"), share(tmp_path / "gone"))
     assert shares.readable(wanted) == wanted[:1]
 
 
 def test_the_guest_is_told_names_that_are_one_word() -> None:
-    words = shares.guest_words((share("/home/ann"), share('/a b,\u00e9%\\"', True)), "9p")
+    words = shares.guest_words((share("/home/ann"), share('/a b,\u00e9%\\"', True)), "sftp")
     assert words == (
-        "galley.share=share0,9p,rw,/home/ann",
-        "galley.share=share1,9p,ro,/a%20b%2C%C3%A9%25%5C%22",
+        "galley.share=share0,sftp,rw,/home/ann",
+        "galley.share=share1,sftp,ro,/a%20b%2C%C3%A9%25%5C%22",
     )
 
 
