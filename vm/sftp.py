@@ -1,6 +1,6 @@
 """A folder of this host, served over SFTP to the sshfs that has mounted it in the guest.
 
-For hosts that have neither virtiofs nor 9p: it needs nothing but Python. SFTP (version 3, draft
+For hosts that have no virtiofs: it needs nothing but Python. SFTP (version 3, draft
 02) knows no hard links, no pipes and no locks of its own; all else of a file is there. The guest
 asks for paths below `/`, which is the folder. A link that leads out of it is read, never followed.
 May import: paramiko, `vm.guest`, `vm.types`. Next: `engine/served_folders.py`.

@@ -62,9 +62,7 @@ class Features(msgspec.Struct, frozen=True):
     forwards: bool  # carries host ports by itself (else the engine relays them)
     suspend: bool
     pause: bool
-    shares: tuple[
-        str, ...
-    ]  # by what folders can be shared, the best first: "virtiofs", "9p", "sftp"
+    shares: tuple[str, ...]  # by what folders can be shared, the best first: "virtiofs", "sftp"
     sockets: str  # how the guest's sockets are reached: "relay" (see `relay.py`) or "ssh"
     image_format: str  # "qcow2" or "tar"
 
