@@ -49,14 +49,9 @@ def _galley() -> tuple[str, ...]:
 
 def _system() -> System:
     if sys.platform == "win32":
-        from engine.autostart import windows
-
-        return windows
+        from engine.autostart import windows as system
     elif sys.platform == "darwin":
-        from engine.autostart import macos
-
-        return macos
+        from engine.autostart import macos as system
     else:
-        from engine.autostart import linux
-
-        return linux
+        from engine.autostart import linux as system
+    return system

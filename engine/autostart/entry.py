@@ -56,24 +56,27 @@ ENABLED, DISABLED = State(Standing.ENABLED), State(Standing.DISABLED)
 
 def turned_off() -> State:
     """By the desktop's own list of what starts: the entry stays and does nothing."""
-    return _elsewhere("Galley would start at login, but the desktop's own settings turn it off.")
-
-
-def another(command: str) -> State:
-    return _elsewhere(f"What starts at login is not this Galley: {command}.")
-
-
-def unreadable(place: object, error: Exception) -> State:
-    return _elsewhere(f"What starts at login cannot be read from {place}: {error}.")
-
-
-def unchangeable(place: object, error: Exception) -> HostError:
-    return HostError(
-        f"Start at login cannot be changed: {error}.",
-        f"Make {place} writable for your user, then try again.",
-        details=str(error),
+    return _elsewhere(
+        HostError("The desktop's own settings keep Galley from starting at login.", _EITHER)
     )
 
 
-def _elsewhere(summary: str) -> State:
-    return State(Standing.ELSEWHERE, HostError(summary, _EITHER).to_problem())
+def another(command: str) -> State:
+    return _elsewhere(HostError(f"What starts at login is not this Galley: {command}.", _EITHER))
+
+
+def unreadable(place: object, reason: object) -> State:
+    return _elsewhere(
+        HostError(f"What starts at login cannot be read from {place}: {reason}.", _EITHER)
+    )
+
+
+def unchangeable(place: object, reason: object) -> HostError:
+    return HostError(
+        f"Start at login cannot be changed: {reason}.",
+        f"Make {place} writable for your user, then try again.",
+    )
+
+
+def _elsewhere(error: HostError) -> State:
+    return State(Standing.ELSEWHERE, error.to_problem())

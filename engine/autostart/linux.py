@@ -21,7 +21,7 @@ from engine.autostart.entry import (
     unchangeable,
     unreadable,
 )
-from vm.errors import HostError
+from vm.errors import HomeUnusable
 from vm.host.paths import write_atomic
 
 _RESERVED = re.compile(r"""[\s"'\\><~|&;$*?#()`]|^$""")
@@ -44,8 +44,8 @@ def enable(login: Login) -> None:
     )
     try:
         write_atomic(path(login), os.fsencode(text), 0o644)
-    except HostError as error:
-        raise unchangeable(path(login).parent, error) from error
+    except HomeUnusable as error:
+        raise unchangeable(path(login).parent, error.details) from error
 
 
 def disable(login: Login) -> None:

@@ -23,7 +23,7 @@ from engine.autostart.entry import (
     unreadable,
 )
 from engine.tools import search_path
-from vm.errors import GalleyError, HostError
+from vm.errors import GalleyError, HomeUnusable
 from vm.host import process
 from vm.host.paths import write_atomic
 
@@ -33,8 +33,8 @@ PATIENCE = 10.0  # seconds for launchctl
 def enable(login: Login) -> None:
     try:
         write_atomic(path(login), plistlib.dumps(agent(login)), 0o644)
-    except HostError as error:
-        raise unchangeable(path(login).parent, error) from error
+    except HomeUnusable as error:
+        raise unchangeable(path(login).parent, error.details) from error
     _launchctl("enable", f"{_domain()}/{login.name}")
 
 
