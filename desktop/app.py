@@ -105,6 +105,11 @@ class App(QObject):
         if page:
             self.window.go(catalog.known(page))
 
+    def asked(self, wish: str) -> None:
+        """Another start found this one."""
+        if wish != HIDDEN:
+            self.show(wish)
+
     def close(self) -> None:
         """End the threads; containers and engine run on."""
         self.prefs.save()
@@ -166,7 +171,7 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     single.listen()
     app = App(qt)
-    single.asked.connect(lambda wish: None if wish == HIDDEN else app.show(wish))
+    single.asked.connect(app.asked)
     _report_mistakes(app)
     end_on_signals(qt)
     app.open_hidden() if wish == HIDDEN else app.open(wish)
