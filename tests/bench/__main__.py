@@ -16,7 +16,21 @@ from pathlib import Path
 
 import msgspec
 
-from tests.bench import boot, bulk, cli, credentials, cycles, execs, idle, ping, run, soak, window
+from tests.bench import (
+    boot,
+    bulk,
+    cli,
+    credentials,
+    cycles,
+    execs,
+    idle,
+    jobs,
+    mounts,
+    ping,
+    run,
+    soak,
+    window,
+)
 from tests.bench.figures import Row, head
 from tests.bench.lab import Lab
 from tests.contract.conftest import guest_image
@@ -32,6 +46,8 @@ GROUPS: dict[str, Callable[[Lab], Iterator[Row]]] = {
     "ping": ping.measure,
     "bulk": bulk.measure,
     "exec": execs.measure,
+    "mounts": mounts.measure,
+    "jobs": jobs.measure,
     "boots": cycles.measure_boots,
     "cycles": cycles.measure_cycles,
     "window": window.measure,
