@@ -134,11 +134,9 @@ class App(QObject):
 
     def _await_tray(self, until: float) -> None:
         self._add_tray()
-        if self.tray is not None or self.window.isVisible():
-            return
-        if time.monotonic() < until:
+        if self.tray is None and time.monotonic() < until:
             QTimer.singleShot(TRAY_LOOK_MS, self, lambda: self._await_tray(until))
-        else:
+        elif self.tray is None and not self.window.isVisible():
             self.window.showMinimized()
 
     def _window_closed(self) -> None:
