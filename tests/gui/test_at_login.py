@@ -65,7 +65,8 @@ def test_the_entry_starts_an_icon_and_the_engine(
     home: Home, screen: Screen, tmp_path: Path
 ) -> None:
     entry = str(linux.path(autostart.login(home)))
-    started = screen.open(["gio", "launch", entry], tmp_path / "entry.log", {})
+    session = {"GALLEY_HOME": str(tmp_path / "another")}  # it is the entry that says which
+    started = screen.open(["gio", "launch", entry], tmp_path / "entry.log", session)
     assert started.wait(30) == 0
     wait_until(lambda: state(home) is MachineState.RUNNING, 40)
     assert len(windows(home)) == 1
