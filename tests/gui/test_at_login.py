@@ -10,14 +10,20 @@ from PySide6.QtWidgets import QApplication
 
 from desktop import app as application
 from desktop.app import HIDDEN, App
+from desktop.pages.help.fixes import fix_for
+from desktop.pages.settings.editors import SwitchEditor
+from desktop.pages.settings.page import SettingsPage
 from engine import autostart
 from engine.autostart import linux
+from engine.diagnose import autostart as question
+from engine.diagnose.run import Outcome, Result
 from engine.launch import connect_only
 from engine.settings import SettingsStore
 from tests.e2e.processes import belonging_to
 from tests.gui.conftest import WaitFor, end_own_app
 from tests.gui.screen import Screen
 from tests.unit.engine.bridge.servers import wait_until
+from vm.errors import Problem
 from vm.host.paths import Home, find_home, make_home
 from vm.types import MachineState
 
@@ -113,3 +119,29 @@ def test_another_start_at_login_does_not_raise_the_window(own_app: App) -> None:
     own_app.asked("images")
     assert own_app.window.isVisible()
     assert own_app.window.current_key == "images"
+
+
+def test_the_switch_is_the_systems_own_list(own_app: App, wait_for: WaitFor) -> None:
+    own_app.window.go("settings", "start_at_login")
+    page = own_app.window.current
+    assert isinstance(page, SettingsPage)
+    wait_for(lambda: page.fields)
+    edit = page.fields["start_at_login"].editor
+    assert isinstance(edit, SwitchEditor)
+    entry = linux.path(autostart.login(own_app.link.home))
+    edit.box.click()
+    wait_for(entry.exists)
+    wait_for(page.fields["start_at_login"].reset.isVisible)
+    entry.write_text(entry.read_text() + "Hidden=true\n")
+    page.refresh()
+    wait_for(lambda: not edit.box.isChecked())
+    edit.box.click()
+    wait_for(lambda: "Hidden" not in entry.read_text())
+
+
+def test_what_is_in_the_way_is_mended_in_the_settings(own_app: App) -> None:
+    wrong = Result(question.TITLE, Outcome.PROBLEM, Problem("HostError", "Another Galley."))
+    fix = fix_for(own_app.desk, wrong)
+    assert fix is not None
+    fix[1]()
+    assert own_app.window.current_key == "settings"
