@@ -8,12 +8,13 @@
             what they do is dockerd's business, which notices that a client is gone.
 
 Closing the window ends the program where there is no tray, and hides it where there is one. Neither
-stops a container.
+stops a container. A start at login (`--hidden`) begins where closing the window leads to.
 """
 
 import os
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Sequence
 from types import TracebackType
@@ -40,6 +41,11 @@ from engine.tools import search_path
 
 if TYPE_CHECKING:
     from desktop.tray import Tray
+
+
+HIDDEN = "--hidden"
+TRAY_SECONDS = 15.0  # at login the desktop's panel may come up after us
+TRAY_LOOK_MS = 250  # it does not tell when
 
 
 class App(QObject):
@@ -84,11 +90,25 @@ class App(QObject):
         # What the first picture does not need comes after it.
         QTimer.singleShot(0, self._open_rest)
 
+    def open_hidden(self) -> None:
+        """As at login: in the tray, or minimised where there is none; the engine as it is set."""
+        from engine.settings import SettingsStore
+
+        self.link.open()
+        self._await_tray(time.monotonic() + TRAY_SECONDS)
+        if SettingsStore(self.link.home).get("start_engine_at_login"):
+            self.link.start_engine()
+
     def show(self, page: str = "") -> None:
         """To the front, because somebody has asked for it."""
         self.window.raise_up()
         if page:
             self.window.go(catalog.known(page))
+
+    def asked(self, wish: str) -> None:
+        """Another start found this one."""
+        if wish != HIDDEN:
+            self.show(wish)
 
     def close(self) -> None:
         """End the threads; containers and engine run on."""
@@ -100,14 +120,24 @@ class App(QObject):
         garbage.give_back()
 
     def _open_rest(self) -> None:
+        self.link.open()
+        self._add_tray()
+
+    def _add_tray(self) -> None:
         from desktop.tray import Tray
 
-        self.link.open()
         if Tray.is_there():
             self.tray = Tray(self.desk, self.show, self.qt.quit, self)
             self.window.state_changed.connect(self.tray.show_state)
             self.tray.show_state(self.window.state)
             self.tray.show()
+
+    def _await_tray(self, until: float) -> None:
+        self._add_tray()
+        if self.tray is None and time.monotonic() < until:
+            QTimer.singleShot(TRAY_LOOK_MS, self, lambda: self._await_tray(until))
+        elif self.tray is None and not self.window.isVisible():
+            self.window.showMinimized()
 
     def _window_closed(self) -> None:
         if self.tray is None:
@@ -126,8 +156,8 @@ class App(QObject):
 
 
 def main(arguments: Sequence[str]) -> int:
-    """`arguments`: the page to show, or nothing."""
-    page = next(iter(arguments), "")
+    """`arguments`: the page to show, `--hidden`, or nothing."""
+    wish = next(iter(arguments), "")
     os.environ["PATH"] = search_path()  # a desktop's own may lack docker's credential helper
     qt = QApplication(["galley"])
     qt.setApplicationName("Galley")
@@ -135,14 +165,14 @@ def main(arguments: Sequence[str]) -> int:
     qt.setWindowIcon(icons.app_icon())
     qt.setQuitOnLastWindowClosed(False)
     single = Single(str(this_home().root))
-    if single.hand_over(page):
+    if single.hand_over(wish):
         return 0
     single.listen()
     app = App(qt)
-    single.asked.connect(app.show)
+    single.asked.connect(app.asked)
     _report_mistakes(app)
     end_on_signals(qt)
-    app.open(page)
+    app.open_hidden() if wish == HIDDEN else app.open(wish)
     code = qt.exec()
     app.close()
     single.close()

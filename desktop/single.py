@@ -14,7 +14,7 @@ PATIENCE_MS = 1000
 
 
 class Single(QObject):
-    """`asked`: another start, with the page that it was to show ("" for none)."""
+    """`asked`: another start, with what it was given: the page to show, or "" for none."""
 
     asked = Signal(str)
 

@@ -41,6 +41,7 @@ class Setting(msgspec.Struct, frozen=True):
     minimum: int = 0
     maximum: int = 0
     choices: tuple[str, ...] = ()
+    in_file: bool = True  # else it is a state of the system, which is asked and told
 
     def text(self, value: Value) -> str:
         """The value as people write it, and as `parse` reads it."""
@@ -145,6 +146,21 @@ def schema(host: HostSize) -> tuple[Setting, ...]:
             "use_keyring", Kind.SWITCH, "Logins in the keyring",
             "Let docker keep registry logins in the keyring, where it would use a plain file.",
             True,
+        ),
+        *_login(),
+    )  # fmt: skip
+
+
+def _login() -> tuple[Setting, ...]:
+    return (
+        Setting(
+            "start_at_login", Kind.SWITCH, "Start at login",
+            "Start Galley, with its window closed, when you log in to this computer.",
+            False, in_file=False,
+        ),
+        Setting(
+            "start_engine_at_login", Kind.SWITCH, "Start the engine at login",
+            "Start the engine, too, when Galley starts at login.", False,
         ),
     )  # fmt: skip
 

@@ -1,9 +1,11 @@
 """The user's settings and the file that holds them, `settings.toml`. May import: `schema`,
-`shares`, `vm`, msgspec, the standard library; psutil and tomlkit only inside functions.
+`shares`, `autostart`, `vm`, msgspec, the standard library; psutil and tomlkit only inside
+functions.
 
 The file is the truth: every `load` reads it, nothing is remembered. It is written only by `set` and
-`unset`, which keep comments and unknown keys. Next: `schema.py` (what there is and what is
-allowed), `machine_spec` at the end (what the machine is started with).
+`unset`, which keep comments and unknown keys. What starts at login is not in it but in a list of
+the system's, which `set` changes and every `load` reads. Next: `schema.py` (what there is and what
+is allowed), `machine_spec` at the end (what the machine is started with).
 """
 
 import difflib
@@ -15,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from engine import shares
+from engine import autostart, shares
 from engine.schema import HostSize, Kind, Setting, Value, schema
 from vm.directory import MachineDir
 from vm.errors import GalleyError, Problem, SettingsError
@@ -57,6 +59,8 @@ class Settings(msgspec.Struct, frozen=True):
     share_by: str
     use_context: bool
     use_keyring: bool
+    start_at_login: bool
+    start_engine_at_login: bool
     problems: tuple[Problem, ...] = ()
 
 
@@ -108,9 +112,12 @@ class SettingsStore:
             return (error.to_problem(),)
 
     def set(self, name: str, value: object) -> Entry:
-        """Raises SettingsError, HomeUnusable, DiskFull; the file is untouched then."""
+        """Raises SettingsError, HomeUnusable, DiskFull, and HostError where it is the system that
+        refuses; nothing is changed then."""
         setting = find(self.schema(), name)
         wanted = setting.parse(value)
+        if not setting.in_file:
+            return self._start_at_login(bool(wanted))
         if isinstance(wanted, tuple):
             shares.check_all(wanted)
         written = setting.text(wanted) if setting.kind is Kind.SIZE else wanted
@@ -118,19 +125,20 @@ class SettingsStore:
 
     def unset(self, name: str) -> Entry:
         """Go back to the default."""
-        find(self.schema(), name)
+        setting = find(self.schema(), name)
+        if not setting.in_file:
+            return self._start_at_login(bool(setting.default))
         return self._edit(name, lambda document: document.pop(name, None))
 
     def clear(self) -> None:
-        """Go back to the default of everything. Raises HomeUnusable."""
+        """Go back to the default of everything. Raises HomeUnusable, HostError."""
         with FileLock(make_home(self._home).run / "settings.lock"):
             try:
                 self._home.settings.unlink(missing_ok=True)
             except OSError as error:
                 raise unusable(self._home.root, error) from error
-        settings = self.load()
-        for listener in self._listeners:
-            listener(settings)
+        autostart.disable(self._home)
+        self._tell()
 
     def subscribe(self, listener: Callable[[Settings], None]) -> Callable[[], None]:
         """Be told after each change that this store made; returns the way out."""
@@ -151,10 +159,20 @@ class SettingsStore:
             _migrate(document)
             change(document)
             write_atomic(self._home.settings, tomlkit.dumps(document).encode())
+        return self._changed(name)
+
+    def _start_at_login(self, wanted: bool) -> Entry:
+        autostart.enable(self._home) if wanted else autostart.disable(self._home)
+        return self._changed("start_at_login")
+
+    def _changed(self, name: str) -> Entry:
+        self._tell()
+        return next(entry for entry in self.list() if entry.setting.name == name)
+
+    def _tell(self) -> None:
         settings = self.load()
         for listener in self._listeners:
             listener(settings)
-        return next(entry for entry in self.list() if entry.setting.name == name)
 
     def _look(self) -> tuple[tuple[Entry, ...], tuple[Problem, ...]]:
         text = self._read()
@@ -164,6 +182,9 @@ class SettingsStore:
         entries = []
         for setting in self.schema():
             given = document.pop(setting.name, None)
+            if not setting.in_file:
+                problems += [] if given is None else [_not_in_file(text, setting)]
+                given = autostart.state(self._home).standing is autostart.Standing.ENABLED or None
             try:
                 value = setting.default if given is None else setting.parse(given)
             except SettingsError as error:
@@ -270,6 +291,13 @@ def _in_file(error: SettingsError, text: str, setting: Setting) -> SettingsError
         f"settings.toml{where}: {error.summary}",
         f"{used} is used. Run: galley settings set {setting.name} VALUE",
         details=error.details,
+    )
+
+
+def _not_in_file(text: str, setting: Setting) -> SettingsError:
+    return SettingsError(
+        f"settings.toml{_line(text, setting.name)}: {setting.name} is not kept in this file.",
+        f"Take it out, and run: galley settings set {setting.name} VALUE",
     )
 
 

@@ -26,7 +26,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def own_home(request: pytest.FixtureRequest) -> Iterator[None]:
-    """GALLEY_HOME and DOCKER_CONFIG in a fresh directory, short enough for socket paths."""
+    """GALLEY_HOME, DOCKER_CONFIG and the desktop's settings in a fresh directory, short enough for
+    socket paths."""
     if request.node.get_closest_marker("vm"):
         yield
         return
@@ -36,6 +37,7 @@ def own_home(request: pytest.FixtureRequest) -> Iterator[None]:
     ):
         environment.setenv("GALLEY_HOME", str(Path(folder, "home")))
         environment.setenv("DOCKER_CONFIG", str(Path(folder, "docker")))
+        environment.setenv("XDG_CONFIG_HOME", str(Path(folder, "config")))
         for name in ("DOCKER_HOST", "DOCKER_CONTEXT"):
             environment.delenv(name, raising=False)
         yield

@@ -236,6 +236,10 @@
             <translation>Registry wird gefragt…</translation>
         </message>
         <message>
+            <source>At login</source>
+            <translation>Bei der Anmeldung am Computer</translation>
+        </message>
+        <message>
             <source>Back to the folder</source>
             <translation>Zurück zum Ordner</translation>
         </message>
@@ -2224,6 +2228,14 @@
             <translation>Starten</translation>
         </message>
         <message>
+            <source>Start Galley, with its window closed, when you log in to this computer.</source>
+            <translation>Galley beim Anmelden an diesem Computer starten, mit geschlossenem Fenster.</translation>
+        </message>
+        <message>
+            <source>Start at login</source>
+            <translation>Bei der Anmeldung starten</translation>
+        </message>
+        <message>
             <source>Start from the beginning</source>
             <translation>Von vorn beginnen</translation>
         </message>
@@ -2246,6 +2258,14 @@
         <message>
             <source>Start the engine</source>
             <translation>Engine starten</translation>
+        </message>
+        <message>
+            <source>Start the engine at login</source>
+            <translation>Engine bei der Anmeldung starten</translation>
+        </message>
+        <message>
+            <source>Start the engine, too, when Galley starts at login.</source>
+            <translation>Auch die Engine starten, wenn Galley bei der Anmeldung startet.</translation>
         </message>
         <message>
             <source>Start {name}</source>
@@ -2622,6 +2642,10 @@
         <message>
             <source>These settings go on top of what Galley sets by itself. dockerd checks them.</source>
             <translation>Diese Einstellungen ergänzen, was Galley selbst festlegt. dockerd prüft sie.</translation>
+        </message>
+        <message>
+            <source>This Galley starts at login</source>
+            <translation>Dieses Galley startet bei der Anmeldung</translation>
         </message>
         <message>
             <source>This container has no shell.</source>
@@ -4287,6 +4311,10 @@
             <translation>Nur einen davon behalten.</translation>
         </message>
         <message>
+            <source>Let this Galley start with `galley settings set start_at_login true`, or none with `galley settings set start_at_login false`.</source>
+            <translation>Dieses Galley starten lassen mit `galley settings set start_at_login true`, oder keines mit `galley settings set start_at_login false`.</translation>
+        </message>
+        <message>
             <source>Line {0}, column {1}: {2}.</source>
             <translation>Zeile {0}, Spalte {1}: {2}.</translation>
         </message>
@@ -4297,6 +4325,10 @@
         <message>
             <source>Make it, or leave it out.</source>
             <translation>Lege ihn an oder lass ihn weg.</translation>
+        </message>
+        <message>
+            <source>Make {0} writable for your user, then try again.</source>
+            <translation>{0} für das eigene Benutzerkonto beschreibbar machen, dann noch einmal versuchen.</translation>
         </message>
         <message>
             <source>Move it away; Galley does not remove it.</source>
@@ -4373,6 +4405,10 @@
         <message>
             <source>Pull the image first.</source>
             <translation>Das Image zuerst holen.</translation>
+        </message>
+        <message>
+            <source>Put Galley into a folder with a shorter path.</source>
+            <translation>Galley in einen Ordner mit kürzerem Pfad legen.</translation>
         </message>
         <message>
             <source>Put a link to {0} into a folder that is in PATH everywhere, for example /usr/local/bin; or do without: `galley settings set use_keyring false`.</source>
@@ -4531,6 +4567,10 @@
             <translation>Port {0} wird anderweitig verwendet. Einen anderen wählen.</translation>
         </message>
         <message>
+            <source>Start at login cannot be changed: {0}.</source>
+            <translation>Der Start bei der Anmeldung lässt sich nicht ändern: {0}.</translation>
+        </message>
+        <message>
             <source>Start it again with `galley start`; images, volumes and containers are kept.</source>
             <translation>Sie mit `galley start` wieder starten; Images, Volumes und Container bleiben erhalten.</translation>
         </message>
@@ -4571,6 +4611,10 @@
             <translation>Den Container zuerst stoppen oder erzwungen löschen.</translation>
         </message>
         <message>
+            <source>Take it out, and run: galley settings set {0} VALUE</source>
+            <translation>Es herausnehmen und ausführen: galley settings set {0} VALUE</translation>
+        </message>
+        <message>
             <source>The Docker Engine does not answer.</source>
             <translation>Die Docker Engine antwortet nicht.</translation>
         </message>
@@ -4603,6 +4647,10 @@
             <translation>Den Beschleuniger {0} gibt es unter {1} nicht.</translation>
         </message>
         <message>
+            <source>The command that is to start at login has {0} characters; Windows takes {1}.</source>
+            <translation>Der Befehl, der bei der Anmeldung starten soll, hat {0} Zeichen; Windows nimmt {1}.</translation>
+        </message>
+        <message>
             <source>The connection to the virtual machine was lost.</source>
             <translation>Die Verbindung zur virtuellen Maschine ist abgebrochen.</translation>
         </message>
@@ -4613,6 +4661,10 @@
         <message>
             <source>The data disk is damaged: {0}</source>
             <translation>Der Datenträger ist beschädigt: {0}</translation>
+        </message>
+        <message>
+            <source>The desktop's own settings keep Galley from starting at login.</source>
+            <translation>Die Einstellungen des Desktops selbst hindern Galley daran, bei der Anmeldung zu starten.</translation>
         </message>
         <message>
             <source>The disk that holds {0} has {1} GiB free; a machine needs {2} GiB.</source>
@@ -4983,6 +5035,14 @@
             <translation>Dieses verwenden oder GALLEY_HOME auf einen anderen Ordner setzen.</translation>
         </message>
         <message>
+            <source>What starts at login cannot be read from {0}: {1}.</source>
+            <translation>Was bei der Anmeldung startet, lässt sich nicht aus {0} lesen: {1}.</translation>
+        </message>
+        <message>
+            <source>What starts at login is not this Galley: {0}.</source>
+            <translation>Was bei der Anmeldung startet, ist nicht dieses Galley: {0}.</translation>
+        </message>
+        <message>
             <source>Write it as name, name:tag or registry/name:tag.</source>
             <translation>Als name, name:tag oder registry/name:tag schreiben.</translation>
         </message>
@@ -5113,6 +5173,10 @@
         <message>
             <source>settings.toml{0}: {1}</source>
             <translation>settings.toml{0}: {1}</translation>
+        </message>
+        <message>
+            <source>settings.toml{0}: {1} is not kept in this file.</source>
+            <translation>settings.toml{0}: {1} steht nicht in dieser Datei.</translation>
         </message>
         <message>
             <source>ssh cannot reach {0}: {1}.</source>

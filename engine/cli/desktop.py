@@ -14,7 +14,7 @@ from engine.cli.command import Command
 from engine.cli.output import say
 from vm.errors import HostError, Retry
 from vm.host.logs import tail
-from vm.host.paths import find_home, make_home
+from vm.host.paths import find_home, home_at, make_home
 from vm.host.process import run, spawn_detached, wait_gone
 
 SEEN_SECONDS = 1.0  # a window that cannot open has ended by then
@@ -25,7 +25,16 @@ _PLATFORMS = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
 @click.command(cls=Command)
 @click.argument("page", type=click.Choice(PAGES), required=False)
 @click.option("--foreground", is_flag=True, help="Stay, and end with the window.")
-def desktop(page: str | None, foreground: bool) -> None:
+@click.option(
+    "--hidden",
+    is_flag=True,
+    help="Begin as at login: in the tray, or minimised where there is none, and with the engine "
+    "where the setting start_engine_at_login says so.",
+)
+@click.option(
+    "--home", type=click.Path(file_okay=False), help="The instance to use, instead of GALLEY_HOME."
+)
+def desktop(page: str | None, foreground: bool, hidden: bool, home: str | None) -> None:
     """Open the window, at PAGE if it is given.
 
     Closing it stops nothing: engine and containers run on.
@@ -36,21 +45,23 @@ def desktop(page: str | None, foreground: bool) -> None:
             "Use the commands (`galley --help`), or run this in a graphical session.",
             retry=Retry.NO,
         )
-    home = make_home(find_home())
+    place = make_home(home_at(home) if home else find_home())
     ours = str(Path(__file__).parents[2])
-    argv = [sys.executable, "-P", "-m", "desktop", *([page] if page else [])]
-    env = {"GALLEY_HOME": str(home.root), "PYTHONPATH": ours}
+    wish = ["--hidden"] if hidden else [page] if page else []
+    argv = [sys.executable, "-P", "-m", "desktop", *wish]
+    env = {"GALLEY_HOME": str(place.root), "PYTHONPATH": ours}
     if foreground:
         done = run(argv, env=env)
         if not done.ok:
             raise _did_not_open(done.tail())
         return
-    log = home.logs / "window.log"
+    log = place.logs / "window.log"
     child = spawn_detached(argv, log=log, env=env)
     began = log.stat().st_size
     if wait_gone(child, SEEN_SECONDS) and log.stat().st_size > began:
         raise _did_not_open(tail(log))
-    say("The window is open.")
+    if not hidden:
+        say("The window is open.")
 
 
 def _did_not_open(details: str) -> HostError:

@@ -8,6 +8,7 @@ import msgspec
 
 from engine.diagnose import (
     acceleration,
+    autostart,
     backend,
     clock,
     daemon_json,
@@ -33,7 +34,7 @@ from vm.host.paths import Home, unusable
 # In the order in which somebody would look: what the later ones need comes first.
 CHECKS: tuple[Check, ...] = (
     home, space, settings, backend, memory, acceleration, image, supervisor, endpoint, daemon_json,
-    clock, docker_client, logins, ports,
+    clock, docker_client, logins, ports, autostart,
 )  # fmt: skip
 
 

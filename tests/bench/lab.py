@@ -32,6 +32,8 @@ class Lab:
 
     def __init__(self, images: Path, quick: bool) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="gb"))
+        self.shared = self.folder / "shared"  # with the machine, where the default is one's home
+        self.shared.mkdir()
         self.images = images
         self.quick = quick
         self._raw: Door | None = None
@@ -46,6 +48,7 @@ class Lab:
         made = self.make_galley("g")
         made.run("settings", "set", "cpus", "2")
         made.run("settings", "set", "memory", "2GiB")
+        made.run("settings", "set", "shares", str(self.shared))
         return made
 
     def make_galley(self, name: str) -> Galley:

@@ -29,8 +29,9 @@ sys.exit(len({image.pixel(x, y) for x, y in places}) < 2)
 
 
 class Screen:
-    def __init__(self, size: str = "1280x800x24") -> None:
+    def __init__(self, size: str = "1280x800x24", *, is_managed: bool = True) -> None:
         self._size = size
+        self._is_managed = is_managed  # or every window is where and as large as it asks to be
         self._processes: list[subprocess.Popen[bytes]] = []
         self.display = ""
 
@@ -46,6 +47,8 @@ class Screen:
         self._processes.append(xvfb)
         with os.fdopen(reading) as told:
             self.display = f":{told.readline().strip()}"
+        if not self._is_managed:
+            return
         self._processes.append(
             subprocess.Popen(
                 ["matchbox-window-manager", "-use_titlebar", "no"],

@@ -53,7 +53,12 @@ class Home(msgspec.Struct, frozen=True):
 def find_home() -> Home:
     """`GALLEY_HOME`, or the platform's data directory. Creates nothing."""
     given = os.environ.get("GALLEY_HOME")
-    root = Path(os.path.abspath(Path(given).expanduser())) if given else default_root()
+    return home_at(given) if given else Home(default_root(), _run_directory(default_root()))
+
+
+def home_at(folder: str | Path) -> Home:
+    """That of one instance. Creates nothing."""
+    root = Path(os.path.abspath(Path(folder).expanduser()))
     return Home(root, _run_directory(root))
 
 

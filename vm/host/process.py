@@ -60,6 +60,11 @@ def find_tool(name: str, hint: str) -> Path:
     return Path(found)
 
 
+def command_line(argv: Sequence[str]) -> str:
+    """One line of it, as programs on Windows take it apart again."""
+    return subprocess.list2cmdline(argv)
+
+
 def run(
     argv: Sequence[str | Path],
     *,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from desktop.desk import Desk
 from desktop.tasks import Task
 from desktop.text import tr
-from engine.diagnose import docker_client
+from engine.diagnose import autostart, docker_client
 from vm.errors import Problem
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ def fix_for(desk: Desk, result: "Result") -> Fix | None:
         return None
     if result.title == docker_client.TITLE:
         return _context_fix(desk, problem)
+    if result.title == autostart.TITLE:
+        return tr("Open the settings"), partial(_go, desk, "settings")
     link = desk.link
     match problem.kind:
         case "SupervisorGone":

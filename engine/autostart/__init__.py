@@ -1,0 +1,57 @@
+"""Start at login: an entry in a list of the system's, which is asked each time, never remembered.
+
+    enable(home)    disable(home)    state(home)
+
+What is started is `galley desktop --hidden`, which reads by itself whether the engine is to start,
+too. May import: `engine.context`, `engine.tools`, `vm`. Next: `entry.py`, then the system's file.
+"""
+
+import sys
+from pathlib import Path
+
+from engine.autostart.entry import Login, Standing, State, System
+from engine.context import context_name
+from engine.tools import own_folder
+from vm.host.paths import Home, default_root
+
+__all__ = ["Standing", "State", "disable", "enable", "login", "state"]
+
+
+def enable(home: Home) -> None:
+    """This Galley, instead of what the entry started before. Raises HostError."""
+    _system().enable(login(home))
+
+
+def disable(home: Home) -> None:
+    """Raises HostError."""
+    _system().disable(login(home))
+
+
+def state(home: Home) -> State:
+    return _system().state(login(home))
+
+
+def login(home: Home) -> Login:
+    """What is started for `home`."""
+    elsewhere = [] if home.root == default_root() else ["--home", str(home.root)]
+    return Login(context_name(home), (*_galley(), "desktop", "--hidden", *elsewhere))
+
+
+def _galley() -> tuple[str, ...]:
+    """Our program, or Python with it: `pip install --user` puts programs elsewhere, and Windows
+    would open a console for ours."""
+    ours, windowed = own_folder() / "galley", Path(sys.executable).with_name("pythonw.exe")
+    if sys.platform != "win32" and ours.exists():
+        return (str(ours),)
+    python = str(windowed) if windowed.exists() else sys.executable
+    return (python, "-P", "-m", "engine.cli")
+
+
+def _system() -> System:
+    if sys.platform == "win32":
+        from engine.autostart import windows as system
+    elif sys.platform == "darwin":
+        from engine.autostart import macos as system
+    else:
+        from engine.autostart import linux as system
+    return system

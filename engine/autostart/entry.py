@@ -1,0 +1,82 @@
+"""What is started at login, and whether it is: the words that the three systems share.
+
+May import: `vm.errors`, msgspec. Next: `linux.py`, `macos.py`, `windows.py`.
+"""
+
+from enum import StrEnum
+from typing import Protocol
+
+import msgspec
+
+from vm.errors import HostError, Problem
+
+_EITHER = (
+    "Let this Galley start with `galley settings set start_at_login true`, or none with "
+    "`galley settings set start_at_login false`."
+)
+
+
+class Login(msgspec.Struct, frozen=True):
+    """`name`: one for each Galley of this user, as its docker context has; `command`: the program,
+    by its whole path, and its arguments."""
+
+    name: str
+    command: tuple[str, ...]
+
+
+class Standing(StrEnum):
+    ENABLED = "enabled"
+    DISABLED = "disabled"
+    ELSEWHERE = "elsewhere"  # there is an entry, and it does not start this Galley
+
+
+class State(msgspec.Struct, frozen=True):
+    """`problem`: of ELSEWHERE, what is in the way and how it is taken out of it."""
+
+    standing: Standing
+    problem: Problem | None = None
+
+
+class System(Protocol):
+    """What `linux`, `macos` and `windows` are, as modules."""
+
+    def enable(self, login: Login, /) -> None:
+        """From the next login on, whatever was in the way. Raises HostError."""
+
+    def disable(self, login: Login, /) -> None:
+        """Nothing is left of it. Raises HostError."""
+
+    def state(self, login: Login, /) -> State:
+        """As the system will act at the next login. Never raises: what cannot be read is a
+        state, too."""
+
+
+ENABLED, DISABLED = State(Standing.ENABLED), State(Standing.DISABLED)
+
+
+def turned_off() -> State:
+    """By the desktop's own list of what starts: the entry stays and does nothing."""
+    return _elsewhere(
+        HostError("The desktop's own settings keep Galley from starting at login.", _EITHER)
+    )
+
+
+def another(command: str) -> State:
+    return _elsewhere(HostError(f"What starts at login is not this Galley: {command}.", _EITHER))
+
+
+def unreadable(place: object, reason: object) -> State:
+    return _elsewhere(
+        HostError(f"What starts at login cannot be read from {place}: {reason}.", _EITHER)
+    )
+
+
+def unchangeable(place: object, reason: object) -> HostError:
+    return HostError(
+        f"Start at login cannot be changed: {reason}.",
+        f"Make {place} writable for your user, then try again.",
+    )
+
+
+def _elsewhere(error: HostError) -> State:
+    return State(Standing.ELSEWHERE, error.to_problem())

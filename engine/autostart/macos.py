@@ -1,0 +1,95 @@
+"""Start at login on macOS: an agent of launchd, after launchd.plist(5). Never run on a Mac yet.
+
+    ~/Library/LaunchAgents/galley.plist
+
+The system's list of login items turns it off by launchd's own record of disabled labels, which only
+`launchctl` reads and changes. May import: `entry`, `engine.tools`, `vm`.
+"""
+
+import os
+import plistlib
+import re
+from pathlib import Path
+from xml.parsers.expat import ExpatError
+
+from engine.autostart.entry import (
+    DISABLED,
+    ENABLED,
+    Login,
+    State,
+    another,
+    turned_off,
+    unchangeable,
+    unreadable,
+)
+from engine.tools import search_path
+from vm.errors import GalleyError, HomeUnusable
+from vm.host import process
+from vm.host.paths import write_atomic
+
+PATIENCE = 10.0  # seconds for launchctl
+
+
+def enable(login: Login) -> None:
+    try:
+        write_atomic(path(login), plistlib.dumps(agent(login)), 0o644)
+    except HomeUnusable as error:
+        raise unchangeable(path(login).parent, error.details) from error
+    _launchctl("enable", f"{_domain()}/{login.name}")
+
+
+def disable(login: Login) -> None:
+    try:
+        path(login).unlink(missing_ok=True)
+    except OSError as error:
+        raise unchangeable(path(login).parent, error) from error
+
+
+def state(login: Login) -> State:
+    try:
+        found = plistlib.loads(path(login).read_bytes())
+    except FileNotFoundError:
+        return DISABLED
+    except (OSError, plistlib.InvalidFileException, ExpatError) as error:
+        return unreadable(path(login), error)
+    words = found.get("ProgramArguments") if isinstance(found, dict) else None
+    if words != agent(login)["ProgramArguments"]:
+        return another(" ".join(map(str, words or ())) or "nothing")
+    if found.get("Disabled") is True or not found.get("RunAtLoad") or _is_disabled(login):
+        return turned_off()
+    return ENABLED
+
+
+def path(login: Login) -> Path:
+    return Path.home() / "Library" / "LaunchAgents" / f"{login.name}.plist"
+
+
+def agent(login: Login) -> dict[str, object]:
+    """It may not leave its first process, so the command stays with the window. launchd's own PATH
+    has none of the folders where QEMU is installed."""
+    return {
+        "Label": login.name,
+        "ProgramArguments": [*login.command, "--foreground"],
+        "EnvironmentVariables": {"PATH": search_path()},
+        "RunAtLoad": True,
+        "AbandonProcessGroup": True,  # the window ends; what it has started lives on
+        "LimitLoadToSessionType": "Aqua",
+        "ProcessType": "Interactive",
+    }
+
+
+def _is_disabled(login: Login) -> bool:
+    said = _launchctl("print-disabled", _domain())
+    return bool(re.search(rf'"{re.escape(login.name)}" => (true|disabled)', said))
+
+
+def _launchctl(*words: str) -> str:
+    """What it says; where it is not there, or will not, the file alone decides."""
+    try:
+        return process.run(["launchctl", *words], timeout=PATIENCE).stdout.decode(errors="replace")
+    except GalleyError:
+        return ""
+
+
+def _domain() -> str:
+    return f"gui/{os.getuid()}"

@@ -1,0 +1,109 @@
+"""Start at login as a setting: the system's list is the truth, and nothing is kept beside it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from engine import autostart
+from engine.autostart import Standing, linux
+from engine.context import context_name
+from engine.diagnose import autostart as question
+from engine.diagnose.facts import Facts
+from engine.schema import GIB, HostSize
+from engine.settings import SettingsStore
+from vm.errors import HostError
+from vm.host.paths import Home, default_root, home_at
+
+NAME = "start_at_login"
+
+
+@pytest.fixture
+def store(home: Home) -> SettingsStore:
+    return SettingsStore(home, HostSize(4, 16 * GIB))
+
+
+def entry(home: Home) -> Path:
+    return linux.path(autostart.login(home))
+
+
+def test_the_setting_is_the_entry(store: SettingsStore, home: Home) -> None:
+    told = []
+    store.subscribe(lambda settings: told.append(settings.start_at_login))
+    assert store.get(NAME) is False
+    made = store.set(NAME, "true")
+    assert (made.value, made.is_set) == (True, True)
+    assert entry(home).exists()
+    assert not home.settings.exists()
+    assert store.load().start_at_login
+    entry(home).unlink()  # by the desktop's own list
+    assert store.get(NAME) is False
+    store.set(NAME, True)
+    undone = store.unset(NAME)
+    assert (undone.value, undone.is_set) == (False, False)
+    assert not entry(home).exists()
+    assert told == [True, True, False]
+
+
+def test_a_line_in_the_file_is_told_and_does_nothing(store: SettingsStore, home: Home) -> None:
+    home.settings.write_text("cpus = 2\nstart_at_login = true\n")
+    assert store.get(NAME) is False
+    (problem,) = store.problems
+    assert problem.summary == "settings.toml, line 2: start_at_login is not kept in this file."
+    store.set("start_engine_at_login", True)
+    assert store.load().start_engine_at_login
+
+
+def test_a_reset_takes_it_out(store: SettingsStore, home: Home) -> None:
+    store.set(NAME, True)
+    store.clear()
+    assert not entry(home).exists()
+
+
+def test_what_the_system_refuses_is_an_error_and_nothing_changes(
+    store: SettingsStore, home: Home
+) -> None:
+    entry(home).parent.parent.mkdir()
+    entry(home).parent.write_text("a file, not a folder")
+    with pytest.raises(HostError, match="Start at login cannot be changed"):
+        store.set(NAME, True)
+    assert store.get(NAME) is False
+
+
+def test_each_galley_has_an_entry_of_its_own(home: Home, tmp_path: Path) -> None:
+    autostart.enable(home)
+    other = home_at(tmp_path / "other")
+    assert autostart.state(other).standing is Standing.DISABLED
+    autostart.enable(other)
+    autostart.disable(home)
+    assert autostart.state(other).standing is Standing.ENABLED
+    default = autostart.login(home_at(default_root()))
+    assert default.name == "galley"
+    assert default.command[-2:] == ("desktop", "--hidden")
+    assert autostart.login(home).name == context_name(home)
+    assert autostart.login(home).command[-2:] == ("--home", str(home.root))
+
+
+def test_without_a_program_of_ours_it_is_python_with_it(
+    monkeypatch: pytest.MonkeyPatch, home: Home, tmp_path: Path
+) -> None:
+    assert autostart.login(home).command[0] == str(Path(sys.prefix, "bin", "galley"))
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    words = autostart.login(home).command
+    assert words[:4] == (sys.executable, "-P", "-m", "engine.cli")
+    done = subprocess.run([*words[:4], "version"], capture_output=True, check=True, timeout=30)
+    assert done.stdout
+
+
+def test_diagnose_asks_where_there_is_an_entry(home: Home) -> None:
+    facts = Facts(home)
+    assert not question.applies(facts)
+    autostart.enable(home)
+    assert question.applies(facts)
+    assert question.check(facts) is None
+    entry(home).write_text(entry(home).read_text() + "Hidden=true\n")
+    assert question.applies(facts)
+    problem = question.check(facts)
+    assert problem is not None
+    assert "keep Galley from starting" in problem.summary

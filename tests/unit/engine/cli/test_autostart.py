@@ -1,0 +1,17 @@
+"""`galley settings` and `galley diagnose` about what starts at login."""
+
+from engine import autostart
+from engine.autostart import Standing, linux
+from tests.unit.engine.cli.conftest import Galley
+from vm.host.paths import Home
+
+
+def test_the_command_line_turns_it_on(galley: Galley, home: Home) -> None:
+    done = galley("settings", "set", "start_at_login", "yes")
+    assert (done.returncode, done.stdout) == (0, "start_at_login is true now.\n"), done.stderr
+    assert autostart.state(home).standing is Standing.ENABLED
+    assert galley("settings", "get", "start_at_login").stdout == "true\n"
+    entry = linux.path(autostart.login(home))
+    entry.write_text(entry.read_text().replace("Exec=", "Exec=/opt"))
+    assert galley("settings", "get", "start_at_login").stdout == "false\n"
+    assert "What starts at login is not this Galley: /opt" in galley("diagnose").stdout
