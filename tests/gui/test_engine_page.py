@@ -38,9 +38,10 @@ def test_its_own_engine_is_started_and_stopped(own_app: App, wait_for: WaitFor) 
     assert page.word.text() == "starting"  # before the supervisor has answered
     assert not page.start.isEnabled()
     wait_for(lambda: page.word.text() == "running" and page.stop.isEnabled())
-    steps = page.start_card.timeline.boot
+    timeline = page.start_card.timeline
+    wait_for(lambda: all(step.seconds is not None for step in timeline.boot))
+    steps = timeline.boot
     assert steps[-1].step == "Answering on the Docker socket"
-    assert all(step.seconds is not None for step in steps)
     assert page.reach.engine.value.whole == "Docker 0.0-fake · API 1.45"
     assert page.reach.reason.text() == "The fake backend emulates nothing."
     assert "of" in page.disk.figures.text()
