@@ -1,0 +1,107 @@
+"""Certificates that this computer trusts and Debian does not, for dockerd to trust as well.
+
+Most of a trust store is the same everywhere, and what the guest image has is not sent. The rest is
+kept on the machine's data disk, and the guest adds it to its own before dockerd starts, which reads
+them once. What is there it says on its console, so that a start has nothing to ask.
+May import: `vm`, the standard library. Next: `vm/host/trust_store.py`, `configuration.py`.
+"""
+
+import hashlib
+import logging
+import ssl
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from engine.guest.build import CERTIFICATES
+from vm.errors import EngineFailed, GalleyError, HostError, Problem
+from vm.guest import Guest
+from vm.host import trust_store
+
+log = logging.getLogger(__name__)
+
+COMMAND = "/usr/lib/galley/certificates"
+
+
+class Trusted(msgspec.Struct, frozen=True):
+    """`pem`: what the machine is to trust in addition. `problems`: why others are left out."""
+
+    pem: bytes = b""
+    problems: tuple[Problem, ...] = ()
+
+
+def wanted(image: Path) -> Trusted:
+    """What the guest of `image` lacks now. Never raises."""
+    try:
+        found = trust_store.read()
+        own = set(trust_store.decode((image / CERTIFICATES).read_bytes()))
+    except GalleyError as error:
+        return Trusted(problems=(error.to_problem(),))
+    except OSError:  # made by an older Galley
+        return Trusted()
+    return select(sorted(set(found) - own), time.time())
+
+
+def select(certificates: Sequence[bytes], now: float) -> Trusted:
+    """Those that can be used at `now`, seconds since the epoch."""
+    kept, problems = [], []
+    for data in certificates:
+        try:
+            problem = _expired(data, now)
+        except (ssl.SSLError, ValueError) as error:
+            log.warning("a certificate in the trust store cannot be used: %s", error)
+            continue
+        if problem is None:
+            kept.append(ssl.DER_cert_to_PEM_cert(data).encode())
+        else:
+            problems.append(problem)
+    return Trusted(b"".join(kept), tuple(problems))
+
+
+def bring(guest: Guest, pem: bytes, console: Sequence[str]) -> bool:
+    """Let the machine have them; whether it had others, and dockerd has to start again.
+
+    Raises EngineFailed, GuestUnreachable.
+    """
+    has = next((line for line in reversed(console) if line.startswith("certificates ")), "")
+    if has.removeprefix("certificates ").strip() in _names_of(pem):
+        return False
+    done = guest.run((COMMAND, "keep"), stdin=pem)
+    if not done.ok:
+        raise EngineFailed(
+            "The machine does not take the certificates that this computer trusts.",
+            "Run `galley restart`.",
+            details=done.tail(),
+        )
+    return True
+
+
+def _names_of(pem: bytes) -> tuple[str, ...]:
+    """What a guest that has them says; about none it mostly says nothing."""
+    digest = hashlib.sha256(pem).hexdigest()
+    return (digest,) if pem else (digest, "")
+
+
+def _expired(data: bytes, now: float) -> Problem | None:
+    """Raises SSLError, ValueError for what is no certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(cadata=data)
+    for certificate in context.get_ca_certs():
+        ends = str(certificate["notAfter"])
+        if ssl.cert_time_to_seconds(ends) <= now:
+            return HostError(
+                f"The certificate of {_subject(certificate)} is not used: it ended on {ends}.",
+                "Replace it in this computer's trust store by a new one, or remove it; then run "
+                "`galley start`.",
+            ).to_problem()
+    return None
+
+
+def _subject(certificate: Mapping[str, object]) -> str:
+    """Its common name, or else its organization."""
+    parts = certificate.get("subject")
+    assert isinstance(parts, tuple)
+    names = dict(pair for part in parts for pair in part)
+    return str(names.get("commonName") or names.get("organizationName") or "an unnamed authority")
