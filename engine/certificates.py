@@ -32,8 +32,10 @@ class Trusted(msgspec.Struct, frozen=True):
     problems: tuple[Problem, ...] = ()
 
 
-def wanted(image: Path) -> Trusted:
-    """What the guest of `image` lacks now. Never raises."""
+def wanted(image: Path | None) -> Trusted:
+    """What the guest of `image` lacks now; nothing where there is no image. Never raises."""
+    if image is None:
+        return Trusted()
     try:
         found = trust_store.read()
         own = set(trust_store.decode((image / CERTIFICATES).read_bytes()))

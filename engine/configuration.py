@@ -38,7 +38,7 @@ class Configuration:
         self._refused = daemon_config.refusal(console)
         self.proxies, _ = proxy.wanted(self._settings)
 
-    def bring(self, guest: Guest, image: Path, console: Callable[[], Sequence[str]]) -> None:
+    def bring(self, guest: Guest, image: Path | None, console: Callable[[], Sequence[str]]) -> None:
         """Let a machine that runs have all of it; it mostly has. Blocks while dockerd starts again.
         Never raises: it becomes one of the problems."""
         with self._turn:

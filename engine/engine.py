@@ -216,11 +216,12 @@ class Engine:
     def _configure(self) -> None:
         """Mostly all is as it should be. The machine may be new, though, or something changed."""
         spec = self._machine.backend.observe(self._machine.directory).spec
-        if spec is None or not spec.image:
+        if spec is None:
             return
         before = self._configuration.problems
         lines = self._machine.story.console.lines
-        self._configuration.bring(self._machine.guest, Path(spec.image), lines)
+        image = Path(spec.image) if spec.image else None
+        self._configuration.bring(self._machine.guest, image, lines)
         if self._configuration.problems != before:
             self._publish()
 
