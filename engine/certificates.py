@@ -23,6 +23,7 @@ from vm.host import trust_store
 log = logging.getLogger(__name__)
 
 COMMAND = "/usr/lib/galley/certificates"
+NEWS = 365 * 86400.0  # seconds; what ended before that lies about in many a system's store
 
 
 class Trusted(msgspec.Struct, frozen=True):
@@ -51,14 +52,15 @@ def select(certificates: Sequence[bytes], now: float) -> Trusted:
     kept, problems = [], []
     for data in certificates:
         try:
-            problem = _expired(data, now)
+            name, ends = _describe(data)
         except (ssl.SSLError, ValueError) as error:
             log.warning("a certificate in the trust store cannot be used: %s", error)
             continue
-        if problem is None:
+        age = now - ssl.cert_time_to_seconds(ends) if ends else -1.0
+        if age < 0:
             kept.append(ssl.DER_cert_to_PEM_cert(data).encode())
-        else:
-            problems.append(problem)
+        elif age < NEWS:
+            problems.append(_expired(name, ends))
     return Trusted(b"".join(kept), tuple(problems))
 
 
@@ -86,19 +88,22 @@ def _names_of(pem: bytes) -> tuple[str, ...]:
     return (digest,) if pem else (digest, "")
 
 
-def _expired(data: bytes, now: float) -> Problem | None:
-    """Raises SSLError, ValueError for what is no certificate."""
+def _describe(data: bytes) -> tuple[str, str]:
+    """Whose it is and when it ends; "" for one that is no authority's, of which OpenSSL tells
+    nothing here. Raises SSLError, ValueError for what is no certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.load_verify_locations(cadata=data)
     for certificate in context.get_ca_certs():
-        ends = str(certificate["notAfter"])
-        if ssl.cert_time_to_seconds(ends) <= now:
-            return HostError(
-                f"The certificate of {_subject(certificate)} is not used: it ended on {ends}.",
-                "Replace it in this computer's trust store by a new one, or remove it; then run "
-                "`galley start`.",
-            ).to_problem()
-    return None
+        return _subject(certificate), str(certificate["notAfter"])
+    return "", ""
+
+
+def _expired(name: str, ends: str) -> Problem:
+    return HostError(
+        f"The certificate of {name} is not used: it ended on {ends}.",
+        "Replace it in this computer's trust store by a new one, or remove it; then run "
+        "`galley start`.",
+    ).to_problem()
 
 
 def _subject(certificate: Mapping[str, object]) -> str:

@@ -54,6 +54,7 @@ def test_one_that_has_ended_is_left_out_and_told(store: Path) -> None:
     assert "trust store" in problem.hint
     later = time.time() + 31 * 86400
     assert len(certificates.select([OURS.der], later).problems) == 1
+    assert certificates.select([OURS.der], later + certificates.NEWS) == Trusted()
 
 
 def test_what_is_no_certificate_is_left_out(store: Path) -> None:
