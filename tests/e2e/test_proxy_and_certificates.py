@@ -1,7 +1,7 @@
 """A registry that only a private authority vouches for, and a network behind a proxy.
 
-One Galley for the module, with a trust store of its own. Each test leaves the proxy and the store
-as it found them: none, and what everybody trusts.
+One Galley for the module, with a trust store of its own. Each test says which proxy and which store
+it wants, and these cost a start of dockerd only where they differ from those of the test before.
 """
 
 import shutil
@@ -16,7 +16,7 @@ from tests.authorities import Authority
 from tests.e2e.galley import IMAGE, Galley
 from tests.e2e.servers import ANY, PASSWORD, USER, Proxy, SecureRegistry
 from vm.backend import choose
-from vm.host import process, trust_store
+from vm.host import trust_store
 
 HOST = "10.0.2.2"  # this computer, as the machine reaches it
 
@@ -114,10 +114,15 @@ def place(tmp_path_factory: pytest.TempPathFactory, images: Path) -> Iterator[Pl
             server.stop()
 
 
-def test_a_private_authority(place: Place) -> None:
-    """Refused before the trust store has it, fine after, refused when it has gone."""
-    galley = place.galley
+def test_an_authority_that_nobody_trusts(place: Place) -> None:
+    place.trust()
     assert "certificate signed by unknown authority" in place.refused(place.near)
+    assert place.problems() == []
+
+
+def test_an_authority_that_this_computer_trusts(place: Place) -> None:
+    """Containers live through the change, and where nothing has changed dockerd does, too."""
+    galley = place.galley
     galley.docker("run", "-d", "--name", "kept", IMAGE, "sleep", "100000")
     place.trust(place.authority)
     assert "no basic auth credentials" in place.refused(place.near)
@@ -126,15 +131,9 @@ def test_a_private_authority(place: Place) -> None:
     said = galley.docker("inspect", "--format", "{{.State.Running}} {{.RestartCount}}", "kept")
     assert said.stdout.split() == [b"true", b"0"]
     galley.docker("rm", "-f", "kept")
-    assert place.problems() == []
-
-    galley.run("restart")
-    place.push_and_pull(place.near)
     pid = galley.run("shell", "pidof", "dockerd").stdout
     galley.start()
-    assert galley.run("shell", "pidof", "dockerd").stdout == pid  # nothing to change, no restart
-    place.trust()
-    assert "certificate signed by unknown authority" in place.refused(place.near)
+    assert galley.run("shell", "pidof", "dockerd").stdout == pid
 
 
 def test_certificates_that_have_ended(place: Place) -> None:
@@ -144,7 +143,7 @@ def test_certificates_that_have_ended(place: Place) -> None:
     assert problem["summary"].startswith("The certificate of Gone off is not used: it ended on ")
     assert problem["hint"]
     assert "certificate has expired" in place.refused(place.expired)
-    place.trust()
+    place.trust(place.authority)
     assert place.problems() == []
 
 
@@ -157,17 +156,22 @@ def test_a_network_behind_a_proxy(place: Place) -> None:
     place.login(place.far)
     place.push_and_pull(place.far)
     assert f"CONNECT {place.far.name}" in proxy.log
-    assert HOST not in proxy.log
     place.login(place.near)
-    place.push_and_pull(place.near)  # the host is reached directly
-    assert HOST not in proxy.log
+    place.push_and_pull(place.near)
+    assert HOST not in proxy.log  # this computer itself is reached directly
     assert place.problems() == []
-    galley.run("restart")
+
+
+def test_it_all_holds_after_a_restart(place: Place) -> None:
+    place.trust(place.authority)
+    place.use_proxy()
+    place.galley.run("restart")
+    place.login(place.far)
     place.push_and_pull(place.far)
-    place.use_none()
-    assert place.dockerds_proxies() == []
-    assert "connection refused" in place.refused(place.far)
-    place.trust()
+    console = place.galley.machine.console_log.read_text()
+    assert console.count("galley: certificates ") == 1  # from the disk, and not brought again
+    assert console.count("galley: configured ") == 1
+    assert "in force" not in console
 
 
 FETCH = f"busybox wget -q -O - http://{ANY}:1/nothing || true; echo $http_proxy"
@@ -189,10 +193,6 @@ def test_containers_and_builds_have_it(place: Place, tmp_path: Path) -> None:
     done = galley.docker("buildx", "build", "--progress=plain", "--no-cache", str(tmp_path))
     assert proxy.inside.encode() in done.stdout + done.stderr
     assert proxy.log.count(f"GET http://{ANY}:1/nothing") == before + 3
-    place.use_none()
-    assert galley.docker("run", "--rm", IMAGE, "sh", "-c", "echo $http_proxy").stdout == b"\n"
-    config = docker_config.read_json(Path(galley.env["DOCKER_CONFIG"], "config.json"))
-    assert "proxies" not in config
 
 
 def _bring_buildx(galley: Galley) -> None:
@@ -211,9 +211,9 @@ def _bring_buildx(galley: Galley) -> None:
 
 
 def test_a_proxy_that_is_down(place: Place) -> None:
-    place.trust(place.authority)
-    place.proxy.stop()
     place.use_proxy()
+    place.proxy.stop()
+    place.galley.start()
     [problem] = place.galley.status()["problems"]
     assert problem["summary"].startswith(f"The proxy {place.proxy.address} does not answer")
     assert problem["hint"]
@@ -223,10 +223,18 @@ def test_a_proxy_that_is_down(place: Place) -> None:
     place.proxy.start()
     place.galley.start()
     assert place.problems() == []
-    place.login(place.far)
-    place.push_and_pull(place.far)
+
+
+def test_no_proxy_any_more(place: Place) -> None:
+    """Nor the authority; neither dockerd nor containers nor docker's own file know of them."""
+    galley = place.galley
     place.use_none()
+    assert place.dockerds_proxies() == []
+    assert galley.docker("run", "--rm", IMAGE, "sh", "-c", "echo $http_proxy").stdout == b"\n"
+    config = docker_config.read_json(Path(galley.env["DOCKER_CONFIG"], "config.json"))
+    assert "proxies" not in config
     place.trust()
+    assert "certificate signed by unknown authority" in place.refused(place.near)
 
 
 def test_a_password_is_kept_nowhere(place: Place) -> None:
@@ -240,7 +248,7 @@ def test_a_password_is_kept_nowhere(place: Place) -> None:
 
 
 def test_the_proxy_of_this_computer(place: Place) -> None:
-    """What the supervisor was started with; the machine runs through it."""
+    """What the supervisor was started with."""
     galley = place.galley
     galley.run("settings", "unset", "proxy")
     galley.run("quit")
@@ -249,7 +257,3 @@ def test_the_proxy_of_this_computer(place: Place) -> None:
     https, never = place.dockerds_proxies()
     assert https == place.proxy.inside
     assert never.endswith(",kitchen.example.com")
-    del galley.env["HTTPS_PROXY"], galley.env["NO_PROXY"]
-    process.end(galley.supervisor_identity(), force=True)
-    galley.start()
-    assert place.dockerds_proxies() == []
