@@ -1,7 +1,8 @@
 """The user's part of dockerd's configuration, which goes on top of Galley's own.
 
     GALLEY_HOME/daemon.json                     what the user wants, and only that; what holds here
-    the machine's data disk, daemon.json        a copy, which the guest joins with its own at boot
+    the machine's data disk, daemon.json        a copy, with the proxies of this computer below it,
+                                                which the guest joins with its own at boot
     guest/files/skeleton/etc/dockerd.json       Galley's own, `base()`
 
 `check` says what can be said without dockerd; `apply` asks dockerd itself, and changes nothing that
@@ -9,7 +10,9 @@ dockerd does not start with: the guest's `daemon-config` puts the old settings b
 where we are not there any more. May import: `vm`, `logs`, the standard library. Next: `engine.py`.
 """
 
+import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +22,6 @@ from vm.guest import Guest
 from vm.host.paths import Home, unusable, write_atomic
 
 BASE = Path(__file__).parent / "guest/files/skeleton/etc/dockerd.json"
-GUEST_COPY = "/var/lib/galley-data/daemon.json"
 COMMAND = "/usr/lib/galley/daemon-config"
 EMPTY = "{}\n"
 LONGEST = 30 * 1024  # bytes; a request of the control socket holds twice that
@@ -108,7 +110,7 @@ def apply(guest: Guest, text: str) -> None:
     put back, GuestUnreachable.
     """
     _decode(text)
-    done = guest.run((COMMAND, "apply"), stdin=(text.strip() or EMPTY).encode(), timeout=PATIENCE)
+    done = guest.run((COMMAND, "apply"), stdin=_sent(text), timeout=PATIENCE)
     if done.ok:
         return
     if done.returncode in NO_COMMAND:
@@ -137,7 +139,7 @@ def apply(guest: Guest, text: str) -> None:
     )
 
 
-def refusal(console: list[str]) -> Problem | None:
+def refusal(console: Sequence[str]) -> Problem | None:
     """What dockerd had against it when the machine started, by what the guest says on its console:
     it then goes on without the user's part."""
     last = next((line for line in reversed(console) if line.startswith("daemon.json")), "")
@@ -150,14 +152,39 @@ def refusal(console: list[str]) -> Problem | None:
     ).to_problem()
 
 
-def bring(guest: Guest, text: str) -> None:
-    """Let a machine that has just started have `text`; it mostly has."""
-    try:
-        has = guest.read(GUEST_COPY).decode(errors="replace")
-    except FileNotFoundError:
-        has = EMPTY
-    if has.strip() != text.strip():
-        apply(guest, text)
+def joined(text: str, proxies: dict[str, str]) -> str:
+    """The user's part with Galley's `proxies` below it. Raises SettingsError."""
+    if not proxies:
+        return text
+    found = _decode(text)
+    own = found.get("proxies")
+    return json.dumps({**found, "proxies": proxies | own if isinstance(own, dict) else proxies})
+
+
+def bring(guest: Guest, text: str, console: Sequence[str]) -> bool:
+    """Let a machine that runs have `text`; whether dockerd had to start again for that.
+
+    What it has it says on its console; about none it mostly says nothing. Raises what `apply` does.
+    """
+    word = "configured "
+    has = next((line for line in reversed(console) if line.startswith(word)), "")
+    is_none = not _decode(text)
+    if has == word + hashlib.sha256(_sent(text)).hexdigest() or (is_none and not has):
+        return False
+    apply(guest, text)
+    return True
+
+
+def restart(guest: Guest) -> None:
+    """Let dockerd start again with what it has. Raises EngineFailed, GuestUnreachable."""
+    done = guest.run((COMMAND, "again"), timeout=PATIENCE)
+    if not done.ok:
+        said = _sentence(done.stdout.decode(errors="replace"))
+        raise EngineFailed(
+            f"dockerd does not start any more: {said or 'it says nothing'}.",
+            "Run `galley restart`.",
+            details=done.tail(),
+        )
 
 
 def _decode(text: str) -> dict[str, Any]:
@@ -183,6 +210,11 @@ def _decode(text: str) -> dict[str, Any]:
         if name in OWNED:
             raise SettingsError(f'"{name}" cannot be set here.', OWNED[name])
     return found
+
+
+def _sent(text: str) -> bytes:
+    """As the guest gets and keeps it."""
+    return (text.strip() or EMPTY).encode()
 
 
 def _try_decode(text: str) -> dict[str, Any]:

@@ -9,19 +9,23 @@ May import: everything in `engine` but `supervisor`, `control`, `cli`; `vm`. Nex
 import logging
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 
-from engine import __version__, context, daemon_config, logins
+from engine import __version__, context, daemon_config, docker_proxies, logins
+from engine.bridge import environment
 from engine.bridge.bridge import Bridge
 from engine.bridge.http import ping
 from engine.bridge.unix import UnixListener, connect
+from engine.configuration import Configuration
 from engine.guest_image import current_image
 from engine.logs import ENGINE_LOG
 from engine.ports.carrier import MachineCarrier
 from engine.ports.published import PublishedPorts
 from engine.ports.starting import Starts
 from engine.ports.wanted import Container, Default, default_addresses, routes, wanted_ports
+from engine.proxy import Proxies
 from engine.settings import SettingsStore, machine_spec
 from engine.shared_folders import SharedFolders
 from engine.types import EngineHealth, Snapshot
@@ -36,7 +40,6 @@ from vm.errors import (
     GalleyError,
     MachineBusy,
     Problem,
-    from_problem,
 )
 from vm.guest import Stream
 from vm.host import net
@@ -59,16 +62,15 @@ class Engine:
         directory = MachineDir.of(home)
         self._machine = Machine(directory, backend, self._machine_changed, self._engine_steps)
         self._folders = SharedFolders(home, settings, backend)
+        self._configuration = Configuration(home, settings)
         self._ports = PublishedPorts(MachineCarrier(backend, directory), self._publish)
         self._watch = EngineWatch(self._dial, self._healthy, self._containers_changed)
         self._starts = Starts(self._dial, self._ports, self._addresses, self._watch.look)
         listener = UnixListener(home.docker_socket)
-        self._bridge = Bridge(listener, self._dial, self._down, self._folders.check, self._starts)
+        self._bridge = Bridge(listener, self._dial, self._down, self._check, self._starts)
         self._health = EngineHealth(False)
         self._routes = routes([], {})
         self._context_problem: Problem | None = None
-        self._daemon_problem: Problem | None = None
-        self._configuring = threading.Lock()
         self._listeners: list[Callable[[Snapshot], None]] = []
         self._turn = threading.Lock()
         settings.subscribe(lambda _: self._settings_changed())
@@ -87,7 +89,7 @@ class Engine:
     def open(self) -> None:
         """Bind the docker socket (it stays bound from here on) and adopt a running machine."""
         self._bridge.open()
-        self._daemon_problem = daemon_config.refusal(self._machine.story.console.lines())
+        self._configuration.look(self._machine.story.console.lines())
         self._machine.open()
 
     def close(self) -> None:
@@ -99,7 +101,7 @@ class Engine:
 
     def snapshot(self) -> Snapshot:
         status = self._machine.status
-        problems = [status.problem, self._context_problem, self._daemon_problem]
+        problems = [status.problem, self._context_problem]
         problems += [port.problem for port in self._ports.ports]
         return Snapshot(
             __version__,
@@ -109,6 +111,7 @@ class Engine:
             self._ports.ports,
             (
                 *(problem for problem in problems if problem),
+                *self._configuration.problems,
                 *self._folders.problems,
                 *self._settings.problems,
             ),
@@ -131,6 +134,7 @@ class Engine:
         """Stop, and remove the machine with every image, container and volume in it."""
         self._machine.delete()
         context.remove(self._home)
+        docker_proxies.follow(self._home, Proxies())
         logins.leave(self._home)
         self._publish()
 
@@ -142,8 +146,7 @@ class Engine:
         """As it was before the first start: no machine, no settings. Images of the guest stay."""
         self.delete()
         self._settings.clear()
-        daemon_config.forget(self._home)
-        self._daemon_problem = None
+        self._configuration.forget()
         self._publish()
 
     def daemon_config(self) -> str:
@@ -152,17 +155,11 @@ class Engine:
 
     def set_daemon_config(self, text: str) -> None:
         """Restart dockerd with it. Without a machine that runs it is kept for the next start."""
-        problem = daemon_config.check(text)
-        if problem is not None:
-            raise from_problem(problem)
-        with self._configuring:
-            state = self._machine.status.state
-            if state is MachineState.RUNNING:
-                daemon_config.apply(self._machine.guest, text)
-            elif state in (MachineState.STARTING, MachineState.STOPPING, MachineState.PAUSED):
-                raise MachineBusy(f"Galley's engine is {state}.", "Try again when it runs.")
-            daemon_config.write(self._home, text)
-            self._daemon_problem = None
+        state = self._machine.status.state
+        if state in (MachineState.STARTING, MachineState.STOPPING, MachineState.PAUSED):
+            raise MachineBusy(f"Galley's engine is {state}.", "Try again when it runs.")
+        is_running = state is MachineState.RUNNING
+        self._configuration.change(text, self._machine.guest if is_running else None)
         self._publish()
 
     # --- starting ---------------------------------------------------------------------------
@@ -211,6 +208,7 @@ class Engine:
     def _answer(self, wait: Patience) -> None:
         """Liveness is a ping through the host's own socket, and the event stream beside it."""
         self._folders.look(self._machine.story.console.lines())
+        self._configuration.look(self._machine.story.console.lines())
         while not ping(lambda: connect(self._home.docker_socket)):
             wait.wait(0.05)
         self._watch.begin()
@@ -220,21 +218,18 @@ class Engine:
     def _started(self) -> None:
         self._make_context()
         self._keep_logins()
-        self._bring_daemon_config()
+        self._configure()
 
-    def _bring_daemon_config(self) -> None:
-        """Mostly it is there. The machine may be new, though, or the file edited by hand."""
-        problem = None
-        with self._configuring:
-            try:
-                text = daemon_config.read(self._home)
-                if self._home.daemon_config.exists():
-                    daemon_config.bring(self._machine.guest, text)
-            except GalleyError as error:
-                problem = error.to_problem()
-            problem = problem or daemon_config.refusal(self._machine.story.console.lines())
-        if problem != self._daemon_problem:
-            self._daemon_problem = problem
+    def _configure(self) -> None:
+        """Mostly all is as it should be. The machine may be new, though, or something changed."""
+        spec = self._machine.backend.observe(self._machine.directory).spec
+        if spec is None:
+            return
+        before = self._configuration.problems
+        lines = self._machine.story.console.lines
+        image = Path(spec.image) if spec.image else None
+        self._configuration.bring(self._machine.guest, image, lines)
+        if self._configuration.problems != before:
             self._publish()
 
     def _make_context(self) -> None:
@@ -257,9 +252,16 @@ class Engine:
     def _settings_changed(self) -> None:
         if self._machine.status.state is MachineState.RUNNING:
             self._keep_logins()
+            self._configure()
         self._publish()
 
     # --- the bridge -------------------------------------------------------------------------
+
+    def _check(self, body: bytes) -> bytes | None:
+        """A creation as dockerd is to see it, None for as it is. Raises NotShared."""
+        shared = self._folders.check(body)
+        variables = self._configuration.proxies.variables()
+        return environment.check(shared or body, variables) or shared
 
     def _dial(self) -> Stream:
         return self._machine.guest.dial(DOCKER_SOCKET)

@@ -8,6 +8,7 @@ import ipaddress
 import re
 from collections.abc import Callable
 from enum import StrEnum
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -26,6 +27,8 @@ class Kind(StrEnum):
     TEXT = "text"
     ADDRESS = "address"  # of this host, IPv4 or IPv6
     SWITCH = "switch"
+    PROXY = "proxy"  # an address of one, or ""
+    HOSTS = "hosts"  # names and addresses between commas, or ""
     PATHS = "paths"  # folders of this host; in the file a list, elsewhere between commas or lines
 
 
@@ -63,6 +66,12 @@ class Setting(msgspec.Struct, frozen=True):
                 return "an IP address such as 127.0.0.1"
             case Kind.TEXT:
                 return "a word of letters, digits and -_.,+="
+            case Kind.PROXY:
+                return "an address such as http://example.com:3128, or nothing"
+            case Kind.HOSTS:
+                return (
+                    "names such as example.com or 10.0.0.0/8, with commas between them, or nothing"
+                )
             case Kind.PATHS:
                 return "folders such as ~ or /data, with commas between them"
         return f"from {self.text(self.minimum)} to {self.text(self.maximum)}"
@@ -136,6 +145,7 @@ def schema(host: HostSize) -> tuple[Setting, ...]:
             "Where -p 8080:80 listens on this host; 0.0.0.0 lets other computers in.",
             "127.0.0.1",
         ),
+        *_proxies(),
         *_folders(restart),
         Setting(
             "use_context", Kind.SWITCH, "Docker context",
@@ -161,6 +171,30 @@ def _login() -> tuple[Setting, ...]:
         Setting(
             "start_engine_at_login", Kind.SWITCH, "Start the engine at login",
             "Start the engine, too, when Galley starts at login.", False,
+        ),
+    )  # fmt: skip
+
+
+def _proxies() -> tuple[Setting, ...]:
+    return (
+        Setting(
+            "proxy", Kind.CHOICE, "Proxy",
+            "What the engine and containers reach the network by: this computer's own proxy "
+            "settings, those given here, or no proxy.",
+            "system", choices=("system", "manual", "none"),
+        ),
+        Setting(
+            "http_proxy", Kind.PROXY, "Proxy for HTTP", "Used where the proxy is set to manual.",
+            "",
+        ),
+        Setting(
+            "https_proxy", Kind.PROXY, "Proxy for HTTPS", "Used where the proxy is set to manual.",
+            "",
+        ),
+        Setting(
+            "no_proxy", Kind.HOSTS, "Reached without the proxy",
+            "Names and addresses, where the proxy is set to manual; this computer is one anyway.",
+            "",
         ),
     )  # fmt: skip
 
@@ -255,6 +289,42 @@ def _path(given: object) -> str:
     return path.rstrip("/") or path[:1]
 
 
+def parse_proxy(given: str) -> str:
+    """ "http://example.com:3128" of that or of "example.com:3128"; "" of "". Raises ValueError, and
+    SettingsError for a password, which must not come to stand in any text of ours."""
+    address = given.strip()
+    if "@" in address:
+        raise SettingsError(
+            "A proxy that asks for a password cannot be used: Galley would have to keep it in a "
+            "plain file.",
+            "Name one that asks for none, such as a program on this computer that logs in to it.",
+        )
+    if not address:
+        return ""
+    parts = urlsplit(address if "://" in address else f"http://{address}")
+    is_plain = parts.path in ("", "/") and not parts.query and not parts.fragment
+    host = parts.hostname or ""
+    if parts.scheme not in ("http", "https", "socks5") or not is_plain:
+        raise ValueError("not the address of a proxy")
+    if not re.fullmatch(r"[\w.:-]+", host) or parts.port == 0:
+        raise ValueError("no computer and port")
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _proxy(setting: Setting, given: object) -> str:
+    if not isinstance(given, str):
+        raise ValueError("not an address")
+    return parse_proxy(given)
+
+
+def _hosts(setting: Setting, given: object) -> str:
+    names = given.split(",") if isinstance(given, str) else [" "]
+    names = [name.strip() for name in names] if names != [""] else []
+    if not all(re.fullmatch(r"[\w.:*/\[\]-]+", name) for name in names):
+        raise ValueError("not names with commas between them")
+    return ",".join(dict.fromkeys(names))
+
+
 def _switch(setting: Setting, given: object) -> bool:
     words = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
     if isinstance(given, bool):
@@ -272,4 +342,6 @@ _PARSERS: dict[Kind, Callable[[Setting, object], Value]] = {
     Kind.ADDRESS: _address,
     Kind.SWITCH: _switch,
     Kind.PATHS: _paths,
+    Kind.PROXY: _proxy,
+    Kind.HOSTS: _hosts,
 }

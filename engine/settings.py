@@ -54,6 +54,10 @@ class Settings(msgspec.Struct, frozen=True):
     cpu_model: str
     channel: str
     port_address: str
+    proxy: str
+    http_proxy: str
+    https_proxy: str
+    no_proxy: str
     shares: tuple[str, ...]
     read_only_shares: tuple[str, ...]
     share_by: str

@@ -1560,6 +1560,10 @@
             <translation>Namen</translation>
         </message>
         <message>
+            <source>Names and addresses, where the proxy is set to manual; this computer is one anyway.</source>
+            <translation>Namen und Adressen, wenn der Proxy auf manual steht; dieser Computer gehört immer dazu.</translation>
+        </message>
+        <message>
             <source>Namespaces</source>
             <translation>Namespaces</translation>
         </message>
@@ -1836,6 +1840,18 @@
             <translation>Protokoll</translation>
         </message>
         <message>
+            <source>Proxy</source>
+            <translation>Proxy</translation>
+        </message>
+        <message>
+            <source>Proxy for HTTP</source>
+            <translation>Proxy für HTTP</translation>
+        </message>
+        <message>
+            <source>Proxy for HTTPS</source>
+            <translation>Proxy für HTTPS</translation>
+        </message>
+        <message>
             <source>Pull</source>
             <translation>Holen</translation>
         </message>
@@ -1878,6 +1894,10 @@
         <message>
             <source>Quit</source>
             <translation>Beenden</translation>
+        </message>
+        <message>
+            <source>Reached without the proxy</source>
+            <translation>Ohne Proxy erreichbar</translation>
         </message>
         <message>
             <source>Read it again</source>
@@ -2552,6 +2572,10 @@
             <translation>Das Programm, das die Maschine ausführt, ist brauchbar</translation>
         </message>
         <message>
+            <source>The proxy answers</source>
+            <translation>Der Proxy antwortet</translation>
+        </message>
+        <message>
             <source>The report cannot be written to {path}.</source>
             <translation>Der Bericht lässt sich nicht nach {path} schreiben.</translation>
         </message>
@@ -2760,6 +2784,10 @@
             <translation>Verwendet von</translation>
         </message>
         <message>
+            <source>Used where the proxy is set to manual.</source>
+            <translation>Gilt, wenn der Proxy auf manual steht.</translation>
+        </message>
+        <message>
             <source>User</source>
             <translation>Benutzer</translation>
         </message>
@@ -2846,6 +2874,10 @@
         <message>
             <source>What the container writes appears here.</source>
             <translation>Hier erscheint, was der Container schreibt.</translation>
+        </message>
+        <message>
+            <source>What the engine and containers reach the network by: this computer's own proxy settings, those given here, or no proxy.</source>
+            <translation>Worüber die Engine und die Container das Netzwerk erreichen: die Proxy-Einstellungen dieses Computers, die hier angegebenen oder keinen Proxy.</translation>
         </message>
         <message>
             <source>What this container has written itself. It goes when the container is deleted.</source>
@@ -3987,6 +4019,14 @@
             <translation>Ein Teil des Gasts ist nicht gestartet: {0}</translation>
         </message>
         <message>
+            <source>A proxy that asks for a password cannot be used: Galley would have to keep it in a plain file.</source>
+            <translation>Ein Proxy, der nach einem Passwort fragt, kann nicht verwendet werden: Galley müsste es in einer unverschlüsselten Datei aufbewahren.</translation>
+        </message>
+        <message>
+            <source>Add that authority to the trust store of this computer, then start Galley again.</source>
+            <translation>Fügen Sie diese Zertifizierungsstelle dem Zertifikatsspeicher dieses Computers hinzu und starten Sie Galley neu.</translation>
+        </message>
+        <message>
             <source>Another computer may answer in its place. If its key was really replaced, `{0}` says how to forget the old one.</source>
             <translation>Möglicherweise antwortet ein anderer Computer an seiner Stelle. Wurde der Schlüssel wirklich ersetzt, zeigt `{0}`, wie der alte entfernt wird.</translation>
         </message>
@@ -4065,6 +4105,10 @@
         <message>
             <source>Correct it with `docker context update`. It is like tcp://host:2376.</source>
             <translation>Sie mit `docker context update` berichtigen. Sie sieht aus wie tcp://host:2376.</translation>
+        </message>
+        <message>
+            <source>Correct it, or choose one for Galley: galley settings set proxy manual</source>
+            <translation>Korrigieren Sie ihn, oder wählen Sie einen für Galley: galley settings set proxy manual</translation>
         </message>
         <message>
             <source>Correct it, or delete it.</source>
@@ -4343,6 +4387,10 @@
             <translation>Ordner lassen sich nicht mit virtiofs teilen: virtiofsd ist nicht installiert.</translation>
         </message>
         <message>
+            <source>Name one that asks for none, such as a program on this computer that logs in to it.</source>
+            <translation>Nennen Sie einen, der nach keinem fragt, etwa ein Programm auf diesem Computer, das sich bei ihm anmeldet.</translation>
+        </message>
+        <message>
             <source>Nothing answers on {0}.</source>
             <translation>An {0} antwortet nichts.</translation>
         </message>
@@ -4457,6 +4505,10 @@
         <message>
             <source>Remove the link.</source>
             <translation>Den Link löschen.</translation>
+        </message>
+        <message>
+            <source>Replace it in this computer's trust store by a new one, or remove it; then run `galley start`.</source>
+            <translation>Ersetzen Sie es im Zertifikatsspeicher dieses Computers durch ein neues oder entfernen Sie es; führen Sie dann `galley start` aus.</translation>
         </message>
         <message>
             <source>Restart the engine: galley restart. If that does not help, `galley logs --component vm` says why.</source>
@@ -4583,6 +4635,10 @@
             <translation>Sie mit `galley start` starten.</translation>
         </message>
         <message>
+            <source>Start it, or choose another. Without a proxy: galley settings set proxy none</source>
+            <translation>Starten Sie ihn, oder wählen Sie einen anderen. Ohne Proxy: galley settings set proxy none</translation>
+        </message>
+        <message>
             <source>Start it: galley start</source>
             <translation>Sie starten: galley start</translation>
         </message>
@@ -4597,6 +4653,10 @@
         <message>
             <source>Start the machine again.</source>
             <translation>Die Maschine erneut starten.</translation>
+        </message>
+        <message>
+            <source>Start the proxy, or choose another, or none, among the network settings.</source>
+            <translation>Starten Sie den Proxy, oder wählen Sie in den Netzwerkeinstellungen einen anderen oder keinen.</translation>
         </message>
         <message>
             <source>Stop it first: galley stop</source>
@@ -4649,6 +4709,14 @@
         <message>
             <source>The command that is to start at login has {0} characters; Windows takes {1}.</source>
             <translation>Der Befehl, der bei der Anmeldung starten soll, hat {0} Zeichen; Windows nimmt {1}.</translation>
+        </message>
+        <message>
+            <source>The certificate of {0} is not used: it ended on {1}.</source>
+            <translation>Das Zertifikat von {0} wird nicht verwendet: Es ist am {1} abgelaufen.</translation>
+        </message>
+        <message>
+            <source>The certificates that this computer trusts cannot be read: {0}.</source>
+            <translation>Die Zertifikate, denen dieser Computer vertraut, können nicht gelesen werden: {0}.</translation>
         </message>
         <message>
             <source>The connection to the virtual machine was lost.</source>
@@ -4763,8 +4831,16 @@
             <translation>Die Anmeldedaten für {0} waren nicht lesbar.</translation>
         </message>
         <message>
+            <source>The machine does not take the certificates that this computer trusts.</source>
+            <translation>Die Maschine übernimmt die Zertifikate nicht, denen dieser Computer vertraut.</translation>
+        </message>
+        <message>
             <source>The machine does not tell its time.</source>
             <translation>Die Maschine gibt ihre Uhrzeit nicht an.</translation>
+        </message>
+        <message>
+            <source>The machine goes on with its own. Correct SSL_CERT_FILE or the file it names, then run: galley restart --supervisor</source>
+            <translation>Die Maschine arbeitet mit ihren eigenen weiter. Korrigieren Sie SSL_CERT_FILE oder die Datei, die dort steht, und führen Sie dann aus: galley restart --supervisor</translation>
         </message>
         <message>
             <source>The machine has its own there. Copy it to a shared folder.</source>
@@ -4841,6 +4917,10 @@
         <message>
             <source>The program {0} was not found.</source>
             <translation>Das Programm {0} wurde nicht gefunden.</translation>
+        </message>
+        <message>
+            <source>The proxy {0} does not answer: {1}.</source>
+            <translation>Der Proxy {0} antwortet nicht: {1}.</translation>
         </message>
         <message>
             <source>The registry has no such tag. Check the name and the tag.</source>
@@ -4951,6 +5031,10 @@
             <translation>Dieser Mac hat kein Hypervisor.framework.</translation>
         </message>
         <message>
+            <source>This computer's proxy for {0} is not used: its address makes no sense.</source>
+            <translation>Der Proxy dieses Computers für {0} wird nicht verwendet: Seine Adresse ergibt keinen Sinn.</translation>
+        </message>
+        <message>
             <source>This image does not exist for the engine's architecture.</source>
             <translation>Dieses Image gibt es für die Architektur der Engine nicht.</translation>
         </message>
@@ -5043,6 +5127,10 @@
             <translation>Was bei der Anmeldung startet, ist nicht dieses Galley: {0}.</translation>
         </message>
         <message>
+            <source>Whoever runs this registry has to renew it; or this computer's clock is wrong.</source>
+            <translation>Wer diese Registry betreibt, muss es erneuern; oder die Uhr dieses Computers geht falsch.</translation>
+        </message>
+        <message>
             <source>Write it as name, name:tag or registry/name:tag.</source>
             <translation>Als name, name:tag oder registry/name:tag schreiben.</translation>
         </message>
@@ -5069,6 +5157,10 @@
         <message>
             <source>an IP address such as 127.0.0.1</source>
             <translation>eine IP-Adresse wie 127.0.0.1</translation>
+        </message>
+        <message>
+            <source>an address such as http://example.com:3128, or nothing</source>
+            <translation>eine Adresse wie http://example.com:3128 oder nichts</translation>
         </message>
         <message>
             <source>another program</source>
@@ -5161,6 +5253,10 @@
         <message>
             <source>its format is {0}, not {1}</source>
             <translation>das Format ist {0}, nicht {1}</translation>
+        </message>
+        <message>
+            <source>names such as example.com or 10.0.0.0/8, with commas between them, or nothing</source>
+            <translation>Namen wie example.com oder 10.0.0.0/8, durch Kommas getrennt, oder nichts</translation>
         </message>
         <message>
             <source>no address</source>

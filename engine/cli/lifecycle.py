@@ -33,10 +33,12 @@ QUIT_PATIENCE = 15.0
 def start(repair: bool) -> None:
     """Start the engine; the first time, create its virtual machine.
 
+    One that runs gets what has changed on this computer: proxies, certificates, daemon.json.
     Ctrl+C ends the start and leaves the machine stopped.
     """
     with reach.supervisor() as client:
         if _is_ready(client.snapshot()) and not repair:
+            client.call("start", StartParams(repair))  # brings what this computer has changed
             say("The engine is already running.")
             return
         _boot(client, "start", StartParams(repair))

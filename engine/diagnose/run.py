@@ -19,6 +19,7 @@ from engine.diagnose import (
     logins,
     memory,
     ports,
+    proxy,
     settings,
     space,
     supervisor,
@@ -34,7 +35,7 @@ from vm.host.paths import Home, unusable
 # In the order in which somebody would look: what the later ones need comes first.
 CHECKS: tuple[Check, ...] = (
     home, space, settings, backend, memory, acceleration, image, supervisor, endpoint, daemon_json,
-    clock, docker_client, logins, ports, autostart,
+    clock, docker_client, logins, ports, proxy, autostart,
 )  # fmt: skip
 
 

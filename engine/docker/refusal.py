@@ -34,6 +34,13 @@ _NO_REGISTRY = re.compile(
         no\ route\ to\ host | network\ is\ unreachable | Client\.Timeout\ exceeded)""",
     re.VERBOSE,
 )
+# It did not get further than a proxy; or what it met there is not what it trusts.
+_NO_PROXY = re.compile(r"proxyconnect tcp: dial tcp (?P<proxy>\S+?): .*?(?P<why>[^:]+)$")
+_NOT_TRUSTED = re.compile(
+    r"""^(?:Get|Head|Put|Post|Patch)\ "?https?://(?P<host>[^/"\s]+).*?
+        (?:tls:\ failed\ to\ verify\ certificate:\ )?x509:\ (?P<why>.+)$""",
+    re.VERBOSE,
+)
 _SAID_TWICE = re.compile(r"(: [^:]+)\1$")
 _QUOTED_NAME = re.compile(r'"/?([\w.:@/-]+)"')
 
@@ -64,6 +71,18 @@ _HINTS = (
     (
         r"manifest (?:for .* )?(?:unknown|not found)|not found: manifest",
         "The registry has no such tag. Check the name and the tag.",
+    ),
+    (
+        r"proxyconnect tcp",
+        "Start the proxy, or choose another, or none, among the network settings.",
+    ),
+    (
+        r"x509: certificate has expired",
+        "Whoever runs this registry has to renew it; or this computer's clock is wrong.",
+    ),
+    (
+        r"x509: certificate signed by unknown authority",
+        "Add that authority to the trust store of this computer, then start Galley again.",
     ),
     (
         r"^(?:Get|Head|dial tcp) .*(?:refused|no such host|time-?out|unreachable|no route)",
@@ -128,7 +147,11 @@ def clean(message: str, names: Names) -> str:
         if shorter == text:
             break
         text = shorter
-    if found := _NO_REGISTRY.match(text):
+    if found := _NO_PROXY.search(text):
+        text = f"The proxy {found['proxy']} cannot be reached: {found['why'].strip()}"
+    elif found := _NOT_TRUSTED.match(text):
+        text = f"The certificate of {found['host']} is refused: {found['why']}"
+    elif found := _NO_REGISTRY.match(text):
         text = f"The registry {found['host']} cannot be reached: {found['why']}"
     text = _SAID_TWICE.sub(r"\1", text)
     text = _QUOTED_NAME.sub(r"\1", _named(text, names)).rstrip(".")

@@ -20,10 +20,11 @@ from vm import image
 from vm.errors import HostError, ImageDamaged, Retry
 from vm.host import process
 
-__all__ = ["Channel", "build", "is_current", "recipe_hash"]
+__all__ = ["CERTIFICATES", "Channel", "build", "is_current", "recipe_hash"]
 
 EPOCH = "1735689600"  # the time of every file in the image
 UUID = "67616c6c-6579-4000-8000-000000000001"
+CERTIFICATES = "certificates.pem"  # what the guest trusts, for the host to compare
 
 _KERNELS = {"amd64": "linux-image-cloud-amd64", "arm64": "linux-image-cloud-arm64"}
 _INSTALL = (
@@ -95,10 +96,12 @@ def _make_parts(
         release = rootfs.os_release(suite, channel)
         relay = _compile(recipe.FILES / "source" / "relay.c", work, arch)
         rootfs.stage_root(tree, modules, version, arch, release, usr, relay)
+        (made / CERTIFICATES).write_bytes(rootfs.certificates(tree))
     tar.unlink()
     progress("Compressing the root file system")
     _make_root(work / "root.erofs", usr, made / "root.qcow2")
-    parts = tuple(image.describe(made / name) for name in ("vmlinux", "initramfs", "root.qcow2"))
+    names = ("vmlinux", "initramfs", "root.qcow2", CERTIFICATES)
+    parts = tuple(image.describe(made / name) for name in names)
     image.write_manifest(
         made,
         image.Manifest(

@@ -32,6 +32,7 @@ PACKAGES = (
     "ca-certificates",
     "containerd",
     "crun",
+    "dnsmasq-base",
     "docker-buildx",
     "docker-cli",
     "docker-compose",
@@ -63,6 +64,8 @@ PROGRAMS = (
     "usr/sbin/ip6tables-legacy",
     "usr/sbin/ip6tables-legacy-restore",
     "usr/sbin/ip6tables-legacy-save",
+    # the names that containers ask for
+    "usr/sbin/dnsmasq",
     # its clients
     "usr/bin/docker",
     "usr/bin/docker-compose",

@@ -82,8 +82,12 @@ def stage_root(
     staging.write("lib/galley/relay", relay, executable=True)
     runc = hashlib.sha256(tree.read("usr/sbin/runc")).hexdigest()
     staging.write("lib/galley/runc.sha256", f"{runc}\n".encode())
-    certificates = [tree.read(name) for name in tree.names(recipe.DATA[0])]
-    staging.write(f"{SKELETON}/etc/ssl/certs/ca-certificates.crt", b"".join(certificates))
+    staging.write(f"{SKELETON}/etc/ssl/certs/ca-certificates.crt", certificates(tree))
+
+
+def certificates(tree: PackageTree) -> bytes:
+    """The authorities that the guest trusts by itself."""
+    return b"".join(tree.read(name) for name in tree.names(recipe.DATA[0]))
 
 
 def os_release(suite: str, channel: str) -> bytes:

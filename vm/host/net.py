@@ -39,6 +39,15 @@ def has_ipv6() -> bool:
     return bind_error("::1", 0) is None
 
 
+def why_unreachable(host: str, port: int, timeout: float) -> str:
+    """Why nobody takes a TCP connection there within `timeout` seconds; "" when somebody does."""
+    try:
+        socket.create_connection((host, port), timeout).close()
+    except OSError as error:
+        return str(error.strerror or error).lower()
+    return ""
+
+
 def holder(port: int, protocol: str = "tcp") -> str:
     """Who holds the port, as "nginx (pid 12)"; "another program" where we may not see it."""
     try:

@@ -298,7 +298,10 @@ def _topics() -> tuple[tuple[str, tuple[str, ...]], ...]:
         (tr("Resources"), ("cpus", "memory", "disk")),
         (tr("Virtual machine"), ("backend", "accelerator", "cpu_model", "channel")),
         (tr("Files"), ("shares", "read_only_shares")),
-        (tr("Network"), ("port_address",)),
+        (
+            tr("Network"),
+            ("port_address", "proxy", "http_proxy", "https_proxy", "no_proxy"),
+        ),
         (tr("Docker on this computer"), ("use_context", "use_keyring")),
         (tr("At login"), ("start_at_login", "start_engine_at_login")),
     )

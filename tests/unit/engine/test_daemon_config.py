@@ -1,5 +1,6 @@
 """daemon.json without a machine: what is refused before dockerd is asked, and what it said."""
 
+import hashlib
 import json
 from typing import cast
 
@@ -15,9 +16,8 @@ from vm.host.process import Completed
 class ScriptedGuest:
     """Ends `daemon-config apply` as it is told to, and remembers what it was given."""
 
-    def __init__(self, code: int = 0, said: str = "", has: str | None = None) -> None:
+    def __init__(self, code: int = 0, said: str = "") -> None:
         self._done = code, said
-        self._has = has
         self.given: list[str] = []
 
     def run(self, argv: tuple[str, ...], *, stdin: bytes = b"", timeout: float = 60) -> Completed:
@@ -25,11 +25,6 @@ class ScriptedGuest:
             return Completed(argv, 0, b"the log", b"")
         self.given.append(stdin.decode())
         return Completed(argv, self._done[0], self._done[1].encode(), b"")
-
-    def read(self, path: str) -> bytes:
-        if self._has is None:
-            raise FileNotFoundError(path)
-        return self._has.encode()
 
 
 def apply(guest: ScriptedGuest, text: str) -> None:
@@ -133,11 +128,42 @@ def test_a_machine_of_an_older_galley() -> None:
         apply(ScriptedGuest(127, "sh: not found"), "{}")
 
 
-@pytest.mark.parametrize("has", [None, "{}", '{"debug": true}'])
-def test_a_machine_is_brought_what_it_lacks(has: str | None) -> None:
-    guest = ScriptedGuest(has=has)
-    daemon_config.bring(cast(Guest, guest), '{"debug": true}\n')
-    assert guest.given == ([] if has == '{"debug": true}' else ['{"debug": true}'])
+def configured(text: str) -> str:
+    """What a guest says that has it."""
+    return "configured " + hashlib.sha256(text.encode()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("console", "text", "given"),
+    [
+        ([], '{"debug": true}\n', '{"debug": true}'),
+        ([], "{}", None),
+        (["engine"], " \n", None),
+        ([configured('{"debug": true}')], '{"debug": true}\n', None),
+        ([configured('{"debug": true}')], "{}", "{}"),
+        ([configured('{"debug": true}'), configured("{}")], "{}", None),
+        ([configured('{"debug": true}'), configured("{}")], '{"debug": true}', '{"debug": true}'),
+    ],
+)
+def test_a_machine_is_brought_what_it_lacks(
+    console: list[str], text: str, given: str | None
+) -> None:
+    guest = ScriptedGuest()
+    assert daemon_config.bring(cast(Guest, guest), text, console) == (given is not None)
+    assert guest.given == ([] if given is None else [given])
+
+
+def test_proxies_are_below_the_users_own() -> None:
+    ours = {"http-proxy": "http://a:1", "no-proxy": "localhost"}
+    assert daemon_config.joined("{}\n", {}) == "{}\n"
+    assert json.loads(daemon_config.joined("", ours)) == {"proxies": ours}
+    own = '{"debug": true, "proxies": {"http-proxy": "http://b:2"}}'
+    assert json.loads(daemon_config.joined(own, ours)) == {
+        "debug": True,
+        "proxies": {"http-proxy": "http://b:2", "no-proxy": "localhost"},
+    }
+    with pytest.raises(SettingsError, match="Line 1"):
+        daemon_config.joined("{", ours)
 
 
 def test_what_the_guest_refused_at_its_start() -> None:

@@ -36,7 +36,7 @@ def test_each_setting_has_its_field_and_its_texts() -> None:
         assert setting.label
         assert setting.help.endswith(".")
         assert setting.parse(setting.text(setting.default)) == setting.default
-        if setting.kind not in (Kind.PATHS, Kind.SWITCH):
+        if setting.kind not in (Kind.PATHS, Kind.SWITCH, Kind.PROXY, Kind.HOSTS):
             assert setting.parse(setting.default if setting.kind is not Kind.SIZE else "8GiB")
 
 
@@ -97,6 +97,11 @@ def test_a_size_is_written_as_it_is_read(size: int) -> None:
         ("channel", "latest", "latest"),
         ("port_address", "0.0.0.0", "0.0.0.0"), ("port_address", "::1", "::1"),
         ("use_context", "off", False), ("use_context", True, True),
+        ("proxy", "none", "none"), ("http_proxy", "example.com:3128", "http://example.com:3128"),
+        ("https_proxy", " https://[::1]:8/ ", "https://[::1]:8"), ("http_proxy", "", ""),
+        ("https_proxy", "socks5://127.0.0.1:1080", "socks5://127.0.0.1:1080"),
+        ("no_proxy", "a.example.com, .b,10.0.0.0/8 ,a.example.com", "a.example.com,.b,10.0.0.0/8"),
+        ("no_proxy", "", ""), ("no_proxy", "*", "*"),
     ],
 )  # fmt: skip
 def test_set_and_get(store: SettingsStore, name: str, given: object, value: object) -> None:
@@ -120,6 +125,11 @@ def test_set_and_get(store: SettingsStore, name: str, given: object, value: obje
         ("cpu_model", "a b", "a word"), ("cpu_model", "", "a word"),
         ("port_address", "localhost", "an IP address"), ("port_address", 1, "an IP address"),
         ("use_context", "maybe", "true or false"), ("use_context", 1, "true or false"),
+        ("http_proxy", "ftp://example.com", "an address such as"), ("http_proxy", 1, "an address"),
+        ("http_proxy", "http://example.com:99999", "an address"), ("http_proxy", "//", "an"),
+        ("http_proxy", "http://example.com/path", "an address"),
+        ("no_proxy", "a b", "names such as"), ("no_proxy", "a,,b", "names"),
+        ("no_proxy", 1, "names"),
     ],
 )  # fmt: skip
 def test_a_bad_value_is_refused_with_its_range(
@@ -131,6 +141,18 @@ def test_a_bad_value_is_refused_with_its_range(
     assert says in caught.value.summary
     assert "The default is" in caught.value.hint
     assert not home.settings.exists()
+
+
+def test_a_password_of_a_proxy_stands_nowhere(store: SettingsStore, home: Home) -> None:
+    given = "http://me:hidden@example.com:3128"
+    with pytest.raises(SettingsError, match="asks for a password") as caught:
+        store.set("http_proxy", given)
+    assert "hidden" not in f"{caught.value.summary}{caught.value.hint}{caught.value.details}"
+    home.settings.write_text(f'https_proxy = "{given}"\n')
+    [problem] = store.problems
+    assert "asks for a password" in problem.summary
+    assert "hidden" not in f"{problem.summary}{problem.hint}{problem.details}"
+    assert store.get("https_proxy") == ""
 
 
 @pytest.mark.parametrize(

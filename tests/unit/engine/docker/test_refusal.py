@@ -10,6 +10,9 @@ NETWORKING = (
     "failed to set up container networking: driver failed programming external connectivity on "
     f"endpoint web ({ID}): Bind for 0.0.0.0:80 failed: port is already allocated"
 )
+PROXY = 'Get "https://example.com/v2/": proxyconnect tcp'
+VERIFY = 'Get "https://10.0.2.2:5/v2/": tls: failed to verify certificate: x509'
+EXPIRED = "certificate has expired or is not yet valid"
 
 
 @pytest.mark.parametrize(
@@ -44,6 +47,21 @@ NETWORKING = (
             "dial tcp 127.0.0.1:9: connect: connection refused",
             "The registry 127.0.0.1:9 cannot be reached: connection refused.",
             "Check the name before the first slash",
+        ),
+        (
+            f"{PROXY}: dial tcp 10.0.2.2:3128: connect: connection refused",
+            "The proxy 10.0.2.2:3128 cannot be reached: connection refused.",
+            "Start the proxy, or choose another",
+        ),
+        (
+            f"{VERIFY}: certificate signed by unknown authority",
+            "The certificate of 10.0.2.2:5 is refused: certificate signed by unknown authority.",
+            "Add that authority to the trust store",
+        ),
+        (
+            f"{VERIFY}: certificate has expired or is not yet valid: current time 1 is after 0",
+            f"The certificate of 10.0.2.2:5 is refused: {EXPIRED}: current time 1 is after 0.",
+            "Whoever runs this registry",
         ),
         (
             "Error response from daemon: write /var/lib/x: no space left on device",

@@ -1,0 +1,89 @@
+"""What dockerd in the machine is configured with from outside: daemon.json, proxies, certificates.
+
+The guest keeps a copy of each on its data disk and says on its console which, so that a start finds
+without asking whether it is as it should be. Where it is not, the guest gets it and dockerd starts
+again, once for all of it; containers live through that. May import: `daemon_config`, `proxy`,
+`certificates`, `settings`, `vm`. Next: these.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from engine import certificates, daemon_config, docker_proxies, proxy
+from engine.proxy import Proxies
+from engine.settings import SettingsStore
+from vm.errors import GalleyError, Problem, from_problem
+from vm.guest import Guest
+from vm.host.paths import Home
+
+
+class Configuration:
+    """`problems`: what of it is not in force, and why. Any thread."""
+
+    def __init__(self, home: Home, settings: SettingsStore) -> None:
+        self._home = home
+        self._settings = settings
+        self._turn = threading.Lock()
+        self._refused: Problem | None = None
+        self._lacking: tuple[Problem, ...] = ()
+        self.proxies = Proxies()
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        return (*filter(None, [self._refused]), *self._lacking)
+
+    def look(self, console: Sequence[str]) -> None:
+        """See how a machine that runs has started."""
+        self._refused = daemon_config.refusal(console)
+        self.proxies, _ = proxy.wanted(self._settings)
+
+    def bring(self, guest: Guest, image: Path | None, console: Callable[[], Sequence[str]]) -> None:
+        """Let a machine that runs have all of it; it mostly has. Blocks while dockerd starts again.
+        Never raises: it becomes one of the problems."""
+        with self._turn:
+            trusted = certificates.wanted(image)
+            self.proxies, unusable = proxy.wanted(self._settings)
+            failures: list[Problem] = []
+            must_restart = has_restarted = False
+            said = console()
+            try:
+                must_restart = certificates.bring(guest, trusted.pem, said)
+            except GalleyError as error:
+                failures.append(error.to_problem())
+            try:
+                text = daemon_config.joined(daemon_config.read(self._home), self._named())
+                has_restarted = daemon_config.bring(guest, text, said)
+                self._refused = daemon_config.refusal(console())
+            except GalleyError as error:
+                self._refused = error.to_problem()
+            try:
+                if must_restart and not has_restarted:
+                    daemon_config.restart(guest)
+                if self._settings.get("use_context"):
+                    docker_proxies.follow(self._home, self.proxies)
+            except GalleyError as error:
+                failures.append(error.to_problem())
+            down = unusable or proxy.why_down(self.proxies)
+            self._lacking = (*failures, *trusted.problems, *filter(None, [down]))
+
+    def change(self, text: str, guest: Guest | None) -> None:
+        """Another daemon.json, which is kept where dockerd starts with it; without a guest, for the
+        next start. Raises what `daemon_config.apply` raises."""
+        problem = daemon_config.check(text)
+        if problem is not None:
+            raise from_problem(problem)
+        with self._turn:
+            if guest is not None:
+                daemon_config.apply(guest, daemon_config.joined(text, self._named()))
+            daemon_config.write(self._home, text)
+            self._refused = None
+
+    def forget(self) -> None:
+        """As if nobody had ever written one. Raises HomeUnusable."""
+        daemon_config.forget(self._home)
+        self._refused, self._lacking = None, ()
+
+    def _named(self) -> dict[str, str]:
+        """The proxies, as dockerd calls them."""
+        return self.proxies.named("http-proxy", "https-proxy", "no-proxy")

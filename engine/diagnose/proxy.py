@@ -1,0 +1,18 @@
+"""Does the proxy answer that the engine is to use? May import: `facts`, `engine.proxy`."""
+
+from engine import proxy
+from engine.diagnose.facts import Facts
+from engine.settings import SettingsStore
+from vm.errors import Problem
+
+TITLE = "The proxy answers"
+
+
+def applies(facts: Facts) -> bool:
+    proxies, unusable = proxy.wanted(SettingsStore(facts.home))
+    return unusable is not None or bool(proxies.addresses)
+
+
+def check(facts: Facts) -> Problem | None:
+    proxies, unusable = proxy.wanted(SettingsStore(facts.home))
+    return unusable or proxy.why_down(proxies)

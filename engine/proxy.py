@@ -1,0 +1,116 @@
+"""The proxies that dockerd and containers use: this computer's, or those of the settings.
+
+An address on this computer's loopback is the machine's host when it is seen from inside, and the
+host itself is never reached through a proxy. One with a password is not used: what dockerd is
+configured with is a file. May import: `schema`, `settings`, `daemon_config`, `vm`, the standard
+library. Next: `configuration.py`, `bridge/environment.py`.
+"""
+
+import ipaddress
+import json
+import urllib.request
+from urllib.parse import urlsplit
+
+import msgspec
+
+from engine import daemon_config
+from engine.schema import parse_proxy
+from engine.settings import SettingsStore
+from vm.errors import HostError, Problem, SettingsError
+from vm.host import net
+
+NEVER = ("localhost", "127.0.0.1", "::1", "host.docker.internal", "gateway.docker.internal")
+PATIENCE = 2.0  # seconds for a proxy to take a connection
+
+
+class Proxies(msgspec.Struct, frozen=True):
+    """As this computer uses them; "" where there is none. `no_proxy`: names between commas."""
+
+    http: str = ""
+    https: str = ""
+    no_proxy: str = ""
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(filter(None, (self.http, self.https))))
+
+    def named(self, http: str, https: str, no_proxy: str) -> dict[str, str]:
+        """As the machine uses them, by the names that are given here; {} where there is none."""
+        if not self.addresses:
+            return {}
+        host = _machines_host()
+        never = dict.fromkeys(filter(None, (*NEVER, host, *self.no_proxy.split(","))))
+        inside = {http: _inside(self.http, host), https: _inside(self.https, host)}
+        return {name: said for name, said in inside.items() if said} | {no_proxy: ",".join(never)}
+
+    def variables(self) -> dict[str, str]:
+        """For the environment of a program in the machine. Some read small letters, some capital
+        ones."""
+        small = self.named("http_proxy", "https_proxy", "no_proxy")
+        return {name.upper(): said for name, said in small.items()} | small
+
+
+def wanted(settings: SettingsStore) -> tuple[Proxies, Problem | None]:
+    """What holds now, and why one of this computer's is not used."""
+    match settings.get("proxy"):
+        case "manual":
+            http, https, no_proxy = map(settings.get, ("http_proxy", "https_proxy", "no_proxy"))
+            return Proxies(str(http), str(https), str(no_proxy)), None
+        case "system":
+            return of_system(urllib.request.getproxies())
+    return Proxies(), None
+
+
+def of_system(found: dict[str, str]) -> tuple[Proxies, Problem | None]:
+    """From what this computer says, by protocol."""
+    problem = None
+    usable = {}
+    for protocol in ("http", "https"):
+        try:
+            usable[protocol] = parse_proxy(found.get(protocol, ""))
+        except SettingsError as error:
+            problem = error.to_problem()
+        except ValueError:
+            problem = HostError(
+                f"This computer's proxy for {protocol} is not used: its address makes no sense.",
+                "Correct it, or choose one for Galley: galley settings set proxy manual",
+            ).to_problem()
+    no_proxy = ",".join(filter(None, map(str.strip, found.get("no", "").split(","))))
+    return Proxies(usable.get("http", ""), usable.get("https", ""), no_proxy), problem
+
+
+def why_down(proxies: Proxies) -> Problem | None:
+    """What is wrong with the first that takes no connection now."""
+    for address in proxies.addresses:
+        parts = urlsplit(address)
+        reason = net.why_unreachable(str(parts.hostname), parts.port or 80, PATIENCE)
+        if reason:
+            return HostError(
+                f"The proxy {address} does not answer: {reason}.",
+                "Start it, or choose another. Without a proxy: galley settings set proxy none",
+                details=reason,
+            ).to_problem()
+    return None
+
+
+def _machines_host() -> str:
+    """The address by which the machine reaches this computer's loopback."""
+    return str(json.loads(daemon_config.base())["host-gateway-ip"])
+
+
+def _inside(address: str, host: str) -> str:
+    """The same proxy as the machine sees it."""
+    if not address:
+        return ""
+    parts = urlsplit(address)
+    if not _is_loopback(str(parts.hostname)):
+        return address
+    port = "" if parts.port is None else f":{parts.port}"
+    return f"{parts.scheme}://{host}{port}"
+
+
+def _is_loopback(name: str) -> bool:
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return name == "localhost"

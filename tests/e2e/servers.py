@@ -1,0 +1,107 @@
+"""Servers on this computer for a test: a private registry, and a proxy. Both are Debian's own."""
+
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import bcrypt
+
+from tests.authorities import Authority
+from vm.host.net import free_port
+
+USER, PASSWORD = "bob", "the right one"
+ANY = "0.0.0.0"  # to connect to it is to connect to this computer, wherever one stands
+REGISTRY = """
+version: 0.1
+log: {{level: error}}
+storage: {{filesystem: {{rootdirectory: "{folder}/images"}}}}
+http: {{addr: "127.0.0.1:{port}", tls: {{certificate: "{folder}/cert", key: "{folder}/key"}}}}
+auth: {{htpasswd: {{realm: private, path: "{folder}/htpasswd"}}}}
+"""
+PROXY = """
+Port {port}
+Listen 127.0.0.1
+LogFile "{folder}/log"
+LogLevel Connect
+Timeout 60
+MaxClients 20
+"""
+
+
+class Server:
+    """One program that listens on `port` of 127.0.0.1."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+        folder.mkdir()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with (self.folder / "said").open("wb") as said:
+            self._process = subprocess.Popen(self._words(), stdout=said, stderr=said)
+        never, until = threading.Event(), time.monotonic() + 20
+        while not self._listens():
+            said_so_far = (self.folder / "said").read_text()
+            assert self._process.poll() is None, said_so_far
+            assert time.monotonic() < until, said_so_far
+            never.wait(0.05)
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(20)
+            self._process = None
+
+    def _listens(self) -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", self.port), 1).close()
+        except OSError:
+            return False
+        return True
+
+    def _words(self) -> list[str]:
+        raise NotImplementedError
+
+
+class SecureRegistry(Server):
+    """For USER with PASSWORD. Its certificate is for `address` and good for so many `days`."""
+
+    def __init__(self, folder: Path, authority: Authority, address: str, days: float = 30) -> None:
+        super().__init__(folder)
+        certificate, key = authority.server(address, days)
+        (folder / "cert").write_bytes(certificate)
+        (folder / "key").write_bytes(key)
+        hashed = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
+        (folder / "htpasswd").write_text(f"{USER}:{hashed}\n")
+        (folder / "config.yml").write_text(REGISTRY.format(folder=folder, port=self.port))
+        self.name = f"{address}:{self.port}"
+
+    def _words(self) -> list[str]:
+        return [_program("docker-registry"), "serve", str(self.folder / "config.yml")]
+
+
+class Proxy(Server):
+    """tinyproxy. `log`: one line or more for each request."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        (folder / "config").write_text(PROXY.format(folder=folder, port=self.port))
+        self.address = f"http://127.0.0.1:{self.port}"
+        self.inside = f"http://10.0.2.2:{self.port}"  # as the machine reaches it
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "log").read_text()
+
+    def _words(self) -> list[str]:
+        return [_program("tinyproxy"), "-d", "-c", str(self.folder / "config")]
+
+
+def _program(name: str) -> str:
+    found = shutil.which(name)
+    assert found, f"install Debian's {name}"
+    return found

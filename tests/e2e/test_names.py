@@ -1,0 +1,129 @@
+"""Names in containers: this computer's own, and all that it resolves, in every kind of network.
+
+A web server listens on 127.0.0.1 of this computer, and only there.
+"""
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.galley import IMAGE, Galley
+
+HOST = "host.docker.internal"
+SAID = b"served by the host"
+
+
+class Page(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(SAID)))
+        self.end_headers()
+        self.wfile.write(SAID)
+
+    def log_message(self, *words: object) -> None:
+        """Nobody reads it."""
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    """Of the web server."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server.server_port
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def network(galley: Galley) -> Iterator[str]:
+    galley.docker("network", "create", "named")
+    yield "named"
+    galley.docker("network", "rm", "named")
+
+
+def fetch(name: str, port: int) -> tuple[str, ...]:
+    return ("busybox", "wget", "-q", "-O", "-", f"http://{name}:{port}/")
+
+
+def run(galley: Galley, *words: str) -> bytes:
+    return galley.docker("run", "--rm", *words).stdout
+
+
+@pytest.mark.parametrize("name", [HOST, "gateway.docker.internal"])
+def test_on_the_default_network(galley: Galley, port: int, name: str) -> None:
+    assert run(galley, IMAGE, *fetch(name, port)) == SAID
+
+
+def test_on_a_network_of_the_users(galley: Galley, port: int, network: str) -> None:
+    assert run(galley, f"--network={network}", IMAGE, *fetch(HOST, port)) == SAID
+
+
+def test_on_the_machines_own_network(galley: Galley, port: int) -> None:
+    assert run(galley, "--network=host", IMAGE, *fetch(HOST, port)) == SAID
+
+
+@pytest.mark.parametrize("given", ["host-gateway", "10.0.2.2"])
+def test_by_a_name_of_the_users(galley: Galley, port: int, given: str) -> None:
+    words = (f"--add-host=here:{given}", IMAGE, *fetch("here", port))
+    assert run(galley, *words) == SAID
+
+
+def test_in_builds(galley: Galley, port: int, tmp_path: Path) -> None:
+    """By BuildKit, of which the machine has a client, and by the builder that came before."""
+    lines = f"FROM {IMAGE}\nRUN {' '.join(fetch(HOST, port))} > /said\nRUN cat /said\n"
+    build = ("docker", "buildx", "build", "--progress=plain", "--no-cache", "-")
+    done = galley.run("shell", *build, stdin=lines.encode())
+    assert SAID in done.stdout + done.stderr
+    (tmp_path / "Dockerfile").write_text(lines)
+    words = ("build", "--no-cache", str(tmp_path))
+    galley.env["DOCKER_BUILDKIT"] = "0"
+    try:
+        assert SAID in galley.docker(*words).stdout
+    finally:
+        del galley.env["DOCKER_BUILDKIT"]
+
+
+def test_it_has_no_address_of_another_kind(galley: Galley) -> None:
+    """A name that exists: asked for its IPv6 address it has none, and is not unknown."""
+    asked = (IMAGE, "busybox", "nslookup")
+    assert b"NXDOMAIN" not in run(galley, *asked, "-type=aaaa", HOST)
+    done = galley.docker("run", "--rm", *asked, "nobody.docker.internal", check=False)
+    assert b"NXDOMAIN" in done.stdout
+
+
+def test_what_this_computer_resolves(galley: Galley) -> None:
+    """By its resolver, over both protocols: an answer of any kind has gone all the way."""
+    done = galley.docker("run", "--rm", IMAGE, "busybox", "nslookup", "invalid.", check=False)
+    assert b"NXDOMAIN" in done.stdout
+
+
+def test_the_resolver_leaves_its_port_to_containers(galley: Galley) -> None:
+    """Whoever publishes a name server of its own gets port 53 of the machine."""
+    free = ("-p", "53:53/udp", "-p", "53:53/tcp")
+    galley.docker("create", "--name", "names", *free, IMAGE, "sleep", "100000")
+    try:
+        galley.docker("start", "names")
+        assert run(galley, IMAGE, "busybox", "nslookup", HOST).count(b"10.0.2.2")
+    finally:
+        galley.docker("rm", "-f", "names")
+
+
+def test_a_container_that_starts_with_the_engine_finds_the_host(galley: Galley, port: int) -> None:
+    again = ("run", "-d", "--name", "early", "--restart", "always", IMAGE, "sh", "-c")
+    galley.docker(
+        *again, f"{' '.join(fetch(HOST, port))} && echo || echo failed; exec sleep 100000"
+    )
+    galley.wait_for(lambda: bool(said(galley, "early")), "the first start")
+    galley.run("restart")
+    galley.wait_for(lambda: len(said(galley, "early")) == 2, "the start with the engine")
+    assert said(galley, "early") == [SAID, SAID]
+    galley.docker("rm", "-f", "early")
+
+
+def said(galley: Galley, name: str) -> list[bytes]:
+    """What the container has fetched so far, line by line."""
+    return galley.docker("logs", name).stdout.splitlines()

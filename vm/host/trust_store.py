@@ -1,0 +1,69 @@
+"""The certificates that this computer trusts, as the system and its owner have them.
+
+    Linux     the bundle that the distribution makes, or SSL_CERT_FILE, as OpenSSL and Go have it
+    macOS     the keychains in use; Apple's own roots are in none of them
+    Windows   the stores ROOT and CA
+
+May import: `vm.errors`, `vm.host.process`, the standard library.
+"""
+
+import base64
+import binascii
+import logging
+import os
+import re
+import ssl
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from vm.errors import HostError
+from vm.host import process
+
+log = logging.getLogger(__name__)
+
+# Debian and Arch, Fedora, openSUSE, Alpine.
+BUNDLES = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+)
+_PEM = re.compile(rb"-----BEGIN CERTIFICATE-----([\w+/=\s]+)-----END CERTIFICATE-----")
+
+
+def read() -> tuple[bytes, ...]:
+    """Each of them once, as DER; () where the system has no store. Raises HostError."""
+    if sys.platform == "win32":
+        stores = [entry for name in ("ROOT", "CA") for entry in ssl.enum_certificates(name)]
+        found = [data for data, encoding, _ in stores if encoding == "x509_asn"]
+    elif sys.platform == "darwin":
+        said = process.run(["security", "find-certificate", "-a", "-p"], timeout=30)
+        found = list(decode(said.stdout))
+    else:
+        found = list(decode(_bundle()))
+    return tuple(dict.fromkeys(found))
+
+
+def decode(pem: bytes) -> Iterator[bytes]:
+    """The certificates in a text, as DER. What is damaged is left out."""
+    for block in _PEM.finditer(pem):
+        try:
+            yield base64.b64decode(b"".join(block[1].split()), validate=True)
+        except binascii.Error as error:
+            log.warning("a damaged certificate in the trust store: %s", error)
+
+
+def _bundle() -> bytes:
+    given = os.environ.get("SSL_CERT_FILE")
+    try:
+        if given:
+            return Path(given).read_bytes()
+        return next((Path(path).read_bytes() for path in BUNDLES if os.path.exists(path)), b"")
+    except OSError as error:
+        raise HostError(
+            f"The certificates that this computer trusts cannot be read: {error}.",
+            "The machine goes on with its own. Correct SSL_CERT_FILE or the file it names, then "
+            "run: galley restart --supervisor",
+            details=str(error),
+        ) from error
