@@ -3,7 +3,7 @@
 `Engine` turns what the user wants (start, stop, …) into what its parts do, and what they report
 into one `Snapshot` for every change. The supervisor owns one and lends it to the control socket.
 May import: everything in `engine` but `supervisor`, `control`, `cli`; `vm`. Next: `vm/machine.py`,
-`bridge/bridge.py`, `watch.py`, `forwards.py`, `shared_folders.py`.
+`bridge/bridge.py`, `watch.py`, `forwards.py`, `shared_folders.py`, `file_events/events.py`.
 """
 
 import logging
@@ -16,6 +16,7 @@ from engine import __version__, context, daemon_config, logins
 from engine.bridge.bridge import Bridge
 from engine.bridge.http import ping
 from engine.bridge.unix import UnixListener, connect
+from engine.file_events.events import FileEvents
 from engine.forwards import Container, PublishedPorts, routes, wanted_ports
 from engine.guest_image import current_image
 from engine.logs import ENGINE_LOG
@@ -43,6 +44,7 @@ from vm.types import Forward, MachineSpec, MachineState, Status
 log = logging.getLogger(__name__)
 
 DOCKER_SOCKET = "/run/docker.sock"  # in the guest
+EVENTS_SOCKET = "/run/galley/events.sock"  # in the guest
 UP = (MachineState.RUNNING, MachineState.STARTING)
 
 
@@ -59,6 +61,7 @@ class Engine:
         self._bridge = Bridge(listener, self._dial, self._down, self._folders.check)
         self._ports = PublishedPorts(_Carrier(backend, directory), self._publish)
         self._watch = EngineWatch(self._dial, self._healthy, self._containers_changed)
+        self._file_events = FileEvents(self._dial_events, home.root, self._publish)
         self._health = EngineHealth(False)
         self._routes = routes([])
         self._context_problem: Problem | None = None
@@ -88,6 +91,7 @@ class Engine:
     def close(self) -> None:
         """Release sockets and threads; the machine and its containers run on."""
         self._watch.end()
+        self._file_events.close()
         self._machine.close()
         self._bridge.close()
 
@@ -104,6 +108,7 @@ class Engine:
             (
                 *(problem for problem in problems if problem),
                 *self._folders.problems,
+                *self._file_events.problems,
                 *self._settings.problems,
             ),
         )
@@ -257,6 +262,9 @@ class Engine:
     def _dial(self) -> Stream:
         return self._machine.guest.dial(DOCKER_SOCKET)
 
+    def _dial_events(self) -> Stream:
+        return self._machine.guest.dial(EVENTS_SOCKET)
+
     def _down(self) -> Problem | None:
         """Why a client cannot be served now; None lets the bridge dial."""
         status = self._machine.status
@@ -281,6 +289,7 @@ class Engine:
         if status.state not in UP:
             self._watch.end()
             self._ports.forget()
+            self._file_events.follow(())
             self._routes = routes([])
         self._publish()
 
@@ -290,6 +299,7 @@ class Engine:
             self._publish()
 
     def _containers_changed(self, containers: list[Container]) -> None:
+        self._file_events.follow(self._folders.bound(containers))
         self._lead_ports(routes(containers))
         self._ports.sync(wanted_ports(containers, str(self._settings.get("port_address"))))
 

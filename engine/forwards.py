@@ -45,12 +45,21 @@ class Networks(msgspec.Struct, frozen=True):
     Networks: dict[str, Network] = {}
 
 
+class Mount(msgspec.Struct, frozen=True):
+    """`Mounts[]` of GET /containers/json. `Source` is a path in the guest."""
+
+    Type: str = ""
+    Source: str = ""
+
+
 class Container(msgspec.Struct, frozen=True):
-    """The fields of GET /containers/json that say what is published, and where it leads."""
+    """The fields of GET /containers/json that say what is published, where it leads, and which
+    folders it has."""
 
     Names: tuple[str, ...] = ()
     Ports: tuple[ContainerPort, ...] | None = ()
     NetworkSettings: Networks = Networks()
+    Mounts: tuple[Mount, ...] | None = ()
 
     @property
     def name(self) -> str:
