@@ -97,7 +97,7 @@ class FileEvents:
         while not self._ended.is_set():
             tree.follow(self._roots)
             now = time.time()
-            limit = 0.0 if tree.is_waiting else HALF if tree.is_leaving else None
+            limit = 0.0 if tree.is_waiting() else HALF if tree.is_leaving() else None
             changes = [*tree.see(inotify.read(limit), now), *tree.step()]
             self._tell("watches", _too_many() if tree.is_full else None)
             if changes:

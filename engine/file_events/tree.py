@@ -38,12 +38,10 @@ class Tree:
         self._heard = NEVER
         self.is_full = False
 
-    @property
     def is_waiting(self) -> bool:
         """Whether `step` has more to do."""
         return bool(self._waiting)
 
-    @property
     def is_leaving(self) -> bool:
         """Whether the second half of a rename may still come."""
         return bool(self._leaving)

@@ -51,6 +51,9 @@ class Guest:
         with self.changed:
             assert self.changed.wait_for(holds, PATIENCE), self.received[-1000:]
 
+    def wait_for(self, change: Change) -> None:
+        self.wait(lambda: encode([change]) in self.received)
+
 
 @pytest.fixture
 def guest() -> Guest:
@@ -82,7 +85,7 @@ def test_an_edit_arrives(guest: Guest, watching: FileEvents, tmp_path: Path) -> 
     file.write_text("1")
     kinds = (Kind.CREATE, Kind.MODIFY, Kind.CLOSE_WRITE)
     for kind in kinds:
-        guest.wait(lambda kind=kind: encode([Change(kind, str(file))]) in guest.received)
+        guest.wait_for(Change(kind, str(file)))
     assert guest.connections == 1
     assert watching.problems == ()
 
@@ -96,8 +99,7 @@ def test_a_thousand_edits_and_none_is_lost(
         file.write_text("1")
         guest.breaks = number == 500
     for file in files:
-        written = encode([Change(Kind.CLOSE_WRITE, str(file))])
-        guest.wait(lambda written=written: written in guest.received)
+        guest.wait_for(Change(Kind.CLOSE_WRITE, str(file)))
 
 
 def test_nothing_is_told_when_nobody_wants_it(
@@ -124,11 +126,11 @@ def test_a_guest_that_does_not_listen_is_a_problem_until_it_does(
 
     def note() -> None:
         with guest.changed:
-            told.append(tuple(problem.kind for problem in watching.problems))
+            told.append(tuple(problem.kind for problem in here.problems))
             guest.changed.notify_all()
 
-    watching = FileEvents(guest.dial, tmp_path / "home", note)
-    watching.follow([str(tmp_path)])
+    here = FileEvents(guest.dial, tmp_path / "home", note)
+    here.follow([str(tmp_path)])
     until = time.monotonic() + PATIENCE
     while not told:
         assert time.monotonic() < until
@@ -137,4 +139,4 @@ def test_a_guest_that_does_not_listen_is_a_problem_until_it_does(
     guest.wait(lambda: len(told) == 2)
     assert told == [("MachineError",), ()]
     assert b"/file\0" in guest.received
-    watching.close()
+    here.close()
