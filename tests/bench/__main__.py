@@ -16,7 +16,20 @@ from pathlib import Path
 
 import msgspec
 
-from tests.bench import boot, bulk, cli, credentials, cycles, execs, idle, ping, run, soak, window
+from tests.bench import (
+    boot,
+    bulk,
+    cli,
+    credentials,
+    cycles,
+    execs,
+    file_events,
+    idle,
+    ping,
+    run,
+    soak,
+    window,
+)
 from tests.bench.figures import Row, head
 from tests.bench.lab import Lab
 from tests.contract.conftest import guest_image
@@ -32,6 +45,7 @@ GROUPS: dict[str, Callable[[Lab], Iterator[Row]]] = {
     "ping": ping.measure,
     "bulk": bulk.measure,
     "exec": execs.measure,
+    "file_events": file_events.measure,
     "boots": cycles.measure_boots,
     "cycles": cycles.measure_cycles,
     "window": window.measure,
