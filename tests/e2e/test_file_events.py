@@ -144,24 +144,22 @@ def test_what_a_container_changes_is_no_storm(
 
 def test_a_watcher_finds_what_it_has_heard_of(shared: Shared, folder: Path) -> None:
     """Not what the guest has kept of the file from a moment before."""
-    (folder / "file").write_text("0")
-    loop = "while inotifywait -qq -e close_write /x; do cat /x/file; done"
+    (folder / "file").write_text("")
+    heard = "inotifywait -m -e close_write --format x /x | while read _; do cat /x/file; echo; done"
     words = ["docker", "-H", shared.galley.docker_host, "run", "--rm", "-v", f"{folder}:/x"]
-    reader = shared.galley.popen([*words, WATCHER, "sh", "-c", f"cat /x/file; {loop}"])
+    reader = shared.galley.popen([*words, WATCHER, "sh", "-c", f"cat /x/file; {heard}"])
     assert reader.stdout is not None
-    assert reader.stdout.read(1) == b"0"
-    watching = shared.watch(folder)
-    seen = b""
+    while b"established" not in reader.stdout.readline():
+        assert reader.poll() is None
+    shared.watch(folder).close()
     for number in range(1, 10):
         (folder / "file").write_text(f"{number}" * number)
-        watching.wait_for("CLOSE_WRITE,CLOSE /x/file")
-        watching.forget()
-        while not seen.endswith(b"%d" % number * number):
-            seen += reader.stdout.read(1)
+        while (said := reader.stdout.readline().strip()) == b"%d" % (number - 1) * (number - 1):
+            assert reader.poll() is None
+        assert said == b"%d" % number * number
     reader.kill()
     reader.stdout.close()
     reader.wait()
-    watching.close()
 
 
 def test_a_watcher_of_one_file(shared: Shared, folder: Path) -> None:
