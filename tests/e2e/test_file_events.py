@@ -86,12 +86,12 @@ def test_create_rename_and_delete(watcher: Watcher, folder: Path) -> None:
     def work() -> None:
         (folder / "new").write_text("1")
         (folder / "new").rename(folder / "newer")
-        (folder / "newer").chmod(0o600)
         (folder / "newer").unlink()
 
-    assert seen_of(watcher, folder, work) == [
-        *("CREATE /x/new", "MODIFY /x/new", "CLOSE_WRITE,CLOSE /x/new"),
-        *("MOVED_FROM /x/new", "MOVED_TO /x/newer", "ATTRIB /x/newer", "DELETE /x/newer"),
+    # What was done to a name that is gone by the time it could be told is not told.
+    kinds = ("CREATE ", "MOVED_FROM ", "MOVED_TO ", "DELETE ")
+    assert [line for line in seen_of(watcher, folder, work) if line.startswith(kinds)] == [
+        *("CREATE /x/new", "MOVED_FROM /x/new", "MOVED_TO /x/newer", "DELETE /x/newer")
     ]
 
 
@@ -138,7 +138,7 @@ def test_what_a_container_changes_is_no_storm(
     words = ("run", "--rm", "-v", f"{folder}:/y", WATCHER, "sh", "-c")
     writes = "for i in 1 2 3 4 5 6 7 8 9; do echo $i > /y/made; done"
     said = seen_of(watcher, folder, lambda: shared.galley.docker(*words, writes))
-    assert 27 <= len(said) <= 2 * 28 + 2
+    assert 19 <= len(said) <= 2 * 28
     assert seen_of(watcher, folder, lambda: None) == []
 
 

@@ -58,10 +58,8 @@ static int is_watched(struct inode *inode) {
 
 static void tell(u32 mask, u32 cookie, struct inode *directory, const struct name *name,
                  struct inode *before, struct inode *now) {
-  if (!(mask & OF_NAMES)) {
-    struct inode *child = now ? now : before;
-    fsnotify(child ? mask | ON_CHILD : mask, child ? child : directory, KERNEL_DATA_IS_INODE,
-             directory, name, child, 0);
+  if (!(mask & OF_NAMES)) { /* of what is gone again, that it is gone is told */
+    if (now) fsnotify(mask | ON_CHILD, now, KERNEL_DATA_IS_INODE, directory, name, now, 0);
     return;
   }
   fsnotify(mask, directory, KERNEL_DATA_IS_INODE, directory, name, 0, cookie);
