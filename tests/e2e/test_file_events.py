@@ -146,7 +146,8 @@ def test_a_watcher_finds_what_it_has_heard_of(shared: Shared, folder: Path) -> N
     """Not what the guest has kept of the file from a moment before."""
     (folder / "file").write_text("")
     heard = "inotifywait -m -e close_write --format x /x | while read _; do cat /x/file; echo; done"
-    words = ["docker", "-H", shared.galley.docker_host, "run", "--rm", "-v", f"{folder}:/x"]
+    words = ["docker", "-H", shared.galley.docker_host, "run", "--rm", "--name", "reader"]
+    words += ["-v", f"{folder}:/x"]
     reader = shared.galley.popen([*words, WATCHER, "sh", "-c", f"cat /x/file; {heard}"])
     assert reader.stdout is not None
     while b"established" not in reader.stdout.readline():
@@ -157,9 +158,9 @@ def test_a_watcher_finds_what_it_has_heard_of(shared: Shared, folder: Path) -> N
         while (said := reader.stdout.readline().strip()) == b"%d" % (number - 1) * (number - 1):
             assert reader.poll() is None
         assert said == b"%d" % number * number
-    reader.kill()
+    shared.galley.docker("rm", "-f", "reader")
+    reader.wait(30)
     reader.stdout.close()
-    reader.wait()
 
 
 def test_a_watcher_of_one_file(shared: Shared, folder: Path) -> None:

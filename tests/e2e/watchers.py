@@ -1,5 +1,6 @@
 """Debian's inotifywait in a container: what a watcher there sees of a folder of this computer."""
 
+import itertools
 import shutil
 import subprocess
 import tarfile
@@ -13,6 +14,7 @@ from tests.e2e.pythons import libraries_of
 
 WATCHER = "galley-watcher"  # the image
 PATIENCE = 60.0  # seconds; only a test that fails waits so long
+NUMBERS = itertools.count()
 KINDS = "modify,attrib,close_write,move,create,delete,delete_self,move_self"
 
 
@@ -33,13 +35,14 @@ class Watcher:
     def __init__(self, docker_host: str, folder: Path, *words: str, mode: str = "rw") -> None:
         """`words`: where and how it watches, instead of everywhere."""
         watch = ["inotifywait", "-m", "-e", KINDS, "--format", "%e %w%f", *(words or ("-r", "/x"))]
-        run = ["docker", "-H", docker_host, "run", "--rm", "-i", "-v", f"{folder}:/x:{mode}"]
+        self._docker = ["docker", "-H", docker_host]
+        self._name = f"watcher{next(NUMBERS)}"
+        run = [*self._docker, "run", "--rm", "--name", self._name, "-v", f"{folder}:/x:{mode}"]
         self.lines: list[str] = []
         self.times: list[float] = []  # of each, `time.monotonic`
         self._changed = threading.Condition()
         self._process = subprocess.Popen(
             [*run, WATCHER, *watch],
-            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -81,9 +84,8 @@ class Watcher:
             self.lines, self.times = [], []
 
     def close(self) -> None:
-        self._process.kill()
-        self._process.wait()
+        subprocess.run([*self._docker, "rm", "-f", self._name], capture_output=True, check=True)
+        self._process.wait(PATIENCE)
         self._reader.join()
-        for stream in (self._process.stdin, self._process.stdout):
-            if stream is not None:
-                stream.close()
+        assert self._process.stdout is not None
+        self._process.stdout.close()

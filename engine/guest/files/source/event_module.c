@@ -63,9 +63,10 @@ static void tell(u32 mask, u32 cookie, struct inode *directory, const struct nam
     return;
   }
   fsnotify(mask, directory, KERNEL_DATA_IS_INODE, directory, name, 0, cookie);
-  u32 itself = mask & MOVED_FROM ? MOVE_SELF : DELETE_SELF;
-  if (before && before != now && !(mask & CREATE))
-    fsnotify(itself | (mask & ISDIR), before, KERNEL_DATA_IS_INODE, 0, 0, before, 0);
+  if (before && before != now && mask & (DELETE | MOVED_TO))
+    fsnotify(DELETE_SELF | (mask & ISDIR), before, KERNEL_DATA_IS_INODE, 0, 0, before, 0);
+  if (now && mask & MOVED_TO)
+    fsnotify(MOVE_SELF | (mask & ISDIR), now, KERNEL_DATA_IS_INODE, 0, 0, now, 0);
 }
 
 static int raise(u32 mask, u32 cookie, const char *directory, const char *text, u32 length) {
