@@ -3,7 +3,7 @@
 `Engine` turns what the user wants (start, stop, …) into what its parts do, and what they report
 into one `Snapshot` for every change. The supervisor owns one and lends it to the control socket.
 May import: everything in `engine` but `supervisor`, `control`, `cli`; `vm`. Next: `vm/machine.py`,
-`bridge/bridge.py`, `watch.py`, `forwards.py`, `shared_folders.py`.
+`bridge/bridge.py`, `watch.py`, `forwards.py`, `shared_folders.py`, `file_events/events.py`.
 """
 
 import logging
@@ -19,6 +19,7 @@ from engine.bridge.bridge import Bridge
 from engine.bridge.http import ping
 from engine.bridge.unix import UnixListener, connect
 from engine.configuration import Configuration
+from engine.file_events.events import FileEvents
 from engine.guest_image import current_image
 from engine.logs import ENGINE_LOG
 from engine.ports.carrier import MachineCarrier
@@ -50,6 +51,7 @@ from vm.types import MachineSpec, MachineState, Status
 log = logging.getLogger(__name__)
 
 DOCKER_SOCKET = "/run/docker.sock"  # in the guest
+EVENTS_SOCKET = "/run/galley/events.sock"  # in the guest
 UP = (MachineState.RUNNING, MachineState.STARTING)
 
 
@@ -65,6 +67,7 @@ class Engine:
         self._configuration = Configuration(home, settings)
         self._ports = PublishedPorts(MachineCarrier(backend, directory), self._publish)
         self._watch = EngineWatch(self._dial, self._healthy, self._containers_changed)
+        self._file_events = FileEvents(self._dial_events, home.root, self._publish)
         self._starts = Starts(self._dial, self._ports, self._addresses, self._watch.look)
         listener = UnixListener(home.docker_socket)
         self._bridge = Bridge(listener, self._dial, self._down, self._check, self._starts)
@@ -96,6 +99,7 @@ class Engine:
         """Release sockets and threads; the machine and its containers run on."""
         self._watch.end()
         self._folders.end()
+        self._file_events.close()
         self._machine.close()
         self._bridge.close()
 
@@ -113,6 +117,7 @@ class Engine:
                 *(problem for problem in problems if problem),
                 *self._configuration.problems,
                 *self._folders.problems,
+                *self._file_events.problems,
                 *self._settings.problems,
             ),
         )
@@ -266,6 +271,9 @@ class Engine:
     def _dial(self) -> Stream:
         return self._machine.guest.dial(DOCKER_SOCKET)
 
+    def _dial_events(self) -> Stream:
+        return self._machine.guest.dial(EVENTS_SOCKET)
+
     def _down(self) -> Problem | None:
         """Why a client cannot be served now; None lets the bridge dial."""
         status = self._machine.status
@@ -291,6 +299,7 @@ class Engine:
             self._watch.end()
             self._folders.end()
             self._ports.forget()
+            self._file_events.follow(())
             self._routes = routes([], {})
         self._publish()
 
@@ -303,6 +312,7 @@ class Engine:
         asked = self._starts.asked(containers)
         self._lead_ports(routes(containers, asked))
         self._ports.sync(wanted_ports(containers, asked, self._addresses()))
+        self._file_events.follow(self._folders.bound(containers))
 
     def _addresses(self) -> Default:
         return default_addresses(str(self._settings.get("port_address")), net.has_ipv6())

@@ -1,15 +1,17 @@
 """What is shared with the machine that runs: for a start, for the bridge, for the problems shown.
 
-May import: `shares`, `served_folders`, `settings`, `bridge.binds`, `vm`. Next: `shares.py`,
-`bridge/binds.py`, `vm/backends/qemu/shares.py`.
+May import: `shares`, `served_folders`, `settings`, `bridge.binds`, `ports.wanted`, `vm`. Next:
+`shares.py`, `bridge/binds.py`, `vm/backends/qemu/shares.py`.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import PurePath, PurePosixPath
 
 from engine import shares
 from engine.bridge import binds
 from engine.bridge.binds import Sharing
+from engine.ports.wanted import Container
 from engine.served_folders import Dial, ServedFolders
 from engine.settings import SettingsStore
 from vm.backend import Backend
@@ -84,6 +86,23 @@ class SharedFolders:
 
     def _by(self) -> str:
         return str(self._settings.get("share_by"))
+
+    def bound(self, containers: Iterable[Container]) -> frozenset[str]:
+        """What of this host they have, as paths of this host."""
+        sources = {
+            mount.Source
+            for container in containers
+            for mount in container.Mounts or ()
+            if mount.Type == "bind"
+        }
+        return frozenset(filter(None, map(self._here, sources)))
+
+    def _here(self, there: str) -> str | None:
+        for share in self._mounted:
+            if PurePosixPath(there).is_relative_to(share.guest_path):
+                inside = PurePosixPath(there).relative_to(share.guest_path)
+                return str(PurePath(share.host_path, inside))
+        return None
 
     def _names(self, setting: str) -> tuple[str, ...]:
         value = self._settings.get(setting)

@@ -4047,6 +4047,14 @@
             <translation>Ändere seine Rechte oder lass ihn weg.</translation>
         </message>
         <message>
+            <source>Changes of files on this computer are not told to containers: Linux gives no more watches to your programs.</source>
+            <translation>Änderungen an Dateien dieses Computers werden Containern nicht gemeldet: Linux lässt deine Programme keine weiteren beobachten.</translation>
+        </message>
+        <message>
+            <source>Changes of files on this computer are not told to containers: the machine does not answer.</source>
+            <translation>Änderungen an Dateien dieses Computers werden Containern nicht gemeldet: Die Maschine antwortet nicht.</translation>
+        </message>
+        <message>
             <source>Check that the address belongs to this computer.</source>
             <translation>Prüfen, ob die Adresse zu diesem Computer gehört.</translation>
         </message>
@@ -4391,6 +4399,10 @@
             <translation>Nennen Sie einen, der nach keinem fragt, etwa ein Programm auf diesem Computer, das sich bei ihm anmeldet.</translation>
         </message>
         <message>
+            <source>Not every change of a file on this computer is told to containers: they have more folders of it than Galley may watch.</source>
+            <translation>Nicht jede Änderung an Dateien dieses Computers wird Containern gemeldet: Sie haben mehr Ordner davon, als Galley beobachten darf.</translation>
+        </message>
+        <message>
             <source>Nothing answers on {0}.</source>
             <translation>An {0} antwortet nichts.</translation>
         </message>
@@ -4489,6 +4501,14 @@
         <message>
             <source>QEMU's control socket does not speak QMP.</source>
             <translation>Der Steuersocket von QEMU spricht kein QMP.</translation>
+        </message>
+        <message>
+            <source>Raise Linux's limit, of which Galley takes half, then start the container again: sudo sysctl fs.inotify.max_user_watches=1048576</source>
+            <translation>Erhöhe die Grenze von Linux, von der Galley die Hälfte nimmt, und starte den Container neu: sudo sysctl fs.inotify.max_user_watches=1048576</translation>
+        </message>
+        <message>
+            <source>Raise its limit: sudo sysctl fs.inotify.max_user_instances=1024</source>
+            <translation>Erhöhe seine Grenze: sudo sysctl fs.inotify.max_user_instances=1024</translation>
         </message>
         <message>
             <source>Refresh the image: it may have been removed or replaced meanwhile.</source>

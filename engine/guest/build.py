@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import unquote
 
-from engine.guest import kernel, recipe, rootfs, sources
+from engine.guest import event_module, kernel, recipe, rootfs, sources
 from engine.guest.archive import PackageTree
 from engine.guest.recipe import Channel, recipe_hash
 from vm import image
@@ -23,6 +23,7 @@ from vm.host import process
 __all__ = ["CERTIFICATES", "Channel", "build", "is_current", "recipe_hash"]
 
 EPOCH = "1735689600"  # the time of every file in the image
+OWN = ("relay", "events")  # our programs
 UUID = "67616c6c-6579-4000-8000-000000000001"
 CERTIFICATES = "certificates.pem"  # what the guest trusts, for the host to compare
 
@@ -94,8 +95,9 @@ def _make_parts(
         usr = work / "usr"
         usr.mkdir(mode=0o755)
         release = rootfs.os_release(suite, channel)
-        relay = _compile(recipe.FILES / "source" / "relay.c", work, arch)
-        rootfs.stage_root(tree, modules, version, arch, release, usr, relay)
+        own = {name: _compile(recipe.FILES / "source" / f"{name}.c", work, arch) for name in OWN}
+        own["events.ko"] = event_module.build(vmlinux, modules.values(), work, arch)
+        rootfs.stage_root(tree, modules, version, arch, release, usr, own)
         (made / CERTIFICATES).write_bytes(rootfs.certificates(tree))
     tar.unlink()
     progress("Compressing the root file system")

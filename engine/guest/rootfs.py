@@ -60,10 +60,10 @@ def stage_root(
     arch: str,
     release: bytes,
     usr: Path,
-    relay: bytes,
+    own: dict[str, bytes],
 ) -> None:
-    """Fill `usr`. Every file gets a mode of our making, whatever the umask is. `relay` is a
-    program."""
+    """Fill `usr`. Every file gets a mode of our making, whatever the umask is. `own`: what we
+    have compiled, by name."""
     staging = Staging(tree, usr)
     staging.write(f"{SKELETON}/etc/os-release", release)
     libraries = f"usr/lib/{recipe.TRIPLETS[arch]}"
@@ -79,7 +79,8 @@ def stage_root(
         staging.copy(name)
     _add_modules(staging, tree, modules, version)
     _add_own_files(staging)
-    staging.write("lib/galley/relay", relay, executable=True)
+    for name, data in own.items():
+        staging.write(f"lib/galley/{name}", data, executable=True)
     runc = hashlib.sha256(tree.read("usr/sbin/runc")).hexdigest()
     staging.write("lib/galley/runc.sha256", f"{runc}\n".encode())
     staging.write(f"{SKELETON}/etc/ssl/certs/ca-certificates.crt", certificates(tree))

@@ -36,13 +36,22 @@ class Networks(msgspec.Struct, frozen=True):
     Networks: dict[str, Network] = {}
 
 
+class Mount(msgspec.Struct, frozen=True):
+    """`Mounts[]` of GET /containers/json. `Source` is a path in the guest."""
+
+    Type: str = ""
+    Source: str = ""
+
+
 class Container(msgspec.Struct, frozen=True):
-    """The fields of GET /containers/json that say what is published, and where it leads."""
+    """The fields of GET /containers/json that say what is published, where it leads, and which
+    folders it has."""
 
     Id: str = ""
     Names: tuple[str, ...] = ()
     Ports: tuple[ContainerPort, ...] | None = ()
     NetworkSettings: Networks = Networks()
+    Mounts: tuple[Mount, ...] | None = ()
 
     @property
     def name(self) -> str:

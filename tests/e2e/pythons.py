@@ -22,13 +22,13 @@ def python_tar() -> bytes:
     library = Path(sysconfig.get_path("stdlib"))
     with tarfile.open(fileobj=buffer, mode="a") as tar:
         tar.add(program, "bin/python")
-        for needed in _libraries(program):
+        for needed in libraries_of(program):
             tar.add(needed.resolve(), str(needed))
         tar.add(library, f"lib/{library.name}", filter=_wanted)
     return buffer.getvalue()
 
 
-def _libraries(program: Path) -> set[Path]:
+def libraries_of(program: Path) -> set[Path]:
     said = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
     return {Path(found) for found in re.findall(r"(/\S+) \(0x", said)}
 

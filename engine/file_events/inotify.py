@@ -1,0 +1,120 @@
+"""inotify(7), as it is: what a folder's kernel says of it. Linux, and only this module.
+
+Not a library's: those that were looked at keep a rename's first half for half a second and all
+that follows with it, say nothing of folders that the kernel's limit left out, or lose what was
+dropped without a word. May import: the standard library, `vm.errors`, `change.py`. Next: `tree.py`.
+"""
+
+import ctypes
+import errno
+import os
+import select
+import struct
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from engine.file_events.change import Kind
+from vm.errors import HostError
+
+HEAD = struct.Struct("iIII")  # watch, mask, cookie, length of the name
+WANTED = (
+    *(Kind.MODIFY, Kind.ATTRIB, Kind.CLOSE_WRITE, Kind.MOVED_FROM, Kind.MOVED_TO),
+    *(Kind.CREATE, Kind.DELETE),
+)
+OVERFLOW, IGNORED = 0x4000, 0x8000
+DONT_FOLLOW, EXCL_UNLINK = 0x02000000, 0x04000000
+READ = 256 * 1024
+LIMIT = Path("/proc/sys/fs/inotify/max_user_watches")
+
+
+class Event(msgspec.Struct, frozen=True):
+    """`name`: in the folder that is watched; "" for itself."""
+
+    watch: int
+    mask: int
+    cookie: int
+    name: str
+
+
+class Full(OSError):
+    """The kernel watches no more for this user."""
+
+
+class Watching(Protocol):
+    """What `tree.py` needs."""
+
+    def add(self, path: str) -> int:
+        """The number of the watch; the same for the same folder. Raises Full, OSError."""
+
+    def remove(self, watch: int) -> None: ...
+
+
+def most_watches() -> int:
+    """How many we may have. The limit is the user's, and their editor wants to watch, too."""
+    try:
+        return int(LIMIT.read_text()) // 2
+    except (OSError, ValueError):
+        return 4096
+
+
+class Inotify:
+    """`wake` may come from any thread, the rest from one."""
+
+    def __init__(self) -> None:
+        """Raises HostError."""
+        self._library = ctypes.CDLL(None, use_errno=True)
+        self._library.inotify_add_watch.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_uint32)
+        self._file = self._library.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK)
+        if self._file < 0:
+            raise HostError(
+                "Changes of files on this computer are not told to containers: Linux gives no "
+                "more watches to your programs.",
+                "Raise its limit: sudo sysctl fs.inotify.max_user_instances=1024",
+                details=os.strerror(ctypes.get_errno()),
+            )
+        self._woken, self._waking = os.pipe()
+        os.set_blocking(self._woken, False)
+        self._mask = sum(WANTED) | DONT_FOLLOW | EXCL_UNLINK
+
+    def add(self, path: str) -> int:
+        watch = int(self._library.inotify_add_watch(self._file, os.fsencode(path), self._mask))
+        if watch < 0:
+            number = ctypes.get_errno()
+            kind = Full if number == errno.ENOSPC else OSError
+            raise kind(number, os.strerror(number), path)
+        return watch
+
+    def remove(self, watch: int) -> None:
+        """One that is gone by itself is no error."""
+        self._library.inotify_rm_watch(self._file, watch)
+
+    def read(self, limit: float | None) -> list[Event]:
+        """What has come, or comes within `limit` seconds (None: whenever it comes, or until
+        `wake`)."""
+        ready, _, _ = select.select([self._file, self._woken], [], [], limit)
+        if self._woken in ready:
+            os.read(self._woken, 4096)
+        if self._file not in ready:
+            return []
+        return parse(os.read(self._file, READ))
+
+    def wake(self) -> None:
+        os.write(self._waking, b"\0")
+
+    def close(self) -> None:
+        for file in (self._file, self._woken, self._waking):
+            os.close(file)
+
+
+def parse(data: bytes) -> list[Event]:
+    """The kernel writes whole events only."""
+    events = []
+    at = 0
+    while at < len(data):
+        watch, mask, cookie, length = HEAD.unpack_from(data, at)
+        at += HEAD.size + length
+        name = data[at - length : at].rstrip(b"\0")
+        events.append(Event(watch, mask, cookie, os.fsdecode(name)))
+    return events

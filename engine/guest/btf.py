@@ -1,0 +1,78 @@
+"""What a kernel says of its own types (BTF): sizes, offsets, constants, parameters of functions.
+
+So a module is compiled for exactly this kernel without its headers, which would be sixty megabytes
+and a compiler more to download. Only the kinds of the format that lead there are told apart; see
+Documentation/bpf/btf.rst in Linux. May import: the standard library, `vm.errors`.
+Next: `event_module.py`.
+"""
+
+import struct
+from collections.abc import Iterator
+
+from vm.errors import HostError
+
+HEADER = struct.Struct("<HBBIIIII")  # magic, version, flags, its length, types, strings
+START = struct.pack("<HBBI", 0xEB9F, 1, 0, HEADER.size)
+TYPE = struct.Struct("<III")  # name, kind and count, size or type
+STRUCT, ENUM, FUNCTION, PROTOTYPE = 4, 6, 12, 13
+# What follows the twelve bytes of a type: bytes once, and bytes for each of its `count`.
+TAIL = {1: (4, 0), 3: (12, 0), 4: (0, 12), 5: (0, 12), 6: (0, 8), 13: (0, 8), 14: (4, 0)}
+TAIL |= {15: (0, 12), 17: (4, 0), 19: (0, 12)}
+
+
+class Types:
+    """Raises HostError where the kernel has none, or lacks what is asked for."""
+
+    def __init__(self, kernel: bytes) -> None:
+        at = kernel.find(START)
+        if at < 0:
+            raise HostError("The kernel of the guest does not describe its types (BTF).")
+        _, _, _, length, types, size, strings, _ = HEADER.unpack_from(kernel, at)
+        self._strings = kernel[at + length + strings :]
+        self._data = kernel[at + length + types : at + length + types + size]
+        self._kept: dict[tuple[int, str], tuple[int, bytes]] = {}
+        self._numbered: dict[int, int] = {}  # parameters of a prototype, by the type's number
+        for number, (kind, name, value, tail, count) in enumerate(self._types(), start=1):
+            if kind in (STRUCT, ENUM, FUNCTION) and name:
+                self._kept.setdefault((kind, self._string(name)), (value, tail))
+            if kind == PROTOTYPE:
+                self._numbered[number] = count
+
+    def size(self, name: str) -> int:
+        """Of a struct, in bytes."""
+        return self._find(STRUCT, name)[0]
+
+    def offset(self, name: str, member: str) -> int:
+        """Of a struct's member, in bytes. One that lies in a struct without name is not found."""
+        for named, _, bits in struct.iter_unpack("<III", self._find(STRUCT, name)[1]):
+            if self._string(named) == member:
+                return (int(bits) & 0xFFFFFF) // 8  # above them: the width of a bit field
+        raise HostError(f"The kernel of the guest has no {member} in its struct {name}.")
+
+    def constant(self, name: str, word: str) -> int:
+        """Of an enum."""
+        for named, value in struct.iter_unpack("<Ii", self._find(ENUM, name)[1]):
+            if self._string(named) == word:
+                return int(value)
+        raise HostError(f"The kernel of the guest has no {word} in its enum {name}.")
+
+    def parameters(self, function: str) -> int:
+        """How many it takes."""
+        return self._numbered.get(self._find(FUNCTION, function)[0], -1)
+
+    def _find(self, kind: int, name: str) -> tuple[int, bytes]:
+        if (kind, name) not in self._kept:
+            raise HostError(f"The kernel of the guest has no {name}.")
+        return self._kept[kind, name]
+
+    def _types(self) -> Iterator[tuple[int, int, int, bytes, int]]:
+        at = 0
+        while at < len(self._data):
+            name, info, value = TYPE.unpack_from(self._data, at)
+            kind, count = info >> 24 & 0x1F, info & 0xFFFF
+            once, each = TAIL.get(kind, (0, 0))
+            at += TYPE.size + once + each * count
+            yield kind, name, value, self._data[at - once - each * count : at], count
+
+    def _string(self, at: int) -> str:
+        return self._strings[at : self._strings.index(b"\0", at)].decode()

@@ -1,0 +1,74 @@
+"""Compiles the kernel module by which the guest's inotify tells of changes on the host.
+
+For exactly the kernel that the image carries: its types are read out of it (`btf.py`), so neither
+its headers nor its build tools are needed. May import: the standard library, `vm`, `engine.guest`.
+Next: `files/source/event_module.c`.
+"""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from engine.guest import recipe
+from engine.guest.btf import Types
+from engine.guest.kernel import Module
+from vm.errors import HostError
+from vm.host import process
+
+SOURCE = recipe.FILES / "source" / "event_module.c"
+# The functions of the kernel that it calls, and how many parameters it gives them.
+CALLS = {
+    "d_lookup": 2,
+    "dput": 1,
+    "fsnotify": 7,
+    "full_name_hash": 3,
+    "kern_path": 3,
+    "path_put": 1,
+    "vfs_path_lookup": 5,
+}
+FLAGS = (
+    *("-c", "-O2", "-Wall", "-Wextra", "-Werror", "-ffreestanding", "-nostdinc", "-fno-pic"),
+    *("-fno-stack-protector", "-fno-asynchronous-unwind-tables", "-fno-strict-aliasing"),
+    "-mgeneral-regs-only",
+)
+FLAGS_OF = {"amd64": ("-mcmodel=kernel", "-mno-red-zone", "-fcf-protection=branch"), "arm64": ()}
+
+
+def build(kernel: bytes, modules: Iterable[Module], work: Path, arch: str) -> bytes:
+    """The module's file. `modules`: some of the kernel's own. Raises HostError."""
+    made = work / "events.ko"
+    words = (f"-D{name}={value}" for name, value in definitions(kernel, modules).items())
+    argv = [recipe.compiler(arch), *FLAGS, *FLAGS_OF[arch], *words, "-o", str(made), str(SOURCE)]
+    done = process.run(argv)
+    if not done.ok:
+        raise HostError(
+            f"{SOURCE.name} could not be compiled for the guest's kernel.", details=done.tail()
+        )
+    return made.read_bytes()
+
+
+def definitions(kernel: bytes, modules: Iterable[Module]) -> dict[str, str]:
+    """What the source leaves to the kernel. Raises HostError where that is another than we know."""
+    types = Types(kernel)
+    for function, count in CALLS.items():
+        if types.parameters(function) != count:
+            raise HostError(f"The guest's kernel has another {function} than Galley knows.")
+    return {
+        "KERNEL_DATA_IS_INODE": str(types.constant("fsnotify_data_type", "FSNOTIFY_EVENT_INODE")),
+        "KERNEL_DENTRY_INODE": str(types.offset("dentry", "d_inode")),
+        "KERNEL_INODE_WATCHED": str(types.offset("inode", "i_fsnotify_mask")),
+        "KERNEL_MODULE_NAME": str(types.offset("module", "name")),
+        "KERNEL_MODULE_SIZE": str(types.size("module")),
+        "KERNEL_OPERATIONS_SIZE": str(types.size("kernel_param_ops")),
+        "KERNEL_PARAMETER_SIZE": str(types.size("kernel_param")),
+        "KERNEL_VERSION_MAGIC": f'"{_version_magic(modules)}"',
+    }
+
+
+def _version_magic(modules: Iterable[Module]) -> str:
+    """What every module of this kernel says it was built for."""
+    for module in modules:
+        found = re.search(rb"\0vermagic=([^\0]*)\0", module.data)
+        if found:
+            return found[1].decode()
+    raise HostError("No module of the guest's kernel says which kernel it is for.")

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0
+/* A kernel module by which inotify in the guest tells what the host has changed in its folders.
+ *
+ * virtiofs brings no events, and touching files from here would tell "attributes changed" at best,
+ * never a new name or one that is gone, and would write to what is the user's. So this raises the
+ * very event that the host's kernel has raised there, for whoever in the guest watches the inode:
+ *
+ *   echo "MASK COOKIE PATH" > /sys/module/galley_events/parameters/raise
+ *
+ * MASK and COOKIE as inotify has them, eight hexadecimal digits each. The name is looked up on the
+ * host first, so that whoever hears of it finds what is there now and not what was kept for a
+ * second. Nothing is asked of the host where nobody watches.
+ *
+ * KERNEL_… come from the kernel's own description of its types (engine/guest/event_module.py); what
+ * is declared here has been the same for many years, and parameters are counted by the build.
+ */
+typedef unsigned int u32;
+struct inode;
+struct dentry;
+struct vfsmount;
+
+struct path {
+  struct vfsmount *mount;
+  struct dentry *dentry;
+};
+
+struct name {
+  u32 hash, length;
+  const char *text;
+};
+
+extern int kern_path(const char *path, u32 flags, struct path *found);
+extern int vfs_path_lookup(struct dentry *, struct vfsmount *, const char *name, u32 flags,
+                           struct path *found);
+extern void path_put(const struct path *);
+extern struct dentry *d_lookup(const struct dentry *parent, const struct name *);
+extern void dput(struct dentry *);
+extern u32 full_name_hash(const void *salt, const char *text, u32 length);
+extern int fsnotify(u32 mask, const void *data, int kind_of_data, struct inode *directory,
+                    const struct name *, struct inode *child, u32 cookie);
+
+enum { FOLLOW = 1 << 0, DIRECTORY = 1 << 1, REVALIDATE = 1 << 5 }; /* LOOKUP_… */
+enum {
+  MOVED_FROM = 0x40, MOVED_TO = 0x80, CREATE = 0x100, DELETE = 0x200,
+  DELETE_SELF = 0x400, MOVE_SELF = 0x800,
+  ON_CHILD = 0x08000000, ISDIR = 0x40000000,
+  OF_NAMES = MOVED_FROM | MOVED_TO | CREATE | DELETE,
+};
+enum { EPERM = 1, EINVAL = 22, HEAD = 18 };
+
+static struct inode *inode_of(struct dentry *dentry) {
+  return dentry ? *(struct inode **)((char *)dentry + KERNEL_DENTRY_INODE) : 0;
+}
+
+static int is_watched(struct inode *inode) {
+  return inode && *(volatile u32 *)((char *)inode + KERNEL_INODE_WATCHED) != 0;
+}
+
+static void tell(u32 mask, u32 cookie, struct inode *directory, const struct name *name,
+                 struct inode *before, struct inode *now) {
+  if (!(mask & OF_NAMES)) { /* of what is gone again, that it is gone is told */
+    if (now) fsnotify(mask | ON_CHILD, now, KERNEL_DATA_IS_INODE, directory, name, now, 0);
+    return;
+  }
+  fsnotify(mask, directory, KERNEL_DATA_IS_INODE, directory, name, 0, cookie);
+  if (before && before != now && mask & (DELETE | MOVED_TO))
+    fsnotify(DELETE_SELF | (mask & ISDIR), before, KERNEL_DATA_IS_INODE, 0, 0, before, 0);
+  if (now && mask & MOVED_TO)
+    fsnotify(MOVE_SELF | (mask & ISDIR), now, KERNEL_DATA_IS_INODE, 0, 0, now, 0);
+}
+
+static int raise(u32 mask, u32 cookie, const char *directory, const char *text, u32 length) {
+  struct path around, found;
+  int error = kern_path(*directory ? directory : "/", FOLLOW | DIRECTORY, &around);
+  if (error) return error;
+  struct name name = {full_name_hash(around.dentry, text, length), length, text};
+  struct dentry *kept = d_lookup(around.dentry, &name);
+  struct inode *parent = inode_of(around.dentry), *before = inode_of(kept);
+  if (is_watched(parent) || is_watched(before)) {
+    int is_gone = vfs_path_lookup(around.dentry, around.mount, text, REVALIDATE, &found);
+    tell(mask, cookie, parent, &name, before, is_gone ? 0 : inode_of(found.dentry));
+    if (!is_gone) path_put(&found);
+  }
+  if (kept) dput(kept);
+  path_put(&around);
+  return 0;
+}
+
+/* Eight hexadecimal digits and a space. */
+static int read_number(const char *text, u32 *value) {
+  *value = 0;
+  for (int i = 0; i < 8; i++) {
+    char c = text[i];
+    u32 digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : 16;
+    if (digit > 15) return -EINVAL;
+    *value = *value << 4 | digit;
+  }
+  return text[8] == ' ' ? 0 : -EINVAL;
+}
+
+struct kernel_param;
+
+/* The text is the caller's page, and ours while this runs: see param_attr_store. */
+static int set(const char *line, const struct kernel_param *parameter) {
+  (void)parameter;
+  u32 mask, cookie, length = 0;
+  if (read_number(line, &mask) || read_number(line + 9, &cookie)) return -EINVAL;
+  char *path = (char *)line + HEAD, *slash = 0;
+  for (; path[length]; length++)
+    if (path[length] == '/') slash = path + length;
+  if (*path != '/' || !slash[1]) return -EINVAL;
+  *slash = 0;
+  return raise(mask, cookie, path, slash + 1, path + length - (slash + 1));
+}
+
+/* --- what the kernel looks for in a module --------------------------------------------------- */
+
+static const char information[]
+    __attribute__((section(".modinfo"), used, aligned(1))) =
+        "license=GPL\0name=galley_events\0retpoline=Y\0" /* it has no indirect call */
+        "vermagic=" KERNEL_VERSION_MAGIC;
+
+struct {
+  char before_name[KERNEL_MODULE_NAME];
+  char name[56];
+  char rest[KERNEL_MODULE_SIZE - KERNEL_MODULE_NAME - 56];
+} __this_module __attribute__((section(".gnu.linkonce.this_module"), used, aligned(64))) = {
+    .name = "galley_events"};
+
+static const struct {
+  u32 flags;
+  int (*set)(const char *, const struct kernel_param *);
+  int (*get)(char *, const struct kernel_param *);
+  void (*free)(void *);
+} operations = {.set = set};
+
+static const struct {
+  const char *name;
+  void *module;
+  const void *operations;
+  unsigned short mode;
+  signed char level;
+  unsigned char flags;
+  void *argument;
+} parameter __attribute__((section("__param"), used, aligned(8))) = {
+    .name = "raise", .module = &__this_module, .operations = &operations, .mode = 0200, .level = -1};
+
+_Static_assert(sizeof parameter == KERNEL_PARAMETER_SIZE, "struct kernel_param");
+_Static_assert(sizeof operations == KERNEL_OPERATIONS_SIZE, "struct kernel_param_ops");
+
+#ifdef __aarch64__ /* its loader wants a place for jumps that are too far */
+__asm__(".pushsection .plt, \"ax\", %progbits\n.byte 0\n.popsection\n"
+        ".pushsection .init.plt, \"a\", %progbits\n.byte 0\n.popsection\n"
+        ".pushsection .text.ftrace_trampoline, \"ax\", %progbits\n.byte 0\n.popsection\n");
+#endif

@@ -1,0 +1,223 @@
+"""Changes on this computer reach watchers in containers: each kind by its name, and once.
+
+The watcher is Debian's inotifywait; one Galley for the module.
+"""
+
+import itertools
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.e2e.galley import Galley
+from tests.e2e.watchers import WATCHER, Watcher, watcher_tar
+from vm.host import process
+
+numbers = itertools.count()
+
+
+class Shared(msgspec.Struct, frozen=True):
+    """A Galley with the folders `rw` and `ro` (read-only)."""
+
+    galley: Galley
+    root: Path
+
+    def watch(self, folder: Path, *words: str, mode: str = "rw") -> Watcher:
+        return until_told(Watcher(self.galley.docker_host, folder, *words, mode=mode), folder)
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory, images: Path) -> Iterator[Shared]:
+    root = tmp_path_factory.mktemp("e")
+    for name in ("rw", "ro"):
+        (root / name).mkdir()
+    galley = Galley(root / "home", images)
+    galley.run("settings", "set", "cpus", "2")
+    galley.run("settings", "set", "shares", f"{root}/rw")
+    galley.run("settings", "set", "read_only_shares", f"{root}/ro")
+    galley.start()
+    galley.docker("import", "--change", 'CMD ["sh"]', "-", WATCHER, stdin=watcher_tar())
+    yield Shared(galley, root)
+    galley.remove()
+
+
+@pytest.fixture
+def folder(shared: Shared) -> Path:
+    made = shared.root / "rw" / f"f{next(numbers)}"
+    made.mkdir()
+    return made
+
+
+@pytest.fixture
+def watcher(shared: Shared, folder: Path) -> Iterator[Watcher]:
+    (folder / "file").write_text("before")
+    made = shared.watch(folder)
+    yield made
+    made.close()
+
+
+def until_told(watcher: Watcher, folder: Path) -> Watcher:
+    """The host watches a folder soon after its container has started, and not before."""
+    for number in range(100):
+        (folder / f"ready{number}").touch()
+        if watcher.says(f"CREATE /x/ready{number}", 0.3):
+            break
+    seen_of(watcher, folder, lambda: None)
+    return watcher
+
+
+def seen_of(watcher: Watcher, folder: Path, work: Callable[[], object]) -> list[str]:
+    """What the watcher says of it, and of nothing else: a file that follows marks the end."""
+    work()
+    last = f"end{next(numbers)}"
+    (folder / last).mkdir()
+    return watcher.after(f"CREATE,ISDIR /x/{last}")
+
+
+def test_an_edit(watcher: Watcher, folder: Path) -> None:
+    said = seen_of(watcher, folder, lambda: (folder / "file").write_text("after"))
+    assert said == ["MODIFY /x/file", "CLOSE_WRITE,CLOSE /x/file"]
+
+
+def test_create_rename_and_delete(watcher: Watcher, folder: Path) -> None:
+    def work() -> None:
+        (folder / "new").write_text("1")
+        (folder / "new").rename(folder / "newer")
+        (folder / "newer").unlink()
+
+    # What was done to a name that is gone by the time it could be told is not told.
+    kinds = ("CREATE ", "MOVED_FROM ", "MOVED_TO ", "DELETE ")
+    assert [line for line in seen_of(watcher, folder, work) if line.startswith(kinds)] == [
+        *("CREATE /x/new", "MOVED_FROM /x/new", "MOVED_TO /x/newer", "DELETE /x/newer")
+    ]
+
+
+def test_as_editors_save(watcher: Watcher, folder: Path) -> None:
+    def save() -> None:
+        (folder / ".file.swap").write_text("after")
+        (folder / ".file.swap").rename(folder / "file")
+
+    assert seen_of(watcher, folder, save)[-2:] == ["MOVED_FROM /x/.file.swap", "MOVED_TO /x/file"]
+
+
+def test_new_folders_in_each_other(watcher: Watcher, folder: Path) -> None:
+    deep = folder / "a" / "b" / "c"
+    deep.mkdir(parents=True)
+    watcher.wait_for("CREATE,ISDIR /x/a")
+    # As on any Linux, a watcher hears of what is in a new folder once it watches that, too.
+    for number in range(100):
+        (deep / f"try{number}").touch()
+        if watcher.says(f"CREATE /x/a/b/c/try{number}", 0.3):
+            break
+    seen_of(watcher, folder, lambda: None)
+    said = seen_of(watcher, folder, lambda: (deep / "file").write_text("1"))
+    path = "/x/a/b/c/file"
+    assert said == [f"CREATE {path}", f"MODIFY {path}", f"CLOSE_WRITE,CLOSE {path}"]
+    moved = seen_of(watcher, folder, lambda: (folder / "a" / "b").rename(folder / "b"))
+    assert moved[:2] == ["MOVED_FROM,ISDIR /x/a/b", "MOVED_TO,ISDIR /x/b"]
+    gone = seen_of(watcher, folder, lambda: shutil.rmtree(folder / "b"))
+    assert "DELETE,ISDIR /x/b" in gone
+
+
+def test_the_files_themselves_stay_as_they_are(watcher: Watcher, folder: Path) -> None:
+    file = folder / "file"
+    os.utime(file, ns=(1, 1_000_000_007))
+    said = seen_of(watcher, folder, lambda: file.chmod(0o604))
+    assert said[-1] == "ATTRIB /x/file"
+    assert file.stat().st_mtime_ns == 1_000_000_007
+    assert file.read_text() == "before"
+
+
+def test_what_a_container_changes_is_no_storm(
+    shared: Shared, watcher: Watcher, folder: Path
+) -> None:
+    """It is told by the guest at once, and by the host again, and then no more."""
+    words = ("run", "--rm", "-v", f"{folder}:/y", WATCHER, "sh", "-c")
+    writes = "for i in 1 2 3 4 5 6 7 8 9; do echo $i > /y/made; done"
+    said = seen_of(watcher, folder, lambda: shared.galley.docker(*words, writes))
+    assert 19 <= len(said) <= 2 * 28
+    assert seen_of(watcher, folder, lambda: None) == []
+
+
+def test_a_watcher_finds_what_it_has_heard_of(shared: Shared, folder: Path) -> None:
+    """Not what the guest has kept of the file from a moment before."""
+    (folder / "file").write_text("")
+    heard = "inotifywait -m -e close_write --format x /x | while read _; do cat /x/file; echo; done"
+    words = ["docker", "-H", shared.galley.docker_host, "run", "--rm", "--name", "reader"]
+    words += ["-v", f"{folder}:/x"]
+    reader = shared.galley.popen([*words, WATCHER, "sh", "-c", f"cat /x/file; {heard}"])
+    assert reader.stdout is not None
+    while b"established" not in reader.stdout.readline():
+        assert reader.poll() is None
+    shared.watch(folder).close()
+    for number in range(1, 10):
+        (folder / "file").write_text(f"{number}" * number)
+        while (said := reader.stdout.readline().strip()) == b"%d" % (number - 1) * (number - 1):
+            assert reader.poll() is None
+        assert said == b"%d" % number * number
+    shared.galley.docker("rm", "-f", "reader")
+    reader.wait(30)
+    reader.stdout.close()
+
+
+def test_a_watcher_of_one_file(shared: Shared, folder: Path) -> None:
+    (folder / "file").write_text("0")
+    watcher = Watcher(shared.galley.docker_host, folder, "/x/file")
+    for _ in range(100):
+        (folder / "file").write_text("1")
+        if watcher.says("MODIFY /x/file", 0.3):
+            break
+    (folder / "file").unlink()
+    watcher.wait_for("DELETE_SELF /x/file")
+    watcher.close()
+
+
+def test_in_a_folder_that_is_shared_read_only(shared: Shared) -> None:
+    folder = shared.root / "ro"
+    (folder / "file").write_text("1")
+    watcher = shared.watch(folder, mode="ro")
+    said = seen_of(watcher, folder, (folder / "file").unlink)
+    assert said == ["DELETE /x/file"]
+    watcher.close()
+
+
+def test_a_thousand_at_once(watcher: Watcher, folder: Path) -> None:
+    def work() -> None:
+        for number in range(1000):
+            (folder / f"n{number}").write_text("1")
+
+    said = seen_of(watcher, folder, work)
+    for kind in ("CREATE", "CLOSE_WRITE,CLOSE"):
+        told = [line for line in said if line.startswith(f"{kind} ")]
+        assert told == [f"{kind} /x/n{number}" for number in range(1000)]
+
+
+def test_another_supervisor_goes_on(shared: Shared, folder: Path) -> None:
+    words = ("run", "-d", "--name", "stays", "-v", f"{folder}:/x", WATCHER, "inotifywait")
+    shared.galley.docker(*words, "-m", "-e", "create", "--format", "%w%f", "/x")
+    process.end(shared.galley.supervisor_identity(), force=True)
+    shared.galley.start()
+
+    def told() -> bool:
+        (folder / f"new{next(numbers)}").touch()
+        return b"/x/new" in shared.galley.docker("logs", "stays").stdout
+
+    shared.galley.wait_for(told, "the next supervisor tells of changes")
+    shared.galley.docker("rm", "-f", "stays")
+
+
+def test_another_machine_goes_on(shared: Shared, folder: Path) -> None:
+    words = ("run", "-d", "--restart", "always", "--name", "again", "-v", f"{folder}:/x", WATCHER)
+    shared.galley.docker(*words, *("inotifywait", "-m", "-e", "create", "--format", "%w%f", "/x"))
+    shared.galley.run("restart")
+
+    def told() -> bool:
+        (folder / f"new{next(numbers)}").touch()
+        return b"/x/new" in shared.galley.docker("logs", "again").stdout
+
+    shared.galley.wait_for(told, "the next machine is told of changes")
+    shared.galley.docker("rm", "-f", "again")
+    assert shared.galley.status()["problems"] == []

@@ -1,0 +1,34 @@
+"""Which changes are worth sending, and how they are written."""
+
+import os
+
+from engine.file_events.change import LONGEST, Change, Kind, encode, worth_sending
+
+WRITTEN = [Change(Kind.MODIFY, "/a"), Change(Kind.CLOSE_WRITE, "/a")]
+
+
+def test_what_is_said_again_is_said_once() -> None:
+    other = Change(Kind.MODIFY, "/b")
+    assert worth_sending([*WRITTEN, other, *WRITTEN * 100, other]) == [*WRITTEN, other]
+
+
+def test_a_name_that_comes_and_goes_is_told_each_time() -> None:
+    made, gone = Change(Kind.CREATE, "/a"), Change(Kind.DELETE, "/a")
+    life = [made, *WRITTEN, gone]
+    assert worth_sending(life * 3) == life * 3
+
+
+def test_as_the_guest_reads_it() -> None:
+    odd = os.fsdecode(b"/with space/\xff\n")
+    moved = Change(Kind.MOVED_TO | Kind.ISDIR, odd, cookie=0xABC)
+    assert encode([*WRITTEN, moved]).split(b"\0") == [
+        b"00000002 00000000 /a",
+        b"00000008 00000000 /a",
+        b"40000080 00000abc /with space/\xff\n",
+        b"",
+    ]
+
+
+def test_a_path_that_the_guest_cannot_take_is_left_out() -> None:
+    long = Change(Kind.MODIFY, "/" + "x" * LONGEST)
+    assert encode([long, WRITTEN[0]]) == encode(WRITTEN[:1])

@@ -1,0 +1,142 @@
+"""From a file on this host to the bytes that the guest is sent, through real threads."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from engine.file_events import events
+from engine.file_events.change import Change, Kind, encode
+from engine.file_events.events import FileEvents
+
+PATIENCE = 20.0  # seconds; only a test that fails waits so long
+
+
+class Guest:
+    """Takes what it is sent. While it `refuses`, nobody listens there."""
+
+    def __init__(self) -> None:
+        self.received = b""
+        self.connections = 0
+        self.closed = 0
+        self.refuses = False
+        self.breaks = False
+        self.changed = threading.Condition()
+
+    def dial(self) -> "Guest":
+        if self.refuses:
+            raise ConnectionRefusedError
+        self.connections += 1
+        return self
+
+    def sendall(self, data: bytes) -> None:
+        if self.breaks:
+            self.breaks = False
+            raise ConnectionResetError
+        with self.changed:
+            self.received += data
+            self.changed.notify_all()
+
+    def recv(self, limit: int) -> bytes:
+        raise AssertionError("the guest says nothing")
+
+    def shutdown_write(self) -> None: ...
+
+    def close(self) -> None:
+        self.closed += 1
+
+    def wait(self, holds: Callable[[], bool]) -> None:
+        with self.changed:
+            assert self.changed.wait_for(holds, PATIENCE), self.received[-1000:]
+
+    def wait_for(self, change: Change) -> None:
+        self.wait(lambda: encode([change]) in self.received)
+
+
+@pytest.fixture
+def guest() -> Guest:
+    return Guest()
+
+
+@pytest.fixture
+def watching(guest: Guest, tmp_path: Path) -> Iterator[FileEvents]:
+    """Of the folder `here`."""
+    (tmp_path / "here").mkdir()
+    made = FileEvents(guest.dial, tmp_path / "home", lambda: None)
+    made.follow([str(tmp_path / "here")])
+    yield made
+    made.close()
+
+
+def until_told(guest: Guest, folder: Path) -> None:
+    """Write until the first event is told: then the folder is watched."""
+    (folder / "first").touch()
+    until = time.monotonic() + PATIENCE
+    while bytes(folder / "first") not in guest.received:
+        assert time.monotonic() < until
+        (folder / "first").write_text("1")
+
+
+def test_an_edit_arrives(guest: Guest, watching: FileEvents, tmp_path: Path) -> None:
+    until_told(guest, tmp_path / "here")
+    file = tmp_path / "here" / "file"
+    file.write_text("1")
+    kinds = (Kind.CREATE, Kind.MODIFY, Kind.CLOSE_WRITE)
+    for kind in kinds:
+        guest.wait_for(Change(kind, str(file)))
+    assert guest.connections == 1
+    assert watching.problems == ()
+
+
+def test_a_thousand_edits_and_none_is_lost(
+    guest: Guest, watching: FileEvents, tmp_path: Path
+) -> None:
+    until_told(guest, tmp_path / "here")
+    files = [tmp_path / "here" / str(number) for number in range(1000)]
+    for number, file in enumerate(files):
+        file.write_text("1")
+        guest.breaks = number == 500
+    for file in files:
+        guest.wait_for(Change(Kind.CLOSE_WRITE, str(file)))
+
+
+def test_nothing_is_told_when_nobody_wants_it(
+    guest: Guest, watching: FileEvents, tmp_path: Path
+) -> None:
+    until_told(guest, tmp_path / "here")
+    watching.follow([])
+    (tmp_path / "other").mkdir()
+    watching.follow([str(tmp_path / "other")])
+    until_told(guest, tmp_path / "other")
+    (tmp_path / "here" / "unheard").touch()
+    (tmp_path / "other" / "last").touch()
+    guest.wait(lambda: b"/other/last" in guest.received)
+    assert b"unheard" not in guest.received
+    assert guest.closed >= 1
+
+
+def test_a_guest_that_does_not_listen_is_a_problem_until_it_does(
+    guest: Guest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "AGAIN", 0.01)
+    told: list[tuple[str, ...]] = []
+    guest.refuses = True
+
+    def note() -> None:
+        with guest.changed:
+            told.append(tuple(problem.kind for problem in here.problems))
+            guest.changed.notify_all()
+
+    here = FileEvents(guest.dial, tmp_path / "home", note)
+    here.follow([str(tmp_path)])
+    until = time.monotonic() + PATIENCE
+    while not told:
+        assert time.monotonic() < until
+        (tmp_path / "file").write_text("1")
+    guest.refuses = False
+    guest.wait(lambda: len(told) == 2)
+    assert told == [("MachineError",), ()]
+    assert b"/file\0" in guest.received
+    here.close()
