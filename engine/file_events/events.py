@@ -37,7 +37,7 @@ class FileEvents:
     ) -> None:
         """`left_out`: a folder that nobody wants to hear of, for it always changes."""
         self._courier = Courier(dial)
-        self._left_out = str(left_out)
+        self._left_out = str(left_out.resolve())  # as a share's path has it
         self._on_change = on_change
         self._changed = threading.Condition()
         self._roots: frozenset[str] = frozenset()

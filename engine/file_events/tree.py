@@ -24,9 +24,10 @@ class Tree:
     def __init__(
         self, watching: Watching, most: Callable[[], int], left_out: Iterable[str] = ()
     ) -> None:
-        """`most`: how many watches we may have."""
+        """`most`: how many watches we may have, asked for when there are other roots."""
         self._watching = watching
         self._most = most
+        self._limit = 0
         self._left_out = frozenset(left_out)
         self._roots: frozenset[str] = frozenset()
         self._paths: dict[int, str] = {}
@@ -55,7 +56,7 @@ class Tree:
             self._drop(root)
         unseen = new if self.is_full else new - self._roots
         self._waiting.extend((root, NEVER) for root in unseen)
-        self._roots, self.is_full = new, False
+        self._roots, self._limit, self.is_full = new, self._most(), False
 
     def step(self) -> list[Change]:
         """Look through some more folders."""
@@ -122,7 +123,7 @@ class Tree:
         return news
 
     def _watch(self, path: str) -> bool:
-        if path not in self._watches and len(self._watches) >= self._most():
+        if path not in self._watches and len(self._watches) >= self._limit:
             self.is_full = True
             return False
         try:

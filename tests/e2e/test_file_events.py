@@ -210,7 +210,8 @@ def test_another_supervisor_goes_on(shared: Shared, folder: Path) -> None:
 
 
 def test_another_machine_goes_on(shared: Shared, folder: Path) -> None:
-    words = ("run", "-d", "--restart", "always", "--name", "again", "-v", f"{folder}:/x", WATCHER)
+    words = ["run", "-d", "--restart", "always", "--name", "again", "--stop-signal", "KILL"]
+    words += ["-v", f"{folder}:/x", WATCHER]
     shared.galley.docker(*words, *("inotifywait", "-m", "-e", "create", "--format", "%w%f", "/x"))
     shared.galley.run("restart")
 

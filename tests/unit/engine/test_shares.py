@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from engine import shares
+from engine.forwards import Container, Mount
 from engine.guest import recipe
 from engine.schema import GIB, HostSize, Kind, Setting, schema
 from engine.settings import SettingsStore
@@ -176,3 +177,17 @@ def test_what_the_guest_could_not_mount_is_told(
     assert folders.check(body % paths[0].encode()) is None
     with pytest.raises(Exception, match="is not shared"):
         folders.check(body % paths[1].encode())
+
+
+def test_what_containers_have_of_this_host(home: Home, store: SettingsStore) -> None:
+    folders = SharedFolders(home, store, FakeBackend())
+    folders._mounted = {Share("/home/ann", "/home/ann"): (0, 0), Share("/data", "/there"): (0, 0)}
+    mounts = (
+        Mount("bind", "/home/ann/project"),
+        Mount("bind", "/there/a/b"),
+        Mount("bind", "/home/anna"),
+        Mount("bind", "/run/docker.sock"),
+        Mount("volume", "/home/ann/volume"),
+    )
+    containers = [Container(Mounts=mounts), Container(Mounts=mounts[:1]), Container(Mounts=None)]
+    assert folders.bound(containers) == {"/home/ann/project", "/data/a/b"}

@@ -117,6 +117,19 @@ def test_nothing_is_told_when_nobody_wants_it(
     assert guest.closed >= 1
 
 
+def test_what_always_changes_is_left_out_by_its_real_name(guest: Guest, tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "link").symlink_to("home")
+    here = FileEvents(guest.dial, tmp_path / "link", lambda: None)
+    here.follow([str(tmp_path)])
+    until_told(guest, tmp_path)
+    (tmp_path / "home" / "log").touch()
+    (tmp_path / "last").touch()
+    guest.wait_for(Change(Kind.CREATE, str(tmp_path / "last")))
+    assert b"/log" not in guest.received
+    here.close()
+
+
 def test_a_guest_that_does_not_listen_is_a_problem_until_it_does(
     guest: Guest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
