@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from engine import shares
-from engine.forwards import Container, Mount
 from engine.guest import recipe
+from engine.ports.wanted import Container, Mount
 from engine.schema import GIB, HostSize, Kind, Setting, schema
 from engine.settings import SettingsStore
 from engine.shared_folders import SharedFolders
