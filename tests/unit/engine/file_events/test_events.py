@@ -117,6 +117,21 @@ def test_nothing_is_told_when_nobody_wants_it(
     assert guest.closed >= 1
 
 
+def test_it_ends_at_once_when_nothing_is_watched(
+    guest: Guest, watching: FileEvents, tmp_path: Path
+) -> None:
+    until_told(guest, tmp_path / "here")
+    watching.follow([])
+    assert watching._inotify is not None
+    watches = Path(f"/proc/self/fdinfo/{watching._inotify._file}")
+    until = time.monotonic() + PATIENCE
+    while "inotify wd" in watches.read_text():
+        assert time.monotonic() < until
+    watching.close()
+    names = {thread.name for thread in threading.enumerate()}
+    assert not names & {"file-events", "file-events-courier"}
+
+
 def test_what_always_changes_is_left_out_by_its_real_name(guest: Guest, tmp_path: Path) -> None:
     (tmp_path / "home").mkdir()
     (tmp_path / "link").symlink_to("home")
