@@ -10,6 +10,7 @@ import pytest
 from engine.file_events import events
 from engine.file_events.change import Change, Kind, encode
 from engine.file_events.events import FileEvents
+from engine.file_events.inotify import Event, Inotify
 
 PATIENCE = 20.0  # seconds; only a test that fails waits so long
 
@@ -118,15 +119,20 @@ def test_nothing_is_told_when_nobody_wants_it(
 
 
 def test_it_ends_at_once_when_nothing_is_watched(
-    guest: Guest, watching: FileEvents, tmp_path: Path
+    guest: Guest, watching: FileEvents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     until_told(guest, tmp_path / "here")
+    asleep = threading.Semaphore(0)
+    read = Inotify.read
+
+    def note(inotify: Inotify, limit: float | None) -> list[Event]:
+        asleep.release()
+        return read(inotify, limit)
+
+    monkeypatch.setattr(Inotify, "read", note)
     watching.follow([])
-    assert watching._inotify is not None
-    watches = Path(f"/proc/self/fdinfo/{watching._inotify._file}")
-    until = time.monotonic() + PATIENCE
-    while "inotify wd" in watches.read_text():
-        assert time.monotonic() < until
+    for _ in ("woken by us", "by the end of its watch"):
+        assert asleep.acquire(timeout=PATIENCE)
     watching.close()
     names = {thread.name for thread in threading.enumerate()}
     assert not names & {"file-events", "file-events-courier"}
