@@ -73,10 +73,15 @@ class FileEvents:
         self.follow(())
         with self._changed:
             self._changed.notify_all()
-        for thread in self._threads:
+        threads, self._threads = self._threads, []
+        inotify, self._inotify = self._inotify, None
+        if inotify is None:
+            return
+        inotify.wake()
+        for thread in threads:
             thread.join(timeout=5)
-        if self._inotify is not None and not any(map(threading.Thread.is_alive, self._threads)):
-            self._inotify.close()
+        if not any(thread.is_alive() for thread in threads):
+            inotify.close()
 
     def _begin(self) -> None:
         try:

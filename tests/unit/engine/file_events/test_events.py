@@ -10,6 +10,7 @@ import pytest
 from engine.file_events import events
 from engine.file_events.change import Change, Kind, encode
 from engine.file_events.events import FileEvents
+from engine.file_events.inotify import Event, Inotify
 
 PATIENCE = 20.0  # seconds; only a test that fails waits so long
 
@@ -115,6 +116,26 @@ def test_nothing_is_told_when_nobody_wants_it(
     guest.wait(lambda: b"/other/last" in guest.received)
     assert b"unheard" not in guest.received
     assert guest.closed >= 1
+
+
+def test_it_ends_at_once_when_nothing_is_watched(
+    guest: Guest, watching: FileEvents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    until_told(guest, tmp_path / "here")
+    asleep = threading.Semaphore(0)
+    read = Inotify.read
+
+    def note(inotify: Inotify, limit: float | None) -> list[Event]:
+        asleep.release()
+        return read(inotify, limit)
+
+    monkeypatch.setattr(Inotify, "read", note)
+    watching.follow([])
+    for _ in ("woken by us", "by the end of its watch"):
+        assert asleep.acquire(timeout=PATIENCE)
+    watching.close()
+    names = {thread.name for thread in threading.enumerate()}
+    assert not names & {"file-events", "file-events-courier"}
 
 
 def test_what_always_changes_is_left_out_by_its_real_name(guest: Guest, tmp_path: Path) -> None:
