@@ -1,4 +1,4 @@
-"""Starts and stops: every one answers, and nothing piles up. The benchmark takes twenty and more."""
+"""Starts and stops: every one answers, and nothing piles up. The benchmark makes twenty."""
 
 from tests.e2e.galley import IMAGE, Galley
 
