@@ -8,6 +8,8 @@ import psutil
 
 from vm.errors import BackendFailed, GalleyError, PortInUse
 
+EVERY_ADDRESS = ("0.0.0.0", "::")
+
 
 def free_port(address: str = "127.0.0.1") -> int:
     """A TCP port that is free now. Somebody may take it before you do: bind, and try again."""
@@ -48,15 +50,18 @@ def why_unreachable(host: str, port: int, timeout: float) -> str:
     return ""
 
 
-def holder(port: int, protocol: str = "tcp") -> str:
+def holder(address: str, port: int, protocol: str = "tcp") -> str:
     """Who holds the port, as "nginx (pid 12)"; "another program" where we may not see it."""
+    others = {address, *EVERY_ADDRESS}
     try:
         connections = psutil.net_connections(protocol)
     except psutil.AccessDenied:
         return "another program"
     for connection in connections:
         listening = protocol == "udp" or connection.status == psutil.CONN_LISTEN
-        if listening and connection.laddr and connection.laddr.port == port and connection.pid:
+        if not listening or not connection.laddr or connection.laddr.port != port:
+            continue
+        if connection.pid and (address in EVERY_ADDRESS or connection.laddr.ip in others):
             try:
                 return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
             except psutil.NoSuchProcess:
@@ -66,7 +71,8 @@ def holder(port: int, protocol: str = "tcp") -> str:
 
 def port_in_use(address: str, port: int, protocol: str = "tcp") -> PortInUse:
     return PortInUse(
-        f"Port {port}/{protocol} on {address} is already in use by {holder(port, protocol)}.",
+        f"Port {port}/{protocol} on {address} is already in use by "
+        f"{holder(address, port, protocol)}.",
         "Stop that program, or publish the container on another port.",
     )
 

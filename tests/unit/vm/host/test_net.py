@@ -1,0 +1,38 @@
+"""Ports of this computer, held by real sockets."""
+
+import errno
+import os
+import socket
+
+import pytest
+
+from vm.errors import BackendFailed, PortInUse
+from vm.host import net
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_the_holder_is_who_has_the_port_on_that_address(address: str) -> None:
+    """Another program may have the same port on another one."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.create_server((address, 0), family=family) as held:
+        port = held.getsockname()[1]
+        assert f"(pid {os.getpid()})" in net.holder(address, port)
+        assert f"(pid {os.getpid()})" in net.holder("0.0.0.0", port)
+        assert net.holder("127.0.0.2", port) == "another program"
+        assert net.bind_error(address, port) == errno.EADDRINUSE
+    assert net.is_free(address, port)
+
+
+def test_a_server_for_every_address_holds_each() -> None:
+    with socket.create_server(("0.0.0.0", 0)) as held:
+        assert f"(pid {os.getpid()})" in net.holder("127.0.0.1", held.getsockname()[1])
+
+
+def test_each_reason_has_its_sentence() -> None:
+    taken = net.bind_failed("127.0.0.1", 80, "tcp", errno.EADDRINUSE, "")
+    assert isinstance(taken, PortInUse)
+    reserved = net.bind_failed("127.0.0.1", 80, "tcp", errno.EACCES, "no")
+    assert isinstance(reserved, BackendFailed)
+    assert "reserved for the administrator" in reserved.summary
+    foreign = net.bind_failed("192.0.2.1", 80, "tcp", errno.EADDRNOTAVAIL, "no")
+    assert "belongs to this computer" in foreign.hint
