@@ -196,6 +196,7 @@ class Engine:
         return [
             Step("Starting containerd", containerd, 120.0, again),
             Step("Starting the Docker Engine", dockerd, 180.0, again),
+            Step("Configuring the Docker Engine", self._configure_new, 240.0, again),
             Step("Answering on the Docker socket", self._answer, 60.0, again),
         ]
 
@@ -210,10 +211,15 @@ class Engine:
                 details=tail.stdout.decode(errors="replace") or error.details,
             ) from error
 
+    def _configure_new(self, wait: Patience) -> None:
+        """Before anybody is told that it runs: dockerd may have to start again for it."""
+        wait.wait(0.0)
+        self._configuration.look(self._machine.story.console.lines())
+        self._configure()
+
     def _answer(self, wait: Patience) -> None:
         """Liveness is a ping through the host's own socket, and the event stream beside it."""
         self._folders.look(self._machine.story.console.lines())
-        self._configuration.look(self._machine.story.console.lines())
         while not ping(lambda: connect(self._home.docker_socket)):
             wait.wait(0.05)
         self._watch.begin()

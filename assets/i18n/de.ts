@@ -200,6 +200,10 @@
             <translation>Ein weiterer Name, unter dem andere im Netzwerk den Container finden.</translation>
         </message>
         <message>
+            <source>Configuring the Docker Engine</source>
+            <translation>Docker-Engine einrichten</translation>
+        </message>
+        <message>
             <source>Answering on the Docker socket</source>
             <translation>Antwort am Docker-Socket</translation>
         </message>
