@@ -15,10 +15,10 @@ from pathlib import Path
 
 import msgspec
 
-from engine.guest.build import CERTIFICATES
 from vm.errors import EngineFailed, GalleyError, HostError, Problem
 from vm.guest import Guest
 from vm.host import trust_store
+from vm.image import CERTIFICATES
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,9 @@ library. Next: `configuration.py`, `bridge/environment.py`.
 
 import ipaddress
 import json
-import urllib.request
+import os
+import sys
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 import msgspec
@@ -57,8 +59,26 @@ def wanted(settings: SettingsStore) -> tuple[Proxies, Problem | None]:
             http, https, no_proxy = map(settings.get, ("http_proxy", "https_proxy", "no_proxy"))
             return Proxies(str(http), str(https), str(no_proxy)), None
         case "system":
-            return of_system(urllib.request.getproxies())
+            return of_system(_found())
     return Proxies(), None
+
+
+def _found() -> dict[str, str]:
+    """What this computer says, by protocol; "no" for where none is to be used."""
+    if sys.platform in ("win32", "darwin"):
+        import urllib.request  # 4 MB of memory, which elsewhere nothing needs
+
+        return urllib.request.getproxies()
+    return of_environment(os.environ)
+
+
+def of_environment(variables: Mapping[str, str]) -> dict[str, str]:
+    """As most programs on Linux read it: small letters before capital ones."""
+    found: dict[str, str] = {}
+    for name in sorted(variables):  # capital letters come first
+        if name.lower().endswith("_proxy") and variables[name]:
+            found[name.lower().removesuffix("_proxy")] = variables[name]
+    return found
 
 
 def of_system(found: dict[str, str]) -> tuple[Proxies, Problem | None]:

@@ -19,6 +19,7 @@ from vm.host.paths import write_atomic
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+CERTIFICATES = "certificates.pem"  # a part: what the guest trusts, for the host to compare
 STAMP = "verified.json"
 
 

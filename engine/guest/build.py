@@ -20,12 +20,11 @@ from vm import image
 from vm.errors import HostError, ImageDamaged, Retry
 from vm.host import process
 
-__all__ = ["CERTIFICATES", "Channel", "build", "is_current", "recipe_hash"]
+__all__ = ["Channel", "build", "is_current", "recipe_hash"]
 
 EPOCH = "1735689600"  # the time of every file in the image
 OWN = ("relay", "events")  # our programs
 UUID = "67616c6c-6579-4000-8000-000000000001"
-CERTIFICATES = "certificates.pem"  # what the guest trusts, for the host to compare
 
 _KERNELS = {"amd64": "linux-image-cloud-amd64", "arm64": "linux-image-cloud-arm64"}
 _INSTALL = (
@@ -98,11 +97,11 @@ def _make_parts(
         own = {name: _compile(recipe.FILES / "source" / f"{name}.c", work, arch) for name in OWN}
         own["events.ko"] = event_module.build(vmlinux, modules.values(), work, arch)
         rootfs.stage_root(tree, modules, version, arch, release, usr, own)
-        (made / CERTIFICATES).write_bytes(rootfs.certificates(tree))
+        (made / image.CERTIFICATES).write_bytes(rootfs.certificates(tree))
     tar.unlink()
     progress("Compressing the root file system")
     _make_root(work / "root.erofs", usr, made / "root.qcow2")
-    names = ("vmlinux", "initramfs", "root.qcow2", CERTIFICATES)
+    names = ("vmlinux", "initramfs", "root.qcow2", image.CERTIFICATES)
     parts = tuple(image.describe(made / name) for name in names)
     image.write_manifest(
         made,

@@ -9,12 +9,12 @@ import pytest
 
 from engine import certificates
 from engine.certificates import Trusted
-from engine.guest.build import CERTIFICATES
 from tests.authorities import Authority
 from vm.errors import EngineFailed
 from vm.guest import Guest
 from vm.host import trust_store
 from vm.host.process import Completed
+from vm.image import CERTIFICATES
 
 EVERYBODYS = Authority("Everybody's")
 OURS = Authority("Ours")

@@ -80,3 +80,13 @@ def test_whether_it_answers() -> None:
     assert problem is not None
     assert problem.summary == f"The proxy {gone} does not answer: connection refused."
     assert proxy.why_down(Proxies()) is None
+
+
+def test_small_letters_come_before_capital_ones() -> None:
+    found = proxy.of_environment(
+        {"HTTP_PROXY": "http://big:1", "http_proxy": "http://small:1", "NO_PROXY": "here", "X": "y"}
+    )
+    assert found == {"http": "http://small:1", "no": "here"}
+    assert proxy.of_environment({"https_proxy": "", "HTTPS_PROXY": "http://big:1"}) == {
+        "https": "http://big:1"
+    }
