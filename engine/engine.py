@@ -124,8 +124,11 @@ class Engine:
 
     def start(self, *, repair: bool = False) -> None:
         """Boot the machine and wait until dockerd answers on the host's socket."""
+        has_run = self._machine.status.state is MachineState.RUNNING
         self._machine.start(self._prepare, repair=repair)
         self._started()
+        if has_run:  # else a boot step has done it
+            self._configure()
 
     def stop(self) -> None:
         """Containers first, then the engine, then the machine."""
@@ -229,7 +232,6 @@ class Engine:
     def _started(self) -> None:
         self._make_context()
         self._keep_logins()
-        self._configure()
 
     def _configure(self) -> None:
         """Mostly all is as it should be. The machine may be new, though, or something changed."""

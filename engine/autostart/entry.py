@@ -1,14 +1,16 @@
 """What is started at login, and whether it is: the words that the three systems share.
 
-May import: `vm.errors`, msgspec. Next: `linux.py`, `macos.py`, `windows.py`.
+May import: `vm`, msgspec. Next: `linux.py`, `macos.py`, `windows.py`.
 """
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
-from vm.errors import HostError, Problem
+from vm.errors import HomeUnusable, HostError, Problem
+from vm.host.paths import write_atomic
 
 _EITHER = (
     "Let this Galley start with `galley settings set start_at_login true`, or none with "
@@ -76,6 +78,22 @@ def unchangeable(place: object, reason: object) -> HostError:
         f"Start at login cannot be changed: {reason}.",
         f"Make {place} writable for your user, then try again.",
     )
+
+
+def put(path: Path, data: bytes) -> None:
+    """An entry that is a file. Raises HostError."""
+    try:
+        write_atomic(path, data, 0o644)
+    except HomeUnusable as error:
+        raise unchangeable(path.parent, error.details) from error
+
+
+def take_out(path: Path) -> None:
+    """Nothing happens where there is none. Raises HostError."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise unchangeable(path.parent, error) from error
 
 
 def _elsewhere(error: HostError) -> State:

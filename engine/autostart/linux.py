@@ -17,12 +17,11 @@ from engine.autostart.entry import (
     Login,
     State,
     another,
+    put,
+    take_out,
     turned_off,
-    unchangeable,
     unreadable,
 )
-from vm.errors import HomeUnusable
-from vm.host.paths import write_atomic
 
 _RESERVED = re.compile(r"""[\s"'\\><~|&;$*?#()`]|^$""")
 _ESCAPED = re.compile(r'["`$\\]')  # where it is quoted
@@ -42,17 +41,11 @@ def enable(login: Login) -> None:
         "StartupNotify=false\n"
         "X-GNOME-Autostart-enabled=true\n"
     )
-    try:
-        write_atomic(path(login), os.fsencode(text), 0o644)
-    except HomeUnusable as error:
-        raise unchangeable(path(login).parent, error.details) from error
+    put(path(login), os.fsencode(text))
 
 
 def disable(login: Login) -> None:
-    try:
-        path(login).unlink(missing_ok=True)
-    except OSError as error:
-        raise unchangeable(path(login).parent, error) from error
+    take_out(path(login))
 
 
 def state(login: Login) -> State:

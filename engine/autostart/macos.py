@@ -18,31 +18,25 @@ from engine.autostart.entry import (
     Login,
     State,
     another,
+    put,
+    take_out,
     turned_off,
-    unchangeable,
     unreadable,
 )
 from engine.tools import search_path
-from vm.errors import GalleyError, HomeUnusable
+from vm.errors import GalleyError
 from vm.host import process
-from vm.host.paths import write_atomic
 
 PATIENCE = 10.0  # seconds for launchctl
 
 
 def enable(login: Login) -> None:
-    try:
-        write_atomic(path(login), plistlib.dumps(agent(login)), 0o644)
-    except HomeUnusable as error:
-        raise unchangeable(path(login).parent, error.details) from error
+    put(path(login), plistlib.dumps(agent(login)))
     _launchctl("enable", f"{_domain()}/{login.name}")
 
 
 def disable(login: Login) -> None:
-    try:
-        path(login).unlink(missing_ok=True)
-    except OSError as error:
-        raise unchangeable(path(login).parent, error) from error
+    take_out(path(login))
 
 
 def state(login: Login) -> State:

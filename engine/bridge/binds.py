@@ -107,15 +107,15 @@ def _changed(body: bytes, sharing: Sharing) -> bytes | None:
 def _change(document: Object, way: tuple[str, ...], name: str, sharing: Sharing) -> bool:
     """Put the list `name`, at the end of `way`, right in its place; whether anything had to be."""
     if way:
-        key = _key(document, way[0])
-        inner = _decode(document, key, Object | None)
+        key = key_of(document, way[0])
+        inner = decode(document, key, Object | None)
         if not inner or not _change(inner, way[1:], name, sharing):
             return False
     else:
-        key = _key(document, name)
+        key = key_of(document, name)
         kind = list[str] if name == "Binds" else list[Object]
         right = _bind if name == "Binds" else _mount
-        listed: list[Any] = _decode(document, key, kind | None) or []
+        listed: list[Any] = decode(document, key, kind | None) or []
         inner = [right(one, sharing) for one in listed]
         if all(new is old for new, old in zip(inner, listed, strict=True)):
             return False
@@ -133,21 +133,21 @@ def _bind(bind: str, sharing: Sharing) -> str:
 
 
 def _mount(mount: Object, sharing: Sharing) -> Object:
-    source = _decode(mount, _key(mount, "Source"), str | None)
-    if _decode(mount, _key(mount, "Type"), str | None) != "bind" or not source:
+    source = decode(mount, key_of(mount, "Source"), str | None)
+    if decode(mount, key_of(mount, "Type"), str | None) != "bind" or not source:
         return mount
     if not source.startswith("/"):
         return mount
     there = resolve(source, sharing)
     if there == posixpath.normpath(source):
         return mount
-    return {**mount, _key(mount, "Source"): msgspec.Raw(msgspec.json.encode(there))}
+    return {**mount, key_of(mount, "Source"): msgspec.Raw(msgspec.json.encode(there))}
 
 
-def _key(document: Object, name: str) -> str:
+def key_of(document: Object, name: str) -> str:
     """As it is written there: dockerd does not mind small and capital letters."""
     return next((key for key in document if key.lower() == name.lower()), name)
 
 
-def _decode(document: Object, key: str, kind: Any) -> Any:
+def decode(document: Object, key: str, kind: Any) -> Any:
     return msgspec.json.decode(document[key], type=kind) if key in document else None

@@ -50,7 +50,6 @@ def _serve_shares(
     directory: MachineDir, launch: Launch, spec: MachineSpec
 ) -> tuple[Launch, MachineSpec, str]:
     """With those folders that can be served, and by what; QEMU would not start with the others."""
-    virtiofsd.sweep(directory)
     if not spec.shares:
         return launch, spec, ""
     kind = shares.choose(spec.share_by)
@@ -74,6 +73,7 @@ def _clear_the_way(directory: MachineDir) -> None:
     directory.relay_socket.unlink(missing_ok=True)
     directory.logs.mkdir(parents=True, exist_ok=True, mode=0o700)
     directory.run.mkdir(parents=True, exist_ok=True, mode=0o700)
+    virtiofsd.sweep(directory)
     _turn(directory.console_log, limit=0)
     _turn(directory.backend_log, limit=LOG_LIMIT)
     directory.console_log.touch(mode=0o600)

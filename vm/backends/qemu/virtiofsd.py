@@ -51,7 +51,6 @@ def serve(directory: MachineDir, shares: tuple[Share, ...]) -> tuple[Share, ...]
 
     The others are in the backend's log. Raises ToolMissing.
     """
-    sweep(directory)
     served: list[Share] = []
     for share in shares:
         socket = directory.share_socket(len(served))
