@@ -18,6 +18,7 @@ from engine.bridge import environment
 from engine.bridge.bridge import Bridge
 from engine.bridge.http import ping
 from engine.bridge.unix import UnixListener, connect
+from engine.clock import GuestClock
 from engine.configuration import Configuration
 from engine.file_events.events import FileEvents
 from engine.guest_image import current_image
@@ -67,6 +68,7 @@ class Engine:
         self._configuration = Configuration(home, settings)
         self._ports = PublishedPorts(MachineCarrier(backend, directory), self._publish)
         self._watch = EngineWatch(self._dial, self._healthy, self._containers_changed)
+        self._clock = GuestClock(lambda path: self._machine.guest.dial(path))
         self._file_events = FileEvents(self._dial_events, home.root, self._publish)
         self._starts = Starts(self._dial, self._ports, self._addresses, self._watch.look)
         listener = UnixListener(home.docker_socket)
@@ -100,6 +102,7 @@ class Engine:
         self._watch.end()
         self._folders.end()
         self._file_events.close()
+        self._clock.follow(False)
         self._machine.close()
         self._bridge.close()
 
@@ -303,6 +306,7 @@ class Engine:
     # --- what the parts report --------------------------------------------------------------
 
     def _machine_changed(self, status: Status) -> None:
+        self._clock.follow(status.state is MachineState.RUNNING)
         if status.state not in UP:
             self._watch.end()
             self._folders.end()

@@ -143,3 +143,14 @@ def test_a_keeper_that_is_killed_comes_again(guest: Guest, keeper: Keeper) -> No
         assert time.monotonic() < until
     keeper.freeze()
     keeper.thaw()
+
+
+def test_a_clock_that_is_an_hour_wrong_is_right_within_seconds(
+    galley: Galley, guest: Guest
+) -> None:
+    """The supervisor sees to it; who sets the clock is a container, as anybody could."""
+    skew = "date -s @$(($(date +%s) - 3600))"
+    galley.docker("run", "--rm", "--privileged", IMAGE, "sh", "-c", skew)
+    began = time.monotonic()
+    while abs(_skew(guest)) > 0.1:
+        assert time.monotonic() - began < 5
