@@ -14,7 +14,7 @@ from collections.abc import Callable
 from vm.errors import GalleyError, GuestUnreachable
 from vm.guest import Stream
 from vm.host.clock import ClockJumps
-from vm.keeper import ClockWatch, Keeper
+from vm.keeper import Keeper, Watch
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ class _Following:
         self._jumps = jumps
         self._drift = drift
         self._ended = threading.Event()
-        self._watch: ClockWatch | None = None
+        self._watch: Watch | None = None
         for work, name in ((self._hear_guest, "clock-guest"), (self._hear_host, "clock-host")):
             threading.Thread(target=work, name=name, daemon=True).start()
 

@@ -24,7 +24,7 @@ _TASKS = {
     "freeze": "hold still its data disk",
     "thaw": "let its data disk go on",
     "time": "set its clock",
-    "watch": "tell of changes of its clock",
+    "watch": "tell of changes",
     "memory": "tell how much memory it uses",
     "disk": "tell how full its data disk is",
     "trim": "give back the free space of its data disk",
@@ -91,15 +91,24 @@ class Keeper:
         """Give back memory that holds what can be read again from the disk."""
         self._ask("reclaim", limit=SLOW)
 
-    def watch_clock(self) -> "ClockWatch":
-        """From its return on, every change of the guest's clock by somebody else is told."""
+    def watch_clock(self) -> "Watch":
+        """From its return on, every change of the guest's clock by somebody else is told, as
+        "clock"."""
+        return self._watch("clock")
+
+    def watch_disk(self) -> "Watch":
+        """Tells when the data disk is becoming full ("full"; at once where it is), and when it has
+        room again ("room")."""
+        return self._watch("disk")
+
+    def _watch(self, what: str) -> "Watch":
         guest = _Conversation(self._dial, "watch", QUICK)
         try:
-            guest.ask("watch clock")
+            guest.ask(f"watch {what}")
         except MachineError:
             guest.close()
             raise
-        return ClockWatch(guest)
+        return Watch(guest)
 
     def _ask(self, request: str, limit: float = QUICK) -> str:
         with _Conversation(self._dial, request, limit) as guest:
@@ -112,16 +121,15 @@ class Keeper:
         return [int(word) for word in words]
 
 
-class ClockWatch:
-    """One thread waits, any may close."""
+class Watch:
+    """What the guest tells by itself. One thread waits, any may close."""
 
     def __init__(self, guest: "_Conversation") -> None:
         self._guest = guest
 
-    def wait(self) -> None:
-        """Until somebody else has set the guest's clock. Raises GuestUnreachable when the guest is
-        lost, or this was closed."""
-        self._guest.line()
+    def wait(self) -> str:
+        """The next word. Raises GuestUnreachable when the guest is lost, or this was closed."""
+        return self._guest.line()
 
     def close(self) -> None:
         self._guest.close()

@@ -29,9 +29,10 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """With the compiler's checks of memory and of undefined behaviour, which end it."""
     made = tmp_path_factory.mktemp("keeper") / "keeper"
     checks = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-Wall", "-Wextra")
-    limits = (f"-DFREEZE_LIMIT={FREEZE_LIMIT * 1000:.0f}", f"-DLONGEST={LONGEST * 1000:.0f}")
+    times = {"FREEZE_LIMIT": FREEZE_LIMIT, "LONGEST": LONGEST, "LOOK": 0.01}
+    limits = [f"-D{name}={seconds * 1000:.0f}" for name, seconds in times.items()]
     sources = (FILES / "source" / "keeper.c", Path(__file__).with_name("keeper_kernel.c"))
-    wrapped = "-Wl,--wrap=ioctl,--wrap=clock_settime"
+    wrapped = "-Wl,--wrap=ioctl,--wrap=clock_settime,--wrap=fstatvfs"
     options = ("-O1", "-Werror", *checks, *limits, wrapped)
     subprocess.run(["cc", *options, "-o", made, *sources], check=True)
     return made
@@ -243,6 +244,33 @@ def test_setting_the_time_is_no_news_to_who_watches_the_clock(
         watch.close()
         with pytest.raises(GuestUnreachable):
             waiting.result(PATIENCE)
+
+
+def test_a_disk_that_is_becoming_full_is_told_and_when_it_has_room_again(
+    machine: Machine, keeper: Keeper
+) -> None:
+    room = machine.kernel / "room"
+    room.write_text("300")
+    watch = keeper.watch_disk()
+    with ThreadPoolExecutor(1) as pool:
+        heard = pool.submit(watch.wait)
+        for size in ("256", "257"):
+            room.write_text(size)
+            keeper.trim()
+            assert not heard.done()
+        room.write_text("255")
+        assert heard.result(PATIENCE) == "full"
+        late = keeper.watch_disk()
+        assert late.wait() == "full"
+        heard = pool.submit(watch.wait)
+        room.write_text("511")
+        keeper.trim()
+        assert not heard.done()
+        room.write_text("512")
+        assert heard.result(PATIENCE) == "room"
+        assert late.wait() == "room"
+    watch.close()
+    late.close()
 
 
 def test_a_guest_without_a_keeper_is_of_another_version() -> None:
