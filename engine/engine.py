@@ -20,6 +20,7 @@ from engine.bridge.http import ping
 from engine.bridge.unix import UnixListener, connect
 from engine.clock import GuestClock
 from engine.configuration import Configuration
+from engine.disk_room import DiskRoom
 from engine.file_events.events import FileEvents
 from engine.guest_image import current_image
 from engine.logs import ENGINE_LOG
@@ -28,6 +29,7 @@ from engine.ports.published import PublishedPorts
 from engine.ports.starting import Starts
 from engine.ports.wanted import Container, Default, default_addresses, routes, wanted_ports
 from engine.proxy import Proxies
+from engine.resources import Resources
 from engine.settings import SettingsStore, machine_spec
 from engine.shared_folders import SharedFolders
 from engine.types import EngineHealth, Snapshot
@@ -68,7 +70,9 @@ class Engine:
         self._configuration = Configuration(home, settings)
         self._ports = PublishedPorts(MachineCarrier(backend, directory), self._publish)
         self._watch = EngineWatch(self._dial, self._healthy, self._containers_changed)
-        self._clock = GuestClock(lambda path: self._machine.guest.dial(path))
+        self._clock = GuestClock(self._dial_guest)
+        self._disk_room = DiskRoom(self._dial_guest, self._publish)
+        self.resources = Resources(directory, backend, self._dial_guest)
         self._file_events = FileEvents(self._dial_events, home.root, self._publish)
         self._starts = Starts(self._dial, self._ports, self._addresses, self._watch.look)
         listener = UnixListener(home.docker_socket)
@@ -103,6 +107,7 @@ class Engine:
         self._folders.end()
         self._file_events.close()
         self._clock.follow(False)
+        self._disk_room.follow(False)
         self._machine.close()
         self._bridge.close()
 
@@ -113,7 +118,7 @@ class Engine:
         return Snapshot(
             __version__,
             f"unix://{self._home.docker_socket}",
-            msgspec.structs.replace(status, disk_used_bytes=self._disk_used()),
+            msgspec.structs.replace(status, disk_used_bytes=self._machine.directory.data_held()),
             self._health,
             self._ports.ports,
             (
@@ -121,6 +126,7 @@ class Engine:
                 *self._configuration.problems,
                 *self._folders.problems,
                 *self._file_events.problems,
+                *self._disk_room.problems,
                 *self._settings.problems,
             ),
         )
@@ -279,11 +285,14 @@ class Engine:
         variables = self._configuration.proxies.variables()
         return environment.check(shared or body, variables) or shared
 
+    def _dial_guest(self, socket_path: str) -> Stream:
+        return self._machine.guest.dial(socket_path)
+
     def _dial(self) -> Stream:
-        return self._machine.guest.dial(DOCKER_SOCKET)
+        return self._dial_guest(DOCKER_SOCKET)
 
     def _dial_events(self) -> Stream:
-        return self._machine.guest.dial(EVENTS_SOCKET)
+        return self._dial_guest(EVENTS_SOCKET)
 
     def _down(self) -> Problem | None:
         """Why a client cannot be served now; None lets the bridge dial."""
@@ -306,7 +315,8 @@ class Engine:
     # --- what the parts report --------------------------------------------------------------
 
     def _machine_changed(self, status: Status) -> None:
-        self._clock.follow(status.state is MachineState.RUNNING)
+        for part in (self._clock, self._disk_room):
+            part.follow(status.state is MachineState.RUNNING)
         if status.state not in UP:
             self._watch.end()
             self._folders.end()
@@ -348,11 +358,3 @@ class Engine:
         snapshot = self.snapshot()
         for listener in self._listeners:
             listener(snapshot)
-
-    def _disk_used(self) -> int:
-        """Blocks that the data disk holds on the host, in bytes."""
-        try:
-            seen = self._machine.directory.data_disk.stat()
-        except OSError:
-            return 0
-        return getattr(seen, "st_blocks", seen.st_size // 512) * 512

@@ -21,10 +21,17 @@ from engine.control.protocol import (
     encode,
 )
 from engine.settings import SettingsStore
-from engine.types import Snapshot
+from engine.types import MachineUse, Reclaimed, Snapshot
 from vm.errors import ControlError, GalleyError, Problem, Retry
 
 log = logging.getLogger(__name__)
+
+
+class Given(Protocol):
+    """What it needs of `engine.resources.Resources`."""
+
+    def use(self) -> MachineUse: ...
+    def reclaim_disk(self) -> Reclaimed: ...
 
 
 class Controlled(Protocol):
@@ -40,6 +47,9 @@ class Controlled(Protocol):
     def daemon_config(self) -> str: ...
     def set_daemon_config(self, text: str) -> None: ...
     def reset(self) -> None: ...
+
+    @property
+    def resources(self) -> Given: ...
 
 
 class Dispatch:
@@ -58,6 +68,8 @@ class Dispatch:
             "cancel": engine.cancel,
             "daemon.get": engine.daemon_config,
             "reset": engine.reset,
+            "use": engine.resources.use,
+            "disk.reclaim": engine.resources.reclaim_disk,
             "quit": end,
         }
 
