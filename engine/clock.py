@@ -2,7 +2,7 @@
 
 It is set when the machine is reached, when somebody sets either of the two clocks, when this
 computer has slept, and every few minutes, for two clocks drift. The guest tells of its own changes
-and Linux of the host's, so that nothing polls. May import: `listener.py`, `vm`. Next: `listener.py`,
+and Linux of the host's, so that nothing polls. May import: `vm`, `listener.py`. Next: that,
 `vm/keeper.py`, `vm/host/clock.py`.
 """
 

@@ -12,5 +12,3 @@ def test_what_the_machine_holds_and_gives_back_is_told(client: ControlClient) ->
     assert (use.disk.available, use.disk_on_host) == (20, 800)
     given = msgspec.json.decode(client.call("disk.reclaim"), type=Reclaimed)
     assert given == Reclaimed(800, 500)
-
-
