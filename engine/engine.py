@@ -275,6 +275,7 @@ class Engine:
         if self._machine.status.state is MachineState.RUNNING:
             self._keep_logins()
             self._configure()
+            self._disk_room.grow(self._machine, self._settings.load().disk)
         self._publish()
 
     # --- the bridge -------------------------------------------------------------------------

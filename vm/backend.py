@@ -63,6 +63,10 @@ class Backend(Protocol):
     def wait_stopped(self, directory: MachineDir, timeout: float | None) -> bool:
         """Block until no machine runs; False after `timeout` seconds."""
 
+    def grow(self, directory: MachineDir, disk_bytes: int) -> None:
+        """Make the data disk of the running machine larger; its file system is the caller's to
+        grow. Raises NoMachine."""
+
     def delete(self, directory: MachineDir) -> None:
         """Remove everything `create` made. The machine must be stopped."""
 

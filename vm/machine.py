@@ -23,6 +23,7 @@ from vm.boot_steps import BootPlan, BootStory, Deadlines, Prepare
 from vm.directory import MachineDir
 from vm.errors import BootDied, BootFailed, Cancelled, GalleyError, GuestUnreachable, NoMachine
 from vm.guest import Guest
+from vm.guest_disk import grow_file_system
 from vm.host.paths import write_atomic
 from vm.types import TRANSITIONS, BootStep, MachineSpec, MachineState, Observation, Status
 
@@ -109,6 +110,10 @@ class Machine:
             return False
         self.restart(prepare)
         return True
+
+    def grow(self, disk_bytes: int) -> None:
+        """Make the data disk of a running machine as large, if it is smaller."""
+        self._submit(lambda: self._grow(disk_bytes)).result()
 
     def cancel(self) -> None:
         """End a start that is under way; it raises Cancelled at its caller. Else nothing."""
@@ -267,6 +272,15 @@ class Machine:
                 break
             log.warning("the machine did not end within %g s (%s)", patience, rung or "asked")
         self._drop_guest()
+
+    def _grow(self, disk_bytes: int) -> None:
+        seen = self.backend.observe(self.directory)
+        if self._status.state is not MachineState.RUNNING or seen.spec is None:
+            return
+        if seen.spec.disk_bytes < disk_bytes:
+            self.backend.grow(self.directory, disk_bytes)
+            grow_file_system(self.guest)
+            self._see(self.backend.observe(self.directory))
 
     def _delete(self) -> None:
         self._stop()

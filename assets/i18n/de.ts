@@ -4455,8 +4455,16 @@
             <translation>Port {0}/{1} unter {2} wird schon vom Container {3} veröffentlicht.</translation>
         </message>
         <message>
+            <source>Run `galley restart`, which tries it again.</source>
+            <translation>`galley restart` ausführen, was es erneut versucht.</translation>
+        </message>
+        <message>
             <source>Stop that container, or publish this one on another port.</source>
             <translation>Jenen Container anhalten oder diesen auf einem anderen Port veröffentlichen.</translation>
+        </message>
+        <message>
+            <source>The data disk is larger now, but its file system could not be made so.</source>
+            <translation>Der Datenträger ist jetzt größer, aber sein Dateisystem konnte nicht vergrößert werden.</translation>
         </message>
         <message>
             <source>The machine's data disk is almost full: pulls, builds and containers may fail.</source>

@@ -88,6 +88,13 @@ class FakeBackend:
         running = _running(directory)
         return running is None or process.wait_gone(running.identity, timeout)
 
+    def grow(self, directory: MachineDir, disk_bytes: int) -> None:
+        running = _running(directory)
+        if running is not None:
+            spec = msgspec.structs.replace(running.spec, disk_bytes=disk_bytes)
+            grown = msgspec.structs.replace(running, spec=spec)
+            write_atomic(directory.running, msgspec.json.encode(grown))
+
     def delete(self, directory: MachineDir) -> None:
         _forwards_path(directory).unlink(missing_ok=True)
         for file in (directory.data_disk, directory.data_is_new, directory.uuid, directory.spec):

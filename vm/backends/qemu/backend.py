@@ -19,7 +19,7 @@ import psutil
 from vm import image
 from vm.backend import Force
 from vm.backends.qemu import accel, hostfwd, program, qmp, running, shares, start
-from vm.backends.qemu.command import INITRAMFS, KERNEL, ROOT, Launch
+from vm.backends.qemu.command import DATA, INITRAMFS, KERNEL, ROOT, Launch
 from vm.directory import MachineDir
 from vm.errors import (
     BackendFailed,
@@ -138,6 +138,14 @@ class QemuBackend:
         if gone:
             running.sweep(directory)
         return gone
+
+    def grow(self, directory: MachineDir, disk_bytes: int) -> None:
+        found = running.find(directory)
+        if found is None:
+            raise NoMachine("The machine is not running.", "Start it: galley start")
+        with _control(directory, found) as session:
+            session.execute("block_resize", **{"node-name": DATA, "size": disk_bytes})
+        running.remember_disk(directory, found, disk_bytes)
 
     def delete(self, directory: MachineDir) -> None:
         if running.find(directory) is not None:

@@ -36,6 +36,13 @@ def remember(directory: MachineDir, running: Running) -> None:
     write_atomic(directory.running, msgspec.json.encode(running))
 
 
+def remember_disk(directory: MachineDir, running: Running, disk_bytes: int) -> None:
+    """That the data disk has been made larger."""
+    if running.spec is not None:
+        spec = msgspec.structs.replace(running.spec, disk_bytes=disk_bytes)
+        remember(directory, msgspec.structs.replace(running, spec=spec))
+
+
 def find(directory: MachineDir) -> Running | None:
     """The machine's living process, or None. Raises nothing; writes nothing."""
     uuid = read_uuid(directory)
