@@ -23,6 +23,7 @@ from engine.configuration import Configuration
 from engine.disk_room import DiskRoom
 from engine.file_events.events import FileEvents
 from engine.guest_image import current_image
+from engine.host_room import HostRoom
 from engine.logs import ENGINE_LOG
 from engine.ports.carrier import MachineCarrier
 from engine.ports.published import PublishedPorts
@@ -72,6 +73,7 @@ class Engine:
         self._watch = EngineWatch(self._dial, self._healthy, self._containers_changed)
         self._clock = GuestClock(self._dial_guest)
         self._disk_room = DiskRoom(self._dial_guest, self._publish)
+        self._host_room = HostRoom(directory, backend, self._publish)
         self.resources = Resources(directory, backend, self._dial_guest)
         self._file_events = FileEvents(self._dial_events, home.root, self._publish)
         self._starts = Starts(self._dial, self._ports, self._addresses, self._watch.look)
@@ -108,6 +110,7 @@ class Engine:
         self._file_events.close()
         self._clock.follow(False)
         self._disk_room.follow(False)
+        self._host_room.close()
         self._machine.close()
         self._bridge.close()
 
@@ -126,6 +129,7 @@ class Engine:
                 *self._configuration.problems,
                 *self._folders.problems,
                 *self._file_events.problems,
+                *self._host_room.problems,
                 *self._disk_room.problems,
                 *self._settings.problems,
             ),
@@ -316,7 +320,7 @@ class Engine:
     # --- what the parts report --------------------------------------------------------------
 
     def _machine_changed(self, status: Status) -> None:
-        for part in (self._clock, self._disk_room):
+        for part in (self._clock, self._disk_room, self._host_room):
             part.follow(status.state is MachineState.RUNNING)
         if status.state not in UP:
             self._watch.end()

@@ -4203,6 +4203,10 @@
             <translation>Platz schaffen</translation>
         </message>
         <message>
+            <source>Free some space on the disk that holds {0}; the machine goes on by itself.</source>
+            <translation>Platz auf der Festplatte schaffen, auf der {0} liegt; die Maschine läuft dann von selbst weiter.</translation>
+        </message>
+        <message>
             <source>Free some space, or set GALLEY_HOME to a directory on another disk.</source>
             <translation>Platz schaffen oder GALLEY_HOME auf einen Ordner auf einem anderen Datenträger setzen.</translation>
         </message>
@@ -4477,6 +4481,10 @@
         <message>
             <source>The virtual machine was started by another version of Galley.</source>
             <translation>Die virtuelle Maschine wurde von einer anderen Version von Galley gestartet.</translation>
+        </message>
+        <message>
+            <source>This computer's disk is full: the virtual machine waits until there is room.</source>
+            <translation>Die Festplatte dieses Computers ist voll: Die virtuelle Maschine wartet, bis wieder Platz ist.</translation>
         </message>
         <message>
             <source>Windows keeps port {0}/{1} on {2} for itself.</source>

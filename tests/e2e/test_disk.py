@@ -2,15 +2,34 @@
 
 import json
 import os
+import shutil
+import subprocess
 import tarfile
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from tests.e2e.galley import IMAGE, Galley
 
 MIB, GIB = 1 << 20, 1 << 30
 DATA = "/var/lib/galley-data"
 FILLING = f"{DATA}/filling"
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Path]:
+    """A file system that a machine fits in, and not much more."""
+    place = tmp_path / "s"
+    place.mkdir()
+    options = ["-t", "tmpfs", "-o", "size=2300m", "none", str(place)]
+    subprocess.run(["mount", *options], check=True)
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
 
 
 def told(galley: Galley) -> dict[str, Any]:
@@ -80,3 +99,35 @@ def test_the_disk_grows_while_it_is_in_use(galley: Galley) -> None:
     assert name[:12] in galley.docker("ps", "-q").stdout.decode()
     galley.docker("rm", "--force", name)
     assert galley.status()["problems"] == []
+
+
+def test_a_full_disk_of_this_computer_holds_the_machine_up_and_loses_nothing(
+    small: Path, images: Path
+) -> None:
+    galley = Galley(small / "h", images)
+    galley.start()
+    filling, freed = small / "filling", threading.Event()
+    with filling.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(small).free - 32 * MIB)
+
+    def kinds() -> list[str]:
+        return [problem["kind"] for problem in galley.status()["problems"]]
+
+    def write() -> str:
+        made = f"dd if=/dev/urandom of={FILLING} bs=1M count=96 && sync && md5sum < {FILLING}"
+        done = inside(galley, made)
+        assert freed.is_set(), "it has not waited"
+        return done
+
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(write)
+        galley.wait_for(lambda: kinds() == ["DiskFull"], "it is told")
+        assert galley.machines()
+        freed.set()
+        filling.unlink()
+        galley.wait_for(lambda: kinds() == [], "it goes on")
+        written = writing.result()
+    inside(galley, "echo 1 > /proc/sys/vm/drop_caches")
+    assert inside(galley, f"md5sum < {FILLING}") == written
+    assert galley.answers()
+    galley.remove()

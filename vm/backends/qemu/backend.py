@@ -18,7 +18,7 @@ import psutil
 
 from vm import image
 from vm.backend import Force
-from vm.backends.qemu import accel, hostfwd, program, qmp, running, shares, start
+from vm.backends.qemu import accel, hostfwd, program, qmp, running, shares, stall, start
 from vm.backends.qemu.command import DATA, INITRAMFS, KERNEL, ROOT, Launch
 from vm.directory import MachineDir
 from vm.errors import (
@@ -108,6 +108,7 @@ class QemuBackend:
             uuid=identity,
             ssh_port=0,
             qmp_socket=directory.qmp_socket,
+            events_socket=directory.events_socket,
             relay_socket=directory.relay_socket,
             console_log=directory.console_log,
             guest_options=guest_options,
@@ -147,12 +148,28 @@ class QemuBackend:
             session.execute("block_resize", **{"node-name": DATA, "size": disk_bytes})
         running.remember_disk(directory, found, disk_bytes)
 
+    def wait_disk_error(self, directory: MachineDir) -> bool:
+        while (found := running.find(directory)) is not None:
+            tells = directory.events_socket.exists()  # else an older Galley has started it
+            if tells and stall.wait(directory):
+                return True
+            process.wait_gone(found.identity, 1.0 if tells else None)
+        return False
+
+    def go_on(self, directory: MachineDir) -> None:
+        found = running.find(directory)
+        if found is not None:
+            with _control(directory, found) as session:
+                if session.field("query-status", "status") == stall.STATUS:
+                    session.execute("cont")
+
     def delete(self, directory: MachineDir) -> None:
         if running.find(directory) is not None:
             raise MachineBusy("The machine is running.", "Stop it first: galley stop")
         for file in (
             *(directory.data_disk, directory.data_is_new, directory.uuid, directory.spec),
-            *(directory.running, directory.qmp_socket, directory.relay_socket),
+            *(directory.running, directory.qmp_socket, directory.events_socket),
+            directory.relay_socket,
             directory.accelerator,
             *(directory.known_host, directory.key, directory.public_key),
         ):

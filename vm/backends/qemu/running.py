@@ -64,6 +64,7 @@ def sweep(directory: MachineDir) -> None:
         if find(directory) is None:
             directory.running.unlink(missing_ok=True)
             directory.qmp_socket.unlink(missing_ok=True)
+            directory.events_socket.unlink(missing_ok=True)
             directory.relay_socket.unlink(missing_ok=True)
             virtiofsd.sweep(directory)
 
