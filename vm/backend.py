@@ -63,6 +63,13 @@ class Backend(Protocol):
     def wait_stopped(self, directory: MachineDir, timeout: float | None) -> bool:
         """Block until no machine runs; False after `timeout` seconds."""
 
+    def pause(self, directory: MachineDir) -> None:
+        """Halt the guest where it is (`Features.pause`); doing it again changes nothing. Its
+        processes, memory and connections stay, and its clock stands still. Raises NoMachine."""
+
+    def wake(self, directory: MachineDir) -> None:
+        """Let a paused guest go on; one that runs is left alone. Raises NoMachine."""
+
     def delete(self, directory: MachineDir) -> None:
         """Remove everything `create` made. The machine must be stopped."""
 

@@ -1,4 +1,4 @@
-"""The one lifecycle for all backends: start, stop, restart, delete, adopt, notice a death.
+"""The one lifecycle for all backends: start, stop, pause, wake, delete, adopt, notice a death.
 
 One worker thread moves the machine, from one queue; callers wait for their turn. State is seeded
 by `Backend.observe`, so a VM that outlived its supervisor is adopted: the boot steps run again over
@@ -28,6 +28,7 @@ from vm.types import TRANSITIONS, BootStep, MachineSpec, MachineState, Observati
 
 log = logging.getLogger(__name__)
 
+UP = (MachineState.RUNNING, MachineState.PAUSED)
 CLEAN_STOP = 60.0  # seconds: containers have 10 s of grace each, in parallel, then the disk syncs
 ASKED_STOP = 20.0  # seconds after the power button was pressed
 # A boot in fifty hung in the lab before Linux came up, and QEMU 10.0.13 was seen to end one, under
@@ -61,13 +62,17 @@ class Machine:
         self._closing = False
         self._jobs: queue.Queue[tuple[Callable[[], None], Future[None]] | None] = queue.Queue()
         self._worker = threading.Thread(target=self._work, name="machine", daemon=True)
+        self._attended: int | None = None  # the pid whose end a thread waits for
 
     # --- what callers ask -------------------------------------------------------------------
 
     def open(self) -> None:
-        """Seed the state from the world; adopt a running machine in the background."""
+        """Seed the state from the world; adopt a running machine in the background. A paused one
+        stays paused: the way in is found when somebody wakes it."""
         seen = self.backend.observe(self.directory)
         self._worker.start()
+        if seen.state is MachineState.PAUSED:
+            self._attend(seen)
         if seen.state is not MachineState.RUNNING:
             self._see(seen)
             return
@@ -92,6 +97,18 @@ class Machine:
         """Clean through the guest, then the power button, then the backend, then kill."""
         self.cancel()
         self._submit(self._stop).result()
+
+    def pause(self, may: Callable[[], bool] = lambda: True) -> bool:
+        """Halt a running machine where it is; connections into it stay. `may` is asked once
+        everybody can see that it is paused, so that who came before is known to it and who comes
+        later calls `wake`. True if it is paused now."""
+        self._submit(lambda: self._pause(may)).result()
+        return self._status.state is MachineState.PAUSED
+
+    def wake(self) -> None:
+        """Let a paused machine go on, and return when it can be talked to. Nothing else is woken.
+        Raises GalleyError."""
+        self._submit(self._wake).result()
 
     def restart(self, prepare: Prepare) -> None:
         self.cancel()
@@ -151,7 +168,7 @@ class Machine:
     def _start(self, prepare: Prepare, repair: bool) -> None:
         self._cancel.clear()
         seen = self.backend.observe(self.directory)
-        if seen.state is MachineState.RUNNING:
+        if seen.state in UP:
             self._start_again(seen)
             return
         self._move(MachineState.STARTING, problem=None, boot=(), started_at=None)
@@ -171,12 +188,36 @@ class Machine:
 
     def _start_again(self, seen: Observation) -> None:
         """It runs already. Where it is degraded, see what is missing, without ending it."""
+        if seen.state is MachineState.PAUSED:
+            self._wake()
         if self._status.state is MachineState.RUNNING and self._status.problem is None:
             return
         if self._guest is None:
             self._adopt(seen)
         else:
             self._serve(tuple(step for step in self._status.boot if step.seconds is not None))
+
+    def _pause(self, may: Callable[[], bool]) -> None:
+        if self._status.state is not MachineState.RUNNING:
+            return
+        self._move(MachineState.PAUSED)
+        try:
+            if may():
+                self.backend.pause(self.directory)
+                return
+        except GalleyError:
+            self._move(MachineState.RUNNING)
+            raise
+        self._move(MachineState.RUNNING)
+
+    def _wake(self) -> None:
+        if self._status.state is not MachineState.PAUSED:
+            return
+        self.backend.wake(self.directory)
+        if self._guest is None:
+            self._adopt(self.backend.observe(self.directory))
+        else:
+            self._move(MachineState.RUNNING)
 
     def _restart(self, prepare: Prepare) -> None:
         self._stop()
@@ -212,7 +253,7 @@ class Machine:
         seen = self.backend.observe(self.directory)
         if seen.spec is not None:
             write_atomic(self.directory.spec, msgspec.json.encode(seen.spec))
-        threading.Thread(target=self._watch, name="machine-watch", daemon=True).start()
+        self._attend(seen)
         self._see(seen, state=MachineState.STARTING)
         self._serve(done)
 
@@ -243,6 +284,8 @@ class Machine:
             self._drop_guest()
             self._see(seen, boot=())
             return
+        if seen.state is MachineState.PAUSED:
+            self.backend.wake(self.directory)  # it has to hear that it is to end
         self._move(MachineState.STOPPING, problem=None)
         guest = self._guest
         if guest is not None:
@@ -273,6 +316,12 @@ class Machine:
         self.backend.delete(self.directory)
         self._see(self.backend.observe(self.directory), problem=None, boot=())
 
+    def _attend(self, seen: Observation) -> None:
+        """Watch for the machine's end, once."""
+        if seen.pid is None or seen.pid != self._attended:
+            self._attended = seen.pid
+            threading.Thread(target=self._watch, name="machine-watch", daemon=True).start()
+
     def _watch(self) -> None:
         self.backend.wait_stopped(self.directory, None)
         self._submit(self._gone)
@@ -280,7 +329,7 @@ class Machine:
     def _gone(self) -> None:
         """The machine ended. Nobody's wish when the worker still believes it is running."""
         seen = self.backend.observe(self.directory)
-        if self._status.state is not MachineState.RUNNING or seen.state is MachineState.RUNNING:
+        if self._status.state not in UP or seen.state in UP:
             return
         self._drop_guest()
         problem = GuestUnreachable(
@@ -296,7 +345,7 @@ class Machine:
         self._guest = guest
 
     def _drop_guest(self) -> None:
-        guest, self._guest = self._guest, None
+        guest, self._guest, self._attended = self._guest, None, None
         if guest is not None:
             guest.close()
 

@@ -5,7 +5,8 @@ the script (`FakeScript`); what its sockets answer is data in `fake_answers.json
 standard library, msgspec, `vm.host`. Next: `fake.py`, which starts it and talks to it.
 
 Wire: a client sends one JSON line `{"do": "run"|"dial"|"read"|"write", …}`; for "dial" the
-connection then is the socket, for the others one JSON line comes back.
+connection then is the socket, for the others one JSON line comes back. "pause", "wake" and "state"
+are the backend's: while it is paused, everything else waits, as in a machine that stands still.
 """
 
 import json
@@ -45,6 +46,8 @@ class FakeMachine(socketserver.ThreadingTCPServer):
         super().__init__(("127.0.0.1", port), _Connection)
         self.script = script
         self.engine_up = False
+        self.awake = threading.Event()
+        self.awake.set()
         self.files: dict[str, str] = {}
         self.answers: dict[str, Any] = json.loads(ANSWERS.read_text())
 
@@ -80,10 +83,20 @@ class _Connection(socketserver.StreamRequestHandler):
 
     def handle(self) -> None:
         asked = json.loads(self.rfile.readline() or b"{}")
+        if asked.get("do") in ("pause", "wake", "state"):
+            self.wfile.write(json.dumps(self._move(asked["do"])).encode() + b"\n")
+            return
+        self.server.awake.wait()
         if asked.get("do") == "dial":
             self._serve_socket(asked["path"])
         elif asked:
             self.wfile.write(json.dumps(self._answer(asked)).encode() + b"\n")
+
+    def _move(self, what: str) -> dict[str, Any]:
+        awake = self.server.awake
+        if what != "state":
+            awake.set() if what == "wake" else awake.clear()
+        return {"paused": not awake.is_set()}
 
     def _answer(self, asked: dict[str, Any]) -> dict[str, Any]:
         if asked["do"] == "run":
@@ -113,9 +126,11 @@ class _Http(BaseHTTPRequestHandler):
 
     def __init__(self, request: Any, answers: dict[str, Any], server: FakeMachine) -> None:
         self._answers = answers
+        self._awake = server.awake
         super().__init__(request, ("fake", 0), server)
 
     def do_GET(self) -> None:
+        self._awake.wait()
         path = self.path.partition("?")[0]
         parts = path.split("/", 2)
         if len(parts) == 3 and parts[1].startswith("v1."):

@@ -50,7 +50,7 @@ class QemuBackend:
     features = Features(
         forwards=True,
         suspend=False,
-        pause=False,
+        pause=True,
         shares=shares.WAYS,
         sockets="relay",
         image_format="qcow2",
@@ -139,6 +139,14 @@ class QemuBackend:
             running.sweep(directory)
         return gone
 
+    def pause(self, directory: MachineDir) -> None:
+        with _control(directory, _running(directory)) as session:
+            session.execute("stop")
+
+    def wake(self, directory: MachineDir) -> None:
+        with _control(directory, _running(directory)) as session:
+            session.execute("cont")
+
     def delete(self, directory: MachineDir) -> None:
         if running.find(directory) is not None:
             raise MachineBusy("The machine is running.", "Stop it first: galley stop")
@@ -174,10 +182,7 @@ class QemuBackend:
         return RelayedGuest(lambda until: qmp.connect_to(directory.relay_socket, until), ssh)
 
     def forward(self, directory: MachineDir, forward: Forward) -> None:
-        found = running.find(directory)
-        if found is None:
-            raise NoMachine("The machine is not running.", "Start it: galley start")
-        with _control(directory, found) as session:
+        with _control(directory, _running(directory)) as session:
             hostfwd.add(session, forward)
 
     def unforward(self, directory: MachineDir, forward: Forward) -> None:
@@ -192,6 +197,13 @@ class QemuBackend:
             return frozenset()
         with _control(directory, found) as session:
             return hostfwd.carried(session) - {Forward(LOOPBACK, found.ssh_port, SSH_PORT)}
+
+
+def _running(directory: MachineDir) -> running.Running:
+    found = running.find(directory)
+    if found is None:
+        raise NoMachine("The machine is not running.", "Start it: galley start")
+    return found
 
 
 def _need_space(folder: Path) -> None:
