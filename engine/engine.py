@@ -183,6 +183,7 @@ class Engine:
         if self._machine.backend.features.image_format == "none":
             return machine_spec(self._settings, "", folders)
         image = current_image(self._home, settings.channel, tell)
+        self._configuration.hand_over(self._machine.directory.handover, image)
         return machine_spec(self._settings, str(image), folders)
 
     def _engine_steps(self, machine: Machine) -> list[Step]:

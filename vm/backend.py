@@ -53,8 +53,9 @@ class Backend(Protocol):
     ) -> None:
         """Set the machine going and return once it executes; booting is `boot.py`'s to watch.
 
-        `guest_options` are words of the kernel command line (`galley.key=…`). `progress` gets
-        sentences about anything that takes over a second (the accelerator probe).
+        `guest_options` are words of the kernel command line (`galley.key=…`). The files in
+        `directory.handover` are in the guest's /run/galley before anything runs there. `progress`
+        gets sentences about anything that takes over a second (the accelerator probe).
         """
 
     def stop(self, directory: MachineDir, force: Force) -> None:

@@ -7,6 +7,8 @@ GALLEY_HOME/machine/
     data.new        exists until the data disk has been formatted by a first boot
     id_ed25519      our ssh key (0600), id_ed25519.pub beside it
     known_host      the guest's pinned host key
+    handover/       what the guest finds in its /run/galley when it starts
+    initramfs       the image's, with that behind it
     running.json    what the backend started: pid, start time, port, accelerator
     accelerator.json  which accelerator booted a test guest here, and why not the others
 GALLEY_HOME/logs/
@@ -63,6 +65,14 @@ class MachineDir(msgspec.Struct, frozen=True):
     @property
     def known_host(self) -> Path:
         return self.root / "known_host"
+
+    @property
+    def handover(self) -> Path:
+        return self.root / "handover"
+
+    @property
+    def initramfs(self) -> Path:
+        return self.root / "initramfs"
 
     @property
     def running(self) -> Path:

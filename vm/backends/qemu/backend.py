@@ -153,10 +153,11 @@ class QemuBackend:
         for file in (
             *(directory.data_disk, directory.data_is_new, directory.uuid, directory.spec),
             *(directory.running, directory.qmp_socket, directory.relay_socket),
-            directory.accelerator,
+            *(directory.accelerator, directory.initramfs),
             *(directory.known_host, directory.key, directory.public_key),
         ):
             file.unlink(missing_ok=True)
+        shutil.rmtree(directory.handover, ignore_errors=True)
 
     def observe(self, directory: MachineDir) -> Observation:
         found = running.find(directory)

@@ -63,6 +63,7 @@ class Launch(msgspec.Struct, frozen=True):
     guest_options: tuple[str, ...] = ()
     cpu_model: str = "auto"
     share_sockets: tuple[PurePath, ...] = ()  # of a virtiofsd for each shared folder, in order
+    initramfs: PurePath | None = None  # None: the image's own
 
 
 def arguments(launch: Launch) -> list[str]:
@@ -124,7 +125,7 @@ def _kernel(launch: Launch, options: tuple[str, ...]) -> list[str]:
     words = (*CONSOLES[launch.arch], *WORDS, *emulated, *options)
     return [
         *("-kernel", str(launch.image / KERNEL)),
-        *("-initrd", str(launch.image / INITRAMFS)),
+        *("-initrd", str(launch.initramfs or launch.image / INITRAMFS)),
         *("-append", " ".join(words)),
     ]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from vm.backends.qemu import qmp, running, shares, virtiofsd
+from vm.backends.qemu import handover, qmp, running, shares, virtiofsd
 from vm.backends.qemu.command import Launch, arguments
 from vm.backends.qemu.running import Running
 from vm.directory import MachineDir
@@ -26,6 +26,8 @@ TAIL_LINES = 20
 
 def start(directory: MachineDir, launch: Launch, chosen: Accelerator, spec: MachineSpec) -> Running:
     """Return once the guest executes. Raises BackendFailed with what QEMU said."""
+    initramfs = handover.initramfs(directory, Path(launch.image))
+    launch = msgspec.structs.replace(launch, initramfs=initramfs)
     for attempt in range(1, PORT_ATTEMPTS + 1):
         launch = msgspec.structs.replace(launch, accelerator=chosen.name, ssh_port=net.free_port())
         with running.changing:

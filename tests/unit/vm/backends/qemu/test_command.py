@@ -48,6 +48,9 @@ RUN = PurePosixPath("/home/ann/.local/share/galley/run")
 CASES["linux-kvm-shares"] = msgspec.structs.replace(
     CASES["linux-kvm"], share_sockets=(RUN / "share0.sock", RUN / "share1.sock")
 )
+CASES["linux-kvm-handover"] = msgspec.structs.replace(
+    CASES["linux-kvm"], initramfs=PurePosixPath("/home/ann/.local/share/galley/machine/initramfs")
+)
 
 
 def compare(name: str, words: list[str]) -> None:
