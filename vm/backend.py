@@ -71,6 +71,23 @@ class Backend(Protocol):
     def wake(self, directory: MachineDir) -> None:
         """Let a paused guest go on; one that runs is left alone. Raises NoMachine."""
 
+    def suspend(self, directory: MachineDir) -> None:
+        """Put the running machine on this computer's disk and end its process (`Features.suspend`).
+        Its data disk must be still. Raises DiskFull, BackendFailed; then it runs on."""
+
+    def is_suspended(self, directory: MachineDir) -> bool:
+        """Whether something is there that `resume` may go on from. Quick."""
+
+    def resume(
+        self,
+        directory: MachineDir,
+        spec: MachineSpec,
+        guest_options: tuple[str, ...],
+        progress: Callable[[str], None],
+    ) -> None:
+        """Go on from where the machine was suspended, once; `start` instead makes that void.
+        Raises NotResumable with the reason, when anything is not as it was; nothing runs then."""
+
     def delete(self, directory: MachineDir) -> None:
         """Remove everything `create` made. The machine must be stopped."""
 

@@ -9,6 +9,7 @@ GALLEY_HOME/machine/
     known_host      the guest's pinned host key
     handover/       what the guest finds in its /run/galley when it starts
     initramfs       the image's, with that behind it
+    suspended/      a machine that is to go on: ram, state, console.log, and last manifest.json
     running.json    what the backend started: pid, start time, port, accelerator
     accelerator.json  which accelerator booted a test guest here, and why not the others
 GALLEY_HOME/logs/
@@ -73,6 +74,10 @@ class MachineDir(msgspec.Struct, frozen=True):
     @property
     def initramfs(self) -> Path:
         return self.root / "initramfs"
+
+    @property
+    def suspended(self) -> Path:
+        return self.root / "suspended"
 
     @property
     def running(self) -> Path:

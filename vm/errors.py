@@ -20,6 +20,7 @@
     │   ├── ImageDamaged             a part of the guest image is missing or altered
     │   ├── DataDiskDamaged          the file system that holds images and volumes
     │   ├── BackendFailed            QEMU, WSL or Hyper-V refused a command
+    │   ├── NotResumable             what was suspended does not fit any more, or is damaged
     │   └── Cancelled                the user asked for it
     ├── EngineError                  dockerd (raised in `engine`)
     │   ├── EngineUnreachable        the socket does not answer
@@ -153,6 +154,10 @@ class DataDiskDamaged(MachineError):
 
 class BackendFailed(MachineError):
     """QEMU, WSL or Hyper-V refused a command."""
+
+
+class NotResumable(MachineError):
+    retry_default = Retry.NO
 
 
 class Cancelled(MachineError):

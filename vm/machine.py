@@ -8,15 +8,14 @@ backends. Next: `boot.py` (the step runner), `backend.py` (what is asked of a ba
 
 import contextlib
 import logging
-import queue
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
 from typing import Any
 
 import msgspec
 
+from vm import ending
 from vm.backend import Backend, Force
 from vm.boot import Step, StepFailed, run_steps
 from vm.boot_steps import BootPlan, BootStory, Deadlines, Prepare
@@ -24,13 +23,13 @@ from vm.directory import MachineDir
 from vm.errors import BootDied, BootFailed, Cancelled, GalleyError, GuestUnreachable, NoMachine
 from vm.guest import Guest
 from vm.host.paths import write_atomic
+from vm.keeper import Keeper
 from vm.types import TRANSITIONS, BootStep, MachineSpec, MachineState, Observation, Status
+from vm.worker import Worker
 
 log = logging.getLogger(__name__)
 
 UP = (MachineState.RUNNING, MachineState.PAUSED)
-CLEAN_STOP = 60.0  # seconds: containers have 10 s of grace each, in parallel, then the disk syncs
-ASKED_STOP = 20.0  # seconds after the power button was pressed
 # A boot in fifty hung in the lab before Linux came up, and QEMU 10.0.13 was seen to end one, under
 # TCG, with "iotlb_to_section: Assertion". The second try works.
 BOOT_ATTEMPTS = 2
@@ -60,8 +59,7 @@ class Machine:
         self._guest: Guest | None = None
         self._cancel = threading.Event()
         self._closing = False
-        self._jobs: queue.Queue[tuple[Callable[[], None], Future[None]] | None] = queue.Queue()
-        self._worker = threading.Thread(target=self._work, name="machine", daemon=True)
+        self._worker = Worker("machine", self._mistaken)
         self._attended: int | None = None  # the pid whose end a thread waits for
 
     # --- what callers ask -------------------------------------------------------------------
@@ -70,54 +68,57 @@ class Machine:
         """Seed the state from the world; adopt a running machine in the background. A paused one
         stays paused: the way in is found when somebody wakes it."""
         seen = self.backend.observe(self.directory)
-        self._worker.start()
+        self._worker.begin()
         if seen.state is MachineState.PAUSED:
             self._attend(seen)
         if seen.state is not MachineState.RUNNING:
             self._see(seen)
             return
         self._see(seen, state=MachineState.STARTING)  # until we have found our way in
-        self._submit(lambda: self._adopt(seen))
+        self._worker.submit(lambda: self._adopt(seen))
 
     def close(self) -> None:
         """Let go of the machine, which runs on (or boots on: the next to open it adopts it)."""
         self._closing = True
         self._cancel.set()
-        self._jobs.put(None)
-        if self._worker.ident is not None:
-            self._worker.join(timeout=10)
+        self._worker.end(10)
         if self._guest is not None:
             self._guest.close()
 
     def start(self, prepare: Prepare, *, repair: bool = False) -> None:
         """Boot. `prepare` runs as the first step and says with which spec. Raises GalleyError."""
-        self._submit(lambda: self._start(prepare, repair)).result()
+        self._worker.submit(lambda: self._start(prepare, repair)).result()
 
     def stop(self) -> None:
         """Clean through the guest, then the power button, then the backend, then kill."""
         self.cancel()
-        self._submit(self._stop).result()
+        self._worker.submit(self._stop).result()
+
+    def suspend(self, before: Callable[[], None] = lambda: None) -> None:
+        """Put it on the disk, so that the next start goes on from here. `before` is asked first,
+        when nobody is served any more. Raises GalleyError, and then it is served again."""
+        self._worker.submit(lambda: self._suspend(before)).result()
 
     def pause(self, may: Callable[[], bool] = lambda: True) -> bool:
         """Halt a running machine where it is; connections into it stay. `may` is asked once
         everybody can see that it is paused, so that who came before is known to it and who comes
         later calls `wake`. True if it is paused now."""
-        self._submit(lambda: self._pause(may)).result()
+        self._worker.submit(lambda: self._pause(may)).result()
         return self._status.state is MachineState.PAUSED
 
     def wake(self) -> None:
         """Let a paused machine go on, and return when it can be talked to. Nothing else is woken.
         Raises GalleyError."""
-        self._submit(self._wake).result()
+        self._worker.submit(self._wake).result()
 
     def restart(self, prepare: Prepare) -> None:
         self.cancel()
-        self._submit(lambda: self._restart(prepare)).result()
+        self._worker.submit(lambda: self._restart(prepare)).result()
 
     def delete(self) -> None:
         """Stop, then remove the data disk and everything else of the machine."""
         self.cancel()
-        self._submit(self._delete).result()
+        self._worker.submit(self._delete).result()
 
     def apply(self, prepare: Prepare, spec: MachineSpec) -> bool:
         """Bring a running machine to `spec`: restart it if it differs. True if it was restarted."""
@@ -146,24 +147,8 @@ class Machine:
 
     # --- the worker -------------------------------------------------------------------------
 
-    def _submit(self, job: Callable[[], None]) -> Future[None]:
-        done: Future[None] = Future()
-        self._jobs.put((job, done))
-        return done
-
-    def _work(self) -> None:
-        while (entry := self._jobs.get()) is not None:
-            job, done = entry
-            try:
-                job()
-            except GalleyError as error:
-                done.set_exception(error)
-            except Exception as error:  # boundary: the worker must outlive any job
-                log.exception("the machine's worker met an unexpected error")
-                self._set(problem=GalleyError(f"Galley failed: {error}").to_problem())
-                done.set_exception(error)
-            else:
-                done.set_result(None)
+    def _mistaken(self, error: Exception) -> None:
+        self._set(problem=GalleyError(f"Galley failed: {error}").to_problem())
 
     def _start(self, prepare: Prepare, repair: bool) -> None:
         self._cancel.clear()
@@ -171,8 +156,11 @@ class Machine:
         if seen.state in UP:
             self._start_again(seen)
             return
-        self._move(MachineState.STARTING, problem=None, boot=(), started_at=None)
+        fresh: dict[str, Any] = {"boot": (), "started_at": None, "cold_because": ""}
+        self._move(MachineState.STARTING, problem=None, resumable=False, **fresh)
         plan = self._plan(prepare, repair)
+        if not repair and self.backend.is_suspended(self.directory) and self._go_on(plan):
+            return
         for attempt in range(1, BOOT_ATTEMPTS + 1):
             try:
                 self._boot(plan)
@@ -182,6 +170,22 @@ class Machine:
                     raise failure.error from failure
                 log.warning("boot attempt %d failed, trying again: %s", attempt, failure)
                 self._move(MachineState.STARTING, problem=None)
+
+    def _go_on(self, plan: BootPlan) -> bool:
+        """From where it was suspended. False: from cold, and the reason is told."""
+        try:
+            done = self._run(plan.warm(self._note, self._hold), ())
+        except Cancelled:
+            if not self._closing:
+                self._stop()
+            raise
+        except StepFailed as failure:
+            log.warning("a start from cold: %s %s", failure.error.summary, failure.error.details)
+            self._end(Force.KILL)
+            self._set(cold_because=failure.error.summary)
+            return False
+        self._reached(done)
+        return True
 
     def _plan(self, prepare: Prepare | None, repair: bool) -> BootPlan:
         return BootPlan(self.directory, self.backend, self.story, self._deadlines, prepare, repair)
@@ -294,21 +298,28 @@ class Machine:
         self._end(Force.ASK if guest is None else None)
         self._move(MachineState.STOPPED, boot=(), started_at=None)
 
+    def _suspend(self, before: Callable[[], None]) -> None:
+        if self.backend.observe(self.directory).state not in UP:
+            self._stop()
+            return
+        self._wake()
+        guest = self.guest
+        self._move(MachineState.STOPPING, problem=None)
+        try:
+            before()
+            Keeper(guest.dial).freeze()
+            self.backend.suspend(self.directory)
+        except GalleyError:
+            with contextlib.suppress(GalleyError):
+                Keeper(guest.dial).thaw()
+            self._move(MachineState.STARTING)
+            self._serve(())
+            raise
+        self._drop_guest()
+        self._move(MachineState.STOPPED, boot=(), started_at=None, resumable=True)
+
     def _end(self, force: Force | None) -> None:
-        """Wait for the end, asking harder each time; `None`: the guest has been asked already."""
-        ladder: list[tuple[Force | None, float]] = [
-            (None, CLEAN_STOP),
-            (Force.ASK, ASKED_STOP),
-            (Force.QUIT, 5.0),
-            (Force.KILL, 10.0),
-        ]
-        start = next(index for index, (rung, _) in enumerate(ladder) if rung == force)
-        for rung, patience in ladder[start:]:
-            if rung is not None:
-                self.backend.stop(self.directory, rung)
-            if self.backend.wait_stopped(self.directory, patience):
-                break
-            log.warning("the machine did not end within %g s (%s)", patience, rung or "asked")
+        ending.end(self.backend, self.directory, force)
         self._drop_guest()
 
     def _delete(self) -> None:
@@ -324,7 +335,7 @@ class Machine:
 
     def _watch(self) -> None:
         self.backend.wait_stopped(self.directory, None)
-        self._submit(self._gone)
+        self._worker.submit(self._gone)
 
     def _gone(self) -> None:
         """The machine ended. Nobody's wish when the worker still believes it is running."""
@@ -357,7 +368,9 @@ class Machine:
     def _see(self, seen: Observation, **changes: Any) -> None:
         """Take over what was observed; an observation may move to any state."""
         spec = seen.spec
-        had: dict[str, Any] = {"share_by": seen.share_by}
+        stopped = seen.state is MachineState.STOPPED
+        resumable = stopped and self.backend.is_suspended(self.directory)
+        had: dict[str, Any] = {"share_by": seen.share_by, "resumable": resumable}
         if spec is not None:
             had |= {"cpus": spec.cpus, "memory_bytes": spec.memory_bytes}
             had["disk_bytes"] = spec.disk_bytes

@@ -28,7 +28,7 @@ TRANSITIONS: dict[MachineState, frozenset[MachineState]] = {
     S.STARTING: frozenset({S.RUNNING, S.FAILED, S.STOPPING, S.STOPPED}),
     S.RUNNING: frozenset({S.STOPPING, S.PAUSED, S.FAILED, S.STOPPED}),
     S.PAUSED: frozenset({S.RUNNING, S.STOPPING, S.FAILED, S.STOPPED}),
-    S.STOPPING: frozenset({S.STOPPED, S.FAILED}),
+    S.STOPPING: frozenset({S.STOPPED, S.FAILED, S.STARTING}),  # back, when it cannot be suspended
     S.FAILED: frozenset({S.STARTING, S.STOPPING, S.STOPPED, S.ABSENT, S.RUNNING}),
 }
 if set(TRANSITIONS) != set(MachineState):
@@ -122,3 +122,5 @@ class Status(msgspec.Struct, frozen=True):
     disk_used_bytes: int = 0  # blocks that the data disk holds on the host
     started_at: float | None = None  # seconds since the epoch
     share_by: str = ""  # what the machine's folders are shared by, where it has any
+    resumable: bool = False  # stopped, and the next start goes on where it was
+    cold_because: str = ""  # why the last start did not go on, though there was something

@@ -20,7 +20,7 @@ import msgspec
 from vm.backend import Force
 from vm.backends.fake_machine import FakeScript
 from vm.directory import MachineDir
-from vm.errors import BackendFailed, GuestUnreachable, NoMachine, Problem
+from vm.errors import BackendFailed, GuestUnreachable, NoMachine, NotResumable, Problem
 from vm.guest import Guest, Stream
 from vm.host import net, process
 from vm.host.paths import write_atomic
@@ -93,6 +93,21 @@ class FakeBackend:
 
     def wake(self, directory: MachineDir) -> None:
         _ask_machine(directory, "wake")
+
+    def suspend(self, directory: MachineDir) -> None:
+        raise BackendFailed("The fake machine cannot be suspended.")
+
+    def is_suspended(self, directory: MachineDir) -> bool:
+        return False
+
+    def resume(
+        self,
+        directory: MachineDir,
+        spec: MachineSpec,
+        guest_options: tuple[str, ...],
+        progress: Callable[[str], None],
+    ) -> None:
+        raise NotResumable("The fake machine was not suspended.")
 
     def delete(self, directory: MachineDir) -> None:
         _forwards_path(directory).unlink(missing_ok=True)

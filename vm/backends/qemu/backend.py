@@ -10,15 +10,15 @@ import os
 import platform
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import psutil
 
 from vm import image
 from vm.backend import Force
-from vm.backends.qemu import accel, hostfwd, program, qmp, running, shares, start
+from vm.backends.qemu import accel, hostfwd, program, qmp, running, shares, start, suspend
 from vm.backends.qemu.command import INITRAMFS, KERNEL, ROOT, Launch
 from vm.directory import MachineDir
 from vm.errors import (
@@ -31,9 +31,9 @@ from vm.errors import (
     Problem,
 )
 from vm.guest import Guest
-from vm.host import process
+from vm.host import memory, process
 from vm.host.paths import unusable, write_atomic
-from vm.types import Address, Features, Forward, MachineSpec, MachineState, Observation
+from vm.types import Accelerator, Address, Features, Forward, MachineSpec, MachineState, Observation
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ class QemuBackend:
     name = "qemu"
     features = Features(
         forwards=True,
-        suspend=False,
+        suspend=memory.supported(),
         pause=True,
         shares=shares.WAYS,
         sockets="relay",
@@ -89,6 +89,22 @@ class QemuBackend:
         guest_options: tuple[str, ...],
         progress: Callable[[str], None],
     ) -> None:
+        launch, chosen = self._launch(directory, spec, guest_options, progress)
+        suspend.forget(directory)
+        ram = memory.create(spec.memory_bytes) if memory.supported() else -1
+        try:
+            start.start(directory, launch, chosen, spec, ram)
+        finally:
+            if ram >= 0:
+                os.close(ram)
+
+    def _launch(
+        self,
+        directory: MachineDir,
+        spec: MachineSpec,
+        guest_options: tuple[str, ...],
+        progress: Callable[[str], None],
+    ) -> tuple[Launch, Accelerator]:
         qemu = program.find()
         identity = running.read_uuid(directory)
         if identity is None or not directory.data_disk.exists():
@@ -116,7 +132,23 @@ class QemuBackend:
         chosen = accel.choose(
             spec.accelerator, launch, directory.accelerator, qemu.version, progress
         )
-        start.start(directory, launch, chosen, spec)
+        return msgspec.structs.replace(launch, accelerator=chosen.name), chosen
+
+    def suspend(self, directory: MachineDir) -> None:
+        suspend.save(directory, _running(directory))
+
+    def is_suspended(self, directory: MachineDir) -> bool:
+        return suspend.is_there(directory)
+
+    def resume(
+        self,
+        directory: MachineDir,
+        spec: MachineSpec,
+        guest_options: tuple[str, ...],
+        progress: Callable[[str], None],
+    ) -> None:
+        launch, chosen = self._launch(directory, spec, guest_options, progress)
+        suspend.resume(directory, launch, chosen, spec)
 
     def stop(self, directory: MachineDir, force: Force) -> None:
         """A QEMU that does not listen is logged, not raised: the next harder `Force` follows."""
@@ -127,7 +159,7 @@ class QemuBackend:
             process.end(found.identity, force=True)
             return
         try:
-            with _control(directory, found) as session:
+            with running.control(directory, found) as session:
                 session.execute("system_powerdown" if force is Force.ASK else "quit")
         except qmp.QmpSilent as error:
             log.warning("QEMU did not hear %s: %s", force, error.details)
@@ -140,11 +172,11 @@ class QemuBackend:
         return gone
 
     def pause(self, directory: MachineDir) -> None:
-        with _control(directory, _running(directory)) as session:
+        with running.control(directory, _running(directory)) as session:
             session.execute("stop")
 
     def wake(self, directory: MachineDir) -> None:
-        with _control(directory, _running(directory)) as session:
+        with running.control(directory, _running(directory)) as session:
             session.execute("cont")
 
     def delete(self, directory: MachineDir) -> None:
@@ -158,6 +190,7 @@ class QemuBackend:
         ):
             file.unlink(missing_ok=True)
         shutil.rmtree(directory.handover, ignore_errors=True)
+        suspend.forget(directory)
 
     def observe(self, directory: MachineDir) -> Observation:
         found = running.find(directory)
@@ -183,20 +216,20 @@ class QemuBackend:
         return RelayedGuest(lambda until: qmp.connect_to(directory.relay_socket, until), ssh)
 
     def forward(self, directory: MachineDir, forward: Forward) -> None:
-        with _control(directory, _running(directory)) as session:
+        with running.control(directory, _running(directory)) as session:
             hostfwd.add(session, forward)
 
     def unforward(self, directory: MachineDir, forward: Forward) -> None:
         found = running.find(directory)
         if found is not None:
-            with _control(directory, found) as session:
+            with running.control(directory, found) as session:
                 hostfwd.remove(session, forward)
 
     def forwarded(self, directory: MachineDir) -> frozenset[Forward]:
         found = running.find(directory)
         if found is None:
             return frozenset()
-        with _control(directory, found) as session:
+        with running.control(directory, found) as session:
             return hostfwd.carried(session) - {Forward(LOOPBACK, found.ssh_port, SSH_PORT)}
 
 
@@ -225,16 +258,16 @@ def _grow(disk: Path, size: int) -> None:
 
 def _check(spec: MachineSpec) -> None:
     """Raises NotEnough, ImageDamaged: what QEMU would say later and less clearly."""
-    processors, memory = psutil.cpu_count() or 1, psutil.virtual_memory().total
+    processors, installed = psutil.cpu_count() or 1, psutil.virtual_memory().total
     if spec.cpus > processors:
         raise NotEnough(
             f"The machine is to have {spec.cpus} CPUs, and this computer has {processors}.",
             f"Give it at most {processors}: galley settings set",
         )
-    if spec.memory_bytes > memory:
+    if spec.memory_bytes > installed:
         raise NotEnough(
             f"The machine is to have {spec.memory_bytes / 2**30:.1f} GiB of memory, "
-            f"and this computer has {memory / 2**30:.1f}.",
+            f"and this computer has {installed / 2**30:.1f}.",
             "Give it less: galley settings set",
         )
     for name in (KERNEL, INITRAMFS, ROOT):
@@ -242,25 +275,11 @@ def _check(spec: MachineSpec) -> None:
             raise image.damaged(Path(spec.image), name, "it is missing")
 
 
-@contextmanager
-def _control(
-    directory: MachineDir, found: running.Running, deadline: float = qmp.DEADLINE
-) -> Iterator[qmp.Session]:
-    """A session with our machine, proven: whoever else listens there is told nothing."""
-    with qmp.session(directory.qmp_socket, deadline) as session:
-        if session.field("query-uuid", "UUID") != found.uuid:
-            raise qmp.QmpSilent(
-                "QEMU's control socket belongs to another machine.",
-                details=str(directory.qmp_socket),
-            )
-        yield session
-
-
 def _state(directory: MachineDir, found: running.Running) -> MachineState:
     """What QMP says of a process that is ours. One too busy to answer still runs."""
     try:
-        with _control(directory, found, OBSERVE_DEADLINE) as session:
-            paused = session.field("query-status", "status") == "paused"
+        with running.control(directory, found, OBSERVE_DEADLINE) as session:
+            paused = session.field("query-status", "running") is False
     except BackendFailed:
         return MachineState.RUNNING if process.is_alive(found.identity) else MachineState.STOPPED
     return MachineState.PAUSED if paused else MachineState.RUNNING

@@ -64,6 +64,8 @@ class Launch(msgspec.Struct, frozen=True):
     cpu_model: str = "auto"
     share_sockets: tuple[PurePath, ...] = ()  # of a virtiofsd for each shared folder, in order
     initramfs: PurePath | None = None  # None: the image's own
+    memory_file: PurePath | None = None  # that is the guest's memory; None: QEMU's own affair
+    waits: bool = False  # for the state of a suspended machine, which it goes on from
 
 
 def arguments(launch: Launch) -> list[str]:
@@ -76,6 +78,7 @@ def arguments(launch: Launch) -> list[str]:
         *_shares(launch),
         *_control(launch),
         *_confinement(launch),
+        *(("-incoming", "defer", "-S") if launch.waits else ()),
     ]
 
 
@@ -102,15 +105,16 @@ def _computer(launch: Launch) -> list[str]:
         *("-cpu", _cpu(launch)),
         *("-smp", str(launch.cpus)),
         *("-m", f"{launch.memory_bytes >> 20}M"),
-        *_shared_memory(launch),
+        *_memory(launch),
     ]
 
 
-def _shared_memory(launch: Launch) -> list[str]:
-    """virtiofsd reads and writes the guest's memory itself."""
-    if not launch.share_sockets:
+def _memory(launch: Launch) -> list[str]:
+    """Shared: virtiofsd reads and writes it, and a suspend copies it (`suspend.py`)."""
+    if launch.memory_file is None:
         return []
-    ram = f"memory-backend-memfd,id=ram,share=on,size={launch.memory_bytes >> 20}M"
+    size, path = launch.memory_bytes >> 20, _escaped(launch.memory_file)
+    ram = f"memory-backend-file,id=ram,share=on,size={size}M,mem-path={path}"
     return ["-object", ram, "-machine", "memory-backend=ram"]
 
 
@@ -181,7 +185,7 @@ def _control(launch: Launch) -> list[str]:
     """
     console, qmp = _escaped(launch.console_log), _escaped(launch.qmp_socket)
     return [
-        *("-chardev", f"file,id=console,path={console}"),
+        *("-chardev", f"file,id=console,path={console},append=on"),
         *("-serial", "chardev:console"),
         *("-chardev", f"socket,id=qmp,path={qmp},server=on,wait=off"),
         *("-mon", "chardev=qmp,mode=control"),
