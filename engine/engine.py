@@ -6,6 +6,7 @@ May import: everything in `engine` but `supervisor`, `control`, `cli`; `vm`. Nex
 `bridge/bridge.py`, `watch.py`, `forwards.py`, `shared_folders.py`, `file_events/events.py`.
 """
 
+import contextlib
 import logging
 import threading
 from collections.abc import Callable
@@ -23,10 +24,12 @@ from engine.file_events.events import FileEvents
 from engine.guest_image import current_image
 from engine.logs import ENGINE_LOG
 from engine.ports.carrier import MachineCarrier
+from engine.ports.guest_rules import GuestRules
 from engine.ports.published import PublishedPorts
 from engine.ports.starting import Starts
 from engine.ports.wanted import Container, Default, default_addresses, routes, wanted_ports
 from engine.proxy import Proxies
+from engine.restart_policy import RestartPolicy
 from engine.settings import SettingsStore, machine_spec
 from engine.shared_folders import SharedFolders
 from engine.types import EngineHealth, Snapshot
@@ -35,11 +38,13 @@ from vm.backend import Backend
 from vm.boot import Patience, Step
 from vm.directory import MachineDir
 from vm.errors import (
+    BackendFailed,
     BootFailed,
     EngineFailed,
     EngineUnreachable,
     GalleyError,
     MachineBusy,
+    NoMachine,
     Problem,
 )
 from vm.guest import Stream
@@ -53,6 +58,9 @@ log = logging.getLogger(__name__)
 DOCKER_SOCKET = "/run/docker.sock"  # in the guest
 EVENTS_SOCKET = "/run/galley/events.sock"  # in the guest
 UP = (MachineState.RUNNING, MachineState.STARTING)
+RESTABLE = (MachineState.RUNNING, MachineState.PAUSED)
+ANSWERING = "Answering on the Docker socket"
+STARTING_AGAIN = "Starting containers again"
 
 
 class Engine:
@@ -71,8 +79,10 @@ class Engine:
         self._starts = Starts(self._dial, self._ports, self._addresses, self._watch.look)
         listener = UnixListener(home.docker_socket)
         self._bridge = Bridge(listener, self._dial, self._down, self._check, self._starts)
+        self._restarts = RestartPolicy(home.machine / "to-start.json")
+        self._left_down: tuple[Problem, ...] = ()
         self._health = EngineHealth(False)
-        self._routes = routes([], {})
+        self._guest_rules = GuestRules()
         self._context_problem: Problem | None = None
         self._listeners: list[Callable[[Snapshot], None]] = []
         self._turn = threading.Lock()
@@ -115,6 +125,7 @@ class Engine:
             self._ports.ports,
             (
                 *(problem for problem in problems if problem),
+                *self._left_down,
                 *self._configuration.problems,
                 *self._folders.problems,
                 *self._file_events.problems,
@@ -130,9 +141,37 @@ class Engine:
         if has_run:  # else a boot step has done it
             self._configure()
 
-    def stop(self) -> None:
-        """Containers first, then the engine, then the machine."""
+    def stop(self, *, cold: bool = False) -> None:
+        """Containers first. Then the machine is suspended, so that the next start goes on from an
+        idle engine; where that cannot be, or `cold`, it is powered off."""
+        if cold and self._machine.status.resumable:
+            self.start()  # what is suspended can only be ended in order when it runs
+        if not cold and self._suspends():
+            try:
+                self._machine.suspend(self._empty)
+                return
+            except GalleyError as error:
+                log.warning("powering off instead: %s %s", error.summary, error.details)
         self._machine.stop()
+
+    def _empty(self) -> None:
+        """Nothing of containers is left in the machine."""
+        self._restarts.stop_all(self._dial)
+        self._guest_rules.bring(self._machine.guest, routes([], {}))
+
+    def suspend(self) -> None:
+        """As it is, with its containers: the next start goes on where they were."""
+        if not self._machine.backend.features.suspend:
+            raise BackendFailed("Machines cannot be suspended on this computer.")
+        if self._machine.status.state is not MachineState.STARTING:
+            self._machine.suspend()
+
+    def _suspends(self) -> bool:
+        """Whether a stop is to leave something to go on from."""
+        status = self._machine.status
+        healthy = status.state in RESTABLE and self._machine.status.problem is None
+        has_way = self._machine.backend.features.suspend and status.share_by != "sftp"
+        return healthy and has_way and bool(self._settings.get("suspend"))
 
     def restart(self) -> None:
         self._machine.restart(self._prepare)
@@ -141,6 +180,7 @@ class Engine:
     def delete(self) -> None:
         """Stop, and remove the machine with every image, container and volume in it."""
         self._machine.delete()
+        self._restarts.forget()
         context.remove(self._home)
         docker_proxies.follow(self._home, Proxies())
         logins.leave(self._home)
@@ -201,7 +241,8 @@ class Engine:
             Step("Starting containerd", containerd, 120.0, again),
             Step("Starting the Docker Engine", dockerd, 180.0, again),
             Step("Configuring the Docker Engine", self._configure_new, 240.0, again),
-            Step("Answering on the Docker socket", self._answer, 60.0, again),
+            Step(ANSWERING, self._answer, 60.0, again),
+            Step(STARTING_AGAIN, self._start_again, 600.0),
         ]
 
     def _see(self, machine: Machine, wait: Patience, line: str) -> None:
@@ -229,6 +270,11 @@ class Engine:
         self._watch.begin()
         while not self._health.reachable:
             wait.wait(0.01)
+
+    def _start_again(self, wait: Patience) -> None:
+        """What ran when the engine was stopped, as its restart policy says."""
+        wait.wait(0.0)
+        self._left_down = self._restarts.start_again(lambda: connect(self._home.docker_socket))
 
     def _started(self) -> None:
         self._make_context()
@@ -290,7 +336,7 @@ class Engine:
             return None
         if status.state is MachineState.STARTING:
             on_boot = status.boot[-1].step if status.boot else "starting"
-            if on_boot == "Answering on the Docker socket":
+            if on_boot in (ANSWERING, STARTING_AGAIN):
                 return None
             return MachineBusy(
                 f"Galley's engine is starting ({on_boot}).", "Try again in a moment."
@@ -309,7 +355,8 @@ class Engine:
             self._folders.end()
             self._ports.forget()
             self._file_events.follow(())
-            self._routes = routes([], {})
+            if status.state is not MachineState.STOPPING:
+                self._guest_rules.forget()
         self._publish()
 
     def _healthy(self, health: EngineHealth) -> None:
@@ -319,27 +366,13 @@ class Engine:
 
     def _containers_changed(self, containers: list[Container]) -> None:
         asked = self._starts.asked(containers)
-        self._lead_ports(routes(containers, asked))
+        with contextlib.suppress(NoMachine):
+            self._guest_rules.bring(self._machine.guest, routes(containers, asked))
         self._ports.sync(wanted_ports(containers, asked, self._addresses()))
         self._file_events.follow(self._folders.bound(containers))
 
     def _addresses(self) -> Default:
         return default_addresses(str(self._settings.get("port_address")), net.has_ipv6())
-
-    def _lead_ports(self, wanted: bytes) -> None:
-        """Bring the guest's rules for ports with an address to `wanted`; most users have none."""
-        if wanted == self._routes:
-            return
-        try:
-            guest = self._machine.guest
-            guest.run(("iptables-restore", "--wait", "--noflush"), stdin=wanted)
-            hook = "-t nat {} PREROUTING -i eth0 -j GALLEY"
-            if not guest.run(("iptables", "--wait", *hook.format("-C").split())).ok:
-                guest.run(("iptables", "--wait", *hook.format("-A").split()))
-        except GalleyError as error:
-            log.warning("the guest's port rules: %s", error)
-            return
-        self._routes = wanted
 
     def _publish(self) -> None:
         snapshot = self.snapshot()

@@ -148,6 +148,11 @@ def schema(host: HostSize) -> tuple[Setting, ...]:
         *_proxies(),
         *_folders(restart),
         Setting(
+            "suspend", Kind.SWITCH, "Suspend instead of powering off",
+            "When the engine is stopped, keep it on the disk as it is, so that it starts at once.",
+            True,
+        ),
+        Setting(
             "use_context", Kind.SWITCH, "Docker context",
             "Make a docker context at first start, and make it current where you have none.",
             True,

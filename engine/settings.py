@@ -61,6 +61,7 @@ class Settings(msgspec.Struct, frozen=True):
     shares: tuple[str, ...]
     read_only_shares: tuple[str, ...]
     share_by: str
+    suspend: bool
     use_context: bool
     use_keyring: bool
     start_at_login: bool

@@ -1,6 +1,7 @@
-"""`galley start`, `stop`, `restart`, `quit` and `delete`. May import: click, `engine`, `vm`.
+"""`galley start`, `stop`, `suspend`, `restart`, `quit` and `delete`.
 
 Every one asks the supervisor and waits until it is done; what it raises is shown by `output.py`.
+May import: click, `engine`, `vm`.
 Next: `boot_view.py` (a start as it is seen), `engine/engine.py` (what really happens).
 """
 
@@ -15,7 +16,7 @@ from engine.cli.boot_view import boot_view
 from engine.cli.command import Command
 from engine.cli.output import note, say
 from engine.control.client import ControlClient
-from engine.control.protocol import StartParams
+from engine.control.protocol import StartParams, StopParams
 from engine.launch import restart_supervisor
 from engine.types import Snapshot
 from vm.errors import Cancelled, NoMachine, SupervisorGone
@@ -45,19 +46,41 @@ def start(repair: bool) -> None:
 
 
 @click.command(cls=Command)
-def stop() -> None:
-    """Stop containers, engine and virtual machine. Everything in it is kept."""
+@click.option("--cold", is_flag=True, help="Power the machine off: the next start boots it.")
+def stop(cold: bool) -> None:
+    """Stop containers and the virtual machine. Everything in it is kept.
+
+    The machine is put on the disk with an idle engine, so that the next start is done at once.
+    """
     client = _supervisor_of_running()
     if client is None:
         say("The engine is not running.")
         return
     with client:
-        if client.snapshot().machine.state in GONE:
+        machine = client.snapshot().machine
+        if machine.state in GONE and not (cold and machine.resumable):
             say("The engine is not running.")
             return
         note("Stopping …")
-        client.call("stop")
+        client.call("stop", StopParams(cold))
     say("Stopped.")
+
+
+@click.command(cls=Command)
+def suspend() -> None:
+    """Put the machine on the disk as it is; the next start goes on there.
+
+    Its containers stand still until then, and no process stays. After a change of settings that the
+    machine gets when it starts, or of QEMU, it boots instead, as after a power cut.
+    """
+    with reach.supervisor() as client:
+        machine = client.snapshot().machine
+        if machine.state in GONE:
+            say("It is suspended already." if machine.resumable else "The engine is not running.")
+            return
+        note("Suspending …")
+        client.call("suspend")
+    say("Suspended.")
 
 
 @click.command(cls=Command)
@@ -133,6 +156,8 @@ def _boot(client: ControlClient, method: str, params: StartParams | None) -> Non
         raise Cancelled("The start was cancelled; the machine is stopped.") from None
     seen = client.snapshot()
     say(f"The engine is ready after {time.monotonic() - began:.1f} s: {seen.endpoint}")
+    if seen.machine.cold_because:
+        note(f"Note: {seen.machine.cold_because}")
     for problem in seen.problems:
         note(f"Note: {problem.summary} {problem.hint}".rstrip())
 

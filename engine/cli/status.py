@@ -42,6 +42,7 @@ class Report(msgspec.Struct, frozen=True):
     problems: tuple[Problem, ...]
     supervisor: bool  # whether the background process runs
     started_at: float | None = None
+    resumable: bool = False  # stopped, and the next start goes on where it was
 
 
 @click.command(cls=Command)
@@ -72,6 +73,7 @@ def _told(seen: Snapshot) -> Report:
         seen.problems,
         True,
         machine.started_at,
+        machine.resumable,
     )
 
 
@@ -83,11 +85,12 @@ def _observed() -> Report:
     home = find_home()
     state, name, accelerator = MachineState.STOPPED, "", None
     problems: tuple[Problem, ...] = ()
-    size = Vm()
+    size, resumable = Vm(), False
     try:
         problems = SettingsStore(home).problems
         backend = reach.chosen_backend(home)
         seen = backend.observe(MachineDir.of(home))
+        resumable = seen.state is MachineState.STOPPED and backend.is_suspended(MachineDir.of(home))
         state, name, accelerator = seen.state, backend.name, seen.accelerator
         if seen.spec is not None:
             spec = seen.spec
@@ -96,7 +99,10 @@ def _observed() -> Report:
         problems = (*problems, error.to_problem())
     size = msgspec.structs.replace(size, disk_used_bytes=_disk_used(MachineDir.of(home)))
     health = EngineHealth(False)
-    return Report(state, name, accelerator, endpoint(home), health, size, (), problems, False)
+    return Report(
+        *(state, name, accelerator, endpoint(home), health, size, (), problems, False),
+        resumable=resumable,
+    )
 
 
 def _disk_used(directory: MachineDir) -> int:
@@ -134,6 +140,8 @@ def _state(report: Report) -> str:
         return "running, but the engine does not answer"
     if report.state is MachineState.STARTING and report.boot:
         return f"starting: {report.boot[-1].step}"
+    if report.resumable:
+        return "stopped; the next start goes on where it was"
     if report.state is MachineState.ABSENT:
         return "no machine yet: galley start makes one"
     return str(report.state)

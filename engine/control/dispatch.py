@@ -17,6 +17,7 @@ from engine.control.protocol import (
     Request,
     SetParams,
     StartParams,
+    StopParams,
     UnsetParams,
     encode,
 )
@@ -33,7 +34,8 @@ class Controlled(Protocol):
     def subscribe(self, listener: Callable[[Snapshot], None]) -> Callable[[], None]: ...
     def snapshot(self) -> Snapshot: ...
     def start(self, *, repair: bool = False) -> None: ...
-    def stop(self) -> None: ...
+    def stop(self, *, cold: bool = False) -> None: ...
+    def suspend(self) -> None: ...
     def restart(self) -> None: ...
     def delete(self) -> None: ...
     def cancel(self) -> None: ...
@@ -52,7 +54,7 @@ class Dispatch:
         self._settings = settings
         self._plain: dict[str, Callable[[], object]] = {
             "snapshot": engine.snapshot,
-            "stop": engine.stop,
+            "suspend": engine.suspend,
             "restart": engine.restart,
             "delete": engine.delete,
             "cancel": engine.cancel,
@@ -75,6 +77,9 @@ class Dispatch:
         match _params(request):
             case StartParams(repair=repair):
                 self._engine.start(repair=repair)
+                return None
+            case StopParams(cold=cold):
+                self._engine.stop(cold=cold)
                 return None
             case SetParams(name=name, value=value):
                 return self._settings.set(name, value)

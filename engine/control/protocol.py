@@ -23,7 +23,7 @@ from engine.types import Snapshot
 from vm.errors import Problem, VersionMismatch
 from vm.host.paths import Home, write_atomic
 
-PROTOCOL = 2  # raised with every change that an older client or supervisor would not understand
+PROTOCOL = 3  # raised with every change that an older client or supervisor would not understand
 REQUEST_LIMIT = 64 * 1024  # bytes
 MESSAGE_LIMIT = 16 * 1024 * 1024  # bytes; of what the supervisor says
 
@@ -73,6 +73,12 @@ class StartParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     repair: bool = False
 
 
+class StopParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`cold`: power it off, so that the next start boots."""
+
+    cold: bool = False
+
+
 class SetParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     value: bool | int | float | str
@@ -89,7 +95,8 @@ class DaemonParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 METHODS: dict[str, type[msgspec.Struct]] = {
     "snapshot": NoParams,  # → Snapshot
     "start": StartParams,
-    "stop": NoParams,
+    "stop": StopParams,
+    "suspend": NoParams,
     "restart": NoParams,
     "delete": NoParams,
     "cancel": NoParams,
