@@ -265,9 +265,9 @@ class Engine:
     def _answer(self, wait: Patience) -> None:
         """Liveness is a ping through the host's own socket, and the event stream beside it."""
         self._folders.look(self._machine.story.console.lines())
+        self._watch.begin()
         while not ping(lambda: connect(self._home.docker_socket)):
             wait.wait(0.05)
-        self._watch.begin()
         while not self._health.reachable:
             wait.wait(0.01)
 

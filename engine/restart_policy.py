@@ -22,17 +22,8 @@ AT_ONCE = 8
 GRACE = 10  # seconds that dockerd gives a container which asks for no other time
 SPARE = 30.0  # seconds beyond a container's grace until we give up
 START_LIMIT = 120.0
+SWARM = "com.docker.swarm.task.id"  # the label of a swarm's containers
 LOST = (GalleyError, HttpError, OSError)
-
-
-class _Swarm(msgspec.Struct, frozen=True):
-    LocalNodeState: str = ""
-
-
-class _Info(msgspec.Struct, frozen=True):
-    """Of GET /info."""
-
-    Swarm: _Swarm = _Swarm()
 
 
 class _Policy(msgspec.Struct, frozen=True):
@@ -62,7 +53,10 @@ class _Container(msgspec.Struct, frozen=True):
 
 
 class _Listed(msgspec.Struct, frozen=True):
+    """Of GET /containers/json."""
+
     Id: str
+    Labels: dict[str, str] = {}
 
 
 class RestartPolicy:
@@ -75,9 +69,9 @@ class RestartPolicy:
         """Stop every container with the grace that it has. Raises EngineError where that cannot
         be, and then some have been stopped."""
         try:
-            if get_json(dial, "/info", _Info).Swarm.LocalNodeState == "active":
-                raise EngineRefused("A swarm starts its containers again by itself.")
             listed = get_json(dial, "/containers/json", list[_Listed])
+            if any(SWARM in one.Labels for one in listed):
+                raise EngineRefused("A swarm starts its containers again by itself.")
             running = [_look(dial, one.Id) for one in listed]
             self._write({one.Id: one.Name.lstrip("/") for one in running if _may_restart(one)})
             with ThreadPoolExecutor(AT_ONCE) as threads:

@@ -11,7 +11,7 @@ from vm.types import Forward, Status
 
 
 class EngineHealth(msgspec.Struct, frozen=True):
-    """dockerd as it answers through the host's endpoint (`GET /_ping`, `GET /version`)."""
+    """dockerd as it answers through the host's endpoint: what the heads of its answers say."""
 
     reachable: bool
     version: str = ""

@@ -11,9 +11,7 @@ import logging
 import threading
 from collections.abc import Callable
 
-import msgspec
-
-from engine.bridge.http import HttpError, get_json, stream_json
+from engine.bridge.http import Head, HttpError, get_json, stream_json
 from engine.ports.wanted import Container
 from engine.types import EngineHealth
 from vm.errors import GalleyError
@@ -28,13 +26,6 @@ LOOK = 10.0  # seconds that somebody waits for a look; with sshd just starting i
 LOST = (GalleyError, HttpError, OSError)
 
 Dial = Callable[[], Stream]
-
-
-class _Version(msgspec.Struct, frozen=True):
-    """The fields of GET /version that `status` shows."""
-
-    Version: str
-    ApiVersion: str
 
 
 class EngineWatch:
@@ -104,17 +95,19 @@ class EngineWatch:
                 self._ended.wait(KNOCK)
 
     def _follow_once(self) -> None:
-        version = get_json(self._dial, "/version", _Version)
         self._stream = stream = self._dial()
         try:
-            for _ in stream_json(stream, EVENTS, on_open=lambda: self._healthy(version)):
+            for _ in stream_json(stream, EVENTS, on_open=self._healthy):
                 self._ask()
         finally:
             self._stream = None
             stream.close()
 
-    def _healthy(self, version: _Version) -> None:
-        self._on_health(EngineHealth(True, version.Version, version.ApiVersion))
+    def _healthy(self, head: Head) -> None:
+        """dockerd names its versions in every answer; asked for them, it runs two programs."""
+        product = head.headers.get("server", "").partition(" ")[0]
+        version = product.partition("/")[2]
+        self._on_health(EngineHealth(True, version, head.headers.get("api-version", "")))
         self._ask()
 
     def _look_at_containers(self) -> None:

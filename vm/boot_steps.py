@@ -82,9 +82,7 @@ class BootStory:
 
 def rouse(guest: Guest) -> None:
     """Let a guest that stood still go on: what waits for its disk, and its clock."""
-    keeper = Keeper(guest.dial)
-    keeper.thaw()
-    keeper.set_time()
+    Keeper(guest.dial).rouse()
 
 
 class BootPlan:

@@ -76,6 +76,13 @@ class Keeper:
             seconds, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
             guest.ask(f"time {seconds}.{nanoseconds:09}")
 
+    def rouse(self) -> None:
+        """`thaw` and `set_time` of a guest that stood still, in one conversation."""
+        with _Conversation(self._dial, "thaw", QUICK) as guest:
+            guest.ask("thaw")
+            seconds, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
+            guest.ask(f"time {seconds}.{nanoseconds:09}")
+
     def memory(self) -> GuestMemory:
         return GuestMemory(*self._numbers("memory", 5))
 

@@ -127,13 +127,13 @@ def get_json[T](dial: Dial, path: str, kind: type[T]) -> T:
         raise HttpError(f"dockerd's answer to {path} is not as expected: {error}") from error
 
 
-def stream_json(stream: Stream, path: str, on_open: Callable[[], None]) -> Iterator[Any]:
+def stream_json(stream: Stream, path: str, on_open: Callable[[Head], None]) -> Iterator[Any]:
     """Each value of an endless answer (`/events`), until either side ends it. `on_open` is called
-    once dockerd has said yes. Raises HttpError, OSError."""
-    reader = _ask(stream, path)
-    on_open()
+    with its head, once dockerd has said yes. Raises HttpError, OSError."""
+    head, blocks = _ask(stream, path)
+    on_open(head)
     held = b""
-    for block in reader:
+    for block in blocks:
         *lines, held = (held + block).split(b"\n")
         if len(held) > LINE_LIMIT:
             raise HttpError("an event is too long")
@@ -164,7 +164,7 @@ def _answer(dial: Dial, method: str, path: str, limit: float) -> bytes:
     late.name, late.daemon = "http-deadline", True
     late.start()
     try:
-        return _limited(_ask(stream, path, method))
+        return _limited(_ask(stream, path, method)[1])
     finally:
         late.cancel()
         stream.close()
@@ -179,8 +179,8 @@ def _limited(blocks: Iterator[bytes]) -> bytes:
     return bytes(kept)
 
 
-def _ask(stream: Stream, path: str, method: str = "GET") -> Iterator[bytes]:
-    """Send the request; the blocks of the answer's body. Raises HttpError unless it is 2xx."""
+def _ask(stream: Stream, path: str, method: str = "GET") -> tuple[Head, Iterator[bytes]]:
+    """Send the request; the answer's head and body. Raises HttpError unless it is 2xx."""
     target = quote(path, safe="/?&=%:,+~")
     empty = "Content-Length: 0\r\n" if method == "POST" else ""
     request = f"{method} {target} HTTP/1.1\r\nHost: docker\r\n{empty}Connection: close\r\n\r\n"
@@ -190,7 +190,7 @@ def _ask(stream: Stream, path: str, method: str = "GET") -> Iterator[bytes]:
     blocks = _body(reader, head)
     if not 200 <= head.status < 300:
         raise HttpError(f"{target}: {head.status} {_limited(blocks)[:500]!r}", head.status)
-    return blocks
+    return head, blocks
 
 
 def _body(reader: Reader, head: Head) -> Iterator[bytes]:

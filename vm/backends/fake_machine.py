@@ -123,6 +123,7 @@ class _Http(BaseHTTPRequestHandler):
     """Answers what the data file has, 404 for all else, and keeps `/events` open."""
 
     protocol_version = "HTTP/1.1"
+    server_version, sys_version = "Docker/0.0-fake", "(fake)"
 
     def __init__(self, request: Any, answers: dict[str, Any], server: FakeMachine) -> None:
         self._answers = answers
@@ -137,6 +138,7 @@ class _Http(BaseHTTPRequestHandler):
             path = "/" + parts[2]
         if path == "/events":
             self.send_response(200)
+            self.send_header("Api-Version", "1.45")
             self.send_header("Content-Type", "application/json")
             self.send_header("Transfer-Encoding", "chunked")
             self.end_headers()

@@ -85,7 +85,7 @@ def arguments(launch: Launch) -> list[str]:
 def probe_arguments(launch: Launch) -> list[str]:
     """A guest on the same kernel and CPU that powers off at once, its console on our stdout."""
     return [
-        *_computer(launch),
+        *_computer(msgspec.structs.replace(launch, memory_file=None)),
         *_kernel(launch, ("galley.floor=1",)),
         *("-serial", "stdio"),
         *_confinement(launch),

@@ -53,10 +53,13 @@ class ScriptedEngine:
             raise Cancelled("The start was cancelled.")
         self.change(MachineState.RUNNING)
 
-    def stop(self) -> None:
+    def stop(self, *, cold: bool = False) -> None:
         self._note("stop")
         if self.failure is not None:
             raise self.failure
+
+    def suspend(self) -> None:
+        self._note("suspend")
 
     def restart(self) -> None:
         self._note("restart")
