@@ -3,9 +3,10 @@
 `Engine` turns what the user wants (start, stop, …) into what its parts do, and what they report
 into one `Snapshot` for every change. The supervisor owns one and lends it to the control socket.
 May import: everything in `engine` but `supervisor`, `control`, `cli`; `vm`. Next: `vm/machine.py`,
-`bridge/bridge.py`, `watch.py`, `forwards.py`, `shared_folders.py`, `file_events/events.py`.
+`bridge/bridge.py`, `watch.py`, `saver.py`, `shared_folders.py`, `file_events/events.py`.
 """
 
+import contextlib
 import logging
 import threading
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from engine.bridge.bridge import Bridge
 from engine.bridge.http import ping
 from engine.bridge.unix import UnixListener, connect
 from engine.configuration import Configuration
+from engine.cpu_use import cpu_seconds
 from engine.file_events.events import FileEvents
 from engine.guest_image import current_image
 from engine.logs import ENGINE_LOG
@@ -27,6 +29,7 @@ from engine.ports.published import PublishedPorts
 from engine.ports.starting import Starts
 from engine.ports.wanted import Container, Default, default_addresses, routes, wanted_ports
 from engine.proxy import Proxies
+from engine.saver import Saver, rules
 from engine.settings import SettingsStore, machine_spec
 from engine.shared_folders import SharedFolders
 from engine.types import EngineHealth, Snapshot
@@ -52,7 +55,8 @@ log = logging.getLogger(__name__)
 
 DOCKER_SOCKET = "/run/docker.sock"  # in the guest
 EVENTS_SOCKET = "/run/galley/events.sock"  # in the guest
-UP = (MachineState.RUNNING, MachineState.STARTING)
+UP = (MachineState.RUNNING, MachineState.PAUSED, MachineState.STARTING)
+LIVE = (MachineState.RUNNING, MachineState.PAUSED)
 
 
 class Engine:
@@ -63,6 +67,9 @@ class Engine:
         self._settings = settings
         directory = MachineDir.of(home)
         self._machine = Machine(directory, backend, self._machine_changed, self._engine_steps)
+        self._saver = Saver(
+            self._machine, lambda running: cpu_seconds(self._dial_as_it_is, running)
+        )
         self._folders = SharedFolders(home, settings, backend)
         self._configuration = Configuration(home, settings)
         self._ports = PublishedPorts(MachineCarrier(backend, directory), self._publish)
@@ -70,7 +77,9 @@ class Engine:
         self._file_events = FileEvents(self._dial_events, home.root, self._publish)
         self._starts = Starts(self._dial, self._ports, self._addresses, self._watch.look)
         listener = UnixListener(home.docker_socket)
-        self._bridge = Bridge(listener, self._dial, self._down, self._check, self._starts)
+        self._bridge = Bridge(
+            listener, self._dial, self._down, self._check, self._starts, self._saver
+        )
         self._health = EngineHealth(False)
         self._routes = routes([], {})
         self._context_problem: Problem | None = None
@@ -94,9 +103,12 @@ class Engine:
         self._bridge.open()
         self._configuration.look(self._machine.story.console.lines())
         self._machine.open()
+        self._saver.set_rules(rules(self._settings, self._machine.backend.features))
+        self._saver.open()
 
     def close(self) -> None:
         """Release sockets and threads; the machine and its containers run on."""
+        self._saver.close()
         self._watch.end()
         self._folders.end()
         self._file_events.close()
@@ -123,8 +135,9 @@ class Engine:
         )
 
     def start(self, *, repair: bool = False) -> None:
-        """Boot the machine and wait until dockerd answers on the host's socket."""
-        has_run = self._machine.status.state is MachineState.RUNNING
+        """Boot the machine and wait until dockerd answers on the host's socket. One that is paused
+        is woken."""
+        has_run = self._machine.status.state in LIVE
         self._machine.start(self._prepare, repair=repair)
         self._started()
         if has_run:  # else a boot step has done it
@@ -150,6 +163,10 @@ class Engine:
         """End a start that is under way."""
         self._machine.cancel()
 
+    def hold(self) -> Callable[[], None]:
+        """Wake a paused machine, and leave it awake until what is returned is called."""
+        return self._saver.hold()
+
     def reset(self) -> None:
         """As it was before the first start: no machine, no settings. Images of the guest stay."""
         self.delete()
@@ -163,8 +180,9 @@ class Engine:
 
     def set_daemon_config(self, text: str) -> None:
         """Restart dockerd with it. Without a machine that runs it is kept for the next start."""
+        self._saver.awake()
         state = self._machine.status.state
-        if state in (MachineState.STARTING, MachineState.STOPPING, MachineState.PAUSED):
+        if state in (MachineState.STARTING, MachineState.STOPPING):
             raise MachineBusy(f"Galley's engine is {state}.", "Try again when it runs.")
         is_running = state is MachineState.RUNNING
         self._configuration.change(text, self._machine.guest if is_running else None)
@@ -263,9 +281,12 @@ class Engine:
             log.info("logins stay where docker keeps them: %s", error)
 
     def _settings_changed(self) -> None:
-        if self._machine.status.state is MachineState.RUNNING:
+        self._saver.set_rules(rules(self._settings, self._machine.backend.features))
+        if self._machine.status.state in LIVE:
             self._keep_logins()
-            self._configure()
+            with contextlib.ExitStack() as held:
+                held.callback(self._saver.hold())
+                self._configure()
         self._publish()
 
     # --- the bridge -------------------------------------------------------------------------
@@ -277,6 +298,10 @@ class Engine:
         return environment.check(shared or body, variables) or shared
 
     def _dial(self) -> Stream:
+        self._saver.awake()
+        return self._dial_as_it_is()
+
+    def _dial_as_it_is(self) -> Stream:
         return self._machine.guest.dial(DOCKER_SOCKET)
 
     def _dial_events(self) -> Stream:
@@ -285,7 +310,7 @@ class Engine:
     def _down(self) -> Problem | None:
         """Why a client cannot be served now; None lets the bridge dial."""
         status = self._machine.status
-        if status.state is MachineState.RUNNING:
+        if status.state in LIVE:
             return None
         if status.state is MachineState.STARTING:
             on_boot = status.boot[-1].step if status.boot else "starting"
@@ -309,9 +334,12 @@ class Engine:
             self._ports.forget()
             self._file_events.follow(())
             self._routes = routes([], {})
+        self._saver.follow(status.state)
         self._publish()
 
     def _healthy(self, health: EngineHealth) -> None:
+        if not health.reachable:
+            self._saver.containers(None)
         if health != self._health:
             self._health = health
             self._publish()
@@ -321,6 +349,7 @@ class Engine:
         self._lead_ports(routes(containers, asked))
         self._ports.sync(wanted_ports(containers, asked, self._addresses()))
         self._file_events.follow(self._folders.bound(containers))
+        self._saver.containers(containers)
 
     def _addresses(self) -> Default:
         return default_addresses(str(self._settings.get("port_address")), net.has_ipv6())

@@ -23,7 +23,7 @@ from engine.types import Snapshot
 from vm.errors import Problem, VersionMismatch
 from vm.host.paths import Home, write_atomic
 
-PROTOCOL = 2  # raised with every change that an older client or supervisor would not understand
+PROTOCOL = 3  # raised with every change that an older client or supervisor would not understand
 REQUEST_LIMIT = 64 * 1024  # bytes
 MESSAGE_LIMIT = 16 * 1024 * 1024  # bytes; of what the supervisor says
 
@@ -93,6 +93,7 @@ METHODS: dict[str, type[msgspec.Struct]] = {
     "restart": NoParams,
     "delete": NoParams,
     "cancel": NoParams,
+    "hold": NoParams,  # wake a paused machine; it stays awake until this conversation ends
     "settings.set": SetParams,  # → settings.Entry
     "settings.unset": UnsetParams,  # → settings.Entry
     "daemon.get": NoParams,  # → the user's part of daemon.json, as text
