@@ -55,8 +55,6 @@ log = logging.getLogger(__name__)
 
 DOCKER_SOCKET = "/run/docker.sock"  # in the guest
 EVENTS_SOCKET = "/run/galley/events.sock"  # in the guest
-UP = (MachineState.RUNNING, MachineState.PAUSED, MachineState.STARTING)
-LIVE = (MachineState.RUNNING, MachineState.PAUSED)
 
 
 class Engine:
@@ -137,7 +135,7 @@ class Engine:
     def start(self, *, repair: bool = False) -> None:
         """Boot the machine and wait until dockerd answers on the host's socket. One that is paused
         is woken."""
-        has_run = self._machine.status.state in LIVE
+        has_run = self._machine.status.state.is_up
         self._machine.start(self._prepare, repair=repair)
         self._started()
         if has_run:  # else a boot step has done it
@@ -282,7 +280,7 @@ class Engine:
 
     def _settings_changed(self) -> None:
         self._saver.set_rules(rules(self._settings, self._machine.backend.features))
-        if self._machine.status.state in LIVE:
+        if self._machine.status.state.is_up:
             self._keep_logins()
             with contextlib.ExitStack() as held:
                 held.callback(self._saver.hold())
@@ -310,7 +308,7 @@ class Engine:
     def _down(self) -> Problem | None:
         """Why a client cannot be served now; None lets the bridge dial."""
         status = self._machine.status
-        if status.state in LIVE:
+        if status.state.is_up:
             return None
         if status.state is MachineState.STARTING:
             on_boot = status.boot[-1].step if status.boot else "starting"
@@ -328,7 +326,7 @@ class Engine:
     # --- what the parts report --------------------------------------------------------------
 
     def _machine_changed(self, status: Status) -> None:
-        if status.state not in UP:
+        if not (status.state.is_up or status.state is MachineState.STARTING):
             self._watch.end()
             self._folders.end()
             self._ports.forget()

@@ -121,7 +121,7 @@ class Saver:
                 self._paused = now
             else:
                 self._used = now
-            if state not in (MachineState.RUNNING, MachineState.PAUSED):
+            if not state.is_up:
                 self._containers = None
             self._changed.notify_all()
 

@@ -28,7 +28,6 @@ from vm.types import TRANSITIONS, BootStep, MachineSpec, MachineState, Observati
 
 log = logging.getLogger(__name__)
 
-UP = (MachineState.RUNNING, MachineState.PAUSED)
 CLEAN_STOP = 60.0  # seconds: containers have 10 s of grace each, in parallel, then the disk syncs
 ASKED_STOP = 20.0  # seconds after the power button was pressed
 # A boot in fifty hung in the lab before Linux came up, and QEMU 10.0.13 was seen to end one, under
@@ -168,7 +167,7 @@ class Machine:
     def _start(self, prepare: Prepare, repair: bool) -> None:
         self._cancel.clear()
         seen = self.backend.observe(self.directory)
-        if seen.state in UP:
+        if seen.state.is_up:
             self._start_again(seen)
             return
         self._move(MachineState.STARTING, problem=None, boot=(), started_at=None)
@@ -329,7 +328,7 @@ class Machine:
     def _gone(self) -> None:
         """The machine ended. Nobody's wish when the worker still believes it is running."""
         seen = self.backend.observe(self.directory)
-        if self._status.state not in UP or seen.state in UP:
+        if not self._status.state.is_up or seen.state.is_up:
             return
         self._drop_guest()
         problem = GuestUnreachable(
