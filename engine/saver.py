@@ -121,8 +121,6 @@ class Saver:
                 self._paused = now
             else:
                 self._used = now
-            if not state.is_up:
-                self._containers = None
             self._changed.notify_all()
 
     def containers(self, running: Sequence[Container] | None) -> None:
