@@ -3,7 +3,7 @@
 `Engine` turns what the user wants (start, stop, …) into what its parts do, and what they report
 into one `Snapshot` for every change. The supervisor owns one and lends it to the control socket.
 May import: everything in `engine` but `supervisor`, `control`, `cli`; `vm`. Next: `vm/machine.py`,
-`bridge/bridge.py`, `watch.py`, `forwards.py`, `shared_folders.py`, `file_events/events.py`.
+`bridge/bridge.py`, `watch.py`, `saver.py`, `shared_folders.py`, `file_events/events.py`.
 """
 
 import contextlib
@@ -20,6 +20,7 @@ from engine.bridge.bridge import Bridge
 from engine.bridge.http import ping
 from engine.bridge.unix import UnixListener, connect
 from engine.configuration import Configuration
+from engine.cpu_use import cpu_seconds
 from engine.file_events.events import FileEvents
 from engine.guest_image import current_image
 from engine.logs import ENGINE_LOG
@@ -29,7 +30,8 @@ from engine.ports.published import PublishedPorts
 from engine.ports.starting import Starts
 from engine.ports.wanted import Container, Default, default_addresses, routes, wanted_ports
 from engine.proxy import Proxies
-from engine.restart_policy import RestartPolicy
+from engine.resting import Resting
+from engine.saver import Saver, rules
 from engine.settings import SettingsStore, machine_spec
 from engine.shared_folders import SharedFolders
 from engine.types import EngineHealth, Snapshot
@@ -38,7 +40,6 @@ from vm.backend import Backend
 from vm.boot import Patience, Step
 from vm.directory import MachineDir
 from vm.errors import (
-    BackendFailed,
     BootFailed,
     EngineFailed,
     EngineUnreachable,
@@ -57,8 +58,6 @@ log = logging.getLogger(__name__)
 
 DOCKER_SOCKET = "/run/docker.sock"  # in the guest
 EVENTS_SOCKET = "/run/galley/events.sock"  # in the guest
-UP = (MachineState.RUNNING, MachineState.STARTING)
-RESTABLE = (MachineState.RUNNING, MachineState.PAUSED)
 ANSWERING = "Answering on the Docker socket"
 STARTING_AGAIN = "Starting containers again"
 
@@ -71,6 +70,17 @@ class Engine:
         self._settings = settings
         directory = MachineDir.of(home)
         self._machine = Machine(directory, backend, self._machine_changed, self._engine_steps)
+        self._guest_rules = GuestRules()
+        self._resting = Resting(
+            *(self._machine, settings, home.machine / "to-start.json"),
+            *(self._dial_as_it_is, self._guest_rules),
+        )
+        self._saver = Saver(
+            self._machine,
+            lambda running: cpu_seconds(self._dial_as_it_is, running),
+            self._resting.suspend,
+            self.start,
+        )
         self._folders = SharedFolders(home, settings, backend)
         self._configuration = Configuration(home, settings)
         self._ports = PublishedPorts(MachineCarrier(backend, directory), self._publish)
@@ -78,11 +88,10 @@ class Engine:
         self._file_events = FileEvents(self._dial_events, home.root, self._publish)
         self._starts = Starts(self._dial, self._ports, self._addresses, self._watch.look)
         listener = UnixListener(home.docker_socket)
-        self._bridge = Bridge(listener, self._dial, self._down, self._check, self._starts)
-        self._restarts = RestartPolicy(home.machine / "to-start.json")
-        self._left_down: tuple[Problem, ...] = ()
+        self._bridge = Bridge(
+            listener, self._dial, self._down, self._check, self._starts, self._saver
+        )
         self._health = EngineHealth(False)
-        self._guest_rules = GuestRules()
         self._context_problem: Problem | None = None
         self._listeners: list[Callable[[Snapshot], None]] = []
         self._turn = threading.Lock()
@@ -104,9 +113,12 @@ class Engine:
         self._bridge.open()
         self._configuration.look(self._machine.story.console.lines())
         self._machine.open()
+        self._saver.set_rules(rules(self._settings, self._machine.backend.features))
+        self._saver.open()
 
     def close(self) -> None:
         """Release sockets and threads; the machine and its containers run on."""
+        self._saver.close()
         self._watch.end()
         self._folders.end()
         self._file_events.close()
@@ -125,7 +137,7 @@ class Engine:
             self._ports.ports,
             (
                 *(problem for problem in problems if problem),
-                *self._left_down,
+                *self._resting.problems,
                 *self._configuration.problems,
                 *self._folders.problems,
                 *self._file_events.problems,
@@ -134,44 +146,29 @@ class Engine:
         )
 
     def start(self, *, repair: bool = False) -> None:
-        """Boot the machine and wait until dockerd answers on the host's socket."""
-        has_run = self._machine.status.state is MachineState.RUNNING
+        """Boot the machine and wait until dockerd answers on the host's socket. One that is paused
+        is woken."""
+        has_run = self._machine.status.state.is_up
         self._machine.start(self._prepare, repair=repair)
         self._started()
         if has_run:  # else a boot step has done it
             self._configure()
 
     def stop(self, *, cold: bool = False) -> None:
-        """Containers first. Then the machine is suspended, so that the next start goes on from an
-        idle engine; where that cannot be, or `cold`, it is powered off."""
-        if cold and self._machine.status.resumable:
+        """Containers first, then the machine: suspended, so that the next start goes on from an
+        idle engine, or powered off if that cannot be, or `cold`."""
+        if not cold:
+            self._saver.leave()
+            self._resting.stop()
+            return
+        if self._machine.status.resumable:
             self.start()  # what is suspended can only be ended in order when it runs
-        if not cold and self._suspends():
-            try:
-                self._machine.suspend(self._empty)
-                return
-            except GalleyError as error:
-                log.warning("powering off instead: %s %s", error.summary, error.details)
         self._machine.stop()
-
-    def _empty(self) -> None:
-        """Nothing of containers is left in the machine."""
-        self._restarts.stop_all(self._dial)
-        self._guest_rules.bring(self._machine.guest, routes([], {}))
 
     def suspend(self) -> None:
         """As it is, with its containers: the next start goes on where they were."""
-        if not self._machine.backend.features.suspend:
-            raise BackendFailed("Machines cannot be suspended on this computer.")
-        if self._machine.status.state is not MachineState.STARTING:
-            self._machine.suspend()
-
-    def _suspends(self) -> bool:
-        """Whether a stop is to leave something to go on from."""
-        status = self._machine.status
-        healthy = status.state in RESTABLE and self._machine.status.problem is None
-        has_way = self._machine.backend.features.suspend and status.share_by != "sftp"
-        return healthy and has_way and bool(self._settings.get("suspend"))
+        self._saver.leave()
+        self._resting.suspend()
 
     def restart(self) -> None:
         self._machine.restart(self._prepare)
@@ -180,7 +177,7 @@ class Engine:
     def delete(self) -> None:
         """Stop, and remove the machine with every image, container and volume in it."""
         self._machine.delete()
-        self._restarts.forget()
+        self._resting.forget()
         context.remove(self._home)
         docker_proxies.follow(self._home, Proxies())
         logins.leave(self._home)
@@ -189,6 +186,10 @@ class Engine:
     def cancel(self) -> None:
         """End a start that is under way."""
         self._machine.cancel()
+
+    def hold(self) -> Callable[[], None]:
+        """Wake a paused machine, and leave it awake until what is returned is called."""
+        return self._saver.hold()
 
     def reset(self) -> None:
         """As it was before the first start: no machine, no settings. Images of the guest stay."""
@@ -203,8 +204,9 @@ class Engine:
 
     def set_daemon_config(self, text: str) -> None:
         """Restart dockerd with it. Without a machine that runs it is kept for the next start."""
+        self._saver.awake()
         state = self._machine.status.state
-        if state in (MachineState.STARTING, MachineState.STOPPING, MachineState.PAUSED):
+        if state in (MachineState.STARTING, MachineState.STOPPING):
             raise MachineBusy(f"Galley's engine is {state}.", "Try again when it runs.")
         is_running = state is MachineState.RUNNING
         self._configuration.change(text, self._machine.guest if is_running else None)
@@ -272,9 +274,8 @@ class Engine:
             wait.wait(0.01)
 
     def _start_again(self, wait: Patience) -> None:
-        """What ran when the engine was stopped, as its restart policy says."""
         wait.wait(0.0)
-        self._left_down = self._restarts.start_again(lambda: connect(self._home.docker_socket))
+        self._resting.start_again(lambda: connect(self._home.docker_socket))
 
     def _started(self) -> None:
         self._make_context()
@@ -310,9 +311,12 @@ class Engine:
             log.info("logins stay where docker keeps them: %s", error)
 
     def _settings_changed(self) -> None:
-        if self._machine.status.state is MachineState.RUNNING:
+        self._saver.set_rules(rules(self._settings, self._machine.backend.features))
+        if self._machine.status.state.is_up:
             self._keep_logins()
-            self._configure()
+            with contextlib.ExitStack() as held:
+                held.callback(self._saver.hold())
+                self._configure()
         self._publish()
 
     # --- the bridge -------------------------------------------------------------------------
@@ -324,6 +328,10 @@ class Engine:
         return environment.check(shared or body, variables) or shared
 
     def _dial(self) -> Stream:
+        self._saver.awake()
+        return self._dial_as_it_is()
+
+    def _dial_as_it_is(self) -> Stream:
         return self._machine.guest.dial(DOCKER_SOCKET)
 
     def _dial_events(self) -> Stream:
@@ -332,7 +340,7 @@ class Engine:
     def _down(self) -> Problem | None:
         """Why a client cannot be served now; None lets the bridge dial."""
         status = self._machine.status
-        if status.state is MachineState.RUNNING:
+        if status.state.is_up:
             return None
         if status.state is MachineState.STARTING:
             on_boot = status.boot[-1].step if status.boot else "starting"
@@ -350,16 +358,19 @@ class Engine:
     # --- what the parts report --------------------------------------------------------------
 
     def _machine_changed(self, status: Status) -> None:
-        if status.state not in UP:
+        if not (status.state.is_up or status.state is MachineState.STARTING):
             self._watch.end()
             self._folders.end()
             self._ports.forget()
             self._file_events.follow(())
             if status.state is not MachineState.STOPPING:
                 self._guest_rules.forget()
+        self._saver.follow(status.state)
         self._publish()
 
     def _healthy(self, health: EngineHealth) -> None:
+        if not health.reachable:
+            self._saver.containers(None)
         if health != self._health:
             self._health = health
             self._publish()
@@ -370,6 +381,7 @@ class Engine:
             self._guest_rules.bring(self._machine.guest, routes(containers, asked))
         self._ports.sync(wanted_ports(containers, asked, self._addresses()))
         self._file_events.follow(self._folders.bound(containers))
+        self._saver.containers(containers)
 
     def _addresses(self) -> Default:
         return default_addresses(str(self._settings.get("port_address")), net.has_ipv6())

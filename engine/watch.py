@@ -20,7 +20,7 @@ from vm.guest import Stream
 log = logging.getLogger(__name__)
 
 CONTAINERS = "/containers/json"
-EVENTS = '/events?filters={"type":["container"],"event":["start","die","rename"]}'
+EVENTS = '/events?filters={"type":["container"],"event":["start","die","rename","pause","unpause"]}'
 KNOCK = 1.0  # seconds between two tries while dockerd is down
 LOOK = 10.0  # seconds that somebody waits for a look; with sshd just starting it may take some
 LOST = (GalleyError, HttpError, OSError)

@@ -29,7 +29,6 @@ from vm.worker import Worker
 
 log = logging.getLogger(__name__)
 
-UP = (MachineState.RUNNING, MachineState.PAUSED)
 # A boot in fifty hung in the lab before Linux came up, and QEMU 10.0.13 was seen to end one, under
 # TCG, with "iotlb_to_section: Assertion". The second try works.
 BOOT_ATTEMPTS = 2
@@ -153,7 +152,7 @@ class Machine:
     def _start(self, prepare: Prepare, repair: bool) -> None:
         self._cancel.clear()
         seen = self.backend.observe(self.directory)
-        if seen.state in UP:
+        if seen.state.is_up:
             self._start_again(seen)
             return
         fresh: dict[str, Any] = {"boot": (), "started_at": None, "cold_because": ""}
@@ -299,7 +298,7 @@ class Machine:
         self._move(MachineState.STOPPED, boot=(), started_at=None)
 
     def _suspend(self, before: Callable[[], None]) -> None:
-        if self.backend.observe(self.directory).state not in UP:
+        if not self.backend.observe(self.directory).state.is_up:
             self._stop()
             return
         self._wake()
@@ -340,7 +339,7 @@ class Machine:
     def _gone(self) -> None:
         """The machine ended. Nobody's wish when the worker still believes it is running."""
         seen = self.backend.observe(self.directory)
-        if self._status.state not in UP or seen.state in UP:
+        if not self._status.state.is_up or seen.state.is_up:
             return
         self._drop_guest()
         problem = GuestUnreachable(

@@ -20,6 +20,11 @@ class MachineState(StrEnum):
     STOPPING = "stopping"
     FAILED = "failed"  # the last transition failed; `Status.problem` says why
 
+    @property
+    def is_up(self) -> bool:
+        """What was started is there, whether it runs or stands still."""
+        return self in (MachineState.RUNNING, MachineState.PAUSED)
+
 
 S = MachineState
 TRANSITIONS: dict[MachineState, frozenset[MachineState]] = {

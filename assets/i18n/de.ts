@@ -1000,6 +1000,42 @@
             <translation>Übergeordneter Ordner</translation>
         </message>
         <message>
+            <source>Free its memory after</source>
+            <translation>Ihren Speicher freigeben nach</translation>
+        </message>
+        <message>
+            <source>How long it stays paused until it is kept on disk, and its memory is given back.</source>
+            <translation>Wie lange sie angehalten bleibt, bis sie auf der Festplatte aufbewahrt und ihr Speicher zurückgegeben wird.</translation>
+        </message>
+        <message>
+            <source>How long nobody has to use the engine until its virtual machine is paused. It wakes by itself.</source>
+            <translation>Wie lange niemand die Engine benutzen darf, bis ihre virtuelle Maschine angehalten wird. Sie wacht von selbst auf.</translation>
+        </message>
+        <message>
+            <source>Nobody uses the engine. It wakes by itself.</source>
+            <translation>Niemand benutzt die Engine. Sie wacht von selbst auf.</translation>
+        </message>
+        <message>
+            <source>Pause it even while containers run, if they use no CPU and publish no ports.</source>
+            <translation>Sie auch anhalten, während Container laufen, wenn diese keine CPU benutzen und keine Ports veröffentlichen.</translation>
+        </message>
+        <message>
+            <source>Save resources after</source>
+            <translation>Ressourcen sparen nach</translation>
+        </message>
+        <message>
+            <source>Save with containers that idle</source>
+            <translation>Auch mit untätigen Containern sparen</translation>
+        </message>
+        <message>
+            <source>saving</source>
+            <translation>spart</translation>
+        </message>
+        <message>
+            <source>Saving resources</source>
+            <translation>Spart Ressourcen</translation>
+        </message>
+        <message>
             <source>Share folders by</source>
             <translation>Ordner teilen mit</translation>
         </message>
@@ -1262,10 +1298,6 @@
         <message>
             <source>It is not running.</source>
             <translation>Die Engine läuft nicht.</translation>
-        </message>
-        <message>
-            <source>It is paused.</source>
-            <translation>Die Engine ist angehalten.</translation>
         </message>
         <message>
             <source>It is running and will be killed first.</source>
@@ -2452,10 +2484,6 @@
             <translation>Die Engine läuft nicht: dockerd erhält diese Einstellungen beim Start.</translation>
         </message>
         <message>
-            <source>The engine is paused</source>
-            <translation>Die Engine ist angehalten</translation>
-        </message>
-        <message>
             <source>The engine is ready after {time}</source>
             <translation>Die Engine ist nach {time} bereit</translation>
         </message>
@@ -2926,6 +2954,10 @@
         <message>
             <source>Which log</source>
             <translation>Welches Log</translation>
+        </message>
+        <message>
+            <source>While nobody uses it</source>
+            <translation>Solange niemand sie benutzt</translation>
         </message>
         <message>
             <source>Window</source>
@@ -4027,6 +4059,10 @@
             <translation>Ein Proxy, der nach einem Passwort fragt, kann nicht verwendet werden: Galley müsste es in einer unverschlüsselten Datei aufbewahren.</translation>
         </message>
         <message>
+            <source>a time such as 90s, 5min or 2h, up to {0}, or never</source>
+            <translation>eine Zeit wie 90s, 5min oder 2h, höchstens {0}, oder never</translation>
+        </message>
+        <message>
             <source>Add that authority to the trust store of this computer, then start Galley again.</source>
             <translation>Fügen Sie diese Zertifizierungsstelle dem Zertifikatsspeicher dieses Computers hinzu und starten Sie Galley neu.</translation>
         </message>
@@ -4449,6 +4485,10 @@
         <message>
             <source>Stop that container, or publish this one on another port.</source>
             <translation>Jenen Container anhalten oder diesen auf einem anderen Port veröffentlichen.</translation>
+        </message>
+        <message>
+            <source>The Docker Engine does not say how much CPU containers use.</source>
+            <translation>Die Docker Engine sagt nicht, wie viel CPU Container benutzen.</translation>
         </message>
         <message>
             <source>Windows keeps port {0}/{1} on {2} for itself.</source>

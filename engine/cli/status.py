@@ -134,6 +134,9 @@ def _text(report: Report) -> str:
 
 
 def _state(report: Report) -> str:
+    if report.state is MachineState.PAUSED:
+        wakes = "its first use wakes it" if report.supervisor else "galley start wakes it"
+        return f"saving: nobody uses the engine; {wakes}"
     if report.state is MachineState.RUNNING and not report.supervisor:
         return "running, but Galley's background process is not: run galley start"
     if report.state is MachineState.RUNNING and not report.engine.reachable:

@@ -39,6 +39,7 @@ class Controlled(Protocol):
     def restart(self) -> None: ...
     def delete(self) -> None: ...
     def cancel(self) -> None: ...
+    def hold(self) -> Callable[[], None]: ...
     def daemon_config(self) -> str: ...
     def set_daemon_config(self, text: str) -> None: ...
     def reset(self) -> None: ...
@@ -63,9 +64,14 @@ class Dispatch:
             "quit": end,
         }
 
-    def answer(self, request: Request) -> Reply:
-        """Do what is asked, to its end. Never raises."""
+    def answer(self, request: Request, at_end: Callable[[Callable[[], None]], None]) -> Reply:
+        """Do what is asked, to its end. Never raises. What `at_end` is given is called when the
+        client has gone."""
         try:
+            if request.method == "hold":
+                _params(request)
+                at_end(self._engine.hold())
+                return Reply(request.id)
             return Reply(request.id, msgspec.Raw(encode(self._do(request))))
         except GalleyError as error:
             return Reply(request.id, problem=error.to_problem())

@@ -100,6 +100,7 @@ METHODS: dict[str, type[msgspec.Struct]] = {
     "restart": NoParams,
     "delete": NoParams,
     "cancel": NoParams,
+    "hold": NoParams,  # wake a paused machine; it stays awake until this conversation ends
     "settings.set": SetParams,  # → settings.Entry
     "settings.unset": UnsetParams,  # → settings.Entry
     "daemon.get": NoParams,  # → the user's part of daemon.json, as text

@@ -45,13 +45,18 @@ class Mount(msgspec.Struct, frozen=True):
 
 class Container(msgspec.Struct, frozen=True):
     """The fields of GET /containers/json that say what is published, where it leads, and which
-    folders it has."""
+    folders it has, and whether it is paused."""
 
     Id: str = ""
     Names: tuple[str, ...] = ()
     Ports: tuple[ContainerPort, ...] | None = ()
     NetworkSettings: Networks = Networks()
     Mounts: tuple[Mount, ...] | None = ()
+    State: str = ""
+
+    @property
+    def publishes(self) -> bool:
+        return any(port.PublicPort for port in self.Ports or ())
 
     @property
     def name(self) -> str:

@@ -109,7 +109,12 @@ def test_a_pause_that_may_not_be_is_none(bench: Bench) -> None:
     assert not machine.pause(), "there is nothing to pause"
     bench.start()
     seen: list[MachineState] = []
-    assert not machine.pause(lambda: bool(seen.append(bench.state())))
+
+    def may() -> bool:
+        seen.append(bench.state())
+        return False
+
+    assert not machine.pause(may)
     assert seen == [MachineState.PAUSED], "who comes meanwhile can see that it has to wake it"
     assert bench.state() is MachineState.RUNNING
     assert machine.guest.run(("true",)).ok

@@ -80,7 +80,8 @@ class FakeBackend:
         if running is None:
             return
         if force is Force.ASK:
-            FakeGuest(running.port).run(("galley-poweroff",))
+            with contextlib.suppress(GuestUnreachable):  # it may be gone before it has answered
+                FakeGuest(running.port).run(("galley-poweroff",))
         else:
             process.end(running.identity, force=True)
 

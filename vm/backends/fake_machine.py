@@ -34,6 +34,7 @@ class FakeScript(msgspec.Struct, frozen=True):
     engine_fails: bool = False
     deaf: bool = False  # ignores every request to power off
     busy_ports: tuple[int, ...] = ()
+    idle: bool = False  # no container runs in it
 
 
 class FakeMachine(socketserver.ThreadingTCPServer):
@@ -50,6 +51,9 @@ class FakeMachine(socketserver.ThreadingTCPServer):
         self.awake.set()
         self.files: dict[str, str] = {}
         self.answers: dict[str, Any] = json.loads(ANSWERS.read_text())
+        if script.idle:
+            for container in self.answers["/run/docker.sock"]["/containers/json"]:
+                container |= {"State": "exited", "Status": "Exited (0) a minute ago", "Ports": []}
 
     def boot(self, console: Path) -> None:
         """Write the story of a boot, a line a step."""
@@ -146,7 +150,9 @@ class _Http(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         known = path in self._answers
-        answer = self._answers[path] if known else {"message": f"the fake has no {path}"}
+        answer: Any = self._answers[path] if known else {"message": f"the fake has no {path}"}
+        if path == "/containers/json" and "all=" not in self.path:
+            answer = [one for one in answer if one["State"] in ("running", "paused")]
         body = answer.encode() if isinstance(answer, str) else json.dumps(answer).encode()
         self.send_response(200 if known else 404)
         self.send_header("Api-Version", "1.45")

@@ -297,6 +297,7 @@ def _topics() -> tuple[tuple[str, tuple[str, ...]], ...]:
     return (
         (tr("Resources"), ("cpus", "memory", "disk")),
         (tr("Virtual machine"), ("backend", "accelerator", "cpu_model", "channel")),
+        (tr("While nobody uses it"), ("save_after", "save_busy", "suspend_after")),
         (tr("Files"), ("shares", "read_only_shares")),
         (
             tr("Network"),

@@ -53,6 +53,10 @@ class ScriptedEngine:
             raise Cancelled("The start was cancelled.")
         self.change(MachineState.RUNNING)
 
+    def hold(self) -> Callable[[], None]:
+        self._note("hold")
+        return lambda: self._note("let go")
+
     def stop(self, *, cold: bool = False) -> None:
         self._note("stop")
         if self.failure is not None:
