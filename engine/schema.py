@@ -145,6 +145,11 @@ def schema(host: HostSize) -> tuple[Setting, ...]:
             "Where -p 8080:80 listens on this host; 0.0.0.0 lets other computers in.",
             "127.0.0.1",
         ),
+        Setting(
+            "local_names", Kind.SWITCH, "Names of containers",
+            "Let containers find each other as NAME.galley.local, where they share a network.",
+            False,
+        ),
         *_proxies(),
         *_folders(restart),
         Setting(

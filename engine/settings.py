@@ -54,6 +54,7 @@ class Settings(msgspec.Struct, frozen=True):
     cpu_model: str
     channel: str
     port_address: str
+    local_names: bool
     proxy: str
     http_proxy: str
     https_proxy: str
