@@ -294,8 +294,7 @@ def test_what_was_synced_outlives_the_machine_and_dockerd_finds_its_folders(
     assert writer.enough.wait(120)
     process.end(galley.vm_identity(), force=True)
     writer.end()
-    lines = (shared.rw / "lines").read_text().split()
-    assert [int(line) for line in lines[: writer.last + 1]] == list(range(writer.last + 1))
+    writer.check(shared.rw)
     galley.wait_for(lambda: galley.status()["state"] == "stopped", "the death is noticed")
     galley.start()
     starts = shared.rw / "starts"
