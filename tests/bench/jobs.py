@@ -1,5 +1,5 @@
-"""Two real jobs, a Debian package unpacked (`dpkg-deb -x`) and `pip install` from a folder of wheels,
-by where their files are.
+"""Two real jobs, a Debian package unpacked (`dpkg-deb -x`) and `pip install` from a folder of
+wheels, by where their files are.
 
     native       a dockerd on this computer, all in the container
     no_mount     the VM, all in the container
