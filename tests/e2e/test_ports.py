@@ -215,8 +215,9 @@ def test_dockerd_chooses_no_port_that_is_taken_here(galley: Galley) -> None:
             family = socket.AF_INET6 if ":" in address else socket.AF_INET
             held.enter_context(socket.create_server((address, port), family=family))
         _serve(galley, "second", "-p", "80")
-        assert _chosen(galley, "second") == after + 2
-        assert all(_is_open(address, after + 2) for address in BOTH)
+        chosen = _chosen(galley, "second")
+        assert chosen > after + 1
+        assert all(_is_open(address, chosen) for address in BOTH)
         ranged = ("run", "-d", "--name", "third", "-p", "24000-24003:80", IMAGE, "sh", "-c", SERVE)
         done = galley.docker(*ranged, check=False)
         assert b"24000: bind: address already in use" in done.stderr
