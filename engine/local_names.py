@@ -40,7 +40,7 @@ class LocalNames:
         self._settings = settings
         self._guest = guest
         self._turn = threading.Lock()
-        self._containers: Sequence[Container] = ()
+        self._containers: Sequence[Container] | None = None  # None: no machine runs
         self._has: bytes | None = None  # what the guest's file holds; None: nobody knows
         settings.subscribe(lambda _: self._look())
 
@@ -52,10 +52,12 @@ class LocalNames:
     def forget(self) -> None:
         """The machine is gone, and its file."""
         with self._turn:
-            self._containers, self._has = (), None
+            self._containers, self._has = None, None
 
     def _look(self) -> None:
         with self._turn:
+            if self._containers is None:
+                return
             is_on = bool(self._settings.get("local_names"))
             wanted = hosts(self._containers) if is_on else b""
             if wanted == self._has or not (is_on or self._has):
