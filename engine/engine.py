@@ -23,6 +23,7 @@ from engine.configuration import Configuration
 from engine.cpu_use import cpu_seconds
 from engine.file_events.events import FileEvents
 from engine.guest_image import current_image
+from engine.local_names import LocalNames
 from engine.logs import ENGINE_LOG
 from engine.ports.carrier import MachineCarrier
 from engine.ports.guest_rules import GuestRules
@@ -58,6 +59,7 @@ log = logging.getLogger(__name__)
 
 DOCKER_SOCKET = "/run/docker.sock"  # in the guest
 EVENTS_SOCKET = "/run/galley/events.sock"  # in the guest
+PORTS_SOCKET = "/run/galley/ports.sock"  # in the guest
 ANSWERING = "Answering on the Docker socket"
 STARTING_AGAIN = "Starting containers again"
 
@@ -86,7 +88,10 @@ class Engine:
         self._ports = PublishedPorts(MachineCarrier(backend, directory), self._publish)
         self._watch = EngineWatch(self._dial, self._healthy, self._containers_changed)
         self._file_events = FileEvents(self._dial_events, home.root, self._publish)
-        self._starts = Starts(self._dial, self._ports, self._addresses, self._watch.look)
+        self._names = LocalNames(settings, lambda: self._machine.guest)
+        self._starts = Starts(
+            self._dial, self._dial_ports, self._ports, self._addresses, self._watch.look
+        )
         listener = UnixListener(home.docker_socket)
         self._bridge = Bridge(
             listener, self._dial, self._down, self._check, self._starts, self._saver
@@ -337,6 +342,9 @@ class Engine:
     def _dial_events(self) -> Stream:
         return self._machine.guest.dial(EVENTS_SOCKET)
 
+    def _dial_ports(self) -> Stream:
+        return self._machine.guest.dial(PORTS_SOCKET)
+
     def _down(self) -> Problem | None:
         """Why a client cannot be served now; None lets the bridge dial."""
         status = self._machine.status
@@ -363,6 +371,7 @@ class Engine:
             self._folders.end()
             self._ports.forget()
             self._file_events.follow(())
+            self._names.forget()
             if status.state is not MachineState.STOPPING:
                 self._guest_rules.forget()
         self._saver.follow(status.state)
@@ -381,6 +390,7 @@ class Engine:
             self._guest_rules.bring(self._machine.guest, routes(containers, asked))
         self._ports.sync(wanted_ports(containers, asked, self._addresses()))
         self._file_events.follow(self._folders.bound(containers))
+        self._names.follow(containers)
         self._saver.containers(containers)
 
     def _addresses(self) -> Default:

@@ -147,13 +147,8 @@ def schema(host: HostSize) -> tuple[Setting, ...]:
             "Which Docker Engine the guest image carries: stable, or the newest.",
             "stable", restart, choices=("stable", "latest"),
         ),
-        Setting(
-            "port_address", Kind.ADDRESS, "Address of published ports",
-            "Where -p 8080:80 listens on this host; 0.0.0.0 lets other computers in.",
-            "127.0.0.1",
-        ),
         *_saving(),
-        *_proxies(),
+        *_network(),
         *_folders(restart),
         Setting(
             "use_context", Kind.SWITCH, "Docker context",
@@ -208,8 +203,18 @@ def _login() -> tuple[Setting, ...]:
     )  # fmt: skip
 
 
-def _proxies() -> tuple[Setting, ...]:
+def _network() -> tuple[Setting, ...]:
     return (
+        Setting(
+            "port_address", Kind.ADDRESS, "Address of published ports",
+            "Where -p 8080:80 listens on this host; 0.0.0.0 lets other computers in.",
+            "127.0.0.1",
+        ),
+        Setting(
+            "local_names", Kind.SWITCH, "Names of containers",
+            "Let containers find each other as NAME.galley.local, where they share a network.",
+            False,
+        ),
         Setting(
             "proxy", Kind.CHOICE, "Proxy",
             "What the engine and containers reach the network by: this computer's own proxy "

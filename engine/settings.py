@@ -60,6 +60,7 @@ class Settings(msgspec.Struct, frozen=True):
     save_after: int  # seconds, 0: never
     save_busy: bool
     suspend_after: int  # seconds, 0: never
+    local_names: bool
     proxy: str
     http_proxy: str
     https_proxy: str

@@ -1404,6 +1404,10 @@
             <translation>Leer gelassen, wählt die Engine ein freies.</translation>
         </message>
         <message>
+            <source>Let containers find each other as NAME.galley.local, where they share a network.</source>
+            <translation>Lässt Container einander als NAME.galley.local finden, wo sie ein Netzwerk gemeinsam haben.</translation>
+        </message>
+        <message>
             <source>Let docker keep registry logins in the keyring, where it would use a plain file.</source>
             <translation>docker hat Anmeldungen an Registrys im Schlüsselbund, wo es sonst eine lesbare Datei nähme.</translation>
         </message>
@@ -1598,6 +1602,10 @@
         <message>
             <source>Names and addresses, where the proxy is set to manual; this computer is one anyway.</source>
             <translation>Namen und Adressen, wenn der Proxy auf manual steht; dieser Computer gehört immer dazu.</translation>
+        </message>
+        <message>
+            <source>Names of containers</source>
+            <translation>Namen von Containern</translation>
         </message>
         <message>
             <source>Namespaces</source>

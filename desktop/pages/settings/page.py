@@ -301,7 +301,7 @@ def _topics() -> tuple[tuple[str, tuple[str, ...]], ...]:
         (tr("Files"), ("shares", "read_only_shares")),
         (
             tr("Network"),
-            ("port_address", "proxy", "http_proxy", "https_proxy", "no_proxy"),
+            ("port_address", "local_names", "proxy", "http_proxy", "https_proxy", "no_proxy"),
         ),
         (tr("Docker on this computer"), ("use_context", "use_keyring")),
         (tr("At login"), ("start_at_login", "start_engine_at_login")),
