@@ -29,6 +29,7 @@ from engine.ports.wanted import Container, Default, default_addresses, routes, w
 from engine.proxy import Proxies
 from engine.settings import SettingsStore, machine_spec
 from engine.shared_folders import SharedFolders
+from engine.snapshots import Snapshots
 from engine.types import EngineHealth, Snapshot
 from engine.watch import EngineWatch
 from vm.backend import Backend
@@ -63,6 +64,7 @@ class Engine:
         self._settings = settings
         directory = MachineDir.of(home)
         self._machine = Machine(directory, backend, self._machine_changed, self._engine_steps)
+        self.snapshots = Snapshots(self._machine, self.start, self._publish)
         self._folders = SharedFolders(home, settings, backend)
         self._configuration = Configuration(home, settings)
         self._ports = PublishedPorts(MachineCarrier(backend, directory), self._publish)
@@ -77,6 +79,10 @@ class Engine:
         self._listeners: list[Callable[[Snapshot], None]] = []
         self._turn = threading.Lock()
         settings.subscribe(lambda _: self._settings_changed())
+
+    @property
+    def console_log(self) -> Path:
+        return self._machine.directory.console_log
 
     def subscribe(self, listener: Callable[[Snapshot], None]) -> Callable[[], None]:
         """`listener` gets a new Snapshot for every change, from any thread; it must not block."""
@@ -93,6 +99,7 @@ class Engine:
         """Bind the docker socket (it stays bound from here on) and adopt a running machine."""
         self._bridge.open()
         self._configuration.look(self._machine.story.console.lines())
+        self.snapshots.open()
         self._machine.open()
 
     def close(self) -> None:
@@ -100,12 +107,13 @@ class Engine:
         self._watch.end()
         self._folders.end()
         self._file_events.close()
+        self.snapshots.cancel()
         self._machine.close()
         self._bridge.close()
 
     def snapshot(self) -> Snapshot:
         status = self._machine.status
-        problems = [status.problem, self._context_problem]
+        problems = [status.problem, status.notice, self._context_problem]
         problems += [port.problem for port in self._ports.ports]
         return Snapshot(
             __version__,
@@ -120,6 +128,8 @@ class Engine:
                 *self._file_events.problems,
                 *self._settings.problems,
             ),
+            self.snapshots.kept,
+            self.snapshots.work,
         )
 
     def start(self, *, repair: bool = False) -> None:
@@ -141,14 +151,16 @@ class Engine:
     def delete(self) -> None:
         """Stop, and remove the machine with every image, container and volume in it."""
         self._machine.delete()
+        self.snapshots.delete_all()
         context.remove(self._home)
         docker_proxies.follow(self._home, Proxies())
         logins.leave(self._home)
         self._publish()
 
     def cancel(self) -> None:
-        """End a start that is under way."""
+        """End a start that is under way, or the making or restoring of a snapshot."""
         self._machine.cancel()
+        self.snapshots.cancel()
 
     def reset(self) -> None:
         """As it was before the first start: no machine, no settings. Images of the guest stay."""

@@ -19,6 +19,7 @@
     │   ├── GuestChanged             the guest shows another host key than the pinned one
     │   ├── ImageDamaged             a part of the guest image is missing or altered
     │   ├── DataDiskDamaged          the file system that holds images and volumes
+    │   ├── SnapshotRefused          its name is taken or impossible, or there is none of that name
     │   ├── BackendFailed            QEMU, WSL or Hyper-V refused a command
     │   └── Cancelled                the user asked for it
     ├── EngineError                  dockerd (raised in `engine`)
@@ -148,6 +149,10 @@ class ImageDamaged(MachineError):
 
 
 class DataDiskDamaged(MachineError):
+    retry_default = Retry.NO
+
+
+class SnapshotRefused(MachineError):
     retry_default = Retry.NO
 
 

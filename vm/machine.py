@@ -21,7 +21,15 @@ from vm.backend import Backend, Force
 from vm.boot import Step, StepFailed, run_steps
 from vm.boot_steps import BootPlan, BootStory, Deadlines, Prepare
 from vm.directory import MachineDir
-from vm.errors import BootDied, BootFailed, Cancelled, GalleyError, GuestUnreachable, NoMachine
+from vm.errors import (
+    BootDied,
+    BootFailed,
+    Cancelled,
+    GalleyError,
+    GuestUnreachable,
+    NoMachine,
+    Problem,
+)
 from vm.guest import Guest
 from vm.host.paths import write_atomic
 from vm.types import TRANSITIONS, BootStep, MachineSpec, MachineState, Observation, Status
@@ -99,8 +107,16 @@ class Machine:
 
     def delete(self) -> None:
         """Stop, then remove the data disk and everything else of the machine."""
+        self.exchange(lambda: self.backend.delete(self.directory))
+
+    def exchange(self, change: Callable[[], None]) -> None:
+        """Stop, then let `change` do something to the machine's files."""
         self.cancel()
-        self._submit(self._delete).result()
+        self._submit(lambda: self._exchange(change)).result()
+
+    def hold(self, work: Callable[[], None]) -> None:
+        """Have `work` done while nobody moves the machine, whatever its state is."""
+        self._submit(work).result()
 
     def apply(self, prepare: Prepare, spec: MachineSpec) -> bool:
         """Bring a running machine to `spec`: restart it if it differs. True if it was restarted."""
@@ -154,7 +170,7 @@ class Machine:
         if seen.state is MachineState.RUNNING:
             self._start_again(seen)
             return
-        self._move(MachineState.STARTING, problem=None, boot=(), started_at=None)
+        self._move(MachineState.STARTING, problem=None, notice=None, boot=(), started_at=None)
         plan = self._plan(prepare, repair)
         for attempt in range(1, BOOT_ATTEMPTS + 1):
             try:
@@ -164,7 +180,7 @@ class Machine:
                 if not _may_pass(failure, plan) or attempt == BOOT_ATTEMPTS:
                     raise failure.error from failure
                 log.warning("boot attempt %d failed, trying again: %s", attempt, failure)
-                self._move(MachineState.STARTING, problem=None)
+                self._move(MachineState.STARTING, problem=None, notice=_tried_again(failure.error))
 
     def _plan(self, prepare: Prepare | None, repair: bool) -> BootPlan:
         return BootPlan(self.directory, self.backend, self.story, self._deadlines, prepare, repair)
@@ -243,7 +259,7 @@ class Machine:
             self._drop_guest()
             self._see(seen, boot=())
             return
-        self._move(MachineState.STOPPING, problem=None)
+        self._move(MachineState.STOPPING, problem=None, notice=None)
         guest = self._guest
         if guest is not None:
             with contextlib.suppress(GalleyError):
@@ -268,9 +284,9 @@ class Machine:
             log.warning("the machine did not end within %g s (%s)", patience, rung or "asked")
         self._drop_guest()
 
-    def _delete(self) -> None:
+    def _exchange(self, change: Callable[[], None]) -> None:
         self._stop()
-        self.backend.delete(self.directory)
+        change()
         self._see(self.backend.observe(self.directory), problem=None, boot=())
 
     def _watch(self) -> None:
@@ -333,3 +349,12 @@ def _may_pass(failure: StepFailed, plan: BootPlan) -> bool:
     if isinstance(failure.error, BootDied):
         return True
     return failure.step.name == plan.LINUX and isinstance(failure.error, BootFailed)
+
+
+def _tried_again(error: GalleyError) -> Problem:
+    """What the user is told while it runs; `error` ended the first try."""
+    return BootFailed(
+        f"The machine came up only at the second try: {error.summary}",
+        "Nothing is lost. `galley diagnose --bundle FILE` has the console of both.",
+        details=error.details,
+    ).to_problem()
