@@ -123,8 +123,8 @@ def _ask(used: int, snapshots: int) -> None:
         raise click.UsageError("Nobody is here to be asked: add --yes to delete.")
     note(
         "This deletes the virtual machine with every image, container, volume and build cache\n"
-        f"in it ({used / 1024**3:.1f} GiB on this disk), its snapshots ({snapshots}), and the docker\n"
-        "context `galley`.\n"
+        f"in it ({used / 1024**3:.1f} GiB on this disk), its snapshots ({snapshots}), and the\n"
+        "docker context `galley`.\n"
         "Settings, the guest image and the logs stay. It cannot be undone."
     )
     click.confirm("Delete it?", abort=True, err=True)

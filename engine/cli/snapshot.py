@@ -1,21 +1,20 @@
-"""`galley snapshot`: keep the whole machine as it is, and go back to it. May import: click, `reach`.
+"""`galley snapshot`: keep the whole machine as it is, go back to it. May import: click, `reach`.
 
 Next: `engine/snapshots.py`.
 """
 
-import contextlib
 import sys
 import time
-from collections.abc import Callable, Iterator
 
 import click
 
 from engine.cli import reach
+from engine.cli.boot_view import boot_view
 from engine.cli.command import Group, json_option
 from engine.cli.lifecycle import boot, cancel
-from engine.cli.output import DIM, note, say, say_json, styled
+from engine.cli.output import note, say, say_json
+from engine.control.client import ControlClient
 from engine.control.protocol import SnapshotParams
-from engine.types import Snapshot
 from vm import snapshots
 from vm.directory import MachineDir
 from vm.errors import Cancelled
@@ -41,8 +40,8 @@ def create(name: str) -> None:
     """Make a snapshot. What runs, runs on."""
     snapshots.check_name(name)
     began = time.monotonic()
-    with reach.supervisor() as client, _cancelled_by_ctrl_c(), _progress("Copying") as show:
-        client.call("snapshots.create", SnapshotParams(name), show)
+    with reach.supervisor() as client:
+        _copy(client, "snapshots.create", name)
         made = next(one for one in client.snapshot().snapshots if one.name == name)
     say(f"Made the snapshot {name}: {_size(made)}, in {time.monotonic() - began:.1f} s.")
     if not made.settled:
@@ -79,8 +78,7 @@ def restore(name: str, yes: bool) -> None:
         if client.snapshot().machine.state in UP:
             boot(client, "snapshots.restore", SnapshotParams(name))
         else:
-            with _cancelled_by_ctrl_c(), _progress("Copying") as show:
-                client.call("snapshots.restore", SnapshotParams(name), show)
+            _copy(client, "snapshots.restore", name)
     say(f"The machine is as it was at {_when(kept)}.")
 
 
@@ -103,33 +101,13 @@ def _ask(kept: MachineSnapshot) -> None:
     click.confirm(f"Go back to {kept.name}?", abort=True, err=True)
 
 
-@contextlib.contextmanager
-def _cancelled_by_ctrl_c() -> Iterator[None]:
+def _copy(client: ControlClient, method: str, name: str) -> None:
     try:
-        yield
+        with boot_view() as view:
+            client.call(method, SnapshotParams(name), view.update)
     except KeyboardInterrupt:
         cancel()
         raise Cancelled("The snapshot was cancelled.") from None
-
-
-@contextlib.contextmanager
-def _progress(word: str) -> Iterator[Callable[[Snapshot], None]]:
-    """A line that counts up, on a terminal."""
-    shown = False
-
-    def show(seen: Snapshot) -> None:
-        nonlocal shown
-        work = seen.snapshot_work
-        if work is not None and work.total_bytes and sys.stderr.isatty():
-            shown = True
-            sys.stderr.write(f"\r{word} … {100 * work.done_bytes // work.total_bytes} %")
-            sys.stderr.flush()
-
-    try:
-        yield show
-    finally:
-        if shown:
-            sys.stderr.write("\r\x1b[K")
 
 
 def _size(kept: MachineSnapshot) -> str:
@@ -137,5 +115,4 @@ def _size(kept: MachineSnapshot) -> str:
 
 
 def _when(kept: MachineSnapshot) -> str:
-    when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(kept.made_at))
-    return styled(when, DIM, sys.stdout)
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(kept.made_at))
