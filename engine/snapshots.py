@@ -13,6 +13,7 @@ from pathlib import Path
 
 from vm import snapshots
 from vm.errors import Cancelled, GalleyError
+from vm.keeper import Keeper
 from vm.machine import Machine
 from vm.types import MachineSnapshot, MachineState, SnapshotWork
 
@@ -87,7 +88,7 @@ class Snapshots:
         self._look()
 
     def _fill(self, target: Path) -> bool:
-        self._was_still = True
+        self._was_still = True  # a machine that is stopped is not asked
         self._machine.backend.copy_disk(self._machine.directory, target, self._still, self._report)
         return self._was_still
 
@@ -95,7 +96,27 @@ class Snapshots:
     def _still(self) -> Iterator[None]:
         """The guest's file system at rest. Where it cannot be, the copy is what a power cut would
         leave, which the journal is for, and the manifest says so."""
-        yield
+        keeper: Keeper | None = None
+        self._was_still = self._machine.status.state not in UP
+        if self._machine.status.state is MachineState.RUNNING:
+            try:
+                keeper = Keeper(self._machine.guest.dial)
+                keeper.freeze()
+                self._was_still = True
+            except GalleyError as error:
+                log.warning("the guest's disk is copied as it is: %s %s", error, error.details)
+        try:
+            yield
+        finally:
+            if keeper is not None:
+                self._thaw(keeper)
+
+    def _thaw(self, keeper: Keeper) -> None:
+        """By itself it would take a minute."""
+        try:
+            keeper.thaw()
+        except GalleyError as error:
+            log.warning("the guest's disk was not thawed: %s %s", error, error.details)
 
     @contextmanager
     def _working(self, work: SnapshotWork) -> Iterator[None]:

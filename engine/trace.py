@@ -94,7 +94,7 @@ class Recorder(logging.Handler):
         self._lines: list[Spoken] = []
         self._steps: list[tuple[float, BootStep]] = []
         self._logged: list[tuple[float, str]] = []
-        self._reachable: bool | None = None
+        self._reachable = False
         self._boot: tuple[BootStep, ...] = ()
         self._finished = 0.0
         self._place = NOWHERE

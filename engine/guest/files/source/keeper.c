@@ -1,0 +1,444 @@
+/* Keeps the machine's disk, memory and clock in hand for the host (vm/keeper.py).
+ *
+ *   keeper SOCKET DISK CGROUP
+ *
+ * DISK is where the data disk is mounted, or will be; CGROUP is that of all containers, where there
+ * are any. Whoever connects to SOCKET sends requests, a line each, and gets a line for each: "ok …"
+ * or "failed REASON".
+ *
+ *   freeze                  the disk is written down and takes no more writes
+ *   thaw                    it takes them again
+ *   time SECONDS.NANOS      since 1970; nine digits after the point
+ *   memory                  ok TOTAL FREE AVAILABLE CACHED CONTAINERS, in bytes
+ *   disk                    ok SIZE USED AVAILABLE, in bytes
+ *   trim                    ok BYTES that the disk was told are free
+ *   reclaim                 what was only read is dropped from memory, and the gaps are joined
+ *   watch clock             from now on a line "clock" whenever somebody else sets the clock
+ *
+ * A frozen disk stays so when its connection ends, for the machine may be suspended meanwhile, but
+ * never for longer than LONGEST: a host that has gone thaws nothing. What takes time happens in a
+ * process of its own, for a thaw must wait for nothing. Nothing here opens a file on the disk.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/fs.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/timerfd.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifndef LONGEST /* tests are quicker */
+#define FREEZE_LIMIT 5000 /* ms that a freeze may take */
+#define LONGEST 60000     /* ms that the disk stays frozen */
+#endif
+
+enum {
+  CONNECTIONS = 32,
+  LINE = 256, /* bytes of a request or an answer */
+  NEVER = -1,
+};
+
+struct connection {
+  int fd;          /* -1 while it only waits for its work to end */
+  int work;        /* where the answer comes from, -1: nothing is under way */
+  pid_t worker;
+  bool freezes;    /* what is under way */
+  bool given_up;   /* nobody waits for its outcome */
+  int64_t until;   /* when it is given up, NEVER */
+  bool watches;    /* the clock */
+  size_t kept;
+  char line[LINE]; /* of the next request */
+};
+
+static const char *disk, *cgroup;
+static int listening, timer;
+static int64_t thaw_at; /* ms of the monotonic clock, NEVER */
+static struct connection connections[CONNECTIONS];
+
+static void fail(const char *what) {
+  fprintf(stderr, "keeper: %s: %s\n", what, strerror(errno));
+  exit(1);
+}
+
+static int64_t now(void) {
+  struct timespec at;
+  clock_gettime(CLOCK_MONOTONIC, &at);
+  return (int64_t)at.tv_sec * 1000 + at.tv_nsec / 1000000;
+}
+
+/* --- answers ----------------------------------------------------------------------------------- */
+
+static void failed(char *answer, const char *reason) {
+  snprintf(answer, LINE, "failed %s\n", reason);
+}
+
+static void outcome(char *answer, bool done) {
+  if (done)
+    strcpy(answer, "ok\n");
+  else
+    failed(answer, strerror(errno));
+}
+
+/* The data disk, or -1 with errno. It is opened each time: nobody's unmount is to wait for us. */
+static int open_disk(void) {
+  struct stat here, above;
+  int fd = open(disk, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return -1;
+  if (fstat(fd, &here) == 0 && fstatat(fd, "..", &above, 0) == 0 && here.st_dev != above.st_dev)
+    return fd;
+  close(fd);
+  errno = ENODEV;
+  return -1;
+}
+
+/* Written down first: the freeze itself holds the whole file system. */
+static bool freeze(int fd) {
+  return syncfs(fd) == 0 && (ioctl(fd, FIFREEZE, 0) == 0 || errno == EBUSY);
+}
+
+static uint64_t first_number(const char *path) {
+  uint64_t value = 0;
+  FILE *file = fopen(path, "re");
+  if (file == NULL) return 0;
+  if (fscanf(file, "%" SCNu64, &value) != 1) value = 0;
+  fclose(file);
+  return value;
+}
+
+static void tell_memory(char *answer) {
+  static const char *const names[] = {"MemTotal:", "MemFree:", "MemAvailable:", "Buffers:",
+                                      "Cached:",   "Shmem:",   "SReclaimable:"};
+  enum { TOTAL, FREE, AVAILABLE, BUFFERS, CACHED, SHARED, RECLAIMABLE, COUNT };
+  uint64_t found[COUNT] = {0}, kib;
+  char name[64], path[LINE];
+  FILE *file = fopen("/proc/meminfo", "re");
+  if (file == NULL) return outcome(answer, false);
+  while (fscanf(file, "%63s %" SCNu64 "%*[^\n]", name, &kib) == 2)
+    for (int i = 0; i < COUNT; i++)
+      if (strcmp(name, names[i]) == 0) found[i] = kib * 1024;
+  fclose(file);
+  /* What lives in memory alone is no cache: it cannot be read again. */
+  uint64_t cached = found[BUFFERS] + found[CACHED] + found[RECLAIMABLE] - found[SHARED];
+  snprintf(path, sizeof path, "%s/memory.current", cgroup);
+  snprintf(answer, LINE, "ok %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n",
+           found[TOTAL], found[FREE], found[AVAILABLE], cached, first_number(path));
+}
+
+static void tell_disk(int fd, char *answer) {
+  struct statvfs had;
+  if (fstatvfs(fd, &had) < 0) return outcome(answer, false);
+  uint64_t unit = had.f_frsize;
+  snprintf(answer, LINE, "ok %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", had.f_blocks * unit,
+           (had.f_blocks - had.f_bfree) * unit, had.f_bavail * unit);
+}
+
+static void trim(int fd, char *answer) {
+  struct fstrim_range range = {.len = UINT64_MAX};
+  if (ioctl(fd, FITRIM, &range) < 0) return outcome(answer, false);
+  snprintf(answer, LINE, "ok %" PRIu64 "\n", (uint64_t)range.len);
+}
+
+static bool order(const char *path) {
+  int fd = open(path, O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return false;
+  bool done = write(fd, "1", 1) == 1;
+  close(fd);
+  return done;
+}
+
+/* Of the disk alone: a sync of everything waits for the host's folders too. */
+static bool reclaim(int fd) {
+  return syncfs(fd) == 0 && order("/proc/sys/vm/drop_caches") &&
+         order("/proc/sys/vm/compact_memory");
+}
+
+/* Our own setting is no news: the timer is told, and has told nobody yet. */
+static void set_time(const char *text, char *answer) {
+  char *end, *end_of_nanos;
+  struct timespec wanted;
+  uint64_t ignored;
+  wanted.tv_sec = strtoll(text, &end, 10);
+  wanted.tv_nsec = *end == '.' ? strtol(end + 1, &end_of_nanos, 10) : -1;
+  if (end == text || *end != '.' || end_of_nanos != end + 10 || *end_of_nanos != 0)
+    return failed(answer, "that is no time");
+  outcome(answer, clock_settime(CLOCK_REALTIME, &wanted) == 0);
+  if (read(timer, &ignored, sizeof ignored) < 0) return;
+}
+
+/* --- connections ------------------------------------------------------------------------------- */
+
+static void hang_up(struct connection *it) {
+  if (it->fd < 0) return;
+  shutdown(it->fd, SHUT_RDWR); /* a worker may hold a copy */
+  close(it->fd);
+  it->fd = -1;
+  it->watches = false;
+}
+
+/* Lines are short: who does not take them has stopped reading. */
+static void say(struct connection *it, const char *line) {
+  ssize_t length = strlen(line);
+  if (it->fd >= 0 && send(it->fd, line, length, MSG_NOSIGNAL | MSG_DONTWAIT) != length) hang_up(it);
+}
+
+static void do_slowly(const char *request, char *answer) {
+  int fd = open_disk();
+  if (fd < 0)
+    failed(answer, "the data disk is not mounted");
+  else if (strcmp(request, "freeze") == 0)
+    outcome(answer, freeze(fd));
+  else if (strcmp(request, "trim") == 0)
+    trim(fd, answer);
+  else
+    outcome(answer, reclaim(fd));
+}
+
+/* In a process of its own, which can be killed and whose end can be waited for. */
+static void begin(struct connection *it, const char *request) {
+  char answer[LINE];
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) < 0 || (it->worker = fork()) < 0) {
+    outcome(answer, false);
+    say(it, answer);
+    return;
+  }
+  if (it->worker == 0) {
+    do_slowly(request, answer);
+    _exit(write(ends[1], answer, strlen(answer)) < 0);
+  }
+  close(ends[1]);
+  it->work = ends[0];
+  it->freezes = strcmp(request, "freeze") == 0;
+  it->given_up = false;
+  it->until = it->freezes ? now() + FREEZE_LIMIT : NEVER;
+}
+
+static bool is_freezing(void) {
+  for (int i = 0; i < CONNECTIONS; i++)
+    if (connections[i].work >= 0 && connections[i].freezes) return true;
+  return false;
+}
+
+/* One that is stuck ends when the kernel lets it, and may have frozen the disk by then. */
+static void give_up(struct connection *it, const char *reason) {
+  char answer[LINE];
+  if (it->given_up) return;
+  kill(it->worker, SIGKILL);
+  it->given_up = true;
+  it->until = NEVER;
+  failed(answer, reason);
+  say(it, answer);
+  hang_up(it);
+}
+
+/* A freeze under way would be waited for here: it is given up, and `finish` thaws. */
+static void thaw(char *answer) {
+  strcpy(answer, "ok\n");
+  for (int i = 0; i < CONNECTIONS; i++)
+    if (connections[i].work >= 0 && connections[i].freezes)
+      give_up(&connections[i], "it was to thaw");
+  thaw_at = NEVER;
+  if (is_freezing()) return;
+  int fd = open_disk();
+  if (fd < 0) return;
+  bool done = ioctl(fd, FITHAW, 0) == 0 || errno == EINVAL;
+  outcome(answer, done);
+  close(fd);
+  if (!done) thaw_at = now() + LONGEST;
+}
+
+/* The worker has answered or was killed. */
+static void finish(struct connection *it) {
+  char answer[LINE];
+  ssize_t got = read(it->work, answer, LINE - 1);
+  close(it->work);
+  waitpid(it->worker, NULL, 0);
+  it->work = -1;
+  it->until = NEVER;
+  if (got > 0)
+    answer[got] = 0;
+  else
+    failed(answer, "it ended unexpectedly");
+  if (it->freezes && it->given_up)
+    thaw(answer);
+  else if (it->freezes && strncmp(answer, "ok", 2) == 0)
+    thaw_at = now() + LONGEST;
+  if (!it->given_up) say(it, answer);
+}
+
+static void serve(struct connection *it, const char *request) {
+  char answer[LINE];
+  bool slow = strcmp(request, "freeze") == 0 || strcmp(request, "trim") == 0 ||
+              strcmp(request, "reclaim") == 0;
+  if (slow && (strcmp(request, "freeze") != 0 || !is_freezing())) return begin(it, request);
+  int fd = -1;
+  if (slow) {
+    failed(answer, "another freeze is under way");
+  } else if (strcmp(request, "thaw") == 0) {
+    thaw(answer);
+  } else if (strncmp(request, "time ", 5) == 0) {
+    set_time(request + 5, answer);
+  } else if (strcmp(request, "memory") == 0) {
+    tell_memory(answer);
+  } else if (strcmp(request, "disk") != 0 && strcmp(request, "watch clock") != 0) {
+    failed(answer, "that is no request");
+  } else if (strcmp(request, "watch clock") == 0) {
+    it->watches = true;
+    outcome(answer, true);
+  } else if ((fd = open_disk()) < 0) {
+    failed(answer, "the data disk is not mounted");
+  } else {
+    tell_disk(fd, answer);
+    close(fd);
+  }
+  say(it, answer);
+}
+
+/* The whole lines that have come, until one of them takes time. */
+static void serve_lines(struct connection *it) {
+  char *end;
+  while (it->fd >= 0 && it->work < 0 && (end = memchr(it->line, '\n', it->kept)) != NULL) {
+    char request[LINE];
+    size_t length = end - it->line;
+    memcpy(request, it->line, length);
+    request[length] = 0;
+    it->kept -= length + 1;
+    memmove(it->line, end + 1, it->kept);
+    serve(it, request);
+  }
+  if (it->kept == LINE && it->work < 0) hang_up(it);
+}
+
+static void take(struct connection *it) {
+  ssize_t got = recv(it->fd, it->line + it->kept, LINE - it->kept, MSG_DONTWAIT);
+  if (got < 0 && errno == EAGAIN) return;
+  if (got <= 0) return hang_up(it);
+  it->kept += got;
+  serve_lines(it);
+}
+
+static void welcome(void) {
+  int fd = accept4(listening, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+  if (fd < 0) return;
+  for (int i = 0; i < CONNECTIONS; i++) {
+    struct connection *it = &connections[i];
+    if (it->fd >= 0 || it->work >= 0) continue;
+    *it = (struct connection){.fd = fd, .work = -1, .until = NEVER};
+    return;
+  }
+  close(fd);
+}
+
+/* --- the clock --------------------------------------------------------------------------------- */
+
+/* A timer that never rings, but is cancelled when the clock is set. */
+static void watch_clock(void) {
+  struct itimerspec far = {.it_value.tv_sec = (time_t)1 << 33};
+  timer = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+  if (timer < 0 ||
+      timerfd_settime(timer, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &far, NULL) < 0)
+    fail("timerfd");
+}
+
+static void hear_clock(void) {
+  uint64_t ignored;
+  if (read(timer, &ignored, sizeof ignored) >= 0 || errno != ECANCELED) return;
+  for (int i = 0; i < CONNECTIONS; i++)
+    if (connections[i].watches) say(&connections[i], "clock\n");
+}
+
+/* --- all of it --------------------------------------------------------------------------------- */
+
+static int64_t earlier(int64_t one, int64_t other) {
+  if (one == NEVER || other == NEVER) return one == NEVER ? other : one;
+  return one < other ? one : other;
+}
+
+static void keep_promises(void) {
+  char answer[LINE];
+  int64_t at = now();
+  for (int i = 0; i < CONNECTIONS; i++)
+    if (connections[i].until != NEVER && connections[i].until <= at)
+      give_up(&connections[i], "it takes too long");
+  if (thaw_at != NEVER && thaw_at <= at) thaw(answer);
+}
+
+static void work(void) {
+  struct pollfd ready[CONNECTIONS + 2] = {{.fd = listening, .events = POLLIN},
+                                          {.fd = timer, .events = POLLIN}};
+  struct pollfd *each = ready + 2;
+  int64_t until = thaw_at;
+  for (int i = 0; i < CONNECTIONS; i++) {
+    struct connection *it = &connections[i];
+    each[i] = (struct pollfd){.fd = it->work >= 0 ? it->work : it->fd, .events = POLLIN};
+    until = earlier(until, it->until);
+  }
+  int64_t left = until == NEVER ? NEVER : until - now();
+  if (poll(ready, CONNECTIONS + 2, until != NEVER && left < 0 ? 0 : (int)left) < 0) fail("poll");
+  for (int i = 0; i < CONNECTIONS; i++) {
+    struct connection *it = &connections[i];
+    if (each[i].revents == 0) continue;
+    if (it->work >= 0 && each[i].fd == it->work) {
+      finish(it);
+      serve_lines(it);
+    } else if (it->fd >= 0 && each[i].fd == it->fd) {
+      take(it);
+    }
+  }
+  if (ready[0].revents != 0) welcome();
+  if (ready[1].revents != 0) hear_clock();
+  keep_promises();
+}
+
+static void listen_at(const char *path) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  if (strlen(path) >= sizeof address.sun_path) {
+    errno = ENAMETOOLONG;
+    fail(path);
+  }
+  strcpy(address.sun_path, path);
+  unlink(path);
+  umask(077);
+  listening = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (listening < 0 || bind(listening, (struct sockaddr *)&address, sizeof address) < 0 ||
+      listen(listening, CONNECTIONS) < 0)
+    fail(path);
+}
+
+/* Without us a frozen disk stays frozen: memory is taken from others. */
+static void last_to_die(void) {
+  int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+  if (fd >= 0 && write(fd, "-900", 4) < 0) perror("keeper: oom_score_adj");
+  if (fd >= 0) close(fd);
+  if (mlockall(MCL_CURRENT | MCL_FUTURE) < 0) perror("keeper: mlockall");
+}
+
+int main(int count, char **words) {
+  if (count != 4) {
+    fprintf(stderr, "usage: keeper SOCKET DISK CGROUP\n");
+    return 2;
+  }
+  disk = words[2];
+  cgroup = words[3];
+  for (int i = 0; i < CONNECTIONS; i++)
+    connections[i] = (struct connection){.fd = -1, .work = -1, .until = NEVER};
+  thaw_at = now() + LONGEST; /* one before us may have frozen it and died */
+  last_to_die();
+  watch_clock();
+  listen_at(words[1]);
+  for (;;) work();
+}

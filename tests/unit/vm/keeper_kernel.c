@@ -1,0 +1,53 @@
+/* The kernel's part in the tests of the keeper: a disk that is frozen while a file of that name is
+ * in the folder KERNEL, and a clock whose settings are written down there. Where there is a file
+ * "stuck", a freeze lasts until it is gone.
+ *
+ * Linked in with -Wl,--wrap=ioctl,--wrap=clock_settime.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+static const char *file(const char *name) {
+  static char path[4096];
+  snprintf(path, sizeof path, "%s/%s", getenv("KERNEL"), name);
+  return path;
+}
+
+static int make(const char *name) {
+  int fd = open(file(name), O_CREAT | O_EXCL | O_WRONLY, 0600);
+  if (fd < 0) return errno = EBUSY, -1;
+  return close(fd);
+}
+
+static int freeze(void) {
+  make("freezing");
+  while (access(file("stuck"), F_OK) == 0) usleep(1000);
+  return make("frozen");
+}
+
+int __wrap_ioctl(int fd, unsigned long request, ...) {
+  va_list rest;
+  va_start(rest, request);
+  struct fstrim_range *range = va_arg(rest, struct fstrim_range *);
+  va_end(rest);
+  if (fd < 0) return errno = EBADF, -1;
+  if (request == FIFREEZE) return freeze();
+  if (request == FITHAW) return unlink(file("frozen")) == 0 ? 0 : (errno = EINVAL, -1);
+  if (request == FITRIM && range->len == UINT64_MAX) return range->len = 12345678901, 0;
+  return errno = ENOTTY, -1;
+}
+
+int __wrap_clock_settime(clockid_t clock, const struct timespec *to) {
+  FILE *times = fopen(file("times"), "a");
+  if (times == NULL || clock != CLOCK_REALTIME || to->tv_nsec > 999999999) exit(1);
+  fprintf(times, "%lld.%09ld\n", (long long)to->tv_sec, to->tv_nsec);
+  return fclose(times);
+}

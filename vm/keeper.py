@@ -1,0 +1,201 @@
+"""The machine's disk, memory and clock in the host's hand. May import: `vm.guest`, `vm.errors`.
+
+The guest's end is `engine/guest/files/source/keeper.c`, which has the protocol: a line there, a
+line back. Each call makes a connection of its own (a few ms) and keeps nothing, so that a Keeper is
+good for whatever machine `dial` leads to. Next: `guest.py`.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+
+import msgspec
+
+from vm.errors import GuestUnreachable, MachineError, Retry
+from vm.guest import Stream
+
+SOCKET = "/run/galley/keeper.sock"
+QUICK = 5.0  # seconds for what the guest answers at once
+FREEZE = 10.0  # the guest itself gives up after 5
+SLOW = 120.0  # for what takes as long as the disk is full or memory is used
+
+# What it could not do, when it says so.
+_TASKS = {
+    "freeze": "hold still its data disk",
+    "thaw": "let its data disk go on",
+    "time": "set its clock",
+    "watch": "tell of changes of its clock",
+    "memory": "tell how much memory it uses",
+    "disk": "tell how full its data disk is",
+    "trim": "give back the free space of its data disk",
+    "reclaim": "give back memory",
+}
+
+Dial = Callable[[str], Stream]
+
+
+class GuestMemory(msgspec.Struct, frozen=True):
+    """In bytes. `available`: what programs could still get; `cached`: what could be read again;
+    `containers`: what they and their files hold."""
+
+    total: int
+    free: int
+    available: int
+    cached: int
+    containers: int
+
+
+class GuestDisk(msgspec.Struct, frozen=True):
+    """The data disk's file system, in bytes. `available` is less than what is not used: the file
+    system keeps some for itself."""
+
+    size: int
+    used: int
+    available: int
+
+
+class Keeper:
+    """For any thread. Every call raises GuestUnreachable when the guest does not answer in time,
+    and MachineError when it cannot do what was asked."""
+
+    def __init__(self, dial: Dial) -> None:
+        self._dial = dial
+
+    def freeze(self) -> None:
+        """Everything on the data disk is written down, and who writes now waits: until `thaw`, but
+        for a minute of the guest's time at most. Frozen already is frozen."""
+        self._ask("freeze", limit=FREEZE)
+
+    def thaw(self) -> None:
+        """Let writers go on; nothing happens when the disk is not frozen."""
+        self._ask("thaw")
+
+    def set_time(self) -> None:
+        """Set the guest's clock to this computer's, which is read when the guest is connected."""
+        with _Conversation(self._dial, "time", QUICK) as guest:
+            seconds, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
+            guest.ask(f"time {seconds}.{nanoseconds:09}")
+
+    def memory(self) -> GuestMemory:
+        return GuestMemory(*self._numbers("memory", 5))
+
+    def disk(self) -> GuestDisk:
+        return GuestDisk(*self._numbers("disk", 3))
+
+    def trim(self) -> int:
+        """Give back what is free on the data disk; how many bytes the disk was told of, of which
+        it may have known some."""
+        return self._numbers("trim", 1, SLOW)[0]
+
+    def reclaim(self) -> None:
+        """Give back memory that holds what can be read again from the disk."""
+        self._ask("reclaim", limit=SLOW)
+
+    def watch_clock(self) -> "ClockWatch":
+        """From its return on, every change of the guest's clock by somebody else is told."""
+        guest = _Conversation(self._dial, "watch", QUICK)
+        try:
+            guest.ask("watch clock")
+        except MachineError:
+            guest.close()
+            raise
+        return ClockWatch(guest)
+
+    def _ask(self, request: str, limit: float = QUICK) -> str:
+        with _Conversation(self._dial, request, limit) as guest:
+            return guest.ask(request)
+
+    def _numbers(self, request: str, count: int, limit: float = QUICK) -> list[int]:
+        words = self._ask(request, limit).split()
+        if len(words) != count or not all(word.isdecimal() for word in words):
+            raise _failed(request, "its answer is not understood", " ".join(words))
+        return [int(word) for word in words]
+
+
+class ClockWatch:
+    """One thread waits, any may close."""
+
+    def __init__(self, guest: "_Conversation") -> None:
+        self._guest = guest
+
+    def wait(self) -> None:
+        """Until somebody else has set the guest's clock. Raises GuestUnreachable when the guest is
+        lost, or this was closed."""
+        self._guest.line()
+
+    def close(self) -> None:
+        self._guest.close()
+
+
+class _Conversation:
+    """One connection. What is asked is answered within `limit` seconds, or the connection ends."""
+
+    def __init__(self, dial: Dial, task: str, limit: float) -> None:
+        self._task = task
+        self._limit = limit
+        self._received = b""
+        try:
+            self._stream = dial(SOCKET)
+        except ConnectionRefusedError as error:
+            raise MachineError(
+                f"The virtual machine cannot {_TASKS[task]}: it was started by another version of "
+                "Galley.",
+                "Run `galley restart`.",
+                details=str(error),
+                retry=Retry.NO,
+            ) from error
+        except OSError as error:
+            raise self._silent(error) from error
+
+    def __enter__(self) -> "_Conversation":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def ask(self, request: str) -> str:
+        """What follows "ok"."""
+        late = threading.Timer(self._limit, self._stream.close)
+        late.daemon = True
+        late.start()
+        try:
+            self._stream.sendall(request.encode() + b"\n")
+            said, _, rest = self.line().partition(" ")
+        except OSError as error:
+            raise self._silent(error) from error
+        finally:
+            late.cancel()
+        if said != "ok":
+            raise _failed(self._task, rest or said)
+        return rest
+
+    def line(self) -> str:
+        """The next that the guest says, whenever that is."""
+        while b"\n" not in self._received:
+            try:
+                data = self._stream.recv(4096)
+            except OSError as error:
+                raise self._silent(error) from error
+            if not data:
+                raise self._silent(EOFError("the guest hung up"))
+            self._received += data
+        line, _, self._received = self._received.partition(b"\n")
+        return line.decode(errors="replace")
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def _silent(self, error: Exception) -> GuestUnreachable:
+        return GuestUnreachable(
+            f"The virtual machine does not {_TASKS[self._task]}: it does not answer.",
+            "Run `galley restart` if this persists.",
+            details=str(error),
+        )
+
+
+def _failed(task: str, reason: str, details: str = "") -> MachineError:
+    return MachineError(
+        f"The virtual machine could not {_TASKS[task]}: {reason}.",
+        "Run `galley diagnose`; `galley logs --component vm` has what the machine said.",
+        details=details,
+    )
