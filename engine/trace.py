@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 
@@ -138,8 +139,8 @@ class Recorder(logging.Handler):
 
     def _spans(self) -> Iterator[Event]:
         """From each change of the steps to the next; what a long step says is a part of it."""
-        ends = [when for when, _ in self._steps[1:]] + [self._finished]
-        for (when, step), end in zip(self._steps, ends, strict=True):
+        last = (self._finished, BootStep(""))
+        for (when, step), (end, _) in pairwise([*self._steps, last]):
             if step.seconds is None:
                 yield Event(step.step, "X", HOST, STEPS, _micro(when), _micro(end - when))
 
@@ -168,7 +169,7 @@ class Recorder(logging.Handler):
 def _guests(lines: list[Spoken]) -> Iterator[Event]:
     """A process for each boot; each line ends what was waited for since the one before."""
     starts = [number for number, line in enumerate(lines) if line.text == FIRST]
-    for count, (start, end) in enumerate(zip(starts, [*starts[1:], len(lines)], strict=True), 1):
+    for count, (start, end) in enumerate(pairwise([*starts, len(lines)]), 1):
         told, pid = lines[start:end], HOST + count
         name = "guest" if count == 1 else f"guest, try {count}"
         yield _named("process_name", pid, 0, name)
