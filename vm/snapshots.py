@@ -51,8 +51,11 @@ def find(directory: MachineDir, name: str) -> MachineSnapshot:
     for one in every(directory):
         if one.name == name:
             return one
-    names = ", ".join(one.name for one in every(directory)) or "none"
-    raise SnapshotRefused(f"There is no snapshot {name}.", f"There are: {names}.")
+    names = ", ".join(one.name for one in every(directory))
+    raise SnapshotRefused(
+        f"There is no snapshot {name}.",
+        f"There are: {names}." if names else "Make one: galley snapshot create NAME",
+    )
 
 
 def create(directory: MachineDir, name: str, fill: Fill) -> MachineSnapshot:

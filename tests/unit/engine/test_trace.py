@@ -120,7 +120,9 @@ def test_a_guest_that_does_not_say_its_uptime_is_placed_by_ours(console: Path) -
     say(console, "galley: kernel", "galley: disk ok")
     events = rows(recorder)
     found = spans(events, processes(events)["guest"])
-    assert [end for _, _, end in found] == pytest.approx([one.seen for one in recorder._lines])
+    assert [end for _, _, end in found] == pytest.approx(
+        [one.seen for one in recorder._lines], abs=1e-6
+    )
 
 
 def test_the_file_is_written_whatever_comes_of_the_start(tmp_path: Path) -> None:
