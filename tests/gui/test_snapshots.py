@@ -27,20 +27,20 @@ def shown(app: App) -> SnapshotsCard:
     return page.snapshots
 
 
+def buttons(card: SnapshotsCard) -> dict[str, QPushButton]:
+    """Those of the rows, by what a reader says of them."""
+    items = [card._grid.itemAt(number) for number in range(card._grid.count())]
+    widgets = [item.widget() for item in items if item is not None]
+    return {one.accessibleName(): one for one in widgets if isinstance(one, QPushButton)}
+
+
 def named(card: SnapshotsCard, name: str) -> QPushButton:
-    [found] = [
-        one
-        for one in card.findChildren(QPushButton)
-        if one.accessibleName() == name and not one.isHidden()
-    ]
-    return found
+    return buttons(card)[name]
 
 
 def names(card: SnapshotsCard) -> list[str]:
     start = "Delete the snapshot "
-    found = [one for one in card.findChildren(QPushButton) if not one.isHidden()]
-    said = [one.accessibleName() for one in found]
-    return [each.removeprefix(start) for each in said if each.startswith(start)]
+    return [said.removeprefix(start) for said in buttons(card) if said.startswith(start)]
 
 
 def answer(app: App, word: str) -> QPushButton:
