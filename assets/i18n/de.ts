@@ -2556,8 +2556,8 @@
             <translation>Die Engine ist nach {time} bereit</translation>
         </message>
         <message>
-            <source>The engine is stopped. Every image, container and volume in its virtual machine, your settings, daemon.json and what the window remembers are deleted for good.</source>
-            <translation>Die Engine wird gestoppt. Alle Images, Container und Volumes in ihrer virtuellen Maschine, die Einstellungen, daemon.json und was das Fenster sich merkt werden endgültig gelöscht.</translation>
+            <source>The engine is stopped. Every image, container and volume in its virtual machine, its snapshots, your settings, daemon.json and what the window remembers are deleted for good.</source>
+            <translation>Die Engine wird gestoppt. Alle Images, Container und Volumes in ihrer virtuellen Maschine, deren Snapshots, die Einstellungen, daemon.json und was das Fenster sich merkt werden endgültig gelöscht.</translation>
         </message>
         <message>
             <source>The file</source>

@@ -23,7 +23,7 @@ from engine.types import Snapshot
 from vm.errors import Problem, VersionMismatch
 from vm.host.paths import Home, write_atomic
 
-PROTOCOL = 2  # raised with every change that an older client or supervisor would not understand
+PROTOCOL = 3  # raised with every change that an older client or supervisor would not understand
 REQUEST_LIMIT = 64 * 1024  # bytes
 MESSAGE_LIMIT = 16 * 1024 * 1024  # bytes; of what the supervisor says
 

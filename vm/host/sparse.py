@@ -5,7 +5,6 @@ clonefile(2) on macOS (APFS). Where no call tells holes from data (Windows), zer
 """
 
 import contextlib
-import ctypes
 import errno
 import os
 import shutil
@@ -80,6 +79,8 @@ def clone(source: Path, target: Path) -> bool:
                 return True
     target.unlink()
     if sys.platform == "darwin":
+        import ctypes
+
         clonefile = ctypes.CDLL(None).clonefile
         return bool(clonefile(os.fsencode(source), os.fsencode(target), 0) == 0)
     return False
