@@ -6,6 +6,7 @@ Next: `engine/snapshots.py`, `tests/e2e/test_snapshots.py`.
 
 import subprocess
 from collections.abc import Iterator
+from itertools import pairwise
 
 from tests.bench.figures import Row, at_most, compared, row
 from tests.bench.lab import Lab
@@ -78,4 +79,4 @@ def _pause(galley: Galley, *, snapshot: bool = False) -> float:
     galley.docker("volume", "rm", "writer")
     if snapshot:
         galley.run("snapshot", "delete", "timed")
-    return max(after - before for before, after in zip(found, found[1:], strict=False))
+    return max(after - before for before, after in pairwise(found))
