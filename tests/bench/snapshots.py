@@ -15,7 +15,7 @@ from tests.e2e.galley import IMAGE, Galley
 from vm.host import sparse
 
 MIB = 1 << 20
-WRITE = "while read -r up _ < /proc/uptime; do echo $up >> /data/lines; busybox sync -d /data/lines; done"
+WRITE = "while read -r up _ < /proc/uptime; do echo $up >> /data/lines; sync -d /data/lines; done"
 
 
 def measure(lab: Lab) -> Iterator[Row]:
