@@ -16,7 +16,7 @@ import msgspec
 
 from vm.backend import Still
 from vm.backends.qemu.command import DATA
-from vm.backends.qemu.qmp import Session
+from vm.backends.qemu.qmp import QmpSilent, Session
 from vm.errors import BackendFailed
 from vm.host.sparse import Report
 
@@ -58,10 +58,14 @@ def drop(control: Control) -> None:
     unless it had ended by itself."""
     with control() as session:
         while (job := _job(session)) is not None:
-            if job.status == "concluded":
-                session.execute("job-dismiss", id=JOB)
-            elif job.status != "aborting":
-                session.execute("block-job-cancel", device=JOB, force=True)
+            try:
+                if job.status == "concluded":
+                    session.execute("job-dismiss", id=JOB)
+                else:
+                    session.execute("block-job-cancel", device=JOB, force=True)
+            except QmpSilent:
+                raise
+            except BackendFailed:  # it has moved on since we looked
                 time.sleep(LAST_GLANCE)
         listed = session.execute("query-named-block-nodes", flat=True)
         nodes = msgspec.convert(listed, list[dict[str, object]])
