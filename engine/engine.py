@@ -17,14 +17,13 @@ import msgspec
 from engine import __version__, context, daemon_config, docker_proxies, logins
 from engine.bridge import environment
 from engine.bridge.bridge import Bridge
-from engine.bridge.http import ping
-from engine.bridge.unix import UnixListener, connect
+from engine.bridge.unix import UnixListener
 from engine.configuration import Configuration
 from engine.cpu_use import cpu_seconds
+from engine.engine_steps import SERVED, EngineSteps
 from engine.file_events.events import FileEvents
 from engine.guest_image import current_image
 from engine.local_names import LocalNames
-from engine.logs import ENGINE_LOG
 from engine.ports.carrier import MachineCarrier
 from engine.ports.guest_rules import GuestRules
 from engine.ports.published import PublishedPorts
@@ -35,14 +34,13 @@ from engine.resting import Resting
 from engine.saver import Saver, rules
 from engine.settings import SettingsStore, machine_spec
 from engine.shared_folders import SharedFolders
+from engine.snapshots import Snapshots
 from engine.types import EngineHealth, Snapshot
 from engine.watch import EngineWatch
 from vm.backend import Backend
-from vm.boot import Patience, Step
+from vm.boot import Patience
 from vm.directory import MachineDir
 from vm.errors import (
-    BootFailed,
-    EngineFailed,
     EngineUnreachable,
     GalleyError,
     MachineBusy,
@@ -60,8 +58,6 @@ log = logging.getLogger(__name__)
 DOCKER_SOCKET = "/run/docker.sock"  # in the guest
 EVENTS_SOCKET = "/run/galley/events.sock"  # in the guest
 PORTS_SOCKET = "/run/galley/ports.sock"  # in the guest
-ANSWERING = "Answering on the Docker socket"
-STARTING_AGAIN = "Starting containers again"
 
 
 class Engine:
@@ -70,8 +66,11 @@ class Engine:
     def __init__(self, home: Home, settings: SettingsStore, backend: Backend) -> None:
         self._home = home
         self._settings = settings
+        self._health = EngineHealth(False)
         directory = MachineDir.of(home)
-        self._machine = Machine(directory, backend, self._machine_changed, self._engine_steps)
+        self._machine = Machine(
+            directory, backend, self._machine_changed, lambda machine: self._steps.of(machine)
+        )
         self._guest_rules = GuestRules()
         self._resting = Resting(
             *(self._machine, settings, home.machine / "to-start.json"),
@@ -83,6 +82,7 @@ class Engine:
             self._resting.suspend,
             self.start,
         )
+        self.snapshots = Snapshots(self._machine, self.start, self._publish)
         self._folders = SharedFolders(home, settings, backend)
         self._configuration = Configuration(home, settings)
         self._ports = PublishedPorts(MachineCarrier(backend, directory), self._publish)
@@ -96,11 +96,18 @@ class Engine:
         self._bridge = Bridge(
             listener, self._dial, self._down, self._check, self._starts, self._saver
         )
-        self._health = EngineHealth(False)
+        self._steps: EngineSteps = EngineSteps(
+            *(home, self._folders, self._watch, self._configure_new),
+            *(lambda: self._health.reachable, self._resting.start_again),
+        )
         self._context_problem: Problem | None = None
         self._listeners: list[Callable[[Snapshot], None]] = []
         self._turn = threading.Lock()
         settings.subscribe(lambda _: self._settings_changed())
+
+    @property
+    def console_log(self) -> Path:
+        return self._machine.directory.console_log
 
     def subscribe(self, listener: Callable[[Snapshot], None]) -> Callable[[], None]:
         """`listener` gets a new Snapshot for every change, from any thread; it must not block."""
@@ -117,6 +124,7 @@ class Engine:
         """Bind the docker socket (it stays bound from here on) and adopt a running machine."""
         self._bridge.open()
         self._configuration.look(self._machine.story.console.lines())
+        self.snapshots.open()
         self._machine.open()
         self._saver.set_rules(rules(self._settings, self._machine.backend.features))
         self._saver.open()
@@ -127,12 +135,13 @@ class Engine:
         self._watch.end()
         self._folders.end()
         self._file_events.close()
+        self.snapshots.cancel()
         self._machine.close()
         self._bridge.close()
 
     def snapshot(self) -> Snapshot:
         status = self._machine.status
-        problems = [status.problem, self._context_problem]
+        problems = [status.problem, status.notice, self._context_problem]
         problems += [port.problem for port in self._ports.ports]
         return Snapshot(
             __version__,
@@ -148,6 +157,8 @@ class Engine:
                 *self._file_events.problems,
                 *self._settings.problems,
             ),
+            self.snapshots.kept,
+            self.snapshots.work,
         )
 
     def start(self, *, repair: bool = False) -> None:
@@ -183,14 +194,16 @@ class Engine:
         """Stop, and remove the machine with every image, container and volume in it."""
         self._machine.delete()
         self._resting.forget()
+        self.snapshots.delete_all()
         context.remove(self._home)
         docker_proxies.follow(self._home, Proxies())
         logins.leave(self._home)
         self._publish()
 
     def cancel(self) -> None:
-        """End a start that is under way."""
+        """End a start that is under way, or the making or restoring of a snapshot."""
         self._machine.cancel()
+        self.snapshots.cancel()
 
     def hold(self) -> Callable[[], None]:
         """Wake a paused machine, and leave it awake until what is returned is called."""
@@ -233,54 +246,9 @@ class Engine:
         self._configuration.hand_over(self._machine.directory.handover, image)
         return machine_spec(self._settings, str(image), folders)
 
-    def _engine_steps(self, machine: Machine) -> list[Step]:
-        """What is to happen in the machine once ssh answers."""
-        again = "`galley logs --component engine` has what dockerd said."
-
-        def containerd(wait: Patience) -> None:
-            self._folders.begin(machine.guest.dial)
-            self._see(machine, wait, "containerd")
-
-        def dockerd(wait: Patience) -> None:
-            self._see(machine, wait, "engine")
-
-        return [
-            Step("Starting containerd", containerd, 120.0, again),
-            Step("Starting the Docker Engine", dockerd, 180.0, again),
-            Step("Configuring the Docker Engine", self._configure_new, 240.0, again),
-            Step(ANSWERING, self._answer, 60.0, again),
-            Step(STARTING_AGAIN, self._start_again, 600.0),
-        ]
-
-    def _see(self, machine: Machine, wait: Patience, line: str) -> None:
-        try:
-            machine.story.see(wait, line)
-        except BootFailed as error:
-            tail = machine.guest.run(("tail", "-n", "20", ENGINE_LOG), timeout=10)
-            raise EngineFailed(
-                "The Docker Engine does not start in the machine.",
-                "Its last words are in the details; `galley shell` opens the machine.",
-                details=tail.stdout.decode(errors="replace") or error.details,
-            ) from error
-
-    def _configure_new(self, wait: Patience) -> None:
-        """Before anybody is told that it runs: dockerd may have to start again for it."""
-        wait.wait(0.0)
+    def _configure_new(self) -> None:
         self._configuration.look(self._machine.story.console.lines())
         self._configure()
-
-    def _answer(self, wait: Patience) -> None:
-        """Liveness is a ping through the host's own socket, and the event stream beside it."""
-        self._folders.look(self._machine.story.console.lines())
-        self._watch.begin()
-        while not ping(lambda: connect(self._home.docker_socket)):
-            wait.wait(0.05)
-        while not self._health.reachable:
-            wait.wait(0.01)
-
-    def _start_again(self, wait: Patience) -> None:
-        wait.wait(0.0)
-        self._resting.start_again(lambda: connect(self._home.docker_socket))
 
     def _started(self) -> None:
         self._make_context()
@@ -352,7 +320,7 @@ class Engine:
             return None
         if status.state is MachineState.STARTING:
             on_boot = status.boot[-1].step if status.boot else "starting"
-            if on_boot in (ANSWERING, STARTING_AGAIN):
+            if on_boot in SERVED:
                 return None
             return MachineBusy(
                 f"Galley's engine is starting ({on_boot}).", "Try again in a moment."

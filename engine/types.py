@@ -7,7 +7,7 @@ for every change (`control/protocol.py`).
 import msgspec
 
 from vm.errors import Problem
-from vm.types import Forward, Status
+from vm.types import Forward, MachineSnapshot, SnapshotWork, Status
 
 
 class EngineHealth(msgspec.Struct, frozen=True):
@@ -36,3 +36,5 @@ class Snapshot(msgspec.Struct, frozen=True):
     engine: EngineHealth
     ports: tuple[PublishedPort, ...] = ()
     problems: tuple[Problem, ...] = ()  # what the user should know now, worst first
+    snapshots: tuple[MachineSnapshot, ...] = ()  # of the machine, the oldest first
+    snapshot_work: SnapshotWork | None = None  # one that is being made or restored now

@@ -5,13 +5,18 @@ it looks. Adding one is one file in `backends/` and one line in `known()`.
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from enum import StrEnum
+from pathlib import Path
 from typing import Protocol
 
 from vm.directory import MachineDir
 from vm.errors import Problem, SettingsError, from_problem
 from vm.guest import Guest
+from vm.host.sparse import Report
 from vm.types import Address, Features, Forward, MachineSpec, Observation
+
+type Still = Callable[[], AbstractContextManager[None]]  # in it the guest writes nothing
 
 
 class Force(StrEnum):
@@ -90,6 +95,16 @@ class Backend(Protocol):
 
     def delete(self, directory: MachineDir) -> None:
         """Remove everything `create` made. The machine must be stopped."""
+
+    def copy_disk(self, directory: MachineDir, target: Path, still: Still, report: Report) -> None:
+        """Make `target` the data disk as it is at one moment within `still()`, durably.
+
+        A machine that runs goes on, and is still for milliseconds only. `report` ends the copy by
+        raising. Raises DiskFull, OSError; a `target` that was begun is the caller's to remove.
+        """
+
+    def drop_copy(self, directory: MachineDir) -> None:
+        """End a copy whose caller has died; nothing happens when there is none."""
 
     def observe(self, directory: MachineDir) -> Observation:
         """Look at the world and prove identity. Never raises, never waits over two seconds."""

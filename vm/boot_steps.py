@@ -9,15 +9,17 @@ from collections.abc import Callable
 import msgspec
 
 from vm.backend import Backend
-from vm.boot import Console, Patience, Step
+from vm.boot import Console, Patience, Step, StepFailed
 from vm.directory import MachineDir
 from vm.errors import (
     BootDied,
     BootFailed,
     DataDiskDamaged,
+    GalleyError,
     GuestChanged,
     GuestUnreachable,
     NoMachine,
+    Problem,
 )
 from vm.guest import Guest
 from vm.host.paths import write_atomic
@@ -85,6 +87,15 @@ def rouse(guest: Guest) -> None:
     Keeper(guest.dial).rouse()
 
 
+def tried_again(error: GalleyError) -> Problem:
+    """What the user is told while it runs; `error` ended the first try."""
+    return BootFailed(
+        f"The machine came up only at the second try: {error.summary}",
+        "Nothing is lost. `galley diagnose --bundle FILE` has the console of both.",
+        details=error.details,
+    ).to_problem()
+
+
 class BootPlan:
     """Builds the step lists for one boot of one machine."""
 
@@ -150,6 +161,13 @@ class BootPlan:
                 again,
             ),
         ]
+
+    def may_pass(self, failure: StepFailed) -> bool:
+        """Whether a second boot may go well where this one hung or ended. Nothing of the user is
+        lost: the data disk was at most mounted, and is checked."""
+        if isinstance(failure.error, BootDied):
+            return True
+        return failure.step.name == self.LINUX and isinstance(failure.error, BootFailed)
 
     def _make_spec(self, wait: Patience, note: Callable[[str], None]) -> None:
         if self._prepare is None:

@@ -19,6 +19,7 @@
     │   ├── GuestChanged             the guest shows another host key than the pinned one
     │   ├── ImageDamaged             a part of the guest image is missing or altered
     │   ├── DataDiskDamaged          the file system that holds images and volumes
+    │   ├── SnapshotRefused          its name is taken or impossible, or there is none of that name
     │   ├── BackendFailed            QEMU, WSL or Hyper-V refused a command
     │   ├── NotResumable             what was suspended does not fit any more, or is damaged
     │   └── Cancelled                the user asked for it
@@ -149,6 +150,10 @@ class ImageDamaged(MachineError):
 
 
 class DataDiskDamaged(MachineError):
+    retry_default = Retry.NO
+
+
+class SnapshotRefused(MachineError):
     retry_default = Retry.NO
 
 

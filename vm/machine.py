@@ -20,11 +20,17 @@ from vm.backend import Backend, Force
 from vm.boot import Step, StepFailed, run_steps
 from vm.boot_steps import BootPlan, BootStory, Deadlines, Prepare
 from vm.directory import MachineDir
-from vm.errors import BootDied, BootFailed, Cancelled, GalleyError, GuestUnreachable, NoMachine
+from vm.errors import (
+    Cancelled,
+    GalleyError,
+    GuestUnreachable,
+    NoMachine,
+)
 from vm.guest import Guest
 from vm.host.paths import write_atomic
 from vm.keeper import Keeper
-from vm.types import TRANSITIONS, BootStep, MachineSpec, MachineState, Observation, Status
+from vm.shown import Shown
+from vm.types import BootStep, MachineSpec, MachineState, Observation, Status
 from vm.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -51,10 +57,9 @@ class Machine:
         self.directory = directory
         self.backend = backend
         self.story = BootStory(directory, backend)
-        self._on_change = on_change
         self._after_boot = after_boot
         self._deadlines = deadlines
-        self._status = Status(MachineState.ABSENT, backend.name)
+        self._shown = Shown(Status(MachineState.ABSENT, backend.name), on_change)
         self._guest: Guest | None = None
         self._cancel = threading.Event()
         self._closing = False
@@ -103,7 +108,7 @@ class Machine:
         everybody can see that it is paused, so that who came before is known to it and who comes
         later calls `wake`. True if it is paused now."""
         self._worker.submit(lambda: self._pause(may)).result()
-        return self._status.state is MachineState.PAUSED
+        return self._shown.status.state is MachineState.PAUSED
 
     def wake(self) -> None:
         """Let a paused machine go on, and return when it can be talked to. Nothing else is woken.
@@ -116,8 +121,16 @@ class Machine:
 
     def delete(self) -> None:
         """Stop, then remove the data disk and everything else of the machine."""
+        self.exchange(lambda: self.backend.delete(self.directory))
+
+    def exchange(self, change: Callable[[], None]) -> None:
+        """Stop, then let `change` do something to the machine's files."""
         self.cancel()
-        self._worker.submit(self._delete).result()
+        self._worker.submit(lambda: self._exchange(change)).result()
+
+    def hold(self, work: Callable[[], None]) -> None:
+        """Have `work` done while nobody moves the machine, whatever its state is."""
+        self._worker.submit(work).result()
 
     def apply(self, prepare: Prepare, spec: MachineSpec) -> bool:
         """Bring a running machine to `spec`: restart it if it differs. True if it was restarted."""
@@ -129,12 +142,12 @@ class Machine:
 
     def cancel(self) -> None:
         """End a start that is under way; it raises Cancelled at its caller. Else nothing."""
-        if self._status.state is MachineState.STARTING:
+        if self._shown.status.state is MachineState.STARTING:
             self._cancel.set()
 
     @property
     def status(self) -> Status:
-        return self._status
+        return self._shown.status
 
     @property
     def guest(self) -> Guest:
@@ -147,7 +160,7 @@ class Machine:
     # --- the worker -------------------------------------------------------------------------
 
     def _mistaken(self, error: Exception) -> None:
-        self._set(problem=GalleyError(f"Galley failed: {error}").to_problem())
+        self._shown.set(problem=GalleyError(f"Galley failed: {error}").to_problem())
 
     def _start(self, prepare: Prepare, repair: bool) -> None:
         self._cancel.clear()
@@ -155,8 +168,8 @@ class Machine:
         if seen.state.is_up:
             self._start_again(seen)
             return
-        fresh: dict[str, Any] = {"boot": (), "started_at": None, "cold_because": ""}
-        self._move(MachineState.STARTING, problem=None, resumable=False, **fresh)
+        fresh: dict[str, Any] = {"boot": (), "started_at": None, "resumable": False}
+        self._shown.move(MachineState.STARTING, problem=None, notice=None, **fresh)
         plan = self._plan(prepare, repair)
         if not repair and self.backend.is_suspended(self.directory) and self._go_on(plan):
             return
@@ -165,15 +178,17 @@ class Machine:
                 self._boot(plan)
                 return
             except StepFailed as failure:
-                if not _may_pass(failure, plan) or attempt == BOOT_ATTEMPTS:
+                if not plan.may_pass(failure) or attempt == BOOT_ATTEMPTS:
                     raise failure.error from failure
                 log.warning("boot attempt %d failed, trying again: %s", attempt, failure)
-                self._move(MachineState.STARTING, problem=None)
+                self._shown.move(
+                    MachineState.STARTING, problem=None, notice=tried_again(failure.error)
+                )
 
     def _go_on(self, plan: BootPlan) -> bool:
         """From where it was suspended. False: from cold, and the reason is told."""
         try:
-            done = self._run(plan.warm(self._note, self._hold), ())
+            done = self._run(plan.warm(self._shown.note, self._hold), ())
         except Cancelled:
             if not self._closing:
                 self._stop()
@@ -181,7 +196,7 @@ class Machine:
         except StepFailed as failure:
             log.warning("a start from cold: %s %s", failure.error.summary, failure.error.details)
             self._end(Force.KILL)
-            self._set(cold_because=failure.error.summary)
+            self._shown.set(notice=failure.error.to_problem())
             return False
         self._reached(done)
         return True
@@ -193,34 +208,34 @@ class Machine:
         """It runs already. Where it is degraded, see what is missing, without ending it."""
         if seen.state is MachineState.PAUSED:
             self._wake()
-        if self._status.state is MachineState.RUNNING and self._status.problem is None:
+        if self._shown.status.state is MachineState.RUNNING and self._shown.status.problem is None:
             return
         if self._guest is None:
             self._adopt(seen)
         else:
-            self._serve(tuple(step for step in self._status.boot if step.seconds is not None))
+            self._serve(tuple(step for step in self._shown.status.boot if step.seconds is not None))
 
     def _pause(self, may: Callable[[], bool]) -> None:
-        if self._status.state is not MachineState.RUNNING:
+        if self._shown.status.state is not MachineState.RUNNING:
             return
-        self._move(MachineState.PAUSED)
+        self._shown.move(MachineState.PAUSED)
         try:
             if may():
                 self.backend.pause(self.directory)
                 return
         except GalleyError:
-            self._move(MachineState.RUNNING)
+            self._shown.move(MachineState.RUNNING)
             raise
-        self._move(MachineState.RUNNING)
+        self._shown.move(MachineState.RUNNING)
 
     def _wake(self) -> None:
-        if self._status.state is not MachineState.PAUSED:
+        if self._shown.status.state is not MachineState.PAUSED:
             return
         self.backend.wake(self.directory)
         if self._guest is None:
             self._adopt(self.backend.observe(self.directory))
         else:
-            self._move(MachineState.RUNNING)
+            self._shown.move(MachineState.RUNNING)
 
     def _restart(self, prepare: Prepare) -> None:
         self._stop()
@@ -229,13 +244,13 @@ class Machine:
     def _boot(self, plan: BootPlan) -> None:
         """From nothing to RUNNING. A failure ends the machine and raises StepFailed."""
         try:
-            done = self._run([*plan.cold(self._note), *plan.in_guest(self._hold)], ())
+            done = self._run([*plan.cold(self._shown.note), *plan.in_guest(self._hold)], ())
         except Cancelled:
             self._end_cancelled()
             raise
         except StepFailed as failure:
             self._end(Force.QUIT)
-            self._move(MachineState.FAILED, problem=failure.error.to_problem())
+            self._shown.move(MachineState.FAILED, problem=failure.error.to_problem())
             raise
         self._reached(done)
 
@@ -247,7 +262,7 @@ class Machine:
         try:
             done = self._run(plan.in_guest(self._hold), ())
         except StepFailed as failure:
-            self._move(MachineState.FAILED, problem=failure.error.to_problem())
+            self._shown.move(MachineState.FAILED, problem=failure.error.to_problem())
             raise failure.error from failure
         self._reached(done)
 
@@ -268,18 +283,18 @@ class Machine:
             self._end_cancelled()
             raise
         except StepFailed as failure:
-            self._set(state=MachineState.RUNNING, problem=failure.error.to_problem())
+            self._shown.set(state=MachineState.RUNNING, problem=failure.error.to_problem())
             raise failure.error from failure
-        self._set(state=MachineState.RUNNING, boot=done, problem=None, started_at=time.time())
+        self._shown.set(state=MachineState.RUNNING, boot=done, problem=None, started_at=time.time())
 
     def _run(self, steps: list[Step], done: tuple[BootStep, ...]) -> tuple[BootStep, ...]:
         tail = self.story.console.tail
-        return run_steps(steps, self._cancel, lambda boot: self._set(boot=boot), tail, done)
+        return run_steps(steps, self._cancel, lambda boot: self._shown.set(boot=boot), tail, done)
 
     def _end_cancelled(self) -> None:
         if not self._closing:
             self._end(Force.QUIT)
-            self._move(MachineState.STOPPED, boot=())
+            self._shown.move(MachineState.STOPPED, boot=())
 
     def _stop(self) -> None:
         seen = self.backend.observe(self.directory)
@@ -289,13 +304,13 @@ class Machine:
             return
         if seen.state is MachineState.PAUSED:
             self.backend.wake(self.directory)  # it has to hear that it is to end
-        self._move(MachineState.STOPPING, problem=None)
+        self._shown.move(MachineState.STOPPING, problem=None, notice=None)
         guest = self._guest
         if guest is not None:
             with contextlib.suppress(GalleyError):
                 guest.run(("galley-poweroff",), timeout=10)
         self._end(Force.ASK if guest is None else None)
-        self._move(MachineState.STOPPED, boot=(), started_at=None)
+        self._shown.move(MachineState.STOPPED, boot=(), started_at=None)
 
     def _suspend(self, before: Callable[[], None]) -> None:
         if not self.backend.observe(self.directory).state.is_up:
@@ -303,7 +318,7 @@ class Machine:
             return
         self._wake()
         guest = self.guest
-        self._move(MachineState.STOPPING, problem=None)
+        self._shown.move(MachineState.STOPPING, problem=None)
         try:
             before()
             Keeper(guest.dial).freeze()
@@ -311,19 +326,19 @@ class Machine:
         except GalleyError:
             with contextlib.suppress(GalleyError):
                 Keeper(guest.dial).thaw()
-            self._move(MachineState.STARTING)
+            self._shown.move(MachineState.STARTING)
             self._serve(())
             raise
         self._drop_guest()
-        self._move(MachineState.STOPPED, boot=(), started_at=None, resumable=True)
+        self._shown.move(MachineState.STOPPED, boot=(), started_at=None, resumable=True)
 
     def _end(self, force: Force | None) -> None:
         ending.end(self.backend, self.directory, force)
         self._drop_guest()
 
-    def _delete(self) -> None:
+    def _exchange(self, change: Callable[[], None]) -> None:
         self._stop()
-        self.backend.delete(self.directory)
+        change()
         self._see(self.backend.observe(self.directory), problem=None, boot=())
 
     def _attend(self, seen: Observation) -> None:
@@ -339,7 +354,7 @@ class Machine:
     def _gone(self) -> None:
         """The machine ended. Nobody's wish when the worker still believes it is running."""
         seen = self.backend.observe(self.directory)
-        if not self._status.state.is_up or seen.state.is_up:
+        if not self._shown.status.state.is_up or seen.state.is_up:
             return
         self._drop_guest()
         problem = GuestUnreachable(
@@ -359,38 +374,7 @@ class Machine:
         if guest is not None:
             guest.close()
 
-    def _note(self, sentence: str) -> None:
-        """Show what a long step is doing, as the name of the step under way."""
-        boot = self._status.boot
-        self._set(boot=(*boot[:-1], BootStep(sentence)))
-
     def _see(self, seen: Observation, **changes: Any) -> None:
-        """Take over what was observed; an observation may move to any state."""
-        spec = seen.spec
         stopped = seen.state is MachineState.STOPPED
         resumable = stopped and self.backend.is_suspended(self.directory)
-        had: dict[str, Any] = {"share_by": seen.share_by, "resumable": resumable}
-        if spec is not None:
-            had |= {"cpus": spec.cpus, "memory_bytes": spec.memory_bytes}
-            had["disk_bytes"] = spec.disk_bytes
-        self._set(**{"state": seen.state, "accelerator": seen.accelerator, **had, **changes})
-
-    def _move(self, state: MachineState, **changes: Any) -> None:
-        now = self._status.state
-        if state is not now and state not in TRANSITIONS[now]:
-            raise AssertionError(f"no way from {now} to {state}")
-        self._set(state=state, **changes)
-
-    def _set(self, **changes: Any) -> None:
-        changed = msgspec.structs.replace(self._status, **changes)
-        if changed != self._status:
-            self._status = changed
-            self._on_change(changed)
-
-
-def _may_pass(failure: StepFailed, plan: BootPlan) -> bool:
-    """Whether a second boot may go well where this one hung or ended. Nothing of the user is lost:
-    the data disk was at most mounted, and is checked."""
-    if isinstance(failure.error, BootDied):
-        return True
-    return failure.step.name == plan.LINUX and isinstance(failure.error, BootFailed)
+        self._shown.see(seen, **{"resumable": resumable, **changes})

@@ -106,6 +106,28 @@ class Observation(msgspec.Struct, frozen=True):
     share_by: str = ""  # what its folders are shared by, where it has any
 
 
+class MachineSnapshot(msgspec.Struct, frozen=True):
+    """The data disk as it was at one moment: images, containers, volumes. Its manifest, too."""
+
+    name: str
+    made_at: float  # seconds since the epoch
+    disk_bytes: int  # as the guest sees it
+    used_bytes: int  # blocks that it held on the host when it was made
+    settled: bool  # the file system was at rest; else as after a power cut, journal and all
+    image: str  # the guest image that the machine had, by the name of its directory
+    uuid: str  # the machine's
+    host_key: str  # the guest's, which is on the disk
+
+
+class SnapshotWork(msgspec.Struct, frozen=True):
+    """A snapshot that is being made or restored. `total_bytes` is 0 while nobody knows."""
+
+    name: str
+    verb: str  # "create" or "restore"
+    done_bytes: int = 0
+    total_bytes: int = 0
+
+
 class BootStep(msgspec.Struct, frozen=True):
     """One step of a start: its name for people, and how long it took (seconds; None: under way)."""
 
@@ -121,6 +143,7 @@ class Status(msgspec.Struct, frozen=True):
     accelerator: Accelerator | None = None
     boot: tuple[BootStep, ...] = ()
     problem: Problem | None = None
+    notice: Problem | None = None  # worth knowing of a machine that is well
     cpus: int = 0
     memory_bytes: int = 0
     disk_bytes: int = 0
@@ -128,4 +151,3 @@ class Status(msgspec.Struct, frozen=True):
     started_at: float | None = None  # seconds since the epoch
     share_by: str = ""  # what the machine's folders are shared by, where it has any
     resumable: bool = False  # stopped, and the next start goes on where it was
-    cold_because: str = ""  # why the last start did not go on, though there was something

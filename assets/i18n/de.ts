@@ -44,6 +44,10 @@
             <translation>Ein Name enthält keine Leerzeichen.</translation>
         </message>
         <message>
+            <source>A name is wanted.</source>
+            <translation>Ein Name muss angegeben werden.</translation>
+        </message>
+        <message>
             <source>A new volume with a copy of all files, their owners and modes.</source>
             <translation>Ein neues Volume mit einer Kopie aller Dateien samt Eigentümern und Rechten.</translation>
         </message>
@@ -66,6 +70,10 @@
         <message>
             <source>A running container may change files while they are copied.</source>
             <translation>Ein laufender Container kann Dateien während des Kopierens ändern.</translation>
+        </message>
+        <message>
+            <source>A snapshot is being copied.</source>
+            <translation>Ein Snapshot wird gerade kopiert.</translation>
         </message>
         <message>
             <source>A terminal needs one in the image. Files, Stats and Inside work without.</source>
@@ -170,6 +178,10 @@
         <message>
             <source>All images that no container uses, not only those without a name</source>
             <translation>Alle Images ohne Container, nicht nur namenlose</translation>
+        </message>
+        <message>
+            <source>All snapshots and settings stay.</source>
+            <translation>Alle Snapshots und Einstellungen bleiben.</translation>
         </message>
         <message>
             <source>Also containers that are not running</source>
@@ -592,6 +604,14 @@
             <translation>Kopieren ▾</translation>
         </message>
         <message>
+            <source>Copying the disk</source>
+            <translation>Die Platte wird kopiert</translation>
+        </message>
+        <message>
+            <source>Copying {name}… {share}</source>
+            <translation>{name} wird kopiert… {share}</translation>
+        </message>
+        <message>
             <source>Count</source>
             <translation>Zählen</translation>
         </message>
@@ -624,12 +644,24 @@
             <translation>Netzwerk erstellen…</translation>
         </message>
         <message>
+            <source>Create a snapshot</source>
+            <translation>Snapshot erstellen</translation>
+        </message>
+        <message>
+            <source>Create a snapshot…</source>
+            <translation>Snapshot erstellen…</translation>
+        </message>
+        <message>
             <source>Create a volume</source>
             <translation>Volume erstellen</translation>
         </message>
         <message>
             <source>Create a volume…</source>
             <translation>Volume erstellen…</translation>
+        </message>
+        <message>
+            <source>Create the snapshot {name}</source>
+            <translation>Den Snapshot {name} erstellen</translation>
         </message>
         <message>
             <source>Create {name}</source>
@@ -694,6 +726,14 @@
         <message>
             <source>Delete the network {name}?</source>
             <translation>Netzwerk {name} löschen?</translation>
+        </message>
+        <message>
+            <source>Delete the snapshot {name}</source>
+            <translation>Den Snapshot {name} löschen</translation>
+        </message>
+        <message>
+            <source>Delete the snapshot {name}?</source>
+            <translation>Den Snapshot {name} löschen?</translation>
         </message>
         <message>
             <source>Delete the virtual machine</source>
@@ -1036,8 +1076,64 @@
             <translation>Spart Ressourcen</translation>
         </message>
         <message>
+            <source>Go back</source>
+            <translation>Zurück</translation>
+        </message>
+        <message>
+            <source>Go back to the snapshot {name}</source>
+            <translation>Zurück zum Snapshot {name}</translation>
+        </message>
+        <message>
+            <source>Go back to {name}?</source>
+            <translation>Zurück zu {name}?</translation>
+        </message>
+        <message>
+            <source>Go back…</source>
+            <translation>Zurück…</translation>
+        </message>
+        <message>
+            <source>Images, containers and volumes become what they were at {time}. What came since is lost, and running containers are stopped.</source>
+            <translation>Images, Container und Volumes werden, was sie am {time} waren. Was seither dazukam, geht verloren, und laufende Container werden gestoppt.</translation>
+        </message>
+        <message>
+            <source>Images, containers and volumes can be had again as they are now.</source>
+            <translation>Images, Container und Volumes sind so wiederzubekommen, wie sie jetzt sind.</translation>
+        </message>
+        <message>
+            <source>It keeps images, containers and volumes as they are now. What runs, runs on. What containers have in memory is not kept, nor are folders of this computer.</source>
+            <translation>Er hält Images, Container und Volumes fest, wie sie jetzt sind. Was läuft, läuft weiter. Nicht festgehalten wird, was Container im Arbeitsspeicher haben, und Ordner dieses Computers auch nicht.</translation>
+        </message>
+        <message>
+            <source>Keep everything that the engine has as it is now, try something, and go back.</source>
+            <translation>Alles festhalten, wie es in der Engine jetzt ist, etwas ausprobieren und wieder zurückgehen.</translation>
+        </message>
+        <message>
             <source>Share folders by</source>
             <translation>Ordner teilen mit</translation>
+        </message>
+        <message>
+            <source>Snapshots</source>
+            <translation>Snapshots</translation>
+        </message>
+        <message>
+            <source>The engine and other snapshots stay as they are.</source>
+            <translation>Die Engine und andere Snapshots bleiben, wie sie sind.</translation>
+        </message>
+        <message>
+            <source>The engine is as it was at {time}</source>
+            <translation>Die Engine ist, wie sie am {time} war</translation>
+        </message>
+        <message>
+            <source>The snapshot {name} was made</source>
+            <translation>Der Snapshot {name} ist fertig</translation>
+        </message>
+        <message>
+            <source>There is nothing to keep yet.</source>
+            <translation>Noch gibt es nichts festzuhalten.</translation>
+        </message>
+        <message>
+            <source>What only it still has of {time} is lost for good. It takes {size}.</source>
+            <translation>Was nur er noch vom {time} hat, ist endgültig verloren. Er belegt {size}.</translation>
         </message>
         <message>
             <source>virtiofs is the faster, and a program of its own; sftp works everywhere.</source>
@@ -2496,8 +2592,8 @@
             <translation>Die Engine ist nach {time} bereit</translation>
         </message>
         <message>
-            <source>The engine is stopped. Every image, container and volume in its virtual machine, your settings, daemon.json and what the window remembers are deleted for good.</source>
-            <translation>Die Engine wird gestoppt. Alle Images, Container und Volumes in ihrer virtuellen Maschine, die Einstellungen, daemon.json und was das Fenster sich merkt werden endgültig gelöscht.</translation>
+            <source>The engine is stopped. Every image, container and volume in its virtual machine, its snapshots, your settings, daemon.json and what the window remembers are deleted for good.</source>
+            <translation>Die Engine wird gestoppt. Alle Images, Container und Volumes in ihrer virtuellen Maschine, deren Snapshots, die Einstellungen, daemon.json und was das Fenster sich merkt werden endgültig gelöscht.</translation>
         </message>
         <message>
             <source>The file</source>
@@ -4059,6 +4155,10 @@
             <translation> oder den Beschleuniger auf auto stellen</translation>
         </message>
         <message>
+            <source>A copy of the data disk needs {0} GiB, and {1} GiB are free.</source>
+            <translation>Eine Kopie der Datenplatte braucht {0} GiB, und {1} GiB sind frei.</translation>
+        </message>
+        <message>
             <source>A part of the guest did not start: {0}</source>
             <translation>Ein Teil des Gasts ist nicht gestartet: {0}</translation>
         </message>
@@ -4069,6 +4169,10 @@
         <message>
             <source>a time such as 90s, 5min or 2h, up to {0}, or never</source>
             <translation>eine Zeit wie 90s, 5min oder 2h, höchstens {0}, oder never</translation>
+        </message>
+        <message>
+            <source>A snapshot cannot be named {0}.</source>
+            <translation>Ein Snapshot kann nicht {0} heißen.</translation>
         </message>
         <message>
             <source>Add that authority to the trust store of this computer, then start Galley again.</source>
@@ -4237,6 +4341,10 @@
         <message>
             <source>Free some space</source>
             <translation>Platz schaffen</translation>
+        </message>
+        <message>
+            <source>Free some space on the disk that holds {0}, or delete a snapshot.</source>
+            <translation>Auf der Platte, auf der {0} liegt, Platz schaffen oder einen Snapshot löschen.</translation>
         </message>
         <message>
             <source>Free some space, or set GALLEY_HOME to a directory on another disk.</source>
@@ -4427,6 +4535,10 @@
             <translation>Lege ihn an oder lass ihn weg.</translation>
         </message>
         <message>
+            <source>Make one: galley snapshot create NAME</source>
+            <translation>Einen erstellen: galley snapshot create NAME</translation>
+        </message>
+        <message>
             <source>Make {0} writable for your user, then try again.</source>
             <translation>{0} für das eigene Benutzerkonto beschreibbar machen, dann noch einmal versuchen.</translation>
         </message>
@@ -4453,6 +4565,10 @@
         <message>
             <source>Nothing answers on {0}.</source>
             <translation>An {0} antwortet nichts.</translation>
+        </message>
+        <message>
+            <source>Nothing is lost. `galley diagnose --bundle FILE` has the console of both.</source>
+            <translation>Nichts ist verloren. `galley diagnose --bundle DATEI` enthält die Konsole von beiden.</translation>
         </message>
         <message>
             <source>Nothing was changed. Correct them.</source>
@@ -4491,12 +4607,52 @@
             <translation>Port {0}/{1} unter {2} wird schon vom Container {3} veröffentlicht.</translation>
         </message>
         <message>
+            <source>QEMU could not copy the data disk: {0}.</source>
+            <translation>QEMU konnte die Datenplatte nicht kopieren: {0}.</translation>
+        </message>
+        <message>
+            <source>Start the engine first: galley start</source>
+            <translation>Zuerst die Engine starten: galley start</translation>
+        </message>
+        <message>
             <source>Stop that container, or publish this one on another port.</source>
             <translation>Jenen Container anhalten oder diesen auf einem anderen Port veröffentlichen.</translation>
         </message>
         <message>
             <source>The Docker Engine does not say how much CPU containers use.</source>
             <translation>Die Docker Engine sagt nicht, wie viel CPU Container benutzen.</translation>
+        </message>
+        <message>
+            <source>Take another name.</source>
+            <translation>Einen anderen Namen nehmen.</translation>
+        </message>
+        <message>
+            <source>The machine came up only at the second try: {0}</source>
+            <translation>Die Maschine kam erst beim zweiten Versuch hoch: {0}</translation>
+        </message>
+        <message>
+            <source>The snapshot was cancelled.</source>
+            <translation>Der Snapshot wurde abgebrochen.</translation>
+        </message>
+        <message>
+            <source>There are: {0}.</source>
+            <translation>Es gibt: {0}.</translation>
+        </message>
+        <message>
+            <source>There is a snapshot {0} already.</source>
+            <translation>Es gibt schon einen Snapshot {0}.</translation>
+        </message>
+        <message>
+            <source>There is no snapshot {0}.</source>
+            <translation>Es gibt keinen Snapshot {0}.</translation>
+        </message>
+        <message>
+            <source>There is nothing to keep yet.</source>
+            <translation>Noch gibt es nichts festzuhalten.</translation>
+        </message>
+        <message>
+            <source>Use up to 63 letters, digits, dots, dashes and underscores, a letter or digit first.</source>
+            <translation>Bis zu 63 Buchstaben, Ziffern, Punkte, Binde- und Unterstriche verwenden, zuerst einen Buchstaben oder eine Ziffer.</translation>
         </message>
         <message>
             <source>Windows keeps port {0}/{1} on {2} for itself.</source>
@@ -5325,6 +5481,10 @@
         <message>
             <source>its format is {0}, not {1}</source>
             <translation>das Format ist {0}, nicht {1}</translation>
+        </message>
+        <message>
+            <source>its job is gone</source>
+            <translation>sein Auftrag ist verschwunden</translation>
         </message>
         <message>
             <source>names such as example.com or 10.0.0.0/8, with commas between them, or nothing</source>

@@ -70,7 +70,10 @@ class NoParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class StartParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`trace`: the absolute path of a file that is to tell where the time went, or ""."""
+
     repair: bool = False
+    trace: str = ""
 
 
 class StopParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -92,6 +95,10 @@ class DaemonParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     text: str
 
 
+class SnapshotParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    name: str
+
+
 METHODS: dict[str, type[msgspec.Struct]] = {
     "snapshot": NoParams,  # → Snapshot
     "start": StartParams,
@@ -105,6 +112,9 @@ METHODS: dict[str, type[msgspec.Struct]] = {
     "settings.unset": UnsetParams,  # → settings.Entry
     "daemon.get": NoParams,  # → the user's part of daemon.json, as text
     "daemon.set": DaemonParams,
+    "snapshots.create": SnapshotParams,
+    "snapshots.restore": SnapshotParams,  # the machine is stopped for it, and started again
+    "snapshots.delete": SnapshotParams,
     "reset": NoParams,  # delete, and forget every setting
     "quit": NoParams,  # the supervisor ends, the VM stays
 }

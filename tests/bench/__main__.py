@@ -30,6 +30,7 @@ from tests.bench import (
     ping,
     ports,
     run,
+    snapshots,
     soak,
     window,
 )
@@ -52,6 +53,7 @@ GROUPS: dict[str, Callable[[Lab], Iterator[Row]]] = {
     "mounts": mounts.measure,
     "jobs": jobs.measure,
     "file_events": file_events.measure,
+    "snapshot": snapshots.measure,
     "boots": cycles.measure_boots,
     "cycles": cycles.measure_cycles,
     "window": window.measure,

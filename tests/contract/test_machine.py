@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -209,6 +210,39 @@ def test_delete_removes_what_create_made(bench: Bench) -> None:
     assert bench.pid() is None
     left = {file.name for file in bench.directory.root.iterdir()}
     assert left <= {"fake.json", "accelerator.json"}
+
+
+def test_the_disk_is_copied_while_it_runs_and_while_it_does_not(bench: Bench) -> None:
+    machine = bench.open()
+    bench.start()
+    disk, target = bench.directory.data_disk, bench.directory.root / "copy"
+    at_rest = []
+
+    @contextmanager
+    def still() -> Iterator[None]:
+        at_rest.append(bench.state())
+        yield
+
+    machine.hold(
+        lambda: bench.backend.copy_disk(bench.directory, target, still, lambda done, total: None)
+    )
+    assert at_rest == [MachineState.RUNNING]
+    assert bench.state() is MachineState.RUNNING
+    assert target.stat().st_size == disk.stat().st_size
+    target.unlink()
+    bench.backend.drop_copy(bench.directory)
+    bench.stop()
+    bench.backend.copy_disk(bench.directory, target, still, lambda done, total: None)
+    assert target.stat().st_size == disk.stat().st_size
+
+
+def test_files_are_exchanged_while_it_is_stopped(bench: Bench) -> None:
+    machine = bench.open()
+    bench.start()
+    seen = []
+    machine.exchange(lambda: seen.append(bench.pid()))
+    assert seen == [None]
+    assert bench.state() is MachineState.STOPPED
 
 
 def test_ports_are_carried_once_and_let_go(bench: Bench) -> None:

@@ -55,7 +55,7 @@ def boot_of(bench: Bench) -> list[str]:
 
 
 def went_on(bench: Bench) -> bool:
-    return "Waking the machine" in boot_of(bench) and not bench.machine.status.cold_because
+    return "Waking the machine" in boot_of(bench) and bench.machine.status.notice is None
 
 
 def test_it_goes_on_where_it_was(bench: Bench) -> None:
@@ -136,7 +136,8 @@ def test_whatever_is_in_doubt_is_not_gone_on_from(bench: Bench) -> None:
         spoil(bench)
         boot(bench)
         assert not went_on(bench)
-        assert reason.strip() in machine.status.cold_because
+        assert machine.status.notice is not None
+        assert reason.strip() in machine.status.notice.summary
         assert lines(bench) == [str(one) for one in range(number + 1)]
         assert not (bench.directory.suspended / "ram").exists(), "and it is not kept"
 

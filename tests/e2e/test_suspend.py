@@ -3,7 +3,6 @@
 import json
 import socket
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,12 +30,12 @@ def engine(fresh: Galley, shared: Path) -> Galley:
 
 
 @pytest.fixture
-def counting(engine: Galley, shared: Path) -> Iterator[str]:
+def counting(engine: Galley, shared: Path) -> str:
     """A container that writes a number every tenth of a second to a file that it keeps open."""
     count = "n=0; while true; do n=$((n + 1)); echo $n; usleep 100000; done >> /shared/count"
     words = ["-d", "--name", "counting", "-v", f"{shared}:/shared", "--init", IMAGE]
     engine.docker("run", *words, "sh", "-c", count)
-    yield "counting"
+    return "counting"
 
 
 def steps(galley: Galley) -> list[str]:

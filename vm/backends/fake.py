@@ -17,12 +17,13 @@ from typing import Any
 
 import msgspec
 
-from vm.backend import Force
+from vm.backend import Force, Still
 from vm.backends.fake_machine import FakeScript
 from vm.directory import MachineDir
 from vm.errors import BackendFailed, GuestUnreachable, NoMachine, NotResumable, Problem
 from vm.guest import Guest, Stream
-from vm.host import net, process
+from vm.host import net, process, sparse
+from vm.host.logs import turn
 from vm.host.paths import write_atomic
 from vm.types import Accelerator, Address, Features, Forward, MachineSpec, MachineState, Observation
 
@@ -65,7 +66,7 @@ class FakeBackend:
         guest_options: tuple[str, ...],
         progress: Callable[[str], None],
     ) -> None:
-        directory.console_log.unlink(missing_ok=True)
+        turn(directory.console_log, limit=0)
         port = net.free_port()
         words: list[str | Path] = [sys.executable, "-m", "vm.backends.fake_machine"]
         words += [_script_path(directory), directory.console_log, str(port)]
@@ -116,6 +117,15 @@ class FakeBackend:
             file.unlink(missing_ok=True)
         for file in (directory.running, directory.known_host, directory.key, directory.public_key):
             file.unlink(missing_ok=True)
+
+    def copy_disk(
+        self, directory: MachineDir, target: Path, still: Still, report: sparse.Report
+    ) -> None:
+        with still():
+            sparse.duplicate(directory.data_disk, target, report)
+
+    def drop_copy(self, directory: MachineDir) -> None:
+        """Its copies end with whoever makes them."""
 
     def observe(self, directory: MachineDir) -> Observation:
         running = _running(directory)

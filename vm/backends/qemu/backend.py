@@ -2,7 +2,8 @@
 
 May import: `vm` values and `vm.host`, this package. It remembers nothing between calls:
 `running.py` finds the process each time. Next: `start.py` (how a process comes to be), `command.py`
-(what it is told), `accel.py` (how its instructions run), `hostfwd.py` (ports).
+(what it is told), `accel.py` (how its instructions run), `hostfwd.py` (ports), `mirror.py` (a copy
+of the disk).
 """
 
 import logging
@@ -11,14 +12,25 @@ import platform
 import shutil
 import uuid
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import msgspec
 import psutil
 
 from vm import image
-from vm.backend import Force
-from vm.backends.qemu import accel, hostfwd, program, qmp, running, shares, start, suspend
+from vm.backend import Force, Still
+from vm.backends.qemu import (
+    accel,
+    hostfwd,
+    mirror,
+    program,
+    qmp,
+    running,
+    shares,
+    start,
+    suspend,
+)
 from vm.backends.qemu.command import INITRAMFS, KERNEL, ROOT, Launch
 from vm.directory import MachineDir
 from vm.errors import (
@@ -31,7 +43,7 @@ from vm.errors import (
     Problem,
 )
 from vm.guest import Guest
-from vm.host import memory, process
+from vm.host import memory, process, sparse
 from vm.host.paths import unusable, write_atomic
 from vm.types import Accelerator, Address, Features, Forward, MachineSpec, MachineState, Observation
 
@@ -40,6 +52,7 @@ log = logging.getLogger(__name__)
 LOOPBACK, SSH_PORT = "127.0.0.1", 22
 LEAST_FREE = 2 << 30  # bytes for a first image and its container; the disk itself is sparse
 OBSERVE_DEADLINE = 1.0
+COPY_DEADLINE = 30.0  # seconds for one command: the last one also waits for the disk
 SSHD_STARTS_WITHIN = 10.0  # seconds after the engine, which is let go first
 
 
@@ -191,6 +204,27 @@ class QemuBackend:
             file.unlink(missing_ok=True)
         shutil.rmtree(directory.handover, ignore_errors=True)
         suspend.forget(directory)
+
+    def copy_disk(
+        self, directory: MachineDir, target: Path, still: Still, report: sparse.Report
+    ) -> None:
+        found = running.find(directory)
+        if found is None:
+            sparse.duplicate(directory.data_disk, target, report)
+            return
+        if sparse.clones(target.parent):
+            with still():
+                sparse.duplicate(directory.data_disk, target, report)
+            return
+        sparse.check_room(target.parent, sparse.allocated(directory.data_disk))
+        size = directory.data_disk.stat().st_size
+        control = partial(running.control, directory, found, COPY_DEADLINE)
+        mirror.copy(control, size, target, still, report)
+
+    def drop_copy(self, directory: MachineDir) -> None:
+        found = running.find(directory)
+        if found is not None:
+            mirror.drop(partial(running.control, directory, found))
 
     def observe(self, directory: MachineDir) -> Observation:
         found = running.find(directory)

@@ -10,6 +10,7 @@ import msgspec
 
 KERNEL, INITRAMFS, ROOT = "vmlinux", "initramfs", "root.qcow2"
 NETDEV = "net"
+DATA = "data"  # the data disk's node
 
 # Everywhere. AppArmor: the image has no apparmor_parser, and a dockerd that sees the module
 # without the parser refuses containers; their walls are namespaces, seccomp, and the machine.
@@ -141,7 +142,7 @@ def _disks(launch: Launch) -> list[str]:
     return [
         *_disk("root", {"driver": "qcow2", "file": root, "read-only": True}),
         *_disk(
-            "data",
+            DATA,
             {"driver": "raw", "file": data, "discard": "unmap", "detect-zeroes": "unmap"},
         ),
     ]

@@ -3,7 +3,7 @@
 May import: msgspec, `vm` values, `vm.host`, this package but `backend.py`. Next: `command.py`.
 """
 
-import os
+import logging
 import shutil
 import time
 from pathlib import Path
@@ -17,7 +17,10 @@ from vm.backends.qemu.running import Running
 from vm.directory import MachineDir
 from vm.errors import BackendFailed
 from vm.host import memory, net, process
+from vm.host.logs import turn
 from vm.types import Accelerator, MachineSpec
+
+log = logging.getLogger(__name__)
 
 PORT_ATTEMPTS = 5
 PORT_TAKEN = "Could not set up host forwarding rule"
@@ -56,7 +59,9 @@ def start(
                 circumstances(launch, spec),
             )
             running.remember(directory, started)
+        log.info("QEMU was spawned, pid %d", identity.pid)
         if _heard(directory, started, launch.waits):
+            log.info("QEMU answers")
             directory.qmp_socket.chmod(0o600)
             directory.relay_socket.chmod(0o600)
             return started
@@ -106,16 +111,10 @@ def _clear_the_way(directory: MachineDir) -> None:
     directory.logs.mkdir(parents=True, exist_ok=True, mode=0o700)
     directory.run.mkdir(parents=True, exist_ok=True, mode=0o700)
     virtiofsd.sweep(directory)
-    _turn(directory.console_log, limit=0)
-    _turn(directory.backend_log, limit=LOG_LIMIT)
+    turn(directory.console_log, limit=0)
+    turn(directory.backend_log, limit=LOG_LIMIT)
     directory.console_log.touch(mode=0o600)
     directory.backend_log.touch(mode=0o600)
-
-
-def _turn(log: Path, limit: int) -> None:
-    """Make a log that is longer than `limit` the one before."""
-    if log.exists() and log.stat().st_size > limit:
-        os.replace(log, log.with_suffix(f".1{log.suffix}"))
 
 
 def _heard(directory: MachineDir, started: Running, waits: bool) -> bool:

@@ -2,12 +2,29 @@
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 
 from engine.types import EngineHealth, Snapshot
 from vm.errors import Cancelled, GalleyError
 from vm.types import MachineState, Status
+
+
+class ScriptedSnapshots:
+    """Notes what it is asked."""
+
+    def __init__(self, note: Callable[[str], None]) -> None:
+        self._note = note
+
+    def create(self, name: str) -> None:
+        self._note(f"create {name}")
+
+    def restore(self, name: str) -> None:
+        self._note(f"restore {name}")
+
+    def delete(self, name: str) -> None:
+        self._note(f"delete {name}")
 
 
 class ScriptedEngine:
@@ -22,6 +39,8 @@ class ScriptedEngine:
         self._cancelled = False
         self._state = MachineState.STOPPED
         self._number = 0
+        self.snapshots = ScriptedSnapshots(self._note)
+        self.console_log = Path("none")
 
     def subscribe(self, listener: Callable[[Snapshot], None]) -> Callable[[], None]:
         self.listeners.append(listener)
