@@ -19,7 +19,9 @@ from vm.host import process
 def measure_cycles(lab: Lab) -> Iterator[Row]:
     galley = lab.stopped()
     galley.start()
-    galley.run("stop", "--cold")  # from the second start on there is a console log of the one before
+    galley.run(
+        "stop", "--cold"
+    )  # from the second start on there is a console log of the one before
     count = lab.times(20, 3)
     files = _files(galley)
     failures, starts, stops, left = 0, [], [], set[str]()
