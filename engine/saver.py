@@ -82,8 +82,9 @@ class Saver:
 
     # --- who uses it (`bridge.work.Use`) -----------------------------------------------------
 
-    def awake(self) -> None:
-        self._used = time.monotonic()
+    def awake(self, uses: bool = True) -> None:
+        if uses:
+            self._used = time.monotonic()
         if self._machine.status.state is MachineState.PAUSED:
             self._machine.wake()
 

@@ -10,10 +10,11 @@ import contextlib
 import logging
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 
-from engine.bridge.http import HttpError, get_json, stream_json
+from engine.bridge.http import HttpError, get, get_json, stream_json
 from engine.ports.wanted import Container
 from engine.types import EngineHealth
 from vm.errors import GalleyError
@@ -107,11 +108,20 @@ class EngineWatch:
         version = get_json(self._dial, "/version", _Version)
         self._stream = stream = self._dial()
         try:
-            for _ in stream_json(stream, EVENTS, on_open=lambda: self._healthy(version)):
+            for event in stream_json(stream, EVENTS, on_open=lambda: self._healthy(version)):
+                self._let_settle(event)
                 self._ask()
         finally:
             self._stream = None
             stream.close()
+
+    def _let_settle(self, event: Any) -> None:
+        """dockerd tells of a pause before its list has it; about the container itself it says
+        nothing until then."""
+        match event:
+            case {"Action": "pause" | "unpause", "id": str(container)}:
+                with contextlib.suppress(*LOST):
+                    get(self._dial, f"/containers/{container}/json")
 
     def _healthy(self, version: _Version) -> None:
         self._on_health(EngineHealth(True, version.Version, version.ApiVersion))

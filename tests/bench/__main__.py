@@ -30,6 +30,7 @@ from tests.bench import (
     ping,
     ports,
     run,
+    saver,
     soak,
     window,
 )
@@ -42,6 +43,7 @@ from vm.errors import GalleyError
 GROUPS: dict[str, Callable[[Lab], Iterator[Row]]] = {
     "boot": boot.measure,
     "idle": idle.measure,
+    "saver": saver.measure,
     "cli": cli.measure,
     "credentials": credentials.measure,
     "run": run.measure,
