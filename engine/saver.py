@@ -47,18 +47,21 @@ class Pausable(Protocol):
 
 class Saver:
     """`cpu_seconds`: what these containers have used so far; raises GalleyError. `suspend`: to
-    disk, where the backend can. For any thread. Without `set_rules` it pauses nothing."""
+    disk, where the backend can. `woken`: what has to be put right before it is used. For
+    any thread. Without `set_rules` it pauses nothing."""
 
     def __init__(
         self,
         machine: Pausable,
         cpu_seconds: Callable[[Sequence[Container]], float],
         suspend: Callable[[], None] | None = None,
+        woken: Callable[[], None] = lambda: None,
     ) -> None:
         self._machine = machine
         self._rules = Rules(0, 0, False)
         self._cpu_seconds = cpu_seconds
         self._suspend = suspend
+        self._woken = woken
         self._changed = threading.Condition(threading.Lock())
         self._waits_for_end = False
         self._at_work = 0
@@ -87,6 +90,7 @@ class Saver:
             self._used = time.monotonic()
         if self._machine.status.state is MachineState.PAUSED:
             self._machine.wake()
+            self._woken()
 
     def begin(self) -> None:
         with self._changed:

@@ -33,7 +33,7 @@ def measure(lab: Lab) -> Iterator[Row]:
         used = 100 * (sum(map(cpu_seconds, parts)) - before) / minute
         assert galley.status()["state"] == "paused", "somebody has used it meanwhile"
     finally:
-        galley.run("settings", "unset", "save_after")
+        galley.run("settings", "set", "save_after", "never")
     yield compared("saver.wake_ping", "ms", (woken, awake))
     yield row("saver.wake", median(woken) - median(awake), "ms", n=len(woken), goal=at_most(100))
     yield row("saver.wake_longest", max(woken), "ms", n=len(woken), goal=at_most(100))
