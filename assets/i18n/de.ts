@@ -4207,10 +4207,6 @@
             <translation>QEMU konnte die Maschine nicht aufbewahren oder wieder wecken: {0}.</translation>
         </message>
         <message>
-            <source>Run `galley diagnose`; `galley logs --component vm` has what the machine said.</source>
-            <translation>Führen Sie `galley diagnose` aus; `galley logs --component vm` zeigt, was die Maschine gesagt hat.</translation>
-        </message>
-        <message>
             <source>Start it yourself to see why: docker start {0}</source>
             <translation>Starten Sie ihn selbst, um zu sehen, warum: docker start {0}</translation>
         </message>
@@ -4249,18 +4245,6 @@
         <message>
             <source>The suspended machine cannot go on: {0}.</source>
             <translation>Die aufbewahrte Maschine kann nicht weiterlaufen: {0}.</translation>
-        </message>
-        <message>
-            <source>The virtual machine cannot {0}: it was started by another version of Galley.</source>
-            <translation>Die virtuelle Maschine kann etwas nicht tun ({0}): Sie wurde von einer anderen Version von Galley gestartet.</translation>
-        </message>
-        <message>
-            <source>The virtual machine could not {0}: {1}.</source>
-            <translation>Die virtuelle Maschine konnte etwas nicht tun ({0}): {1}.</translation>
-        </message>
-        <message>
-            <source>The virtual machine does not {0}: it does not answer.</source>
-            <translation>Die virtuelle Maschine tut etwas nicht ({0}): Sie antwortet nicht.</translation>
         </message>
         <message>
             <source>`galley stop --cold` powers it off.</source>

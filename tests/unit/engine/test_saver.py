@@ -77,7 +77,7 @@ class Scene:
         self._cpu = 0.0
         self.suspended = threading.Event()
         self.woken = 0
-        self.saver = Saver(self.machine, self._cpu_seconds, self.suspended.set, self._count)
+        self.saver = Saver(self.machine, self._cpu_seconds, self.suspended.set, woken=self._count)
         self.machine.on_change = self.saver.follow
         self.saver.containers(())
         self.saver.open()
