@@ -38,6 +38,7 @@ from desktop.theme import Theme
 from desktop.window import Window
 from engine.contexts import DockerContext, contexts, this_home
 from engine.tools import search_path
+from vm.types import MachineState
 
 if TYPE_CHECKING:
     from desktop.tray import Tray
@@ -74,6 +75,9 @@ class App(QObject):
             usage=usage,
             endings=Endings(stores, self),
             shell=self.window,
+        )
+        self.link.changed.connect(
+            lambda: self.connection.see_paused(self.link.state is MachineState.PAUSED)
         )
         self.connection.use(context or self._last_context())
         self.window.furnish(self.desk)

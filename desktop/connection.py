@@ -48,6 +48,7 @@ class Connection(QObject):
         self.context: DockerContext | None = None
         self.reach = Reach.CONNECTING
         self.problem: Problem | None = None
+        self._is_paused = False
         self._tasks = tasks
         self._line: _Line | None = None
 
@@ -85,6 +86,17 @@ class Connection(QObject):
     def is_ours(self) -> bool:
         """Galley's own VM is looked at, and not another context."""
         return self.context is not None and self.context.ours
+
+    @property
+    def is_asleep(self) -> bool:
+        """It is ours and paused: every question wakes it, so none is asked unless somebody does."""
+        return self._is_paused and self.is_ours
+
+    def see_paused(self, is_paused: bool) -> None:
+        """What the supervisor says of Galley's own engine."""
+        if is_paused != self._is_paused:
+            self._is_paused = is_paused
+            self.changed.emit()
 
     def use(self, context: DockerContext) -> None:
         """Look at this engine from now on."""

@@ -15,18 +15,22 @@ from vm.types import MachineState, Status
 
 @dataclass(frozen=True)
 class EngineState:
-    """`dot` as in `widgets/cells.py`. `action`: "start", "retry", "replace" or ""."""
+    """`dot` as in `widgets/cells.py`. `action`: "start", "retry", "replace" or "".
+    `answers`: whatever is asked of it."""
 
     dot: str
     word: str
     text: str
     hint: str = ""
     action: str = ""
+    answers: bool = False
 
 
 def engine_state(link: Link, connection: Connection) -> EngineState:
     if connection.is_up:
-        return EngineState("running", tr("running"), tr("Engine running"))
+        if connection.is_asleep:
+            return _saving()
+        return EngineState("running", tr("running"), tr("Engine running"), answers=True)
     if not connection.is_ours:
         return _other(connection)
     if link.snapshot is None:
@@ -49,7 +53,7 @@ def _of_machine(link: Link) -> EngineState:
         case MachineState.STOPPING:
             return EngineState("paused", tr("stopping"), tr("Stopping the engine…"))
         case MachineState.PAUSED:
-            return EngineState("paused", tr("paused"), tr("The engine is paused"))
+            return _saving()
         case MachineState.RUNNING:
             if link.snapshot.engine.reachable:
                 return EngineState("paused", tr("connecting"), tr("Connecting…"))
@@ -65,6 +69,11 @@ def _of_machine(link: Link) -> EngineState:
             return EngineState("exited", tr("not made yet"), tr("No engine yet"), hint, "start")
     hint = tr("Nothing of it is lost. Start it to see what it holds.")
     return EngineState("exited", tr("stopped"), tr("Engine stopped"), hint, "start")
+
+
+def _saving() -> EngineState:
+    hint = tr("Nobody uses the engine. It wakes by itself.")
+    return EngineState("paused", tr("saving"), tr("Saving resources"), hint, answers=True)
 
 
 def _other(connection: Connection) -> EngineState:

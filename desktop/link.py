@@ -7,6 +7,7 @@ with a conversation of its own, so that a long start never holds up a short ques
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
@@ -22,6 +23,7 @@ if TYPE_CHECKING:  # the control socket's end is loaded by its thread, after the
     from engine.control.client import ControlClient
     from engine.settings import SettingsStore
 
+CANCELLABLE = ("start", "restart", "snapshots.create", "snapshots.restore")
 PATIENCE = (0.2, 1.0, 5.0, 30.0)  # seconds between attempts to have a supervisor
 
 
@@ -69,6 +71,25 @@ class Link(QObject):
 
     def delete_machine(self) -> Task:
         return self._call(tr("Delete the virtual machine"), "delete")
+
+    def create_snapshot(
+        self,
+        name: str,
+        done: Callable[[object], object],
+        failed: Callable[[Problem], object],
+    ) -> Task:
+        """The machine runs on meanwhile."""
+        title = tr("Create the snapshot {name}", name=name)
+        return self._call(title, "snapshots.create", {"name": name}, done, failed)
+
+    def restore_snapshot(self, name: str, done: Callable[[object], object]) -> Task:
+        """The machine is stopped for it, and started again where it was running."""
+        title = tr("Go back to the snapshot {name}", name=name)
+        return self._call(title, "snapshots.restore", {"name": name}, done)
+
+    def delete_snapshot(self, name: str) -> Task:
+        title = tr("Delete the snapshot {name}", name=name)
+        return self._call(title, "snapshots.delete", {"name": name})
 
     def replace_supervisor(self) -> Task:
         """End the one that runs, of whatever version, and start ours; the machine runs on."""
@@ -165,16 +186,16 @@ class Link(QObject):
 
             with ensure_supervisor(self.home) as client, task.cancel.closing(client.close):
                 try:
-                    client.call(method, params, lambda seen: task.report(boot_step(seen)))
+                    client.call(method, params, partial(_report, task))
                 except GalleyError:
-                    if task.cancel.is_set and method in ("start", "restart"):
-                        self._cancel_start()
+                    if task.cancel.is_set and method in CANCELLABLE:
+                        self._cancel()
                     task.cancel.check()
                     raise
 
         return self._tasks.start(title, work, done, failed)
 
-    def _cancel_start(self) -> None:
+    def _cancel(self) -> None:
         from engine.launch import connect_only
 
         client = connect_only(self.home)
@@ -209,6 +230,14 @@ class Link(QObject):
 
         if not self._ended.is_set():
             self._tasks.bell.ring(take)
+
+
+def _report(task: Task, seen: Snapshot) -> None:
+    work = seen.snapshot_work
+    if work is None or not work.total_bytes:
+        task.report(boot_step(seen))
+    else:
+        task.report(tr("Copying the disk"), work.done_bytes / work.total_bytes)
 
 
 def boot_step(seen: Snapshot) -> str:

@@ -1,8 +1,8 @@
 """Certificates that this computer trusts and Debian does not, for dockerd to trust as well.
 
 Most of a trust store is the same everywhere, and what the guest image has is not sent. The rest is
-kept on the machine's data disk, and the guest adds it to its own before dockerd starts, which reads
-them once. What is there it says on its console, so that a start has nothing to ask.
+handed over at the machine's start, and the guest adds it to its own before dockerd starts, which
+reads them once. What it has it says on its console, so that a start has nothing to ask.
 May import: `vm`, the standard library. Next: `vm/host/trust_store.py`, `configuration.py`.
 """
 
@@ -23,6 +23,7 @@ from vm.image import CERTIFICATES
 log = logging.getLogger(__name__)
 
 COMMAND = "/usr/lib/galley/certificates"
+HANDED = "certificates.pem"  # the file by which a machine that starts gets them
 NEWS = 365 * 86400.0  # seconds; what ended before that lies about in many a system's store
 
 

@@ -1,11 +1,12 @@
 """What dockerd in the machine is configured with from outside: daemon.json, proxies, certificates.
 
-The guest keeps a copy of each on its data disk and says on its console which, so that a start finds
-without asking whether it is as it should be. Where it is not, the guest gets it and dockerd starts
-again, once for all of it; containers live through that. May import: `daemon_config`, `proxy`,
+A machine that starts finds all of it, and says on its console which, so that nobody has to ask
+whether it is as it should be. Where it is not any more, the guest gets it and dockerd starts again,
+once for all of it; containers live through that. May import: `daemon_config`, `proxy`,
 `certificates`, `settings`, `vm`. Next: these.
 """
 
+import contextlib
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,9 +14,9 @@ from pathlib import Path
 from engine import certificates, daemon_config, docker_proxies, proxy
 from engine.proxy import Proxies
 from engine.settings import SettingsStore
-from vm.errors import GalleyError, Problem, from_problem
+from vm.errors import GalleyError, Problem, SettingsError, from_problem
 from vm.guest import Guest
-from vm.host.paths import Home
+from vm.host.paths import Home, unusable, write_atomic
 
 
 class Configuration:
@@ -38,6 +39,17 @@ class Configuration:
         self._refused = daemon_config.refusal(console)
         self.proxies, _ = proxy.wanted(self._settings)
 
+    def hand_over(self, folder: Path, image: Path) -> None:
+        """Let the machine that is about to start with `image` find it. What cannot be had is left
+        out, and told by `bring`. Raises HomeUnusable, DiskFull."""
+        with self._turn:
+            self.proxies, _ = proxy.wanted(self._settings)
+            _hand(folder / certificates.HANDED, certificates.wanted(image).pem)
+            text = b""
+            with contextlib.suppress(SettingsError):
+                text = daemon_config.handed(self._daemon_config())
+            _hand(folder / daemon_config.HANDED, text)
+
     def bring(self, guest: Guest, image: Path | None, console: Callable[[], Sequence[str]]) -> None:
         """Let a machine that runs have all of it; it mostly has. Blocks while dockerd starts again.
         Never raises: it becomes one of the problems."""
@@ -52,8 +64,7 @@ class Configuration:
             except GalleyError as error:
                 failures.append(error.to_problem())
             try:
-                text = daemon_config.joined(daemon_config.read(self._home), self._named())
-                has_restarted = daemon_config.bring(guest, text, said)
+                has_restarted = daemon_config.bring(guest, self._daemon_config(), said)
                 self._refused = daemon_config.refusal(console())
             except GalleyError as error:
                 self._refused = error.to_problem()
@@ -84,6 +95,19 @@ class Configuration:
         daemon_config.forget(self._home)
         self._refused, self._lacking = None, ()
 
+    def _daemon_config(self) -> str:
+        return daemon_config.joined(daemon_config.read(self._home), self._named())
+
     def _named(self) -> dict[str, str]:
         """The proxies, as dockerd calls them."""
         return self.proxies.named("http-proxy", "https-proxy", "no-proxy")
+
+
+def _hand(file: Path, data: bytes) -> None:
+    if data:
+        write_atomic(file, data)
+        return
+    try:
+        file.unlink(missing_ok=True)
+    except OSError as error:
+        raise unusable(file.parent, error) from error

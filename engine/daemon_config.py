@@ -1,8 +1,8 @@
 """The user's part of dockerd's configuration, which goes on top of Galley's own.
 
     GALLEY_HOME/daemon.json                     what the user wants, and only that; what holds here
-    the machine's data disk, daemon.json        a copy, with the proxies of this computer below it,
-                                                which the guest joins with its own at boot
+    the machine's /run/galley/daemon.json       a copy, with the proxies of this computer below it,
+                                                which the guest joins with its own when it starts
     guest/files/skeleton/etc/dockerd.json       Galley's own, `base()`
 
 `check` says what can be said without dockerd; `apply` asks dockerd itself, and changes nothing that
@@ -23,6 +23,7 @@ from vm.host.paths import Home, unusable, write_atomic
 
 BASE = Path(__file__).parent / "guest/files/skeleton/etc/dockerd.json"
 COMMAND = "/usr/lib/galley/daemon-config"
+HANDED = "daemon.json"  # the file by which a machine that starts gets it
 EMPTY = "{}\n"
 LONGEST = 30 * 1024  # bytes; a request of the control socket holds twice that
 PATIENCE = 400.0  # seconds: two ends and two starts of dockerd, where instructions are emulated
@@ -159,6 +160,11 @@ def joined(text: str, proxies: dict[str, str]) -> str:
     found = _decode(text)
     own = found.get("proxies")
     return json.dumps({**found, "proxies": proxies | own if isinstance(own, dict) else proxies})
+
+
+def handed(text: str) -> bytes:
+    """What a machine that starts is to find; nothing for none. Raises SettingsError."""
+    return _sent(text) if _decode(text) else b""
 
 
 def bring(guest: Guest, text: str, console: Sequence[str]) -> bool:

@@ -3,9 +3,10 @@
 `Engine` turns what the user wants (start, stop, …) into what its parts do, and what they report
 into one `Snapshot` for every change. The supervisor owns one and lends it to the control socket.
 May import: everything in `engine` but `supervisor`, `control`, `cli`; `vm`. Next: `vm/machine.py`,
-`bridge/bridge.py`, `watch.py`, `forwards.py`, `shared_folders.py`, `file_events/events.py`.
+`bridge/bridge.py`, `watch.py`, `saver.py`, `shared_folders.py`, `file_events/events.py`.
 """
 
+import contextlib
 import logging
 import threading
 from collections.abc import Callable
@@ -16,34 +17,38 @@ import msgspec
 from engine import __version__, context, daemon_config, docker_proxies, logins
 from engine.bridge import environment
 from engine.bridge.bridge import Bridge
-from engine.bridge.http import ping
-from engine.bridge.unix import UnixListener, connect
+from engine.bridge.unix import UnixListener
 from engine.clock import GuestClock
 from engine.configuration import Configuration
+from engine.cpu_use import cpu_seconds
 from engine.disk_room import DiskRoom
+from engine.engine_steps import SERVED, EngineSteps
 from engine.file_events.events import FileEvents
 from engine.guest_image import current_image
 from engine.host_room import HostRoom
-from engine.logs import ENGINE_LOG
+from engine.local_names import LocalNames
 from engine.ports.carrier import MachineCarrier
+from engine.ports.guest_rules import GuestRules
 from engine.ports.published import PublishedPorts
 from engine.ports.starting import Starts
 from engine.ports.wanted import Container, Default, default_addresses, routes, wanted_ports
 from engine.proxy import Proxies
 from engine.resources import Resources
+from engine.resting import Resting
+from engine.saver import Saver, rules
 from engine.settings import SettingsStore, machine_spec
 from engine.shared_folders import SharedFolders
+from engine.snapshots import Snapshots
 from engine.types import EngineHealth, Snapshot
 from engine.watch import EngineWatch
 from vm.backend import Backend
-from vm.boot import Patience, Step
+from vm.boot import Patience
 from vm.directory import MachineDir
 from vm.errors import (
-    BootFailed,
-    EngineFailed,
     EngineUnreachable,
     GalleyError,
     MachineBusy,
+    NoMachine,
     Problem,
 )
 from vm.guest import Stream
@@ -56,7 +61,7 @@ log = logging.getLogger(__name__)
 
 DOCKER_SOCKET = "/run/docker.sock"  # in the guest
 EVENTS_SOCKET = "/run/galley/events.sock"  # in the guest
-UP = (MachineState.RUNNING, MachineState.STARTING)
+PORTS_SOCKET = "/run/galley/ports.sock"  # in the guest
 
 
 class Engine:
@@ -65,8 +70,24 @@ class Engine:
     def __init__(self, home: Home, settings: SettingsStore, backend: Backend) -> None:
         self._home = home
         self._settings = settings
+        self._health = EngineHealth(False)
         directory = MachineDir.of(home)
-        self._machine = Machine(directory, backend, self._machine_changed, self._engine_steps)
+        self._machine = Machine(
+            directory, backend, self._machine_changed, lambda machine: self._steps.of(machine)
+        )
+        self._guest_rules = GuestRules()
+        self._resting = Resting(
+            *(self._machine, settings, home.machine / "to-start.json"),
+            *(self._dial_as_it_is, self._guest_rules),
+        )
+        self._saver = Saver(
+            self._machine,
+            lambda running: cpu_seconds(self._dial_as_it_is, running),
+            self._resting.suspend,
+            self.start,
+            self._set_clock,
+        )
+        self.snapshots = Snapshots(self._machine, self.start, self._publish)
         self._folders = SharedFolders(home, settings, backend)
         self._configuration = Configuration(home, settings)
         self._ports = PublishedPorts(MachineCarrier(backend, directory), self._publish)
@@ -76,15 +97,26 @@ class Engine:
         self._host_room = HostRoom(directory, backend, self._publish)
         self.resources = Resources(directory, backend, self._dial_guest)
         self._file_events = FileEvents(self._dial_events, home.root, self._publish)
-        self._starts = Starts(self._dial, self._ports, self._addresses, self._watch.look)
+        self._names = LocalNames(settings, lambda: self._machine.guest)
+        self._starts = Starts(
+            self._dial, self._dial_ports, self._ports, self._addresses, self._watch.look
+        )
         listener = UnixListener(home.docker_socket)
-        self._bridge = Bridge(listener, self._dial, self._down, self._check, self._starts)
-        self._health = EngineHealth(False)
-        self._routes = routes([], {})
+        self._bridge = Bridge(
+            listener, self._dial, self._down, self._check, self._starts, self._saver
+        )
+        self._steps: EngineSteps = EngineSteps(
+            *(home, self._folders, self._watch, self._configure_new),
+            *(lambda: self._health.reachable, self._resting.start_again),
+        )
         self._context_problem: Problem | None = None
         self._listeners: list[Callable[[Snapshot], None]] = []
         self._turn = threading.Lock()
         settings.subscribe(lambda _: self._settings_changed())
+
+    @property
+    def console_log(self) -> Path:
+        return self._machine.directory.console_log
 
     def subscribe(self, listener: Callable[[Snapshot], None]) -> Callable[[], None]:
         """`listener` gets a new Snapshot for every change, from any thread; it must not block."""
@@ -101,13 +133,18 @@ class Engine:
         """Bind the docker socket (it stays bound from here on) and adopt a running machine."""
         self._bridge.open()
         self._configuration.look(self._machine.story.console.lines())
+        self.snapshots.open()
         self._machine.open()
+        self._saver.set_rules(rules(self._settings, self._machine.backend.features))
+        self._saver.open()
 
     def close(self) -> None:
         """Release sockets and threads; the machine and its containers run on."""
+        self._saver.close()
         self._watch.end()
         self._folders.end()
         self._file_events.close()
+        self.snapshots.cancel()
         self._clock.follow(False)
         self._disk_room.follow(False)
         self._host_room.close()
@@ -116,7 +153,7 @@ class Engine:
 
     def snapshot(self) -> Snapshot:
         status = self._machine.status
-        problems = [status.problem, self._context_problem]
+        problems = [status.problem, status.notice, self._context_problem]
         problems += [port.problem for port in self._ports.ports]
         return Snapshot(
             __version__,
@@ -126,6 +163,7 @@ class Engine:
             self._ports.ports,
             (
                 *(problem for problem in problems if problem),
+                *self._resting.problems,
                 *self._configuration.problems,
                 *self._folders.problems,
                 *self._file_events.problems,
@@ -133,19 +171,34 @@ class Engine:
                 *self._disk_room.problems,
                 *self._settings.problems,
             ),
+            self.snapshots.kept,
+            self.snapshots.work,
         )
 
     def start(self, *, repair: bool = False) -> None:
-        """Boot the machine and wait until dockerd answers on the host's socket."""
-        has_run = self._machine.status.state is MachineState.RUNNING
+        """Boot the machine and wait until dockerd answers on the host's socket. One that is paused
+        is woken."""
+        has_run = self._machine.status.state.is_up
         self._machine.start(self._prepare, repair=repair)
         self._started()
         if has_run:  # else a boot step has done it
             self._configure()
 
-    def stop(self) -> None:
-        """Containers first, then the engine, then the machine."""
+    def stop(self, *, cold: bool = False) -> None:
+        """Containers first, then the machine: suspended, so that the next start goes on from an
+        idle engine, or powered off if that cannot be, or `cold`."""
+        if not cold:
+            self._saver.leave()
+            self._resting.stop()
+            return
+        if self._machine.status.resumable:
+            self.start()  # what is suspended can only be ended in order when it runs
         self._machine.stop()
+
+    def suspend(self) -> None:
+        """As it is, with its containers: the next start goes on where they were."""
+        self._saver.leave()
+        self._resting.suspend()
 
     def restart(self) -> None:
         self._machine.restart(self._prepare)
@@ -154,14 +207,21 @@ class Engine:
     def delete(self) -> None:
         """Stop, and remove the machine with every image, container and volume in it."""
         self._machine.delete()
+        self._resting.forget()
+        self.snapshots.delete_all()
         context.remove(self._home)
         docker_proxies.follow(self._home, Proxies())
         logins.leave(self._home)
         self._publish()
 
     def cancel(self) -> None:
-        """End a start that is under way."""
+        """End a start that is under way, or the making or restoring of a snapshot."""
         self._machine.cancel()
+        self.snapshots.cancel()
+
+    def hold(self) -> Callable[[], None]:
+        """Wake a paused machine, and leave it awake until what is returned is called."""
+        return self._saver.hold()
 
     def reset(self) -> None:
         """As it was before the first start: no machine, no settings. Images of the guest stay."""
@@ -176,8 +236,9 @@ class Engine:
 
     def set_daemon_config(self, text: str) -> None:
         """Restart dockerd with it. Without a machine that runs it is kept for the next start."""
+        self._saver.awake()
         state = self._machine.status.state
-        if state in (MachineState.STARTING, MachineState.STOPPING, MachineState.PAUSED):
+        if state in (MachineState.STARTING, MachineState.STOPPING):
             raise MachineBusy(f"Galley's engine is {state}.", "Try again when it runs.")
         is_running = state is MachineState.RUNNING
         self._configuration.change(text, self._machine.guest if is_running else None)
@@ -196,51 +257,12 @@ class Engine:
         if self._machine.backend.features.image_format == "none":
             return machine_spec(self._settings, "", folders)
         image = current_image(self._home, settings.channel, tell)
+        self._configuration.hand_over(self._machine.directory.handover, image)
         return machine_spec(self._settings, str(image), folders)
 
-    def _engine_steps(self, machine: Machine) -> list[Step]:
-        """What is to happen in the machine once ssh answers."""
-        again = "`galley logs --component engine` has what dockerd said."
-
-        def containerd(wait: Patience) -> None:
-            self._folders.begin(machine.guest.dial)
-            self._see(machine, wait, "containerd")
-
-        def dockerd(wait: Patience) -> None:
-            self._see(machine, wait, "engine")
-
-        return [
-            Step("Starting containerd", containerd, 120.0, again),
-            Step("Starting the Docker Engine", dockerd, 180.0, again),
-            Step("Configuring the Docker Engine", self._configure_new, 240.0, again),
-            Step("Answering on the Docker socket", self._answer, 60.0, again),
-        ]
-
-    def _see(self, machine: Machine, wait: Patience, line: str) -> None:
-        try:
-            machine.story.see(wait, line)
-        except BootFailed as error:
-            tail = machine.guest.run(("tail", "-n", "20", ENGINE_LOG), timeout=10)
-            raise EngineFailed(
-                "The Docker Engine does not start in the machine.",
-                "Its last words are in the details; `galley shell` opens the machine.",
-                details=tail.stdout.decode(errors="replace") or error.details,
-            ) from error
-
-    def _configure_new(self, wait: Patience) -> None:
-        """Before anybody is told that it runs: dockerd may have to start again for it."""
-        wait.wait(0.0)
+    def _configure_new(self) -> None:
         self._configuration.look(self._machine.story.console.lines())
         self._configure()
-
-    def _answer(self, wait: Patience) -> None:
-        """Liveness is a ping through the host's own socket, and the event stream beside it."""
-        self._folders.look(self._machine.story.console.lines())
-        while not ping(lambda: connect(self._home.docker_socket)):
-            wait.wait(0.05)
-        self._watch.begin()
-        while not self._health.reachable:
-            wait.wait(0.01)
 
     def _started(self) -> None:
         self._make_context()
@@ -276,10 +298,13 @@ class Engine:
             log.info("logins stay where docker keeps them: %s", error)
 
     def _settings_changed(self) -> None:
-        if self._machine.status.state is MachineState.RUNNING:
+        self._saver.set_rules(rules(self._settings, self._machine.backend.features))
+        if self._machine.status.state.is_up:
             self._keep_logins()
-            self._configure()
-            self._disk_room.grow(self._machine, self._settings.load().disk)
+            with contextlib.ExitStack() as held:
+                held.callback(self._saver.hold())
+                self._configure()
+                self._disk_room.grow(self._machine, self._settings.load().disk)
         self._publish()
 
     # --- the bridge -------------------------------------------------------------------------
@@ -290,23 +315,34 @@ class Engine:
         variables = self._configuration.proxies.variables()
         return environment.check(shared or body, variables) or shared
 
+    def _set_clock(self) -> None:
+        with contextlib.suppress(GalleyError):  # it is tried again
+            self._clock.set_now()
+
     def _dial_guest(self, socket_path: str) -> Stream:
         return self._machine.guest.dial(socket_path)
 
     def _dial(self) -> Stream:
+        self._saver.awake()
+        return self._dial_as_it_is()
+
+    def _dial_as_it_is(self) -> Stream:
         return self._dial_guest(DOCKER_SOCKET)
 
     def _dial_events(self) -> Stream:
         return self._dial_guest(EVENTS_SOCKET)
 
+    def _dial_ports(self) -> Stream:
+        return self._dial_guest(PORTS_SOCKET)
+
     def _down(self) -> Problem | None:
         """Why a client cannot be served now; None lets the bridge dial."""
         status = self._machine.status
-        if status.state is MachineState.RUNNING:
+        if status.state.is_up:
             return None
         if status.state is MachineState.STARTING:
             on_boot = status.boot[-1].step if status.boot else "starting"
-            if on_boot == "Answering on the Docker socket":
+            if on_boot in SERVED:
                 return None
             return MachineBusy(
                 f"Galley's engine is starting ({on_boot}).", "Try again in a moment."
@@ -322,42 +358,35 @@ class Engine:
     def _machine_changed(self, status: Status) -> None:
         for part in (self._clock, self._disk_room, self._host_room):
             part.follow(status.state is MachineState.RUNNING)
-        if status.state not in UP:
+        if not (status.state.is_up or status.state is MachineState.STARTING):
             self._watch.end()
             self._folders.end()
             self._ports.forget()
             self._file_events.follow(())
-            self._routes = routes([], {})
+            self._names.forget()
+            if status.state is not MachineState.STOPPING:
+                self._guest_rules.forget()
+        self._saver.follow(status.state)
         self._publish()
 
     def _healthy(self, health: EngineHealth) -> None:
+        if not health.reachable:
+            self._saver.containers(None)
         if health != self._health:
             self._health = health
             self._publish()
 
     def _containers_changed(self, containers: list[Container]) -> None:
         asked = self._starts.asked(containers)
-        self._lead_ports(routes(containers, asked))
+        with contextlib.suppress(NoMachine):
+            self._guest_rules.bring(self._machine.guest, routes(containers, asked))
         self._ports.sync(wanted_ports(containers, asked, self._addresses()))
         self._file_events.follow(self._folders.bound(containers))
+        self._names.follow(containers)
+        self._saver.containers(containers)
 
     def _addresses(self) -> Default:
         return default_addresses(str(self._settings.get("port_address")), net.has_ipv6())
-
-    def _lead_ports(self, wanted: bytes) -> None:
-        """Bring the guest's rules for ports with an address to `wanted`; most users have none."""
-        if wanted == self._routes:
-            return
-        try:
-            guest = self._machine.guest
-            guest.run(("iptables-restore", "--wait", "--noflush"), stdin=wanted)
-            hook = "-t nat {} PREROUTING -i eth0 -j GALLEY"
-            if not guest.run(("iptables", "--wait", *hook.format("-C").split())).ok:
-                guest.run(("iptables", "--wait", *hook.format("-A").split()))
-        except GalleyError as error:
-            log.warning("the guest's port rules: %s", error)
-            return
-        self._routes = wanted
 
     def _publish(self) -> None:
         snapshot = self.snapshot()

@@ -66,12 +66,15 @@ def follow_engine(
 ) -> Iterator[bytes]:
     """The last lines of dockerd's log and what it adds, in pieces, until the machine is gone or
     what `closing` was given is called. Raises NoMachine, GuestUnreachable."""
-    guest = running_guest(home)
-    with contextlib.closing(guest):
-        if not isinstance(guest, SessionGuest):  # a machine that only pretends
-            yield guest.run(("tail", "-n", str(lines), ENGINE_LOG)).stdout
-            return
-        session = guest.session(("tail", "-n", str(lines), "-F", ENGINE_LOG), None)
+    from engine.awake import awake
+
+    with contextlib.ExitStack() as opened:
+        with awake(home):  # only until it is open: what waits for a line keeps nothing awake
+            guest = opened.enter_context(contextlib.closing(running_guest(home)))
+            if not isinstance(guest, SessionGuest):  # a machine that only pretends
+                yield guest.run(("tail", "-n", str(lines), ENGINE_LOG)).stdout
+                return
+            session = guest.session(("tail", "-n", str(lines), "-F", ENGINE_LOG), None)
         with closing(session.close), contextlib.suppress(OSError):
             while data := session.recv(1 << 16):
                 yield data

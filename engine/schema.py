@@ -1,4 +1,5 @@
-"""Every setting there is, as data: name, label, range, default. May import: `vm.errors`, msgspec.
+"""Every setting there is, as data: name, label, range, default. May import: `durations`,
+`vm.errors`, msgspec.
 
 The command line and the window draw themselves from this, and `settings.py` checks with it. Adding
 a setting is one entry in `schema()` and one field of `settings.Settings`. Next: `settings.py`.
@@ -12,6 +13,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from engine.durations import DAY, format_duration, parse_duration
 from vm.errors import SettingsError
 
 type Value = int | str | bool | tuple[str, ...]
@@ -23,6 +25,7 @@ _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(?:([kmgt])(?:i?b)?|(b))?\s*", re.IGNO
 class Kind(StrEnum):
     COUNT = "count"
     SIZE = "size"  # bytes; written as "4GiB"
+    DURATION = "duration"  # seconds; written as "5min", and 0 as "never"
     CHOICE = "choice"
     TEXT = "text"
     ADDRESS = "address"  # of this host, IPv4 or IPv6
@@ -52,6 +55,8 @@ class Setting(msgspec.Struct, frozen=True):
             return "\n".join((*value, "")) if "," in "".join(value) else ",".join(value)
         if self.kind is Kind.SIZE:
             return format_size(int(value))
+        if self.kind is Kind.DURATION:
+            return format_duration(int(value))
         return str(value).lower() if self.kind is Kind.SWITCH else str(value)
 
     @property
@@ -62,6 +67,8 @@ class Setting(msgspec.Struct, frozen=True):
                 return "one of " + ", ".join(self.choices)
             case Kind.SWITCH:
                 return "true or false"
+            case Kind.DURATION:
+                return f"a time such as 90s, 5min or 2h, up to {self.text(self.maximum)}, or never"
             case Kind.ADDRESS:
                 return "an IP address such as 127.0.0.1"
             case Kind.TEXT:
@@ -140,12 +147,8 @@ def schema(host: HostSize) -> tuple[Setting, ...]:
             "Which Docker Engine the guest image carries: stable, or the newest.",
             "stable", restart, choices=("stable", "latest"),
         ),
-        Setting(
-            "port_address", Kind.ADDRESS, "Address of published ports",
-            "Where -p 8080:80 listens on this host; 0.0.0.0 lets other computers in.",
-            "127.0.0.1",
-        ),
-        *_proxies(),
+        *_saving(),
+        *_network(),
         *_folders(restart),
         Setting(
             "use_context", Kind.SWITCH, "Docker context",
@@ -158,6 +161,31 @@ def schema(host: HostSize) -> tuple[Setting, ...]:
             True,
         ),
         *_login(),
+    )  # fmt: skip
+
+
+def _saving() -> tuple[Setting, ...]:
+    return (
+        Setting(
+            "save_after", Kind.DURATION, "Save resources after",
+            "How long nobody has to use the engine until its virtual machine is paused. It wakes "
+            "by itself.",
+            300, maximum=DAY,
+        ),
+        Setting(
+            "save_busy", Kind.SWITCH, "Save with containers that idle",
+            "Pause it even while containers run, if they use no CPU and publish no ports.", False,
+        ),
+        Setting(
+            "suspend_after", Kind.DURATION, "Free its memory after",
+            "How long it stays paused until it is kept on disk, and its memory is given back.",
+            1800, maximum=DAY,
+        ),
+        Setting(
+            "suspend", Kind.SWITCH, "Suspend instead of powering off",
+            "When the engine is stopped, keep it on the disk as it is, so that it starts at once.",
+            True,
+        ),
     )  # fmt: skip
 
 
@@ -175,8 +203,18 @@ def _login() -> tuple[Setting, ...]:
     )  # fmt: skip
 
 
-def _proxies() -> tuple[Setting, ...]:
+def _network() -> tuple[Setting, ...]:
     return (
+        Setting(
+            "port_address", Kind.ADDRESS, "Address of published ports",
+            "Where -p 8080:80 listens on this host; 0.0.0.0 lets other computers in.",
+            "127.0.0.1",
+        ),
+        Setting(
+            "local_names", Kind.SWITCH, "Names of containers",
+            "Let containers find each other as NAME.galley.local, where they share a network.",
+            False,
+        ),
         Setting(
             "proxy", Kind.CHOICE, "Proxy",
             "What the engine and containers reach the network by: this computer's own proxy "
@@ -233,6 +271,12 @@ def format_size(size: int) -> str:
         if size >= unit and size % unit == 0:
             return f"{size // unit}{name}"
     return f"{size}B"
+
+
+def _duration(setting: Setting, given: object) -> int:
+    if isinstance(given, bool):
+        raise ValueError("true and false are not times")
+    return _within(setting, parse_duration(str(given)))
 
 
 def _size(setting: Setting, given: object) -> int:
@@ -337,6 +381,7 @@ def _switch(setting: Setting, given: object) -> bool:
 _PARSERS: dict[Kind, Callable[[Setting, object], Value]] = {
     Kind.COUNT: _count,
     Kind.SIZE: _size,
+    Kind.DURATION: _duration,
     Kind.CHOICE: _choice,
     Kind.TEXT: _text,
     Kind.ADDRESS: _address,

@@ -31,6 +31,9 @@ MIGRATIONS: tuple[Callable[[MutableMapping[str, Any]], None], ...] = (
 )
 
 
+WITH_UNITS = (Kind.SIZE, Kind.DURATION)  # written in the file as people write them
+
+
 class Entry(msgspec.Struct, frozen=True):
     """A setting and its value now. `is_set`: the file says so; else it is the default."""
 
@@ -53,7 +56,12 @@ class Settings(msgspec.Struct, frozen=True):
     accelerator: str
     cpu_model: str
     channel: str
+    save_after: int  # seconds, 0: never
+    save_busy: bool
+    suspend_after: int  # seconds, 0: never
+    suspend: bool
     port_address: str
+    local_names: bool
     proxy: str
     http_proxy: str
     https_proxy: str
@@ -124,7 +132,7 @@ class SettingsStore:
             return self._start_at_login(bool(wanted))
         if isinstance(wanted, tuple):
             shares.check_all(wanted)
-        written = setting.text(wanted) if setting.kind is Kind.SIZE else wanted
+        written = setting.text(wanted) if setting.kind in WITH_UNITS else wanted
         return self._edit(name, lambda document: document.update({name: written}))
 
     def unset(self, name: str) -> Entry:

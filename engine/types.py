@@ -7,11 +7,18 @@ for every change (`control/protocol.py`).
 import msgspec
 
 from vm.errors import Problem
-from vm.types import Forward, GuestDisk, GuestMemory, Status
+from vm.types import (
+    Forward,
+    GuestDisk,
+    GuestMemory,
+    MachineSnapshot,
+    SnapshotWork,
+    Status,
+)
 
 
 class EngineHealth(msgspec.Struct, frozen=True):
-    """dockerd as it answers through the host's endpoint (`GET /_ping`, `GET /version`)."""
+    """dockerd as it answers through the host's endpoint: what the heads of its answers say."""
 
     reachable: bool
     version: str = ""
@@ -52,3 +59,5 @@ class Snapshot(msgspec.Struct, frozen=True):
     engine: EngineHealth
     ports: tuple[PublishedPort, ...] = ()
     problems: tuple[Problem, ...] = ()  # what the user should know now, worst first
+    snapshots: tuple[MachineSnapshot, ...] = ()  # of the machine, the oldest first
+    snapshot_work: SnapshotWork | None = None  # one that is being made or restored now

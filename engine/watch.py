@@ -10,10 +10,9 @@ import contextlib
 import logging
 import threading
 from collections.abc import Callable
+from typing import Any
 
-import msgspec
-
-from engine.bridge.http import HttpError, get_json, stream_json
+from engine.bridge.http import Head, HttpError, get, get_json, stream_json
 from engine.ports.wanted import Container
 from engine.types import EngineHealth
 from vm.errors import GalleyError
@@ -22,19 +21,12 @@ from vm.guest import Stream
 log = logging.getLogger(__name__)
 
 CONTAINERS = "/containers/json"
-EVENTS = '/events?filters={"type":["container"],"event":["start","die","rename"]}'
+EVENTS = '/events?filters={"type":["container"],"event":["start","die","rename","pause","unpause"]}'
 KNOCK = 1.0  # seconds between two tries while dockerd is down
 LOOK = 10.0  # seconds that somebody waits for a look; with sshd just starting it may take some
 LOST = (GalleyError, HttpError, OSError)
 
 Dial = Callable[[], Stream]
-
-
-class _Version(msgspec.Struct, frozen=True):
-    """The fields of GET /version that `status` shows."""
-
-    Version: str
-    ApiVersion: str
 
 
 class EngineWatch:
@@ -104,17 +96,28 @@ class EngineWatch:
                 self._ended.wait(KNOCK)
 
     def _follow_once(self) -> None:
-        version = get_json(self._dial, "/version", _Version)
         self._stream = stream = self._dial()
         try:
-            for _ in stream_json(stream, EVENTS, on_open=lambda: self._healthy(version)):
+            for event in stream_json(stream, EVENTS, on_open=self._healthy):
+                self._let_settle(event)
                 self._ask()
         finally:
             self._stream = None
             stream.close()
 
-    def _healthy(self, version: _Version) -> None:
-        self._on_health(EngineHealth(True, version.Version, version.ApiVersion))
+    def _let_settle(self, event: Any) -> None:
+        """dockerd tells of a pause before its list has it; about the container itself it says
+        nothing until then."""
+        match event:
+            case {"Action": "pause" | "unpause", "id": str(container)}:
+                with contextlib.suppress(*LOST):
+                    get(self._dial, f"/containers/{container}/json")
+
+    def _healthy(self, head: Head) -> None:
+        """dockerd names its versions in every answer; asked for them, it runs two programs."""
+        product = head.headers.get("server", "").partition(" ")[0]
+        version = product.partition("/")[2]
+        self._on_health(EngineHealth(True, version, head.headers.get("api-version", "")))
         self._ask()
 
     def _look_at_containers(self) -> None:

@@ -5,13 +5,18 @@ it looks. Adding one is one file in `backends/` and one line in `known()`.
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from enum import StrEnum
+from pathlib import Path
 from typing import Protocol
 
 from vm.directory import MachineDir
 from vm.errors import Problem, SettingsError, from_problem
 from vm.guest import Guest
+from vm.host.sparse import Report
 from vm.types import Address, Features, Forward, MachineSpec, Observation
+
+type Still = Callable[[], AbstractContextManager[None]]  # in it the guest writes nothing
 
 
 class Force(StrEnum):
@@ -53,8 +58,9 @@ class Backend(Protocol):
     ) -> None:
         """Set the machine going and return once it executes; booting is `boot.py`'s to watch.
 
-        `guest_options` are words of the kernel command line (`galley.key=…`). `progress` gets
-        sentences about anything that takes over a second (the accelerator probe).
+        `guest_options` are words of the kernel command line (`galley.key=…`). The files in
+        `directory.handover` are in the guest's /run/galley before anything runs there. `progress`
+        gets sentences about anything that takes over a second (the accelerator probe).
         """
 
     def stop(self, directory: MachineDir, force: Force) -> None:
@@ -74,8 +80,42 @@ class Backend(Protocol):
     def go_on(self, directory: MachineDir) -> None:
         """Let a machine that stands still for that try again; any other is left alone."""
 
+    def pause(self, directory: MachineDir) -> None:
+        """Halt the guest where it is (`Features.pause`); doing it again changes nothing. Its
+        processes, memory and connections stay, and its clock stands still. Raises NoMachine."""
+
+    def wake(self, directory: MachineDir) -> None:
+        """Let a paused guest go on; one that runs is left alone. Raises NoMachine."""
+
+    def suspend(self, directory: MachineDir) -> None:
+        """Put the running machine on this computer's disk and end its process (`Features.suspend`).
+        Its data disk must be still. Raises DiskFull, BackendFailed; then it runs on."""
+
+    def is_suspended(self, directory: MachineDir) -> bool:
+        """Whether something is there that `resume` may go on from. Quick."""
+
+    def resume(
+        self,
+        directory: MachineDir,
+        spec: MachineSpec,
+        guest_options: tuple[str, ...],
+        progress: Callable[[str], None],
+    ) -> None:
+        """Go on from where the machine was suspended, once; `start` instead makes that void.
+        Raises NotResumable with the reason, when anything is not as it was; nothing runs then."""
+
     def delete(self, directory: MachineDir) -> None:
         """Remove everything `create` made. The machine must be stopped."""
+
+    def copy_disk(self, directory: MachineDir, target: Path, still: Still, report: Report) -> None:
+        """Make `target` the data disk as it is at one moment within `still()`, durably.
+
+        A machine that runs goes on, and is still for milliseconds only. `report` ends the copy by
+        raising. Raises DiskFull, OSError; a `target` that was begun is the caller's to remove.
+        """
+
+    def drop_copy(self, directory: MachineDir) -> None:
+        """End a copy whose caller has died; nothing happens when there is none."""
 
     def observe(self, directory: MachineDir) -> Observation:
         """Look at the world and prove identity. Never raises, never waits over two seconds."""

@@ -9,18 +9,21 @@ from collections.abc import Callable
 import msgspec
 
 from vm.backend import Backend
-from vm.boot import Console, Patience, Step
+from vm.boot import Console, Patience, Step, StepFailed
 from vm.directory import MachineDir
 from vm.errors import (
     BootDied,
     BootFailed,
     DataDiskDamaged,
+    GalleyError,
     GuestChanged,
     GuestUnreachable,
     NoMachine,
+    Problem,
 )
 from vm.guest import Guest
 from vm.host.paths import write_atomic
+from vm.keeper import Keeper
 from vm.ssh import make_key, public_blob
 from vm.types import MachineSpec, MachineState
 
@@ -79,9 +82,24 @@ class BootStory:
         )
 
 
+def rouse(guest: Guest) -> None:
+    """Let a guest that stood still go on: what waits for its disk, and its clock."""
+    Keeper(guest.dial).rouse()
+
+
+def tried_again(error: GalleyError) -> Problem:
+    """What the user is told while it runs; `error` ended the first try."""
+    return BootFailed(
+        f"The machine came up only at the second try: {error.summary}",
+        "Nothing is lost. `galley diagnose --bundle FILE` has the console of both.",
+        details=error.details,
+    ).to_problem()
+
+
 class BootPlan:
     """Builds the step lists for one boot of one machine."""
 
+    IMAGE = "Checking the guest image"
     LINUX = "Booting Linux"
 
     def __init__(
@@ -105,11 +123,27 @@ class BootPlan:
         """What happens on the host; `note` shows what a long step is doing."""
         limit = self._deadlines
         return [
-            Step(
-                "Checking the guest image", lambda wait: self._make_spec(wait, note), limit.prepare
-            ),
+            Step(self.IMAGE, lambda wait: self._make_spec(wait, note), limit.prepare),
             Step("Creating the machine", lambda wait: self._create(), limit.create),
             Step(f"Starting {self._backend.name}", lambda wait: self._start(note), limit.start),
+        ]
+
+    def warm(self, note: Callable[[str], None], hold: Callable[[Guest], None]) -> list[Step]:
+        """Instead of both, for a machine that was suspended."""
+        limit = self._deadlines
+
+        def hold_and_rouse(guest: Guest) -> None:
+            hold(guest)
+            rouse(guest)
+
+        return [
+            Step(self.IMAGE, lambda wait: self._make_spec(wait, note), limit.prepare),
+            Step("Waking the machine", lambda wait: self._resume(note), limit.start),
+            Step(
+                "Connecting to the machine",
+                lambda wait: self._connect(wait, hold_and_rouse),
+                limit.connect,
+            ),
         ]
 
     def in_guest(self, hold: Callable[[Guest], None]) -> list[Step]:
@@ -128,6 +162,13 @@ class BootPlan:
             ),
         ]
 
+    def may_pass(self, failure: StepFailed) -> bool:
+        """Whether a second boot may go well where this one hung or ended. Nothing of the user is
+        lost: the data disk was at most mounted, and is checked."""
+        if isinstance(failure.error, BootDied):
+            return True
+        return failure.step.name == self.LINUX and isinstance(failure.error, BootFailed)
+
     def _make_spec(self, wait: Patience, note: Callable[[str], None]) -> None:
         if self._prepare is None:
             raise NoMachine("There is nothing to start.")
@@ -145,7 +186,7 @@ class BootPlan:
 
     def _start(self, note: Callable[[str], None]) -> None:
         spec = self._wanted()
-        options = ["galley.key=" + public_blob(self._directory.public_key)]
+        options = [self._key()]
         if self._directory.data_is_new.exists():
             options.append("galley.format=1")
             self._directory.known_host.unlink(missing_ok=True)
@@ -154,6 +195,12 @@ class BootPlan:
         if self._repair:
             options.append("galley.fsck=repair")
         self._backend.start(self._directory, spec, tuple(options), note)
+
+    def _resume(self, note: Callable[[str], None]) -> None:
+        self._backend.resume(self._directory, self._wanted(), (self._key(),), note)
+
+    def _key(self) -> str:
+        return "galley.key=" + public_blob(self._directory.public_key)
 
     def _grew(self, spec: MachineSpec) -> bool:
         """Whether the disk is larger than at the last good boot (or nobody knows)."""

@@ -7,8 +7,13 @@ GALLEY_HOME/machine/
     data.new        exists until the data disk has been formatted by a first boot
     id_ed25519      our ssh key (0600), id_ed25519.pub beside it
     known_host      the guest's pinned host key
+    handover/       what the guest finds in its /run/galley when it starts
+    initramfs       the image's, with that behind it
+    suspended/      a machine that is to go on: ram, state, console.log, and last manifest.json
     running.json    what the backend started: pid, start time, port, accelerator
     accelerator.json  which accelerator booted a test guest here, and why not the others
+    snapshots/NAME/ a snapshot: data.img, and manifest.json, which is written last
+    data.restored   a snapshot's disk on its way to be data.img; after a crash it is nothing
 GALLEY_HOME/logs/
     console.log     the guest's console since its last start; console.1.log the one before
     backend.log     what QEMU, WSL or Hyper-V said
@@ -74,12 +79,38 @@ class MachineDir(msgspec.Struct, frozen=True):
         return self.root / "known_host"
 
     @property
+    def handover(self) -> Path:
+        return self.root / "handover"
+
+    @property
+    def initramfs(self) -> Path:
+        return self.root / "initramfs"
+
+    @property
+    def suspended(self) -> Path:
+        return self.root / "suspended"
+
+    @property
     def running(self) -> Path:
         return self.root / "running.json"
 
     @property
     def accelerator(self) -> Path:
         return self.root / "accelerator.json"
+
+    @property
+    def snapshots(self) -> Path:
+        return self.root / "snapshots"
+
+    def snapshot_manifest(self, name: str) -> Path:
+        return self.snapshots / name / "manifest.json"
+
+    def snapshot_disk(self, name: str) -> Path:
+        return self.snapshots / name / "data.img"
+
+    @property
+    def data_restored(self) -> Path:
+        return self.root / "data.restored"
 
     @property
     def console_log(self) -> Path:

@@ -19,7 +19,9 @@
     │   ├── GuestChanged             the guest shows another host key than the pinned one
     │   ├── ImageDamaged             a part of the guest image is missing or altered
     │   ├── DataDiskDamaged          the file system that holds images and volumes
+    │   ├── SnapshotRefused          its name is taken or impossible, or there is none of that name
     │   ├── BackendFailed            QEMU, WSL or Hyper-V refused a command
+    │   ├── NotResumable             what was suspended does not fit any more, or is damaged
     │   └── Cancelled                the user asked for it
     ├── EngineError                  dockerd (raised in `engine`)
     │   ├── EngineUnreachable        the socket does not answer
@@ -151,8 +153,16 @@ class DataDiskDamaged(MachineError):
     retry_default = Retry.NO
 
 
+class SnapshotRefused(MachineError):
+    retry_default = Retry.NO
+
+
 class BackendFailed(MachineError):
     """QEMU, WSL or Hyper-V refused a command."""
+
+
+class NotResumable(MachineError):
+    retry_default = Retry.NO
 
 
 class Cancelled(MachineError):

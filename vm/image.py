@@ -55,6 +55,12 @@ class Fingerprint(msgspec.Struct, frozen=True):
     ctime_ns: int
     inode: int
 
+    @classmethod
+    def of(cls, path: Path) -> "Fingerprint":
+        """Raises OSError."""
+        seen = path.stat()
+        return cls(seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns, seen.st_ino)
+
 
 def find(images: Path) -> tuple[Path, ...]:
     """The complete images below a directory, newest first. None is verified yet."""
@@ -128,12 +134,12 @@ def _stamp(image: Path) -> dict[str, Fingerprint] | None:
 
 def _fingerprint(image: Path, part: Part) -> Fingerprint:
     try:
-        stat = (image / part.name).stat()
+        seen = Fingerprint.of(image / part.name)
     except OSError as error:
         raise damaged(image, part.name, error.strerror or str(error)) from error
-    if stat.st_size != part.size:
-        raise damaged(image, part.name, f"it has {stat.st_size} bytes instead of {part.size}")
-    return Fingerprint(stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
+    if seen.size != part.size:
+        raise damaged(image, part.name, f"it has {seen.size} bytes instead of {part.size}")
+    return seen
 
 
 def _check(image: Path, part: Part) -> None:

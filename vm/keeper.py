@@ -40,8 +40,13 @@ class Keeper:
     def set_time(self) -> None:
         """Set the guest's clock to this computer's, which is read when the guest is connected."""
         with _Conversation(self._dial, QUICK) as guest:
-            seconds, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
-            guest.ask(f"time {seconds}.{nanoseconds:09}")
+            guest.ask(_time_now())
+
+    def rouse(self) -> None:
+        """`thaw` and `set_time` of a guest that stood still, in one conversation."""
+        with _Conversation(self._dial, QUICK) as guest:
+            guest.ask("thaw")
+            guest.ask(_time_now())
 
     def memory(self) -> GuestMemory:
         return GuestMemory(*self._numbers("memory", 5))
@@ -100,6 +105,11 @@ class Watch:
 
     def close(self) -> None:
         self._guest.close()
+
+
+def _time_now() -> str:
+    seconds, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
+    return f"time {seconds}.{nanoseconds:09}"
 
 
 class _Conversation:

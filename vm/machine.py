@@ -1,4 +1,4 @@
-"""The one lifecycle for all backends: start, stop, restart, delete, adopt, notice a death.
+"""The one lifecycle for all backends: start, stop, pause, wake, delete, adopt, notice a death.
 
 One worker thread moves the machine, from one queue; callers wait for their turn. State is seeded
 by `Backend.observe`, so a VM that outlived its supervisor is adopted: the boot steps run again over
@@ -8,29 +8,34 @@ backends. Next: `boot.py` (the step runner), `backend.py` (what is asked of a ba
 
 import contextlib
 import logging
-import queue
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
 from typing import Any
 
 import msgspec
 
+from vm import ending
 from vm.backend import Backend, Force
 from vm.boot import Step, StepFailed, run_steps
-from vm.boot_steps import BootPlan, BootStory, Deadlines, Prepare
+from vm.boot_steps import BootPlan, BootStory, Deadlines, Prepare, tried_again
 from vm.directory import MachineDir
-from vm.errors import BootDied, BootFailed, Cancelled, GalleyError, GuestUnreachable, NoMachine
+from vm.errors import (
+    Cancelled,
+    GalleyError,
+    GuestUnreachable,
+    NoMachine,
+)
 from vm.guest import Guest
 from vm.guest_disk import grow_file_system
 from vm.host.paths import write_atomic
-from vm.types import TRANSITIONS, BootStep, MachineSpec, MachineState, Observation, Status
+from vm.keeper import Keeper
+from vm.shown import Shown
+from vm.types import BootStep, MachineSpec, MachineState, Observation, Status
+from vm.worker import Worker
 
 log = logging.getLogger(__name__)
 
-CLEAN_STOP = 60.0  # seconds: containers have 10 s of grace each, in parallel, then the disk syncs
-ASKED_STOP = 20.0  # seconds after the power button was pressed
 # A boot in fifty hung in the lab before Linux came up, and QEMU 10.0.13 was seen to end one, under
 # TCG, with "iotlb_to_section: Assertion". The second try works.
 BOOT_ATTEMPTS = 2
@@ -53,55 +58,80 @@ class Machine:
         self.directory = directory
         self.backend = backend
         self.story = BootStory(directory, backend)
-        self._on_change = on_change
         self._after_boot = after_boot
         self._deadlines = deadlines
-        self._status = Status(MachineState.ABSENT, backend.name)
+        self._shown = Shown(Status(MachineState.ABSENT, backend.name), on_change)
         self._guest: Guest | None = None
         self._cancel = threading.Event()
         self._closing = False
-        self._jobs: queue.Queue[tuple[Callable[[], None], Future[None]] | None] = queue.Queue()
-        self._worker = threading.Thread(target=self._work, name="machine", daemon=True)
+        self._worker = Worker("machine", self._mistaken)
+        self._attended: int | None = None  # the pid whose end a thread waits for
 
     # --- what callers ask -------------------------------------------------------------------
 
     def open(self) -> None:
-        """Seed the state from the world; adopt a running machine in the background."""
+        """Seed the state from the world; adopt a running machine in the background. A paused one
+        stays paused: the way in is found when somebody wakes it."""
         seen = self.backend.observe(self.directory)
-        self._worker.start()
+        self._worker.begin()
+        if seen.state is MachineState.PAUSED:
+            self._attend(seen)
         if seen.state is not MachineState.RUNNING:
             self._see(seen)
             return
         self._see(seen, state=MachineState.STARTING)  # until we have found our way in
-        self._submit(lambda: self._adopt(seen))
+        self._worker.submit(lambda: self._adopt(seen))
 
     def close(self) -> None:
         """Let go of the machine, which runs on (or boots on: the next to open it adopts it)."""
         self._closing = True
         self._cancel.set()
-        self._jobs.put(None)
-        if self._worker.ident is not None:
-            self._worker.join(timeout=10)
+        self._worker.end(10)
         if self._guest is not None:
             self._guest.close()
 
     def start(self, prepare: Prepare, *, repair: bool = False) -> None:
         """Boot. `prepare` runs as the first step and says with which spec. Raises GalleyError."""
-        self._submit(lambda: self._start(prepare, repair)).result()
+        self._worker.submit(lambda: self._start(prepare, repair)).result()
 
     def stop(self) -> None:
         """Clean through the guest, then the power button, then the backend, then kill."""
         self.cancel()
-        self._submit(self._stop).result()
+        self._worker.submit(self._stop).result()
+
+    def suspend(self, before: Callable[[], None] = lambda: None) -> None:
+        """Put it on the disk, so that the next start goes on from here. `before` is asked first,
+        when nobody is served any more. Raises GalleyError, and then it is served again."""
+        self._worker.submit(lambda: self._suspend(before)).result()
+
+    def pause(self, may: Callable[[], bool] = lambda: True) -> bool:
+        """Halt a running machine where it is; connections into it stay. `may` is asked once
+        everybody can see that it is paused, so that who came before is known to it and who comes
+        later calls `wake`. True if it is paused now."""
+        self._worker.submit(lambda: self._pause(may)).result()
+        return self._shown.status.state is MachineState.PAUSED
+
+    def wake(self) -> None:
+        """Let a paused machine go on, and return when it can be talked to. Nothing else is woken.
+        Raises GalleyError."""
+        self._worker.submit(self._wake).result()
 
     def restart(self, prepare: Prepare) -> None:
         self.cancel()
-        self._submit(lambda: self._restart(prepare)).result()
+        self._worker.submit(lambda: self._restart(prepare)).result()
 
     def delete(self) -> None:
         """Stop, then remove the data disk and everything else of the machine."""
+        self.exchange(lambda: self.backend.delete(self.directory))
+
+    def exchange(self, change: Callable[[], None]) -> None:
+        """Stop, then let `change` do something to the machine's files."""
         self.cancel()
-        self._submit(self._delete).result()
+        self._worker.submit(lambda: self._exchange(change)).result()
+
+    def hold(self, work: Callable[[], None]) -> None:
+        """Have `work` done while nobody moves the machine, whatever its state is."""
+        self._worker.submit(work).result()
 
     def apply(self, prepare: Prepare, spec: MachineSpec) -> bool:
         """Bring a running machine to `spec`: restart it if it differs. True if it was restarted."""
@@ -113,16 +143,16 @@ class Machine:
 
     def grow(self, disk_bytes: int) -> None:
         """Make the data disk of a running machine as large, if it is smaller."""
-        self._submit(lambda: self._grow(disk_bytes)).result()
+        self._worker.submit(lambda: self._grow(disk_bytes)).result()
 
     def cancel(self) -> None:
         """End a start that is under way; it raises Cancelled at its caller. Else nothing."""
-        if self._status.state is MachineState.STARTING:
+        if self._shown.status.state is MachineState.STARTING:
             self._cancel.set()
 
     @property
     def status(self) -> Status:
-        return self._status
+        return self._shown.status
 
     @property
     def guest(self) -> Guest:
@@ -134,54 +164,83 @@ class Machine:
 
     # --- the worker -------------------------------------------------------------------------
 
-    def _submit(self, job: Callable[[], None]) -> Future[None]:
-        done: Future[None] = Future()
-        self._jobs.put((job, done))
-        return done
-
-    def _work(self) -> None:
-        while (entry := self._jobs.get()) is not None:
-            job, done = entry
-            try:
-                job()
-            except GalleyError as error:
-                done.set_exception(error)
-            except Exception as error:  # boundary: the worker must outlive any job
-                log.exception("the machine's worker met an unexpected error")
-                self._set(problem=GalleyError(f"Galley failed: {error}").to_problem())
-                done.set_exception(error)
-            else:
-                done.set_result(None)
+    def _mistaken(self, error: Exception) -> None:
+        self._shown.set(problem=GalleyError(f"Galley failed: {error}").to_problem())
 
     def _start(self, prepare: Prepare, repair: bool) -> None:
         self._cancel.clear()
         seen = self.backend.observe(self.directory)
-        if seen.state is MachineState.RUNNING:
+        if seen.state.is_up:
             self._start_again(seen)
             return
-        self._move(MachineState.STARTING, problem=None, boot=(), started_at=None)
+        fresh: dict[str, Any] = {"boot": (), "started_at": None, "resumable": False}
+        self._shown.move(MachineState.STARTING, problem=None, notice=None, **fresh)
         plan = self._plan(prepare, repair)
+        if not repair and self.backend.is_suspended(self.directory) and self._go_on(plan):
+            return
         for attempt in range(1, BOOT_ATTEMPTS + 1):
             try:
                 self._boot(plan)
                 return
             except StepFailed as failure:
-                if not _may_pass(failure, plan) or attempt == BOOT_ATTEMPTS:
+                if not plan.may_pass(failure) or attempt == BOOT_ATTEMPTS:
                     raise failure.error from failure
                 log.warning("boot attempt %d failed, trying again: %s", attempt, failure)
-                self._move(MachineState.STARTING, problem=None)
+                self._shown.move(
+                    MachineState.STARTING, problem=None, notice=tried_again(failure.error)
+                )
+
+    def _go_on(self, plan: BootPlan) -> bool:
+        """From where it was suspended. False: from cold, and the reason is told."""
+        try:
+            done = self._run(plan.warm(self._shown.note, self._hold), ())
+        except Cancelled:
+            if not self._closing:
+                self._stop()
+            raise
+        except StepFailed as failure:
+            log.warning("a start from cold: %s %s", failure.error.summary, failure.error.details)
+            self._end(Force.KILL)
+            self._shown.set(notice=failure.error.to_problem())
+            return False
+        self._reached(done)
+        return True
 
     def _plan(self, prepare: Prepare | None, repair: bool) -> BootPlan:
         return BootPlan(self.directory, self.backend, self.story, self._deadlines, prepare, repair)
 
     def _start_again(self, seen: Observation) -> None:
         """It runs already. Where it is degraded, see what is missing, without ending it."""
-        if self._status.state is MachineState.RUNNING and self._status.problem is None:
+        if seen.state is MachineState.PAUSED:
+            self._wake()
+        if self._shown.status.state is MachineState.RUNNING and self._shown.status.problem is None:
             return
         if self._guest is None:
             self._adopt(seen)
         else:
-            self._serve(tuple(step for step in self._status.boot if step.seconds is not None))
+            self._serve(tuple(step for step in self._shown.status.boot if step.seconds is not None))
+
+    def _pause(self, may: Callable[[], bool]) -> None:
+        if self._shown.status.state is not MachineState.RUNNING:
+            return
+        self._shown.move(MachineState.PAUSED)
+        try:
+            if may():
+                self.backend.pause(self.directory)
+                return
+        except GalleyError:
+            self._shown.move(MachineState.RUNNING)
+            raise
+        self._shown.move(MachineState.RUNNING)
+
+    def _wake(self) -> None:
+        if self._shown.status.state is not MachineState.PAUSED:
+            return
+        self.backend.wake(self.directory)
+        if self._guest is None:
+            self._adopt(self.backend.observe(self.directory))
+        else:
+            self._shown.move(MachineState.RUNNING)
 
     def _restart(self, prepare: Prepare) -> None:
         self._stop()
@@ -190,13 +249,13 @@ class Machine:
     def _boot(self, plan: BootPlan) -> None:
         """From nothing to RUNNING. A failure ends the machine and raises StepFailed."""
         try:
-            done = self._run([*plan.cold(self._note), *plan.in_guest(self._hold)], ())
+            done = self._run([*plan.cold(self._shown.note), *plan.in_guest(self._hold)], ())
         except Cancelled:
             self._end_cancelled()
             raise
         except StepFailed as failure:
             self._end(Force.QUIT)
-            self._move(MachineState.FAILED, problem=failure.error.to_problem())
+            self._shown.move(MachineState.FAILED, problem=failure.error.to_problem())
             raise
         self._reached(done)
 
@@ -208,7 +267,7 @@ class Machine:
         try:
             done = self._run(plan.in_guest(self._hold), ())
         except StepFailed as failure:
-            self._move(MachineState.FAILED, problem=failure.error.to_problem())
+            self._shown.move(MachineState.FAILED, problem=failure.error.to_problem())
             raise failure.error from failure
         self._reached(done)
 
@@ -217,7 +276,7 @@ class Machine:
         seen = self.backend.observe(self.directory)
         if seen.spec is not None:
             write_atomic(self.directory.spec, msgspec.json.encode(seen.spec))
-        threading.Thread(target=self._watch, name="machine-watch", daemon=True).start()
+        self._attend(seen)
         self._see(seen, state=MachineState.STARTING)
         self._serve(done)
 
@@ -229,18 +288,18 @@ class Machine:
             self._end_cancelled()
             raise
         except StepFailed as failure:
-            self._set(state=MachineState.RUNNING, problem=failure.error.to_problem())
+            self._shown.set(state=MachineState.RUNNING, problem=failure.error.to_problem())
             raise failure.error from failure
-        self._set(state=MachineState.RUNNING, boot=done, problem=None, started_at=time.time())
+        self._shown.set(state=MachineState.RUNNING, boot=done, problem=None, started_at=time.time())
 
     def _run(self, steps: list[Step], done: tuple[BootStep, ...]) -> tuple[BootStep, ...]:
         tail = self.story.console.tail
-        return run_steps(steps, self._cancel, lambda boot: self._set(boot=boot), tail, done)
+        return run_steps(steps, self._cancel, lambda boot: self._shown.set(boot=boot), tail, done)
 
     def _end_cancelled(self) -> None:
         if not self._closing:
             self._end(Force.QUIT)
-            self._move(MachineState.STOPPED, boot=())
+            self._shown.move(MachineState.STOPPED, boot=())
 
     def _stop(self) -> None:
         seen = self.backend.observe(self.directory)
@@ -248,53 +307,68 @@ class Machine:
             self._drop_guest()
             self._see(seen, boot=())
             return
-        self._move(MachineState.STOPPING, problem=None)
+        if seen.state is MachineState.PAUSED:
+            self.backend.wake(self.directory)  # it has to hear that it is to end
+        self._shown.move(MachineState.STOPPING, problem=None, notice=None)
         guest = self._guest
         if guest is not None:
             with contextlib.suppress(GalleyError):
                 guest.run(("galley-poweroff",), timeout=10)
         self._end(Force.ASK if guest is None else None)
-        self._move(MachineState.STOPPED, boot=(), started_at=None)
+        self._shown.move(MachineState.STOPPED, boot=(), started_at=None)
+
+    def _suspend(self, before: Callable[[], None]) -> None:
+        if not self.backend.observe(self.directory).state.is_up:
+            self._stop()
+            return
+        self._wake()
+        guest = self.guest
+        self._shown.move(MachineState.STOPPING, problem=None)
+        try:
+            before()
+            Keeper(guest.dial).freeze()
+            self.backend.suspend(self.directory)
+        except GalleyError:
+            with contextlib.suppress(GalleyError):
+                Keeper(guest.dial).thaw()
+            self._shown.move(MachineState.STARTING)
+            self._serve(())
+            raise
+        self._drop_guest()
+        self._shown.move(MachineState.STOPPED, boot=(), started_at=None, resumable=True)
 
     def _end(self, force: Force | None) -> None:
-        """Wait for the end, asking harder each time; `None`: the guest has been asked already."""
-        ladder: list[tuple[Force | None, float]] = [
-            (None, CLEAN_STOP),
-            (Force.ASK, ASKED_STOP),
-            (Force.QUIT, 5.0),
-            (Force.KILL, 10.0),
-        ]
-        start = next(index for index, (rung, _) in enumerate(ladder) if rung == force)
-        for rung, patience in ladder[start:]:
-            if rung is not None:
-                self.backend.stop(self.directory, rung)
-            if self.backend.wait_stopped(self.directory, patience):
-                break
-            log.warning("the machine did not end within %g s (%s)", patience, rung or "asked")
+        ending.end(self.backend, self.directory, force)
         self._drop_guest()
 
     def _grow(self, disk_bytes: int) -> None:
         seen = self.backend.observe(self.directory)
-        if self._status.state is not MachineState.RUNNING or seen.spec is None:
+        if self._shown.status.state is not MachineState.RUNNING or seen.spec is None:
             return
         if seen.spec.disk_bytes < disk_bytes:
             self.backend.grow(self.directory, disk_bytes)
             grow_file_system(self.guest)
             self._see(self.backend.observe(self.directory))
 
-    def _delete(self) -> None:
+    def _exchange(self, change: Callable[[], None]) -> None:
         self._stop()
-        self.backend.delete(self.directory)
+        change()
         self._see(self.backend.observe(self.directory), problem=None, boot=())
+
+    def _attend(self, seen: Observation) -> None:
+        """Watch for the machine's end, once."""
+        if seen.pid is None or seen.pid != self._attended:
+            self._attended = seen.pid
+            threading.Thread(target=self._watch, name="machine-watch", daemon=True).start()
 
     def _watch(self) -> None:
         self.backend.wait_stopped(self.directory, None)
-        self._submit(self._gone)
+        self._worker.submit(self._gone)
 
     def _gone(self) -> None:
         """The machine ended. Nobody's wish when the worker still believes it is running."""
         seen = self.backend.observe(self.directory)
-        if self._status.state is not MachineState.RUNNING or seen.state is MachineState.RUNNING:
+        if not self._shown.status.state.is_up or seen.state.is_up:
             return
         self._drop_guest()
         problem = GuestUnreachable(
@@ -310,40 +384,11 @@ class Machine:
         self._guest = guest
 
     def _drop_guest(self) -> None:
-        guest, self._guest = self._guest, None
+        guest, self._guest, self._attended = self._guest, None, None
         if guest is not None:
             guest.close()
 
-    def _note(self, sentence: str) -> None:
-        """Show what a long step is doing, as the name of the step under way."""
-        boot = self._status.boot
-        self._set(boot=(*boot[:-1], BootStep(sentence)))
-
     def _see(self, seen: Observation, **changes: Any) -> None:
-        """Take over what was observed; an observation may move to any state."""
-        spec = seen.spec
-        had: dict[str, Any] = {"share_by": seen.share_by}
-        if spec is not None:
-            had |= {"cpus": spec.cpus, "memory_bytes": spec.memory_bytes}
-            had["disk_bytes"] = spec.disk_bytes
-        self._set(**{"state": seen.state, "accelerator": seen.accelerator, **had, **changes})
-
-    def _move(self, state: MachineState, **changes: Any) -> None:
-        now = self._status.state
-        if state is not now and state not in TRANSITIONS[now]:
-            raise AssertionError(f"no way from {now} to {state}")
-        self._set(state=state, **changes)
-
-    def _set(self, **changes: Any) -> None:
-        changed = msgspec.structs.replace(self._status, **changes)
-        if changed != self._status:
-            self._status = changed
-            self._on_change(changed)
-
-
-def _may_pass(failure: StepFailed, plan: BootPlan) -> bool:
-    """Whether a second boot may go well where this one hung or ended. Nothing of the user is lost:
-    the data disk was at most mounted, and is checked."""
-    if isinstance(failure.error, BootDied):
-        return True
-    return failure.step.name == plan.LINUX and isinstance(failure.error, BootFailed)
+        stopped = seen.state is MachineState.STOPPED
+        resumable = stopped and self.backend.is_suspended(self.directory)
+        self._shown.see(seen, **{"resumable": resumable, **changes})

@@ -20,6 +20,11 @@ class MachineState(StrEnum):
     STOPPING = "stopping"
     FAILED = "failed"  # the last transition failed; `Status.problem` says why
 
+    @property
+    def is_up(self) -> bool:
+        """What was started is there, whether it runs or stands still."""
+        return self in (MachineState.RUNNING, MachineState.PAUSED)
+
 
 S = MachineState
 TRANSITIONS: dict[MachineState, frozenset[MachineState]] = {
@@ -28,7 +33,7 @@ TRANSITIONS: dict[MachineState, frozenset[MachineState]] = {
     S.STARTING: frozenset({S.RUNNING, S.FAILED, S.STOPPING, S.STOPPED}),
     S.RUNNING: frozenset({S.STOPPING, S.PAUSED, S.FAILED, S.STOPPED}),
     S.PAUSED: frozenset({S.RUNNING, S.STOPPING, S.FAILED, S.STOPPED}),
-    S.STOPPING: frozenset({S.STOPPED, S.FAILED}),
+    S.STOPPING: frozenset({S.STOPPED, S.FAILED, S.STARTING}),  # back, when it cannot be suspended
     S.FAILED: frozenset({S.STARTING, S.STOPPING, S.STOPPED, S.ABSENT, S.RUNNING}),
 }
 if set(TRANSITIONS) != set(MachineState):
@@ -101,6 +106,28 @@ class Observation(msgspec.Struct, frozen=True):
     share_by: str = ""  # what its folders are shared by, where it has any
 
 
+class MachineSnapshot(msgspec.Struct, frozen=True):
+    """The data disk as it was at one moment: images, containers, volumes. Its manifest, too."""
+
+    name: str
+    made_at: float  # seconds since the epoch
+    disk_bytes: int  # as the guest sees it
+    used_bytes: int  # blocks that it held on the host when it was made
+    settled: bool  # the file system was at rest; else as after a power cut, journal and all
+    image: str  # the guest image that the machine had, by the name of its directory
+    uuid: str  # the machine's
+    host_key: str  # the guest's, which is on the disk
+
+
+class SnapshotWork(msgspec.Struct, frozen=True):
+    """A snapshot that is being made or restored. `total_bytes` is 0 while nobody knows."""
+
+    name: str
+    verb: str  # "create" or "restore"
+    done_bytes: int = 0
+    total_bytes: int = 0
+
+
 class GuestMemory(msgspec.Struct, frozen=True):
     """In bytes. `available`: what programs could still get; `cached`: what could be read again;
     `containers`: what they and their files hold."""
@@ -136,9 +163,11 @@ class Status(msgspec.Struct, frozen=True):
     accelerator: Accelerator | None = None
     boot: tuple[BootStep, ...] = ()
     problem: Problem | None = None
+    notice: Problem | None = None  # worth knowing of a machine that is well
     cpus: int = 0
     memory_bytes: int = 0
     disk_bytes: int = 0
     disk_used_bytes: int = 0  # blocks that the data disk holds on the host
     started_at: float | None = None  # seconds since the epoch
     share_by: str = ""  # what the machine's folders are shared by, where it has any
+    resumable: bool = False  # stopped, and the next start goes on where it was

@@ -44,6 +44,10 @@
             <translation>Ein Name enthält keine Leerzeichen.</translation>
         </message>
         <message>
+            <source>A name is wanted.</source>
+            <translation>Ein Name muss angegeben werden.</translation>
+        </message>
+        <message>
             <source>A new volume with a copy of all files, their owners and modes.</source>
             <translation>Ein neues Volume mit einer Kopie aller Dateien samt Eigentümern und Rechten.</translation>
         </message>
@@ -66,6 +70,10 @@
         <message>
             <source>A running container may change files while they are copied.</source>
             <translation>Ein laufender Container kann Dateien während des Kopierens ändern.</translation>
+        </message>
+        <message>
+            <source>A snapshot is being copied.</source>
+            <translation>Ein Snapshot wird gerade kopiert.</translation>
         </message>
         <message>
             <source>A terminal needs one in the image. Files, Stats and Inside work without.</source>
@@ -170,6 +178,10 @@
         <message>
             <source>All images that no container uses, not only those without a name</source>
             <translation>Alle Images ohne Container, nicht nur namenlose</translation>
+        </message>
+        <message>
+            <source>All snapshots and settings stay.</source>
+            <translation>Alle Snapshots und Einstellungen bleiben.</translation>
         </message>
         <message>
             <source>Also containers that are not running</source>
@@ -592,6 +604,14 @@
             <translation>Kopieren ▾</translation>
         </message>
         <message>
+            <source>Copying the disk</source>
+            <translation>Die Platte wird kopiert</translation>
+        </message>
+        <message>
+            <source>Copying {name}… {share}</source>
+            <translation>{name} wird kopiert… {share}</translation>
+        </message>
+        <message>
             <source>Count</source>
             <translation>Zählen</translation>
         </message>
@@ -624,12 +644,24 @@
             <translation>Netzwerk erstellen…</translation>
         </message>
         <message>
+            <source>Create a snapshot</source>
+            <translation>Snapshot erstellen</translation>
+        </message>
+        <message>
+            <source>Create a snapshot…</source>
+            <translation>Snapshot erstellen…</translation>
+        </message>
+        <message>
             <source>Create a volume</source>
             <translation>Volume erstellen</translation>
         </message>
         <message>
             <source>Create a volume…</source>
             <translation>Volume erstellen…</translation>
+        </message>
+        <message>
+            <source>Create the snapshot {name}</source>
+            <translation>Den Snapshot {name} erstellen</translation>
         </message>
         <message>
             <source>Create {name}</source>
@@ -694,6 +726,14 @@
         <message>
             <source>Delete the network {name}?</source>
             <translation>Netzwerk {name} löschen?</translation>
+        </message>
+        <message>
+            <source>Delete the snapshot {name}</source>
+            <translation>Den Snapshot {name} löschen</translation>
+        </message>
+        <message>
+            <source>Delete the snapshot {name}?</source>
+            <translation>Den Snapshot {name} löschen?</translation>
         </message>
         <message>
             <source>Delete the virtual machine</source>
@@ -1000,8 +1040,116 @@
             <translation>Übergeordneter Ordner</translation>
         </message>
         <message>
+            <source>Free its memory after</source>
+            <translation>Ihren Speicher freigeben nach</translation>
+        </message>
+        <message>
+            <source>How long it stays paused until it is kept on disk, and its memory is given back.</source>
+            <translation>Wie lange sie angehalten bleibt, bis sie auf der Festplatte aufbewahrt und ihr Speicher zurückgegeben wird.</translation>
+        </message>
+        <message>
+            <source>How long nobody has to use the engine until its virtual machine is paused. It wakes by itself.</source>
+            <translation>Wie lange niemand die Engine benutzen darf, bis ihre virtuelle Maschine angehalten wird. Sie wacht von selbst auf.</translation>
+        </message>
+        <message>
+            <source>Nobody uses the engine. It wakes by itself.</source>
+            <translation>Niemand benutzt die Engine. Sie wacht von selbst auf.</translation>
+        </message>
+        <message>
+            <source>Pause it even while containers run, if they use no CPU and publish no ports.</source>
+            <translation>Sie auch anhalten, während Container laufen, wenn diese keine CPU benutzen und keine Ports veröffentlichen.</translation>
+        </message>
+        <message>
+            <source>Save resources after</source>
+            <translation>Ressourcen sparen nach</translation>
+        </message>
+        <message>
+            <source>Save with containers that idle</source>
+            <translation>Auch mit untätigen Containern sparen</translation>
+        </message>
+        <message>
+            <source>Starting containers again</source>
+            <translation>Container wieder starten</translation>
+        </message>
+        <message>
+            <source>Suspend instead of powering off</source>
+            <translation>Aufbewahren statt ausschalten</translation>
+        </message>
+        <message>
+            <source>Waking the machine</source>
+            <translation>Die Maschine wecken</translation>
+        </message>
+        <message>
+            <source>When the engine is stopped, keep it on the disk as it is, so that it starts at once.</source>
+            <translation>Wenn die Engine gestoppt wird, sie auf der Festplatte aufbewahren, wie sie ist, damit sie sofort startet.</translation>
+        </message>
+        <message>
+            <source>saving</source>
+            <translation>spart</translation>
+        </message>
+        <message>
+            <source>Saving resources</source>
+            <translation>Spart Ressourcen</translation>
+        </message>
+        <message>
+            <source>Go back</source>
+            <translation>Zurück</translation>
+        </message>
+        <message>
+            <source>Go back to the snapshot {name}</source>
+            <translation>Zurück zum Snapshot {name}</translation>
+        </message>
+        <message>
+            <source>Go back to {name}?</source>
+            <translation>Zurück zu {name}?</translation>
+        </message>
+        <message>
+            <source>Go back…</source>
+            <translation>Zurück…</translation>
+        </message>
+        <message>
+            <source>Images, containers and volumes become what they were at {time}. What came since is lost, and running containers are stopped.</source>
+            <translation>Images, Container und Volumes werden, was sie am {time} waren. Was seither dazukam, geht verloren, und laufende Container werden gestoppt.</translation>
+        </message>
+        <message>
+            <source>Images, containers and volumes can be had again as they are now.</source>
+            <translation>Images, Container und Volumes sind so wiederzubekommen, wie sie jetzt sind.</translation>
+        </message>
+        <message>
+            <source>It keeps images, containers and volumes as they are now. What runs, runs on. What containers have in memory is not kept, nor are folders of this computer.</source>
+            <translation>Er hält Images, Container und Volumes fest, wie sie jetzt sind. Was läuft, läuft weiter. Nicht festgehalten wird, was Container im Arbeitsspeicher haben, und Ordner dieses Computers auch nicht.</translation>
+        </message>
+        <message>
+            <source>Keep everything that the engine has as it is now, try something, and go back.</source>
+            <translation>Alles festhalten, wie es in der Engine jetzt ist, etwas ausprobieren und wieder zurückgehen.</translation>
+        </message>
+        <message>
             <source>Share folders by</source>
             <translation>Ordner teilen mit</translation>
+        </message>
+        <message>
+            <source>Snapshots</source>
+            <translation>Snapshots</translation>
+        </message>
+        <message>
+            <source>The engine and other snapshots stay as they are.</source>
+            <translation>Die Engine und andere Snapshots bleiben, wie sie sind.</translation>
+        </message>
+        <message>
+            <source>The engine is as it was at {time}</source>
+            <translation>Die Engine ist, wie sie am {time} war</translation>
+        </message>
+        <message>
+            <source>The snapshot {name} was made</source>
+            <translation>Der Snapshot {name} ist fertig</translation>
+        </message>
+        <message>
+            <source>There is nothing to keep yet.</source>
+            <translation>Noch gibt es nichts festzuhalten.</translation>
+        </message>
+        <message>
+            <source>What only it still has of {time} is lost for good. It takes {size}.</source>
+            <translation>Was nur er noch vom {time} hat, ist endgültig verloren. Er belegt {size}.</translation>
         </message>
         <message>
             <source>Taken of this computer's memory. Used inside: {inside}, by containers: {containers}.</source>
@@ -1268,10 +1416,6 @@
             <translation>Die Engine läuft nicht.</translation>
         </message>
         <message>
-            <source>It is paused.</source>
-            <translation>Die Engine ist angehalten.</translation>
-        </message>
-        <message>
             <source>It is running and will be killed first.</source>
             <translation>Er läuft und wird zuerst beendet.</translation>
         </message>
@@ -1374,6 +1518,10 @@
         <message>
             <source>Left empty, the engine chooses a free one.</source>
             <translation>Leer gelassen, wählt die Engine ein freies.</translation>
+        </message>
+        <message>
+            <source>Let containers find each other as NAME.galley.local, where they share a network.</source>
+            <translation>Lässt Container einander als NAME.galley.local finden, wo sie ein Netzwerk gemeinsam haben.</translation>
         </message>
         <message>
             <source>Let docker keep registry logins in the keyring, where it would use a plain file.</source>
@@ -1570,6 +1718,10 @@
         <message>
             <source>Names and addresses, where the proxy is set to manual; this computer is one anyway.</source>
             <translation>Namen und Adressen, wenn der Proxy auf manual steht; dieser Computer gehört immer dazu.</translation>
+        </message>
+        <message>
+            <source>Names of containers</source>
+            <translation>Namen von Containern</translation>
         </message>
         <message>
             <source>Namespaces</source>
@@ -2456,16 +2608,12 @@
             <translation>Die Engine läuft nicht: dockerd erhält diese Einstellungen beim Start.</translation>
         </message>
         <message>
-            <source>The engine is paused</source>
-            <translation>Die Engine ist angehalten</translation>
-        </message>
-        <message>
             <source>The engine is ready after {time}</source>
             <translation>Die Engine ist nach {time} bereit</translation>
         </message>
         <message>
-            <source>The engine is stopped. Every image, container and volume in its virtual machine, your settings, daemon.json and what the window remembers are deleted for good.</source>
-            <translation>Die Engine wird gestoppt. Alle Images, Container und Volumes in ihrer virtuellen Maschine, die Einstellungen, daemon.json und was das Fenster sich merkt werden endgültig gelöscht.</translation>
+            <source>The engine is stopped. Every image, container and volume in its virtual machine, its snapshots, your settings, daemon.json and what the window remembers are deleted for good.</source>
+            <translation>Die Engine wird gestoppt. Alle Images, Container und Volumes in ihrer virtuellen Maschine, deren Snapshots, die Einstellungen, daemon.json und was das Fenster sich merkt werden endgültig gelöscht.</translation>
         </message>
         <message>
             <source>The file</source>
@@ -2930,6 +3078,10 @@
         <message>
             <source>Which log</source>
             <translation>Welches Log</translation>
+        </message>
+        <message>
+            <source>While nobody uses it</source>
+            <translation>Solange niemand sie benutzt</translation>
         </message>
         <message>
             <source>Window</source>
@@ -4023,12 +4175,88 @@
             <translation> oder den Beschleuniger auf auto stellen</translation>
         </message>
         <message>
+            <source>A copy of the data disk needs {0} GiB, and {1} GiB are free.</source>
+            <translation>Eine Kopie der Datenplatte braucht {0} GiB, und {1} GiB sind frei.</translation>
+        </message>
+        <message>
             <source>A part of the guest did not start: {0}</source>
             <translation>Ein Teil des Gasts ist nicht gestartet: {0}</translation>
         </message>
         <message>
             <source>A proxy that asks for a password cannot be used: Galley would have to keep it in a plain file.</source>
             <translation>Ein Proxy, der nach einem Passwort fragt, kann nicht verwendet werden: Galley müsste es in einer unverschlüsselten Datei aufbewahren.</translation>
+        </message>
+        <message>
+            <source>A swarm starts its containers again by itself.</source>
+            <translation>Ein Schwarm startet seine Container von selbst wieder.</translation>
+        </message>
+        <message>
+            <source>Free some space, or power it off: galley stop --cold</source>
+            <translation>Schaffen Sie Platz, oder schalten Sie sie aus: galley stop --cold</translation>
+        </message>
+        <message>
+            <source>It starts from cold; nothing on its disk is lost.</source>
+            <translation>Sie fährt neu hoch; auf ihrer Festplatte geht nichts verloren.</translation>
+        </message>
+        <message>
+            <source>Machines cannot be suspended on this computer.</source>
+            <translation>Auf diesem Computer können Maschinen nicht aufbewahrt werden.</translation>
+        </message>
+        <message>
+            <source>QEMU could not suspend or resume the machine: {0}.</source>
+            <translation>QEMU konnte die Maschine nicht aufbewahren oder wieder wecken: {0}.</translation>
+        </message>
+        <message>
+            <source>Start it yourself to see why: docker start {0}</source>
+            <translation>Starten Sie ihn selbst, um zu sehen, warum: docker start {0}</translation>
+        </message>
+        <message>
+            <source>Stop it instead (galley stop), or install virtiofsd.</source>
+            <translation>Stoppen Sie sie stattdessen (galley stop), oder installieren Sie virtiofsd.</translation>
+        </message>
+        <message>
+            <source>Suspending needs {0} MiB for the machine's memory, and the disk that holds {1} has {2} MiB free.</source>
+            <translation>Das Aufbewahren braucht {0} MiB für den Arbeitsspeicher der Maschine, und auf der Festplatte mit {1} sind {2} MiB frei.</translation>
+        </message>
+        <message>
+            <source>The container {0} did not start again.</source>
+            <translation>Der Container {0} ist nicht wieder gestartet.</translation>
+        </message>
+        <message>
+            <source>The containers could not be stopped one by one.</source>
+            <translation>Die Container konnten nicht einzeln gestoppt werden.</translation>
+        </message>
+        <message>
+            <source>The fake machine cannot be suspended.</source>
+            <translation>Die gespielte Maschine kann nicht aufbewahrt werden.</translation>
+        </message>
+        <message>
+            <source>The fake machine was not suspended.</source>
+            <translation>Die gespielte Maschine wurde nicht aufbewahrt.</translation>
+        </message>
+        <message>
+            <source>The machine cannot be suspended: it was started by another version of Galley.</source>
+            <translation>Die Maschine kann nicht aufbewahrt werden: Sie wurde von einer anderen Version von Galley gestartet.</translation>
+        </message>
+        <message>
+            <source>The machine cannot be suspended: its folders are shared by SFTP, which ends when it stands still.</source>
+            <translation>Die Maschine kann nicht aufbewahrt werden: Ihre Ordner sind über SFTP freigegeben, das endet, wenn sie stillsteht.</translation>
+        </message>
+        <message>
+            <source>The suspended machine cannot go on: {0}.</source>
+            <translation>Die aufbewahrte Maschine kann nicht weiterlaufen: {0}.</translation>
+        </message>
+        <message>
+            <source>`galley stop --cold` powers it off.</source>
+            <translation>`galley stop --cold` schaltet sie aus.</translation>
+        </message>
+        <message>
+            <source>a time such as 90s, 5min or 2h, up to {0}, or never</source>
+            <translation>eine Zeit wie 90s, 5min oder 2h, höchstens {0}, oder never</translation>
+        </message>
+        <message>
+            <source>A snapshot cannot be named {0}.</source>
+            <translation>Ein Snapshot kann nicht {0} heißen.</translation>
         </message>
         <message>
             <source>Add that authority to the trust store of this computer, then start Galley again.</source>
@@ -4205,6 +4433,10 @@
         <message>
             <source>Free some space on the disk that holds {0}; the machine goes on by itself.</source>
             <translation>Platz auf der Festplatte schaffen, auf der {0} liegt; die Maschine läuft dann von selbst weiter.</translation>
+        </message>
+        <message>
+            <source>Free some space on the disk that holds {0}, or delete a snapshot.</source>
+            <translation>Auf der Platte, auf der {0} liegt, Platz schaffen oder einen Snapshot löschen.</translation>
         </message>
         <message>
             <source>Free some space, or set GALLEY_HOME to a directory on another disk.</source>
@@ -4395,6 +4627,10 @@
             <translation>Lege ihn an oder lass ihn weg.</translation>
         </message>
         <message>
+            <source>Make one: galley snapshot create NAME</source>
+            <translation>Einen erstellen: galley snapshot create NAME</translation>
+        </message>
+        <message>
             <source>Make {0} writable for your user, then try again.</source>
             <translation>{0} für das eigene Benutzerkonto beschreibbar machen, dann noch einmal versuchen.</translation>
         </message>
@@ -4421,6 +4657,10 @@
         <message>
             <source>Nothing answers on {0}.</source>
             <translation>An {0} antwortet nichts.</translation>
+        </message>
+        <message>
+            <source>Nothing is lost. `galley diagnose --bundle FILE` has the console of both.</source>
+            <translation>Nichts ist verloren. `galley diagnose --bundle DATEI` enthält die Konsole von beiden.</translation>
         </message>
         <message>
             <source>Nothing was changed. Correct them.</source>
@@ -4463,12 +4703,56 @@
             <translation>`galley restart` ausführen, was es erneut versucht.</translation>
         </message>
         <message>
+            <source>QEMU could not copy the data disk: {0}.</source>
+            <translation>QEMU konnte die Datenplatte nicht kopieren: {0}.</translation>
+        </message>
+        <message>
+            <source>Start the engine first: galley start</source>
+            <translation>Zuerst die Engine starten: galley start</translation>
+        </message>
+        <message>
             <source>Stop that container, or publish this one on another port.</source>
             <translation>Jenen Container anhalten oder diesen auf einem anderen Port veröffentlichen.</translation>
         </message>
         <message>
             <source>The data disk is larger now, but its file system could not be made so.</source>
             <translation>Der Datenträger ist jetzt größer, aber sein Dateisystem konnte nicht vergrößert werden.</translation>
+        </message>
+        <message>
+            <source>The Docker Engine does not say how much CPU containers use.</source>
+            <translation>Die Docker Engine sagt nicht, wie viel CPU Container benutzen.</translation>
+        </message>
+        <message>
+            <source>Take another name.</source>
+            <translation>Einen anderen Namen nehmen.</translation>
+        </message>
+        <message>
+            <source>The machine came up only at the second try: {0}</source>
+            <translation>Die Maschine kam erst beim zweiten Versuch hoch: {0}</translation>
+        </message>
+        <message>
+            <source>The snapshot was cancelled.</source>
+            <translation>Der Snapshot wurde abgebrochen.</translation>
+        </message>
+        <message>
+            <source>There are: {0}.</source>
+            <translation>Es gibt: {0}.</translation>
+        </message>
+        <message>
+            <source>There is a snapshot {0} already.</source>
+            <translation>Es gibt schon einen Snapshot {0}.</translation>
+        </message>
+        <message>
+            <source>There is no snapshot {0}.</source>
+            <translation>Es gibt keinen Snapshot {0}.</translation>
+        </message>
+        <message>
+            <source>There is nothing to keep yet.</source>
+            <translation>Noch gibt es nichts festzuhalten.</translation>
+        </message>
+        <message>
+            <source>Use up to 63 letters, digits, dots, dashes and underscores, a letter or digit first.</source>
+            <translation>Bis zu 63 Buchstaben, Ziffern, Punkte, Binde- und Unterstriche verwenden, zuerst einen Buchstaben oder eine Ziffer.</translation>
         </message>
         <message>
             <source>The machine's data disk is almost full: pulls, builds and containers may fail.</source>
@@ -5299,6 +5583,10 @@
             <translation>keine Antwort innerhalb von {0} s</translation>
         </message>
         <message>
+            <source>it gives no reason</source>
+            <translation>es nennt keinen Grund</translation>
+        </message>
+        <message>
             <source>it has {0} bytes instead of {1}</source>
             <translation>hat {0} statt {1} Bytes</translation>
         </message>
@@ -5317,6 +5605,10 @@
         <message>
             <source>its format is {0}, not {1}</source>
             <translation>das Format ist {0}, nicht {1}</translation>
+        </message>
+        <message>
+            <source>its job is gone</source>
+            <translation>sein Auftrag ist verschwunden</translation>
         </message>
         <message>
             <source>names such as example.com or 10.0.0.0/8, with commas between them, or nothing</source>

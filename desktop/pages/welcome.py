@@ -176,7 +176,8 @@ class WelcomePage(Page):
         state = machine.state if machine else None
         asked = self._task is not None
         starting = asked or state is MachineState.STARTING
-        ready = state is MachineState.RUNNING and not asked and self.desk.connection.is_up
+        up = state is not None and state.is_up
+        ready = up and not asked and self.desk.connection.is_up
         problem = None if starting else self._current_problem(machine)
         had_focus = any(one.hasFocus() for one in (self, self.start, self.cancel))
         self._show_choice(machine)
@@ -200,7 +201,7 @@ class WelcomePage(Page):
             return self.desk.link.problem
         if machine.problem is not None:
             return machine.problem
-        return None if machine.state is MachineState.RUNNING else self._problem
+        return None if machine.state.is_up else self._problem
 
     def _show_problem(self, problem: Problem | None) -> None:
         if problem == self._shown_problem:

@@ -99,7 +99,7 @@ class Usage(QObject):
         with self._lock:
             while not self._ended:
                 due = min(self._wanted.items(), key=lambda item: item[1].due, default=None)
-                if due is None or not self._connection.is_up:
+                if due is None or not self._connection.is_up or self._connection.is_asleep:
                     self._lock.wait(None if due is None else SLOWEST)
                     continue
                 left = due[1].due - time.monotonic()

@@ -37,7 +37,7 @@ class Banner(QWidget):
         self.setLayout(around)
 
     def show_state(self, state: EngineState) -> None:
-        self.setVisible(state.dot != "running")
+        self.setVisible(not state.answers)
         self._action = state.action
         icon = "error" if state.dot == "error" else "info"
         color = state.dot if state.dot != "exited" else "secondary"

@@ -4,11 +4,12 @@ A thread accepts; each connection gets two threads (`pump.py`), which block and 
 nothing flows. Of what the bridge carries it reads only which folders a new container is to have
 (`requests.py`), which the owner's `check` may refuse or change, and which container is to start,
 which its `starting` may refuse or delay. While there is no engine to reach,
-it reads a request's head and answers 503 with the reason, at once.
+it reads a request's head and answers 503 with the reason, at once. An engine that is paused is
+woken first (`work.py`), by a new connection or by bytes on an open one.
 
 The listener stays bound from `open` to `close`, whatever happens to the machine. `dial` makes one
 more try by itself when its connection turns out to be dead (`vm/ssh_kept.py`).
-May import: `vm.guest`, `vm.errors`, its own package. Next: `pump.py`, `requests.py`,
+May import: `vm.guest`, `vm.errors`, its own package. Next: `pump.py`, `requests.py`, `work.py`,
 `unix.py`, `http.py`.
 """
 
@@ -23,6 +24,7 @@ from typing import Protocol
 from engine.bridge.http import CHUNK, HttpError, Reader, refusal
 from engine.bridge.pump import AT_ONCE, Client, Pump, Starting
 from engine.bridge.requests import Check
+from engine.bridge.work import UNWATCHED, Use
 from vm.errors import EngineUnreachable, GalleyError, Problem
 from vm.guest import Stream
 
@@ -51,7 +53,7 @@ class Bridge:
     """`down` says why there is no engine now, or None; `dial` reaches dockerd. Both for any thread.
 
     `dial` raises OSError or GalleyError. `check` sees every creation before dockerd does, and
-    `starting` every start.
+    `starting` every start. `use` is told of what clients do.
     """
 
     def __init__(
@@ -61,12 +63,14 @@ class Bridge:
         down: Callable[[], Problem | None],
         check: Check = lambda body: None,
         starting: Starting = AT_ONCE,
+        use: Use = UNWATCHED,
     ) -> None:
         self._listener = listener
         self._dial = dial
         self._down = down
         self._check = check
         self._starting = starting
+        self._use = use
         self._numbers = itertools.count(1)
         self._turn = threading.Lock()
         self._serving: dict[threading.Thread, Client | Pump] = {}
@@ -137,18 +141,19 @@ class Bridge:
             self._serving.pop(thread, None)
 
     def _reach(self) -> Stream | Problem:
-        problem = self._down()
-        if problem is not None:
-            return problem
+        self._use.begin()
         try:
-            return self._dial()
+            self._use.awake()
+            return self._down() or self._dial()
         except GalleyError as error:
             return self._down() or error.to_problem()
         except OSError as error:
             return self._down() or _no_engine(error)
+        finally:
+            self._use.end()
 
     def _carry(self, me: threading.Thread, client: Client, guest: Stream) -> None:
-        pump = Pump(client, guest, self._check, self._starting)
+        pump = Pump(client, guest, self._check, self._starting, self._use)
         with self._turn:
             self._serving[me] = pump
         if self._closing.is_set():

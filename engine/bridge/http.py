@@ -127,13 +127,13 @@ def get_json[T](dial: Dial, path: str, kind: type[T]) -> T:
         raise HttpError(f"dockerd's answer to {path} is not as expected: {error}") from error
 
 
-def stream_json(stream: Stream, path: str, on_open: Callable[[], None]) -> Iterator[Any]:
+def stream_json(stream: Stream, path: str, on_open: Callable[[Head], None]) -> Iterator[Any]:
     """Each value of an endless answer (`/events`), until either side ends it. `on_open` is called
-    once dockerd has said yes. Raises HttpError, OSError."""
-    reader = _ask(stream, path)
-    on_open()
+    with its head, once dockerd has said yes. Raises HttpError, OSError."""
+    head, blocks = _ask(stream, path)
+    on_open(head)
     held = b""
-    for block in reader:
+    for block in blocks:
         *lines, held = (held + block).split(b"\n")
         if len(held) > LINE_LIMIT:
             raise HttpError("an event is too long")
@@ -150,12 +150,21 @@ def _decode(line: bytes) -> Any:
 
 def get(dial: Dial, path: str) -> bytes:
     """The body of the answer. Raises HttpError, OSError, and what `dial` raises."""
+    return _answer(dial, "GET", path, ANSWER_LIMIT)
+
+
+def post(dial: Dial, path: str, limit: float = ANSWER_LIMIT) -> bytes:
+    """The same for a request without a body that may take `limit` seconds."""
+    return _answer(dial, "POST", path, limit)
+
+
+def _answer(dial: Dial, method: str, path: str, limit: float) -> bytes:
     stream = dial()
-    late = threading.Timer(ANSWER_LIMIT, stream.close)
+    late = threading.Timer(limit, stream.close)
     late.name, late.daemon = "http-deadline", True
     late.start()
     try:
-        return _limited(_ask(stream, path))
+        return _limited(_ask(stream, path, method)[1])
     finally:
         late.cancel()
         stream.close()
@@ -170,18 +179,18 @@ def _limited(blocks: Iterator[bytes]) -> bytes:
     return bytes(kept)
 
 
-def _ask(stream: Stream, path: str) -> Iterator[bytes]:
-    """Send `GET path`; the blocks of the answer's body. Raises HttpError unless it is 2xx."""
+def _ask(stream: Stream, path: str, method: str = "GET") -> tuple[Head, Iterator[bytes]]:
+    """Send the request; the answer's head and body. Raises HttpError unless it is 2xx."""
     target = quote(path, safe="/?&=%:,+~")
-    stream.sendall(
-        f"GET {target} HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n".encode("ascii")
-    )
+    empty = "Content-Length: 0\r\n" if method == "POST" else ""
+    request = f"{method} {target} HTTP/1.1\r\nHost: docker\r\n{empty}Connection: close\r\n\r\n"
+    stream.sendall(request.encode("ascii"))
     reader = Reader(stream.recv)
     head = reader.head()
     blocks = _body(reader, head)
     if not 200 <= head.status < 300:
         raise HttpError(f"{target}: {head.status} {_limited(blocks)[:500]!r}", head.status)
-    return blocks
+    return head, blocks
 
 
 def _body(reader: Reader, head: Head) -> Iterator[bytes]:

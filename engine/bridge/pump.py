@@ -5,7 +5,7 @@ read what comes after the end of its input. A side that is lost ends both. A slo
 writer: nothing is kept here but the one block in hand, and what `Requests` waits for. Where the
 guest's stream can (`Prompt`), an answer goes to the client without waking a thread for it, unless
 it has to wait: who hears that a container runs finds its ports open (`Starting`).
-May import: `vm.guest`, `vm.errors`, `http.py`, `requests.py`. Next: `bridge.py`.
+May import: `vm.guest`, `vm.errors`, `http.py`, `requests.py`, `work.py`. Next: `bridge.py`.
 """
 
 import contextlib
@@ -15,6 +15,7 @@ from typing import Protocol
 
 from engine.bridge.http import refusal
 from engine.bridge.requests import Check, Requests
+from engine.bridge.work import Use, Work
 from vm.errors import GalleyError, NotShared
 from vm.guest import Prompt, Stream
 
@@ -60,11 +61,15 @@ AT_ONCE = AtOnce()
 class Pump:
     """One client and its stream in the guest. `run` returns when both are closed."""
 
-    def __init__(self, client: Client, guest: Stream, check: Check, starting: Starting) -> None:
+    def __init__(
+        self, client: Client, guest: Stream, check: Check, starting: Starting, use: Use
+    ) -> None:
         self._client = client
         self._guest = guest
         self._requests = Requests(check, client.sendall, self)
         self._starting = starting
+        self._use = use
+        self._work = Work(use)
         self._before_answer: Callable[[], None] | None = None
         self._has_events = False
         self.up = 0  # bytes carried to the guest
@@ -76,6 +81,7 @@ class Pump:
         upward.start()
         self._carry_down()
         upward.join()
+        self._work.over()
         self._let_pass()
         self._guest.close()
         self._client.close()
@@ -89,6 +95,9 @@ class Pump:
         self._let_pass()
         self._before_answer = self._starting.about_to(container)
 
+    def asked(self, target: bytes) -> None:
+        self._work.asked(target)
+
     def events(self) -> None:
         self._has_events = True
 
@@ -100,6 +109,7 @@ class Pump:
                 self._let_pass()
                 if self._has_events and STARTED in data:
                     self._starting.settle()
+                self._work.answers(data)
                 self._client.sendall(data)
                 self.down += len(data)
             self._client.shutdown_write()
@@ -114,6 +124,7 @@ class Pump:
     def _give(self, data: bytes) -> int:
         if self._before_answer is not None or self._has_events:
             return 0
+        self._work.answers(data)
         sent = self._client.send_now(data)
         self.down += sent
         return sent
@@ -123,6 +134,8 @@ class Pump:
             while data := self._client.recv(BLOCK):
                 self._send(self._requests.feed(data))
             self._send(self._requests.rest())
+            if self._requests.may_be_hijacked:  # else it is only gone, which can wait
+                self._use.awake()
             self._guest.shutdown_write()
         except GalleyError as error:
             self._refuse(error)
@@ -131,6 +144,7 @@ class Pump:
 
     def _send(self, data: bytes) -> None:
         if data:
+            self._use.awake(not self._work.only_looks)
             self._guest.sendall(data)
             self.up += len(data)
 

@@ -1,10 +1,10 @@
 """The requests of one connection, read as they pass, to find the few that Galley has a part in.
 
 `Requests.feed` takes what the client sent and gives what goes on to dockerd: the same bytes, but
-for a creation that the `Check` changed. `Notice` is told of starts and of events before the request
-goes on. Only heads and the bodies of creations are looked at, and held back until they are whole;
-everything else is counted. What is not HTTP/1 (a hijacked
-connection, HTTP/2, anything that we do not understand) goes on as it is, to the end.
+for a creation that the `Check` changed. `Notice` is told of each request, and of starts and of
+events, before it goes on. Only heads and the bodies of creations are looked at, and held back until
+they are whole; everything else is counted. What is not HTTP/1 (a hijacked connection,
+HTTP/2, anything that we do not understand) goes on as it is, to the end.
 May import: `vm.errors` (raised through here). Next: `binds.py` (the check), `pump.py`.
 """
 
@@ -41,6 +41,9 @@ class Notice(Protocol):
     def start(self, container: str) -> None:
         """It, by name or id, is to start or restart. Raises GalleyError when it must not."""
 
+    def asked(self, target: bytes) -> None:
+        """A request for it begins."""
+
     def events(self) -> None:
         """From now on the answers are events."""
 
@@ -55,7 +58,7 @@ class Requests:
         self._held = b""
         self._left = 0  # bytes that go on unread
         self._next = self._head  # what comes after them
-        self._may_be_hijacked = False
+        self.may_be_hijacked = False  # the connection, by its last request
         self._has_asked = False
 
     def feed(self, data: bytes) -> bytes:
@@ -92,13 +95,14 @@ class Requests:
         first = _FIRST.match(data, at)
         if first is None:
             waits = _BEGINNING.fullmatch(data, at) and len(data) - at < HEAD_LIMIT
-            return at, self._all_goes_on(not waits or self._may_be_hijacked)
+            return at, self._all_goes_on(not waits or self.may_be_hijacked)
         end = _END.search(data, first.end() - 1)
         if end is None:
             return at, self._all_goes_on(len(data) - at > HEAD_LIMIT)
         head = data[at : end.end()]
         headers = _headers(head)
-        self._may_be_hijacked = b"upgrade" in headers or bool(_HIJACKS.search(first[2]))
+        self._notice.asked(first[2])
+        self.may_be_hijacked = b"upgrade" in headers or bool(_HIJACKS.search(first[2]))
         if first[1] == b"POST" and _CREATION.match(first[2]) and _is_plain(headers):
             found = self._creation(data, at, end.end(), headers)
             if found is not None:

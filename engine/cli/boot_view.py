@@ -1,4 +1,5 @@
-"""A start, step by step, while it happens: live on a terminal, a line per step elsewhere.
+"""A start, step by step, while it happens: live on a terminal, a line per step elsewhere. The copy
+of a snapshot is one step.
 
 May import: `engine.types`, `output`; rich only once something is drawn. Next: `lifecycle.py`.
 """
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 from engine.cli.output import note
 from engine.types import Snapshot
-from vm.types import BootStep, MachineState
+from vm.types import BootStep, MachineState, SnapshotWork
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -36,7 +37,9 @@ class View:
     def update(self, snapshot: Snapshot) -> None:
         """For `ControlClient.call`: what has changed. Before a restart there are old steps."""
         self._started = self._started or snapshot.machine.state is MachineState.STARTING
-        if self._started:
+        if snapshot.snapshot_work is not None:
+            self.show((BootStep(_copying(snapshot.snapshot_work)),))
+        elif self._started:
             self.show(snapshot.machine.boot)
 
     def show(self, steps: tuple[BootStep, ...]) -> None: ...
@@ -104,6 +107,12 @@ class LiveView(View):
         if step.seconds is not None:
             return "[green]✓[/]", step.step, f"{step.seconds:.1f} s"
         return "[yellow]•[/]", step.step, f"{time.monotonic() - self._began:.1f} s"
+
+
+def _copying(work: SnapshotWork) -> str:
+    if not work.total_bytes:
+        return "Copying the disk"
+    return f"Copying the disk, {100 * work.done_bytes // work.total_bytes} %"
 
 
 def boot_view() -> View:

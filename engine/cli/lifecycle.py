@@ -1,12 +1,14 @@
-"""`galley start`, `stop`, `restart`, `quit` and `delete`. May import: click, `engine`, `vm`.
+"""`galley start`, `stop`, `suspend`, `restart`, `quit` and `delete`.
 
 Every one asks the supervisor and waits until it is done; what it raises is shown by `output.py`.
+May import: click, `engine`, `vm`.
 Next: `boot_view.py` (a start as it is seen), `engine/engine.py` (what really happens).
 """
 
 import contextlib
 import sys
 import time
+from pathlib import Path
 
 import click
 
@@ -15,7 +17,7 @@ from engine.cli.boot_view import boot_view
 from engine.cli.command import Command
 from engine.cli.output import note, say
 from engine.control.client import ControlClient
-from engine.control.protocol import StartParams
+from engine.control.protocol import StartParams, StopParams
 from engine.launch import restart_supervisor
 from engine.types import Snapshot
 from vm.errors import Cancelled, NoMachine, SupervisorGone
@@ -30,34 +32,62 @@ QUIT_PATIENCE = 15.0
 
 @click.command(cls=Command)
 @click.option("--repair", is_flag=True, help="Check and repair the data disk before it is used.")
-def start(repair: bool) -> None:
+@click.option(
+    "--trace",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write where the time goes to this file, for Perfetto or chrome://tracing.",
+)
+def start(repair: bool, trace: Path | None) -> None:
     """Start the engine; the first time, create its virtual machine.
 
     One that runs gets what has changed on this computer: proxies, certificates, daemon.json.
     Ctrl+C ends the start and leaves the machine stopped.
     """
+    params = StartParams(repair, _place_of(trace) if trace else "")
     with reach.supervisor() as client:
         if _is_ready(client.snapshot()) and not repair:
-            client.call("start", StartParams(repair))  # brings what this computer has changed
+            client.call("start", params)  # brings what this computer has changed
             say("The engine is already running.")
             return
-        _boot(client, "start", StartParams(repair))
+        boot(client, "start", params)
 
 
 @click.command(cls=Command)
-def stop() -> None:
-    """Stop containers, engine and virtual machine. Everything in it is kept."""
+@click.option("--cold", is_flag=True, help="Power the machine off: the next start boots it.")
+def stop(cold: bool) -> None:
+    """Stop containers and the virtual machine. Everything in it is kept.
+
+    The machine is put on the disk with an idle engine, so that the next start is done at once.
+    """
     client = _supervisor_of_running()
     if client is None:
         say("The engine is not running.")
         return
     with client:
-        if client.snapshot().machine.state in GONE:
+        machine = client.snapshot().machine
+        if machine.state in GONE and not (cold and machine.resumable):
             say("The engine is not running.")
             return
         note("Stopping …")
-        client.call("stop")
+        client.call("stop", StopParams(cold))
     say("Stopped.")
+
+
+@click.command(cls=Command)
+def suspend() -> None:
+    """Put the machine on the disk as it is; the next start goes on there.
+
+    Its containers stand still until then, and no process stays. After a change of settings that the
+    machine gets when it starts, or of QEMU, it boots instead, as after a power cut.
+    """
+    with reach.supervisor() as client:
+        machine = client.snapshot().machine
+        if machine.state in GONE:
+            say("It is suspended already." if machine.resumable else "The engine is not running.")
+            return
+        note("Suspending …")
+        client.call("suspend")
+    say("Suspended.")
 
 
 @click.command(cls=Command)
@@ -74,7 +104,7 @@ def restart(supervisor: bool) -> None:
         say(f"Galley's background process was replaced. The machine is {state}.")
         return
     with reach.supervisor() as client:
-        _boot(client, "restart", None)
+        boot(client, "restart", None)
 
 
 @click.command(cls=Command, name="quit")
@@ -100,36 +130,37 @@ def quit_command() -> None:
 @click.command(cls=Command)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def delete(yes: bool) -> None:
-    """Delete the virtual machine with every image, container and volume in it."""
+    """Delete the virtual machine with every image, container, volume and snapshot of it."""
     with reach.supervisor() as client:
-        machine = client.snapshot().machine
-        if machine.state is MachineState.ABSENT:
+        seen = client.snapshot()
+        if seen.machine.state is MachineState.ABSENT:
             raise NoMachine("There is no machine to delete.")
         if not yes:
-            _ask(machine.disk_used_bytes)
+            _ask(seen.machine.disk_used_bytes, len(seen.snapshots))
         client.call("delete")
     say("Deleted. `galley start` makes a new, empty one.")
 
 
-def _ask(used: int) -> None:
+def _ask(used: int, snapshots: int) -> None:
     if not sys.stdin.isatty():
         raise click.UsageError("Nobody is here to be asked: add --yes to delete.")
     note(
-        f"This deletes the virtual machine with every image, container, volume and build cache\n"
-        f"in it ({used / 1024**3:.1f} GiB on this disk), and the docker context `galley`.\n"
+        "This deletes the virtual machine with every image, container, volume and build cache\n"
+        f"in it ({used / 1024**3:.1f} GiB on this disk), its snapshots ({snapshots}), and the\n"
+        "docker context `galley`.\n"
         "Settings, the guest image and the logs stay. It cannot be undone."
     )
     click.confirm("Delete it?", abort=True, err=True)
 
 
-def _boot(client: ControlClient, method: str, params: StartParams | None) -> None:
+def boot(client: ControlClient, method: str, params: object) -> None:
+    """Have something done that starts the machine, and show the start."""
     began = time.monotonic()
     try:
         with boot_view() as view:
             client.call(method, params, view.update)
     except KeyboardInterrupt:
-        note("Cancelling …")
-        _cancel()
+        cancel()
         raise Cancelled("The start was cancelled; the machine is stopped.") from None
     seen = client.snapshot()
     say(f"The engine is ready after {time.monotonic() - began:.1f} s: {seen.endpoint}")
@@ -137,13 +168,23 @@ def _boot(client: ControlClient, method: str, params: StartParams | None) -> Non
         note(f"Note: {problem.summary} {problem.hint}".rstrip())
 
 
-def _cancel() -> None:
+def cancel() -> None:
     """Over a new conversation, for the old one was interrupted in the middle of a message."""
+    note("Cancelling …")
     client = reach.running_supervisor()
     if client is not None:
         with client:
             client.call("cancel")
             _settled(client)
+
+
+def _place_of(trace: Path) -> str:
+    """Told at once where it cannot be, and not after the start."""
+    try:
+        trace.touch()
+    except OSError as error:
+        raise click.UsageError(f"{trace} cannot be written: {error.strerror}.") from error
+    return str(trace.absolute())
 
 
 def _settled(client: ControlClient) -> MachineState:

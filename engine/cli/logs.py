@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from engine.awake import awake
 from engine.cli import reach
 from engine.cli.command import Command, json_option
 from engine.cli.exit_codes import Exit
@@ -43,11 +44,12 @@ def logs(context: click.Context, component: str, lines: int, follow: bool, as_js
 
 
 def _engine(lines: int) -> list[str]:
-    guest = reach.running_guest()
-    try:
-        done = guest.run(("tail", "-n", str(lines), ENGINE_LOG))
-    finally:
-        guest.close()
+    with awake(find_home()):
+        guest = reach.running_guest()
+        try:
+            done = guest.run(("tail", "-n", str(lines), ENGINE_LOG))
+        finally:
+            guest.close()
     return done.stdout.decode(errors="replace").splitlines()
 
 

@@ -65,15 +65,18 @@ def running_guest() -> "Guest":
 
 def run_in_guest(argv: tuple[str, ...] | None, *, feed: bool = True) -> int:
     """A program in the machine (None: a login shell) at our terminal or pipes; its exit code."""
-    guest = running_guest()
-    from vm import terminal  # only now: paramiko takes longer to load than most commands to run
+    from engine.awake import awake
 
-    if not isinstance(guest, SessionGuest):
-        raise MachineError("This machine only pretends: there is nothing to run in it.")
-    pty = feed and terminal.is_interactive()
-    term = os.environ.get("TERM", "xterm-256color")
-    try:
-        session = guest.session(argv, terminal.size() if pty else None, term)
-        return terminal.attach(session, pty=pty, feed=feed)
-    finally:
-        guest.close()
+    with awake(find_home()):
+        guest = running_guest()
+        from vm import terminal  # only now: paramiko takes longer to load than most commands to run
+
+        if not isinstance(guest, SessionGuest):
+            raise MachineError("This machine only pretends: there is nothing to run in it.")
+        pty = feed and terminal.is_interactive()
+        term = os.environ.get("TERM", "xterm-256color")
+        try:
+            session = guest.session(argv, terminal.size() if pty else None, term)
+            return terminal.attach(session, pty=pty, feed=feed)
+        finally:
+            guest.close()

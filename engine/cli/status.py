@@ -45,6 +45,7 @@ class Report(msgspec.Struct, frozen=True):
     problems: tuple[Problem, ...]
     supervisor: bool  # whether the background process runs
     started_at: float | None = None
+    resumable: bool = False  # stopped, and the next start goes on where it was
 
 
 @click.command(cls=Command)
@@ -91,6 +92,7 @@ def _told(seen: Snapshot, use: MachineUse | None) -> Report:
         seen.problems,
         True,
         machine.started_at,
+        machine.resumable,
     )
 
 
@@ -102,11 +104,12 @@ def _observed() -> Report:
     home = find_home()
     state, name, accelerator = MachineState.STOPPED, "", None
     problems: tuple[Problem, ...] = ()
-    size = Vm()
+    size, resumable = Vm(), False
     try:
         problems = SettingsStore(home).problems
         backend = reach.chosen_backend(home)
         seen = backend.observe(MachineDir.of(home))
+        resumable = seen.state is MachineState.STOPPED and backend.is_suspended(MachineDir.of(home))
         state, name, accelerator = seen.state, backend.name, seen.accelerator
         if seen.spec is not None:
             spec = seen.spec
@@ -115,7 +118,10 @@ def _observed() -> Report:
         problems = (*problems, error.to_problem())
     size = msgspec.structs.replace(size, disk_used_bytes=MachineDir.of(home).data_held())
     health = EngineHealth(False)
-    return Report(state, name, accelerator, endpoint(home), health, size, (), problems, False)
+    return Report(
+        *(state, name, accelerator, endpoint(home), health, size, (), problems, False),
+        resumable=resumable,
+    )
 
 
 def _text(report: Report) -> str:
@@ -144,12 +150,17 @@ def _text(report: Report) -> str:
 
 
 def _state(report: Report) -> str:
+    if report.state is MachineState.PAUSED:
+        wakes = "its first use wakes it" if report.supervisor else "galley start wakes it"
+        return f"saving: nobody uses the engine; {wakes}"
     if report.state is MachineState.RUNNING and not report.supervisor:
         return "running, but Galley's background process is not: run galley start"
     if report.state is MachineState.RUNNING and not report.engine.reachable:
         return "running, but the engine does not answer"
     if report.state is MachineState.STARTING and report.boot:
         return f"starting: {report.boot[-1].step}"
+    if report.resumable:
+        return "stopped; the next start goes on where it was"
     if report.state is MachineState.ABSENT:
         return "no machine yet: galley start makes one"
     return str(report.state)

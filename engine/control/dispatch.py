@@ -1,4 +1,4 @@
-"""What each method of the control socket does. May import: `protocol`, `engine.settings`, msgspec.
+"""What each method of the control socket does. May import: `protocol`, `engine`, msgspec.
 
 Whatever happens in here, the client gets a reply: this holds one of the few broad `except`.
 """
@@ -6,6 +6,8 @@ Whatever happens in here, the client gets a reply: this holds one of the few bro
 import logging
 import traceback
 from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
 from typing import Protocol
 
 import msgspec
@@ -16,11 +18,14 @@ from engine.control.protocol import (
     Reply,
     Request,
     SetParams,
+    SnapshotParams,
     StartParams,
+    StopParams,
     UnsetParams,
     encode,
 )
 from engine.settings import SettingsStore
+from engine.trace import traced
 from engine.types import MachineUse, Reclaimed, Snapshot
 from vm.errors import ControlError, GalleyError, Problem, Retry
 
@@ -37,19 +42,33 @@ class Given(Protocol):
 class Controlled(Protocol):
     """What the control socket needs of `engine.engine.Engine`. The verbs block until done."""
 
+    @property
+    def snapshots(self) -> "SnapshotVerbs": ...
+    @property
+    def console_log(self) -> Path: ...
     def subscribe(self, listener: Callable[[Snapshot], None]) -> Callable[[], None]: ...
     def snapshot(self) -> Snapshot: ...
     def start(self, *, repair: bool = False) -> None: ...
-    def stop(self) -> None: ...
+    def stop(self, *, cold: bool = False) -> None: ...
+    def suspend(self) -> None: ...
     def restart(self) -> None: ...
     def delete(self) -> None: ...
     def cancel(self) -> None: ...
+    def hold(self) -> Callable[[], None]: ...
     def daemon_config(self) -> str: ...
     def set_daemon_config(self, text: str) -> None: ...
     def reset(self) -> None: ...
 
     @property
     def resources(self) -> Given: ...
+
+
+class SnapshotVerbs(Protocol):
+    """`engine.snapshots.Snapshots`. Each blocks until it is done."""
+
+    def create(self, name: str) -> None: ...
+    def restore(self, name: str) -> None: ...
+    def delete(self, name: str) -> None: ...
 
 
 class Dispatch:
@@ -62,7 +81,7 @@ class Dispatch:
         self._settings = settings
         self._plain: dict[str, Callable[[], object]] = {
             "snapshot": engine.snapshot,
-            "stop": engine.stop,
+            "suspend": engine.suspend,
             "restart": engine.restart,
             "delete": engine.delete,
             "cancel": engine.cancel,
@@ -72,10 +91,20 @@ class Dispatch:
             "disk.reclaim": engine.resources.reclaim_disk,
             "quit": end,
         }
+        self._named: dict[str, Callable[[str], None]] = {
+            "snapshots.create": engine.snapshots.create,
+            "snapshots.restore": engine.snapshots.restore,
+            "snapshots.delete": engine.snapshots.delete,
+        }
 
-    def answer(self, request: Request) -> Reply:
-        """Do what is asked, to its end. Never raises."""
+    def answer(self, request: Request, at_end: Callable[[Callable[[], None]], None]) -> Reply:
+        """Do what is asked, to its end. Never raises. What `at_end` is given is called when the
+        client has gone."""
         try:
+            if request.method == "hold":
+                _params(request)
+                at_end(self._engine.hold())
+                return Reply(request.id)
             return Reply(request.id, msgspec.Raw(encode(self._do(request))))
         except GalleyError as error:
             return Reply(request.id, problem=error.to_problem())
@@ -85,9 +114,15 @@ class Dispatch:
 
     def _do(self, request: Request) -> object:
         match _params(request):
-            case StartParams(repair=repair):
-                self._engine.start(repair=repair)
+            case StartParams(repair=repair, trace=trace):
+                with traced(self._engine, Path(trace)) if trace else nullcontext():
+                    self._engine.start(repair=repair)
                 return None
+            case StopParams(cold=cold):
+                self._engine.stop(cold=cold)
+                return None
+            case SnapshotParams(name=name):
+                return self._named[request.method](name)
             case SetParams(name=name, value=value):
                 return self._settings.set(name, value)
             case UnsetParams(name=name):

@@ -70,7 +70,16 @@ class NoParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class StartParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`trace`: the absolute path of a file that is to tell where the time went, or ""."""
+
     repair: bool = False
+    trace: str = ""
+
+
+class StopParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`cold`: power it off, so that the next start boots."""
+
+    cold: bool = False
 
 
 class SetParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -86,19 +95,28 @@ class DaemonParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     text: str
 
 
+class SnapshotParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    name: str
+
+
 METHODS: dict[str, type[msgspec.Struct]] = {
     "snapshot": NoParams,  # → Snapshot
     "start": StartParams,
-    "stop": NoParams,
+    "stop": StopParams,
+    "suspend": NoParams,
     "restart": NoParams,
     "delete": NoParams,
     "cancel": NoParams,
+    "hold": NoParams,  # wake a paused machine; it stays awake until this conversation ends
     "use": NoParams,  # → MachineUse
     "disk.reclaim": NoParams,  # → Reclaimed
     "settings.set": SetParams,  # → settings.Entry
     "settings.unset": UnsetParams,  # → settings.Entry
     "daemon.get": NoParams,  # → the user's part of daemon.json, as text
     "daemon.set": DaemonParams,
+    "snapshots.create": SnapshotParams,
+    "snapshots.restore": SnapshotParams,  # the machine is stopped for it, and started again
+    "snapshots.delete": SnapshotParams,
     "reset": NoParams,  # delete, and forget every setting
     "quit": NoParams,  # the supervisor ends, the VM stays
 }

@@ -50,6 +50,9 @@ class Session:
         self._dispatch = dispatch
         self._welcome = welcome
         self._leave = leave
+        self._ending = threading.Lock()
+        self._has_ended = False
+        self._at_end: list[Callable[[], None]] = []
         self._reader = threading.Thread(target=self._run, name="control reader", daemon=True)
         self._writer = threading.Thread(target=self._write, name="control writer", daemon=True)
 
@@ -80,6 +83,7 @@ class Session:
             self._leave(self)
             self.outbox.close()
             self.line.close()
+            self._end()
 
     def _greet(self) -> None:
         as_connection = cast(Connection, self.line)
@@ -103,7 +107,22 @@ class Session:
             ).start()
 
     def _work(self, request: Request) -> None:
-        self.outbox.reply(self._dispatch.answer(request))
+        self.outbox.reply(self._dispatch.answer(request, self._keep))
+
+    def _keep(self, at_end: Callable[[], None]) -> None:
+        """Call it when the client has gone; now, when it has."""
+        with self._ending:
+            has_ended = self._has_ended
+            if not has_ended:
+                self._at_end.append(at_end)
+        if has_ended:
+            at_end()
+
+    def _end(self) -> None:
+        with self._ending:
+            self._has_ended = True
+        for at_end in self._at_end:
+            at_end()
 
     def _write(self) -> None:
         with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""Starting one supervisor and hearing how it went. May import: `control.protocol`, `vm`, stdlib.
+"""Starting one supervisor and hearing how it went. May import: `context`, `protocol`, `vm`, stdlib.
 
 The new process reports to `run/launch.sock`, where `spawn` listens: ready, or the Problem that kept
 it from coming up, or that another one runs already. A thread that waits for the end of the process,
@@ -16,8 +16,10 @@ from pathlib import Path
 
 import msgspec
 
+from engine.context import context_name
 from engine.control.protocol import Launched, address, decode_launched
 from vm.errors import SupervisorGone, from_problem
+from vm.host import session
 from vm.host.logs import tail
 from vm.host.paths import Home, unusable
 from vm.host.process import Identity, is_alive, spawn_detached, wait_gone
@@ -65,11 +67,10 @@ def _start_process(home: Home) -> Identity:
     said.unlink(missing_ok=True)
     ours = str(Path(__file__).parents[2])
     paths = [ours, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-    return spawn_detached(
-        [sys.executable, "-P", "-m", MODULE],
-        log=said,
-        env={"GALLEY_HOME": str(home.root), "PYTHONPATH": os.pathsep.join(paths)},
-    )
+    env = {"GALLEY_HOME": str(home.root), "PYTHONPATH": os.pathsep.join(paths)}
+    python = (sys.executable, "-P", "-m")
+    apart = session.apart(f"{context_name(home)}-session", (*python, "engine.cli", "stop"), env)
+    return spawn_detached([*apart, *python, MODULE], log=said, env=env)
 
 
 def _wait_for_report(home: Home, listener: Listener, child: Identity, deadline: float) -> Launched:

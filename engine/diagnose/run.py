@@ -31,6 +31,7 @@ from vm.backend import choose
 from vm.directory import MachineDir
 from vm.errors import GalleyError, Problem
 from vm.host.paths import Home, unusable
+from vm.types import MachineState
 
 # In the order in which somebody would look: what the later ones need comes first.
 CHECKS: tuple[Check, ...] = (
@@ -69,7 +70,8 @@ def gathered(place: Home) -> Iterator[Facts]:
     loaded = attempt(SettingsStore(place).load)
     chosen = attempt(lambda: choose(loaded.backend if loaded else "auto"))
     seen = chosen.observe(directory) if chosen else None
-    guest = chosen.guest(directory, seen.address) if chosen and seen and seen.address else None
+    address = None if seen is None or seen.state is MachineState.PAUSED else seen.address
+    guest = chosen.guest(directory, address) if chosen and address else None
     client = attempt(lambda: connect_only(place))
     try:
         snapshot = attempt(client.snapshot) if client else None

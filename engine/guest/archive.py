@@ -1,18 +1,15 @@
-"""The two forms files take on the way: the tar of unpacked packages, and the cpio of an initramfs.
+"""Unpacked Debian packages, as the tar that they come in; what a program in it needs.
 
-May import: the standard library, msgspec, `vm.errors`.
+May import: the standard library, `vm.errors`. Next: `rootfs.py`.
 """
 
 import posixpath
 import struct
 import tarfile
-from collections.abc import Iterable, Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-
-import msgspec
 
 from vm.errors import HostError
 
@@ -106,30 +103,3 @@ def needed_libraries(elf: bytes) -> tuple[str, ...]:
                     name_at = strings + value
                     found.append(elf[name_at : elf.index(b"\0", name_at)].decode())
     return tuple(found)
-
-
-class CpioEntry(msgspec.Struct, frozen=True):
-    """A file or directory of an initramfs."""
-
-    name: str
-    mode: int
-    data: bytes = b""
-
-
-def cpio(entries: Iterable[CpioEntry]) -> bytes:
-    """The `newc` archive the kernel unpacks: no times, no owners, so the same every time."""
-    return b"".join(_cpio_records([*entries, CpioEntry("TRAILER!!!", 0)]))
-
-
-def _cpio_records(entries: Iterable[CpioEntry]) -> Iterator[bytes]:
-    for number, entry in enumerate(entries, start=1):
-        name = entry.name.encode() + b"\0"
-        links = 2 if entry.mode & 0o040000 else 1
-        fields = (number, entry.mode, 0, 0, links, 0, len(entry.data), 0, 0, 0, 0, len(name), 0)
-        header = b"070701" + b"".join(b"%08X" % field for field in fields)
-        yield _padded(header + name)
-        yield _padded(entry.data)
-
-
-def _padded(data: bytes) -> bytes:
-    return data + b"\0" * (-len(data) % 4)

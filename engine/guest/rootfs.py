@@ -9,7 +9,8 @@ import posixpath
 from pathlib import Path
 
 from engine.guest import kernel, recipe
-from engine.guest.archive import CpioEntry, PackageTree, cpio, needed_libraries
+from engine.guest.archive import PackageTree, needed_libraries
+from vm.cpio import CpioEntry, cpio
 from vm.errors import HostError
 
 SKELETON = "share/galley/skeleton"

@@ -46,6 +46,12 @@ class PublishedPorts:
     def ports(self) -> tuple[PublishedPort, ...]:
         return self._ports
 
+    def held(self) -> frozenset[tuple[str, int]]:
+        """Protocol and number of each port that containers have or are about to get."""
+        with self._turn:
+            forwards = {port.forward for port in self._ports} | self._reserved.keys()
+        return frozenset((forward.protocol, forward.host_port) for forward in forwards)
+
     def sync(self, wanted: list[PublishedPort]) -> None:
         """Open what is missing, close what is no longer wanted; a taken port is told, not fatal."""
         with self._turn:

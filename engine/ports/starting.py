@@ -3,9 +3,10 @@
 The bridge calls `Starts.about_to` for every start and restart that passes and sends it on only
 then; `Start.done` it calls with dockerd's answer in hand, before the client sees it. So a port that
 is taken is dockerd's refusal, as on a computer of its own, and one that was published is open when
-`docker run` returns. Ports that dockerd chooses are known only afterwards: `settle` opens them, and
-the bridge waits for it before it passes on an event that says "start".
-May import: `wanted.py`, `published.py`, `engine.bridge.http`, `engine.watch`. Next: `wanted.py`.
+`docker run` returns. Ports that dockerd chooses are known only afterwards: it is kept from those
+that are taken here (`avoided.py`), `settle` opens the others, and the bridge waits for it before it
+passes on an event that says "start". May import: `wanted.py`, `published.py`, `avoided.py`,
+`engine.bridge.http`. Next: `wanted.py`.
 """
 
 import logging
@@ -14,6 +15,7 @@ from collections.abc import Callable, Iterable
 from urllib.parse import quote
 
 from engine.bridge.http import Dial, HttpError, get_json
+from engine.ports.avoided import AvoidedPorts
 from engine.ports.published import PublishedPorts
 from engine.ports.wanted import Asked, Container, Default, fixed_forwards
 from vm.errors import GalleyError
@@ -25,18 +27,21 @@ LOST = (GalleyError, HttpError, OSError)
 
 
 class Starts:
-    """`default`: the addresses for ports without one; `look`: see which containers run, and wait
-    until the ports are as they want (`EngineWatch.look`). Any thread."""
+    """`dial_ports`: to the guest's holder of ports; `default`: the addresses for ports without one;
+    `look`: see which containers run, and wait until the ports are as they want
+    (`EngineWatch.look`). Any thread."""
 
     def __init__(
         self,
         dial: Dial,
+        dial_ports: Dial,
         ports: PublishedPorts,
         default: Callable[[], Default],
         look: Callable[[], None],
     ) -> None:
         self._dial = dial
         self._ports = ports
+        self._avoided = AvoidedPorts(dial_ports, ports.held)
         self._default = default
         self._look = look
         self._turn = threading.Lock()
@@ -52,9 +57,16 @@ class Starts:
             return None
         if not asked.publishes:
             return None
-        forwards = fixed_forwards(asked, self._default())
+        default = self._default()
+        forwards = fixed_forwards(asked, default)
         self._ports.reserve(forwards)
-        return lambda: self._done(forwards)
+        let_go = self._avoided.hold(asked, default)
+
+        def done() -> None:
+            let_go()
+            self._done(forwards)
+
+        return done
 
     def settle(self) -> None:
         """Returns when the ports of every container that runs now are open."""

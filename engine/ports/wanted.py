@@ -45,23 +45,33 @@ class Mount(msgspec.Struct, frozen=True):
 
 class Container(msgspec.Struct, frozen=True):
     """The fields of GET /containers/json that say what is published, where it leads, and which
-    folders it has."""
+    folders it has, and whether it is paused."""
 
     Id: str = ""
     Names: tuple[str, ...] = ()
     Ports: tuple[ContainerPort, ...] | None = ()
     NetworkSettings: Networks = Networks()
     Mounts: tuple[Mount, ...] | None = ()
+    State: str = ""
+
+    @property
+    def publishes(self) -> bool:
+        return any(port.PublicPort for port in self.Ports or ())
 
     @property
     def name(self) -> str:
         return (self.Names or ("?",))[0].lstrip("/")
 
     @property
-    def address(self) -> str:
-        """Where it answers in the guest; "" when it has no network of its own."""
+    def addresses(self) -> tuple[str, ...]:
+        """Where it answers in the guest, on each of its networks."""
         networks = self.NetworkSettings.Networks.values()
-        return next((network.IPAddress for network in networks if network.IPAddress), "")
+        return tuple(network.IPAddress for network in networks if network.IPAddress)
+
+    @property
+    def address(self) -> str:
+        """The first of them; "" when it has no network of its own."""
+        return next(iter(self.addresses), "")
 
 
 class Binding(msgspec.Struct, frozen=True):
@@ -74,6 +84,12 @@ class Binding(msgspec.Struct, frozen=True):
     def port(self) -> int:
         """0 when the engine is to choose."""
         return int(self.HostPort) if self.HostPort and self.HostPort.isdigit() else 0
+
+    @property
+    def range(self) -> range:
+        """What the engine is to choose from; empty where that is its own affair."""
+        first, _, last = (self.HostPort or "").partition("-")
+        return range(int(first), int(last) + 1) if first.isdigit() and last.isdigit() else range(0)
 
 
 class Publishing(msgspec.Struct, frozen=True):

@@ -8,7 +8,7 @@
     native.py     a dockerd on this computer without any VM, to compare with
     window_probe.py  a window that measures itself
     boot.py ping.py bulk.py execs.py idle.py cli.py credentials.py run.py cycles.py window.py
-    soak.py file_events.py  a group of figures each
+    soak.py file_events.py snapshots.py  a group of figures each
 
 May import: all of Galley, `tests.e2e`. Linux, as root, for `native.py`. Next: `__main__.py`.
 """

@@ -32,7 +32,10 @@ from tests.bench import (
     ping,
     ports,
     run,
+    saver,
+    snapshots,
     soak,
+    suspend,
     window,
 )
 from tests.bench.figures import Row, head
@@ -45,6 +48,7 @@ GROUPS: dict[str, Callable[[Lab], Iterator[Row]]] = {
     "boot": boot.measure,
     "idle": idle.measure,
     "memory": memory.measure,
+    "saver": saver.measure,
     "cli": cli.measure,
     "credentials": credentials.measure,
     "run": run.measure,
@@ -56,6 +60,8 @@ GROUPS: dict[str, Callable[[Lab], Iterator[Row]]] = {
     "jobs": jobs.measure,
     "disk": disk.measure,
     "file_events": file_events.measure,
+    "snapshot": snapshots.measure,
+    "resume": suspend.measure,
     "boots": cycles.measure_boots,
     "cycles": cycles.measure_cycles,
     "window": window.measure,

@@ -1,70 +1,126 @@
-"""A real job, a Debian package unpacked (`dpkg-deb -x`), by where its files are.
+"""Two real jobs, a Debian package unpacked (`dpkg-deb -x`) and `pip install` from a folder of
+wheels, by where their files are.
 
     native       a dockerd on this computer, all in the container
     no_mount     the VM, all in the container
-    volume       the VM, the package in a folder of this computer, what comes of it in a volume
+    volume       the VM, what is given in a folder of this computer, what comes of it in a volume
     mount        the VM, both in a folder of this computer
 
-No goal: an emulated CPU unpacks slowly wherever it puts it. Times are those of the job alone, as
-its container sees them, until all is written (`sync`). Next: `mounts.py`.
+No goal: an emulated CPU works slowly wherever it puts it. Times are those of the job alone, as its
+container sees them, until all is written (`sync`). Next: `mounts.py`.
 """
 
+import io
 import subprocess
+import sys
+import tarfile
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
+
+import msgspec
 
 from tests.bench.figures import Row, compared
 from tests.bench.lab import Lab
 from tests.bench.mounts import inside, seconds_inside
 from tests.bench.run import Docker
 from tests.bench.timing import turn_about
-from tests.e2e.galley import IMAGE
+from tests.e2e.galley import IMAGE, ROOT
+from tests.e2e.pythons import python_tar
 
 NAME = "galley-jobs"
+PYTHON = "galley-python"
 PACKAGES = ("vim-runtime", "tzdata")  # some 2,400 files, 40 MB; for a quick look 500, 2 MB
+WHEELS = (("pygments", "rich", "click"), ("click",))  # 480 files; for a quick look 22
+
+
+class Job(msgspec.Struct, frozen=True):
+    """`command` works on {given}, a file or a folder, and makes `out`, in which `made` is then."""
+
+    name: str
+    image: str
+    given: Path
+    command: str
+    made: str
 
 
 def measure(lab: Lab) -> Iterator[Row]:
     place = lab.shared / "jobs"
     place.mkdir()
-    package = _fetched(PACKAGES[lab.quick], place)
     ours, native = lab.running().docker, lab.native.docker
-    bind, volume = ("-v", f"{place}:/bind"), ("-v", f"{NAME}:/own")
-    floor = _job(native, NAME, package, "/work")
-    for name, folder, mounts in (
-        ("no_mount", "/work", ()),
-        ("volume", "/own", (*bind, *volume)),
-        ("mount", "/bind/work", bind),
-    ):
-        container = f"{NAME}-{name}"
-        job = _job(ours, container, package, folder, *mounts)
-        yield compared(f"jobs.unpack_{name}", "s", turn_about(lab.times(3, 1), job, floor))
-        ours("rm", "-f", container)
-    ours("volume", "rm", NAME)
-    native("rm", "-f", NAME)
+    for docker in (ours, native):
+        docker(
+            "import",
+            "--change",
+            "ENV PYTHONHOME=/ PYTHONPATH=/pips",
+            "-",
+            PYTHON,
+            stdin=_with_pip(),
+        )
+    for job in (_unpacking(place, lab.quick), _installing(place, lab.quick)):
+        bind, volume = ("-v", f"{place}:/bind"), ("-v", f"{NAME}:/own")
+        floor = _work(native, NAME, job, "/work")
+        for name, folder, mounts in (
+            ("no_mount", "/work", ()),
+            ("volume", "/own", (*bind, *volume)),
+            ("mount", "/bind/work", bind),
+        ):
+            container = f"{NAME}-{name}"
+            work = _work(ours, container, job, folder, *mounts)
+            both = turn_about(lab.times(3, 1), work, floor)
+            yield compared(f"jobs.{job.name}_{name}", "s", both)
+            ours("rm", "-f", container)
+        ours("volume", "rm", NAME)
+        native("rm", "-f", NAME)
 
 
-def _fetched(name: str, folder: Path) -> Path:
+def _unpacking(folder: Path, quick: bool) -> Job:
     """From where this computer has its packages."""
-    subprocess.run(["apt-get", "download", "-q", name], cwd=folder, check=True, capture_output=True)
+    fetch = ["apt-get", "download", "-q", PACKAGES[quick]]
+    subprocess.run(fetch, cwd=folder, check=True, capture_output=True)
     (package,) = folder.glob("*.deb")
-    return package
+    return Job("unpack", IMAGE, package, "busybox dpkg-deb -x {given} out", "usr/share")
 
 
-def _job(
-    docker: Docker, container: str, package: Path, folder: str, *mounts: str
+def _installing(folder: Path, quick: bool) -> Job:
+    """From where this computer's pip has its packages. They are compiled, too, as ever."""
+    wheels, names = folder / "wheels", WHEELS[quick]
+    pinned = ["--constraint", str(ROOT / "installer" / "constraints.txt"), "--no-deps"]
+    fetch = [sys.executable, "-m", "pip", "download", "-q", *pinned, "-d", str(wheels), *names]
+    subprocess.run(fetch, check=True, capture_output=True)
+    install = "python -m pip install -q --no-deps --no-index --find-links {given} --target out "
+    return Job("pip", PYTHON, wheels, install + " ".join(names), names[-1])
+
+
+def _with_pip() -> bytes:
+    """The Python of the tests, with its pip."""
+    found = find_spec("pip")
+    assert found is not None
+    assert found.origin is not None
+    buffer = io.BytesIO(python_tar())
+    with tarfile.open(fileobj=buffer, mode="a") as tar:
+        tar.add(Path(found.origin).parent, "pips/pip")
+        folder = tarfile.TarInfo("tmp")
+        folder.type, folder.mode = tarfile.DIRTYPE, 0o1777
+        tar.addfile(folder)
+    return buffer.getvalue()
+
+
+def _work(
+    docker: Docker, container: str, job: Job, folder: str, *mounts: str
 ) -> Callable[[], float]:
     """In a container of its own, which stays: the seconds that the job takes."""
-    docker("run", "-d", "--name", container, *mounts, IMAGE, "sleep", "100000")
+    docker("run", "-d", "--name", container, *mounts, job.image, "sleep", "100000")
     inside(docker, container, "/", f"busybox mkdir -p {folder}")
-    given = f"/bind/{package.name}" if mounts else "/package.deb"
+    given = f"/bind/{job.given.name}" if mounts else f"/{job.given.name}"
     if not mounts:
-        docker("cp", str(package), f"{container}:{given}")
+        docker("cp", str(job.given), f"{container}:{given}")
+    command = job.command.format(given=given)
 
     def work() -> float:
         inside(docker, container, folder, "busybox rm -rf out; sync")
-        took = seconds_inside(docker, container, folder, f"busybox dpkg-deb -x {given} out; sync")
-        inside(docker, container, folder, "busybox test -d out/usr/share")
+        took = seconds_inside(docker, container, folder, f"{command}; sync")
+        inside(docker, container, folder, f"busybox test -d out/{job.made}")
         return took
 
     return work

@@ -30,6 +30,7 @@ class Bench:
         self.machine: Machine
         self.last_pid = 0
         self.seen: list[Status] = []
+        self.at_change: Callable[[Status], None] = lambda status: None
         self._image = image
         self._changed = threading.Condition()
 
@@ -87,6 +88,7 @@ class Bench:
             assert self.backend.wait_stopped(self.directory, 10)
 
     def _note(self, status: Status) -> None:
+        self.at_change(status)
         with self._changed:
             self.seen.append(status)
             self._changed.notify_all()

@@ -47,6 +47,26 @@ def test_a_boot_that_hangs_before_linux_is_tried_twice(
     ]
 
 
+def test_a_second_try_that_works_is_told_and_the_first_one_s_console_kept(bench: Bench) -> None:
+    """Its machine dies once, before the host key."""
+    bench.script(die="hostkey")
+    machine = bench.open()
+    bench.at_change = lambda status: bench.script() if status.notice else None
+    bench.start()
+    assert bench.state() is MachineState.RUNNING
+    assert machine.status.problem is None
+    notice = machine.status.notice
+    assert notice is not None
+    assert "second try: The virtual machine ended while it was booting." in notice.summary
+    assert "galley: disk ok" in notice.details
+    first = machine.directory.console_log.with_name("console.1.log").read_text()
+    assert "galley: disk ok" in first
+    assert "hostkey" not in first
+    assert "hostkey" in machine.directory.console_log.read_text()
+    bench.stop()
+    assert machine.status.notice is None
+
+
 @pytest.mark.parametrize("line", ["kernel", "disk", "hostkey", "sshd"])
 def test_a_machine_that_dies_while_booting_is_told(
     bench: Bench, line: str, caplog: pytest.LogCaptureFixture

@@ -2,12 +2,14 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from tests.contract.conftest import Bench
+from tests.contract.conftest import PATIENCE, Bench
 from vm.backend import Force
 from vm.errors import Cancelled, NoMachine
 from vm.types import Forward, MachineState
@@ -95,6 +97,102 @@ def test_a_new_owner_adopts_a_machine_that_still_boots(bench: Bench) -> None:
     assert bench.pid() == pid
 
 
+def test_a_pause_keeps_what_runs_and_a_wake_lets_it_go_on(bench: Bench) -> None:
+    machine = bench.open()
+    bench.start()
+    guest, pid = machine.guest, bench.pid()
+    for _ in range(2):
+        assert machine.pause()
+        assert bench.state() is MachineState.PAUSED
+        assert bench.backend.observe(bench.directory).state is MachineState.PAUSED
+    pool = ThreadPoolExecutor(1)
+    answer = pool.submit(guest.run, ("true",))
+    assert not wait([answer], 0.3).done, "nothing runs in it"
+    for _ in range(2):
+        machine.wake()
+        assert bench.state() is MachineState.RUNNING
+        assert bench.backend.observe(bench.directory).state is MachineState.RUNNING
+    assert answer.result(PATIENCE).ok
+    pool.shutdown()
+    assert machine.guest is guest
+    assert bench.pid() == pid
+
+
+def test_a_pause_that_may_not_be_is_none(bench: Bench) -> None:
+    machine = bench.open()
+    assert not machine.pause(), "there is nothing to pause"
+    bench.start()
+    seen: list[MachineState] = []
+
+    def may() -> bool:
+        seen.append(bench.state())
+        return False
+
+    assert not machine.pause(may)
+    assert seen == [MachineState.PAUSED], "who comes meanwhile can see that it has to wake it"
+    assert bench.state() is MachineState.RUNNING
+    assert machine.guest.run(("true",)).ok
+
+
+@pytest.mark.parametrize("verb", ["start", "restart", "stop", "delete"])
+def test_a_paused_machine_does_as_it_is_told(bench: Bench, verb: str) -> None:
+    machine = bench.open()
+    bench.start()
+    machine.pause()
+    pid = bench.pid()
+    match verb:
+        case "start":
+            bench.start()
+            assert bench.pid() == pid
+        case "restart":
+            machine.restart(bench.prepare)
+            assert bench.pid() not in (None, pid)
+        case "stop":
+            bench.stop()
+            assert bench.pid() is None
+        case "delete":
+            machine.delete()
+            assert bench.state() is MachineState.ABSENT
+    if verb in ("start", "restart"):
+        assert bench.state() is MachineState.RUNNING
+        assert machine.guest.run(("true",)).ok
+
+
+@pytest.mark.parametrize("verb", ["start", "wake", "stop"])
+def test_a_new_owner_leaves_a_paused_machine_as_it_is(bench: Bench, verb: str) -> None:
+    bench.open()
+    bench.start()
+    bench.machine.pause()
+    pid = bench.pid()
+    bench.machine.close()
+    machine = bench.open()
+    assert bench.state() is MachineState.PAUSED
+    assert bench.pid() == pid
+    assert bench.backend.observe(bench.directory).state is MachineState.PAUSED
+    if verb == "stop":
+        bench.stop()
+        assert bench.pid() is None
+        return
+    machine.wake() if verb == "wake" else bench.start()
+    assert bench.state() is MachineState.RUNNING
+    assert bench.pid() == pid
+    assert machine.guest.run(("true",)).ok
+
+
+@pytest.mark.parametrize("is_new_owner", [False, True])
+def test_the_death_of_a_paused_machine_is_noticed(bench: Bench, is_new_owner: bool) -> None:
+    bench.open()
+    bench.start()
+    bench.machine.pause()
+    if is_new_owner:
+        bench.machine.close()
+        bench.open()
+    bench.backend.stop(bench.directory, Force.KILL)
+    bench.wait_for(lambda: bench.state() is MachineState.STOPPED)
+    assert bench.machine.status.problem is not None
+    bench.start()
+
+
 def test_a_death_is_noticed(bench: Bench) -> None:
     machine = bench.open()
     bench.start()
@@ -125,6 +223,39 @@ def test_delete_removes_what_create_made(bench: Bench) -> None:
     assert bench.pid() is None
     left = {file.name for file in bench.directory.root.iterdir()}
     assert left <= {"fake.json", "accelerator.json"}
+
+
+def test_the_disk_is_copied_while_it_runs_and_while_it_does_not(bench: Bench) -> None:
+    machine = bench.open()
+    bench.start()
+    disk, target = bench.directory.data_disk, bench.directory.root / "copy"
+    at_rest = []
+
+    @contextmanager
+    def still() -> Iterator[None]:
+        at_rest.append(bench.state())
+        yield
+
+    machine.hold(
+        lambda: bench.backend.copy_disk(bench.directory, target, still, lambda done, total: None)
+    )
+    assert at_rest == [MachineState.RUNNING]
+    assert bench.state() is MachineState.RUNNING
+    assert target.stat().st_size == disk.stat().st_size
+    target.unlink()
+    bench.backend.drop_copy(bench.directory)
+    bench.stop()
+    bench.backend.copy_disk(bench.directory, target, still, lambda done, total: None)
+    assert target.stat().st_size == disk.stat().st_size
+
+
+def test_files_are_exchanged_while_it_is_stopped(bench: Bench) -> None:
+    machine = bench.open()
+    bench.start()
+    seen = []
+    machine.exchange(lambda: seen.append(bench.pid()))
+    assert seen == [None]
+    assert bench.state() is MachineState.STOPPED
 
 
 def test_ports_are_carried_once_and_let_go(bench: Bench) -> None:

@@ -84,16 +84,24 @@ class Shared(msgspec.Struct, frozen=True):
         return json.loads(told.stdout)
 
 
-class Writer:
-    """A container that appends numbers to a file in a share; those whose fsync it has told."""
+PAGE, PAGES = 8192, 16
 
-    SCRIPT = """
+
+class Writer:
+    """A container that writes to a share as a database does: a line to a log and then a page in
+    place, each synced; and those lines of which it has told that both are."""
+
+    SCRIPT = f"""
 import os
-file = open("/x/lines", "a")
+log = open("/x/lines", "a")
+pages = os.open("/x/pages", os.O_RDWR | os.O_CREAT)
+os.ftruncate(pages, {PAGE * PAGES})
 for number in range(1 << 30):
-    file.write(f"{number}\\n")
-    file.flush()
-    os.fsync(file.fileno())
+    log.write(f"{{number}}\\n")
+    log.flush()
+    os.fsync(log.fileno())
+    os.pwrite(pages, number.to_bytes(4, "big") * {PAGE // 4}, number % {PAGES} * {PAGE})
+    os.fdatasync(pages)
     print(number, flush=True)
 """
 
@@ -119,3 +127,15 @@ for number in range(1 << 30):
         self._reader.join()
         assert self._client.stdout is not None
         self._client.stdout.close()
+
+    def check(self, folder: Path) -> None:
+        """All that it has told of is there, or what it has written over that since."""
+        told = self.last + 1
+        lines = (folder / "lines").read_text().split()
+        assert [int(line) for line in lines[:told]] == list(range(told))
+        pages = (folder / "pages").read_bytes()
+        for number in range(told - PAGES, told):
+            at = number % PAGES * PAGE
+            found = {pages[place : place + 4] for place in range(at, at + PAGE, 4)}
+            kept = {int.from_bytes(word, "big") for word in found}
+            assert all(each >= number and each % PAGES == number % PAGES for each in kept), kept

@@ -15,6 +15,8 @@ from tests.e2e.galley import IMAGE, Galley
 
 HOST = "host.docker.internal"
 SAID = b"served by the host"
+SERVE = "echo served > /index.html; exec busybox httpd -f -p 80 -h /"
+SERVED = b"served\n"
 
 
 class Page(BaseHTTPRequestHandler):
@@ -71,6 +73,38 @@ def test_on_the_machines_own_network(galley: Galley, port: int) -> None:
 def test_by_a_name_of_the_users(galley: Galley, port: int, given: str) -> None:
     words = (f"--add-host=here:{given}", IMAGE, *fetch("here", port))
     assert run(galley, *words) == SAID
+
+
+@pytest.fixture
+def named(galley: Galley, network: str) -> Iterator[str]:
+    """A web server on the default network and on one of the user's, with local names."""
+    galley.run("settings", "set", "local_names", "true")
+    galley.docker("run", "-d", "--name", "web", IMAGE, "sh", "-c", SERVE)
+    galley.docker("network", "connect", network, "web")
+    yield "web.galley.local"
+    galley.docker("rm", "-f", "web")
+    galley.run("settings", "set", "local_names", "false")
+
+
+def known(galley: Galley, name: str, *words: str) -> bool:
+    asked = galley.docker("run", "--rm", *words, IMAGE, *fetch(name, 80), check=False)
+    return asked.stdout == SERVED
+
+
+def test_containers_find_each_other(galley: Galley, named: str, network: str) -> None:
+    """Each by the address on the network that it asks from; nobody, once that is switched off."""
+    galley.wait_for(lambda: known(galley, named), "it is found on the default network")
+    own = f"--network={network}"
+    galley.wait_for(lambda: known(galley, named, own), "it is found on the user's network")
+    galley.wait_for(lambda: known(galley, named, "--network=host"), "it is found by the machine")
+    galley.docker("rename", "web", "other")
+    galley.wait_for(lambda: known(galley, "other.galley.local"), "by its new name")
+    galley.docker("rename", "other", "web")
+    galley.run("settings", "set", "local_names", "false")
+    lookup = ("run", "--rm", IMAGE, "busybox", "nslookup", named)
+    galley.wait_for(
+        lambda: b"NXDOMAIN" in galley.docker(*lookup, check=False).stdout, "nobody is found"
+    )
 
 
 def test_in_builds(galley: Galley, port: int, tmp_path: Path) -> None:

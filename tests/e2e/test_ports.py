@@ -1,5 +1,6 @@
 """Published ports: open when `docker run` returns, refused when taken, and as long as it runs."""
 
+import contextlib
 import json
 import os
 import signal
@@ -8,7 +9,6 @@ import threading
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -86,7 +86,7 @@ def bindings(asking: Client, container: str) -> set[int]:
     return {int(each["HostPort"]) for bindings in ports for each in bindings}
 
 
-@contextmanager
+@contextlib.contextmanager
 def _taken(address: str = "127.0.0.1") -> Iterator[int]:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.create_server((address, 0), family=family) as holder:
@@ -199,6 +199,35 @@ def test_two_containers_cannot_have_one_port(galley: Galley, port: int) -> None:
         assert f"{port}" in told
         assert "by the container first" in told or "already allocated" in told
     galley.wait_for(lambda: _answers("127.0.0.1", port), "the first still answers")
+
+
+def _chosen(galley: Galley, name: str) -> int:
+    said = galley.docker("port", name, "80/tcp").stdout.decode()
+    return int(said.split()[0].rpartition(":")[2])
+
+
+def test_dockerd_chooses_no_port_that_is_taken_here(galley: Galley) -> None:
+    """Of any it passes those over; of a range it refuses each, and takes the next when it is asked
+    again, wherever it runs."""
+    _serve(galley, "first", "-p", "80")
+    after = _chosen(galley, "first") + 1
+    with contextlib.ExitStack() as held:
+        for port, address in ((after, "127.0.0.1"), (after + 1, "::1"), (24000, "127.0.0.1")):
+            family = socket.AF_INET6 if ":" in address else socket.AF_INET
+            held.enter_context(socket.create_server((address, port), family=family))
+        _serve(galley, "second", "-p", "80")
+        chosen = _chosen(galley, "second")
+        assert chosen > after + 1
+        assert all(_is_open(address, chosen) for address in BOTH)
+        ranged = ("run", "-d", "--name", "third", "-p", "24000-24003:80", IMAGE, "sh", "-c", SERVE)
+        done = galley.docker(*ranged, check=False)
+        assert b"24000: bind: address already in use" in done.stderr
+        galley.docker("start", "third")
+        assert _chosen(galley, "third") in range(24001, 24004)
+        assert _is_open("::1", _chosen(galley, "third"))
+        assert galley.status()["problems"] == []
+    _serve(galley, "fourth", "-p", "24000:80")  # held no longer
+    assert _is_open("127.0.0.1", 24000)
 
 
 def test_ports_come_back_with_the_engine_and_the_supervisor(galley: Galley, port: int) -> None:

@@ -122,7 +122,7 @@ def test_another_engine_is_only_read(app: App, wait_for: WaitFor) -> None:
         (MachineState.RUNNING, None, {"restart", "stop"}),
         (MachineState.RUNNING, Problem("EngineFailed", "No."), {"start", "restart", "stop"}),
         (MachineState.STOPPING, None, set()),
-        (MachineState.PAUSED, None, {"restart", "stop"}),
+        (MachineState.PAUSED, None, {"start", "restart", "stop"}),
         (MachineState.FAILED, None, {"start", "restart", "stop"}),
     ],
 )

@@ -46,7 +46,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
 BOUNDARIES = {
     "desktop/tasks.py": "Task",
     "engine/control/dispatch.py": "control dispatch",
-    "vm/machine.py": "the machine worker",
+    "vm/worker.py": "the machine worker",
     "engine/cli/output.py": "the excepthook",
 }
 EMPTY_NAMES = {"util", "utils", "helper", "helpers", "manager", "managers", "misc", "common"}
@@ -254,7 +254,7 @@ CLEAN: Tree = {
     "engine/a.py": '"""A."""\nfrom engine import __version__\nfrom vm.ssh import dial\n',
     "engine/tools.py": '"""T."""\ndef f(docker):\n    return docker.parent\n',
     "engine/b.py": '"""B."""\nfrom engine import a\ntry:\n    a()\nexcept OSError:\n    pass\n',
-    "vm/machine.py": '"""M."""\ntry:\n    x()\nexcept Exception as e:\n    report(e)\n',
+    "vm/worker.py": '"""M."""\ntry:\n    x()\nexcept Exception as e:\n    report(e)\n',
     "vm/undo.py": '"""U."""\ntry:\n    x()\nexcept BaseException:\n    undo()\n    raise\n',
     "desktop/page.py": '"""P."""\nfrom PySide6 import QtCore\nfrom vm.types import State\n',
     "tests/unit/test_a.py": '"""T."""\nURL = "http://localhost:80/ http://example.com/"\n',
@@ -288,7 +288,7 @@ FAULTS: list[tuple[Rule, str, str]] = [
     (broad_excepts, "vm/new.py", EVERY_EXCEPT.format("(OSError, BaseException)")),
     (broad_excepts, "vm/new.py", EVERY_EXCEPT.format("").replace(" :", ":")),
     (broad_excepts, "vm/new.py", SUPPRESS),
-    (broad_excepts, "vm/machine.py", EVERY_EXCEPT.format("Exception") * 2),
+    (broad_excepts, "vm/worker.py", EVERY_EXCEPT.format("Exception") * 2),
     (docstrings, "vm/new.py", "import enum\n"),
     (docstrings, "tests/__init__.py", ""),
     (names, "vm/utils.py", '"""X."""\n'),

@@ -17,12 +17,13 @@ from typing import Any
 
 import msgspec
 
-from vm.backend import Force
+from vm.backend import Force, Still
 from vm.backends.fake_machine import FakeScript
 from vm.directory import MachineDir
-from vm.errors import BackendFailed, GuestUnreachable, Problem
+from vm.errors import BackendFailed, GuestUnreachable, NoMachine, NotResumable, Problem
 from vm.guest import Guest, Stream
-from vm.host import net, process
+from vm.host import net, process, sparse
+from vm.host.logs import turn
 from vm.host.paths import write_atomic
 from vm.types import Accelerator, Address, Features, Forward, MachineSpec, MachineState, Observation
 
@@ -40,7 +41,7 @@ class FakeBackend:
     features = Features(
         forwards=True,
         suspend=False,
-        pause=False,
+        pause=True,
         shares=("virtiofs",),
         sockets="ssh",
         image_format="none",
@@ -65,7 +66,7 @@ class FakeBackend:
         guest_options: tuple[str, ...],
         progress: Callable[[str], None],
     ) -> None:
-        directory.console_log.unlink(missing_ok=True)
+        turn(directory.console_log, limit=0)
         port = net.free_port()
         words: list[str | Path] = [sys.executable, "-m", "vm.backends.fake_machine"]
         words += [_script_path(directory), directory.console_log, str(port)]
@@ -80,7 +81,8 @@ class FakeBackend:
         if running is None:
             return
         if force is Force.ASK:
-            FakeGuest(running.port).run(("galley-poweroff",))
+            with contextlib.suppress(GuestUnreachable):  # it may be gone before it has answered
+                FakeGuest(running.port).run(("galley-poweroff",))
         else:
             process.end(running.identity, force=True)
 
@@ -102,6 +104,27 @@ class FakeBackend:
     def go_on(self, directory: MachineDir) -> None:
         """It never stands still."""
 
+    def pause(self, directory: MachineDir) -> None:
+        _ask_machine(directory, "pause")
+
+    def wake(self, directory: MachineDir) -> None:
+        _ask_machine(directory, "wake")
+
+    def suspend(self, directory: MachineDir) -> None:
+        raise BackendFailed("The fake machine cannot be suspended.")
+
+    def is_suspended(self, directory: MachineDir) -> bool:
+        return False
+
+    def resume(
+        self,
+        directory: MachineDir,
+        spec: MachineSpec,
+        guest_options: tuple[str, ...],
+        progress: Callable[[str], None],
+    ) -> None:
+        raise NotResumable("The fake machine was not suspended.")
+
     def delete(self, directory: MachineDir) -> None:
         _forwards_path(directory).unlink(missing_ok=True)
         for file in (directory.data_disk, directory.data_is_new, directory.uuid, directory.spec):
@@ -109,11 +132,20 @@ class FakeBackend:
         for file in (directory.running, directory.known_host, directory.key, directory.public_key):
             file.unlink(missing_ok=True)
 
+    def copy_disk(
+        self, directory: MachineDir, target: Path, still: Still, report: sparse.Report
+    ) -> None:
+        with still():
+            sparse.duplicate(directory.data_disk, target, report)
+
+    def drop_copy(self, directory: MachineDir) -> None:
+        """Its copies end with whoever makes them."""
+
     def observe(self, directory: MachineDir) -> Observation:
         running = _running(directory)
         if running is not None:
             return Observation(
-                MachineState.RUNNING,
+                MachineState.PAUSED if _is_paused(running.port) else MachineState.RUNNING,
                 running.identity.pid,
                 Address("127.0.0.1", running.port),
                 Accelerator("none", "The fake backend emulates nothing."),
@@ -153,17 +185,17 @@ class FakeGuest:
     def run(
         self, argv: tuple[str, ...], *, stdin: bytes = b"", timeout: float = 60.0
     ) -> process.Completed:
-        answer = self._ask({"do": "run", "argv": argv})
+        answer = self.ask({"do": "run", "argv": argv})
         return process.Completed(argv, answer["code"], answer["out"].encode(), b"")
 
     def read(self, path: str) -> bytes:
-        data = self._ask({"do": "read", "path": path})["data"]
+        data = self.ask({"do": "read", "path": path})["data"]
         if data is None:
             raise FileNotFoundError(path)
         return base64.b64decode(data)
 
     def write(self, path: str, data: bytes, mode: int = 0o644) -> None:
-        self._ask({"do": "write", "path": path, "data": base64.b64encode(data).decode()})
+        self.ask({"do": "write", "path": path, "data": base64.b64encode(data).decode()})
 
     def dial(self, socket_path: str) -> Stream:
         connection = self._open(5.0)
@@ -185,8 +217,9 @@ class FakeGuest:
                 "The fake machine does not answer.", details=str(error)
             ) from error
 
-    def _ask(self, what: dict[str, Any]) -> dict[str, Any]:
-        with self._open(5.0) as connection:
+    def ask(self, what: dict[str, Any], timeout: float = 5.0) -> dict[str, Any]:
+        """One question of the wire, and its answer."""
+        with self._open(timeout) as connection:
             connection.sendall(json.dumps(what).encode() + b"\n")
             with connection.makefile("rb") as file:
                 line = file.readline()
@@ -215,6 +248,20 @@ class SocketStream:
         with contextlib.suppress(OSError):  # the other side may have been faster
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
+
+
+def _ask_machine(directory: MachineDir, what: str) -> None:
+    running = _running(directory)
+    if running is None:
+        raise NoMachine("The machine is not running.", "Start it: galley start")
+    FakeGuest(running.port).ask({"do": what})
+
+
+def _is_paused(port: int) -> bool:
+    try:
+        return bool(FakeGuest(port).ask({"do": "state"}, 1.0)["paused"])
+    except (GuestUnreachable, OSError):  # it is about to end, or has not begun to listen
+        return False
 
 
 def _script_path(directory: MachineDir) -> Path:

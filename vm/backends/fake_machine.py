@@ -5,7 +5,8 @@ the script (`FakeScript`); what its sockets answer is data in `fake_answers.json
 standard library, msgspec, `vm.host`. Next: `fake.py`, which starts it and talks to it.
 
 Wire: a client sends one JSON line `{"do": "run"|"dial"|"read"|"write", …}`; for "dial" the
-connection then is the socket, for the others one JSON line comes back.
+connection then is the socket, for the others one JSON line comes back. "pause", "wake" and "state"
+are the backend's: while it is paused, everything else waits, as in a machine that stands still.
 """
 
 import json
@@ -39,6 +40,7 @@ class FakeScript(msgspec.Struct, frozen=True):
     engine_fails: bool = False
     deaf: bool = False  # ignores every request to power off
     busy_ports: tuple[int, ...] = ()
+    idle: bool = False  # no container runs in it
 
 
 class FakeMachine(socketserver.ThreadingTCPServer):
@@ -51,8 +53,13 @@ class FakeMachine(socketserver.ThreadingTCPServer):
         super().__init__(("127.0.0.1", port), _Connection)
         self.script = script
         self.engine_up = False
+        self.awake = threading.Event()
+        self.awake.set()
         self.files: dict[str, str] = {}
         self.answers: dict[str, Any] = json.loads(ANSWERS.read_text())
+        if script.idle:
+            for container in self.answers["/run/docker.sock"]["/containers/json"]:
+                container |= {"State": "exited", "Status": "Exited (0) a minute ago", "Ports": []}
 
     def boot(self, console: Path) -> None:
         """Write the story of a boot, a line a step."""
@@ -86,10 +93,20 @@ class _Connection(socketserver.StreamRequestHandler):
 
     def handle(self) -> None:
         asked = json.loads(self.rfile.readline() or b"{}")
+        if asked.get("do") in ("pause", "wake", "state"):
+            self.wfile.write(json.dumps(self._move(asked["do"])).encode() + b"\n")
+            return
+        self.server.awake.wait()
         if asked.get("do") == "dial":
             self._serve_socket(asked["path"])
         elif asked:
             self.wfile.write(json.dumps(self._answer(asked)).encode() + b"\n")
+
+    def _move(self, what: str) -> dict[str, Any]:
+        awake = self.server.awake
+        if what != "state":
+            awake.set() if what == "wake" else awake.clear()
+        return {"paused": not awake.is_set()}
 
     def _answer(self, asked: dict[str, Any]) -> dict[str, Any]:
         if asked["do"] == "run":
@@ -122,18 +139,22 @@ class _Http(BaseHTTPRequestHandler):
     """Answers what the data file has, 404 for all else, and keeps `/events` open."""
 
     protocol_version = "HTTP/1.1"
+    server_version, sys_version = "Docker/0.0-fake", "(fake)"
 
     def __init__(self, request: Any, answers: dict[str, Any], server: FakeMachine) -> None:
         self._answers = answers
+        self._awake = server.awake
         super().__init__(request, ("fake", 0), server)
 
     def do_GET(self) -> None:
+        self._awake.wait()
         path = self.path.partition("?")[0]
         parts = path.split("/", 2)
         if len(parts) == 3 and parts[1].startswith("v1."):
             path = "/" + parts[2]
         if path == "/events":
             self.send_response(200)
+            self.send_header("Api-Version", "1.45")
             self.send_header("Content-Type", "application/json")
             self.send_header("Transfer-Encoding", "chunked")
             self.end_headers()
@@ -141,7 +162,9 @@ class _Http(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         known = path in self._answers
-        answer = self._answers[path] if known else {"message": f"the fake has no {path}"}
+        answer: Any = self._answers[path] if known else {"message": f"the fake has no {path}"}
+        if path == "/containers/json" and "all=" not in self.path:
+            answer = [one for one in answer if one["State"] in ("running", "paused")]
         body = answer.encode() if isinstance(answer, str) else json.dumps(answer).encode()
         self.send_response(200 if known else 404)
         self.send_header("Api-Version", "1.45")

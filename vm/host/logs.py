@@ -72,6 +72,12 @@ def _log_uncaught() -> None:
     sys.unraisablehook = in_destructor
 
 
+def turn(path: Path, limit: int) -> None:
+    """Make a log that is longer than `limit` bytes the one before. Raises OSError."""
+    if path.exists() and path.stat().st_size > limit:
+        os.replace(path, path.with_suffix(f".1{path.suffix}"))
+
+
 def tail(path: Path, lines: int = 20) -> str:
     """The last lines of a log, "" when there is none; reads at most 64 KiB, whatever its size."""
     try:

@@ -3,6 +3,7 @@
 import errno
 import os
 import socket
+from collections.abc import Collection
 
 import psutil
 
@@ -20,6 +21,28 @@ def free_port(address: str = "127.0.0.1") -> int:
 
 def is_free(address: str, port: int, protocol: str = "tcp") -> bool:
     return bind_error(address, port, protocol) not in (errno.EADDRINUSE, errno.EACCES)
+
+
+def taken(addresses: Collection[str], ports: range, protocol: str = "tcp") -> set[int]:
+    """Those of `ports` that somebody has on one of `addresses`, or on every address."""
+    try:
+        connections = psutil.net_connections(protocol)
+    except psutil.AccessDenied:  # some systems tell nothing of other users' programs
+        return {
+            port
+            for port in ports
+            if not all(is_free(address, port, protocol) for address in addresses)
+        }
+    where = {*addresses, *EVERY_ADDRESS}
+    is_everywhere = any(address in EVERY_ADDRESS for address in addresses)
+    return {
+        held.laddr.port
+        for held in connections
+        if held.laddr
+        and held.laddr.port in ports
+        and (protocol == "udp" or held.status == psutil.CONN_LISTEN)
+        and (is_everywhere or held.laddr.ip in where)
+    }
 
 
 def bind_error(address: str, port: int, protocol: str = "tcp") -> int | None:

@@ -208,16 +208,21 @@ class Companion:
 
 
 def spawn_detached(
-    argv: Sequence[str | Path], *, log: Path, env: Mapping[str, str] | None = None
+    argv: Sequence[str | Path],
+    *,
+    log: Path,
+    env: Mapping[str, str] | None = None,
+    inherits: tuple[int, ...] = (),
 ) -> Identity:
-    """Start a process that outlives us, in a session of its own, its output appended to `log`.
+    """Start a process that outlives us, in a session of its own, its output appended to `log`. It
+    has the descriptors in `inherits` under the same numbers.
 
     Raises ToolMissing. The caller watches it with `wait_gone`; a reaper thread is not needed,
     for `is_alive` counts a zombie as dead.
     """
     words = tuple(str(word) for word in argv)
     with open(log, "ab") as output:
-        child = _popen_detached(words, output, env)
+        child = _popen_detached(words, output, env, inherits)
     identity = identify(child.pid)
     _children[child.pid] = child
     return identity or Identity(child.pid, 0.0)
@@ -227,7 +232,10 @@ _children: dict[int, subprocess.Popen[bytes]] = {}
 
 
 def _popen_detached(
-    words: tuple[str, ...], output: IO[bytes], env: Mapping[str, str] | None
+    words: tuple[str, ...],
+    output: IO[bytes],
+    env: Mapping[str, str] | None,
+    inherits: tuple[int, ...],
 ) -> subprocess.Popen[bytes]:
     flags = 0
     if sys.platform == "win32":
@@ -242,6 +250,7 @@ def _popen_detached(
             start_new_session=os.name == "posix",
             creationflags=flags,
             close_fds=True,
+            pass_fds=inherits,
             cwd=Path(sys.executable).anchor,  # or it would pin the directory that we were in
         )
     except FileNotFoundError as error:

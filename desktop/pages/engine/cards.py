@@ -65,7 +65,7 @@ class StartCard(Card):
         self.words.setVisible(bool(self.words.text()))
 
     def _words(self, machine: Status | None, has_steps: bool) -> str:
-        if machine is not None and machine.state is MachineState.RUNNING and machine.started_at:
+        if machine is not None and machine.state.is_up and machine.started_at:
             when = QDateTime.fromSecsSinceEpoch(round(machine.started_at))
             text = QLocale().toString(when, QLocale.FormatType.ShortFormat)
             return tr("Ready since {time}.", time=text)

@@ -13,6 +13,7 @@ from desktop.actions import containers, images_delete
 from desktop.desk import Desk
 from desktop.engine_state import engine_state
 from desktop.pages.engine.cards import DiskCard, ReachCard, StartCard, machine_memory
+from desktop.pages.engine.snapshots import SnapshotsCard
 from desktop.pages.engine.verbs import Verbs, verbs
 from desktop.pages.page import Page
 from desktop.stores.machine import MachineStore
@@ -45,6 +46,7 @@ class EnginePage(Page):
         self.memory = Gauge(tr("Memory"))
         self.cpu = Gauge(tr("CPU"))
         self.disk = DiskCard(self._count, self._free())
+        self.snapshots = SnapshotsCard(desk)
         self.machine = MachineStore(desk.tasks, desk.link, self)
         self._troubles = QVBoxLayout()
         self._troubles.setSpacing(12)
@@ -69,6 +71,7 @@ class EnginePage(Page):
             Pair(self.start_card, self.reach),
             Pair(self.memory, self.cpu),
             self.disk,
+            self.snapshots,
             1,
             gap=16,
         )
@@ -146,6 +149,8 @@ class EnginePage(Page):
         self.disk.show_machine(machine, self.desk.stores.disk)
         self.disk.show_counting(self.desk.stores.is_counting)
         self.disk.count.setVisible(connection.is_up)
+        self.snapshots.setVisible(connection.is_ours)
+        self.snapshots.show_engine(link.snapshot)
         self._show_troubles()
         self._show_use()
 

@@ -33,9 +33,7 @@ def verbs(snapshot: Snapshot | None) -> Verbs:
         case MachineState.STOPPING:
             stopping = tr("It is stopping.")
             return Verbs(stopping, stopping, stopping)
-        case MachineState.PAUSED:
-            return Verbs(start=tr("It is paused."))
-        case MachineState.FAILED:
+        case MachineState.PAUSED | MachineState.FAILED:
             return Verbs()
     idle = tr("It is not running.")
     return Verbs(restart=idle, stop=idle)

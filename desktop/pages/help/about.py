@@ -82,7 +82,8 @@ class AboutView(QWidget):
             tr("Reset Galley?"),
             tr(
                 "The engine is stopped. Every image, container and volume in its virtual machine, "
-                "your settings, daemon.json and what the window remembers are deleted for good."
+                "its snapshots, your settings, daemon.json and what the window remembers are "
+                "deleted for good."
             ),
             tr(
                 "Not touched: folders of this computer that containers use, other Docker engines, "

@@ -18,7 +18,6 @@ from desktop.widgets.basics import button, label, row, set_kind
 from desktop.widgets.code_edit import CodeEdit, Colors
 from engine import daemon_config
 from vm.errors import Problem
-from vm.types import MachineState
 
 EDIT_LINES, DIFF_LINES = 12, 8
 
@@ -123,7 +122,8 @@ class DaemonEditor(QWidget):
         self.apply.setEnabled(self.is_changed and usable and not busy)
         self.revert.setEnabled(self.is_changed and not busy)
         self.edit.setReadOnly(busy)
-        if self._desk.link.state is not MachineState.RUNNING:
+        state = self._desk.link.state
+        if state is None or not state.is_up:
             words = tr("The engine is not running: dockerd gets these settings when it starts.")
         elif daemon_config.keeps_containers(self.in_force, text):
             words = tr("dockerd starts again, which takes some seconds. Containers keep running.")

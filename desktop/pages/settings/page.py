@@ -297,10 +297,11 @@ def _topics() -> tuple[tuple[str, tuple[str, ...]], ...]:
     return (
         (tr("Resources"), ("cpus", "memory", "disk")),
         (tr("Virtual machine"), ("backend", "accelerator", "cpu_model", "channel")),
+        (tr("While nobody uses it"), ("save_after", "save_busy", "suspend_after")),
         (tr("Files"), ("shares", "read_only_shares")),
         (
             tr("Network"),
-            ("port_address", "proxy", "http_proxy", "https_proxy", "no_proxy"),
+            ("port_address", "local_names", "proxy", "http_proxy", "https_proxy", "no_proxy"),
         ),
         (tr("Docker on this computer"), ("use_context", "use_keyring")),
         (tr("At login"), ("start_at_login", "start_engine_at_login")),

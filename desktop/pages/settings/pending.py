@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from desktop.text import tr
 from engine.schema import Setting
 from engine.settings import Entry
-from vm.types import MachineState, Status
+from vm.types import Status
 
 OF_SUPERVISOR = ("backend",)  # chosen by the background process, not by the machine
 
@@ -21,7 +21,7 @@ def pending(
     """Settings that wait for a restart of what runs now; none where nothing runs."""
     if machine is None:
         return ()
-    up = machine.state is MachineState.RUNNING
+    up = machine.state.is_up
     return tuple(
         entry.setting
         for entry in entries

@@ -73,7 +73,7 @@ class VolumesPage(ListPage):
             self.header.addWidget(widget)
         self._is_shown = False
         self._soon = QTimer(self, singleShot=True, interval=COUNT_MS)
-        self._soon.timeout.connect(self._count)
+        self._soon.timeout.connect(self._look)
         self._ages = QTimer(self, interval=AGE_MS)
         self._ages.timeout.connect(self.table.viewport().update)
         desk.stores.told.connect(self._hear)
@@ -91,7 +91,7 @@ class VolumesPage(ListPage):
         super().shown()
         self._is_shown = True
         self._ages.start()
-        self._count()
+        self._look()
 
     def hidden(self) -> None:
         self._is_shown = False
@@ -140,6 +140,11 @@ class VolumesPage(ListPage):
             widget.setEnabled(up)
         self.table.viewport().update()
         if up and self._is_shown:
+            self._look()
+
+    def _look(self) -> None:
+        """To be looked at, which wakes nobody."""
+        if not self.desk.connection.is_asleep:
             self._count()
 
     def _count(self) -> None:

@@ -36,7 +36,7 @@ def test_each_setting_has_its_field_and_its_texts() -> None:
         assert setting.label
         assert setting.help.endswith(".")
         assert setting.parse(setting.text(setting.default)) == setting.default
-        if setting.kind not in (Kind.PATHS, Kind.SWITCH, Kind.PROXY, Kind.HOSTS):
+        if setting.kind not in (Kind.PATHS, Kind.SWITCH, Kind.PROXY, Kind.HOSTS, Kind.DURATION):
             assert setting.parse(setting.default if setting.kind is not Kind.SIZE else "8GiB")
 
 

@@ -84,7 +84,7 @@ def _insist(asked: str, native: str, missing: str) -> None:
 def _verdict(
     native: str, launch: Launch, memory: Path, version: str, progress: Callable[[str], None]
 ) -> Verdict:
-    circumstances = (native, version, platform.release(), _cpu_name(), launch.cpu_model)
+    circumstances = (native, version, platform.release(), processor_name(), launch.cpu_model)
     known = _recall(memory)
     if known is not None and known.circumstances == circumstances and _holds(known):
         return known
@@ -129,7 +129,8 @@ def _holds(verdict: Verdict) -> bool:
     return verdict.works or 0 <= time.time() - verdict.at < REFUSAL_HOLDS
 
 
-def _cpu_name() -> str:
+def processor_name() -> str:
+    """As this computer calls it; "" where it says none."""
     if platform.system() == "Linux":
         lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
         named = (line for line in lines if line.startswith(("model name", "CPU part")))

@@ -2,7 +2,8 @@
 
 May import: `vm` values and `vm.host`, this package. It remembers nothing between calls:
 `running.py` finds the process each time. Next: `start.py` (how a process comes to be), `command.py`
-(what it is told), `accel.py` (how its instructions run), `hostfwd.py` (ports).
+(what it is told), `accel.py` (how its instructions run), `hostfwd.py` (ports), `mirror.py` (a copy
+of the disk).
 """
 
 import logging
@@ -10,15 +11,27 @@ import os
 import platform
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+import msgspec
 import psutil
 
 from vm import image
-from vm.backend import Force
-from vm.backends.qemu import accel, hostfwd, program, qmp, running, shares, stall, start
+from vm.backend import Force, Still
+from vm.backends.qemu import (
+    accel,
+    hostfwd,
+    mirror,
+    program,
+    qmp,
+    running,
+    shares,
+    stall,
+    start,
+    suspend,
+)
 from vm.backends.qemu.command import DATA, INITRAMFS, KERNEL, ROOT, Launch
 from vm.directory import MachineDir
 from vm.errors import (
@@ -31,15 +44,16 @@ from vm.errors import (
     Problem,
 )
 from vm.guest import Guest
-from vm.host import process
+from vm.host import memory, process, sparse
 from vm.host.paths import unusable, write_atomic
-from vm.types import Address, Features, Forward, MachineSpec, MachineState, Observation
+from vm.types import Accelerator, Address, Features, Forward, MachineSpec, MachineState, Observation
 
 log = logging.getLogger(__name__)
 
 LOOPBACK, SSH_PORT = "127.0.0.1", 22
 LEAST_FREE = 2 << 30  # bytes for a first image and its container; the disk itself is sparse
 OBSERVE_DEADLINE = 1.0
+COPY_DEADLINE = 30.0  # seconds for one command: the last one also waits for the disk
 SSHD_STARTS_WITHIN = 10.0  # seconds after the engine, which is let go first
 
 
@@ -49,8 +63,8 @@ class QemuBackend:
     name = "qemu"
     features = Features(
         forwards=True,
-        suspend=False,
-        pause=False,
+        suspend=memory.supported(),
+        pause=True,
         shares=shares.WAYS,
         sockets="relay",
         image_format="qcow2",
@@ -89,6 +103,22 @@ class QemuBackend:
         guest_options: tuple[str, ...],
         progress: Callable[[str], None],
     ) -> None:
+        launch, chosen = self._launch(directory, spec, guest_options, progress)
+        suspend.forget(directory)
+        ram = memory.create(spec.memory_bytes) if memory.supported() else -1
+        try:
+            start.start(directory, launch, chosen, spec, ram)
+        finally:
+            if ram >= 0:
+                os.close(ram)
+
+    def _launch(
+        self,
+        directory: MachineDir,
+        spec: MachineSpec,
+        guest_options: tuple[str, ...],
+        progress: Callable[[str], None],
+    ) -> tuple[Launch, Accelerator]:
         qemu = program.find()
         identity = running.read_uuid(directory)
         if identity is None or not directory.data_disk.exists():
@@ -117,7 +147,23 @@ class QemuBackend:
         chosen = accel.choose(
             spec.accelerator, launch, directory.accelerator, qemu.version, progress
         )
-        start.start(directory, launch, chosen, spec)
+        return msgspec.structs.replace(launch, accelerator=chosen.name), chosen
+
+    def suspend(self, directory: MachineDir) -> None:
+        suspend.save(directory, _running(directory))
+
+    def is_suspended(self, directory: MachineDir) -> bool:
+        return suspend.is_there(directory)
+
+    def resume(
+        self,
+        directory: MachineDir,
+        spec: MachineSpec,
+        guest_options: tuple[str, ...],
+        progress: Callable[[str], None],
+    ) -> None:
+        launch, chosen = self._launch(directory, spec, guest_options, progress)
+        suspend.resume(directory, launch, chosen, spec)
 
     def stop(self, directory: MachineDir, force: Force) -> None:
         """A QEMU that does not listen is logged, not raised: the next harder `Force` follows."""
@@ -128,7 +174,7 @@ class QemuBackend:
             process.end(found.identity, force=True)
             return
         try:
-            with _control(directory, found) as session:
+            with running.control(directory, found) as session:
                 session.execute("system_powerdown" if force is Force.ASK else "quit")
         except qmp.QmpSilent as error:
             log.warning("QEMU did not hear %s: %s", force, error.details)
@@ -144,7 +190,7 @@ class QemuBackend:
         found = running.find(directory)
         if found is None:
             raise NoMachine("The machine is not running.", "Start it: galley start")
-        with _control(directory, found) as session:
+        with running.control(directory, found) as session:
             session.execute("block_resize", **{"node-name": DATA, "size": disk_bytes})
         running.remember_disk(directory, found, disk_bytes)
 
@@ -159,9 +205,17 @@ class QemuBackend:
     def go_on(self, directory: MachineDir) -> None:
         found = running.find(directory)
         if found is not None:
-            with _control(directory, found) as session:
+            with running.control(directory, found) as session:
                 if session.field("query-status", "status") == stall.STATUS:
                     session.execute("cont")
+
+    def pause(self, directory: MachineDir) -> None:
+        with running.control(directory, _running(directory)) as session:
+            session.execute("stop")
+
+    def wake(self, directory: MachineDir) -> None:
+        with running.control(directory, _running(directory)) as session:
+            session.execute("cont")
 
     def delete(self, directory: MachineDir) -> None:
         if running.find(directory) is not None:
@@ -169,11 +223,33 @@ class QemuBackend:
         for file in (
             *(directory.data_disk, directory.data_is_new, directory.uuid, directory.spec),
             *(directory.running, directory.qmp_socket, directory.events_socket),
-            directory.relay_socket,
-            directory.accelerator,
+            *(directory.relay_socket, directory.accelerator, directory.initramfs),
             *(directory.known_host, directory.key, directory.public_key),
         ):
             file.unlink(missing_ok=True)
+        shutil.rmtree(directory.handover, ignore_errors=True)
+        suspend.forget(directory)
+
+    def copy_disk(
+        self, directory: MachineDir, target: Path, still: Still, report: sparse.Report
+    ) -> None:
+        found = running.find(directory)
+        if found is None:
+            sparse.duplicate(directory.data_disk, target, report)
+            return
+        if sparse.clones(target.parent):
+            with still():
+                sparse.duplicate(directory.data_disk, target, report)
+            return
+        sparse.check_room(target.parent, sparse.allocated(directory.data_disk))
+        size = directory.data_disk.stat().st_size
+        control = partial(running.control, directory, found, COPY_DEADLINE)
+        mirror.copy(control, size, target, still, report)
+
+    def drop_copy(self, directory: MachineDir) -> None:
+        found = running.find(directory)
+        if found is not None:
+            mirror.drop(partial(running.control, directory, found))
 
     def observe(self, directory: MachineDir) -> Observation:
         found = running.find(directory)
@@ -199,24 +275,28 @@ class QemuBackend:
         return RelayedGuest(lambda until: qmp.connect_to(directory.relay_socket, until), ssh)
 
     def forward(self, directory: MachineDir, forward: Forward) -> None:
-        found = running.find(directory)
-        if found is None:
-            raise NoMachine("The machine is not running.", "Start it: galley start")
-        with _control(directory, found) as session:
+        with running.control(directory, _running(directory)) as session:
             hostfwd.add(session, forward)
 
     def unforward(self, directory: MachineDir, forward: Forward) -> None:
         found = running.find(directory)
         if found is not None:
-            with _control(directory, found) as session:
+            with running.control(directory, found) as session:
                 hostfwd.remove(session, forward)
 
     def forwarded(self, directory: MachineDir) -> frozenset[Forward]:
         found = running.find(directory)
         if found is None:
             return frozenset()
-        with _control(directory, found) as session:
+        with running.control(directory, found) as session:
             return hostfwd.carried(session) - {Forward(LOOPBACK, found.ssh_port, SSH_PORT)}
+
+
+def _running(directory: MachineDir) -> running.Running:
+    found = running.find(directory)
+    if found is None:
+        raise NoMachine("The machine is not running.", "Start it: galley start")
+    return found
 
 
 def _need_space(folder: Path) -> None:
@@ -237,16 +317,16 @@ def _grow(disk: Path, size: int) -> None:
 
 def _check(spec: MachineSpec) -> None:
     """Raises NotEnough, ImageDamaged: what QEMU would say later and less clearly."""
-    processors, memory = psutil.cpu_count() or 1, psutil.virtual_memory().total
+    processors, installed = psutil.cpu_count() or 1, psutil.virtual_memory().total
     if spec.cpus > processors:
         raise NotEnough(
             f"The machine is to have {spec.cpus} CPUs, and this computer has {processors}.",
             f"Give it at most {processors}: galley settings set",
         )
-    if spec.memory_bytes > memory:
+    if spec.memory_bytes > installed:
         raise NotEnough(
             f"The machine is to have {spec.memory_bytes / 2**30:.1f} GiB of memory, "
-            f"and this computer has {memory / 2**30:.1f}.",
+            f"and this computer has {installed / 2**30:.1f}.",
             "Give it less: galley settings set",
         )
     for name in (KERNEL, INITRAMFS, ROOT):
@@ -254,25 +334,11 @@ def _check(spec: MachineSpec) -> None:
             raise image.damaged(Path(spec.image), name, "it is missing")
 
 
-@contextmanager
-def _control(
-    directory: MachineDir, found: running.Running, deadline: float = qmp.DEADLINE
-) -> Iterator[qmp.Session]:
-    """A session with our machine, proven: whoever else listens there is told nothing."""
-    with qmp.session(directory.qmp_socket, deadline) as session:
-        if session.field("query-uuid", "UUID") != found.uuid:
-            raise qmp.QmpSilent(
-                "QEMU's control socket belongs to another machine.",
-                details=str(directory.qmp_socket),
-            )
-        yield session
-
-
 def _state(directory: MachineDir, found: running.Running) -> MachineState:
     """What QMP says of a process that is ours. One too busy to answer still runs."""
     try:
-        with _control(directory, found, OBSERVE_DEADLINE) as session:
-            paused = session.field("query-status", "status") == "paused"
+        with running.control(directory, found, OBSERVE_DEADLINE) as session:
+            paused = session.field("query-status", "running") is False
     except BackendFailed:
         return MachineState.RUNNING if process.is_alive(found.identity) else MachineState.STOPPED
     return MachineState.PAUSED if paused else MachineState.RUNNING

@@ -10,7 +10,7 @@ import msgspec
 
 KERNEL, INITRAMFS, ROOT = "vmlinux", "initramfs", "root.qcow2"
 NETDEV = "net"
-DATA = "data"  # the node of the data disk
+DATA = "data"  # the data disk's node
 
 # Everywhere. AppArmor: the image has no apparmor_parser, and a dockerd that sees the module
 # without the parser refuses containers; their walls are namespaces, seccomp, and the machine.
@@ -65,6 +65,9 @@ class Launch(msgspec.Struct, frozen=True):
     guest_options: tuple[str, ...] = ()
     cpu_model: str = "auto"
     share_sockets: tuple[PurePath, ...] = ()  # of a virtiofsd for each shared folder, in order
+    initramfs: PurePath | None = None  # None: the image's own
+    memory_file: PurePath | None = None  # that is the guest's memory; None: QEMU's own affair
+    waits: bool = False  # for the state of a suspended machine, which it goes on from
 
 
 def arguments(launch: Launch) -> list[str]:
@@ -77,13 +80,14 @@ def arguments(launch: Launch) -> list[str]:
         *_shares(launch),
         *_control(launch),
         *_confinement(launch),
+        *(("-incoming", "defer", "-S") if launch.waits else ()),
     ]
 
 
 def probe_arguments(launch: Launch) -> list[str]:
     """A guest on the same kernel and CPU that powers off at once, its console on our stdout."""
     return [
-        *_computer(launch),
+        *_computer(msgspec.structs.replace(launch, memory_file=None)),
         *_kernel(launch, ("galley.floor=1",)),
         *("-serial", "stdio"),
         *_confinement(launch),
@@ -103,15 +107,16 @@ def _computer(launch: Launch) -> list[str]:
         *("-cpu", _cpu(launch)),
         *("-smp", str(launch.cpus)),
         *("-m", f"{launch.memory_bytes >> 20}M"),
-        *_shared_memory(launch),
+        *_memory(launch),
     ]
 
 
-def _shared_memory(launch: Launch) -> list[str]:
-    """virtiofsd reads and writes the guest's memory itself."""
-    if not launch.share_sockets:
+def _memory(launch: Launch) -> list[str]:
+    """Shared: virtiofsd reads and writes it, and a suspend copies it (`suspend.py`)."""
+    if launch.memory_file is None:
         return []
-    ram = f"memory-backend-memfd,id=ram,share=on,size={launch.memory_bytes >> 20}M"
+    size, path = launch.memory_bytes >> 20, _escaped(launch.memory_file)
+    ram = f"memory-backend-file,id=ram,share=on,size={size}M,mem-path={path}"
     return ["-object", ram, "-machine", "memory-backend=ram"]
 
 
@@ -126,7 +131,7 @@ def _kernel(launch: Launch, options: tuple[str, ...]) -> list[str]:
     words = (*CONSOLES[launch.arch], *WORDS, *emulated, *options)
     return [
         *("-kernel", str(launch.image / KERNEL)),
-        *("-initrd", str(launch.image / INITRAMFS)),
+        *("-initrd", str(launch.initramfs or launch.image / INITRAMFS)),
         *("-append", " ".join(words)),
     ]
 
@@ -183,7 +188,7 @@ def _control(launch: Launch) -> list[str]:
     """
     console = _escaped(launch.console_log)
     return [
-        *("-chardev", f"file,id=console,path={console}"),
+        *("-chardev", f"file,id=console,path={console},append=on"),
         *("-serial", "chardev:console"),
         *_monitor("qmp", launch.qmp_socket),
         *_monitor("events", launch.events_socket),

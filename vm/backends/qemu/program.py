@@ -3,6 +3,7 @@
 May import: `vm.errors`, `vm.host.process`. Next: `backend.py`.
 """
 
+import functools
 import platform
 import re
 from pathlib import Path
@@ -11,6 +12,7 @@ import msgspec
 
 from vm.errors import ToolMissing, ToolTooOld
 from vm.host import process
+from vm.image import Fingerprint
 
 OLDEST = (7, 2)  # Debian 12's; q35 without i8042 and -blockdev as we write it are there
 INSTALL = {
@@ -38,6 +40,12 @@ def arch() -> str:
 def find() -> Program:
     """Raises ToolMissing, ToolTooOld."""
     path = process.find_tool(f"qemu-system-{arch()}", _hint())
+    return _look(path, Fingerprint.of(path))
+
+
+@functools.lru_cache(4)
+def _look(path: Path, _: Fingerprint) -> Program:
+    """One that has not changed is not asked again: that takes as long as half a resume."""
     done = process.run([path, "--version"], timeout=20)
     lines = done.stdout.decode(errors="replace").splitlines()
     numbers = re.search(r"version (\d+)\.(\d+)", lines[0] if lines else "")

@@ -7,12 +7,15 @@ without its process is nothing; a process without its record is found. Next: `ba
 
 import re
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 
 import msgspec
 import psutil
 
-from vm.backends.qemu import virtiofsd
+from vm.backends.qemu import qmp, virtiofsd
+from vm.backends.qemu.circumstances import Circumstances
 from vm.directory import MachineDir
 from vm.host import process
 from vm.host.paths import write_atomic
@@ -30,6 +33,8 @@ class Running(msgspec.Struct, frozen=True):
     accelerator: Accelerator
     spec: MachineSpec | None  # None: adopted, and nobody knows
     share_by: str = ""  # what its folders are shared by
+    memory: int = -1  # its descriptor in the process; -1: it cannot be suspended
+    circumstances: Circumstances | None = None
 
 
 def remember(directory: MachineDir, running: Running) -> None:
@@ -67,6 +72,20 @@ def sweep(directory: MachineDir) -> None:
             directory.events_socket.unlink(missing_ok=True)
             directory.relay_socket.unlink(missing_ok=True)
             virtiofsd.sweep(directory)
+
+
+@contextmanager
+def control(
+    directory: MachineDir, found: Running, deadline: float = qmp.DEADLINE
+) -> Iterator[qmp.Session]:
+    """A session with our machine, proven: whoever else listens there is told nothing."""
+    with qmp.session(directory.qmp_socket, deadline) as session:
+        if session.field("query-uuid", "UUID") != found.uuid:
+            raise qmp.QmpSilent(
+                "QEMU's control socket belongs to another machine.",
+                details=str(directory.qmp_socket),
+            )
+        yield session
 
 
 def read_uuid(directory: MachineDir) -> str | None:

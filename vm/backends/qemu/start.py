@@ -3,19 +3,24 @@
 May import: msgspec, `vm` values, `vm.host`, this package but `backend.py`. Next: `command.py`.
 """
 
-import os
+import logging
+import shutil
 import time
 from pathlib import Path
 
 import msgspec
 
-from vm.backends.qemu import qmp, running, shares, virtiofsd
+from vm.backends.qemu import handover, qmp, running, shares, virtiofsd
+from vm.backends.qemu.circumstances import circumstances
 from vm.backends.qemu.command import Launch, arguments
 from vm.backends.qemu.running import Running
 from vm.directory import MachineDir
 from vm.errors import BackendFailed
-from vm.host import net, process
+from vm.host import memory, net, process
+from vm.host.logs import turn
 from vm.types import Accelerator, MachineSpec
+
+log = logging.getLogger(__name__)
 
 PORT_ATTEMPTS = 5
 PORT_TAKEN = "Could not set up host forwarding rule"
@@ -24,24 +29,45 @@ LOG_LIMIT = 1 << 20
 TAIL_LINES = 20
 
 
-def start(directory: MachineDir, launch: Launch, chosen: Accelerator, spec: MachineSpec) -> Running:
-    """Return once the guest executes. Raises BackendFailed with what QEMU said."""
+def start(
+    directory: MachineDir,
+    launch: Launch,
+    chosen: Accelerator,
+    spec: MachineSpec,
+    memory_fd: int = -1,
+    console: Path | None = None,
+) -> Running:
+    """Return once the guest executes, or waits for its state. `memory_fd` becomes its memory;
+    `console` is what it has said so far. Raises BackendFailed with what QEMU said."""
+    initramfs = handover.initramfs(directory, Path(launch.image))
+    launch = msgspec.structs.replace(launch, initramfs=initramfs)
+    inherits = () if memory_fd < 0 else (memory_fd,)
+    if inherits:
+        launch = msgspec.structs.replace(launch, memory_file=memory.path_of(memory_fd))
     for attempt in range(1, PORT_ATTEMPTS + 1):
         launch = msgspec.structs.replace(launch, accelerator=chosen.name, ssh_port=net.free_port())
         with running.changing:
             _clear_the_way(directory)
+            if console is not None:
+                shutil.copyfile(console, directory.console_log)
             said_before = directory.backend_log.stat().st_size
             launch, spec, kind = _serve_shares(directory, launch, spec)
-            identity = process.spawn_detached(arguments(launch), log=directory.backend_log)
-            started = Running(identity, launch.uuid, launch.ssh_port, chosen, spec, kind)
+            words = arguments(launch)
+            identity = process.spawn_detached(words, log=directory.backend_log, inherits=inherits)
+            started = Running(
+                *(identity, launch.uuid, launch.ssh_port, chosen, spec, kind, memory_fd),
+                circumstances(launch, spec),
+            )
             running.remember(directory, started)
-        if _heard(directory, started):
+        log.info("QEMU was spawned, pid %d", identity.pid)
+        if _heard(directory, started, launch.waits):
+            log.info("QEMU answers")
             directory.qmp_socket.chmod(0o600)
             directory.events_socket.chmod(0o600)
             directory.relay_socket.chmod(0o600)
             return started
         said = _said_since(directory, said_before)
-        _give_up(directory, started)
+        give_up(directory, started)
         if PORT_TAKEN not in said or attempt == PORT_ATTEMPTS:
             raise _failed(said, launch)
     raise AssertionError("the last attempt returns or raises")
@@ -51,13 +77,24 @@ def _serve_shares(
     directory: MachineDir, launch: Launch, spec: MachineSpec
 ) -> tuple[Launch, MachineSpec, str]:
     """With those folders that can be served, and by what; QEMU would not start with the others."""
+    launch, spec, kind = with_shares(directory, launch, spec)
+    if kind == shares.VIRTIOFS:
+        served = virtiofsd.serve(directory, spec.shares)
+        return with_shares(directory, launch, msgspec.structs.replace(spec, shares=served))
+    return launch, spec, kind
+
+
+def with_shares(
+    directory: MachineDir, launch: Launch, spec: MachineSpec
+) -> tuple[Launch, MachineSpec, str]:
+    """Both with the folders that are there, and by what they are shared. Raises ToolMissing,
+    SettingsError."""
     if not spec.shares:
         return launch, spec, ""
     kind = shares.choose(spec.share_by)
     served = shares.readable(spec.shares)
     sockets: tuple[Path, ...] = ()
     if kind == shares.VIRTIOFS:
-        served = virtiofsd.serve(directory, spec.shares)
         sockets = tuple(directory.share_socket(number) for number in range(len(served)))
     words = (word for word in launch.guest_options if not word.startswith(shares.WORD))
     launch = msgspec.structs.replace(
@@ -76,32 +113,28 @@ def _clear_the_way(directory: MachineDir) -> None:
     directory.logs.mkdir(parents=True, exist_ok=True, mode=0o700)
     directory.run.mkdir(parents=True, exist_ok=True, mode=0o700)
     virtiofsd.sweep(directory)
-    _turn(directory.console_log, limit=0)
-    _turn(directory.backend_log, limit=LOG_LIMIT)
+    turn(directory.console_log, limit=0)
+    turn(directory.backend_log, limit=LOG_LIMIT)
     directory.console_log.touch(mode=0o600)
     directory.backend_log.touch(mode=0o600)
 
 
-def _turn(log: Path, limit: int) -> None:
-    """Make a log that is longer than `limit` the one before."""
-    if log.exists() and log.stat().st_size > limit:
-        os.replace(log, log.with_suffix(f".1{log.suffix}"))
-
-
-def _heard(directory: MachineDir, started: Running) -> bool:
-    """Whether QEMU answers as our machine and runs; False when it ended or stays silent."""
+def _heard(directory: MachineDir, started: Running, waits: bool) -> bool:
+    """Whether QEMU answers as our machine and runs, or `waits`; False when it ended or stays
+    silent."""
     until = time.monotonic() + HEARD_WITHIN
     while not process.wait_gone(started.identity, 0.02) and time.monotonic() < until:
         try:
             with qmp.session(directory.qmp_socket) as session:
                 mine = session.field("query-uuid", "UUID") == started.uuid
-                return mine and session.field("query-status", "running") is True
+                return mine and session.field("query-status", "running") is not waits
         except qmp.QmpSilent:
             continue
     return False
 
 
-def _give_up(directory: MachineDir, started: Running) -> None:
+def give_up(directory: MachineDir, started: Running) -> None:
+    """End it, whatever it does; nothing of it is left."""
     process.end(started.identity, force=True)
     process.wait_gone(started.identity, 5)
     running.sweep(directory)

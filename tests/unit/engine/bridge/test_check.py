@@ -27,11 +27,11 @@ class Client(http.client.HTTPConnection):
 
     def __init__(self, path: Path) -> None:
         super().__init__("docker")
-        self._path = path
+        self.path = path
 
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.connect(str(self._path))
+        self.sock.connect(str(self.path))
 
     def ask(self, method: str, target: str, body: object = None) -> tuple[int, dict[str, object]]:
         text = None if body is None else json.dumps(body)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from engine.bridge.http import HttpError, get_json, ping, stream_json
+from engine.bridge.http import Head, HttpError, get_json, ping, stream_json
 from engine.bridge.unix import SocketStream
 from vm.errors import GuestUnreachable
 from vm.guest import Stream
@@ -123,11 +123,11 @@ def test_events_come_one_by_one_however_they_are_cut(serve: Callable[..., Server
         b'e\r\n 2}\n\n{"a": 3}\n\r\n',
         b"0\r\n\r\n",
     )
-    opened: list[bool] = []
+    opened: list[Head] = []
     stream = server.dial()
-    events = stream_json(stream, '/events?filters={"type":["x"]}', lambda: opened.append(True))
+    events = stream_json(stream, '/events?filters={"type":["x"]}', opened.append)
     assert list(events) == [{"a": 1}, {"a": 2}, {"a": 3}]
-    assert opened == [True]
+    assert [head.status for head in opened] == [200]
     target = server.asked.split(b" ")[1]
     assert target == b"/events?filters=%7B%22type%22:%5B%22x%22%5D%7D"
 
@@ -135,4 +135,4 @@ def test_events_come_one_by_one_however_they_are_cut(serve: Callable[..., Server
 def test_an_event_that_is_not_json_is_an_error(serve: Callable[..., Server]) -> None:
     server = serve(HEAD + b"\r\n{]\n")
     with pytest.raises(HttpError, match="not JSON"):
-        list(stream_json(server.dial(), "/events", lambda: None))
+        list(stream_json(server.dial(), "/events", lambda head: None))

@@ -28,7 +28,11 @@ class Seen:
         self.said: list[bytes] = []
         self._answers = iter(answers)
         self.noticed: list[str] = []
+        self.targets: list[str] = []
         self.requests = Requests(self._check, self.said.append, self)
+
+    def asked(self, target: bytes) -> None:
+        self.targets.append(target.decode())
 
     def start(self, container: str) -> None:
         self.noticed.append(container)

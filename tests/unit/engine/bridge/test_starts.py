@@ -17,6 +17,11 @@ from vm.types import Forward
 WEB = Forward("127.0.0.1", 8080, 8080)
 
 
+def dial_nobody() -> Stream:
+    """A guest of an older Galley, which holds no ports."""
+    raise ConnectionRefusedError
+
+
 class Scene:
     def __init__(self, dockerd: Dockerd) -> None:
         self.dockerd = dockerd
@@ -24,7 +29,8 @@ class Scene:
         self.looks = 0
         self.carrier = Carrier()
         self.ports = PublishedPorts(self.carrier, lambda: None)
-        self.starts = Starts(self._dial, self.ports, lambda: ("127.0.0.1",), self._look)
+        default = ("127.0.0.1",)
+        self.starts = Starts(self._dial, dial_nobody, self.ports, lambda: default, self._look)
 
     def _dial(self) -> Stream:
         self.dialled += 1

@@ -2,12 +2,29 @@
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 
 from engine.types import EngineHealth, MachineUse, Reclaimed, Snapshot
 from vm.errors import Cancelled, GalleyError
 from vm.types import GuestDisk, GuestMemory, MachineState, Status
+
+
+class ScriptedSnapshots:
+    """Notes what it is asked."""
+
+    def __init__(self, note: Callable[[str], None]) -> None:
+        self._note = note
+
+    def create(self, name: str) -> None:
+        self._note(f"create {name}")
+
+    def restore(self, name: str) -> None:
+        self._note(f"restore {name}")
+
+    def delete(self, name: str) -> None:
+        self._note(f"delete {name}")
 
 
 class ScriptedEngine:
@@ -23,6 +40,8 @@ class ScriptedEngine:
         self._cancelled = False
         self._state = MachineState.STOPPED
         self._number = 0
+        self.snapshots = ScriptedSnapshots(self._note)
+        self.console_log = Path("none")
 
     def subscribe(self, listener: Callable[[Snapshot], None]) -> Callable[[], None]:
         self.listeners.append(listener)
@@ -54,10 +73,17 @@ class ScriptedEngine:
             raise Cancelled("The start was cancelled.")
         self.change(MachineState.RUNNING)
 
-    def stop(self) -> None:
+    def hold(self) -> Callable[[], None]:
+        self._note("hold")
+        return lambda: self._note("let go")
+
+    def stop(self, *, cold: bool = False) -> None:
         self._note("stop")
         if self.failure is not None:
             raise self.failure
+
+    def suspend(self) -> None:
+        self._note("suspend")
 
     def restart(self) -> None:
         self._note("restart")

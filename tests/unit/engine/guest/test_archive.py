@@ -1,4 +1,4 @@
-"""What a program needs, reading unpacked packages, and the cpio the kernel unpacks."""
+"""What a program needs, and reading unpacked packages."""
 
 import io
 import tarfile
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.guest.archive import CpioEntry, PackageTree, cpio, needed_libraries
+from engine.guest.archive import PackageTree, needed_libraries
 from tests.unit.engine.guest.elves import program
 from vm.errors import HostError
 
@@ -46,12 +46,3 @@ def test_packages_are_read_by_path(tree: Path) -> None:
         assert packages.names("usr/bin/*") == ["usr/bin/tool", "usr/bin/up"]
         with pytest.raises(HostError, match="usr/bin/absent"):
             packages.read("usr/bin/absent")
-
-
-def test_cpio_is_the_same_every_time_and_padded() -> None:
-    entries = [CpioEntry("d", 0o040755), CpioEntry("d/file", 0o100644, b"12345")]
-    made = cpio(entries)
-    assert made == cpio(entries)
-    assert made.startswith(b"070701")
-    assert len(made) % 4 == 0
-    assert b"TRAILER!!!\0" in made

@@ -104,3 +104,12 @@ def test_with_the_machine_everything_is_forgotten() -> None:
     ports.forget()
     assert ports.ports == ()
     assert carrier.carried == set()
+
+
+def test_who_has_a_port_or_is_about_to_get_it() -> None:
+    ports = PublishedPorts(Carrier(), lambda: None)
+    ports.sync(published(WEB))
+    ports.reserve([DNS])
+    assert ports.held() == {("tcp", 8080), ("udp", 5353)}
+    ports.release([DNS])
+    assert ports.held() == {("tcp", 8080)}

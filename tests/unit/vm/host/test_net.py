@@ -4,6 +4,7 @@ import errno
 import os
 import socket
 
+import psutil
 import pytest
 
 from vm.errors import BackendFailed, PortInUse
@@ -26,6 +27,25 @@ def test_the_holder_is_who_has_the_port_on_that_address(address: str) -> None:
 def test_a_server_for_every_address_holds_each() -> None:
     with socket.create_server(("0.0.0.0", 0)) as held:
         assert f"(pid {os.getpid()})" in net.holder("127.0.0.1", held.getsockname()[1])
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+def test_which_of_many_are_taken(is_told: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On one of the addresses, or by who serves all; where the system does not tell, by trying."""
+
+    def refuse(kind: str) -> list[object]:
+        raise psutil.AccessDenied
+
+    if not is_told:
+        monkeypatch.setattr(psutil, "net_connections", refuse)
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        port = held.getsockname()[1]
+        around = range(port, port + 1)
+        assert net.taken(("127.0.0.1", "::1"), around) == {port}
+        assert net.taken(("0.0.0.0",), around) == {port}
+        assert net.taken(("127.0.0.2",), around) == set()
+        assert net.taken(("127.0.0.1",), around, "udp") == set()
+    assert net.taken(("127.0.0.1",), around) == set()
 
 
 def test_each_reason_has_its_sentence() -> None:

@@ -71,7 +71,7 @@ def test_it_is_tested_again_when_something_changed(
     if change == "kernel":
         monkeypatch.setattr("platform.release", lambda: "99.0")
     if change == "cpu":
-        monkeypatch.setattr(accel, "_cpu_name", lambda: "Another CPU")
+        monkeypatch.setattr(accel, "processor_name", lambda: "Another CPU")
     if change == "damage":
         (tmp_path / "accelerator.json").write_text('{"works":')
     given = {"version": {"version": "QEMU 11"}, "model": {"model": "Nehalem"}}

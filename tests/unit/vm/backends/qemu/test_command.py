@@ -35,6 +35,7 @@ def launch(system: str, arch: str, accelerator: str) -> Launch:
         relay_socket=home / "run" / "relay.sock",
         console_log=home / "logs" / "console.log",
         guest_options=("galley.key=AAAA", "galley.format=1"),
+        memory_file=PurePosixPath("/proc/self/fd/5") if system == "Linux" else None,
     )
 
 
@@ -49,6 +50,12 @@ RUN = PurePosixPath("/home/ann/.local/share/galley/run")
 CASES["linux-kvm-shares"] = msgspec.structs.replace(
     CASES["linux-kvm"], share_sockets=(RUN / "share0.sock", RUN / "share1.sock")
 )
+CASES["linux-kvm-handover"] = msgspec.structs.replace(
+    CASES["linux-kvm"], initramfs=PurePosixPath("/home/ann/.local/share/galley/machine/initramfs")
+)
+
+
+CASES["linux-tcg-resume"] = msgspec.structs.replace(CASES["linux-tcg"], waits=True)
 
 
 def compare(name: str, words: list[str]) -> None:
@@ -87,7 +94,7 @@ def test_commas_in_paths_are_paths() -> None:
         )
     )
     assert "socket,id=qmp,path=/home/a,,b/galley/qmp.sock,server=on,wait=off" in words
-    assert "file,id=console,path=/home/a,,b/galley/console.log" in words
+    assert "file,id=console,path=/home/a,,b/galley/console.log,append=on" in words
     disks = [msgspec.json.decode(word) for word in words if word.startswith("{")]
     assert [disk["file"]["filename"] for disk in disks] == [
         "/home/a,b/galley/root.qcow2",

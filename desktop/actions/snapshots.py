@@ -1,0 +1,61 @@
+"""What can be done with snapshots of the whole machine. May import: `desk`, `text`, `vm` values."""
+
+from collections.abc import Callable
+
+from PySide6.QtCore import QDateTime, QLocale
+
+from desktop.desk import Desk, Loss
+from desktop.text import size, tr
+from vm.errors import Problem
+from vm.types import MachineSnapshot
+
+
+def create(
+    desk: Desk, name: str, done: Callable[[object], object], refused: Callable[[Problem], object]
+) -> None:
+    def made(outcome: object) -> None:
+        done(outcome)
+        text = tr("Images, containers and volumes can be had again as they are now.")
+        desk.shell.toast(tr("The snapshot {name} was made", name=name), text)
+
+    desk.link.create_snapshot(name, made, refused)
+
+
+def restore(desk: Desk, kept: MachineSnapshot) -> None:
+    """Asks before the present is lost."""
+
+    def restored(_outcome: object) -> None:
+        title = tr("The engine is as it was at {time}", time=moment(kept.made_at))
+        desk.shell.toast(title, kept.name)
+
+    loss = Loss(
+        tr("Go back to {name}?", name=kept.name),
+        tr(
+            "Images, containers and volumes become what they were at {time}. What came since is "
+            "lost, and running containers are stopped.",
+            time=moment(kept.made_at),
+        ),
+        tr("All snapshots and settings stay."),
+        tr("Go back"),
+    )
+    desk.shell.confirm(loss, lambda: desk.link.restore_snapshot(kept.name, restored))
+
+
+def delete(desk: Desk, kept: MachineSnapshot) -> None:
+    loss = Loss(
+        tr("Delete the snapshot {name}?", name=kept.name),
+        tr(
+            "What only it still has of {time} is lost for good. It takes {size}.",
+            time=moment(kept.made_at),
+            size=size(kept.used_bytes),
+        ),
+        tr("The engine and other snapshots stay as they are."),
+        tr("Delete"),
+    )
+    desk.shell.confirm(loss, lambda: desk.link.delete_snapshot(kept.name))
+
+
+def moment(when: float) -> str:
+    """Date and time, as the language writes them."""
+    then = QDateTime.fromSecsSinceEpoch(round(when))
+    return QLocale().toString(then, QLocale.FormatType.ShortFormat)

@@ -1,0 +1,103 @@
+"""The snapshots of the machine: made, gone back to, deleted. May import: PySide6, `desk`,
+`widgets`, `text`, `actions`, `dialogs`.
+"""
+
+from functools import partial
+
+from PySide6.QtWidgets import QGridLayout
+
+from desktop.actions import snapshots as actions
+from desktop.desk import Desk
+from desktop.dialogs.snapshot import SnapshotDialog
+from desktop.pages.engine.cards import Card
+from desktop.text import percent, size, tr
+from desktop.widgets.basics import button, label, row
+from engine.types import Snapshot
+from vm.types import MachineSnapshot, MachineState, SnapshotWork
+
+NAME, WHEN, SIZE, BACK, DELETE = range(5)
+
+
+class SnapshotsCard(Card):
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(tr("Snapshots"))
+        self._desk = desk
+        self._shown: tuple[tuple[MachineSnapshot, ...], bool] | None = None
+        self.make = button(tr("Create a snapshot…"), self._make)
+        self.words = label("", "secondary", wrap=True)
+        self._grid = QGridLayout()
+        self._grid.setHorizontalSpacing(16)
+        self._grid.setVerticalSpacing(0)
+        self._grid.setColumnStretch(SIZE, 1)
+        self.box.addLayout(row(self.heading, 1, self.make))
+        self.box.addWidget(self.words)
+        self.box.addLayout(self._grid)
+
+    def show_engine(self, snapshot: Snapshot | None) -> None:
+        kept = snapshot.snapshots if snapshot is not None else ()
+        reason = _reason(snapshot)
+        self.make.setEnabled(not reason)
+        self.make.setToolTip(reason)
+        self.words.setText(_words(kept, snapshot.snapshot_work if snapshot is not None else None))
+        self.words.setVisible(bool(self.words.text()))
+        if self._shown != (kept, bool(reason)):
+            self._shown = kept, bool(reason)
+            self._fill(kept, reason)
+
+    def _make(self) -> None:
+        SnapshotDialog(self._desk, self.window()).open()
+
+    def _fill(self, kept: tuple[MachineSnapshot, ...], reason: str) -> None:
+        while self._grid.count():
+            item = self._grid.takeAt(0)
+            widget = item.widget() if item is not None else None
+            if widget is not None:
+                widget.hide()
+                widget.deleteLater()
+        for number, one in enumerate(reversed(kept)):
+            back = button(
+                tr("Go back…"),
+                partial(actions.restore, self._desk, one),
+                "link",
+                name=tr("Go back to the snapshot {name}", name=one.name),
+                tip=reason,
+            )
+            delete = button(
+                tr("Delete…"),
+                partial(actions.delete, self._desk, one),
+                "link",
+                name=tr("Delete the snapshot {name}", name=one.name),
+                tip=reason,
+            )
+            back.setEnabled(not reason)
+            delete.setEnabled(not reason)
+            self._grid.addWidget(label(one.name, select=True), number, NAME)
+            self._grid.addWidget(label(actions.moment(one.made_at), "secondary"), number, WHEN)
+            self._grid.addWidget(label(size(one.used_bytes), "mono"), number, SIZE)
+            self._grid.addWidget(back, number, BACK)
+            self._grid.addWidget(delete, number, DELETE)
+
+
+def _reason(snapshot: Snapshot | None) -> str:
+    """Why nothing can be done now; "" when it can."""
+    if snapshot is None:
+        return tr("Galley's background process does not answer.")
+    if snapshot.snapshot_work is not None:
+        return tr("A snapshot is being copied.")
+    match snapshot.machine.state:
+        case MachineState.STARTING:
+            return tr("It is starting.")
+        case MachineState.STOPPING:
+            return tr("It is stopping.")
+        case MachineState.ABSENT if not snapshot.snapshots:
+            return tr("There is nothing to keep yet.")
+    return ""
+
+
+def _words(kept: tuple[MachineSnapshot, ...], work: SnapshotWork | None) -> str:
+    if work is not None:
+        share = percent(work.done_bytes / work.total_bytes, 0) if work.total_bytes else ""
+        return tr("Copying {name}… {share}", name=work.name, share=share)
+    if kept:
+        return ""
+    return tr("Keep everything that the engine has as it is now, try something, and go back.")

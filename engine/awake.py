@@ -1,0 +1,46 @@
+"""Keeps the machine awake for somebody who reaches into it without the supervisor's help.
+
+Who uses the docker socket does not need it: the bridge wakes the machine. May import: `launch`,
+`engine.control.client`, `vm`. Next: `saver.py`, `control/session.py`.
+"""
+
+import contextlib
+from collections.abc import Iterator
+
+from engine.control.client import ControlClient, NobodyListens
+from vm.errors import VersionMismatch
+from vm.host.paths import Home
+
+
+@contextlib.contextmanager
+def awake(home: Home) -> Iterator[None]:
+    """A machine that is paused is woken, and none is paused until the end. Without a supervisor of
+    ours that goes unless it is paused already; one is started only to wake it. Raises GalleyError.
+    """
+    client = _supervisor(home)
+    if client is None:
+        yield
+        return
+    with client:
+        client.call("hold")
+        yield
+
+
+def _supervisor(home: Home) -> ControlClient | None:
+    try:
+        return ControlClient.connect(home)
+    except (NobodyListens, VersionMismatch):
+        return _waker(home)
+
+
+def _waker(home: Home) -> ControlClient | None:
+    from engine.launch import ensure_supervisor
+    from engine.settings import SettingsStore
+    from vm.backend import choose
+    from vm.directory import MachineDir
+    from vm.types import MachineState
+
+    backend = choose(SettingsStore(home).load().backend)
+    if backend.observe(MachineDir.of(home)).state is not MachineState.PAUSED:
+        return None
+    return ensure_supervisor(home)

@@ -1,0 +1,108 @@
+"""What the clients of the docker socket are at, as far as it can be told without reading answers.
+
+A request is at work from when it comes until its answer has ended. An answer in chunks ends with
+the last of them, which dockerd sends by itself; any other is short, or its bytes tell that it goes
+on. Requests that only wait for something to happen (events, a log that is followed, …) are not at
+work, and what they are told is none: only what their clients say is. Asking for figures is not even
+that, for whoever shows them asks again and again. `Use` is told of it.
+May import: the standard library. Next: `pump.py`, `engine/saver.py`.
+"""
+
+import re
+import threading
+from typing import Protocol
+
+_API = rb"(?:https?://[^/]*)?(?:/v[\d.]+)?"
+_WAITS = re.compile(
+    _API + rb"/(?:events|containers/[^/?]+/(?:attach|attach/ws|stats|wait))(?:\?|$)"
+    rb"|"
+    + _API
+    + rb"/(?:containers|services|tasks)/[^/?]+/logs\?(?:.*&)?follow=(?:1|[Tt]rue)(?:&|$)"
+)
+_LOOKS = re.compile(_API + rb"/containers/[^/?]+/stats(?:\?|$)")
+_HELD = re.compile(_API + rb"/(?:session|grpc)(?:\?|$)")  # a build, as long as it is open
+_INTERIM = re.compile(rb"HTTP/1\.[01] 10[02-9] ")  # another answer follows
+_CHUNKED = re.compile(rb"(?im)^transfer-encoding:[^\n]*\bchunked\b")
+_LAST_CHUNK = b"0\r\n\r\n"
+
+
+class Use(Protocol):
+    """Who has to know whether anybody uses the engine. For any thread."""
+
+    def awake(self, uses: bool = True) -> None:
+        """Something is about to go to the guest: returns when it can. Raises GalleyError. It is
+        used from now on, unless not `uses`."""
+
+    def begin(self) -> None:
+        """Something is at work, until `end`."""
+
+    def end(self) -> None: ...
+
+    def moved(self) -> None:
+        """Something came from the guest that somebody works with."""
+
+
+class Unwatched:
+    """Nobody has to know."""
+
+    def awake(self, uses: bool = True) -> None: ...
+    def begin(self) -> None: ...
+    def end(self) -> None: ...
+    def moved(self) -> None: ...
+
+
+UNWATCHED = Unwatched()
+
+
+class Work:
+    """One connection. `asked` is called from one thread, `answers` from another."""
+
+    def __init__(self, use: Use) -> None:
+        self._use = use
+        self._turn = threading.Lock()
+        self._is_at_work = False
+        self.only_looks = False
+        self._only_waits = False
+        self._is_held = False
+        self._has_begun = False  # the answer
+        self._is_chunked = False
+        self._last = b""  # bytes of it
+
+    def asked(self, target: bytes) -> None:
+        """A request begins."""
+        only_waits = _WAITS.match(target) is not None
+        self.only_looks = _LOOKS.match(target) is not None
+        with self._turn:
+            self._only_waits, self._has_begun = only_waits, False
+            self._is_held = self._is_held or _HELD.match(target) is not None
+            begins = not only_waits and not self._is_at_work
+            self._is_at_work = not only_waits or self._is_at_work
+        if begins:
+            self._use.begin()
+
+    def answers(self, data: bytes) -> None:
+        """This is about to go to the client."""
+        if self._only_waits:
+            return
+        self._use.moved()
+        with self._turn:
+            ends = self._is_at_work and not self._is_held and self._is_last(data)
+            self._is_at_work = self._is_at_work and not ends
+        if ends:
+            self._use.end()
+
+    def over(self) -> None:
+        """The connection has ended."""
+        with self._turn:
+            ends, self._is_at_work = self._is_at_work, False
+        if ends:
+            self._use.end()
+
+    def _is_last(self, data: bytes) -> bool:
+        if not self._has_begun:
+            if _INTERIM.match(data):
+                return False
+            self._has_begun = True
+            self._is_chunked = _CHUNKED.search(data.partition(b"\r\n\r\n")[0]) is not None
+        self._last = (self._last + data[-len(_LAST_CHUNK) :])[-len(_LAST_CHUNK) :]
+        return not self._is_chunked or self._last == _LAST_CHUNK

@@ -1,0 +1,118 @@
+"""`galley snapshot`: keep the whole machine as it is, go back to it. May import: click, `reach`.
+
+Next: `engine/snapshots.py`.
+"""
+
+import sys
+import time
+
+import click
+
+from engine.cli import reach
+from engine.cli.boot_view import boot_view
+from engine.cli.command import Group, json_option
+from engine.cli.lifecycle import boot, cancel
+from engine.cli.output import note, say, say_json
+from engine.control.client import ControlClient
+from engine.control.protocol import SnapshotParams
+from vm import snapshots
+from vm.directory import MachineDir
+from vm.errors import Cancelled
+from vm.host.paths import find_home
+from vm.types import MachineSnapshot, MachineState
+
+MIB = 1024**2
+UP = (MachineState.RUNNING, MachineState.PAUSED, MachineState.STARTING)
+
+
+@click.group(cls=Group)
+def snapshot() -> None:
+    """Keep the whole machine as it is now, and go back to it later.
+
+    A snapshot has everything that Docker has: images, containers, volumes. Not what containers had
+    in memory, and not folders of this computer.
+    """
+
+
+@snapshot.command()
+@click.argument("name")
+def create(name: str) -> None:
+    """Make a snapshot. What runs, runs on."""
+    snapshots.check_name(name)
+    began = time.monotonic()
+    with reach.supervisor() as client:
+        _copy(client, "snapshots.create", name)
+        made = next(one for one in client.snapshot().snapshots if one.name == name)
+    say(f"Made the snapshot {name}: {_size(made)}, in {time.monotonic() - began:.1f} s.")
+    if not made.settled:
+        note("It is as after a power cut: the machine's file system could not be brought to rest.")
+
+
+@snapshot.command("list")
+@json_option
+def list_all(as_json: bool) -> None:
+    """List the snapshots, the oldest first."""
+    found = snapshots.every(MachineDir.of(find_home()))
+    if as_json:
+        say_json(found)
+        return
+    width = max((len(one.name) for one in found), default=0)
+    for one in found:
+        say(f"{one.name:<{width}}  {_when(one)}  {_size(one):>10}")
+    if not found:
+        say("There is none. `galley snapshot create NAME` makes one.")
+
+
+@snapshot.command()
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def restore(name: str, yes: bool) -> None:
+    """Go back to a snapshot. What the machine has now is lost, unless another snapshot has it.
+
+    The machine is stopped for it, and started again where it was running.
+    """
+    kept = snapshots.find(MachineDir.of(find_home()), name)
+    with reach.supervisor() as client:
+        if not yes:
+            _ask(kept)
+        if client.snapshot().machine.state in UP:
+            boot(client, "snapshots.restore", SnapshotParams(name))
+        else:
+            _copy(client, "snapshots.restore", name)
+    say(f"The machine is as it was at {_when(kept)}.")
+
+
+@snapshot.command()
+@click.argument("name")
+def delete(name: str) -> None:
+    """Delete a snapshot. The machine stays as it is."""
+    with reach.supervisor() as client:
+        client.call("snapshots.delete", SnapshotParams(name))
+    say(f"Deleted the snapshot {name}.")
+
+
+def _ask(kept: MachineSnapshot) -> None:
+    if not sys.stdin.isatty():
+        raise click.UsageError("Nobody is here to be asked: add --yes to restore.")
+    note(
+        f"This makes the machine what it was at {_when(kept)}. Every image, container and volume\n"
+        "is as it was then; what came since is lost. Running containers are stopped."
+    )
+    click.confirm(f"Go back to {kept.name}?", abort=True, err=True)
+
+
+def _copy(client: ControlClient, method: str, name: str) -> None:
+    try:
+        with boot_view() as view:
+            client.call(method, SnapshotParams(name), view.update)
+    except KeyboardInterrupt:
+        cancel()
+        raise Cancelled("The snapshot was cancelled.") from None
+
+
+def _size(kept: MachineSnapshot) -> str:
+    return f"{kept.used_bytes / MIB:.0f} MiB"
+
+
+def _when(kept: MachineSnapshot) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(kept.made_at))

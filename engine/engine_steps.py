@@ -1,0 +1,98 @@
+"""What is to happen in a machine once it can be reached, until clients are served.
+
+The boot's second half; in a machine that goes on from where it was suspended they pass at once, but
+for the last two. May import: `engine`'s parts, `vm`. Next: `engine.py`, `vm/boot_steps.py` (the
+first half).
+"""
+
+from collections.abc import Callable
+
+from engine.bridge.http import Dial, ping
+from engine.bridge.unix import connect
+from engine.logs import ENGINE_LOG
+from engine.shared_folders import SharedFolders
+from engine.watch import EngineWatch
+from vm.boot import Patience, Step
+from vm.errors import BootFailed, EngineFailed
+from vm.guest import Stream
+from vm.host.paths import Home
+from vm.machine import Machine
+
+ANSWERING = "Answering on the Docker socket"
+STARTING_AGAIN = "Starting containers again"
+SERVED = (ANSWERING, STARTING_AGAIN)  # steps in which clients are let through
+
+
+class EngineSteps:
+    """`configure`: bring dockerd what is wanted of it. `is_reachable`: as the watch sees it.
+    `start_again`: containers, by way of the socket that it is given."""
+
+    def __init__(
+        self,
+        home: Home,
+        folders: SharedFolders,
+        watch: EngineWatch,
+        configure: Callable[[], None],
+        is_reachable: Callable[[], bool],
+        start_again: Callable[[Dial], None],
+    ) -> None:
+        self._home = home
+        self._folders = folders
+        self._watch = watch
+        self._configure = configure
+        self._is_reachable = is_reachable
+        self._start_again = start_again
+
+    def of(self, machine: Machine) -> list[Step]:
+        again = "`galley logs --component engine` has what dockerd said."
+
+        def containerd(wait: Patience) -> None:
+            self._folders.begin(machine.guest.dial)
+            _see(machine, wait, "containerd")
+
+        def dockerd(wait: Patience) -> None:
+            _see(machine, wait, "engine")
+
+        def configure(wait: Patience) -> None:
+            """Before anybody is told that it runs: dockerd may have to start again for it."""
+            wait.wait(0.0)
+            self._configure()
+
+        def answer(wait: Patience) -> None:
+            self._folders.look(machine.story.console.lines())
+            self._answer(wait)
+
+        def start_again(wait: Patience) -> None:
+            wait.wait(0.0)
+            self._start_again(self._dial)
+
+        return [
+            Step("Starting containerd", containerd, 120.0, again),
+            Step("Starting the Docker Engine", dockerd, 180.0, again),
+            Step("Configuring the Docker Engine", configure, 240.0, again),
+            Step(ANSWERING, answer, 60.0, again),
+            Step(STARTING_AGAIN, start_again, 600.0),
+        ]
+
+    def _answer(self, wait: Patience) -> None:
+        """Liveness is a ping through the host's own socket, and the event stream beside it."""
+        self._watch.begin()
+        while not ping(self._dial):
+            wait.wait(0.05)
+        while not self._is_reachable():
+            wait.wait(0.01)
+
+    def _dial(self) -> Stream:
+        return connect(self._home.docker_socket)
+
+
+def _see(machine: Machine, wait: Patience, line: str) -> None:
+    try:
+        machine.story.see(wait, line)
+    except BootFailed as error:
+        tail = machine.guest.run(("tail", "-n", "20", ENGINE_LOG), timeout=10)
+        raise EngineFailed(
+            "The Docker Engine does not start in the machine.",
+            "Its last words are in the details; `galley shell` opens the machine.",
+            details=tail.stdout.decode(errors="replace") or error.details,
+        ) from error

@@ -1,0 +1,75 @@
+/* Holds ports of the guest for the host, so that dockerd does not choose them.
+ *
+ *   ports SOCKET
+ *
+ * The host connects to SOCKET (engine/ports/avoided.py) and sends lines such as "tcp 20005", the last
+ * one empty. The answer is "held"; they are free again when it hangs up. A port that somebody has
+ * already dockerd would not choose anyway.
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static void fail(const char *what) {
+  fprintf(stderr, "ports: %s: %s\n", what, strerror(errno));
+  exit(1);
+}
+
+static int listen_at(const char *path) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  if (strlen(path) >= sizeof address.sun_path) {
+    errno = ENAMETOOLONG;
+    fail(path);
+  }
+  strcpy(address.sun_path, path);
+  unlink(path);
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) < 0 || listen(fd, 64) < 0)
+    fail(path);
+  return fd;
+}
+
+/* Without SO_REUSEADDR, so that nobody else can have it, listening or not. Until this process ends. */
+static void hold(const char *protocol, int port) {
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
+  int fd = socket(AF_INET, strcmp(protocol, "udp") == 0 ? SOCK_DGRAM : SOCK_STREAM, 0);
+  if (fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof address) < 0) close(fd);
+}
+
+static void serve(int connection) {
+  char line[64], protocol[4];
+  int port;
+  FILE *asked = fdopen(connection, "r");
+  if (asked == NULL) return;
+  while (fgets(line, sizeof line, asked) != NULL && line[0] != '\n')
+    if (sscanf(line, "%3s %d", protocol, &port) == 2) hold(protocol, port);
+  if (write(connection, "held\n", 5) < 0) return;
+  while (fgets(line, sizeof line, asked) != NULL) continue;
+}
+
+int main(int count, char **words) {
+  if (count != 2) {
+    fprintf(stderr, "usage: ports SOCKET\n");
+    return 2;
+  }
+  signal(SIGCHLD, SIG_IGN); /* nobody asks how they ended */
+  int listening = listen_at(words[1]);
+  for (;;) {
+    int connection = accept4(listening, NULL, NULL, SOCK_CLOEXEC);
+    if (connection < 0) fail("accept");
+    if (fork() == 0) {
+      close(listening);
+      serve(connection);
+      _exit(0);
+    }
+    close(connection);
+  }
+}

@@ -1,0 +1,80 @@
+"""How the engine comes to rest, and goes on: stopped, suspended, powered off.
+
+`galley stop` ends containers in order and suspends the machine with an idle dockerd in it; where it
+cannot be suspended, it is powered off. What is to start again is `restart_policy.py`'s.
+May import: `engine`'s parts, `vm`. Next: `engine.py`, `vm/machine.py`.
+"""
+
+import logging
+from pathlib import Path
+
+from engine.bridge.http import Dial
+from engine.ports.guest_rules import GuestRules
+from engine.ports.wanted import routes
+from engine.restart_policy import RestartPolicy
+from engine.settings import SettingsStore
+from vm.errors import BackendFailed, GalleyError, Problem
+from vm.machine import Machine
+
+log = logging.getLogger(__name__)
+
+
+class Resting:
+    """`dial` reaches dockerd whatever state the machine is in; `kept` is a file of ours."""
+
+    def __init__(
+        self,
+        machine: Machine,
+        settings: SettingsStore,
+        kept: Path,
+        dial: Dial,
+        guest_rules: GuestRules,
+    ) -> None:
+        self._machine = machine
+        self._settings = settings
+        self._restarts = RestartPolicy(kept)
+        self._dial = dial
+        self._guest_rules = guest_rules
+        self.problems: tuple[Problem, ...] = ()  # of containers that did not start again
+
+    def stop(self) -> None:
+        """Raises GalleyError."""
+        if self._leaves_something():
+            try:
+                self._machine.suspend(self._empty)
+                return
+            except GalleyError as error:
+                log.warning("powering off instead: %s %s", error.summary, error.details)
+        self._machine.stop()
+
+    def suspend(self) -> None:
+        """With its containers as they are. Raises GalleyError; then all goes on."""
+        if not self._machine.backend.features.suspend:
+            raise BackendFailed("Machines cannot be suspended on this computer.")
+        if self._machine.status.share_by == "sftp":
+            raise BackendFailed(
+                "The machine cannot be suspended: its folders are shared by SFTP, which ends when "
+                "it stands still.",
+                "Stop it instead (galley stop), or install virtiofsd.",
+            )
+        self._machine.suspend()
+
+    def start_again(self, dial: Dial) -> None:
+        """What ran when the engine was stopped, as its restart policy says."""
+        self.problems = self._restarts.start_again(dial)
+
+    def forget(self) -> None:
+        """The machine is deleted."""
+        self._restarts.forget()
+        self.problems = ()
+
+    def _leaves_something(self) -> bool:
+        status = self._machine.status
+        may = self._machine.backend.features.suspend and status.share_by != "sftp"
+        healthy = status.state.is_up and status.problem is None
+        return may and healthy and bool(self._settings.get("suspend"))
+
+    def _empty(self) -> None:
+        """Nothing of containers is left in the machine."""
+        self._restarts.stop_all(self._dial)
+        self._guest_rules.bring(self._machine.guest, routes([], {}))

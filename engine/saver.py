@@ -1,0 +1,246 @@
+"""Spares this computer an engine that nobody uses: pauses its machine, and wakes it again.
+
+Idle is: no container runs (or all that do are paused), and no client of the docker socket is at
+work (`bridge/work.py`), for as long as the setting says. Nothing looks whether it is so: the thread
+sleeps until the earliest moment at which it can be, which each byte only puts off, and while it
+cannot be, until something ends. Waking is done by whoever needs the machine, in `awake`.
+
+The race between them: who comes notes the time and then looks at the machine's state; the machine
+is marked paused first, and then this looks at the time (`Machine.pause`). One sees the other.
+May import: `bridge.work` (what is told), `ports.wanted`, `settings`, `vm`. Next: `vm/machine.py`.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import msgspec
+
+from engine.ports.wanted import Container
+from engine.settings import SettingsStore
+from vm.errors import GalleyError
+from vm.types import Features, MachineState, Status
+
+log = logging.getLogger(__name__)
+
+QUIET = 0.01  # seconds of CPU in a second, below which containers use none
+
+
+class Rules(msgspec.Struct, frozen=True):
+    """What the user has set. Seconds; 0 is never."""
+
+    pause_after: float
+    suspend_after: float
+    with_containers: bool  # which run, use no CPU and publish nothing
+
+
+class Pausable(Protocol):
+    """What it needs of `vm.machine.Machine`."""
+
+    @property
+    def status(self) -> Status: ...
+    def pause(self, may: Callable[[], bool]) -> bool: ...
+    def wake(self) -> None: ...
+
+
+class Saver:
+    """`cpu_seconds`: what these containers have used so far; raises GalleyError. `suspend`: to
+    disk, where the backend can; `start`: from there, for the first who needs it. `woken`: what has
+    to be put right before it is used. For any thread. Without `set_rules` it pauses nothing."""
+
+    def __init__(
+        self,
+        machine: Pausable,
+        cpu_seconds: Callable[[Sequence[Container]], float],
+        suspend: Callable[[], None] | None = None,
+        start: Callable[[], None] = lambda: None,
+        woken: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._machine = machine
+        self._rules = Rules(0, 0, False)
+        self._cpu_seconds = cpu_seconds
+        self._suspend = suspend
+        self._start = start
+        self._is_away = False  # on disk, by us: whoever needs it gets it back
+        self._woken = woken
+        self._changed = threading.Condition(threading.Lock())
+        self._waits_for_end = False
+        self._at_work = 0
+        self._used = time.monotonic()  # when somebody last did
+        self._containers: tuple[Container, ...] | None = None  # that run; None: nobody knows
+        self._looked: tuple[float, float] | None = None  # when, and how much CPU they had used
+        self._paused = 0.0  # when it was
+        self._ended = False
+        self._thread = threading.Thread(target=self._watch, name="saver", daemon=True)
+
+    def open(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        """Pause nothing any more; what is paused stays so."""
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+        if self._thread.ident is not None:
+            self._thread.join(timeout=5)
+
+    # --- who uses it (`bridge.work.Use`) -----------------------------------------------------
+
+    def awake(self, uses: bool = True) -> None:
+        if uses:
+            self._used = time.monotonic()
+        state = self._machine.status.state
+        if state is MachineState.PAUSED:
+            self._machine.wake()
+            self._woken()
+        elif self._is_away and state in (MachineState.STOPPING, MachineState.STOPPED):
+            self._start()
+
+    def leave(self) -> None:
+        """The user stops the machine: nobody gets it back by only asking for it."""
+        self._is_away = False
+
+    def begin(self) -> None:
+        with self._changed:
+            self._at_work += 1
+
+    def end(self) -> None:
+        with self._changed:
+            self._at_work -= 1
+            self._used = time.monotonic()
+            if self._at_work == 0 and self._waits_for_end:
+                self._changed.notify_all()
+
+    def moved(self) -> None:
+        self._used = time.monotonic()
+
+    def hold(self) -> Callable[[], None]:
+        """Awake, until what is returned is called, once. Raises GalleyError."""
+        self.begin()
+        try:
+            self.awake()
+        except GalleyError:
+            self.end()
+            raise
+        return self.end
+
+    # --- what it is told ---------------------------------------------------------------------
+
+    def follow(self, state: MachineState) -> None:
+        """The machine's state, as it changes."""
+        with self._changed:
+            now = time.monotonic()
+            if state is MachineState.RUNNING:
+                self._is_away = False
+            if state is MachineState.PAUSED:
+                self._paused = now
+            else:
+                self._used = now
+            self._changed.notify_all()
+
+    def containers(self, running: Sequence[Container] | None) -> None:
+        """Those that run, as they change; None: nobody knows, for the engine does not answer."""
+        with self._changed:
+            self._containers = None if running is None else tuple(running)
+            self._looked = None
+            self._used = time.monotonic()
+            self._changed.notify_all()
+
+    def set_rules(self, rules: Rules) -> None:
+        with self._changed:
+            self._rules = rules
+            self._changed.notify_all()
+
+    # --- its thread --------------------------------------------------------------------------
+
+    def _watch(self) -> None:
+        while not self._ended:
+            with self._changed:
+                rules = self._rules
+                act, wait = self._due(rules)
+                if wait is None or wait > 0:
+                    self._changed.wait(wait)
+                    continue
+            try:
+                act(rules)
+            except GalleyError as error:
+                log.warning("the machine cannot be spared: %s %s", error.summary, error.details)
+                self._put_off()
+
+    def _due(self, rules: Rules) -> tuple[Callable[[Rules], None], float | None]:
+        """What to do next, and in how many seconds; None: when something has changed."""
+        self._waits_for_end = False
+        state, now = self._machine.status.state, time.monotonic()
+        if self._ended:
+            return self._pause, None
+        if state is MachineState.PAUSED:
+            may = self._suspend is not None and rules.suspend_after > 0
+            return self._put_away, self._paused + rules.suspend_after - now if may else None
+        if state is not MachineState.RUNNING or not rules.pause_after or not self._may_idle(rules):
+            return self._pause, None
+        self._waits_for_end = self._at_work > 0
+        return self._pause, None if self._waits_for_end else self._used + rules.pause_after - now
+
+    def _may_idle(self, rules: Rules) -> bool:
+        """Whether containers let it, as far as can be told without asking them."""
+        if self._containers is None:
+            return False
+        running = _unpaused(self._containers)
+        if rules.with_containers:
+            return not any(one.publishes for one in running)
+        return not running
+
+    def _pause(self, rules: Rules) -> None:
+        containers = self._containers
+        if containers is None or not self._are_quiet(_unpaused(containers)):
+            self._put_off()
+            return
+
+        def is_idle() -> bool:
+            with self._changed:
+                idle_for = time.monotonic() - self._used
+                same = self._containers is containers
+                return same and self._at_work == 0 and idle_for >= rules.pause_after
+
+        if self._machine.pause(is_idle):
+            log.info("paused: nobody has used it for %g s", rules.pause_after)
+
+    def _are_quiet(self, running: Sequence[Container]) -> bool:
+        """Whether they have used no CPU since the last look. Raises GalleyError."""
+        if not running:
+            return True
+        before, used, now = self._looked, self._cpu_seconds(running), time.monotonic()
+        with self._changed:
+            self._looked = now, used
+        return before is not None and used - before[1] <= QUIET * (now - before[0])
+
+    def _put_off(self) -> None:
+        self._used = time.monotonic()
+
+    def _put_away(self, rules: Rules) -> None:
+        self._paused = time.monotonic()  # again later, if it fails
+        if self._suspend is not None:
+            log.info("suspending: paused for %g s", rules.suspend_after)
+            self._is_away = True
+            try:
+                self._suspend()
+            except GalleyError:
+                self._is_away = False
+                raise
+
+
+def rules(settings: SettingsStore, features: Features) -> Rules:
+    """What the settings say now, where the machine can be paused."""
+    if not features.pause:
+        return Rules(0, 0, False)
+    return Rules(
+        float(str(settings.get("save_after"))),
+        float(str(settings.get("suspend_after"))) if features.suspend else 0,
+        bool(settings.get("save_busy")),
+    )
+
+
+def _unpaused(containers: Sequence[Container]) -> tuple[Container, ...]:
+    return tuple(one for one in containers if one.State != "paused")

@@ -1,0 +1,200 @@
+"""A machine on disk and back, and what becomes of it when everything ends at the worst moment.
+
+A power cut is played by ending QEMU with SIGKILL, and whatever we were doing with an exception that
+nobody catches, at each step of a suspend and of a resume.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.contract.conftest import Bench
+from vm.backend import Force
+from vm.backends.qemu import suspend
+from vm.directory import MachineDir
+from vm.errors import DiskFull, GalleyError, NotResumable
+from vm.ssh import public_blob
+from vm.types import MachineState
+
+pytestmark = pytest.mark.vm
+
+LINES = "/var/lib/galley-data/lines"
+SAVING = ("_halt_and_write", "_write_memory", "_end", "_make_valid", "write_atomic")
+RESUMING = ("_fitting", "_fill", "_await_migration", "forget")
+
+
+class PowerCut(Exception):
+    """Not one of ours, so nothing is put in order."""
+
+
+@pytest.fixture
+def bench(make_bench: Callable[[str], Bench]) -> Iterator[Bench]:
+    bench = make_bench("qemu")
+    yield bench
+    bench.clean_up()
+
+
+def boot(bench: Bench) -> None:
+    """Until it lets us in to run something; sshd comes last."""
+    bench.start()
+    bench.wait_for(lambda: bench.machine.story.console.find("sshd") is not None)
+
+
+def write_line(bench: Bench, line: str) -> None:
+    """Acknowledged only when it is on the disk."""
+    done = bench.machine.guest.run(("sh", "-c", f"echo {line} >> {LINES} && sync {LINES}"))
+    assert done.ok, done.tail()
+
+
+def lines(bench: Bench) -> list[str]:
+    return bench.machine.guest.read(LINES).decode().split()
+
+
+def boot_of(bench: Bench) -> list[str]:
+    return [step.step for step in bench.machine.status.boot]
+
+
+def went_on(bench: Bench) -> bool:
+    return "Waking the machine" in boot_of(bench) and bench.machine.status.notice is None
+
+
+def test_it_goes_on_where_it_was(bench: Bench) -> None:
+    machine = bench.open()
+    boot(bench)
+    write_line(bench, "one")
+    machine.guest.run(("sh", "-c", "sleep 1000 > /dev/null 2>&1 & echo $! > /run/sleeper"))
+    sleeper = machine.guest.read("/run/sleeper").decode().strip()
+    for _ in range(2):
+        machine.suspend()
+        assert bench.state() is MachineState.STOPPED
+        assert machine.status.resumable
+        assert bench.pid() is None
+        assert bench.backend.is_suspended(bench.directory)
+        boot(bench)
+        assert went_on(bench), machine.status
+        assert not bench.backend.is_suspended(bench.directory)
+    assert machine.guest.run(("kill", "-0", sleeper)).ok
+    assert lines(bench) == ["one"]
+    write_line(bench, "two")
+    machine.stop()
+    boot(bench)
+    assert not went_on(bench)
+    assert lines(bench) == ["one", "two"]
+    repaired = [line for line in machine.story.console.lines() if line.startswith("disk")]
+    assert repaired == ["disk ok"]
+
+
+def test_a_disk_that_is_full_leaves_it_running(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = bench.open()
+    boot(bench)
+    before = bench.pid()
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(suspend, "_write_memory", full)
+    with pytest.raises(DiskFull):
+        machine.suspend()
+    assert bench.state() is MachineState.RUNNING
+    assert bench.pid() == before
+    write_line(bench, "still here")
+    assert not bench.backend.is_suspended(bench.directory)
+
+
+def flip_a_byte(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.seek(1 << 20)
+        byte = file.read(1)
+        file.seek(1 << 20)
+        file.write(bytes([byte[0] ^ 1]))
+
+
+def cut_short(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size // 2)
+
+
+# Each with its reason, and in this order: what is looked at first is spoilt last.
+DOUBTS: list[tuple[str, Callable[[MachineDir], object]]] = [
+    ("the data disk has been changed", lambda files: files.data_disk.touch()),
+    ("a file of it has been changed", lambda files: flip_a_byte(files.suspended / "ram")),
+    ("a file of it has been changed", lambda files: cut_short(files.suspended / "state")),
+    ("its settings have changed", lambda files: None),
+    ("a file of it is missing", lambda files: (files.suspended / "ram").unlink()),
+    ("its manifest cannot be read", lambda files: spoil(files.suspended / "manifest.json")),
+]
+
+
+def spoil(file: Path) -> None:
+    file.write_text("{}")
+
+
+def test_whatever_is_in_doubt_is_not_gone_on_from(bench: Bench) -> None:
+    machine = bench.open()
+    boot(bench)
+    write_line(bench, "kept")
+    machine.suspend()
+    key = "galley.key=" + public_blob(bench.directory.public_key)
+    for reason, change in DOUBTS:
+        change(bench.directory)
+        spec = bench.spec()
+        if "settings" in reason:
+            spec = msgspec.structs.replace(spec, cpus=1)
+        with pytest.raises(NotResumable, match=reason):
+            bench.backend.resume(bench.directory, spec, (key,), lambda _: None)
+        assert bench.pid() is None
+    boot(bench)
+    assert not went_on(bench)
+    assert machine.status.notice is not None
+    assert DOUBTS[-1][0] in machine.status.notice.summary
+    assert lines(bench) == ["kept"]
+    assert not bench.directory.suspended.exists(), "and it is not kept"
+
+
+def cut_power_at(bench: Bench, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Just before that function does its work."""
+
+    def cut(*_: Any) -> None:
+        bench.backend.stop(bench.directory, Force.KILL)
+        bench.backend.wait_stopped(bench.directory, 10)
+        raise PowerCut(name)
+
+    monkeypatch.setattr(suspend, name, cut)
+
+
+def try_it(call: Callable[[], object]) -> None:
+    try:
+        call()
+    except (PowerCut, GalleyError):
+        return
+
+
+@pytest.mark.parametrize("steps", [SAVING, RESUMING], ids=["saving", "resuming"])
+def test_a_power_cut_at_any_step_loses_no_line_that_was_written(
+    bench: Bench, steps: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be that the machine goes on, and then it has everything; else it boots."""
+    bench.open()
+    boot(bench)
+    for number, step in enumerate(steps):
+        write_line(bench, step)
+        with monkeypatch.context() as patch:
+            if steps is SAVING:
+                cut_power_at(bench, step, patch)
+                try_it(bench.machine.suspend)
+            else:
+                bench.machine.suspend()
+                cut_power_at(bench, step, patch)
+                try_it(bench.start)
+        bench.machine.close()
+        if bench.pid() is not None:  # it had not begun to end
+            bench.backend.stop(bench.directory, Force.KILL)
+            assert bench.backend.wait_stopped(bench.directory, 10)
+        bench.open()
+        boot(bench)
+        assert lines(bench) == list(steps[: number + 1]), step

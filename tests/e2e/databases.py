@@ -1,0 +1,93 @@
+"""A real database under a load that it must keep whole: Debian's redis in a container.
+
+Every write is one transaction of three keys and is on the disk before the next; so whatever moment
+is kept, the keys agree, and redis's own checker finds nothing.
+"""
+
+import shutil
+import tarfile
+from io import BytesIO
+from pathlib import Path
+
+from tests.e2e.galley import Galley, busybox_tar
+from tests.e2e.pythons import libraries_of
+
+REDIS_IMAGE = "galley-test-redis"
+SERVE = "redis-server --dir /data --appendonly yes --appendfsync always --save ''"
+WRITE = (
+    "local n = redis.call('INCR', 'count') redis.call('RPUSH', 'numbers', n) "
+    "redis.call('HSET', 'squares', n, n * n) return n"
+)
+# How many numbers there are, and how many keys are not what they must be.
+CHECK = (
+    "local n, wrong = tonumber(redis.call('GET', 'count') or 0), 0 "
+    "local numbers = redis.call('LRANGE', 'numbers', 0, -1) "
+    "if #numbers ~= n or redis.call('HLEN', 'squares') ~= n then wrong = wrong + 1 end "
+    "for i = 1, n do "
+    "if tonumber(numbers[i]) ~= i then wrong = wrong + 1 end "
+    "if tonumber(redis.call('HGET', 'squares', i)) ~= i * i then wrong = wrong + 1 end end "
+    "return {n, wrong}"
+)
+
+
+class Redis:
+    """A container named `redis` with a volume of that name, and its writer."""
+
+    def __init__(self, galley: Galley) -> None:
+        self._galley = galley
+        galley.docker("import", "-", REDIS_IMAGE, stdin=redis_tar())
+        words = ["run", "-d", "--name", "redis", "-v", "redis:/data", REDIS_IMAGE]
+        galley.docker(*words, "sh", "-c", SERVE)
+        self.wait_until_it_answers()
+
+    def wait_until_it_answers(self) -> None:
+        ping = ("exec", "redis", "redis-cli", "ping")
+        docker = self._galley.docker
+        self._galley.wait_for(lambda: docker(*ping, check=False).stdout == b"PONG\n", "redis")
+
+    def begin_writing(self) -> None:
+        self._galley.docker("exec", "-d", "redis", "redis-cli", "-r", "-1", "EVAL", WRITE, "0")
+        self.wait_for_more(100)
+
+    def count(self) -> int:
+        return int(self._galley.docker("exec", "redis", "redis-cli", "GET", "count").stdout or 0)
+
+    def wait_for_more(self, more: int) -> None:
+        wanted = more + self.count()
+        self._galley.wait_for(lambda: self.count() >= wanted, "it is written to")
+
+    def check_files(self) -> None:
+        """By redis's own checker, before a server has had a chance to mend them."""
+        manifest = "/data/appendonlydir/appendonly.aof.manifest"
+        words = ["run", "--rm", "-v", "redis:/data", REDIS_IMAGE, "redis-check-aof", manifest]
+        said = self._galley.docker(*words).stdout
+        assert b"All AOF files and manifest are valid" in said, said
+
+    def check_content(self) -> int:
+        """Every key agrees with the others; how many numbers there are."""
+        said = self._galley.docker("exec", "redis", "redis-cli", "EVAL", CHECK, "0").stdout
+        count, wrong = map(int, said.split())
+        assert wrong == 0
+        return count
+
+    def remove(self) -> None:
+        self._galley.docker("rm", "-f", "redis", check=False)
+        self._galley.docker("volume", "rm", "-f", "redis", check=False)
+        self._galley.docker("rmi", "-f", REDIS_IMAGE, check=False)
+
+
+def redis_tar() -> bytes:
+    """Debian's redis beside busybox: one program, which knows by its name what it is to be."""
+    buffer = BytesIO(busybox_tar())
+    with tarfile.open(fileobj=buffer, mode="a") as tar:
+        needed = set()
+        for name in ("redis-server", "redis-cli"):
+            program = Path(shutil.which(name) or f"/usr/bin/{name}").resolve()
+            tar.add(program, f"bin/{name}")
+            needed |= libraries_of(program)
+        for library in sorted(needed):
+            tar.add(library.resolve(), str(library))
+        link = tarfile.TarInfo("bin/redis-check-aof")
+        link.type, link.linkname = tarfile.SYMTYPE, "redis-server"
+        tar.addfile(link)
+    return buffer.getvalue()

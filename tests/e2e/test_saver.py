@@ -1,0 +1,151 @@
+"""The resource saver: pauses a machine that nobody uses, and everybody who comes finds it awake."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from engine.bridge.unix import dial
+from tests.e2e.galley import GALLEY, IMAGE, Galley, busybox_tar
+from vm.host import process
+
+AFTER = 2.0  # seconds
+
+
+@pytest.fixture
+def saving(galley: Galley) -> Iterator[Galley]:
+    galley.run("settings", "set", "save_after", f"{AFTER:.0f}s")
+    yield galley
+    galley.run("settings", "unset", "save_after")
+    galley.run("settings", "unset", "save_busy")
+    names = ["ps", "-aq", "--filter", "label=saver"]
+    if found := galley.docker(*names).stdout.decode().split():
+        galley.docker("rm", "-f", *found)
+
+
+def state(galley: Galley) -> str:
+    return str(galley.status()["state"])
+
+
+def wait_paused(galley: Galley) -> None:
+    galley.wait_for(lambda: state(galley) == "paused", "it is paused")
+
+
+def stays_awake(galley: Galley) -> None:
+    """For longer than it takes to pause it."""
+    until = time.monotonic() + 2 * AFTER
+    while time.monotonic() < until:
+        assert state(galley) == "running"
+
+
+def run(galley: Galley, *words: str) -> str:
+    """A container of this file's own, in the background; its id."""
+    done = galley.docker("run", "-d", "--init", "--label", "saver", *words)
+    return done.stdout.decode().strip()
+
+
+def test_looking_leaves_it_asleep_and_asking_wakes_it(saving: Galley) -> None:
+    pid = saving.vm_identity()
+    for ask in (["ps"], ["version"], ["run", "--rm", IMAGE, "echo", "awake"]):
+        wait_paused(saving)
+        report = saving.status()
+        assert report["engine"]["reachable"]
+        assert not report["problems"]
+        assert b"saving" in saving.run("status").stdout
+        assert state(saving) == "paused"
+        saving.docker(*ask)
+        assert state(saving) == "running"
+    assert saving.vm_identity() == pid
+
+
+def test_a_stream_of_events_survives_and_tells_the_next(saving: Galley) -> None:
+    with saving.popen(
+        ["docker", "-H", saving.docker_host, "events", "--format", "{{.Action}} {{.Actor.ID}}"]
+    ) as stream:
+        assert stream.stdout is not None
+        for number in range(2):
+            wait_paused(saving)
+            saving.docker("volume", "create", f"saver{number}")
+            assert stream.stdout.readline() == b"create saver%d\n" % number
+        stream.kill()
+        wait_paused(saving)  # also with one that has gone
+        saving.docker("volume", "rm", "saver0", "saver1")
+
+
+def test_a_client_at_work_is_not_paused_under(saving: Galley) -> None:
+    """An upload that halts half way."""
+    tar = busybox_tar()
+    head = f"POST /images/create?fromSrc=-&repo=half HTTP/1.1\r\nContent-Length: {len(tar)}\r\n"
+    with dial(saving.home.docker_socket) as client:
+        client.sendall(f"{head}Host: docker\r\nConnection: close\r\n\r\n".encode())
+        client.sendall(tar[: len(tar) // 2])
+        stays_awake(saving)
+        client.sendall(tar[len(tar) // 2 :])
+        answer = b"".join(iter(lambda: client.recv(4096), b""))
+    assert b"sha256:" in answer
+    wait_paused(saving)
+    saving.docker("rmi", "half")
+
+
+def test_a_shell_keeps_it_awake(saving: Galley) -> None:
+    wait_paused(saving)
+    with saving.popen([*GALLEY, "shell", "sh", "-c", "echo awake; exec sleep 1000"]) as shell:
+        assert shell.stdout is not None
+        assert shell.stdout.readline() == b"awake\n"
+        stays_awake(saving)
+        shell.kill()
+        shell.communicate()
+    wait_paused(saving)
+
+
+def test_containers_keep_it_awake_until_they_are_paused(saving: Galley) -> None:
+    name = run(saving, IMAGE, "sleep", "1000")
+    stays_awake(saving)
+    saving.docker("pause", name)
+    wait_paused(saving)
+    saving.docker("unpause", name)
+    stays_awake(saving)
+    saving.docker("kill", name)
+    wait_paused(saving)
+
+
+def test_containers_that_idle_do_not_where_that_is_wished(saving: Galley) -> None:
+    saving.run("settings", "set", "save_busy", "true")
+    published = run(saving, "-p", "127.0.0.1::80", IMAGE, "sleep", "1000")
+    stays_awake(saving)
+    saving.docker("rm", "-f", published)
+    name = run(saving, IMAGE, "sh", "-c", "while read line; do echo $line; done; sleep 1000")
+    with saving.popen(["docker", "-H", saving.docker_host, "logs", "-f", name]) as log:
+        wait_paused(saving)
+        saving.docker("exec", name, "sh", "-c", "echo awake > /proc/1/fd/1")
+        assert log.stdout is not None
+        assert log.stdout.readline() == b"awake\n"
+        log.kill()
+        log.communicate()
+    wait_paused(saving)
+
+
+def test_a_supervisor_that_is_killed_leaves_it_asleep_for_the_next(saving: Galley) -> None:
+    wait_paused(saving)
+    vm, old = saving.vm_identity(), saving.supervisor_identity()
+    process.end(old, force=True)
+    assert process.wait_gone(old, 10)
+    assert state(saving) == "paused"
+    assert not saving.status()["supervisor"]
+    saving.run("restart", "--supervisor")
+    assert state(saving) == "paused"
+    assert saving.docker("ps").returncode == 0
+    assert state(saving) == "running"
+    assert saving.vm_identity() == vm
+    wait_paused(saving)
+    saving.start()
+    assert state(saving) == "running"
+
+
+def test_a_shell_wakes_it_where_no_supervisor_runs(saving: Galley) -> None:
+    wait_paused(saving)
+    old = saving.supervisor_identity()
+    process.end(old, force=True)
+    assert process.wait_gone(old, 10)
+    assert saving.run("shell", "echo", "awake").stdout == b"awake\n"
+    assert state(saving) == "running"

@@ -1,0 +1,91 @@
+"""A snapshot of a machine under load, and the way back to it."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e.databases import Redis
+from tests.e2e.galley import IMAGE, Galley
+from vm.host import sparse
+
+
+@pytest.fixture
+def redis(galley: Galley) -> Iterator[Redis]:
+    made = Redis(galley)
+    yield made
+    made.remove()
+
+
+def names(galley: Galley) -> list[str]:
+    return [one["name"] for one in json.loads(galley.run("snapshot", "list", "--json").stdout)]
+
+
+def test_a_database_under_load_is_as_it_was_at_the_snapshot(galley: Galley, redis: Redis) -> None:
+    redis.begin_writing()
+    vm, before = galley.vm_identity(), redis.count()
+    galley.run("snapshot", "create", "before")
+    after = redis.count()
+    assert galley.vm_identity() == vm
+    redis.wait_for_more(100)  # nothing was left frozen
+    galley.docker("run", "--name", "later", "-v", "later:/data", IMAGE, "echo", "there")
+
+    [kept] = json.loads(galley.run("snapshot", "list", "--json").stdout)
+    assert kept["settled"], "its file system was at rest"
+    disk, copy = galley.machine.data_disk, galley.machine.snapshot_disk("before")
+    assert copy.stat().st_size == disk.stat().st_size == kept["disk_bytes"]
+    assert sparse.allocated(copy) < 2 * sparse.allocated(disk)
+
+    galley.run("snapshot", "restore", "before", "--yes")
+    assert galley.status()["state"] == "running"
+    assert galley.vm_identity() != vm
+    assert b"later" not in galley.docker("ps", "-a").stdout
+    assert b"later" not in galley.docker("volume", "ls").stdout
+    redis.check_files()
+    galley.docker("start", "redis")
+    redis.wait_until_it_answers()
+    assert before <= redis.check_content() <= after
+    redis.begin_writing()
+    redis.check_content()
+
+    galley.run("snapshot", "restore", "before", "--yes")  # as often as one likes
+    redis.check_files()
+    galley.run("snapshot", "delete", "before")
+    assert names(galley) == []
+
+
+def test_a_full_disk_is_told_before_anything_is_written(galley: Galley) -> None:
+    """The machine runs on, and its file system is not left frozen."""
+    place = galley.machine.snapshots
+    place.mkdir(exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "none", place], check=True)
+    try:
+        done = galley.run("snapshot", "create", "one", check=False)
+        assert done.returncode == 4
+        assert b"GiB are free" in done.stderr
+        assert list(place.iterdir()) == []
+    finally:
+        subprocess.run(["umount", place], check=True)
+    word = ["run", "--rm", "-v", "free:/data", IMAGE, "sh", "-c", "echo on > /data/a && sync"]
+    galley.docker(*word)
+    galley.docker("volume", "rm", "free")
+
+
+def test_a_start_is_traced_guest_and_host_together(galley: Galley) -> None:
+    galley.run("stop")
+    file = galley.home.root / "trace.json"
+    galley.run("start", "--trace", str(file))
+    events = json.loads(file.read_bytes())["traceEvents"]
+    processes = {e["args"]["name"]: e["pid"] for e in events if e["name"] == "process_name"}
+    ends = {
+        (event["pid"], event["name"]): event["ts"] + event.get("dur", 0)
+        for event in events
+        if event["ph"] in "Xi"
+    }
+    host, guest = processes["this computer"], processes["guest"]
+    # Each side's view of the same moment; the host looks at the console every 20 ms.
+    for step, line in (("Booting Linux", "kernel"), ("Starting the Docker Engine", "engine")):
+        late = ends[host, step] - ends[guest, line]
+        assert -20_000 <= late <= 500_000, f"{step}: {late / 1000:.0f} ms"
+    assert any(name.startswith("vm.backends.qemu.start: QEMU was spawned") for _, name in ends)

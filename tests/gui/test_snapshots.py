@@ -1,0 +1,112 @@
+"""Snapshots on the engine's page: made, gone back to after a question, deleted."""
+
+from collections.abc import Callable
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QPushButton
+
+from desktop.app import App
+from desktop.dialogs.snapshot import SnapshotDialog
+from desktop.pages.engine.page import EnginePage
+from desktop.pages.engine.snapshots import SnapshotsCard
+from desktop.widgets.confirm import Confirm
+from engine.types import EngineHealth, Snapshot
+from vm.directory import MachineDir
+from vm.types import MachineSnapshot, MachineState, SnapshotWork, Status
+
+type WaitFor = Callable[..., None]
+LEFT = Qt.MouseButton.LeftButton
+
+
+def shown(app: App) -> SnapshotsCard:
+    app.window.go("engine")
+    page = app.window.current
+    assert isinstance(page, EnginePage)
+    return page.snapshots
+
+
+def buttons(card: SnapshotsCard) -> dict[str, QPushButton]:
+    """Those of the rows, by what a reader says of them."""
+    items = [card._grid.itemAt(number) for number in range(card._grid.count())]
+    widgets = [item.widget() for item in items if item is not None]
+    return {one.accessibleName(): one for one in widgets if isinstance(one, QPushButton)}
+
+
+def named(card: SnapshotsCard, name: str) -> QPushButton:
+    return buttons(card)[name]
+
+
+def names(card: SnapshotsCard) -> list[str]:
+    start = "Delete the snapshot "
+    return [said.removeprefix(start) for said in buttons(card) if said.startswith(start)]
+
+
+def answer(app: App, word: str) -> QPushButton:
+    """What agrees to the question."""
+    [question] = app.window.findChildren(Confirm)
+    assert question.agree.text() == word
+    return question.agree
+
+
+def make(app: App, card: SnapshotsCard, name: str) -> SnapshotDialog:
+    QTest.mouseClick(card.make, LEFT)
+    [dialog] = app.window.findChildren(SnapshotDialog)
+    QTest.keyClicks(dialog.name, name)
+    QTest.mouseClick(dialog.agree, LEFT)
+    return dialog
+
+
+@pytest.fixture
+def card(own_app: App, wait_for: WaitFor) -> SnapshotsCard:
+    """Of an engine that runs."""
+    found = shown(own_app)
+    wait_for(lambda: found.make.toolTip() == "There is nothing to keep yet.")
+    assert not found.make.isEnabled()
+    own_app.link.start_engine()
+    wait_for(lambda: own_app.link.state is MachineState.RUNNING)
+    wait_for(found.make.isEnabled)
+    return found
+
+
+def test_there_and_back(own_app: App, card: SnapshotsCard, wait_for: WaitFor) -> None:
+    disk = MachineDir.of(own_app.link.home).data_disk
+    disk.write_text("first")
+    make(own_app, card, "one")
+    wait_for(lambda: names(card) == ["one"])
+    wait_for(lambda: not own_app.window.findChildren(SnapshotDialog))
+    disk.write_text("second")
+
+    QTest.mouseClick(named(card, "Go back to the snapshot one"), LEFT)
+    assert disk.read_text() == "second", "it asks first"
+    QTest.mouseClick(answer(own_app, "Go back"), LEFT)
+    wait_for(lambda: disk.read_text() == "first")
+    wait_for(lambda: own_app.link.state is MachineState.RUNNING)
+
+    wait_for(named(card, "Delete the snapshot one").isEnabled)
+    QTest.mouseClick(named(card, "Delete the snapshot one"), LEFT)
+    QTest.mouseClick(answer(own_app, "Delete"), LEFT)
+    wait_for(lambda: names(card) == [])
+
+
+def test_a_name_that_cannot_be_is_refused_in_the_dialog(
+    own_app: App, card: SnapshotsCard, wait_for: WaitFor
+) -> None:
+    dialog = make(own_app, card, "a/b")
+    wait_for(dialog.problem.isVisible)
+    assert "cannot be named 'a/b'" in dialog.problem.text()
+    assert dialog.name.text() == "a/b"
+    dialog.reject()
+
+
+def test_while_one_is_copied_it_says_how_far_and_nothing_else_can_be_done(own_app: App) -> None:
+    kept = MachineSnapshot("one", 1.0, 1 << 30, 1 << 20, True, "", "", "")
+    status = Status(MachineState.RUNNING, "fake")
+    work = SnapshotWork("two", "create", 25, 100)
+    card = shown(own_app)
+    card.show_engine(Snapshot("1", "", status, EngineHealth(True), (), (), (kept,), work))
+    assert card.words.text() == "Copying two… 25 %"
+    for one in (card.make, named(card, "Go back to the snapshot one")):
+        assert not one.isEnabled()
+        assert one.toolTip() == "A snapshot is being copied."

@@ -1,0 +1,25 @@
+"""Who holds the machine awake lets go with the end of the conversation, however that comes."""
+
+from engine.control.client import ControlClient
+from engine.control.server import ControlServer
+from tests.unit.engine.control.scripted import ScriptedEngine
+from vm.host.paths import Home
+
+
+def test_a_hold_ends_with_its_conversation(client: ControlClient, engine: ScriptedEngine) -> None:
+    client.call("hold")
+    assert engine.calls == ["hold"]
+    client.call("stop")
+    assert "let go" not in engine.calls
+    client.close()
+    engine.wait_called("let go")
+
+
+def test_a_server_that_ends_lets_go(
+    home: Home, unopened: ControlServer, engine: ScriptedEngine
+) -> None:
+    unopened.open()
+    with ControlClient.connect(home) as client:
+        client.call("hold")
+        unopened.close()
+        engine.wait_called("let go")

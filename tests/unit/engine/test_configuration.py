@@ -1,0 +1,87 @@
+"""What a machine that is about to start is handed; what it does with it, the e2e tests show."""
+
+import hashlib
+import json
+import socket
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from engine import certificates, daemon_config
+from engine.configuration import Configuration
+from engine.settings import SettingsStore
+from tests.authorities import Authority
+from vm.guest import Guest
+from vm.host.paths import Home
+from vm.image import CERTIFICATES
+
+OURS = Authority("Ours")
+
+
+@pytest.fixture
+def settings(home: Home, monkeypatch: pytest.MonkeyPatch) -> SettingsStore:
+    settings = SettingsStore(home)
+    settings.set("proxy", "none")
+    settings.set("use_context", "false")
+    return settings
+
+
+@pytest.fixture
+def image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """That of a computer which trusts nobody but OURS, whom its guest does not know."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "store.pem"))
+    (tmp_path / "store.pem").write_bytes(OURS.pem)
+    (tmp_path / CERTIFICATES).write_bytes(b"")
+    return tmp_path
+
+
+def handed(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+def test_a_machine_is_handed_what_it_would_be_brought(
+    home: Home, settings: SettingsStore, image: Path
+) -> None:
+    folder = home.machine / "handover"
+    daemon_config.write(home, '{"labels": ["a=1"]}')
+    configuration = Configuration(home, settings)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        settings.set("http_proxy", f"http://127.0.0.1:{port}")
+        settings.set("proxy", "manual")
+        configuration.hand_over(folder, image)
+        found = handed(folder)
+        has = [certificates.HANDED, daemon_config.HANDED]
+        said = [hashlib.sha256(found[name]).hexdigest() for name in has]
+        console = ["certificates " + said[0], "configured " + said[1]]
+        nobody = cast(Guest, None)  # who has it already is asked nothing
+        configuration.bring(nobody, image, lambda: console)
+    assert configuration.problems == ()
+    assert found[certificates.HANDED] == OURS.pem
+    config = json.loads(found[daemon_config.HANDED])
+    assert config["labels"] == ["a=1"]
+    assert config["proxies"]["http-proxy"] == f"http://10.0.2.2:{port}"
+
+
+def test_what_is_wanted_no_more_is_handed_no_more(
+    home: Home, settings: SettingsStore, image: Path
+) -> None:
+    daemon_config.write(home, '{"labels": ["a=1"]}')
+    configuration = Configuration(home, settings)
+    folder = home.machine / "handover"
+    configuration.hand_over(folder, image)
+    assert len(handed(folder)) == 2
+    daemon_config.write(home, "{ }")
+    (image / CERTIFICATES).write_bytes(OURS.pem)
+    configuration.hand_over(folder, image)
+    assert handed(folder) == {}
+
+
+def test_what_nobody_can_read_is_not_handed(
+    home: Home, settings: SettingsStore, image: Path
+) -> None:
+    daemon_config.write(home, '{"labels"')
+    configuration = Configuration(home, settings)
+    configuration.hand_over(home.machine / "handover", image)
+    assert set(handed(home.machine / "handover")) == {certificates.HANDED}

@@ -1,0 +1,246 @@
+"""When a machine is paused, and that nobody is ever left with one that is."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+import pytest
+
+from engine.ports.wanted import Container, ContainerPort
+from engine.saver import Rules, Saver
+from vm.errors import BackendFailed
+from vm.types import MachineState, Status
+
+SOON = 0.05  # seconds
+NEVER = Rules(0, 0, False)
+RULES = Rules(SOON, 0, False)
+LATE = 10.0  # seconds; only a failure waits so long
+WEB = Container("web", State="running", Ports=(ContainerPort(80, "tcp", 8080),))
+DATABASE = Container("db", State="running", Ports=(ContainerPort(5432, "tcp"),))
+PAUSED = Container("still", State="paused")
+
+
+class Machine:
+    """As `vm.machine.Machine` does it, with one turn instead of a worker."""
+
+    def __init__(self) -> None:
+        self.state = MachineState.RUNNING
+        self.states: list[MachineState] = []
+        self.on_change: Callable[[MachineState], None]
+        self.failures = 0
+        self.tries = 0
+        self._turn = threading.Lock()
+        self._changed = threading.Condition()
+
+    @property
+    def status(self) -> Status:
+        return Status(self.state, "fake")
+
+    def pause(self, may: Callable[[], bool]) -> bool:
+        with self._turn:
+            self.tries += 1
+            if self.failures:
+                self.failures -= 1
+                raise BackendFailed("QEMU does not answer on its control socket.")
+            if self.state is MachineState.RUNNING:
+                self.move(MachineState.PAUSED)
+                if not may():
+                    self.move(MachineState.RUNNING)
+            return self.state is MachineState.PAUSED
+
+    def wake(self) -> None:
+        with self._turn:
+            if self.state is MachineState.PAUSED:
+                self.move(MachineState.RUNNING)
+
+    def move(self, state: MachineState) -> None:
+        with self._changed:
+            self.state = state
+            self.states.append(state)
+            self._changed.notify_all()
+        self.on_change(state)
+
+    def wait_for(self, state: MachineState) -> None:
+        with self._changed:
+            assert self._changed.wait_for(lambda: self.state is state, LATE)
+
+    def stays(self, state: MachineState, seconds: float = 5 * SOON) -> None:
+        with self._changed:
+            assert not self._changed.wait_for(lambda: self.state is not state, seconds)
+
+
+class Scene:
+    def __init__(self) -> None:
+        self.machine = Machine()
+        self.is_busy = False
+        self.looks = 0
+        self._cpu = 0.0
+        self.suspended = threading.Event()
+        self.woken = 0
+        self.saver = Saver(self.machine, self._cpu_seconds, self.suspended.set, woken=self._count)
+        self.machine.on_change = self.saver.follow
+        self.saver.containers(())
+        self.saver.open()
+
+    def _count(self) -> None:
+        assert self.machine.state is MachineState.RUNNING
+        self.woken += 1
+
+    def _cpu_seconds(self, containers: Sequence[Container]) -> float:
+        assert containers
+        self.looks += 1
+        if self.is_busy:
+            self._cpu += LATE
+        return self._cpu
+
+
+@pytest.fixture
+def scene() -> Iterator[Scene]:
+    made = Scene()
+    yield made
+    made.saver.close()
+
+
+@pytest.fixture
+def machine(scene: Scene) -> Machine:
+    return scene.machine
+
+
+@pytest.fixture
+def saver(scene: Scene) -> Saver:
+    return scene.saver
+
+
+def test_an_idle_machine_is_paused_and_woken_by_use(scene: Scene, machine: Machine) -> None:
+    scene.saver.set_rules(RULES)
+    for number in range(1, 4):
+        machine.wait_for(MachineState.PAUSED)
+        scene.saver.awake()
+        assert machine.state is MachineState.RUNNING
+        scene.saver.awake()
+        assert scene.woken == number
+
+
+def test_without_rules_nothing_is_paused(saver: Saver, machine: Machine) -> None:
+    machine.stays(MachineState.RUNNING)
+    saver.set_rules(RULES)
+    machine.wait_for(MachineState.PAUSED)
+    saver.set_rules(NEVER)
+    saver.awake()
+    machine.stays(MachineState.RUNNING)
+
+
+def test_what_is_at_work_is_not_paused(saver: Saver, machine: Machine) -> None:
+    saver.begin()
+    saver.begin()
+    saver.set_rules(RULES)
+    machine.stays(MachineState.RUNNING)
+    saver.end()
+    machine.stays(MachineState.RUNNING)
+    began = time.monotonic()
+    saver.end()
+    machine.wait_for(MachineState.PAUSED)
+    assert time.monotonic() - began >= SOON
+
+
+def test_bytes_put_it_off(saver: Saver, machine: Machine) -> None:
+    saver.set_rules(RULES)
+    until = time.monotonic() + 5 * SOON
+    while (now := time.monotonic()) < until:
+        saver.moved()
+        machine.stays(MachineState.RUNNING, SOON / 10)
+        if time.monotonic() - now > SOON / 2:  # this computer was busy elsewhere
+            until = 0
+    machine.wait_for(MachineState.PAUSED)
+
+
+def test_a_hold_wakes_and_keeps_it_awake(saver: Saver, machine: Machine) -> None:
+    saver.set_rules(RULES)
+    machine.wait_for(MachineState.PAUSED)
+    release = saver.hold()
+    machine.stays(MachineState.RUNNING)
+    release()
+    machine.wait_for(MachineState.PAUSED)
+
+
+def test_a_container_that_runs_keeps_it_awake(saver: Saver, machine: Machine) -> None:
+    saver.containers([DATABASE, PAUSED])
+    saver.set_rules(RULES)
+    machine.stays(MachineState.RUNNING)
+    saver.containers([PAUSED])
+    machine.wait_for(MachineState.PAUSED)
+
+
+def test_nothing_is_paused_while_nobody_knows_what_runs(saver: Saver, machine: Machine) -> None:
+    saver.containers(None)
+    saver.set_rules(RULES)
+    machine.stays(MachineState.RUNNING)
+    saver.containers([])
+    machine.wait_for(MachineState.PAUSED)
+
+
+def test_idle_containers_where_that_is_wished(scene: Scene, machine: Machine) -> None:
+    scene.saver.containers([WEB])
+    scene.saver.set_rules(Rules(SOON, 0, True))
+    machine.stays(MachineState.RUNNING)
+    assert machine.tries == 0, "one that publishes a port is there to be asked"
+    scene.saver.containers([DATABASE])
+    machine.wait_for(MachineState.PAUSED)
+
+
+def test_containers_at_work_are_not_paused(scene: Scene, machine: Machine) -> None:
+    scene.saver.containers([DATABASE])
+    scene.is_busy = True
+    scene.saver.set_rules(Rules(SOON, 0, True))
+    machine.stays(MachineState.RUNNING, 10 * SOON)
+    assert scene.looks >= 2
+    scene.is_busy = False
+    machine.wait_for(MachineState.PAUSED)
+
+
+def test_a_machine_that_cannot_be_paused_is_tried_again(saver: Saver, machine: Machine) -> None:
+    machine.failures = 2
+    saver.set_rules(RULES)
+    machine.wait_for(MachineState.PAUSED)
+    assert machine.tries == 3
+
+
+@pytest.mark.parametrize("state", [MachineState.STOPPED, MachineState.STARTING])
+def test_only_what_runs_is_paused(saver: Saver, machine: Machine, state: MachineState) -> None:
+    machine.move(state)
+    saver.set_rules(RULES)
+    machine.stays(state)
+    saver.awake()
+    assert machine.state is state
+    machine.move(MachineState.RUNNING)  # what runs in it was told while it started
+    machine.wait_for(MachineState.PAUSED)
+
+
+def test_after_a_while_it_is_suspended(scene: Scene, machine: Machine) -> None:
+    scene.saver.set_rules(Rules(SOON, SOON, False))
+    assert scene.suspended.wait(LATE)
+    assert machine.state is MachineState.PAUSED
+
+
+def test_nobody_meets_a_paused_machine(saver: Saver, machine: Machine) -> None:
+    """Many come whenever they like, each for a moment, and always find it awake."""
+    saver.set_rules(Rules(0.001, 0, False))
+    met: list[MachineState] = []
+    pauses = threading.Event()
+
+    def come() -> None:
+        for _ in range(100):
+            pauses.wait(0.002)
+            saver.begin()
+            saver.awake()
+            met.append(machine.state)
+            saver.end()
+
+    comers = [threading.Thread(target=come) for _ in range(4)]
+    for comer in comers:
+        comer.start()
+    for comer in comers:
+        comer.join()
+    assert machine.states.count(MachineState.PAUSED) > 5
+    marked = [state for state in met if state is MachineState.PAUSED]
+    assert not marked, "at work, and yet it was paused"

@@ -1,0 +1,142 @@
+"""A disk is copied by a real QEMU, of a machine that has nothing but that disk."""
+
+import subprocess
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from vm.backends.qemu import mirror, program, qmp
+from vm.backends.qemu.command import DATA
+from vm.errors import BackendFailed, Cancelled
+from vm.host import sparse
+
+MIB = 1 << 20
+SIZE = 256 * MIB
+
+
+class Disk:
+    """256 MiB, of which `data` is at 100 MiB, and the QEMU that holds it."""
+
+    def __init__(self, folder: Path, data: bytes) -> None:
+        self.file, self.target = folder / "data.img", folder / "copy.img"
+        with self.file.open("wb") as disk:
+            disk.truncate(SIZE)
+            disk.seek(100 * MIB)
+            disk.write(data)
+        self.socket = folder / "qmp"
+        drive = f"if=none,id=guest,format=raw,discard=unmap,node-name={DATA},file={self.file}"
+        self.process = subprocess.Popen(
+            [
+                program.find().path,
+                *("-machine", "none", "-nodefaults", "-display", "none"),
+                *("-drive", drive),
+                *("-qmp", f"unix:{self.socket},server=on,wait=off"),
+            ]
+        )
+        self.control = partial(qmp.session, self.socket)
+
+    def answers(self) -> bool:
+        try:
+            with self.control() as session:
+                return session.field("query-status", "status") is not None
+        except qmp.QmpSilent:
+            assert self.process.poll() is None
+            return False
+
+    def write(self, place: int, pattern: int) -> None:
+        """As the guest would."""
+        with self.control() as session:
+            said = session.monitor(f'qemu-io guest "write -P {pattern} {place} 64k"')
+        assert "error" not in said.lower(), said
+
+    def copy(
+        self,
+        still: Callable[[], object] = lambda: None,
+        report: sparse.Report = lambda done, total: None,
+    ) -> None:
+        @contextmanager
+        def at_rest() -> Iterator[None]:
+            still()
+            yield
+
+        mirror.copy(self.control, SIZE, self.target, at_rest, report)
+
+    def left(self) -> tuple[object, bool]:
+        """The jobs there are, and whether the copy's node is there."""
+        with self.control() as session:
+            nodes = str(session.execute("query-named-block-nodes", flat=True))
+            return session.execute("query-jobs"), f"'{mirror.NODE}'" in nodes
+
+
+@pytest.fixture
+def disk() -> Iterator[Disk]:
+    with tempfile.TemporaryDirectory(prefix="galley-") as folder:
+        made = Disk(Path(folder), b"data" * MIB)
+        never = threading.Event()
+        while not made.answers():
+            never.wait(0.02)
+        yield made
+        made.process.kill()
+        made.process.wait()
+
+
+def test_it_is_the_disk_of_the_moment_when_it_was_still(disk: Disk) -> None:
+    disk.copy(still=lambda: disk.write(10 * MIB, 7))
+    disk.write(20 * MIB, 8)
+    copied = disk.target.read_bytes()
+    assert copied[100 * MIB : 104 * MIB] == b"data" * MIB
+    assert copied[10 * MIB : 10 * MIB + 65536] == b"\7" * 65536
+    assert copied[20 * MIB : 20 * MIB + 65536] == b"\0" * 65536
+    assert len(copied) == SIZE
+    assert sparse.allocated(disk.target) < 8 * MIB
+    assert disk.left() == ([], False)
+
+
+def test_it_can_be_ended_and_made_again(disk: Disk) -> None:
+    def enough(done: int, total: int) -> None:
+        assert done <= total
+        raise Cancelled("Enough.")
+
+    with pytest.raises(Cancelled):
+        disk.copy(report=enough)
+    assert disk.left() == ([], False)
+    disk.target.unlink()
+    disk.copy()
+    assert disk.target.read_bytes() == disk.file.read_bytes()
+
+
+def test_a_copy_whose_caller_was_killed_is_dropped(disk: Disk) -> None:
+    disk.target.touch()
+    begun = mirror._begun(disk.control, disk.target)
+    begun.__enter__()
+    assert disk.left()[1]
+    mirror.drop(disk.control)
+    assert disk.left() == ([], False)
+    mirror.drop(disk.control)
+    begun.__exit__(None, None, None)
+
+
+def test_a_disk_that_is_full_is_told_and_the_machine_goes_on(disk: Disk) -> None:
+    place = disk.target.parent / "small"
+    place.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", place], check=True)
+    disk.target = place / "copy.img"
+    try:
+        with pytest.raises(BackendFailed, match="No space left"):
+            disk.copy()
+        disk.write(10 * MIB, 7)
+        assert disk.left() == ([], False)
+    finally:
+        subprocess.run(["umount", place], check=True)
+
+
+def test_a_qemu_that_dies_is_told(disk: Disk) -> None:
+    with pytest.raises(BackendFailed):
+        mirror.copy(
+            disk.control, SIZE, disk.target, nullcontext, lambda done, total: disk.process.kill()
+        )

@@ -1,0 +1,112 @@
+"""A copy of the data disk of a machine that runs: QEMU's own mirror job, ended at one moment.
+
+The job copies what is there, and what the guest writes meanwhile goes to both; when they are equal
+the guest is made still, and the job is told to end: from then on they are two. Holes stay holes.
+It belongs to QEMU, not to us, so one whose caller has died is still there, and dropped.
+May import: msgspec, `vm.errors`, this package. Next: `qmp.py`.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import msgspec
+
+from vm.backend import Still
+from vm.backends.qemu.command import DATA
+from vm.backends.qemu.qmp import QmpSilent, Session
+from vm.errors import BackendFailed
+from vm.host.sparse import Report
+
+JOB, NODE = "galley-copy", "copy"
+GLANCE = 0.1  # seconds; a session kept open for QEMU's events would shut everybody else out
+LAST_GLANCE = 0.005  # while the guest is still
+
+type Control = Callable[[], AbstractContextManager[Session]]
+
+
+class Job(msgspec.Struct, frozen=True, rename="kebab"):
+    """A row of query-jobs."""
+
+    id: str
+    status: str
+    current_progress: int
+    total_progress: int
+    error: str | None = None
+
+
+def copy(control: Control, size: int, target: Path, still: Still, report: Report) -> None:
+    """Raises BackendFailed, what `report` raises, and OSError."""
+    drop(control)
+    with target.open("xb") as new:
+        new.truncate(size)
+        with _begun(control, target):
+            while (job := _look(control)).status != "ready":
+                report(job.current_progress, job.total_progress)
+                time.sleep(GLANCE)
+            with still(), control() as session:
+                session.execute("block-job-cancel", device=JOB)
+                while _found(session).status != "concluded":
+                    time.sleep(LAST_GLANCE)
+        os.fsync(new.fileno())
+
+
+def drop(control: Control) -> None:
+    """End the job, if there is one, and let go of its target. What it has copied is worth nothing
+    unless it had ended by itself."""
+    with control() as session:
+        while (job := _job(session)) is not None:
+            try:
+                if job.status == "concluded":
+                    session.execute("job-dismiss", id=JOB)
+                else:
+                    session.execute("block-job-cancel", device=JOB, force=True)
+            except QmpSilent:
+                raise
+            except BackendFailed:  # it has moved on since we looked
+                time.sleep(LAST_GLANCE)
+        listed = session.execute("query-named-block-nodes", flat=True)
+        nodes = msgspec.convert(listed, list[dict[str, object]])
+        if any(node["node-name"] == NODE for node in nodes):
+            session.execute("blockdev-del", **{"node-name": NODE})
+
+
+@contextmanager
+def _begun(control: Control, target: Path) -> Iterator[None]:
+    file = {"driver": "file", "filename": str(target), "discard": "unmap"}
+    try:
+        with control() as session:
+            session.execute(
+                "blockdev-add", **{"node-name": NODE}, driver="raw", file=file, discard="unmap"
+            )
+            session.execute(
+                "blockdev-mirror",
+                **{"job-id": JOB, "copy-mode": "write-blocking", "auto-dismiss": False},
+                device=DATA,
+                target=NODE,
+                sync="full",
+            )
+        yield
+    finally:
+        drop(control)
+
+
+def _look(control: Control) -> Job:
+    with control() as session:
+        return _found(session)
+
+
+def _found(session: Session) -> Job:
+    """Raises BackendFailed where it has failed."""
+    job = _job(session)
+    if job is None or job.error is not None:
+        reason = job.error if job is not None else "its job is gone"
+        raise BackendFailed(f"QEMU could not copy the data disk: {reason}.", details=str(job))
+    return job
+
+
+def _job(session: Session) -> Job | None:
+    jobs = msgspec.convert(session.execute("query-jobs"), list[Job])
+    return next((job for job in jobs if job.id == JOB), None)

@@ -1,0 +1,35 @@
+"""The archive that an initramfs is, as the kernel unpacks it. May import: the standard library,
+msgspec. Next: `backends/qemu/handover.py`; `engine/guest/rootfs.py`, which makes the image's own.
+"""
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+
+class CpioEntry(msgspec.Struct, frozen=True):
+    """A file or directory of an initramfs."""
+
+    name: str
+    mode: int
+    data: bytes = b""
+
+
+def cpio(entries: Iterable[CpioEntry]) -> bytes:
+    """The `newc` archive the kernel unpacks: no times, no owners, so the same every time. One may
+    follow another."""
+    return b"".join(_records([*entries, CpioEntry("TRAILER!!!", 0)]))
+
+
+def _records(entries: Iterable[CpioEntry]) -> Iterator[bytes]:
+    for number, entry in enumerate(entries, start=1):
+        name = entry.name.encode() + b"\0"
+        links = 2 if entry.mode & 0o040000 else 1
+        fields = (number, entry.mode, 0, 0, links, 0, len(entry.data), 0, 0, 0, 0, len(name), 0)
+        header = b"070701" + b"".join(b"%08X" % field for field in fields)
+        yield _padded(header + name)
+        yield _padded(entry.data)
+
+
+def _padded(data: bytes) -> bytes:
+    return data + b"\0" * (-len(data) % 4)

@@ -1,0 +1,73 @@
+"""The systemd of the user's session, where it is what programs are started below.
+
+A desktop starts each program in a group of its own, a scope, and some end all of it when the
+program or the session ends. So what is to live on gets a scope of its own. When the session is
+over, systemd ends its units in the reverse order of what they come before: `at_end` runs while all
+else still does. What was started outside that systemd, in a login of ssh or of a console, stays
+where it is.
+May import: `process.py`, the standard library. Next: `engine/control/spawn.py`.
+"""
+
+import logging
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from vm.errors import GalleyError
+from vm.host import process
+
+log = logging.getLogger(__name__)
+
+PATIENCE = 5.0  # seconds for an answer of systemd's, which mostly takes 10 ms
+END_PATIENCE = 100  # seconds for `at_end`; systemd gives the whole session 120
+
+
+def apart(name: str, at_end: Sequence[str], env: Mapping[str, str]) -> tuple[str, ...]:
+    """Words to put before those of a program, so that it lives on; () where none are needed.
+
+    `name` is one for each `at_end`, which is run with `env`. Never raises.
+    """
+    try:
+        return _apart(name, at_end, env) if _is_below_systemd() else ()
+    except (GalleyError, OSError) as error:
+        log.info("no scope of the session's: %s", error)
+        return ()
+
+
+def _is_below_systemd() -> bool:
+    private = Path(os.environ.get("XDG_RUNTIME_DIR", "/nowhere"), "systemd", "private")
+    if sys.platform != "linux" or not private.exists():
+        return False
+    asked = _ask("systemctl", "--user", "show", "--property=ControlGroup", "--value")
+    its = asked.stdout.decode().strip().rstrip("/")
+    ours = Path("/proc/self/cgroup").read_text().splitlines()[-1].removeprefix("0::")
+    return asked.ok and ours.startswith(f"{its}/")
+
+
+def _apart(name: str, at_end: Sequence[str], env: Mapping[str, str]) -> tuple[str, ...]:
+    unit = f"{name}.service"
+    if not _ask("systemctl", "--user", "--quiet", "is-active", unit).ok:
+        made = _ask(
+            *("systemd-run", "--user", "--quiet", "--collect", f"--unit={unit}"),
+            *("--service-type=oneshot", "--remain-after-exit"),
+            f"--property=ExecStop={' '.join(map(_quoted, at_end))}",
+            f"--property=TimeoutStopSec={END_PATIENCE}",
+            *(f"--setenv={variable}={value}" for variable, value in env.items()),
+            "true",
+        )
+        if not made.ok:
+            log.info("no unit of the session's: %s", made.tail())
+            return ()
+    scope = ("systemd-run", "--user", "--scope", "--quiet", "--collect")
+    return (*scope, f"--property=Before={unit}", "--")
+
+
+def _ask(*words: str) -> process.Completed:
+    return process.run(words, timeout=PATIENCE)
+
+
+def _quoted(word: str) -> str:
+    """As ExecStop= reads it."""
+    text = word.replace("\\", "\\\\").replace('"', '\\"').replace("$", "$$")
+    return f'"{text}"'

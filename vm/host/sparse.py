@@ -1,0 +1,132 @@
+"""Copies of large sparse files: blocks shared where the file system can, else data without holes.
+
+May import: `vm.errors`. Sharing is ioctl_ficlone(2) on Linux (Btrfs, XFS, bcachefs) and
+clonefile(2) on macOS (APFS). Where no call tells holes from data (Windows), zeros are left out.
+"""
+
+import contextlib
+import errno
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from vm.errors import DiskFull
+
+if sys.platform != "win32":
+    import fcntl
+
+CHUNK = 4 << 20  # bytes between two reports
+FICLONE = 0x40049409  # linux/fs.h: _IOW(0x94, 9, int)
+
+KEPT_FREE = 512 << 20  # bytes: a copy must not be what fills the disk under a running machine
+
+# Gets the bytes copied so far, and those there are in all; ends the copy by raising.
+type Report = Callable[[int, int], None]
+
+
+def allocated(path: Path) -> int:
+    """Bytes that a file takes on its disk. Raises OSError."""
+    seen = path.stat()
+    return getattr(seen, "st_blocks", seen.st_size // 512) * 512
+
+
+def duplicate(source: Path, target: Path, report: Report) -> None:
+    """Share the blocks, or copy. Raises DiskFull before anything is written, OSError, and what
+    `report` raises; a `target` that was begun is the caller's to remove."""
+    if not clone(source, target):
+        check_room(target.parent, allocated(source))
+        copy(source, target, report)
+
+
+def check_room(folder: Path, wanted: int) -> None:
+    """Raises DiskFull when `wanted` bytes more would fill the disk."""
+    free = shutil.disk_usage(folder).free
+    if wanted + KEPT_FREE > free:
+        raise DiskFull(
+            f"A copy of the data disk needs {_gib(wanted + KEPT_FREE)} GiB, "
+            f"and {_gib(free)} GiB are free.",
+            f"Free some space on the disk that holds {folder}, or delete a snapshot.",
+        )
+
+
+def _gib(size: int) -> str:
+    return f"{size / 2**30:.1f}"
+
+
+def clones(folder: Path) -> bool:
+    """Whether files in `folder` can share blocks. Raises OSError where none can be made."""
+    with tempfile.TemporaryDirectory(dir=folder) as place:
+        source = Path(place, "source")
+        source.write_bytes(b"\0" * 4096)
+        return clone(source, Path(place, "target"))
+
+
+def clone(source: Path, target: Path) -> bool:
+    """Make `target` a file that shares the blocks of `source`, as of one moment, and durable.
+
+    False, and nothing there, where the file system cannot. Raises OSError when `target` cannot be
+    made at all.
+    """
+    with source.open("rb") as old, target.open("xb") as new:
+        if sys.platform == "linux":
+            with contextlib.suppress(OSError):
+                fcntl.ioctl(new, FICLONE, old.fileno())
+                os.fsync(new.fileno())
+                return True
+    target.unlink()
+    if sys.platform == "darwin":
+        import ctypes
+
+        clonefile = ctypes.CDLL(None).clonefile
+        return bool(clonefile(os.fsencode(source), os.fsencode(target), 0) == 0)
+    return False
+
+
+def copy(source: Path, target: Path, report: Report) -> None:
+    """A durable copy that has holes where `source` has them. Raises OSError, FileExistsError, and
+    what `report` raises; what was made of `target` is the caller's to remove."""
+    with source.open("rb", buffering=0) as old, target.open("xb") as new:
+        size = os.fstat(old.fileno()).st_size
+        new.truncate(size)
+        extents = list(_extents(old.fileno(), size))
+        done, total = 0, sum(end - start for start, end in extents)
+        for start, end in extents:
+            for place in range(start, end, CHUNK):
+                done += _move(old, new, place, min(CHUNK, end - place))
+                report(done, total)
+        new.flush()
+        os.fsync(new.fileno())
+
+
+def _extents(handle: int, size: int) -> Iterator[tuple[int, int]]:
+    """Where the data is: first byte, and the one after the last."""
+    if sys.platform == "win32":
+        yield 0, size
+        return
+    place = 0
+    while place < size:
+        try:
+            start = os.lseek(handle, place, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno == errno.ENXIO:  # a hole up to the end
+                return
+            raise
+        place = os.lseek(handle, start, os.SEEK_HOLE)
+        yield start, place
+
+
+def _move(old: BinaryIO, new: BinaryIO, place: int, count: int) -> int:
+    old.seek(place)
+    new.seek(place)
+    left = count
+    while left and (data := old.read(left)):
+        if data.count(0) == len(data):
+            new.seek(len(data), os.SEEK_CUR)
+        else:
+            new.write(data)
+        left -= len(data)
+    return count
