@@ -356,9 +356,11 @@ class Engine:
     # --- what the parts report --------------------------------------------------------------
 
     def _machine_changed(self, status: Status) -> None:
-        for part in (self._clock, self._disk_room, self._host_room):
+        for part in (self._clock, self._disk_room):
             part.follow(status.state is MachineState.RUNNING)
-        if not (status.state.is_up or status.state is MachineState.STARTING):
+        lives = status.state.is_up or status.state is MachineState.STARTING
+        self._host_room.follow(lives)
+        if not lives:
             self._watch.end()
             self._folders.end()
             self._ports.forget()
