@@ -47,7 +47,9 @@ class Snapshots:
         self.kept = snapshots.every(directory)
 
     def create(self, name: str) -> None:
+        """A paused machine is woken for it: it could not bring its file system to rest."""
         snapshots.check_name(name)
+        self._machine.wake()
         self._machine.hold(lambda: self._create(name))
 
     def restore(self, name: str) -> None:
