@@ -56,10 +56,11 @@ class Settings(msgspec.Struct, frozen=True):
     accelerator: str
     cpu_model: str
     channel: str
-    port_address: str
     save_after: int  # seconds, 0: never
     save_busy: bool
     suspend_after: int  # seconds, 0: never
+    suspend: bool
+    port_address: str
     local_names: bool
     proxy: str
     http_proxy: str
@@ -68,7 +69,6 @@ class Settings(msgspec.Struct, frozen=True):
     shares: tuple[str, ...]
     read_only_shares: tuple[str, ...]
     share_by: str
-    suspend: bool
     use_context: bool
     use_keyring: bool
     start_at_login: bool

@@ -18,7 +18,7 @@ import msgspec
 from vm import ending
 from vm.backend import Backend, Force
 from vm.boot import Step, StepFailed, run_steps
-from vm.boot_steps import BootPlan, BootStory, Deadlines, Prepare
+from vm.boot_steps import BootPlan, BootStory, Deadlines, Prepare, tried_again
 from vm.directory import MachineDir
 from vm.errors import (
     Cancelled,

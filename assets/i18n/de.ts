@@ -1068,6 +1068,22 @@
             <translation>Auch mit untätigen Containern sparen</translation>
         </message>
         <message>
+            <source>Starting containers again</source>
+            <translation>Container wieder starten</translation>
+        </message>
+        <message>
+            <source>Suspend instead of powering off</source>
+            <translation>Aufbewahren statt ausschalten</translation>
+        </message>
+        <message>
+            <source>Waking the machine</source>
+            <translation>Die Maschine wecken</translation>
+        </message>
+        <message>
+            <source>When the engine is stopped, keep it on the disk as it is, so that it starts at once.</source>
+            <translation>Wenn die Engine gestoppt wird, sie auf der Festplatte aufbewahren, wie sie ist, damit sie sofort startet.</translation>
+        </message>
+        <message>
             <source>saving</source>
             <translation>spart</translation>
         </message>
@@ -4167,6 +4183,86 @@
             <translation>Ein Proxy, der nach einem Passwort fragt, kann nicht verwendet werden: Galley müsste es in einer unverschlüsselten Datei aufbewahren.</translation>
         </message>
         <message>
+            <source>A swarm starts its containers again by itself.</source>
+            <translation>Ein Schwarm startet seine Container von selbst wieder.</translation>
+        </message>
+        <message>
+            <source>Free some space, or power it off: galley stop --cold</source>
+            <translation>Schaffen Sie Platz, oder schalten Sie sie aus: galley stop --cold</translation>
+        </message>
+        <message>
+            <source>It starts from cold; nothing on its disk is lost.</source>
+            <translation>Sie fährt neu hoch; auf ihrer Festplatte geht nichts verloren.</translation>
+        </message>
+        <message>
+            <source>Machines cannot be suspended on this computer.</source>
+            <translation>Auf diesem Computer können Maschinen nicht aufbewahrt werden.</translation>
+        </message>
+        <message>
+            <source>QEMU could not suspend or resume the machine: {0}.</source>
+            <translation>QEMU konnte die Maschine nicht aufbewahren oder wieder wecken: {0}.</translation>
+        </message>
+        <message>
+            <source>Run `galley diagnose`; `galley logs --component vm` has what the machine said.</source>
+            <translation>Führen Sie `galley diagnose` aus; `galley logs --component vm` zeigt, was die Maschine gesagt hat.</translation>
+        </message>
+        <message>
+            <source>Start it yourself to see why: docker start {0}</source>
+            <translation>Starten Sie ihn selbst, um zu sehen, warum: docker start {0}</translation>
+        </message>
+        <message>
+            <source>Stop it instead (galley stop), or install virtiofsd.</source>
+            <translation>Stoppen Sie sie stattdessen (galley stop), oder installieren Sie virtiofsd.</translation>
+        </message>
+        <message>
+            <source>Suspending needs {0} MiB for the machine's memory, and the disk that holds {1} has {2} MiB free.</source>
+            <translation>Das Aufbewahren braucht {0} MiB für den Arbeitsspeicher der Maschine, und auf der Festplatte mit {1} sind {2} MiB frei.</translation>
+        </message>
+        <message>
+            <source>The container {0} did not start again.</source>
+            <translation>Der Container {0} ist nicht wieder gestartet.</translation>
+        </message>
+        <message>
+            <source>The containers could not be stopped one by one.</source>
+            <translation>Die Container konnten nicht einzeln gestoppt werden.</translation>
+        </message>
+        <message>
+            <source>The fake machine cannot be suspended.</source>
+            <translation>Die gespielte Maschine kann nicht aufbewahrt werden.</translation>
+        </message>
+        <message>
+            <source>The fake machine was not suspended.</source>
+            <translation>Die gespielte Maschine wurde nicht aufbewahrt.</translation>
+        </message>
+        <message>
+            <source>The machine cannot be suspended: it was started by another version of Galley.</source>
+            <translation>Die Maschine kann nicht aufbewahrt werden: Sie wurde von einer anderen Version von Galley gestartet.</translation>
+        </message>
+        <message>
+            <source>The machine cannot be suspended: its folders are shared by SFTP, which ends when it stands still.</source>
+            <translation>Die Maschine kann nicht aufbewahrt werden: Ihre Ordner sind über SFTP freigegeben, das endet, wenn sie stillsteht.</translation>
+        </message>
+        <message>
+            <source>The suspended machine cannot go on: {0}.</source>
+            <translation>Die aufbewahrte Maschine kann nicht weiterlaufen: {0}.</translation>
+        </message>
+        <message>
+            <source>The virtual machine cannot {0}: it was started by another version of Galley.</source>
+            <translation>Die virtuelle Maschine kann etwas nicht tun ({0}): Sie wurde von einer anderen Version von Galley gestartet.</translation>
+        </message>
+        <message>
+            <source>The virtual machine could not {0}: {1}.</source>
+            <translation>Die virtuelle Maschine konnte etwas nicht tun ({0}): {1}.</translation>
+        </message>
+        <message>
+            <source>The virtual machine does not {0}: it does not answer.</source>
+            <translation>Die virtuelle Maschine tut etwas nicht ({0}): Sie antwortet nicht.</translation>
+        </message>
+        <message>
+            <source>`galley stop --cold` powers it off.</source>
+            <translation>`galley stop --cold` schaltet sie aus.</translation>
+        </message>
+        <message>
             <source>a time such as 90s, 5min or 2h, up to {0}, or never</source>
             <translation>eine Zeit wie 90s, 5min oder 2h, höchstens {0}, oder never</translation>
         </message>
@@ -5461,6 +5557,10 @@
         <message>
             <source>it did not answer within {0} s</source>
             <translation>keine Antwort innerhalb von {0} s</translation>
+        </message>
+        <message>
+            <source>it gives no reason</source>
+            <translation>es nennt keinen Grund</translation>
         </message>
         <message>
             <source>it has {0} bytes instead of {1}</source>

@@ -32,6 +32,7 @@ from tests.bench import (
     run,
     snapshots,
     soak,
+    suspend,
     window,
 )
 from tests.bench.figures import Row, head
@@ -54,6 +55,7 @@ GROUPS: dict[str, Callable[[Lab], Iterator[Row]]] = {
     "jobs": jobs.measure,
     "file_events": file_events.measure,
     "snapshot": snapshots.measure,
+    "resume": suspend.measure,
     "boots": cycles.measure_boots,
     "cycles": cycles.measure_cycles,
     "window": window.measure,

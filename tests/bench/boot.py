@@ -42,11 +42,11 @@ def measure(lab: Lab) -> Iterator[Row]:
     def boot() -> Boot:
         taken = _start(galley)
         words[:] = psutil.Process(galley.vm_identity().pid).cmdline()
-        galley.run("stop")
+        galley.run("stop", "--cold")
         return taken
 
     boot()  # the page cache is warm from here on
-    taken, floors = turn_about(lab.times(5, 2), boot, lambda: _floor(words, galley, lab.folder))
+    taken, floors = turn_about(lab.times(5, 2), boot, lambda: floor_of(words, galley, lab.folder))
     readies = [one.ready for one in taken]
     yield compared("boot.ready", "s", (readies, floors), at_most(4))
     yield row("boot.command", median(one.command for one in taken), "s", n=len(taken))
@@ -84,10 +84,10 @@ def _spawned_at(pid: int) -> float:
     return int(after_name[19]) / os.sysconf("SC_CLK_TCK")
 
 
-def _floor(words: list[str], galley: Galley, folder: Path) -> float:
+def floor_of(words: list[str], galley: Galley, folder: Path) -> float:
     """The same command line from spawn to exit, the floor's word added; its sockets are its own,
     and nobody serves it a folder."""
-    words = _without_shares(words)
+    words = _without_memory(words)
     at = words.index("-append") + 1
     appended = [*words[:at], words[at] + " galley.floor=1", *words[at + 1 :]]
     own = {
@@ -104,9 +104,10 @@ def _floor(words: list[str], galley: Galley, folder: Path) -> float:
     return took
 
 
-def _without_shares(words: list[str]) -> list[str]:
+def _without_memory(words: list[str]) -> list[str]:
+    """Whose is shared: QEMU has plain memory then, and no folders."""
     pairs = zip(words, [*words[1:], ""], strict=True)
-    serve = ("socket,id=share", "vhost-user-fs-pci,")
+    serve = ("socket,id=share", "vhost-user-fs-pci,", "memory-backend")
     shares = [at for at, (_, after) in enumerate(pairs) if after.startswith(serve)]
     return [word for at, word in enumerate(words) if at not in shares and at - 1 not in shares]
 

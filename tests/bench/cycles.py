@@ -19,7 +19,9 @@ from vm.host import process
 def measure_cycles(lab: Lab) -> Iterator[Row]:
     galley = lab.stopped()
     galley.start()
-    galley.run("stop")  # from the second start on there is a console log of the one before
+    galley.run(
+        "stop", "--cold"
+    )  # from the second start on there is a console log of the one before
     count = lab.times(20, 3)
     files = _files(galley)
     failures, starts, stops, left = 0, [], [], set[str]()
@@ -27,7 +29,7 @@ def measure_cycles(lab: Lab) -> Iterator[Row]:
         failed, took = _try_start(galley)
         failures += failed
         starts.append(took)
-        stops.append(seconds_of(lambda: galley.run("stop", check=False)))
+        stops.append(seconds_of(lambda: galley.run("stop", "--cold", check=False)))
         left |= set(galley.machines()) | (_files(galley) - files)
     yield row("cycles.failures", failures, "", n=count, goal=at_most(0))
     yield row("cycles.start", median(starts), "s", n=count)

@@ -66,7 +66,7 @@ class Lab:
     def stopped(self) -> Galley:
         """The machine has been started at least once and does not run; the supervisor does."""
         galley = self.running()
-        galley.run("stop")
+        galley.run("stop", "--cold")
         self._raw = None
         return galley
 

@@ -8,12 +8,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.contract.conftest import Bench
 from vm.backend import Force
 from vm.backends.qemu import suspend
-from vm.errors import DiskFull, GalleyError
+from vm.directory import MachineDir
+from vm.errors import DiskFull, GalleyError, NotResumable
+from vm.ssh import public_blob
 from vm.types import MachineState
 
 pytestmark = pytest.mark.vm
@@ -116,30 +119,41 @@ def cut_short(path: Path) -> None:
         file.truncate(path.stat().st_size // 2)
 
 
-DOUBTS: dict[str, Callable[[Bench], object]] = {
-    "a file of it has been changed": lambda b: flip_a_byte(b.directory.suspended / "ram"),
-    "a file of it has been changed ": lambda b: cut_short(b.directory.suspended / "state"),
-    "a file of it is missing": lambda b: (b.directory.suspended / "ram").unlink(),
-    "its manifest cannot be read": lambda b: (b.directory.suspended / "manifest.json").write_text(
-        "{}"
-    ),
-    "the data disk has been changed": lambda b: b.directory.data_disk.touch(),
-}
+# Each with its reason, and in this order: what is looked at first is spoilt last.
+DOUBTS: list[tuple[str, Callable[[MachineDir], object]]] = [
+    ("the data disk has been changed", lambda files: files.data_disk.touch()),
+    ("a file of it has been changed", lambda files: flip_a_byte(files.suspended / "ram")),
+    ("a file of it has been changed", lambda files: cut_short(files.suspended / "state")),
+    ("its settings have changed", lambda files: None),
+    ("a file of it is missing", lambda files: (files.suspended / "ram").unlink()),
+    ("its manifest cannot be read", lambda files: spoil(files.suspended / "manifest.json")),
+]
+
+
+def spoil(file: Path) -> None:
+    file.write_text("{}")
 
 
 def test_whatever_is_in_doubt_is_not_gone_on_from(bench: Bench) -> None:
     machine = bench.open()
     boot(bench)
-    for number, (reason, spoil) in enumerate(DOUBTS.items()):
-        write_line(bench, str(number))
-        machine.suspend()
-        spoil(bench)
-        boot(bench)
-        assert not went_on(bench)
-        assert machine.status.notice is not None
-        assert reason.strip() in machine.status.notice.summary
-        assert lines(bench) == [str(one) for one in range(number + 1)]
-        assert not (bench.directory.suspended / "ram").exists(), "and it is not kept"
+    write_line(bench, "kept")
+    machine.suspend()
+    key = "galley.key=" + public_blob(bench.directory.public_key)
+    for reason, change in DOUBTS:
+        change(bench.directory)
+        spec = bench.spec()
+        if "settings" in reason:
+            spec = msgspec.structs.replace(spec, cpus=1)
+        with pytest.raises(NotResumable, match=reason):
+            bench.backend.resume(bench.directory, spec, (key,), lambda _: None)
+        assert bench.pid() is None
+    boot(bench)
+    assert not went_on(bench)
+    assert machine.status.notice is not None
+    assert DOUBTS[-1][0] in machine.status.notice.summary
+    assert lines(bench) == ["kept"]
+    assert not bench.directory.suspended.exists(), "and it is not kept"
 
 
 def cut_power_at(bench: Bench, name: str, monkeypatch: pytest.MonkeyPatch) -> None:

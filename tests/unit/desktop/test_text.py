@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from desktop import text
+from engine import engine_steps
 from engine.diagnose.run import CHECKS
 from engine.schema import HostSize, schema
 from vm import boot_steps
@@ -86,7 +87,7 @@ def wanted() -> dict[str, str]:
         for said in (setting.label, setting.help, setting.needs_restart):
             if said:
                 found[said] = f"engine/schema.py: {setting.name}"
-    for path in ("vm/boot_steps.py", "engine/engine.py"):
+    for path in ("vm/boot_steps.py", "engine/engine_steps.py"):
         found |= steps(path)
     found |= {check.TITLE: "engine/diagnose" for check in CHECKS}
     return found
@@ -107,7 +108,9 @@ def steps(path: str) -> dict[str, str]:
 
 
 def _constant(name: ast.expr) -> str:
-    """A name that stands in a constant of the steps' class."""
+    """A name that stands in a constant, of the steps' class or of the engine's steps."""
+    if isinstance(name, ast.Name):
+        return str(getattr(engine_steps, name.id))
     assert isinstance(name, ast.Attribute)
     return str(getattr(boot_steps.BootPlan, name.attr))
 

@@ -36,7 +36,7 @@ def directory() -> Iterator[MachineDir]:
 
 @pytest.fixture
 def spec(tmp_path: Path) -> MachineSpec:
-    for name in ("vmlinux", "initramfs", "root.qcow2"):
+    for name in ("vmlinux", "initramfs", "root.qcow2", "manifest.json"):
         (tmp_path / name).touch()
     return MachineSpec(1, GIB, 20 * GIB, str(tmp_path))
 

@@ -1,0 +1,109 @@
+"""Stopped and there again: `galley stop` suspends, `galley start` goes on, and what either costs.
+
+Against the same floor as a start from cold. Needs Linux (/proc), and root for the cold page cache.
+Next: `boot.py`, `vm/backends/qemu/suspend.py`.
+"""
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+
+import psutil
+
+from tests.bench.boot import floor_of
+from tests.bench.doors import ask, unix_door
+from tests.bench.figures import Row, at_most, compared, row
+from tests.bench.lab import Lab
+from tests.bench.timing import let_pass, seconds_of, turn_about, wait_until
+from tests.e2e.galley import GALLEY, Galley
+from vm.host.process import wait_gone
+
+MIB = 1 << 20
+
+
+def measure(lab: Lab) -> Iterator[Row]:
+    galley = lab.running()
+    words = psutil.Process(galley.vm_identity().pid).cmdline()
+    yield _written_while_idle(galley, lab.times(60, 5))
+    _stop(galley)
+    stops: list[float] = []
+
+    def start() -> float:
+        took = _start(galley)
+        stops.append(_stop(galley))
+        return took
+
+    def start_with_nothing_cached() -> float:
+        _drop_page_cache()
+        return start()
+
+    def floor() -> float:
+        return floor_of(words, galley, lab.folder)
+
+    start()
+    count = lab.times(10, 2)
+    yield compared("resume.command", "s", turn_about(count, start, floor), at_most(0.25))
+    times = turn_about(lab.times(5, 1), start_with_nothing_cached, floor)
+    yield compared("resume.command_nothing_cached", "s", times, at_most(0.6))
+    yield row("resume.stop", median(stops), "s", n=len(stops), goal=at_most(1.5))
+    yield row("resume.state_on_disk", _state(galley), "MiB", n=1, goal=at_most(400))
+    yield row("resume.memory_when_suspended", _held(galley), "MiB", n=1, goal=at_most(0))
+
+
+def _start(galley: Galley) -> float:
+    """From the command to the list of containers, as `docker ps` asks for it."""
+    door = unix_door(galley.home.docker_socket)
+
+    def answers() -> bool:
+        try:
+            return ask(door, "GET", "/containers/json").strip() == b"[]"
+        except OSError:
+            return False
+
+    began = time.monotonic()
+    command = galley.popen([*GALLEY, "start"])
+    wait_until(answers, "the containers are listed", 0.005)
+    took = time.monotonic() - began
+    said, _ = command.communicate(timeout=60)
+    assert command.returncode == 0, said.decode(errors="replace")
+    assert "Waking the machine" in {step["step"] for step in galley.status()["boot"]}
+    return took
+
+
+def _stop(galley: Galley) -> float:
+    """Until no process of the machine is left."""
+    machine = galley.vm_identity()
+    return seconds_of(lambda: (galley.run("stop"), wait_gone(machine, 60)))
+
+
+def _drop_page_cache() -> None:
+    os.sync()
+    Path("/proc/sys/vm/drop_caches").write_text("3")
+
+
+def _written_while_idle(galley: Galley, seconds: int) -> Row:
+    process = psutil.Process(galley.vm_identity().pid)
+    let_pass(seconds / 2)  # what the start leaves behind is put away
+    before = process.io_counters().write_bytes
+    let_pass(seconds)
+    written = (process.io_counters().write_bytes - before) / MIB * 60 / seconds
+    return row("resume.written_while_idle", written, "MiB/min", n=1, goal=at_most(2))
+
+
+def _state(galley: Galley) -> float:
+    files = galley.machine.suspended.iterdir()
+    return sum(file.stat().st_blocks * 512 for file in files) / MIB
+
+
+def _held(galley: Galley) -> float:
+    """By processes of the machine; the supervisor's own is `idle`'s."""
+    ours = [one for one in psutil.process_iter(["cmdline"]) if _is_of(galley, one)]
+    return sum(float(one.memory_info().rss) for one in ours) / MIB
+
+
+def _is_of(galley: Galley, process: psutil.Process) -> bool:
+    words = process.info["cmdline"] or []
+    is_machine = any("qemu-system" in word or "virtiofsd" in word for word in words[:1])
+    return is_machine and any(str(galley.home.run) in word for word in words)
