@@ -108,8 +108,8 @@ def test_another_host_key_is_refused(bench: Bench) -> None:
 def test_a_machine_that_ignores_the_power_button_is_ended(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vm.machine.CLEAN_STOP", 0.1)
-    monkeypatch.setattr("vm.machine.ASKED_STOP", 0.1)
+    monkeypatch.setattr("vm.ending.CLEAN_STOP", 0.1)
+    monkeypatch.setattr("vm.ending.ASKED_STOP", 0.1)
     bench.script(deaf=True)
     bench.open()
     bench.start()
