@@ -3,6 +3,7 @@
 import json
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -72,10 +73,29 @@ def test_a_full_disk_is_told_before_anything_is_written(galley: Galley) -> None:
     galley.docker("volume", "rm", "free")
 
 
-def test_a_start_is_traced_guest_and_host_together(galley: Galley) -> None:
+def test_a_machine_that_is_suspended_starts_from_cold_with_the_disk_of_its_snapshot(
+    galley: Galley,
+) -> None:
+    """What was suspended fits the other disk and not this one. The start is traced."""
+    words = ["run", "-d", "--name", "kept", "--restart", "unless-stopped", IMAGE]
+    galley.docker(*words, "sleep", "100000")
     galley.run("stop")
+    assert galley.machine.suspended.exists()
+    galley.run("snapshot", "create", "stopped")
+    assert galley.machine.suspended.exists()
+    galley.run("snapshot", "restore", "stopped", "--yes")
+    assert not galley.machine.suspended.exists()
     file = galley.home.root / "trace.json"
     galley.run("start", "--trace", str(file))
+    running = galley.docker("ps", "--format", "{{.Names}}").stdout.split()
+    assert b"kept" in running, "it ran when the engine was stopped"
+    galley.docker("rm", "-f", "kept")
+    galley.run("snapshot", "delete", "stopped")
+    check_trace(file)
+
+
+def check_trace(file: Path) -> None:
+    """Guest and host on one clock."""
     events = json.loads(file.read_bytes())["traceEvents"]
     processes = {e["args"]["name"]: e["pid"] for e in events if e["name"] == "process_name"}
     ends = {
