@@ -173,6 +173,7 @@ def _described(directory: MachineDir, name: str, settled: bool) -> MachineSnapsh
         image=_image(directory),
         uuid=_text(directory.uuid),
         host_key=_text(directory.known_host),
+        memory_bytes=sum(map(sparse.allocated, directory.snapshot_suspended(name).glob("*"))),
     )
 
 
