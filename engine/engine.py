@@ -18,8 +18,10 @@ from engine import __version__, context, daemon_config, docker_proxies, logins
 from engine.bridge import environment
 from engine.bridge.bridge import Bridge
 from engine.bridge.unix import UnixListener
+from engine.clock import GuestClock
 from engine.configuration import Configuration
 from engine.cpu_use import cpu_seconds
+from engine.disk_room import DiskRoom
 from engine.engine_steps import SERVED, EngineSteps
 from engine.file_events.events import FileEvents
 from engine.guest_image import current_image
@@ -30,6 +32,7 @@ from engine.ports.published import PublishedPorts
 from engine.ports.starting import Starts
 from engine.ports.wanted import Container, Default, default_addresses, routes, wanted_ports
 from engine.proxy import Proxies
+from engine.resources import Resources
 from engine.resting import Resting
 from engine.saver import Saver, rules
 from engine.settings import SettingsStore, machine_spec
@@ -81,12 +84,16 @@ class Engine:
             lambda running: cpu_seconds(self._dial_as_it_is, running),
             self._resting.suspend,
             self.start,
+            self._set_clock,
         )
         self.snapshots = Snapshots(self._machine, self.start, self._publish)
         self._folders = SharedFolders(home, settings, backend)
         self._configuration = Configuration(home, settings)
         self._ports = PublishedPorts(MachineCarrier(backend, directory), self._publish)
         self._watch = EngineWatch(self._dial, self._healthy, self._containers_changed)
+        self._clock = GuestClock(self._dial_guest)
+        self._disk_room = DiskRoom(self._dial_guest, self._publish)
+        self.resources = Resources(directory, backend, self._dial_guest)
         self._file_events = FileEvents(self._dial_events, home.root, self._publish)
         self._names = LocalNames(settings, lambda: self._machine.guest)
         self._starts = Starts(
@@ -136,6 +143,8 @@ class Engine:
         self._folders.end()
         self._file_events.close()
         self.snapshots.cancel()
+        self._clock.follow(False)
+        self._disk_room.follow(False)
         self._machine.close()
         self._bridge.close()
 
@@ -146,7 +155,7 @@ class Engine:
         return Snapshot(
             __version__,
             f"unix://{self._home.docker_socket}",
-            msgspec.structs.replace(status, disk_used_bytes=self._disk_used()),
+            msgspec.structs.replace(status, disk_used_bytes=self._machine.directory.data_held()),
             self._health,
             self._ports.ports,
             (
@@ -155,6 +164,7 @@ class Engine:
                 *self._configuration.problems,
                 *self._folders.problems,
                 *self._file_events.problems,
+                *self._disk_room.problems,
                 *self._settings.problems,
             ),
             self.snapshots.kept,
@@ -300,18 +310,25 @@ class Engine:
         variables = self._configuration.proxies.variables()
         return environment.check(shared or body, variables) or shared
 
+    def _set_clock(self) -> None:
+        with contextlib.suppress(GalleyError):  # it is tried again
+            self._clock.set_now()
+
+    def _dial_guest(self, socket_path: str) -> Stream:
+        return self._machine.guest.dial(socket_path)
+
     def _dial(self) -> Stream:
         self._saver.awake()
         return self._dial_as_it_is()
 
     def _dial_as_it_is(self) -> Stream:
-        return self._machine.guest.dial(DOCKER_SOCKET)
+        return self._dial_guest(DOCKER_SOCKET)
 
     def _dial_events(self) -> Stream:
-        return self._machine.guest.dial(EVENTS_SOCKET)
+        return self._dial_guest(EVENTS_SOCKET)
 
     def _dial_ports(self) -> Stream:
-        return self._machine.guest.dial(PORTS_SOCKET)
+        return self._dial_guest(PORTS_SOCKET)
 
     def _down(self) -> Problem | None:
         """Why a client cannot be served now; None lets the bridge dial."""
@@ -334,6 +351,8 @@ class Engine:
     # --- what the parts report --------------------------------------------------------------
 
     def _machine_changed(self, status: Status) -> None:
+        for part in (self._clock, self._disk_room):
+            part.follow(status.state is MachineState.RUNNING)
         if not (status.state.is_up or status.state is MachineState.STARTING):
             self._watch.end()
             self._folders.end()
@@ -368,11 +387,3 @@ class Engine:
         snapshot = self.snapshot()
         for listener in self._listeners:
             listener(snapshot)
-
-    def _disk_used(self) -> int:
-        """Blocks that the data disk holds on the host, in bytes."""
-        try:
-            seen = self._machine.directory.data_disk.stat()
-        except OSError:
-            return 0
-        return getattr(seen, "st_blocks", seen.st_size // 512) * 512

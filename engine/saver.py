@@ -47,8 +47,8 @@ class Pausable(Protocol):
 
 class Saver:
     """`cpu_seconds`: what these containers have used so far; raises GalleyError. `suspend`: to
-    disk, where the backend can; `start`: from there, for the first who needs it. For any thread.
-    Without `set_rules` it pauses nothing."""
+    disk, where the backend can; `start`: from there, for the first who needs it. `woken`: what has
+    to be put right before it is used. For any thread. Without `set_rules` it pauses nothing."""
 
     def __init__(
         self,
@@ -56,6 +56,7 @@ class Saver:
         cpu_seconds: Callable[[Sequence[Container]], float],
         suspend: Callable[[], None] | None = None,
         start: Callable[[], None] = lambda: None,
+        woken: Callable[[], None] = lambda: None,
     ) -> None:
         self._machine = machine
         self._rules = Rules(0, 0, False)
@@ -63,6 +64,7 @@ class Saver:
         self._suspend = suspend
         self._start = start
         self._is_away = False  # on disk, by us: whoever needs it gets it back
+        self._woken = woken
         self._changed = threading.Condition(threading.Lock())
         self._waits_for_end = False
         self._at_work = 0
@@ -86,11 +88,13 @@ class Saver:
 
     # --- who uses it (`bridge.work.Use`) -----------------------------------------------------
 
-    def awake(self) -> None:
-        self._used = time.monotonic()
+    def awake(self, uses: bool = True) -> None:
+        if uses:
+            self._used = time.monotonic()
         state = self._machine.status.state
         if state is MachineState.PAUSED:
             self._machine.wake()
+            self._woken()
         elif self._is_away and state in (MachineState.STOPPING, MachineState.STOPPED):
             self._start()
 

@@ -7,7 +7,14 @@ for every change (`control/protocol.py`).
 import msgspec
 
 from vm.errors import Problem
-from vm.types import Forward, MachineSnapshot, SnapshotWork, Status
+from vm.types import (
+    Forward,
+    GuestDisk,
+    GuestMemory,
+    MachineSnapshot,
+    SnapshotWork,
+    Status,
+)
 
 
 class EngineHealth(msgspec.Struct, frozen=True):
@@ -25,6 +32,22 @@ class PublishedPort(msgspec.Struct, frozen=True):
     container_port: int
     forward: Forward
     problem: Problem | None = None
+
+
+class MachineUse(msgspec.Struct, frozen=True):
+    """What the running machine holds. `…_on_host`: bytes of this computer's memory and disk."""
+
+    memory: GuestMemory
+    memory_on_host: int
+    disk: GuestDisk
+    disk_on_host: int
+
+
+class Reclaimed(msgspec.Struct, frozen=True):
+    """What the data disk holds on this computer, in bytes, before and after giving back."""
+
+    before: int
+    after: int
 
 
 class Snapshot(msgspec.Struct, frozen=True):

@@ -10,8 +10,9 @@ import contextlib
 import logging
 import threading
 from collections.abc import Callable
+from typing import Any
 
-from engine.bridge.http import Head, HttpError, get_json, stream_json
+from engine.bridge.http import Head, HttpError, get, get_json, stream_json
 from engine.ports.wanted import Container
 from engine.types import EngineHealth
 from vm.errors import GalleyError
@@ -97,11 +98,20 @@ class EngineWatch:
     def _follow_once(self) -> None:
         self._stream = stream = self._dial()
         try:
-            for _ in stream_json(stream, EVENTS, on_open=self._healthy):
+            for event in stream_json(stream, EVENTS, on_open=self._healthy):
+                self._let_settle(event)
                 self._ask()
         finally:
             self._stream = None
             stream.close()
+
+    def _let_settle(self, event: Any) -> None:
+        """dockerd tells of a pause before its list has it; about the container itself it says
+        nothing until then."""
+        match event:
+            case {"Action": "pause" | "unpause", "id": str(container)}:
+                with contextlib.suppress(*LOST):
+                    get(self._dial, f"/containers/{container}/json")
 
     def _healthy(self, head: Head) -> None:
         """dockerd names its versions in every answer; asked for them, it runs two programs."""

@@ -32,7 +32,7 @@ from vm.host.paths import Home
 
 
 class MachineDir(msgspec.Struct, frozen=True):
-    """The files of one machine. Paths only: it never reads or writes."""
+    """The files of one machine. Paths, and what one takes: it never reads or writes."""
 
     root: Path
     logs: Path
@@ -53,6 +53,14 @@ class MachineDir(msgspec.Struct, frozen=True):
     @property
     def data_disk(self) -> Path:
         return self.root / "data.img"
+
+    def data_held(self) -> int:
+        """What the data disk takes on this computer, in bytes: it is sparse. 0 without one."""
+        try:
+            seen = self.data_disk.stat()
+        except OSError:
+            return 0
+        return getattr(seen, "st_blocks", seen.st_size // 512) * 512
 
     @property
     def data_is_new(self) -> Path:

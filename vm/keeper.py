@@ -9,49 +9,16 @@ import threading
 import time
 from collections.abc import Callable
 
-import msgspec
-
 from vm.errors import GuestUnreachable, MachineError, Retry
 from vm.guest import Stream
+from vm.types import GuestDisk, GuestMemory
 
 SOCKET = "/run/galley/keeper.sock"
 QUICK = 5.0  # seconds for what the guest answers at once
 FREEZE = 10.0  # the guest itself gives up after 5
 SLOW = 120.0  # for what takes as long as the disk is full or memory is used
 
-# What it could not do, when it says so.
-_TASKS = {
-    "freeze": "hold still its data disk",
-    "thaw": "let its data disk go on",
-    "time": "set its clock",
-    "watch": "tell of changes of its clock",
-    "memory": "tell how much memory it uses",
-    "disk": "tell how full its data disk is",
-    "trim": "give back the free space of its data disk",
-    "reclaim": "give back memory",
-}
-
 Dial = Callable[[str], Stream]
-
-
-class GuestMemory(msgspec.Struct, frozen=True):
-    """In bytes. `available`: what programs could still get; `cached`: what could be read again;
-    `containers`: what they and their files hold."""
-
-    total: int
-    free: int
-    available: int
-    cached: int
-    containers: int
-
-
-class GuestDisk(msgspec.Struct, frozen=True):
-    """The data disk's file system, in bytes. `available` is less than what is not used: the file
-    system keeps some for itself."""
-
-    size: int
-    used: int
-    available: int
 
 
 class Keeper:
@@ -72,16 +39,14 @@ class Keeper:
 
     def set_time(self) -> None:
         """Set the guest's clock to this computer's, which is read when the guest is connected."""
-        with _Conversation(self._dial, "time", QUICK) as guest:
-            seconds, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
-            guest.ask(f"time {seconds}.{nanoseconds:09}")
+        with _Conversation(self._dial, QUICK) as guest:
+            guest.ask(_time_now())
 
     def rouse(self) -> None:
         """`thaw` and `set_time` of a guest that stood still, in one conversation."""
-        with _Conversation(self._dial, "thaw", QUICK) as guest:
+        with _Conversation(self._dial, QUICK) as guest:
             guest.ask("thaw")
-            seconds, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
-            guest.ask(f"time {seconds}.{nanoseconds:09}")
+            guest.ask(_time_now())
 
     def memory(self) -> GuestMemory:
         return GuestMemory(*self._numbers("memory", 5))
@@ -98,61 +63,72 @@ class Keeper:
         """Give back memory that holds what can be read again from the disk."""
         self._ask("reclaim", limit=SLOW)
 
-    def watch_clock(self) -> "ClockWatch":
-        """From its return on, every change of the guest's clock by somebody else is told."""
-        guest = _Conversation(self._dial, "watch", QUICK)
+    def watch_clock(self) -> "Watch":
+        """From its return on, every change of the guest's clock by somebody else is told, as
+        "clock"."""
+        return self._watch("clock")
+
+    def watch_disk(self) -> "Watch":
+        """Tells when the data disk is becoming full ("full"; at once where it is), and when it has
+        room again ("room")."""
+        return self._watch("disk")
+
+    def _watch(self, what: str) -> "Watch":
+        guest = _Conversation(self._dial, QUICK)
         try:
-            guest.ask("watch clock")
+            guest.ask(f"watch {what}")
         except MachineError:
             guest.close()
             raise
-        return ClockWatch(guest)
+        return Watch(guest)
 
     def _ask(self, request: str, limit: float = QUICK) -> str:
-        with _Conversation(self._dial, request, limit) as guest:
+        with _Conversation(self._dial, limit) as guest:
             return guest.ask(request)
 
     def _numbers(self, request: str, count: int, limit: float = QUICK) -> list[int]:
         words = self._ask(request, limit).split()
         if len(words) != count or not all(word.isdecimal() for word in words):
-            raise _failed(request, "its answer is not understood", " ".join(words))
+            raise _refused(request, f"its answer was {' '.join(words) or 'empty'}")
         return [int(word) for word in words]
 
 
-class ClockWatch:
-    """One thread waits, any may close."""
+class Watch:
+    """What the guest tells by itself. One thread waits, any may close."""
 
     def __init__(self, guest: "_Conversation") -> None:
         self._guest = guest
 
-    def wait(self) -> None:
-        """Until somebody else has set the guest's clock. Raises GuestUnreachable when the guest is
-        lost, or this was closed."""
-        self._guest.line()
+    def wait(self) -> str:
+        """The next word. Raises GuestUnreachable when the guest is lost, or this was closed."""
+        return self._guest.line()
 
     def close(self) -> None:
         self._guest.close()
 
 
+def _time_now() -> str:
+    seconds, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
+    return f"time {seconds}.{nanoseconds:09}"
+
+
 class _Conversation:
     """One connection. What is asked is answered within `limit` seconds, or the connection ends."""
 
-    def __init__(self, dial: Dial, task: str, limit: float) -> None:
-        self._task = task
+    def __init__(self, dial: Dial, limit: float) -> None:
         self._limit = limit
         self._received = b""
         try:
             self._stream = dial(SOCKET)
         except ConnectionRefusedError as error:
             raise MachineError(
-                f"The virtual machine cannot {_TASKS[task]}: it was started by another version of "
-                "Galley.",
+                "The virtual machine was started by another version of Galley.",
                 "Run `galley restart`.",
                 details=str(error),
                 retry=Retry.NO,
             ) from error
         except OSError as error:
-            raise self._silent(error) from error
+            raise _silent(error) from error
 
     def __enter__(self) -> "_Conversation":
         return self
@@ -169,11 +145,11 @@ class _Conversation:
             self._stream.sendall(request.encode() + b"\n")
             said, _, rest = self.line().partition(" ")
         except OSError as error:
-            raise self._silent(error) from error
+            raise _silent(error) from error
         finally:
             late.cancel()
         if said != "ok":
-            raise _failed(self._task, rest or said)
+            raise _refused(request, rest or said)
         return rest
 
     def line(self) -> str:
@@ -182,9 +158,9 @@ class _Conversation:
             try:
                 data = self._stream.recv(4096)
             except OSError as error:
-                raise self._silent(error) from error
+                raise _silent(error) from error
             if not data:
-                raise self._silent(EOFError("the guest hung up"))
+                raise _silent(EOFError("the guest hung up"))
             self._received += data
         line, _, self._received = self._received.partition(b"\n")
         return line.decode(errors="replace")
@@ -192,17 +168,16 @@ class _Conversation:
     def close(self) -> None:
         self._stream.close()
 
-    def _silent(self, error: Exception) -> GuestUnreachable:
-        return GuestUnreachable(
-            f"The virtual machine does not {_TASKS[self._task]}: it does not answer.",
-            "Run `galley restart` if this persists.",
-            details=str(error),
-        )
+
+def _silent(error: Exception) -> GuestUnreachable:
+    return GuestUnreachable(
+        f"The virtual machine does not answer: {error}.", "Run `galley restart` if this persists."
+    )
 
 
-def _failed(task: str, reason: str, details: str = "") -> MachineError:
+def _refused(request: str, reason: str) -> MachineError:
+    task = request.partition(" ")[0]
     return MachineError(
-        f"The virtual machine could not {_TASKS[task]}: {reason}.",
-        "Run `galley diagnose`; `galley logs --component vm` has what the machine said.",
-        details=details,
+        f"The virtual machine refused {task}: {reason}.",
+        "`galley logs --component vm` has what the machine said.",
     )

@@ -129,6 +129,26 @@ class SnapshotWork(msgspec.Struct, frozen=True):
     total_bytes: int = 0
 
 
+class GuestMemory(msgspec.Struct, frozen=True):
+    """In bytes. `available`: what programs could still get; `cached`: what could be read again;
+    `containers`: what they and their files hold."""
+
+    total: int
+    free: int
+    available: int
+    cached: int
+    containers: int
+
+
+class GuestDisk(msgspec.Struct, frozen=True):
+    """The data disk's file system, in bytes. `available` is less than what is not used: the file
+    system keeps some for itself."""
+
+    size: int
+    used: int
+    available: int
+
+
 class BootStep(msgspec.Struct, frozen=True):
     """One step of a start: its name for people, and how long it took (seconds; None: under way)."""
 

@@ -1152,6 +1152,10 @@
             <translation>Was nur er noch vom {time} hat, ist endgültig verloren. Er belegt {size}.</translation>
         </message>
         <message>
+            <source>Taken of this computer's memory. Used inside: {inside}, by containers: {containers}.</source>
+            <translation>Vom Arbeitsspeicher dieses Computers belegt. Innen benutzt: {inside}, von Containern: {containers}.</translation>
+        </message>
+        <message>
             <source>virtiofs is the faster, and a program of its own; sftp works everywhere.</source>
             <translation>virtiofs ist schneller und ein eigenes Programm; sftp geht überall.</translation>
         </message>
@@ -4203,10 +4207,6 @@
             <translation>QEMU konnte die Maschine nicht aufbewahren oder wieder wecken: {0}.</translation>
         </message>
         <message>
-            <source>Run `galley diagnose`; `galley logs --component vm` has what the machine said.</source>
-            <translation>Führen Sie `galley diagnose` aus; `galley logs --component vm` zeigt, was die Maschine gesagt hat.</translation>
-        </message>
-        <message>
             <source>Start it yourself to see why: docker start {0}</source>
             <translation>Starten Sie ihn selbst, um zu sehen, warum: docker start {0}</translation>
         </message>
@@ -4245,18 +4245,6 @@
         <message>
             <source>The suspended machine cannot go on: {0}.</source>
             <translation>Die aufbewahrte Maschine kann nicht weiterlaufen: {0}.</translation>
-        </message>
-        <message>
-            <source>The virtual machine cannot {0}: it was started by another version of Galley.</source>
-            <translation>Die virtuelle Maschine kann etwas nicht tun ({0}): Sie wurde von einer anderen Version von Galley gestartet.</translation>
-        </message>
-        <message>
-            <source>The virtual machine could not {0}: {1}.</source>
-            <translation>Die virtuelle Maschine konnte etwas nicht tun ({0}): {1}.</translation>
-        </message>
-        <message>
-            <source>The virtual machine does not {0}: it does not answer.</source>
-            <translation>Die virtuelle Maschine tut etwas nicht ({0}): Sie antwortet nicht.</translation>
         </message>
         <message>
             <source>`galley stop --cold` powers it off.</source>
@@ -4389,6 +4377,10 @@
         <message>
             <source>DOCKER_HOST points docker at {0}, not at Galley.</source>
             <translation>DOCKER_HOST verweist docker auf {0}, nicht auf Galley.</translation>
+        </message>
+        <message>
+            <source>Delete what is not needed (`galley disk reclaim --prune`), or make the disk larger: `galley settings set disk`.</source>
+            <translation>Löschen, was nicht gebraucht wird (`galley disk reclaim --prune`), oder den Datenträger vergrößern: `galley settings set disk`.</translation>
         </message>
         <message>
             <source>Did you mean {0}?</source>
@@ -4749,6 +4741,18 @@
         <message>
             <source>Use up to 63 letters, digits, dots, dashes and underscores, a letter or digit first.</source>
             <translation>Bis zu 63 Buchstaben, Ziffern, Punkte, Binde- und Unterstriche verwenden, zuerst einen Buchstaben oder eine Ziffer.</translation>
+        </message>
+        <message>
+            <source>The machine's data disk is almost full: pulls, builds and containers may fail.</source>
+            <translation>Der Datenträger der Maschine ist fast voll: Downloads, Builds und Container können scheitern.</translation>
+        </message>
+        <message>
+            <source>The virtual machine refused {0}: {1}.</source>
+            <translation>Die virtuelle Maschine hat {0} abgelehnt: {1}.</translation>
+        </message>
+        <message>
+            <source>The virtual machine was started by another version of Galley.</source>
+            <translation>Die virtuelle Maschine wurde von einer anderen Version von Galley gestartet.</translation>
         </message>
         <message>
             <source>Windows keeps port {0}/{1} on {2} for itself.</source>
@@ -5473,6 +5477,10 @@
         <message>
             <source>`galley logs --component engine` says why; `galley restart` starts it again.</source>
             <translation>`galley logs --component engine` zeigt den Grund; `galley restart` startet sie wieder.</translation>
+        </message>
+        <message>
+            <source>`galley logs --component vm` has what the machine said.</source>
+            <translation>`galley logs --component vm` zeigt, was die Maschine gesagt hat.</translation>
         </message>
         <message>
             <source>a word of letters, digits and -_.,+=</source>

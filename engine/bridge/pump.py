@@ -144,7 +144,7 @@ class Pump:
 
     def _send(self, data: bytes) -> None:
         if data:
-            self._use.awake()
+            self._use.awake(not self._work.only_looks)
             self._guest.sendall(data)
             self.up += len(data)
 

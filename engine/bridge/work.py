@@ -3,7 +3,8 @@
 A request is at work from when it comes until its answer has ended. An answer in chunks ends with
 the last of them, which dockerd sends by itself; any other is short, or its bytes tell that it goes
 on. Requests that only wait for something to happen (events, a log that is followed, …) are not at
-work, and what they are told is none: only what their clients say is. `Use` is told of it.
+work, and what they are told is none: only what their clients say is. Asking for figures is not even
+that, for whoever shows them asks again and again. `Use` is told of it.
 May import: the standard library. Next: `pump.py`, `engine/saver.py`.
 """
 
@@ -18,6 +19,7 @@ _WAITS = re.compile(
     + _API
     + rb"/(?:containers|services|tasks)/[^/?]+/logs\?(?:.*&)?follow=(?:1|[Tt]rue)(?:&|$)"
 )
+_LOOKS = re.compile(_API + rb"/containers/[^/?]+/stats(?:\?|$)")
 _HELD = re.compile(_API + rb"/(?:session|grpc)(?:\?|$)")  # a build, as long as it is open
 _INTERIM = re.compile(rb"HTTP/1\.[01] 10[02-9] ")  # another answer follows
 _CHUNKED = re.compile(rb"(?im)^transfer-encoding:[^\n]*\bchunked\b")
@@ -27,8 +29,9 @@ _LAST_CHUNK = b"0\r\n\r\n"
 class Use(Protocol):
     """Who has to know whether anybody uses the engine. For any thread."""
 
-    def awake(self) -> None:
-        """Something is about to go to the guest: returns when it can. Raises GalleyError."""
+    def awake(self, uses: bool = True) -> None:
+        """Something is about to go to the guest: returns when it can. Raises GalleyError. It is
+        used from now on, unless not `uses`."""
 
     def begin(self) -> None:
         """Something is at work, until `end`."""
@@ -42,7 +45,7 @@ class Use(Protocol):
 class Unwatched:
     """Nobody has to know."""
 
-    def awake(self) -> None: ...
+    def awake(self, uses: bool = True) -> None: ...
     def begin(self) -> None: ...
     def end(self) -> None: ...
     def moved(self) -> None: ...
@@ -58,6 +61,7 @@ class Work:
         self._use = use
         self._turn = threading.Lock()
         self._is_at_work = False
+        self.only_looks = False
         self._only_waits = False
         self._is_held = False
         self._has_begun = False  # the answer
@@ -67,6 +71,7 @@ class Work:
     def asked(self, target: bytes) -> None:
         """A request begins."""
         only_waits = _WAITS.match(target) is not None
+        self.only_looks = _LOOKS.match(target) is not None
         with self._turn:
             self._only_waits, self._has_begun = only_waits, False
             self._is_held = self._is_held or _HELD.match(target) is not None

@@ -11,9 +11,11 @@ import msgspec
 from engine.cli import reach
 from engine.cli.command import Command, json_option
 from engine.cli.output import BOLD, DIM, GREEN, RED, YELLOW, problem_text, say, say_json, styled
-from engine.types import EngineHealth, Snapshot
+from engine.cli.sizes import sized
+from engine.control.client import ControlClient
+from engine.types import EngineHealth, MachineUse, Snapshot
 from vm.directory import MachineDir
-from vm.errors import GalleyError, Problem
+from vm.errors import GalleyError, MachineError, Problem
 from vm.host.paths import find_home
 from vm.types import Accelerator, BootStep, MachineState
 
@@ -27,6 +29,7 @@ class Vm(msgspec.Struct, frozen=True):
     disk_bytes: int = 0
     disk_used_bytes: int = 0
     share_by: str = ""  # what folders are shared by
+    use: MachineUse | None = None  # what a running machine holds now
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -49,12 +52,27 @@ class Report(msgspec.Struct, frozen=True):
 @json_option
 def status(as_json: bool) -> None:
     """Show what runs. Starts nothing; exits with 0 whatever the state is."""
-    seen = reach.snapshot()
-    report = _observed() if seen is None else _told(seen)
+    client = reach.running_supervisor()
+    if client is None:
+        report = _observed()
+    else:
+        with client:
+            seen = client.snapshot()
+            report = _told(seen, _use(client, seen))
     say_json(report) if as_json else say(_text(report))
 
 
-def _told(seen: Snapshot) -> Report:
+def _use(client: ControlClient, seen: Snapshot) -> MachineUse | None:
+    """None where the machine does not tell; one that is paused is not woken for it."""
+    if seen.machine.state is not MachineState.RUNNING:
+        return None
+    try:
+        return msgspec.json.decode(client.call("use"), type=MachineUse)
+    except MachineError:
+        return None
+
+
+def _told(seen: Snapshot, use: MachineUse | None) -> Report:
     machine = seen.machine
     return Report(
         machine.state,
@@ -68,6 +86,7 @@ def _told(seen: Snapshot) -> Report:
             machine.disk_bytes,
             machine.disk_used_bytes,
             machine.share_by,
+            use,
         ),
         machine.boot,
         seen.problems,
@@ -97,20 +116,12 @@ def _observed() -> Report:
             size = Vm(spec.cpus, spec.memory_bytes, spec.disk_bytes, share_by=seen.share_by)
     except GalleyError as error:
         problems = (*problems, error.to_problem())
-    size = msgspec.structs.replace(size, disk_used_bytes=_disk_used(MachineDir.of(home)))
+    size = msgspec.structs.replace(size, disk_used_bytes=MachineDir.of(home).data_held())
     health = EngineHealth(False)
     return Report(
         *(state, name, accelerator, endpoint(home), health, size, (), problems, False),
         resumable=resumable,
     )
-
-
-def _disk_used(directory: MachineDir) -> int:
-    try:
-        seen = directory.data_disk.stat()
-    except OSError:
-        return 0
-    return getattr(seen, "st_blocks", seen.st_size // 512) * 512
 
 
 def _text(report: Report) -> str:
@@ -122,6 +133,11 @@ def _text(report: Report) -> str:
     if report.vm.cpus:
         memory, disk = report.vm.memory_bytes / GIB, report.vm.disk_bytes / GIB
         rows.append(("Machine", f"{report.vm.cpus} CPUs, {memory:.3g} GiB, disk {disk:.3g} GiB"))
+    use = report.vm.use
+    if use is not None:
+        inside, containers = use.memory.total - use.memory.available, use.memory.containers
+        rows.append(("Memory", f"{sized(use.memory_on_host)} on this computer"))
+        rows.append(("", f"{sized(inside)} used inside, {sized(containers)} by containers"))
     if report.vm.disk_used_bytes:
         rows.append(("Disk used", f"{report.vm.disk_used_bytes / GIB:.2f} GiB on this computer"))
     if report.vm.share_by:

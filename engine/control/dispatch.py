@@ -26,10 +26,17 @@ from engine.control.protocol import (
 )
 from engine.settings import SettingsStore
 from engine.trace import traced
-from engine.types import Snapshot
+from engine.types import MachineUse, Reclaimed, Snapshot
 from vm.errors import ControlError, GalleyError, Problem, Retry
 
 log = logging.getLogger(__name__)
+
+
+class Given(Protocol):
+    """What it needs of `engine.resources.Resources`."""
+
+    def use(self) -> MachineUse: ...
+    def reclaim_disk(self) -> Reclaimed: ...
 
 
 class Controlled(Protocol):
@@ -51,6 +58,9 @@ class Controlled(Protocol):
     def daemon_config(self) -> str: ...
     def set_daemon_config(self, text: str) -> None: ...
     def reset(self) -> None: ...
+
+    @property
+    def resources(self) -> Given: ...
 
 
 class SnapshotVerbs(Protocol):
@@ -77,6 +87,8 @@ class Dispatch:
             "cancel": engine.cancel,
             "daemon.get": engine.daemon_config,
             "reset": engine.reset,
+            "use": engine.resources.use,
+            "disk.reclaim": engine.resources.reclaim_disk,
             "quit": end,
         }
         self._named: dict[str, Callable[[str], None]] = {

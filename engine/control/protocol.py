@@ -108,6 +108,8 @@ METHODS: dict[str, type[msgspec.Struct]] = {
     "delete": NoParams,
     "cancel": NoParams,
     "hold": NoParams,  # wake a paused machine; it stays awake until this conversation ends
+    "use": NoParams,  # → MachineUse
+    "disk.reclaim": NoParams,  # → Reclaimed
     "settings.set": SetParams,  # → settings.Entry
     "settings.unset": UnsetParams,  # → settings.Entry
     "daemon.get": NoParams,  # → the user's part of daemon.json, as text

@@ -73,6 +73,10 @@ class DockerClient:
         """Slow where there is much: dockerd walks every volume."""
         return system.disk_use(self._wire)
 
+    def prune_build_cache(self) -> int:
+        """The bytes that it took."""
+        return system.prune_build_cache(self._wire)
+
     def events(self, since: float | None, cancel: Cancel) -> Iterator[Event]:
         return system.events(self._wire, since, cancel)
 

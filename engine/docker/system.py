@@ -49,6 +49,11 @@ def disk_use(wire: Wire) -> DiskUse:
     )
 
 
+def prune_build_cache(wire: Wire) -> int:
+    """What no build uses goes; the bytes of it."""
+    return msgspec.json.decode(wire.post("/build/prune"), type=_Pruned).SpaceReclaimed
+
+
 def events(wire: Wire, since: float | None, cancel: Cancel) -> Iterator[Event]:
     """What happens from now on, or has happened `since`. Ends only by raising.
 
@@ -73,6 +78,10 @@ def events(wire: Wire, since: float | None, cancel: Cancel) -> Iterator[Event]:
                 time=message.timeNano / 1e9,
                 attributes=tuple(attributes.items()),
             )
+
+
+class _Pruned(msgspec.Struct):
+    SpaceReclaimed: int = 0
 
 
 class _Info(msgspec.Struct):

@@ -30,6 +30,7 @@ from tests.bench import (
     ping,
     ports,
     run,
+    saver,
     snapshots,
     soak,
     suspend,
@@ -44,6 +45,7 @@ from vm.errors import GalleyError
 GROUPS: dict[str, Callable[[Lab], Iterator[Row]]] = {
     "boot": boot.measure,
     "idle": idle.measure,
+    "saver": saver.measure,
     "cli": cli.measure,
     "credentials": credentials.measure,
     "run": run.measure,

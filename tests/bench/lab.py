@@ -49,6 +49,7 @@ class Lab:
         made.run("settings", "set", "cpus", "2")
         made.run("settings", "set", "memory", "2GiB")
         made.run("settings", "set", "shares", str(self.shared))
+        made.run("settings", "set", "save_after", "never")  # for the raw doors wake nobody
         return made
 
     def make_galley(self, name: str) -> Galley:

@@ -125,7 +125,7 @@ def busybox_tar() -> bytes:
     busybox = Path(shutil.which("busybox") or "/bin/busybox")
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         tar.add(busybox.resolve(), "bin/busybox")
-        for name in ("sh", "cat", "echo", "sleep", "nc", "sync", "tail", "mkfifo"):
+        for name in ("sh", "cat", "date", "echo", "nc", "sleep", "sync", "tail", "mkfifo"):
             link = tarfile.TarInfo(f"bin/{name}")
             link.type, link.linkname = tarfile.SYMTYPE, "busybox"
             tar.addfile(link)

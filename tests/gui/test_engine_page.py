@@ -12,8 +12,10 @@ from desktop.app import App
 from desktop.pages.engine.page import EnginePage
 from desktop.pages.engine.verbs import verbs
 from desktop.widgets.problem_card import ProblemCard
+from engine.docker.client import DockerClient
+from engine.docker.types import DiskUse
 from engine.types import EngineHealth, Snapshot
-from vm.errors import Problem
+from vm.errors import EngineRefused, Problem
 from vm.types import MachineState, Status
 
 type WaitFor = Callable[..., None]
@@ -45,6 +47,8 @@ def test_its_own_engine_is_started_and_stopped(own_app: App, wait_for: WaitFor) 
     assert page.reach.engine.value.whole == "Docker 0.0-fake · API 1.45"
     assert page.reach.reason.text() == "The fake backend emulates nothing."
     assert "of" in page.disk.figures.text()
+    wait_for(lambda: "by containers: 268" in page.memory.words.text())
+    assert " of " in page.memory.figures.text()
 
     QTest.mouseClick(page.stop, LEFT)
 
@@ -77,12 +81,18 @@ def test_a_failed_start_stays_on_the_page(own_app: App, wait_for: WaitFor) -> No
     assert page.start.isEnabled()
 
 
-def test_what_cannot_be_counted_is_said(own_app: App, wait_for: WaitFor) -> None:
+def test_what_cannot_be_counted_is_said(
+    own_app: App, wait_for: WaitFor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_client: DockerClient) -> DiskUse:
+        raise EngineRefused("a disk usage operation is already running")
+
+    monkeypatch.setattr(DockerClient, "disk_use", refuse)
     page = shown(own_app)
     own_app.link.start_engine()
     wait_for(page.disk.count.isVisible)
 
-    QTest.mouseClick(page.disk.count, LEFT)  # the engine that pretends has no /system/df
+    QTest.mouseClick(page.disk.count, LEFT)
 
     assert page.disk.count.text() == "Counting…"
     wait_for(lambda: page.disk.words.text() == "The engine could not count it.")

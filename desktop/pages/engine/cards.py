@@ -19,7 +19,7 @@ from desktop.widgets.copy_line import CopyLine
 from desktop.widgets.gauge import Gauge
 from desktop.widgets.timeline import Timeline, total
 from engine.docker.types import DiskUse, EngineInfo
-from engine.types import Snapshot
+from engine.types import MachineUse, Snapshot
 from vm.types import MachineState, Status
 
 type Do = Callable[[], object]
@@ -106,6 +106,19 @@ class ReachCard(Card):
         self.backend.say(words, f"{words}: {reason}" if reason else words)
         self.reason.setText(reason)
         self.reason.setVisible(bool(reason))
+
+
+def machine_memory(use: MachineUse, limit: int) -> tuple[str, float, str]:
+    """Figures, share and words of what our own machine takes, of the `limit` bytes it may."""
+    held = use.memory_on_host
+    figures = tr("{used} of {whole}", used=size(held), whole=size(limit))
+    inside, containers = use.memory.total - use.memory.available, use.memory.containers
+    words = tr(
+        "Taken of this computer's memory. Used inside: {inside}, by containers: {containers}.",
+        inside=size(inside),
+        containers=size(containers),
+    )
+    return figures, held / limit, words
 
 
 def _engine_words(snapshot: Snapshot | None, info: EngineInfo | None) -> tuple[str, str]:

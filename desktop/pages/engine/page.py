@@ -12,10 +12,11 @@ from PySide6.QtWidgets import QBoxLayout, QPushButton, QVBoxLayout, QWidget
 from desktop.actions import containers, images_delete
 from desktop.desk import Desk
 from desktop.engine_state import engine_state
-from desktop.pages.engine.cards import DiskCard, ReachCard, StartCard
+from desktop.pages.engine.cards import DiskCard, ReachCard, StartCard, machine_memory
 from desktop.pages.engine.snapshots import SnapshotsCard
 from desktop.pages.engine.verbs import Verbs, verbs
 from desktop.pages.page import Page
+from desktop.stores.machine import MachineStore
 from desktop.text import percent, plural, size, tr
 from desktop.widgets.basics import button, column, holder, icon_button, label, row, scrolled
 from desktop.widgets.gauge import Gauge
@@ -46,6 +47,7 @@ class EnginePage(Page):
         self.cpu = Gauge(tr("CPU"))
         self.disk = DiskCard(self._count, self._free())
         self.snapshots = SnapshotsCard(desk)
+        self.machine = MachineStore(desk.tasks, desk.link, self)
         self._troubles = QVBoxLayout()
         self._troubles.setSpacing(12)
         self._lay_out()
@@ -84,17 +86,20 @@ class EnginePage(Page):
         desk.stores.facts_changed.connect(self._show)
         desk.stores.containers.changed.connect(lambda _delta: self._show_containers())
         desk.usage.changed.connect(lambda _ids: self._show_use())
+        self.machine.changed.connect(self._show_use)
         desk.tasks.ended.connect(lambda _task: self._show())
 
     # Page
 
     def shown(self) -> None:
         self._visible = True
+        self.machine.watch(True)
         self._show()
         self._show_containers()
 
     def hidden(self) -> None:
         self._visible = False
+        self.machine.watch(False)
         self.desk.usage.watch([])
 
     def refresh(self) -> None:
@@ -227,7 +232,10 @@ class EnginePage(Page):
 
     def _say_memory(self, used: int) -> None:
         """`used`: 0 while nothing was measured."""
-        memory = self._limits()[1]
+        memory, use = self._limits()[1], self.machine.latest
+        if use is not None and memory and self.desk.connection.is_ours:
+            self.memory.say(*machine_memory(use, memory))
+            return
         if not memory or not used:
             figures = tr("up to {size}", size=size(memory)) if memory else ""
             self.memory.say(figures, None, tr("The most that the engine may take."))

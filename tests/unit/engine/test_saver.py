@@ -72,16 +72,26 @@ class Machine:
 class Scene:
     def __init__(self) -> None:
         self.machine = Machine()
-        self.cpu = 0.0
+        self.is_busy = False
+        self.looks = 0
+        self._cpu = 0.0
         self.suspended = threading.Event()
-        self.saver = Saver(self.machine, self._cpu_seconds, self.suspended.set)
+        self.woken = 0
+        self.saver = Saver(self.machine, self._cpu_seconds, self.suspended.set, woken=self._count)
         self.machine.on_change = self.saver.follow
         self.saver.containers(())
         self.saver.open()
 
+    def _count(self) -> None:
+        assert self.machine.state is MachineState.RUNNING
+        self.woken += 1
+
     def _cpu_seconds(self, containers: Sequence[Container]) -> float:
         assert containers
-        return self.cpu
+        self.looks += 1
+        if self.is_busy:
+            self._cpu += LATE
+        return self._cpu
 
 
 @pytest.fixture
@@ -101,12 +111,14 @@ def saver(scene: Scene) -> Saver:
     return scene.saver
 
 
-def test_an_idle_machine_is_paused_and_woken_by_use(saver: Saver, machine: Machine) -> None:
-    saver.set_rules(RULES)
-    for _ in range(3):
+def test_an_idle_machine_is_paused_and_woken_by_use(scene: Scene, machine: Machine) -> None:
+    scene.saver.set_rules(RULES)
+    for number in range(1, 4):
         machine.wait_for(MachineState.PAUSED)
-        saver.awake()
+        scene.saver.awake()
         assert machine.state is MachineState.RUNNING
+        scene.saver.awake()
+        assert scene.woken == number
 
 
 def test_without_rules_nothing_is_paused(saver: Saver, machine: Machine) -> None:
@@ -178,18 +190,11 @@ def test_idle_containers_where_that_is_wished(scene: Scene, machine: Machine) ->
 
 def test_containers_at_work_are_not_paused(scene: Scene, machine: Machine) -> None:
     scene.saver.containers([DATABASE])
-    works = threading.Event()
-
-    def work() -> None:
-        while not works.wait(SOON / 20):
-            scene.cpu += SOON / 20
-
-    worker = threading.Thread(target=work)
-    worker.start()
+    scene.is_busy = True
     scene.saver.set_rules(Rules(SOON, 0, True))
     machine.stays(MachineState.RUNNING, 10 * SOON)
-    works.set()
-    worker.join()
+    assert scene.looks >= 2
+    scene.is_busy = False
     machine.wait_for(MachineState.PAUSED)
 
 

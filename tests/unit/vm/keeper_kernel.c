@@ -1,8 +1,9 @@
 /* The kernel's part in the tests of the keeper: a disk that is frozen while a file of that name is
  * in the folder KERNEL, and a clock whose settings are written down there. Where there is a file
- * "stuck", a freeze lasts until it is gone.
+ * "stuck", a freeze lasts until it is gone; where there is one "room", it says how many MiB the disk,
+ * of 100 GiB, has left.
  *
- * Linked in with -Wl,--wrap=ioctl,--wrap=clock_settime.
+ * Linked in with -Wl,--wrap=ioctl,--wrap=clock_settime,--wrap=fstatvfs.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -12,6 +13,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -50,4 +52,18 @@ int __wrap_clock_settime(clockid_t clock, const struct timespec *to) {
   if (times == NULL || clock != CLOCK_REALTIME || to->tv_nsec > 999999999) exit(1);
   fprintf(times, "%lld.%09ld\n", (long long)to->tv_sec, to->tv_nsec);
   return fclose(times);
+}
+
+int __real_fstatvfs(int fd, struct statvfs *had);
+
+int __wrap_fstatvfs(int fd, struct statvfs *had) {
+  int left, outcome = __real_fstatvfs(fd, had);
+  FILE *room = fopen(file("room"), "r");
+  if (room == NULL) return outcome;
+  while (fscanf(room, "%d", &left) != 1) rewind(room); /* it is being written */
+  fclose(room);
+  had->f_frsize = 1 << 20;
+  had->f_blocks = 100 << 10;
+  had->f_bfree = had->f_bavail = left;
+  return 0;
 }

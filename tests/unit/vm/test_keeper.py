@@ -17,7 +17,8 @@ from vm import keeper as keeper_module
 from vm.backends.fake import SocketStream
 from vm.errors import GuestUnreachable, MachineError, Retry
 from vm.guest import Stream
-from vm.keeper import SOCKET, GuestDisk, Keeper
+from vm.keeper import SOCKET, Keeper
+from vm.types import GuestDisk
 
 PATIENCE = 20.0  # seconds; only a test that fails waits so long
 MOUNTED = "/dev/shm"
@@ -29,9 +30,10 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """With the compiler's checks of memory and of undefined behaviour, which end it."""
     made = tmp_path_factory.mktemp("keeper") / "keeper"
     checks = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-Wall", "-Wextra")
-    limits = (f"-DFREEZE_LIMIT={FREEZE_LIMIT * 1000:.0f}", f"-DLONGEST={LONGEST * 1000:.0f}")
+    times = {"FREEZE_LIMIT": FREEZE_LIMIT, "LONGEST": LONGEST, "LOOK": 0.01}
+    limits = [f"-D{name}={seconds * 1000:.0f}" for name, seconds in times.items()]
     sources = (FILES / "source" / "keeper.c", Path(__file__).with_name("keeper_kernel.c"))
-    wrapped = "-Wl,--wrap=ioctl,--wrap=clock_settime"
+    wrapped = "-Wl,--wrap=ioctl,--wrap=clock_settime,--wrap=fstatvfs"
     options = ("-O1", "-Werror", *checks, *limits, wrapped)
     subprocess.run(["cc", *options, "-o", made, *sources], check=True)
     return made
@@ -126,7 +128,7 @@ def test_a_freeze_that_takes_too_long_is_undone(machine: Machine, keeper: Keeper
     stuck = machine.kernel / "stuck"
     stuck.touch()
     began = time.monotonic()
-    with pytest.raises(MachineError, match=r"could not hold still its data disk: it takes too lo"):
+    with pytest.raises(MachineError, match="refused freeze: it takes too long"):
         keeper.freeze()
     assert FREEZE_LIMIT <= time.monotonic() - began < FREEZE_LIMIT * 4
     stuck.unlink()
@@ -245,6 +247,33 @@ def test_setting_the_time_is_no_news_to_who_watches_the_clock(
             waiting.result(PATIENCE)
 
 
+def test_a_disk_that_is_becoming_full_is_told_and_when_it_has_room_again(
+    machine: Machine, keeper: Keeper
+) -> None:
+    room = machine.kernel / "room"
+    room.write_text("300")
+    watch = keeper.watch_disk()
+    with ThreadPoolExecutor(1) as pool:
+        heard = pool.submit(watch.wait)
+        for size in ("256", "257"):
+            room.write_text(size)
+            keeper.trim()
+            assert not heard.done()
+        room.write_text("255")
+        assert heard.result(PATIENCE) == "full"
+        late = keeper.watch_disk()
+        assert late.wait() == "full"
+        heard = pool.submit(watch.wait)
+        room.write_text("511")
+        keeper.trim()
+        assert not heard.done()
+        room.write_text("512")
+        assert heard.result(PATIENCE) == "room"
+        assert late.wait() == "room"
+    watch.close()
+    late.close()
+
+
 def test_a_guest_without_a_keeper_is_of_another_version() -> None:
     def none(path: str) -> Stream:
         raise ConnectionRefusedError(path)
@@ -260,7 +289,7 @@ def test_a_guest_that_says_nothing_is_waited_for_no_longer_than_it_may_take(
 ) -> None:
     monkeypatch.setattr(keeper_module, "QUICK", 0.05)
     ours, theirs = socket.socketpair()
-    with theirs, pytest.raises(GuestUnreachable, match="does not answer"):
+    with theirs, pytest.raises(GuestUnreachable, match="does not answer: "):
         Keeper(lambda _: SocketStream(ours)).set_time()
 
 
@@ -269,5 +298,5 @@ def test_an_answer_that_is_none(answer: bytes) -> None:
     ours, theirs = socket.socketpair()
     with theirs:
         theirs.sendall(answer)
-        with pytest.raises(MachineError, match="is not understood"):
+        with pytest.raises(MachineError, match="refused disk: its answer was"):
             Keeper(lambda _: SocketStream(ours)).disk()

@@ -14,6 +14,7 @@
  *   trim                    ok BYTES that the disk was told are free
  *   reclaim                 what was only read is dropped from memory, and the gaps are joined
  *   watch clock             from now on a line "clock" whenever somebody else sets the clock
+ *   watch disk              from now on a line "full" or "room" when the disk is becoming so
  *
  * A frozen disk stays so when its connection ends, for the machine may be suspended meanwhile, but
  * never for longer than LONGEST: a host that has gone thaws nothing. What takes time happens in a
@@ -44,6 +45,7 @@
 #ifndef LONGEST /* tests are quicker */
 #define FREEZE_LIMIT 5000 /* ms that a freeze may take */
 #define LONGEST 60000     /* ms that the disk stays frozen */
+#define LOOK 10000        /* ms between two looks at how full it is, where anybody wants to know */
 #endif
 
 enum {
@@ -59,7 +61,8 @@ struct connection {
   bool freezes;    /* what is under way */
   bool given_up;   /* nobody waits for its outcome */
   int64_t until;   /* when it is given up, NEVER */
-  bool watches;    /* the clock */
+  bool watches_clock, watches_disk;
+  bool full;       /* what the watcher of the disk knows */
   size_t kept;
   char line[LINE]; /* of the next request */
 };
@@ -67,6 +70,7 @@ struct connection {
 static const char *disk, *cgroup;
 static int listening, timer;
 static int64_t thaw_at; /* ms of the monotonic clock, NEVER */
+static int64_t look_at; /* at how full the disk is */
 static struct connection connections[CONNECTIONS];
 
 static void fail(const char *what) {
@@ -186,7 +190,7 @@ static void hang_up(struct connection *it) {
   shutdown(it->fd, SHUT_RDWR); /* a worker may hold a copy */
   close(it->fd);
   it->fd = -1;
-  it->watches = false;
+  it->watches_clock = it->watches_disk = false;
 }
 
 /* Lines are short: who does not take them has stopped reading. */
@@ -280,6 +284,17 @@ static void finish(struct connection *it) {
   if (!it->given_up) say(it, answer);
 }
 
+/* Returns whether it was such a request. */
+static bool begin_watch(struct connection *it, const char *request) {
+  if (strcmp(request, "watch clock") == 0)
+    it->watches_clock = true;
+  else if (strcmp(request, "watch disk") == 0)
+    it->watches_disk = true, it->full = false, look_at = now();
+  else
+    return false;
+  return true;
+}
+
 static void serve(struct connection *it, const char *request) {
   char answer[LINE];
   bool slow = strcmp(request, "freeze") == 0 || strcmp(request, "trim") == 0 ||
@@ -294,11 +309,10 @@ static void serve(struct connection *it, const char *request) {
     set_time(request + 5, answer);
   } else if (strcmp(request, "memory") == 0) {
     tell_memory(answer);
-  } else if (strcmp(request, "disk") != 0 && strcmp(request, "watch clock") != 0) {
-    failed(answer, "that is no request");
-  } else if (strcmp(request, "watch clock") == 0) {
-    it->watches = true;
+  } else if (begin_watch(it, request)) {
     outcome(answer, true);
+  } else if (strcmp(request, "disk") != 0) {
+    failed(answer, "that is no request");
   } else if ((fd = open_disk()) < 0) {
     failed(answer, "the data disk is not mounted");
   } else {
@@ -358,7 +372,35 @@ static void hear_clock(void) {
   uint64_t ignored;
   if (read(timer, &ignored, sizeof ignored) >= 0 || errno != ECANCELED) return;
   for (int i = 0; i < CONNECTIONS; i++)
-    if (connections[i].watches) say(&connections[i], "clock\n");
+    if (connections[i].watches_clock) say(&connections[i], "clock\n");
+}
+
+/* --- how full the disk is ---------------------------------------------------------------------- */
+
+/* A file system does not tell. What is full has room again at twice as much, not at the next byte. */
+static bool is_full(bool was) {
+  struct statvfs had;
+  int fd = open_disk();
+  if (fd < 0) return was;
+  bool known = fstatvfs(fd, &had) == 0;
+  close(fd);
+  if (!known) return was;
+  uint64_t least = (uint64_t)had.f_blocks * had.f_frsize / 64;
+  if (least > (uint64_t)256 << 20) least = (uint64_t)256 << 20;
+  return (uint64_t)had.f_bavail * had.f_frsize < (was ? 2 * least : least);
+}
+
+static void look_at_disk(void) {
+  bool anybody = false;
+  for (int i = 0; i < CONNECTIONS; i++) {
+    struct connection *it = &connections[i];
+    if (!it->watches_disk) continue;
+    anybody = true;
+    bool full = is_full(it->full);
+    if (full != it->full) say(it, full ? "full\n" : "room\n");
+    it->full = full;
+  }
+  look_at = anybody ? now() + LOOK : NEVER;
 }
 
 /* --- all of it --------------------------------------------------------------------------------- */
@@ -375,13 +417,14 @@ static void keep_promises(void) {
     if (connections[i].until != NEVER && connections[i].until <= at)
       give_up(&connections[i], "it takes too long");
   if (thaw_at != NEVER && thaw_at <= at) thaw(answer);
+  if (look_at != NEVER && look_at <= at) look_at_disk();
 }
 
 static void work(void) {
   struct pollfd ready[CONNECTIONS + 2] = {{.fd = listening, .events = POLLIN},
                                           {.fd = timer, .events = POLLIN}};
   struct pollfd *each = ready + 2;
-  int64_t until = thaw_at;
+  int64_t until = earlier(thaw_at, look_at);
   for (int i = 0; i < CONNECTIONS; i++) {
     struct connection *it = &connections[i];
     each[i] = (struct pollfd){.fd = it->work >= 0 ? it->work : it->fd, .events = POLLIN};
@@ -436,6 +479,7 @@ int main(int count, char **words) {
   cgroup = words[3];
   for (int i = 0; i < CONNECTIONS; i++)
     connections[i] = (struct connection){.fd = -1, .work = -1, .until = NEVER};
+  look_at = NEVER;
   thaw_at = now() + LONGEST; /* one before us may have frozen it and died */
   last_to_die();
   watch_clock();

@@ -25,13 +25,15 @@ class Users:
         self.most = 0
         self.moves = 0
         self.woken = 0
+        self.uses = 0
         self.failure: GalleyError | None = None
         self._turn = threading.Lock()
 
-    def awake(self) -> None:
+    def awake(self, uses: bool = True) -> None:
         if self.failure is not None:
             raise self.failure
         self.woken += 1
+        self.uses += uses
 
     def begin(self) -> None:
         with self._turn:
@@ -169,6 +171,13 @@ def test_who_waits_for_a_container_is_not_at_work(client: Client, users: Users) 
         assert other.ask("DELETE", "/containers/slow?force=1")[0] == 204
         other.close()
     assert b"StatusCode" in waiting.read()
+
+
+def test_asking_for_figures_wakes_it_and_is_no_use(client: Client, users: Users) -> None:
+    client.ask("GET", "/_ping")
+    before = users.woken, users.uses
+    assert client.ask("GET", "/containers/none/stats?stream=false&one-shot=true")[0] == 404
+    assert (users.woken, users.uses) == (before[0] + 1, before[1])
 
 
 def test_a_machine_that_does_not_wake_is_told(client: Client, users: Users) -> None:

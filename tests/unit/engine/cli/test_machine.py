@@ -55,6 +55,9 @@ def test_one_life(galley: Galley, home: Home) -> None:
     assert seen.endpoint == f"unix://{home.docker_socket}"
     assert seen.boot
     assert all(step.seconds is not None for step in seen.boot)
+    assert seen.vm.use is not None
+    assert seen.vm.use.memory.containers == 256 << 20
+    assert "256 MiB by containers" in galley("status").stdout
     assert "already" in galley("start").stdout
     assert galley("ports", "--json").stdout.startswith("[")
     assert json.loads(galley("version", "--json").stdout)["engine"] == seen.engine.version
@@ -64,6 +67,24 @@ def test_one_life(galley: Galley, home: Home) -> None:
     assert galley("delete", "--yes").returncode == 0
     assert status(galley).state == "absent"
     assert galley("delete", "--yes").returncode == 3
+
+
+def test_the_disk_as_it_is_seen_and_given_back(galley: Galley) -> None:
+    assert "no machine yet" in galley("disk").stdout
+    assert galley("disk", "reclaim").returncode == 3
+    assert galley("start").returncode == 0
+    seen = json.loads(galley("disk", "--json").stdout)
+    assert seen["used_in_machine"] == 3 << 30
+    assert seen["images"] == seen["images_unused"] == 190_000_000
+    text = galley("disk").stdout
+    assert "3 GiB used, 58.7 GiB left" in text
+    assert "Images" in text
+    given = galley("disk", "reclaim")
+    assert given.returncode == 0, given.stderr
+    assert "given back" in given.stdout
+    assert json.loads(galley("disk", "reclaim", "--json").stdout)["after"] == 0
+    assert galley("stop").returncode == 0
+    assert json.loads(galley("disk", "--json").stdout)["images"] is None
 
 
 def test_the_supervisor_is_replaced_and_the_machine_runs_on(galley: Galley, home: Home) -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import msgspec
 
-from engine.types import EngineHealth, Snapshot
+from engine.types import EngineHealth, MachineUse, Reclaimed, Snapshot
 from vm.errors import Cancelled, GalleyError
-from vm.types import MachineState, Status
+from vm.types import GuestDisk, GuestMemory, MachineState, Status
 
 
 class ScriptedSnapshots:
@@ -36,6 +36,7 @@ class ScriptedEngine:
         self.go = threading.Event()
         self.failure: Exception | None = None
         self.listeners: list[Callable[[Snapshot], None]] = []
+        self.resources = ScriptedResources()
         self._cancelled = False
         self._state = MachineState.STOPPED
         self._number = 0
@@ -114,6 +115,16 @@ class ScriptedEngine:
         with self.called:
             self.calls.append(call)
             self.called.notify_all()
+
+
+class ScriptedResources:
+    """A machine that always holds the same."""
+
+    def use(self) -> MachineUse:
+        return MachineUse(GuestMemory(5, 1, 2, 3, 4), 600, GuestDisk(70, 30, 20), 800)
+
+    def reclaim_disk(self) -> Reclaimed:
+        return Reclaimed(800, 500)
 
 
 def padded(snapshot: Snapshot, size: int) -> Snapshot:

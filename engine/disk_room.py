@@ -1,0 +1,45 @@
+"""Whether the machine's data disk has room, told by the guest. May import: `vm`, `listener.py`.
+
+A full disk is no state of the engine: dockerd and its containers run on, and what they write fails.
+The guest says so before it comes to that. Next: `vm/keeper.py`, `resources.py`.
+"""
+
+import logging
+from collections.abc import Callable
+
+from engine.listener import Listener
+from vm.errors import DiskFull, Problem
+from vm.guest import Stream
+from vm.keeper import Keeper
+
+log = logging.getLogger(__name__)
+
+
+class DiskRoom:
+    """`follow` from any thread; `on_change` is called from one of its own."""
+
+    def __init__(self, dial: Callable[[str], Stream], on_change: Callable[[], None]) -> None:
+        self._on_change = on_change
+        self._listener = Listener("disk-room", Keeper(dial).watch_disk, self._hear)
+        self.problems: tuple[Problem, ...] = ()
+
+    def follow(self, runs: bool) -> None:
+        """Whether there is a disk to be heard of. The same again changes nothing."""
+        if self._listener.follow(runs):
+            self.problems = ()
+
+    def _hear(self, word: str) -> None:
+        """A guest whose disk is full says so at once."""
+        problems = (_full().to_problem(),) if word == "full" else ()
+        if problems != self.problems:
+            log.info("the machine's data disk %s", word)
+            self.problems = problems
+            self._on_change()
+
+
+def _full() -> DiskFull:
+    return DiskFull(
+        "The machine's data disk is almost full: pulls, builds and containers may fail.",
+        "Delete what is not needed (`galley disk reclaim --prune`), or make the disk larger: "
+        "`galley settings set disk`.",
+    )

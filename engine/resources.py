@@ -1,0 +1,44 @@
+"""What the machine holds of this computer, and how it is given back. Nobody asks by himself.
+
+May import: `vm`, `engine.types`. Next: `vm/keeper.py`.
+"""
+
+from collections.abc import Callable
+
+from engine.types import MachineUse, Reclaimed
+from vm.backend import Backend
+from vm.directory import MachineDir
+from vm.errors import NoMachine
+from vm.guest import Stream
+from vm.host import process
+from vm.keeper import Keeper
+
+
+class Resources:
+    """Every call raises NoMachine, GuestUnreachable or MachineError."""
+
+    def __init__(
+        self, directory: MachineDir, backend: Backend, dial: Callable[[str], Stream]
+    ) -> None:
+        self._directory = directory
+        self._backend = backend
+        self._keeper = Keeper(dial)
+
+    def use(self) -> MachineUse:
+        """A few ms."""
+        pid = self._backend.observe(self._directory).pid
+        identity = process.identify(pid) if pid is not None else None
+        if identity is None:
+            raise NoMachine("The machine is not running.", "Start it with `galley start`.")
+        return MachineUse(
+            memory=self._keeper.memory(),
+            memory_on_host=process.resident_bytes(identity),
+            disk=self._keeper.disk(),
+            disk_on_host=self._directory.data_held(),
+        )
+
+    def reclaim_disk(self) -> Reclaimed:
+        """Give back to this computer what is free on the data disk. Takes seconds."""
+        before = self._directory.data_held()
+        self._keeper.trim()
+        return Reclaimed(before, self._directory.data_held())

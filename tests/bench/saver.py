@@ -1,0 +1,44 @@
+"""What an engine costs that saves resources, and how soon it answers when somebody comes.
+
+Next: `engine/saver.py`, `vm/machine.py`.
+"""
+
+from collections.abc import Iterator
+from statistics import median
+
+from tests.bench.doors import ping_anew
+from tests.bench.figures import Row, at_most, compared, row
+from tests.bench.lab import Lab
+from tests.bench.timing import let_pass, wait_until
+from tests.e2e.galley import Galley
+from vm.host.process import cpu_seconds
+
+AFTER = 1.0  # seconds; the least that can be set
+
+
+def measure(lab: Lab) -> Iterator[Row]:
+    galley, door = lab.running(), lab.bridge()
+    awake = [1e3 * ping_anew(door) for _ in range(lab.times(30, 5))]
+    galley.run("settings", "set", "save_after", f"{AFTER:.0f}s")
+    try:
+        woken = []
+        for _ in range(lab.times(20, 3)):
+            _wait_paused(galley)
+            woken.append(1e3 * ping_anew(door))
+        _wait_paused(galley)
+        minute = lab.times(60, 5)
+        parts = (galley.vm_identity(), galley.supervisor_identity())
+        before = sum(map(cpu_seconds, parts))
+        let_pass(minute)
+        used = 100 * (sum(map(cpu_seconds, parts)) - before) / minute
+        assert galley.status()["state"] == "paused", "somebody has used it meanwhile"
+    finally:
+        galley.run("settings", "set", "save_after", "never")
+    yield compared("saver.wake_ping", "ms", (woken, awake))
+    yield row("saver.wake", median(woken) - median(awake), "ms", n=len(woken), goal=at_most(100))
+    yield row("saver.wake_longest", max(woken), "ms", n=len(woken), goal=at_most(100))
+    yield row("saver.cpu", used, "%", n=1, goal=at_most(0.2))
+
+
+def _wait_paused(galley: Galley) -> None:
+    wait_until(lambda: galley.status()["state"] == "paused", "it is paused")

@@ -1,0 +1,154 @@
+"""What the host asks of the machine's disk, memory and clock, asked of a real machine."""
+
+import queue
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.e2e.galley import IMAGE, Galley
+from vm.backends.qemu.backend import QemuBackend
+from vm.errors import GuestUnreachable
+from vm.guest import Guest
+from vm.keeper import Keeper
+from vm.ssh import SshGuest
+
+DATA = "/var/lib/galley-data"
+
+
+@pytest.fixture
+def guest(galley: Galley) -> Iterator[Guest]:
+    """A way in of our own, by ssh: the relay is the supervisor's."""
+    seen = QemuBackend().observe(galley.machine)
+    assert seen.address is not None
+    made = SshGuest(seen.address, galley.machine.key, galley.machine.known_host, 10.0)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def keeper(guest: Guest) -> Iterator[Keeper]:
+    made = Keeper(guest.dial)
+    yield made
+    made.thaw()
+
+
+def test_who_writes_to_a_frozen_disk_waits_and_loses_nothing(
+    galley: Galley, guest: Guest, keeper: Keeper
+) -> None:
+    keeper.freeze()
+    keeper.freeze()
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(guest.run, ("sh", "-c", f"echo kept > {DATA}/frozen.txt"), timeout=60)
+        held = galley.docker("ps", "--quiet")  # what only reads goes on
+        assert held.returncode == 0
+        assert guest.run(("touch", "/tmp/elsewhere")).ok
+        assert not writing.done()
+        keeper.thaw()
+        assert writing.result().ok
+    assert guest.read(f"{DATA}/frozen.txt") == b"kept\n"
+    guest.run(("rm", f"{DATA}/frozen.txt"))
+
+
+def test_the_clock_is_set_to_ours_and_only_others_settings_are_told(
+    guest: Guest, keeper: Keeper
+) -> None:
+    watch = keeper.watch_clock()
+    told: queue.SimpleQueue[bool] = queue.SimpleQueue()
+
+    def listen() -> None:
+        while True:
+            watch.wait()
+            told.put(True)
+
+    with ThreadPoolExecutor(1) as pool:
+        listening = pool.submit(listen)
+        try:
+            keeper.set_time()
+            keeper.disk()
+            assert told.empty()
+            assert guest.run(("date", "-s", "@1000000000")).ok
+            assert told.get(timeout=20)
+            keeper.set_time()
+            assert abs(_skew(guest)) < 0.5
+            assert guest.run(("date", "-s", "@2000000000")).ok
+            assert told.get(timeout=20)
+        finally:
+            watch.close()
+        keeper.set_time()
+        with pytest.raises(GuestUnreachable):
+            listening.result(20)
+    assert told.empty()
+    assert abs(_skew(guest)) < 0.5
+
+
+def _skew(guest: Guest) -> float:
+    """Seconds by which the guest's clock is before ours, as well as one can see through ssh."""
+    before = time.time()
+    said = float(guest.run(("sh", "-c", "echo $EPOCHREALTIME")).stdout)
+    return said - (before + time.time()) / 2
+
+
+def test_memory_and_disk_are_what_the_guest_knows(
+    galley: Galley, guest: Guest, keeper: Keeper
+) -> None:
+    memory = keeper.memory()
+    total = int(guest.run(("awk", "/MemTotal/ { print $2 }", "/proc/meminfo")).stdout) * 1024
+    assert memory.total == total
+    assert 0 < memory.free < memory.available < total
+    assert 0 < memory.cached < total
+    name = galley.docker("run", "-d", IMAGE, "sleep", "600").stdout.decode().strip()
+    assert keeper.memory().containers > 0
+    galley.docker("rm", "--force", name)
+    disk = keeper.disk()
+    assert disk.used + disk.available < disk.size < galley.machine.data_disk.stat().st_size
+
+
+def test_what_is_deleted_and_trimmed_is_the_hosts_again(
+    galley: Galley, guest: Guest, keeper: Keeper
+) -> None:
+    size = 100 << 20
+    made = f"dd if=/dev/urandom of={DATA}/filling bs=1M count=100 && sync"
+    assert guest.run(("sh", "-c", made)).ok
+    full, used = _blocks(galley), keeper.disk().used
+    assert guest.run(("sh", "-c", f"rm {DATA}/filling && sync {DATA}")).ok
+    assert used - keeper.disk().used >= size
+    keeper.trim()
+    assert full - _blocks(galley) >= 0.95 * size
+
+
+def _blocks(galley: Galley) -> int:
+    """Bytes that the data disk holds on the host."""
+    return galley.machine.data_disk.stat().st_blocks * 512
+
+
+def test_what_was_only_read_is_dropped_from_memory(guest: Guest, keeper: Keeper) -> None:
+    made = f"dd if=/dev/zero of={DATA}/read bs=1M count=64 && sync && cat {DATA}/read > /dev/null"
+    assert guest.run(("sh", "-c", made)).ok
+    before = keeper.memory()
+    keeper.reclaim()
+    after = keeper.memory()
+    assert before.cached - after.cached >= 64 << 20
+    assert after.free > before.free
+    guest.run(("rm", f"{DATA}/read"))
+
+
+def test_a_keeper_that_is_killed_comes_again(guest: Guest, keeper: Keeper) -> None:
+    assert guest.run(("killall", "-9", "keeper")).ok
+    until = time.monotonic() + 30
+    while not guest.run(("pidof", "keeper")).ok:
+        assert time.monotonic() < until
+    keeper.freeze()
+    keeper.thaw()
+
+
+def test_a_clock_that_is_an_hour_wrong_is_right_within_seconds(
+    galley: Galley, guest: Guest
+) -> None:
+    """The supervisor sees to it; who sets the clock is a container, as anybody could."""
+    skew = "date -s @$(($(date +%s) - 3600))"
+    galley.docker("run", "--rm", "--privileged", IMAGE, "sh", "-c", skew)
+    began = time.monotonic()
+    while abs(_skew(guest)) > 0.1:
+        assert time.monotonic() - began < 5

@@ -1,0 +1,59 @@
+"""Whether this computer's clock has jumped. No test sets it: the ones that jump are made up."""
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from vm.host import clock
+from vm.host.clock import ClockJumps
+
+
+@pytest.fixture(params=["told", "looked"])
+def jumps(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> ClockJumps:
+    """As here, and as where nobody tells."""
+    if request.param == "looked":
+        monkeypatch.setattr(clock, "_timer", lambda: None)
+        monkeypatch.setattr(clock, "LOOK", 0.01)
+    return ClockJumps()
+
+
+def test_a_clock_that_does_not_jump_is_waited_for_as_long_as_asked(jumps: ClockJumps) -> None:
+    began = time.monotonic()
+    assert jumps.wait(0.1) is False
+    assert time.monotonic() - began >= 0.1
+    jumps.free()
+
+
+def test_who_waits_is_let_go(jumps: ClockJumps) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(jumps.wait, 600.0)
+        assert not waiting.done()
+        jumps.close()
+        assert waiting.result(20) is False
+    assert jumps.wait(600.0) is False
+    jumps.free()
+    jumps.close()
+
+
+@pytest.mark.parametrize("seconds", [3600.0, -3600.0, 0.2])
+def test_a_jump_is_seen_by_who_looks(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    monkeypatch.setattr(clock, "_timer", lambda: None)
+    monkeypatch.setattr(clock, "LOOK", 0.01)
+    jumps = ClockJumps()
+    ahead, looked = clock._ahead(), threading.Event()
+    jump = 0.0
+
+    def look() -> float:
+        looked.set()
+        return ahead + jump
+
+    monkeypatch.setattr(clock, "_ahead", look)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(jumps.wait, 20.0)
+        assert looked.wait(20)
+        jump = seconds
+        assert waiting.result(20) is True
+    assert jumps.wait(0.05) is False
+    jumps.free()

@@ -1,0 +1,78 @@
+"""This computer's clock: told when it jumps, as it does when it is set and after a sleep.
+
+Linux tells (Python 3.13 and later); elsewhere the clock is compared every few seconds with the one
+that never jumps. May import: the standard library.
+"""
+
+import contextlib
+import os
+import select
+import socket
+import sys
+import time
+
+LOOK = 4.0  # seconds between two looks where nobody tells
+JUMP = 0.05  # seconds; a clock that is only slewed moves by a 25th of that meanwhile
+FAR = float(1 << 33)  # seconds since 1970: never
+
+
+class ClockJumps:
+    """One thread waits, any may close."""
+
+    def __init__(self) -> None:
+        self._ended, self._end = socket.socketpair()
+        self._timer = _timer()
+        self._ahead = _ahead()
+
+    def wait(self, seconds: float) -> bool:
+        """Until the clock has jumped (True), `seconds` are over or this is closed (False)."""
+        if self._timer is not None:
+            return self._wait_for_news(self._timer, seconds)
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            if self._is_closed(min(left, LOOK)):
+                return False
+            before, self._ahead = self._ahead, _ahead()
+            if abs(self._ahead - before) > JUMP:
+                return True
+        return False
+
+    def close(self) -> None:
+        """`wait` returns, and does so at once from now on."""
+        with contextlib.suppress(OSError):
+            self._end.send(b"\0")
+
+    def free(self) -> None:
+        """For the thread that waited, once it no longer does."""
+        self._ended.close()
+        self._end.close()
+        if self._timer is not None:
+            os.close(self._timer)
+            self._timer = None
+
+    def _wait_for_news(self, timer: int, seconds: float) -> bool:
+        sides: list[int | socket.socket] = [timer, self._ended]
+        ready, _, _ = select.select(sides, [], [], seconds)
+        if self._ended in ready or timer not in ready:
+            return False
+        with contextlib.suppress(OSError):  # ECANCELED is the news
+            os.read(timer, 8)
+        return True
+
+    def _is_closed(self, seconds: float) -> bool:
+        return bool(select.select([self._ended], [], [], seconds)[0])
+
+
+def _ahead() -> float:
+    """What only a jump changes."""
+    return time.time() - time.monotonic()
+
+
+def _timer() -> int | None:
+    """A timer that never rings, but is cancelled when the clock jumps."""
+    if sys.platform == "linux" and sys.version_info >= (3, 13):
+        timer = os.timerfd_create(time.CLOCK_REALTIME, flags=os.TFD_NONBLOCK | os.TFD_CLOEXEC)
+        flags = os.TFD_TIMER_ABSTIME | os.TFD_TIMER_CANCEL_ON_SET
+        os.timerfd_settime(timer, flags=flags, initial=FAR)
+        return timer
+    return None
