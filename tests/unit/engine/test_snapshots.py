@@ -10,9 +10,10 @@ from vm import snapshots as on_disk
 from vm.backends.fake import FakeBackend
 from vm.boot import Patience
 from vm.directory import MachineDir
-from vm.errors import Cancelled, SnapshotRefused
+from vm.errors import Cancelled, MachineError, SnapshotRefused
 from vm.host import sparse
 from vm.host.paths import Home
+from vm.keeper import Keeper
 from vm.machine import Machine
 from vm.types import MachineSpec, MachineState, SnapshotWork
 
@@ -66,6 +67,20 @@ def test_a_paused_machine_is_woken_for_it(bench: Bench) -> None:
     assert bench.machine.pause()
     bench.snapshots.create("one")
     assert bench.machine.status.state is MachineState.RUNNING
+
+
+def test_a_file_system_that_cannot_be_brought_to_rest_is_told(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The copy is as after a power cut, which is better than none."""
+
+    def fail(_: Keeper) -> None:
+        raise MachineError("It cannot.")
+
+    bench.snapshots.create("at-rest")
+    monkeypatch.setattr(Keeper, "freeze", fail)
+    bench.snapshots.create("not-at-rest")
+    assert [one.settled for one in bench.snapshots.kept] == [True, False]
 
 
 def test_a_copy_can_be_cancelled_and_the_machine_runs_on(
