@@ -114,6 +114,18 @@ class Backend(Protocol):
         raising. Raises DiskFull, OSError; a `target` that was begun is the caller's to remove.
         """
 
+    def keep_suspended(
+        self, directory: MachineDir, disk: Path, folder: Path, report: Report
+    ) -> bool:
+        """Copy a suspended machine to `folder`, beside `disk`, a copy of its data disk. False where
+        nothing counts as suspended. Raises DiskFull, OSError; what was begun is the caller's."""
+
+    def put_back_suspended(
+        self, directory: MachineDir, disk: Path, folder: Path, report: Report
+    ) -> bool:
+        """The way back, once the data disk is a copy of `disk`. False where `folder` or `disk` has
+        been changed; then the machine starts from cold. Raises DiskFull, OSError."""
+
     def drop_copy(self, directory: MachineDir) -> None:
         """End a copy whose caller has died; nothing happens when there is none."""
 

@@ -138,6 +138,16 @@ class FakeBackend:
         with still():
             sparse.duplicate(directory.data_disk, target, report)
 
+    def keep_suspended(
+        self, directory: MachineDir, disk: Path, folder: Path, report: sparse.Report
+    ) -> bool:
+        return False
+
+    def put_back_suspended(
+        self, directory: MachineDir, disk: Path, folder: Path, report: sparse.Report
+    ) -> bool:
+        return False
+
     def drop_copy(self, directory: MachineDir) -> None:
         """Its copies end with whoever makes them."""
 

@@ -244,6 +244,16 @@ class QemuBackend:
         control = partial(running.control, directory, found, COPY_DEADLINE)
         mirror.copy(control, size, target, still, report)
 
+    def keep_suspended(
+        self, directory: MachineDir, disk: Path, folder: Path, report: sparse.Report
+    ) -> bool:
+        return suspend.keep(directory, disk, folder, report)
+
+    def put_back_suspended(
+        self, directory: MachineDir, disk: Path, folder: Path, report: sparse.Report
+    ) -> bool:
+        return suspend.put_back(directory, disk, folder, report)
+
     def drop_copy(self, directory: MachineDir) -> None:
         found = running.find(directory)
         if found is not None:
