@@ -77,7 +77,7 @@ class Engine:
         )
         self._guest_rules = GuestRules()
         self._resting = Resting(
-            *(self._machine, settings, home.machine / "to-start.json"),
+            *(self._machine, settings, directory.to_start),
             *(self._dial_as_it_is, self._guest_rules),
         )
         self._saver = Saver(

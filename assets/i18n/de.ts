@@ -4431,12 +4431,12 @@
             <translation>Platz schaffen</translation>
         </message>
         <message>
-            <source>Free some space on the disk that holds {0}; the machine goes on by itself.</source>
-            <translation>Platz auf der Festplatte schaffen, auf der {0} liegt; die Maschine läuft dann von selbst weiter.</translation>
-        </message>
-        <message>
             <source>Free some space on the disk that holds {0}, or delete a snapshot.</source>
             <translation>Auf der Platte, auf der {0} liegt, Platz schaffen oder einen Snapshot löschen.</translation>
+        </message>
+        <message>
+            <source>Free some space on the disk that holds {0}; the machine goes on by itself.</source>
+            <translation>Platz auf der Festplatte schaffen, auf der {0} liegt; die Maschine läuft dann von selbst weiter.</translation>
         </message>
         <message>
             <source>Free some space, or set GALLEY_HOME to a directory on another disk.</source>
@@ -4699,10 +4699,6 @@
             <translation>Port {0}/{1} unter {2} wird schon vom Container {3} veröffentlicht.</translation>
         </message>
         <message>
-            <source>Run `galley restart`, which tries it again.</source>
-            <translation>`galley restart` ausführen, was es erneut versucht.</translation>
-        </message>
-        <message>
             <source>QEMU could not copy the data disk: {0}.</source>
             <translation>QEMU konnte die Datenplatte nicht kopieren: {0}.</translation>
         </message>
@@ -4711,12 +4707,12 @@
             <translation>Zuerst die Engine starten: galley start</translation>
         </message>
         <message>
-            <source>Stop that container, or publish this one on another port.</source>
-            <translation>Jenen Container anhalten oder diesen auf einem anderen Port veröffentlichen.</translation>
+            <source>Run `galley restart`, which tries it again.</source>
+            <translation>`galley restart` ausführen, was es erneut versucht.</translation>
         </message>
         <message>
-            <source>The data disk is larger now, but its file system could not be made so.</source>
-            <translation>Der Datenträger ist jetzt größer, aber sein Dateisystem konnte nicht vergrößert werden.</translation>
+            <source>Stop that container, or publish this one on another port.</source>
+            <translation>Jenen Container anhalten oder diesen auf einem anderen Port veröffentlichen.</translation>
         </message>
         <message>
             <source>The Docker Engine does not say how much CPU containers use.</source>
@@ -4753,6 +4749,10 @@
         <message>
             <source>Use up to 63 letters, digits, dots, dashes and underscores, a letter or digit first.</source>
             <translation>Bis zu 63 Buchstaben, Ziffern, Punkte, Binde- und Unterstriche verwenden, zuerst einen Buchstaben oder eine Ziffer.</translation>
+        </message>
+        <message>
+            <source>The data disk is larger now, but its file system could not be made so.</source>
+            <translation>Der Datenträger ist jetzt größer, aber sein Dateisystem konnte nicht vergrößert werden.</translation>
         </message>
         <message>
             <source>The machine's data disk is almost full: pulls, builds and containers may fail.</source>

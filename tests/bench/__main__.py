@@ -47,8 +47,8 @@ from vm.errors import GalleyError
 GROUPS: dict[str, Callable[[Lab], Iterator[Row]]] = {
     "boot": boot.measure,
     "idle": idle.measure,
-    "memory": memory.measure,
     "saver": saver.measure,
+    "memory": memory.measure,
     "cli": cli.measure,
     "credentials": credentials.measure,
     "run": run.measure,

@@ -186,10 +186,16 @@ class QemuBackend:
             running.sweep(directory)
         return gone
 
+    def pause(self, directory: MachineDir) -> None:
+        with running.control(directory, _running(directory)) as session:
+            session.execute("stop")
+
+    def wake(self, directory: MachineDir) -> None:
+        with running.control(directory, _running(directory)) as session:
+            session.execute("cont")
+
     def grow(self, directory: MachineDir, disk_bytes: int) -> None:
-        found = running.find(directory)
-        if found is None:
-            raise NoMachine("The machine is not running.", "Start it: galley start")
+        found = _running(directory)
         with running.control(directory, found) as session:
             session.execute("block_resize", **{"node-name": DATA, "size": disk_bytes})
         running.remember_disk(directory, found, disk_bytes)
@@ -208,14 +214,6 @@ class QemuBackend:
             with running.control(directory, found) as session:
                 if session.field("query-status", "status") == stall.STATUS:
                     session.execute("cont")
-
-    def pause(self, directory: MachineDir) -> None:
-        with running.control(directory, _running(directory)) as session:
-            session.execute("stop")
-
-    def wake(self, directory: MachineDir) -> None:
-        with running.control(directory, _running(directory)) as session:
-            session.execute("cont")
 
     def delete(self, directory: MachineDir) -> None:
         if running.find(directory) is not None:
@@ -245,6 +243,16 @@ class QemuBackend:
         size = directory.data_disk.stat().st_size
         control = partial(running.control, directory, found, COPY_DEADLINE)
         mirror.copy(control, size, target, still, report)
+
+    def keep_suspended(
+        self, directory: MachineDir, disk: Path, folder: Path, report: sparse.Report
+    ) -> bool:
+        return suspend.keep(directory, disk, folder, report)
+
+    def put_back_suspended(
+        self, directory: MachineDir, disk: Path, folder: Path, report: sparse.Report
+    ) -> bool:
+        return suspend.put_back(directory, disk, folder, report)
 
     def drop_copy(self, directory: MachineDir) -> None:
         found = running.find(directory)

@@ -43,9 +43,12 @@ def remember(directory: MachineDir, running: Running) -> None:
 
 def remember_disk(directory: MachineDir, running: Running, disk_bytes: int) -> None:
     """That the data disk has been made larger."""
-    if running.spec is not None:
-        spec = msgspec.structs.replace(running.spec, disk_bytes=disk_bytes)
-        remember(directory, msgspec.structs.replace(running, spec=spec))
+    spec, taken = running.spec, running.circumstances
+    if spec is not None:
+        spec = msgspec.structs.replace(spec, disk_bytes=disk_bytes)
+    if taken is not None:
+        taken = msgspec.structs.replace(taken, disk_bytes=disk_bytes)
+    remember(directory, msgspec.structs.replace(running, spec=spec, circumstances=taken))
 
 
 def find(directory: MachineDir) -> Running | None:
