@@ -95,7 +95,7 @@ class Engine:
         self._clock = GuestClock(self._dial_guest)
         self._disk_room = DiskRoom(self._dial_guest, self._publish)
         self._host_room = HostRoom(directory, backend, self._publish)
-        self.resources = Resources(directory, backend, self._dial_guest)
+        self.resources = Resources(directory, backend, self._dial_guest, self._saver.hold)
         self._file_events = FileEvents(self._dial_events, home.root, self._publish)
         self._names = LocalNames(settings, lambda: self._machine.guest)
         self._starts = Starts(
