@@ -47,8 +47,10 @@ class Resources:
 
     def reclaim_disk(self) -> Reclaimed:
         """Give back to this computer what is free on the data disk. Takes seconds."""
+        # What was deleted a moment ago is free once it is written down, which a reclaim begins with.
         with contextlib.ExitStack() as held:
             held.callback(self._hold())
             before = self._directory.data_held()
+            self._keeper.reclaim()
             self._keeper.trim()
             return Reclaimed(before, self._directory.data_held())

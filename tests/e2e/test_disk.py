@@ -56,7 +56,7 @@ def test_the_room_of_deleted_images_comes_back(galley: Galley) -> None:
     galley.run("disk", "reclaim")
     empty = told(galley)
     galley.docker("import", "-", "big", stdin=big_tar(size))
-    inside(galley, f"sync {DATA}")
+    inside(galley, f"sync -f {DATA}")
     full = told(galley)
     assert full["images"] - empty["images"] >= size
     assert full["images_unused"] >= size
@@ -78,7 +78,7 @@ def test_a_full_disk_is_told_and_everything_works_when_there_is_room(galley: Gal
     inside(galley, f"fallocate -l {left}M {FILLING}")
     galley.wait_for(lambda: problems() == ["DiskFull"], "it is told")
     assert "galley disk reclaim" in galley.run("status").stdout.decode()
-    writes = "busybox dd if=/dev/zero of=/big bs=1M count=2000"
+    writes = "busybox fallocate -l 2000M /big"
     assert galley.docker("run", "--rm", IMAGE, "sh", "-c", writes, check=False).returncode
     assert name[:12] in galley.docker("ps", "-q").stdout.decode()
     inside(galley, f"rm {FILLING}")
@@ -108,13 +108,13 @@ def test_a_full_disk_of_this_computer_holds_the_machine_up_and_loses_nothing(
     galley.start()
     filling, freed = small / "filling", threading.Event()
     with filling.open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(small).free - 32 * MIB)
+        os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(small).free - 16 * MIB)
 
     def kinds() -> list[str]:
         return [problem["kind"] for problem in galley.status()["problems"]]
 
     def write() -> str:
-        made = f"dd if=/dev/urandom of={FILLING} bs=1M count=96 && sync && md5sum < {FILLING}"
+        made = f"dd if=/dev/urandom of={FILLING} bs=1M count=48 && sync && md5sum < {FILLING}"
         done = inside(galley, made)
         assert freed.is_set(), "it has not waited"
         return done

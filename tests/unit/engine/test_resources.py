@@ -16,7 +16,7 @@ from vm.guest import Stream
 from vm.host import process
 from vm.types import MachineState, Observation
 
-ANSWERS = {"memory": "9 5 6 3 2", "disk": "90 40 45", "trim": "7"}
+ANSWERS = {"memory": "9 5 6 3 2", "disk": "90 40 45", "reclaim": "", "trim": "7"}
 
 
 class Machine(FakeBackend):
@@ -84,4 +84,4 @@ def test_a_machine_is_held_awake_while_it_gives_back(
 ) -> None:
     given = resources.reclaim_disk()
     assert (given.before, given.after) == (65536, 32768)
-    assert machine.said == ["held", "trim", "let go"]
+    assert machine.said == ["held", "reclaim", "trim", "let go"]
