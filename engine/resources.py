@@ -47,7 +47,7 @@ class Resources:
 
     def reclaim_disk(self) -> Reclaimed:
         """Give back to this computer what is free on the data disk. Takes seconds."""
-        # What was deleted a moment ago is free once it is written down, which a reclaim begins with.
+        # What has just been deleted is free once that is written down: a reclaim begins with it.
         with contextlib.ExitStack() as held:
             held.callback(self._hold())
             before = self._directory.data_held()
