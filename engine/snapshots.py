@@ -47,7 +47,9 @@ class Snapshots:
         self.kept = snapshots.every(directory)
 
     def create(self, name: str) -> None:
+        """A paused machine is woken for it: it could not bring its file system to rest."""
         snapshots.check_name(name)
+        self._machine.wake()
         self._machine.hold(lambda: self._create(name))
 
     def restore(self, name: str) -> None:
@@ -81,6 +83,7 @@ class Snapshots:
     def _restore(self, name: str) -> None:
         with self._working(SnapshotWork(name, "restore")):
             snapshots.restore(self._machine.directory, name, self._report)
+            self._put_back_suspended(name)
         log.info("restored the snapshot %s", name)
 
     def _delete(self, name: str) -> None:
@@ -88,9 +91,27 @@ class Snapshots:
         self._look()
 
     def _fill(self, target: Path) -> bool:
+        """A machine that is suspended is kept with its memory."""
+        backend, directory = self._machine.backend, self._machine.directory
         self._was_still = True  # a machine that is stopped is not asked
-        self._machine.backend.copy_disk(self._machine.directory, target, self._still, self._report)
+        backend.copy_disk(directory, target, self._still, self._report)
+        if self._machine.status.resumable:
+            folder = directory.snapshot_suspended(target.parent.name)
+            backend.keep_suspended(directory, target, folder, self._report)
         return self._was_still
+
+    def _put_back_suspended(self, name: str) -> None:
+        """Where it cannot be had, the machine has its disk, and starts from cold."""
+        directory = self._machine.directory
+        disk, folder = directory.snapshot_disk(name), directory.snapshot_suspended(name)
+        if not folder.exists():
+            return
+        try:
+            if self._machine.backend.put_back_suspended(directory, disk, folder, self._report):
+                return
+            log.warning("the memory in the snapshot %s has been changed", name)
+        except (GalleyError, OSError) as error:
+            log.warning("the snapshot %s without its memory: %s", name, error)
 
     @contextmanager
     def _still(self) -> Iterator[None]:

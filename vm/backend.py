@@ -93,6 +93,17 @@ class Backend(Protocol):
         """Go on from where the machine was suspended, once; `start` instead makes that void.
         Raises NotResumable with the reason, when anything is not as it was; nothing runs then."""
 
+    def grow(self, directory: MachineDir, disk_bytes: int) -> None:
+        """Make the data disk of the running machine larger; its file system is the caller's to
+        grow. Raises NoMachine."""
+
+    def wait_disk_error(self, directory: MachineDir) -> bool:
+        """Block until the machine stands still, for this computer's disk took no more of its data
+        disk (True), or has ended (False)."""
+
+    def go_on(self, directory: MachineDir) -> None:
+        """Let a machine that stands still for that try again; any other is left alone."""
+
     def delete(self, directory: MachineDir) -> None:
         """Remove everything `create` made. The machine must be stopped."""
 
@@ -102,6 +113,18 @@ class Backend(Protocol):
         A machine that runs goes on, and is still for milliseconds only. `report` ends the copy by
         raising. Raises DiskFull, OSError; a `target` that was begun is the caller's to remove.
         """
+
+    def keep_suspended(
+        self, directory: MachineDir, disk: Path, folder: Path, report: Report
+    ) -> bool:
+        """Copy a suspended machine to `folder`, beside `disk`, a copy of its data disk. False where
+        nothing counts as suspended. Raises DiskFull, OSError; what was begun is the caller's."""
+
+    def put_back_suspended(
+        self, directory: MachineDir, disk: Path, folder: Path, report: Report
+    ) -> bool:
+        """The way back, once the data disk is a copy of `disk`. False where `folder` or `disk` has
+        been changed; then the machine starts from cold. Raises DiskFull, OSError."""
 
     def drop_copy(self, directory: MachineDir) -> None:
         """End a copy whose caller has died; nothing happens when there is none."""

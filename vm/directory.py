@@ -12,13 +12,15 @@ GALLEY_HOME/machine/
     suspended/      a machine that is to go on: ram, state, console.log, and last manifest.json
     running.json    what the backend started: pid, start time, port, accelerator
     accelerator.json  which accelerator booted a test guest here, and why not the others
-    snapshots/NAME/ a snapshot: data.img, and manifest.json, which is written last
+    to-start.json   containers that are to start with the engine, for they ran when it was stopped
+    snapshots/NAME/ a snapshot: data.img, to-start.json, suspended/, and last manifest.json
     data.restored   a snapshot's disk on its way to be data.img; after a crash it is nothing
 GALLEY_HOME/logs/
     console.log     the guest's console since its last start; console.1.log the one before
     backend.log     what QEMU, WSL or Hyper-V said
 run directory
     qmp.sock        QEMU's control socket
+    events.sock     where QEMU tells by itself what happens to the machine
     relay.sock      the line to the guest's relay of connections
     share0.sock …   between QEMU and the virtiofsd of each shared folder, with its pid beside it
 """
@@ -98,6 +100,10 @@ class MachineDir(msgspec.Struct, frozen=True):
         return self.root / "accelerator.json"
 
     @property
+    def to_start(self) -> Path:
+        return self.root / "to-start.json"
+
+    @property
     def snapshots(self) -> Path:
         return self.root / "snapshots"
 
@@ -106,6 +112,12 @@ class MachineDir(msgspec.Struct, frozen=True):
 
     def snapshot_disk(self, name: str) -> Path:
         return self.snapshots / name / "data.img"
+
+    def snapshot_suspended(self, name: str) -> Path:
+        return self.snapshots / name / "suspended"
+
+    def snapshot_to_start(self, name: str) -> Path:
+        return self.snapshots / name / "to-start.json"
 
     @property
     def data_restored(self) -> Path:
@@ -122,6 +134,10 @@ class MachineDir(msgspec.Struct, frozen=True):
     @property
     def qmp_socket(self) -> Path:
         return self.run / "qmp.sock"
+
+    @property
+    def events_socket(self) -> Path:
+        return self.run / "events.sock"
 
     @property
     def relay_socket(self) -> Path:

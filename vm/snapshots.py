@@ -1,6 +1,6 @@
 """Snapshots of a machine on disk: their names, their manifests, and how none is ever half there.
 
-    machine/snapshots/NAME/   data.img, then manifest.json; without a manifest it is nothing
+    machine/snapshots/NAME/   data.img, and last manifest.json, without which it is nothing
 
 May import: `vm` values, `vm.host`. Whoever calls sees to it that nobody else moves the machine
 meanwhile. Next: `Backend.copy_disk` (how a disk is copied, also of a machine that runs),
@@ -71,6 +71,8 @@ def create(directory: MachineDir, name: str, fill: Fill) -> MachineSnapshot:
     try:
         folder.mkdir(parents=True, mode=0o700)
         settled = fill(directory.snapshot_disk(name))
+        if directory.to_start.exists():
+            shutil.copyfile(directory.to_start, directory.snapshot_to_start(name))
         made = _described(directory, name, settled)
         sync_directory(folder)
         write_atomic(directory.snapshot_manifest(name), msgspec.json.encode(made))
@@ -111,9 +113,11 @@ def restore(directory: MachineDir, name: str, report: Report) -> None:
         os.replace(new, directory.data_disk)
         directory.data_is_new.unlink(missing_ok=True)
         sync_directory(directory.root)
+        write_atomic(directory.known_host, wanted.host_key.encode() + b"\n")
+        if directory.snapshot_to_start(name).exists():
+            write_atomic(directory.to_start, directory.snapshot_to_start(name).read_bytes())
     except OSError as error:
         raise unusable(directory.root, error) from error
-    write_atomic(directory.known_host, wanted.host_key.encode() + b"\n")
 
 
 def delete(directory: MachineDir, name: str) -> None:
@@ -152,6 +156,7 @@ def _forget_the_present(directory: MachineDir) -> None:
         manifest.unlink()
         sync_directory(directory.suspended)
     _remove(directory.suspended)
+    directory.to_start.unlink(missing_ok=True)
     directory.known_host.unlink(missing_ok=True)
     directory.spec.unlink(missing_ok=True)  # so the next start fits the file system to its disk
     sync_directory(directory.root)
@@ -168,6 +173,7 @@ def _described(directory: MachineDir, name: str, settled: bool) -> MachineSnapsh
         image=_image(directory),
         uuid=_text(directory.uuid),
         host_key=_text(directory.known_host),
+        memory_bytes=sum(map(sparse.allocated, directory.snapshot_suspended(name).glob("*"))),
     )
 
 

@@ -117,6 +117,7 @@ class MachineSnapshot(msgspec.Struct, frozen=True):
     image: str  # the guest image that the machine had, by the name of its directory
     uuid: str  # the machine's
     host_key: str  # the guest's, which is on the disk
+    memory_bytes: int = 0  # blocks of what was suspended then; 0: it starts from cold
 
 
 class SnapshotWork(msgspec.Struct, frozen=True):

@@ -47,7 +47,7 @@ def delete(desk: Desk, kept: MachineSnapshot) -> None:
         tr(
             "What only it still has of {time} is lost for good. It takes {size}.",
             time=moment(kept.made_at),
-            size=size(kept.used_bytes),
+            size=size(kept.used_bytes + kept.memory_bytes),
         ),
         tr("The engine and other snapshots stay as they are."),
         tr("Delete"),

@@ -29,8 +29,9 @@ UP = (MachineState.RUNNING, MachineState.PAUSED, MachineState.STARTING)
 def snapshot() -> None:
     """Keep the whole machine as it is now, and go back to it later.
 
-    A snapshot has everything that Docker has: images, containers, volumes. Not what containers had
-    in memory, and not folders of this computer.
+    A snapshot has everything that Docker has: images, containers, volumes. Of a machine that is
+    suspended (galley suspend) it has the memory, too, with containers as they run. It does not have
+    folders of this computer.
     """
 
 
@@ -58,7 +59,8 @@ def list_all(as_json: bool) -> None:
         return
     width = max((len(one.name) for one in found), default=0)
     for one in found:
-        say(f"{one.name:<{width}}  {_when(one)}  {_size(one):>10}")
+        memory = "  with memory" if one.memory_bytes else ""
+        say(f"{one.name:<{width}}  {_when(one)}  {_size(one):>10}{memory}")
     if not found:
         say("There is none. `galley snapshot create NAME` makes one.")
 
@@ -111,7 +113,7 @@ def _copy(client: ControlClient, method: str, name: str) -> None:
 
 
 def _size(kept: MachineSnapshot) -> str:
-    return f"{kept.used_bytes / MIB:.0f} MiB"
+    return f"{(kept.used_bytes + kept.memory_bytes) / MIB:.0f} MiB"
 
 
 def _when(kept: MachineSnapshot) -> str:

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.contract.conftest import Bench
+from vm import ending
+from vm.backend import Force
 from vm.errors import BootFailed, DataDiskDamaged, GalleyError, GuestChanged, PortInUse
 from vm.types import Forward, MachineState
 
@@ -108,8 +110,8 @@ def test_another_host_key_is_refused(bench: Bench) -> None:
 def test_a_machine_that_ignores_the_power_button_is_ended(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vm.machine.CLEAN_STOP", 0.1)
-    monkeypatch.setattr("vm.machine.ASKED_STOP", 0.1)
+    ladder = [(None, 0.1), (Force.ASK, 0.1), *ending.LADDER[2:]]
+    monkeypatch.setattr(ending, "LADDER", ladder)
     bench.script(deaf=True)
     bench.open()
     bench.start()

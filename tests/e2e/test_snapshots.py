@@ -3,6 +3,7 @@
 import json
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -72,10 +73,56 @@ def test_a_full_disk_is_told_before_anything_is_written(galley: Galley) -> None:
     galley.docker("volume", "rm", "free")
 
 
-def test_a_start_is_traced_guest_and_host_together(galley: Galley) -> None:
+def test_what_ran_when_the_engine_was_stopped_runs_also_from_a_snapshot(galley: Galley) -> None:
+    """From cold, and traced."""
+    words = ["run", "-d", "--name", "kept", "--restart", "unless-stopped", IMAGE]
+    galley.docker(*words, "sleep", "100000")
     galley.run("stop")
+    galley.run("snapshot", "create", "stopped")
+    galley.machine.snapshot_disk("stopped").touch()  # memory fits no disk that may be another
+    galley.run("snapshot", "restore", "stopped", "--yes")
+    assert not galley.machine.suspended.exists()
     file = galley.home.root / "trace.json"
     galley.run("start", "--trace", str(file))
+    running = galley.docker("ps", "--format", "{{.Names}}").stdout.split()
+    assert b"kept" in running, "it ran when the engine was stopped"
+    galley.docker("rm", "-f", "kept")
+    galley.run("snapshot", "delete", "stopped")
+    check_trace(file)
+
+
+def test_a_suspended_machine_is_kept_with_its_memory(galley: Galley) -> None:
+    """Its container goes on, again and again, from the number that it had in its memory."""
+    count = "i=0; while true; do i=$((i+1)); echo $i; busybox usleep 100000; done"
+    galley.docker("run", "-d", "--name", "counting", IMAGE, "sh", "-c", count)
+    galley.run("suspend")
+    galley.run("snapshot", "create", "asleep")
+    [kept] = json.loads(galley.run("snapshot", "list", "--json").stdout)
+    assert kept["memory_bytes"] > 0
+    galley.run("start")
+    first = len(numbers(galley))
+    galley.wait_for(lambda: len(numbers(galley)) > first + 80, "it counts")
+    for _ in range(2):
+        galley.run("snapshot", "restore", "asleep", "--yes")
+        counted = numbers(galley)
+        assert 0 < len(counted) < first + 80
+        assert counted == list(range(1, len(counted) + 1)), "it was not started anew"
+    galley.run("suspend")
+    galley.machine.snapshot_disk("asleep").touch()  # it may have been changed: memory and disk
+    galley.run("snapshot", "restore", "asleep", "--yes")
+    assert not galley.status()["resumable"]
+    galley.run("snapshot", "delete", "asleep")
+    galley.start()
+    assert galley.docker("ps", "-q").stdout == b"", "it started from cold"
+    galley.docker("rm", "counting")
+
+
+def numbers(galley: Galley) -> list[int]:
+    return [int(line) for line in galley.docker("logs", "counting").stdout.split()]
+
+
+def check_trace(file: Path) -> None:
+    """Guest and host on one clock."""
     events = json.loads(file.read_bytes())["traceEvents"]
     processes = {e["args"]["name"]: e["pid"] for e in events if e["name"] == "process_name"}
     ends = {

@@ -73,7 +73,9 @@ class SnapshotsCard(Card):
             delete.setEnabled(not reason)
             self._grid.addWidget(label(one.name, select=True), number, NAME)
             self._grid.addWidget(label(actions.moment(one.made_at), "secondary"), number, WHEN)
-            self._grid.addWidget(label(size(one.used_bytes), "mono"), number, SIZE)
+            self._grid.addWidget(
+                label(size(one.used_bytes + one.memory_bytes), "mono"), number, SIZE
+            )
             self._grid.addWidget(back, number, BACK)
             self._grid.addWidget(delete, number, DELETE)
 

@@ -132,6 +132,17 @@ def test_a_restore_forgets_what_was_true_of_the_other_disk(directory: MachineDir
     assert not directory.data_restored.exists()
 
 
+def test_what_is_to_start_with_the_engine_belongs_to_the_disk(directory: MachineDir) -> None:
+    create(directory, "running")
+    directory.to_start.write_text('["web"]')
+    create(directory, "stopped")
+    directory.to_start.write_text('["database"]')
+    restore(directory, "stopped")
+    assert directory.to_start.read_text() == '["web"]'
+    restore(directory, "running")
+    assert not directory.to_start.exists()
+
+
 def test_a_machine_that_lost_its_disk_gets_it_back(directory: MachineDir) -> None:
     create(directory, "one")
     directory.data_disk.unlink()

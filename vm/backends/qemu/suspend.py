@@ -30,8 +30,9 @@ from vm.backends.qemu.running import Running
 from vm.backends.qemu.start import give_up, start, with_shares
 from vm.directory import MachineDir
 from vm.errors import BackendFailed, DiskFull, NotResumable
-from vm.host import memory, process
+from vm.host import memory, process, sparse
 from vm.host.paths import sync_directory, unusable, write_atomic
+from vm.host.sparse import Report
 from vm.image import Fingerprint
 from vm.types import Accelerator, MachineSpec
 
@@ -119,6 +120,47 @@ def resume(
     finally:
         os.close(ram)
     return started
+
+
+# --- beside a copy of the data disk -----------------------------------------------------------
+
+
+def keep(directory: MachineDir, disk: Path, folder: Path, report: Report) -> bool:
+    """Copy what is suspended to `folder`, to count with `disk`, which is a copy of its data disk.
+    False, and nothing is made, where it does not count now. Raises OSError, DiskFull."""
+    saved = _counting(directory.suspended, directory.data_disk)
+    if saved is not None:
+        _copy(saved, directory.suspended, disk, folder, report)
+    return saved is not None
+
+
+def put_back(directory: MachineDir, disk: Path, folder: Path, report: Report) -> bool:
+    """Make what `keep` made count with the data disk, which now is a copy of `disk`. False where it
+    has been changed: then it starts from cold. Raises OSError, DiskFull."""
+    saved = _counting(folder, disk)
+    if saved is not None:
+        forget(directory)
+        _copy(saved, folder, directory.data_disk, directory.suspended, report)
+    return saved is not None
+
+
+def _counting(folder: Path, disk: Path) -> Suspended | None:
+    """What is suspended in `folder`, when neither it nor `disk` was touched since."""
+    try:
+        saved = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Suspended)
+        files = {name: Fingerprint.of(folder / name) for name in (STATE, RAM, CONSOLE)}
+        return saved if (files, Fingerprint.of(disk)) == (saved.files, saved.data_disk) else None
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def _copy(saved: Suspended, source: Path, disk: Path, target: Path, report: Report) -> None:
+    target.mkdir(mode=0o700)
+    for name in saved.files:
+        sparse.duplicate(source / name, target / name, report)
+    files = {name: Fingerprint.of(target / name) for name in saved.files}
+    manifest = msgspec.structs.replace(saved, files=files, data_disk=Fingerprint.of(disk))
+    write_atomic(target / MANIFEST, msgspec.json.encode(manifest))
 
 
 # --- saving ---------------------------------------------------------------------------------
