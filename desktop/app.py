@@ -38,7 +38,6 @@ from desktop.theme import Theme
 from desktop.window import Window
 from engine.contexts import DockerContext, contexts, this_home
 from engine.tools import search_path
-from vm.types import MachineState
 
 if TYPE_CHECKING:
     from desktop.tray import Tray
@@ -76,9 +75,7 @@ class App(QObject):
             endings=Endings(stores, self),
             shell=self.window,
         )
-        self.link.changed.connect(
-            lambda: self.connection.see_paused(self.link.state is MachineState.PAUSED)
-        )
+        self.link.changed.connect(lambda: self.connection.see_machine(self.link.state))
         self.connection.use(context or self._last_context())
         self.window.furnish(self.desk)
         self.tray: Tray | None = None

@@ -22,12 +22,14 @@ from engine.docker.cancel import Cancel
 from engine.docker.endpoint import Endpoint
 from engine.docker.types import Container, Event
 from vm.errors import EngineUnreachable, GalleyError, Problem, Retry
+from vm.types import MachineState
 
 if TYPE_CHECKING:  # the SDK takes a tenth of a second to load
     from engine.docker.client import DockerClient
 
 SEEN_SECONDS = 1.0
 PATIENCE = (0.5, 1.0, 2.0, 5.0, 15.0, 30.0)  # seconds between attempts
+DOWN = (MachineState.STOPPING, MachineState.STOPPED, MachineState.ABSENT, MachineState.FAILED)
 
 
 class Reach(StrEnum):
@@ -49,6 +51,7 @@ class Connection(QObject):
         self.reach = Reach.CONNECTING
         self.problem: Problem | None = None
         self._is_paused = False
+        self._is_down = False
         self._tasks = tasks
         self._line: _Line | None = None
 
@@ -92,8 +95,18 @@ class Connection(QObject):
         """It is ours and paused: every question wakes it, so none is asked unless somebody does."""
         return self._is_paused and self.is_ours
 
-    def see_paused(self, is_paused: bool) -> None:
-        """What the supervisor says of Galley's own engine."""
+    @property
+    def waits_for_machine(self) -> bool:
+        """It is ours and does not run: asking for it again and again would only bring it back from
+        the disk, where it was put because nobody uses it."""
+        return self._is_down and self.is_ours
+
+    def see_machine(self, state: MachineState | None) -> None:
+        """What the supervisor says of Galley's own; None when it says nothing."""
+        was_down, self._is_down = self._is_down, state in DOWN
+        if was_down and not self._is_down:
+            self.poke()
+        is_paused = state is MachineState.PAUSED
         if is_paused != self._is_paused:
             self._is_paused = is_paused
             self.changed.emit()
@@ -191,7 +204,8 @@ class _Line:
                 problem = error.to_problem()
             self._hang_up()
             self._owner.tell(self, Reach.DOWN, problem)
-            self.again.wait(PATIENCE[min(attempt, len(PATIENCE) - 1)])
+            patience = PATIENCE[min(attempt, len(PATIENCE) - 1)]
+            self.again.wait(None if self._owner.waits_for_machine else patience)
             attempt += 1
 
     def _hang_up(self) -> None:

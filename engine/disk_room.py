@@ -8,9 +8,10 @@ import logging
 from collections.abc import Callable
 
 from engine.listener import Listener
-from vm.errors import DiskFull, Problem
+from vm.errors import DiskFull, GalleyError, Problem
 from vm.guest import Stream
 from vm.keeper import Keeper
+from vm.machine import Machine
 
 log = logging.getLogger(__name__)
 
@@ -21,19 +22,34 @@ class DiskRoom:
     def __init__(self, dial: Callable[[str], Stream], on_change: Callable[[], None]) -> None:
         self._on_change = on_change
         self._listener = Listener("disk-room", Keeper(dial).watch_disk, self._hear)
-        self.problems: tuple[Problem, ...] = ()
+        self._full: tuple[Problem, ...] = ()
+        self._growth: tuple[Problem, ...] = ()
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        return (*self._full, *self._growth)
 
     def follow(self, runs: bool) -> None:
         """Whether there is a disk to be heard of. The same again changes nothing."""
         if self._listener.follow(runs):
-            self.problems = ()
+            self._full = self._growth = ()
+
+    def grow(self, machine: Machine, disk_bytes: int) -> None:
+        """To the size that is wanted now. What is in the way is told until the next attempt."""
+        before, self._growth = self._growth, ()
+        try:
+            machine.grow(disk_bytes)
+        except GalleyError as error:
+            self._growth = (error.to_problem(),)
+        if self._growth != before:
+            self._on_change()
 
     def _hear(self, word: str) -> None:
         """A guest whose disk is full says so at once."""
         problems = (_full().to_problem(),) if word == "full" else ()
-        if problems != self.problems:
-            log.info("the machine's data disk %s", word)
-            self.problems = problems
+        if problems != self._full:
+            log.info("the machine's data disk: %s", word)
+            self._full = problems
             self._on_change()
 
 

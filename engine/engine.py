@@ -25,6 +25,7 @@ from engine.disk_room import DiskRoom
 from engine.engine_steps import SERVED, EngineSteps
 from engine.file_events.events import FileEvents
 from engine.guest_image import current_image
+from engine.host_room import HostRoom
 from engine.local_names import LocalNames
 from engine.ports.carrier import MachineCarrier
 from engine.ports.guest_rules import GuestRules
@@ -93,6 +94,7 @@ class Engine:
         self._watch = EngineWatch(self._dial, self._healthy, self._containers_changed)
         self._clock = GuestClock(self._dial_guest)
         self._disk_room = DiskRoom(self._dial_guest, self._publish)
+        self._host_room = HostRoom(directory, backend, self._publish)
         self.resources = Resources(directory, backend, self._dial_guest)
         self._file_events = FileEvents(self._dial_events, home.root, self._publish)
         self._names = LocalNames(settings, lambda: self._machine.guest)
@@ -145,6 +147,7 @@ class Engine:
         self.snapshots.cancel()
         self._clock.follow(False)
         self._disk_room.follow(False)
+        self._host_room.close()
         self._machine.close()
         self._bridge.close()
 
@@ -164,6 +167,7 @@ class Engine:
                 *self._configuration.problems,
                 *self._folders.problems,
                 *self._file_events.problems,
+                *self._host_room.problems,
                 *self._disk_room.problems,
                 *self._settings.problems,
             ),
@@ -300,6 +304,7 @@ class Engine:
             with contextlib.ExitStack() as held:
                 held.callback(self._saver.hold())
                 self._configure()
+                self._disk_room.grow(self._machine, self._settings.load().disk)
         self._publish()
 
     # --- the bridge -------------------------------------------------------------------------
@@ -351,7 +356,7 @@ class Engine:
     # --- what the parts report --------------------------------------------------------------
 
     def _machine_changed(self, status: Status) -> None:
-        for part in (self._clock, self._disk_room):
+        for part in (self._clock, self._disk_room, self._host_room):
             part.follow(status.state is MachineState.RUNNING)
         if not (status.state.is_up or status.state is MachineState.STARTING):
             self._watch.end()

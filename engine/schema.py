@@ -126,7 +126,7 @@ def schema(host: HostSize) -> tuple[Setting, ...]:
         Setting(
             "disk", Kind.SIZE, "Disk size",
             "The most that images, containers and volumes may take; it grows, but never shrinks.",
-            max(64 * GIB, host.disk), restart, minimum=max(8 * GIB, host.disk), maximum=16 * TIB,
+            max(64 * GIB, host.disk), minimum=max(8 * GIB, host.disk), maximum=16 * TIB,
         ),
         Setting(
             "backend", Kind.CHOICE, "Backend", "What runs the virtual machine.",

@@ -93,6 +93,17 @@ class Backend(Protocol):
         """Go on from where the machine was suspended, once; `start` instead makes that void.
         Raises NotResumable with the reason, when anything is not as it was; nothing runs then."""
 
+    def grow(self, directory: MachineDir, disk_bytes: int) -> None:
+        """Make the data disk of the running machine larger; its file system is the caller's to
+        grow. Raises NoMachine."""
+
+    def wait_disk_error(self, directory: MachineDir) -> bool:
+        """Block until the machine stands still, for this computer's disk took no more of its data
+        disk (True), or has ended (False)."""
+
+    def go_on(self, directory: MachineDir) -> None:
+        """Let a machine that stands still for that try again; any other is left alone."""
+
     def delete(self, directory: MachineDir) -> None:
         """Remove everything `create` made. The machine must be stopped."""
 

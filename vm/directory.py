@@ -20,6 +20,7 @@ GALLEY_HOME/logs/
     backend.log     what QEMU, WSL or Hyper-V said
 run directory
     qmp.sock        QEMU's control socket
+    events.sock     where QEMU tells by itself what happens to the machine
     relay.sock      the line to the guest's relay of connections
     share0.sock …   between QEMU and the virtiofsd of each shared folder, with its pid beside it
 """
@@ -133,6 +134,10 @@ class MachineDir(msgspec.Struct, frozen=True):
     @property
     def qmp_socket(self) -> Path:
         return self.run / "qmp.sock"
+
+    @property
+    def events_socket(self) -> Path:
+        return self.run / "events.sock"
 
     @property
     def relay_socket(self) -> Path:

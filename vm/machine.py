@@ -27,6 +27,7 @@ from vm.errors import (
     NoMachine,
 )
 from vm.guest import Guest
+from vm.guest_disk import grow_file_system
 from vm.host.paths import write_atomic
 from vm.keeper import Keeper
 from vm.shown import Shown
@@ -139,6 +140,10 @@ class Machine:
             return False
         self.restart(prepare)
         return True
+
+    def grow(self, disk_bytes: int) -> None:
+        """Make the data disk of a running machine as large, if it is smaller."""
+        self._worker.submit(lambda: self._grow(disk_bytes)).result()
 
     def cancel(self) -> None:
         """End a start that is under way; it raises Cancelled at its caller. Else nothing."""
@@ -335,6 +340,15 @@ class Machine:
     def _end(self, force: Force | None) -> None:
         ending.end(self.backend, self.directory, force)
         self._drop_guest()
+
+    def _grow(self, disk_bytes: int) -> None:
+        seen = self.backend.observe(self.directory)
+        if self._shown.status.state is not MachineState.RUNNING or seen.spec is None:
+            return
+        if seen.spec.disk_bytes < disk_bytes:
+            self.backend.grow(self.directory, disk_bytes)
+            grow_file_system(self.guest)
+            self._see(self.backend.observe(self.directory))
 
     def _exchange(self, change: Callable[[], None]) -> None:
         self._stop()

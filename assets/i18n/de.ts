@@ -4435,6 +4435,10 @@
             <translation>Auf der Platte, auf der {0} liegt, Platz schaffen oder einen Snapshot löschen.</translation>
         </message>
         <message>
+            <source>Free some space on the disk that holds {0}; the machine goes on by itself.</source>
+            <translation>Platz auf der Festplatte schaffen, auf der {0} liegt; die Maschine läuft dann von selbst weiter.</translation>
+        </message>
+        <message>
             <source>Free some space, or set GALLEY_HOME to a directory on another disk.</source>
             <translation>Platz schaffen oder GALLEY_HOME auf einen Ordner auf einem anderen Datenträger setzen.</translation>
         </message>
@@ -4703,6 +4707,10 @@
             <translation>Zuerst die Engine starten: galley start</translation>
         </message>
         <message>
+            <source>Run `galley restart`, which tries it again.</source>
+            <translation>`galley restart` ausführen, was es erneut versucht.</translation>
+        </message>
+        <message>
             <source>Stop that container, or publish this one on another port.</source>
             <translation>Jenen Container anhalten oder diesen auf einem anderen Port veröffentlichen.</translation>
         </message>
@@ -4743,6 +4751,10 @@
             <translation>Bis zu 63 Buchstaben, Ziffern, Punkte, Binde- und Unterstriche verwenden, zuerst einen Buchstaben oder eine Ziffer.</translation>
         </message>
         <message>
+            <source>The data disk is larger now, but its file system could not be made so.</source>
+            <translation>Der Datenträger ist jetzt größer, aber sein Dateisystem konnte nicht vergrößert werden.</translation>
+        </message>
+        <message>
             <source>The machine's data disk is almost full: pulls, builds and containers may fail.</source>
             <translation>Der Datenträger der Maschine ist fast voll: Downloads, Builds und Container können scheitern.</translation>
         </message>
@@ -4753,6 +4765,10 @@
         <message>
             <source>The virtual machine was started by another version of Galley.</source>
             <translation>Die virtuelle Maschine wurde von einer anderen Version von Galley gestartet.</translation>
+        </message>
+        <message>
+            <source>This computer's disk is full: the virtual machine waits until there is room.</source>
+            <translation>Die Festplatte dieses Computers ist voll: Die virtuelle Maschine wartet, bis wieder Platz ist.</translation>
         </message>
         <message>
             <source>Windows keeps port {0}/{1} on {2} for itself.</source>

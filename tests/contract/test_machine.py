@@ -59,6 +59,19 @@ def test_what_the_guest_keeps_survives_a_restart(bench: Bench) -> None:
     assert machine.directory.known_host.read_bytes() == pin
 
 
+def test_a_running_machine_gets_a_larger_disk(bench: Bench) -> None:
+    machine = bench.open()
+    bench.start()
+    wanted, pid = machine.status.disk_bytes + (1 << 30), bench.pid()
+    for _ in range(2):
+        machine.grow(wanted)
+        assert machine.status.disk_bytes == wanted
+        assert machine.status.state is MachineState.RUNNING
+    machine.grow(wanted - 1)
+    assert machine.status.disk_bytes == wanted
+    assert bench.pid() == pid
+
+
 def test_a_new_owner_adopts_the_running_machine(bench: Bench) -> None:
     bench.open()
     bench.start()

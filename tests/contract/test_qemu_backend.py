@@ -241,6 +241,7 @@ def probe_launch(image: Path) -> Launch:
         uuid="7c3c9b1e-6b0f-4a57-9c57-0d7b8f0f7d11",
         ssh_port=0,
         qmp_socket=image,
+        events_socket=image,
         relay_socket=image,
         console_log=image,
     )

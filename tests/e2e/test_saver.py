@@ -149,3 +149,23 @@ def test_a_shell_wakes_it_where_no_supervisor_runs(saving: Galley) -> None:
     assert process.wait_gone(old, 10)
     assert saving.run("shell", "echo", "awake").stdout == b"awake\n"
     assert state(saving) == "running"
+
+
+def test_one_that_stays_unused_is_put_away_and_comes_back(saving: Galley) -> None:
+    saving.run("settings", "set", "suspend_after", "2s")
+    try:
+        saving.docker("volume", "create", "away")
+        saving.wait_for(lambda: bool(saving.status()["resumable"]), "it is on the disk")
+        assert saving.machines() == [], "nothing of this computer's memory is held"
+        assert state(saving) == "stopped", "and looking changes nothing"
+        assert b"away" in saving.docker("volume", "ls", "-q").stdout
+        assert state(saving) == "running"
+        saving.wait_for(lambda: bool(saving.status()["resumable"]), "again")
+        saving.run("stop")
+        asked = saving.docker("ps", check=False)
+        assert asked.returncode != 0, "who stopped it does not want it back"
+        assert b"galley start" in asked.stderr
+        saving.start()
+    finally:
+        saving.run("settings", "unset", "suspend_after")
+    saving.docker("volume", "rm", "away")

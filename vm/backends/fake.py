@@ -111,6 +111,20 @@ class FakeBackend:
     ) -> None:
         raise NotResumable("The fake machine was not suspended.")
 
+    def grow(self, directory: MachineDir, disk_bytes: int) -> None:
+        running = _running(directory)
+        if running is not None:
+            spec = msgspec.structs.replace(running.spec, disk_bytes=disk_bytes)
+            grown = msgspec.structs.replace(running, spec=spec)
+            write_atomic(directory.running, msgspec.json.encode(grown))
+
+    def wait_disk_error(self, directory: MachineDir) -> bool:
+        self.wait_stopped(directory, None)
+        return False
+
+    def go_on(self, directory: MachineDir) -> None:
+        """It never stands still."""
+
     def delete(self, directory: MachineDir) -> None:
         _forwards_path(directory).unlink(missing_ok=True)
         for file in (directory.data_disk, directory.data_is_new, directory.uuid, directory.spec):

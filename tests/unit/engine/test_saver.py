@@ -144,13 +144,16 @@ def test_what_is_at_work_is_not_paused(saver: Saver, machine: Machine) -> None:
 
 
 def test_bytes_put_it_off(saver: Saver, machine: Machine) -> None:
+    """Unless they come too late, which this test may cause where this computer is busy."""
+    saver.moved()
     saver.set_rules(RULES)
-    until = time.monotonic() + 5 * SOON
-    while (now := time.monotonic()) < until:
+    tick, latest, came = threading.Event(), 0.0, time.monotonic()
+    until = came + 5 * SOON
+    while machine.state is MachineState.RUNNING and came < until:
+        tick.wait(SOON / 10)
         saver.moved()
-        machine.stays(MachineState.RUNNING, SOON / 10)
-        if time.monotonic() - now > SOON / 2:  # this computer was busy elsewhere
-            until = 0
+        latest, came = max(latest, time.monotonic() - came), time.monotonic()
+    assert machine.state is MachineState.RUNNING or latest > SOON / 2
     machine.wait_for(MachineState.PAUSED)
 
 

@@ -28,10 +28,11 @@ from vm.backends.qemu import (
     qmp,
     running,
     shares,
+    stall,
     start,
     suspend,
 )
-from vm.backends.qemu.command import INITRAMFS, KERNEL, ROOT, Launch
+from vm.backends.qemu.command import DATA, INITRAMFS, KERNEL, ROOT, Launch
 from vm.directory import MachineDir
 from vm.errors import (
     BackendFailed,
@@ -137,6 +138,7 @@ class QemuBackend:
             uuid=identity,
             ssh_port=0,
             qmp_socket=directory.qmp_socket,
+            events_socket=directory.events_socket,
             relay_socket=directory.relay_socket,
             console_log=directory.console_log,
             guest_options=guest_options,
@@ -192,13 +194,34 @@ class QemuBackend:
         with running.control(directory, _running(directory)) as session:
             session.execute("cont")
 
+    def grow(self, directory: MachineDir, disk_bytes: int) -> None:
+        found = _running(directory)
+        with running.control(directory, found) as session:
+            session.execute("block_resize", **{"node-name": DATA, "size": disk_bytes})
+        running.remember_disk(directory, found, disk_bytes)
+
+    def wait_disk_error(self, directory: MachineDir) -> bool:
+        while (found := running.find(directory)) is not None:
+            tells = directory.events_socket.exists()  # else an older Galley has started it
+            if tells and stall.wait(directory):
+                return True
+            process.wait_gone(found.identity, 1.0 if tells else None)
+        return False
+
+    def go_on(self, directory: MachineDir) -> None:
+        found = running.find(directory)
+        if found is not None:
+            with running.control(directory, found) as session:
+                if session.field("query-status", "status") == stall.STATUS:
+                    session.execute("cont")
+
     def delete(self, directory: MachineDir) -> None:
         if running.find(directory) is not None:
             raise MachineBusy("The machine is running.", "Stop it first: galley stop")
         for file in (
             *(directory.data_disk, directory.data_is_new, directory.uuid, directory.spec),
-            *(directory.running, directory.qmp_socket, directory.relay_socket),
-            *(directory.accelerator, directory.initramfs),
+            *(directory.running, directory.qmp_socket, directory.events_socket),
+            *(directory.relay_socket, directory.accelerator, directory.initramfs),
             *(directory.known_host, directory.key, directory.public_key),
         ):
             file.unlink(missing_ok=True)

@@ -59,6 +59,7 @@ class Launch(msgspec.Struct, frozen=True):
     uuid: str
     ssh_port: int
     qmp_socket: PurePath
+    events_socket: PurePath
     relay_socket: PurePath
     console_log: PurePath
     guest_options: tuple[str, ...] = ()
@@ -144,14 +145,15 @@ def _disks(launch: Launch) -> list[str]:
         *_disk(
             DATA,
             {"driver": "raw", "file": data, "discard": "unmap", "detect-zeroes": "unmap"},
+            ",werror=stop",  # where the host's disk takes no more, the guest waits until it does
         ),
     ]
 
 
-def _disk(name: str, node: dict[str, object]) -> list[str]:
+def _disk(name: str, node: dict[str, object], more: str = "") -> list[str]:
     # JSON, not key=value: a comma in a path needs no escaping.
     text = msgspec.json.encode({"node-name": name, **node}).decode()
-    return ["-blockdev", text, "-device", f"virtio-blk-pci,drive={name},serial=galley-{name}"]
+    return ["-blockdev", text, "-device", f"virtio-blk-pci,drive={name},serial=galley-{name}{more}"]
 
 
 def _devices(launch: Launch) -> list[str]:
@@ -184,13 +186,19 @@ def _control(launch: Launch) -> list[str]:
     Windows: QEMU listens on AF_UNIX there too, and the profile's ACL guards the file. Loopback TCP
     would hand the machine to every local user; a named pipe serves one client, once.
     """
-    console, qmp = _escaped(launch.console_log), _escaped(launch.qmp_socket)
+    console = _escaped(launch.console_log)
     return [
         *("-chardev", f"file,id=console,path={console},append=on"),
         *("-serial", "chardev:console"),
-        *("-chardev", f"socket,id=qmp,path={qmp},server=on,wait=off"),
-        *("-mon", "chardev=qmp,mode=control"),
+        *_monitor("qmp", launch.qmp_socket),
+        *_monitor("events", launch.events_socket),
     ]
+
+
+def _monitor(name: str, socket: PurePath) -> list[str]:
+    """QEMU talks to one client at a time on each."""
+    path = f"socket,id={name},path={_escaped(socket)},server=on,wait=off"
+    return ["-chardev", path, "-mon", f"chardev={name},mode=control"]
 
 
 def _confinement(launch: Launch) -> list[str]:

@@ -34,11 +34,12 @@ class _Failure(msgspec.Struct):
     desc: str = "no reason given"
 
 
-class _Message(msgspec.Struct):
+class Message(msgspec.Struct):
     """One line of QEMU: a greeting, an answer, an error or an event."""
 
     QMP: object = None
     event: str | None = None
+    data: Json = {}
     error: _Failure | None = None
     result: object = msgspec.field(default=None, name="return")
 
@@ -74,17 +75,23 @@ class Session:
         """What the human monitor says to `line`. Its errors are text too: the caller reads them."""
         return str(self.execute("human-monitor-command", **{"command-line": line})).strip()
 
+    def next_event(self) -> Message:
+        """What QEMU tells by itself."""
+        while (message := self._message()).event is None:
+            continue
+        return message
+
     def greet(self) -> None:
         if self._message().QMP is None:
             raise QmpSilent("QEMU's control socket does not speak QMP.")
         self.execute("qmp_capabilities")
 
-    def _message(self) -> _Message:
+    def _message(self) -> Message:
         while b"\n" not in self._received:
             self._received += self._receive()
         line, _, self._received = self._received.partition(b"\n")
         try:
-            return msgspec.json.decode(line, type=_Message)
+            return msgspec.json.decode(line, type=Message)
         except msgspec.DecodeError as error:
             raise QmpSilent(
                 "QEMU's control socket does not speak QMP.", details=str(error)

@@ -41,6 +41,16 @@ def remember(directory: MachineDir, running: Running) -> None:
     write_atomic(directory.running, msgspec.json.encode(running))
 
 
+def remember_disk(directory: MachineDir, running: Running, disk_bytes: int) -> None:
+    """That the data disk has been made larger."""
+    spec, taken = running.spec, running.circumstances
+    if spec is not None:
+        spec = msgspec.structs.replace(spec, disk_bytes=disk_bytes)
+    if taken is not None:
+        taken = msgspec.structs.replace(taken, disk_bytes=disk_bytes)
+    remember(directory, msgspec.structs.replace(running, spec=spec, circumstances=taken))
+
+
 def find(directory: MachineDir) -> Running | None:
     """The machine's living process, or None. Raises nothing; writes nothing."""
     uuid = read_uuid(directory)
@@ -62,6 +72,7 @@ def sweep(directory: MachineDir) -> None:
         if find(directory) is None:
             directory.running.unlink(missing_ok=True)
             directory.qmp_socket.unlink(missing_ok=True)
+            directory.events_socket.unlink(missing_ok=True)
             directory.relay_socket.unlink(missing_ok=True)
             virtiofsd.sweep(directory)
 

@@ -31,6 +31,7 @@ def launch(system: str, arch: str, accelerator: str) -> Launch:
         uuid="7c3c9b1e-6b0f-4a57-9c57-0d7b8f0f7d11",
         ssh_port=40022,
         qmp_socket=home / "run" / "qmp.sock",
+        events_socket=home / "run" / "events.sock",
         relay_socket=home / "run" / "relay.sock",
         console_log=home / "logs" / "console.log",
         guest_options=("galley.key=AAAA", "galley.format=1"),
@@ -87,6 +88,7 @@ def test_commas_in_paths_are_paths() -> None:
             image=folder,
             data_disk=folder / "data.img",
             qmp_socket=folder / "qmp.sock",
+            events_socket=folder / "events.sock",
             relay_socket=folder / "relay.sock",
             console_log=folder / "console.log",
         )

@@ -1,0 +1,133 @@
+"""The data disk: what it holds is told, what is free comes back, it grows, and it may be full."""
+
+import json
+import os
+import shutil
+import subprocess
+import tarfile
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.galley import IMAGE, Galley
+
+MIB, GIB = 1 << 20, 1 << 30
+DATA = "/var/lib/galley-data"
+FILLING = f"{DATA}/filling"
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Path]:
+    """A file system that a machine fits in, and not much more."""
+    place = tmp_path / "s"
+    place.mkdir()
+    options = ["-t", "tmpfs", "-o", "size=2300m", "none", str(place)]
+    subprocess.run(["mount", *options], check=True)
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def told(galley: Galley) -> dict[str, Any]:
+    report: dict[str, Any] = json.loads(galley.run("disk", "--json").stdout)
+    return report
+
+
+def inside(galley: Galley, command: str) -> str:
+    return galley.run("shell", "sh", "-c", command).stdout.decode()
+
+
+def big_tar(size: int) -> bytes:
+    """A root file system that no file system makes smaller."""
+    buffer = BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        entry = tarfile.TarInfo("big")
+        entry.size = size
+        tar.addfile(entry, BytesIO(os.urandom(size)))
+    return buffer.getvalue()
+
+
+def test_the_room_of_deleted_images_comes_back(galley: Galley) -> None:
+    size = 128 * MIB
+    galley.run("disk", "reclaim")
+    empty = told(galley)
+    galley.docker("import", "-", "big", stdin=big_tar(size))
+    inside(galley, f"sync {DATA}")
+    full = told(galley)
+    assert full["images"] - empty["images"] >= size
+    assert full["images_unused"] >= size
+    assert full["used_on_host"] - empty["used_on_host"] >= size
+    assert full["used_in_machine"] - empty["used_in_machine"] >= size
+    galley.docker("tag", "big", "other")
+    galley.docker("rmi", "big", "other")
+    done = json.loads(galley.run("disk", "reclaim", "--prune", "--json").stdout)
+    assert done["after"] == told(galley)["used_on_host"]
+    assert full["used_on_host"] - done["after"] >= 0.95 * size
+
+
+def test_a_full_disk_is_told_and_everything_works_when_there_is_room(galley: Galley) -> None:
+    def problems() -> list[str]:
+        return [problem["kind"] for problem in galley.status()["problems"]]
+
+    name = galley.docker("run", "-d", IMAGE, "sleep", "600").stdout.decode().strip()
+    left = told(galley)["available_in_machine"] // MIB - 100
+    inside(galley, f"fallocate -l {left}M {FILLING}")
+    galley.wait_for(lambda: problems() == ["DiskFull"], "it is told")
+    assert "galley disk reclaim" in galley.run("status").stdout.decode()
+    writes = "busybox dd if=/dev/zero of=/big bs=1M count=2000"
+    assert galley.docker("run", "--rm", IMAGE, "sh", "-c", writes, check=False).returncode
+    assert name[:12] in galley.docker("ps", "-q").stdout.decode()
+    inside(galley, f"rm {FILLING}")
+    galley.wait_for(lambda: problems() == [], "it has room again")
+    assert galley.docker("run", "--rm", IMAGE, "echo", "there").stdout == b"there\n"
+    galley.docker("rm", "--force", name)
+
+
+def test_the_disk_grows_while_it_is_in_use(galley: Galley) -> None:
+    before = told(galley)
+    name = galley.docker("run", "-d", IMAGE, "sleep", "600").stdout.decode().strip()
+    wanted = before["size"] + 8 * GIB
+    galley.run("settings", "set", "disk", f"{wanted // GIB}GiB")
+    assert galley.status()["vm"]["disk_bytes"] == wanted
+    after = told(galley)
+    assert after["size"] == wanted
+    assert after["available_in_machine"] - before["available_in_machine"] > 7 * GIB
+    assert name[:12] in galley.docker("ps", "-q").stdout.decode()
+    galley.docker("rm", "--force", name)
+    assert galley.status()["problems"] == []
+
+
+def test_a_full_disk_of_this_computer_holds_the_machine_up_and_loses_nothing(
+    small: Path, images: Path
+) -> None:
+    galley = Galley(small / "h", images)
+    galley.start()
+    filling, freed = small / "filling", threading.Event()
+    with filling.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(small).free - 32 * MIB)
+
+    def kinds() -> list[str]:
+        return [problem["kind"] for problem in galley.status()["problems"]]
+
+    def write() -> str:
+        made = f"dd if=/dev/urandom of={FILLING} bs=1M count=96 && sync && md5sum < {FILLING}"
+        done = inside(galley, made)
+        assert freed.is_set(), "it has not waited"
+        return done
+
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(write)
+        galley.wait_for(lambda: kinds() == ["DiskFull"], "it is told")
+        assert galley.machines()
+        freed.set()
+        filling.unlink()
+        galley.wait_for(lambda: kinds() == [], "it goes on")
+        written = writing.result()
+    inside(galley, "echo 1 > /proc/sys/vm/drop_caches")
+    assert inside(galley, f"md5sum < {FILLING}") == written
+    assert galley.answers()
+    galley.remove()

@@ -1,0 +1,122 @@
+"""What happens when this computer's disk takes no more, on a backend that only says so."""
+
+import queue
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from engine import host_room
+from engine.host_room import ENOUGH, HostRoom
+from vm.backends.fake import FakeBackend
+from vm.directory import MachineDir
+from vm.errors import Problem
+
+PATIENCE = 20.0  # seconds; only a test that fails waits so long
+
+
+class Stalling(FakeBackend):
+    """Stands still whenever `errors` has True; has ended once it has False."""
+
+    def __init__(self) -> None:
+        self.errors: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        self.went_on: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        self.has_ended = False
+
+    def wait_disk_error(self, directory: MachineDir) -> bool:
+        return self.errors.get(timeout=PATIENCE)
+
+    def wait_stopped(self, directory: MachineDir, timeout: float | None) -> bool:
+        return self.has_ended
+
+    def go_on(self, directory: MachineDir) -> None:
+        self.went_on.put(True)
+
+
+class Disk:
+    """This computer's."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.free = 0
+        self.looks: queue.SimpleQueue[int] = queue.SimpleQueue()
+        monkeypatch.setattr(shutil, "disk_usage", self._look)
+        monkeypatch.setattr(host_room, "LOOK", 0.01)
+
+    def _look(self, folder: Path) -> "Disk":
+        self.looks.put(self.free)
+        return self
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
+    return Disk(monkeypatch)
+
+
+@pytest.fixture
+def backend() -> Stalling:
+    return Stalling()
+
+
+@pytest.fixture
+def told() -> "queue.SimpleQueue[tuple[Problem, ...]]":
+    return queue.SimpleQueue()
+
+
+@pytest.fixture
+def room(
+    tmp_path: Path, backend: Stalling, told: "queue.SimpleQueue[tuple[Problem, ...]]"
+) -> Iterator[HostRoom]:
+    directory = MachineDir(tmp_path, tmp_path, tmp_path)
+    made = HostRoom(directory, backend, lambda: told.put(made.problems))
+    made.follow(True)
+    made.follow(True)
+    yield made
+    made.close()
+    backend.errors.put(False)
+
+
+def test_it_is_told_and_the_machine_goes_on_when_there_is_room(
+    disk: Disk,
+    backend: Stalling,
+    room: HostRoom,
+    told: "queue.SimpleQueue[tuple[Problem, ...]]",
+    tmp_path: Path,
+) -> None:
+    for _ in range(2):
+        disk.free = ENOUGH - 1
+        backend.errors.put(True)
+        [problem] = told.get(timeout=PATIENCE)
+        assert problem.kind == "DiskFull"
+        assert str(tmp_path) in problem.hint
+        for _ in range(3):
+            disk.looks.get(timeout=PATIENCE)
+        assert backend.went_on.empty()
+        disk.free = ENOUGH
+        assert backend.went_on.get(timeout=PATIENCE)
+        assert told.get(timeout=PATIENCE) == ()
+    assert told.empty()
+
+
+def test_a_machine_that_ended_meanwhile_has_no_problem(
+    disk: Disk, backend: Stalling, room: HostRoom, told: "queue.SimpleQueue[tuple[Problem, ...]]"
+) -> None:
+    backend.errors.put(True)
+    assert told.get(timeout=PATIENCE)
+    backend.has_ended = True
+    backend.errors.put(False)
+    assert told.get(timeout=PATIENCE) == ()
+
+
+def test_the_next_machine_is_watched_too(
+    disk: Disk, backend: Stalling, room: HostRoom, told: "queue.SimpleQueue[tuple[Problem, ...]]"
+) -> None:
+    backend.errors.put(False)
+    for thread in threading.enumerate():
+        if thread.name == "host-room":
+            thread.join(PATIENCE)
+    room.follow(False)
+    room.follow(True)
+    backend.errors.put(True)
+    assert told.get(timeout=PATIENCE)

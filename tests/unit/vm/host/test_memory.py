@@ -1,0 +1,63 @@
+"""Memory that two processes have, and its copies, holes included."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from vm.host import memory
+
+MIB = 1 << 20
+SIZE = 64 * MIB
+
+
+@pytest.fixture
+def written() -> int:
+    """Data in the middle, across the border of a piece, and at the very end."""
+    made = memory.create(SIZE)
+    for at in (5 * MIB, memory.PIECE - 2048, SIZE - 4096):
+        os.pwrite(made, bytes(range(256)) * 16, at)
+    return made
+
+
+def content(file: int) -> bytes:
+    return os.pread(file, SIZE, 0)
+
+
+def test_a_copy_has_the_same_bytes_and_no_more_of_them(written: int, tmp_path: Path) -> None:
+    file = os.open(tmp_path / "copy", os.O_RDWR | os.O_CREAT)
+    memory.copy(written, file)
+    assert content(file) == content(written)
+    assert memory.held(file) < MIB
+    back = memory.create(SIZE)
+    memory.copy(file, back)
+    assert content(back) == content(written)
+    assert memory.held(back) < MIB
+
+
+def test_memory_that_nobody_has_written_is_all_hole(tmp_path: Path) -> None:
+    file = os.open(tmp_path / "copy", os.O_RDWR | os.O_CREAT)
+    memory.copy(memory.create(SIZE), file)
+    assert os.fstat(file).st_size == SIZE
+    assert memory.held(file) == 0
+
+
+def test_who_has_inherited_it_and_who_opens_it_see_the_same(written: int) -> None:
+    path = memory.path_of(written)
+    change = f"import os; os.pwrite(os.open('{path}', os.O_RDWR), b'changed', 0); input()"
+    words = [sys.executable, "-c", change]
+    child = subprocess.Popen(words, pass_fds=(written,), stdin=subprocess.PIPE)
+    other = memory.open_of(child.pid, written)
+    assert child.stdin is not None
+    child.stdin.close()
+    child.wait(20)
+    assert os.pread(other, 7, 0) == b"changed", "and it outlives the child"
+
+
+def test_a_disk_that_cannot_be_written_is_an_error(written: int, tmp_path: Path) -> None:
+    (tmp_path / "copy").touch()
+    file = os.open(tmp_path / "copy", os.O_RDONLY)
+    with pytest.raises(OSError, match=r"."):
+        memory.copy(written, file)
