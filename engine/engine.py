@@ -95,7 +95,7 @@ class Engine:
         self._clock = GuestClock(self._dial_guest)
         self._disk_room = DiskRoom(self._dial_guest, self._publish)
         self._host_room = HostRoom(directory, backend, self._publish)
-        self.resources = Resources(directory, backend, self._dial_guest)
+        self.resources = Resources(directory, backend, self._dial_guest, self._saver.hold)
         self._file_events = FileEvents(self._dial_events, home.root, self._publish)
         self._names = LocalNames(settings, lambda: self._machine.guest)
         self._starts = Starts(
@@ -356,9 +356,11 @@ class Engine:
     # --- what the parts report --------------------------------------------------------------
 
     def _machine_changed(self, status: Status) -> None:
-        for part in (self._clock, self._disk_room, self._host_room):
+        for part in (self._clock, self._disk_room):
             part.follow(status.state is MachineState.RUNNING)
-        if not (status.state.is_up or status.state is MachineState.STARTING):
+        lives = status.state.is_up or status.state is MachineState.STARTING
+        self._host_room.follow(lives)
+        if not lives:
             self._watch.end()
             self._folders.end()
             self._ports.forget()

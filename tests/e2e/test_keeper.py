@@ -19,12 +19,16 @@ DATA = "/var/lib/galley-data"
 
 @pytest.fixture
 def guest(galley: Galley) -> Iterator[Guest]:
-    """A way in of our own, by ssh: the relay is the supervisor's."""
-    seen = QemuBackend().observe(galley.machine)
-    assert seen.address is not None
-    made = SshGuest(seen.address, galley.machine.key, galley.machine.known_host, 10.0)
+    made = way_in(galley)
     yield made
     made.close()
+
+
+def way_in(galley: Galley) -> Guest:
+    """One of our own, by ssh: the relay is the supervisor's."""
+    seen = QemuBackend().observe(galley.machine)
+    assert seen.address is not None
+    return SshGuest(seen.address, galley.machine.key, galley.machine.known_host, 10.0)
 
 
 @pytest.fixture
@@ -150,6 +154,18 @@ def test_a_clock_that_is_an_hour_wrong_is_right_within_seconds(
     """The supervisor sees to it; who sets the clock is a container, as anybody could."""
     skew = "date -s @$(($(date +%s) - 3600))"
     galley.docker("run", "--rm", "--privileged", IMAGE, "sh", "-c", skew)
+    _is_right(guest)
+
+
+def test_after_a_suspend_the_clock_is_right_within_seconds(galley: Galley) -> None:
+    galley.run("suspend")
+    galley.start()
+    guest = way_in(galley)
+    _is_right(guest)
+    guest.close()
+
+
+def _is_right(guest: Guest) -> None:
     began = time.monotonic()
     while abs(_skew(guest)) > 0.1:
         assert time.monotonic() - began < 5

@@ -43,7 +43,7 @@ def test_its_own_engine_is_started_and_stopped(own_app: App, wait_for: WaitFor) 
     timeline = page.start_card.timeline
     wait_for(lambda: all(step.seconds is not None for step in timeline.boot))
     steps = timeline.boot
-    assert steps[-1].step == "Answering on the Docker socket"
+    assert steps[-1].step == "Starting containers again"
     assert page.reach.engine.value.whole == "Docker 0.0-fake · API 1.45"
     assert page.reach.reason.text() == "The fake backend emulates nothing."
     assert "of" in page.disk.figures.text()

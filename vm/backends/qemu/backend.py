@@ -343,10 +343,12 @@ def _check(spec: MachineSpec) -> None:
 
 
 def _state(directory: MachineDir, found: running.Running) -> MachineState:
-    """What QMP says of a process that is ours. One too busy to answer still runs."""
+    """What QMP says of a process that is ours. One too busy to answer still runs, and so does one
+    that only waits for room on this computer's disk."""
     try:
         with running.control(directory, found, OBSERVE_DEADLINE) as session:
-            paused = session.field("query-status", "running") is False
+            status = session.field("query-status", "status")
     except BackendFailed:
         return MachineState.RUNNING if process.is_alive(found.identity) else MachineState.STOPPED
-    return MachineState.PAUSED if paused else MachineState.RUNNING
+    runs = status in ("running", stall.STATUS)
+    return MachineState.RUNNING if runs else MachineState.PAUSED
