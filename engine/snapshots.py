@@ -50,7 +50,7 @@ class Snapshots:
         """A paused machine is woken for it: it could not bring its file system to rest."""
         snapshots.check_name(name)
         self._machine.wake()
-        self._machine.hold(lambda: self._create(name))
+        self._machine.occupy(lambda: self._create(name))
 
     def restore(self, name: str) -> None:
         """The machine's disk is exchanged; where it was running, it is started again."""
@@ -63,7 +63,7 @@ class Snapshots:
                 self._start()
 
     def delete(self, name: str) -> None:
-        self._machine.hold(lambda: self._delete(name))
+        self._machine.occupy(lambda: self._delete(name))
 
     def delete_all(self) -> None:
         snapshots.delete_all(self._machine.directory)

@@ -129,7 +129,7 @@ class Machine:
         self.cancel()
         self._worker.submit(lambda: self._exchange(change)).result()
 
-    def hold(self, work: Callable[[], None]) -> None:
+    def occupy(self, work: Callable[[], None]) -> None:
         """Have `work` done while nobody moves the machine, whatever its state is."""
         self._worker.submit(work).result()
 

@@ -119,11 +119,12 @@ def _joined(use: MachineUse, size: int, held: "DiskUse | None") -> Report:
 
 @contextlib.contextmanager
 def _running() -> Iterator[tuple[ControlClient, Snapshot]]:
-    """Raises NoMachine."""
+    """A machine that is paused is woken, and none is paused until the end. Raises NoMachine."""
     client = reach.running_supervisor()
     if client is None:
         raise NoMachine("The engine is not running.", "Start it with `galley start`.")
     with client:
+        client.call("hold")
         yield client, client.snapshot()
 
 

@@ -236,7 +236,7 @@ def test_the_disk_is_copied_while_it_runs_and_while_it_does_not(bench: Bench) ->
         at_rest.append(bench.state())
         yield
 
-    machine.hold(
+    machine.occupy(
         lambda: bench.backend.copy_disk(bench.directory, target, still, lambda done, total: None)
     )
     assert at_rest == [MachineState.RUNNING]

@@ -9,7 +9,8 @@ from engine.bridge.unix import dial
 from tests.e2e.galley import GALLEY, IMAGE, Galley, busybox_tar
 from vm.host import process
 
-AFTER = 2.0  # seconds
+AFTER = 1.0  # seconds; the least that can be set
+RIGHT = 0.1  # seconds that the machine's clock may be wrong
 
 
 @pytest.fixture
@@ -31,11 +32,15 @@ def wait_paused(galley: Galley) -> None:
     galley.wait_for(lambda: state(galley) == "paused", "it is paused")
 
 
-def stays_awake(galley: Galley) -> None:
+def stays(galley: Galley, wanted: str) -> None:
     """For longer than it takes to pause it."""
-    until = time.monotonic() + 2 * AFTER
+    until = time.monotonic() + 2.5 * AFTER
     while time.monotonic() < until:
-        assert state(galley) == "running"
+        assert state(galley) == wanted
+
+
+def stays_awake(galley: Galley) -> None:
+    stays(galley, "running")
 
 
 def run(galley: Galley, *words: str) -> str:
@@ -58,15 +63,21 @@ def test_looking_leaves_it_asleep_and_asking_wakes_it(saving: Galley) -> None:
     assert saving.vm_identity() == pid
 
 
-def test_a_stream_of_events_survives_and_tells_the_next(saving: Galley) -> None:
-    with saving.popen(
-        ["docker", "-H", saving.docker_host, "events", "--format", "{{.Action}} {{.Actor.ID}}"]
-    ) as stream:
+def test_a_stream_of_events_survives_and_tells_the_next_with_the_right_time(
+    saving: Galley,
+) -> None:
+    """The machine's clock has stood still, and is right for the first who comes."""
+    told = "{{.Action}} {{.Actor.ID}} {{.TimeNano}}"
+    with saving.popen(["docker", "-H", saving.docker_host, "events", "--format", told]) as stream:
         assert stream.stdout is not None
         for number in range(2):
             wait_paused(saving)
+            stays(saving, "paused")
+            before = time.time()
             saving.docker("volume", "create", f"saver{number}")
-            assert stream.stdout.readline() == b"create saver%d\n" % number
+            action, volume, moment = stream.stdout.readline().split()
+            assert (action, volume) == (b"create", b"saver%d" % number)
+            assert before - RIGHT <= int(moment) / 1e9 <= time.time() + RIGHT
         stream.kill()
         wait_paused(saving)  # also with one that has gone
         saving.docker("volume", "rm", "saver0", "saver1")

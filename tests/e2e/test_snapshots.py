@@ -49,9 +49,6 @@ def test_a_database_under_load_is_as_it_was_at_the_snapshot(galley: Galley, redi
     assert before <= redis.check_content() <= after
     redis.begin_writing()
     redis.check_content()
-
-    galley.run("snapshot", "restore", "before", "--yes")  # as often as one likes
-    redis.check_files()
     galley.run("snapshot", "delete", "before")
     assert names(galley) == []
 
@@ -81,7 +78,7 @@ def test_what_ran_when_the_engine_was_stopped_runs_also_from_a_snapshot(galley: 
     galley.run("snapshot", "create", "stopped")
     galley.machine.snapshot_disk("stopped").touch()  # memory fits no disk that may be another
     galley.run("snapshot", "restore", "stopped", "--yes")
-    assert not galley.machine.suspended.exists()
+    assert not galley.status()["resumable"]
     file = galley.home.root / "trace.json"
     galley.run("start", "--trace", str(file))
     running = galley.docker("ps", "--format", "{{.Names}}").stdout.split()
@@ -107,14 +104,8 @@ def test_a_suspended_machine_is_kept_with_its_memory(galley: Galley) -> None:
         counted = numbers(galley)
         assert 0 < len(counted) < first + 80
         assert counted == list(range(1, len(counted) + 1)), "it was not started anew"
-    galley.run("suspend")
-    galley.machine.snapshot_disk("asleep").touch()  # it may have been changed: memory and disk
-    galley.run("snapshot", "restore", "asleep", "--yes")
-    assert not galley.status()["resumable"]
     galley.run("snapshot", "delete", "asleep")
-    galley.start()
-    assert galley.docker("ps", "-q").stdout == b"", "it started from cold"
-    galley.docker("rm", "counting")
+    galley.docker("rm", "-f", "counting")
 
 
 def numbers(galley: Galley) -> list[int]:
