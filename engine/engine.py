@@ -337,9 +337,9 @@ class Engine:
 
     def _down(self) -> Problem | None:
         """Why a client cannot be served now; None lets the bridge dial."""
-        status = self._machine.status
+        status, stalled = self._machine.status, self._host_room.problems
         if status.state.is_up:
-            return None
+            return stalled[0] if stalled else None
         if status.state is MachineState.STARTING:
             on_boot = status.boot[-1].step if status.boot else "starting"
             if on_boot in SERVED:

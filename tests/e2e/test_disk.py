@@ -123,6 +123,7 @@ def test_a_full_disk_of_this_computer_holds_the_machine_up_and_loses_nothing(
         writing = pool.submit(write)
         galley.wait_for(lambda: kinds() == ["DiskFull"], "it is told")
         assert galley.machines()
+        assert b"disk is full" in galley.docker("ps", check=False).stderr
         freed.set()
         filling.unlink()
         galley.wait_for(lambda: kinds() == [], "it goes on")

@@ -343,12 +343,11 @@ def _check(spec: MachineSpec) -> None:
 
 
 def _state(directory: MachineDir, found: running.Running) -> MachineState:
-    """What QMP says of a process that is ours. One too busy to answer still runs, and so does one
-    that only waits for room on this computer's disk."""
+    """What QMP says of a process that is ours. One too busy to answer still runs; one that waits
+    for room on this computer's disk answers nobody."""
     try:
         with running.control(directory, found, OBSERVE_DEADLINE) as session:
-            status = session.field("query-status", "status")
+            paused = session.field("query-status", "running") is False
     except BackendFailed:
         return MachineState.RUNNING if process.is_alive(found.identity) else MachineState.STOPPED
-    runs = status in ("running", stall.STATUS)
-    return MachineState.RUNNING if runs else MachineState.PAUSED
+    return MachineState.PAUSED if paused else MachineState.RUNNING
