@@ -269,6 +269,8 @@ class Machine:
         except StepFailed as failure:
             self._shown.move(MachineState.FAILED, problem=failure.error.to_problem())
             raise failure.error from failure
+        with contextlib.suppress(GalleyError):  # who left it may have been about to suspend it
+            Keeper(self.guest.dial).thaw()
         self._reached(done)
 
     def _reached(self, done: tuple[BootStep, ...]) -> None:

@@ -174,6 +174,28 @@ def try_it(call: Callable[[], object]) -> None:
         return
 
 
+def test_a_supervisor_that_dies_in_the_middle_leaves_a_machine_that_goes_on(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.open()
+    boot(bench)
+    pid = bench.pid()
+
+    def die(*_: Any) -> None:
+        raise PowerCut
+
+    with monkeypatch.context() as patch:
+        patch.setattr(suspend, "_write_memory", die)
+        with pytest.raises(PowerCut):
+            bench.machine.suspend()
+    bench.machine.close()
+    machine = bench.open()
+    assert bench.state() is MachineState.PAUSED, "it stands still, its disk frozen"
+    machine.wake()
+    write_line(bench, "written")
+    assert (bench.pid(), lines(bench)) == (pid, ["written"])
+
+
 @pytest.mark.parametrize("steps", [SAVING, RESUMING], ids=["saving", "resuming"])
 def test_a_power_cut_at_any_step_loses_no_line_that_was_written(
     bench: Bench, steps: tuple[str, ...], monkeypatch: pytest.MonkeyPatch

@@ -29,7 +29,7 @@ from vm.backends.qemu.command import Launch
 from vm.backends.qemu.running import Running
 from vm.backends.qemu.start import give_up, start, with_shares
 from vm.directory import MachineDir
-from vm.errors import BackendFailed, DiskFull, NotResumable
+from vm.errors import BackendFailed, DiskFull, GalleyError, NotResumable
 from vm.host import memory, process, sparse
 from vm.host.paths import sync_directory, unusable, write_atomic
 from vm.host.sparse import Report
@@ -80,25 +80,16 @@ def save(directory: MachineDir, found: Running) -> None:
             "`galley stop --cold` powers it off.",
         )
     forget(directory)
-    folder = directory.suspended
     try:
-        ram = memory.open_of(found.identity.pid, found.memory)
-        try:
-            folder.mkdir(mode=0o700)
-            _need_space(folder, memory.held(ram))
-            _halt_and_write(directory, found, folder / STATE)
-            try:
-                _write_memory(ram, folder / RAM)
-                shutil.copyfile(directory.console_log, folder / CONSOLE)
-            except OSError:
-                _say(directory, found, "cont")
-                raise
-        finally:
-            os.close(ram)
+        _take(directory, found)
         _end(directory, found)
         _make_valid(directory, found.circumstances)
     except OSError as error:
-        raise unusable(folder, error) from error
+        forget(directory)
+        raise unusable(directory.root, error) from error
+    except GalleyError:
+        forget(directory)
+        raise
 
 
 def resume(
@@ -164,6 +155,24 @@ def _copy(saved: Suspended, source: Path, disk: Path, target: Path, report: Repo
 
 
 # --- saving ---------------------------------------------------------------------------------
+
+
+def _take(directory: MachineDir, found: Running) -> None:
+    """State, memory and console of the machine, which is halted then."""
+    folder = directory.suspended
+    ram = memory.open_of(found.identity.pid, found.memory)
+    try:
+        folder.mkdir(mode=0o700)
+        _need_space(folder, memory.held(ram))
+        _halt_and_write(directory, found, folder / STATE)
+        try:
+            _write_memory(ram, folder / RAM)
+            shutil.copyfile(directory.console_log, folder / CONSOLE)
+        except OSError:
+            _say(directory, found, "cont")
+            raise
+    finally:
+        os.close(ram)
 
 
 def _need_space(folder: Path, held: int) -> None:
