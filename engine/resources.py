@@ -47,10 +47,8 @@ class Resources:
 
     def reclaim_disk(self) -> Reclaimed:
         """Give back to this computer what is free on the data disk. Takes seconds."""
-        # What has just been deleted is free once that is written down: a reclaim begins with it.
         with contextlib.ExitStack() as held:
             held.callback(self._hold())
             before = self._directory.data_held()
-            self._keeper.reclaim()
             self._keeper.trim()
             return Reclaimed(before, self._directory.data_held())

@@ -150,9 +150,10 @@ static void tell_disk(int fd, char *answer) {
            (had.f_blocks - had.f_bfree) * unit, had.f_bavail * unit);
 }
 
+/* What has been deleted is free only once that is written down. */
 static void trim(int fd, char *answer) {
   struct fstrim_range range = {.len = UINT64_MAX};
-  if (ioctl(fd, FITRIM, &range) < 0) return outcome(answer, false);
+  if (syncfs(fd) < 0 || ioctl(fd, FITRIM, &range) < 0) return outcome(answer, false);
   snprintf(answer, LINE, "ok %" PRIu64 "\n", (uint64_t)range.len);
 }
 
