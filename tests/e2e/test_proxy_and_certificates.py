@@ -166,7 +166,7 @@ def test_a_start_finds_it_all(place: Place) -> None:
     """Also what has changed while there was no machine: dockerd starts once."""
     place.trust()
     place.use_none()
-    place.galley.run("stop")
+    place.galley.run("stop", "--cold")
     place.use_proxy()
     place.trust(place.authority)
     place.login(place.far)
