@@ -132,7 +132,7 @@ class Saver:
         """The machine's state, as it changes."""
         with self._changed:
             now = time.monotonic()
-            if state is MachineState.RUNNING:
+            if state is MachineState.STARTING:
                 self._is_away = False
             if state is MachineState.PAUSED:
                 self._paused = now

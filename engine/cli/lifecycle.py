@@ -66,6 +66,8 @@ def stop(cold: bool) -> None:
     with client:
         machine = client.snapshot().machine
         if machine.state in GONE and not (cold and machine.resumable):
+            if machine.resumable:
+                client.call("stop", StopParams())  # or its next use would bring it back
             say("The engine is not running.")
             return
         note("Stopping …")
