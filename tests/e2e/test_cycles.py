@@ -8,7 +8,8 @@ CYCLES = 8
 def test_cycles_leave_nothing_behind(fresh: Galley) -> None:
     fresh.start()
     fresh.load_image()
-    fresh.docker("run", "-d", "--name", "kept", "--restart", "always", IMAGE, "sleep", "100000")
+    kept = ["--name", "kept", "--init", "--restart", "always"]
+    fresh.docker("run", "-d", *kept, IMAGE, "sleep", "100000")
     fresh.run("stop")
     files = _files(fresh) | {"logs/console.1.log"}  # the log of the start before
     for cycle in range(CYCLES):

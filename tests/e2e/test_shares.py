@@ -267,6 +267,7 @@ def test_a_share_removed_while_it_is_in_use(shared: Shared) -> None:
     user = shared.galley.popen([*words, "-v", f"{shared.rw}:/go", PYTHON, "sh", "-c", use])
     assert user.stdout is not None
     assert user.stdout.readline() == b"ready\n"
+    held = os.open(folder, os.O_RDONLY)  # or the next one may get its inode, and count as the same
     shutil.rmtree(folder)
     (shared.rw / "go").touch()
     said = user.stdout.read().decode()
@@ -279,6 +280,7 @@ def test_a_share_removed_while_it_is_in_use(shared: Shared) -> None:
     assert code == 125
     assert f"{folder} is not shared" in said
     assert "when the engine starts again" in said
+    os.close(held)
 
 
 def test_another_supervisor_knows_what_is_shared(shared: Shared) -> None:
