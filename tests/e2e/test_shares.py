@@ -4,6 +4,7 @@ One Galley for each way to share. What needs more than a shell runs in a contain
 """
 
 import io
+import os
 import shutil
 import tarfile
 from collections.abc import Iterator
