@@ -49,14 +49,8 @@ class Resting:
 
     def suspend(self) -> None:
         """With its containers as they are. Raises GalleyError; then all goes on."""
-        if not self._machine.backend.features.suspend:
-            raise BackendFailed("Machines cannot be suspended on this computer.")
-        if self._machine.status.share_by == "sftp":
-            raise BackendFailed(
-                "The machine cannot be suspended: its folders are shared by SFTP, which ends when "
-                "it stands still.",
-                "Stop it instead (galley stop), or install virtiofsd.",
-            )
+        if (obstacle := self._obstacle()) is not None:
+            raise obstacle
         self._machine.suspend()
 
     def start_again(self, dial: Dial) -> None:
@@ -70,9 +64,20 @@ class Resting:
 
     def _leaves_something(self) -> bool:
         status = self._machine.status
-        may = self._machine.backend.features.suspend and status.share_by != "sftp"
         healthy = status.state.is_up and status.problem is None
-        return may and healthy and bool(self._settings.get("suspend"))
+        return self._obstacle() is None and healthy and bool(self._settings.get("suspend"))
+
+    def _obstacle(self) -> BackendFailed | None:
+        """Why the machine cannot be suspended, whatever is asked."""
+        if not self._machine.backend.features.suspend:
+            return BackendFailed("Machines cannot be suspended on this computer.")
+        if self._machine.status.share_by == "sftp":
+            return BackendFailed(
+                "The machine cannot be suspended: its folders are shared by SFTP, which ends when "
+                "it stands still.",
+                "Stop it instead (galley stop), or install virtiofsd.",
+            )
+        return None
 
     def _empty(self) -> None:
         """Nothing of containers is left in the machine."""

@@ -29,6 +29,7 @@ from pathlib import Path
 
 import msgspec
 
+from vm.host import sparse
 from vm.host.paths import Home
 
 
@@ -58,10 +59,9 @@ class MachineDir(msgspec.Struct, frozen=True):
     def data_held(self) -> int:
         """What the data disk takes on this computer, in bytes: it is sparse. 0 without one."""
         try:
-            seen = self.data_disk.stat()
+            return sparse.allocated(self.data_disk)
         except OSError:
             return 0
-        return getattr(seen, "st_blocks", seen.st_size // 512) * 512
 
     @property
     def data_is_new(self) -> Path:

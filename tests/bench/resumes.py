@@ -13,6 +13,7 @@ from statistics import median
 
 from tests.bench.figures import Row, at_most, row
 from tests.bench.lab import Lab
+from tests.bench.suspend import state_of
 from tests.bench.timing import seconds_of, wait_until
 from tests.e2e.galley import IMAGE, Galley
 from vm.boot import Console
@@ -38,7 +39,7 @@ def measure(lab: Lab) -> Iterator[Row]:
         failures, downs, ups, sizes = 0, list[float](), list[float](), list[float]()
         for _ in range(count):
             downs.append(seconds_of(partial(galley.run, verb)))
-            sizes.append(_state(galley))
+            sizes.append(state_of(galley))
             ups.append(seconds_of(lambda: galley.run("start")))
             failures += not _is_well(galley, port)
         yield row(f"resumes.{verb}_failures", failures, "", n=count, goal=at_most(0))
@@ -72,11 +73,6 @@ def _answers(port: int) -> bool:
             return bool(answer.read() == b"served\n")
     except (OSError, urllib.error.URLError):
         return False
-
-
-def _state(galley: Galley) -> float:
-    files = galley.machine.suspended.iterdir()
-    return float(sum(file.stat().st_blocks * 512 for file in files))
 
 
 def _lost(galley: Galley) -> int:

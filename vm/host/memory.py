@@ -2,7 +2,7 @@
 
 A program is given it as a file (`path_of`) and keeps it for as long as it runs; whoever knows its
 pid and the number can open it again, after the one who made it is gone. Holes stay holes: what
-nobody has ever written takes no room, here or on a disk. May import: the standard library. Next:
+nobody has ever written takes no room, here or on a disk. May import: `sparse.py`. Next:
 `backends/qemu/suspend.py`.
 """
 
@@ -12,6 +12,8 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+from vm.host import sparse
 
 PIECE = 16 << 20  # bytes that one thread copies at a time
 THREADS = 2  # one core alone does not fill a memory bus
@@ -40,11 +42,6 @@ def open_of(pid: int, memory: int) -> int:
     return os.open(f"/proc/{pid}/fd/{memory}", os.O_RDWR | os.O_CLOEXEC)
 
 
-def held(source: int) -> int:
-    """Bytes of it that are not holes."""
-    return os.fstat(source).st_blocks * 512
-
-
 def copy(source: int, target: int) -> None:
     """All of `source` into the empty `target`, which gets its size. Raises OSError."""
     size = os.fstat(source).st_size
@@ -68,14 +65,6 @@ def copy(source: int, target: int) -> None:
 
 
 def _pieces(source: int, size: int) -> Iterator[tuple[int, int]]:
-    """Where data begins and ends."""
-    at = 0
-    while at < size:
-        try:
-            at = os.lseek(source, at, os.SEEK_DATA)
-        except OSError:  # ENXIO: only a hole is left
-            return
-        end = os.lseek(source, at, os.SEEK_HOLE)
-        while at < end:
+    for start, end in sparse.extents(source, size):
+        for at in range(start, end, PIECE):
             yield at, min(at + PIECE, end)
-            at = min(at + PIECE, end)

@@ -28,9 +28,9 @@ KEPT_FREE = 512 << 20  # bytes: a copy must not be what fills the disk under a r
 type Report = Callable[[int, int], None]
 
 
-def allocated(path: Path) -> int:
-    """Bytes that a file takes on its disk. Raises OSError."""
-    seen = path.stat()
+def allocated(file: Path | int) -> int:
+    """Bytes that a file, by name or open, takes on its disk or in memory. Raises OSError."""
+    seen = os.stat(file)
     return getattr(seen, "st_blocks", seen.st_size // 512) * 512
 
 
@@ -92,9 +92,9 @@ def copy(source: Path, target: Path, report: Report) -> None:
     with source.open("rb", buffering=0) as old, target.open("xb") as new:
         size = os.fstat(old.fileno()).st_size
         new.truncate(size)
-        extents = list(_extents(old.fileno(), size))
-        done, total = 0, sum(end - start for start, end in extents)
-        for start, end in extents:
+        data = list(extents(old.fileno(), size))
+        done, total = 0, sum(end - start for start, end in data)
+        for start, end in data:
             for place in range(start, end, CHUNK):
                 done += _move(old, new, place, min(CHUNK, end - place))
                 report(done, total)
@@ -102,8 +102,8 @@ def copy(source: Path, target: Path, report: Report) -> None:
         os.fsync(new.fileno())
 
 
-def _extents(handle: int, size: int) -> Iterator[tuple[int, int]]:
-    """Where the data is: first byte, and the one after the last."""
+def extents(handle: int, size: int) -> Iterator[tuple[int, int]]:
+    """Where the data is: first byte, and the one after the last. Raises OSError."""
     if sys.platform == "win32":
         yield 0, size
         return

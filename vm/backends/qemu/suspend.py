@@ -163,7 +163,7 @@ def _take(directory: MachineDir, found: Running) -> None:
     ram = memory.open_of(found.identity.pid, found.memory)
     try:
         folder.mkdir(mode=0o700)
-        _need_space(folder, memory.held(ram))
+        _need_space(folder, sparse.allocated(ram))
         _halt_and_write(directory, found, folder / STATE)
         try:
             _write_memory(ram, folder / RAM)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from vm.host import memory
+from vm.host import memory, sparse
 
 MIB = 1 << 20
 SIZE = 64 * MIB
@@ -30,18 +30,18 @@ def test_a_copy_has_the_same_bytes_and_no_more_of_them(written: int, tmp_path: P
     file = os.open(tmp_path / "copy", os.O_RDWR | os.O_CREAT)
     memory.copy(written, file)
     assert content(file) == content(written)
-    assert memory.held(file) < MIB
+    assert sparse.allocated(file) < MIB
     back = memory.create(SIZE)
     memory.copy(file, back)
     assert content(back) == content(written)
-    assert memory.held(back) < MIB
+    assert sparse.allocated(back) < MIB
 
 
 def test_memory_that_nobody_has_written_is_all_hole(tmp_path: Path) -> None:
     file = os.open(tmp_path / "copy", os.O_RDWR | os.O_CREAT)
     memory.copy(memory.create(SIZE), file)
     assert os.fstat(file).st_size == SIZE
-    assert memory.held(file) == 0
+    assert sparse.allocated(file) == 0
 
 
 def test_who_has_inherited_it_and_who_opens_it_see_the_same(written: int) -> None:
