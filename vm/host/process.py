@@ -258,12 +258,13 @@ def _popen_detached(
 
 
 def identify(pid: int) -> Identity | None:
-    """The identity of a living process, or None."""
+    """The identity of a living process, or None. One that is ending lives until its last thread
+    does: its files are open and its locks are held, although Linux calls it a zombie already."""
     import psutil  # here and below: what only runs programs need not wait for it
 
     try:
         process = psutil.Process(pid)
-        if process.status() == psutil.STATUS_ZOMBIE:
+        if process.status() == psutil.STATUS_ZOMBIE and process.num_threads() <= 1:
             return None
         return Identity(pid, process.create_time())
     except psutil.NoSuchProcess:

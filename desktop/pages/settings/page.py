@@ -4,7 +4,7 @@ May import: PySide6, `desk`, `widgets`, `text`, `engine.settings`. The file is t
 when the page is shown, after each change, and when the supervisor has news. Next: `fields.py`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import msgspec
@@ -19,6 +19,7 @@ from desktop.pages.settings.fields import Field, FormRow, Section
 from desktop.pages.settings.logins import LoginsSection
 from desktop.pages.settings.pending import OF_SUPERVISOR, pending, reason
 from desktop.pages.settings.window_settings import WindowSection
+from desktop.tasks import Task
 from desktop.text import tr
 from desktop.widgets.basics import button, column, holder, label, row, scrolled
 from desktop.widgets.problem_card import ProblemCard
@@ -44,6 +45,8 @@ class SettingsPage(Page):
         self._visible = False
         self._wanted = ""  # the setting to be brought into view
         self._reading = self._again = False
+        self._asked: dict[str, Callable[[], Task] | None] = {}  # settings, and what to ask next
+        self._doubtful: set[str] = set()  # settings of which what is being read may be old
         self._read: Read | None = None
         self._before: dict[str, str] = {}
         self._era: tuple[object, ...] = ()
@@ -168,6 +171,7 @@ class SettingsPage(Page):
             self._again = True
             return
         self._reading, self._again = True, False
+        self._doubtful = {*self._asked}
         home = self.desk.link.home
 
         def work() -> Read:
@@ -182,7 +186,8 @@ class SettingsPage(Page):
         if not self.fields:
             self._build(read.entries)
         for entry in read.entries:
-            self.fields[entry.setting.name].show_entry(entry)
+            if entry.setting.name not in self._doubtful:
+                self.fields[entry.setting.name].show_entry(entry)
         self._show_problems(read.problems)
         self._show_pending()
         self._show_wanted()
@@ -243,17 +248,36 @@ class SettingsPage(Page):
 
     def _give(self, setting: Setting, value: Value) -> None:
         """As text, for a bare number would be read as GiB."""
-        done, refused = partial(self._done, setting.name), partial(self._refused, setting.name)
-        self.desk.link.set_setting(setting.name, setting.text(value), done, refused)
+        name, text = setting.name, setting.text(value)
+        done, refused = partial(self._done, name), partial(self._refused, name)
+        self._ask(name, lambda: self.desk.link.set_setting(name, text, done, refused))
 
     def _reset(self, name: str) -> None:
-        self.desk.link.unset_setting(name, partial(self._done, name), partial(self._refused, name))
+        done, refused = partial(self._done, name), partial(self._refused, name)
+        self._ask(name, lambda: self.desk.link.unset_setting(name, done, refused))
+
+    def _ask(self, name: str, change: Callable[[], Task]) -> None:
+        """One at a time for each setting, and of those that wait the last. What is read meanwhile
+        is older than what was clicked: the next click must not start from there."""
+        self._doubtful.add(name)
+        if name in self._asked:
+            self._asked[name] = change
+            return
+        self._asked[name] = None
+        task = change()
+        task.changed.connect(lambda: self._answered(name) if task.state.is_over else None)
+
+    def _answered(self, name: str) -> None:
+        if (change := self._asked.pop(name)) is not None:
+            self._ask(name, change)
+        else:
+            self._load()
 
     def _done(self, name: str, _reply: object) -> None:
         self.fields[name].settle()
         if name == "use_keyring":
             self.logins.refresh()
-        self._load()
+        self._load()  # also after a second attempt, which is not asked for here
 
     def _refused(self, name: str, problem: Problem) -> bool:
         """Shown beside the field, where it can be corrected."""

@@ -57,12 +57,10 @@ def find(directory: MachineDir) -> Running | None:
     if uuid is None:
         return None
     recorded = _recorded(directory)
-    if (
-        recorded is not None
-        and process.is_alive(recorded.identity)
-        and _is_ours(directory, uuid, _words(recorded.identity.pid))
-    ):
-        return recorded
+    if recorded is not None and process.is_alive(recorded.identity):
+        words = _words(recorded.identity.pid)  # none: it is ending, and locks the disk until then
+        if not words or _is_ours(directory, uuid, words):
+            return recorded
     return _search(directory, uuid, recorded)
 
 

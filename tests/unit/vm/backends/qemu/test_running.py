@@ -36,7 +36,14 @@ def directory() -> Iterator[MachineDir]:
         yield machine
 
 
-Start = Callable[[str], process.Identity]
+# Its first thread has ended, and another not yet: so a killed QEMU looks while it ends.
+ENDING = """
+import ctypes, os, threading
+threading.Thread(target=lambda: open("release").read() or os._exit(0)).start()
+ctypes.CDLL(None).syscall({"x86_64": 60, "aarch64": 93}[os.uname().machine], 0)
+"""
+
+Start = Callable[..., process.Identity]
 
 
 @pytest.fixture
@@ -46,8 +53,8 @@ def start(directory: MachineDir) -> Iterator[Start]:
     program.symlink_to(sys.executable)
     started: list[process.Identity] = []
 
-    def start(uuid: str) -> process.Identity:
-        words: list[str | Path] = [program, "-c", "import signal; signal.pause()", "-uuid", uuid]
+    def start(uuid: str, program_text: str = "import signal; signal.pause()") -> process.Identity:
+        words: list[str | Path] = [program, "-c", program_text, "-uuid", uuid]
         words += ["-accel", "tcg,thread=multi", "-netdev", "user,hostfwd=tcp:127.0.0.1:40022-:22"]
         words += ["-chardev", f"socket,path={directory.qmp_socket},server=on"]
         started.append(process.spawn_detached(words, log=directory.backend_log))
@@ -158,3 +165,22 @@ def test_kill_ends_it_and_waiting_cleans_up(directory: MachineDir, start: Start)
     assert backend.wait_stopped(directory, 5)
     assert not directory.running.exists()
     backend.stop(directory, Force.ASK)
+
+
+def test_one_that_is_ending_is_there_until_its_last_thread_is_not(
+    directory: MachineDir, start: Start
+) -> None:
+    """Its disk is locked until then."""
+    release = directory.root / "release"
+    os.mkfifo(release)
+    identity = start(UUID, ENDING.replace("release", str(release)))
+    entry = record(directory, identity)
+    held = os.open(release, os.O_WRONLY)  # once its other thread runs
+    while Path(f"/proc/{identity.pid}/cmdline").read_bytes():
+        assert not process.wait_gone(identity, 0.01)
+    assert running.find(directory) == entry
+    backend = QemuBackend()
+    assert not backend.wait_stopped(directory, 0.05)
+    os.close(held)
+    assert backend.wait_stopped(directory, 5)
+    assert running.find(directory) is None
