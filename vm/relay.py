@@ -17,6 +17,7 @@ May import: `vm.guest`, `vm.ssh_kept`, `vm.errors`. Next: `guest.py`, `ssh_kept.
 """
 
 import contextlib
+import logging
 import os
 import socket
 import struct
@@ -30,6 +31,8 @@ from vm.errors import GuestUnreachable
 from vm.guest import Session, SessionGuest, Size, Stream
 from vm.host.process import Completed
 from vm.ssh_kept import Kept, Lost
+
+log = logging.getLogger(__name__)
 
 LARGEST = 32 * 1024
 WINDOW = 256 * 1024
@@ -291,11 +294,13 @@ class RelayLine:
                         stream.got(kind, data)
                 data_read = self._socket.recv(READ)
                 if not data_read:
-                    return
+                    raise _lost()
                 self.heard = time.monotonic()
                 buffer += data_read
-        except OSError:
-            return
+        except OSError as error:
+            if self.alive and self._streams:
+                count = len(self._streams)
+                log.info("the line has ended, and %d streams with it: %s", count, error)
         finally:
             self._lose()
 

@@ -7,12 +7,15 @@ Knows nothing of ssh: `ssh.py` says how to connect. The rules:
   and not if it was heard meanwhile: slow is not dead, and other streams run over it.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Callable
 from typing import Protocol
 
 from vm.errors import GuestUnreachable, MachineError, Problem, from_problem
+
+log = logging.getLogger(__name__)
 
 LIMIT = 5.0  # seconds for a connection that a call makes by itself
 PATIENCE = 1.5  # seconds of refusals that such a call sits out: the guest may restart its sshd
@@ -96,6 +99,7 @@ class Kept[C: Connection]:
             if _only_slow(lost, asked):
                 made.close()
                 return lost
+            log.info("the connection was silent for too long, and is replaced")
             lost.close()
         self._kept = made
         if self._closing.is_set():

@@ -71,6 +71,10 @@ class Galley:
         status: dict[str, Any] = json.loads(self.run("status", "--json").stdout)
         return status
 
+    def log_tail(self) -> str:
+        """What the supervisor said last, for a failure's message."""
+        return (self.home.logs / "supervisor.log").read_text()[-4000:]
+
     def start(self) -> None:
         self.run("start")
 
