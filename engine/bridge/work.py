@@ -22,7 +22,7 @@ _WAITS = re.compile(
 _LOOKS = re.compile(_API + rb"/containers/[^/?]+/stats(?:\?|$)")
 _HELD = re.compile(_API + rb"/(?:session|grpc)(?:\?|$)")  # a build, as long as it is open
 _INTERIM = re.compile(rb"HTTP/1\.[01] 10[02-9] ")  # another answer follows
-_CHUNKED = re.compile(rb"(?im)^transfer-encoding:[^\n]*\bchunked\b")
+_CHUNKED = b"\r\nTransfer-Encoding: chunked\r\n"  # as Go writes it
 _LAST_CHUNK = b"0\r\n\r\n"
 
 
@@ -103,6 +103,6 @@ class Work:
             if _INTERIM.match(data):
                 return False
             self._has_begun = True
-            self._is_chunked = _CHUNKED.search(data.partition(b"\r\n\r\n")[0]) is not None
+            self._is_chunked = data.find(_CHUNKED, 0, data.find(b"\r\n\r\n") + 2) >= 0
         self._last = (self._last + data[-len(_LAST_CHUNK) :])[-len(_LAST_CHUNK) :]
         return not self._is_chunked or self._last == _LAST_CHUNK
