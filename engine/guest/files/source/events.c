@@ -8,21 +8,11 @@
  * there before.
  */
 #define _GNU_SOURCE
-#include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
+
+#include "own.h"
 
 enum { ROOM = 65536 }; /* bytes; an event has less than 4200 */
-
-static void fail(const char *what) {
-  fprintf(stderr, "events: %s: %s\n", what, strerror(errno));
-  exit(1);
-}
 
 static void hand_over(int file, const char *event, size_t length) {
   if (length > 0 && write(file, event, length) < 0) return;
@@ -45,20 +35,6 @@ static void serve(int connection, int file) {
   }
 }
 
-static int listen_at(const char *path) {
-  struct sockaddr_un address = {.sun_family = AF_UNIX};
-  if (strlen(path) >= sizeof address.sun_path) {
-    errno = ENAMETOOLONG;
-    fail(path);
-  }
-  strcpy(address.sun_path, path);
-  unlink(path);
-  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) < 0 || listen(fd, 4) < 0)
-    fail(path);
-  return fd;
-}
-
 int main(int count, char **words) {
   if (count != 3) {
     fprintf(stderr, "usage: events SOCKET FILE\n");
@@ -66,7 +42,7 @@ int main(int count, char **words) {
   }
   int file = open(words[2], O_WRONLY | O_APPEND | O_CLOEXEC);
   if (file < 0) fail(words[2]);
-  int listening = listen_at(words[1]);
+  int listening = listen_at(words[1], 0, 4);
   for (;;) {
     int connection = accept4(listening, NULL, NULL, SOCK_CLOEXEC);
     if (connection < 0) fail("accept");

@@ -21,26 +21,20 @@
  * process of its own, for a thaw must wait for nothing. Nothing here opens a file on the disk.
  */
 #define _GNU_SOURCE
-#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/fs.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/timerfd.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
+
+#include "own.h"
 
 #ifndef LONGEST /* tests are quicker */
 #define FREEZE_LIMIT 5000 /* ms that a freeze may take */
@@ -72,11 +66,6 @@ static int listening, timer;
 static int64_t thaw_at; /* ms of the monotonic clock, NEVER */
 static int64_t look_at; /* at how full the disk is */
 static struct connection connections[CONNECTIONS];
-
-static void fail(const char *what) {
-  fprintf(stderr, "keeper: %s: %s\n", what, strerror(errno));
-  exit(1);
-}
 
 static int64_t now(void) {
   struct timespec at;
@@ -448,21 +437,6 @@ static void work(void) {
   keep_promises();
 }
 
-static void listen_at(const char *path) {
-  struct sockaddr_un address = {.sun_family = AF_UNIX};
-  if (strlen(path) >= sizeof address.sun_path) {
-    errno = ENAMETOOLONG;
-    fail(path);
-  }
-  strcpy(address.sun_path, path);
-  unlink(path);
-  umask(077);
-  listening = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (listening < 0 || bind(listening, (struct sockaddr *)&address, sizeof address) < 0 ||
-      listen(listening, CONNECTIONS) < 0)
-    fail(path);
-}
-
 /* Without us a frozen disk stays frozen: memory is taken from others. */
 static void last_to_die(void) {
   int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
@@ -484,6 +458,6 @@ int main(int count, char **words) {
   thaw_at = now() + LONGEST; /* one before us may have frozen it and died */
   last_to_die();
   watch_clock();
-  listen_at(words[1]);
+  listening = listen_at(words[1], SOCK_NONBLOCK, CONNECTIONS);
   for (;;) work();
 }

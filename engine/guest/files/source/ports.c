@@ -8,34 +8,10 @@
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
-#include <errno.h>
 #include <netinet/in.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
-static void fail(const char *what) {
-  fprintf(stderr, "ports: %s: %s\n", what, strerror(errno));
-  exit(1);
-}
-
-static int listen_at(const char *path) {
-  struct sockaddr_un address = {.sun_family = AF_UNIX};
-  if (strlen(path) >= sizeof address.sun_path) {
-    errno = ENAMETOOLONG;
-    fail(path);
-  }
-  strcpy(address.sun_path, path);
-  unlink(path);
-  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) < 0 || listen(fd, 64) < 0)
-    fail(path);
-  return fd;
-}
+#include "own.h"
 
 /* Without SO_REUSEADDR, so that nobody else can have it, listening or not. Until this process ends. */
 static void hold(const char *protocol, int port) {
@@ -61,7 +37,7 @@ int main(int count, char **words) {
     return 2;
   }
   signal(SIGCHLD, SIG_IGN); /* nobody asks how they ended */
-  int listening = listen_at(words[1]);
+  int listening = listen_at(words[1], 0, 64);
   for (;;) {
     int connection = accept4(listening, NULL, NULL, SOCK_CLOEXEC);
     if (connection < 0) fail("accept");

@@ -9,18 +9,13 @@
  * that they were taken.
  */
 #define _GNU_SOURCE
-#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
+
+#include "own.h"
 
 enum kind { OPEN = 1, OPENED, REFUSED, DATA, END, CLOSE, CREDIT };
 
@@ -67,11 +62,6 @@ static bool greeted, hung_up, any_gone;
 static uint32_t session;
 static struct connection *connections;
 static struct bytes in, out; /* from and for the port */
-
-static void fail(const char *what) {
-  fprintf(stderr, "relay: %s: %s\n", what, strerror(errno));
-  exit(1);
-}
 
 static void put(struct bytes *to, const void *data, size_t length) {
   if (length == 0) return;

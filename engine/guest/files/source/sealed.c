@@ -7,19 +7,11 @@
  * no room for two hundred. One that runs from a sealed memory file already is left as it is.
  */
 #define _GNU_SOURCE
-#include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
-#include <unistd.h>
 
-static void fail(const char *what) {
-  fprintf(stderr, "sealed: %s: %s\n", what, strerror(errno));
-  exit(1);
-}
+#include "own.h"
 
 static int copy_of(const char *path) {
   int program = open(path, O_RDONLY | O_CLOEXEC);
