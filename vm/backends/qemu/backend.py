@@ -54,7 +54,7 @@ LOOPBACK, SSH_PORT = "127.0.0.1", 22
 LEAST_FREE = 2 << 30  # bytes for a first image and its container; the disk itself is sparse
 OBSERVE_DEADLINE = 1.0
 COPY_DEADLINE = 30.0  # seconds for one command: the last one also waits for the disk
-SSHD_STARTS_WITHIN = 30.0  # seconds after the engine, which is let go first; 1.4 on a quiet computer
+SSHD_STARTS_WITHIN = 30.0  # seconds after the engine, which is let go first; usually 1.4
 
 
 class QemuBackend:
