@@ -161,7 +161,10 @@ class _Connection:
         try:
             self._log_in(key, pinned_key(known_host), until)
         except paramiko.AuthenticationException as error:
-            raise unreachable("it does not accept our key") from error
+            # paramiko says the same of a guest that is too slow, or has hung up.
+            if self._transport.is_active() and time.monotonic() < until:
+                raise unreachable("it does not accept our key") from error
+            raise ConnectionError(str(error)) from error
         except (EOFError, paramiko.SSHException) as error:
             raise ConnectionError(str(error) or "it hung up") from error
         finally:

@@ -69,6 +69,12 @@ def echo(folder: Path) -> Iterator[Path]:
 
 # Keys
 
+SLOW = """
+AuthorizedKeysFile none
+AuthorizedKeysCommand /usr/bin/sleep 60
+AuthorizedKeysCommandUser root
+"""
+
 
 def test_keys_are_made_once_and_kept_private(folder: Path) -> None:
     key, public = folder / "a", folder / "a.pub"
@@ -105,6 +111,15 @@ def test_a_key_that_is_not_ours_is_refused(sshd: Sshd) -> None:
     guest = SshGuest(sshd.address, sshd.folder / "other", sshd.known_host)
     with pytest.raises(GuestUnreachable, match="does not accept our key"):
         guest.connect(5)
+
+
+def test_a_guest_that_is_too_slow_has_not_refused_our_key(sshd: Sshd, guest: SshGuest) -> None:
+    """It takes its time to look it up."""
+    sshd.stop()
+    sshd.add(SLOW)
+    sshd.start()
+    with pytest.raises(GuestUnreachable, match="Authentication timeout"):
+        guest.connect(1)
 
 
 # Connecting

@@ -64,6 +64,11 @@ AllowTcpForwarding yes
 AllowStreamLocalForwarding yes
 """
 
+    def add(self, lines: str) -> None:
+        """To its configuration, before all else: of two words for one thing sshd takes the first.
+        Nothing of it counts before the next start."""
+        self._config.write_text(f"{lines}\n{self._configuration()}")
+
     def start(self) -> None:
         os.makedirs("/run/sshd", exist_ok=True)  # where sshd looks for its empty directory
         with (self.folder / "sshd.log").open("ab") as log:
