@@ -57,6 +57,8 @@ def attach(session: Session, *, pty: bool, feed: bool = True) -> int:
 def _wait_for_end(session: Session, events: SimpleQueue[Event], pty: bool) -> None:
     """Follow the window's size until both of the session's outputs have ended."""
     last, open_outputs = size(), 2
+    if pty:
+        session.resize(last)  # it may have changed since the session was begun with it
     while open_outputs:
         try:
             event = events.get(timeout=SIZE_POLL)

@@ -37,7 +37,7 @@ def processes(events: list[Row]) -> dict[str, int]:
 def spans(events: list[Row], pid: int) -> list[tuple[str, float, float]]:
     """Name, beginning and end in seconds."""
     return [
-        (row["name"], row["ts"] / 1e6, (row["ts"] + row.get("dur", 0)) / 1e6)
+        (row["name"], round(row["ts"] / 1e6, 6), round((row["ts"] + row.get("dur", 0)) / 1e6, 6))
         for row in events
         if row["pid"] == pid and row["ph"] == "X"
     ]

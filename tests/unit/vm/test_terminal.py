@@ -66,6 +66,7 @@ def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
     config.write_text(
         f"ListenAddress 127.0.0.1:{port}\nHostKey {folder}/host\nPidFile none\nUsePAM no\n"
         f"AuthorizedKeysFile {folder}/key.pub\nStrictModes no\nPermitRootLogin yes\n"
+        f"SetEnv HOME={folder}\n"  # no start files of the account's, whatever they do
     )
     assert SSHD is not None, "openssh-server is not installed"
     Path("/run/sshd").mkdir(exist_ok=True) if os.getuid() == 0 else None

@@ -33,7 +33,8 @@ def wait_until(what: Callable[[], bool], seconds: float = 10.0) -> None:
 
 
 class Sshd:
-    """One sshd that only `key` may use."""
+    """One sshd that only `key` may use. Its shells find none of the account's own start files,
+    which may wait for what a session left that was killed (pyenv's lock, say)."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -58,6 +59,7 @@ PermitRootLogin prohibit-password
 StrictModes no
 UsePAM no
 PidFile none
+SetEnv HOME={self.folder}
 MaxSessions 1000
 MaxStartups 500
 AllowTcpForwarding yes
