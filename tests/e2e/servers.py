@@ -85,11 +85,14 @@ class SecureRegistry(Server):
 
 
 class Proxy(Server):
-    """tinyproxy. `log`: one line or more for each request."""
+    """tinyproxy, for anybody or for USER with `password`. `log`: one line or more for each
+    request."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, password: str = "") -> None:
         super().__init__(folder)
-        (folder / "config").write_text(PROXY.format(folder=folder, port=self.port))
+        config = PROXY.format(folder=folder, port=self.port)
+        config += f"BasicAuth {USER} {password}\n" if password else ""
+        (folder / "config").write_text(config)
         self.address = f"http://127.0.0.1:{self.port}"
         self.inside = f"http://10.0.2.2:{self.port}"  # as the machine reaches it
 
