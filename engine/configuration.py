@@ -3,7 +3,7 @@
 A machine that starts finds all of it, and says on its console which, so that nobody has to ask
 whether it is as it should be. Where it is not any more, the guest gets it and dockerd starts again,
 once for all of it; containers live through that. May import: `daemon_config`, `proxy`,
-`proxy_login`, `certificates`, `settings`, `vm`. Next: these.
+`proxy_login`, `certificates`, `registry_certificates`, `settings`, `vm`. Next: these.
 """
 
 import contextlib
@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from engine import certificates, daemon_config, docker_proxies, proxy
+from engine import certificates, daemon_config, docker_proxies, proxy, registry_certificates
 from engine.proxy import Proxies
 from engine.proxy_login import ProxyLogin
 from engine.settings import SettingsStore
@@ -61,13 +61,14 @@ class Configuration:
         """Let a machine that runs have all of it; it mostly has. Blocks while dockerd starts again.
         Never raises: it becomes one of the problems."""
         with self._turn:
-            trusted = certificates.wanted(image)
+            trusted, registries = certificates.wanted(image), registry_certificates.wanted()
             unusable = self._look_for_proxies()
             failures: list[Problem] = []
             must_restart = has_restarted = False
             said = console()
             try:
                 must_restart = certificates.bring(guest, trusted.pem, said)
+                registry_certificates.bring(guest, registries.archive, said)
             except GalleyError as error:
                 failures.append(error.to_problem())
             try:
@@ -83,7 +84,8 @@ class Configuration:
             except GalleyError as error:
                 failures.append(error.to_problem())
             down = unusable or proxy.why_down(self.proxies) or self._login.problem()
-            self._lacking = (*failures, *trusted.problems, *filter(None, [down]))
+            left_out = (*trusted.problems, *registries.problems)
+            self._lacking = (*failures, *left_out, *filter(None, [down]))
 
     def change(self, text: str, guest: Guest | None) -> None:
         """Another daemon.json, which is kept where dockerd starts with it; without a guest, for the

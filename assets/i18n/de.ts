@@ -4187,6 +4187,10 @@
             <translation>Ein Schwarm startet seine Container von selbst wieder.</translation>
         </message>
         <message>
+            <source>Correct it, or take it away; then run `galley start`.</source>
+            <translation>Korrigieren oder entfernen, dann `galley start` ausführen.</translation>
+        </message>
+        <message>
             <source>Free some space, or power it off: galley stop --cold</source>
             <translation>Schaffen Sie Platz, oder schalten Sie sie aus: galley stop --cold</translation>
         </message>
@@ -4205,6 +4209,10 @@
         <message>
             <source>Install a Secret Service such as gnome-keyring and log in to the desktop again, or name a keyring of yours in PYTHON_KEYRING_BACKEND. Without one, docker keeps logins in its own plain file after `galley settings set use_keyring false`, and Galley takes a proxy's password from HTTP_PROXY and HTTPS_PROXY after `galley settings set proxy system`.</source>
             <translation>Einen Secret Service wie gnome-keyring installieren und sich neu am Desktop anmelden oder einen eigenen Schlüsselbund in PYTHON_KEYRING_BACKEND nennen. Ohne einen bewahrt docker Anmeldungen nach `galley settings set use_keyring false` in seiner eigenen lesbaren Datei auf, und Galley nimmt das Passwort eines Proxys nach `galley settings set proxy system` aus HTTP_PROXY und HTTPS_PROXY.</translation>
+        </message>
+        <message>
+            <source>It begins with -----BEGIN CERTIFICATE-----. Correct it; then run `galley start`.</source>
+            <translation>Es beginnt mit -----BEGIN CERTIFICATE-----. Korrigieren, dann `galley start` ausführen.</translation>
         </message>
         <message>
             <source>It starts from cold; nothing on its disk is lost.</source>
@@ -4259,12 +4267,24 @@
             <translation>Die Maschine kann nicht aufbewahrt werden: Ihre Ordner sind über SFTP freigegeben, das endet, wenn sie stillsteht.</translation>
         </message>
         <message>
+            <source>The machine does not take the certificates for single registries.</source>
+            <translation>Die Maschine nimmt die Zertifikate für einzelne Registries nicht an.</translation>
+        </message>
+        <message>
             <source>The password of {0} must not stand in a file.</source>
             <translation>Das Passwort von {0} darf nicht in einer Datei stehen.</translation>
         </message>
         <message>
+            <source>The registry certificate {0} cannot be used: {1}.</source>
+            <translation>Das Registry-Zertifikat {0} kann nicht verwendet werden: {1}.</translation>
+        </message>
+        <message>
             <source>The suspended machine cannot go on: {0}.</source>
             <translation>Die aufbewahrte Maschine kann nicht weiterlaufen: {0}.</translation>
+        </message>
+        <message>
+            <source>There is no certificate in {0}.</source>
+            <translation>In {0} ist kein Zertifikat.</translation>
         </message>
         <message>
             <source>There is no keyring on this computer to keep secrets in.</source>

@@ -171,6 +171,38 @@ def test_certificates_that_have_ended(place: Place) -> None:
     assert place.problems() == []
 
 
+def test_certificates_for_a_single_registry(place: Place, tmp_path: Path) -> None:
+    """They are in docker's own folder, and the machine has them in no file of its disk."""
+    galley = place.galley
+    place.trust()
+    registry = SecureRegistry(tmp_path / "registry", Authority("A cellar"), HOST, clients=True)
+    registry.start()
+    try:
+        assert "certificate signed by unknown authority" in place.refused(registry)
+        folder = Path(galley.env["DOCKER_CONFIG"], "certs.d", registry.name)
+        folder.mkdir(parents=True)
+        shutil.copy(registry.folder / "authority", folder / "ca.crt")
+        galley.start()
+        assert "certificate required" in place.refused(registry)
+        shutil.copy(registry.folder / "cert", folder / "client.cert")
+        shutil.copy(registry.folder / "key", folder / "client.key")
+        galley.start()
+        assert place.problems() == []
+        place.login(registry)
+        place.push_and_pull(registry)
+        line = (registry.folder / "key").read_text().splitlines()[1]
+        assert place.who_knows(line) == [str(folder / "client.key")]
+        (folder / "ca.crt").write_text("no certificate")
+        galley.start()
+        assert place.problems() == [f"There is no certificate in {folder / 'ca.crt'}."]
+        shutil.rmtree(folder)
+        galley.start()
+        assert place.problems() == []
+        assert "certificate signed by unknown authority" in place.refused(registry)
+    finally:
+        registry.stop()
+
+
 def test_a_network_behind_a_proxy(place: Place) -> None:
     proxy = place.proxy
     place.trust(place.authority)
