@@ -213,11 +213,11 @@
         </message>
         <message>
             <source>Configuring the Docker Engine</source>
-            <translation>Docker-Engine einrichten</translation>
+            <translation>Docker Engine wird eingerichtet</translation>
         </message>
         <message>
             <source>Answering on the Docker socket</source>
-            <translation>Antwort am Docker-Socket</translation>
+            <translation>Docker-Socket wird bedient</translation>
         </message>
         <message>
             <source>AppArmor</source>
@@ -1049,7 +1049,7 @@
         </message>
         <message>
             <source>How long nobody has to use the engine until its virtual machine is paused. It wakes by itself.</source>
-            <translation>Wie lange niemand die Engine benutzen darf, bis ihre virtuelle Maschine angehalten wird. Sie wacht von selbst auf.</translation>
+            <translation>Wie lange niemand die Engine benutzt, bevor ihre virtuelle Maschine angehalten wird. Sie wacht von selbst auf.</translation>
         </message>
         <message>
             <source>Nobody uses the engine. It wakes by itself.</source>
@@ -1069,7 +1069,7 @@
         </message>
         <message>
             <source>Starting containers again</source>
-            <translation>Container wieder starten</translation>
+            <translation>Container werden wieder gestartet</translation>
         </message>
         <message>
             <source>Suspend instead of powering off</source>

@@ -17,7 +17,7 @@ from desktop.pages.settings.editors import (
     NumberEditor,
     stops,
 )
-from desktop.pages.settings.page import SettingsPage
+from desktop.pages.settings.page import SettingsPage, _topics
 from desktop.pages.settings.pending import pending, reason
 from desktop.tasks import TaskState
 from engine import proxy_password
@@ -58,6 +58,12 @@ def test_every_setting_is_there(page: SettingsPage) -> None:
     for name, field in page.fields.items():
         assert field.editor.field.accessibleName() == KNOWN[name].label
         assert field.isVisibleTo(page)
+
+
+def test_each_setting_has_its_topic(page: SettingsPage) -> None:
+    """None is left for the end."""
+    of_settings = [one for one in page.sections if one.rows[0] in page.fields.values()]
+    assert len(of_settings) == len(_topics())
 
 
 def test_a_change_holds_and_can_be_reset(
