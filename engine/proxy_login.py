@@ -87,11 +87,11 @@ class ProxyLogin:
         self._port = 0
 
     def _password(self, address: str) -> str:
-        """Raises KeyringUnusable, HostError."""
-        with self._turn:
-            if address not in self._passwords:
-                self._passwords[address] = proxy.password(address)
-            return self._passwords[address]
+        """Raises KeyringUnusable, HostError. A keyring may take its time, and holds up nobody."""
+        kept = self._passwords
+        if address not in kept:
+            kept[address] = proxy.password(address)
+        return kept[address]
 
     # A connection
 
