@@ -3,7 +3,7 @@
 A machine that starts finds all of it, and says on its console which, so that nobody has to ask
 whether it is as it should be. Where it is not any more, the guest gets it and dockerd starts again,
 once for all of it; containers live through that. May import: `daemon_config`, `proxy`,
-`certificates`, `settings`, `vm`. Next: these.
+`proxy_login`, `certificates`, `registry_certificates`, `settings`, `vm`. Next: these.
 """
 
 import contextlib
@@ -11,9 +11,11 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from engine import certificates, daemon_config, docker_proxies, proxy
+from engine import certificates, daemon_config, docker_proxies, proxy, registry_certificates
 from engine.proxy import Proxies
+from engine.proxy_login import ProxyLogin
 from engine.settings import SettingsStore
+from vm.backend import Backend
 from vm.errors import GalleyError, Problem, SettingsError, from_problem
 from vm.guest import Guest
 from vm.host.paths import Home, unusable, write_atomic
@@ -22,9 +24,10 @@ from vm.host.paths import Home, unusable, write_atomic
 class Configuration:
     """`problems`: what of it is not in force, and why. Any thread."""
 
-    def __init__(self, home: Home, settings: SettingsStore) -> None:
+    def __init__(self, home: Home, settings: SettingsStore, backend: Backend) -> None:
         self._home = home
         self._settings = settings
+        self._login = ProxyLogin(home, backend)
         self._turn = threading.Lock()
         self._refused: Problem | None = None
         self._lacking: tuple[Problem, ...] = ()
@@ -37,13 +40,17 @@ class Configuration:
     def look(self, console: Sequence[str]) -> None:
         """See how a machine that runs has started."""
         self._refused = daemon_config.refusal(console)
-        self.proxies, _ = proxy.wanted(self._settings)
+        self._look_for_proxies()
+
+    def close(self) -> None:
+        """Nobody logs in to proxies any more."""
+        self._login.close()
 
     def hand_over(self, folder: Path, image: Path) -> None:
         """Let the machine that is about to start with `image` find it. What cannot be had is left
         out, and told by `bring`. Raises HomeUnusable, DiskFull."""
         with self._turn:
-            self.proxies, _ = proxy.wanted(self._settings)
+            self._look_for_proxies()
             _hand(folder / certificates.HANDED, certificates.wanted(image).pem)
             text = b""
             with contextlib.suppress(SettingsError):
@@ -54,13 +61,14 @@ class Configuration:
         """Let a machine that runs have all of it; it mostly has. Blocks while dockerd starts again.
         Never raises: it becomes one of the problems."""
         with self._turn:
-            trusted = certificates.wanted(image)
-            self.proxies, unusable = proxy.wanted(self._settings)
+            trusted, registries = certificates.wanted(image), registry_certificates.wanted()
+            unusable = self._look_for_proxies()
             failures: list[Problem] = []
             must_restart = has_restarted = False
             said = console()
             try:
                 must_restart = certificates.bring(guest, trusted.pem, said)
+                registry_certificates.bring(guest, registries.archive, said)
             except GalleyError as error:
                 failures.append(error.to_problem())
             try:
@@ -75,8 +83,9 @@ class Configuration:
                     docker_proxies.follow(self._home, self.proxies)
             except GalleyError as error:
                 failures.append(error.to_problem())
-            down = unusable or proxy.why_down(self.proxies)
-            self._lacking = (*failures, *trusted.problems, *filter(None, [down]))
+            down = unusable or proxy.why_down(self.proxies) or self._login.problem()
+            left_out = (*trusted.problems, *registries.problems)
+            self._lacking = (*failures, *left_out, *filter(None, [down]))
 
     def change(self, text: str, guest: Guest | None) -> None:
         """Another daemon.json, which is kept where dockerd starts with it; without a guest, for the
@@ -94,6 +103,12 @@ class Configuration:
         """As if nobody had ever written one. Raises HomeUnusable."""
         daemon_config.forget(self._home)
         self._refused, self._lacking = None, ()
+
+    def _look_for_proxies(self) -> Problem | None:
+        """Why one of this computer's is not used."""
+        wanted, problem = proxy.wanted(self._settings)
+        self.proxies = self._login.follow(wanted)
+        return problem
 
     def _daemon_config(self) -> str:
         return daemon_config.joined(daemon_config.read(self._home), self._named())

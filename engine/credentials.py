@@ -1,4 +1,4 @@
-"""Registry logins in the keyring of this computer: Secret Service, Keychain, Credential Manager.
+"""Secrets in the keyring of this computer: Secret Service, Keychain, Credential Manager.
 
 May import: keyring and secretstorage, which nobody else does; `vm` where something is written or
 wrong. docker waits for this at every pull, so reading a login imports nothing that it can do
@@ -6,6 +6,7 @@ without. All of it is in the keyring:
 
     service "Docker login"    account SERVER      {"Username": …, "Secret": …}
     service "Docker logins"   account "servers"   {SERVER: user name, …}: a keyring cannot be listed
+    service "Galley proxy"    account ADDRESS     its password; the address names the user
 
 The keyring is the system's own, or the one that the user has named to the `keyring` package
 (PYTHON_KEYRING_BACKEND, keyringrc.cfg). That package's own guess could be a plain file, so it is
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from vm.errors import KeyringUnusable
 
 ENTRY, LIST, SERVERS = "Docker login", "Docker logins", "servers"
+PROXY = "Galley proxy"
 PATIENCE = 60.0  # seconds: a locked keyring may ask for its password, and somebody has to type it
 _SYSTEM = {
     "darwin": "keyring.backends.macOS.Keyring",
@@ -35,9 +37,10 @@ _SYSTEM = {
 _ABSENT = (RuntimeError, ImportError, AttributeError, ValueError, FileNotFoundError)
 _SECRET_SERVICE = "keyring.backends.SecretService.Keyring"
 _WITHOUT = (
-    "Install a Secret Service such as gnome-keyring and log in to the desktop again, name a "
-    "keyring of yours in PYTHON_KEYRING_BACKEND, or let docker keep logins in its own plain file: "
-    "`galley settings set use_keyring false`."
+    "Install a Secret Service such as gnome-keyring and log in to the desktop again, or name a "
+    "keyring of yours in PYTHON_KEYRING_BACKEND. Without one, docker keeps logins in its own plain "
+    "file after `galley settings set use_keyring false`, and Galley takes a proxy's password from "
+    "HTTP_PROXY and HTTPS_PROXY after `galley settings set proxy system`."
 )
 
 
@@ -90,6 +93,28 @@ class Logins:
     def check(self) -> None:
         """Whether it can be used now, asking nobody for a password."""
         self._ask(_refuse_locked)
+
+    def proxy(self, address: str) -> str | None:
+        """The password at a proxy, asking nobody for the keyring's."""
+
+        def work(ring: "KeyringBackend") -> str | None:
+            _refuse_locked(ring)
+            return ring.get_password(PROXY, address)
+
+        return self._ask(work)
+
+    def store_proxy(self, address: str, password: str) -> None:
+        self._ask(lambda ring: ring.set_password(PROXY, address, password))
+
+    def erase_proxy(self, address: str) -> None:
+        """Also where there is none."""
+
+        def work(ring: "KeyringBackend") -> None:
+            _refuse_locked(ring)
+            if ring.get_password(PROXY, address) is not None:
+                ring.delete_password(PROXY, address)
+
+        self._ask(work)
 
     def _ask[T](self, work: Callable[["KeyringBackend"], T]) -> T:
         """In a thread, because a keyring that waits for its user cannot be interrupted."""
@@ -148,7 +173,7 @@ def _explained() -> Iterator[None]:
         from vm.errors import KeyringUnusable, Retry
 
         raise KeyringUnusable(
-            "There is no keyring on this computer to keep logins in.",
+            "There is no keyring on this computer to keep secrets in.",
             _WITHOUT,
             details=str(error),
             retry=Retry.NO,

@@ -89,7 +89,7 @@ class Engine:
         )
         self.snapshots = Snapshots(self._machine, self.start, self._publish)
         self._folders = SharedFolders(home, settings, backend)
-        self._configuration = Configuration(home, settings)
+        self._configuration = Configuration(home, settings, backend)
         self._ports = PublishedPorts(MachineCarrier(backend, directory), self._publish)
         self._watch = EngineWatch(self._dial, self._healthy, self._containers_changed)
         self._clock = GuestClock(self._dial_guest)
@@ -148,6 +148,7 @@ class Engine:
         self._clock.follow(False)
         self._disk_room.follow(False)
         self._host_room.close()
+        self._configuration.close()
         self._machine.close()
         self._bridge.close()
 

@@ -7,8 +7,8 @@
 A credsStore breaks every pull of whoever cannot find its program, and hides the logins of the plain
 file. So it is set only where the program is on PATH, the keyring is usable now, and nothing would
 be hidden. `why_not` says which of these is in the way. The keyring itself is looked at by the
-helper, a process of its own that can be ended. May import: `docker_config`, `context`, `tools`,
-`vm`. Next: `credentials.py`.
+helper, a process of its own that can be ended. May import: `credential_program`, `docker_config`,
+`context`, `tools`, `vm`. Next: `credentials.py`.
 """
 
 import base64
@@ -23,15 +23,10 @@ from typing import Any
 import msgspec
 
 from engine import context, docker_config
+from engine.credential_program import PROGRAM, STORE, ask
 from engine.tools import own_folder
-from vm.errors import GalleyError, HostError, KeyringUnusable
-from vm.host import process
+from vm.errors import GalleyError, HostError
 from vm.host.paths import Home
-
-STORE = "galley"
-PROGRAM = f"docker-credential-{STORE}"
-DEADLINE = 70.0  # seconds, a little more than our helper gives its keyring
-_NO_LOGIN = "credentials not found in native keychain"  # every helper says it in these words
 
 
 class RegistryLogin(msgspec.Struct, frozen=True):
@@ -69,7 +64,7 @@ def erase(server: str) -> None:
     config = docker_config.read()
     store = _store_of(server)
     if store:
-        _ask(store, "erase", server)
+        ask(store, "erase", server)
     if server in _dict(config, "auths"):
         del config["auths"][server]
         docker_config.write(config)
@@ -142,7 +137,7 @@ def _why_unusable() -> GalleyError | None:
     if problem is not None:
         return problem
     try:
-        _ask(STORE, "check")
+        ask(STORE, "check")
     except GalleyError as error:
         return error
     return None
@@ -170,32 +165,17 @@ def _store_of(server: str) -> str:
 
 def _put(store: str, server: str, username: str, secret: str) -> None:
     login = {"ServerURL": server, "Username": username, "Secret": secret}
-    _ask(store, "store", json.dumps(login))
+    ask(store, "store", json.dumps(login))
 
 
 def _ask_list(store: str) -> dict[str, str]:
     try:
-        found = json.loads(_ask(store, "list"))
+        found = json.loads(ask(store, "list"))
         return {str(server): str(name) for server, name in found.items()}
     except (ValueError, AttributeError) as error:
         raise HostError(
             f"docker-credential-{store} does not list its logins.", details=str(error)
         ) from error
-
-
-def _ask(store: str, action: str, given: str = "") -> str:
-    """What a helper answers. Ours is found by us wherever it is."""
-    program = [f"docker-credential-{store}"]
-    if store == STORE:
-        program = [sys.executable, "-P", "-m", "engine.cli.docker_credential"]
-    done = process.run([*program, action], stdin=given.encode(), timeout=DEADLINE)
-    said = done.stdout.decode(errors="replace").strip()
-    if done.ok or said == _NO_LOGIN:
-        return said
-    summary, _, hint = said.partition("\n")
-    raise KeyringUnusable(
-        summary or f"docker-credential-{store} failed.", hint, details=done.tail()
-    )
 
 
 def _plain(config: dict[str, Any]) -> dict[str, tuple[str, str]]:

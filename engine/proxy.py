@@ -1,40 +1,47 @@
 """The proxies that dockerd and containers use: this computer's, or those of the settings.
 
 An address on this computer's loopback is the machine's host when it is seen from inside, and the
-host itself is never reached through a proxy. One with a password is not used: what dockerd is
-configured with is a file. May import: `schema`, `settings`, `daemon_config`, `vm`, the standard
-library. Next: `configuration.py`, `bridge/environment.py`.
+host itself is never reached through a proxy. One that wants a login has its user's name in it and
+no password, and the machine reaches it through our door. May import: `proxy_address`,
+`proxy_password`, `settings`, `daemon_config`, `vm`, the standard library. Next: `proxy_login.py`
+(the door), `configuration.py`, `bridge/environment.py`.
 """
 
+import contextlib
 import ipaddress
 import json
 import os
+import socket
 import sys
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 import msgspec
 
-from engine import daemon_config
-from engine.schema import parse_proxy
+from engine import daemon_config, proxy_address, proxy_password
 from engine.settings import SettingsStore
 from vm.errors import HostError, Problem, SettingsError
-from vm.host import net
 
 NEVER = ("localhost", "127.0.0.1", "::1", "host.docker.internal", "gateway.docker.internal")
 PATIENCE = 2.0  # seconds for a proxy to take a connection
 
 
 class Proxies(msgspec.Struct, frozen=True):
-    """As this computer uses them; "" where there is none. `no_proxy`: names between commas."""
+    """As this computer uses them; "" where there is none. `no_proxy`: names between commas. `door`:
+    a port of this computer that leads through those that want a login; 0 for none."""
 
     http: str = ""
     https: str = ""
     no_proxy: str = ""
+    door: int = 0
 
     @property
     def addresses(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(filter(None, (self.http, self.https))))
+
+    @property
+    def with_login(self) -> tuple[str, ...]:
+        return tuple(filter(proxy_address.wants_login, self.addresses))
 
     def named(self, http: str, https: str, no_proxy: str) -> dict[str, str]:
         """As the machine uses them, by the names that are given here; {} where there is none."""
@@ -42,8 +49,18 @@ class Proxies(msgspec.Struct, frozen=True):
             return {}
         host = _machines_host()
         never = dict.fromkeys(filter(None, (*NEVER, host, *self.no_proxy.split(","))))
-        inside = {http: _inside(self.http, host), https: _inside(self.https, host)}
+        inside = {http: self._inside(self.http, host), https: self._inside(self.https, host)}
         return {name: said for name, said in inside.items() if said} | {no_proxy: ",".join(never)}
+
+    def _inside(self, address: str, host: str) -> str:
+        """The same proxy as the machine sees it."""
+        if proxy_address.wants_login(address):
+            return f"http://{host}:{self.door}" if self.door else ""
+        parts = urlsplit(address)
+        if not _is_loopback(str(parts.hostname)):
+            return address
+        port = "" if parts.port is None else f":{parts.port}"
+        return f"{parts.scheme}://{host}{port}"
 
     def variables(self) -> dict[str, str]:
         """For the environment of a program in the machine. Some read small letters, some capital
@@ -87,7 +104,8 @@ def of_system(found: dict[str, str]) -> tuple[Proxies, Problem | None]:
     usable = {}
     for protocol in ("http", "https"):
         try:
-            usable[protocol] = parse_proxy(found.get(protocol, ""))
+            given = proxy_address.parse(found.get(protocol, ""))
+            usable[protocol], _ = proxy_address.split(given)
         except SettingsError as error:
             problem = error.to_problem()
         except ValueError:
@@ -99,34 +117,51 @@ def of_system(found: dict[str, str]) -> tuple[Proxies, Problem | None]:
     return Proxies(usable.get("http", ""), usable.get("https", ""), no_proxy), problem
 
 
+def password(address: str) -> str:
+    """At one that wants a login. This computer may have said it by itself; else the keyring has it.
+    Raises KeyringUnusable, HostError."""
+    for given in _found().values():
+        with contextlib.suppress(ValueError, SettingsError):
+            same, found = proxy_address.split(proxy_address.parse(given))
+            if found and same == address:
+                return found
+    kept = proxy_password.find(address)
+    if not kept:
+        raise HostError(
+            f"Galley has no password for the proxy {address}.",
+            "Give its address again, with the password, in the settings or with: galley settings "
+            "set http_proxy -",
+        )
+    return kept
+
+
+def connect(address: str, patience: float) -> socket.socket:
+    """Raises HostError."""
+    parts = urlsplit(address)
+    try:
+        return socket.create_connection((str(parts.hostname), parts.port or 80), patience)
+    except OSError as error:
+        reason = str(error.strerror or error).lower()
+        raise HostError(
+            f"The proxy {address} does not answer: {reason}.",
+            "Start it, or choose another. Without a proxy: galley settings set proxy none",
+            details=reason,
+        ) from error
+
+
 def why_down(proxies: Proxies) -> Problem | None:
     """What is wrong with the first that takes no connection now."""
-    for address in proxies.addresses:
-        parts = urlsplit(address)
-        reason = net.why_unreachable(str(parts.hostname), parts.port or 80, PATIENCE)
-        if reason:
-            return HostError(
-                f"The proxy {address} does not answer: {reason}.",
-                "Start it, or choose another. Without a proxy: galley settings set proxy none",
-                details=reason,
-            ).to_problem()
+    try:
+        for address in proxies.addresses:
+            connect(address, PATIENCE).close()
+    except HostError as error:
+        return error.to_problem()
     return None
 
 
 def _machines_host() -> str:
     """The address by which the machine reaches this computer's loopback."""
     return str(json.loads(daemon_config.base())["host-gateway-ip"])
-
-
-def _inside(address: str, host: str) -> str:
-    """The same proxy as the machine sees it."""
-    if not address:
-        return ""
-    parts = urlsplit(address)
-    if not _is_loopback(str(parts.hostname)):
-        return address
-    port = "" if parts.port is None else f":{parts.port}"
-    return f"{parts.scheme}://{host}{port}"
 
 
 def _is_loopback(name: str) -> bool:

@@ -1,5 +1,5 @@
 """Every setting there is, as data: name, label, range, default. May import: `durations`,
-`vm.errors`, msgspec.
+`proxy_address`, `vm.errors`, msgspec.
 
 The command line and the window draw themselves from this, and `settings.py` checks with it. Adding
 a setting is one entry in `schema()` and one field of `settings.Settings`. Next: `settings.py`.
@@ -9,10 +9,10 @@ import ipaddress
 import re
 from collections.abc import Callable
 from enum import StrEnum
-from urllib.parse import urlsplit
 
 import msgspec
 
+from engine import proxy_address
 from engine.durations import DAY, format_duration, parse_duration
 from vm.errors import SettingsError
 
@@ -30,7 +30,7 @@ class Kind(StrEnum):
     TEXT = "text"
     ADDRESS = "address"  # of this host, IPv4 or IPv6
     SWITCH = "switch"
-    PROXY = "proxy"  # an address of one, or ""
+    PROXY = "proxy"  # an address of one, or ""; a password in it is for the keyring
     HOSTS = "hosts"  # names and addresses between commas, or ""
     PATHS = "paths"  # folders of this host; in the file a list, elsewhere between commas or lines
 
@@ -74,7 +74,7 @@ class Setting(msgspec.Struct, frozen=True):
             case Kind.TEXT:
                 return "a word of letters, digits and -_.,+="
             case Kind.PROXY:
-                return "an address such as http://example.com:3128, or nothing"
+                return "an address such as http://user:password@example.com:3128, or nothing"
             case Kind.HOSTS:
                 return (
                     "names such as example.com or 10.0.0.0/8, with commas between them, or nothing"
@@ -93,8 +93,9 @@ class Setting(msgspec.Struct, frozen=True):
         try:
             return _PARSERS[self.kind](self, given)
         except ValueError as error:
+            shown = proxy_address.hidden(str(given)) if self.kind is Kind.PROXY else str(given)
             raise SettingsError(
-                f"{self.name} cannot be {str(given)!r}: it must be {self.allowed}.",
+                f"{self.name} cannot be {shown!r}: it must be {self.allowed}.",
                 f"{self.help} The default is {self.text(self.default)}.",
                 details=str(error),
             ) from error
@@ -204,6 +205,7 @@ def _login() -> tuple[Setting, ...]:
 
 
 def _network() -> tuple[Setting, ...]:
+    used = "Used where the proxy is set to manual. A password is kept in the keyring."
     return (
         Setting(
             "port_address", Kind.ADDRESS, "Address of published ports",
@@ -222,11 +224,11 @@ def _network() -> tuple[Setting, ...]:
             "system", choices=("system", "manual", "none"),
         ),
         Setting(
-            "http_proxy", Kind.PROXY, "Proxy for HTTP", "Used where the proxy is set to manual.",
+            "http_proxy", Kind.PROXY, "Proxy for HTTP", used,
             "",
         ),
         Setting(
-            "https_proxy", Kind.PROXY, "Proxy for HTTPS", "Used where the proxy is set to manual.",
+            "https_proxy", Kind.PROXY, "Proxy for HTTPS", used,
             "",
         ),
         Setting(
@@ -333,32 +335,10 @@ def _path(given: object) -> str:
     return path.rstrip("/") or path[:1]
 
 
-def parse_proxy(given: str) -> str:
-    """ "http://example.com:3128" of that or of "example.com:3128"; "" of "". Raises ValueError, and
-    SettingsError for a password, which must not come to stand in any text of ours."""
-    address = given.strip()
-    if "@" in address:
-        raise SettingsError(
-            "A proxy that asks for a password cannot be used: Galley would have to keep it in a "
-            "plain file.",
-            "Name one that asks for none, such as a program on this computer that logs in to it.",
-        )
-    if not address:
-        return ""
-    parts = urlsplit(address if "://" in address else f"http://{address}")
-    is_plain = parts.path in ("", "/") and not parts.query and not parts.fragment
-    host = parts.hostname or ""
-    if parts.scheme not in ("http", "https", "socks5") or not is_plain:
-        raise ValueError("not the address of a proxy")
-    if not re.fullmatch(r"[\w.:-]+", host) or parts.port == 0:
-        raise ValueError("no computer and port")
-    return f"{parts.scheme}://{parts.netloc}"
-
-
 def _proxy(setting: Setting, given: object) -> str:
     if not isinstance(given, str):
         raise ValueError("not an address")
-    return parse_proxy(given)
+    return proxy_address.parse(given)
 
 
 def _hosts(setting: Setting, given: object) -> str:

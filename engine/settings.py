@@ -1,26 +1,29 @@
 """The user's settings and the file that holds them, `settings.toml`. May import: `schema`,
-`shares`, `autostart`, `vm`, msgspec, the standard library; psutil and tomlkit only inside
-functions.
+`shares`, `autostart`, `proxy_address`, `proxy_password`, `vm`, msgspec, the standard library;
+psutil and tomlkit only inside functions.
 
 The file is the truth: every `load` reads it, nothing is remembered. It is written only by `set` and
-`unset`, which keep comments and unknown keys. What starts at login is not in it but in a list of
-the system's, which `set` changes and every `load` reads. Next: `schema.py` (what there is and what
+`unset`, which keep comments and unknown keys. A proxy's password goes to the keyring instead. What
+starts at login is not in it but in a list of the system's, which `set` changes and every `load`
+reads. Next: `schema.py` (what there is and what
 is allowed), `machine_spec` at the end (what the machine is started with).
 """
 
+import contextlib
 import difflib
 import os
 import re
 import tomllib
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
 from typing import Any
 
 import msgspec
 
-from engine import autostart, shares
+from engine import autostart, proxy_address, proxy_password, shares
+from engine.proxy_address import wants_login
 from engine.schema import HostSize, Kind, Setting, Value, schema
 from vm.directory import MachineDir
-from vm.errors import GalleyError, Problem, SettingsError
+from vm.errors import GalleyError, KeyringUnusable, Problem, SettingsError
 from vm.host.lock import FileLock
 from vm.host.paths import Home, make_home, unusable, write_atomic
 from vm.types import MachineSpec, Share
@@ -124,27 +127,33 @@ class SettingsStore:
             return (error.to_problem(),)
 
     def set(self, name: str, value: object) -> Entry:
-        """Raises SettingsError, HomeUnusable, DiskFull, and HostError where it is the system that
-        refuses; nothing is changed then."""
+        """Raises SettingsError, HomeUnusable, DiskFull, KeyringUnusable for a proxy's password, and
+        HostError where it is the system that refuses; nothing is changed then."""
         setting = find(self.schema(), name)
         wanted = setting.parse(value)
         if not setting.in_file:
             return self._start_at_login(bool(wanted))
         if isinstance(wanted, tuple):
             shares.check_all(wanted)
+        if setting.kind is Kind.PROXY:
+            wanted, password = proxy_address.split(str(wanted))
+            if password:
+                proxy_password.keep(wanted, password)
         written = setting.text(wanted) if setting.kind in WITH_UNITS else wanted
-        return self._edit(name, lambda document: document.update({name: written}))
+        with self._passwords():
+            return self._edit(name, lambda document: document.update({name: written}))
 
     def unset(self, name: str) -> Entry:
         """Go back to the default."""
         setting = find(self.schema(), name)
         if not setting.in_file:
             return self._start_at_login(bool(setting.default))
-        return self._edit(name, lambda document: document.pop(name, None))
+        with self._passwords():
+            return self._edit(name, lambda document: document.pop(name, None))
 
     def clear(self) -> None:
         """Go back to the default of everything. Raises HomeUnusable, HostError."""
-        with FileLock(make_home(self._home).run / "settings.lock"):
+        with self._passwords(), FileLock(make_home(self._home).run / "settings.lock"):
             try:
                 self._home.settings.unlink(missing_ok=True)
             except OSError as error:
@@ -173,6 +182,19 @@ class SettingsStore:
             write_atomic(self._home.settings, tomlkit.dumps(document).encode())
         return self._changed(name)
 
+    @contextlib.contextmanager
+    def _passwords(self) -> Iterator[None]:
+        """Those of proxies that no setting names after the change are forgotten."""
+        before = self._proxies_with_login()
+        yield
+        for address in before - self._proxies_with_login():
+            with contextlib.suppress(KeyringUnusable):
+                proxy_password.forget(address)
+
+    def _proxies_with_login(self) -> frozenset[str]:
+        names = (one.name for one in self.schema() if one.kind is Kind.PROXY)
+        return frozenset(filter(wants_login, map(str, map(self.get, names))))
+
     def _start_at_login(self, wanted: bool) -> Entry:
         autostart.enable(self._home) if wanted else autostart.disable(self._home)
         return self._changed("start_at_login")
@@ -198,7 +220,7 @@ class SettingsStore:
                 problems += [] if given is None else [_not_in_file(text, setting)]
                 given = autostart.state(self._home).standing is autostart.Standing.ENABLED or None
             try:
-                value = setting.default if given is None else setting.parse(given)
+                value = setting.default if given is None else _from_file(setting, given)
             except SettingsError as error:
                 problems.append(_in_file(error, text, setting))
                 value, given = setting.fallback, None
@@ -216,6 +238,13 @@ class SettingsStore:
             raise _broken(self._home, str(error)) from error
         except OSError as error:
             raise unusable(self._home.root, error) from error
+
+
+def _from_file(setting: Setting, given: object) -> Value:
+    value = setting.parse(given)
+    if setting.kind is Kind.PROXY and proxy_address.split(str(value))[1]:
+        raise SettingsError(f"The password of {setting.name} must not stand in a file.")
+    return value
 
 
 def _defaults(settings: tuple[Setting, ...]) -> tuple[Entry, ...]:

@@ -213,11 +213,11 @@
         </message>
         <message>
             <source>Configuring the Docker Engine</source>
-            <translation>Docker-Engine einrichten</translation>
+            <translation>Docker Engine wird eingerichtet</translation>
         </message>
         <message>
             <source>Answering on the Docker socket</source>
-            <translation>Antwort am Docker-Socket</translation>
+            <translation>Docker-Socket wird bedient</translation>
         </message>
         <message>
             <source>AppArmor</source>
@@ -1049,7 +1049,7 @@
         </message>
         <message>
             <source>How long nobody has to use the engine until its virtual machine is paused. It wakes by itself.</source>
-            <translation>Wie lange niemand die Engine benutzen darf, bis ihre virtuelle Maschine angehalten wird. Sie wacht von selbst auf.</translation>
+            <translation>Wie lange niemand die Engine benutzt, bevor ihre virtuelle Maschine angehalten wird. Sie wacht von selbst auf.</translation>
         </message>
         <message>
             <source>Nobody uses the engine. It wakes by itself.</source>
@@ -1069,11 +1069,15 @@
         </message>
         <message>
             <source>Starting containers again</source>
-            <translation>Container wieder starten</translation>
+            <translation>Container werden wieder gestartet</translation>
         </message>
         <message>
             <source>Suspend instead of powering off</source>
             <translation>Aufbewahren statt ausschalten</translation>
+        </message>
+        <message>
+            <source>Used where the proxy is set to manual. A password is kept in the keyring.</source>
+            <translation>Gilt, wenn der Proxy auf manual steht. Ein Passwort kommt in den Schlüsselbund.</translation>
         </message>
         <message>
             <source>Waking the machine</source>
@@ -2940,10 +2944,6 @@
             <translation>Verwendet von</translation>
         </message>
         <message>
-            <source>Used where the proxy is set to manual.</source>
-            <translation>Gilt, wenn der Proxy auf manual steht.</translation>
-        </message>
-        <message>
             <source>User</source>
             <translation>Benutzer</translation>
         </message>
@@ -4183,16 +4183,36 @@
             <translation>Ein Teil des Gasts ist nicht gestartet: {0}</translation>
         </message>
         <message>
-            <source>A proxy that asks for a password cannot be used: Galley would have to keep it in a plain file.</source>
-            <translation>Ein Proxy, der nach einem Passwort fragt, kann nicht verwendet werden: Galley müsste es in einer unverschlüsselten Datei aufbewahren.</translation>
-        </message>
-        <message>
             <source>A swarm starts its containers again by itself.</source>
             <translation>Ein Schwarm startet seine Container von selbst wieder.</translation>
         </message>
         <message>
+            <source>Correct it, or take it away; then run `galley start`.</source>
+            <translation>Korrigieren oder entfernen, dann `galley start` ausführen.</translation>
+        </message>
+        <message>
             <source>Free some space, or power it off: galley stop --cold</source>
             <translation>Schaffen Sie Platz, oder schalten Sie sie aus: galley stop --cold</translation>
+        </message>
+        <message>
+            <source>Galley can log in only to a proxy whose address begins with http://.</source>
+            <translation>Galley kann sich nur bei einem Proxy anmelden, dessen Adresse mit http:// beginnt.</translation>
+        </message>
+        <message>
+            <source>Galley has no password for the proxy {0}.</source>
+            <translation>Galley hat kein Passwort für den Proxy {0}.</translation>
+        </message>
+        <message>
+            <source>Give its address again, with the password, in the settings or with: galley settings set http_proxy -</source>
+            <translation>Seine Adresse noch einmal mit dem Passwort angeben, in den Einstellungen oder mit: galley settings set http_proxy -</translation>
+        </message>
+        <message>
+            <source>Install a Secret Service such as gnome-keyring and log in to the desktop again, or name a keyring of yours in PYTHON_KEYRING_BACKEND. Without one, docker keeps logins in its own plain file after `galley settings set use_keyring false`, and Galley takes a proxy's password from HTTP_PROXY and HTTPS_PROXY after `galley settings set proxy system`.</source>
+            <translation>Einen Secret Service wie gnome-keyring installieren und sich neu am Desktop anmelden oder einen eigenen Schlüsselbund in PYTHON_KEYRING_BACKEND nennen. Ohne einen bewahrt docker Anmeldungen nach `galley settings set use_keyring false` in seiner eigenen lesbaren Datei auf, und Galley nimmt das Passwort eines Proxys nach `galley settings set proxy system` aus HTTP_PROXY und HTTPS_PROXY.</translation>
+        </message>
+        <message>
+            <source>It begins with -----BEGIN CERTIFICATE-----. Correct it; then run `galley start`.</source>
+            <translation>Es beginnt mit -----BEGIN CERTIFICATE-----. Korrigieren, dann `galley start` ausführen.</translation>
         </message>
         <message>
             <source>It starts from cold; nothing on its disk is lost.</source>
@@ -4201,6 +4221,10 @@
         <message>
             <source>Machines cannot be suspended on this computer.</source>
             <translation>Auf diesem Computer können Maschinen nicht aufbewahrt werden.</translation>
+        </message>
+        <message>
+            <source>Name such a one, or one that asks for no login.</source>
+            <translation>Einen solchen nennen oder einen, der keine Anmeldung verlangt.</translation>
         </message>
         <message>
             <source>QEMU could not suspend or resume the machine: {0}.</source>
@@ -4243,8 +4267,28 @@
             <translation>Die Maschine kann nicht aufbewahrt werden: Ihre Ordner sind über SFTP freigegeben, das endet, wenn sie stillsteht.</translation>
         </message>
         <message>
+            <source>The machine does not take the certificates for single registries.</source>
+            <translation>Die Maschine nimmt die Zertifikate für einzelne Registries nicht an.</translation>
+        </message>
+        <message>
+            <source>The password of {0} must not stand in a file.</source>
+            <translation>Das Passwort von {0} darf nicht in einer Datei stehen.</translation>
+        </message>
+        <message>
+            <source>The registry certificate {0} cannot be used: {1}.</source>
+            <translation>Das Registry-Zertifikat {0} kann nicht verwendet werden: {1}.</translation>
+        </message>
+        <message>
             <source>The suspended machine cannot go on: {0}.</source>
             <translation>Die aufbewahrte Maschine kann nicht weiterlaufen: {0}.</translation>
+        </message>
+        <message>
+            <source>There is no certificate in {0}.</source>
+            <translation>In {0} ist kein Zertifikat.</translation>
+        </message>
+        <message>
+            <source>There is no keyring on this computer to keep secrets in.</source>
+            <translation>Auf diesem Computer gibt es keinen Schlüsselbund für Geheimnisse.</translation>
         </message>
         <message>
             <source>`galley stop --cold` powers it off.</source>
@@ -4551,10 +4595,6 @@
             <translation>QEMU mit der Paketverwaltung des Systems installieren.</translation>
         </message>
         <message>
-            <source>Install a Secret Service such as gnome-keyring and log in to the desktop again, name a keyring of yours in PYTHON_KEYRING_BACKEND, or let docker keep logins in its own plain file: `galley settings set use_keyring false`.</source>
-            <translation>Einen Secret Service wie gnome-keyring installieren und sich neu am Desktop anmelden, einen eigenen Schlüsselbund in PYTHON_KEYRING_BACKEND nennen, oder docker Anmeldungen in seiner eigenen lesbaren Datei lassen: `galley settings set use_keyring false`.</translation>
-        </message>
-        <message>
             <source>Install it (sudo apt-get install virtiofsd), or share by sftp: galley settings set share_by auto &amp;&amp; galley restart</source>
             <translation>Installieren (sudo apt-get install virtiofsd) oder mit sftp teilen: galley settings set share_by auto &amp;&amp; galley restart</translation>
         </message>
@@ -4645,10 +4685,6 @@
         <message>
             <source>Folders cannot be shared by virtiofs: virtiofsd is not installed.</source>
             <translation>Ordner lassen sich nicht mit virtiofs teilen: virtiofsd ist nicht installiert.</translation>
-        </message>
-        <message>
-            <source>Name one that asks for none, such as a program on this computer that logs in to it.</source>
-            <translation>Nennen Sie einen, der nach keinem fragt, etwa ein Programm auf diesem Computer, das sich bei ihm anmeldet.</translation>
         </message>
         <message>
             <source>Not every change of a file on this computer is told to containers: they have more folders of it than Galley may watch.</source>
@@ -5343,10 +5379,6 @@
             <translation>Auf diesem Computer gibt es kein Programm docker.</translation>
         </message>
         <message>
-            <source>There is no keyring on this computer to keep logins in.</source>
-            <translation>Auf diesem Computer gibt es keinen Schlüsselbund für Anmeldungen.</translation>
-        </message>
-        <message>
             <source>There is no machine to start yet.</source>
             <translation>Es gibt noch keine Maschine zu starten.</translation>
         </message>
@@ -5507,8 +5539,8 @@
             <translation>eine IP-Adresse wie 127.0.0.1</translation>
         </message>
         <message>
-            <source>an address such as http://example.com:3128, or nothing</source>
-            <translation>eine Adresse wie http://example.com:3128 oder nichts</translation>
+            <source>an address such as http://user:password@example.com:3128, or nothing</source>
+            <translation>eine Adresse wie http://user:password@example.com:3128 oder nichts</translation>
         </message>
         <message>
             <source>another program</source>

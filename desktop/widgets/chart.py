@@ -29,7 +29,7 @@ from desktop.widgets.chart_scale import Scale, decimal_scale
 SPAN = 300.0  # seconds on the time axis
 GAP = 6.0  # seconds without a sample that break the line
 KEPT = 400
-TOP, BOTTOM, LEFT, RIGHT = 34, 22, 64, 14
+TOP, BOTTOM, LEFT, RIGHT = 34, 22, 78, 14  # LEFT: for 100.0 MB/s
 NARROW = 400  # where names of several lines have to stand below the title
 
 

@@ -23,9 +23,11 @@ class Gauge(QFrame):
         self.words = label("", "secondary", wrap=True)
         lower = row(self.words, foot, gap=8)
         lower.setStretch(0, 1)
-        self.box = column(row(label(title, "heading"), 1, self.figures), self.bar, lower, gap=10)
-        self.box.setContentsMargins(16, 14, 16, 14)
-        self.setLayout(self.box)
+        upper = row(label(title, "heading"), 1, self.figures)
+        self.box = column(upper, self.bar, lower, gap=10)
+        whole = column(self.box, 1)  # beside a taller one, it begins where that does
+        whole.setContentsMargins(16, 14, 16, 14)
+        self.setLayout(whole)
 
     def say(self, figures: str, share: float | None, words: str) -> None:
         """`share`: how full the bar is; None where no end is known, and there is no bar."""

@@ -158,6 +158,11 @@ def post(dial: Dial, path: str, limit: float = ANSWER_LIMIT) -> bytes:
     return _answer(dial, "POST", path, limit)
 
 
+def delete(dial: Dial, path: str) -> None:
+    """The same for a thing that is to be no more."""
+    _answer(dial, "DELETE", path, ANSWER_LIMIT)
+
+
 def _answer(dial: Dial, method: str, path: str, limit: float) -> bytes:
     stream = dial()
     late = threading.Timer(limit, stream.close)

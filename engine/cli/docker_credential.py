@@ -6,6 +6,8 @@
     list     → {server: user name, …}
     version
     check    ours: whether the keyring can be used now; asks nobody for a password
+    proxy-get, proxy-erase    ours: a proxy's address on standard input → its password, in JSON
+    proxy-store               ours: {"Address": …, "Password": …} on standard input
 
 Errors are said on standard output, with exit code 1; some of them docker knows word by word. May
 import: `credentials`, `docker_config`: docker waits for this program. Next: `credentials.py`.
@@ -58,6 +60,8 @@ def _serve(logins: Logins, words: list[str], read: Callable[[], str]) -> str:
             return json.dumps(logins.list())
         case ["check"]:
             logins.check()
+        case [("proxy-get" | "proxy-store" | "proxy-erase") as action]:
+            return _proxy(logins, action, read())
         case ["version"]:
             return f"docker-credential-galley (Galley) {__version__}"
         case [unknown]:
@@ -73,6 +77,20 @@ def _get(logins: Logins, server: str) -> str:
         raise Refused(NOT_FOUND)
     found = {"ServerURL": server, "Username": login.username, "Secret": login.secret}
     return json.dumps(found)
+
+
+def _proxy(logins: Logins, action: str, given: str) -> str:
+    match action:
+        case "proxy-get":
+            if (password := logins.proxy(given)) is None:
+                raise Refused(NOT_FOUND)
+            return json.dumps(password)
+        case "proxy-store":
+            found = json.loads(given)
+            logins.store_proxy(found["Address"], found["Password"])
+        case _:
+            logins.erase_proxy(given)
+    return ""
 
 
 def _given(text: str) -> tuple[str, Login]:

@@ -55,7 +55,11 @@ def get(name: str, as_json: bool) -> None:
 @click.argument("name")
 @click.argument("value")
 def set_one(name: str, value: str) -> None:
-    """Change a setting."""
+    """Change a setting. With - as its VALUE it is asked for, or read from standard input: for a
+    proxy's address with its password, which others could see among the running programs."""
+    if value == "-":
+        is_asked = sys.stdin.isatty()
+        value = click.prompt(name, hide_input=True) if is_asked else sys.stdin.readline().strip()
     client = reach.running_supervisor()
     if client is None:
         _tell(SettingsStore(make_home(find_home())).set(name, value), is_running=False)

@@ -15,4 +15,6 @@ def applies(facts: Facts) -> bool:
 
 def check(facts: Facts) -> Problem | None:
     proxies, unusable = proxy.wanted(SettingsStore(facts.home))
+    for address in proxies.with_login:
+        proxy.password(address)
     return unusable or proxy.why_down(proxies)

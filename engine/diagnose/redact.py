@@ -98,8 +98,12 @@ def _password(auth: object) -> str:
 
 
 def _secret_variables() -> Iterator[str]:
-    """The values of environment variables whose name says that they are secret."""
+    """The values of environment variables whose name says that they are secret, and the logins at
+    proxies."""
     for name, value in os.environ.items():
+        if name.lower().endswith("_proxy") and "@" in value:
+            login = value.rpartition("@")[0].rpartition("://")[2]
+            yield from (login, login.partition(":")[2])
         if re.search(_SECRET_WORD, name, re.IGNORECASE) and not os.path.exists(value):
             yield value
 

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Iterable
 from urllib.parse import quote
 
-from engine.bridge.http import Dial, HttpError, get_json
+from engine.bridge.http import Dial, HttpError, delete, get_json
 from engine.ports.avoided import AvoidedPorts
 from engine.ports.published import PublishedPorts
 from engine.ports.wanted import Asked, Container, Default, fixed_forwards
@@ -59,7 +59,11 @@ class Starts:
             return None
         default = self._default()
         forwards = fixed_forwards(asked, default)
-        self._ports.reserve(forwards)
+        try:
+            self._ports.reserve(forwards)
+        except GalleyError:
+            self._ended(asked)
+            raise
         let_go = self._avoided.hold(asked, default)
 
         def done() -> None:
@@ -91,6 +95,15 @@ class Starts:
         with self._turn:
             self._asked[asked.Id] = asked
         return asked
+
+    def _ended(self, asked: Asked) -> None:
+        """It does not start, which `docker run --rm` waits for: dockerd would remove it now."""
+        if not asked.HostConfig.AutoRemove:
+            return
+        try:
+            delete(self._dial, f"/containers/{asked.Id}?v=1")
+        except LOST as error:  # it runs, for one, and was to start again
+            log.info("%s is not removed: %s", asked.Id, error)
 
     def _done(self, forwards: list[Forward]) -> None:
         self._look()

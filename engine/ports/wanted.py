@@ -96,6 +96,7 @@ class Publishing(msgspec.Struct, frozen=True):
     PortBindings: dict[str, tuple[Binding, ...] | None] | None = None  # by "80/tcp"
     NetworkMode: str = ""
     PublishAllPorts: bool = False
+    AutoRemove: bool = False
 
 
 class Asked(msgspec.Struct, frozen=True):

@@ -18,7 +18,9 @@ REGISTRY = """
 version: 0.1
 log: {{level: error}}
 storage: {{filesystem: {{rootdirectory: "{folder}/images"}}}}
-http: {{addr: "127.0.0.1:{port}", tls: {{certificate: "{folder}/cert", key: "{folder}/key"}}}}
+http:
+  addr: "127.0.0.1:{port}"
+  tls: {{certificate: "{folder}/cert", key: "{folder}/key", clientcas: {clients}}}
 auth: {{htpasswd: {{realm: private, path: "{folder}/htpasswd"}}}}
 """
 PROXY = """
@@ -68,16 +70,28 @@ class Server:
 
 
 class SecureRegistry(Server):
-    """For USER with PASSWORD. Its certificate is for `address` and good for so many `days`."""
+    """For USER with PASSWORD. Its certificate is for `address` and good for so many `days`.
+    `clients`: it talks only to those whom the same authority vouches for."""
 
-    def __init__(self, folder: Path, authority: Authority, address: str, days: float = 30) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        authority: Authority,
+        address: str,
+        days: float = 30,
+        *,
+        clients: bool = False,
+    ) -> None:
         super().__init__(folder)
+        (folder / "authority").write_bytes(authority.pem)
         certificate, key = authority.server(address, days)
         (folder / "cert").write_bytes(certificate)
         (folder / "key").write_bytes(key)
         hashed = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
         (folder / "htpasswd").write_text(f"{USER}:{hashed}\n")
-        (folder / "config.yml").write_text(REGISTRY.format(folder=folder, port=self.port))
+        known = [str(folder / "authority")] if clients else []
+        config = REGISTRY.format(folder=folder, port=self.port, clients=known)
+        (folder / "config.yml").write_text(config)
         self.name = f"{address}:{self.port}"
 
     def _words(self) -> list[str]:
@@ -85,11 +99,14 @@ class SecureRegistry(Server):
 
 
 class Proxy(Server):
-    """tinyproxy. `log`: one line or more for each request."""
+    """tinyproxy, for anybody or for USER with `password`. `log`: one line or more for each
+    request."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, password: str = "") -> None:
         super().__init__(folder)
-        (folder / "config").write_text(PROXY.format(folder=folder, port=self.port))
+        config = PROXY.format(folder=folder, port=self.port)
+        config += f"BasicAuth {USER} {password}\n" if password else ""
+        (folder / "config").write_text(config)
         self.address = f"http://127.0.0.1:{self.port}"
         self.inside = f"http://10.0.2.2:{self.port}"  # as the machine reaches it
 

@@ -4,7 +4,10 @@ One Galley for the module, with a trust store of its own. Each test says which p
 it wants, and these cost a start of dockerd only where they differ from those of the test before.
 """
 
+import os
 import shutil
+import subprocess
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,10 +18,12 @@ from engine import docker_config
 from tests.authorities import Authority
 from tests.e2e.galley import IMAGE, Galley
 from tests.e2e.servers import ANY, PASSWORD, USER, Proxy, SecureRegistry
+from tests.unit.engine.secret_service import unlocked
 from vm.backend import choose
 from vm.host import trust_store
 
 HOST = "10.0.2.2"  # this computer, as the machine reaches it
+FETCH = f"busybox wget -q -O - http://{ANY}:1/nothing || true; echo $http_proxy"
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -74,6 +79,25 @@ class Place(msgspec.Struct, frozen=True):
 
     def problems(self) -> list[str]:
         return [problem["summary"] for problem in self.galley.status()["problems"]]
+
+    def gets_through(self) -> bool:
+        """Whether a container that asks the proxy for what nobody serves is told so by it."""
+        done = self.galley.docker("run", "--rm", IMAGE, "sh", "-c", FETCH)
+        return b" 500 " in done.stderr
+
+    def who_knows(self, secret: str) -> list[str]:
+        """Files of this Galley, the machine's disk among them, what it gives away in a bug report,
+        and programs by their arguments."""
+        galley = self.galley
+        galley.run("shell", "sync")
+        words = ["grep", "-rlF", "--devices=skip", "--file=-", str(galley.home.root)]
+        done = subprocess.run(words, input=secret.encode(), stdout=subprocess.PIPE, timeout=120)
+        bundle = self.store.with_name("bundle.zip")
+        galley.run("diagnose", "--bundle", str(bundle), check=False)
+        with zipfile.ZipFile(bundle) as archive:
+            told = [one for one in archive.namelist() if secret.encode() in archive.read(one)]
+        programs = [line for line in galley.processes() if secret in line]
+        return [*done.stdout.decode().splitlines(), *told, *programs]
 
     def dockerds_proxies(self) -> list[str]:
         said = self.galley.docker("info", "--format", "{{.HTTPProxy}} {{.HTTPSProxy}} {{.NoProxy}}")
@@ -147,6 +171,38 @@ def test_certificates_that_have_ended(place: Place) -> None:
     assert place.problems() == []
 
 
+def test_certificates_for_a_single_registry(place: Place, tmp_path: Path) -> None:
+    """They are in docker's own folder, and the machine has them in no file of its disk."""
+    galley = place.galley
+    place.trust()
+    registry = SecureRegistry(tmp_path / "registry", Authority("A cellar"), HOST, clients=True)
+    registry.start()
+    try:
+        assert "certificate signed by unknown authority" in place.refused(registry)
+        folder = Path(galley.env["DOCKER_CONFIG"], "certs.d", registry.name)
+        folder.mkdir(parents=True)
+        shutil.copy(registry.folder / "authority", folder / "ca.crt")
+        galley.start()
+        assert "certificate required" in place.refused(registry)
+        shutil.copy(registry.folder / "cert", folder / "client.cert")
+        shutil.copy(registry.folder / "key", folder / "client.key")
+        galley.start()
+        assert place.problems() == []
+        place.login(registry)
+        place.push_and_pull(registry)
+        line = (registry.folder / "key").read_text().splitlines()[1]
+        assert place.who_knows(line) == [str(folder / "client.key")]
+        (folder / "ca.crt").write_text("no certificate")
+        galley.start()
+        assert place.problems() == [f"There is no certificate in {folder / 'ca.crt'}."]
+        shutil.rmtree(folder)
+        galley.start()
+        assert place.problems() == []
+        assert "certificate signed by unknown authority" in place.refused(registry)
+    finally:
+        registry.stop()
+
+
 def test_a_network_behind_a_proxy(place: Place) -> None:
     proxy = place.proxy
     place.trust(place.authority)
@@ -175,9 +231,6 @@ def test_a_start_finds_it_all(place: Place) -> None:
     assert console.count("galley: certificates ") == 1  # handed over, and not brought again
     assert console.count("galley: configured ") == 1
     assert "in force" not in console
-
-
-FETCH = f"busybox wget -q -O - http://{ANY}:1/nothing || true; echo $http_proxy"
 
 
 def test_containers_and_builds_have_it(place: Place, tmp_path: Path) -> None:
@@ -240,16 +293,6 @@ def test_no_proxy_any_more(place: Place) -> None:
     assert "certificate signed by unknown authority" in place.refused(place.near)
 
 
-def test_a_password_is_kept_nowhere(place: Place) -> None:
-    galley = place.galley
-    address = f"http://me:hidden@127.0.0.1:{place.proxy.port}"
-    done = galley.run("settings", "set", "http_proxy", address, check=False)
-    assert done.returncode != 0
-    assert b"asks for a password" in done.stderr
-    for path in (galley.home.settings, *galley.home.logs.iterdir()):
-        assert b"hidden" not in path.read_bytes()
-
-
 def test_the_proxy_of_this_computer(place: Place) -> None:
     """What the supervisor was started with."""
     galley = place.galley
@@ -260,3 +303,50 @@ def test_the_proxy_of_this_computer(place: Place) -> None:
     https, never = place.dockerds_proxies()
     assert https == place.proxy.inside
     assert never.endswith(",kitchen.example.com")
+
+
+SECRET = "to-be-found-nowhere"
+
+
+def test_a_proxy_that_asks_for_a_password(place: Place, tmp_path: Path) -> None:
+    """It comes from the keyring, or from the environment, and no file and nobody's arguments have
+    it: neither here nor in the machine, where containers go through the proxy all the same."""
+    galley = place.galley
+    galley.run("quit")
+    for name in ("HTTPS_PROXY", "NO_PROXY"):
+        galley.env.pop(name, None)
+    proxy = Proxy(tmp_path / "proxy", SECRET)
+    proxy.start()
+    address = proxy.address.replace("//", f"//{USER}@")
+    try:
+        with unlocked() as keyring:
+            for name in ("DBUS_SESSION_BUS_ADDRESS", "XDG_CONFIG_HOME"):
+                galley.env[name] = os.environ[name]
+            place.trust(place.authority)
+            for name in ("https_proxy", "http_proxy"):
+                galley.run("settings", "set", name, address)
+            galley.run("settings", "set", "proxy", "manual")
+            assert place.problems() == [f"Galley has no password for the proxy {address}."]
+            assert not place.gets_through()
+            given = address.replace(USER, f"{USER}:{SECRET}").encode()
+            galley.run("settings", "set", "http_proxy", "-", stdin=given)
+            assert place.problems() == []
+            place.login(place.far)
+            place.push_and_pull(place.far)
+            assert place.gets_through()
+            assert place.who_knows(SECRET) == []
+            assert str(galley.home.settings) in place.who_knows(address)
+            keyring.lock()
+            galley.start()
+            assert place.problems() == ["The keyring is locked."]
+            assert not place.gets_through()
+            assert galley.answers()
+        galley.run("quit")
+        galley.env |= {"HTTPS_PROXY": given.decode(), "http_proxy": given.decode()}
+        galley.run("settings", "unset", "proxy")
+        galley.start()
+        assert place.problems() == []
+        assert place.gets_through()
+        assert place.who_knows(SECRET) == []
+    finally:
+        proxy.stop()

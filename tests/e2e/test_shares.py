@@ -37,11 +37,12 @@ def shared(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, images: Path
 ) -> Iterator[Shared]:
     root = tmp_path_factory.mktemp("s")
-    for name in ("rw", "ro", "odd 雪,%", "gone", "unshared"):
+    for name in ("rw", "rw/inner", "ro", "odd 雪,%", "with:colon", "gone", "unshared"):
         (root / name).mkdir()
     galley = Galley(root / "home", images)
     galley.run("settings", "set", "cpus", "2")
-    galley.run("settings", "set", "shares", f"{root}/rw\n{root}/gone\n{root}/odd 雪,%")
+    names = ("rw", "rw/inner", "gone", "odd 雪,%", "with:colon")
+    galley.run("settings", "set", "shares", "\n".join(f"{root}/{name}" for name in names))
     galley.run("settings", "set", "read_only_shares", f"{root}/ro")
     galley.run("settings", "set", "share_by", request.param)
     (root / "gone").rmdir()
@@ -203,6 +204,14 @@ def test_what_is_not_shared_is_refused_with_the_way_to_share_it(shared: Shared) 
         assert str(folder) in said.split("settings set shares")[1]
     ids = shared.galley.docker("ps", "--all", "--quiet").stdout
     assert ids == b""
+
+
+def test_a_folder_with_a_colon_and_one_in_another(shared: Shared) -> None:
+    for folder in (shared.root / "with:colon", shared.rw / "inner"):
+        mount = f"type=bind,source={folder},target=/x"
+        work = ("sh", "-c", "echo 1 > /x/file")
+        shared.galley.docker("run", "--rm", "--mount", mount, PYTHON, *work)
+        assert (folder / "file").read_text() == "1\n"
 
 
 def test_the_source_is_made_or_must_be_there_as_ever(shared: Shared) -> None:

@@ -1,6 +1,6 @@
 """Settings: drawn from the schema, checked while they are typed, changed through the supervisor."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,11 +17,13 @@ from desktop.pages.settings.editors import (
     NumberEditor,
     stops,
 )
-from desktop.pages.settings.page import SettingsPage
+from desktop.pages.settings.page import SettingsPage, _topics
 from desktop.pages.settings.pending import pending, reason
 from desktop.tasks import TaskState
+from engine import proxy_password
 from engine.schema import GIB, HostSize, Kind, Setting, schema
 from engine.settings import Entry, SettingsStore
+from tests.unit.engine.secret_service import SecretService, unlocked
 from vm.types import MachineState, Status
 
 type WaitFor = Callable[..., None]
@@ -56,6 +58,12 @@ def test_every_setting_is_there(page: SettingsPage) -> None:
     for name, field in page.fields.items():
         assert field.editor.field.accessibleName() == KNOWN[name].label
         assert field.isVisibleTo(page)
+
+
+def test_each_setting_has_its_topic(page: SettingsPage) -> None:
+    """None is left for the end."""
+    of_settings = [one for one in page.sections if one.rows[0] in page.fields.values()]
+    assert len(of_settings) == len(_topics())
 
 
 def test_a_change_holds_and_can_be_reset(
@@ -267,3 +275,28 @@ def test_a_folder_that_cannot_be_shared_is_refused_beside_the_list(
     wait_for(field.wrong.isVisible)
     assert "/usr" in field.wrong.text()
     assert stored(own_app, "read_only_shares") == ()
+
+
+@pytest.fixture
+def keyring() -> Iterator[SecretService]:
+    with unlocked() as service:
+        yield service
+
+
+def test_a_password_of_a_proxy_is_shown_no_more(
+    keyring: SecretService, own_app: App, page: SettingsPage, wait_for: WaitFor
+) -> None:
+    """It goes to the keyring; where that cannot be, it is said beside the field."""
+    given, kept = "http://me:hidden@example.com:3128", "http://me@example.com:3128"
+    edit = type_into(page, "http_proxy", given)
+    QTest.keyClick(edit.line, Qt.Key.Key_Return)
+    assert edit.line.text() == kept
+    wait_for(page.fields["http_proxy"].reset.isVisible)
+    assert stored(own_app, "http_proxy") == kept
+    assert proxy_password.find(kept) == "hidden"
+    keyring.lock()
+    edit = type_into(page, "https_proxy", given)
+    QTest.keyClick(edit.line, Qt.Key.Key_Return)
+    wait_for(page.fields["https_proxy"].wrong.isVisible)
+    assert page.fields["https_proxy"].wrong.text().startswith("The keyring is locked.")
+    assert edit.line.text() == kept

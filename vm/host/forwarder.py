@@ -1,8 +1,9 @@
 """Listens on addresses of this host and carries to others of it, TCP and UDP.
 
-For what a backend's own network cannot carry. One thread waits for all listeners and carries all
-datagrams; a connection gets two that block, as in `engine/bridge/pump.py`.
-May import: the standard library only. Next: `engine/ports/carrier.py`.
+For what a backend's own network cannot carry, and for who answers connections by himself (`serve`).
+One thread waits for all listeners and carries all datagrams; a connection gets two that block, as
+in `engine/bridge/pump.py`. May import: the standard library only. Next: `engine/ports/carrier.py`,
+`engine/proxy_login.py`.
 """
 
 import contextlib
@@ -34,17 +35,21 @@ class Forwarder:
 
     def open(self, protocol: str, here: Address, there: Address) -> None:
         """Carry from `here` to `there`. Raises OSError when `here` cannot be bound."""
+        if protocol == "tcp":
+            self.serve(here, lambda near: _connect(near, there))
+            return
         bound = _bind(protocol, here)
-
-        def accept() -> None:
-            _accept(bound, there)
-
-        def receive() -> None:
-            self._receive(bound, there)
-
         with self._turn:
             self._open[protocol, here] = bound
-            self._watch(bound, accept if protocol == "tcp" else receive)
+            self._watch(bound, lambda: self._receive(bound, there))
+
+    def serve(self, here: Address, answer: Callable[[socket.socket], None]) -> None:
+        """Give each connection to `here` to `answer`, in a thread of its own, which closes it and
+        does not mind an OSError. Raises OSError when `here` cannot be bound."""
+        bound = _bind("tcp", here)
+        with self._turn:
+            self._open["tcp", here] = bound
+            self._watch(bound, lambda: _accept(bound, answer))
 
     def close(self, protocol: str, here: Address) -> None:
         """Listen there no longer; connections that are open end by themselves."""
@@ -154,29 +159,32 @@ def _bind(protocol: str, here: Address) -> socket.socket:
 # Connections
 
 
-def _accept(bound: socket.socket, there: Address) -> None:
+def _accept(bound: socket.socket, answer: Callable[[socket.socket], None]) -> None:
     with contextlib.suppress(OSError):  # it has gone again
         near, _ = bound.accept()
         near.setblocking(True)
         threading.Thread(
-            target=_connect, args=(near, there), name="port-connection", daemon=True
+            target=_answer, args=(near, answer), name="port-connection", daemon=True
         ).start()
 
 
+def _answer(near: socket.socket, answer: Callable[[socket.socket], None]) -> None:
+    with near, contextlib.suppress(OSError):
+        answer(near)
+
+
 def _connect(near: socket.socket, there: Address) -> None:
-    with near:
-        try:
-            far = socket.create_connection(there, CONNECT)
-        except OSError:
-            return
-        with far:
-            far.settimeout(None)
-            back = threading.Thread(
-                target=_carry, args=(far, near), name="port-connection", daemon=True
-            )
-            back.start()
-            _carry(near, far)
-            back.join()
+    with socket.create_connection(there, CONNECT) as far:
+        far.settimeout(None)
+        both_ways(near, far)
+
+
+def both_ways(near: socket.socket, far: socket.socket) -> None:
+    """Until both ways have ended."""
+    back = threading.Thread(target=_carry, args=(far, near), name="port-connection", daemon=True)
+    back.start()
+    _carry(near, far)
+    back.join()
 
 
 def _carry(source: socket.socket, target: socket.socket) -> None:

@@ -64,13 +64,13 @@ def has_ipv6() -> bool:
     return bind_error("::1", 0) is None
 
 
-def why_unreachable(host: str, port: int, timeout: float) -> str:
-    """Why nobody takes a TCP connection there within `timeout` seconds; "" when somebody does."""
+def has_connection(pid: int, port: int) -> bool:
+    """Whether the process has a TCP connection from that port of this computer."""
     try:
-        socket.create_connection((host, port), timeout).close()
-    except OSError as error:
-        return str(error.strerror or error).lower()
-    return ""
+        connections = psutil.Process(pid).net_connections("tcp")
+    except psutil.Error:
+        return False
+    return any(one.laddr.port == port for one in connections)
 
 
 def holder(address: str, port: int, protocol: str = "tcp") -> str:

@@ -1,5 +1,5 @@
 """What a setting is changed with: one editor for each kind. May import: PySide6, `text`,
-`widgets`, `dialogs`, `engine.schema`.
+`widgets`, `dialogs`, `engine.schema`, `engine.proxy_address`.
 
 An editor says `given` when the user means a value, and `doubted` with a sentence (or "") while
 something is typed. It keeps what was typed until `show_value`. Next: `fields.py`.
@@ -16,6 +16,7 @@ from desktop.engine_words import engine_says
 from desktop.text import tr
 from desktop.widgets.basics import button, column, holder, row
 from desktop.widgets.elided import Elided
+from engine.proxy_address import split
 from engine.schema import GIB, Kind, Setting, Value
 from vm.errors import SettingsError
 
@@ -91,6 +92,16 @@ class LineEditor(Editor):
         if value != self._value:
             self._value = value
             self.given.emit(value)
+
+
+class ProxyEditor(LineEditor):
+    """A password that was typed is on its way to the keyring, and is shown no more."""
+
+    def _finish(self) -> None:
+        super()._finish()
+        if not self.line.property("wrong"):
+            self._value, _ = split(str(self._value))
+            self.line.setText(self._value)
 
 
 class NumberEditor(LineEditor):
@@ -205,6 +216,8 @@ def editor(setting: Setting) -> Editor:
             return ChoiceEditor(setting)
         case Kind.SWITCH:
             return SwitchEditor(setting)
+        case Kind.PROXY:
+            return ProxyEditor(setting)
     return LineEditor(setting)
 
 

@@ -321,8 +321,8 @@ def _topics() -> tuple[tuple[str, tuple[str, ...]], ...]:
     return (
         (tr("Resources"), ("cpus", "memory", "disk")),
         (tr("Virtual machine"), ("backend", "accelerator", "cpu_model", "channel")),
-        (tr("While nobody uses it"), ("save_after", "save_busy", "suspend_after")),
-        (tr("Files"), ("shares", "read_only_shares")),
+        (tr("While nobody uses it"), ("save_after", "save_busy", "suspend_after", "suspend")),
+        (tr("Files"), ("shares", "read_only_shares", "share_by")),
         (
             tr("Network"),
             ("port_address", "local_names", "proxy", "http_proxy", "https_proxy", "no_proxy"),

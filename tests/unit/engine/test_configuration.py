@@ -12,6 +12,7 @@ from engine import certificates, daemon_config
 from engine.configuration import Configuration
 from engine.settings import SettingsStore
 from tests.authorities import Authority
+from vm.backends.fake import FakeBackend
 from vm.guest import Guest
 from vm.host.paths import Home
 from vm.image import CERTIFICATES
@@ -45,7 +46,7 @@ def test_a_machine_is_handed_what_it_would_be_brought(
 ) -> None:
     folder = home.machine / "handover"
     daemon_config.write(home, '{"labels": ["a=1"]}')
-    configuration = Configuration(home, settings)
+    configuration = Configuration(home, settings, FakeBackend())
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         settings.set("http_proxy", f"http://127.0.0.1:{port}")
@@ -68,7 +69,7 @@ def test_what_is_wanted_no_more_is_handed_no_more(
     home: Home, settings: SettingsStore, image: Path
 ) -> None:
     daemon_config.write(home, '{"labels": ["a=1"]}')
-    configuration = Configuration(home, settings)
+    configuration = Configuration(home, settings, FakeBackend())
     folder = home.machine / "handover"
     configuration.hand_over(folder, image)
     assert len(handed(folder)) == 2
@@ -82,6 +83,6 @@ def test_what_nobody_can_read_is_not_handed(
     home: Home, settings: SettingsStore, image: Path
 ) -> None:
     daemon_config.write(home, '{"labels"')
-    configuration = Configuration(home, settings)
+    configuration = Configuration(home, settings, FakeBackend())
     configuration.hand_over(home.machine / "handover", image)
     assert set(handed(home.machine / "handover")) == {certificates.HANDED}

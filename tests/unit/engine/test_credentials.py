@@ -27,6 +27,7 @@ helper.Logins = functools.partial(helper.Logins, patience=0.5)
 helper.main()
 """
 SERVER = "registry.example.com:5000"
+PROXY = "http://me@example.com:3128"
 
 
 @pytest.fixture
@@ -98,6 +99,16 @@ def test_erasing_what_is_not_there_is_no_failure(service: SecretService) -> None
     assert helper("erase", SERVER) == (0, "")
 
 
+def test_passwords_of_proxies_are_no_logins(service: SecretService) -> None:
+    password = " pässword \"'\\\n "
+    assert helper("proxy-store", json.dumps({"Address": PROXY, "Password": password})) == (0, "")
+    code, said = helper("proxy-get", PROXY)
+    assert (code, json.loads(said)) == (0, password)
+    assert helper("list") == (0, "{}")
+    assert helper("proxy-erase", PROXY) == helper("proxy-erase", PROXY) == (0, "")
+    assert helper("proxy-get", PROXY) == (1, "credentials not found in native keychain")
+
+
 def test_the_version_is_said(service: SecretService) -> None:
     code, said = helper("version")
     assert code == 0
@@ -131,7 +142,14 @@ def test_no_file_holds_the_secret(service: SecretService, logins: Logins, tmp_pa
 def test_a_locked_keyring_is_said_at_once(service: SecretService, logins: Logins) -> None:
     logins.store(SERVER, Login("bob", "secret"))
     service.lock()
-    for action, given in (("check", ""), ("list", ""), ("get", SERVER), ("erase", SERVER)):
+    proxies = (("proxy-get", PROXY), ("proxy-erase", PROXY))
+    for action, given in (
+        ("check", ""),
+        ("list", ""),
+        ("get", SERVER),
+        ("erase", SERVER),
+        *proxies,
+    ):
         code, said = helper(action, given)
         assert code == 1
         assert said.startswith("The keyring is locked.\nUnlock it")
@@ -176,7 +194,9 @@ def test_without_a_keyring_nothing_is_kept(
     service: SecretService, environment: dict[str, str]
 ) -> None:
     login = json.dumps({"ServerURL": SERVER, "Username": "bob", "Secret": "secret"})
-    for action, given in (("store", login), ("get", SERVER), ("list", ""), ("check", "")):
+    password = json.dumps({"Address": PROXY, "Password": "secret"})
+    proxies = (("proxy-store", password), ("proxy-get", PROXY), ("proxy-erase", PROXY))
+    for action, given in (("store", login), ("get", SERVER), ("list", ""), ("check", ""), *proxies):
         code, said = helper(action, given, **environment)
         assert code == 1
         assert said.startswith("There is no keyring on this computer")

@@ -83,10 +83,12 @@ def test_secrets_that_we_can_find_go_wherever_they_are(
     make_key(home.machine / "id_ed25519", home.machine / "id_ed25519.pub")
     key = (home.machine / "id_ed25519").read_text().splitlines()
     monkeypatch.setenv("REGISTRY_TOKEN", "a token of the environment")
+    monkeypatch.setenv("HTTPS_PROXY", "http://me:at a'proxy@example.com")
     shown = Redactor(home).text(
-        f"x {login} x correct horse x 0123456789abcdef x {key[2]} x a token of the environment x"
+        f"x {login} x correct horse x 0123456789abcdef x {key[2]} x a token of the environment x "
+        "at a'proxy x"
     )
-    assert shown == "x <redacted> x <redacted> x <redacted> x <redacted> x <redacted> x"
+    assert shown == "x" + " <redacted> x" * 6
 
 
 def test_a_bundle_keeps_none(home: Home, tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def test_those_of_the_settings(settings: SettingsStore, monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize(
     ("given", "said"),
-    [("http://me:hidden@example.com", "password"), ("hidden://example.com", "makes no sense")],
+    [("https://me:hidden@h:1", "log in only to"), ("hidden://example.com", "makes no sense")],
 )
 def test_one_that_cannot_be_used_is_told(
     settings: SettingsStore, monkeypatch: pytest.MonkeyPatch, given: str, said: str
@@ -69,6 +69,17 @@ def test_one_that_cannot_be_used_is_told(
     assert said in problem.summary
     assert problem.hint
     assert "hidden" not in repr(problem)
+
+
+def test_a_login_that_this_computer_knows(
+    settings: SettingsStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://me:hid%40den@example.com:1")
+    proxies, problem = proxy.wanted(settings)
+    assert problem is None
+    assert proxies.with_login == ("http://me@example.com:1",)
+    assert proxy.password("http://me@example.com:1") == "hid@den"
+    assert "https_proxy" not in proxies.variables()  # without a door, nobody is told of it
 
 
 def test_whether_it_answers() -> None:

@@ -143,18 +143,6 @@ def test_a_bad_value_is_refused_with_its_range(
     assert not home.settings.exists()
 
 
-def test_a_password_of_a_proxy_stands_nowhere(store: SettingsStore, home: Home) -> None:
-    given = "http://me:hidden@example.com:3128"
-    with pytest.raises(SettingsError, match="asks for a password") as caught:
-        store.set("http_proxy", given)
-    assert "hidden" not in f"{caught.value.summary}{caught.value.hint}{caught.value.details}"
-    home.settings.write_text(f'https_proxy = "{given}"\n')
-    [problem] = store.problems
-    assert "asks for a password" in problem.summary
-    assert "hidden" not in f"{problem.summary}{problem.hint}{problem.details}"
-    assert store.get("https_proxy") == ""
-
-
 @pytest.mark.parametrize(
     ("name", "near"), [("memry", "memory"), ("cpu", "cpus"), ("acelerator", "accelerator")]
 )

@@ -73,6 +73,20 @@ def test_a_taken_port_is_refused(scene: Scene, web: str) -> None:
         scene.starts.about_to("web")
 
 
+def test_what_was_to_be_removed_is_removed_when_it_does_not_start(
+    scene: Scene, dockerd: Dockerd, web: str
+) -> None:
+    """`docker run --rm` waits for that, and ends."""
+    made = docker(dockerd.socket, "create", "--rm", "--name=once", "-p=8080:80", IMAGE, "true")
+    scene.carrier.busy.add(8080)
+    for name in ("web", "once"):
+        with pytest.raises(PortInUse):
+            scene.starts.about_to(name)
+    left = docker(dockerd.socket, "ps", "-aq", "--no-trunc").stdout.decode().split()
+    assert web in left
+    assert made.stdout.decode().strip() not in left
+
+
 def test_nothing_waits_for_a_container_without_ports(scene: Scene, dockerd: Dockerd) -> None:
     docker(dockerd.socket, "create", "--name=quiet", IMAGE, "true")
     assert scene.starts.about_to("quiet") is None

@@ -1,9 +1,10 @@
 """`galley settings`, with no supervisor: the file alone."""
 
 import json
+import subprocess
 from pathlib import Path
 
-from tests.unit.engine.cli.conftest import Galley
+from tests.unit.engine.cli.conftest import ROOT, Galley, command
 from vm.host.paths import Home
 
 
@@ -31,6 +32,13 @@ def test_what_cannot_be(galley: Galley, home: Home) -> None:
     assert "cpus cannot be '0'" in done.stderr
     assert galley("settings", "get", "nothing").returncode == 2
     assert home.settings.read_text() == before
+
+
+def test_a_value_that_nobody_is_to_see_comes_from_standard_input(home: Home) -> None:
+    words = command("settings", "set", "port_address", "-")
+    done = subprocess.run(words, input="127.0.0.2\n", cwd=ROOT, text=True, timeout=50)
+    assert done.returncode == 0
+    assert 'port_address = "127.0.0.2"' in home.settings.read_text()
 
 
 def test_details_show_more(galley: Galley) -> None:

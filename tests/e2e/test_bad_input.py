@@ -1,0 +1,68 @@
+"""What nobody can share or publish: a sentence and a hint each, and the engine goes on as it was.
+
+What is wrong with proxies, certificates and keyrings is in `test_proxy_and_certificates.py`.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.galley import IMAGE, Galley
+
+ABSENT = "192.0.2.1"  # kept for examples (RFC 5737): no computer has it
+
+
+@pytest.fixture
+def steady(galley: Galley) -> Iterator[Galley]:
+    """Afterwards its engine and its settings are what they were."""
+    pid, before = galley.vm_identity().pid, galley.run("settings", "list").stdout
+    yield galley
+    assert galley.answers()
+    assert galley.vm_identity().pid == pid
+    assert galley.run("settings", "list").stdout == before
+
+
+@pytest.mark.parametrize("setting", ["shares", "read_only_shares"])
+@pytest.mark.parametrize(
+    ("name", "sentence", "hint"),
+    [
+        ("{}/none", "cannot be shared: it does not exist.", "Make it, or leave it out."),
+        ("{}/file", "cannot be shared: it is a file.", "Share the folder that holds it."),
+        (
+            "/usr/share",
+            "cannot be shared: the machine has its own there.",
+            "Share a folder of your own.",
+        ),
+        ("{}/new\nline", "it must be folders such as", "The default is"),
+        ("{}:/x", "cannot be shared: it does not exist.", "Make it"),  # that is docker's way
+    ],
+)
+def test_a_folder_that_cannot_be_shared(
+    steady: Galley, tmp_path: Path, setting: str, name: str, sentence: str, hint: str
+) -> None:
+    (tmp_path / "file").touch()
+    done = steady.run("settings", "set", setting, name.format(tmp_path), check=False)
+    assert done.returncode != 0
+    said = " ".join(done.stderr.decode().split())
+    assert sentence in said
+    assert hint in said
+
+
+@pytest.mark.parametrize("protocol", ["tcp", "udp"])
+def test_an_address_that_this_computer_does_not_have(steady: Galley, protocol: str) -> None:
+    asked = f"{ABSENT}:8080:80/{protocol}"
+    done = steady.docker("run", "--rm", "-p", asked, "--name", "absent", IMAGE, check=False)
+    assert done.returncode != 0
+    said = done.stderr.decode()
+    assert f"Port 8080/{protocol} on {ABSENT} cannot be published." in said
+    assert "Check that the address belongs to this computer." in said
+    assert steady.run("ports", "--json").stdout.strip() == b"[]"
+    assert steady.docker("ps", "-aqf", "name=absent").stdout == b""
+
+
+def test_an_address_of_published_ports_that_is_none(steady: Galley) -> None:
+    done = steady.run("settings", "set", "port_address", "here", check=False)
+    assert done.returncode != 0
+    said = done.stderr.decode()
+    assert "port_address cannot be 'here': it must be an IP address such as 127.0.0.1." in said
