@@ -172,7 +172,12 @@ def test_one_that_stays_unused_is_put_away_and_comes_back(saving: Galley) -> Non
         assert b"away" in saving.docker("volume", "ls", "-q").stdout
         assert state(saving) == "running"
         saving.wait_for(lambda: bool(saving.status()["resumable"]), "again")
+        saving.run("restart", "--supervisor")
+        assert state(saving) == "stopped"
+        assert saving.docker("ps").returncode == 0, "the next supervisor knows it too"
+        saving.wait_for(lambda: bool(saving.status()["resumable"]), "again")
         saving.run("stop")
+        saving.run("restart", "--supervisor")
         asked = saving.docker("ps", check=False)
         assert asked.returncode != 0, "who stopped it does not want it back"
         assert b"galley start" in asked.stderr

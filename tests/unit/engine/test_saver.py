@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import pytest
 
@@ -70,17 +71,46 @@ class Machine:
 
 
 class Scene:
-    def __init__(self) -> None:
+    def __init__(self, put_away: Path) -> None:
         self.machine = Machine()
+        self.put_away = put_away
         self.is_busy = False
         self.looks = 0
         self._cpu = 0.0
         self.suspended = threading.Event()
         self.woken = 0
-        self.saver = Saver(self.machine, self._cpu_seconds, self.suspended.set, woken=self._count)
-        self.machine.on_change = self.saver.follow
+        self.refuses = False  # to be suspended
+        self.saver = self.another()
         self.saver.containers(())
         self.saver.open()
+
+    def another(self) -> Saver:
+        """As the next supervisor has it."""
+        made = Saver(
+            *(self.machine, self._cpu_seconds, self.put_away, self._suspend, self._start),
+            woken=self._count,
+        )
+        self.machine.on_change = made.follow
+        return made
+
+    def put_it_away(self) -> None:
+        self.saver.set_rules(Rules(SOON, SOON, False))
+        assert self.suspended.wait(LATE)
+        self.machine.wait_for(MachineState.STOPPED)
+
+    def _suspend(self) -> None:
+        self.machine.move(MachineState.STOPPING)
+        if self.refuses:
+            self.refuses = False
+            self.machine.move(MachineState.RUNNING)
+            raise BackendFailed("The disk is full.")
+        self.machine.move(MachineState.STOPPED)
+        self.suspended.set()
+
+    def _start(self) -> None:
+        self.machine.move(MachineState.STARTING)
+        self.machine.move(MachineState.RUNNING)
+        self.saver.forget()
 
     def _count(self) -> None:
         assert self.machine.state is MachineState.RUNNING
@@ -95,8 +125,8 @@ class Scene:
 
 
 @pytest.fixture
-def scene() -> Iterator[Scene]:
-    made = Scene()
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    made = Scene(tmp_path / "put-away")
     yield made
     made.saver.close()
 
@@ -220,9 +250,76 @@ def test_only_what_runs_is_paused(saver: Saver, machine: Machine, state: Machine
 
 
 def test_after_a_while_it_is_suspended(scene: Scene, machine: Machine) -> None:
-    scene.saver.set_rules(Rules(SOON, SOON, False))
-    assert scene.suspended.wait(LATE)
-    assert machine.state is MachineState.PAUSED
+    scene.put_it_away()
+    scene.saver.set_rules(NEVER)
+    scene.saver.awake()
+    machine.wait_for(MachineState.RUNNING)
+    machine.move(MachineState.STOPPED)
+    scene.saver.awake()
+    assert machine.state is MachineState.STOPPED, "it ended otherwise"
+
+
+def test_the_next_supervisor_gives_back_what_was_put_away(scene: Scene, machine: Machine) -> None:
+    scene.put_it_away()
+    scene.saver.close()
+    scene.saver = scene.another()
+    scene.saver.open()
+    scene.saver.awake()
+    assert machine.state is MachineState.RUNNING
+
+
+def test_a_start_under_way_is_waited_for_by_nobody_who_serves_it(
+    scene: Scene, machine: Machine
+) -> None:
+    """Its own last steps ask dockerd, as everybody does."""
+    scene.put_it_away()
+    scene.saver.set_rules(NEVER)
+    machine.move(MachineState.STARTING)
+    machine.states.clear()
+    scene.saver.awake()
+    assert machine.states == []
+
+
+def test_what_its_user_has_stopped_nobody_gets_back(scene: Scene, machine: Machine) -> None:
+    scene.put_it_away()
+    with scene.saver.stopping():
+        pass
+    scene.saver.awake()
+    scene.saver.close()
+    scene.saver = scene.another()
+    scene.saver.open()
+    scene.saver.awake()
+    assert machine.state is MachineState.STOPPED
+
+
+def test_a_stop_outdoes_what_is_just_putting_it_away(scene: Scene, machine: Machine) -> None:
+    with scene.saver.stopping():
+        scene.put_it_away()
+    scene.saver.awake()
+    assert machine.state is MachineState.STOPPED
+
+
+def test_what_cannot_be_put_away_is_not_away(scene: Scene, machine: Machine) -> None:
+    scene.refuses = True
+    scene.put_it_away()
+    assert machine.states.count(MachineState.STOPPING) == 2
+    assert MachineState.RUNNING in machine.states
+    scene.saver.set_rules(NEVER)
+    scene.saver.awake()
+    assert machine.state is MachineState.RUNNING
+
+
+def test_a_supervisor_that_died_putting_it_away_leaves_it_as_it_is(
+    scene: Scene, machine: Machine
+) -> None:
+    scene.saver.close()
+    scene.put_away.touch()
+    scene.saver = scene.another()
+    scene.saver.open()
+    assert not scene.put_away.exists()
+    machine.move(MachineState.STOPPED)
+    scene.saver.awake()
+    assert machine.state is MachineState.STOPPED
 
 
 def test_nobody_meets_a_paused_machine(saver: Saver, machine: Machine) -> None:
