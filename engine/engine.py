@@ -78,7 +78,7 @@ class Engine:
             self._machine,
             lambda running: cpu_seconds(self._dial_as_it_is, running),
             directory.put_away,
-            self._resting.suspend,
+            self._resting.put_away,
             self.start,
             self._set_clock,
         )

@@ -31,6 +31,8 @@ from vm.types import Features, MachineState, Status
 log = logging.getLogger(__name__)
 
 AWAY = (MachineState.STOPPING, MachineState.STOPPED)
+UNDONE = 60.0  # seconds; who has it back so soon does so whenever it is put away
+LONGEST = 16  # times as long as wished, for that
 QUIET = 0.01  # seconds of CPU in a second, below which containers use none
 
 
@@ -72,6 +74,8 @@ class Saver:
         self._suspend = suspend
         self._start = start
         self._put_away = put_away
+        self._since: float | None = None  # when it was
+        self._times = 1  # as long as wished does it stay paused before
         self._woken = woken
         self._changed = threading.Condition(threading.Lock())
         self._waits_for_end = False
@@ -107,11 +111,21 @@ class Saver:
             self._machine.wake()
             self._woken()
         elif state in AWAY and self._put_away.exists():
+            self._note_return()
             self._start()
+
+    def _note_return(self) -> None:
+        """What comes again by itself and asks for more than events is not told from a user."""
+        with self._changed:
+            since, self._since = self._since, None
+            if since is not None:
+                soon = time.monotonic() - since < UNDONE
+                self._times = min(2 * self._times, LONGEST) if soon else 1
 
     def forget(self) -> None:
         """It is back, or its user stops it: from now on nobody gets it by only asking for it."""
         self._put_away.unlink(missing_ok=True)
+        self.stir()
 
     @contextlib.contextmanager
     def stopping(self) -> Iterator[None]:
@@ -145,6 +159,26 @@ class Saver:
             self.end()
             raise
         return self.end
+
+    # --- who can wait (`bridge.later.Rest`) --------------------------------------------------
+
+    def rests(self) -> bool:
+        state = self._machine.status.state
+        return state in (*AWAY, MachineState.STARTING) and self._put_away.exists()
+
+    def rest(self, until: Callable[[], bool]) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: until() or not self.rests())
+
+    def stir(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+    def pong(self) -> bytes:
+        try:
+            return self._put_away.read_bytes()
+        except FileNotFoundError:
+            return b""
 
     # --- what it is told ---------------------------------------------------------------------
 
@@ -195,7 +229,8 @@ class Saver:
             return self._pause, None
         if state is MachineState.PAUSED:
             may = self._suspend is not None and rules.suspend_after > 0
-            return self._suspend_now, self._paused + rules.suspend_after - now if may else None
+            due = self._paused + self._times * rules.suspend_after
+            return self._suspend_now, due - now if may else None
         if state is not MachineState.RUNNING or not rules.pause_after or not self._may_idle(rules):
             return self._pause, None
         self._waits_for_end = self._at_work > 0
@@ -244,6 +279,7 @@ class Saver:
             write_atomic(self._put_away, b"")
             try:
                 self._suspend()
+                self._since = time.monotonic()
             except GalleyError:
                 self.forget()
                 raise

@@ -169,6 +169,14 @@ def test_one_that_stays_unused_is_put_away_and_comes_back(saving: Galley) -> Non
         saving.wait_for(lambda: bool(saving.status()["resumable"]), "it is on the disk")
         assert saving.machines() == [], "nothing of this computer's memory is held"
         assert state(saving) == "stopped", "and looking changes nothing"
+        with saving.popen(["docker", "-H", saving.docker_host, "events"]) as stream:
+            stays(saving, "stopped")  # nor does who only waits
+            saving.docker("volume", "create", "away2")
+            assert stream.stdout is not None
+            assert b"away2" in stream.stdout.readline()
+            stream.kill()
+            stream.communicate()
+        saving.wait_for(lambda: bool(saving.status()["resumable"]), "again")
         assert b"away" in saving.docker("volume", "ls", "-q").stdout
         assert state(saving) == "running"
         saving.wait_for(lambda: bool(saving.status()["resumable"]), "again")
@@ -184,4 +192,4 @@ def test_one_that_stays_unused_is_put_away_and_comes_back(saving: Galley) -> Non
         saving.start()
     finally:
         saving.run("settings", "unset", "suspend_after")
-    saving.docker("volume", "rm", "away")
+    saving.docker("volume", "rm", "away", "away2")

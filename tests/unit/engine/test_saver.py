@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from engine import saver as saver_module
 from engine.ports.wanted import Container, ContainerPort
 from engine.saver import Rules, Saver
 from vm.errors import BackendFailed
@@ -27,6 +28,7 @@ class Machine:
     def __init__(self) -> None:
         self.state = MachineState.RUNNING
         self.states: list[MachineState] = []
+        self.moved: dict[MachineState, float] = {}  # when it last did
         self.on_change: Callable[[MachineState], None]
         self.failures = 0
         self.tries = 0
@@ -58,6 +60,7 @@ class Machine:
         with self._changed:
             self.state = state
             self.states.append(state)
+            self.moved[state] = time.monotonic()
             self._changed.notify_all()
         self.on_change(state)
 
@@ -266,6 +269,53 @@ def test_the_next_supervisor_gives_back_what_was_put_away(scene: Scene, machine:
     scene.saver.open()
     scene.saver.awake()
     assert machine.state is MachineState.RUNNING
+
+
+def test_it_stays_longer_when_somebody_always_comes_at_once(
+    scene: Scene, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until it has once stayed away."""
+    scene.saver.set_rules(Rules(SOON, 2 * SOON, False))
+    took = []
+    for number in range(4):
+        machine.wait_for(MachineState.STOPPED)
+        took.append(machine.moved[MachineState.STOPPING] - machine.moved[MachineState.PAUSED])
+        if number == 2:
+            monkeypatch.setattr(saver_module, "UNDONE", 0.0)
+        scene.saver.awake()
+    assert took[1] >= 4 * SOON
+    assert took[2] >= 8 * SOON
+    assert took[3] < took[2]
+
+
+def test_who_only_waits_is_let_go_on_when_it_is_back(scene: Scene, machine: Machine) -> None:
+    scene.put_it_away()
+    scene.saver.set_rules(NEVER)
+    assert scene.saver.rests()
+    over = threading.Event()
+
+    def wait() -> None:
+        scene.saver.rest(lambda: False)
+        over.set()
+
+    threading.Thread(target=wait, daemon=True).start()
+    assert not over.wait(SOON)
+    scene.saver.awake()
+    assert over.wait(LATE)
+    assert not scene.saver.rests()
+
+
+def test_a_stop_lets_go_who_only_waits(scene: Scene) -> None:
+    scene.put_it_away()
+    over = threading.Event()
+
+    def wait() -> None:
+        scene.saver.rest(lambda: False)
+        over.set()
+
+    threading.Thread(target=wait, daemon=True).start()
+    with scene.saver.stopping():
+        assert over.wait(LATE)
 
 
 def test_a_start_under_way_is_waited_for_by_nobody_who_serves_it(
