@@ -75,6 +75,7 @@ class Saver:
         self._start = start
         self._put_away = put_away
         self._since: float | None = None  # when it was
+        self._wakes = 0  # under way
         self._times = 1  # as long as wished does it stay paused before
         self._woken = woken
         self._changed = threading.Condition(threading.Lock())
@@ -108,11 +109,22 @@ class Saver:
             self._used = time.monotonic()
         state = self._machine.status.state
         if state is MachineState.PAUSED:
-            self._machine.wake()
+            self._wake()
             self._woken()
         elif state in AWAY and self._put_away.exists():
             self._note_return()
             self._start()
+
+    def _wake(self) -> None:
+        """Of one that an earlier supervisor has paused, the way in has to be found first."""
+        with self._changed:
+            self._wakes += 1
+        try:
+            self._machine.wake()
+        finally:
+            with self._changed:
+                self._wakes -= 1
+                self._changed.notify_all()
 
     def _note_return(self) -> None:
         """What comes again by itself and asks for more than events is not told from a user."""
@@ -164,6 +176,8 @@ class Saver:
 
     def rests(self) -> bool:
         state = self._machine.status.state
+        if state is MachineState.STARTING and self._wakes:
+            return True
         return state in (*AWAY, MachineState.STARTING) and self._put_away.exists()
 
     def rest(self, until: Callable[[], bool]) -> None:

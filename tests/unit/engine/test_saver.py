@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,121 +10,12 @@ import pytest
 from engine import saver as saver_module
 from engine.ports.wanted import Container, ContainerPort
 from engine.saver import Rules, Saver
-from vm.errors import BackendFailed
-from vm.types import MachineState, Status
+from tests.unit.engine.saver_scene import LATE, NEVER, RULES, SOON, Machine, Scene
+from vm.types import MachineState
 
-SOON = 0.05  # seconds
-NEVER = Rules(0, 0, False)
-RULES = Rules(SOON, 0, False)
-LATE = 10.0  # seconds; only a failure waits so long
 WEB = Container("web", State="running", Ports=(ContainerPort(80, "tcp", 8080),))
 DATABASE = Container("db", State="running", Ports=(ContainerPort(5432, "tcp"),))
 PAUSED = Container("still", State="paused")
-
-
-class Machine:
-    """As `vm.machine.Machine` does it, with one turn instead of a worker."""
-
-    def __init__(self) -> None:
-        self.state = MachineState.RUNNING
-        self.states: list[MachineState] = []
-        self.moved: dict[MachineState, float] = {}  # when it last did
-        self.on_change: Callable[[MachineState], None]
-        self.failures = 0
-        self.tries = 0
-        self._turn = threading.Lock()
-        self._changed = threading.Condition()
-
-    @property
-    def status(self) -> Status:
-        return Status(self.state, "fake")
-
-    def pause(self, may: Callable[[], bool]) -> bool:
-        with self._turn:
-            self.tries += 1
-            if self.failures:
-                self.failures -= 1
-                raise BackendFailed("QEMU does not answer on its control socket.")
-            if self.state is MachineState.RUNNING:
-                self.move(MachineState.PAUSED)
-                if not may():
-                    self.move(MachineState.RUNNING)
-            return self.state is MachineState.PAUSED
-
-    def wake(self) -> None:
-        with self._turn:
-            if self.state is MachineState.PAUSED:
-                self.move(MachineState.RUNNING)
-
-    def move(self, state: MachineState) -> None:
-        with self._changed:
-            self.state = state
-            self.states.append(state)
-            self.moved[state] = time.monotonic()
-            self._changed.notify_all()
-        self.on_change(state)
-
-    def wait_for(self, state: MachineState) -> None:
-        with self._changed:
-            assert self._changed.wait_for(lambda: self.state is state, LATE)
-
-    def stays(self, state: MachineState, seconds: float = 5 * SOON) -> None:
-        with self._changed:
-            assert not self._changed.wait_for(lambda: self.state is not state, seconds)
-
-
-class Scene:
-    def __init__(self, put_away: Path) -> None:
-        self.machine = Machine()
-        self.put_away = put_away
-        self.is_busy = False
-        self.looks = 0
-        self._cpu = 0.0
-        self.suspended = threading.Event()
-        self.woken = 0
-        self.refuses = False  # to be suspended
-        self.saver = self.another()
-        self.saver.containers(())
-        self.saver.open()
-
-    def another(self) -> Saver:
-        """As the next supervisor has it."""
-        made = Saver(
-            *(self.machine, self._cpu_seconds, self.put_away, self._suspend, self._start),
-            woken=self._count,
-        )
-        self.machine.on_change = made.follow
-        return made
-
-    def put_it_away(self) -> None:
-        self.saver.set_rules(Rules(SOON, SOON, False))
-        assert self.suspended.wait(LATE)
-        self.machine.wait_for(MachineState.STOPPED)
-
-    def _suspend(self) -> None:
-        self.machine.move(MachineState.STOPPING)
-        if self.refuses:
-            self.refuses = False
-            self.machine.move(MachineState.RUNNING)
-            raise BackendFailed("The disk is full.")
-        self.machine.move(MachineState.STOPPED)
-        self.suspended.set()
-
-    def _start(self) -> None:
-        self.machine.move(MachineState.STARTING)
-        self.machine.move(MachineState.RUNNING)
-        self.saver.forget()
-
-    def _count(self) -> None:
-        assert self.machine.state is MachineState.RUNNING
-        self.woken += 1
-
-    def _cpu_seconds(self, containers: Sequence[Container]) -> float:
-        assert containers
-        self.looks += 1
-        if self.is_busy:
-            self._cpu += LATE
-        return self._cpu
 
 
 @pytest.fixture
@@ -286,6 +177,19 @@ def test_it_stays_longer_when_somebody_always_comes_at_once(
     assert took[1] >= 4 * SOON
     assert took[2] >= 8 * SOON
     assert took[3] < took[2]
+
+
+def test_others_wait_while_the_way_into_a_paused_machine_is_found(
+    scene: Scene, machine: Machine
+) -> None:
+    scene.saver.set_rules(RULES)
+    machine.wait_for(MachineState.PAUSED)
+    scene.saver.set_rules(NEVER)
+    rested = []
+    machine.adopts = lambda: rested.append(scene.saver.rests())
+    scene.saver.awake()
+    assert rested == [True]
+    assert not scene.saver.rests()
 
 
 def test_who_only_waits_is_let_go_on_when_it_is_back(scene: Scene, machine: Machine) -> None:
