@@ -14,8 +14,9 @@ from vm.host.paths import Home
 
 @contextlib.contextmanager
 def awake(home: Home) -> Iterator[None]:
-    """A machine that is paused is woken, and none is paused until the end. Without a supervisor of
-    ours that goes unless it is paused already; one is started only to wake it. Raises GalleyError.
+    """A machine that is paused or put away is woken, and none is paused until the end. Without a
+    supervisor of ours that goes unless it is so already; one is started only to wake it. Raises
+    GalleyError.
     """
     client = _supervisor(home)
     if client is None:
@@ -40,7 +41,7 @@ def _waker(home: Home) -> ControlClient | None:
     from vm.directory import MachineDir
     from vm.types import MachineState
 
-    backend = choose(SettingsStore(home).load().backend)
-    if backend.observe(MachineDir.of(home)).state is not MachineState.PAUSED:
-        return None
-    return ensure_supervisor(home)
+    directory = MachineDir.of(home)
+    state = choose(SettingsStore(home).load().backend).observe(directory).state
+    is_away = state is MachineState.STOPPED and directory.put_away.exists()
+    return ensure_supervisor(home) if is_away or state is MachineState.PAUSED else None

@@ -44,13 +44,7 @@ from engine.watch import EngineWatch
 from vm.backend import Backend
 from vm.boot import Patience
 from vm.directory import MachineDir
-from vm.errors import (
-    EngineUnreachable,
-    GalleyError,
-    MachineBusy,
-    NoMachine,
-    Problem,
-)
+from vm.errors import EngineUnreachable, GalleyError, MachineBusy, NoMachine, Problem
 from vm.guest import Stream
 from vm.host import net
 from vm.host.paths import Home
@@ -83,7 +77,8 @@ class Engine:
         self._saver = Saver(
             self._machine,
             lambda running: cpu_seconds(self._dial_as_it_is, running),
-            self._resting.suspend,
+            directory.put_away,
+            self._resting.put_away,
             self.start,
             self._set_clock,
         )
@@ -188,18 +183,18 @@ class Engine:
     def stop(self, *, cold: bool = False) -> None:
         """Containers first, then the machine: suspended, so that the next start goes on from an
         idle engine, or powered off if that cannot be, or `cold`."""
-        if not cold:
-            self._saver.leave()
-            self._resting.stop()
-            return
-        if self._machine.status.resumable:
-            self.start()  # what is suspended can only be ended in order when it runs
-        self._machine.stop()
+        with self._saver.stopping():
+            if not cold:
+                self._resting.stop()
+                return
+            if self._machine.status.resumable:
+                self.start()  # what is suspended can only be ended in order when it runs
+            self._machine.stop()
 
     def suspend(self) -> None:
         """As it is, with its containers: the next start goes on where they were."""
-        self._saver.leave()
-        self._resting.suspend()
+        with self._saver.stopping():
+            self._resting.suspend()
 
     def restart(self) -> None:
         self._machine.restart(self._prepare)
@@ -207,7 +202,8 @@ class Engine:
 
     def delete(self) -> None:
         """Stop, and remove the machine with every image, container and volume in it."""
-        self._machine.delete()
+        with self._saver.stopping():
+            self._machine.delete()
         self._resting.forget()
         self.snapshots.delete_all()
         context.remove(self._home)
@@ -217,6 +213,8 @@ class Engine:
 
     def cancel(self) -> None:
         """End a start that is under way, or the making or restoring of a snapshot."""
+        if self._machine.status.state is MachineState.STARTING:
+            self._saver.forget()
         self._machine.cancel()
         self.snapshots.cancel()
 
@@ -266,6 +264,7 @@ class Engine:
         self._configure()
 
     def _started(self) -> None:
+        self._saver.forget()
         self._make_context()
         self._keep_logins()
 

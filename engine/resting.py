@@ -6,14 +6,16 @@ May import: `engine`'s parts, `vm`. Next: `engine.py`, `vm/machine.py`.
 """
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
-from engine.bridge.http import Dial
+from engine.bridge.http import Dial, HttpError, pong
 from engine.ports.guest_rules import GuestRules
 from engine.ports.wanted import routes
 from engine.restart_policy import RestartPolicy
 from engine.settings import SettingsStore
 from vm.errors import BackendFailed, GalleyError, Problem
+from vm.host.paths import write_atomic
 from vm.machine import Machine
 
 log = logging.getLogger(__name__)
@@ -47,11 +49,15 @@ class Resting:
                 log.warning("powering off instead: %s %s", error.summary, error.details)
         self._machine.stop()
 
-    def suspend(self) -> None:
+    def suspend(self, before: Callable[[], None] = lambda: None) -> None:
         """With its containers as they are. Raises GalleyError; then all goes on."""
         if (obstacle := self._obstacle()) is not None:
             raise obstacle
-        self._machine.suspend()
+        self._machine.suspend(before)
+
+    def put_away(self) -> None:
+        """The same, and dockerd's answer to a ping is kept for clients who only ask for that."""
+        self.suspend(self._keep_pong)
 
     def start_again(self, dial: Dial) -> None:
         """What ran when the engine was stopped, as its restart policy says."""
@@ -78,6 +84,12 @@ class Resting:
                 "Stop it instead (galley stop), or install virtiofsd.",
             )
         return None
+
+    def _keep_pong(self) -> None:
+        try:
+            write_atomic(self._machine.directory.put_away, pong(self._dial))
+        except (HttpError, OSError) as error:
+            log.warning("dockerd does not answer a ping: %s", error)
 
     def _empty(self) -> None:
         """Nothing of containers is left in the machine."""

@@ -7,13 +7,17 @@ cannot be, until something ends. Waking is done by whoever needs the machine, in
 
 The race between them: who comes notes the time and then looks at the machine's state; the machine
 is marked paused first, and then this looks at the time (`Machine.pause`). One sees the other.
+A machine that was put away, suspended to disk, is known by a file beside it: also the supervisor
+after this one gives it to its first user. One that its user has stopped has no such file.
 May import: `bridge.work` (what is told), `ports.wanted`, `settings`, `vm`. Next: `vm/machine.py`.
 """
 
+import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Protocol
 
 import msgspec
@@ -21,10 +25,14 @@ import msgspec
 from engine.ports.wanted import Container
 from engine.settings import SettingsStore
 from vm.errors import GalleyError
+from vm.host.paths import write_atomic
 from vm.types import Features, MachineState, Status
 
 log = logging.getLogger(__name__)
 
+AWAY = (MachineState.STOPPING, MachineState.STOPPED)
+UNDONE = 60.0  # seconds; who has it back so soon does so whenever it is put away
+LONGEST = 16  # times as long as wished, for that
 QUIET = 0.01  # seconds of CPU in a second, below which containers use none
 
 
@@ -47,13 +55,15 @@ class Pausable(Protocol):
 
 class Saver:
     """`cpu_seconds`: what these containers have used so far; raises GalleyError. `suspend`: to
-    disk, where the backend can; `start`: from there, for the first who needs it. `woken`: what has
-    to be put right before it is used. For any thread. Without `set_rules` it pauses nothing."""
+    disk, where the backend can; `start`: from there, for the first who needs it; `put_away` is a
+    file of ours. `woken`: what has to be put right before it is used. For any thread. Without
+    `set_rules` it pauses nothing."""
 
     def __init__(
         self,
         machine: Pausable,
         cpu_seconds: Callable[[Sequence[Container]], float],
+        put_away: Path,
         suspend: Callable[[], None] | None = None,
         start: Callable[[], None] = lambda: None,
         woken: Callable[[], None] = lambda: None,
@@ -63,7 +73,10 @@ class Saver:
         self._cpu_seconds = cpu_seconds
         self._suspend = suspend
         self._start = start
-        self._is_away = False  # on disk, by us: whoever needs it gets it back
+        self._put_away = put_away
+        self._since: float | None = None  # when it was
+        self._wakes = 0  # under way
+        self._times = 1  # as long as wished does it stay paused before
         self._woken = woken
         self._changed = threading.Condition(threading.Lock())
         self._waits_for_end = False
@@ -76,6 +89,9 @@ class Saver:
         self._thread = threading.Thread(target=self._watch, name="saver", daemon=True)
 
     def open(self) -> None:
+        """Once the machine has been seen."""
+        if self._machine.status.state is not MachineState.STOPPED:
+            self.forget()  # who was putting it away has died meanwhile
         self._thread.start()
 
     def close(self) -> None:
@@ -93,14 +109,44 @@ class Saver:
             self._used = time.monotonic()
         state = self._machine.status.state
         if state is MachineState.PAUSED:
-            self._machine.wake()
+            self._wake()
             self._woken()
-        elif self._is_away and state in (MachineState.STOPPING, MachineState.STOPPED):
+        elif state in AWAY and self._put_away.exists():
+            self._note_return()
             self._start()
 
-    def leave(self) -> None:
-        """The user stops the machine: nobody gets it back by only asking for it."""
-        self._is_away = False
+    def _wake(self) -> None:
+        """Of one that an earlier supervisor has paused, the way in has to be found first."""
+        with self._changed:
+            self._wakes += 1
+        try:
+            self._machine.wake()
+        finally:
+            with self._changed:
+                self._wakes -= 1
+                self._changed.notify_all()
+
+    def _note_return(self) -> None:
+        """What comes again by itself and asks for more than events is not told from a user."""
+        with self._changed:
+            since, self._since = self._since, None
+            if since is not None:
+                soon = time.monotonic() - since < UNDONE
+                self._times = min(2 * self._times, LONGEST) if soon else 1
+
+    def forget(self) -> None:
+        """It is back, or its user stops it: from now on nobody gets it by only asking for it."""
+        self._put_away.unlink(missing_ok=True)
+        self.stir()
+
+    @contextlib.contextmanager
+    def stopping(self) -> Iterator[None]:
+        """Its user does it, even where we were about to put it away."""
+        self.forget()
+        try:
+            yield
+        finally:
+            self.forget()
 
     def begin(self) -> None:
         with self._changed:
@@ -126,14 +172,34 @@ class Saver:
             raise
         return self.end
 
+    # --- who can wait (`bridge.later.Rest`) --------------------------------------------------
+
+    def rests(self) -> bool:
+        state = self._machine.status.state
+        if state is MachineState.STARTING and self._wakes:
+            return True
+        return state in (*AWAY, MachineState.STARTING) and self._put_away.exists()
+
+    def rest(self, until: Callable[[], bool]) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: until() or not self.rests())
+
+    def stir(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+    def pong(self) -> bytes:
+        try:
+            return self._put_away.read_bytes()
+        except FileNotFoundError:
+            return b""
+
     # --- what it is told ---------------------------------------------------------------------
 
     def follow(self, state: MachineState) -> None:
         """The machine's state, as it changes."""
         with self._changed:
             now = time.monotonic()
-            if state is MachineState.STARTING:
-                self._is_away = False
             if state is MachineState.PAUSED:
                 self._paused = now
             else:
@@ -177,7 +243,8 @@ class Saver:
             return self._pause, None
         if state is MachineState.PAUSED:
             may = self._suspend is not None and rules.suspend_after > 0
-            return self._put_away, self._paused + rules.suspend_after - now if may else None
+            due = self._paused + self._times * rules.suspend_after
+            return self._suspend_now, due - now if may else None
         if state is not MachineState.RUNNING or not rules.pause_after or not self._may_idle(rules):
             return self._pause, None
         self._waits_for_end = self._at_work > 0
@@ -219,15 +286,16 @@ class Saver:
     def _put_off(self) -> None:
         self._used = time.monotonic()
 
-    def _put_away(self, rules: Rules) -> None:
+    def _suspend_now(self, rules: Rules) -> None:
         self._paused = time.monotonic()  # again later, if it fails
         if self._suspend is not None:
             log.info("suspending: paused for %g s", rules.suspend_after)
-            self._is_away = True
+            write_atomic(self._put_away, b"")
             try:
                 self._suspend()
+                self._since = time.monotonic()
             except GalleyError:
-                self._is_away = False
+                self.forget()
                 raise
 
 

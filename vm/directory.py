@@ -13,6 +13,7 @@ GALLEY_HOME/machine/
     running.json    what the backend started: pid, start time, port, accelerator
     accelerator.json  which accelerator booted a test guest here, and why not the others
     to-start.json   containers that are to start with the engine, for they ran when it was stopped
+    put-away        exists while a machine is suspended that its first use is to start again
     snapshots/NAME/ a snapshot: data.img, to-start.json, suspended/, and last manifest.json
     data.restored   a snapshot's disk on its way to be data.img; after a crash it is nothing
 GALLEY_HOME/logs/
@@ -102,6 +103,10 @@ class MachineDir(msgspec.Struct, frozen=True):
     @property
     def to_start(self) -> Path:
         return self.root / "to-start.json"
+
+    @property
+    def put_away(self) -> Path:
+        return self.root / "put-away"
 
     @property
     def snapshots(self) -> Path:

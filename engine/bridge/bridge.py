@@ -5,7 +5,8 @@ nothing flows. Of what the bridge carries it reads only which folders a new cont
 (`requests.py`), which the owner's `check` may refuse or change, and which container is to start,
 which its `starting` may refuse or delay. While there is no engine to reach,
 it reads a request's head and answers 503 with the reason, at once. An engine that is paused is
-woken first (`work.py`), by a new connection or by bytes on an open one.
+woken first (`work.py`), by a new connection or by bytes on an open one. One that was put away is
+had back only by a request that needs it (`later.py`).
 
 The listener stays bound from `open` to `close`, whatever happens to the machine. `dial` makes one
 more try by itself when its connection turns out to be dead (`vm/ssh_kept.py`).
@@ -22,6 +23,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from engine.bridge.http import CHUNK, HttpError, Reader, refusal
+from engine.bridge.later import Later
 from engine.bridge.pump import AT_ONCE, Client, Pump, Starting
 from engine.bridge.requests import Check
 from engine.bridge.work import UNWATCHED, Use
@@ -127,7 +129,8 @@ class Bridge:
     def _serve(self, client: Client) -> None:
         me = threading.current_thread()
         try:
-            guest = self._reach()
+            away = self._use.rests() and self._down() is not None
+            guest = Later(self._use, self._reach, self._is_back) if away else self._reach()
             if isinstance(guest, Problem):
                 _refuse(client, guest)
             else:
@@ -151,6 +154,9 @@ class Bridge:
             return self._down() or _no_engine(error)
         finally:
             self._use.end()
+
+    def _is_back(self) -> bool:
+        return self._down() is None
 
     def _carry(self, me: threading.Thread, client: Client, guest: Stream) -> None:
         pump = Pump(client, guest, self._check, self._starting, self._use)

@@ -20,6 +20,7 @@ LINE_LIMIT = 4 * 1024 * 1024  # bytes of one event
 BODY_LIMIT = 64 * 1024 * 1024
 ANSWER_LIMIT = 10.0  # seconds for a whole answer that is not a stream
 CHUNK = 64 * 1024
+OF_ONE = ("connection", "content-length", "date", "transfer-encoding")  # headers of one answer
 REASONS = {
     400: "Bad Request",
     431: "Request Header Fields Too Large",
@@ -119,6 +120,14 @@ def ping(dial: Dial) -> bool:
         return False
 
 
+def pong(dial: Dial) -> bytes:
+    """The headers of dockerd's answer to a ping, but for those of this one answer. Clients choose
+    by them how they talk to it. Raises HttpError, OSError, and what `dial` raises."""
+    headers = _answer(dial, "GET", "/_ping", ANSWER_LIMIT)[0].headers
+    lines = (f"{name}: {value}\r\n" for name, value in headers.items() if name not in OF_ONE)
+    return "".join(lines).encode("latin-1")
+
+
 def get_json[T](dial: Dial, path: str, kind: type[T]) -> T:
     """The answer to `GET path`. Raises HttpError, OSError, and what `dial` raises."""
     try:
@@ -150,12 +159,12 @@ def _decode(line: bytes) -> Any:
 
 def get(dial: Dial, path: str) -> bytes:
     """The body of the answer. Raises HttpError, OSError, and what `dial` raises."""
-    return _answer(dial, "GET", path, ANSWER_LIMIT)
+    return _answer(dial, "GET", path, ANSWER_LIMIT)[1]
 
 
 def post(dial: Dial, path: str, limit: float = ANSWER_LIMIT) -> bytes:
     """The same for a request without a body that may take `limit` seconds."""
-    return _answer(dial, "POST", path, limit)
+    return _answer(dial, "POST", path, limit)[1]
 
 
 def delete(dial: Dial, path: str) -> None:
@@ -163,13 +172,14 @@ def delete(dial: Dial, path: str) -> None:
     _answer(dial, "DELETE", path, ANSWER_LIMIT)
 
 
-def _answer(dial: Dial, method: str, path: str, limit: float) -> bytes:
+def _answer(dial: Dial, method: str, path: str, limit: float) -> tuple[Head, bytes]:
     stream = dial()
     late = threading.Timer(limit, stream.close)
     late.name, late.daemon = "http-deadline", True
     late.start()
     try:
-        return _limited(_ask(stream, path, method)[1])
+        head, blocks = _ask(stream, path, method)
+        return head, _limited(blocks)
     finally:
         late.cancel()
         stream.close()

@@ -5,7 +5,7 @@ read what comes after the end of its input. A side that is lost ends both. A slo
 writer: nothing is kept here but the one block in hand, and what `Requests` waits for. Where the
 guest's stream can (`Prompt`), an answer goes to the client without waking a thread for it, unless
 it has to wait: who hears that a container runs finds its ports open (`Starting`).
-May import: `vm.guest`, `vm.errors`, `http.py`, `requests.py`, `work.py`. Next: `bridge.py`.
+May import: `vm.guest`, `vm.errors`, its own package. Next: `bridge.py`, `later.py`.
 """
 
 import contextlib
@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from engine.bridge.http import refusal
+from engine.bridge.later import Later
 from engine.bridge.requests import Check, Requests
 from engine.bridge.work import Use, Work
 from vm.errors import GalleyError, NotShared
@@ -144,7 +145,8 @@ class Pump:
 
     def _send(self, data: bytes) -> None:
         if data:
-            self._use.awake(not self._work.only_looks)
+            if not isinstance(self._guest, Later) or self._guest.has_begun:
+                self._use.awake(not self._work.only_looks)
             self._guest.sendall(data)
             self.up += len(data)
 

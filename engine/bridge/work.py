@@ -10,6 +10,7 @@ May import: the standard library. Next: `pump.py`, `engine/saver.py`.
 
 import re
 import threading
+from collections.abc import Callable
 from typing import Protocol
 
 _API = rb"(?:https?://[^/]*)?(?:/v[\d.]+)?"
@@ -41,6 +42,12 @@ class Use(Protocol):
     def moved(self) -> None:
         """Something came from the guest that somebody works with."""
 
+    # As `later.Rest`.
+    def rests(self) -> bool: ...
+    def rest(self, until: Callable[[], bool]) -> None: ...
+    def stir(self) -> None: ...
+    def pong(self) -> bytes: ...
+
 
 class Unwatched:
     """Nobody has to know."""
@@ -49,6 +56,14 @@ class Unwatched:
     def begin(self) -> None: ...
     def end(self) -> None: ...
     def moved(self) -> None: ...
+    def rest(self, until: Callable[[], bool]) -> None: ...
+    def stir(self) -> None: ...
+
+    def rests(self) -> bool:
+        return False
+
+    def pong(self) -> bytes:
+        return b""
 
 
 UNWATCHED = Unwatched()

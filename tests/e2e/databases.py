@@ -49,6 +49,20 @@ class Redis:
         self._galley.docker("exec", "-d", "redis", "redis-cli", "-r", "-1", "EVAL", WRITE, "0")
         self.wait_for_more(100)
 
+    def start_writer(self) -> None:
+        """As `begin_writing`, in a container of its own whose log has each number that redis has
+        acknowledged."""
+        words = ["run", "-d", "--name", "writer", "--network", "container:redis", REDIS_IMAGE]
+        self._galley.docker(*words, "redis-cli", "-r", "-1", "EVAL", WRITE, "0")
+        self.wait_for_more(100)
+
+    def acknowledged(self) -> int:
+        """The last number that the writer was told, after each before it."""
+        said = self._galley.docker("logs", "writer").stdout
+        numbers = [int(line) for line in said.split()]
+        assert numbers == list(range(1, len(numbers) + 1)), "one is missing"
+        return len(numbers)
+
     def count(self) -> int:
         return int(self._galley.docker("exec", "redis", "redis-cli", "GET", "count").stdout or 0)
 
@@ -71,7 +85,7 @@ class Redis:
         return count
 
     def remove(self) -> None:
-        self._galley.docker("rm", "-f", "redis", check=False)
+        self._galley.docker("rm", "-f", "writer", "redis", check=False)
         self._galley.docker("volume", "rm", "-f", "redis", check=False)
         self._galley.docker("rmi", "-f", REDIS_IMAGE, check=False)
 

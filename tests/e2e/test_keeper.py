@@ -139,6 +139,19 @@ def test_what_was_only_read_is_dropped_from_memory(guest: Guest, keeper: Keeper)
     guest.run(("rm", f"{DATA}/read"))
 
 
+def test_what_containers_leave_in_the_page_cache_goes_while_they_run(
+    galley: Galley, keeper: Keeper
+) -> None:
+    """A part of it each time that the guest looks."""
+    fill = "busybox dd if=/dev/zero of=/f bs=1M count=256; sync; echo filled; exec sleep 600"
+    name = galley.docker("run", "-d", "--init", IMAGE, "sh", "-c", fill).stdout.decode().strip()
+    galley.wait_for(lambda: b"filled" in galley.docker("logs", name).stdout, "a file is cached")
+    filled = keeper.memory()
+    galley.wait_for(lambda: filled.cached - keeper.memory().cached > 48 << 20, "it is dropped")
+    assert keeper.memory().free - filled.free > 32 << 20
+    galley.docker("rm", "--force", name)
+
+
 def test_a_keeper_that_is_killed_comes_again(guest: Guest, keeper: Keeper) -> None:
     assert guest.run(("killall", "-9", "keeper")).ok
     until = time.monotonic() + 30

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from engine.bridge.unix import dial
+from tests.e2e.databases import Redis
 from tests.e2e.galley import GALLEY, IMAGE, Galley, busybox_tar
 from vm.host import process
 
@@ -22,6 +23,13 @@ def saving(galley: Galley) -> Iterator[Galley]:
     names = ["ps", "-aq", "--filter", "label=saver"]
     if found := galley.docker(*names).stdout.decode().split():
         galley.docker("rm", "-f", *found)
+
+
+@pytest.fixture
+def redis(saving: Galley) -> Iterator[Redis]:
+    made = Redis(saving)
+    yield made
+    made.remove()
 
 
 def state(galley: Galley) -> str:
@@ -170,14 +178,50 @@ def test_one_that_stays_unused_is_put_away_and_comes_back(saving: Galley) -> Non
         saving.wait_for(lambda: bool(saving.status()["resumable"]), "it is on the disk")
         assert saving.machines() == [], "nothing of this computer's memory is held"
         assert state(saving) == "stopped", "and looking changes nothing"
+        with saving.popen(["docker", "-H", saving.docker_host, "events"]) as stream:
+            stays(saving, "stopped")  # nor does who only waits
+            saving.docker("volume", "create", "away2")
+            assert stream.stdout is not None
+            assert b"away2" in stream.stdout.readline()
+            stream.kill()
+            stream.communicate()
+        saving.wait_for(lambda: bool(saving.status()["resumable"]), "again")
         assert b"away" in saving.docker("volume", "ls", "-q").stdout
         assert state(saving) == "running"
         saving.wait_for(lambda: bool(saving.status()["resumable"]), "again")
+        saving.run("restart", "--supervisor")
+        assert state(saving) == "stopped"
+        assert saving.docker("ps").returncode == 0, "the next supervisor knows it too"
+        saving.wait_for(lambda: bool(saving.status()["resumable"]), "again")
         saving.run("stop")
+        saving.run("restart", "--supervisor")
         asked = saving.docker("ps", check=False)
         assert asked.returncode != 0, "who stopped it does not want it back"
         assert b"galley start" in asked.stderr
         saving.start()
     finally:
         saving.run("settings", "unset", "suspend_after")
-    saving.docker("volume", "rm", "away")
+    saving.docker("volume", "rm", "away", "away2")
+
+
+def test_a_database_under_load_loses_nothing_that_it_acknowledged(
+    saving: Galley, redis: Redis
+) -> None:
+    """Through pauses and suspends; a snapshot's is in `test_snapshots.py`."""
+    redis.start_writer()
+    for _ in range(2):
+        saving.docker("pause", "writer", "redis")
+        wait_paused(saving)
+        saving.docker("unpause", "redis", "writer")
+        redis.wait_for_more(50)
+        before = redis.acknowledged()
+        saving.run("suspend")
+        assert saving.machines() == []
+        saving.start()
+        redis.wait_for_more(50)
+        assert redis.acknowledged() > before
+    saving.docker("kill", "redis")
+    redis.check_files()
+    saving.docker("start", "redis")
+    redis.wait_until_it_answers()
+    assert redis.check_content() >= redis.acknowledged() > before

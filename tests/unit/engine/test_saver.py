@@ -2,101 +2,25 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from engine import saver as saver_module
 from engine.ports.wanted import Container, ContainerPort
 from engine.saver import Rules, Saver
-from vm.errors import BackendFailed
-from vm.types import MachineState, Status
+from tests.unit.engine.saver_scene import LATE, NEVER, RULES, SOON, Machine, Scene
+from vm.types import MachineState
 
-SOON = 0.05  # seconds
-NEVER = Rules(0, 0, False)
-RULES = Rules(SOON, 0, False)
-LATE = 10.0  # seconds; only a failure waits so long
 WEB = Container("web", State="running", Ports=(ContainerPort(80, "tcp", 8080),))
 DATABASE = Container("db", State="running", Ports=(ContainerPort(5432, "tcp"),))
 PAUSED = Container("still", State="paused")
 
 
-class Machine:
-    """As `vm.machine.Machine` does it, with one turn instead of a worker."""
-
-    def __init__(self) -> None:
-        self.state = MachineState.RUNNING
-        self.states: list[MachineState] = []
-        self.on_change: Callable[[MachineState], None]
-        self.failures = 0
-        self.tries = 0
-        self._turn = threading.Lock()
-        self._changed = threading.Condition()
-
-    @property
-    def status(self) -> Status:
-        return Status(self.state, "fake")
-
-    def pause(self, may: Callable[[], bool]) -> bool:
-        with self._turn:
-            self.tries += 1
-            if self.failures:
-                self.failures -= 1
-                raise BackendFailed("QEMU does not answer on its control socket.")
-            if self.state is MachineState.RUNNING:
-                self.move(MachineState.PAUSED)
-                if not may():
-                    self.move(MachineState.RUNNING)
-            return self.state is MachineState.PAUSED
-
-    def wake(self) -> None:
-        with self._turn:
-            if self.state is MachineState.PAUSED:
-                self.move(MachineState.RUNNING)
-
-    def move(self, state: MachineState) -> None:
-        with self._changed:
-            self.state = state
-            self.states.append(state)
-            self._changed.notify_all()
-        self.on_change(state)
-
-    def wait_for(self, state: MachineState) -> None:
-        with self._changed:
-            assert self._changed.wait_for(lambda: self.state is state, LATE)
-
-    def stays(self, state: MachineState, seconds: float = 5 * SOON) -> None:
-        with self._changed:
-            assert not self._changed.wait_for(lambda: self.state is not state, seconds)
-
-
-class Scene:
-    def __init__(self) -> None:
-        self.machine = Machine()
-        self.is_busy = False
-        self.looks = 0
-        self._cpu = 0.0
-        self.suspended = threading.Event()
-        self.woken = 0
-        self.saver = Saver(self.machine, self._cpu_seconds, self.suspended.set, woken=self._count)
-        self.machine.on_change = self.saver.follow
-        self.saver.containers(())
-        self.saver.open()
-
-    def _count(self) -> None:
-        assert self.machine.state is MachineState.RUNNING
-        self.woken += 1
-
-    def _cpu_seconds(self, containers: Sequence[Container]) -> float:
-        assert containers
-        self.looks += 1
-        if self.is_busy:
-            self._cpu += LATE
-        return self._cpu
-
-
 @pytest.fixture
-def scene() -> Iterator[Scene]:
-    made = Scene()
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    made = Scene(tmp_path / "put-away")
     yield made
     made.saver.close()
 
@@ -220,9 +144,136 @@ def test_only_what_runs_is_paused(saver: Saver, machine: Machine, state: Machine
 
 
 def test_after_a_while_it_is_suspended(scene: Scene, machine: Machine) -> None:
-    scene.saver.set_rules(Rules(SOON, SOON, False))
-    assert scene.suspended.wait(LATE)
-    assert machine.state is MachineState.PAUSED
+    scene.put_it_away()
+    scene.saver.set_rules(NEVER)
+    scene.saver.awake()
+    machine.wait_for(MachineState.RUNNING)
+    machine.move(MachineState.STOPPED)
+    scene.saver.awake()
+    assert machine.state is MachineState.STOPPED, "it ended otherwise"
+
+
+def test_the_next_supervisor_gives_back_what_was_put_away(scene: Scene, machine: Machine) -> None:
+    scene.put_it_away()
+    scene.saver.close()
+    scene.saver = scene.another()
+    scene.saver.open()
+    scene.saver.awake()
+    assert machine.state is MachineState.RUNNING
+
+
+def test_it_stays_longer_when_somebody_always_comes_at_once(
+    scene: Scene, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until it has once stayed away."""
+    scene.saver.set_rules(Rules(SOON, 2 * SOON, False))
+    took = []
+    for number in range(4):
+        machine.wait_for(MachineState.STOPPED)
+        took.append(machine.moved[MachineState.STOPPING] - machine.moved[MachineState.PAUSED])
+        if number == 2:
+            monkeypatch.setattr(saver_module, "UNDONE", 0.0)
+        scene.saver.awake()
+    assert took[1] >= 4 * SOON
+    assert took[2] >= 8 * SOON
+    assert took[3] < took[2]
+
+
+def test_others_wait_while_the_way_into_a_paused_machine_is_found(
+    scene: Scene, machine: Machine
+) -> None:
+    scene.saver.set_rules(RULES)
+    machine.wait_for(MachineState.PAUSED)
+    scene.saver.set_rules(NEVER)
+    rested = []
+    machine.adopts = lambda: rested.append(scene.saver.rests())
+    scene.saver.awake()
+    assert rested == [True]
+    assert not scene.saver.rests()
+
+
+def test_who_only_waits_is_let_go_on_when_it_is_back(scene: Scene, machine: Machine) -> None:
+    scene.put_it_away()
+    scene.saver.set_rules(NEVER)
+    assert scene.saver.rests()
+    over = threading.Event()
+
+    def wait() -> None:
+        scene.saver.rest(lambda: False)
+        over.set()
+
+    threading.Thread(target=wait, daemon=True).start()
+    assert not over.wait(SOON)
+    scene.saver.awake()
+    assert over.wait(LATE)
+    assert not scene.saver.rests()
+
+
+def test_a_stop_lets_go_who_only_waits(scene: Scene) -> None:
+    scene.put_it_away()
+    over = threading.Event()
+
+    def wait() -> None:
+        scene.saver.rest(lambda: False)
+        over.set()
+
+    threading.Thread(target=wait, daemon=True).start()
+    with scene.saver.stopping():
+        assert over.wait(LATE)
+
+
+def test_a_start_under_way_is_waited_for_by_nobody_who_serves_it(
+    scene: Scene, machine: Machine
+) -> None:
+    """Its own last steps ask dockerd, as everybody does."""
+    scene.put_it_away()
+    scene.saver.set_rules(NEVER)
+    machine.move(MachineState.STARTING)
+    machine.states.clear()
+    scene.saver.awake()
+    assert machine.states == []
+
+
+def test_what_its_user_has_stopped_nobody_gets_back(scene: Scene, machine: Machine) -> None:
+    scene.put_it_away()
+    with scene.saver.stopping():
+        pass
+    scene.saver.awake()
+    scene.saver.close()
+    scene.saver = scene.another()
+    scene.saver.open()
+    scene.saver.awake()
+    assert machine.state is MachineState.STOPPED
+
+
+def test_a_stop_outdoes_what_is_just_putting_it_away(scene: Scene, machine: Machine) -> None:
+    with scene.saver.stopping():
+        scene.put_it_away()
+    scene.saver.awake()
+    assert machine.state is MachineState.STOPPED
+
+
+def test_what_cannot_be_put_away_is_not_away(scene: Scene, machine: Machine) -> None:
+    scene.refuses = True
+    scene.put_it_away()
+    assert machine.states.count(MachineState.STOPPING) == 2
+    assert MachineState.RUNNING in machine.states
+    scene.saver.set_rules(NEVER)
+    scene.saver.awake()
+    assert machine.state is MachineState.RUNNING
+
+
+def test_a_supervisor_that_died_putting_it_away_leaves_it_as_it_is(
+    scene: Scene, machine: Machine
+) -> None:
+    scene.saver.close()
+    scene.put_away.touch()
+    scene.saver = scene.another()
+    scene.saver.open()
+    assert not scene.put_away.exists()
+    machine.move(MachineState.STOPPED)
+    scene.saver.awake()
+    assert machine.state is MachineState.STOPPED
 
 
 def test_nobody_meets_a_paused_machine(saver: Saver, machine: Machine) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from engine.bridge.bridge import Bridge
 from engine.bridge.unix import UnixListener, connect
-from engine.bridge.work import Work
+from engine.bridge.work import Unwatched, Work
 from tests.unit.engine.bridge.servers import IMAGE, Dockerd, wait_until
 from tests.unit.engine.bridge.test_check import Client
 from vm.errors import BackendFailed, GalleyError
@@ -17,7 +17,7 @@ WHOLE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK"
 BEGINS = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
-class Users:
+class Users(Unwatched):
     """Counts; `sleeps`: how often it has to be woken before it can be used."""
 
     def __init__(self) -> None:

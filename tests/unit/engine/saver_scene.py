@@ -1,0 +1,125 @@
+"""A machine and its saver, as the tests of the saver have them."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from engine.ports.wanted import Container
+from engine.saver import Rules, Saver
+from vm.errors import BackendFailed
+from vm.types import MachineState, Status
+
+SOON = 0.05  # seconds
+NEVER = Rules(0, 0, False)
+RULES = Rules(SOON, 0, False)
+LATE = 10.0  # seconds; only a failure waits so long
+
+
+class Machine:
+    """As `vm.machine.Machine` does it, with one turn instead of a worker."""
+
+    def __init__(self) -> None:
+        self.state = MachineState.RUNNING
+        self.states: list[MachineState] = []
+        self.moved: dict[MachineState, float] = {}  # when it last did
+        self.on_change: Callable[[MachineState], None]
+        self.failures = 0
+        self.adopts: Callable[[], None] | None = None  # what happens meanwhile
+        self.tries = 0
+        self._turn = threading.Lock()
+        self._changed = threading.Condition()
+
+    @property
+    def status(self) -> Status:
+        return Status(self.state, "fake")
+
+    def pause(self, may: Callable[[], bool]) -> bool:
+        with self._turn:
+            self.tries += 1
+            if self.failures:
+                self.failures -= 1
+                raise BackendFailed("QEMU does not answer on its control socket.")
+            if self.state is MachineState.RUNNING:
+                self.move(MachineState.PAUSED)
+                if not may():
+                    self.move(MachineState.RUNNING)
+            return self.state is MachineState.PAUSED
+
+    def wake(self) -> None:
+        with self._turn:
+            if self.state is MachineState.PAUSED:
+                if self.adopts is not None:
+                    self.move(MachineState.STARTING)
+                    self.adopts()
+                self.move(MachineState.RUNNING)
+
+    def move(self, state: MachineState) -> None:
+        with self._changed:
+            self.state = state
+            self.states.append(state)
+            self.moved[state] = time.monotonic()
+            self._changed.notify_all()
+        self.on_change(state)
+
+    def wait_for(self, state: MachineState) -> None:
+        with self._changed:
+            assert self._changed.wait_for(lambda: self.state is state, LATE)
+
+    def stays(self, state: MachineState, seconds: float = 5 * SOON) -> None:
+        with self._changed:
+            assert not self._changed.wait_for(lambda: self.state is not state, seconds)
+
+
+class Scene:
+    def __init__(self, put_away: Path) -> None:
+        self.machine = Machine()
+        self.put_away = put_away
+        self.is_busy = False
+        self.looks = 0
+        self._cpu = 0.0
+        self.suspended = threading.Event()
+        self.woken = 0
+        self.refuses = False  # to be suspended
+        self.saver = self.another()
+        self.saver.containers(())
+        self.saver.open()
+
+    def another(self) -> Saver:
+        """As the next supervisor has it."""
+        made = Saver(
+            *(self.machine, self._cpu_seconds, self.put_away, self._suspend, self._start),
+            woken=self._count,
+        )
+        self.machine.on_change = made.follow
+        return made
+
+    def put_it_away(self) -> None:
+        self.saver.set_rules(Rules(SOON, SOON, False))
+        assert self.suspended.wait(LATE)
+        self.machine.wait_for(MachineState.STOPPED)
+
+    def _suspend(self) -> None:
+        self.machine.move(MachineState.STOPPING)
+        if self.refuses:
+            self.refuses = False
+            self.machine.move(MachineState.RUNNING)
+            raise BackendFailed("The disk is full.")
+        self.machine.move(MachineState.STOPPED)
+        self.suspended.set()
+
+    def _start(self) -> None:
+        self.machine.move(MachineState.STARTING)
+        self.machine.move(MachineState.RUNNING)
+        self.saver.forget()
+
+    def _count(self) -> None:
+        assert self.machine.state is MachineState.RUNNING
+        self.woken += 1
+
+    def _cpu_seconds(self, containers: Sequence[Container]) -> float:
+        assert containers
+        self.looks += 1
+        if self.is_busy:
+            self._cpu += LATE
+        return self._cpu
