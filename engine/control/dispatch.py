@@ -79,6 +79,7 @@ class Dispatch:
     ) -> None:
         self._engine = engine
         self._settings = settings
+        self._end = end
         self._plain: dict[str, Callable[[], object]] = {
             "snapshot": engine.snapshot,
             "suspend": engine.suspend,
@@ -89,7 +90,7 @@ class Dispatch:
             "reset": engine.reset,
             "use": engine.resources.use,
             "disk.reclaim": engine.resources.reclaim_disk,
-            "quit": end,
+            "quit": lambda: None,
         }
         self._named: dict[str, Callable[[str], None]] = {
             "snapshots.create": engine.snapshots.create,
@@ -111,6 +112,11 @@ class Dispatch:
         except Exception as error:
             log.exception("%s failed unexpectedly", request.method)
             return Reply(request.id, problem=_unexpected(request.method, error))
+
+    def follow(self, request: Request, reply: Reply) -> None:
+        """What may begin only when the reply is on its way: our own end."""
+        if request.method == "quit" and reply.problem is None:
+            self._end()
 
     def _do(self, request: Request) -> object:
         match _params(request):

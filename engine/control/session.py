@@ -107,7 +107,9 @@ class Session:
             ).start()
 
     def _work(self, request: Request) -> None:
-        self.outbox.reply(self._dispatch.answer(request, self._keep))
+        reply = self._dispatch.answer(request, self._keep)
+        self.outbox.reply(reply)
+        self._dispatch.follow(request, reply)
 
     def _keep(self, at_end: Callable[[], None]) -> None:
         """Call it when the client has gone; now, when it has."""

@@ -1,7 +1,6 @@
 """A control server over a scripted engine, for each test its own."""
 
 from collections.abc import Iterator
-from queue import SimpleQueue
 
 import pytest
 
@@ -24,14 +23,9 @@ def engine() -> ScriptedEngine:
 
 
 @pytest.fixture
-def quits() -> "SimpleQueue[str]":
-    return SimpleQueue()
-
-
-@pytest.fixture
-def unopened(home: Home, engine: ScriptedEngine, quits: "SimpleQueue[str]") -> ControlServer:
+def unopened(home: Home, engine: ScriptedEngine) -> ControlServer:
     settings = SettingsStore(home, HostSize(4, 16 * 2**30))
-    return ControlServer(home, engine, settings, end=lambda: quits.put("quit"))
+    return ControlServer(home, engine, settings, end=lambda: None)
 
 
 @pytest.fixture
