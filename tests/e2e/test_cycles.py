@@ -2,7 +2,7 @@
 
 from tests.e2e.galley import IMAGE, Galley
 
-CYCLES = 8
+CYCLES = 5
 
 
 def test_cycles_leave_nothing_behind(fresh: Galley) -> None:
