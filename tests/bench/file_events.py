@@ -20,7 +20,8 @@ IN_TIME = 10.0  # seconds after which an event is lost
 
 def measure(lab: Lab) -> Iterator[Row]:
     edits = lab.times(1000, 50)
-    ours = Path(tempfile.mkdtemp(prefix=".galley-bench-", dir=Path.home()))
+    ours = lab.shared / "events"
+    ours.mkdir()
     theirs = Path(tempfile.mkdtemp(prefix="galley-bench-"))
     try:
         image = watcher_tar()
