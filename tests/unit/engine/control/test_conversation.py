@@ -34,8 +34,6 @@ from engine.control.protocol import (
     read_key,
 )
 from engine.control.server import FLUSH_SECONDS, ControlServer
-from engine.schema import HostSize
-from engine.settings import SettingsStore
 from engine.types import Snapshot
 from tests.unit.engine.control.scripted import ScriptedEngine, padded
 from vm.errors import (
@@ -158,22 +156,6 @@ def test_settings_are_set_and_unset(client: ControlClient, home: Home) -> None:
     with pytest.raises(SettingsError, match="no setting") as caught:
         client.call("settings.set", {"name": "memry", "value": 1})
     assert "memory" in caught.value.hint
-
-
-def test_quit_is_answered_before_the_end(home: Home, engine: ScriptedEngine) -> None:
-    """Also by one who ends at once."""
-    settings = SettingsStore(home, HostSize(4, 16 * 2**30))
-    ended = threading.Event()
-
-    def end() -> None:
-        server.close()
-        ended.set()
-
-    server = ControlServer(home, engine, settings, end)
-    server.open()
-    with ControlClient.connect(home) as client:
-        client.call("quit")
-    assert ended.wait(10)
 
 
 # Failing

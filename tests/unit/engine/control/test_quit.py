@@ -1,0 +1,26 @@
+"""The supervisor is told to end by a client, who hears that it will."""
+
+import threading
+
+from engine.control.client import ControlClient
+from engine.control.server import ControlServer
+from engine.schema import HostSize
+from engine.settings import SettingsStore
+from tests.unit.engine.control.scripted import ScriptedEngine
+from vm.host.paths import Home
+
+
+def test_quit_is_answered_before_the_end(home: Home, engine: ScriptedEngine) -> None:
+    """Also by one who ends at once."""
+    settings = SettingsStore(home, HostSize(4, 16 * 2**30))
+    ended = threading.Event()
+
+    def end() -> None:
+        server.close()
+        ended.set()
+
+    server = ControlServer(home, engine, settings, end)
+    server.open()
+    with ControlClient.connect(home) as client:
+        client.call("quit")
+    assert ended.wait(10)
