@@ -82,7 +82,10 @@ class Session:
         return message
 
     def greet(self) -> None:
-        if self._message().QMP is None:
+        """QEMU may owe an event to the session before, and says it first."""
+        while (message := self._message()).event is not None:
+            continue
+        if message.QMP is None:
             raise QmpSilent("QEMU's control socket does not speak QMP.")
         self.execute("qmp_capabilities")
 

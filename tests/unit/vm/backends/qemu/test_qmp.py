@@ -80,6 +80,15 @@ def test_returns_a_value_and_keeps_events(server: Server) -> None:
     assert server.asked[0] == {"execute": "query-status", "arguments": {}}
 
 
+def test_an_event_of_the_session_before_comes_first(server: Server) -> None:
+    """Seen of QEMU 10.0, with a job that had just begun."""
+    event = {"event": "JOB_STATUS_CHANGE", "data": {}, "timestamp": {"seconds": 1}}
+    server.greeting = json.dumps(event).encode() + b"\n" + server.greeting
+    server.answer = lambda request: [{"return": {"status": "running"}}]
+    with qmp.session(server.path) as session:
+        assert session.field("query-status", "status") == "running"
+
+
 def test_an_error_names_the_command(server: Server) -> None:
     server.answer = lambda request: [{"error": {"class": "GenericError", "desc": "not now"}}]
     with (
