@@ -20,7 +20,6 @@ from typing import Any
 import msgspec
 
 from engine import autostart, proxy_address, proxy_password, shares
-from engine.proxy_address import wants_login
 from engine.schema import HostSize, Kind, Setting, Value, schema
 from vm.directory import MachineDir
 from vm.errors import GalleyError, KeyringUnusable, Problem, SettingsError
@@ -193,7 +192,7 @@ class SettingsStore:
 
     def _proxies_with_login(self) -> frozenset[str]:
         names = (one.name for one in self.schema() if one.kind is Kind.PROXY)
-        return frozenset(filter(wants_login, map(str, map(self.get, names))))
+        return frozenset(filter(proxy_address.wants_login, map(str, map(self.get, names))))
 
     def _start_at_login(self, wanted: bool) -> Entry:
         autostart.enable(self._home) if wanted else autostart.disable(self._home)

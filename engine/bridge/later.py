@@ -12,13 +12,12 @@ import threading
 from collections.abc import Callable
 from typing import Protocol
 
-from engine.bridge.http import refusal
+from engine.bridge.http import API, refusal
 from vm.errors import GalleyError, Problem
 from vm.guest import Stream
 
-_API = rb"(?:https?://[^/]*)?(?:/v[\d.]+)?"
-_EVENTS = re.compile(rb"GET " + _API + rb"/events(?:\?(?!\S*\buntil=)\S*)? ")
-_PING = re.compile(rb"(GET|HEAD) " + _API + rb"/_ping(?:\?\S*)? ")
+_EVENTS = re.compile(rb"GET " + API + rb"/events(?:\?(?!\S*\buntil=)\S*)? ")
+_PING = re.compile(rb"(GET|HEAD) " + API + rb"/_ping(?:\?\S*)? ")
 
 
 class Rest(Protocol):

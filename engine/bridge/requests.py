@@ -5,13 +5,15 @@ for a creation that the `Check` changed. `Notice` is told of each request, and o
 events, before it goes on. Only heads and the bodies of creations are looked at, and held back until
 they are whole; everything else is counted. What is not HTTP/1 (a hijacked connection,
 HTTP/2, anything that we do not understand) goes on as it is, to the end.
-May import: `vm.errors` (raised through here). Next: `binds.py` (the check), `pump.py`.
+May import: `http.py`, `vm.errors` (raised through here). Next: `binds.py` (the check), `pump.py`.
 """
 
 import re
 from collections.abc import Callable
 from typing import Protocol
 from urllib.parse import unquote
+
+from engine.bridge.http import API
 
 HEAD_LIMIT = 64 * 1024  # bytes; what is longer is not held back
 LINE_LIMIT = 4 * 1024  # bytes of a chunk's size and extensions
@@ -21,12 +23,11 @@ ENDLESS = 1 << 62
 _FIRST = re.compile(rb"(?:\r?\n)*([A-Z]+) (\S+) HTTP/1\.[01]\r?\n")
 _BEGINNING = re.compile(rb"(?:\r?\n)*\r?(?:[A-Z]{1,20}(?: \S*(?: [HTP/1.0]{0,8}\r?)?)?)?")
 _END = re.compile(rb"\n\r?\n")
-_API = rb"(?:https?://[^/]*)?(?:/v[\d.]+)?"
 _CREATION = re.compile(
-    _API + rb"/(?:containers/create|services/create|services/[^/]+/update)(?:\?|$)"
+    API + rb"/(?:containers/create|services/create|services/[^/]+/update)(?:\?|$)"
 )
-_START = re.compile(_API + rb"/containers/([^/?]+)/(?:start|restart)(?:\?|$)")
-_EVENTS = re.compile(_API + rb"/events(?:\?|$)")
+_START = re.compile(API + rb"/containers/([^/?]+)/(?:start|restart)(?:\?|$)")
+_EVENTS = re.compile(API + rb"/events(?:\?|$)")
 _HIJACKS = re.compile(rb"/(?:attach|session|grpc)(?:\?|$)")
 _FRAMING = re.compile(rb"(?im)^(?:content-length|transfer-encoding|trailer|expect):[^\n]*\n")
 _EXPECT = re.compile(rb"(?im)^expect:[^\n]*\n")

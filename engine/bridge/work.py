@@ -5,7 +5,7 @@ the last of them, which dockerd sends by itself; any other is short, or its byte
 on. Requests that only wait for something to happen (events, a log that is followed, …) are not at
 work, and what they are told is none: only what their clients say is. Asking for figures is not even
 that, for whoever shows them asks again and again. `Use` is told of it.
-May import: the standard library. Next: `pump.py`, `engine/saver.py`.
+May import: `http.py`, `later.py`. Next: `pump.py`, `engine/saver.py`.
 """
 
 import re
@@ -13,21 +13,23 @@ import threading
 from collections.abc import Callable
 from typing import Protocol
 
-_API = rb"(?:https?://[^/]*)?(?:/v[\d.]+)?"
+from engine.bridge.http import API
+from engine.bridge.later import Rest
+
 _WAITS = re.compile(
-    _API + rb"/(?:events|containers/[^/?]+/(?:attach|attach/ws|stats|wait))(?:\?|$)"
+    API + rb"/(?:events|containers/[^/?]+/(?:attach|attach/ws|stats|wait))(?:\?|$)"
     rb"|"
-    + _API
+    + API
     + rb"/(?:containers|services|tasks)/[^/?]+/logs\?(?:.*&)?follow=(?:1|[Tt]rue)(?:&|$)"
 )
-_LOOKS = re.compile(_API + rb"/containers/[^/?]+/stats(?:\?|$)")
-_HELD = re.compile(_API + rb"/(?:session|grpc)(?:\?|$)")  # a build, as long as it is open
+_LOOKS = re.compile(API + rb"/containers/[^/?]+/stats(?:\?|$)")
+_HELD = re.compile(API + rb"/(?:session|grpc)(?:\?|$)")  # a build, as long as it is open
 _INTERIM = re.compile(rb"HTTP/1\.[01] 10[02-9] ")  # another answer follows
 _CHUNKED = b"\r\nTransfer-Encoding: chunked\r\n"  # as Go writes it
 _LAST_CHUNK = b"0\r\n\r\n"
 
 
-class Use(Protocol):
+class Use(Rest, Protocol):
     """Who has to know whether anybody uses the engine. For any thread."""
 
     def awake(self, uses: bool = True) -> None:
@@ -41,12 +43,6 @@ class Use(Protocol):
 
     def moved(self) -> None:
         """Something came from the guest that somebody works with."""
-
-    # As `later.Rest`.
-    def rests(self) -> bool: ...
-    def rest(self, until: Callable[[], bool]) -> None: ...
-    def stir(self) -> None: ...
-    def pong(self) -> bytes: ...
 
 
 class Unwatched:

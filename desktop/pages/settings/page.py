@@ -277,7 +277,8 @@ class SettingsPage(Page):
         self.fields[name].settle()
         if name == "use_keyring":
             self.logins.refresh()
-        self._load()  # also after a second attempt, which is not asked for here
+        if name not in self._asked:  # a second attempt; else `_answered` reads
+            self._load()
 
     def _refused(self, name: str, problem: Problem) -> bool:
         """Shown beside the field, where it can be corrected."""
