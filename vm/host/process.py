@@ -273,9 +273,11 @@ def identify(pid: int) -> Identity | None:
 
 def is_alive(identity: Identity) -> bool:
     """True while this very process runs. A zombie, or another process with its pid, is not it."""
-    _reap(identity.pid)
     seen = identify(identity.pid)
-    return seen is not None and abs(seen.started - identity.started) < 0.02
+    if seen is not None and abs(seen.started - identity.started) < 0.02:
+        return True
+    _reap(identity.pid)  # after looking: one that ended between the two would stay a zombie
+    return False
 
 
 def reap() -> None:

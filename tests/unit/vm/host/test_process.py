@@ -1,8 +1,14 @@
-"""A companion: it says when it is ready, what is wrong, and does not outlive us."""
+"""A companion says when it is ready, what is wrong, and does not outlive us; a detached one outlives
+us, and leaves no zombie when it does not."""
 
+import os
+from pathlib import Path
+
+import psutil
 import pytest
 
 from vm.errors import ToolMissing
+from vm.host import process
 from vm.host.process import Companion
 
 PATIENCE = 20.0  # seconds; only a failure waits so long
@@ -39,3 +45,19 @@ def test_one_that_does_not_listen_is_killed() -> None:
 def test_one_that_is_not_there() -> None:
     with pytest.raises(ToolMissing, match="no-such-program"):
         Companion(["no-such-program"])
+
+
+def test_a_child_that_ends_while_it_is_looked_at_leaves_no_zombie(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    identity = process.spawn_detached(["sleep", "1000"], log=tmp_path / "log")
+    identify = process.identify
+
+    def identify_when_it_has_ended(pid: int) -> process.Identity | None:
+        psutil.Process(pid).kill()
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        return identify(pid)
+
+    monkeypatch.setattr(process, "identify", identify_when_it_has_ended)
+    assert not process.is_alive(identity)
+    assert not psutil.pid_exists(identity.pid)
