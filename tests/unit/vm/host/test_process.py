@@ -1,5 +1,5 @@
-"""A companion says when it is ready, what is wrong, and does not outlive us; a detached one outlives
-us, and leaves no zombie when it does not."""
+"""A companion says when it is ready, what is wrong, and does not outlive us; a detached process
+outlives us, and leaves no zombie when it does not."""
 
 import os
 from pathlib import Path
