@@ -55,13 +55,21 @@ class Backend(Protocol):
         spec: MachineSpec,
         guest_options: tuple[str, ...],
         progress: Callable[[str], None],
+        *,
+        afresh: bool = False,
     ) -> None:
         """Set the machine going and return once it executes; booting is `boot.py`'s to watch.
 
         `guest_options` are words of the kernel command line (`galley.key=…`). The files in
-        `directory.handover` are in the guest's /run/galley before anything runs there. `progress`
-        gets sentences about anything that takes over a second (the accelerator probe).
+        `directory.handover` are in the guest's /run/galley before anything there asks for them; a
+        guest that waits for them is given `handover`. `progress` gets sentences about anything that
+        takes over a second (the accelerator probe), and ends the start by raising. `afresh`:
+        nothing is used, or kept, that would make this start quicker, or a later one.
         """
+
+    def handover(self, directory: MachineDir) -> bytes | None:
+        """What the running guest waits for at `vm.guest.HANDOVER`; None when it does not wait.
+        Quick. Raises HomeUnusable."""
 
     def stop(self, directory: MachineDir, force: Force) -> None:
         """Ask or make the machine stop; returns at once. `wait_stopped` tells when it has."""

@@ -4,6 +4,7 @@ Host side: prepare (image, spec), create, start. Inside, read from the console l
 backend writes: Linux, data disk, identity, ssh. The owner of the machine adds its own after these.
 """
 
+import threading
 from collections.abc import Callable
 
 import msgspec
@@ -21,7 +22,7 @@ from vm.errors import (
     NoMachine,
     Problem,
 )
-from vm.guest import Guest
+from vm.guest import HANDOVER, Guest
 from vm.host.paths import write_atomic
 from vm.keeper import Keeper
 from vm.ssh import make_key, public_blob
@@ -87,6 +88,29 @@ def rouse(guest: Guest) -> None:
     Keeper(guest.dial).rouse()
 
 
+def give(guest: Guest, message: bytes, patience: float) -> None:
+    """Hand over what the guest waits for, within `patience` seconds. Raises GuestUnreachable."""
+    try:
+        stream = guest.dial(HANDOVER)
+    except ConnectionRefusedError:  # it has it: only the answer was lost
+        return
+    late = threading.Timer(max(patience, 1.0), stream.close)
+    late.daemon = True
+    late.start()
+    try:
+        stream.sendall(message)
+        taken = stream.recv(16) == b"ok\n"
+    except OSError:
+        taken = False
+    finally:
+        late.cancel()
+        stream.close()
+    if not taken:
+        raise GuestUnreachable(
+            "The virtual machine did not take what it is to start with.", "Try again: galley start"
+        )
+
+
 def tried_again(error: GalleyError) -> Problem:
     """What the user is told while it runs; `error` ended the first try."""
     return BootFailed(
@@ -118,6 +142,8 @@ class BootPlan:
         self._prepare = prepare
         self._repair = repair
         self._spec: MachineSpec | None = None
+        self._afresh = repair
+        self._guest: Guest | None = None  # that has been given its handover
 
     def cold(self, note: Callable[[str], None]) -> list[Step]:
         """What happens on the host; `note` shows what a long step is doing."""
@@ -125,7 +151,9 @@ class BootPlan:
         return [
             Step(self.IMAGE, lambda wait: self._make_spec(wait, note), limit.prepare),
             Step("Creating the machine", lambda wait: self._create(), limit.create),
-            Step(f"Starting {self._backend.name}", lambda wait: self._start(note), limit.start),
+            Step(
+                f"Starting {self._backend.name}", lambda wait: self._start(wait, note), limit.start
+            ),
         ]
 
     def warm(self, note: Callable[[str], None], hold: Callable[[Guest], None]) -> list[Step]:
@@ -151,7 +179,7 @@ class BootPlan:
         limit = self._deadlines
         again = "Try again with `galley start`; `galley logs --component vm` has the whole console."
         return [
-            Step(self.LINUX, self._linux, limit.linux, again),
+            Step(self.LINUX, lambda wait: self._linux(wait, hold), limit.linux, again),
             Step("Mounting the data disk", self._mount, limit.disk, again),
             Step("Checking the machine's identity", self._pin, limit.identity, again),
             Step(
@@ -184,8 +212,18 @@ class BootPlan:
             make_key(self._directory.key, self._directory.public_key)
         self._backend.create(self._directory, self._wanted())
 
-    def _start(self, note: Callable[[str], None]) -> None:
+    def _start(self, wait: Patience, note: Callable[[str], None]) -> None:
         spec = self._wanted()
+
+        said = ""
+
+        def tell(sentence: str) -> None:
+            nonlocal said
+            wait.wait(0)
+            if sentence != said:
+                note(sentence)
+            said = sentence
+
         options = [self._key()]
         if self._directory.data_is_new.exists():
             options.append("galley.format=1")
@@ -194,7 +232,8 @@ class BootPlan:
             options.append("galley.grow=1")
         if self._repair:
             options.append("galley.fsck=repair")
-        self._backend.start(self._directory, spec, tuple(options), note)
+        afresh, self._afresh = self._afresh, True  # where it is tried again
+        self._backend.start(self._directory, spec, tuple(options), tell, afresh=afresh)
 
     def _resume(self, note: Callable[[str], None]) -> None:
         self._backend.resume(self._directory, self._wanted(), (self._key(),), note)
@@ -210,8 +249,11 @@ class BootPlan:
             return True
         return spec.disk_bytes > last.disk_bytes
 
-    def _linux(self, wait: Patience) -> None:
+    def _linux(self, wait: Patience, hold: Callable[[Guest], None]) -> None:
         self._story.see(wait, "kernel")
+        message = self._backend.handover(self._directory)
+        if message is not None:
+            self._guest = self._reach(wait, lambda guest: give(guest, message, wait.left))
 
     def _mount(self, wait: Patience) -> None:
         line = self._story.see(wait, "disk")
@@ -240,6 +282,14 @@ class BootPlan:
     def _connect(self, wait: Patience, hold: Callable[[Guest], None]) -> None:
         if self._backend.features.sockets == "ssh":
             self._story.see(wait, "sshd")
+        reached, self._guest = self._guest, None
+        if reached is not None:
+            hold(reached)
+        else:
+            self._reach(wait, hold)
+
+    def _reach(self, wait: Patience, then: Callable[[Guest], None]) -> Guest:
+        """The way in, once it answers and `then` has got what it wants of it."""
         while True:
             seen = self._backend.observe(self._directory)
             if seen.state is MachineState.STOPPED:
@@ -248,8 +298,8 @@ class BootPlan:
                 guest = self._backend.guest(self._directory, seen.address)
                 try:
                     guest.connect(min(20.0, max(wait.left, 1.0)))
-                    hold(guest)
-                    return
+                    then(guest)
+                    return guest
                 except GuestUnreachable:
                     guest.close()
             wait.wait(0.1)

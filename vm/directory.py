@@ -9,6 +9,8 @@ GALLEY_HOME/machine/
     known_host      the guest's pinned host key
     handover/       what the guest finds in its /run/galley when it starts
     initramfs       the image's, with that behind it
+    words           words for a guest that starts from a template, which are not in its kernel's
+    template/       a machine that goes on at every start from cold: as suspended/
     suspended/      a machine that is to go on: ram, state, console.log, and last manifest.json
     running.json    what the backend started: pid, start time, port, accelerator
     accelerator.json  which accelerator booted a test guest here, and why not the others
@@ -87,6 +89,14 @@ class MachineDir(msgspec.Struct, frozen=True):
     @property
     def initramfs(self) -> Path:
         return self.root / "initramfs"
+
+    @property
+    def words(self) -> Path:
+        return self.root / "words"
+
+    @property
+    def template(self) -> Path:
+        return self.root / "template"
 
     @property
     def suspended(self) -> Path:

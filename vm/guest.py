@@ -12,6 +12,8 @@ import msgspec
 
 from vm.host.process import Completed
 
+HANDOVER = "/run/galley/handover.sock"  # where a guest that has not all it needs waits for it
+
 
 class Size(msgspec.Struct, frozen=True):
     """A terminal, in characters."""

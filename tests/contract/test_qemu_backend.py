@@ -86,7 +86,7 @@ class Bench:
 
     def start(self) -> None:
         self.backend.create(self.directory, self.spec)
-        self.backend.start(self.directory, self.spec, (), lambda said: None)
+        self.backend.start(self.directory, self.spec, (), lambda said: None, afresh=True)
 
     def pid(self) -> int:
         pid = self.backend.observe(self.directory).pid

@@ -6,6 +6,7 @@ nobody catches, at each step of a suspend and of a resume.
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import msgspec
@@ -13,7 +14,7 @@ import pytest
 
 from tests.contract.conftest import Bench
 from vm.backend import Force
-from vm.backends.qemu import suspend
+from vm.backends.qemu import state, suspend
 from vm.directory import MachineDir
 from vm.errors import DiskFull, GalleyError, NotResumable
 from vm.ssh import public_blob
@@ -21,9 +22,22 @@ from vm.types import MachineState
 
 pytestmark = pytest.mark.vm
 
+Step = tuple[ModuleType, str]
+
 LINES = "/var/lib/galley-data/lines"
-SAVING = ("_halt_and_write", "_write_memory", "_end", "_make_valid", "write_atomic")
-RESUMING = ("_fitting", "_fill", "_await_migration", "forget")
+SAVING = (
+    (state, "_halt_and_write"),
+    (state, "_write_memory"),
+    (state, "end"),
+    (suspend, "_make_valid"),
+    (suspend, "write_atomic"),
+)
+RESUMING = (
+    (suspend, "_fitting"),
+    (state, "_fill"),
+    (state, "_await_migration"),
+    (suspend, "forget"),
+)
 
 
 class PowerCut(Exception):
@@ -97,7 +111,7 @@ def test_a_disk_that_is_full_leaves_it_running(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(suspend, "_write_memory", full)
+    monkeypatch.setattr(state, "_write_memory", full)
     with pytest.raises(DiskFull):
         machine.suspend()
     assert bench.state() is MachineState.RUNNING
@@ -156,15 +170,16 @@ def test_whatever_is_in_doubt_is_not_gone_on_from(bench: Bench) -> None:
     assert not bench.directory.suspended.exists(), "and it is not kept"
 
 
-def cut_power_at(bench: Bench, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def cut_power_at(bench: Bench, step: Step, monkeypatch: pytest.MonkeyPatch) -> None:
     """Just before that function does its work."""
+    module, name = step
 
     def cut(*_: Any) -> None:
         bench.backend.stop(bench.directory, Force.KILL)
         bench.backend.wait_stopped(bench.directory, 10)
         raise PowerCut(name)
 
-    monkeypatch.setattr(suspend, name, cut)
+    monkeypatch.setattr(module, name, cut)
 
 
 def try_it(call: Callable[[], object]) -> None:
@@ -185,7 +200,7 @@ def test_a_supervisor_that_dies_in_the_middle_leaves_a_machine_that_goes_on(
         raise PowerCut
 
     with monkeypatch.context() as patch:
-        patch.setattr(suspend, "_write_memory", die)
+        patch.setattr(state, "_write_memory", die)
         with pytest.raises(PowerCut):
             bench.machine.suspend()
     bench.machine.close()
@@ -198,13 +213,14 @@ def test_a_supervisor_that_dies_in_the_middle_leaves_a_machine_that_goes_on(
 
 @pytest.mark.parametrize("steps", [SAVING, RESUMING], ids=["saving", "resuming"])
 def test_a_power_cut_at_any_step_loses_no_line_that_was_written(
-    bench: Bench, steps: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+    bench: Bench, steps: tuple[Step, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It may be that the machine goes on, and then it has everything; else it boots."""
     bench.open()
     boot(bench)
+    names = [name for _, name in steps]
     for number, step in enumerate(steps):
-        write_line(bench, step)
+        write_line(bench, names[number])
         with monkeypatch.context() as patch:
             if steps is SAVING:
                 cut_power_at(bench, step, patch)
@@ -219,4 +235,4 @@ def test_a_power_cut_at_any_step_loses_no_line_that_was_written(
             assert bench.backend.wait_stopped(bench.directory, 10)
         bench.open()
         boot(bench)
-        assert lines(bench) == list(steps[: number + 1]), step
+        assert lines(bench) == names[: number + 1], names[number]

@@ -65,6 +65,8 @@ class FakeBackend:
         spec: MachineSpec,
         guest_options: tuple[str, ...],
         progress: Callable[[str], None],
+        *,
+        afresh: bool = False,
     ) -> None:
         turn(directory.console_log, limit=0)
         port = net.free_port()
@@ -75,6 +77,9 @@ class FakeBackend:
             words, log=directory.backend_log, env={"PYTHONPATH": root}
         )
         write_atomic(directory.running, msgspec.json.encode(_Running(identity, port, spec)))
+
+    def handover(self, directory: MachineDir) -> bytes | None:
+        return None
 
     def stop(self, directory: MachineDir, force: Force) -> None:
         running = _running(directory)

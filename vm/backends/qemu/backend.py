@@ -22,6 +22,7 @@ from vm import image
 from vm.backend import Force, Still
 from vm.backends.qemu import (
     accel,
+    handover,
     hostfwd,
     mirror,
     program,
@@ -31,6 +32,7 @@ from vm.backends.qemu import (
     stall,
     start,
     suspend,
+    template,
 )
 from vm.backends.qemu.command import DATA, INITRAMFS, KERNEL, ROOT, Launch
 from vm.directory import MachineDir
@@ -102,15 +104,25 @@ class QemuBackend:
         spec: MachineSpec,
         guest_options: tuple[str, ...],
         progress: Callable[[str], None],
+        *,
+        afresh: bool = False,
     ) -> None:
         launch, chosen = self._launch(directory, spec, guest_options, progress)
         suspend.forget(directory)
+        if afresh:
+            template.forget(directory)
+        elif memory.supported() and template.is_useful(directory, launch, spec):
+            template.begin(directory, launch, chosen, spec, progress)
+            return
         ram = memory.create(spec.memory_bytes) if memory.supported() else -1
         try:
             start.start(directory, launch, chosen, spec, ram)
         finally:
             if ram >= 0:
                 os.close(ram)
+
+    def handover(self, directory: MachineDir) -> bytes | None:
+        return handover.message(directory) if handover.is_awaited(directory) else None
 
     def _launch(
         self,
@@ -222,11 +234,12 @@ class QemuBackend:
             *(directory.data_disk, directory.data_is_new, directory.uuid, directory.spec),
             *(directory.running, directory.qmp_socket, directory.events_socket),
             *(directory.relay_socket, directory.accelerator, directory.initramfs),
-            *(directory.known_host, directory.key, directory.public_key),
+            *(directory.known_host, directory.key, directory.public_key, directory.words),
         ):
             file.unlink(missing_ok=True)
         shutil.rmtree(directory.handover, ignore_errors=True)
         suspend.forget(directory)
+        template.forget(directory)
 
     def copy_disk(
         self, directory: MachineDir, target: Path, still: Still, report: sparse.Report

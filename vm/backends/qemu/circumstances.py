@@ -1,8 +1,8 @@
-"""What a suspended machine depends on: taken down at every start, compared before it goes on.
+"""What a machine on disk depends on: taken down at every start, compared before it goes on.
 
 A state holds only for the very QEMU, accelerator, image and devices that it was taken with. Paths
 and ports of this computer do not count, nor what the kernel was told for its first minute.
-May import: msgspec, `vm` values, `command.py`, `accel.py`. Next: `suspend.py`.
+May import: msgspec, `vm` values, `command.py`, `accel.py`. Next: `suspend.py`, `template.py`.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from vm.image import MANIFEST, Fingerprint
 from vm.types import MachineSpec
 
 FORMAT = 1  # raised when what we write down, or how memory is kept, changes
-PASSING = ("galley.format=", "galley.grow=", "galley.fsck=")
+PASSING = ("galley.format=", "galley.grow=", "galley.fsck=", "galley.template=")
 
 # Which field differs, as people know it.
 REASONS = {
@@ -68,14 +68,18 @@ def difference(then: Circumstances, now: Circumstances) -> str:
     return ""
 
 
+def without_passing(words: tuple[str, ...]) -> tuple[str, ...]:
+    """Those that a guest is told at every start."""
+    return tuple(word for word in words if not word.startswith(PASSING))
+
+
 def _hash(launch: Launch) -> str:
-    lasting = tuple(word for word in launch.guest_options if not word.startswith(PASSING))
     bare = msgspec.structs.replace(
         launch,
         ssh_port=0,
         initramfs=None,
         memory_file=None,
         waits=False,
-        guest_options=lasting,
+        guest_options=without_passing(launch.guest_options),
     )
     return hashlib.sha256("\0".join(arguments(bare)).encode()).hexdigest()

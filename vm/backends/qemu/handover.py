@@ -1,17 +1,30 @@
-"""What the guest is to find when it starts, as a second archive behind its initramfs.
+"""What the guest is to find when it starts: the files in `machine/handover`, by one of two ways.
 
-The kernel unpacks one after the other, so this asks for no device, no driver and no time. May
-import: `vm.cpio`, `vm.directory`, `vm.host`. Next: `start.py`; in the guest, initramfs/init.
+    initramfs    as a second archive behind the image's own, for a guest that boots: the kernel
+                 unpacks one after the other, which asks for no device, no driver and no time
+    message      for a guest that goes on from a template: it waits for this at `vm.guest.HANDOVER`
+
+May import: `vm.cpio`, `vm.boot`, `vm.directory`, `vm.host`. Next: `start.py`, `template.py`; in the
+guest, initramfs/init and source/handover.c.
 """
 
+import io
+import os
+import struct
+import tarfile
+import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from vm.backends.qemu.command import INITRAMFS
+from vm.boot import Console
 from vm.cpio import CpioEntry, cpio
 from vm.directory import MachineDir
-from vm.host.paths import unusable
+from vm.host.paths import unusable, write_atomic
 
 FOLDER = "handover"
+WORDS = "words"  # of the kernel's command line, as a file
+HEAD, MAGIC, SEED = struct.Struct("<8sQqq64s"), b"GalleyH1", 64
 
 
 def initramfs(directory: MachineDir, image: Path) -> Path:
@@ -21,7 +34,7 @@ def initramfs(directory: MachineDir, image: Path) -> Path:
     """
     own, made = image / INITRAMFS, directory.initramfs
     try:
-        files = sorted(directory.handover.iterdir()) if directory.handover.is_dir() else []
+        files = _files(directory)
         made.unlink(missing_ok=True)
         if not files:
             return own
@@ -31,3 +44,37 @@ def initramfs(directory: MachineDir, image: Path) -> Path:
     except OSError as error:
         raise unusable(directory.root, error) from error
     return made
+
+
+def keep_words(directory: MachineDir, words: Iterable[str]) -> None:
+    """For `message`, whoever asks for it. Raises HomeUnusable, DiskFull."""
+    write_atomic(directory.words, " ".join(words).encode() + b"\n")
+
+
+def is_awaited(directory: MachineDir) -> bool:
+    """Whether the running guest waits for `message`."""
+    console = Console(directory.console_log)
+    return console.find("template") is not None and console.find("handed over") is None
+
+
+def message(directory: MachineDir) -> bytes:
+    """The files and words as a tar, behind the time and fresh random bytes: every guest from one
+    template begins with the same ones. Raises HomeUnusable."""
+    try:
+        contents = {it.name: it.read_bytes() for it in _files(directory)}
+        contents[WORDS] = directory.words.read_bytes()
+    except OSError as error:
+        raise unusable(directory.root, error) from error
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        for name, data in contents.items():
+            about = tarfile.TarInfo(name)
+            about.size, about.mode = len(data), 0o600
+            archive.addfile(about, io.BytesIO(data))
+    tar = made.getvalue()
+    now = divmod(time.time_ns(), 1_000_000_000)
+    return HEAD.pack(MAGIC, len(tar), *now, os.urandom(SEED)) + tar
+
+
+def _files(directory: MachineDir) -> list[Path]:
+    return sorted(directory.handover.iterdir()) if directory.handover.is_dir() else []

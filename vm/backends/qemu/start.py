@@ -39,8 +39,9 @@ def start(
 ) -> Running:
     """Return once the guest executes, or waits for its state. `memory_fd` becomes its memory;
     `console` is what it has said so far. Raises BackendFailed with what QEMU said."""
-    initramfs = handover.initramfs(directory, Path(launch.image))
-    launch = msgspec.structs.replace(launch, initramfs=initramfs)
+    if launch.initramfs is None:
+        initramfs = handover.initramfs(directory, Path(launch.image))
+        launch = msgspec.structs.replace(launch, initramfs=initramfs)
     inherits = () if memory_fd < 0 else (memory_fd,)
     if inherits:
         launch = msgspec.structs.replace(launch, memory_file=memory.path_of(memory_fd))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from vm.backends.qemu import suspend
+from vm.backends.qemu import state, suspend
 from vm.backends.qemu.circumstances import FORMAT, Circumstances
 from vm.directory import MachineDir
 from vm.errors import Cancelled
@@ -21,7 +21,7 @@ def directory(tmp_path: Path) -> MachineDir:
     """A machine that is suspended."""
     made = MachineDir(tmp_path / "machine", tmp_path / "logs", tmp_path / "run")
     made.suspended.mkdir(parents=True)
-    for name in (suspend.STATE, suspend.RAM, suspend.CONSOLE):
+    for name in (state.STATE, state.RAM, state.CONSOLE):
         (made.suspended / name).write_text(name)
     made.data_disk.write_text("disk")
     suspend._make_valid(made, THEN)
@@ -55,7 +55,7 @@ def test_there_and_back(directory: MachineDir, kept: tuple[Path, Path]) -> None:
         exchange(directory, kept[0])
         assert suspend.put_back(directory, *kept, quietly)
         assert counts(directory)
-        assert (directory.suspended / suspend.RAM).read_text() == suspend.RAM
+        assert (directory.suspended / state.RAM).read_text() == state.RAM
         saved = suspend._counting(directory.suspended, directory.data_disk)
         assert saved is not None
         assert saved.circumstances == THEN
@@ -70,7 +70,7 @@ def test_with_a_disk_that_came_after_it_counts_no_more(
     assert not (directory.root / "second").exists()
 
 
-@pytest.mark.parametrize("name", [suspend.STATE, suspend.RAM, suspend.CONSOLE, suspend.MANIFEST])
+@pytest.mark.parametrize("name", [state.STATE, state.RAM, state.CONSOLE, suspend.MANIFEST])
 def test_what_was_touched_is_not_put_back(
     directory: MachineDir, kept: tuple[Path, Path], name: str
 ) -> None:

@@ -1,0 +1,280 @@
+"""A start from cold goes on from where Linux had booted once; whatever is wrong there, it boots.
+
+A power cut is played as in `test_suspend.py`. The bench's spec has no shared folders, so those are
+shown by the e2e tests, where every start after the first is one from a template.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.contract.conftest import Bench
+from tests.contract.test_suspend import (
+    PowerCut,
+    boot,
+    cut_power_at,
+    cut_short,
+    flip_a_byte,
+    lines,
+    spoil,
+    try_it,
+    write_line,
+)
+from vm.backend import Force
+from vm.backends.qemu import state, template
+from vm.errors import Cancelled, DiskFull, NotResumable
+from vm.types import MachineSpec, MachineState
+
+pytestmark = pytest.mark.vm
+
+GIB = 1 << 30
+MAKING: tuple[tuple[ModuleType, str], ...] = (
+    (template, "_boot_until_it_waits"),
+    (state, "_halt_and_write"),
+    (state, "_write_memory"),
+    (state, "end"),
+    (state, "_fill"),
+    (state, "_go_on"),
+    (template, "_make_valid"),
+)
+
+
+@pytest.fixture
+def bench(make_bench: Callable[[str], Bench]) -> Iterator[Bench]:
+    bench = make_bench("qemu")
+    yield bench
+    bench.clean_up()
+
+
+def is_made(bench: Bench) -> bool:
+    return (bench.directory.template / template.MANIFEST).exists()
+
+
+def boot_and_keep(bench: Bench) -> None:
+    """The first start, and its template is on the disk."""
+    boot(bench)
+    bench.wait_for(lambda: is_made(bench))
+
+
+def inode(bench: Bench) -> int:
+    return (bench.directory.template / template.MANIFEST).stat().st_ino
+
+
+def random_bytes(bench: Bench) -> str:
+    done = bench.machine.guest.run(("sh", "-c", "head -c 16 /dev/urandom | od -An -tx1"))
+    assert done.ok, done.tail()
+    return done.stdout.decode()
+
+
+def test_every_start_is_another_one_on_the_same_disk(bench: Bench) -> None:
+    machine = bench.open()
+    boot_and_keep(bench)
+    made, drawn, written = inode(bench), {random_bytes(bench)}, []
+    for number in range(3):
+        write_line(bench, f"line{number}")
+        written.append(f"line{number}")
+        machine.stop()
+        boot(bench)
+        assert inode(bench) == made, "it went on from the same"
+        assert machine.status.notice is None
+        assert lines(bench) == written
+        drawn.add(random_bytes(bench))
+        clock = float(machine.guest.run(("date", "+%s.%N")).stdout.split(b".")[0])
+        assert abs(clock - time.time()) < 5
+    assert len(drawn) == 4, "the same random numbers twice"
+    said = machine.story.console.lines()
+    assert "disk ok" in said, "the disk was unmounted in order, and is seen as it is now"
+    assert not [line for line in said if line.startswith(("failed", "disk repaired"))]
+
+
+def test_what_belongs_to_one_start_is_not_in_the_template(bench: Bench) -> None:
+    """A file that is handed over, a disk that has grown, and the next start without either."""
+    machine = bench.open()
+    boot_and_keep(bench)
+    machine.stop()
+    bench.directory.handover.mkdir(exist_ok=True)
+    file = bench.directory.handover / "something"
+    file.write_text("for this start")
+    boot(bench)
+    assert machine.guest.read("/run/galley/something") == b"for this start"
+    assert "galley.format" not in machine.guest.read("/run/galley/words").decode()
+    machine.stop()
+    file.unlink()
+    boot(bench)
+    with pytest.raises(FileNotFoundError):
+        machine.guest.read("/run/galley/something")
+    before = bench.spec()
+    machine.stop()
+    larger = msgspec.structs.replace(before, disk_bytes=before.disk_bytes + 4 * GIB)
+    machine.start(lambda wait, note: larger)
+    bench.wait_for(lambda: machine.story.console.find("sshd") is not None)
+    size = machine.guest.run(("df", "-k", "/var/lib/galley-data")).stdout.split()[8]
+    assert int(size) * 1024 > before.disk_bytes
+
+
+def smaller(spec: MachineSpec) -> MachineSpec:
+    return msgspec.structs.replace(spec, memory_bytes=spec.memory_bytes // 2)
+
+
+def test_whatever_is_in_doubt_is_made_again(bench: Bench) -> None:
+    machine = bench.open()
+    boot_and_keep(bench)
+    write_line(bench, "kept")
+    folder = bench.directory.template
+    doubts: list[Callable[[], object]] = [
+        lambda: flip_a_byte(folder / "ram"),
+        lambda: cut_short(folder / "state"),
+        lambda: (folder / "console.log").unlink(),
+        lambda: spoil(folder / template.MANIFEST),
+    ]
+    for doubt in doubts:
+        machine.stop()
+        old = inode(bench)
+        doubt()
+        boot_and_keep(bench)
+        assert inode(bench) != old
+        assert lines(bench) == ["kept"]
+        assert machine.status.notice is None, "nobody need know"
+    machine.stop()
+    old = inode(bench)
+    machine.start(lambda wait, note: smaller(bench.spec()))
+    bench.wait_for(lambda: is_made(bench) and inode(bench) != old)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_power_cut_at_any_step_costs_no_more_than_time(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last step is a thread's of its own."""
+    bench.open()
+    boot(bench)
+    write_line(bench, "kept")
+    for step in MAKING:
+        power_off(bench)
+        template.forget(bench.directory)
+        with monkeypatch.context() as patch:
+            cut_power_at(bench, step, patch)
+            try_it(bench.start)
+        power_off(bench)
+        bench.start()
+        assert bench.machine.status.problem is None, step
+    bench.wait_for(lambda: bench.machine.story.console.find("sshd") is not None)
+    assert lines(bench) == ["kept"]
+
+
+def power_off(bench: Bench) -> None:
+    bench.machine.close()
+    if bench.pid() is not None:
+        bench.backend.stop(bench.directory, Force.KILL)
+        assert bench.backend.wait_stopped(bench.directory, 10)
+    bench.open()
+
+
+def test_who_finds_a_machine_that_waits_gives_it_what_it_waits_for(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The supervisor died between the two."""
+    machine = bench.open()
+
+    def die(*_: Any, **__: Any) -> None:
+        raise PowerCut
+
+    with monkeypatch.context() as patch:
+        patch.setattr(state, "write", die)
+        try_it(bench.start)
+    machine.close()
+    pid = bench.pid()
+    assert pid is not None
+    assert bench.backend.handover(bench.directory) is not None
+    machine = bench.open()
+    bench.wait_for(lambda: machine.status.state is MachineState.RUNNING)
+    bench.wait_for(lambda: machine.story.console.find("sshd") is not None)
+    assert bench.pid() == pid
+    assert bench.backend.handover(bench.directory) is None
+    write_line(bench, "here")
+
+
+def test_where_none_can_be_kept_the_machine_starts_without(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = bench.open()
+
+    def full(*_: object) -> None:
+        raise DiskFull("The disk is full.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(state, "_need_space", full)
+        boot(bench)
+    assert machine.status.problem is None
+    assert not bench.directory.template.exists()
+    assert not list(bench.directory.root.glob("template.*"))
+    machine.stop()
+
+    def unfit(*_: object) -> None:
+        raise NotResumable("This QEMU cannot go on.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(state, "_go_on", unfit)
+        boot(bench)
+        assert machine.status.problem is None
+        assert sum(path.stat().st_blocks for path in bench.directory.template.iterdir()) < 100
+        machine.stop()
+        boot(bench)
+    assert machine.story.console.find("template") is None, "it was tried in vain before"
+
+
+def test_a_second_try_asks_no_template(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that hangs as soon as it goes on, seen as a guest that answers nobody."""
+    machine = bench.open()
+    boot_and_keep(bench)
+    machine.stop()
+    machine.close()
+    machine = bench.open(linux=3)
+    with monkeypatch.context() as patch:
+        patch.setattr(type(bench.backend), "handover", lambda self, directory: None)
+        patch.setattr(machine.story, "see", _only_after("handed over", machine.story.see, bench))
+        boot(bench)
+    assert machine.status.notice is not None
+    assert "second try" in machine.status.notice.summary
+    assert machine.story.console.find("template") is None
+
+
+def _only_after(word: str, see: Callable[..., str], bench: Bench) -> Callable[..., str]:
+    """As if "kernel" were said only where nothing is waited for."""
+
+    def wrapped(wait: Any, *starts: str) -> str:
+        console = bench.machine.story.console
+        while starts == ("kernel",) and console.find("template") is not None:
+            wait.wait()
+        return see(wait, *starts)
+
+    return wrapped
+
+
+def test_it_can_be_cancelled_while_it_boots_for_one(bench: Bench) -> None:
+    machine = bench.open()
+    raised: list[BaseException] = []
+
+    def start() -> None:
+        try:
+            bench.start()
+        except Cancelled as error:
+            raised.append(error)
+
+    starting = threading.Thread(target=start)
+    starting.start()
+    bench.wait_for(
+        lambda: bool(machine.status.boot) and machine.status.boot[-1].step == template.BOOTING
+    )
+    machine.cancel()
+    starting.join(20)
+    assert raised
+    assert bench.state() is MachineState.STOPPED
+    assert bench.pid() is None
+    assert not list(Path(bench.directory.root).glob("template*"))

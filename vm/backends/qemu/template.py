@@ -1,0 +1,197 @@
+"""A machine that has booted until it would touch its data disk, kept for starts from cold.
+
+    first    boots with `galley.template` → says "template" and waits → state and memory written →
+             QEMU ended → goes on from them, as every later start does
+    later    circumstances fit → state and memory read → guest runs, and asks for its handover
+
+Nothing of the data disk, of the handover or of this computer's secrets is in a template, so it is
+good for any number of starts, whatever became of the disk. It counts from its manifest on, which is
+written when all else is on the disk. In doubt the machine boots, which only takes longer.
+May import: msgspec, `vm` values, `vm.host`, `vm.boot`, this package but `backend.py`. Next:
+`state.py`, `handover.py`; in the guest, /usr/lib/galley/template.
+"""
+
+import contextlib
+import logging
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from vm.backends.qemu import handover, state
+from vm.backends.qemu.circumstances import (
+    Circumstances,
+    circumstances,
+    difference,
+    without_passing,
+)
+from vm.backends.qemu.command import INITRAMFS, Launch
+from vm.backends.qemu.running import Running
+from vm.backends.qemu.start import give_up, start, with_shares
+from vm.boot import GLANCE, Console
+from vm.directory import MachineDir
+from vm.errors import BackendFailed, BootDied, DiskFull, GalleyError, NotResumable
+from vm.host import memory, process
+from vm.host.paths import write_atomic
+from vm.image import Fingerprint
+from vm.types import Accelerator, MachineSpec
+
+log = logging.getLogger(__name__)
+
+MANIFEST = "manifest.json"
+WORD = "galley.template=1"
+BOOTING = "Booting Linux once, so that later starts need not"
+BOOTED_WITHIN = 60.0  # seconds; a twentieth of it on a quiet computer
+
+
+class Template(msgspec.Struct, frozen=True):
+    """The content of the manifest. Without files: here a machine cannot go on from one."""
+
+    circumstances: Circumstances
+    files: dict[str, Fingerprint]
+
+
+def begin(
+    directory: MachineDir,
+    launch: Launch,
+    chosen: Accelerator,
+    spec: MachineSpec,
+    progress: Callable[[str], None],
+) -> None:
+    """Start the machine, from its template where there is one that fits, else make one on the way.
+    Raises BackendFailed, BootDied; what `progress` raises ends the start too."""
+    lasting = without_passing(launch.guest_options)
+    handover.keep_words(directory, [word for word in launch.guest_options if word not in lasting])
+    launch = msgspec.structs.replace(
+        launch, guest_options=(*lasting, WORD), initramfs=launch.image / INITRAMFS
+    )
+    try:
+        _fitting(directory, launch, spec)
+        state.read(directory, launch, chosen, spec, directory.template, _nothing)
+    except NotResumable as reason:
+        log.info("no start from a template: %s %s", reason.summary, reason.details)
+        forget(directory)
+        _boot(directory, launch, chosen, spec, progress)
+
+
+def is_useful(directory: MachineDir, launch: Launch, spec: MachineSpec) -> bool:
+    """False where one has been tried and was of no use."""
+    try:
+        made = _read(directory)
+        now = circumstances(*with_shares(directory, launch, spec)[:2])
+    except (OSError, msgspec.MsgspecError):
+        return True
+    return bool(made.files) or bool(difference(made.circumstances, now))
+
+
+def forget(directory: MachineDir) -> None:
+    for folder in (directory.template, *directory.root.glob("template.*")):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _nothing() -> None:
+    """What has to be done before a guest runs on from a template, which stays as it is."""
+
+
+def _read(directory: MachineDir) -> Template:
+    return msgspec.json.decode((directory.template / MANIFEST).read_bytes(), type=Template)
+
+
+def _fitting(directory: MachineDir, launch: Launch, spec: MachineSpec) -> None:
+    """Raises NotResumable with the reason why it does not fit."""
+    try:
+        made = _read(directory)
+        now = circumstances(*with_shares(directory, launch, spec)[:2])
+        files = state.prints(directory.template)
+    except (OSError, msgspec.MsgspecError) as error:
+        raise state.unfit("there is none", str(error)) from error
+    if reason := difference(made.circumstances, now):
+        raise state.unfit(reason)
+    if files != made.files:
+        raise state.unfit("a file of it has been changed")
+
+
+def _boot(
+    directory: MachineDir,
+    launch: Launch,
+    chosen: Accelerator,
+    spec: MachineSpec,
+    progress: Callable[[str], None],
+) -> None:
+    """To where the template is taken, and go on from it; from there itself, where none can be."""
+    booted = _boot_until_it_waits(directory, launch, chosen, spec, progress)
+    if not handover.is_awaited(directory):  # an image of another Galley, which goes on by itself
+        return
+    folder = directory.template.with_name(f"template.{time.monotonic_ns()}")
+    try:
+        state.write(directory, booted, folder, synced=False)
+    except (BackendFailed, DiskFull, OSError) as error:
+        log.warning("no template could be made: %s", error)
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    state.end(directory, booted)
+    taken = booted.circumstances
+    assert taken is not None
+    try:
+        state.read(directory, launch, chosen, spec, folder, _nothing)
+    except NotResumable as error:
+        log.warning("a template is of no use here: %s %s", error.summary, error.details)
+        shutil.rmtree(folder, ignore_errors=True)
+        _write_manifest(directory.template, Template(taken, {}))
+        _boot_until_it_waits(directory, launch, chosen, spec, progress)
+        return
+    # It is large, and nobody waits for it to be on the disk.
+    threading.Thread(
+        target=_make_valid, args=(directory, folder, taken), name="template", daemon=True
+    ).start()
+
+
+def _boot_until_it_waits(
+    directory: MachineDir,
+    launch: Launch,
+    chosen: Accelerator,
+    spec: MachineSpec,
+    progress: Callable[[str], None],
+) -> Running:
+    """Raises BootDied, and what `progress` raises; nothing of it is left then."""
+    ram = memory.create(spec.memory_bytes)
+    try:
+        booted = start(directory, launch, chosen, spec, ram)
+    finally:
+        os.close(ram)
+    console, until = Console(directory.console_log), time.monotonic() + BOOTED_WITHIN
+    with contextlib.ExitStack() as otherwise:
+        otherwise.callback(give_up, directory, booted)
+        while console.find("template", "disk") is None:
+            progress(BOOTING)
+            gone = process.wait_gone(booted.identity, GLANCE)
+            if gone or time.monotonic() > until or console.find("failed") is not None:
+                raise BootDied(
+                    "The virtual machine ended while it was booting."
+                    if gone
+                    else "The virtual machine did not come up.",
+                    "Try again; `galley logs --component vm` has what it said.",
+                    details=console.tail(),
+                )
+        otherwise.pop_all()
+    return booted
+
+
+def _make_valid(directory: MachineDir, folder: Path, taken: Circumstances) -> None:
+    """Nothing counts before it is on the disk; meanwhile it may have been forgotten."""
+    try:
+        for name in state.FILES:
+            state.sync(folder / name)
+        _write_manifest(folder, Template(taken, state.prints(folder)))
+        folder.rename(directory.template)
+    except (OSError, GalleyError) as error:
+        log.warning("the template could not be kept: %s", error)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _write_manifest(folder: Path, made: Template) -> None:
+    write_atomic(folder / MANIFEST, msgspec.json.encode(made))
