@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
+from desktop.engine_words import engine_says
 from desktop.tasks import Task, Tasks
 from desktop.text import tr
 from engine.contexts import this_home
@@ -243,4 +244,4 @@ def _report(task: Task, seen: Snapshot) -> None:
 def boot_step(seen: Snapshot) -> str:
     """What a start is doing now, in the words of the boot; "" when nothing is under way."""
     under_way = [step.step for step in seen.machine.boot if step.seconds is None]
-    return tr(under_way[-1]) if under_way else ""
+    return engine_says(under_way[-1]) if under_way else ""

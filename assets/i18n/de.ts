@@ -4159,6 +4159,26 @@
     <context>
         <name>engine</name>
         <message>
+            <source>Testing {0} with a small guest</source>
+            <translation>{0} wird mit einem kleinen Gast geprüft</translation>
+        </message>
+        <message>
+            <source>Booting Linux once, so that later starts need not</source>
+            <translation>Linux wird einmal gebootet, damit spätere Starts es nicht müssen</translation>
+        </message>
+        <message>
+            <source>The virtual machine did not come up.</source>
+            <translation>Die virtuelle Maschine kam nicht hoch.</translation>
+        </message>
+        <message>
+            <source>The virtual machine did not take what it is to start with.</source>
+            <translation>Die virtuelle Maschine nahm nicht an, womit sie starten soll.</translation>
+        </message>
+        <message>
+            <source>Try again: galley start</source>
+            <translation>Noch einmal versuchen: galley start</translation>
+        </message>
+        <message>
             <source>"{0}" cannot be set here.</source>
             <translation>„{0}“ lässt sich hier nicht einstellen.</translation>
         </message>

@@ -11,6 +11,7 @@ from PySide6.QtGui import QFontMetrics, QHideEvent, QPainter, QPaintEvent, QShow
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from desktop import icons
+from desktop.engine_words import engine_says
 from desktop.text import seconds as seconds_text
 from desktop.text import tr
 from desktop.theme import Theme, monospace
@@ -82,7 +83,9 @@ class Timeline(QWidget):
         taken = [self._seconds(step) for step in self._boot]
         whole = max(sum(taken), 0.001)
         metrics = QFontMetrics(self.font())
-        widest = max((metrics.horizontalAdvance(tr(step.step)) for step in self._boot), default=0)
+        widest = max(
+            (metrics.horizontalAdvance(engine_says(step.step)) for step in self._boot), default=0
+        )
         names = min(widest + 12, int(self.width() * NAMES_SHARE))
         bars = self.width() - MARK_WIDTH - names - TIME_WIDTH
         passed = 0.0
@@ -118,7 +121,7 @@ class Timeline(QWidget):
         painter.setFont(self.font())
         painter.setPen(self._theme.color("text"))
         text = QFontMetrics(self.font()).elidedText(
-            tr(step.step), Qt.TextElideMode.ElideRight, width + 10
+            engine_says(step.step), Qt.TextElideMode.ElideRight, width + 10
         )
         place = QRectF(MARK_WIDTH, line.top(), width + 10, line.height())
         painter.drawText(place, int(Qt.AlignmentFlag.AlignVCenter), text)
@@ -152,5 +155,5 @@ def _time_text(taken: float) -> str:
 
 def _said(step: BootStep, failed: bool) -> str:
     if step.seconds is not None:
-        return f"{tr(step.step)}: {_time_text(step.seconds)}"
-    return f"{tr(step.step)}: {tr('failed') if failed else tr('under way')}"
+        return f"{engine_says(step.step)}: {_time_text(step.seconds)}"
+    return f"{engine_says(step.step)}: {tr('failed') if failed else tr('under way')}"

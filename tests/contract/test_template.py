@@ -29,17 +29,16 @@ from tests.contract.test_suspend import (
 from vm.backend import Force
 from vm.backends.qemu import state, template
 from vm.errors import Cancelled, DiskFull, NotResumable
+from vm.guest import HANDOVER
 from vm.types import MachineSpec, MachineState
 
 pytestmark = pytest.mark.vm
 
 GIB = 1 << 30
 MAKING: tuple[tuple[ModuleType, str], ...] = (
-    (template, "_boot_until_it_waits"),
     (state, "_halt_and_write"),
     (state, "_write_memory"),
     (state, "end"),
-    (state, "_fill"),
     (state, "_go_on"),
     (template, "_make_valid"),
 )
@@ -64,6 +63,10 @@ def boot_and_keep(bench: Bench) -> None:
 
 def inode(bench: Bench) -> int:
     return (bench.directory.template / template.MANIFEST).stat().st_ino
+
+
+def wait_for_another(bench: Bench, old: int) -> None:
+    bench.wait_for(lambda: is_made(bench) and inode(bench) != old)
 
 
 def random_bytes(bench: Bench) -> str:
@@ -123,7 +126,7 @@ def smaller(spec: MachineSpec) -> MachineSpec:
 
 
 def test_whatever_is_in_doubt_is_made_again(bench: Bench) -> None:
-    machine = bench.open()
+    bench.open()
     boot_and_keep(bench)
     write_line(bench, "kept")
     folder = bench.directory.template
@@ -134,17 +137,18 @@ def test_whatever_is_in_doubt_is_made_again(bench: Bench) -> None:
         lambda: spoil(folder / template.MANIFEST),
     ]
     for doubt in doubts:
-        machine.stop()
+        power_off(bench)
         old = inode(bench)
         doubt()
-        boot_and_keep(bench)
-        assert inode(bench) != old
-        assert lines(bench) == ["kept"]
-        assert machine.status.notice is None, "nobody need know"
-    machine.stop()
+        bench.start()
+        wait_for_another(bench, old)
+        assert bench.machine.status.notice is None, "nobody need know"
+    power_off(bench)
     old = inode(bench)
-    machine.start(lambda wait, note: smaller(bench.spec()))
-    bench.wait_for(lambda: is_made(bench) and inode(bench) != old)
+    bench.machine.start(lambda wait, note: smaller(bench.spec()))
+    wait_for_another(bench, old)
+    bench.wait_for(lambda: bench.machine.story.console.find("sshd") is not None)
+    assert lines(bench) == ["kept"]
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
@@ -179,7 +183,7 @@ def power_off(bench: Bench) -> None:
 def test_who_finds_a_machine_that_waits_gives_it_what_it_waits_for(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The supervisor died between the two."""
+    """The supervisor died between the two, and then another while it gave."""
     machine = bench.open()
 
     def die(*_: Any, **__: Any) -> None:
@@ -191,6 +195,16 @@ def test_who_finds_a_machine_that_waits_gives_it_what_it_waits_for(
     machine.close()
     pid = bench.pid()
     assert pid is not None
+    message = bench.backend.handover(bench.directory)
+    address = bench.backend.observe(bench.directory).address
+    assert message is not None
+    assert address is not None
+    for part in (b"nonsense" * 100, message[: len(message) // 2]):
+        guest = bench.backend.guest(bench.directory, address)
+        stream = guest.dial(HANDOVER)
+        stream.sendall(part)
+        stream.close()
+        guest.close()
     assert bench.backend.handover(bench.directory) is not None
     machine = bench.open()
     bench.wait_for(lambda: machine.status.state is MachineState.RUNNING)

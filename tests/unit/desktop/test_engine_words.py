@@ -25,7 +25,7 @@ PLACEHOLDER = re.compile(r"\{\d+\}")
 # Calls that hand on a part of a sentence, and which argument it is.
 HANDING_ON = {
     "Problem": (1, 2), "find_tool": (1,), "damaged": (2,), "did_not_come_up": (1,), "Step": (3,),
-    "Accelerator": (1,),
+    "Accelerator": (1,), "progress": (0,),
 }  # fmt: skip
 # Functions that return sentences or parts of them, and constants that hold them.
 SAYING = {

@@ -39,7 +39,7 @@ def start(
 ) -> Running:
     """Return once the guest executes, or waits for its state. `memory_fd` becomes its memory;
     `console` is what it has said so far. Raises BackendFailed with what QEMU said."""
-    if launch.initramfs is None:
+    if launch.initramfs is None and not launch.waits:
         initramfs = handover.initramfs(directory, Path(launch.image))
         launch = msgspec.structs.replace(launch, initramfs=initramfs)
     inherits = () if memory_fd < 0 else (memory_fd,)

@@ -1,5 +1,8 @@
-"""Which initramfs a machine starts with; what the kernel makes of it, the e2e tests show."""
+"""What a guest is to find, as an initramfs and as a message; what it makes of it, VM tests show."""
 
+import io
+import tarfile
+import time
 from pathlib import Path
 
 import pytest
@@ -55,3 +58,37 @@ def test_what_is_handed_over_no_more_is_gone(directory: MachineDir, image: Path)
     file.unlink()
     assert handover.initramfs(directory, image) == image / "initramfs"
     assert not directory.initramfs.exists()
+
+
+def test_a_message_has_the_time_random_bytes_the_files_and_the_words(directory: MachineDir) -> None:
+    directory.handover.mkdir()
+    (directory.handover / "daemon.json").write_bytes(b"{}")
+    handover.keep_words(directory, ["galley.format=1", "galley.fsck=repair"])
+    seeds = set()
+    for _ in range(2):
+        made = handover.message(directory)
+        head, tar = made[: handover.HEAD.size], made[handover.HEAD.size :]
+        magic, length, seconds, nanoseconds, seed = handover.HEAD.unpack(head)
+        assert (magic, length) == (handover.MAGIC, len(tar))
+        assert abs(seconds + nanoseconds / 1e9 - time.time()) < 60
+        seeds.add(seed)
+        with tarfile.open(fileobj=io.BytesIO(tar)) as archive:
+            found = {it.name: archive.extractfile(it) for it in archive}
+            contents = {name: file.read() for name, file in found.items() if file is not None}
+        assert contents == {
+            "daemon.json": b"{}",
+            "words": b"galley.format=1 galley.fsck=repair\n",
+        }
+    assert len(seeds) == 2
+
+
+def test_it_is_awaited_from_the_one_word_to_the_other(directory: MachineDir) -> None:
+    directory.logs.mkdir()
+    for said, awaited in (
+        ("[1.00] galley: kernel\n", False),
+        ("[3.00] galley: template\n", True),
+        ("[3.50] galley: handed over\n", False),
+    ):
+        with directory.console_log.open("a") as console:
+            console.write(said)
+        assert handover.is_awaited(directory) is awaited
