@@ -38,6 +38,7 @@ PACKAGES = (
     "docker-compose",
     "docker.io",
     "e2fsprogs",
+    "iproute2",
     "iptables",
     "jq",
     "netbase",
@@ -64,6 +65,7 @@ PROGRAMS = (
     "usr/sbin/ip6tables-legacy",
     "usr/sbin/ip6tables-legacy-restore",
     "usr/sbin/ip6tables-legacy-save",
+    "usr/sbin/tc",
     # the names that containers ask for
     "usr/sbin/dnsmasq",
     # its clients
