@@ -244,6 +244,49 @@ def test_ports_come_back_with_the_engine_and_the_supervisor(galley: Galley, port
     galley.wait_for(lambda: _is_free(port), "the port is closed")
 
 
+@pytest.mark.parametrize("network", ["bridge", "own"])
+def test_much_is_carried_whole_and_in_large_packets(
+    galley: Galley, port: int, network: str
+) -> None:
+    """There and back; each packet that the guest's card sends asks QEMU for a turn."""
+    if network == "own":
+        galley.docker("network", "create", network)
+    echo = ("busybox", "nc", "-ll", "-p", "80", "-e", "busybox", "cat")
+    run = ("run", "-d", "--name", "echo", "--network", network, "-p", f"{port}:80", IMAGE, *echo)
+    galley.docker(*run)
+    galley.wait_for(lambda: _echo(port, b"there") == b"there", "it echoes")
+    sent, before = os.urandom(8 << 20), _sent(galley)
+    assert _echo(port, sent) == sent
+    sizes, packets = (now - then for now, then in zip(_sent(galley), before, strict=True))
+    assert sizes > len(sent)
+    assert sizes / packets > 4000, "on average, acknowledgements included"
+    galley.docker("rm", "-f", "echo")
+    if network == "own":
+        galley.docker("network", "rm", network)
+
+
+def _echo(port: int, data: bytes) -> bytes:
+    received = bytearray()
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+            sending = threading.Thread(target=lambda: connection.sendall(data))
+            sending.start()
+            while len(received) < len(data) and (got := connection.recv(1 << 16)):
+                received += got
+            sending.join(60)
+    except OSError:
+        return b""
+    return bytes(received)
+
+
+def _sent(galley: Galley) -> tuple[int, int]:
+    """Bytes and packets of the guest's card so far."""
+    names = ("tx_bytes", "tx_packets")
+    files = (f"/sys/class/net/eth0/statistics/{name}" for name in names)
+    sizes, packets = galley.run("shell", "cat", *files).stdout.split()
+    return int(sizes), int(packets)
+
+
 @pytest.mark.parametrize("address", BOTH)
 def test_udp_is_carried(galley: Galley, port: int, address: str) -> None:
     galley.docker("import", "--change", "ENV PYTHONHOME=/", "-", PYTHON, stdin=python_tar())
