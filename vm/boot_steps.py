@@ -179,7 +179,7 @@ class BootPlan:
         limit = self._deadlines
         again = "Try again with `galley start`; `galley logs --component vm` has the whole console."
         return [
-            Step(self.LINUX, lambda wait: self._linux(wait, hold), limit.linux, again),
+            Step(self.LINUX, self._linux, limit.linux, again),
             Step("Mounting the data disk", self._mount, limit.disk, again),
             Step("Checking the machine's identity", self._pin, limit.identity, again),
             Step(
@@ -213,9 +213,7 @@ class BootPlan:
         self._backend.create(self._directory, self._wanted())
 
     def _start(self, wait: Patience, note: Callable[[str], None]) -> None:
-        spec = self._wanted()
-
-        said = ""
+        spec, said = self._wanted(), ""
 
         def tell(sentence: str) -> None:
             nonlocal said
@@ -249,7 +247,8 @@ class BootPlan:
             return True
         return spec.disk_bytes > last.disk_bytes
 
-    def _linux(self, wait: Patience, hold: Callable[[Guest], None]) -> None:
+    def _linux(self, wait: Patience) -> None:
+        self._guest = None  # of a try before this one
         self._story.see(wait, "kernel")
         message = self._backend.handover(self._directory)
         if message is not None:

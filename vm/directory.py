@@ -28,6 +28,7 @@ run directory
     share0.sock …   between QEMU and the virtiofsd of each shared folder, with its pid beside it
 """
 
+import contextlib
 from pathlib import Path
 
 import msgspec
@@ -65,6 +66,13 @@ class MachineDir(msgspec.Struct, frozen=True):
             return sparse.allocated(self.data_disk)
         except OSError:
             return 0
+
+    def kept_held(self) -> int:
+        """What a suspended machine and a template take on this computer, in bytes."""
+        files = [*self.suspended.glob("*"), *self.template.glob("*")]
+        with contextlib.suppress(OSError):  # they come and go
+            return sum(map(sparse.allocated, files))
+        return 0
 
     @property
     def data_is_new(self) -> Path:

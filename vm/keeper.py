@@ -16,6 +16,7 @@ from vm.types import GuestDisk, GuestMemory
 SOCKET = "/run/galley/keeper.sock"
 QUICK = 5.0  # seconds for what the guest answers at once
 FREEZE = 10.0  # the guest itself gives up after 5
+AGAIN_WITHIN = 1.0
 SLOW = 120.0  # for what takes as long as the disk is full or memory is used
 
 Dial = Callable[[str], Stream]
@@ -119,7 +120,7 @@ class _Conversation:
         self._limit = limit
         self._received = b""
         try:
-            self._stream = dial(SOCKET)
+            self._stream = _dialled(dial)
         except ConnectionRefusedError as error:
             raise MachineError(
                 "The virtual machine was started by another version of Galley.",
@@ -167,6 +168,19 @@ class _Conversation:
 
     def close(self) -> None:
         self._stream.close()
+
+
+def _dialled(dial: Dial) -> Stream:
+    """The guest's init starts a keeper again that has ended, and that takes a moment. Raises
+    OSError."""
+    until = time.monotonic() + AGAIN_WITHIN
+    while True:
+        try:
+            return dial(SOCKET)
+        except ConnectionRefusedError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.05)
 
 
 def _silent(error: Exception) -> GuestUnreachable:

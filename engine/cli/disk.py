@@ -44,6 +44,7 @@ class Report(msgspec.Struct, frozen=True):
     volumes_unused: int | None = None
     build_cache: int | None = None
     build_cache_unused: int | None = None
+    kept_for_starts: int = 0  # on this computer, beside `used_on_host`
 
 
 @click.group(cls=Group, invoke_without_command=True)
@@ -53,7 +54,8 @@ def disk(context: click.Context, as_json: bool) -> None:
     """Show what the machine's disk holds; `galley disk reclaim` gives back what is free."""
     if context.invoked_subcommand is not None:
         return
-    report = _report()
+    kept = MachineDir.of(find_home()).kept_held()
+    report = msgspec.structs.replace(_report(), kept_for_starts=kept)
     say_json(report) if as_json else say(_text(report))
 
 
@@ -143,6 +145,7 @@ def _text(report: Report) -> str:
     rows = [
         ("Size", f"{sized(report.size)} at most; `galley settings set disk` makes it larger"),
         ("Computer", f"{sized(report.used_on_host)} of this computer's disk"),
+        ("Starts", f"{sized(report.kept_for_starts)} more of it, so that they are quick"),
     ]
     if report.used_in_machine is not None and report.available_in_machine is not None:
         left = sized(report.available_in_machine)

@@ -295,6 +295,17 @@ def test_a_guest_without_a_keeper_is_of_another_version() -> None:
     assert "galley restart" in refused.value.hint
 
 
+def test_one_that_is_being_started_again_is_waited_for(machine: Machine) -> None:
+    refusals = iter(range(3))
+
+    def dial(path: str) -> Stream:
+        if next(refusals, None) is not None:
+            raise ConnectionRefusedError(path)
+        return machine.dial(path)
+
+    Keeper(dial).thaw()
+
+
 def test_a_guest_that_says_nothing_is_waited_for_no_longer_than_it_may_take(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -43,14 +43,16 @@ def prints(folder: Path) -> dict[str, Fingerprint]:
     return {name: Fingerprint.of(folder / name) for name in FILES}
 
 
-def write(directory: MachineDir, found: Running, folder: Path, *, synced: bool) -> None:
+def write(
+    directory: MachineDir, found: Running, folder: Path, *, synced: bool, spare: int = SPARE
+) -> None:
     """State, memory and console of the machine, which is halted then, to a new folder; `synced`:
-    the memory is on the disk on return. Raises BackendFailed, DiskFull, OSError, and the machine
-    then runs on."""
+    the memory is on the disk on return. `spare`: bytes that have to stay free there. Raises
+    BackendFailed, DiskFull, OSError, and the machine then runs on."""
     ram = memory.open_of(found.identity.pid, found.memory)
     try:
         folder.mkdir(mode=0o700)
-        _need_space(folder, sparse.allocated(ram))
+        _need_space(folder, sparse.allocated(ram), spare)
         _halt_and_write(directory, found, folder / STATE)
         try:
             _write_memory(ram, folder / RAM, synced)
@@ -118,9 +120,9 @@ def unfit(reason: str, details: str = "") -> NotResumable:
 # --- writing --------------------------------------------------------------------------------
 
 
-def _need_space(folder: Path, held: int) -> None:
+def _need_space(folder: Path, held: int, spare: int) -> None:
     free = shutil.disk_usage(folder).free
-    if free < held + SPARE:
+    if free < held + spare:
         raise DiskFull(
             f"Suspending needs {held / 2**20:.0f} MiB for the machine's memory, and the disk that "
             f"holds {folder} has {free / 2**20:.0f} MiB free.",

@@ -45,6 +45,7 @@ log = logging.getLogger(__name__)
 MANIFEST = "manifest.json"
 WORD = "galley.template=1"
 BOOTING = "Booting Linux once, so that later starts need not"
+SPARE = 1 << 30  # bytes: nobody has asked for a template
 BOOTED_WITHIN = 60.0  # seconds; a twentieth of it on a quiet computer
 
 
@@ -52,6 +53,7 @@ class Template(msgspec.Struct, frozen=True):
     """The content of the manifest. Without files: here a machine cannot go on from one."""
 
     circumstances: Circumstances
+    data_bytes: int  # the size of the data disk, which the guest's kernel has seen
     files: dict[str, Fingerprint]
 
 
@@ -111,6 +113,8 @@ def _fitting(directory: MachineDir, launch: Launch, spec: MachineSpec) -> None:
         raise state.unfit("there is none", str(error)) from error
     if reason := difference(made.circumstances, now):
         raise state.unfit(reason)
+    if made.data_bytes != directory.data_disk.stat().st_size:
+        raise state.unfit("the data disk has another size")
     if files != made.files:
         raise state.unfit("a file of it has been changed")
 
@@ -128,7 +132,7 @@ def _boot(
         return
     folder = directory.template.with_name(f"template.{time.monotonic_ns()}")
     try:
-        state.write(directory, booted, folder, synced=False)
+        state.write(directory, booted, folder, synced=False, spare=SPARE)
     except (BackendFailed, DiskFull, OSError) as error:
         log.warning("no template could be made: %s", error)
         shutil.rmtree(folder, ignore_errors=True)
@@ -136,17 +140,18 @@ def _boot(
     state.end(directory, booted)
     taken = booted.circumstances
     assert taken is not None
+    made = Template(taken, directory.data_disk.stat().st_size, {})
     try:
         state.read(directory, launch, chosen, spec, folder, _nothing)
     except NotResumable as error:
         log.warning("a template is of no use here: %s %s", error.summary, error.details)
         shutil.rmtree(folder, ignore_errors=True)
-        _write_manifest(directory.template, Template(taken, {}))
+        _write_manifest(directory.template, made)
         _boot_until_it_waits(directory, launch, chosen, spec, progress)
         return
     # It is large, and nobody waits for it to be on the disk.
     threading.Thread(
-        target=_make_valid, args=(directory, folder, taken), name="template", daemon=True
+        target=_make_valid, args=(directory, folder, made), name="template", daemon=True
     ).start()
 
 
@@ -181,12 +186,13 @@ def _boot_until_it_waits(
     return booted
 
 
-def _make_valid(directory: MachineDir, folder: Path, taken: Circumstances) -> None:
+def _make_valid(directory: MachineDir, folder: Path, made: Template) -> None:
     """Nothing counts before it is on the disk; meanwhile it may have been forgotten."""
     try:
         for name in state.FILES:
             state.sync(folder / name)
-        _write_manifest(folder, Template(taken, state.prints(folder)))
+        made = msgspec.structs.replace(made, files=state.prints(folder))
+        _write_manifest(folder, made)
         folder.rename(directory.template)
     except (OSError, GalleyError) as error:
         log.warning("the template could not be kept: %s", error)
