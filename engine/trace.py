@@ -31,7 +31,7 @@ from vm.types import BootStep
 LINE = re.compile(rf"(?:\[ *(\d+\.\d+)\] )?{CONSOLE_PREFIX}(.*)")
 GLANCE = 0.002  # seconds between two looks at the console: how well the clocks are aligned
 FIRST = "kernel"  # the first line of every boot
-KEPT, GOES_ON = "template", "handed over"  # the last line of a template, the first from it
+KEPT = "template"  # the last line that a template has said
 HOST, STEPS, LOGGED = 1, 1, 2  # a process, and threads of it, as a viewer shows them
 
 
@@ -169,24 +169,18 @@ class Recorder(logging.Handler):
 
 def _guests(lines: list[Spoken]) -> Iterator[Event]:
     """A process for each boot; each line ends what was waited for since the one before. Of one that
-    goes on from a template, what that has said is another start's story."""
+    goes on from a template, what was said before we began is another start's story."""
     starts = [number for number, line in enumerate(lines) if line.text == FIRST]
-    tries = 0
     for count, (start, end) in enumerate(pairwise([*starts, len(lines)]), 1):
         told, pid = lines[start:end], HOST + count
-        words = [line.text for line in told]
+        name = "guest" if count == 1 else f"guest, try {count}"
+        yield _named("process_name", pid, 0, name)
+        yield _named("thread_name", pid, 1, "console")
         offsets = [line.seen - line.uptime for line in told if line.uptime is not None]
         offset = min(offsets, default=0.0)
         before = offset if offsets else told[0].seen
-        if GOES_ON in words and KEPT in words:
+        if before < 0:
             before, told = _went_on(told, offset)
-        if words[-1] == KEPT:
-            name = "guest, kept as a template"
-        else:
-            tries += 1
-            name = "guest" if tries == 1 else f"guest, try {tries}"
-        yield _named("process_name", pid, 0, name)
-        yield _named("thread_name", pid, 1, "console")
         for line in told:
             when = line.seen if line.uptime is None else offset + line.uptime
             args = {"uptime": f"{line.uptime} s"} if line.uptime is not None else {}
@@ -195,10 +189,11 @@ def _guests(lines: list[Spoken]) -> Iterator[Event]:
 
 
 def _went_on(told: list[Spoken], offset: float) -> tuple[float, list[Spoken]]:
-    """When it did, and what it has said since."""
-    at = next(number for number, line in enumerate(told) if line.text == KEPT)
-    uptime = told[at].uptime
-    return told[at].seen if uptime is None else offset + uptime, told[at + 1 :]
+    """From when to show what has been said since a template was taken, else all of it."""
+    for number, line in enumerate(told):
+        if line.text == KEPT and line.uptime is not None:
+            return offset + line.uptime, told[number + 1 :]
+    return offset, told
 
 
 def _named(what: str, pid: int, tid: int, name: str) -> Event:

@@ -38,10 +38,10 @@ GIB = 1 << 30
 MAKING: tuple[tuple[ModuleType, str], ...] = (
     (state, "_halt_and_write"),
     (state, "_write_memory"),
-    (state, "end"),
-    (state, "_go_on"),
+    (state, "go_on"),
     (template, "_make_valid"),
 )
+USING: tuple[tuple[ModuleType, str], ...] = ((state, "_fill"), (state, "_take_up"))
 
 
 @pytest.fixture
@@ -155,13 +155,16 @@ def test_whatever_is_in_doubt_is_made_again(bench: Bench) -> None:
 def test_a_power_cut_at_any_step_costs_no_more_than_time(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The last step is a thread's of its own."""
+    """The last step of the making is a thread's of its own."""
     bench.open()
     boot(bench)
     write_line(bench, "kept")
-    for step in MAKING:
+    for step in (*MAKING, *USING):
         power_off(bench)
-        template.forget(bench.directory)
+        if step in MAKING:
+            template.forget(bench.directory)
+        else:
+            bench.wait_for(lambda: is_made(bench))
         with monkeypatch.context() as patch:
             cut_power_at(bench, step, patch)
             try_it(bench.start)
@@ -229,12 +232,14 @@ def test_where_none_can_be_kept_the_machine_starts_without(
     assert not bench.directory.template.exists()
     assert not list(bench.directory.root.glob("template.*"))
     machine.stop()
+    boot_and_keep(bench)
+    machine.stop()
 
     def unfit(*_: object) -> None:
         raise NotResumable("This QEMU cannot go on.")
 
     with monkeypatch.context() as patch:
-        patch.setattr(state, "_go_on", unfit)
+        patch.setattr(state, "_take_up", unfit)
         boot(bench)
         assert machine.status.problem is None
         assert sum(path.stat().st_blocks for path in bench.directory.template.iterdir()) < 100

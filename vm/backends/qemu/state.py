@@ -58,7 +58,7 @@ def write(
             _write_memory(ram, folder / RAM, synced)
             shutil.copyfile(directory.console_log, folder / CONSOLE)
         except OSError:
-            _say(directory, found, "cont")
+            go_on(directory, found)
             raise
     finally:
         os.close(ram)
@@ -72,6 +72,11 @@ def end(directory: MachineDir, found: Running) -> None:
         process.end(found.identity, force=True)
         process.wait_gone(found.identity, ENDED_WITHIN)
     running.sweep(directory)
+
+
+def go_on(directory: MachineDir, found: Running) -> None:
+    """Let a machine that has been written run on. Raises QmpSilent, BackendFailed."""
+    _say(directory, found, "cont")
 
 
 def sync(path: Path) -> None:
@@ -100,7 +105,7 @@ def read(
             waiting = msgspec.structs.replace(launch, waits=True)
             started = start(directory, waiting, chosen, spec, ram, folder / CONSOLE)
             try:
-                _go_on(directory, started, folder / STATE, filled, before_it_runs)
+                _take_up(directory, started, folder / STATE, filled, before_it_runs)
             except (BackendFailed, NotResumable, OSError) as error:
                 give_up(directory, started)
                 raise unfit("its state cannot be read", str(error)) from error
@@ -178,7 +183,7 @@ def _fill(ram: int, path: Path) -> None:
         os.close(file)
 
 
-def _go_on(
+def _take_up(
     directory: MachineDir,
     started: Running,
     state: Path,

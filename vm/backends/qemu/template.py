@@ -1,8 +1,8 @@
 """A machine that has booted until it would touch its data disk, kept for starts from cold.
 
-    first    boots with `galley.template` → says "template" and waits → state and memory written →
-             QEMU ended → goes on from them, as every later start does
-    later    circumstances fit → state and memory read → guest runs, and asks for its handover
+    first    boots with `galley.template` → says "template" and waits → halted, state and memory
+             written → runs on, and asks for its handover
+    later    circumstances fit → state and memory read → guest runs from there, and asks likewise
 
 Nothing of the data disk, of the handover or of this computer's secrets is in a template, so it is
 good for any number of starts, whatever became of the disk. It counts from its manifest on, which is
@@ -73,11 +73,19 @@ def begin(
     )
     try:
         _fitting(directory, launch, spec)
-        state.read(directory, launch, chosen, spec, directory.template, _nothing)
     except NotResumable as reason:
         log.info("no start from a template: %s %s", reason.summary, reason.details)
         forget(directory)
-        _boot(directory, launch, chosen, spec, progress)
+        _boot_and_keep(directory, launch, chosen, spec, progress)
+        return
+    try:
+        state.read(directory, launch, chosen, spec, directory.template, _nothing)
+    except NotResumable as reason:
+        log.warning("templates are of no use here: %s %s", reason.summary, reason.details)
+        made = _read(directory)
+        forget(directory)
+        _write_manifest(directory.template, msgspec.structs.replace(made, files={}))
+        _boot_until_it_waits(directory, launch, chosen, spec, progress)
 
 
 def is_useful(directory: MachineDir, launch: Launch, spec: MachineSpec) -> bool:
@@ -119,17 +127,18 @@ def _fitting(directory: MachineDir, launch: Launch, spec: MachineSpec) -> None:
         raise state.unfit("a file of it has been changed")
 
 
-def _boot(
+def _boot_and_keep(
     directory: MachineDir,
     launch: Launch,
     chosen: Accelerator,
     spec: MachineSpec,
     progress: Callable[[str], None],
 ) -> None:
-    """To where the template is taken, and go on from it; from there itself, where none can be."""
     booted = _boot_until_it_waits(directory, launch, chosen, spec, progress)
-    if not handover.is_awaited(directory):  # an image of another Galley, which goes on by itself
-        return
+    taken = booted.circumstances
+    if taken is None or not handover.is_awaited(directory):
+        return  # an image of another Galley, which goes on by itself
+    made = Template(taken, directory.data_disk.stat().st_size, {})
     folder = directory.template.with_name(f"template.{time.monotonic_ns()}")
     try:
         state.write(directory, booted, folder, synced=False, spare=SPARE)
@@ -137,18 +146,7 @@ def _boot(
         log.warning("no template could be made: %s", error)
         shutil.rmtree(folder, ignore_errors=True)
         return
-    state.end(directory, booted)
-    taken = booted.circumstances
-    assert taken is not None
-    made = Template(taken, directory.data_disk.stat().st_size, {})
-    try:
-        state.read(directory, launch, chosen, spec, folder, _nothing)
-    except NotResumable as error:
-        log.warning("a template is of no use here: %s %s", error.summary, error.details)
-        shutil.rmtree(folder, ignore_errors=True)
-        _write_manifest(directory.template, made)
-        _boot_until_it_waits(directory, launch, chosen, spec, progress)
-        return
+    state.go_on(directory, booted)
     # It is large, and nobody waits for it to be on the disk.
     threading.Thread(
         target=_make_valid, args=(directory, folder, made), name="template", daemon=True
@@ -162,7 +160,8 @@ def _boot_until_it_waits(
     spec: MachineSpec,
     progress: Callable[[str], None],
 ) -> Running:
-    """Raises BootDied, and what `progress` raises; nothing of it is left then."""
+    """To where a template is taken. Raises BootDied, and what `progress` raises; nothing of it is
+    left then."""
     ram = memory.create(spec.memory_bytes)
     try:
         booted = start(directory, launch, chosen, spec, ram)
