@@ -4163,8 +4163,8 @@
             <translation>{0} wird mit einem kleinen Gast geprüft</translation>
         </message>
         <message>
-            <source>Booting Linux once, so that later starts need not</source>
-            <translation>Linux wird einmal gebootet, damit spätere Starts es nicht müssen</translation>
+            <source>Booting Linux for this and later starts</source>
+            <translation>Linux für diesen und spätere Starts booten</translation>
         </message>
         <message>
             <source>The virtual machine did not come up.</source>

@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
 WORD = "galley.template=1"
-BOOTING = "Booting Linux once, so that later starts need not"
+BOOTING = "Booting Linux for this and later starts"
 SPARE = 1 << 30  # bytes: nobody has asked for a template
 BOOTED_WITHIN = 60.0  # seconds; a twentieth of it on a quiet computer
 
