@@ -166,5 +166,10 @@ class MachineDir(msgspec.Struct, frozen=True):
     def relay_socket(self) -> Path:
         return self.run / "relay.sock"
 
+    @property
+    def sockets(self) -> tuple[Path, ...]:
+        """Those that QEMU listens on."""
+        return self.qmp_socket, self.events_socket, self.relay_socket
+
     def share_socket(self, number: int) -> Path:
         return self.run / f"share{number}.sock"

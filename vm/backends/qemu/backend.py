@@ -232,9 +232,9 @@ class QemuBackend:
             raise MachineBusy("The machine is running.", "Stop it first: galley stop")
         for file in (
             *(directory.data_disk, directory.data_is_new, directory.uuid, directory.spec),
-            *(directory.running, directory.qmp_socket, directory.events_socket),
-            *(directory.relay_socket, directory.accelerator, directory.initramfs),
+            *(directory.running, directory.accelerator, directory.initramfs),
             *(directory.known_host, directory.key, directory.public_key, directory.words),
+            *directory.sockets,
         ):
             file.unlink(missing_ok=True)
         shutil.rmtree(directory.handover, ignore_errors=True)

@@ -69,9 +69,8 @@ def sweep(directory: MachineDir) -> None:
     with changing:
         if find(directory) is None:
             directory.running.unlink(missing_ok=True)
-            directory.qmp_socket.unlink(missing_ok=True)
-            directory.events_socket.unlink(missing_ok=True)
-            directory.relay_socket.unlink(missing_ok=True)
+            for socket in directory.sockets:
+                socket.unlink(missing_ok=True)
             virtiofsd.sweep(directory)
 
 

@@ -64,9 +64,8 @@ def start(
         log.info("QEMU was spawned, pid %d", identity.pid)
         if _heard(directory, started, launch.waits):
             log.info("QEMU answers")
-            directory.qmp_socket.chmod(0o600)
-            directory.events_socket.chmod(0o600)
-            directory.relay_socket.chmod(0o600)
+            for socket in directory.sockets:
+                socket.chmod(0o600)
             return started
         said = _said_since(directory, said_before)
         give_up(directory, started)
@@ -109,9 +108,8 @@ def with_shares(
 
 def _clear_the_way(directory: MachineDir) -> None:
     """The console of the last start becomes the one before; nothing of a dead QEMU is left."""
-    directory.qmp_socket.unlink(missing_ok=True)
-    directory.events_socket.unlink(missing_ok=True)
-    directory.relay_socket.unlink(missing_ok=True)
+    for socket in directory.sockets:
+        socket.unlink(missing_ok=True)
     directory.logs.mkdir(parents=True, exist_ok=True, mode=0o700)
     directory.run.mkdir(parents=True, exist_ok=True, mode=0o700)
     virtiofsd.sweep(directory)
