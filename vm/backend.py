@@ -68,8 +68,8 @@ class Backend(Protocol):
         """
 
     def handover(self, directory: MachineDir) -> bytes | None:
-        """What the running guest waits for at `vm.guest.HANDOVER`; None when it does not wait.
-        Quick. Raises HomeUnusable."""
+        """What the running guest waits for at `vm.guest.HANDOVER`, or will, once its console says
+        "template"; None when it does not. Quick. Raises HomeUnusable."""
 
     def stop(self, directory: MachineDir, force: Force) -> None:
         """Ask or make the machine stop; returns at once. `wait_stopped` tells when it has."""

@@ -250,9 +250,15 @@ class BootPlan:
     def _linux(self, wait: Patience) -> None:
         self._guest = None  # of a try before this one
         self._story.see(wait, "kernel")
-        message = self._backend.handover(self._directory)
+        if self._backend.handover(self._directory) is None:
+            return
+        if self._story.see(wait, "template", "disk") == "template":
+            self._guest = self._reach(wait, lambda guest: self._hand_over(guest, wait))
+
+    def _hand_over(self, guest: Guest, wait: Patience) -> None:
+        message = self._backend.handover(self._directory)  # now, for it tells the time
         if message is not None:
-            self._guest = self._reach(wait, lambda guest: give(guest, message, wait.left))
+            give(guest, message, wait.left)
 
     def _mount(self, wait: Patience) -> None:
         line = self._story.see(wait, "disk")

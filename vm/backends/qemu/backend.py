@@ -114,6 +114,7 @@ class QemuBackend:
         elif memory.supported() and template.is_useful(directory, launch, spec):
             template.begin(directory, launch, chosen, spec, progress)
             return
+        directory.words.unlink(missing_ok=True)
         ram = memory.create(spec.memory_bytes) if memory.supported() else -1
         try:
             start.start(directory, launch, chosen, spec, ram)

@@ -47,14 +47,13 @@ def initramfs(directory: MachineDir, image: Path) -> Path:
 
 
 def keep_words(directory: MachineDir, words: Iterable[str]) -> None:
-    """For `message`, whoever asks for it. Raises HomeUnusable, DiskFull."""
+    """For `message`, whoever asks for it; and that it is awaited. Raises HomeUnusable, DiskFull."""
     write_atomic(directory.words, " ".join(words).encode() + b"\n")
 
 
 def is_awaited(directory: MachineDir) -> bool:
-    """Whether the running guest waits for `message`."""
-    console = Console(directory.console_log)
-    return console.find("template") is not None and console.find("handed over") is None
+    """Whether the running guest waits for `message`, or will."""
+    return directory.words.exists() and Console(directory.console_log).find("handed over") is None
 
 
 def message(directory: MachineDir) -> bytes:

@@ -11,7 +11,6 @@ May import: msgspec, `vm` values, `vm.host`, `vm.boot`, this package but `backen
 `state.py`, `handover.py`; in the guest, /usr/lib/galley/template.
 """
 
-import contextlib
 import logging
 import os
 import shutil
@@ -31,7 +30,7 @@ from vm.backends.qemu.circumstances import (
 )
 from vm.backends.qemu.command import INITRAMFS, Launch
 from vm.backends.qemu.running import Running
-from vm.backends.qemu.start import give_up, start, with_shares
+from vm.backends.qemu.start import start, with_shares
 from vm.boot import GLANCE, Console
 from vm.directory import MachineDir
 from vm.errors import BackendFailed, BootDied, DiskFull, GalleyError, NotResumable
@@ -136,7 +135,7 @@ def _boot_and_keep(
 ) -> None:
     booted = _boot_until_it_waits(directory, launch, chosen, spec, progress)
     taken = booted.circumstances
-    if taken is None or not handover.is_awaited(directory):
+    if taken is None or Console(directory.console_log).find("template") is None:
         return  # an image of another Galley, which goes on by itself
     made = Template(taken, directory.data_disk.stat().st_size, {})
     folder = directory.template.with_name(f"template.{time.monotonic_ns()}")
@@ -160,28 +159,25 @@ def _boot_until_it_waits(
     spec: MachineSpec,
     progress: Callable[[str], None],
 ) -> Running:
-    """To where a template is taken. Raises BootDied, and what `progress` raises; nothing of it is
-    left then."""
+    """To where a template is taken. Raises BootDied, and what `progress` raises: the machine is
+    the caller's then, to end it or to leave it to another."""
     ram = memory.create(spec.memory_bytes)
     try:
         booted = start(directory, launch, chosen, spec, ram)
     finally:
         os.close(ram)
     console, until = Console(directory.console_log), time.monotonic() + BOOTED_WITHIN
-    with contextlib.ExitStack() as otherwise:
-        otherwise.callback(give_up, directory, booted)
-        while console.find("template", "disk") is None:
-            progress(BOOTING)
-            gone = process.wait_gone(booted.identity, GLANCE)
-            if gone or time.monotonic() > until or console.find("failed") is not None:
-                raise BootDied(
-                    "The virtual machine ended while it was booting."
-                    if gone
-                    else "The virtual machine did not come up.",
-                    "Try again; `galley logs --component vm` has what it said.",
-                    details=console.tail(),
-                )
-        otherwise.pop_all()
+    while console.find("template", "disk") is None:
+        progress(BOOTING)
+        gone = process.wait_gone(booted.identity, GLANCE)
+        if gone or time.monotonic() > until or console.find("failed") is not None:
+            raise BootDied(
+                "The virtual machine ended while it was booting."
+                if gone
+                else "The virtual machine did not come up.",
+                "Try again; `galley logs --component vm` has what it said.",
+                details=console.tail(),
+            )
     return booted
 
 
