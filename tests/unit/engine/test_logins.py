@@ -182,7 +182,7 @@ def test_a_helper_of_the_user_is_asked_too(
     keyring: SecretService, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program = tmp_path / "docker-credential-mine"
-    program.write_text(f'#!/bin/sh\nexec {own_folder()}/docker-credential-galley "$@"\n')
+    program.write_text(f'#!/bin/sh\nexec "{own_folder()}/docker-credential-galley" "$@"\n')
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     config.write_text('{"credHelpers": {"a.example.com": "mine"}}')
