@@ -59,5 +59,7 @@ unshare --mount --pid --fork --kill-child sh -euc '
     pivot_root . .
     umount --lazy .
     cd "$clone"
-    exec "$@"
+    set +e
+    "$@" # not exec: the first process of a namespace has to bury orphans, as this shell does
+    exit $?
 ' sh "$root" "$clone" "$@"
