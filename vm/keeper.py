@@ -16,7 +16,7 @@ from vm.types import GuestDisk, GuestMemory
 SOCKET = "/run/galley/keeper.sock"
 QUICK = 5.0  # seconds for what the guest answers at once
 FREEZE = 10.0  # the guest itself gives up after 5
-AGAIN_WITHIN = 1.0
+AGAIN_WITHIN = 1.0  # seconds that a keeper takes to be started again
 SLOW = 120.0  # for what takes as long as the disk is full or memory is used
 
 Dial = Callable[[str], Stream]
