@@ -4163,8 +4163,8 @@
             <translation>{0} wird mit einem kleinen Gast geprüft</translation>
         </message>
         <message>
-            <source>Booting Linux for this and later starts</source>
-            <translation>Linux für diesen und spätere Starts booten</translation>
+            <source>Booting Linux once for all</source>
+            <translation>Linux einmalig booten</translation>
         </message>
         <message>
             <source>The virtual machine did not come up.</source>

@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
 WORD = "galley.template=1"
-BOOTING = "Booting Linux for this and later starts"
+BOOTING = "Booting Linux once for all"
 SPARE = 1 << 30  # bytes: nobody has asked for a template
 BOOTED_WITHIN = 60.0  # seconds; a twentieth of it on a quiet computer
 
