@@ -43,6 +43,7 @@ PACKAGES = (
     "jq",
     "netbase",
     "netcat-openbsd",
+    "nftables",
     "openssh-server",
     "qemu-guest-agent",
     "runc",
@@ -66,6 +67,7 @@ PROGRAMS = (
     "usr/sbin/ip6tables-legacy-restore",
     "usr/sbin/ip6tables-legacy-save",
     "usr/sbin/tc",
+    "usr/sbin/nft",
     # the names that containers ask for
     "usr/sbin/dnsmasq",
     # its clients

@@ -265,6 +265,48 @@ def test_much_is_carried_whole_and_in_large_packets(
         galley.docker("network", "rm", network)
 
 
+def test_established_connections_take_the_short_way(galley: Galley, port: int) -> None:
+    """Those of published ports do, from one link to the other; and they end as others do."""
+    echo = ("busybox", "nc", "-ll", "-p", "80", "-e", "busybox", "cat")
+    galley.docker("run", "-d", "--name", "echo", "-p", f"{port}:80", IMAGE, *echo)
+    galley.wait_for(lambda: "veth" in _guest(galley, *FLOWS), "the container's link is known")
+    galley.wait_for(lambda: _echo(port, b"there") == b"there", "it echoes")
+    address = _address(galley, "echo")
+    asks = ("sh", "-c", f"(echo hello; sleep 1000) | busybox nc {address} 80")
+    galley.docker("run", "-d", "--name", "neighbour", IMAGE, *asks)
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+        for _ in range(20):
+            connection.sendall(b"there")
+            assert connection.recv(100) == b"there"
+        galley.wait_for(lambda: len(_connections(galley, address)) == 2, "both are connected")
+        short = [line for line in _connections(galley, address) if "[OFFLOAD]" in line]
+        assert len(short) == 1
+        assert f"dport={port}" in short[0], "neighbours go on by the bridge"
+        galley.docker("kill", "echo")
+        assert connection.recv(100) == b"", "the end is told"
+    galley.docker("rm", "-f", "neighbour")
+    galley.wait_for(lambda: "veth" not in _guest(galley, *FLOWS), "nothing of them stays")
+
+
+FLOWS = ("/usr/sbin/nft", "list", "flowtable", "ip", "galley", "containers")
+
+
+def _guest(galley: Galley, *words: str) -> str:
+    return galley.run("shell", *words).stdout.decode()
+
+
+def _address(galley: Galley, name: str) -> str:
+    asked = ("inspect", "-f", "{{.NetworkSettings.IPAddress}}", name)
+    return galley.docker(*asked).stdout.decode().strip()
+
+
+def _connections(galley: Galley, address: str) -> list[str]:
+    """What the guest's kernel says of those that go on, to or from this container."""
+    lines = _guest(galley, "cat", "/proc/net/nf_conntrack").splitlines()
+    lasting = ("ESTABLISHED", "[OFFLOAD]")
+    return [it for it in lines if f"{address} " in it and any(word in it for word in lasting)]
+
+
 def _echo(port: int, data: bytes) -> bytes:
     received = bytearray()
     try:
