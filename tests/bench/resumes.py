@@ -1,6 +1,7 @@
 """Stopped and started, suspended and resumed, again and again, with containers that are at work.
 
-One writes lines to a volume, each of them on the disk before the next; one serves a published port.
+Two are a compose project: one writes lines to a volume, each on the disk before the next; one
+serves a published port. A third has a volume with a file that stays as it is.
 Next: `suspend.py` (how long it takes), `cycles.py` (the same from cold).
 """
 
@@ -9,7 +10,10 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from statistics import median
+
+import msgspec
 
 from tests.bench.figures import Row, at_most, row
 from tests.bench.lab import Lab
@@ -19,21 +23,30 @@ from tests.e2e.galley import IMAGE, Galley
 from vm.boot import Console
 from vm.host import net
 
-WRITER, SERVER, VOLUME = "galley-lines", "galley-serves", "galley-lines"
+WRITER, SERVER, HOLDER = "galley-lines", "galley-serves", "galley-holds"
 WRITE = """
 n=$(cat /v/n || echo 0)
 while n=$((n + 1)); do echo $n >> /v/lines; sync; echo $n > /v/n; usleep 50000; done
 """
 SERVE = "echo served > /index.html; exec busybox httpd -f -p 80 -h /"
+HOLD = """
+[ -e /v/file ] || { busybox dd if=/dev/urandom of=/v/new bs=1M count=16
+busybox mv /v/new /v/file; }
+exec sleep 2147483647
+"""
 WAKING = "Waking the machine"
 
 
 def measure(lab: Lab) -> Iterator[Row]:
     galley = lab.running()
+    galley.load_compose()
     port = net.free_port()
-    options = ["-d", "--init", "--restart", "always"]
-    galley.docker("run", *options, "--name", WRITER, "-v", f"{VOLUME}:/v", IMAGE, "sh", "-c", WRITE)
-    galley.docker("run", *options, "--name", SERVER, "-p", f"{port}:80", IMAGE, "sh", "-c", SERVE)
+    project = _project(lab.folder, port)
+    galley.docker("compose", "-f", str(project), "up", "-d")
+    holder = ["-d", "--init", "--restart", "always", "--name", HOLDER, "-v", f"{HOLDER}:/v"]
+    galley.docker("run", *holder, IMAGE, "sh", "-c", HOLD)
+    wait_until(lambda: _is_written(galley), "the file is written")
+    before, files = _sum(galley), _files(galley)
     count = lab.times(50, 3)
     for verb in ("stop", "suspend"):
         failures, downs, ups, sizes = 0, list[float](), list[float](), list[float]()
@@ -49,12 +62,44 @@ def measure(lab: Lab) -> Iterator[Row]:
         grown = median(sizes[half:]) / median(sizes[:half])
         yield row(f"resumes.{verb}_state_growth", grown, "×", n=count, goal=at_most(1.1))
     yield row("resumes.lines_lost", _lost(galley), "", n=1, goal=at_most(0))
-    galley.docker("rm", "-f", WRITER, SERVER)
-    galley.docker("volume", "rm", VOLUME)
+    yield row("resumes.files_changed", _sum(galley) != before, "", n=1, goal=at_most(0))
+    yield row("resumes.left_behind", len(_files(galley) - files), "", n=1, goal=at_most(0))
+    galley.docker("compose", "-f", str(project), "down", "-v")
+    galley.docker("rm", "-f", "-v", HOLDER)
+    galley.docker("volume", "rm", HOLDER)
     galley.run("stop", "--cold")
     galley.start()
     said = Console(galley.machine.console_log).find("disk")
     yield row("resumes.disk_repaired", said != "disk ok", "", n=1, goal=at_most(0))
+
+
+def _project(folder: Path, port: int) -> Path:
+    """JSON is YAML, and quotes nothing twice but the dollar, which compose takes for its own."""
+    common = {"image": IMAGE, "init": True, "restart": "always"}
+    write, volumes = WRITE.replace("$", "$$"), ["lines:/v"]
+    services = {
+        "lines": {**common, "command": ["sh", "-c", write], "volumes": volumes},
+        "serves": {**common, "command": ["sh", "-c", SERVE], "ports": [f"{port}:80"]},
+    }
+    services["lines"]["container_name"], services["serves"]["container_name"] = WRITER, SERVER
+    made = folder / "compose.yaml"
+    made.write_bytes(msgspec.json.encode({"services": services, "volumes": {"lines": {}}}))
+    return made
+
+
+def _is_written(galley: Galley) -> bool:
+    return (
+        galley.docker("exec", HOLDER, "busybox", "test", "-e", "/v/file", check=False).returncode
+        == 0
+    )
+
+
+def _sum(galley: Galley) -> bytes:
+    return galley.docker("exec", HOLDER, "busybox", "sha256sum", "/v/file").stdout
+
+
+def _files(galley: Galley) -> set[Path]:
+    return set(galley.machine.root.rglob("*"))
 
 
 def _is_well(galley: Galley, port: int) -> bool:
@@ -64,7 +109,7 @@ def _is_well(galley: Galley, port: int) -> bool:
         return False
     names = set(galley.docker("ps", "--format", "{{.Names}}").stdout.decode().split())
     wait_until(lambda: _answers(port), "the port is served")
-    return {WRITER, SERVER} <= names
+    return {WRITER, SERVER, HOLDER} <= names
 
 
 def _answers(port: int) -> bool:

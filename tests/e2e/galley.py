@@ -104,6 +104,14 @@ class Galley:
         """A tiny image of Debian's static busybox, imported through our socket."""
         self.docker("import", "--change", 'CMD ["sh"]', "-", IMAGE, stdin=busybox_tar())
 
+    def load_compose(self) -> None:
+        """Gives this Galley's docker the `compose` that the machine has."""
+        plugin = Path(self.env["DOCKER_CONFIG"], "cli-plugins", "docker-compose")
+        plugin.parent.mkdir(parents=True, exist_ok=True)
+        there = "/usr/libexec/docker/cli-plugins/docker-compose"
+        plugin.write_bytes(self.run("shell", "cat", there).stdout)
+        plugin.chmod(0o755)
+
     def wait_for(self, holds: Callable[[], bool], what: str) -> None:
         until = time.monotonic() + PATIENCE
         never = threading.Event()

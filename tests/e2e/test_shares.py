@@ -15,7 +15,6 @@ import pytest
 from tests.e2e.galley import Galley
 from tests.e2e.pythons import python_tar
 from tests.e2e.share_work import DATABASES_AND_EDITORS, PYTHON, Shared, Writer
-from vm.backend import choose
 from vm.host import process
 
 ODD_NAMES = [
@@ -249,15 +248,7 @@ for path in ("/one.sock", "/two.sock"):
 
 
 def test_a_compose_project_with_a_relative_folder(shared: Shared) -> None:
-    plugin = Path(shared.galley.env["DOCKER_CONFIG"], "cli-plugins", "docker-compose")
-    plugin.parent.mkdir(parents=True, exist_ok=True)
-    backend = choose("qemu")
-    address = backend.observe(shared.galley.machine).address
-    assert address is not None
-    guest = backend.guest(shared.galley.machine, address)
-    plugin.write_bytes(guest.read("/usr/libexec/docker/cli-plugins/docker-compose"))
-    guest.close()
-    plugin.chmod(0o755)
+    shared.galley.load_compose()
     project = shared.rw / "project"
     (project / "data").mkdir(parents=True)
     (project / "compose.yaml").write_text(
