@@ -9,6 +9,7 @@ import threading
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -136,6 +137,28 @@ def test_ports_of_dockers_choice_and_many_of_one_container(galley: Galley) -> No
     assert len(json.loads(galley.run("ports", "--json").stdout)) == 64
     galley.docker("rm", "-f", "many")
     galley.wait_for(lambda: _is_free(first) and _is_free(chosen), "the ports are closed")
+
+
+def test_a_compose_project_with_thirty_ports(galley: Galley, tmp_path: Path) -> None:
+    galley.load_compose()
+    ports = [net.free_port() for _ in range(30)]
+    command = ["sleep", "1000"]
+    services = {
+        f"part{number}": {
+            "image": IMAGE,
+            "command": command,
+            "ports": [f"{port}:{port}" for port in ports[10 * number : 10 * number + 10]],
+        }
+        for number in range(3)
+    }
+    project = tmp_path / "compose.yaml"  # JSON is YAML
+    project.write_text(json.dumps({"name": "thirty", "services": services}))
+    galley.docker("compose", "-f", str(project), "up", "-d")
+    assert [port for port in ports if not _is_open("127.0.0.1", port)] == []
+    assert [port for port in ports if not _is_open("::1", port)] == []
+    assert {port for _, _, port in _listed(galley)} == set(ports)
+    galley.docker("compose", "-f", str(project), "down", "-t", "0")
+    galley.wait_for(lambda: all(_is_free(port) for port in ports), "all are closed")
 
 
 def test_who_hears_of_a_start_finds_the_ports_open(galley: Galley) -> None:
