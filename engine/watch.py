@@ -79,7 +79,15 @@ class EngineWatch:
         """See which containers run, and return when `on_containers` has seen them too."""
         with self._looks:
             mine = self._ask()
-            self._looks.wait_for(lambda: self._looks_had >= mine or not self._threads, LOOK)
+            self._wait_for(mine)
+
+    def settle(self) -> None:
+        """Return when `on_containers` has seen what runs since the engine can be reached."""
+        with self._looks:
+            self._wait_for(self._looks_asked)
+
+    def _wait_for(self, asked: int) -> None:
+        self._looks.wait_for(lambda: self._looks_had >= asked or not self._threads, LOOK)
 
     def _ask(self) -> int:
         with self._looks:
@@ -117,8 +125,8 @@ class EngineWatch:
         """dockerd names its versions in every answer; asked for them, it runs two programs."""
         product = head.headers.get("server", "").partition(" ")[0]
         version = product.partition("/")[2]
+        self._ask()  # first, so that who knows of the health can wait for it
         self._on_health(EngineHealth(True, version, head.headers.get("api-version", "")))
-        self._ask()
 
     def _look_at_containers(self) -> None:
         while True:

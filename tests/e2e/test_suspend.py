@@ -79,13 +79,17 @@ def test_a_stop_ends_containers_and_the_next_start_goes_on(engine: Galley, share
 def test_what_is_suspended_goes_on_in_the_middle(
     engine: Galley, counting: str, shared: Path
 ) -> None:
-    began = started_at(engine, counting)
+    began, port = started_at(engine, counting), net.free_port()
+    serve = (IMAGE, "busybox", "httpd", "-f", "-p", "80", "-h", "/")
+    engine.docker("run", "-d", "--name", "web", "-p", f"{port}:80", *serve)
     engine.wait_for(lambda: len(numbers(shared)) > 3, "it counts")
     engine.run("suspend")
     assert engine.machines() == []
     stood_at = numbers(shared)
     (shared / "meanwhile").write_text("from this computer")
     engine.run("start")
+    for address in ("127.0.0.1", "::1"):
+        socket.create_connection((address, port), timeout=10).close()
     assert WAKING in steps(engine)
     engine.wait_for(lambda: numbers(shared)[-1] > stood_at[-1] + 3, "it counts on")
     seen = numbers(shared)
