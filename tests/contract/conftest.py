@@ -2,12 +2,13 @@
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from tests.contract.power import Disk
 from vm.backend import Backend, Force, choose
 from vm.boot import Patience
 from vm.boot_steps import Deadlines
@@ -104,6 +105,21 @@ def make_bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str
         return Bench(choose(name), MachineDir.of(make_home(find_home())), image)
 
     return make
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Disk]:
+    made = Disk(tmp_path / "disk", tmp_path / "home")
+    yield made
+    made.unmount()
+
+
+@pytest.fixture
+def powered(disk: Disk, make_bench: Callable[[str], Bench]) -> Iterator[Bench]:
+    """A bench with its home on `disk`."""
+    bench = make_bench("qemu")
+    yield bench
+    bench.clean_up()
 
 
 def guest_image() -> Path:

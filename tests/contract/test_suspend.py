@@ -1,28 +1,29 @@
-"""A machine on disk and back, and what becomes of it when everything ends at the worst moment.
-
-A power cut is played by ending QEMU with SIGKILL, and whatever we were doing with an exception that
-nobody catches, at each step of a suspend and of a resume.
-"""
+"""A machine on disk and back, and what becomes of it when everything ends at the worst moment."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import msgspec
 import pytest
 
 from tests.contract.conftest import Bench
-from vm.backend import Force
+from tests.contract.power import (
+    Disk,
+    PowerCut,
+    Step,
+    cut_power,
+    cut_power_at,
+    power_on,
+    try_it,
+)
 from vm.backends.qemu import state, suspend
 from vm.directory import MachineDir
-from vm.errors import DiskFull, GalleyError, NotResumable
+from vm.errors import DiskFull, NotResumable
 from vm.ssh import public_blob
 from vm.types import MachineState
 
 pytestmark = pytest.mark.vm
-
-Step = tuple[ModuleType, str]
 
 LINES = "/var/lib/galley-data/lines"
 SAVING = (
@@ -38,10 +39,6 @@ RESUMING = (
     (state, "_await_migration"),
     (suspend, "forget"),
 )
-
-
-class PowerCut(Exception):
-    """Not one of ours, so nothing is put in order."""
 
 
 @pytest.fixture
@@ -170,25 +167,6 @@ def test_whatever_is_in_doubt_is_not_gone_on_from(bench: Bench) -> None:
     assert not bench.directory.suspended.exists(), "and it is not kept"
 
 
-def cut_power_at(bench: Bench, step: Step, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Just before that function does its work."""
-    module, name = step
-
-    def cut(*_: Any) -> None:
-        bench.backend.stop(bench.directory, Force.KILL)
-        bench.backend.wait_stopped(bench.directory, 10)
-        raise PowerCut(name)
-
-    monkeypatch.setattr(module, name, cut)
-
-
-def try_it(call: Callable[[], object]) -> None:
-    try:
-        call()
-    except (PowerCut, GalleyError):
-        return
-
-
 def test_a_supervisor_that_dies_in_the_middle_leaves_a_machine_that_goes_on(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -213,26 +191,40 @@ def test_a_supervisor_that_dies_in_the_middle_leaves_a_machine_that_goes_on(
 
 @pytest.mark.parametrize("steps", [SAVING, RESUMING], ids=["saving", "resuming"])
 def test_a_power_cut_at_any_step_loses_no_line_that_was_written(
-    bench: Bench, steps: tuple[Step, ...], monkeypatch: pytest.MonkeyPatch
+    powered: Bench, disk: Disk, steps: tuple[Step, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It may be that the machine goes on, and then it has everything; else it boots."""
-    bench.open()
-    boot(bench)
+    powered.open()
+    boot(powered)
     names = [name for _, name in steps]
     for number, step in enumerate(steps):
-        write_line(bench, names[number])
+        write_line(powered, names[number])
         with monkeypatch.context() as patch:
             if steps is SAVING:
-                cut_power_at(bench, step, patch)
-                try_it(bench.machine.suspend)
+                cut_power_at(powered, disk, step, patch)
+                try_it(powered.machine.suspend)
             else:
-                bench.machine.suspend()
-                cut_power_at(bench, step, patch)
-                try_it(bench.start)
-        bench.machine.close()
-        if bench.pid() is not None:  # it had not begun to end
-            bench.backend.stop(bench.directory, Force.KILL)
-            assert bench.backend.wait_stopped(bench.directory, 10)
-        bench.open()
-        boot(bench)
-        assert lines(bench) == names[: number + 1], names[number]
+                powered.machine.suspend()
+                cut_power_at(powered, disk, step, patch)
+                try_it(powered.start)
+        power_on(powered, disk)
+        boot(powered)
+        assert lines(powered) == names[: number + 1], names[number]
+
+
+def test_a_power_cut_later_on_does_not_bring_an_old_moment_back(powered: Bench, disk: Disk) -> None:
+    """What is suspended outlives it; once the machine has run on, it is nothing to go on from."""
+    powered.open()
+    boot(powered)
+    write_line(powered, "before")
+    powered.machine.suspend()
+    disk.cut()
+    power_on(powered, disk)
+    boot(powered)
+    assert went_on(powered), "it was on the disk when the suspend had returned"
+    write_line(powered, "after")
+    cut_power(powered, disk)
+    power_on(powered, disk)
+    boot(powered)
+    assert not went_on(powered)
+    assert lines(powered) == ["before", "after"]

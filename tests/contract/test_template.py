@@ -1,6 +1,6 @@
 """A start from cold goes on from where Linux had booted once; whatever is wrong there, it boots.
 
-A power cut is played as in `test_suspend.py`. The bench's spec has no shared folders, so those are
+The bench's spec has no shared folders, so those are
 shown by the e2e tests, where every start after the first is one from a template.
 """
 
@@ -15,17 +15,8 @@ import msgspec
 import pytest
 
 from tests.contract.conftest import Bench
-from tests.contract.test_suspend import (
-    PowerCut,
-    boot,
-    cut_power_at,
-    cut_short,
-    flip_a_byte,
-    lines,
-    spoil,
-    try_it,
-    write_line,
-)
+from tests.contract.power import Disk, PowerCut, cut_power_at, power_on, try_it
+from tests.contract.test_suspend import boot, cut_short, flip_a_byte, lines, spoil, write_line
 from vm.backend import Force
 from vm.backends.qemu import state, template
 from vm.errors import Cancelled, DiskFull, NotResumable
@@ -153,9 +144,10 @@ def test_whatever_is_in_doubt_is_made_again(bench: Bench) -> None:
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_power_cut_at_any_step_costs_no_more_than_time(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    powered: Bench, disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The last step of the making is a thread's of its own."""
+    bench = powered
     bench.open()
     boot(bench)
     write_line(bench, "kept")
@@ -166,9 +158,9 @@ def test_a_power_cut_at_any_step_costs_no_more_than_time(
         else:
             bench.wait_for(lambda: is_made(bench))
         with monkeypatch.context() as patch:
-            cut_power_at(bench, step, patch)
+            cut_power_at(bench, disk, step, patch)
             try_it(bench.start)
-        power_off(bench)
+        power_on(bench, disk)
         bench.start()
         assert bench.machine.status.problem is None, step
     bench.wait_for(lambda: bench.machine.story.console.find("sshd") is not None)

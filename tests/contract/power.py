@@ -1,0 +1,100 @@
+"""Power cuts: every process ends, and what was not on the disk yet is gone.
+
+The home is a file system of its own (ext4 in a file), and its power is cut as xfstests does it: the
+file system is shut down without flushing anything, so that what only was in the page cache never
+comes to the disk. Mounted again it is what a computer finds when it starts. For root, on Linux.
+"""
+
+import contextlib
+import fcntl
+import os
+import struct
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from vm.backend import Force
+from vm.errors import GalleyError
+
+if TYPE_CHECKING:  # it gives our disk to tests
+    from tests.contract.conftest import Bench
+
+Step = tuple[ModuleType, str]
+
+SHUT_DOWN = 0x8004587D  # EXT4_IOC_SHUTDOWN
+WITHOUT_FLUSHING = struct.pack("I", 2)  # EXT4_GOING_FLAGS_NOLOGFLUSH
+SIZE = 16 << 30  # bytes; the file has holes
+PATIENCE = 60.0  # seconds; only a test that fails waits so long
+
+
+class PowerCut(Exception):
+    """Not one of ours, so nothing is put in order."""
+
+
+class Disk:
+    """`place` is on it, from the beginning on."""
+
+    def __init__(self, file: Path, place: Path) -> None:
+        self._file, self._place = file, place
+        with file.open("wb") as out:
+            out.truncate(SIZE)
+        place.mkdir()
+        subprocess.run(["mkfs.ext4", "-q", "-E", "nodiscard", file], check=True)
+        self._mount()
+
+    def cut(self) -> None:
+        place = os.open(self._place, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.ioctl(place, SHUT_DOWN, WITHOUT_FLUSHING)
+        finally:
+            os.close(place)
+
+    def back(self) -> None:
+        """Power is there again. Nobody may have a file open; who was killed may need a moment."""
+        self.unmount()
+        self._mount()
+
+    def unmount(self) -> None:
+        until = time.monotonic() + PATIENCE
+        while subprocess.run(["umount", self._place], capture_output=True).returncode != 0:
+            assert time.monotonic() < until, "somebody has a file open"
+            time.sleep(0.05)
+
+    def _mount(self) -> None:
+        subprocess.run(["mount", "-o", "loop", self._file, self._place], check=True)
+
+
+def cut_power_at(bench: "Bench", disk: Disk, step: Step, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Just before that function does its work."""
+    module, name = step
+
+    def cut(*_: Any) -> None:
+        cut_power(bench, disk)
+        raise PowerCut(name)
+
+    monkeypatch.setattr(module, name, cut)
+
+
+def cut_power(bench: "Bench", disk: Disk) -> None:
+    bench.backend.stop(bench.directory, Force.KILL)
+    bench.backend.wait_stopped(bench.directory, 10)
+    disk.cut()
+
+
+def try_it(call: Callable[[], object]) -> None:
+    """As far as it gets; without a disk everything may go wrong."""
+    with contextlib.suppress(PowerCut, GalleyError, OSError):
+        call()
+
+
+def power_on(bench: "Bench", disk: Disk) -> None:
+    """After a cut: everything is found as it is on the disk."""
+    with contextlib.suppress(OSError):
+        bench.machine.close()
+    disk.back()
+    bench.open()
