@@ -65,7 +65,7 @@ class EngineSteps:
         def start_again(wait: Patience) -> None:
             wait.wait(0.0)
             self._start_again(self._dial)
-            self._watch.settle()  # ports of containers that have gone on are open when we return
+            self._watch.settle(wait.wait)  # ports of containers that went on are open then
 
         return [
             Step("Starting containerd", containerd, 120.0, again),

@@ -79,15 +79,15 @@ class EngineWatch:
         """See which containers run, and return when `on_containers` has seen them too."""
         with self._looks:
             mine = self._ask()
-            self._wait_for(mine)
+            self._looks.wait_for(lambda: self._looks_had >= mine or not self._threads, LOOK)
 
-    def settle(self) -> None:
-        """Return when `on_containers` has seen what runs since the engine can be reached."""
+    def settle(self, wait: Callable[[], None]) -> None:
+        """Return when `on_containers` has been told of all that has been asked for so far, or
+        dockerd could not be asked. `wait` is called again and again meanwhile."""
         with self._looks:
-            self._wait_for(self._looks_asked)
-
-    def _wait_for(self, asked: int) -> None:
-        self._looks.wait_for(lambda: self._looks_had >= asked or not self._threads, LOOK)
+            asked = self._looks_asked
+        while self._looks_had < asked and self._threads:
+            wait()
 
     def _ask(self) -> int:
         with self._looks:

@@ -3,12 +3,15 @@
 Next: `engine/guest/files/usr/lib/galley/upkeep`, `idle.py`.
 """
 
+import os
 from collections.abc import Iterator
 
 from tests.bench.figures import Row, at_least, row
 from tests.bench.lab import Lab
 from tests.bench.timing import let_pass, wait_until
 from tests.e2e.galley import IMAGE, Galley
+from vm.backends.qemu.running import find
+from vm.host import memory, sparse
 from vm.host.process import cpu_seconds, resident_bytes
 
 MIB = 1 << 20
@@ -20,14 +23,17 @@ def measure(lab: Lab) -> Iterator[Row]:
     galley = lab.running()
     machine = galley.vm_identity()
     let_pass(lab.times(int(SETTLE), 5))
-    # The first time, QEMU translates what the guest runs, and keeps that.
-    before = resident_bytes(machine)
-    _take(galley)
+    # The first time, QEMU's own memory grows too, by the code that it makes of the guest's (under
+    # TCG) and keeps; so then it is the guest's memory that is looked at.
+    before, ram_before = resident_bytes(machine), _ram(galley)
+    _, ram_peak = _take(galley)
     let_pass(AFTER)
     kept = resident_bytes(machine) - before
+    ram_back = 100 * (ram_peak - _ram(galley)) / (ram_peak - ram_before)
+    yield row("memory.guests_back_first_time", ram_back, "%", n=1, goal=at_least(90))
     yield row("memory.kept_of_first_time", kept / MIB, "MiB", n=1)
     before = resident_bytes(machine)
-    peak = _take(galley)
+    peak, _ = _take(galley)
     let_pass(AFTER)
     back = 100 * (peak - resident_bytes(machine)) / (peak - before)
     yield row("memory.taken", (peak - before) / MIB, "MiB", n=1)
@@ -35,15 +41,26 @@ def measure(lab: Lab) -> Iterator[Row]:
     yield from _while_it_runs(galley)
 
 
-def _take(galley: Galley) -> int:
-    """A container has memory and gives it back; what the machine held meanwhile, in bytes."""
+def _ram(galley: Galley) -> int:
+    """Bytes of this computer's memory that the guest's takes; QEMU's own are not in it."""
+    found = find(galley.machine)
+    assert found is not None
+    ram = memory.open_of(found.identity.pid, found.memory)
+    try:
+        return sparse.allocated(ram)
+    finally:
+        os.close(ram)
+
+
+def _take(galley: Galley) -> tuple[int, int]:
+    """A container has memory and gives it back; what the machine held meanwhile, and its guest."""
     fill = (
         f"busybox dd if=/dev/urandom of=/m/taken bs=1M count={TAKEN}; touch /m/all; exec sleep 1000"
     )
     words = ("-d", "--name", "taker", "--tmpfs", f"/m:size={TAKEN + 50}m")
     galley.docker("run", *words, IMAGE, "sh", "-c", fill)
     galley.docker("exec", "taker", "sh", "-c", "until [ -e /m/all ]; do sleep 0.1; done; sync")
-    peak = resident_bytes(galley.vm_identity())
+    peak = resident_bytes(galley.vm_identity()), _ram(galley)
     galley.docker("rm", "-f", "taker")
     return peak
 

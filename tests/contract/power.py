@@ -3,13 +3,17 @@
 The home is a file system of its own (ext4 in a file), and its power is cut as xfstests does it: the
 file system is shut down without flushing anything, so that what only was in the page cache never
 comes to the disk. Mounted again it is what a computer finds when it starts. For root, on Linux.
+May import: the standard library, `tests.e2e.processes`, `vm`. Next: `conftest.py`, which has it as
+fixtures.
 """
 
 import contextlib
 import fcntl
 import os
+import signal
 import struct
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.e2e.processes import belonging_to
 from vm.backend import Force
 from vm.errors import GalleyError
 
@@ -41,6 +46,7 @@ class Disk:
 
     def __init__(self, file: Path, place: Path) -> None:
         self._file, self._place = file, place
+        self._is_cut = threading.Event()
         with file.open("wb") as out:
             out.truncate(SIZE)
         place.mkdir()
@@ -53,20 +59,30 @@ class Disk:
             fcntl.ioctl(place, SHUT_DOWN, WITHOUT_FLUSHING)
         finally:
             os.close(place)
+        self._is_cut.set()
 
     def back(self) -> None:
-        """Power is there again. Nobody may have a file open; who was killed may need a moment."""
+        """Power is there again, and nobody has outlived its absence."""
+        assert self._is_cut.wait(PATIENCE), "the power was never cut"
+        self._is_cut.clear()
+        for pid in belonging_to(str(self._place)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         self.unmount()
         self._mount()
 
     def unmount(self) -> None:
-        until = time.monotonic() + PATIENCE
+        """Who was killed may need a moment to let go of its files."""
+        until, never = time.monotonic() + PATIENCE, threading.Event()
         while subprocess.run(["umount", self._place], capture_output=True).returncode != 0:
-            assert time.monotonic() < until, "somebody has a file open"
-            time.sleep(0.05)
+            if time.monotonic() > until:
+                subprocess.run(["umount", "--lazy", self._place], check=True)
+                raise AssertionError("somebody has a file open")
+            never.wait(0.05)
 
     def _mount(self) -> None:
-        subprocess.run(["mount", "-o", "loop", self._file, self._place], check=True)
+        options = "loop,commit=300"  # nothing comes to the disk because time passes
+        subprocess.run(["mount", "-o", options, self._file, self._place], check=True)
 
 
 def cut_power_at(bench: "Bench", disk: Disk, step: Step, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,7 +98,7 @@ def cut_power_at(bench: "Bench", disk: Disk, step: Step, monkeypatch: pytest.Mon
 
 def cut_power(bench: "Bench", disk: Disk) -> None:
     bench.backend.stop(bench.directory, Force.KILL)
-    bench.backend.wait_stopped(bench.directory, 10)
+    assert bench.backend.wait_stopped(bench.directory, 10)
     disk.cut()
 
 

@@ -1,7 +1,7 @@
 """A start from cold goes on from where Linux had booted once; whatever is wrong there, it boots.
 
-The bench's spec has no shared folders, so those are
-shown by the e2e tests, where every start after the first is one from a template.
+The bench's spec has no shared folders, so those are shown by the e2e tests, where every start after
+the first is one from a template.
 """
 
 import threading

@@ -4,7 +4,9 @@
  *
  * Both are there already (/etc/flows.nft, which says what they are for). A link is a container's when
  * it is a veth and the port of a bridge; the kernel tells of each, and takes out those that end.
- * Adding one that is in it changes nothing. Without this everything works, and takes the long way.
+ * Adding one that is in it changes nothing. Of a link that is not, connections take the long way, at
+ * least in one direction, and nothing else is different. When the table is gone this ends, and whoever
+ * starts it again makes the table first.
  * See rtnetlink(7), and NFT_MSG_NEWFLOWTABLE in linux/netfilter/nf_tables.h.
  */
 #define _GNU_SOURCE
@@ -19,14 +21,14 @@
 
 #include "own.h"
 
-enum { ROOM = 65536, KNOWN = 65536, MESSAGE = 1024 };
+enum { ROOM = 65536, KNOWN = 65536, MESSAGE = 1024, WAITING = 4 << 20 /* bytes */ };
 
 static const char *table, *flowtable;
 
 static int netlink(int protocol, unsigned groups) {
   struct sockaddr_nl address = {.nl_family = AF_NETLINK, .nl_groups = groups};
-  int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
-  if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) < 0) fail("netlink");
+  int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol), room = WAITING;
+  if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room) < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) < 0) fail("netlink");
   return fd;
 }
 
@@ -55,7 +57,8 @@ static void put_text(char **at, int type, const char *text) { put(at, type, text
 /* Whatever was put since `from` is what it holds. */
 static void close_nest(struct rtattr *from, char *at) { from->rta_len = at - (char *)from; }
 
-static void add(int nft, const char *link) {
+/* Whether it is in the flowtable now. */
+static bool add(int nft, const char *link) {
   char message[MESSAGE] __attribute__((aligned(NLMSG_ALIGNTO))) = {0}, *at = message;
   uint32_t ingress = htonl(NF_NETDEV_INGRESS), priority = htonl(0);
   int type = NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWFLOWTABLE;
@@ -76,8 +79,11 @@ static void add(int nft, const char *link) {
     fail("nf_tables");
   struct nlmsghdr *answer = (struct nlmsghdr *)message;
   int error = answer->nlmsg_type == NLMSG_ERROR ? -((struct nlmsgerr *)NLMSG_DATA(answer))->error : 0;
-  if (error != 0 && error != ENOENT) /* it may have ended meanwhile */
-    fprintf(stderr, "flows: %s: %s\n", link, strerror(error));
+  if (error == 0) return true;
+  errno = error;
+  if (error == ENOENT && if_nametoindex(link) != 0) fail(flowtable);
+  if (error != ENOENT) fprintf(stderr, "flows: %s: %s\n", link, strerror(error));
+  return false; /* mostly because it has ended meanwhile */
 }
 
 /* --- hearing of links --------------------------------------------------------------------------- */
@@ -114,8 +120,8 @@ static void take(int nft, struct nlmsghdr *head) {
   static bool known[KNOWN];
   bool *is_known = &known[((struct ifinfomsg *)NLMSG_DATA(head))->ifi_index % KNOWN];
   const char *name = head->nlmsg_type == RTM_NEWLINK ? container_link(head) : NULL;
-  if (name != NULL && !*is_known) add(nft, name);
-  *is_known = name != NULL || (*is_known && head->nlmsg_type != RTM_DELLINK);
+  if (head->nlmsg_type == RTM_DELLINK) *is_known = false;
+  if (name != NULL && !*is_known) *is_known = add(nft, name);
 }
 
 int main(int count, char **words) {
