@@ -97,8 +97,9 @@ def cut_power_at(bench: "Bench", disk: Disk, step: Step, monkeypatch: pytest.Mon
 
 
 def cut_power(bench: "Bench", disk: Disk) -> None:
+    """A machine that is being started beside us may come up now; it ends with `Disk.back`."""
     bench.backend.stop(bench.directory, Force.KILL)
-    assert bench.backend.wait_stopped(bench.directory, 10)
+    bench.backend.wait_stopped(bench.directory, 10)
     disk.cut()
 
 
