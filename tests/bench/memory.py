@@ -24,13 +24,14 @@ def measure(lab: Lab) -> Iterator[Row]:
     machine = galley.vm_identity()
     let_pass(lab.times(int(SETTLE), 5))
     # The first time, QEMU's own memory grows too, by the code that it makes of the guest's (under
-    # TCG) and keeps; so then it is the guest's memory that is looked at.
+    # TCG) and keeps; and the guest's, by the programs that it reads and keeps in its page cache. So
+    # that is told, and the goal is for the second time.
     before, ram_before = resident_bytes(machine), _ram(galley)
     _, ram_peak = _take(galley)
     let_pass(AFTER)
     kept = resident_bytes(machine) - before
     ram_back = 100 * (ram_peak - _ram(galley)) / (ram_peak - ram_before)
-    yield row("memory.guests_back_first_time", ram_back, "%", n=1, goal=at_least(90))
+    yield row("memory.guests_back_first_time", ram_back, "%", n=1)
     yield row("memory.kept_of_first_time", kept / MIB, "MiB", n=1)
     before = resident_bytes(machine)
     peak, _ = _take(galley)
