@@ -115,11 +115,17 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
 
 
 @pytest.fixture
-def powered(disk: Disk, make_bench: Callable[[str], Bench]) -> Iterator[Bench]:
-    """A bench with its home on `disk`."""
+def bench(make_bench: Callable[[str], Bench]) -> Iterator[Bench]:
+    """A QEMU; who tries other backends has a fixture of their own."""
     bench = make_bench("qemu")
     yield bench
     bench.clean_up()
+
+
+@pytest.fixture
+def powered(disk: Disk, bench: Bench) -> Bench:
+    """With its home on `disk`, which is there first."""
+    return bench
 
 
 def guest_image() -> Path:

@@ -1,6 +1,6 @@
 """A machine on disk and back, and what becomes of it when everything ends at the worst moment."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -39,13 +39,6 @@ RESUMING = (
     (state, "_await_migration"),
     (suspend, "forget"),
 )
-
-
-@pytest.fixture
-def bench(make_bench: Callable[[str], Bench]) -> Iterator[Bench]:
-    bench = make_bench("qemu")
-    yield bench
-    bench.clean_up()
 
 
 def boot(bench: Bench) -> None:

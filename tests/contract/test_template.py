@@ -6,7 +6,7 @@ the first is one from a template.
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -33,13 +33,6 @@ MAKING: tuple[tuple[ModuleType, str], ...] = (
     (template, "_make_valid"),
 )
 USING: tuple[tuple[ModuleType, str], ...] = ((state, "_fill"), (state, "_take_up"))
-
-
-@pytest.fixture
-def bench(make_bench: Callable[[str], Bench]) -> Iterator[Bench]:
-    bench = make_bench("qemu")
-    yield bench
-    bench.clean_up()
 
 
 def is_made(bench: Bench) -> bool:
@@ -147,24 +140,23 @@ def test_a_power_cut_at_any_step_costs_no_more_than_time(
     powered: Bench, disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The last step of the making is a thread's of its own."""
-    bench = powered
-    bench.open()
-    boot(bench)
-    write_line(bench, "kept")
+    powered.open()
+    boot(powered)
+    write_line(powered, "kept")
     for step in (*MAKING, *USING):
-        power_off(bench)
+        power_off(powered)
         if step in MAKING:
-            template.forget(bench.directory)
+            template.forget(powered.directory)
         else:
-            bench.wait_for(lambda: is_made(bench))
+            powered.wait_for(lambda: is_made(powered))
         with monkeypatch.context() as patch:
-            cut_power_at(bench, disk, step, patch)
-            try_it(bench.start)
-        power_on(bench, disk)
-        bench.start()
-        assert bench.machine.status.problem is None, step
-    bench.wait_for(lambda: bench.machine.story.console.find("sshd") is not None)
-    assert lines(bench) == ["kept"]
+            cut_power_at(powered, disk, step, patch)
+            try_it(powered.start)
+        power_on(powered, disk)
+        powered.start()
+        assert powered.machine.status.problem is None, step
+    powered.wait_for(lambda: powered.machine.story.console.find("sshd") is not None)
+    assert lines(powered) == ["kept"]
 
 
 def power_off(bench: Bench) -> None:

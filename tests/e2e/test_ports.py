@@ -274,10 +274,7 @@ def test_much_is_carried_whole_and_in_large_packets(
     """There and back; each packet that the guest's card sends asks QEMU for a turn."""
     if network == "own":
         galley.docker("network", "create", network)
-    echo = ("busybox", "nc", "-ll", "-p", "80", "-e", "busybox", "cat")
-    run = ("run", "-d", "--name", "echo", "--network", network, "-p", f"{port}:80", IMAGE, *echo)
-    galley.docker(*run)
-    galley.wait_for(lambda: _echo(port, b"there") == b"there", "it echoes")
+    _serve_echo(galley, port, "--network", network)
     sent, before = os.urandom(8 << 20), _sent(galley)
     assert _echo(port, sent) == sent
     sizes, packets = (now - then for now, then in zip(_sent(galley), before, strict=True))
@@ -290,10 +287,8 @@ def test_much_is_carried_whole_and_in_large_packets(
 
 def test_established_connections_take_the_short_way(galley: Galley, port: int) -> None:
     """Those of published ports do, from one link to the other; and they end as others do."""
-    echo = ("busybox", "nc", "-ll", "-p", "80", "-e", "busybox", "cat")
-    galley.docker("run", "-d", "--name", "echo", "-p", f"{port}:80", IMAGE, *echo)
+    _serve_echo(galley, port)
     galley.wait_for(lambda: "veth" in _guest(galley, *FLOWS), "the container's link is known")
-    galley.wait_for(lambda: _echo(port, b"there") == b"there", "it echoes")
     address = _address(galley, "echo")
     asks = ("sh", "-c", f"(echo hello; sleep 1000) | busybox nc {address} 80")
     galley.docker("run", "-d", "--name", "neighbour", IMAGE, *asks)
@@ -328,6 +323,12 @@ def _connections(galley: Galley, address: str) -> list[str]:
     lines = _guest(galley, "cat", "/proc/net/nf_conntrack").splitlines()
     lasting = ("ESTABLISHED", "[OFFLOAD]")
     return [it for it in lines if f"{address} " in it and any(word in it for word in lasting)]
+
+
+def _serve_echo(galley: Galley, port: int, *words: str) -> None:
+    echo = (IMAGE, "busybox", "nc", "-ll", "-p", "80", "-e", "busybox", "cat")
+    galley.docker("run", "-d", "--name", "echo", *words, "-p", f"{port}:80", *echo)
+    galley.wait_for(lambda: _echo(port, b"there") == b"there", "it echoes")
 
 
 def _echo(port: int, data: bytes) -> bytes:

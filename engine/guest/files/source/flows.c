@@ -28,7 +28,9 @@ static const char *table, *flowtable;
 static int netlink(int protocol, unsigned groups) {
   struct sockaddr_nl address = {.nl_family = AF_NETLINK, .nl_groups = groups};
   int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol), room = WAITING;
-  if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room) < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) < 0) fail("netlink");
+  if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room) < 0 ||
+      bind(fd, (struct sockaddr *)&address, sizeof address) < 0)
+    fail("netlink");
   return fd;
 }
 
