@@ -22,6 +22,7 @@ from engine.docker.types import (
     Network,
     Volume,
 )
+from vm.errors import Problem
 
 # What happens inside a container all the time (health checks are execs) and changes no row.
 NOISE = ("exec_", "top", "attach", "resize", "archive-path", "extract-to-dir", "export", "copy")
@@ -54,6 +55,7 @@ class EngineStores(QObject):
         self.info: EngineInfo | None = None
         self.disk: DiskUse | None = None
         self.is_counting = False
+        self.not_counted: Problem | None = None  # why the last count came to nothing
         self._was_up = False
         self._context = connection.context
         connection.changed.connect(self._follow)
@@ -77,8 +79,8 @@ class EngineStores(QObject):
             self.is_counting, of = True, self._context
             self._tasks.quietly(
                 lambda: self._connection.client.disk_use(),
-                lambda disk: self._take_disk(of, disk),
-                lambda _problem: self._take_disk(of, self.disk),
+                lambda disk: self._take_disk(of, disk, None),
+                lambda problem: self._take_disk(of, self.disk, problem),
             )
 
     def users_of_image(self, image: Image) -> list[Container]:
@@ -91,7 +93,7 @@ class EngineStores(QObject):
         if self._connection.context is not self._context:
             self._context = self._connection.context
             self._was_up = False
-            self.info = self.disk = None
+            self.info = self.disk = self.not_counted = None
             self.is_counting = False
             for store in self.all:
                 store.forget()
@@ -109,9 +111,11 @@ class EngineStores(QObject):
             self.info = info
             self.facts_changed.emit()
 
-    def _take_disk(self, of: DockerContext | None, disk: DiskUse | None) -> None:
+    def _take_disk(
+        self, of: DockerContext | None, disk: DiskUse | None, problem: Problem | None
+    ) -> None:
         if of is self._context:
-            self.disk, self.is_counting = disk, False
+            self.disk, self.not_counted, self.is_counting = disk, problem, False
             self.facts_changed.emit()
 
     def _take(self, events: list[Event]) -> None:

@@ -20,6 +20,7 @@ from desktop.widgets.gauge import Gauge
 from desktop.widgets.timeline import Timeline, total
 from engine.docker.types import DiskUse, EngineInfo
 from engine.types import MachineUse, Snapshot
+from vm.errors import Problem
 from vm.types import MachineState, Status
 
 type Do = Callable[[], object]
@@ -152,29 +153,30 @@ class DiskCard(Gauge):
         self._grid.setColumnStretch(3, 1)
         self.box.addLayout(self._grid)
         self._shown: DiskUse | None = None
-        self._is_counting = False
 
-    def show_machine(self, machine: Status | None, disk: DiskUse | None) -> None:
+    def show_machine(
+        self, machine: Status | None, disk: DiskUse | None, not_counted: Problem | None
+    ) -> None:
+        """`not_counted`: why the last count came to nothing; dockerd may refuse one."""
+        words = tr("The engine could not count it.") if not_counted else self._hint(disk)
+        self.words.setToolTip(engine_says(not_counted.summary) if not_counted else "")
         if machine is None or not machine.disk_bytes:
-            self.say("", None, self._hint(disk))
+            self.say("", None, words)
         else:
             used, whole = machine.disk_used_bytes, machine.disk_bytes
             figures = tr("{used} of {whole}", used=size(used), whole=size(whole))
-            self.say(figures, used / whole, self._hint(disk))
+            self.say(figures, used / whole, words)
         if disk is not self._shown:
             self._shown = disk
             self._fill(disk)
 
     def show_counting(self, is_counting: bool) -> None:
-        """dockerd walks every volume, which takes its time; it may also refuse."""
-        ended, self._is_counting = self._is_counting and not is_counting, is_counting
+        """dockerd walks every volume, which takes its time."""
         self.count.setEnabled(not is_counting)
         if is_counting:
             self.count.setText(tr("Counting…"))
         else:
             self.count.setText(tr("Count") if self._shown is None else tr("Count again"))
-        if ended and self._shown is None:
-            self.words.setText(tr("The engine could not count it."))
 
     def _hint(self, disk: DiskUse | None) -> str:
         if disk is not None:

@@ -146,8 +146,9 @@ class EnginePage(Page):
         self.start_card.setVisible(connection.is_ours)
         self.start_card.show_machine(machine)
         self.reach.show_engine(link, connection, self.desk.stores.info)
-        self.disk.show_machine(machine, self.desk.stores.disk)
-        self.disk.show_counting(self.desk.stores.is_counting)
+        stores = self.desk.stores
+        self.disk.show_machine(machine, stores.disk, stores.not_counted)
+        self.disk.show_counting(stores.is_counting)
         self.disk.count.setVisible(connection.is_up)
         self.snapshots.setVisible(connection.is_ours)
         self.snapshots.show_engine(link.snapshot)
