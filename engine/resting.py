@@ -55,9 +55,15 @@ class Resting:
             raise obstacle
         self._machine.suspend(before)
 
-    def put_away(self) -> None:
-        """The same, and dockerd's answer to a ping is kept for clients who only ask for that."""
-        self.suspend(self._keep_pong)
+    def put_away(self, check: Callable[[], None]) -> None:
+        """The same, and dockerd's answer to a ping is kept for clients who only ask for that.
+        `check` raises when somebody has come meanwhile."""
+
+        def before() -> None:
+            check()
+            self._keep_pong()
+
+        self.suspend(before)
 
     def start_again(self, dial: Dial) -> None:
         """What ran when the engine was stopped, as its restart policy says."""

@@ -6,7 +6,8 @@ sleeps until the earliest moment at which it can be, which each byte only puts o
 cannot be, until something ends. Waking is done by whoever needs the machine, in `awake`.
 
 The race between them: who comes notes the time and then looks at the machine's state; the machine
-is marked paused first, and then this looks at the time (`Machine.pause`). One sees the other.
+is marked paused (or to be put away) first, and then this looks at the time (`Machine.pause`, and
+`suspend`). One sees the other.
 A machine that was put away, suspended to disk, is known by a file beside it: also the supervisor
 after this one gives it to its first user. One that its user has stopped has no such file.
 May import: `bridge.work` (what is told), `ports.wanted`, `settings`, `vm`. Next: `vm/machine.py`.
@@ -24,7 +25,7 @@ import msgspec
 
 from engine.ports.wanted import Container
 from engine.settings import SettingsStore
-from vm.errors import GalleyError
+from vm.errors import GalleyError, MachineBusy
 from vm.host.paths import write_atomic
 from vm.types import Features, MachineState, Status
 
@@ -55,16 +56,16 @@ class Pausable(Protocol):
 
 class Saver:
     """`cpu_seconds`: what these containers have used so far; raises GalleyError. `suspend`: to
-    disk, where the backend can; `start`: from there, for the first who needs it; `put_away` is a
-    file of ours. `woken`: what has to be put right before it is used. For any thread. Without
-    `set_rules` it pauses nothing."""
+    disk, where the backend can, unless what it calls when nobody is served any more raises;
+    `start`: from there, for the first who needs it; `put_away` is a file of ours. `woken`: what has
+    to be put right before it is used. For any thread. Without `set_rules` it pauses nothing."""
 
     def __init__(
         self,
         machine: Pausable,
         cpu_seconds: Callable[[Sequence[Container]], float],
         put_away: Path,
-        suspend: Callable[[], None] | None = None,
+        suspend: Callable[[Callable[[], None]], None] | None = None,
         start: Callable[[], None] = lambda: None,
         woken: Callable[[], None] = lambda: None,
     ) -> None:
@@ -82,6 +83,7 @@ class Saver:
         self._waits_for_end = False
         self._at_work = 0
         self._used = time.monotonic()  # when somebody last did
+        self._came = 0.0  # when somebody last needed it awake, if only to look
         self._containers: tuple[Container, ...] | None = None  # that run; None: nobody knows
         self._looked: tuple[float, float] | None = None  # when, and how much CPU they had used
         self._paused = 0.0  # when it was
@@ -105,8 +107,9 @@ class Saver:
     # --- who uses it (`bridge.work.Use`) -----------------------------------------------------
 
     def awake(self, uses: bool = True) -> None:
+        self._came = time.monotonic()
         if uses:
-            self._used = time.monotonic()
+            self._used = self._came
         state = self._machine.status.state
         if state is MachineState.PAUSED:
             self._wake()
@@ -265,10 +268,12 @@ class Saver:
             self._put_off()
             return
 
+        began = time.monotonic()
+
         def is_idle() -> bool:
             with self._changed:
                 idle_for = time.monotonic() - self._used
-                same = self._containers is containers
+                same = self._containers is containers and self._came < began
                 return same and self._at_work == 0 and idle_for >= rules.pause_after
 
         if self._machine.pause(is_idle):
@@ -287,12 +292,17 @@ class Saver:
         self._used = time.monotonic()
 
     def _suspend_now(self, rules: Rules) -> None:
-        self._paused = time.monotonic()  # again later, if it fails
+        paused, self._paused = self._paused, time.monotonic()  # again later, if it fails
+
+        def check() -> None:
+            if self._at_work > 0 or self._came >= paused:
+                raise MachineBusy("Somebody has come who needs the machine.")
+
         if self._suspend is not None:
             log.info("suspending: paused for %g s", rules.suspend_after)
             write_atomic(self._put_away, b"")
             try:
-                self._suspend()
+                self._suspend(check)
                 self._since = time.monotonic()
             except GalleyError:
                 self.forget()

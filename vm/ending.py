@@ -1,12 +1,13 @@
-"""How a machine ends: asked, asked harder, made to. May import: `vm.backend`, `vm.directory`.
-
-Next: `machine.py`.
+"""How a machine ends: asked, asked harder, made to, or by itself. May import: `vm` values,
+`vm.backend`, `vm.directory`. Next: `machine.py`.
 """
 
 import logging
 
 from vm.backend import Backend, Force
 from vm.directory import MachineDir
+from vm.errors import GuestUnreachable, Problem
+from vm.types import MachineState, Observation
 
 log = logging.getLogger(__name__)
 
@@ -18,6 +19,25 @@ LADDER: list[tuple[Force | None, float]] = [
     (Force.QUIT, 5.0),
     (Force.KILL, 10.0),
 ]
+
+
+def observe(backend: Backend, directory: MachineDir) -> Observation:
+    """For a supervisor that comes: a machine that its predecessor was about to resume, and that
+    waits for its memory now, waits for ever. What it was to go on from still counts."""
+    seen = backend.observe(directory)
+    if seen.state is not MachineState.STARTING:
+        return seen
+    log.warning("its memory will never come: ending pid %s", seen.pid)
+    end(backend, directory, Force.KILL)
+    return backend.observe(directory)
+
+
+def by_itself(console: str) -> Problem:
+    return GuestUnreachable(
+        "The virtual machine ended unexpectedly.",
+        "Start it again with `galley start`; images, volumes and containers are kept.",
+        details=console,
+    ).to_problem()
 
 
 def end(backend: Backend, directory: MachineDir, force: Force | None) -> None:

@@ -20,12 +20,7 @@ from vm.backend import Backend, Force
 from vm.boot import Step, StepFailed, run_steps
 from vm.boot_steps import BootPlan, BootStory, Deadlines, Prepare, tried_again
 from vm.directory import MachineDir
-from vm.errors import (
-    Cancelled,
-    GalleyError,
-    GuestUnreachable,
-    NoMachine,
-)
+from vm.errors import Cancelled, GalleyError, NoMachine
 from vm.guest import Guest
 from vm.guest_disk import grow_file_system
 from vm.host.paths import write_atomic
@@ -72,7 +67,7 @@ class Machine:
     def open(self) -> None:
         """Seed the state from the world; adopt a running machine in the background. A paused one
         stays paused: the way in is found when somebody wakes it."""
-        seen = self.backend.observe(self.directory)
+        seen = ending.observe(self.backend, self.directory)
         self._worker.begin()
         if seen.state is MachineState.PAUSED:
             self._attend(seen)
@@ -330,14 +325,23 @@ class Machine:
             before()
             Keeper(guest.dial).freeze()
             self.backend.suspend(self.directory)
-        except GalleyError:
-            with contextlib.suppress(GalleyError):
-                Keeper(guest.dial).thaw()
-            self._shown.move(MachineState.STARTING)
-            self._serve(())
+        except GalleyError as error:
+            self._serve_again(guest, error)
             raise
         self._drop_guest()
         self._shown.move(MachineState.STOPPED, boot=(), started_at=None, resumable=True)
+
+    def _serve_again(self, guest: Guest, error: GalleyError) -> None:
+        """It is not put on the disk. It may have ended meanwhile."""
+        with contextlib.suppress(GalleyError):
+            Keeper(guest.dial).thaw()
+        seen = self.backend.observe(self.directory)
+        if not seen.state.is_up:
+            self._drop_guest()
+            self._see(seen, problem=error.to_problem(), boot=())
+            return
+        self._shown.move(MachineState.STARTING)
+        self._serve(())
 
     def _end(self, force: Force | None) -> None:
         ending.end(self.backend, self.directory, force)
@@ -373,12 +377,7 @@ class Machine:
         if not self._shown.status.state.is_up or seen.state.is_up:
             return
         self._drop_guest()
-        problem = GuestUnreachable(
-            "The virtual machine ended unexpectedly.",
-            "Start it again with `galley start`; images, volumes and containers are kept.",
-            details=self.story.console.tail(),
-        ).to_problem()
-        self._see(seen, problem=problem, boot=())
+        self._see(seen, problem=ending.by_itself(self.story.console.tail()), boot=())
 
     # --- the state --------------------------------------------------------------------------
 

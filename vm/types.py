@@ -96,7 +96,8 @@ class Forward(msgspec.Struct, frozen=True, order=True):
 
 
 class Observation(msgspec.Struct, frozen=True):
-    """What a backend sees of a machine now. `state` is ABSENT, STOPPED, RUNNING or PAUSED."""
+    """What a backend sees of a machine now. `state` is ABSENT, STOPPED, RUNNING, PAUSED, or STARTING
+    while it is given the memory that it goes on from."""
 
     state: MachineState
     pid: int | None = None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from engine.ports.wanted import Container
 from engine.saver import Rules, Saver
-from vm.errors import BackendFailed
+from vm.errors import BackendFailed, GalleyError
 from vm.types import MachineState, Status
 
 SOON = 0.05  # seconds
@@ -27,7 +27,7 @@ class Machine:
         self.failures = 0
         self.adopts: Callable[[], None] | None = None  # what happens meanwhile
         self.tries = 0
-        self._turn = threading.Lock()
+        self.turn = threading.Lock()
         self._changed = threading.Condition()
 
     @property
@@ -35,7 +35,7 @@ class Machine:
         return Status(self.state, "fake")
 
     def pause(self, may: Callable[[], bool]) -> bool:
-        with self._turn:
+        with self.turn:
             self.tries += 1
             if self.failures:
                 self.failures -= 1
@@ -47,7 +47,7 @@ class Machine:
             return self.state is MachineState.PAUSED
 
     def wake(self) -> None:
-        with self._turn:
+        with self.turn:
             if self.state is MachineState.PAUSED:
                 if self.adopts is not None:
                     self.move(MachineState.STARTING)
@@ -81,6 +81,7 @@ class Scene:
         self.suspended = threading.Event()
         self.woken = 0
         self.refuses = False  # to be suspended
+        self.at_put_away: Callable[[], object] = lambda: None  # just before its turn
         self.saver = self.another()
         self.saver.containers(())
         self.saver.open()
@@ -99,18 +100,28 @@ class Scene:
         assert self.suspended.wait(LATE)
         self.machine.wait_for(MachineState.STOPPED)
 
-    def _suspend(self) -> None:
-        self.machine.move(MachineState.STOPPING)
-        if self.refuses:
-            self.refuses = False
-            self.machine.move(MachineState.RUNNING)
-            raise BackendFailed("The disk is full.")
-        self.machine.move(MachineState.STOPPED)
+    def _suspend(self, check: Callable[[], None]) -> None:
+        self.at_put_away()
+        with self.machine.turn:
+            if self.machine.state is MachineState.PAUSED:
+                self.machine.move(MachineState.RUNNING)
+            self.machine.move(MachineState.STOPPING)
+            try:
+                check()
+                if self.refuses:
+                    self.refuses = False
+                    raise BackendFailed("The disk is full.")
+            except GalleyError:
+                self.machine.move(MachineState.RUNNING)
+                raise
+            self.machine.move(MachineState.STOPPED)
         self.suspended.set()
 
     def _start(self) -> None:
-        self.machine.move(MachineState.STARTING)
-        self.machine.move(MachineState.RUNNING)
+        with self.machine.turn:
+            if self.machine.state is MachineState.STOPPED:
+                self.machine.move(MachineState.STARTING)
+                self.machine.move(MachineState.RUNNING)
         self.saver.forget()
 
     def _count(self) -> None:

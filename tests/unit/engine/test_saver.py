@@ -276,6 +276,19 @@ def test_a_supervisor_that_died_putting_it_away_leaves_it_as_it_is(
     assert machine.state is MachineState.STOPPED
 
 
+def test_who_comes_while_it_is_put_away_finds_it_awake(scene: Scene, machine: Machine) -> None:
+    """He saw it paused, and was the first of the two to get a turn."""
+
+    def come() -> None:
+        scene.at_put_away = lambda: None
+        scene.saver.awake()
+
+    scene.at_put_away = come
+    scene.put_it_away()
+    first = machine.states.index(MachineState.STOPPING)
+    assert machine.states[first + 1] is MachineState.RUNNING
+
+
 def test_nobody_meets_a_paused_machine(saver: Saver, machine: Machine) -> None:
     """Many come whenever they like, each for a moment, and always find it awake."""
     saver.set_rules(Rules(0.001, 0, False))
@@ -298,3 +311,25 @@ def test_nobody_meets_a_paused_machine(saver: Saver, machine: Machine) -> None:
     assert machine.states.count(MachineState.PAUSED) > 5
     marked = [state for state in met if state is MachineState.PAUSED]
     assert not marked, "at work, and yet it was paused"
+
+
+def test_nobody_meets_a_machine_that_is_put_away(scene: Scene, machine: Machine) -> None:
+    scene.saver.set_rules(Rules(0.001, 0.001, False))
+    met: list[MachineState] = []
+    pauses = threading.Event()
+
+    def come() -> None:
+        for _ in range(100):
+            pauses.wait(0.02)
+            scene.saver.begin()
+            scene.saver.awake()
+            met.append(machine.state)
+            scene.saver.end()
+
+    comers = [threading.Thread(target=come) for _ in range(4)]
+    for comer in comers:
+        comer.start()
+    for comer in comers:
+        comer.join()
+    assert machine.states.count(MachineState.STOPPED) > 2
+    assert not {MachineState.STOPPED, MachineState.PAUSED} & set(met)

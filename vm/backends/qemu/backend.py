@@ -56,6 +56,7 @@ LOOPBACK, SSH_PORT = "127.0.0.1", 22
 LEAST_FREE = 2 << 30  # bytes for a first image and its container; the disk itself is sparse
 OBSERVE_DEADLINE = 1.0
 COPY_DEADLINE = 30.0  # seconds for one command: the last one also waits for the disk
+STATES = {"running": MachineState.RUNNING, "inmigrate": MachineState.STARTING}  # else it is halted
 SSHD_STARTS_WITHIN = 30.0  # seconds after the engine, which is let go first; usually 1.4
 
 
@@ -204,7 +205,9 @@ class QemuBackend:
             session.execute("stop")
 
     def wake(self, directory: MachineDir) -> None:
-        with running.control(directory, _running(directory)) as session:
+        found = _running(directory)
+        suspend.forget(directory)  # whoever was resuming it may have died before he did
+        with running.control(directory, found) as session:
             session.execute("cont")
 
     def grow(self, directory: MachineDir, disk_bytes: int) -> None:
@@ -361,7 +364,7 @@ def _state(directory: MachineDir, found: running.Running) -> MachineState:
     for room on this computer's disk answers nobody."""
     try:
         with running.control(directory, found, OBSERVE_DEADLINE) as session:
-            paused = session.field("query-status", "running") is False
+            status = session.field("query-status", "status")
     except BackendFailed:
         return MachineState.RUNNING if process.is_alive(found.identity) else MachineState.STOPPED
-    return MachineState.PAUSED if paused else MachineState.RUNNING
+    return STATES.get(str(status), MachineState.PAUSED)
