@@ -29,6 +29,7 @@ from engine.host_room import HostRoom
 from engine.local_names import LocalNames
 from engine.ports.carrier import MachineCarrier
 from engine.ports.guest_rules import GuestRules
+from engine.ports.knocks import Knocks
 from engine.ports.published import PublishedPorts
 from engine.ports.starting import Starts
 from engine.ports.wanted import Container, Default, default_addresses, routes, wanted_ports
@@ -85,7 +86,9 @@ class Engine:
         self.snapshots = Snapshots(self._machine, self.start, self._publish)
         self._folders = SharedFolders(home, settings, backend)
         self._configuration = Configuration(home, settings, backend)
-        self._ports = PublishedPorts(MachineCarrier(backend, directory), self._publish)
+        self._knocks = Knocks(directory, backend, self._saver.awake)
+        carrier = MachineCarrier(backend, directory, self._knocks.leave)
+        self._ports = PublishedPorts(carrier, self._publish)
         self._watch = EngineWatch(self._dial, self._healthy, self._containers_changed)
         self._clock = GuestClock(self._dial_guest)
         self._disk_room = DiskRoom(self._dial_guest, self._publish)
@@ -138,14 +141,12 @@ class Engine:
         self._saver.close()
         self._watch.end()
         self._folders.end()
-        self._file_events.close()
         self.snapshots.cancel()
-        self._clock.follow(False)
-        self._disk_room.follow(False)
-        self._host_room.close()
-        self._configuration.close()
-        self._machine.close()
-        self._bridge.close()
+        for follower in (self._clock, self._disk_room):
+            follower.follow(False)
+        parts = (self._knocks, self._file_events, self._host_room, self._configuration)
+        for part in (*parts, self._machine, self._bridge):
+            part.close()
 
     def snapshot(self) -> Snapshot:
         status = self._machine.status
@@ -356,6 +357,7 @@ class Engine:
     # --- what the parts report --------------------------------------------------------------
 
     def _machine_changed(self, status: Status) -> None:
+        self._knocks.follow(status.state, {port.forward for port in self._ports.ports})
         for part in (self._clock, self._disk_room):
             part.follow(status.state is MachineState.RUNNING)
         lives = status.state.is_up or status.state is MachineState.STARTING

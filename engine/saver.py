@@ -42,7 +42,8 @@ class Rules(msgspec.Struct, frozen=True):
 
     pause_after: float
     suspend_after: float
-    with_containers: bool  # which run, use no CPU and publish nothing
+    with_containers: bool  # which run and use no CPU
+    by_ports: bool = False  # it wakes when somebody comes to a port that they publish
 
 
 class Pausable(Protocol):
@@ -259,7 +260,7 @@ class Saver:
             return False
         running = _unpaused(self._containers)
         if rules.with_containers:
-            return not any(one.publishes for one in running)
+            return rules.by_ports or not any(one.publishes for one in running)
         return not running
 
     def _pause(self, rules: Rules) -> None:
@@ -317,6 +318,7 @@ def rules(settings: SettingsStore, features: Features) -> Rules:
         float(str(settings.get("save_after"))),
         float(str(settings.get("suspend_after"))) if features.suspend else 0,
         bool(settings.get("save_busy")),
+        features.knocks,
     )
 
 

@@ -175,7 +175,8 @@ def _saving() -> tuple[Setting, ...]:
         ),
         Setting(
             "save_busy", Kind.SWITCH, "Save with containers that idle",
-            "Pause it even while containers run, if they use no CPU and publish no ports.", False,
+            "Pause it even while containers run, if they use no CPU. Who comes to a port wakes it.",
+            False,
         ),
         Setting(
             "suspend_after", Kind.DURATION, "Free its memory after",

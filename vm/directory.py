@@ -16,6 +16,7 @@ GALLEY_HOME/machine/
     accelerator.json  which accelerator booted a test guest here, and why not the others
     to-start.json   containers that are to start with the engine, for they ran when it was stopped
     put-away        exists while a machine is suspended that its first use is to start again
+    doors.json      ports that it had published then, and that wake it
     snapshots/NAME/ a snapshot: data.img, to-start.json, suspended/, and last manifest.json
     data.restored   a snapshot's disk on its way to be data.img; after a crash it is nothing
 GALLEY_HOME/logs/
@@ -25,6 +26,7 @@ run directory
     qmp.sock        QEMU's control socket
     events.sock     where QEMU tells by itself what happens to the machine
     relay.sock      the line to the guest's relay of connections
+    knock.sock      where QEMU tells what arrives for a guest that stands still
     share0.sock …   between QEMU and the virtiofsd of each shared folder, with its pid beside it
 """
 
@@ -127,6 +129,10 @@ class MachineDir(msgspec.Struct, frozen=True):
         return self.root / "put-away"
 
     @property
+    def doors(self) -> Path:
+        return self.root / "doors.json"
+
+    @property
     def snapshots(self) -> Path:
         return self.root / "snapshots"
 
@@ -165,6 +171,10 @@ class MachineDir(msgspec.Struct, frozen=True):
     @property
     def relay_socket(self) -> Path:
         return self.run / "relay.sock"
+
+    @property
+    def knock_socket(self) -> Path:
+        return self.run / "knock.sock"
 
     @property
     def sockets(self) -> tuple[Path, ...]:

@@ -67,6 +67,7 @@ class Features(msgspec.Struct, frozen=True):
     forwards: bool  # carries host ports by itself (else the engine relays them)
     suspend: bool
     pause: bool
+    knocks: bool  # tells who comes to a forward of a paused guest
     shares: tuple[str, ...]  # by what folders can be shared, the best first: "virtiofs", "sftp"
     sockets: str  # how the guest's sockets are reached: "relay" (see `relay.py`) or "ssh"
     image_format: str  # "qcow2" or "tar"
@@ -96,8 +97,8 @@ class Forward(msgspec.Struct, frozen=True, order=True):
 
 
 class Observation(msgspec.Struct, frozen=True):
-    """What a backend sees of a machine now. `state` is ABSENT, STOPPED, RUNNING, PAUSED, or STARTING
-    while it is given the memory that it goes on from."""
+    """What a backend sees of a machine now: ABSENT, STOPPED, RUNNING, PAUSED, or STARTING while it
+    is given the memory that it goes on from."""
 
     state: MachineState
     pid: int | None = None

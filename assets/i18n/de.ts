@@ -1056,8 +1056,8 @@
             <translation>Niemand benutzt die Engine. Sie wacht von selbst auf.</translation>
         </message>
         <message>
-            <source>Pause it even while containers run, if they use no CPU and publish no ports.</source>
-            <translation>Sie auch anhalten, während Container laufen, wenn diese keine CPU benutzen und keine Ports veröffentlichen.</translation>
+            <source>Pause it even while containers run, if they use no CPU. Who comes to a port wakes it.</source>
+            <translation>Sie auch anhalten, während Container laufen, wenn diese keine CPU benutzen. Wer einen Port erreichen will, weckt sie.</translation>
         </message>
         <message>
             <source>Save resources after</source>
@@ -4927,8 +4927,16 @@
             <translation>`galley diagnose --bundle DATEI` ausführen und die Logs darin ansehen.</translation>
         </message>
         <message>
+            <source>QEMU does not tell who comes.</source>
+            <translation>QEMU sagt nicht, wer kommt.</translation>
+        </message>
+        <message>
             <source>Run `galley restart` if this persists.</source>
             <translation>`galley restart` ausführen, falls dies anhält.</translation>
+        </message>
+        <message>
+            <source>Somebody has come who needs the machine.</source>
+            <translation>Es ist jemand gekommen, der die Maschine braucht.</translation>
         </message>
         <message>
             <source>Run `galley restart`, then apply the settings again.</source>

@@ -2,8 +2,10 @@
 
 QEMU's network forwards IPv4 only. A port on an IPv6 address is a listener of our own that leads to
 the same port on IPv4 where that is open, else to one that is opened for it.
-May import: `vm`. Next: `published.py`, `vm/host/forwarder.py`.
+May import: `vm`. Next: `published.py`, `knocks.py`, `vm/host/forwarder.py`.
 """
+
+from collections.abc import Callable
 
 from vm.backend import Backend
 from vm.directory import MachineDir
@@ -15,17 +17,25 @@ LOOPBACK, EVERY_IPV4 = "127.0.0.1", "0.0.0.0"
 
 
 class MachineCarrier:
-    """The backend, bound to its machine. Not thread-safe: `PublishedPorts` takes turns."""
+    """The backend, bound to its machine. `clear`: who of us has the port until now leaves it. Not
+    thread-safe: `PublishedPorts` takes turns."""
 
-    def __init__(self, backend: Backend, directory: MachineDir) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        directory: MachineDir,
+        clear: Callable[[Forward], None] = lambda forward: None,
+    ) -> None:
         self._backend = backend
         self._directory = directory
+        self._clear = clear
         self._forwarder = Forwarder()
         self._lead: dict[Forward, Forward] = {}  # ours → the backend's that it leads to
         self._there: set[Forward] = set()  # the backend's, as last seen
 
     def forward(self, forward: Forward) -> None:
         """Raises PortInUse, BackendFailed."""
+        self._clear(forward)
         if ":" not in forward.host_address:
             self._backend.forward(self._directory, forward)
             self._there.add(forward)

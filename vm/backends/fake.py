@@ -42,6 +42,7 @@ class FakeBackend:
         forwards=True,
         suspend=False,
         pause=True,
+        knocks=False,
         shares=("virtiofs",),
         sockets="ssh",
         image_format="none",
@@ -122,6 +123,9 @@ class FakeBackend:
             spec = msgspec.structs.replace(running.spec, disk_bytes=disk_bytes)
             grown = msgspec.structs.replace(running, spec=spec)
             write_atomic(directory.running, msgspec.json.encode(grown))
+
+    def wait_knock(self, directory: MachineDir) -> bool:
+        return False
 
     def wait_disk_error(self, directory: MachineDir) -> bool:
         self.wait_stopped(directory, None)

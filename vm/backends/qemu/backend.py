@@ -24,6 +24,7 @@ from vm.backends.qemu import (
     accel,
     handover,
     hostfwd,
+    knock,
     mirror,
     program,
     qmp,
@@ -68,6 +69,7 @@ class QemuBackend:
         forwards=True,
         suspend=memory.supported(),
         pause=True,
+        knocks=True,
         shares=shares.WAYS,
         sockets="relay",
         image_format="qcow2",
@@ -210,6 +212,10 @@ class QemuBackend:
         with running.control(directory, found) as session:
             session.execute("cont")
 
+    def wait_knock(self, directory: MachineDir) -> bool:
+        found = running.find(directory)
+        return found is not None and knock.wait(directory, found)
+
     def grow(self, directory: MachineDir, disk_bytes: int) -> None:
         found = _running(directory)
         with running.control(directory, found) as session:
@@ -238,7 +244,7 @@ class QemuBackend:
             *(directory.data_disk, directory.data_is_new, directory.uuid, directory.spec),
             *(directory.running, directory.accelerator, directory.initramfs),
             *(directory.known_host, directory.key, directory.public_key, directory.words),
-            *directory.sockets,
+            *(*directory.sockets, directory.knock_socket),
         ):
             file.unlink(missing_ok=True)
         shutil.rmtree(directory.handover, ignore_errors=True)
