@@ -5,6 +5,7 @@ line back. Each call makes a connection of its own (a few ms) and keeps nothing,
 good for whatever machine `dial` leads to. Next: `guest.py`.
 """
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from vm.types import GuestDisk, GuestMemory
 SOCKET = "/run/galley/keeper.sock"
 QUICK = 5.0  # seconds for what the guest answers at once
 FREEZE = 10.0  # the guest itself gives up after 5
+SEED = 64  # bytes
 AGAIN_WITHIN = 1.0  # seconds that a keeper takes to be started again
 SLOW = 120.0  # for what takes as long as the disk is full or memory is used
 
@@ -44,8 +46,10 @@ class Keeper:
             guest.ask(_time_now())
 
     def rouse(self) -> None:
-        """`thaw` and `set_time` of a guest that stood still, in one conversation."""
+        """`thaw` and `set_time` of a guest that goes on from the disk, in one conversation. It may
+        do so more than once, from a snapshot, and is to draw other keys each time."""
         with _Conversation(self._dial, QUICK) as guest:
+            guest.ask(f"seed {os.urandom(SEED).hex()}")
             guest.ask("thaw")
             guest.ask(_time_now())
 

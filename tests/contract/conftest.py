@@ -32,7 +32,7 @@ class Bench:
         self.last_pid = 0
         self.seen: list[Status] = []
         self.at_change: Callable[[Status], None] = lambda status: None
-        self._image = image
+        self.image = image
         self._changed = threading.Condition()
 
     def open(self, **deadlines: float) -> Machine:
@@ -47,7 +47,7 @@ class Bench:
 
     def spec(self) -> MachineSpec:
         gib = 1024**3
-        return MachineSpec(cpus=2, memory_bytes=gib, disk_bytes=8 * gib, image=self._image)
+        return MachineSpec(cpus=2, memory_bytes=gib, disk_bytes=8 * gib, image=self.image)
 
     def prepare(self, wait: Patience, note: Callable[[str], None]) -> MachineSpec:
         return self.spec()

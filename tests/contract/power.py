@@ -3,8 +3,8 @@
 The home is a file system of its own (ext4 in a file), and its power is cut as xfstests does it: the
 file system is shut down without flushing anything, so that what only was in the page cache never
 comes to the disk. Mounted again it is what a computer finds when it starts. For root, on Linux.
-May import: the standard library, `tests.e2e.processes`, `vm`. Next: `conftest.py`, which has it as
-fixtures.
+May import: the standard library, `moments.py`, `tests.e2e.processes`, `vm`. Next: `conftest.py`,
+which has it as fixtures.
 """
 
 import contextlib
@@ -16,20 +16,19 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.contract.moments import Moment, at
 from tests.e2e.processes import belonging_to
 from vm.backend import Force
 from vm.errors import GalleyError
 
 if TYPE_CHECKING:  # it gives our disk to tests
     from tests.contract.conftest import Bench
-
-Step = tuple[ModuleType, str]
 
 SHUT_DOWN = 0x8004587D  # EXT4_IOC_SHUTDOWN
 WITHOUT_FLUSHING = struct.pack("I", 2)  # EXT4_GOING_FLAGS_NOLOGFLUSH
@@ -85,15 +84,15 @@ class Disk:
         subprocess.run(["mount", "-o", options, self._file, self._place], check=True)
 
 
-def cut_power_at(bench: "Bench", disk: Disk, step: Step, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Just before that function does its work."""
-    module, name = step
+def cut_power_at(
+    bench: "Bench", disk: Disk, moment: Moment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at(moment, partial(_cut_all, bench, disk), monkeypatch.setattr)
 
-    def cut(*_: Any) -> None:
-        cut_power(bench, disk)
-        raise PowerCut(name)
 
-    monkeypatch.setattr(module, name, cut)
+def _cut_all(bench: "Bench", disk: Disk) -> None:
+    cut_power(bench, disk)
+    raise PowerCut
 
 
 def cut_power(bench: "Bench", disk: Disk) -> None:

@@ -1,5 +1,6 @@
 """A machine on disk and back, and what becomes of it when everything ends at the worst moment."""
 
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,16 +9,9 @@ import msgspec
 import pytest
 
 from tests.contract.conftest import Bench
-from tests.contract.power import (
-    Disk,
-    PowerCut,
-    Step,
-    cut_power,
-    cut_power_at,
-    power_on,
-    try_it,
-)
-from vm.backends.qemu import state, suspend
+from tests.contract.moments import SUSPEND
+from tests.contract.power import Disk, PowerCut, cut_power, cut_power_at, power_on, try_it
+from vm.backends.qemu import state
 from vm.directory import MachineDir
 from vm.errors import DiskFull, NotResumable
 from vm.ssh import public_blob
@@ -26,19 +20,6 @@ from vm.types import MachineState
 pytestmark = pytest.mark.vm
 
 LINES = "/var/lib/galley-data/lines"
-SAVING = (
-    (state, "_halt_and_write"),
-    (state, "_write_memory"),
-    (state, "end"),
-    (suspend, "_make_valid"),
-    (suspend, "write_atomic"),
-)
-RESUMING = (
-    (suspend, "_fitting"),
-    (state, "_fill"),
-    (state, "_await_migration"),
-    (suspend, "forget"),
-)
 
 
 def boot(bench: Bench) -> None:
@@ -55,6 +36,13 @@ def write_line(bench: Bench, line: str) -> None:
 
 def lines(bench: Bench) -> list[str]:
     return bench.machine.guest.read(LINES).decode().split()
+
+
+def check_disk(bench: Bench) -> None:
+    """All of it, and it is left as it is."""
+    words = ["/usr/sbin/e2fsck", "-f", "-n", str(bench.directory.data_disk)]
+    done = subprocess.run(words, capture_output=True)
+    assert done.returncode == 0, done.stdout.decode()
 
 
 def boot_of(bench: Bench) -> list[str]:
@@ -182,27 +170,26 @@ def test_a_supervisor_that_dies_in_the_middle_leaves_a_machine_that_goes_on(
     assert (bench.pid(), lines(bench)) == (pid, ["written"])
 
 
-@pytest.mark.parametrize("steps", [SAVING, RESUMING], ids=["saving", "resuming"])
-def test_a_power_cut_at_any_step_loses_no_line_that_was_written(
-    powered: Bench, disk: Disk, steps: tuple[Step, ...], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("way", list(SUSPEND))
+def test_a_power_cut_at_any_moment_loses_no_line_that_was_written(
+    powered: Bench, disk: Disk, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It may be that the machine goes on, and then it has everything; else it boots."""
     powered.open()
     boot(powered)
-    names = [name for _, name in steps]
-    for number, step in enumerate(steps):
-        write_line(powered, names[number])
+    names = [moment.name for moment in SUSPEND[way]]
+    for number, moment in enumerate(SUSPEND[way]):
+        write_line(powered, moment.name)
+        if way == "resuming":
+            powered.machine.suspend()
         with monkeypatch.context() as patch:
-            if steps is SAVING:
-                cut_power_at(powered, disk, step, patch)
-                try_it(powered.machine.suspend)
-            else:
-                powered.machine.suspend()
-                cut_power_at(powered, disk, step, patch)
-                try_it(powered.start)
+            cut_power_at(powered, disk, moment, patch)
+            try_it(powered.machine.suspend if way == "saving" else powered.start)
         power_on(powered, disk)
         boot(powered)
-        assert lines(powered) == names[: number + 1], names[number]
+        assert lines(powered) == names[: number + 1], moment.name
+    powered.stop()
+    check_disk(powered)
 
 
 def test_a_power_cut_later_on_does_not_bring_an_old_moment_back(powered: Bench, disk: Disk) -> None:

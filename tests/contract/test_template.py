@@ -8,13 +8,13 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import msgspec
 import pytest
 
 from tests.contract.conftest import Bench
+from tests.contract.moments import Moment
 from tests.contract.power import Disk, PowerCut, cut_power_at, power_on, try_it
 from tests.contract.test_suspend import boot, cut_short, flip_a_byte, lines, spoil, write_line
 from vm.backend import Force
@@ -26,13 +26,13 @@ from vm.types import MachineSpec, MachineState
 pytestmark = pytest.mark.vm
 
 GIB = 1 << 30
-MAKING: tuple[tuple[ModuleType, str], ...] = (
-    (state, "_halt_and_write"),
-    (state, "_write_memory"),
-    (state, "go_on"),
-    (template, "_make_valid"),
+MAKING = (
+    Moment(state, "_halt_and_write"),
+    Moment(state, "_write_memory"),
+    Moment(state, "go_on"),
+    Moment(template, "_make_valid"),
 )
-USING: tuple[tuple[ModuleType, str], ...] = ((state, "_fill"), (state, "_take_up"))
+USING = (Moment(state, "_fill"), Moment(state, "_take_up"))
 
 
 def is_made(bench: Bench) -> bool:

@@ -1,7 +1,7 @@
 /* The kernel's part in the tests of the keeper: a disk that is frozen while a file of that name is
  * in the folder KERNEL, and a clock whose settings are written down there. Where there is a file
  * "stuck", a freeze lasts until it is gone; where there is one "room", it says how many MiB the disk,
- * of 100 GiB, has left.
+ * of 100 GiB, has left. Random bytes that it is given are in "seeds".
  *
  * Linked in with -Wl,--wrap=ioctl,--wrap=clock_settime,--wrap=fstatvfs.
  */
@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <linux/random.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -35,15 +36,25 @@ static int freeze(void) {
   return make("frozen");
 }
 
+static int seed(const struct rand_pool_info *added) {
+  FILE *seeds = fopen(file("seeds"), "w");
+  if (seeds == NULL || added->entropy_count != 8 * added->buf_size) exit(1);
+  fwrite(added->buf, added->buf_size, 1, seeds);
+  return fclose(seeds);
+}
+
 int __wrap_ioctl(int fd, unsigned long request, ...) {
   va_list rest;
   va_start(rest, request);
-  struct fstrim_range *range = va_arg(rest, struct fstrim_range *);
+  void *what = va_arg(rest, void *);
+  struct fstrim_range *range = what;
   va_end(rest);
   if (fd < 0) return errno = EBADF, -1;
   if (request == FIFREEZE) return freeze();
   if (request == FITHAW) return unlink(file("frozen")) == 0 ? 0 : (errno = EINVAL, -1);
   if (request == FITRIM && range->len == UINT64_MAX) return range->len = 12345678901, 0;
+  if (request == RNDADDENTROPY) return seed(what);
+  if (request == RNDRESEEDCRNG) return make("reseeded");
   return errno = ENOTTY, -1;
 }
 

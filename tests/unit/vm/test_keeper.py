@@ -112,6 +112,27 @@ def test_frozen_until_thawed_and_each_as_often_as_one_likes(
     keeper.thaw()
 
 
+def test_who_goes_on_from_the_disk_gets_random_bytes_of_its_own(
+    machine: Machine, keeper: Keeper
+) -> None:
+    keeper.freeze()
+    keeper.rouse()
+    first = (machine.kernel / "seeds").read_bytes()
+    assert len(first) == 64
+    assert (machine.kernel / "reseeded").exists()
+    assert not (machine.kernel / "frozen").exists()
+    (machine.kernel / "reseeded").unlink()
+    keeper.rouse()
+    assert (machine.kernel / "seeds").read_bytes() != first
+
+
+@pytest.mark.parametrize("seed", ["", "12", "zz" * 64, "00" * 65])
+def test_what_is_no_seed_is_refused(machine: Machine, talk: socket.socket, seed: str) -> None:
+    talk.sendall(f"seed {seed}\n".encode())
+    assert lines(talk, 1)[0].startswith("failed those are no")
+    assert not (machine.kernel / "seeds").exists()
+
+
 def test_a_disk_that_nobody_thaws_thaws_by_itself(machine: Machine, keeper: Keeper) -> None:
     keeper.freeze()
     assert LONGEST / 2 < machine.wait("frozen", False) < LONGEST * 3

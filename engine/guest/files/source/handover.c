@@ -3,21 +3,14 @@
  *   handover SOCKET FILE
  *
  * The host connects to SOCKET (vm/boot_steps.py) and sends MAGIC, the number of bytes that follow the
- * head, what time it is, random bytes, and then a tar, which becomes FILE. Every start from one
- * template begins with the same memory: without bytes of its own each would draw the same keys. The
- * answer is "ok", and the end of this program; who hangs up before that, may come again.
+ * head, what time it is, random bytes (seed.h), and then a tar, which becomes FILE. The answer is "ok",
+ * and the end of this program; who hangs up before that, may come again.
  */
 #define _GNU_SOURCE
-#include <fcntl.h>
-#include <linux/random.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <sys/ioctl.h>
 #include <time.h>
 
 #include "own.h"
-
-enum { SEED = 64 };
+#include "seed.h"
 
 static const char MAGIC[8] = {'G', 'a', 'l', 'l', 'e', 'y', 'H', '1'};
 
@@ -52,25 +45,12 @@ static bool keep(int from, uint64_t length, const char *path) {
   return length == 0;
 }
 
-/* Mixed in, and what was drawn from so far thrown away at once, not within a minute. */
-static void stir(const uint8_t *seed) {
-  struct {
-    struct rand_pool_info about;
-    uint8_t bytes[SEED];
-  } added = {.about = {.entropy_count = SEED * 8, .buf_size = SEED}};
-  int pool = open("/dev/urandom", O_RDWR | O_CLOEXEC);
-  memcpy(added.about.buf, seed, SEED);
-  if (pool < 0 || ioctl(pool, RNDADDENTROPY, &added) < 0 || ioctl(pool, RNDRESEEDCRNG) < 0)
-    fail("/dev/urandom");
-  close(pool);
-}
-
 static bool serve(int connection, const char *path) {
   struct head head;
   if (!take(connection, &head, sizeof head) || memcmp(head.magic, MAGIC, sizeof MAGIC) != 0)
     return false;
   struct timespec now = {.tv_sec = head.seconds, .tv_nsec = head.nanoseconds};
-  stir(head.seed);
+  if (!stir(head.seed)) fail("/dev/urandom");
   if (clock_settime(CLOCK_REALTIME, &now) < 0) fail("clock_settime");
   return keep(connection, head.length, path) && send(connection, "ok\n", 3, MSG_NOSIGNAL) == 3;
 }

@@ -9,6 +9,7 @@
  *   freeze                  the disk is written down and takes no more writes
  *   thaw                    it takes them again
  *   time SECONDS.NANOS      since 1970; nine digits after the point
+ *   seed HEX                64 random bytes, for what is drawn from now on
  *   memory                  ok TOTAL FREE AVAILABLE CACHED CONTAINERS, in bytes
  *   disk                    ok SIZE USED AVAILABLE, in bytes
  *   trim                    ok BYTES that the disk was told are free
@@ -35,6 +36,7 @@
 #include <time.h>
 
 #include "own.h"
+#include "seed.h"
 
 #ifndef LONGEST /* tests are quicker */
 #define FREEZE_LIMIT 5000 /* ms that a freeze may take */
@@ -173,6 +175,15 @@ static void set_time(const char *text, char *answer) {
   if (read(timer, &ignored, sizeof ignored) < 0) return;
 }
 
+static void seed(const char *text, char *answer) {
+  uint8_t bytes[SEED];
+  if (strlen(text) != 2 * SEED) return failed(answer, "those are no 64 bytes");
+  for (int i = 0; i < SEED; i++)
+    if (sscanf(text + 2 * i, "%2" SCNx8, &bytes[i]) != 1)
+      return failed(answer, "those are no bytes");
+  outcome(answer, stir(bytes));
+}
+
 /* --- connections ------------------------------------------------------------------------------- */
 
 static void hang_up(struct connection *it) {
@@ -297,6 +308,8 @@ static void serve(struct connection *it, const char *request) {
     thaw(answer);
   } else if (strncmp(request, "time ", 5) == 0) {
     set_time(request + 5, answer);
+  } else if (strncmp(request, "seed ", 5) == 0) {
+    seed(request + 5, answer);
   } else if (strcmp(request, "memory") == 0) {
     tell_memory(answer);
   } else if (begin_watch(it, request)) {

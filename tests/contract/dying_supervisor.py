@@ -1,0 +1,33 @@
+"""A supervisor that is killed at one moment of a suspend or a resume, in a process of its own.
+
+    python -m tests.contract.dying_supervisor IMAGE saving|resuming NUMBER
+
+The machine is that of GALLEY_HOME, which runs (`saving`) or is suspended (`resuming`).
+"""
+
+import os
+import signal
+import sys
+from functools import partial
+
+from tests.contract.conftest import Bench
+from tests.contract.moments import SUSPEND, at
+from vm.backend import choose
+from vm.directory import MachineDir
+from vm.host.paths import find_home, make_home
+from vm.types import MachineState
+
+
+def main() -> None:
+    image, way, number = sys.argv[1:]
+    bench = Bench(choose("qemu"), MachineDir.of(make_home(find_home())), image)
+    bench.open()
+    bench.wait_for(lambda: bench.state() in (MachineState.RUNNING, MachineState.STOPPED))
+    at(SUSPEND[way][int(number)], partial(os.kill, os.getpid(), signal.SIGKILL), setattr)
+    if way == "saving":
+        bench.machine.suspend()
+    else:
+        bench.start()
+
+
+main()

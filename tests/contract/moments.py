@@ -1,0 +1,60 @@
+"""The moments of a suspend and of a resume at which tests let something end.
+
+May import: `vm`. Next: `test_suspend.py` (the power), `test_kills.py` (QEMU, the supervisor).
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from vm.backends.qemu import state, suspend
+from vm.machine import Machine
+
+
+class Moment(NamedTuple):
+    """Just before a function does its work, or just after."""
+
+    place: Any  # a module or a class
+    function: str
+    after: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"{'after' if self.after else 'before'}-{self.function.strip('_')}"
+
+
+SAVING = (
+    Moment(state, "_need_space"),
+    Moment(state, "_halt_and_write"),
+    Moment(state, "_write_memory"),
+    Moment(state, "end"),
+    Moment(suspend, "_make_valid"),
+    Moment(suspend, "write_atomic"),
+    Moment(suspend, "write_atomic", after=True),
+)
+RESUMING = (
+    Moment(suspend, "_fitting"),
+    Moment(state, "start", after=True),
+    Moment(state, "_fill"),
+    Moment(state, "_await_migration"),
+    Moment(suspend, "forget"),
+    Moment(suspend, "forget", after=True),
+    Moment(Machine, "_reached"),
+)
+SUSPEND = {"saving": SAVING, "resuming": RESUMING}
+
+
+def at(
+    moment: Moment, do: Callable[[], object], patch: Callable[[Any, str, object], object]
+) -> None:
+    """`do` it then, the first time; `patch` puts a function in another's place."""
+    original, left = getattr(moment.place, moment.function), [do]
+
+    def work(*words: Any, **named: Any) -> Any:
+        if left and not moment.after:
+            left.pop()()
+        result = original(*words, **named)
+        if left and moment.after:
+            left.pop()()
+        return result
+
+    patch(moment.place, moment.function, work)

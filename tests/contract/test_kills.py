@@ -1,0 +1,69 @@
+"""QEMU, or the supervisor, is killed at some moment of a suspend or a resume.
+
+Nothing that was acknowledged is lost, and the next start brings a machine that works: the one that
+was running, the one that was suspended, or one from cold.
+"""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.contract.conftest import Bench
+from tests.contract.moments import SUSPEND, at
+from tests.contract.power import try_it
+from tests.contract.test_suspend import boot, check_disk, lines, write_line
+from vm.backend import Force
+from vm.types import MachineState
+
+pytestmark = pytest.mark.vm
+
+ROOT = Path(__file__).parents[2]
+WAYS = list(SUSPEND)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_supervisor_is_killed(bench: Bench, way: str) -> None:
+    bench.open()
+    boot(bench)
+    names = [moment.name for moment in SUSPEND[way]]
+    for number, name in enumerate(names):
+        write_line(bench, name)
+        if way == "resuming":
+            bench.machine.suspend()
+        bench.machine.close()
+        words = ("-m", "tests.contract.dying_supervisor", bench.image, way, str(number))
+        child = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, timeout=120)
+        assert child.returncode == -signal.SIGKILL, (name, child.stderr.decode())
+        bench.open()
+        boot(bench)
+        assert lines(bench) == names[: number + 1], name
+    bench.stop()
+    check_disk(bench)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_qemu_is_killed(bench: Bench, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The supervisor lives on, and knows at once."""
+
+    def kill() -> None:
+        bench.backend.stop(bench.directory, Force.KILL)
+        bench.backend.wait_stopped(bench.directory, 10)
+
+    bench.open()
+    boot(bench)
+    names = [moment.name for moment in SUSPEND[way]]
+    for number, moment in enumerate(SUSPEND[way]):
+        write_line(bench, moment.name)
+        if way == "resuming":
+            bench.machine.suspend()
+        with monkeypatch.context() as patched:
+            at(moment, kill, patched.setattr)
+            try_it(bench.machine.suspend if way == "saving" else bench.start)
+        assert bench.state() in (MachineState.STOPPED, MachineState.RUNNING), moment.name
+        boot(bench)
+        assert lines(bench) == names[: number + 1], moment.name
+    bench.stop()
+    check_disk(bench)
