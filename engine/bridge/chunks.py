@@ -1,0 +1,53 @@
+"""Where one is in an answer that comes in chunks (RFC 9112, section 7.1), as it passes.
+
+May import: the standard library. Next: `work.py`.
+"""
+
+LAST = b"0\r\n\r\n"
+_CHUNKED = b"transfer-encoding: chunked"  # as Go writes it, but for capital letters
+_BREAK = len(b"\r\n")
+_ENDLESS = 1 << 62
+
+
+class Chunks:
+    """One answer, from its first byte on."""
+
+    def __init__(self) -> None:
+        self._line = b""
+        self._left = 0  # bytes that are no line of ours
+        self._in_head = True
+        self._is_chunked = False
+        self._has_ended = False
+
+    @property
+    def may_end(self) -> bool:
+        """Whether `LAST` would make it whole: it waits for its next chunk."""
+        waits = not self._in_head and not self._left and not self._line
+        return self._is_chunked and waits and not self._has_ended
+
+    def feed(self, data: bytes) -> None:
+        while data and not self._has_ended:
+            if self._left:
+                taken = min(self._left, len(data))
+                self._left -= taken
+                data = data[taken:]
+                continue
+            line, ended, data = data.partition(b"\n")
+            self._line += line
+            if ended:
+                self._take(self._line.rstrip(b"\r"))
+                self._line = b""
+
+    def _take(self, line: bytes) -> None:
+        if self._in_head:
+            self._is_chunked = self._is_chunked or line.lower() == _CHUNKED
+            self._in_head = bool(line)
+            self._left = _ENDLESS if not line and not self._is_chunked else 0
+            return
+        try:
+            size = int(line.partition(b";")[0], 16)
+        except ValueError:  # nothing that we understand
+            self._is_chunked, self._left = False, _ENDLESS
+            return
+        self._has_ended = size == 0
+        self._left = size + _BREAK
