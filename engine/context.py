@@ -57,10 +57,12 @@ def remove(home: Home) -> None:
     found = docker_config.read_json(_meta(home))
     if not found or not _is_ours(home, found):
         return
-    config = docker_config.read()
-    if config.get("currentContext") == context_name(home):
-        del config["currentContext"]
-        docker_config.write(config)
+
+    def edit(config: dict[str, Any]) -> None:
+        if config.get("currentContext") == context_name(home):
+            del config["currentContext"]
+
+    docker_config.change(edit)
     shutil.rmtree(_meta(home).parent, ignore_errors=True)
 
 
@@ -69,7 +71,7 @@ def use(home: Home) -> None:
     problem = ensure(home)
     if problem is not None:
         raise from_problem(problem)
-    docker_config.write({**docker_config.read(), "currentContext": context_name(home)})
+    docker_config.change(lambda config: config.update(currentContext=context_name(home)))
 
 
 def is_current(home: Home) -> bool:
@@ -85,11 +87,13 @@ def others(home: Home) -> bool:
 
 
 def _use_if_none(home: Home) -> None:
-    config = docker_config.read()
     chosen = os.environ.get("DOCKER_HOST") or os.environ.get("DOCKER_CONTEXT")
-    if chosen or config.get("currentContext"):
-        return
-    docker_config.write({**config, "currentContext": context_name(home)})
+
+    def edit(config: dict[str, Any]) -> None:
+        if not chosen and not config.get("currentContext"):
+            config["currentContext"] = context_name(home)
+
+    docker_config.change(edit)
 
 
 def _content(home: Home) -> dict[str, Any]:

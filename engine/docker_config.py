@@ -1,14 +1,19 @@
 """Docker's own configuration on this computer, read and written as the docker CLI does it.
 
     $DOCKER_CONFIG or ~/.docker
-        config.json       which context is in use, where logins are kept, what the user has set
+        config.json          which context is in use, where logins are kept, what the user has set
+        galley-config.lock   held by the one of us that changes it
 
-May import: `vm`, and that only in functions: the credential helper comes through here, and docker
-waits for it. What Galley writes in it is the business of `context.py` and `logins.py`.
+The lock is not the keyring's (`credentials.py`), which may wait for its user. May import: `vm`, and
+that only in functions: the credential helper comes through here, and docker waits for it. What
+Galley writes in it is the business of `context.py`, `logins.py` and `docker_proxies.py`.
 """
 
+import contextlib
+import copy
 import json
 import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,9 +48,46 @@ def read_json(file: Path) -> dict[str, Any]:
     return found
 
 
-def write(config: dict[str, Any]) -> None:
-    """config.json, as docker does: tabs, other fields kept in their order, and a symbolic link
-    stays one."""
+def change(edit: Callable[[dict[str, Any]], None]) -> None:
+    """Let `edit` change what is in config.json. Where it changes nothing, nothing is written.
+
+    It may be called twice, the second time with nobody else of us at it; so it is to look at what
+    it is given, and to change nothing else. Raises HostError.
+    """
+    if _changed(edit) is None:  # also in a folder that cannot be written
+        return
+    with _alone():
+        config = _changed(edit)
+        if config is not None:
+            _write(config)
+
+
+def _changed(edit: Callable[[dict[str, Any]], None]) -> dict[str, Any] | None:
+    """None: it is as it should be."""
+    config = read()
+    before = copy.deepcopy(config)
+    edit(config)
+    return None if config == before else config
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    from vm.host.lock import FileLock
+
+    lock = FileLock(folder() / "galley-config.lock")
+    try:
+        folder().mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock.acquire(wait=True)
+    except OSError as error:
+        raise _unusable(path(), error) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _write(config: dict[str, Any]) -> None:
+    """As docker does: tabs, other fields kept in their order, and a symbolic link stays one."""
     text = json.dumps(config, indent="\t", ensure_ascii=False) + "\n"
     mode = path().stat().st_mode & 0o777 if path().exists() else 0o600
     replace(Path(os.path.realpath(path())), text.encode(), mode)

@@ -5,6 +5,8 @@ add them. docker, buildx and compose read them under `proxies`, for each engine 
 May import: `docker_config`, `context`, `proxy`, `vm`. Next: `proxy.py`.
 """
 
+from typing import Any
+
 from engine import context, docker_config
 from engine.proxy import Proxies
 from vm.host.paths import Home
@@ -12,16 +14,17 @@ from vm.host.paths import Home
 
 def follow(home: Home, proxies: Proxies) -> None:
     """Bring docker's file to `proxies`. Raises HostError when it cannot be used."""
-    config = docker_config.read()
-    listed = config.get("proxies")
-    found = listed if isinstance(listed, dict) else {}
     ours = context.endpoint(home)
     wanted = proxies.named("httpProxy", "httpsProxy", "noProxy")
-    if found.get(ours, {}) == wanted:
-        return
-    rest = {name: entry for name, entry in found.items() if name != ours}
-    all_of_them = rest | ({ours: wanted} if wanted else {})
-    config["proxies"] = all_of_them
-    if not all_of_them:
-        del config["proxies"]
-    docker_config.write(config)
+
+    def edit(config: dict[str, Any]) -> None:
+        listed = config.get("proxies")
+        found = listed if isinstance(listed, dict) else {}
+        if found.get(ours, {}) == wanted:
+            return
+        rest = {name: entry for name, entry in found.items() if name != ours}
+        config["proxies"] = rest | ({ours: wanted} if wanted else {})
+        if not config["proxies"]:
+            del config["proxies"]
+
+    docker_config.change(edit)

@@ -61,13 +61,10 @@ def add(server: str, username: str, secret: str) -> None:
 
 
 def erase(server: str) -> None:
-    config = docker_config.read()
     store = _store_of(server)
     if store:
         ask(store, "erase", server)
-    if server in _dict(config, "auths"):
-        del config["auths"][server]
-        docker_config.write(config)
+    docker_config.change(lambda config: _dict(config, "auths").pop(server, None))
 
 
 def move_plain() -> tuple[str, ...]:
@@ -77,11 +74,15 @@ def move_plain() -> tuple[str, ...]:
         _raise(_why_unusable())
     for server, (username, secret) in plain.items():
         _put(_store_of(server) or STORE, server, username, secret)
-    config = docker_config.read()
-    for server in plain:
-        config.setdefault("auths", {})[server] = {}  # as docker leaves it
-    config.setdefault("credsStore", STORE)
-    docker_config.write(config)
+
+    def edit(config: dict[str, Any]) -> None:
+        left = _plain(config)
+        for server, login in plain.items():
+            if left.get(server) == login:  # not a newer one, which nobody has taken anywhere
+                config["auths"][server] = {}  # as docker leaves it
+        _let_us_keep(config)
+
+    docker_config.change(edit)
     return tuple(plain)
 
 
@@ -120,16 +121,23 @@ def keep_with_us() -> None:
     if has_store():
         return
     _raise(why_not())
-    docker_config.write({**docker_config.read(), "credsStore": STORE})
+    docker_config.change(_let_us_keep)
 
 
 def leave(home: Home, *, also_others: bool = False) -> None:
     """Docker has no store of ours any more. The logins stay in the keyring. The store is there
     once, for every Galley of this user: the last one takes it away."""
-    config = docker_config.read()
-    if config.get("credsStore") == STORE and (also_others or not context.others(home)):
-        del config["credsStore"]
-        docker_config.write(config)
+
+    def edit(config: dict[str, Any]) -> None:
+        if config.get("credsStore") == STORE and (also_others or not context.others(home)):
+            del config["credsStore"]
+
+    docker_config.change(edit)
+
+
+def _let_us_keep(config: dict[str, Any]) -> None:
+    if not config.get("credsStore"):
+        config["credsStore"] = STORE
 
 
 def _why_unusable() -> GalleyError | None:

@@ -3,8 +3,8 @@
 An address on this computer's loopback is the machine's host when it is seen from inside, and the
 host itself is never reached through a proxy. One that wants a login has its user's name in it and
 no password, and the machine reaches it through our door. May import: `proxy_address`,
-`proxy_password`, `settings`, `daemon_config`, `vm`, the standard library. Next: `proxy_login.py`
-(the door), `configuration.py`, `bridge/environment.py`.
+`proxy_password`, `desktop_proxy`, `settings`, `daemon_config`, `vm`, the standard library.
+Next: `proxy_login.py` (the door), `configuration.py`, `bridge/environment.py`.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from engine import daemon_config, proxy_address, proxy_password
+from engine import daemon_config, desktop_proxy, proxy_address, proxy_password
 from engine.settings import SettingsStore
 from vm.errors import HostError, Problem, SettingsError
 
@@ -86,7 +86,8 @@ def _found() -> dict[str, str]:
         import urllib.request  # 4 MB of memory, which elsewhere nothing needs
 
         return urllib.request.getproxies()
-    return of_environment(os.environ)
+    said = of_environment(os.environ)
+    return said if said.keys() & {"http", "https"} else desktop_proxy.found() | said
 
 
 def of_environment(variables: Mapping[str, str]) -> dict[str, str]:

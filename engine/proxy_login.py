@@ -98,7 +98,7 @@ class ProxyLogin:
     def _answer(self, near: socket.socket) -> None:
         """Carry one from the machine. Raises OSError when it is lost."""
         pid = self._backend.observe(self._directory).pid
-        if pid is None or not net.has_connection(pid, near.getpeername()[1]):
+        if pid is None or not net.is_with(pid, near):
             log.warning("somebody else wanted to use the proxy's login")
             return
         near.settimeout(PATIENCE)

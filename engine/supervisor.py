@@ -31,6 +31,7 @@ from engine.settings import SettingsStore
 from vm.errors import GalleyError, Problem
 from vm.host.lock import FileLock
 from vm.host.logs import start_log
+from vm.host.open_files import allow_many
 from vm.host.paths import Home, find_home, make_home, write_atomic
 
 log = logging.getLogger("engine.supervisor")  # __name__ is __main__ here
@@ -94,6 +95,7 @@ def _single(home: Home) -> Iterator[bool]:
 
 def _live(home: Home, assembly: Callable[[Home], Assembly]) -> None:
     log.info("Galley %s, pid %d, home %s", __version__, os.getpid(), home.root)
+    allow_many()
     os.chdir(home.root)  # whatever directory we were started in can be unmounted
     over = _Over()
     engine, settings = assembly(home)

@@ -3,6 +3,8 @@
 Tests of the real machine (marked `vm`) are left alone: they share one, and say where it lives.
 """
 
+import os
+import resource
 import signal
 import tempfile
 from collections.abc import Iterator
@@ -38,6 +40,19 @@ def own_home(request: pytest.FixtureRequest) -> Iterator[None]:
         environment.setenv("GALLEY_HOME", str(Path(folder, "home")))
         environment.setenv("DOCKER_CONFIG", str(Path(folder, "docker")))
         environment.setenv("XDG_CONFIG_HOME", str(Path(folder, "config")))
+        environment.setenv("GSETTINGS_BACKEND", "keyfile")  # which is in XDG_CONFIG_HOME
         for name in ("DOCKER_HOST", "DOCKER_CONTEXT"):
             environment.delenv(name, raising=False)
         yield
+
+
+@pytest.fixture
+def more_files() -> Iterator[None]:
+    """More open files than select(2) can count to, which nothing may mind."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(limits[0], 4096), limits[1]))
+    held = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+    yield
+    for file in held:
+        os.close(file)
+    resource.setrlimit(resource.RLIMIT_NOFILE, limits)

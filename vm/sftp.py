@@ -1,8 +1,9 @@
 """A folder of this host, served over SFTP to the sshfs that has mounted it in the guest.
 
 For hosts that have no virtiofs: it needs nothing but Python. SFTP (version 3, draft
-02) knows no hard links, no pipes and no locks of its own; all else of a file is there. The guest
-asks for paths below `/`, which is the folder. A link that leads out of it is read, never followed.
+02) knows no hard links, no pipes, no locks of its own, and times in seconds from 1970 to 2106 only;
+all else of a file is there. Names are bytes, as in the guest. The guest asks for paths below `/`,
+which is the folder. A link that leads out of it is read, never followed.
 May import: paramiko, `vm.guest`, `vm.types`. Next: `engine/served_folders.py`.
 """
 
@@ -17,19 +18,28 @@ from typing import Any, cast
 
 import paramiko
 from paramiko import SFTPAttributes
-from paramiko.sftp import SFTP_OK, SFTP_OP_UNSUPPORTED, SFTP_PERMISSION_DENIED
+from paramiko.sftp import (
+    CMD_EXTENDED,
+    CMD_VERSION,
+    SFTP_BAD_MESSAGE,
+    SFTP_OK,
+    SFTP_OP_UNSUPPORTED,
+    SFTP_PERMISSION_DENIED,
+)
 
 from vm.guest import Stream
 from vm.types import Share
 
 NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 BINARY = getattr(os, "O_BINARY", 0)  # Windows would change line ends
+LAST = (1 << 32) - 1  # second that SFTP knows
+FSYNC, FSYNC_VERSION = "fsync@openssh.com", "1"
 
 
 def serve(stream: Stream, share: Share) -> None:
     """Answer until either side ends it. Raises nothing."""
     line = _Line(stream)
-    server = paramiko.SFTPServer(
+    server = _Server(
         cast(paramiko.Channel, line),
         "sftp",
         cast(paramiko.ServerInterface, share),
@@ -71,6 +81,49 @@ class _Line:
         self._stream.close()
 
 
+class _Request(paramiko.Message):
+    """One whose names need not be UTF-8, as those of files need not."""
+
+    def get_text(self) -> str:
+        return os.fsdecode(self.get_string())
+
+
+class _Server(paramiko.SFTPServer):
+    """And what is synced in the guest is on the disk: the draft has no word for it, OpenSSH has."""
+
+    def _process(self, kind: int, number: int, message: paramiko.Message) -> None:
+        request = _Request(message.get_remainder())
+        paramikos: Any = super()
+        if kind == CMD_EXTENDED and request.get_text() == FSYNC:
+            file = self.file_table.get(request.get_binary())
+            done = file.sync() if isinstance(file, _File) else SFTP_BAD_MESSAGE
+            paramikos._send_status(number, done)
+            return
+        request.rewind()
+        paramikos._process(kind, number, request)
+
+    def _send_packet(self, kind: int, packet: paramiko.Message) -> None:
+        if kind == CMD_VERSION:
+            packet.add_string(FSYNC)
+            packet.add_string(FSYNC_VERSION)
+        paramikos: Any = super()
+        paramikos._send_packet(kind, packet)
+
+
+class _Entry(SFTPAttributes):
+    """Of a folder. sshfs does not read the line that `ls -l` would have for it."""
+
+    def asbytes(self) -> bytes:
+        return b""
+
+
+def _attributes[A: SFTPAttributes](seen: os.stat_result, kind: type[A]) -> A:
+    found = kind.from_stat(seen)
+    found.st_atime = min(max(0, int(seen.st_atime)), LAST)
+    found.st_mtime = min(max(0, int(seen.st_mtime)), LAST)
+    return found
+
+
 def _answer(work: Callable[[], Any]) -> Any:
     """What `work` gives, or the number that SFTP has for what went wrong."""
     try:
@@ -108,12 +161,12 @@ class _Folder(paramiko.SFTPServerInterface):
         return self._place(path)
 
     def lstat(self, path: str) -> Any:
-        return _answer(lambda: SFTPAttributes.from_stat(os.lstat(self._place(path))))
+        return _answer(lambda: _attributes(os.lstat(self._place(path)), SFTPAttributes))
 
     stat = lstat  # the guest's kernel follows links by itself
 
     def list_folder(self, path: str) -> Any:
-        def listed() -> list[SFTPAttributes]:
+        def listed() -> list[_Entry]:
             with os.scandir(self._place(path)) as entries:
                 return [found for entry in entries if (found := _described(entry)) is not None]
 
@@ -161,13 +214,13 @@ class _Folder(paramiko.SFTPServerInterface):
         return _answer(changed)
 
     def readlink(self, path: str) -> Any:
-        return _answer(lambda: os.readlink(self._place(path)))
+        return _answer(lambda: os.fsencode(os.readlink(self._place(path))))
 
     def symlink(self, target_path: str, path: str) -> Any:
         return _answer(lambda: os.symlink(target_path, self._changed(path)))
 
     def canonicalize(self, path: str) -> Any:
-        return posixpath.normpath("/" + path)
+        return os.fsencode(posixpath.normpath("/" + path))
 
 
 class _File(paramiko.SFTPHandle):
@@ -193,8 +246,11 @@ class _File(paramiko.SFTPHandle):
 
         return _answer(wrote)
 
+    def sync(self) -> Any:
+        return _answer(lambda: os.fsync(self._handle))
+
     def stat(self) -> Any:
-        return _answer(lambda: SFTPAttributes.from_stat(os.fstat(self._handle)))
+        return _answer(lambda: _attributes(os.fstat(self._handle), SFTPAttributes))
 
     def chattr(self, attr: SFTPAttributes) -> Any:
         if os.name == "nt" and attr.st_size is None:
@@ -206,12 +262,14 @@ class _File(paramiko.SFTPHandle):
             os.close(self._handle)
 
 
-def _described(entry: os.DirEntry[str]) -> SFTPAttributes | None:
+def _described(entry: os.DirEntry[str]) -> _Entry | None:
     """None when it has gone meanwhile."""
     try:
-        return SFTPAttributes.from_stat(entry.stat(follow_symlinks=False), entry.name)
+        found = _attributes(entry.stat(follow_symlinks=False), _Entry)
     except FileNotFoundError:
         return None
+    found.filename = cast(Any, os.fsencode(entry.name))
+    return found
 
 
 def _change(place: str | int, attr: SFTPAttributes) -> None:

@@ -4595,6 +4595,10 @@
             <translation>Ihr höchstens {0} geben: galley settings set</translation>
         </message>
         <message>
+            <source>Give it in the longer way: docker run --mount {0}</source>
+            <translation>Gib ihn auf die längere Art an: docker run --mount {0}</translation>
+        </message>
+        <message>
             <source>Give it less: galley settings set</source>
             <translation>Ihr weniger geben: galley settings set</translation>
         </message>
@@ -5189,6 +5193,10 @@
         <message>
             <source>The folder {0} cannot be shared: you may not read it.</source>
             <translation>Der Ordner {0} kann nicht geteilt werden: Du darfst ihn nicht lesen.</translation>
+        </message>
+        <message>
+            <source>The folder {0} is {1} in truth, and a bind cannot name one with a colon.</source>
+            <translation>Der Ordner {0} ist in Wirklichkeit {1}, und ein Bind kann keinen mit einem Doppelpunkt nennen.</translation>
         </message>
         <message>
             <source>The folder {0} is not shared with Galley's virtual machine.</source>

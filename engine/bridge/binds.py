@@ -124,12 +124,22 @@ def _change(document: Object, way: tuple[str, ...], name: str, sharing: Sharing)
 
 
 def _bind(bind: str, sharing: Sharing) -> str:
-    """SOURCE:TARGET[:MODE]. A source that is no path is the name of a volume."""
+    """SOURCE:TARGET[:MODE]. A source that is no path is the name of a volume. Raises NotShared,
+    also for one that such a line cannot name."""
     source, colon, rest = bind.partition(":")
     if not colon or not source.startswith("/"):
         return bind
     there = resolve(source, sharing)
-    return bind if there == posixpath.normpath(source) else f"{there}:{rest}"
+    if there == posixpath.normpath(source):
+        return bind
+    if ":" in there:
+        target = rest.partition(":")[0]
+        mount = shlex.quote(f"type=bind,source={source},target={target}")
+        raise NotShared(
+            f"The folder {source} is {there} in truth, and a bind cannot name one with a colon.",
+            f"Give it in the longer way: docker run --mount {mount}",
+        )
+    return f"{there}:{rest}"
 
 
 def _mount(mount: Object, sharing: Sharing) -> Object:

@@ -73,6 +73,7 @@ class Pump:
         self._work = Work(use)
         self._before_answer: Callable[[], None] | None = None
         self._has_events = False
+        self._before = b""  # the end of the block before, while there are events
         self.up = 0  # bytes carried to the guest
         self.down = 0  # bytes carried to the client
 
@@ -108,7 +109,7 @@ class Pump:
         try:
             while data := self._guest.recv(BLOCK):
                 self._let_pass()
-                if self._has_events and STARTED in data:
+                if self._has_events and self._tells_a_start(data):
                     self._starting.settle()
                 self._work.answers(data)
                 self._client.sendall(data)
@@ -116,6 +117,12 @@ class Pump:
             self._client.shutdown_write()
         except OSError:
             self.end()
+
+    def _tells_a_start(self, data: bytes) -> bool:
+        """Whether the event of one ends in this block; it may have begun in the one before."""
+        seen = self._before + data
+        self._before = seen[-len(STARTED) + 1 :]
+        return STARTED in seen
 
     def _let_pass(self) -> None:
         before, self._before_answer = self._before_answer, None

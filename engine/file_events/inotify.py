@@ -77,6 +77,9 @@ class Inotify:
         self._woken, self._waking = os.pipe()
         os.set_blocking(self._woken, False)
         self._mask = sum(WANTED) | DONT_FOLLOW | EXCL_UNLINK
+        self._poll = select.poll()
+        for file in (self._file, self._woken):
+            self._poll.register(file, select.POLLIN)
 
     def add(self, path: str) -> int:
         watch = int(self._library.inotify_add_watch(self._file, os.fsencode(path), self._mask))
@@ -93,7 +96,7 @@ class Inotify:
     def read(self, limit: float | None) -> list[Event]:
         """What has come, or comes within `limit` seconds (None: whenever it comes, or until
         `wake`)."""
-        ready, _, _ = select.select([self._file, self._woken], [], [], limit)
+        ready = dict(self._poll.poll(None if limit is None else limit * 1000))
         if self._woken in ready:
             os.read(self._woken, 4096)
         if self._file not in ready:

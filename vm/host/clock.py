@@ -6,7 +6,7 @@ that never jumps. May import: the standard library.
 
 import contextlib
 import os
-import select
+import selectors
 import socket
 import sys
 import time
@@ -51,8 +51,7 @@ class ClockJumps:
             self._timer = None
 
     def _wait_for_news(self, timer: int, seconds: float) -> bool:
-        sides: list[int | socket.socket] = [timer, self._ended]
-        ready, _, _ = select.select(sides, [], [], seconds)
+        ready = _ready((timer, self._ended), seconds)
         if self._ended in ready or timer not in ready:
             return False
         with contextlib.suppress(OSError):  # ECANCELED is the news
@@ -60,7 +59,15 @@ class ClockJumps:
         return True
 
     def _is_closed(self, seconds: float) -> bool:
-        return bool(select.select([self._ended], [], [], seconds)[0])
+        return bool(_ready((self._ended,), seconds))
+
+
+def _ready(sides: tuple[int | socket.socket, ...], seconds: float) -> list[object]:
+    """Those of them that have something to read."""
+    with selectors.DefaultSelector() as waiting:
+        for side in sides:
+            waiting.register(side, selectors.EVENT_READ)
+        return [key.fileobj for key, _ in waiting.select(seconds)]
 
 
 def _ahead() -> float:

@@ -7,6 +7,7 @@ in `engine/bridge/pump.py`. May import: the standard library only. Next: `engine
 """
 
 import contextlib
+import logging
 import os
 import selectors
 import socket
@@ -14,10 +15,14 @@ import threading
 import time
 from collections.abc import Callable
 
+log = logging.getLogger(__name__)
+
 BLOCK = 256 * 1024  # bytes read at once
 DATAGRAM = 64 * 1024
 CONNECT = 10.0  # seconds
 QUIET = 60.0  # seconds without a datagram after which an answer is no longer expected
+SENDERS = 500  # of datagrams; each takes an open file, so the one not heard for longest goes
+PAUSE = 0.5  # seconds without accepting after it has failed (too many open files)
 
 Address = tuple[str, int]
 Key = tuple[str, Address]
@@ -87,25 +92,38 @@ class Forwarder:
         with heard, watched:
             while True:
                 ready = watched.select(QUIET)
+                failure = None
                 with self._turn:
                     for key, _ in ready:
                         if key.fileobj is heard:
                             if not heard.recv(4096):
                                 return
                         elif watched.get_map().get(key.fd) == key:  # not closed since
-                            key.data()
+                            try:
+                                key.data()
+                            except OSError as error:
+                                failure = error
                     self._forget_the_quiet()
+                if failure is not None:
+                    log.warning("a port cannot be served for a moment: %s", failure)
+                    time.sleep(PAUSE)  # who asks is still there then, and until then, too
 
     # Datagrams: each sender gets a socket of its own on the other side, so that answers find back.
 
     def _receive(self, front: socket.socket, there: Address) -> None:
         with contextlib.suppress(OSError):  # a datagram may be lost, and its sender knows that
             data, address = front.recvfrom(DATAGRAM)
-            sender = self._senders.get((front, address))
-            if sender is None:
-                sender = self._senders[front, address] = _Sender(front, address, there)
-                self._watch(sender.back, sender.answer)
+            key = front, address
+            sender = self._senders.pop(key, None) or self._begin(front, address, there)
+            self._senders[key] = sender  # the last of them
             sender.send(data)
+
+    def _begin(self, front: socket.socket, address: Address, there: Address) -> "_Sender":
+        if len(self._senders) >= SENDERS:
+            self._forget(next(iter(self._senders)))
+        sender = _Sender(front, address, there)
+        self._watch(sender.back, sender.answer)
+        return sender
 
     def _forget_the_quiet(self) -> None:
         before = time.monotonic() - QUIET
@@ -160,7 +178,8 @@ def _bind(protocol: str, here: Address) -> socket.socket:
 
 
 def _accept(bound: socket.socket, answer: Callable[[socket.socket], None]) -> None:
-    with contextlib.suppress(OSError):  # it has gone again
+    """Raises OSError when it cannot now, although somebody waits."""
+    with contextlib.suppress(BlockingIOError, ConnectionError):  # it has gone again
         near, _ = bound.accept()
         near.setblocking(True)
         threading.Thread(

@@ -64,13 +64,16 @@ def has_ipv6() -> bool:
     return bind_error("::1", 0) is None
 
 
-def has_connection(pid: int, port: int) -> bool:
-    """Whether the process has a TCP connection from that port of this computer."""
+def is_with(pid: int, near: socket.socket) -> bool:
+    """Whether the other end of this TCP connection, within this computer, is the process's. A port
+    alone proves nothing: others may have the same one on another address. Raises OSError when the
+    connection is lost."""
+    theirs, ours = near.getpeername()[:2], near.getsockname()[:2]
     try:
         connections = psutil.Process(pid).net_connections("tcp")
     except psutil.Error:
         return False
-    return any(one.laddr.port == port for one in connections)
+    return any(one.laddr == theirs and one.raddr == ours for one in connections)
 
 
 def holder(address: str, port: int, protocol: str = "tcp") -> str:

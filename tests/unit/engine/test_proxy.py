@@ -1,10 +1,11 @@
 """Which proxies hold, and how they look from inside the machine."""
 
 import socket
+import subprocess
 
 import pytest
 
-from engine import proxy
+from engine import desktop_proxy, proxy
 from engine.proxy import Proxies
 from engine.settings import SettingsStore
 from vm.host.net import free_port
@@ -39,6 +40,35 @@ def test_those_of_the_system(settings: SettingsStore, monkeypatch: pytest.Monkey
         "none": f"{ALWAYS},a.example.com,b.example.com",
     }
     settings.set("proxy", "none")
+    assert proxy.wanted(settings) == (Proxies(), None)
+
+
+def test_those_of_the_desktop_where_the_environment_names_none(
+    settings: SettingsStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("no_proxy", "mine.example.com")
+    for key, value in {
+        "http host": "example.com",
+        "http port": "3128",
+        "http use-authentication": "true",
+        "http authentication-user": "me",
+        "http authentication-password": "hid:d@n",
+        " ignore-hosts": "['*.example.com']",
+    }.items():
+        part, _, name = key.partition(" ")
+        schema = ".".join(filter(None, (desktop_proxy.SCHEMA, part)))
+        subprocess.run(["gsettings", "set", schema, name, value], check=True, timeout=30)
+    assert proxy.wanted(settings)[0] == Proxies(no_proxy="mine.example.com")
+    subprocess.run(["gsettings", "set", desktop_proxy.SCHEMA, "mode", "manual"], check=True)
+    there = "http://me@example.com:3128"
+    assert proxy.wanted(settings) == (Proxies(there, there, "mine.example.com"), None)
+    assert proxy.password(there) == "hid:d@n"
+    monkeypatch.delenv("no_proxy")
+    assert proxy.wanted(settings)[0].no_proxy == ".example.com"
+    monkeypatch.setenv("HTTP_PROXY", "http://example.com:1")
+    assert proxy.wanted(settings)[0] == Proxies("http://example.com:1")
+    monkeypatch.delenv("HTTP_PROXY")
+    monkeypatch.setenv("PATH", "/nowhere")  # no desktop
     assert proxy.wanted(settings) == (Proxies(), None)
 
 

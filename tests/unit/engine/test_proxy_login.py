@@ -25,7 +25,8 @@ USER, PASSWORD = "me", "to be found nowhere"
 LOGIN = b"Proxy-Authorization: Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode())
 STRANGER = """
 import socket, sys
-door = socket.create_connection(("127.0.0.1", int(sys.argv[1])), 20)
+there, here = int(sys.argv[1]), (sys.argv[2], int(sys.argv[3]))
+door = socket.create_connection(("127.0.0.1", there), 20, here)
 try:
     door.sendall(b"CONNECT h:1 HTTP/1.1\\r\\n\\r\\n")
     print(door.recv(100))
@@ -126,8 +127,10 @@ def test_others_are_not_let_in(
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", recorder.address.replace(USER, f"{USER}:{PASSWORD}"))
     door = login.follow(Proxies(https=recorder.address)).door
-    words = [sys.executable, "-c", STRANGER, str(door)]
-    assert subprocess.run(words, capture_output=True, timeout=30).stdout == b"b''\n"
+    with socket.create_server(("127.0.0.1", 0)) as server:  # as QEMU listens for our ssh
+        for here in (("127.0.0.1", 0), ("127.0.0.2", server.getsockname()[1])):
+            words = [sys.executable, "-c", STRANGER, str(door), *map(str, here)]
+            assert subprocess.run(words, capture_output=True, timeout=30).stdout == b"b''\n"
     assert LOGIN in asked(door, b"CONNECT h:1 HTTP/1.1\r\n\r\n")  # as this computer has said it
 
 

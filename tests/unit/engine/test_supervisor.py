@@ -1,17 +1,19 @@
 """The supervisor process: single, quiet, cleanly ended, and everything it says in its log."""
 
 import os
+import resource
 import shutil
 import signal
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from engine.control.protocol import address
 from engine.launch import ensure_supervisor
 from vm.errors import SupervisorGone
-from vm.host import process
+from vm.host import open_files, process
 from vm.host.paths import Home
 
 ROOT = Path(__file__).parents[3]
@@ -35,6 +37,17 @@ def test_a_signal_ends_it_cleanly(scripted: Home, name: str) -> None:
     assert not (scripted.run / "supervisor.pid").exists()
     assert f"ending: {name}" in log_of(scripted)
     assert "Traceback" not in log_of(scripted)
+
+
+def test_it_may_open_many_files(scripted: Home) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, limits[1]))  # which it inherits
+    try:
+        with ensure_supervisor(scripted) as client:
+            soft, hard = psutil.Process(client.hello.pid).rlimit(psutil.RLIMIT_NOFILE)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert soft == min(open_files.WANTED, hard)
 
 
 def test_it_ends_although_its_home_was_deleted(scripted: Home) -> None:

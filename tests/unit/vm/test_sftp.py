@@ -1,18 +1,23 @@
 """The SFTP server of a shared folder, asked by paramiko's own client over a socket pair."""
 
+import contextlib
 import os
 import socket
 import stat
+import struct
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import paramiko
 import pytest
+from paramiko import SFTPAttributes
+from paramiko.sftp import CMD_CLOSE, CMD_EXTENDED, CMD_INIT, CMD_OPENDIR, CMD_READDIR
 
 from engine.bridge.unix import SocketStream
 from vm import sftp
+from vm.sftp import FSYNC
 from vm.types import Share
 
 
@@ -127,3 +132,90 @@ def test_many_entries_are_all_listed(client: paramiko.SFTPClient, folder: Path) 
     assert set(client.listdir("/")) == names
     with pytest.raises(FileNotFoundError):
         client.listdir("/none")
+
+
+ODD = b"not \xff UTF-8"
+
+
+def names(client: paramiko.SFTPClient, path: bytes) -> list[bytes]:
+    """As sshfs asks: paramiko's own client takes names in UTF-8 only."""
+    ask = cast(Any, client)._request
+    handle = ask(CMD_OPENDIR, path)[1].get_binary()
+    found = []
+    with contextlib.suppress(EOFError):
+        while True:
+            said = ask(CMD_READDIR, handle)[1]
+            for _ in range(said.get_int()):
+                found.append(said.get_string())
+                said.get_string()
+                cast(Any, SFTPAttributes)._from_msg(said)
+    ask(CMD_CLOSE, handle)
+    return found
+
+
+def test_a_name_that_is_not_utf_8_stays_as_it_is(client: paramiko.SFTPClient, folder: Path) -> None:
+    there = os.path.join(os.fsencode(folder), ODD)
+    os.mkdir(there)
+    (folder / "other").touch()
+    assert sorted(names(client, b"/")) == [ODD, b"other"]
+    with client.open(b"/" + ODD + b"/" + ODD, "w") as file:
+        file.write(b"x")
+    client.symlink(cast(str, ODD), cast(str, b"/" + ODD + b"/link"))
+    assert cast(Any, client).readlink(b"/" + ODD + b"/link") == ODD
+    assert sorted(os.listdir(there)) == [b"link", ODD]
+    assert sorted(names(client, b"/" + ODD)) == [b"link", ODD]
+    assert client.lstat(b"/" + ODD + b"/" + ODD).st_size == 1
+    client.rename(cast(str, b"/" + ODD + b"/" + ODD), "/file")
+    assert (folder / "file").read_bytes() == b"x"
+
+
+@pytest.mark.parametrize(
+    ("second", "seen"), [(-1, 0), (-1_000_000_000, 0), (1 << 33, (1 << 32) - 1), (2**31, 2**31)]
+)
+def test_a_time_that_sftp_cannot_say_hides_nothing(
+    client: paramiko.SFTPClient, folder: Path, second: int, seen: int
+) -> None:
+    (folder / "old").touch()
+    (folder / "other").touch()
+    os.utime(folder / "old", (second, second))
+    assert os.stat(folder / "old").st_mtime == second
+    assert sorted(client.listdir("/")) == ["old", "other"]
+    with client.open("/old") as file:
+        for found in (client.lstat("/old"), file.stat()):
+            assert (found.st_atime, found.st_mtime) == (seen, seen)
+
+
+def test_what_is_synced_is_on_the_disk(
+    client: paramiko.SFTPClient, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "fsync", lambda handle: synced.append(_identity(os.fstat(handle))))
+    ask = cast(Any, client)._request
+    with client.open("/file", "w") as file:
+        file.write(b"x")
+        file.flush()
+        ask(CMD_EXTENDED, FSYNC, file.handle)
+    assert synced == [_identity((folder / "file").stat())]
+    for unknown in ((FSYNC, b"no handle"), ("hardlink@example.com", b"/a", b"/b")):
+        with pytest.raises(OSError, match=r"Bad message|unsupported"):
+            ask(CMD_EXTENDED, *unknown)
+
+
+def _identity(seen: os.stat_result) -> tuple[int, int]:
+    return seen.st_dev, seen.st_ino
+
+
+def test_what_the_server_can_is_announced(folder: Path) -> None:
+    """sshfs asks for nothing that it has not been told of."""
+    ours, theirs = socket.socketpair()
+    share = Share(str(folder), "/there")
+    serving = threading.Thread(target=sftp.serve, args=(SocketStream(ours), share))
+    serving.start()
+    with theirs:
+        theirs.sendall(struct.pack(">IBI", 5, CMD_INIT, 3))
+        said = paramiko.Message(theirs.recv(1000)[9:])
+    serving.join(10)
+    words = []
+    while said.get_remainder():
+        words.append(said.get_text())
+    assert dict(zip(words[::2], words[1::2], strict=True))[FSYNC] == "1"

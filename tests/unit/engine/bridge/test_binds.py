@@ -154,6 +154,18 @@ def test_a_link_into_a_share_is_followed(tmp_path: Path, shared: Path, sharing: 
     assert b"2.5" in changed
 
 
+def test_a_link_to_what_a_bind_cannot_name(tmp_path: Path, shared: Path, sharing: Sharing) -> None:
+    (shared / "with:colon").mkdir()
+    (tmp_path / "link").symlink_to(shared / "with:colon")
+    with pytest.raises(NotShared) as refused:
+        check(asked(f"{tmp_path}/link:/x:ro"), sharing)
+    assert "colon" in refused.value.summary
+    assert refused.value.hint.endswith(f"--mount type=bind,source={tmp_path}/link,target=/x")
+    changed = check(mount(f"{tmp_path}/link"), sharing)
+    assert changed is not None
+    assert json.loads(changed)["HostConfig"]["Mounts"][0]["Source"] == f"{shared}/with:colon"
+
+
 def test_the_docker_socket_of_this_host_is_the_machines(shared: Path) -> None:
     path = shared / "docker.sock"
     listening = socket.socket(socket.AF_UNIX)

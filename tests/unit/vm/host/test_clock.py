@@ -57,3 +57,10 @@ def test_a_jump_is_seen_by_who_looks(monkeypatch: pytest.MonkeyPatch, seconds: f
         assert waiting.result(20) is True
     assert jumps.wait(0.05) is False
     jumps.free()
+
+
+def test_where_very_many_files_are_open(jumps: ClockJumps, more_files: None) -> None:
+    late = ClockJumps()
+    assert late.wait(0.01) is False
+    late.free()
+    jumps.free()

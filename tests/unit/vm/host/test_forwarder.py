@@ -1,14 +1,19 @@
 """Ports that Galley carries itself, over real sockets of both families."""
 
+import logging
 import os
+import resource
 import socket
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
+from vm.host import forwarder as module
 from vm.host import net
-from vm.host.forwarder import Forwarder
+from vm.host.forwarder import Address, Forwarder
 
 LONG_ENOUGH = 30.0  # seconds
 SIZE = 3 * 1024 * 1024  # bytes; more than the sockets between hold
@@ -124,3 +129,67 @@ def test_datagrams_find_back_to_who_sent(forwarder: Forwarder) -> None:
                 assert client.recv(100) == b"to %d" % number
         for client in clients:
             client.close()
+
+
+def test_of_very_many_senders_the_one_not_heard_for_longest_goes(
+    forwarder: Forwarder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SENDERS", 3)
+    port = _free_port()
+    with ExitStack() as held:
+        server = held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        server.bind(("127.0.0.1", 0))
+        clients = [
+            held.enter_context(socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)) for _ in range(4)
+        ]
+        for each in (server, *clients):
+            each.settimeout(LONG_ENOUGH)
+        forwarder.open("udp", ("::1", port), server.getsockname())
+
+        def seen_as(number: int) -> Address:
+            clients[number].sendto(b"%d" % number, ("::1", port))
+            data, address = server.recvfrom(100)
+            assert data == b"%d" % number
+            return str(address[0]), int(address[1])
+
+        first, second = seen_as(0), seen_as(1)
+        assert [seen_as(0), seen_as(2) != first, seen_as(3) != first] == [first, True, True]
+        server.sendto(b"too late", second)
+        for number in (0, 2, 3):
+            server.sendto(b"in time", seen_as(number))
+            assert clients[number].recv(100) == b"in time"
+        clients[1].setblocking(False)
+        with pytest.raises(BlockingIOError):
+            clients[1].recv(100)
+        assert seen_as(1) != second
+
+
+def test_who_comes_while_too_many_files_are_open_is_served_later(
+    forwarder: Forwarder, echo: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    port = _free_port()
+    forwarder.open("tcp", ("::1", port), ("127.0.0.1", echo))
+    told = threading.Event()
+
+    class Hears(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            told.set()
+
+    handler, began = Hears(), time.monotonic()
+    module.log.addHandler(handler)
+    with socket.socket(socket.AF_INET6) as client:
+        client.settimeout(LONG_ENOUGH)
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        with open(os.devnull) as probe:
+            lowest = probe.fileno()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, limits[1]))
+        try:
+            client.connect(("::1", port))
+            assert told.wait(LONG_ENOUGH)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+            module.log.removeHandler(handler)
+        client.sendall(b"late")
+        client.shutdown(socket.SHUT_WR)
+        assert _all(client) == b"late"
+    assert len(caplog.records) <= 1 + (time.monotonic() - began) / module.PAUSE, "it spins"

@@ -3,6 +3,8 @@
 import errno
 import os
 import socket
+import subprocess
+import sys
 
 import psutil
 import pytest
@@ -46,6 +48,45 @@ def test_which_of_many_are_taken(is_told: bool, monkeypatch: pytest.MonkeyPatch)
         assert net.taken(("127.0.0.2",), around) == set()
         assert net.taken(("127.0.0.1",), around, "udp") == set()
     assert net.taken(("127.0.0.1",), around) == set()
+
+
+STRANGER = """
+import socket, sys
+port, there = map(int, sys.argv[1:])
+with socket.create_connection(("127.0.0.1", there), source_address=("127.0.0.2", port)) as made:
+    made.recv(1)
+"""
+
+
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
+def test_who_is_at_the_other_end(family: socket.AddressFamily) -> None:
+    address = "127.0.0.1" if family == socket.AF_INET else "::1"
+    with (
+        socket.create_server((address, 0), family=family) as server,
+        socket.create_connection(server.getsockname()[:2]) as client,
+        server.accept()[0] as near,
+    ):
+        assert net.is_with(os.getpid(), near)
+        assert net.is_with(os.getpid(), client)
+        assert not net.is_with(os.getppid(), near)
+
+
+def test_the_same_port_of_another_address_is_somebody_else() -> None:
+    """The process listens on that port, and has a connection from it, too."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_server(("127.0.0.1", 0)) as listens,
+        socket.create_connection(listens.getsockname()) as outward,
+        listens.accept()[0],
+    ):
+        for held in (listens, outward):
+            words = [str(held.getsockname()[1]), str(server.getsockname()[1])]
+            with subprocess.Popen([sys.executable, "-c", STRANGER, *words]) as stranger:
+                near, (_, port) = server.accept()
+                with near:
+                    assert port == held.getsockname()[1]
+                    assert not net.is_with(os.getpid(), near)
+                    assert net.is_with(stranger.pid, near)
 
 
 def test_each_reason_has_its_sentence() -> None:

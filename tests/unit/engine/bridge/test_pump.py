@@ -1,0 +1,56 @@
+"""One client and its stream, without a dockerd: what depends on where a stream is cut."""
+
+import select
+import socket
+import threading
+
+import pytest
+
+from engine.bridge.pump import AtOnce, Pump
+from engine.bridge.unix import SocketStream
+from engine.bridge.work import UNWATCHED
+
+LONG_ENOUGH = 10.0  # seconds; nothing here takes one
+ASKED = b"GET /v1.45/events HTTP/1.1\r\nHost: h\r\n\r\n"
+HEAD = b"HTTP/1.1 200 OK\r\n\r\n"
+EVENT = b'{"status":"start","Type":"container"}\n'
+
+
+class Starting(AtOnce):
+    """Holds what waits, until told."""
+
+    def __init__(self) -> None:
+        self.is_asked = threading.Event()
+        self.goes_on = threading.Event()
+
+    def settle(self) -> None:
+        self.is_asked.set()
+        assert self.goes_on.wait(LONG_ENOUGH)
+
+
+@pytest.mark.parametrize("cut", range(EVENT.index(b",")))
+def test_an_event_waits_wherever_its_blocks_are_cut(cut: int) -> None:
+    starting = Starting()
+    (client, near), (far, guest) = socket.socketpair(), socket.socketpair()
+    client.settimeout(LONG_ENOUGH)
+    guest.settimeout(LONG_ENOUGH)
+    pump = Pump(SocketStream(near), SocketStream(far), lambda _body: None, starting, UNWATCHED)
+    running = threading.Thread(target=pump.run, args=("up",))
+    running.start()
+    with client, guest:
+        client.sendall(ASKED)
+        assert guest.recv(1000) == ASKED
+        guest.sendall(HEAD + EVENT[:cut])
+        got = b""
+        while len(got) < len(HEAD) + cut:
+            got += client.recv(1000)
+        guest.sendall(EVENT[cut:])
+        assert starting.is_asked.wait(LONG_ENOUGH)
+        assert select.select([client], [], [], 0)[0] == []
+        starting.goes_on.set()
+        guest.shutdown(socket.SHUT_WR)
+        while data := client.recv(1000):
+            got += data
+        assert got == HEAD + EVENT
+    running.join(LONG_ENOUGH)
+    assert not running.is_alive()
