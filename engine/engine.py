@@ -81,6 +81,7 @@ class Engine:
             self._resting.put_away,
             self.start,
             self._set_clock,
+            self._publish,
         )
         self.snapshots = Snapshots(self._machine, self.start, self._publish)
         self._folders = SharedFolders(home, settings, backend)
@@ -169,6 +170,7 @@ class Engine:
             ),
             self.snapshots.kept,
             self.snapshots.work,
+            self._saver.is_away,
         )
 
     def start(self, *, repair: bool = False) -> None:

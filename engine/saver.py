@@ -56,8 +56,8 @@ class Pausable(Protocol):
 class Saver:
     """`cpu_seconds`: what these containers have used so far; raises GalleyError. `suspend`: to
     disk, where the backend can; `start`: from there, for the first who needs it; `put_away` is a
-    file of ours. `woken`: what has to be put right before it is used. For any thread. Without
-    `set_rules` it pauses nothing."""
+    file of ours. `woken`: what has to be put right before it is used. `kept`: told when one that
+    was put away is to stay where it is. For any thread. Without `set_rules` it pauses nothing."""
 
     def __init__(
         self,
@@ -67,6 +67,7 @@ class Saver:
         suspend: Callable[[], None] | None = None,
         start: Callable[[], None] = lambda: None,
         woken: Callable[[], None] = lambda: None,
+        kept: Callable[[], None] = lambda: None,
     ) -> None:
         self._machine = machine
         self._rules = Rules(0, 0, False)
@@ -78,6 +79,7 @@ class Saver:
         self._wakes = 0  # under way
         self._times = 1  # as long as wished does it stay paused before
         self._woken = woken
+        self._kept = kept
         self._changed = threading.Condition(threading.Lock())
         self._waits_for_end = False
         self._at_work = 0
@@ -102,6 +104,11 @@ class Saver:
         if self._thread.ident is not None:
             self._thread.join(timeout=5)
 
+    @property
+    def is_away(self) -> bool:
+        """Put away, or about to be: its first use brings it back."""
+        return self._machine.status.state in AWAY and self._put_away.exists()
+
     # --- who uses it (`bridge.work.Use`) -----------------------------------------------------
 
     def awake(self, uses: bool = True) -> None:
@@ -111,7 +118,7 @@ class Saver:
         if state is MachineState.PAUSED:
             self._wake()
             self._woken()
-        elif state in AWAY and self._put_away.exists():
+        elif self.is_away:
             self._note_return()
             self._start()
 
@@ -136,8 +143,11 @@ class Saver:
 
     def forget(self) -> None:
         """It is back, or its user stops it: from now on nobody gets it by only asking for it."""
+        was_away = self.is_away
         self._put_away.unlink(missing_ok=True)
         self.stir()
+        if was_away:
+            self._kept()
 
     @contextlib.contextmanager
     def stopping(self) -> Iterator[None]:

@@ -1052,6 +1052,22 @@
             <translation>Wie lange niemand die Engine benutzt, bevor ihre virtuelle Maschine angehalten wird. Sie wacht von selbst auf.</translation>
         </message>
         <message>
+            <source>Nobody uses the engine. It is kept on the disk; its first use brings it back.</source>
+            <translation>Niemand benutzt die Engine. Sie liegt auf der Festplatte; die erste Benutzung holt sie zurück.</translation>
+        </message>
+        <message>
+            <source>waking</source>
+            <translation>wacht auf</translation>
+        </message>
+        <message>
+            <source>Waking: {step}</source>
+            <translation>Wacht auf: {step}</translation>
+        </message>
+        <message>
+            <source>The engine saves resources. Nothing is measured until it is used.</source>
+            <translation>Die Engine spart Ressourcen. Gemessen wird erst wieder, wenn sie benutzt wird.</translation>
+        </message>
+        <message>
             <source>Nobody uses the engine. It wakes by itself.</source>
             <translation>Niemand benutzt die Engine. Sie wacht von selbst auf.</translation>
         </message>

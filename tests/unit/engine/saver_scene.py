@@ -80,6 +80,7 @@ class Scene:
         self._cpu = 0.0
         self.suspended = threading.Event()
         self.woken = 0
+        self.kept = 0  # how often it was told that it is to stay away
         self.refuses = False  # to be suspended
         self.saver = self.another()
         self.saver.containers(())
@@ -90,6 +91,7 @@ class Scene:
         made = Saver(
             *(self.machine, self._cpu_seconds, self.put_away, self._suspend, self._start),
             woken=self._count,
+            kept=self._count_kept,
         )
         self.machine.on_change = made.follow
         return made
@@ -116,6 +118,10 @@ class Scene:
     def _count(self) -> None:
         assert self.machine.state is MachineState.RUNNING
         self.woken += 1
+
+    def _count_kept(self) -> None:
+        assert not self.saver.is_away
+        self.kept += 1
 
     def _cpu_seconds(self, containers: Sequence[Container]) -> float:
         assert containers

@@ -145,9 +145,12 @@ def test_only_what_runs_is_paused(saver: Saver, machine: Machine, state: Machine
 
 def test_after_a_while_it_is_suspended(scene: Scene, machine: Machine) -> None:
     scene.put_it_away()
+    assert scene.saver.is_away
     scene.saver.set_rules(NEVER)
     scene.saver.awake()
     machine.wait_for(MachineState.RUNNING)
+    assert scene.kept == 0
+    assert not scene.put_away.exists()
     machine.move(MachineState.STOPPED)
     scene.saver.awake()
     assert machine.state is MachineState.STOPPED, "it ended otherwise"
@@ -237,7 +240,8 @@ def test_a_start_under_way_is_waited_for_by_nobody_who_serves_it(
 def test_what_its_user_has_stopped_nobody_gets_back(scene: Scene, machine: Machine) -> None:
     scene.put_it_away()
     with scene.saver.stopping():
-        pass
+        assert scene.kept == 1, "who shows it is told"
+    assert scene.kept == 1
     scene.saver.awake()
     scene.saver.close()
     scene.saver = scene.another()
