@@ -14,7 +14,7 @@ from engine.ports.guest_rules import GuestRules
 from engine.ports.wanted import routes
 from engine.restart_policy import RestartPolicy
 from engine.settings import SettingsStore
-from vm.errors import BackendFailed, GalleyError, Problem
+from vm.errors import BackendFailed, EngineUnreachable, GalleyError, Problem
 from vm.host.paths import write_atomic
 from vm.machine import Machine
 
@@ -60,8 +60,14 @@ class Resting:
         self.suspend(self._keep_pong)
 
     def start_again(self, dial: Dial) -> None:
-        """What ran when the engine was stopped, as its restart policy says."""
+        """What ran when the engine was stopped, as its restart policy says. Raises
+        EngineUnreachable where dockerd goes away meanwhile; it can be done again then."""
         self.problems = self._restarts.start_again(dial)
+        if waiting := self._restarts.waiting:
+            raise EngineUnreachable(
+                f"The Docker Engine went away before it had started {', '.join(waiting)} again.",
+                "Start the engine again, which starts them: galley start",
+            )
 
     def forget(self) -> None:
         """The machine is deleted."""

@@ -4279,6 +4279,14 @@
             <translation>Das Aufbewahren braucht {0} MiB für den Arbeitsspeicher der Maschine, und auf der Festplatte mit {1} sind {2} MiB frei.</translation>
         </message>
         <message>
+            <source>The Docker Engine went away before it had started {0} again.</source>
+            <translation>Die Docker Engine war weg, bevor sie {0} wieder gestartet hatte.</translation>
+        </message>
+        <message>
+            <source>Start the engine again, which starts them: galley start</source>
+            <translation>Die Engine noch einmal starten, dann starten auch diese: galley start</translation>
+        </message>
+        <message>
             <source>The container {0} did not start again.</source>
             <translation>Der Container {0} ist nicht wieder gestartet.</translation>
         </message>
