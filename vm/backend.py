@@ -71,6 +71,9 @@ class Backend(Protocol):
         """What the running guest waits for at `vm.guest.HANDOVER`, or will, once its console says
         "template"; None when it does not. Quick. Raises HomeUnusable."""
 
+    def why_slow(self, directory: MachineDir) -> Problem | None:
+        """Why its starts take longer than they could here, or None. Quick."""
+
     def stop(self, directory: MachineDir, force: Force) -> None:
         """Ask or make the machine stop; returns at once. `wait_stopped` tells when it has."""
 

@@ -2708,6 +2708,10 @@
             <translation>Die Maschine läuft mit voller Geschwindigkeit</translation>
         </message>
         <message>
+            <source>The machine starts as quickly as it can</source>
+            <translation>Die Maschine startet so schnell, wie sie kann</translation>
+        </message>
+        <message>
             <source>The machine's clock is right</source>
             <translation>Die Uhr der Maschine geht richtig</translation>
         </message>
@@ -4277,6 +4281,14 @@
         <message>
             <source>Suspending needs {0} MiB for the machine's memory, and the disk that holds {1} has {2} MiB free.</source>
             <translation>Das Aufbewahren braucht {0} MiB für den Arbeitsspeicher der Maschine, und auf der Festplatte mit {1} sind {2} MiB frei.</translation>
+        </message>
+        <message>
+            <source>Every start of the machine boots Linux, which takes about twice as long as going on from a machine that has booted: that has failed {0} times in a row.</source>
+            <translation>Jeder Start der Maschine fährt Linux hoch, was etwa doppelt so lange dauert wie ein Start von einer Maschine aus, die schon hochgefahren ist: Das ist {0}-mal hintereinander fehlgeschlagen.</translation>
+        </message>
+        <message>
+            <source>To have it tried again: galley stop --cold, then galley start --repair</source>
+            <translation>Um es noch einmal versuchen zu lassen: galley stop --cold, dann galley start --repair</translation>
         </message>
         <message>
             <source>The Docker Engine went away before it had started {0} again.</source>

@@ -81,6 +81,9 @@ class FakeBackend:
     def handover(self, directory: MachineDir) -> bytes | None:
         return None
 
+    def why_slow(self, directory: MachineDir) -> Problem | None:
+        return None
+
     def stop(self, directory: MachineDir, force: Force) -> None:
         running = _running(directory)
         if running is None:

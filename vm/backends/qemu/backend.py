@@ -125,6 +125,9 @@ class QemuBackend:
     def handover(self, directory: MachineDir) -> bytes | None:
         return handover.message(directory) if handover.is_awaited(directory) else None
 
+    def why_slow(self, directory: MachineDir) -> Problem | None:
+        return template.why_not(directory)
+
     def _launch(
         self,
         directory: MachineDir,
