@@ -241,8 +241,9 @@ class Saver:
                     continue
             try:
                 act(rules)
-            except GalleyError as error:
-                log.warning("the machine cannot be spared: %s %s", error.summary, error.details)
+            except (GalleyError, OSError) as error:
+                details = error.details if isinstance(error, GalleyError) else ""
+                log.warning("the machine cannot be spared: %s %s", error, details)
                 self._put_off()
 
     def _due(self, rules: Rules) -> tuple[Callable[[Rules], None], float | None]:
@@ -304,7 +305,7 @@ class Saver:
             try:
                 self._suspend()
                 self._since = time.monotonic()
-            except GalleyError:
+            except (GalleyError, OSError):
                 self.forget()
                 raise
 

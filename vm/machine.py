@@ -165,7 +165,8 @@ class Machine:
     # --- the worker -------------------------------------------------------------------------
 
     def _mistaken(self, error: Exception) -> None:
-        self._shown.set(problem=GalleyError(f"Galley failed: {error}").to_problem())
+        problem = GalleyError(f"Galley failed: {error}").to_problem()
+        self._see(self.backend.observe(self.directory), problem=problem)
 
     def _start(self, prepare: Prepare, repair: bool) -> None:
         self._cancel.clear()

@@ -4291,6 +4291,22 @@
             <translation>Um es noch einmal versuchen zu lassen: galley stop --cold, dann galley start --repair</translation>
         </message>
         <message>
+            <source>{0} failed: this computer's disk is full.</source>
+            <translation>{0} ist fehlgeschlagen: Die Festplatte dieses Computers ist voll.</translation>
+        </message>
+        <message>
+            <source>Free some space on it, then try again.</source>
+            <translation>Platz darauf schaffen und noch einmal versuchen.</translation>
+        </message>
+        <message>
+            <source>{0} failed on this computer: {1}.</source>
+            <translation>{0} ist auf diesem Computer fehlgeschlagen: {1}.</translation>
+        </message>
+        <message>
+            <source>Try again; the details say what was refused.</source>
+            <translation>Noch einmal versuchen; in den Einzelheiten steht, was abgelehnt wurde.</translation>
+        </message>
+        <message>
             <source>The Docker Engine went away before it had started {0} again.</source>
             <translation>Die Docker Engine war weg, bevor sie {0} wieder gestartet hatte.</translation>
         </message>

@@ -25,6 +25,7 @@ class Machine:
         self.moved: dict[MachineState, float] = {}  # when it last did
         self.on_change: Callable[[MachineState], None]
         self.failures = 0
+        self.failure: Exception = BackendFailed("QEMU does not answer on its control socket.")
         self.adopts: Callable[[], None] | None = None  # what happens meanwhile
         self.tries = 0
         self._turn = threading.Lock()
@@ -39,7 +40,7 @@ class Machine:
             self.tries += 1
             if self.failures:
                 self.failures -= 1
-                raise BackendFailed("QEMU does not answer on its control socket.")
+                raise self.failure
             if self.state is MachineState.RUNNING:
                 self.move(MachineState.PAUSED)
                 if not may():
@@ -81,7 +82,7 @@ class Scene:
         self.suspended = threading.Event()
         self.woken = 0
         self.kept = 0  # how often it was told that it is to stay away
-        self.refuses = False  # to be suspended
+        self.refuses: Exception | None = None  # to be suspended
         self.saver = self.another()
         self.saver.containers(())
         self.saver.open()
@@ -104,9 +105,9 @@ class Scene:
     def _suspend(self) -> None:
         self.machine.move(MachineState.STOPPING)
         if self.refuses:
-            self.refuses = False
+            refusal, self.refuses = self.refuses, None
             self.machine.move(MachineState.RUNNING)
-            raise BackendFailed("The disk is full.")
+            raise refusal
         self.machine.move(MachineState.STOPPED)
         self.suspended.set()
 
