@@ -72,7 +72,7 @@ class Engine:
         self._guest_rules = GuestRules()
         self._resting = Resting(
             *(self._machine, settings, directory.to_start),
-            *(self._dial_as_it_is, self._guest_rules),
+            *(self._dial_as_it_is, self._guest_rules, lambda: self._host_room.problems),
         )
         self._saver = Saver(
             self._machine,
@@ -90,7 +90,7 @@ class Engine:
         self._watch = EngineWatch(self._dial, self._healthy, self._containers_changed)
         self._clock = GuestClock(self._dial_guest)
         self._disk_room = DiskRoom(self._dial_guest, self._publish)
-        self._host_room = HostRoom(directory, backend, self._publish)
+        self._host_room: HostRoom = HostRoom(directory, backend, self._publish)
         self.resources = Resources(directory, backend, self._dial_guest, self._saver.hold)
         self._file_events = FileEvents(self._dial_events, home.root, self._publish)
         self._names = LocalNames(settings, lambda: self._machine.guest)
@@ -191,7 +191,7 @@ class Engine:
                 return
             if self._machine.status.resumable:
                 self.start()  # what is suspended can only be ended in order when it runs
-            self._machine.stop()
+            self._resting.power_off()
 
     def suspend(self) -> None:
         """As it is, with its containers: the next start goes on where they were."""

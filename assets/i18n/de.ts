@@ -4879,6 +4879,18 @@
             <translation>Die Festplatte dieses Computers ist voll: Die virtuelle Maschine wartet, bis wieder Platz ist.</translation>
         </message>
         <message>
+            <source>This computer's disk refuses what the virtual machine writes, which waits and tries again.</source>
+            <translation>Die Festplatte dieses Computers nimmt nicht an, was die virtuelle Maschine schreibt; sie wartet und versucht es wieder.</translation>
+        </message>
+        <message>
+            <source>Look after the disk that holds {0}: it may fail, or its quota be used up.</source>
+            <translation>Nach der Festplatte mit {0} sehen: Sie kann defekt oder ihr Kontingent aufgebraucht sein.</translation>
+        </message>
+        <message>
+            <source>{0} Or end it as a power cut would: galley stop --cold</source>
+            <translation>{0} Oder sie beenden, wie ein Stromausfall es täte: galley stop --cold</translation>
+        </message>
+        <message>
             <source>Windows keeps port {0}/{1} on {2} for itself.</source>
             <translation>Windows behält Port {0}/{1} unter {2} für sich.</translation>
         </message>

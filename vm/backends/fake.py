@@ -25,7 +25,16 @@ from vm.guest import Guest, Stream
 from vm.host import net, process, sparse
 from vm.host.logs import turn
 from vm.host.paths import write_atomic
-from vm.types import Accelerator, Address, Features, Forward, MachineSpec, MachineState, Observation
+from vm.types import (
+    Accelerator,
+    Address,
+    DiskError,
+    Features,
+    Forward,
+    MachineSpec,
+    MachineState,
+    Observation,
+)
 
 
 class _Running(msgspec.Struct, frozen=True):
@@ -126,9 +135,9 @@ class FakeBackend:
             grown = msgspec.structs.replace(running, spec=spec)
             write_atomic(directory.running, msgspec.json.encode(grown))
 
-    def wait_disk_error(self, directory: MachineDir) -> bool:
+    def wait_disk_error(self, directory: MachineDir) -> DiskError | None:
         self.wait_stopped(directory, None)
-        return False
+        return None
 
     def go_on(self, directory: MachineDir) -> None:
         """It never stands still."""
