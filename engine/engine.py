@@ -170,7 +170,7 @@ class Engine:
             ),
             self.snapshots.kept,
             self.snapshots.work,
-            self._saver.is_away,
+            self._saver.is_saving,
         )
 
     def start(self, *, repair: bool = False) -> None:

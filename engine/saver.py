@@ -57,7 +57,8 @@ class Saver:
     """`cpu_seconds`: what these containers have used so far; raises GalleyError. `suspend`: to
     disk, where the backend can; `start`: from there, for the first who needs it; `put_away` is a
     file of ours. `woken`: what has to be put right before it is used. `kept`: told when one that
-    was put away is to stay where it is. For any thread. Without `set_rules` it pauses nothing."""
+    was put away, or was to be, stays where it is. For any thread. Without `set_rules` it pauses
+    nothing."""
 
     def __init__(
         self,
@@ -76,6 +77,7 @@ class Saver:
         self._start = start
         self._put_away = put_away
         self._since: float | None = None  # when it was
+        self._leaves = False  # it is being put away
         self._wakes = 0  # under way
         self._times = 1  # as long as wished does it stay paused before
         self._woken = woken
@@ -108,6 +110,11 @@ class Saver:
     def is_away(self) -> bool:
         """Put away, or about to be: its first use brings it back."""
         return self._machine.status.state in AWAY and self._put_away.exists()
+
+    @property
+    def is_saving(self) -> bool:
+        """The same, as it is shown: who sees it wake for a moment, to be suspended, would look."""
+        return self.is_away or (self._leaves and self._machine.status.state.is_up)
 
     # --- who uses it (`bridge.work.Use`) -----------------------------------------------------
 
@@ -302,12 +309,17 @@ class Saver:
         if self._suspend is not None:
             log.info("suspending: paused for %g s", rules.suspend_after)
             write_atomic(self._put_away, b"")
+            self._leaves = True
             try:
                 self._suspend()
                 self._since = time.monotonic()
             except (GalleyError, OSError):
+                self._leaves = False
                 self.forget()
+                self._kept()
                 raise
+            finally:
+                self._leaves = False
 
 
 def rules(settings: SettingsStore, features: Features) -> Rules:

@@ -47,8 +47,8 @@ def sleeper(qapp: QApplication, own_home: None, wait_for: WaitFor) -> Iterator[A
 def put_away(sleeper: App, wait_for: WaitFor, qtbot: QtBot) -> App:
     """The same, with its machine put away as the saver does it, whose file this writes: the backend
     that pretends has no memory to keep."""
-    sleeper.link.stop_engine()
-    wait_for(lambda: sleeper.link.state is MachineState.STOPPED)
+    stop = sleeper.link.stop_engine()
+    wait_for(lambda: stop.state.is_over and sleeper.link.state is MachineState.STOPPED)
     MachineDir.of(find_home()).put_away.write_bytes(PONG)
     sleeper.link.set_setting("save_after", "1h", lambda _none: None)
     wait_for(lambda: sleeper.link.put_away)
@@ -184,6 +184,7 @@ def test_one_that_is_put_away_can_be_stopped_for_good(put_away: App, wait_for: W
 def test_one_that_does_not_come_back_says_why(put_away: App, wait_for: WaitFor) -> None:
     (MachineDir.of(find_home()).root / "fake.json").write_text('{"damaged": true}')
     desk, outcome = put_away.desk, list[object]()
+    put_away.window.go("containers")
     work = desk.tasks.start(
         "Ask", lambda _task: desk.connection.client.info(), failed=outcome.append
     )

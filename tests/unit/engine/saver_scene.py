@@ -81,7 +81,8 @@ class Scene:
         self._cpu = 0.0
         self.suspended = threading.Event()
         self.woken = 0
-        self.kept = 0  # how often it was told that it is to stay away
+        self.kept = 0  # how often it was told that it stays where it is
+        self.shown: list[bool] = []  # whether it was said to save, as it was suspended
         self.refuses: Exception | None = None  # to be suspended
         self.saver = self.another()
         self.saver.containers(())
@@ -103,7 +104,9 @@ class Scene:
         self.machine.wait_for(MachineState.STOPPED)
 
     def _suspend(self) -> None:
-        self.machine.move(MachineState.STOPPING)
+        for state in (MachineState.RUNNING, MachineState.STOPPING):  # it cannot be asked asleep
+            self.machine.move(state)
+            self.shown.append(self.saver.is_saving)
         if self.refuses:
             refusal, self.refuses = self.refuses, None
             self.machine.move(MachineState.RUNNING)
@@ -121,7 +124,7 @@ class Scene:
         self.woken += 1
 
     def _count_kept(self) -> None:
-        assert not self.saver.is_away
+        assert not self.saver.is_saving
         self.kept += 1
 
     def _cpu_seconds(self, containers: Sequence[Container]) -> float:

@@ -149,7 +149,8 @@ def test_only_what_runs_is_paused(saver: Saver, machine: Machine, state: Machine
 
 def test_after_a_while_it_is_suspended(scene: Scene, machine: Machine) -> None:
     scene.put_it_away()
-    assert scene.saver.is_away
+    assert scene.saver.is_saving
+    assert scene.shown == [True, True], "nobody sees it awake in between"
     scene.saver.set_rules(NEVER)
     scene.saver.awake()
     machine.wait_for(MachineState.RUNNING)
@@ -268,6 +269,7 @@ def test_what_cannot_be_put_away_is_not_away(
     scene.refuses = refusal
     scene.put_it_away()
     assert machine.states.count(MachineState.STOPPING) == 2
+    assert scene.kept == 1, "who shows it is told"
     assert MachineState.RUNNING in machine.states
     scene.saver.set_rules(NEVER)
     scene.saver.awake()
