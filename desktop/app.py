@@ -75,7 +75,9 @@ class App(QObject):
             endings=Endings(stores, self),
             shell=self.window,
         )
-        self.link.changed.connect(lambda: self.connection.see_machine(self.link.state))
+        self.link.changed.connect(
+            lambda: self.connection.see_machine(self.link.state, self.link.put_away)
+        )
         self.connection.use(context or self._last_context())
         self.window.furnish(self.desk)
         self.tray: Tray | None = None

@@ -28,6 +28,8 @@ if TYPE_CHECKING:  # the SDK takes a tenth of a second to load
     from engine.docker.client import DockerClient
 
 SEEN_SECONDS = 1.0
+BACK_SECONDS = 300.0  # where what is on the disk does not fit any more, it boots
+HEARD_SECONDS = 15.0  # after that
 PATIENCE = (0.5, 1.0, 2.0, 5.0, 15.0, 30.0)  # seconds between attempts
 DOWN = (MachineState.STOPPING, MachineState.STOPPED, MachineState.ABSENT, MachineState.FAILED)
 
@@ -39,7 +41,8 @@ class Reach(StrEnum):
 
 
 class Connection(QObject):
-    """`client` may be used from any thread while `reach` is UP."""
+    """`client` may be used from any thread while `is_up`. Where the machine has to be brought back
+    from the disk for it, that takes its time: not from the window's."""
 
     changed = Signal()  # reach, problem or context
     events = Signal(object)  # list[Event]
@@ -52,6 +55,7 @@ class Connection(QObject):
         self.problem: Problem | None = None
         self._is_paused = False
         self._is_down = False
+        self._is_kept = False
         self._tasks = tasks
         self._line: _Line | None = None
 
@@ -73,6 +77,8 @@ class Connection(QObject):
                     retry=Retry.NO,
                 )
             found = line.client if line else None
+            if found is None and line is not None and self.is_kept:
+                found = line.bring_back()
             if found is None:
                 raise EngineUnreachable(
                     tr("The engine is not running."), tr("Start it and try again.")
@@ -83,7 +89,13 @@ class Connection(QObject):
 
     @property
     def is_up(self) -> bool:
-        return self.reach is Reach.UP
+        """Whatever is asked of it is done."""
+        return self.reach is Reach.UP or self.is_kept
+
+    @property
+    def is_heard(self) -> bool:
+        """Its events arrive, so that what is shown stays true; not while it is kept on the disk."""
+        return self.reach is Reach.UP and not self.is_kept
 
     @property
     def is_ours(self) -> bool:
@@ -92,8 +104,14 @@ class Connection(QObject):
 
     @property
     def is_asleep(self) -> bool:
-        """It is ours and paused: every question wakes it, so none is asked unless somebody does."""
-        return self._is_paused and self.is_ours
+        """It is ours and saves resources: every question wakes it, so none is asked unless somebody
+        does."""
+        return (self._is_paused or self._is_kept) and self.is_ours
+
+    @property
+    def is_kept(self) -> bool:
+        """It is ours and on the disk, put there because nobody used it, or on its way back."""
+        return self._is_kept and self.is_ours
 
     @property
     def waits_for_machine(self) -> bool:
@@ -101,14 +119,16 @@ class Connection(QObject):
         the disk, where it was put because nobody uses it."""
         return self._is_down and self.is_ours
 
-    def see_machine(self, state: MachineState | None) -> None:
-        """What the supervisor says of Galley's own; None when it says nothing."""
+    def see_machine(self, state: MachineState | None, put_away: bool = False) -> None:
+        """What the supervisor says of Galley's own; None when it says nothing. `put_away`: its
+        first use brings it back."""
         was_down, self._is_down = self._is_down, state in DOWN
+        was = self._is_paused, self._is_kept
+        self._is_paused = state is MachineState.PAUSED
+        self._is_kept = put_away or (self._is_kept and state is MachineState.STARTING)
         if was_down and not self._is_down:
             self.poke()
-        is_paused = state is MachineState.PAUSED
-        if is_paused != self._is_paused:
-            self._is_paused = is_paused
+        if was != (self._is_paused, self._is_kept):
             self.changed.emit()
 
     def use(self, context: DockerContext) -> None:
@@ -172,6 +192,7 @@ class _Line:
         self._endpoint = endpoint
         self._cancel = Cancel()
         self._lock = threading.Lock()
+        self._there = threading.Condition(self._lock)  # the client
         self._events: list[Event] = []
 
     def open(self) -> None:
@@ -180,6 +201,20 @@ class _Line:
     def close(self) -> None:
         self._cancel.set()
         self.again.set()
+
+    def bring_back(self) -> "DockerClient":
+        """Use the machine, which brings it back, and return when it is listened to. Raises what
+        the engine says instead. Not for the thread of this."""
+        from engine.docker.client import DockerClient
+
+        with contextlib.closing(DockerClient(self._endpoint, BACK_SECONDS)) as first:
+            first.info()  # a ping is answered in its place
+        self.again.set()
+        with self._lock:
+            self._there.wait_for(lambda: self.client is not None, HEARD_SECONDS)
+            if self.client is None:
+                raise EngineUnreachable(tr("The engine closed the connection."))
+            return self.client
 
     def take_events(self) -> list[Event]:
         with self._lock:
@@ -195,10 +230,11 @@ class _Line:
             self.again.clear()
             problem = EngineUnreachable(tr("The engine closed the connection.")).to_problem()
             try:
-                self.client = DockerClient(self._endpoint)
+                client = DockerClient(self._endpoint)
+                self._take_up(client)
                 self._owner.tell(self, Reach.UP)
                 attempt = 0
-                for event in self.client.events(None, self._cancel):
+                for event in client.events(None, self._cancel):
                     self._collect(event)
             except GalleyError as error:
                 problem = error.to_problem()
@@ -207,6 +243,11 @@ class _Line:
             patience = PATIENCE[min(attempt, len(PATIENCE) - 1)]
             self.again.wait(None if self._owner.waits_for_machine else patience)
             attempt += 1
+
+    def _take_up(self, client: "DockerClient") -> None:
+        with self._lock:
+            self.client = client
+            self._there.notify_all()
 
     def _hang_up(self) -> None:
         """Its idle connections lead nowhere; kept, they would add up with every such end."""

@@ -28,6 +28,8 @@ class EngineState:
 
 def engine_state(link: Link, connection: Connection) -> EngineState:
     if connection.is_up:
+        if connection.is_kept:
+            return _kept(link)
         if connection.is_asleep:
             return _saving()
         return EngineState("running", tr("running"), tr("Engine running"), answers=True)
@@ -73,6 +75,15 @@ def _of_machine(link: Link) -> EngineState:
 
 def _saving() -> EngineState:
     hint = tr("Nobody uses the engine. It wakes by itself.")
+    return EngineState("paused", tr("saving"), tr("Saving resources"), hint, answers=True)
+
+
+def _kept(link: Link) -> EngineState:
+    """On the disk, or on its way back."""
+    if link.state is MachineState.STARTING:
+        step = (boot_step(link.snapshot) if link.snapshot else "") or tr("Starting")
+        return EngineState("paused", tr("waking"), tr("Waking: {step}", step=step), answers=True)
+    hint = tr("Nobody uses the engine. It is kept on the disk; its first use brings it back.")
     return EngineState("paused", tr("saving"), tr("Saving resources"), hint, answers=True)
 
 

@@ -47,6 +47,11 @@ class Link(QObject):
     def state(self) -> MachineState | None:
         return self.snapshot.machine.state if self.snapshot else None
 
+    @property
+    def put_away(self) -> bool:
+        """The machine is on the disk, and its first use brings it back."""
+        return self.snapshot is not None and self.snapshot.put_away
+
     def open(self) -> None:
         threading.Thread(target=self._listen, name="link", daemon=True).start()
 

@@ -73,7 +73,7 @@ class Engine:
         self._guest_rules = GuestRules()
         self._resting = Resting(
             *(self._machine, settings, directory.to_start),
-            *(self._dial_as_it_is, self._guest_rules),
+            *(self._dial_as_it_is, self._guest_rules, lambda: self._host_room.problems),
         )
         self._saver = Saver(
             self._machine,
@@ -82,6 +82,7 @@ class Engine:
             self._resting.put_away,
             self.start,
             self._set_clock,
+            self._publish,
         )
         self.snapshots = Snapshots(self._machine, self.start, self._publish)
         self._folders = SharedFolders(home, settings, backend)
@@ -92,7 +93,7 @@ class Engine:
         self._watch = EngineWatch(self._dial, self._healthy, self._containers_changed)
         self._clock = GuestClock(self._dial_guest)
         self._disk_room = DiskRoom(self._dial_guest, self._publish)
-        self._host_room = HostRoom(directory, backend, self._publish)
+        self._host_room: HostRoom = HostRoom(directory, backend, self._publish)
         self.resources = Resources(directory, backend, self._dial_guest, self._saver.hold)
         self._file_events = FileEvents(self._dial_events, home.root, self._publish)
         self._names = LocalNames(settings, lambda: self._machine.guest)
@@ -170,6 +171,7 @@ class Engine:
             ),
             self.snapshots.kept,
             self.snapshots.work,
+            self._saver.is_saving,
         )
 
     def start(self, *, repair: bool = False) -> None:
@@ -190,7 +192,7 @@ class Engine:
                 return
             if self._machine.status.resumable:
                 self.start()  # what is suspended can only be ended in order when it runs
-            self._machine.stop()
+            self._resting.power_off()
 
     def suspend(self) -> None:
         """As it is, with its containers: the next start goes on where they were."""

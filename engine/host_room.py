@@ -1,6 +1,7 @@
 """A full disk of this computer: the machine stands still, and goes on when there is room again.
 
-The backend tells when it comes to that (`Backend.wait_disk_error`); only then anybody looks.
+The backend tells when it comes to that (`Backend.wait_disk_error`); only then anybody looks. A disk
+that refuses for another reason is asked again and again, with a word of its own for it.
 May import: `vm`. Next: `disk_room.py` (the machine's own disk), `vm/backends/qemu/stall.py`.
 """
 
@@ -11,7 +12,8 @@ from collections.abc import Callable
 
 from vm.backend import Backend
 from vm.directory import MachineDir
-from vm.errors import DiskFull, GalleyError, Problem
+from vm.errors import DiskFull, GalleyError, HostError, Problem
+from vm.types import DiskError
 
 log = logging.getLogger(__name__)
 
@@ -43,9 +45,11 @@ class HostRoom:
 
     def _watch(self) -> None:
         try:
-            while self._backend.wait_disk_error(self._directory) and not self._closed.is_set():
-                log.warning("this computer's disk is full: the machine stands still")
-                self._say((_full(self._directory).to_problem(),))
+            while error := self._backend.wait_disk_error(self._directory):
+                if self._closed.is_set():
+                    return
+                log.warning("this computer's disk (%s): the machine stands still", error)
+                self._say((_problem(self._directory, error),))
                 self._wait_for_room()
                 self._backend.go_on(self._directory)
                 self._say(())
@@ -67,8 +71,15 @@ class HostRoom:
             self._on_change()
 
 
-def _full(directory: MachineDir) -> DiskFull:
-    return DiskFull(
-        "This computer's disk is full: the virtual machine waits until there is room.",
-        f"Free some space on the disk that holds {directory.root}; the machine goes on by itself.",
-    )
+def _problem(directory: MachineDir, error: DiskError) -> Problem:
+    if error is DiskError.NO_ROOM:
+        return DiskFull(
+            "This computer's disk is full: the virtual machine waits until there is room.",
+            f"Free some space on the disk that holds {directory.root}; the machine goes on by "
+            "itself.",
+        ).to_problem()
+    return HostError(
+        "This computer's disk refuses what the virtual machine writes, which waits and tries "
+        "again.",
+        f"Look after the disk that holds {directory.root}: it may fail, or its quota be used up.",
+    ).to_problem()

@@ -2,11 +2,13 @@
 
 A `galley stop` that suspends the machine leaves dockerd running, so nobody applies restart policies
 at the next start but us. What is to start again is written down before anything is stopped, and
-forgotten only when it has been started: a supervisor that dies between, or a machine that starts
-from cold, loses none. May import: `engine.bridge.http`, `vm`. Next: `engine.py`.
+forgotten only when dockerd has started it or said no: a supervisor, a dockerd or a machine that
+dies between, or a machine that starts from cold, loses none.
+May import: `engine.bridge.http`, `vm`. Next: `engine.py`.
 """
 
 import logging
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -22,6 +24,7 @@ AT_ONCE = 8
 GRACE = 10  # seconds that dockerd gives a container which asks for no other time
 SPARE = 30.0  # seconds beyond a container's grace until we give up
 START_LIMIT = 120.0
+AWAY = 503  # what the bridge answers for a dockerd that it does not reach
 SWARM = "com.docker.swarm.task.id"  # the label of a swarm's containers
 LOST = (GalleyError, HttpError, OSError)
 
@@ -85,14 +88,21 @@ class RestartPolicy:
             ) from error
 
     def start_again(self, dial: Dial) -> tuple[Problem, ...]:
-        """Start what is written down, and forget it; a problem for each that does not start."""
+        """Start what is written down, and forget it; a problem for each that does not start. Those
+        that dockerd gave no answer for stay written down (`waiting`)."""
         names = self._read()
         if not names:
             return ()
         with ThreadPoolExecutor(AT_ONCE) as threads:
-            problems = list(threads.map(lambda item: _start(dial, *item), names.items()))
-        self._kept.unlink(missing_ok=True)
-        return tuple(problem for problem in problems if problem)
+            said = list(threads.map(lambda item: _start(dial, *item), names.items()))
+        answers = dict(zip(names, said, strict=True))
+        self._write({key: names[key] for key, (answered, _) in answers.items() if not answered})
+        return tuple(problem for _, problem in said if problem)
+
+    @property
+    def waiting(self) -> tuple[str, ...]:
+        """The names of those that are still to start."""
+        return tuple(self._read().values())
 
     def forget(self) -> None:
         self._kept.unlink(missing_ok=True)
@@ -125,7 +135,9 @@ def _restarts(dial: Dial, one: _Container) -> bool:
         return _may_restart(one)
     try:
         return _look(dial, one.Id).State.ExitCode != 0
-    except HttpError:  # it was to be removed when it ended
+    except HttpError as error:
+        if error.status != 404:  # it was to be removed when it ended
+            raise
         return False
 
 
@@ -139,17 +151,23 @@ def _stop(dial: Dial, one: _Container) -> None:
             raise
 
 
-def _start(dial: Dial, container: str, name: str) -> Problem | None:
+def _start(dial: Dial, container: str, name: str) -> tuple[bool, Problem | None]:
+    """Whether dockerd had its say, and what is in the way."""
+    began = time.monotonic()
     try:
         post(dial, f"/containers/{container}/start", START_LIMIT)
     except LOST as error:
         status = error.status if isinstance(error, HttpError) else 0
         if status in (304, 404):  # dockerd was faster, or it is gone
-            return None
+            return True, None
         log.warning("%s did not start again: %s", name, error)
-        return EngineRefused(
+        is_late = time.monotonic() - began >= START_LIMIT  # dockerd has it in hand
+        if status in (0, AWAY) and not is_late:
+            return False, None
+        problem = EngineRefused(
             f"The container {name} did not start again.",
             f"Start it yourself to see why: docker start {name}",
             details=str(error),
         ).to_problem()
-    return None
+        return True, problem
+    return True, None

@@ -14,7 +14,7 @@ from engine.ports.guest_rules import GuestRules
 from engine.ports.wanted import routes
 from engine.restart_policy import RestartPolicy
 from engine.settings import SettingsStore
-from vm.errors import BackendFailed, GalleyError, Problem
+from vm.errors import BackendFailed, EngineUnreachable, GalleyError, Problem, from_problem
 from vm.host.paths import write_atomic
 from vm.machine import Machine
 
@@ -22,7 +22,8 @@ log = logging.getLogger(__name__)
 
 
 class Resting:
-    """`dial` reaches dockerd whatever state the machine is in; `kept` is a file of ours."""
+    """`dial` reaches dockerd whatever state the machine is in; `kept` is a file of ours. `stalled`:
+    why the machine stands still, which can do nothing in order then."""
 
     def __init__(
         self,
@@ -31,16 +32,19 @@ class Resting:
         kept: Path,
         dial: Dial,
         guest_rules: GuestRules,
+        stalled: Callable[[], tuple[Problem, ...]],
     ) -> None:
         self._machine = machine
         self._settings = settings
         self._restarts = RestartPolicy(kept)
         self._dial = dial
         self._guest_rules = guest_rules
+        self._stalled = stalled
         self.problems: tuple[Problem, ...] = ()  # of containers that did not start again
 
     def stop(self) -> None:
         """Raises GalleyError."""
+        self._check()
         if self._leaves_something():
             try:
                 self._machine.suspend(self._empty)
@@ -51,6 +55,7 @@ class Resting:
 
     def suspend(self, before: Callable[[], None] = lambda: None) -> None:
         """With its containers as they are. Raises GalleyError; then all goes on."""
+        self._check()
         if (obstacle := self._obstacle()) is not None:
             raise obstacle
         self._machine.suspend(before)
@@ -66,13 +71,35 @@ class Resting:
         self.suspend(before)
 
     def start_again(self, dial: Dial) -> None:
-        """What ran when the engine was stopped, as its restart policy says."""
+        """What ran when the engine was stopped, as its restart policy says. Raises
+        EngineUnreachable where dockerd goes away meanwhile; it can be done again then."""
         self.problems = self._restarts.start_again(dial)
+        if waiting := self._restarts.waiting:
+            raise EngineUnreachable(
+                f"The Docker Engine went away before it had started {', '.join(waiting)} again.",
+                "Start the engine again, which starts them: galley start",
+            )
 
     def forget(self) -> None:
         """The machine is deleted."""
         self._restarts.forget()
         self.problems = ()
+
+    def power_off(self) -> None:
+        """In order, or, where the machine stands still, at once. Raises GalleyError."""
+        self._machine.stop(at_once=bool(self._stalled()))
+
+    def _check(self) -> None:
+        """Raises what keeps the machine from doing anything: it would be waited for in vain, and
+        then be ended as by a power cut, which is for its user to decide."""
+        for problem in self._stalled():
+            raise from_problem(
+                Problem(
+                    problem.kind,
+                    problem.summary,
+                    f"{problem.hint} Or end it as a power cut would: galley stop --cold",
+                )
+            )
 
     def _leaves_something(self) -> bool:
         status = self._machine.status

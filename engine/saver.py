@@ -59,7 +59,8 @@ class Saver:
     """`cpu_seconds`: what these containers have used so far; raises GalleyError. `suspend`: to
     disk, where the backend can, unless what it calls when nobody is served any more raises;
     `start`: from there, for the first who needs it; `put_away` is a file of ours. `woken`: what has
-    to be put right before it is used. For any thread. Without `set_rules` it pauses nothing."""
+    to be put right before it is used. `kept`: told when one that was put away, or was to be, stays
+    where it is. For any thread. Without `set_rules` it pauses nothing."""
 
     def __init__(
         self,
@@ -69,6 +70,7 @@ class Saver:
         suspend: Callable[[Callable[[], None]], None] | None = None,
         start: Callable[[], None] = lambda: None,
         woken: Callable[[], None] = lambda: None,
+        kept: Callable[[], None] = lambda: None,
     ) -> None:
         self._machine = machine
         self._rules = Rules(0, 0, False)
@@ -77,9 +79,11 @@ class Saver:
         self._start = start
         self._put_away = put_away
         self._since: float | None = None  # when it was
+        self._leaves = False  # it is being put away
         self._wakes = 0  # under way
         self._times = 1  # as long as wished does it stay paused before
         self._woken = woken
+        self._kept = kept
         self._changed = threading.Condition(threading.Lock())
         self._waits_for_end = False
         self._at_work = 0
@@ -105,6 +109,16 @@ class Saver:
         if self._thread.ident is not None:
             self._thread.join(timeout=5)
 
+    @property
+    def is_away(self) -> bool:
+        """Put away, or about to be: its first use brings it back."""
+        return self._machine.status.state in AWAY and self._put_away.exists()
+
+    @property
+    def is_saving(self) -> bool:
+        """The same, as it is shown: who sees it wake for a moment, to be suspended, would look."""
+        return self.is_away or (self._leaves and self._machine.status.state.is_up)
+
     # --- who uses it (`bridge.work.Use`) -----------------------------------------------------
 
     def awake(self, uses: bool = True) -> None:
@@ -115,7 +129,7 @@ class Saver:
         if state is MachineState.PAUSED:
             self._wake()
             self._woken()
-        elif state in AWAY and self._put_away.exists():
+        elif self.is_away:
             self._note_return()
             self._start()
 
@@ -140,8 +154,11 @@ class Saver:
 
     def forget(self) -> None:
         """It is back, or its user stops it: from now on nobody gets it by only asking for it."""
+        was_away = self.is_away
         self._put_away.unlink(missing_ok=True)
         self.stir()
+        if was_away:
+            self._kept()
 
     @contextlib.contextmanager
     def stopping(self) -> Iterator[None]:
@@ -235,8 +252,9 @@ class Saver:
                     continue
             try:
                 act(rules)
-            except GalleyError as error:
-                log.warning("the machine cannot be spared: %s %s", error.summary, error.details)
+            except (GalleyError, OSError) as error:
+                details = error.details if isinstance(error, GalleyError) else ""
+                log.warning("the machine cannot be spared: %s %s", error, details)
                 self._put_off()
 
     def _due(self, rules: Rules) -> tuple[Callable[[Rules], None], float | None]:
@@ -302,12 +320,17 @@ class Saver:
         if self._suspend is not None:
             log.info("suspending: paused for %g s", rules.suspend_after)
             write_atomic(self._put_away, b"")
+            self._leaves = True
             try:
                 self._suspend(check)
                 self._since = time.monotonic()
-            except GalleyError:
+            except (GalleyError, OSError):
+                self._leaves = False
                 self.forget()
+                self._kept()
                 raise
+            finally:
+                self._leaves = False
 
 
 def rules(settings: SettingsStore, features: Features) -> Rules:

@@ -61,3 +61,4 @@ class Snapshot(msgspec.Struct, frozen=True):
     problems: tuple[Problem, ...] = ()  # what the user should know now, worst first
     snapshots: tuple[MachineSnapshot, ...] = ()  # of the machine, the oldest first
     snapshot_work: SnapshotWork | None = None  # one that is being made or restored now
+    put_away: bool = False  # stopped by the resource saver: its first use brings it back

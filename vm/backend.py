@@ -14,7 +14,7 @@ from vm.directory import MachineDir
 from vm.errors import Problem, SettingsError, from_problem
 from vm.guest import Guest
 from vm.host.sparse import Report
-from vm.types import Address, Features, Forward, MachineSpec, Observation
+from vm.types import Address, DiskError, Features, Forward, MachineSpec, Observation
 
 type Still = Callable[[], AbstractContextManager[None]]  # in it the guest writes nothing
 
@@ -71,6 +71,9 @@ class Backend(Protocol):
         """What the running guest waits for at `vm.guest.HANDOVER`, or will, once its console says
         "template"; None when it does not. Quick. Raises HomeUnusable."""
 
+    def why_slow(self, directory: MachineDir) -> Problem | None:
+        """Why its starts take longer than they could here, or None. Quick."""
+
     def stop(self, directory: MachineDir, force: Force) -> None:
         """Ask or make the machine stop; returns at once. `wait_stopped` tells when it has."""
 
@@ -110,9 +113,9 @@ class Backend(Protocol):
         """Make the data disk of the running machine larger; its file system is the caller's to
         grow. Raises NoMachine."""
 
-    def wait_disk_error(self, directory: MachineDir) -> bool:
+    def wait_disk_error(self, directory: MachineDir) -> DiskError | None:
         """Block until the machine stands still, for this computer's disk took no more of its data
-        disk (True), or has ended (False)."""
+        disk, and say why; None when it has ended."""
 
     def go_on(self, directory: MachineDir) -> None:
         """Let a machine that stands still for that try again; any other is left alone."""

@@ -1,10 +1,12 @@
 """Booting as a list of named steps: they are the progress text and the failure text.
 
 A step waits for one thing with a deadline; `run_steps` times it, reports it, looks at the cancel
-token and turns a passed deadline into BootFailed with the console's last lines. May import:
-`vm.errors`, `vm.types`. Next: `machine.py`, which puts the steps of a machine in order.
+token, turns a passed deadline into BootFailed with the console's last lines, and what this computer
+refuses into HostError. May import: `vm.errors`, `vm.types`. Next: `machine.py`, which puts the
+steps of a machine in order.
 """
 
+import errno
 import threading
 import time
 from collections.abc import Callable
@@ -12,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from vm.errors import BootFailed, Cancelled, GalleyError
+from vm.errors import BootFailed, Cancelled, DiskFull, GalleyError, HostError
 from vm.types import BootStep
 
 CONSOLE_PREFIX = "galley: "
@@ -78,6 +80,8 @@ def run_steps(
             raise
         except GalleyError as error:
             raise StepFailed(step, error) from error
+        except OSError as error:
+            raise StepFailed(step, _refused(step, error)) from error
         done = (*done, BootStep(step.name, round(time.monotonic() - began, 3)))
         report(done)
     return done
@@ -86,6 +90,21 @@ def run_steps(
 def _late(step: Step, tail: str) -> BootFailed:
     return BootFailed(
         f"{step.name} took longer than {step.deadline:g} seconds.", step.hint, details=tail
+    )
+
+
+def _refused(step: Step, error: OSError) -> HostError:
+    """A process that cannot be made, a file that cannot be read or written."""
+    if error.errno == errno.ENOSPC:
+        return DiskFull(
+            f"{step.name} failed: this computer's disk is full.",
+            "Free some space on it, then try again.",
+            details=str(error),
+        )
+    return HostError(
+        f"{step.name} failed on this computer: {error.strerror or error}.",
+        "Try again; the details say what was refused.",
+        details=str(error),
     )
 
 

@@ -19,6 +19,7 @@ GALLEY_HOME/machine/
     doors.json      ports that it had published then, and that wake it
     snapshots/NAME/ a snapshot: data.img, to-start.json, suspended/, and last manifest.json
     data.restored   a snapshot's disk on its way to be data.img; after a crash it is nothing
+    to-start.restored  what is to start with that disk, to be to-start.json; empty: nothing is
 GALLEY_HOME/logs/
     console.log     the guest's console since its last start; console.1.log the one before
     backend.log     what QEMU, WSL or Hyper-V said
@@ -147,6 +148,10 @@ class MachineDir(msgspec.Struct, frozen=True):
 
     def snapshot_to_start(self, name: str) -> Path:
         return self.snapshots / name / "to-start.json"
+
+    @property
+    def to_start_restored(self) -> Path:
+        return self.root / "to-start.restored"
 
     @property
     def data_restored(self) -> Path:

@@ -89,10 +89,11 @@ class Machine:
         """Boot. `prepare` runs as the first step and says with which spec. Raises GalleyError."""
         self._worker.submit(lambda: self._start(prepare, repair)).result()
 
-    def stop(self) -> None:
-        """Clean through the guest, then the power button, then the backend, then kill."""
+    def stop(self, *, at_once: bool = False) -> None:
+        """Clean through the guest, then the power button, then the backend, then kill. `at_once`:
+        without the first two, for a guest that cannot do anything."""
         self.cancel()
-        self._worker.submit(self._stop).result()
+        self._worker.submit(lambda: self._stop(at_once)).result()
 
     def suspend(self, before: Callable[[], None] = lambda: None) -> None:
         """Put it on the disk, so that the next start goes on from here. `before` is asked first,
@@ -160,7 +161,8 @@ class Machine:
     # --- the worker -------------------------------------------------------------------------
 
     def _mistaken(self, error: Exception) -> None:
-        self._shown.set(problem=GalleyError(f"Galley failed: {error}").to_problem())
+        problem = GalleyError(f"Galley failed: {error}").to_problem()
+        self._see(self.backend.observe(self.directory), problem=problem)
 
     def _start(self, prepare: Prepare, repair: bool) -> None:
         self._cancel.clear()
@@ -298,7 +300,7 @@ class Machine:
             self._end(Force.QUIT)
             self._shown.move(MachineState.STOPPED, boot=())
 
-    def _stop(self) -> None:
+    def _stop(self, at_once: bool = False) -> None:
         seen = self.backend.observe(self.directory)
         if seen.state in (MachineState.STOPPED, MachineState.ABSENT):
             self._drop_guest()
@@ -308,10 +310,10 @@ class Machine:
             self.backend.wake(self.directory)  # it has to hear that it is to end
         self._shown.move(MachineState.STOPPING, problem=None, notice=None)
         guest = self._guest
-        if guest is not None:
+        if guest is not None and not at_once:
             with contextlib.suppress(GalleyError):
                 guest.run(("galley-poweroff",), timeout=10)
-        self._end(Force.ASK if guest is None else None)
+        self._end(Force.QUIT if at_once else Force.ASK if guest is None else None)
         self._shown.move(MachineState.STOPPED, boot=(), started_at=None)
 
     def _suspend(self, before: Callable[[], None]) -> None:

@@ -72,7 +72,7 @@ def create(directory: MachineDir, name: str, fill: Fill) -> MachineSnapshot:
         folder.mkdir(parents=True, mode=0o700)
         settled = fill(directory.snapshot_disk(name))
         if directory.to_start.exists():
-            shutil.copyfile(directory.to_start, directory.snapshot_to_start(name))
+            write_atomic(directory.snapshot_to_start(name), directory.to_start.read_bytes())
         made = _described(directory, name, settled)
         sync_directory(folder)
         write_atomic(directory.snapshot_manifest(name), msgspec.json.encode(made))
@@ -109,13 +109,13 @@ def restore(directory: MachineDir, name: str, report: Report) -> None:
         except BaseException:
             new.unlink(missing_ok=True)
             raise
+        to_start = directory.snapshot_to_start(name)
+        content = to_start.read_bytes() if to_start.exists() else b""
+        write_atomic(directory.to_start_restored, content)
         _forget_the_present(directory)
-        os.replace(new, directory.data_disk)
-        directory.data_is_new.unlink(missing_ok=True)
-        sync_directory(directory.root)
+        _put_in_place(directory)
+        _let_to_start_follow(directory)
         write_atomic(directory.known_host, wanted.host_key.encode() + b"\n")
-        if directory.snapshot_to_start(name).exists():
-            write_atomic(directory.to_start, directory.snapshot_to_start(name).read_bytes())
     except OSError as error:
         raise unusable(directory.root, error) from error
 
@@ -145,6 +145,7 @@ def sweep(directory: MachineDir) -> bool:
     for name in begun:
         _remove(directory.snapshots / name)
     with contextlib.suppress(OSError):
+        _let_to_start_follow(directory)
         directory.data_restored.unlink()
     return bool(begun)
 
@@ -156,9 +157,30 @@ def _forget_the_present(directory: MachineDir) -> None:
         manifest.unlink()
         sync_directory(directory.suspended)
     _remove(directory.suspended)
-    directory.to_start.unlink(missing_ok=True)
     directory.known_host.unlink(missing_ok=True)
     directory.spec.unlink(missing_ok=True)  # so the next start fits the file system to its disk
+    sync_directory(directory.root)
+
+
+def _put_in_place(directory: MachineDir) -> None:
+    os.replace(directory.data_restored, directory.data_disk)
+    directory.data_is_new.unlink(missing_ok=True)
+    sync_directory(directory.root)
+
+
+def _let_to_start_follow(directory: MachineDir) -> None:
+    """What is to start belongs to a disk. Where the disk that comes is still on its way, that is
+    the one before; also after a crash, which leaves one list for each of them."""
+    restored = directory.to_start_restored
+    if not restored.exists():
+        return
+    if directory.data_restored.exists():
+        restored.unlink()
+    elif restored.stat().st_size:
+        os.replace(restored, directory.to_start)
+    else:
+        directory.to_start.unlink(missing_ok=True)
+        restored.unlink()
     sync_directory(directory.root)
 
 

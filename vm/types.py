@@ -108,6 +108,13 @@ class Observation(msgspec.Struct, frozen=True):
     share_by: str = ""  # what its folders are shared by, where it has any
 
 
+class DiskError(StrEnum):
+    """Why this computer's disk took no more of a data disk."""
+
+    NO_ROOM = "no room"
+    REFUSED = "refused"  # it cannot, whatever room there is
+
+
 class MachineSnapshot(msgspec.Struct, frozen=True):
     """The data disk as it was at one moment: images, containers, volumes. Its manifest, too."""
 

@@ -1052,6 +1052,22 @@
             <translation>Wie lange niemand die Engine benutzt, bevor ihre virtuelle Maschine angehalten wird. Sie wacht von selbst auf.</translation>
         </message>
         <message>
+            <source>Nobody uses the engine. It is kept on the disk; its first use brings it back.</source>
+            <translation>Niemand benutzt die Engine. Sie liegt auf der Festplatte; die erste Benutzung holt sie zurück.</translation>
+        </message>
+        <message>
+            <source>waking</source>
+            <translation>wacht auf</translation>
+        </message>
+        <message>
+            <source>Waking: {step}</source>
+            <translation>Wacht auf: {step}</translation>
+        </message>
+        <message>
+            <source>The engine saves resources. Nothing is measured until it is used.</source>
+            <translation>Die Engine spart Ressourcen. Gemessen wird erst wieder, wenn sie benutzt wird.</translation>
+        </message>
+        <message>
             <source>Nobody uses the engine. It wakes by itself.</source>
             <translation>Niemand benutzt die Engine. Sie wacht von selbst auf.</translation>
         </message>
@@ -2692,6 +2708,10 @@
             <translation>Die Maschine läuft mit voller Geschwindigkeit</translation>
         </message>
         <message>
+            <source>The machine starts as quickly as it can</source>
+            <translation>Die Maschine startet so schnell, wie sie kann</translation>
+        </message>
+        <message>
             <source>The machine's clock is right</source>
             <translation>Die Uhr der Maschine geht richtig</translation>
         </message>
@@ -4263,6 +4283,38 @@
             <translation>Das Aufbewahren braucht {0} MiB für den Arbeitsspeicher der Maschine, und auf der Festplatte mit {1} sind {2} MiB frei.</translation>
         </message>
         <message>
+            <source>Every start of the machine boots Linux, which takes about twice as long as going on from a machine that has booted: that has failed {0} times in a row.</source>
+            <translation>Jeder Start der Maschine fährt Linux hoch, was etwa doppelt so lange dauert wie ein Start von einer Maschine aus, die schon hochgefahren ist: Das ist {0}-mal hintereinander fehlgeschlagen.</translation>
+        </message>
+        <message>
+            <source>To have it tried again: galley stop --cold, then galley start --repair</source>
+            <translation>Um es noch einmal versuchen zu lassen: galley stop --cold, dann galley start --repair</translation>
+        </message>
+        <message>
+            <source>{0} failed: this computer's disk is full.</source>
+            <translation>{0} ist fehlgeschlagen: Die Festplatte dieses Computers ist voll.</translation>
+        </message>
+        <message>
+            <source>Free some space on it, then try again.</source>
+            <translation>Platz darauf schaffen und noch einmal versuchen.</translation>
+        </message>
+        <message>
+            <source>{0} failed on this computer: {1}.</source>
+            <translation>{0} ist auf diesem Computer fehlgeschlagen: {1}.</translation>
+        </message>
+        <message>
+            <source>Try again; the details say what was refused.</source>
+            <translation>Noch einmal versuchen; in den Einzelheiten steht, was abgelehnt wurde.</translation>
+        </message>
+        <message>
+            <source>The Docker Engine went away before it had started {0} again.</source>
+            <translation>Die Docker Engine war weg, bevor sie {0} wieder gestartet hatte.</translation>
+        </message>
+        <message>
+            <source>Start the engine again, which starts them: galley start</source>
+            <translation>Die Engine noch einmal starten, dann starten auch diese: galley start</translation>
+        </message>
+        <message>
             <source>The container {0} did not start again.</source>
             <translation>Der Container {0} ist nicht wieder gestartet.</translation>
         </message>
@@ -4829,6 +4881,18 @@
         <message>
             <source>This computer's disk is full: the virtual machine waits until there is room.</source>
             <translation>Die Festplatte dieses Computers ist voll: Die virtuelle Maschine wartet, bis wieder Platz ist.</translation>
+        </message>
+        <message>
+            <source>This computer's disk refuses what the virtual machine writes, which waits and tries again.</source>
+            <translation>Die Festplatte dieses Computers nimmt nicht an, was die virtuelle Maschine schreibt; sie wartet und versucht es wieder.</translation>
+        </message>
+        <message>
+            <source>Look after the disk that holds {0}: it may fail, or its quota be used up.</source>
+            <translation>Nach der Festplatte mit {0} sehen: Sie kann defekt oder ihr Kontingent aufgebraucht sein.</translation>
+        </message>
+        <message>
+            <source>{0} Or end it as a power cut would: galley stop --cold</source>
+            <translation>{0} Oder sie beenden, wie ein Stromausfall es täte: galley stop --cold</translation>
         </message>
         <message>
             <source>Windows keeps port {0}/{1} on {2} for itself.</source>

@@ -176,13 +176,13 @@ class WelcomePage(Page):
         state = machine.state if machine else None
         asked = self._task is not None
         starting = asked or state is MachineState.STARTING
-        up = state is not None and state.is_up
+        up = (state is not None and state.is_up) or self.desk.link.put_away
         ready = up and not asked and self.desk.connection.is_up
         problem = None if starting else self._current_problem(machine)
         had_focus = any(one.hasFocus() for one in (self, self.start, self.cancel))
         self._show_choice(machine)
         self._show_problem(problem)
-        idle = state in (None, MachineState.ABSENT, MachineState.STOPPED)
+        idle = state in (None, MachineState.ABSENT, MachineState.STOPPED) and not up
         self.start.setVisible(idle and not starting and problem is None)
         self._show_steps(machine, starting)
         if ready and not self.command.value.whole:

@@ -56,7 +56,7 @@ class EngineStores(QObject):
         self.disk: DiskUse | None = None
         self.is_counting = False
         self.not_counted: Problem | None = None  # why the last count came to nothing
-        self._was_up = False
+        self._was_heard = False
         self._context = connection.context
         connection.changed.connect(self._follow)
         connection.events.connect(self._take)
@@ -92,15 +92,15 @@ class EngineStores(QObject):
     def _follow(self) -> None:
         if self._connection.context is not self._context:
             self._context = self._connection.context
-            self._was_up = False
+            self._was_heard = False
             self.info = self.disk = self.not_counted = None
             self.is_counting = False
             for store in self.all:
                 store.forget()
             self.facts_changed.emit()
-        if self._connection.is_up and not self._was_up:
+        if self._connection.is_heard and not self._was_heard:
             self.refresh()
-        self._was_up = self._connection.is_up
+        self._was_heard = self._connection.is_heard
 
     def _load_info(self) -> None:
         of = self._context

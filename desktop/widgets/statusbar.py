@@ -59,6 +59,7 @@ class StatusBar(QWidget):
         self._dot.set_state(state.dot)
         self.engine.setText(state.text)
         self.engine.setAccessibleName(state.text)
+        self.engine.setToolTip((state.hint if state.answers else "") or tr("Go to the engine"))
 
     def show_totals(self, parts: list[str]) -> None:
         self.totals.setText("   ·   ".join(parts))

@@ -96,7 +96,7 @@ class Reader:
     def _more(self) -> None:
         data = self._receive(CHUNK)
         if not data:
-            raise HttpError("the connection ended too early", 400)
+            raise HttpError("the connection ended too early")
         self._held += data
 
 

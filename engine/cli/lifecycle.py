@@ -20,6 +20,7 @@ from engine.control.client import ControlClient
 from engine.control.protocol import StartParams, StopParams
 from engine.launch import restart_supervisor
 from engine.types import Snapshot
+from vm.directory import MachineDir
 from vm.errors import Cancelled, NoMachine, SupervisorGone
 from vm.host.paths import find_home, make_home
 from vm.host.process import identify, wait_gone
@@ -64,9 +65,10 @@ def stop(cold: bool) -> None:
         say("The engine is not running.")
         return
     with client:
-        machine = client.snapshot().machine
+        seen = client.snapshot()
+        machine = seen.machine
         if machine.state in GONE and not (cold and machine.resumable):
-            if machine.resumable:
+            if seen.put_away:
                 client.call("stop", StopParams())  # or its next use would bring it back
             say("The engine is not running.")
             return
@@ -83,8 +85,11 @@ def suspend() -> None:
     machine gets when it starts, or of QEMU, it boots instead, as after a power cut.
     """
     with reach.supervisor() as client:
-        machine = client.snapshot().machine
+        seen = client.snapshot()
+        machine = seen.machine
         if machine.state in GONE:
+            if seen.put_away:
+                client.call("stop", StopParams())  # or its next use would bring it back
             say("It is suspended already." if machine.resumable else "The engine is not running.")
             return
         note("Suspending …")
@@ -207,8 +212,10 @@ def _is_ready(seen: Snapshot) -> bool:
 
 
 def _supervisor_of_running() -> ControlClient | None:
-    """The supervisor; started only where a machine outlived the last one. None: nothing runs."""
+    """The supervisor; started only where a machine outlived the last one, or is to be brought back
+    by its first use. None: nothing runs."""
     client = reach.running_supervisor()
-    if client is not None or reach.observe().state in GONE:
+    waits = MachineDir.of(find_home()).put_away.exists()
+    if client is not None or (reach.observe().state in GONE and not waits):
         return client
     return reach.supervisor()

@@ -46,6 +46,7 @@ class Report(msgspec.Struct, frozen=True):
     supervisor: bool  # whether the background process runs
     started_at: float | None = None
     resumable: bool = False  # stopped, and the next start goes on where it was
+    put_away: bool = False  # stopped by the resource saver: its first use brings it back
 
 
 @click.command(cls=Command)
@@ -93,6 +94,7 @@ def _told(seen: Snapshot, use: MachineUse | None) -> Report:
         True,
         machine.started_at,
         machine.resumable,
+        seen.put_away,
     )
 
 
@@ -104,12 +106,14 @@ def _observed() -> Report:
     home = find_home()
     state, name, accelerator = MachineState.STOPPED, "", None
     problems: tuple[Problem, ...] = ()
-    size, resumable = Vm(), False
+    size, resumable, put_away = Vm(), False, False
     try:
         problems = SettingsStore(home).problems
-        backend = reach.chosen_backend(home)
-        seen = backend.observe(MachineDir.of(home))
-        resumable = seen.state is MachineState.STOPPED and backend.is_suspended(MachineDir.of(home))
+        backend, directory = reach.chosen_backend(home), MachineDir.of(home)
+        seen = backend.observe(directory)
+        stopped = seen.state is MachineState.STOPPED
+        resumable = stopped and backend.is_suspended(directory)
+        put_away = stopped and directory.put_away.exists()
         state, name, accelerator = seen.state, backend.name, seen.accelerator
         if seen.spec is not None:
             spec = seen.spec
@@ -121,6 +125,7 @@ def _observed() -> Report:
     return Report(
         *(state, name, accelerator, endpoint(home), health, size, (), problems, False),
         resumable=resumable,
+        put_away=put_away,
     )
 
 
@@ -159,6 +164,9 @@ def _state(report: Report) -> str:
         return "running, but the engine does not answer"
     if report.state is MachineState.STARTING and report.boot:
         return f"starting: {report.boot[-1].step}"
+    if report.put_away:
+        back = "its first use brings" if report.supervisor else "galley start brings"
+        return f"saving: kept on the disk, for nobody uses the engine; {back} it back"
     if report.resumable:
         return "stopped; the next start goes on where it was"
     if report.state is MachineState.ABSENT:

@@ -22,6 +22,7 @@ from engine.diagnose import (
     proxy,
     settings,
     space,
+    starts,
     supervisor,
 )
 from engine.diagnose.facts import Check, Facts
@@ -35,8 +36,8 @@ from vm.types import MachineState
 
 # In the order in which somebody would look: what the later ones need comes first.
 CHECKS: tuple[Check, ...] = (
-    home, space, settings, backend, memory, acceleration, image, supervisor, endpoint, daemon_json,
-    clock, docker_client, logins, ports, proxy, autostart,
+    home, space, settings, backend, memory, acceleration, starts, image, supervisor, endpoint,
+    daemon_json, clock, docker_client, logins, ports, proxy, autostart,
 )  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """Every way a start can fail, on the fake: a sentence, a hint, and a machine that starts again."""
 
+import errno
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -7,7 +8,15 @@ import pytest
 from tests.contract.conftest import Bench
 from vm import ending
 from vm.backend import Force
-from vm.errors import BootFailed, DataDiskDamaged, GalleyError, GuestChanged, PortInUse
+from vm.errors import (
+    BootFailed,
+    DataDiskDamaged,
+    DiskFull,
+    GalleyError,
+    GuestChanged,
+    HostError,
+    PortInUse,
+)
 from vm.types import Forward, MachineState
 
 
@@ -80,6 +89,64 @@ def test_a_machine_that_dies_while_booting_is_told(
     assert "boot attempt 1 failed, trying again" in caplog.text
     assert isinstance(caught.value, BootFailed)
     assert "ended while it was booting" in caught.value.summary
+
+
+@pytest.mark.parametrize(
+    ("refused", "kind", "words"),
+    [
+        (OSError(errno.EAGAIN, "Resource temporarily unavailable"), HostError, "temporarily"),
+        (OSError(errno.EIO, "Input/output error", "/x/console.log"), HostError, "Input/output"),
+        (OSError(errno.ENOSPC, "No space left on device"), DiskFull, "disk is full"),
+    ],
+)
+def test_what_this_computer_refuses_ends_the_start_as_any_failure(
+    bench: Bench,
+    monkeypatch: pytest.MonkeyPatch,
+    refused: OSError,
+    kind: type[HostError],
+    words: str,
+) -> None:
+    """A process that cannot be made, a console that cannot be copied."""
+    machine = bench.open()
+
+    def refuse(*_: object, **__: object) -> None:
+        raise refused
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.backend, "start", refuse)
+        with pytest.raises(kind) as caught:
+            bench.start()
+    assert caught.value.summary.startswith("Starting fake failed")
+    assert words in caught.value.summary
+    assert caught.value.hint
+    assert bench.state() is MachineState.FAILED
+    assert machine.status.problem == caught.value.to_problem()
+    bench.start()
+    assert bench.state() is MachineState.RUNNING
+    assert machine.status.problem is None
+
+
+def test_after_a_mistake_the_machine_is_seen_as_it_is(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And not as it was when it was made."""
+    machine = bench.open()
+    bench.start()
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.backend, "suspend", refuse)
+        with pytest.raises(OSError, match="Input/output"):
+            machine.suspend()
+    told = machine.status.problem
+    assert told is not None
+    assert bench.state() is MachineState.RUNNING
+    bench.start()
+    assert machine.status.problem is None
+    bench.stop()
+    assert bench.state() is MachineState.STOPPED
 
 
 def test_a_damaged_data_disk_is_kept_and_told(bench: Bench) -> None:

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import tarfile
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
@@ -14,11 +15,12 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.galley import IMAGE, Galley
+from tests.e2e.galley import GALLEY, IMAGE, Galley
 
 MIB, GIB = 1 << 20, 1 << 30
 DATA = "/var/lib/galley-data"
 FILLING = f"{DATA}/filling"
+AT_ONCE = 15.0  # seconds: it once took minutes
 
 
 @pytest.fixture
@@ -124,6 +126,14 @@ def test_a_full_disk_of_this_computer_holds_the_machine_up_and_loses_nothing(
         galley.wait_for(lambda: kinds() == ["DiskFull"], "it is told")
         assert galley.machines()
         assert b"disk is full" in galley.docker("ps", check=False).stderr
+        for verb in ("stop", "suspend"):
+            began = time.monotonic()
+            refused = galley.run(verb, check=False)
+            assert time.monotonic() - began < AT_ONCE
+            assert refused.returncode
+            assert b"disk is full" in refused.stderr
+            assert b"galley stop --cold" in refused.stderr
+            assert galley.machines(), "it still waits"
         freed.set()
         filling.unlink()
         galley.wait_for(lambda: kinds() == [], "it goes on")
@@ -131,4 +141,31 @@ def test_a_full_disk_of_this_computer_holds_the_machine_up_and_loses_nothing(
     inside(galley, "echo 1 > /proc/sys/vm/drop_caches")
     assert inside(galley, f"md5sum < {FILLING}") == written
     assert galley.answers()
+    galley.remove()
+
+
+def test_a_machine_that_this_computer_s_full_disk_holds_up_can_be_ended(
+    small: Path, images: Path
+) -> None:
+    """As by a power cut, when its user says so: what was synced is there when it has room."""
+    galley = Galley(small / "h", images)
+    galley.start()
+    written = inside(galley, f"echo kept > {DATA}/kept && sync && cat {DATA}/kept")
+    filling = small / "filling"
+    with filling.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(small).free - 16 * MIB)
+    writes = f"dd if=/dev/urandom of={FILLING} bs=1M count=48 && sync"
+    with galley.popen([*GALLEY, "shell", "sh", "-c", writes]) as writing:
+        galley.wait_for(lambda: "DiskFull" in str(galley.status()["problems"]), "it is told")
+        began = time.monotonic()
+        galley.run("stop", "--cold")
+        assert time.monotonic() - began < AT_ONCE
+        writing.communicate()
+    assert galley.machines() == []
+    assert galley.status()["state"] == "stopped"
+    filling.unlink()
+    galley.start()
+    assert inside(galley, f"cat {DATA}/kept") == written
+    assert galley.answers()
+    assert galley.status()["problems"] == []
     galley.remove()

@@ -178,6 +178,10 @@ def test_one_that_stays_unused_is_put_away_and_comes_back(saving: Galley) -> Non
         saving.wait_for(lambda: bool(saving.status()["resumable"]), "it is on the disk")
         assert saving.machines() == [], "nothing of this computer's memory is held"
         assert state(saving) == "stopped", "and looking changes nothing"
+        for _ in range(3):
+            assert saving.status()["put_away"]
+            assert b"its first use brings it back" in saving.run("status").stdout
+        assert saving.machines() == []
         with saving.popen(["docker", "-H", saving.docker_host, "events"]) as stream:
             stays(saving, "stopped")  # nor does who only waits
             saving.docker("volume", "create", "away2")
@@ -191,9 +195,13 @@ def test_one_that_stays_unused_is_put_away_and_comes_back(saving: Galley) -> Non
         saving.wait_for(lambda: bool(saving.status()["resumable"]), "again")
         saving.run("restart", "--supervisor")
         assert state(saving) == "stopped"
-        assert saving.docker("ps").returncode == 0, "the next supervisor knows it too"
+        assert saving.status()["put_away"], "the next supervisor knows it too"
+        assert saving.docker("ps").returncode == 0
+        assert not saving.status()["put_away"]
         saving.wait_for(lambda: bool(saving.status()["resumable"]), "again")
         saving.run("stop")
+        assert not saving.status()["put_away"]
+        assert b"saving" not in saving.run("status").stdout
         saving.run("restart", "--supervisor")
         asked = saving.docker("ps", check=False)
         assert asked.returncode != 0, "who stopped it does not want it back"

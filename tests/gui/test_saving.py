@@ -10,16 +10,20 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from desktop.app import App
+from desktop.models.rows import Line
 from desktop.pages import catalog
+from desktop.pages.containers.page import ContainerDressing
 from desktop.pages.engine.page import EnginePage
-from engine.docker.types import ContainerState
+from engine.docker.types import ContainerState, EngineInfo
 from engine.settings import SettingsStore
 from tests.gui.conftest import end_own_app
 from vm.directory import MachineDir
+from vm.errors import EngineUnreachable, Problem
 from vm.host.paths import find_home, make_home
 from vm.types import MachineState
 
 type WaitFor = Callable[..., None]
+PONG = b"Api-Version: 1.45\r\nServer: Docker/28.0\r\n"
 QUIET_MS = 700  # in which a window that asks by itself has asked
 
 
@@ -37,6 +41,18 @@ def sleeper(qapp: QApplication, own_home: None, wait_for: WaitFor) -> Iterator[A
     wait_for(lambda: all(store.is_loaded for store in made.desk.stores.all))
     yield made
     end_own_app(qapp, made)
+
+
+@pytest.fixture
+def put_away(sleeper: App, wait_for: WaitFor, qtbot: QtBot) -> App:
+    """The same, with its machine put away as the saver does it, whose file this writes: the backend
+    that pretends has no memory to keep."""
+    stop = sleeper.link.stop_engine()
+    wait_for(lambda: stop.state.is_over and sleeper.link.state is MachineState.STOPPED)
+    MachineDir.of(find_home()).put_away.write_bytes(PONG)
+    sleeper.link.set_setting("save_after", "1h", lambda _none: None)
+    wait_for(lambda: sleeper.link.put_away)
+    return sleeper
 
 
 def _script(root: Path) -> None:
@@ -100,3 +116,82 @@ def test_nobody_is_measured_while_it_sleeps(sleeper: App, wait_for: WaitFor, qtb
     qtbot.wait(QUIET_MS)
     assert is_asleep(sleeper)
     sleeper.desk.usage.watch([])
+
+
+def test_one_that_is_put_away_is_said_to_save_and_keeps_its_lists(
+    put_away: App, wait_for: WaitFor, qtbot: QtBot
+) -> None:
+    """Looking at it does not bring it back."""
+    window, connection = put_away.window, put_away.connection
+    assert not window.banner.isVisible(), "there is nothing to be done about it"
+    assert window.statusbar.engine.text() == "Saving resources"
+    assert "its first use brings it back" in window.statusbar.engine.toolTip()
+    for key in ("containers", "images", "volumes", "networks", "engine"):
+        window.go(key)
+        assert not window.banner.isVisible()
+    page = window.current
+    assert isinstance(page, EnginePage)
+    assert page.word.text() == "saving"
+    assert "kept on the disk" in page.note.text()
+    assert page.start.isEnabled()
+    assert page.stop.isEnabled(), "so that nothing brings it back"
+    [row] = put_away.desk.stores.containers.rows.values()
+    dressing = ContainerDressing(put_away.desk)
+    assert not dressing.look(Line(key=row.id, row=row)).dim
+    assert dressing.buttons(Line(key=row.id, row=row)), "there is something to click at"
+    put_away.desk.usage.watch(list(put_away.desk.stores.containers.rows))
+    window.hide()
+    window.show()
+    qtbot.wait(QUIET_MS)
+    put_away.desk.usage.watch([])
+    assert put_away.link.put_away
+    assert connection.is_up
+    assert connection.is_asleep
+
+
+def test_a_click_brings_back_one_that_is_put_away(put_away: App, wait_for: WaitFor) -> None:
+    """What was asked is done, without a refusal; meanwhile the window says what happens."""
+    window, desk = put_away.window, put_away.desk
+    said: list[str] = []
+    window.state_changed.connect(lambda state: said.append(state.text))
+    window.go("containers")
+    loads: list[bool] = []
+    desk.stores.volumes.loaded.connect(lambda: loads.append(True))
+    outcome: list[object] = []
+    work = desk.tasks.start(
+        "Ask", lambda _task: desk.connection.client.info(), outcome.append, outcome.append
+    )
+    wait_for(lambda: work.state.is_over)
+    assert isinstance(outcome[0], EngineInfo), outcome
+    wait_for(lambda: put_away.link.state is MachineState.RUNNING)
+    wait_for(lambda: window.state.word == "running")
+    assert any(text.startswith("Waking: ") for text in said), said
+    assert "Engine stopped" not in said
+    wait_for(lambda: loads)  # what happened meanwhile was not heard
+    assert not put_away.link.put_away
+
+
+def test_one_that_is_put_away_can_be_stopped_for_good(put_away: App, wait_for: WaitFor) -> None:
+    put_away.link.stop_engine()
+    wait_for(lambda: not put_away.link.put_away)
+    assert put_away.window.state.word == "stopped"
+    assert put_away.window.statusbar.engine.text() == "Engine stopped"
+    assert not put_away.connection.is_up
+    with pytest.raises(EngineUnreachable):
+        _ = put_away.connection.client
+
+
+def test_one_that_does_not_come_back_says_why(put_away: App, wait_for: WaitFor) -> None:
+    (MachineDir.of(find_home()).root / "fake.json").write_text('{"damaged": true}')
+    desk, outcome = put_away.desk, list[object]()
+    put_away.window.go("containers")
+    work = desk.tasks.start(
+        "Ask", lambda _task: desk.connection.client.info(), failed=outcome.append
+    )
+    wait_for(lambda: work.state.is_over)
+    [problem] = outcome
+    assert isinstance(problem, Problem)
+    assert "damaged" in problem.summary
+    wait_for(lambda: put_away.window.state.action == "start")
+    assert put_away.window.banner.isVisible()
+    _script(put_away.link.home.root)

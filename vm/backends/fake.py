@@ -25,7 +25,16 @@ from vm.guest import Guest, Stream
 from vm.host import net, process, sparse
 from vm.host.logs import turn
 from vm.host.paths import write_atomic
-from vm.types import Accelerator, Address, Features, Forward, MachineSpec, MachineState, Observation
+from vm.types import (
+    Accelerator,
+    Address,
+    DiskError,
+    Features,
+    Forward,
+    MachineSpec,
+    MachineState,
+    Observation,
+)
 
 
 class _Running(msgspec.Struct, frozen=True):
@@ -82,6 +91,9 @@ class FakeBackend:
     def handover(self, directory: MachineDir) -> bytes | None:
         return None
 
+    def why_slow(self, directory: MachineDir) -> Problem | None:
+        return None
+
     def stop(self, directory: MachineDir, force: Force) -> None:
         running = _running(directory)
         if running is None:
@@ -127,9 +139,9 @@ class FakeBackend:
     def wait_knock(self, directory: MachineDir) -> bool:
         return False
 
-    def wait_disk_error(self, directory: MachineDir) -> bool:
+    def wait_disk_error(self, directory: MachineDir) -> DiskError | None:
         self.wait_stopped(directory, None)
-        return False
+        return None
 
     def go_on(self, directory: MachineDir) -> None:
         """It never stands still."""

@@ -81,7 +81,7 @@ class InsideTab(Tab):
 
     def _reach(self) -> None:
         """The engine answers again: what could not be read can be."""
-        if self.desk.connection.is_up and self.loader.problem is not None:
+        if self.desk.connection.is_heard and self.loader.problem is not None:
             self._stale = True
             if self._is_shown:
                 self.refresh()
@@ -89,7 +89,7 @@ class InsideTab(Tab):
 
     def _watch(self) -> None:
         found = self.desk.stores.containers.rows.get(self.key)
-        is_up = found is not None and found.state.is_up and self.desk.connection.is_up
+        is_up = found is not None and found.state.is_up and self.desk.connection.is_heard
         if is_up and self._is_shown:
             self.feed.start()
         else:

@@ -108,7 +108,7 @@ class InspectTab(Tab):
 
     def _reach(self) -> None:
         """The engine answers again: what could not be read can be."""
-        if self.desk.connection.is_up and not self.problem.isHidden() and not self._left:
+        if self.desk.connection.is_heard and not self.problem.isHidden() and not self._left:
             self.refresh()
 
     def _opened(self) -> list[tuple[str | int, ...]]:

@@ -42,7 +42,7 @@ class LogsTab(Tab):
         self._feed: LogFeed | None = None
         self._again = False  # it has started again before its log had ended
         self._left = False
-        self._up = desk.connection.is_up
+        self._heard = desk.connection.is_heard
         self.follow_button = self._switch("follow", tr("Follow"), self._choose_follow, True)
         self.moments_button = self._switch(
             "clock", tr("Times"), self._choose_moments, desk.prefs.flag(MOMENTS)
@@ -179,8 +179,8 @@ class LogsTab(Tab):
 
     def _follow_connection(self) -> None:
         """The engine is back: so is its log, if the container runs."""
-        was, self._up = self._up, self.desk.connection.is_up
-        if self._up and not was:
+        was, self._heard = self._heard, self.desk.connection.is_heard
+        if self._heard and not was:
             self._again = True
             self._read()
 

@@ -31,7 +31,8 @@ class ContainerDressing(Dressing):
         self._desk = desk
 
     def look(self, line: Line) -> Look:
-        dim = self._desk.connection.reach is Reach.DOWN
+        connection = self._desk.connection
+        dim = connection.reach is Reach.DOWN and not connection.is_up
         if line.heading is not None:
             return Look(dim=dim)
         busy = line.row.id in self._desk.stores.containers.busy

@@ -112,6 +112,9 @@ class StatsTab(Tab):
         if not self.desk.connection.is_up:
             self.feed.stop()
             self._say(tr("The engine is not running."))
+        elif self.desk.connection.is_kept:
+            self.feed.stop()
+            self._say(tr("The engine saves resources. Nothing is measured until it is used."))
         elif not row.state.is_up:
             self.feed.stop()
             self._say(tr("This container is not running. It has used nothing since."))

@@ -34,6 +34,7 @@ class EnginePage(Page):
         self._problems: tuple[Problem, ...] = ()
         self.dot = Dot(desk.theme)
         self.word = label("")
+        self.note = label("", "secondary", wrap=True)  # what the word means
         self.start = self._verb("start", tr("Start"), self._start)
         self.restart = self._verb("restart", tr("Restart"), self._restart)
         self.stop = self._verb("stop", tr("Stop"), self._stop)
@@ -67,6 +68,7 @@ class EnginePage(Page):
 
     def _lay_out(self) -> None:
         whole = column(
+            self.note,
             self._troubles,
             Pair(self.start_card, self.reach),
             Pair(self.memory, self.cpu),
@@ -141,6 +143,8 @@ class EnginePage(Page):
         self.dot.set_state(state.dot)
         self.word.setText(state.word)
         self.word.setToolTip(state.text)
+        self.note.setText(state.hint if state.answers else "")
+        self.note.setVisible(bool(self.note.text()))
         self._show_verbs()
         machine = link.snapshot.machine if link.snapshot and connection.is_ours else None
         self.start_card.setVisible(connection.is_ours)

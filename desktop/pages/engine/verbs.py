@@ -35,5 +35,7 @@ def verbs(snapshot: Snapshot | None) -> Verbs:
             return Verbs(stopping, stopping, stopping)
         case MachineState.PAUSED | MachineState.FAILED:
             return Verbs()
+        case MachineState.STOPPED if snapshot.put_away:
+            return Verbs()  # stopped, it is no longer brought back by its first use
     idle = tr("It is not running.")
     return Verbs(restart=idle, stop=idle)

@@ -25,6 +25,7 @@ class Machine:
         self.moved: dict[MachineState, float] = {}  # when it last did
         self.on_change: Callable[[MachineState], None]
         self.failures = 0
+        self.failure: Exception = BackendFailed("QEMU does not answer on its control socket.")
         self.adopts: Callable[[], None] | None = None  # what happens meanwhile
         self.tries = 0
         self.turn = threading.Lock()
@@ -39,7 +40,7 @@ class Machine:
             self.tries += 1
             if self.failures:
                 self.failures -= 1
-                raise BackendFailed("QEMU does not answer on its control socket.")
+                raise self.failure
             if self.state is MachineState.RUNNING:
                 self.move(MachineState.PAUSED)
                 if not may():
@@ -80,8 +81,10 @@ class Scene:
         self._cpu = 0.0
         self.suspended = threading.Event()
         self.woken = 0
-        self.refuses = False  # to be suspended
         self.at_put_away: Callable[[], object] = lambda: None  # just before its turn
+        self.kept = 0  # how often it was told that it stays where it is
+        self.shown: list[bool] = []  # whether it was said to save, as it was suspended
+        self.refuses: Exception | None = None  # to be suspended
         self.saver = self.another()
         self.saver.containers(())
         self.saver.open()
@@ -91,6 +94,7 @@ class Scene:
         made = Saver(
             *(self.machine, self._cpu_seconds, self.put_away, self._suspend, self._start),
             woken=self._count,
+            kept=self._count_kept,
         )
         self.machine.on_change = made.follow
         return made
@@ -103,15 +107,15 @@ class Scene:
     def _suspend(self, check: Callable[[], None]) -> None:
         self.at_put_away()
         with self.machine.turn:
-            if self.machine.state is MachineState.PAUSED:
-                self.machine.move(MachineState.RUNNING)
-            self.machine.move(MachineState.STOPPING)
+            for state in (MachineState.RUNNING, MachineState.STOPPING):  # it is not asked asleep
+                self.machine.move(state)
+                self.shown.append(self.saver.is_saving)
             try:
                 check()
                 if self.refuses:
-                    self.refuses = False
-                    raise BackendFailed("The disk is full.")
-            except GalleyError:
+                    refusal, self.refuses = self.refuses, None
+                    raise refusal
+            except (GalleyError, OSError):
                 self.machine.move(MachineState.RUNNING)
                 raise
             self.machine.move(MachineState.STOPPED)
@@ -127,6 +131,10 @@ class Scene:
     def _count(self) -> None:
         assert self.machine.state is MachineState.RUNNING
         self.woken += 1
+
+    def _count_kept(self) -> None:
+        assert not self.saver.is_saving
+        self.kept += 1
 
     def _cpu_seconds(self, containers: Sequence[Container]) -> float:
         assert containers

@@ -18,6 +18,7 @@ from engine.diagnose import (
     ports,
     settings,
     space,
+    starts,
     supervisor,
 )
 from engine.diagnose import (
@@ -27,6 +28,8 @@ from engine.diagnose.facts import Facts
 from engine.diagnose.run import CHECKS, Outcome, gathered, run_checks
 from engine.settings import SettingsStore
 from engine.types import EngineHealth, PublishedPort, Snapshot
+from vm.backends.fake import FakeBackend
+from vm.directory import MachineDir
 from vm.errors import MachineError, PortInUse, Problem
 from vm.guest import Guest
 from vm.host.paths import Home
@@ -100,6 +103,18 @@ def test_emulation_is_told(home: Home) -> None:
     found = acceleration.check(running(home))
     assert found is not None
     assert "There is no KVM." in found.hint
+
+
+def test_starts_that_take_longer_than_they_could(home: Home) -> None:
+    class Slow(FakeBackend):
+        def why_slow(self, directory: MachineDir) -> Problem | None:
+            return Problem("BackendFailed", f"{directory.root} is slow.")
+
+    assert not starts.applies(Facts(home))
+    assert starts.check(running(home, backend=FakeBackend())) is None
+    told = starts.check(running(home, backend=Slow()))
+    assert told is not None
+    assert str(home.machine) in told.summary
 
 
 def test_a_clock_that_is_behind(home: Home) -> None:

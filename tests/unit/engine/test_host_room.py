@@ -13,19 +13,20 @@ from engine.host_room import ENOUGH, HostRoom
 from vm.backends.fake import FakeBackend
 from vm.directory import MachineDir
 from vm.errors import Problem
+from vm.types import DiskError
 
 PATIENCE = 20.0  # seconds; only a test that fails waits so long
 
 
 class Stalling(FakeBackend):
-    """Stands still whenever `errors` has True; has ended once it has False."""
+    """Stands still whenever `errors` has one; has ended once it has None."""
 
     def __init__(self) -> None:
-        self.errors: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        self.errors: queue.SimpleQueue[DiskError | None] = queue.SimpleQueue()
         self.went_on: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self.has_ended = False
 
-    def wait_disk_error(self, directory: MachineDir) -> bool:
+    def wait_disk_error(self, directory: MachineDir) -> DiskError | None:
         return self.errors.get(timeout=PATIENCE)
 
     def wait_stopped(self, directory: MachineDir, timeout: float | None) -> bool:
@@ -74,7 +75,7 @@ def room(
     made.follow(True)
     yield made
     made.close()
-    backend.errors.put(False)
+    backend.errors.put(None)
 
 
 def test_it_is_told_and_the_machine_goes_on_when_there_is_room(
@@ -86,7 +87,7 @@ def test_it_is_told_and_the_machine_goes_on_when_there_is_room(
 ) -> None:
     for _ in range(2):
         disk.free = ENOUGH - 1
-        backend.errors.put(True)
+        backend.errors.put(DiskError.NO_ROOM)
         [problem] = told.get(timeout=PATIENCE)
         assert problem.kind == "DiskFull"
         assert str(tmp_path) in problem.hint
@@ -102,21 +103,37 @@ def test_it_is_told_and_the_machine_goes_on_when_there_is_room(
 def test_a_machine_that_ended_meanwhile_has_no_problem(
     disk: Disk, backend: Stalling, room: HostRoom, told: "queue.SimpleQueue[tuple[Problem, ...]]"
 ) -> None:
-    backend.errors.put(True)
+    backend.errors.put(DiskError.NO_ROOM)
     assert told.get(timeout=PATIENCE)
     backend.has_ended = True
-    backend.errors.put(False)
+    backend.errors.put(None)
     assert told.get(timeout=PATIENCE) == ()
 
 
 def test_the_next_machine_is_watched_too(
     disk: Disk, backend: Stalling, room: HostRoom, told: "queue.SimpleQueue[tuple[Problem, ...]]"
 ) -> None:
-    backend.errors.put(False)
+    backend.errors.put(None)
     for thread in threading.enumerate():
         if thread.name == "host-room":
             thread.join(PATIENCE)
     room.follow(False)
     room.follow(True)
-    backend.errors.put(True)
+    backend.errors.put(DiskError.NO_ROOM)
     assert told.get(timeout=PATIENCE)
+
+
+def test_a_disk_that_refuses_for_another_reason_is_not_said_to_be_full(
+    disk: Disk,
+    backend: Stalling,
+    room: HostRoom,
+    told: "queue.SimpleQueue[tuple[Problem, ...]]",
+    tmp_path: Path,
+) -> None:
+    disk.free = ENOUGH
+    backend.errors.put(DiskError.REFUSED)
+    [problem] = told.get(timeout=PATIENCE)
+    assert problem.kind == "HostError"
+    assert "full" not in problem.summary
+    assert str(tmp_path) in problem.hint
+    assert backend.went_on.get(timeout=PATIENCE), "it is tried again"

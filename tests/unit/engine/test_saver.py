@@ -11,6 +11,7 @@ from engine import saver as saver_module
 from engine.ports.wanted import Container, ContainerPort
 from engine.saver import Rules, Saver
 from tests.unit.engine.saver_scene import LATE, NEVER, RULES, SOON, Machine, Scene
+from vm.errors import BackendFailed
 from vm.types import MachineState
 
 WEB = Container("web", State="running", Ports=(ContainerPort(80, "tcp", 8080),))
@@ -125,8 +126,11 @@ def test_containers_at_work_are_not_paused(scene: Scene, machine: Machine) -> No
     machine.wait_for(MachineState.PAUSED)
 
 
-def test_a_machine_that_cannot_be_paused_is_tried_again(saver: Saver, machine: Machine) -> None:
-    machine.failures = 2
+@pytest.mark.parametrize("failure", [BackendFailed("QEMU is silent."), OSError(5, "EIO")])
+def test_a_machine_that_cannot_be_paused_is_tried_again(
+    saver: Saver, machine: Machine, failure: Exception
+) -> None:
+    machine.failures, machine.failure = 2, failure
     saver.set_rules(RULES)
     machine.wait_for(MachineState.PAUSED)
     assert machine.tries == 3
@@ -145,9 +149,13 @@ def test_only_what_runs_is_paused(saver: Saver, machine: Machine, state: Machine
 
 def test_after_a_while_it_is_suspended(scene: Scene, machine: Machine) -> None:
     scene.put_it_away()
+    assert scene.saver.is_saving
+    assert scene.shown == [True, True], "nobody sees it awake in between"
     scene.saver.set_rules(NEVER)
     scene.saver.awake()
     machine.wait_for(MachineState.RUNNING)
+    assert scene.kept == 0
+    assert not scene.put_away.exists()
     machine.move(MachineState.STOPPED)
     scene.saver.awake()
     assert machine.state is MachineState.STOPPED, "it ended otherwise"
@@ -237,7 +245,8 @@ def test_a_start_under_way_is_waited_for_by_nobody_who_serves_it(
 def test_what_its_user_has_stopped_nobody_gets_back(scene: Scene, machine: Machine) -> None:
     scene.put_it_away()
     with scene.saver.stopping():
-        pass
+        assert scene.kept == 1, "who shows it is told"
+    assert scene.kept == 1
     scene.saver.awake()
     scene.saver.close()
     scene.saver = scene.another()
@@ -253,10 +262,14 @@ def test_a_stop_outdoes_what_is_just_putting_it_away(scene: Scene, machine: Mach
     assert machine.state is MachineState.STOPPED
 
 
-def test_what_cannot_be_put_away_is_not_away(scene: Scene, machine: Machine) -> None:
-    scene.refuses = True
+@pytest.mark.parametrize("refusal", [BackendFailed("The disk is full."), OSError(5, "EIO")])
+def test_what_cannot_be_put_away_is_not_away(
+    scene: Scene, machine: Machine, refusal: Exception
+) -> None:
+    scene.refuses = refusal
     scene.put_it_away()
     assert machine.states.count(MachineState.STOPPING) == 2
+    assert scene.kept == 1, "who shows it is told"
     assert MachineState.RUNNING in machine.states
     scene.saver.set_rules(NEVER)
     scene.saver.awake()

@@ -1,5 +1,6 @@
 """A snapshot is there whole or not at all, whatever ends its making; a restore has no middle."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -244,25 +245,57 @@ def test_killed_while_one_is_made(directory: MachineDir, owner: str, name: str, 
         ("sparse", "duplicate", "before", "second"),
         ("sparse", "duplicate", "after", "second"),
         ("snapshots", "_forget_the_present", "after", "second"),
-        ("os", "replace", "before", "second"),
-        ("os", "replace", "after", "first"),
-        ("snapshots", "write_atomic", "before", "first"),
+        ("snapshots", "write_atomic", "before", "second"),
+        ("snapshots", "write_atomic", "after", "second"),
+        ("snapshots", "_put_in_place", "before", "second"),
+        ("snapshots", "_put_in_place", "after", "first"),
+        ("snapshots", "_let_to_start_follow", "after", "first"),
     ],
 )
+@pytest.mark.parametrize("kept", ['["web"]', ""])
 def test_killed_while_one_is_restored(
-    directory: MachineDir, owner: str, name: str, when: str, content: str
+    directory: MachineDir, owner: str, name: str, when: str, content: str, kept: str
 ) -> None:
-    """There is always a disk, whole; without a pin the next boot pins what that disk shows."""
+    """There is always a disk, whole; without a pin the next boot pins what that disk shows. What is
+    to start with the engine is that of this disk."""
+    if kept:
+        directory.to_start.write_text(kept)
     create(directory, "old")
     write(directory, "second")
+    directory.to_start.write_text('["database"]')
     dies(directory, "restore", owner, name, when)
     assert read(directory.data_disk) == content
     assert not directory.known_host.exists() or directory.known_host.read_text() == KEY + "\n"
     snapshots.sweep(directory)
     assert not directory.data_restored.exists()
+    assert not directory.to_start_restored.exists()
+    wanted = '["database"]' if content == "second" else kept
+    assert directory.to_start.exists() == bool(wanted)
+    assert not wanted or directory.to_start.read_text() == wanted
     assert names(directory) == ["old"]
     restore(directory, "old")
     assert read(directory.data_disk) == "first"
+    assert directory.to_start.exists() == bool(kept)
+    assert not directory.to_start_restored.exists()
+
+
+def test_a_power_cut_after_one_is_made_leaves_it_whole(
+    directory: MachineDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every file of it is on the disk, not only written."""
+    synced: set[int] = set()
+    really = os.fsync
+
+    def fsync(handle: int) -> None:
+        synced.add(os.fstat(handle).st_ino)
+        really(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    directory.to_start.write_text('["web"]')
+    create(directory, "one")
+    folder = directory.snapshots / "one"
+    assert directory.snapshot_to_start("one") in list(folder.iterdir())
+    assert {file.stat().st_ino for file in (folder, *folder.iterdir())} <= synced
 
 
 def test_a_manifest_that_is_damaged_or_moved_is_none(directory: MachineDir) -> None:

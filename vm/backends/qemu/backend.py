@@ -49,7 +49,16 @@ from vm.errors import (
 from vm.guest import Guest
 from vm.host import memory, process, sparse
 from vm.host.paths import unusable, write_atomic
-from vm.types import Accelerator, Address, Features, Forward, MachineSpec, MachineState, Observation
+from vm.types import (
+    Accelerator,
+    Address,
+    DiskError,
+    Features,
+    Forward,
+    MachineSpec,
+    MachineState,
+    Observation,
+)
 
 log = logging.getLogger(__name__)
 
@@ -127,6 +136,9 @@ class QemuBackend:
 
     def handover(self, directory: MachineDir) -> bytes | None:
         return handover.message(directory) if handover.is_awaited(directory) else None
+
+    def why_slow(self, directory: MachineDir) -> Problem | None:
+        return template.why_not(directory)
 
     def _launch(
         self,
@@ -222,13 +234,13 @@ class QemuBackend:
             session.execute("block_resize", **{"node-name": DATA, "size": disk_bytes})
         running.remember_disk(directory, found, disk_bytes)
 
-    def wait_disk_error(self, directory: MachineDir) -> bool:
+    def wait_disk_error(self, directory: MachineDir) -> DiskError | None:
         while (found := running.find(directory)) is not None:
             tells = directory.events_socket.exists()  # else an older Galley has started it
-            if tells and stall.wait(directory):
-                return True
+            if tells and (error := stall.wait(directory)) is not None:
+                return error
             process.wait_gone(found.identity, 1.0 if tells else None)
-        return False
+        return None
 
     def go_on(self, directory: MachineDir) -> None:
         found = running.find(directory)

@@ -72,13 +72,14 @@ def save(directory: MachineDir, found: Running) -> None:
             "The machine cannot be suspended: it was started by another version of Galley.",
             "`galley stop --cold` powers it off.",
         )
-    forget(directory)
     try:
+        forget(directory)
         state.write(directory, found, directory.suspended, synced=True)
         state.end(directory, found)
         _make_valid(directory, found.circumstances)
     except OSError as error:
-        forget(directory)
+        with contextlib.suppress(OSError):  # what is there has no manifest
+            forget(directory)
         raise unusable(directory.root, error) from error
     except GalleyError:
         forget(directory)

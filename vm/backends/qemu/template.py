@@ -6,7 +6,9 @@
 
 Nothing of the data disk, of the handover or of this computer's secrets is in a template, so it is
 good for any number of starts, whatever became of the disk. It counts from its manifest on, which is
-written when all else is on the disk. In doubt the machine boots, which only takes longer.
+written when all else is on the disk. In doubt the machine boots, which only takes longer. One that
+cannot be gone on from is made anew at once; after the second in a row none is made any more, until
+the circumstances are others.
 May import: msgspec, `vm` values, `vm.host`, `vm.boot`, this package but `backend.py`. Next:
 `state.py`, `handover.py`; in the guest, /usr/lib/galley/template.
 """
@@ -33,7 +35,7 @@ from vm.backends.qemu.running import Running
 from vm.backends.qemu.start import start, with_shares
 from vm.boot import GLANCE, Console
 from vm.directory import MachineDir
-from vm.errors import BackendFailed, BootDied, DiskFull, GalleyError, NotResumable
+from vm.errors import BackendFailed, BootDied, DiskFull, GalleyError, NotResumable, Problem
 from vm.host import memory, process
 from vm.host.paths import write_atomic
 from vm.image import Fingerprint
@@ -45,6 +47,7 @@ MANIFEST = "manifest.json"
 WORD = "galley.template=1"
 BOOTING = "Booting Linux once for all"
 SPARE = 1 << 30  # bytes: nobody has asked for a template
+TRIES = 2  # a busy computer may be the reason of one
 BOOTED_WITHIN = 60.0  # seconds; a twentieth of it on a quiet computer
 
 
@@ -54,6 +57,8 @@ class Template(msgspec.Struct, frozen=True):
     circumstances: Circumstances
     data_bytes: int  # the size of the data disk, which the guest's kernel has seen
     files: dict[str, Fingerprint]
+    failures: int = 0  # in a row, also of those before it
+    reason: str = ""  # of the last one
 
 
 def begin(
@@ -71,7 +76,7 @@ def begin(
         launch, guest_options=(*lasting, WORD), initramfs=launch.image / INITRAMFS
     )
     try:
-        _fitting(directory, launch, spec)
+        made = _fitting(directory, launch, spec)
     except NotResumable as reason:
         log.info("no start from a template: %s %s", reason.summary, reason.details)
         forget(directory)
@@ -80,21 +85,48 @@ def begin(
     try:
         state.read(directory, launch, chosen, spec, directory.template, _nothing)
     except NotResumable as reason:
-        log.warning("templates are of no use here: %s %s", reason.summary, reason.details)
-        made = _read(directory)
+        log.warning("the template was of no use: %s %s", reason.summary, reason.details)
         forget(directory)
-        _write_manifest(directory.template, msgspec.structs.replace(made, files={}))
+        why, failures = reason.details or reason.summary, made.failures + 1
+        failed = msgspec.structs.replace(made, files={}, failures=failures, reason=why)
+        if failures < TRIES:
+            _boot_and_keep(directory, launch, chosen, spec, progress, failed)
+            return
+        _write_manifest(directory.template, failed)
         _boot_until_it_waits(directory, launch, chosen, spec, progress)
+        return
+    if made.failures:
+        _write_manifest(directory.template, msgspec.structs.replace(made, failures=0, reason=""))
 
 
 def is_useful(directory: MachineDir, launch: Launch, spec: MachineSpec) -> bool:
-    """False where one has been tried and was of no use."""
+    """False where they have been tried and were of no use."""
     try:
         made = _read(directory)
         now = circumstances(*with_shares(directory, launch, spec)[:2])
     except (OSError, msgspec.MsgspecError):
         return True
-    return bool(made.files) or bool(difference(made.circumstances, now))
+    return not _is_given_up(made) or bool(difference(made.circumstances, now))
+
+
+def why_not(directory: MachineDir) -> Problem | None:
+    """Why no start is made from a template any more, or None."""
+    try:
+        made = _read(directory)
+    except (OSError, msgspec.MsgspecError):
+        return None
+    if not _is_given_up(made):
+        return None
+    return BackendFailed(
+        "Every start of the machine boots Linux, which takes about twice as long as going on from "
+        f"a machine that has booted: that has failed {made.failures} times in a row.",
+        "To have it tried again: galley stop --cold, then galley start --repair",
+        details=made.reason,
+    ).to_problem()
+
+
+def _is_given_up(made: Template) -> bool:
+    return not made.files and made.failures >= TRIES
 
 
 def forget(directory: MachineDir) -> None:
@@ -110,7 +142,7 @@ def _read(directory: MachineDir) -> Template:
     return msgspec.json.decode((directory.template / MANIFEST).read_bytes(), type=Template)
 
 
-def _fitting(directory: MachineDir, launch: Launch, spec: MachineSpec) -> None:
+def _fitting(directory: MachineDir, launch: Launch, spec: MachineSpec) -> Template:
     """Raises NotResumable with the reason why it does not fit."""
     try:
         made = _read(directory)
@@ -124,6 +156,7 @@ def _fitting(directory: MachineDir, launch: Launch, spec: MachineSpec) -> None:
         raise state.unfit("the data disk has another size")
     if files != made.files:
         raise state.unfit("a file of it has been changed")
+    return made
 
 
 def _boot_and_keep(
@@ -132,12 +165,15 @@ def _boot_and_keep(
     chosen: Accelerator,
     spec: MachineSpec,
     progress: Callable[[str], None],
+    before: Template | None = None,
 ) -> None:
+    """`before`: the one that could not be gone on from, whose failures count with this one's."""
     booted = _boot_until_it_waits(directory, launch, chosen, spec, progress)
     taken = booted.circumstances
     if taken is None or Console(directory.console_log).find("template") is None:
         return  # an image of another Galley, which goes on by itself
-    made = Template(taken, directory.data_disk.stat().st_size, {})
+    failures, reason = (before.failures, before.reason) if before else (0, "")
+    made = Template(taken, directory.data_disk.stat().st_size, {}, failures, reason)
     folder = directory.template.with_name(f"template.{time.monotonic_ns()}")
     try:
         state.write(directory, booted, folder, synced=False, spare=SPARE)

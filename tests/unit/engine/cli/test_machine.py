@@ -13,6 +13,7 @@ import pytest
 from engine.cli.status import Report
 from tests.unit.engine.cli.conftest import ROOT, Galley, command
 from vm.backends.fake_machine import FakeScript
+from vm.directory import MachineDir
 from vm.host.paths import Home
 
 pytestmark = pytest.mark.usefixtures("ending")
@@ -67,6 +68,35 @@ def test_one_life(galley: Galley, home: Home) -> None:
     assert galley("delete", "--yes").returncode == 0
     assert status(galley).state == "absent"
     assert galley("delete", "--yes").returncode == 3
+
+
+def test_one_that_the_saver_has_put_away_is_saving(galley: Galley, home: Home) -> None:
+    """Until its user stops it. With and without a supervisor."""
+    put_away = MachineDir.of(home).put_away
+    assert galley("start").returncode == 0
+    assert galley("stop").returncode == 0
+    put_away.touch()
+    for _ in range(2):
+        seen = status(galley)
+        assert seen.put_away
+        assert seen.state == "stopped"
+    said = galley("status").stdout
+    assert "saving: kept on the disk, for nobody uses the engine" in said
+    assert "its first use brings it back" in said
+    assert galley("stop").stdout == "The engine is not running.\n"
+    assert not status(galley).put_away
+    assert "saving" not in galley("status").stdout
+    assert galley("quit").returncode == 0
+    put_away.touch()
+    seen = status(galley)
+    assert seen.put_away
+    assert not seen.supervisor
+    assert "galley start brings it back" in galley("status").stdout
+    assert galley("stop").returncode == 0
+    assert not put_away.exists(), "the next supervisor would bring it back"
+    put_away.touch()
+    assert galley("suspend").returncode == 0
+    assert not put_away.exists()
 
 
 def test_the_disk_as_it_is_seen_and_given_back(galley: Galley) -> None:
