@@ -94,7 +94,8 @@ class Engine:
         self._file_events = FileEvents(self._dial_events, home.root, self._publish)
         self._names = LocalNames(settings, lambda: self._machine.guest)
         self._starts = Starts(
-            self._dial, self._dial_ports, self._ports, self._addresses, self._watch.look
+            *(self._dial, self._dial_ports, self._ports, self._addresses),
+            *(self._watch.look, self._folders.must_share),
         )
         listener = UnixListener(home.docker_socket)
         self._bridge = Bridge(

@@ -37,7 +37,7 @@ class Networks(msgspec.Struct, frozen=True):
 
 
 class Mount(msgspec.Struct, frozen=True):
-    """`Mounts[]` of GET /containers/json. `Source` is a path in the guest."""
+    """`Mounts[]` of a container, in lists too. `Source` is a path in the guest."""
 
     Type: str = ""
     Source: str = ""
@@ -104,6 +104,12 @@ class Asked(msgspec.Struct, frozen=True):
 
     Id: str = ""
     HostConfig: Publishing = Publishing()
+    Mounts: tuple[Mount, ...] | None = ()
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """What it is to have of this host, as paths in the guest."""
+        return tuple(mount.Source for mount in self.Mounts or () if mount.Type == "bind")
 
     def bindings(self) -> Iterator[tuple[int, str, Binding]]:
         """Container port, protocol, and one binding of it."""
