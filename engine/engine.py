@@ -381,9 +381,10 @@ class Engine:
 
     def _containers_changed(self, containers: list[Container]) -> None:
         asked = self._starts.asked(containers)
-        with contextlib.suppress(NoMachine):
-            self._guest_rules.bring(self._machine.guest, routes(containers, asked))
         self._ports.sync(wanted_ports(containers, asked, self._addresses()))
+        with contextlib.suppress(NoMachine):
+            led = routes(containers, asked, self._ports.ports)
+            self._guest_rules.bring(self._machine.guest, led)
         self._file_events.follow(self._folders.bound(containers))
         self._names.follow(containers)
         self._saver.containers(containers)

@@ -19,7 +19,7 @@ from engine.bridge.http import Dial, HttpError, delete, get_json
 from engine.ports.avoided import AvoidedPorts
 from engine.ports.published import PublishedPorts
 from engine.ports.wanted import Asked, Container, Default, fixed_forwards
-from vm.errors import GalleyError
+from vm.errors import GalleyError, PortInUse
 from vm.types import Forward
 
 log = logging.getLogger(__name__)
@@ -69,12 +69,16 @@ class Starts:
     def _open(self, asked: Asked) -> Callable[[], None]:
         default = self._default()
         forwards = fixed_forwards(asked, default)
-        self._ports.reserve(forwards)
+        try:
+            reserved = self._ports.reserve(asked.name, forwards)
+        except PortInUse:  # perhaps by a container that has just ended
+            self._look()
+            reserved = self._ports.reserve(asked.name, forwards)
         let_go = self._avoided.hold(asked, default)
 
         def done() -> None:
             let_go()
-            self._done(forwards)
+            self._done(reserved)
 
         return done
 

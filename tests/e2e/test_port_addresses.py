@@ -1,6 +1,8 @@
 """Ports published on one address of this computer, or on every one; each leads to its container."""
 
 import json
+import os
+import signal
 import subprocess
 import urllib.request
 from collections.abc import Iterator
@@ -82,3 +84,21 @@ def test_every_address(galley: Galley, port: int, every: str, address: str) -> N
     assert _listed(galley) == {("every", every, port)}
     found = ("::1",) if every == "::" else ("127.0.0.1", address)
     galley.wait_for(lambda: {_says(one, port) for one in found} == {"every"}, "it answers on each")
+
+
+def test_one_port_on_each_address_is_another_containers(galley: Galley, port: int) -> None:
+    """As dockerd has it on a computer of its own; also when they and the supervisor start again."""
+    containers = {"one": "127.0.0.1", "two": "127.0.0.2", "six": "::1"}
+    for name, address in containers.items():
+        _serve(galley, name, address, port)
+
+    def each_says_its_name() -> bool:
+        return all(_says(address, port) == name for name, address in containers.items())
+
+    galley.wait_for(each_says_its_name, "each says its own name")
+    said = _refused(galley, "::1", port)
+    assert f"Port {port}/tcp on ::1 is already published by the container six." in said
+    galley.docker("restart", "-t", "0", "two")
+    os.kill(galley.supervisor_identity().pid, signal.SIGKILL)
+    galley.start()
+    galley.wait_for(each_says_its_name, "they do, whoever was dead")
