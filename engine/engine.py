@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from engine import __version__, context, daemon_config, docker_proxies, logins
-from engine.bridge import environment
+from engine.bridge import builders, environment
 from engine.bridge.bridge import Bridge
 from engine.bridge.unix import UnixListener
 from engine.clock import GuestClock
@@ -313,8 +313,9 @@ class Engine:
     def _check(self, body: bytes) -> bytes | None:
         """A creation as dockerd is to see it, None for as it is. Raises NotShared."""
         shared = self._folders.check(body)
+        right = builders.check(shared or body) or shared
         variables = self._configuration.proxies.variables()
-        return environment.check(shared or body, variables) or shared
+        return environment.check(right or body, variables) or right
 
     def _set_clock(self) -> None:
         with contextlib.suppress(GalleyError):  # it is tried again
