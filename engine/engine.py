@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from engine import __version__, context, daemon_config, docker_proxies, logins
-from engine.bridge import environment
+from engine.bridge import builders, environment
 from engine.bridge.bridge import Bridge
 from engine.bridge.unix import UnixListener
 from engine.clock import GuestClock
@@ -98,7 +98,8 @@ class Engine:
         self._file_events = FileEvents(self._dial_events, home.root, self._publish)
         self._names = LocalNames(settings, lambda: self._machine.guest)
         self._starts = Starts(
-            self._dial, self._dial_ports, self._ports, self._addresses, self._watch.look
+            *(self._dial, self._dial_ports, self._ports, self._addresses),
+            *(self._watch.look, self._folders.must_share),
         )
         listener = UnixListener(home.docker_socket)
         self._bridge = Bridge(
@@ -315,8 +316,9 @@ class Engine:
     def _check(self, body: bytes) -> bytes | None:
         """A creation as dockerd is to see it, None for as it is. Raises NotShared."""
         shared = self._folders.check(body)
+        right = builders.check(shared or body) or shared
         variables = self._configuration.proxies.variables()
-        return environment.check(shared or body, variables) or shared
+        return environment.check(right or body, variables) or right
 
     def _set_clock(self) -> None:
         with contextlib.suppress(GalleyError):  # it is tried again
@@ -384,9 +386,10 @@ class Engine:
 
     def _containers_changed(self, containers: list[Container]) -> None:
         asked = self._starts.asked(containers)
-        with contextlib.suppress(NoMachine):
-            self._guest_rules.bring(self._machine.guest, routes(containers, asked))
         self._ports.sync(wanted_ports(containers, asked, self._addresses()))
+        with contextlib.suppress(NoMachine):
+            led = routes(containers, asked, self._ports.ports)
+            self._guest_rules.bring(self._machine.guest, led)
         self._file_events.follow(self._folders.bound(containers))
         self._names.follow(containers)
         self._saver.containers(containers)

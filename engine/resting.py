@@ -127,4 +127,4 @@ class Resting:
     def _empty(self) -> None:
         """Nothing of containers is left in the machine."""
         self._restarts.stop_all(self._dial)
-        self._guest_rules.bring(self._machine.guest, routes([], {}))
+        self._guest_rules.bring(self._machine.guest, routes([], {}, []))

@@ -71,18 +71,28 @@ class SharedFolders:
         self._mounted = {share: _identity(share) for share in reversed(there)}
 
     def check(self, body: bytes) -> bytes | None:
-        """See `bridge.binds.check`. A folder that was deleted is not shared, nor is one that has
-        been made in its place."""
+        """See `bridge.binds.check`."""
+        return binds.check(body, self._sharing())
+
+    def must_share(self, there: Iterable[str]) -> None:
+        """Raises NotShared for a folder that a container has had, and that the machine has no
+        longer. What the machine has of its own was never one of this host's."""
+        sharing = self._sharing()
+        for source in there:
+            if not shares.is_guests(source):
+                binds.resolve(source, sharing)
+
+    def _sharing(self) -> Sharing:
+        """A folder that was deleted is not shared, nor is one that was made in its place."""
         names, read_only = self._names("shares"), self._names("read_only_shares")
         mounted = self._mounted.items()
-        sharing = Sharing(
+        return Sharing(
             self._docker_socket,
             tuple(share for share, identity in mounted if identity == _identity(share)),
             names,
             tuple(map(shares.folder, (*names, *read_only))),
             self._lacking,
         )
-        return binds.check(body, sharing)
 
     def _by(self) -> str:
         return str(self._settings.get("share_by"))

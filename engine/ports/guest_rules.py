@@ -19,7 +19,7 @@ class GuestRules:
     """Remembers what the guest has, so that it is asked for changes only."""
 
     def __init__(self) -> None:
-        self._had = routes([], {})
+        self._had = routes([], {}, [])
 
     def bring(self, guest: Guest, wanted: bytes) -> None:
         """To `wanted`, as iptables-restore reads it; what fails is tried again the next time."""
@@ -36,4 +36,4 @@ class GuestRules:
 
     def forget(self) -> None:
         """The machine is gone, and they with it."""
-        self._had = routes([], {})
+        self._had = routes([], {}, [])

@@ -3,7 +3,7 @@
 Wanted ports come from dockerd (`watch.py` says when to look again), carried ones from the carrier;
 `PublishedPorts.sync` closes the difference. A container that is about to start has its ports
 reserved first (`starting.py`), so that one that is taken is told before anything runs.
-May import: `vm`, `engine.types`. Next: `wanted.py`, `carrier.py`.
+May import: `vm`, `engine.types`, `placed.py`. Next: `wanted.py`, `carrier.py`.
 """
 
 import logging
@@ -14,6 +14,8 @@ from typing import Protocol
 
 import msgspec
 
+from engine.ports.placed import already_published, placed
+from engine.ports.wanted import EVERY_IPV4, EVERY_IPV6, slot
 from engine.types import PublishedPort
 from vm.errors import GalleyError, PortInUse, Problem
 from vm.types import Forward
@@ -56,21 +58,29 @@ class PublishedPorts:
         """Open what is missing, close what is no longer wanted; a taken port is told, not fatal."""
         with self._turn:
             carried = self._carrier.forwarded()
-            keep = {port.forward for port in wanted} | self._reserved.keys()
+            ports = placed(wanted, carried)
+            keep = {port.forward for port in ports} | self._reserved.keys()
             for forward in sorted(carried - keep):
                 self._try(self._carrier.unforward, forward)
-            seen = tuple(self._open(port, carried) for port in wanted)
+            seen = tuple(self._open(port, carried) for port in ports)
             changed, self._ports = seen != self._ports, seen
         if changed:
             self._on_change()
 
-    def reserve(self, forwards: Iterable[Forward]) -> None:
-        """Open them for a container that is about to start; `sync` leaves them alone until
-        `release`. Raises what the carrier raises, and then has opened none."""
+    def reserve(self, container: str, forwards: Iterable[Forward]) -> list[Forward]:
+        """Open them for a container, by name, that is about to start; `sync` leaves those that
+        are returned alone until `release`. Raises PortInUse and what the carrier raises, and then
+        has opened none."""
         with self._turn:
             carried = self._carrier.forwarded()
             opened: list[Forward] = []
-            wanted = list(forwards)
+            asked = [PublishedPort(container, 0, forward) for forward in forwards]
+            wanted = [port.forward for port in placed(asked, carried)]
+            self._refuse_those_of_others(container, wanted)
+            slots = set(map(slot, wanted))
+            for forward in carried.difference(wanted, self._reserved):
+                if slot(forward) in slots:  # of one that has ended, and had another place for it
+                    self._try(self._carrier.unforward, forward)
             try:
                 for forward in wanted:
                     if forward not in carried:
@@ -81,6 +91,7 @@ class PublishedPorts:
                     self._try(self._carrier.unforward, forward)
                 raise self._named(error, forward) from error
             self._reserved.update(wanted)
+            return wanted
 
     def release(self, forwards: Iterable[Forward]) -> None:
         """The container runs, or does not: the next `sync` decides."""
@@ -96,8 +107,15 @@ class PublishedPorts:
         if changed:
             self._on_change()
 
+    def _refuse_those_of_others(self, container: str, forwards: Iterable[Forward]) -> None:
+        """dockerd does, but for addresses of IPv6, which it passes over."""
+        holders = {slot(p.forward): p.container for p in self._ports if p.problem is None}
+        for forward in forwards:
+            if (holder := holders.get(slot(forward), container)) != container:
+                raise already_published(forward, holder)
+
     def _open(self, port: PublishedPort, carried: frozenset[Forward]) -> PublishedPort:
-        if port.forward in carried:
+        if port.problem is not None or port.forward in carried:
             return port
         problem = self._try(self._carrier.forward, port.forward)
         return msgspec.structs.replace(port, problem=problem)
@@ -106,14 +124,11 @@ class PublishedPorts:
         """Where one of our own holds the port, the container's name says more than QEMU's."""
         if not isinstance(error, PortInUse):
             return error
-        port = (forward.host_port, forward.protocol)
         for held in self._ports:
-            if held.problem is None and (held.forward.host_port, held.forward.protocol) == port:
-                return PortInUse(
-                    f"Port {port[0]}/{port[1]} on {forward.host_address} is already published "
-                    f"by the container {held.container}.",
-                    "Stop that container, or publish this one on another port.",
-                )
+            addresses = {forward.host_address, held.forward.host_address}
+            is_here = len(addresses) == 1 or addresses & {EVERY_IPV4, EVERY_IPV6}
+            if held.problem is None and is_here and slot(held.forward)[1:] == slot(forward)[1:]:
+                return already_published(forward, held.container)
         return error
 
     @staticmethod

@@ -1,12 +1,13 @@
-"""A container that is about to start: its ports are opened first, or it does not start.
+"""A container that is about to start: its folders are there, its ports are opened, or it does not.
 
 The bridge calls `Starts.about_to` for every start and restart that passes and sends it on only
 then; `Start.done` it calls with dockerd's answer in hand, before the client sees it. So a port that
 is taken is dockerd's refusal, as on a computer of its own, and one that was published is open when
 `docker run` returns. Ports that dockerd chooses are known only afterwards: it is kept from those
 that are taken here (`avoided.py`), `settle` opens the others, and the bridge waits for it before it
-passes on an event that says "start". May import: `wanted.py`, `published.py`, `avoided.py`,
-`engine.bridge.http`. Next: `wanted.py`.
+passes on an event that says "start". A folder that is no longer shared is refused here too, for
+dockerd makes an empty one at every start. May import: `wanted.py`, `published.py`, `avoided.py`,
+`engine.bridge.http`. Next: `wanted.py`, `engine/shared_folders.py`.
 """
 
 import logging
@@ -18,7 +19,7 @@ from engine.bridge.http import Dial, HttpError, delete, get_json
 from engine.ports.avoided import AvoidedPorts
 from engine.ports.published import PublishedPorts
 from engine.ports.wanted import Asked, Container, Default, fixed_forwards
-from vm.errors import GalleyError
+from vm.errors import GalleyError, PortInUse
 from vm.types import Forward
 
 log = logging.getLogger(__name__)
@@ -29,7 +30,8 @@ LOST = (GalleyError, HttpError, OSError)
 class Starts:
     """`dial_ports`: to the guest's holder of ports; `default`: the addresses for ports without one;
     `look`: see which containers run, and wait until the ports are as they want
-    (`EngineWatch.look`). Any thread."""
+    (`EngineWatch.look`); `must_share`: raises NotShared for paths in the guest that are none of
+    this host's. Any thread."""
 
     def __init__(
         self,
@@ -38,37 +40,45 @@ class Starts:
         ports: PublishedPorts,
         default: Callable[[], Default],
         look: Callable[[], None],
+        must_share: Callable[[Iterable[str]], None],
     ) -> None:
         self._dial = dial
         self._ports = ports
         self._avoided = AvoidedPorts(dial_ports, ports.held)
         self._default = default
         self._look = look
+        self._must_share = must_share
         self._turn = threading.Lock()
         self._asked: dict[str, Asked] = {}
 
     def about_to(self, container: str) -> Callable[[], None] | None:
-        """What is to be called when dockerd has answered, if anything. Raises PortInUse,
-        BackendFailed."""
+        """What is to be called when dockerd has answered, if anything. Raises NotShared,
+        PortInUse, BackendFailed."""
         try:
             asked = self._ask(container)
         except LOST as error:
             log.info("a start of %s: %s", container, error)  # dockerd will say what is wrong
             return None
-        if not asked.publishes:
-            return None
-        default = self._default()
-        forwards = fixed_forwards(asked, default)
         try:
-            self._ports.reserve(forwards)
+            self._must_share(asked.folders)
+            return self._open(asked) if asked.publishes else None
         except GalleyError:
             self._ended(asked)
             raise
+
+    def _open(self, asked: Asked) -> Callable[[], None]:
+        default = self._default()
+        forwards = fixed_forwards(asked, default)
+        try:
+            reserved = self._ports.reserve(asked.name, forwards)
+        except PortInUse:  # perhaps by a container that has just ended
+            self._look()
+            reserved = self._ports.reserve(asked.name, forwards)
         let_go = self._avoided.hold(asked, default)
 
         def done() -> None:
             let_go()
-            self._done(forwards)
+            self._done(reserved)
 
         return done
 

@@ -3,7 +3,7 @@
 `GET /containers/json` says which ports are published now, but not whether an address was asked for:
 it writes 0.0.0.0 either way, and leaves out IPv6 addresses that its own network cannot serve. That
 is in `GET /containers/ID/json`, which therefore comes with each container here.
-May import: msgspec, `engine.types`, `vm.types`. Next: `published.py`.
+May import: msgspec, `engine.types`, `vm.types`. Next: `placed.py`, `published.py`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,6 +16,7 @@ from vm.types import Forward
 EVERY_IPV4, EVERY_IPV6 = "0.0.0.0", "::"
 TWINS = {"127.0.0.1": "::1", EVERY_IPV4: EVERY_IPV6}  # the same, for who prefers IPv6
 PROTOCOLS = ("tcp", "udp")
+TO_BE_PLACED = 0  # in the guest: `placed.py` chooses one, and `routes` leads from there
 NOT_ITS_OWN = ("host", "none", "container:")  # networks whose containers publish nothing
 
 
@@ -37,7 +38,7 @@ class Networks(msgspec.Struct, frozen=True):
 
 
 class Mount(msgspec.Struct, frozen=True):
-    """`Mounts[]` of GET /containers/json. `Source` is a path in the guest."""
+    """`Mounts[]` of a container, in lists too. `Source` is a path in the guest."""
 
     Type: str = ""
     Source: str = ""
@@ -100,10 +101,18 @@ class Publishing(msgspec.Struct, frozen=True):
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """The fields of GET /containers/ID/json that say what was asked for; they never change."""
+    """The fields of GET /containers/ID/json that say what was asked for, which never changes, and
+    the name that it had then."""
 
     Id: str = ""
     HostConfig: Publishing = Publishing()
+    Mounts: tuple[Mount, ...] | None = ()
+    Name: str = ""
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """What it is to have of this host, as paths in the guest."""
+        return tuple(mount.Source for mount in self.Mounts or () if mount.Type == "bind")
 
     def bindings(self) -> Iterator[tuple[int, str, Binding]]:
         """Container port, protocol, and one binding of it."""
@@ -115,9 +124,16 @@ class Asked(msgspec.Struct, frozen=True):
                 yield from ((int(port), protocol, binding) for binding in bindings or ())
 
     @property
+    def name(self) -> str:
+        return self.Name.lstrip("/")
+
+    @property
     def publishes(self) -> bool:
         return self.HostConfig.PublishAllPorts or any(self.bindings())
 
+
+Slot = tuple[str, int, str]
+"""What can be had once on this host: address, port, protocol."""
 
 Default = tuple[str, ...]
 """The addresses of this host for a port that was published without one."""
@@ -131,7 +147,7 @@ def default_addresses(address: str, has_ipv6: bool) -> Default:
 def fixed_forwards(asked: Asked, default: Default) -> list[Forward]:
     """The forwards that a container will need whatever dockerd chooses."""
     found = (
-        Forward(address, binding.port, binding.port, protocol)
+        _forward(address, binding.port, protocol, binding.HostIp)
         for _, protocol, binding in asked.bindings()
         if binding.port
         for address in ((binding.HostIp,) if binding.HostIp else default)
@@ -143,44 +159,57 @@ def wanted_ports(
     containers: Iterable[Container], asked: Mapping[str, Asked], default: Default
 ) -> list[PublishedPort]:
     """The ports that `containers` publish now. `asked`: by container id."""
-    wanted: dict[Forward, PublishedPort] = {}
+    wanted: dict[tuple[str, Slot], PublishedPort] = {}
     for container in containers:
         its = asked.get(container.Id, Asked())
         for port in container.Ports or ():
             if not port.PublicPort or port.Type not in PROTOCOLS:
                 continue
             for address in _addresses(port, its, default):
-                forward = Forward(address, port.PublicPort, port.PublicPort, port.Type)
-                wanted[forward] = PublishedPort(container.name, port.PrivatePort, forward)
+                forward = _forward(address, port.PublicPort, port.Type, port.IP)
+                found = PublishedPort(container.name, port.PrivatePort, forward)
+                wanted[container.name, slot(forward)] = found
         for private, binding, protocol in _left_out(its):
-            forward = Forward(binding.HostIp, binding.port, binding.port, protocol)
-            wanted[forward] = PublishedPort(container.name, private, forward)
+            forward = Forward(binding.HostIp, binding.port, TO_BE_PLACED, protocol)
+            found = PublishedPort(container.name, private, forward)
+            wanted[container.name, slot(forward)] = found
     return list(wanted.values())
 
 
-def routes(containers: Iterable[Container], asked: Mapping[str, Asked]) -> bytes:
+def routes(
+    containers: Iterable[Container], asked: Mapping[str, Asked], placed: Iterable[PublishedPort]
+) -> bytes:
     """iptables-restore input that leads ports published on one address to their containers.
 
     dockerd's own rule for `-p 127.0.0.1:80:80` asks for packets to 127.0.0.1, but what the backend
     carries arrives at the guest's network card, under the guest's address; for `-p [::1]:80:80` it
-    has no rule.
+    has no rule. `placed`: which guest port each of them has.
     """
+    places = {(port.container, slot(port.forward)): port.forward.guest_port for port in placed}
     rules = set()
     for container in containers:
         if not container.address:
             continue
-        led = [
-            (port.Type, port.PublicPort, port.PrivatePort)
-            for port in container.Ports or ()
-            if port.PublicPort and port.IP not in ("", EVERY_IPV4, EVERY_IPV6)
-        ]
-        left_out = _left_out(asked.get(container.Id, Asked()))
-        led += [(protocol, binding.port, private) for private, binding, protocol in left_out]
-        for protocol, public, private in led:
-            target = f"{container.address}:{private}"
-            rules.add(f"-A GALLEY -p {protocol} --dport {public} -j DNAT --to-destination {target}")
+        for port in wanted_ports([container], asked, ()):
+            place = places.get((container.name, slot(port.forward)))
+            if port.forward.guest_port == TO_BE_PLACED and place:
+                rules.add(
+                    f"-A GALLEY -p {port.forward.protocol} --dport {place} -j DNAT "
+                    f"--to-destination {container.address}:{port.container_port}"
+                )
     lines = ["*nat", ":GALLEY - [0:0]", *sorted(rules), "COMMIT", ""]
     return "\n".join(lines).encode()
+
+
+def slot(forward: Forward) -> Slot:
+    return forward.host_address, forward.host_port, forward.protocol
+
+
+def _forward(address: str, port: int, protocol: str, asked: str) -> Forward:
+    """Where dockerd leads to the container whatever address packets are for, the guest's port has
+    the same number. `asked`: the address that the port was published on."""
+    place = port if asked in ("", EVERY_IPV4) else TO_BE_PLACED
+    return Forward(address, port, place, protocol)
 
 
 def _addresses(port: ContainerPort, asked: Asked, default: Default) -> tuple[str, ...]:

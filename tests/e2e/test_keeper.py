@@ -47,7 +47,7 @@ def test_who_writes_to_a_frozen_disk_waits_and_loses_nothing(
         writing = pool.submit(guest.run, ("sh", "-c", f"echo kept > {DATA}/frozen.txt"), timeout=60)
         held = galley.docker("ps", "--quiet")  # what only reads goes on
         assert held.returncode == 0
-        assert guest.run(("touch", "/tmp/elsewhere")).ok
+        assert guest.run(("touch", "/run/elsewhere")).ok
         assert not writing.done()
         keeper.thaw()
         assert writing.result().ok

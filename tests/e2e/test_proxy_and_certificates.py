@@ -160,6 +160,28 @@ def test_an_authority_that_this_computer_trusts(place: Place) -> None:
     assert galley.run("shell", "pidof", "dockerd").stdout == pid
 
 
+def test_builds_pull_what_this_computer_trusts(place: Place, tmp_path: Path) -> None:
+    """dockerd's own BuildKit, and builders in containers by the authorities that they find."""
+    galley = place.galley
+    place.trust(place.authority)
+    place.login(place.near)
+    reference = f"{place.near.name}/kept"
+    galley.docker("tag", IMAGE, reference)
+    galley.docker("push", "-q", reference)
+    galley.docker("rmi", reference)
+    (tmp_path / "Dockerfile").write_text(f"FROM {reference}\nRUN echo built > /built\n")
+    _bring_buildx(galley)
+    galley.docker("buildx", "build", "--pull", "--no-cache", "--tag", "built", str(tmp_path))
+    assert galley.docker("run", "--rm", "built", "cat", "/built").stdout == b"built\n"
+    certificates = ("cat", "/etc/ssl/certs/ca-certificates.crt")
+    for builder in ("moby/buildkit:buildx-stable-1", "builder"):
+        galley.docker("tag", IMAGE, builder)
+        done = galley.docker("run", "--rm", "--network=none", builder, *certificates, check=False)
+        assert (place.authority.pem in done.stdout) == (builder != "builder")
+        galley.docker("rmi", builder)
+    galley.docker("rmi", "built")
+
+
 def test_certificates_that_have_ended(place: Place) -> None:
     """That of an authority is left out and told; that of a registry is refused."""
     place.trust(place.authority, Authority("Gone off", days=-1))

@@ -11,7 +11,7 @@ from engine.schema import GIB, HostSize, Kind, Setting, schema
 from engine.settings import SettingsStore
 from engine.shared_folders import SharedFolders
 from vm.backends.fake import FakeBackend
-from vm.errors import Problem, SettingsError, ToolMissing
+from vm.errors import NotShared, Problem, SettingsError, ToolMissing
 from vm.host.paths import Home
 from vm.types import Share
 
@@ -177,6 +177,25 @@ def test_what_the_guest_could_not_mount_is_told(
     assert folders.check(body % paths[0].encode()) is None
     with pytest.raises(Exception, match="is not shared"):
         folders.check(body % paths[1].encode())
+
+
+def test_what_a_container_has_had_must_still_be_shared(
+    home: Home, store: SettingsStore, tmp_path: Path
+) -> None:
+    folders = SharedFolders(home, store, FakeBackend())
+    share = Share(str(tmp_path), str(tmp_path))
+    seen = tmp_path.stat()
+    folders._mounted = {share: (seen.st_dev, seen.st_ino)}
+    own = ("/var/run/docker.sock", "/", "/run/of-its-own", "/etc/made-by-who-drives-the-engine")
+    folders.must_share([f"{tmp_path}/data", *own])
+    folders._mounted = {}
+    folders.must_share(own)
+    with pytest.raises(NotShared, match=f"{tmp_path}/data is not shared") as refused:
+        folders.must_share([*own, f"{tmp_path}/data"])
+    assert "galley settings set shares" in refused.value.hint
+    folders._mounted = {share: (seen.st_dev, seen.st_ino + 1)}  # another one, of the same name
+    with pytest.raises(NotShared):
+        folders.must_share([f"{tmp_path}/data"])
 
 
 def test_what_containers_have_of_this_host(home: Home, store: SettingsStore) -> None:

@@ -10,7 +10,7 @@ from engine.bridge.bridge import Bridge
 from engine.bridge.unix import UnixListener, connect
 from tests.unit.engine.bridge.servers import IMAGE, Dockerd, wait_until
 from tests.unit.engine.bridge.test_check import Client
-from vm.errors import PortInUse
+from vm.errors import NotShared, PortInUse
 
 LONG_ENOUGH = 10.0  # seconds; nothing here takes one
 
@@ -29,6 +29,8 @@ class Starting:
         self.asked.append(container)
         if container == "refused":
             raise PortInUse("Port 80/tcp is taken.", "Free it.")
+        if container == "unshared":
+            raise NotShared("The folder is not shared.", "Share it.")
         return self._done
 
     def _done(self) -> None:
@@ -70,6 +72,11 @@ def test_a_refused_start_is_dockerds_refusal(client: Client, starting: Starting)
     status, said = client.ask("POST", "/v1.43/containers/refused/start")
     assert (status, said) == (500, {"message": "Port 80/tcp is taken. Free it."})
     assert client.ask("GET", "/_ping")[0] == 200
+
+
+def test_a_folder_that_is_not_shared_is_a_bad_request_as_at_the_creation(client: Client) -> None:
+    status, said = client.ask("POST", "/v1.43/containers/unshared/restart?t=0")
+    assert (status, said) == (400, {"message": "The folder is not shared. Share it."})
 
 
 def test_an_answer_waits(client: Client, starting: Starting, container: str) -> None:

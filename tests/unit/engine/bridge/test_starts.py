@@ -1,6 +1,7 @@
 """What is asked of a real dockerd before a container starts, and what follows from it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +11,7 @@ from engine.ports.starting import Starts
 from engine.ports.wanted import Container
 from tests.unit.engine.bridge.servers import IMAGE, Dockerd, docker
 from tests.unit.engine.ports.test_published import Carrier
-from vm.errors import PortInUse
+from vm.errors import NotShared, PortInUse
 from vm.guest import Stream
 from vm.types import Forward
 
@@ -30,11 +31,19 @@ class Scene:
         self.carrier = Carrier()
         self.ports = PublishedPorts(self.carrier, lambda: None)
         default = ("127.0.0.1",)
-        self.starts = Starts(self._dial, dial_nobody, self.ports, lambda: default, self._look)
+        self.unshared: set[str] = set()
+        self.starts = Starts(
+            *(self._dial, dial_nobody, self.ports, lambda: default),
+            *(self._look, self._must_share),
+        )
 
     def _dial(self) -> Stream:
         self.dialled += 1
         return connect(self.dockerd.socket)
+
+    def _must_share(self, folders: Iterable[str]) -> None:
+        if self.unshared & set(folders):
+            raise NotShared("It is not shared.", "Share it.")
 
     def _look(self) -> None:
         """No container ever runs: dockerd has no network here."""
@@ -91,6 +100,26 @@ def test_nothing_waits_for_a_container_without_ports(scene: Scene, dockerd: Dock
     docker(dockerd.socket, "create", "--name=quiet", IMAGE, "true")
     assert scene.starts.about_to("quiet") is None
     docker(dockerd.socket, "rm", "quiet")
+
+
+def test_a_folder_that_is_no_longer_shared_is_refused_at_each_start(
+    scene: Scene, dockerd: Dockerd, tmp_path: Path
+) -> None:
+    """dockerd makes it where it is not, and not at the creation only. By either way to ask for it;
+    a volume is no folder of this host."""
+    by_mount = f"--mount=type=bind,source={tmp_path},target=/y"
+    ways = {"one": f"-v={tmp_path}:/x", "two": by_mount, "other": "-v=volume:/x"}
+    for name, asked in ways.items():
+        docker(dockerd.socket, "create", f"--name={name}", "-p=8080:80", asked, IMAGE, "true")
+    scene.unshared.add(str(tmp_path))
+    for name in ("one", "two"):
+        with pytest.raises(NotShared):
+            scene.starts.about_to(name)
+        assert scene.carrier.carried == set(), "no port was opened for it"
+    done = scene.starts.about_to("other")
+    assert done is not None
+    done()
+    docker(dockerd.socket, "rm", "-v", *ways)
 
 
 def test_what_dockerd_does_not_know_is_for_dockerd_to_refuse(scene: Scene) -> None:

@@ -67,8 +67,8 @@ def test_a_taken_port_is_told_and_tried_again() -> None:
 def test_what_is_reserved_outlives_a_sync_until_it_is_released() -> None:
     carrier = Carrier()
     ports = PublishedPorts(carrier, lambda: None)
-    ports.reserve([WEB])
-    ports.reserve([WEB])
+    ports.reserve("new", [WEB])
+    ports.reserve("new", [WEB])
     ports.sync([])
     assert carrier.carried == {WEB}
     ports.release([WEB])
@@ -83,7 +83,7 @@ def test_a_reservation_is_whole_or_none() -> None:
     carrier = Carrier(5353)
     ports = PublishedPorts(carrier, lambda: None)
     with pytest.raises(PortInUse, match="5353 is taken by qemu"):
-        ports.reserve([WEB, DNS])
+        ports.reserve("new", [WEB, DNS])
     assert carrier.carried == set()
 
 
@@ -93,14 +93,87 @@ def test_a_port_of_another_container_is_told_by_its_name() -> None:
     ports.sync(published(WEB))
     carrier.busy.add(8080)
     with pytest.raises(PortInUse, match="by the container web"):
-        ports.reserve([Forward("0.0.0.0", 8080, 8080)])
+        ports.reserve("new", [Forward("0.0.0.0", 8080, 8080)])
+
+
+def test_what_another_program_holds_on_another_address_is_not_blamed_on_a_container() -> None:
+    carrier = Carrier()
+    ports = PublishedPorts(carrier, lambda: None)
+    ports.sync(published(WEB))
+    carrier.busy.add(8080)
+    with pytest.raises(PortInUse, match="taken by qemu"):
+        ports.reserve("new", [Forward("127.0.0.2", 8080, 0)])
+
+
+def test_each_address_has_a_place_of_its_own_in_the_guest_and_keeps_it() -> None:
+    carrier = Carrier()
+    ports = PublishedPorts(carrier, lambda: None)
+    one, two = Forward("127.0.0.2", 8080, 0), Forward("::1", 8080, 0)
+    (first,) = ports.reserve("first", [one])
+    (second,) = ports.reserve("second", [two])
+    places = {first.guest_port, second.guest_port}
+    assert len(places) == 2
+    assert not places & {0, 8080}
+    wanted = [PublishedPort("first", 80, one), PublishedPort("second", 80, two)]
+    ports.sync(wanted)
+    assert {port.forward for port in ports.ports} == {first, second} == carrier.carried
+    ports.release([first, second])
+    other = PublishedPorts(carrier, lambda: None)  # of the next supervisor
+    other.sync(wanted)
+    assert {port.forward for port in other.ports} == {first, second} == carrier.carried
+
+
+def test_a_place_gives_way_to_the_port_of_that_number() -> None:
+    """To which dockerd leads, and which cannot move."""
+    carrier = Carrier()
+    ports = PublishedPorts(carrier, lambda: None)
+    local = PublishedPort("local", 80, Forward("127.0.0.2", 8080, 0))
+    ports.sync([local])
+    (there,) = carrier.carried
+    every = Forward("127.0.0.1", there.guest_port, there.guest_port)
+    ports.sync([local, PublishedPort("every", 80, every)])
+    moved = next(port.forward for port in ports.ports if port.container == "local")
+    assert moved.guest_port != every.guest_port
+    assert carrier.carried == {moved, every}
+
+
+def test_what_dockerd_lets_two_have_is_refused_here() -> None:
+    """It passes over addresses of IPv6."""
+    carrier = Carrier()
+    ports = PublishedPorts(carrier, lambda: None)
+    ports.sync([PublishedPort("first", 80, Forward("::1", 8080, 8080))])
+    for forward in (Forward("::1", 8080, 8080), Forward("::1", 8080, 0)):
+        with pytest.raises(PortInUse, match=r"8080/tcp on ::1 is already .* container first"):
+            ports.reserve("second", [forward])
+    ports.release(ports.reserve("first", [Forward("::1", 8080, 8080)]))  # which starts again
+
+
+def test_where_two_have_started_with_it_one_is_told() -> None:
+    ports = PublishedPorts(Carrier(), lambda: None)
+    twice = [PublishedPort(name, 80, Forward("::1", 8080, 0)) for name in ("first", "second")]
+    ports.sync(twice)
+    told = {port.container: port.problem for port in ports.ports}
+    assert told["first"] is None
+    assert told["second"] is not None
+    assert "by the container first" in told["second"].summary
+
+
+def test_what_is_left_of_one_that_has_ended_is_replaced() -> None:
+    carrier = Carrier()
+    ports = PublishedPorts(carrier, lambda: None)
+    ports.sync([PublishedPort("local", 80, Forward("127.0.0.1", 8080, 0))])
+    (left,) = carrier.carried
+    ports._ports = ()  # as seen since
+    assert ports.reserve("every", [WEB]) == [WEB]
+    assert carrier.carried == {WEB}
+    assert left != WEB
 
 
 def test_with_the_machine_everything_is_forgotten() -> None:
     carrier = Carrier()
     ports = PublishedPorts(carrier, lambda: None)
     ports.sync(published(WEB))
-    ports.reserve([DNS])
+    ports.reserve("new", [DNS])
     ports.forget()
     assert ports.ports == ()
     assert carrier.carried == set()
@@ -109,7 +182,7 @@ def test_with_the_machine_everything_is_forgotten() -> None:
 def test_who_has_a_port_or_is_about_to_get_it() -> None:
     ports = PublishedPorts(Carrier(), lambda: None)
     ports.sync(published(WEB))
-    ports.reserve([DNS])
+    ports.reserve("new", [DNS])
     assert ports.held() == {("tcp", 8080), ("udp", 5353)}
     ports.release([DNS])
     assert ports.held() == {("tcp", 8080)}

@@ -1,5 +1,6 @@
 """What is published, read from what dockerd says of its containers."""
 
+from engine.ports.placed import placed
 from engine.ports.wanted import (
     Asked,
     Binding,
@@ -13,6 +14,7 @@ from engine.ports.wanted import (
     routes,
     wanted_ports,
 )
+from engine.types import PublishedPort
 from vm.types import Forward
 
 LOOPBACK = ("127.0.0.1", "::1")
@@ -67,16 +69,17 @@ def test_an_address_that_was_asked_for_is_the_only_one() -> None:
     every = asked({"80/tcp": (Binding("0.0.0.0", "8080"),)})
     assert found(running(on("0.0.0.0")), every) == {Forward("0.0.0.0", 8080, 8080)}
     assert found(LOCAL, asked({"80/tcp": (Binding("127.0.0.1", "9090"),)})) == {
-        Forward("127.0.0.1", 9090, 9090)
+        Forward("127.0.0.1", 9090, 0)
     }
 
 
 def test_an_ipv6_address_that_dockerd_passes_over_is_wanted_all_the_same() -> None:
     its = asked({"80/tcp": (Binding("::1", "8080"),)})
     container = running(ContainerPort(80, "tcp"))
-    assert found(container, its) == {Forward("::1", 8080, 8080)}
-    rule = b"-A GALLEY -p tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:80\n"
-    assert rule in routes([container], {"1": its})
+    assert found(container, its) == {Forward("::1", 8080, 0)}
+    ports = [PublishedPort("web", 80, Forward("::1", 8080, 65535))]
+    rule = b"-A GALLEY -p tcp --dport 65535 -j DNAT --to-destination 172.17.0.2:80\n"
+    assert rule in routes([container], {"1": its}, ports)
 
 
 def test_what_a_container_needs_is_known_before_it_starts() -> None:
@@ -91,7 +94,7 @@ def test_what_a_container_needs_is_known_before_it_starts() -> None:
     )
     assert fixed_forwards(its, ("127.0.0.1",)) == [
         Forward("127.0.0.1", 8080, 8080),
-        Forward("192.0.2.7", 81, 81),
+        Forward("192.0.2.7", 81, 0),
         Forward("127.0.0.1", 5353, 5353, "udp"),
     ]
     assert its.publishes
@@ -105,7 +108,19 @@ def test_a_container_without_a_network_of_its_own_publishes_nothing() -> None:
 
 
 def test_only_ports_with_an_address_are_led_in_the_guest() -> None:
-    assert b"-A GALLEY" not in routes([WEB], {})
-    rules = routes([WEB, LOCAL], {}).decode().splitlines()
-    assert "-A GALLEY -p tcp --dport 9090 -j DNAT --to-destination 172.17.0.2:80" in rules
-    assert rules[-1] == "COMMIT"
+    ports = placed(wanted_ports([WEB, LOCAL], {}, LOOPBACK), [])
+    assert b"-A GALLEY" not in routes([WEB], {}, ports)
+    *_, rule, end = routes([WEB, LOCAL], {}, ports).decode().splitlines()
+    assert rule == "-A GALLEY -p tcp --dport 65535 -j DNAT --to-destination 172.17.0.2:80"
+    assert end == "COMMIT"
+
+
+def test_one_port_on_two_addresses_leads_to_two_containers() -> None:
+    one = Container("1", ("/one",), (on("127.0.0.1"),), NETWORKS)
+    other = Networks({"bridge": Network("172.17.0.3")})
+    two = Container("2", ("/two",), (on("127.0.0.2"),), other)
+    ports = placed(wanted_ports([one, two], {}, LOOPBACK), [])
+    rules = routes([one, two], {}, ports).decode().splitlines()
+    led = [rule.split("--dport ")[1].split() for rule in rules if "--dport" in rule]
+    assert len({words[0] for words in led}) == 2
+    assert {words[-1] for words in led} == {"172.17.0.2:80", "172.17.0.3:80"}

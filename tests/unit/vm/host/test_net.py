@@ -97,3 +97,35 @@ def test_each_reason_has_its_sentence() -> None:
     assert "reserved for the administrator" in reserved.summary
     foreign = net.bind_failed("192.0.2.1", 80, "tcp", errno.EADDRNOTAVAIL, "no")
     assert "belongs to this computer" in foreign.hint
+
+
+AS_NOBODY = """
+import os
+from vm.host import net
+if os.geteuid() == 0:
+    os.unshare(os.CLONE_NEWNET)  # where nobody has said who may have which ports
+    os.setuid(65534)
+code = net.bind_error("0.0.0.0", 80)
+error = net.bind_failed("0.0.0.0", 80, "tcp", code, os.strerror(code or 0))
+print(type(error).__name__, error.summary, error.details, sep="\\n")
+"""
+
+
+def test_a_port_that_is_the_administrators_is_refused_to_others() -> None:
+    """By the kernel itself."""
+    done = subprocess.run([sys.executable, "-c", AS_NOBODY], capture_output=True, check=True)
+    assert done.stdout.decode().splitlines() == [
+        "BackendFailed",
+        "Port 80/tcp on 0.0.0.0 is reserved for the administrator.",
+        "Permission denied",
+    ]
+
+
+def test_windows_has_ranges_that_it_keeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as windows:
+        windows.setattr(os, "name", "nt")
+        kept = net.bind_failed("127.0.0.1", 50100, "udp", errno.EACCES, "10013")
+        taken = net.bind_failed("127.0.0.1", 50100, "udp", errno.EADDRNOTAVAIL, "10049")
+    assert kept.summary == "Windows keeps port 50100/udp on 127.0.0.1 for itself."
+    assert kept.hint.endswith("netsh interface ipv4 show excludedportrange protocol=udp")
+    assert "Windows" not in taken.summary

@@ -1,0 +1,80 @@
+"""A folder that a container has and that is shared no longer: nobody starts on an empty one.
+
+dockerd makes the folder that a container is to have at each start, where there is none; in the
+machine that would be memory, and all that is written there be lost.
+"""
+
+from pathlib import Path
+
+from tests.e2e.galley import IMAGE, Galley
+from tests.unit.engine.bridge.test_check import Client
+
+WRITE = "echo up >> /x/starts && exec sleep 1000000"
+
+
+def _share(galley: Galley, *folders: Path) -> None:
+    galley.run("settings", "set", "shares", "\n".join(map(str, folders)))
+
+
+def _run(galley: Galley, name: str, folder: Path) -> None:
+    words = ("run", "-d", "--name", name, "--restart", "always", "-v", f"{folder}:/x", IMAGE)
+    galley.docker(*words, "sh", "-c", WRITE)
+
+
+def _state(galley: Galley, name: str) -> str:
+    asked = ("inspect", "-f", "{{.State.Status}} {{.State.Error}}", name)
+    return galley.docker(*asked).stdout.decode().strip()
+
+
+def _start(galley: Galley, name: str) -> tuple[int, str]:
+    """The answer to a start."""
+    client = Client(galley.home.docker_socket)
+    status, said = client.ask("POST", f"/containers/{name}/start")
+    client.close()
+    return status, str(said)
+
+
+def test_who_has_a_folder_that_is_no_longer_shared_does_not_start(
+    fresh: Galley, tmp_path: Path
+) -> None:
+    data, whole = tmp_path / "data", tmp_path / "whole"
+    for folder in (data, whole / "inner"):
+        folder.mkdir(parents=True)
+    _share(fresh, data, whole)
+    fresh.start()
+    fresh.load_image()
+    _run(fresh, "gone", data)
+    _run(fresh, "narrowed", whole)
+    starts = [data / "starts", whole / "starts"]
+    fresh.wait_for(lambda: all(each.exists() for each in starts), "both have written")
+
+    _share(fresh, whole / "inner")
+    fresh.run("restart")
+    said = _state(fresh, "gone")
+    assert not said.startswith("running")
+    assert "read-only file system" in said
+    for name, folder in (("gone", data), ("narrowed", whole)):
+        status, said = _start(fresh, name)
+        assert status == 400
+        assert f"The folder {folder} is not shared" in said
+        assert f"galley settings set shares {whole}/inner,{folder}" in said
+    assert "Read-only file system" in fresh.docker("logs", "narrowed").stderr.decode()
+    assert not fresh.run("shell", "ls", str(data), check=False).stdout
+    assert [each.read_text() for each in starts] == ["up\n"] * 2
+
+    _share(fresh, data, whole)
+    fresh.run("restart")
+    fresh.wait_for(lambda: starts[0].read_text() == "up\nup\n", "it goes on with what it had")
+    fresh.docker("restart", "-t", "0", "narrowed")
+    fresh.wait_for(lambda: starts[1].read_text().startswith("up\nup\n"), "and so does the other")
+
+
+def test_who_drives_the_engine_from_inside_gets_no_empty_folder_either(galley: Galley) -> None:
+    """It passes no bridge. What is the machine's own can be written as ever."""
+    for folder in ("/data", "/home/ann", "/srv/www", "/tmp/work", "/var/www"):
+        words = ("docker", "run", "--rm", "-v", f"{folder}:/x", IMAGE, "true")
+        done = galley.run("shell", *words, check=False)
+        assert done.returncode != 0, folder
+        assert b"read-only file system" in done.stdout + done.stderr
+    work = 'touch /run/x /etc/x "$(mktemp)" && rm /run/x /etc/x'
+    assert galley.run("shell", "sh", "-c", f". /etc/profile; {work}").returncode == 0

@@ -1,0 +1,60 @@
+"""Which containers are builders, and that they get the authorities once, beside all they have."""
+
+import json
+from typing import Any
+
+import pytest
+
+from engine.bridge import builders
+
+CERTIFICATES = "/etc/ssl/certs:/etc/ssl/certs:ro"
+STATE = {"Type": "volume", "Source": "buildx_buildkit_b0_state", "Target": "/var/lib/buildkit"}
+
+
+def changed(body: dict[str, Any]) -> Any:
+    done = builders.check(json.dumps(body).encode())
+    return None if done is None else json.loads(done)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        *("moby/buildkit", "moby/buildkit:buildx-stable-1", "moby/buildkit@sha256:12"),
+        *("docker.io/moby/buildkit:v0.13.2-rootless", "mirror.example.com:5000/hub/moby/buildkit"),
+        "mirror.example.com/builder:buildx-stable-1",
+    ],
+)
+def test_a_builder_gets_the_authorities(image: str) -> None:
+    body = {"Image": image, "HostConfig": {"Privileged": True, "Mounts": [STATE]}}
+    config = {"Privileged": True, "Mounts": [STATE], "Binds": [CERTIFICATES]}
+    assert changed(body) == {"Image": image, "HostConfig": config}
+
+
+@pytest.mark.parametrize("config", [{}, {"HostConfig": None}, {"hostconfig": {"binds": ["/a:/b"]}}])
+def test_whatever_else_it_is_to_have(config: dict[str, Any]) -> None:
+    [(key, had)] = config.items() or [("HostConfig", None)]
+    binds = (had or {}).get("binds", [])
+    name = "binds" if binds else "Binds"
+    done = changed({"Image": "moby/buildkit", **config})
+    assert done == {"Image": "moby/buildkit", key: {name: [*binds, CERTIFICATES]}}
+
+
+@pytest.mark.parametrize("image", ["alpine", "me/buildkit", "moby/buildkits", "moby/buildkit/y"])
+def test_nobody_else_does(image: str) -> None:
+    assert changed({"Image": image, "HostConfig": {"Mounts": [STATE]}}) is None
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"Binds": ["/home/ann/own:/etc/ssl/certs"]},
+        {"Mounts": [{"Type": "bind", "Source": "/home/ann/own", "Target": "/etc/ssl/certs"}]},
+    ],
+)
+def test_who_brings_its_own_keeps_them(config: dict[str, Any]) -> None:
+    assert changed({"Image": "moby/buildkit", "HostConfig": config}) is None
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b'{"Image": 1}', b'{"Image": "moby/buildkit"'])
+def test_nonsense_is_for_dockerd_to_refuse(body: bytes) -> None:
+    assert builders.check(body) is None
