@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.ordinary_user import OrdinaryUser
+
 VM_PATIENCE = 900.0  # seconds; an emulated machine on two busy cores boots and stops in there
 
 
@@ -41,3 +43,10 @@ def own_home(request: pytest.FixtureRequest) -> Iterator[None]:
         for name in ("DOCKER_HOST", "DOCKER_CONTEXT"):
             environment.delenv(name, raising=False)
         yield
+
+
+@pytest.fixture
+def ordinary_user(monkeypatch: pytest.MonkeyPatch) -> Iterator[OrdinaryUser]:
+    with tempfile.TemporaryDirectory(prefix="gu") as folder:
+        Path(folder).chmod(0o755)
+        yield OrdinaryUser(Path(folder), monkeypatch)

@@ -11,7 +11,7 @@ from engine.schema import GIB, HostSize, Kind, Setting, schema
 from engine.settings import SettingsStore
 from engine.shared_folders import SharedFolders
 from vm.backends.fake import FakeBackend
-from vm.errors import Problem, SettingsError, ToolMissing
+from vm.errors import HostError, Problem, SettingsError, ToolMissing
 from vm.host.paths import Home
 from vm.types import Share
 
@@ -191,3 +191,20 @@ def test_what_containers_have_of_this_host(home: Home, store: SettingsStore) -> 
     )
     containers = [Container(Mounts=mounts), Container(Mounts=mounts[:1]), Container(Mounts=None)]
     assert folders.bound(containers) == {"/home/ann/project", "/data/a/b"}
+
+
+def test_that_only_root_can_write_is_told_where_somebody_can(
+    store: SettingsStore, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vm.types import MachineSpec, MachineState, Observation
+
+    none = HostError("No ids are lent.", "Lend some.").to_problem()
+    monkeypatch.setattr(FakeBackend, "probe_owners", lambda self, asked: none)
+    folders = SharedFolders(home, store, FakeBackend())
+    store.set("shares", "")
+    for read_only in (False, True):
+        share = Share(str(tmp_path), str(tmp_path), read_only)
+        seen = Observation(MachineState.RUNNING, spec=MachineSpec(1, 1, 1, "", shares=(share,)))
+        monkeypatch.setattr(FakeBackend, "observe", lambda self, directory, seen=seen: seen)
+        folders.look([])
+        assert folders.problems == (() if read_only else (none,))
