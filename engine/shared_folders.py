@@ -66,7 +66,9 @@ class SharedFolders:
             if share not in there
         )
         waiting = (_not_yet(share) for share in wanted if share not in served)
-        self.problems = (*self.problems, *broken, *waiting)
+        writable = any(not share.read_only for share in there)
+        lacking = self._backend.probe_owners(self._by()) if writable else None
+        self.problems = (*self.problems, *broken, *waiting, *([lacking] if lacking else []))
         # The innermost first: it is the one that a path in it belongs to.
         self._mounted = {share: _identity(share) for share in reversed(there)}
 

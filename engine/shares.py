@@ -6,6 +6,7 @@ Next: `shared_folders.py` (what became of them in the machine), `bridge/binds.py
 """
 
 import os
+import stat
 from collections.abc import Iterable
 from pathlib import PurePath
 
@@ -35,11 +36,15 @@ def folder(name: str) -> str:
 def check(name: str) -> str:
     """The folder that `name` means. Raises SettingsError when it cannot be shared."""
     path = folder(name)
-    if not os.path.exists(path):
+    try:
+        seen = os.stat(path)
+    except PermissionError as error:  # it lies in one that may not be entered
+        raise _unreadable(name) from error
+    except (OSError, ValueError) as error:
         raise SettingsError(
             f"The folder {name} cannot be shared: it does not exist.", "Make it, or leave it out."
-        )
-    if not os.path.isdir(path):
+        ) from error
+    if not stat.S_ISDIR(seen.st_mode):
         raise SettingsError(
             f"The folder {name} cannot be shared: it is a file.", "Share the folder that holds it."
         )
@@ -49,11 +54,15 @@ def check(name: str) -> str:
             "Share a folder of your own.",
         )
     if not os.access(path, os.R_OK | os.X_OK):
-        raise SettingsError(
-            f"The folder {name} cannot be shared: you may not read it.",
-            "Change its permissions, or leave it out.",
-        )
+        raise _unreadable(name)
     return path
+
+
+def _unreadable(name: str) -> SettingsError:
+    return SettingsError(
+        f"The folder {name} cannot be shared: you may not read it.",
+        "Change its permissions, or leave it out.",
+    )
 
 
 def check_all(names: Iterable[str]) -> None:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.ordinary_user import OrdinaryUser
+
 VM_PATIENCE = 900.0  # seconds; an emulated machine on two busy cores boots and stops in there
 
 
@@ -56,3 +58,10 @@ def more_files() -> Iterator[None]:
     for file in held:
         os.close(file)
     resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+@pytest.fixture
+def ordinary_user(monkeypatch: pytest.MonkeyPatch) -> Iterator[OrdinaryUser]:
+    with tempfile.TemporaryDirectory(prefix="gu") as folder:
+        Path(folder).chmod(0o755)
+        yield OrdinaryUser(Path(folder), monkeypatch)

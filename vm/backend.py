@@ -43,6 +43,10 @@ class Backend(Protocol):
         """Why no folder of this host can be shared, by `asked` ("auto" or one of
         `Features.shares`), or None. Quick."""
 
+    def probe_owners(self, asked: str) -> Problem | None:
+        """Why only root of the guest's users can write to folders that are shared by `asked`, or
+        None. Quick."""
+
     def create(self, directory: MachineDir, spec: MachineSpec) -> None:
         """Make what `start` needs (data disk, uuid). Doing it again changes nothing.
 

@@ -4759,6 +4759,22 @@
             <translation>Sie mit `galley logins --move` in den Schlüsselbund verschieben, oder es so lassen: `galley settings set use_keyring false`.</translation>
         </message>
         <message>
+            <source>Containers that do not run as root cannot write to shared folders: this computer lends you no ids for them.</source>
+            <translation>Container, die nicht als root laufen, können nicht in geteilte Ordner schreiben: Dieser Computer leiht Ihnen dafür keine Kennungen.</translation>
+        </message>
+        <message>
+            <source>Have it lend you some: sudo apt-get install uidmap &amp;&amp; sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $USER &amp;&amp; galley restart</source>
+            <translation>Ihn welche leihen lassen: sudo apt-get install uidmap &amp;&amp; sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $USER &amp;&amp; galley restart</translation>
+        </message>
+        <message>
+            <source>Containers that do not run as root cannot write to shared folders: this computer does not let virtiofsd give files to anybody but you.</source>
+            <translation>Container, die nicht als root laufen, können nicht in geteilte Ordner schreiben: Dieser Computer lässt virtiofsd Dateien niemandem geben als Ihnen.</translation>
+        </message>
+        <message>
+            <source>Its administrator can change that (the setting {0} of sysctl); then: galley restart</source>
+            <translation>Wer ihn verwaltet, kann das ändern (die Einstellung {0} von sysctl); danach: galley restart</translation>
+        </message>
+        <message>
             <source>Folders cannot be shared by virtiofs: virtiofsd is not installed.</source>
             <translation>Ordner lassen sich nicht mit virtiofs teilen: virtiofsd ist nicht installiert.</translation>
         </message>

@@ -1,95 +1,165 @@
-"""Shares of an ordinary user: the user's rights on this side, root's on the other."""
+"""Shares of an ordinary user: the user's rights on this side, root's on the other.
+
+Who is not root in a container has an id there that the system lends the user here.
+"""
 
 import os
-import shutil
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from tests.contract.conftest import Bench, guest_image
+from tests.e2e.galley import IMAGE, busybox_tar
+from tests.ordinary_user import OrdinaryUser
 from vm.backend import choose
 from vm.backends.qemu import virtiofsd
+from vm.backends.qemu.virtiofsd import Rights
 from vm.boot import Patience
 from vm.directory import MachineDir
 from vm.host.paths import find_home, make_home
 from vm.types import MachineSpec, Share
 
 pytestmark = pytest.mark.vm
-USER = 4322  # nobody has to be called so
+USER = OrdinaryUser.id
+USERS, GROUPS = 200000, 300000  # the first of those lent
+# What a database's server does with a folder that root has given to it.
+SERVER = """
+cd data
+mkdir base && echo 16 > PG_VERSION && chmod 600 PG_VERSION
+echo page > base/1 && sync && mv base/1 base/2 && ln base/2 base/3
+cat PG_VERSION base/3
+stat -c "%u %g %a" . PG_VERSION base
+"""
+
+
+class Guest:
+    """The folder "of the user" as it is there, and in containers as /x."""
+
+    def __init__(self, bench: Bench, folder: Path) -> None:
+        self._run, self.folder = bench.machine.guest.run, folder
+        assert self._run(("docker", "import", "-", IMAGE), stdin=busybox_tar()).ok
+
+    def says(self, script: str) -> str:
+        words = ("sh", "-c", f"cd '{self.folder}' && {{ {script}; }} 2>&1")
+        return self._run(words).stdout.decode()
+
+    def container(self, user: str, script: str) -> str:
+        """What it says there as `user` ("uid:gid"), who has no rights but their own."""
+        run = ("docker", "run", "--rm", "--network=none", "--user", user)
+        words = ("-v", f"{self.folder}:/x", "-w", "/x", IMAGE, "sh", "-c")
+        done = self._run((*run, *words, f"{{ {script}\n}} 2>&1"))
+        return done.stdout.decode() + done.stderr.decode()
 
 
 @pytest.fixture
-def folder() -> Iterator[Path]:
-    """Which the user may enter, as pytest's own folders are not."""
-    made = Path(tempfile.mkdtemp(prefix="gs"))
-    made.chmod(0o755)
-    yield made
-    shutil.rmtree(made)
-
-
-@pytest.fixture
-def as_user(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let virtiofsd be run by the user; the tests themselves are root's."""
-    assert os.getuid() == 0, "only root can be another user: run the tests as root"
-    program = folder / "virtiofsd"
-    become = f"setpriv --reuid {USER} --regid {USER} --clear-groups"
-    program.write_text(f'#!/bin/sh\nexec {become} {virtiofsd.find()} "$@"\n')
-    program.chmod(0o755)
-    plain = virtiofsd.options
-
-    def options(share: Share, socket: Path, uid: int, gid: int, may_unshare: bool) -> list[str]:
-        return plain(share, socket, USER, USER, may_unshare)
-
-    monkeypatch.setattr(virtiofsd, "find", lambda: program)
-    monkeypatch.setattr(virtiofsd, "options", options)
-
-
-@pytest.fixture
-def shared(folder: Path) -> Path:
-    made = folder / "of the user"
-    made.mkdir()
-    (made / "private").write_text("mine")
-    (made / "private").chmod(0o600)
+def folder(ordinary_user: OrdinaryUser) -> Path:
+    made = ordinary_user.folder / "of the user"
+    (made / "everybodys").mkdir(parents=True)
+    (made / "private").write_text("mine\n")
     (made / "roots").write_text("not yours")
-    (made / "roots").chmod(0o600)
-    for path in (made, made / "private"):
+    for file in (made / "private", made / "roots"):
+        file.chmod(0o600)
+    for path in (made, made / "private", made / "everybodys"):
         os.chown(path, USER, USER)
+    (made / "everybodys").chmod(0o777)
     return made
 
 
 @pytest.fixture
-def bench(folder: Path, shared: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    monkeypatch.setenv("GALLEY_HOME", str(folder / "home"))
+def start(
+    ordinary_user: OrdinaryUser, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[], Guest]]:
+    """Start a machine whose virtiofsd is run by the user; QEMU is root's."""
+    monkeypatch.setenv("GALLEY_HOME", str(ordinary_user.folder / "home"))
     home = make_home(find_home())
     for path in (home.root, home.run):
         os.chown(path, USER, USER)
     bench = Bench(choose("qemu"), MachineDir.of(home), str(guest_image()))
+    places = os.pathsep.join((os.environ["PATH"], *virtiofsd.PLACES))
+    ordinary_user.run_as("virtiofsd", places)
+    ordinary_user.run_as("unshare")
+    rights = virtiofsd.rights
+
+    def users_rights() -> Rights:
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "getuid", lambda: USER)
+            patch.setattr(os, "getgid", lambda: USER)
+            return rights()
+
+    monkeypatch.setattr(virtiofsd, "rights", users_rights)
 
     def prepare(wait: Patience, note: object) -> MachineSpec:
-        share = Share(str(shared), str(shared))
+        share = Share(str(folder), str(folder))
         return msgspec.structs.replace(bench.spec(), shares=(share,))
 
-    bench.open().start(prepare)
-    yield bench
+    def started() -> Guest:
+        bench.open().start(prepare)
+        return Guest(bench, folder)
+
+    yield started
     bench.clean_up()
 
 
-def test_what_containers_make_is_the_users(as_user: None, bench: Bench, shared: Path) -> None:
-    def there(script: str) -> str:
-        done = bench.machine.guest.run(("sh", "-c", f"cd '{shared}' && {{ {script}; }} 2>&1"))
-        return done.stdout.decode()
+def test_who_is_not_root_owns_what_they_make(
+    ordinary_user: OrdinaryUser, start: Callable[[], Guest], folder: Path
+) -> None:
+    ordinary_user.lend(USERS, GROUPS)
+    guest = start()
+    check_that_roots_are_the_users(guest)
+    assert guest.container("0:0", "mkdir data; chown 999:998 data; chmod 700 data") == ""
+    assert guest.container("999:998", SERVER).splitlines() == [
+        *("16", "page", "999 998 700", "999 998 600", "999 998 755")
+    ]
+    for name in ("data", "data/PG_VERSION", "data/base/2"):
+        owner = (folder / name).stat()
+        assert (owner.st_uid, owner.st_gid) == (USERS + 998, GROUPS + 997)
+    assert (folder / "data/base/3").read_text() == "page\n"
+    for stranger in ("5:5", f"{USER}:{USER}"):
+        assert "Permission denied" in guest.container(stranger, "cat data/PG_VERSION")
+    assert "Permission denied" in guest.container("999:998", "cat private")
 
-    assert there("stat -c '%u %g %a' . private; cat private") == (
-        f"{USER} {USER} 755\n{USER} {USER} 600\nmine"
+
+def test_the_users_own_id_and_those_that_are_not_lent_are_the_user(
+    ordinary_user: OrdinaryUser, start: Callable[[], Guest], folder: Path
+) -> None:
+    ordinary_user.lend(USERS, GROUPS)
+    guest = start()
+    mine = guest.container(f"{USER}:{USER}", "echo more >> private; echo new > new; cat private")
+    assert mine == "mine\nmore\n"
+    assert guest.container("70000:70000", "touch everybodys/made") == ""
+    assert guest.container("0:0", "chown 70000:70000 new") == ""
+    for name in ("private", "new", "everybodys/made"):
+        assert ((folder / name).stat().st_uid, (folder / name).stat().st_gid) == (USER, USER)
+    assert guest.says("stat -c '%u %g' new") == f"{USER} {USER}\n"
+
+
+def test_without_lent_ids_all_is_the_users(
+    start: Callable[[], Guest], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guest = start()
+    check_that_roots_are_the_users(guest)
+    assert guest.container("0:0", "mkdir data; chown 999:998 data; chmod 700 data") == ""
+    assert (folder / "data").stat().st_uid == USER
+    assert "Permission denied" in guest.container("999:998", SERVER)
+    monkeypatch.setattr(os, "getuid", lambda: USER)
+    problem = choose("qemu").probe_owners("auto")
+    assert problem is not None
+    assert "not run as root" in problem.summary
+
+
+def check_that_roots_are_the_users(guest: Guest) -> None:
+    shared = guest.folder
+    assert guest.says("stat -c '%u %g %a' . private; cat private") == (
+        f"{USER} {USER} 755\n{USER} {USER} 600\nmine\n"
     )
-    assert there("echo 1 > made; mkdir -m 711 folder; chown 999:998 made; echo 2 >> private") == ""
+    assert guest.says("echo 1 > made; mkdir -m 711 folder; echo 2 >> private") == ""
     for name in ("made", "folder"):
         assert ((shared / name).stat().st_uid, (shared / name).stat().st_gid) == (USER, USER)
-    assert (shared / "private").read_text() == "mine2\n"
-    assert "Permission denied" in there("cat roots")
-    assert "Permission denied" in there("echo no > roots")
+    assert (shared / "private").read_text() == "mine\n2\n"
+    (shared / "private").write_text("mine\n")
+    assert "Permission denied" in guest.says("cat roots")
+    assert "Permission denied" in guest.says("echo no > roots")
     assert (shared / "roots").read_text() == "not yours"
-    assert there("rm roots") == ""  # the folder is the user's
+    assert guest.says("rm roots") == ""  # the folder is the user's

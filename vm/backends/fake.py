@@ -63,6 +63,9 @@ class FakeBackend:
     def probe_shares(self, asked: str) -> Problem | None:
         return None
 
+    def probe_owners(self, asked: str) -> Problem | None:
+        return None
+
     def create(self, directory: MachineDir, spec: MachineSpec) -> None:
         if not directory.data_disk.exists():
             directory.data_is_new.touch()

@@ -1,5 +1,6 @@
 """Which folders may be shared, and what becomes of a list of them."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,10 @@ from engine.ports.wanted import Container, Mount
 from engine.schema import GIB, HostSize, Kind, Setting, schema
 from engine.settings import SettingsStore
 from engine.shared_folders import SharedFolders
+from tests.ordinary_user import OrdinaryUser
 from vm.backends.fake import FakeBackend
-from vm.errors import NotShared, Problem, SettingsError, ToolMissing
+from vm.errors import HostError, NotShared, Problem, SettingsError, ToolMissing
+from vm.host import process
 from vm.host.paths import Home
 from vm.types import Share
 
@@ -79,10 +82,39 @@ def test_what_cannot_be_shared(tmp_path: Path) -> None:
         assert refused.value.hint
 
 
-def test_a_folder_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("os.access", lambda path, mode: False)  # root may read everything
-    with pytest.raises(SettingsError, match="may not read"):
-        shares.check(str(tmp_path))
+# A process that becomes the user once it has the program, which the user may not be able to read.
+AS_USER = """
+import os, sys
+from engine import shares
+from vm.backends.qemu.shares import readable
+from vm.errors import GalleyError
+from vm.types import Share
+uid, *folders = sys.argv[1:]
+os.setgroups([])
+os.setresgid(int(uid), int(uid), int(uid))
+os.setresuid(int(uid), int(uid), int(uid))
+for folder in folders:
+    try:
+        shares.check(folder)
+        print("shared", len(readable((Share(folder, folder),))))
+    except GalleyError as error:
+        print(error.summary.removeprefix(f"The folder {folder} "), error.hint)
+"""
+
+
+def test_folders_that_may_not_be_read(ordinary_user: OrdinaryUser) -> None:
+    """Root may read all: so a user asks."""
+    folders: list[Path] = []
+    for name, mode in (("open", 0o755), ("enter", 0o711), ("read", 0o744), ("shut", 0o700)):
+        folders.append(ordinary_user.folder / name)
+        folders[-1].mkdir()
+        folders[-1].chmod(mode)
+    folders.append(ordinary_user.folder / "shut" / "inner")
+    folders[-1].mkdir()
+    words = (sys.executable, "-c", AS_USER, str(ordinary_user.id), *map(str, folders))
+    done = process.run(words, env={"PYTHONPATH": str(Path(shares.__file__).parents[1])})
+    refused = "cannot be shared: you may not read it. Change its permissions, or leave it out."
+    assert done.stdout.decode().splitlines() == ["shared 1", *[refused] * 4], done.tail()
 
 
 def test_links_and_home_are_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,3 +242,20 @@ def test_what_containers_have_of_this_host(home: Home, store: SettingsStore) -> 
     )
     containers = [Container(Mounts=mounts), Container(Mounts=mounts[:1]), Container(Mounts=None)]
     assert folders.bound(containers) == {"/home/ann/project", "/data/a/b"}
+
+
+def test_that_only_root_can_write_is_told_where_somebody_can(
+    store: SettingsStore, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vm.types import MachineSpec, MachineState, Observation
+
+    none = HostError("No ids are lent.", "Lend some.").to_problem()
+    monkeypatch.setattr(FakeBackend, "probe_owners", lambda self, asked: none)
+    folders = SharedFolders(home, store, FakeBackend())
+    store.set("shares", "")
+    for read_only in (False, True):
+        share = Share(str(tmp_path), str(tmp_path), read_only)
+        seen = Observation(MachineState.RUNNING, spec=MachineSpec(1, 1, 1, "", shares=(share,)))
+        monkeypatch.setattr(FakeBackend, "observe", lambda self, directory, seen=seen: seen)
+        folders.look([])
+        assert folders.problems == (() if read_only else (none,))

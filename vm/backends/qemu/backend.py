@@ -34,6 +34,7 @@ from vm.backends.qemu import (
     start,
     suspend,
     template,
+    virtiofsd,
 )
 from vm.backends.qemu.command import DATA, INITRAMFS, KERNEL, ROOT, Launch
 from vm.directory import MachineDir
@@ -94,6 +95,14 @@ class QemuBackend:
     def probe_shares(self, asked: str) -> Problem | None:
         try:
             shares.choose(asked)
+        except GalleyError as error:
+            return error.to_problem()
+        return None
+
+    def probe_owners(self, asked: str) -> Problem | None:
+        try:
+            if shares.choose(asked) == shares.VIRTIOFS and os.getuid() != 0:
+                virtiofsd.lent()
         except GalleyError as error:
             return error.to_problem()
         return None

@@ -2,9 +2,12 @@
 
 Nothing of it is written down: a process is ours when its command line has one of our sockets. What
 it may do on the host is what the user may. Run by root, owners are the same on both sides. Run by
-an ordinary user, they are seen as they are, and all that containers make belongs to the user.
+an ordinary user, what root in a container makes is the user's, and each other id of a container is
+one of those that the system lends the user: a database's files keep an owner of their own, as where
+Docker runs without root. Where none are lent, all that containers make is the user's, and who is
+not root in there may write only where everybody may.
 
-May import: psutil, `vm` values, `vm.host`. Next: `shares.py`, `start.py`.
+May import: msgspec, psutil, `vm` values, `vm.host`. Next: `shares.py`, `start.py`.
 """
 
 import os
@@ -14,11 +17,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import psutil
 
 from vm.directory import MachineDir
-from vm.errors import ToolMissing
-from vm.host import process
+from vm.errors import HostError, ToolMissing
+from vm.host import lent_ids, process
+from vm.host.lent_ids import LentIds, Range
 from vm.types import Share
 
 PLACES = ("/usr/libexec", "/usr/lib", "/usr/lib/virtiofsd")  # Debian and Fedora, Arch, Alpine
@@ -32,6 +37,15 @@ NAMESPACES = {
     "kernel/apparmor_restrict_unprivileged_userns": "1",
     "user/max_user_namespaces": "0",
 }
+
+
+class Rights(msgspec.Struct, frozen=True):
+    """Of the user who runs it. `lent`: the ids that may be given to what containers make."""
+
+    uid: int
+    gid: int
+    may_unshare: bool = True
+    lent: LentIds | None = None
 
 
 def find() -> Path:
@@ -53,16 +67,42 @@ def serve(directory: MachineDir, shares: tuple[Share, ...]) -> tuple[Share, ...]
     The others are in the backend's log. Raises ToolMissing.
     """
     served: list[Share] = []
+    may = rights()
     for share in shares:
         socket = directory.share_socket(len(served))
-        words = [str(find()), *options(share, socket, os.getuid(), os.getgid(), _may_unshare())]
+        words = [str(find()), *options(share, socket, may)]
         identity = process.spawn_detached(words, log=directory.backend_log)
         if _answers(socket, identity):
             served.append(share)
     return tuple(served)
 
 
-def options(share: Share, socket: Path, uid: int, gid: int, may_unshare: bool) -> list[str]:
+def rights() -> Rights:
+    """Ours."""
+    uid, gid = os.getuid(), os.getgid()
+    if uid == 0:
+        return Rights(uid, gid)
+    try:
+        return Rights(uid, gid, True, lent())
+    except HostError:
+        return Rights(uid, gid, _forbids_namespaces() is None)
+
+
+def lent() -> LentIds:
+    """The ids that this user may give to files. Raises HostError when there are none, or the kernel
+    does not let virtiofsd use them."""
+    forbidden = _forbids_namespaces()
+    if forbidden is None:
+        return lent_ids.find()
+    raise HostError(
+        "Containers that do not run as root cannot write to shared folders: "
+        "this computer does not let virtiofsd give files to anybody but you.",
+        f"Its administrator can change that (the setting {forbidden} of sysctl); then: "
+        "galley restart",
+    )
+
+
+def options(share: Share, socket: Path, may: Rights) -> list[str]:
     """What virtiofsd is told. Pure. Without extended attributes, for which the guest would ask at
     every write: small files take a fifth longer with them."""
     words = [
@@ -70,14 +110,29 @@ def options(share: Share, socket: Path, uid: int, gid: int, may_unshare: bool) -
         *("--cache=auto", "--log-level=error"),
         *(["--readonly"] if share.read_only else []),
     ]
-    if uid == 0:
+    if may.uid == 0:
         return words
-    return [
-        *words,
-        f"--sandbox={'namespace' if may_unshare else 'none'}",
-        f"--translate-uid=squash-guest:0:{uid}:{ALL_IDS}",
-        f"--translate-gid=squash-guest:0:{gid}:{ALL_IDS}",
-    ]
+    words.append(f"--sandbox={'namespace' if may.may_unshare else 'none'}")
+    if may.lent is None:
+        return [
+            *words,
+            f"--translate-uid=squash-guest:0:{may.uid}:{ALL_IDS}",
+            f"--translate-gid=squash-guest:0:{may.gid}:{ALL_IDS}",
+        ]
+    users = _mapped("uid", may.uid, may.lent.users)
+    return [*words, *users, *_mapped("gid", may.gid, may.lent.groups)]
+
+
+def _mapped(kind: str, own: int, ranges: tuple[Range, ...]) -> Iterator[str]:
+    """The user is root for virtiofsd, and is seen in the guest by their own id. Who has that id in
+    there is the user, too, and so is everybody for whom there is no lent one."""
+    limit = max(each.inside + each.count for each in ranges)
+    for each in ranges:
+        yield f"--{kind}-map=:{each.inside}:{each.outside}:{each.count}:"
+    if own < limit:
+        yield f"--translate-{kind}=squash-guest:{own}:0:1"
+    yield f"--translate-{kind}=squash-guest:{limit}:0:{ALL_IDS - limit}"
+    yield f"--translate-{kind}=host:0:{own}:1"
 
 
 def sweep(directory: MachineDir) -> None:
@@ -118,11 +173,12 @@ def _answers(socket: Path, identity: process.Identity) -> bool:
     return process.is_alive(identity)
 
 
-def _may_unshare() -> bool:
+def _forbids_namespaces() -> str | None:
+    """The setting of the kernel that keeps us from having one."""
     for name, forbidden in NAMESPACES.items():
         try:
             if Path("/proc/sys", name).read_text().strip() == forbidden:
-                return False
+                return name.replace("/", ".")
         except OSError:
             continue
-    return True
+    return None

@@ -9,9 +9,11 @@ import psutil
 import pytest
 
 from vm.backends.qemu import virtiofsd
+from vm.backends.qemu.virtiofsd import Rights
 from vm.directory import MachineDir
-from vm.errors import ToolMissing
+from vm.errors import HostError, ToolMissing
 from vm.host import process
+from vm.host.lent_ids import LentIds, Range
 from vm.types import Share
 
 
@@ -35,16 +37,42 @@ def serving(directory: MachineDir) -> list[list[str]]:
 
 def test_root_keeps_owners_and_a_user_owns_what_is_made() -> None:
     socket = Path("/run/g/share0.sock")
-    root = virtiofsd.options(share("/home/a,b", True), socket, 0, 0, True)
+    root = virtiofsd.options(share("/home/a,b", True), socket, Rights(0, 0))
     assert root[:2] == ["--shared-dir=/home/a,b", "--socket-path=/run/g/share0.sock"]
     assert "--readonly" in root
     assert not any("translate" in word for word in root)
-    user = virtiofsd.options(share("/home/ann"), socket, 1000, 100, True)
+    user = virtiofsd.options(share("/home/ann"), socket, Rights(1000, 100))
     assert "--readonly" not in user
     assert "--sandbox=namespace" in user
     assert "--translate-uid=squash-guest:0:1000:4294967295" in user
     assert "--translate-gid=squash-guest:0:100:4294967295" in user
-    assert "--sandbox=none" in virtiofsd.options(share("/home/ann"), socket, 1000, 100, False)
+    alone = virtiofsd.options(share("/home/ann"), socket, Rights(1000, 100, False))
+    assert "--sandbox=none" in alone
+
+
+def test_lent_ids_are_owners_of_what_is_not_roots() -> None:
+    lent = LentIds(
+        (Range(0, 1000, 1), Range(1, 200000, 65535)), (Range(0, 70000, 1), Range(1, 300000, 65535))
+    )
+    rights = Rights(1000, 70000, True, lent)
+    above = "squash-guest:65536:0:4294901759"
+    assert virtiofsd.options(share("/home/ann"), Path("/s"), rights)[4:] == [
+        *("--sandbox=namespace", "--uid-map=:0:1000:1:", "--uid-map=:1:200000:65535:"),
+        *("--translate-uid=squash-guest:1000:0:1", f"--translate-uid={above}"),
+        *("--translate-uid=host:0:1000:1", "--gid-map=:0:70000:1:", "--gid-map=:1:300000:65535:"),
+        # The group's own number is one of those for which no other is lent.
+        *(f"--translate-gid={above}", "--translate-gid=host:0:70000:1"),
+    ]
+
+
+def test_where_the_kernel_forbids_it_that_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "setting").write_text("1\n")
+    monkeypatch.setattr(virtiofsd, "NAMESPACES", {str(tmp_path / "setting"): "1"})
+    with pytest.raises(HostError, match="does not let virtiofsd") as refused:
+        virtiofsd.lent()
+    assert "setting" in refused.value.hint
 
 
 def test_no_virtiofsd(monkeypatch: pytest.MonkeyPatch) -> None:
