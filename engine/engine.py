@@ -10,6 +10,7 @@ import contextlib
 import logging
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -95,10 +96,12 @@ class Engine:
         self._disk_room = DiskRoom(self._dial_guest, self._publish)
         self._host_room: HostRoom = HostRoom(directory, backend, self._publish)
         self.resources = Resources(directory, backend, self._dial_guest, self._saver.hold)
-        self._file_events = FileEvents(self._dial_events, home.root, self._publish)
+        self._file_events = FileEvents(
+            partial(self._dial_guest, EVENTS_SOCKET), home.root, self._publish
+        )
         self._names = LocalNames(settings, lambda: self._machine.guest)
         self._starts = Starts(
-            *(self._dial, self._dial_ports, self._ports, self._addresses),
+            *(self._dial, partial(self._dial_guest, PORTS_SOCKET), self._ports, self._addresses),
             *(self._watch.look, self._folders.must_share),
         )
         listener = UnixListener(home.docker_socket)
@@ -333,12 +336,6 @@ class Engine:
 
     def _dial_as_it_is(self) -> Stream:
         return self._dial_guest(DOCKER_SOCKET)
-
-    def _dial_events(self) -> Stream:
-        return self._dial_guest(EVENTS_SOCKET)
-
-    def _dial_ports(self) -> Stream:
-        return self._dial_guest(PORTS_SOCKET)
 
     def _down(self) -> Problem | None:
         """Why a client cannot be served now; None lets the bridge dial."""
