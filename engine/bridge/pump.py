@@ -113,10 +113,16 @@ class Pump:
                     self._starting.settle()
                 self._work.answers(data)
                 self._client.sendall(data)
-                self.down += len(data)
+                self._went(data)
             self._client.shutdown_write()
         except OSError:
+            with contextlib.suppress(OSError):
+                self._client.sendall(self._work.ending())
             self.end()
+
+    def _went(self, data: bytes) -> None:
+        self._work.went(data)
+        self.down += len(data)
 
     def _tells_a_start(self, data: bytes) -> bool:
         """Whether the event of one ends in this block; it may have begun in the one before."""
@@ -134,7 +140,7 @@ class Pump:
             return 0
         self._work.answers(data)
         sent = self._client.send_now(data)
-        self.down += sent
+        self._went(data[:sent])
         return sent
 
     def _carry_up(self) -> None:

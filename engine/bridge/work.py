@@ -5,7 +5,7 @@ the last of them, which dockerd sends by itself; any other is short, or its byte
 on. Requests that only wait for something to happen (events, a log that is followed, …) are not at
 work, and what they are told is none: only what their clients say is. Asking for figures is not even
 that, for whoever shows them asks again and again. `Use` is told of it.
-May import: `http.py`, `later.py`. Next: `pump.py`, `engine/saver.py`.
+May import: `http.py`, `chunks.py`, `later.py`. Next: `pump.py`, `engine/saver.py`.
 """
 
 import re
@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable
 from typing import Protocol
 
+from engine.bridge.chunks import LAST, Chunks
 from engine.bridge.http import API
 from engine.bridge.later import Rest
 
@@ -23,10 +24,10 @@ _WAITS = re.compile(
     + rb"/(?:containers|services|tasks)/[^/?]+/logs\?(?:.*&)?follow=(?:1|[Tt]rue)(?:&|$)"
 )
 _LOOKS = re.compile(API + rb"/containers/[^/?]+/stats(?:\?|$)")
+_STREAMS = re.compile(API + rb"/(?:events|containers/[^/?]+/(?:stats|logs))(?:\?|$)")
 _HELD = re.compile(API + rb"/(?:session|grpc)(?:\?|$)")  # a build, as long as it is open
 _INTERIM = re.compile(rb"HTTP/1\.[01] 10[02-9] ")  # another answer follows
 _CHUNKED = b"\r\nTransfer-Encoding: chunked\r\n"  # as Go writes it
-_LAST_CHUNK = b"0\r\n\r\n"
 
 
 class Use(Rest, Protocol):
@@ -78,6 +79,7 @@ class Work:
         self._has_begun = False  # the answer
         self._is_chunked = False
         self._last = b""  # bytes of it
+        self._streamed: Chunks | None = None  # what only waits, as far as it has gone to the client
 
     def asked(self, target: bytes) -> None:
         """A request begins."""
@@ -85,6 +87,7 @@ class Work:
         self.only_looks = _LOOKS.match(target) is not None
         with self._turn:
             self._only_waits, self._has_begun = only_waits, False
+            self._streamed = Chunks() if _STREAMS.match(target) else None
             self._is_held = self._is_held or _HELD.match(target) is not None
             begins = not only_waits and not self._is_at_work
             self._is_at_work = not only_waits or self._is_at_work
@@ -102,6 +105,17 @@ class Work:
         if ends:
             self._use.end()
 
+    def went(self, data: bytes) -> None:
+        """And this has gone there."""
+        if (streamed := self._streamed) is not None:
+            streamed.feed(data)
+
+    def ending(self) -> bytes:
+        """What ends the answer of a machine that was lost. A stream that tells of events is whole
+        whenever it ends, which is no fault for its client then."""
+        streamed = self._streamed
+        return LAST if streamed is not None and streamed.may_end else b""
+
     def over(self) -> None:
         """The connection has ended."""
         with self._turn:
@@ -115,5 +129,5 @@ class Work:
                 return False
             self._has_begun = True
             self._is_chunked = data.find(_CHUNKED, 0, data.find(b"\r\n\r\n") + 2) >= 0
-        self._last = (self._last + data[-len(_LAST_CHUNK) :])[-len(_LAST_CHUNK) :]
-        return not self._is_chunked or self._last == _LAST_CHUNK
+        self._last = (self._last + data[-len(LAST) :])[-len(LAST) :]
+        return not self._is_chunked or self._last == LAST

@@ -212,6 +212,22 @@ def test_one_that_stays_unused_is_put_away_and_comes_back(saving: Galley) -> Non
     saving.docker("volume", "rm", "away", "away2")
 
 
+def test_a_stream_is_ended_in_order_when_it_is_put_away(saving: Galley) -> None:
+    """Its client has seen the end of it, and no fault."""
+    name = run(saving, IMAGE, "sleep", "1000")
+    saving.docker("pause", name)
+    docker = ["docker", "-H", saving.docker_host]
+    streams = [saving.popen([*docker, *words]) for words in (["events"], ["logs", "-f", name])]
+    saving.run("settings", "set", "suspend_after", "2s")
+    try:
+        saving.wait_for(lambda: saving.machines() == [], "it is on the disk")
+        for stream in streams:
+            said, _ = stream.communicate(timeout=60)
+            assert (said, stream.returncode) == (b"", 0)
+    finally:
+        saving.run("settings", "unset", "suspend_after")
+
+
 def test_a_database_under_load_loses_nothing_that_it_acknowledged(
     saving: Galley, redis: Redis
 ) -> None:

@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from engine.bridge.chunks import LAST
 from engine.bridge.pump import AtOnce, Pump
 from engine.bridge.unix import SocketStream
 from engine.bridge.work import UNWATCHED
@@ -52,5 +53,45 @@ def test_an_event_waits_wherever_its_blocks_are_cut(cut: int) -> None:
         while data := client.recv(1000):
             got += data
         assert got == HEAD + EVENT
+    running.join(LONG_ENOUGH)
+    assert not running.is_alive()
+
+
+class Lost(SocketStream):
+    """A stream in a machine that is gone when it ends."""
+
+    def recv(self, limit: int) -> bytes:
+        if data := super().recv(limit):
+            return data
+        raise ConnectionResetError("the machine is gone")
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("target", "answer", "ending"),
+    [
+        ("/events", CHUNKED, LAST),
+        ("/v1.45/containers/web/logs?follow=1", CHUNKED + b"2\r\nhi\r\n", LAST),
+        ("/containers/web/stats", CHUNKED + b"2\r\nh", b""),  # it cannot be made whole
+        ("/images/create", CHUNKED + b"2\r\nhi\r\n", b""),  # half of one is a fault
+    ],
+)
+def test_a_stream_ends_in_order_when_the_machine_goes(
+    target: str, answer: bytes, ending: bytes
+) -> None:
+    (client, near), (far, guest) = socket.socketpair(), socket.socketpair()
+    client.settimeout(LONG_ENOUGH)
+    pump = Pump(SocketStream(near), Lost(far), lambda _body: None, AtOnce(), UNWATCHED)
+    running = threading.Thread(target=pump.run, args=("up",))
+    running.start()
+    with client:
+        client.sendall(f"GET {target} HTTP/1.1\r\nHost: h\r\n\r\n".encode())
+        assert guest.recv(1000)
+        guest.sendall(answer)
+        guest.close()
+        got = b"".join(iter(lambda: client.recv(1000), b""))
+    assert got == answer + ending
     running.join(LONG_ENOUGH)
     assert not running.is_alive()
