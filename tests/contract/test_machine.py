@@ -11,6 +11,7 @@ import pytest
 
 from tests.contract.conftest import PATIENCE, Bench
 from vm.backend import Force
+from vm.backends.qemu import template
 from vm.errors import Cancelled, NoMachine
 from vm.types import Forward, MachineState
 
@@ -281,7 +282,13 @@ def test_a_foreign_process_with_our_pid_is_not_ours(bench: Bench) -> None:
 
 
 @pytest.fixture
-def bench(request: pytest.FixtureRequest, make_bench: Callable[[str], Bench]) -> Iterator[Bench]:
+def bench(
+    request: pytest.FixtureRequest,
+    make_bench: Callable[[str], Bench],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Bench]:
+    """Each is a new machine, which would take twice the time to keep a template of its own."""
+    monkeypatch.setattr(template, "is_useful", lambda *_: False)
     made = make_bench(request.param)
     yield made
     made.clean_up()
