@@ -94,8 +94,9 @@ class Connection(QObject):
 
     @property
     def is_heard(self) -> bool:
-        """Its events arrive, so that what is shown stays true; not while it is kept on the disk."""
-        return self.reach is Reach.UP and not self.is_kept
+        """Its events arrive, so that what is shown stays true. Not while its machine is on the
+        disk, for which pings are answered all the same."""
+        return self.reach is Reach.UP and not (self.is_kept or self.waits_for_machine)
 
     @property
     def is_ours(self) -> bool:
@@ -122,13 +123,14 @@ class Connection(QObject):
     def see_machine(self, state: MachineState | None, put_away: bool = False) -> None:
         """What the supervisor says of Galley's own; None when it says nothing. `put_away`: its
         first use brings it back."""
-        was_down, self._is_down = self._is_down, state in DOWN
-        was = self._is_paused, self._is_kept
+        was = self._is_down, self._is_paused, self._is_kept
+        if state is not None:  # else it is as it was, until the next supervisor says otherwise
+            self._is_down = state in DOWN
         self._is_paused = state is MachineState.PAUSED
         self._is_kept = put_away or (self._is_kept and state is MachineState.STARTING)
-        if was_down and not self._is_down:
+        if was[0] and not self._is_down:
             self.poke()
-        if was != (self._is_paused, self._is_kept):
+        if was != (self._is_down, self._is_paused, self._is_kept):
             self.changed.emit()
 
     def use(self, context: DockerContext) -> None:

@@ -8,6 +8,7 @@ import pytest
 from tests.contract.conftest import Bench
 from vm import ending
 from vm.backend import Force
+from vm.directory import MachineDir
 from vm.errors import (
     BootFailed,
     DataDiskDamaged,
@@ -185,6 +186,26 @@ def test_a_machine_that_ignores_the_power_button_is_ended(
     bench.stop()
     assert bench.pid() is None
     assert bench.state() is MachineState.STOPPED
+
+
+def test_one_that_stands_still_is_ended_without_being_asked(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.script(deaf=True)
+    machine = bench.open()
+    bench.start()
+    asked: list[Force] = []
+    really = bench.backend.stop
+
+    def stop(directory: MachineDir, force: Force) -> None:
+        asked.append(force)
+        really(directory, force)
+
+    monkeypatch.setattr(bench.backend, "stop", stop)
+    machine.stop(at_once=True)
+    assert asked == [Force.QUIT]
+    assert bench.state() is MachineState.STOPPED
+    assert bench.pid() is None
 
 
 def test_a_taken_port_names_its_holder(bench: Bench) -> None:

@@ -47,8 +47,10 @@ def sleeper(qapp: QApplication, own_home: None, wait_for: WaitFor) -> Iterator[A
 def put_away(sleeper: App, wait_for: WaitFor, qtbot: QtBot) -> App:
     """The same, with its machine put away as the saver does it, whose file this writes: the backend
     that pretends has no memory to keep."""
+    wait_for(lambda: sleeper.desk.stores.info is not None)  # nothing is asked any more
     stop = sleeper.link.stop_engine()
     wait_for(lambda: stop.state.is_over and sleeper.link.state is MachineState.STOPPED)
+    wait_for(lambda: not sleeper.connection.is_up)
     MachineDir.of(find_home()).put_away.write_bytes(PONG)
     sleeper.link.set_setting("save_after", "1h", lambda _none: None)
     wait_for(lambda: sleeper.link.put_away)
