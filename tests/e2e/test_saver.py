@@ -131,9 +131,6 @@ def test_containers_keep_it_awake_until_they_are_paused(saving: Galley) -> None:
 
 def test_containers_that_idle_do_not_where_that_is_wished(saving: Galley) -> None:
     saving.run("settings", "set", "save_busy", "true")
-    published = run(saving, "-p", "127.0.0.1::80", IMAGE, "sleep", "1000")
-    stays_awake(saving)
-    saving.docker("rm", "-f", published)
     name = run(saving, IMAGE, "sh", "-c", "while read line; do echo $line; done; sleep 1000")
     with saving.popen(["docker", "-H", saving.docker_host, "logs", "-f", name]) as log:
         wait_paused(saving)

@@ -46,7 +46,7 @@ def resting(machine: Standing, home: Home, kept: Path, *stalled: Problem) -> Res
 
 def test_it_is_refused_with_the_way_out(machine: Standing, home: Home, tmp_path: Path) -> None:
     stalled = resting(machine, home, tmp_path / "kept", FULL)
-    for verb in (stalled.stop, stalled.suspend, stalled.put_away):
+    for verb in (stalled.stop, stalled.suspend, lambda: stalled.put_away(lambda: None)):
         with pytest.raises(DiskFull) as caught:
             verb()
         assert caught.value.summary == FULL.summary
