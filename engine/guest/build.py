@@ -23,7 +23,8 @@ from vm.host import process
 __all__ = ["Channel", "build", "is_current", "recipe_hash"]
 
 EPOCH = "1735689600"  # the time of every file in the image
-OWN = ("relay", "events", "keeper", "ports", "sealed", "handover", "flows")  # our programs
+# Our programs.
+OWN = ("relay", "events", "keeper", "ports", "sealed", "handover", "flows", "answer")
 UUID = "67616c6c-6579-4000-8000-000000000001"
 
 _KERNELS = {"amd64": "linux-image-cloud-amd64", "arm64": "linux-image-cloud-arm64"}

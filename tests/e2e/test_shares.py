@@ -131,6 +131,27 @@ print(json.dumps([same, sorted(os.listdir(".")), open("Case").read()]))
         assert (folder / "case").read_text() == "lower"
 
 
+def test_an_odd_name_or_an_old_file_hides_nothing(shared: Shared) -> None:
+    folder = shared.rw / "odd"
+    folder.mkdir()
+    for name in (b"not \xff UTF-8", b"old", b"other"):
+        with open(os.path.join(os.fsencode(folder), name), "xb"):
+            pass
+    os.utime(folder / "old", (-1_000_000, -1_000_000))
+    said = shared.python(
+        """
+import json, os
+for name in os.listdir(b"."):
+    os.rename(name, name + b" \\xfe")
+print(json.dumps(sorted(name.hex() for name in os.listdir(b"."))))
+""",
+        folder,
+    )
+    there = sorted(os.listdir(os.fsencode(folder)))
+    assert there == [b"not \xff UTF-8 \xfe", b"old \xfe", b"other \xfe"]
+    assert said == [name.hex() for name in there]
+
+
 def test_what_databases_and_editors_do(shared: Shared) -> None:
     said = shared.python(DATABASES_AND_EDITORS)
     assert said == {
