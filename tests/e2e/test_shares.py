@@ -3,6 +3,7 @@
 One Galley for each way to share. What needs more than a shell runs in a container with Python.
 """
 
+import fcntl
 import io
 import os
 import shutil
@@ -304,6 +305,23 @@ def test_a_share_removed_while_it_is_in_use(shared: Shared) -> None:
     assert f"{folder} is not shared" in said
     assert "when the engine starts again" in said
     os.close(held)
+
+
+def test_locks_of_both_sides_do_not_meet(shared: Shared) -> None:
+    """Those of a program here are not seen in a container; it locks what it wants."""
+    with (shared.rw / "locked here").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        fcntl.lockf(held, fcntl.LOCK_EX)
+        said = shared.python(
+            """
+import fcntl, json
+with open("locked here", "w") as file:
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+print(json.dumps("locked"))
+"""
+        )
+    assert said == "locked"
 
 
 def test_another_supervisor_knows_what_is_shared(shared: Shared) -> None:

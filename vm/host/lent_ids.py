@@ -33,7 +33,7 @@ def find() -> LentIds:
     words = ("unshare", "--map-auto", "--map-root-user", "sh", "-c", SHOW)
     try:
         done = process.run(words, timeout=DEADLINE)
-    except ToolMissing as error:
+    except (ToolMissing, process.TimedOut) as error:
         raise _none(error.details) from error
     if not done.ok:
         raise _none(done.tail())

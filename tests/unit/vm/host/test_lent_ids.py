@@ -1,5 +1,8 @@
 """The ids that a user is lent, for users of the test's own."""
 
+import os
+from pathlib import Path
+
 import pytest
 
 from tests.ordinary_user import OrdinaryUser
@@ -27,5 +30,14 @@ def test_none_are_lent(ordinary_user: OrdinaryUser) -> None:
 
 def test_nothing_to_try_it_with(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(HostError, match="lends you no ids"):
+        lent_ids.find()
+
+
+def test_one_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "unshare").write_text("#!/bin/sh\nexec sleep 60\n")
+    (tmp_path / "unshare").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(lent_ids, "DEADLINE", 0.1)
     with pytest.raises(HostError, match="lends you no ids"):
         lent_ids.find()
