@@ -1,9 +1,7 @@
 """What the supervisor does for a snapshot: progress, cancelling, waking; on the fake machine."""
 
-import shutil
 import threading
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -14,8 +12,8 @@ from engine.resting import Resting
 from engine.saver import Saver
 from engine.settings import SettingsStore
 from engine.snapshots import Snapshots
+from tests.unit.engine.sleepy import Sleepy
 from vm import snapshots as on_disk
-from vm.backend import Force
 from vm.backends.fake import FakeBackend
 from vm.directory import MachineDir
 from vm.errors import (
@@ -23,7 +21,6 @@ from vm.errors import (
     Cancelled,
     DiskFull,
     MachineError,
-    NotResumable,
     Problem,
     SnapshotRefused,
 )
@@ -35,52 +32,6 @@ from vm.types import MachineSpec, MachineState, SnapshotStep, SnapshotWork
 
 SPEC = MachineSpec(cpus=1, memory_bytes=1 << 30, disk_bytes=1 << 30, image="")
 MIB = 1 << 20
-
-
-class Sleepy(FakeBackend):
-    """One that can be suspended: what it has in memory is how often it was started from cold."""
-
-    features = msgspec.structs.replace(FakeBackend.features, suspend=True)
-
-    def __init__(self) -> None:
-        self.boots = 0
-        self.memory = 0
-        self.suspends: Callable[[], None] = lambda: None  # what happens meanwhile
-
-    def start(self, directory: MachineDir, *rest: Any, **named: Any) -> None:
-        shutil.rmtree(directory.suspended, ignore_errors=True)
-        self.boots += 1
-        self.memory = self.boots
-        super().start(directory, *rest, **named)
-
-    def suspend(self, directory: MachineDir) -> None:
-        self.suspends()
-        self.stop(directory, Force.QUIT)
-        self.wait_stopped(directory, 10)
-        directory.suspended.mkdir()
-        (directory.suspended / "ram").write_text(str(self.memory))
-
-    def is_suspended(self, directory: MachineDir) -> bool:
-        return directory.suspended.exists()
-
-    def resume(self, directory: MachineDir, spec: MachineSpec, *rest: Any) -> None:
-        if spec != SPEC:
-            raise NotResumable("Another machine.")
-        self.memory = int((directory.suspended / "ram").read_text())
-        shutil.rmtree(directory.suspended)
-        super().start(directory, spec, *rest)
-
-    def keep_suspended(
-        self, directory: MachineDir, disk: Path, folder: Path, report: sparse.Report
-    ) -> bool:
-        shutil.copytree(directory.suspended, folder)
-        return True
-
-    def put_back_suspended(
-        self, directory: MachineDir, disk: Path, folder: Path, report: sparse.Report
-    ) -> bool:
-        shutil.copytree(folder, directory.suspended)
-        return True
 
 
 class Bench:
