@@ -23,13 +23,15 @@ from vm.errors import Problem
 
 @dataclass(frozen=True)
 class Loss:
-    """A question before something is lost. `word`: what must be typed to agree, "" for nothing."""
+    """A question before something is lost. `word`: what must be typed to agree, "" for nothing;
+    `choice`: what can be chosen besides, "" for nothing."""
 
     title: str
     loses: str
     keeps: str
     button: str
     word: str = ""
+    choice: str = ""
 
 
 type Action = tuple[str, Callable[[], object]]  # what a button says, and does
@@ -56,6 +58,8 @@ class Shell(Protocol):
         """Keep a card of fixed width at the lower right edge until it is closed."""
 
     def confirm(self, loss: Loss, then: Callable[[], object]) -> None: ...
+    def choose(self, loss: Loss, then: Callable[[bool], object]) -> None:
+        """The same; `then` gets whether `loss.choice` was chosen."""
 
 
 @dataclass(frozen=True)

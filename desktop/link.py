@@ -18,7 +18,7 @@ from desktop.text import tr
 from engine.contexts import this_home
 from engine.types import Snapshot
 from vm.errors import Cancelled, GalleyError, Problem
-from vm.types import MachineState
+from vm.types import MachineState, SnapshotStep
 
 if TYPE_CHECKING:  # the control socket's end is loaded by its thread, after the first picture
     from engine.control.client import ControlClient
@@ -81,17 +81,20 @@ class Link(QObject):
     def create_snapshot(
         self,
         name: str,
+        memory: bool,
         done: Callable[[object], object],
         failed: Callable[[Problem], object],
     ) -> Task:
-        """The machine runs on meanwhile."""
+        """The machine runs on meanwhile; with its memory it is suspended, and goes on."""
         title = tr("Create the snapshot {name}", name=name)
-        return self._call(title, "snapshots.create", {"name": name}, done, failed)
+        params = {"name": name, "memory": memory}
+        return self._call(title, "snapshots.create", params, done, failed)
 
-    def restore_snapshot(self, name: str, done: Callable[[object], object]) -> Task:
-        """The machine is stopped for it, and started again where it was running."""
+    def restore_snapshot(self, name: str, cold: bool, done: Callable[[object], object]) -> Task:
+        """The machine is stopped for it, and started again where it was running; `cold`: without
+        the memory in the snapshot."""
         title = tr("Go back to the snapshot {name}", name=name)
-        return self._call(title, "snapshots.restore", {"name": name}, done)
+        return self._call(title, "snapshots.restore", {"name": name, "cold": cold}, done)
 
     def delete_snapshot(self, name: str) -> Task:
         title = tr("Delete the snapshot {name}", name=name)
@@ -240,10 +243,24 @@ class Link(QObject):
 
 def _report(task: Task, seen: Snapshot) -> None:
     work = seen.snapshot_work
-    if work is None or not work.total_bytes:
+    if work is None:
         task.report(boot_step(seen))
+    elif work.total_bytes:
+        task.report(snapshot_step(work.step), work.done_bytes / work.total_bytes)
     else:
-        task.report(tr("Copying the disk"), work.done_bytes / work.total_bytes)
+        task.report(snapshot_step(work.step))
+
+
+def snapshot_step(step: SnapshotStep) -> str:
+    match step:
+        case SnapshotStep.SUSPEND:
+            return tr("Putting the machine on the disk")
+        case SnapshotStep.DISK:
+            return tr("Copying the disk")
+        case SnapshotStep.MEMORY:
+            return tr("Copying the memory")
+        case SnapshotStep.GO_ON:
+            return tr("Letting the machine go on")
 
 
 def boot_step(seen: Snapshot) -> str:

@@ -103,6 +103,9 @@ class Window(QMainWindow):
         self._toasts.pin(card)
 
     def confirm(self, loss: Loss, then: Callable[[], object]) -> None:
+        self.choose(loss, lambda _chosen: then())
+
+    def choose(self, loss: Loss, then: Callable[[bool], object]) -> None:
         Confirm(loss, then, self).open()
 
     # The rest

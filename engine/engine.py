@@ -85,7 +85,8 @@ class Engine:
             self._set_clock,
             self._publish,
         )
-        self.snapshots = Snapshots(self._machine, self.start, self._publish)
+        rests = (self._machine, self._resting, self._saver)
+        self.snapshots = Snapshots(*rests, self.start, self._publish)
         self._folders = SharedFolders(home, settings, backend)
         self._configuration = Configuration(home, settings, backend)
         self._knocks = Knocks(directory, backend, self._saver.awake)
@@ -96,17 +97,16 @@ class Engine:
         self._disk_room = DiskRoom(self._dial_guest, self._publish)
         self._host_room: HostRoom = HostRoom(directory, backend, self._publish)
         self.resources = Resources(directory, backend, self._dial_guest, self._saver.hold)
-        self._file_events = FileEvents(
-            partial(self._dial_guest, EVENTS_SOCKET), home.root, self._publish
-        )
+        dial_events = partial(self._dial_guest, EVENTS_SOCKET)
+        self._file_events = FileEvents(dial_events, home.root, self._publish)
         self._names = LocalNames(settings, lambda: self._machine.guest)
         self._starts = Starts(
             *(self._dial, partial(self._dial_guest, PORTS_SOCKET), self._ports, self._addresses),
             *(self._watch.look, self._folders.must_share),
         )
-        listener = UnixListener(home.docker_socket)
         self._bridge = Bridge(
-            listener, self._dial, self._down, self._check, self._starts, self._saver
+            *(UnixListener(home.docker_socket), self._dial, self._down),
+            *(self._check, self._starts, self._saver),
         )
         self._steps: EngineSteps = EngineSteps(
             *(home, self._folders, self._watch, self._configure_new),
@@ -147,8 +147,8 @@ class Engine:
         self._watch.end()
         self._folders.end()
         self.snapshots.cancel()
-        for follower in (self._clock, self._disk_room):
-            follower.follow(False)
+        self._clock.follow(False)
+        self._disk_room.follow(False)
         parts = (self._knocks, self._file_events, self._host_room, self._configuration)
         for part in (*parts, self._machine, self._bridge):
             part.close()
@@ -176,6 +176,7 @@ class Engine:
             self.snapshots.kept,
             self.snapshots.work,
             self._saver.is_saving,
+            refusal.to_problem() if (refusal := self.snapshots.no_memory()) else None,
         )
 
     def start(self, *, repair: bool = False) -> None:
@@ -220,10 +221,10 @@ class Engine:
 
     def cancel(self) -> None:
         """End a start that is under way, or the making or restoring of a snapshot."""
-        if self._machine.status.state is MachineState.STARTING:
-            self._saver.forget()
-        self._machine.cancel()
         self.snapshots.cancel()
+        if self.snapshots.work is None and self._machine.status.state is MachineState.STARTING:
+            self._saver.forget()
+            self._machine.cancel()
 
     def hold(self) -> Callable[[], None]:
         """Wake a paused machine, and leave it awake until what is returned is called."""
@@ -246,8 +247,8 @@ class Engine:
         state = self._machine.status.state
         if state in (MachineState.STARTING, MachineState.STOPPING):
             raise MachineBusy(f"Galley's engine is {state}.", "Try again when it runs.")
-        is_running = state is MachineState.RUNNING
-        self._configuration.change(text, self._machine.guest if is_running else None)
+        guest = self._machine.guest if state is MachineState.RUNNING else None
+        self._configuration.change(text, guest)
         self._publish()
 
     # --- starting ---------------------------------------------------------------------------
@@ -281,8 +282,7 @@ class Engine:
         if spec is None:
             return
         before = self._configuration.problems
-        lines = self._machine.story.console.lines
-        image = Path(spec.image) if spec.image else None
+        image, lines = Path(spec.image) if spec.image else None, self._machine.story.console.lines
         self._configuration.bring(self._machine.guest, image, lines)
         if self._configuration.problems != before:
             self._publish()

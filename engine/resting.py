@@ -7,6 +7,7 @@ May import: `engine`'s parts, `vm`. Next: `engine.py`, `vm/machine.py`.
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from engine.bridge.http import Dial, HttpError, pong
@@ -56,19 +57,20 @@ class Resting:
     def suspend(self, before: Callable[[], None] = lambda: None) -> None:
         """With its containers as they are. Raises GalleyError; then all goes on."""
         self._check()
-        if (obstacle := self._obstacle()) is not None:
+        if (obstacle := self.obstacle()) is not None:
             raise obstacle
         self._machine.suspend(before)
 
     def put_away(self, check: Callable[[], None]) -> None:
         """The same, and dockerd's answer to a ping is kept for clients who only ask for that.
         `check` raises when somebody has come meanwhile."""
+        self.suspend(partial(self._keep_pong, check))
 
-        def before() -> None:
-            check()
-            self._keep_pong()
-
-        self.suspend(before)
+    def aside(self, check: Callable[[], None], work: Callable[[], None]) -> None:
+        """As it is put away, but only while `work` is done. Raises GalleyError, and what `check`
+        and `work` raise; the machine goes on in any case."""
+        self._check()
+        self._machine.aside(partial(self._keep_pong, check), work)
 
     def start_again(self, dial: Dial) -> None:
         """What ran when the engine was stopped, as its restart policy says. Raises
@@ -104,9 +106,9 @@ class Resting:
     def _leaves_something(self) -> bool:
         status = self._machine.status
         healthy = status.state.is_up and status.problem is None
-        return self._obstacle() is None and healthy and bool(self._settings.get("suspend"))
+        return self.obstacle() is None and healthy and bool(self._settings.get("suspend"))
 
-    def _obstacle(self) -> BackendFailed | None:
+    def obstacle(self) -> BackendFailed | None:
         """Why the machine cannot be suspended, whatever is asked."""
         if not self._machine.backend.features.suspend:
             return BackendFailed("Machines cannot be suspended on this computer.")
@@ -118,7 +120,8 @@ class Resting:
             )
         return None
 
-    def _keep_pong(self) -> None:
+    def _keep_pong(self, check: Callable[[], None]) -> None:
+        check()
         try:
             write_atomic(self._machine.directory.put_away, pong(self._dial))
         except (HttpError, OSError) as error:

@@ -169,6 +169,17 @@ class Saver:
         finally:
             self.forget()
 
+    @contextlib.contextmanager
+    def aside(self) -> Iterator[None]:
+        """In here it is suspended and comes back by itself: who comes meanwhile waits, and, should
+        we die, brings it back."""
+        write_atomic(self._put_away, b"")
+        try:
+            yield
+        finally:
+            if self._machine.status.state not in AWAY:
+                self.forget()
+
     def begin(self) -> None:
         with self._changed:
             self._at_work += 1

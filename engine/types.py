@@ -62,3 +62,4 @@ class Snapshot(msgspec.Struct, frozen=True):
     snapshots: tuple[MachineSnapshot, ...] = ()  # of the machine, the oldest first
     snapshot_work: SnapshotWork | None = None  # one that is being made or restored now
     put_away: bool = False  # stopped by the resource saver: its first use brings it back
+    no_memory: Problem | None = None  # why a snapshot could not have what is in memory

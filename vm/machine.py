@@ -26,7 +26,7 @@ from vm.guest_disk import grow_file_system
 from vm.host.paths import write_atomic
 from vm.keeper import Keeper
 from vm.shown import Shown
-from vm.types import BootStep, MachineSpec, MachineState, Observation, Status
+from vm.types import BootStep, MachineState, Observation, Status
 from vm.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -100,6 +100,10 @@ class Machine:
         when nobody is served any more. Raises GalleyError, and then it is served again."""
         self._worker.submit(lambda: self._suspend(before)).result()
 
+    def aside(self, before: Callable[[], None], work: Callable[[], None]) -> None:
+        """Suspend it for as long as `work` takes or fails; one that does not run stays so."""
+        self._worker.submit(lambda: self._aside(before, work)).result()
+
     def pause(self, may: Callable[[], bool] = lambda: True) -> bool:
         """Halt a running machine where it is; connections into it stay. `may` is asked once
         everybody can see that it is paused, so that who came before is known to it and who comes
@@ -128,14 +132,6 @@ class Machine:
     def occupy(self, work: Callable[[], None]) -> None:
         """Have `work` done while nobody moves the machine, whatever its state is."""
         self._worker.submit(work).result()
-
-    def apply(self, prepare: Prepare, spec: MachineSpec) -> bool:
-        """Bring a running machine to `spec`: restart it if it differs. True if it was restarted."""
-        running = self.backend.observe(self.directory)
-        if running.state is not MachineState.RUNNING or running.spec == spec:
-            return False
-        self.restart(prepare)
-        return True
 
     def grow(self, disk_bytes: int) -> None:
         """Make the data disk of a running machine as large, if it is smaller."""
@@ -333,6 +329,15 @@ class Machine:
         self._drop_guest()
         self._shown.move(MachineState.STOPPED, boot=(), started_at=None, resumable=True)
 
+    def _aside(self, before: Callable[[], None], work: Callable[[], None]) -> None:
+        spec = self.backend.observe(self.directory).spec  # no other would fit its memory
+        self._suspend(before)
+        try:
+            work()
+        finally:
+            if spec is not None:
+                self._start(lambda wait, note: spec, False)
+
     def _serve_again(self, guest: Guest, error: GalleyError) -> None:
         """It is not put on the disk. It may have ended meanwhile."""
         with contextlib.suppress(GalleyError):
@@ -351,9 +356,8 @@ class Machine:
 
     def _grow(self, disk_bytes: int) -> None:
         seen = self.backend.observe(self.directory)
-        if self._shown.status.state is not MachineState.RUNNING or seen.spec is None:
-            return
-        if seen.spec.disk_bytes < disk_bytes:
+        runs = self._shown.status.state is MachineState.RUNNING
+        if runs and seen.spec is not None and seen.spec.disk_bytes < disk_bytes:
             self.backend.grow(self.directory, disk_bytes)
             grow_file_system(self.guest)
             self._see(self.backend.observe(self.directory))
@@ -392,6 +396,5 @@ class Machine:
             guest.close()
 
     def _see(self, seen: Observation, **changes: Any) -> None:
-        stopped = seen.state is MachineState.STOPPED
-        resumable = stopped and self.backend.is_suspended(self.directory)
+        resumable = seen.state is MachineState.STOPPED and self.backend.is_suspended(self.directory)
         self._shown.see(seen, **{"resumable": resumable, **changes})

@@ -58,14 +58,19 @@ def find(directory: MachineDir, name: str) -> MachineSnapshot:
     )
 
 
-def create(directory: MachineDir, name: str, fill: Fill) -> MachineSnapshot:
-    """Make one. Raises SnapshotRefused, NoMachine, DiskFull, HomeUnusable and what `fill` raises;
-    nothing of it is left then."""
+def check_new(directory: MachineDir, name: str) -> None:
+    """Before anything is done for it. Raises SnapshotRefused, NoMachine."""
     check_name(name)
     if any(one.name.casefold() == name.casefold() for one in every(directory)):
         raise SnapshotRefused(f"There is a snapshot {name} already.", "Take another name.")
     if not directory.data_disk.exists() or directory.data_is_new.exists():
         raise NoMachine("There is nothing to keep yet.", "Start the engine first: galley start")
+
+
+def create(directory: MachineDir, name: str, fill: Fill) -> MachineSnapshot:
+    """Make one. Raises SnapshotRefused, NoMachine, DiskFull, HomeUnusable and what `fill` raises;
+    nothing of it is left then."""
+    check_new(directory, name)
     folder = directory.snapshots / name
     sweep(directory)
     try:

@@ -129,13 +129,24 @@ class MachineSnapshot(msgspec.Struct, frozen=True):
     memory_bytes: int = 0  # blocks of what was suspended then; 0: it starts from cold
 
 
+class SnapshotStep(StrEnum):
+    """What is being done for a snapshot; one with the memory of a machine that runs has all."""
+
+    SUSPEND = "suspend"
+    DISK = "disk"
+    MEMORY = "memory"
+    GO_ON = "go on"
+
+
 class SnapshotWork(msgspec.Struct, frozen=True):
-    """A snapshot that is being made or restored. `total_bytes` is 0 while nobody knows."""
+    """A snapshot that is being made or restored. `total_bytes` is 0 while nobody knows; bytes are
+    those of the step."""
 
     name: str
     verb: str  # "create" or "restore"
     done_bytes: int = 0
     total_bytes: int = 0
+    step: SnapshotStep = SnapshotStep.DISK
 
 
 class GuestMemory(msgspec.Struct, frozen=True):

@@ -304,6 +304,14 @@
             <translation>Erzwungen verliert das Image seinen Namen und, wo kein laufender Container sie braucht, seine Dateien. Container, die es verwenden, bleiben erhalten, lassen sich aber nicht mehr unter diesem Namen neu erstellen.</translation>
         </message>
         <message>
+            <source>Containers stand still while it is copied, and connections to them end; going back brings them back as they were.</source>
+            <translation>Container stehen still, während kopiert wird, und Verbindungen zu ihnen enden; beim Zurückgehen laufen sie weiter, wie sie waren.</translation>
+        </message>
+        <message>
+            <source>Copying the memory</source>
+            <translation>Der Arbeitsspeicher wird kopiert</translation>
+        </message>
+        <message>
             <source>CPU</source>
             <translation>CPU</translation>
         </message>
@@ -1052,8 +1060,32 @@
             <translation>Wie lange niemand die Engine benutzt, bevor ihre virtuelle Maschine angehalten wird. Sie wacht von selbst auf.</translation>
         </message>
         <message>
+            <source>It keeps images, containers and volumes as they are now; what runs, runs on. Folders of this computer are not kept.</source>
+            <translation>Er hält Images, Container und Volumes fest, wie sie jetzt sind; was läuft, läuft weiter. Ordner dieses Computers hält er nicht fest.</translation>
+        </message>
+        <message>
+            <source>Keep what is in memory, too</source>
+            <translation>Auch festhalten, was im Arbeitsspeicher ist</translation>
+        </message>
+        <message>
+            <source>Leave its memory out: containers do not go on where they were</source>
+            <translation>Ohne Arbeitsspeicher: Container laufen nicht dort weiter, wo sie waren</translation>
+        </message>
+        <message>
+            <source>Letting the machine go on</source>
+            <translation>Die Maschine läuft wieder an</translation>
+        </message>
+        <message>
             <source>Nobody uses the engine. It is kept on the disk; its first use brings it back.</source>
             <translation>Niemand benutzt die Engine. Sie liegt auf der Festplatte; die erste Benutzung holt sie zurück.</translation>
+        </message>
+        <message>
+            <source>Putting the machine on the disk</source>
+            <translation>Die Maschine wird auf die Festplatte gelegt</translation>
+        </message>
+        <message>
+            <source>The machine is suspended: what it has in memory is kept with it.</source>
+            <translation>Die Maschine ist aufbewahrt: Was sie im Arbeitsspeicher hat, wird mit festgehalten.</translation>
         </message>
         <message>
             <source>waking</source>
@@ -1134,10 +1166,6 @@
         <message>
             <source>Images, containers and volumes can be had again as they are now.</source>
             <translation>Images, Container und Volumes sind so wiederzubekommen, wie sie jetzt sind.</translation>
-        </message>
-        <message>
-            <source>It keeps images, containers and volumes as they are now. What runs, runs on. What containers have in memory is not kept, nor are folders of this computer.</source>
-            <translation>Er hält Images, Container und Volumes fest, wie sie jetzt sind. Was läuft, läuft weiter. Nicht festgehalten wird, was Container im Arbeitsspeicher haben, und Ordner dieses Computers auch nicht.</translation>
         </message>
         <message>
             <source>Keep everything that the engine has as it is now, try something, and go back.</source>
@@ -3108,6 +3136,10 @@
             <translation>Fenster</translation>
         </message>
         <message>
+            <source>with memory</source>
+            <translation>mit Arbeitsspeicher</translation>
+        </message>
+        <message>
             <source>Wrap</source>
             <translation>Umbruch</translation>
         </message>
@@ -4152,6 +4184,10 @@
             <translation>{size}/s</translation>
         </message>
         <message>
+            <source>{name}: {step}…</source>
+            <translation>{name}: {step}…</translation>
+        </message>
+        <message>
             <source>{up} of {n} container</source>
             <translation>{up} von {n} Container</translation>
         </message>
@@ -4179,12 +4215,24 @@
     <context>
         <name>engine</name>
         <message>
+            <source>Make the snapshot without what is in memory.</source>
+            <translation>Den Snapshot ohne Arbeitsspeicher erstellen.</translation>
+        </message>
+        <message>
+            <source>Start it first (galley start), or make the snapshot without what is in memory.</source>
+            <translation>Erst starten (galley start), oder den Snapshot ohne Arbeitsspeicher erstellen.</translation>
+        </message>
+        <message>
             <source>Testing {0} with a small guest</source>
             <translation>{0} wird mit einem kleinen Gast geprüft</translation>
         </message>
         <message>
             <source>Booting Linux once for all</source>
             <translation>Linux einmalig booten</translation>
+        </message>
+        <message>
+            <source>The machine does not run: there is nothing in its memory.</source>
+            <translation>Die Maschine läuft nicht: In ihrem Arbeitsspeicher ist nichts.</translation>
         </message>
         <message>
             <source>The virtual machine did not come up.</source>

@@ -11,14 +11,18 @@ from vm.types import MachineSnapshot
 
 
 def create(
-    desk: Desk, name: str, done: Callable[[object], object], refused: Callable[[Problem], object]
+    desk: Desk,
+    name: str,
+    memory: bool,
+    done: Callable[[object], object],
+    refused: Callable[[Problem], object],
 ) -> None:
     def made(outcome: object) -> None:
         done(outcome)
         text = tr("Images, containers and volumes can be had again as they are now.")
         desk.shell.toast(tr("The snapshot {name} was made", name=name), text)
 
-    desk.link.create_snapshot(name, made, refused)
+    desk.link.create_snapshot(name, memory, made, refused)
 
 
 def restore(desk: Desk, kept: MachineSnapshot) -> None:
@@ -37,8 +41,11 @@ def restore(desk: Desk, kept: MachineSnapshot) -> None:
         ),
         tr("All snapshots and settings stay."),
         tr("Go back"),
+        choice=tr("Leave its memory out: containers do not go on where they were")
+        if kept.memory_bytes
+        else "",
     )
-    desk.shell.confirm(loss, lambda: desk.link.restore_snapshot(kept.name, restored))
+    desk.shell.choose(loss, lambda cold: desk.link.restore_snapshot(kept.name, cold, restored))
 
 
 def delete(desk: Desk, kept: MachineSnapshot) -> None:

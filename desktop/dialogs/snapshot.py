@@ -1,11 +1,14 @@
-"""The name of a new snapshot. May import: `form`, `actions`, `text`."""
+"""The name of a new snapshot, and whether memory is kept. May import: `form`, `actions`, `text`."""
 
-from PySide6.QtWidgets import QLineEdit, QWidget
+from PySide6.QtWidgets import QCheckBox, QLineEdit, QWidget
 
 from desktop.actions import snapshots as actions
 from desktop.desk import Desk
 from desktop.dialogs.form import FormDialog
+from desktop.engine_words import engine_says
 from desktop.text import tr
+from desktop.widgets.basics import column, label
+from engine.types import Snapshot
 
 
 class SnapshotDialog(FormDialog):
@@ -17,18 +20,41 @@ class SnapshotDialog(FormDialog):
             tr("Create a snapshot"),
             tr("Create"),
             tr(
-                "It keeps images, containers and volumes as they are now. What runs, runs on. What "
-                "containers have in memory is not kept, nor are folders of this computer."
+                "It keeps images, containers and volumes as they are now; what runs, runs on. "
+                "Folders of this computer are not kept."
             ),
         )
         self._desk = desk
         self.name = QLineEdit()
         self._name = self.add_field(tr("Name"), self.name)
+        self.memory = QCheckBox(tr("Keep what is in memory, too"))
+        self.about_memory = label("", "secondary", wrap=True)
+        self.fields.addLayout(column(self.memory, self.about_memory, gap=4))
+        self._offer_memory(desk.link.snapshot)
         self.name.setFocus()
 
     def send(self) -> bool:
         name = self.name.text().strip()
         if self._name.complain("" if name else tr("A name is wanted.")):
             return False
-        actions.create(self._desk, name, self.granted, self.refused)
+        memory = self.memory.isChecked()
+        actions.create(self._desk, name, memory, self.granted, self.refused)
         return True
+
+    def _offer_memory(self, now: Snapshot | None) -> None:
+        """Of a machine that is suspended it is kept in any case."""
+        asleep = now is not None and now.machine.resumable
+        refusal = now.no_memory if now is not None else None
+        self.memory.setChecked(asleep)
+        self.memory.setEnabled(not asleep and refusal is None)
+        if asleep:
+            said = tr("The machine is suspended: what it has in memory is kept with it.")
+        elif refusal is not None:
+            said = engine_says(refusal.summary)
+        else:
+            said = tr(
+                "Containers stand still while it is copied, and connections to them end; going "
+                "back brings them back as they were."
+            )
+        self.about_memory.setText(said)
+        self.memory.setAccessibleDescription(said)

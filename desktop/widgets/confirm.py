@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QDialog, QLineEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QDialog, QLineEdit, QVBoxLayout, QWidget
 
 from desktop.desk import Loss
 from desktop.text import tr
@@ -11,9 +11,10 @@ from desktop.widgets.basics import button, label, row
 
 
 class Confirm(QDialog):
-    """Names what is lost and what is not; Enter alone does not agree."""
+    """Names what is lost and what is not; Enter alone does not agree. `then` gets whether the
+    choice, where there is one, was made."""
 
-    def __init__(self, loss: Loss, then: Callable[[], object], parent: QWidget) -> None:
+    def __init__(self, loss: Loss, then: Callable[[bool], object], parent: QWidget) -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(loss.title)
@@ -25,6 +26,9 @@ class Confirm(QDialog):
         box.addWidget(label(loss.loses, wrap=True))
         if loss.keeps:
             box.addWidget(label(loss.keeps, "secondary", wrap=True))
+        self.choice = QCheckBox(loss.choice)
+        if loss.choice:
+            box.addWidget(self.choice)
         self.agree = button(loss.button, self.accept, "danger")
         self.word = QLineEdit()
         if loss.word:
@@ -39,5 +43,5 @@ class Confirm(QDialog):
         cancel.setDefault(not loss.word)
         box.addSpacing(6)
         box.addLayout(row(1, cancel, self.agree))
-        self.accepted.connect(then)
+        self.accepted.connect(lambda: then(self.choice.isChecked()))
         (self.word if loss.word else cancel).setFocus()

@@ -11,11 +11,18 @@ from typing import TYPE_CHECKING, Self
 
 from engine.cli.output import note
 from engine.types import Snapshot
-from vm.types import BootStep, MachineState, SnapshotWork
+from vm.types import BootStep, MachineState, SnapshotStep, SnapshotWork
 
 if TYPE_CHECKING:
     from rich.live import Live
     from rich.table import Table
+
+DOING = {
+    SnapshotStep.SUSPEND: "Putting the machine on the disk",
+    SnapshotStep.DISK: "Copying the disk",
+    SnapshotStep.MEMORY: "Copying the memory",
+    SnapshotStep.GO_ON: "Letting the machine go on",
+}
 
 
 class View:
@@ -38,7 +45,7 @@ class View:
         """For `ControlClient.call`: what has changed. Before a restart there are old steps."""
         self._started = self._started or snapshot.machine.state is MachineState.STARTING
         if snapshot.snapshot_work is not None:
-            self.show((BootStep(_copying(snapshot.snapshot_work)),))
+            self.show((BootStep(_doing(snapshot.snapshot_work)),))
         elif self._started:
             self.show(snapshot.machine.boot)
 
@@ -109,10 +116,11 @@ class LiveView(View):
         return "[yellow]•[/]", step.step, f"{time.monotonic() - self._began:.1f} s"
 
 
-def _copying(work: SnapshotWork) -> str:
+def _doing(work: SnapshotWork) -> str:
+    doing = DOING[work.step]
     if not work.total_bytes:
-        return "Copying the disk"
-    return f"Copying the disk, {100 * work.done_bytes // work.total_bytes} %"
+        return doing
+    return f"{doing}, {100 * work.done_bytes // work.total_bytes} %"
 
 
 def boot_view() -> View:

@@ -195,16 +195,19 @@ def _place_of(trace: Path) -> str:
 
 
 def _settled(client: ControlClient) -> MachineState:
-    """The machine's state once it is no longer starting: cancelled, or taken over."""
+    """The machine's state once nothing is under way: cancelled, or taken over."""
     until = time.monotonic() + SETTLE_PATIENCE
-    state = client.snapshot().machine.state
-    if state is not MachineState.STARTING:
-        return state
-    for seen in client.snapshots():
-        state = seen.machine.state
-        if state is not MachineState.STARTING or time.monotonic() > until:
+    now = client.snapshot()
+    if not _is_under_way(now):
+        return now.machine.state
+    for now in client.snapshots():
+        if not _is_under_way(now) or time.monotonic() > until:
             break
-    return state
+    return now.machine.state
+
+
+def _is_under_way(seen: Snapshot) -> bool:
+    return seen.machine.state is MachineState.STARTING or seen.snapshot_work is not None
 
 
 def _is_ready(seen: Snapshot) -> bool:

@@ -14,7 +14,11 @@ from engine.cli.command import Group, json_option
 from engine.cli.lifecycle import boot, cancel
 from engine.cli.output import note, say, say_json
 from engine.control.client import ControlClient
-from engine.control.protocol import SnapshotParams
+from engine.control.protocol import (
+    CreateSnapshotParams,
+    RestoreSnapshotParams,
+    SnapshotParams,
+)
 from vm import snapshots
 from vm.directory import MachineDir
 from vm.errors import Cancelled
@@ -29,22 +33,28 @@ UP = (MachineState.RUNNING, MachineState.PAUSED, MachineState.STARTING)
 def snapshot() -> None:
     """Keep the whole machine as it is now, and go back to it later.
 
-    A snapshot has everything that Docker has: images, containers, volumes. Of a machine that is
-    suspended (galley suspend) it has the memory, too, with containers as they run. It does not have
-    folders of this computer.
+    A snapshot has everything that Docker has: images, containers, volumes. With --memory, or of a
+    machine that is suspended (galley suspend), it has the memory, too, with containers as they run.
+    It does not have folders of this computer.
     """
 
 
 @snapshot.command()
 @click.argument("name")
-def create(name: str) -> None:
+@click.option(
+    "--memory",
+    is_flag=True,
+    help="Also what is in memory: containers stand still meanwhile, and connections to them end.",
+)
+def create(name: str, memory: bool) -> None:
     """Make a snapshot. What runs, runs on."""
     snapshots.check_name(name)
     began = time.monotonic()
     with reach.supervisor() as client:
-        _copy(client, "snapshots.create", name)
+        _copy(client, "snapshots.create", CreateSnapshotParams(name, memory))
         made = next(one for one in client.snapshot().snapshots if one.name == name)
-    say(f"Made the snapshot {name}: {_size(made)}, in {time.monotonic() - began:.1f} s.")
+    what = f"{_size(made)}, with memory" if made.memory_bytes else _size(made)
+    say(f"Made the snapshot {name}: {what}, in {time.monotonic() - began:.1f} s.")
     if not made.settled:
         note("It is as after a power cut: the machine's file system could not be brought to rest.")
 
@@ -68,7 +78,8 @@ def list_all(as_json: bool) -> None:
 @snapshot.command()
 @click.argument("name")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def restore(name: str, yes: bool) -> None:
+@click.option("--cold", is_flag=True, help="Leave out its memory: the machine boots.")
+def restore(name: str, yes: bool, cold: bool) -> None:
     """Go back to a snapshot. What the machine has now is lost, unless another snapshot has it.
 
     The machine is stopped for it, and started again where it was running.
@@ -76,11 +87,12 @@ def restore(name: str, yes: bool) -> None:
     kept = snapshots.find(MachineDir.of(find_home()), name)
     with reach.supervisor() as client:
         if not yes:
-            _ask(kept)
+            _ask(kept, cold)
+        params = RestoreSnapshotParams(name, cold)
         if client.snapshot().machine.state in UP:
-            boot(client, "snapshots.restore", SnapshotParams(name))
+            boot(client, "snapshots.restore", params)
         else:
-            _copy(client, "snapshots.restore", name)
+            _copy(client, "snapshots.restore", params)
     say(f"The machine is as it was at {_when(kept)}.")
 
 
@@ -93,20 +105,22 @@ def delete(name: str) -> None:
     say(f"Deleted the snapshot {name}.")
 
 
-def _ask(kept: MachineSnapshot) -> None:
+def _ask(kept: MachineSnapshot, cold: bool) -> None:
     if not sys.stdin.isatty():
         raise click.UsageError("Nobody is here to be asked: add --yes to restore.")
     note(
         f"This makes the machine what it was at {_when(kept)}. Every image, container and volume\n"
         "is as it was then; what came since is lost. Running containers are stopped."
     )
+    if kept.memory_bytes and not cold:
+        note("Containers that ran then go on where they were; with --cold they do not.")
     click.confirm(f"Go back to {kept.name}?", abort=True, err=True)
 
 
-def _copy(client: ControlClient, method: str, name: str) -> None:
+def _copy(client: ControlClient, method: str, params: object) -> None:
     try:
         with boot_view() as view:
-            client.call(method, SnapshotParams(name), view.update)
+            client.call(method, params, view.update)
     except KeyboardInterrupt:
         cancel()
         raise Cancelled("The snapshot was cancelled.") from None

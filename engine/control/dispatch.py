@@ -14,9 +14,11 @@ import msgspec
 
 from engine.control.protocol import (
     METHODS,
+    CreateSnapshotParams,
     DaemonParams,
     Reply,
     Request,
+    RestoreSnapshotParams,
     SetParams,
     SnapshotParams,
     StartParams,
@@ -66,8 +68,8 @@ class Controlled(Protocol):
 class SnapshotVerbs(Protocol):
     """`engine.snapshots.Snapshots`. Each blocks until it is done."""
 
-    def create(self, name: str) -> None: ...
-    def restore(self, name: str) -> None: ...
+    def create(self, name: str, *, memory: bool = False) -> None: ...
+    def restore(self, name: str, *, cold: bool = False) -> None: ...
     def delete(self, name: str) -> None: ...
 
 
@@ -91,11 +93,6 @@ class Dispatch:
             "use": engine.resources.use,
             "disk.reclaim": engine.resources.reclaim_disk,
             "quit": lambda: None,
-        }
-        self._named: dict[str, Callable[[str], None]] = {
-            "snapshots.create": engine.snapshots.create,
-            "snapshots.restore": engine.snapshots.restore,
-            "snapshots.delete": engine.snapshots.delete,
         }
 
     def answer(self, request: Request, at_end: Callable[[Callable[[], None]], None]) -> Reply:
@@ -127,8 +124,15 @@ class Dispatch:
             case StopParams(cold=cold):
                 self._engine.stop(cold=cold)
                 return None
+            case CreateSnapshotParams(name=name, memory=memory):
+                self._engine.snapshots.create(name, memory=memory)
+                return None
+            case RestoreSnapshotParams(name=name, cold=cold):
+                self._engine.snapshots.restore(name, cold=cold)
+                return None
             case SnapshotParams(name=name):
-                return self._named[request.method](name)
+                self._engine.snapshots.delete(name)
+                return None
             case SetParams(name=name, value=value):
                 return self._settings.set(name, value)
             case UnsetParams(name=name):

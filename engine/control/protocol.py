@@ -23,7 +23,7 @@ from engine.types import Snapshot
 from vm.errors import Problem, VersionMismatch
 from vm.host.paths import Home, write_atomic
 
-PROTOCOL = 3  # raised with every change that an older client or supervisor would not understand
+PROTOCOL = 4  # raised with every change that an older client or supervisor would not understand
 REQUEST_LIMIT = 64 * 1024  # bytes
 MESSAGE_LIMIT = 16 * 1024 * 1024  # bytes; of what the supervisor says
 
@@ -95,6 +95,20 @@ class DaemonParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     text: str
 
 
+class CreateSnapshotParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`memory`: with what is in memory, for which a machine that runs stands still meanwhile."""
+
+    name: str
+    memory: bool = False
+
+
+class RestoreSnapshotParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`cold`: without what it has of memory."""
+
+    name: str
+    cold: bool = False
+
+
 class SnapshotParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
 
@@ -114,8 +128,8 @@ METHODS: dict[str, type[msgspec.Struct]] = {
     "settings.unset": UnsetParams,  # → settings.Entry
     "daemon.get": NoParams,  # → the user's part of daemon.json, as text
     "daemon.set": DaemonParams,
-    "snapshots.create": SnapshotParams,
-    "snapshots.restore": SnapshotParams,  # the machine is stopped for it, and started again
+    "snapshots.create": CreateSnapshotParams,
+    "snapshots.restore": RestoreSnapshotParams,  # the machine is stopped for it, and started again
     "snapshots.delete": SnapshotParams,
     "reset": NoParams,  # delete, and forget every setting
     "quit": NoParams,  # the supervisor ends, the VM stays

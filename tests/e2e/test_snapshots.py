@@ -1,6 +1,7 @@
 """A snapshot of a machine under load, and the way back to it."""
 
 import json
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.databases import Redis
-from tests.e2e.galley import IMAGE, Galley
+from tests.e2e.galley import GALLEY, IMAGE, Galley
 from vm.host import sparse
 
 
@@ -105,6 +106,53 @@ def test_a_suspended_machine_is_kept_with_its_memory(galley: Galley) -> None:
         assert 0 < len(counted) < first + 80
         assert counted == list(range(1, len(counted) + 1)), "it was not started anew"
     galley.run("snapshot", "delete", "asleep")
+    galley.docker("rm", "-f", "counting")
+
+
+def test_a_machine_that_runs_is_kept_with_its_memory_and_runs_on(galley: Galley) -> None:
+    """And back: its container goes on from the number that it had in its memory, or, from cold, is
+    started anew, as its policy has it."""
+    count = "i=0; while true; do i=$((i+1)); echo $i; busybox usleep 100000; done"
+    words = ["run", "-d", "--name", "counting", "--restart", "always", IMAGE]
+    galley.docker(*words, "sh", "-c", count)
+    galley.wait_for(lambda: len(numbers(galley)) > 10, "it counts")
+    made = galley.run("snapshot", "create", "awake", "--memory")
+    assert b"with memory" in made.stdout
+    [kept] = json.loads(galley.run("snapshot", "list", "--json").stdout)
+    assert kept["memory_bytes"] > 0
+    assert kept["settled"]
+    seen = galley.status()
+    assert (seen["state"], seen["problems"]) == ("running", [])
+    first = len(numbers(galley))
+    galley.wait_for(lambda: len(numbers(galley)) > first + 80, "it counts on")
+    assert not galley.machine.put_away.exists()
+
+    galley.run("snapshot", "restore", "awake", "--yes")
+    counted = numbers(galley)
+    assert 10 < len(counted) < first + 80
+    assert counted == list(range(1, len(counted) + 1)), "it was not started anew"
+
+    galley.run("snapshot", "restore", "awake", "--yes", "--cold")
+    assert galley.status()["state"] == "running"
+    galley.wait_for(lambda: numbers(galley).count(1) == 2, "it was started anew")
+    galley.run("snapshot", "delete", "awake")
+    galley.docker("rm", "-f", "counting")
+
+
+def test_a_copy_with_memory_that_is_cancelled_lets_the_machine_run_on(galley: Galley) -> None:
+    """By the signal of a Ctrl+C, once the machine is on the disk."""
+    count = "i=0; while true; do i=$((i+1)); echo $i; busybox usleep 100000; done"
+    galley.docker("run", "-d", "--name", "counting", IMAGE, "sh", "-c", count)
+    with galley.popen([*GALLEY, "snapshot", "create", "never", "--memory"]) as client:
+        galley.wait_for(galley.machine.suspended.exists, "it is put on the disk")
+        client.send_signal(signal.SIGINT)
+        assert client.wait(60) != 0
+    assert names(galley) == []
+    assert galley.status()["state"] == "running"
+    first = len(numbers(galley))
+    galley.wait_for(lambda: len(numbers(galley)) > first + 10, "it counts on")
+    counted = numbers(galley)
+    assert counted == list(range(1, len(counted) + 1)), "it was not started anew"
     galley.docker("rm", "-f", "counting")
 
 

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 
+import msgspec
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QPushButton
+from PySide6.QtWidgets import QLabel, QPushButton
 
 from desktop.app import App
 from desktop.dialogs.snapshot import SnapshotDialog
@@ -14,7 +15,7 @@ from desktop.pages.engine.snapshots import SnapshotsCard
 from desktop.widgets.confirm import Confirm
 from engine.types import EngineHealth, Snapshot
 from vm.directory import MachineDir
-from vm.types import MachineSnapshot, MachineState, SnapshotWork, Status
+from vm.types import MachineSnapshot, MachineState, SnapshotStep, SnapshotWork, Status
 
 type WaitFor = Callable[..., None]
 LEFT = Qt.MouseButton.LeftButton
@@ -90,6 +91,84 @@ def test_there_and_back(own_app: App, card: SnapshotsCard, wait_for: WaitFor) ->
     wait_for(lambda: names(card) == [])
 
 
+def test_where_memory_cannot_be_kept_the_dialog_says_why(
+    own_app: App, card: SnapshotsCard, wait_for: WaitFor
+) -> None:
+    QTest.mouseClick(card.make, LEFT)
+    [dialog] = own_app.window.findChildren(SnapshotDialog)
+    assert not dialog.memory.isEnabled()
+    assert not dialog.memory.isChecked()
+    assert dialog.about_memory.text() == "Machines cannot be suspended on this computer."
+    QTest.keyClicks(dialog.name, "one")
+    QTest.mouseClick(dialog.agree, LEFT)
+    wait_for(lambda: names(card) == ["one"])
+
+
+def dialog_of(app: App, machine: Status) -> SnapshotDialog:
+    """Over a machine of which only the status is there, which can be suspended."""
+    app.link.snapshot = Snapshot("1", "", machine, EngineHealth(True))
+    return SnapshotDialog(app.desk, app.window)
+
+
+def test_with_memory_where_that_can_be(
+    own_app: App, card: SnapshotsCard, wait_for: WaitFor
+) -> None:
+    """What is asked of this backend, it refuses; so it was asked."""
+    dialog = dialog_of(own_app, Status(MachineState.RUNNING, "qemu"))
+    assert dialog.memory.isEnabled()
+    assert not dialog.memory.isChecked()
+    assert "stand still while it is copied" in dialog.about_memory.text()
+    dialog.open()
+    QTest.keyClicks(dialog.name, "one")
+    dialog.memory.click()
+    QTest.mouseClick(dialog.agree, LEFT)
+    wait_for(dialog.problem.isVisible)
+    assert "cannot be suspended" in dialog.problem.text()
+    assert "without what is in memory" in dialog.problem.text()
+    dialog.reject()
+
+
+def test_of_a_machine_that_is_suspended_memory_is_kept_in_any_case(own_app: App) -> None:
+    dialog = dialog_of(own_app, Status(MachineState.STOPPED, "qemu", resumable=True))
+    assert dialog.memory.isChecked()
+    assert not dialog.memory.isEnabled()
+    assert "is kept with it" in dialog.about_memory.text()
+    dialog.deleteLater()
+
+
+@pytest.mark.parametrize("cold", [True, False])
+def test_back_to_one_with_memory_and_without(
+    own_app: App, monkeypatch: pytest.MonkeyPatch, cold: bool
+) -> None:
+    kept = MachineSnapshot("one", 1.0, 1 << 30, 1 << 20, True, "", "", "", memory_bytes=1 << 20)
+    plain = msgspec.structs.replace(kept, name="two", memory_bytes=0)
+    status = Status(MachineState.RUNNING, "qemu")
+    card = shown(own_app)
+    card.show_engine(Snapshot("1", "", status, EngineHealth(True), (), (), (kept, plain)))
+    assert [one.text() for one in card.findChildren(QLabel)].count("with memory") == 1
+    asked: list[object] = []
+    monkeypatch.setattr(own_app.link, "restore_snapshot", lambda *given: asked.append(given[:2]))
+    QTest.mouseClick(named(card, "Go back to the snapshot one"), LEFT)
+    [question] = own_app.window.findChildren(Confirm)
+    assert question.choice.isVisible()
+    if cold:
+        question.choice.click()
+    QTest.mouseClick(question.agree, LEFT)
+    assert asked == [("one", cold)]
+
+
+def test_one_without_memory_asks_for_nothing_more(
+    own_app: App, card: SnapshotsCard, wait_for: WaitFor
+) -> None:
+    make(own_app, card, "one")
+    wait_for(lambda: names(card) == ["one"])
+    wait_for(named(card, "Go back to the snapshot one").isEnabled)
+    QTest.mouseClick(named(card, "Go back to the snapshot one"), LEFT)
+    [question] = own_app.window.findChildren(Confirm)
+    assert not question.choice.isVisible()
+    question.reject()
+
+
 def test_a_name_that_cannot_be_is_refused_in_the_dialog(
     own_app: App, card: SnapshotsCard, wait_for: WaitFor
 ) -> None:
@@ -105,6 +184,9 @@ def test_while_one_is_copied_it_says_how_far_and_nothing_else_can_be_done(own_ap
     status = Status(MachineState.RUNNING, "fake")
     work = SnapshotWork("two", "create", 25, 100)
     card = shown(own_app)
+    aside = SnapshotWork("two", "create", step=SnapshotStep.SUSPEND)
+    card.show_engine(Snapshot("1", "", status, EngineHealth(True), (), (), (kept,), aside))
+    assert card.words.text() == "two: Putting the machine on the disk…"
     card.show_engine(Snapshot("1", "", status, EngineHealth(True), (), (), (kept,), work))
     assert card.words.text() == "Copying two… 25 %"
     for one in (card.make, named(card, "Go back to the snapshot one")):

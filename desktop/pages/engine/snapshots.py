@@ -9,13 +9,14 @@ from PySide6.QtWidgets import QGridLayout
 from desktop.actions import snapshots as actions
 from desktop.desk import Desk
 from desktop.dialogs.snapshot import SnapshotDialog
+from desktop.link import snapshot_step
 from desktop.pages.engine.cards import Card
 from desktop.text import percent, size, tr
 from desktop.widgets.basics import button, label, row
 from engine.types import Snapshot
-from vm.types import MachineSnapshot, MachineState, SnapshotWork
+from vm.types import MachineSnapshot, MachineState, SnapshotStep, SnapshotWork
 
-NAME, WHEN, SIZE, BACK, DELETE = range(5)
+NAME, WHEN, SIZE, MEMORY, BACK, DELETE = range(6)
 
 
 class SnapshotsCard(Card):
@@ -28,7 +29,7 @@ class SnapshotsCard(Card):
         self._grid = QGridLayout()
         self._grid.setHorizontalSpacing(16)
         self._grid.setVerticalSpacing(0)
-        self._grid.setColumnStretch(SIZE, 1)
+        self._grid.setColumnStretch(MEMORY, 1)
         self.box.addLayout(row(self.heading, 1, self.make))
         self.box.addWidget(self.words)
         self.box.addLayout(self._grid)
@@ -76,6 +77,8 @@ class SnapshotsCard(Card):
             self._grid.addWidget(
                 label(size(one.used_bytes + one.memory_bytes), "mono"), number, SIZE
             )
+            if one.memory_bytes:
+                self._grid.addWidget(label(tr("with memory"), "secondary"), number, MEMORY)
             self._grid.addWidget(back, number, BACK)
             self._grid.addWidget(delete, number, DELETE)
 
@@ -97,6 +100,8 @@ def _reason(snapshot: Snapshot | None) -> str:
 
 
 def _words(kept: tuple[MachineSnapshot, ...], work: SnapshotWork | None) -> str:
+    if work is not None and work.step in (SnapshotStep.SUSPEND, SnapshotStep.GO_ON):
+        return tr("{name}: {step}…", name=work.name, step=snapshot_step(work.step))
     if work is not None:
         share = percent(work.done_bytes / work.total_bytes, 0) if work.total_bytes else ""
         return tr("Copying {name}… {share}", name=work.name, share=share)

@@ -104,6 +104,18 @@ def test_what_cannot_be(galley: Galley, disk: Path, words: tuple[str, ...], said
     assert [one.name for one in listed(galley)] == ["one"]
 
 
+def test_memory_that_cannot_be_kept(galley: Galley, disk: Path) -> None:
+    """Of a machine that only pretends; and there is nothing of it to leave out."""
+    refused = galley("snapshot", "create", "one", "--memory")
+    assert refused.returncode == 1
+    assert "cannot be suspended" in refused.stderr
+    assert "without what is in memory" in refused.stderr
+    assert listed(galley) == []
+    assert galley("snapshot", "create", "one").returncode == 0
+    assert galley("snapshot", "restore", "one", "--cold", "--yes").returncode == 0
+    assert state(galley) == "running"
+
+
 def test_before_the_first_start(galley: Galley) -> None:
     done = galley("snapshot", "create", "one")
     assert done.returncode == 3

@@ -17,11 +17,11 @@ class ScriptedSnapshots:
     def __init__(self, note: Callable[[str], None]) -> None:
         self._note = note
 
-    def create(self, name: str) -> None:
-        self._note(f"create {name}")
+    def create(self, name: str, *, memory: bool = False) -> None:
+        self._note(f"create {name} memory={memory}")
 
-    def restore(self, name: str) -> None:
-        self._note(f"restore {name}")
+    def restore(self, name: str, *, cold: bool = False) -> None:
+        self._note(f"restore {name} cold={cold}")
 
     def delete(self, name: str) -> None:
         self._note(f"delete {name}")
