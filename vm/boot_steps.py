@@ -125,6 +125,9 @@ class BootPlan:
 
     IMAGE = "Checking the guest image"
     LINUX = "Booting Linux"
+    IDENTITY = "Checking the machine's identity"
+    CONNECT = "Connecting to the machine"
+    MAY_HANG = (LINUX, IDENTITY, CONNECT)  # a disk's check may just take its time
 
     def __init__(
         self,
@@ -167,11 +170,7 @@ class BootPlan:
         return [
             Step(self.IMAGE, lambda wait: self._make_spec(wait, note), limit.prepare),
             Step("Waking the machine", lambda wait: self._resume(note), limit.start),
-            Step(
-                "Connecting to the machine",
-                lambda wait: self._connect(wait, hold_and_rouse),
-                limit.connect,
-            ),
+            Step(self.CONNECT, lambda wait: self._connect(wait, hold_and_rouse), limit.connect),
         ]
 
     def in_guest(self, hold: Callable[[Guest], None]) -> list[Step]:
@@ -181,13 +180,8 @@ class BootPlan:
         return [
             Step(self.LINUX, self._linux, limit.linux, again),
             Step("Mounting the data disk", self._mount, limit.disk, again),
-            Step("Checking the machine's identity", self._pin, limit.identity, again),
-            Step(
-                "Connecting to the machine",
-                lambda wait: self._connect(wait, hold),
-                limit.connect,
-                again,
-            ),
+            Step(self.IDENTITY, self._pin, limit.identity, again),
+            Step(self.CONNECT, lambda wait: self._connect(wait, hold), limit.connect, again),
         ]
 
     def may_pass(self, failure: StepFailed) -> bool:
@@ -195,7 +189,7 @@ class BootPlan:
         lost: the data disk was at most mounted, and is checked."""
         if isinstance(failure.error, BootDied):
             return True
-        return failure.step.name == self.LINUX and isinstance(failure.error, BootFailed)
+        return failure.step.name in self.MAY_HANG and isinstance(failure.error, BootFailed)
 
     def _make_spec(self, wait: Patience, note: Callable[[str], None]) -> None:
         if self._prepare is None:

@@ -166,11 +166,12 @@ def _answers(keeper: Keeper) -> bool:
         return False
 
 
+@pytest.mark.parametrize("seconds", [-3600, 3600])
 def test_a_clock_that_is_an_hour_wrong_is_right_within_seconds(
-    galley: Galley, guest: Guest
+    galley: Galley, guest: Guest, seconds: int
 ) -> None:
     """The supervisor sees to it; who sets the clock is a container, as anybody could."""
-    skew = "date -s @$(($(date +%s) - 3600))"
+    skew = f"date -s @$(($(date +%s) + {seconds}))"
     galley.docker("run", "--rm", "--privileged", IMAGE, "sh", "-c", skew)
     _is_right(guest)
 
