@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
+import psutil
 
 from tests.bench import (
     boot,
@@ -42,6 +43,8 @@ from tests.bench import (
 from tests.bench.figures import Row, head
 from tests.bench.lab import Lab
 from tests.contract.conftest import guest_image
+from vm.backends.qemu import program
+from vm.backends.qemu.accel import processor_name
 from vm.errors import GalleyError
 
 # In this order: what is idle is measured before anything was done to it.
@@ -86,7 +89,7 @@ def main() -> int:
     asked = _arguments()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl+C does: tidily
     image = guest_image()
-    computer = f"{platform.platform()}, {os.cpu_count()} CPUs"
+    computer = _computer()
     result = Result(computer, image.name, asked.quick, os.getloadavg()[0], [], {})
     print(f"{computer}; load {result.load:.1f}; image {image.name}")
     print(head(), flush=True)
@@ -101,6 +104,13 @@ def main() -> int:
     missed = [one.name for one in result.rows if one.holds is False]
     print(f"{len(missed)} goals missed, {len(result.failures)} groups failed")
     return 1 if missed or result.failures else 0
+
+
+def _computer() -> str:
+    """What the figures depend on."""
+    memory = psutil.virtual_memory().total / 2**30
+    cpus = f"{os.cpu_count()} CPUs ({processor_name()})"
+    return f"{platform.platform()}, {cpus}, {memory:.0f} GiB, {program.find().version}"
 
 
 def _arguments() -> argparse.Namespace:

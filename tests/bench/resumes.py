@@ -19,6 +19,7 @@ from tests.bench.figures import Row, at_most, row
 from tests.bench.lab import Lab
 from tests.bench.suspend import state_of
 from tests.bench.timing import seconds_of, wait_until
+from tests.contract.power import faults_of
 from tests.e2e.galley import IMAGE, Galley
 from vm.boot import Console
 from vm.host import net
@@ -62,6 +63,7 @@ def measure(lab: Lab) -> Iterator[Row]:
         grown = median(sizes[half:]) / median(sizes[:half])
         yield row(f"resumes.{verb}_state_growth", grown, "×", n=count, goal=at_most(1.1))
     galley.run("stop", "--cold")  # what is read now comes from the disk
+    yield row("resumes.fsck", faults_of(galley.machine.data_disk) != "", "", n=1, goal=at_most(0))
     galley.start()
     said = Console(galley.machine.console_log).find("disk")
     yield row("resumes.disk_repaired", said != "disk ok", "", n=1, goal=at_most(0))
