@@ -164,6 +164,7 @@ QProgressBar {{ background: {t.track}; border: none; border-radius: 3px; max-hei
 QProgressBar::chunk {{ background: {t.accent}; border-radius: 3px; }}
 QCheckBox {{ spacing: 8px; }}
 QCheckBox:focus {{ color: {t.accent}; }}
+QCheckBox:disabled {{ color: {t.exited}; }}
 QCheckBox::indicator {{ width: 14px; height: 14px; background: {t.surface};
     border: 1px solid {t.exited}; border-radius: 4px; }}
 QCheckBox::indicator:checked {{ background: {t.accent}; border-color: {t.accent};
