@@ -79,17 +79,15 @@ class Engine:
         self._saver = Saver(
             self._machine,
             lambda running: cpu_seconds(self._dial_as_it_is, running),
-            directory.put_away,
-            self._resting.put_away,
-            self.start,
-            self._set_clock,
-            self._publish,
+            *(directory.put_away, self._resting.put_away, self.start, self._set_clock),
+            lambda: self._machine_changed(self._machine.status),
+            lambda: self._knocks.is_ready(),
         )
         rests = (self._machine, self._resting, self._saver)
         self.snapshots = Snapshots(*rests, self.start, self._publish)
         self._folders = SharedFolders(home, settings, backend)
         self._configuration = Configuration(home, settings, backend)
-        self._knocks = Knocks(directory, backend, self._saver.awake)
+        self._knocks: Knocks = Knocks(directory, backend, self._saver.awake, self._saver.wait)
         carrier = MachineCarrier(backend, directory, self._knocks.leave)
         self._ports = PublishedPorts(carrier, self._publish)
         self._watch = EngineWatch(self._dial, self._healthy, self._containers_changed)

@@ -60,7 +60,8 @@ class Saver:
     disk, where the backend can, unless what it calls when nobody is served any more raises;
     `start`: from there, for the first who needs it; `put_away` is a file of ours. `woken`: what has
     to be put right before it is used. `kept`: told when one that was put away, or was to be, stays
-    where it is. For any thread. Without `set_rules` it pauses nothing."""
+    where it is. `hears_ports`: that who comes to a port of a paused machine will wake it. For any
+    thread. Without `set_rules` it pauses nothing."""
 
     def __init__(
         self,
@@ -71,6 +72,7 @@ class Saver:
         start: Callable[[], None] = lambda: None,
         woken: Callable[[], None] = lambda: None,
         kept: Callable[[], None] = lambda: None,
+        hears_ports: Callable[[], bool] = lambda: True,
     ) -> None:
         self._machine = machine
         self._rules = Rules(0, 0, False)
@@ -84,6 +86,7 @@ class Saver:
         self._times = 1  # as long as wished does it stay paused before
         self._woken = woken
         self._kept = kept
+        self._hears_ports = hears_ports
         self._changed = threading.Condition(threading.Lock())
         self._waits_for_end = False
         self._at_work = 0
@@ -129,7 +132,7 @@ class Saver:
         if state is MachineState.PAUSED:
             self._wake()
             self._woken()
-        elif self.is_away:
+        elif self.is_away or self._leaves:  # it runs for a moment before it is suspended
             self._note_return()
             self._start()
 
@@ -216,6 +219,10 @@ class Saver:
         with self._changed:
             self._changed.wait_for(lambda: until() or not self.rests())
 
+    def wait(self) -> None:
+        """Returns when it is back, or nobody is about to bring it back."""
+        self.rest(lambda: False)
+
     def stir(self) -> None:
         with self._changed:
             self._changed.notify_all()
@@ -275,7 +282,7 @@ class Saver:
         if self._ended:
             return self._pause, None
         if state is MachineState.PAUSED:
-            may = self._suspend is not None and rules.suspend_after > 0
+            may = self._suspend is not None and rules.suspend_after > 0 and self._may_leave()
             due = self._paused + self._times * rules.suspend_after
             return self._suspend_now, due - now if may else None
         if state is not MachineState.RUNNING or not rules.pause_after or not self._may_idle(rules):
@@ -292,6 +299,10 @@ class Saver:
             return rules.by_ports or not any(one.publishes for one in running)
         return not running
 
+    def _may_leave(self) -> bool:
+        """Who comes to a UDP port brings nothing back from the disk."""
+        return not any(one.publishes_udp for one in _unpaused(self._containers or ()))
+
     def _pause(self, rules: Rules) -> None:
         containers = self._containers
         if containers is None or not self._are_quiet(_unpaused(containers)):
@@ -299,8 +310,11 @@ class Saver:
             return
 
         began = time.monotonic()
+        publishes = any(one.publishes for one in containers)
 
         def is_idle() -> bool:
+            if publishes and not self._hears_ports():
+                return False
             with self._changed:
                 idle_for = time.monotonic() - self._used
                 same = self._containers is containers and self._came < began

@@ -91,10 +91,11 @@ class Backend(Protocol):
     def wake(self, directory: MachineDir) -> None:
         """Let a paused guest go on; one that runs is left alone. Raises NoMachine."""
 
-    def wait_knock(self, directory: MachineDir) -> bool:
+    def wait_knock(self, directory: MachineDir, listening: Callable[[], None]) -> bool:
         """Block until somebody sends the paused guest something, to a forward or on a connection
-        that is open (True), or the machine has ended (False). A guest that goes on meanwhile may be
-        told of, or not. Raises BackendFailed (`Features.knocks`)."""
+        that is open (True), or the machine has ended (False). From `listening` on nobody is missed.
+        A guest that goes on meanwhile may be told of, or not. Raises BackendFailed
+        (`Features.knocks`)."""
 
     def suspend(self, directory: MachineDir) -> None:
         """Put the running machine on this computer's disk and end its process (`Features.suspend`).

@@ -5,6 +5,7 @@ line back. Each call makes a connection of its own (a few ms) and keeps nothing,
 good for whatever machine `dial` leads to. Next: `guest.py`.
 """
 
+import contextlib
 import os
 import threading
 import time
@@ -49,7 +50,8 @@ class Keeper:
         """`thaw` and `set_time` of a guest that goes on from the disk, in one conversation. It may
         do so more than once, from a snapshot, and is to draw other keys each time."""
         with _Conversation(self._dial, QUICK) as guest:
-            guest.ask(f"seed {os.urandom(SEED).hex()}")
+            with contextlib.suppress(MachineError):  # of an older Galley, which knows none
+                guest.ask(f"seed {os.urandom(SEED).hex()}")
             guest.ask("thaw")
             guest.ask(_time_now())
 

@@ -262,8 +262,8 @@ class Machine:
         except StepFailed as failure:
             self._shown.move(MachineState.FAILED, problem=failure.error.to_problem())
             raise failure.error from failure
-        with contextlib.suppress(GalleyError):  # who left it may have been about to suspend it
-            Keeper(self.guest.dial).thaw()
+        with contextlib.suppress(GalleyError):  # who left it may have suspended or resumed it
+            Keeper(self.guest.dial).rouse()
         self._reached(done)
 
     def _reached(self, done: tuple[BootStep, ...]) -> None:
@@ -318,8 +318,8 @@ class Machine:
             return
         self._wake()
         guest = self.guest
-        self._shown.move(MachineState.STOPPING, problem=None)
         try:
+            self._shown.move(MachineState.STOPPING, problem=None)
             before()
             Keeper(guest.dial).freeze()
             self.backend.suspend(self.directory)

@@ -60,6 +60,10 @@ class Container(msgspec.Struct, frozen=True):
         return any(port.PublicPort for port in self.Ports or ())
 
     @property
+    def publishes_udp(self) -> bool:
+        return any(port.PublicPort and port.Type == "udp" for port in self.Ports or ())
+
+    @property
     def name(self) -> str:
         return (self.Names or ("?",))[0].lstrip("/")
 

@@ -139,7 +139,7 @@ class FakeBackend:
             grown = msgspec.structs.replace(running, spec=spec)
             write_atomic(directory.running, msgspec.json.encode(grown))
 
-    def wait_knock(self, directory: MachineDir) -> bool:
+    def wait_knock(self, directory: MachineDir, listening: Callable[[], None]) -> bool:
         return False
 
     def wait_disk_error(self, directory: MachineDir) -> DiskError | None:

@@ -41,7 +41,7 @@ class Forwarder:
     def open(self, protocol: str, here: Address, there: Address) -> None:
         """Carry from `here` to `there`. Raises OSError when `here` cannot be bound."""
         if protocol == "tcp":
-            self.serve(here, lambda near: _connect(near, there))
+            self.serve(here, lambda near: connect(near, there))
             return
         bound = _bind(protocol, here)
         with self._turn:
@@ -192,7 +192,8 @@ def _answer(near: socket.socket, answer: Callable[[socket.socket], None]) -> Non
         answer(near)
 
 
-def _connect(near: socket.socket, there: Address) -> None:
+def connect(near: socket.socket, there: Address) -> None:
+    """Lead on to `there`, until both ways have ended. Raises OSError."""
     with socket.create_connection(there, CONNECT) as far:
         far.settimeout(None)
         both_ways(near, far)

@@ -82,6 +82,7 @@ class Scene:
         self.suspended = threading.Event()
         self.woken = 0
         self.at_put_away: Callable[[], object] = lambda: None  # just before its turn
+        self.hears_ports = True
         self.kept = 0  # how often it was told that it stays where it is
         self.shown: list[bool] = []  # whether it was said to save, as it was suspended
         self.refuses: Exception | None = None  # to be suspended
@@ -95,6 +96,7 @@ class Scene:
             *(self.machine, self._cpu_seconds, self.put_away, self._suspend, self._start),
             woken=self._count,
             kept=self._count_kept,
+            hears_ports=lambda: self.hears_ports,
         )
         self.machine.on_change = made.follow
         return made

@@ -16,6 +16,7 @@ from vm.types import MachineState
 
 WEB = Container("web", State="running", Ports=(ContainerPort(80, "tcp", 8080),))
 DATABASE = Container("db", State="running", Ports=(ContainerPort(5432, "tcp"),))
+NAMES = Container("dns", State="running", Ports=(ContainerPort(53, "udp", 5353),))
 PAUSED = Container("still", State="paused")
 
 
@@ -114,6 +115,24 @@ def test_idle_containers_where_that_is_wished(scene: Scene, machine: Machine) ->
     assert machine.tries == 0, "one that publishes a port is there to be asked"
     scene.saver.containers([DATABASE])
     machine.wait_for(MachineState.PAUSED)
+
+
+def test_one_that_publishes_ports_where_who_comes_is_heard(scene: Scene, machine: Machine) -> None:
+    scene.hears_ports = False
+    scene.saver.containers([WEB])
+    scene.saver.set_rules(Rules(SOON, SOON, True, by_ports=True))
+    machine.stays(MachineState.RUNNING)
+    assert MachineState.STOPPED not in machine.states
+    scene.hears_ports = True
+    machine.wait_for(MachineState.STOPPED)
+
+
+def test_one_that_publishes_udp_stays_in_memory(scene: Scene, machine: Machine) -> None:
+    """A datagram wakes it there, and brings nothing back from the disk."""
+    scene.saver.containers([NAMES])
+    scene.saver.set_rules(Rules(SOON, SOON, True, by_ports=True))
+    machine.wait_for(MachineState.PAUSED)
+    machine.stays(MachineState.PAUSED)
 
 
 def test_containers_at_work_are_not_paused(scene: Scene, machine: Machine) -> None:

@@ -233,9 +233,9 @@ class QemuBackend:
         with running.control(directory, found) as session:
             session.execute("cont")
 
-    def wait_knock(self, directory: MachineDir) -> bool:
+    def wait_knock(self, directory: MachineDir, listening: Callable[[], None]) -> bool:
         found = running.find(directory)
-        return found is not None and knock.wait(directory, found)
+        return found is not None and knock.wait(directory, found, listening)
 
     def grow(self, directory: MachineDir, disk_bytes: int) -> None:
         found = _running(directory)

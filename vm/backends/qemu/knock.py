@@ -11,6 +11,7 @@ import os
 import socket
 import struct
 import time
+from collections.abc import Callable
 
 from vm.backends.qemu import qmp, running
 from vm.backends.qemu.command import NETDEV
@@ -25,11 +26,12 @@ TYPE_AT = 12  # in a frame, after two addresses
 IPV6 = b"\x86\xdd"  # QEMU's network tells the guest of itself by it, now and then
 
 
-def wait(directory: MachineDir, found: Running) -> bool:
-    """Until somebody has something for the guest (True) or QEMU tells no more (False). Raises
-    BackendFailed."""
+def wait(directory: MachineDir, found: Running, listening: Callable[[], None]) -> bool:
+    """Until somebody has something for the guest (True) or QEMU tells no more (False). Nobody is
+    missed from `listening` on. Raises BackendFailed."""
     try:
         with contextlib.closing(_mirror(directory, found)) as frames:
+            listening()
             return _heard(frames)
     except OSError as error:
         raise BackendFailed("QEMU does not tell who comes.", details=str(error)) from error
@@ -64,7 +66,8 @@ def _take_away(session: qmp.Session) -> None:
 def _heard(frames: socket.socket) -> bool:
     with frames.makefile("rb") as stream:
         while len(head := stream.read(LENGTH.size)) == LENGTH.size:
-            frame = stream.read(*LENGTH.unpack(head))
-            if frame[TYPE_AT : TYPE_AT + len(IPV6)] != IPV6:
+            (length,) = LENGTH.unpack(head)
+            frame = stream.read(length)
+            if len(frame) == length and frame[TYPE_AT : TYPE_AT + len(IPV6)] != IPV6:
                 return True
     return False
