@@ -49,6 +49,8 @@ def find() -> LentIds:
         raise HostError(NONE, OLD, details=error.details) from error
     except process.TimedOut as error:
         raise HostError(NONE, "Try again: galley restart", details=error.details) from error
+    except OSError as error:  # no process can be made
+        raise HostError(NONE, "Try again: galley restart", details=str(error)) from error
     if not done.ok:
         raise HostError(NONE, _hint(done.tail()), details=done.tail())
     users, groups = done.stdout.decode().split("\n\n")

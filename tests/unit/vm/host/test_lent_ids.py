@@ -1,5 +1,6 @@
 """The ids that a user is lent, for users of the test's own."""
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 
 from tests.ordinary_user import OrdinaryUser
 from vm.errors import HostError
-from vm.host import lent_ids
+from vm.host import lent_ids, process
 from vm.host.lent_ids import LentIds, Range
 
 Unshare = Callable[..., None]
@@ -88,3 +89,12 @@ def test_one_that_does_not_answer(unshare: Unshare, monkeypatch: pytest.MonkeyPa
     unshare("exec sleep 60")
     monkeypatch.setattr(lent_ids, "DEADLINE", 0.1)
     assert refused().hint == "Try again: galley restart"
+
+
+def test_no_process_can_be_made_to_try_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(words: object, **how: object) -> None:
+        raise OSError(errno.ENOMEM, "no memory")
+
+    monkeypatch.setattr(process, "run", run)
+    assert refused().hint == "Try again: galley restart"
+    assert "no memory" in refused().details
