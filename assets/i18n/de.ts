@@ -5331,8 +5331,8 @@
             <translation>Der Ordner {0} kann nicht geteilt werden: Du darfst ihn nicht lesen.</translation>
         </message>
         <message>
-            <source>The folder {0} is {1} in truth, and a bind cannot name one with a colon.</source>
-            <translation>Der Ordner {0} ist in Wirklichkeit {1}, und ein Bind kann keinen mit einem Doppelpunkt nennen.</translation>
+            <source>The folder {0} leads to {1}, and -v cannot name a folder with a colon.</source>
+            <translation>Der Ordner {0} führt zu {1}, und -v kann keinen Ordner mit einem Doppelpunkt nennen.</translation>
         </message>
         <message>
             <source>The folder {0} is not shared with Galley's virtual machine.</source>
