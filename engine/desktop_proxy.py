@@ -22,7 +22,7 @@ def found() -> dict[str, str]:
     """By protocol, and "no" for where none is to be used; {} where none is set."""
     try:
         said = process.run(["gsettings", "list-recursively", SCHEMA], timeout=PATIENCE)
-    except GalleyError:
+    except (GalleyError, OSError):  # also where no process can be made
         return {}
     return parse(said.stdout.decode(errors="replace")) if said.ok else {}
 

@@ -13,7 +13,8 @@ ID = 4322  # nobody has to be called so
 
 
 class OrdinaryUser:
-    """`folder` may be entered by everybody, as pytest's own may not; what is in it goes with it."""
+    """`folder` may be entered by everybody, as pytest's own may not; what is in it goes with it.
+    `etc`: the files that they see in /etc."""
 
     id = ID
 
@@ -22,26 +23,26 @@ class OrdinaryUser:
         self.folder = folder
         self._unshare = shutil.which("unshare")
         self._programs = folder / "programs"
-        self._etc = folder / "etc"
-        for made in (self._programs, self._etc):
+        self.etc = folder / "etc"
+        for made in (self._programs, self.etc):
             made.mkdir(mode=0o755)
         known = Path("/etc/passwd").read_text()
-        (self._etc / "passwd").write_text(f"{known}ann:x:{ID}:{ID}::/nonexistent:/bin/sh\n")
+        (self.etc / "passwd").write_text(f"{known}ann:x:{ID}:{ID}::/nonexistent:/bin/sh\n")
         for name in ("subuid", "subgid"):
-            (self._etc / name).touch()
+            (self.etc / name).touch()
         monkeypatch.setenv("PATH", f"{self._programs}:{os.environ['PATH']}")
 
     def lend(self, users: int, groups: int) -> None:
         """65536 ids from each of these on."""
         for name, first in (("subuid", users), ("subgid", groups)):
-            (self._etc / name).write_text(f"ann:{first}:65536\n")
+            (self.etc / name).write_text(f"ann:{first}:65536\n")
 
     def run_as(self, name: str, path: str | None = None) -> None:
         """Whoever runs this program from now on runs it as the user. `path`: where it is looked
         for, if not in PATH."""
         program = shutil.which(name, path=path)
         assert program is not None, f"{name} is not installed"
-        binds = (f"mount --bind {file} /etc/{file.name}" for file in self._etc.iterdir())
+        binds = (f"mount --bind {file} /etc/{file.name}" for file in self.etc.iterdir())
         become = f"setpriv --reuid {ID} --regid {ID} --clear-groups"
         inner = " && ".join((*binds, f'exec {become} {program} "$@"'))
         wrapper = self._programs / name

@@ -4811,8 +4811,16 @@
             <translation>Container, die nicht als root laufen, können nicht in geteilte Ordner schreiben: Dieser Computer leiht Ihnen dafür keine Kennungen.</translation>
         </message>
         <message>
-            <source>Have it lend you some: sudo apt-get install uidmap &amp;&amp; sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $USER &amp;&amp; galley restart</source>
-            <translation>Ihn welche leihen lassen: sudo apt-get install uidmap &amp;&amp; sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $USER &amp;&amp; galley restart</translation>
+            <source>Have it lend you some: sudo usermod {0} $USER &amp;&amp; galley restart</source>
+            <translation>Ihn welche leihen lassen: sudo usermod {0} $USER &amp;&amp; galley restart</translation>
+        </message>
+        <message>
+            <source>Install newuidmap (Debian: uidmap); then: galley restart</source>
+            <translation>newuidmap installieren (Debian: uidmap); danach: galley restart</translation>
+        </message>
+        <message>
+            <source>Its unshare is missing or too old: install util-linux 2.38 or later; then: galley restart</source>
+            <translation>Sein unshare fehlt oder ist zu alt: util-linux 2.38 oder neuer installieren; danach: galley restart</translation>
         </message>
         <message>
             <source>Containers that do not run as root cannot write to shared folders: this computer does not let virtiofsd give files to anybody but you.</source>
@@ -5323,8 +5331,8 @@
             <translation>Der Ordner {0} kann nicht geteilt werden: Du darfst ihn nicht lesen.</translation>
         </message>
         <message>
-            <source>The folder {0} is {1} in truth, and a bind cannot name one with a colon.</source>
-            <translation>Der Ordner {0} ist in Wirklichkeit {1}, und ein Bind kann keinen mit einem Doppelpunkt nennen.</translation>
+            <source>The folder {0} leads to {1}, and -v cannot name a folder with a colon.</source>
+            <translation>Der Ordner {0} führt zu {1}, und -v kann keinen Ordner mit einem Doppelpunkt nennen.</translation>
         </message>
         <message>
             <source>The folder {0} is not shared with Galley's virtual machine.</source>

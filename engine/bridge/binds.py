@@ -133,10 +133,11 @@ def _bind(bind: str, sharing: Sharing) -> str:
     if there == posixpath.normpath(source):
         return bind
     if ":" in there:
-        target = rest.partition(":")[0]
-        mount = shlex.quote(f"type=bind,source={source},target={target}")
+        target, _, mode = rest.partition(":")
+        only = ",readonly" if "ro" in mode.split(",") else ""
+        mount = shlex.quote(f"type=bind,source={source},target={target}{only}")
         raise NotShared(
-            f"The folder {source} is {there} in truth, and a bind cannot name one with a colon.",
+            f"The folder {source} leads to {there}, and -v cannot name a folder with a colon.",
             f"Give it in the longer way: docker run --mount {mount}",
         )
     return f"{there}:{rest}"

@@ -65,7 +65,8 @@ class Container(msgspec.Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        return (self.Names or ("?",))[0].lstrip("/")
+        names = (name.lstrip("/") for name in self.Names)
+        return next((name for name in names if "/" not in name), "?")  # others are links' aliases
 
     @property
     def addresses(self) -> tuple[str, ...]:

@@ -4,6 +4,11 @@ It is tried rather than read: only so is it known that newuidmap is installed an
 it. Linux only. May import: msgspec, `process`, `vm.errors`. Next: `vm/backends/qemu/virtiofsd.py`.
 """
 
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
 import msgspec
 
 from vm.errors import HostError, ToolMissing
@@ -11,6 +16,13 @@ from vm.host import process
 
 DEADLINE = 10.0  # seconds; a hundredth of one on a quiet computer
 SHOW = "cat /proc/self/uid_map; echo; cat /proc/self/gid_map"
+ETC = Path("/etc")
+FIRST, COUNT = 100000, 65536  # ids that distributions lend; below are users of the computer
+NONE = (
+    "Containers that do not run as root cannot write to shared folders: "
+    "this computer lends you no ids for them."
+)
+OLD = "Its unshare is missing or too old: install util-linux 2.38 or later; then: galley restart"
 
 
 class Range(msgspec.Struct, frozen=True):
@@ -32,11 +44,15 @@ def find() -> LentIds:
     """Those of the user that we are. Raises HostError with what the system said."""
     words = ("unshare", "--map-auto", "--map-root-user", "sh", "-c", SHOW)
     try:
-        done = process.run(words, timeout=DEADLINE)
-    except (ToolMissing, process.TimedOut) as error:
-        raise _none(error.details) from error
+        done = process.run(words, timeout=DEADLINE, env={"LC_ALL": "C"})
+    except ToolMissing as error:
+        raise HostError(NONE, OLD, details=error.details) from error
+    except process.TimedOut as error:
+        raise HostError(NONE, "Try again: galley restart", details=error.details) from error
+    except OSError as error:  # no process can be made
+        raise HostError(NONE, "Try again: galley restart", details=str(error)) from error
     if not done.ok:
-        raise _none(done.tail())
+        raise HostError(NONE, _hint(done.tail()), details=done.tail())
     users, groups = done.stdout.decode().split("\n\n")
     return LentIds(_ranges(users), _ranges(groups))
 
@@ -45,11 +61,36 @@ def _ranges(text: str) -> tuple[Range, ...]:
     return tuple(Range(*map(int, line.split())) for line in text.splitlines())
 
 
-def _none(details: str) -> HostError:
-    return HostError(
-        "Containers that do not run as root cannot write to shared folders: "
-        "this computer lends you no ids for them.",
-        "Have it lend you some: sudo apt-get install uidmap && sudo usermod "
-        "--add-subuids 100000-165535 --add-subgids 100000-165535 $USER && galley restart",
-        details=details,
-    )
+def _hint(details: str) -> str:
+    """What to do about what `unshare` said. The ids that it asks for are nobody's yet."""
+    if "unrecognized option" in details:
+        return OLD
+    lent = {kind: list(_lines(ETC / kind)) for kind in ("subuid", "subgid")}
+    mine = _names()
+    missing = [kind for kind, lines in lent.items() if mine.isdisjoint(who for who, _ in lines)]
+    if not missing:
+        return "Install newuidmap (Debian: uidmap); then: galley restart"
+    first = max([FIRST, *(end for lines in lent.values() for _, end in lines)])
+    wanted = " ".join(f"--add-{kind}s {first}-{first + COUNT - 1}" for kind in missing)
+    return f"Have it lend you some: sudo usermod {wanted} $USER && galley restart"
+
+
+def _lines(file: Path) -> Iterator[tuple[str, int]]:
+    """To whom ids are lent, and the first one behind them."""
+    with contextlib.suppress(OSError):
+        for line in file.read_text(errors="replace").splitlines():
+            who, *numbers = line.split(":")
+            with contextlib.suppress(ValueError):
+                first, count = map(int, numbers)
+                yield who, first + count
+
+
+def _names() -> set[str]:
+    """What we may be called in these files."""
+    import pwd  # Windows has none
+
+    uid = os.getuid()
+    try:
+        return {str(uid), pwd.getpwuid(uid).pw_name}
+    except KeyError:
+        return {str(uid)}

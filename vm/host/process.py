@@ -22,6 +22,9 @@ import msgspec
 
 from vm.errors import GalleyError, ToolMissing
 
+# The second where PATH has a folder that we may not enter, for it may be in there.
+NOT_THERE = (FileNotFoundError, PermissionError)
+
 
 class Identity(msgspec.Struct, frozen=True):
     """A process that is still the same one. `started`: seconds since the epoch."""
@@ -60,6 +63,10 @@ def find_tool(name: str, hint: str) -> Path:
     return Path(found)
 
 
+def _missing(words: tuple[str, ...], error: OSError) -> ToolMissing:
+    return ToolMissing(f"The program {words[0]} was not found.", details=str(error))
+
+
 def command_line(argv: Sequence[str]) -> str:
     """One line of it, as programs on Windows take it apart again."""
     return subprocess.list2cmdline(argv)
@@ -89,8 +96,8 @@ def run(
             cwd=cwd,
             check=False,
         )
-    except FileNotFoundError as error:
-        raise ToolMissing(f"The program {words[0]} was not found.", details=str(error)) from error
+    except NOT_THERE as error:
+        raise _missing(words, error) from error
     except subprocess.TimeoutExpired as error:
         raise TimedOut(
             f"{words[0]} did not end within {timeout:g} s.", details=" ".join(words)
@@ -117,8 +124,8 @@ def stream(
             env=None if env is None else {**os.environ, **env},
             cwd=cwd,
         )
-    except FileNotFoundError as error:
-        raise ToolMissing(f"The program {words[0]} was not found.", details=str(error)) from error
+    except NOT_THERE as error:
+        raise _missing(words, error) from error
     assert child.stdout is not None
     try:
         for raw in child.stdout:
@@ -150,10 +157,8 @@ class Companion:
                 stderr=subprocess.PIPE,
                 start_new_session=os.name == "posix",  # Ctrl+C in a terminal is not for it
             )
-        except FileNotFoundError as error:
-            raise ToolMissing(
-                f"The program {words[0]} was not found.", details=str(error)
-            ) from error
+        except NOT_THERE as error:
+            raise _missing(words, error) from error
         self._complaints: deque[str] = deque(maxlen=50)
         self._first = b""
         self._spoke = threading.Event()
@@ -253,8 +258,8 @@ def _popen_detached(
             pass_fds=inherits,
             cwd=Path(sys.executable).anchor,  # or it would pin the directory that we were in
         )
-    except FileNotFoundError as error:
-        raise ToolMissing(f"The program {words[0]} was not found.", details=str(error)) from error
+    except NOT_THERE as error:
+        raise _missing(words, error) from error
 
 
 def identify(pid: int) -> Identity | None:

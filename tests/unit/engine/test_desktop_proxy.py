@@ -1,8 +1,11 @@
 """What `gsettings` says, in the words of GNOME 48. With a real one: `test_proxy.py`."""
 
+import errno
+
 import pytest
 
 from engine import desktop_proxy
+from vm.host import process
 
 MANUAL = "org.gnome.system.proxy mode 'manual'\n"
 HTTP = "org.gnome.system.proxy.http host 'h'\norg.gnome.system.proxy.http port 8080\n"
@@ -33,3 +36,11 @@ NEVER = "org.gnome.system.proxy ignore-hosts ['localhost', '127.0.0.0/8', '::1',
 )
 def test_what_is_said(said: str, found: dict[str, str]) -> None:
     assert desktop_proxy.parse(said) == found
+
+
+def test_no_process_can_be_made_to_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(words: object, **how: object) -> None:
+        raise OSError(errno.EMFILE, "too many files")
+
+    monkeypatch.setattr(process, "run", run)
+    assert desktop_proxy.found() == {}

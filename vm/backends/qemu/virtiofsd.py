@@ -124,8 +124,8 @@ def options(share: Share, socket: Path, may: Rights) -> list[str]:
 
 
 def _mapped(kind: str, own: int, ranges: tuple[Range, ...]) -> Iterator[str]:
-    """The user is root for virtiofsd, and is seen in the guest by their own id. Who has that id in
-    there is the user, too, and so is everybody for whom there is no lent one."""
+    """The user is root for virtiofsd, and is seen in the guest by their own id. A container's user
+    with the same id as the user, or with an id for which none is lent, is the user, too."""
     limit = max(each.inside + each.count for each in ranges)
     for each in ranges:
         yield f"--{kind}-map=:{each.inside}:{each.outside}:{each.count}:"

@@ -154,13 +154,23 @@ def test_a_link_into_a_share_is_followed(tmp_path: Path, shared: Path, sharing: 
     assert b"2.5" in changed
 
 
-def test_a_link_to_what_a_bind_cannot_name(tmp_path: Path, shared: Path, sharing: Sharing) -> None:
+@pytest.mark.parametrize(
+    ("mode", "more"),
+    [("", ""), (":z,ro", ",readonly"), (":ro", ",readonly"), (":rw", ""), (":rprivate", "")],
+)
+def test_a_link_to_what_a_bind_cannot_name(
+    mode: str, more: str, tmp_path: Path, shared: Path, sharing: Sharing
+) -> None:
     (shared / "with:colon").mkdir()
     (tmp_path / "link").symlink_to(shared / "with:colon")
     with pytest.raises(NotShared) as refused:
-        check(asked(f"{tmp_path}/link:/x:ro"), sharing)
-    assert "colon" in refused.value.summary
-    assert refused.value.hint.endswith(f"--mount type=bind,source={tmp_path}/link,target=/x")
+        check(asked(f"{tmp_path}/link:/x{mode}"), sharing)
+    assert refused.value.summary == (
+        f"The folder {tmp_path}/link leads to {shared}/with:colon, "
+        "and -v cannot name a folder with a colon."
+    )
+    mounted = f"--mount type=bind,source={tmp_path}/link,target=/x{more}"
+    assert refused.value.hint.endswith(mounted)
     changed = check(mount(f"{tmp_path}/link"), sharing)
     assert changed is not None
     assert json.loads(changed)["HostConfig"]["Mounts"][0]["Source"] == f"{shared}/with:colon"

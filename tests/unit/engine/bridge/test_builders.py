@@ -20,8 +20,10 @@ def changed(body: dict[str, Any]) -> Any:
     "image",
     [
         *("moby/buildkit", "moby/buildkit:buildx-stable-1", "moby/buildkit@sha256:12"),
-        *("docker.io/moby/buildkit:v0.13.2-rootless", "mirror.example.com:5000/hub/moby/buildkit"),
-        "mirror.example.com/builder:buildx-stable-1",
+        *("docker.io/moby/buildkit:v0.13.2-rootless", "moby/buildkit:nightly"),
+        *("mirror.example.com:5000/hub/moby/buildkit", "h:5000/moby/buildkit:latest@sha256:12"),
+        *("h/moby/buildkit:buildx-stable-1-rootless", "h/moby/buildkit:v0.31.0-rc1-rootless"),
+        *("h/moby/buildkit:master", "h/moby/buildkit:rootless", "h/moby/buildkit:v0.13"),
     ],
 )
 def test_a_builder_gets_the_authorities(image: str) -> None:
@@ -39,7 +41,14 @@ def test_whatever_else_it_is_to_have(config: dict[str, Any]) -> None:
     assert done == {"Image": "moby/buildkit", key: {name: [*binds, CERTIFICATES]}}
 
 
-@pytest.mark.parametrize("image", ["alpine", "me/buildkit", "moby/buildkits", "moby/buildkit/y"])
+@pytest.mark.parametrize(
+    "image",
+    [
+        *("alpine", "me/buildkit", "moby/buildkits", "moby/buildkit/y", "xmoby/buildkit"),
+        *("me/own:buildx-stable-1", "corp.example.com/moby/buildkit:with-our-ca"),
+        *("h/moby/buildkit:v0.13.2-with-our-ca", "h/moby/buildkit:vendor", "h/moby/buildkit@sha:1"),
+    ],
+)
 def test_nobody_else_does(image: str) -> None:
     assert changed({"Image": image, "HostConfig": {"Mounts": [STATE]}}) is None
 
@@ -49,10 +58,23 @@ def test_nobody_else_does(image: str) -> None:
     [
         {"Binds": ["/home/ann/own:/etc/ssl/certs"]},
         {"Mounts": [{"Type": "bind", "Source": "/home/ann/own", "Target": "/etc/ssl/certs"}]},
+        {"Binds": ["/home/ann/corp.pem:/etc/ssl/certs/corp.pem:ro"]},
+        {"Binds": ["x:/etc/ssl/certs/"]},
+        {"Binds": ["x://etc/./ssl/certs"]},
+        {"Binds": ["/etc/ssl/certs"]},
+        {"Binds": ["ssl:/etc/ssl"]},
+        {"Mounts": [{"Type": "volume", "Source": "ssl", "Target": "/etc/ssl/"}]},
+        {"Tmpfs": {"/etc/ssl/certs": ""}},
     ],
 )
 def test_who_brings_its_own_keeps_them(config: dict[str, Any]) -> None:
     assert changed({"Image": "moby/buildkit", "HostConfig": config}) is None
+
+
+def test_what_is_only_beside_them_is_not_its_own() -> None:
+    config = {"Binds": ["x:/etc/ssl/certs2"], "Mounts": [{"Target": "/etc/buildkit"}]}
+    done = changed({"Image": "moby/buildkit", "HostConfig": {**config, "Tmpfs": {"/run": ""}}})
+    assert done["HostConfig"]["Binds"] == ["x:/etc/ssl/certs2", CERTIFICATES]
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"Image": 1}', b'{"Image": "moby/buildkit"'])

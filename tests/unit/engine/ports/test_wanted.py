@@ -73,6 +73,13 @@ def test_an_address_that_was_asked_for_is_the_only_one() -> None:
     }
 
 
+def test_a_container_that_others_are_linked_to_has_its_own_name() -> None:
+    linked = Container("1", ("/app/db", "/db"), (on("0.0.0.0"),), NETWORKS)
+    assert linked.name == Asked("1", Name="/db").name
+    assert {port.container for port in wanted_ports([linked], {}, LOOPBACK)} == {"db"}
+    assert Container("1").name == "?"
+
+
 def test_an_ipv6_address_that_dockerd_passes_over_is_wanted_all_the_same() -> None:
     its = asked({"80/tcp": (Binding("::1", "8080"),)})
     container = running(ContainerPort(80, "tcp"))

@@ -2,6 +2,7 @@
 outlives us, and leaves no zombie when it does not."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -42,9 +43,24 @@ def test_one_that_does_not_listen_is_killed() -> None:
     assert not child.is_alive
 
 
-def test_one_that_is_not_there() -> None:
+STARTS: dict[str, Callable[[list[str], Path], object]] = {
+    "run": lambda words, log: process.run(words),
+    "stream": lambda words, log: process.stream(words, print),
+    "companion": lambda words, log: Companion(words),
+    "detached": lambda words, log: process.spawn_detached(words, log=log),
+}
+
+
+@pytest.mark.parametrize("start", STARTS)
+@pytest.mark.parametrize("forbidden", [False, True])
+def test_one_that_is_not_there(
+    start: str, forbidden: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if forbidden:  # as where a folder of PATH may not be entered, which root always may
+        (tmp_path / "no-such-program").touch(mode=0o644)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     with pytest.raises(ToolMissing, match="no-such-program"):
-        Companion(["no-such-program"])
+        STARTS[start](["no-such-program"], tmp_path / "log")
 
 
 def test_a_child_that_ends_while_it_is_looked_at_leaves_no_zombie(
