@@ -4871,6 +4871,14 @@
             <translation>Ihn unter einer IPv4-Adresse veröffentlichen, etwa 127.0.0.1 oder 0.0.0.0.</translation>
         </message>
         <message>
+            <source>The machine has no port left for port {0}/{1} on {2}.</source>
+            <translation>Die Maschine hat für Port {0}/{1} unter {2} keinen Port mehr frei.</translation>
+        </message>
+        <message>
+            <source>Publish fewer ports, or publish them without an address.</source>
+            <translation>Weniger Ports veröffentlichen, oder sie ohne Adresse veröffentlichen.</translation>
+        </message>
+        <message>
             <source>Port {0}/{1} on {2} is already published by the container {3}.</source>
             <translation>Port {0}/{1} unter {2} wird schon vom Container {3} veröffentlicht.</translation>
         </message>
