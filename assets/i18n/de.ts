@@ -4571,6 +4571,10 @@
             <translation>Docker verwendet einen anderen Kontext als den von Galley.</translation>
         </message>
         <message>
+            <source>Another Galley has been changing Docker's file {0} for too long.</source>
+            <translation>Ein anderes Galley ändert schon zu lange Dockers Datei {0}.</translation>
+        </message>
+        <message>
             <source>Docker's file {0} cannot be used: {1}.</source>
             <translation>Dockers Datei {0} ist nicht verwendbar: {1}.</translation>
         </message>
