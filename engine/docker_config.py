@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from vm.errors import HostError
 
+PATIENCE = 10.0  # seconds for another of us, who may have been stopped in the middle of it
+
 
 def folder() -> Path:
     return Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
@@ -72,14 +74,22 @@ def _changed(edit: Callable[[dict[str, Any]], None]) -> dict[str, Any] | None:
 
 @contextlib.contextmanager
 def _alone() -> Iterator[None]:
+    from vm.errors import HostError, Retry
     from vm.host.lock import FileLock
 
     lock = FileLock(folder() / "galley-config.lock")
     try:
         folder().mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock.acquire(wait=True)
+        is_ours = lock.acquire(timeout=PATIENCE)
     except OSError as error:
         raise _unusable(path(), error) from error
+    if not is_ours:
+        raise HostError(
+            f"Another Galley has been changing Docker's file {path()} for too long.",
+            "Try again.",
+            details=f"{lock.path} was locked for {PATIENCE:.0f} s",
+            retry=Retry.YES,
+        )
     try:
         yield
     finally:

@@ -4571,6 +4571,10 @@
             <translation>Docker verwendet einen anderen Kontext als den von Galley.</translation>
         </message>
         <message>
+            <source>Another Galley has been changing Docker's file {0} for too long.</source>
+            <translation>Ein anderes Galley ändert schon zu lange Dockers Datei {0}.</translation>
+        </message>
+        <message>
             <source>Docker's file {0} cannot be used: {1}.</source>
             <translation>Dockers Datei {0} ist nicht verwendbar: {1}.</translation>
         </message>
@@ -4877,6 +4881,14 @@
         <message>
             <source>Publish it on an IPv4 address, such as 127.0.0.1 or 0.0.0.0.</source>
             <translation>Ihn unter einer IPv4-Adresse veröffentlichen, etwa 127.0.0.1 oder 0.0.0.0.</translation>
+        </message>
+        <message>
+            <source>The machine has no port left for port {0}/{1} on {2}.</source>
+            <translation>Die Maschine hat für Port {0}/{1} unter {2} keinen Port mehr frei.</translation>
+        </message>
+        <message>
+            <source>Publish fewer ports, or publish them without an address.</source>
+            <translation>Weniger Ports veröffentlichen, oder sie ohne Adresse veröffentlichen.</translation>
         </message>
         <message>
             <source>Port {0}/{1} on {2} is already published by the container {3}.</source>

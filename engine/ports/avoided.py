@@ -54,16 +54,13 @@ class AvoidedPorts:
 
     def hold(self, asked: Asked, default: Default) -> Callable[[], None]:
         """Let dockerd choose none that is taken here, until what is returned is called. A guest
-        that does not take part is logged: then a port that was chosen badly is told afterwards."""
-        taken = {
-            (choice.protocol, port)
-            for choice in set(choices(asked, default))
-            for port in net.taken(choice.addresses, choice.ports, choice.protocol)
-        } - self._ours()
-        if not taken:
-            return _nothing
+        that does not take part, or a computer that does not say what is taken, is logged: then a
+        port that was chosen badly is told afterwards."""
         held = contextlib.ExitStack()
         try:
+            taken = self._taken(asked, default)
+            if not taken:
+                return held.close
             stream = self._dial()
             held.callback(stream.close)
             lines = [f"{protocol} {port}\n" for protocol, port in sorted(taken)]
@@ -75,6 +72,10 @@ class AvoidedPorts:
             log.warning("ports that are taken here may be chosen: %s", error)
         return held.close
 
-
-def _nothing() -> None:
-    """Nothing is held."""
+    def _taken(self, asked: Asked, default: Default) -> set[Port]:
+        found = {
+            (choice.protocol, port)
+            for choice in set(choices(asked, default))
+            for port in net.taken(choice.addresses, choice.ports, choice.protocol)
+        }
+        return found - self._ours()

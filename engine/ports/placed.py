@@ -7,22 +7,29 @@ each gets a guest port of its own, where `wanted.routes` leads on, and keeps it 
 May import: `wanted.py`, `engine.types`, `vm`. Next: `published.py`, who places them.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import msgspec
 
-from engine.ports.wanted import TO_BE_PLACED, Slot, slot
+from engine.ports.wanted import PROTOCOLS, TO_BE_PLACED, Slot, slot
 from engine.types import PublishedPort
 from vm.errors import PortInUse
 from vm.types import Forward
 
-OWN = range(65535, 61053, -1)  # what is published least; 61053 is the guest's own
+OWN = range(65535, 29999, -1)  # what is published least first; the guest itself chooses below
+RESOLVER = 61053  # dnsmasq.conf in the guest
+
+Place = tuple[str, int]
+"""A protocol and a port of the guest."""
 
 
-def placed(wanted: Sequence[PublishedPort], carried: Iterable[Forward]) -> list[PublishedPort]:
-    """Each with its port of the guest, or with a problem: another container has it on this host."""
+def placed(wanted: Sequence[PublishedPort], carried: Collection[Forward]) -> list[PublishedPort]:
+    """Each with its port of the guest, or with a problem: another container has it on this host, or
+    the guest has none left."""
     had = {slot(forward): forward.guest_port for forward in carried}
     used = {(port.forward.protocol, port.forward.guest_port) for port in wanted}
+    kept = {(forward.protocol, forward.guest_port) for forward in carried}
+    free = {protocol: _free(protocol, kept, used) for protocol in PROTOCOLS}
     owners: dict[Slot, str] = {}
     found = []
     for port in wanted:
@@ -30,7 +37,8 @@ def placed(wanted: Sequence[PublishedPort], carried: Iterable[Forward]) -> list[
         owner = owners.setdefault(slot(forward), port.container)
         problem = None if owner == port.container else already_published(forward, owner)
         if problem is None and forward.guest_port == TO_BE_PLACED:
-            place = _place(forward, had, used)
+            place = _had(forward, had, used) or next(free[forward.protocol], TO_BE_PLACED)
+            problem = _none_left(forward) if place == TO_BE_PLACED else None
             used.add((forward.protocol, place))
             forward = msgspec.structs.replace(forward, guest_port=place)
         told = problem and problem.to_problem()
@@ -38,13 +46,25 @@ def placed(wanted: Sequence[PublishedPort], carried: Iterable[Forward]) -> list[
     return found
 
 
-def _place(forward: Forward, had: dict[Slot, int], used: set[tuple[str, int]]) -> int:
-    """The one that it had, where dockerd leads nobody from there; else one that nobody has."""
+def _had(forward: Forward, had: dict[Slot, int], used: set[Place]) -> int:
+    """The one that it had, where dockerd leads nobody from there; else TO_BE_PLACED."""
     before = had.get(slot(forward), TO_BE_PLACED)
-    if before != TO_BE_PLACED and (forward.protocol, before) not in used:
-        return before
-    others = {(forward.protocol, place) for place in had.values()} | used
-    return next(place for place in OWN if (forward.protocol, place) not in others)
+    return TO_BE_PLACED if (forward.protocol, before) in used else before
+
+
+def _free(protocol: str, kept: set[Place], used: set[Place]) -> Iterator[int]:
+    """Those that nobody has, once each; `used` may grow meanwhile."""
+    for port in OWN:
+        if port != RESOLVER and (protocol, port) not in kept and (protocol, port) not in used:
+            yield port
+
+
+def _none_left(forward: Forward) -> PortInUse:
+    return PortInUse(
+        f"The machine has no port left for port {forward.host_port}/{forward.protocol} on "
+        f"{forward.host_address}.",
+        "Publish fewer ports, or publish them without an address.",
+    )
 
 
 def already_published(forward: Forward, container: str) -> PortInUse:

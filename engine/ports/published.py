@@ -17,7 +17,7 @@ import msgspec
 from engine.ports.placed import already_published, placed
 from engine.ports.wanted import EVERY_IPV4, EVERY_IPV6, slot
 from engine.types import PublishedPort
-from vm.errors import GalleyError, PortInUse, Problem
+from vm.errors import GalleyError, PortInUse, Problem, from_problem
 from vm.types import Forward
 
 log = logging.getLogger(__name__)
@@ -75,7 +75,10 @@ class PublishedPorts:
             carried = self._carrier.forwarded()
             opened: list[Forward] = []
             asked = [PublishedPort(container, 0, forward) for forward in forwards]
-            wanted = [port.forward for port in placed(asked, carried)]
+            ports = placed(asked, carried)
+            for problem in filter(None, (port.problem for port in ports)):
+                raise from_problem(problem)
+            wanted = [port.forward for port in ports]
             self._refuse_those_of_others(container, wanted)
             slots = set(map(slot, wanted))
             for forward in carried.difference(wanted, self._reserved):

@@ -10,6 +10,7 @@ dockerd makes an empty one at every start. May import: `wanted.py`, `published.p
 `engine.bridge.http`. Next: `wanted.py`, `engine/shared_folders.py`.
 """
 
+import contextlib
 import logging
 import threading
 from collections.abc import Callable, Iterable
@@ -74,13 +75,10 @@ class Starts:
         except PortInUse:  # perhaps by a container that has just ended
             self._look()
             reserved = self._ports.reserve(asked.name, forwards)
-        let_go = self._avoided.hold(asked, default)
-
-        def done() -> None:
-            let_go()
-            self._done(reserved)
-
-        return done
+        with contextlib.ExitStack() as held:  # let go of in reverse, also where the rest fails
+            held.callback(self._done, reserved)
+            held.callback(self._avoided.hold(asked, default))
+            return held.pop_all().close
 
     def settle(self) -> None:
         """Returns when the ports of every container that runs now are open."""

@@ -17,12 +17,16 @@ FAR = float(1 << 33)  # seconds since 1970: never
 
 
 class ClockJumps:
-    """One thread waits, any may close."""
+    """One thread waits, any may close. Making one raises OSError; to wait opens no more files."""
 
     def __init__(self) -> None:
+        self._waiting = selectors.DefaultSelector()
         self._ended, self._end = socket.socketpair()
         self._timer = _timer()
         self._ahead = _ahead()
+        for side in (self._ended, self._timer):
+            if side is not None:
+                self._waiting.register(side, selectors.EVENT_READ)
 
     def wait(self, seconds: float) -> bool:
         """Until the clock has jumped (True), `seconds` are over or this is closed (False)."""
@@ -44,6 +48,7 @@ class ClockJumps:
 
     def free(self) -> None:
         """For the thread that waited, once it no longer does."""
+        self._waiting.close()
         self._ended.close()
         self._end.close()
         if self._timer is not None:
@@ -51,7 +56,7 @@ class ClockJumps:
             self._timer = None
 
     def _wait_for_news(self, timer: int, seconds: float) -> bool:
-        ready = _ready((timer, self._ended), seconds)
+        ready = self._ready(seconds)
         if self._ended in ready or timer not in ready:
             return False
         with contextlib.suppress(OSError):  # ECANCELED is the news
@@ -59,15 +64,11 @@ class ClockJumps:
         return True
 
     def _is_closed(self, seconds: float) -> bool:
-        return bool(_ready((self._ended,), seconds))
+        return bool(self._ready(seconds))
 
-
-def _ready(sides: tuple[int | socket.socket, ...], seconds: float) -> list[object]:
-    """Those of them that have something to read."""
-    with selectors.DefaultSelector() as waiting:
-        for side in sides:
-            waiting.register(side, selectors.EVENT_READ)
-        return [key.fileobj for key, _ in waiting.select(seconds)]
+    def _ready(self, seconds: float) -> list[object]:
+        """What has something to read."""
+        return [key.fileobj for key, _ in self._waiting.select(seconds)]
 
 
 def _ahead() -> float:

@@ -7,6 +7,7 @@ in `engine/bridge/pump.py`. May import: the standard library only. Next: `engine
 """
 
 import contextlib
+import errno
 import logging
 import os
 import selectors
@@ -39,22 +40,22 @@ class Forwarder:
         self._knock: socket.socket | None = None  # while it is open, the thread runs
 
     def open(self, protocol: str, here: Address, there: Address) -> None:
-        """Carry from `here` to `there`. Raises OSError when `here` cannot be bound."""
+        """Carry from `here` to `there`. Raises OSError when `here` cannot be bound or watched."""
         if protocol == "tcp":
             self.serve(here, lambda near: connect(near, there))
             return
         bound = _bind(protocol, here)
         with self._turn:
-            self._open[protocol, here] = bound
             self._watch(bound, lambda: self._receive(bound, there))
+            self._open[protocol, here] = bound
 
     def serve(self, here: Address, answer: Callable[[socket.socket], None]) -> None:
         """Give each connection to `here` to `answer`, in a thread of its own, which closes it and
-        does not mind an OSError. Raises OSError when `here` cannot be bound."""
+        does not mind an OSError. Raises OSError when `here` cannot be bound or watched."""
         bound = _bind("tcp", here)
         with self._turn:
-            self._open["tcp", here] = bound
             self._watch(bound, lambda: _accept(bound, answer))
+            self._open["tcp", here] = bound
 
     def close(self, protocol: str, here: Address) -> None:
         """Listen there no longer; connections that are open end by themselves."""
@@ -73,18 +74,29 @@ class Forwarder:
                 self._knock.close()
                 self._knock = self._watched = None
 
+    def _begin_thread(self) -> tuple[selectors.BaseSelector, socket.socket]:
+        """What it waits with, and what it is knocked at by. Raises OSError."""
+        with contextlib.ExitStack() as undo:
+            watched = undo.enter_context(selectors.DefaultSelector())
+            knock, heard = map(undo.enter_context, socket.socketpair())
+            watched.register(heard, selectors.EVENT_READ)
+            _start("port-forwarder", self._serve, watched, heard)
+            undo.pop_all()
+        return watched, knock
+
     def _watch(self, waiting: socket.socket, act: Callable[[], None]) -> None:
-        if self._watched is None or self._knock is None:
-            self._watched = selectors.DefaultSelector()
-            self._knock, heard = socket.socketpair()
-            self._watched.register(heard, selectors.EVENT_READ)
-            serve, its = self._serve, (self._watched, heard)
-            threading.Thread(target=serve, args=its, name="port-forwarder", daemon=True).start()
-        self._watched.register(waiting, selectors.EVENT_READ, act)
-        self._knock.send(b".")  # not every system's selector notices by itself
+        """Raises OSError, and has closed it then."""
+        try:
+            if self._watched is None or self._knock is None:
+                self._watched, self._knock = self._begin_thread()
+            self._watched.register(waiting, selectors.EVENT_READ, act)
+            self._knock.send(b".")  # not every system's selector notices by itself
+        except OSError:
+            self._leave(waiting)
+            raise
 
     def _leave(self, waiting: socket.socket) -> None:
-        if self._watched is not None:
+        if self._watched is not None and waiting in self._watched.get_map():
             self._watched.unregister(waiting)
         waiting.close()
 
@@ -179,12 +191,16 @@ def _bind(protocol: str, here: Address) -> socket.socket:
 
 def _accept(bound: socket.socket, answer: Callable[[socket.socket], None]) -> None:
     """Raises OSError when it cannot now, although somebody waits."""
-    with contextlib.suppress(BlockingIOError, ConnectionError):  # it has gone again
+    try:
         near, _ = bound.accept()
-        near.setblocking(True)
-        threading.Thread(
-            target=_answer, args=(near, answer), name="port-connection", daemon=True
-        ).start()
+    except (BlockingIOError, ConnectionError):  # it has gone again
+        return
+    near.setblocking(True)
+    try:
+        _start("port-connection", _answer, near, answer)
+    except OSError:
+        near.close()
+        raise
 
 
 def _answer(near: socket.socket, answer: Callable[[socket.socket], None]) -> None:
@@ -200,11 +216,20 @@ def connect(near: socket.socket, there: Address) -> None:
 
 
 def both_ways(near: socket.socket, far: socket.socket) -> None:
-    """Until both ways have ended."""
-    back = threading.Thread(target=_carry, args=(far, near), name="port-connection", daemon=True)
-    back.start()
+    """Until both ways have ended. Raises OSError when they cannot begin."""
+    back = _start("port-connection", _carry, far, near)
     _carry(near, far)
     back.join()
+
+
+def _start(name: str, target: Callable[..., None], *args: object) -> threading.Thread:
+    """A thread. Raises OSError when the system has none left, which Python calls RuntimeError."""
+    thread = threading.Thread(target=target, args=args, name=name, daemon=True)
+    try:
+        thread.start()
+    except RuntimeError as error:
+        raise OSError(errno.EAGAIN, str(error)) from error
+    return thread
 
 
 def _carry(source: socket.socket, target: socket.socket) -> None:

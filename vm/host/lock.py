@@ -6,6 +6,7 @@ May import: the standard library. The file stays behind; only the lock on it cou
 import errno
 import os
 import sys
+import time
 from pathlib import Path
 from types import TracebackType
 
@@ -14,23 +15,29 @@ if sys.platform == "win32":
 else:
     import fcntl
 
+PAUSE = 0.02  # seconds between two tries: no system tells of a free lock and keeps a deadline, too
 HELD = (errno.EAGAIN, errno.EACCES, errno.EDEADLK)  # how systems say that somebody has it
 
 
 class FileLock:
-    """`acquire()` is False at once when another process (or another FileLock) holds it."""
+    """`acquire()` is False when another process (or another FileLock) holds it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._handle: int | None = None
 
-    def acquire(self, *, wait: bool = False) -> bool:
-        """Take the lock; with `wait`, block until it is free."""
+    def acquire(self, *, wait: bool = False, timeout: float = 0.0) -> bool:
+        """Take the lock; with `wait`, block until it is free, else try for `timeout` seconds.
+        Raises OSError."""
+        until = time.monotonic() + timeout
         handle = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
         while not _lock(handle, wait):
-            if not wait:
+            if wait:
+                continue
+            if time.monotonic() >= until:
                 os.close(handle)
                 return False
+            time.sleep(PAUSE)
         self._handle = handle
         return True
 

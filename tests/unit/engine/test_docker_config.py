@@ -15,7 +15,10 @@ from vm.host.paths import Home
 LONG_ENOUGH = 30.0  # seconds
 
 
-def test_of_many_at_once_nobody_loses_anything(tmp_path: Path) -> None:
+def test_of_many_at_once_nobody_loses_anything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(docker_config, "PATIENCE", LONG_ENOUGH)
     homes = [Home(tmp_path / str(number), tmp_path / str(number)) for number in range(8)]
     together = threading.Barrier(len(homes))
 
@@ -65,6 +68,28 @@ def test_an_edit_that_fails_changes_nothing_and_keeps_nobody_out(home: Home) -> 
         docker_config.change(fail)
     docker_config.change(lambda config: config.update(b=2))
     assert docker_config.read() == {"b": 2}
+
+
+def test_who_holds_it_for_too_long_is_told(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(docker_config, "PATIENCE", 0.2)
+    docker_config.folder().mkdir()
+    told: list[HostError] = []
+
+    def change() -> None:
+        try:
+            docker_config.change(lambda config: config.update(a=1))
+        except HostError as error:
+            told.append(error)
+
+    with FileLock(docker_config.folder() / "galley-config.lock"):
+        changing = threading.Thread(target=change, daemon=True)
+        changing.start()
+        changing.join(LONG_ENOUGH)
+        assert not changing.is_alive(), "it waits for ever"
+    assert "for too long" in told[0].summary
+    assert docker_config.read() == {}
+    docker_config.change(lambda config: config.update(a=1))
+    assert docker_config.read() == {"a": 1}
 
 
 def test_a_folder_that_cannot_be_made_is_told(home: Home) -> None:

@@ -1,5 +1,6 @@
 """Which ports dockerd is kept from; that it passes them over, the e2e tests show."""
 
+import errno
 import socket
 import threading
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ import pytest
 from engine.ports.avoided import ANY, AvoidedPorts, Choice, choices
 from engine.ports.wanted import Asked, Binding, Publishing
 from vm.guest import Stream
+from vm.host import net
 
 DEFAULT = ("127.0.0.1", "::1")
 
@@ -80,6 +82,18 @@ def test_a_port_of_a_container_is_dockerds_affair(taken: int) -> None:
 
     avoided = AvoidedPorts(nobody, lambda: frozenset({("tcp", taken)}))
     avoided.hold(asked(Binding("", f"{taken}-{taken}")), DEFAULT)()
+
+
+def test_a_computer_that_does_not_tell_what_is_taken_is_no_obstacle(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(*_: object) -> set[int]:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(net, "taken", full)
+    holder = Holder()
+    AvoidedPorts(holder.dial, lambda: frozenset()).hold(asked(Binding("", "")), DEFAULT)()
+    assert holder.lines == []
 
 
 def test_a_guest_that_holds_none_is_no_obstacle(taken: int) -> None:

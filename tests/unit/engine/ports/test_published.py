@@ -2,6 +2,8 @@
 
 import pytest
 
+from engine.ports import avoided
+from engine.ports import placed as placement
 from engine.ports.published import PublishedPorts
 from engine.types import PublishedPort
 from vm.errors import PortInUse
@@ -135,6 +137,34 @@ def test_a_place_gives_way_to_the_port_of_that_number() -> None:
     moved = next(port.forward for port in ports.ports if port.container == "local")
     assert moved.guest_port != every.guest_port
     assert carrier.carried == {moved, every}
+
+
+def test_on_one_address_there_is_room_for_a_long_range() -> None:
+    carrier = Carrier()
+    ports = PublishedPorts(carrier, lambda: None)
+    asked = [Forward("192.168.1.5", port, 0, "udp") for port in range(10000, 15001)]
+    reserved = ports.reserve("media", asked)
+    places = {forward.guest_port for forward in reserved}
+    assert len(places) == len(asked)
+    assert not places & ({0, 61053} | set(avoided.ANY)), "these are the guest's own"
+    ports.sync([PublishedPort("media", port.host_port, port) for port in asked])
+    assert {port.forward for port in ports.ports} == set(reserved)
+
+
+def test_one_for_which_the_machine_has_no_port_left_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(placement, "OWN", range(61054, 61051, -1))  # 61053 is the guest's own
+    carrier = Carrier()
+    ports = PublishedPorts(carrier, lambda: None)
+    asked = [Forward("::1", port, 0) for port in (1, 2, 3)]
+    with pytest.raises(PortInUse, match="no port left for port 3/tcp on ::1"):
+        ports.reserve("new", asked)
+    assert carrier.carried == set()
+    ports.sync([PublishedPort("web", 80, forward) for forward in asked])
+    assert [port.problem is None for port in ports.ports] == [True, True, False]
+    assert {forward.guest_port for forward in carrier.carried} == {61054, 61052}
+    ports.reserve("new", [Forward("::1", 3, 0, "udp")])  # of which none has been given yet
 
 
 def test_what_dockerd_lets_two_have_is_refused_here() -> None:

@@ -1,5 +1,7 @@
 """Whether this computer's clock has jumped. No test sets it: the ones that jump are made up."""
 
+import os
+import resource
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -56,6 +58,31 @@ def test_a_jump_is_seen_by_who_looks(monkeypatch: pytest.MonkeyPatch, seconds: f
         jump = seconds
         assert waiting.result(20) is True
     assert jumps.wait(0.05) is False
+    jumps.free()
+
+
+def test_where_no_more_files_can_be_opened(jumps: ClockJumps) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with open(os.devnull) as probe:
+        lowest = probe.fileno()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, limits[1]))
+    try:
+        assert jumps.wait(0.05) is False
+        jumps.close()
+        assert jumps.wait(600.0) is False
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    jumps.free()
+
+
+def test_nothing_stays_open(jumps: ClockJumps) -> None:
+    with open(os.devnull) as probe:
+        lowest = probe.fileno()
+    late = ClockJumps()
+    late.wait(0.01)
+    late.free()
+    with open(os.devnull) as probe:
+        assert probe.fileno() == lowest
     jumps.free()
 
 

@@ -164,6 +164,56 @@ def test_of_very_many_senders_the_one_not_heard_for_longest_goes(
         assert seen_as(1) != second
 
 
+@pytest.fixture
+def few_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
+    """The names of threads that cannot be started."""
+    refused: set[str] = set()
+    start = threading.Thread.start
+
+    def start_if_allowed(thread: threading.Thread) -> None:
+        if thread.name in refused:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_if_allowed)
+    yield refused
+    refused.clear()
+
+
+def test_who_comes_while_no_thread_can_be_started_is_sent_away(
+    forwarder: Forwarder, echo: int, few_threads: set[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    port = _free_port()
+    forwarder.open("tcp", ("::1", port), ("127.0.0.1", echo))
+    few_threads.add("port-connection")
+    with socket.create_connection(("::1", port), timeout=LONG_ENOUGH) as client:
+        assert client.recv(1) == b""
+    few_threads.clear()
+    assert _ask(port, b"later") == b"later"
+    assert "can't start new thread" in caplog.text
+    forwarder.close("tcp", ("::1", port))
+
+
+def test_a_way_back_that_cannot_be_begun_ends_the_connection(few_threads: set[str]) -> None:
+    few_threads.add("port-connection")
+    pair = socket.socketpair()
+    with pair[0], pair[1], pytest.raises(OSError, match="can't start new thread"):
+        module.both_ways(*pair)
+
+
+def test_a_port_whose_thread_cannot_be_started_is_an_error(
+    forwarder: Forwarder, echo: int, few_threads: set[str]
+) -> None:
+    few_threads.add("port-forwarder")
+    port = _free_port()
+    with pytest.raises(OSError, match="can't start new thread"):
+        forwarder.open("tcp", ("::1", port), ("127.0.0.1", echo))
+    assert net.is_free("::1", port)
+    few_threads.clear()
+    forwarder.open("tcp", ("::1", port), ("127.0.0.1", echo))
+    assert _ask(port, b"now") == b"now"
+
+
 def test_who_comes_while_too_many_files_are_open_is_served_later(
     forwarder: Forwarder, echo: int, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,0 +1,49 @@
+"""A container whose ports are open and that then does not start."""
+
+from collections.abc import Callable
+
+import pytest
+
+from engine.ports.avoided import AvoidedPorts
+from engine.ports.published import PublishedPorts
+from engine.ports.starting import Starts
+from engine.ports.wanted import Asked, Binding, Default, Publishing
+from tests.unit.engine.ports.test_published import WEB, Carrier
+from vm.guest import Stream
+
+WANTS_WEB = Asked("1", Publishing({"80/tcp": (Binding("", str(WEB.host_port)),)}), Name="/web")
+
+
+def nobody() -> Stream:
+    raise ConnectionRefusedError
+
+
+def starts(ports: PublishedPorts, monkeypatch: pytest.MonkeyPatch) -> Starts:
+    """For a dockerd that runs nothing, and knows of one container."""
+    made = Starts(
+        nobody, nobody, ports, lambda: (WEB.host_address,), lambda: ports.sync([]), lambda _: None
+    )
+    monkeypatch.setattr(made, "_ask", lambda container: WANTS_WEB)
+    return made
+
+
+def test_its_port_is_open_until_dockerd_has_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    carrier = Carrier()
+    done = starts(PublishedPorts(carrier, lambda: None), monkeypatch).about_to("web")
+    assert carrier.carried == {WEB}
+    assert done is not None
+    done()
+    assert carrier.carried == set()
+
+
+def test_where_what_follows_fails_its_port_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(self: AvoidedPorts, asked: Asked, default: Default) -> Callable[[], None]:
+        raise RuntimeError("out of the ordinary")
+
+    monkeypatch.setattr(AvoidedPorts, "hold", fail)
+    carrier = Carrier()
+    ports = PublishedPorts(carrier, lambda: None)
+    with pytest.raises(RuntimeError, match="out of the ordinary"):
+        starts(ports, monkeypatch).about_to("web")
+    assert ports.held() == frozenset()
+    assert carrier.carried == set()
