@@ -87,7 +87,7 @@ class Work:
         self.only_looks = _LOOKS.match(target) is not None
         with self._turn:
             self._only_waits, self._has_begun = only_waits, False
-            self._streamed = Chunks() if _STREAMS.match(target) else None
+            self._streamed = Chunks() if only_waits and _STREAMS.match(target) else None
             self._is_held = self._is_held or _HELD.match(target) is not None
             begins = not only_waits and not self._is_at_work
             self._is_at_work = not only_waits or self._is_at_work
