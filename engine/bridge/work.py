@@ -80,6 +80,7 @@ class Work:
         self._is_chunked = False
         self._last = b""  # bytes of it
         self._streamed: Chunks | None = None  # what only waits, as far as it has gone to the client
+        self._answered: Chunks | None = None  # the same, of the request that is being answered
 
     def asked(self, target: bytes) -> None:
         """A request begins."""
@@ -95,7 +96,8 @@ class Work:
             self._use.begin()
 
     def answers(self, data: bytes) -> None:
-        """This is about to go to the client."""
+        """This is about to go to the client, which may ask again before we are told `went`."""
+        self._answered = self._streamed
         if self._only_waits:
             return
         self._use.moved()
@@ -107,8 +109,8 @@ class Work:
 
     def went(self, data: bytes) -> None:
         """And this has gone there."""
-        if (streamed := self._streamed) is not None:
-            streamed.feed(data)
+        if self._answered is not None:
+            self._answered.feed(data)
 
     def ending(self) -> bytes:
         """What ends the answer of a machine that was lost. A stream that tells of events is whole
