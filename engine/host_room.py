@@ -19,10 +19,11 @@ log = logging.getLogger(__name__)
 
 ENOUGH = 64 << 20  # bytes; a guest that goes on for less only stands still again
 LOOK = 2.0  # seconds between two looks while it is full
+CALM = 2.0  # seconds in which a disk that refused does so no more: it is well again
 
 
 class HostRoom:
-    """`follow` from any thread; `on_change` is called from one of its own."""
+    """`follow` from any thread; `on_change` is called from its own."""
 
     def __init__(
         self, directory: MachineDir, backend: Backend, on_change: Callable[[], None]
@@ -32,6 +33,7 @@ class HostRoom:
         self._on_change = on_change
         self._closed = threading.Event()
         self._thread: threading.Thread | None = None
+        self._calm: threading.Timer | None = None  # until its problem is over
         self.problems: tuple[Problem, ...] = ()
 
     def follow(self, runs: bool) -> None:
@@ -48,26 +50,52 @@ class HostRoom:
             while error := self._backend.wait_disk_error(self._directory):
                 if self._closed.is_set():
                     return
-                log.warning("this computer's disk (%s): the machine stands still", error)
+                self._end_calm()
                 self._say((_problem(self._directory, error),))
                 self._wait_for_room()
-                self._backend.go_on(self._directory)
-                self._say(())
-        except GalleyError as error:
-            log.warning("a full disk of this computer would not be noticed: %s", error)
+                self._go_on(error)
+        except GalleyError as failure:
+            log.warning("a full disk of this computer would not be noticed: %s", failure)
         self._say(())
 
     def _wait_for_room(self) -> None:
         """At least one look's time: a disk that fails for another reason is not asked at once."""
         while not self._closed.wait(LOOK):
-            if shutil.disk_usage(self._directory.root).free >= ENOUGH:
+            if self._has_room() or self._backend.wait_stopped(self._directory, 0):
                 return
-            if self._backend.wait_stopped(self._directory, 0):
-                return
+
+    def _has_room(self) -> bool:
+        try:
+            return shutil.disk_usage(self._directory.root).free >= ENOUGH
+        except OSError:  # it fails, or the server that it is on is away
+            return False
+
+    def _go_on(self, error: DiskError) -> None:
+        """A machine that does not hear stands still, which the backend tells again. Whether a disk
+        that refused takes something now, only its next writes show."""
+        try:
+            self._backend.go_on(self._directory)
+        except GalleyError as failure:
+            log.warning("the machine cannot be told to go on: %s %s", failure, failure.details)
+            return
+        if error is DiskError.NO_ROOM:
+            self._say(())
+            return
+        self._calm = threading.Timer(CALM, self._say, [()])
+        self._calm.name, self._calm.daemon = "host-room-calm", True
+        self._calm.start()
+
+    def _end_calm(self) -> None:
+        """What it says, it has said when this returns."""
+        if self._calm is not None:
+            self._calm.cancel()
+            self._calm.join()
 
     def _say(self, problems: tuple[Problem, ...]) -> None:
         if problems != self.problems and not self._closed.is_set():
             self.problems = problems
+            for problem in problems:
+                log.warning("%s", problem.summary)
             self._on_change()
 
 
@@ -79,7 +107,8 @@ def _problem(directory: MachineDir, error: DiskError) -> Problem:
             "itself.",
         ).to_problem()
     return HostError(
-        "This computer's disk refuses what the virtual machine writes, which waits and tries "
-        "again.",
-        f"Look after the disk that holds {directory.root}: it may fail, or its quota be used up.",
+        "This computer's disk refuses what the virtual machine writes. The machine waits, and "
+        "tries again.",
+        f"Look at the disk that holds {directory.root}: it may be failing, or your quota on it may "
+        "be used up.",
     ).to_problem()

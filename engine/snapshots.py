@@ -15,7 +15,7 @@ from pathlib import Path
 from engine.resting import Resting
 from engine.saver import Saver
 from vm import snapshots
-from vm.errors import Cancelled, GalleyError, SnapshotRefused
+from vm.errors import Cancelled, GalleyError, MachineBusy, SnapshotRefused
 from vm.keeper import Keeper
 from vm.machine import Machine
 from vm.types import MachineSnapshot, MachineState, SnapshotStep, SnapshotWork
@@ -23,7 +23,7 @@ from vm.types import MachineSnapshot, MachineState, SnapshotStep, SnapshotWork
 log = logging.getLogger(__name__)
 
 UP = (MachineState.RUNNING, MachineState.PAUSED, MachineState.STARTING)
-LIVES = (*UP, MachineState.STOPPING)  # it may be, or come, up; its own turn shows
+BUSY = (MachineState.STARTING, MachineState.STOPPING)  # on its way, by somebody's wish
 
 
 class Snapshots:
@@ -66,16 +66,20 @@ class Snapshots:
         if (obstacle := self._resting.obstacle()) is not None:
             hint = "Make the snapshot without what is in memory."
             return SnapshotRefused(obstacle.summary, hint)
-        return None if status.state in LIVES else _nothing_in_memory()
+        return None if status.state.is_up or status.state in BUSY else _nothing_in_memory()
 
     def create(self, name: str, *, memory: bool = False) -> None:
         """`memory`: also what is in it. A machine that runs is suspended for that, and goes on. One
-        that is suspended is kept with its memory in any case, and stays so."""
+        that is suspended is kept with its memory in any case, and stays so. Raises MachineBusy for
+        one that starts or stops: whoever does that is not to find it suspended, or back."""
         with self._turn:
             snapshots.check_new(self._machine.directory, name)
             if memory and (refusal := self.no_memory()) is not None:
                 raise refusal
-            if memory and self._machine.status.state in LIVES:
+            state = self._machine.status.state
+            if memory and state in BUSY:
+                raise MachineBusy(f"Galley's engine is {state}.", "Try again when it runs.")
+            if memory and state.is_up:
                 self._create_aside(name)
                 return
             self._machine.wake()  # paused, it could not bring its file system to rest

@@ -106,14 +106,9 @@ def restore(directory: MachineDir, name: str, report: Report) -> None:
     """Make its disk that of the machine, which must be stopped. Raises SnapshotRefused, DiskFull,
     HomeUnusable and what `report` raises; the machine is as before then."""
     wanted = find(directory, name)
-    new = directory.data_restored
+    sweep(directory)
     try:
-        new.unlink(missing_ok=True)
-        try:
-            sparse.duplicate(directory.snapshot_disk(name), new, report)
-        except BaseException:
-            new.unlink(missing_ok=True)
-            raise
+        sparse.duplicate(directory.snapshot_disk(name), directory.data_restored, report)
         to_start = directory.snapshot_to_start(name)
         content = to_start.read_bytes() if to_start.exists() else b""
         write_atomic(directory.to_start_restored, content)
@@ -122,7 +117,11 @@ def restore(directory: MachineDir, name: str, report: Report) -> None:
         _let_to_start_follow(directory)
         write_atomic(directory.known_host, wanted.host_key.encode() + b"\n")
     except OSError as error:
+        sweep(directory)
         raise unusable(directory.root, error) from error
+    except BaseException:
+        sweep(directory)
+        raise
 
 
 def delete(directory: MachineDir, name: str) -> None:

@@ -8,6 +8,7 @@ import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 
 from vm.errors import GalleyError
 
@@ -17,7 +18,8 @@ Job = Callable[[], None]
 
 
 class Worker:
-    """`on_mistake` hears of an error that is not the user's; the next job is done all the same."""
+    """`on_mistake` hears of an error that is not the user's. The next job is done all the same,
+    also when that raises."""
 
     def __init__(self, name: str, on_mistake: Callable[[Exception], None]) -> None:
         self._name = name
@@ -42,14 +44,24 @@ class Worker:
 
     def _work(self) -> None:
         while (entry := self._jobs.get()) is not None:
-            job, done = entry
-            try:
-                job()
-            except GalleyError as error:
-                done.set_exception(error)
-            except Exception as error:  # boundary: the worker must outlive any job
-                log.exception("the %s's worker met an unexpected error", self._name)
-                self._on_mistake(error)
-                done.set_exception(error)
-            else:
-                done.set_result(None)
+            self._do(*entry)
+
+    def _do(self, job: Job, done: Future[None]) -> None:
+        error = _failure(job)
+        if error is not None and not isinstance(error, GalleyError):
+            log.error("the %s's worker met an unexpected error", self._name, exc_info=error)
+            second = _failure(partial(self._on_mistake, error))
+            if second is not None:
+                log.error("and who should hear of it failed, too", exc_info=second)
+        if error is None:
+            done.set_result(None)
+        else:
+            done.set_exception(error)
+
+
+def _failure(job: Job) -> Exception | None:
+    try:
+        job()
+    except Exception as error:  # boundary: the worker must outlive any job
+        return error
+    return None

@@ -4967,12 +4967,12 @@
             <translation>Die Festplatte dieses Computers ist voll: Die virtuelle Maschine wartet, bis wieder Platz ist.</translation>
         </message>
         <message>
-            <source>This computer's disk refuses what the virtual machine writes, which waits and tries again.</source>
-            <translation>Die Festplatte dieses Computers nimmt nicht an, was die virtuelle Maschine schreibt; sie wartet und versucht es wieder.</translation>
+            <source>This computer's disk refuses what the virtual machine writes. The machine waits, and tries again.</source>
+            <translation>Die Festplatte dieses Computers nimmt nicht an, was die virtuelle Maschine schreibt. Die Maschine wartet und versucht es wieder.</translation>
         </message>
         <message>
-            <source>Look after the disk that holds {0}: it may fail, or its quota be used up.</source>
-            <translation>Nach der Festplatte mit {0} sehen: Sie kann defekt oder ihr Kontingent aufgebraucht sein.</translation>
+            <source>Look at the disk that holds {0}: it may be failing, or your quota on it may be used up.</source>
+            <translation>Die Festplatte mit {0} prüfen: Vielleicht ist sie defekt, oder Ihr Kontingent darauf ist aufgebraucht.</translation>
         </message>
         <message>
             <source>{0} Or end it as a power cut would: galley stop --cold</source>

@@ -80,6 +80,7 @@ class Work:
         self._is_chunked = False
         self._last = b""  # bytes of it
         self._streamed: Chunks | None = None  # what only waits, as far as it has gone to the client
+        self._answered: Chunks | None = None  # the same, of the request that is being answered
 
     def asked(self, target: bytes) -> None:
         """A request begins."""
@@ -87,7 +88,7 @@ class Work:
         self.only_looks = _LOOKS.match(target) is not None
         with self._turn:
             self._only_waits, self._has_begun = only_waits, False
-            self._streamed = Chunks() if _STREAMS.match(target) else None
+            self._streamed = Chunks() if only_waits and _STREAMS.match(target) else None
             self._is_held = self._is_held or _HELD.match(target) is not None
             begins = not only_waits and not self._is_at_work
             self._is_at_work = not only_waits or self._is_at_work
@@ -95,7 +96,8 @@ class Work:
             self._use.begin()
 
     def answers(self, data: bytes) -> None:
-        """This is about to go to the client."""
+        """This is about to go to the client, which may ask again before we are told `went`."""
+        self._answered = self._streamed
         if self._only_waits:
             return
         self._use.moved()
@@ -107,8 +109,8 @@ class Work:
 
     def went(self, data: bytes) -> None:
         """And this has gone there."""
-        if (streamed := self._streamed) is not None:
-            streamed.feed(data)
+        if self._answered is not None:
+            self._answered.feed(data)
 
     def ending(self) -> bytes:
         """What ends the answer of a machine that was lost. A stream that tells of events is whole

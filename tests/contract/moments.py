@@ -45,8 +45,9 @@ SUSPEND = {"saving": SAVING, "resuming": RESUMING}
 
 def at(
     moment: Moment, do: Callable[[], object], patch: Callable[[Any, str, object], object]
-) -> None:
-    """`do` it then, the first time; `patch` puts a function in another's place."""
+) -> Callable[[], bool]:
+    """`do` it then, the first time; `patch` puts a function in another's place. What is returned
+    says whether the moment has come."""
     original, left = getattr(moment.place, moment.function), [do]
 
     def work(*words: Any, **named: Any) -> Any:
@@ -58,3 +59,4 @@ def at(
         return result
 
     patch(moment.place, moment.function, work)
+    return lambda: not left

@@ -92,8 +92,9 @@ class Disk:
 
 def cut_power_at(
     bench: "Bench", disk: Disk, moment: Moment, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    at(moment, partial(_cut_all, bench, disk), monkeypatch.setattr)
+) -> Callable[[], bool]:
+    """What is returned says whether the moment has come."""
+    return at(moment, partial(_cut_all, bench, disk), monkeypatch.setattr)
 
 
 def _cut_all(bench: "Bench", disk: Disk) -> None:

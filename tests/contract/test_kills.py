@@ -60,8 +60,9 @@ def test_qemu_is_killed(bench: Bench, way: str, monkeypatch: pytest.MonkeyPatch)
         if way == "resuming":
             bench.machine.suspend()
         with monkeypatch.context() as patched:
-            at(moment, kill, patched.setattr)
+            came = at(moment, kill, patched.setattr)
             try_it(bench.machine.suspend if way == "saving" else bench.start)
+        assert came(), moment.name
         assert bench.state() in (MachineState.STOPPED, MachineState.RUNNING), moment.name
         boot(bench)
         assert lines(bench) == names[: number + 1], moment.name

@@ -187,8 +187,9 @@ def test_a_power_cut_at_any_moment_loses_no_line_that_was_written(
         if way == "resuming":
             powered.machine.suspend()
         with monkeypatch.context() as patch:
-            cut_power_at(powered, disk, moment, patch)
+            came = cut_power_at(powered, disk, moment, patch)
             try_it(powered.machine.suspend if way == "saving" else powered.start)
+        assert came(), moment.name
         power_on(powered, disk)
         boot(powered)
         assert lines(powered) == names[: number + 1], moment.name

@@ -150,8 +150,9 @@ def test_a_power_cut_at_any_step_costs_no_more_than_time(
         else:
             powered.wait_for(lambda: is_made(powered))
         with monkeypatch.context() as patch:
-            cut_power_at(powered, disk, step, patch)
+            came = cut_power_at(powered, disk, step, patch)
             try_it(powered.start)
+            powered.wait_for(came)
         power_on(powered, disk)
         powered.start()
         assert powered.machine.status.problem is None, step

@@ -1,5 +1,7 @@
 """What happens when this computer's disk takes no more, on a backend that only says so."""
 
+import errno
+import logging
 import queue
 import shutil
 import threading
@@ -12,7 +14,7 @@ from engine import host_room
 from engine.host_room import ENOUGH, HostRoom
 from vm.backends.fake import FakeBackend
 from vm.directory import MachineDir
-from vm.errors import Problem
+from vm.errors import BackendFailed, GalleyError, Problem
 from vm.types import DiskError
 
 PATIENCE = 20.0  # seconds; only a test that fails waits so long
@@ -25,6 +27,7 @@ class Stalling(FakeBackend):
         self.errors: queue.SimpleQueue[DiskError | None] = queue.SimpleQueue()
         self.went_on: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self.has_ended = False
+        self.failure: GalleyError | None = None
 
     def wait_disk_error(self, directory: MachineDir) -> DiskError | None:
         return self.errors.get(timeout=PATIENCE)
@@ -34,6 +37,8 @@ class Stalling(FakeBackend):
 
     def go_on(self, directory: MachineDir) -> None:
         self.went_on.put(True)
+        if self.failure is not None:
+            raise self.failure
 
 
 class Disk:
@@ -41,12 +46,15 @@ class Disk:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.free = 0
+        self.failure: OSError | None = None
         self.looks: queue.SimpleQueue[int] = queue.SimpleQueue()
         monkeypatch.setattr(shutil, "disk_usage", self._look)
         monkeypatch.setattr(host_room, "LOOK", 0.01)
 
     def _look(self, folder: Path) -> "Disk":
         self.looks.put(self.free)
+        if self.failure is not None:
+            raise self.failure
         return self
 
 
@@ -137,3 +145,58 @@ def test_a_disk_that_refuses_for_another_reason_is_not_said_to_be_full(
     assert "full" not in problem.summary
     assert str(tmp_path) in problem.hint
     assert backend.went_on.get(timeout=PATIENCE), "it is tried again"
+
+
+def test_its_problem_is_told_once_until_it_has_taken_writes_for_a_while(
+    disk: Disk,
+    backend: Stalling,
+    room: HostRoom,
+    told: "queue.SimpleQueue[tuple[Problem, ...]]",
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each write that it refuses comes just after the machine has gone on."""
+    disk.free = ENOUGH
+    monkeypatch.setattr(host_room, "CALM", PATIENCE)
+    with caplog.at_level(logging.WARNING, "engine.host_room"):
+        for _ in range(3):
+            backend.errors.put(DiskError.REFUSED)
+            assert backend.went_on.get(timeout=PATIENCE)
+        assert told.get(timeout=PATIENCE)
+        assert told.empty()
+        assert room.problems
+        assert len(caplog.records) == 1
+        monkeypatch.setattr(host_room, "CALM", 0.01)
+        backend.errors.put(DiskError.REFUSED)
+        assert told.get(timeout=PATIENCE) == ()
+
+
+def test_a_disk_that_cannot_be_asked_has_no_room(
+    disk: Disk, backend: Stalling, room: HostRoom, told: "queue.SimpleQueue[tuple[Problem, ...]]"
+) -> None:
+    disk.free = ENOUGH
+    disk.failure = OSError(errno.EIO, "Input/output error")
+    backend.errors.put(DiskError.NO_ROOM)
+    for _ in range(3):
+        disk.looks.get(timeout=PATIENCE)
+    assert backend.went_on.empty()
+    disk.failure = None
+    assert backend.went_on.get(timeout=PATIENCE)
+    assert told.get(timeout=PATIENCE)
+    assert told.get(timeout=PATIENCE) == ()
+
+
+def test_a_machine_that_does_not_hear_is_told_again(
+    disk: Disk, backend: Stalling, room: HostRoom, told: "queue.SimpleQueue[tuple[Problem, ...]]"
+) -> None:
+    """The backend tells again of one that still stands still."""
+    disk.free = ENOUGH
+    backend.failure = BackendFailed("QEMU does not answer on its control socket.")
+    for _ in range(2):
+        backend.errors.put(DiskError.NO_ROOM)
+        assert backend.went_on.get(timeout=PATIENCE)
+    assert told.get(timeout=PATIENCE)
+    assert told.empty()
+    backend.failure = None
+    backend.errors.put(DiskError.NO_ROOM)
+    assert told.get(timeout=PATIENCE) == ()

@@ -1,7 +1,7 @@
 """What the supervisor does for a snapshot: progress, cancelling, waking; on the fake machine."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -20,6 +20,7 @@ from vm.errors import (
     BackendFailed,
     Cancelled,
     DiskFull,
+    MachineBusy,
     MachineError,
     Problem,
     SnapshotRefused,
@@ -32,6 +33,7 @@ from vm.types import MachineSpec, MachineState, SnapshotStep, SnapshotWork
 
 SPEC = MachineSpec(cpus=1, memory_bytes=1 << 30, disk_bytes=1 << 30, image="")
 MIB = 1 << 20
+PATIENCE = 5.0  # seconds; only a test that fails waits so long
 
 
 class Bench:
@@ -232,6 +234,33 @@ def test_where_it_cannot_be_suspended_it_is_refused_before_anything_is_done(benc
     with pytest.raises(SnapshotRefused, match="cannot be suspended"):
         bench.snapshots.create("one", memory=True)
     assert bench.told == []
+
+
+@pytest.mark.parametrize("way", ["starting", "stopping"])
+def test_with_its_memory_it_waits_for_no_start_and_no_stop(sleepy: Bench, way: str) -> None:
+    """A cancel is the start's then, and what its user stops nobody brings back by using it."""
+    backend, begun, may_end = backend_of(sleepy), threading.Event(), threading.Event()
+
+    def hold() -> None:
+        begun.set()
+        may_end.wait(PATIENCE)
+
+    act: Callable[[], None] = sleepy.machine.suspend
+    if way == "starting":
+        sleepy.machine.suspend()
+        act = sleepy.start
+    backend.suspends = backend.resumes = hold
+    other = threading.Thread(target=act)
+    other.start()
+    assert begun.wait(PATIENCE)
+    try:
+        with pytest.raises(MachineBusy, match=way):
+            sleepy.snapshots.create("one", memory=True)
+        assert not sleepy.machine.directory.put_away.exists()
+        assert sleepy.told == []
+    finally:
+        may_end.set()
+        other.join()
 
 
 def test_one_that_stands_still_for_want_of_room_is_not_suspended(sleepy: Bench) -> None:

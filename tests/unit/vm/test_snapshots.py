@@ -31,9 +31,14 @@ from vm.host import sparse
 directory, verb, owner, name, when = MachineDir(*map(Path, sys.argv[1:4])), *sys.argv[4:]
 owner = {"snapshots": snapshots, "sparse": sparse, "os": os}[owner]
 real = getattr(owner, name)
+word, _, times = when.partition(" ")
+left = list(range(int(times or 1) - 1))  # calls that do not end it
 
 def die(*arguments, **named):
-    if when == "after":
+    if left:
+        left.pop()
+        return real(*arguments, **named)
+    if word == "after":
         real(*arguments, **named)
     os._exit(9)
 
@@ -220,6 +225,53 @@ def test_a_cancelled_restore_leaves_the_machine_as_it_was(
     assert not directory.data_restored.exists()
 
 
+@pytest.mark.parametrize("step", ["write_atomic", "_forget_the_present", "_put_in_place"])
+def test_a_restore_that_the_disk_refuses_leaves_no_copy(
+    directory: MachineDir, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """Nor a list of what is to start that the next one would leave behind as that of the disk."""
+    directory.to_start.write_text('["web"]')
+    create(directory, "one")
+    write(directory, "second")
+    directory.to_start.write_text('["database"]')
+
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(snapshots, step, fail)
+        with pytest.raises(DiskFull):
+            restore(directory, "one")
+    assert not directory.data_restored.exists()
+    assert not directory.to_start_restored.exists()
+    assert read(directory.data_disk) == "second"
+    assert directory.to_start.read_text() == '["database"]'
+    restore(directory, "one")
+    assert directory.to_start.read_text() == '["web"]'
+
+
+def test_a_restore_that_is_cancelled_after_one_that_was_killed(
+    directory: MachineDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first has left its copy and its list; neither is taken for the present disk's."""
+    directory.to_start.write_text('["web"]')
+    create(directory, "old")
+    write(directory, "second")
+    directory.to_start.write_text('["database"]')
+    dies(directory, "restore", "snapshots", "_forget_the_present", "before")
+    assert directory.to_start_restored.exists()
+
+    def enough(*_: object) -> None:
+        raise Cancelled("Enough.")
+
+    monkeypatch.setattr(sparse, "duplicate", enough)
+    with pytest.raises(Cancelled):
+        restore(directory, "old")
+    snapshots.sweep(directory)
+    assert directory.to_start.read_text() == '["database"]'
+    assert read(directory.data_disk) == "second"
+
+
 @pytest.mark.parametrize(
     ("owner", "name", "when"),
     [
@@ -247,9 +299,10 @@ def test_killed_while_one_is_made(directory: MachineDir, owner: str, name: str, 
         ("snapshots", "_forget_the_present", "after", "second"),
         ("snapshots", "write_atomic", "before", "second"),
         ("snapshots", "write_atomic", "after", "second"),
+        ("snapshots", "write_atomic", "before 2", "first"),
         ("snapshots", "_put_in_place", "before", "second"),
         ("snapshots", "_put_in_place", "after", "first"),
-        ("snapshots", "_let_to_start_follow", "after", "first"),
+        ("snapshots", "_let_to_start_follow", "after 2", "first"),  # the first is in `sweep`
     ],
 )
 @pytest.mark.parametrize("kept", ['["web"]', ""])

@@ -76,6 +76,7 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
         ("/v1.45/containers/web/logs?follow=1", CHUNKED + b"2\r\nhi\r\n", LAST),
         ("/containers/web/stats", CHUNKED + b"2\r\nh", b""),  # it cannot be made whole
         ("/images/create", CHUNKED + b"2\r\nhi\r\n", b""),  # half of one is a fault
+        ("/containers/web/logs?stdout=1", CHUNKED + b"2\r\nhi\r\n", b""),  # and so is half a log
     ],
 )
 def test_a_stream_ends_in_order_when_the_machine_goes(

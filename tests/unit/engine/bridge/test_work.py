@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine.bridge.bridge import Bridge
+from engine.bridge.chunks import LAST
 from engine.bridge.unix import UnixListener, connect
 from engine.bridge.work import Unwatched, Work
 from tests.unit.engine.bridge.servers import IMAGE, Dockerd, wait_until
@@ -86,6 +87,18 @@ def test_the_next_request_is_another_answer(users: Users, work: Work) -> None:
     work.asked(b"/info")
     work.answers(WHOLE)
     assert users.at_work == 0
+
+
+def test_a_stream_ends_in_order_after_an_answer_that_was_overtaken(work: Work) -> None:
+    """A client may ask again before we are told that the answer before has gone to it."""
+    work.asked(b"/_ping")
+    work.answers(WHOLE)
+    work.asked(b"/events")
+    work.went(WHOLE)
+    assert work.ending() == b""
+    work.answers(BEGINS)
+    work.went(BEGINS)
+    assert work.ending() == LAST
 
 
 def test_a_connection_that_ends_ends_its_work(users: Users, work: Work) -> None:
