@@ -112,8 +112,7 @@ class Machine:
         return self._shown.status.state is MachineState.PAUSED
 
     def wake(self) -> None:
-        """Let a paused machine go on, and return when it can be talked to. Nothing else is woken.
-        Raises GalleyError."""
+        """Let a paused machine go on; back when it can be talked to. Raises GalleyError."""
         self._worker.submit(self._wake).result()
 
     def restart(self, prepare: Prepare) -> None:
@@ -162,6 +161,7 @@ class Machine:
 
     def _start(self, prepare: Prepare, repair: bool) -> None:
         self._cancel.clear()
+        self._gone()  # perhaps a moment ago, and nobody has noticed
         seen = self.backend.observe(self.directory)
         if seen.state.is_up:
             self._start_again(seen)
@@ -379,11 +379,11 @@ class Machine:
 
     def _gone(self) -> None:
         """The machine ended. Nobody's wish when the worker still believes it is running."""
-        seen = self.backend.observe(self.directory)
-        if not self._shown.status.state.is_up or seen.state.is_up:
-            return
-        self._drop_guest()
-        self._see(seen, problem=ending.by_itself(self.story.console.tail()), boot=())
+        if self._shown.status.state.is_up:
+            seen = self.backend.observe(self.directory)
+            if not seen.state.is_up:
+                self._drop_guest()
+                self._see(seen, problem=ending.by_itself(self.story.console.tail()), boot=())
 
     # --- the state --------------------------------------------------------------------------
 

@@ -205,6 +205,20 @@ def test_a_death_is_noticed(bench: Bench) -> None:
     assert machine.status.problem is None
 
 
+def test_a_death_that_nobody_has_noticed_yet_is_no_obstacle(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = bench.open()
+    monkeypatch.setattr(machine, "_watch", lambda: None)
+    bench.start()
+    bench.backend.stop(bench.directory, Force.KILL)
+    assert bench.backend.wait_stopped(bench.directory, 10)
+    assert bench.state() is MachineState.RUNNING
+    bench.start()
+    assert bench.pid() is not None
+    assert machine.status.problem is None
+
+
 def test_a_start_can_be_cancelled(bench: Bench) -> None:
     machine = bench.open()
     start = threading.Thread(target=bench.start_expecting, args=(Cancelled,))
