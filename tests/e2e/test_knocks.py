@@ -29,8 +29,15 @@ def saving(galley: Galley) -> Iterator[Galley]:
 def port(saving: Galley) -> int:
     port = net.free_port()
     saving.docker("run", "-d", "--name", "web", "-p", f"{port}:80", IMAGE, "sh", "-c", SERVE)
-    assert get(BOTH[0], port) == b"served\n"
+    saving.wait_for(lambda: answers(port), "its server listens")
     return port
+
+
+def answers(port: int) -> bool:
+    try:
+        return get(BOTH[0], port) == b"served\n"
+    except OSError:  # the container runs, its server does not yet
+        return False
 
 
 def get(address: str, port: int) -> bytes:
