@@ -20,7 +20,7 @@ from tests.bench.lab import Lab
 from tests.bench.suspend import state_of
 from tests.bench.timing import seconds_of, wait_until
 from tests.contract.power import faults_of
-from tests.e2e.galley import IMAGE, Galley
+from tests.e2e.galley import IMAGE, SERVE, Galley
 from vm.boot import Console
 from vm.host import net
 
@@ -29,7 +29,6 @@ WRITE = """
 n=$(cat /v/n || echo 0)
 while n=$((n + 1)); do echo $n >> /v/lines; sync; echo $n > /v/n; usleep 50000; done
 """
-SERVE = "echo served > /index.html; exec busybox httpd -f -p 80 -h /"
 HOLD = """
 [ -e /v/file ] || { busybox dd if=/dev/urandom of=/v/new bs=1M count=16
 busybox mv /v/new /v/file; }

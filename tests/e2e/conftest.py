@@ -7,6 +7,7 @@ import pytest
 
 from tests.contract.conftest import guest_image
 from tests.e2e.galley import Galley
+from vm.host import net
 
 
 @pytest.fixture(scope="session")
@@ -39,6 +40,20 @@ def fresh(tmp_path: Path, images: Path) -> Iterator[Galley]:
     galley = Galley(tmp_path / "h", images)
     yield galley
     galley.remove()
+
+
+@pytest.fixture
+def port(galley: Galley) -> int:
+    return net.free_port()
+
+
+@pytest.fixture
+def no_containers(galley: Galley) -> Iterator[None]:
+    """Whatever a test has run in the session's VM is gone after it."""
+    yield
+    names = galley.docker("ps", "-aq").stdout.decode().split()
+    if names:
+        galley.docker("rm", "-f", *names)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

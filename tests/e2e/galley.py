@@ -23,6 +23,7 @@ GALLEY = [sys.executable, "-m", "engine.cli"]
 ROOT = Path(__file__).parents[2]
 PATIENCE = 240.0  # seconds; only a test that fails waits so long
 IMAGE = "galley-test"
+SERVE = "echo served > /index.html; exec busybox httpd -f -p 80 -h /"  # by it
 
 
 class Galley:

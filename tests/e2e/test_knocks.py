@@ -7,10 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.galley import IMAGE, Galley
+from tests.e2e.galley import IMAGE, SERVE, Galley
 from vm.host import net
 
-SERVE = "echo served > /index.html; exec busybox httpd -f -p 80 -h /"
 BOTH = ("127.0.0.1", "[::1]")
 
 

@@ -11,11 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.galley import IMAGE, Galley
+from tests.e2e.galley import IMAGE, SERVE, Galley
 
 HOST = "host.docker.internal"
 SAID = b"served by the host"
-SERVE = "echo served > /index.html; exec busybox httpd -f -p 80 -h /"
 SERVED = b"served\n"
 
 

@@ -12,18 +12,7 @@ import pytest
 from tests.e2e.galley import IMAGE, Galley
 from vm.host import net
 
-
-@pytest.fixture
-def port(galley: Galley) -> int:
-    return net.free_port()
-
-
-@pytest.fixture(autouse=True)
-def no_containers(galley: Galley) -> Iterator[None]:
-    yield
-    names = galley.docker("ps", "-aq").stdout.decode().split()
-    if names:
-        galley.docker("rm", "-f", *names)
+pytestmark = pytest.mark.usefixtures("no_containers")
 
 
 @pytest.fixture(scope="module")

@@ -14,14 +14,15 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.galley import IMAGE, Galley
+from tests.e2e.galley import IMAGE, SERVE, Galley
 from tests.e2e.pythons import python_tar
 from tests.unit.engine.bridge.test_check import Client
 from vm.host import net
 
+pytestmark = pytest.mark.usefixtures("no_containers")
+
 BOTH = ("127.0.0.1", "::1")
 MANY = 12  # the benchmark takes fifty
-SERVE = "echo served > /index.html; exec busybox httpd -f -p 80 -h /"
 # The static busybox speaks no UDP.
 PYTHON = "galley-python"
 ECHO = """
@@ -32,19 +33,6 @@ while True:
     data, sender = server.recvfrom(100)
     server.sendto(data, sender)
 """
-
-
-@pytest.fixture
-def port(galley: Galley) -> int:
-    return net.free_port()
-
-
-@pytest.fixture(autouse=True)
-def no_containers(galley: Galley) -> Iterator[None]:
-    yield
-    names = galley.docker("ps", "-aq").stdout.decode().split()
-    if names:
-        galley.docker("rm", "-f", *names)
 
 
 def _is_open(address: str, port: int) -> bool:
