@@ -23,7 +23,7 @@ from engine.clock import GuestClock
 from engine.configuration import Configuration
 from engine.cpu_use import cpu_seconds
 from engine.disk_room import DiskRoom
-from engine.engine_steps import SERVED, EngineSteps
+from engine.engine_steps import DOCKER_SOCKET, SERVED, EngineSteps, rouse_dockerd
 from engine.file_events.events import FileEvents
 from engine.guest_image import current_image
 from engine.host_room import HostRoom
@@ -55,7 +55,6 @@ from vm.types import MachineSpec, MachineState, Status
 
 log = logging.getLogger(__name__)
 
-DOCKER_SOCKET = "/run/docker.sock"  # in the guest
 EVENTS_SOCKET = "/run/galley/events.sock"  # in the guest
 PORTS_SOCKET = "/run/galley/ports.sock"  # in the guest
 
@@ -69,7 +68,8 @@ class Engine:
         self._health = EngineHealth(False)
         directory = MachineDir.of(home)
         self._machine = Machine(
-            directory, backend, self._machine_changed, lambda machine: self._steps.of(machine)
+            *(directory, backend, self._machine_changed, lambda machine: self._steps.of(machine)),
+            in_reach=rouse_dockerd,
         )
         self._guest_rules = GuestRules()
         self._resting = Resting(

@@ -5,19 +5,22 @@ for the last two. May import: `engine`'s parts, `vm`. Next: `engine.py`, `vm/boo
 first half).
 """
 
+import contextlib
+import threading
 from collections.abc import Callable
 
-from engine.bridge.http import Dial, ping
+from engine.bridge.http import Dial, HttpError, get, ping
 from engine.bridge.unix import connect
 from engine.logs import ENGINE_LOG
 from engine.shared_folders import SharedFolders
 from engine.watch import EngineWatch
 from vm.boot import Patience, Step
-from vm.errors import BootFailed, EngineFailed
-from vm.guest import Stream
+from vm.errors import BootFailed, EngineFailed, GalleyError
+from vm.guest import Guest, Stream
 from vm.host.paths import Home
 from vm.machine import Machine
 
+DOCKER_SOCKET = "/run/docker.sock"  # in the guest
 ANSWERING = "Answering on the Docker socket"
 STARTING_AGAIN = "Starting containers again"
 SERVED = (ANSWERING, STARTING_AGAIN)  # steps in which clients are let through
@@ -85,6 +88,17 @@ class EngineSteps:
 
     def _dial(self) -> Stream:
         return connect(self._home.docker_socket)
+
+
+def rouse_dockerd(guest: Guest) -> None:
+    """Ask one that goes on from the disk, and forget the answer: its first takes it a while, for
+    what it needs is in nobody's cache then. So that is over by the time somebody waits for one."""
+
+    def ask() -> None:
+        with contextlib.suppress(GalleyError, HttpError, OSError):
+            get(lambda: guest.dial(DOCKER_SOCKET), "/containers/json")
+
+    threading.Thread(target=ask, name="rouse-dockerd", daemon=True).start()
 
 
 def _see(machine: Machine, wait: Patience, line: str) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from vm import last_spec
 from vm.backend import Backend
 from vm.boot import Console, Patience, Step, StepFailed
 from vm.directory import MachineDir
@@ -235,11 +236,8 @@ class BootPlan:
 
     def _grew(self, spec: MachineSpec) -> bool:
         """Whether the disk is larger than at the last good boot (or nobody knows)."""
-        try:
-            last = msgspec.json.decode(self._directory.spec.read_bytes(), type=MachineSpec)
-        except (OSError, msgspec.DecodeError, msgspec.ValidationError):
-            return True
-        return spec.disk_bytes > last.disk_bytes
+        last = last_spec.read(self._directory)
+        return last is None or spec.disk_bytes > last.disk_bytes
 
     def _linux(self, wait: Patience) -> None:
         self._guest = None  # of a try before this one

@@ -5,7 +5,6 @@ line back. Each call makes a connection of its own (a few ms) and keeps nothing,
 good for whatever machine `dial` leads to. Next: `guest.py`.
 """
 
-import contextlib
 import os
 import threading
 import time
@@ -50,10 +49,7 @@ class Keeper:
         """`thaw` and `set_time` of a guest that goes on from the disk, in one conversation. It may
         do so more than once, from a snapshot, and is to draw other keys each time."""
         with _Conversation(self._dial, QUICK) as guest:
-            with contextlib.suppress(MachineError):  # of an older Galley, which knows none
-                guest.ask(f"seed {os.urandom(SEED).hex()}")
-            guest.ask("thaw")
-            guest.ask(_time_now())
+            guest.ask(f"seed {os.urandom(SEED).hex()}", "thaw", _time_now())
 
     def memory(self) -> GuestMemory:
         return GuestMemory(*self._numbers("memory", 5))
@@ -143,21 +139,23 @@ class _Conversation:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def ask(self, request: str) -> str:
-        """What follows "ok"."""
+    def ask(self, *requests: str) -> str:
+        """All at once, done in this order; what follows the last one's "ok". Raises MachineError
+        of the first that is refused, when all have had their answers."""
         late = threading.Timer(self._limit, self._stream.close)
         late.daemon = True
         late.start()
         try:
-            self._stream.sendall(request.encode() + b"\n")
-            said, _, rest = self.line().partition(" ")
+            self._stream.sendall("".join(f"{request}\n" for request in requests).encode())
+            answers = [self.line().partition(" ") for _ in requests]
         except OSError as error:
             raise _silent(error) from error
         finally:
             late.cancel()
-        if said != "ok":
-            raise _refused(request, rest or said)
-        return rest
+        for request, (said, _, rest) in zip(requests, answers, strict=True):
+            if said != "ok":
+                raise _refused(request, rest or said)
+        return answers[-1][2]
 
     def line(self) -> str:
         """The next that the guest says, whenever that is."""

@@ -13,9 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
-from vm import ending
+from vm import ending, last_spec
 from vm.backend import Backend, Force
 from vm.boot import Step, StepFailed, run_steps
 from vm.boot_steps import BootPlan, BootStory, Deadlines, Prepare, tried_again
@@ -23,7 +21,6 @@ from vm.directory import MachineDir
 from vm.errors import Cancelled, GalleyError, NoMachine
 from vm.guest import Guest
 from vm.guest_disk import grow_file_system
-from vm.host.paths import write_atomic
 from vm.keeper import Keeper
 from vm.shown import Shown
 from vm.types import BootStep, MachineState, Observation, Status
@@ -37,9 +34,9 @@ BOOT_ATTEMPTS = 2
 
 
 class Machine:
-    """`after_boot` are the owner's steps once ssh answers; `on_change` gets every new Status.
-
-    Methods block until done and raise GalleyError; they may be called from any thread.
+    """`after_boot` are the owner's steps once ssh answers; `on_change` gets every new Status;
+    `in_reach` is called as soon as the guest can be talked to, and returns at once. Methods block
+    until done and raise GalleyError; they may be called from any thread.
     """
 
     def __init__(
@@ -49,12 +46,14 @@ class Machine:
         on_change: Callable[[Status], None],
         after_boot: Callable[["Machine"], list[Step]] = lambda machine: [],
         deadlines: Deadlines = Deadlines(),
+        in_reach: Callable[[Guest], None] = lambda guest: None,
     ) -> None:
         self.directory = directory
         self.backend = backend
         self.story = BootStory(directory, backend)
         self._after_boot = after_boot
         self._deadlines = deadlines
+        self._in_reach = in_reach
         self._shown = Shown(Status(MachineState.ABSENT, backend.name), on_change)
         self._guest: Guest | None = None
         self._cancel = threading.Event()
@@ -270,7 +269,7 @@ class Machine:
         """ssh answers: watch for the machine's death, then go through the owner's steps."""
         seen = self.backend.observe(self.directory)
         if seen.spec is not None:
-            write_atomic(self.directory.spec, msgspec.json.encode(seen.spec))
+            last_spec.keep(self.directory, seen.spec)
         self._attend(seen)
         self._see(seen, state=MachineState.STARTING)
         self._serve(done)
@@ -389,6 +388,7 @@ class Machine:
 
     def _hold(self, guest: Guest) -> None:
         self._guest = guest
+        self._in_reach(guest)
 
     def _drop_guest(self) -> None:
         guest, self._guest, self._attended = self._guest, None, None

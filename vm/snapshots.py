@@ -17,12 +17,13 @@ from pathlib import Path
 
 import msgspec
 
+from vm import last_spec
 from vm.directory import MachineDir
 from vm.errors import NoMachine, SnapshotRefused
 from vm.host import sparse
 from vm.host.paths import sync_directory, unusable, write_atomic
 from vm.host.sparse import Report
-from vm.types import MachineSnapshot, MachineSpec
+from vm.types import MachineSnapshot
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 # What Windows keeps for itself, with any ending: a home may be carried there.
@@ -204,11 +205,8 @@ def _described(directory: MachineDir, name: str, settled: bool) -> MachineSnapsh
 
 
 def _image(directory: MachineDir) -> str:
-    try:
-        spec = msgspec.json.decode(directory.spec.read_bytes(), type=MachineSpec)
-    except (OSError, msgspec.MsgspecError):
-        return ""
-    return Path(spec.image).name
+    spec = last_spec.read(directory)
+    return Path(spec.image).name if spec else ""
 
 
 def _text(file: Path) -> str:

@@ -24,6 +24,7 @@ CALLS = {
     "full_name_hash": 3,
     "kern_path": 3,
     "path_put": 1,
+    "vfs_getattr": 4,
     "vfs_path_lookup": 5,
 }
 FLAGS = (
@@ -54,6 +55,7 @@ def definitions(kernel: bytes, modules: Iterable[Module]) -> dict[str, str]:
         if types.parameters(function) != count:
             raise HostError(f"The guest's kernel has another {function} than Galley knows.")
     return {
+        "KERNEL_ATTRIBUTES_SIZE": str(types.size("kstat")),
         "KERNEL_DATA_IS_INODE": str(types.constant("fsnotify_data_type", "FSNOTIFY_EVENT_INODE")),
         "KERNEL_DENTRY_INODE": str(types.offset("dentry", "d_inode")),
         "KERNEL_INODE_WATCHED": str(types.offset("inode", "i_fsnotify_mask")),

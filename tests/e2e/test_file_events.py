@@ -167,15 +167,22 @@ def test_a_watcher_finds_what_it_has_heard_of(shared: Shared, folder: Path) -> N
     reader.stdout.close()
 
 
-def test_a_watcher_of_one_file(shared: Shared, folder: Path) -> None:
-    (folder / "file").write_text("0")
-    watcher = Watcher(shared.galley.docker_host, folder, "/x/file")
+def test_watchers_of_single_files(shared: Shared, folder: Path) -> None:
+    """A name that is gone as soon as it was changed: that of the change must not forget it."""
+    files = [folder / f"file{number}" for number in range(20)]
+    for file in files:
+        file.write_text("0")
+    watcher = Watcher(shared.galley.docker_host, folder, *(f"/x/{file.name}" for file in files))
     for _ in range(100):
-        (folder / "file").write_text("1")
-        if watcher.says("MODIFY /x/file", 0.3):
+        files[0].write_text("1")
+        if watcher.says("MODIFY /x/file0", 0.3):
             break
-    (folder / "file").unlink()
-    watcher.wait_for("DELETE_SELF /x/file")
+    for file in files:
+        file.write_text("2")
+        file.unlink()
+    for file in files:
+        watcher.wait_for(f"MODIFY /x/{file.name}")
+        watcher.wait_for(f"DELETE_SELF /x/{file.name}")
     watcher.close()
 
 

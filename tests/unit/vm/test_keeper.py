@@ -126,6 +126,17 @@ def test_who_goes_on_from_the_disk_gets_random_bytes_of_its_own(
     assert (machine.kernel / "seeds").read_bytes() != first
 
 
+def test_one_without_random_bytes_thaws_all_the_same(
+    machine: Machine, keeper: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of another version of Galley, which has another notion of them."""
+    monkeypatch.setattr("vm.keeper.SEED", 65)
+    keeper.freeze()
+    with pytest.raises(MachineError, match="seed"):
+        keeper.rouse()
+    assert not (machine.kernel / "frozen").exists()
+
+
 @pytest.mark.parametrize("seed", ["", "12", "zz" * 64, "00" * 65])
 def test_what_is_no_seed_is_refused(machine: Machine, talk: socket.socket, seed: str) -> None:
     talk.sendall(f"seed {seed}\n".encode())

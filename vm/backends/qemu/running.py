@@ -14,6 +14,7 @@ from itertools import pairwise
 import msgspec
 import psutil
 
+from vm import last_spec
 from vm.backends.qemu import qmp, virtiofsd
 from vm.backends.qemu.circumstances import Circumstances
 from vm.directory import MachineDir
@@ -134,10 +135,7 @@ def _adopt(
     port = re.search(r"hostfwd=tcp:127\.0\.0\.1:(\d+)-:22", " ".join(words))
     name = _value(words, "-accel").partition(",")[0]
     reason = "It was chosen when the machine was started."
-    try:
-        spec = msgspec.json.decode(directory.spec.read_bytes(), type=MachineSpec)
-    except (OSError, msgspec.MsgspecError):
-        spec = None
+    spec = last_spec.read(directory)
     return Running(identity, uuid, int(port[1]) if port else 0, Accelerator(name, reason), spec)
 
 

@@ -7,9 +7,11 @@
  *
  *   echo "MASK COOKIE PATH" > /sys/module/galley_events/parameters/raise
  *
- * MASK and COOKIE as inotify has them, eight hexadecimal digits each. The name is looked up on the
- * host first, so that whoever hears of it finds what is there now and not what was kept for a
- * second. Nothing is asked of the host where nobody watches.
+ * MASK and COOKIE as inotify has them, eight hexadecimal digits each. The host is asked first, so
+ * that whoever hears of it finds what is there now and not what was kept for a second: of what is
+ * known under the name, how it is now; else, and where names have changed, what the name stands for.
+ * Looking up a name that is gone again would forget what it stood for, and its watchers would never
+ * hear that it is deleted. Nothing is asked where nobody watches.
  *
  * KERNEL_… come from the kernel's own description of its types (engine/guest/event_module.py); what
  * is declared here has been the same for many years, and parameters are counted by the build.
@@ -33,6 +35,7 @@ extern int kern_path(const char *path, u32 flags, struct path *found);
 extern int vfs_path_lookup(struct dentry *, struct vfsmount *, const char *name, u32 flags,
                            struct path *found);
 extern void path_put(const struct path *);
+extern int vfs_getattr(const struct path *, void *attributes, u32 wanted, u32 flags);
 extern struct dentry *d_lookup(const struct dentry *parent, const struct name *);
 extern void dput(struct dentry *);
 extern u32 full_name_hash(const void *salt, const char *text, u32 length);
@@ -40,6 +43,7 @@ extern int fsnotify(u32 mask, const void *data, int kind_of_data, struct inode *
                     const struct name *, struct inode *child, u32 cookie);
 
 enum { FOLLOW = 1 << 0, DIRECTORY = 1 << 1, REVALIDATE = 1 << 5 }; /* LOOKUP_… */
+enum { BASIC_STATS = 0x7ff, FORCE_SYNC = 0x2000 };                  /* STATX_…, AT_STATX_… */
 enum {
   MOVED_FROM = 0x40, MOVED_TO = 0x80, CREATE = 0x100, DELETE = 0x200,
   DELETE_SELF = 0x400, MOVE_SELF = 0x800,
@@ -76,7 +80,13 @@ static int raise(u32 mask, u32 cookie, const char *directory, const char *text, 
   struct name name = {full_name_hash(around.dentry, text, length), length, text};
   struct dentry *kept = d_lookup(around.dentry, &name);
   struct inode *parent = inode_of(around.dentry), *before = inode_of(kept);
-  if (is_watched(parent) || is_watched(before)) {
+  int is_heard = is_watched(parent) || is_watched(before);
+  if (is_heard && before && !(mask & OF_NAMES)) {
+    char attributes[KERNEL_ATTRIBUTES_SIZE] __attribute__((aligned(16)));
+    struct path known = {around.mount, kept};
+    vfs_getattr(&known, attributes, BASIC_STATS, FORCE_SYNC);
+    tell(mask, cookie, parent, &name, before, before);
+  } else if (is_heard) {
     int is_gone = vfs_path_lookup(around.dentry, around.mount, text, REVALIDATE, &found);
     tell(mask, cookie, parent, &name, before, is_gone ? 0 : inode_of(found.dentry));
     if (!is_gone) path_put(&found);

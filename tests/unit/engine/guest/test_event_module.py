@@ -60,6 +60,7 @@ def kernel(**changed: int) -> bytes:
     made.struct("inode", 632, i_mode=0, i_fsnotify_mask=584)
     made.struct("module", 1280, state=0, name=24)
     made.struct("kernel_param_ops", 32)
+    made.struct("kstat", 144)
     made.struct("kernel_param", 40)
     for function, count in event_module.CALLS.items():
         made.function(function, changed.get(function, count))
