@@ -12,6 +12,7 @@ from engine import shares
 from engine.bridge import binds
 from engine.bridge.binds import Sharing
 from engine.ports.wanted import Container
+from engine.remembered_files import RememberedFiles
 from engine.served_folders import Dial, ServedFolders
 from engine.settings import SettingsStore
 from vm.backend import Backend
@@ -34,6 +35,7 @@ class SharedFolders:
         self._mounted: dict[Share, tuple[int, int]] = {}
         self._lacking: Problem | None = None
         self._served = ServedFolders()
+        self._remembered = RememberedFiles(self._directory, backend)
         self.problems: tuple[Problem, ...] = ()
 
     def wanted(self) -> tuple[Share, ...]:
@@ -48,10 +50,12 @@ class SharedFolders:
         seen = self._backend.observe(self._directory)
         if seen.share_by == "sftp" and seen.spec is not None:
             self._served.begin(dial, seen.spec.shares)
+        self._remembered.begin(dial)
 
     def end(self) -> None:
         """The machine is gone, or we are going."""
         self._served.end()
+        self._remembered.end()
 
     def look(self, console: Sequence[str]) -> None:
         """See what the machine has of them, by what it was started with and what it said."""

@@ -23,6 +23,7 @@ class OrdinaryUser:
         self.folder = folder
         self._unshare = shutil.which("unshare")
         self._programs = folder / "programs"
+        self._lent: dict[Path, Path] = {}  # where it is, by where the user sees it
         self.etc = folder / "etc"
         for made in (self._programs, self.etc):
             made.mkdir(mode=0o755)
@@ -37,14 +38,27 @@ class OrdinaryUser:
         for name, first in (("subuid", users), ("subgid", groups)):
             (self.etc / name).write_text(f"ann:{first}:65536\n")
 
+    def show(self, place: Path, name: str) -> Path:
+        """A folder of the test's that the user is to see, wherever it is; where they see it. For
+        programs that `run_as` has from now on."""
+        seen = self.folder / name
+        seen.mkdir()
+        self._lent[seen] = place.resolve()
+        return seen
+
     def run_as(self, name: str, path: str | None = None) -> None:
         """Whoever runs this program from now on runs it as the user. `path`: where it is looked
         for, if not in PATH."""
         program = shutil.which(name, path=path)
         assert program is not None, f"{name} is not installed"
-        binds = (f"mount --bind {file} /etc/{file.name}" for file in self.etc.iterdir())
+        self.call(name, program)
+
+    def call(self, name: str, words: str) -> None:
+        """What whoever calls `name` from now on runs as the user."""
+        lent = (f"mount --bind {place} {seen}" for seen, place in self._lent.items())
+        binds = (*lent, *(f"mount --bind {file} /etc/{file.name}" for file in self.etc.iterdir()))
         become = f"setpriv --reuid {ID} --regid {ID} --clear-groups"
-        inner = " && ".join((*binds, f'exec {become} {program} "$@"'))
+        inner = " && ".join((*binds, f'exec {become} {words} "$@"'))
         wrapper = self._programs / name
         wrapper.write_text(f"#!/bin/sh\nexec {self._unshare} -m sh -c '{inner}' sh \"$@\"\n")
         wrapper.chmod(0o755)

@@ -122,6 +122,10 @@ class Backend(Protocol):
         """Block until the machine stands still, for this computer's disk took no more of its data
         disk, and say why; None when it has ended."""
 
+    def wait_crowded(self, directory: MachineDir) -> bool:
+        """Block until the guest remembers almost more files of shared folders than can be served;
+        False when it never will, or has ended."""
+
     def go_on(self, directory: MachineDir) -> None:
         """Let a machine that stands still for that try again; any other is left alone."""
 

@@ -66,6 +66,10 @@ class Keeper:
         """Give back memory that holds what can be read again from the disk."""
         self._ask("reclaim", limit=SLOW)
 
+    def forget(self) -> None:
+        """Give up what is known of files that nobody has open, the host's among them."""
+        self._ask("forget", limit=SLOW)
+
     def watch_clock(self) -> "Watch":
         """From its return on, every change of the guest's clock by somebody else is told, as
         "clock"."""

@@ -29,7 +29,8 @@ SERVE = "echo served > /index.html; exec busybox httpd -f -p 80 -h /"  # by it
 class Galley:
     """`home` is its GALLEY_HOME. Everything is driven from outside, as a user would."""
 
-    def __init__(self, home: Path, images: Path) -> None:
+    def __init__(self, home: Path, images: Path, program: list[str] = GALLEY) -> None:
+        self._program = program
         self.env = {
             **os.environ,
             "GALLEY_HOME": str(home),
@@ -55,7 +56,7 @@ class Galley:
         self, *words: str, check: bool = True, stdin: bytes | None = None
     ) -> subprocess.CompletedProcess[bytes]:
         """`galley WORDS…`, to its end."""
-        return _run([*GALLEY, *words], self.env, check, stdin)
+        return _run([*self._program, *words], self.env, check, stdin)
 
     def docker(
         self, *words: str, check: bool = True, stdin: bytes | None = None

@@ -190,6 +190,20 @@ busybox awk '{ sum += $1; lines++ } END { print lines, sum }'"""
     assert sorted(here) == list(range(count))
 
 
+def test_very_many_files_in_one_folder(shared: Shared) -> None:
+    """Each is found there by its name, and one in twenty is read."""
+    folder = shared.rw / "crowd"
+    folder.mkdir()
+    for number in range(10_000):
+        (folder / f"{number}").write_text(f"{number}\n")
+    work = """busybox find . -type f |
+busybox awk -F/ '{ sum += $2; names++ } END { print names, sum }'
+busybox find . -name '*[02468]0' -exec busybox cat {} + | busybox wc -l"""
+    words = ("run", "--rm", "-v", f"{folder}:/x:ro", "-w", "/x", PYTHON, "sh", "-c", work)
+    told = shared.galley.docker(*words).stdout.split()
+    assert list(map(int, told)) == [10_000, sum(range(10_000)), 499]
+
+
 def test_edits_here_are_seen_there(shared: Shared) -> None:
     """Also by a process that has read the file before."""
     path = shared.rw / "edited"

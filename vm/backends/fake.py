@@ -146,6 +146,9 @@ class FakeBackend:
         self.wait_stopped(directory, None)
         return None
 
+    def wait_crowded(self, directory: MachineDir) -> bool:
+        return False
+
     def go_on(self, directory: MachineDir) -> None:
         """It never stands still."""
 

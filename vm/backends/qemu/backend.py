@@ -22,6 +22,7 @@ from vm import image
 from vm.backend import Force, Still
 from vm.backends.qemu import (
     accel,
+    crowd,
     handover,
     hostfwd,
     knock,
@@ -251,6 +252,9 @@ class QemuBackend:
             process.wait_gone(found.identity, 1.0 if tells else None)
         return None
 
+    def wait_crowded(self, directory: MachineDir) -> bool:
+        return crowd.wait(directory)
+
     def go_on(self, directory: MachineDir) -> None:
         found = running.find(directory)
         if found is not None:
@@ -284,9 +288,8 @@ class QemuBackend:
                 sparse.duplicate(directory.data_disk, target, report)
             return
         sparse.check_room(target.parent, sparse.allocated(directory.data_disk))
-        size = directory.data_disk.stat().st_size
         control = partial(running.control, directory, found, COPY_DEADLINE)
-        mirror.copy(control, size, target, still, report)
+        mirror.copy(control, directory.data_disk.stat().st_size, target, still, report)
 
     def keep_suspended(
         self, directory: MachineDir, disk: Path, folder: Path, report: sparse.Report

@@ -14,6 +14,9 @@ from vm.errors import SettingsError, ToolMissing
 from vm.types import Share
 
 VIRTIOFS, SFTP = WAYS = ("virtiofs", "sftp")
+# So the guest is told where this host's user is asked, whoever asks there: what he may is decided
+# here then. Root may do everything, and there the guest has to say by itself who may what.
+SFTP_OF_ONE = "sftp-of-one"
 WORD = "galley.share="
 WORDS_LIMIT = 1400  # bytes; of the kernel's 2048, the rest of its command line takes under 500
 
@@ -42,8 +45,9 @@ def readable(shares: tuple[Share, ...]) -> tuple[Share, ...]:
 
 def guest_words(shares: tuple[Share, ...], kind: str) -> tuple[str, ...]:
     """How the guest learns what to mount where. Raises SettingsError when it is too much."""
+    told = SFTP_OF_ONE if kind == SFTP and not _is_root() else kind
     words = tuple(
-        f"{WORD}share{number},{kind},{'ro' if share.read_only else 'rw'},{quote(share.guest_path)}"
+        f"{WORD}share{number},{told},{'ro' if share.read_only else 'rw'},{quote(share.guest_path)}"
         for number, share in enumerate(shares)
     )
     if sum(len(word) + 1 for word in words) > WORDS_LIMIT:
@@ -52,3 +56,7 @@ def guest_words(shares: tuple[Share, ...], kind: str) -> tuple[str, ...]:
             "Share a folder that holds several of them: galley settings set shares",
         )
     return words
+
+
+def _is_root() -> bool:
+    return hasattr(os, "getuid") and os.getuid() == 0

@@ -142,7 +142,7 @@ def sweep(directory: MachineDir) -> None:
     if not left:
         return
     for _ in range(ROUNDS):
-        ours = list(_ours(directory))
+        ours = list(of(directory))
         for identity in ours:
             process.end(identity, force=True)
         for identity in ours:
@@ -153,7 +153,8 @@ def sweep(directory: MachineDir) -> None:
         file.unlink(missing_ok=True)
 
 
-def _ours(directory: MachineDir) -> Iterator[process.Identity]:
+def of(directory: MachineDir) -> Iterator[process.Identity]:
+    """Those of the machine. One of them is two processes, where it has a namespace of its own."""
     prefix = f"--socket-path={directory.run}{os.sep}share"
     for candidate in psutil.process_iter(["name", "cmdline"]):
         if candidate.info["name"] == "virtiofsd" and any(

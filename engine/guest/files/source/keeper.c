@@ -14,6 +14,7 @@
  *   disk                    ok SIZE USED AVAILABLE, in bytes
  *   trim                    ok BYTES that the disk was told are free
  *   reclaim                 what was only read is dropped from memory, and the gaps are joined
+ *   forget                  so are names and attributes of files that nobody has open
  *   watch clock             from now on a line "clock" whenever somebody else sets the clock
  *   watch disk              from now on a line "full" or "room" when the disk is becoming so
  *
@@ -148,18 +149,18 @@ static void trim(int fd, char *answer) {
   snprintf(answer, LINE, "ok %" PRIu64 "\n", (uint64_t)range.len);
 }
 
-static bool order(const char *path) {
+static bool order(const char *path, const char *what) {
   int fd = open(path, O_WRONLY | O_CLOEXEC);
   if (fd < 0) return false;
-  bool done = write(fd, "1", 1) == 1;
+  bool done = write(fd, what, 1) == 1;
   close(fd);
   return done;
 }
 
 /* Of the disk alone: a sync of everything waits for the host's folders too. */
 static bool reclaim(int fd) {
-  return syncfs(fd) == 0 && order("/proc/sys/vm/drop_caches") &&
-         order("/proc/sys/vm/compact_memory");
+  return syncfs(fd) == 0 && order("/proc/sys/vm/drop_caches", "1") &&
+         order("/proc/sys/vm/compact_memory", "1");
 }
 
 /* Our own setting is no news: the timer is told, and has told nobody yet. */
@@ -201,6 +202,8 @@ static void say(struct connection *it, const char *line) {
 }
 
 static void do_slowly(const char *request, char *answer) {
+  if (strcmp(request, "forget") == 0)
+    return outcome(answer, order("/proc/sys/vm/drop_caches", "2"));
   int fd = open_disk();
   if (fd < 0)
     failed(answer, "the data disk is not mounted");
@@ -299,7 +302,7 @@ static bool begin_watch(struct connection *it, const char *request) {
 static void serve(struct connection *it, const char *request) {
   char answer[LINE];
   bool slow = strcmp(request, "freeze") == 0 || strcmp(request, "trim") == 0 ||
-              strcmp(request, "reclaim") == 0;
+              strcmp(request, "reclaim") == 0 || strcmp(request, "forget") == 0;
   if (slow && (strcmp(request, "freeze") != 0 || !is_freezing())) return begin(it, request);
   int fd = -1;
   if (slow) {

@@ -1,5 +1,6 @@
 """By what folders are shared, and how the guest is told."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,15 @@ def test_the_guest_is_told_names_that_are_one_word() -> None:
         "galley.share=share0,sftp,rw,/home/ann",
         "galley.share=share1,sftp,ro,/a%20b%2C%C3%A9%25%5C%22",
     )
+
+
+def test_the_guest_is_told_that_all_there_are_one_user_here(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(os, "getuid", lambda: 1000)
+    shared = (share("/home/ann"),)
+    assert shares.guest_words(shared, "sftp") == ("galley.share=share0,sftp-of-one,rw,/home/ann",)
+    assert shares.guest_words(shared, "virtiofs") == ("galley.share=share0,virtiofs,rw,/home/ann",)
 
 
 def test_more_than_the_kernel_takes_is_refused() -> None:
