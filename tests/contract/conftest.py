@@ -1,6 +1,8 @@
 """A machine to try a backend on, in a home of the test's own."""
 
 import os
+import shutil
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,12 +12,14 @@ import pytest
 
 from tests.contract.power import Disk
 from vm.backend import Backend, Force, choose
+from vm.backends.qemu import state, suspend, template
 from vm.boot import Patience
 from vm.boot_steps import Deadlines
 from vm.directory import MachineDir
 from vm.errors import GalleyError
 from vm.host import net
-from vm.host.paths import find_home, make_home
+from vm.host.paths import find_home, make_home, write_atomic
+from vm.image import Fingerprint
 from vm.machine import Machine
 from vm.types import MachineSpec, MachineState, Status
 
@@ -54,6 +58,14 @@ class Bench:
 
     def start(self) -> None:
         self.machine.start(self.prepare)
+
+    def boot(self) -> None:
+        """Until it lets us in to run something; sshd comes last."""
+        self.start()
+        self.wait_for(lambda: self.machine.story.console.find("sshd") is not None)
+
+    def has_template(self) -> bool:
+        return (self.directory.template / template.MANIFEST).exists()
 
     def start_expecting(self, kind: type[GalleyError]) -> None:
         with pytest.raises(kind):
@@ -95,21 +107,33 @@ class Bench:
             self._changed.notify_all()
 
 
+@pytest.fixture(scope="session")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where each home is, one after another: what is kept of a machine counts nowhere else."""
+    return tmp_path_factory.mktemp("m") / "home"
+
+
 @pytest.fixture
-def make_bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Bench]:
+def home(place: Path) -> Iterator[Path]:
+    yield place
+    shutil.rmtree(place, ignore_errors=True)
+
+
+@pytest.fixture
+def make_bench(home: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Bench]:
     """`make_bench("fake")`; with "qemu" the image that `./dev` built is used."""
 
     def make(name: str) -> Bench:
         image = str(guest_image()) if name == "qemu" else "none"
-        monkeypatch.setenv("GALLEY_HOME", str(tmp_path / "home"))
+        monkeypatch.setenv("GALLEY_HOME", str(home))
         return Bench(choose(name), MachineDir.of(make_home(find_home())), image)
 
     return make
 
 
 @pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Disk]:
-    made = Disk(tmp_path / "disk", tmp_path / "home")
+def disk(tmp_path: Path, home: Path) -> Iterator[Disk]:
+    made = Disk(tmp_path / "disk", home)
     yield made
     made.unmount()
 
@@ -126,6 +150,59 @@ def bench(make_bench: Callable[[str], Bench]) -> Iterator[Bench]:
 def powered(disk: Disk, bench: Bench) -> Bench:
     """With its home on `disk`, which is there first."""
     return bench
+
+
+@pytest.fixture(scope="session")
+def kept(place: Path) -> Iterator[Path]:
+    """The files of a machine that was started once, keeps its template, and is suspended."""
+    image = str(guest_image())
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("GALLEY_HOME", str(place))
+        bench = Bench(choose("qemu"), MachineDir.of(make_home(find_home())), image)
+    try:
+        bench.open()
+        bench.boot()
+        bench.wait_for(bench.has_template)
+        bench.machine.suspend()
+    finally:
+        bench.clean_up()
+    files = bench.directory.root.rename(place.with_name("kept"))
+    shutil.rmtree(place)
+    yield files
+    shutil.rmtree(files)
+
+
+@pytest.fixture
+def used(kept: Path, request: pytest.FixtureRequest) -> None:
+    """The test's machine has been started before: it goes on in a tenth of the time that a first
+    start takes."""
+    is_powered = "powered" in request.fixturenames
+    bench: Bench = request.getfixturevalue("powered" if is_powered else "bench")
+    lay_out(kept, bench)
+    if is_powered:
+        subprocess.run(["sync", "--file-system", bench.directory.root], check=True)
+
+
+def lay_out(kept: Path, bench: Bench) -> None:
+    """A copy of it becomes the bench's machine."""
+    words = ("cp", "--archive", "--reflink=auto", f"{kept}/.", bench.directory.root)
+    subprocess.run(words, check=True)
+    accept(bench.directory)
+
+
+def accept(directory: MachineDir) -> None:
+    """Files that are copies count as those that they are copies of."""
+    copied, made = directory.suspended / suspend.MANIFEST, directory.template / template.MANIFEST
+    suspended = msgspec.json.decode(copied.read_bytes(), type=suspend.Suspended)
+    suspended = msgspec.structs.replace(
+        suspended,
+        files=state.prints(directory.suspended),
+        data_disk=Fingerprint.of(directory.data_disk),
+    )
+    kept = msgspec.json.decode(made.read_bytes(), type=template.Template)
+    kept = msgspec.structs.replace(kept, files=state.prints(directory.template))
+    write_atomic(copied, msgspec.json.encode(suspended))
+    write_atomic(made, msgspec.json.encode(kept))
 
 
 def guest_image() -> Path:

@@ -14,11 +14,11 @@ import pytest
 from tests.contract.conftest import Bench
 from tests.contract.moments import SUSPEND, at
 from tests.contract.power import try_it
-from tests.contract.test_suspend import boot, check_disk, lines, write_line
+from tests.contract.test_suspend import check_disk, lines, write_line
 from vm.backend import Force
 from vm.types import MachineState
 
-pytestmark = pytest.mark.vm
+pytestmark = [pytest.mark.vm, pytest.mark.usefixtures("used")]
 
 ROOT = Path(__file__).parents[2]
 WAYS = list(SUSPEND)
@@ -27,7 +27,7 @@ WAYS = list(SUSPEND)
 @pytest.mark.parametrize("way", WAYS)
 def test_the_supervisor_is_killed(bench: Bench, way: str) -> None:
     bench.open()
-    boot(bench)
+    bench.boot()
     names = [moment.name for moment in SUSPEND[way]]
     for number, name in enumerate(names):
         write_line(bench, name)
@@ -38,7 +38,7 @@ def test_the_supervisor_is_killed(bench: Bench, way: str) -> None:
         child = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, timeout=120)
         assert child.returncode == -signal.SIGKILL, (name, child.stderr.decode())
         bench.open()
-        boot(bench)
+        bench.boot()
         assert lines(bench) == names[: number + 1], name
     bench.stop()
     check_disk(bench)
@@ -53,7 +53,7 @@ def test_qemu_is_killed(bench: Bench, way: str, monkeypatch: pytest.MonkeyPatch)
         bench.backend.wait_stopped(bench.directory, 10)
 
     bench.open()
-    boot(bench)
+    bench.boot()
     names = [moment.name for moment in SUSPEND[way]]
     for number, moment in enumerate(SUSPEND[way]):
         write_line(bench, moment.name)
@@ -64,7 +64,7 @@ def test_qemu_is_killed(bench: Bench, way: str, monkeypatch: pytest.MonkeyPatch)
             try_it(bench.machine.suspend if way == "saving" else bench.start)
         assert came(), moment.name
         assert bench.state() in (MachineState.STOPPED, MachineState.RUNNING), moment.name
-        boot(bench)
+        bench.boot()
         assert lines(bench) == names[: number + 1], moment.name
     bench.stop()
     check_disk(bench)

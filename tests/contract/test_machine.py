@@ -9,13 +9,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.contract.conftest import PATIENCE, Bench
+from tests.contract.conftest import PATIENCE, Bench, lay_out
 from vm.backend import Force
 from vm.backends.qemu import template
 from vm.errors import Cancelled, NoMachine
 from vm.types import Forward, MachineState
 
 
+@pytest.mark.usefixtures("new")
 def test_starts_and_lets_us_in(bench: Bench) -> None:
     machine = bench.open()
     assert bench.state() is MachineState.ABSENT
@@ -26,6 +27,7 @@ def test_starts_and_lets_us_in(bench: Bench) -> None:
     assert machine.guest.run(("echo", "hello")).stdout.strip().endswith(b"hello")
 
 
+@pytest.mark.usefixtures("new")
 def test_a_second_start_changes_nothing(bench: Bench) -> None:
     bench.open()
     starts = [threading.Thread(target=bench.start) for _ in range(2)]
@@ -85,6 +87,7 @@ def test_a_new_owner_adopts_the_running_machine(bench: Bench) -> None:
     assert machine.guest.run(("true",)).ok
 
 
+@pytest.mark.usefixtures("new")
 def test_a_new_owner_adopts_a_machine_that_still_boots(bench: Bench) -> None:
     bench.open()
     start = threading.Thread(target=bench.start_expecting, args=(Cancelled,))
@@ -219,6 +222,7 @@ def test_a_death_that_nobody_has_noticed_yet_is_no_obstacle(
     assert machine.status.problem is None
 
 
+@pytest.mark.usefixtures("new")
 def test_a_start_can_be_cancelled(bench: Bench) -> None:
     machine = bench.open()
     start = threading.Thread(target=bench.start_expecting, args=(Cancelled,))
@@ -301,11 +305,22 @@ def bench(
     make_bench: Callable[[str], Bench],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Bench]:
-    """Each is a new machine, which would take twice the time to keep a template of its own."""
-    monkeypatch.setattr(template, "is_useful", lambda *_: False)
+    """A QEMU's machine has been started before, unless the test asks for one that has not; that
+    would take twice the time to keep a template of its own."""
+    is_used = request.param == "qemu" and "new" not in request.fixturenames
+    kept = request.getfixturevalue("kept") if is_used else None
     made = make_bench(request.param)
+    if kept is not None:
+        lay_out(kept, made)
+    else:
+        monkeypatch.setattr(template, "is_useful", lambda *_: False)
     yield made
     made.clean_up()
+
+
+@pytest.fixture
+def new() -> None:
+    """For a test of the very first start."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -314,6 +329,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("bench", backends, indirect=True)
 
 
+@pytest.mark.usefixtures("new")
 def test_the_spec_is_kept_for_the_next_boot(bench: Bench) -> None:
     bench.open()
     bench.start()

@@ -72,11 +72,12 @@ def start(
     ordinary_user: OrdinaryUser, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[[], Guest]]:
     """Start a machine whose virtiofsd is run by the user; QEMU is root's."""
+    image = str(guest_image())  # while the home is the one that has it
     monkeypatch.setenv("GALLEY_HOME", str(ordinary_user.folder / "home"))
     home = make_home(find_home())
     for path in (home.root, home.run):
         os.chown(path, USER, USER)
-    bench = Bench(choose("qemu"), MachineDir.of(home), str(guest_image()))
+    bench = Bench(choose("qemu"), MachineDir.of(home), image)
     places = os.pathsep.join((os.environ["PATH"], *virtiofsd.PLACES))
     ordinary_user.run_as("virtiofsd", places)
     ordinary_user.run_as("unshare")

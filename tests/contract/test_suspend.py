@@ -24,15 +24,9 @@ from vm.errors import DiskFull, NotResumable
 from vm.ssh import public_blob
 from vm.types import MachineState
 
-pytestmark = pytest.mark.vm
+pytestmark = [pytest.mark.vm, pytest.mark.usefixtures("used")]
 
 LINES = "/var/lib/galley-data/lines"
-
-
-def boot(bench: Bench) -> None:
-    """Until it lets us in to run something; sshd comes last."""
-    bench.start()
-    bench.wait_for(lambda: bench.machine.story.console.find("sshd") is not None)
 
 
 def write_line(bench: Bench, line: str) -> None:
@@ -59,7 +53,7 @@ def went_on(bench: Bench) -> bool:
 
 def test_it_goes_on_where_it_was(bench: Bench) -> None:
     machine = bench.open()
-    boot(bench)
+    bench.boot()
     write_line(bench, "one")
     machine.guest.run(("sh", "-c", "sleep 1000 > /dev/null 2>&1 & echo $! > /run/sleeper"))
     sleeper = machine.guest.read("/run/sleeper").decode().strip()
@@ -69,14 +63,14 @@ def test_it_goes_on_where_it_was(bench: Bench) -> None:
         assert machine.status.resumable
         assert bench.pid() is None
         assert bench.backend.is_suspended(bench.directory)
-        boot(bench)
+        bench.boot()
         assert went_on(bench), machine.status
         assert not bench.backend.is_suspended(bench.directory)
     assert machine.guest.run(("kill", "-0", sleeper)).ok
     assert lines(bench) == ["one"]
     write_line(bench, "two")
     machine.stop()
-    boot(bench)
+    bench.boot()
     assert not went_on(bench)
     assert lines(bench) == ["one", "two"]
     repaired = [line for line in machine.story.console.lines() if line.startswith("disk")]
@@ -87,7 +81,7 @@ def test_a_disk_that_is_full_leaves_it_running(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machine = bench.open()
-    boot(bench)
+    bench.boot()
     before = bench.pid()
 
     def full(*_: object) -> None:
@@ -132,7 +126,7 @@ def spoil(file: Path) -> None:
 
 def test_whatever_is_in_doubt_is_not_gone_on_from(bench: Bench) -> None:
     machine = bench.open()
-    boot(bench)
+    bench.boot()
     write_line(bench, "kept")
     machine.suspend()
     key = "galley.key=" + public_blob(bench.directory.public_key)
@@ -144,7 +138,7 @@ def test_whatever_is_in_doubt_is_not_gone_on_from(bench: Bench) -> None:
         with pytest.raises(NotResumable, match=reason):
             bench.backend.resume(bench.directory, spec, (key,), lambda _: None)
         assert bench.pid() is None
-    boot(bench)
+    bench.boot()
     assert not went_on(bench)
     assert machine.status.notice is not None
     assert DOUBTS[-1][0] in machine.status.notice.summary
@@ -156,7 +150,7 @@ def test_a_supervisor_that_dies_in_the_middle_leaves_a_machine_that_goes_on(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench.open()
-    boot(bench)
+    bench.boot()
     pid = bench.pid()
 
     def die(*_: Any) -> None:
@@ -180,7 +174,7 @@ def test_a_power_cut_at_any_moment_loses_no_line_that_was_written(
 ) -> None:
     """It may be that the machine goes on, and then it has everything; else it boots."""
     powered.open()
-    boot(powered)
+    powered.boot()
     names = [moment.name for moment in SUSPEND[way]]
     for number, moment in enumerate(SUSPEND[way]):
         write_line(powered, moment.name)
@@ -191,7 +185,7 @@ def test_a_power_cut_at_any_moment_loses_no_line_that_was_written(
             try_it(powered.machine.suspend if way == "saving" else powered.start)
         assert came(), moment.name
         power_on(powered, disk)
-        boot(powered)
+        powered.boot()
         assert lines(powered) == names[: number + 1], moment.name
     powered.stop()
     check_disk(powered)
@@ -200,16 +194,16 @@ def test_a_power_cut_at_any_moment_loses_no_line_that_was_written(
 def test_a_power_cut_later_on_does_not_bring_an_old_moment_back(powered: Bench, disk: Disk) -> None:
     """What is suspended outlives it; once the machine has run on, it is nothing to go on from."""
     powered.open()
-    boot(powered)
+    powered.boot()
     write_line(powered, "before")
     powered.machine.suspend()
     disk.cut()
     power_on(powered, disk)
-    boot(powered)
+    powered.boot()
     assert went_on(powered), "it was on the disk when the suspend had returned"
     write_line(powered, "after")
     cut_power(powered, disk)
     power_on(powered, disk)
-    boot(powered)
+    powered.boot()
     assert not went_on(powered)
     assert lines(powered) == ["before", "after"]

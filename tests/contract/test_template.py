@@ -16,7 +16,7 @@ import pytest
 from tests.contract.conftest import Bench
 from tests.contract.moments import Moment
 from tests.contract.power import Disk, PowerCut, cut_power_at, power_on, try_it
-from tests.contract.test_suspend import boot, cut_short, flip_a_byte, lines, spoil, write_line
+from tests.contract.test_suspend import cut_short, flip_a_byte, lines, spoil, write_line
 from vm.backend import Force
 from vm.backends.qemu import state, template
 from vm.errors import Cancelled, DiskFull, NotResumable
@@ -35,14 +35,10 @@ MAKING = (
 USING = (Moment(state, "_fill"), Moment(state, "_take_up"))
 
 
-def is_made(bench: Bench) -> bool:
-    return (bench.directory.template / template.MANIFEST).exists()
-
-
 def boot_and_keep(bench: Bench) -> None:
-    """The first start, and its template is on the disk."""
-    boot(bench)
-    bench.wait_for(lambda: is_made(bench))
+    """And its template is on the disk."""
+    bench.boot()
+    bench.wait_for(bench.has_template)
 
 
 def inode(bench: Bench) -> int:
@@ -50,7 +46,7 @@ def inode(bench: Bench) -> int:
 
 
 def wait_for_another(bench: Bench, old: int) -> None:
-    bench.wait_for(lambda: is_made(bench) and inode(bench) != old)
+    bench.wait_for(lambda: bench.has_template() and inode(bench) != old)
 
 
 def random_bytes(bench: Bench) -> str:
@@ -59,6 +55,7 @@ def random_bytes(bench: Bench) -> str:
     return done.stdout.decode()
 
 
+@pytest.mark.usefixtures("used")
 def test_every_start_is_another_one_on_the_same_disk(bench: Bench) -> None:
     machine = bench.open()
     boot_and_keep(bench)
@@ -67,7 +64,7 @@ def test_every_start_is_another_one_on_the_same_disk(bench: Bench) -> None:
         write_line(bench, f"line{number}")
         written.append(f"line{number}")
         machine.stop()
-        boot(bench)
+        bench.boot()
         assert inode(bench) == made, "it went on from the same"
         assert machine.status.notice is None
         assert lines(bench) == written
@@ -80,6 +77,7 @@ def test_every_start_is_another_one_on_the_same_disk(bench: Bench) -> None:
     assert not [line for line in said if line.startswith(("failed", "disk repaired"))]
 
 
+@pytest.mark.usefixtures("used")
 def test_what_belongs_to_one_start_is_not_in_the_template(bench: Bench) -> None:
     """A file that is handed over, a disk that has grown, and the next start without either."""
     machine = bench.open()
@@ -88,12 +86,12 @@ def test_what_belongs_to_one_start_is_not_in_the_template(bench: Bench) -> None:
     bench.directory.handover.mkdir(exist_ok=True)
     file = bench.directory.handover / "something"
     file.write_text("for this start")
-    boot(bench)
+    bench.boot()
     assert machine.guest.read("/run/galley/something") == b"for this start"
     assert "galley.format" not in machine.guest.read("/run/galley/words").decode()
     machine.stop()
     file.unlink()
-    boot(bench)
+    bench.boot()
     with pytest.raises(FileNotFoundError):
         machine.guest.read("/run/galley/something")
     before = bench.spec()
@@ -109,6 +107,7 @@ def smaller(spec: MachineSpec) -> MachineSpec:
     return msgspec.structs.replace(spec, memory_bytes=spec.memory_bytes // 2)
 
 
+@pytest.mark.usefixtures("used")
 def test_whatever_is_in_doubt_is_made_again(bench: Bench) -> None:
     bench.open()
     boot_and_keep(bench)
@@ -135,20 +134,21 @@ def test_whatever_is_in_doubt_is_made_again(bench: Bench) -> None:
     assert lines(bench) == ["kept"]
 
 
+@pytest.mark.usefixtures("used")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_power_cut_at_any_step_costs_no_more_than_time(
     powered: Bench, disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The last step of the making is a thread's of its own."""
     powered.open()
-    boot(powered)
+    powered.boot()
     write_line(powered, "kept")
     for step in (*MAKING, *USING):
         power_off(powered)
         if step in MAKING:
             template.forget(powered.directory)
         else:
-            powered.wait_for(lambda: is_made(powered))
+            powered.wait_for(powered.has_template)
         with monkeypatch.context() as patch:
             came = cut_power_at(powered, disk, step, patch)
             try_it(powered.start)
@@ -212,7 +212,7 @@ def test_where_none_can_be_kept_the_machine_starts_without(
 
     with monkeypatch.context() as patch:
         patch.setattr(state, "_need_space", full)
-        boot(bench)
+        bench.boot()
     assert machine.status.problem is None
     assert not bench.directory.template.exists()
     assert not list(bench.directory.root.glob("template.*"))
@@ -226,33 +226,34 @@ def test_where_none_can_be_kept_the_machine_starts_without(
     with monkeypatch.context() as patch:
         patch.setattr(state, "_take_up", unfit)
         old = inode(bench)
-        boot(bench)
+        bench.boot()
         assert machine.status.problem is None
         wait_for_another(bench, old)
         assert bench.backend.why_slow(bench.directory) is None, "once is an accident"
         machine.stop()
-        boot(bench)
+        bench.boot()
         assert machine.status.problem is None
         assert sum(path.stat().st_blocks for path in bench.directory.template.iterdir()) < 100
         machine.stop()
-        boot(bench)
+        bench.boot()
     assert machine.story.console.find("template") is None, "it was tried in vain twice"
     told = bench.backend.why_slow(bench.directory)
     assert told is not None
     assert "This QEMU cannot go on." in told.details
 
 
+@pytest.mark.usefixtures("used")
 def test_a_second_try_asks_no_template(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that hangs as soon as it goes on, seen as a guest that answers nobody."""
     machine = bench.open()
     boot_and_keep(bench)
     machine.stop()
     machine.close()
-    machine = bench.open(linux=3)
+    machine = bench.open(linux=6)
     with monkeypatch.context() as patch:
         patch.setattr(type(bench.backend), "handover", lambda self, directory: None)
         patch.setattr(machine.story, "see", _only_after("handed over", machine.story.see, bench))
-        boot(bench)
+        bench.boot()
     assert machine.status.notice is not None
     assert "second try" in machine.status.notice.summary
     assert machine.story.console.find("template") is None

@@ -1,11 +1,13 @@
 """One running VM for the whole session, and fresh homes for tests that break things."""
 
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.contract.conftest import guest_image
+from tests.contract.conftest import accept, guest_image
 from tests.e2e.galley import Galley
 from vm.host import net
 
@@ -38,6 +40,47 @@ def galley(running: Galley) -> Galley:
 def fresh(tmp_path: Path, images: Path) -> Iterator[Galley]:
     """A home in which nothing has been started yet."""
     galley = Galley(tmp_path / "h", images)
+    yield galley
+    galley.remove()
+
+
+@pytest.fixture(scope="session")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the home and the folder of each `used` are: a machine counts only where it was."""
+    return tmp_path_factory.mktemp("u")
+
+
+@pytest.fixture(scope="session")
+def kept(place: Path, images: Path) -> Iterator[Path]:
+    """The home of a Galley that was started once, with the test image, and then quit."""
+    (place / "shared").mkdir()
+    galley = Galley(place / "home", images)
+    galley.run("settings", "set", "shares", str(place / "shared"))
+    galley.start()
+    galley.load_image()
+    galley.run("quit")
+    (galley.home.root / "images").unlink()
+    files = galley.home.root.rename(place / "kept")
+    yield files
+    shutil.rmtree(files)
+
+
+@pytest.fixture
+def shared(place: Path) -> Iterator[Path]:
+    """A folder of this computer that `used` shares. It stays the same one, for the machine's
+    sake, and is emptied."""
+    folder = place / "shared"
+    yield folder
+    for file in folder.iterdir():
+        file.unlink()
+
+
+@pytest.fixture
+def used(kept: Path, shared: Path, images: Path) -> Iterator[Galley]:
+    """It was started before, and is suspended: its start takes a fifth of that of a `fresh` one."""
+    galley = Galley(shared.with_name("home"), images)
+    subprocess.run(["cp", "--archive", "--reflink=auto", f"{kept}/.", galley.home.root], check=True)
+    accept(galley.machine)
     yield galley
     galley.remove()
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import sysconfig
 import tarfile
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 
@@ -15,16 +16,46 @@ LEFT_OUT = re.compile(
 )
 
 
+# What the scripts of the tests import, and Python by itself. To unpack the whole library takes an
+# emulated machine seconds, and so does compiling it in each container.
+MODULES = ("encodings.ascii", "encodings.latin_1", "fcntl", "json", "mmap", "os", "socket")
+LIST = f"""
+import sys, {", ".join(MODULES)}
+for module in list(sys.modules.values()):
+    for file in (getattr(module, "__file__", None), getattr(module, "__cached__", None)):
+        if file:
+            print(file)
+"""
+
+
 def python_tar() -> bytes:
     """Its program as /bin/python, its libraries and its standard library, beside busybox."""
+    library = Path(sysconfig.get_path("stdlib"))
+    return _with_python(lambda tar: tar.add(library, f"lib/{library.name}", filter=_wanted))
+
+
+def scripts_tar() -> bytes:
+    """The same with no more of the standard library than MODULES need."""
+    library = Path(sysconfig.get_path("stdlib")).resolve()
+    words = [sys.executable, "-S", "-c", LIST]
+    said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    files = {path for line in said.splitlines() if (path := Path(line).resolve()).exists()}
+
+    def add(tar: tarfile.TarFile) -> None:
+        for file in sorted(files):
+            tar.add(file, f"lib/{library.name}/{file.relative_to(library)}")
+
+    return _with_python(add)
+
+
+def _with_python(add_library: Callable[[tarfile.TarFile], object]) -> bytes:
     program = Path(sys.executable).resolve()
     buffer = BytesIO(busybox_tar())
-    library = Path(sysconfig.get_path("stdlib"))
     with tarfile.open(fileobj=buffer, mode="a") as tar:
         tar.add(program, "bin/python")
         for needed in libraries_of(program):
             tar.add(needed.resolve(), str(needed))
-        tar.add(library, f"lib/{library.name}", filter=_wanted)
+        add_library(tar)
     return buffer.getvalue()
 
 

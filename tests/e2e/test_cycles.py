@@ -5,23 +5,22 @@ from tests.e2e.galley import IMAGE, Galley
 CYCLES = 5
 
 
-def test_cycles_leave_nothing_behind(fresh: Galley) -> None:
-    fresh.start()
-    fresh.load_image()
+def test_cycles_leave_nothing_behind(used: Galley) -> None:
+    used.start()
     kept = ["--name", "kept", "--init", "--restart", "always"]
-    fresh.docker("run", "-d", *kept, IMAGE, "sleep", "100000")
-    fresh.run("stop")
-    files = _files(fresh) | {"logs/console.1.log"}  # the log of the start before
+    used.docker("run", "-d", *kept, IMAGE, "sleep", "100000")
+    used.run("stop")
+    files = _files(used) | {"logs/console.1.log"}  # the log of the start before
     for cycle in range(CYCLES):
-        fresh.start()
-        names = fresh.docker("ps", "--format", "{{.Names}}").stdout.decode().split()
+        used.start()
+        names = used.docker("ps", "--format", "{{.Names}}").stdout.decode().split()
         assert names == ["kept"], f"cycle {cycle}"
-        fresh.run("stop")
-        assert not fresh.machines()
-        assert _files(fresh) == files
-    fresh.run("quit")
-    fresh.wait_for(lambda: not fresh.processes(), "the supervisor has gone")
-    assert not [path for path in fresh.home.run.iterdir() if path.is_socket()]
+        used.run("stop")
+        assert not used.machines()
+        assert _files(used) == files
+    used.run("quit")
+    used.wait_for(lambda: not used.processes(), "the supervisor has gone")
+    assert not [path for path in used.home.run.iterdir() if path.is_socket()]
 
 
 def _files(galley: Galley) -> set[str]:

@@ -104,41 +104,39 @@ def test_stale_files_and_two_starts_at_once(fresh: Galley) -> None:
     assert fresh.answers()
 
 
-def test_a_damaged_data_disk(fresh: Galley) -> None:
+def test_a_damaged_data_disk(used: Galley) -> None:
     """It is told, not touched, and not formatted; with its bytes back everything is there."""
-    fresh.start()
-    fresh.load_image()
-    fresh.run("stop")
-    disk = fresh.machine.data_disk
+    used.start()
+    used.run("stop")
+    disk = used.machine.data_disk
     with disk.open("r+b") as file:
         file.seek(SUPERBLOCK)
         good = file.read(SUPERBLOCK)
         file.seek(SUPERBLOCK)
         file.write(bytes(SUPERBLOCK))
-    said = _fails(fresh, "start")
+    said = _fails(used, "start")
     assert "data disk is damaged" in said
     assert "galley start --repair" in said
-    assert not fresh.machines()
+    assert not used.machines()
     with disk.open("r+b") as file:
         file.seek(SUPERBLOCK)
         assert file.read(SUPERBLOCK) == bytes(SUPERBLOCK), "it was written to"
         file.seek(SUPERBLOCK)
         file.write(good)
-    fresh.start()
-    assert fresh.docker("run", "--rm", IMAGE, "echo", "there").stdout == b"there\n"
+    used.start()
+    assert used.docker("run", "--rm", IMAGE, "echo", "there").stdout == b"there\n"
 
 
-def test_repair_mends_what_can_be_mended(fresh: Galley) -> None:
+def test_repair_mends_what_can_be_mended(used: Galley) -> None:
     """ext4 keeps copies of its superblock: with the first one gone, --repair finds another."""
-    fresh.start()
-    fresh.load_image()
-    fresh.run("stop")
-    with fresh.machine.data_disk.open("r+b") as file:
+    used.start()
+    used.run("stop")
+    with used.machine.data_disk.open("r+b") as file:
         file.seek(SUPERBLOCK)
         file.write(bytes(SUPERBLOCK))
-    _fails(fresh, "start")
-    fresh.run("start", "--repair")
-    assert fresh.docker("run", "--rm", IMAGE, "echo", "there").stdout == b"there\n"
+    _fails(used, "start")
+    used.run("start", "--repair")
+    assert used.docker("run", "--rm", IMAGE, "echo", "there").stdout == b"there\n"
 
 
 def test_dockerd_that_crashes_on_start(galley: Galley) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.galley import IMAGE, SERVE, Galley
-from tests.e2e.pythons import python_tar
+from tests.e2e.pythons import scripts_tar
 from tests.unit.engine.bridge.test_check import Client
 from vm.host import net
 
@@ -343,7 +343,7 @@ def _sent(galley: Galley) -> tuple[int, int]:
 
 @pytest.mark.parametrize("address", BOTH)
 def test_udp_is_carried(galley: Galley, port: int, address: str) -> None:
-    galley.docker("import", "--change", "ENV PYTHONHOME=/", "-", PYTHON, stdin=python_tar())
+    galley.docker("import", "--change", "ENV PYTHONHOME=/", "-", PYTHON, stdin=scripts_tar())
     words = ["run", "-d", "--name", "udp", "-p", f"{port}:53/udp", PYTHON]
     galley.docker(*words, "python", "-S", "-c", ECHO)
     family = socket.AF_INET6 if ":" in address else socket.AF_INET

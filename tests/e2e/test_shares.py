@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.galley import Galley
-from tests.e2e.pythons import python_tar
+from tests.e2e.pythons import scripts_tar
 from tests.e2e.share_work import DATABASES_AND_EDITORS, PYTHON, Shared, Writer
 from vm.host import process
 
@@ -48,7 +48,7 @@ def shared(
     (root / "gone").rmdir()
     galley.start()
     change = ("--change", "ENV PYTHONHOME=/ PYTHONUTF8=1", "--change", 'CMD ["sh"]')
-    galley.docker("import", *change, "-", PYTHON, stdin=python_tar())
+    galley.docker("import", *change, "-", PYTHON, stdin=scripts_tar())
     yield Shared(galley, root, request.param)
     galley.remove()
 

@@ -14,19 +14,10 @@ WAKING = "Waking the machine"
 
 
 @pytest.fixture
-def shared(tmp_path: Path) -> Path:
-    folder = tmp_path / "shared"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
-def engine(fresh: Galley, shared: Path) -> Galley:
+def engine(used: Galley) -> Galley:
     """It runs, with the test image in it and a folder of this computer."""
-    fresh.run("settings", "set", "shares", str(shared))
-    fresh.start()
-    fresh.load_image()
-    return fresh
+    used.start()
+    return used
 
 
 @pytest.fixture
@@ -61,7 +52,7 @@ def test_a_stop_ends_containers_and_the_next_start_goes_on(engine: Galley, share
     trap = "trap 'echo ended > /shared/ended; exit 0' TERM; while true; do usleep 50000; done"
     published = ["-p", f"{port}:80", "--restart", "unless-stopped"]
     engine.docker("run", "-d", "--init", "--name", "web", *published, IMAGE, "sh", "-c", serve)
-    words = ["-v", f"{shared}:/shared", IMAGE, "sh", "-c", trap]
+    words = ["-v", f"{shared}:/shared", "--stop-signal", "TERM", IMAGE, "sh", "-c", trap]
     engine.docker("run", "-d", "--name", "plain", *words)
     engine.run("stop")
     assert (shared / "ended").read_text() == "ended\n", "it was asked to end, and had the time"

@@ -12,19 +12,21 @@ from pathlib import Path
 
 from tests.unit.engine.bridge.servers import wait_until
 
-GRAB = """
+# To start Qt takes longer than to look. A line for each look, and one in answer: where the picture
+# is to be, or a part of the screen, which has ink where it is of more than one colour.
+EYES = """
 import sys
 from PySide6.QtGui import QGuiApplication
 app = QGuiApplication([])
-assert app.primaryScreen().grabWindow(0).save(sys.argv[1])
-"""
-INK = """
-import sys
-from PySide6.QtGui import QGuiApplication
-app = QGuiApplication([])
-image = app.primaryScreen().grabWindow(0, *map(int, sys.argv[1:])).toImage()
-places = [(x, y) for x in range(image.width()) for y in range(image.height())]
-sys.exit(len({image.pixel(x, y) for x, y in places}) < 2)
+for line in sys.stdin:
+    word, *rest = line.rstrip("\\n").split("\\t")
+    if word == "picture":
+        said = app.primaryScreen().grabWindow(0).save(rest[0])
+    else:
+        image = app.primaryScreen().grabWindow(0, *map(int, rest)).toImage()
+        places = [(x, y) for x in range(image.width()) for y in range(image.height())]
+        said = len({image.pixel(x, y) for x, y in places}) > 1
+    print(said, flush=True)
 """
 
 
@@ -33,6 +35,7 @@ class Screen:
         self._size = size
         self._is_managed = is_managed  # or every window is where and as large as it asks to be
         self._processes: list[subprocess.Popen[bytes]] = []
+        self._eyes: subprocess.Popen[str] | None = None
         self.display = ""
 
     def start(self) -> None:
@@ -59,6 +62,8 @@ class Screen:
         )
 
     def stop(self) -> None:
+        if self._eyes is not None:
+            self._eyes.communicate(timeout=20)  # nothing more to look at
         for process in reversed(self._processes):
             process.terminate()
             process.wait(20)
@@ -99,16 +104,29 @@ class Screen:
 
     def picture(self, path: Path) -> None:
         """What a user sees now."""
-        subprocess.run(
-            [sys.executable, "-c", GRAB, path], env=self.environment(), check=True, timeout=30
-        )
+        assert self._look("picture", str(path))
 
     def wait_for_ink(self, x: int, y: int, width: int, height: int) -> None:
         """Until this part of the screen is of more than one colour."""
         place = [str(number) for number in (x, y, width, height)]
-        looks = [sys.executable, "-c", INK, *place]
-        env = self.environment()
-        wait_until(lambda: subprocess.run(looks, env=env, check=False).returncode == 0, 60)
+        wait_until(lambda: self._look("ink", *place), 60)
+
+    def _look(self, *words: str) -> bool:
+        if self._eyes is None:
+            self._eyes = subprocess.Popen(
+                [sys.executable, "-c", EYES],
+                env=self.environment(),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+        assert self._eyes.stdin is not None
+        assert self._eyes.stdout is not None
+        self._eyes.stdin.write("\t".join(words) + "\n")
+        self._eyes.stdin.flush()
+        said = self._eyes.stdout.readline()
+        assert said, "there is no screen to look at"
+        return said == "True\n"
 
     def _xdotool(self, *words: str) -> subprocess.CompletedProcess[bytes]:
         return subprocess.run(

@@ -1,0 +1,101 @@
+"""The whole suite, as two pytests beside each other: what waits for a machine leaves a CPU idle.
+
+    python -m tests.lanes
+
+Each has homes, networks and servers of its own, as any two runs have. One is shown while it runs,
+the other when that has ended, so that neither is read through the other. A signal to end goes to
+both as Ctrl+C does: they clear away what they have started, and we end with them.
+May import: the standard library.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+MOVED = ("tests/e2e/test_file_events.py", "tests/e2e/test_shares.py")  # so that both are as long
+# In this order: what fails in a second is not found after ten minutes.
+SHOWN = ("tests/unit", "tests/gui", "tests/contract", *MOVED)
+HELD = ("tests/e2e", *(f"--ignore={file}" for file in MOVED))
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+Words = Sequence[str]
+
+
+def main() -> int:
+    pytest = [sys.executable, "-m", "pytest"]
+    colored = ["--color=yes"] if sys.stdout.isatty() else []
+    sys.stderr.write(f"• {HELD[0]} runs beside the others, and is shown after them\n")
+    return run([*pytest, *SHOWN], [*pytest, *colored, *HELD])
+
+
+def run(shown: Words, held: Words) -> int:
+    """Both to their end; the exit code of one that failed, or 0."""
+    sys.stdout.flush()
+    first = _start(shown, None)
+    second = _start(held, subprocess.PIPE)
+    lanes, output = (first, second), Held()
+    for number in ENDING:
+        signal.signal(number, lambda *_: _interrupt(lanes))
+    reader = threading.Thread(target=output.take, args=(second,))
+    reader.start()
+    codes = [first.wait()]
+    output.let_go()
+    codes.append(second.wait())
+    reader.join()
+    failed = [code for code in codes if code]
+    return max(failed[0], 1) if failed else 0
+
+
+def _start(words: Words, output: int | None) -> subprocess.Popen[bytes]:
+    """In a session of its own, so that a terminal's Ctrl+C comes to it once, from us."""
+    return subprocess.Popen(
+        words,
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=None if output is None else subprocess.STDOUT,
+        start_new_session=True,
+    )
+
+
+def _interrupt(lanes: Sequence[subprocess.Popen[bytes]]) -> None:
+    for lane in lanes:
+        lane.send_signal(signal.SIGINT)
+
+
+class Held:
+    """What a lane says, until it is its turn."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._held: list[bytes] | None = []
+
+    def take(self, lane: subprocess.Popen[bytes]) -> None:
+        """For a thread: until there is no more."""
+        assert lane.stdout is not None
+        with lane.stdout as said:
+            while chunk := os.read(said.fileno(), 1 << 16):
+                with self._lock:
+                    if self._held is None:
+                        _show(chunk)
+                    else:
+                        self._held.append(chunk)
+
+    def let_go(self) -> None:
+        with self._lock:
+            _show(b"".join(self._held or []))
+            self._held = None
+
+
+def _show(chunk: bytes) -> None:
+    sys.stdout.buffer.write(chunk)
+    sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
