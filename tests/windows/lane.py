@@ -15,7 +15,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import platformdirs
 
@@ -23,8 +23,7 @@ from tests.windows import build, recipe
 from vm.host.lock import FileLock
 
 CHECKOUT = recipe.HERE.parents[1]
-PATIENCE = 60.0  # seconds for a program on Windows
-LINGERING = 60  # seconds that Wine's own server waits for the next program
+PATIENCE = 40.0  # seconds for a program on Windows
 REGISTRY = "*.reg"  # the files, in the prefix, that hold it
 
 
@@ -41,6 +40,7 @@ class Windows:
         self._folder = folder
         self.prefix = folder / "prefix"
         self.python_exe = folder / "Python 3.13" / "python.exe"
+        self._user: subprocess.Popen[bytes] | None = None
 
     @property
     def environment(self) -> dict[str, str]:
@@ -51,7 +51,8 @@ class Windows:
             "LANG": "C.UTF-8",
             "WINEPREFIX": str(self.prefix),
             "WINEDEBUG": "-all",
-            "WINEDLLOVERRIDES": "mscoree=;mshtml=;winemenubuilder.exe=",
+            # No .NET, no browser, no desktop, no screen.
+            "WINEDLLOVERRIDES": "mscoree,mshtml,winemenubuilder.exe,winewayland.drv,winex11.drv=",
             "PYTHONPATH": windows_path(CHECKOUT),
             # Python for Linux writes files of the same names into the checkout.
             "PYTHONPYCACHEPREFIX": windows_path(self._folder / "pycache"),
@@ -59,22 +60,33 @@ class Windows:
 
     def start(self, *words: str | Path, **environment: str) -> subprocess.Popen[bytes]:
         """A program by the path that it has here, or by its name in Windows' own folders."""
+        return self._start(words, environment, subprocess.DEVNULL)
+
+    def _start(
+        self, words: tuple[str | Path, ...], environment: dict[str, str], errors: IO[bytes] | int
+    ) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             ["wine", *words],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=errors,
             env={**self.environment, **environment},
         )
 
     def run(self, *words: str | Path, given: str = "", **environment: str) -> Done:
-        with self.start(*words, **environment) as started:
+        """Errors go to a file, for services that Wine starts meanwhile keep them open."""
+        with (
+            tempfile.TemporaryFile() as errors,
+            self._start(words, environment, errors) as started,
+        ):
             try:
-                output, errors = started.communicate(given.encode(), PATIENCE)
+                output, _ = started.communicate(given.encode(), PATIENCE)
             except subprocess.TimeoutExpired:
                 started.kill()
                 raise
-        return Done(started.returncode, output.decode(), errors.decode(errors="replace"))
+            errors.seek(0)
+            said = errors.read().decode(errors="replace")
+        return Done(started.returncode, output.decode(), said)
 
     def python(self, *words: str, given: str = "", **environment: str) -> Done:
         return self.run(self.python_exe, *words, given=given, **environment)
@@ -85,24 +97,38 @@ class Windows:
         assert (done.code, done.errors) == (0, ""), done
         return done.output.replace("\r\n", "\n")
 
-    def log_in(self) -> None:
-        """As it is when the user comes: what starts at login is started."""
-        self._server("--kill")
-        self.run("wineboot")
-
-    def be_new(self) -> None:
-        """Forget what anybody has written to the registry."""
-        self._server("--kill")
+    def forget(self) -> None:
+        """Whatever anybody has written to the registry. Nobody is logged in then."""
+        self.log_out()
         for kept in (self._folder / "new").glob(REGISTRY):
             shutil.copy2(kept, self.prefix / kept.name)
-        self._server(f"--persistent={LINGERING}")
 
-    def end(self) -> None:
-        self._server("--kill")
+    def log_in(self) -> None:
+        """What starts at login is started, and Wine's own services, which would otherwise come with
+        the first program and keep its output open."""
+        self.log_out()
+        self._quietly("wine", "wineboot")
+        self._user = subprocess.Popen(
+            ["wine", "cmd"],  # they end with the last program, so there is one that only waits
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=self.environment,
+        )
 
-    def _server(self, order: str) -> None:
-        """One that is to be ended may not be there, and says so by its exit code."""
-        subprocess.run(["wineserver", order], env=self.environment, timeout=PATIENCE)
+    def log_out(self) -> None:
+        """Every program ends, and the registry is on the disk."""
+        self._quietly("wineserver", "--kill")
+        if self._user is not None:
+            self._user.communicate(timeout=PATIENCE)
+            self._user = None
+
+    def _quietly(self, *words: str) -> None:
+        """A server that is to be ended may not be there; its exit code says so."""
+        null = subprocess.DEVNULL
+        subprocess.run(
+            words, stdin=null, stdout=null, stderr=null, env=self.environment, timeout=PATIENCE
+        )
 
 
 @contextlib.contextmanager
@@ -112,11 +138,12 @@ def a_windows() -> Iterator[Windows]:
     cache.mkdir(parents=True, exist_ok=True)
     with FileLock(cache / "lock"):
         windows = Windows(_made(cache))
-        windows.be_new()
+        windows.forget()
+        windows.log_in()
         try:
             yield windows
         finally:
-            windows.end()
+            windows.log_out()
 
 
 def _made(cache: Path) -> Path:

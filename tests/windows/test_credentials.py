@@ -34,9 +34,9 @@ for number in range(200):
     try:
         logins.store(f"registry-{number}.example.com", Login("somebody", "secret"))
     except KeyringUnusable as error:
+        print(number)
+        print(error.summary, error.hint)
         break
-print(number)
-print(error.summary, error.hint)
 print(logins.get(f"registry-{number}.example.com"), len(logins.list()))
 for server in logins.list():
     logins.erase(server)
@@ -48,8 +48,8 @@ print(ask("galley", *sys.argv[1:]))
 """
 
 
-class Helper:
-    """docker's own side. `folder`: where its configuration is."""
+class Program:
+    """The helper, as docker runs it. `folder`: where docker has its configuration."""
 
     def __init__(self, windows: Windows, folder: Path) -> None:
         self.windows = windows
@@ -72,14 +72,14 @@ class Helper:
 
 
 @pytest.fixture
-def helper(windows: Windows, tmp_path: Path) -> Iterator[Helper]:
-    helper = Helper(windows, tmp_path / "docker's own")
+def helper(windows: Windows, tmp_path: Path) -> Iterator[Program]:
+    helper = Program(windows, tmp_path / "docker's own")
     yield helper
     for server in json.loads(helper("list")[1]):
         helper("erase", server)
 
 
-def test_logins_are_stored_had_listed_and_erased(helper: Helper) -> None:
+def test_logins_are_stored_had_listed_and_erased(helper: Program) -> None:
     assert helper.store(SERVER, "Jürgen", PASSWORD) == (0, "")
     assert helper.store(OTHER, "<token>", "t" * 1000) == (0, "")
     code, said = helper("get", f"{SERVER}\n")
@@ -106,11 +106,13 @@ def test_logins_are_stored_had_listed_and_erased(helper: Helper) -> None:
         ("delete", "", "Unknown credential action `delete`"),
     ],
 )
-def test_what_docker_knows_word_by_word(helper: Helper, action: str, given: str, said: str) -> None:
+def test_what_docker_knows_word_by_word(
+    helper: Program, action: str, given: str, said: str
+) -> None:
     assert helper(action, given) == (1, said)
 
 
-def test_what_windows_has_no_room_for_is_refused_and_changes_nothing(helper: Helper) -> None:
+def test_what_windows_has_no_room_for_is_refused_and_changes_nothing(helper: Program) -> None:
     around = len(json.dumps({"Username": "bob", "Secret": ""}))
     assert helper.store(SERVER, "bob", "x" * (ROOM - around)) == (0, "")
     assert len(json.loads(helper("get", SERVER)[1])["Secret"]) == ROOM - around
@@ -131,7 +133,7 @@ def test_a_list_without_room_takes_no_login(windows: Windows, tmp_path: Path) ->
     assert said[2] == f"None {said[0]}"
 
 
-def test_logins_at_the_same_time_are_all_listed(helper: Helper) -> None:
+def test_logins_at_the_same_time_are_all_listed(helper: Program) -> None:
     servers = [f"{number}.example.com" for number in range(4)]
     words = (helper.windows.python_exe, "-P", "-m", "engine.cli.docker_credential", "store")
     started = [helper.windows.start(*words, **helper.environment) for _ in servers]
@@ -141,13 +143,12 @@ def test_logins_at_the_same_time_are_all_listed(helper: Helper) -> None:
         one.stdin.write(json.dumps(login).encode())
         one.stdin.close()
         one.stdin = None
-    assert [(one.communicate(timeout=60), one.returncode) for one in started] == [
-        ((b"", b""), 0) for _ in servers
-    ]
+    assert [one.communicate(timeout=60)[0] for one in started] == [b""] * 4
+    assert [one.returncode for one in started] == [0] * 4
     assert json.loads(helper("list")[1]) == {server: f"at {server}" for server in servers}
 
 
-def test_galley_finds_its_helper_there(helper: Helper) -> None:
+def test_galley_finds_its_helper_there(helper: Program) -> None:
     said = helper.windows.says(ASK, "get", SERVER, **helper.environment)
     assert said.strip() == NO_LOGIN
     helper.store(SERVER, "bob", PASSWORD)
@@ -155,7 +156,7 @@ def test_galley_finds_its_helper_there(helper: Helper) -> None:
     assert json.loads(said)["Secret"] == PASSWORD
 
 
-def test_passwords_of_proxies_are_no_logins(helper: Helper) -> None:
+def test_passwords_of_proxies_are_no_logins(helper: Program) -> None:
     given = json.dumps({"Address": PROXY, "Password": PASSWORD})
     assert helper("proxy-store", given) == (0, "")
     assert json.loads(helper("proxy-get", PROXY)[1]) == PASSWORD

@@ -2,6 +2,7 @@
 
 import json
 import re
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -33,7 +34,11 @@ import json, sys
 from engine.autostart import entry, windows
 windows.enable(entry.Login("ours", (sys.executable, *json.load(sys.stdin))))
 """
-WRITE_DOWN = "import json, sys; open(sys.argv[1], 'w').write(json.dumps(sys.argv[2:]))"
+WRITE_DOWN = """
+import json, sys
+with open(f"{sys.argv[0]}.json", "w") as file:
+    file.write(json.dumps(sys.argv[1:]))
+"""
 TOO_LONG = """
 import sys
 from engine import autostart
@@ -124,15 +129,16 @@ def test_what_windows_would_not_start_is_refused(windows: Windows) -> None:
     assert value(windows) is None
 
 
-def test_a_login_starts_it_with_every_word_as_it_was(windows: Windows, tmp_path: Path) -> None:
+def test_a_login_starts_it_with_every_word_as_it_was(windows: Windows) -> None:
     words = ["two words", 'a "quoted" one', "ends in \\", 'a \\" b', "ä→", ""]
-    written = tmp_path / "written down"
-    command = ["-X", "utf8", "-c", WRITE_DOWN, windows_path(written), *words]
-    done = windows.python("-c", ENABLE, given=json.dumps(command))
-    assert (done.code, done.errors) == (0, "")
-    windows.log_in()
-    deadline = time.monotonic() + 30
-    while not (written.exists() and written.read_text()):
-        assert time.monotonic() < deadline, "nothing was started"
-        threading.Event().wait(0.05)
-    assert json.loads(written.read_text()) == words
+    with tempfile.TemporaryDirectory(prefix="a b ") as folder:  # a short one: there is a limit
+        program, written = Path(folder, "p.py"), Path(folder, "p.py.json")
+        program.write_text(WRITE_DOWN)
+        done = windows.python("-c", ENABLE, given=json.dumps([windows_path(program), *words]))
+        assert (done.code, done.errors) == (0, "")
+        windows.log_in()
+        deadline = time.monotonic() + 30
+        while not (written.exists() and written.read_text()):
+            assert time.monotonic() < deadline, "nothing was started"
+            threading.Event().wait(0.05)
+        assert json.loads(written.read_text()) == words
