@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 ENTRY, LIST, SERVERS = "Docker login", "Docker logins", "servers"
 PROXY = "Galley proxy"
+WINDOWS_ROOM = 2560  # bytes of UTF-16 in an entry of Windows' Credential Manager
 PATIENCE = 60.0  # seconds: a locked keyring may ask for its password, and somebody has to type it
 _SYSTEM = {
     "darwin": "keyring.backends.macOS.Keyring",
@@ -68,8 +69,11 @@ class Logins:
 
         def work(ring: "KeyringBackend") -> None:
             with self._alone():
+                servers = json.dumps({**_listed(ring), server: login[0]})
+                _refuse_long(ring, entry)
+                _refuse_long_list(ring, servers)
                 ring.set_password(ENTRY, server, entry)
-                ring.set_password(LIST, SERVERS, json.dumps({**_listed(ring), server: login[0]}))
+                ring.set_password(LIST, SERVERS, servers)
 
         self._ask(work)
 
@@ -104,7 +108,11 @@ class Logins:
         return self._ask(work)
 
     def store_proxy(self, address: str, password: str) -> None:
-        self._ask(lambda ring: ring.set_password(PROXY, address, password))
+        def work(ring: "KeyringBackend") -> None:
+            _refuse_long(ring, password)
+            ring.set_password(PROXY, address, password)
+
+        self._ask(work)
 
     def erase_proxy(self, address: str) -> None:
         """Also where there is none."""
@@ -241,6 +249,36 @@ def _refuse_locked(ring: "KeyringBackend") -> None:
             raise _locked(str(error)) from error
     if locked:
         raise _locked()
+
+
+def _refuse_long(ring: "KeyringBackend", secret: str) -> None:
+    """Before Windows does, in whose words a stub received bad data."""
+    if not _has_room(ring, secret):
+        from vm.errors import KeyringUnusable, Retry
+
+        raise KeyringUnusable(
+            "This secret is too long for the Credential Manager of Windows.",
+            "Use a shorter password or token. Docker keeps long ones in its own plain file after "
+            "`galley settings set use_keyring false`.",
+            details=f"It takes {WINDOWS_ROOM // 2} characters, the user's name among them.",
+            retry=Retry.NO,
+        )
+
+
+def _refuse_long_list(ring: "KeyringBackend", servers: str) -> None:
+    if not _has_room(ring, servers):
+        from vm.errors import KeyringUnusable, Retry
+
+        raise KeyringUnusable(
+            "The Credential Manager of Windows has no room for the list of one more login.",
+            "Log out of registries that you no longer use, then try again.",
+            retry=Retry.NO,
+        )
+
+
+def _has_room(ring: "KeyringBackend", text: str) -> bool:
+    is_limited = type(ring).__module__ == "keyring.backends.Windows"
+    return not is_limited or len(text.encode("utf-16-le", "surrogatepass")) <= WINDOWS_ROOM
 
 
 def _login(entry: str | None) -> Login | None:

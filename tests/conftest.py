@@ -4,7 +4,6 @@ Tests of the real machine (marked `vm`) are left alone: they share one, and say 
 """
 
 import os
-import resource
 import signal
 import tempfile
 from collections.abc import Iterator
@@ -51,6 +50,8 @@ def own_home(request: pytest.FixtureRequest) -> Iterator[None]:
 @pytest.fixture
 def more_files() -> Iterator[None]:
     """More open files than select(2) can count to, which nothing may mind."""
+    import resource  # Windows, where some tests run as well, has neither it nor the limit
+
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(limits[0], 4096), limits[1]))
     held = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]

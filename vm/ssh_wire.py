@@ -62,7 +62,7 @@ class Wire:
             self._readable = select.poll()
             self._readable.register(self._connection, select.POLLIN)
 
-    def _await(self, limit: int, readable: select.poll) -> None:
+    def _await(self, limit: int, readable: "select.poll") -> None:
         """Wait until `limit` bytes are there. With poll, which takes nothing: a blocking recv takes
         the first part at once, and is then only woken when the rest alone reaches the mark."""
         if self._row > ROW:

@@ -4215,6 +4215,10 @@
     <context>
         <name>engine</name>
         <message>
+            <source>Log out of registries that you no longer use, then try again.</source>
+            <translation>Von Registrys abmelden, die nicht mehr gebraucht werden, dann erneut versuchen.</translation>
+        </message>
+        <message>
             <source>Make the snapshot without what is in memory.</source>
             <translation>Den Snapshot ohne Arbeitsspeicher erstellen.</translation>
         </message>
@@ -4231,6 +4235,10 @@
             <translation>Linux einmalig booten</translation>
         </message>
         <message>
+            <source>The Credential Manager of Windows has no room for the list of one more login.</source>
+            <translation>Die Anmeldeinformationsverwaltung von Windows hat keinen Platz für die Liste einer weiteren Anmeldung.</translation>
+        </message>
+        <message>
             <source>The machine does not run: there is nothing in its memory.</source>
             <translation>Die Maschine läuft nicht: In ihrem Arbeitsspeicher ist nichts.</translation>
         </message>
@@ -4241,6 +4249,10 @@
         <message>
             <source>The virtual machine did not take what it is to start with.</source>
             <translation>Die virtuelle Maschine nahm nicht an, womit sie starten soll.</translation>
+        </message>
+        <message>
+            <source>This secret is too long for the Credential Manager of Windows.</source>
+            <translation>Dieses Geheimnis ist zu lang für die Anmeldeinformationsverwaltung von Windows.</translation>
         </message>
         <message>
             <source>Try again: galley start</source>
@@ -4337,6 +4349,10 @@
         <message>
             <source>To have it tried again: galley stop --cold, then galley start --repair</source>
             <translation>Um es noch einmal versuchen zu lassen: galley stop --cold, dann galley start --repair</translation>
+        </message>
+        <message>
+            <source>Use a shorter password or token. Docker keeps long ones in its own plain file after `galley settings set use_keyring false`.</source>
+            <translation>Ein kürzeres Passwort oder Token verwenden. Lange bewahrt docker nach `galley settings set use_keyring false` in seiner eigenen lesbaren Datei auf.</translation>
         </message>
         <message>
             <source>{0} failed: this computer's disk is full.</source>

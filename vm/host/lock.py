@@ -16,7 +16,8 @@ else:
     import fcntl
 
 PAUSE = 0.02  # seconds between two tries: no system tells of a free lock and keeps a deadline, too
-HELD = (errno.EAGAIN, errno.EACCES, errno.EDEADLK)  # how systems say that somebody has it
+# How systems say that somebody has it. Wine sets no number.
+HELD = (errno.EAGAIN, errno.EACCES, errno.EDEADLK, *([0] if sys.platform == "win32" else []))
 
 
 class FileLock:

@@ -9,6 +9,7 @@ import hashlib
 import os
 import tempfile
 import threading
+import time
 from pathlib import Path
 
 import msgspec
@@ -17,6 +18,8 @@ import platformdirs
 from vm.errors import DiskFull, HomeUnusable
 
 SOCKET_PATH_LIMIT = 104  # bytes with the closing NUL: macOS sun_path; Linux has 108
+READING = 2.0  # seconds that somebody may have a file open that is to be replaced
+PAUSE = 0.02  # seconds between two tries
 
 
 class Home(msgspec.Struct, frozen=True):
@@ -132,12 +135,25 @@ def write_atomic(path: Path, data: bytes, mode: int = 0o600) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        _replace(temporary, path)
         sync_directory(path.parent)
     except OSError as error:
         with contextlib.suppress(OSError):  # Windows may still hold it
             temporary.unlink(missing_ok=True)
         raise unusable(path.parent, error) from error
+
+
+def _replace(new: Path, path: Path) -> None:
+    """Windows replaces no file that anybody has open; who reads one has done so in a moment."""
+    deadline = time.monotonic() + READING
+    while True:
+        try:
+            os.replace(new, path)
+            return
+        except PermissionError:
+            if os.name != "nt" or time.monotonic() >= deadline:
+                raise
+            time.sleep(PAUSE)
 
 
 def sync_directory(folder: Path) -> None:

@@ -1,0 +1,90 @@
+"""What the tests' Windows is made of, and one hash over all of it. Next: `build.py`.
+
+Nothing of it comes from anywhere but Debian and the package index that this computer's pip asks.
+The programs of CPython for Windows, as python.org signs them, are in a wheel of panda3d, which
+brings them for games to be shipped with; the standard library is Debian's, of the same version.
+"""
+
+import hashlib
+import shutil
+import subprocess
+from importlib.metadata import PackageNotFoundError, requires
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+HERE = Path(__file__).parent
+CONSTRAINTS = HERE.parents[1] / "installer" / "constraints.txt"
+SERIES = "3.13"
+PROGRAMS = "panda3d"
+PROGRAMS_SHA256 = "0e505261bb58d8402d0099c291f1a3459acfdd38f3e7d666e72aa2e1ea5dc46f"
+WINDOW = {"pyside6-essentials"}  # the window has no tests here
+# What a requirement's marker asks about, as Python for Windows would answer.
+WINDOWS = {
+    "implementation_name": "cpython",
+    "os_name": "nt",
+    "platform_machine": "AMD64",
+    "platform_python_implementation": "CPython",
+    "platform_system": "Windows",
+    "python_full_version": f"{SERIES}.0",
+    "python_version": SERIES,
+    "sys_platform": "win32",
+}
+
+
+def pinned(*names: str) -> list[str]:
+    """As pip is asked for them."""
+    lines = (line.partition("==") for line in CONSTRAINTS.read_text().splitlines())
+    pins = {canonicalize_name(name): version for name, sign, version in lines if sign}
+    return [f"{name}=={pins[canonicalize_name(name)]}" for name in names]
+
+
+def packages() -> list[str]:
+    """What Galley needs on Windows, and what that needs.
+
+    Asked of the packages that are installed here, for pip looks at its own system's markers only.
+    Those that are not here are for Windows alone, and need nothing.
+    """
+    found: set[str] = set()
+    waiting = ["galley"]
+    while waiting:
+        for name in _needs(waiting.pop()):
+            if name not in found | WINDOW:
+                found.add(name)
+                waiting.append(name)
+    return pinned(*sorted(found))
+
+
+def _needs(package: str) -> list[str]:
+    try:
+        needed = map(Requirement, requires(package) or ())
+    except PackageNotFoundError:
+        return []
+    for_windows = {**WINDOWS, "extra": ""}
+    return [
+        canonicalize_name(one.name)
+        for one in needed
+        if one.marker is None or one.marker.evaluate(for_windows)
+    ]
+
+
+def library() -> Path:
+    """Python's own modules, of the version that the programs are of."""
+    asked = [_python(), "-c", "import sysconfig; print(sysconfig.get_path('stdlib'))"]
+    return Path(subprocess.run(asked, capture_output=True, check=True, text=True).stdout.strip())
+
+
+def key() -> str:
+    """Another one wherever anything of it is another."""
+    digest = hashlib.sha256()
+    for name in ("recipe.py", "build.py", "launcher.c"):
+        digest.update((HERE / name).read_bytes())
+    for tool in (["wine", "--version"], [_python(), "--version"]):
+        digest.update(subprocess.run(tool, capture_output=True, check=True).stdout)
+    digest.update("\n".join([*pinned(PROGRAMS), *packages()]).encode())
+    return digest.hexdigest()[:16]
+
+
+def _python() -> str:
+    return shutil.which(f"python{SERIES}", path="/usr/local/bin:/usr/bin") or f"python{SERIES}"
