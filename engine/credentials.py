@@ -43,6 +43,8 @@ _WITHOUT = (
     "file after `galley settings set use_keyring false`, and Galley takes a proxy's password from "
     "HTTP_PROXY and HTTPS_PROXY after `galley settings set proxy system`."
 )
+_TOO_LONG = "This secret is too long for the Credential Manager of Windows."
+_ROOM = f"It takes {WINDOWS_ROOM // 2} characters."
 
 
 class Login(NamedTuple):
@@ -70,7 +72,7 @@ class Logins:
         def work(ring: "KeyringBackend") -> None:
             with self._alone():
                 servers = json.dumps({**_listed(ring), server: login[0]})
-                _refuse_long(ring, entry)
+                _refuse_long_login(ring, entry)
                 _refuse_long_list(ring, servers)
                 ring.set_password(ENTRY, server, entry)
                 ring.set_password(LIST, SERVERS, servers)
@@ -109,7 +111,7 @@ class Logins:
 
     def store_proxy(self, address: str, password: str) -> None:
         def work(ring: "KeyringBackend") -> None:
-            _refuse_long(ring, password)
+            _refuse_long_proxy(ring, password)
             ring.set_password(PROXY, address, password)
 
         self._ask(work)
@@ -251,16 +253,29 @@ def _refuse_locked(ring: "KeyringBackend") -> None:
         raise _locked()
 
 
-def _refuse_long(ring: "KeyringBackend", secret: str) -> None:
+def _refuse_long_login(ring: "KeyringBackend", entry: str) -> None:
     """Before Windows does, in whose words a stub received bad data."""
-    if not _has_room(ring, secret):
+    if not _has_room(ring, entry):
         from vm.errors import KeyringUnusable, Retry
 
         raise KeyringUnusable(
-            "This secret is too long for the Credential Manager of Windows.",
+            _TOO_LONG,
             "Use a shorter password or token. Docker keeps long ones in its own plain file after "
             "`galley settings set use_keyring false`.",
-            details=f"It takes {WINDOWS_ROOM // 2} characters, the user's name among them.",
+            details=_ROOM,
+            retry=Retry.NO,
+        )
+
+
+def _refuse_long_proxy(ring: "KeyringBackend", password: str) -> None:
+    if not _has_room(ring, password):
+        from vm.errors import KeyringUnusable, Retry
+
+        raise KeyringUnusable(
+            _TOO_LONG,
+            "Put the proxy's address with its password into HTTP_PROXY and HTTPS_PROXY, which "
+            "Galley uses after `galley settings set proxy system`.",
+            details=_ROOM,
             retry=Retry.NO,
         )
 

@@ -50,7 +50,7 @@ class EngineSteps:
         again = "`galley logs --component engine` has what dockerd said."
 
         def containerd(wait: Patience) -> None:
-            self._folders.begin(machine.guest.dial)
+            self._folders.begin(machine)
             _see(machine, wait, "containerd")
 
         def dockerd(wait: Patience) -> None:

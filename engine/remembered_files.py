@@ -5,17 +5,15 @@ May import: `vm`. Next: `vm/backends/qemu/crowd.py` (when that is), `shared_fold
 
 import logging
 import threading
-import time
 
 from vm.backend import Backend
 from vm.directory import MachineDir
-from vm.errors import GalleyError
-from vm.keeper import Dial, Keeper
+from vm.errors import GalleyError, MachineError
+from vm.keeper import Keeper
+from vm.machine import Machine
+from vm.types import MachineState
 
 log = logging.getLogger(__name__)
-
-REST, LONGEST = 0.5, 60.0  # seconds after it was asked; longer where that was of no use
-AT_ONCE = 0.05  # seconds in which it is told that it was of no use: containers have them open
 
 
 class RememberedFiles:
@@ -27,29 +25,32 @@ class RememberedFiles:
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def begin(self, dial: Dial) -> None:
+    def begin(self, machine: Machine) -> None:
         """Doing it again while it looks does nothing."""
         if self._thread is not None and self._thread.is_alive() and not self._ended.is_set():
             return
         self._ended = ended = threading.Event()
         self._thread = threading.Thread(
-            target=self._look, args=(Keeper(dial), ended), name="remembered-files", daemon=True
+            target=self._look, args=(machine, ended), name="remembered-files", daemon=True
         )
         self._thread.start()
 
     def end(self) -> None:
         self._ended.set()
 
-    def _look(self, keeper: Keeper, ended: threading.Event) -> None:
-        rest = REST
-        while not ended.is_set():
-            began = time.monotonic()
-            if not self._backend.wait_crowded(self._directory) or ended.is_set():
-                return
-            rest = min(2 * rest, LONGEST) if time.monotonic() - began < AT_ONCE else REST
+    def _look(self, machine: Machine, ended: threading.Event) -> None:
+        again = False
+        while self._backend.wait_crowded(self._directory, ended, again=again):
+            again = True
             try:
-                keeper.forget()
-                log.info("the guest has forgotten files of shared folders, of which it knew many")
+                machine.occupy(lambda: self._forget(machine))
             except GalleyError as error:
-                log.warning("the guest does not forget files: %s %s", error, error.details)
-            ended.wait(rest)
+                log.warning("the guest has not forgotten files: %s %s", error, error.details)
+                if type(error) is MachineError:  # it cannot, for its keeper is of another version
+                    return
+
+    def _forget(self, machine: Machine) -> None:
+        """One that stands still looks nothing up, and would not hear. Nobody halts it meanwhile."""
+        if self._backend.observe(self._directory).state is MachineState.RUNNING:
+            Keeper(machine.guest.dial).forget()
+            log.info("the guest has forgotten files of shared folders, of which it knew many")

@@ -13,12 +13,13 @@ from engine.bridge import binds
 from engine.bridge.binds import Sharing
 from engine.ports.wanted import Container
 from engine.remembered_files import RememberedFiles
-from engine.served_folders import Dial, ServedFolders
+from engine.served_folders import ServedFolders
 from engine.settings import SettingsStore
 from vm.backend import Backend
 from vm.directory import MachineDir
 from vm.errors import MachineError, Problem
 from vm.host.paths import Home
+from vm.machine import Machine
 from vm.types import Share
 
 FAILED = "share "  # on the guest's console, before the share's tag
@@ -45,12 +46,12 @@ class SharedFolders:
         self.problems = (self._lacking,) if self._lacking else problems
         return () if self._lacking else found
 
-    def begin(self, dial: Dial) -> None:
-        """Serve what the machine asks us for, where it does; `dial` reaches it."""
+    def begin(self, machine: Machine) -> None:
+        """Serve what the machine asks us for, where it does."""
         seen = self._backend.observe(self._directory)
         if seen.share_by == "sftp" and seen.spec is not None:
-            self._served.begin(dial, seen.spec.shares)
-        self._remembered.begin(dial)
+            self._served.begin(machine.guest.dial, seen.spec.shares)
+        self._remembered.begin(machine)
 
     def end(self) -> None:
         """The machine is gone, or we are going."""

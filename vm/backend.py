@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from enum import StrEnum
 from pathlib import Path
+from threading import Event
 from typing import Protocol
 
 from vm.directory import MachineDir
@@ -122,9 +123,10 @@ class Backend(Protocol):
         """Block until the machine stands still, for this computer's disk took no more of its data
         disk, and say why; None when it has ended."""
 
-    def wait_crowded(self, directory: MachineDir) -> bool:
-        """Block until the guest remembers almost more files of shared folders than can be served;
-        False when it never will, or has ended."""
+    def wait_crowded(self, directory: MachineDir, ended: Event, *, again: bool) -> bool:
+        """Block until the guest remembers so many files of shared folders that there could soon be
+        too many to serve; False when it never will, it has ended, or `ended` is set. `again`: it
+        has just forgotten those that it can."""
 
     def go_on(self, directory: MachineDir) -> None:
         """Let a machine that stands still for that try again; any other is left alone."""

@@ -8,7 +8,7 @@ good for whatever machine `dial` leads to. Next: `guest.py`.
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from vm.errors import GuestUnreachable, MachineError, Retry
 from vm.guest import Stream
@@ -19,6 +19,7 @@ QUICK = 5.0  # seconds for what the guest answers at once
 FREEZE = 10.0  # the guest itself gives up after 5
 SEED = 64  # bytes
 AGAIN_WITHIN = 1.0  # seconds that a keeper takes to be started again
+FORGET = 20.0  # a million of them
 SLOW = 120.0  # for what takes as long as the disk is full or memory is used
 
 Dial = Callable[[str], Stream]
@@ -48,8 +49,10 @@ class Keeper:
     def rouse(self) -> None:
         """`thaw` and `set_time` of a guest that goes on from the disk, in one conversation. It may
         do so more than once, from a snapshot, and is to draw other keys each time."""
+        requests = ("thaw", _time_now())
         with _Conversation(self._dial, QUICK) as guest:
-            guest.ask(f"seed {os.urandom(SEED).hex()}", "thaw", _time_now())
+            _, *answers = guest.answers(f"seed {os.urandom(SEED).hex()}", *requests)
+            _check(requests, answers)  # one of another version may know no seed
 
     def memory(self) -> GuestMemory:
         return GuestMemory(*self._numbers("memory", 5))
@@ -68,7 +71,7 @@ class Keeper:
 
     def forget(self) -> None:
         """Give up what is known of files that nobody has open, the host's among them."""
-        self._ask("forget", limit=SLOW)
+        self._ask("forget", limit=FORGET)
 
     def watch_clock(self) -> "Watch":
         """From its return on, every change of the guest's clock by somebody else is told, as
@@ -143,23 +146,22 @@ class _Conversation:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def ask(self, *requests: str) -> str:
-        """All at once, done in this order; what follows the last one's "ok". Raises MachineError
-        of the first that is refused, when all have had their answers."""
+    def ask(self, request: str) -> str:
+        """What follows "ok"."""
+        return _check((request,), self.answers(request))
+
+    def answers(self, *requests: str) -> list[str]:
+        """To each its line. All are sent at once, and done in this order."""
         late = threading.Timer(self._limit, self._stream.close)
         late.daemon = True
         late.start()
         try:
             self._stream.sendall("".join(f"{request}\n" for request in requests).encode())
-            answers = [self.line().partition(" ") for _ in requests]
+            return [self.line() for _ in requests]
         except OSError as error:
             raise _silent(error) from error
         finally:
             late.cancel()
-        for request, (said, _, rest) in zip(requests, answers, strict=True):
-            if said != "ok":
-                raise _refused(request, rest or said)
-        return answers[-1][2]
 
     def line(self) -> str:
         """The next that the guest says, whenever that is."""
@@ -189,6 +191,16 @@ def _dialled(dial: Dial) -> Stream:
             if time.monotonic() > until:
                 raise
             time.sleep(0.05)
+
+
+def _check(requests: Sequence[str], answers: Sequence[str]) -> str:
+    """What follows the last one's "ok". Raises MachineError of the first that was refused."""
+    rest = ""
+    for request, answer in zip(requests, answers, strict=True):
+        said, _, rest = answer.partition(" ")
+        if said != "ok":
+            raise _refused(request, rest or said)
+    return rest
 
 
 def _silent(error: Exception) -> GuestUnreachable:

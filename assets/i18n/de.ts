@@ -4351,6 +4351,10 @@
             <translation>Um es noch einmal versuchen zu lassen: galley stop --cold, dann galley start --repair</translation>
         </message>
         <message>
+            <source>Put the proxy's address with its password into HTTP_PROXY and HTTPS_PROXY, which Galley uses after `galley settings set proxy system`.</source>
+            <translation>Die Adresse des Proxys mit seinem Passwort in HTTP_PROXY und HTTPS_PROXY angeben; Galley verwendet sie nach `galley settings set proxy system`.</translation>
+        </message>
+        <message>
             <source>Use a shorter password or token. Docker keeps long ones in its own plain file after `galley settings set use_keyring false`.</source>
             <translation>Ein kürzeres Passwort oder Token verwenden. Lange bewahrt docker nach `galley settings set use_keyring false` in seiner eigenen lesbaren Datei auf.</translation>
         </message>

@@ -9,11 +9,14 @@ import os
 import shutil
 import tarfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.e2e.galley import Galley
+from tests.e2e.processes import belonging_to
 from tests.e2e.pythons import scripts_tar
 from tests.e2e.share_work import DATABASES_AND_EDITORS, PYTHON, Shared, Writer
 from vm.host import process
@@ -191,7 +194,11 @@ busybox awk '{ sum += $1; lines++ } END { print lines, sum }'"""
 
 
 def test_very_many_files_in_one_folder(shared: Shared) -> None:
-    """Each is found there by its name, and one in twenty is read."""
+    """Each is found there by its name, and one in twenty is read. They are more than virtiofsd may
+    have open, and it has as many open as the guest remembers."""
+    for pid in virtiofsds(shared.galley):
+        psutil.Process(pid).rlimit(psutil.RLIMIT_NOFILE, (4096, 4096))
+        shared.galley.wait_for(partial(holds_few, pid), "the guest forgets")
     folder = shared.rw / "crowd"
     folder.mkdir()
     for number in range(10_000):
@@ -202,6 +209,14 @@ busybox find . -name '*[02468]0' -exec busybox cat {} + | busybox wc -l"""
     words = ("run", "--rm", "-v", f"{folder}:/x:ro", "-w", "/x", PYTHON, "sh", "-c", work)
     told = shared.galley.docker(*words).stdout.split()
     assert list(map(int, told)) == [10_000, sum(range(10_000)), 499]
+
+
+def virtiofsds(galley: Galley) -> list[int]:
+    return [pid for pid, line in belonging_to(str(galley.home.root)).items() if "virtiofsd" in line]
+
+
+def holds_few(pid: int) -> bool:
+    return len(os.listdir(f"/proc/{pid}/fd")) < 3000
 
 
 def test_edits_here_are_seen_there(shared: Shared) -> None:

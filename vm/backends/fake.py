@@ -13,6 +13,7 @@ import sys
 import uuid
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import msgspec
@@ -146,7 +147,7 @@ class FakeBackend:
         self.wait_stopped(directory, None)
         return None
 
-    def wait_crowded(self, directory: MachineDir) -> bool:
+    def wait_crowded(self, directory: MachineDir, ended: Event, *, again: bool) -> bool:
         return False
 
     def go_on(self, directory: MachineDir) -> None:

@@ -1,80 +1,120 @@
-"""The guest is asked to forget as often as it knows too much, and not after the machine's end."""
+"""The guest is asked to forget as often as it knows too much, while it runs, and until its end."""
 
 import queue
+import threading
+from collections.abc import Callable
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
-from engine import remembered_files
 from engine.remembered_files import RememberedFiles
 from vm.backend import Backend
 from vm.directory import MachineDir
-from vm.errors import GuestUnreachable
-from vm.guest import Stream
+from vm.errors import GalleyError, GuestUnreachable, MachineError
 from vm.keeper import Keeper
+from vm.types import MachineState, Observation
 
 PATIENCE = 20.0  # seconds; only a test that fails waits so long
 
 
-class Machine:
-    """The backend, and what its guest was asked."""
+class Scene:
+    """The backend and the machine in one, and what its guest was asked."""
 
     def __init__(self) -> None:
         self.crowded: queue.Queue[bool] = queue.Queue()
-        self.waits: queue.Queue[bool] = queue.Queue()
-        self.forgot: queue.Queue[bool] = queue.Queue()
-        self.answers = True
+        self.waits: queue.Queue[bool] = queue.Queue()  # with which `again`
+        self.forgot: queue.Queue[str] = queue.Queue()  # by whom
+        self.state = MachineState.RUNNING
+        self.failure: GalleyError | None = None
+        self.guest: Any = self
+        self.dial = None
 
-    def wait_crowded(self, directory: MachineDir) -> bool:
-        self.waits.put(True)
-        return self.crowded.get(timeout=PATIENCE)
+    def wait_crowded(self, directory: MachineDir, ended: threading.Event, *, again: bool) -> bool:
+        self.waits.put(again)
+        while not ended.is_set():
+            try:
+                return self.crowded.get(timeout=0.01)
+            except queue.Empty:
+                continue
+        return False
+
+    def observe(self, directory: MachineDir) -> Observation:
+        return Observation(self.state)
+
+    def occupy(self, work: Callable[[], None]) -> None:
+        threading.current_thread().name = "of the machine"
+        work()
 
     def forget(self) -> None:
-        self.forgot.put(True)
-        if not self.answers:
-            raise GuestUnreachable("It does not answer.", "")
+        self.forgot.put(threading.current_thread().name)
+        if self.failure is not None:
+            raise self.failure
 
-
-def dial(socket_path: str) -> Stream:
-    raise AssertionError(f"nobody is to be asked at {socket_path}")
+    def crowd(self) -> None:
+        self.crowded.put(True)
 
 
 @pytest.fixture
-def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
-    made = Machine()
+def scene(monkeypatch: pytest.MonkeyPatch) -> Scene:
+    made = Scene()
     monkeypatch.setattr(Keeper, "forget", lambda keeper: made.forget())
-    monkeypatch.setattr(remembered_files, "REST", 0.01)
     return made
 
 
 @pytest.fixture
-def files(machine: Machine, tmp_path: Path) -> RememberedFiles:
+def files(scene: Scene, tmp_path: Path) -> RememberedFiles:
     directory = MachineDir(tmp_path, tmp_path, tmp_path)
-    return RememberedFiles(directory, cast(Backend, machine))
+    return RememberedFiles(directory, cast(Backend, scene))
 
 
-def test_each_time_it_is_asked(files: RememberedFiles, machine: Machine) -> None:
-    files.begin(dial)
-    files.begin(dial)
-    for answers in (True, False, True):
-        machine.answers = answers
-        machine.crowded.put(True)
-        assert machine.forgot.get(timeout=PATIENCE)
-    machine.crowded.put(False)
+def next_of[T](told: "queue.Queue[T]") -> T:
+    return told.get(timeout=PATIENCE)
+
+
+def test_each_time_it_is_asked(files: RememberedFiles, scene: Scene) -> None:
+    files.begin(cast(Any, scene))
+    files.begin(cast(Any, scene))
+    assert next_of(scene.waits) is False
+    for failure in (None, GuestUnreachable("It does not answer.", ""), None):
+        scene.failure = failure
+        scene.crowd()
+        assert next_of(scene.forgot) == "of the machine", "nobody may halt it meanwhile"
+        assert next_of(scene.waits) is True
+    files.end()
+
+
+def test_one_that_stands_still_is_not_asked(files: RememberedFiles, scene: Scene) -> None:
+    """It would not hear, and whoever asks would take it for lost."""
+    scene.state = MachineState.PAUSED
+    files.begin(cast(Any, scene))
+    assert next_of(scene.waits) is False
+    scene.crowd()
+    assert next_of(scene.waits) is True
+    assert scene.forgot.empty()
+    files.end()
+
+
+def test_one_that_cannot_is_not_asked_again(files: RememberedFiles, scene: Scene) -> None:
+    scene.failure = MachineError("It knows no such request.", "")
+    files.begin(cast(Any, scene))
+    assert next_of(scene.waits) is False
+    scene.crowd()
+    assert next_of(scene.forgot)
+    scene.crowd()
+    with pytest.raises(queue.Empty):
+        scene.waits.get(timeout=0.3)
 
 
 def test_the_next_machine_is_looked_after_though_the_last_has_hardly_ended(
-    files: RememberedFiles, machine: Machine
+    files: RememberedFiles, scene: Scene
 ) -> None:
-    files.begin(dial)
-    assert machine.waits.get(timeout=PATIENCE)
+    files.begin(cast(Any, scene))
+    assert next_of(scene.waits) is False
     files.end()
-    files.begin(dial)
-    assert machine.waits.get(timeout=PATIENCE)
-    for _ in range(2):
-        machine.crowded.put(True)
-    assert machine.forgot.get(timeout=PATIENCE)
-    assert machine.waits.get(timeout=PATIENCE)  # of the two, one looks on
-    assert machine.forgot.empty()
-    machine.crowded.put(False)
+    files.begin(cast(Any, scene))
+    assert next_of(scene.waits) is False
+    scene.crowd()
+    assert next_of(scene.forgot)
+    assert next_of(scene.waits) is True
+    files.end()

@@ -132,8 +132,7 @@ def test_one_without_random_bytes_thaws_all_the_same(
     """As of another version of Galley, which has another notion of them."""
     monkeypatch.setattr("vm.keeper.SEED", 65)
     keeper.freeze()
-    with pytest.raises(MachineError, match="seed"):
-        keeper.rouse()
+    keeper.rouse()
     assert not (machine.kernel / "frozen").exists()
 
 

@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from threading import Event
 
 import msgspec
 import psutil
@@ -87,26 +88,17 @@ class QemuBackend:
     )
 
     def probe(self) -> Problem | None:
-        try:
-            program.find()
-        except GalleyError as error:
-            return error.to_problem()
-        return None
+        return _problem_of(program.find)
 
     def probe_shares(self, asked: str) -> Problem | None:
-        try:
-            shares.choose(asked)
-        except GalleyError as error:
-            return error.to_problem()
-        return None
+        return _problem_of(lambda: shares.choose(asked))
 
     def probe_owners(self, asked: str) -> Problem | None:
-        try:
+        def look() -> None:
             if shares.choose(asked) == shares.VIRTIOFS and os.getuid() != 0:
                 virtiofsd.lent()
-        except GalleyError as error:
-            return error.to_problem()
-        return None
+
+        return _problem_of(look)
 
     def create(self, directory: MachineDir, spec: MachineSpec) -> None:
         try:
@@ -252,8 +244,8 @@ class QemuBackend:
             process.wait_gone(found.identity, 1.0 if tells else None)
         return None
 
-    def wait_crowded(self, directory: MachineDir) -> bool:
-        return crowd.wait(directory)
+    def wait_crowded(self, directory: MachineDir, ended: Event, *, again: bool) -> bool:
+        return crowd.wait(directory, ended, again=again)
 
     def go_on(self, directory: MachineDir) -> None:
         found = running.find(directory)
@@ -345,6 +337,14 @@ class QemuBackend:
             return frozenset()
         with running.control(directory, found) as session:
             return hostfwd.carried(session) - {Forward(LOOPBACK, found.ssh_port, SSH_PORT)}
+
+
+def _problem_of(probe: Callable[[], object]) -> Problem | None:
+    try:
+        probe()
+    except GalleyError as error:
+        return error.to_problem()
+    return None
 
 
 def _running(directory: MachineDir) -> running.Running:

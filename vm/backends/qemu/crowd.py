@@ -2,43 +2,54 @@
 
 virtiofsd holds one descriptor for each file that the guest remembers, and the guest remembers all
 that it ever looked up, until its own memory is short. Beyond the user's limit (RLIMIT_NOFILE) files
-would be there for the host and missing in containers. Linux only, as virtiofsd is.
-May import: psutil, `virtiofsd.py`, `vm.host`. Next: `engine/remembered_files.py`, which has the
-guest forget.
+would be there for the host and missing in containers. Linux only, as virtiofsd is; before Linux 6.2
+an ordinary user may not count them, and nothing is told.
+May import: `virtiofsd.py`, `vm.host`. Next: `engine/remembered_files.py` (has the guest forget).
 """
 
 import os
-import time
-
-import psutil
+import sys
+import threading
 
 from vm.backends.qemu import virtiofsd
 from vm.directory import MachineDir
 from vm.host import process
 
+if sys.platform == "linux":
+    import resource
+
 FULL = 0.5  # of the limit; the rest is for what is looked up until the guest has forgotten
 FASTEST = 30_000  # files that a guest looks up in a second, and keeps at it
 OFTEN, SELDOM = 0.1, 2.0  # seconds between two looks: none could fill it meanwhile
+SETTLED = 0.2  # seconds in which virtiofsd hears what the guest has forgotten
 
 
-def wait(directory: MachineDir) -> bool:
-    """Block until that is so; False when no folder is served any more."""
-    served = [(one, _limit(one.pid)) for one in virtiofsd.of(directory)]
-    while served:
-        room = min(FULL * limit - _open_files(one.pid) for one, limit in served)
-        if room < 0:
+def wait(directory: MachineDir, ended: threading.Event, *, again: bool) -> bool:
+    """Block until that is so; False when no folder is served any more, or `ended`. `again`: the
+    guest has just forgotten what it could, and half of the room that this left is to fill first."""
+    served = list(virtiofsd.of(directory))
+    left, pause = (1.0, SETTLED) if again else (0.0, 0.0)
+    while served and not ended.wait(pause):
+        limit = min(_limit(one.pid) for one in served)
+        full = max(_open_files(one.pid) for one in served) / limit
+        left = min(left, full)
+        mark = max(FULL, (1 + left) / 2)
+        if full > mark:
             return True
-        time.sleep(min(max(OFTEN, room / FASTEST), SELDOM))  # wait_gone takes ten times the CPU
-        served = [(one, limit) for one, limit in served if process.is_alive(one)]
+        pause = min(max(OFTEN, (mark - full) * limit / FASTEST), SELDOM)
+        served = [one for one in served if process.is_alive(one)]
     return False
 
 
 def _limit(pid: int) -> float:
-    try:
-        limit = psutil.Process(pid).rlimit(psutil.RLIMIT_NOFILE)[0]
-    except psutil.Error:
-        return float("inf")
-    return float("inf") if limit == psutil.RLIM_INFINITY else float(limit)
+    if sys.platform == "linux":
+        try:
+            limit = resource.prlimit(pid, resource.RLIMIT_NOFILE)[0]
+        except OSError:
+            return float("inf")
+        if limit != resource.RLIM_INFINITY:
+            return float(limit)
+    return float("inf")
 
 
 def _open_files(pid: int) -> int:

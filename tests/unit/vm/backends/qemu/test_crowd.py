@@ -56,21 +56,64 @@ def directory(tmp_path: Path) -> MachineDir:
     return MachineDir(tmp_path, tmp_path, tmp_path)
 
 
+class Wait:
+    """For a crowd, in a thread."""
+
+    def __init__(self, directory: MachineDir, again: bool = False) -> None:
+        self.told: list[bool] = []
+        self.ended = threading.Event()
+        self._thread = threading.Thread(target=lambda: self.told.append(self._wait(again)))
+        self._directory = directory
+        self._thread.start()
+
+    def _wait(self, again: bool) -> bool:
+        return crowd.wait(self._directory, self.ended, again=again)
+
+    def join(self, seconds: float = 20) -> list[bool]:
+        self._thread.join(seconds)
+        return self.told
+
+
 def test_it_is_told_before_the_limit(server: Server, directory: MachineDir) -> None:
     server.hold(10)
-    told: list[bool] = []
-    waiting = threading.Thread(target=lambda: told.append(crowd.wait(directory)))
-    waiting.start()
-    waiting.join(0.3)
-    assert told == []
-    server.hold(80)
-    waiting.join(20)
-    assert told == [True]
+    waiting = Wait(directory)
+    assert waiting.join(0.3) == []
+    server.hold(60)
+    assert waiting.join() == [True]
+
+
+def test_what_is_held_after_the_guest_has_forgotten_is_not_told_again(
+    server: Server, directory: MachineDir
+) -> None:
+    server.hold(60)
+    waiting = Wait(directory, again=True)
+    assert waiting.join(0.6) == []
+    server.hold(70)
+    assert waiting.join(0.3) == []
+    server.hold(90)
+    assert waiting.join() == [True]
+
+
+def test_room_that_comes_back_later_counts(server: Server, directory: MachineDir) -> None:
+    server.hold(85)
+    waiting = Wait(directory, again=True)
+    assert waiting.join(0.6) == []
+    server.hold(10)
+    assert waiting.join(0.3) == []
+    server.hold(60)
+    assert waiting.join() == [True]
 
 
 def test_nothing_is_told_once_it_has_ended(server: Server, directory: MachineDir) -> None:
+    waiting = Wait(directory)
     server.end()
-    assert crowd.wait(directory) is False
+    assert waiting.join() == [False]
+
+
+def test_who_waits_can_be_let_go(server: Server, directory: MachineDir) -> None:
+    waiting = Wait(directory)
+    waiting.ended.set()
+    assert waiting.join() == [False]
 
 
 def test_of_older_kernels_files_are_counted(
@@ -85,8 +128,8 @@ def test_of_older_kernels_files_are_counted(
         return plain(path, *words, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(os, "stat", stat)
-    assert crowd.wait(directory) is True
+    assert Wait(directory).join() == [True]
 
 
 def test_where_no_folder_is_shared_nothing_is_waited_for(directory: MachineDir) -> None:
-    assert crowd.wait(directory) is False
+    assert Wait(directory).join() == [False]
