@@ -6,6 +6,7 @@ This computer is told nothing of them: their programs see files of the test's ow
 import os
 import shutil
 from pathlib import Path
+from shlex import quote
 
 import pytest
 
@@ -55,10 +56,10 @@ class OrdinaryUser:
 
     def call(self, name: str, words: str) -> None:
         """What whoever calls `name` from now on runs as the user."""
-        lent = (f"mount --bind {place} {seen}" for seen, place in self._lent.items())
+        lent = (f"mount --bind {quote(str(place))} {seen}" for seen, place in self._lent.items())
         binds = (*lent, *(f"mount --bind {file} /etc/{file.name}" for file in self.etc.iterdir()))
         become = f"setpriv --reuid {ID} --regid {ID} --clear-groups"
-        inner = " && ".join((*binds, f'exec {become} {words} "$@"'))
+        inner = " && ".join(("cd /", *binds, f'exec {become} {words} "$@"'))
         wrapper = self._programs / name
-        wrapper.write_text(f"#!/bin/sh\nexec {self._unshare} -m sh -c '{inner}' sh \"$@\"\n")
+        wrapper.write_text(f'#!/bin/sh\nexec {self._unshare} -m sh -c {quote(inner)} sh "$@"\n')
         wrapper.chmod(0o755)
