@@ -4,7 +4,7 @@ virtiofsd holds one descriptor for each file that the guest remembers, and the g
 that it ever looked up, until its own memory is short. Beyond the user's limit (RLIMIT_NOFILE) files
 would be there for the host and missing in containers. Linux only, as virtiofsd is; before Linux 6.2
 an ordinary user may not count them, and nothing is told.
-May import: `virtiofsd.py`, `vm.host`. Next: `engine/remembered_files.py` (has the guest forget).
+May import: `virtiofsd.py`. Next: `engine/remembered_files.py` (has the guest forget).
 """
 
 import os
@@ -13,7 +13,6 @@ import threading
 
 from vm.backends.qemu import virtiofsd
 from vm.directory import MachineDir
-from vm.host import process
 
 if sys.platform == "linux":
     import resource
@@ -27,17 +26,18 @@ SETTLED = 0.2  # seconds in which virtiofsd hears what the guest has forgotten
 def wait(directory: MachineDir, ended: threading.Event, *, again: bool) -> bool:
     """Block until that is so; False when no folder is served any more, or `ended`. `again`: the
     guest has just forgotten what it could, and half of the room that this left is to fill first."""
-    served = list(virtiofsd.of(directory))
+    served = [one.pid for one in virtiofsd.of(directory)]
     left, pause = (1.0, SETTLED) if again else (0.0, 0.0)
     while served and not ended.wait(pause):
-        limit = min(_limit(one.pid) for one in served)
-        full = max(_open_files(one.pid) for one in served) / limit
+        limit = min(map(_limit, served))
+        full = max(map(_open_files, served)) / limit
         left = min(left, full)
         mark = max(FULL, (1 + left) / 2)
         if full > mark:
             return True
         pause = min(max(OFTEN, (mark - full) * limit / FASTEST), SELDOM)
-        served = [one for one in served if process.is_alive(one)]
+        # Quicker than to ask whether it is the same one still: who waits is let go when it ends.
+        served = [pid for pid in served if os.path.exists(f"/proc/{pid}")]
     return False
 
 
