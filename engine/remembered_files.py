@@ -39,15 +39,15 @@ class RememberedFiles:
         self._ended.set()
 
     def _look(self, machine: Machine, ended: threading.Event) -> None:
-        again = False
-        while self._backend.wait_crowded(self._directory, ended, again=again):
-            again = True
+        def forget() -> None:
             try:
                 machine.occupy(lambda: self._forget(machine))
             except GalleyError as error:
                 log.warning("the guest has not forgotten files: %s %s", error, error.details)
                 if type(error) is MachineError:  # it cannot, for its keeper is of another version
-                    return
+                    ended.set()
+
+        self._backend.watch_crowd(self._directory, ended, forget)
 
     def _forget(self, machine: Machine) -> None:
         """One that stands still looks nothing up, and would not hear. Nobody halts it meanwhile."""

@@ -123,10 +123,10 @@ class Backend(Protocol):
         """Block until the machine stands still, for this computer's disk took no more of its data
         disk, and say why; None when it has ended."""
 
-    def wait_crowded(self, directory: MachineDir, ended: Event, *, again: bool) -> bool:
-        """Block until the guest remembers so many files of shared folders that there could soon be
-        too many to serve; False when it never will, it has ended, or `ended` is set. `again`: it
-        has just forgotten those that it can."""
+    def watch_crowd(self, directory: MachineDir, ended: Event, forget: Callable[[], None]) -> None:
+        """Call `forget` whenever the guest remembers so many files of shared folders that there
+        could soon be too many to serve. Returns when it never will, it has ended, or `ended` is
+        set."""
 
     def go_on(self, directory: MachineDir) -> None:
         """Let a machine that stands still for that try again; any other is left alone."""

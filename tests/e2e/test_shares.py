@@ -197,7 +197,7 @@ def test_very_many_files_in_one_folder(shared: Shared) -> None:
     """Each is found there by its name, and one in twenty is read. They are more than virtiofsd may
     have open, and it has as many open as the guest remembers."""
     for pid in virtiofsds(shared.galley):
-        psutil.Process(pid).rlimit(psutil.RLIMIT_NOFILE, (4096, 4096))
+        psutil.Process(pid).rlimit(psutil.RLIMIT_NOFILE, (7000, 7000))
         shared.galley.wait_for(partial(holds_few, pid), "the guest forgets")
     folder = shared.rw / "crowd"
     folder.mkdir()
@@ -216,7 +216,7 @@ def virtiofsds(galley: Galley) -> list[int]:
 
 
 def holds_few(pid: int) -> bool:
-    return len(os.listdir(f"/proc/{pid}/fd")) < 3000
+    return len(os.listdir(f"/proc/{pid}/fd")) < 3500
 
 
 def test_edits_here_are_seen_there(shared: Shared) -> None:

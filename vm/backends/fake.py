@@ -147,8 +147,8 @@ class FakeBackend:
         self.wait_stopped(directory, None)
         return None
 
-    def wait_crowded(self, directory: MachineDir, ended: Event, *, again: bool) -> bool:
-        return False
+    def watch_crowd(self, directory: MachineDir, ended: Event, forget: Callable[[], None]) -> None:
+        """Its guest knows nothing."""
 
     def go_on(self, directory: MachineDir) -> None:
         """It never stands still."""

@@ -1,5 +1,6 @@
 """The guest is asked to forget as often as it knows too much, while it runs, and until its end."""
 
+import contextlib
 import queue
 import threading
 from collections.abc import Callable
@@ -23,21 +24,22 @@ class Scene:
 
     def __init__(self) -> None:
         self.crowded: queue.Queue[bool] = queue.Queue()
-        self.waits: queue.Queue[bool] = queue.Queue()  # with which `again`
+        self.waits: queue.Queue[bool] = queue.Queue()
         self.forgot: queue.Queue[str] = queue.Queue()  # by whom
         self.state = MachineState.RUNNING
         self.failure: GalleyError | None = None
         self.guest: Any = self
         self.dial = None
 
-    def wait_crowded(self, directory: MachineDir, ended: threading.Event, *, again: bool) -> bool:
-        self.waits.put(again)
+    def watch_crowd(
+        self, directory: MachineDir, ended: threading.Event, forget: Callable[[], None]
+    ) -> None:
+        self.waits.put(True)
         while not ended.is_set():
-            try:
-                return self.crowded.get(timeout=0.01)
-            except queue.Empty:
-                continue
-        return False
+            with contextlib.suppress(queue.Empty):
+                self.crowded.get(timeout=0.01)
+                forget()
+                self.waits.put(True)
 
     def observe(self, directory: MachineDir) -> Observation:
         return Observation(self.state)
@@ -75,12 +77,12 @@ def next_of[T](told: "queue.Queue[T]") -> T:
 def test_each_time_it_is_asked(files: RememberedFiles, scene: Scene) -> None:
     files.begin(cast(Any, scene))
     files.begin(cast(Any, scene))
-    assert next_of(scene.waits) is False
+    assert next_of(scene.waits)
     for failure in (None, GuestUnreachable("It does not answer.", ""), None):
         scene.failure = failure
         scene.crowd()
         assert next_of(scene.forgot) == "of the machine", "nobody may halt it meanwhile"
-        assert next_of(scene.waits) is True
+        assert next_of(scene.waits)
     files.end()
 
 
@@ -88,9 +90,9 @@ def test_one_that_stands_still_is_not_asked(files: RememberedFiles, scene: Scene
     """It would not hear, and whoever asks would take it for lost."""
     scene.state = MachineState.PAUSED
     files.begin(cast(Any, scene))
-    assert next_of(scene.waits) is False
+    assert next_of(scene.waits)
     scene.crowd()
-    assert next_of(scene.waits) is True
+    assert next_of(scene.waits)
     assert scene.forgot.empty()
     files.end()
 
@@ -98,23 +100,23 @@ def test_one_that_stands_still_is_not_asked(files: RememberedFiles, scene: Scene
 def test_one_that_cannot_is_not_asked_again(files: RememberedFiles, scene: Scene) -> None:
     scene.failure = MachineError("It knows no such request.", "")
     files.begin(cast(Any, scene))
-    assert next_of(scene.waits) is False
+    assert next_of(scene.waits)
     scene.crowd()
     assert next_of(scene.forgot)
     scene.crowd()
     with pytest.raises(queue.Empty):
-        scene.waits.get(timeout=0.3)
+        scene.forgot.get(timeout=0.3)
 
 
 def test_the_next_machine_is_looked_after_though_the_last_has_hardly_ended(
     files: RememberedFiles, scene: Scene
 ) -> None:
     files.begin(cast(Any, scene))
-    assert next_of(scene.waits) is False
+    assert next_of(scene.waits)
     files.end()
     files.begin(cast(Any, scene))
-    assert next_of(scene.waits) is False
+    assert next_of(scene.waits)
     scene.crowd()
     assert next_of(scene.forgot)
-    assert next_of(scene.waits) is True
+    assert next_of(scene.waits)
     files.end()

@@ -244,8 +244,8 @@ class QemuBackend:
             process.wait_gone(found.identity, 1.0 if tells else None)
         return None
 
-    def wait_crowded(self, directory: MachineDir, ended: Event, *, again: bool) -> bool:
-        return crowd.wait(directory, ended, again=again)
+    def watch_crowd(self, directory: MachineDir, ended: Event, forget: Callable[[], None]) -> None:
+        crowd.watch(directory, ended, forget)
 
     def go_on(self, directory: MachineDir) -> None:
         found = running.find(directory)

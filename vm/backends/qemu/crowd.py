@@ -9,7 +9,8 @@ May import: `virtiofsd.py`. Next: `engine/remembered_files.py` (has the guest fo
 
 import os
 import sys
-import threading
+from collections.abc import Callable
+from threading import Event
 
 from vm.backends.qemu import virtiofsd
 from vm.directory import MachineDir
@@ -20,25 +21,26 @@ if sys.platform == "linux":
 FULL = 0.5  # of the limit; the rest is for what is looked up until the guest has forgotten
 FASTEST = 30_000  # files that a guest looks up in a second, and keeps at it
 OFTEN, SELDOM = 0.1, 2.0  # seconds between two looks: none could fill it meanwhile
-SETTLED = 0.2  # seconds in which virtiofsd hears what the guest has forgotten
+SETTLED = 0.1  # seconds in which virtiofsd hears what the guest has forgotten
+REST, LONGEST = 0.5, 8.0  # seconds until it is to forget again, where that was of little use
 
 
-def wait(directory: MachineDir, ended: threading.Event, *, again: bool) -> bool:
-    """Block until that is so; False when no folder is served any more, or `ended`. `again`: the
-    guest has just forgotten what it could, and half of the room that this left is to fill first."""
+def watch(directory: MachineDir, ended: Event, forget: Callable[[], None]) -> None:
+    """Call `forget` when that is so, and again as long as it is: less often where containers have
+    the files open. Returns when no folder is served any more, or `ended` is set."""
     served = [one.pid for one in virtiofsd.of(directory)]
-    left, pause = (1.0, SETTLED) if again else (0.0, 0.0)
+    pause = rest = 0.0
     while served and not ended.wait(pause):
         limit = min(map(_limit, served))
-        full = max(map(_open_files, served)) / limit
-        left = min(left, full)
-        mark = max(FULL, (1 + left) / 2)
-        if full > mark:
-            return True
-        pause = min(max(OFTEN, (mark - full) * limit / FASTEST), SELDOM)
+        held = max(map(_open_files, served))
+        pause = min(max(OFTEN, (FULL * limit - held) / FASTEST), SELDOM)
+        if held > FULL * limit:
+            forget()
+            ended.wait(SETTLED)
+            helped = held - max(map(_open_files, served)) > FULL * limit / 4
+            pause = rest = 0.0 if helped else min(max(2 * rest, REST), LONGEST)
         # Quicker than to ask whether it is the same one still: who waits is let go when it ends.
         served = [pid for pid in served if os.path.exists(f"/proc/{pid}")]
-    return False
 
 
 def _limit(pid: int) -> float:

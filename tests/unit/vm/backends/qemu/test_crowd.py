@@ -1,10 +1,11 @@
 """When virtiofsd could soon open no more: of a process of our own that stands in for it."""
 
 import os
+import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -56,64 +57,78 @@ def directory(tmp_path: Path) -> MachineDir:
     return MachineDir(tmp_path, tmp_path, tmp_path)
 
 
-class Wait:
-    """For a crowd, in a thread."""
+class Watch:
+    """In a thread; `forgot` counts what was asked for, and `forget` is what comes of it."""
 
-    def __init__(self, directory: MachineDir, again: bool = False) -> None:
-        self.told: list[bool] = []
+    def __init__(self, directory: MachineDir, forget: Callable[[], None] = lambda: None) -> None:
+        self.forgot: queue.Queue[bool] = queue.Queue()
         self.ended = threading.Event()
-        self._thread = threading.Thread(target=lambda: self.told.append(self._wait(again)))
-        self._directory = directory
+        self._forget = forget
+        self._thread = threading.Thread(
+            target=crowd.watch, args=(directory, self.ended, self._work)
+        )
         self._thread.start()
 
-    def _wait(self, again: bool) -> bool:
-        return crowd.wait(self._directory, self.ended, again=again)
+    def _work(self) -> None:
+        self._forget()
+        self.forgot.put(True)
 
-    def join(self, seconds: float = 20) -> list[bool]:
-        self._thread.join(seconds)
-        return self.told
+    def asks(self, within: float = 20) -> bool:
+        try:
+            return self.forgot.get(timeout=within)
+        except queue.Empty:
+            return False
+
+    def has_ended(self, within: float = 20) -> bool:
+        self._thread.join(within)
+        return not self._thread.is_alive()
+
+    def end(self) -> None:
+        self.ended.set()
+        assert self.has_ended()
 
 
 def test_it_is_told_before_the_limit(server: Server, directory: MachineDir) -> None:
     server.hold(10)
-    waiting = Wait(directory)
-    assert waiting.join(0.3) == []
-    server.hold(60)
-    assert waiting.join() == [True]
+    watch = Watch(directory, lambda: server.hold(10))
+    assert not watch.asks(0.3)
+    for _ in range(3):
+        server.hold(60)
+        assert watch.asks()
+    watch.end()
 
 
-def test_what_is_held_after_the_guest_has_forgotten_is_not_told_again(
-    server: Server, directory: MachineDir
+def test_what_containers_have_open_is_asked_for_less_and_less(
+    server: Server, directory: MachineDir, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    pauses: list[float] = []
+    plain = threading.Event.wait
+
+    def wait(event: threading.Event, seconds: float | None = None) -> bool:
+        if event is watch.ended and seconds is not None and seconds != crowd.SETTLED:
+            pauses.append(seconds)
+        return plain(event, seconds)
+
+    monkeypatch.setattr(crowd, "REST", 0.2)
+    monkeypatch.setattr(crowd, "LONGEST", 0.4)
     server.hold(60)
-    waiting = Wait(directory, again=True)
-    assert waiting.join(0.6) == []
-    server.hold(70)
-    assert waiting.join(0.3) == []
-    server.hold(90)
-    assert waiting.join() == [True]
+    watch = Watch(directory)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Event, "wait", wait)
+        for _ in range(5):
+            assert watch.asks()
+    watch.end()
+    assert pauses[-2:] == [0.4, 0.4], "and never given up"
 
 
-def test_room_that_comes_back_later_counts(server: Server, directory: MachineDir) -> None:
-    server.hold(85)
-    waiting = Wait(directory, again=True)
-    assert waiting.join(0.6) == []
-    server.hold(10)
-    assert waiting.join(0.3) == []
-    server.hold(60)
-    assert waiting.join() == [True]
-
-
-def test_nothing_is_told_once_it_has_ended(server: Server, directory: MachineDir) -> None:
-    waiting = Wait(directory)
+def test_it_is_over_once_it_has_ended(server: Server, directory: MachineDir) -> None:
+    watch = Watch(directory)
     server.end()
-    assert waiting.join() == [False]
+    assert watch.has_ended()
 
 
-def test_who_waits_can_be_let_go(server: Server, directory: MachineDir) -> None:
-    waiting = Wait(directory)
-    waiting.ended.set()
-    assert waiting.join() == [False]
+def test_who_watches_can_be_let_go(server: Server, directory: MachineDir) -> None:
+    Watch(directory).end()
 
 
 def test_of_older_kernels_files_are_counted(
@@ -128,8 +143,10 @@ def test_of_older_kernels_files_are_counted(
         return plain(path, *words, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(os, "stat", stat)
-    assert Wait(directory).join() == [True]
+    watch = Watch(directory)
+    assert watch.asks()
+    watch.end()
 
 
 def test_where_no_folder_is_shared_nothing_is_waited_for(directory: MachineDir) -> None:
-    assert Wait(directory).join() == [False]
+    assert Watch(directory).has_ended()
