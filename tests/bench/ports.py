@@ -28,7 +28,7 @@ from vm.types import Forward
 
 SIZE = 64  # MiB
 GUEST_PORT, GUEST_NETWORK_PORT = 8099, 8098
-MANY_FROM = 20000  # below what systems choose ports from, and so does dockerd
+MANY_FROM = 10000  # below what systems choose ports from, and dockerd, which begins at 20000
 SERVE = (
     "mkdir -p $1; echo small > $1/small; "
     f"busybox dd if=/dev/zero of=$1/big bs=1M count={SIZE}; exec busybox httpd $3 -p $2 -h $1"
