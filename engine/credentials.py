@@ -43,8 +43,12 @@ _WITHOUT = (
     "file after `galley settings set use_keyring false`, and Galley takes a proxy's password from "
     "HTTP_PROXY and HTTPS_PROXY after `galley settings set proxy system`."
 )
-_TOO_LONG = "This secret is too long for the Credential Manager of Windows."
-_ROOM = f"It takes {WINDOWS_ROOM // 2} characters."
+_INSTEAD = {  # of a secret that is too long
+    ENTRY: "Use a shorter password or token. Docker keeps long ones in its own plain file after "
+    "`galley settings set use_keyring false`.",
+    PROXY: "Put the proxy's address with its password into HTTP_PROXY and HTTPS_PROXY, which "
+    "Galley uses after `galley settings set proxy system`.",
+}
 
 
 class Login(NamedTuple):
@@ -72,7 +76,7 @@ class Logins:
         def work(ring: "KeyringBackend") -> None:
             with self._alone():
                 servers = json.dumps({**_listed(ring), server: login[0]})
-                _refuse_long_login(ring, entry)
+                _refuse_long(ring, ENTRY, entry)
                 _refuse_long_list(ring, servers)
                 ring.set_password(ENTRY, server, entry)
                 ring.set_password(LIST, SERVERS, servers)
@@ -111,7 +115,7 @@ class Logins:
 
     def store_proxy(self, address: str, password: str) -> None:
         def work(ring: "KeyringBackend") -> None:
-            _refuse_long_proxy(ring, password)
+            _refuse_long(ring, PROXY, password)
             ring.set_password(PROXY, address, password)
 
         self._ask(work)
@@ -253,29 +257,15 @@ def _refuse_locked(ring: "KeyringBackend") -> None:
         raise _locked()
 
 
-def _refuse_long_login(ring: "KeyringBackend", entry: str) -> None:
+def _refuse_long(ring: "KeyringBackend", kind: str, secret: str) -> None:
     """Before Windows does, in whose words a stub received bad data."""
-    if not _has_room(ring, entry):
+    if not _has_room(ring, secret):
         from vm.errors import KeyringUnusable, Retry
 
         raise KeyringUnusable(
-            _TOO_LONG,
-            "Use a shorter password or token. Docker keeps long ones in its own plain file after "
-            "`galley settings set use_keyring false`.",
-            details=_ROOM,
-            retry=Retry.NO,
-        )
-
-
-def _refuse_long_proxy(ring: "KeyringBackend", password: str) -> None:
-    if not _has_room(ring, password):
-        from vm.errors import KeyringUnusable, Retry
-
-        raise KeyringUnusable(
-            _TOO_LONG,
-            "Put the proxy's address with its password into HTTP_PROXY and HTTPS_PROXY, which "
-            "Galley uses after `galley settings set proxy system`.",
-            details=_ROOM,
+            "This secret is too long for the Credential Manager of Windows.",
+            _INSTEAD[kind],
+            details=f"It takes {WINDOWS_ROOM // 2} characters.",
             retry=Retry.NO,
         )
 
