@@ -42,6 +42,16 @@ def faults_of(disk: Path) -> str:
     return done.stdout if done.returncode else ""
 
 
+def _runs(*command: str | Path) -> bool:
+    return subprocess.run(command, capture_output=True).returncode == 0
+
+
+def _devices_of(file: Path) -> str:
+    """The loop devices that stand for it: they go when the last mount of theirs does."""
+    command = ["/usr/sbin/losetup", "--noheadings", "--output", "NAME", "--associated", file]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
 class PowerCut(Exception):
     """Not one of ours, so nothing is put in order."""
 
@@ -77,12 +87,18 @@ class Disk:
         self._mount()
 
     def unmount(self) -> None:
-        """Who was killed may need a moment to let go of its files."""
+        """Who was killed may need a moment to let go of its files. A mount namespace that somebody
+        made beside us (`unshare`, a container) keeps the file system too, and would give it back
+        without its power: only when nobody has it is it read anew."""
+        self._until(lambda: _runs("umount", self._place), "somebody has a file open")
+        self._until(lambda: not _devices_of(self._file), "another mount namespace keeps it")
+
+    def _until(self, done: Callable[[], bool], why: str) -> None:
         until, never = time.monotonic() + PATIENCE, threading.Event()
-        while subprocess.run(["umount", self._place], capture_output=True).returncode != 0:
+        while not done():
             if time.monotonic() > until:
-                subprocess.run(["umount", "--lazy", self._place], check=True)
-                raise AssertionError("somebody has a file open")
+                _runs("umount", "--lazy", self._place)
+                raise AssertionError(why)
             never.wait(0.05)
 
     def _mount(self) -> None:
