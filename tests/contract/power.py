@@ -48,7 +48,7 @@ def _runs(*command: str | Path) -> bool:
 
 def _devices_of(file: Path) -> str:
     """The loop devices that stand for it: they go when the last mount of theirs does."""
-    command = ["/usr/sbin/losetup", "--noheadings", "--output", "NAME", "--associated", file]
+    command = ("/usr/sbin/losetup", "--noheadings", "--output=NAME", f"--associated={file}")
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
