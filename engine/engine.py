@@ -363,11 +363,11 @@ class Engine:
         self._host_room.follow(lives)
         if not lives:
             self._watch.end()
-            self._folders.end()
             self._ports.forget()
             self._file_events.follow(())
             self._names.forget()
-            if status.state is not MachineState.STOPPING:
+            if status.state is not MachineState.STOPPING:  # what ends may write to the last
+                self._folders.end()
                 self._guest_rules.forget()
         self._saver.follow(status.state)
         self._publish()

@@ -112,12 +112,6 @@ class Resting:
         """Why the machine cannot be suspended, whatever is asked."""
         if not self._machine.backend.features.suspend:
             return BackendFailed("Machines cannot be suspended on this computer.")
-        if self._machine.status.share_by == "sftp":
-            return BackendFailed(
-                "The machine cannot be suspended: its folders are shared by SFTP, which ends when "
-                "it stands still.",
-                "Stop it instead (galley stop), or install virtiofsd.",
-            )
         return None
 
     def _keep_pong(self, check: Callable[[], None]) -> None:

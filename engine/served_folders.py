@@ -1,8 +1,8 @@
 """Serves shared folders over SFTP while the machine runs: for hosts that share no other way.
 
 In the guest a sshfs waits at a socket for each share (`/usr/lib/galley/shares`), and mounts it when
-somebody here answers it. When the supervisor dies, what it served is gone in containers that have
-it, until they start again; the next supervisor serves it anew.
+somebody here answers it. When the supervisor dies, or the machine is suspended, who asks for a file
+waits for the next one to serve it (`guest/files/source/sftp_line.c`).
 May import: `vm`. Next: `vm/sftp.py`, `shared_folders.py`.
 """
 

@@ -4,13 +4,17 @@ For hosts that have no virtiofs: it needs nothing but Python. SFTP (version 3, d
 02) knows no hard links, no pipes, no locks of its own, and times in seconds from 1970 to 2106 only;
 all else of a file is there. Names are bytes, as in the guest. The guest asks for paths below `/`,
 which is the folder. A link that leads out of it is read, never followed.
-May import: paramiko, `vm.guest`, `vm.types`. Next: `engine/served_folders.py`.
+
+What is open outlives us: the guest has our successor open it again, by a word of our own.
+May import: paramiko, `vm.guest`, `vm.types`. Next: `engine/served_folders.py`, and `sftp_line.c`
+among the guest's sources, which asks.
 """
 
 import contextlib
 import errno
 import os
 import posixpath
+import secrets
 import stat
 from collections.abc import Buffer, Callable
 from pathlib import Path
@@ -20,8 +24,10 @@ import paramiko
 from paramiko import SFTPAttributes
 from paramiko.sftp import (
     CMD_EXTENDED,
+    CMD_HANDLE,
     CMD_VERSION,
     SFTP_BAD_MESSAGE,
+    SFTP_FAILURE,
     SFTP_OK,
     SFTP_OP_UNSUPPORTED,
     SFTP_PERMISSION_DENIED,
@@ -34,6 +40,7 @@ NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 BINARY = getattr(os, "O_BINARY", 0)  # Windows would change line ends
 LAST = (1 << 32) - 1  # second that SFTP knows
 FSYNC, FSYNC_VERSION = "fsync@openssh.com", "1"
+REOPEN = "reopen@galley"  # HANDLE PATH FOLDER NUMBER: flags, or how many entries are known
 
 
 def serve(stream: Stream, share: Share) -> None:
@@ -89,18 +96,54 @@ class _Request(paramiko.Message):
 
 
 class _Server(paramiko.SFTPServer):
-    """And what is synced in the guest is on the disk: the draft has no word for it, OpenSSH has."""
+    """And what is synced in the guest is on the disk: the draft has no word for it, OpenSSH has.
+
+    A handle says which file it is of, and no other server's is the same."""
 
     def _process(self, kind: int, number: int, message: paramiko.Message) -> None:
         request = _Request(message.get_remainder())
         paramikos: Any = super()
-        if kind == CMD_EXTENDED and request.get_text() == FSYNC:
+        word = request.get_text() if kind == CMD_EXTENDED else ""
+        if word == FSYNC:
             file = self.file_table.get(request.get_binary())
             done = file.sync() if isinstance(file, _File) else SFTP_BAD_MESSAGE
             paramikos._send_status(number, done)
+        elif word == REOPEN:
+            paramikos._send_status(number, self._reopen(request))
+        else:
+            request.rewind()
+            paramikos._process(kind, number, request)
+
+    def _send_handle_response(self, number: int, handle: Any, folder: bool = False) -> None:
+        paramikos: Any = super()
+        if not isinstance(handle, paramiko.SFTPHandle):
+            paramikos._send_status(number, handle)
             return
-        request.rewind()
-        paramikos._process(kind, number, request)
+        of_file = handle.identity() if isinstance(handle, _File) else b""
+        name = of_file + b"-" + secrets.token_hex(8).encode()
+        (self.folder_table if folder else self.file_table)[name] = handle
+        paramikos._response(number, CMD_HANDLE, name)
+
+    def _reopen(self, request: _Request) -> Any:
+        """What another server has opened. Another file that has taken its place is not it."""
+        name, path = request.get_binary(), request.get_text()
+        is_folder, how = request.get_int(), request.get_int()
+        if is_folder:
+            listed = self.server.list_folder(path)
+            if not isinstance(listed, list):
+                return listed
+            self.folder_table[name] = folder = paramiko.SFTPHandle()
+            cast(Any, folder)._set_files(listed[how:])
+            return SFTP_OK
+        flags = cast(Any, self)._convert_pflags(how) & (os.O_WRONLY | os.O_RDWR)
+        file = self.server.open(path, flags, SFTPAttributes())
+        if not isinstance(file, _File):
+            return file
+        if file.identity() != name.partition(b"-")[0]:
+            file.close()
+            return SFTP_FAILURE
+        self.file_table[name] = file
+        return SFTP_OK
 
     def _send_packet(self, kind: int, packet: paramiko.Message) -> None:
         if kind == CMD_VERSION:
@@ -229,6 +272,10 @@ class _File(paramiko.SFTPHandle):
     def __init__(self, handle: int) -> None:
         super().__init__()
         self._handle = handle
+
+    def identity(self) -> bytes:
+        """Of the file, whatever it is called. A disk may have another number on another day."""
+        return f"{os.fstat(self._handle).st_ino:x}".encode()
 
     def read(self, offset: int, length: int) -> Any:
         def some() -> bytes:

@@ -4335,10 +4335,6 @@
             <translation>Starten Sie ihn selbst, um zu sehen, warum: docker start {0}</translation>
         </message>
         <message>
-            <source>Stop it instead (galley stop), or install virtiofsd.</source>
-            <translation>Stoppen Sie sie stattdessen (galley stop), oder installieren Sie virtiofsd.</translation>
-        </message>
-        <message>
             <source>Suspending needs {0} MiB for the machine's memory, and the disk that holds {1} has {2} MiB free.</source>
             <translation>Das Aufbewahren braucht {0} MiB für den Arbeitsspeicher der Maschine, und auf der Festplatte mit {1} sind {2} MiB frei.</translation>
         </message>
@@ -4401,10 +4397,6 @@
         <message>
             <source>The machine cannot be suspended: it was started by another version of Galley.</source>
             <translation>Die Maschine kann nicht aufbewahrt werden: Sie wurde von einer anderen Version von Galley gestartet.</translation>
-        </message>
-        <message>
-            <source>The machine cannot be suspended: its folders are shared by SFTP, which ends when it stands still.</source>
-            <translation>Die Maschine kann nicht aufbewahrt werden: Ihre Ordner sind über SFTP freigegeben, das endet, wenn sie stillsteht.</translation>
         </message>
         <message>
             <source>The machine does not take the certificates for single registries.</source>

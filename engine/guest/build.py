@@ -24,7 +24,9 @@ __all__ = ["Channel", "build", "is_current", "recipe_hash"]
 
 EPOCH = "1735689600"  # the time of every file in the image
 # Our programs.
-OWN = ("relay", "events", "keeper", "ports", "sealed", "handover", "flows", "answer")
+OWN = ("relay", "events", "keeper", "ports", "sealed", "handover", "flows")
+STATIC = ("-static",)  # it starts sooner, and the build's libraries need not be the guest's
+SHARED = ("-shared", "-fPIC")  # with words that every C library has had for years
 UUID = "67616c6c-6579-4000-8000-000000000001"
 
 _KERNELS = {"amd64": "linux-image-cloud-amd64", "arm64": "linux-image-cloud-arm64"}
@@ -96,6 +98,7 @@ def _make_parts(
         usr.mkdir(mode=0o755)
         release = rootfs.os_release(suite, channel)
         own = {name: _compile(recipe.FILES / "source" / f"{name}.c", work, arch) for name in OWN}
+        own["sftp_line.so"] = _compile(recipe.FILES / "source" / "sftp_line.c", work, arch, SHARED)
         own["events.ko"] = event_module.build(vmlinux, modules.values(), work, arch)
         rootfs.stage_root(tree, modules, version, arch, release, usr, own)
         (made / image.CERTIFICATES).write_bytes(rootfs.certificates(tree))
@@ -170,10 +173,9 @@ def _unpack_failed(suite: str, done: process.Completed) -> HostError:
     return HostError("The guest's packages could not be fetched.", hint, details=done.tail())
 
 
-def _compile(source: Path, work: Path, arch: str) -> bytes:
-    """Static, for it starts sooner, and the build's libraries need not be the guest's."""
+def _compile(source: Path, work: Path, arch: str, flags: tuple[str, ...] = STATIC) -> bytes:
     made = work / source.stem
-    flags = ("-O2", "-static", "-s", "-Wl,--build-id=none")
+    flags = ("-O2", "-s", "-Wl,--build-id=none", *flags)
     done = process.run([recipe.compiler(arch), *flags, "-o", str(made), str(source)])
     if not done.ok:
         raise HostError(

@@ -211,8 +211,6 @@ def test_another_supervisor_goes_on(shared: Shared, folder: Path) -> None:
     shared.galley.docker(*words, "-m", "-e", "create", "--format", "%w%f", "/x")
     process.end(shared.galley.supervisor_identity(), force=True)
     shared.galley.start()
-    if shared.by == "sftp":  # what the last one served is gone until the container starts again
-        shared.galley.docker("restart", "-t", "0", "stays")
 
     def told() -> bool:
         (folder / f"new{next(numbers)}").touch()

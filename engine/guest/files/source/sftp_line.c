@@ -1,0 +1,399 @@
+/* The connection between a sshfs and the host that serves its folder, which outlives the host's side.
+ *
+ *   GALLEY_LINE=SOCKET LD_PRELOAD=sftp_line.so sshfs -o passive ...
+ *
+ * What sshfs writes to its output goes to who connects at SOCKET, and what it reads from its input
+ * comes from there, in its own threads: nothing stands between that would have to be woken for each
+ * word. When the connection ends, for the supervisor was killed or the machine goes on on another day,
+ * this waits for the next one, has that open again what was open, asks again what was not answered, and
+ * goes on: to containers the folder was slow for a while, no more. It knows SFTP (version 3, draft 02)
+ * as far as that takes, and one word more, which vm/sftp.py understands:
+ *
+ *   EXTENDED id "reopen@galley" HANDLE PATH FOLDER NUMBER   answered by STATUS
+ *
+ * NUMBER is a file's flags, or how many entries of a folder have been told.
+ */
+#define _GNU_SOURCE
+#include <endian.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+
+#include "own.h"
+
+enum { INIT = 1, VERSION, OPEN, CLOSE, OPENDIR = 11, READDIR, REMOVE, MKDIR, RMDIR, RENAME = 18,
+       SYMLINK = 20, STATUS = 101, HANDLE, NAME = 104, EXTENDED = 200 };
+enum { OK, NO_SUCH_FILE = 2, FAILURE = 4 };
+enum { EXCL = 0x20, LONGEST = 4 << 20, LONGEST_HANDLE = 256 };
+#define POSIX_RENAME "posix-rename@openssh.com"
+#define REOPEN "reopen@galley"
+
+struct text { const uint8_t *at; uint32_t size; };
+
+struct packet { uint32_t size; uint8_t *at; }; /* with its length in front */
+
+struct request { /* that nobody has answered yet */
+  struct request *next;
+  struct packet packet;
+  int again; /* it was asked before, and may have been done */
+};
+
+struct opened { /* by the program, and not closed */
+  struct opened *next;
+  struct text handle, path;
+  uint32_t folder, number;
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+static struct request *first, **last = &first;
+static struct opened *all_opened;
+static struct packet greeting, unanswered;
+static const uint8_t *sending; /* the packet that is on its way to the host */
+static int host = -1, is_open, is_greeted;
+static pthread_t asking_again;
+
+/* ---- packets ---- */
+
+static void *need(size_t size) {
+  void *made = malloc(size ? size : 1);
+  if (!made) fail("malloc");
+  return made;
+}
+
+static uint32_t number_at(const uint8_t *at) {
+  uint32_t number;
+  memcpy(&number, at, 4);
+  return be32toh(number);
+}
+
+static uint8_t *put_number(uint8_t *at, uint32_t number) {
+  number = htobe32(number);
+  memcpy(at, &number, 4);
+  return at + 4;
+}
+
+static uint8_t *put_text(uint8_t *at, struct text text) {
+  at = put_number(at, text.size);
+  memcpy(at, text.at, text.size);
+  return at + text.size;
+}
+
+static struct text copied(struct text text) {
+  uint8_t *made = need(text.size);
+  memcpy(made, text.at, text.size);
+  return (struct text){made, text.size};
+}
+
+static int is_same(struct text one, struct text other) {
+  return one.size == other.size && !memcmp(one.at, other.at, one.size);
+}
+
+static struct text word(const char *text) { return (struct text){(const uint8_t *)text, strlen(text)}; }
+
+static int kind_of(struct packet packet) { return packet.at[4]; }
+
+/* The text at `offset`, which is moved behind it; an empty one where the packet is too short. */
+static struct text text_in(struct packet packet, uint32_t *offset) {
+  if (*offset + 4 > packet.size) return (struct text){packet.at, 0};
+  uint32_t size = number_at(packet.at + *offset), begin = *offset + 4;
+  if (size > packet.size - begin) return (struct text){packet.at, 0};
+  *offset = begin + size;
+  return (struct text){packet.at + begin, size};
+}
+
+static uint32_t number_in(struct packet packet, uint32_t offset) {
+  return offset + 4 > packet.size ? 0 : number_at(packet.at + offset);
+}
+
+static int has_all(int from, uint8_t *at, size_t size) {
+  while (size) {
+    ssize_t got = recv(from, at, size, MSG_WAITALL);
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return 0;
+    at += got, size -= got;
+  }
+  return 1;
+}
+
+/* The next one, to be freed; none at the end, or where it can be none. */
+static struct packet receive(int from) {
+  uint8_t length[4];
+  struct packet got = {0, NULL};
+  if (!has_all(from, length, 4)) return got;
+  uint32_t size = number_at(length);
+  if (size < 5 || size > LONGEST) return got;
+  got.at = need(4 + size);
+  memcpy(got.at, length, 4);
+  if (has_all(from, got.at + 4, size)) {
+    got.size = 4 + size;
+  } else {
+    free(got.at);
+    got.at = NULL;
+  }
+  return got;
+}
+
+static int is_sent(int to, struct packet packet) {
+  while (packet.size) {
+    ssize_t done = send(to, packet.at, packet.size, MSG_NOSIGNAL);
+    if (done < 0 && errno == EINTR) continue;
+    if (done <= 0) return 0;
+    packet.at += done, packet.size -= done;
+  }
+  return 1;
+}
+
+/* ---- what is open ---- */
+
+static struct opened **place_of(struct text handle) {
+  struct opened **place = &all_opened;
+  while (*place && !is_same((*place)->handle, handle)) place = &(*place)->next;
+  return place;
+}
+
+static void has_opened(struct packet asked, struct text handle) {
+  if (handle.size > LONGEST_HANDLE) return;
+  struct opened *made = need(sizeof *made);
+  uint32_t offset = 9;
+  struct text path = text_in(asked, &offset);
+  *made = (struct opened){all_opened, copied(handle), copied(path), kind_of(asked) == OPENDIR, 0};
+  if (!made->folder) made->number = number_in(asked, offset);
+  all_opened = made;
+}
+
+static void has_closed(struct text handle) {
+  struct opened **place = place_of(handle), *gone = *place;
+  if (!gone) return;
+  *place = gone->next;
+  free((void *)gone->handle.at);
+  free((void *)gone->path.at);
+  free(gone);
+}
+
+/* Whatever is open in there has another name now. */
+static void has_renamed(struct text old, struct text fresh) {
+  for (struct opened *one = all_opened; one; one = one->next) {
+    struct text path = one->path;
+    if (path.size < old.size || memcmp(path.at, old.at, old.size)) continue;
+    if (path.size > old.size && path.at[old.size] != '/') continue;
+    uint32_t rest = path.size - old.size;
+    uint8_t *made = need(fresh.size + rest);
+    memcpy(made, fresh.at, fresh.size);
+    memcpy(made + fresh.size, path.at + old.size, rest);
+    one->path = (struct text){made, fresh.size + rest};
+    free((void *)path.at);
+  }
+}
+
+/* ---- what is asked, and answered ---- */
+
+static void remember(struct packet packet) {
+  if (kind_of(packet) == INIT) {
+    greeting = packet;
+    return;
+  }
+  uint32_t offset = 9;
+  if (kind_of(packet) == CLOSE) has_closed(text_in(packet, &offset));
+  struct request *made = need(sizeof *made);
+  *made = (struct request){NULL, packet, 0};
+  *last = made;
+  last = &made->next;
+}
+
+/* The one that is answered by what begins so; nearly always it is the oldest. */
+static struct request *taken(const uint8_t *id) {
+  for (struct request **place = &first; *place; place = &(*place)->next) {
+    struct request *found = *place;
+    if (memcmp(found->packet.at + 5, id, 4)) continue;
+    *place = found->next;
+    if (!*place) last = place;
+    return found;
+  }
+  return NULL;
+}
+
+/* What was done before the connection ended cannot be done again. */
+static int was_done(int kind, uint32_t code) {
+  switch (kind) {
+    case CLOSE: return 1;
+    case REMOVE: case RMDIR: case RENAME: return code == NO_SUCH_FILE;
+    case MKDIR: case SYMLINK: return code == FAILURE;
+  }
+  return 0;
+}
+
+static void settle(struct request *asked, struct packet answer) {
+  int kind = kind_of(asked->packet);
+  uint32_t offset = 9;
+  if (kind == EXTENDED && is_same(text_in(asked->packet, &offset), word(POSIX_RENAME))) kind = RENAME;
+  if (kind_of(answer) == HANDLE) {
+    uint32_t begin = 9;
+    has_opened(asked->packet, text_in(answer, &begin));
+  } else if (kind_of(answer) == NAME && kind == READDIR) {
+    struct opened *folder = *place_of(text_in(asked->packet, &offset));
+    if (folder) folder->number += number_in(answer, 9);
+  } else if (kind_of(answer) == STATUS && answer.size >= 13) {
+    uint32_t code = number_at(answer.at + 9);
+    if (asked->again && code != OK && was_done(kind, code)) put_number(answer.at + 9, code = OK);
+    if (kind == RENAME && code == OK) {
+      struct text old = text_in(asked->packet, &offset);
+      has_renamed(old, text_in(asked->packet, &offset));
+    }
+  }
+}
+
+/* ---- the next connection ---- */
+
+/* All that was not answered, in the order in which it was asked. A file that was to be new may be
+ * the one that was made then. */
+static struct packet asked_before(void) {
+  struct packet all = {0, NULL};
+  for (struct request *one = first; one; one = one->next) all.size += one->packet.size;
+  uint8_t *at = all.at = need(all.size);
+  for (struct request *one = first; one; one = one->next) {
+    one->again = 1;
+    uint32_t offset = 9;
+    if (kind_of(one->packet) == OPEN) {
+      text_in(one->packet, &offset);
+      if (offset + 4 <= one->packet.size)
+        put_number(one->packet.at + offset, number_at(one->packet.at + offset) & ~EXCL);
+    }
+    memcpy(at, one->packet.at, one->packet.size);
+    at += one->packet.size;
+  }
+  return all;
+}
+
+static int is_reopened(struct opened *one) {
+  struct text tag = word(REOPEN);
+  uint32_t size = 9 + 4 + tag.size + 4 + one->handle.size + 4 + one->path.size + 8;
+  struct packet packet = {size, need(size)};
+  uint8_t *at = put_number(packet.at, size - 4);
+  *at++ = EXTENDED;
+  at = put_text(put_text(put_text(put_number(at, 0), tag), one->handle), one->path);
+  put_number(put_number(at, one->folder), one->number);
+  int sent = is_sent(host, packet);
+  free(packet.at);
+  if (!sent) return 0;
+  struct packet answer = receive(host); /* a file that has gone is told who asks for it */
+  free(answer.at);
+  return answer.at != NULL;
+}
+
+/* Nobody else reads or writes there meanwhile. */
+static int is_taken_up(void) {
+  if (!greeting.at) return 1;
+  if (!is_sent(host, greeting)) return 0;
+  if (!is_greeted) return 1;
+  struct packet version = receive(host);
+  int right = version.at && kind_of(version) == VERSION;
+  free(version.at);
+  for (struct opened *one = all_opened; right && one; one = one->next) right = is_reopened(one);
+  return right;
+}
+
+/* A thread of its own, for the host answers before it has read all. */
+static void *ask_again(void *unused) {
+  is_sent(host, unanswered);
+  free(unanswered.at);
+  pthread_mutex_lock(&lock);
+  is_open = 1;
+  pthread_cond_broadcast(&changed);
+  pthread_mutex_unlock(&lock);
+  return unused;
+}
+
+/* Waits for one, in sshfs's reading thread; those that write wait until it is open. */
+static void take_next(void) {
+  static int listening = -1;
+  if (listening < 0) listening = listen_at(getenv("GALLEY_LINE"), 0, 4);
+  for (;;) {
+    host = accept4(listening, NULL, NULL, SOCK_CLOEXEC);
+    if (host >= 0 && is_taken_up()) break;
+    if (host >= 0) close(host);
+  }
+  unanswered = asked_before();
+  if (pthread_create(&asking_again, NULL, ask_again, NULL)) fail("pthread_create");
+}
+
+static void leave(void) {
+  shutdown(host, SHUT_RDWR); /* who writes to it is let go */
+  pthread_join(asking_again, NULL);
+  pthread_mutex_lock(&lock);
+  is_open = 0;
+  while (sending) pthread_cond_wait(&changed, &lock);
+  pthread_mutex_unlock(&lock);
+  close(host);
+  host = -1;
+}
+
+/* ---- the two ways, in sshfs's threads ---- */
+
+static void pass_request(struct packet packet) {
+  if (kind_of(packet) == INIT && host < 0) take_next(); /* no thread of its reads yet */
+  pthread_mutex_lock(&lock);
+  while (!is_open) pthread_cond_wait(&changed, &lock);
+  remember(packet);
+  sending = packet.at;
+  pthread_mutex_unlock(&lock);
+  is_sent(host, packet); /* where it is not, the reading thread sees that the connection has ended */
+  pthread_mutex_lock(&lock);
+  sending = NULL;
+  pthread_cond_broadcast(&changed);
+  pthread_mutex_unlock(&lock);
+}
+
+/* Whether it is one that sshfs waits for. */
+static int is_awaited(struct packet answer) {
+  if (kind_of(answer) == VERSION) return is_greeted = 1;
+  pthread_mutex_lock(&lock);
+  struct request *asked = answer.size < 9 ? NULL : taken(answer.at + 5);
+  if (asked) settle(asked, answer);
+  while (asked && asked->packet.at == sending) pthread_cond_wait(&changed, &lock);
+  pthread_mutex_unlock(&lock);
+  if (!asked) return 0;
+  free(asked->packet.at);
+  free(asked);
+  return 1;
+}
+
+static struct packet next_answer(void) {
+  for (;;) {
+    if (host < 0) take_next();
+    struct packet answer = receive(host);
+    if (!answer.at) leave();
+    else if (is_awaited(answer)) return answer;
+    free(answer.at);
+  }
+}
+
+/* sshfs writes a request at once, and no two at the same time. */
+ssize_t writev(int to, const struct iovec *parts, int count) {
+  if (to != STDOUT_FILENO) return syscall(SYS_writev, to, parts, count);
+  struct packet packet = {0, NULL};
+  for (int i = 0; i < count; i++) packet.size += parts[i].iov_len;
+  uint8_t *at = packet.at = need(packet.size);
+  for (int i = 0; i < count; i++) {
+    memcpy(at, parts[i].iov_base, parts[i].iov_len);
+    at += parts[i].iov_len;
+  }
+  pass_request(packet);
+  return packet.size;
+}
+
+ssize_t read(int from, void *into, size_t size) {
+  if (from != STDIN_FILENO) return syscall(SYS_read, from, into, size);
+  static struct packet answer;
+  static uint32_t given;
+  if (given == answer.size) {
+    free(answer.at);
+    answer = next_answer();
+    given = 0;
+  }
+  if (size > answer.size - given) size = answer.size - given;
+  memcpy(into, answer.at + given, size);
+  given += size;
+  return size;
+}
