@@ -2,8 +2,8 @@
 
 virtiofs needs a program of its own, which only Linux has, and is the faster. SFTP works everywhere;
 it is served by our own process (`vm/sftp.py`), and QEMU knows nothing of it. QEMU has 9p, too, but
-Debian's cloud kernel has not. May import: `virtiofsd.py`, `vm` values. Next: `virtiofsd.py`,
-`start.py`, and `shares` among the guest's files.
+suspends no machine that uses it (ARCHITECTURE). May import: `virtiofsd.py`, `vm` values. Next:
+`virtiofsd.py`, `start.py`, and `shares` among the guest's files.
 """
 
 import os
