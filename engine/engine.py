@@ -85,7 +85,7 @@ class Engine:
         )
         rests = (self._machine, self._resting, self._saver)
         self.snapshots = Snapshots(*rests, self.start, self._publish)
-        self._folders = SharedFolders(home, settings, backend)
+        self._folders = SharedFolders(home, settings, backend, self._publish)
         self._configuration = Configuration(home, settings, backend)
         self._knocks: Knocks = Knocks(directory, backend, self._saver.awake, self._saver.wait)
         carrier = MachineCarrier(backend, directory, self._knocks.leave)

@@ -1,4 +1,5 @@
-"""Has the guest forget files of this host before it knows more than can be served.
+"""Has the guest forget files of this host before it knows more than can be served, and tells when a
+folder is served no longer.
 
 May import: `vm`. Next: `vm/backends/qemu/crowd.py` (when that is), `shared_folders.py` (who calls).
 """
@@ -6,7 +7,7 @@ May import: `vm`. Next: `vm/backends/qemu/crowd.py` (when that is), `shared_fold
 import logging
 import threading
 
-from vm.backend import Backend
+from vm.backend import Backend, Lost
 from vm.directory import MachineDir
 from vm.errors import GalleyError, MachineError
 from vm.keeper import Keeper
@@ -25,20 +26,20 @@ class RememberedFiles:
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def begin(self, machine: Machine) -> None:
-        """Doing it again while it looks does nothing."""
+    def begin(self, machine: Machine, lost: Lost) -> None:
+        """Doing it again while it looks does nothing. `lost` is called by its thread."""
         if self._thread is not None and self._thread.is_alive() and not self._ended.is_set():
             return
         self._ended = ended = threading.Event()
         self._thread = threading.Thread(
-            target=self._look, args=(machine, ended), name="remembered-files", daemon=True
+            target=self._look, args=(machine, ended, lost), name="remembered-files", daemon=True
         )
         self._thread.start()
 
     def end(self) -> None:
         self._ended.set()
 
-    def _look(self, machine: Machine, ended: threading.Event) -> None:
+    def _look(self, machine: Machine, ended: threading.Event, lost: Lost) -> None:
         def forget() -> None:
             try:
                 machine.occupy(lambda: self._forget(machine))
@@ -47,7 +48,7 @@ class RememberedFiles:
                 if type(error) is MachineError:  # it cannot, for its keeper is of another version
                     ended.set()
 
-        self._backend.watch_crowd(self._directory, ended, forget)
+        self._backend.watch_crowd(self._directory, ended, forget, lost)
 
     def _forget(self, machine: Machine) -> None:
         """One that stands still looks nothing up, and would not hear. Nobody halts it meanwhile."""

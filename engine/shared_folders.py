@@ -5,7 +5,8 @@ May import: `shares`, `served_folders`, `settings`, `bridge.binds`, `ports.wante
 """
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import PurePath, PurePosixPath
 
 from engine import shares
@@ -26,15 +27,20 @@ FAILED = "share "  # on the guest's console, before the share's tag
 
 
 class SharedFolders:
-    """`problems`: why a folder that is wanted is not shared. Any thread."""
+    """`problems`: why a folder that is wanted is not shared; `changed`, when that is another
+    without our having been asked. Any thread."""
 
-    def __init__(self, home: Home, settings: SettingsStore, backend: Backend) -> None:
+    def __init__(
+        self, home: Home, settings: SettingsStore, backend: Backend, changed: Callable[[], None]
+    ) -> None:
         self._settings = settings
         self._backend = backend
         self._directory = MachineDir.of(home)
         self._docker_socket = str(home.docker_socket)
         self._mounted: dict[Share, tuple[int, int]] = {}
         self._lacking: Problem | None = None
+        self._lost: frozenset[int] = frozenset()  # places among what the machine has
+        self._changed = changed
         self._served = ServedFolders()
         self._remembered = RememberedFiles(self._directory, backend)
         self.problems: tuple[Problem, ...] = ()
@@ -51,10 +57,11 @@ class SharedFolders:
         seen = self._backend.observe(self._directory)
         if seen.share_by == "sftp" and seen.spec is not None:
             self._served.begin(machine.guest.dial, seen.spec.shares)
-        self._remembered.begin(machine)
+        self._remembered.begin(machine, partial(self._lose, machine))
 
     def end(self) -> None:
         """The machine is gone, or we are going."""
+        self._lost = frozenset()
         self._served.end()
         self._remembered.end()
 
@@ -64,18 +71,27 @@ class SharedFolders:
         spec = self._backend.observe(self._directory).spec
         served = spec.shares if spec is not None else ()
         failures = _failures(console)
-        there = [share for number, share in enumerate(served) if f"share{number}" not in failures]
-        broken = (
-            _not_mounted(share, failures[f"share{number}"])
-            for number, share in enumerate(served)
-            if share not in there
-        )
+        there, broken = [], []
+        for number, share in enumerate(served):
+            if (reason := failures.get(f"share{number}")) is not None:
+                broken.append(_not_mounted(share, reason))
+            elif number in self._lost:
+                broken.append(_not_served(share))
+            else:
+                there.append(share)
         waiting = (_not_yet(share) for share in wanted if share not in served)
         writable = any(not share.read_only for share in there)
         lacking = self._backend.probe_owners(self._by()) if writable else None
         self.problems = (*self.problems, *broken, *waiting, *([lacking] if lacking else []))
         # The innermost first: it is the one that a path in it belongs to.
         self._mounted = {share: _identity(share) for share in reversed(there)}
+
+    def _lose(self, machine: Machine, number: int) -> None:
+        """Nobody can serve it again, and who waits for it in the guest waits for ever: no more of
+        them are to come."""
+        self._lost |= {number}
+        self.look(machine.story.console.lines())
+        self._changed()
 
     def check(self, body: bytes) -> bytes | None:
         """See `bridge.binds.check`."""
@@ -146,6 +162,15 @@ def _not_mounted(share: Share, reason: str) -> Problem:
         f"The folder {share.host_path} is not shared: the machine could not mount it.",
         "Try again: galley restart",
         details=reason,
+    ).to_problem()
+
+
+def _not_served(share: Share) -> Problem:
+    return MachineError(
+        f"The folder {share.host_path} is no longer shared: the program that served it, virtiofsd, "
+        "has ended.",
+        "Containers that use it wait. Restart the engine: galley restart. If it ends again, "
+        "`galley logs --component vm` may say why.",
     ).to_problem()
 
 

@@ -17,6 +17,8 @@ from vm.guest import Guest
 from vm.host.sparse import Report
 from vm.types import Address, DiskError, Features, Forward, MachineSpec, Observation
 
+type Forget = Callable[[], None]
+type Lost = Callable[[int], None]
 type Still = Callable[[], AbstractContextManager[None]]  # in it the guest writes nothing
 
 
@@ -123,10 +125,10 @@ class Backend(Protocol):
         """Block until the machine stands still, for this computer's disk took no more of its data
         disk, and say why; None when it has ended."""
 
-    def watch_crowd(self, directory: MachineDir, ended: Event, forget: Callable[[], None]) -> None:
+    def watch_crowd(self, directory: MachineDir, ended: Event, forget: Forget, lost: Lost) -> None:
         """Call `forget` whenever the guest remembers so many files of shared folders that there
-        could soon be too many to serve. Returns when it never will, it has ended, or `ended` is
-        set."""
+        could soon be too many to serve, and `lost` with the place among the spec's shares of one
+        that is served no longer. Returns when neither can be any more, or `ended` is set."""
 
     def go_on(self, directory: MachineDir) -> None:
         """Let a machine that stands still for that try again; any other is left alone."""

@@ -5363,6 +5363,14 @@
             <translation>Der Ordner {0} ist nicht mit Galleys virtueller Maschine geteilt.</translation>
         </message>
         <message>
+            <source>The folder {0} is no longer shared: the program that served it, virtiofsd, has ended.</source>
+            <translation>Der Ordner {0} ist nicht mehr freigegeben: Das Programm, das ihn bereitstellte, virtiofsd, ist zu Ende.</translation>
+        </message>
+        <message>
+            <source>Containers that use it wait. Restart the engine: galley restart. If it ends again, `galley logs --component vm` may say why.</source>
+            <translation>Container, die ihn benutzen, warten. Starten Sie die Engine neu: galley restart. Endet es wieder, sagt `galley logs --component vm` vielleicht, warum.</translation>
+        </message>
+        <message>
             <source>The folder {0} is not shared yet.</source>
             <translation>Der Ordner {0} ist noch nicht geteilt.</translation>
         </message>

@@ -4,13 +4,17 @@ dockerd makes the folder that a container is to have at each start, where there 
 machine that would be memory, and all that is written there be lost.
 """
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.galley import IMAGE, Galley
+from tests.e2e.processes import belonging_to
 from tests.unit.engine.bridge.test_check import Client
 
+SERVER = "virtiofsd"
 WRITE = "echo up >> /x/starts && exec sleep 1000000"
 
 
@@ -71,6 +75,30 @@ def test_who_has_a_folder_that_is_no_longer_shared_does_not_start(
     fresh.wait_for(lambda: starts[0].read_text() == "up\nup\n", "it goes on with what it had")
     fresh.docker("restart", "-t", "0", "narrowed")
     fresh.wait_for(lambda: starts[1].read_text().startswith("up\nup\n"), "and so does the other")
+
+
+def test_a_folder_whose_server_has_ended_is_told_until_the_engine_starts_again(
+    used: Galley, shared: Path
+) -> None:
+    used.start()
+    words = ("run", "--rm", "-v", f"{shared}:/x", IMAGE, "sh", "-c", "echo there >> /x/file")
+    used.docker(*words)
+    (server, *_) = [
+        pid for pid, line in belonging_to(str(used.home.root)).items() if SERVER in line
+    ]
+    os.kill(server, signal.SIGKILL)
+
+    def told() -> list[str]:
+        return [problem["summary"] for problem in used.status()["problems"]]
+
+    used.wait_for(lambda: any(SERVER in each for each in told()), "it is told")
+    assert f"The folder {shared} is no longer shared" in told()[0]
+    done = used.docker(*words, check=False)
+    assert b"galley restart" in done.stderr
+    used.run("restart")
+    assert told() == []
+    used.docker(*words)
+    assert (shared / "file").read_text() == "there\n" * 2
 
 
 def test_who_drives_the_engine_from_inside_gets_no_empty_folder_either(galley: Galley) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from vm.backend import Force, Still
+from vm.backend import Force, Forget, Lost, Still
 from vm.backends.fake_machine import FakeScript
 from vm.directory import MachineDir
 from vm.errors import BackendFailed, GuestUnreachable, NoMachine, NotResumable, Problem
@@ -147,7 +147,7 @@ class FakeBackend:
         self.wait_stopped(directory, None)
         return None
 
-    def watch_crowd(self, directory: MachineDir, ended: Event, forget: Callable[[], None]) -> None:
+    def watch_crowd(self, directory: MachineDir, ended: Event, forget: Forget, lost: Lost) -> None:
         """Its guest knows nothing."""
 
     def go_on(self, directory: MachineDir) -> None:

@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from engine.remembered_files import RememberedFiles
-from vm.backend import Backend
+from vm.backend import Backend, Forget, Lost
 from vm.directory import MachineDir
 from vm.errors import GalleyError, GuestUnreachable, MachineError
 from vm.keeper import Keeper
@@ -32,7 +32,7 @@ class Scene:
         self.dial = None
 
     def watch_crowd(
-        self, directory: MachineDir, ended: threading.Event, forget: Callable[[], None]
+        self, directory: MachineDir, ended: threading.Event, forget: Forget, lost: Lost
     ) -> None:
         self.waits.put(True)
         while not ended.is_set():
@@ -70,13 +70,17 @@ def files(scene: Scene, tmp_path: Path) -> RememberedFiles:
     return RememberedFiles(directory, cast(Backend, scene))
 
 
+def nothing_is_lost(number: int) -> None:
+    raise AssertionError
+
+
 def next_of[T](told: "queue.Queue[T]") -> T:
     return told.get(timeout=PATIENCE)
 
 
 def test_each_time_it_is_asked(files: RememberedFiles, scene: Scene) -> None:
-    files.begin(cast(Any, scene))
-    files.begin(cast(Any, scene))
+    files.begin(cast(Any, scene), nothing_is_lost)
+    files.begin(cast(Any, scene), nothing_is_lost)
     assert next_of(scene.waits)
     for failure in (None, GuestUnreachable("It does not answer.", ""), None):
         scene.failure = failure
@@ -89,7 +93,7 @@ def test_each_time_it_is_asked(files: RememberedFiles, scene: Scene) -> None:
 def test_one_that_stands_still_is_not_asked(files: RememberedFiles, scene: Scene) -> None:
     """It would not hear, and whoever asks would take it for lost."""
     scene.state = MachineState.PAUSED
-    files.begin(cast(Any, scene))
+    files.begin(cast(Any, scene), nothing_is_lost)
     assert next_of(scene.waits)
     scene.crowd()
     assert next_of(scene.waits)
@@ -99,7 +103,7 @@ def test_one_that_stands_still_is_not_asked(files: RememberedFiles, scene: Scene
 
 def test_one_that_cannot_is_not_asked_again(files: RememberedFiles, scene: Scene) -> None:
     scene.failure = MachineError("It knows no such request.", "")
-    files.begin(cast(Any, scene))
+    files.begin(cast(Any, scene), nothing_is_lost)
     assert next_of(scene.waits)
     scene.crowd()
     assert next_of(scene.forgot)
@@ -111,10 +115,10 @@ def test_one_that_cannot_is_not_asked_again(files: RememberedFiles, scene: Scene
 def test_the_next_machine_is_looked_after_though_the_last_has_hardly_ended(
     files: RememberedFiles, scene: Scene
 ) -> None:
-    files.begin(cast(Any, scene))
+    files.begin(cast(Any, scene), nothing_is_lost)
     assert next_of(scene.waits)
     files.end()
-    files.begin(cast(Any, scene))
+    files.begin(cast(Any, scene), nothing_is_lost)
     assert next_of(scene.waits)
     scene.crowd()
     assert next_of(scene.forgot)

@@ -1,7 +1,11 @@
 """Which folders may be shared, and what becomes of a list of them."""
 
+import os
 import sys
+import threading
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -13,6 +17,7 @@ from engine.settings import SettingsStore
 from engine.shared_folders import SharedFolders
 from tests.ordinary_user import OrdinaryUser
 from vm.backends.fake import FakeBackend
+from vm.directory import MachineDir
 from vm.errors import HostError, NotShared, Problem, SettingsError, ToolMissing
 from vm.host import process
 from vm.host.paths import Home
@@ -179,7 +184,7 @@ class Lacking(FakeBackend):
 
 
 def test_without_the_program_nothing_is_shared(store: SettingsStore, home: Home) -> None:
-    folders = SharedFolders(home, store, Lacking())
+    folders = SharedFolders(home, store, Lacking(), lambda: None)
     assert folders.wanted() == ()
     assert [problem.summary for problem in folders.problems] == ["There is no virtiofsd."]
     store.set("shares", "")
@@ -199,7 +204,7 @@ def test_what_the_guest_could_not_mount_is_told(
     served = tuple(Share(path, path) for path in paths[:2])
     seen = Observation(MachineState.RUNNING, spec=MachineSpec(1, 1, 1, "", shares=served))
     monkeypatch.setattr(FakeBackend, "observe", lambda self, directory: seen)
-    folders = SharedFolders(home, store, FakeBackend())
+    folders = SharedFolders(home, store, FakeBackend(), lambda: None)
     folders.look(["kernel", "share share1 failed: mount: no such device", "engine"])
     mounted, unserved = folders.problems
     assert paths[1] in mounted.summary
@@ -211,10 +216,47 @@ def test_what_the_guest_could_not_mount_is_told(
         folders.check(body % paths[1].encode())
 
 
+def test_one_that_is_served_no_longer_is_told_and_refused(
+    store: SettingsStore, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vm.types import MachineSpec, MachineState, Observation
+
+    class Losing(FakeBackend):
+        def observe(self, directory: MachineDir) -> Observation:
+            return Observation(MachineState.RUNNING, spec=spec)
+
+        def watch_crowd(self, *words: Any) -> None:
+            words[-1](1)
+
+    names = [str(tmp_path / name) for name in ("a", "b")]
+    for name in names:
+        os.mkdir(name)
+    store.set("shares", ",".join(names))
+    spec = MachineSpec(1, 1, 1, "", shares=tuple(Share(name, name) for name in names))
+    changed = threading.Event()
+    folders = SharedFolders(home, store, Losing(), changed.set)
+    folders.look([])
+    assert not folders.problems
+    silent = SimpleNamespace(lines=list)
+    folders.begin(cast(Any, SimpleNamespace(story=SimpleNamespace(console=silent))))
+    assert changed.wait(20)
+    for _ in range(2):  # it stays so while the machine runs
+        (told,) = folders.problems
+        assert f"{names[1]} is no longer shared" in told.summary
+        body = b'{"HostConfig":{"Binds":["%s:/x"]}}'
+        assert folders.check(body % names[0].encode()) is None
+        with pytest.raises(NotShared, match="is not shared"):
+            folders.check(body % names[1].encode())
+        folders.look([])
+    folders.end()
+    folders.look([])
+    assert not folders.problems, "another machine serves it"
+
+
 def test_what_a_container_has_had_must_still_be_shared(
     home: Home, store: SettingsStore, tmp_path: Path
 ) -> None:
-    folders = SharedFolders(home, store, FakeBackend())
+    folders = SharedFolders(home, store, FakeBackend(), lambda: None)
     share = Share(str(tmp_path), str(tmp_path))
     seen = tmp_path.stat()
     folders._mounted = {share: (seen.st_dev, seen.st_ino)}
@@ -231,7 +273,7 @@ def test_what_a_container_has_had_must_still_be_shared(
 
 
 def test_what_containers_have_of_this_host(home: Home, store: SettingsStore) -> None:
-    folders = SharedFolders(home, store, FakeBackend())
+    folders = SharedFolders(home, store, FakeBackend(), lambda: None)
     folders._mounted = {Share("/home/ann", "/home/ann"): (0, 0), Share("/data", "/there"): (0, 0)}
     mounts = (
         Mount("bind", "/home/ann/project"),
@@ -251,7 +293,7 @@ def test_that_only_root_can_write_is_told_where_somebody_can(
 
     none = HostError("No ids are lent.", "Lend some.").to_problem()
     monkeypatch.setattr(FakeBackend, "probe_owners", lambda self, asked: none)
-    folders = SharedFolders(home, store, FakeBackend())
+    folders = SharedFolders(home, store, FakeBackend(), lambda: None)
     store.set("shares", "")
     for read_only in (False, True):
         share = Share(str(tmp_path), str(tmp_path), read_only)

@@ -20,7 +20,7 @@ import msgspec
 import psutil
 
 from vm import image
-from vm.backend import Force, Still
+from vm.backend import Force, Forget, Lost, Still
 from vm.backends.qemu import (
     accel,
     crowd,
@@ -244,8 +244,8 @@ class QemuBackend:
             process.wait_gone(found.identity, 1.0 if tells else None)
         return None
 
-    def watch_crowd(self, directory: MachineDir, ended: Event, forget: Callable[[], None]) -> None:
-        crowd.watch(directory, ended, forget)
+    def watch_crowd(self, directory: MachineDir, ended: Event, forget: Forget, lost: Lost) -> None:
+        crowd.watch(directory, ended, forget, lost)
 
     def go_on(self, directory: MachineDir) -> None:
         found = running.find(directory)

@@ -1,18 +1,20 @@
-"""When the guest knows so many files of the host that virtiofsd could soon open no more.
+"""When the guest knows so many files of the host that virtiofsd could soon open no more, and when
+one has ended before its machine: QEMU lets no other take over.
 
 virtiofsd holds one descriptor for each file that the guest remembers, and the guest remembers all
 that it ever looked up, until its own memory is short. Beyond the user's limit (RLIMIT_NOFILE) files
 would be there for the host and missing in containers. Linux only, as virtiofsd is; before Linux 6.2
 an ordinary user may not count them, and nothing is told.
-May import: `virtiofsd.py`. Next: `engine/remembered_files.py` (has the guest forget).
+May import: `virtiofsd.py`, `running.py`. Next: `engine/remembered_files.py` (has the guest forget).
 """
 
 import os
 import sys
-from collections.abc import Callable
+from pathlib import Path
 from threading import Event
 
-from vm.backends.qemu import virtiofsd
+from vm.backend import Forget, Lost
+from vm.backends.qemu import running, virtiofsd
 from vm.directory import MachineDir
 
 if sys.platform == "linux":
@@ -22,15 +24,27 @@ FULL = 0.5  # of the limit; the rest is for what is looked up until the guest ha
 FASTEST = 30_000  # files that a guest looks up in a second, and keeps at it
 OFTEN, SELDOM = 0.1, 2.0  # seconds between two looks: none could fill it meanwhile
 SETTLED = 0.1  # seconds in which virtiofsd hears what the guest has forgotten
+ENDS = 1.0  # seconds in which QEMU is gone, too, where it was its end
 REST, LONGEST = 0.5, 8.0  # seconds until it is to forget again, where that was of little use
 
 
-def watch(directory: MachineDir, ended: Event, forget: Callable[[], None]) -> None:
+def watch(directory: MachineDir, ended: Event, forget: Forget, lost: Lost) -> None:
     """Call `forget` when that is so, and again as long as it is: less often where containers have
-    the files open. Returns when no folder is served any more, or `ended` is set."""
-    served = [one.pid for one in virtiofsd.of(directory)]
+    the files open. `lost` is told each that serves no longer while QEMU runs. Returns when no
+    folder is served any more, or `ended` is set."""
+    served = {one.pid: number for one, number in virtiofsd.serving(directory).items()}
+    numbers = virtiofsd.numbers(directory)
     pause = rest = 0.0
-    while served and not ended.wait(pause):
+    while not ended.wait(pause):
+        # Quicker than to ask whether it is the same one still: who waits is let go when it ends.
+        served = {pid: number for pid, number in served.items() if _is_there(pid)}
+        for number in sorted(numbers.difference(served.values())):
+            if ended.wait(ENDS) or running.find(directory) is None:  # it ends when QEMU does
+                return
+            numbers.remove(number)
+            lost(number)
+        if not served:
+            return
         limit = min(map(_limit, served))
         held = max(map(_open_files, served))
         pause = min(max(OFTEN, (FULL * limit - held) / FASTEST), SELDOM)
@@ -39,8 +53,14 @@ def watch(directory: MachineDir, ended: Event, forget: Callable[[], None]) -> No
             ended.wait(SETTLED)
             helped = held - max(map(_open_files, served)) > FULL * limit / 4
             pause = rest = 0.0 if helped else min(max(2 * rest, REST), LONGEST)
-        # Quicker than to ask whether it is the same one still: who waits is let go when it ends.
-        served = [pid for pid in served if os.path.exists(f"/proc/{pid}")]
+
+
+def _is_there(pid: int) -> bool:
+    """A zombie is not."""
+    try:
+        return b") Z" not in Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return False
 
 
 def _limit(pid: int) -> float:

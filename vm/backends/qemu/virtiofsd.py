@@ -155,14 +155,27 @@ def sweep(directory: MachineDir) -> None:
 
 def of(directory: MachineDir) -> Iterator[process.Identity]:
     """Those of the machine. One of them is two processes, where it has a namespace of its own."""
+    return iter(serving(directory))
+
+
+def serving(directory: MachineDir) -> dict[process.Identity, int]:
+    """The same, with the number of the share that each serves."""
     prefix = f"--socket-path={directory.run}{os.sep}share"
+    found = {}
     for candidate in psutil.process_iter(["name", "cmdline"]):
-        if candidate.info["name"] == "virtiofsd" and any(
-            word.startswith(prefix) for word in candidate.info["cmdline"] or ()
-        ):
-            identity = process.identify(candidate.pid)
+        if candidate.info["name"] != "virtiofsd":
+            continue
+        for word in candidate.info["cmdline"] or ():
+            identity = process.identify(candidate.pid) if word.startswith(prefix) else None
             if identity is not None:
-                yield identity
+                found[identity] = int(word.removeprefix(prefix).removesuffix(".sock"))
+    return found
+
+
+def numbers(directory: MachineDir) -> set[int]:
+    """Of the shares that were served when the machine was started."""
+    found = directory.run.glob("share*.sock")
+    return {int(socket.stem.removeprefix("share")) for socket in found}
 
 
 def _answers(socket: Path, identity: process.Identity) -> bool:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from vm.backends.qemu import crowd, virtiofsd
+from tests.unit.engine.bridge.servers import wait_until
+from vm.backends.qemu import crowd, running, virtiofsd
 from vm.directory import MachineDir
 from vm.host import process
 
@@ -47,7 +48,7 @@ class Server:
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     made = Server()
     identity = process.identify(made.process.pid)
-    monkeypatch.setattr(virtiofsd, "of", lambda directory: iter([identity]))
+    monkeypatch.setattr(virtiofsd, "serving", lambda directory: {identity: 3})
     yield made
     made.end()
 
@@ -61,11 +62,12 @@ class Watch:
     """In a thread; `forgot` counts what was asked for, and `forget` is what comes of it."""
 
     def __init__(self, directory: MachineDir, forget: Callable[[], None] = lambda: None) -> None:
+        self.lost: list[int] = []
         self.forgot: queue.Queue[bool] = queue.Queue()
         self.ended = threading.Event()
         self._forget = forget
         self._thread = threading.Thread(
-            target=crowd.watch, args=(directory, self.ended, self._work)
+            target=crowd.watch, args=(directory, self.ended, self._work, self.lost.append)
         )
         self._thread.start()
 
@@ -122,9 +124,27 @@ def test_what_containers_have_open_is_asked_for_less_and_less(
 
 
 def test_it_is_over_once_it_has_ended(server: Server, directory: MachineDir) -> None:
+    """With the machine, nothing is lost. Nobody has waited for it yet: it stays a zombie."""
     watch = Watch(directory)
-    server.end()
+    server.process.kill()
     assert watch.has_ended()
+    assert watch.lost == []
+
+
+def test_one_that_has_ended_before_its_machine_is_told(
+    server: Server, directory: MachineDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when that was while nobody watched."""
+    monkeypatch.setattr(crowd, "ENDS", 0.0)
+    monkeypatch.setattr(running, "find", lambda directory: "QEMU")
+    directory.run.mkdir(exist_ok=True)
+    for number in (2, 3):
+        directory.share_socket(number).touch()
+    watch = Watch(directory)
+    wait_until(lambda: watch.lost == [2])
+    server.process.kill()
+    assert watch.has_ended()
+    assert watch.lost == [2, 3]
 
 
 def test_who_watches_can_be_let_go(server: Server, directory: MachineDir) -> None:
