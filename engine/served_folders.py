@@ -30,16 +30,19 @@ class ServedFolders:
         self._ended = threading.Event()
         self._streams: dict[int, Stream] = {}
         self._threads: list[threading.Thread] = []
+        self._before: dict[int, threading.Thread] = {}  # who may still be at work for a folder
 
     def begin(self, dial: Dial, folders: tuple[Share, ...]) -> None:
         """Doing it again while it serves does nothing."""
         if self._threads:
             return
-        self._ended.clear()
+        self._ended = ended = threading.Event()
         for number, share in enumerate(folders):
+            words = (dial, number, share, ended, self._before.get(number))
             thread = threading.Thread(
-                target=self._serve, args=(dial, number, share), name=f"share{number}", daemon=True
+                target=self._serve, args=words, name=f"share{number}", daemon=True
             )
+            self._before[number] = thread
             self._threads.append(thread)
             thread.start()
 
@@ -51,10 +54,19 @@ class ServedFolders:
         for thread in threads:
             thread.join(timeout=5)
 
-    def _serve(self, dial: Dial, number: int, share: Share) -> None:
+    def _serve(
+        self,
+        dial: Dial,
+        number: int,
+        share: Share,
+        ended: threading.Event,
+        before: threading.Thread | None,
+    ) -> None:
         from vm import sftp  # paramiko is slow to import, and few need this
 
-        while not self._ended.wait(AGAIN):
+        if before is not None:
+            before.join()  # a disk may be slow: what it was asked is done before what we are asked
+        while not ended.wait(AGAIN):
             with contextlib.suppress(GalleyError, OSError):
                 self._streams[number] = stream = dial(SOCKET.format(number))
                 log.info("serving %s", share.host_path)

@@ -21,7 +21,7 @@ from vm.directory import MachineDir
 from vm.errors import MachineError, Problem
 from vm.host.paths import Home
 from vm.machine import Machine
-from vm.types import Share
+from vm.types import MachineState, Share
 
 FAILED = "share "  # on the guest's console, before the share's tag
 
@@ -39,17 +39,21 @@ class SharedFolders:
         self._docker_socket = str(home.docker_socket)
         self._mounted: dict[Share, tuple[int, int]] = {}
         self._lacking: Problem | None = None
-        self._lost: frozenset[int] = frozenset()  # places among what the machine has
+        self._lost: dict[int, Problem] = {}  # by the place among what the machine has
         self._changed = changed
         self._served = ServedFolders()
         self._remembered = RememberedFiles(self._directory, backend)
-        self.problems: tuple[Problem, ...] = ()
+        self._others: tuple[Problem, ...] = ()
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        return (*self._others, *self._lost.values())
 
     def wanted(self) -> tuple[Share, ...]:
         """What the next start is to share."""
         found, problems = shares.wanted(self._names("shares"), self._names("read_only_shares"))
         self._lacking = self._backend.probe_shares(self._by()) if found else None
-        self.problems = (self._lacking,) if self._lacking else problems
+        self._others = (self._lacking,) if self._lacking else problems
         return () if self._lacking else found
 
     def begin(self, machine: Machine) -> None:
@@ -61,9 +65,9 @@ class SharedFolders:
 
     def end(self) -> None:
         """The machine is gone, or we are going."""
-        self._lost = frozenset()
         self._served.end()
         self._remembered.end()
+        self._lost = {}
 
     def look(self, console: Sequence[str]) -> None:
         """See what the machine has of them, by what it was started with and what it said."""
@@ -75,21 +79,22 @@ class SharedFolders:
         for number, share in enumerate(served):
             if (reason := failures.get(f"share{number}")) is not None:
                 broken.append(_not_mounted(share, reason))
-            elif number in self._lost:
-                broken.append(_not_served(share))
-            else:
+            elif number not in self._lost:
                 there.append(share)
         waiting = (_not_yet(share) for share in wanted if share not in served)
         writable = any(not share.read_only for share in there)
         lacking = self._backend.probe_owners(self._by()) if writable else None
-        self.problems = (*self.problems, *broken, *waiting, *([lacking] if lacking else []))
+        self._others = (*self._others, *broken, *waiting, *([lacking] if lacking else []))
         # The innermost first: it is the one that a path in it belongs to.
         self._mounted = {share: _identity(share) for share in reversed(there)}
 
     def _lose(self, machine: Machine, number: int) -> None:
         """Nobody can serve it again, and who waits for it in the guest waits for ever: no more of
         them are to come."""
-        self._lost |= {number}
+        spec = self._backend.observe(self._directory).spec
+        if spec is None or machine.status.state is MachineState.STOPPING:
+            return  # it ends with the machine
+        self._lost = {**self._lost, number: _not_served(spec.shares[number])}
         self.look(machine.story.console.lines())
         self._changed()
 

@@ -7,7 +7,8 @@ user is shown by tests/contract/test_qemu_shares.py.
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -17,6 +18,7 @@ from tests.contract.conftest import guest_image
 from tests.e2e import processes
 from tests.e2e.galley import IMAGE, ROOT, Galley
 from tests.ordinary_user import OrdinaryUser
+from vm.host import process
 
 USER = OrdinaryUser.id
 
@@ -66,9 +68,27 @@ def test_the_whole_path(galley: Galley, folder: Path) -> None:
     for anyone in ("0:0", "999:998"):
         assert "Permission denied" in container(anyone, "cat roots")
     check_that_all_is_the_users(galley)
+    keeps = "umask 0333; exec 3> sealed; while true; do date >&3; usleep 50000; done"
+    galley.docker(*("run", "-d", *run[2:]), "--name", "keeps", IMAGE, "sh", "-c", keeps)
+    ends: tuple[Callable[[], object], ...] = (
+        lambda: process.end(galley.supervisor_identity(), force=True),
+        lambda: galley.run("suspend"),
+    )
+    for end in ends:
+        galley.wait_for((folder / "sealed").exists, "it writes to what nobody may write")
+        end()
+        galley.start()
+        size = (folder / "sealed").stat().st_size
+        galley.wait_for(partial(is_larger, folder / "sealed", size), "it writes on")
+        assert (folder / "sealed").stat().st_mode & 0o777 == 0o444
+    galley.docker("rm", "-f", "keeps")
     galley.run("stop")
     galley.start()
     assert container("999:998", "cat data/main") == "page\n"
+
+
+def is_larger(file: Path, size: int) -> bool:
+    return file.stat().st_size > size
 
 
 def check_that_all_is_the_users(galley: Galley) -> None:

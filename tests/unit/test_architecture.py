@@ -32,7 +32,7 @@ FILE_LINES, FUNCTION_LINES = 400, 60
 ONLY_IN: dict[str, tuple[str, ...]] = {
     "PySide6": ("desktop/",),
     "docker": ("engine/docker/",),
-    "paramiko": ("vm/ssh.py", "vm/sftp.py"),
+    "paramiko": ("vm/ssh.py", "vm/sftp.py", "vm/sftp_folder.py"),
     "keyring": ("engine/credentials.py",),
     "secretstorage": ("engine/credentials.py",),
     "subprocess": ("vm/host/process.py",),

@@ -237,8 +237,9 @@ def test_one_that_is_served_no_longer_is_told_and_refused(
     folders = SharedFolders(home, store, Losing(), changed.set)
     folders.look([])
     assert not folders.problems
-    silent = SimpleNamespace(lines=list)
-    folders.begin(cast(Any, SimpleNamespace(story=SimpleNamespace(console=silent))))
+    story = SimpleNamespace(console=SimpleNamespace(lines=list))
+    status = SimpleNamespace(state=MachineState.RUNNING)
+    folders.begin(cast(Any, SimpleNamespace(story=story, status=status)))
     assert changed.wait(20)
     for _ in range(2):  # it stays so while the machine runs
         (told,) = folders.problems
@@ -249,7 +250,6 @@ def test_one_that_is_served_no_longer_is_told_and_refused(
             folders.check(body % names[1].encode())
         folders.look([])
     folders.end()
-    folders.look([])
     assert not folders.problems, "another machine serves it"
 
 

@@ -136,7 +136,11 @@ def _adopt(
     name = _value(words, "-accel").partition(",")[0]
     reason = "It was chosen when the machine was started."
     spec = last_spec.read(directory)
-    return Running(identity, uuid, int(port[1]) if port else 0, Accelerator(name, reason), spec)
+    by = "virtiofs" if "vhost-user-fs-pci" in " ".join(words) else "sftp"
+    return Running(
+        *(identity, uuid, int(port[1]) if port else 0, Accelerator(name, reason), spec),
+        share_by=by if spec is not None and spec.shares else "",
+    )
 
 
 def _words(pid: int) -> list[str]:

@@ -7,11 +7,13 @@
  * word. When the connection ends, for the supervisor was killed or the machine goes on on another day,
  * this waits for the next one, has that open again what was open, asks again what was not answered, and
  * goes on: to containers the folder was slow for a while, no more. It knows SFTP (version 3, draft 02)
- * as far as that takes, and one word more, which vm/sftp.py understands:
+ * as far as that takes, and two words more, which vm/sftp.py understands:
  *
  *   EXTENDED id "reopen@galley" HANDLE PATH FOLDER NUMBER   answered by STATUS
+ *   EXTENDED id "again@galley" kind...                      answered as that request is
  *
- * NUMBER is a file's flags, or how many entries of a folder have been told.
+ * NUMBER is a file's flags, or how many entries of a folder have been told. What was asked before may
+ * have been done, and is not to be refused for that.
  */
 #define _GNU_SOURCE
 #include <endian.h>
@@ -22,12 +24,12 @@
 
 #include "own.h"
 
-enum { INIT = 1, VERSION, OPEN, CLOSE, OPENDIR = 11, READDIR, REMOVE, MKDIR, RMDIR, RENAME = 18,
-       SYMLINK = 20, STATUS = 101, HANDLE, NAME = 104, EXTENDED = 200 };
-enum { OK, NO_SUCH_FILE = 2, FAILURE = 4 };
-enum { EXCL = 0x20, LONGEST = 4 << 20, LONGEST_HANDLE = 256 };
+enum { INIT = 1, VERSION, OPEN, CLOSE, OPENDIR = 11, READDIR, RENAME = 18, STATUS = 101, HANDLE,
+       NAME = 104, EXTENDED = 200 };
+enum { OK = 0, LONGEST = 4 << 20, LONGEST_HANDLE = 64 };
 #define POSIX_RENAME "posix-rename@openssh.com"
 #define REOPEN "reopen@galley"
+#define AGAIN "again@galley"
 
 struct text { const uint8_t *at; uint32_t size; };
 
@@ -172,19 +174,32 @@ static void has_closed(struct text handle) {
   free(gone);
 }
 
-/* Whatever is open in there has another name now. */
-static void has_renamed(struct text old, struct text fresh) {
-  for (struct opened *one = all_opened; one; one = one->next) {
-    struct text path = one->path;
-    if (path.size < old.size || memcmp(path.at, old.at, old.size)) continue;
-    if (path.size > old.size && path.at[old.size] != '/') continue;
-    uint32_t rest = path.size - old.size;
-    uint8_t *made = need(fresh.size + rest);
-    memcpy(made, fresh.at, fresh.size);
-    memcpy(made + fresh.size, path.at + old.size, rest);
-    one->path = (struct text){made, fresh.size + rest};
-    free((void *)path.at);
-  }
+/* The path that it has once `old` is called `fresh`; to be freed. None where that is another. */
+static struct text renamed(struct text path, struct text old, struct text fresh) {
+  if (path.size < old.size || memcmp(path.at, old.at, old.size)) return (struct text){NULL, 0};
+  if (path.size > old.size && path.at[old.size] != '/') return (struct text){NULL, 0};
+  uint32_t rest = path.size - old.size;
+  uint8_t *made = need(fresh.size + rest);
+  memcpy(made, fresh.at, fresh.size);
+  memcpy(made + fresh.size, path.at + old.size, rest);
+  return (struct text){made, fresh.size + rest};
+}
+
+static void has_name(struct opened *one, struct text path) {
+  if (!path.at) return;
+  free((void *)one->path.at);
+  one->path = path;
+}
+
+/* Whether it asks for another name, and for which. */
+static int is_renaming(struct packet asked, struct text *old, struct text *fresh) {
+  uint32_t offset = 9;
+  int is_plain = kind_of(asked) == RENAME;
+  if (!is_plain && kind_of(asked) != EXTENDED) return 0;
+  if (!is_plain && !is_same(text_in(asked, &offset), word(POSIX_RENAME))) return 0;
+  *old = text_in(asked, &offset);
+  *fresh = text_in(asked, &offset);
+  return old->size > 0;
 }
 
 /* ---- what is asked, and answered ---- */
@@ -194,8 +209,6 @@ static void remember(struct packet packet) {
     greeting = packet;
     return;
   }
-  uint32_t offset = 9;
-  if (kind_of(packet) == CLOSE) has_closed(text_in(packet, &offset));
   struct request *made = need(sizeof *made);
   *made = (struct request){NULL, packet, 0};
   *last = made;
@@ -214,72 +227,83 @@ static struct request *taken(const uint8_t *id) {
   return NULL;
 }
 
-/* What was done before the connection ended cannot be done again. */
-static int was_done(int kind, uint32_t code) {
-  switch (kind) {
-    case CLOSE: return 1;
-    case REMOVE: case RMDIR: case RENAME: return code == NO_SUCH_FILE;
-    case MKDIR: case SYMLINK: return code == FAILURE;
-  }
-  return 0;
-}
-
 static void settle(struct request *asked, struct packet answer) {
   int kind = kind_of(asked->packet);
-  uint32_t offset = 9;
-  if (kind == EXTENDED && is_same(text_in(asked->packet, &offset), word(POSIX_RENAME))) kind = RENAME;
+  uint32_t offset = 9, begin = 9;
+  struct text old, fresh;
   if (kind_of(answer) == HANDLE) {
-    uint32_t begin = 9;
     has_opened(asked->packet, text_in(answer, &begin));
   } else if (kind_of(answer) == NAME && kind == READDIR) {
     struct opened *folder = *place_of(text_in(asked->packet, &offset));
     if (folder) folder->number += number_in(answer, 9);
   } else if (kind_of(answer) == STATUS && answer.size >= 13) {
-    uint32_t code = number_at(answer.at + 9);
-    if (asked->again && code != OK && was_done(kind, code)) put_number(answer.at + 9, code = OK);
-    if (kind == RENAME && code == OK) {
-      struct text old = text_in(asked->packet, &offset);
-      has_renamed(old, text_in(asked->packet, &offset));
+    if (kind == CLOSE) { /* what is asked of it before has been answered, too */
+      has_closed(text_in(asked->packet, &offset));
+      if (asked->again) put_number(answer.at + 9, OK); /* it may not have been opened again */
     }
+    if (number_at(answer.at + 9) == OK && is_renaming(asked->packet, &old, &fresh))
+      for (struct opened *one = all_opened; one; one = one->next)
+        has_name(one, renamed(one->path, old, fresh));
   }
 }
 
 /* ---- the next connection ---- */
 
-/* All that was not answered, in the order in which it was asked. A file that was to be new may be
- * the one that was made then. */
+/* All that was not answered, in the order in which it was asked. */
 static struct packet asked_before(void) {
   struct packet all = {0, NULL};
-  for (struct request *one = first; one; one = one->next) all.size += one->packet.size;
+  struct text tag = word(AGAIN);
+  uint32_t more = 4 + tag.size + 1;
+  for (struct request *one = first; one; one = one->next) all.size += one->packet.size + more;
   uint8_t *at = all.at = need(all.size);
   for (struct request *one = first; one; one = one->next) {
     one->again = 1;
-    uint32_t offset = 9;
-    if (kind_of(one->packet) == OPEN) {
-      text_in(one->packet, &offset);
-      if (offset + 4 <= one->packet.size)
-        put_number(one->packet.at + offset, number_at(one->packet.at + offset) & ~EXCL);
-    }
-    memcpy(at, one->packet.at, one->packet.size);
-    at += one->packet.size;
+    at = put_number(at, one->packet.size - 4 + more);
+    *at++ = EXTENDED;
+    memcpy(at, one->packet.at + 5, 4);
+    at = put_text(at + 4, tag);
+    *at++ = kind_of(one->packet);
+    memcpy(at, one->packet.at + 9, one->packet.size - 9);
+    at += one->packet.size - 9;
   }
   return all;
 }
 
-static int is_reopened(struct opened *one) {
+/* What the host says to that; -1 where it says nothing any more. */
+static int64_t reopened(struct opened *one, struct text path) {
   struct text tag = word(REOPEN);
-  uint32_t size = 9 + 4 + tag.size + 4 + one->handle.size + 4 + one->path.size + 8;
+  uint32_t size = 9 + 4 + tag.size + 4 + one->handle.size + 4 + path.size + 8;
   struct packet packet = {size, need(size)};
   uint8_t *at = put_number(packet.at, size - 4);
   *at++ = EXTENDED;
-  at = put_text(put_text(put_text(put_number(at, 0), tag), one->handle), one->path);
+  at = put_text(put_text(put_text(put_number(at, 0), tag), one->handle), path);
   put_number(put_number(at, one->folder), one->number);
   int sent = is_sent(host, packet);
   free(packet.at);
-  if (!sent) return 0;
-  struct packet answer = receive(host); /* a file that has gone is told who asks for it */
+  struct packet answer = sent ? receive(host) : (struct packet){0, NULL};
+  int64_t code = answer.size >= 13 ? (int64_t)number_at(answer.at + 9) : -1;
   free(answer.at);
-  return answer.at != NULL;
+  return code;
+}
+
+/* By its name, or by the one that it was about to get. One that has gone is told who asks for it. */
+static int is_reopened(struct opened *one) {
+  int64_t code = reopened(one, one->path);
+  struct text path = copied(one->path), old, fresh, next;
+  int is_another = 0;
+  for (struct request *asked = first; asked; asked = asked->next) {
+    if (!is_renaming(asked->packet, &old, &fresh)) continue;
+    if (!(next = renamed(path, old, fresh)).at) continue;
+    free((void *)path.at);
+    path = next;
+    is_another = 1;
+  }
+  if (code > OK && is_another && (code = reopened(one, path)) == OK) {
+    has_name(one, path);
+    return 1;
+  }
+  free((void *)path.at);
+  return code >= 0;
 }
 
 /* Nobody else reads or writes there meanwhile. */

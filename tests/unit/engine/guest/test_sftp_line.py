@@ -1,7 +1,7 @@
 """The line between a sshfs and its host: what the host's side serves dies, and the guest's goes on.
 
 What serves is `vm/sftp.py` itself. In sshfs's place is paramiko's client, by way of a program that
-is as sshfs is: one thread writes whole requests, another reads the answers.
+is as sshfs is: one thread writes whole requests, another reads the answers, once one was written.
 """
 
 import contextlib
@@ -19,13 +19,13 @@ from typing import Any, cast
 import paramiko
 import pytest
 from paramiko.sftp import (
-    CMD_EXTENDED,
     CMD_INIT,
     CMD_MKDIR,
     CMD_OPEN,
     CMD_REMOVE,
     CMD_RENAME,
     CMD_STATUS,
+    CMD_SYMLINK,
     CMD_VERSION,
     CMD_WRITE,
 )
@@ -35,6 +35,7 @@ from engine.guest.recipe import FILES
 from tests.unit.engine.bridge.servers import wait_until
 from tests.unit.vm.test_sftp import Named
 from vm import sftp
+from vm.sftp import AGAIN, REOPEN
 from vm.types import Share
 
 PATIENCE = 20.0
@@ -46,10 +47,13 @@ there = socket.socket(socket.AF_UNIX)
 there.connect(sys.argv[1])
 asked = there.makefile("rb")
 def ask():
-    while length := asked.read(4):
-        os.writev(1, [length, asked.read(int.from_bytes(length))])
-    os._exit(7)
-threading.Thread(target=ask).start()
+    length = asked.read(4)
+    os.writev(1, [length, asked.read(int.from_bytes(length))]) if length else os._exit(7)
+def ask_on():
+    while True:
+        ask()
+ask()
+threading.Thread(target=ask_on).start()
 while True:
     there.sendall(os.read(0, 5))
 """
@@ -96,11 +100,12 @@ class Scene:
         own = {"LD_PRELOAD": line, "GALLEY_LINE": str(self.socket), "ASAN_OPTIONS": NO_LEAKS}
         self.sshfs = subprocess.Popen(words, env=own)
         self.host: Host | None = None
-        self.serve()
         near, _ = listening.accept()
         listening.close()
         self.near = Named(fileno=near.detach())
-        self.client = paramiko.SFTPClient(cast(paramiko.Channel, self.near))
+        with ThreadPoolExecutor() as beside:  # each waits for the other
+            beside.submit(self.serve)
+            self.client = paramiko.SFTPClient(cast(paramiko.Channel, self.near))
 
     def serve(self) -> None:
         self.host = Host(self.socket, self.share)
@@ -122,11 +127,13 @@ class Scene:
 
             def heard() -> int:
                 while True:
-                    kind = _kind(said.read)
+                    kind, body = _packet(said.read)
                     if kind == CMD_INIT:
                         there.sendall(struct.pack(">IBI", 5, CMD_VERSION, 3))
-                    elif kind == CMD_EXTENDED:  # what was open
+                    elif body[8:].startswith(REOPEN.encode()):
                         there.sendall(struct.pack(">IBIIII", 17, CMD_STATUS, 0, 0, 0, 0))
+                    elif body[8:].startswith(AGAIN.encode()):  # it came while nobody was there
+                        return body[8 + len(AGAIN)]
                     else:
                         return kind
 
@@ -154,10 +161,9 @@ def _reach(place: Path) -> socket.socket:
     return reached[0]
 
 
-def _kind(read: Callable[[int], bytes]) -> int:
+def _packet(read: Callable[[int], bytes]) -> tuple[int, bytes]:
     size, kind = struct.unpack(">IB", read(5))
-    read(size - 1)
-    return int(kind)
+    return kind, read(size - 1)
 
 
 @pytest.fixture
@@ -232,6 +238,30 @@ def test_what_was_done_is_not_refused_for_having_been_done(scene: Scene) -> None
         client.mkdir("/made")
 
 
+def test_what_was_not_done_is_not_taken_for_it(scene: Scene) -> None:
+    """Asked, and never done; meanwhile somebody here has made what cannot be ours."""
+    folder, client = scene.folder, scene.client
+    for name in ("folder", "file"):
+        (folder / name).mkdir()
+        (folder / name / "of-somebody").write_text("else")
+    (folder / "file/mine").write_text("not yours")
+    (folder / "link").symlink_to("elsewhere")
+    works: tuple[tuple[int, Callable[[], object]], ...] = (
+        (CMD_MKDIR, lambda: client.mkdir("/folder")),
+        (CMD_OPEN, lambda: client.open("/file/mine", "wxb")),
+        (CMD_SYMLINK, lambda: client.symlink("there", "/link")),
+        (CMD_RENAME, lambda: client.rename("/nothing", "/nowhere")),
+    )
+    with ThreadPoolExecutor() as beside:
+        for kind, ask in works:
+            with scene.deaf() as heard:
+                asked = beside.submit(ask)
+                assert heard() == kind
+            with pytest.raises(OSError, match=r"Failure|No such"):
+                asked.result(PATIENCE)
+    assert (folder / "file/mine").read_text() == "not yours"
+
+
 def test_a_new_file_that_was_made_is_the_one_that_was_asked_for(scene: Scene) -> None:
     with ThreadPoolExecutor() as beside:
         with scene.deaf() as heard:
@@ -267,6 +297,21 @@ def test_what_was_renamed_is_found_by_its_new_name(scene: Scene) -> None:
     assert (scene.folder / "c/b").read_bytes() == (scene.folder / "ab").read_bytes() == b"here"
 
 
+def test_what_was_about_to_be_renamed_is_found(scene: Scene) -> None:
+    """As when it is removed while it is open: nobody has said that it was done."""
+    with scene.client.open("/file", "wb", 0) as file, ThreadPoolExecutor() as beside:
+        file.write(b"before ")
+        with scene.deaf() as heard:
+            asked = beside.submit(lambda: scene.client.rename("/file", "/hidden"))
+            assert heard() == CMD_RENAME
+            (scene.folder / "file").rename(scene.folder / "hidden")
+        asked.result(PATIENCE)
+        file.write(b"after ")
+        scene.another()
+        file.write(b"again")
+    assert (scene.folder / "hidden").read_bytes() == b"before after again"
+
+
 def test_another_file_in_its_place_is_not_taken_for_it(scene: Scene) -> None:
     (scene.folder / "file").write_text("mine")
     with contextlib.suppress(OSError), scene.client.open("/file", "r+b", 0) as file:
@@ -287,7 +332,7 @@ def test_a_host_that_is_none_is_left(scene: Scene) -> None:
     with _reach(scene.socket) as there:
         there.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
         with there.makefile("rb") as said:
-            assert _kind(said.read) == CMD_INIT
+            assert _packet(said.read)[0] == CMD_INIT
             with pytest.raises(ConnectionResetError):
                 said.read()
     scene.serve()

@@ -123,8 +123,13 @@ def test_what_containers_have_open_is_asked_for_less_and_less(
     assert pauses[-2:] == [0.4, 0.4], "and never given up"
 
 
-def test_it_is_over_once_it_has_ended(server: Server, directory: MachineDir) -> None:
+def test_it_is_over_once_it_has_ended(
+    server: Server, directory: MachineDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With the machine, nothing is lost. Nobody has waited for it yet: it stays a zombie."""
+    monkeypatch.setattr(crowd, "ENDS", 0.0)
+    directory.run.mkdir(exist_ok=True)
+    directory.share_socket(3).touch()
     watch = Watch(directory)
     server.process.kill()
     assert watch.has_ended()

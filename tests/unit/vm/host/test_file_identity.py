@@ -1,0 +1,54 @@
+"""Which file an open one is."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from vm.host import file_identity
+
+
+def identity(path: Path) -> str:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        return file_identity.of(handle)
+    finally:
+        os.close(handle)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    made = tmp_path / "file"
+    made.write_text("one")
+    return made
+
+
+def test_it_stays_the_same_whatever_becomes_of_the_file(file: Path, tmp_path: Path) -> None:
+    before = identity(file)
+    file.write_text("longer than before")
+    file.chmod(0o400)
+    other = file.rename(tmp_path / "other")
+    assert identity(other) == before
+    file.write_text("longer than before")
+    assert identity(file) != before
+
+
+def test_a_number_that_is_given_again_counts_as_another(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As ext4 does with a file that is made right after one was removed."""
+    generations: Iterator[bytes] = iter((b"1", b"2"))
+    monkeypatch.setattr(fcntl, "ioctl", lambda *words: next(generations))
+    assert identity(file) != identity(file)
+
+
+def test_where_nobody_counts_the_number_has_to_do(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses(*words: object) -> bytes:
+        raise OSError
+
+    monkeypatch.setattr(fcntl, "ioctl", refuses)
+    assert identity(file) == f"{file.stat().st_ino:x}"
