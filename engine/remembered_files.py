@@ -24,14 +24,12 @@ class RememberedFiles:
         self._directory = directory
         self._backend = backend
         self._ended = threading.Event()
-        self._is_able = True
         self._thread: threading.Thread | None = None
 
     def begin(self, machine: Machine, lost: Lost) -> None:
         """Doing it again while it looks does nothing. `lost` is called by its thread."""
         if self._thread is not None and self._thread.is_alive() and not self._ended.is_set():
             return
-        self._is_able = True
         self._ended = ended = threading.Event()
         self._thread = threading.Thread(
             target=self._look, args=(machine, ended, lost), name="remembered-files", daemon=True
@@ -42,15 +40,18 @@ class RememberedFiles:
         self._ended.set()
 
     def _look(self, machine: Machine, ended: threading.Event, lost: Lost) -> None:
+        is_able = True
+
         def forget() -> None:
-            if not self._is_able:
+            nonlocal is_able
+            if not is_able:
                 return
             try:
                 machine.occupy(lambda: self._forget(machine))
             except GalleyError as error:
                 log.warning("the guest has not forgotten files: %s %s", error, error.details)
                 if type(error) is MachineError:  # it cannot, for its keeper is of another version
-                    self._is_able = False
+                    is_able = False
 
         self._backend.watch_crowd(self._directory, ended, forget, lost)
 

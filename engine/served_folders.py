@@ -28,30 +28,29 @@ class ServedFolders:
 
     def __init__(self) -> None:
         self._ended = threading.Event()
+        self._ended.set()
         self._streams: dict[int, Stream] = {}
-        self._threads: list[threading.Thread] = []
-        self._before: dict[int, threading.Thread] = {}  # who may still be at work for a folder
+        self._threads: dict[int, threading.Thread] = {}  # the last of each folder's number
 
     def begin(self, dial: Dial, folders: tuple[Share, ...]) -> None:
         """Doing it again while it serves does nothing."""
-        if self._threads:
+        if not self._ended.is_set():
             return
         self._ended = ended = threading.Event()
         for number, share in enumerate(folders):
-            words = (dial, number, share, ended, self._before.get(number))
-            thread = threading.Thread(
+            words = (dial, number, share, ended, self._threads.get(number))
+            self._threads[number] = threading.Thread(
                 target=self._serve, args=words, name=f"share{number}", daemon=True
             )
-            self._before[number] = thread
-            self._threads.append(thread)
-            thread.start()
+            self._threads[number].start()
 
     def end(self) -> None:
-        threads, self._threads = self._threads, []
+        if self._ended.is_set():
+            return
         self._ended.set()
         for stream in list(self._streams.values()):
             stream.close()
-        for thread in threads:
+        for thread in self._threads.values():
             thread.join(timeout=5)
 
     def _serve(

@@ -97,7 +97,7 @@ class _Server(paramiko.SFTPServer):
 
     A handle says which file it is of, and no other server's is the same."""
 
-    server: "Folder"
+    server: Folder
 
     def _process(self, kind: int, number: int, message: paramiko.Message) -> None:
         request = _Request(message.get_remainder())

@@ -286,23 +286,19 @@ static int64_t reopened(struct opened *one, struct text path) {
   return code;
 }
 
-/* By its name, or by the one that it was about to get. One that has gone is told who asks for it. */
+/* By its name, or by one that it was about to get. One that has gone is told who asks for it. */
 static int is_reopened(struct opened *one) {
   int64_t code = reopened(one, one->path);
   struct text path = copied(one->path), old, fresh, next;
-  int is_another = 0;
-  for (struct request *asked = first; asked; asked = asked->next) {
+  for (struct request *asked = first; asked && code > OK; asked = asked->next) {
     if (!is_renaming(asked->packet, &old, &fresh)) continue;
     if (!(next = renamed(path, old, fresh)).at) continue;
     free((void *)path.at);
     path = next;
-    is_another = 1;
+    code = reopened(one, path);
   }
-  if (code > OK && is_another && (code = reopened(one, path)) == OK) {
-    has_name(one, path);
-    return 1;
-  }
-  free((void *)path.at);
+  if (code == OK) has_name(one, path);
+  else free((void *)path.at);
   return code >= 0;
 }
 
