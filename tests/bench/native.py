@@ -41,7 +41,9 @@ class NativeDocker:
             f"--pidfile={self.folder}/pid",
             f"--host=unix://{self.socket}",
             "--userland-proxy=false",
-            "--log-driver=local",
+            "--log-driver=json-file",
+            "--log-opt=max-size=20m",
+            "--log-opt=max-file=5",
         ]
         # Not `ip netns exec`: it mounts a new /sys, which hides the cgroups.
         enter = ["nsenter", f"--net=/run/netns/{self._namespace}"]

@@ -51,6 +51,13 @@ def test_what_is_wrong_is_told_before_anything_happens(galley: Galley) -> None:
     assert labels(galley) == ["a=1"]
 
 
+def test_another_log_driver_gets_none_of_our_options(galley: Galley) -> None:
+    """syslog has no max-size, and dockerd does not start with an option that its driver lacks."""
+    apply(galley, {"labels": ["a=1"], "log-driver": "syslog"})
+    said = galley.docker("info", "--format", "{{.LoggingDriver}}").stdout
+    assert said.strip() == b"syslog"
+
+
 def test_what_dockerd_dies_of_is_undone(galley: Galley) -> None:
     apply(galley, {"labels": ["a=1"]})
     said = apply(galley, {"labels": ["a=2"], "bip": "300.1.2.3/24"}, check=False)

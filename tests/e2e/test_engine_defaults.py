@@ -1,0 +1,59 @@
+"""The engine's defaults are the ones that clients expect of a native engine: limits hold, and
+SDKs can read logs."""
+
+import json
+
+import docker
+import pytest
+
+from tests.e2e.galley import IMAGE, Galley
+
+EAT = "tail /dev/zero"  # keeps what it reads in memory until there is no more
+
+
+@pytest.fixture
+def with_swap(galley: Galley) -> Galley:
+    """The guest adds its swap some seconds after the start."""
+    galley.wait_for(
+        lambda: b"galley-data/swap" in galley.run("shell", "cat", "/proc/swaps").stdout,
+        "the guest's swap is on",
+    )
+    return galley
+
+
+def test_a_container_over_its_memory_limit_is_killed(
+    with_swap: Galley, no_containers: None
+) -> None:
+    limits = ("-m", "32m", "--memory-swap", "32m")
+    ran = with_swap.docker("run", "--name", "eats", *limits, IMAGE, "sh", "-c", EAT, check=False)
+    assert ran.returncode == 137
+    assert b"swap limit" not in ran.stderr
+    said = with_swap.docker("inspect", "--format", "{{json .State.OOMKilled}}", "eats")
+    assert json.loads(said.stdout) is True
+    asked = with_swap.docker("inspect", "--format", "{{.HostConfig.MemorySwap}}", "eats")
+    assert asked.stdout.strip() == str(32 << 20).encode()
+
+
+def test_docker_info_has_no_warning_of_limits(galley: Galley) -> None:
+    warnings = json.loads(galley.docker("info", "--format", "{{json .Warnings}}").stdout) or []
+    assert [line for line in warnings if "limit" in line or "support" in line] == []
+
+
+def test_the_sdk_for_python_returns_what_a_container_wrote(
+    galley: Galley, no_containers: None
+) -> None:
+    client = docker.DockerClient(base_url=galley.docker_host)
+    try:
+        assert client.containers.run(IMAGE, "echo hello", remove=True) == b"hello\n"
+        assert list(client.containers.run(IMAGE, "echo hello", stream=True)) == [b"hello\n"]
+    finally:
+        client.close()
+
+
+def test_logs_of_a_container_are_bounded(galley: Galley, no_containers: None) -> None:
+    galley.docker("create", "--name", "logs", IMAGE)
+    said = galley.docker("inspect", "--format", "{{json .HostConfig.LogConfig}}", "logs").stdout
+    assert json.loads(said) == {
+        "Type": "json-file",
+        "Config": {"max-file": "5", "max-size": "20m"},
+    }
