@@ -28,12 +28,9 @@ from engine.file_events.events import FileEvents
 from engine.guest_image import current_image
 from engine.host_room import HostRoom
 from engine.local_names import LocalNames
-from engine.ports.carrier import MachineCarrier
 from engine.ports.guest_rules import GuestRules
-from engine.ports.knocks import Knocks
-from engine.ports.published import PublishedPorts
-from engine.ports.starting import Starts
-from engine.ports.wanted import Container, Default, default_addresses, routes, wanted_ports
+from engine.ports.port_sync import PortSync
+from engine.ports.wanted import Container
 from engine.proxy import Proxies
 from engine.resources import Resources
 from engine.resting import Resting
@@ -46,9 +43,8 @@ from engine.watch import EngineWatch
 from vm.backend import Backend
 from vm.boot import Patience
 from vm.directory import MachineDir
-from vm.errors import EngineUnreachable, GalleyError, MachineBusy, NoMachine, Problem
+from vm.errors import EngineUnreachable, GalleyError, MachineBusy, Problem
 from vm.guest import Stream
-from vm.host import net
 from vm.host.paths import Home
 from vm.machine import Machine
 from vm.types import MachineSpec, MachineState, Status
@@ -56,7 +52,6 @@ from vm.types import MachineSpec, MachineState, Status
 log = logging.getLogger(__name__)
 
 EVENTS_SOCKET = "/run/galley/events.sock"  # in the guest
-PORTS_SOCKET = "/run/galley/ports.sock"  # in the guest
 
 
 class Engine:
@@ -71,25 +66,22 @@ class Engine:
             *(directory, backend, self._machine_changed, lambda machine: self._steps.of(machine)),
             in_reach=rouse_dockerd,
         )
-        self._guest_rules = GuestRules()
+        guest_rules = GuestRules()
         self._resting = Resting(
             *(self._machine, settings, directory.to_start),
-            *(self._dial_as_it_is, self._guest_rules, lambda: self._host_room.problems),
+            *(self._dial_as_it_is, guest_rules, lambda: self._host_room.problems),
         )
         self._saver = Saver(
             self._machine,
             lambda running: cpu_seconds(self._dial_as_it_is, running),
             *(directory.put_away, self._resting.put_away, self.start, self._set_clock),
             lambda: self._machine_changed(self._machine.status),
-            lambda: self._knocks.is_ready(),
+            lambda: self._ports.is_ready(),
         )
         rests = (self._machine, self._resting, self._saver)
         self.snapshots = Snapshots(*rests, self.start, self._publish)
         self._folders = SharedFolders(home, settings, backend, self._publish)
         self._configuration = Configuration(home, settings, backend)
-        self._knocks: Knocks = Knocks(directory, backend, self._saver.awake, self._saver.wait)
-        carrier = MachineCarrier(backend, directory, self._knocks.leave)
-        self._ports = PublishedPorts(carrier, self._publish)
         self._watch = EngineWatch(self._dial, self._healthy, self._containers_changed)
         self._clock = GuestClock(self._dial_guest)
         self._disk_room = DiskRoom(self._dial_guest, self._publish)
@@ -98,13 +90,19 @@ class Engine:
         dial_events = partial(self._dial_guest, EVENTS_SOCKET)
         self._file_events = FileEvents(dial_events, home.root, self._publish)
         self._names = LocalNames(settings, lambda: self._machine.guest)
-        self._starts = Starts(
-            *(self._dial, partial(self._dial_guest, PORTS_SOCKET), self._ports, self._addresses),
-            *(self._watch.look, self._folders.must_share),
+        self._ports: PortSync = PortSync(
+            machine=self._machine,
+            saver=self._saver,
+            settings=settings,
+            guest_rules=guest_rules,
+            dial=self._dial,
+            look=self._watch.look,
+            must_share=self._folders.must_share,
+            on_change=self._publish,
         )
         self._bridge = Bridge(
             *(UnixListener(home.docker_socket), self._dial, self._down),
-            *(self._check, self._starts, self._saver),
+            *(self._check, self._ports.starts, self._saver),
         )
         self._steps: EngineSteps = EngineSteps(
             *(home, self._folders, self._watch, self._configure_new),
@@ -147,14 +145,13 @@ class Engine:
         self.snapshots.cancel()
         self._clock.follow(False)
         self._disk_room.follow(False)
-        parts = (self._knocks, self._file_events, self._host_room, self._configuration)
+        parts = (self._ports, self._file_events, self._host_room, self._configuration)
         for part in (*parts, self._machine, self._bridge):
             part.close()
 
     def snapshot(self) -> Snapshot:
         status = self._machine.status
         problems = [status.problem, status.notice, self._context_problem]
-        problems += [port.problem for port in self._ports.ports]
         return Snapshot(
             __version__,
             f"unix://{self._home.docker_socket}",
@@ -163,6 +160,7 @@ class Engine:
             self._ports.ports,
             (
                 *(problem for problem in problems if problem),
+                *self._ports.problems,
                 *self._resting.problems,
                 *self._configuration.problems,
                 *self._folders.problems,
@@ -356,19 +354,17 @@ class Engine:
     # --- what the parts report --------------------------------------------------------------
 
     def _machine_changed(self, status: Status) -> None:
-        self._knocks.follow(status.state, {port.forward for port in self._ports.ports})
         for part in (self._clock, self._disk_room):
             part.follow(status.state is MachineState.RUNNING)
         lives = status.state.is_up or status.state is MachineState.STARTING
         self._host_room.follow(lives)
         if not lives:
             self._watch.end()
-            self._ports.forget()
             self._file_events.follow(())
             self._names.forget()
             if status.state is not MachineState.STOPPING:  # what ends may write to the last
                 self._folders.end()
-                self._guest_rules.forget()
+        self._ports.follow(status.state)
         self._saver.follow(status.state)
         self._publish()
 
@@ -380,17 +376,10 @@ class Engine:
             self._publish()
 
     def _containers_changed(self, containers: list[Container]) -> None:
-        asked = self._starts.asked(containers)
-        self._ports.sync(wanted_ports(containers, asked, self._addresses()))
-        with contextlib.suppress(NoMachine):
-            led = routes(containers, asked, self._ports.ports)
-            self._guest_rules.bring(self._machine.guest, led)
+        self._ports.sync(containers)
         self._file_events.follow(self._folders.bound(containers))
         self._names.follow(containers)
         self._saver.containers(containers)
-
-    def _addresses(self) -> Default:
-        return default_addresses(str(self._settings.get("port_address")), net.has_ipv6())
 
     def _publish(self) -> None:
         snapshot = self.snapshot()

@@ -1,1 +1,1 @@
-"""Ports that containers publish, on this host. Next: `published.py`, `starting.py`, `wanted.py`."""
+"""Ports that containers publish, on this host. Next: `port_sync.py`, which wires the others."""

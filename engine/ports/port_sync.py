@@ -1,0 +1,116 @@
+"""The wiring of published ports: wanted by containers, carried by this host, routed in the guest.
+
+`PortSync` is the one object that the engine holds for ports. A new source of ports is added to
+`sync`, and a new condition for a start to `starts`, not to `engine.py`.
+May import: its own package, `engine.settings`, `engine.types`, `vm`. Next: `wanted.py`,
+`published.py`, `starting.py`, `guest_rules.py`, `knocks.py`.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from engine.bridge.http import Dial
+from engine.ports.carrier import MachineCarrier
+from engine.ports.guest_rules import GuestRules
+from engine.ports.knocks import Knocks
+from engine.ports.published import PublishedPorts
+from engine.ports.starting import Starts
+from engine.ports.wanted import Container, Default, default_addresses, routes, wanted_ports
+from engine.settings import SettingsStore
+from engine.types import PublishedPort
+from vm.backend import Backend
+from vm.directory import MachineDir
+from vm.errors import NoMachine, Problem
+from vm.guest import Guest, Stream
+from vm.host import net
+from vm.types import MachineState
+
+PORTS_SOCKET = "/run/galley/ports.sock"  # in the guest
+
+
+class HostMachine(Protocol):
+    """`vm.machine.Machine`, as far as ports need it. `guest` raises NoMachine."""
+
+    backend: Backend
+    directory: MachineDir
+
+    @property
+    def guest(self) -> Guest: ...
+
+
+class Saver(Protocol):
+    """The resource saver. `awake` resumes the machine; `wait` returns when that has ended."""
+
+    def awake(self) -> None: ...
+    def wait(self) -> None: ...
+
+
+class PortSync:
+    """`dial`: to dockerd. `look`: list the running containers now, and return after `sync`.
+    `must_share`: raises NotShared. `on_change`: the ports have changed. Any thread."""
+
+    def __init__(
+        self,
+        *,
+        machine: HostMachine,
+        saver: Saver,
+        settings: SettingsStore,
+        guest_rules: GuestRules,
+        dial: Dial,
+        look: Callable[[], None],
+        must_share: Callable[[Iterable[str]], None],
+        on_change: Callable[[], None],
+    ) -> None:
+        self._machine = machine
+        self._settings = settings
+        self._guest_rules = guest_rules
+        self._knocks = Knocks(machine.directory, machine.backend, saver.awake, saver.wait)
+        carrier = MachineCarrier(machine.backend, machine.directory, self._knocks.leave)
+        self._published = PublishedPorts(carrier, on_change)
+        self.starts = Starts(
+            dial=dial,
+            dial_ports=self._dial_ports,
+            ports=self._published,
+            default=self._default,
+            look=look,
+            must_share=must_share,
+        )
+
+    @property
+    def ports(self) -> tuple[PublishedPort, ...]:
+        return self._published.ports
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        return tuple(port.problem for port in self.ports if port.problem)
+
+    def sync(self, containers: list[Container]) -> None:
+        """Carry what `containers`, which are all that run, publish."""
+        asked = self.starts.asked(containers)
+        self._published.sync(wanted_ports(containers, asked, self._default()))
+        with contextlib.suppress(NoMachine):
+            rules = routes(containers, asked, self.ports)
+            self._guest_rules.bring(self._machine.guest, rules)
+
+    def follow(self, state: MachineState) -> None:
+        """The machine's state has changed. `sync` is not called while it does not run."""
+        self._knocks.follow(state, [port.forward for port in self.ports])
+        if state.is_up or state is MachineState.STARTING:
+            return
+        self._published.forget()
+        if state is not MachineState.STOPPING:
+            self._guest_rules.forget()
+
+    def is_ready(self) -> bool:
+        """Whether a connection to a port of the paused machine wakes it from now on."""
+        return self._knocks.is_ready()
+
+    def close(self) -> None:
+        self._knocks.close()
+
+    def _default(self) -> Default:
+        return default_addresses(str(self._settings.get("port_address")), net.has_ipv6())
+
+    def _dial_ports(self) -> Stream:
+        return self._machine.guest.dial(PORTS_SOCKET)
