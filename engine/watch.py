@@ -2,8 +2,9 @@
 
 While the stream is open dockerd is healthy; when it ends, `on_health` says so and the watch knocks
 (`GET /_ping`, at most once a second) until it answers again. Container events ask for the ports to
-be looked at, as `look` does; many at once are answered by one look.
-May import: `engine.bridge.http`, `engine.ports.wanted`, `engine.types`, `vm`.
+be looked at, as `look` does, and so does a running container that joins or leaves a network; many
+at once are answered by one look.
+May import: msgspec, `engine.bridge.http`, `engine.ports.wanted`, `engine.types`, `vm`.
 """
 
 import contextlib
@@ -11,6 +12,8 @@ import logging
 import threading
 from collections.abc import Callable
 from typing import Any
+
+import msgspec
 
 from engine.bridge.http import Head, HttpError, get, get_json, stream_json
 from engine.ports.wanted import Container
@@ -21,7 +24,9 @@ from vm.guest import Stream
 log = logging.getLogger(__name__)
 
 CONTAINERS = "/containers/json"
-EVENTS = '/events?filters={"type":["container"],"event":["start","die","rename","pause","unpause"]}'
+ACTIONS = ("start", "die", "rename", "pause", "unpause", "connect", "disconnect")
+FILTERS = {"type": ["container", "network"], "event": ACTIONS}
+EVENTS = f"/events?filters={msgspec.json.encode(FILTERS).decode()}"
 KNOCK = 1.0  # seconds between two tries while dockerd is down
 LOOK = 10.0  # seconds that somebody waits for a look; with sshd just starting it may take some
 LOST = (GalleyError, HttpError, OSError)
@@ -45,6 +50,8 @@ class EngineWatch:
         self._looks = threading.Condition(threading.RLock())
         self._looks_asked = 0
         self._looks_had = 0  # every look asked for up to here has been had
+        self._running: frozenset[str] = frozenset()  # containers, as last seen
+        self._started: set[str] = set()  # containers, by the events of this stream
         self._stream: Stream | None = None
         self._threads: list[threading.Thread] = []
 
@@ -105,19 +112,38 @@ class EngineWatch:
 
     def _follow_once(self) -> None:
         self._stream = stream = self._dial()
+        self._started.clear()
         try:
             for event in stream_json(stream, EVENTS, on_open=self._healthy):
-                self._let_settle(event)
-                self._ask()
+                if self._matters(event):
+                    self._let_settle(event)
+                    self._ask()
         finally:
             self._stream = None
             stream.close()
 
-    def _let_settle(self, event: Any) -> None:
-        """dockerd tells of a pause before its list has it; about the container itself it says
-        nothing until then."""
+    def _matters(self, event: Any) -> bool:
+        """Every container joins its networks as it starts, and leaves them as it ends; then an
+        event of its own asks for the look."""
         match event:
-            case {"Action": "pause" | "unpause", "id": str(container)}:
+            case {"Type": "network", "Actor": {"Attributes": {"container": str(container)}}}:
+                return container in self._started or container in self._running
+            case {"Type": "network"}:
+                return False
+            case {"Action": "start", "id": str(container)}:
+                self._started.add(container)
+            case {"Action": "die", "id": str(container)}:
+                self._started.discard(container)
+        return True
+
+    def _let_settle(self, event: Any) -> None:
+        """dockerd tells of a pause, and of a network, before its list has it; about the container
+        itself it says nothing until then."""
+        match event:
+            case {"Action": "pause" | "unpause", "id": str(container)} | {
+                "Type": "network",
+                "Actor": {"Attributes": {"container": str(container)}},
+            }:
                 with contextlib.suppress(*LOST):
                     get(self._dial, f"/containers/{container}/json")
 
@@ -136,7 +162,9 @@ class EngineWatch:
             if self._ended.is_set():
                 return
             try:
-                self._on_containers(get_json(self._dial, CONTAINERS, list[Container]))
+                containers = get_json(self._dial, CONTAINERS, list[Container])
+                self._running = frozenset(container.Id for container in containers)
+                self._on_containers(containers)
             except LOST as error:
                 log.info("cannot list containers: %s", error)
             with self._looks:

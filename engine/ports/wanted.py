@@ -30,7 +30,13 @@ class ContainerPort(msgspec.Struct, frozen=True):
 
 
 class Network(msgspec.Struct, frozen=True):
+    """A container's endpoint on one network. Those without an external gateway (`--internal`,
+    overlay) have no `Gateway`. `GwPriority` is there from Docker 28 on."""
+
     IPAddress: str = ""
+    Gateway: str = ""
+    IPv6Gateway: str = ""
+    GwPriority: int = 0
 
 
 class Networks(msgspec.Struct, frozen=True):
@@ -75,9 +81,19 @@ class Container(msgspec.Struct, frozen=True):
         return tuple(network.IPAddress for network in networks if network.IPAddress)
 
     @property
-    def address(self) -> str:
-        """The first of them; "" when it has no network of its own."""
-        return next(iter(self.addresses), "")
+    def gateway_address(self) -> str:
+        """Its address on the network that has its default route, which is where dockerd publishes
+        its ports; "" when it has none.
+
+        The rule is libnetwork's `selectGatewayEndpoint`, the same in Docker 26 and 28: dual-stack
+        networks first, then by priority, then by name. dockerd's own DNAT rules would tell it
+        too, but only for IPv4 addresses, at the price of a command in the guest for each change,
+        and in a format that changes with dockerd's firewall backend.
+        """
+        networks = self.NetworkSettings.Networks.items()
+        found = [(name, network) for name, network in networks if network.Gateway]
+        found.sort(key=lambda each: (not each[1].IPv6Gateway, -each[1].GwPriority, each[0]))
+        return found[0][1].IPAddress if found else ""
 
 
 class Binding(msgspec.Struct, frozen=True):
@@ -174,7 +190,7 @@ def wanted_ports(
                 forward = _forward(address, port.PublicPort, port.Type, port.IP)
                 found = PublishedPort(container.name, port.PrivatePort, forward)
                 wanted[container.name, slot(forward)] = found
-        for private, binding, protocol in _left_out(its):
+        for private, binding, protocol in _left_out(its) if container.gateway_address else ():
             forward = Forward(binding.HostIp, binding.port, TO_BE_PLACED, protocol)
             found = PublishedPort(container.name, private, forward)
             wanted[container.name, slot(forward)] = found
@@ -193,14 +209,12 @@ def routes(
     places = {(port.container, slot(port.forward)): port.forward.guest_port for port in placed}
     rules = set()
     for container in containers:
-        if not container.address:
-            continue
         for port in wanted_ports([container], asked, ()):
             place = places.get((container.name, slot(port.forward)))
-            if port.forward.guest_port == TO_BE_PLACED and place:
+            if port.forward.guest_port == TO_BE_PLACED and place and container.gateway_address:
                 rules.add(
                     f"-A GALLEY -p {port.forward.protocol} --dport {place} -j DNAT "
-                    f"--to-destination {container.address}:{port.container_port}"
+                    f"--to-destination {container.gateway_address}:{port.container_port}"
                 )
     lines = ["*nat", ":GALLEY - [0:0]", *sorted(rules), "COMMIT", ""]
     return "\n".join(lines).encode()

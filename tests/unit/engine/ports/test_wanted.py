@@ -18,7 +18,7 @@ from engine.types import PublishedPort
 from vm.types import Forward
 
 LOOPBACK = ("127.0.0.1", "::1")
-NETWORKS = Networks({"bridge": Network("172.17.0.2")})
+NETWORKS = Networks({"bridge": Network("172.17.0.2", "172.17.0.1")})
 
 
 def asked(bindings: dict[str, tuple[Binding, ...] | None], mode: str = "bridge") -> Asked:
@@ -89,6 +89,21 @@ def test_an_ipv6_address_that_dockerd_passes_over_is_wanted_all_the_same() -> No
     assert rule in routes([container], {"1": its}, ports)
 
 
+def test_a_port_leads_to_the_network_that_has_a_way_out() -> None:
+    networks = {"a": Network("172.18.0.2"), "b": Network("172.19.0.2", "172.19.0.1")}
+    both = Container("1", ("/web",), (on("127.0.0.1"),), Networks(networks))
+    its = asked({"80/tcp": (Binding("127.0.0.1", "8080"), Binding("::1", "8080"))})
+    ports = placed(wanted_ports([both], {"1": its}, LOOPBACK), [])
+    led = routes([both], {"1": its}, ports).decode()
+    assert led.count("--to-destination 172.19.0.2:80") == 2
+    assert "172.18.0.2" not in led
+
+
+def test_one_that_has_internal_networks_only_publishes_nothing_as_with_dockerd() -> None:
+    inside = Container("1", ("/web",), (), Networks({"a": Network("172.18.0.2")}))
+    assert not found(inside, asked({"80/tcp": (Binding("::1", "8080"),)}))
+
+
 def test_what_a_container_needs_is_known_before_it_starts() -> None:
     its = asked(
         {
@@ -124,7 +139,7 @@ def test_only_ports_with_an_address_are_led_in_the_guest() -> None:
 
 def test_one_port_on_two_addresses_leads_to_two_containers() -> None:
     one = Container("1", ("/one",), (on("127.0.0.1"),), NETWORKS)
-    other = Networks({"bridge": Network("172.17.0.3")})
+    other = Networks({"bridge": Network("172.17.0.3", "172.17.0.1")})
     two = Container("2", ("/two",), (on("127.0.0.2"),), other)
     ports = placed(wanted_ports([one, two], {}, LOOPBACK), [])
     rules = routes([one, two], {}, ports).decode().splitlines()

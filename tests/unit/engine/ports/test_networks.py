@@ -1,0 +1,122 @@
+"""On which network dockerd publishes a container's ports: always on the one that we say it does."""
+
+from collections.abc import Iterator
+from functools import partial
+
+import pytest
+
+from engine.bridge.unix import connect
+from engine.ports.wanted import Container, Network, Networks
+from engine.watch import EngineWatch
+from tests.unit.engine.bridge.servers import IMAGE, wait_until
+from tests.unit.engine.ports.conftest import Publishing
+from vm.guest import Stream
+
+NETWORKS = {
+    "a-back": ("--internal",),
+    "b-front": (),
+    "c-other": (),
+    "d-dual": ("--ipv6", "--subnet=fd00:6::/64"),
+    "z-back": ("--internal",),
+}
+
+
+@pytest.fixture(scope="module")
+def networks(publishing: Publishing) -> Iterator[None]:
+    for name, options in NETWORKS.items():
+        publishing.does("network", "create", *options, name)
+    yield
+    publishing.does("network", "rm", *NETWORKS)
+
+
+class Looks(list[list[Container]]):
+    """What was seen, and how many requests it took."""
+
+    requests = 0
+
+
+@pytest.fixture
+def looks(publishing: Publishing, networks: None) -> Iterator[Looks]:
+    made = Looks()
+
+    def dial() -> Stream:
+        made.requests += 1
+        return connect(publishing.socket)
+
+    watch = EngineWatch(dial, lambda health: None, made.append)
+    watch.begin()
+    wait_until(lambda: made == [[]])
+    yield made
+    publishing.does("rm", "-f", "web")
+    wait_until(lambda: made[-1] == [])
+    watch.end()
+
+
+def start(publishing: Publishing, first: str, *others: str) -> None:
+    words = ("--name=web", f"--network={first}", "--publish=127.0.0.1:8080:80")
+    publishing.does("create", *words, IMAGE, "sleep", "1000")
+    for name in others:
+        publishing.does("network", "connect", name, "web")
+    publishing.does("start", "web")
+
+
+def agrees(publishing: Publishing, looks: Looks, network: str) -> bool:
+    """We say what dockerd does, and it leads to this network."""
+    (container,) = looks[-1] or (Container(),)
+    there = container.NetworkSettings.Networks.get(network, Network()).IPAddress
+    ours = container.gateway_address
+    return there == ours and publishing.targets() == ({"8080": f"{ours}:80"} if ours else {})
+
+
+@pytest.mark.parametrize(
+    ("networks_of_it", "chosen"),
+    [
+        (("a-back", "b-front"), "b-front"),
+        (("b-front", "z-back"), "b-front"),
+        (("c-other", "b-front"), "b-front"),
+        (("bridge", "b-front"), "b-front"),
+        (("bridge", "c-other", "a-back"), "bridge"),
+        (("b-front", "d-dual"), "d-dual"),
+    ],
+)
+def test_several_networks(
+    publishing: Publishing,
+    looks: Looks,
+    networks_of_it: tuple[str, ...],
+    chosen: str,
+) -> None:
+    start(publishing, *networks_of_it)
+    wait_until(lambda: agrees(publishing, looks, chosen))
+
+
+def test_networks_joined_and_left_while_it_runs(publishing: Publishing, looks: Looks) -> None:
+    start(publishing, "c-other")
+    for action, name, chosen in (
+        ("connect", "a-back", "c-other"),
+        ("connect", "b-front", "b-front"),
+        ("disconnect", "b-front", "c-other"),
+        ("disconnect", "c-other", ""),
+        ("connect", "b-front", "b-front"),
+    ):
+        publishing.does("network", action, name, "web")
+        wait_until(partial(agrees, publishing, looks, chosen))
+
+
+def test_a_start_takes_no_more_requests(publishing: Publishing, looks: Looks) -> None:
+    """It joins its networks, which is no reason of its own."""
+    start(publishing, "b-front", "a-back")
+    wait_until(lambda: agrees(publishing, looks, "b-front"))
+    assert looks.requests == 3  # the events, the containers at first, and the one that has started
+
+
+def test_the_priority_of_docker_28_comes_before_the_name() -> None:
+    low = Network("172.18.0.2", "172.18.0.1")
+    high = Network("172.19.0.2", "172.19.0.1", GwPriority=1)
+    dual = Network("172.20.0.2", "172.20.0.1", "fd00::1")
+
+    def chosen(**networks: Network) -> str:
+        return Container(NetworkSettings=Networks(networks)).gateway_address
+
+    assert chosen(a=low, b=high) == high.IPAddress
+    assert chosen(a=low, b=high, c=dual) == dual.IPAddress  # moby has a FIXME for this
+    assert chosen(a=Network("172.21.0.2"), b=Network()) == ""
