@@ -11,8 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from engine.bridge.http import Dial, HttpError, pong
-from engine.ports.guest_rules import GuestRules
-from engine.ports.wanted import routes
+from engine.ports.guest_rules import NO_ROUTES, GuestRules
 from engine.restart_policy import RestartPolicy
 from engine.settings import SettingsStore
 from vm.errors import BackendFailed, EngineUnreachable, GalleyError, Problem, from_problem
@@ -124,4 +123,4 @@ class Resting:
     def _empty(self) -> None:
         """Nothing of containers is left in the machine."""
         self._restarts.stop_all(self._dial)
-        self._guest_rules.bring(self._machine.guest, routes([], {}, []))
+        self._guest_rules.bring(self._machine.guest, NO_ROUTES)

@@ -1,39 +1,67 @@
 """The guest's own part of published ports: its rules for those with an address of this computer.
 
-Most users have none, so nothing is run until there are some. May import: `vm.guest`, `wanted.py`.
-Next: `wanted.py`, which writes the rules down.
+Most users have none, so nothing is run until there are some. May import: `vm`, `wanted.py`.
+Next: `wanted.py`, which says which rules there are to be.
 """
 
 import logging
 
-from engine.ports.wanted import routes
-from vm.errors import GalleyError
+from engine.ports.wanted import Route
+from vm.errors import BackendFailed, GalleyError, Problem
 from vm.guest import Guest
 
 log = logging.getLogger(__name__)
 
-HOOK = "-t nat {} PREROUTING -i eth0 -j GALLEY"
+RESTORE = ("iptables-restore", "--wait", "--noflush")
+HOOK = "iptables --wait -t nat {} PREROUTING -i eth0 -j GALLEY"
+NO_ROUTES: frozenset[Route] = frozenset()
 
 
 class GuestRules:
-    """Remembers what the guest has, so that it is asked for changes only."""
+    """Remembers what the guest has, so that only changes are sent. `problem`: why the last change
+    failed, if it did. Not thread-safe."""
 
     def __init__(self) -> None:
-        self._had = routes([], {}, [])
+        self._present = NO_ROUTES
+        self.missing = NO_ROUTES  # wanted, but not in the guest
+        self.problem: Problem | None = None
 
-    def bring(self, guest: Guest, wanted: bytes) -> None:
-        """To `wanted`, as iptables-restore reads it; what fails is tried again the next time."""
-        if wanted == self._had:
-            return
-        try:
-            guest.run(("iptables-restore", "--wait", "--noflush"), stdin=wanted)
-            if not guest.run(("iptables", "--wait", *HOOK.format("-C").split())).ok:
-                guest.run(("iptables", "--wait", *HOOK.format("-A").split()))
-        except GalleyError as error:
-            log.warning("the guest's port rules: %s", error)
-            return
-        self._had = wanted
+    def bring(self, guest: Guest, wanted: frozenset[Route]) -> None:
+        """Replace the guest's rules by `wanted`. After a failure the next call tries again."""
+        if wanted != self._present:
+            try:
+                _run(guest, RESTORE, _restore_input(wanted))
+                if not guest.run(tuple(HOOK.format("-C").split())).ok:
+                    _run(guest, tuple(HOOK.format("-A").split()))
+            except GalleyError as error:
+                log.warning("the guest's port rules: %s %s", error.summary, error.details)
+                self.missing = wanted - self._present
+                self.problem = error.to_problem()
+                return
+        self._present, self.missing, self.problem = wanted, NO_ROUTES, None
 
     def forget(self) -> None:
-        """The machine is gone, and they with it."""
-        self._had = routes([], {}, [])
+        """The machine is gone, and its rules with it."""
+        self._present, self.missing, self.problem = NO_ROUTES, NO_ROUTES, None
+
+
+def _run(guest: Guest, argv: tuple[str, ...], stdin: bytes = b"") -> None:
+    """Raises BackendFailed where it ends with an error, and what `Guest.run` raises."""
+    done = guest.run(argv, stdin=stdin)
+    if not done.ok:
+        raise BackendFailed(
+            "The virtual machine did not accept the rules that lead ports to containers.",
+            "Galley tries again when the next container starts or ends. If that does not help: "
+            "galley restart",
+            details=f"{' '.join(argv)}\n{done.tail()}",
+        )
+
+
+def _restore_input(routes: frozenset[Route]) -> bytes:
+    """What iptables-restore reads; it takes all of it or nothing."""
+    rules = sorted(
+        f"-A GALLEY -p {route.protocol} --dport {route.guest_port} -j DNAT "
+        f"--to-destination {route.target}"
+        for route in routes
+    )
+    return "\n".join(("*nat", ":GALLEY - [0:0]", *rules, "COMMIT", "")).encode()

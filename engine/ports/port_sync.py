@@ -2,13 +2,15 @@
 
 `PortSync` is the one object that the engine holds for ports. A new source of ports is added to
 `sync`, and a new condition for a start to `starts`, not to `engine.py`.
-May import: its own package, `engine.settings`, `engine.types`, `vm`. Next: `wanted.py`,
+May import: msgspec, its own package, `engine.settings`, `engine.types`, `vm`. Next: `wanted.py`,
 `published.py`, `starting.py`, `guest_rules.py`, `knocks.py`.
 """
 
 import contextlib
 from collections.abc import Callable, Iterable
 from typing import Protocol
+
+import msgspec
 
 from engine.bridge.http import Dial
 from engine.ports.carrier import MachineCarrier
@@ -65,6 +67,7 @@ class PortSync:
         self._machine = machine
         self._settings = settings
         self._guest_rules = guest_rules
+        self._on_change = on_change
         self._knocks = Knocks(machine.directory, machine.backend, saver.awake, saver.wait)
         carrier = MachineCarrier(machine.backend, machine.directory, self._knocks.leave)
         self._published = PublishedPorts(carrier, on_change)
@@ -79,7 +82,13 @@ class PortSync:
 
     @property
     def ports(self) -> tuple[PublishedPort, ...]:
-        return self._published.ports
+        missing = {(route.protocol, route.guest_port) for route in self._guest_rules.missing}
+        return tuple(
+            msgspec.structs.replace(port, problem=self._guest_rules.problem)
+            if port.problem is None and (port.forward.protocol, port.forward.guest_port) in missing
+            else port
+            for port in self._published.ports
+        )
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -89,9 +98,12 @@ class PortSync:
         """Carry what `containers`, which are all that run, publish."""
         asked = self.starts.asked(containers)
         self._published.sync(wanted_ports(containers, asked, self._default()))
+        problem = self._guest_rules.problem
         with contextlib.suppress(NoMachine):
-            rules = routes(containers, asked, self.ports)
-            self._guest_rules.bring(self._machine.guest, rules)
+            led = routes(containers, asked, self._published.ports)
+            self._guest_rules.bring(self._machine.guest, led)
+        if self._guest_rules.problem != problem:
+            self._on_change()
 
     def follow(self, state: MachineState) -> None:
         """The machine's state has changed. `sync` is not called while it does not run."""

@@ -153,6 +153,14 @@ class Asked(msgspec.Struct, frozen=True):
         return self.HostConfig.PublishAllPorts or any(self.bindings())
 
 
+class Route(msgspec.Struct, frozen=True):
+    """A rule of the guest: what arrives at its port goes to `target`, a container's address."""
+
+    protocol: str
+    guest_port: int
+    target: str
+
+
 Slot = tuple[str, int, str]
 """What can be had once on this host: address, port, protocol."""
 
@@ -199,25 +207,22 @@ def wanted_ports(
 
 def routes(
     containers: Iterable[Container], asked: Mapping[str, Asked], placed: Iterable[PublishedPort]
-) -> bytes:
-    """iptables-restore input that leads ports published on one address to their containers.
+) -> frozenset[Route]:
+    """The rules that lead ports published on one address to their containers.
 
     dockerd's own rule for `-p 127.0.0.1:80:80` asks for packets to 127.0.0.1, but what the backend
     carries arrives at the guest's network card, under the guest's address; for `-p [::1]:80:80` it
     has no rule. `placed`: which guest port each of them has.
     """
     places = {(port.container, slot(port.forward)): port.forward.guest_port for port in placed}
-    rules = set()
+    found = set()
     for container in containers:
         for port in wanted_ports([container], asked, ()):
             place = places.get((container.name, slot(port.forward)))
             if port.forward.guest_port == TO_BE_PLACED and place and container.gateway_address:
-                rules.add(
-                    f"-A GALLEY -p {port.forward.protocol} --dport {place} -j DNAT "
-                    f"--to-destination {container.gateway_address}:{port.container_port}"
-                )
-    lines = ["*nat", ":GALLEY - [0:0]", *sorted(rules), "COMMIT", ""]
-    return "\n".join(lines).encode()
+                target = f"{container.gateway_address}:{port.container_port}"
+                found.add(Route(port.forward.protocol, place, target))
+    return frozenset(found)
 
 
 def slot(forward: Forward) -> Slot:

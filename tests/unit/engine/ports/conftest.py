@@ -6,10 +6,24 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
+from engine.bridge.unix import connect
+from engine.ports.guest_rules import GuestRules
+from engine.ports.port_sync import PortSync
+from engine.ports.wanted import Container
+from engine.settings import SettingsStore
+from engine.watch import EngineWatch
 from tests.unit.engine.bridge.servers import Dockerd, docker
+from vm.backend import Backend as RealBackend
+from vm.directory import MachineDir
+from vm.errors import PortInUse
+from vm.guest import Guest, Stream
+from vm.host import process
+from vm.host.paths import Home
+from vm.types import Forward
 
 
 class Publishing(Dockerd):
@@ -30,8 +44,10 @@ class Publishing(Dockerd):
 
     def inside(self, *words: str) -> str:
         """What a program in its network namespace says."""
-        enter = ("nsenter", f"--net=/run/netns/{self._netns}")
-        return subprocess.run((*enter, *words), check=True, capture_output=True, text=True).stdout
+        return subprocess.run(self.enter(*words), check=True, capture_output=True, text=True).stdout
+
+    def enter(self, *words: str) -> list[str]:
+        return ["nsenter", f"--net=/run/netns/{self._netns}", *words]
 
     def does(self, *words: str) -> str:
         done = docker(self.socket, *words, timeout=60)
@@ -53,3 +69,102 @@ def publishing() -> Iterator[Publishing]:
     yield server
     server.stop()
     shutil.rmtree(folder, ignore_errors=True)
+
+
+class Backend:
+    """It carries what it is told, but for the busy ports."""
+
+    def __init__(self) -> None:
+        self.carried: set[Forward] = set()
+        self.busy: set[int] = set()
+
+    def forward(self, directory: MachineDir, forward: Forward) -> None:
+        if forward.host_port in self.busy:
+            raise PortInUse(f"Port {forward.host_port} is taken.")
+        self.carried.add(forward)
+
+    def unforward(self, directory: MachineDir, forward: Forward) -> None:
+        self.carried.discard(forward)
+
+    def forwarded(self, directory: MachineDir) -> frozenset[Forward]:
+        return frozenset(self.carried)
+
+
+class PublishingGuest:
+    """The network namespace of `Publishing`. `refused`: a program that fails."""
+
+    def __init__(self, server: Publishing) -> None:
+        self._server = server
+        self.refused = ""
+
+    def run(
+        self, argv: tuple[str, ...], *, stdin: bytes = b"", timeout: float = 60.0
+    ) -> process.Completed:
+        words = ("false",) if argv[0] == self.refused else argv
+        return process.run(self._server.enter(*words), stdin=stdin, timeout=timeout)
+
+    def dial(self, socket_path: str) -> Stream:
+        raise ConnectionRefusedError  # nothing there holds ports
+
+
+class PublishingMachine:
+    def __init__(self, server: Publishing, home: Home) -> None:
+        self.carrier = Backend()
+        self.inside = PublishingGuest(server)
+        self.backend = cast(RealBackend, self.carrier)
+        self.directory = MachineDir.of(home)
+
+    @property
+    def guest(self) -> Guest:
+        return cast(Guest, self.inside)
+
+
+class NoSaver:
+    def awake(self) -> None: ...
+    def wait(self) -> None: ...
+
+
+class Scene:
+    """Everything of ports from a real dockerd to a backend, with the watch that drives it."""
+
+    def __init__(self, server: Publishing, home: Home) -> None:
+        self.server = server
+        self.machine = PublishingMachine(server, home)
+        self.carrier, self.guest = self.machine.carrier, self.machine.inside
+        self.changes = 0
+        self.watch = EngineWatch(self.dial, lambda health: None, self._look)
+        self.ports = PortSync(
+            machine=self.machine,
+            saver=NoSaver(),
+            settings=SettingsStore(home),
+            guest_rules=GuestRules(),
+            dial=self.dial,
+            look=self.watch.look,
+            must_share=lambda folders: None,
+            on_change=self._changed,
+        )
+
+    def dial(self) -> Stream:
+        return connect(self.server.socket)
+
+    def _look(self, containers: list[Container]) -> None:
+        self.ports.sync(containers)
+
+    def _changed(self) -> None:
+        self.changes += 1
+
+    def open(self) -> set[tuple[str, str, int]]:
+        """Who has which port, of those without a problem."""
+        ports = [port for port in self.ports.ports if port.problem is None]
+        return {(p.container, p.forward.host_address, p.forward.host_port) for p in ports}
+
+
+@pytest.fixture
+def scene(publishing: Publishing, home: Home) -> Iterator[Scene]:
+    made = Scene(publishing, home)
+    made.watch.begin()
+    made.watch.look()
+    yield made
+    made.watch.end()
+    if names := publishing.does("ps", "-aq").split():
+        publishing.does("rm", "-f", *names)

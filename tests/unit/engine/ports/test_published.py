@@ -6,7 +6,7 @@ from engine.ports import avoided
 from engine.ports import placed as placement
 from engine.ports.published import PublishedPorts
 from engine.types import PublishedPort
-from vm.errors import PortInUse
+from vm.errors import BackendFailed, PortInUse
 from vm.types import Forward
 
 WEB = Forward("127.0.0.1", 8080, 8080)
@@ -199,14 +199,88 @@ def test_what_is_left_of_one_that_has_ended_is_replaced() -> None:
     assert left != WEB
 
 
-def test_with_the_machine_everything_is_forgotten() -> None:
+def test_a_reservation_leaves_the_ports_of_others_open() -> None:
     carrier = Carrier()
     ports = PublishedPorts(carrier, lambda: None)
+    ports.sync(published(WEB))
+    ports.reserve("db", [DNS])
+    assert carrier.carried == {WEB, DNS}
+    ports.reserve("six", [Forward("::1", 8080, 0)])
+    assert {WEB, DNS} < carrier.carried, "the same number on another address is another port"
+
+
+def test_what_the_carrier_refuses_is_its_own_error_and_opens_nothing() -> None:
+    class Broken(Carrier):
+        def forward(self, forward: Forward) -> None:
+            if forward == DNS:
+                raise BackendFailed("QEMU does not answer.")
+            super().forward(forward)
+
+    carrier = Broken()
+    ports = PublishedPorts(carrier, lambda: None)
+    ports.sync(published(WEB))
+    more = Forward("127.0.0.1", 9090, 9090)
+    with pytest.raises(BackendFailed, match=r"QEMU does not answer\."):
+        ports.reserve("db", [more, DNS])
+    assert carrier.carried == {WEB}
+    assert ports.held() == {("tcp", 8080)}
+
+
+@pytest.mark.parametrize(
+    ("held", "asked"),
+    [
+        ("0.0.0.0", "127.0.0.1"),
+        ("127.0.0.1", "0.0.0.0"),
+        ("::", "::1"),
+        ("127.0.0.1", "127.0.0.1"),
+    ],
+)
+def test_a_port_that_one_of_ours_has_names_the_container(held: str, asked: str) -> None:
+    """The operating system says that it is taken, and knows QEMU only."""
+    carrier = Carrier()
+    ports = PublishedPorts(carrier, lambda: None)
+    ports.sync(published(Forward(held, 8080, 8080)))
+    carrier.busy.add(8080)
+    with pytest.raises(PortInUse, match="already published by the container web"):
+        ports.reserve("new", [Forward(asked, 8080, 8081)])
+
+
+@pytest.mark.parametrize(
+    "held", [Forward("127.0.0.2", 8080, 0), Forward("127.0.0.1", 8081, 8081), DNS]
+)
+def test_a_port_that_none_of_ours_has_names_who_has_it(held: Forward) -> None:
+    carrier = Carrier()
+    ports = PublishedPorts(carrier, lambda: None)
+    ports.sync(published(held))
+    carrier.busy.add(8080)
+    with pytest.raises(PortInUse, match="taken by qemu"):
+        ports.reserve("new", [WEB])
+
+
+def test_a_port_that_could_not_be_opened_is_nobodys() -> None:
+    carrier = Carrier(8080)
+    ports = PublishedPorts(carrier, lambda: None)
+    ports.sync(published(WEB))
+    with pytest.raises(PortInUse, match="taken by qemu"):
+        ports.reserve("new", [WEB])
+
+
+def test_with_the_machine_everything_is_forgotten() -> None:
+    changes: list[int] = []
+    carrier = Carrier()
+    ports = PublishedPorts(carrier, lambda: changes.append(1))
     ports.sync(published(WEB))
     ports.reserve("new", [DNS])
     ports.forget()
     assert ports.ports == ()
     assert carrier.carried == set()
+    assert ports.held() == frozenset()
+    assert len(changes) == 2, "whoever shows the ports hears of it"
+    ports.forget()
+    assert len(changes) == 2
+    carrier.carried.add(DNS)  # of a machine that is found again
+    ports.sync([])
+    assert carrier.carried == set(), "nothing is reserved any more"
 
 
 def test_who_has_a_port_or_is_about_to_get_it() -> None:
@@ -216,3 +290,15 @@ def test_who_has_a_port_or_is_about_to_get_it() -> None:
     assert ports.held() == {("tcp", 8080), ("udp", 5353)}
     ports.release([DNS])
     assert ports.held() == {("tcp", 8080)}
+
+
+def test_a_port_that_two_have_reserved_stays_until_both_have_let_go() -> None:
+    carrier = Carrier()
+    ports = PublishedPorts(carrier, lambda: None)
+    first, second = (ports.reserve("web", [WEB]) for _ in range(2))
+    ports.release(first)
+    ports.sync([])
+    assert carrier.carried == {WEB}
+    ports.release(second)
+    ports.sync([])
+    assert carrier.carried == set()

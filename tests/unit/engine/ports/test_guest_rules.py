@@ -1,0 +1,104 @@
+"""The guest's rules for ports on one address, brought to a real iptables in a network namespace."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from typing import cast
+
+import pytest
+
+from engine.ports.guest_rules import NO_ROUTES, GuestRules
+from engine.ports.wanted import Route
+from vm.guest import Guest
+from vm.host import process
+
+WEB, DNS = Route("tcp", 65535, "172.17.0.2:80"), Route("udp", 65534, "172.17.0.3:53")
+IMPOSSIBLE = Route("tcp", 65533, "172.17.0.999:80")  # which iptables refuses
+HOOKED = "-A PREROUTING -i eth0 -j GALLEY"
+
+
+class Namespace:
+    """A guest of which only commands are asked. `refused`: programs that fail, whatever is said."""
+
+    def __init__(self, name: str) -> None:
+        self._enter = ("nsenter", f"--net=/run/netns/{name}")
+        self.ran = 0
+        self.refused = ""
+
+    def run(
+        self, argv: tuple[str, ...], *, stdin: bytes = b"", timeout: float = 60.0
+    ) -> process.Completed:
+        self.ran += 1
+        words = ("false",) if self.refused and self.refused in " ".join(argv) else argv
+        return process.run([*self._enter, *words], stdin=stdin, timeout=timeout)
+
+    def rules(self) -> set[str]:
+        said = self.run(("iptables", "-t", "nat", "-S")).stdout.decode()
+        return {line for line in said.splitlines() if "GALLEY" in line}
+
+
+@pytest.fixture
+def guest() -> Iterator[Namespace]:
+    name = f"galley-rules-{os.getpid()}"
+    subprocess.run(("ip", "netns", "add", name), check=True)
+    yield Namespace(name)
+    subprocess.run(("ip", "netns", "delete", name), check=True)
+
+
+def bring(rules: GuestRules, guest: Namespace, *routes: Route) -> int:
+    """How many commands that took."""
+    before = guest.ran
+    rules.bring(cast(Guest, guest), frozenset(routes))
+    return guest.ran - before
+
+
+def led(route: Route) -> str:
+    place = f"-p {route.protocol} -m {route.protocol} --dport {route.guest_port}"
+    return f"-A GALLEY {place} -j DNAT --to-destination {route.target}"
+
+
+def test_the_guest_has_what_is_wanted_and_is_told_changes_only(guest: Namespace) -> None:
+    rules = GuestRules()
+    assert bring(rules, guest) == 0
+    bring(rules, guest, WEB, DNS)
+    assert guest.rules() == {"-N GALLEY", HOOKED, led(WEB), led(DNS)}
+    assert bring(rules, guest, DNS, WEB) == 0
+    bring(rules, guest, DNS)
+    assert guest.rules() == {"-N GALLEY", HOOKED, led(DNS)}
+    bring(rules, guest)
+    assert guest.rules() == {"-N GALLEY", HOOKED}
+    assert rules.problem is None
+
+
+def test_what_the_guest_refuses_is_told_and_tried_again(guest: Namespace) -> None:
+    rules = GuestRules()
+    bring(rules, guest, WEB)
+    for _ in range(2):
+        assert bring(rules, guest, WEB, IMPOSSIBLE) == 1
+        assert rules.missing == {IMPOSSIBLE}
+        assert rules.problem is not None
+        assert "iptables-restore" in rules.problem.details
+        assert led(WEB) in guest.rules(), "what was there is there"
+    bring(rules, guest, WEB, DNS)
+    assert led(DNS) in guest.rules()
+    assert (rules.missing, rules.problem) == (NO_ROUTES, None)
+
+
+def test_rules_that_no_packet_comes_to_are_missing(guest: Namespace) -> None:
+    rules = GuestRules()
+    guest.refused = "PREROUTING"
+    bring(rules, guest, WEB)
+    assert rules.missing == {WEB}
+    guest.refused = ""
+    bring(rules, guest, WEB)
+    assert HOOKED in guest.rules()
+    assert rules.problem is None
+
+
+def test_the_next_machine_has_none(guest: Namespace) -> None:
+    rules = GuestRules()
+    bring(rules, guest, WEB)
+    bring(rules, guest, IMPOSSIBLE)
+    rules.forget()
+    assert (rules.missing, rules.problem) == (NO_ROUTES, None)
+    assert bring(rules, guest, WEB) == 2

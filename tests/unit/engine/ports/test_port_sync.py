@@ -1,0 +1,40 @@
+"""Ports from a real dockerd to a backend: what is carried, routed in the guest, and told."""
+
+from tests.unit.engine.bridge.servers import IMAGE, wait_until
+from tests.unit.engine.ports.conftest import Scene
+from vm.types import MachineState
+
+
+def run(scene: Scene, name: str, *words: str) -> None:
+    scene.server.does("run", "-d", f"--name={name}", *words, IMAGE, "sleep", "1000")
+
+
+def test_a_rule_that_the_guest_refuses_is_told_and_tried_again(scene: Scene) -> None:
+    scene.guest.refused = "iptables-restore"
+    run(scene, "web", "-p=127.0.0.2:8080:80", "-p=8081:81")
+    wait_until(lambda: scene.ports.problems != ())
+    (problem,) = scene.ports.problems
+    assert "did not accept the rules" in problem.summary
+    told = {port.container_port: port.problem for port in scene.ports.ports}
+    assert told == {80: problem, 81: None}, "what needs no rule is as good as ever"
+    assert scene.changes == 2, "the ports, and that one leads nowhere"
+    scene.guest.refused = ""
+    run(scene, "next")
+    wait_until(lambda: scene.ports.problems == ())
+    assert scene.changes == 3
+    place = next(p.forward.guest_port for p in scene.ports.ports if p.container_port == 80)
+    assert scene.server.targets()[str(place)] == scene.server.targets()["8080"]
+
+
+def test_with_the_machine_its_ports_and_problems_are_gone(scene: Scene) -> None:
+    scene.guest.refused = "iptables-restore"
+    run(scene, "web", "-p=127.0.0.2:8080:80")
+    wait_until(lambda: scene.ports.problems != ())
+    scene.watch.end()
+    scene.ports.follow(MachineState.STOPPING)
+    assert scene.ports.ports == ()
+    scene.ports.follow(MachineState.STOPPED)
+    assert scene.ports.problems == ()
+    scene.guest.refused = ""
+    scene.watch.begin()
+    wait_until(lambda: scene.open() == {("web", "127.0.0.2", 8080)})
