@@ -23,6 +23,7 @@ class Carrier:
     def forward(self, forward: Forward) -> None:
         if forward.host_port in self.busy:
             raise PortInUse(f"Port {forward.host_port} is taken by qemu.")
+        assert forward not in self.carried, "as a backend, it is asked once"
         self.carried.add(forward)
 
     def unforward(self, forward: Forward) -> None:
@@ -210,20 +211,37 @@ def test_a_reservation_leaves_the_ports_of_others_open() -> None:
 
 
 def test_what_the_carrier_refuses_is_its_own_error_and_opens_nothing() -> None:
+    more, every = Forward("127.0.0.1", 9090, 9090), Forward("0.0.0.0", 8080, 8080)
+
     class Broken(Carrier):
         def forward(self, forward: Forward) -> None:
-            if forward == DNS:
+            if forward == every:
                 raise BackendFailed("QEMU does not answer.")
             super().forward(forward)
 
     carrier = Broken()
     ports = PublishedPorts(carrier, lambda: None)
     ports.sync(published(WEB))
-    more = Forward("127.0.0.1", 9090, 9090)
     with pytest.raises(BackendFailed, match=r"QEMU does not answer\."):
-        ports.reserve("db", [more, DNS])
+        ports.reserve("db", [more, every])
     assert carrier.carried == {WEB}
     assert ports.held() == {("tcp", 8080)}
+
+
+def test_a_container_that_starts_again_keeps_its_ports() -> None:
+    carrier = Carrier()
+    ports = PublishedPorts(carrier, lambda: None)
+    ports.sync(published(WEB))
+    ports.release(ports.reserve("web", [WEB]))
+    assert carrier.carried == {WEB}
+
+
+def test_a_port_that_another_start_has_reserved_is_not_closed() -> None:
+    carrier = Carrier()
+    ports = PublishedPorts(carrier, lambda: None)
+    (first,) = ports.reserve("one", [Forward("::1", 8080, 0)])
+    ports.reserve("two", [Forward("::1", 8080, 8080)])
+    assert first in carrier.carried
 
 
 @pytest.mark.parametrize(
