@@ -90,8 +90,8 @@ class PublishedPorts:
                         self._carrier.forward(forward)
                         opened.append(forward)
             except GalleyError as error:
-                for forward in opened:
-                    self._try(self._carrier.unforward, forward)
+                for done in opened:
+                    self._try(self._carrier.unforward, done)
                 raise self._named(error, forward) from error
             self._reserved.update(wanted)
             return wanted
