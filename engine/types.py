@@ -28,10 +28,14 @@ class EngineHealth(msgspec.Struct, frozen=True):
 class PublishedPort(msgspec.Struct, frozen=True):
     """A container's port on this host. `problem` says why it is not open, if it is not."""
 
-    container: str  # name without the slash
+    container: str  # name without the slash; the service's, where that publishes it
     container_port: int
     forward: Forward
     problem: Problem | None = None
+    service: bool = False  # of a swarm, which leads to its containers by itself
+
+    def has_owner_of(self, other: "PublishedPort") -> bool:
+        return (self.container, self.service) == (other.container, other.service)
 
 
 class MachineUse(msgspec.Struct, frozen=True):

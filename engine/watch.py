@@ -2,7 +2,7 @@
 
 While the stream is open dockerd is healthy; when it ends, `on_health` says so and the watch knocks
 (`GET /_ping`, at most once a second) until it answers again. Container events ask for the ports to
-be looked at, as `look` does, and so does a running container that joins or leaves a network; many
+be looked at, as `look` does, and so do networks of running containers and services of a swarm; many
 at once are answered by one look.
 May import: msgspec, `engine.bridge.http`, `engine.ports.wanted`, `engine.types`, `vm`.
 """
@@ -24,8 +24,13 @@ from vm.guest import Stream
 log = logging.getLogger(__name__)
 
 CONTAINERS = "/containers/json"
-ACTIONS = ("start", "die", "rename", "pause", "unpause", "connect", "disconnect")
-FILTERS = {"type": ["container", "network"], "event": ACTIONS}
+OF_CONTAINERS = ("start", "die", "rename", "pause", "unpause")
+OF_NETWORKS = ("connect", "disconnect")
+OF_SERVICES = ("create", "update", "remove")
+FILTERS = {
+    "type": ["container", "network", "service"],
+    "event": [*OF_CONTAINERS, *OF_NETWORKS, *OF_SERVICES],
+}
 EVENTS = f"/events?filters={msgspec.json.encode(FILTERS).decode()}"
 KNOCK = 1.0  # seconds between two tries while dockerd is down
 LOOK = 10.0  # seconds that somebody waits for a look; with sshd just starting it may take some
@@ -123,18 +128,21 @@ class EngineWatch:
             stream.close()
 
     def _matters(self, event: Any) -> bool:
-        """Every container joins its networks as it starts, and leaves them as it ends; then an
-        event of its own asks for the look."""
+        """dockerd's filter lets any action of any type pass. And every container joins its networks
+        as it starts, and leaves them as it ends; then an event of its own asks for the look."""
         match event:
             case {"Type": "network", "Actor": {"Attributes": {"container": str(container)}}}:
                 return container in self._started or container in self._running
-            case {"Type": "network"}:
-                return False
-            case {"Action": "start", "id": str(container)}:
+            case {"Type": "container", "Action": "start", "id": str(container)}:
                 self._started.add(container)
-            case {"Action": "die", "id": str(container)}:
+            case {"Type": "container", "Action": "die", "id": str(container)}:
                 self._started.discard(container)
-        return True
+        match event:
+            case {"Type": "container", "Action": str(action)}:
+                return action in OF_CONTAINERS
+            case {"Type": "service"}:
+                return True
+        return False
 
     def _let_settle(self, event: Any) -> None:
         """dockerd tells of a pause, and of a network, before its list has it; about the container

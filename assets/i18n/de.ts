@@ -4907,6 +4907,22 @@
             <translation>Port {0}/{1} unter {2} wird schon vom Container {3} veröffentlicht.</translation>
         </message>
         <message>
+            <source>Port {0}/{1} on {2} is already published by the service {3}.</source>
+            <translation>Port {0}/{1} unter {2} wird schon vom Dienst {3} veröffentlicht.</translation>
+        </message>
+        <message>
+            <source>Remove that service, or choose another port.</source>
+            <translation>Diesen Dienst entfernen oder einen anderen Port wählen.</translation>
+        </message>
+        <message>
+            <source>The virtual machine did not accept the rules that lead ports to containers.</source>
+            <translation>Die virtuelle Maschine hat die Regeln abgelehnt, die Ports zu Containern führen.</translation>
+        </message>
+        <message>
+            <source>Galley tries again when the next container starts or ends. If that does not help: galley restart</source>
+            <translation>Galley versucht es wieder, wenn der nächste Container startet oder endet. Hilft das nicht: galley restart</translation>
+        </message>
+        <message>
             <source>QEMU could not copy the data disk: {0}.</source>
             <translation>QEMU konnte die Datenplatte nicht kopieren: {0}.</translation>
         </message>

@@ -43,6 +43,9 @@ class Starting(Protocol):
     def about_to(self, container: str) -> Callable[[], None] | None:
         """What to do between dockerd's answer and the client. Raises GalleyError: no start."""
 
+    def about_to_serve(self, body: bytes) -> Callable[[], None] | None:
+        """The same for a service with this specification, which is to be created or updated."""
+
     def settle(self) -> None:
         """Returns when the ports of every container that runs now are open."""
 
@@ -51,6 +54,9 @@ class AtOnce:
     """Nothing waits."""
 
     def about_to(self, container: str) -> None:
+        return None
+
+    def about_to_serve(self, body: bytes) -> None:
         return None
 
     def settle(self) -> None: ...
@@ -96,6 +102,10 @@ class Pump:
     def start(self, container: str) -> None:
         self._let_pass()
         self._before_answer = self._starting.about_to(container)
+
+    def serve(self, body: bytes) -> None:
+        self._let_pass()
+        self._before_answer = self._starting.about_to_serve(body)
 
     def asked(self, target: bytes) -> None:
         self._work.asked(target)

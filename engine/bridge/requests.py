@@ -26,6 +26,7 @@ _END = re.compile(rb"\n\r?\n")
 _CREATION = re.compile(
     API + rb"/(?:containers/create|services/create|services/[^/]+/update)(?:\?|$)"
 )
+_SERVICE = re.compile(API + rb"/services/")
 _START = re.compile(API + rb"/containers/([^/?]+)/(?:start|restart)(?:\?|$)")
 _EVENTS = re.compile(API + rb"/events(?:\?|$)")
 _HIJACKS = re.compile(rb"/(?:attach|session|grpc)(?:\?|$)")
@@ -41,6 +42,9 @@ when it must not be sent."""
 class Notice(Protocol):
     def start(self, container: str) -> None:
         """It, by name or id, is to start or restart. Raises GalleyError when it must not."""
+
+    def serve(self, body: bytes) -> None:
+        """A service is to be created or updated so. Raises GalleyError when it must not."""
 
     def asked(self, target: bytes) -> None:
         """A request for it begins."""
@@ -105,7 +109,7 @@ class Requests:
         self._notice.asked(first[2])
         self.may_be_hijacked = b"upgrade" in headers or bool(_HIJACKS.search(first[2]))
         if first[1] == b"POST" and _CREATION.match(first[2]) and _is_plain(headers):
-            found = self._creation(data, at, end.end(), headers)
+            found = self._creation(data, at, end.end(), headers, first[2])
             if found is not None:
                 return found
         self._tell(first[1], first[2])
@@ -120,7 +124,7 @@ class Requests:
             self._notice.events()
 
     def _creation(
-        self, data: bytes, at: int, start: int, headers: dict[bytes, bytes]
+        self, data: bytes, at: int, start: int, headers: dict[bytes, bytes], target: bytes
     ) -> tuple[int, bytes] | None:
         """None: it goes on unread."""
         try:
@@ -136,6 +140,8 @@ class Requests:
             return at, b""
         body, end = found
         changed = self._check(body)
+        if _SERVICE.match(target):
+            self._notice.serve(body)
         has_asked, self._has_asked = self._has_asked, False
         if changed is None:
             head = data[at:start]

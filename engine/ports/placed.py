@@ -30,12 +30,12 @@ def placed(wanted: Sequence[PublishedPort], carried: Collection[Forward]) -> lis
     used = {(port.forward.protocol, port.forward.guest_port) for port in wanted}
     kept = {(forward.protocol, forward.guest_port) for forward in carried}
     free = {protocol: _free(protocol, kept, used) for protocol in PROTOCOLS}
-    owners: dict[Slot, str] = {}
+    owners: dict[Slot, PublishedPort] = {}
     found = []
     for port in wanted:
         forward = port.forward
-        owner = owners.setdefault(slot(forward), port.container)
-        problem = None if owner == port.container else already_published(forward, owner)
+        owner = owners.setdefault(slot(forward), port)
+        problem = None if owner.has_owner_of(port) else already_published(forward, owner)
         if problem is None and forward.guest_port == TO_BE_PLACED:
             place = _had(forward, had, used) or next(free[forward.protocol], TO_BE_PLACED)
             problem = _none_left(forward) if place == TO_BE_PLACED else None
@@ -67,9 +67,15 @@ def _none_left(forward: Forward) -> PortInUse:
     )
 
 
-def already_published(forward: Forward, container: str) -> PortInUse:
+def already_published(forward: Forward, holder: PublishedPort) -> PortInUse:
+    if holder.service:
+        return PortInUse(
+            f"Port {forward.host_port}/{forward.protocol} on {forward.host_address} is already "
+            f"published by the service {holder.container}.",
+            "Remove that service, or choose another port.",
+        )
     return PortInUse(
         f"Port {forward.host_port}/{forward.protocol} on {forward.host_address} is already "
-        f"published by the container {container}.",
+        f"published by the container {holder.container}.",
         "Stop that container, or publish this one on another port.",
     )

@@ -3,7 +3,7 @@
 `PortSync` is the one object that the engine holds for ports. A new source of ports is added to
 `sync`, and a new condition for a start to `starts`, not to `engine.py`.
 May import: msgspec, its own package, `engine.settings`, `engine.types`, `vm`. Next: `wanted.py`,
-`published.py`, `starting.py`, `guest_rules.py`, `knocks.py`.
+`services.py`, `published.py`, `starting.py`, `guest_rules.py`, `knocks.py`.
 """
 
 import contextlib
@@ -17,6 +17,7 @@ from engine.ports.carrier import MachineCarrier
 from engine.ports.guest_rules import GuestRules
 from engine.ports.knocks import Knocks
 from engine.ports.published import PublishedPorts
+from engine.ports.services import Services, service_ports
 from engine.ports.starting import Starts
 from engine.ports.wanted import Container, Default, default_addresses, routes, wanted_ports
 from engine.settings import SettingsStore
@@ -71,11 +72,13 @@ class PortSync:
         self._knocks = Knocks(machine.directory, machine.backend, saver.awake, saver.wait)
         carrier = MachineCarrier(machine.backend, machine.directory, self._knocks.leave)
         self._published = PublishedPorts(carrier, on_change)
+        self._services = Services(dial)
         self.starts = Starts(
             dial=dial,
             dial_ports=self._dial_ports,
             ports=self._published,
             default=self._default,
+            services=self._services,
             look=look,
             must_share=must_share,
         )
@@ -95,9 +98,11 @@ class PortSync:
         return tuple(port.problem for port in self.ports if port.problem)
 
     def sync(self, containers: list[Container]) -> None:
-        """Carry what `containers`, which are all that run, publish."""
-        asked = self.starts.asked(containers)
-        self._published.sync(wanted_ports(containers, asked, self._default()))
+        """Carry what `containers`, which are all that run, and services publish."""
+        asked, default = self.starts.asked(containers), self._default()
+        wanted = wanted_ports(containers, asked, default)
+        wanted += service_ports(self._services.current(containers), default)
+        self._published.sync(wanted)
         problem = self._guest_rules.problem
         with contextlib.suppress(NoMachine):
             led = routes(containers, asked, self._published.ports)
@@ -111,6 +116,7 @@ class PortSync:
         if state.is_up or state is MachineState.STARTING:
             return
         self._published.forget()
+        self._services.forget()
         if state is not MachineState.STOPPING:
             self._guest_rules.forget()
 

@@ -67,19 +67,21 @@ class PublishedPorts:
         if changed:
             self._on_change()
 
-    def reserve(self, container: str, forwards: Iterable[Forward]) -> list[Forward]:
-        """Open them for a container, by name, that is about to start; `sync` leaves those that
-        are returned alone until `release`. Raises PortInUse and what the carrier raises, and then
-        has opened none."""
+    def reserve(
+        self, name: str, forwards: Iterable[Forward], *, service: bool = False
+    ) -> list[Forward]:
+        """Open them for a container that is about to start, or a service about to be created or
+        updated; `sync` leaves those that are returned alone until `release`. Raises PortInUse and
+        what the carrier raises, and then has opened none."""
         with self._turn:
             carried = self._carrier.forwarded()
             opened: list[Forward] = []
-            asked = [PublishedPort(container, 0, forward) for forward in forwards]
+            asked = [PublishedPort(name, 0, each, service=service) for each in forwards]
             ports = placed(asked, carried)
             for problem in filter(None, (port.problem for port in ports)):
                 raise from_problem(problem)
             wanted = [port.forward for port in ports]
-            self._refuse_those_of_others(container, wanted)
+            self._refuse_those_of_others(ports)
             slots = set(map(slot, wanted))
             for forward in carried.difference(wanted, self._reserved):
                 if slot(forward) in slots:  # of one that has ended, and had another place for it
@@ -110,12 +112,13 @@ class PublishedPorts:
         if changed:
             self._on_change()
 
-    def _refuse_those_of_others(self, container: str, forwards: Iterable[Forward]) -> None:
-        """dockerd does, but for addresses of IPv6, which it passes over."""
-        holders = {slot(p.forward): p.container for p in self._ports if p.problem is None}
-        for forward in forwards:
-            if (holder := holders.get(slot(forward), container)) != container:
-                raise already_published(forward, holder)
+    def _refuse_those_of_others(self, ports: Iterable[PublishedPort]) -> None:
+        """dockerd does, but for addresses of IPv6, which it passes over, and for services."""
+        holders = {slot(held.forward): held for held in self._ports if held.problem is None}
+        for port in ports:
+            holder = holders.get(slot(port.forward), port)
+            if not holder.has_owner_of(port):
+                raise already_published(port.forward, holder)
 
     def _open(self, port: PublishedPort, carried: frozenset[Forward]) -> PublishedPort:
         if port.problem is not None or port.forward in carried:
@@ -131,7 +134,7 @@ class PublishedPorts:
             addresses = {forward.host_address, held.forward.host_address}
             is_here = len(addresses) == 1 or addresses & {EVERY_IPV4, EVERY_IPV6}
             if held.problem is None and is_here and slot(held.forward)[1:] == slot(forward)[1:]:
-                return already_published(forward, held.container)
+                return already_published(forward, held)
         return error
 
     @staticmethod

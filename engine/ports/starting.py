@@ -6,8 +6,9 @@ is taken is dockerd's refusal, as on a computer of its own, and one that was pub
 `docker run` returns. Ports that dockerd chooses are known only afterwards: it is kept from those
 that are taken here (`avoided.py`), `settle` opens the others, and the bridge waits for it before it
 passes on an event that says "start". A folder that is no longer shared is refused here too, for
-dockerd makes an empty one at every start. May import: `wanted.py`, `published.py`, `avoided.py`,
-`engine.bridge.http`. Next: `wanted.py`, `engine/shared_folders.py`.
+dockerd makes an empty one at every start. `about_to_serve` opens the ports of a service in the same
+way, which dockerd would not refuse. May import: its own package, `engine.bridge.http`. Next:
+`wanted.py`, `services.py`, `engine/shared_folders.py`.
 """
 
 import contextlib
@@ -19,6 +20,7 @@ from urllib.parse import quote
 from engine.bridge.http import Dial, HttpError, delete, get_json
 from engine.ports.avoided import AvoidedPorts
 from engine.ports.published import PublishedPorts
+from engine.ports.services import Services, read_spec
 from engine.ports.wanted import Asked, Container, Default, fixed_forwards
 from vm.errors import GalleyError, PortInUse
 from vm.types import Forward
@@ -30,7 +32,8 @@ LOST = (GalleyError, HttpError, OSError)
 
 class Starts:
     """`dial_ports`: to the guest's holder of ports; `default`: the addresses for ports without one;
-    `look`: see which containers run, and wait until the ports are as they want
+    `services`: those of a swarm; `look`: see
+    which containers run, and wait until the ports are as they want
     (`EngineWatch.look`); `must_share`: raises NotShared for paths in the guest that are none of
     this host's. Any thread."""
 
@@ -40,6 +43,7 @@ class Starts:
         dial_ports: Dial,
         ports: PublishedPorts,
         default: Callable[[], Default],
+        services: Services,
         look: Callable[[], None],
         must_share: Callable[[Iterable[str]], None],
     ) -> None:
@@ -47,6 +51,7 @@ class Starts:
         self._ports = ports
         self._avoided = AvoidedPorts(dial_ports, ports.held)
         self._default = default
+        self._services = services
         self._look = look
         self._must_share = must_share
         self._turn = threading.Lock()
@@ -69,16 +74,34 @@ class Starts:
 
     def _open(self, asked: Asked) -> Callable[[], None]:
         default = self._default()
-        forwards = fixed_forwards(asked, default)
-        try:
-            reserved = self._ports.reserve(asked.name, forwards)
-        except PortInUse:  # perhaps by a container that has just ended
-            self._look()
-            reserved = self._ports.reserve(asked.name, forwards)
+        reserved = self._reserve(asked.name, fixed_forwards(asked, default))
         with contextlib.ExitStack() as held:  # let go of in reverse, also where the rest fails
             held.callback(self._done, reserved)
             held.callback(self._avoided.hold(asked, default))
             return held.pop_all().close
+
+    def about_to_serve(self, body: bytes) -> Callable[[], None] | None:
+        """The same for a service that is to be created or updated. Raises PortInUse,
+        BackendFailed."""
+        spec = read_spec(body)
+        if spec is None or not spec.ports:
+            return None
+        default = self._default()
+        had = self._services.had(spec.Name, default)  # those in host mode are its own container's
+        new = [forward for forward in spec.forwards(default) if forward not in had]
+        with contextlib.ExitStack() as held:
+            held.enter_context(self._services.expected())
+            held.callback(self._done, self._reserve(spec.Name, new, service=True))
+            return held.pop_all().close
+
+    def _reserve(
+        self, name: str, forwards: list[Forward], *, service: bool = False
+    ) -> list[Forward]:
+        try:
+            return self._ports.reserve(name, forwards, service=service)
+        except PortInUse:  # perhaps by a container that has just ended
+            self._look()
+            return self._ports.reserve(name, forwards, service=service)
 
     def settle(self) -> None:
         """Returns when the ports of every container that runs now are open."""

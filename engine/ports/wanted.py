@@ -50,6 +50,12 @@ class Mount(msgspec.Struct, frozen=True):
     Source: str = ""
 
 
+class TaskLabels(msgspec.Struct, frozen=True):
+    """Of a container that is a task of a swarm's service."""
+
+    service: str = msgspec.field(default="", name="com.docker.swarm.service.id")
+
+
 class Container(msgspec.Struct, frozen=True):
     """The fields of GET /containers/json that say what is published, where it leads, and which
     folders it has, and whether it is paused."""
@@ -60,6 +66,11 @@ class Container(msgspec.Struct, frozen=True):
     NetworkSettings: Networks = Networks()
     Mounts: tuple[Mount, ...] | None = ()
     State: str = ""
+    Labels: TaskLabels | None = None
+
+    @property
+    def is_task(self) -> bool:
+        return self.Labels is not None and bool(self.Labels.service)
 
     @property
     def publishes(self) -> bool:

@@ -37,6 +37,9 @@ class Seen:
     def start(self, container: str) -> None:
         self.noticed.append(container)
 
+    def serve(self, body: bytes) -> None:
+        self.noticed.append(body.decode())
+
     def events(self) -> None:
         self.noticed.append("events")
 
@@ -196,3 +199,11 @@ def test_typing_after_a_hijack_is_not_held_back() -> None:
     assert seen.requests.feed(UPGRADE) == UPGRADE
     for letter in itertools.batched(b"GET / HTTP/1.1\r\n", 1):
         assert seen.requests.feed(bytes(letter)) == bytes(letter)
+
+
+def test_services_are_noticed_as_the_client_has_written_them() -> None:
+    create = b"POST /v1.47/services/create HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}"
+    update = create.replace(b"create", b"a-1/update?version=3").replace(b"{}", b"[]")
+    seen = Seen(b'{"changed":1}', None, None)
+    seen.feed(create, update, SIZED)
+    assert seen.noticed == ["{}", "[]"]

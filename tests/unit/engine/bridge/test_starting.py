@@ -1,5 +1,6 @@
 """Starts and events through the bridge to a real dockerd: who hears of a start may have to wait."""
 
+import json
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -32,6 +33,10 @@ class Starting:
         if container == "unshared":
             raise NotShared("The folder is not shared.", "Share it.")
         return self._done
+
+    def about_to_serve(self, body: bytes) -> Callable[[], None] | None:
+        self.asked.append(str(json.loads(body)["Name"]))
+        return self.about_to(self.asked.pop())
 
     def _done(self) -> None:
         assert self.goes_on.wait(LONG_ENOUGH)
@@ -77,6 +82,21 @@ def test_a_refused_start_is_dockerds_refusal(client: Client, starting: Starting)
 def test_a_folder_that_is_not_shared_is_a_bad_request_as_at_the_creation(client: Client) -> None:
     status, said = client.ask("POST", "/v1.43/containers/unshared/restart?t=0")
     assert (status, said) == (400, {"message": "The folder is not shared. Share it."})
+
+
+@pytest.mark.parametrize("path", ["create", "1/update?version=1"])
+def test_a_service_is_refused_in_the_same_way(
+    client: Client, starting: Starting, path: str
+) -> None:
+    status, said = client.ask("POST", f"/v1.43/services/{path}", {"Name": "refused"})
+    assert (status, said) == (500, {"message": "Port 80/tcp is taken. Free it."})
+
+
+def test_the_answer_about_a_service_waits(client: Client, starting: Starting) -> None:
+    assert client.ask("POST", "/services/create", {"Name": "web"})[0] == 503
+    assert (starting.asked, starting.answered) == (["web"], 1)
+    assert client.ask("POST", "/containers/create", {"Name": "web"})[0] == 400
+    assert (starting.asked, starting.answered) == (["web"], 1)
 
 
 def test_an_answer_waits(client: Client, starting: Starting, container: str) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from engine.bridge.unix import connect
 from engine.ports.published import PublishedPorts
+from engine.ports.services import Services
 from engine.ports.starting import Starts
 from engine.ports.wanted import Container
 from tests.unit.engine.bridge.servers import IMAGE, Dockerd, docker
@@ -33,8 +34,13 @@ class Scene:
         default = ("127.0.0.1",)
         self.unshared: set[str] = set()
         self.starts = Starts(
-            *(self._dial, dial_nobody, self.ports, lambda: default),
-            *(self._look, self._must_share),
+            dial=self._dial,
+            dial_ports=dial_nobody,
+            ports=self.ports,
+            default=lambda: default,
+            services=Services(self._dial),
+            look=self._look,
+            must_share=self._must_share,
         )
 
     def _dial(self) -> Stream:

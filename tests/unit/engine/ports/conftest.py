@@ -10,7 +10,8 @@ from typing import cast
 
 import pytest
 
-from engine.bridge.unix import connect
+from engine.bridge.bridge import Bridge
+from engine.bridge.unix import UnixListener, connect
 from engine.ports.guest_rules import GuestRules
 from engine.ports.port_sync import PortSync
 from engine.ports.wanted import Container
@@ -23,7 +24,9 @@ from vm.errors import PortInUse
 from vm.guest import Guest, Stream
 from vm.host import process
 from vm.host.paths import Home
-from vm.types import Forward
+from vm.types import Forward, MachineState
+
+SERVICE = ("service", "create", "--detach", "--no-resolve-image", "--stop-grace-period=0s")
 
 
 class Publishing(Dockerd):
@@ -131,7 +134,9 @@ class Scene:
         self.server = server
         self.machine = PublishingMachine(server, home)
         self.carrier, self.guest = self.machine.carrier, self.machine.inside
+        self.folder = Path(tempfile.mkdtemp(prefix="galley-"))  # for a short socket path
         self.changes = 0
+        self.dialled = 0
         self.watch = EngineWatch(self.dial, lambda health: None, self._look)
         self.ports = PortSync(
             machine=self.machine,
@@ -143,8 +148,35 @@ class Scene:
             must_share=lambda folders: None,
             on_change=self._changed,
         )
+        self.bridge = Bridge(
+            UnixListener(self.folder / "docker.sock"),
+            self.dial,
+            lambda: None,
+            starting=self.ports.starts,
+        )
+
+    def begin(self) -> None:
+        self.bridge.open()
+        self.watch.begin()
+        self.watch.look()
+
+    def end(self) -> None:
+        self.watch.end()
+        self.bridge.close()
+        self.ports.follow(MachineState.STOPPED)  # this process listens on IPv6
+        shutil.rmtree(self.folder)
+
+    def docker(self, *words: str) -> str:
+        """What the docker client says, asked through the bridge."""
+        done = docker(self.folder / "docker.sock", *words, timeout=60)
+        return (done.stdout + done.stderr).decode().strip()
+
+    def serve(self, *words: str) -> None:
+        done = docker(self.folder / "docker.sock", *SERVICE, *words, timeout=60)
+        assert done.returncode == 0, done.stderr
 
     def dial(self) -> Stream:
+        self.dialled += 1
         return connect(self.server.socket)
 
     def _look(self, containers: list[Container]) -> None:
@@ -162,9 +194,8 @@ class Scene:
 @pytest.fixture
 def scene(publishing: Publishing, home: Home) -> Iterator[Scene]:
     made = Scene(publishing, home)
-    made.watch.begin()
-    made.watch.look()
+    made.begin()
     yield made
-    made.watch.end()
+    made.end()
     if names := publishing.does("ps", "-aq").split():
         publishing.does("rm", "-f", *names)

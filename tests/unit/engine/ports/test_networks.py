@@ -118,5 +118,7 @@ def test_the_priority_of_docker_28_comes_before_the_name() -> None:
         return Container(NetworkSettings=Networks(networks)).gateway_address
 
     assert chosen(a=low, b=high) == high.IPAddress
-    assert chosen(a=low, b=high, c=dual) == dual.IPAddress  # moby has a FIXME for this
+    assert (
+        chosen(a=low, b=high, c=dual) == dual.IPAddress
+    )  # dual-stack first, whatever its priority
     assert chosen(a=Network("172.21.0.2"), b=Network()) == ""

@@ -6,6 +6,7 @@ import pytest
 
 from engine.ports.avoided import AvoidedPorts
 from engine.ports.published import PublishedPorts
+from engine.ports.services import Services
 from engine.ports.starting import Starts
 from engine.ports.wanted import Asked, Binding, Default, Publishing
 from tests.unit.engine.ports.test_published import WEB, Carrier
@@ -21,7 +22,13 @@ def nobody() -> Stream:
 def starts(ports: PublishedPorts, monkeypatch: pytest.MonkeyPatch) -> Starts:
     """For a dockerd that runs nothing, and knows of one container."""
     made = Starts(
-        nobody, nobody, ports, lambda: (WEB.host_address,), lambda: ports.sync([]), lambda _: None
+        dial=nobody,
+        dial_ports=nobody,
+        ports=ports,
+        default=lambda: (WEB.host_address,),
+        services=Services(nobody),
+        look=lambda: ports.sync([]),
+        must_share=lambda _: None,
     )
     monkeypatch.setattr(made, "_ask", lambda container: WANTS_WEB)
     return made

@@ -1,0 +1,56 @@
+"""Services of a swarm: their ports are open on this computer as those of containers are."""
+
+import hashlib
+import urllib.request
+from collections.abc import Iterator
+from functools import partial
+
+import pytest
+
+from tests.e2e.galley import IMAGE, SERVE, Galley
+from tests.e2e.test_ports import BOTH, _answers, _is_free, _listed, _taken
+from vm.host import net
+
+CREATE = ("service", "create", "--detach", "--no-resolve-image", "--stop-grace-period=0s")
+BIG = 8 << 20  # bytes; more than any buffer on the way
+SERVE_BIG = f"busybox head -c {BIG} /dev/zero > /big; {SERVE}"
+
+
+@pytest.fixture(scope="module")
+def swarm(running: Galley, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Galley]:
+    file = tmp_path_factory.mktemp("daemon") / "daemon.json"
+    file.write_text('{"live-restore": false}')
+    running.run("settings", "daemon", "--file", str(file))
+    running.docker("swarm", "init", "--advertise-addr=eth0")
+    yield running
+    running.docker("swarm", "leave", "--force")
+    file.write_text("{}")
+    running.run("settings", "daemon", "--file", str(file))
+
+
+def _big(address: str, port: int) -> str:
+    host = f"[{address}]" if ":" in address else address
+    with urllib.request.urlopen(f"http://{host}:{port}/big", timeout=30) as reply:
+        return hashlib.sha256(reply.read()).hexdigest()
+
+
+def test_a_service_is_served_in_either_mode_updated_and_removed(swarm: Galley) -> None:
+    first, second, host = (net.free_port() for _ in range(3))
+    words = (f"-p={first}:80", f"-p=mode=host,target=80,published={host}")
+    swarm.docker(*CREATE, "--name=web", *words, IMAGE, "sh", "-c", SERVE_BIG)
+    assert {("web", address, first) for address in BOTH} <= _listed(swarm), "open at once"
+    whole = hashlib.sha256(bytes(BIG)).hexdigest()
+    for port in (first, host):
+        for address in BOTH:
+            swarm.wait_for(partial(_answers, address, port), f"{address} answers")
+            assert _big(address, port) == whole
+    with _taken() as taken:
+        said = swarm.docker(*CREATE, f"-p={taken}:80", IMAGE, check=False).stderr.decode()
+        assert f"Port {taken}/tcp on 127.0.0.1 is already in use by" in said
+    changes = ("--publish-rm=80", f"--publish-add={second}:80")
+    swarm.docker("service", "update", "--detach", *changes, "web")
+    swarm.wait_for(lambda: _answers("::1", second), "the other port answers")
+    swarm.wait_for(lambda: _is_free(first) and _is_free(host), "those before are closed")
+    swarm.docker("service", "rm", "web")
+    swarm.wait_for(lambda: not _listed(swarm), "none is left")
+    assert _is_free(second)

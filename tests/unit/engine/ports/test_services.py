@@ -1,0 +1,155 @@
+"""Ports of swarm services, from a real swarm of one: carried, told, refused."""
+
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+
+from engine.ports.services import Service, read_spec, service_ports
+from tests.unit.engine.bridge.servers import IMAGE, wait_until
+from tests.unit.engine.ports.conftest import SERVICE, Publishing, Scene
+from vm.types import Forward
+
+BOTH = ("127.0.0.1", "::1")
+SLEEP = (IMAGE, "sleep", "1000")
+
+
+@pytest.fixture(scope="module")
+def manager(publishing: Publishing) -> Iterator[Publishing]:
+    publishing.inside("ip", "link", "add", "eth0", "type", "bridge")
+    publishing.inside("ip", "address", "add", "192.0.2.1/24", "dev", "eth0")
+    publishing.inside("ip", "link", "set", "eth0", "up")
+    publishing.does("swarm", "init", "--advertise-addr=192.0.2.1")
+    yield publishing
+    publishing.does("swarm", "leave", "--force")
+    publishing.inside("ip", "link", "delete", "eth0")
+
+
+@pytest.fixture
+def swarm(manager: Publishing, scene: Scene) -> Iterator[Scene]:
+    yield scene
+    if names := manager.does("service", "ls", "-q").split():
+        manager.does("service", "rm", *names)
+    tasks = ("ps", "-q", "--filter=label=com.docker.swarm.service.id")
+    wait_until(lambda: not manager.does(*tasks), 30)
+
+
+def service(*ports: dict[str, object], allocated: tuple[dict[str, object], ...] = ()) -> Service:
+    spec = {"Name": "web", "EndpointSpec": {"Ports": ports}}
+    said = {"Spec": spec, "Endpoint": {"Ports": allocated}}
+    return msgspec.json.decode(msgspec.json.encode(said), type=Service)
+
+
+def port(target: int, published: int = 0, **more: object) -> dict[str, object]:
+    left = {"PublishedPort": published} if published else {}
+    return {"Protocol": "tcp", "TargetPort": target, "PublishMode": "ingress", **left, **more}
+
+
+def forwards(one: Service) -> set[Forward]:
+    return {each.forward for each in service_ports([one], ("127.0.0.1",))}
+
+
+def test_ports_in_ingress_mode_are_the_services() -> None:
+    one = service(port(80, 8080), port(53, 5353, Protocol="udp"), port(9, 99, Protocol="sctp"))
+    assert service_ports([one], BOTH)[0].container == "web"
+    assert {each.service for each in service_ports([one], BOTH)} == {True}
+    assert forwards(one) == {
+        Forward("127.0.0.1", 8080, 8080),
+        Forward("127.0.0.1", 5353, 5353, "udp"),
+    }
+    assert not forwards(service(port(80, 8080, PublishMode="host"))), "those are the container's"
+
+
+def test_a_port_of_the_swarms_choice_is_known_once_it_has_chosen() -> None:
+    assert not forwards(service(port(80)))
+    chosen = service(port(80), port(81, 8081), allocated=(port(80, 30000), port(81, 8081)))
+    assert forwards(chosen) == {
+        Forward("127.0.0.1", 30000, 30000),
+        Forward("127.0.0.1", 8081, 8081),
+    }
+
+
+def test_what_an_update_has_taken_away_is_gone_before_the_swarm_has_followed() -> None:
+    updated = service(port(80, 8082), allocated=(port(80, 8081),))
+    assert forwards(updated) == {Forward("127.0.0.1", 8082, 8082)}
+
+
+def test_what_a_service_needs_is_known_from_the_request() -> None:
+    body = {"Name": "web", "EndpointSpec": {"Ports": [port(80, 1), port(81, 2), port(82)]}}
+    spec = read_spec(msgspec.json.encode(body))
+    assert spec is not None
+    assert spec.forwards(("::1",)) == [Forward("::1", 1, 1), Forward("::1", 2, 2)]
+    for nothing in (b'{"Name":"web"}', b'{"EndpointSpec":null}', b'{"EndpointSpec":{}}'):
+        spec = read_spec(nothing)
+        assert spec is not None
+        assert spec.ports == ()
+    assert read_spec(b"[]") is None
+
+
+def test_ports_of_a_service_follow_it(swarm: Scene) -> None:
+    host = "mode=host,target=82,published=18602"
+    swarm.serve("--name=web", "-p=18600:80", "-p=81", f"-p={host}", *SLEEP)
+    assert {("web", address, 18600) for address in BOTH} <= swarm.open(), "at once"
+
+    def numbers(owner: str) -> set[int]:
+        return {number for name, _, number in swarm.open() if name.startswith(owner)}
+
+    wait_until(lambda: numbers("web.1.") == {18602}, 30)
+    wait_until(lambda: len(numbers("web") - {18600, 18602}) == 1)
+    (chosen,) = numbers("web") - {18600, 18602}
+    assert chosen >= 30000
+    words = ("--publish-rm=80", "--publish-add=18601:80")
+    swarm.docker("service", "update", "--detach", *words, "web")
+    wait_until(lambda: 18601 in numbers("web") and 18600 not in numbers("web"), 30)
+    wait_until(lambda: numbers("web.1.") == {18602}, 30)
+    swarm.docker("service", "rm", "web")
+    wait_until(lambda: swarm.open() == set(), 30)
+    assert swarm.carrier.carried == set()
+
+
+def test_a_service_that_was_not_created_through_our_socket(swarm: Scene) -> None:
+    swarm.server.does(*SERVICE, "--name=web", "-p=18600:80", *SLEEP)
+    wait_until(lambda: swarm.open() == {("web", address, 18600) for address in BOTH}, 30)
+
+
+def test_a_taken_port_is_refused_before_the_swarm_sees_it(swarm: Scene) -> None:
+    swarm.carrier.busy.add(18601)
+    for mode in ("ingress", "host"):
+        publish = f"-p=mode={mode},target=80,published=18601"
+        said = swarm.docker(*SERVICE, "--name=web", "-p=18600:81", publish, *SLEEP)
+        assert "Port 18601 is taken." in said
+    assert swarm.server.does("service", "ls", "-q") == ""
+    assert swarm.carrier.carried == set()
+    swarm.serve("--name=web", "-p=18600:81", *SLEEP)
+    said = swarm.docker("service", "update", "--detach", "--publish-add=18601:80", "web")
+    assert "Port 18601 is taken." in said
+    assert {number for _, _, number in swarm.open()} == {18600}
+
+
+def test_services_and_containers_do_not_get_each_others_ports(swarm: Scene) -> None:
+    swarm.docker("run", "-d", "--name=web", "-p=18600:80", *SLEEP)
+    said = swarm.docker(*SERVICE, "--name=web", "-p=18600:80", *SLEEP)
+    assert "Port 18600/tcp on 127.0.0.1 is already published by the container web." in said
+    swarm.serve("--name=api", "-p=18601:80", *SLEEP)
+    said = swarm.docker("run", "--rm", "-p=18601:80", *SLEEP)
+    assert "Port 18601/tcp on 127.0.0.1 is already published by the service api." in said
+    assert swarm.open() == {
+        (name, address, number)
+        for name, number in (("web", 18600), ("api", 18601))
+        for address in BOTH
+    }
+
+
+def test_an_update_keeps_what_the_service_has(swarm: Scene) -> None:
+    host = "mode=host,target=82,published=18602"
+    swarm.serve("--name=web", "-p=18600:80", f"-p={host}", *SLEEP)
+    both = {("web", 18600), ("web.1.", 18602)}
+    wait_until(lambda: {(name[:6], number) for name, _, number in swarm.open()} == both, 30)
+    said = swarm.docker("service", "update", "--detach", "--label-add=a=b", "web")
+    assert said == "web"
+
+
+def test_where_there_is_no_swarm_nothing_more_is_asked(scene: Scene) -> None:
+    before = scene.dialled
+    scene.watch.look()
+    assert scene.dialled == before + 1
