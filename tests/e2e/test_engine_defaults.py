@@ -2,6 +2,7 @@
 SDKs can read logs."""
 
 import json
+from typing import Any
 
 import docker
 import pytest
@@ -45,7 +46,10 @@ def test_the_sdk_for_python_returns_what_a_container_wrote(
     client = docker.DockerClient(base_url=galley.docker_host)
     try:
         assert client.containers.run(IMAGE, "echo hello", remove=True) == b"hello\n"
-        assert list(client.containers.run(IMAGE, "echo hello", stream=True)) == [b"hello\n"]
+        streamed: Any = client.containers.run(
+            IMAGE, "echo hello", remove=True, stream=True
+        )
+        assert b"".join(streamed) == b"hello\n"
     finally:
         client.close()
 

@@ -136,7 +136,6 @@ class Scene:
         self.carrier, self.guest = self.machine.carrier, self.machine.inside
         self.folder = Path(tempfile.mkdtemp(prefix="galley-"))  # for a short socket path
         self.changes = 0
-        self.dialled = 0
         self.watch = EngineWatch(self.dial, lambda health: None, self._look)
         self.ports = PortSync(
             machine=self.machine,
@@ -176,7 +175,6 @@ class Scene:
         assert done.returncode == 0, done.stderr
 
     def dial(self) -> Stream:
-        self.dialled += 1
         return connect(self.server.socket)
 
     def _look(self, containers: list[Container]) -> None:

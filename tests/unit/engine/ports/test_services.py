@@ -5,9 +5,12 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from engine.ports.services import Service, read_spec, service_ports
+from engine.ports.services import Service, Services, read_spec, service_ports
+from engine.ports.wanted import Container, TaskLabels
 from tests.unit.engine.bridge.servers import IMAGE, wait_until
 from tests.unit.engine.ports.conftest import SERVICE, Publishing, Scene
+from vm.errors import EngineUnreachable
+from vm.guest import Stream
 from vm.types import Forward
 
 BOTH = ("127.0.0.1", "::1")
@@ -149,7 +152,18 @@ def test_an_update_keeps_what_the_service_has(swarm: Scene) -> None:
     assert said == "web"
 
 
-def test_where_there_is_no_swarm_nothing_more_is_asked(scene: Scene) -> None:
-    before = scene.dialled
-    scene.watch.look()
-    assert scene.dialled == before + 1
+def test_dockerd_is_asked_for_services_only_where_there_is_a_sign_of_one() -> None:
+    asked = []
+
+    def dial() -> Stream:
+        asked.append(1)
+        raise EngineUnreachable("No engine.", "")
+
+    services = Services(dial)
+    assert services.current([Container(Id="plain", Labels=TaskLabels())]) == ()
+    assert asked == []
+    services.current([Container(Id="task", Labels=TaskLabels(service="s"))])
+    assert len(asked) == 1
+    with services.expected():
+        services.current([])
+    assert len(asked) == 2
