@@ -1,17 +1,23 @@
-"""Who carries the ports of the running machine: its backend, and Galley itself for IPv6.
+"""Who carries the ports of the running machine: its backend, and a process of Galley's for IPv6.
 
-QEMU's network forwards IPv4 only. A port on an IPv6 address is a listener of our own that leads to
-the same port on IPv4 where that is open, else to one that is opened for it.
-May import: `vm`. Next: `published.py`, `knocks.py`, `vm/host/forwarder.py`.
+QEMU's network forwards IPv4 only: libslirp can do more, but QEMU's monitor has no words for it. So
+a port on an IPv6 address is a listener of our own that leads to the same port on IPv4 where that is
+open, else to one that is opened for it. Both outlive the supervisor, and are seen by the next one.
+May import: `vm`. Next: `published.py`, `knocks.py`, `vm/host/forwarder_process.py`.
 """
 
+import logging
 from collections.abc import Callable
 
 from vm.backend import Backend
 from vm.directory import MachineDir
-from vm.host import net
-from vm.host.forwarder import Forwarder
+from vm.errors import GalleyError
+from vm.host import net, process
+from vm.host.forwarder_client import ForwarderClient
+from vm.host.forwarder_process import Carried
 from vm.types import Forward
+
+log = logging.getLogger(__name__)
 
 LOOPBACK, EVERY_IPV4 = "127.0.0.1", "0.0.0.0"
 
@@ -29,12 +35,12 @@ class MachineCarrier:
         self._backend = backend
         self._directory = directory
         self._clear = clear
-        self._forwarder = Forwarder()
+        self._forwarder = ForwarderClient(directory.run, directory.backend_log, self._machine)
         self._lead: dict[Forward, Forward] = {}  # ours → the backend's that it leads to
         self._there: set[Forward] = set()  # the backend's, as last seen
 
     def forward(self, forward: Forward) -> None:
-        """Raises PortInUse, BackendFailed."""
+        """Raises PortInUse, BackendFailed, HostError."""
         self._clear(forward)
         if ":" not in forward.host_address:
             self._backend.forward(self._directory, forward)
@@ -56,18 +62,40 @@ class MachineCarrier:
             self._there.discard(forward)
             self._backend.unforward(self._directory, forward)
             return
-        self._forwarder.close(forward.protocol, (forward.host_address, forward.host_port))
+        self._forwarder.close(_carried(forward, inner))
         if inner.host_port != forward.host_port:
             self._backend.unforward(self._directory, inner)
 
     def forwarded(self) -> frozenset[Forward]:
         self._there = set(self._backend.forwarded(self._directory))
+        self._lead = self._leads()
         return frozenset(self._there - set(self._hidden()) | self._lead.keys())
 
     def forget(self) -> None:
         self._lead.clear()
         self._there.clear()
-        self._forwarder.close_all()
+        try:
+            self._forwarder.end()
+        except GalleyError as error:  # it ends with the machine's process
+            log.warning("%s", error.summary)
+
+    def _leads(self) -> dict[Forward, Forward]:
+        """What our own process carries; what leads nowhere any more is closed."""
+        ends = {(each.protocol, each.host_port): each for each in self._there if _is_near(each)}
+        found = {}
+        for carried in self._forwarder.carried():
+            inner = ends.get((carried.protocol, carried.there[1]))
+            if inner is None:
+                self._forwarder.close(carried)
+            else:
+                ours = Forward(*carried.here, inner.guest_port, carried.protocol)
+                found[ours] = inner
+        return found
+
+    def _machine(self) -> process.Identity | None:
+        """Its process; ours ends with it."""
+        pid = self._backend.observe(self._directory).pid
+        return None if pid is None else process.identify(pid)
 
     def _hidden(self) -> list[Forward]:
         """Those that nobody but us asked for."""
@@ -84,3 +112,13 @@ class MachineCarrier:
         inner = Forward(LOOPBACK, net.free_port(), forward.guest_port, forward.protocol)
         self._backend.forward(self._directory, inner)
         return inner
+
+
+def _carried(forward: Forward, inner: Forward) -> Carried:
+    here = (forward.host_address, forward.host_port)
+    return Carried(forward.protocol, here, (LOOPBACK, inner.host_port))
+
+
+def _is_near(forward: Forward) -> bool:
+    """Whether it is met on LOOPBACK."""
+    return forward.host_address in (LOOPBACK, EVERY_IPV4)

@@ -102,6 +102,10 @@ class Galley:
     def machines(self) -> list[str]:
         return [line for line in self.processes() if "qemu" in line]
 
+    def forwarders(self) -> list[str]:
+        """What carries ports on IPv6 addresses."""
+        return [line for line in self.processes() if "vm.host.forwarder_process" in line]
+
     def load_image(self) -> None:
         """A tiny image of Debian's static busybox, imported through our socket. Its programs end
         as soon as they are told to: as process 1 of a container they would hear no SIGTERM, and

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.galley import IMAGE, SERVE, Galley
+from tests.e2e.processes import belonging_to
 from tests.e2e.pythons import scripts_tar
 from tests.unit.engine.bridge.test_check import Client
 from vm.host import net
@@ -248,11 +249,20 @@ def test_ports_come_back_with_the_engine_and_the_supervisor(galley: Galley, port
     galley.wait_for(galley.answers, "dockerd is back")
     galley.wait_for(lambda: _answers("::1", port), "the port answers after dockerd's death")
     os.kill(galley.supervisor_identity().pid, signal.SIGKILL)
-    assert _answers("127.0.0.1", port), "QEMU carries it, whoever is dead"
+    assert all(_answers(address, port) for address in BOTH), "its carriers do not need it"
+    (carrier,) = _carriers(galley)
     galley.start()
-    galley.wait_for(lambda: _answers("::1", port), "the port answers on IPv6 again")
+    assert {("lasting", address, port) for address in BOTH} == _listed(galley)
+    assert all(_answers(address, port) for address in BOTH)
+    assert _carriers(galley) == [carrier], "it goes on with the same one"
     galley.docker("rm", "-f", "lasting")
     galley.wait_for(lambda: _is_free(port), "the port is closed")
+
+
+def _carriers(galley: Galley) -> list[int]:
+    """The processes that carry ports on IPv6 addresses."""
+    ours = belonging_to(str(galley.home.root))
+    return [pid for pid, line in ours.items() if "vm.host.forwarder_process" in line]
 
 
 @pytest.mark.parametrize("network", ["bridge", "own"])

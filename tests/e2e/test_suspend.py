@@ -74,8 +74,10 @@ def test_what_is_suspended_goes_on_in_the_middle(
     serve = (IMAGE, "busybox", "httpd", "-f", "-p", "80", "-h", "/")
     engine.docker("run", "-d", "--name", "web", "-p", f"{port}:80", *serve)
     engine.wait_for(lambda: len(numbers(shared)) > 3, "it counts")
+    assert len(engine.forwarders()) == 1, "it carries the port on IPv6"
     engine.run("suspend")
     assert engine.machines() == []
+    assert engine.forwarders() == []
     stood_at = numbers(shared)
     (shared / "meanwhile").write_text("from this computer")
     engine.run("start")

@@ -1,6 +1,7 @@
 """A real dockerd with a firewall of its own: it publishes ports and may be a swarm's manager."""
 
 import itertools
+import os
 import shutil
 import subprocess
 import tempfile
@@ -24,7 +25,7 @@ from vm.errors import PortInUse
 from vm.guest import Guest, Stream
 from vm.host import process
 from vm.host.paths import Home
-from vm.types import Forward, MachineState
+from vm.types import Forward, MachineState, Observation
 
 SERVICE = ("service", "create", "--detach", "--no-resolve-image", "--stop-grace-period=0s")
 
@@ -91,6 +92,9 @@ class Backend:
 
     def forwarded(self, directory: MachineDir) -> frozenset[Forward]:
         return frozenset(self.carried)
+
+    def observe(self, directory: MachineDir) -> Observation:
+        return Observation(MachineState.RUNNING, os.getpid())
 
 
 class PublishingGuest:
@@ -162,7 +166,7 @@ class Scene:
     def end(self) -> None:
         self.watch.end()
         self.bridge.close()
-        self.ports.follow(MachineState.STOPPED)  # this process listens on IPv6
+        self.ports.follow(MachineState.STOPPED)
         shutil.rmtree(self.folder)
 
     def docker(self, *words: str) -> str:

@@ -1,0 +1,182 @@
+"""The process that carries ports: it outlives who asked for them, and ends with another one."""
+
+import contextlib
+import errno
+import os
+import socket
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator
+from multiprocessing.connection import Client
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.unit.engine.bridge.servers import wait_until
+from vm.errors import HostError
+from vm.host import net, process
+from vm.host.forwarder_client import ForwarderClient
+from vm.host.forwarder_process import Carried, Request, Server, address
+
+LATE = 20.0  # seconds; only a failure waits so long
+
+
+class Scene:
+    """A process that stands for QEMU, a server that says hello, and clients."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.log = folder / "log"
+        self.qemu = subprocess.Popen(["sleep", "1000"])
+        self.server = socket.create_server(("127.0.0.1", 0))
+        self.there = self.server.getsockname()
+        self.here = ("::1", net.free_port())
+        threading.Thread(target=self._greet, daemon=True).start()
+
+    def client(self) -> ForwarderClient:
+        return ForwarderClient(self.folder, self.log, lambda: process.identify(self.qemu.pid))
+
+    def open(self, client: ForwarderClient) -> Carried:
+        client.open("tcp", self.here, self.there)
+        return Carried("tcp", self.here, self.there)
+
+    def is_there(self) -> bool:
+        """Whether there is a process."""
+        return Path(address(self.folder)).exists()
+
+    def answers(self) -> bool:
+        with contextlib.suppress(OSError), socket.create_connection(self.here, LATE) as near:
+            return near.recv(100) == b"hello"
+        return False
+
+    def end(self) -> None:
+        self.qemu.kill()
+        self.qemu.wait()
+        wait_until(lambda: not self.is_there())
+        self.server.close()
+
+    def _greet(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = self.server.accept()
+                with near:
+                    near.sendall(b"hello")
+
+
+@pytest.fixture
+def scene() -> Iterator[Scene]:
+    with tempfile.TemporaryDirectory(prefix="galley-") as folder:  # short enough for a socket
+        made = Scene(Path(folder))
+        yield made
+        made.end()
+
+
+def test_nothing_is_started_before_there_is_a_port(scene: Scene) -> None:
+    client = scene.client()
+    assert client.carried() == ()
+    client.close(Carried("tcp", scene.here, scene.there))
+    client.end()
+    assert not scene.is_there()
+    assert not scene.log.exists()
+
+
+def test_the_next_client_finds_what_the_one_before_has_opened(scene: Scene) -> None:
+    forward = scene.open(scene.client())
+    assert scene.answers()
+    other = scene.client()
+    assert other.carried() == (forward,)
+    scene.open(other)
+    assert other.carried() == (forward,), "twice is once"
+    assert scene.answers()
+    other.close(forward)
+    assert other.carried() == ()
+    assert not scene.answers()
+    scene.open(other)
+    assert scene.answers()
+    other.end()
+    assert not scene.answers()
+    assert net.is_free(*scene.here)
+
+
+def test_it_ends_when_the_other_process_does(scene: Scene) -> None:
+    scene.open(scene.client())
+    scene.qemu.kill()
+    scene.qemu.wait()
+    wait_until(lambda: not scene.is_there())
+    wait_until(lambda: net.is_free(*scene.here))
+    with pytest.raises(HostError, match="without a virtual machine"):
+        scene.open(scene.client())
+
+
+def test_one_that_was_killed_is_replaced(scene: Scene) -> None:
+    client = scene.client()
+    forward = scene.open(client)
+    line = f"vm.host.forwarder_process\0{scene.folder}\0".encode()
+    pids = [
+        int(path.parent.name)
+        for path in Path("/proc").glob("[0-9]*/cmdline")
+        if line in _read(path)
+    ]
+    (pid,) = pids
+    identity = process.identify(pid)
+    assert identity is not None
+    process.end(identity, force=True)
+    assert process.wait_gone(identity, LATE)
+    assert client.carried() == ()
+    assert scene.open(client) == forward
+    assert scene.answers()
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def test_a_port_that_is_taken_is_told_as_by_the_system(scene: Scene) -> None:
+    client = scene.client()
+    words = os.strerror(errno.EADDRINUSE)
+    with (
+        socket.create_server(scene.here, family=socket.AF_INET6),
+        pytest.raises(OSError, match=words) as told,
+    ):
+        scene.open(client)
+    assert told.value.errno == errno.EADDRINUSE
+    assert client.carried() == ()
+
+
+def test_datagrams_and_other_targets_are_forwards_of_their_own(scene: Scene) -> None:
+    client = scene.client()
+    forward = scene.open(client)
+    client.open("udp", scene.here, scene.there)
+    udp = Carried("udp", scene.here, scene.there)
+    assert set(client.carried()) == {forward, udp}
+    client.open("tcp", scene.here, ("127.0.0.1", 9))
+    assert set(client.carried()) == {udp, Carried("tcp", scene.here, ("127.0.0.1", 9))}
+    assert not scene.answers()
+
+
+def test_what_is_no_request_changes_nothing(scene: Scene) -> None:
+    client = scene.client()
+    forward = scene.open(client)
+    with Client(address(scene.folder)) as connection:
+        connection.send_bytes(b"nonsense")
+        with pytest.raises(EOFError):
+            connection.recv_bytes()
+    assert client.carried() == (forward,)
+
+
+def test_it_leaves_once_it_has_carried_nothing_for_long_enough() -> None:
+    left = threading.Event()
+    server = Server(left.set, idle=0.05)
+    me = process.identify(os.getpid())
+    assert me is not None
+    forward = Carried("tcp", ("::1", net.free_port()), ("127.0.0.1", 9))
+    server.answer(msgspec.json.encode(Request("open", forward)))
+    threading.Thread(target=server.watch, args=(me,), daemon=True).start()
+    assert not left.wait(0.3)
+    server.answer(msgspec.json.encode(Request("close", forward)))
+    assert left.wait(LATE)

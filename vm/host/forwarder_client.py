@@ -1,0 +1,108 @@
+"""Asks the process that carries addresses of this host to others, and starts it when it must.
+
+The process lives on when its client ends, and answers the next one: what is carried is asked for,
+never remembered. May import: msgspec, `vm.errors`, `vm.host`. Next: `forwarder_process.py`.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Client
+from pathlib import Path
+
+import msgspec
+
+from vm.errors import HostError
+from vm.host import process
+from vm.host.forwarder import Address
+from vm.host.forwarder_process import LIMIT, Answer, Carried, Request, address
+
+MODULE = "vm.host.forwarder_process"
+STARTS_WITHIN = 10.0  # seconds; a tenth of one on a quiet computer
+ANSWERS_WITHIN = 5.0  # seconds
+GLANCE = 0.005  # seconds between two looks
+AWAY = (ConnectionError, FileNotFoundError, EOFError)
+
+
+class ForwarderClient:
+    """`directory`: where the process has its socket, which only this user may enter. `other`: the
+    process that it lives as long as. Not thread-safe."""
+
+    def __init__(
+        self, directory: Path, log: Path, other: Callable[[], process.Identity | None]
+    ) -> None:
+        self._directory = directory
+        self._log = log
+        self._other = other
+
+    def open(self, protocol: str, here: Address, there: Address) -> None:
+        """Carry it, which a second time changes nothing. Raises OSError when `here` cannot be
+        bound, HostError when the process cannot be started."""
+        request = Request("open", Carried(protocol, here, there))
+        try:
+            self._ask(request)
+        except AWAY:
+            self._start()
+            self._ask(request)
+
+    def close(self, forward: Carried) -> None:
+        """Nothing happens when it is not carried. Raises HostError."""
+        self._ask_if_there(Request("close", forward))
+
+    def carried(self) -> tuple[Carried, ...]:
+        """Raises HostError."""
+        return self._ask_if_there(Request("list")).carried
+
+    def end(self) -> None:
+        """End the process, and with it all that it carries. Raises HostError."""
+        self._ask_if_there(Request("end"))
+
+    def _ask_if_there(self, request: Request) -> Answer:
+        try:
+            return self._ask(request)
+        except AWAY:
+            return Answer()
+
+    def _ask(self, request: Request) -> Answer:
+        """Raises OSError of what was asked for, one of AWAY, HostError."""
+        with Client(address(self._directory)) as connection:
+            connection.send_bytes(msgspec.json.encode(request))
+            if not connection.poll(ANSWERS_WITHIN):
+                raise _silent("does not answer")
+            try:
+                answer = msgspec.json.decode(connection.recv_bytes(LIMIT * 16), type=Answer)
+            except msgspec.MsgspecError as error:
+                raise _silent(f"gives no proper answer ({error})") from error
+        if answer.errno is not None:
+            raise OSError(answer.errno, answer.failure)
+        return answer
+
+    def _start(self) -> None:
+        other = self._other()
+        if other is None:
+            raise _silent("is not started without a virtual machine")
+        ours = str(Path(__file__).parents[2])
+        paths = [ours, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+        # -P: a directory called vm in the working directory is not ours.
+        words = (sys.executable, "-P", "-m", MODULE, self._directory, other.pid, other.started)
+        identity = process.spawn_detached(
+            [str(word) for word in words],
+            log=self._log,
+            env={"PYTHONPATH": os.pathsep.join(paths)},
+        )
+        until = time.monotonic() + STARTS_WITHIN
+        while time.monotonic() < until and not process.wait_gone(identity, GLANCE):
+            try:
+                self._ask(Request("list"))
+                return
+            except AWAY:
+                continue
+        raise _silent(f"did not start. Its words are in {self._log}")
+
+
+def _silent(what: str) -> HostError:
+    return HostError(
+        f"Galley's process that carries ports on IPv6 addresses {what}.",
+        "Start the engine again: galley restart",
+    )
