@@ -4911,6 +4911,14 @@
             <translation>Port {0}/{1} unter {2} wird schon vom Dienst {3} veröffentlicht.</translation>
         </message>
         <message>
+            <source>Galley's process that carries ports on IPv6 addresses does not work.</source>
+            <translation>Galleys Prozess, der Ports an IPv6-Adressen weiterleitet, funktioniert nicht.</translation>
+        </message>
+        <message>
+            <source>Start the engine again: galley restart</source>
+            <translation>Die Engine neu starten: galley restart</translation>
+        </message>
+        <message>
             <source>Remove that service, or choose another port.</source>
             <translation>Diesen Dienst entfernen oder einen anderen Port wählen.</translation>
         </message>

@@ -69,11 +69,11 @@ class ForwarderClient:
         with Client(address(self._directory)) as connection:
             connection.send_bytes(msgspec.json.encode(request))
             if not connection.poll(ANSWERS_WITHIN):
-                raise _silent("does not answer")
+                raise _broken("It does not answer.")
             try:
                 answer = msgspec.json.decode(connection.recv_bytes(LIMIT * 16), type=Answer)
             except msgspec.MsgspecError as error:
-                raise _silent(f"gives no proper answer ({error})") from error
+                raise _broken(f"Its answer is not understood: {error}") from error
         if answer.errno is not None:
             raise OSError(answer.errno, answer.failure)
         return answer
@@ -81,7 +81,7 @@ class ForwarderClient:
     def _start(self) -> None:
         other = self._other()
         if other is None:
-            raise _silent("is not started without a virtual machine")
+            raise _broken("No virtual machine runs.")
         ours = str(Path(__file__).parents[2])
         paths = [ours, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
         # -P: a directory called vm in the working directory is not ours.
@@ -98,11 +98,12 @@ class ForwarderClient:
                 return
             except AWAY:
                 continue
-        raise _silent(f"did not start. Its words are in {self._log}")
+        raise _broken(f"It did not start. Its output is in {self._log}.")
 
 
-def _silent(what: str) -> HostError:
+def _broken(details: str) -> HostError:
     return HostError(
-        f"Galley's process that carries ports on IPv6 addresses {what}.",
+        "Galley's process that carries ports on IPv6 addresses does not work.",
         "Start the engine again: galley restart",
+        details=details,
     )

@@ -6,6 +6,7 @@ from engine.ports.wanted import (
     Binding,
     Container,
     ContainerPort,
+    Mount,
     Network,
     Networks,
     Publishing,
@@ -72,6 +73,26 @@ def test_an_address_that_was_asked_for_is_the_only_one() -> None:
     assert found(LOCAL, asked({"80/tcp": (Binding("127.0.0.1", "9090"),)})) == {
         Forward("127.0.0.1", 9090, 0)
     }
+
+
+def test_every_ipv4_address_is_not_every_ipv6_address() -> None:
+    """dockerd may say both where one was asked for."""
+    both = running(on("0.0.0.0"), on("::"))
+    for address in ("0.0.0.0", "::"):
+        its = asked({"80/tcp": (Binding(address, "8080"),)})
+        assert found(both, its) == {Forward(address, 8080, 8080 if address == "0.0.0.0" else 0)}
+
+
+def test_folders_of_this_host_are_the_binds() -> None:
+    mounts = (Mount("bind", "/mnt/a"), Mount("volume", "/var/lib/docker/v"), Mount("bind", "/b"))
+    assert Asked(Mounts=mounts).folders == ("/mnt/a", "/b")
+    assert Asked(Mounts=None).folders == ()
+
+
+def test_a_range_has_two_ends() -> None:
+    assert Binding(HostPort="8000-8010").range == range(8000, 8011)
+    for other in ("8000", "8000-", "-8010", "", None):
+        assert not Binding(HostPort=other).range
 
 
 def test_a_container_that_others_are_linked_to_has_its_own_name() -> None:

@@ -106,8 +106,9 @@ def test_it_ends_when_the_other_process_does(scene: Scene) -> None:
     scene.qemu.wait()
     wait_until(lambda: not scene.is_there())
     wait_until(lambda: net.is_free(*scene.here))
-    with pytest.raises(HostError, match="without a virtual machine"):
+    with pytest.raises(HostError, match="does not work") as told:
         scene.open(scene.client())
+    assert told.value.details == "No virtual machine runs."
 
 
 def test_one_that_was_killed_is_replaced(scene: Scene) -> None:
