@@ -3,7 +3,7 @@
 `PortSync` is the one object that the engine holds for ports. A new source of ports is added to
 `sync`, and a new condition for a start to `starts`, not to `engine.py`.
 May import: msgspec, its own package, `engine.settings`, `engine.types`, `vm`. Next: `wanted.py`,
-`services.py`, `published.py`, `starting.py`, `guest_rules.py`, `knocks.py`.
+`services.py`, `overlay.py`, `published.py`, `starting.py`, `guest_rules.py`, `knocks.py`.
 """
 
 import contextlib
@@ -16,6 +16,7 @@ from engine.bridge.http import Dial
 from engine.ports.carrier import MachineCarrier
 from engine.ports.guest_rules import GuestRules
 from engine.ports.knocks import Knocks
+from engine.ports.overlay import with_gateways
 from engine.ports.published import PublishedPorts
 from engine.ports.services import Services, service_ports
 from engine.ports.starting import Starts
@@ -67,6 +68,7 @@ class PortSync:
     ) -> None:
         self._machine = machine
         self._settings = settings
+        self._dial = dial
         self._guest_rules = guest_rules
         self._on_change = on_change
         self._knocks = Knocks(machine.directory, machine.backend, saver.awake, saver.wait)
@@ -99,6 +101,7 @@ class PortSync:
 
     def sync(self, containers: list[Container]) -> None:
         """Carry what `containers`, which are all that run, and services publish."""
+        containers = with_gateways(containers, self._dial)
         asked, default = self.starts.asked(containers), self._default()
         wanted = wanted_ports(containers, asked, default)
         wanted += service_ports(self._services.current(containers), default)

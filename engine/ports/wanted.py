@@ -14,6 +14,7 @@ from engine.types import PublishedPort
 from vm.types import Forward
 
 EVERY_IPV4, EVERY_IPV6 = "0.0.0.0", "::"
+ANY_ADDRESS = ("", EVERY_IPV4, EVERY_IPV6)
 TWINS = {"127.0.0.1": "::1", EVERY_IPV4: EVERY_IPV6}  # the same, for who prefers IPv6
 PROTOCOLS = ("tcp", "udp")
 TO_BE_PLACED = 0  # in the guest: `placed.py` chooses one, and `routes` leads from there
@@ -248,7 +249,7 @@ def _forward(address: str, port: int, protocol: str, asked: str) -> Forward:
 
 
 def _addresses(port: ContainerPort, asked: Asked, default: Default) -> tuple[str, ...]:
-    if port.IP not in ("", EVERY_IPV4, EVERY_IPV6):
+    if port.IP not in ANY_ADDRESS:
         return (port.IP,)
     for_it = (port.PrivatePort, port.Type)
     given = {each.HostIp for *which, each in asked.bindings() if tuple(which) == for_it}

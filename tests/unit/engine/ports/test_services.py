@@ -167,3 +167,16 @@ def test_dockerd_is_asked_for_services_only_where_there_is_a_sign_of_one() -> No
     with services.expected():
         services.current([])
     assert len(asked) == 2
+
+
+def test_a_container_on_an_overlay_network_answers_on_one_address(swarm: Scene) -> None:
+    swarm.docker("network", "create", "--driver=overlay", "--attachable", "over")
+    words = ("--network=over", "-p=127.0.0.2:8080:80", "-p=8081:81")
+    swarm.docker("run", "-d", "--name=web", *words, *SLEEP)
+    assert ("web", "127.0.0.2", 8080) in swarm.open()
+    (place,) = (p.forward.guest_port for p in swarm.ports.ports if p.container_port == 80)
+    targets = swarm.server.targets()
+    assert targets[str(place)] == targets["8080"]
+    swarm.docker("rm", "-f", "web")
+    wait_until(lambda: swarm.open() == set())
+    swarm.docker("network", "rm", "over")
