@@ -21,7 +21,7 @@ def swarm(running: Galley, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     file = tmp_path_factory.mktemp("daemon") / "daemon.json"
     file.write_text('{"live-restore": false}')
     running.run("settings", "daemon", "--file", str(file))
-    running.docker("swarm", "init", "--advertise-addr=eth0")
+    running.docker("swarm", "init", "--advertise-addr=10.0.2.15")
     yield running
     running.docker("swarm", "leave", "--force")
     file.write_text("{}")
