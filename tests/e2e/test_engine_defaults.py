@@ -46,9 +46,7 @@ def test_the_sdk_for_python_returns_what_a_container_wrote(
     client = docker.DockerClient(base_url=galley.docker_host)
     try:
         assert client.containers.run(IMAGE, "echo hello", remove=True) == b"hello\n"
-        streamed: Any = client.containers.run(
-            IMAGE, "echo hello", remove=True, stream=True
-        )
+        streamed: Any = client.containers.run(IMAGE, "echo hello", remove=True, stream=True)
         assert b"".join(streamed) == b"hello\n"
     finally:
         client.close()
