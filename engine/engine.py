@@ -379,7 +379,7 @@ class Engine:
         self._ports.sync(containers)
         self._file_events.follow(self._folders.bound(containers))
         self._names.follow(containers)
-        self._saver.containers(containers)
+        self._saver.containers(self._ports.with_listeners(containers))
 
     def _publish(self) -> None:
         snapshot = self.snapshot()

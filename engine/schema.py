@@ -214,6 +214,11 @@ def _network() -> tuple[Setting, ...]:
             "127.0.0.1",
         ),
         Setting(
+            "host_network_ports", Kind.SWITCH, "Ports of the host network",
+            "Make what containers with --network host listen on reachable on this computer.",
+            True,
+        ),
+        Setting(
             "local_names", Kind.SWITCH, "Names of containers",
             "Let containers find each other as NAME.galley.local, where they share a network.",
             False,

@@ -63,6 +63,7 @@ class Settings(msgspec.Struct, frozen=True):
     suspend_after: int  # seconds, 0: never
     suspend: bool
     port_address: str
+    host_network_ports: bool
     local_names: bool
     proxy: str
     http_proxy: str

@@ -26,13 +26,15 @@ class EngineHealth(msgspec.Struct, frozen=True):
 
 
 class PublishedPort(msgspec.Struct, frozen=True):
-    """A container's port on this host. `problem` says why it is not open, if it is not."""
+    """A container's port on this host. `problem` says why it is not open, if it is not.
+    `host_network`: the container listens on it in the machine's own network, and publishes none."""
 
     container: str  # name without the slash; the service's, where that publishes it
     container_port: int
     forward: Forward
     problem: Problem | None = None
     service: bool = False  # of a swarm, which leads to its containers by itself
+    host_network: bool = False
 
     def has_owner_of(self, other: "PublishedPort") -> bool:
         return (self.container, self.service) == (other.container, other.service)

@@ -1572,6 +1572,10 @@
             <translation>Lässt Container einander als NAME.galley.local finden, wo sie ein Netzwerk gemeinsam haben.</translation>
         </message>
         <message>
+            <source>Make what containers with --network host listen on reachable on this computer.</source>
+            <translation>Macht auf diesem Computer erreichbar, worauf Container mit --network host hören.</translation>
+        </message>
+        <message>
             <source>Let docker keep registry logins in the keyring, where it would use a plain file.</source>
             <translation>docker hat Anmeldungen an Registrys im Schlüsselbund, wo es sonst eine lesbare Datei nähme.</translation>
         </message>
@@ -1770,6 +1774,10 @@
         <message>
             <source>Names of containers</source>
             <translation>Namen von Containern</translation>
+        </message>
+        <message>
+            <source>Ports of the host network</source>
+            <translation>Ports des Host-Netzwerks</translation>
         </message>
         <message>
             <source>Namespaces</source>
@@ -4867,12 +4875,20 @@
             <translation>Nichts wurde geändert. Bitte berichtigen.</translation>
         </message>
         <message>
+            <source>Let it listen on 127.0.0.1 or 0.0.0.0 too.</source>
+            <translation>Auch auf 127.0.0.1 oder 0.0.0.0 hören lassen.</translation>
+        </message>
+        <message>
             <source>Only {0} GiB are free on the disk that holds {1}.</source>
             <translation>Auf dem Datenträger mit {1} sind nur {0} GiB frei.</translation>
         </message>
         <message>
             <source>Port {0} cannot be published on {1}: QEMU forwards IPv4 only.</source>
             <translation>Port {0} kann nicht unter {1} veröffentlicht werden: QEMU leitet nur IPv4 weiter.</translation>
+        </message>
+        <message>
+            <source>Port {0}/{1} of the container {2} cannot be reached from this computer: it listens on IPv6 only.</source>
+            <translation>Port {0}/{1} des Containers {2} ist von diesem Computer nicht erreichbar: Er hört nur auf IPv6.</translation>
         </message>
         <message>
             <source>Port {0} is published by another container. Stop that one, or choose another host port.</source>

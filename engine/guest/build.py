@@ -24,7 +24,7 @@ __all__ = ["Channel", "build", "is_current", "recipe_hash"]
 
 EPOCH = "1735689600"  # the time of every file in the image
 # Our programs.
-OWN = ("relay", "events", "keeper", "ports", "sealed", "handover", "flows")
+OWN = ("relay", "events", "keeper", "ports", "listeners", "sealed", "handover", "flows")
 STATIC = ("-static",)  # it starts sooner, and the build's libraries need not be the guest's
 SHARED = ("-shared", "-fPIC")  # with words that every C library has had for years
 UUID = "67616c6c-6579-4000-8000-000000000001"

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 import msgspec
 
-from engine.ports.wanted import PROTOCOLS, TO_BE_PLACED, Slot, slot
+from engine.ports.wanted import EVERY_IPV4, EVERY_IPV6, PROTOCOLS, TO_BE_PLACED, Slot, slot
 from engine.types import PublishedPort
 from vm.errors import PortInUse
 from vm.types import Forward
@@ -25,7 +25,7 @@ Place = tuple[str, int]
 
 def placed(wanted: Sequence[PublishedPort], carried: Collection[Forward]) -> list[PublishedPort]:
     """Each with its port of the guest, or with a problem: another container has it on this host, or
-    the guest has none left."""
+    the guest has none left. One that has a problem already keeps it."""
     had = {slot(forward): forward.guest_port for forward in carried}
     used = {(port.forward.protocol, port.forward.guest_port) for port in wanted}
     kept = {(forward.protocol, forward.guest_port) for forward in carried}
@@ -33,6 +33,9 @@ def placed(wanted: Sequence[PublishedPort], carried: Collection[Forward]) -> lis
     owners: dict[Slot, PublishedPort] = {}
     found = []
     for port in wanted:
+        if port.problem is not None:
+            found.append(port)
+            continue
         forward = port.forward
         owner = owners.setdefault(slot(forward), port)
         problem = None if owner.has_owner_of(port) else already_published(forward, owner)
@@ -65,6 +68,16 @@ def _none_left(forward: Forward) -> PortInUse:
         f"{forward.host_address}.",
         "Publish fewer ports, or publish them without an address.",
     )
+
+
+def overlap(one: Forward, other: Forward) -> bool:
+    """Whether only one of them can be open on this host."""
+    addresses = {one.host_address, other.host_address}
+    is_ipv6 = {":" in address for address in addresses}
+    same_address = len(addresses) == 1 or (
+        len(is_ipv6) == 1 and bool(addresses & {EVERY_IPV4, EVERY_IPV6})
+    )
+    return same_address and slot(one)[1:] == slot(other)[1:]
 
 
 def already_published(forward: Forward, holder: PublishedPort) -> PortInUse:

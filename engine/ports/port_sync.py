@@ -13,14 +13,28 @@ from typing import Protocol
 import msgspec
 
 from engine.bridge.http import Dial
-from engine.ports.carrier import MachineCarrier
+from engine.ports.carrier import LOOPBACK, MachineCarrier
 from engine.ports.guest_rules import GuestRules
+from engine.ports.host_network import (
+    is_wanted,
+    listening_ports,
+    listening_routes,
+    with_listeners,
+)
 from engine.ports.knocks import Knocks
+from engine.ports.listeners import GuestListeners, Listeners
 from engine.ports.overlay import with_gateways
 from engine.ports.published import PublishedPorts
 from engine.ports.services import Services, service_ports
 from engine.ports.starting import Starts
-from engine.ports.wanted import Container, Default, default_addresses, routes, wanted_ports
+from engine.ports.wanted import (
+    TO_BE_PLACED,
+    Container,
+    Default,
+    default_addresses,
+    routes,
+    wanted_ports,
+)
 from engine.settings import SettingsStore
 from engine.types import PublishedPort
 from vm.backend import Backend
@@ -31,6 +45,7 @@ from vm.host import net
 from vm.types import MachineState
 
 PORTS_SOCKET = "/run/galley/ports.sock"  # in the guest
+LISTENERS_SOCKET = "/run/galley/listeners.sock"  # in the guest
 
 
 class HostMachine(Protocol):
@@ -75,6 +90,11 @@ class PortSync:
         carrier = MachineCarrier(machine.backend, machine.directory, self._knocks.leave)
         self._published = PublishedPorts(carrier, on_change)
         self._services = Services(dial)
+        self._guest_listeners = GuestListeners(self._dial_listeners, look)
+        self._listeners: Listeners = ()
+        self._look = look
+        self._carries_listeners = self._may_carry_listeners()
+        settings.subscribe(lambda _: self._settings_changed())
         self.starts = Starts(
             dial=dial,
             dial_ports=self._dial_ports,
@@ -100,24 +120,37 @@ class PortSync:
         return tuple(port.problem for port in self.ports if port.problem)
 
     def sync(self, containers: list[Container]) -> None:
-        """Carry what `containers`, which are all that run, and services publish."""
+        """Carry what `containers`, which are all that run, and services publish, and what
+        containers on the host network listen on."""
         containers = with_gateways(containers, self._dial)
         asked, default = self.starts.asked(containers), self._default()
         wanted = wanted_ports(containers, asked, default)
         wanted += service_ports(self._services.current(containers), default)
+        self._carries_listeners = self._may_carry_listeners()
+        listeners = self._guest_listeners.follow(self._carries_listeners and is_wanted(containers))
+        self._listeners = listeners
+        loopback = default_addresses(LOOPBACK, net.has_ipv6())
+        wanted += listening_ports(containers, listeners, wanted, loopback)
         self._published.sync(wanted)
         problem = self._guest_rules.problem
         with contextlib.suppress(NoMachine):
             led = routes(containers, asked, self._published.ports)
+            led |= listening_routes(containers, listeners, self._published.ports)
             self._guest_rules.bring(self._machine.guest, led)
         if self._guest_rules.problem != problem:
             self._on_change()
 
+    def with_listeners(self, containers: list[Container]) -> list[Container]:
+        """As `sync` has seen them last: those on the host network publish what they listen on."""
+        return with_listeners(containers, self._listeners)
+
     def follow(self, state: MachineState) -> None:
         """The machine's state has changed. `sync` is not called while it does not run."""
-        self._knocks.follow(state, [port.forward for port in self.ports])
+        leading = [port.forward for port in self.ports if port.forward.guest_port != TO_BE_PLACED]
+        self._knocks.follow(state, leading)
         if state.is_up or state is MachineState.STARTING:
             return
+        self._guest_listeners.follow(False)
         self._published.forget()
         self._services.forget()
         if state is not MachineState.STOPPING:
@@ -128,10 +161,21 @@ class PortSync:
         return self._knocks.is_ready()
 
     def close(self) -> None:
+        self._guest_listeners.follow(False)
         self._knocks.close()
+
+    def _may_carry_listeners(self) -> bool:
+        return bool(self._settings.get("host_network_ports"))
+
+    def _settings_changed(self) -> None:
+        if self._may_carry_listeners() is not self._carries_listeners:
+            self._look()
 
     def _default(self) -> Default:
         return default_addresses(str(self._settings.get("port_address")), net.has_ipv6())
 
     def _dial_ports(self) -> Stream:
         return self._machine.guest.dial(PORTS_SOCKET)
+
+    def _dial_listeners(self) -> Stream:
+        return self._machine.guest.dial(LISTENERS_SOCKET)

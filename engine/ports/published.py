@@ -14,7 +14,7 @@ from typing import Protocol
 
 import msgspec
 
-from engine.ports.placed import already_published, placed
+from engine.ports.placed import already_published, overlap, placed
 from engine.ports.wanted import EVERY_IPV4, EVERY_IPV6, slot
 from engine.types import PublishedPort
 from vm.errors import GalleyError, PortInUse, Problem, from_problem
@@ -82,6 +82,7 @@ class PublishedPorts:
                 raise from_problem(problem)
             wanted = [port.forward for port in ports]
             self._refuse_those_of_others(ports)
+            carried -= self._take_from_listeners(wanted, carried)
             slots = set(map(slot, wanted))
             for forward in carried.difference(wanted, self._reserved):
                 if slot(forward) in slots:  # of one that has ended, and had another place for it
@@ -114,11 +115,28 @@ class PublishedPorts:
 
     def _refuse_those_of_others(self, ports: Iterable[PublishedPort]) -> None:
         """dockerd does, but for addresses of IPv6, which it passes over, and for services."""
-        holders = {slot(held.forward): held for held in self._ports if held.problem is None}
+        published = (port for port in self._ports if not port.host_network)
+        holders = {slot(held.forward): held for held in published if held.problem is None}
         for port in ports:
             holder = holders.get(slot(port.forward), port)
             if not holder.has_owner_of(port):
                 raise already_published(port.forward, holder)
+
+    def _take_from_listeners(
+        self, wanted: list[Forward], carried: frozenset[Forward]
+    ) -> set[Forward]:
+        """Close ports of the host network that are in the way of published ones."""
+        closed = {
+            port.forward
+            for port in self._ports
+            if port.host_network
+            and port.forward in carried
+            and port.forward not in wanted
+            and any(overlap(port.forward, forward) for forward in wanted)
+        }
+        for forward in closed:
+            self._try(self._carrier.unforward, forward)
+        return closed
 
     def _open(self, port: PublishedPort, carried: frozenset[Forward]) -> PublishedPort:
         if port.problem is not None or port.forward in carried:

@@ -18,7 +18,8 @@ ANY_ADDRESS = ("", EVERY_IPV4, EVERY_IPV6)
 TWINS = {"127.0.0.1": "::1", EVERY_IPV4: EVERY_IPV6}  # the same, for who prefers IPv6
 PROTOCOLS = ("tcp", "udp")
 TO_BE_PLACED = 0  # in the guest: `placed.py` chooses one, and `routes` leads from there
-NOT_ITS_OWN = ("host", "none", "container:")  # networks whose containers publish nothing
+HOST_NETWORK = "host"
+NOT_ITS_OWN = (HOST_NETWORK, "none", "container:")  # networks whose containers publish nothing
 
 
 class ContainerPort(msgspec.Struct, frozen=True):
@@ -72,6 +73,11 @@ class Container(msgspec.Struct, frozen=True):
     @property
     def is_task(self) -> bool:
         return self.Labels is not None and bool(self.Labels.service)
+
+    @property
+    def is_on_host_network(self) -> bool:
+        """Whether it has the machine's own network instead of one of its own."""
+        return HOST_NETWORK in self.NetworkSettings.Networks
 
     @property
     def publishes(self) -> bool:

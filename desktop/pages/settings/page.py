@@ -326,7 +326,15 @@ def _topics() -> tuple[tuple[str, tuple[str, ...]], ...]:
         (tr("Files"), ("shares", "read_only_shares", "share_by")),
         (
             tr("Network"),
-            ("port_address", "local_names", "proxy", "http_proxy", "https_proxy", "no_proxy"),
+            (
+                "port_address",
+                "host_network_ports",
+                "local_names",
+                "proxy",
+                "http_proxy",
+                "https_proxy",
+                "no_proxy",
+            ),
         ),
         (tr("Docker on this computer"), ("use_context", "use_keyring")),
         (tr("At login"), ("start_at_login", "start_engine_at_login")),

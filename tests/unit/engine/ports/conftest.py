@@ -141,10 +141,11 @@ class Scene:
         self.folder = Path(tempfile.mkdtemp(prefix="galley-"))  # for a short socket path
         self.changes = 0
         self.watch = EngineWatch(self.dial, lambda health: None, self._look)
+        self.settings = SettingsStore(home)
         self.ports = PortSync(
             machine=self.machine,
             saver=NoSaver(),
-            settings=SettingsStore(home),
+            settings=self.settings,
             guest_rules=GuestRules(),
             dial=self.dial,
             look=self.watch.look,

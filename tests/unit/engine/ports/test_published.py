@@ -310,6 +310,25 @@ def test_who_has_a_port_or_is_about_to_get_it() -> None:
     assert ports.held() == {("tcp", 8080)}
 
 
+def test_a_published_port_takes_the_place_of_one_of_the_host_network() -> None:
+    """Where both are the same, and where only one of them can be open."""
+    carrier = Carrier()
+    ports = PublishedPorts(carrier, lambda: None)
+    listening = [
+        PublishedPort("host", forward.host_port, forward, host_network=True)
+        for forward in (WEB, DNS)
+    ]
+    ports.sync(listening)
+    ports.reserve("new", [WEB])
+    assert carrier.carried == {WEB, DNS}
+    everywhere = Forward("0.0.0.0", 5353, 5353, "udp")
+    ports.reserve("other", [everywhere])
+    assert carrier.carried == {WEB, everywhere}
+    ports.release([WEB, everywhere])
+    ports.sync(listening)
+    assert carrier.carried == {WEB, DNS}, "they did not start"
+
+
 def test_a_port_that_two_have_reserved_stays_until_both_have_let_go() -> None:
     carrier = Carrier()
     ports = PublishedPorts(carrier, lambda: None)

@@ -1,0 +1,142 @@
+"""Ports of containers on the host network: what the guest says, and what is carried for it."""
+
+import pytest
+
+from engine.ports.host_network import (
+    Listener,
+    is_wanted,
+    listening_ports,
+    listening_routes,
+    read_listener,
+    with_listeners,
+)
+from engine.ports.placed import placed
+from engine.ports.wanted import Container, ContainerPort, Network, Networks, Route
+from engine.types import PublishedPort
+from vm.types import Forward
+
+ID, OTHER = "a" * 64, "b" * 64
+LOOPBACK = ("127.0.0.1", "::1")
+HOST = Networks({"host": Network("")})
+WEB = Container(ID, ("/web",), (), HOST)
+DB = Container(OTHER, ("/db",), (), HOST)
+BRIDGED = Container("c" * 64, ("/bridged",), (), Networks({"bridge": Network("172.17.0.2")}))
+
+
+def listener(address: str, port: int = 8080, protocol: str = "tcp", of: str = ID) -> Listener:
+    return Listener(protocol, port, address, of)
+
+
+def carried(*listeners: Listener, beside: tuple[PublishedPort, ...] = ()) -> list[PublishedPort]:
+    return listening_ports([WEB, DB], listeners, beside, LOOPBACK)
+
+
+@pytest.mark.parametrize(
+    ("line", "read"),
+    [
+        (f"tcp 0.0.0.0 8080 {ID}", listener("0.0.0.0")),
+        (f"udp 127.0.0.1 53 {ID}", listener("127.0.0.1", 53, "udp")),
+        (f"tcp 0:0:0:0:0:0:0:1 65535 {ID}", listener("::1", 65535)),
+    ],
+)
+def test_a_listener_is_read(line: str, read: Listener) -> None:
+    assert read_listener(line) == read
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "tcp",
+        "tcp 0.0.0.0 8080",
+        f"sctp 0.0.0.0 8080 {ID}",
+        f"tcp 0.0.0.0 0 {ID}",
+        f"tcp 0.0.0.0 65536 {ID}",
+        f"tcp 0.0.0.0 -1 {ID}",
+        f"tcp 0.0.0.0 ٨٠ {ID}",  # digits, too
+        f"tcp 0.0.0.0 {'9' * 5000} {ID}",
+        f"tcp 127.1 80 {ID}",
+        f"tcp 127.0.0.1:80,-jACCEPT 80 {ID}",
+        f"tcp fe80::1%eth0 80 {ID}",
+        f"udp 239.255.255.250 1900 {ID}",
+        f"udp ff02::fb 5353 {ID}",
+        f"udp 255.255.255.255 68 {ID}",
+        "tcp 0.0.0.0 80 ../../etc",
+        f"tcp 0.0.0.0 80 {ID} more",
+        f"tcp 0.0.0.0 80 {ID.upper()}",
+    ],
+)
+def test_nonsense_is_not(line: str) -> None:
+    assert read_listener(line) is None
+
+
+def test_the_guest_is_asked_only_while_a_container_is_on_the_host_network() -> None:
+    assert is_wanted([BRIDGED, WEB])
+    assert not is_wanted([BRIDGED])
+
+
+def test_it_is_carried_on_loopback_to_the_same_port() -> None:
+    assert carried(listener("0.0.0.0"), listener("0.0.0.0", 53, "udp")) == [
+        PublishedPort("web", port, Forward(address, port, port, protocol), host_network=True)
+        for port, protocol in ((8080, "tcp"), (53, "udp"))
+        for address in LOOPBACK
+    ]
+
+
+def test_on_a_single_address_it_has_a_place_and_a_rule() -> None:
+    listeners = [listener("127.0.0.1"), listener("172.17.0.1", 81, "udp"), listener("0.0.0.0", 82)]
+    ports = placed(listening_ports([WEB], listeners, [], LOOPBACK), [])
+    places = {(one.forward.host_address, one.container_port): one.forward for one in ports}
+    assert places["127.0.0.1", 82].guest_port == 82
+    targets = {8080: "127.0.0.1:8080", 81: "172.17.0.1:81"}
+    expected = {
+        Route(protocol, places[address, port].guest_port, targets[port])
+        for address in LOOPBACK
+        for port, protocol in ((8080, "tcp"), (81, "udp"))
+    }
+    routes = listening_routes([WEB], listeners, ports)
+    assert routes == expected
+    assert len(routes) == 4
+
+
+def test_of_several_sockets_with_one_port_the_best_reached_is_carried() -> None:
+    assert carried(listener("::1"), listener("127.0.0.1"), listener("0.0.0.0")) == carried(
+        listener("0.0.0.0")
+    )
+    (first, _) = carried(listener("::1"), listener("127.0.0.1"))
+    assert first.problem is None
+
+
+def test_ipv6_alone_is_a_problem_and_takes_no_place() -> None:
+    ports = placed(carried(listener("::1"), listener("::", 81)), [])
+    assert [port.problem is None for port in ports] == [False, False]
+    assert [port.forward.host_address for port in ports] == ["::1", "::1"]
+    assert "container web" in str(ports[0].problem)
+    assert not listening_routes([WEB], [listener("::1")], ports)
+
+
+def test_what_no_running_container_has_is_left_out() -> None:
+    assert carried(listener("0.0.0.0", of="d" * 64)) == []
+
+
+def test_a_published_port_comes_first() -> None:
+    for address in ("127.0.0.1", "0.0.0.0"):
+        theirs = PublishedPort("bridged", 80, Forward(address, 8080, 8080))
+        first, second = carried(listener("127.0.0.1"), beside=(theirs,))
+        assert "by the container bridged" in str(first.problem)
+        assert second.problem is None, "the other address is free"
+    udp = PublishedPort("bridged", 80, Forward("127.0.0.1", 8080, 8080, "udp"))
+    assert carried(listener("0.0.0.0"), beside=(udp,)) == carried(listener("0.0.0.0"))
+
+
+def test_two_containers_with_one_port_are_told() -> None:
+    ports = placed(carried(listener("127.0.0.1"), listener("0.0.0.0", of=OTHER)), [])
+    problems = {(port.container, port.problem is None) for port in ports}
+    assert problems == {("db", True), ("web", False)}
+
+
+def test_the_saver_sees_them_as_published() -> None:
+    seen = with_listeners([WEB, DB, BRIDGED], [listener("0.0.0.0", 53, "udp")])
+    assert [one.publishes for one in seen] == [True, False, False]
+    assert seen[0].publishes_udp
+    assert seen[0].Ports == (ContainerPort(53, "udp", 53, "0.0.0.0"),)

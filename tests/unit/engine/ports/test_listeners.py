@@ -1,0 +1,142 @@
+"""Hearing what listens in the guest: from a program that may say anything, and may end."""
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from engine.ports import listeners
+from engine.ports.host_network import Listener
+from engine.ports.listeners import GuestListeners, read_lists
+from vm.errors import GuestUnreachable
+
+ID = "a" * 64
+PATIENCE = 20.0
+WEB = Listener("tcp", 8080, "0.0.0.0", ID)
+LINE = f"tcp 0.0.0.0 8080 {ID}\n".encode()
+
+
+def reading(*blocks: bytes) -> Callable[[int], bytes]:
+    left = iter(blocks)
+    return lambda limit: next(left, b"")
+
+
+def test_lists_come_whole_however_they_are_cut() -> None:
+    said = b"\n" + LINE + b"\n" + b"nonsense\n" + LINE + LINE + b"\n"
+    expected = [(), (WEB,), (WEB,)]
+    assert list(read_lists(reading(said))) == expected
+    assert list(read_lists(reading(*(bytes([byte]) for byte in said)))) == expected
+    assert list(read_lists(reading(LINE))) == [], "it has no end"
+
+
+def test_a_list_is_bounded() -> None:
+    many = [f"tcp 0.0.0.0 {port} {ID}\n".encode() for port in range(1, 60000)]
+    (found,) = read_lists(reading(*many, b"\n"))
+    assert len(found) == listeners.MOST
+    long = [b"x" * 300 + b"\n", LINE, b"\n"]
+    assert list(read_lists(reading(*long))) == [(WEB,)]
+    with pytest.raises(OSError, match="a line of more than"):
+        list(read_lists(lambda limit: b"x" * limit))
+
+
+class Guest:
+    """The near ends of its connections, as they are made; `hears`: it can be reached."""
+
+    def __init__(self) -> None:
+        self.hears = True
+        self.changes = threading.Semaphore(0)
+        self._made = threading.Semaphore(0)
+        self._ends: list[socket.socket] = []
+        self.followed = GuestListeners(self._dial, self.changes.release)
+
+    def _dial(self) -> "Near":
+        if not self.hears:
+            raise GuestUnreachable("It is not there.")
+        near, far = socket.socketpair()
+        self._ends.append(far)
+        self._made.release()
+        return Near(near)
+
+    def connection(self) -> socket.socket:
+        assert self._made.acquire(timeout=PATIENCE)
+        return self._ends[-1]
+
+    def close(self) -> None:
+        self.followed.follow(False)
+        for end in self._ends:
+            end.close()
+
+
+class Near:
+    """`vm.guest.Stream`: to close one ends a `recv` in another thread."""
+
+    def __init__(self, end: socket.socket) -> None:
+        self._end = end
+        self.recv = end.recv
+        self.sendall = end.sendall
+
+    def shutdown_write(self) -> None:
+        self._end.shutdown(socket.SHUT_WR)
+
+    def close(self) -> None:
+        try:
+            self._end.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            return
+        self._end.close()
+
+
+@pytest.fixture
+def guest(monkeypatch: pytest.MonkeyPatch) -> Iterator[Guest]:
+    monkeypatch.setattr(listeners, "AGAIN", 0.01)
+    made = Guest()
+    yield made
+    made.close()
+
+
+def test_the_first_list_is_waited_for_and_later_ones_are_told(guest: Guest) -> None:
+    said = threading.Thread(target=lambda: guest.connection().sendall(LINE + b"\n"))
+    said.start()
+    assert guest.followed.follow(True) == (WEB,)
+    said.join()
+    guest._ends[-1].sendall(b"\n")
+    assert guest.changes.acquire(timeout=PATIENCE)
+    assert guest.followed.follow(True) == ()
+    assert not guest.changes.acquire(blocking=False), "one for one"
+    assert len(guest._ends) == 1
+
+
+def test_it_hangs_up_when_nothing_is_wanted(guest: Guest) -> None:
+    said = threading.Thread(target=lambda: guest.connection().sendall(LINE + b"\n"))
+    said.start()
+    guest.followed.follow(True)
+    said.join()
+    assert guest.followed.follow(False) == ()
+    guest._ends[-1].settimeout(PATIENCE)
+    assert guest._ends[-1].recv(1) == b""
+
+
+def test_a_program_that_ends_is_asked_again_and_its_last_word_holds(guest: Guest) -> None:
+    said = threading.Thread(target=lambda: guest.connection().sendall(LINE + b"\n"))
+    said.start()
+    guest.followed.follow(True)
+    said.join()
+    guest._ends[-1].close()
+    again = guest.connection()
+    assert guest.followed.follow(True) == (WEB,)
+    again.sendall(b"\n")
+    assert guest.changes.acquire(timeout=PATIENCE)
+    assert guest.followed.follow(True) == ()
+
+
+def test_a_guest_that_cannot_be_reached_holds_nothing_up(guest: Guest) -> None:
+    guest.hears = False
+    began = time.monotonic()
+    assert guest.followed.follow(True) == ()
+    assert time.monotonic() - began < listeners.FIRST / 2
+    guest.hears = True
+    guest.connection().sendall(LINE + b"\n")
+    assert guest.changes.acquire(timeout=PATIENCE)
+    assert guest.followed.follow(True) == (WEB,)
