@@ -2,7 +2,7 @@
 
 A program is given it as a file (`path_of`) and keeps it for as long as it runs; whoever knows its
 pid and the number can open it again, after the one who made it is gone. Holes stay holes: what
-nobody has ever written takes no room, here or on a disk. May import: `sparse.py`. Next:
+nobody has ever written takes no room, here or on a disk; in a copy, neither do zeros. May import: `sparse.py`. Next:
 `backends/qemu/suspend.py`.
 """
 
@@ -17,6 +17,8 @@ from vm.host import sparse
 PIECE = 16 << 20  # bytes that one thread copies at a time
 THREADS = 2  # one core alone does not fill a memory bus
 BLOCK = 256 << 10  # bytes that stay in a core's own cache between reading and writing
+PAGE = 4096  # bytes
+ZEROS = bytes(PAGE)
 
 
 def supported() -> bool:
@@ -43,7 +45,8 @@ def open_of(pid: int, memory: int) -> int:
 
 
 def copy(source: int, target: int) -> None:
-    """All of `source` into the empty `target`, which gets its size. Raises OSError."""
+    """All of `source` into the empty `target`, which gets its size. Pages of zeros become holes.
+    Raises OSError."""
     size = os.fstat(source).st_size
     os.ftruncate(target, size)
     if size == 0:
@@ -53,16 +56,37 @@ def copy(source: int, target: int) -> None:
 
     def copy_piece(piece: tuple[int, int]) -> None:
         at, end = piece
-        buffer = memoryview(bytearray(BLOCK))
+        block = bytearray(BLOCK)
+        buffer = memoryview(block)
         while at < end:
             count = os.preadv(source, [buffer[: end - at]], at)
             if count == 0:
                 raise OSError("the file has become shorter")
-            at += os.pwrite(target, buffer[:count], at)
+            for first, last in _data(block, count):
+                _write(target, buffer[first:last], at + first)
+            at += count
 
     with ThreadPoolExecutor(THREADS) as threads:
         for _ in threads.map(copy_piece, _pieces(source, size)):
             pass
+
+
+def _data(block: bytearray, count: int) -> list[tuple[int, int]]:
+    """The runs of pages among its first `count` bytes that are not all zeros: first byte, and the
+    one after the last."""
+    runs: list[tuple[int, int]] = []
+    for at in range(0, count, PAGE):
+        if block.startswith(ZEROS, at):
+            continue
+        first = runs.pop()[0] if runs and runs[-1][1] == at else at
+        runs.append((first, min(at + PAGE, count)))
+    return runs
+
+
+def _write(target: int, data: memoryview, at: int) -> None:
+    done = 0
+    while done < len(data):
+        done += os.pwrite(target, data[done:], at + done)
 
 
 def _pieces(source: int, size: int) -> Iterator[tuple[int, int]]:

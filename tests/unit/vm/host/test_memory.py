@@ -44,6 +44,16 @@ def test_memory_that_nobody_has_written_is_all_hole(tmp_path: Path) -> None:
     assert sparse.allocated(file) == 0
 
 
+def test_pages_of_zeros_take_no_room_in_a_copy(written: int, tmp_path: Path) -> None:
+    os.pwrite(written, bytes(20 * MIB), 30 * MIB)
+    os.pwrite(written, b"between zeros", 40 * MIB + 4096)
+    assert sparse.allocated(written) > 20 * MIB
+    file = os.open(tmp_path / "copy", os.O_RDWR | os.O_CREAT)
+    memory.copy(written, file)
+    assert content(file) == content(written)
+    assert sparse.allocated(file) < MIB
+
+
 def test_who_has_inherited_it_and_who_opens_it_see_the_same(written: int) -> None:
     path = memory.path_of(written)
     change = f"import os; os.pwrite(os.open('{path}', os.O_RDWR), b'changed', 0); input()"
