@@ -37,6 +37,13 @@ class Keeper:
         for a minute of the guest's time at most. Frozen already is frozen."""
         self._ask("freeze", limit=FREEZE)
 
+    def settle(self) -> None:
+        """`freeze`, after memory has been made ready to be copied: see `shrink` of keeper.c. For no
+        longer than 0.2 s of the guest's time, and it does not matter how far that comes."""
+        with _Conversation(self._dial, FREEZE) as guest:
+            _, frozen = guest.answers("shrink", "freeze")
+            _check(("freeze",), (frozen,))  # one of another version knows no shrink
+
     def thaw(self) -> None:
         """Let writers go on; nothing happens when the disk is not frozen."""
         self._ask("thaw")

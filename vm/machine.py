@@ -320,7 +320,7 @@ class Machine:
         try:
             self._shown.move(MachineState.STOPPING, problem=None)
             before()
-            Keeper(guest.dial).freeze()
+            Keeper(guest.dial).settle()
             self.backend.suspend(self.directory)
         except GalleyError as error:
             self._serve_again(guest, error)

@@ -38,6 +38,7 @@ from tests.bench import (
     snapshots,
     soak,
     suspend,
+    used,
     window,
 )
 from tests.bench.figures import Row, head
@@ -66,6 +67,7 @@ GROUPS: dict[str, Callable[[Lab], Iterator[Row]]] = {
     "file_events": file_events.measure,
     "snapshot": snapshots.measure,
     "resume": suspend.measure,
+    "used": used.measure,
     "resumes": resumes.measure,
     "boots": cycles.measure_boots,
     "cycles": cycles.measure_cycles,

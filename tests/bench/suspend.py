@@ -1,7 +1,8 @@
 """Stopped and there again: `galley stop` suspends, `galley start` goes on, and what either costs.
 
-Against the same floor as a start from cold. Needs Linux (/proc), and root for the cold page cache.
-Next: `boot.py`, `vm/backends/qemu/suspend.py`.
+Against the same floor as a start from cold. The machine is fresh; `used.py` has one that has worked.
+Needs Linux (/proc), and root for the cold page cache. Next: `boot.py`,
+`vm/backends/qemu/suspend.py`.
 """
 
 import os
@@ -24,11 +25,17 @@ MIB = 1 << 20
 
 
 def measure(lab: Lab) -> Iterator[Row]:
+    galley = lab.stopped()
+    galley.start()
+    yield _written_while_idle(galley, lab.times(60, 5))
+    yield from resumes(lab)
+
+
+def resumes(lab: Lab, suffix: str = "") -> Iterator[Row]:
+    """The running machine is stopped and started, again and again."""
     galley = lab.running()
     words = psutil.Process(galley.vm_identity().pid).cmdline()
-    yield _written_while_idle(galley, lab.times(60, 5))
-    _stop(galley)
-    stops: list[float] = []
+    stops = [_stop(galley)]
 
     def start() -> float:
         took = _start(galley)
@@ -42,14 +49,17 @@ def measure(lab: Lab) -> Iterator[Row]:
     def floor() -> float:
         return floor_of(words, galley, lab.folder)
 
+    yield row(f"resume.first_stop{suffix}", stops[0], "s", n=1)
+    first = state_of(galley)
+    yield row(f"resume.state_on_disk{suffix}", first, "MiB", n=1, goal=at_most(400))
     start()
-    count = lab.times(10, 2)
-    yield compared("resume.command", "s", turn_about(count, start, floor), at_most(0.25))
+    times = turn_about(lab.times(10, 2), start, floor)
+    yield compared(f"resume.command{suffix}", "s", times, at_most(0.25))
     times = turn_about(lab.times(5, 1), start_with_nothing_cached, floor)
-    yield compared("resume.command_nothing_cached", "s", times, at_most(0.6))
-    yield row("resume.stop", median(stops), "s", n=len(stops), goal=at_most(1.5))
-    yield row("resume.state_on_disk", state_of(galley), "MiB", n=1, goal=at_most(400))
-    yield row("resume.memory_when_suspended", _held(galley), "MiB", n=1, goal=at_most(0))
+    yield compared(f"resume.command_nothing_cached{suffix}", "s", times, at_most(0.6))
+    yield row(f"resume.stop{suffix}", median(stops), "s", n=len(stops), goal=at_most(1.5))
+    held = _held(galley)
+    yield row(f"resume.memory_when_suspended{suffix}", held, "MiB", n=1, goal=at_most(0))
 
 
 def _start(galley: Galley) -> float:

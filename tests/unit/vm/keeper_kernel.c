@@ -1,9 +1,11 @@
 /* The kernel's part in the tests of the keeper: a disk that is frozen while a file of that name is
  * in the folder KERNEL, and a clock whose settings are written down there. Where there is a file
  * "stuck", a freeze lasts until it is gone; where there is one "room", it says how many MiB the disk,
- * of 100 GiB, has left. Random bytes that it is given are in "seeds".
+ * of 100 GiB, has left. Random bytes that it is given are in "seeds". What is written to files of
+ * /proc and /sys is in files of the same last name; those that are read are there, too, where the
+ * test has put them. How many bytes of memory were filled is in "filled", a line each time.
  *
- * Linked in with -Wl,--wrap=ioctl,--wrap=clock_settime,--wrap=fstatvfs.
+ * Linked in with -Wl,--wrap= for ioctl, clock_settime, fstatvfs, open, fopen and madvise.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -11,9 +13,12 @@
 #include <linux/fs.h>
 #include <linux/random.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
@@ -56,6 +61,34 @@ int __wrap_ioctl(int fd, unsigned long request, ...) {
   if (request == RNDADDENTROPY) return seed(what);
   if (request == RNDRESEEDCRNG) return make("reseeded");
   return errno = ENOTTY, -1;
+}
+
+static bool is_kernels(const char *path) {
+  return strncmp(path, "/proc/", 6) == 0 || strncmp(path, "/sys/", 5) == 0;
+}
+
+int __real_open(const char *path, int flags, ...);
+
+int __wrap_open(const char *path, int flags, ...) {
+  if (!is_kernels(path)) return __real_open(path, flags);
+  return __real_open(file(basename(path)), flags | O_CREAT | O_TRUNC, 0600);
+}
+
+FILE *__real_fopen(const char *path, const char *mode);
+
+FILE *__wrap_fopen(const char *path, const char *mode) {
+  FILE *ours = is_kernels(path) ? __real_fopen(file(basename(path)), mode) : NULL;
+  return ours != NULL ? ours : __real_fopen(path, mode);
+}
+
+int __real_madvise(void *area, size_t size, int advice);
+
+int __wrap_madvise(void *area, size_t size, int advice) {
+  if (advice != MADV_POPULATE_WRITE) return __real_madvise(area, size, advice);
+  FILE *filled = __real_fopen(file("filled"), "a");
+  if (filled == NULL) exit(1);
+  fprintf(filled, "%zu\n", size);
+  return fclose(filled);
 }
 
 int __wrap_clock_settime(clockid_t clock, const struct timespec *to) {

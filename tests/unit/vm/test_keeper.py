@@ -33,8 +33,9 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     times = {"FREEZE_LIMIT": FREEZE_LIMIT, "LONGEST": LONGEST, "LOOK": 0.01}
     limits = [f"-D{name}={seconds * 1000:.0f}" for name, seconds in times.items()]
     sources = (FILES / "source" / "keeper.c", Path(__file__).with_name("keeper_kernel.c"))
-    wrapped = "-Wl,--wrap=ioctl,--wrap=clock_settime,--wrap=fstatvfs"
-    options = ("-O1", "-Werror", *checks, *limits, wrapped)
+    calls = ("ioctl", "clock_settime", "fstatvfs", "open", "fopen", "madvise")
+    wrapped = [f"-Wl,--wrap={call}" for call in calls]
+    options = ("-O1", "-Werror", *checks, *limits, *wrapped)
     subprocess.run(["cc", *options, "-o", made, *sources], check=True)
     return made
 
@@ -141,6 +142,44 @@ def test_what_is_no_seed_is_refused(machine: Machine, talk: socket.socket, seed:
     talk.sendall(f"seed {seed}\n".encode())
     assert lines(talk, 1)[0].startswith("failed those are no")
     assert not (machine.kernel / "seeds").exists()
+
+
+MEMORY = """MemTotal: 2000000 kB
+MemFree: 1000000 kB
+Inactive(file): 150000 kB
+"""
+FREE_BLOCKS = """Node 0, zone      DMA      0      0      0      0      0      0      1      3
+Node 0, zone    DMA32    600   1600    900    600    300    100     40    300
+"""
+
+
+def test_memory_is_shrunk_before_the_disk_is_frozen(machine: Machine, keeper: Keeper) -> None:
+    (machine.kernel / "meminfo").write_text(MEMORY)
+    (machine.kernel / "buddyinfo").write_text(FREE_BLOCKS)
+    (machine.kernel / "page_reporting_order").write_text("3\n")
+    keeper.settle()
+    assert (machine.kernel / "frozen").exists()
+    assert (machine.kernel / "memory.reclaim").read_text() == "153600000 swappiness=0"
+    filled = [int(line) for line in (machine.kernel / "filled").read_text().split()]
+    assert sum(filled) == (600 + 2 * 1600 + 4 * 900) * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_a_shrink_leaves_half_of_what_is_free(machine: Machine, keeper: Keeper) -> None:
+    (machine.kernel / "meminfo").write_text("MemFree: 20000 kB\n")
+    (machine.kernel / "buddyinfo").write_text(FREE_BLOCKS)
+    (machine.kernel / "page_reporting_order").write_text("3\n")
+    keeper.settle()
+    filled = [int(line) for line in (machine.kernel / "filled").read_text().split()]
+    assert sum(filled) == 10000 << 10
+
+
+def test_a_disk_is_frozen_where_memory_cannot_be_shrunk(machine: Machine, keeper: Keeper) -> None:
+    """`filled` is a folder there: the worker ends."""
+    (machine.kernel / "buddyinfo").write_text(FREE_BLOCKS)
+    (machine.kernel / "page_reporting_order").write_text("3\n")
+    (machine.kernel / "filled").mkdir()
+    keeper.settle()
+    assert (machine.kernel / "frozen").exists()
 
 
 def test_a_disk_that_nobody_thaws_thaws_by_itself(machine: Machine, keeper: Keeper) -> None:

@@ -15,6 +15,8 @@
  *   trim                    ok BYTES that the disk was told are free
  *   reclaim                 what was only read is dropped from memory, and the gaps are joined
  *   forget                  so are names and attributes of files that nobody has open
+ *   shrink                  memory is made ready to be copied: what was not read again lately is
+ *                           dropped, and free memory is zeros, as far as SHRINK_LIMIT allows
  *   watch clock             from now on a line "clock" whenever somebody else sets the clock
  *   watch disk              from now on a line "full" or "room" when the disk is becoming so
  *
@@ -48,6 +50,8 @@
 enum {
   CONNECTIONS = 32,
   LINE = 256, /* bytes of a request or an answer */
+  STEP = 4 << 20, /* bytes that are zeroed between two looks at the time */
+  SHRINK_LIMIT = 200, /* ms after which a shrink begins nothing more */
   NEVER = -1,
 };
 
@@ -149,18 +153,74 @@ static void trim(int fd, char *answer) {
   snprintf(answer, LINE, "ok %" PRIu64 "\n", (uint64_t)range.len);
 }
 
-static bool order(const char *path, const char *what) {
+static bool write_to(const char *path, const char *what) {
   int fd = open(path, O_WRONLY | O_CLOEXEC);
   if (fd < 0) return false;
-  bool done = write(fd, what, 1) == 1;
+  bool done = write(fd, what, strlen(what)) > 0;
   close(fd);
   return done;
 }
 
 /* Of the disk alone: a sync of everything waits for the host's folders too. */
 static bool reclaim(int fd) {
-  return syncfs(fd) == 0 && order("/proc/sys/vm/drop_caches", "1") &&
-         order("/proc/sys/vm/compact_memory", "1");
+  return syncfs(fd) == 0 && write_to("/proc/sys/vm/drop_caches", "1") &&
+         write_to("/proc/sys/vm/compact_memory", "1");
+}
+
+/* The value of a line "NAME: VALUE kB" of /proc/meminfo, in bytes. */
+static uint64_t meminfo(const char *wanted) {
+  uint64_t value;
+  char name[64];
+  FILE *file = fopen("/proc/meminfo", "re");
+  if (file == NULL) return 0;
+  while (fscanf(file, "%63s %" SCNu64 "%*[^\n]", name, &value) == 2)
+    if (strcmp(name, wanted) == 0) {
+      fclose(file);
+      return value * 1024;
+    }
+  fclose(file);
+  return 0;
+}
+
+/* Free bytes in blocks below the size from which the kernel reports them to the host (`upkeep`). */
+static uint64_t unreported(void) {
+  uint64_t least = first_number("/sys/module/page_reporting/parameters/page_reporting_order");
+  uint64_t pages = 0, count;
+  char zone[32];
+  FILE *file = fopen("/proc/buddyinfo", "re");
+  if (file == NULL) return 0;
+  while (fscanf(file, " Node %*d, zone %31s", zone) == 1)
+    for (uint64_t order = 0; fscanf(file, "%" SCNu64, &count) == 1; order++)
+      if (order < least) pages += count << order;
+  fclose(file);
+  return pages * sysconf(_SC_PAGESIZE);
+}
+
+/* The kernel hands out its smallest free blocks first, and of those what was freed last. */
+static void zero_free_memory(uint64_t bytes, int64_t until) {
+  char *area = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (area == MAP_FAILED) return;
+  madvise(area, bytes, MADV_NOHUGEPAGE);
+  for (uint64_t at = 0; at < bytes && now() < until; at += STEP)
+    if (madvise(area + at, bytes - at < STEP ? bytes - at : STEP, MADV_POPULATE_WRITE) < 0) break;
+  munmap(area, bytes);
+}
+
+/* The host copies no zeros. What it has of free memory is what was just freed, and what lies between
+ * pages in use; at most half of all free memory is taken. */
+static bool shrink(int fd) {
+  char cold[64];
+  int64_t until = now() + SHRINK_LIMIT;
+  uint64_t free_before = meminfo("MemFree:");
+  snprintf(cold, sizeof cold, "%" PRIu64 " swappiness=0", meminfo("Inactive(file):"));
+  if (syncfs(fd) < 0) return false;
+  write_to("/sys/fs/cgroup/memory.reclaim", cold); /* it fails where less can be reclaimed */
+  uint64_t free_now = meminfo("MemFree:");
+  uint64_t freed = free_now > free_before ? free_now - free_before : 0;
+  uint64_t bytes = freed + unreported();
+  zero_free_memory(bytes < free_now / 2 ? bytes : free_now / 2, until);
+  return true;
 }
 
 /* Our own setting is no news: the timer is told, and has told nobody yet. */
@@ -203,7 +263,7 @@ static void say(struct connection *it, const char *line) {
 
 static void do_slowly(const char *request, char *answer) {
   if (strcmp(request, "forget") == 0)
-    return outcome(answer, order("/proc/sys/vm/drop_caches", "2"));
+    return outcome(answer, write_to("/proc/sys/vm/drop_caches", "2"));
   int fd = open_disk();
   if (fd < 0)
     failed(answer, "the data disk is not mounted");
@@ -212,7 +272,7 @@ static void do_slowly(const char *request, char *answer) {
   else if (strcmp(request, "trim") == 0)
     trim(fd, answer);
   else
-    outcome(answer, reclaim(fd));
+    outcome(answer, strcmp(request, "shrink") == 0 ? shrink(fd) : reclaim(fd));
 }
 
 /* In a process of its own, which can be killed and whose end can be waited for. */
@@ -302,7 +362,8 @@ static bool begin_watch(struct connection *it, const char *request) {
 static void serve(struct connection *it, const char *request) {
   char answer[LINE];
   bool slow = strcmp(request, "freeze") == 0 || strcmp(request, "trim") == 0 ||
-              strcmp(request, "reclaim") == 0 || strcmp(request, "forget") == 0;
+              strcmp(request, "reclaim") == 0 || strcmp(request, "forget") == 0 ||
+              strcmp(request, "shrink") == 0;
   if (slow && (strcmp(request, "freeze") != 0 || !is_freezing())) return begin(it, request);
   int fd = -1;
   if (slow) {
