@@ -1,7 +1,7 @@
 """Stopped and there again: `galley stop` suspends, `galley start` goes on, and what either costs.
 
-Against the same floor as a start from cold. The machine is fresh; `used.py` has one that has worked.
-Needs Linux (/proc), and root for the cold page cache. Next: `boot.py`,
+Against the same floor as a start from cold. The machine is fresh; `used.py` has one
+that has worked. Needs Linux (/proc), and root for the cold page cache. Next: `boot.py`,
 `vm/backends/qemu/suspend.py`.
 """
 
