@@ -40,6 +40,7 @@
 
 #include "own.h"
 #include "seed.h"
+#include "shrink.h"
 
 #ifndef LONGEST /* tests are quicker */
 #define FREEZE_LIMIT 5000 /* ms that a freeze may take */
@@ -50,8 +51,6 @@
 enum {
   CONNECTIONS = 32,
   LINE = 256, /* bytes of a request or an answer */
-  STEP = 4 << 20, /* bytes that are zeroed between two looks at the time */
-  SHRINK_LIMIT = 200, /* ms after which a shrink begins nothing more */
   NEVER = -1,
 };
 
@@ -73,12 +72,6 @@ static int listening, timer;
 static int64_t thaw_at; /* ms of the monotonic clock, NEVER */
 static int64_t look_at; /* at how full the disk is */
 static struct connection connections[CONNECTIONS];
-
-static int64_t now(void) {
-  struct timespec at;
-  clock_gettime(CLOCK_MONOTONIC, &at);
-  return (int64_t)at.tv_sec * 1000 + at.tv_nsec / 1000000;
-}
 
 /* --- answers ----------------------------------------------------------------------------------- */
 
@@ -108,15 +101,6 @@ static int open_disk(void) {
 /* Written down first: the freeze itself holds the whole file system. */
 static bool freeze(int fd) {
   return syncfs(fd) == 0 && (ioctl(fd, FIFREEZE, 0) == 0 || errno == EBUSY);
-}
-
-static uint64_t first_number(const char *path) {
-  uint64_t value = 0;
-  FILE *file = fopen(path, "re");
-  if (file == NULL) return 0;
-  if (fscanf(file, "%" SCNu64, &value) != 1) value = 0;
-  fclose(file);
-  return value;
 }
 
 static void tell_memory(char *answer) {
@@ -153,74 +137,10 @@ static void trim(int fd, char *answer) {
   snprintf(answer, LINE, "ok %" PRIu64 "\n", (uint64_t)range.len);
 }
 
-static bool write_to(const char *path, const char *what) {
-  int fd = open(path, O_WRONLY | O_CLOEXEC);
-  if (fd < 0) return false;
-  bool done = write(fd, what, strlen(what)) > 0;
-  close(fd);
-  return done;
-}
-
 /* Of the disk alone: a sync of everything waits for the host's folders too. */
 static bool reclaim(int fd) {
   return syncfs(fd) == 0 && write_to("/proc/sys/vm/drop_caches", "1") &&
          write_to("/proc/sys/vm/compact_memory", "1");
-}
-
-/* The value of a line "NAME: VALUE kB" of /proc/meminfo, in bytes. */
-static uint64_t meminfo(const char *wanted) {
-  uint64_t value;
-  char name[64];
-  FILE *file = fopen("/proc/meminfo", "re");
-  if (file == NULL) return 0;
-  while (fscanf(file, "%63s %" SCNu64 "%*[^\n]", name, &value) == 2)
-    if (strcmp(name, wanted) == 0) {
-      fclose(file);
-      return value * 1024;
-    }
-  fclose(file);
-  return 0;
-}
-
-/* Free bytes in blocks below the size from which the kernel reports them to the host (`upkeep`). */
-static uint64_t unreported(void) {
-  uint64_t least = first_number("/sys/module/page_reporting/parameters/page_reporting_order");
-  uint64_t pages = 0, count;
-  char zone[32];
-  FILE *file = fopen("/proc/buddyinfo", "re");
-  if (file == NULL) return 0;
-  while (fscanf(file, " Node %*d, zone %31s", zone) == 1)
-    for (uint64_t order = 0; fscanf(file, "%" SCNu64, &count) == 1; order++)
-      if (order < least) pages += count << order;
-  fclose(file);
-  return pages * sysconf(_SC_PAGESIZE);
-}
-
-/* The kernel hands out its smallest free blocks first, and of those what was freed last. */
-static void zero_free_memory(uint64_t bytes, int64_t until) {
-  char *area = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (area == MAP_FAILED) return;
-  madvise(area, bytes, MADV_NOHUGEPAGE);
-  for (uint64_t at = 0; at < bytes && now() < until; at += STEP)
-    if (madvise(area + at, bytes - at < STEP ? bytes - at : STEP, MADV_POPULATE_WRITE) < 0) break;
-  munmap(area, bytes);
-}
-
-/* The host copies no zeros. What it has of free memory is what was just freed, and what lies between
- * pages in use; at most half of all free memory is taken. */
-static bool shrink(int fd) {
-  char cold[64];
-  int64_t until = now() + SHRINK_LIMIT;
-  uint64_t free_before = meminfo("MemFree:");
-  snprintf(cold, sizeof cold, "%" PRIu64 " swappiness=0", meminfo("Inactive(file):"));
-  if (syncfs(fd) < 0) return false;
-  write_to("/sys/fs/cgroup/memory.reclaim", cold); /* it fails where less can be reclaimed */
-  uint64_t free_now = meminfo("MemFree:");
-  uint64_t freed = free_now > free_before ? free_now - free_before : 0;
-  uint64_t bytes = freed + unreported();
-  zero_free_memory(bytes < free_now / 2 ? bytes : free_now / 2, until);
-  return true;
 }
 
 /* Our own setting is no news: the timer is told, and has told nobody yet. */
