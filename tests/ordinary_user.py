@@ -10,6 +10,8 @@ from shlex import quote
 
 import pytest
 
+from vm.host import ownership
+
 ID = 4322  # nobody has to be called so
 
 
@@ -33,6 +35,8 @@ class OrdinaryUser:
         for name in ("subuid", "subgid"):
             (self.etc / name).touch()
         monkeypatch.setenv("PATH", f"{self._programs}:{os.environ['PATH']}")
+        # The test, run by root, takes the user's processes and folders for its own.
+        monkeypatch.setattr(ownership, "own_ids", lambda: frozenset((0, ID)))
 
     def lend(self, users: int, groups: int) -> None:
         """65536 ids from each of these on."""

@@ -1,7 +1,8 @@
-"""The only place that starts, proves, watches and ends processes. May import: psutil, `vm.errors`.
+"""The only place that starts, proves, watches and ends processes. May import: psutil, `vm.errors`,
+`ownership.py`.
 
 A process is never known by its pid alone: `Identity` is pid plus start time, so that a pid that
-the system gave to somebody else is never signalled.
+the system gave to somebody else is never signalled. A process of another user has no identity here.
 """
 
 import contextlib
@@ -21,6 +22,7 @@ from typing import IO
 import msgspec
 
 from vm.errors import GalleyError, ToolMissing
+from vm.host.ownership import owns_process
 
 # The second where PATH has a folder that we may not enter, for it may be in there.
 NOT_THERE = (FileNotFoundError, PermissionError)
@@ -263,16 +265,17 @@ def _popen_detached(
 
 
 def identify(pid: int) -> Identity | None:
-    """The identity of a living process, or None. One that is ending lives until its last thread
-    does: its files are open and its locks are held, although Linux calls it a zombie already."""
+    """The identity of a living process of this user, or None. One that is ending lives until its
+    last thread does: its files are open and its locks are held, although Linux calls it a zombie
+    already."""
     import psutil  # here and below: what only runs programs need not wait for it
 
     try:
         process = psutil.Process(pid)
         if process.status() == psutil.STATUS_ZOMBIE and process.num_threads() <= 1:
             return None
-        return Identity(pid, process.create_time())
-    except psutil.NoSuchProcess:
+        return Identity(pid, process.create_time()) if owns_process(process) else None
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
         return None
 
 
@@ -331,7 +334,8 @@ def _open_pidfd(identity: Identity) -> int | None:
 
 
 def end(identity: Identity, *, force: bool = False) -> None:
-    """Ask this very process to end (or kill it). Nothing happens when it is gone."""
+    """Ask this very process to end (or kill it). Nothing happens when it is gone, or when the
+    system does not let us: `wait_gone` tells."""
     if not is_alive(identity):
         return
     import psutil
@@ -339,7 +343,7 @@ def end(identity: Identity, *, force: bool = False) -> None:
     try:
         process = psutil.Process(identity.pid)
         process.kill() if force else process.terminate()
-    except psutil.NoSuchProcess:
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
         return
 
 
@@ -361,7 +365,7 @@ def resident_bytes(identity: Identity) -> int:
 
     try:
         return int(psutil.Process(identity.pid).memory_info().rss)
-    except psutil.NoSuchProcess:
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
         return 0
 
 
@@ -371,6 +375,6 @@ def cpu_seconds(identity: Identity) -> float:
 
     try:
         times = psutil.Process(identity.pid).cpu_times()
-    except psutil.NoSuchProcess:
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
         return 0.0
     return float(times.user + times.system)

@@ -1,8 +1,9 @@
 """Which QEMU process is this machine's: the record of a start, its proof, the search without it.
 
-May import: msgspec, psutil, `vm` values, `vm.host`. A process is ours when it still is the one we
-started (pid and start time) and its own command line has our uuid and our control socket. A record
-without its process is nothing; a process without its record is found. Next: `backend.py`.
+May import: msgspec, `vm` values, `vm.host`. A process is ours when it runs as this user, still is
+the one we started (pid and start time) and its own command line has our uuid and our control
+socket. A record without its process is nothing; a process without its record is found. Next:
+`backend.py`.
 """
 
 import re
@@ -12,13 +13,12 @@ from contextlib import contextmanager
 from itertools import pairwise
 
 import msgspec
-import psutil
 
 from vm import last_spec
 from vm.backends.qemu import qmp, virtiofsd
 from vm.backends.qemu.circumstances import Circumstances
 from vm.directory import MachineDir
-from vm.host import process
+from vm.host import process, process_search
 from vm.host.paths import write_atomic
 from vm.types import Accelerator, MachineSpec
 
@@ -59,7 +59,8 @@ def find(directory: MachineDir) -> Running | None:
         return None
     recorded = _recorded(directory)
     if recorded is not None and process.is_alive(recorded.identity):
-        words = _words(recorded.identity.pid)  # none: it is ending, and locks the disk until then
+        # None: it is ending, and locks the disk until then.
+        words = process_search.command_line(recorded.identity.pid)
         if not words or _is_ours(directory, uuid, words):
             return recorded
     return _search(directory, uuid, recorded)
@@ -115,12 +116,8 @@ def _search(directory: MachineDir, uuid: str, recorded: Running | None) -> Runni
     Its record may be right but for the start time, which Linux counts from a boot time that moves
     when the clock is set.
     """
-    for candidate in psutil.process_iter(["name"]):
-        if not (candidate.info["name"] or "").startswith("qemu-system"):
-            continue
-        words = _words(candidate.pid)
-        identity = process.identify(candidate.pid)
-        if identity is None or not _is_ours(directory, uuid, words):
+    for identity, words in process_search.own("qemu-system"):
+        if not _is_ours(directory, uuid, words):
             continue
         if recorded is not None and recorded.identity.pid == identity.pid:
             return msgspec.structs.replace(recorded, identity=identity)
@@ -141,13 +138,6 @@ def _adopt(
         *(identity, uuid, int(port[1]) if port else 0, Accelerator(name, reason), spec),
         share_by=by if spec is not None and spec.shares else "",
     )
-
-
-def _words(pid: int) -> list[str]:
-    try:
-        return psutil.Process(pid).cmdline()
-    except psutil.Error:
-        return []
 
 
 def _value(words: list[str], option: str) -> str:

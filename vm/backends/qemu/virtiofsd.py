@@ -1,13 +1,15 @@
 """Folders of the host in the guest: one virtiofsd for each, which ends when QEMU does.
 
-Nothing of it is written down: a process is ours when its command line has one of our sockets. What
-it may do on the host is what the user may. Run by root, owners are the same on both sides. Run by
-an ordinary user, what root in a container makes is the user's, and each other id of a container is
-one of those that the system lends the user: a database's files keep an owner of their own, as where
-Docker runs without root. Where none are lent, all that containers make is the user's, and who is
-not root in there may write only where everybody may.
+Nothing of it is written down: a process is ours when it runs as this user and its command line has
+one of our sockets.
 
-May import: msgspec, psutil, `vm` values, `vm.host`. Next: `shares.py`, `start.py`.
+What it may do on the host is what the user may. Run by root, owners are the same on both sides. Run
+by an ordinary user, what root in a container makes is the user's, and each other id of a container
+is one of those that the system lends the user: a database's files keep an owner of their own, as
+where Docker runs without root. Where none are lent, all that containers make is the user's, and who
+is not root in there may write only where everybody may.
+
+May import: msgspec, `vm` values, `vm.host`. Next: `shares.py`, `start.py`.
 """
 
 import os
@@ -18,11 +20,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
-import psutil
 
 from vm.directory import MachineDir
 from vm.errors import HostError, ToolMissing
-from vm.host import lent_ids, process
+from vm.host import lent_ids, process, process_search
 from vm.host.lent_ids import LentIds, Range
 from vm.types import Share
 
@@ -162,13 +163,11 @@ def serving(directory: MachineDir) -> dict[process.Identity, int]:
     """The same, with the number of the share that each serves."""
     prefix = f"--socket-path={directory.run}{os.sep}share"
     found = {}
-    for candidate in psutil.process_iter(["name", "cmdline"]):
-        if candidate.info["name"] != "virtiofsd":
-            continue
-        for word in candidate.info["cmdline"] or ():
-            identity = process.identify(candidate.pid) if word.startswith(prefix) else None
-            if identity is not None:
-                found[identity] = int(word.removeprefix(prefix).removesuffix(".sock"))
+    for identity, words in process_search.own("virtiofsd"):
+        for word in words:
+            number = word.removeprefix(prefix).removesuffix(".sock")
+            if word.startswith(prefix) and number.isdecimal():
+                found[identity] = int(number)
     return found
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.other_user import as_other
 from vm.errors import ToolMissing
 from vm.host import process
 from vm.host.process import Companion
@@ -77,3 +78,17 @@ def test_a_child_that_ends_while_it_is_looked_at_leaves_no_zombie(
     monkeypatch.setattr(process, "identify", identify_when_it_has_ended)
     assert not process.is_alive(identity)
     assert not psutil.pid_exists(identity.pid)
+
+
+def test_a_process_of_another_user_has_no_identity(tmp_path: Path) -> None:
+    roots = process.spawn_detached(["sleep", "1000"], log=tmp_path / "log")
+
+    def try_to_end_it() -> None:
+        assert process.identify(roots.pid) is None
+        process.end(roots, force=True)
+        assert process.wait_gone(roots, None)
+
+    as_other(try_to_end_it)
+    assert process.is_alive(roots)
+    process.end(roots, force=True)
+    assert process.wait_gone(roots, PATIENCE)

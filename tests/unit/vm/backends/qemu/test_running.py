@@ -11,8 +11,10 @@ from pathlib import Path
 from uuid import uuid4
 
 import msgspec
+import psutil
 import pytest
 
+from tests.other_user import process_of_other
 from vm.backend import Force
 from vm.backends.qemu import running
 from vm.backends.qemu.backend import QemuBackend
@@ -46,6 +48,14 @@ ctypes.CDLL(None).syscall({"x86_64": 60, "aarch64": 93}[os.uname().machine], 0)
 Start = Callable[..., process.Identity]
 
 
+def arguments(directory: MachineDir, uuid: str = UUID) -> list[str]:
+    return [
+        *("-uuid", uuid, "-accel", "tcg,thread=multi"),
+        *("-netdev", "user,hostfwd=tcp:127.0.0.1:40022-:22"),
+        *("-chardev", f"socket,path={directory.qmp_socket},server=on"),
+    ]
+
+
 @pytest.fixture
 def start(directory: MachineDir) -> Iterator[Start]:
     """Starts a waiting process whose command line has this uuid and the directory's socket."""
@@ -54,9 +64,7 @@ def start(directory: MachineDir) -> Iterator[Start]:
     started: list[process.Identity] = []
 
     def start(uuid: str, program_text: str = "import signal; signal.pause()") -> process.Identity:
-        words: list[str | Path] = [program, "-c", program_text, "-uuid", uuid]
-        words += ["-accel", "tcg,thread=multi", "-netdev", "user,hostfwd=tcp:127.0.0.1:40022-:22"]
-        words += ["-chardev", f"socket,path={directory.qmp_socket},server=on"]
+        words: list[str | Path] = [program, "-c", program_text, *arguments(directory, uuid)]
         started.append(process.spawn_detached(words, log=directory.backend_log))
         return started[-1]
 
@@ -184,3 +192,17 @@ def test_one_that_is_ending_is_there_until_its_last_thread_is_not(
     os.close(held)
     assert backend.wait_stopped(directory, 5)
     assert running.find(directory) is None
+
+
+def test_a_process_of_another_user_is_not_ours(directory: MachineDir) -> None:
+    """Its name, uuid and socket can be read in `ps` and copied."""
+    backend = QemuBackend()
+    directory.root.chmod(0o755)
+    with process_of_other(directory.root, "qemu-system-test", arguments(directory)) as pid:
+        assert running.find(directory) is None
+        record(directory, process.Identity(pid, psutil.Process(pid).create_time()))
+        assert running.find(directory) is None
+        assert backend.observe(directory).state is MachineState.STOPPED
+        backend.stop(directory, Force.KILL)
+        assert backend.wait_stopped(directory, 0.0)
+        assert psutil.pid_exists(pid)

@@ -8,6 +8,7 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.other_user import process_of_other
 from vm.backends.qemu import virtiofsd
 from vm.backends.qemu.virtiofsd import Rights
 from vm.directory import MachineDir
@@ -111,3 +112,14 @@ def test_each_folder_is_served_and_none_is_left(
     # No zombies either. Those of theirs are init's affair, which this test may be, in a container.
     assert len(spawned) == 3
     assert not [pid for pid in spawned if psutil.pid_exists(pid)]
+
+
+def test_one_of_another_user_is_not_ours(directory: MachineDir) -> None:
+    socket = directory.share_socket(0)
+    socket.touch()
+    directory.root.chmod(0o755)
+    with process_of_other(directory.root, "virtiofsd", [f"--socket-path={socket}"]) as pid:
+        assert not virtiofsd.serving(directory)
+        virtiofsd.sweep(directory)
+        assert psutil.pid_exists(pid)
+    assert not socket.exists()

@@ -1,0 +1,70 @@
+"""Whether a file or a process belongs to this user, so that another local user cannot pass theirs
+off as Galley's. May import: the standard library, psutil inside functions. Next: `paths.py`.
+
+POSIX compares user ids. root is trusted beside this user, for it can do everything anyway.
+
+Windows has no user ids and no mode bits here. There, access control lists do the same: Galley's
+files are below the user's profile, and a process can be opened only by its owner and by
+administrators. So a file counts as ours, and a process that cannot be opened does not. Links are
+refused on every system.
+"""
+
+import os
+import stat
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import psutil
+
+OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
+
+def own_ids() -> frozenset[int]:
+    """The user ids of this process."""
+    if sys.platform == "win32":
+        return frozenset()
+    return frozenset((os.getuid(), os.geteuid()))
+
+
+def owns_process(process: "psutil.Process") -> bool:
+    """Whether it runs as this user, by its real and its effective id. Raises psutil.Error."""
+    if sys.platform == "win32":
+        process.username()  # AccessDenied for a process of another user
+        return True
+    ids = process.uids()
+    return own_ids().issuperset((ids.real, ids.effective))
+
+
+def check_entry(path: Path, found: os.stat_result) -> None:
+    """`found`: of the file or link itself (lstat). Raises PermissionError when another user made
+    it."""
+    if sys.platform != "win32" and found.st_uid not in own_ids() | {0}:
+        raise PermissionError(13, f"{path} belongs to another user")
+
+
+def check_folder(folder: Path, others: int = OTHERS_WRITE) -> None:
+    """Raises PermissionError when it is a link, belongs to another user, or when its mode has bits
+    of `others`; OSError when it is not there."""
+    found = folder.lstat()
+    check_entry(folder, found)
+    if stat.S_ISLNK(found.st_mode) or folder.is_junction():
+        raise PermissionError(13, f"{folder} is a link")
+    if not stat.S_ISDIR(found.st_mode):
+        raise NotADirectoryError(20, f"{folder} is not a directory")
+    if sys.platform != "win32" and found.st_mode & others:
+        raise PermissionError(13, f"{folder} is open to other users")
+
+
+def target(path: Path) -> Path:
+    """Where a link leads, or `path`. Raises PermissionError when another user made a link on the
+    way."""
+    for _ in range(40):
+        found = path.lstat()
+        check_entry(path, found)
+        if not stat.S_ISLNK(found.st_mode):
+            return path
+        path = path.parent / path.readlink()
+    raise OSError(40, f"{path} is a link to itself")
