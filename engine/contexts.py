@@ -39,7 +39,7 @@ def this_home() -> Home:
 
 def contexts(home: Home) -> tuple[DockerContext, ...]:
     name, url = context.context_name(home), context.endpoint(home)
-    own = DockerContext(name, "Galley's own engine", Endpoint(name, url), ours=True)
+    own = DockerContext(name, "Galley's own engine", Endpoint(name, url, own=True), ours=True)
     default = _default()
     others = [] if default is None else [default]
     others += sorted(_from_docker(), key=lambda one: one.name)

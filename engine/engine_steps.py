@@ -87,7 +87,7 @@ class EngineSteps:
             wait.wait(0.01)
 
     def _dial(self) -> Stream:
-        return connect(self._home.docker_socket)
+        return connect(self._home.docker_socket, own=True)
 
 
 def rouse_dockerd(guest: Guest) -> None:

@@ -23,6 +23,7 @@ from engine import autostart, proxy_address, proxy_password, shares
 from engine.schema import HostSize, Kind, Setting, Value, schema
 from vm.directory import MachineDir
 from vm.errors import GalleyError, KeyringUnusable, Problem, SettingsError
+from vm.host import ownership
 from vm.host.lock import FileLock
 from vm.host.paths import Home, make_home, unusable, write_atomic
 from vm.types import MachineSpec, Share
@@ -231,6 +232,7 @@ class SettingsStore:
 
     def _read(self) -> str:
         try:
+            ownership.check_file(self._home.settings)
             return self._home.settings.read_text(encoding="utf-8-sig")
         except FileNotFoundError:
             return ""

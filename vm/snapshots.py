@@ -75,7 +75,9 @@ def create(directory: MachineDir, name: str, fill: Fill) -> MachineSnapshot:
     folder = directory.snapshots / name
     sweep(directory)
     try:
-        folder.mkdir(parents=True, mode=0o700)
+        directory.snapshots.mkdir(mode=0o700, exist_ok=True)
+        directory.snapshots.chmod(0o700)  # an older Galley left it open
+        folder.mkdir(mode=0o700)
         settled = fill(directory.snapshot_disk(name))
         if directory.to_start.exists():
             write_atomic(directory.snapshot_to_start(name), directory.to_start.read_bytes())

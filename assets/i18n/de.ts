@@ -4231,6 +4231,10 @@
             <translation>Den Snapshot ohne Arbeitsspeicher erstellen.</translation>
         </message>
         <message>
+            <source>Only your user may own and change Galley's files: remove what is not yours, or set GALLEY_HOME to another directory.</source>
+            <translation>Nur das eigene Benutzerkonto darf Galleys Dateien besitzen und ändern: Fremdes entfernen oder GALLEY_HOME auf einen anderen Ordner setzen.</translation>
+        </message>
+        <message>
             <source>Start it first (galley start), or make the snapshot without what is in memory.</source>
             <translation>Erst starten (galley start), oder den Snapshot ohne Arbeitsspeicher erstellen.</translation>
         </message>

@@ -14,6 +14,7 @@ import stat
 from pathlib import Path
 
 from vm.errors import HomeUnusable, MachineBusy
+from vm.host import ownership
 from vm.host.lock import FileLock
 from vm.host.paths import unusable
 
@@ -57,13 +58,17 @@ class SocketStream:
         self._connection.close()
 
 
-def connect(path: Path) -> SocketStream:
-    """A client's connection to a socket file. Raises OSError."""
-    return SocketStream(dial(path))
+def connect(path: Path, *, own: bool = False) -> SocketStream:
+    """A client's connection to a socket file; `own` as for `dial`. Raises OSError."""
+    return SocketStream(dial(path, own=own))
 
 
-def dial(path: Path, timeout: float | None = None) -> socket.socket:
-    """The bare socket, for a library that wants one. `timeout`: seconds, None for none."""
+def dial(path: Path, timeout: float | None = None, *, own: bool = False) -> socket.socket:
+    """The bare socket, for a library that wants one. `timeout`: seconds, None for none. `own`: it
+    is in a directory of Galley's. Raises OSError, PermissionError where another user may have put
+    an `own` one there."""
+    if own:
+        ownership.check_folder(path.parent, ownership.OTHERS)
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         connection.settimeout(timeout)

@@ -28,10 +28,11 @@ def run_docker(words: Sequence[str]) -> int:
         raise _no_login()
     if docker is None or (needs_compose and not has_compose(docker)):
         return _run_in_vm(words)
-    from vm.host.paths import find_home
+    from vm.host.paths import check_home, find_home
     from vm.host.process import replace_with
 
     home = find_home()
+    check_home(home)
     if needs_engine(words) and os.name == "posix" and not home.docker_socket.exists():
         note("Galley is not running. Start it with `galley start`.")
     if words[:1] == ["login"] and needs_engine(words):

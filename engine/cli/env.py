@@ -14,7 +14,7 @@ import click
 from engine.cli.command import Command, json_option
 from engine.cli.output import say, say_json
 from engine.tools import client_environment
-from vm.host.paths import find_home
+from vm.host.paths import check_home, find_home
 
 
 class Shell(NamedTuple):
@@ -64,7 +64,9 @@ SHELLS: dict[str, Shell] = {
 @json_option
 def env(shell: str | None, unset: bool, as_json: bool) -> None:
     """Print what points docker, compose and IDEs of this shell at Galley."""
-    variables = client_environment(find_home())
+    home = find_home()
+    check_home(home)
+    variables = client_environment(home)
     if as_json:
         say_json(variables)
         return

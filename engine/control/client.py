@@ -29,7 +29,7 @@ from engine.control.protocol import (
 from engine.types import Snapshot
 from vm.errors import SupervisorGone, VersionMismatch, from_problem
 from vm.host.logs import tail
-from vm.host.paths import Home
+from vm.host.paths import Home, check_home
 
 HANDSHAKE_SECONDS = 10.0
 
@@ -51,7 +51,8 @@ class ControlClient:
 
     @classmethod
     def connect(cls, home: Home, *, any_version: bool = False) -> "ControlClient":
-        """Raises NobodyListens, SupervisorGone, VersionMismatch (unless `any_version`)."""
+        """Raises NobodyListens, SupervisorGone, VersionMismatch (unless `any_version`), and
+        HomeUnusable where another user may have put the socket or the key there."""
         line = Line(_reach(home))
         try:
             hello = _shake_hands(home, line)
@@ -136,6 +137,7 @@ class ControlClient:
 
 
 def _reach(home: Home) -> Connection:
+    check_home(home)
     try:
         return Client(address(home))
     except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError) as error:

@@ -47,6 +47,8 @@ class ControlServer:
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(place)  # left by a supervisor that was killed: we hold its lock now
             self._listener = Listener(place, backlog=64)
+            if os.name == "posix":
+                os.chmod(place, 0o600)
         except OSError as error:
             raise unusable(self._home.root, error) from error
         self._unsubscribe = self._engine.subscribe(self._changed)

@@ -38,6 +38,8 @@ def spawn(home: Home, deadline: float) -> Launched:
         if os.name == "posix":
             Path(place).unlink(missing_ok=True)  # of a launcher that was killed: we hold its lock
         listener = Listener(place)
+        if os.name == "posix":
+            Path(place).chmod(0o600)
     except OSError as error:
         raise unusable(home.root, error) from error
     with listener:

@@ -105,7 +105,7 @@ def _said(command: Callable[[], process.Completed]) -> bytes:
 
 def _answer(socket: Path, path: str) -> bytes:
     try:
-        return _json(get_json(lambda: connect(socket), path, object))
+        return _json(get_json(lambda: connect(socket, own=True), path, object))
     except (GalleyError, HttpError, OSError) as error:
         return f"{error}\n".encode()
 

@@ -13,7 +13,7 @@ def applies(facts: Facts) -> bool:
 
 
 def check(facts: Facts) -> Problem | None:
-    if ping(lambda: connect(facts.home.docker_socket)):
+    if ping(lambda: connect(facts.home.docker_socket, own=True)):
         return None
     return EngineUnreachable(
         f"Nothing answers on {facts.home.docker_socket}.",

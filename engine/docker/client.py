@@ -149,7 +149,7 @@ def _api(endpoint: Endpoint, version: str, timeout: float) -> docker.APIClient:
     if endpoint.uses_tls:
         tls.mount(api, CONNECTIONS)
     if endpoint.scheme == "unix":
-        local.mount(api, endpoint.url, timeout, CONNECTIONS)
+        local.mount(api, endpoint, timeout, CONNECTIONS)
     if endpoint.scheme in ("unix", "npipe"):
         api.trust_env = False  # no proxy leads there; looking for one costs time in each request
     return api

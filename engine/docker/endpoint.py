@@ -4,7 +4,8 @@ import msgspec
 
 
 class Endpoint(msgspec.Struct, frozen=True):
-    """`url`: unix://, npipe://, tcp:// or ssh://. `ca`, `cert`, `key`: files, "" for none."""
+    """`url`: unix://, npipe://, tcp:// or ssh://. `ca`, `cert`, `key`: files, "" for none. `own`:
+    Galley's engine, whose socket no other user may have made."""
 
     name: str
     url: str
@@ -12,6 +13,7 @@ class Endpoint(msgspec.Struct, frozen=True):
     cert: str = ""
     key: str = ""
     verify: bool = True
+    own: bool = False
 
     @property
     def scheme(self) -> str:

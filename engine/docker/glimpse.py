@@ -21,6 +21,6 @@ def containers(endpoint: Endpoint) -> tuple[Container, ...]:
     """Raises EngineUnreachable."""
     path = Path(endpoint.url.removeprefix("unix://"))
     try:
-        return rows(http.get(lambda: unix.connect(path), LIST))
+        return rows(http.get(lambda: unix.connect(path, own=endpoint.own), LIST))
     except (OSError, http.HttpError, msgspec.MsgspecError) as error:
         raise EngineUnreachable("The Docker Engine does not answer.", details=str(error)) from error

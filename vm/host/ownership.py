@@ -5,10 +5,12 @@ POSIX compares user ids. root is trusted beside this user, for it can do everyth
 
 Windows has no user ids and no mode bits here. There, access control lists do the same: Galley's
 files are below the user's profile, and a process can be opened only by its owner and by
-administrators. So a file counts as ours, and a process that cannot be opened does not. Links are
-refused on every system.
+administrators. So a file counts as ours, and a process that cannot be opened does not.
+
+A link counts as what it leads to, if this user or root made it: people move data to another disk.
 """
 
+import errno
 import os
 import stat
 import sys
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
+MOST_LINKS = 40  # as Linux has it
 
 
 def own_ids() -> frozenset[int]:
@@ -38,33 +41,39 @@ def owns_process(process: "psutil.Process") -> bool:
     return own_ids().issuperset((ids.real, ids.effective))
 
 
-def check_entry(path: Path, found: os.stat_result) -> None:
+def check(path: str | Path, found: os.stat_result) -> None:
     """`found`: of the file or link itself (lstat). Raises PermissionError when another user made
     it."""
     if sys.platform != "win32" and found.st_uid not in own_ids() | {0}:
-        raise PermissionError(13, f"{path} belongs to another user")
+        raise PermissionError(errno.EACCES, f"{path} belongs to another user")
+
+
+def check_file(path: Path) -> None:
+    """Raises PermissionError when another user made it, or a link on the way to it;
+    FileNotFoundError."""
+    target(path)
 
 
 def check_folder(folder: Path, others: int = OTHERS_WRITE) -> None:
     """Raises PermissionError when it is a link, belongs to another user, or when its mode has bits
-    of `others`; OSError when it is not there."""
+    of `others`; FileNotFoundError, NotADirectoryError."""
     found = folder.lstat()
-    check_entry(folder, found)
-    if stat.S_ISLNK(found.st_mode) or folder.is_junction():
-        raise PermissionError(13, f"{folder} is a link")
+    check(folder, found)
+    if stat.S_ISLNK(found.st_mode):
+        raise PermissionError(errno.EACCES, f"{folder} is a link")
     if not stat.S_ISDIR(found.st_mode):
-        raise NotADirectoryError(20, f"{folder} is not a directory")
+        raise NotADirectoryError(errno.ENOTDIR, f"{folder} is not a directory")
     if sys.platform != "win32" and found.st_mode & others:
-        raise PermissionError(13, f"{folder} is open to other users")
+        raise PermissionError(errno.EACCES, f"{folder} is open to other users")
 
 
 def target(path: Path) -> Path:
-    """Where a link leads, or `path`. Raises PermissionError when another user made a link on the
-    way."""
-    for _ in range(40):
+    """Where a link leads, or `path`. Raises PermissionError when another user made it, or a link
+    on the way; FileNotFoundError."""
+    for _ in range(MOST_LINKS):
         found = path.lstat()
-        check_entry(path, found)
+        check(path, found)
         if not stat.S_ISLNK(found.st_mode):
             return path
         path = path.parent / path.readlink()
-    raise OSError(40, f"{path} is a link to itself")
+    raise OSError(errno.ELOOP, f"{path} is a link to itself")

@@ -1,7 +1,9 @@
-"""Where Galley keeps its files, and how it writes them. May import: platformdirs, `vm.errors`.
+"""Where Galley keeps its files, and how it writes them. May import: platformdirs, `vm.errors`,
+`ownership.py`.
 
 `GALLEY_HOME` moves everything, so that two instances run side by side. `machine/` inside it is
-described in `vm/directory.py`; nothing else knows file names of a machine.
+described in `vm/directory.py`; nothing else knows file names of a machine. No other local user is
+trusted: `check_home` comes before a key is read, and before a socket is connected.
 """
 
 import contextlib
@@ -16,7 +18,9 @@ import msgspec
 import platformdirs
 
 from vm.errors import DiskFull, HomeUnusable
+from vm.host import ownership
 
+RUN_PREFIX = "galley-"  # of run directories that are not in their home
 SOCKET_PATH_LIMIT = 104  # bytes with the closing NUL: macOS sun_path; Linux has 108
 READING = 2.0  # seconds that somebody may have a file open that is to be replaced
 PAUSE = 0.02  # seconds between two tries
@@ -72,27 +76,72 @@ def default_root() -> Path:
 
 def make_home(home: Home) -> Home:
     """Create the directories, private to this user. Raises HomeUnusable, DiskFull."""
-    for folder in (home.root, home.run, home.machine, home.images, home.logs):
+    for folder in _folders(home):
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
             raise unusable(home.root, error) from error
+        try:
+            _make_private(home, folder)
+        except OSError as error:
+            raise untrusted(home.root, error) from error
     for folder in (home.root, home.run):
         if not os.access(folder, os.W_OK | os.X_OK):
             raise unusable(home.root, PermissionError(13, f"{folder} is not writable"))
-        if os.name == "posix":
-            _keep_private(home, folder)
+    check_home(home)
     return home
 
 
-def _keep_private(home: Home, folder: Path) -> None:
-    """Sockets and keys live here: the folder must be ours, and nobody else's."""
+def check_home(home: Home) -> None:
+    """Raises HomeUnusable when another user made a directory of this home or a file in it, or may
+    write there. What is not there yet is fine."""
     try:
-        if folder.stat().st_uid != os.getuid():
-            raise unusable(home.root, PermissionError(13, f"{folder} belongs to another user"))
-        folder.chmod(0o700)
+        for folder in _folders(home):
+            with contextlib.suppress(FileNotFoundError):
+                if folder == home.run:
+                    ownership.check_folder(folder, ownership.OTHERS)
+                else:
+                    ownership.check_folder(ownership.target(folder))
+                _check_content(folder)
     except OSError as error:
-        raise unusable(home.root, error) from error
+        raise untrusted(home.root, error) from error
+
+
+def own_directories(home: Home) -> tuple[Path, ...]:
+    """Every directory with keys and sockets of this Galley, and of others of this user: for those
+    who must not show them to the guest."""
+    runs = (found for base in _bases() for found in base.glob(f"{RUN_PREFIX}*"))
+    return (home.root, home.run, default_root(), *sorted(runs))
+
+
+def _folders(home: Home) -> tuple[Path, ...]:
+    return (home.root, home.run, home.machine, home.images, home.logs)
+
+
+def _make_private(home: Home, folder: Path) -> None:
+    """Sockets and keys are in there. The mode of one that the user has linked to is theirs."""
+    real = folder if folder == home.run else ownership.target(folder)
+    ownership.check_folder(real, others=0)
+    may_change = real.lstat().st_uid in ownership.own_ids()
+    if may_change and (real == folder or folder == home.root):
+        real.chmod(0o700)
+
+
+def _check_content(folder: Path) -> None:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            with contextlib.suppress(FileNotFoundError):  # it has just been removed
+                ownership.check(entry.path, entry.stat(follow_symlinks=False))
+
+
+def untrusted(root: Path, error: OSError) -> HomeUnusable:
+    """The user's error for what `ownership` refuses below `root`."""
+    return HomeUnusable(
+        f"Galley cannot use {root}: {error.strerror or error}.",
+        "Only your user may own and change Galley's files: remove what is not yours, "
+        "or set GALLEY_HOME to another directory.",
+        details=str(error),
+    )
 
 
 def unusable(root: Path, error: OSError) -> HomeUnusable | DiskFull:
@@ -107,20 +156,41 @@ def unusable(root: Path, error: OSError) -> HomeUnusable | DiskFull:
 
 
 def _run_directory(root: Path) -> Path:
-    """`root/run`, or a short private directory where that would pass the limit of socket paths."""
-    longest = root / "run" / "docker.sock.xxxxxxxx"
-    if os.name == "nt" or len(os.fsencode(longest)) < SOCKET_PATH_LIMIT:
+    """`root/run`, or a short private directory where that would pass the limit of socket paths.
+
+    One that is in use goes on to be used, so that a machine is found which an older Galley started,
+    or one with another environment.
+    """
+    if os.name == "nt" or _fits(root / "run"):
         return root / "run"
-    name = "galley-" + hashlib.sha256(os.fsencode(root)).hexdigest()[:12]
-    base = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
-    short = Path(base) / name
-    if len(os.fsencode(short / "docker.sock.xxxxxxxx")) >= SOCKET_PATH_LIMIT:
-        short = Path(tempfile.gettempdir()) / name
-    if len(os.fsencode(short / "docker.sock.xxxxxxxx")) >= SOCKET_PATH_LIMIT:
+    name = RUN_PREFIX + hashlib.sha256(os.fsencode(root)).hexdigest()[:12]
+    short = [base / name for base in _bases() if _fits(base / name)]
+    if not short:
         raise HomeUnusable(
             f"The path {root} is too long for a socket.", "Set GALLEY_HOME to a shorter path."
         )
-    return short
+    return next(filter(_is_in_use, short), short[0])
+
+
+def _bases() -> list[Path]:
+    """Where a short run directory may be. The last, where other users may write, only when the
+    others are too long."""
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    private = [Path(runtime)] if runtime else []
+    return [*private, Path(platformdirs.user_state_dir()), Path(tempfile.gettempdir())]
+
+
+def _fits(run: Path) -> bool:
+    return len(os.fsencode(run / "docker.sock.xxxxxxxx")) < SOCKET_PATH_LIMIT
+
+
+def _is_in_use(run: Path) -> bool:
+    """Whether it is private to this user and has sockets."""
+    try:
+        ownership.check_folder(run, ownership.OTHERS)
+        return any(run.glob("*.sock"))
+    except OSError:
+        return False
 
 
 def write_atomic(path: Path, data: bytes, mode: int = 0o600) -> None:

@@ -71,7 +71,7 @@ def clone(source: Path, target: Path) -> bool:
     False, and nothing there, where the file system cannot. Raises OSError when `target` cannot be
     made at all.
     """
-    with source.open("rb") as old, target.open("xb") as new:
+    with source.open("rb") as old, new_file(target) as new:
         if sys.platform == "linux":
             with contextlib.suppress(OSError):
                 fcntl.ioctl(new, FICLONE, old.fileno())
@@ -89,7 +89,7 @@ def clone(source: Path, target: Path) -> bool:
 def copy(source: Path, target: Path, report: Report) -> None:
     """A durable copy that has holes where `source` has them. Raises OSError, FileExistsError, and
     what `report` raises; what was made of `target` is the caller's to remove."""
-    with source.open("rb", buffering=0) as old, target.open("xb") as new:
+    with source.open("rb", buffering=0) as old, new_file(target) as new:
         size = os.fstat(old.fileno()).st_size
         new.truncate(size)
         data = list(extents(old.fileno(), size))
@@ -100,6 +100,12 @@ def copy(source: Path, target: Path, report: Report) -> None:
                 report(done, total)
         new.flush()
         os.fsync(new.fileno())
+
+
+def new_file(path: Path) -> BinaryIO:
+    """Private to this user, whatever the source is. Raises FileExistsError."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
+    return os.fdopen(handle, "wb")
 
 
 def extents(handle: int, size: int) -> Iterator[tuple[int, int]]:

@@ -77,6 +77,19 @@ def read(file: Path) -> str:
     return content.rstrip(b"\0").decode()
 
 
+def test_only_the_user_may_look_into_one(directory: MachineDir) -> None:
+    directory.snapshots.mkdir(mode=0o755)  # as an older Galley made it
+    directory.data_disk.chmod(0o644)
+    snapshots.create(directory, "one", fill(directory))
+    folder = directory.snapshots / "one"
+    for place in (directory.snapshots, folder):
+        assert place.stat().st_mode & 0o777 == 0o700
+    for file in folder.iterdir():
+        assert file.stat().st_mode & 0o777 == 0o600, file
+    snapshots.restore(directory, "one", lambda *_: None)
+    assert directory.data_disk.stat().st_mode & 0o777 == 0o600
+
+
 def fill(directory: MachineDir) -> snapshots.Fill:
     def copy(target: Path) -> bool:
         sparse.duplicate(directory.data_disk, target, lambda done, total: None)

@@ -18,6 +18,7 @@ from vm.backend import Still
 from vm.backends.qemu.command import DATA
 from vm.backends.qemu.qmp import QmpSilent, Session
 from vm.errors import BackendFailed
+from vm.host import sparse
 from vm.host.sparse import Report
 
 JOB, NODE = "galley-copy", "copy"
@@ -40,7 +41,7 @@ class Job(msgspec.Struct, frozen=True, rename="kebab"):
 def copy(control: Control, size: int, target: Path, still: Still, report: Report) -> None:
     """Raises BackendFailed, what `report` raises, and OSError."""
     drop(control)
-    with target.open("xb") as new:
+    with sparse.new_file(target) as new:
         new.truncate(size)
         with _begun(control, target):
             while (job := _look(control)).status != "ready":

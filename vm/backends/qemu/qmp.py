@@ -1,8 +1,8 @@
 """QEMU's control socket: connect, say a few commands, leave. The only file that knows AF_UNIX.
 
-May import: the standard library, msgspec, `vm.errors`. Nothing is remembered between sessions.
-QEMU serves one client at a time: threads of ours queue on a lock, other processes in QEMU's
-backlog, each until its own deadline. Next: `backend.py`, `forward.py`.
+May import: the standard library, msgspec, `vm.errors`, `vm.host`. Nothing is remembered between
+sessions. QEMU serves one client at a time: threads of ours queue on a lock, other processes in
+QEMU's backlog, each until its own deadline. Next: `backend.py`, `forward.py`.
 
 Windows: QEMU can listen on AF_UNIX there, but CPython has no socket.AF_UNIX for it (python/cpython
 issue 77589); `connect_to` is the one function that a Winsock connection would replace.
@@ -19,6 +19,7 @@ from pathlib import Path
 import msgspec
 
 from vm.errors import BackendFailed
+from vm.host import ownership
 
 Json = dict[str, object]
 DEADLINE = 5.0
@@ -135,9 +136,11 @@ def session(path: Path, deadline: float = DEADLINE) -> Iterator[Session]:
 
 
 def connect_to(path: Path, until: float) -> socket.socket:
-    """A connection to a socket file of QEMU's, by `until` (`time.monotonic`). Raises OSError."""
+    """A connection to a socket file of QEMU's, by `until` (`time.monotonic`). Raises OSError, also
+    where another user may have put it there."""
     if sys.platform == "win32":
         raise OSError("this Python has no AF_UNIX")
+    ownership.check_folder(path.parent, ownership.OTHERS)
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         connection.settimeout(_left(until))

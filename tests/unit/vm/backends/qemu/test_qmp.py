@@ -1,15 +1,18 @@
 """The QMP client against a server that says what the test has written down."""
 
 import json
+import os
 import socket
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.other_user import ID
 from vm.backends.qemu import hostfwd, qmp
 from vm.errors import BackendFailed, PortInUse
 from vm.types import Forward
@@ -121,6 +124,17 @@ def test_no_socket_and_a_stale_socket_are_silence(tmp_path: Path) -> None:
             stale.bind(str(path))
         with pytest.raises(qmp.QmpSilent), qmp.session(path):
             pass
+
+
+def test_a_socket_in_a_directory_of_another_user_is_not_connected(server: Server) -> None:
+    os.chown(server.path.parent, ID, ID)
+    with pytest.raises(qmp.QmpSilent) as silent, qmp.session(server.path):
+        pass
+    assert "another user" in silent.value.details
+    os.chown(server.path.parent, 0, 0)
+    server.path.parent.chmod(0o755)
+    with pytest.raises(OSError, match="open to other users"):
+        qmp.connect_to(server.path, time.monotonic() + 5)
 
 
 def test_threads_queue_and_a_deadline_ends_the_waiting(server: Server) -> None:

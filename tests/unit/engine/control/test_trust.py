@@ -1,0 +1,86 @@
+"""Clients neither tell nor ask another user's supervisor anything, who made the run directory."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from engine.bridge import unix
+from engine.contexts import contexts
+from engine.control.client import ControlClient
+from engine.control.protocol import address, make_key
+from engine.control.server import ControlServer
+from engine.docker import glimpse
+from engine.docker.client import DockerClient
+from engine.settings import SettingsStore
+from tests.other_user import ID
+from vm.errors import EngineUnreachable, HomeUnusable
+from vm.host.paths import Home
+
+ROOT = Path(__file__).parents[4]
+
+
+@pytest.fixture
+def listening(home: Home) -> Iterator[socket.socket]:
+    """What the other user has put in a run directory of their own; it does not block."""
+    make_key(home)
+    with socket.socket(socket.AF_UNIX) as control, socket.socket(socket.AF_UNIX) as docker:
+        control.bind(address(home))
+        docker.bind(str(home.docker_socket))
+        for one in (control, docker):
+            one.listen()
+            one.setblocking(False)
+        os.chown(home.run, ID, ID)
+        yield control
+
+
+def test_the_control_socket_of_another_user_is_not_connected(
+    home: Home, listening: socket.socket
+) -> None:
+    with pytest.raises(HomeUnusable, match="another user"):
+        ControlClient.connect(home)
+    with pytest.raises(BlockingIOError):
+        listening.accept()
+
+
+@pytest.mark.parametrize(
+    "words", [("settings", "set", "http_proxy", "http://bob:pass@proxy:1"), ("docker", "ps")]
+)
+def test_commands_say_what_is_wrong(
+    home: Home, listening: socket.socket, words: tuple[str, ...]
+) -> None:
+    argv = [sys.executable, "-m", "engine.cli", *words]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=50, check=False)
+    assert done.returncode != 0
+    assert "belongs to another user" in done.stderr
+    assert "GALLEY_HOME" in done.stderr
+    with pytest.raises(BlockingIOError):
+        listening.accept()
+
+
+def test_the_docker_socket_of_another_user_is_not_connected(
+    home: Home, listening: socket.socket
+) -> None:
+    endpoint = contexts(home)[0].endpoint
+    with pytest.raises(PermissionError):
+        unix.connect(home.docker_socket, own=True)
+    with pytest.raises(EngineUnreachable):
+        glimpse.containers(endpoint)
+    with pytest.raises(EngineUnreachable):
+        DockerClient(endpoint, timeout=5.0)
+    unix.connect(home.docker_socket).close()  # as where it is the user's wish
+
+
+def test_settings_of_another_user_are_not_read(home: Home) -> None:
+    home.settings.write_text('http_proxy = "http://elsewhere:1"\n')
+    os.chown(home.settings, ID, ID)
+    with pytest.raises(HomeUnusable, match="another user"):
+        SettingsStore(home).load()
+
+
+def test_the_control_socket_is_private(home: Home, server: ControlServer) -> None:
+    assert Path(address(home)).stat().st_mode & 0o777 == 0o600
