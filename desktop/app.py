@@ -36,7 +36,7 @@ from desktop.stores.usage import Usage
 from desktop.tasks import Tasks, unexpected
 from desktop.theme import Theme
 from desktop.window import Window
-from engine.contexts import DockerContext, contexts, this_home
+from engine.contexts import DockerContext, contexts, this_home, window_address
 from engine.tools import search_path
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ def main(arguments: Sequence[str]) -> int:
     qt.setDesktopFileName("galley")
     qt.setWindowIcon(icons.app_icon())
     qt.setQuitOnLastWindowClosed(False)
-    single = Single(str(this_home().root))
+    single = Single(window_address(this_home()))
     if single.hand_over(wish):
         return 0
     single.listen()

@@ -1,11 +1,10 @@
 """One window for each Galley: a second start raises the first and ends. May import: PySide6.
 
-A local socket named after the home; who cannot connect to it is the first. A file that a killed
-window left behind is removed.
+A local socket in the home's run directory, which only this user may change; who cannot connect to
+it is the first. A file that a killed window left behind is removed. On Windows it is a named pipe,
+whose name another user could take first: then no window opens until they let it go, and they learn
+which page was asked for.
 """
-
-import hashlib
-import os
 
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtNetwork import QLocalServer, QLocalSocket
@@ -18,11 +17,10 @@ class Single(QObject):
 
     asked = Signal(str)
 
-    def __init__(self, root: str, parent: QObject | None = None) -> None:
+    def __init__(self, address: str, parent: QObject | None = None) -> None:
+        """`address`: as `engine.contexts.window_address` has it."""
         super().__init__(parent)
-        user = os.environ.get("USER", os.environ.get("USERNAME", ""))
-        digest = hashlib.sha256(f"{user}:{root}".encode()).hexdigest()[:16]
-        self._name = f"galley-window-{digest}"
+        self._name = address
         self._server = QLocalServer(self)
         self._server.setSocketOptions(QLocalServer.SocketOption.UserAccessOption)
         self._server.newConnection.connect(self._greet)

@@ -1,4 +1,5 @@
-"""Every engine that this computer knows. May import: `context`, `docker.endpoint`, `vm`.
+"""Every engine that this computer knows. May import: `context`, `docker.endpoint`,
+`control.protocol`, `vm`.
 
 Galley's own comes first, then what a plain `docker` would use, then the docker CLI's contexts:
 
@@ -16,7 +17,7 @@ import msgspec
 
 from engine import context
 from engine.docker.endpoint import Endpoint
-from vm.host.paths import Home, find_home
+from vm.host.paths import Home, find_home, make_home
 
 DEFAULT_SOCKET = Path("/var/run/docker.sock")
 DEFAULT_PIPE = "npipe:////./pipe/docker_engine"
@@ -35,6 +36,14 @@ class DockerContext(msgspec.Struct, frozen=True):
 def this_home() -> Home:
     """The instance that GALLEY_HOME names, for those who may not ask `vm` themselves."""
     return find_home()
+
+
+def window_address(home: Home) -> str:
+    """Where the window of an instance listens for the next that is opened. Raises HomeUnusable
+    where another user might listen there."""
+    from engine.control.protocol import address
+
+    return address(make_home(home), "window")
 
 
 def contexts(home: Home) -> tuple[DockerContext, ...]:

@@ -156,7 +156,7 @@ def check_version(hello: Hello) -> None:
 
 
 def address(home: Home, name: str = "control") -> str:
-    """Where the supervisor listens ("control"), or the one that starts it does ("launch")."""
+    """Where the supervisor listens ("control"), the one that starts it ("launch"), the "window"."""
     if os.name == "nt":
         instance = hashlib.sha256(os.fsencode(home.root)).hexdigest()[:16]
         return rf"\\.\pipe\galley-{instance}-{name}"

@@ -15,7 +15,7 @@ from desktop.app import App
 from desktop.connection import Reach
 from desktop.pages.containers.page import ContainersPage
 from desktop.single import Single
-from engine.contexts import DockerContext, this_home
+from engine.contexts import DockerContext, this_home, window_address
 from engine.control.client import ControlClient
 from engine.docker.client import DockerClient
 from engine.docker.endpoint import Endpoint
@@ -23,7 +23,9 @@ from engine.launch import ensure_supervisor
 from engine.settings import SettingsStore
 from tests.gui.conftest import WindowDockerd, end_app
 from tests.gui.test_containers_page import sleeper
+from tests.other_user import ID
 from tests.unit.engine.bridge.servers import docker, wait_until
+from vm.errors import HomeUnusable
 from vm.host import process
 
 type WaitFor = Callable[..., None]
@@ -134,8 +136,7 @@ def test_a_supervisor_that_is_killed_is_started_again(
 
 
 def test_a_second_window_raises_the_first(qapp: QApplication, wait_for: WaitFor) -> None:
-    root = str(this_home().root)
-    first = Single(root)
+    first = Single(window_address(this_home()))
     asked: list[str] = []
     first.asked.connect(asked.append)
     first.listen()
@@ -147,15 +148,31 @@ def test_a_second_window_raises_the_first(qapp: QApplication, wait_for: WaitFor)
 
 
 def test_what_a_killed_window_left_behind_is_no_window(qapp: QApplication) -> None:
-    root = str(this_home().root)
+    place = window_address(this_home())
     dead = subprocess.run(
-        [sys.executable, "-c", LISTEN_AND_DIE, root], check=False, capture_output=True
+        [sys.executable, "-c", LISTEN_AND_DIE, place], check=False, capture_output=True
     )
     assert dead.returncode == -signal.SIGKILL, dead.stderr
-    alive = Single(root)
+    alive = Single(place)
     assert not alive.hand_over("")
     alive.listen()
     assert alive._server.isListening()
+    alive.close()
+
+
+def test_a_socket_of_another_user_is_no_window(qapp: QApplication) -> None:
+    """Its name in /tmp could be foreseen, and a window that opened took theirs for its own."""
+    home = this_home()
+    place = Path(window_address(home))
+    assert place.parent == home.run
+    alive = Single(str(place))
+    alive.listen()
+    assert alive._server.isListening()
+    assert place.stat().st_mode & 0o077 == 0
+    os.chown(home.run, ID, ID)
+    with pytest.raises(HomeUnusable, match="another user"):
+        window_address(home)
+    os.chown(home.run, 0, 0)
     alive.close()
 
 
