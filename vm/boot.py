@@ -7,6 +7,7 @@ steps of a machine in order.
 """
 
 import errno
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from vm.errors import BootFailed, Cancelled, DiskFull, GalleyError, HostError
 from vm.types import BootStep
 
 CONSOLE_PREFIX = "galley: "
+LIMIT = 1 << 20  # bytes of a long console log that are read of its beginning, and of its end
 GLANCE = 0.02  # seconds between two looks at the console, only while a machine boots
 
 
@@ -137,7 +139,15 @@ class Console:
         return "\n".join(self._text().splitlines()[-count:])
 
     def _text(self) -> str:
+        """The beginning has the boot, the end what came last; a guest may write without end between
+        them."""
         try:
-            return self._path.read_bytes().decode(errors="replace")
+            with self._path.open("rb") as file:
+                text = file.read(LIMIT)
+                size = file.seek(0, os.SEEK_END)
+                file.seek(max(len(text), size - LIMIT))
+                rest = file.read(LIMIT)
         except FileNotFoundError:
             return ""
+        gap = b"\n" if size > 2 * LIMIT else b""
+        return (text + gap + rest).decode(errors="replace")

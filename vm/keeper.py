@@ -18,6 +18,8 @@ SOCKET = "/run/galley/keeper.sock"
 QUICK = 5.0  # seconds for what the guest answers at once
 FREEZE = 10.0  # the guest itself gives up after 5
 SEED = 64  # bytes
+LINE_LIMIT = 64 * 1024  # bytes
+DIGITS = 20  # of the largest number
 AGAIN_WITHIN = 1.0  # seconds that a keeper takes to be started again
 FORGET = 20.0  # a million of them
 SLOW = 120.0  # for what takes as long as the disk is full or memory is used
@@ -105,7 +107,7 @@ class Keeper:
 
     def _numbers(self, request: str, count: int, limit: float = QUICK) -> list[int]:
         words = self._ask(request, limit).split()
-        if len(words) != count or not all(word.isdecimal() for word in words):
+        if len(words) != count or not all(map(_is_number, words)):
             raise _refused(request, f"its answer was {' '.join(words) or 'empty'}")
         return [int(word) for word in words]
 
@@ -122,6 +124,10 @@ class Watch:
 
     def close(self) -> None:
         self._guest.close()
+
+
+def _is_number(word: str) -> bool:
+    return word.isascii() and word.isdecimal() and len(word) <= DIGITS
 
 
 def _time_now() -> str:
@@ -180,6 +186,9 @@ class _Conversation:
             if not data:
                 raise _silent(EOFError("the guest hung up"))
             self._received += data
+            if len(self._received) > LINE_LIMIT:
+                self.close()
+                raise _silent(EOFError("its answer is too long"))
         line, _, self._received = self._received.partition(b"\n")
         return line.decode(errors="replace")
 

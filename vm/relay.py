@@ -8,52 +8,49 @@ commands, files and terminals. The guest's end is `engine/guest/files/source/rel
     RelayLine     one session over the line; its thread hands out what the guest sends
     RelayStream   one connection (`vm.guest.Stream`)
 
-A frame is four little-endian 32-bit numbers (session, connection, kind, length), at most LARGEST
-bytes, and the session again. A session begins with HELLO, MAGIC and 16 random bytes of which the
-first four are the session, after as many zeros as the largest frame has; the guest answers the
-same. So each side finds the beginning, whatever was under way when the other was killed, and half
-a frame is never passed on. In each direction of a connection at most WINDOW bytes are under way.
-May import: `vm.guest`, `vm.ssh_kept`, `vm.errors`. Next: `guest.py`, `ssh_kept.py`.
+In each direction of a connection at most WINDOW bytes are under way. A guest that sends more than
+it may, or what is no frame, loses the line; another is made, but not before BACKOFF seconds, in
+which connections go through ssh.
+May import: `relay_frames`, `vm.guest`, `vm.ssh_kept`, `vm.errors`. Next: `relay_frames.py`,
+`guest.py`, `ssh_kept.py`.
 """
 
 import contextlib
 import logging
 import os
 import socket
-import struct
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from enum import IntEnum
+from collections.abc import Callable
 
 from vm.errors import GuestUnreachable
 from vm.guest import Session, SessionGuest, Size, Stream
 from vm.host.process import Completed
+from vm.relay_frames import (
+    HIGHEST_ERRNO,
+    LARGEST,
+    MAGIC,
+    NUMBER,
+    WINDOW,
+    ZEROS,
+    Kind,
+    ProtocolViolation,
+    frames,
+    number_in,
+    packed,
+)
 from vm.ssh_kept import Kept, Lost
 
 log = logging.getLogger(__name__)
 
-LARGEST = 32 * 1024
-WINDOW = 256 * 1024
 GRANT = WINDOW // 4  # bytes taken before the guest is told
-HEAD, NUMBER = struct.Struct("<4I"), struct.Struct("<I")
-MAGIC = b"GalleyR1"
-ZEROS = bytes(HEAD.size + LARGEST + NUMBER.size)
+SMALL = 4 * 1024  # bytes of a block to which the next is added: each costs memory of its own
 READ = 256 * 1024
 SILENCE = 10.0  # seconds without a word while we wait for an answer
+BACKOFF = 10.0  # seconds after a violation of the protocol
 
 Connect = Callable[[float], socket.socket]  # until so many `time.monotonic`; raises OSError
-
-
-class Kind(IntEnum):
-    OPEN = 1  # from here, with the path
-    OPENED = 2
-    REFUSED = 3  # with the guest's errno
-    DATA = 4
-    END = 5  # nothing more comes from this side
-    CLOSE = 6  # this side has forgotten the connection
-    CREDIT = 7  # so many more bytes may come
 
 
 class RelayStream:
@@ -64,7 +61,8 @@ class RelayStream:
         self._number = number
         self._changed = threading.Condition()
         self._blocks: deque[bytes] = deque()
-        self._taken = 0  # bytes that the guest has not been told of
+        self._received = 0  # bytes that the guest has no credit for again
+        self._taken = 0  # of them those that were passed on
         self._credit = WINDOW
         self._ended = False  # by the guest
         self._forgotten = False  # by the guest, or with the line
@@ -162,26 +160,35 @@ class RelayStream:
             return
         with self._changed:
             if kind == Kind.CREDIT:
-                self._credit += NUMBER.unpack(data)[0]
+                self._credit += number_in(data)
             elif kind == Kind.END:
                 self._ended = True
             elif kind == Kind.CLOSE:
                 self._forgotten = True
             elif kind in (Kind.OPENED, Kind.REFUSED):
                 self.answered = Kind(kind)
-                self.reason = NUMBER.unpack(data)[0] if data else 0
+                self.reason = min(number_in(data), HIGHEST_ERRNO) if data else 0
             self._changed.notify_all()
 
     def _got_data(self, data: memoryview) -> None:
         with self._changed:
+            self._received += len(data)
+            if not data or self._received > WINDOW:
+                raise ProtocolViolation(f"{len(data)} bytes of data, {self._received} unasked")
             given = 0
             if self._sink is not None and self._waiting and not self._blocks:
                 given = self._give(self._sink, data)
             if given < len(data):
-                self._blocks.append(bytes(data[given:]))
+                self._keep(bytes(data[given:]))
                 self._changed.notify_all()
         if given:
             self._took(given)
+
+    def _keep(self, block: bytes) -> None:
+        if self._blocks and len(self._blocks[-1]) < SMALL:
+            self._blocks[-1] += block
+        else:
+            self._blocks.append(block)
 
     def _give(self, sink: Callable[[bytes], int], data: memoryview) -> int:
         try:
@@ -197,6 +204,7 @@ class RelayStream:
             if self._taken < GRANT or self._ended or self._closed:
                 return
             granted, self._taken = self._taken, 0
+            self._received -= granted
         with contextlib.suppress(OSError):  # the reader learns it when it has read what there is
             self._line.say(self._number, Kind.CREDIT, NUMBER.pack(granted))
 
@@ -214,12 +222,12 @@ class RelayLine:
         until = time.monotonic() + limit
         hello = os.urandom(16)
         self._session: int = NUMBER.unpack(hello[: NUMBER.size])[0]
-        self._tail = hello[: NUMBER.size]
         self._streams: dict[int, RelayStream] = {}
         self._numbers = iter(range(1, 1 << 32))
         self._turn = threading.Lock()
         self._sending = threading.Lock()
         self.alive = True
+        self.barred_until = 0.0  # `time.monotonic`; set by a violation of the protocol
         self.heard = 0.0
         self._socket = connect(until)
         try:
@@ -252,11 +260,11 @@ class RelayLine:
 
     def say(self, number: int, kind: Kind, data: bytes | memoryview = b"") -> None:
         """Blocks while the line is full. Raises OSError when it is lost."""
-        head = HEAD.pack(self._session, number, kind, len(data))
+        frame = packed(self._session, number, kind, data)
         with self._sending:
             if not self.alive:
                 raise _lost()
-            self._socket.sendall(b"".join((head, data, self._tail)))
+            self._socket.sendall(frame)
 
     def forget(self, number: int) -> None:
         with self._turn:
@@ -288,7 +296,7 @@ class RelayLine:
         buffer = bytearray(rest)
         try:
             while True:
-                for number, kind, data in self._frames(buffer):
+                for number, kind, data in frames(buffer, self._session):
                     stream = self._streams.get(number)
                     if stream is not None:
                         stream.got(kind, data)
@@ -297,30 +305,15 @@ class RelayLine:
                     raise _lost()
                 self.heard = time.monotonic()
                 buffer += data_read
+        except ProtocolViolation as error:
+            self.barred_until = time.monotonic() + BACKOFF
+            log.warning("the guest broke the relay's protocol, and the line is cut: %s", error)
         except OSError as error:
             if self.alive and self._streams:
                 count = len(self._streams)
                 log.info("the line has ended, and %d streams with it: %s", count, error)
         finally:
             self._lose()
-
-    def _frames(self, buffer: bytearray) -> Iterator[tuple[int, int, memoryview]]:
-        """The whole frames in it, which are taken out. Raises ConnectionError at what is none."""
-        at = 0
-        with memoryview(buffer) as view:
-            while len(view) - at >= HEAD.size:
-                session, number, kind, length = HEAD.unpack_from(view, at)
-                end = at + HEAD.size + length
-                if session != self._session or length > LARGEST:
-                    raise _lost()
-                if end + NUMBER.size > len(view):
-                    break
-                if NUMBER.unpack_from(view, end)[0] != session:
-                    raise _lost()
-                with view[at + HEAD.size : end] as data:
-                    yield number, kind, data
-                at = end + NUMBER.size
-        del buffer[:at]
 
     def _lose(self) -> None:
         self.alive = False
@@ -342,9 +335,11 @@ class RelayedGuest:
         self._kept = Kept(self._make_line)
 
     def _make_line(self, limit: float) -> RelayLine:
-        """QEMU listens to one at a time."""
+        """QEMU listens to one at a time. Raises OSError."""
         if self._line is not None:
             self._line.close()
+            if time.monotonic() < self._line.barred_until:
+                raise TimeoutError("its relay broke the protocol")
         self._line = RelayLine(self._connect, limit)
         return self._line
 

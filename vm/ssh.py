@@ -19,7 +19,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any, cast
 
@@ -42,6 +42,8 @@ PACKET = 128 * 1024  # what we let the guest send at once; OpenSSH lets us send 
 CIPHERS = ("aes128-gcm@openssh.com", "aes128-ctr")
 SILENCE = 1.5  # seconds without a word while we wait for an answer: try another connection
 OPEN_LIMIT = 20.0
+LONGEST_PACKET = 2 * PACKET  # sshd's own limit; paramiko has none
+OUTPUT_LIMIT = 64 * 1024 * 1024  # bytes that a command may say
 
 __all__ = ["SshGuest", "SshSession", "SshStream", "make_key", "public_blob"]
 
@@ -59,6 +61,12 @@ class _Packetizer(Packetizer):
 
     REKEY_BYTES = 2**40
     REKEY_PACKETS = 2**40
+
+    def read_all(self, n: int, check_rekey: bool = False) -> bytes:
+        """paramiko takes any length of a packet that the guest names."""
+        if n > LONGEST_PACKET:
+            raise paramiko.SSHException(f"a packet of {n} bytes")
+        return super().read_all(n, check_rekey)
 
 
 class _AllSeen(dict[int, bool]):
@@ -240,8 +248,8 @@ class _Connection:
         with transport.lock:
             number = transport._next_channel()
             channel = _Channel(number)
-            channel.in_buffer = cast(Any, Inbox())
-            channel.in_stderr_buffer = cast(Any, Inbox())
+            channel.in_buffer = cast(Any, Inbox(WINDOW))
+            channel.in_stderr_buffer = cast(Any, Inbox(WINDOW))
             transport._channels.put(number, channel)
             # A new dict each time: a dying transport runs through it without taking the lock.
             transport.channel_events = {**transport.channel_events, number: opened}
@@ -304,16 +312,18 @@ class SshGuest:
             errors = pool.submit(_read_all, session.recv_stderr)
             sent = pool.submit(_send_all, session, stdin)
             work: list[Future[Any]] = [output, errors, sent]
-            late = wait(work, timeout).not_done
+            ended, late = wait(work, timeout, FIRST_EXCEPTION)
+            failure = next(filter(None, (one.exception() for one in ended)), None)
             if late:
                 session.close()
-        if late:
+        if late and failure is None:
             raise TimedOut(f"{argv[0]} did not end within {timeout:g} s.", details=shlex.join(argv))
-        lost = output.exception()
         code = session.exit_status()
         session.close()
-        if lost is not None:
-            raise GuestUnreachable("The virtual machine was lost during a command.") from lost
+        if isinstance(failure, MachineError):
+            raise failure
+        if failure is not None:
+            raise GuestUnreachable("The virtual machine was lost during a command.") from failure
         return Completed(argv, code, output.result(), errors.result())
 
     def read(self, path: str) -> bytes:
@@ -338,7 +348,14 @@ class SshGuest:
 
 
 def _read_all(recv: Callable[[int], bytes]) -> bytes:
-    return b"".join(iter(lambda: recv(WINDOW), b""))
+    """Raises MachineError beyond OUTPUT_LIMIT."""
+    said, size = [], 0
+    while data := recv(WINDOW):
+        said.append(data)
+        size += len(data)
+        if size > OUTPUT_LIMIT:
+            raise MachineError("A command in the virtual machine said too much.")
+    return b"".join(said)
 
 
 def _send_all(session: SshSession, data: bytes) -> None:

@@ -6,6 +6,8 @@ calls, and no more. Next: `ssh.py`, which puts them in place.
 """
 
 import contextlib
+import errno
+import logging
 import select
 import socket
 import sys
@@ -13,7 +15,11 @@ import threading
 import time
 from collections import deque
 
+log = logging.getLogger(__name__)
+
 READ_AHEAD = 256 * 1024
+GREETING = 1024 * 1024  # bytes until we are logged in; sshd says a few KiB
+SMALL = 4 * 1024  # bytes of a chunk to which the next is added: each costs memory of its own
 HEADER = 16  # what paramiko reads first of every packet
 # More than ROW packets of LARGE bytes are a stream, until a small one comes: no question waits for
 # its answer. Then TOGETHER bytes are awaited, but not longer than GATHERING milliseconds.
@@ -37,6 +43,8 @@ class Wire:
         self._readable: select.poll | None = None
         self._awaited = 1
         self._row = 0  # large packets since the last small one
+        self._is_greeted = False
+        self._greeting_left = GREETING
         self._closed = False  # paramiko reads this name when it stops its thread
         self.heard = time.monotonic()  # when the other side last said anything
 
@@ -48,15 +56,24 @@ class Wire:
                 self._await(limit, self._readable)
             self._end = self._connection.recv_into(self._ahead)
             self._at = 0
+            if not self._is_greeted:
+                self._count(self._end)
             self.heard = time.monotonic()
         end = min(self._at + limit, self._end)
         data = bytes(self._ahead[self._at : end])
         self._at = end
         return data
 
+    def _count(self, size: int) -> None:
+        """paramiko has no limit for a banner, nor for what comes before the login."""
+        self._greeting_left -= size
+        if self._greeting_left < 0:
+            raise _too_much("it greets without end")
+
     def wait_for_all(self) -> None:
         """From now on `recv` blocks without a timeout, until all of `limit` is there: paramiko asks
         for what it needs, once the greeting is over."""
+        self._is_greeted = True
         self._connection.settimeout(None)
         if sys.platform == "linux":
             self._readable = select.poll()
@@ -93,16 +110,26 @@ class Wire:
 
 
 class Inbox:
-    """Replaces paramiko's BufferedPipe, which shifts its whole content on every read."""
+    """Replaces paramiko's BufferedPipe, which shifts its whole content on every read, and takes
+    more than the channel's window from a guest that sends more."""
 
-    def __init__(self) -> None:
+    def __init__(self, window: int) -> None:
+        self._window = window
+        self._held = 0
         self._changed = threading.Condition(threading.Lock())
         self._chunks: deque[bytes] = deque()
         self._closed = False
 
     def feed(self, data: bytes) -> None:
+        """Raises OSError when the guest sends more than it may, which ends the connection."""
         with self._changed:
-            self._chunks.append(data)
+            self._held += len(data)
+            if self._held > self._window:
+                raise _too_much(f"more than {self._window} bytes came on a channel unasked")
+            if self._chunks and len(self._chunks[-1]) < SMALL:
+                self._chunks[-1] += data
+            elif data:
+                self._chunks.append(data)
             self._changed.notify()
 
     def read(self, limit: int, timeout: float | None = None) -> bytes:
@@ -113,7 +140,9 @@ class Inbox:
                     return b""
                 if not self._changed.wait(timeout):
                     raise TimeoutError
-            return self._take(limit)
+            taken = self._take(limit)
+            self._held -= len(taken)
+            return taken
 
     def _take(self, limit: int) -> bytes:
         taken = [self._chunks.popleft()]
@@ -130,3 +159,9 @@ class Inbox:
         with self._changed:
             self._closed = True
             self._changed.notify_all()
+
+
+def _too_much(what: str) -> OSError:
+    """With a number, which paramiko expects."""
+    log.warning("the guest broke ssh's protocol, and the connection is cut: %s", what)
+    return ConnectionAbortedError(errno.ECONNABORTED, what)

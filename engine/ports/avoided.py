@@ -66,7 +66,7 @@ class AvoidedPorts:
             lines = [f"{protocol} {port}\n" for protocol, port in sorted(taken)]
             stream.sendall("".join((*lines, "\n")).encode())
             said = b""
-            while said != ANSWER and (more := stream.recv(len(ANSWER))):
+            while len(said) < len(ANSWER) and (more := stream.recv(len(ANSWER))):
                 said += more
         except LOST as error:
             log.warning("ports that are taken here may be chosen: %s", error)

@@ -16,7 +16,8 @@ from tests.unit.vm.relay_line import Machine, Server
 from vm import ssh_kept
 from vm.errors import GuestUnreachable
 from vm.guest import Stream
-from vm.relay import HEAD, LARGEST, NUMBER, WINDOW, Kind, RelayedGuest, RelayLine, RelayStream
+from vm.relay import RelayedGuest, RelayLine, RelayStream
+from vm.relay_frames import HEAD, LARGEST, NUMBER, WINDOW, Kind
 from vm.ssh_kept import Lost
 
 BIG = os.urandom(1 << 16) * 48  # twelve windows

@@ -122,13 +122,14 @@ def test_close_ends_a_blocked_reader(pair: tuple[Wire, socket.socket]) -> None:
 
 
 def test_inbox_joins_what_fits_and_splits_what_does_not() -> None:
-    inbox = Inbox()
-    for chunk in (b"one", b"two", b"three"):
+    inbox = Inbox(1 << 20)
+    one, two, three = (letter * 5000 for letter in (b"1", b"2", b"3"))
+    for chunk in (one, two, three):
         inbox.feed(chunk)
     inbox.close()
-    assert [inbox.read(7), inbox.read(2), inbox.read(9), inbox.read(9)] == [
-        b"onetwo",
-        b"th",
-        b"ree",
+    assert [inbox.read(size) for size in (11000, 2000, 9000, 9000)] == [
+        one + two,
+        three[:2000],
+        three[2000:],
         b"",
     ]

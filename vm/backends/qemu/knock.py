@@ -22,6 +22,7 @@ from vm.errors import BackendFailed
 NAME = "knock"
 CONNECT = 5.0  # seconds
 LENGTH = struct.Struct("!I")
+LONGEST = 1 << 20  # bytes of a frame; of QEMU's network none is longer than 64 KiB
 TYPE_AT = 12  # in a frame, after two addresses
 IPV6 = b"\x86\xdd"  # QEMU's network tells the guest of itself by it, now and then
 
@@ -67,6 +68,8 @@ def _heard(frames: socket.socket) -> bool:
     with frames.makefile("rb") as stream:
         while len(head := stream.read(LENGTH.size)) == LENGTH.size:
             (length,) = LENGTH.unpack(head)
+            if length > LONGEST:
+                return False
             frame = stream.read(length)
             if len(frame) == length and frame[TYPE_AT : TYPE_AT + len(IPV6)] != IPV6:
                 return True
