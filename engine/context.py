@@ -8,25 +8,29 @@
 The instance in the default home is called `galley`; every other GALLEY_HOME gets a name of its own,
 `galley-` and eight hex digits, so that two instances never fight for one context. Ours is the one
 that carries our home in its metadata, or already points at our socket; any other is left alone.
+Those of homes that were deleted are removed when a Galley starts.
 """
 
+import contextlib
 import hashlib
 import json
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from engine import docker_config
 from vm.errors import HostError, Problem, from_problem
-from vm.host.paths import Home, default_root
+from vm.host.paths import Home, default_root, home_at
 
+DEFAULT = "galley"
 _OWNER = "GalleyHome"  # docker keeps fields of `Metadata` that it does not know
 
 
 def context_name(home: Home) -> str:
     if home.root == default_root():
-        return "galley"
+        return DEFAULT
     return "galley-" + hashlib.sha256(os.fsencode(home.root)).hexdigest()[:8]
 
 
@@ -40,13 +44,16 @@ def ensure(home: Home) -> Problem | None:
     Later starts do not make it current again: `docker context use default` is an answer. Returns
     what stands in the way; raises HostError when docker's files cannot be used.
     """
+    remove_orphans()
     meta = _meta(home)
     found = docker_config.read_json(meta)
     if found and not _is_ours(home, found):
         return _foreign(home, found).to_problem()
     if _at(found, "Endpoints", "docker", "Host") == endpoint(home):
         return None  # as it should be, with what the user may have made of the rest
-    docker_config.replace(meta, json.dumps(_content(home), separators=(",", ":")).encode(), 0o644)
+    content = json.dumps(_content(home), separators=(",", ":")).encode()
+    with docker_config.alone():
+        docker_config.replace(meta, content, 0o644)
     if not found:
         _use_if_none(home)
     return None
@@ -55,15 +62,55 @@ def ensure(home: Home) -> Problem | None:
 def remove(home: Home) -> None:
     """Delete our context, and let docker go back to its default if ours was current."""
     found = docker_config.read_json(_meta(home))
-    if not found or not _is_ours(home, found):
-        return
+    if found and _is_ours(home, found):
+        _leave(home)
+        shutil.rmtree(_meta(home).parent, ignore_errors=True)
+
+
+def remove_orphans() -> None:
+    """Delete the contexts of homes that are no longer there, each as Galley has made it. Raises
+    HostError."""
+    for home in _orphans():
+        _leave(home)
+        # Whoever makes its context makes its home first: with nobody else at it, none is made now.
+        with docker_config.alone():
+            if home in _orphans():
+                shutil.rmtree(_meta(home).parent, ignore_errors=True)
+
+
+def _orphans() -> list[Home]:
+    named = {home_at(path) for path in _owners() if os.path.isabs(path)}
+    return [home for home in sorted(named, key=str) if _is_orphan(home)]
+
+
+def _is_orphan(home: Home) -> bool:
+    """By the name and the endpoint that it was made with: what a user has changed is the user's."""
+    if os.path.lexists(home.root):
+        return False
+    with contextlib.suppress(HostError):
+        found = docker_config.read_json(_meta(home))
+        points_at = _at(found, "Endpoints", "docker", "Host")
+        return context_name(home) != DEFAULT and points_at == endpoint(home)
+    return False
+
+
+def _owners() -> Iterator[str]:
+    """The homes that contexts carry in their metadata."""
+    for meta in (docker_config.folder() / "contexts" / "meta").glob("*/meta.json"):
+        with contextlib.suppress(HostError):
+            owner = _at(docker_config.read_json(meta), "Metadata", _OWNER)
+            if isinstance(owner, str):
+                yield owner
+
+
+def _leave(home: Home) -> None:
+    """Let docker go back to its default if this home's context is current."""
 
     def edit(config: dict[str, Any]) -> None:
         if config.get("currentContext") == context_name(home):
             del config["currentContext"]
 
     docker_config.change(edit)
-    shutil.rmtree(_meta(home).parent, ignore_errors=True)
 
 
 def use(home: Home) -> None:
@@ -81,9 +128,7 @@ def is_current(home: Home) -> bool:
 
 def others(home: Home) -> bool:
     """Whether another Galley of this user has a context."""
-    metas = (docker_config.folder() / "contexts" / "meta").glob("*/meta.json")
-    owners = {_at(docker_config.read_json(meta), "Metadata", _OWNER) for meta in metas}
-    return bool(owners - {None, str(home.root)})
+    return any(owner != str(home.root) for owner in _owners())
 
 
 def _use_if_none(home: Home) -> None:

@@ -58,7 +58,7 @@ def change(edit: Callable[[dict[str, Any]], None]) -> None:
     """
     if _changed(edit) is None:  # also in a folder that cannot be written
         return
-    with _alone():
+    with alone():
         config = _changed(edit)
         if config is not None:
             _write(config)
@@ -73,7 +73,9 @@ def _changed(edit: Callable[[dict[str, Any]], None]) -> dict[str, Any] | None:
 
 
 @contextlib.contextmanager
-def _alone() -> Iterator[None]:
+def alone() -> Iterator[None]:
+    """Nobody else of us changes docker's files meanwhile; not to be entered twice. Raises
+    HostError."""
     from vm.errors import HostError, Retry
     from vm.host.lock import FileLock
 

@@ -70,6 +70,7 @@ class Engine:
         self._resting = Resting(
             *(self._machine, settings, directory.to_start),
             *(self._dial_as_it_is, guest_rules, lambda: self._host_room.problems),
+            lambda: self._folders.bound,
         )
         self._saver = Saver(
             self._machine,
@@ -377,7 +378,7 @@ class Engine:
 
     def _containers_changed(self, containers: list[Container]) -> None:
         self._ports.sync(containers)
-        self._file_events.follow(self._folders.bound(containers))
+        self._file_events.follow(self._folders.follow(containers))
         self._names.follow(containers)
         self._saver.containers(self._ports.with_listeners(containers))
 

@@ -6,7 +6,7 @@ May import: `engine`'s parts, `vm`. Next: `engine.py`, `vm/machine.py`.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from engine.bridge.http import Dial, HttpError, pong
 from engine.ports.guest_rules import NO_ROUTES, GuestRules
 from engine.restart_policy import RestartPolicy
 from engine.settings import SettingsStore
+from vm import in_use
 from vm.errors import BackendFailed, EngineUnreachable, GalleyError, Problem, from_problem
 from vm.host.paths import write_atomic
 from vm.machine import Machine
@@ -23,7 +24,8 @@ log = logging.getLogger(__name__)
 
 class Resting:
     """`dial` reaches dockerd whatever state the machine is in; `kept` is a file of ours. `stalled`:
-    why the machine stands still, which can do nothing in order then."""
+    why the machine stands still, which can do nothing in order then. `used`: the paths of this
+    computer that containers have."""
 
     def __init__(
         self,
@@ -33,6 +35,7 @@ class Resting:
         dial: Dial,
         guest_rules: GuestRules,
         stalled: Callable[[], tuple[Problem, ...]],
+        used: Callable[[], Iterable[str]],
     ) -> None:
         self._machine = machine
         self._settings = settings
@@ -40,6 +43,7 @@ class Resting:
         self._dial = dial
         self._guest_rules = guest_rules
         self._stalled = stalled
+        self._used = used
         self.problems: tuple[Problem, ...] = ()  # of containers that did not start again
 
     def stop(self) -> None:
@@ -58,7 +62,7 @@ class Resting:
         self._check()
         if (obstacle := self.obstacle()) is not None:
             raise obstacle
-        self._machine.suspend(before)
+        self._machine.suspend(partial(self._keep_used, before))
 
     def put_away(self, check: Callable[[], None]) -> None:
         """The same, and dockerd's answer to a ping is kept for clients who only ask for that.
@@ -69,7 +73,8 @@ class Resting:
         """As it is put away, but only while `work` is done. Raises GalleyError, and what `check`
         and `work` raise; the machine goes on in any case."""
         self._check()
-        self._machine.aside(partial(self._keep_pong, check), work)
+        before = partial(self._keep_pong, check)
+        self._machine.aside(partial(self._keep_used, before), work)
 
     def start_again(self, dial: Dial) -> None:
         """What ran when the engine was stopped, as its restart policy says. Raises
@@ -113,6 +118,10 @@ class Resting:
             return BackendFailed("Machines cannot be suspended on this computer.")
         return None
 
+    def _keep_used(self, before: Callable[[], None]) -> None:
+        before()
+        in_use.keep(self._machine.directory, self._used())
+
     def _keep_pong(self, check: Callable[[], None]) -> None:
         check()
         try:
@@ -124,3 +133,4 @@ class Resting:
         """Nothing of containers is left in the machine."""
         self._restarts.stop_all(self._dial)
         self._guest_rules.bring(self._machine.guest, NO_ROUTES)
+        in_use.keep(self._machine.directory, ())

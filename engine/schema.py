@@ -1,5 +1,5 @@
 """Every setting there is, as data: name, label, range, default. May import: `durations`,
-`proxy_address`, `vm.errors`, msgspec.
+`proxy_address`, `shares`, `vm.errors`, msgspec.
 
 The command line and the window draw themselves from this, and `settings.py` checks with it. Adding
 a setting is one entry in `schema()` and one field of `settings.Settings`. Next: `settings.py`.
@@ -12,7 +12,7 @@ from enum import StrEnum
 
 import msgspec
 
-from engine import proxy_address
+from engine import proxy_address, shares
 from engine.durations import DAY, format_duration, parse_duration
 from vm.errors import SettingsError
 
@@ -250,7 +250,7 @@ def _folders(restart: str) -> tuple[Setting, ...]:
         Setting(
             "shares", Kind.PATHS, "Shared folders",
             "Which folders of this computer containers may be given with -v; ~ is your home.",
-            ("~",), restart,
+            shares.default(), restart,
         ),
         Setting(
             "read_only_shares", Kind.PATHS, "Shared folders, read-only",

@@ -32,13 +32,13 @@ class ServedFolders:
         self._streams: dict[int, Stream] = {}
         self._threads: dict[int, threading.Thread] = {}  # the last of each folder's number
 
-    def begin(self, dial: Dial, folders: tuple[Share, ...]) -> None:
-        """Doing it again while it serves does nothing."""
+    def begin(self, dial: Dial, folders: tuple[Share, ...], private: tuple[str, ...] = ()) -> None:
+        """All but what is in `private`. Doing it again while it serves does nothing."""
         if not self._ended.is_set():
             return
         self._ended = ended = threading.Event()
         for number, share in enumerate(folders):
-            words = (dial, number, share, ended, self._threads.get(number))
+            words = (dial, number, share, private, ended, self._threads.get(number))
             self._threads[number] = threading.Thread(
                 target=self._serve, args=words, name=f"share{number}", daemon=True
             )
@@ -58,6 +58,7 @@ class ServedFolders:
         dial: Dial,
         number: int,
         share: Share,
+        private: tuple[str, ...],
         ended: threading.Event,
         before: threading.Thread | None,
     ) -> None:
@@ -69,6 +70,6 @@ class ServedFolders:
             with contextlib.suppress(GalleyError, OSError):
                 self._streams[number] = stream = dial(SOCKET.format(number))
                 log.info("serving %s", share.host_path)
-                sftp.serve(stream, share)
+                sftp.serve(stream, share, private)
                 log.info("%s is no longer served", share.host_path)
             self._streams.pop(number, None)

@@ -23,7 +23,7 @@ from engine import autostart, proxy_address, proxy_password, shares
 from engine.schema import HostSize, Kind, Setting, Value, schema
 from vm.directory import MachineDir
 from vm.errors import GalleyError, KeyringUnusable, Problem, SettingsError
-from vm.host import ownership
+from vm.host import ownership, private_folders
 from vm.host.lock import FileLock
 from vm.host.paths import Home, make_home, unusable, write_atomic
 from vm.types import MachineSpec, Share
@@ -135,7 +135,7 @@ class SettingsStore:
         if not setting.in_file:
             return self._start_at_login(bool(wanted))
         if isinstance(wanted, tuple):
-            shares.check_all(wanted)
+            shares.check_all(wanted, private_folders.of(self._home))
         if setting.kind is Kind.PROXY:
             wanted, password = proxy_address.split(str(wanted))
             if password:

@@ -5,7 +5,7 @@ May import: `shares`, `served_folders`, `settings`, `bridge.binds`, `ports.wante
 """
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from pathlib import PurePath, PurePosixPath
 
@@ -19,6 +19,7 @@ from engine.settings import SettingsStore
 from vm.backend import Backend
 from vm.directory import MachineDir
 from vm.errors import MachineError, Problem
+from vm.host import private_folders
 from vm.host.paths import Home
 from vm.machine import Machine
 from vm.types import MachineState, Share
@@ -33,6 +34,7 @@ class SharedFolders:
     def __init__(
         self, home: Home, settings: SettingsStore, backend: Backend, changed: Callable[[], None]
     ) -> None:
+        self._home = home
         self._settings = settings
         self._backend = backend
         self._directory = MachineDir.of(home)
@@ -44,6 +46,7 @@ class SharedFolders:
         self._served = ServedFolders()
         self._remembered = RememberedFiles(self._directory, backend)
         self._others: tuple[Problem, ...] = ()
+        self.bound: frozenset[str] = frozenset()  # what running containers have of this host
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -51,7 +54,8 @@ class SharedFolders:
 
     def wanted(self) -> tuple[Share, ...]:
         """What the next start is to share."""
-        found, problems = shares.wanted(self._names("shares"), self._names("read_only_shares"))
+        names, read_only = self._names("shares"), self._names("read_only_shares")
+        found, problems = shares.wanted(names, read_only, private_folders.of(self._home))
         self._lacking = self._backend.probe_shares(self._by()) if found else None
         self._others = (self._lacking,) if self._lacking else problems
         return () if self._lacking else found
@@ -60,7 +64,8 @@ class SharedFolders:
         """Serve what the machine asks us for, where it does."""
         seen = self._backend.observe(self._directory)
         if seen.share_by == "sftp" and seen.spec is not None:
-            self._served.begin(machine.guest.dial, seen.spec.shares)
+            private = private_folders.of(self._home)
+            self._served.begin(machine.guest.dial, seen.spec.shares, private)
         self._remembered.begin(machine, partial(self._lose, machine))
 
     def end(self) -> None:
@@ -102,13 +107,14 @@ class SharedFolders:
         """See `bridge.binds.check`."""
         return binds.check(body, self._sharing())
 
-    def must_share(self, there: Iterable[str]) -> None:
+    def must_share(self, there: Iterable[str], made: Collection[str] = ()) -> None:
         """Raises NotShared for a folder that a container has had, and that the machine has no
-        longer. What the machine has of its own was never one of this host's."""
+        longer. What the machine has of its own was never one of this host's. `made`: those that
+        dockerd makes where they are missing."""
         sharing = self._sharing()
         for source in there:
             if not shares.is_guests(source):
-                binds.resolve(source, sharing)
+                binds.resolve(source, sharing, make=source in made)
 
     def _sharing(self) -> Sharing:
         """A folder that was deleted is not shared, nor is one that was made in its place."""
@@ -120,20 +126,22 @@ class SharedFolders:
             names,
             tuple(map(shares.folder, (*names, *read_only))),
             self._lacking,
+            private_folders.identities(private_folders.of(self._home)),
         )
 
     def _by(self) -> str:
         return str(self._settings.get("share_by"))
 
-    def bound(self, containers: Iterable[Container]) -> frozenset[str]:
-        """What of this host they have, as paths of this host."""
+    def follow(self, containers: Iterable[Container]) -> frozenset[str]:
+        """These run now; what they have of this host, as paths of this host."""
         sources = {
             mount.Source
             for container in containers
             for mount in container.Mounts or ()
             if mount.Type == "bind"
         }
-        return frozenset(filter(None, map(self._here, sources)))
+        self.bound = frozenset(filter(None, map(self._here, sources)))
+        return self.bound
 
     def _here(self, there: str) -> str | None:
         for share in self._mounted:

@@ -1,7 +1,7 @@
 """Folders of this host that the machine shares: which may be, which of the wanted ones are there.
 
 A share has the same path on both sides, with its symbolic links followed, so that what a container
-is given by a path of this host is found there. May import: `vm` values, `vm.errors`.
+is given by a path of this host is found there. May import: `vm` values, `vm.errors`, `vm.host`.
 Next: `shared_folders.py` (what became of them in the machine), `bridge/binds.py` (who asks).
 """
 
@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from pathlib import PurePath
 
 from vm.errors import GalleyError, Problem, SettingsError
+from vm.host import private_folders
+from vm.host.paths import temporary_folders
 from vm.types import Share
 
 # What the guest has of its own (`engine/guest/recipe.py`, DIRECTORIES and SKELETON_LINKS), and what
@@ -28,13 +30,20 @@ def is_guests(path: str) -> bool:
     return any(there.is_relative_to(own) or PurePath(own).is_relative_to(path) for own in GUESTS)
 
 
+def default() -> tuple[str, ...]:
+    """What is shared where the user says nothing: the home, and what the system has for temporary
+    files, which test suites bind all day."""
+    return "~", *(path for path in temporary_folders() if not is_guests(path))
+
+
 def folder(name: str) -> str:
     """What the user has written, as a path without links."""
     return os.path.realpath(os.path.expanduser(name))
 
 
-def check(name: str) -> str:
-    """The folder that `name` means. Raises SettingsError when it cannot be shared."""
+def check(name: str, private: Iterable[str] = ()) -> str:
+    """The folder that `name` means; `private`: those that Galley keeps for itself. Raises
+    SettingsError when it cannot be shared."""
     path = folder(name)
     try:
         seen = os.stat(path)
@@ -53,6 +62,11 @@ def check(name: str) -> str:
             f"The folder {name} cannot be shared: the machine has its own there.",
             "Share a folder of your own.",
         )
+    if private_folders.holds(path, private_folders.identities(private)):
+        raise SettingsError(
+            f"The folder {name} cannot be shared: Galley keeps its keys and sockets there.",
+            "Share a folder of your own.",
+        )
     if not os.access(path, os.R_OK | os.X_OK):
         raise _unreadable(name)
     return path
@@ -65,21 +79,21 @@ def _unreadable(name: str) -> SettingsError:
     )
 
 
-def check_all(names: Iterable[str]) -> None:
+def check_all(names: Iterable[str], private: Iterable[str]) -> None:
     """Raises SettingsError for the first that cannot be shared."""
     for name in names:
-        check(name)
+        check(name, private)
 
 
 def wanted(
-    names: Iterable[str], read_only: Iterable[str]
+    names: Iterable[str], read_only: Iterable[str], private: Iterable[str] = ()
 ) -> tuple[tuple[Share, ...], tuple[Problem, ...]]:
     """The shares, outer ones first, and why others are left out."""
     modes: dict[str, bool] = {}
     problems = []
     for name, is_read_only in [*((n, False) for n in names), *((n, True) for n in read_only)]:
         try:
-            modes[check(name)] = is_read_only
+            modes[check(name, private)] = is_read_only
         except GalleyError as error:
             problems.append(error.to_problem())
     shares = (Share(path, path, mode) for path, mode in sorted(modes.items()))

@@ -15,6 +15,7 @@ GALLEY_HOME/machine/
     running.json    what the backend started: pid, start time, port, accelerator
     accelerator.json  which accelerator booted a test guest here, and why not the others
     to-start.json   containers that are to start with the engine, for they ran when it was stopped
+    in-use.json     folders of this host that containers had when it was suspended
     put-away        exists while a machine is suspended that its first use is to start again
     doors.json      ports that it had published then, and that wake it
     snapshots/NAME/ a snapshot: data.img, to-start.json, suspended/, and last manifest.json
@@ -50,6 +51,14 @@ class MachineDir(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, home: Home) -> "MachineDir":
         return cls(home.machine, home.logs, home.run)
+
+    @property
+    def home(self) -> Home:
+        return Home(self.root.parent, self.run)
+
+    @property
+    def in_use(self) -> Path:
+        return self.root / "in-use.json"
 
     @property
     def uuid(self) -> Path:

@@ -25,7 +25,7 @@ from paramiko.sftp import (
 )
 
 from vm.guest import Stream
-from vm.sftp_folder import File, Folder
+from vm.sftp_folder import File, Folder, Served
 from vm.types import Share
 
 FSYNC, FSYNC_VERSION = "fsync@openssh.com", "1"
@@ -34,13 +34,13 @@ AGAIN = "again@galley"  # a request, from its kind on, but for its number
 LONGEST_NAME = 64  # bytes, of a handle; ours are shorter
 
 
-def serve(stream: Stream, share: Share) -> None:
-    """Answer until either side ends it. Raises nothing."""
+def serve(stream: Stream, share: Share, private: tuple[str, ...] = ()) -> None:
+    """Answer until either side ends it, about all but what is in `private`. Raises nothing."""
     line = _Line(stream)
     server = _Server(
         cast(paramiko.Channel, line),
         "sftp",
-        cast(paramiko.ServerInterface, share),
+        cast(paramiko.ServerInterface, Served(share, private)),
         Folder,
     )
     with contextlib.suppress(OSError, EOFError, SFTPError, struct.error):

@@ -13,13 +13,13 @@ import posixpath
 import stat
 from collections.abc import Buffer, Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import paramiko
 from paramiko import SFTPAttributes
 from paramiko.sftp import SFTP_OK, SFTP_OP_UNSUPPORTED, SFTP_PERMISSION_DENIED
 
-from vm.host import file_identity
+from vm.host import file_identity, private_folders
 from vm.types import Share
 
 NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
@@ -52,26 +52,38 @@ def _answer(work: Callable[[], Any]) -> Any:
     return SFTP_OK if done is None else done
 
 
+class Served(NamedTuple):
+    """`private`: folders of this host that nobody in the guest may enter."""
+
+    share: Share
+    private: tuple[str, ...]
+
+
 class Folder(paramiko.SFTPServerInterface):
     """One share. Every method answers with a value or a number of SFTP's. `again`: what is asked
     was asked before, and may have been done; then it is found done, and right."""
 
     def __init__(self, server: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(server, *args, **kwargs)
-        share = cast(Share, server)
+        share, private = cast(Served, server)
+        self._private = private_folders.identities(private)
         self._root = Path(os.path.realpath(share.host_path))
         self._read_only = share.read_only
         self.again = False
 
     def _place(self, path: str) -> Path:
-        """Where it is on this host. Raises PermissionError when that is outside of the folder."""
+        """Where it is on this host. Raises PermissionError when that is outside of the folder, or
+        private."""
         inner = posixpath.normpath("/" + path).lstrip("/")
         if not inner:
             return self._root
         parent = Path(os.path.realpath(self._root / posixpath.dirname(inner)))
         if not parent.is_relative_to(self._root):
             raise PermissionError(errno.EACCES, "outside of the shared folder")
-        return parent / posixpath.basename(inner)
+        place = parent / posixpath.basename(inner)
+        if private_folders.holds(place, self._private):
+            raise PermissionError(errno.EACCES, "private")
+        return place
 
     def _changed(self, path: str) -> Path:
         """As `_place`, for what is to be changed."""

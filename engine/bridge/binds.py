@@ -2,11 +2,13 @@
 
 A bind mount names a path of this host, and dockerd looks for it in the guest. Below a shared folder
 it finds it. Everywhere else it would make an empty directory and say nothing, so that is refused
-before dockerd sees it. Two kinds of paths are the machine's own and pass: what programs that watch
-or drive an engine bind (`OWN`), and the docker socket, ours by whatever name this host has for it.
+before dockerd sees it. So is what another user of this host has put into a folder for everybody,
+such as /tmp, and what Galley keeps for itself. Two kinds of paths are the machine's own and pass:
+what programs that watch or drive an engine bind (`OWN`), and the docker socket, ours by whatever
+name this host has for it. /tmp itself may be bound: a container may there what its user may.
 
 Reads `HostConfig.Binds` and `Mounts` of a container, and the mounts of a service, and leaves every
-other field as it is. May import: msgspec, `engine.shares`, `vm` values.
+other field as it is. May import: msgspec, `engine.shares`, `vm` values, `vm.host`.
 Next: `requests.py`, who calls it.
 """
 
@@ -20,6 +22,7 @@ import msgspec
 
 from engine import shares
 from vm.errors import NotShared, Problem
+from vm.host import owners, private_folders
 from vm.types import Share
 
 SOCKET = "/run/docker.sock"  # in the guest
@@ -41,13 +44,15 @@ type Object = dict[str, msgspec.Raw]
 
 class Sharing(msgspec.Struct, frozen=True):
     """What is shared now. `names` and `folders`: what is to be shared, as the user has written it
-    and as it is; `problem`: why this host can share nothing."""
+    and as it is; `problem`: why this host can share nothing; `private`: what Galley keeps for
+    itself."""
 
     docker_socket: str  # of this host
     shares: tuple[Share, ...] = ()
     names: tuple[str, ...] = ()
     folders: tuple[str, ...] = ()
     problem: Problem | None = None
+    private: private_folders.Identities = frozenset()
 
 
 def check(body: bytes, sharing: Sharing) -> bytes | None:
@@ -61,19 +66,37 @@ def check(body: bytes, sharing: Sharing) -> bytes | None:
         return None
 
 
-def resolve(source: str, sharing: Sharing) -> str:
-    """The path in the guest for one of this host. Raises NotShared."""
+def resolve(source: str, sharing: Sharing, *, make: bool = False) -> str:
+    """The path in the guest for one of this host; `make`: dockerd makes it where it is missing.
+    Raises NotShared."""
     plain = posixpath.normpath(source)
     if os.path.realpath(plain) == os.path.realpath(sharing.docker_socket):
         return SOCKET
     real = PurePath(os.path.realpath(plain))
     for share in sharing.shares:
         if real.is_relative_to(share.host_path):
+            _check_whose(source, plain, real, sharing, make)
             there = posixpath.join(share.guest_path, real.relative_to(share.host_path).as_posix())
             return posixpath.normpath(there)
     if plain in OWN or any(PurePath(plain).is_relative_to(tree) for tree in OWN_TREES):
         return plain
     raise _not_shared(source, plain, real, sharing)
+
+
+def _check_whose(source: str, plain: str, real: PurePath, sharing: Sharing, make: bool) -> None:
+    """Raises NotShared for Galley's own, and for another user's. What is checked stays so: only the
+    user replaces what is theirs, and `resolve` passes on the path without links."""
+    sentence = f"The folder {source} is not shared with Galley's virtual machine."
+    if private_folders.holds(str(real), sharing.private):
+        raise NotShared(sentence, "Galley keeps its keys and sockets there. Use another folder.")
+    other = owners.foreign(plain, make=make)
+    if other is not None and not os.path.lexists(other):
+        raise NotShared(f"The folder {source} does not exist.", "Make it first, or use -v.")
+    if other is not None:
+        raise NotShared(
+            f"{sentence} {other} belongs to another user of this computer.",
+            "Use a folder of your own.",
+        )
 
 
 def _not_shared(source: str, plain: str, real: PurePath, sharing: Sharing) -> NotShared:
@@ -129,7 +152,7 @@ def _bind(bind: str, sharing: Sharing) -> str:
     source, colon, rest = bind.partition(":")
     if not colon or not source.startswith("/"):
         return bind
-    there = resolve(source, sharing)
+    there = resolve(source, sharing, make=True)
     if there == posixpath.normpath(source):
         return bind
     if ":" in there:
@@ -149,7 +172,9 @@ def _mount(mount: Object, sharing: Sharing) -> Object:
         return mount
     if not source.startswith("/"):
         return mount
-    there = resolve(source, sharing)
+    options = decode(mount, key_of(mount, "BindOptions"), Object | None) or {}
+    make = decode(options, key_of(options, "CreateMountpoint"), bool | None)
+    there = resolve(source, sharing, make=bool(make))
     if there == posixpath.normpath(source):
         return mount
     return {**mount, key_of(mount, "Source"): msgspec.Raw(msgspec.json.encode(there))}

@@ -7,7 +7,7 @@ May import: msgspec, its own package, `engine.settings`, `engine.types`, `vm`. N
 """
 
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Protocol
 
 import msgspec
@@ -78,7 +78,7 @@ class PortSync:
         guest_rules: GuestRules,
         dial: Dial,
         look: Callable[[], None],
-        must_share: Callable[[Iterable[str]], None],
+        must_share: Callable[[Iterable[str], Collection[str]], None],
         on_change: Callable[[], None],
     ) -> None:
         self._machine = machine

@@ -14,7 +14,7 @@ way, which dockerd would not refuse. May import: its own package, `engine.bridge
 import contextlib
 import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from urllib.parse import quote
 
 from engine.bridge.http import Dial, HttpError, delete, get_json
@@ -45,7 +45,7 @@ class Starts:
         default: Callable[[], Default],
         services: Services,
         look: Callable[[], None],
-        must_share: Callable[[Iterable[str]], None],
+        must_share: Callable[[Iterable[str], Collection[str]], None],
     ) -> None:
         self._dial = dial
         self._ports = ports
@@ -66,7 +66,7 @@ class Starts:
             log.info("a start of %s: %s", container, error)  # dockerd will say what is wrong
             return None
         try:
-            self._must_share(asked.folders)
+            self._must_share(asked.folders, asked.made)
             return self._open(asked) if asked.publishes else None
         except GalleyError:
             self._ended(asked)

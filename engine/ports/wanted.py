@@ -137,6 +137,7 @@ class Publishing(msgspec.Struct, frozen=True):
     NetworkMode: str = ""
     PublishAllPorts: bool = False
     AutoRemove: bool = False
+    Binds: tuple[str, ...] | None = None
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -152,6 +153,11 @@ class Asked(msgspec.Struct, frozen=True):
     def folders(self) -> tuple[str, ...]:
         """What it is to have of this host, as paths in the guest."""
         return tuple(mount.Source for mount in self.Mounts or () if mount.Type == "bind")
+
+    @property
+    def made(self) -> frozenset[str]:
+        """Those of them that dockerd makes at a start where they are missing."""
+        return frozenset(bind.partition(":")[0] for bind in self.HostConfig.Binds or ())
 
     def bindings(self) -> Iterator[tuple[int, str, Binding]]:
         """Container port, protocol, and one binding of it."""

@@ -1,15 +1,18 @@
 """Which file an open one is, whatever it is called, and however often its number was used before.
 
-May import: the standard library. Next: `vm/sftp.py`, which opens a file again for who had it open.
+May import: the standard library. Next: `vm/sftp.py`, which opens a file again for who had it open,
+`vm/in_use.py`.
 """
 
 import contextlib
 import os
 import sys
+from pathlib import Path
 
 if sys.platform == "linux":
     import fcntl
 
+BOOT = Path("/proc/sys/kernel/random/boot_id")  # another one after each start of this computer
 GENERATION = 0x80087601  # FS_IOC_GETVERSION of 64-bit Linux (linux/fs.h)
 
 
@@ -21,3 +24,29 @@ def of(handle: int) -> str:
         with contextlib.suppress(OSError):  # not every file system counts
             return f"{number}.{fcntl.ioctl(handle, GENERATION, bytes(8)).hex()}"
     return number
+
+
+def at(path: str) -> str:
+    """Of what is there now; "" where nothing is. Where the file system does not count, as in
+    memory, a number means nothing after this computer has been started again."""
+    try:
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    except OSError:
+        found = _number(path)
+    else:
+        try:
+            found = of(handle)
+        finally:
+            os.close(handle)
+    if found and "." not in found and sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            found += f" {BOOT.read_text().strip()}"
+    return found
+
+
+def _number(path: str) -> str:
+    """Of what may not be opened."""
+    try:
+        return f"{os.stat(path).st_ino:x}"
+    except OSError:
+        return ""

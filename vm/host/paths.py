@@ -20,7 +20,7 @@ import platformdirs
 from vm.errors import DiskFull, HomeUnusable
 from vm.host import ownership
 
-RUN_PREFIX = "galley-"  # of run directories that are not in their home
+RUN_PREFIX = "galley-"  # of a run directory that is not in its home; the home's hash follows
 SOCKET_PATH_LIMIT = 104  # bytes with the closing NUL: macOS sun_path; Linux has 108
 READING = 2.0  # seconds that somebody may have a file open that is to be replaced
 PAUSE = 0.02  # seconds between two tries
@@ -74,6 +74,13 @@ def default_root() -> Path:
     return Path(os.path.abspath(platformdirs.user_data_dir("galley", False)))
 
 
+def temporary_folders() -> tuple[str, ...]:
+    """The system's folders for temporary files, without links: /tmp, and $TMPDIR, which macOS sets
+    to a folder of the user's own."""
+    named = [tempfile.gettempdir(), *(["/tmp"] if os.name == "posix" else [])]
+    return tuple(sorted({os.path.realpath(name) for name in named if os.path.isdir(name)}))
+
+
 def make_home(home: Home) -> Home:
     """Create the directories, private to this user. Raises HomeUnusable, DiskFull."""
     for folder in _folders(home):
@@ -105,13 +112,6 @@ def check_home(home: Home) -> None:
                 _check_content(folder)
     except OSError as error:
         raise untrusted(home.root, error) from error
-
-
-def own_directories(home: Home) -> tuple[Path, ...]:
-    """Every directory with keys and sockets of this Galley, and of others of this user: for those
-    who must not show them to the guest."""
-    runs = (found for base in _bases() for found in base.glob(f"{RUN_PREFIX}*"))
-    return (home.root, home.run, default_root(), *sorted(runs))
 
 
 def _folders(home: Home) -> tuple[Path, ...]:
@@ -164,7 +164,7 @@ def _run_directory(root: Path) -> Path:
     if os.name == "nt" or _fits(root / "run"):
         return root / "run"
     name = RUN_PREFIX + hashlib.sha256(os.fsencode(root)).hexdigest()[:12]
-    short = [base / name for base in _bases() if _fits(base / name)]
+    short = [base / name for base in run_bases() if _fits(base / name)]
     if not short:
         raise HomeUnusable(
             f"The path {root} is too long for a socket.", "Set GALLEY_HOME to a shorter path."
@@ -172,7 +172,7 @@ def _run_directory(root: Path) -> Path:
     return next(filter(_is_in_use, short), short[0])
 
 
-def _bases() -> list[Path]:
+def run_bases() -> list[Path]:
     """Where a short run directory may be. The last, where other users may write, only when the
     others are too long."""
     runtime = os.environ.get("XDG_RUNTIME_DIR")

@@ -41,7 +41,15 @@ def machine() -> Standing:
 
 def resting(machine: Standing, home: Home, kept: Path, *stalled: Problem) -> Resting:
     settings = SettingsStore(home)
-    return Resting(cast(Machine, machine), settings, kept, silence, GuestRules(), lambda: stalled)
+    return Resting(
+        cast(Machine, machine),
+        settings,
+        kept,
+        silence,
+        GuestRules(),
+        lambda: stalled,
+        lambda: (),
+    )
 
 
 def test_it_is_refused_with_the_way_out(machine: Standing, home: Home, tmp_path: Path) -> None:

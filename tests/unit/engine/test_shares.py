@@ -264,6 +264,7 @@ def test_what_a_container_has_had_must_still_be_shared(
     folders.must_share([f"{tmp_path}/data", *own])
     folders._mounted = {}
     folders.must_share(own)
+    store.set("shares", "~")
     with pytest.raises(NotShared, match=f"{tmp_path}/data is not shared") as refused:
         folders.must_share([*own, f"{tmp_path}/data"])
     assert "galley settings set shares" in refused.value.hint
@@ -283,7 +284,8 @@ def test_what_containers_have_of_this_host(home: Home, store: SettingsStore) -> 
         Mount("volume", "/home/ann/volume"),
     )
     containers = [Container(Mounts=mounts), Container(Mounts=mounts[:1]), Container(Mounts=None)]
-    assert folders.bound(containers) == {"/home/ann/project", "/data/a/b"}
+    assert folders.follow(containers) == {"/home/ann/project", "/data/a/b"}
+    assert folders.bound == {"/home/ann/project", "/data/a/b"}
 
 
 def test_that_only_root_can_write_is_told_where_somebody_can(

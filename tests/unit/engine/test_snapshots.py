@@ -48,6 +48,7 @@ class Bench:
             *(self.machine, SettingsStore(home), directory.to_start),
             *(lambda: self.machine.guest.dial("/run/docker.sock"), GuestRules()),
             lambda: self.stalled,
+            lambda: (),
         )
         self.saver = Saver(self.machine, lambda _: 0.0, directory.put_away, start=self.start)
         self.spec = SPEC

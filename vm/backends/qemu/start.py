@@ -97,11 +97,12 @@ def with_shares(
     sockets: tuple[Path, ...] = ()
     if kind == shares.VIRTIOFS:
         sockets = tuple(directory.share_socket(number) for number in range(len(served)))
-    words = (word for word in launch.guest_options if not word.startswith(shares.WORD))
+    words = (word for word in launch.guest_options if not word.startswith(shares.WORDS))
+    covered = shares.left_to_guest(served, kind, directory.home)
     launch = msgspec.structs.replace(
         launch,
         share_sockets=sockets,
-        guest_options=(*words, *shares.guest_words(served, kind)),
+        guest_options=(*words, *shares.guest_words(served, kind, covered)),
     )
     return launch, msgspec.structs.replace(spec, shares=served), kind
 

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import msgspec
 
+from vm import in_use
 from vm.backends.qemu import state
 from vm.backends.qemu.circumstances import Circumstances, circumstances, difference
 from vm.backends.qemu.command import Launch
@@ -32,6 +33,7 @@ from vm.host import sparse
 from vm.host.paths import sync_directory, unusable, write_atomic
 from vm.host.sparse import Report
 from vm.image import Fingerprint
+from vm.in_use import InUse
 from vm.types import Accelerator, MachineSpec
 
 log = logging.getLogger(__name__)
@@ -46,6 +48,7 @@ class Suspended(msgspec.Struct, frozen=True):
     at: float  # seconds since the epoch
     files: dict[str, Fingerprint]
     data_disk: Fingerprint
+    in_use: InUse = {}  # of this computer
 
 
 def is_there(directory: MachineDir) -> bool:
@@ -148,7 +151,8 @@ def _make_valid(directory: MachineDir, taken: Circumstances) -> None:
     for path in (folder / state.STATE, folder / state.CONSOLE, directory.data_disk):
         state.sync(path)
     disk = Fingerprint.of(directory.data_disk)
-    manifest = Suspended(taken, time.time(), state.prints(folder), disk)
+    used = in_use.take(directory)
+    manifest = Suspended(taken, time.time(), state.prints(folder), disk, used)
     write_atomic(folder / MANIFEST, msgspec.json.encode(manifest))
 
 
@@ -171,4 +175,6 @@ def _fitting(directory: MachineDir, launch: Launch, spec: MachineSpec) -> Suspen
         raise unfit("a file of it has been changed")
     if disk != saved.data_disk:
         raise unfit("the data disk has been changed")
+    if (path := in_use.replaced(saved.in_use)) is not None:
+        raise unfit(f"a container has {path}, which was removed or replaced meanwhile")
     return saved

@@ -23,7 +23,7 @@ import msgspec
 
 from vm.directory import MachineDir
 from vm.errors import HostError, ToolMissing
-from vm.host import lent_ids, process, process_search
+from vm.host import lent_ids, private_folders, process, process_search
 from vm.host.lent_ids import LentIds, Range
 from vm.types import Share
 
@@ -32,6 +32,10 @@ GLANCE = 0.002  # seconds between two looks
 SERVED_WITHIN = 5.0  # seconds; a hundredth of one on a quiet computer
 ROUNDS = 5  # of looking for it: one that has just begun makes a second process of itself
 ALL_IDS = 4294967295
+# Covers each folder up to "--", then becomes the program behind it.
+COVER = """while [ "$1" != -- ]; do mount -t tmpfs -o ro,mode=0 galley "$1" || exit; shift; done
+shift; exec "$@"
+"""
 # The kernels that let an ordinary user make no namespace of its own say so in one of these.
 NAMESPACES = {
     "kernel/unprivileged_userns_clone": "0",
@@ -68,10 +72,11 @@ def serve(directory: MachineDir, shares: tuple[Share, ...]) -> tuple[Share, ...]
     The others are in the backend's log. Raises ToolMissing.
     """
     served: list[Share] = []
-    may = rights()
+    may, private = rights(), private_folders.of(directory.home)
     for share in shares:
         socket = directory.share_socket(len(served))
-        words = [str(find()), *options(share, socket, may)]
+        covered = private_folders.inside(share.host_path, private) if may.may_unshare else ()
+        words = [*apart(may, covered), str(find()), *options(share, socket, may)]
         identity = process.spawn_detached(words, log=directory.backend_log)
         if _answers(socket, identity):
             served.append(share)
@@ -103,6 +108,20 @@ def lent() -> LentIds:
     )
 
 
+def covers() -> bool:
+    """Whether it can see this host otherwise than the user does. Reads a file at most."""
+    return os.getuid() == 0 or _forbids_namespaces() is None
+
+
+def apart(may: Rights, covered: tuple[str, ...]) -> list[str]:
+    """What is to start it, so that it finds these folders covered, and has the ids of `may`. Pure.
+    Below an ordinary user it needs a namespace of users for either."""
+    if not may.may_unshare or (may.uid == 0 and not covered):
+        return []
+    ids = [] if may.uid == 0 else ["--map-root-user", *(["--map-auto"] if may.lent else [])]
+    return ["unshare", *ids, "--mount", "sh", "-c", COVER, "sh", *covered, "--"]
+
+
 def options(share: Share, socket: Path, may: Rights) -> list[str]:
     """What virtiofsd is told. Pure. Without extended attributes, for which the guest would ask at
     every write: small files take a fifth longer with them."""
@@ -113,23 +132,20 @@ def options(share: Share, socket: Path, may: Rights) -> list[str]:
     ]
     if may.uid == 0:
         return words
-    words.append(f"--sandbox={'namespace' if may.may_unshare else 'none'}")
-    if may.lent is None:
+    if not may.may_unshare:
         return [
-            *words,
+            *(*words, "--sandbox=none"),
             f"--translate-uid=squash-guest:0:{may.uid}:{ALL_IDS}",
             f"--translate-gid=squash-guest:0:{may.gid}:{ALL_IDS}",
         ]
-    users = _mapped("uid", may.uid, may.lent.users)
-    return [*words, *users, *_mapped("gid", may.gid, may.lent.groups)]
+    users = _translated("uid", may.uid, may.lent.users if may.lent else ())
+    return [*words, *users, *_translated("gid", may.gid, may.lent.groups if may.lent else ())]
 
 
-def _mapped(kind: str, own: int, ranges: tuple[Range, ...]) -> Iterator[str]:
+def _translated(kind: str, own: int, ranges: tuple[Range, ...]) -> Iterator[str]:
     """The user is root for virtiofsd, and is seen in the guest by their own id. A container's user
     with the same id as the user, or with an id for which none is lent, is the user, too."""
-    limit = max(each.inside + each.count for each in ranges)
-    for each in ranges:
-        yield f"--{kind}-map=:{each.inside}:{each.outside}:{each.count}:"
+    limit = max((each.inside + each.count for each in ranges), default=0)
     if own < limit:
         yield f"--translate-{kind}=squash-guest:{own}:0:1"
     yield f"--translate-{kind}=squash-guest:{limit}:0:{ALL_IDS - limit}"

@@ -1,6 +1,6 @@
 """What is asked of a real dockerd before a container starts, and what follows from it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -47,7 +47,7 @@ class Scene:
         self.dialled += 1
         return connect(self.dockerd.socket)
 
-    def _must_share(self, folders: Iterable[str]) -> None:
+    def _must_share(self, folders: Iterable[str], made: Collection[str]) -> None:
         if self.unshared & set(folders):
             raise NotShared("It is not shared.", "Share it.")
 

@@ -149,7 +149,7 @@ class Scene:
             guest_rules=GuestRules(),
             dial=self.dial,
             look=self.watch.look,
-            must_share=lambda folders: None,
+            must_share=lambda *_: None,
             on_change=self._changed,
         )
         self.bridge = Bridge(

@@ -28,7 +28,7 @@ def starts(ports: PublishedPorts, monkeypatch: pytest.MonkeyPatch) -> Starts:
         default=lambda: (WEB.host_address,),
         services=Services(nobody),
         look=lambda: ports.sync([]),
-        must_share=lambda _: None,
+        must_share=lambda *_: None,
     )
     monkeypatch.setattr(made, "_ask", lambda container: WANTS_WEB)
     return made

@@ -11,7 +11,8 @@ import pytest
 
 from tests.other_user import ID
 from vm.errors import HomeUnusable
-from vm.host.paths import Home, check_home, find_home, home_at, make_home, own_directories
+from vm.host import private_folders
+from vm.host.paths import Home, check_home, find_home, home_at, make_home
 
 LONG = "x" * 90
 
@@ -163,4 +164,4 @@ def test_one_of_another_user_is_never_in_use(world: Path, spoil: Callable[[Path]
 
 def test_directories_that_the_guest_must_not_see(world: Path) -> None:
     mine, other = make_home(long_home(world)), make_home(home_at(world / f"{LONG}y"))
-    assert {mine.root, mine.run, other.run} <= set(own_directories(mine))
+    assert {str(path) for path in (mine.root, mine.run, other.run)} <= set(private_folders.of(mine))

@@ -1,0 +1,73 @@
+"""Whose a path is, in folders where every user of this computer may put one, such as /tmp.
+
+Such a folder is sticky: only its owner replaces what lies directly in it. So a path is the user's
+own when, in every such folder on its way, its next part is. Below that, others write only where the
+user lets them. Windows has no such folders. May import: `lent_ids`, `vm.errors`.
+Next: `engine/bridge/binds.py`.
+"""
+
+import contextlib
+import os
+import stat
+from pathlib import PurePath
+
+from vm.errors import HostError
+from vm.host import lent_ids
+
+LINKS = 40  # that Linux follows, too
+MODE = 0o755  # of a folder that dockerd makes
+
+
+def foreign(path: str, *, make: bool = False) -> str | None:
+    """The first part of an absolute path that belongs to another user, in a folder where everybody
+    may put one; a link on the way counts as well as where it leads. None: there is none.
+
+    `make`: a part that is missing there becomes a folder of ours, before anybody else makes it."""
+    if not hasattr(os, "getuid"):
+        return None
+    here, ahead, links = PurePath("/"), list(reversed(PurePath(path).parts[1:])), 0
+    while ahead:
+        name = ahead.pop()
+        if name == "..":
+            here = here.parent
+            continue
+        there = here / name
+        shared = _is_everybodys(here)
+        if shared and make:
+            with contextlib.suppress(OSError):  # mostly it is there
+                os.mkdir(there, MODE)
+        try:
+            seen = os.lstat(there)
+        except (OSError, ValueError):
+            return str(there) if shared else None  # whoever makes it may be another
+        if shared and not _is_ours(seen.st_uid):
+            return str(there)
+        if stat.S_ISLNK(seen.st_mode) and links < LINKS:
+            links += 1
+            target = PurePath(os.readlink(there))
+            ahead += reversed(target.parts[1:] if target.is_absolute() else target.parts)
+            here = PurePath("/") if target.is_absolute() else here
+            continue
+        here = there
+    return None
+
+
+def _is_everybodys(folder: PurePath) -> bool:
+    try:
+        mode = os.stat(folder).st_mode
+    except OSError:
+        return False
+    return bool(mode & stat.S_ISVTX and mode & stat.S_IWOTH)
+
+
+def _is_ours(owner: int) -> bool:
+    """The user's, or one of the ids that a container's files get on this computer."""
+    if owner == os.getuid():
+        return True
+    if os.getuid() == 0:
+        return False
+    try:
+        lent = lent_ids.find().users
+    except HostError:
+        return False
+    return any(each.outside <= owner < each.outside + each.count for each in lent)

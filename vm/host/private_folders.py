@@ -1,0 +1,50 @@
+"""Folders that Galley never serves to a guest: its homes, with keys in them, and its sockets.
+
+They may lie in a folder that is shared (the user's home, /tmp). The bridge refuses to bind them,
+and whatever serves a folder around them leaves them out.
+May import: `paths`. Next: `vm/backends/qemu/virtiofsd.py`, `vm/sftp_folder.py`,
+`engine/bridge/binds.py`.
+"""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from vm.host.paths import RUN_PREFIX, Home, default_root, home_at, run_bases
+
+type Identities = frozenset[tuple[int, int]]
+
+
+def of(home: Home) -> tuple[str, ...]:
+    """Those that exist, without links: of this home, of the default one, and the run directories of
+    others, whose homes are not known."""
+    default = home_at(default_root())
+    known = [home.root, home.run, default.root, default.run]
+    for folder in run_bases():
+        known += folder.glob(RUN_PREFIX + "[0-9a-f]" * 12)
+    real = {Path(os.path.realpath(path)) for path in known if path.is_dir()}
+    return tuple(sorted(str(path) for path in real if real.isdisjoint(path.parents)))
+
+
+def inside(folder: str, private: Iterable[str]) -> tuple[str, ...]:
+    """Those that lie below `folder`."""
+    return tuple(path for path in private if Path(folder) in Path(path).parents)
+
+
+def identities(private: Iterable[str]) -> Identities:
+    """What they are known by, also when a folder around them is renamed."""
+    return frozenset(filter(None, map(_identity, private)))
+
+
+def holds(path: str | Path, private: Identities) -> bool:
+    """Whether `path`, which has no links, is one of them or lies below one. A file system may know
+    one folder by several spellings, so names are not compared."""
+    return any(_identity(each) in private for each in (path, *Path(path).parents))
+
+
+def _identity(path: str | Path) -> tuple[int, int] | None:
+    try:
+        seen = os.stat(path, follow_symlinks=False)
+    except (OSError, ValueError):
+        return None
+    return seen.st_dev, seen.st_ino
