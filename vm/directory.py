@@ -30,6 +30,7 @@ run directory
     relay.sock      the line to the guest's relay of connections
     knock.sock      where QEMU tells what arrives for a guest that stands still
     share0.sock …   between QEMU and the virtiofsd of each shared folder, with its pid beside it
+    share0 …        empty; where that virtiofsd, and nobody else, sees the folder without our own
 """
 
 import contextlib
@@ -197,3 +198,6 @@ class MachineDir(msgspec.Struct, frozen=True):
 
     def share_socket(self, number: int) -> Path:
         return self.run / f"share{number}.sock"
+
+    def share_view(self, number: int) -> Path:
+        return self.run / f"share{number}"

@@ -2,16 +2,19 @@
 
 import json
 import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 import pytest
 
-from engine import context
+from engine import context, docker_config
 from engine.context import context_name, endpoint, ensure, is_current, remove, use
 from vm.errors import HostError
 from vm.host import process
-from vm.host.paths import Home
+from vm.host.paths import Home, default_root, home_at
 
 
 @pytest.fixture
@@ -198,3 +201,57 @@ def test_it_is_used_when_somebody_asks_for_it(home: Home, config: Path) -> None:
     use(home)
     assert json.loads(file.read_text())["currentContext"] == context_name(home)
     assert is_current(home)
+
+
+def a_home(place: Path) -> Home:
+    place.mkdir(exist_ok=True)
+    return home_at(place)
+
+
+def test_contexts_of_homes_that_were_deleted_go(home: Home, config: Path, tmp_path: Path) -> None:
+    """Only those that Galley made, and that are as it made them."""
+    gone, moved, there = (a_home(tmp_path / name) for name in ("gone", "moved", "there"))
+    for one in (gone, moved, there):
+        ensure(one)
+    use(gone)
+    docker("update", context_name(moved), "--docker", "host=tcp://192.0.2.1:2375")
+    docker("create", "galley-cafecafe", "--docker", f"host=unix://{tmp_path}/nowhere.sock")
+    docker("create", "mine", "--from", context_name(gone))
+    (config / "contexts" / "meta" / "broken").mkdir()
+    (config / "contexts" / "meta" / "broken" / "meta.json").write_text("{")
+    for one in (gone, moved):
+        one.root.rmdir()
+    assert ensure(home) is None
+    shutil.rmtree(config / "contexts" / "meta" / "broken")
+    left = {"default", "mine", "galley-cafecafe", *map(context_name, (moved, there, home))}
+    assert set(docker("ls", "--format", "{{.Name}}").split()) == left
+    assert docker("show") == context_name(home), "the user had none any more"
+
+
+def test_the_default_home_keeps_its_context(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    default = home_at(default_root())
+    assert not default.root.exists()
+    ensure(default)
+    ensure(home)
+    assert docker("inspect", "-f", "{{.Name}}", "galley") == "galley"
+
+
+def test_one_that_is_made_again_meanwhile_stays(
+    home: Home, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    back = a_home(tmp_path / "back")
+    ensure(back)
+    back.root.rmdir()
+    change = docker_config.change
+
+    def slow(edit: Callable[[dict[str, Any]], None]) -> None:
+        change(edit)
+        if not back.root.exists():
+            a_home(back.root)
+
+    monkeypatch.setattr(docker_config, "change", slow)
+    context.remove_orphans()
+    assert docker("inspect", "-f", "{{.Name}}", context_name(back)) == context_name(back)

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import tempfile
 import threading
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,7 +20,7 @@ from tests.ordinary_user import OrdinaryUser
 from vm.backends.fake import FakeBackend
 from vm.directory import MachineDir
 from vm.errors import HostError, NotShared, Problem, SettingsError, ToolMissing
-from vm.host import process
+from vm.host import private_folders, process
 from vm.host.paths import Home
 from vm.types import Share
 
@@ -69,6 +70,28 @@ def test_the_guests_own_are_those_of_its_recipe() -> None:
     assert shares.is_guests("/")
     assert shares.is_guests("/var")
     assert not shares.is_guests("/var/www")
+
+
+def test_the_home_and_what_is_temporary_are_shared_by_default(
+    store: SettingsStore, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    for name, others in ((tmp_path, (str(tmp_path),)), ("/var/tmp", ()), ("/tmp", ())):
+        monkeypatch.setenv("TMPDIR", str(name))
+        assert set(store.load().shares) == {"~", os.path.realpath("/tmp"), *others}
+        tempfile.tempdir = None
+    home.settings.write_text("shares = ['~']\n")
+    assert store.load().shares == ("~",), "who has chosen keeps it"
+
+
+def test_what_galley_keeps_for_itself_cannot_be_shared(store: SettingsStore, home: Home) -> None:
+    (home.root / "machine").mkdir(exist_ok=True)
+    for path in (home.root, home.root / "machine"):
+        with pytest.raises(SettingsError, match="keys and sockets"):
+            store.set("shares", str(path))
+        found, problems = shares.wanted([str(path)], [], private_folders.of(home))
+        assert found == ()
+        assert [problem.kind for problem in problems] == ["SettingsError"]
 
 
 def test_what_cannot_be_shared(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ import socket
 import stat
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -46,9 +47,9 @@ class Named(socket.socket):
         return "test"
 
 
-def _client(share: Share) -> Iterator[paramiko.SFTPClient]:
+def _client(share: Share, *private: str) -> Iterator[paramiko.SFTPClient]:
     ours, theirs = socket.socketpair()
-    serving = threading.Thread(target=sftp.serve, args=(SocketStream(ours), share))
+    serving = threading.Thread(target=sftp.serve, args=(SocketStream(ours), share, private))
     serving.start()
     client = paramiko.SFTPClient(cast(paramiko.Channel, Named(fileno=theirs.detach())))
     yield client
@@ -219,3 +220,36 @@ def test_what_the_server_can_is_announced(folder: Path) -> None:
     while said.get_remainder():
         words.append(said.get_text())
     assert dict(zip(words[::2], words[1::2], strict=True))[FSYNC] == "1"
+
+
+@contextlib.contextmanager
+def leaving_out(folder: Path, private: Path) -> Iterator[paramiko.SFTPClient]:
+    serving = _client(Share(str(folder), "/there"), str(private))
+    yield next(serving)
+    assert next(serving, None) is None
+
+
+def test_what_is_private_is_not_there_by_any_name(folder: Path) -> None:
+    home = folder / "local" / "galley"
+    (home / "machine").mkdir(parents=True)
+    (home / "machine" / "key").write_text("secret")
+    (folder / "link").symlink_to(home)
+    with leaving_out(folder, home) as client:
+        client.rename("/local", "/renamed")
+        (folder / "link").unlink()
+        (folder / "link").symlink_to(folder / "renamed" / "galley")
+        assert client.listdir("/renamed") == ["galley"]
+        for path in ("/renamed/galley", "/renamed/galley/machine/key", "/link/machine/key"):
+            tries: tuple[Callable[[], object], ...] = (
+                partial(client.lstat, path),
+                partial(client.listdir, path),
+                partial(client.open, path),
+                partial(client.open, path, "w"),
+                partial(client.remove, path),
+                partial(client.rename, path, "/taken"),
+                partial(client.symlink, "/x", f"{path}/new"),
+            )
+            for one in tries:
+                with pytest.raises(OSError, match="denied"):
+                    one()
+    assert (folder / "renamed" / "galley" / "machine" / "key").read_text() == "secret"

@@ -9,6 +9,10 @@ is one of those that the system lends the user: a database's files keep an owner
 where Docker runs without root. Where none are lent, all that containers make is the user's, and who
 is not root in there may write only where everybody may.
 
+It sees the folder with Galley's own ones covered, in a mount namespace of its own, and no guest can
+undo that. Where the kernel gives the user no namespace, the guest covers them (`shares.py`), which
+its own root can undo.
+
 May import: msgspec, `vm` values, `vm.host`. Next: `shares.py`, `start.py`.
 """
 
@@ -32,9 +36,13 @@ GLANCE = 0.002  # seconds between two looks
 SERVED_WITHIN = 5.0  # seconds; a hundredth of one on a quiet computer
 ROUNDS = 5  # of looking for it: one that has just begun makes a second process of itself
 ALL_IDS = 4294967295
-# Covers each folder up to "--", then becomes the program behind it.
-COVER = """while [ "$1" != -- ]; do mount -t tmpfs -o ro,mode=0 galley "$1" || exit; shift; done
-shift; exec "$@"
+# Shows a folder at another place too, covers what is named up to "--", and becomes the program
+# behind it. At its own place nothing is covered, for the program's socket may be there.
+COVER = """[ -z "$1" ] || mount --rbind "$1" "$2" || exit
+shift 2
+while [ "$1" != -- ]; do mount -t tmpfs -o ro,mode=0 galley "$1" || exit; shift; done
+shift
+exec "$@"
 """
 # The kernels that let an ordinary user make no namespace of its own say so in one of these.
 NAMESPACES = {
@@ -74,9 +82,13 @@ def serve(directory: MachineDir, shares: tuple[Share, ...]) -> tuple[Share, ...]
     served: list[Share] = []
     may, private = rights(), private_folders.of(directory.home)
     for share in shares:
-        socket = directory.share_socket(len(served))
+        number = len(served)
+        socket, view = directory.share_socket(number), directory.share_view(number)
         covered = private_folders.inside(share.host_path, private) if may.may_unshare else ()
-        words = [*apart(may, covered), str(find()), *options(share, socket, may)]
+        if covered:
+            view.mkdir(mode=0o700, exist_ok=True)
+        words = [*apart(may, share.host_path, view, covered), str(find())]
+        words += options(share, socket, may, view if covered else None)
         identity = process.spawn_detached(words, log=directory.backend_log)
         if _answers(socket, identity):
             served.append(share)
@@ -113,20 +125,23 @@ def covers() -> bool:
     return os.getuid() == 0 or _forbids_namespaces() is None
 
 
-def apart(may: Rights, covered: tuple[str, ...]) -> list[str]:
-    """What is to start it, so that it finds these folders covered, and has the ids of `may`. Pure.
-    Below an ordinary user it needs a namespace of users for either."""
+def apart(may: Rights, folder: str, view: Path, covered: tuple[str, ...]) -> list[str]:
+    """What is to start it, so that it has the ids of `may`, and at `view` sees `folder` with these
+    covered. Pure. Below an ordinary user it needs a namespace of users for either."""
     if not may.may_unshare or (may.uid == 0 and not covered):
         return []
     ids = [] if may.uid == 0 else ["--map-root-user", *(["--map-auto"] if may.lent else [])]
-    return ["unshare", *ids, "--mount", "sh", "-c", COVER, "sh", *covered, "--"]
+    there = [str(view / Path(path).relative_to(folder)) for path in covered]
+    shown = [folder, str(view)] if covered else ["", ""]
+    return ["unshare", *ids, "--mount", "sh", "-c", COVER, "sh", *shown, *there, "--"]
 
 
-def options(share: Share, socket: Path, may: Rights) -> list[str]:
-    """What virtiofsd is told. Pure. Without extended attributes, for which the guest would ask at
-    every write: small files take a fifth longer with them."""
+def options(share: Share, socket: Path, may: Rights, view: Path | None = None) -> list[str]:
+    """What virtiofsd is told; `view`: where it sees the folder. Pure. Without extended attributes:
+    with them the guest asks for each new file's capabilities, also with --killpriv-v2, and making
+    small files takes a fifth longer."""
     words = [
-        *(f"--shared-dir={share.host_path}", f"--socket-path={socket}"),
+        *(f"--shared-dir={view or share.host_path}", f"--socket-path={socket}"),
         *("--cache=auto", "--log-level=error"),
         *(["--readonly"] if share.read_only else []),
     ]

@@ -10,6 +10,7 @@ import pytest
 
 from engine.bridge.binds import Sharing, check
 from vm.errors import NotShared, ToolMissing
+from vm.host import private_folders
 from vm.types import Share
 
 
@@ -210,3 +211,47 @@ def test_services(tmp_path: Path, shared: Path, sharing: Sharing) -> None:
     assert check(body(tmp_path / "link"), sharing) == body(shared)
     with pytest.raises(NotShared):
         check(body("/srv/x"), sharing)
+
+
+def test_what_another_user_has_put_where_everybody_may(tmp_path: Path) -> None:
+    """As in /tmp. The folder itself may be bound."""
+    tmp_path.chmod(0o1777)
+    sharing = Sharing("/nowhere", (Share(str(tmp_path), str(tmp_path)),))
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "theirs").mkdir()
+    os.chown(tmp_path / "theirs", 12345, 12345)
+    for path in (tmp_path, tmp_path / "mine", tmp_path / "mine" / "new"):
+        assert check(asked(f"{path}:/x"), sharing) is None
+        assert check(mount(str(path)), sharing) is None
+    (tmp_path / "mine" / "link").symlink_to(tmp_path / "theirs")
+    for path in (tmp_path / "theirs", tmp_path / "theirs" / "new", tmp_path / "mine" / "link"):
+        for body in (asked(f"{path}:/x"), mount(str(path))):
+            with pytest.raises(NotShared, match=f"{path} is not shared") as refused:
+                check(body, sharing)
+            assert f"{tmp_path}/theirs belongs to another user" in refused.value.summary
+
+
+def test_what_dockerd_would_make_there_is_made_first(tmp_path: Path) -> None:
+    """Or another user might, between our look and dockerd's."""
+    tmp_path.chmod(0o1777)
+    sharing = Sharing("/nowhere", (Share(str(tmp_path), str(tmp_path)),))
+    with pytest.raises(NotShared, match="does not exist"):
+        check(mount(f"{tmp_path}/new"), sharing)
+    assert not (tmp_path / "new").exists()
+    check(mount(f"{tmp_path}/new", BindOptions={"CreateMountpoint": True}), sharing)
+    check(asked(f"{tmp_path}/other/deep:/x"), sharing)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["new", "other"]
+
+
+def test_what_galley_keeps_is_refused(tmp_path: Path, shared: Path) -> None:
+    home = shared / ".local" / "galley"
+    (home / "machine").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(home)
+    private = private_folders.identities([str(home)])
+    sharing = Sharing("/nowhere", (Share(str(shared), str(shared)),), private=private)
+    for path in (home, home / "machine", home / "machine" / "id_ed25519", tmp_path / "link"):
+        for body in (asked(f"{path}:/x"), mount(str(path))):
+            with pytest.raises(NotShared) as refused:
+                check(body, sharing)
+            assert "keys" in refused.value.hint
+    assert check(asked(f"{home.parent}:/x", f"{shared}:/y"), sharing) is None

@@ -59,3 +59,28 @@ def test_nothing_can_be_made_where_the_hosts_folders_would_be(root: Path, tmp_pa
     refused = [line for line in said.splitlines() if line.startswith("mkdir: ")]
     assert len(refused) == 7
     assert "'/home/ann': Read-only file system" in refused[2], "what is not mounted is not there"
+
+
+COVERS = """
+set -e
+mount -o bind "$1" "$1"
+mount -t tmpfs keys "$1/srv"
+mkdir -p "$1/srv/galley keys/machine"
+echo secret > "$1/srv/galley keys/machine/key"
+mount -t proc proc "$1/proc"
+exec chroot "$1" sh -c '
+sh /usr/lib/galley/shares
+cat "/srv/galley keys/machine/key"
+touch "/srv/galley keys/new" || cat /dev/console || true' 2>&1
+"""
+
+
+def test_what_the_host_cannot_leave_out_is_covered(root: Path) -> None:
+    """Where its share is not mounted, there is nothing to cover."""
+    words = "galley.cover=/srv/galley%20keys galley.cover=/home/ann/keys"
+    (root / "run/galley/words").write_text(f"{words}\n")
+    run = ["unshare", "--mount", "sh", "-c", COVERS, "sh", str(root)]
+    said = subprocess.run(run, capture_output=True, check=True, timeout=60).stdout.decode()
+    assert "can't open '/srv/galley keys/machine/key': No such file" in said
+    assert "/srv/galley keys/new: Read-only file system" in said
+    assert "cannot be covered" not in said

@@ -7,6 +7,7 @@ import pytest
 
 from vm.backends.qemu import shares, virtiofsd
 from vm.errors import SettingsError, ToolMissing
+from vm.host.paths import Home
 from vm.types import Share
 
 
@@ -57,3 +58,19 @@ def test_the_guest_is_told_that_all_there_are_one_user_here(
 def test_more_than_the_kernel_takes_is_refused() -> None:
     with pytest.raises(SettingsError, match="too many"):
         shares.guest_words(tuple(share(f"/home/ann/folder-{n}") for n in range(50)), "virtiofs")
+
+
+def test_the_guest_covers_what_virtiofsd_cannot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = Home(tmp_path / "my galley", tmp_path / "my galley" / "run")
+    home.root.mkdir()
+    shared = (Share(str(tmp_path), "/there"), share("/elsewhere"))
+    assert shares.left_to_guest(shared, "virtiofs", home) == ()
+    monkeypatch.setattr(virtiofsd, "covers", lambda: False)
+    assert shares.left_to_guest(shared, "sftp", home) == (), "SFTP refuses it by itself"
+    covered = shares.left_to_guest(shared, "virtiofs", home)
+    assert covered == ("/there/my galley",)
+    words = shares.guest_words(shared, "virtiofs", covered)
+    assert words[2:] == ("galley.cover=/there/my%20galley",)
+    assert all(word.startswith(shares.WORDS) for word in words)

@@ -1,5 +1,6 @@
 """virtiofsd: what it is told, and that none is left behind. It needs virtiofsd: `./dev test`."""
 
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -68,6 +69,48 @@ def test_lent_ids_are_owners_of_what_is_not_roots() -> None:
         # The group's own number is one of those for which no other is lent.
         *(f"--translate-gid={above}", "--translate-gid=host:0:70000:1"),
     ]
+
+
+def test_an_ordinary_user_has_a_namespace_for_the_ids_and_for_what_is_covered() -> None:
+    lent = LentIds((Range(0, 1000, 1),), (Range(0, 1000, 1),))
+    view, own = Path("/run/g/share0"), ("/home/ann/a/galley",)
+
+    def apart(may: Rights, covered: tuple[str, ...] = ()) -> list[str]:
+        return virtiofsd.apart(may, "/home/ann", view, covered)
+
+    assert apart(Rights(0, 0)) == []
+    assert apart(Rights(1000, 1000, False), own) == []
+    root = apart(Rights(0, 0), own)
+    assert root[:3] == ["unshare", "--mount", "sh"]
+    assert root[-5:] == ["sh", "/home/ann", "/run/g/share0", "/run/g/share0/a/galley", "--"]
+    assert apart(Rights(1000, 1000))[:3] == ["unshare", "--map-root-user", "--mount"]
+    with_lent = apart(Rights(1000, 1000, True, lent))
+    assert with_lent[:4] == ["unshare", "--map-root-user", "--map-auto", "--mount"]
+    shown = virtiofsd.options(share("/home/ann"), Path("/s"), Rights(0, 0), view)
+    assert shown[0] == "--shared-dir=/run/g/share0"
+
+
+def test_galleys_own_folders_are_covered(tmp_path: Path) -> None:
+    """Seen by the process that serves: its root is the shared folder."""
+    with tempfile.TemporaryDirectory(prefix="gv") as made:
+        home = Path(made, "its home")
+        (home / "machine").mkdir(parents=True)
+        (home / "machine" / "key").write_text("secret")
+        Path(made, "beside").touch()
+        directory = MachineDir(home / "machine", tmp_path, home / "run")
+        directory.run.mkdir()
+        (tmp_path / "backend.log").touch()
+        try:
+            assert virtiofsd.serve(directory, (share(made),)) == (share(made),)
+            seen = [
+                (os.path.exists(f"{root}/beside"), os.listdir(f"{root}/its home"))
+                for one in virtiofsd.of(directory)
+                if os.path.exists((root := f"/proc/{one.pid}/root") + "/beside")
+            ]
+        finally:
+            virtiofsd.sweep(directory)
+        assert seen == [(True, [])]
+        assert (home / "machine" / "key").read_text() == "secret", "here it is seen as ever"
 
 
 def test_where_the_kernel_forbids_it_that_is_told(
