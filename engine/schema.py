@@ -249,7 +249,8 @@ def _folders(restart: str) -> tuple[Setting, ...]:
     return (
         Setting(
             "shares", Kind.PATHS, "Shared folders",
-            "Which folders of this computer containers may be given with -v; ~ is your home.",
+            "Which folders of this computer containers may be given with -v; ~ is your home. In "
+            "folders for everybody, such as /tmp, only what is yours.",
             shares.default(), restart,
         ),
         Setting(

@@ -16,7 +16,8 @@ ID = 4322  # nobody has to be called so
 
 
 class OrdinaryUser:
-    """`folder` may be entered by everybody, as pytest's own may not; what is in it goes with it.
+    """`folder` is theirs, and may be entered by everybody, as pytest's own may not; what is in it
+    goes with it.
     `etc`: the files that they see in /etc."""
 
     id = ID
@@ -24,6 +25,7 @@ class OrdinaryUser:
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert os.getuid() == 0, "only root can be another user: run the tests as root"
         self.folder = folder
+        os.chown(folder, ID, ID)
         self._unshare = shutil.which("unshare")
         self._programs = folder / "programs"
         self._lent: dict[Path, Path] = {}  # where it is, by where the user sees it

@@ -3124,8 +3124,8 @@
             <translation>Welche Container</translation>
         </message>
         <message>
-            <source>Which folders of this computer containers may be given with -v; ~ is your home.</source>
-            <translation>Welche Ordner dieses Computers Container mit -v bekommen können; ~ ist dein Home-Verzeichnis.</translation>
+            <source>Which folders of this computer containers may be given with -v; ~ is your home. In folders for everybody, such as /tmp, only what is yours.</source>
+            <translation>Welche Ordner dieses Computers Container mit -v bekommen können; ~ ist dein Home-Verzeichnis. In Ordnern für alle, wie /tmp, nur das Eigene.</translation>
         </message>
         <message>
             <source>Which image?</source>
@@ -5397,6 +5397,26 @@
         <message>
             <source>The folder {0} cannot be shared: you may not read it.</source>
             <translation>Der Ordner {0} kann nicht geteilt werden: Du darfst ihn nicht lesen.</translation>
+        </message>
+        <message>
+            <source>The folder {0} cannot be shared: Galley keeps its keys and sockets there.</source>
+            <translation>Der Ordner {0} kann nicht geteilt werden: Dort hat Galley seine Schlüssel und Sockets.</translation>
+        </message>
+        <message>
+            <source>The folder {0} does not exist.</source>
+            <translation>Den Ordner {0} gibt es nicht.</translation>
+        </message>
+        <message>
+            <source>Make it first, or bind it with -v.</source>
+            <translation>Legen Sie ihn zuerst an, oder binden Sie ihn mit -v ein.</translation>
+        </message>
+        <message>
+            <source>Galley keeps its keys and sockets there. Use another folder.</source>
+            <translation>Dort hat Galley seine Schlüssel und Sockets. Nehmen Sie einen anderen Ordner.</translation>
+        </message>
+        <message>
+            <source>{0} belongs to another user of this computer. Use a folder of your own.</source>
+            <translation>{0} gehört jemand anderem an diesem Computer. Nehmen Sie einen eigenen Ordner.</translation>
         </message>
         <message>
             <source>The folder {0} leads to {1}, and -v cannot name a folder with a colon.</source>

@@ -91,12 +91,12 @@ def _check_whose(source: str, plain: str, real: PurePath, sharing: Sharing, make
         raise NotShared(sentence, "Galley keeps its keys and sockets there. Use another folder.")
     other = owners.foreign(plain, make=make)
     if other is not None and not os.path.lexists(other):
-        raise NotShared(f"The folder {source} does not exist.", "Make it first, or use -v.")
-    if other is not None:
         raise NotShared(
-            f"{sentence} {other} belongs to another user of this computer.",
-            "Use a folder of your own.",
+            f"The folder {source} does not exist.", "Make it first, or bind it with -v."
         )
+    if other is not None:
+        hint = f"{other} belongs to another user of this computer. Use a folder of your own."
+        raise NotShared(sentence, hint)
 
 
 def _not_shared(source: str, plain: str, real: PurePath, sharing: Sharing) -> NotShared:

@@ -78,9 +78,7 @@ def start(
     for path in (home.root, home.run):
         os.chown(path, USER, USER)
     bench = Bench(choose("qemu"), MachineDir.of(home), image)
-    places = os.pathsep.join((os.environ["PATH"], *virtiofsd.PLACES))
-    ordinary_user.run_as("virtiofsd", places)
-    ordinary_user.run_as("unshare")
+    ordinary_user.run_as("unshare")  # which starts virtiofsd
     rights = virtiofsd.rights
 
     def users_rights() -> Rights:

@@ -18,6 +18,7 @@ from tests.contract.power import (
     power_on,
     try_it,
 )
+from vm import in_use
 from vm.backends.qemu import state
 from vm.directory import MachineDir
 from vm.errors import DiskFull, NotResumable
@@ -128,6 +129,7 @@ def cut_short(path: Path) -> None:
 
 # Each with its reason, and in this order: what is looked at first is spoilt last.
 DOUBTS: list[tuple[str, Callable[[MachineDir], object]]] = [
+    ("which was removed or replaced", lambda files: replace_folder(files.root / "used")),
     ("the data disk has been changed", lambda files: files.data_disk.touch()),
     ("a file of it has been changed", lambda files: flip_a_byte(files.suspended / "ram")),
     ("a file of it has been changed", lambda files: cut_short(files.suspended / "state")),
@@ -135,6 +137,12 @@ DOUBTS: list[tuple[str, Callable[[MachineDir], object]]] = [
     ("a file of it is missing", lambda files: (files.suspended / "ram").unlink()),
     ("its manifest cannot be read", lambda files: spoil(files.suspended / "manifest.json")),
 ]
+
+
+def replace_folder(folder: Path) -> None:
+    """It may get the number of the one before."""
+    folder.rmdir()
+    folder.mkdir()
 
 
 def spoil(file: Path) -> None:
@@ -145,7 +153,8 @@ def test_whatever_is_in_doubt_is_not_gone_on_from(bench: Bench) -> None:
     machine = bench.open()
     bench.boot()
     write_line(bench, "kept")
-    machine.suspend()
+    (bench.directory.root / "used").mkdir()
+    machine.suspend(lambda: in_use.keep(bench.directory, [str(bench.directory.root / "used")]))
     key = "galley.key=" + public_blob(bench.directory.public_key)
     for reason, change in DOUBTS:
         change(bench.directory)

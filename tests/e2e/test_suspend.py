@@ -1,6 +1,7 @@
 """Stopped and suspended, as a user does both: what is there again, and how."""
 
 import json
+import shutil
 import socket
 import time
 from pathlib import Path
@@ -92,6 +93,39 @@ def test_what_is_suspended_goes_on_in_the_middle(
     assert read == b"from this computer"
     before, now, after = time.time(), _clock(engine, counting), time.time()
     assert before - 0.1 <= now <= after + 0.1
+
+
+def test_what_is_gone_from_this_computer_meanwhile(engine: Galley, shared: Path) -> None:
+    """As in a /tmp that was emptied. A file is missing then; a container that would have another
+    folder than before does not go on."""
+    folder = shared / "work"
+    folder.mkdir()
+    for name in ("gone", "open", "stays"):
+        (folder / name).write_text(name)
+    holds = "exec 3< /x/open; cat /x/*; until [ -e /x/go ]; do usleep 50000; done; cat <&3; echo $?"
+    engine.docker("run", "-d", "--name", "has", "-v", f"{folder}:/x", IMAGE, "sh", "-c", holds)
+    engine.wait_for(lambda: engine.docker("logs", "has").stdout == b"goneopenstays", "it has read")
+    engine.run("suspend")
+    (folder / "gone").unlink()
+    (folder / "stays").write_text("changed")
+    engine.run("start")
+    assert WAKING in steps(engine)
+    seen = engine.docker("exec", "has", "sh", "-c", "cat /x/stays; cat /x/gone", check=False)
+    assert seen.stdout == b"changed"
+    assert b"No such file" in seen.stderr
+    (folder / "go").touch()
+    engine.wait_for(lambda: engine.docker("logs", "has").stdout.endswith(b"open0\n"), "it goes on")
+
+    (folder / "go").unlink()
+    engine.docker("start", "has")
+    engine.run("suspend")
+    shutil.rmtree(folder)
+    folder.mkdir()
+    said = engine.run("start").stderr.decode()
+    assert f"a container has {folder}, which was removed or replaced meanwhile" in said
+    assert WAKING not in steps(engine)
+    assert list(folder.iterdir()) == []
+    shutil.rmtree(folder)
 
 
 def _clock(galley: Galley, container: str) -> float:

@@ -20,7 +20,7 @@ from desktop.pages.settings.editors import (
 from desktop.pages.settings.page import SettingsPage, _topics
 from desktop.pages.settings.pending import pending, reason
 from desktop.tasks import TaskState
-from engine import proxy_password
+from engine import proxy_password, shares
 from engine.schema import GIB, HostSize, Kind, Setting, schema
 from engine.settings import Entry, SettingsStore
 from tests.unit.engine.secret_service import SecretService, unlocked
@@ -249,7 +249,7 @@ def test_folders_are_added_and_removed(
     dialog.fileSelected.emit(str(tmp_path))
     dialog.close()
     wait_for(field.reset.isVisible)
-    assert stored(own_app, "shares") == ("~", str(tmp_path))
+    assert stored(own_app, "shares") == (*shares.default(), str(tmp_path))
 
     def remove(name: str) -> None:
         def found() -> list[QPushButton]:
@@ -261,9 +261,9 @@ def test_folders_are_added_and_removed(
 
     remove("~")
     remove(str(tmp_path))  # without waiting for the first
-    wait_for(lambda: stored(own_app, "shares") == ())
+    wait_for(lambda: stored(own_app, "shares") == shares.default()[1:])
     QTest.mouseClick(field.reset, LEFT)
-    wait_for(lambda: stored(own_app, "shares") == ("~",))
+    wait_for(lambda: stored(own_app, "shares") == shares.default())
 
 
 def test_a_folder_that_cannot_be_shared_is_refused_beside_the_list(

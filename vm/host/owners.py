@@ -38,13 +38,13 @@ def foreign(path: str, *, make: bool = False) -> str | None:
                 os.mkdir(there, MODE)
         try:
             seen = os.lstat(there)
+            target = PurePath(os.readlink(there)) if stat.S_ISLNK(seen.st_mode) else None
         except (OSError, ValueError):
             return str(there) if shared else None  # whoever makes it may be another
         if shared and not _is_ours(seen.st_uid):
             return str(there)
-        if stat.S_ISLNK(seen.st_mode) and links < LINKS:
+        if target is not None and links < LINKS:
             links += 1
-            target = PurePath(os.readlink(there))
             ahead += reversed(target.parts[1:] if target.is_absolute() else target.parts)
             here = PurePath("/") if target.is_absolute() else here
             continue

@@ -22,7 +22,7 @@ def of(home: Home) -> tuple[str, ...]:
     known = [home.root, home.run, default.root, default.run]
     for folder in run_bases():
         known += folder.glob(RUN_PREFIX + "[0-9a-f]" * 12)
-    real = {Path(os.path.realpath(path)) for path in known if path.is_dir()}
+    real = {Path(os.path.realpath(path)) for path in known if os.path.isdir(path)}
     return tuple(sorted(str(path) for path in real if real.isdisjoint(path.parents)))
 
 

@@ -17,6 +17,7 @@ May import: msgspec, `vm` values, `vm.host`. Next: `shares.py`, `start.py`.
 """
 
 import os
+import re
 import shutil
 import sys
 import time
@@ -44,6 +45,9 @@ while [ "$1" != -- ]; do mount -t tmpfs -o ro,mode=0 galley "$1" || exit; shift;
 shift
 exec "$@"
 """
+# A file that was moved away or replaced while the machine was suspended is an error for whoever has
+# it in the guest: the machine goes on, and nobody gets another file for it. Since 1.13.
+RESUMES = ("--migration-on-error=guest-error", "--migration-verify-handles")
 # The kernels that let an ordinary user make no namespace of its own say so in one of these.
 NAMESPACES = {
     "kernel/unprivileged_userns_clone": "0",
@@ -80,19 +84,27 @@ def serve(directory: MachineDir, shares: tuple[Share, ...]) -> tuple[Share, ...]
     The others are in the backend's log. Raises ToolMissing.
     """
     served: list[Share] = []
-    may, private = rights(), private_folders.of(directory.home)
+    program, may, private = find(), rights(), private_folders.of(directory.home)
+    resumes = RESUMES if version(program) >= (1, 13) else ()
     for share in shares:
         number = len(served)
         socket, view = directory.share_socket(number), directory.share_view(number)
         covered = private_folders.inside(share.host_path, private) if may.may_unshare else ()
         if covered:
             view.mkdir(mode=0o700, exist_ok=True)
-        words = [*apart(may, share.host_path, view, covered), str(find())]
-        words += options(share, socket, may, view if covered else None)
+        words = [*apart(may, share.host_path, view, covered), str(program)]
+        words += [*options(share, socket, may, view if covered else None), *resumes]
         identity = process.spawn_detached(words, log=directory.backend_log)
         if _answers(socket, identity):
             served.append(share)
     return tuple(served)
+
+
+def version(program: Path) -> tuple[int, ...]:
+    """Of "virtiofsd 1.13.2"; (0,) where it does not say."""
+    said = process.run([program, "--version"], timeout=SERVED_WITHIN).stdout
+    found = re.search(rb"(\d+)\.(\d+)", said)
+    return tuple(map(int, found.groups())) if found else (0,)
 
 
 def rights() -> Rights:

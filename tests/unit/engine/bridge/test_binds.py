@@ -228,7 +228,7 @@ def test_what_another_user_has_put_where_everybody_may(tmp_path: Path) -> None:
         for body in (asked(f"{path}:/x"), mount(str(path))):
             with pytest.raises(NotShared, match=f"{path} is not shared") as refused:
                 check(body, sharing)
-            assert f"{tmp_path}/theirs belongs to another user" in refused.value.summary
+            assert f"{tmp_path}/theirs belongs to another user" in refused.value.hint
 
 
 def test_what_dockerd_would_make_there_is_made_first(tmp_path: Path) -> None:

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from vm import in_use
 from vm.backends.qemu import state, suspend
 from vm.backends.qemu.circumstances import FORMAT, Circumstances
 from vm.directory import MachineDir
 from vm.errors import Cancelled
-from vm.host import sparse
+from vm.host import file_identity, sparse
 
 THEN = Circumstances(FORMAT, "qemu 1 2", "tcg", "", "image", 8 << 30, "arguments")
 
@@ -59,6 +60,21 @@ def test_there_and_back(directory: MachineDir, kept: tuple[Path, Path]) -> None:
         saved = suspend._counting(directory.suspended, directory.data_disk)
         assert saved is not None
         assert saved.circumstances == THEN
+
+
+def test_what_containers_had_is_kept_with_it(directory: MachineDir, tmp_path: Path) -> None:
+    used = tmp_path / "used"
+    used.mkdir()
+    in_use.keep(directory, [str(used)])
+    suspend._make_valid(directory, THEN)
+    disk, folder = directory.root / "copy", directory.root / "kept"
+    sparse.duplicate(directory.data_disk, disk, quietly)
+    assert suspend.keep(directory, disk, folder, quietly)
+    exchange(directory, disk)
+    assert suspend.put_back(directory, disk, folder, quietly)
+    saved = suspend._counting(directory.suspended, directory.data_disk)
+    assert saved is not None
+    assert saved.in_use == {str(used): file_identity.at(str(used))}
 
 
 def test_with_a_disk_that_came_after_it_counts_no_more(

@@ -1,0 +1,59 @@
+"""The system's temporary folders are shared by default: what is the user's own in them, and nothing
+of Galley's, whose home in these tests lies there."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.galley import IMAGE, Galley
+
+AGAIN = """mkdir /y /z; umount /x/home; cat /x/home/machine/id_ed25519
+for tag in share0 share1; do
+  mount -t virtiofs $tag /y 2> /dev/null && cat /y{key} && cat /z{key}
+  mount -o bind /y /z 2> /dev/null && cat /z{key}
+done"""
+
+pytestmark = pytest.mark.usefixtures("no_containers")
+
+
+def run(galley: Galley, folder: Path, script: str, *more: str) -> tuple[str, str]:
+    """What it says in a container that has `folder` as /x."""
+    bind = ("run", "--rm", "-v", f"{folder}:/x", *more, IMAGE)
+    programs = "for name in ls mkdir mount touch umount; do ln -s busybox /bin/$name; done"
+    done = galley.docker(*bind, "busybox", "sh", "-c", f"busybox {programs}; {script}", check=False)
+    return done.stdout.decode(), done.stderr.decode()
+
+
+def test_a_temporary_folder_is_the_one_of_this_computer(galley: Galley, tmp_path: Path) -> None:
+    (tmp_path / "here").write_text("here")
+    assert run(galley, tmp_path, "cat /x/here; echo there > /x/there")[0] == "here"
+    assert (tmp_path / "there").read_text() == "there\n"
+
+
+def test_another_users_is_refused(galley: Galley) -> None:
+    theirs = Path(f"/tmp/galley-test-{os.getpid()}")
+    theirs.mkdir()
+    try:
+        os.chown(theirs, 12345, 12345)
+        said = run(galley, theirs, "echo")[1]
+    finally:
+        theirs.rmdir()
+    assert f"The folder {theirs} is not shared" in said
+    assert "belongs to another user" in said
+
+
+def test_what_galley_keeps_for_itself_is_in_no_container(galley: Galley) -> None:
+    """Whatever it may do: it is not served to the machine at all."""
+    home = galley.home.root
+    key = galley.machine.key
+    assert "keys" in run(galley, key.parent, "echo")[1]
+    script = "ls -A /x/home; cat /x/home/machine/id_ed25519; touch /x/home/new"
+    said, failed = run(galley, home.parent, script)
+    assert said == ""
+    assert failed.count("No such file or directory") == 1
+    assert failed.count("Read-only file system") == 1
+    inside = key.relative_to("/tmp")
+    said, failed = run(galley, home.parent, AGAIN.replace("{key}", f"/{inside}"), "--privileged")
+    assert "PRIVATE KEY" not in said
+    assert "PRIVATE KEY" in key.read_text()
