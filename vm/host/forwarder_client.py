@@ -63,6 +63,8 @@ class ForwarderClient:
             return self._ask(request)
         except AWAY:
             return Answer()
+        except OSError as error:
+            raise _broken(str(error)) from error
 
     def _ask(self, request: Request) -> Answer:
         """Raises OSError of what was asked for, one of AWAY, HostError."""
