@@ -101,6 +101,30 @@ def test_both_ways_to_a_port_are_the_next_supervisors(
     assert net.is_free("::1", alone)
 
 
+def test_one_address_of_two_is_closed_at_once(
+    carriers: tuple[MachineCarrier, MachineCarrier],
+) -> None:
+    port = net.free_port()
+    both = [Forward(address, port, 80) for address in ("127.0.0.1", "::1")]
+    for forward in both:
+        carriers[0].forward(forward)
+    carriers[0].unforward(both[1])
+    assert net.is_free("::1", port)
+    assert carriers[0].forwarded() == {both[0]}
+
+
+def test_it_leads_to_what_this_computer_has_on_its_first_address(
+    carriers: tuple[MachineCarrier, MachineCarrier],
+) -> None:
+    port = net.free_port()
+    others = {Forward(f"127.0.0.{last}", port, 80 + last) for last in range(2, 10)}
+    wanted = {Forward("127.0.0.1", port, 80), Forward("::1", port, 80), *others}
+    for forward in sorted(wanted):
+        carriers[0].forward(forward)
+    assert carriers[1].forwarded() == wanted
+    assert says("::1", port) == "80"
+
+
 def test_a_port_that_is_taken_names_its_holder_and_leaves_nothing(
     carriers: tuple[MachineCarrier, MachineCarrier], backend: Listening
 ) -> None:

@@ -134,8 +134,9 @@ def test_services_and_containers_do_not_get_each_others_ports(swarm: Scene) -> N
     said = swarm.docker(*SERVICE, "--name=web", "-p=18600:80", *SLEEP)
     assert "Port 18600/tcp on 127.0.0.1 is already published by the container web." in said
     swarm.serve("--name=api", "-p=18601:80", *SLEEP)
-    said = swarm.docker("run", "--rm", "-p=18601:80", *SLEEP)
-    assert "Port 18601/tcp on 127.0.0.1 is already published by the service api." in said
+    for words in (("run", "--rm"), (*SERVICE, "--name=third")):
+        said = swarm.docker(*words, "-p=18601:80", *SLEEP)
+        assert "Port 18601/tcp on 127.0.0.1 is already published by the service api." in said
     assert swarm.open() == {
         (name, address, number)
         for name, number in (("web", 18600), ("api", 18601))
