@@ -21,9 +21,8 @@ from vm.errors import GuestUnreachable, MachineError
 from vm.keeper import LINE_LIMIT, Keeper
 from vm.relay import GRANT, SMALL, RelayedGuest, RelayLine, RelayStream
 from vm.relay_frames import HEAD, LARGEST, MAGIC, NUMBER, WINDOW, ZEROS, Kind, packed
-from vm.ssh import SshGuest, make_key
-from vm.ssh_wire import GREETING, Inbox
-from vm.types import Address
+from vm.ssh import SshGuest
+from vm.ssh_wire import GREETING, Inbox, Wire
 
 PATIENCE = 20.0  # seconds; only a test that fails waits so long
 FLOOD = 64 * 1024 * 1024  # bytes; what is held of it must be far less
@@ -308,28 +307,35 @@ def test_more_than_the_window_of_a_channel_is_refused() -> None:
     other.feed(bytes(1 << 20))
 
 
-def test_a_greeting_of_ssh_without_an_end(tmp_path: Path) -> None:
-    key, pinned = tmp_path / "key", tmp_path / "known_host"
-    make_key(key, tmp_path / "key.pub")
-    kind, blob, *_ = (tmp_path / "key.pub").read_text().split()
-    pinned.write_text(f"{kind} {blob}\n")
-    sent = 0
+@pytest.fixture
+def wire() -> Iterator[Wire]:
+    """The other end sends FLOOD bytes, if it can, and ends."""
+    ours, theirs = socket.socketpair()
 
-    def talk() -> None:
-        nonlocal sent
-        side = listening.accept()[0]
-        with side, contextlib.suppress(OSError):
-            while sent < FLOOD:
-                sent += side.send(b"x" * 65536)
+    def send() -> None:
+        with theirs:
+            flood(theirs, b"x" * 65536)
 
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        talking = threading.Thread(target=talk, daemon=True)
-        talking.start()
-        guest = SshGuest(Address(*listening.getsockname()), key, pinned, 0.0)
-        with pytest.raises(GuestUnreachable):
-            guest.connect(PATIENCE)
-        talking.join(PATIENCE)
-    assert sent < FLOOD, f"only {GREETING} bytes are read"
+    flooding = threading.Thread(target=send)
+    flooding.start()
+    made = Wire(ours)
+    yield made
+    made.close()
+    flooding.join(PATIENCE)
+
+
+def read_all(wire: Wire) -> int:
+    return sum(map(len, iter(lambda: wire.recv(65536), b"")))
+
+
+def test_a_greeting_of_ssh_without_an_end(wire: Wire) -> None:
+    with pytest.raises(OSError, match="without end"):
+        read_all(wire)
+
+
+def test_after_the_login_there_is_no_limit(wire: Wire) -> None:
+    wire.wait_for_all()
+    assert read_all(wire) == FLOOD > GREETING
 
 
 def test_a_packet_of_ssh_that_is_too_long() -> None:
