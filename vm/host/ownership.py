@@ -3,9 +3,11 @@ off as Galley's. May import: the standard library, psutil inside functions. Next
 
 POSIX compares user ids. root is trusted beside this user, for it can do everything anyway.
 
-Windows has no user ids and no mode bits here. There, access control lists do the same: Galley's
-files are below the user's profile, and a process can be opened only by its owner and by
-administrators. So a file counts as ours, and a process that cannot be opened does not.
+Windows has no user ids and no mode bits. There, access control lists do the same: Galley's files
+are below the user's profile, and only its owner and administrators can open a process, to read its
+command line or to end it. So files and processes all count as ours there; one that cannot be opened
+has no command line that could match. A GALLEY_HOME outside the profile has the protection of the
+folder that it is in.
 
 A link counts as what it leads to, if this user or root made it: people move data to another disk.
 """
@@ -35,7 +37,6 @@ def own_ids() -> frozenset[int]:
 def owns_process(process: "psutil.Process") -> bool:
     """Whether it runs as this user, by its real and its effective id. Raises psutil.Error."""
     if sys.platform == "win32":
-        process.username()  # AccessDenied for a process of another user
         return True
     ids = process.uids()
     return own_ids().issuperset((ids.real, ids.effective))
