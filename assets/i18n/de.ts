@@ -4287,6 +4287,10 @@
             <translation> oder den Beschleuniger auf auto stellen</translation>
         </message>
         <message>
+            <source>A command in the virtual machine said too much.</source>
+            <translation>Ein Befehl in der virtuellen Maschine hat zu viel ausgegeben.</translation>
+        </message>
+        <message>
             <source>A copy of the data disk needs {0} GiB, and {1} GiB are free.</source>
             <translation>Eine Kopie der Datenplatte braucht {0} GiB, und {1} GiB sind frei.</translation>
         </message>
