@@ -41,6 +41,7 @@ def own_home(request: pytest.FixtureRequest) -> Iterator[None]:
         environment.setenv("GALLEY_HOME", str(Path(folder, "home")))
         environment.setenv("DOCKER_CONFIG", str(Path(folder, "docker")))
         environment.setenv("XDG_CONFIG_HOME", str(Path(folder, "config")))
+        environment.setenv("XDG_STATE_HOME", str(Path(folder, "state")))
         environment.setenv("GSETTINGS_BACKEND", "keyfile")  # which is in XDG_CONFIG_HOME
         for name in ("DOCKER_HOST", "DOCKER_CONTEXT"):
             environment.delenv(name, raising=False)

@@ -141,7 +141,8 @@ class Galley:
             process.wait_gone(found.identity, 10)
         self.run("delete", "--yes", check=False)
         self.run("quit", check=False)
-        shutil.rmtree(self.home.root, ignore_errors=True)
+        for folder in (self.home.run, self.home.root):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def busybox_tar() -> bytes:
