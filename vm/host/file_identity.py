@@ -5,6 +5,7 @@ May import: the standard library. Next: `vm/sftp.py`, which opens a file again f
 """
 
 import contextlib
+import ctypes
 import os
 import sys
 from pathlib import Path
@@ -13,6 +14,8 @@ if sys.platform == "linux":
     import fcntl
 
 BOOT = Path("/proc/sys/kernel/random/boot_id")  # another one after each start of this computer
+AT_FDCWD = -100
+MAX_HANDLE_SZ = 128  # bytes (fcntl.h)
 GENERATION = 0x80087601  # FS_IOC_GETVERSION of 64-bit Linux (linux/fs.h)
 
 
@@ -50,3 +53,22 @@ def _number(path: str) -> str:
         return f"{os.stat(path).st_ino:x}"
     except OSError:
         return ""
+
+
+class _Handle(ctypes.Structure):
+    """struct file_handle of name_to_handle_at(2)."""
+
+    _fields_ = (
+        ("size", ctypes.c_uint),
+        ("type", ctypes.c_int),
+        ("bytes", ctypes.c_ubyte * MAX_HANDLE_SZ),
+    )
+
+
+def has_handles(path: str) -> bool:
+    """Whether the file system there gives its files handles, which an overlay does not."""
+    if sys.platform != "linux":
+        return False
+    handle, mount = _Handle(MAX_HANDLE_SZ), ctypes.c_int()
+    ask = ctypes.CDLL(None).name_to_handle_at
+    return not ask(AT_FDCWD, os.fsencode(path), ctypes.byref(handle), ctypes.byref(mount), 0)

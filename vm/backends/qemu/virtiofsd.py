@@ -28,7 +28,7 @@ import msgspec
 
 from vm.directory import MachineDir
 from vm.errors import HostError, ToolMissing
-from vm.host import lent_ids, private_folders, process, process_search
+from vm.host import file_identity, lent_ids, private_folders, process, process_search
 from vm.host.lent_ids import LentIds, Range
 from vm.types import Share
 
@@ -46,7 +46,8 @@ shift
 exec "$@"
 """
 # A file that was moved away or replaced while the machine was suspended is an error for whoever has
-# it in the guest: the machine goes on, and nobody gets another file for it. Since 1.13.
+# it in the guest: the machine goes on, and nobody gets another file for it. Since 1.13, where the file
+# system has handles; elsewhere the machine starts from cold when a file is gone.
 RESUMES = ("--migration-on-error=guest-error", "--migration-verify-handles")
 # The kernels that let an ordinary user make no namespace of its own say so in one of these.
 NAMESPACES = {
@@ -85,7 +86,7 @@ def serve(directory: MachineDir, shares: tuple[Share, ...]) -> tuple[Share, ...]
     """
     served: list[Share] = []
     program, may, private = find(), rights(), private_folders.of(directory.home)
-    resumes = RESUMES if version(program) >= (1, 13) else ()
+    is_new = version(program) >= (1, 13)
     for share in shares:
         number = len(served)
         socket, view = directory.share_socket(number), directory.share_view(number)
@@ -93,7 +94,8 @@ def serve(directory: MachineDir, shares: tuple[Share, ...]) -> tuple[Share, ...]
         if covered:
             view.mkdir(mode=0o700, exist_ok=True)
         words = [*apart(may, share.host_path, view, covered), str(program)]
-        words += [*options(share, socket, may, view if covered else None), *resumes]
+        words += options(share, socket, may, view if covered else None)
+        words += RESUMES if is_new and file_identity.has_handles(share.host_path) else ()
         identity = process.spawn_detached(words, log=directory.backend_log)
         if _answers(socket, identity):
             served.append(share)

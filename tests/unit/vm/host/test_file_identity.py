@@ -2,12 +2,15 @@
 
 import fcntl
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from vm.host import file_identity
+from vm.host import file_identity, process
+
+ROOT = Path(__file__).parents[4]
 
 
 def identity(path: Path) -> str:
@@ -52,3 +55,18 @@ def test_where_nobody_counts_the_number_has_to_do(
 
     monkeypatch.setattr(fcntl, "ioctl", refuses)
     assert identity(file) == f"{file.stat().st_ino:x}"
+
+
+OVERLAY = """
+mount -t tmpfs all "$1" && cd "$1" && mkdir lower upper work merged
+mount -t overlay -o lowerdir=lower,upperdir=upper,workdir=work all merged
+exec "$2" -c 'import sys; from vm.host.file_identity import has_handles
+print(*map(has_handles, (".", "merged", "missing", sys.argv[1])))' "$3"
+"""
+
+
+def test_which_file_systems_have_handles(tmp_path: Path) -> None:
+    """One in memory has, an overlay has none."""
+    words = ("unshare", "--mount", "sh", "-ec", OVERLAY, "sh", tmp_path, sys.executable, ROOT)
+    done = process.run(words, timeout=30, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert done.stdout == b"True False False True\n", done.tail()
