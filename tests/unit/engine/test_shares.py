@@ -12,7 +12,7 @@ import pytest
 
 from engine import shares
 from engine.guest import recipe
-from engine.ports.wanted import Container, Mount
+from engine.ports.wanted import Asked, Container, Mount, Publishing
 from engine.schema import GIB, HostSize, Kind, Setting, schema
 from engine.settings import SettingsStore
 from engine.shared_folders import SharedFolders
@@ -294,6 +294,22 @@ def test_what_a_container_has_had_must_still_be_shared(
     folders._mounted = {share: (seen.st_dev, seen.st_ino + 1)}  # another one, of the same name
     with pytest.raises(NotShared):
         folders.must_share([f"{tmp_path}/data"])
+
+
+def test_at_a_start_only_what_dockerd_makes_is_made(
+    home: Home, store: SettingsStore, tmp_path: Path
+) -> None:
+    """Where another user might make it. What was bound with --mount has to be there."""
+    tmp_path.chmod(0o1777)
+    folders = SharedFolders(home, store, FakeBackend(), lambda: None)
+    seen = tmp_path.stat()
+    folders._mounted = {Share(str(tmp_path), str(tmp_path)): (seen.st_dev, seen.st_ino)}
+    bound, mounted = f"{tmp_path}/bound", f"{tmp_path}/mounted"
+    publishing = Publishing(Binds=(f"{bound}:/x:ro", "volume:/y"))
+    asked = Asked(HostConfig=publishing, Mounts=(Mount("bind", bound), Mount("bind", mounted)))
+    with pytest.raises(NotShared, match=f"{mounted} does not exist"):
+        folders.must_share(asked.folders, asked.made)
+    assert [path.name for path in tmp_path.iterdir()] == ["bound"]
 
 
 def test_what_containers_have_of_this_host(home: Home, store: SettingsStore) -> None:

@@ -46,8 +46,8 @@ shift
 exec "$@"
 """
 # A file that was moved away or replaced while the machine was suspended is an error for whoever has
-# it in the guest: the machine goes on, and nobody gets another file for it. Since 1.13, where the file
-# system has handles; elsewhere the machine starts from cold when a file is gone.
+# it in the guest: the machine goes on, and nobody gets another file for it. Since 1.13, where the
+# file system has handles; elsewhere the machine starts from cold when a file is gone.
 RESUMES = ("--migration-on-error=guest-error", "--migration-verify-handles")
 # The kernels that let an ordinary user make no namespace of its own say so in one of these.
 NAMESPACES = {
