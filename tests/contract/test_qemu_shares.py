@@ -148,6 +148,25 @@ def test_without_lent_ids_all_is_the_users(
     assert "not run as root" in problem.summary
 
 
+@pytest.mark.parametrize("by", ["this computer", "the guest"])
+def test_what_is_galleys_is_covered(
+    start: Callable[[], Guest], folder: Path, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    """By the guest, where the user gets no namespace here."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(folder))
+    (folder / "galley").mkdir()
+    (folder / "galley" / "key").write_text("secret")
+    os.chown(folder / "galley", USER, USER)
+    if by == "the guest":
+        monkeypatch.setattr(virtiofsd, "covers", lambda: False)
+        monkeypatch.setattr(virtiofsd, "_forbids_namespaces", lambda: "a.setting")
+    said = start().container("0:0", "ls -A galley; cat galley/key; echo 1 > galley/new")
+    assert "secret" not in said
+    assert "galley/key': No such file" in said
+    assert "galley/new: Read-only file system" in said
+    assert (folder / "galley" / "key").read_text() == "secret"
+
+
 def check_that_roots_are_the_users(guest: Guest) -> None:
     shared = guest.folder
     assert guest.says("stat -c '%u %g %a' . private; cat private") == (
