@@ -77,7 +77,9 @@ def default_root() -> Path:
 def temporary_folders() -> tuple[str, ...]:
     """The system's folders for temporary files, without links: /tmp, and $TMPDIR, which macOS sets
     to a folder of the user's own."""
-    named = [tempfile.gettempdir(), *(["/tmp"] if os.name == "posix" else [])]
+    named = ["/tmp"] if os.name == "posix" else []
+    with contextlib.suppress(OSError):  # there is none that can be written
+        named.append(tempfile.gettempdir())
     return tuple(sorted({os.path.realpath(name) for name in named if os.path.isdir(name)}))
 
 

@@ -7,6 +7,7 @@ May import: `paths`. Next: `vm/backends/qemu/virtiofsd.py`, `vm/sftp_folder.py`,
 """
 
 import os
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -17,13 +18,23 @@ type Identities = frozenset[tuple[int, int]]
 
 def of(home: Home) -> tuple[str, ...]:
     """Those that exist, without links: of this home, of the default one, and the run directories of
-    others, whose homes are not known."""
+    this user's others, whose homes are not known."""
     default = home_at(default_root())
     known = [home.root, home.run, default.root, default.run]
     for folder in run_bases():
-        known += folder.glob(RUN_PREFIX + "[0-9a-f]" * 12)
+        named = folder.glob(RUN_PREFIX + "[0-9a-f]" * 12)
+        known += (path for path in named if _is_the_users(path))
     real = {Path(os.path.realpath(path)) for path in known if os.path.isdir(path)}
     return tuple(sorted(str(path) for path in real if real.isdisjoint(path.parents)))
+
+
+def _is_the_users(path: Path) -> bool:
+    """Another user may give the name to a link that leads anywhere."""
+    try:
+        seen = path.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(seen.st_mode) and (os.name == "nt" or seen.st_uid == os.getuid())
 
 
 def inside(folder: str, private: Iterable[str]) -> tuple[str, ...]:

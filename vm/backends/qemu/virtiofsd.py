@@ -41,7 +41,10 @@ ALL_IDS = 4294967295
 # behind it. At its own place nothing is covered, for the program's socket may be there.
 COVER = """[ -z "$1" ] || mount --rbind "$1" "$2" || exit
 shift 2
-while [ "$1" != -- ]; do mount -t tmpfs -o ro,mode=0 galley "$1" || exit; shift; done
+while [ "$1" != -- ]; do
+  mount -t tmpfs -o ro,mode=0 galley "$1" || [ ! -e "$1" ] || exit
+  shift
+done
 shift
 exec "$@"
 """

@@ -28,6 +28,9 @@ def test_this_home_and_the_default_one(homes: tuple[Home, Path], tmp_path: Path)
     other = tmp_path / "t" / "galley-0123456789ab"
     other.mkdir()
     (tmp_path / "t" / "galley-of-ann").mkdir()
+    (tmp_path / "t" / "galley-000000000000").symlink_to(tmp_path)
+    (tmp_path / "t" / "galley-111111111111").mkdir()
+    os.chown(tmp_path / "t" / "galley-111111111111", 12345, 12345)
     found = private_folders.of(home)
     assert set(found) == {str(home.root), str(home.run), str(default), str(other)}
     assert private_folders.inside(str(tmp_path / "t"), found) == tuple(
