@@ -16,6 +16,7 @@ its own root can undo.
 May import: msgspec, `vm` values, `vm.host`. Next: `shares.py`, `start.py`.
 """
 
+import itertools
 import os
 import re
 import shutil
@@ -83,26 +84,27 @@ def find() -> Path:
 
 
 def serve(directory: MachineDir, shares: tuple[Share, ...]) -> tuple[Share, ...]:
-    """Start a virtiofsd for each; those that answer, in order, on `share_socket(0)` and so on.
-
-    The others are in the backend's log. Raises ToolMissing.
-    """
-    served: list[Share] = []
+    """Start a virtiofsd for each, all at once; those that answer, in order, on `share_socket(0)`
+    and so on. The others are in the backend's log. Raises ToolMissing."""
     program, may, private = find(), rights(), private_folders.of(directory.home)
-    is_new = version(program) >= (1, 13)
-    for share in shares:
-        number = len(served)
-        socket, view = directory.share_socket(number), directory.share_view(number)
+    is_new = bool(shares) and version(program) >= (1, 13)
+
+    def begin(share: Share, number: int) -> process.Identity:
+        view = directory.share_view(number)
         covered = private_folders.inside(share.host_path, private) if may.may_unshare else ()
         if covered:
             view.mkdir(mode=0o700, exist_ok=True)
         words = [*apart(may, share.host_path, view, covered), str(program)]
-        words += options(share, socket, may, view if covered else None)
+        words += options(share, directory.share_socket(number), may, view if covered else None)
         words += RESUMES if is_new and file_identity.has_handles(share.host_path) else ()
-        identity = process.spawn_detached(words, log=directory.backend_log)
-        if _answers(socket, identity):
-            served.append(share)
-    return tuple(served)
+        return process.spawn_detached(words, log=directory.backend_log)
+
+    begun = [begin(share, number) for number, share in enumerate(shares)]
+    answers = [_answers(directory.share_socket(n), identity) for n, identity in enumerate(begun)]
+    if all(answers):
+        return shares
+    sweep(directory)
+    return serve(directory, tuple(itertools.compress(shares, answers)))
 
 
 def version(program: Path) -> tuple[int, ...]:
