@@ -2,15 +2,15 @@
 
 They may lie in a folder that is shared (the user's home, /tmp). The bridge refuses to bind them,
 and whatever serves a folder around them leaves them out.
-May import: `paths`. Next: `vm/backends/qemu/virtiofsd.py`, `vm/sftp_folder.py`,
+May import: `paths`, `ownership`. Next: `vm/backends/qemu/virtiofsd.py`, `vm/sftp_folder.py`,
 `engine/bridge/binds.py`.
 """
 
 import os
-import stat
 from collections.abc import Iterable
 from pathlib import Path
 
+from vm.host import ownership
 from vm.host.paths import RUN_PREFIX, Home, default_root, home_at, run_bases
 
 type Identities = frozenset[tuple[int, int]]
@@ -31,10 +31,10 @@ def of(home: Home) -> tuple[str, ...]:
 def _is_the_users(path: Path) -> bool:
     """Another user may give the name to a link that leads anywhere."""
     try:
-        seen = path.lstat()
+        ownership.check_folder(path, others=0)
     except OSError:
         return False
-    return stat.S_ISDIR(seen.st_mode) and (os.name == "nt" or seen.st_uid == os.getuid())
+    return True
 
 
 def inside(folder: str, private: Iterable[str]) -> tuple[str, ...]:

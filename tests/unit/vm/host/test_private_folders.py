@@ -15,6 +15,7 @@ def homes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Home, Path]:
     """One with a name too long for sockets, and the default one; both exist."""
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / ("state" * 30)))  # no room for sockets
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "t"))
     monkeypatch.setattr(paths, "SOCKET_PATH_LIMIT", len(str(tmp_path)) + 60)
     home = home_at(tmp_path / ("long" * 30))
