@@ -10,6 +10,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal
 
 from engine import certificates, daemon_config, docker_proxies, proxy, registry_certificates
 from engine.proxy import Proxies
@@ -98,6 +99,11 @@ class Configuration:
                 daemon_config.apply(guest, daemon_config.joined(text, self._named()))
             daemon_config.write(self._home, text)
             self._refused = None
+
+    def live_restore(self, guest: Guest, wanted: Literal["off", "auto"]) -> None:
+        """Raises what `daemon_config.live_restore` raises."""
+        with self._turn:
+            daemon_config.live_restore(guest, wanted)
 
     def forget(self) -> None:
         """As if nobody had ever written one. Raises HomeUnusable."""

@@ -14,7 +14,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from engine.logs import ENGINE_LOG
 from vm.errors import EngineFailed, Problem, Retry, SettingsError
@@ -28,6 +28,7 @@ EMPTY = "{}\n"
 LONGEST = 30 * 1024  # bytes; a request of the control socket holds twice that
 PATIENCE = 400.0  # seconds: two ends and two starts of dockerd, where instructions are emulated
 REFUSED, AS_BEFORE = 65, 66  # how `daemon-config apply` ends
+RELOAD_PATIENCE = 180.0  # seconds: dockerd may be starting, and then reloads
 NO_COMMAND = (126, 127)  # what a shell says where there is none
 
 # What would cut dockerd off, and why.
@@ -190,6 +191,28 @@ def restart(guest: Guest) -> None:
             f"dockerd does not start any more: {said or 'it says nothing'}.",
             "Run `galley restart`.",
             details=done.tail(),
+        )
+
+
+def live_restore(guest: Guest, wanted: Literal["off", "auto"]) -> None:
+    """Let dockerd reload with live-restore off, or (`auto`) off only while it is in a swarm; it
+    runs on, and so do containers. A value of the user's own stays as it is.
+
+    Raises EngineFailed when nothing has changed, GuestUnreachable.
+    """
+    done = guest.run((COMMAND, "live_restore", wanted), timeout=RELOAD_PATIENCE)
+    if done.returncode in NO_COMMAND:
+        raise EngineFailed(
+            "The machine that runs was started by an older Galley.",
+            "Run `galley restart`, then try again.",
+            details=done.tail(),
+        )
+    if not done.ok:
+        raise EngineFailed(
+            "dockerd does not turn off live-restore, without which it allows no swarm.",
+            "Nothing was changed. `galley logs --component engine` says why; try again after "
+            "`galley restart`.",
+            details=done.stdout.decode(errors="replace") or done.tail(),
         )
 
 

@@ -38,6 +38,7 @@ from engine.saver import Saver, rules
 from engine.settings import SettingsStore, machine_spec
 from engine.shared_folders import SharedFolders
 from engine.snapshots import Snapshots
+from engine.swarm_mode import SwarmMode
 from engine.types import EngineHealth, Snapshot
 from engine.watch import EngineWatch
 from vm.backend import Backend
@@ -104,6 +105,7 @@ class Engine:
         self._bridge = Bridge(
             *(UnixListener(home.docker_socket), self._dial, self._down),
             *(self._check, self._ports.starts, self._saver),
+            SwarmMode(self._configuration, self._saver.awake, lambda: self._machine.guest).about_to,
         )
         self._steps: EngineSteps = EngineSteps(
             *(home, self._folders, self._watch, self._configure_new),

@@ -3308,8 +3308,8 @@
             <translation>dockerd prüft dies und startet damit neu…</translation>
         </message>
         <message>
-            <source>dockerd starts again, which takes some seconds. Containers keep running.</source>
-            <translation>dockerd startet neu, das dauert einige Sekunden. Container laufen weiter.</translation>
+            <source>dockerd starts again, which takes some seconds. Containers keep running, except in a swarm.</source>
+            <translation>dockerd startet neu, das dauert einige Sekunden. Container laufen weiter, außer in einem Schwarm.</translation>
         </message>
         <message>
             <source>dockerd starts again. Containers are stopped, because live-restore is off; those with a restart policy start again.</source>
@@ -5533,6 +5533,18 @@
         <message>
             <source>The machine shows another host key than the one it was created with.</source>
             <translation>Die Maschine zeigt einen anderen Host-Schlüssel als bei ihrer Erstellung.</translation>
+        </message>
+        <message>
+            <source>Run `galley restart`, then try again.</source>
+            <translation>`galley restart` ausführen, dann erneut versuchen.</translation>
+        </message>
+        <message>
+            <source>dockerd does not turn off live-restore, without which it allows no swarm.</source>
+            <translation>dockerd schaltet live-restore nicht ab, erst dann erlaubt es einen Schwarm.</translation>
+        </message>
+        <message>
+            <source>Nothing was changed. `galley logs --component engine` says why; try again after `galley restart`.</source>
+            <translation>Es wurde nichts geändert. `galley logs --component engine` sagt, warum; nach `galley restart` erneut versuchen.</translation>
         </message>
         <message>
             <source>The machine that runs was started by an older Galley.</source>

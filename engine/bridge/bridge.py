@@ -2,8 +2,9 @@
 
 A thread accepts; each connection gets two threads (`pump.py`), which block and cost nothing while
 nothing flows. Of what the bridge carries it reads only which folders a new container is to have
-(`requests.py`), which the owner's `check` may refuse or change, and which container is to start,
-which its `starting` may refuse or delay. While there is no engine to reach,
+(`requests.py`), which the owner's `check` may refuse or change, which container is to start, which
+its `starting` may refuse or delay, and which swarm is made or left, for which `swarming` prepares
+dockerd. While there is no engine to reach,
 it reads a request's head and answers 503 with the reason, at once. An engine that is paused is
 woken first (`work.py`), by a new connection or by bytes on an open one. One that was put away is
 had back only by a request that needs it (`later.py`).
@@ -24,7 +25,7 @@ from typing import Protocol
 
 from engine.bridge.http import CHUNK, HttpError, Reader, refusal
 from engine.bridge.later import Later
-from engine.bridge.pump import AT_ONCE, Client, Pump, Starting
+from engine.bridge.pump import AT_ONCE, Client, Pump, Starting, Swarming
 from engine.bridge.requests import Check
 from engine.bridge.work import UNWATCHED, Use
 from vm.errors import EngineUnreachable, GalleyError, Problem
@@ -54,8 +55,8 @@ class Listener(Protocol):
 class Bridge:
     """`down` says why there is no engine now, or None; `dial` reaches dockerd. Both for any thread.
 
-    `dial` raises OSError or GalleyError. `check` sees every creation before dockerd does, and
-    `starting` every start. `use` is told of what clients do.
+    `dial` raises OSError or GalleyError. `check` sees every creation before dockerd does,
+    `starting` every start, `swarming` every new or left swarm. `use` is told of what clients do.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Bridge:
         check: Check = lambda body: None,
         starting: Starting = AT_ONCE,
         use: Use = UNWATCHED,
+        swarming: Swarming = AT_ONCE.about_to,
     ) -> None:
         self._listener = listener
         self._dial = dial
@@ -73,6 +75,7 @@ class Bridge:
         self._check = check
         self._starting = starting
         self._use = use
+        self._swarming = swarming
         self._numbers = itertools.count(1)
         self._turn = threading.Lock()
         self._serving: dict[threading.Thread, Client | Pump] = {}
@@ -159,7 +162,7 @@ class Bridge:
         return self._down() is None
 
     def _carry(self, me: threading.Thread, client: Client, guest: Stream) -> None:
-        pump = Pump(client, guest, self._check, self._starting, self._use)
+        pump = Pump(client, guest, self._check, self._starting, self._use, self._swarming)
         with self._turn:
             self._serving[me] = pump
         if self._closing.is_set():

@@ -4,7 +4,8 @@ Each direction ends by itself: a half-close arrives as a half-close, so that `do
 read what comes after the end of its input. A side that is lost ends both. A slow reader stops its
 writer: nothing is kept here but the one block in hand, and what `Requests` waits for. Where the
 guest's stream can (`Prompt`), an answer goes to the client without waking a thread for it, unless
-it has to wait: who hears that a container runs finds its ports open (`Starting`).
+it has to wait: who hears that a container runs finds its ports open (`Starting`), and whose swarm
+is made or left finds live-restore as it is to be (`Swarming`).
 May import: `vm.guest`, `vm.errors`, its own package. Next: `bridge.py`, `later.py`.
 """
 
@@ -16,7 +17,7 @@ from typing import Protocol
 from engine.bridge.http import refusal
 from engine.bridge.later import Later
 from engine.bridge.requests import Check, Requests
-from engine.bridge.work import Use, Work
+from engine.bridge.work import Use, Work, is_interim
 from vm.errors import GalleyError, NotShared
 from vm.guest import Prompt, Stream
 
@@ -65,16 +66,27 @@ class AtOnce:
 AT_ONCE = AtOnce()
 
 
+type Swarming = Callable[[str], Callable[[], None] | None]
+"""What "init", "join" and "leave" of a swarm wait for (`engine/swarm_mode.py`); like `about_to`."""
+
+
 class Pump:
     """One client and its stream in the guest. `run` returns when both are closed."""
 
     def __init__(
-        self, client: Client, guest: Stream, check: Check, starting: Starting, use: Use
+        self,
+        client: Client,
+        guest: Stream,
+        check: Check,
+        starting: Starting,
+        use: Use,
+        swarming: Swarming = AT_ONCE.about_to,
     ) -> None:
         self._client = client
         self._guest = guest
         self._requests = Requests(check, client.sendall, self)
         self._starting = starting
+        self._swarming = swarming
         self._use = use
         self._work = Work(use)
         self._before_answer: Callable[[], None] | None = None
@@ -107,6 +119,10 @@ class Pump:
         self._let_pass()
         self._before_answer = self._starting.about_to_serve(body)
 
+    def swarm(self, verb: str) -> None:
+        self._let_pass()
+        self._before_answer = self._swarming(verb)
+
     def asked(self, target: bytes) -> None:
         self._work.asked(target)
 
@@ -118,7 +134,8 @@ class Pump:
             self._guest.give_at_once(self._give)
         try:
             while data := self._guest.recv(BLOCK):
-                self._let_pass()
+                if not is_interim(data):
+                    self._let_pass()
                 if self._has_events and self._tells_a_start(data):
                     self._starting.settle()
                 self._work.answers(data)

@@ -1,11 +1,12 @@
 """The requests of one connection, read as they pass, to find the few that Galley has a part in.
 
 `Requests.feed` takes what the client sent and gives what goes on to dockerd: the same bytes, but
-for a creation that the `Check` changed. `Notice` is told of each request, and of starts and of
-events, before it goes on. Only heads and the bodies of creations are looked at, and held back until
-they are whole; everything else is counted. What is not HTTP/1 (a hijacked connection,
-HTTP/2, anything that we do not understand) goes on as it is, to the end.
-May import: `http.py`, `vm.errors` (raised through here). Next: `binds.py` (the check), `pump.py`.
+for a creation that the `Check` changed, and for the address pool of a new swarm. `Notice` is told
+of each request, and of starts, of swarms and of events, before it goes on. Only heads and the
+bodies of creations and of swarms are looked at, and held back until they are whole; everything else
+is counted. What is not HTTP/1 (a hijacked connection, HTTP/2, anything that we do not understand)
+goes on as it is, to the end. May import: `http.py`, `address_pools.py`, `vm.errors` (raised through
+here). Next: `binds.py` (the check), `address_pools.py`, `pump.py`.
 """
 
 import re
@@ -13,6 +14,7 @@ from collections.abc import Callable
 from typing import Protocol
 from urllib.parse import unquote
 
+from engine.bridge import address_pools
 from engine.bridge.http import API
 
 HEAD_LIMIT = 64 * 1024  # bytes; what is longer is not held back
@@ -28,6 +30,7 @@ _CREATION = re.compile(
 )
 _SERVICE = re.compile(API + rb"/services/")
 _START = re.compile(API + rb"/containers/([^/?]+)/(?:start|restart)(?:\?|$)")
+_SWARM = re.compile(API + rb"/swarm/(init|join|leave)(?:\?|$)")
 _EVENTS = re.compile(API + rb"/events(?:\?|$)")
 _HIJACKS = re.compile(rb"/(?:attach|session|grpc)(?:\?|$)")
 _FRAMING = re.compile(rb"(?im)^(?:content-length|transfer-encoding|trailer|expect):[^\n]*\n")
@@ -45,6 +48,9 @@ class Notice(Protocol):
 
     def serve(self, body: bytes) -> None:
         """A service is to be created or updated so. Raises GalleyError when it must not."""
+
+    def swarm(self, verb: str) -> None:
+        """The engine is to "init", "join" or "leave" one. Raises GalleyError when it must not."""
 
     def asked(self, target: bytes) -> None:
         """A request for it begins."""
@@ -108,8 +114,9 @@ class Requests:
         headers = _headers(head)
         self._notice.asked(first[2])
         self.may_be_hijacked = b"upgrade" in headers or bool(_HIJACKS.search(first[2]))
-        if first[1] == b"POST" and _CREATION.match(first[2]) and _is_plain(headers):
-            found = self._creation(data, at, end.end(), headers, first[2])
+        is_read = _CREATION.match(first[2]) or _SWARM.match(first[2])
+        if first[1] == b"POST" and is_read and _is_plain(headers):
+            found = self._whole(data, at, end.end(), first[2], headers)
             if found is not None:
                 return found
         self._tell(first[1], first[2])
@@ -120,11 +127,24 @@ class Requests:
         started = _START.match(target) if method == b"POST" else None
         if started is not None:
             self._notice.start(unquote(started[1].decode("latin-1")))
+        elif method == b"POST" and (swarm := _SWARM.match(target)):
+            self._notice.swarm(swarm[1].decode())
         elif method == b"GET" and _EVENTS.match(target):
             self._notice.events()
 
-    def _creation(
-        self, data: bytes, at: int, start: int, headers: dict[bytes, bytes], target: bytes
+    def _instead(self, target: bytes, body: bytes) -> bytes | None:
+        """The body that goes on; None for this one. Raises GalleyError."""
+        swarm = _SWARM.match(target)
+        if swarm is None:
+            changed = self._check(body)
+            if _SERVICE.match(target):
+                self._notice.serve(body)
+            return changed
+        self._tell(b"POST", target)
+        return address_pools.check(body) if swarm[1] == b"init" else None
+
+    def _whole(
+        self, data: bytes, at: int, start: int, target: bytes, headers: dict[bytes, bytes]
     ) -> tuple[int, bytes] | None:
         """None: it goes on unread."""
         try:
@@ -139,9 +159,7 @@ class Requests:
                 self._answer(_CONTINUE)
             return at, b""
         body, end = found
-        changed = self._check(body)
-        if _SERVICE.match(target):
-            self._notice.serve(body)
+        changed = self._instead(target, body)
         has_asked, self._has_asked = self._has_asked, False
         if changed is None:
             head = data[at:start]

@@ -30,6 +30,11 @@ _INTERIM = re.compile(rb"HTTP/1\.[01] 10[02-9] ")  # another answer follows
 _CHUNKED = b"\r\nTransfer-Encoding: chunked\r\n"  # as Go writes it
 
 
+def is_interim(data: bytes) -> bool:
+    """Whether it is "100 Continue" or its like and nothing else: the answer itself follows."""
+    return _INTERIM.match(data) is not None and data.find(b"\r\n\r\n") + 4 == len(data)
+
+
 class Use(Rest, Protocol):
     """Who has to know whether anybody uses the engine. For any thread."""
 

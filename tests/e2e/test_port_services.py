@@ -17,15 +17,10 @@ SERVE_BIG = f"busybox head -c {BIG} /dev/zero > /big; {SERVE}"
 
 
 @pytest.fixture(scope="module")
-def swarm(running: Galley, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Galley]:
-    file = tmp_path_factory.mktemp("daemon") / "daemon.json"
-    file.write_text('{"live-restore": false}')
-    running.run("settings", "daemon", "--file", str(file))
-    running.docker("swarm", "init", "--advertise-addr=10.0.2.15")
+def swarm(running: Galley) -> Iterator[Galley]:
+    running.docker("swarm", "init")
     yield running
     running.docker("swarm", "leave", "--force")
-    file.write_text("{}")
-    running.run("settings", "daemon", "--file", str(file))
 
 
 def _big(address: str, port: int) -> str:

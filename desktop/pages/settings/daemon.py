@@ -126,7 +126,10 @@ class DaemonEditor(QWidget):
         if state is None or not state.is_up:
             words = tr("The engine is not running: dockerd gets these settings when it starts.")
         elif daemon_config.keeps_containers(self.in_force, text):
-            words = tr("dockerd starts again, which takes some seconds. Containers keep running.")
+            words = tr(
+                "dockerd starts again, which takes some seconds. Containers keep running, except "
+                "in a swarm."
+            )
         else:
             words = tr(
                 "dockerd starts again. Containers are stopped, because live-restore is off; those "

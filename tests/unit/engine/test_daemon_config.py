@@ -128,6 +128,20 @@ def test_a_machine_of_an_older_galley() -> None:
         apply(ScriptedGuest(127, "sh: not found"), "{}")
 
 
+def live_restore(guest: ScriptedGuest) -> None:
+    daemon_config.live_restore(cast(Guest, guest), "off")
+
+
+def test_a_reload_without_live_restore() -> None:
+    live_restore(ScriptedGuest(0, ""))
+    with pytest.raises(EngineFailed, match="does not turn off live-restore") as caught:
+        live_restore(ScriptedGuest(65, "unable to configure"))
+    assert "Nothing was changed" in caught.value.hint
+    assert caught.value.details == "unable to configure"
+    with pytest.raises(EngineFailed, match="older Galley"):
+        live_restore(ScriptedGuest(127, ""))
+
+
 def configured(text: str) -> str:
     """What a guest says that has it."""
     return "configured " + hashlib.sha256(text.encode()).hexdigest()

@@ -3,11 +3,12 @@
 import select
 import socket
 import threading
+from collections.abc import Callable
 
 import pytest
 
 from engine.bridge.chunks import LAST
-from engine.bridge.pump import AtOnce, Pump
+from engine.bridge.pump import AT_ONCE, AtOnce, Pump
 from engine.bridge.unix import SocketStream
 from engine.bridge.work import UNWATCHED
 
@@ -94,5 +95,43 @@ def test_a_stream_ends_in_order_when_the_machine_goes(
         guest.close()
         got = b"".join(iter(lambda: client.recv(1000), b""))
     assert got == answer + ending
+    running.join(LONG_ENOUGH)
+    assert not running.is_alive()
+
+
+INIT = b"POST /swarm/init HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n{}"
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n\r\n\r\n"
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_the_answer_of_a_swarm_waits_and_an_interim_one_does_not(together: bool) -> None:
+    said: list[str] = []
+
+    def swarming(verb: str) -> Callable[[], None]:
+        said.append(verb)
+        return lambda: said.append("answered")
+
+    (client, near), (far, guest) = socket.socketpair(), socket.socketpair()
+    client.settimeout(LONG_ENOUGH)
+    streams = SocketStream(near), SocketStream(far)
+    pump = Pump(*streams, lambda _body: None, AT_ONCE, UNWATCHED, swarming)
+    running = threading.Thread(target=pump.run, args=("up",))
+    running.start()
+    with client, guest:
+        client.sendall(INIT)
+        assert guest.recv(1000).startswith(b"POST /swarm/init")
+        assert said == ["init"]
+        if together:
+            guest.sendall(CONTINUE + ANSWER)
+        else:
+            guest.sendall(CONTINUE)
+            assert client.recv(1000) == CONTINUE
+            assert said == ["init"]
+            guest.sendall(ANSWER)
+        got = b""
+        while not got.endswith(ANSWER):
+            got += client.recv(1000)
+        assert said == ["init", "answered"]
     running.join(LONG_ENOUGH)
     assert not running.is_alive()

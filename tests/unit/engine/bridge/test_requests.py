@@ -17,6 +17,8 @@ LOAD += b"1b\r\nPOST /containers/create HTT\r\n2\r\n\r\n\r\n0\r\n\r\n"
 BUILD = b"POST /build HTTP/1.1\nContent-Length: 31\n\nPOST /containers/create HTTP/1\n"
 UPGRADE = b"POST /exec/1/start HTTP/1.1\r\nUpgrade: tcp\r\nConnection: Upgrade\r\n"
 UPGRADE += b"Content-Length: 2\r\n\r\n{}"
+JOIN = b"POST /v1.45/swarm/join HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+JOIN += b'16\r\n{"RemoteAddrs":["a:1"]}\r\n0\r\n\r\n'
 HTTP2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00"
 
 
@@ -40,6 +42,9 @@ class Seen:
     def serve(self, body: bytes) -> None:
         self.noticed.append(body.decode())
 
+    def swarm(self, verb: str) -> None:
+        self.noticed.append(f"swarm {verb}")
+
     def events(self) -> None:
         self.noticed.append("events")
 
@@ -57,6 +62,7 @@ STREAMS = {
     "sized": SIZED,
     "chunked": CHUNKED,
     "kept alive": PING + SIZED + LOAD + PING + CHUNKED + BUILD + SIZED,
+    "swarm": PING + JOIN + LOAD + JOIN,
     "blank lines before": b"\r\n\r\n" + SIZED,
     "upgraded": UPGRADE + b"\x00\x01POST /containers/create HTTP/1.1\r\n\r\n" + SIZED,
     "refused upgrade": UPGRADE + SIZED,
@@ -155,6 +161,11 @@ def test_a_changed_body_goes_on_with_its_length(creation: bytes) -> None:
         (b"POST /containers/web/stop", []),
         (b"POST /exec/web/start", []),
         (b"GET /v1.47/eventsful", []),
+        (b"POST /v1.47/swarm/init", ["swarm init"]),
+        (b"POST /swarm/join?", ["swarm join"]),
+        (b"POST /v1.24/swarm/leave?force=1", ["swarm leave"]),
+        (b"GET /swarm/leave", []),
+        (b"POST /swarm/update?version=1", []),
     ],
 )
 def test_starts_and_events_are_noticed(line: bytes, noticed: list[str]) -> None:
@@ -162,6 +173,53 @@ def test_starts_and_events_are_noticed(line: bytes, noticed: list[str]) -> None:
     request = line + b" HTTP/1.1\r\nContent-Length: 0\r\n\r\n"
     assert seen.feed(PING + request) == PING + request
     assert seen.noticed == noticed
+
+
+INIT = b"POST /v1.45/swarm/init HTTP/1.1\r\nHost: docker\r\n"
+
+
+@pytest.mark.parametrize("cut", [1, 60, 90, 115])
+def test_a_swarm_is_noticed_once_and_gets_its_pool_when_its_body_is_whole(cut: int) -> None:
+    seen = Seen()
+    body = b'{"ListenAddr":"0.0.0.0:2377"}'
+    request = INIT + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+    assert not seen.requests.feed(request[:cut])
+    assert not seen.noticed
+    went = seen.feed(request[cut:], PING)
+    changed = body[:-1] + b',"DefaultAddrPool":["10.64.0.0/10"]}'
+    assert went == INIT + b"Content-Length: %d\r\n\r\n%s" % (len(changed), changed) + PING
+    assert seen.noticed == ["swarm init"]
+    assert not seen.bodies
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"DefaultAddrPool":["10.9.0.0/16"]}',
+        b'{"defaultaddrpool":["10.9.0.0/16"]}',
+        b"[]",
+        b"nonsense",
+        b"",
+    ],
+)
+def test_what_a_client_says_of_a_swarm_goes_on_as_it_is(body: bytes) -> None:
+    for verb in (b"init", b"join"):
+        request = INIT.replace(b"init", verb) + b"Content-Length: %d\r\n\r\n" % len(body) + body
+        assert Seen().feed(request) == request
+
+
+@pytest.mark.parametrize("value", [b"null", b"[]"])
+def test_a_pool_that_is_empty_is_none(value: bytes) -> None:
+    body = b'{"DefaultAddrPool":%s}' % value
+    went = Seen().feed(INIT + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+    assert went.endswith(b'{"DefaultAddrPool":["10.64.0.0/10"]}')
+
+
+def test_a_swarm_that_cannot_be_read_is_noticed_all_the_same() -> None:
+    seen = Seen()
+    request = INIT + b"Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\nzz"
+    assert seen.feed(request) == request
+    assert seen.noticed == ["swarm init"]
 
 
 def test_of_a_refused_creation_nothing_goes_on() -> None:
