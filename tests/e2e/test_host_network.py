@@ -63,9 +63,10 @@ def test_what_listens_is_reachable_as_long_as_it_does(galley: Galley, port: int)
     _listen(galley, "web", str(port), f"127.0.0.1:{inner}")
     galley.wait_for(lambda: _serves(port, inner), "both answer")
     assert _listed(galley) == {("web", at, each) for at in BOTH for each in (port, inner)}
-    galley.docker("exec", "-d", "web", "busybox", "httpd", "-f", "-p", str(later), "-h", "/")
+    serve = f"echo $$ > /later; exec busybox httpd -f -p {later} -h /"
+    galley.docker("exec", "-d", "web", "sh", "-c", serve)
     galley.wait_for(lambda: _serves(later), "one that begins later answers")
-    galley.docker("exec", "web", "busybox", "pkill", "-f", f"httpd -f -p {later}")
+    galley.docker("exec", "web", "sh", "-c", "kill $(cat /later)")
     galley.wait_for(lambda: _is_free(later), "its port is closed with it")
     with _setting_off(galley):
         assert _is_free(port)
@@ -74,6 +75,10 @@ def test_what_listens_is_reachable_as_long_as_it_does(galley: Galley, port: int)
     os.kill(galley.supervisor_identity().pid, signal.SIGKILL)
     galley.start()
     galley.wait_for(lambda: _serves(port, inner), "the next supervisor carries them")
+    galley.run("suspend")
+    assert _is_free(port)
+    galley.start()
+    assert _serves(port, inner), "they are open when the machine is back"
     galley.docker("rm", "-f", "web")
     galley.wait_for(lambda: _is_free(port) and _is_free(inner), "the ports are closed")
 
