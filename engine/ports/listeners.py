@@ -98,7 +98,7 @@ class _Hearing:
             except LOST as error:
                 log.info("what listens in the machine's network: %s", error)
             if self._listeners is None:
-                self._set(())  # nobody waits for a guest that does not answer
+                self._set(())  # `listeners` does not wait for it
             self._ended.wait(pause)
             pause = min(2 * pause, LONGEST)
 
