@@ -6,7 +6,7 @@ first four are the session, after as many zeros as the largest frame has; the gu
 same. So each side finds the beginning, whatever was under way when the other was killed, and half
 a frame is never passed on.
 
-The guest is not trusted: what breaks the protocol raises ProtocolViolation, and the line is cut.
+The guest is not trusted: what its relay never sends raises ProtocolViolation.
 May import: the standard library. Next: `relay.py`.
 """
 
@@ -42,22 +42,26 @@ def packed(session: int, number: int, kind: Kind, data: bytes | memoryview) -> b
 
 def frames(buffer: bytearray, session: int) -> Iterator[tuple[int, int, memoryview]]:
     """Connection, kind and data of the whole frames in it, which are taken out. Raises
-    ProtocolViolation."""
+    ConnectionError where what comes is not of this session: the guest's relay was started again."""
     at = 0
     with memoryview(buffer) as view:
         while len(view) - at >= HEAD.size:
             its_session, number, kind, length = HEAD.unpack_from(view, at)
             end = at + HEAD.size + length
             if its_session != session or length > LARGEST:
-                raise ProtocolViolation("a frame has a wrong head")
+                raise _out_of_step()
             if end + NUMBER.size > len(view):
                 break
             if NUMBER.unpack_from(view, end)[0] != session:
-                raise ProtocolViolation("a frame has a wrong tail")
+                raise _out_of_step()
             with view[at + HEAD.size : end] as data:
                 yield number, kind, data
             at = end + NUMBER.size
     del buffer[:at]
+
+
+def _out_of_step() -> ConnectionError:
+    return ConnectionResetError("a frame is not of this session")
 
 
 def number_in(data: memoryview) -> int:
