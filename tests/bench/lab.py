@@ -1,7 +1,7 @@
 """One Galley in a home of its own, started when somebody needs it, with a raw door to its dockerd.
 
 The VM is the one that the goals speak of: 2 CPUs, 2 GiB. May import: `vm`, `engine`, `tests.e2e`,
-`doors.py`, `native.py`. Next: `tests/e2e/galley.py`.
+`doors.py`, `tests.native`. Next: `tests/e2e/galley.py`.
 """
 
 import json
@@ -13,15 +13,16 @@ from functools import cached_property
 from pathlib import Path
 
 from tests.bench.doors import Door, answers, tcp_door, unix_door
-from tests.bench.native import NativeDocker
 from tests.bench.timing import wait_until
 from tests.e2e.galley import Galley
+from tests.native import NativeDocker
 from vm.backend import choose
 from vm.directory import MachineDir
 from vm.guest import Guest
 from vm.host import net
 from vm.types import Forward
 
+NATIVE = ("--userland-proxy=false", "--log-driver=local")  # as Galley's dockerd has it
 RAW_PORT = 2375  # in the guest
 CONFIG = "/run/galley/dockerd.json"  # in the guest, as dockerd was started with
 RESTART = "old=$(pidof dockerd); kill $old; while [ -e /proc/$old ]; do sleep 0.1; done"
@@ -105,7 +106,7 @@ class Lab:
     @cached_property
     def native(self) -> NativeDocker:
         """A dockerd on this computer, with the tiny image in it."""
-        made = NativeDocker(self.folder / "native")
+        made = NativeDocker(self.folder / "native", *NATIVE)
         made.start()
         return made
 

@@ -1,6 +1,6 @@
 """Containers, against a dockerd on this computer. No goal: an emulated CPU decides it.
 
-Next: `native.py`.
+Next: `../native.py`.
 """
 
 import subprocess

@@ -17,7 +17,7 @@ import psutil
 
 from tests.bench.figures import Row, at_most, row
 from tests.bench.lab import Lab
-from tests.bench.native import NativeDocker
+from tests.native import NativeDocker
 from tests.bench.timing import let_pass
 from tests.e2e.galley import IMAGE
 

@@ -17,7 +17,7 @@ from statistics import median
 from tests.bench.doors import ask, unix_door
 from tests.bench.figures import Row, at_most, compared, row
 from tests.bench.lab import Lab
-from tests.bench.native import NativeDocker
+from tests.native import NativeDocker
 from tests.bench.timing import seconds_of, turn_about
 from tests.e2e.galley import IMAGE
 

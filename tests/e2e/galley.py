@@ -115,9 +115,13 @@ class Galley:
 
     def load_compose(self) -> None:
         """Gives this Galley's docker the `compose` that the machine has."""
-        plugin = Path(self.env["DOCKER_CONFIG"], "cli-plugins", "docker-compose")
+        self.load_plugin("docker-compose")
+
+    def load_plugin(self, name: str) -> None:
+        """Gives this Galley's docker a plugin that the machine has."""
+        plugin = Path(self.env["DOCKER_CONFIG"], "cli-plugins", name)
         plugin.parent.mkdir(parents=True, exist_ok=True)
-        there = "/usr/libexec/docker/cli-plugins/docker-compose"
+        there = f"/usr/libexec/docker/cli-plugins/{name}"
         plugin.write_bytes(self.run("shell", "cat", there).stdout)
         plugin.chmod(0o755)
 

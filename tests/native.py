@@ -1,34 +1,42 @@
-"""The Docker Engine on this computer, without any VM: what a container costs at best.
+"""The Docker Engine on this computer, without any VM: what Galley is measured and compared with.
 
-It has its own data, sockets and network namespace, so that the host's network stays as it is.
-Needs root. May import: the standard library, `tests.e2e`, `doors.py`. Next: `run.py`.
+It has its own data, sockets and network namespace, so that the host's network stays as it is. The
+namespace has a loopback and one interface with an address, as a computer has. Needs root.
+May import: the standard library, `tests.e2e`. Next: `bench/lab.py`, `conformance/engines.py`.
 """
 
 import os
 import subprocess
+import threading
 import time
 from pathlib import Path
 
-from tests.bench.doors import answers, unix_door
-from tests.bench.timing import let_pass
 from tests.e2e.galley import IMAGE, busybox_tar
 
 PATIENCE = 60.0
 SEARCH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
+ADDRESS = "10.0.2.15/24"  # QEMU gives a guest the same
 
 
 class NativeDocker:
-    """`docker` drives it as `Galley.docker` drives the one in the VM."""
+    """`docker` drives it as `Galley.docker` drives the one in the VM. `options`: of dockerd."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
         self.folder = folder
         self.socket = folder / "docker.sock"
-        self._namespace = f"galley-bench-{os.getpid()}"
+        self._options = options
+        self._name = f"galley-{folder.name}-{os.getpid()}"
+        self.namespace = Path("/run/netns", self._name)
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         self.folder.mkdir()
-        subprocess.run(["ip", "netns", "add", self._namespace], check=True)
+        _ip("netns", "add", self._name)
+        _ip("-n", self._name, "link", "set", "lo", "up")
+        _ip("-n", self._name, "link", "add", "eth0", "type", "veth", "peer", "name", "uplink")
+        _ip("-n", self._name, "address", "add", ADDRESS, "dev", "eth0")
+        for link in ("eth0", "uplink"):
+            _ip("-n", self._name, "link", "set", link, "up")
         self.launch()
         self.docker("import", "--change", 'CMD ["sh"]', "-", IMAGE, stdin=busybox_tar())
 
@@ -40,13 +48,10 @@ class NativeDocker:
             f"--exec-root={self.folder}/exec",
             f"--pidfile={self.folder}/pid",
             f"--host=unix://{self.socket}",
-            "--userland-proxy=false",
-            "--log-driver=json-file",
-            "--log-opt=max-size=20m",
-            "--log-opt=max-file=5",
+            *self._options,
         ]
         # Not `ip netns exec`: it mounts a new /sys, which hides the cgroups.
-        enter = ["nsenter", f"--net=/run/netns/{self._namespace}"]
+        enter = ["nsenter", f"--net={self.namespace}"]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [*enter, "dockerd", *options],
@@ -63,13 +68,15 @@ class NativeDocker:
         self._process.send_signal(number)
         self._process.wait(PATIENCE)
 
-    def docker(self, *words: str, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
+    def docker(
+        self, *words: str, check: bool = True, stdin: bytes | None = None
+    ) -> subprocess.CompletedProcess[bytes]:
         return subprocess.run(
             ["docker", "-H", f"unix://{self.socket}", *words],
             input=stdin,
             capture_output=True,
             timeout=PATIENCE,
-            check=True,
+            check=check,
         )
 
     def stop(self) -> None:
@@ -78,13 +85,17 @@ class NativeDocker:
             self._process.wait(PATIENCE)
         # It leaves its data mounted on itself.
         subprocess.run(["umount", str(self.folder / "data")], check=False, capture_output=True)
-        subprocess.run(["ip", "netns", "delete", self._namespace], check=False)
+        subprocess.run(["ip", "netns", "delete", self._name], check=False)
 
     def _wait(self) -> None:
         until = time.monotonic() + PATIENCE
-        while not answers(unix_door(self.socket)):
+        while self.docker("version", check=False).returncode != 0:
             assert self._process is not None
             if self._process.poll() is not None or time.monotonic() > until:
                 said = (self.folder / "log").read_text(errors="replace")[-2000:]
                 raise AssertionError(f"dockerd does not start on this computer:\n{said}")
-            let_pass(0.05)
+            threading.Event().wait(0.05)
+
+
+def _ip(*words: str) -> None:
+    subprocess.run(["ip", *words], check=True)

@@ -1,0 +1,120 @@
+"""Both engines, once for the whole suite, with one image that is the same to its id.
+
+May import: `tests.native`, `tests.e2e`, `tests.contract` (the guest image). Next: `suite.py`.
+"""
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from pathlib import Path
+from tarfile import SYMTYPE, TarInfo
+from tarfile import open as open_tar
+
+import pytest
+
+from tests.conformance.engines import IMAGE, Engine
+from tests.conformance.suite import LIMIT, Suite
+from tests.contract.conftest import guest_image
+from tests.e2e.galley import IMAGE as TEST_IMAGE
+from tests.e2e.galley import Galley
+from tests.native import NativeDocker
+
+PLUGINS = ("docker-buildx", "docker-compose")
+SUITE = pytest.StashKey[Suite]()
+CHANGES = ("CMD sleep 1000", "ENV BASE=image", "LABEL base=image", "STOPSIGNAL SIGKILL")
+PASSWD = b"root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n"
+GROUP = b"root:x:0:\nstaff:x:50:\nnogroup:x:65534:\n"
+
+
+@pytest.fixture(scope="package")
+def suite(request: pytest.FixtureRequest) -> Iterator[Suite]:
+    """A native engine as dockerd is by default, and a Galley as it is by default."""
+    folder = Path(tempfile.mkdtemp(prefix="gc"))  # short enough for a socket's path
+    galley = Galley(folder / "home", guest_image().parent)
+    native = NativeDocker(folder / "native")
+    try:
+        with ThreadPoolExecutor() as pool:
+            for started in [pool.submit(native.start), pool.submit(galley.start)]:
+                started.result()
+        made = Suite(_native(native, folder), _galley(galley, folder))
+        _load_image(made)
+        request.config.stash[SUITE] = made
+        yield made
+        for engine in made.engines:
+            engine.close()
+    finally:
+        galley.remove()
+        native.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _native(native: NativeDocker, folder: Path) -> Engine:
+    made = Engine("native", native.socket, folder / "native-config", folder / "of-native")
+    made.namespace = native.namespace
+    return made
+
+
+def _galley(galley: Galley, folder: Path) -> Engine:
+    """Both clients have the plugins of the guest."""
+    config = Path(galley.env["DOCKER_CONFIG"])
+    for name in PLUGINS:
+        galley.load_plugin(name)
+    shutil.copytree(config / "cli-plugins", folder / "native-config" / "cli-plugins")
+    return Engine("galley", galley.home.docker_socket, config, folder / "of-galley")
+
+
+def _load_image(suite: Suite) -> None:
+    """Imported once, so that both have it with the same id and the same history."""
+    native, galley = suite.engines
+    changes = [word for change in CHANGES for word in ("--change", change)]
+    native.docker("import", *changes, "-", IMAGE, stdin=_root_tar(), ok=True)
+    save = ["docker", "save", IMAGE]
+    saved = subprocess.run(save, env=native.env, capture_output=True, check=True).stdout
+    galley.docker("load", stdin=saved, ok=True)
+    native.docker("rmi", TEST_IMAGE, ok=True)
+    for engine in suite.engines:
+        engine.images = {image["Id"] for image in engine.request("GET", "/images/json").json}
+        engine.clear()
+
+
+def _root_tar() -> bytes:
+    """A root file system of Debian's static busybox: every program of it, and some files."""
+    buffer = BytesIO()
+    listed = subprocess.run(["busybox", "--list"], capture_output=True, text=True, check=True)
+    with open_tar(fileobj=buffer, mode="w") as tar:
+        tar.add(Path(shutil.which("busybox") or "/bin/busybox").resolve(), "bin/busybox")
+        for name in listed.stdout.split():
+            link = TarInfo(f"bin/{name}")
+            link.type, link.linkname = SYMTYPE, "busybox"
+            if name != "busybox":
+                tar.addfile(link)
+        for path, content in (("etc/passwd", PASSWD), ("etc/group", GROUP)):
+            file = TarInfo(path)
+            file.size = len(content)
+            tar.addfile(file, BytesIO(content))
+        tmp = TarInfo("tmp")
+        tmp.type, tmp.mode = b"5", 0o1777
+        tar.addfile(tmp)
+    return buffer.getvalue()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The account of the whole suite comes last."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.vm)
+            item.add_marker(pytest.mark.timeout(LIMIT + 60))
+    items.sort(key=lambda item: item.path == here / "test_total.py")
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    if (suite := config.stash.get(SUITE, None)) is not None:
+        terminalreporter.section("Galley and a native engine")
+        for line in suite.table():
+            terminalreporter.line(line)

@@ -1,0 +1,211 @@
+"""One engine as a scenario drives it: docker CLI, SDK, raw HTTP, and programs of the computer.
+
+A scenario's thread enters the network namespace of its engine, so that "this computer's loopback"
+is the same code for both: for the native engine it is the loopback beside its dockerd.
+May import: the docker SDK, `vm.host`, `tests.native`, `tests.e2e`. Next: `suite.py`.
+"""
+
+import http.client
+import json
+import os
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from docker import DockerClient
+
+PATIENCE = 60.0  # seconds; only a difference or a failure waits so long
+SERVES = 20.0  # seconds until a port answers as it is to
+API = "/v1.45"
+IMAGE = "conformance"
+CLEAN = (
+    ("/containers/json?all=1", "/containers/{Id}?force=1&v=1", "Id"),
+    ("/networks?filters=%7B%22type%22%3A%5B%22custom%22%5D%7D", "/networks/{Id}", "Id"),
+    ("/volumes", "/volumes/{Name}?force=1", "Name"),
+)
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """An answer of HTTP."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def message(self) -> str:
+        """Docker's own error text, or the body where it is not JSON."""
+        try:
+            return str(self.json["message"])
+        except (ValueError, KeyError, TypeError):
+            return self.body.decode(errors="replace")
+
+    @property
+    def verdict(self) -> dict[str, Any]:
+        """What a client learns from a refusal."""
+        return {"status": self.status, "message": self.message if self.status >= 400 else ""}
+
+
+class Ran(msgspec.Struct, frozen=True):
+    """A program that has ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def all(self) -> dict[str, Any]:
+        return {"code": self.code, "out": self.out, "err": self.err}
+
+
+class Engine:
+    """`namespace`: where its published ports are this computer's; None for the suite's own."""
+
+    def __init__(self, name: str, docker_socket: Path, config: Path, folder: Path) -> None:
+        self.name = name
+        self.socket = docker_socket
+        self.url = f"unix://{docker_socket}"
+        self.env = {**os.environ, "DOCKER_CONFIG": str(config), "DOCKER_HOST": self.url}
+        self.root = folder
+        self.namespace: Path | None = None
+        self.images: set[str] = set()  # those that every scenario finds
+
+    def enter(self) -> None:
+        """The calling thread, and what it starts, is in the engine's network from now on."""
+        if self.namespace is not None:
+            with self.namespace.open() as file:
+                os.setns(file.fileno(), os.CLONE_NEWNET)
+
+    # Ways in
+
+    def docker(self, *words: str, stdin: str | bytes | None = None, ok: bool = False) -> Ran:
+        """The docker CLI. `ok`: it must succeed, for its answer is not what is compared."""
+        return self.run("docker", *words, stdin=stdin, ok=ok)
+
+    def run(
+        self, *words: str, stdin: str | bytes | None = None, ok: bool = False, folder: Path | None = None
+    ) -> Ran:
+        given = stdin.encode() if isinstance(stdin, str) else stdin
+        done = subprocess.run(
+            words, input=given or b"", capture_output=True, timeout=PATIENCE, env=self.env, cwd=folder
+        )
+        out, err = (text.decode(errors="replace") for text in (done.stdout, done.stderr))
+        assert not ok or done.returncode == 0, f"{words} on {self.name}: {err or out}"
+        return Ran(done.returncode, out, err)
+
+    @cached_property
+    def sdk(self) -> DockerClient:
+        return DockerClient(base_url=self.url, timeout=int(PATIENCE))
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        headers: dict[str, str] | None = None,
+        api: str = API,
+    ) -> Reply:
+        """One request on a connection of its own. `body`: bytes as they are, all else as JSON."""
+        sent = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+        given = {"Content-Type": "application/json"} if sent is not None else {}
+        connection = self.connection()
+        try:
+            connection.request(method, api + path, sent, given | (headers or {}))
+            answer = connection.getresponse()
+            named = {name.lower(): value for name, value in answer.getheaders()}
+            return Reply(answer.status, named, answer.read())
+        finally:
+            connection.close()
+
+    def connection(self) -> http.client.HTTPConnection:
+        connection = http.client.HTTPConnection("docker", timeout=PATIENCE)
+        connection.sock = self.dial()
+        return connection
+
+    def dial(self) -> socket.socket:
+        dialed = socket.socket(socket.AF_UNIX)
+        dialed.settimeout(PATIENCE)
+        dialed.connect(str(self.socket))
+        return dialed
+
+    # What scenarios need
+
+    def create(self, name: str, *cmd: str, **config: Any) -> str:
+        """A container by the API; its id. `config`: Docker's own names."""
+        body = {"Image": IMAGE, "Cmd": list(cmd) or ["sleep", "1000"], **config}
+        reply = self.request("POST", f"/containers/create?name={name}", body)
+        assert reply.status == 201, f"create on {self.name}: {reply.message}"
+        return str(reply.json["Id"])
+
+    def start(self, name: str, *cmd: str, **config: Any) -> str:
+        """One that is started, too."""
+        made = self.create(name, *cmd, **config)
+        reply = self.request("POST", f"/containers/{made}/start")
+        assert reply.status == 204, f"start on {self.name}: {reply.message}"
+        return made
+
+    def inspect(self, name: str, kind: str = "containers") -> Any:
+        reply = self.request("GET", f"/{kind}/{name}" + ("/json" if kind == "containers" else ""))
+        assert reply.status == 200, f"inspect on {self.name}: {reply.message}"
+        return reply.json
+
+    def wait(self, name: str) -> int:
+        """Until the container has ended; its exit code."""
+        return int(self.request("POST", f"/containers/{name}/wait").json["StatusCode"])
+
+    def folder(self, name: str) -> Path:
+        """A new folder of this computer, for bind mounts, builds and compose files."""
+        made = self.root / name
+        made.mkdir(parents=True)
+        return made
+
+    def eventually[T](self, ask: Callable[[], T], wanted: Callable[[T], object]) -> T:
+        """The first answer that is as wanted, or the last one before the deadline: that one is
+        then compared, and differs."""
+        until = time.monotonic() + SERVES
+        while not wanted(found := ask()) and time.monotonic() < until:
+            threading.Event().wait(0.1)
+        return found
+
+    def page(self, port: int | str, address: str = "127.0.0.1", wanted: str = "") -> str:
+        """What http says there, as soon as it says anything (or `wanted`)."""
+
+        def ask() -> str:
+            connection = http.client.HTTPConnection(address, int(port), timeout=5)
+            try:
+                connection.request("GET", "/")
+                return connection.getresponse().read().decode().strip()
+            except (OSError, http.client.HTTPException) as error:
+                return "refused" if isinstance(error, ConnectionError) else type(error).__name__
+            finally:
+                connection.close()
+
+        silent = ("refused", "TimeoutError", "RemoteDisconnected")
+        return self.eventually(ask, lambda said: said == wanted if wanted else said not in silent)
+
+    def clear(self) -> None:
+        """Remove what a scenario has made."""
+        for listing, one, key in CLEAN:
+            found = self.request("GET", listing).json
+            for item in (found.get("Volumes") or []) if isinstance(found, dict) else found:
+                self.request("DELETE", one.format(**{key: item[key]}))
+        for image in self.request("GET", "/images/json?all=1").json:
+            if image["Id"] not in self.images:
+                self.request("DELETE", f"/images/{image['Id']}?force=1")
+        shutil.rmtree(self.root, ignore_errors=True)
+        self.root.mkdir()
+
+    def close(self) -> None:
+        if "sdk" in self.__dict__:
+            self.sdk.close()

@@ -1,0 +1,64 @@
+"""What two engines cannot answer alike, replaced by a word: ids, times, addresses, sizes.
+
+Each mask says why. What is empty or zero stays as it is, so that a missing value is a difference.
+May import: `engines.py`. Next: `differences.py`, for what differs for another reason.
+"""
+
+import re
+from typing import Any
+
+from tests.conformance.engines import Engine
+
+# A field of a document → why its value is masked wherever it stands.
+FIELDS = {
+    **dict.fromkeys(("ID", "Id", "id", "ContainerID"), "each engine makes its own ids"),
+    **dict.fromkeys(("EndpointID", "NetworkID", "SandboxID", "NodeID"), "the same"),
+    **dict.fromkeys(("ServiceID", "Parent", "ParentId", "ExecID", "ExecIDs"), "the same"),
+    **dict.fromkeys(("Created", "CreatedAt", "UpdatedAt", "created"), "the moment it was made"),
+    **dict.fromkeys(("LastTagTime", "StartedAt", "FinishedAt", "Start", "End"), "the moment"),
+    **dict.fromkeys(("time", "timeNano"), "the moment of an event"),
+    **dict.fromkeys(("Pid", "SandboxKey"), "the kernel's number for it"),
+    **dict.fromkeys(("MacAddress", "IPAddress", "Gateway", "Subnet"), "of the engine's own pool"),
+    "Index": "the version of an object in the swarm's store",
+}
+# A piece of a text → what stands for it, and why.
+TEXTS = [
+    (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", "<time>", "a moment"),
+    (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)? [+-]\d{4}( \w+)?", "<time>", "a moment"),
+    (r"(?<!sha256:)\b[0-9a-f]{64}\b", "<id>", "each engine makes its own ids"),
+    (r"(?<!sha256:)(?<![0-9a-f])(?=[0-9a-f]*\d)[0-9a-f]{12}(?![0-9a-f])", "<id>", "the same, short"),
+    (r"\b(?=[a-z0-9]*\d)(?=[a-z0-9]*[a-z])[a-z0-9]{25}\b", "<id>", "the same, of the swarm"),
+    (r"\b02:42(:[0-9a-f]{2}){4}\b", "<mac>", "made of the address"),
+    (r"\b(172\.\d+|192\.168)\.\d+\.\d+(/\d+)?", "<address>", "of the engine's own pool"),
+    (r"(About )?\b(an?|\d+) (second|minute|hour)s?( ago)?\b", "<span>", "how long it is so"),
+    (r"Less than a second( ago)?", "<span>", "how long it is so"),
+    (r"\b\d+(\.\d+)?m?s\b", "<span>", "how long it took"),
+    (r"SWMTKN-1-[0-9a-z-]+", "<token>", "a secret of the swarm"),
+]
+
+
+def normalise(value: Any, engine: Engine) -> Any:
+    """The same value with every mask put on."""
+    if isinstance(value, dict):
+        return {
+            _text(str(key), engine): _field(str(key), one, engine) for key, one in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [normalise(one, engine) for one in value]
+    if isinstance(value, bytes):
+        return _text(value.decode(errors="backslashreplace"), engine)
+    return _text(value, engine) if isinstance(value, str) else value
+
+
+def _field(key: str, value: Any, engine: Engine) -> Any:
+    known = key in FIELDS and isinstance(value, str | int | float | list)
+    if known and value and not str(value).startswith(("sha256:", "0001-")):
+        return f"<{key}>"
+    return normalise(value, engine)
+
+
+def _text(text: str, engine: Engine) -> str:
+    text = text.replace(str(engine.root), "<folder>").replace(engine.url, "<url>")
+    for pattern, mask, _ in TEXTS:
+        text = re.sub(pattern, mask, text)
+    return text

@@ -1,0 +1,152 @@
+"""Runs a scenario on both engines at once, compares each answer, and keeps the account.
+
+    @on_both
+    def test_rename(engine: Engine, answer: Answers) -> None:
+        answer("renamed", engine.docker("rename", "a", "b").all)
+
+May import: msgspec, `engines.py`, `normalise.py`, `differences.py`. Next: `differences.py`.
+"""
+
+import json
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+
+from tests.conformance.differences import DIFFERENCES, Difference
+from tests.conformance.engines import Engine
+from tests.conformance.normalise import normalise
+
+LIMIT = 240.0  # seconds for a scenario
+SHOWN = 300  # characters of an answer in a failure
+MISSING = "(no such answer)"
+
+type Scenario = Callable[[Engine, Answers], None]
+
+
+class Answers(dict[str, Any]):
+    """What one engine has answered, by name. A name is one comparison."""
+
+    def __call__(self, name: str, value: Any) -> None:
+        assert name not in self, f"{name} is answered twice"
+        self[name] = value
+
+    def fields(self, name: str, document: dict[str, Any], *fields: str) -> None:
+        """The named fields one by one, and all others as one more answer."""
+        for field in fields:
+            self(f"{name}.{field}", document.get(field, MISSING))
+        self(name, {key: value for key, value in document.items() if key not in fields})
+
+
+class Run(threading.Thread):
+    """A scenario on one engine."""
+
+    def __init__(self, scenario: Scenario, engine: Engine) -> None:
+        super().__init__(name=f"conformance-{engine.name}", daemon=True)
+        self.engine = engine
+        self.answers = Answers()
+        self.failure: BaseException | None = None
+        self._scenario = scenario
+
+    def run(self) -> None:
+        self.engine.enter()
+        try:
+            self._scenario(self.engine, self.answers)
+        except BaseException as failure:  # it is the test's, which waits for this thread
+            self.failure = failure
+        finally:
+            self.engine.clear()
+
+    def normalised(self) -> dict[str, Any]:
+        return {name: normalise(value, self.engine) for name, value in self.answers.items()}
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One answer, compared. `explained`: the reasons of its differences; `open`: those without."""
+
+    area: str
+    explained: tuple[str, ...]
+    open: tuple[str, ...]
+
+
+class Suite:
+    def __init__(self, native: Engine, galley: Engine) -> None:
+        self.engines = (native, galley)
+        self.findings: list[Finding] = []
+        self.used: set[Difference] = set()
+
+    def compare(self, scenario: Scenario) -> None:
+        """Raises AssertionError for each difference without a reason."""
+        area = scenario.__module__.rpartition(".test_")[2]
+        label = f"{area}/{scenario.__name__.removeprefix('test_')}"
+        native, galley = runs = tuple(Run(scenario, engine) for engine in self.engines)
+        for run in runs:
+            run.start()
+        for run in runs:
+            run.join(LIMIT)
+            assert not run.is_alive(), f"{label} does not end on {run.engine.name}"
+        for run in runs:
+            if run.failure is not None:
+                raise AssertionError(f"{label} failed on {run.engine.name}") from run.failure
+        ours, theirs = galley.normalised(), native.normalised()
+        found = [
+            self._finding(area, f"{label}/{name}", theirs.get(name, MISSING), ours.get(name, MISSING))
+            for name in theirs | ours
+        ]
+        self.findings += found
+        said = "\n".join(line for finding in found for line in finding.open)
+        assert not said, f"Galley answers otherwise than a native engine:\n{said}"
+
+    def _finding(self, area: str, name: str, native: Any, galley: Any) -> Finding:
+        explained, unexplained = [], []
+        for path, theirs, ours in differing(native, galley, name):
+            reason = next((one for one in DIFFERENCES if one.explains(path, theirs, ours)), None)
+            if reason is None:
+                unexplained.append(f"{path}\n    native: {_short(theirs)}\n    Galley: {_short(ours)}")
+            else:
+                self.used.add(reason)
+                explained.append(reason.reason)
+        return Finding(area, tuple(explained), tuple(unexplained))
+
+    def stale(self) -> list[str]:
+        """Reasons for differences that there are not (any more)."""
+        return [one.where for one in DIFFERENCES if one not in self.used and not one.computer]
+
+    def table(self) -> Iterator[str]:
+        areas = Counter(finding.area for finding in self.findings)
+        explained = Counter(finding.area for finding in self.findings if finding.explained)
+        unexplained = Counter(finding.area for finding in self.findings if finding.open)
+        yield f"{'area':<14}{'comparisons':>12}{'with a reason':>15}{'without':>9}"
+        for area in sorted(areas):
+            yield f"{area:<14}{areas[area]:>12}{explained[area]:>15}{unexplained[area]:>9}"
+        sums = (areas.total(), explained.total(), unexplained.total())
+        yield f"{'total':<14}{sums[0]:>12}{sums[1]:>15}{sums[2]:>9}"
+
+
+def on_both(scenario: Scenario) -> Callable[[Suite], None]:
+    """A scenario as a test."""
+
+    def test(suite: Suite) -> None:
+        suite.compare(scenario)
+
+    test.__name__, test.__doc__ = scenario.__name__, scenario.__doc__
+    return test
+
+
+def differing(native: Any, galley: Any, path: str) -> Iterator[tuple[str, str, str]]:
+    """Where the answers differ, as deep as both have the same shape."""
+    if isinstance(native, dict) and isinstance(galley, dict):
+        for key in native | galley:
+            below = f"{path}.{key}"
+            yield from differing(native.get(key, MISSING), galley.get(key, MISSING), below)
+    elif isinstance(native, list) and isinstance(galley, list) and len(native) == len(galley):
+        for index, (theirs, ours) in enumerate(zip(native, galley, strict=True)):
+            yield from differing(theirs, ours, f"{path}.{index}")
+    elif native != galley:
+        yield path, json.dumps(native, sort_keys=True), json.dumps(galley, sort_keys=True)
+
+
+def _short(answer: str) -> str:
+    return answer if len(answer) <= SHOWN else f"{answer[:SHOWN]}… ({len(answer)} characters)"
