@@ -76,6 +76,7 @@ def _load_image(suite: Suite) -> None:
     galley.docker("load", stdin=saved, ok=True)
     native.docker("rmi", TEST_IMAGE, ok=True)
     for engine in suite.engines:
+        engine.data = engine.request("GET", "/info").json["DockerRootDir"]
         engine.images = {image["Id"] for image in engine.request("GET", "/images/json").json}
         engine.clear()
 

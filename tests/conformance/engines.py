@@ -79,6 +79,7 @@ class Engine:
         self.env = {**os.environ, "DOCKER_CONFIG": str(config), "DOCKER_HOST": self.url}
         self.root = folder
         self.namespace: Path | None = None
+        self.data = "/var/lib/docker"
         self.images: set[str] = set()  # those that every scenario finds
 
     def enter(self) -> None:

@@ -25,13 +25,15 @@ FIELDS = {
 TEXTS = [
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", "<time>", "a moment"),
     (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)? [+-]\d{4}( \w+)?", "<time>", "a moment"),
-    (r"(?<!sha256:)\b[0-9a-f]{64}\b", "<id>", "each engine makes its own ids"),
-    (r"(?<!sha256:)(?<![0-9a-f])(?=[0-9a-f]*\d)[0-9a-f]{12}(?![0-9a-f])", "<id>", "the same, short"),
+    (r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "<id>", "the same, of a plain random kind"),
+    (r"\b[a-z0-9]{25}::[a-z0-9]{25}\b", "<id>", "the same, of BuildKit"),
+    (r"\b[0-9a-f]{64}\b", "<id>", "each engine makes its own ids, with the time in them"),
+    (r"(?<![0-9a-f])(?=[0-9a-f]*\d)[0-9a-f]{12}(?![0-9a-f])", "<id>", "the same, short"),
     (r"\b(?=[a-z0-9]*\d)(?=[a-z0-9]*[a-z])[a-z0-9]{25}\b", "<id>", "the same, of the swarm"),
     (r"\b02:42(:[0-9a-f]{2}){4}\b", "<mac>", "made of the address"),
     (r"\b(172\.\d+|192\.168)\.\d+\.\d+(/\d+)?", "<address>", "of the engine's own pool"),
-    (r"(About )?\b(an?|\d+) (second|minute|hour)s?( ago)?\b", "<span>", "how long it is so"),
     (r"Less than a second( ago)?", "<span>", "how long it is so"),
+    (r"(About )?\b(an?|\d+) (second|minute|hour)s?( ago)?\b", "<span>", "how long it is so"),
     (r"\b\d+(\.\d+)?m?s\b", "<span>", "how long it took"),
     (r"SWMTKN-1-[0-9a-z-]+", "<token>", "a secret of the swarm"),
 ]
@@ -58,7 +60,10 @@ def _field(key: str, value: Any, engine: Engine) -> Any:
 
 
 def _text(text: str, engine: Engine) -> str:
+    for image in engine.images:
+        text = text.replace(image, "<the image>")
     text = text.replace(str(engine.root), "<folder>").replace(engine.url, "<url>")
+    text = text.replace(engine.data, "<data>")
     for pattern, mask, _ in TEXTS:
         text = re.sub(pattern, mask, text)
     return text
