@@ -40,7 +40,7 @@ def suite(request: pytest.FixtureRequest) -> Iterator[Suite]:
             for started in [pool.submit(native.start), pool.submit(galley.start)]:
                 started.result()
         made = Suite(_native(native, folder), _galley(galley, folder))
-        _load_image(made)
+        _load_image(made, folder)
         request.config.stash[SUITE] = made
         yield made
         for engine in made.engines:
@@ -66,11 +66,11 @@ def _galley(galley: Galley, folder: Path) -> Engine:
     return Engine("galley", galley.home.docker_socket, config, folder / "of-galley")
 
 
-def _load_image(suite: Suite) -> None:
+def _load_image(suite: Suite, folder: Path) -> None:
     """Imported once, so that both have it with the same id and the same history."""
     native, galley = suite.engines
     changes = [word for change in CHANGES for word in ("--change", change)]
-    native.docker("import", *changes, "-", IMAGE, stdin=_root_tar(), ok=True)
+    native.docker("import", *changes, "-", IMAGE, stdin=_root_tar(folder), ok=True)
     save = ["docker", "save", IMAGE]
     saved = subprocess.run(save, env=native.env, capture_output=True, check=True).stdout
     galley.docker("load", stdin=saved, ok=True)
@@ -81,12 +81,16 @@ def _load_image(suite: Suite) -> None:
         engine.clear()
 
 
-def _root_tar() -> bytes:
-    """A root file system of Debian's static busybox: every program of it, and some files."""
+def _root_tar(folder: Path) -> bytes:
+    """A root file system of Debian's static busybox: every program of it, ours, and some files."""
+    probe = folder / "probe"
+    source = Path(__file__).with_name("probe.c")
+    subprocess.run(["cc", "-static", "-Os", "-o", probe, source], check=True)
     buffer = BytesIO()
     listed = subprocess.run(["busybox", "--list"], capture_output=True, text=True, check=True)
     with open_tar(fileobj=buffer, mode="w") as tar:
         tar.add(Path(shutil.which("busybox") or "/bin/busybox").resolve(), "bin/busybox")
+        tar.add(probe, "bin/probe")
         for name in listed.stdout.split():
             link = TarInfo(f"bin/{name}")
             link.type, link.linkname = SYMTYPE, "busybox"

@@ -171,15 +171,23 @@ class Engine:
         made.mkdir(parents=True)
         return made
 
-    def eventually[T](self, ask: Callable[[], T], wanted: Callable[[T], object]) -> T:
+    def eventually[T](
+        self, ask: Callable[[], T], wanted: Callable[[T], object], within: float = SERVES
+    ) -> T:
         """The first answer that is as wanted, or the last one before the deadline: that one is
         then compared, and differs."""
-        until = time.monotonic() + SERVES
+        until = time.monotonic() + within
         while not wanted(found := ask()) and time.monotonic() < until:
             threading.Event().wait(0.1)
         return found
 
-    def page(self, port: int | str, address: str = "127.0.0.1", wanted: str = "") -> str:
+    def page(
+        self,
+        port: int | str,
+        address: str = "127.0.0.1",
+        wanted: str = "",
+        within: float = SERVES,
+    ) -> str:
         """What http says there, as soon as it says anything (or `wanted`)."""
 
         def ask() -> str:
@@ -193,7 +201,12 @@ class Engine:
                 connection.close()
 
         silent = ("refused", "TimeoutError", "RemoteDisconnected")
-        return self.eventually(ask, lambda said: said == wanted if wanted else said not in silent)
+
+
+        def is_wanted(said: str) -> bool:
+            return said == wanted if wanted else said not in silent
+
+        return self.eventually(ask, is_wanted, within)
 
     def clear(self) -> None:
         """Remove what a scenario has made."""

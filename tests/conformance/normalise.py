@@ -19,6 +19,7 @@ FIELDS = {
     **dict.fromkeys(("time", "timeNano"), "the moment of an event"),
     **dict.fromkeys(("Pid", "SandboxKey"), "the kernel's number for it"),
     **dict.fromkeys(("MacAddress", "IPAddress", "Gateway", "Subnet"), "of the engine's own pool"),
+    **dict.fromkeys(("TrustRoot", "CertIssuerPublicKey"), "a swarm's own authority"),
     "Index": "the version of an object in the swarm's store",
 }
 # A piece of a text → what stands for it, and why.

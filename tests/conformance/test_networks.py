@@ -20,6 +20,22 @@ def _serves(engine: Engine, name: str, *options: str, port: str = "") -> None:
     engine.docker(*words, ok=True)
 
 
+def _echo(engine: Engine, port: int) -> bytes:
+    """What comes back from the UDP port of this computer, as soon as anything does."""
+
+    def ask() -> bytes:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+            asking.settimeout(1)
+            asking.connect(("127.0.0.1", port))
+            try:
+                asking.send(b"hello")
+                return asking.recv(100)
+            except OSError:
+                return b""
+
+    return engine.eventually(ask, bool)
+
+
 @on_both
 def test_networks(engine: Engine, answer: Answers) -> None:
     create = "/networks/create"
@@ -125,20 +141,9 @@ def test_published_ports(engine: Engine, answer: Answers) -> None:
 @on_both
 def test_a_range_and_udp(engine: Engine, answer: Answers) -> None:
     port = net.free_port()
-    line = "exec udpsvd -E 0.0.0.0 53 cat"
-    engine.docker("run", "-d", "--name", "datagrams", "-p", f"127.0.0.1:{port}:53/udp", IMAGE, "sh", "-c", line, ok=True)
-
-    def ask() -> bytes:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
-            asking.settimeout(1)
-            asking.connect(("127.0.0.1", port))
-            try:
-                asking.send(b"hello")
-                return asking.recv(100)
-            except OSError:
-                return b""
-
-    answer("UDP", engine.eventually(ask, bool))
+    published = ("run", "-d", "--name", "datagrams", "-p", f"127.0.0.1:{port}:53/udp")
+    engine.docker(*published, IMAGE, "probe", "udp", "53", ok=True)
+    answer("UDP", _echo(engine, port))
     answer("UDP: ports", list(engine.inspect("datagrams")["NetworkSettings"]["Ports"]))
     engine.docker("run", "-d", "--name", "range", "-p", "80-82", "--expose", "90", IMAGE, ok=True)
     answer("range", sorted(engine.inspect("range")["NetworkSettings"]["Ports"]))
@@ -181,4 +186,7 @@ def test_the_network_of_the_host(engine: Engine, answer: Answers) -> None:
         answer(f"{name}: networks", list(engine.inspect(name)["NetworkSettings"]["Networks"]))
         engine.docker("kill", name, ok=True)
         answer(f"{name}: ended", engine.page(ports[name], wanted="refused"))
+    datagrams = net.free_port()
+    engine.start("udp", "probe", "udp", str(datagrams), HostConfig={"NetworkMode": "host"})
+    answer("UDP", _echo(engine, datagrams))
     answer("published", engine.docker("run", "--rm", "--network", "host", "-p", "80:80", IMAGE, "true").all)

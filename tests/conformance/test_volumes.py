@@ -88,7 +88,7 @@ def test_changes_from_both_sides(engine: Engine, answer: Answers) -> None:
     engine.docker("exec", "runs", "sh", "-c", "echo inside > /in/file; rm -f /in/gone; touch /in/there", ok=True)
     answer("from inside", (folder / "file").read_text())
     answer("files", sorted(path.name for path in folder.iterdir()))
-    lock = "flock -n /in/lock echo locked"
-    answer("flock", engine.docker("exec", "runs", "sh", "-c", lock).all)
+    for probe, path in {"xattr": "file", "tmpfile": "", "flock": "lock", "sparse": "hole"}.items():
+        answer(probe, engine.docker("exec", "runs", "probe", probe, f"/in/{path}").all)
     answer("large", engine.docker("exec", "runs", "sh", "-c", "head -c 3000000 /dev/zero > /in/large; wc -c < /in/large").all)
     answer("its size", (folder / "large").stat().st_size)
