@@ -17,9 +17,9 @@ import psutil
 
 from tests.bench.figures import Row, at_most, row
 from tests.bench.lab import Lab
-from tests.native import NativeDocker
 from tests.bench.timing import let_pass
 from tests.e2e.galley import IMAGE
+from tests.native import NativeDocker
 
 MINUTES = 16.0
 BREAK_EVERY = 120.0  # seconds between two deaths of the engine

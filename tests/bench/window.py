@@ -17,9 +17,9 @@ from statistics import median
 from tests.bench.doors import ask, unix_door
 from tests.bench.figures import Row, at_most, compared, row
 from tests.bench.lab import Lab
-from tests.native import NativeDocker
 from tests.bench.timing import seconds_of, turn_about
 from tests.e2e.galley import IMAGE
+from tests.native import NativeDocker
 
 IDLE_SECONDS = 60
 LINE = "a line of a log, as long as most of them are, with words to its end"

@@ -8,6 +8,7 @@ May import: the docker SDK, `vm.host`, `tests.native`, `tests.e2e`. Next: `suite
 import http.client
 import json
 import os
+import shlex
 import shutil
 import socket
 import subprocess
@@ -90,16 +91,36 @@ class Engine:
 
     # Ways in
 
-    def docker(self, *words: str, stdin: str | bytes | None = None, ok: bool = False) -> Ran:
-        """The docker CLI. `ok`: it must succeed, for its answer is not what is compared."""
-        return self.run("docker", *words, stdin=stdin, ok=ok)
+    def docker(
+        self, command: str, *words: str, stdin: str | bytes | None = None, ok: bool = False
+    ) -> Ran:
+        """The docker CLI: a command as in a shell, then words as they are. `ok`: it must succeed,
+        for its answer is not what is compared."""
+        return self.run("docker", *shlex.split(command), *words, stdin=stdin, ok=ok)
+
+    def once(self, options: str, *words: str, line: str = "true") -> Ran:
+        """A container that runs a line of shell and is removed."""
+        return self.docker(f"run --rm {options}", *words, IMAGE, "sh", "-c", line)
+
+    def shell(self, container: str, line: str, ok: bool = False) -> Ran:
+        """A line of shell in a container that runs."""
+        return self.docker("exec", container, "sh", "-c", line, ok=ok)
 
     def run(
-        self, *words: str, stdin: str | bytes | None = None, ok: bool = False, folder: Path | None = None
+        self,
+        *words: str,
+        stdin: str | bytes | None = None,
+        ok: bool = False,
+        folder: Path | None = None,
     ) -> Ran:
         given = stdin.encode() if isinstance(stdin, str) else stdin
         done = subprocess.run(
-            words, input=given or b"", capture_output=True, timeout=PATIENCE, env=self.env, cwd=folder
+            words,
+            input=given or b"",
+            capture_output=True,
+            timeout=PATIENCE,
+            env=self.env,
+            cwd=folder,
         )
         out, err = (text.decode(errors="replace") for text in (done.stdout, done.stderr))
         assert not ok or done.returncode == 0, f"{words} on {self.name}: {err or out}"
@@ -182,11 +203,7 @@ class Engine:
         return found
 
     def page(
-        self,
-        port: int | str,
-        address: str = "127.0.0.1",
-        wanted: str = "",
-        within: float = SERVES,
+        self, port: int | str, address: str = "127.0.0.1", wanted: str = "", within: float = SERVES
     ) -> str:
         """What http says there, as soon as it says anything (or `wanted`)."""
 
@@ -201,7 +218,6 @@ class Engine:
                 connection.close()
 
         silent = ("refused", "TimeoutError", "RemoteDisconnected")
-
 
         def is_wanted(said: str) -> bool:
             return said == wanted if wanted else said not in silent

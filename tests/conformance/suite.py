@@ -35,9 +35,13 @@ class Answers(dict[str, Any]):
 
     def fields(self, name: str, document: dict[str, Any], *fields: str) -> None:
         """The named fields one by one, and all others as one more answer."""
+        self.some(name, document, *fields)
+        self(name, {key: value for key, value in document.items() if key not in fields})
+
+    def some(self, name: str, document: dict[str, Any], *fields: str) -> None:
+        """The named fields one by one."""
         for field in fields:
             self(f"{name}.{field}", document.get(field, MISSING))
-        self(name, {key: value for key, value in document.items() if key not in fields})
 
 
 class Run(threading.Thread):
@@ -92,7 +96,9 @@ class Suite:
                 raise AssertionError(f"{label} failed on {run.engine.name}") from run.failure
         ours, theirs = galley.normalised(), native.normalised()
         found = [
-            self._finding(area, f"{label}/{name}", theirs.get(name, MISSING), ours.get(name, MISSING))
+            self._finding(
+                area, f"{label}/{name}", theirs.get(name, MISSING), ours.get(name, MISSING)
+            )
             for name in theirs | ours
         ]
         self.findings += found
@@ -104,7 +110,9 @@ class Suite:
         for path, theirs, ours in differing(native, galley, name):
             reason = next((one for one in DIFFERENCES if one.explains(path, theirs, ours)), None)
             if reason is None:
-                unexplained.append(f"{path}\n    native: {_short(theirs)}\n    Galley: {_short(ours)}")
+                unexplained.append(
+                    f"{path}\n    native: {_short(theirs)}\n    Galley: {_short(ours)}"
+                )
             else:
                 self.used.add(reason)
                 explained.append(reason.reason)

@@ -78,7 +78,9 @@ def test_a_project(engine: Engine, answer: Answers) -> None:
         (folder / name).write_text(text)
 
     def compose(*words: str, stdin: str = "") -> Ran:
-        return engine.run("docker", "compose", "--progress", "quiet", *words, stdin=stdin, folder=folder)
+        return engine.run(
+            "docker", "compose", "--progress", "quiet", *words, stdin=stdin, folder=folder
+        )
 
     def execute(line: str) -> Ran:
         return compose("exec", "-T", "web", "sh", "-c", line)
@@ -89,8 +91,9 @@ def test_a_project(engine: Engine, answer: Answers) -> None:
     answer("page", engine.page(port))
     rows = [json.loads(line) for line in compose("ps", "-a", "--format", "json").out.splitlines()]
     for row in sorted(rows, key=lambda row: str(row["Service"])):
-        for field in ("Name", "State", "Health", "ExitCode", "Image", "Command"):
-            answer(f"{row['Service']}: {field}", row[field])
+        answer.some(
+            f"{row['Service']}", row, "Name", "State", "Health", "ExitCode", "Image", "Command"
+        )
     for name, line in {
         "environment": "echo $A $MORE $FROM_FILE",
         "bind": "cat /site/page; touch /site/x",
@@ -126,8 +129,8 @@ def test_a_project(engine: Engine, answer: Answers) -> None:
     answer("kept", execute("ls /kept").out)
     answer("list", compose("ls", "--format", "json").out.count('"shop"'))
     answer("down", compose("--profile", "debug", "down", "-v", "-t", "0", "--rmi", "local").code)
-    answer("nothing is left", [engine.docker("ps", "-aq").out, engine.docker("volume", "ls", "-q").out])
-    answer("no networks", engine.docker("network", "ls", "-qf", "type=custom").out)
+    answer("nothing is left", [engine.docker("ps -aq").out, engine.docker("volume ls -q").out])
+    answer("no networks", engine.docker("network ls -qf type=custom").out)
 
 
 @on_both
@@ -136,12 +139,15 @@ def test_what_compose_refuses(engine: Engine, answer: Answers) -> None:
     for name, services in {
         "no image": "a: {}",
         "odd key": f"a: {{image: {IMAGE}, odd: 1}}",
-        "cycle": f"a: {{image: {IMAGE}, depends_on: [b]}}\n  b: {{image: {IMAGE}, depends_on: [a]}}",
+        "cycle": (
+            f"a: {{image: {IMAGE}, depends_on: [b]}}\n  b: {{image: {IMAGE}, depends_on: [a]}}"
+        ),
         "no network": f"a: {{image: {IMAGE}, networks: [gone]}}",
         "no secret": f"a: {{image: {IMAGE}, secrets: [gone]}}",
         "ends badly": f"a: {{image: {IMAGE}, command: sh -c 'exit 3'}}",
         "never healthy": (
-            f"a: {{image: {IMAGE}, command: sleep 1000, healthcheck: {{test: 'false', interval: 100ms, retries: 1}}}}"
+            f"a: {{image: {IMAGE}, command: sleep 1000,"
+            " healthcheck: {test: 'false', interval: 100ms, retries: 1}}"
         ),
         "not found": f"a: {{image: {IMAGE}, command: /nowhere}}",
         "never pulled": "a: {image: gone, pull_policy: never}",

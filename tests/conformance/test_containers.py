@@ -54,7 +54,9 @@ HOST: dict[str, Any] = {
     "PidMode": "host",
     "CgroupnsMode": "private",
     "LogConfig": {"Type": "local", "Config": {"max-size": "1m"}},
-    "Devices": [{"PathOnHost": "/dev/null", "PathInContainer": "/dev/nothing", "CgroupPermissions": "r"}],
+    "Devices": [
+        {"PathOnHost": "/dev/null", "PathInContainer": "/dev/nothing", "CgroupPermissions": "r"},
+    ],
 }  # fmt: skip
 # What is so inside a container with all of that. `init`: with another one, for a pid of its own.
 INSIDE = {
@@ -93,12 +95,12 @@ def test_created_with_everything(engine: Engine, answer: Answers) -> None:
     started = engine.request("POST", "/containers/all/start")
     answer("started", started.verdict)
     script = "\n".join(f"echo '=== {name}'; {line}" for name, line in INSIDE.items())
-    said = engine.docker("exec", "all", "sh", "-c", f"exec 2>&1; {script}").out
+    said = engine.shell("all", f"exec 2>&1; {script}").out
     for piece in said.split("=== ")[1:]:
         name, _, text = piece.partition("\n")
         answer(f"inside: {name}", text)
     answer("running", engine.inspect("all")["State"])
-    answer("stopped", engine.docker("stop", "-t", "1", "all").all)
+    answer("stopped", engine.docker("stop -t 1 all").all)
 
 
 @on_both
@@ -111,10 +113,12 @@ def test_defaults(engine: Engine, answer: Answers) -> None:
     answer("config", found["Config"])
     answer("networks", found["NetworkSettings"])
     answer("driver", found["GraphDriver"]["Name"])
-    inside = "id; pwd; env | sort; mount | cut -d' ' -f3,5 | sort; ulimit -a; cat /proc/1/cmdline; umask"
+    inside = (
+        "id; pwd; env | sort; mount | cut -d' ' -f3,5 | sort; ulimit -a; cat /proc/1/cmdline; umask"
+    )
     for line in inside.split("; "):
-        answer(f"inside: {line}", engine.docker("exec", "plain", "sh", "-c", line).all)
-    answer("capabilities", engine.docker("exec", "plain", "grep", "Cap", "/proc/1/status").all)
+        answer(f"inside: {line}", engine.shell("plain", line).all)
+    answer("capabilities", engine.docker("exec plain grep Cap /proc/1/status").all)
 
 
 @on_both
@@ -146,10 +150,10 @@ def test_how_programs_end(engine: Engine, answer: Answers) -> None:
         "not executable": ("/etc/passwd",),
         "a folder": ("/tmp",),
     }.items():
-        answer(name, engine.docker("run", "--name", "end", IMAGE, *words).all)
+        answer(name, engine.docker("run --name end", IMAGE, *words).all)
         state = engine.inspect("end")["State"]
         answer.fields(f"{name}: state", state, "Status", "ExitCode", "Error", "OOMKilled")
-        engine.docker("rm", "end", ok=True)
+        engine.docker("rm end", ok=True)
     for name, options in {
         "no such folder": ("-w", "/etc/passwd"),
         "no such user": ("-u", "gone"),
@@ -159,8 +163,8 @@ def test_how_programs_end(engine: Engine, answer: Answers) -> None:
         "another computer's network": ("--network", "gone"),
         "mount on a file": ("--tmpfs", "/etc/passwd"),
     }.items():
-        answer(name, engine.docker("run", "--rm", *options, IMAGE, "true").all)
-    answer("nothing is left", engine.docker("ps", "-aq").out)
+        answer(name, engine.once(*options).all)
+    answer("nothing is left", engine.docker("ps -aq").out)
 
 
 @on_both
@@ -169,7 +173,7 @@ def test_the_python_sdk(engine: Engine, answer: Answers) -> None:
     answer("run", run(IMAGE, "echo hello", remove=True))
     answer("run with errors", run(IMAGE, ["sh", "-c", "echo a >&2"], stderr=True, remove=True))
     lines = run(IMAGE, ["sh", "-c", "echo 1; echo 2"], stream=True, remove=True)
-    answer("stream", b"".join(lines) if lines else lines)
+    answer("stream", [bytes(line) for line in lines] if lines else "nothing")
     try:
         run(IMAGE, ["sh", "-c", "echo no >&2; exit 4"])
     except ContainerError as error:
@@ -189,11 +193,14 @@ def test_the_python_sdk(engine: Engine, answer: Answers) -> None:
     answer("top", [row[1:] for row in made.top(ps_args="-o pid,comm")["Processes"]])
     answer("diff", made.diff())
     answer("put", made.put_archive("/tmp", b"\0" * 1024))
-    answer("rename", made.rename("other"))
+    made.rename("other")
     made.stop(timeout=0)
     answer("wait", made.wait())
     answer("commit", sorted(made.commit("made", "1").tags))
-    answer("filtered", [one.name for one in engine.sdk.containers.list(all=True, filters={"label": "a=b"})])
+    answer(
+        "filtered",
+        [one.name for one in engine.sdk.containers.list(all=True, filters={"label": "a=b"})],
+    )
     answer("pruned", len(engine.sdk.containers.prune()["ContainersDeleted"]))
 
 
@@ -205,18 +212,24 @@ def test_lists(engine: Engine, answer: Answers) -> None:
     engine.wait("ended")
     shown = "{{.Names}} {{.Image}} {{.Command}} {{.State}} {{.Ports}} {{.Mounts}} {{.Networks}}"
     for filters in (
-        (), ("-a",), ("-n", "1"), ("-f", "status=exited"), ("-f", "status=created"), ("-f", "exited=2"),
+        (), ("-a",), ("-n", "1"),
+        ("-f", "status=exited"), ("-f", "status=created"), ("-f", "exited=2"),
         ("-af", "label=a"), ("-af", "label=a=2"), ("-af", "name=e"), ("-af", f"ancestor={IMAGE}"),
-        ("-af", "network=bridge"), ("-af", "network=none"), ("-af", "expose=80"), ("-af", "before=made"),
+        ("-af", "network=bridge"), ("-af", "network=none"),
+        ("-af", "expose=80"), ("-af", "before=made"),
         ("-af", "since=runs"), ("-f", "health=none"), ("-af", "volume=gone"), ("-f", "odd=1"),
     ):  # fmt: skip
         answer(" ".join(("ps", *filters)), engine.docker("ps", *filters, "--format", shown).all)
     for row in engine.request("GET", "/containers/json?all=1&size=1").json:
-        answer.fields(row["Names"][0], row, "Command", "State", "SizeRw", "SizeRootFs", "Ports", "HostConfig")
-    answer("heads of ps", engine.docker("ps", "-a", "--no-trunc").out.splitlines()[0].split())
-    answer("stats", sorted(engine.request("GET", "/containers/runs/stats?stream=0&one-shot=1").json))
-    answer("update", engine.docker("update", "--restart", "always", "--memory", "64m", "runs").err)
+        answer.fields(
+            row["Names"][0], row, "Command", "State", "SizeRw", "SizeRootFs", "Ports", "HostConfig"
+        )
+    answer("heads of ps", engine.docker("ps -a --no-trunc").out.splitlines()[0].split())
+    answer(
+        "stats", sorted(engine.request("GET", "/containers/runs/stats?stream=0&one-shot=1").json)
+    )
+    answer("update", engine.docker("update --restart always --memory 64m runs").err)
     answer("updated", engine.inspect("runs")["HostConfig"]["RestartPolicy"])
-    answer("top", engine.docker("top", "runs", "-o", "pid,comm,user").out.split()[-2:])
-    engine.docker("exec", "runs", "sh", "-c", "echo x > /new; rm /etc/group; mkdir /dir; chmod 700 /tmp", ok=True)
-    answer("diff", sorted(engine.docker("diff", "runs").out.splitlines()))
+    answer("top", engine.docker("top runs -o pid,comm,user").out.split()[-2:])
+    engine.shell("runs", "echo x > /new; rm /etc/group; mkdir /dir; chmod 700 /tmp", ok=True)
+    answer("diff", sorted(engine.docker("diff runs").out.splitlines()))

@@ -8,7 +8,7 @@ from typing import Any
 from tests.conformance.engines import IMAGE, Engine
 from tests.conformance.suite import Answers, on_both
 
-Line = tuple[str, str] | tuple[str, str, Any]
+Line = tuple[str, str, *tuple[Any, ...]]  # method, path, body, headers
 
 
 def _ask(engine: Engine, answer: Answers, lines: list[Line]) -> None:

@@ -36,7 +36,9 @@ class Ear(threading.Thread):
         self._connection.close()
 
     def wait_for(self, action: str) -> None:
-        self._engine.eventually(lambda: [event["Action"] for event in self.heard], lambda all: action in all)
+        self._engine.eventually(
+            lambda: [event["Action"] for event in self.heard], lambda heard: action in heard
+        )
 
     def end(self) -> list[dict[str, Any]]:
         self._engine.request("POST", "/volumes/create", {"Name": LAST})
@@ -71,7 +73,12 @@ def test_a_container(engine: Engine, answer: Answers) -> None:
     _hear(engine, answer, "unpause", lambda: request("POST", "/containers/heard/unpause"))
     _hear(engine, answer, "rename", lambda: request("POST", "/containers/heard/rename?name=b"))
     request("POST", "/containers/b/rename?name=heard")
-    _hear(engine, answer, "update", lambda: request("POST", "/containers/heard/update", {"PidsLimit": 9}))
+    _hear(
+        engine,
+        answer,
+        "update",
+        lambda: request("POST", "/containers/heard/update", {"PidsLimit": 9}),
+    )
     _hear(engine, answer, "resize", lambda: request("POST", "/containers/heard/resize?h=9&w=9"))
     _hear(engine, answer, "top", lambda: request("GET", "/containers/heard/top"))
     _hear(engine, answer, "copy", lambda: request("GET", "/containers/heard/archive?path=/etc"))
@@ -86,8 +93,8 @@ def test_how_it_ends(engine: Engine, answer: Answers) -> None:
     def events(name: str, *wanted: str) -> None:
         since = engine.request("GET", "/info").json["SystemTime"]
         ear = Ear(engine)
-        done = engine.docker("run", "--name", name, *wanted)
-        engine.docker("rm", "-f", name)
+        done = engine.docker("run --name", name, *wanted)
+        engine.docker("rm -f", name)
         heard = [event for event in ear.end() if event["Type"] == "container"]
         answer(f"{name}: actions", [event["Action"] for event in heard])
         answer(f"{name}: code", done.code)
@@ -107,7 +114,7 @@ def test_how_it_ends(engine: Engine, answer: Answers) -> None:
 @on_both
 def test_exec_and_health(engine: Engine, answer: Answers) -> None:
     engine.start("runs")
-    _hear(engine, answer, "exec", lambda: engine.docker("exec", "runs", "true"), "exec_die")
+    _hear(engine, answer, "exec", lambda: engine.docker("exec runs true"), "exec_die")
     check = {"Test": ["CMD", "true"], "Interval": 10**8, "Timeout": 10**10}
     ear = Ear(engine)
     engine.start("sick", Healthcheck=check)

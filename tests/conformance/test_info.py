@@ -51,15 +51,23 @@ def test_version_and_ping(engine: Engine, answer: Answers) -> None:
 @on_both
 def test_words_of_the_command_line(engine: Engine, answer: Answers) -> None:
     server = "{{.Server.Version}} {{.Server.APIVersion}} {{.Server.Os}}/{{.Server.Arch}}"
-    answer("docker version", engine.docker("version", "--format", server).all)
+    answer("docker version", engine.docker("version --format", server).all)
     warnings = engine.docker("info")
     answer("what docker info warns of", warnings.err)
-    answer("docker system df", engine.docker("system", "df", "--format", "{{.Type}} {{.TotalCount}}").all)
-    answer("docker network ls", engine.docker("network", "ls", "--format", "{{.Name}} {{.Driver}} {{.Scope}}").all)
+    answer("docker system df", engine.docker("system df --format '{{.Type}} {{.TotalCount}}'").all)
+    answer(
+        "docker network ls",
+        engine.docker("network ls --format '{{.Name}} {{.Driver}} {{.Scope}}'").all,
+    )
     for network in ("bridge", "host", "none"):
         found = engine.inspect(network, "networks")
-        answer.fields(f"network {network}", found, "Driver", "IPAM", "Options", "Internal", "EnableIPv6")
+        answer.fields(
+            f"network {network}", found, "Driver", "IPAM", "Options", "Internal", "EnableIPv6"
+        )
     usage = engine.request("GET", "/system/df").json
-    answer("system df", {name: len(rows or []) for name, rows in usage.items() if isinstance(rows, list)})
-    answer("buildx", engine.docker("buildx", "inspect", "--format", "x").code)
-    answer("contexts", engine.docker("buildx", "ls").code)
+    answer(
+        "system df",
+        {name: len(rows or []) for name, rows in usage.items() if isinstance(rows, list)},
+    )
+    answer("buildx", engine.docker("buildx inspect --format x").code)
+    answer("contexts", engine.docker("buildx ls").code)

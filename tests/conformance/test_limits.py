@@ -18,35 +18,47 @@ def test_memory(engine: Engine, answer: Answers) -> None:
         "some swap": ("-m", "16m", "--memory-swap", "24m"),
         "swap by default": ("-m", "16m"),
     }.items():
-        answer(name, engine.docker("run", "--name", "fills", *options, IMAGE, *FILL).all)
+        answer(name, engine.docker("run --name fills", *options, IMAGE, *FILL).all)
         found = engine.inspect("fills")
         answer.fields(f"{name}: state", found["State"], "OOMKilled", "ExitCode", "Status")
         host = found["HostConfig"]
-        for field in ("Memory", "MemorySwap", "MemoryReservation", "MemorySwappiness", "OomKillDisable"):
-            answer(f"{name}: {field}", host[field])
-        engine.docker("rm", "fills", ok=True)
+        answer.some(
+            f"{name}",
+            host,
+            "Memory",
+            "MemorySwap",
+            "MemoryReservation",
+            "MemorySwappiness",
+            "OomKillDisable",
+        )
+        engine.docker("rm fills", ok=True)
 
 
 @on_both
 def test_what_the_kernel_holds(engine: Engine, answer: Answers) -> None:
     """In a cgroup of version 1 or 2, whichever the engine has."""
     limits = ("-m", "64m", "--memory-swap", "96m", "--cpus", "0.5", "--pids-limit", "20")
-    engine.docker("run", "-d", "--name", "held", *limits, IMAGE, ok=True)
+    engine.docker("run -d --name held", *limits, IMAGE, ok=True)
 
     def read(newer: str, older: str) -> str:
         line = f"cat /sys/fs/cgroup/{newer} 2>/dev/null || cat /sys/fs/cgroup/{older}"
-        return engine.docker("exec", "held", "sh", "-c", line).out.strip()
+        return engine.shell("held", line).out.strip()
 
     answer("memory", read("memory.max", "memory/memory.limit_in_bytes"))
     with_swap = read("memory.swap.max", "memory/memory.memsw.limit_in_bytes")
-    answer("swap", {str(32 << 20): "32 MiB more", str(96 << 20): "32 MiB more"}.get(with_swap, with_swap))
+    answer(
+        "swap",
+        {str(32 << 20): "32 MiB more", str(96 << 20): "32 MiB more"}.get(with_swap, with_swap),
+    )
     answer("pids", read("pids.max", "pids/pids.max"))
     answer("cpu", read("cpu.max", "cpu/cpu.cfs_quota_us").split()[0])
     forks = "(for i in $(seq 40); do sleep 100 & done) 2>&1 >/dev/null | head -n 1"
-    answer("too many processes", engine.docker("exec", "held", "sh", "-c", forks).out)
+    answer("too many processes", engine.shell("held", forks).out)
     stats = engine.request("GET", "/containers/held/stats?stream=0&one-shot=1").json
-    answer("stats", {"memory": stats["memory_stats"]["limit"], "pids": stats["pids_stats"]["limit"]})
-    updated = engine.docker("update", "-m", "48m", "--memory-swap", "48m", "--pids-limit", "30", "held")
+    answer(
+        "stats", {"memory": stats["memory_stats"]["limit"], "pids": stats["pids_stats"]["limit"]}
+    )
+    updated = engine.docker("update -m 48m --memory-swap 48m --pids-limit 30 held")
     answer("update", updated.all)
     answer("memory after it", read("memory.max", "memory/memory.limit_in_bytes"))
     answer("pids after it", read("pids.max", "pids/pids.max"))
@@ -54,17 +66,27 @@ def test_what_the_kernel_holds(engine: Engine, answer: Answers) -> None:
 
 @on_both
 def test_warnings_of_a_limit(engine: Engine, answer: Answers) -> None:
-    for number, host in enumerate((
+    limits: tuple[dict[str, Any], ...] = (
         {"Memory": 64 << 20},
         {"Memory": 64 << 20, "MemorySwap": 64 << 20},
         {"CpuShares": 10, "NanoCpus": 10**9},
         {"PidsLimit": 10},
         {"CpusetCpus": "0"},
         {"PublishAllPorts": True, "NetworkMode": "host"},
-    )):  # fmt: skip
+    )
+    for number, host in enumerate(limits):
         body = {"Image": IMAGE, "HostConfig": host}
         made = engine.request("POST", f"/containers/create?name=w{number}", body).json
         answer(" ".join(host), made["Warnings"])
+
+
+def _ended(engine: Engine, name: str, restarts: int) -> dict[str, Any]:
+    """It, when it was restarted so often, and has ended for good."""
+
+    def is_over(found: dict[str, Any]) -> bool:
+        return bool(found["State"]["Status"] == "exited" and found["RestartCount"] >= restarts)
+
+    return engine.eventually(lambda: dict(engine.inspect(name)), is_over)
 
 
 @on_both
@@ -77,21 +99,19 @@ def test_restart_policies(engine: Engine, answer: Answers) -> None:
     engine.start("never", "sh", "-c", "exit 1", HostConfig=policy("no"))
     engine.start("always", HostConfig=policy("always"))
     for name, restarts in (("thrice", 2), ("well", 0), ("never", 0)):
-        ended = engine.eventually(
-            lambda name=name: engine.inspect(name),
-            lambda found, restarts=restarts: found["State"]["Status"] == "exited"
-            and found["RestartCount"] >= restarts,
-        )
+        ended = _ended(engine, name, restarts)
         answer(f"{name}: restarts", ended["RestartCount"])
         answer(f"{name}: state", ended["State"])
         answer(f"{name}: output", engine.docker("logs", name).all)
     pid = engine.inspect("always")["State"]["Pid"]
-    engine.docker("exec", "always", "kill", "-9", "1")
-    engine.docker("exec", "always", "sh", "-c", "kill -TERM 1")
-    answer("always, stopped", engine.docker("stop", "-t", "0", "always").all)
+    engine.docker("exec always kill -9 1")
+    engine.shell("always", "kill -TERM 1")
+    answer("always, stopped", engine.docker("stop -t 0 always").all)
     answer("always, after it", engine.inspect("always")["State"]["Status"])
     answer("always had a process", pid > 0)
-    engine.start("again", "sh", "-c", "[ -e /once ] && sleep 1000; touch /once", HostConfig=policy("always"))
+    engine.start(
+        "again", "sh", "-c", "[ -e /once ] && sleep 1000; touch /once", HostConfig=policy("always")
+    )
     again = engine.eventually(
         lambda: engine.inspect("again"),
         lambda found: found["RestartCount"] == 1 and found["State"]["Running"],
@@ -112,6 +132,7 @@ def test_health(engine: Engine, answer: Answers) -> None:
     for name, test in checks.items():
         engine.start(name, Healthcheck={"Test": test, **fast})
     for name in checks:
+
         def ask(name: str = name) -> dict[str, Any]:
             return dict(engine.inspect(name)["State"]["Health"])
 
@@ -119,7 +140,9 @@ def test_health(engine: Engine, answer: Answers) -> None:
         answer(f"{name}: status", health["Status"])
         answer(f"{name}: streak", min(health["FailingStreak"], 2))
         answer(f"{name}: check", health["Log"][0])
-        answer(f"{name}: ps", engine.docker("ps", "-f", f"name=^{name}$", "--format", "{{.Status}}").out)
-    answer("filter", engine.docker("ps", "-f", "health=unhealthy", "--format", "{{.Names}}").out)
+        answer(
+            f"{name}: ps", engine.docker("ps -f", f"name=^{name}$", "--format", "{{.Status}}").out
+        )
+    answer("filter", engine.docker("ps -f health=unhealthy --format {{.Names}}").out)
     engine.start("none", Healthcheck={"Test": ["NONE"]})
     answer("none", engine.inspect("none")["State"].get("Health"))

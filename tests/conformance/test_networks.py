@@ -4,12 +4,16 @@ May import: `suite.py`. Next: `../../engine/ports/`.
 """
 
 import socket
+from functools import partial
 from typing import Any
 
 from tests.conformance.engines import IMAGE, Engine
 from tests.conformance.suite import Answers, on_both
 from vm.host import net
 
+POOL = {"Subnet": "10.77.0.0/24", "Gateway": "10.77.0.9", "IPRange": "10.77.0.128/25"}
+BRIDGE = "com.docker.network"
+LINK = "cat /sys/class/net/eth0/address /sys/class/net/eth0/mtu"
 DNS = ("--dns", "127.0.0.1")  # in the container: what dockerd does not know is asked nowhere
 SERVE = "echo $0 > /index.html; exec httpd -f -p 80 -h /"  # $0: what it serves
 
@@ -39,64 +43,99 @@ def _echo(engine: Engine, port: int) -> bytes:
 @on_both
 def test_networks(engine: Engine, answer: Answers) -> None:
     create = "/networks/create"
-    for name, config in {
+    kinds: dict[str, dict[str, Any]] = {
         "plain": {},
         "inside": {"Internal": True},
         "chosen": {
-            "IPAM": {"Config": [{"Subnet": "10.77.0.0/24", "Gateway": "10.77.0.9", "IPRange": "10.77.0.128/25"}]},
+            "IPAM": {"Config": [POOL]},
             "Labels": {"a": "b"},
             "Attachable": True,
-            "Options": {"com.docker.network.bridge.name": "conform0", "com.docker.network.driver.mtu": "1400"},
+            "Options": {f"{BRIDGE}.bridge.name": "conform0", f"{BRIDGE}.driver.mtu": "1400"},
         },
         "six": {"EnableIPv6": True, "IPAM": {"Config": [{"Subnet": "fd00:77::/64"}]}},
         "mac": {"Driver": "macvlan", "Options": {"parent": "eth0"}},
-    }.items():  # fmt: skip
+    }
+    for name, config in kinds.items():
         made = engine.request("POST", create, {"Name": name, **config})
         answer(f"{name}: made", {"status": made.status, "warning": made.json.get("Warning")})
         found = engine.inspect(name, "networks")
-        for field in ("Driver", "Scope", "EnableIPv6", "IPAM", "Internal", "Attachable", "Options", "Labels"):
-            answer(f"{name}: {field}", found[field])
+        answer.some(
+            f"{name}",
+            found,
+            "Driver",
+            "Scope",
+            "EnableIPv6",
+            "IPAM",
+            "Internal",
+            "Attachable",
+            "Options",
+            "Labels",
+        )
     overlap = {"Name": "second", "IPAM": {"Config": [{"Subnet": "10.77.0.0/16"}]}}
     answer("overlap", engine.request("POST", create, overlap).verdict)
-    answer("twice", engine.docker("network", "create", "plain").all)
-    fixed = ("run", "-d", "--name", "fixed", "--network", "chosen", "--ip", "10.77.0.77", "--mac-address", "02:00:00:00:00:07")
-    engine.docker(*fixed, IMAGE, ok=True)
-    answer("fixed address", engine.docker("exec", "fixed", "sh", "-c", "ip -o a show eth0 | grep -o 'inet [^ ]*'; ip r; cat /sys/class/net/eth0/address /sys/class/net/eth0/mtu").out)
-    answer("wrong address", engine.docker("run", "--rm", "--network", "chosen", "--ip", "10.78.0.1", IMAGE, "true").all)
-    answer("no subnet", engine.docker("run", "--rm", "--network", "plain", "--ip", "10.78.0.1", IMAGE, "true").all)
-    answer("in use", engine.docker("network", "rm", "chosen").all)
-    answer("six", engine.docker("run", "--rm", "--network", "six", IMAGE, "sh", "-c", "ip -6 -o a show eth0 | grep -o fd00.*64").all)
+    answer("twice", engine.docker("network create plain").all)
+    address = "--ip 10.77.0.77 --mac-address 02:00:00:00:00:07"
+    engine.docker(f"run -d --name fixed --network chosen {address} {IMAGE}", ok=True)
+    answer(
+        "fixed address",
+        engine.shell("fixed", f"ip -o a show eth0 | grep -o 'inet [^ ]*'; ip r; {LINK}").out,
+    )
+    answer("wrong address", engine.once("--network chosen --ip 10.78.0.1").all)
+    answer("no subnet", engine.once("--network plain --ip 10.78.0.1").all)
+    answer("in use", engine.docker("network rm chosen").all)
+    answer("six", engine.once("--network six", line="ip -6 -o a show eth0 | grep -o fd00.*64").all)
     inside = "ip r | wc -l; ls /sys/class/net | tr '\\n' ' '"
     for mode in ("none", "container:fixed"):
-        answer(f"mode {mode}", engine.docker("run", "--rm", "--network", mode, IMAGE, "sh", "-c", inside).all)
-    answer("list", engine.docker("network", "ls", "-f", "driver=bridge", "--format", "{{.Name}} {{.Internal}} {{.IPv6}}").all)
+        answer(f"mode {mode}", engine.once("--network", mode, line=inside).all)
+    answer(
+        "list",
+        engine.docker(
+            "network ls -f driver=bridge --format '{{.Name}} {{.Internal}} {{.IPv6}}'"
+        ).all,
+    )
     answer("pruned", sorted(engine.request("POST", "/networks/prune").json["NetworksDeleted"]))
-    answer("gone", engine.docker("network", "inspect", "six").all)
+    answer("gone", engine.docker("network inspect six").all)
 
 
 @on_both
 def test_names(engine: Engine, answer: Answers) -> None:
     for name in ("front", "back"):
-        engine.docker("network", "create", name, ok=True)
+        engine.docker("network create", name, ok=True)
     _serves(engine, "web", "--network", "front", "--network-alias", "www", "--hostname", "host")
-    engine.docker("run", "-d", "--name", "client", "--network", "front", "--link", "web:linked", *DNS, IMAGE, ok=True)
+    engine.docker("run -d --name client --network front --link web:linked", *DNS, IMAGE, ok=True)
 
     def ask(name: str) -> str:
         line = f"wget -T 5 -qO - http://{name}/ 2>&1"
-        return engine.docker("exec", "client", "sh", "-c", line).out
+        return engine.shell("client", line).out
 
     for name in ("web", "www", "linked", "web.front"):
-        answer(f"ask {name}", engine.eventually(lambda name=name: ask(name), lambda said: "refused" not in said))
-    answer("resolver", engine.docker("exec", "client", "grep", "-v", "^#", "/etc/resolv.conf").out.splitlines()[0])
-    for step in (("connect", "--alias", "late", "back", "web"), ("connect", "back", "client"), ("disconnect", "front", "client")):
+        answer(
+            f"ask {name}", engine.eventually(partial(ask, name), lambda said: "refused" not in said)
+        )
+    answer(
+        "resolver", engine.docker("exec client grep -v '^#' /etc/resolv.conf").out.splitlines()[0]
+    )
+    for step in (
+        ("connect", "--alias", "late", "back", "web"),
+        ("connect", "back", "client"),
+        ("disconnect", "front", "client"),
+    ):
         answer(" ".join(step), engine.docker("network", *step).all)
-        answer(f"{step[0]} {step[-2]} {step[-1]}: networks", sorted(engine.inspect(step[-1])["NetworkSettings"]["Networks"]))
+        answer(
+            f"{step[0]} {step[-2]} {step[-1]}: networks",
+            sorted(engine.inspect(step[-1])["NetworkSettings"]["Networks"]),
+        )
         answer(f"{step[0]} {step[-2]} {step[-1]}: www", "web" in ask("www"))
     answer("late", ask("late"))
     answer("aliases", engine.inspect("web")["NetworkSettings"]["Networks"]["front"]["Aliases"])
-    answer("again", engine.docker("network", "connect", "back", "client").all)
-    answer("not a member", engine.docker("network", "disconnect", "front", "client").all)
-    answer("gateway", engine.docker("run", "--rm", "--add-host", "gate:host-gateway", IMAGE, "grep", "-c", "gate", "/etc/hosts").all)
+    answer("again", engine.docker("network connect back client").all)
+    answer("not a member", engine.docker("network disconnect front client").all)
+    answer(
+        "gateway",
+        engine.docker(
+            "run --rm --add-host gate:host-gateway", IMAGE, "grep", "-c", "gate", "/etc/hosts"
+        ).all,
+    )
 
 
 @on_both
@@ -112,27 +151,30 @@ def test_published_ports(engine: Engine, answer: Answers) -> None:
             text = text.replace(port, name)
         return text
 
-    chosen = engine.docker("port", "random", "80").out.splitlines()[0].rpartition(":")[2]
+    chosen = engine.docker("port random 80").out.splitlines()[0].rpartition(":")[2]
     ports[chosen] = "<chosen>"
     for name, port in (("loop", one), ("every", two), ("random", chosen)):
         answer(f"{name}: page", engine.page(port))
         answer(f"{name}: docker port", hide(engine.docker("port", name).out))
-        answer(f"{name}: ps", hide(engine.docker("ps", "-f", f"name={name}", "--format", "{{.Ports}}").out))
+        answer(
+            f"{name}: ps",
+            hide(engine.docker("ps -f", f"name={name}", "--format", "{{.Ports}}").out),
+        )
         listed = engine.inspect(name)
         answer(f"{name}: bindings", hide(str(listed["HostConfig"]["PortBindings"])))
         answer(f"{name}: ports", hide(str(listed["NetworkSettings"]["Ports"])))
     answer("every: IPv6", engine.page(two, "::1"))
     answer("loop: IPv6", engine.page(one, "::1", "refused"))
-    taken = engine.docker("run", "--name", "late", "-p", f"127.0.0.1:{one}:80", IMAGE, "true")
+    taken = engine.docker("run --name late -p", f"127.0.0.1:{one}:80", IMAGE, "true")
     answer("taken", {"code": taken.code, "out": taken.out})
     answer("taken: state", engine.inspect("late")["State"]["Status"])
-    engine.docker("restart", "-t", "0", "loop", ok=True)
+    engine.docker("restart -t 0 loop", ok=True)
     answer("restarted", engine.page(one))
     answer("another, meanwhile", engine.page(two))
-    engine.docker("kill", "every", ok=True)
+    engine.docker("kill every", ok=True)
     answer("ended", engine.page(two, wanted="refused"))
     answer("another, after it", engine.page(one))
-    answer("no such port", engine.docker("port", "loop", "81").all)
+    answer("no such port", engine.docker("port loop 81").all)
     _serves(engine, "six", port=f"[::1]:{three}:80")
     answer("six", engine.page(three, "::1"))
     answer("six: IPv4", engine.page(three, "127.0.0.1", "refused"))
@@ -145,35 +187,37 @@ def test_a_range_and_udp(engine: Engine, answer: Answers) -> None:
     engine.docker(*published, IMAGE, "probe", "udp", "53", ok=True)
     answer("UDP", _echo(engine, port))
     answer("UDP: ports", list(engine.inspect("datagrams")["NetworkSettings"]["Ports"]))
-    engine.docker("run", "-d", "--name", "range", "-p", "80-82", "--expose", "90", IMAGE, ok=True)
+    engine.docker("run -d --name range -p 80-82 --expose 90", IMAGE, ok=True)
     answer("range", sorted(engine.inspect("range")["NetworkSettings"]["Ports"]))
-    engine.docker("run", "-d", "--name", "all", "-P", "--expose", "80", "--expose", "53/udp", IMAGE, ok=True)
+    engine.docker("run -d --name all -P --expose 80 --expose 53/udp", IMAGE, ok=True)
     found = engine.inspect("all")["NetworkSettings"]["Ports"]
-    answer("all", {name: [bound["HostIp"] for bound in bindings] for name, bindings in found.items()})
+    answer(
+        "all", {name: [bound["HostIp"] for bound in bindings] for name, bindings in found.items()}
+    )
     for words in ("1:2:3:4", "80:odd", "x:80", "80-81:90", "127.0.0.1:80:80/odd", "1-3:1-2"):
-        answer(f"-p {words}", engine.docker("create", "-p", words, IMAGE).all)
+        answer(f"-p {words}", engine.docker("create -p", words, IMAGE).all)
 
 
 @on_both
 def test_a_port_beside_an_internal_network(engine: Engine, answer: Answers) -> None:
     """The internal one comes first by name, and leads nowhere from outside."""
-    engine.docker("network", "create", "--internal", "a-inside", ok=True)
-    engine.docker("network", "create", "b-outside", ok=True)
+    engine.docker("network create --internal a-inside", ok=True)
+    engine.docker("network create b-outside", ok=True)
     for order in (("a-inside", "b-outside"), ("b-outside", "a-inside")):
         name = f"{order[0]} first"
         port = net.free_port()
         words = ("create", "--name", "joined", "--network", order[0], "-p", f"127.0.0.1:{port}:80")
         engine.docker(*words, IMAGE, "sh", "-c", SERVE, "joined", ok=True)
-        engine.docker("network", "connect", order[1], "joined", ok=True)
-        engine.docker("start", "joined", ok=True)
+        engine.docker("network connect", order[1], "joined", ok=True)
+        engine.docker("start joined", ok=True)
         answer(f"{name}: page", engine.page(port, wanted="joined"))
-        engine.docker("network", "disconnect", "a-inside", "joined", ok=True)
+        engine.docker("network disconnect a-inside joined", ok=True)
         answer(f"{name}: without it", engine.page(port, wanted="joined"))
-        engine.docker("network", "connect", "a-inside", "joined", ok=True)
+        engine.docker("network connect a-inside joined", ok=True)
         answer(f"{name}: with it again", engine.page(port, wanted="joined"))
-        engine.docker("rm", "-f", "joined", ok=True)
+        engine.docker("rm -f joined", ok=True)
     line = "wget -T 2 -qO - http://192.0.2.1/ 2>&1"
-    answer("no way out", engine.docker("run", "--rm", "--network", "a-inside", IMAGE, "sh", "-c", line).all)
+    answer("no way out", engine.once("--network a-inside", line=line).all)
 
 
 @on_both
@@ -189,4 +233,4 @@ def test_the_network_of_the_host(engine: Engine, answer: Answers) -> None:
     datagrams = net.free_port()
     engine.start("udp", "probe", "udp", str(datagrams), HostConfig={"NetworkMode": "host"})
     answer("UDP", _echo(engine, datagrams))
-    answer("published", engine.docker("run", "--rm", "--network", "host", "-p", "80:80", IMAGE, "true").all)
+    answer("published", engine.once("--network host -p 80:80").all)

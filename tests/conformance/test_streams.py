@@ -49,7 +49,9 @@ def _frames(stream: bytes) -> dict[str, str]:
 
 @on_both
 def test_attach(engine: Engine, answer: Answers) -> None:
-    script = "echo begins; echo err >&2; while read line; do echo got $line; done; echo ends; exit 9"
+    script = (
+        "echo begins; echo err >&2; while read line; do echo got $line; done; echo ends; exit 9"
+    )
     engine.create("read", "sh", "-c", script, OpenStdin=True, StdinOnce=True, AttachStdin=True)
     status, stream = _hijack(engine, "/containers/read/attach?stream=1&stdin=1&stdout=1&stderr=1")
     answer("status", status)
@@ -68,25 +70,25 @@ def test_attach(engine: Engine, answer: Answers) -> None:
     stream.sendall(b"typed\n")
     said = _drain(stream).decode()
     answer("tty output", [line for line in said.splitlines() if "got" in line or line == "typed"])
-    answer("not running", engine.docker("attach", "tty").all)
+    answer("not running", engine.docker("attach tty").all)
     answer("bad resize", engine.request("POST", "/containers/tty/resize?h=x&w=1").verdict)
 
 
 @on_both
 def test_the_command_line_attached(engine: Engine, answer: Answers) -> None:
-    answer("stdin", engine.docker("run", "-i", "--rm", IMAGE, "cat", stdin="text").all)
-    count = engine.docker("run", "-i", "--rm", IMAGE, "wc", "-c", stdin=b"x" * MUCH)
+    answer("stdin", engine.docker("run -i --rm", IMAGE, "cat", stdin="text").all)
+    count = engine.docker("run -i --rm", IMAGE, "wc", "-c", stdin=b"x" * MUCH)
     answer("much in", count.all)
-    much = engine.docker("run", "--rm", IMAGE, "head", "-c", str(MUCH), "/dev/zero")
+    much = engine.docker("run --rm", IMAGE, "head", "-c", str(MUCH), "/dev/zero")
     answer("much out", {"code": much.code, "size": len(much.out), "err": much.err})
-    answer("without -i", engine.docker("run", "--rm", IMAGE, "cat", stdin="lost").all)
-    answer("no terminal", engine.docker("run", "-it", "--rm", IMAGE, "true").all)
-    answer("only stderr", engine.docker("run", "--rm", "-a", "stderr", IMAGE, "sh", "-c", "echo o; echo e >&2").all)
+    answer("without -i", engine.docker("run --rm", IMAGE, "cat", stdin="lost").all)
+    answer("no terminal", engine.docker("run -it --rm", IMAGE, "true").all)
+    answer("only stderr", engine.once("-a stderr", line="echo o; echo e >&2").all)
     engine.create("later", "sh", "-c", "cat; exit 6", OpenStdin=True, StdinOnce=True)
-    answer("start -ai", engine.docker("start", "-ai", "later", stdin="in").all)
-    engine.docker("run", "-d", "--name", "back", IMAGE, "sh", "-c", "sleep 1000", ok=True)
-    answer("wait", engine.docker("kill", "back").all)
-    answer("wait for it", engine.docker("wait", "back").all)
+    answer("start -ai", engine.docker("start -ai later", stdin="in").all)
+    engine.docker("run -d --name back", IMAGE, "sh", "-c", "sleep 1000", ok=True)
+    answer("wait", engine.docker("kill back").all)
+    answer("wait for it", engine.docker("wait back").all)
 
 
 @on_both
@@ -126,13 +128,13 @@ def test_exec(engine: Engine, answer: Answers) -> None:
         "signal": ("runs", "sh", "-c", "kill -9 $$"),
     }.items():
         answer(name, engine.docker("exec", *options).all)
-    answer("stdin", engine.docker("exec", "-i", "runs", "wc", "-c", stdin=b"x" * MUCH).all)
+    answer("stdin", engine.docker("exec -i runs wc -c", stdin=b"x" * MUCH).all)
     answer("empty", engine.request("POST", "/containers/runs/exec", {"Cmd": []}).verdict)
-    engine.docker("pause", "runs", ok=True)
-    answer("paused", engine.docker("exec", "runs", "true").all)
-    engine.docker("unpause", "runs", ok=True)
-    engine.docker("kill", "runs", ok=True)
-    answer("stopped", engine.docker("exec", "runs", "true").all)
+    engine.docker("pause runs", ok=True)
+    answer("paused", engine.docker("exec runs true").all)
+    engine.docker("unpause runs", ok=True)
+    engine.docker("kill runs", ok=True)
+    answer("stopped", engine.docker("exec runs true").all)
 
 
 @on_both
@@ -146,7 +148,8 @@ def test_logs(engine: Engine, answer: Answers) -> None:
         only = engine.request("GET", f"/containers/both/logs?{stream}=1")
         answer(f"only {stream}", _frames(only.body))
     for options in (
-        ("-n", "2"), ("-n", "0"), ("--tail", "all"), ("-f",), ("--since", "10m"), ("--until", "10m"),
+        ("-n", "2"), ("-n", "0"), ("--tail", "all"), ("-f",),
+        ("--since", "10m"), ("--until", "10m"),
         ("-t", "-n", "2"), ("--details", "-n", "1"), ("--tail", "odd"), ("--since", "odd"),
     ):  # fmt: skip
         answer(" ".join(options), engine.docker("logs", *options, "said").all)
@@ -155,7 +158,9 @@ def test_logs(engine: Engine, answer: Answers) -> None:
         kind = reply.headers.get("content-type")
         answer(asked, {"status": reply.status, "type": kind, "size": len(reply.body)})
     answer("SDK", engine.sdk.containers.get("said").logs(stderr=False, tail=2))
-    follow = engine.sdk.containers.run(IMAGE, ["sh", "-c", "echo a; echo b"], detach=True, name="now")
+    follow = engine.sdk.containers.run(
+        IMAGE, ["sh", "-c", "echo a; echo b"], detach=True, name="now"
+    )
     answer("SDK follow", b"".join(follow.logs(stream=True, follow=True)))
     answer("file", bool(engine.inspect("said")["LogPath"]))
 
@@ -173,10 +178,12 @@ def test_log_drivers(engine: Engine, answer: Answers) -> None:
         name = f"{number} {driver}"
         host = {"LogConfig": {"Type": driver, "Config": options}}
         script = "for i in $(seq 200); do echo this is line number $i; done"
-        engine.start(f"d{number}", "sh", "-c", script, HostConfig=host, Labels={"a": "1"}, Env=["B=2"])
+        engine.start(
+            f"d{number}", "sh", "-c", script, HostConfig=host, Labels={"a": "1"}, Env=["B=2"]
+        )
         engine.wait(f"d{number}")
         answer(f"{name}: config", engine.inspect(f"d{number}")["HostConfig"]["LogConfig"])
-        answer(f"{name}: last", engine.docker("logs", "--details", "-n", "1", f"d{number}").all)
+        answer(f"{name}: last", engine.docker("logs --details -n 1", f"d{number}").all)
         logs = engine.docker("logs", f"d{number}").out.splitlines()
         answer(f"{name}: lines", len(logs))
 
@@ -204,16 +211,22 @@ def test_copies(engine: Engine, answer: Answers) -> None:
         "between two": ("box:/etc/passwd", "box:/tmp/x"),
     }.items():
         answer(name, engine.docker("cp", *words).all)
-    answer("inside", engine.docker("exec", "box", "sh", "-c", look).all)
+    answer("inside", engine.shell("box", look).all)
     answer("outside", sorted(str(path.relative_to(folder)) for path in folder.rglob("*")))
     answer("mode", oct((folder / "out" / "file").stat().st_mode))
-    answer("to stdout", len(engine.docker("cp", "box:/etc/group", "-").out))
+    answer("to stdout", len(engine.docker("cp box:/etc/group -").out))
     for path in ("/etc/passwd", "/etc", "/bin/sh", "/gone"):
         head = engine.request("HEAD", f"/containers/box/archive?path={path}")
-        answer(f"stat {path}", {"status": head.status, "has": "x-docker-container-path-stat" in head.headers})
+        answer(
+            f"stat {path}",
+            {"status": head.status, "has": "x-docker-container-path-stat" in head.headers},
+        )
     archive = engine.request("GET", "/containers/box/archive?path=/etc")
     with tarfile.open(fileobj=io.BytesIO(archive.body)) as tar:
-        answer("archive", [(entry.name, entry.mode, entry.uid, entry.size) for entry in tar if entry.isreg()])
+        answer(
+            "archive",
+            [(entry.name, entry.mode, entry.uid, entry.size) for entry in tar if entry.isreg()],
+        )
     put = "/containers/box/archive?path=/tmp"
     answer("no tar", engine.request("PUT", put, b"nonsense").verdict)
     answer("no folder", engine.request("PUT", "/containers/box/archive?path=/gone", b"").verdict)

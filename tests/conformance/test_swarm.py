@@ -18,18 +18,20 @@ SERVICE = ("service", "create", "--no-resolve-image", "--detach")
 
 @contextmanager
 def _swarm(engine: Engine) -> Iterator[None]:
-    engine.docker("swarm", "init", ok=True)
+    engine.docker("swarm init", ok=True)
     try:
         yield
     finally:
-        engine.docker("swarm", "leave", "--force")
+        engine.docker("swarm leave --force")
 
 
 def _running(engine: Engine, service: str, tasks: int) -> list[str]:
     """The tasks of a service by state, when as many run as are to."""
 
     def ask() -> list[str]:
-        said = engine.docker("service", "ps", service, "-f", "desired-state=running", "--format", "{{.CurrentState}}")
+        said = engine.docker(
+            "service ps", service, "-f", "desired-state=running", "--format", "{{.CurrentState}}"
+        )
         return sorted(line.split()[0] for line in said.out.splitlines())
 
     return engine.eventually(ask, lambda states: states == ["Running"] * tasks)
@@ -37,25 +39,36 @@ def _running(engine: Engine, service: str, tasks: int) -> list[str]:
 
 @on_both
 def test_a_swarm(engine: Engine, answer: Answers) -> None:
-    answer("init", engine.docker("swarm", "init").all)
-    answer("init again", engine.docker("swarm", "init").all)
+    answer("init", engine.docker("swarm init").all)
+    answer("init again", engine.docker("swarm init").all)
     info = engine.request("GET", "/info").json["Swarm"]
-    for field in ("LocalNodeState", "ControlAvailable", "Error", "Nodes", "Managers"):
-        answer(f"info: {field}", info[field])
+    answer.some("info", info, "LocalNodeState", "ControlAvailable", "Error", "Nodes", "Managers")
     swarm = engine.request("GET", "/swarm").json
-    answer.fields("swarm", swarm, "Spec", "RootRotationInProgress", "DefaultAddrPool", "SubnetSize", "DataPathPort")
+    answer.fields(
+        "swarm",
+        swarm,
+        "Spec",
+        "RootRotationInProgress",
+        "DefaultAddrPool",
+        "SubnetSize",
+        "DataPathPort",
+    )
     nodes = engine.request("GET", "/nodes").json
-    node = engine.eventually(lambda: engine.request("GET", "/nodes").json[0], lambda one: one["Status"]["State"] == "ready")
+    node = engine.eventually(
+        lambda: engine.request("GET", "/nodes").json[0],
+        lambda one: one["Status"]["State"] == "ready",
+    )
     answer("nodes", len(nodes))
-    for field in ("Spec", "Status", "ManagerStatus"):
-        answer(f"node: {field}", node[field])
-    answer("token", engine.docker("swarm", "join-token", "worker").all)
-    answer("networks", engine.docker("network", "ls", "-f", "scope=swarm", "--format", "{{.Name}} {{.Driver}}").all)
-    answer("leave", engine.docker("swarm", "leave").all)
-    answer("leave by force", engine.docker("swarm", "leave", "--force").all)
-    answer("leave again", engine.docker("swarm", "leave", "--force").all)
+    answer.some("node", node, "Spec", "Status", "ManagerStatus")
+    answer("token", engine.docker("swarm join-token worker").all)
+    answer(
+        "networks", engine.docker("network ls -f scope=swarm --format '{{.Name}} {{.Driver}}'").all
+    )
+    answer("leave", engine.docker("swarm leave").all)
+    answer("leave by force", engine.docker("swarm leave --force").all)
+    answer("leave again", engine.docker("swarm leave --force").all)
     answer("inactive", engine.request("GET", "/info").json["Swarm"]["LocalNodeState"])
-    answer("containers still start", engine.docker("run", "--rm", IMAGE, "echo", "fine").all)
+    answer("containers still start", engine.docker("run --rm", IMAGE, "echo", "fine").all)
 
 
 @on_both
@@ -63,7 +76,18 @@ def test_services(engine: Engine, answer: Answers) -> None:
     host, ingress = net.free_port(), net.free_port()
     with _swarm(engine):
         published = ("--publish", f"mode=host,published={host},target=80")
-        words = (*SERVICE, "--name", "web", "--env", "WHO=web", *published, IMAGE, "sh", "-c", SERVE)
+        words = (
+            *SERVICE,
+            "--name",
+            "web",
+            "--env",
+            "WHO=web",
+            *published,
+            IMAGE,
+            "sh",
+            "-c",
+            SERVE,
+        )
         answer("create", engine.docker(*words).all)
         balanced = ("--name", "balanced", "--env", "WHO=balanced", "-p", f"{ingress}:80")
         answer("create balanced", engine.docker(*SERVICE, *balanced, IMAGE, "sh", "-c", SERVE).all)
@@ -75,44 +99,69 @@ def test_services(engine: Engine, answer: Answers) -> None:
         web["Spec"]["EndpointSpec"]["Ports"][0].pop("PublishedPort")
         answer("spec", web["Spec"])
         answer("created twice", engine.docker(*words).all)
-        answer("scale", engine.docker("service", "scale", "--detach", "balanced=3").all)
+        answer("scale", engine.docker("service scale --detach balanced=3").all)
         answer("scaled", _running(engine, "balanced", 3))
-        answer("update", engine.docker("service", "update", "--detach", "--env-add", "WHO=new", "web").all)
+        answer("update", engine.docker("service update --detach --env-add WHO=new web").all)
         answer("updated", engine.page(host, wanted="new"))
-        answer("list", engine.docker("service", "ls", "--format", "{{.Name}} {{.Mode}} {{.Image}}").all)
-        answer("remove", engine.docker("service", "rm", "web").all)
+        answer("list", engine.docker("service ls --format '{{.Name}} {{.Mode}} {{.Image}}'").all)
+        answer("remove", engine.docker("service rm web").all)
         answer("host port, after it", engine.page(host, wanted="refused"))
-        answer("remove again", engine.docker("service", "rm", "web").all)
+        answer("remove again", engine.docker("service rm web").all)
 
 
 @on_both
 def test_secrets_configs_and_jobs(engine: Engine, answer: Answers) -> None:
     with _swarm(engine):
         for kind, name in (("secrets", "hidden"), ("configs", "open")):
-            body: dict[str, Any] = {"Name": name, "Data": b64encode(b"kept").decode(), "Labels": {"a": "b"}}
+            body: dict[str, Any] = {
+                "Name": name,
+                "Data": b64encode(b"kept").decode(),
+                "Labels": {"a": "b"},
+            }
             answer(f"{kind}: create", engine.request("POST", f"/{kind}/create", body).status)
             answer(f"{kind}: again", engine.request("POST", f"/{kind}/create", body).verdict)
             answer(f"{kind}: spec", engine.inspect(name, kind)["Spec"])
             bad = {"Name": "bad name!", "Data": ""}
             answer(f"{kind}: bad", engine.request("POST", f"/{kind}/create", bad).verdict)
-        engine.docker("network", "create", "-d", "overlay", "--attachable", "over", ok=True)
+        engine.docker("network create -d overlay --attachable over", ok=True)
         look = "cat /run/secrets/hidden /said; ls /sys/class/net | wc -l; hostname"
-        words = ("--name", "reads", "--secret", "hidden", "--config", "source=open,target=/said", "--network", "over")
-        job = ("--mode", "replicated-job", "--hostname", "{{.Service.Name}}", "--restart-condition", "none")
+        words = (
+            "--name",
+            "reads",
+            "--secret",
+            "hidden",
+            "--config",
+            "source=open,target=/said",
+            "--network",
+            "over",
+        )
+        job = (
+            "--mode",
+            "replicated-job",
+            "--hostname",
+            "{{.Service.Name}}",
+            "--restart-condition",
+            "none",
+        )
         answer("job", engine.docker(*SERVICE, *words, *job, IMAGE, "sh", "-c", look).all)
 
         def state() -> str:
-            return engine.docker("service", "ps", "reads", "--format", "{{.CurrentState}}").out.partition(" ")[0]
+            return engine.docker("service ps reads --format {{.CurrentState}}").out.partition(" ")[
+                0
+            ]
 
         answer("job: state", engine.eventually(state, lambda said: said in ("Complete", "Failed")))
-        answer("job: logs", engine.docker("service", "logs", "--raw", "reads").all)
-        answer("in use", engine.docker("secret", "rm", "hidden").all)
+        answer("job: logs", engine.docker("service logs --raw reads").all)
+        answer("in use", engine.docker("secret rm hidden").all)
         overlay = engine.inspect("over", "networks")
-        for field in ("Driver", "Scope", "Attachable", "Ingress", "Options"):
-            answer(f"overlay: {field}", overlay[field])
-        answer("attached", engine.docker("run", "--rm", "--network", "over", IMAGE, "ls", "/sys/class/net").all)
-        engine.docker("service", "rm", "reads", ok=True)
-        gone = engine.eventually(lambda: engine.docker("secret", "rm", "hidden").all, lambda said: said["code"] == 0)
+        answer.some("overlay", overlay, "Driver", "Scope", "Attachable", "Ingress", "Options")
+        answer(
+            "attached", engine.docker("run --rm --network over", IMAGE, "ls", "/sys/class/net").all
+        )
+        engine.docker("service rm reads", ok=True)
+        gone = engine.eventually(
+            lambda: engine.docker("secret rm hidden").all, lambda said: said["code"] == 0
+        )
         answer("not in use", gone)
 
 
@@ -129,15 +178,27 @@ def test_a_stack(engine: Engine, answer: Answers) -> None:
         "    deploy: {replicas: 1, update_config: {order: stop-first}}\n"
         "configs: {said: {file: ./said}}\nnetworks: {inside: {}}\n"
     )
-    deploy = ("docker", "stack", "deploy", "--resolve-image", "never", "--detach=true", "-c", "stack.yaml", "shop")
+    deploy = (
+        "docker",
+        "stack",
+        "deploy",
+        "--resolve-image",
+        "never",
+        "--detach=true",
+        "-c",
+        "stack.yaml",
+        "shop",
+    )
     answer("without a swarm", engine.run(*deploy, folder=folder).all)
     with _swarm(engine):
         done = engine.run(*deploy, folder=folder)
         answer("deploy", {"code": done.code, "out": sorted(done.out.splitlines()), "err": done.err})
         answer("tasks", _running(engine, "shop_web", 1))
         answer("page", engine.page(port, wanted="of the stack"))
-        answer("services", engine.docker("stack", "services", "shop", "--format", "{{.Name}} {{.Replicas}}").all)
-        answer("list", engine.docker("stack", "ls", "--format", "{{.Name}} {{.Services}}").all)
-        removed = engine.docker("stack", "rm", "shop")
+        answer(
+            "services", engine.docker("stack services shop --format '{{.Name}} {{.Replicas}}'").all
+        )
+        answer("list", engine.docker("stack ls --format '{{.Name}} {{.Services}}'").all)
+        removed = engine.docker("stack rm shop")
         answer("remove", {"code": removed.code, "err": removed.err})
         answer("page, after it", engine.page(port, wanted="refused"))
