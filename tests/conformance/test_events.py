@@ -6,6 +6,7 @@ May import: `suite.py`. Next: `../../engine/watch.py`.
 import json
 import threading
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from tests.conformance.engines import IMAGE, Engine
@@ -20,9 +21,12 @@ class Ear(threading.Thread):
     def __init__(self, engine: Engine) -> None:
         super().__init__(daemon=True)
         self.heard: list[dict[str, Any]] = []
+        # dockerd answers before it listens: without a time, the first event may be missed.
+        now = datetime.fromisoformat(engine.request("GET", "/info").json["SystemTime"]).timestamp()
         self._connection = engine.connection()
-        self._connection.request("GET", "/v1.45/events")
-        self._answer = self._connection.getresponse()  # from now on nothing is missed
+        self._connection.request("GET", f"/v1.45/events?since={now:.6f}")
+        self._answer = self._connection.getresponse()
+        assert self._answer.status == 200, self._answer.read()
         self._engine = engine
         self.start()
 
