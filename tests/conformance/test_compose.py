@@ -4,6 +4,7 @@ May import: `suite.py`. Next: `test_swarm.py`.
 """
 
 import json
+from collections.abc import Callable
 
 from tests.conformance.engines import IMAGE, Engine, Ran
 from tests.conformance.suite import Answers, on_both
@@ -62,6 +63,27 @@ secrets:
 DOCKERFILE = f"FROM {IMAGE}\nARG WHO\nRUN echo $WHO > /who\n"
 
 
+def _look(answer: Answers, compose: Callable[..., Ran]) -> None:
+    """At what compose says of the services, and into one."""
+    rows = [json.loads(line) for line in compose("ps", "-a", "--format", "json").out.splitlines()]
+    for row in sorted(rows, key=lambda row: str(row["Service"])):
+        answer.some(
+            f"{row['Service']}", row, "Name", "State", "Health", "ExitCode", "Image", "Command"
+        )
+    for name, line in {
+        "environment": "echo $A $MORE $FROM_FILE",
+        "bind": "cat /site/page; touch /site/x",
+        "volume": "touch /kept/file; ls /kept",
+        "config": "cat /conf",
+        "secret": "cat /run/secrets/hidden",
+        "tmpfs": "mount | grep -c /scratch",
+        "hosts": "grep other /etc/hosts",
+        "names": "nslookup database 127.0.0.11 | grep -c Address; ls /sys/class/net | tr '\\n' ' '",
+        "ulimit": "ulimit -n",
+    }.items():
+        answer(f"in web: {name}", compose("exec", "-T", "web", "sh", "-c", line).all)
+
+
 @on_both
 def test_a_project(engine: Engine, answer: Answers) -> None:
     port = net.free_port()
@@ -89,23 +111,7 @@ def test_a_project(engine: Engine, answer: Answers) -> None:
     answer("build", compose("build").code)
     answer("up", compose("up", "-d", "--wait").code)
     answer("page", engine.page(port))
-    rows = [json.loads(line) for line in compose("ps", "-a", "--format", "json").out.splitlines()]
-    for row in sorted(rows, key=lambda row: str(row["Service"])):
-        answer.some(
-            f"{row['Service']}", row, "Name", "State", "Health", "ExitCode", "Image", "Command"
-        )
-    for name, line in {
-        "environment": "echo $A $MORE $FROM_FILE",
-        "bind": "cat /site/page; touch /site/x",
-        "volume": "touch /kept/file; ls /kept",
-        "config": "cat /conf",
-        "secret": "cat /run/secrets/hidden",
-        "tmpfs": "mount | grep -c /scratch",
-        "hosts": "grep other /etc/hosts",
-        "names": "nslookup database 127.0.0.11 | grep -c Address; ls /sys/class/net | tr '\\n' ' '",
-        "ulimit": "ulimit -n",
-    }.items():
-        answer(f"in web: {name}", execute(line).all)
+    _look(answer, compose)
     limits = engine.inspect("shop-web-1")["HostConfig"]
     answer("limits", [limits["Memory"], limits["PidsLimit"]])
     answer("logs", compose("logs", "--no-log-prefix", "once").all)

@@ -16,23 +16,24 @@ DOCKERFILE = f"""\
 FROM {IMAGE} AS first
 ARG GIVEN=default
 ENV FROM_ARG=$GIVEN
-WORKDIR /work
-COPY --chown=nobody:staff file /work/file
-RUN echo "built as $(id -un) with $GIVEN" > /work/built && chmod 600 /work/built
-RUN ["touch", "/work/array"]
+WORKDIR /app
+COPY --chown=nobody:staff file /app/file
+RUN echo "built as $(id -un) with $GIVEN" > /app/built && chmod 600 /app/built
+RUN ["touch", "/app/array"]
 
 FROM {IMAGE}
-COPY --from=first /work /work
+COPY --from=first /app /app
 ADD packed.tar /unpacked/
 LABEL own=label
 EXPOSE 8080/tcp
 VOLUME /vol
 USER nobody
 ENTRYPOINT ["cat"]
-CMD ["/work/file"]
+CMD ["/app/file"]
 HEALTHCHECK --interval=5s CMD true
 """
-LOOK = "cd /work; ls -ln | cut -c1-40; cat built; ls /unpacked"
+BUILDX = "buildx build --progress plain --provenance=false"
+LOOK = "cd /app; ls -ln | cut -c1-40; cat built; ls /unpacked"
 
 
 def context(engine: Engine, dockerfile: str = DOCKERFILE) -> Path:
@@ -150,13 +151,12 @@ def _look(engine: Engine, answer: Answers) -> None:
 @on_both
 def test_buildx(engine: Engine, answer: Answers) -> None:
     folder = context(engine)
-    build = ("buildx", "build", "--progress", "plain", "--provenance=false")
-    built = engine.docker(*build, "-t", "built", "--build-arg", "GIVEN=mine", str(folder))
+    built = engine.docker(BUILDX, "-t", "built", "--build-arg", "GIVEN=mine", str(folder))
     answer("build", built.code)
     _look(engine, answer)
-    again = engine.docker(*build, "-t", "built", "--build-arg", "GIVEN=mine", str(folder))
+    again = engine.docker(BUILDX, "-t", "built", "--build-arg", "GIVEN=mine", str(folder))
     answer("from its cache", again.err.count("CACHED"))
-    answer("a stage", engine.docker(*build, "--target", "first", "-t", "first", str(folder)).code)
+    answer("a stage", engine.docker(BUILDX, "--target", "first", "-t", "first", str(folder)).code)
     mounts = (
         f"FROM {IMAGE}\n"
         "RUN --mount=type=secret,id=s cat /run/secrets/s | wc -c > /size\n"
@@ -173,7 +173,7 @@ def test_buildx(engine: Engine, answer: Answers) -> None:
     )
     out = folder / "out"
     local = engine.docker(
-        *build, "--secret", f"id=s,src={folder}/secret", "-o", str(out), str(folder)
+        BUILDX, "--secret", f"id=s,src={folder}/secret", "-o", str(out), str(folder)
     )
     answer("to a folder", local.code)
     for name in ("size", "lines", "bound", "tmpfs", "links", "document", "linked"):
@@ -182,10 +182,15 @@ def test_buildx(engine: Engine, answer: Answers) -> None:
     (folder / "Dockerfile").write_text("FROM base\nCOPY --from=extra file /extra\n")
     contexts = (f"base=docker-image://{IMAGE}", f"extra={folder}")
     words = [word for one in contexts for word in ("--build-context", one)]
-    answer("contexts", engine.docker(*build, *words, "-t", "extra", str(folder)).code)
+    answer("contexts", engine.docker(BUILDX, *words, "-t", "extra", str(folder)).code)
     answer(
-        "stdin", engine.docker(*build, "-t", "stdin", "-", stdin=f"FROM {IMAGE}\nENV A=b\n").code
+        "stdin", engine.docker(BUILDX, "-t", "stdin", "-", stdin=f"FROM {IMAGE}\nENV A=b\n").code
     )
+
+
+@on_both
+def test_what_buildx_refuses(engine: Engine, answer: Answers) -> None:
+    folder = context(engine)
     for name, dockerfile in {
         "odd word": "NONSENSE x",
         "fails": f"FROM {IMAGE}\nRUN echo said; exit 7",
@@ -195,8 +200,13 @@ def test_buildx(engine: Engine, answer: Answers) -> None:
         "not allowed": f"FROM {IMAGE}\nRUN --security=insecure true",
     }.items():
         (folder / "Dockerfile").write_text(dockerfile)
-        done = engine.docker(*build, "--no-cache", str(folder))
+        done = engine.docker(BUILDX, "--no-cache", str(folder))
         answer(name, {"code": done.code, "err": done.err.splitlines()[-1:]})
+
+
+@on_both
+def test_bake(engine: Engine, answer: Answers) -> None:
+    folder = context(engine)
     bake: dict[str, Any] = {"group": {"default": {"targets": ["a", "b"]}}, "target": {}}
     for target in ("a", "b"):
         bake["target"][target] = {

@@ -82,6 +82,13 @@ def test_folders_of_this_computer(engine: Engine, answer: Answers) -> None:
             *run, "-u", "nobody", IMAGE, "sh", "-c", "cat /in/below/x; echo > /in/file"
         ).all,
     )
+
+
+@on_both
+def test_ways_to_name_a_folder(engine: Engine, answer: Answers) -> None:
+    folder = engine.folder("named")
+    (folder / "file").write_text("of the host")
+    (folder / "link").symlink_to("file")
     answer(
         "one file", engine.docker("run --rm -v", f"{folder}/file:/one", IMAGE, "cat", "/one").all
     )
