@@ -26,6 +26,7 @@ PATIENCE = 60.0  # seconds; only a difference or a failure waits so long
 SERVES = 20.0  # seconds until a port answers as it is to
 API = "/v1.45"
 IMAGE = "conformance"
+MARK = "=== "  # before what one line of several has said
 CLEAN = (
     ("/containers/json?all=1", "/containers/{Id}?force=1&v=1", "Id"),
     ("/networks?filters=%7B%22type%22%3A%5B%22custom%22%5D%7D", "/networks/{Id}", "Id"),
@@ -68,6 +69,17 @@ class Ran(msgspec.Struct, frozen=True):
     @property
     def all(self) -> dict[str, Any]:
         return {"code": self.code, "out": self.out, "err": self.err}
+
+
+def together(lines: dict[str, str]) -> str:
+    """Lines of shell as one script: an exec in an emulated machine costs a second."""
+    return "exec 2>&1; " + "\n".join(f"echo '{MARK}{name}'; {line}" for name, line in lines.items())
+
+
+def apart(said: str) -> dict[str, str]:
+    """What each line of such a script has said."""
+    pieces = (piece.partition("\n") for piece in said.split(MARK)[1:])
+    return {name: text for name, _, text in pieces}
 
 
 class Engine:

@@ -26,6 +26,7 @@ FIELDS = {
 TEXTS = [
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", "<time>", "a moment"),
     (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)? [+-]\d{4}( \w+)?", "<time>", "a moment"),
+    (r"\b[A-Z][a-z]{2} [ \d]\d \d\d:\d\d\b", "<time>", "a moment, by ls"),
     (r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "<id>", "the same, of a plain random kind"),
     (r"\b[a-z0-9]{25}::[a-z0-9]{25}\b", "<id>", "the same, of BuildKit"),
     (r"\b[0-9a-f]{64}\b", "<id>", "each engine makes its own ids, with the time in them"),

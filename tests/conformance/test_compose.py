@@ -6,7 +6,7 @@ May import: `suite.py`. Next: `test_swarm.py`.
 import json
 from collections.abc import Callable
 
-from tests.conformance.engines import IMAGE, Engine, Ran
+from tests.conformance.engines import IMAGE, Engine, Ran, apart, together
 from tests.conformance.suite import Answers, on_both
 from vm.host import net
 
@@ -70,7 +70,7 @@ def _look(answer: Answers, compose: Callable[..., Ran]) -> None:
         answer.some(
             f"{row['Service']}", row, "Name", "State", "Health", "ExitCode", "Image", "Command"
         )
-    for name, line in {
+    lines = {
         "environment": "echo $A $MORE $FROM_FILE",
         "bind": "cat /site/page; touch /site/x",
         "volume": "touch /kept/file; ls /kept",
@@ -80,8 +80,10 @@ def _look(answer: Answers, compose: Callable[..., Ran]) -> None:
         "hosts": "grep other /etc/hosts",
         "names": "nslookup database 127.0.0.11 | grep -c Address; ls /sys/class/net | tr '\\n' ' '",
         "ulimit": "ulimit -n",
-    }.items():
-        answer(f"in web: {name}", compose("exec", "-T", "web", "sh", "-c", line).all)
+    }
+    said = compose("exec", "-T", "web", "sh", "-c", together(lines)).out
+    for name, text in apart(said).items():
+        answer(f"in web: {name}", text)
 
 
 @on_both

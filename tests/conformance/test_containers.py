@@ -7,7 +7,7 @@ from typing import Any
 
 from docker.errors import APIError, ContainerError
 
-from tests.conformance.engines import IMAGE, Engine
+from tests.conformance.engines import IMAGE, Engine, apart, together
 from tests.conformance.suite import Answers, on_both
 
 CONFIG: dict[str, Any] = {
@@ -94,10 +94,7 @@ def test_created_with_everything(engine: Engine, answer: Answers) -> None:
     answer("fields", sorted(found))
     started = engine.request("POST", "/containers/all/start")
     answer("started", started.verdict)
-    script = "\n".join(f"echo '=== {name}'; {line}" for name, line in INSIDE.items())
-    said = engine.shell("all", f"exec 2>&1; {script}").out
-    for piece in said.split("=== ")[1:]:
-        name, _, text = piece.partition("\n")
+    for name, text in apart(engine.shell("all", together(INSIDE)).out).items():
         answer(f"inside: {name}", text)
     answer("running", engine.inspect("all")["State"])
     answer("stopped", engine.docker("stop -t 1 all").all)
@@ -113,12 +110,13 @@ def test_defaults(engine: Engine, answer: Answers) -> None:
     answer("config", found["Config"])
     answer("networks", found["NetworkSettings"])
     answer("driver", found["GraphDriver"]["Name"])
-    inside = (
-        "id; pwd; env | sort; mount | cut -d' ' -f3,5 | sort; ulimit -a; cat /proc/1/cmdline; umask"
+    lines = (
+        *("id", "pwd", "env | sort", "mount | cut -d' ' -f3,5 | sort", "ulimit -a"),
+        *("cat /proc/1/cmdline", "umask", "grep Cap /proc/1/status"),
     )
-    for line in inside.split("; "):
-        answer(f"inside: {line}", engine.shell("plain", line).all)
-    answer("capabilities", engine.docker("exec plain grep Cap /proc/1/status").all)
+    said = engine.shell("plain", together({line: line for line in lines})).out
+    for line, text in apart(said).items():
+        answer(f"inside: {line}", text)
 
 
 @on_both

@@ -109,7 +109,7 @@ def test_ways_to_name_a_folder(engine: Engine, answer: Answers) -> None:
         ok=True,
     )
     host = engine.inspect("holds")
-    answer("binds", host["HostConfig"]["Binds"])
+    answer("binds", sorted(host["HostConfig"]["Binds"]))
     answer("mounts", sorted(mounted["Destination"] for mounted in host["Mounts"]))
     in_volume = {"type": "none", "device": str(folder), "o": "bind"}
     made = engine.request("POST", "/volumes/create", {"Name": "bound", "DriverOpts": in_volume})
