@@ -22,7 +22,13 @@ from vm.guest import Guest
 from vm.host import net
 from vm.types import Forward
 
-NATIVE = ("--userland-proxy=false", "--log-driver=local")  # as Galley's dockerd has it
+# As Galley's dockerd has it.
+NATIVE = (
+    "--userland-proxy=false",
+    "--log-driver=json-file",
+    "--log-opt=max-size=20m",
+    "--log-opt=max-file=5",
+)
 RAW_PORT = 2375  # in the guest
 CONFIG = "/run/galley/dockerd.json"  # in the guest, as dockerd was started with
 RESTART = "old=$(pidof dockerd); kill $old; while [ -e /proc/$old ]; do sleep 0.1; done"
