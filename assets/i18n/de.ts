@@ -1916,8 +1916,8 @@
             <translation>An</translation>
         </message>
         <message>
-            <source>One file with logs, settings and versions, and no secret</source>
-            <translation>Eine Datei mit Logs, Einstellungen und Versionen, ohne Geheimnisse</translation>
+            <source>One file with logs, settings and versions. Known secrets are taken out; names of containers, images and folders stay.</source>
+            <translation>Eine Datei mit Logs, Einstellungen und Versionen. Bekannte Geheimnisse sind entfernt; Namen von Containern, Images und Ordnern bleiben.</translation>
         </message>
         <message>
             <source>Only the first {size} are shown.</source>
@@ -3820,12 +3820,12 @@
             <translation>{name} endete sofort mit Exit-Code {code}.</translation>
         </message>
         <message>
-            <source>{name} has {n} file, with secrets taken out. Have a look before you share it.</source>
-            <translation>{name} enthält {n} Datei, Geheimnisse sind entfernt. Vor dem Weitergeben bitte durchsehen.</translation>
+            <source>{name} has {n} file, with known secrets taken out. Have a look before you share it.</source>
+            <translation>{name} enthält {n} Datei, bekannte Geheimnisse sind entfernt. Vor dem Weitergeben bitte durchsehen.</translation>
         </message>
         <message>
-            <source>{name} has {n} files, with secrets taken out. Have a look before you share it.</source>
-            <translation>{name} enthält {n} Dateien, Geheimnisse sind entfernt. Vor dem Weitergeben bitte durchsehen.</translation>
+            <source>{name} has {n} files, with known secrets taken out. Have a look before you share it.</source>
+            <translation>{name} enthält {n} Dateien, bekannte Geheimnisse sind entfernt. Vor dem Weitergeben bitte durchsehen.</translation>
         </message>
         <message>
             <source>{name} has {taken} already.</source>

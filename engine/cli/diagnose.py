@@ -18,7 +18,8 @@ from vm.host.paths import find_home
 @click.option(
     "--bundle",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write a zip for a bug report: logs, status, settings, versions; no secrets.",
+    help="Write a zip for a bug report: logs, status, settings, versions. Known secrets are taken "
+    "out; names of containers, images and folders stay.",
 )
 @json_option
 @click.pass_context
@@ -31,7 +32,10 @@ def diagnose(context: click.Context, bundle: Path | None, as_json: bool) -> None
         results = run_checks(facts)
         if bundle is not None:
             names = write_bundle(bundle.absolute(), facts, results)
-            note(f"{bundle} has {len(names)} files. Have a look before you share it.")
+            note(
+                f"{bundle} has {len(names)} files, with known secrets taken out. Have a look "
+                "before you share it."
+            )
     if as_json:
         say_json(results)
     marks = {

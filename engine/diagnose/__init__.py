@@ -3,6 +3,7 @@
     facts.py       what the checks are given
     run.py         gathers the facts, asks every question
     bundle.py      one file with everything for a bug report
+    harmless.py    what of dockerd goes into it
     redact.py      keeps secrets out of it
 
 May import: `engine` (not `cli`), `vm`. To add a check: write its file and name it in `run.CHECKS`.

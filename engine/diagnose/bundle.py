@@ -1,7 +1,9 @@
-"""One zip file with everything for a bug report, and no secret in it. May import: `engine`, `vm`.
+"""One zip file with everything for a bug report. May import: `engine`, `vm`.
 
-Everything goes through `redact.py` on its way in; binary files stay out. What cannot be had is told
-in its place, for a bundle is asked for when things are broken.
+What Galley itself does not write is taken field by field from a list (`harmless.py`): no command,
+environment, label or option of a container or of dockerd. Everything then goes through `redact.py`,
+which removes known secrets and the known shapes of secrets. Logs hold free text, so their reader
+still has to look through them. Binary files stay out. What cannot be read is named in its place.
 """
 
 import io
@@ -12,12 +14,14 @@ import zipfile
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from engine import __version__
 from engine.bridge.http import HttpError, get_json
 from engine.bridge.unix import connect
+from engine.diagnose import harmless
 from engine.diagnose.facts import Facts
 from engine.diagnose.redact import Redactor
 from engine.diagnose.run import Result
@@ -28,20 +32,19 @@ from vm.host import process
 from vm.host.paths import write_atomic
 
 LOG_BYTES = 2 << 20  # of each log, its end
+GUEST_LOGS = {"dockerd.log": "/var/log/dockerd.log", "containerd.log": "/var/log/containerd.log"}
 GUEST_COMMANDS: dict[str, tuple[str, ...]] = {
-    "dockerd.log": ("tail", "-c", str(LOG_BYTES), "/var/log/dockerd.log"),
-    "containerd.log": ("tail", "-c", str(LOG_BYTES), "/var/log/containerd.log"),
     "dmesg.txt": ("dmesg",),
-    "processes.txt": ("ps",),
+    "processes.txt": ("ps", "-o", "pid,ppid,user,vsz,rss,stat,comm"),  # no arguments
     "disk.txt": ("df",),
     "memory.txt": ("free",),
     "network.txt": ("ip", "addr"),
 }
-ENGINE_QUESTIONS = {  # asked on the host's own socket, as any docker program would
-    "info.json": "/info",
-    "version.json": "/version",
-    "containers.json": "/containers/json?all=1",
-    "networks.json": "/networks",
+ENGINE_QUESTIONS: dict[str, tuple[str, Any]] = {  # asked on the host's own socket
+    "info.json": ("/info", harmless.Info),
+    "version.json": ("/version", harmless.Version),
+    "containers.json": ("/containers/json?all=1", list[harmless.Container]),
+    "networks.json": ("/networks", list[harmless.Network]),
 }
 HOST_PROGRAMS = (
     ("qemu-system-x86_64", "--version"),
@@ -66,18 +69,22 @@ def _entries(facts: Facts, results: tuple[Result, ...]) -> Iterator[tuple[str, b
     yield "checks.json", _json(results)
     yield "status.json", _json(facts.snapshot)
     yield "observation.json", _json(facts.observation)
-    yield "settings.toml", _end_of(facts.home.settings)
+    yield "settings.json", _json(facts.settings)  # not the file, which may have comments
     if facts.home.daemon_config.exists():
-        yield "daemon.json", _end_of(facts.home.daemon_config)
+        yield "daemon.json", harmless.daemon_config(_end_of(facts.home.daemon_config))
     yield "spec.json", _end_of(MachineDir.of(facts.home).spec)
     yield "files.txt", _listing(facts.home.root).encode()
     for path in sorted(facts.home.logs.glob("*.log*")):
         yield f"logs/{path.name}", _end_of(path)
     if facts.snapshot is not None:
-        for name, question in ENGINE_QUESTIONS.items():
-            yield f"engine/{name}", _answer(facts.home.docker_socket, question)
+        for name, (question, kind) in ENGINE_QUESTIONS.items():
+            yield f"engine/{name}", _answer(facts.home.docker_socket, question, kind)
     if facts.guest is not None:
         run = facts.guest.run
+        for name, path in GUEST_LOGS.items():
+            end = ("tail", "-c", str(LOG_BYTES), path)
+            log = _whole_lines(_said(partial(run, end, timeout=15)), LOG_BYTES)
+            yield f"guest/{name}", harmless.log_lines(log)
         for name, argv in GUEST_COMMANDS.items():
             yield f"guest/{name}", _said(partial(run, argv, timeout=15))
 
@@ -103,9 +110,9 @@ def _said(command: Callable[[], process.Completed]) -> bytes:
     return done.stdout + done.stderr
 
 
-def _answer(socket: Path, path: str) -> bytes:
+def _answer(socket: Path, path: str, kind: Any) -> bytes:
     try:
-        return _json(get_json(lambda: connect(socket, own=True), path, object))
+        return _json(get_json(lambda: connect(socket, own=True), path, kind))
     except (GalleyError, HttpError, OSError) as error:
         return f"{error}\n".encode()
 
@@ -118,9 +125,15 @@ def _end_of(path: Path) -> bytes:
     try:
         with open(path, "rb") as file:
             file.seek(max(0, path.stat().st_size - LOG_BYTES))
-            return file.read()
+            return _whole_lines(file.read(), LOG_BYTES)
     except OSError as error:
         return f"{path.name}: {error.strerror}\n".encode()
+
+
+def _whole_lines(data: bytes, limit: int) -> bytes:
+    """Without the first line where `limit` bytes are the end of more: without its beginning, a line
+    does not show what it is."""
+    return data if len(data) < limit else data.partition(b"\n")[2]
 
 
 def _listing(root: Path) -> str:

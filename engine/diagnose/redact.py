@@ -1,7 +1,14 @@
-"""Keeps secrets out of what leaves this computer. May import: the standard library, `vm.host`.
+"""Takes secrets out of text that leaves this computer. May import: the standard library,
+`engine.docker_config`, `vm.host`.
 
-Two nets: the very secrets that we can find (our own keys, docker's logins) are replaced wherever
-they stand, in whatever encoding of the list; and what looks like a secret goes by its look.
+Two passes. Known secrets (our own keys, docker's logins, secret environment variables) are replaced
+wherever they stand, also in hex, base64, JSON and percent encoding. Then everything with the shape
+of a secret is replaced (`SHAPES`). A secret that is neither known nor has one of the shapes stays:
+`bundle.py` therefore leaves out whole fields instead of relying on this module. Image digests and
+container ids have none of the shapes.
+
+Guest root writes to some of these logs, so each pattern runs in about linear time: its repetitions
+are bounded, or start where no character of the same kind stands before.
 """
 
 import base64
@@ -10,29 +17,72 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from urllib.parse import quote, unquote
 
+from engine import docker_config
 from vm.host.paths import Home
 
 GONE = "<redacted>"
 SHORTEST = 6  # characters: a shorter secret would take half the text with it
 
-_SECRET_WORD = (
-    r"(?:passwd|password|passphrase|(?<![a-z])pass(?![a-z])|secret|token|api[-_]?key|access[-_]?key"
-    r"|(?<![a-z])auth(?![a-z])|credentials?|private[-_]?key)"
+SECRET_WORD = (
+    r"(?:passwd|password|passphrase|(?<![a-z])pass(?![a-z])|(?<![a-z])pwd?(?![a-z])|secret|token"
+    r"|apikey|accesskey|privatekey|(?<=[_-])key(?![a-z])|(?<=[_-])salt(?![a-z])"
+    r"|(?<![a-z])auth(?![a-z])|credentials?|webhook|signature)"
 )
-_BY_LOOK: tuple[tuple[re.Pattern[str], str], ...] = (
+# Names of environment variables, which are often run together: PGPASS, STRIPEKEY.
+_VARIABLE = r"[A-Z0-9_]{0,64}(?:PASS|PWD|KEY|SALT|DSN|SECRET|TOKEN)[A-Z0-9_]{0,64}"
+_VALUE = r"(?:(?P<quote>\\*[\"']).*?(?:(?<!\\)(?P=quote)|(?=\n)|\Z)|\S+)"
+_NEXT = r"(?:\s+|\s*=\s*|\\*[\"']\s*,\s*\\*[\"'])"  # between words of a command, or of a JSON list
+_SCHEME = r"(?<=://)"
+_START = r"(?:(?<![\w-])|(?<=%[0-9A-Fa-f]{2}))"  # of a token, also in a percent-encoded text
+_TOKENS = (
+    r"gh[pousr]_",  # GitHub
+    r"github_pat_",
+    r"gl(?:pat|dt|rt|ptt|cbt|oas|soat)-",  # GitLab
+    r"dckr_[po]at_",  # Docker Hub
+    r"xox[abceoprs]-",  # Slack
+    r"xapp-",
+    r"sk-",  # OpenAI, Anthropic
+    r"[rs]k_(?:live|test)_",  # Stripe
+    r"npm_",
+    r"pypi-",
+    r"hf_",  # Hugging Face
+    r"hv[sb]\.",  # Vault
+    r"AIza",  # Google
+    r"ya29\.",
+)
+_WEBHOOKS = r"(?:hooks\.slack\.com/(?:services|workflows|triggers)|discord\.com/api/webhooks)/"
+
+SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
+    # PEM, also one whose beginning or end is not in the text
     (re.compile(r"-----BEGIN [A-Z ]+-----.*?(?:-----END [A-Z ]+-----|\Z)", re.DOTALL), GONE),
-    (re.compile(r"(?i)\b((?:proxy-)?authorization|x-registry-auth|cookie)(\W+)[^\r\n\"']+"),
-     rf"\1\2{GONE}"),
-    (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{8,}"), rf"\1 {GONE}"),
-    (re.compile(rf"(?i)([\w.-]*{_SECRET_WORD}[\w.-]*[\"']?\s*[=:]\s*)"
-                r"(\"[^\"]*\"|'[^']*'|[^\s,;&\"'}]+)"), rf"\1{GONE}"),
-    (re.compile(r"(?i)(--(?:[\w-]*-)?(?:password|token|secret)|\blogin\b[^\n]*?\s-p)[ =]+\S+"),
-     rf"\1 {GONE}"),
-    (re.compile(r"(\w+://)[^/\s@\"']+@"), rf"\1{GONE}@"),
-    (re.compile(r"\b(?:gh[pousr]_|github_pat_|glpat-|dckr_pat_|xox[abpr]-|sk-)[\w-]{10,}"), GONE),
-    (re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"), GONE),
-    (re.compile(r"\bAKIA[0-9A-Z]{16}\b"), GONE),
+    (re.compile(r"\A[\w+/=\s]*-----END [A-Z ]+-----"), GONE),
+    # headers, to the end of their line
+    (re.compile(r"(?i)\b((?:proxy-)?authorization|x-registry-auth|x-registry-config|cookie)"
+                r"(\\*[\"']?\s*[:=]\s*)[^\r\n]+"), rf"\1\2{GONE}"),
+    (re.compile(r"(?i)\b(bearer|basic)\s+(?!(?-i:[a-z]+)\b)[\w.~+/=-]{8,}"), rf"\1 {GONE}"),
+    # words of commands
+    (re.compile(rf"(?i)(?<![\w-])(--(?:[\w-]{{0,64}}-)?{SECRET_WORD}(?!-stdin)[\w-]*{_NEXT}){_VALUE}"),
+     rf"\1{GONE}"),
+    (re.compile(r"(?<![\w-])-p(?!<)(?![\d.:/-]+(?:[\s\"']|$))[^\s\"',=]\S*"), f"-p{GONE}"),
+    (re.compile(rf"\b((?:login|sshpass|mysql\w*|mariadb\w*|redis-cli)\b[^\n]{{0,400}}?"
+                rf"[\s\"']-[pa]{_NEXT}){_VALUE}"), rf"\1{GONE}"),
+    (re.compile(rf"(?<![\w-])((?:-u|--user|--proxy-user){_NEXT}?)(?!\d+:\d+\b)[^\s:\"']+:\S+"),
+     rf"\1{GONE}"),
+    (re.compile(rf"(?<![\w-])((?:-e|--env|--build-arg){_NEXT}\w+=){_VALUE}"), rf"\1{GONE}"),
+    # names with their values
+    (re.compile(rf"(?i)({SECRET_WORD}[\w.-]{{0,64}}\\*[\"']?\s*[=:]\s*){_VALUE}"), rf"\1{GONE}"),
+    (re.compile(rf"(?<![A-Za-z0-9_])({_VARIABLE}=){_VALUE}"), rf"\1{GONE}"),
+    # logins in addresses
+    (re.compile(rf"{_SCHEME}[^\s\"'@/:]+:(?!\d+/)[^\s\"']{{1,512}}@(?!sha\d+:)"), f"{GONE}@"),
+    (re.compile(rf"{_SCHEME}[^\s\"'/]+@(?!sha\d+:)"), f"{GONE}@"),
+    (re.compile(r"(?<![\w.%-])[\w.%-]+:[^\s:@/\"']+@(?!sha\d+:)(?=[\w(\[])"), f"{GONE}@"),
+    (re.compile(rf"({_WEBHOOKS})\S+"), rf"\1{GONE}"),
+    # tokens
+    (re.compile(rf"{_START}(?:{'|'.join(_TOKENS)})[\w.-]{{10,}}"), GONE),
+    (re.compile(rf"{_START}eyJ[\w-]{{8,}}\.[\w-]{{8,}}\.[\w-]*"), GONE),  # JWT
+    (re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"), GONE),  # AWS
 )  # fmt: skip
 _USER_FOLDER = re.compile(r"((?:/home|/Users|[A-Z]:\\{1,2}Users)[/\\]{1,2})[^/\\\s\"':]+")
 
@@ -42,12 +92,13 @@ class Redactor:
 
     def __init__(self, home: Home, more: Iterable[str] = ()) -> None:
         found = {*_own_keys(home), *_docker_logins(), *_secret_variables(), *more}
-        self._known = sorted((s for s in found if len(s) >= SHORTEST), key=len, reverse=True)
+        written = {text for secret in found if len(secret) >= SHORTEST for text in _written(secret)}
+        self._known = sorted(written, key=len, reverse=True)
 
     def text(self, text: str) -> str:
         for secret in self._known:
             text = text.replace(secret, GONE)
-        for pattern, instead in _BY_LOOK:
+        for pattern, instead in SHAPES:
             text = pattern.sub(instead, text)
         return _without_user(text)
 
@@ -63,31 +114,56 @@ def _without_user(text: str) -> str:
     return _USER_FOLDER.sub(r"\1<user>", text)
 
 
+def _written(secret: str) -> Iterator[str]:
+    """The secret in every encoding in which a log or a JSON document may hold it."""
+    data = secret.encode()
+    yield from (secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1])
+    yield from (quote(secret), quote(secret, safe=""))
+    yield from (data.hex(), data.hex().upper())
+    for before in range(3):  # bytes before it in a longer base64 text
+        for encoded in (base64.b64encode, base64.urlsafe_b64encode):
+            whole = encoded(bytes(before) + data).decode()
+            inside = whole[(0, 2, 3)[before] :].rstrip("=")
+            yield inside if (before + len(data)) % 3 == 0 else inside[:-1]
+
+
 def _own_keys(home: Home) -> Iterator[str]:
-    """Our ssh key and the control socket's: whole, and each line that says something."""
+    """Our ssh key and the control socket's: whole, and each line that is a part of one."""
     for path in (home.machine / "id_ed25519", home.run / "control.key"):
         try:
-            data = path.read_bytes()
+            text = path.read_text(errors="replace")
         except OSError:
             continue
-        yield from (data.decode(errors="replace").strip(), data.hex(), _base64(data))
-        lines = data.decode(errors="replace").splitlines()
-        yield from (line for line in lines if len(line) >= 16 and not line.startswith("-----"))
+        yield from (text, text.strip())
+        yield from (line for line in text.splitlines() if not line.startswith("-----"))
 
 
 def _docker_logins() -> Iterator[str]:
-    """Of docker's config file: each login as it stands, and the password inside it."""
-    folder = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
+    """Of docker's config.json: each login as it stands, the password inside it, the headers that
+    docker sends, and the logins at proxies."""
     try:
-        auths = json.loads((folder / "config.json").read_bytes()).get("auths", {})
-        entries = [entry for entry in auths.values() if isinstance(entry, dict)]
-    except (OSError, ValueError, AttributeError):
+        config = json.loads(docker_config.path().read_bytes())
+    except (OSError, ValueError, RecursionError):
         return
-    for entry in entries:
-        for name in ("auth", "identitytoken", "registrytoken", "password"):
-            if isinstance(entry.get(name), str):
-                yield entry[name]
+    for entry in _entries(config, "auths"):
+        yield from _texts(entry, "auth", "identitytoken", "registrytoken", "password")
         yield _password(entry.get("auth"))
+    headers = config.get("HttpHeaders") if isinstance(config, dict) else None
+    if isinstance(headers, dict):
+        yield from _texts(headers, *headers)
+    for proxies in _entries(config, "proxies"):
+        for address in _texts(proxies, *proxies):
+            yield from _login(address)
+
+
+def _entries(config: object, name: str) -> Iterator[dict[str, object]]:
+    found = config.get(name) if isinstance(config, dict) else None
+    if isinstance(found, dict):
+        yield from (entry for entry in found.values() if isinstance(entry, dict))
+
+
+def _texts(entry: dict[str, object], *names: str) -> Iterator[str]:
+    yield from (value for name in names if isinstance(value := entry.get(name), str))
 
 
 def _password(auth: object) -> str:
@@ -101,12 +177,17 @@ def _secret_variables() -> Iterator[str]:
     """The values of environment variables whose name says that they are secret, and the logins at
     proxies."""
     for name, value in os.environ.items():
-        if name.lower().endswith("_proxy") and "@" in value:
-            login = value.rpartition("@")[0].rpartition("://")[2]
-            yield from (login, login.partition(":")[2])
-        if re.search(_SECRET_WORD, name, re.IGNORECASE) and not os.path.exists(value):
+        if name.lower().endswith("_proxy"):
+            yield from _login(value)
+        is_secret = re.search(SECRET_WORD, name, re.IGNORECASE) or re.fullmatch(_VARIABLE, name)
+        if is_secret and not os.path.exists(value):
             yield value
 
 
-def _base64(data: bytes) -> str:
-    return base64.b64encode(data).decode()
+def _login(address: str) -> Iterator[str]:
+    """USER:PASSWORD of an address, and the password, also as it was meant; nothing without one."""
+    login, at, _ = address.rpartition("@")
+    if at:
+        login = login.rpartition("://")[2]
+        password = login.partition(":")[2]
+        yield from (login, password, unquote(password))

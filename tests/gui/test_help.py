@@ -151,7 +151,7 @@ def test_a_report_is_written(own: App, home: Home, tmp_path: Path, wait_for: Wai
     task = write(own.desk, target)
     wait_for(lambda: task.state is TaskState.DONE)
     with zipfile.ZipFile(target) as archive:
-        assert {"checks.json", "settings.toml", "versions.txt"} <= set(archive.namelist())
+        assert {"checks.json", "settings.json", "versions.txt"} <= set(archive.namelist())
     refused = write(own.desk, tmp_path / "no-such" / "\0" / "report.zip")
     wait_for(lambda: refused.state is TaskState.FAILED)
 

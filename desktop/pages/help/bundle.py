@@ -46,8 +46,8 @@ def write(desk: Desk, target: Path) -> Task:
     def done(count: int) -> None:
         said = plural(
             count,
-            "{name} has {n} file, with secrets taken out. Have a look before you share it.",
-            "{name} has {n} files, with secrets taken out. Have a look before you share it.",
+            "{name} has {n} file, with known secrets taken out. Have a look before you share it.",
+            "{name} has {n} files, with known secrets taken out. Have a look before you share it.",
             name=target.name,
         )
         desk.shell.toast(tr("The report is saved"), said, (tr("Show in folder"), show))

@@ -26,7 +26,12 @@ class HelpPage(Page):
         self.bundle = icon_button(
             desk.theme, "save", words, partial(save_bundle, desk, self), text=words, kind=""
         )
-        self.bundle.setToolTip(tr("One file with logs, settings and versions, and no secret"))
+        self.bundle.setToolTip(
+            tr(
+                "One file with logs, settings and versions. Known secrets are taken out; names of "
+                "containers, images and folders stay."
+            )
+        )
         self.header.addStretch(1)
         self.header.addWidget(self.bundle)
         self._makers: dict[str, Callable[[], QWidget]] = {
