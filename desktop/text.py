@@ -144,9 +144,15 @@ def age(since: float, now: float | None = None) -> str:
 def tip(said: str) -> str:
     """What an image, a container or a file says of itself, for a tooltip: Qt would take markup in
     it for its own, and load what that names."""
-    if "<" not in said:
+    if "<" not in said and "&lt;" not in said:  # what Qt looks for
         return said
     return f"<p style='white-space:pre-wrap'>{html.escape(said)}</p>"
+
+
+def plain(said: str) -> str:
+    """The same for a button or a line of a menu, where Qt takes "&" for the key of the next letter.
+    A label needs none: its text format is PlainText (`widgets/basics.py`)."""
+    return said.replace("&", "&&")
 
 
 def short_id(identity: str) -> str:

@@ -13,7 +13,7 @@ from desktop import icons
 from desktop.actions import containers
 from desktop.desk import Desk
 from desktop.engine_state import EngineState
-from desktop.text import plural, tr
+from desktop.text import plain, plural, tr
 
 SHOWN = 12  # containers in the menu
 
@@ -43,7 +43,8 @@ class Tray(QObject):
 
     def show_state(self, state: EngineState) -> None:
         self._state = state
-        self.icon.setToolTip(f"Galley: {state.text}")
+        # Some trays take markup and some show it, so that `tip` would not do.
+        self.icon.setToolTip(f"Galley: {state.text}".replace("<", "‹"))
 
     def fill(self) -> None:
         """What can be done now."""
@@ -51,7 +52,7 @@ class Tray(QObject):
         menu.clear()
         for inner in menu.findChildren(QMenu):  # which stay with it otherwise
             inner.deleteLater()
-        menu.addAction(self._state.text).setEnabled(False)
+        menu.addAction(plain(self._state.text)).setEnabled(False)
         if desk.connection.is_ours:
             if self._state.action == "start":
                 menu.addAction(tr("Start the engine")).triggered.connect(
@@ -74,9 +75,9 @@ class Tray(QObject):
         desk = self._desk
         up = [row for row in desk.stores.containers.rows.values() if row.state.is_up]
         words = plural(len(up), "{n} container runs", "{n} containers run")
-        menu.addAction(words).setEnabled(False)
+        menu.addAction(plain(words)).setEnabled(False)
         for row in up[:SHOWN]:
-            inner = menu.addMenu(row.name)
+            inner = menu.addMenu(plain(row.name))
             inner.addAction(tr("Show")).triggered.connect(
                 lambda _checked=False, row=row: self._open(row.id)
             )

@@ -17,7 +17,7 @@ from desktop.pages import catalog
 from desktop.pages.page import Command, Page
 from desktop.palette import Palette
 from desktop.tasks import Task, TaskState
-from desktop.text import percent, plural, size, tr
+from desktop.text import percent, plain, plural, size, tip, tr
 from desktop.widgets.banner import Banner
 from desktop.widgets.basics import holder
 from desktop.widgets.confirm import Confirm
@@ -278,9 +278,9 @@ class Window(QMainWindow):
         for context in contexts(self.desk.link.home):
             words = tr("Galley VM") if context.ours else context.name
             said = f"{words}   {context.description}" if not context.ours else words
-            action = menu.addAction(said)
+            action = menu.addAction(plain(said))
             action.setEnabled(not context.problem)
-            action.setToolTip(context.problem)
+            action.setToolTip(tip(context.problem or said))
             action.setCheckable(True)
             action.setChecked(context == self.desk.connection.context)
             use = partial(self._use, context)

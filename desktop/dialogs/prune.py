@@ -13,7 +13,7 @@ from shiboken6 import Shiboken
 
 from desktop.desk import Desk
 from desktop.engine_words import told
-from desktop.text import size, tr
+from desktop.text import plain, size, tr
 from desktop.theme import monospace
 from desktop.widgets.basics import button, label, row
 from engine.docker.types import Pruned
@@ -55,7 +55,7 @@ class PruneDialog(QDialog):
         self.names.setFont(monospace())
         self.names.setAccessibleName(tr("What would be deleted"))
         self.names.hide()
-        self.wide = QCheckBox(wording.wider)
+        self.wide = QCheckBox(plain(wording.wider))
         if not wording.wider:
             self.wide.hide()
         self.wide.toggled.connect(lambda _on: self._show())

@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QCheckBox, QComboBox, QCompleter, QLineEdit, QVBox
 
 from desktop.dialogs import run_values as values
 from desktop.dialogs.run_values import Wrong
-from desktop.text import tr
+from desktop.text import tip, tr
 from desktop.theme import Theme
 from desktop.widgets.basics import button, icon_button, label, row, set_wrong
 from engine.docker.types import Mount, Port
@@ -123,7 +123,7 @@ class VariableLine(Line):
         self.name.setReadOnly(True)
         self.name.setEnabled(False)
         self.remove.setEnabled(False)
-        self.remove.setToolTip(tr("The image sets this variable."))
+        self.remove.setToolTip(tip(tr("The image sets this variable.")))
 
     def value(self) -> str:
         content = self.content.text()
@@ -238,7 +238,7 @@ def entry(name: str, example: str, width: int = 0) -> QLineEdit:
     """`name` is read aloud, `example` stands in it while it is empty."""
     made = QLineEdit(placeholderText=example)
     made.setAccessibleName(name)
-    made.setToolTip(name)
+    made.setToolTip(tip(name))
     if width:
         made.setFixedWidth(width)
     else:

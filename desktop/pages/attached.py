@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from desktop.desk import Desk
 from desktop.models.containers import state_dot, state_word
-from desktop.text import tr
+from desktop.text import tip, tr
 from desktop.theme import Theme
 from desktop.tokens import ROW_HEIGHT
 from desktop.widgets.basics import button, card, column, holder, label, line, row, scrolled
@@ -95,7 +95,7 @@ class AttachedList(QWidget):
         found = user.container
         go = partial(self._desk.shell.go, "containers", found.id)
         name = button(found.name, go, "link", name=tr("Open {name}", name=found.name))
-        name.setToolTip(found.name)
+        name.setToolTip(tip(found.name))
         state = label(state_word(found))
         text = label(user.text, "mono", select=bool(user.text))
         dot = Dot(self._desk.theme, state_dot(found))

@@ -30,7 +30,7 @@ from PySide6.QtWidgets import (
 
 from desktop.desk import Desk
 from desktop.pages.list_page import Detail
-from desktop.text import tr
+from desktop.text import tip, tr
 from desktop.tokens import HEADER_HEIGHT
 from desktop.widgets.basics import button, column, holder, icon_button, label, line
 
@@ -45,7 +45,7 @@ class Elided(QLabel):
         super().__init__(text)
         self.setTextFormat(Qt.TextFormat.PlainText)
         self.setProperty("kind", "title")
-        self.setToolTip(text)
+        self.setToolTip(tip(text))
         self.setMinimumWidth(80)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
 
@@ -175,7 +175,7 @@ class FramedDetail(Detail):
     def rename(self, title: str) -> None:
         self.setAccessibleName(title)
         self.title.setText(title)
-        self.title.setToolTip(title)
+        self.title.setToolTip(tip(title))
 
     def show_instead(self, widget: QWidget) -> None:
         """In the place of the tabs, which have nothing to show any more."""

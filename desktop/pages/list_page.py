@@ -15,7 +15,7 @@ from desktop import icons
 from desktop.desk import Desk
 from desktop.models.rows import Line, RowsModel
 from desktop.pages.page import Page
-from desktop.text import tr
+from desktop.text import plain, tr
 from desktop.widgets.basics import button
 from desktop.widgets.dressing import Dressing
 from desktop.widgets.empty import Empty
@@ -215,7 +215,7 @@ class ListPage(Page):
 
 def add(menu: QMenu, text: str, run: object, *, enabled: bool = True) -> QAction:
     """An entry of a menu."""
-    action = menu.addAction(text)
+    action = menu.addAction(plain(text))
     action.setEnabled(enabled)
     if callable(run):
         action.triggered.connect(lambda _checked=False: run())

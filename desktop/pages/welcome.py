@@ -7,7 +7,7 @@ by the sidebar or by the buttons at the end. Nothing starts by itself.
 """
 
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtWidgets import QFrame, QLabel, QVBoxLayout
+from PySide6.QtWidgets import QFrame, QVBoxLayout
 
 from desktop import icons
 from desktop.actions import containers
@@ -65,7 +65,7 @@ class WelcomePage(Page):
     # The parts
 
     def _head(self) -> QVBoxLayout:
-        mark = QLabel()
+        mark = label()
         mark.setPixmap(icons.app_icon().pixmap(QSize(56, 56)))
         words = label(
             tr(

@@ -5,7 +5,7 @@ May import: PySide6, `basics`, `theme`, `engine_state` values.
 
 from collections.abc import Callable
 
-from PySide6.QtWidgets import QFrame, QLabel, QWidget
+from PySide6.QtWidgets import QFrame, QWidget
 
 from desktop import icons
 from desktop.engine_state import EngineState
@@ -21,7 +21,7 @@ class Banner(QWidget):
         super().__init__()
         self._theme = theme
         self._action = ""
-        self._picture = QLabel()
+        self._picture = label()
         self.text = label("", "heading", wrap=True)
         self.hint = label("", "secondary", wrap=True)
         self.button = button("", lambda: act(self._action), "primary")

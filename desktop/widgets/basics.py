@@ -1,4 +1,5 @@
-"""Labels, buttons and boxes with the design's measures. May import: PySide6, `theme`, `icons`."""
+"""Labels, buttons and boxes with the design's measures. May import: PySide6, `theme`, `text`,
+`icons`."""
 
 from collections.abc import Callable
 
@@ -16,11 +17,13 @@ from PySide6.QtWidgets import (
 )
 
 from desktop import icons
+from desktop.text import plain, tip
 from desktop.theme import Theme
 
 
 def label(text: str = "", kind: str = "", *, wrap: bool = False, select: bool = False) -> QLabel:
-    """`kind`: title, heading, secondary, error, mono, chip or ""."""
+    """`kind`: title, heading, secondary, error, mono, chip or "". Every label of the window: Qt
+    would take markup in a foreign name for its own."""
     made = QLabel(text)
     made.setTextFormat(Qt.TextFormat.PlainText)
     if kind:
@@ -44,7 +47,7 @@ def button(
 ) -> QPushButton:
     """`kind`: primary, danger, link, flat, nav, tab or "". `name`: what a reader says, if not the
     text; `tip`: what the mouse is told."""
-    return _furnish(QPushButton(), text, clicked, kind, name, tip)
+    return _furnish(_Button(), text, clicked, kind, name, tip)
 
 
 def _furnish(
@@ -53,13 +56,13 @@ def _furnish(
     clicked: Callable[[], object] | None,
     kind: str,
     name: str,
-    tip: str,
+    hint: str,
 ) -> QPushButton:
     made.setText(text)
     if kind:
         made.setProperty("kind", kind)
     made.setAccessibleName(name or text)
-    made.setToolTip(tip)
+    made.setToolTip(tip(hint))
     made.setAutoDefault(False)
     if kind == "link":
         made.setCursor(Qt.CursorShape.PointingHandCursor)
@@ -87,7 +90,17 @@ def icon_button(
     return _furnish(made, text, clicked, kind, name, "" if text else name)
 
 
-class _IconButton(QPushButton):
+class _Button(QPushButton):
+    """Its text is shown as it is: in a name, Qt would take "&" for a key."""
+
+    def setText(self, text: str) -> None:  # noqa: N802
+        super().setText(plain(text))
+
+    def text(self) -> str:
+        return super().text().replace("&&", "&")
+
+
+class _IconButton(_Button):
     """Follows the scheme by a method of its own, which is forgotten together with it."""
 
     def __init__(self, theme: Theme, icon: str, tint: str) -> None:

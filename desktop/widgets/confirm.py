@@ -6,7 +6,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QCheckBox, QDialog, QLineEdit, QVBoxLayout, QWidget
 
 from desktop.desk import Loss
-from desktop.text import tr
+from desktop.text import plain, tr
 from desktop.widgets.basics import button, label, row
 
 
@@ -26,7 +26,7 @@ class Confirm(QDialog):
         box.addWidget(label(loss.loses, wrap=True))
         if loss.keeps:
             box.addWidget(label(loss.keeps, "secondary", wrap=True))
-        self.choice = QCheckBox(loss.choice)
+        self.choice = QCheckBox(plain(loss.choice))
         if loss.choice:
             box.addWidget(self.choice)
         self.agree = button(loss.button, self.accept, "danger")

@@ -4,7 +4,7 @@ from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QFontMetrics, QGuiApplication, QResizeEvent
 from PySide6.QtWidgets import QLabel, QPushButton, QSizePolicy, QWidget
 
-from desktop.text import tr
+from desktop.text import tip, tr
 from desktop.widgets.basics import button, label, row
 
 NAME_WIDTH = 88
@@ -35,7 +35,7 @@ class Shortened(QLabel):
         shown = metrics.elidedText(self.whole, Qt.TextElideMode.ElideMiddle, self.width())
         if shown != self.text():
             self.setText(shown)
-        self.setToolTip(self.whole if shown != self.whole else "")
+        self.setToolTip(tip(self.whole if shown != self.whole else ""))
 
 
 class CopyLine(QWidget):

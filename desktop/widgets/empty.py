@@ -1,7 +1,7 @@
 """What stands where a list has nothing: an icon, a sentence, the next step. May import: PySide6."""
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from desktop import icons
 from desktop.theme import Theme
@@ -16,7 +16,8 @@ class Empty(QWidget):
         self._theme = theme
         self._icon = icon
         self.setAccessibleName(title)
-        self._picture = QLabel(alignment=Qt.AlignmentFlag.AlignHCenter)
+        self._picture = label()
+        self._picture.setAlignment(Qt.AlignmentFlag.AlignHCenter)
         heading = label(title, "heading")
         heading.setAlignment(Qt.AlignmentFlag.AlignHCenter)
         self._words = words = label(text, "secondary", wrap=True)

@@ -15,7 +15,6 @@ from PySide6.QtWidgets import (
     QAbstractItemView,
     QApplication,
     QHeaderView,
-    QLabel,
     QLineEdit,
     QPlainTextEdit,
     QStackedWidget,
@@ -112,7 +111,7 @@ class FileBrowser(QWidget):
         return table
 
     def _make_viewer(self) -> None:
-        self.name = QLabel()
+        self.name = label()
         self.name.setProperty("kind", "heading")
         self.name.setTextFormat(Qt.TextFormat.PlainText)
         self.text = QPlainTextEdit(readOnly=True)

@@ -4,7 +4,7 @@
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QFrame, QLabel, QPlainTextEdit, QPushButton
+from PySide6.QtWidgets import QFrame, QPlainTextEdit, QPushButton
 
 from desktop import icons
 from desktop.engine_words import engine_says
@@ -24,7 +24,7 @@ class ProblemCard(QFrame):
         self.setProperty("kind", "card")
         self.problem = problem
         self._theme = theme
-        self._picture = QLabel()
+        self._picture = label()
         self.details = QPlainTextEdit(problem.details, readOnly=True)
         self.details.setFont(monospace())
         self.details.setAccessibleName(tr("Details"))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QPainter, QPaintEvent
-from PySide6.QtWidgets import QButtonGroup, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QButtonGroup, QPushButton, QVBoxLayout, QWidget
 
 from desktop import icons
 from desktop.text import tr
@@ -126,7 +126,7 @@ class Sidebar(QWidget):
         self._buttons[key].set_count(count)
 
     def _brand(self) -> QVBoxLayout:
-        mark = QLabel()
+        mark = label()
         mark.setPixmap(icons.app_icon().pixmap(QSize(24, 24)))
         name = label("Galley")
         name.setObjectName("brand")

@@ -5,7 +5,7 @@ from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QWidget
 
 from desktop.engine_state import EngineState
-from desktop.text import tr
+from desktop.text import tip, tr
 from desktop.theme import Theme
 from desktop.widgets.basics import button, label, row
 from desktop.widgets.cells import draw_dot
@@ -59,7 +59,7 @@ class StatusBar(QWidget):
         self._dot.set_state(state.dot)
         self.engine.setText(state.text)
         self.engine.setAccessibleName(state.text)
-        self.engine.setToolTip((state.hint if state.answers else "") or tr("Go to the engine"))
+        self.engine.setToolTip(tip((state.hint if state.answers else "") or tr("Go to the engine")))
 
     def show_totals(self, parts: list[str]) -> None:
         self.totals.setText("   ·   ".join(parts))

@@ -1,7 +1,7 @@
 """The list of tasks that the status bar opens. May import: PySide6, `tasks`, `theme`, `basics`."""
 
 from PySide6.QtCore import QPoint, Qt
-from PySide6.QtWidgets import QFrame, QLabel, QProgressBar, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QProgressBar, QVBoxLayout, QWidget
 
 from desktop import icons
 from desktop.tasks import Task, Tasks, TaskState
@@ -29,7 +29,7 @@ class TaskCard(QWidget):
         super().__init__()
         self.task = task
         self._theme = theme
-        self._picture = QLabel()
+        self._picture = label()
         self._title = Elided(task.title, "heading")
         self._note = label("", "secondary", wrap=True)
         self._note.setContentsMargins(22, 0, 0, 0)  # below the title, not the picture

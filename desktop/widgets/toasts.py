@@ -11,7 +11,6 @@ from PySide6.QtWidgets import (
     QDialog,
     QFrame,
     QGraphicsDropShadowEffect,
-    QLabel,
     QPlainTextEdit,
     QVBoxLayout,
     QWidget,
@@ -39,7 +38,7 @@ class Toast(QFrame):
         self.setFixedWidth(WIDTH)
         self.setAccessibleName(f"{title} {text}")
         self.title, self.text = title, text
-        picture = QLabel()
+        picture = label()
         picture.setPixmap(icons.pixmap(icon, theme.color(color), 16))
         picture.setAlignment(Qt.AlignmentFlag.AlignTop)
         picture.setContentsMargins(0, 2, 0, 0)

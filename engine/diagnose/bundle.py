@@ -81,8 +81,8 @@ def _entries(facts: Facts, results: tuple[Result, ...]) -> Iterator[tuple[str, b
             yield f"engine/{name}", _answer(facts.home.docker_socket, question, kind)
     if facts.guest is not None:
         run = facts.guest.run
-        for name, path in GUEST_LOGS.items():
-            end = ("tail", "-c", str(LOG_BYTES), path)
+        for name, log_path in GUEST_LOGS.items():
+            end = ("tail", "-c", str(LOG_BYTES), log_path)
             log = _whole_lines(_said(partial(run, end, timeout=15)), LOG_BYTES)
             yield f"guest/{name}", harmless.log_lines(log)
         for name, argv in GUEST_COMMANDS.items():

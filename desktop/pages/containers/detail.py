@@ -19,7 +19,7 @@ from desktop.pages.containers.tab import Tab
 from desktop.pages.framed import FramedDetail
 from desktop.pages.page import chip
 from desktop.stores.store import Delta
-from desktop.text import tr
+from desktop.text import tip, tr
 from desktop.widgets.basics import button, holder, icon_button, label, row, set_kind
 from desktop.widgets.empty import Empty
 from engine.docker.types import Container, ContainerState, Port
@@ -179,8 +179,8 @@ class ContainerDetailView(FramedDetail):
         self.dot.set_state(state_dot(found))
         self.state.setText(busy or state_word(found))
         set_kind(self.state, state_dot(found))
-        self.state.setToolTip(found.status)
-        self.image.setToolTip(found.image)
+        self.state.setToolTip(tip(found.status))
+        self.image.setToolTip(tip(found.image))
         self._fit()
         paused = found.state is ContainerState.PAUSED
         self.start_button.setText(tr("Resume") if paused else tr("Start"))

@@ -10,7 +10,7 @@ from PySide6.QtGui import QFont, QFontMetricsF, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QGridLayout, QLabel, QWidget
 
 from desktop.pages.containers.inside_facts import KINDS, Space, relation_word
-from desktop.text import tr
+from desktop.text import tip, tr
 from desktop.theme import Theme
 from desktop.widgets.basics import label, line
 from desktop.widgets.elided import Elided
@@ -126,8 +126,8 @@ class SpaceTable(QWidget):
             color = self._theme.color(COLORS[space.relation]).name()
             relation.setStyleSheet(f"color: {color};")
             value.set_text(_value(space))
-            tip = tr("{words}, inode {inode}", words=space_words(space), inode=space.inode)
-            value.setToolTip(tip if space.inode else space_words(space))
+            said = tr("{words}, inode {inode}", words=space_words(space), inode=space.inode)
+            value.setToolTip(tip(said if space.inode else space_words(space)))
 
     def _dress(self) -> None:
         self.show_spaces(self._spaces)

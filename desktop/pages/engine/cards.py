@@ -12,7 +12,7 @@ from desktop.connection import Connection
 from desktop.engine_state import runs_on
 from desktop.engine_words import engine_says
 from desktop.link import Link
-from desktop.text import seconds, size, tr
+from desktop.text import seconds, size, tip, tr
 from desktop.theme import Theme
 from desktop.widgets.basics import button, column, label, row
 from desktop.widgets.copy_line import CopyLine
@@ -159,7 +159,7 @@ class DiskCard(Gauge):
     ) -> None:
         """`not_counted`: why the last count came to nothing; dockerd may refuse one."""
         words = tr("The engine could not count it.") if not_counted else self._hint(disk)
-        self.words.setToolTip(engine_says(not_counted.summary) if not_counted else "")
+        self.words.setToolTip(tip(engine_says(not_counted.summary) if not_counted else ""))
         if machine is None or not machine.disk_bytes:
             self.say("", None, words)
         else:

@@ -17,7 +17,7 @@ from desktop.pages.engine.snapshots import SnapshotsCard
 from desktop.pages.engine.verbs import Verbs, verbs
 from desktop.pages.page import Page
 from desktop.stores.machine import MachineStore
-from desktop.text import percent, plural, size, tr
+from desktop.text import percent, plural, size, tip, tr
 from desktop.widgets.basics import button, column, holder, icon_button, label, row, scrolled
 from desktop.widgets.gauge import Gauge
 from desktop.widgets.problem_card import ProblemCard
@@ -142,7 +142,7 @@ class EnginePage(Page):
         state = engine_state(link, connection)
         self.dot.set_state(state.dot)
         self.word.setText(state.word)
-        self.word.setToolTip(state.text)
+        self.word.setToolTip(tip(state.text))
         self.note.setText(state.hint if state.answers else "")
         self.note.setVisible(bool(self.note.text()))
         self._show_verbs()
@@ -169,7 +169,7 @@ class EnginePage(Page):
         ):
             one.setVisible(ours)
             one.setEnabled(not reason)
-            one.setToolTip(reason)
+            one.setToolTip(tip(reason))
 
     def _show_troubles(self) -> None:
         problems = self._all_problems()

@@ -11,7 +11,7 @@ from desktop.desk import Desk
 from desktop.dialogs.snapshot import SnapshotDialog
 from desktop.link import snapshot_step
 from desktop.pages.engine.cards import Card
-from desktop.text import percent, size, tr
+from desktop.text import percent, size, tip, tr
 from desktop.widgets.basics import button, label, row
 from engine.types import Snapshot
 from vm.types import MachineSnapshot, MachineState, SnapshotStep, SnapshotWork
@@ -38,7 +38,7 @@ class SnapshotsCard(Card):
         kept = snapshot.snapshots if snapshot is not None else ()
         reason = _reason(snapshot)
         self.make.setEnabled(not reason)
-        self.make.setToolTip(reason)
+        self.make.setToolTip(tip(reason))
         self.words.setText(_words(kept, snapshot.snapshot_work if snapshot is not None else None))
         self.words.setVisible(bool(self.words.text()))
         if self._shown != (kept, bool(reason)):

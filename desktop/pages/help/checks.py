@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
-    QLabel,
     QPlainTextEdit,
     QProgressBar,
     QPushButton,
@@ -159,7 +158,7 @@ class CheckRow(QWidget):
         self._mended = mended
         self._look = DRESS[result.outcome]
         self.result = result
-        self._picture = QLabel()
+        self._picture = label()
         words = {
             "fine": tr("fine"),
             "problem": tr("needs attention"),

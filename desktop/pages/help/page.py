@@ -15,7 +15,7 @@ from desktop.pages.help.checks import ChecksView
 from desktop.pages.help.keys import KeysView
 from desktop.pages.help.logs import LogsView
 from desktop.pages.page import Command, Page
-from desktop.text import tr
+from desktop.text import tip, tr
 from desktop.widgets.basics import button, icon_button, line, row
 
 
@@ -26,12 +26,11 @@ class HelpPage(Page):
         self.bundle = icon_button(
             desk.theme, "save", words, partial(save_bundle, desk, self), text=words, kind=""
         )
-        self.bundle.setToolTip(
-            tr(
-                "One file with logs, settings and versions. Known secrets are taken out; names of "
-                "containers, images and folders stay."
-            )
+        about = tr(
+            "One file with logs, settings and versions. Known secrets are taken out; names of "
+            "containers, images and folders stay."
         )
+        self.bundle.setToolTip(tip(about))
         self.header.addStretch(1)
         self.header.addWidget(self.bundle)
         self._makers: dict[str, Callable[[], QWidget]] = {

@@ -24,7 +24,7 @@ from desktop.pages.images.layers import LayerList
 from desktop.pages.images.menu import fill_for_one
 from desktop.pages.list_page import add
 from desktop.pages.page import chip
-from desktop.text import plural, short_id, size, tr
+from desktop.text import plural, short_id, size, tip, tr
 from desktop.widgets.basics import button, card, column, icon_button, label, scrolled
 from desktop.widgets.inspect_text import InspectText
 from engine.docker.types import ImageDetail, Layer
@@ -108,7 +108,7 @@ class ImageDetailView(FramedDetail):
             return
         if line.tag != self.line.tag:  # the name that it was opened by is gone
             self.title.setText(line.title)
-            self.title.setToolTip(line.title)
+            self.title.setToolTip(tip(line.title))
         self.line = line
 
 

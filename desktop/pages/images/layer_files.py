@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
 from desktop.desk import Desk
 from desktop.engine_words import told
 from desktop.tasks import Task
-from desktop.text import plural, size, tr
+from desktop.text import plural, size, tip, tr
 from desktop.theme import Theme, monospace
 from desktop.widgets.basics import button, column, holder, icon_button, label, row
 from engine.docker.types import FileEntry, Layer
@@ -78,7 +78,7 @@ class LayerFiles(QAbstractTableModel):
             case Qt.ItemDataRole.DisplayRole:
                 return _path(entry) if index.column() == 0 else _size(entry)
             case Qt.ItemDataRole.ToolTipRole:
-                return _path(entry)
+                return tip(_path(entry))
             case Qt.ItemDataRole.FontRole:
                 return monospace()
             case Qt.ItemDataRole.ForegroundRole if entry.kind == "deleted":
@@ -159,7 +159,7 @@ class LayerFilesPanel(QWidget):
         self.stop()
         self._layer = layer
         self.title.setText(tr("Files of this layer"))
-        self.title.setToolTip(layer.instruction)
+        self.title.setToolTip(tip(layer.instruction))
         known = self._known.get(layer.diff_id)
         if known is None:
             self._ask()

@@ -36,6 +36,7 @@ class LayerButton(QAbstractButton):
         self._made = bool(layer.diff_id)
         words = layer.instruction or tr("Layer without an instruction")
         self.setText(BY_HASH.sub(r"\1…", " ".join(words.split())))
+        self.setShortcut("")  # which an "&" in it has made
         self.setToolTip(tip(words))
         said = tr("{instruction}, {size}", instruction=self.text(), size=size(layer.size))
         self.setAccessibleName(said if self._made else self.text())

@@ -19,7 +19,7 @@ from desktop.models.rows import Cell, Line
 from desktop.pages.images.menu import fill_for_one
 from desktop.pages.list_page import Detail, ListPage, add
 from desktop.pages.page import Command, chip
-from desktop.text import tr
+from desktop.text import tip, tr
 from desktop.widgets.basics import button, icon_button
 from desktop.widgets.dressing import Dressing, Look, RowButton
 from desktop.widgets.empty import Empty
@@ -61,7 +61,8 @@ class ImagesPage(ListPage):
         )
         super().__init__(desk, tr("Images"), images_model(desk.stores), ImageDressing(desk), empty)
         self.totals = chip()
-        self.totals.setToolTip(tr("A layer that several images share is counted for each of them."))
+        shared = tr("A layer that several images share is counted for each of them.")
+        self.totals.setToolTip(tip(shared))
         self.files_button = button(tr("From a file ▾"), name=tr("From a file"))
         files = QMenu(self.files_button)
         add(files, tr("Load images from a tar file…"), partial(actions.ask_load, desk))

@@ -24,7 +24,7 @@ from desktop.desk import Desk
 from desktop.models.networks import subnet_text
 from desktop.pages.networks.map_layout import Layout, Part, Spot, lay_out
 from desktop.pages.networks.map_paint import Brush
-from desktop.text import plural, tr
+from desktop.text import plural, tip, tr
 from engine.docker.types import Network
 
 STEPS = {
@@ -236,6 +236,6 @@ class NetworkMap(QWidget):
     def event(self, event: QEvent) -> bool:
         if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
             spot = self._spot_at(event.pos())
-            QToolTip.showText(event.globalPos(), self._words(spot) if spot else "", self)
+            QToolTip.showText(event.globalPos(), tip(self._words(spot) if spot else ""), self)
             return True
         return super().event(event)

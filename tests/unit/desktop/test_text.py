@@ -21,7 +21,8 @@ ROOT = Path(__file__).parents[3]
 SHOWING = {
     "setText", "setToolTip", "setWindowTitle", "setPlaceholderText", "setAccessibleName",
     "setAccessibleDescription", "addAction", "addItem", "addMenu", "setLabel", "setTitle",
-    "QLabel", "QPushButton", "QCheckBox", "QAction", "QGroupBox", "label", "button", "chip",
+    "QLabel", "QPushButton", "QCheckBox", "QAction", "QGroupBox", "label", "button", "chip", "tip",
+    "plain",
 }  # fmt: skip
 NAMES = {
     "Galley",
