@@ -8,7 +8,8 @@ what programs that watch or drive an engine bind (`OWN`), and the docker socket,
 name this host has for it. /tmp itself may be bound: a container may there what its user may.
 
 Reads `HostConfig.Binds` and `Mounts` of a container, and the mounts of a service, and leaves every
-other field as it is. May import: msgspec, `engine.shares`, `vm` values, `vm.host`.
+other field as it is. May import: msgspec, `engine.shares`, `engine.json_input`, `vm` values,
+`vm.host`.
 Next: `requests.py`, who calls it.
 """
 
@@ -21,6 +22,7 @@ from typing import Any
 import msgspec
 
 from engine import shares
+from engine.json_input import UNREADABLE
 from vm.errors import NotShared, Problem
 from vm.host import owners, private_folders
 from vm.types import Share
@@ -62,7 +64,7 @@ def check(body: bytes, sharing: Sharing) -> bytes | None:
     """
     try:
         return _changed(body, sharing)
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return None
 
 

@@ -17,6 +17,7 @@ from pathlib import PurePosixPath
 import msgspec
 
 from engine.bridge.binds import Object, decode, key_of
+from engine.json_input import UNREADABLE
 
 CERTIFICATES = "/etc/ssl/certs"  # in the machine, and where BuildKit looks
 
@@ -39,7 +40,7 @@ def check(body: bytes) -> bytes | None:
         if not image or not _BUILDER.fullmatch(image):
             return None
         return msgspec.json.encode(document) if _add(document) else None
-    except msgspec.MsgspecError:  # for dockerd to refuse
+    except UNREADABLE:  # for dockerd to refuse
         return None
 
 

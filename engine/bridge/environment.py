@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from engine.bridge.binds import Object, decode, key_of
+from engine.json_input import UNREADABLE
 
 
 def check(body: bytes, variables: Mapping[str, str]) -> bytes | None:
@@ -21,7 +22,7 @@ def check(body: bytes, variables: Mapping[str, str]) -> bytes | None:
     try:
         document = msgspec.json.decode(body, type=Object)
         has_changed = _add(document, variables)
-    except msgspec.MsgspecError:  # for dockerd to refuse
+    except UNREADABLE:  # for dockerd to refuse
         return None
     return msgspec.json.encode(document) if has_changed else None
 

@@ -2,9 +2,11 @@
 
 Knows enough to tell a docker client why there is no engine, and to let the supervisor ask dockerd
 for its version, its containers and its events without the docker SDK. Everything else of HTTP goes
-through the bridge unread. May import: msgspec, `vm.guest`, `vm.errors`. Next: `bridge.py`.
+through the bridge unread. May import: msgspec, `engine.json_input`, `vm.guest`,
+`vm.errors`. Next: `bridge.py`.
 """
 
+import re
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,10 +14,12 @@ from urllib.parse import quote
 
 import msgspec
 
+from engine.json_input import UNREADABLE
 from vm.errors import GalleyError, Problem
 from vm.guest import Stream
 
 HEAD_LIMIT = 64 * 1024  # bytes of request or status line and headers; Go's default is 1 MiB
+STATUS = re.compile(r"HTTP/1\.[0-9] ([0-9]{3})(?: |$)")
 LINE_LIMIT = 4 * 1024 * 1024  # bytes of one event
 BODY_LIMIT = 64 * 1024 * 1024
 ANSWER_LIMIT = 10.0  # seconds for a whole answer that is not a stream
@@ -54,10 +58,10 @@ class Head(msgspec.Struct, frozen=True):
     @property
     def status(self) -> int:
         """Of an answer. Raises HttpError."""
-        words = self.first.split(" ", 2)
-        if not words[0].startswith("HTTP/1.") or len(words) < 2 or not words[1].isdigit():
+        found = STATUS.match(self.first)
+        if found is None:
             raise HttpError(f"not an HTTP answer: {self.first[:80]!r}")
-        return int(words[1])
+        return int(found[1])
 
 
 class Reader:
@@ -133,7 +137,7 @@ def get_json[T](dial: Dial, path: str, kind: type[T]) -> T:
     """The answer to `GET path`. Raises HttpError, OSError, and what `dial` raises."""
     try:
         return msgspec.json.decode(get(dial, path), type=kind)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise HttpError(f"dockerd's answer to {path} is not as expected: {error}") from error
 
 
@@ -154,7 +158,7 @@ def stream_json(stream: Stream, path: str, on_open: Callable[[Head], None]) -> I
 def _decode(line: bytes) -> Any:
     try:
         return msgspec.json.decode(line)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise HttpError(f"an event is not JSON: {line[:80]!r}") from error
 
 

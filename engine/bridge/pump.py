@@ -96,15 +96,17 @@ class Pump:
         self.down = 0  # bytes carried to the client
 
     def run(self, name: str) -> None:
-        """Carry one direction in this thread and the other in a thread called `name`."""
+        """Carry one direction in this thread and the other in a thread called `name`. A direction
+        that fails ends both, whatever the failure."""
         upward = threading.Thread(target=self._carry_up, name=name, daemon=True)
-        upward.start()
-        self._carry_down()
-        upward.join()
-        self._work.over()
-        self._let_pass()
-        self._guest.close()
-        self._client.close()
+        with contextlib.closing(self._client), contextlib.closing(self._guest):
+            upward.start()
+            try:
+                self._carry_down()
+            finally:
+                upward.join()
+                self._work.over()
+                self._let_pass()
 
     def end(self) -> None:
         """Cut both directions, from any thread; `run` then returns."""
@@ -130,9 +132,10 @@ class Pump:
         self._has_events = True
 
     def _carry_down(self) -> None:
-        if isinstance(self._guest, Prompt):
-            self._guest.give_at_once(self._give)
+        is_whole = False
         try:
+            if isinstance(self._guest, Prompt):
+                self._guest.give_at_once(self._give)
             while data := self._guest.recv(BLOCK):
                 if not is_interim(data):
                     self._let_pass()
@@ -142,10 +145,13 @@ class Pump:
                 self._client.sendall(data)
                 self._went(data)
             self._client.shutdown_write()
+            is_whole = True
         except OSError:
             with contextlib.suppress(OSError):
                 self._client.sendall(self._work.ending())
-            self.end()
+        finally:
+            if not is_whole:
+                self.end()
 
     def _went(self, data: bytes) -> None:
         self._work.went(data)
@@ -171,6 +177,7 @@ class Pump:
         return sent
 
     def _carry_up(self) -> None:
+        is_whole = False
         try:
             while data := self._client.recv(BLOCK):
                 self._send(self._requests.feed(data))
@@ -178,10 +185,14 @@ class Pump:
             if self._requests.may_be_hijacked:  # else it is only gone, which can wait
                 self._use.awake()
             self._guest.shutdown_write()
+            is_whole = True
         except GalleyError as error:
             self._refuse(error)
         except OSError:
-            self.end()
+            pass
+        finally:
+            if not is_whole:
+                self.end()
 
     def _send(self, data: bytes) -> None:
         if data:
@@ -196,4 +207,3 @@ class Pump:
         with contextlib.suppress(OSError):
             status = 400 if isinstance(error, NotShared) else 500  # as dockerd does
             self._client.sendall(refusal(error.to_problem(), status=status))
-        self.end()

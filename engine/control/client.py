@@ -26,6 +26,7 @@ from engine.control.protocol import (
     encode,
     read_key,
 )
+from engine.json_input import UNREADABLE
 from engine.types import Snapshot
 from vm.errors import SupervisorGone, VersionMismatch, from_problem
 from vm.host.logs import tail
@@ -131,7 +132,7 @@ class ControlClient:
     def _receive(self) -> Push | Reply:
         try:
             answer: Push | Reply = decode_answer(self._line.recv_bytes(MESSAGE_LIMIT))
-        except (EOFError, OSError, msgspec.DecodeError) as error:
+        except (EOFError, OSError, *UNREADABLE) as error:
             raise _gone(self._home) from error
         return answer
 
@@ -173,7 +174,7 @@ def _shake_hands(home: Home, line: Line) -> Hello:
         ) from error
     except (EOFError, OSError) as error:  # it was ending just then, and soon nobody listens
         raise _nobody() from error
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise VersionMismatch(
             "Galley's background process is of an incompatible version.",
             _ending_hint(home),

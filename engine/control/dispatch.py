@@ -26,6 +26,7 @@ from engine.control.protocol import (
     UnsetParams,
     encode,
 )
+from engine.json_input import UNREADABLE
 from engine.settings import SettingsStore
 from engine.trace import traced
 from engine.types import MachineUse, Reclaimed, Snapshot
@@ -155,7 +156,7 @@ def _params(request: Request) -> msgspec.Struct:
         )
     try:
         return msgspec.json.decode(request.params, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise ControlError(
             f"The parameters of {request.method} are wrong: {error}.", retry=Retry.NO
         ) from error

@@ -13,8 +13,6 @@ from multiprocessing import AuthenticationError
 from multiprocessing.connection import Connection, answer_challenge, deliver_challenge
 from typing import cast
 
-import msgspec
-
 from engine import __version__
 from engine.control.dispatch import Dispatch
 from engine.control.line import Line
@@ -28,6 +26,7 @@ from engine.control.protocol import (
     decode_request,
     encode,
 )
+from engine.json_input import UNREADABLE
 from vm.errors import ControlError, Retry
 
 log = logging.getLogger(__name__)
@@ -99,7 +98,7 @@ class Session:
                 return
             try:
                 request = decode_request(data)
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            except UNREADABLE as error:
                 self.outbox.reply(_malformed(error))
                 continue
             threading.Thread(

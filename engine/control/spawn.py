@@ -14,10 +14,9 @@ import time
 from multiprocessing.connection import Client, Listener
 from pathlib import Path
 
-import msgspec
-
 from engine.context import context_name
 from engine.control.protocol import Launched, address, decode_launched
+from engine.json_input import UNREADABLE
 from vm.errors import SupervisorGone, from_problem
 from vm.host import session
 from vm.host.logs import tail
@@ -88,7 +87,7 @@ def _wait_for_report(home: Home, listener: Listener, child: Identity, deadline: 
 
 def _hear(listener: Listener) -> Launched | None:
     """The next report; None when somebody only knocked."""
-    with contextlib.suppress(EOFError, OSError, msgspec.DecodeError), listener.accept() as child:
+    with contextlib.suppress(EOFError, OSError, *UNREADABLE), listener.accept() as child:
         report: Launched = decode_launched(child.recv_bytes(REPORT_LIMIT))
         return report
     return None

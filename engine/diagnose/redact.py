@@ -185,9 +185,7 @@ def _secret_variables() -> Iterator[str]:
 
 
 def _login(address: str) -> Iterator[str]:
-    """USER:PASSWORD of an address, and the password, also as it was meant; nothing without one."""
-    login, at, _ = address.rpartition("@")
-    if at:
-        login = login.rpartition("://")[2]
-        password = login.partition(":")[2]
-        yield from (login, password, unquote(password))
+    """USER:PASSWORD of an address, and the password, also as it was meant; "" without one."""
+    login = address.rpartition("@")[0].rpartition("://")[2]
+    password = login.partition(":")[2]
+    yield from (login, password, unquote(password))

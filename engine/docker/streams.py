@@ -13,6 +13,7 @@ from engine.docker.cancel import Cancel
 from engine.docker.containers import Containers
 from engine.docker.log_lines import LogParser
 from engine.docker.types import LogLine, StatsSample
+from engine.json_input import UNREADABLE
 from vm.errors import EngineUnreachable
 
 ALL = -1
@@ -59,7 +60,7 @@ def stats_once(containers: Containers, container: str) -> StatsSample:
 def _sample(line: bytes) -> StatsSample:
     try:
         now = msgspec.json.decode(line, type=_Stats)
-    except msgspec.DecodeError as error:  # or the thread that reads would end of it
+    except UNREADABLE as error:  # or the thread that reads would end of it
         raise EngineUnreachable(
             "The Docker Engine gave a reading that makes no sense.", details=str(error)
         ) from error

@@ -10,6 +10,7 @@ import msgspec
 from engine.docker.cancel import Cancel
 from engine.docker.types import INTERNAL, DiskUse, EngineInfo, Event
 from engine.docker.wire import Wire
+from engine.json_input import UNREADABLE
 from vm.errors import EngineUnreachable
 
 
@@ -64,7 +65,7 @@ def events(wire: Wire, since: float | None, cancel: Cancel) -> Iterator[Event]:
     for line in wire.lines("/events", cancel, since=moment):
         try:
             message = decode(line)
-        except msgspec.DecodeError as error:  # cut off in its middle: whoever listens begins anew
+        except UNREADABLE as error:  # cut off in its middle: whoever listens begins anew
             raise EngineUnreachable(
                 "The Docker Engine stopped sending.", details=str(error)
             ) from error

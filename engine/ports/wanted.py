@@ -6,7 +6,9 @@ is in `GET /containers/ID/json`, which therefore comes with each container here.
 May import: msgspec, `engine.types`, `vm.types`. Next: `placed.py`, `published.py`.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Annotated
 
 import msgspec
 
@@ -17,18 +19,24 @@ EVERY_IPV4, EVERY_IPV6 = "0.0.0.0", "::"
 ANY_ADDRESS = ("", EVERY_IPV4, EVERY_IPV6)
 TWINS = {"127.0.0.1": "::1", EVERY_IPV4: EVERY_IPV6}  # the same, for who prefers IPv6
 PROTOCOLS = ("tcp", "udp")
+_PORT = re.compile(r"[0-9]{1,5}")
 TO_BE_PLACED = 0  # in the guest: `placed.py` chooses one, and `routes` leads from there
 HOST_NETWORK = "host"
 NOT_ITS_OWN = (HOST_NETWORK, "none", "container:")  # networks whose containers publish nothing
 
 
+# A container list with anything else is refused as a whole: a hostile dockerd has written it.
+PortNumber = Annotated[int, msgspec.Meta(ge=0, le=65535)]
+IpAddress = Annotated[str, msgspec.Meta(pattern=r"\A[0-9A-Fa-f:.]*(%[\w.-]+)?\Z")]
+
+
 class ContainerPort(msgspec.Struct, frozen=True):
     """`Ports[]` of Docker's GET /containers/json."""
 
-    PrivatePort: int
+    PrivatePort: PortNumber
     Type: str
-    PublicPort: int = 0
-    IP: str = ""
+    PublicPort: PortNumber = 0
+    IP: IpAddress = ""
 
 
 class Network(msgspec.Struct, frozen=True):
@@ -117,19 +125,19 @@ class Container(msgspec.Struct, frozen=True):
 class Binding(msgspec.Struct, frozen=True):
     """What was asked for: HostPort is a number, a range ("8000-8010"), or empty for any."""
 
-    HostIp: str = ""
+    HostIp: IpAddress = ""
     HostPort: str | None = ""
 
     @property
     def port(self) -> int:
         """0 when the engine is to choose."""
-        return int(self.HostPort) if self.HostPort and self.HostPort.isdigit() else 0
+        return _number(self.HostPort or "")
 
     @property
     def range(self) -> range:
         """What the engine is to choose from; empty where that is its own affair."""
         first, _, last = (self.HostPort or "").partition("-")
-        return range(int(first), int(last) + 1) if first.isdigit() and last.isdigit() else range(0)
+        return range(_number(first), _number(last) + 1) if _number(first) else range(0)
 
 
 class Publishing(msgspec.Struct, frozen=True):
@@ -165,8 +173,8 @@ class Asked(msgspec.Struct, frozen=True):
             return
         for key, bindings in (self.HostConfig.PortBindings or {}).items():
             port, _, protocol = key.partition("/")
-            if port.isdigit() and protocol in PROTOCOLS:
-                yield from ((int(port), protocol, binding) for binding in bindings or ())
+            if _number(port) and protocol in PROTOCOLS:
+                yield from ((_number(port), protocol, binding) for binding in bindings or ())
 
     @property
     def name(self) -> str:
@@ -190,6 +198,11 @@ Slot = tuple[str, int, str]
 
 Default = tuple[str, ...]
 """The addresses of this host for a port that was published without one."""
+
+
+def _number(port: str) -> int:
+    """0 for what is no port."""
+    return int(port) if _PORT.fullmatch(port) and int(port) <= 65535 else 0
 
 
 def default_addresses(address: str, has_ipv6: bool) -> Default:

@@ -46,7 +46,8 @@ def taken(addresses: Collection[str], ports: range, protocol: str = "tcp") -> se
 
 
 def bind_error(address: str, port: int, protocol: str = "tcp") -> int | None:
-    """The errno that binding the port ends in, None when it succeeds."""
+    """The errno that binding the port ends in, None when it succeeds. EINVAL for what is no address
+    or no port."""
     kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:
@@ -56,6 +57,8 @@ def bind_error(address: str, port: int, protocol: str = "tcp") -> int | None:
             probe.bind((address, port))
     except OSError as error:
         return error.errno
+    except (OverflowError, TypeError, ValueError):  # a port above 65535, a NUL, a bad name
+        return errno.EINVAL
     return None
 
 

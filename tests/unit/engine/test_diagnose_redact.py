@@ -228,7 +228,7 @@ def _docker_config(**config: object) -> None:
 def encodings(secret: bytes) -> Iterator[str]:
     """As a log or a document may hold it; in base64 also after one or two other bytes."""
     yield from (secret.hex(), secret.hex().upper(), quote(secret, safe=""))
-    for before in (b"", b"x", b"xy"):
+    for before in (b"", b"w", b"wy"):
         for after in (b"", b"x", b"xy"):
             yield base64.b64encode(before + secret + after).decode()
             yield base64.urlsafe_b64encode(before + secret + after).decode()
@@ -264,10 +264,10 @@ def test_docker_s_logins_go_wherever_they_are(home: Home) -> None:
             "c": {"registrytoken": "registry 2", "password": "plain 345"},
         },
         HttpHeaders={"X-Meta": "header 456"},
-        proxies={"default": {"httpProxy": "http://me:proxy%20567@proxy:3128", "ftpProxy": None}},
+        proxies={"default": {"httpProxy": "http://me:proxy%2f567@proxy:3128", "ftpProxy": None}},
     )  # fmt: skip
     secrets = (login, "correct horse", "identity 1", "registry 2", "plain 345", "header 456",
-               "proxy 567", "proxy%20567")  # fmt: skip
+               "proxy/567", "proxy%2f567", "proxy%2F567")  # fmt: skip
     for secret in secrets:
         assert Redactor(home).text(f"x {secret} x") == "x <redacted> x"
 
@@ -295,6 +295,8 @@ def test_secret_variables_and_what_is_named_go(
 ) -> None:
     for name, value in {
         "REGISTRY_TOKEN": "a token of the environment",
+        "registry_secret": "a secret in small letters",
+        "ALL_PROXY": "http://someone:pw@example.com",
         "STRIPEKEY": "a key of the environment",
         "HTTPS_PROXY": "http://me:at a'proxy@example.com",
         "FTP_PROXY": "http://example.com:3128",
@@ -304,12 +306,20 @@ def test_secret_variables_and_what_is_named_go(
     }.items():
         monkeypatch.setenv(name, value)
     redactor = Redactor(home, ["given to it"])
-    shown = redactor.text(
-        "a token of the environment; a key of the environment; at a'proxy; given to it"
-    )
-    assert shown == "<redacted>; <redacted>; <redacted>; <redacted>"
+    for secret in (
+        *("a token of the environment", "a secret in small letters", "a key of the environment"),
+        *("at a'proxy", "someone:pw", "given to it"),
+    ):
+        assert redactor.text(f"x {secret} x") == "x <redacted> x"
     for text in (str(tmp_path), "an editor", "it", "http://example.com:3128"):
         assert redactor.text(text) == text
+
+
+def test_a_secret_goes_also_as_json_writes_it(home: Home) -> None:
+    for secret in ('a "quoted" one', "p\u00e4ssword"):
+        for ascii_only in (True, False):
+            said = json.dumps({"x": secret}, ensure_ascii=ascii_only)
+            assert Redactor(home, [secret]).text(said) == '{"x": "<redacted>"}'
 
 
 def test_of_a_secret_that_begins_with_another_nothing_is_left(home: Home) -> None:

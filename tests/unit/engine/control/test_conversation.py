@@ -198,7 +198,13 @@ def test_a_wrong_request_is_refused(
     client.call("restart")
 
 
-@pytest.mark.parametrize("data", [b"", b"{", b"\xff\xfe", b"[]", b'{"type":"reply","id":1}'])
+DEEP = b"[" * 60_000
+NESTED = b'{"type":"request","id":0,"method":"restart","params":' + DEEP + b"}"
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"{", b"\xff\xfe", b"[]", b'{"type":"reply","id":1}', DEEP, NESTED]
+)
 def test_malformed_messages_are_answered(home: Home, server: ControlServer, data: bytes) -> None:
     with raw(home) as connection:
         connection.send_bytes(data)

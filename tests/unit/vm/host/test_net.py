@@ -26,6 +26,14 @@ def test_the_holder_is_who_has_the_port_on_that_address(address: str) -> None:
     assert net.is_free(address, port)
 
 
+@pytest.mark.parametrize(
+    ("address", "port"),
+    [("127.0.0.1", 99999999), ("127.0.0.1", -1), ("127.0.0.1\0", 80), ("é..b", 80)],
+)
+def test_what_is_no_address_or_port_cannot_be_bound(address: str, port: int) -> None:
+    assert net.bind_error(address, port) == errno.EINVAL
+
+
 def test_a_server_for_every_address_holds_each() -> None:
     with socket.create_server(("0.0.0.0", 0)) as held:
         assert f"(pid {os.getpid()})" in net.holder("127.0.0.1", held.getsockname()[1])

@@ -1,0 +1,254 @@
+"""Hostile clients and a hostile dockerd: no thread ends early, none stays, no descriptor leaks."""
+
+import contextlib
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from engine.bridge import binds, builders, environment
+from engine.bridge.binds import Sharing
+from engine.bridge.bridge import Bridge
+from engine.bridge.http import Head, HttpError, get_json
+from engine.bridge.pump import AtOnce, Pump
+from engine.bridge.unix import SocketStream, UnixListener, connect
+from engine.bridge.work import UNWATCHED
+from engine.ports.wanted import Asked, Container, wanted_ports
+from engine.types import EngineHealth
+from engine.watch import EngineWatch
+from tests.unit.engine.bridge.servers import wait_until
+
+LONG_ENOUGH = 10.0  # seconds; nothing here takes one
+DEEP = b"[" * 100_000
+NOTHING = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+
+
+class FakeDockerd:
+    """Answers each connection with what `answer` makes of its request's first line."""
+
+    def __init__(self, path: Path, answer: Callable[[str], bytes]) -> None:
+        self.path = path
+        self._answer = answer
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(path))
+        self._listener.listen(100)
+        self._threads = [threading.Thread(target=self._accept)]
+        self._threads[0].start()
+
+    def _accept(self) -> None:
+        while True:
+            connection, _ = self._listener.accept()
+            with connection:
+                if not (first := self._head(connection)):
+                    if self._is_over:
+                        return
+                    continue
+                with contextlib.suppress(OSError):
+                    connection.sendall(self._answer(first))
+
+    _is_over = False
+
+    @staticmethod
+    def _head(connection: socket.socket) -> str:
+        head = b""
+        while b"\r\n\r\n" not in head:
+            data = connection.recv(65536)
+            if not data:
+                return ""
+            head += data
+        return head.split(b"\r\n", 1)[0].decode()
+
+    def close(self) -> None:
+        self._is_over = True
+        connect(self.path).close()
+        self._threads[0].join(LONG_ENOUGH)
+        self._listener.close()
+
+
+@pytest.fixture
+def serve(folder: Path) -> Iterator[Callable[[Callable[[str], bytes]], FakeDockerd]]:
+    made: list[FakeDockerd] = []
+
+    def make(answer: Callable[[str], bytes]) -> FakeDockerd:
+        made.append(FakeDockerd(folder / f"dockerd{len(made)}.sock", answer))
+        return made[-1]
+
+    yield make
+    for server in made:
+        server.close()
+
+
+def descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+def creation(body: bytes) -> bytes:
+    return (
+        b"POST /v1.45/containers/create HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n"
+        b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
+    )
+
+
+def check(body: bytes) -> bytes | None:
+    """Everything that reads a creation."""
+    environment.check(body, {"HTTP_PROXY": "http://proxy:1"})
+    builders.check(body)
+    return binds.check(body, Sharing("/nowhere.sock"))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        DEEP,
+        b'{"HostConfig":' + DEEP,
+        b'{"HostConfig":{"Mounts":' + DEEP,
+        b'{"TaskTemplate":' * 400 + b"{}" + b"}" * 400,
+        b'{"Image":"\xff","Env":["\xff"],"HostConfig":{"Binds":["\xff:/x"]}}',
+    ],
+)
+def test_a_creation_that_cannot_be_read_leaves_no_thread_behind(
+    folder: Path, serve: Callable[[Callable[[str], bytes]], FakeDockerd], body: bytes
+) -> None:
+    dockerd = serve(lambda first: NOTHING)
+    bridge = Bridge(
+        UnixListener(folder / "docker.sock"), lambda: connect(dockerd.path), lambda: None, check
+    )
+    bridge.open()
+    try:
+        threads, files = threading.active_count(), descriptors()
+        for _ in range(10):
+            with contextlib.closing(connect(folder / "docker.sock")) as client:
+                client.sendall(creation(body))
+        wait_until(lambda: bridge.open_connections == 0)
+        wait_until(lambda: (threading.active_count(), descriptors()) == (threads, files))
+        with contextlib.closing(connect(folder / "docker.sock")) as client:
+            client.sendall(b"GET /_ping HTTP/1.1\r\nHost: h\r\n\r\n")
+            assert client.recv(100) == NOTHING
+    finally:
+        bridge.close()
+
+
+class Mistake(Exception):
+    """What no caller expects."""
+
+
+@pytest.mark.parametrize("direction", ["up", "down"])
+def test_a_direction_that_fails_ends_both(direction: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[type[BaseException]] = []
+    monkeypatch.setattr(threading, "excepthook", lambda args: told.append(args.exc_type))
+
+    def fail(_body: bytes) -> None:
+        raise Mistake
+
+    class Failing(AtOnce):
+        def settle(self) -> None:
+            raise Mistake
+
+    (client, near), (far, guest) = socket.socketpair(), socket.socketpair()
+    for end in (client, guest):
+        end.settimeout(LONG_ENOUGH)
+    pump = Pump(SocketStream(near), SocketStream(far), fail, Failing(), UNWATCHED)
+    running = threading.Thread(target=pump.run, args=("up",))
+    running.start()
+    with client, guest:
+        if direction == "up":
+            client.sendall(creation(b"{}"))
+        else:
+            client.sendall(b"GET /events HTTP/1.1\r\nHost: h\r\n\r\n")
+            assert guest.recv(1000)
+            guest.sendall(b'HTTP/1.1 200 OK\r\n\r\n{"status":"start"}\n')
+        assert client.recv(1000) == b""
+        assert guest.recv(1000) == b""
+    running.join(LONG_ENOUGH)
+    assert not running.is_alive()
+    assert (near.fileno(), far.fileno()) == (-1, -1)
+    assert told == [Mistake]
+
+
+@pytest.mark.parametrize("status", ["²", "٢٠٠", "2" * 5000, "2000", "", "-20", "2_0"])
+def test_a_status_that_is_none_is_refused(status: str) -> None:
+    with pytest.raises(HttpError):
+        _ = Head(f"HTTP/1.1 {status} OK", {}).status
+    assert Head("HTTP/1.1 204", {}).status == 204
+
+
+PORT = '"PrivatePort":80,"Type":"tcp"'
+HOSTILE_PORTS = (
+    f'{{{PORT},"PublicPort":99999999}}',
+    f'{{{PORT},"PublicPort":-1}}',
+    f'{{{PORT},"PublicPort":80,"IP":"127.0.0.1\\u0000"}}',
+    f'{{{PORT},"PublicPort":80,"IP":"127.0.0.1 -j ACCEPT"}}',
+    '{"PrivatePort":99999999,"PublicPort":80,"Type":"tcp"}',
+)
+
+
+def body(text: bytes) -> bytes:
+    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(text), text)
+
+
+def test_ports_of_a_hostile_dockerd_are_refused(
+    serve: Callable[[Callable[[str], bytes]], FakeDockerd],
+) -> None:
+    answers = iter([*HOSTILE_PORTS, f'{{{PORT},"PublicPort":8080,"IP":"fe80::1%eth0"}}'])
+    dockerd = serve(lambda first: body(f'[{{"Id":"a","Ports":[{next(answers)}]}}]'.encode()))
+    for _ in HOSTILE_PORTS:
+        with pytest.raises(HttpError):
+            get_json(lambda: connect(dockerd.path), "/containers/json", list[Container])
+    (found,) = get_json(lambda: connect(dockerd.path), "/containers/json", list[Container])
+    assert [port.forward.host_port for port in wanted_ports([found], {}, ("127.0.0.1",))] == [8080]
+
+
+@pytest.mark.parametrize("port", ["²", "99999999", "9" * 5000, "-1", "8000-99999999", "²-³", "0"])
+def test_a_port_that_is_none_is_no_port(port: str) -> None:
+    given = {"PortBindings": {"80/tcp": [{"HostPort": port}], f"{port}/tcp": [{"HostPort": "80"}]}}
+    asked = msgspec.convert({"HostConfig": given}, Asked)
+    ((container_port, _, binding),) = asked.bindings()
+    assert (container_port, binding.port, len(binding.range)) == (80, 0, 0)
+
+
+def test_the_watch_outlives_a_hostile_dockerd(
+    serve: Callable[[Callable[[str], bytes]], FakeDockerd], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each hostile answer comes once; then dockerd is as it should be."""
+    monkeypatch.setattr("engine.watch.KNOCK", 0.01)
+    head = b"HTTP/1.1 200 OK\r\n\r\n"
+    events = iter(
+        [
+            *("HTTP/1.1 ² OK\r\n\r\n".encode("latin-1"), b"x\r\n\r\n", b"\r\n" * 50_000),
+            *(head + DEEP + b"\n", head + b"\xff\n", head + b'"\xff"\n', head + b"[1]\n7\n"),
+            head + b'{"Action":"pause","id":"\\u0000/../x y"}\n',
+        ]
+    )
+    lists = iter(
+        [
+            *("HTTP/1.1 ² OK\r\n\r\n".encode("latin-1"), body(DEEP), body(b'["\xff"]'), body(b"7")),
+            *(body(f'[{{"Id":"a","Ports":[{port}]}}]'.encode()) for port in HOSTILE_PORTS),
+        ]
+    )
+
+    def answer(first: str) -> bytes:
+        if "/events" in first:
+            return next(events, head)
+        return next(lists, body(b'[{"Id":"fine"}]'))
+
+    dockerd = serve(answer)
+    seen: list[str] = []
+    health: list[EngineHealth] = []
+    watch = EngineWatch(
+        lambda: connect(dockerd.path),
+        health.append,
+        lambda containers: seen.extend(one.Id for one in containers),
+    )
+    watch.begin()
+    threads = list(watch._threads)
+    try:
+        wait_until(lambda: next(events, None) is None and bool(seen), 30)
+        assert all(thread.is_alive() for thread in threads)
+        assert set(seen) == {"fine"}
+    finally:
+        watch.end()
+    assert not any(thread.is_alive() for thread in threads)
