@@ -5,6 +5,7 @@ May import: `shares`, `served_folders`, `settings`, `bridge.binds`, `ports.wante
 """
 
 import os
+import posixpath
 from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from pathlib import PurePath, PurePosixPath
@@ -144,10 +145,14 @@ class SharedFolders:
         return self.bound
 
     def _here(self, there: str) -> str | None:
+        """Root in the guest can name anything: ".." and links of this host lead out of no share."""
+        plain = PurePosixPath(posixpath.normpath(there))
         for share in self._mounted:
-            if PurePosixPath(there).is_relative_to(share.guest_path):
-                inside = PurePosixPath(there).relative_to(share.guest_path)
-                return str(PurePath(share.host_path, inside))
+            if plain.is_relative_to(share.guest_path) and "\0" not in there:
+                inside = plain.relative_to(share.guest_path)
+                here = os.path.realpath(PurePath(share.host_path, inside))
+                is_inside = PurePath(here).is_relative_to(os.path.realpath(share.host_path))
+                return here if is_inside else None
         return None
 
     def _names(self, setting: str) -> tuple[str, ...]:

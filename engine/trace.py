@@ -24,7 +24,7 @@ import msgspec
 
 from engine.logs import NOWHERE, read_on
 from engine.types import Snapshot
-from vm.boot import CONSOLE_PREFIX
+from vm.console import CONSOLE_PREFIX
 from vm.host.paths import write_atomic
 from vm.types import BootStep
 

@@ -11,15 +11,12 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import msgspec
 
 from vm.errors import BootFailed, Cancelled, DiskFull, GalleyError, HostError
 from vm.types import BootStep
 
-CONSOLE_PREFIX = "galley: "
-LIMIT = 1 << 20  # bytes of a long console log that are read of its beginning, and of its end
 GLANCE = 0.02  # seconds between two looks at the console, only while a machine boots
 
 
@@ -108,46 +105,3 @@ def _refused(step: Step, error: OSError) -> HostError:
         "Try again; the details say what was refused.",
         details=str(error),
     )
-
-
-class Console:
-    """The guest's console log, read for the lines that its init writes for us.
-
-    `galley: sshd` is seen as `line("sshd")`; see `engine/guest` for the lines there are. The log
-    is a file, so a supervisor that comes later reads the same story from its beginning.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def lines(self) -> list[str]:
-        """Galley's own lines so far, without their prefix."""
-        text = self._text()
-        complete = text[: text.rfind("\n") + 1]
-        found = []
-        for line in complete.splitlines():
-            _, prefix, rest = line.partition(CONSOLE_PREFIX)
-            if prefix:
-                found.append(rest.strip())
-        return found
-
-    def find(self, *starts: str) -> str | None:
-        """The first line that begins with one of `starts`."""
-        return next((line for line in self.lines() if line.startswith(starts)), None)
-
-    def tail(self, count: int = 25) -> str:
-        return "\n".join(self._text().splitlines()[-count:])
-
-    def _text(self) -> str:
-        """The beginning has the boot, the end what came last; a guest may write without end between
-        them."""
-        try:
-            with self._path.open("rb") as file:
-                text = file.read(LIMIT)
-                size = file.seek(0, os.SEEK_END)
-                file.seek(max(len(text), size - LIMIT))
-                rest = file.read(LIMIT)
-        except FileNotFoundError:
-            return ""
-        gap = b"\n" if size > 2 * LIMIT else b""
-        return (text + gap + rest).decode(errors="replace")

@@ -6,12 +6,14 @@ backend writes: Linux, data disk, identity, ssh. The owner of the machine adds i
 
 import threading
 from collections.abc import Callable
+from functools import partial
 
 import msgspec
 
 from vm import last_spec
 from vm.backend import Backend
-from vm.boot import Console, Patience, Step, StepFailed
+from vm.boot import Patience, Step, StepFailed
+from vm.console import Console
 from vm.directory import MachineDir
 from vm.errors import (
     BootDied,
@@ -53,6 +55,10 @@ class BootStory:
         self._directory = directory
         self._backend = backend
         self.console = Console(directory.console_log)
+
+    def wait_end(self) -> None:
+        """Block until the machine has ended; its console stays short meanwhile."""
+        self.console.keep_short(partial(self._backend.wait_stopped, self._directory))
 
     def see(self, wait: Patience, *starts: str) -> str:
         """Wait until the guest has written a line that begins like one of `starts`.

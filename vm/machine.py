@@ -373,7 +373,7 @@ class Machine:
             threading.Thread(target=self._watch, name="machine-watch", daemon=True).start()
 
     def _watch(self) -> None:
-        self.backend.wait_stopped(self.directory, None)
+        self.story.wait_end()
         self._worker.submit(self._gone)
 
     def _gone(self) -> None:

@@ -21,6 +21,7 @@ SIZE_POLL = None if hasattr(signal, "SIGWINCH") else 0.25  # seconds between loo
 KILLED = 255  # what ssh shows for a program that left no exit code
 
 type Event = BaseException | str
+type Show = Callable[[bytes], bytes]
 RESIZE, END = "resize", "end"
 
 
@@ -38,15 +39,22 @@ def size() -> Size:
     return Size(80, 24)
 
 
-def attach(session: Session, *, pty: bool, feed: bool = True) -> int:
+def attach(
+    session: Session,
+    *,
+    pty: bool,
+    feed: bool = True,
+    shown: Callable[[], Show] = lambda: bytes,
+) -> int:
     """Join this process's stdout, stderr and (`feed`) stdin to the session; return its exit code.
+    `shown` makes what each output goes through on its way.
 
     Raises BrokenPipeError when our own output was closed, GuestUnreachable when the guest was lost.
     """
     events: SimpleQueue[Event] = SimpleQueue()
     try:
         with raw_mode() if pty else contextlib.nullcontext(), _resizes(events, pty):
-            _start_pumps(session, events, feed)
+            _start_pumps(session, events, feed, shown)
             _wait_for_end(session, events, pty)
             status = session.exit_status()
     finally:
@@ -73,19 +81,24 @@ def _wait_for_end(session: Session, events: SimpleQueue[Event], pty: bool) -> No
             session.resize(now)
 
 
-def _start_pumps(session: Session, events: SimpleQueue[Event], feed: bool) -> None:
+def _start_pumps(
+    session: Session, events: SimpleQueue[Event], feed: bool, shown: Callable[[], Show]
+) -> None:
     # Daemons: a read from a terminal cannot be interrupted everywhere, and must not keep us alive.
     outputs: tuple[tuple[Callable[[int], bytes], int], ...] = (
         (session.recv, 1),
         (session.recv_stderr, 2),
     )
     for receive, handle in outputs:
-        threading.Thread(target=_output, args=(receive, handle, events), daemon=True).start()
+        words = (receive, shown(), handle, events)
+        threading.Thread(target=_output, args=words, daemon=True).start()
     if feed:
         threading.Thread(target=_input, args=(session,), daemon=True).start()
 
 
-def _output(receive: Callable[[int], bytes], handle: int, events: SimpleQueue[Event]) -> None:
+def _output(
+    receive: Callable[[int], bytes], show: Show, handle: int, events: SimpleQueue[Event]
+) -> None:
     """The guest's output to ours, until it ends."""
     while True:
         try:
@@ -97,7 +110,7 @@ def _output(receive: Callable[[int], bytes], handle: int, events: SimpleQueue[Ev
             events.put(END)
             return
         try:
-            write_all(handle, data)
+            write_all(handle, show(data))
         except OSError as error:
             events.put(error)
             return

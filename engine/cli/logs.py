@@ -3,6 +3,8 @@
 vm          the machine's console since its last start       logs/console.log
 engine      dockerd                                          in the machine
 supervisor  Galley's background process                      logs/supervisor.log
+
+Root in the guest writes to the first two: control characters are shown, not obeyed, also in a pipe.
 """
 
 import time
@@ -15,7 +17,7 @@ from engine.awake import awake
 from engine.cli import reach
 from engine.cli.command import Command, json_option
 from engine.cli.exit_codes import Exit
-from engine.cli.output import note, say, say_json_line
+from engine.cli.output import Printable, note, printable, say, say_json_line
 from engine.logs import ENGINE_LOG, log_file, read_on
 from vm.host.paths import find_home
 
@@ -36,9 +38,11 @@ def logs(context: click.Context, component: str, lines: int, follow: bool, as_js
             if as_json:
                 raise click.UsageError("The engine's log is followed as text only.")
             argv = ("tail", "-n", str(lines), "-F", ENGINE_LOG)
-            context.exit(reach.run_in_guest(argv, feed=False))
+            context.exit(reach.run_in_guest(argv, feed=False, shown=Printable))
         for line in _engine(lines) if component == "engine" else _file(component, lines, follow):
-            say_json_line({"component": component, "line": line}) if as_json else say(line)
+            say_json_line({"component": component, "line": line}) if as_json else say(
+                printable(line)
+            )
     except KeyboardInterrupt:  # how following ends: nothing to be told
         context.exit(Exit.CANCELLED)
 

@@ -5,7 +5,9 @@ May import: `vm.errors`, `exit_codes`, msgspec, but only inside functions: `gall
 through here, and waits for every import. Next: `exit_codes.py`.
 """
 
+import codecs
 import os
+import re
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TextIO
@@ -16,18 +18,47 @@ if TYPE_CHECKING:
     from vm.errors import Problem
 
 RED, YELLOW, GREEN, DIM, BOLD = "31", "33", "32", "2", "1"
+# What a terminal obeys instead of showing: control characters, and those that turn the direction of
+# text. Names, logs and dockerd's sentences come from containers and from root in the guest.
+_CONTROL = r"\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069"
+_OBEYED = re.compile(f"[{_CONTROL}]")
+_OBEYED_BUT_COLOUR = re.compile(rf"(\x1b\[[0-9;]*m)|[{_CONTROL}]")
 BROKEN_PIPE = 141  # 128 + SIGPIPE, what a program killed by it shows
+
+
+def printable(text: str) -> str:
+    """Control characters as "\\u001b", as JSON writes them; tabs and newlines stay."""
+    return _OBEYED.sub(_escaped, text)
+
+
+def _coloured(text: str) -> str:
+    """The same with colours, which are our own and harm nobody."""
+    return _OBEYED_BUT_COLOUR.sub(lambda found: found[1] or _escaped(found), text)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"
+
+
+class Printable:
+    """The same for a stream of bytes, however it is cut."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def __call__(self, data: bytes) -> bytes:
+        return printable(self._decoder.decode(data)).encode()
 
 
 def say(text: str = "") -> None:
     """A line on standard output."""
-    sys.stdout.write(f"{text}\n")
+    sys.stdout.write(f"{_coloured(text)}\n")
     sys.stdout.flush()
 
 
 def note(text: str) -> None:
     """A line for people on standard error, so that a pipe gets only what was asked for."""
-    sys.stderr.write(f"{text}\n")
+    sys.stderr.write(f"{_coloured(text)}\n")
     sys.stderr.flush()
 
 

@@ -4,6 +4,7 @@ May import: `engine`, `vm`. Nothing heavy at the top, for every command comes th
 """
 
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from engine.control.client import ControlClient, NobodyListens
@@ -63,8 +64,14 @@ def running_guest() -> "Guest":
     return guest_of(find_home())
 
 
-def run_in_guest(argv: tuple[str, ...] | None, *, feed: bool = True) -> int:
-    """A program in the machine (None: a login shell) at our terminal or pipes; its exit code."""
+def run_in_guest(
+    argv: tuple[str, ...] | None,
+    *,
+    feed: bool = True,
+    shown: Callable[[], Callable[[bytes], bytes]] = lambda: bytes,
+) -> int:
+    """A program in the machine (None: a login shell) at our terminal or pipes; its exit code.
+    `shown` makes what each of its outputs goes through."""
     from engine.awake import awake
 
     with awake(find_home()):
@@ -77,6 +84,6 @@ def run_in_guest(argv: tuple[str, ...] | None, *, feed: bool = True) -> int:
         term = os.environ.get("TERM", "xterm-256color")
         try:
             session = guest.session(argv, terminal.size() if pty else None, term)
-            return terminal.attach(session, pty=pty, feed=feed)
+            return terminal.attach(session, pty=pty, feed=feed, shown=shown)
         finally:
             guest.close()

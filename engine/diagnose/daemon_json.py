@@ -2,7 +2,7 @@
 
 from engine import daemon_config
 from engine.diagnose.facts import Facts
-from vm.boot import Console
+from vm.console import Console
 from vm.directory import MachineDir
 from vm.errors import Problem
 

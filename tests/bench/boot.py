@@ -24,7 +24,7 @@ from tests.bench.lab import Lab
 from tests.bench.timing import turn_about, wait_until
 from tests.e2e.galley import GALLEY, Galley
 from vm.backends.qemu.template import MANIFEST
-from vm.boot import Console
+from vm.console import Console
 from vm.host import sparse
 
 READY = "engine"  # the guest's last word on its console: dockerd answers inside

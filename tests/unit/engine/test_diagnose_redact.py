@@ -296,6 +296,7 @@ def test_secret_variables_and_what_is_named_go(
     for name, value in {
         "REGISTRY_TOKEN": "a token of the environment",
         "registry_secret": "a secret in small letters",
+        "AZURE_CREDENTIALS": "the credentials of a cloud",
         "ALL_PROXY": "http://someone:pw@example.com",
         "STRIPEKEY": "a key of the environment",
         "HTTPS_PROXY": "http://me:at a'proxy@example.com",
@@ -308,6 +309,7 @@ def test_secret_variables_and_what_is_named_go(
     redactor = Redactor(home, ["given to it"])
     for secret in (
         *("a token of the environment", "a secret in small letters", "a key of the environment"),
+        "the credentials of a cloud",
         *("at a'proxy", "someone:pw", "given to it"),
     ):
         assert redactor.text(f"x {secret} x") == "x <redacted> x"

@@ -327,6 +327,24 @@ def test_what_containers_have_of_this_host(home: Home, store: SettingsStore) -> 
     assert folders.bound == {"/home/ann/project", "/data/a/b"}
 
 
+def test_nothing_outside_a_share_is_watched(
+    home: Home, store: SettingsStore, tmp_path: Path
+) -> None:
+    """Whatever root in the guest lets dockerd say."""
+    share, inner = tmp_path / "share", tmp_path / "share" / "inner"
+    inner.mkdir(parents=True)
+    (tmp_path / "secret").mkdir()
+    (share / "out").symlink_to(tmp_path / "secret")
+    (share / "in").symlink_to(inner)
+    folders = SharedFolders(home, store, FakeBackend(), lambda: None)
+    folders._mounted = {Share(str(share), "/there"): (0, 0)}
+    for source in ("/there/../secret", "/there/inner/../../secret", "/there/out", "/there/out/x",
+                   "/../there/../secret", "/there/\0", "there/inner", "/there/.."):  # fmt: skip
+        assert folders.bound([Container(Mounts=(Mount("bind", source),))]) == set()
+    for source in ("/there/inner", "/there/x/../inner", "/there/in", "/there//inner/."):
+        assert folders.bound([Container(Mounts=(Mount("bind", source),))]) == {str(inner)}
+
+
 def test_that_only_root_can_write_is_told_where_somebody_can(
     store: SettingsStore, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

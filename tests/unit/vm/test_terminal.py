@@ -41,7 +41,8 @@ folder, wide = Path(folder), interactive == "pty"
 guest = ssh.SshGuest(Address("127.0.0.1", int(port)), folder / "key", folder / "known")
 session = guest.session(tuple(argv), terminal.size() if wide else None)
 try:
-    sys.exit(terminal.attach(session, pty=wide))
+    shown = (lambda: bytes.upper) if interactive == "shown" else (lambda: bytes)
+    sys.exit(terminal.attach(session, pty=wide, shown=shown))
 finally:
     print("restored", file=sys.stderr)
 """
@@ -180,6 +181,15 @@ def test_pipes_carry_bytes_both_ways_and_end(sshd: Sshd) -> None:
     assert done.stdout == data
     assert done.stderr.startswith(b"oops\n")
     assert done.returncode == 3
+
+
+def test_each_output_goes_through_what_is_to_show_it(sshd: Sshd) -> None:
+    script = "echo out; echo error >&2"
+    done = subprocess.run(
+        sshd.command("shown", "sh", "-c", script), input=b"", capture_output=True, cwd=ROOT
+    )
+    assert done.stdout == b"OUT\n"
+    assert done.stderr.startswith(b"ERROR\n")
 
 
 def test_a_reader_that_leaves_ends_the_session(sshd: Sshd) -> None:

@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from vm.backends.qemu.command import INITRAMFS
-from vm.boot import Console
+from vm.console import Console
 from vm.cpio import CpioEntry, cpio
 from vm.directory import MachineDir
 from vm.host.paths import unusable, write_atomic

@@ -33,7 +33,8 @@ from vm.backends.qemu.circumstances import (
 from vm.backends.qemu.command import INITRAMFS, Launch
 from vm.backends.qemu.running import Running
 from vm.backends.qemu.start import start, with_shares
-from vm.boot import GLANCE, Console
+from vm.boot import GLANCE
+from vm.console import Console
 from vm.directory import MachineDir
 from vm.errors import BackendFailed, BootDied, DiskFull, GalleyError, NotResumable, Problem
 from vm.host import memory, process

@@ -5,6 +5,11 @@ import os
 import signal
 import subprocess
 
+import pytest
+from click.testing import CliRunner
+
+from engine.cli.logs import logs
+from engine.cli.output import Printable, note, say
 from tests.unit.engine.cli.conftest import ROOT, Galley, command
 from vm.host.paths import Home
 
@@ -13,6 +18,51 @@ def test_the_last_lines(galley: Galley, home: Home) -> None:
     (home.logs / "console.log").write_text("one\ntwo\r\nthree")
     assert galley("logs", "--component", "vm", "-n", "2").stdout == "two\nthree\n"
     assert galley("logs", "--component", "vm", "-n", "0").stdout == ""
+
+
+# Sets the clipboard, the title, a colour, and turns text around; C1 is CSI in one character.
+HOSTILE = "\x1b]52;c;aGk=\x07\x1b]0;t\x1b\\\x1b[31mred\x9b2J\u202etxt\x7f\ttab \u00e4\u2713"
+SHOWN = (
+    "\\u001b]52;c;aGk=\\u0007\\u001b]0;t\\u001b\\\\u001b[31mred\\u009b2J\\u202etxt\\u007f\ttab "
+    "\u00e4\u2713"
+)
+
+
+def test_control_characters_are_shown_and_not_obeyed(galley: Galley, home: Home) -> None:
+    (home.logs / "console.log").write_text(f"one {HOSTILE}\r\n")
+    assert galley("logs", "--component", "vm").stdout == f"one {SHOWN}\n"
+    said = galley("logs", "--component", "vm", "--json").stdout
+    assert json.loads(said)["line"] == f"one {HOSTILE}"
+    assert not set(said) & set("\x1b\x07\x9b\x7f\u202e")
+
+
+@pytest.mark.parametrize("cut", range(len(HOSTILE.encode())))
+def test_a_stream_is_shown_so_wherever_it_is_cut(cut: int) -> None:
+    data, show = HOSTILE.encode(), Printable()
+    assert (show(data[:cut]) + show(data[cut:])).decode() == SHOWN
+
+
+def test_the_engine_s_log_is_followed_so_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, object] = {}
+
+    def run_in_guest(argv: tuple[str, ...], **more: object) -> int:
+        given.update(more)
+        return 0
+
+    monkeypatch.setattr("engine.cli.reach.run_in_guest", run_in_guest)
+    assert CliRunner().invoke(logs, ["--component", "engine", "-f"]).exit_code == 0
+    assert given == {"feed": False, "shown": Printable}
+
+
+def test_what_the_command_line_says_may_have_colours_only(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    say(f"\x1b[31mred\x1b[0m {HOSTILE}\nsecond")
+    note(HOSTILE)
+    said, noted = capsys.readouterr()
+    coloured = SHOWN.replace("\\u001b[31m", "\x1b[31m")
+    assert said == f"\x1b[31mred\x1b[0m {coloured}\nsecond\n"
+    assert noted == f"{coloured}\n"
 
 
 def test_json_is_one_value_a_line(galley: Galley, home: Home) -> None:
