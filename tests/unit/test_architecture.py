@@ -23,7 +23,8 @@ type Rule = Callable[[Tree], Iterator[str]]
 ROOT = Path(__file__).parents[2]
 TOP_LEVEL = {
     "pyproject.toml", "desktop", "vm", "engine", "installer", "tests", "assets", "README.md",
-    "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "dev", ".ci", ".gitignore",
+    "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "docs", "dev", ".ci",
+    ".gitignore",
 }  # fmt: skip
 LAYERS = ("vm", "engine", "desktop")  # each may import those before it
 VALUES = {"vm.types", "vm.errors"}  # what desktop may use of vm
