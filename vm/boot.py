@@ -7,7 +7,6 @@ steps of a machine in order.
 """
 
 import errno
-import os
 import threading
 import time
 from collections.abc import Callable

@@ -14,9 +14,8 @@ import paramiko
 import pytest
 
 from tests.unit.engine.bridge.servers import Sshd, wait_until
-from vm import boot, relay, ssh
+from vm import relay, ssh
 from vm.backends.fake import SocketStream
-from vm.boot import Console
 from vm.errors import GuestUnreachable, MachineError
 from vm.keeper import LINE_LIMIT, Keeper
 from vm.relay import GRANT, SMALL, RelayedGuest, RelayLine, RelayStream
@@ -275,21 +274,6 @@ def test_a_number_of_the_agent_that_is_none(
     side.sendall(f"ok {number}\n".encode())
     with pytest.raises(MachineError, match="refused trim"):
         keeper.trim()
-
-
-def test_a_long_console_log_is_read_at_both_ends(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(boot, "LIMIT", 1000)
-    log = tmp_path / "console.log"
-    console = Console(log)
-    assert console.lines() == []
-    log.write_text("galley: sshd\n" + "noise\n" * 100_000 + "galley: engine\n")
-    assert console.lines() == ["sshd", "engine"]
-    assert len(console._text()) <= 2 * boot.LIMIT + 1
-    for length in (10, 999, 1000, 1001, 1999, 2000):
-        log.write_bytes(b"x" * length)
-        assert len(console._text()) == length
 
 
 def test_more_than_the_window_of_a_channel_is_refused() -> None:
