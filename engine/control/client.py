@@ -4,6 +4,7 @@ Kept light, for `galley status` has a quarter of a second in all. A client belon
 whoever wants to call and to watch at the same time opens two. Only `close` may come from anywhere.
 """
 
+import os
 from collections.abc import Callable, Iterator
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client, Connection, answer_challenge, deliver_challenge
@@ -138,6 +139,8 @@ class ControlClient:
 
 
 def _reach(home: Home) -> Connection:
+    if not os.path.lexists(home.run):
+        raise _nobody()
     check_home(home)
     try:
         return Client(address(home))

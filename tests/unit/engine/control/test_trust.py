@@ -11,7 +11,7 @@ import pytest
 
 from engine.bridge import unix
 from engine.contexts import contexts
-from engine.control.client import ControlClient
+from engine.control.client import ControlClient, NobodyListens
 from engine.control.protocol import address, make_key
 from engine.control.server import ControlServer
 from engine.docker import glimpse
@@ -19,7 +19,7 @@ from engine.docker.client import DockerClient
 from engine.settings import SettingsStore
 from tests.other_user import ID
 from vm.errors import EngineUnreachable, HomeUnusable
-from vm.host.paths import Home
+from vm.host.paths import Home, make_home
 
 ROOT = Path(__file__).parents[4]
 
@@ -84,3 +84,13 @@ def test_settings_of_another_user_are_not_read(home: Home) -> None:
 
 def test_the_control_socket_is_private(home: Home, server: ControlServer) -> None:
     assert Path(address(home)).stat().st_mode & 0o777 == 0o600
+
+
+def test_a_new_home_that_others_may_write_to_has_no_supervisor_yet(home: Home) -> None:
+    """As `mkdir` makes it for users whose group is their own; a start closes it."""
+    for folder in (home.run, home.machine, home.images, home.logs):
+        folder.rmdir()
+    home.root.chmod(0o775)
+    with pytest.raises(NobodyListens):
+        ControlClient.connect(home)
+    assert make_home(home).root.stat().st_mode & 0o777 == 0o700
