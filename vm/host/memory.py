@@ -8,7 +8,6 @@ May import: `sparse.py`. Next: `backends/qemu/suspend.py`.
 
 import os
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -54,11 +53,12 @@ def copy(source: int, target: int) -> None:
     if sys.platform == "linux":
         os.posix_fadvise(source, 0, 0, os.POSIX_FADV_WILLNEED)
 
-    def copy_piece(piece: tuple[int, int]) -> None:
-        at, end = piece
+    def copy_piece(at: int) -> None:
+        end = min(at + PIECE, size)
         block = bytearray(BLOCK)
         buffer = memoryview(block)
-        while at < end:
+        # Small holes are read, too: to look for the end of each costs more.
+        while (at := sparse.next_data(source, at, size)) < end:
             count = os.preadv(source, [buffer[: end - at]], at)
             if count == 0:
                 raise OSError("the file has become shorter")
@@ -67,29 +67,19 @@ def copy(source: int, target: int) -> None:
             at += count
 
     with ThreadPoolExecutor(THREADS) as threads:
-        for _ in threads.map(copy_piece, _pieces(source, size)):
+        for _ in threads.map(copy_piece, range(0, size, PIECE)):
             pass
 
 
 def _data(block: bytearray, count: int) -> list[tuple[int, int]]:
-    """The runs of pages among its first `count` bytes that are not all zeros: first byte, and the
-    one after the last."""
-    runs: list[tuple[int, int]] = []
-    for at in range(0, count, PAGE):
-        if block.startswith(ZEROS, at):
-            continue
-        first = runs.pop()[0] if runs and runs[-1][1] == at else at
-        runs.append((first, min(at + PAGE, count)))
-    return runs
+    """What of its first `count` bytes is not in pages of zeros: first byte, and the one after the
+    last."""
+    zeros = [at for at in range(0, count, PAGE) if block.startswith(ZEROS, at)]
+    ends = zip([0, *(at + PAGE for at in zeros)], [*zeros, count], strict=True)
+    return [(first, last) for first, last in ends if first < last]
 
 
 def _write(target: int, data: memoryview, at: int) -> None:
     done = 0
     while done < len(data):
         done += os.pwrite(target, data[done:], at + done)
-
-
-def _pieces(source: int, size: int) -> Iterator[tuple[int, int]]:
-    for start, end in sparse.extents(source, size):
-        for at in range(start, end, PIECE):
-            yield at, min(at + PIECE, end)

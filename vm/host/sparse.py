@@ -114,15 +114,22 @@ def extents(handle: int, size: int) -> Iterator[tuple[int, int]]:
         yield 0, size
         return
     place = 0
-    while place < size:
-        try:
-            start = os.lseek(handle, place, os.SEEK_DATA)
-        except OSError as error:
-            if error.errno == errno.ENXIO:  # a hole up to the end
-                return
-            raise
+    while (start := next_data(handle, place, size)) < size:
         place = os.lseek(handle, start, os.SEEK_HOLE)
         yield start, place
+
+
+def next_data(handle: int, place: int, size: int) -> int:
+    """Where data begins at `place` or after it; `size` where a hole reaches the end. Raises
+    OSError."""
+    if sys.platform == "win32" or place >= size:
+        return place
+    try:
+        return os.lseek(handle, place, os.SEEK_DATA)
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            return size
+        raise
 
 
 def _move(old: BinaryIO, new: BinaryIO, place: int, count: int) -> int:
