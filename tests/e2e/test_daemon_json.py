@@ -19,6 +19,10 @@ def labels(galley: Galley) -> list[str]:
     return found
 
 
+def has_live_restore(galley: Galley) -> bool:
+    return galley.docker("info", "--format", "{{.LiveRestoreEnabled}}").stdout == b"true\n"
+
+
 def in_force(galley: Galley) -> object:
     return json.loads(galley.run("settings", "daemon").stdout)
 
@@ -85,11 +89,14 @@ def test_what_dockerd_only_dies_of_later_does_not_keep_it_down(galley: Galley) -
 
 
 def test_it_survives_a_restart_and_a_new_machine(galley: Galley) -> None:
-    apply(galley, {"labels": ["kept=yes"]})
+    apply(galley, {"labels": ["kept=yes"], "live-restore": False})
+    assert not has_live_restore(galley)
     galley.run("restart")
     assert labels(galley) == ["kept=yes"]
+    assert not has_live_restore(galley)
     galley.run("stop")
     apply(galley, {"labels": ["set=while-off"]})
     galley.start()
     assert labels(galley) == ["set=while-off"]
+    assert has_live_restore(galley)
     apply(galley, {})
