@@ -35,6 +35,7 @@ class ForwarderClient:
         self._directory = directory
         self._log = log
         self._other = other
+        self._started: process.Identity | None = None  # by us, so ours to reap
 
     def open(self, protocol: str, here: Address, there: Address) -> None:
         """Carry it, which a second time changes nothing. Raises OSError when `here` cannot be
@@ -57,6 +58,9 @@ class ForwarderClient:
     def end(self) -> None:
         """End the process, and with it all that it carries. Raises HostError."""
         self._ask_if_there(Request("end"))
+        if self._started is not None:
+            process.wait_gone(self._started, ANSWERS_WITHIN)
+            self._started = None
 
     def _ask_if_there(self, request: Request) -> Answer:
         try:
@@ -88,7 +92,8 @@ class ForwarderClient:
         paths = [ours, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
         # -P: a directory called vm in the working directory is not ours.
         words = (sys.executable, "-P", "-m", MODULE, self._directory, other.pid, other.started)
-        identity = process.spawn_detached(
+        process.reap()  # one that has ended by itself
+        self._started = identity = process.spawn_detached(
             [str(word) for word in words],
             log=self._log,
             env={"PYTHONPATH": os.pathsep.join(paths)},

@@ -12,6 +12,7 @@ from multiprocessing.connection import Client
 from pathlib import Path
 
 import msgspec
+import psutil
 import pytest
 
 from tests.unit.engine.bridge.servers import wait_until
@@ -98,6 +99,15 @@ def test_the_next_client_finds_what_the_one_before_has_opened(scene: Scene) -> N
     other.end()
     assert not scene.answers()
     assert net.is_free(*scene.here)
+
+
+def test_who_started_it_leaves_no_zombie(scene: Scene) -> None:
+    client = scene.client()
+    scene.open(client)
+    mine = psutil.Process().children()
+    client.end()
+    left = set(psutil.Process().children())
+    assert len(set(mine) - left) == 1
 
 
 def test_it_ends_when_the_other_process_does(scene: Scene) -> None:
