@@ -20,8 +20,9 @@ pytestmark = pytest.mark.usefixtures("no_containers")
 def run(galley: Galley, folder: Path, script: str, *more: str) -> tuple[str, str]:
     """What it says in a container that has `folder` as /x."""
     bind = ("run", "--rm", "-v", f"{folder}:/x", *more, IMAGE)
-    programs = "for name in ls mkdir mount touch umount; do ln -s busybox /bin/$name; done"
-    done = galley.docker(*bind, "busybox", "sh", "-c", f"busybox {programs}; {script}", check=False)
+    link = "busybox ln -s busybox /bin/$name"
+    programs = f"for name in ls mkdir mount touch umount; do {link}; done"
+    done = galley.docker(*bind, "sh", "-c", f"{programs}; {script}", check=False)
     return done.stdout.decode(), done.stderr.decode()
 
 
