@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from vm.errors import GalleyError
 from vm.guest import Stream
+from vm.host.open_files import Budget
 from vm.types import Share
 
 log = logging.getLogger(__name__)
@@ -29,6 +30,7 @@ class ServedFolders:
     def __init__(self) -> None:
         self._ended = threading.Event()
         self._ended.set()
+        self._budget = Budget()
         self._streams: dict[int, Stream] = {}
         self._threads: dict[int, threading.Thread] = {}  # the last of each folder's number
 
@@ -70,6 +72,6 @@ class ServedFolders:
             with contextlib.suppress(GalleyError, OSError):
                 self._streams[number] = stream = dial(SOCKET.format(number))
                 log.info("serving %s", share.host_path)
-                sftp.serve(stream, share, private)
+                sftp.serve(stream, share, private, self._budget)
                 log.info("%s is no longer served", share.host_path)
             self._streams.pop(number, None)

@@ -16,31 +16,41 @@ from typing import Any, cast
 
 import paramiko
 from paramiko.sftp import (
+    CMD_CLOSE,
     CMD_EXTENDED,
     CMD_HANDLE,
     CMD_VERSION,
     SFTP_BAD_MESSAGE,
     SFTP_OK,
+    SFTP_OP_UNSUPPORTED,
     SFTPError,
 )
 
 from vm.guest import Stream
-from vm.sftp_folder import File, Folder, Served
+from vm.host.open_files import Budget
+from vm.sftp_folder import File, Folder, Listing, Served
 from vm.types import Share
 
 FSYNC, FSYNC_VERSION = "fsync@openssh.com", "1"
 REOPEN = "reopen@galley"  # HANDLE PATH FOLDER NUMBER: flags, or how many entries are known
 AGAIN = "again@galley"  # a request, from its kind on, but for its number
+VERSION = 3
+CHECK_FILE = "check-file"  # paramiko's: one request may hash for hours, beyond a file's end forever
+LONGEST_PACKET = 512 << 10  # bytes; sshfs sends up to 64 KiB in one
 LONGEST_NAME = 64  # bytes, of a handle; ours are shorter
 
 
-def serve(stream: Stream, share: Share, private: tuple[str, ...] = ()) -> None:
-    """Answer until either side ends it, about all but what is in `private`. Raises nothing."""
+def serve(
+    stream: Stream, share: Share, private: tuple[str, ...] = (), budget: Budget | None = None
+) -> None:
+    """Answer until either side ends it, about all but what is in `private`. Shares that have one
+    `budget` share it. The share's path has no links: one that is there later is not followed.
+    Raises nothing."""
     line = _Line(stream)
     server = _Server(
         cast(paramiko.Channel, line),
         "sftp",
-        cast(paramiko.ServerInterface, Served(share, private)),
+        cast(paramiko.ServerInterface, Served(share, private, budget or Budget())),
         Folder,
     )
     with contextlib.suppress(OSError, EOFError, SFTPError, struct.error):
@@ -88,6 +98,13 @@ class _Line:
 class _Request(paramiko.Message):
     """One whose names need not be UTF-8, as those of files need not."""
 
+    def get_bytes(self, n: int) -> bytes:
+        """Raises where there are fewer: paramiko would go on with zeros, and so count to 2^32."""
+        found = self.packet.read(n)
+        if len(found) < n:
+            raise SFTPError("a request is too short")
+        return found
+
     def get_text(self) -> str:
         return os.fsdecode(self.get_string())
 
@@ -109,6 +126,11 @@ class _Server(paramiko.SFTPServer):
             paramikos._send_status(number, done)
         elif word == REOPEN:
             paramikos._send_status(number, self._reopen(request))
+        elif word == CHECK_FILE:
+            paramikos._send_status(number, SFTP_OP_UNSUPPORTED)
+        elif kind == CMD_CLOSE and (folder := self.folder_table.pop(request.get_binary(), None)):
+            folder.close()
+            paramikos._send_status(number, SFTP_OK)
         elif word == AGAIN and not self.server.again:
             self.server.again = True
             try:
@@ -118,6 +140,9 @@ class _Server(paramiko.SFTPServer):
         else:
             request.rewind()
             paramikos._process(kind, number, request)
+
+    def _open_folder(self, number: int, path: str) -> None:
+        self._send_handle_response(number, self.server.list_folder(path), True)
 
     def _send_handle_response(self, number: int, handle: Any, folder: bool = False) -> None:
         paramikos: Any = super()
@@ -136,11 +161,10 @@ class _Server(paramiko.SFTPServer):
         if len(name) > LONGEST_NAME or name in self.file_table or name in self.folder_table:
             return SFTP_BAD_MESSAGE
         if is_folder:
-            listed = self.server.list_folder(path)
-            if not isinstance(listed, list):
-                return listed
-            self.folder_table[name] = folder = paramiko.SFTPHandle()
-            cast(Any, folder)._set_files(listed[how:])
+            folder = self.server.list_folder(path, how)
+            if not isinstance(folder, Listing):
+                return folder
+            self.folder_table[name] = folder
             return SFTP_OK
         flags = cast(Any, self)._convert_pflags(how) & (os.O_WRONLY | os.O_RDWR)
         file = self.server.reopen(path, flags, name.partition(b"-")[0].decode("ascii", "replace"))
@@ -149,8 +173,17 @@ class _Server(paramiko.SFTPServer):
         self.file_table[name] = file
         return SFTP_OK
 
+    def _read_all(self, size: int) -> bytes:
+        """Of a packet, or of its length. Raises EOFError, which ends the connection."""
+        if size > LONGEST_PACKET:
+            raise EOFError
+        paramikos: Any = super()
+        return cast(bytes, paramikos._read_all(size))
+
     def _send_packet(self, kind: int, packet: paramiko.Message) -> None:
         if kind == CMD_VERSION:
+            packet = paramiko.Message()
+            packet.add_int(VERSION)
             packet.add_string(FSYNC)
             packet.add_string(FSYNC_VERSION)
         paramikos: Any = super()

@@ -2,8 +2,9 @@
 
 SFTP (version 3, draft 02) knows no hard links, no pipes, no locks of its own, and times in seconds
 from 1970 to 2106 only; all else of a file is there. The guest asks for paths below `/`, which is
-the folder. A link that leads out of it is read, never followed.
-May import: paramiko, `vm.host`, `vm.types`. Next: `host/file_identity.py`.
+the folder, and resolves links by itself: here they are read, never followed. The guest is not
+trusted: what it may read at once and have open is bounded.
+May import: paramiko, `vm.host`, `vm.types`. Next: `host/beneath.py`, `host/file_identity.py`.
 """
 
 import contextlib
@@ -11,7 +12,8 @@ import errno
 import os
 import posixpath
 import stat
-from collections.abc import Buffer, Callable
+from collections.abc import Buffer, Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -19,11 +21,13 @@ import paramiko
 from paramiko import SFTPAttributes
 from paramiko.sftp import SFTP_OK, SFTP_OP_UNSUPPORTED, SFTP_PERMISSION_DENIED
 
-from vm.host import file_identity, private_folders
+from vm.host import beneath, file_identity, private_folders
+from vm.host.beneath import Place
+from vm.host.open_files import Budget
 from vm.types import Share
 
-NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
-BINARY = getattr(os, "O_BINARY", 0)  # Windows would change line ends
+MOST_READ = 256 << 10  # bytes in one answer
+MOST_LISTED = 100  # entries in one answer
 LAST = (1 << 32) - 1  # second that SFTP knows
 
 
@@ -53,10 +57,11 @@ def _answer(work: Callable[[], Any]) -> Any:
 
 
 class Served(NamedTuple):
-    """`private`: folders of this host that nobody in the guest may enter."""
+    """`private`: folders of this host that the guest may not enter. `budget`: of all shares."""
 
     share: Share
     private: tuple[str, ...]
+    budget: Budget
 
 
 class Folder(paramiko.SFTPServerInterface):
@@ -65,57 +70,56 @@ class Folder(paramiko.SFTPServerInterface):
 
     def __init__(self, server: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(server, *args, **kwargs)
-        share, private = cast(Served, server)
+        share, private, self._budget = cast(Served, server)
         self._private = private_folders.identities(private)
-        self._root = Path(os.path.realpath(share.host_path))
+        self._root = Path(share.host_path)
         self._read_only = share.read_only
         self.again = False
 
-    def _place(self, path: str) -> Path:
-        """Where it is on this host. Raises PermissionError when that is outside of the folder, or
-        private."""
+    def _place(self, path: str) -> contextlib.AbstractContextManager[Place]:
+        """Where it is on this host. Raises OSError, PermissionError when that is outside of the
+        folder, or private."""
         inner = posixpath.normpath("/" + path).lstrip("/")
-        if not inner:
-            return self._root
-        parent = Path(os.path.realpath(self._root / posixpath.dirname(inner)))
-        if not parent.is_relative_to(self._root):
-            raise PermissionError(errno.EACCES, "outside of the shared folder")
-        place = parent / posixpath.basename(inner)
-        if private_folders.holds(place, self._private):
-            raise PermissionError(errno.EACCES, "private")
-        return place
+        return beneath.find(self._root, inner.split("/") if inner else (), self._private)
 
-    def _changed(self, path: str) -> Path:
+    def _changed(self, path: str) -> contextlib.AbstractContextManager[Place]:
         """As `_place`, for what is to be changed."""
         if self._read_only:
             raise OSError(errno.EROFS, "shared for reading only")
         return self._place(path)
 
     def lstat(self, path: str) -> Any:
-        return _answer(lambda: _attributes(os.lstat(self._place(path)), SFTPAttributes))
+        def seen() -> SFTPAttributes:
+            with self._place(path) as place:
+                return _attributes(beneath.see(place), SFTPAttributes)
+
+        return _answer(seen)
 
     stat = lstat  # the guest's kernel follows links by itself
 
-    def list_folder(self, path: str) -> Any:
-        def listed() -> list[_Entry]:
-            with os.scandir(self._place(path)) as entries:
-                return [found for entry in entries if (found := _described(entry)) is not None]
+    def list_folder(self, path: str, known: int = 0) -> Any:
+        """Without the first entries, which are known."""
+
+        def listed() -> Listing:
+            with self._place(path) as place:
+                return Listing(place, self._budget, known)
 
         return _answer(listed)
 
     def open(self, path: str, flags: int, attr: SFTPAttributes) -> Any:
         def opened() -> File:
             writes = flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC)
-            place = self._changed(path) if writes else self._place(path)
             mode = 0o666 if attr.st_mode is None else stat.S_IMODE(attr.st_mode)
             # Where it is appended to, the guest says so by the place that it writes to.
-            plain = flags & ~os.O_APPEND | NO_FOLLOW | BINARY
-            try:
-                return File(os.open(place, plain, mode))
-            except FileExistsError:
-                if not self.again or os.lstat(place).st_size:  # nobody has written to what we made
-                    raise
-            return File(os.open(place, plain & ~(os.O_CREAT | os.O_EXCL | os.O_TRUNC)))
+            plain = flags & ~os.O_APPEND
+            with self._changed(path) if writes else self._place(path) as place:
+                try:
+                    return File(place, plain, self._budget, mode)
+                except FileExistsError:
+                    # Nobody has written to what we made.
+                    if not self.again or beneath.see(place).st_size:
+                        raise
+                return File(place, plain & ~(os.O_CREAT | os.O_EXCL | os.O_TRUNC), self._budget)
 
         return _answer(opened)
 
@@ -124,18 +128,8 @@ class Folder(paramiko.SFTPServerInterface):
         nobody may write can write it as long as it is open."""
 
         def opened() -> File:
-            place = self._changed(path) if flags else self._place(path)
-            mode = os.lstat(place).st_mode
-            try:
-                file = File(os.open(place, flags | NO_FOLLOW | BINARY))
-            except PermissionError:
-                if not stat.S_ISREG(mode):
-                    raise
-                os.chmod(place, stat.S_IMODE(mode) | stat.S_IRUSR | stat.S_IWUSR)
-                try:
-                    file = File(os.open(place, flags | NO_FOLLOW | BINARY))
-                finally:
-                    os.chmod(place, stat.S_IMODE(mode))
+            with self._changed(path) if flags else self._place(path) as place:
+                file = self._whatever_its_mode(place, flags)
             if file.identity() != identity:
                 file.close()
                 raise FileNotFoundError(errno.ENOENT, "another file is in its place")
@@ -143,26 +137,44 @@ class Folder(paramiko.SFTPServerInterface):
 
         return _answer(opened)
 
-    def remove(self, path: str) -> Any:
-        return _answer(lambda: self._gone(os.unlink, self._changed(path)))
-
-    def _gone(self, remove: Callable[[Path], None], place: Path) -> None:
+    def _whatever_its_mode(self, place: Place, flags: int) -> "File":
+        mode = beneath.see(place).st_mode
         try:
-            remove(place)
-        except FileNotFoundError:
-            if not self.again:
+            return File(place, flags, self._budget)
+        except PermissionError:
+            if not stat.S_ISREG(mode):
                 raise
+        beneath.change_mode(place, stat.S_IMODE(mode) | stat.S_IRUSR | stat.S_IWUSR)
+        try:
+            return File(place, flags, self._budget)
+        finally:
+            beneath.change_mode(place, stat.S_IMODE(mode))
+
+    def remove(self, path: str) -> Any:
+        return _answer(lambda: self._remove(os.unlink, path))
+
+    def rmdir(self, path: str) -> Any:
+        return _answer(lambda: self._remove(os.rmdir, path))
+
+    def _remove(self, remove: Callable[..., None], path: str) -> None:
+        with self._changed(path) as place:
+            try:
+                remove(place.name, dir_fd=place.at)
+            except FileNotFoundError:
+                if not self.again:
+                    raise
 
     def rename(self, oldpath: str, newpath: str) -> Any:
         """In one step, over what is there, as the guest's kernel means it."""
 
         def renamed() -> None:
-            old, new = self._changed(oldpath), self._changed(newpath)
-            try:
-                os.replace(old, new)
-            except FileNotFoundError:
-                if not self.again or not os.path.lexists(new):
-                    raise
+            with self._changed(oldpath) as old, self._changed(newpath) as new:
+                try:
+                    os.replace(old.name, new.name, src_dir_fd=old.at, dst_dir_fd=new.at)
+                except FileNotFoundError:
+                    if not self.again:
+                        raise
+                    beneath.see(new)
 
         return _answer(renamed)
 
@@ -170,40 +182,41 @@ class Folder(paramiko.SFTPServerInterface):
 
     def mkdir(self, path: str, attr: SFTPAttributes) -> Any:
         def made() -> None:
-            place = self._changed(path)
-            try:
-                os.mkdir(place)
-            except FileExistsError:
-                if not self.again or not place.is_dir() or any(place.iterdir()):
-                    raise
-            if attr.st_mode is not None:
-                os.chmod(place, stat.S_IMODE(attr.st_mode))
+            with self._changed(path) as place:
+                try:
+                    os.mkdir(place.name, dir_fd=place.at)
+                except FileExistsError:
+                    if not self.again or not _is_empty_folder(place):
+                        raise
+                if attr.st_mode is not None:
+                    beneath.change_mode(place, stat.S_IMODE(attr.st_mode))
 
         return _answer(made)
 
-    def rmdir(self, path: str) -> Any:
-        return _answer(lambda: self._gone(os.rmdir, self._changed(path)))
-
     def chattr(self, path: str, attr: SFTPAttributes) -> Any:
         def changed() -> None:
-            place = self._changed(path)
-            if os.path.islink(place):
-                raise PermissionError(errno.EACCES, "a link")
-            _change(str(place), attr)
+            with self._changed(path) as place:
+                if beneath.is_link(place):
+                    raise PermissionError(errno.EACCES, "a link")
+                _change(place, attr)
 
         return _answer(changed)
 
     def readlink(self, path: str) -> Any:
-        return _answer(lambda: os.fsencode(os.readlink(self._place(path))))
+        def read() -> bytes:
+            with self._place(path) as place:
+                return os.fsencode(os.readlink(place.name, dir_fd=place.at))
+
+        return _answer(read)
 
     def symlink(self, target_path: str, path: str) -> Any:
         def made() -> None:
-            place = self._changed(path)
-            try:
-                os.symlink(target_path, place)
-            except FileExistsError:
-                if not self.again or os.readlink(place) != target_path:
-                    raise
+            with self._changed(path) as place:
+                try:
+                    os.symlink(target_path, place.name, dir_fd=place.at)
+                except FileExistsError:
+                    if not self.again or os.readlink(place.name, dir_fd=place.at) != target_path:
+                        raise
 
         return _answer(made)
 
@@ -211,12 +224,52 @@ class Folder(paramiko.SFTPServerInterface):
         return os.fsencode(posixpath.normpath("/" + path))
 
 
+class Listing(paramiko.SFTPHandle):
+    """A folder that is read as the guest asks for its entries, so that none is in memory whole."""
+
+    def __init__(self, place: Place, budget: Budget, known: int) -> None:
+        super().__init__()
+        self._budget = budget
+        budget.take(beneath.Entries.DESCRIPTORS)
+        try:
+            self._entries = beneath.Entries(place)
+        except BaseException:
+            budget.give_back(beneath.Entries.DESCRIPTORS)
+            raise
+        self._described = islice(self._describe(), known, None)
+
+    def _describe(self) -> Iterator[_Entry]:
+        for entry in self._entries:
+            try:
+                found = _attributes(entry.stat(follow_symlinks=False), _Entry)
+            except FileNotFoundError:  # it has gone meanwhile
+                continue
+            found.filename = cast(Any, os.fsencode(entry.name))
+            yield found
+
+    def _get_next_files(self) -> list[_Entry]:
+        """As paramiko asks for them."""
+        return list(islice(self._described, MOST_LISTED))
+
+    def close(self) -> None:
+        """Once only."""
+        self._entries.close()
+        self._budget.give_back(beneath.Entries.DESCRIPTORS)
+
+
 class File(paramiko.SFTPHandle):
     """An open file; one thread reads and writes, the one that serves the share."""
 
-    def __init__(self, handle: int) -> None:
+    def __init__(self, place: Place, flags: int, budget: Budget, mode: int = 0o666) -> None:
+        """Raises OSError."""
         super().__init__()
-        self._handle = handle
+        self._budget = budget
+        budget.take(1)
+        try:
+            self._handle = beneath.open_file(place, flags, mode)
+        except BaseException:
+            budget.give_back(1)
+            raise
 
     def identity(self) -> str:
         return file_identity.of(self._handle)
@@ -224,7 +277,7 @@ class File(paramiko.SFTPHandle):
     def read(self, offset: int, length: int) -> Any:
         def some() -> bytes:
             os.lseek(self._handle, offset, os.SEEK_SET)
-            return os.read(self._handle, length)
+            return os.read(self._handle, min(length, MOST_READ))
 
         return _answer(some)
 
@@ -246,32 +299,52 @@ class File(paramiko.SFTPHandle):
     def chattr(self, attr: SFTPAttributes) -> Any:
         if os.name == "nt" and attr.st_size is None:
             return SFTP_OP_UNSUPPORTED  # Windows changes these by name only
-        return _answer(lambda: _change(self._handle, attr))
+        return _answer(lambda: _change_open(self._handle, attr))
 
     def close(self) -> None:
+        """Once only."""
         with contextlib.suppress(OSError):
             os.close(self._handle)
+        self._budget.give_back(1)
 
 
-def _described(entry: os.DirEntry[str]) -> _Entry | None:
-    """None when it has gone meanwhile."""
+def _is_empty_folder(place: Place) -> bool:
+    if not stat.S_ISDIR(beneath.see(place).st_mode):
+        return False
+    entries = beneath.Entries(place)
     try:
-        found = _attributes(entry.stat(follow_symlinks=False), _Entry)
-    except FileNotFoundError:
-        return None
-    found.filename = cast(Any, os.fsencode(entry.name))
-    return found
+        return next(iter(entries), None) is None
+    finally:
+        entries.close()
 
 
-def _change(place: str | int, attr: SFTPAttributes) -> None:
+def _change(place: Place, attr: SFTPAttributes) -> None:
     """Size, owner, mode and times, as far as they are given. Raises OSError."""
     if attr.st_size is not None:
-        os.truncate(place, attr.st_size)
+        handle = beneath.open_file(place, os.O_WRONLY)
+        try:
+            os.ftruncate(handle, attr.st_size)
+        finally:
+            os.close(handle)
     if attr.st_uid is not None and hasattr(os, "chown"):
         # Only root may give a file away. Elsewhere all that containers make is the user's.
         with contextlib.suppress(PermissionError):
-            os.chown(place, attr.st_uid, -1 if attr.st_gid is None else attr.st_gid)
+            group = -1 if attr.st_gid is None else attr.st_gid
+            os.chown(place.name, attr.st_uid, group, dir_fd=place.at, follow_symlinks=False)
     if attr.st_mode is not None and os.name != "nt":
-        os.chmod(place, stat.S_IMODE(attr.st_mode))
+        beneath.change_mode(place, stat.S_IMODE(attr.st_mode))
     if attr.st_atime is not None and attr.st_mtime is not None:
-        os.utime(place, (attr.st_atime, attr.st_mtime))
+        beneath.change_times(place, (attr.st_atime, attr.st_mtime))
+
+
+def _change_open(handle: int, attr: SFTPAttributes) -> None:
+    """As `_change`."""
+    if attr.st_size is not None:
+        os.ftruncate(handle, attr.st_size)
+    if attr.st_uid is not None and hasattr(os, "fchown"):
+        with contextlib.suppress(PermissionError):
+            os.fchown(handle, attr.st_uid, -1 if attr.st_gid is None else attr.st_gid)
+    if attr.st_mode is not None and os.name != "nt":
+        os.fchmod(handle, stat.S_IMODE(attr.st_mode))
+    if attr.st_atime is not None and attr.st_mtime is not None:
+        os.utime(handle, (attr.st_atime, attr.st_mtime))

@@ -1,0 +1,379 @@
+"""What root in the guest may ask of the SFTP server beyond what a kernel would."""
+
+import contextlib
+import os
+import resource
+import socket
+import stat
+import threading
+import tracemalloc
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path, PureWindowsPath
+from typing import Any, cast
+
+import paramiko
+import pytest
+from paramiko import SFTPAttributes
+from paramiko.sftp import (
+    CMD_CLOSE,
+    CMD_EXTENDED,
+    CMD_MKDIR,
+    CMD_OPEN,
+    CMD_OPENDIR,
+    CMD_READ,
+    CMD_READDIR,
+    CMD_SETSTAT,
+    CMD_STAT,
+    SFTP_FLAG_READ,
+    int64,
+)
+
+from engine.bridge.unix import SocketStream
+from tests.unit.vm.test_sftp import Named
+from vm import sftp
+from vm.host import beneath
+from vm.host.open_files import Budget
+from vm.sftp import AGAIN, REOPEN
+from vm.types import Share
+
+REFUSED = r"denied|Failure|No such"
+LARGE = 32 << 20
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "shared"
+    made.mkdir()
+    outside = tmp_path / "outside"
+    outside.mkdir(mode=0o700)
+    (outside / "secret").write_text("not yours")
+    (tmp_path / "empty").mkdir(mode=0o700)
+    return made
+
+
+@pytest.fixture(params=["Linux", "macOS", "Windows"], autouse=True)
+def system(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What the system there can do, of what this one can."""
+    name: str = request.param
+    if name != "Linux":
+        monkeypatch.setattr(beneath, "SEARCH", 0)
+    if name == "Windows":
+        monkeypatch.setattr(beneath, "BY_DESCRIPTOR", False)
+        monkeypatch.setattr(beneath, "NO_FOLLOW", 0)
+    return name
+
+
+@contextlib.contextmanager
+def served(
+    folder: Path, *private: Path, budget: Budget | None = None
+) -> Iterator[paramiko.SFTPClient]:
+    ours, theirs = socket.socketpair()
+    share = Share(str(folder), "/there")
+    words = (SocketStream(ours), share, tuple(map(str, private)), budget)
+    serving = threading.Thread(target=sftp.serve, args=words)
+    serving.start()
+    client = paramiko.SFTPClient(cast(paramiko.Channel, Named(fileno=theirs.detach())))
+    try:
+        yield client
+    finally:
+        client.close()
+        serving.join(10)
+    assert not serving.is_alive()
+
+
+def ask(client: paramiko.SFTPClient, kind: int, *words: Any) -> paramiko.Message:
+    answer: paramiko.Message = cast(Any, client)._request(kind, *words)[1]
+    return answer
+
+
+def ask_in_bytes(client: paramiko.SFTPClient, kind: int, body: bytes) -> None:
+    """What paramiko's client would not send."""
+    inner: Any = client
+    number = inner.request_number
+    inner._expecting[number] = type(None)
+    inner.request_number += 1
+    packet = paramiko.Message()
+    packet.add_int(number)
+    packet.add_bytes(body)
+    inner._send_packet(kind, packet)
+    inner._read_response(number)
+
+
+def ask_again_to_make(client: paramiko.SFTPClient, path: str) -> None:
+    packet = paramiko.Message()
+    packet.add_string(AGAIN)
+    packet.add_byte(bytes([CMD_MKDIR]))
+    packet.add_string(path)
+    cast(Any, with_mode(0o777))._pack(packet)
+    ask_in_bytes(client, CMD_EXTENDED, packet.asbytes())
+
+
+def open_file(client: paramiko.SFTPClient, path: str) -> bytes:
+    return ask(client, CMD_OPEN, path, SFTP_FLAG_READ, SFTPAttributes()).get_binary()
+
+
+def with_mode(mode: int) -> SFTPAttributes:
+    attr = SFTPAttributes()
+    attr.st_mode = mode
+    return attr
+
+
+@pytest.mark.parametrize("way", ["last", "before"])
+def test_a_listing_follows_no_link_out(folder: Path, way: str) -> None:
+    (folder / "link").symlink_to(folder.parent if way == "before" else folder.parent / "outside")
+    path = "/link/outside" if way == "before" else "/link"
+    with served(folder) as client:
+        for words in ((CMD_OPENDIR, path), (CMD_EXTENDED, REOPEN, b"name", path, 1, 0)):
+            with pytest.raises(OSError, match=REFUSED):
+                ask(client, *words)
+        assert client.listdir("/") == ["link"]
+
+
+def test_nothing_outside_changes_through_a_link(folder: Path) -> None:
+    outside = folder.parent / "outside"
+    empty = folder.parent / "empty"
+    (folder / "link").symlink_to(outside)
+    (folder / "none").symlink_to(outside / "new")
+    (folder / "empty").symlink_to(empty)
+    (folder / "file").write_text("mine")
+    with served(folder) as client:
+        for one in (
+            partial(client.mkdir, "/link/new"),
+            partial(client.symlink, "x", "/link/new"),
+            partial(client.rename, "/file", "/link/new"),
+            partial(client.rename, "/link/secret", "/new"),
+            partial(client.remove, "/link/secret"),
+            partial(client.rmdir, "/link/secret"),
+            partial(client.open, "/none", "w"),
+            partial(client.chmod, "/empty", 0o777),
+            partial(client.utime, "/empty", (1, 1)),
+            partial(client.readlink, "/link/secret"),
+            partial(client.lstat, "/link/secret"),
+            partial(ask, client, CMD_STAT, "/link/secret"),
+            partial(ask_again_to_make, client, "/empty"),
+            partial(ask, client, CMD_EXTENDED, REOPEN, b"n", "/link/secret", 0, SFTP_FLAG_READ),
+        ):
+            with pytest.raises(OSError, match=REFUSED):
+                one()
+    assert os.listdir(outside) == ["secret"]
+    assert (outside / "secret").read_text() == "not yours"
+    for there in (outside, empty):
+        assert stat.S_IMODE(there.stat().st_mode) == 0o700
+        assert there.stat().st_mtime > 1
+    assert (folder / "file").read_text() == "mine"
+
+
+def test_a_share_whose_folder_became_a_link_is_closed(folder: Path) -> None:
+    """Root in the guest can do that to a share that lies in another one."""
+    inner = folder / "inner"
+    inner.mkdir()
+    with served(inner) as client:
+        assert client.listdir("/") == []
+        inner.rmdir()
+        inner.symlink_to(folder.parent / "outside")
+        with pytest.raises(OSError, match=REFUSED):
+            client.listdir("/")
+    with served(inner) as client, pytest.raises(OSError, match=REFUSED):
+        client.open("/secret")
+
+
+def test_a_folder_on_the_way_that_becomes_a_link_is_not_followed(
+    folder: Path, system: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The moment is the one before the last call."""
+    if system == "Windows":
+        return  # it has no such call: docs/dev/threat-model.md says so
+    (folder / "way").mkdir()
+    plain = os.unlink
+
+    def swap(name: str, *, dir_fd: int | None = None) -> None:
+        (folder / "way").rename(folder / "moved")
+        (folder / "way").symlink_to(folder.parent / "outside")
+        plain(name, dir_fd=dir_fd)
+
+    with served(folder) as client, monkeypatch.context() as patched:
+        patched.setattr(os, "unlink", swap)
+        with pytest.raises(FileNotFoundError):
+            client.remove("/way/secret")
+    assert (folder.parent / "outside" / "secret").exists()
+
+
+def test_what_is_private_is_refused_to_every_request(folder: Path) -> None:
+    home = folder / "home"
+    (home / "run").mkdir(parents=True)
+    (home / "run" / "key").write_text("secret")
+    (home / "link").symlink_to("run")
+    (folder / "mine").write_text("mine")
+    with served(folder, home) as client:
+        for path in ("/home", "/home/run", "/home/run/key", "/home/link", "/home/new"):
+            for one in (
+                partial(client.lstat, path),
+                partial(ask, client, CMD_STAT, path),
+                partial(client.listdir, path),
+                partial(client.open, path),
+                partial(client.open, path, "w"),
+                partial(client.rename, path, "/taken"),
+                partial(client.rename, "/mine", path),
+                partial(client.posix_rename, "/mine", path),
+                partial(client.readlink, path),
+                partial(client.symlink, "mine", path),
+                partial(client.mkdir, path),
+                partial(client.rmdir, path),
+                partial(client.remove, path),
+                partial(client.chmod, path, 0o777),
+                partial(client.truncate, path, 0),
+                partial(ask_again_to_make, client, path),
+                partial(ask, client, CMD_EXTENDED, REOPEN, b"n", path, 0, SFTP_FLAG_READ),
+                partial(ask, client, CMD_EXTENDED, REOPEN, b"n", path, 1, 0),
+            ):
+                with pytest.raises(OSError, match="denied"):
+                    one()
+    assert sorted(os.listdir(home)) == ["link", "run"]
+    assert (home / "run" / "key").read_text() == "secret"
+    with served(home / "run", home) as client, pytest.raises(OSError, match="denied"):
+        client.open("/key")
+
+
+def test_one_read_brings_a_quarter_of_a_mebibyte(folder: Path) -> None:
+    with (folder / "sparse").open("wb") as file:
+        file.truncate(LARGE)
+    tracemalloc.start()
+    try:
+        with served(folder) as client:
+            handle = open_file(client, "/sparse")
+            tracemalloc.reset_peak()
+            before = tracemalloc.get_traced_memory()[0]
+            said = ask(client, CMD_READ, handle, int64(LARGE // 2), 0xFFFFFFFF).get_string()
+            assert len(said) == 256 << 10
+            assert tracemalloc.get_traced_memory()[1] - before < LARGE // 8
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_listing_comes_in_parts_and_is_read_meanwhile(folder: Path) -> None:
+    names = {f"n{number}" for number in range(2_000)}
+    for name in names:
+        (folder / name).touch()
+    with served(folder) as client:
+        handle = ask(client, CMD_OPENDIR, "/").get_binary()
+        seen = set()
+        with contextlib.suppress(EOFError):
+            while True:
+                said = ask(client, CMD_READDIR, handle)
+                number = said.get_int()
+                assert 0 < number <= 100
+                for _ in range(number):
+                    seen.add(said.get_text())
+                    said.get_string()
+                    cast(Any, SFTPAttributes)._from_msg(said)
+        assert seen == names
+        tracemalloc.start()
+        try:
+            handles = [ask(client, CMD_OPENDIR, "/").get_binary() for _ in range(20)]
+            assert tracemalloc.get_traced_memory()[0] < 2 << 20, "none is in memory whole"
+        finally:
+            tracemalloc.stop()
+        for handle in handles:
+            close(client, handle)
+
+
+def close(client: paramiko.SFTPClient, handle: bytes) -> None:
+    ask_in_bytes(client, CMD_CLOSE, len(handle).to_bytes(4, "big") + handle)
+
+
+@contextlib.contextmanager
+def at_most(number: int) -> Iterator[None]:
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (number, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+def test_all_shares_together_open_half_of_what_the_process_may(folder: Path) -> None:
+    (folder / "file").touch()
+    limit = 2 * len(os.listdir("/proc/self/fd")) + 100
+    budget = Budget()
+    handles: list[tuple[paramiko.SFTPClient, bytes]] = []
+    with (
+        served(folder, budget=budget) as one,
+        served(folder, budget=budget) as two,
+        at_most(limit),
+    ):
+        for number in range(limit // 2):
+            client = (one, two)[number % 2]
+            handles.append((client, open_file(client, "/file")))
+        for words in (
+            (CMD_OPEN, "/file", SFTP_FLAG_READ, SFTPAttributes()),
+            (CMD_OPENDIR, "/"),
+            (CMD_EXTENDED, REOPEN, b"n", "/", 1, 0),
+            (CMD_EXTENDED, REOPEN, b"n", "/file", 0, SFTP_FLAG_READ),
+        ):
+            for client in (one, two):
+                with pytest.raises(OSError, match="Failure"):
+                    ask(client, *words)
+        socket.socket().close()  # the supervisor goes on
+        assert one.lstat("/file").st_size == 0
+        for _ in range(2):
+            close(*handles.pop())
+        listing = ask(two, CMD_OPENDIR, "/").get_binary()
+        with pytest.raises(OSError, match="Failure"):
+            open_file(one, "/file")
+        close(two, listing)
+        for _ in range(2):
+            open_file(one, "/file")
+    # Those of a connection that has ended are given back.
+    with served(folder, budget=budget) as client, at_most(limit):
+        for _ in range(limit // 2):
+            open_file(client, "/file")
+
+
+def test_what_is_refused_costs_no_budget(folder: Path) -> None:
+    (folder / "file").touch()
+    with served(folder) as client, at_most(len(os.listdir("/proc/self/fd")) + 60):
+        for _ in range(100):
+            for one in (partial(open_file, client, "/none"), partial(client.listdir, "/file")):
+                with pytest.raises(FileNotFoundError):
+                    one()
+        close(client, open_file(client, "/file"))
+
+
+def test_only_regular_files_are_opened(folder: Path) -> None:
+    os.mkfifo(folder / "fifo")
+    (folder / "folder").mkdir()
+    with served(folder) as client:
+        for path in ("/fifo", "/folder"):
+            with pytest.raises(PermissionError):
+                open_file(client, path)
+
+
+def test_a_request_that_is_too_short_is_refused_at_once(folder: Path) -> None:
+    """It says that four thousand million attributes follow."""
+    packet = paramiko.Message()
+    packet.add_string("/")
+    packet.add_int(0x80000000)
+    packet.add_int(0xFFFFFFFF)
+    with served(folder) as client, pytest.raises(OSError, match="Failure"):
+        ask_in_bytes(client, CMD_SETSTAT, packet.asbytes())
+
+
+def test_no_request_hashes_a_file(folder: Path) -> None:
+    (folder / "file").write_text("x")
+    with served(folder) as client:
+        handle = open_file(client, "/file")
+        with pytest.raises(OSError, match="unsupported"):
+            ask(client, CMD_EXTENDED, "check-file", handle, "md5", int64(0), int64(1 << 40), 256)
+
+
+def test_a_request_of_a_mebibyte_ends_the_connection(folder: Path) -> None:
+    with served(folder) as client, pytest.raises((paramiko.SSHException, OSError)):
+        ask(client, CMD_STAT, "x" * (1 << 20))
+
+
+@pytest.mark.parametrize("part", [r"..\x", "C:", "C:x", "file:stream", r"a\b", r"\x"])
+def test_what_windows_would_take_for_a_path_is_no_name(part: str) -> None:
+    assert beneath.is_one_name(part)
+    assert not beneath.is_one_name(part, PureWindowsPath)
+    assert beneath.is_one_name("name.txt", PureWindowsPath)

@@ -1,0 +1,208 @@
+"""Files below a folder, found without following a link out of it, and never a private folder.
+
+Where the system has openat(2) and O_NOFOLLOW, every directory on the way is opened from the one
+above, and no link is followed at all: another process may rename what it likes meanwhile. Elsewhere
+(Windows) paths are resolved and compared before use, and what was opened is compared after it.
+May import: `private_folders`. Next: `vm/sftp_folder.py`.
+"""
+
+import contextlib
+import errno
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePath, PureWindowsPath
+from typing import NamedTuple
+
+from vm.host import private_folders
+from vm.host.private_folders import Identities
+
+NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
+DIRECTORY = getattr(os, "O_DIRECTORY", 0)
+SEARCH = getattr(os, "O_PATH", 0)  # enters a directory that may not be read; Linux only
+NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # a FIFO would block the thread
+BINARY = getattr(os, "O_BINARY", 0)  # Windows would change line ends
+BY_DESCRIPTOR = bool(NO_FOLLOW) and os.open in os.supports_dir_fd and os.scandir in os.supports_fd
+
+
+class Place(NamedTuple):
+    """What functions of `os` take: `name`, relative to the open directory `at` (`dir_fd`). A full
+    path and None where the system has no such calls."""
+
+    name: str
+    at: int | None
+
+
+@contextlib.contextmanager
+def find(root: Path, parts: Sequence[str], private: Identities) -> Iterator[Place]:
+    """The place below `root`, which has no links itself; "." and ".." are none of `parts`. Nothing
+    needs to be there. Raises OSError, PermissionError when it is private or a link leads to it."""
+    if not BY_DESCRIPTOR:
+        yield _find_by_name(root, parts, private)
+        return
+    at = _enter(root, parts[:-1], private)
+    try:
+        place = Place(parts[-1] if parts else ".", at)
+        with contextlib.suppress(FileNotFoundError):
+            _refuse_private(see(place), private)
+        yield place
+    finally:
+        os.close(at)
+
+
+def see(place: Place) -> os.stat_result:
+    """Of a link itself. Raises OSError."""
+    return os.stat(place.name, dir_fd=place.at, follow_symlinks=False)
+
+
+def is_link(place: Place) -> bool:
+    return stat.S_ISLNK(see(place).st_mode) or (place.at is None and os.path.isjunction(place.name))
+
+
+def open_file(place: Place, flags: int, mode: int = 0o666) -> int:
+    """A descriptor of a regular file. Raises OSError for a link and all else."""
+    if not NO_FOLLOW:
+        with contextlib.suppress(FileNotFoundError):
+            _refuse_link(place)
+    # Emptied only once it is known to be the file that is meant.
+    empties = not NO_FOLLOW and flags & os.O_TRUNC
+    plain = (flags & ~os.O_TRUNC if empties else flags) | NO_FOLLOW | NO_WAIT | BINARY
+    handle = os.open(place.name, plain, mode, dir_fd=place.at)
+    try:
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode):
+            raise PermissionError(errno.EACCES, "not a regular file")
+        if not NO_FOLLOW:
+            _refuse_another(place, found)
+        if empties:
+            os.ftruncate(handle, 0)
+    except BaseException:
+        os.close(handle)
+        raise
+    return handle
+
+
+class Entries:
+    """What is in a folder, read as it is asked for. Open until `close`: `DESCRIPTORS` of them."""
+
+    DESCRIPTORS = 2  # scandir(3) has one of its own
+
+    def __init__(self, place: Place) -> None:
+        """Raises OSError, also for a link."""
+        self._handle: int | None = None
+        if place.at is None:
+            _refuse_link(place)
+            before = see(place)
+            self._entries = os.scandir(place.name)
+        else:
+            flags = os.O_RDONLY | DIRECTORY | NO_FOLLOW
+            self._handle = os.open(place.name, flags, dir_fd=place.at)
+        try:
+            if self._handle is None:
+                _refuse_another(place, before)
+            else:
+                self._entries = os.scandir(self._handle)
+        except BaseException:
+            self.close()
+            raise
+
+    def __iter__(self) -> Iterator[os.DirEntry[str]]:
+        return self._entries
+
+    def close(self) -> None:
+        """Once only."""
+        if hasattr(self, "_entries"):
+            self._entries.close()
+        if self._handle is not None:
+            os.close(self._handle)
+
+
+def change_mode(place: Place, mode: int) -> None:
+    """Of no link. Raises OSError."""
+    if place.at is None:
+        _refuse_link(place)
+        os.chmod(place.name, mode)
+        return
+    try:
+        os.chmod(place.name, mode, dir_fd=place.at, follow_symlinks=False)
+    except (ValueError, NotImplementedError) as error:  # what Python makes of ENOTSUP: a link
+        raise PermissionError(errno.EACCES, "a link") from error
+
+
+def change_times(place: Place, times: tuple[float, float]) -> None:
+    follows = os.utime not in os.supports_follow_symlinks  # Windows
+    os.utime(place.name, times, dir_fd=place.at, follow_symlinks=follows)
+
+
+def _enter(root: Path, parts: Sequence[str], private: Identities) -> int:
+    """A descriptor of that directory."""
+    start, steps = str(root), [*parts]
+    if SEARCH:
+        start, steps = root.anchor, [*root.parts[1:], *parts]
+    else:
+        _refuse_moved(root, private)
+    at = os.open(start, SEARCH | DIRECTORY | NO_FOLLOW)
+    try:
+        for step in steps:
+            below = _step(step, at)
+            os.close(at)
+            at = below
+            _refuse_private(os.fstat(at), private)
+    except BaseException:
+        os.close(at)
+        raise
+    return at
+
+
+def _step(name: str, at: int) -> int:
+    try:
+        return os.open(name, SEARCH | DIRECTORY | NO_FOLLOW, dir_fd=at)
+    except OSError as error:
+        if error.errno in (errno.ENOTDIR, errno.ELOOP) and is_link(Place(name, at)):
+            raise PermissionError(errno.EACCES, "behind a link") from error
+        raise
+
+
+def _find_by_name(root: Path, parts: Sequence[str], private: Identities) -> Place:
+    _refuse_moved(root, private)
+    if not all(map(is_one_name, parts)):
+        raise PermissionError(errno.EACCES, "not a name here")
+    if not parts:
+        return Place(str(root), None)
+    parent = Path(os.path.realpath(root.joinpath(*parts[:-1])))
+    if not parent.is_relative_to(root):
+        raise PermissionError(errno.EACCES, "outside of the shared folder")
+    place = parent / parts[-1]
+    if private_folders.holds(place, private):
+        raise PermissionError(errno.EACCES, "private")
+    return Place(str(place), None)
+
+
+def is_one_name(part: str, kind: type[PurePath] = PurePath) -> bool:
+    r"""Whether it is one on this system: on Windows `..\x`, `C:` and `file:stream` are not."""
+    path = kind(part)
+    return path.name == part and not (isinstance(path, PureWindowsPath) and ":" in part)
+
+
+def _refuse_moved(root: Path, private: Identities) -> None:
+    if Path(os.path.realpath(root)) != root:
+        raise PermissionError(errno.EACCES, "a link has taken the place of the folder")
+    if private_folders.holds(root, private):
+        raise PermissionError(errno.EACCES, "private")
+
+
+def _refuse_private(seen: os.stat_result, private: Identities) -> None:
+    if (seen.st_dev, seen.st_ino) in private:
+        raise PermissionError(errno.EACCES, "private")
+
+
+def _refuse_link(place: Place) -> None:
+    if is_link(place):
+        raise PermissionError(errno.EACCES, "a link")
+
+
+def _refuse_another(place: Place, found: os.stat_result) -> None:
+    """Where another file, or a link, is in its place by now."""
+    _refuse_link(place)
+    if not os.path.samestat(see(place), found):
+        raise PermissionError(errno.EACCES, "a link was followed")
