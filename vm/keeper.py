@@ -41,7 +41,7 @@ class Keeper:
 
     def settle(self) -> None:
         """`freeze`, after memory has been made ready to be copied: see `shrink` of keeper.c. For no
-        longer than 0.2 s of the guest's time, and it does not matter how far that comes."""
+        longer than 0.3 s of the guest's time, and it does not matter how far that comes."""
         with _Conversation(self._dial, FREEZE) as guest:
             _, frozen = guest.answers("shrink", "freeze")
             _check(("freeze",), (frozen,))  # one of another version knows no shrink

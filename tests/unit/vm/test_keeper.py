@@ -164,6 +164,15 @@ def test_memory_is_shrunk_before_the_disk_is_frozen(machine: Machine, keeper: Ke
     assert sum(filled) == (600 + 2 * 1600 + 4 * 900) * os.sysconf("SC_PAGE_SIZE")
 
 
+def test_reclaim_drops_what_was_not_read_again_too(machine: Machine, keeper: Keeper) -> None:
+    (machine.kernel / "meminfo").write_text(MEMORY)
+    keeper.reclaim()
+    assert (machine.kernel / "drop_caches").read_text() == "1"
+    assert (machine.kernel / "memory.reclaim").read_text() == f"{4 << 20} swappiness=0"
+    assert (machine.kernel / "compact_memory").read_text() == "1"
+    assert not (machine.kernel / "filled").exists()
+
+
 def test_a_shrink_leaves_half_of_what_is_free(machine: Machine, keeper: Keeper) -> None:
     (machine.kernel / "meminfo").write_text("MemFree: 20000 kB\n")
     (machine.kernel / "buddyinfo").write_text(FREE_BLOCKS)

@@ -137,12 +137,6 @@ static void trim(int fd, char *answer) {
   snprintf(answer, LINE, "ok %" PRIu64 "\n", (uint64_t)range.len);
 }
 
-/* Of the disk alone: a sync of everything waits for the host's folders too. */
-static bool reclaim(int fd) {
-  return syncfs(fd) == 0 && write_to("/proc/sys/vm/drop_caches", "1") &&
-         write_to("/proc/sys/vm/compact_memory", "1");
-}
-
 /* Our own setting is no news: the timer is told, and has told nobody yet. */
 static void set_time(const char *text, char *answer) {
   char *end, *end_of_nanos;

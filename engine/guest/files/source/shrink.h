@@ -14,7 +14,8 @@
 
 enum {
   STEP = 4 << 20,     /* bytes between two looks at the time */
-  SHRINK_LIMIT = 200, /* ms after which a shrink begins nothing more */
+  SHRINK_LIMIT = 300, /* ms after which a shrink begins nothing more */
+  RECLAIM_LIMIT = 5000,
 };
 
 static int64_t now(void) {
@@ -86,6 +87,14 @@ static void zero_free_memory(uint64_t bytes, int64_t until) {
   for (uint64_t at = 0; at < bytes && now() < until; at += STEP)
     if (madvise(area + at, bytes - at < STEP ? bytes - at : STEP, MADV_POPULATE_WRITE) < 0) break;
   munmap(area, bytes);
+}
+
+/* Files of programs that run in part stay as they are where the kernel only drops its caches. Of the
+ * data disk alone: a sync of everything waits for the host's folders too. */
+static bool reclaim(int disk) {
+  if (syncfs(disk) < 0 || !write_to("/proc/sys/vm/drop_caches", "1")) return false;
+  drop_cold_files(now() + RECLAIM_LIMIT);
+  return write_to("/proc/sys/vm/compact_memory", "1");
 }
 
 /* At most half of what is free is zeroed, for others need memory meanwhile. */
