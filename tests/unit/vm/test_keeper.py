@@ -3,7 +3,6 @@ does instead: nothing of this computer is frozen, trimmed or set."""
 
 import os
 import socket
-import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,82 +11,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from engine.guest.recipe import FILES
+from tests.unit.vm.conftest import FREEZE_LIMIT, LONGEST, MOUNTED, PATIENCE, Machine
 from vm import keeper as keeper_module
 from vm.backends.fake import SocketStream
 from vm.errors import GuestUnreachable, MachineError, Retry
 from vm.guest import Stream
-from vm.keeper import SOCKET, Keeper
+from vm.keeper import Keeper
 from vm.types import GuestDisk
-
-PATIENCE = 20.0  # seconds; only a test that fails waits so long
-MOUNTED = "/dev/shm"
-FREEZE_LIMIT, LONGEST = 0.3, 1.0  # seconds
-
-
-@pytest.fixture(scope="module")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """With the compiler's checks of memory and of undefined behaviour, which end it."""
-    made = tmp_path_factory.mktemp("keeper") / "keeper"
-    checks = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-Wall", "-Wextra")
-    times = {"FREEZE_LIMIT": FREEZE_LIMIT, "LONGEST": LONGEST, "LOOK": 0.01}
-    limits = [f"-D{name}={seconds * 1000:.0f}" for name, seconds in times.items()]
-    sources = (FILES / "source" / "keeper.c", Path(__file__).with_name("keeper_kernel.c"))
-    calls = ("ioctl", "clock_settime", "fstatvfs", "open", "fopen", "madvise")
-    wrapped = [f"-Wl,--wrap={call}" for call in calls]
-    options = ("-O1", "-Werror", *checks, *limits, *wrapped)
-    subprocess.run(["cc", *options, "-o", made, *sources], check=True)
-    return made
-
-
-class Machine:
-    """What stands for a guest. `kernel` is the folder of `keeper_kernel.c`."""
-
-    def __init__(self, program: Path, folder: Path, disk: str = MOUNTED) -> None:
-        self.kernel, self.path = folder / "kernel", folder / "sock"
-        self.kernel.mkdir()
-        self.group = folder / "group"
-        self.group.mkdir()
-        self._words = [str(program), str(self.path), disk, str(self.group)]
-        self.start()
-
-    def start(self) -> None:
-        self.process = subprocess.Popen(self._words, env={**os.environ, "KERNEL": str(self.kernel)})
-
-    def connect(self) -> socket.socket:
-        connection = socket.socket(socket.AF_UNIX)
-        until = time.monotonic() + PATIENCE
-        while connection.connect_ex(str(self.path)) != 0:
-            assert time.monotonic() < until
-        return connection
-
-    def dial(self, path: str) -> Stream:
-        assert path == SOCKET
-        return SocketStream(self.connect())
-
-    def wait(self, name: str, there: bool) -> float:
-        """Seconds until the kernel's file is there, or gone."""
-        began = time.monotonic()
-        while (self.kernel / name).exists() is not there:
-            assert time.monotonic() - began < PATIENCE, name
-        return time.monotonic() - began
-
-    def kill(self) -> None:
-        assert self.process.poll() is None, "the program has ended"
-        self.process.kill()
-        self.process.wait()
-
-
-@pytest.fixture
-def machine(program: Path, tmp_path: Path) -> Iterator[Machine]:
-    made = Machine(program, tmp_path)
-    yield made
-    made.kill()
-
-
-@pytest.fixture
-def keeper(machine: Machine) -> Keeper:
-    return Keeper(machine.dial)
 
 
 @pytest.fixture
@@ -142,53 +72,6 @@ def test_what_is_no_seed_is_refused(machine: Machine, talk: socket.socket, seed:
     talk.sendall(f"seed {seed}\n".encode())
     assert lines(talk, 1)[0].startswith("failed those are no")
     assert not (machine.kernel / "seeds").exists()
-
-
-MEMORY = """MemTotal: 2000000 kB
-MemFree: 1000000 kB
-Inactive(file): 150000 kB
-"""
-FREE_BLOCKS = """Node 0, zone      DMA      0      0      0      0      0      0      1      3
-Node 0, zone    DMA32    600   1600    900    600    300    100     40    300
-"""
-
-
-def test_memory_is_shrunk_before_the_disk_is_frozen(machine: Machine, keeper: Keeper) -> None:
-    (machine.kernel / "meminfo").write_text(MEMORY)
-    (machine.kernel / "buddyinfo").write_text(FREE_BLOCKS)
-    (machine.kernel / "page_reporting_order").write_text("3\n")
-    keeper.settle()
-    assert (machine.kernel / "frozen").exists()
-    assert (machine.kernel / "memory.reclaim").read_text() == f"{4 << 20} swappiness=0"
-    filled = [int(line) for line in (machine.kernel / "filled").read_text().split()]
-    assert sum(filled) == (600 + 2 * 1600 + 4 * 900) * os.sysconf("SC_PAGE_SIZE")
-
-
-def test_reclaim_drops_what_was_not_read_again_too(machine: Machine, keeper: Keeper) -> None:
-    (machine.kernel / "meminfo").write_text(MEMORY)
-    keeper.reclaim()
-    assert (machine.kernel / "drop_caches").read_text() == "1"
-    assert (machine.kernel / "memory.reclaim").read_text() == f"{4 << 20} swappiness=0"
-    assert (machine.kernel / "compact_memory").read_text() == "1"
-    assert not (machine.kernel / "filled").exists()
-
-
-def test_a_shrink_leaves_half_of_what_is_free(machine: Machine, keeper: Keeper) -> None:
-    (machine.kernel / "meminfo").write_text("MemFree: 20000 kB\n")
-    (machine.kernel / "buddyinfo").write_text(FREE_BLOCKS)
-    (machine.kernel / "page_reporting_order").write_text("3\n")
-    keeper.settle()
-    filled = [int(line) for line in (machine.kernel / "filled").read_text().split()]
-    assert sum(filled) == 10000 << 10
-
-
-def test_a_disk_is_frozen_where_memory_cannot_be_shrunk(machine: Machine, keeper: Keeper) -> None:
-    """`filled` is a folder there: the worker ends."""
-    (machine.kernel / "buddyinfo").write_text(FREE_BLOCKS)
-    (machine.kernel / "page_reporting_order").write_text("3\n")
-    (machine.kernel / "filled").mkdir()
-    keeper.settle()
-    assert (machine.kernel / "frozen").exists()
 
 
 def test_a_disk_that_nobody_thaws_thaws_by_itself(machine: Machine, keeper: Keeper) -> None:
