@@ -58,7 +58,7 @@ HOST: dict[str, Any] = {
         {"PathOnHost": "/dev/null", "PathInContainer": "/dev/nothing", "CgroupPermissions": "r"},
     ],
 }  # fmt: skip
-# What is so inside a container with all of that. `init`: with another one, for a pid of its own.
+# What is so inside a container with all of that, and in one with nothing.
 INSIDE = {
     "hostname": "hostname; hostname -f",
     "user": "id",
@@ -73,11 +73,26 @@ INSIDE = {
     "ulimit": "ulimit -n; ulimit -Hn",
     "sysctl": "cat /proc/sys/net/ipv4/ip_unprivileged_port_start",
     "oom score": "cat /proc/self/oom_score_adj",
-    "device": "ls /dev/nothing; ls /dev | sort | tr '\\n' ' '",
+    "device": "ls /dev/nothing; ls /dev | grep -v core | sort | tr '\\n' ' '",
     "cpus": "grep Cpus_allowed_list /proc/self/status; nproc",
     "volume": "ls -ld /anonymous; touch /anonymous/x; echo $?",
-    "masked": "wc -c < /proc/kcore; ls /proc/scsi | wc -l; ls /sys/firmware | wc -l",
+    "masked": "ls /proc/scsi | wc -l; ls /sys/firmware | wc -l",
     "read only kernel": "echo x > /proc/sys/kernel/domainname; echo $?",
+}
+BY_DEFAULT = {
+    "user": "id; pwd; umask",
+    "environment": "env | sort",
+    "mounts": "mount | cut -d' ' -f3,5 | grep -v -e cgroup -e kcore | sort",
+    "program": "cat /proc/1/cmdline",
+    "capabilities": "grep Cap /proc/1/status",
+    "seccomp": "grep Seccomp: /proc/1/status",
+    "open files": "ulimit -Sn; ulimit -Hn",
+    "processes": "ulimit -u",
+    "core files": "ulimit -c",
+    "other limits": "ulimit -a | grep -v -e pending -e 'open files' -e processes -e core",
+    "links": "ls /sys/class/net",
+    "resolver": "grep -v '^#' /etc/resolv.conf",
+    "hosts": "cat /etc/hosts",
 }
 
 
@@ -110,13 +125,9 @@ def test_defaults(engine: Engine, answer: Answers) -> None:
     answer("config", found["Config"])
     answer("networks", found["NetworkSettings"])
     answer("driver", found["GraphDriver"]["Name"])
-    lines = (
-        *("id", "pwd", "env | sort", "mount | cut -d' ' -f3,5 | sort", "ulimit -a"),
-        *("cat /proc/1/cmdline", "umask", "grep Cap /proc/1/status"),
-    )
-    said = engine.shell("plain", together({line: line for line in lines})).out
-    for line, text in apart(said).items():
-        answer(f"inside: {line}", text)
+    said = engine.shell("plain", together(BY_DEFAULT)).out
+    for name, text in apart(said).items():
+        answer(f"inside: {name}", text)
 
 
 @on_both
