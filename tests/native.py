@@ -83,8 +83,11 @@ class NativeDocker:
         if self._process is not None:
             self._process.terminate()
             self._process.wait(PATIENCE)
-        # It leaves its data mounted on itself.
-        subprocess.run(["umount", str(self.folder / "data")], check=False, capture_output=True)
+        # It leaves its data mounted on itself, and the namespaces of networks.
+        mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+        for mount in reversed(mounts):
+            if Path(mount).is_relative_to(self.folder):
+                subprocess.run(["umount", mount], check=False, capture_output=True)
         subprocess.run(["ip", "netns", "delete", self._name], check=False)
 
     def _wait(self) -> None:

@@ -20,6 +20,7 @@ FIELDS = {
     **dict.fromkeys(("Pid", "SandboxKey"), "the kernel's number for it"),
     **dict.fromkeys(("MacAddress", "IPAddress", "Gateway", "Subnet"), "of the engine's own pool"),
     **dict.fromkeys(("TrustRoot", "CertIssuerPublicKey"), "a swarm's own authority"),
+    "execDuration": "how long it ran",
     "Index": "the version of an object in the swarm's store",
 }
 # A piece of a text → what stands for it, and why.
