@@ -10,6 +10,8 @@ from fnmatch import fnmatchcase
 
 import msgspec
 
+MISSING = "(no such answer)"
+
 
 class Difference(msgspec.Struct, frozen=True):
     """`computer`: it depends on the computer that the suite runs on, so it may be unused."""
@@ -24,4 +26,35 @@ class Difference(msgspec.Struct, frozen=True):
         return fnmatchcase(path, self.where) and self.native in native and self.galley in galley
 
 
-DIFFERENCES: tuple[Difference, ...] = ()
+CGROUPS = "The guest's kernel has cgroups of version 2; that of this computer may have version 1."
+LIMITS = "A native engine of a test has the limits of the program that started it, not its unit's."
+LOGS = "Logs of containers are bounded by default, for the machine's disk is."
+MTU = "No packet of a container needs to be cut small inside the machine, so frames are large."
+
+DIFFERENCES = (
+    Difference("info/info/info.LiveRestoreEnabled", "Containers outlive dockerd.", "false", "true"),
+    Difference("info/info/info.Runtimes.crun", "crun is there for those who choose it.", MISSING),
+    Difference("info/info/info.SecurityOptions*", CGROUPS, "", "cgroupns", computer=True),
+    Difference("info/*Commit*", "A guest image has its own security updates.", computer=True),
+    Difference("info/version_and_ping/runc*", "The same.", computer=True),
+    Difference("info/version_and_ping/containerd*", "The same.", computer=True),
+    Difference("info/info/info.DriverStatus*", "The file system below it.", computer=True),
+    Difference("info/words*/network bridge.Options.*.mtu", MTU, "1500", "31744"),
+    Difference("networks/networks/*.Options.*.mtu", MTU, MISSING, "31744"),
+    Difference("containers/defaults/host.LogConfig.Config.max-*", LOGS, MISSING),
+    Difference("streams/log_drivers/*: config.Config.max-*", LOGS, MISSING),
+    Difference("containers/defaults/host.CgroupnsMode", CGROUPS, "host", "private", computer=True),
+    Difference("*/inside: open files", LIMITS, "", "1048576\\n1048576", computer=True),
+    Difference("*/inside: processes", LIMITS, "", "unlimited", computer=True),
+    Difference("*/inside: core files", LIMITS, "", "unlimited", computer=True),
+    Difference("errors/host*BlkioWeight*.status", CGROUPS, "201", "400", computer=True),
+    Difference("errors/host*BlkioWeight*.message", CGROUPS, "", "from 10 to 1000", computer=True),
+    Difference("errors/host*MemorySwappiness*", CGROUPS, "", "", computer=True),
+    Difference(
+        "swarm/services/ingress port",
+        "Services share a port by IPVS, which this computer's kernel may not have.",
+        "refused",
+        "balanced",
+        computer=True,
+    ),
+)

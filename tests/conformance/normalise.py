@@ -38,6 +38,7 @@ TEXTS = [
     (r"Less than a second( ago)?", "<span>", "how long it is so"),
     (r"(About )?\b(an?|\d+) (second|minute|hour)s?( ago)?\b", "<span>", "how long it is so"),
     (r"\b\d+(\.\d+)?m?s\b", "<span>", "how long it took"),
+    (r"nameserver (?!192\.0\.2\.)\S+", "nameserver <address>", "the computer's own"),
     (r",inode64\b", "", "a default of the kernel"),
     (r"SWMTKN-1-[0-9a-z-]+", "<token>", "a secret of the swarm"),
 ]

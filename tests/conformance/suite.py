@@ -15,13 +15,12 @@ from typing import Any
 
 import msgspec
 
-from tests.conformance.differences import DIFFERENCES, Difference
+from tests.conformance.differences import DIFFERENCES, MISSING, Difference
 from tests.conformance.engines import Engine
 from tests.conformance.normalise import normalise
 
 LIMIT = 240.0  # seconds for a scenario
 SHOWN = 300  # characters of an answer in a failure
-MISSING = "(no such answer)"
 
 type Scenario = Callable[[Engine, Answers], None]
 

@@ -237,7 +237,9 @@ def test_lists(engine: Engine, answer: Answers) -> None:
     answer(
         "stats", sorted(engine.request("GET", "/containers/runs/stats?stream=0&one-shot=1").json)
     )
-    answer("update", engine.docker("update --restart always --memory 64m --memory-swap 64m runs").err)
+    answer(
+        "update", engine.docker("update --restart always --memory 64m --memory-swap 64m runs").err
+    )
     answer("updated", engine.inspect("runs")["HostConfig"]["RestartPolicy"])
     answer("top", engine.docker("top runs -o pid,comm,user").out.split()[-2:])
     engine.shell("runs", "echo x > /new; rm /etc/group; mkdir /dir; chmod 700 /tmp", ok=True)

@@ -223,10 +223,8 @@ def test_copies(engine: Engine, answer: Answers) -> None:
         )
     archive = engine.request("GET", "/containers/box/archive?path=/etc")
     with tarfile.open(fileobj=io.BytesIO(archive.body)) as tar:
-        answer(
-            "archive",
-            [(entry.name, entry.mode, entry.uid, entry.size) for entry in tar if entry.isreg()],
-        )
+        of_the_image = [tar.getmember(f"etc/{name}") for name in ("passwd", "group")]
+        answer("archive", [(file.mode, file.uid, file.size) for file in of_the_image])
     put = "/containers/box/archive?path=/tmp"
     answer("no tar", engine.request("PUT", put, b"nonsense").verdict)
     answer("no folder", engine.request("PUT", "/containers/box/archive?path=/gone", b"").verdict)
