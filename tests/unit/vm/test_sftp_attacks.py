@@ -368,7 +368,7 @@ def test_no_request_hashes_a_file(folder: Path) -> None:
 
 
 def test_a_request_of_a_mebibyte_ends_the_connection(folder: Path) -> None:
-    with served(folder) as client, pytest.raises((paramiko.SSHException, OSError)):
+    with served(folder) as client, pytest.raises((paramiko.SSHException, ConnectionError)):
         ask(client, CMD_STAT, "x" * (1 << 20))
 
 
@@ -377,3 +377,42 @@ def test_what_windows_would_take_for_a_path_is_no_name(part: str) -> None:
     assert beneath.is_one_name(part)
     assert not beneath.is_one_name(part, PureWindowsPath)
     assert beneath.is_one_name("name.txt", PureWindowsPath)
+
+
+@pytest.mark.parametrize("call", ["open", "scandir"])
+def test_what_becomes_a_link_in_the_last_moment_is_refused(
+    folder: Path, call: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the system follows it: then what was opened is compared."""
+    place = folder / "place"
+    outside = folder.parent / "outside"
+    if call == "open":
+        place.write_text("mine")
+        outside = outside / "secret"
+    else:
+        place.mkdir()
+    plain = getattr(os, call)
+
+    def swap(name: str | int, *words: Any, **more: Any) -> Any:
+        if str(name).endswith("place") and not place.is_symlink():
+            place.rename(folder / "moved")
+            place.symlink_to(outside)
+        return plain(name, *words, **more)
+
+    with served(folder) as client, monkeypatch.context() as patched:
+        patched.setattr(os, call, swap)
+        if call == "open":
+            with pytest.raises(OSError, match=REFUSED):
+                client.open("/place", "w")
+        elif not beneath.BY_DESCRIPTOR:  # elsewhere it is open before it is read
+            with pytest.raises(OSError, match=REFUSED):
+                client.listdir("/place")
+    assert (folder.parent / "outside" / "secret").read_text() == "not yours"
+
+
+def test_no_mode_is_changed_through_a_link(folder: Path) -> None:
+    empty = folder.parent / "empty"
+    (folder / "link").symlink_to(empty)
+    with beneath.find(folder, ["link"], frozenset()) as place, pytest.raises(PermissionError):
+        beneath.change_mode(place, 0o777)
+    assert stat.S_IMODE(empty.stat().st_mode) == 0o700
