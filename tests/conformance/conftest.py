@@ -112,7 +112,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.vm)
-            item.add_marker(pytest.mark.timeout(LIMIT + 60))
+            item.add_marker(pytest.mark.timeout(LIMIT + 300))
     items.sort(key=lambda item: item.path == here / "test_total.py")
 
 

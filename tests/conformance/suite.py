@@ -19,7 +19,7 @@ from tests.conformance.differences import DIFFERENCES, MISSING, Difference
 from tests.conformance.engines import Engine
 from tests.conformance.normalise import normalise
 
-LIMIT = 240.0  # seconds for a scenario
+LIMIT = 600.0  # seconds for a scenario; one takes that long only where it hangs
 SHOWN = 300  # characters of an answer in a failure
 
 type Scenario = Callable[[Engine, Answers], None]
