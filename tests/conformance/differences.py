@@ -51,7 +51,7 @@ DIFFERENCES = (
     Difference("errors/host*BlkioWeight*.message", CGROUPS, "", "from 10 to 1000", computer=True),
     Difference("errors/host*MemorySwappiness*", CGROUPS, "", "", computer=True),
     Difference(
-        "swarm/services/ingress port",
+        "swarm/what_a_swarm_runs/service: ingress port",
         "Services share a port by IPVS, which this computer's kernel may not have.",
         "refused",
         "balanced",

@@ -22,7 +22,7 @@ from typing import Any
 import msgspec
 from docker import DockerClient
 
-PATIENCE = 60.0  # seconds; only a difference or a failure waits so long
+PATIENCE = 120.0  # seconds; only a difference or a failure waits so long
 SERVES = 20.0  # seconds until a port answers as it is to
 API = "/v1.45"
 IMAGE = "conformance"

@@ -4,8 +4,6 @@ May import: `suite.py`. Next: `../../engine/ports/`.
 """
 
 from base64 import b64encode
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from tests.conformance.engines import IMAGE, Engine
@@ -14,15 +12,6 @@ from vm.host import net
 
 SERVE = "cat /said > /index.html 2>/dev/null || echo $WHO > /index.html; exec httpd -f -p 80 -h /"
 SERVICE = ("service", "create", "--no-resolve-image", "--detach")
-
-
-@contextmanager
-def _swarm(engine: Engine) -> Iterator[None]:
-    engine.docker("swarm init", ok=True)
-    try:
-        yield
-    finally:
-        engine.docker("swarm leave --force")
 
 
 def _running(engine: Engine, service: str, tasks: int) -> list[str]:
@@ -71,102 +60,86 @@ def test_a_swarm(engine: Engine, answer: Answers) -> None:
     answer("containers still start", engine.docker("run --rm", IMAGE, "echo", "fine").all)
 
 
-@on_both
-def test_services(engine: Engine, answer: Answers) -> None:
+def _services(engine: Engine, answer: Answers) -> None:
     host, ingress = net.free_port(), net.free_port()
-    with _swarm(engine):
-        published = ("--publish", f"mode=host,published={host},target=80")
-        words = (
-            *SERVICE,
-            "--name",
-            "web",
-            "--env",
-            "WHO=web",
-            *published,
-            IMAGE,
-            "sh",
-            "-c",
-            SERVE,
-        )
-        answer("create", engine.docker(*words).all)
-        balanced = ("--name", "balanced", "--env", "WHO=balanced", "-p", f"{ingress}:80")
-        answer("create balanced", engine.docker(*SERVICE, *balanced, IMAGE, "sh", "-c", SERVE).all)
-        answer("tasks", _running(engine, "web", 1))
-        answer("host port", engine.page(host, wanted="web"))
-        answer("tasks of balanced", _running(engine, "balanced", 1))
-        answer("ingress port", engine.page(ingress, wanted="balanced", within=10))
-        web = engine.inspect("web", "services")
-        web["Spec"]["EndpointSpec"]["Ports"][0].pop("PublishedPort")
-        answer("spec", web["Spec"])
-        answer("created twice", engine.docker(*words).all)
-        answer("scale", engine.docker("service scale --detach balanced=3").all)
-        answer("scaled", _running(engine, "balanced", 3))
-        answer("update", engine.docker("service update --detach --env-add WHO=new web").all)
-        answer("updated", engine.page(host, wanted="new"))
-        answer("list", engine.docker("service ls --format '{{.Name}} {{.Mode}} {{.Image}}'").all)
-        answer("remove", engine.docker("service rm web").all)
-        answer("host port, after it", engine.page(host, wanted="refused"))
-        answer("remove again", engine.docker("service rm web").all)
+    published = ("--publish", f"mode=host,published={host},target=80")
+    words = (*SERVICE, "--name", "web", "--env", "WHO=web", *published, IMAGE, "sh", "-c", SERVE)
+    answer("service: create", engine.docker(*words).all)
+    balanced = ("--name", "balanced", "--env", "WHO=balanced", "-p", f"{ingress}:80")
+    answer(
+        "service: create balanced", engine.docker(*SERVICE, *balanced, IMAGE, "sh", "-c", SERVE).all
+    )
+    answer("service: tasks", _running(engine, "web", 1))
+    answer("service: host port", engine.page(host, wanted="web"))
+    answer("service: tasks of balanced", _running(engine, "balanced", 1))
+    answer("service: ingress port", engine.page(ingress, wanted="balanced", within=10))
+    web = engine.inspect("web", "services")
+    web["Spec"]["EndpointSpec"]["Ports"][0].pop("PublishedPort")
+    answer("service: spec", web["Spec"])
+    answer("service: created twice", engine.docker(*words).all)
+    answer("service: scale", engine.docker("service scale --detach balanced=3").all)
+    answer("service: scaled", _running(engine, "balanced", 3))
+    answer("service: update", engine.docker("service update --detach --env-add WHO=new web").all)
+    answer("service: updated", engine.page(host, wanted="new"))
+    answer(
+        "service: list", engine.docker("service ls --format '{{.Name}} {{.Mode}} {{.Image}}'").all
+    )
+    answer("service: remove", engine.docker("service rm web").all)
+    answer("service: host port, after it", engine.page(host, wanted="refused"))
+    answer("service: remove again", engine.docker("service rm web").all)
 
 
-@on_both
-def test_secrets_configs_and_jobs(engine: Engine, answer: Answers) -> None:
-    with _swarm(engine):
-        for kind, name in (("secrets", "hidden"), ("configs", "open")):
-            body: dict[str, Any] = {
-                "Name": name,
-                "Data": b64encode(b"kept").decode(),
-                "Labels": {"a": "b"},
-            }
-            answer(f"{kind}: create", engine.request("POST", f"/{kind}/create", body).status)
-            answer(f"{kind}: again", engine.request("POST", f"/{kind}/create", body).verdict)
-            answer(f"{kind}: spec", engine.inspect(name, kind)["Spec"])
-            bad = {"Name": "bad name!", "Data": ""}
-            answer(f"{kind}: bad", engine.request("POST", f"/{kind}/create", bad).verdict)
-        engine.docker("network create -d overlay --attachable over", ok=True)
-        look = "cat /run/secrets/hidden /said; ls /sys/class/net | wc -l; hostname"
-        words = (
-            "--name",
-            "reads",
-            "--secret",
-            "hidden",
-            "--config",
-            "source=open,target=/said",
-            "--network",
-            "over",
-        )
-        job = (
-            "--mode",
-            "replicated-job",
-            "--hostname",
-            "{{.Service.Name}}",
-            "--restart-condition",
-            "none",
-        )
-        answer("job", engine.docker(*SERVICE, *words, *job, IMAGE, "sh", "-c", look).all)
+def _secrets_configs_and_jobs(engine: Engine, answer: Answers) -> None:
+    for kind, name in (("secrets", "hidden"), ("configs", "open")):
+        body: dict[str, Any] = {
+            "Name": name,
+            "Data": b64encode(b"kept").decode(),
+            "Labels": {"a": "b"},
+        }
+        answer(f"{kind}: create", engine.request("POST", f"/{kind}/create", body).status)
+        answer(f"{kind}: again", engine.request("POST", f"/{kind}/create", body).verdict)
+        answer(f"{kind}: spec", engine.inspect(name, kind)["Spec"])
+        bad = {"Name": "bad name!", "Data": ""}
+        answer(f"{kind}: bad", engine.request("POST", f"/{kind}/create", bad).verdict)
+    engine.docker("network create -d overlay --attachable over", ok=True)
+    look = "cat /run/secrets/hidden /said; ls /sys/class/net | wc -l; hostname"
+    words = (
+        "--name",
+        "reads",
+        "--secret",
+        "hidden",
+        "--config",
+        "source=open,target=/said",
+        "--network",
+        "over",
+    )
+    job = (
+        "--mode",
+        "replicated-job",
+        "--hostname",
+        "{{.Service.Name}}",
+        "--restart-condition",
+        "none",
+    )
+    answer("job", engine.docker(*SERVICE, *words, *job, IMAGE, "sh", "-c", look).all)
 
-        def state() -> str:
-            return engine.docker("service ps reads --format {{.CurrentState}}").out.partition(" ")[
-                0
-            ]
+    def state() -> str:
+        return engine.docker("service ps reads --format {{.CurrentState}}").out.partition(" ")[0]
 
-        answer("job: state", engine.eventually(state, lambda said: said in ("Complete", "Failed")))
-        answer("job: logs", engine.docker("service logs --raw reads").all)
-        answer("in use", engine.docker("secret rm hidden").all)
-        overlay = engine.inspect("over", "networks")
-        answer.some("overlay", overlay, "Driver", "Scope", "Attachable", "Ingress", "Options")
-        answer(
-            "attached", engine.docker("run --rm --network over", IMAGE, "ls", "/sys/class/net").all
-        )
-        engine.docker("service rm reads", ok=True)
-        gone = engine.eventually(
-            lambda: engine.docker("secret rm hidden").all, lambda said: said["code"] == 0
-        )
-        answer("not in use", gone)
+    answer("job: state", engine.eventually(state, lambda said: said in ("Complete", "Failed")))
+    answer("job: logs", engine.docker("service logs --raw reads").all)
+    answer("in use", engine.docker("secret rm hidden").all)
+    overlay = engine.inspect("over", "networks")
+    answer.some("overlay", overlay, "Driver", "Scope", "Attachable", "Ingress", "Options")
+    answer("attached", engine.docker("run --rm --network over", IMAGE, "ls", "/sys/class/net").all)
+    engine.docker("service rm reads", ok=True)
+    gone = engine.eventually(
+        lambda: engine.docker("secret rm hidden").all, lambda said: said["code"] == 0
+    )
+    answer("not in use", gone)
 
 
-@on_both
-def test_a_stack(engine: Engine, answer: Answers) -> None:
+def _stack(engine: Engine, answer: Answers) -> None:
     folder = engine.folder("stack")
     port = net.free_port()
     (folder / "said").write_text("of the stack\n")
@@ -189,16 +162,26 @@ def test_a_stack(engine: Engine, answer: Answers) -> None:
         "stack.yaml",
         "shop",
     )
-    answer("without a swarm", engine.run(*deploy, folder=folder).all)
-    with _swarm(engine):
-        done = engine.run(*deploy, folder=folder)
-        answer("deploy", {"code": done.code, "out": sorted(done.out.splitlines()), "err": done.err})
-        answer("tasks", _running(engine, "shop_web", 1))
-        answer("page", engine.page(port, wanted="of the stack"))
-        answer(
-            "services", engine.docker("stack services shop --format '{{.Name}} {{.Replicas}}'").all
-        )
-        answer("list", engine.docker("stack ls --format '{{.Name}} {{.Services}}'").all)
-        removed = engine.docker("stack rm shop")
-        answer("remove", {"code": removed.code, "err": removed.err})
-        answer("page, after it", engine.page(port, wanted="refused"))
+    done = engine.run(*deploy, folder=folder)
+    answer(
+        "stack: deploy", {"code": done.code, "out": sorted(done.out.splitlines()), "err": done.err}
+    )
+    answer("stack: tasks", _running(engine, "shop_web", 1))
+    answer("stack: page", engine.page(port, wanted="of the stack"))
+    answer("services", engine.docker("stack services shop --format '{{.Name}} {{.Replicas}}'").all)
+    answer("stack: list", engine.docker("stack ls --format '{{.Name}} {{.Services}}'").all)
+    removed = engine.docker("stack rm shop")
+    answer("stack: remove", {"code": removed.code, "err": removed.err})
+    answer("stack: page, after it", engine.page(port, wanted="refused"))
+
+
+@on_both
+def test_what_a_swarm_runs(engine: Engine, answer: Answers) -> None:
+    """In one swarm, for each takes seconds to begin and to end."""
+    engine.docker("swarm init", ok=True)
+    try:
+        _services(engine, answer)
+        _secrets_configs_and_jobs(engine, answer)
+        _stack(engine, answer)
+    finally:
+        engine.docker("swarm leave --force")
