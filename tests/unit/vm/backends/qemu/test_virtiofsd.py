@@ -109,7 +109,8 @@ def test_galleys_own_folders_are_covered(tmp_path: Path) -> None:
             ]
         finally:
             virtiofsd.sweep(directory)
-        assert seen == [(True, [])]
+        assert seen, "it may be two processes"
+        assert all(each == (True, []) for each in seen)
         assert (home / "machine" / "key").read_text() == "secret", "here it is seen as ever"
 
 
