@@ -82,7 +82,7 @@ INSIDE = {
 BY_DEFAULT = {
     "user": "id; pwd; umask",
     "environment": "env | sort",
-    "mounts": "mount | cut -d' ' -f3,5 | grep -v -e cgroup -e kcore | sort",
+    "mounts": "mount | cut -d' ' -f3,5 | grep -v -e cgroup -e kcore -e sysrq | sort",
     "program": "cat /proc/1/cmdline",
     "capabilities": "grep Cap /proc/1/status",
     "seccomp": "grep Seccomp: /proc/1/status",
