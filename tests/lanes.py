@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 # One of them boots machines, one at a time. What fails in a second is not found after ten minutes.
 WINE = () if platform.machine() in ("aarch64", "arm64") else ("tests/windows",)
 SHOWN = ("tests/unit", "tests/gui", *WINE)
-HELD = ("tests/conformance", "tests/contract", "tests/e2e")
+HELD = ("tests/contract", "tests/e2e", "tests/conformance")  # the last when a CPU is idle
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 Words = Sequence[str]
