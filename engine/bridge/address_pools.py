@@ -1,10 +1,10 @@
 """A new swarm's pool of addresses, without those of the machine's own network.
 
-dockerd cuts the overlay networks out of 10.0.0.0/8, one /24 after another, and asks nobody whether
-one is in use. The third would be 10.0.2.0/24, where the machine has its address, its gateway and
-its resolver: containers on it would reach none of them. A pool that the client names is kept.
-May import: msgspec, `binds.py`, which reads creations the same way. Next: `requests.py`, who calls
-it.
+dockerd cuts the overlay networks out of 10.0.0.0/8, one /24 after another, and does not look which
+are in use. After "ingress" and a first network comes 10.0.2.0/24, where the machine has its
+address, its gateway and its resolver: containers on it reach none of them. A pool that the client
+names is kept. May import: msgspec, `binds.py`, which reads creations the same way.
+Next: `requests.py`, which calls it.
 """
 
 import msgspec

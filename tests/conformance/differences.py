@@ -27,6 +27,10 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 CGROUPS = "The guest's kernel has cgroups of version 2; that of this computer may have version 1."
+OOM = (
+    "With cgroups of version 2, containerd's event of the kill may come after that of the exit: "
+    "https://github.com/containerd/containerd/issues/8180"
+)
 LIMITS = "A native engine of a test has the limits of the program that started it, not its unit's."
 LOGS = "Logs of containers are bounded by default, for the machine's disk is."
 MTU = "No packet of a container needs to be cut small inside the machine, so frames are large."
@@ -47,6 +51,8 @@ DIFFERENCES = (
     Difference("*/inside: open files", LIMITS, "", "1048576\\n1048576", computer=True),
     Difference("*/inside: processes", LIMITS, "", "unlimited", computer=True),
     Difference("*/inside: core files", LIMITS, "", "unlimited", computer=True),
+    Difference("limits/memory/*.OomKillDisable", CGROUPS, "false", "null", computer=True),
+    Difference("limits/memory/*: state.OOMKilled", OOM, "true", "false", computer=True),
     Difference("errors/host*BlkioWeight*.status", CGROUPS, "201", "400", computer=True),
     Difference("errors/host*BlkioWeight*.message", CGROUPS, "", "from 10 to 1000", computer=True),
     Difference("errors/host*MemorySwappiness*", CGROUPS, "", "", computer=True),

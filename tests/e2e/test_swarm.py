@@ -17,11 +17,11 @@ services:
   reader:
     image: {IMAGE}
     command: ["sh", "-c", "echo ready; exec sleep 100000"]
-    networks: [three]
+    networks: [second]
     secrets: [key]
     configs: [words]
 networks:
-  three:
+  second:
     driver_opts: {{encrypted: ""}}
 secrets:
   key: {{external: true}}
@@ -108,15 +108,14 @@ def test_a_swarm_that_does_not_come_about_leaves_live_restore_on(galley: Galley)
 def test_what_a_swarm_has_works(swarm: Galley) -> None:
     swarm.docker("secret", "create", "key", "-", stdin=b"s3cret")
     swarm.docker("config", "create", "words", "-", stdin=b"plain")
-    for name in ("one", "two"):
-        swarm.docker("network", "create", "-d", "overlay", name)
+    swarm.docker("network", "create", "-d", "overlay", "first")
     swarm.docker(
         "stack", "deploy", "--resolve-image", "never", "-c", "-", "s", stdin=STACK.encode()
     )
     swarm.wait_for(lambda: len(tasks(swarm, "s_reader")) == 1, "the stack's service runs")
     [task] = tasks(swarm, "s_reader")
     assert swarm.docker("exec", task, "cat", "/run/secrets/key", "/words").stdout == b"s3cretplain"
-    # The third network had the machine's own addresses, by dockerd's choice: no resolver was there.
+    # By dockerd's choice, the second network has the machine's own addresses: no resolver is there.
     said = swarm.docker("exec", task, "busybox", "nslookup", "host.docker.internal").stdout
     assert b"10.0.2.2" in said
     logs = ("service", "logs", "--raw", "s_reader")
