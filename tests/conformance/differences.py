@@ -36,12 +36,16 @@ LOGS = "Logs of containers are bounded by default, for the machine's disk is."
 MTU = "No packet of a container needs to be cut small inside the machine, so frames are large."
 
 DIFFERENCES = (
+    Difference("info/info/OSVersion is there", "The guest is no release of Debian's.", "true"),
     Difference("info/info/info.LiveRestoreEnabled", "Containers outlive dockerd.", "false", "true"),
     Difference("info/info/info.Runtimes.crun", "crun is there for those who choose it.", MISSING),
     Difference("info/info/info.SecurityOptions*", CGROUPS, "", "cgroupns", computer=True),
     Difference("info/*Commit*", "A guest image has its own security updates.", computer=True),
     Difference("info/version_and_ping/runc*", "The same.", computer=True),
     Difference("info/version_and_ping/containerd*", "The same.", computer=True),
+    Difference("info/info/info.OomKillDisable", CGROUPS, "true", "false", computer=True),
+    Difference("info/info/info.KernelMemoryTCP", CGROUPS, "true", MISSING, computer=True),
+    Difference("info/info/info.Runtimes.*runc*.features", "As for the commits.", computer=True),
     Difference("info/info/info.DriverStatus*", "The file system below it.", computer=True),
     Difference("info/words*/network bridge.Options.*.mtu", MTU, "1500", "31744"),
     Difference("networks/networks/*.Options.*.mtu", MTU, MISSING, "31744"),
