@@ -1,9 +1,27 @@
 """What the keeper does to the guest's memory, for the host to have it back or to copy less."""
 
 import os
+import subprocess
+from pathlib import Path
 
+from engine.guest.recipe import FILES
 from tests.unit.vm.conftest import Machine
 from vm.keeper import Keeper
+
+# A keeper, locked in memory, that has no time left. Says how much memory it has had, in KiB.
+LATE = """
+#define _GNU_SOURCE
+#include "shrink.h"
+int main(void) {
+  char line[256];
+  if (mlockall(MCL_CURRENT | MCL_FUTURE) < 0) return 1;
+  zero_free_memory(256 << 20, now() - 1);
+  FILE *status = fopen("/proc/self/status", "r");
+  while (fgets(line, sizeof line, status))
+    if (strncmp(line, "VmHWM:", 6) == 0) fputs(line + 6, stdout);
+  return 0;
+}
+"""
 
 MEMORY = """MemTotal: 2000000 kB
 MemFree: 1000000 kB
@@ -50,3 +68,12 @@ def test_a_disk_is_frozen_where_memory_cannot_be_shrunk(machine: Machine, keeper
     (machine.kernel / "filled").mkdir()
     keeper.settle()
     assert (machine.kernel / "frozen").exists()
+
+
+def test_the_keeper_fills_nothing_when_its_time_is_over(tmp_path: Path) -> None:
+    """Memory of a locked process is filled as soon as it can be written."""
+    source, made = tmp_path / "late.c", tmp_path / "late"
+    source.write_text(LATE)
+    subprocess.run(["cc", f"-I{FILES / 'source'}", "-o", made, source], check=True)
+    said = subprocess.run([made], check=True, capture_output=True, text=True).stdout
+    assert int(said.split()[0]) < 64 << 10

@@ -78,14 +78,18 @@ static void drop_cold_files(int64_t until) {
     if (!write_to("/sys/fs/cgroup/memory.reclaim", some)) break;
 }
 
-/* The kernel hands out its smallest free blocks first, and of those what was freed last. */
+/* The kernel hands out its smallest free blocks first, and of those what was freed last. The keeper
+ * is locked in memory, so the kernel fills what can be written at once: step by step, then. */
 static void zero_free_memory(uint64_t bytes, int64_t until) {
-  char *area = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  char *area =
+      mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (area == MAP_FAILED) return;
   madvise(area, bytes, MADV_NOHUGEPAGE);
-  for (uint64_t at = 0; at < bytes && now() < until; at += STEP)
-    if (madvise(area + at, bytes - at < STEP ? bytes - at : STEP, MADV_POPULATE_WRITE) < 0) break;
+  for (uint64_t at = 0; at < bytes && now() < until; at += STEP) {
+    uint64_t step = bytes - at < STEP ? bytes - at : STEP;
+    if (mprotect(area + at, step, PROT_READ | PROT_WRITE) < 0) break;
+    if (madvise(area + at, step, MADV_POPULATE_WRITE) < 0) break;
+  }
   munmap(area, bytes);
 }
 
