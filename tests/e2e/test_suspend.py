@@ -102,10 +102,12 @@ def test_what_is_gone_from_this_computer_meanwhile(engine: Galley, shared: Path)
     folder.mkdir()
     for name in ("gone", "open", "stays"):
         (folder / name).write_text(name)
-    wait = "until [ -e /x/go ]; do busybox usleep 50000; done"
-    holds = f"exec 3< /x/open; cat /x/*; {wait}; cat <&3; echo $?"
+    wait = "until [ -e /x/go ]; do usleep 50000; done"
+    holds = f"exec 3< /x/open; cat /x/*; echo; {wait}; cat <&3; echo $?"
     engine.docker("run", "-d", "--name", "has", "-v", f"{folder}:/x", IMAGE, "sh", "-c", holds)
-    engine.wait_for(lambda: engine.docker("logs", "has").stdout == b"goneopenstays", "it has read")
+    engine.wait_for(
+        lambda: engine.docker("logs", "has").stdout == b"goneopenstays\n", "it has read"
+    )
     engine.run("suspend")
     (folder / "gone").unlink()
     (folder / "stays").write_text("changed")
