@@ -27,6 +27,7 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 CGROUPS = "The guest's kernel has cgroups of version 2; that of this computer may have version 1."
+POOL = "dockerd's own pool has the machine's network in it, so Galley names another one."
 OF_ROOT = "A privileged container has what root of the computer has."
 OOM = (
     "With cgroups of version 2, containerd's event of the kill may come after that of the exit: "
@@ -67,6 +68,7 @@ DIFFERENCES = (
     Difference("errors/host*BlkioWeight*.status", CGROUPS, "201", "400", computer=True),
     Difference("errors/host*BlkioWeight*.message", CGROUPS, "", "from 10 to 1000", computer=True),
     Difference("errors/host*MemorySwappiness*", CGROUPS, "", "", computer=True),
+    Difference("swarm/a_swarm/swarm.DefaultAddrPool", POOL, "null", "10.64.0.0/10"),
     Difference(
         "swarm/what_a_swarm_runs/service: ingress port",
         "Services share a port by IPVS, which this computer's kernel may not have.",
