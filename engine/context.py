@@ -72,7 +72,7 @@ def remove_orphans() -> None:
     HostError."""
     for home in _orphans():
         _leave(home)
-        # Whoever makes its context makes its home first: with nobody else at it, none is made now.
+        # A Galley makes its home before its context. Under the lock no other one does either.
         with docker_config.alone():
             if home in _orphans():
                 shutil.rmtree(_meta(home).parent, ignore_errors=True)

@@ -74,7 +74,7 @@ def _changed(edit: Callable[[dict[str, Any]], None]) -> dict[str, Any] | None:
 
 @contextlib.contextmanager
 def alone() -> Iterator[None]:
-    """Nobody else of us changes docker's files meanwhile; not to be entered twice. Raises
+    """A lock among Galley's processes that change docker's files; not reentrant. Raises
     HostError."""
     from vm.errors import HostError, Retry
     from vm.host.lock import FileLock

@@ -32,7 +32,7 @@ def printable(text: str) -> str:
 
 
 def _coloured(text: str) -> str:
-    """The same with colours, which are our own and harm nobody."""
+    """The same, but colours stay: they change nothing else in a terminal."""
     return _OBEYED_BUT_COLOUR.sub(lambda found: found[1] or _escaped(found), text)
 
 
