@@ -32,8 +32,8 @@ XATTR = "In shared folders the guest would ask for them at each write: 14 % more
 TMPFILE = "virtiofsd 1.13 has no O_TMPFILE."
 OF_ROOT = "A privileged container has what root of the computer has."
 OOM = (
-    "With cgroups of version 2, containerd's event of the kill may come after that of the exit: "
-    "https://github.com/containerd/containerd/issues/8180"
+    "With cgroups of version 2, containerd's event of the kill may come after that of the exit "
+    "(its issue 8180)."
 )
 LIMITS = "A native engine of a test has the limits of the program that started it, not its unit's."
 IPV6 = "Inside the machine dockerd publishes on IPv4; Galley opens the port of [::] itself."

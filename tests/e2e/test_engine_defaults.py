@@ -28,7 +28,7 @@ def test_a_container_over_its_memory_limit_is_killed(
     limits = ("-m", "32m", "--memory-swap", "32m")
     ran = with_swap.docker("run", "--name", "eats", *limits, IMAGE, "sh", "-c", EAT, check=False)
     # Not State.OOMKilled: on cgroup v2 containerd's event of it may come after that of the exit
-    # (https://github.com/containerd/containerd/issues/8180).
+    # (containerd's issue 8180).
     assert ran.returncode == 137
     assert b"swap limit" not in ran.stderr
     asked = with_swap.docker("inspect", "--format", "{{.HostConfig.MemorySwap}}", "eats")
