@@ -14,7 +14,7 @@
 
 enum {
   STEP = 4 << 20,     /* bytes between two looks at the time */
-  SHRINK_LIMIT = 300, /* ms after which a shrink begins nothing more */
+  SHRINK_LIMIT = 200, /* ms after which a shrink begins nothing more */
   RECLAIM_LIMIT = 5000, /* ms that a reclaim may spend on cold files */
 };
 
