@@ -8,6 +8,7 @@ import pytest
 from engine.ports.port_sync import LISTENERS_SOCKET
 from tests.unit.engine.bridge.servers import IMAGE, wait_until
 from tests.unit.engine.ports.conftest import Scene
+from tests.unit.engine.ports.test_listeners import Near
 from vm.guest import Stream
 from vm.types import Forward
 
@@ -44,22 +45,7 @@ class ListenerProgram:
         assert path == LISTENERS_SOCKET
         near, self._far = socket.socketpair()
         self._dialled.set()
-        return NearEnd(near)
-
-
-class NearEnd:
-    def __init__(self, end: socket.socket) -> None:
-        self._end = end
-        self.recv = end.recv
-        self.sendall = end.sendall
-
-    def shutdown_write(self) -> None:
-        self._end.shutdown(socket.SHUT_WR)
-
-    def close(self) -> None:
-        if self._end.fileno() >= 0:
-            self._end.shutdown(socket.SHUT_RDWR)
-            self._end.close()
+        return Near(near)
 
 
 def test_what_listens_on_the_host_network_is_carried(
