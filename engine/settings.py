@@ -214,8 +214,8 @@ class SettingsStore:
         document = _parse_toml(self._home, text)
         problems = [_too_new(self._home)] if _version(document) > len(MIGRATIONS) else []
         _migrate(document)
-        entries = []
-        for setting in self.schema():
+        entries, known = [], self.schema()
+        for setting in known:
             given = document.pop(setting.name, None)
             if not setting.in_file:
                 problems += [] if given is None else [_not_in_file(text, setting)]
@@ -226,7 +226,7 @@ class SettingsStore:
                 problems.append(_in_file(error, text, setting))
                 value, given = setting.fallback, None
             entries.append(Entry(setting, value, given is not None))
-        problems += [_unknown(self.schema(), key, text) for key in document if key != "version"]
+        problems += [_unknown(known, key, text) for key in document if key != "version"]
         self._good = tuple(entries)
         return self._good, tuple(problem.to_problem() for problem in problems)
 

@@ -8,6 +8,7 @@ Next: `shared_folders.py` (what became of them in the machine), `bridge/binds.py
 import os
 import stat
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import PurePath
 
 from vm.errors import GalleyError, Problem, SettingsError
@@ -24,6 +25,7 @@ GUESTS = (
 )
 
 
+@lru_cache(64)  # each look at the settings asks for the same few
 def is_guests(path: str) -> bool:
     """Whether a share there would lie in the guest's own system, or cover it."""
     there = PurePath(path)
