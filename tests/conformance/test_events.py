@@ -94,12 +94,16 @@ def test_a_container(engine: Engine, answer: Answers) -> None:
 
 @on_both
 def test_how_it_ends(engine: Engine, answer: Answers) -> None:
+    """Without "oom": with cgroups of version 2, dockerd may get it before or after the exit, or not
+    at all (containerd's issue 8180)."""
+
     def events(name: str, *wanted: str) -> None:
         since = engine.request("GET", "/info").json["SystemTime"]
         ear = Ear(engine)
         done = engine.docker("run --name", name, *wanted)
         engine.docker("rm -f", name)
         heard = [event for event in ear.end() if event["Type"] == "container"]
+        heard = [event for event in heard if event["Action"] != "oom"]
         answer(f"{name}: actions", [event["Action"] for event in heard])
         answer(f"{name}: code", done.code)
         codes = [event["Actor"]["Attributes"].get("exitCode") for event in heard]
@@ -107,7 +111,8 @@ def test_how_it_ends(engine: Engine, answer: Answers) -> None:
         until = engine.request("GET", "/info").json["SystemTime"]
         past = ("events", "--since", since, "--until", until, "-f", f"container={name}")
         again = engine.docker(*past, "--format", "{{.Action}}")
-        answer(f"{name}: events of the past", again.all)
+        lines = [line for line in again.out.splitlines() if line != "oom"]
+        answer(f"{name}: events of the past", (again.code, lines, again.err))
 
     events("well", IMAGE, "true")
     events("badly", IMAGE, "sh", "-c", "exit 3")
