@@ -23,7 +23,7 @@ import msgspec
 from docker import DockerClient
 
 PATIENCE = 120.0  # seconds; only a difference or a failure waits so long
-SERVES = 20.0  # seconds until a port answers as it is to
+SERVES = 60.0  # seconds until something is as it is to be; only a difference waits so long
 API = "/v1.45"
 IMAGE = "conformance"
 MARK = "=== "  # before what one line of several has said
@@ -197,6 +197,15 @@ class Engine:
     def wait(self, name: str) -> int:
         """Until the container has ended; its exit code."""
         return int(self.request("POST", f"/containers/{name}/wait").json["StatusCode"])
+
+    def ended(self, name: str, restarts: int = 0) -> dict[str, Any]:
+        """The container, when it was restarted so often and has ended for good: dockerd answers a
+        wait before its lists know."""
+
+        def is_over(found: dict[str, Any]) -> bool:
+            return bool(found["State"]["Status"] == "exited" and found["RestartCount"] >= restarts)
+
+        return self.eventually(lambda: dict(self.inspect(name)), is_over)
 
     def folder(self, name: str) -> Path:
         """A new folder of this computer, for bind mounts, builds and compose files."""

@@ -213,7 +213,7 @@ def test_lists(engine: Engine, answer: Answers) -> None:
     engine.start("runs", Labels={"a": "1"}, ExposedPorts={"80/tcp": {}})
     engine.create("made", Labels={"a": "2"})
     engine.start("ended", "sh", "-c", "exit 2")
-    engine.wait("ended")
+    engine.ended("ended")
     shown = "{{.Names}} {{.Image}} {{.Command}} {{.State}} {{.Ports}} {{.Mounts}} {{.Networks}}"
     for filters in (
         (), ("-a",), ("-n", "1"),

@@ -72,7 +72,7 @@ def _services(engine: Engine, answer: Answers) -> None:
     answer("service: tasks", _running(engine, "web", 1))
     answer("service: host port", engine.page(host, wanted="web"))
     answer("service: tasks of balanced", _running(engine, "balanced", 1))
-    answer("service: ingress port", engine.page(ingress, wanted="balanced", within=10))
+    answer("service: ingress port", engine.page(ingress, wanted="balanced", within=30))
     web = engine.inspect("web", "services")
     web["Spec"]["EndpointSpec"]["Ports"][0].pop("PublishedPort")
     answer("service: spec", web["Spec"])
