@@ -39,7 +39,8 @@ services:
   db:
     <<: *common
     command: sh -c "sleep 0.3; touch /ready; exec sleep 1000"
-    healthcheck: {test: [CMD, test, -e, /ready], interval: 200ms, timeout: 5s, retries: 50}
+    healthcheck:
+      {test: [CMD, test, -e, /ready], start_period: 60s, start_interval: 500ms, interval: 60s}
     networks: {back: {aliases: [database]}}
     restart: unless-stopped
   once:

@@ -165,7 +165,7 @@ def test_how_programs_end(engine: Engine, answer: Answers) -> None:
         "no such folder": ("-w", "/etc/passwd"),
         "no such user": ("-u", "gone"),
         "odd sysctl": ("--sysctl", "net.ipv4.gone=1"),
-        "another computer's network": ("--network", "gone"),
+        "a network that is not there": ("--network", "gone"),
     }.items():
         answer(name, engine.once(*options).all)
     answer("nothing is left", engine.docker("ps -aq").out)

@@ -151,21 +151,25 @@ def _look(engine: Engine, answer: Answers) -> None:
 @on_both
 def test_buildx(engine: Engine, answer: Answers) -> None:
     folder = context(engine)
-    built = engine.docker(BUILDX, "-t", "built", "--build-arg", "GIVEN=mine", str(folder))
+    given = ("--build-arg", "GIVEN=mine")
+    built = engine.docker(BUILDX, *given, "-t", "built", str(folder))
     answer("build", built.code)
     _look(engine, answer)
-    again = engine.docker(BUILDX, "-t", "built", "--build-arg", "GIVEN=mine", str(folder))
+    again = engine.docker(BUILDX, *given, "-t", "built", str(folder))
     answer("from its cache", again.err.count("CACHED"))
-    answer("a stage", engine.docker(BUILDX, "--target", "first", "-t", "first", str(folder)).code)
+    answer(
+        "a stage",
+        engine.docker(BUILDX, *given, "--target", "first", "-t", "first", str(folder)).code,
+    )
     mounts = (
         f"FROM {IMAGE}\n"
-        "RUN --mount=type=secret,id=s cat /run/secrets/s | wc -c > /size\n"
-        "RUN --mount=type=cache,target=/cache echo >> /cache/x; wc -l < /cache/x > /lines\n"
-        "RUN --mount=type=bind,target=/context cat /context/file > /bound\n"
-        "RUN --mount=type=tmpfs,target=/t mount | grep -c ' /t ' > /tmpfs\n"
-        "RUN --network=none ls /sys/class/net | wc -l > /links\n"
+        "RUN --mount=type=secret,id=s --mount=type=cache,target=/cache "
+        "--mount=type=bind,target=/context --mount=type=tmpfs,target=/t "
+        "cat /run/secrets/s | wc -c > /size && "
+        "echo >> /cache/x && wc -l < /cache/x > /lines && "
+        "cat /context/file > /bound && mount | grep -c ' /t ' > /tmpfs\n"
         "COPY --chmod=700 --link file /linked\n"
-        "RUN <<END\necho here > /document\nEND\n"
+        "RUN --network=none <<END\nls /sys/class/net | wc -l > /links\necho here > /document\nEND\n"
     )
     (folder / "Dockerfile").write_text(
         f"{mounts}FROM scratch\n"

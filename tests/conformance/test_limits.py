@@ -5,7 +5,7 @@ May import: `suite.py`. Next: `../../engine/guest/files/usr/lib/galley/service`.
 
 from typing import Any
 
-from tests.conformance.engines import IMAGE, Engine
+from tests.conformance.engines import IMAGE, Engine, apart, together
 from tests.conformance.suite import Answers, on_both
 
 FILL = ("tail", "/dev/zero")  # takes memory until there is no more
@@ -14,8 +14,7 @@ FILL = ("tail", "/dev/zero")  # takes memory until there is no more
 @on_both
 def test_memory(engine: Engine, answer: Answers) -> None:
     for name, options in {
-        "no swap": ("-m", "32m", "--memory-swap", "32m"),
-        "some swap": ("-m", "16m", "--memory-swap", "24m"),
+        "no swap": ("-m", "16m", "--memory-swap", "16m"),
         "swap by default": ("-m", "16m"),
     }.items():
         answer(name, engine.docker("run --name fills", *options, IMAGE, *FILL).all)
@@ -40,18 +39,25 @@ def test_what_the_kernel_holds(engine: Engine, answer: Answers) -> None:
     limits = ("-m", "64m", "--memory-swap", "96m", "--cpus", "0.5", "--pids-limit", "20")
     engine.docker("run -d --name held", *limits, IMAGE, ok=True)
 
-    def read(newer: str, older: str) -> str:
-        line = f"cat /sys/fs/cgroup/{newer} 2>/dev/null || cat /sys/fs/cgroup/{older}"
-        return engine.shell("held", line).out.strip()
+    def read(**files: tuple[str, str]) -> dict[str, str]:
+        lines = {
+            name: f"cat /sys/fs/cgroup/{newer} 2>/dev/null || cat /sys/fs/cgroup/{older}"
+            for name, (newer, older) in files.items()
+        }
+        said = apart(engine.shell("held", together(lines)).out)
+        return {name: text.strip() for name, text in said.items()}
 
-    answer("memory", read("memory.max", "memory/memory.limit_in_bytes"))
-    with_swap = read("memory.swap.max", "memory/memory.memsw.limit_in_bytes")
-    answer(
-        "swap",
-        {str(32 << 20): "32 MiB more", str(96 << 20): "32 MiB more"}.get(with_swap, with_swap),
-    )
-    answer("pids", read("pids.max", "pids/pids.max"))
-    answer("cpu", read("cpu.max", "cpu/cpu.cfs_quota_us").split()[0])
+    limits_of = {
+        "memory": ("memory.max", "memory/memory.limit_in_bytes"),
+        "pids": ("pids.max", "pids/pids.max"),
+    }
+    swap = ("memory.swap.max", "memory/memory.memsw.limit_in_bytes")
+    held = read(**limits_of, swap=swap, cpu=("cpu.max", "cpu/cpu.cfs_quota_us"))
+    answer("memory", held["memory"])
+    more = {str(32 << 20): "32 MiB more", str(96 << 20): "32 MiB more"}
+    answer("swap", more.get(held["swap"], held["swap"]))
+    answer("pids", held["pids"])
+    answer("cpu", held["cpu"].split()[0])
     forks = "(for i in $(seq 40); do sleep 100 & done) 2>&1 >/dev/null | head -n 1"
     answer("too many processes", engine.shell("held", forks).out)
     stats = engine.request("GET", "/containers/held/stats?stream=0&one-shot=1").json
@@ -60,8 +66,8 @@ def test_what_the_kernel_holds(engine: Engine, answer: Answers) -> None:
     )
     updated = engine.docker("update -m 48m --memory-swap 48m --pids-limit 30 held")
     answer("update", updated.all)
-    answer("memory after it", read("memory.max", "memory/memory.limit_in_bytes"))
-    answer("pids after it", read("pids.max", "pids/pids.max"))
+    for name, limit in read(**limits_of).items():
+        answer(f"{name} after it", limit)
 
 
 @on_both

@@ -163,8 +163,7 @@ def test_logs(engine: Engine, answer: Answers) -> None:
 @on_both
 def test_log_drivers(engine: Engine, answer: Answers) -> None:
     for number, (driver, options) in enumerate((
-        ("json-file", {"max-size": "4k", "max-file": "2"}),
-        ("json-file", {"labels": "a", "env": "B", "tag": "{{.Name}}"}),
+        ("json-file", {"max-size": "4k", "max-file": "2", "labels": "a", "env": "B"}),
         ("local", {}),
         ("none", {}),
         ("", {}),
