@@ -1,9 +1,11 @@
-"""What dockerd in the machine is configured with from outside: daemon.json, proxies, certificates.
+"""What the machine is configured with from outside: daemon.json, proxies, certificates, and
+whether containers reach this computer's loopback.
 
 A machine that starts finds all of it, and says on its console which, so that nobody has to ask
 whether it is as it should be. Where it is not any more, the guest gets it and dockerd starts again,
 once for all of it; containers live through that. May import: `daemon_config`, `proxy`,
-`proxy_login`, `certificates`, `registry_certificates`, `settings`, `vm`. Next: these.
+`proxy_login`, `certificates`, `registry_certificates`, `host_loopback`, `settings`, `vm`.
+Next: these.
 """
 
 import contextlib
@@ -12,7 +14,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
-from engine import certificates, daemon_config, docker_proxies, proxy, registry_certificates
+from engine import (
+    certificates,
+    daemon_config,
+    docker_proxies,
+    host_loopback,
+    proxy,
+    registry_certificates,
+)
 from engine.proxy import Proxies
 from engine.proxy_login import ProxyLogin
 from engine.settings import SettingsStore
@@ -52,6 +61,8 @@ class Configuration:
         out, and told by `bring`. Raises HomeUnusable, DiskFull."""
         with self._turn:
             self._look_for_proxies()
+            loopback = host_loopback.wanted(self._settings, self.proxies)
+            _hand(folder / host_loopback.HANDED, host_loopback.handed(loopback))
             _hand(folder / certificates.HANDED, certificates.wanted(image).pem)
             text = b""
             with contextlib.suppress(SettingsError):
@@ -67,6 +78,11 @@ class Configuration:
             failures: list[Problem] = []
             must_restart = has_restarted = False
             said = console()
+            try:
+                loopback = host_loopback.wanted(self._settings, self.proxies)
+                host_loopback.bring(guest, loopback, said)
+            except GalleyError as error:
+                failures.append(error.to_problem())
             try:
                 must_restart = certificates.bring(guest, trusted.pem, said)
                 registry_certificates.bring(guest, registries.archive, said)

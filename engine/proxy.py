@@ -24,6 +24,7 @@ from vm.errors import HostError, Problem, SettingsError
 
 NEVER = ("localhost", "127.0.0.1", "::1", "host.docker.internal", "gateway.docker.internal")
 PATIENCE = 2.0  # seconds for a proxy to take a connection
+DEFAULT_PORT = 80
 
 
 class Proxies(msgspec.Struct, frozen=True):
@@ -42,6 +43,14 @@ class Proxies(msgspec.Struct, frozen=True):
     @property
     def with_login(self) -> tuple[str, ...]:
         return tuple(filter(proxy_address.wants_login, self.addresses))
+
+    @property
+    def loopback_ports(self) -> tuple[int, ...]:
+        """Of this computer's loopback, for those that the machine reaches there."""
+        host = _machines_host()
+        inside = [urlsplit(self._inside(address, host)) for address in self.addresses]
+        found = {parts.port or DEFAULT_PORT for parts in inside if parts.hostname == host}
+        return tuple(sorted(found))
 
     def named(self, http: str, https: str, no_proxy: str) -> dict[str, str]:
         """As the machine uses them, by the names that are given here; {} where there is none."""
@@ -140,7 +149,7 @@ def connect(address: str, patience: float) -> socket.socket:
     """Raises HostError."""
     parts = urlsplit(address)
     try:
-        return socket.create_connection((str(parts.hostname), parts.port or 80), patience)
+        return socket.create_connection((str(parts.hostname), parts.port or DEFAULT_PORT), patience)
     except OSError as error:
         reason = str(error.strerror or error).lower()
         raise HostError(

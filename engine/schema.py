@@ -219,6 +219,12 @@ def _network() -> tuple[Setting, ...]:
             True,
         ),
         Setting(
+            "host_loopback", Kind.SWITCH, "This computer's services",
+            "Let containers reach what listens on this computer's 127.0.0.1, as "
+            "host.docker.internal.",
+            True,
+        ),
+        Setting(
             "local_names", Kind.SWITCH, "Names of containers",
             "Let containers find each other as NAME.galley.local, where they share a network.",
             False,

@@ -65,6 +65,7 @@ class Settings(msgspec.Struct, frozen=True):
     suspend: bool
     port_address: str
     host_network_ports: bool
+    host_loopback: bool
     local_names: bool
     proxy: str
     http_proxy: str

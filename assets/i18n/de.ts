@@ -1576,6 +1576,14 @@
             <translation>Macht auf diesem Computer erreichbar, worauf Container mit --network host hören.</translation>
         </message>
         <message>
+            <source>Let containers reach what listens on this computer's 127.0.0.1, as host.docker.internal.</source>
+            <translation>Lässt Container erreichen, was auf diesem Computer an 127.0.0.1 lauscht, als host.docker.internal.</translation>
+        </message>
+        <message>
+            <source>This computer's services</source>
+            <translation>Dienste dieses Computers</translation>
+        </message>
+        <message>
             <source>Let docker keep registry logins in the keyring, where it would use a plain file.</source>
             <translation>docker hat Anmeldungen an Registrys im Schlüsselbund, wo es sonst eine lesbare Datei nähme.</translation>
         </message>
@@ -4413,6 +4421,10 @@
         <message>
             <source>The machine cannot be suspended: it was started by another version of Galley.</source>
             <translation>Die Maschine kann nicht aufbewahrt werden: Sie wurde von einer anderen Version von Galley gestartet.</translation>
+        </message>
+        <message>
+            <source>The machine does not change whether containers reach this computer's services.</source>
+            <translation>Die Maschine ändert nicht, ob Container Dienste dieses Computers erreichen.</translation>
         </message>
         <message>
             <source>The machine does not take the certificates for single registries.</source>

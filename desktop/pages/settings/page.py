@@ -329,6 +329,7 @@ def _topics() -> tuple[tuple[str, tuple[str, ...]], ...]:
             (
                 "port_address",
                 "host_network_ports",
+                "host_loopback",
                 "local_names",
                 "proxy",
                 "http_proxy",

@@ -8,13 +8,14 @@ from typing import cast
 
 import pytest
 
-from engine import certificates, daemon_config
+from engine import certificates, daemon_config, host_loopback
 from engine.configuration import Configuration
 from engine.settings import SettingsStore
 from tests.authorities import Authority
 from vm.backends.fake import FakeBackend
 from vm.guest import Guest
 from vm.host.paths import Home
+from vm.host.process import Completed
 from vm.image import CERTIFICATES
 
 OURS = Authority("Ours")
@@ -86,3 +87,34 @@ def test_what_nobody_can_read_is_not_handed(
     configuration = Configuration(home, settings, FakeBackend())
     configuration.hand_over(home.machine / "handover", image)
     assert set(handed(home.machine / "handover")) == {certificates.HANDED}
+
+
+def test_what_containers_may_reach_of_this_computer(
+    home: Home, settings: SettingsStore, image: Path
+) -> None:
+    """A machine that starts finds it before dockerd runs; one that does not take it is a problem,
+    and gets all the rest."""
+    settings.set("host_loopback", "false")
+    configuration = Configuration(home, settings, FakeBackend())
+    folder = home.machine / "handover"
+    configuration.hand_over(folder, image)
+    found = handed(folder)
+    assert found[host_loopback.HANDED] == b"off"
+    brought: list[str] = []
+
+    class Refusing:
+        def run(
+            self, argv: tuple[str, ...], *, stdin: bytes = b"", timeout: float = 60
+        ) -> Completed:
+            brought.append(argv[0])
+            return Completed(argv, int(argv[0] == host_loopback.COMMAND), b"", b"")
+
+    configuration.bring(cast(Guest, Refusing()), image, list)
+    assert brought == [host_loopback.COMMAND, certificates.COMMAND, daemon_config.COMMAND]
+    summaries = [problem.summary for problem in configuration.problems]
+    assert summaries == [
+        "The machine does not change whether containers reach this computer's services."
+    ]
+    settings.set("host_loopback", "true")
+    configuration.hand_over(folder, image)
+    assert host_loopback.HANDED not in handed(folder)
