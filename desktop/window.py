@@ -167,6 +167,7 @@ class Window(QMainWindow):
         desk.connection.changed.connect(self._follow)
         desk.usage.changed.connect(lambda _ids: self._show_totals())
         stores = desk.stores
+        stores.switched.connect(self._reset)
         stores.containers.changed.connect(lambda _delta: self._count("containers"))
         stores.images.changed.connect(lambda _delta: self._count("images"))
         stores.volumes.changed.connect(lambda _delta: self._count("volumes"))
@@ -206,6 +207,14 @@ class Window(QMainWindow):
         self._show_totals()
         self._welcome()
         self.state_changed.emit(self.state)
+
+    def _reset(self) -> None:
+        """Another engine is looked at: whatever acts on the one before would act on this one."""
+        for page in self.pages.values():
+            page.reset()
+        self._toasts.clear()
+        if self.current_key == "welcome":
+            self.go("containers")
 
     def _welcome(self) -> None:
         """Once, instead of a list of nothing; the user goes on from there."""
@@ -287,7 +296,10 @@ class Window(QMainWindow):
             action.triggered.connect(use)
 
     def _use(self, context: DockerContext, _checked: bool = False) -> None:
-        self.desk.connection.use(context)
+        if context == self.desk.connection.context:
+            self.desk.connection.poke()
+        else:
+            self.desk.connection.use(context)
 
     def _commands(self) -> list[Command]:
         found = []

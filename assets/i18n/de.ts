@@ -1064,6 +1064,10 @@
             <translation>Er hält Images, Container und Volumes fest, wie sie jetzt sind; was läuft, läuft weiter. Ordner dieses Computers hält er nicht fest.</translation>
         </message>
         <message>
+            <source>It was deleted.</source>
+            <translation>Er wurde gelöscht.</translation>
+        </message>
+        <message>
             <source>Keep what is in memory, too</source>
             <translation>Auch festhalten, was im Arbeitsspeicher ist</translation>
         </message>
@@ -1490,10 +1494,6 @@
         <message>
             <source>It runs with the changes.</source>
             <translation>Der Container läuft mit den Änderungen.</translation>
-        </message>
-        <message>
-            <source>It was deleted, or another engine is looked at now.</source>
-            <translation>Er wurde gelöscht, oder es wird jetzt eine andere Engine angezeigt.</translation>
         </message>
         <message>
             <source>Its command is there, but cannot be run.</source>

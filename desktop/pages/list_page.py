@@ -143,6 +143,10 @@ class ListPage(Page):
         self.table.choose(key)
         self.table.setFocus()
 
+    def reset(self) -> None:
+        self.back()
+        self.filter.clear()
+
     def shown(self) -> None:
         if self.opened is None:
             self.table.setFocus()

@@ -57,6 +57,9 @@ class Page(QWidget):
     def open(self, key: str, tab: str = "") -> None:
         """Show the detail of `key`; "" is the list."""
 
+    def reset(self) -> None:
+        """Another engine is looked at: show nothing of the one before."""
+
     def refresh(self) -> None:
         self.desk.stores.refresh()
 

@@ -35,6 +35,7 @@ class EngineStores(QObject):
 
     told = Signal(object)  # Event, one by one, after the lists were invalidated
     facts_changed = Signal()
+    switched = Signal()  # another engine is looked at, and the rows of the one before are gone
 
     def __init__(self, tasks: Tasks, connection: Connection, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -98,6 +99,7 @@ class EngineStores(QObject):
             for store in self.all:
                 store.forget()
             self.facts_changed.emit()
+            self.switched.emit()
         if self._connection.is_heard and not self._was_heard:
             self.refresh()
         self._was_heard = self._connection.is_heard

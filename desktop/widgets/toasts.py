@@ -113,6 +113,11 @@ class Toasts(QObject):
         card.show()
         card.raise_()
 
+    def clear(self) -> None:
+        """Not the cards of others, which close themselves."""
+        for toast in self.shown[:]:
+            toast.close()
+
     def show_details(self, problem: Problem) -> QDialog:
         dialog = QDialog(self._over)
         dialog.setWindowTitle(tr("Details"))

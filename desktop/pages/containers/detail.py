@@ -81,7 +81,7 @@ class ContainerDetailView(FramedDetail):
             desk.theme,
             "container",
             tr("This container is gone"),
-            tr("It was deleted, or another engine is looked at now."),
+            tr("It was deleted."),
             self.way_back,
         )
         self.missing.hide()
