@@ -26,8 +26,9 @@ from vm.errors import Problem
 
 # What happens inside a container all the time (health checks are execs) and changes no row.
 NOISE = ("exec_", "top", "attach", "resize", "archive-path", "extract-to-dir", "export", "copy")
-# A network's own events tell only of containers that run.
-NAMED = ("create", "destroy", "rename")
+# What changes who is on a network: its own events tell only of containers that run, and of one that
+# starts before the list of containers has its address.
+JOINS = ("create", "destroy", "rename", "start")
 
 
 class EngineStores(QObject):
@@ -132,8 +133,8 @@ class EngineStores(QObject):
                 noise = event.action.startswith(NOISE)
                 if noise:
                     return ()
-                named = event.action in NAMED
-                return (self.containers, self.networks) if named else (self.containers,)
+                joins = event.action in JOINS
+                return (self.containers, self.networks) if joins else (self.containers,)
             case "image":
                 return (self.images,)
             case "volume":

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterator
 
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtTest import QAbstractItemModelTester, QTest
 from PySide6.QtWidgets import QDialog, QMenu
 
+from desktop.actions import containers
 from desktop.app import App
 from desktop.dialogs.network import (
     ConnectDialog,
@@ -24,7 +25,7 @@ from desktop.pages.networks.page import NetworksPage
 from desktop.widgets.confirm import Confirm
 from desktop.widgets.toasts import Toast
 from engine.docker.client import DockerClient
-from engine.docker.types import Attachment, Network, RunSpec
+from engine.docker.types import Attachment, Event, Network, RunSpec
 from tests.unit.engine.bridge.servers import IMAGE
 
 type WaitFor = Callable[..., None]
@@ -318,3 +319,23 @@ def test_layout_keeps_everything_apart_and_folds_what_is_long() -> None:
     narrow = lay_out([few], 100)
     assert [one.where.topLeft().x() for one in narrow.spots if one.attachment] == [NAME_WIDTH] * 2
     assert lay_out([], 500).height == 0
+
+
+def test_an_address_is_there_again_after_a_restart(
+    app: App, page: NetworksPage, client: DockerClient, wait_for: WaitFor
+) -> None:
+    """dockerd connects the container, and says so, before its list has the new address."""
+    for timer in app.desk.stores.networks.findChildren(QTimer):
+        timer.setInterval(0)  # as if the engine took its time between the two
+    client.networks.create("front", subnet="10.83.0.0/24")
+    made = client.containers.run(RunSpec(IMAGE, "web", SLEEP, network="front"))
+    page.show_map(True)
+    wait_for(lambda: "web 10.83.0.2" in page.map.accessibleDescription())
+    wait_for(lambda: made in app.desk.stores.containers.rows)
+    told: list[Event] = []
+    app.desk.stores.told.connect(told.append)
+    for _ in range(3):
+        told.clear()
+        containers.restart(app.desk, [app.desk.stores.containers.rows[made]])
+        wait_for(lambda: any(event.action == "restart" for event in told))
+        wait_for(lambda: "web 10.83.0.2" in page.map.accessibleDescription(), 3)
