@@ -43,7 +43,8 @@ class Shell(Protocol):
     @property
     def widget(self) -> QWidget: ...
     def go(self, page: str, key: str = "", tab: str = "") -> None:
-        """Show a page, the detail of `key` in it, a tab of that."""
+        """Show a page, the detail of `key` in it, a tab of that. Without `key`, the page that is
+        shown already goes back to its list."""
 
     def toast(
         self, title: str, text: str = "", action: tuple[str, Callable[[], object]] | None = None

@@ -73,7 +73,7 @@ class Window(QMainWindow):
         return self
 
     def go(self, page: str, key: str = "", tab: str = "") -> None:
-        """Show a page, the detail of `key` in it, a tab of that."""
+        """As `Shell.go`."""
         before = self.current
         shown = self._page(page)
         if shown is not before:
@@ -85,7 +85,7 @@ class Window(QMainWindow):
             self._show_banner()
             if self.isVisible():
                 shown.shown()
-        if key:
+        if key or shown is before:
             shown.open(key, tab)
 
     def toast(self, title: str, text: str = "", action: Action | None = None) -> None:
@@ -185,13 +185,8 @@ class Window(QMainWindow):
         key("Ctrl+K", self.show_palette)
         key("Ctrl+F", lambda: self._page(self.current_key).focus_filter())
         key("F5", lambda: self._page(self.current_key).refresh())
-        key("Escape", self._go_back)
+        key("Escape", lambda: self._page(self.current_key).step_out())
         key("Ctrl+W", self.close)
-
-    def _go_back(self) -> None:
-        back = getattr(self.current, "back", None)
-        if callable(back):
-            back()
 
     def _follow(self) -> None:
         desk = self.desk

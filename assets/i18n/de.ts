@@ -212,6 +212,10 @@
             <translation>Ein weiterer Name, unter dem andere im Netzwerk den Container finden.</translation>
         </message>
         <message>
+            <source>Clear a filter, close a file, go back to the list</source>
+            <translation>Filter leeren, Datei schließen, zurück zur Liste</translation>
+        </message>
+        <message>
             <source>Configuring the Docker Engine</source>
             <translation>Docker Engine wird eingerichtet</translation>
         </message>

@@ -33,6 +33,7 @@ from desktop.pages.list_page import Detail
 from desktop.text import tip, tr
 from desktop.tokens import HEADER_HEIGHT
 from desktop.widgets.basics import button, column, holder, icon_button, label, line
+from desktop.widgets.levels import Levels
 
 TITLE_WIDTH = 220  # pixels that a long title has before anything beside it
 STEPS = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1}
@@ -97,6 +98,10 @@ class FramedDetail(Detail):
             # Of the whole window, while this is shown: a tab that fills itself may lose the focus.
             shortcut = QShortcut(QKeySequence(keys), self)
             shortcut.activated.connect(partial(self.step, by))
+
+    def step_out(self) -> bool:
+        shown: object = self._stack.currentWidget()
+        return self._stack.isEnabled() and isinstance(shown, Levels) and shown.step_out()
 
     def add_to_head(self, *widgets: QWidget) -> None:
         for widget in widgets:

@@ -19,6 +19,7 @@ from desktop.text import plain, tr
 from desktop.widgets.basics import button
 from desktop.widgets.dressing import Dressing
 from desktop.widgets.empty import Empty
+from desktop.widgets.levels import step_out_of
 from desktop.widgets.table import Table
 
 
@@ -36,6 +37,10 @@ class Detail(QWidget):
 
     def refresh(self) -> None:
         """F5."""
+
+    def step_out(self) -> bool:
+        """Esc: as `Levels`."""
+        return False
 
 
 class ListPage(Page):
@@ -140,7 +145,9 @@ class ListPage(Page):
         self.opened, key, self.opened_key = None, self.opened_key, ""
         self._show_list(True)
         self._settle()
-        self.table.choose(key)
+        current = self.table.current_line()
+        if current is None or current.key != key:  # else what is selected stays so
+            self.table.choose(key)
         self.table.setFocus()
 
     def reset(self) -> None:
@@ -157,6 +164,13 @@ class ListPage(Page):
             self.filter.selectAll()
         else:
             self.opened.search()
+
+    def step_out(self) -> bool:
+        if self.opened is None:
+            return step_out_of(self.filter, self.table)
+        if not self.opened.step_out():
+            self.back()
+        return True
 
     def refresh(self) -> None:
         super().refresh()

@@ -66,6 +66,10 @@ class Page(QWidget):
     def focus_filter(self) -> None:
         """Ctrl+F."""
 
+    def step_out(self) -> bool:
+        """Esc: as `Levels`."""
+        return False
+
     def commands(self) -> list[Command]:
         """For the palette: what can be done here."""
         return []

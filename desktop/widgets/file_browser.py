@@ -28,6 +28,7 @@ from desktop.text import plural, size, tr
 from desktop.theme import monospace
 from desktop.widgets.basics import button, column, holder, icon_button, label, row
 from desktop.widgets.empty import Empty
+from desktop.widgets.levels import step_out_of
 from desktop.widgets.path_bar import PathBar
 from desktop.widgets.tree import Tree
 from engine.docker.cancel import Cancel
@@ -61,6 +62,7 @@ class FileBrowser(QWidget):
         self.all: Sequence[FileEntry] = ()  # of the folder, also what the filter hides
         self.path_bar = PathBar(desk.theme)
         self.path_bar.wanted.connect(self._go)
+        self.path_bar.left.connect(lambda: self._shown.setFocus())
         self.path = self.path_bar.field
         self.filter = QLineEdit(placeholderText=tr("Filter"), clearButtonEnabled=True)
         self.filter.setAccessibleName(tr("Filter the files"))
@@ -166,14 +168,27 @@ class FileBrowser(QWidget):
         self._show_entries()
         self.table.setFocus()
 
+    def step_out(self) -> bool:
+        """Esc: out of the filter, then from a file to its folder, then the folder whole again."""
+        if self._shown is self.text and not self.filter.hasFocus():
+            self.close_file()
+            return True
+        return step_out_of(self.filter, self._shown)
+
     # Inside
+
+    @property
+    def _shown(self) -> QWidget:
+        """What the keys are for."""
+        shown = self.stack.currentWidget() or self.table
+        return self.text if shown is self.viewer else shown
 
     def _beside(self, name: str) -> str:
         return posixpath.join(self.folder, name)
 
     def _go(self, path: str) -> None:
         """Somebody has typed a path, or pressed a part of it."""
-        (self.stack.currentWidget() or self.table).setFocus()
+        self._shown.setFocus()
         self.open_folder(path)
 
     def _filter(self, text: str) -> None:

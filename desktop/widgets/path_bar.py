@@ -15,9 +15,10 @@ from desktop.widgets.basics import button, icon_button, label
 
 
 class PathBar(QStackedWidget):
-    """`wanted`: a path that the user wants to see."""
+    """`wanted`: a path that the user wants to see. `left`: none, after all."""
 
     wanted = Signal(str)
+    left = Signal()
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
@@ -84,7 +85,9 @@ class PathBar(QStackedWidget):
         elif watched is self.field and isinstance(event, QKeyEvent):
             escaped = event.type() in (QEvent.Type.KeyPress, QEvent.Type.ShortcutOverride)
             if escaped and event.key() == Qt.Key.Key_Escape:
-                self.setCurrentWidget(self._crumbs)
                 event.accept()
+                if event.type() == QEvent.Type.KeyPress:
+                    self.setCurrentWidget(self._crumbs)
+                    self.left.emit()
                 return True
         return super().eventFilter(watched, event)

@@ -72,6 +72,9 @@ class FilesTab(Tab):
     def search(self) -> None:
         self.browser.filter.setFocus(Qt.FocusReason.ShortcutFocusReason)
 
+    def step_out(self) -> bool:
+        return self.browser.step_out()
+
     def refresh(self) -> None:
         self.browser.refresh()
 

@@ -27,6 +27,7 @@ from desktop.stores.store import Delta
 from desktop.text import tr
 from desktop.theme import monospace
 from desktop.widgets.basics import button, icon_button, label, row
+from desktop.widgets.levels import step_out_of
 from desktop.widgets.tree import Tree
 from vm.errors import Problem
 
@@ -65,6 +66,9 @@ class InspectTab(Tab):
     def search(self) -> None:
         self.field.setFocus(Qt.FocusReason.ShortcutFocusReason)
         self.field.selectAll()
+
+    def step_out(self) -> bool:
+        return step_out_of(self.field, self.stack.currentWidget() or self.tree)
 
     def leave(self) -> None:
         self._left = True

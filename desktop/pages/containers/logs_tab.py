@@ -20,6 +20,7 @@ from desktop.pages.containers.tab import Tab
 from desktop.text import plural, tr
 from desktop.widgets.basics import button, icon_button, label, row
 from desktop.widgets.empty import Empty
+from desktop.widgets.levels import step_out_of
 from desktop.widgets.log_rows import LogRow
 from desktop.widgets.log_view import LogView
 from engine.docker.types import Event
@@ -67,6 +68,9 @@ class LogsTab(Tab):
 
     def search(self) -> None:
         self.search_bar.begin(self.view.selected_text())
+
+    def step_out(self) -> bool:
+        return step_out_of(self.search_bar.field, self.view)
 
     def shown(self) -> None:
         if not self.search_bar.field.hasFocus():

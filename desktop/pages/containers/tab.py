@@ -25,6 +25,10 @@ class Tab(QWidget):
     def refresh(self) -> None:
         """F5."""
 
+    def step_out(self) -> bool:
+        """Esc: as `Levels`."""
+        return False
+
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
         super().showEvent(event)
         self.shown()

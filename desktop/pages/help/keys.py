@@ -17,7 +17,7 @@ def keys() -> tuple[tuple[str, tuple[tuple[str, str], ...]], ...]:
                 ("Ctrl+1", tr("Containers; with 2 to 7 the other pages")),
                 ("Ctrl+F", tr("Filter, or search")),
                 ("F5", tr("Refresh")),
-                ("Esc", tr("Back to the list")),
+                ("Esc", tr("Clear a filter, close a file, go back to the list")),
                 ("Ctrl+W", tr("Close the window; the engine runs on")),
             ),
         ),

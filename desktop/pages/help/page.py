@@ -17,6 +17,7 @@ from desktop.pages.help.logs import LogsView
 from desktop.pages.page import Command, Page
 from desktop.text import tip, tr
 from desktop.widgets.basics import button, icon_button, line, row
+from desktop.widgets.levels import step_out_of
 
 
 class HelpPage(Page):
@@ -93,6 +94,10 @@ class HelpPage(Page):
         view = self.views["logs"]
         if isinstance(view, LogsView):
             view.words.setFocus()
+
+    def step_out(self) -> bool:
+        view = self.views.get(self.current)
+        return isinstance(view, LogsView) and step_out_of(view.words, view.view)
 
     def commands(self) -> list[Command]:
         go = self.desk.shell.go

@@ -27,6 +27,7 @@ from desktop.pages.page import chip
 from desktop.text import plural, short_id, size, tip, tr
 from desktop.widgets.basics import button, card, column, icon_button, label, scrolled
 from desktop.widgets.inspect_text import InspectText
+from desktop.widgets.levels import step_out_of
 from engine.docker.types import ImageDetail, Layer
 from vm.errors import Problem
 
@@ -145,6 +146,13 @@ class Overview(QWidget):
         if self.facts is not None:
             self.facts.leave()
 
+    def step_out(self) -> bool:
+        if self._right.currentWidget() is not self.files:
+            return False
+        if not step_out_of(self.files.filter, self.files.view):
+            self._close_files()
+        return True
+
     def _ask(self) -> None:
         self._again.hide()
         self.note.setText(tr("Asking the engine…"))
@@ -185,6 +193,10 @@ class Overview(QWidget):
         self.files.show_layer(layer)
 
     def _close_files(self) -> None:
+        """The keys go to the layer that it was."""
+        chosen = self.layers.chosen_button() if self.layers is not None else None
+        if chosen is not None:
+            chosen.setFocus()
         self.files.stop()
         self._right.setCurrentIndex(0)
         if self.layers is not None:

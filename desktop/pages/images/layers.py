@@ -108,6 +108,9 @@ class LayerList(QWidget):
             self.buttons.append(made)
             box.addWidget(made)
 
+    def chosen_button(self) -> QAbstractButton | None:
+        return self._group.checkedButton()
+
     def clear_choice(self) -> None:
         self._group.setExclusive(False)
         for made in self.buttons:

@@ -22,6 +22,7 @@ from desktop.pages.settings.window_settings import WindowSection
 from desktop.tasks import Task
 from desktop.text import tr
 from desktop.widgets.basics import button, column, holder, label, row, scrolled
+from desktop.widgets.levels import step_out_of
 from desktop.widgets.problem_card import ProblemCard
 from engine.schema import Setting, Value
 from engine.settings import Entry, SettingsStore
@@ -148,6 +149,9 @@ class SettingsPage(Page):
     def focus_filter(self) -> None:
         self.filter.setFocus(Qt.FocusReason.ShortcutFocusReason)
         self.filter.selectAll()
+
+    def step_out(self) -> bool:
+        return step_out_of(self.filter, self)
 
     def _go(self, name: str) -> None:
         self.desk.shell.go("settings", name)
