@@ -24,7 +24,8 @@ from vm.errors import Problem
 @dataclass(frozen=True)
 class Loss:
     """A question before something is lost. `word`: what must be typed to agree, "" for nothing;
-    `choice`: what can be chosen besides, "" for nothing."""
+    `choice`: what can be chosen besides, "" for nothing; `names`: of all that goes, where the title
+    has only their number."""
 
     title: str
     loses: str
@@ -32,6 +33,7 @@ class Loss:
     button: str
     word: str = ""
     choice: str = ""
+    names: tuple[str, ...] = ()
 
 
 type Action = tuple[str, Callable[[], object]]  # what a button says, and does

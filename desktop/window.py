@@ -268,7 +268,7 @@ class Window(QMainWindow):
 
     def _announce(self, task: Task) -> None:
         if task.state is TaskState.FAILED and task.problem is not None:
-            self._toasts.complain(task.problem, task.retry)
+            self._toasts.complain(task.problem, task.retry, about=task.title)
         elif task.state is TaskState.DONE and task.announce:
             self._toasts.say(task.title, task.note)
 

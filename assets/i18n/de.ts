@@ -212,6 +212,10 @@
             <translation>Ein weiterer Name, unter dem andere im Netzwerk den Container finden.</translation>
         </message>
         <message>
+            <source>By force the images lose their names and, where no running container needs them, their files. Containers that use them stay, but cannot be made again from these names.</source>
+            <translation>Erzwungen verlieren die Images ihre Namen und, wo kein laufender Container sie braucht, ihre Dateien. Container, die sie verwenden, bleiben erhalten, lassen sich aber nicht mehr unter diesen Namen neu erstellen.</translation>
+        </message>
+        <message>
             <source>Clear a filter, close a file, go back to the list</source>
             <translation>Filter leeren, Datei schließen, zurück zur Liste</translation>
         </message>
@@ -1088,8 +1092,20 @@
             <translation>Niemand benutzt die Engine. Sie liegt auf der Festplatte; die erste Benutzung holt sie zurück.</translation>
         </message>
         <message>
+            <source>Or delete the containers first; then they go without force.</source>
+            <translation>Ohne Zwang geht es, wenn zuerst die zugehörigen Container gelöscht werden.</translation>
+        </message>
+        <message>
             <source>Putting the machine on the disk</source>
             <translation>Die Maschine wird auf die Festplatte gelegt</translation>
+        </message>
+        <message>
+            <source>Run {image} as {name}</source>
+            <translation>{image} als {name} ausführen</translation>
+        </message>
+        <message>
+            <source>Running, and killed first: {names}.</source>
+            <translation>Laufen und werden vorher beendet: {names}.</translation>
         </message>
         <message>
             <source>The machine is suspended: what it has in memory is kept with it.</source>
@@ -3816,14 +3832,6 @@
             <translation>Möglicherweise werden sie gerade verwendet: {names}.</translation>
         </message>
         <message>
-            <source>{names} use it.</source>
-            <translation>{names} verwenden es.</translation>
-        </message>
-        <message>
-            <source>{names} uses it.</source>
-            <translation>{names} verwendet es.</translation>
-        </message>
-        <message>
             <source>{name} does not answer</source>
             <translation>{name} antwortet nicht</translation>
         </message>
@@ -4000,6 +4008,14 @@
             <translation>Vor der nächsten Verwendung müssen {n} Images ({size}) wieder geholt, geladen oder gebaut werden.</translation>
         </message>
         <message>
+            <source>{n} images are in use</source>
+            <translation>{n} Images werden verwendet</translation>
+        </message>
+        <message>
+            <source>{n} images are used by {users}.</source>
+            <translation>{n} Images werden von {users} verwendet.</translation>
+        </message>
+        <message>
             <source>{n} images were deleted</source>
             <translation>{n} Images wurden gelöscht</translation>
         </message>
@@ -4086,10 +4102,6 @@
         <message>
             <source>{n} new lines</source>
             <translation>{n} neue Zeilen</translation>
-        </message>
-        <message>
-            <source>{n} of them run: they are killed.</source>
-            <translation>{n} davon laufen: Sie werden beendet.</translation>
         </message>
         <message>
             <source>{n} of {all}</source>
@@ -4941,6 +4953,10 @@
         <message>
             <source>Publish fewer ports, or publish them without an address.</source>
             <translation>Weniger Ports veröffentlichen, oder sie ohne Adresse veröffentlichen.</translation>
+        </message>
+        <message>
+            <source>Port {0} is already published by the container {1}.</source>
+            <translation>Port {0} wird schon vom Container {1} veröffentlicht.</translation>
         </message>
         <message>
             <source>Port {0}/{1} on {2} is already published by the container {3}.</source>

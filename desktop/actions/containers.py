@@ -1,5 +1,6 @@
 """What can be done to containers. May import: `desk`, `tasks`, `text`, `engine`."""
 
+import contextlib
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
@@ -10,9 +11,9 @@ from PySide6.QtGui import QDesktopServices, QGuiApplication
 from desktop.desk import Desk, Loss
 from desktop.stores.store import Store
 from desktop.tasks import Task
-from desktop.text import plural, tr
+from desktop.text import listing, plural, tr
 from engine.docker.types import Container, ContainerState, Port, RunSpec
-from vm.errors import Problem
+from vm.errors import ObjectGone, Problem
 
 if TYPE_CHECKING:
     from engine.docker.containers import Containers
@@ -66,15 +67,20 @@ def delete(desk: Desk, rows: Sequence[Container]) -> None:
     """Asks once; takes running ones with it, and says so."""
     if not rows:
         return
-    running = sum(row.state.is_up for row in rows)
+    running = [row.name for row in rows if row.state.is_up]
     title = plural(len(rows), "Delete {name}?", "Delete {n} containers?", name=rows[0].name)
     loses = [tr("Files written inside and not to a volume are lost.")]
-    if running:
-        killed = plural(
-            running, "It is running and will be killed first.", "{n} of them run: they are killed."
-        )
-        loses.insert(0, killed)
-    loss = Loss(title, " ".join(loses), tr("Images and named volumes stay."), tr("Delete"))
+    if running and len(rows) == 1:
+        loses.insert(0, tr("It is running and will be killed first."))
+    elif running:
+        loses.insert(0, tr("Running, and killed first: {names}.", names=listing(running)))
+    loss = Loss(
+        title,
+        " ".join(loses),
+        tr("Images and named volumes stay."),
+        tr("Delete"),
+        names=tuple(row.name for row in rows),
+    )
     desk.shell.confirm(
         loss,
         lambda: _each(
@@ -102,23 +108,30 @@ def run(
     """Pull what is missing, create, start; then say where it answers. `refused`: as the `failed`
     of a task."""
 
-    def work(task: Task) -> str:
+    def work(task: Task) -> tuple[str, str]:
         from engine.docker.running import run_image
 
-        return run_image(desk.connection.client, spec, task.cancel, task.report)
+        client = desk.connection.client
+        key = run_image(client, spec, task.cancel, task.report)
+        with contextlib.suppress(ObjectGone):  # it is removed at its end, which may be now
+            return key, client.containers.detail(key).name
+        return key, spec.name or spec.image
 
-    def done(key: str) -> None:
+    def done(made: tuple[str, str]) -> None:
+        key, name = made
         desk.stores.containers.load()
         desk.endings.expect(key)
         ports = [port for port in spec.ports if port.host_port > 0 and port.protocol == "tcp"]
-        name = spec.name or spec.image
         open_it = (tr("Open"), lambda: open_port(desk, ports[0])) if ports else None
         show = (tr("Show"), lambda: desk.shell.go("containers", key))
         desk.shell.toast(tr("{name} is running", name=name), action=open_it or show)
         if opened is not None:
             opened(key)
 
-    return desk.tasks.start(tr("Run {image}", image=spec.image), work, done, refused)
+    title = tr("Run {image}", image=spec.image)
+    if spec.name:
+        title = tr("Run {image} as {name}", image=spec.image, name=spec.name)
+    return desk.tasks.start(title, work, done, refused)
 
 
 def recreate(

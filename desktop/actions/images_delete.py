@@ -11,17 +11,20 @@ from typing import TYPE_CHECKING
 
 from desktop.desk import Desk, Loss
 from desktop.engine_words import engine_says
-from desktop.models.images import NamedImage, users
+from desktop.models.images import NamedImage
+from desktop.stores.engine import EngineStores
 from desktop.stores.store import Delta
 from desktop.tasks import Task
-from desktop.text import plural, size, tr
-from engine.docker.types import Pruned
+from desktop.text import listing, plural, size, tr
+from engine.docker.types import Container, Pruned
 from vm.errors import ObjectConflict, Problem
 
 if TYPE_CHECKING:
     from engine.docker.client import DockerClient
 
     type Engine = Callable[[], DockerClient]
+
+MOST_SENTENCES = 3  # on who uses which image
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,9 @@ class Removal:
     def title(self) -> str:
         return self.lines[0].title
 
+    def users(self, stores: EngineStores) -> list[Container]:
+        return stores.users_of_image(self.lines[0].image)
+
 
 def removals(lines: Sequence[NamedImage]) -> list[Removal]:
     by_image: dict[str, list[NamedImage]] = {}
@@ -47,22 +53,33 @@ def removals(lines: Sequence[NamedImage]) -> list[Removal]:
 
 
 def delete(desk: Desk, lines: Sequence[NamedImage]) -> None:
-    """Asks once."""
-    if lines:
-        planned = removals(lines)
-        remove = partial(_remove_all, desk, planned, desk.connection.pinned())
-        desk.shell.confirm(loss_of(lines, planned), remove)
+    """Asks once. Of several images those in use stay; one in use, or only such, go by force."""
+    planned = removals(lines)
+    used = [one for one in planned if one.is_whole and one.users(desk.stores)]
+    free = [one for one in planned if one not in used]
+    engine = desk.connection.pinned()
+    if free:
+        loss = loss_of(free, _in_use(desk, used) if used else "")
+        desk.shell.confirm(loss, partial(_remove_all, desk, free, engine))
+    elif used:
+        loss = _loss_by_force(used, _in_use(desk, used))
+        desk.shell.confirm(loss, partial(_remove_all, desk, used, engine, True))
 
 
-def loss_of(lines: Sequence[NamedImage], planned: Sequence[Removal]) -> Loss:
+def loss_of(planned: Sequence[Removal], in_use: str = "") -> Loss:
+    """`in_use`: the sentence on those that stay because a container uses them."""
+    lines = [line for one in planned for line in one.lines]
     whole = [one for one in planned if one.is_whole]
     title = plural(len(planned), "Delete {name}?", "Delete {n} images?", name=lines[0].title)
+    names = tuple(line.title for line in lines)
+    stays = tr("{reason} They are not deleted.", reason=in_use) if in_use else ""
     if not whole:
         kept = next(tag for tag in lines[0].image.tags if tag not in {x.tag for x in lines})
         loses = plural(
             len(lines), "Only this name is taken away.", "Only these names are taken away."
         )
-        return Loss(title, loses, tr("The image stays, as {name}.", name=kept), tr("Delete"))
+        keeps = f"{tr('The image stays, as {name}.', name=kept)} {stays}".strip()
+        return Loss(title, loses, keeps, tr("Delete"), names=names)
     freed = sum(one.lines[0].image.size for one in whole)
     loses = plural(
         len(whole),
@@ -72,12 +89,26 @@ def loss_of(lines: Sequence[NamedImage], planned: Sequence[Removal]) -> Loss:
         size=size(freed),
     )
     keeps = tr("Containers and volumes stay. Layers that other images use stay, too.")
-    return Loss(title, loses, keeps, tr("Delete"))
+    return Loss(title, loses, f"{stays} {keeps}".strip(), tr("Delete"), names=names)
 
 
-def _remove_all(desk: Desk, planned: Sequence[Removal], engine: "Engine") -> None:
+def _in_use(desk: Desk, used: Sequence[Removal]) -> str:
+    """By whom: each image where there are few, else how many."""
+    if len(used) > MOST_SENTENCES:
+        users = {row.name: None for one in used for row in one.users(desk.stores)}
+        return tr("{n} images are used by {users}.", n=len(used), users=listing(users))
+    return " ".join(
+        tr("{name} is used by {users}.", name=one.title, users=listing(names))
+        for one in used
+        if (names := [row.name for row in one.users(desk.stores)])
+    )
+
+
+def _remove_all(
+    desk: Desk, planned: Sequence[Removal], engine: "Engine", force: bool = False
+) -> None:
     for one in planned:
-        _remove(desk, one, engine, len(planned) == 1)
+        _remove(desk, one, engine, len(planned) == 1, force)
 
 
 def _remove(
@@ -103,21 +134,32 @@ def _remove(
 
 
 def _offer_force(desk: Desk, removal: Removal, engine: "Engine", problem: Problem) -> None:
-    names = sorted({row.name for line in removal.lines for row in users(desk.stores, line)})
-    reason = engine_says(problem.summary)
-    if names:
-        reason = plural(len(names), "{names} uses it.", "{names} use it.", names=", ".join(names))
-    loses = tr(
-        "By force the image loses its name and, where no running container needs it, its files. "
-        "Containers that use it stay, but cannot be made again from this name."
-    )
-    loss = Loss(
-        tr("{name} is in use", name=removal.title),
-        f"{reason} {loses}",
-        tr("Or delete the containers first; then it goes without force."),
-        tr("Delete by force"),
-    )
+    """A container uses it since the question."""
+    reason = _in_use(desk, [removal]) or engine_says(problem.summary)
+    loss = _loss_by_force([removal], reason)
     desk.shell.confirm(loss, partial(_remove, desk, removal, engine, True, True))
+
+
+def _loss_by_force(used: Sequence[Removal], reason: str) -> Loss:
+    title = plural(len(used), "{name} is in use", "{n} images are in use", name=used[0].title)
+    loses = plural(
+        len(used),
+        "By force the image loses its name and, where no running container needs it, its files. "
+        "Containers that use it stay, but cannot be made again from this name.",
+        "By force the images lose their names and, where no running container needs them, their "
+        "files. Containers that use them stay, but cannot be made again from these names.",
+    )
+    return Loss(
+        title,
+        f"{reason} {loses}",
+        plural(
+            len(used),
+            "Or delete the containers first; then it goes without force.",
+            "Or delete the containers first; then they go without force.",
+        ),
+        tr("Delete by force"),
+        names=tuple(one.title for one in used),
+    )
 
 
 def _mark(desk: Desk, removal: Removal, word: str) -> None:

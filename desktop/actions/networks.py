@@ -97,7 +97,8 @@ def delete(desk: Desk, rows: Sequence[Network]) -> None:
         loses.append(
             tr("Stopped, and cannot start again without it: {names}.", names=listing(sorted(idle)))
         )
-    loss = Loss(title, " ".join(loses), tr("No container is deleted."), tr("Delete"))
+    keeps, names = tr("No container is deleted."), tuple(row.name for row in wanted)
+    loss = Loss(title, " ".join(loses), keeps, tr("Delete"), names=names)
     desk.shell.confirm(loss, lambda: _delete_each(desk, wanted))
 
 

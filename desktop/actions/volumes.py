@@ -52,7 +52,8 @@ def delete(desk: Desk, rows: Sequence[Volume]) -> None:
     if used:
         keeps = _in_use(desk, used).summary
         keeps = tr("{reason} They are not deleted.", reason=keeps)
-    loss = Loss(title, loses, keeps, tr("Delete"))
+    names = tuple(row.name for row in free)
+    loss = Loss(title, loses, keeps, tr("Delete"), names=names)
     desk.shell.confirm(loss, lambda: _delete_each(desk, free))
 
 

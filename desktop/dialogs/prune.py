@@ -8,18 +8,16 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QShowEvent
-from PySide6.QtWidgets import QCheckBox, QDialog, QPlainTextEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QDialog, QVBoxLayout, QWidget
 from shiboken6 import Shiboken
 
 from desktop.desk import Desk
 from desktop.engine_words import told
 from desktop.text import plain, size, tr
-from desktop.theme import monospace
 from desktop.widgets.basics import button, label, row
+from desktop.widgets.name_list import NameList
 from engine.docker.types import Pruned
 from vm.errors import Problem
-
-MOST_HEIGHT = 220  # of the names, which scroll from there on
 
 
 @dataclass(frozen=True)
@@ -51,10 +49,7 @@ class PruneDialog(QDialog):
         self._wording = wording
         self._found: tuple[Pruned, ...] = ()
         self.sum = label(tr("Counting what is not used…"), "heading", wrap=True)
-        self.names = QPlainTextEdit(readOnly=True)
-        self.names.setFont(monospace())
-        self.names.setAccessibleName(tr("What would be deleted"))
-        self.names.hide()
+        self.names = NameList(tr("What would be deleted"))
         self.wide = QCheckBox(plain(wording.wider))
         if not wording.wider:
             self.wide.hide()
@@ -104,9 +99,6 @@ class PruneDialog(QDialog):
         if found.bytes:
             text = tr("{count}, {size}", count=text, size=size(found.bytes))
         self.sum.setText(text if found.names else self._wording.nothing)
-        self.names.setPlainText("\n".join(found.names))
-        lines = self.names.fontMetrics().lineSpacing() * len(found.names)
-        self.names.setFixedHeight(min(lines + 24, MOST_HEIGHT))
-        self.names.setVisible(bool(found.names))
+        self.names.show_names(found.names)
         self.agree.setEnabled(bool(found.names))
         self._fit()

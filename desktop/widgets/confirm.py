@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QCheckBox, QDialog, QLineEdit, QVBoxLayout, QWidge
 from desktop.desk import Loss
 from desktop.text import plain, tr
 from desktop.widgets.basics import button, label, row
+from desktop.widgets.name_list import NameList
 
 
 class Confirm(QDialog):
@@ -23,6 +24,10 @@ class Confirm(QDialog):
         box.setContentsMargins(24, 20, 24, 16)
         box.setSpacing(10)
         box.addWidget(label(loss.title, "heading", wrap=True))
+        if len(loss.names) > 1:
+            self.names = NameList(tr("What would be deleted"))
+            box.addWidget(self.names)
+            self.names.show_names(loss.names)
         box.addWidget(label(loss.loses, wrap=True))
         if loss.keeps:
             box.addWidget(label(loss.keeps, "secondary", wrap=True))

@@ -30,20 +30,31 @@ MOST = 4
 
 
 class Toast(QFrame):
+    """`about`: the work that the title tells of, where that does not name it."""
+
     def __init__(
-        self, theme: Theme, icon: str, color: str, title: str, text: str, actions: list[Action]
+        self,
+        theme: Theme,
+        icon: str,
+        color: str,
+        title: str,
+        text: str,
+        actions: list[Action],
+        about: str = "",
     ) -> None:
         super().__init__()
         self.setProperty("kind", "toast")
         self.setFixedWidth(WIDTH)
-        self.setAccessibleName(f"{title} {text}")
-        self.title, self.text = title, text
+        self.setAccessibleName(" ".join(filter(None, (about, title, text))))
+        self.title, self.text, self.about = title, text, about
         picture = label()
         picture.setPixmap(icons.pixmap(icon, theme.color(color), 16))
         picture.setAlignment(Qt.AlignmentFlag.AlignTop)
         picture.setContentsMargins(0, 2, 0, 0)
         words = QVBoxLayout()
         words.setSpacing(4)
+        if about:
+            words.addWidget(label(about, "secondary", wrap=True))
         words.addWidget(label(title, "heading", wrap=True))
         if text:
             words.addWidget(label(text, "secondary", wrap=True))
@@ -92,6 +103,7 @@ class Toasts(QObject):
         problem: Problem,
         retry: Callable[[], object] | None = None,
         action: Action | None = None,
+        about: str = "",
     ) -> Toast:
         actions: list[Action] = [action] if action else []
         if retry is not None and problem.retry is not Retry.NO:
@@ -99,7 +111,7 @@ class Toasts(QObject):
         if problem.details:
             actions.append((tr("Details"), lambda: self.show_details(problem)))
         said, hint = engine_says(problem.summary), engine_says(problem.hint)
-        toast = Toast(self._theme, "error", "error", said, hint, actions)
+        toast = Toast(self._theme, "error", "error", said, hint, actions, about)
         self._show(toast)
         return toast
 
@@ -138,7 +150,7 @@ class Toasts(QObject):
         return dialog
 
     def _show(self, toast: Toast) -> None:
-        same = [one for one in self.shown if (one.title, one.text) == (toast.title, toast.text)]
+        same = [one for one in self.shown if one.accessibleName() == toast.accessibleName()]
         for old in same or self.shown[: max(0, len(self.shown) + 1 - MOST)]:
             old.close()
         toast.setParent(self._over)

@@ -1,4 +1,5 @@
-"""Every verb on containers. May import: `wire`, `container_rows`, `container_detail`, `run_spec`.
+"""Every verb on containers. May import: `wire`, `container_rows`, `container_detail`, `run_spec`,
+`port_holders`.
 
 What flows for longer than a request is elsewhere: logs and stats in `streams.py`, terminals in
 `exec.py`. Next: `recreate.py`, the one verb that is made of several.
@@ -6,11 +7,13 @@ What flows for longer than a request is elsewhere: logs and stats in `streams.py
 
 import json
 import re
+from contextlib import AbstractContextManager
 
 import msgspec
 
 from engine.docker import container_rows
 from engine.docker.container_detail import detail
+from engine.docker.port_holders import naming_port_holder
 from engine.docker.processes import PS_ARGUMENTS, parse_processes
 from engine.docker.run_spec import Json, creation, nano_cpus
 from engine.docker.sdk import docker
@@ -67,14 +70,19 @@ class Containers:
         return msgspec.json.format(self.wire.get(f"/containers/{container}/json"), indent=2)
 
     def start(self, container: str) -> None:
-        self.wire.post(f"/containers/{container}/start")
+        with self._naming_port_holder():
+            self.wire.post(f"/containers/{container}/start")
 
     def stop(self, container: str, seconds: int | None = None) -> None:
         """`seconds` until it is killed; None leaves that to the container and to Docker."""
         self._ending(container, "stop", seconds)
 
     def restart(self, container: str, seconds: int | None = None) -> None:
-        self._ending(container, "restart", seconds)
+        with self._naming_port_holder():
+            self._ending(container, "restart", seconds)
+
+    def _naming_port_holder(self) -> AbstractContextManager[None]:
+        return naming_port_holder(lambda: container_rows.rows(self.wire.get("/containers/json")))
 
     def _ending(self, container: str, verb: str, seconds: int | None) -> None:
         extra = STOP_SECONDS if seconds is None else max(seconds, 0)

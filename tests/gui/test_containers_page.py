@@ -5,15 +5,16 @@ from collections.abc import Callable
 import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QAbstractItemModelTester, QTest
-from PySide6.QtWidgets import QPushButton
+from PySide6.QtWidgets import QLabel, QPushButton
 
+from desktop.actions import containers as actions
 from desktop.app import App
 from desktop.pages.containers.page import ContainersPage
 from desktop.widgets.confirm import Confirm
 from desktop.widgets.table import Table
 from desktop.widgets.toasts import Toast
 from engine.docker.client import DockerClient
-from engine.docker.types import Container, ContainerState, RunSpec
+from engine.docker.types import Container, ContainerState, Port, RunSpec
 from tests.unit.engine.bridge.servers import IMAGE
 
 type WaitFor = Callable[..., None]
@@ -90,6 +91,47 @@ def test_delete_asks_once_and_names_what_is_lost(
     assert row(page, "lost"), "nothing is deleted before somebody agrees"
     QTest.mouseClick(asked.agree, Qt.MouseButton.LeftButton)
     wait_for(lambda: not row(page, "lost"))
+
+
+def test_the_question_names_all_that_it_deletes(
+    page: ContainersPage, client: DockerClient, wait_for: WaitFor
+) -> None:
+    client.containers.run(sleeper("going"))
+    client.containers.create(sleeper("idle"))
+    wait_for(lambda: row(page, "going") and row(page, "idle"))
+    page.table.selectAll()
+    QTest.keyClick(page.table, Qt.Key.Key_Delete)
+    asked = page.desk.shell.widget.findChild(Confirm)
+    assert asked is not None
+    assert asked.windowTitle() == "Delete 2 containers?"
+    assert sorted(asked.names.toPlainText().split()) == ["going", "idle"]
+    said = " ".join(one.text() for one in asked.findChildren(QLabel))
+    assert "Running, and killed first: going." in said
+    asked.reject()
+
+
+def test_a_refused_start_names_the_container_and_who_has_its_port(
+    app: App, page: ContainersPage, client: DockerClient, wait_for: WaitFor
+) -> None:
+    ports = (Port(80, "tcp", "", 18083),)
+    client.containers.run(RunSpec(IMAGE, "first", ENDS_AT_ONCE, ports=ports))
+    client.containers.create(RunSpec(IMAGE, "second", ENDS_AT_ONCE, ports=ports))
+    wait_for(lambda: row(page, "second"))
+    press(page, "second", 0)
+    wait_for(lambda: app.window.findChildren(Toast))
+    toast = app.window.findChildren(Toast)[0]
+    assert toast.about == "Start second"
+    assert toast.title == "Port 18083 is already published by the container first."
+    assert "Stop that container" in toast.text
+
+
+def test_a_run_tells_the_name_that_the_container_got(app: App, wait_for: WaitFor) -> None:
+    spec = RunSpec(IMAGE, "", ENDS_AT_ONCE, network="none")
+    actions.run(app.desk, spec)
+    wait_for(lambda: app.window.findChildren(Toast))
+    toast = app.window.findChildren(Toast)[0]
+    (made,) = app.desk.connection.client.containers.list()
+    assert toast.title == f"{made.name} is running"
 
 
 def test_filter_and_groups(page: ContainersPage, client: DockerClient, wait_for: WaitFor) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QAbstractItemModelTester, QTest
-from PySide6.QtWidgets import QMenu
+from PySide6.QtWidgets import QLabel, QMenu
 
 from desktop.actions import images as actions
 from desktop.actions import images_delete
@@ -70,6 +70,15 @@ def line(page: ImagesPage, tag: str) -> NamedImage:
 
 def said(app: App) -> list[str]:
     return [toast.title for toast in app.window.findChildren(Toast)]
+
+
+def question(app: App) -> Confirm:
+    (found,) = [one for one in app.window.findChildren(Confirm) if one.isVisible()]
+    return found
+
+
+def sentences(asked: Confirm) -> str:
+    return " ".join(one.text() for one in asked.findChildren(QLabel))
 
 
 def a_tar(path: Path, size: int) -> Path:
@@ -167,14 +176,12 @@ def test_an_image_in_use_is_refused_and_force_is_offered_with_its_loss(
     app: App, page: ImagesPage, client: DockerClient, tmp_path: Path, wait_for: WaitFor
 ) -> None:
     list(client.images.save([BASE], tmp_path / "base.tar", Cancel()))
-    client.containers.run(sleeper("holder"))
-    wait_for(lambda: app.desk.stores.containers.rows)
     found = line(page, BASE)
-    planned = images_delete.removals([found])
-    assert "has to be pulled" in images_delete.loss_of([found], planned).loses
+    assert "has to be pulled" in images_delete.loss_of(images_delete.removals([found])).loses
     images_delete.delete(app.desk, [found])
     asked = app.window.findChild(Confirm)
     assert asked is not None
+    client.containers.run(sleeper("holder"))  # after the question
     asked.accept()
     wait_for(lambda: any("in use" in one.windowTitle() for one in app.window.findChildren(Confirm)))
     offer = next(one for one in app.window.findChildren(Confirm) if "in use" in one.windowTitle())
@@ -182,6 +189,30 @@ def test_an_image_in_use_is_refused_and_force_is_offered_with_its_loss(
     assert not said(app), "the question is enough"
     offer.accept()
     wait_for(lambda: BASE not in titles(page))
+    client.containers.remove("holder", force=True)
+    list(client.images.load(tmp_path / "base.tar", Cancel()))
+
+
+def test_the_first_question_says_by_whom_an_image_is_used(
+    app: App, page: ImagesPage, client: DockerClient, tmp_path: Path, wait_for: WaitFor
+) -> None:
+    list(client.images.save([BASE], tmp_path / "base.tar", Cancel()))
+    client.containers.run(sleeper("holder"))
+    make_image(client, tmp_path, "free:1")
+    wait_for(lambda: app.desk.stores.containers.rows and "free:1" in titles(page))
+    images_delete.delete(app.desk, [line(page, BASE), line(page, "free:1")])
+    asked = question(app)
+    assert asked.windowTitle() == "Delete free:1?"
+    assert f"{BASE} is used by holder. They are not deleted." in sentences(asked)
+    asked.accept()
+    wait_for(lambda: titles(page) == [BASE] and not app.window.findChildren(Confirm))
+    images_delete.delete(app.desk, [line(page, BASE)])
+    asked = question(app)
+    assert asked.windowTitle() == f"{BASE} is in use"
+    assert f"{BASE} is used by holder. By force" in sentences(asked)
+    asked.accept()
+    wait_for(lambda: BASE not in titles(page))
+    assert not said(app)
     client.containers.remove("holder", force=True)
     list(client.images.load(tmp_path / "base.tar", Cancel()))
 

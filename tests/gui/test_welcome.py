@@ -64,7 +64,7 @@ def test_first_run_leads_to_a_first_container(
     assert "run" in page.command.value.whole
     assert own_app.window.focusWidget() is page.run  # so that Space goes on
     click(page.run)
-    assert [task.title for task in own_app.desk.tasks.running] == ["Run nginx"]
+    assert [task.title for task in own_app.desk.tasks.running] == ["Run nginx as first"]
     assert not is_first_run(own_app.link, own_app.connection, own_app.prefs)
 
 

@@ -175,8 +175,8 @@ def test_a_port_that_is_taken_is_named(containers: Containers) -> None:
     containers.run(sleeper("first", ports=ports))
     with pytest.raises(EngineRefused) as caught:
         containers.run(sleeper("second", ports=ports))
-    assert caught.value.summary == "Bind for 0.0.0.0:18080 failed: port is already allocated."
-    assert caught.value.hint.startswith("Port 18080 is published by another container.")
+    assert caught.value.summary == "Port 18080 is already published by the container first."
+    assert caught.value.hint.startswith("Stop that container")
     assert "POST /v1." in caught.value.details
     assert [one.name for one in containers.list()] == ["first"]
 

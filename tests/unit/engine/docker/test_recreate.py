@@ -114,8 +114,8 @@ def assert_put_back(containers: Containers, id_: str, spec: RunSpec, reason: str
 def test_a_port_that_is_taken_puts_the_old_one_back(containers: Containers, web: str) -> None:
     containers.run(sleeper("other", ports=PORTS[:1]))
     spec = msgspec.structs.replace(containers.detail(web).spec, ports=PORTS[:1])
-    error = assert_put_back(containers, web, spec, "port is already allocated")
-    assert "18080" in error.hint
+    reason = "Port 18080 is already published by the container other"
+    assert_put_back(containers, web, spec, reason)
 
 
 def test_a_bad_mount_puts_the_old_one_back(containers: Containers, web: str) -> None:

@@ -1,0 +1,41 @@
+"""Which container has a port that another one asks for. May import: `types`, `vm.errors`.
+
+dockerd names the port that it cannot publish, and not the container that published it before. Next:
+`refusal.py`.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from engine.docker.types import Container
+from vm.errors import EngineRefused, GalleyError
+
+_ALLOCATED = re.compile(r":(\d+) failed: port is already allocated")
+
+
+@contextmanager
+def naming_port_holder(running: Callable[[], Sequence[Container]]) -> Iterator[None]:
+    """Names the container in the error. `running` is called for a refusal of a port only."""
+    try:
+        yield
+    except EngineRefused as error:
+        found = _ALLOCATED.search(error.summary)
+        holder = _holder(running, int(found[1])) if found else ""
+        if found is None or not holder:
+            raise
+        raise EngineRefused(
+            f"Port {found[1]} is already published by the container {holder}.",
+            "Stop that container, or publish this one on another port.",
+            details=error.details,
+            retry=error.retry,
+        ) from error
+
+
+def _holder(running: Callable[[], Sequence[Container]], port: int) -> str:
+    """ "" where none has it, or the engine does not say."""
+    try:
+        rows = running()
+    except GalleyError:
+        return ""
+    return next((row.name for row in rows if port in {p.host_port for p in row.ports}), "")
