@@ -1,20 +1,42 @@
-"""Ctrl+K: every action and every object by a few letters. May import: PySide6, `pages.page`,
-`desk`, `widgets`. Words may be anywhere in a title, in any order; a title that begins with them
-comes first.
+"""Ctrl+K: every action, every object and what can be done to it, by a few letters. May import:
+PySide6, `pages`, `matching`, `desk`, `widgets`. Words may be anywhere in a title, in any order; the
+best match comes first. Next: `matching.py`, and `pages/objects.py` for objects and their verbs.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
-from PySide6.QtCore import QEvent, QObject, Qt
-from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QDialog, QLineEdit, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
+from PySide6.QtCore import QEvent, QModelIndex, QObject, QPersistentModelIndex, Qt
+from PySide6.QtGui import QKeyEvent, QPainter
+from PySide6.QtWidgets import (
+    QDialog,
+    QLineEdit,
+    QListWidget,
+    QListWidgetItem,
+    QMenu,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QVBoxLayout,
+    QWidget,
+)
 
 from desktop import icons
+from desktop.matching import Said
+from desktop.pages.objects import verbs
 from desktop.pages.page import Command
 from desktop.text import tr
 from desktop.theme import Theme
+from desktop.widgets.basics import label
 
 SHOWN = 60
+WITH_VERBS = 20  # objects of each kind that are asked for theirs, the best matches first
+ROWS = 12  # on the screen at once
+WIDTH = 560
+AROUND = 64  # pixels for the icon, the margins and the gap between title and hint
+HINT_ROLE = Qt.ItemDataRole.UserRole + 1
+
+type Index = QModelIndex | QPersistentModelIndex
+type Scored = tuple[tuple[int, bool, int], Command]
 
 
 class Palette(QDialog):
@@ -23,7 +45,7 @@ class Palette(QDialog):
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)  # with a border round it
         self.setProperty("kind", "palette")
-        self._commands = tuple(commands)
+        self._search = Search(commands, self)
         self._theme = theme
         self.field = QLineEdit(placeholderText=tr("Do something, or go to something"))
         self.field.setAccessibleName(tr("Command"))
@@ -32,17 +54,22 @@ class Palette(QDialog):
         self.found.setAccessibleName(tr("Commands that match"))
         self.found.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.found.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.found.setItemDelegate(HintedItem(theme, self.found))
+        self.nothing = label(tr("Nothing matches"), "secondary")
+        self.nothing.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.nothing.setContentsMargins(0, 14, 0, 14)
         box = QVBoxLayout(self)
         box.setContentsMargins(10, 10, 10, 10)
-        box.addWidget(self.field)
-        box.addWidget(self.found)
+        for widget in (self.field, self.found, self.nothing):
+            box.addWidget(widget)
         self.field.textChanged.connect(self._fill)
         self.field.installEventFilter(self)
         self.found.itemClicked.connect(lambda _item: self._run())
+        self.setFixedWidth(WIDTH)
         self._fill("")
-        self.resize(560, 420)
         corner = parent.mapToGlobal(parent.rect().center())
-        self.move(corner.x() - 280, parent.mapToGlobal(parent.rect().topLeft()).y() + 80)
+        top = parent.mapToGlobal(parent.rect().topLeft())
+        self.move(corner.x() - WIDTH // 2, top.y() + 80)
         self.field.setFocus()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802
@@ -59,14 +86,24 @@ class Palette(QDialog):
 
     def _fill(self, text: str) -> None:
         self.found.clear()
-        for command in matches(self._commands, text)[:SHOWN]:
-            said = f"{command.title}    {command.hint}" if command.hint else command.title
-            item = QListWidgetItem(said)
+        for command in self._search.find(text)[:SHOWN]:
+            item = QListWidgetItem(command.title)
             if command.icon:
                 item.setIcon(icons.icon(command.icon, self._theme.color("secondary")))
             item.setData(Qt.ItemDataRole.UserRole, command)
+            item.setData(HINT_ROLE, command.hint)
             self.found.addItem(item)
         self.found.setCurrentRow(0)
+        self._fit()
+
+    def _fit(self) -> None:
+        """As high as what was found, up to a limit."""
+        count = self.found.count()
+        rows = min(count, ROWS) * self.found.sizeHintForRow(0) if count else 0
+        self.found.setFixedHeight(rows + 2 * self.found.frameWidth())
+        self.found.setVisible(count > 0)
+        self.nothing.setVisible(count == 0)
+        self.adjustSize()
 
     def _run(self) -> None:
         item = self.found.currentItem()
@@ -76,13 +113,84 @@ class Palette(QDialog):
             command.run()
 
 
-def matches(commands: Sequence[Command], text: str) -> list[Command]:
-    words = text.casefold().split()
-    scored = []
-    for number, command in enumerate(commands):
-        title = command.title.casefold()
-        haystack = f"{title} {command.hint.casefold()}"
-        if all(word in haystack for word in words):
-            early = sum(title.startswith(word) or f" {word}" in title for word in words)
-            scored.append((-early, number, command))
-    return [command for _, _, command in sorted(scored, key=lambda one: one[:2])]
+class HintedItem(QStyledItemDelegate):
+    """A command with its hint at the right end."""
+
+    def __init__(self, theme: Theme, parent: QObject) -> None:
+        super().__init__(parent)
+        self._theme = theme
+
+    def initStyleOption(self, option: QStyleOptionViewItem, index: Index) -> None:  # noqa: N802
+        super().initStyleOption(option, index)
+        metrics = option.fontMetrics
+        room = option.rect.width() - AROUND - metrics.horizontalAdvance(index.data(HINT_ROLE))
+        option.text = metrics.elidedText(option.text, Qt.TextElideMode.ElideMiddle, room)
+
+    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
+        super().paint(painter, option, index)
+        place = option.rect.adjusted(0, 0, -12, 0)
+        painter.setFont(option.font)
+        painter.setPen(self._theme.color("secondary"))
+        side = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+        painter.drawText(place, int(side), index.data(HINT_ROLE))
+
+
+class Search:
+    """`owner` keeps the menus in which objects say what can be done to them."""
+
+    def __init__(self, commands: Sequence[Command], owner: QWidget) -> None:
+        self._commands = tuple(commands)
+        self._said = [_said(command) for command in commands]
+        self._owner = owner
+        self._verbs: dict[int, list[tuple[Command, Said]]] = {}
+
+    def find(self, text: str) -> list[Command]:
+        """The best first; without words all but the verbs, as they are."""
+        words = text.casefold().split()
+        if not words:
+            return list(self._commands)
+        scores = [said.score(words) for said in self._said]
+        hits = [
+            *_whole(zip(self._commands, scores, strict=True), is_verb=False),
+            *self._find_verbs(words, scores),
+        ]
+        return [command for _, command in sorted(hits, key=lambda hit: hit[0])]
+
+    def _find_verbs(
+        self, words: Sequence[str], scores: Sequence[Sequence[int | None]]
+    ) -> list[Scored]:
+        """Objects that have none of the words come last: the words may all mean a verb."""
+        asked: Counter[str] = Counter()
+        hits: list[tuple[Command, list[int | None]]] = []
+        for place in sorted(range(len(scores)), key=lambda place: _distance(scores[place])):
+            command = self._commands[place]
+            if command.fill is None or asked[command.hint] >= WITH_VERBS:
+                continue
+            asked[command.hint] += 1
+            hits += [(verb, said.score(words)) for verb, said in self._verbs_of(place)]
+        return _whole(hits, is_verb=True)
+
+    def _verbs_of(self, place: int) -> list[tuple[Command, Said]]:
+        """Made once, for the objects that were asked."""
+        if place not in self._verbs:
+            found = verbs(self._commands[place], QMenu(self._owner))
+            self._verbs[place] = [(verb, _said(verb)) for verb in found]
+        return self._verbs[place]
+
+
+def _said(command: Command) -> Said:
+    return Said(command.title, f"{command.hint} {command.also}")
+
+
+def _distance(scores: Sequence[int | None]) -> tuple[int, int]:
+    """How many words do not match, then how well the others do."""
+    return scores.count(None), sum(score or 0 for score in scores)
+
+
+def _whole(found: Iterable[tuple[Command, list[int | None]]], *, is_verb: bool) -> list[Scored]:
+    """Those that have all of the words, with their place in the order."""
+    return [
+        ((sum(score or 0 for score in scores), is_verb, number), command)
+        for number, (command, scores) in enumerate(found)
+        if None not in scores
+    ]

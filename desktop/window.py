@@ -14,6 +14,7 @@ from desktop import icons
 from desktop.desk import Action, Desk, Loss
 from desktop.engine_state import EngineState, engine_state, is_first_run
 from desktop.pages import catalog
+from desktop.pages.objects import objects
 from desktop.pages.page import Command, Page
 from desktop.palette import Palette
 from desktop.tasks import Task, TaskState
@@ -304,7 +305,7 @@ class Window(QMainWindow):
         found += catalog.commands(self.desk, self.state)
         for place in self._places:
             found += self._page(place.key).commands()
-        return found + catalog.objects(self.desk)
+        return found + objects(self.desk)
 
     # Qt
 

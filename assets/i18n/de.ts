@@ -3900,6 +3900,10 @@
             <translation>{name}-kopie</translation>
         </message>
         <message>
+            <source>{name}: {action}</source>
+            <translation>{name}: {action}</translation>
+        </message>
+        <message>
             <source>{n} CPU</source>
             <translation>{n} CPU</translation>
         </message>

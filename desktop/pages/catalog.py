@@ -1,4 +1,5 @@
-"""Which pages there are, and what the palette knows beside them. May import: `pages`, `desk`.
+"""Which pages there are, and what can be done to the engine. May import: `pages`, `desk`. Next:
+`objects.py`, for what the palette can do to containers, images, volumes and networks.
 
 A page is loaded when it is made. To add one: a line in `places`, and one in `make`.
 """
@@ -6,10 +7,8 @@ A page is loaded when it is made. To add one: a line in `places`, and one in `ma
 from collections.abc import Sequence
 from functools import partial
 
-from desktop.actions import containers
 from desktop.desk import Desk
 from desktop.engine_state import EngineState
-from desktop.models.images import names_of
 from desktop.pages.page import Command, Page
 from desktop.text import tr
 from desktop.widgets.sidebar import Place
@@ -96,29 +95,3 @@ def commands(desk: Desk, state: EngineState) -> list[Command]:
 def use_scheme(desk: Desk, choice: str) -> None:
     desk.prefs.set_text("scheme", choice)
     desk.theme.choose(choice)
-
-
-def objects(desk: Desk) -> list[Command]:
-    """Every container, image, volume and network by its name, and what is mostly done to them."""
-    go, stores = desk.shell.go, desk.stores
-    found = []
-    for row in stores.containers.rows.values():
-        found.append(
-            Command(row.name, partial(go, "containers", row.id), tr("container"), "container")
-        )
-        verb, words, icon = (
-            (containers.stop, tr("Stop {name}", name=row.name), "stop")
-            if row.state.is_up
-            else (containers.start, tr("Start {name}", name=row.name), "start")
-        )
-        found.append(Command(words, partial(verb, desk, [row]), icon=icon))
-    for image in stores.images.rows.values():
-        for line in names_of(image):
-            show = partial(go, "images", line.key)
-            found.append(Command(line.title, show, tr("image"), "image"))
-    for name in stores.volumes.rows:
-        found.append(Command(name, partial(go, "volumes", name), tr("volume"), "volume"))
-    for network in stores.networks.rows.values():
-        show = partial(go, "networks", network.id)
-        found.append(Command(network.name, show, tr("network"), "network"))
-    return found

@@ -5,7 +5,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QMenu, QSizePolicy, QVBoxLayout, QWidget
 
 from desktop.desk import Desk
 from desktop.tokens import HEADER_HEIGHT
@@ -14,12 +14,15 @@ from desktop.widgets.basics import label
 
 @dataclass(frozen=True)
 class Command:
-    """Something the palette can do. `hint`: where it belongs, or its key."""
+    """Something the palette can do. `hint`: where it belongs, or its key. `also`: more words that
+    find it. `fill` puts what can be done to it into a menu."""
 
     title: str
     run: Callable[[], object]
     hint: str = ""
     icon: str = ""
+    also: str = ""
+    fill: Callable[[QMenu], object] | None = None
 
 
 class Page(QWidget):

@@ -18,9 +18,10 @@ from desktop.dialogs.network import CreateNetworkDialog
 from desktop.dialogs.volume import CreateVolumeDialog
 from desktop.engine_state import EngineState
 from desktop.pages import catalog
+from desktop.pages.containers.detail import ContainerDetailView
 from desktop.pages.list_page import ListPage
 from desktop.pages.page import Command
-from desktop.palette import Palette, matches
+from desktop.palette import Palette, Search
 from desktop.tasks import TaskState
 from desktop.tray import Tray
 from desktop.widgets.confirm import Confirm
@@ -28,6 +29,7 @@ from desktop.widgets.toasts import Toast
 from engine.docker.client import DockerClient
 from tests.gui.conftest import end_app
 from tests.gui.test_containers_page import sleeper
+from tests.unit.engine.bridge.servers import IMAGE
 from vm.errors import EngineRefused, Problem, Retry
 
 type WaitFor = Callable[..., None]
@@ -76,13 +78,82 @@ def test_the_palette_finds_actions_and_objects(
     wait_for(lambda: not app.desk.stores.containers.rows[made].state.is_up)
 
 
-def test_the_palette_prefers_beginnings() -> None:
+def titles(palette: Palette) -> list[str]:
+    return [palette.found.item(row).text() for row in range(palette.found.count())]
+
+
+@pytest.fixture
+def palette(app: App, client: DockerClient, wait_for: WaitFor) -> Palette:
+    """With some containers, one of which is stopped."""
+    for name in ("redis", "redis-cache", "api"):
+        client.containers.run(sleeper(name))
+    client.containers.create(sleeper("idle"))
+    wait_for(lambda: len(app.desk.stores.containers.rows) == 4)
+    wait_for(lambda: sum(r.state.is_up for r in app.desk.stores.containers.rows.values()) == 3)
+    app.window.go("images")
+    app.window.show_palette()
+    (found,) = app.window.findChildren(Palette)
+    return found
+
+
+def test_the_palette_finds_every_verb_of_an_object(
+    app: App, palette: Palette, wait_for: WaitFor
+) -> None:
+    for typed, first in (
+        ("restart redis", "redis: Restart"),
+        ("redis rstrt", "redis: Restart"),
+        ("logs api", "api: Logs"),
+        ("api stats", "api: Stats"),
+        ("pause cache", "redis-cache: Pause"),
+        ("delete bridge", ""),
+        (f"run {IMAGE}", f"{IMAGE}:latest: Run…"),
+        ("push", f"{IMAGE}:latest: Push…"),
+        ("connect bridge", "bridge: Connect a container…"),
+    ):
+        palette.field.setText(typed)
+        assert (titles(palette) or [""])[0] == first, typed
+    palette.field.setText("stop idle")
+    assert "idle: Stop" not in titles(palette), "what cannot be done is not there"
+    palette.field.setText("logs api")
+    QTest.keyClick(palette.field, Qt.Key.Key_Return)
+    assert app.window.current_key == "containers"
+    page = app.window.current
+    assert isinstance(page, ListPage)
+    assert isinstance(page.opened, ContainerDetailView)
+    assert (page.opened.title.text(), page.opened.current) == ("api", "logs")
+
+
+def test_the_palette_finds_an_object_before_its_verbs_and_by_its_image(
+    app: App, palette: Palette
+) -> None:
+    palette.field.setText("redis")
+    assert titles(palette)[0] == "redis"
+    assert "redis: Restart" in titles(palette)
+    assert titles(palette).index("redis") < titles(palette).index("redis-cache")
+    palette.field.setText(IMAGE)
+    assert {"redis", "api", "idle"} <= set(titles(palette))
+
+
+def test_the_palette_is_as_high_as_what_it_found(app: App, palette: Palette) -> None:
+    whole = palette.height()
+    palette.field.setText("restart redis")
+    few = palette.height()
+    assert few < whole / 2
+    palette.field.setText("nothing like it")
+    assert not palette.found.isVisible()
+    assert palette.nothing.isVisible()
+    assert palette.height() < whole / 2
+    palette.field.clear()
+    assert palette.height() == whole
+    assert not palette.nothing.isVisible()
+
+
+def test_the_palette_prefers_beginnings(app: App) -> None:
     commands = [Command(title, lambda: None) for title in ("restart web", "start web", "web")]
-    assert [command.title for command in matches(commands, "start")] == [
-        "start web",
-        "restart web",
-    ]
-    assert matches(commands, "nothing") == []
+    search = Search(commands, app.window)
+    found = [command.title for command in search.find("start")]
+    assert found == ["start web", "restart web"]
+    assert search.find("nothing") == []
 
 
 def test_a_failure_is_a_toast_with_its_hint_and_can_be_tried_again(

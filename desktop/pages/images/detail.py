@@ -13,7 +13,6 @@ from PySide6.QtWidgets import QHBoxLayout, QMenu, QSizePolicy, QStackedWidget, Q
 from shiboken6 import Shiboken
 
 from desktop.actions import images as actions
-from desktop.actions import images_delete
 from desktop.desk import Desk
 from desktop.engine_words import told
 from desktop.models.images import NamedImage, find
@@ -21,8 +20,7 @@ from desktop.pages.framed import FramedDetail
 from desktop.pages.images.facts import ImageFacts
 from desktop.pages.images.layer_files import LayerFilesPanel
 from desktop.pages.images.layers import LayerList
-from desktop.pages.images.menu import fill_for_one
-from desktop.pages.list_page import add
+from desktop.pages.images.menu import fill_menu
 from desktop.pages.page import chip
 from desktop.text import plural, short_id, size, tip, tr
 from desktop.widgets.basics import button, card, column, icon_button, label, scrolled
@@ -84,10 +82,7 @@ class ImageDetailView(FramedDetail):
 
     def _fill_menu(self, menu: QMenu) -> None:
         menu.clear()
-        fill_for_one(menu, self.desk, self.line)
-        add(menu, tr("Save as a tar file…"), partial(actions.ask_save, self.desk, [self.line]))
-        menu.addSeparator()
-        add(menu, tr("Delete…"), partial(images_delete.delete, self.desk, [self.line]))
+        fill_menu(menu, self.desk, [self.line], None)
 
     def _run(self) -> None:
         actions.run(self.desk, self.line.ref)

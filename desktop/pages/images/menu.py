@@ -1,19 +1,35 @@
-"""What can be done to a single image, the same in the list and in its inside. May import:
-PySide6, `desk`, `models`, `actions`, `list_page`.
+"""What can be done to images, the same in the list, in the inside of one and in the palette. May
+import: PySide6, `desk`, `models`, `actions`, `list_page`.
 """
 
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from PySide6.QtWidgets import QMenu
 
 from desktop.actions import images as actions
+from desktop.actions import images_delete
 from desktop.desk import Desk
 from desktop.models.images import NamedImage
 from desktop.pages.list_page import add
 from desktop.text import tr
 
 
-def fill_for_one(menu: QMenu, desk: Desk, row: NamedImage) -> None:
+def fill_menu(
+    menu: QMenu, desk: Desk, rows: Sequence[NamedImage], show: Callable[[str], object] | None
+) -> None:
+    """`show`: None where it is open already."""
+    if len(rows) == 1:
+        if show is not None:
+            add(menu, tr("Open"), partial(show, rows[0].key))
+            menu.addSeparator()
+        _fill_for_one(menu, desk, rows[0])
+    add(menu, tr("Save as a tar file…"), partial(actions.ask_save, desk, rows))
+    menu.addSeparator()
+    add(menu, tr("Delete…"), partial(images_delete.delete, desk, rows))
+
+
+def _fill_for_one(menu: QMenu, desk: Desk, row: NamedImage) -> None:
     named = bool(row.tag)
     digest = next(iter(row.image.digests), "")
     add(menu, tr("Run…"), partial(actions.run, desk, row.ref))

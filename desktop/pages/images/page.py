@@ -16,7 +16,7 @@ from desktop.actions import images_delete
 from desktop.desk import Desk
 from desktop.models.images import NamedImage, find, images_model, totals, users
 from desktop.models.rows import Cell, Line
-from desktop.pages.images.menu import fill_for_one
+from desktop.pages.images.menu import fill_menu
 from desktop.pages.list_page import Detail, ListPage, add
 from desktop.pages.page import Command, chip
 from desktop.text import tip, tr
@@ -94,15 +94,7 @@ class ImagesPage(ListPage):
         self._ages.stop()
 
     def fill_menu(self, menu: QMenu, lines: Sequence[Line]) -> None:
-        rows: list[NamedImage] = self.rows_of(lines)
-        desk = self.desk
-        if len(rows) == 1:
-            add(menu, tr("Open"), partial(self.open, rows[0].key))
-            menu.addSeparator()
-            fill_for_one(menu, desk, rows[0])
-        add(menu, tr("Save as a tar file…"), partial(actions.ask_save, desk, rows))
-        menu.addSeparator()
-        add(menu, tr("Delete…"), partial(images_delete.delete, desk, rows))
+        fill_menu(menu, self.desk, self.rows_of(lines), self.open)
 
     def press(self, name: str, line: Line) -> None:
         if name == "run":

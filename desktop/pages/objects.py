@@ -1,0 +1,100 @@
+"""Containers, images, volumes and networks as commands of the palette, with what menus do to them.
+May import: `pages`, `models`, `desk`. Next: `palette.py`.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QMenu
+
+from desktop.desk import Desk
+from desktop.models.images import NamedImage, names_of
+from desktop.pages.containers import menu as containers
+from desktop.pages.images import menu as images
+from desktop.pages.list_page import add
+from desktop.pages.networks import menu as networks
+from desktop.pages.page import Command
+from desktop.pages.volumes import menu as volumes
+from desktop.text import tr
+from engine.docker.types import Container, Network, Volume
+
+
+def objects(desk: Desk) -> list[Command]:
+    """Each opens what it names."""
+    stores = desk.stores
+    return [
+        *(_container(desk, row) for row in stores.containers.rows.values()),
+        *(_image(desk, one) for row in stores.images.rows.values() for one in names_of(row)),
+        *(_volume(desk, row) for row in stores.volumes.rows.values()),
+        *(_network(desk, row) for row in stores.networks.rows.values()),
+    ]
+
+
+def verbs(command: Command, menu: QMenu) -> list[Command]:
+    """What can be done to it now; `menu` lives as long as these are wanted."""
+    if command.fill is None:
+        return []
+    command.fill(menu)
+    return [
+        Command(
+            tr("{name}: {action}", name=command.title, action=words),
+            run.trigger,
+            command.hint,
+            command.icon,
+            command.also,
+        )
+        for words, run in _actions(menu)
+    ]
+
+
+def _actions(menu: QMenu, above: str = "") -> Iterator[tuple[str, QAction]]:
+    for action in menu.actions():
+        words = f"{above} {action.text().replace('&&', '&')}".strip()
+        below = action.menu()
+        if isinstance(below, QMenu):
+            yield from _actions(below, words)
+        elif action.isEnabled() and not action.isSeparator():
+            yield words, action
+
+
+def _container(desk: Desk, row: Container) -> Command:
+    show = partial(desk.shell.go, "containers")
+
+    def fill(menu: QMenu) -> None:
+        if desk.connection.is_up:
+            containers.fill_menu(menu, desk, [row], show)
+        for tab, title in (
+            ("files", tr("Files")),
+            ("stats", tr("Stats")),
+            ("inspect", tr("Inspect")),
+        ):
+            add(menu, title, partial(show, row.id, tab))
+
+    also = f"{row.image} {row.project} {row.service}"
+    return Command(row.name, partial(show, row.id), tr("container"), "container", also, fill)
+
+
+def _image(desk: Desk, row: NamedImage) -> Command:
+    def fill(menu: QMenu) -> None:
+        if desk.connection.is_up:
+            images.fill_menu(menu, desk, [row], None)
+
+    show = partial(desk.shell.go, "images", row.key)
+    return Command(row.title, show, tr("image"), "image", fill=fill)
+
+
+def _volume(desk: Desk, row: Volume) -> Command:
+    def fill(menu: QMenu) -> None:
+        volumes.fill_menu(menu, desk, [row], None)
+
+    show = partial(desk.shell.go, "volumes", row.name)
+    return Command(row.name, show, tr("volume"), "volume", fill=fill)
+
+
+def _network(desk: Desk, row: Network) -> Command:
+    def fill(menu: QMenu) -> None:
+        networks.fill_menu(menu, desk, [row], None)
+
+    show = partial(desk.shell.go, "networks", row.id)
+    return Command(row.name, show, tr("network"), "network", fill=fill)
