@@ -62,7 +62,7 @@ class App(QObject):
         self.link = Link(tasks, self)
         self.connection = Connection(tasks, self)
         stores = EngineStores(tasks, self.connection, self)
-        usage = Usage(tasks, self.connection, self)
+        usage = Usage(tasks, self.connection, stores.containers, self)
         self.window = Window()
         self.desk = Desk(
             theme=theme,

@@ -250,8 +250,9 @@ class Window(QMainWindow):
             return
         up = sum(row.state.is_up for row in rows)
         parts = [plural(len(rows), "{up} of {n} container", "{up} of {n} containers", up=up)]
-        cores, memory = self.desk.usage.total()
-        if memory:
+        total = self.desk.usage.total() if up else None
+        if total is not None:
+            cores, memory = total
             parts += [
                 tr("CPU {share}", share=percent(cores)),
                 tr("Memory {size}", size=size(memory)),
@@ -311,11 +312,13 @@ class Window(QMainWindow):
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
         super().showEvent(event)
+        self.desk.usage.attend(True)
         if self.current is not None:
             self.current.shown()
 
     def hideEvent(self, event: QHideEvent) -> None:  # noqa: N802
         super().hideEvent(event)
+        self.desk.usage.attend(False)
         if self.current is not None:
             self.current.hidden()
 

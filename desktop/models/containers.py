@@ -77,20 +77,20 @@ def container_columns(stores: EngineStores, usage: Usage) -> tuple[Column[Contai
         return stores.containers.busy.get(row.id) or state_word(row)
 
     def cpu(row: Container) -> str:
-        sample = usage.latest(row.id) if row.state is ContainerState.RUNNING else None
-        return percent(sample.cpu) if sample else NONE
+        used = usage.cpu(row.id) if row.state is ContainerState.RUNNING else None
+        return NONE if used is None else percent(used)
 
     def memory(row: Container) -> str:
-        sample = usage.latest(row.id) if row.state.is_up else None
-        return size(sample.memory) if sample else NONE
+        used = usage.memory(row.id)
+        return NONE if used is None else size(used)
 
     return (
         Column(tr("Name"), _name, 190, Cell.NAME, heading=lambda h: h.title, stretch=True),
         Column(tr("Image"), lambda row: row.image, 160, Cell.MONO, heading=_folder, leaves=3),
         Column(tr("State"), word, 112, Cell.STATE, heading=heading_state),
         Column(tr("Ports"), port_rest, 136, Cell.LINKS, order=lambda row: row.ports),
-        Column(tr("CPU"), cpu, 144, Cell.USAGE, order=_by(usage, lambda s: s[0]), leaves=1),
-        Column(tr("Memory"), memory, 84, Cell.NUMBER, _by(usage, lambda s: s[1]), leaves=2),
+        Column(tr("CPU"), cpu, 144, Cell.USAGE, order=_by(usage.cpu), leaves=1, is_live=True),
+        Column(tr("Memory"), memory, 84, Cell.NUMBER, _by(usage.memory), leaves=2, is_live=True),
         Column(
             tr("Age"),
             lambda row: age(row.created),
@@ -123,9 +123,9 @@ def _name(row: Container) -> str:
     return row.service or row.name if row.project else row.name
 
 
-def _by(usage: Usage, pick: Callable[[tuple[float, float]], float]) -> Callable[[Container], float]:
+def _by(used: Callable[[str], float | None]) -> Callable[[Container], float]:
     def order(row: Container) -> float:
-        sample = usage.latest(row.id)
-        return pick((sample.cpu, sample.memory)) if sample else -1.0
+        found = used(row.id)
+        return -1.0 if found is None else found
 
     return order

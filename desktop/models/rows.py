@@ -53,6 +53,7 @@ class Column[Row]:
     stretch: bool = False
     heading: Callable[["Heading"], str] | None = None  # what a group says in this column
     leaves: int = 0
+    is_live: bool = False  # changes while the row stays as it is
 
 
 @dataclass(frozen=True)
@@ -172,6 +173,12 @@ class RowsModel[Row](QAbstractTableModel):
 
     # What others ask
 
+    @property
+    def sorted_by(self) -> Column[Row] | None:
+        """None in the engine's own order."""
+        known = 0 <= self.view.column < len(self.columns)
+        return self.columns[self.view.column] if known else None
+
     def text(self, line: Line, column: Column[Row]) -> str:
         if line.heading is not None:
             return column.heading(line.heading) if column.heading else ""
@@ -222,8 +229,8 @@ class RowsModel[Row](QAbstractTableModel):
     def _arrange(self) -> list[Line]:
         exploded = itertools.chain.from_iterable(map(self._explode, self.store.rows.values()))
         rows = [row for row in exploded if self._is_wanted(row)]
-        if 0 <= self.view.column < len(self.columns):
-            column = self.columns[self.view.column]
+        column = self.sorted_by
+        if column is not None:
             order = column.order or (lambda row: column.text(row).casefold())
             rows.sort(key=order, reverse=self.view.descending)
         if self._group is None:

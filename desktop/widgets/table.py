@@ -66,6 +66,7 @@ class Table(QTreeView):
         super().__init__(parent)
         self.rows = model
         self.hovered = -1
+        self.is_aimed = False  # the mouse is on something that a click would act on
         self._dressing = dressing
         self._theme = theme
         self.setModel(model)
@@ -87,7 +88,12 @@ class Table(QTreeView):
         self._moved = QTimer(self, singleShot=True, interval=0)
         self._moved.timeout.connect(self.visible_changed)
         self.verticalScrollBar().valueChanged.connect(self._moved.start)
-        for signal in (model.rowsInserted, model.rowsRemoved, model.modelReset):
+        for signal in (
+            model.rowsInserted,
+            model.rowsRemoved,
+            model.modelReset,
+            model.layoutChanged,
+        ):
             signal.connect(self._moved.start)
 
     def _set_columns(self) -> None:
@@ -119,6 +125,7 @@ class Table(QTreeView):
         elif view.column == column:
             order = Qt.SortOrder.DescendingOrder
         self.rows.sort(column, order)
+        self._moved.start()
         header.setSortIndicatorShown(column >= 0)
         header.setSortIndicator(column, order)
 
@@ -179,13 +186,13 @@ class Table(QTreeView):
         if index.row() != self.hovered:
             self.hovered = index.row()
             self.viewport().update()
-        pointing = bool(self._target(event.position().toPoint()))
-        shape = Qt.CursorShape.PointingHandCursor if pointing else Qt.CursorShape.ArrowCursor
+        self.is_aimed = bool(self._target(event.position().toPoint()))
+        shape = Qt.CursorShape.PointingHandCursor if self.is_aimed else Qt.CursorShape.ArrowCursor
         self.viewport().setCursor(shape)
         super().mouseMoveEvent(event)
 
     def leaveEvent(self, event: QEvent) -> None:  # noqa: N802
-        self.hovered = -1
+        self.hovered, self.is_aimed = -1, False
         self.viewport().update()
         super().leaveEvent(event)
 

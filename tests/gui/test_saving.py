@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
@@ -14,6 +15,7 @@ from desktop.models.rows import Line
 from desktop.pages import catalog
 from desktop.pages.containers.page import ContainerDressing
 from desktop.pages.engine.page import EnginePage
+from desktop.stores.store import Delta
 from engine.docker.types import ContainerState, EngineInfo
 from engine.settings import SettingsStore
 from tests.gui.conftest import end_own_app
@@ -68,6 +70,15 @@ def is_asleep(app: App) -> bool:
     return app.link.state is MachineState.PAUSED and app.connection.is_asleep
 
 
+def show_as_running(app: App) -> None:
+    """What runs is measured, on the screen or not."""
+    store = app.desk.stores.containers
+    for key, row in store.rows.items():
+        store.rows[key] = msgspec.structs.replace(row, state=ContainerState.RUNNING)
+    store.changed.emit(Delta(changed=tuple(store.rows)))
+    app.desk.usage.watch(list(store.rows))
+
+
 def test_it_says_so_and_stays_so_while_it_is_looked_at(
     sleeper: App, wait_for: WaitFor, qtbot: QtBot
 ) -> None:
@@ -114,10 +125,9 @@ def test_no_page_is_forgotten() -> None:
 def test_nobody_is_measured_while_it_sleeps(sleeper: App, wait_for: WaitFor, qtbot: QtBot) -> None:
     """Not even what runs: it would wake it every two seconds."""
     wait_for(lambda: is_asleep(sleeper))
-    sleeper.desk.usage.watch([next(iter(sleeper.desk.stores.containers.rows))])
+    show_as_running(sleeper)
     qtbot.wait(QUIET_MS)
     assert is_asleep(sleeper)
-    sleeper.desk.usage.watch([])
 
 
 def test_one_that_is_put_away_is_said_to_save_and_keeps_its_lists(
@@ -141,11 +151,10 @@ def test_one_that_is_put_away_is_said_to_save_and_keeps_its_lists(
     dressing = ContainerDressing(put_away.desk)
     assert not dressing.look(Line(key=row.id, row=row)).dim
     assert dressing.buttons(Line(key=row.id, row=row)), "there is something to click at"
-    put_away.desk.usage.watch(list(put_away.desk.stores.containers.rows))
+    show_as_running(put_away)
     window.hide()
     window.show()
     qtbot.wait(QUIET_MS)
-    put_away.desk.usage.watch([])
     assert put_away.link.put_away
     assert connection.is_up
     assert connection.is_asleep

@@ -23,6 +23,7 @@ from desktop.widgets.dressing import Dressing, Look, RowButton
 from desktop.widgets.empty import Empty
 from engine.docker.types import Container, ContainerState
 
+ORDER_MS = 1000  # between two looks whether the order by CPU or memory is still right
 AGE_MS = 30_000  # how often "2 min" is looked at again, while the page is shown
 
 
@@ -97,6 +98,9 @@ class ContainersPage(ListPage):
             self.header.addWidget(widget)
         self._ages = QTimer(self, interval=AGE_MS)
         self._ages.timeout.connect(self.table.viewport().update)
+        self._ordering = QTimer(self, singleShot=True, interval=ORDER_MS)
+        self._ordering.timeout.connect(self._order)
+        desk.usage.changed.connect(self._order_soon)
         self.table.visible_changed.connect(self._watch)
         desk.connection.changed.connect(self.table.viewport().update)
         self._is_shown = False
@@ -113,10 +117,26 @@ class ContainersPage(ListPage):
         self.desk.usage.watch([])
 
     def _watch(self) -> None:
-        """Usage of what is on the screen, and of nothing else."""
+        """Usage of what is on the screen; of all, where it decides what that is."""
         if self._is_shown and self.opened is None:
             rows = [line.row for line in self.table.visible_lines() if line.row is not None]
-            self.desk.usage.watch([r.id for r in rows if r.state is ContainerState.RUNNING])
+            self.desk.usage.watch([row.id for row in rows], self._is_order_live)
+
+    @property
+    def _is_order_live(self) -> bool:
+        column = self.model.sorted_by
+        return column is not None and column.is_live
+
+    def _order_soon(self, _ids: object) -> None:
+        if self._is_shown and self._is_order_live and not self._ordering.isActive():
+            self._ordering.start()
+
+    def _order(self) -> None:
+        """Not while a click would hit another row than the one that was aimed at."""
+        if self.table.is_aimed:
+            self._ordering.start()
+        elif self._is_shown and self._is_order_live:
+            self.model.rearrange()
 
     def fill_menu(self, menu: QMenu, lines: Sequence[Line]) -> None:
         rows: list[Container] = self.rows_of(lines)

@@ -96,6 +96,7 @@ class EnginePage(Page):
     def shown(self) -> None:
         self._visible = True
         self.machine.watch(True)
+        self.desk.usage.watch([], all_matter=True)
         self._show()
         self._show_containers()
 
@@ -210,8 +211,6 @@ class EnginePage(Page):
 
     def _show_containers(self) -> None:
         if self._visible:
-            rows = self.desk.stores.containers.rows.values()
-            self.desk.usage.watch([row.id for row in rows if row.state.is_up])
             self._show_use()
 
     def _show_use(self) -> None:
@@ -219,9 +218,9 @@ class EnginePage(Page):
             return
         rows = self.desk.stores.containers.rows.values()
         up = sum(row.state.is_up for row in rows) if self.desk.connection.is_up else 0
-        cores, used = self.desk.usage.total() if up else (0.0, 0)
-        self._say_cpu(cores if used else None, up, len(rows))
-        self._say_memory(used)
+        total = self.desk.usage.total() if up else None
+        self._say_cpu(total[0] if total else None, up, len(rows))
+        self._say_memory(total[1] if total else 0)
 
     def _say_cpu(self, cores: float | None, up: int, known: int) -> None:
         """`cores`: None while nothing was measured."""

@@ -1,0 +1,124 @@
+"""CPU and memory in the list and in the status bar: of all that run, not of those on the screen."""
+
+import re
+from collections.abc import Callable
+
+import msgspec
+import pytest
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtTest import QTest
+
+from desktop.app import App
+from desktop.pages.containers.page import ContainersPage
+from desktop.stores import readings, usage
+from engine.docker.client import DockerClient
+from engine.docker.types import RunSpec, StatsSample
+from tests.gui.test_containers_page import names, sleeper
+from tests.unit.engine.bridge.servers import IMAGE
+
+type WaitFor = Callable[..., None]
+WORKS = "while :; do i=0; while [ $i -lt 30000 ]; do i=$((i+1)); done; sleep 0.1; done"
+BELOW = 12  # rows before it, which is more than the smallest window shows
+CPU = re.compile(r"CPU ([\d.]+) %")
+
+
+@pytest.fixture
+def page(app: App) -> ContainersPage:
+    found = app.window.pages["containers"]
+    assert isinstance(found, ContainersPage)
+    app.window.resize(1280, 520)
+    return found
+
+
+def click_title(page: ContainersPage, title: str) -> None:
+    header = page.table.header()
+    place = [column.title for column in page.model.columns].index(title)
+    x = header.sectionViewportPosition(place) + header.sectionSize(place) // 2
+    QTest.mouseClick(
+        header.viewport(), Qt.MouseButton.LeftButton, pos=QPoint(x, header.height() // 2)
+    )
+
+
+def run_one_that_works_below(page: ContainersPage, client: DockerClient, wait: WaitFor) -> str:
+    """The list begins with the newest."""
+    hog = client.containers.run(RunSpec(IMAGE, "hog", ("sh", "-c", WORKS), network="none"))
+    for number in range(BELOW):
+        client.containers.run(sleeper(f"idle-{number}"))
+    wait(lambda: len(page.model.lines) == BELOW + 1)
+    wait(lambda: page.table.visible_lines())
+    assert hog not in [line.key for line in page.table.visible_lines()]
+    return hog
+
+
+def cpu_in_the_bar(app: App) -> float:
+    found = CPU.search(app.window.statusbar.totals.text())
+    return float(found[1]) if found else -1.0
+
+
+def test_the_bar_tells_what_all_use_also_those_below_the_screen(
+    app: App, page: ContainersPage, client: DockerClient, wait_for: WaitFor
+) -> None:
+    run_one_that_works_below(page, client, wait_for)
+    wait_for(lambda: cpu_in_the_bar(app) > 5)
+    app.window.go("settings")
+    idle = [row for row in app.desk.stores.containers.rows.values() if row.name != "hog"]
+    assert cpu_in_the_bar(app) > 5, "another page does not change what the engine uses"
+    hog = next(row for row in app.desk.stores.containers.rows.values() if row.name == "hog")
+    client.containers.remove(hog.id, force=True)
+    wait_for(lambda: 0 <= cpu_in_the_bar(app) < 5)
+    assert len(idle) == BELOW
+
+
+def test_sorted_by_cpu_the_one_that_works_comes_first_wherever_it_was(
+    app: App, page: ContainersPage, client: DockerClient, wait_for: WaitFor
+) -> None:
+    run_one_that_works_below(page, client, wait_for)
+    while not page.model.view.descending:
+        click_title(page, "CPU")
+    wait_for(lambda: names(page.table)[0] == "hog", 5)
+    text = page.model.text(page.model.lines[0], page.model.columns[4])
+    assert float(text.removesuffix(" %")) > 5
+
+
+@pytest.fixture
+def short_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readings, "STALE", 1.0)
+    monkeypatch.setattr(usage, "STALE", 1.0)
+
+
+@pytest.mark.usefixtures("short_memory")
+def test_figures_that_are_old_are_not_shown(
+    app: App, page: ContainersPage, client: DockerClient, wait_for: WaitFor
+) -> None:
+    key = client.containers.run(sleeper("quiet"))
+    wait_for(lambda: cpu_in_the_bar(app) >= 0)
+    assert app.desk.usage.memory(key)
+    app.desk.usage.attend(False)
+    wait_for(lambda: cpu_in_the_bar(app) < 0)
+    assert app.desk.usage.cpu(key) is app.desk.usage.memory(key) is None
+
+
+def test_a_row_without_two_readings_has_no_figure_rather_than_zero() -> None:
+    one = readings.Readings()
+    assert one.take(reading(100.0, 7.0), 0.0, slowly=False)
+    assert not one.samples
+    one.take(reading(101.0, 7.5), 1.0, slowly=False)
+    assert one.samples[-1].cpu == 0.5
+    one.take(reading(102.0, 0.1), 2.0, slowly=False)
+    assert one.samples[-1] is not one.last, "it has begun anew"
+    assert one.is_known(3.0)
+    assert not one.is_known(3.0 + readings.GRACE)
+
+
+def test_readings_are_kept_for_the_charts_and_no_longer() -> None:
+    one = readings.Readings()
+    for second in range(0, 600, 10):
+        one.take(reading(float(second), second / 100), float(second), slowly=True)
+    kept = [sample.time for sample in one.samples]
+    assert kept[0] == 590 - readings.SPAN
+    assert kept[-1] == 590
+
+
+def reading(time: float, cpu_seconds: float) -> StatsSample:
+    made = StatsSample(time=time, cpu=0.0, memory=1 << 20, memory_limit=1 << 30)
+    return msgspec.structs.replace(made, cpu_seconds=cpu_seconds)
