@@ -9,6 +9,7 @@ that do not pass through here. Sentences that the engine makes (errors): `engine
 """
 
 import html
+import re
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -139,6 +140,15 @@ def age(since: float, now: float | None = None) -> str:
     if passed < 730 * DAY:
         return tr("{n} mo", n=int(passed // (30 * DAY)))
     return tr("{n} y", n=int(passed // (365 * DAY)))
+
+
+def natural(text: str) -> tuple[object, ...]:
+    """What to sort names by, so that w2 comes before w10."""
+    parts: list[object] = re.split(r"([0-9]+)", text.casefold())
+    for place in range(1, len(parts), 2):  # the numbers; a short one is less than a long one
+        digits = str(parts[place]).lstrip("0")
+        parts[place] = (len(digits), digits)
+    return tuple(parts)
 
 
 def tip(said: str) -> str:

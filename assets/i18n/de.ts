@@ -4116,6 +4116,10 @@
             <translation>{n} von {all} Zeilen</translation>
         </message>
         <message>
+            <source>{n} of {whole} shown</source>
+            <translation>{n} von {whole} gezeigt</translation>
+        </message>
+        <message>
             <source>{n} problem found.</source>
             <translation>{n} Problem gefunden.</translation>
         </message>
@@ -4242,6 +4246,10 @@
         <message>
             <source>{used} of {whole}</source>
             <translation>{used} von {whole}</translation>
+        </message>
+        <message>
+            <source>{verb}: {n} of {whole}</source>
+            <translation>{verb}: {n} von {whole}</translation>
         </message>
         <message>
             <source>{words}, inode {inode}</source>

@@ -8,7 +8,8 @@ Next: `widgets/table.py`, which draws it.
 """
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt
 
 from desktop.stores.store import Delta, Store
-from desktop.text import tip
+from desktop.text import natural, tip
 
 type Index = QModelIndex | QPersistentModelIndex
 LINE_ROLE = int(Qt.ItemDataRole.UserRole) + 1
@@ -55,15 +56,28 @@ class Column[Row]:
     leaves: int = 0
     is_live: bool = False  # changes while the row stays as it is
 
+    @property
+    def is_number(self) -> bool:
+        return self.cell in (Cell.NUMBER, Cell.USAGE)
+
+    def key(self, row: Row) -> Any:
+        """What a row is sorted by."""
+        return self.order(row) if self.order else natural(self.text(row))
+
 
 @dataclass(frozen=True)
 class Heading:
-    """The line above a group's rows."""
+    """The line above a group's rows. `rows` are those that the filter lets through, of `whole`."""
 
     key: str
     title: str
     subtitle: str
     rows: tuple[Any, ...]
+    whole: int
+
+    @property
+    def is_partial(self) -> bool:
+        return len(self.rows) < self.whole
 
 
 @dataclass(frozen=True)
@@ -136,6 +150,7 @@ class RowsModel[Row](QAbstractTableModel):
         self.view.column = column
         self.view.descending = order == Qt.SortOrder.DescendingOrder
         self.rearrange()
+        self.headerDataChanged.emit(Qt.Orientation.Horizontal, 0, len(self.columns) - 1)
 
     # What Qt asks
 
@@ -149,9 +164,9 @@ class RowsModel[Row](QAbstractTableModel):
         self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
     ) -> Any:
         if orientation == Qt.Orientation.Horizontal and role == Qt.ItemDataRole.DisplayRole:
-            return self.columns[section].title if section < len(self.columns) else None
+            return self._title(section) if section < len(self.columns) else None
         if role == Qt.ItemDataRole.TextAlignmentRole and section < len(self.columns):
-            right = self.columns[section].cell is Cell.NUMBER
+            right = self.columns[section].is_number
             side = Qt.AlignmentFlag.AlignRight if right else Qt.AlignmentFlag.AlignLeft
             return side | Qt.AlignmentFlag.AlignVCenter
         return None
@@ -183,6 +198,10 @@ class RowsModel[Row](QAbstractTableModel):
         if line.heading is not None:
             return column.heading(line.heading) if column.heading else ""
         return column.text(line.row)
+
+    def is_folded(self, key: str) -> bool:
+        """A filter shows what it finds, also in a group that was folded."""
+        return key in self.view.folded and not self.view.words
 
     def place(self, key: str) -> int:
         """The line of a key, -1 when it is not shown."""
@@ -227,18 +246,22 @@ class RowsModel[Row](QAbstractTableModel):
         self.rearrange(changed)
 
     def _arrange(self) -> list[Line]:
-        exploded = itertools.chain.from_iterable(map(self._explode, self.store.rows.values()))
-        rows = [row for row in exploded if self._is_wanted(row)]
+        rows = [row for row in self._rows() if self._is_wanted(row)]
         column = self.sorted_by
         if column is not None:
-            order = column.order or (lambda row: column.text(row).casefold())
-            rows.sort(key=order, reverse=self.view.descending)
+            rows.sort(key=column.key, reverse=self.view.descending)
         if self._group is None:
             return [Line(self._key(row), row) for row in rows]
         return self._grouped(rows)
 
+    def _title(self, section: int) -> str:
+        column = self.columns[section]
+        if column is not self.sorted_by:
+            return column.title
+        return f"{column.title} {'↓' if self.view.descending else '↑'}"
+
     def _grouped(self, rows: list[Row]) -> list[Line]:
-        """A group stands where its first row stands."""
+        """A group stands where its first row stands, or where its own name does."""
         assert self._group is not None
         places: dict[str, list[Row]] = {}
         heads: dict[str, tuple[str, str]] = {}
@@ -248,15 +271,36 @@ class RowsModel[Row](QAbstractTableModel):
             places.setdefault(key, []).append(row)
             if found:
                 heads[key] = (title, subtitle)
+        order = list(places)
+        column = self.sorted_by
+        if column is not None and column.cell is Cell.NAME:
+            order.sort(
+                key=lambda key: (
+                    natural(heads[key][0]) if key in heads else column.key(places[key][0])
+                ),
+                reverse=self.view.descending,
+            )
+        whole = self._sizes() if heads else {}
         lines: list[Line] = []
-        for key, members in places.items():
+        for key in order:
+            members = places[key]
             if key not in heads:
                 lines.append(Line(key, members[0]))
                 continue
-            lines.append(Line(key, None, Heading(key, *heads[key], tuple(members))))
-            if key not in self.view.folded or self.view.words:
+            heading = Heading(key, *heads[key], tuple(members), whole[key])
+            lines.append(Line(key, None, heading))
+            if not self.is_folded(key):
                 lines += [Line(self._key(row), row, depth=1) for row in members]
         return lines
+
+    def _sizes(self) -> Counter[str]:
+        """How many rows each group has without a filter."""
+        assert self._group is not None
+        found = filter(None, map(self._group, self._rows()))
+        return Counter(key for key, _, _ in found)
+
+    def _rows(self) -> Iterator[Row]:
+        return itertools.chain.from_iterable(map(self._explode, self.store.rows.values()))
 
     def _is_wanted(self, row: Row) -> bool:
         if self.view.scope is not None and not self.view.scope(row):

@@ -13,6 +13,7 @@ from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter, QPainterPath, Q
 
 from desktop import icons
 from desktop.models.rows import Cell, Line, RowsModel
+from desktop.text import tr
 from desktop.theme import Theme, monospace
 from desktop.widgets.dressing import Dressing, Look, RowButton
 
@@ -198,7 +199,11 @@ def _heading_cell(
     used = QFontMetrics(strong).horizontalAdvance(line.heading.title) + 6
     rest = left.adjusted(used, 0, 0, 0)
     if rest.width() > 30:
-        _text(painter, rest, line.heading.subtitle, font, theme.color("secondary"))
+        said = line.heading.subtitle
+        if line.heading.is_partial:
+            shown, whole = len(line.heading.rows), line.heading.whole
+            said = "· " + tr("{n} of {whole} shown", n=shown, whole=whole)
+        _text(painter, rest, said, font, theme.color("secondary"))
 
 
 def _link_places(links: Sequence[str], rect: QRect, font: QFont) -> list[QRect]:
@@ -239,8 +244,8 @@ def _links(
 def _usage(
     painter: QPainter, rect: QRect, text: str, course: Sequence[float], theme: Theme
 ) -> None:
-    chart = QRect(rect.right() - CHART_WIDTH, rect.top() + 9, CHART_WIDTH, rect.height() - 18)
-    number = QRect(rect.left(), rect.top(), rect.width() - CHART_WIDTH - 8, rect.height())
+    chart = QRect(rect.left(), rect.top() + 9, CHART_WIDTH, rect.height() - 18)
+    number = rect.adjusted(CHART_WIDTH + 8, 0, 0, 0)
     if number.width() < 40:
         number = rect
     elif len(course) > 1:
@@ -262,6 +267,11 @@ def draw_course(
     painter.setBrush(Qt.BrushStyle.NoBrush)
     painter.setPen(QPen(color, 1.4))
     painter.drawPath(path)
+
+
+def button_at(buttons: Sequence[RowButton], cell: QRect, place: QPoint) -> RowButton | None:
+    slot = (place.x() - (cell.right() - SLOT * len(buttons) - 8)) // SLOT
+    return buttons[slot] if 0 <= slot < len(buttons) else None
 
 
 def _buttons(

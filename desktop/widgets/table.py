@@ -20,20 +20,29 @@ from PySide6.QtCore import (
     QTimer,
     Signal,
 )
-from PySide6.QtGui import QContextMenuEvent, QKeyEvent, QMouseEvent, QPainter, QResizeEvent
+from PySide6.QtGui import (
+    QContextMenuEvent,
+    QHelpEvent,
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QResizeEvent,
+)
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
     QStyledItemDelegate,
     QStyleOptionViewItem,
+    QToolTip,
     QTreeView,
     QWidget,
 )
 
 from desktop.models.rows import LINE_ROLE, Cell, Line, RowsModel
+from desktop.text import tip
 from desktop.theme import Theme
 from desktop.tokens import ROW_HEIGHT
-from desktop.widgets.cells import SLOT, Place, draw_row, link_at
+from desktop.widgets.cells import Place, button_at, draw_row, link_at
 from desktop.widgets.dressing import Dressing
 
 type Index = QModelIndex | QPersistentModelIndex
@@ -102,7 +111,7 @@ class Table(QTreeView):
         header.setMinimumSectionSize(36)
         header.setFixedHeight(33)
         header.setSectionsClickable(True)
-        header.setSortIndicatorShown(False)
+        header.setSortIndicatorShown(False)  # the model's titles say the order
         for place, column in enumerate(self.rows.columns):
             mode = QHeaderView.ResizeMode.Interactive
             if column.stretch:
@@ -114,20 +123,19 @@ class Table(QTreeView):
         header.sectionClicked.connect(self._sort_by)
 
     def _sort_by(self, column: int) -> None:
-        """Ascending, descending, the engine's own order."""
+        """One way, the other, the engine's own order; of numbers the largest first."""
         if self.rows.columns[column].cell is Cell.ACTIONS:
             return
         view = self.rows.view
-        header = self.header()
-        order = Qt.SortOrder.AscendingOrder
-        if view.column == column and view.descending:
-            column = -1
-        elif view.column == column:
-            order = Qt.SortOrder.DescendingOrder
+        first = self.rows.columns[column].is_number
+        descending = first
+        if view.column == column:
+            descending = not view.descending
+            column = -1 if descending == first else column
+        order = Qt.SortOrder.DescendingOrder if descending else Qt.SortOrder.AscendingOrder
         self.rows.sort(column, order)
+        self.scrollToTop()
         self._moved.start()
-        header.setSortIndicatorShown(column >= 0)
-        header.setSortIndicator(column, order)
 
     # What is chosen
 
@@ -256,7 +264,7 @@ class Table(QTreeView):
             hovered=number == self.hovered,
             selected=self.selectionModel().isSelected(index),
             focused=self.hasFocus() and self.currentIndex().row() == number,
-            folded=line.key in self.rows.view.folded,
+            folded=self.rows.is_folded(line.key),
         )
         draw_row(painter, place, line, self.rows, self._dressing, self._theme, self.font())
 
@@ -285,14 +293,24 @@ class Table(QTreeView):
             return lambda _where: self.rows.toggle(line.key)
         return None
 
+    def viewportEvent(self, event: QEvent) -> bool:  # noqa: N802
+        """A button says what it does."""
+        if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
+            index = self.indexAt(event.pos())
+            line, rect = self.line(index), self.visualRect(index)
+            if line is not None and self.rows.columns[index.column()].cell is Cell.ACTIONS:
+                button = button_at(self._dressing.buttons(line), rect, event.pos())
+                QToolTip.showText(event.globalPos(), tip(button.label) if button else "", self)
+                return True
+        return super().viewportEvent(event)
+
     def _button_at(
         self, line: Line, rect: QRect, place: QPoint
     ) -> Callable[[QPoint], object] | None:
-        buttons = self._dressing.buttons(line)
-        slot = (place.x() - (rect.right() - SLOT * len(buttons) - 8)) // SLOT
-        if not 0 <= slot < len(buttons):
+        button = button_at(self._dressing.buttons(line), rect, place)
+        if button is None:
             return None
-        name = buttons[slot].name
+        name = button.name
         if name == "more":
             return lambda where: self.menu_wanted.emit(line, where)
         return lambda _where: self.pressed_button.emit(name, line)

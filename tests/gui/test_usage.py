@@ -5,8 +5,6 @@ from collections.abc import Callable
 
 import msgspec
 import pytest
-from PySide6.QtCore import QPoint, Qt
-from PySide6.QtTest import QTest
 
 from desktop.app import App
 from desktop.pages.containers.page import ContainersPage
@@ -14,6 +12,7 @@ from desktop.stores import readings, usage
 from engine.docker.client import DockerClient
 from engine.docker.types import RunSpec, StatsSample
 from tests.gui.test_containers_page import names, sleeper
+from tests.gui.test_list_order import click_title
 from tests.unit.engine.bridge.servers import IMAGE
 
 type WaitFor = Callable[..., None]
@@ -28,15 +27,6 @@ def page(app: App) -> ContainersPage:
     assert isinstance(found, ContainersPage)
     app.window.resize(1280, 520)
     return found
-
-
-def click_title(page: ContainersPage, title: str) -> None:
-    header = page.table.header()
-    place = [column.title for column in page.model.columns].index(title)
-    x = header.sectionViewportPosition(place) + header.sectionSize(place) // 2
-    QTest.mouseClick(
-        header.viewport(), Qt.MouseButton.LeftButton, pos=QPoint(x, header.height() // 2)
-    )
 
 
 def run_one_that_works_below(page: ContainersPage, client: DockerClient, wait: WaitFor) -> str:
@@ -73,11 +63,14 @@ def test_sorted_by_cpu_the_one_that_works_comes_first_wherever_it_was(
     app: App, page: ContainersPage, client: DockerClient, wait_for: WaitFor
 ) -> None:
     run_one_that_works_below(page, client, wait_for)
-    while not page.model.view.descending:
-        click_title(page, "CPU")
+    click_title(page, "CPU")
     wait_for(lambda: names(page.table)[0] == "hog", 5)
     text = page.model.text(page.model.lines[0], page.model.columns[4])
     assert float(text.removesuffix(" %")) > 5
+    app.window.go("settings")
+    app.window.go("containers")
+    assert page.model.text(page.model.lines[0], page.model.columns[4]) not in ("0.0 %", "–")
+    assert names(page.table)[0] == "hog", "neither its figure nor its place is lost elsewhere"
 
 
 @pytest.fixture

@@ -19,8 +19,14 @@ MOST_PORTS = 4
 type OpenTab = Callable[[str, str], object]  # a container's id, a tab
 
 
-def fill_menu(menu: QMenu, desk: Desk, rows: Sequence[Container], open_tab: OpenTab) -> None:
-    """The actions of these containers."""
+def fill_menu(
+    menu: QMenu,
+    desk: Desk,
+    rows: Sequence[Container],
+    open_tab: OpenTab,
+    is_group: bool = False,
+) -> None:
+    """The actions of these containers; of a group only those that all have."""
     up = [row for row in rows if row.state.is_up]
     going = [row for row in rows if row.state is ContainerState.RUNNING]
     add(menu, tr("Start"), partial(actions.start, desk, rows), enabled=len(up) < len(rows))
@@ -32,7 +38,7 @@ def fill_menu(menu: QMenu, desk: Desk, rows: Sequence[Container], open_tab: Open
         add(menu, tr("Pause"), partial(actions.pause, desk, rows), enabled=bool(going))
     add(menu, tr("Kill"), partial(actions.kill, desk, rows), enabled=bool(up))
     menu.addSeparator()
-    if len(rows) == 1:
+    if len(rows) == 1 and not is_group:
         _fill_for_one(menu, desk, rows[0], open_tab)
         menu.addSeparator()
     add(menu, tr("Delete…"), partial(actions.delete, desk, rows))

@@ -3,6 +3,7 @@
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -13,7 +14,7 @@ from desktop.actions import containers as actions
 from desktop.connection import Reach
 from desktop.desk import Desk
 from desktop.models.containers import containers_model, port_links, state_dot
-from desktop.models.rows import Line
+from desktop.models.rows import Heading, Line
 from desktop.pages.containers.menu import fill_menu
 from desktop.pages.list_page import Detail, ListPage, add
 from desktop.pages.page import Command
@@ -42,7 +43,12 @@ class ContainerDressing(Dressing):
     def buttons(self, line: Line) -> Sequence[RowButton]:
         if not self._desk.connection.is_up:
             return ()
-        rows = line.heading.rows if line.heading else (line.row,)
+        buttons = self._verbs(line.heading.rows if line.heading else (line.row,))
+        if line.heading is None or not line.heading.is_partial:
+            return buttons
+        return [replace(one, label=_covering(one.label, line.heading)) for one in buttons]
+
+    def _verbs(self, rows: Sequence[Container]) -> Sequence[RowButton]:
         more = RowButton("more", "more", tr("More"))
         if all(row.state is ContainerState.PAUSED for row in rows):
             return (
@@ -69,6 +75,11 @@ class ContainerDressing(Dressing):
         if line.row is None or line.row.state is not ContainerState.RUNNING:
             return ()
         return self._desk.usage.course(line.row.id)
+
+
+def _covering(verb: str, heading: Heading) -> str:
+    """Of a group that the filter shows a part of."""
+    return tr("{verb}: {n} of {whole}", verb=verb, n=len(heading.rows), whole=heading.whole)
 
 
 class ContainersPage(ListPage):
@@ -140,10 +151,14 @@ class ContainersPage(ListPage):
 
     def fill_menu(self, menu: QMenu, lines: Sequence[Line]) -> None:
         rows: list[Container] = self.rows_of(lines)
-        if len(rows) == 1:
+        heading = lines[0].heading if len(lines) == 1 else None
+        if heading is not None and heading.is_partial:
+            add(menu, _covering(heading.title, heading), None, enabled=False)
+            menu.addSeparator()
+        if len(rows) == 1 and heading is None:
             add(menu, tr("Open"), partial(self.open, rows[0].id))
             menu.addSeparator()
-        fill_menu(menu, self.desk, rows, self.open)
+        fill_menu(menu, self.desk, rows, self.open, is_group=heading is not None)
 
     def press(self, name: str, line: Line) -> None:
         verb = {

@@ -1,0 +1,118 @@
+"""How the list of containers is sorted, and what a group says of itself under a filter."""
+
+from collections.abc import Callable
+
+import pytest
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QMenu
+
+from desktop.app import App
+from desktop.models.rows import Heading, Line
+from desktop.pages.containers.page import ContainersPage
+from desktop.text import natural
+from engine.docker.client import DockerClient
+from tests.gui.test_containers_page import names, sleeper
+from tests.unit.engine.bridge.servers import IMAGE
+
+type WaitFor = Callable[..., None]
+
+
+@pytest.fixture
+def page(app: App) -> ContainersPage:
+    found = app.window.pages["containers"]
+    assert isinstance(found, ContainersPage)
+    return found
+
+
+def click_title(page: ContainersPage, title: str) -> None:
+    header = page.table.header()
+    place = [column.title for column in page.model.columns].index(title)
+    x = header.sectionViewportPosition(place) + header.sectionSize(place) // 2
+    QTest.mouseClick(
+        header.viewport(), Qt.MouseButton.LeftButton, pos=QPoint(x, header.height() // 2)
+    )
+
+
+def titles(page: ContainersPage) -> list[str]:
+    count = page.model.columnCount()
+    return [page.model.headerData(n, Qt.Orientation.Horizontal) for n in range(count)]
+
+
+def create(client: DockerClient, project: str, service: str, command: str = "sleep 1000") -> str:
+    labels = {"com.docker.compose.project": project, "com.docker.compose.service": service}
+    body = {"Image": IMAGE, "Cmd": ["sh", "-c", command], "Labels": labels}
+    return client.containers.create_raw(body, f"{project}-{service}-1")
+
+
+def group(page: ContainersPage, project: str) -> tuple[Line, Heading]:
+    line = page.model.lines[page.model.place(f"project:{project}")]
+    assert line.heading is not None
+    return line, line.heading
+
+
+def test_groups_stand_by_their_own_name_and_numbers_by_their_value(
+    page: ContainersPage, client: DockerClient, wait_for: WaitFor
+) -> None:
+    create(client, "shop", "api")
+    for name in ("w10", "w2", "w1", "broken"):
+        client.containers.create(sleeper(name))
+    wait_for(lambda: len(page.model.lines) == 6)
+    click_title(page, "Name")
+    assert names(page.table) == ["broken", "shop", "api", "w1", "w2", "w10"]
+    assert titles(page)[0] == "Name ↑"
+    click_title(page, "Name")
+    assert names(page.table) == ["w10", "w2", "w1", "shop", "api", "broken"]
+    assert titles(page)[0] == "Name ↓"
+    click_title(page, "Name")
+    assert names(page.table) == ["broken", "w1", "w2", "w10", "shop", "api"], "newest first"
+    assert titles(page)[0] == "Name"
+    click_title(page, "CPU")
+    assert titles(page)[4] == "CPU ↓", "the largest first"
+    click_title(page, "CPU")
+    assert titles(page)[4] == "CPU ↑"
+
+
+def test_digits_of_any_length_and_script_have_an_order() -> None:
+    said = ["w²", "w10", "w٣", "W2", "w", "w0002", "w" + "9" * 5000, "10", "a1b2", "a1b10", ""]
+    assert min(said, key=natural) == ""
+    assert natural("w2") < natural("w10") < natural("w" + "9" * 5000)
+    assert natural("a1b2") < natural("a1b10")
+
+
+def test_sorting_shows_the_top(
+    app: App, page: ContainersPage, client: DockerClient, wait_for: WaitFor
+) -> None:
+    app.window.resize(1280, 520)
+    for number in range(16):
+        client.containers.create(sleeper(f"c{number}"))
+    wait_for(lambda: len(page.model.lines) == 16)
+    page.table.scrollToBottom()
+    assert page.table.verticalScrollBar().value() > 0
+    click_title(page, "Name")
+    assert page.table.verticalScrollBar().value() == 0
+
+
+def test_under_a_filter_a_group_says_what_it_covers(
+    page: ContainersPage, client: DockerClient, wait_for: WaitFor
+) -> None:
+    for service in ("api", "db", "web"):
+        client.containers.start(create(client, "shop", service))
+    wait_for(lambda: page.model.place("project:shop") == 0)
+    wait_for(lambda: all(row.state.is_up for row in group(page, "shop")[1].rows))
+    page.model.toggle("project:shop")
+    page.filter.setText("web")
+    line, heading = group(page, "shop")
+    assert (len(heading.rows), heading.whole, heading.is_partial) == (1, 3, True)
+    assert not page.model.is_folded(line.key), "what is found stands beneath"
+    assert names(page.table) == ["shop", "web"]
+    assert page.dressing.buttons(line)[0].label == "Stop: 1 of 3"
+    menu = QMenu()
+    page.fill_menu(menu, [line])
+    said = [action.text() for action in menu.actions()]
+    assert said[0] == "shop: 1 of 3"
+    assert "Rename…" not in said, "a group is not its one row"
+    page.filter.clear()
+    line, heading = group(page, "shop")
+    assert not heading.is_partial
+    assert page.dressing.buttons(line)[0].label == "Stop"
