@@ -3972,6 +3972,10 @@
             <translation>{n} Eintrag</translation>
         </message>
         <message>
+            <source>{n} failed</source>
+            <translation>{n} mit Fehler</translation>
+        </message>
+        <message>
             <source>{n} file</source>
             <translation>{n} Datei</translation>
         </message>
@@ -4120,12 +4124,20 @@
             <translation>{n} von {whole} gezeigt</translation>
         </message>
         <message>
+            <source>{n} paused</source>
+            <translation>{n} pausiert</translation>
+        </message>
+        <message>
             <source>{n} problem found.</source>
             <translation>{n} Problem gefunden.</translation>
         </message>
         <message>
             <source>{n} problems found.</source>
             <translation>{n} Probleme gefunden.</translation>
+        </message>
+        <message>
+            <source>{n} restarting</source>
+            <translation>{n} startet neu</translation>
         </message>
         <message>
             <source>{n} running</source>
@@ -4142,6 +4154,10 @@
         <message>
             <source>{n} taken away</source>
             <translation>{n} entfernt</translation>
+        </message>
+        <message>
+            <source>{n} unhealthy</source>
+            <translation>{n} gestört</translation>
         </message>
         <message>
             <source>{n} volume</source>

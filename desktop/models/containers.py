@@ -11,12 +11,15 @@ from engine.docker.types import Container, ContainerState
 NONE = "–"
 
 
+def is_unhealthy(row: Container) -> bool:
+    return row.state is ContainerState.RUNNING and row.health == "unhealthy"
+
+
 def state_word(row: Container) -> str:
     """The state as a person says it; an ending with its code."""
     match row.state:
         case ContainerState.RUNNING:
-            unhealthy = row.health == "unhealthy"
-            return tr("unhealthy") if unhealthy else tr("running")
+            return tr("unhealthy") if is_unhealthy(row) else tr("running")
         case ContainerState.EXITED | ContainerState.DEAD:
             if row.exit_code:
                 return tr("failed ({code})", code=row.exit_code)
@@ -33,7 +36,7 @@ def state_word(row: Container) -> str:
 def state_dot(row: Container) -> str:
     match row.state:
         case ContainerState.RUNNING:
-            return "error" if row.health == "unhealthy" else "running"
+            return "error" if is_unhealthy(row) else "running"
         case ContainerState.PAUSED | ContainerState.RESTARTING:
             return "paused"
         case ContainerState.EXITED | ContainerState.DEAD if row.exit_code:
@@ -55,9 +58,29 @@ def port_rest(row: Container) -> str:
     return ""
 
 
+def has_failed(row: Container) -> bool:
+    return row.state in (ContainerState.EXITED, ContainerState.DEAD) and bool(row.exit_code)
+
+
 def heading_state(heading: Heading) -> str:
-    running = sum(row.state is ContainerState.RUNNING for row in heading.rows)
-    return plural(running, "{n} running", "{n} running")
+    """How many are in each state that matters; those that ended well do not."""
+    rows, parts = heading.rows, []
+    if running := sum(row.state is ContainerState.RUNNING for row in rows):
+        parts.append(plural(running, "{n} running", "{n} running"))
+    if paused := sum(row.state is ContainerState.PAUSED for row in rows):
+        parts.append(plural(paused, "{n} paused", "{n} paused"))
+    if restarting := sum(row.state is ContainerState.RESTARTING for row in rows):
+        parts.append(plural(restarting, "{n} restarting", "{n} restarting"))
+    if unhealthy := sum(map(is_unhealthy, rows)):
+        parts.append(plural(unhealthy, "{n} unhealthy", "{n} unhealthy"))
+    if failed := sum(map(has_failed, rows)):
+        parts.append(plural(failed, "{n} failed", "{n} failed"))
+    return ", ".join(parts) or tr("stopped")
+
+
+def heading_dot(heading: Heading) -> str:
+    """Nothing but what is wrong has a colour."""
+    return "error" if any(has_failed(row) or is_unhealthy(row) for row in heading.rows) else ""
 
 
 def compose_group(row: Container) -> tuple[str, str, str] | None:

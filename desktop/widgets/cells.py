@@ -62,7 +62,9 @@ def draw_row(
             _buttons(painter, rect, dressing.buttons(line), theme, place.hovered)
         elif line.heading is not None:
             text = rows.text(line, column)
-            _heading_cell(painter, inner, number, line, text, plain, theme, place.folded)
+            inner.setRight(_free_until(place, number, line, rows) - PADDING)
+            color = look.dot if column.cell is Cell.STATE and look.dot else "secondary"
+            _heading_cell(painter, inner, number, line, text, plain, theme, color, place.folded)
         else:
             _cell(
                 painter, inner, line, column.cell, rows.text(line, column), dressing, theme, plain
@@ -177,6 +179,19 @@ def draw_dot(
         painter.drawEllipse(center, 3.8, 3.8)
 
 
+def _free_until(place: Place, number: int, line: Line, rows: RowsModel[Any]) -> int:
+    """Where the words of a heading's cell have to end: empty cells behind it are theirs too."""
+    right = place.rect.left()
+    for other, left, width in place.cells:
+        column = rows.columns[other]
+        taken = column.cell is Cell.ACTIONS or bool(rows.text(line, column))
+        if other > number and taken:
+            break
+        if other >= number:
+            right = left + width
+    return right
+
+
 def _heading_cell(
     painter: QPainter,
     rect: QRect,
@@ -185,11 +200,12 @@ def _heading_cell(
     text: str,
     font: QFont,
     theme: Theme,
+    color: str,
     folded: bool,
 ) -> None:
     assert line.heading is not None
     if column > 0:
-        _text(painter, rect, text, font, theme.color("secondary"))
+        _text(painter, rect, text, font, theme.color(color))
         return
     place = QRectF(rect.left() - 2, rect.center().y() - 6, 12, 12)
     icons.paint(painter, "right" if folded else "down", theme.color("text"), place)

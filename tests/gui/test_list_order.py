@@ -11,11 +11,13 @@ from desktop.app import App
 from desktop.models.rows import Heading, Line
 from desktop.pages.containers.page import ContainersPage
 from desktop.text import natural
+from desktop.widgets.confirm import Confirm
 from engine.docker.client import DockerClient
 from tests.gui.test_containers_page import names, sleeper
 from tests.unit.engine.bridge.servers import IMAGE
 
 type WaitFor = Callable[..., None]
+ENDS_WELL = "trap 'exit 0' TERM; sleep 1000 & wait"
 
 
 @pytest.fixture
@@ -116,3 +118,43 @@ def test_under_a_filter_a_group_says_what_it_covers(
     line, heading = group(page, "shop")
     assert not heading.is_partial
     assert page.dressing.buttons(line)[0].label == "Stop"
+
+
+def test_a_project_with_a_failed_service_says_so_in_red(
+    page: ContainersPage, client: DockerClient, wait_for: WaitFor
+) -> None:
+    client.containers.start(create(client, "blog", "web", ENDS_WELL))
+    client.containers.start(create(client, "blog", "db", "exit 3"))
+    state = page.model.columns[2]
+    wait_for(lambda: page.model.place("project:blog") >= 0)
+    wait_for(lambda: page.model.text(group(page, "blog")[0], state) == "1 running, 1 failed")
+    assert page.dressing.look(group(page, "blog")[0]).dot == "error"
+    wait_for(lambda: has_red(page, "project:blog"))
+
+
+def test_a_stopped_project_is_deleted_by_its_menu_which_asks(
+    page: ContainersPage, client: DockerClient, wait_for: WaitFor
+) -> None:
+    for service in ("web", "db"):
+        create(client, "blog", service)
+    wait_for(lambda: page.model.place("project:blog") >= 0)
+    line, heading = group(page, "blog")
+    assert page.model.text(line, page.model.columns[2]) == "stopped"
+    assert page.dressing.look(line).dot == ""
+    assert [one.name for one in page.dressing.buttons(line)] == ["start", "more"]
+    menu = QMenu()
+    page.fill_menu(menu, [line])
+    next(action for action in menu.actions() if action.text() == "Delete…").trigger()
+    asked = page.desk.shell.widget.findChild(Confirm)
+    assert asked is not None
+    assert len(client.containers.list()) == len(heading.rows) == 2
+    asked.reject()
+
+
+def has_red(page: ContainersPage, key: str) -> bool:
+    """Whether the line's state is drawn in the colour of what is wrong."""
+    table = page.table
+    rect = table.visualRect(page.model.index(page.model.place(key), 2))
+    image = table.viewport().grab(rect).toImage()
+    places = [(x, y) for x in range(image.width()) for y in range(image.height())]
+    return page.desk.theme.color("error") in [image.pixelColor(x, y) for x, y in places]

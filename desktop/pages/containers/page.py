@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QComboBox, QMenu
 from desktop.actions import containers as actions
 from desktop.connection import Reach
 from desktop.desk import Desk
-from desktop.models.containers import containers_model, port_links, state_dot
+from desktop.models.containers import containers_model, heading_dot, port_links, state_dot
 from desktop.models.rows import Heading, Line
 from desktop.pages.containers.menu import fill_menu
 from desktop.pages.list_page import Detail, ListPage, add
@@ -36,15 +36,18 @@ class ContainerDressing(Dressing):
         connection = self._desk.connection
         dim = connection.reach is Reach.DOWN and not connection.is_up
         if line.heading is not None:
-            return Look(dim=dim)
+            return Look(heading_dot(line.heading), dim=dim)
         busy = line.row.id in self._desk.stores.containers.busy
         return Look(state_dot(line.row), dim=dim, busy=busy)
 
     def buttons(self, line: Line) -> Sequence[RowButton]:
         if not self._desk.connection.is_up:
             return ()
-        buttons = self._verbs(line.heading.rows if line.heading else (line.row,))
-        if line.heading is None or not line.heading.is_partial:
+        if line.heading is None:
+            return self._verbs((line.row,))
+        # To delete a whole project is too much for a button.
+        buttons = [one for one in self._verbs(line.heading.rows) if one.name != "delete"]
+        if not line.heading.is_partial:
             return buttons
         return [replace(one, label=_covering(one.label, line.heading)) for one in buttons]
 
