@@ -3404,6 +3404,10 @@
             <translation>in Kraft</translation>
         </message>
         <message>
+            <source>healthy</source>
+            <translation>gesund</translation>
+        </message>
+        <message>
             <source>internal</source>
             <translation>intern</translation>
         </message>

@@ -9,17 +9,30 @@ from desktop.text import age, percent, plural, size, tr
 from engine.docker.types import Container, ContainerState
 
 NONE = "–"
+HEALTH_DOTS = {"starting": "paused", "unhealthy": "error"}  # in between, and wrong
 
 
 def is_unhealthy(row: Container) -> bool:
     return row.state is ContainerState.RUNNING and row.health == "unhealthy"
 
 
+def _health_word(health: str) -> str:
+    match health:
+        case "starting":
+            return tr("starting")
+        case "healthy":
+            return tr("healthy")
+        case "unhealthy":
+            return tr("unhealthy")
+    return ""
+
+
 def state_word(row: Container) -> str:
-    """The state as a person says it; an ending with its code."""
+    """The state as a person says it; of one with a health check what that says; an ending with its
+    code."""
     match row.state:
         case ContainerState.RUNNING:
-            return tr("unhealthy") if is_unhealthy(row) else tr("running")
+            return _health_word(row.health) or tr("running")
         case ContainerState.EXITED | ContainerState.DEAD:
             if row.exit_code:
                 return tr("failed ({code})", code=row.exit_code)
@@ -36,7 +49,7 @@ def state_word(row: Container) -> str:
 def state_dot(row: Container) -> str:
     match row.state:
         case ContainerState.RUNNING:
-            return "error" if is_unhealthy(row) else "running"
+            return HEALTH_DOTS.get(row.health, "running")
         case ContainerState.PAUSED | ContainerState.RESTARTING:
             return "paused"
         case ContainerState.EXITED | ContainerState.DEAD if row.exit_code:
@@ -107,13 +120,14 @@ def container_columns(stores: EngineStores, usage: Usage) -> tuple[Column[Contai
         used = usage.memory(row.id)
         return NONE if used is None else size(used)
 
+    name, image = tr("Name"), tr("Image")
     return (
-        Column(tr("Name"), _name, 190, Cell.NAME, heading=lambda h: h.title, stretch=True),
-        Column(tr("Image"), lambda row: row.image, 160, Cell.MONO, heading=_folder, leaves=3),
+        Column(name, _name, 140, Cell.NAME, heading=lambda h: h.title, stretch=True),
+        Column(image, lambda row: row.image, 110, Cell.MONO, None, True, _folder, leaves=1),
         Column(tr("State"), word, 112, Cell.STATE, heading=heading_state),
-        Column(tr("Ports"), port_rest, 136, Cell.LINKS, order=lambda row: row.ports),
-        Column(tr("CPU"), cpu, 144, Cell.USAGE, order=_by(usage.cpu), leaves=1, is_live=True),
-        Column(tr("Memory"), memory, 84, Cell.NUMBER, _by(usage.memory), leaves=2, is_live=True),
+        Column(tr("Ports"), port_rest, 124, Cell.LINKS, order=lambda row: row.ports),
+        Column(tr("CPU"), cpu, 144, Cell.USAGE, _by(usage.cpu), leaves=2, narrow=76, is_live=True),
+        Column(tr("Memory"), memory, 92, Cell.NUMBER, _by(usage.memory), leaves=3, is_live=True),
         Column(
             tr("Age"),
             lambda row: age(row.created),

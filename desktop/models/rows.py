@@ -43,8 +43,9 @@ class Cell(StrEnum):
 
 @dataclass(frozen=True)
 class Column[Row]:
-    """`text` is what a cell says; `order` what it is sorted by (default: the text). Where there is
-    not room for all columns, the one with the highest `leaves` goes first; 0 always stays."""
+    """`text` is what a cell says; `order` what it is sorted by (default: the text). `width` is
+    the least of one that stretches. Where there is not room for all columns, the one with the
+    highest `leaves` goes first; 0 always stays."""
 
     title: str
     text: Callable[[Row], str]
@@ -54,6 +55,7 @@ class Column[Row]:
     stretch: bool = False
     heading: Callable[["Heading"], str] | None = None  # what a group says in this column
     leaves: int = 0
+    narrow: int = 0  # the width without the little chart, which goes before any column
     is_live: bool = False  # changes while the row stays as it is
 
     @property

@@ -262,7 +262,7 @@ def _usage(
 ) -> None:
     chart = QRect(rect.left(), rect.top() + 9, CHART_WIDTH, rect.height() - 18)
     number = rect.adjusted(CHART_WIDTH + 8, 0, 0, 0)
-    if number.width() < 40:
+    if rect.width() < 2 * CHART_WIDTH:
         number = rect
     elif len(course) > 1:
         draw_course(painter, QRectF(chart), course, theme.color("accent"), floor=0.02)

@@ -75,6 +75,7 @@ class Table(QTreeView):
         super().__init__(parent)
         self.rows = model
         self.hovered = -1
+        self._is_narrow = False
         self.is_aimed = False  # the mouse is on something that a click would act on
         self._dressing = dressing
         self._theme = theme
@@ -181,6 +182,15 @@ class Table(QTreeView):
     def _leave_out_columns(self) -> None:
         columns = self.rows.columns
         missing = sum(column.width for column in columns) - self.viewport().width()
+        is_narrow = missing > 0
+        if is_narrow != self._is_narrow:
+            self._is_narrow = is_narrow
+            for place, column in enumerate(columns):
+                if column.narrow:
+                    width = column.narrow if is_narrow else column.width
+                    self.header().resizeSection(place, width)
+        if is_narrow:
+            missing -= sum(column.width - column.narrow for column in columns if column.narrow)
         for place in sorted(range(len(columns)), key=lambda place: -columns[place].leaves):
             hidden = columns[place].leaves > 0 and missing > 0
             missing -= columns[place].width if hidden else 0

@@ -158,3 +158,56 @@ def has_red(page: ContainersPage, key: str) -> bool:
     image = table.viewport().grab(rect).toImage()
     places = [(x, y) for x in range(image.width()) for y in range(image.height())]
     return page.desk.theme.color("error") in [image.pixelColor(x, y) for x, y in places]
+
+
+def shown_columns(page: ContainersPage) -> list[str]:
+    columns = page.model.columns[:-1]
+    return [one.title for n, one in enumerate(columns) if not page.table.isColumnHidden(n)]
+
+
+def test_the_image_stretches_and_what_says_least_goes_first(
+    app: App, page: ContainersPage, client: DockerClient, wait_for: WaitFor
+) -> None:
+    client.containers.create(sleeper("one"))
+    wait_for(lambda: len(page.model.lines) == 1)
+    header = page.table.header()
+    app.window.resize(1280, 520)
+    wide = header.sectionSize(1)
+    app.window.resize(1680, 520)
+    assert header.sectionSize(1) > wide + 150
+    everything = ["Name", "Image", "State", "Ports", "CPU", "Memory", "Age"]
+    assert (shown_columns(page), header.sectionSize(4)) == (everything, 144)
+    app.window.resize(1110, 520)
+    assert (shown_columns(page), header.sectionSize(4)) == (everything, 76), "no little chart"
+    app.window.resize(1040, 520)
+    assert shown_columns(page) == everything[:-1]
+    app.window.resize(860, 520)
+    assert shown_columns(page) == ["Name", "Image", "State", "Ports"]
+    assert header.length() <= page.table.viewport().width()
+    app.window.resize(1280, 520)
+    assert (shown_columns(page), header.sectionSize(4)) == (everything, 144)
+
+
+def test_health_is_shown_as_docker_tells_it(
+    page: ContainersPage, client: DockerClient, wait_for: WaitFor
+) -> None:
+    """A check that says what a file says, and is begun by hand: nothing waits for an interval."""
+    check = {"Test": ["CMD-SHELL", "test -e /tmp/well"], "Interval": 1_000_000_000, "Retries": 1}
+    check["StartPeriod"] = 3600 * 1_000_000_000
+    body = {"Image": IMAGE, "Cmd": ["sh", "-c", ENDS_WELL], "Healthcheck": check}
+    key = client.containers.create_raw(body, "checked")
+    client.containers.start(key)
+
+    def says(word: str, dot: str) -> bool:
+        place = page.model.place(key)
+        if place < 0:
+            return False
+        line = page.model.lines[place]
+        state = page.model.text(line, page.model.columns[2])
+        return (state, page.dressing.look(line).dot) == (word, dot)
+
+    wait_for(lambda: says("starting", "paused"))
+    client.containers.run_in(key, ("touch", "/tmp/well"))
+    wait_for(lambda: says("healthy", "running"))
+    client.containers.run_in(key, ("rm", "/tmp/well"))
+    wait_for(lambda: says("unhealthy", "error"))
