@@ -12,10 +12,6 @@
             <translation>/data</translation>
         </message>
         <message>
-            <source>5 min ago</source>
-            <translation>vor 5 Min.</translation>
-        </message>
-        <message>
             <source>80</source>
             <translation>80</translation>
         </message>
@@ -4078,6 +4074,10 @@
         <message>
             <source>{n} min</source>
             <translation>{n} Min.</translation>
+        </message>
+        <message>
+            <source>{n} min ago</source>
+            <translation>vor {n} Min.</translation>
         </message>
         <message>
             <source>{n} mo</source>

@@ -26,8 +26,9 @@ from desktop.text import tr
 from desktop.theme import Theme
 from desktop.widgets.chart_scale import Scale, decimal_scale
 
-SPAN = 300.0  # seconds on the time axis
-GAP = 6.0  # seconds without a sample that break the line
+SPANS = (30.0, 60.0, 120.0, 300.0)  # seconds on the time axis, which grows with the readings
+GAP = 40.0  # seconds without a sample that break the line: the list reads every 30 s
+NEAR = 1 / 20  # of the time axis, from a sample to the mouse
 KEPT = 400
 TOP, BOTTOM, LEFT, RIGHT = 34, 22, 78, 14  # LEFT: for 100.0 MB/s
 NARROW = 400  # where names of several lines have to stand below the title
@@ -56,6 +57,7 @@ class Chart(QWidget):
         self.title = title
         self.series = tuple(series)
         self.limit = 0.0
+        self.span = SPANS[0]
         self.times: deque[float] = deque(maxlen=KEPT)
         self.values: deque[tuple[float, ...]] = deque(maxlen=KEPT)
         self._theme = theme
@@ -74,6 +76,7 @@ class Chart(QWidget):
         """A sample; older ones come first."""
         self.times.append(time)
         self.values.append(values)
+        self.span = next((one for one in SPANS if one >= time - self.times[0]), SPANS[-1])
         self.setAccessibleDescription(self.latest_words())
         self.update()
 
@@ -86,10 +89,10 @@ class Chart(QWidget):
         plot = self._plot()
         if not self.times or not plot.left() <= x <= plot.right():
             return None
-        wanted = self.times[-1] - SPAN * (plot.right() - x) / plot.width()
+        wanted = self.times[-1] - self.span * (plot.right() - x) / plot.width()
         after = min(bisect_left(self.times, wanted), len(self.times) - 1)
         near = min((after, max(0, after - 1)), key=lambda n: abs(self.times[n] - wanted))
-        return near if abs(self.times[near] - wanted) < GAP else None
+        return near if abs(self.times[near] - wanted) < NEAR * self.span else None
 
     # Painting
 
@@ -126,14 +129,14 @@ class Chart(QWidget):
     def _shown(self) -> Sequence[tuple[float, ...]]:
         if not self.times:
             return ()
-        first = bisect_left(self.times, self.times[-1] - SPAN)
+        first = bisect_left(self.times, self.times[-1] - self.span)
         return list(self.values)[first:]
 
     def _place(self, number: int, value: float, top: float) -> QPointF:
         plot = self._plot()
         passed = self.times[-1] - self.times[number]
         return QPointF(
-            plot.right() - plot.width() * passed / SPAN,
+            plot.right() - plot.width() * passed / self.span,
             plot.bottom() - plot.height() * min(value / top, 1.0),
         )
 
@@ -156,7 +159,7 @@ class Chart(QWidget):
         below = QRectF(plot.left(), plot.bottom() + 4, plot.width(), BOTTOM - 4)
         painter.setPen(theme.color("secondary"))
         left, right = Qt.AlignmentFlag.AlignLeft, Qt.AlignmentFlag.AlignRight
-        painter.drawText(below, int(left), tr("5 min ago"))
+        painter.drawText(below, int(left), _ago(round(self.span)))
         painter.drawText(below, int(right), tr("now"))
         if 0 < self.limit <= scale.top:
             y = plot.bottom() - plot.height() * self.limit / scale.top
@@ -185,7 +188,7 @@ class Chart(QWidget):
         found: list[list[QPointF]] = []
         before = float("-inf")
         for index, time in enumerate(self.times):
-            if time < self.times[-1] - SPAN - GAP:
+            if time < self.times[-1] - self.span - GAP:
                 continue
             if time - before > GAP:
                 found.append([])
@@ -260,6 +263,8 @@ class Chart(QWidget):
 def _ago(passed: int) -> str:
     if passed < 60:
         return tr("{n} s ago", n=passed) if passed else tr("now")
+    if passed % 60 == 0:
+        return tr("{n} min ago", n=passed // 60)
     return tr("{minutes} min {seconds} s ago", minutes=passed // 60, seconds=passed % 60)
 
 

@@ -4,7 +4,10 @@ import pytest
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
+from desktop.app import App
 from desktop.desk import Desk
+from desktop.pages.containers.detail import ContainerDetailView
+from desktop.pages.containers.page import ContainersPage
 from desktop.pages.containers.stats_tab import StatsTab
 from desktop.text import size
 from desktop.widgets.chart import LEFT, RIGHT, Chart, Series
@@ -43,13 +46,13 @@ def test_nothing_is_not_drawn_as_a_load() -> None:
 def test_the_mouse_finds_the_sample_under_it(desk: Desk, qtbot: QtBot) -> None:
     chart = Chart(desk.theme, "Memory", [Series("Memory", "accent")], size)
     qtbot.addWidget(chart)
-    chart.resize(300 + LEFT + RIGHT, 180)  # a pixel a second
+    chart.resize(120 + LEFT + RIGHT, 180)  # a pixel a second
     for number in range(100):
         chart.add(1000.0 + number, number)
-    right = LEFT + 300
+    right = LEFT + 120
     assert chart.sample_at(right) == 99
     assert chart.sample_at(right - 50) == 49
-    assert chart.sample_at(right - 150) is None  # before the first
+    assert chart.sample_at(right - 110) is None  # before the first
     assert chart.sample_at(5) is None  # beside the chart
     chart.show()
     chart.grab()
@@ -89,3 +92,36 @@ def test_it_says_why_there_is_nothing_and_begins_when_there_is(
     wait_for(lambda: tab.feed.is_on)
     assert not tab.note.isVisible()
     tab.leave()
+
+
+def test_the_time_axis_grows_with_what_is_known(desk: Desk, qtbot: QtBot) -> None:
+    chart = Chart(desk.theme, "Memory", [Series("Memory", "accent")], size)
+    qtbot.addWidget(chart)
+    spans = []
+    for second in range(0, 400, 25):
+        chart.add(1000.0 + second, second)
+        spans.append(chart.span)
+    assert spans[:3] == [30, 30, 60]
+    assert spans[-1] == 300
+
+
+def test_it_begins_with_the_history_that_the_list_has(
+    app: App, client: DockerClient, qtbot: QtBot, wait_for: WaitFor
+) -> None:
+    desk = app.desk
+    key = client.containers.run(sleeper("seen"))
+    wait_for(lambda: len(desk.usage.history(key)) >= 3)
+    app.window.go("containers", key, "stats")
+    page = app.window.pages["containers"]
+    assert isinstance(page, ContainersPage)
+    assert isinstance(page.opened, ContainerDetailView)
+    tab = page.opened.opened["stats"]
+    assert isinstance(tab, StatsTab)
+    history = desk.usage.history(key)
+    wait_for(lambda: tab.memory.times)
+    count = len(history) - 1
+    assert list(tab.memory.times)[:count] == [sample.time for sample in history[1:]]
+    assert tab.cpu.values[count - 1] == pytest.approx((history[-1].cpu,))
+    wait_for(lambda: len(tab.memory.times) > count + 1)
+    assert sorted(tab.memory.times) == list(tab.memory.times)
+    page.back()

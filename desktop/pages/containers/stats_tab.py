@@ -1,6 +1,7 @@
 """What a container uses, over the last five minutes. May import: `tab`, `stats_feed`, `widgets`.
 
-It is read only while the tab is shown; what was read stays until the view is closed.
+It begins with what was read for the list. Every second it is read only while the tab is shown; what
+was read stays until the view is closed.
 Next: `widgets/chart.py`.
 """
 
@@ -121,7 +122,15 @@ class StatsTab(Tab):
         else:
             paused = row.state is ContainerState.PAUSED
             self._say(tr("Paused: it keeps its memory and uses no CPU.") if paused else "")
+            self._catch_up()
             self.feed.start()
+
+    def _catch_up(self) -> None:
+        """What was read for the list, until now and while another tab was shown."""
+        if not self.feed.is_on:
+            known = self._last.time if self._last else 0.0
+            history = self.desk.usage.history(self.key)
+            self._take([sample for sample in history if sample.time > known])
 
     def _say(self, text: str) -> None:
         self.note.setText(text)
@@ -142,10 +151,10 @@ class StatsTab(Tab):
         if before is None or not now.time - before.time > 0:
             return
         passed = now.time - before.time
-        self.cpu.add(now.time, now.cpu)
+        self.cpu.add(now.time, _grown(now.cpu_seconds, before.cpu_seconds) / passed)
         self.memory.add(now.time, now.memory)
         self.processes.add(now.time, now.processes)
-        if passed > GAP:  # the tab was hidden: what flowed meanwhile is no rate of now
+        if passed > GAP:  # nothing was read: what flowed meanwhile is no rate of now
             return
         self.network.add(
             now.time,
@@ -165,7 +174,7 @@ class StatsTab(Tab):
         self.processes.limit = float(now.process_limit if now.process_limit < 10_000 else 0)
 
 
-def _grown(now: int, before: int) -> int:
+def _grown[Count: (int, float)](now: Count, before: Count) -> Count:
     """Counters begin anew when the container does."""
     return now - before if now >= before else now
 
