@@ -10,6 +10,7 @@ Next: `requests.py`, which calls it.
 import msgspec
 
 from engine.bridge.binds import Object, decode, key_of
+from engine.json_input import UNREADABLE
 
 POOL = ("10.64.0.0/10",)
 
@@ -21,6 +22,6 @@ def check(body: bytes) -> bytes | None:
         key = key_of(document, "DefaultAddrPool")
         if decode(document, key, list[str] | None):
             return None
-    except msgspec.MsgspecError:  # for dockerd to refuse
+    except UNREADABLE:  # for dockerd to refuse
         return None
     return msgspec.json.encode({**document, key: POOL})

@@ -8,11 +8,13 @@ what programs that watch or drive an engine bind (`OWN`), and the docker socket,
 name this host has for it. /tmp itself may be bound: a container may there what its user may.
 
 Reads `HostConfig.Binds` and `Mounts` of a container, and the mounts of a service, and leaves every
-other field as it is. May import: msgspec, `engine.shares`, `engine.json_input`, `vm` values,
+other field as it is. Keys are compared as dockerd does it, without regard to case; of those that it
+takes for one, the last counts and goes on alone, so that dockerd reads what was checked. May import: msgspec, `engine.shares`, `engine.json_input`, `vm` values,
 `vm.host`.
 Next: `requests.py`, who calls it.
 """
 
+import contextlib
 import os
 import posixpath
 import shlex
@@ -41,6 +43,14 @@ OWN_TREES = (
     *("/var/lib/containerd", "/var/lib/docker", "/var/log"),
 )
 
+# Of a container, and of a service: on the way to a list, and its name.
+PLACES = (
+    (("HostConfig",), "Binds"),
+    (("HostConfig",), "Mounts"),
+    (("TaskTemplate", "ContainerSpec"), "Mounts"),
+)
+_NOTHING = msgspec.Raw(b"null")
+
 type Object = dict[str, msgspec.Raw]
 
 
@@ -60,17 +70,31 @@ class Sharing(msgspec.Struct, frozen=True):
 def check(body: bytes, sharing: Sharing) -> bytes | None:
     """The body of a creation as dockerd is to see it; None when it is right as it is.
 
-    Raises NotShared. What is not the JSON that we expect is for dockerd to refuse.
+    Raises NotShared, also for an object that dockerd may be able to read and we are not. What is no
+    object, or has a field of another type, is for dockerd to refuse.
     """
     try:
-        return _changed(body, sharing)
-    except UNREADABLE:
+        document = fields(body)
+        for way, name in PLACES:
+            _change(document, way, name, sharing)
+        right = _said(body, document)
+    except msgspec.ValidationError:
         return None
+    except UNREADABLE as error:
+        if not body.lstrip().startswith(b"{"):
+            return None
+        raise NotShared(
+            f"Galley cannot read which folders are to be shared: {error}.",
+            "Send the request as plain JSON in UTF-8.",
+        ) from error
+    return None if right is body else bytes(right)
 
 
 def resolve(source: str, sharing: Sharing, *, make: bool = False) -> str:
     """The path in the guest for one of this host; `make`: dockerd makes it where it is missing.
     Raises NotShared."""
+    if "\0" in source:
+        raise NotShared(f"The folder {source} cannot be shared.", "No folder has such a name.")
     plain = posixpath.normpath(source)
     if os.path.realpath(plain) == os.path.realpath(sharing.docker_socket):
         return SOCKET
@@ -119,33 +143,33 @@ def _not_shared(source: str, plain: str, real: PurePath, sharing: Sharing) -> No
     )
 
 
-def _changed(body: bytes, sharing: Sharing) -> bytes | None:
-    document = msgspec.json.decode(body, type=Object)
-    changes = [
-        _change(document, ("HostConfig",), "Binds", sharing),
-        _change(document, ("HostConfig",), "Mounts", sharing),
-        _change(document, ("TaskTemplate", "ContainerSpec"), "Mounts", sharing),
-    ]
-    return msgspec.json.encode(document) if any(changes) else None
+def _change(document: Object, way: tuple[str, ...], name: str, sharing: Sharing) -> None:
+    """Put the list `name`, at the end of `way`, right in its place. A field of another type is for
+    dockerd to refuse, or none that it looks at."""
+    key = key_of(document, way[0] if way else name)
+    if key not in document:
+        return
+    raw = document[key]
+    with contextlib.suppress(msgspec.ValidationError):
+        if way:
+            inner = fields(raw)
+            _change(inner, way[1:], name, sharing)
+            document[key] = _said(raw, inner)
+        elif name == "Binds":
+            binds = msgspec.json.decode(raw, type=list[str | None] | None) or []
+            document[key] = _said(raw, [bind and _bind(bind, sharing) for bind in binds], binds)
+        else:
+            mounts = msgspec.json.decode(raw, type=list[msgspec.Raw] | None) or []
+            document[key] = _said(raw, [_mount(mount, sharing) for mount in mounts], mounts)
 
 
-def _change(document: Object, way: tuple[str, ...], name: str, sharing: Sharing) -> bool:
-    """Put the list `name`, at the end of `way`, right in its place; whether anything had to be."""
-    if way:
-        key = key_of(document, way[0])
-        inner = decode(document, key, Object | None)
-        if not inner or not _change(inner, way[1:], name, sharing):
-            return False
-    else:
-        key = key_of(document, name)
-        kind = list[str] if name == "Binds" else list[Object]
-        right = _bind if name == "Binds" else _mount
-        listed: list[Any] = decode(document, key, kind | None) or []
-        inner = [right(one, sharing) for one in listed]
-        if all(new is old for new, old in zip(inner, listed, strict=True)):
-            return False
-    document[key] = msgspec.Raw(msgspec.json.encode(inner))
-    return True
+def _said[T: (bytes, msgspec.Raw)](raw: T, now: Any, before: Any = None) -> T | msgspec.Raw:
+    """`raw`, where it says the same as `now`: no byte of it changes."""
+    if now == before or not now:
+        return raw
+    made = msgspec.json.encode(now)
+    same = msgspec.json.format(made, indent=-1) == msgspec.json.format(raw, indent=-1)
+    return raw if same else msgspec.Raw(made)
 
 
 def _bind(bind: str, sharing: Sharing) -> str:
@@ -168,23 +192,29 @@ def _bind(bind: str, sharing: Sharing) -> str:
     return f"{there}:{rest}"
 
 
-def _mount(mount: Object, sharing: Sharing) -> Object:
+def _mount(raw: msgspec.Raw, sharing: Sharing) -> msgspec.Raw:
+    mount = fields(raw)
     source = decode(mount, key_of(mount, "Source"), str | None)
-    if decode(mount, key_of(mount, "Type"), str | None) != "bind" or not source:
-        return mount
-    if not source.startswith("/"):
-        return mount
-    options = decode(mount, key_of(mount, "BindOptions"), Object | None) or {}
-    make = decode(options, key_of(options, "CreateMountpoint"), bool | None)
-    there = resolve(source, sharing, make=bool(make))
-    if there == posixpath.normpath(source):
-        return mount
-    return {**mount, key_of(mount, "Source"): msgspec.Raw(msgspec.json.encode(there))}
+    is_bind = decode(mount, key_of(mount, "Type"), str | None) == "bind"
+    if is_bind and source and source.startswith("/"):
+        options = fields(mount.get(key_of(mount, "BindOptions"), _NOTHING))
+        make = decode(options, key_of(options, "CreateMountpoint"), bool | None)
+        there = resolve(source, sharing, make=bool(make))
+        if there != posixpath.normpath(source):
+            mount[key_of(mount, "Source")] = msgspec.Raw(msgspec.json.encode(there))
+    return _said(raw, mount)
+
+
+def fields(raw: bytes | msgspec.Raw) -> Object:
+    """Those of an object, {} for null; of those that dockerd takes for one, the last."""
+    found = msgspec.json.decode(raw, type=Object | None) or {}
+    last = {key.casefold(): key for key in found}
+    return {key: found[key] for key in last.values()}
 
 
 def key_of(document: Object, name: str) -> str:
-    """As it is written there: dockerd does not mind small and capital letters."""
-    return next((key for key in document if key.lower() == name.lower()), name)
+    """As it is written there: dockerd does not mind small and capital letters, nor a long s."""
+    return next((key for key in document if key.casefold() == name.casefold()), name)
 
 
 def decode(document: Object, key: str, kind: Any) -> Any:

@@ -24,7 +24,8 @@ LINE_LIMIT = 4 * 1024 * 1024  # bytes of one event
 BODY_LIMIT = 64 * 1024 * 1024
 ANSWER_LIMIT = 10.0  # seconds for a whole answer that is not a stream
 CHUNK = 64 * 1024
-API = rb"(?:https?://[^/]*)?(?:/v[\d.]+)?"  # before the path of a request to dockerd
+# Before the path of a request to dockerd, for which Go takes any scheme.
+API = rb"(?:[A-Za-z][A-Za-z0-9+.-]*:(?://[^/?]*)?(?=/))?(?:/v[\d.]+)?"
 OF_ONE = ("connection", "content-length", "date", "transfer-encoding")  # headers of one answer
 REASONS = {
     400: "Bad Request",

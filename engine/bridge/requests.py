@@ -12,7 +12,7 @@ here). Next: `binds.py` (the check), `address_pools.py`, `pump.py`.
 import re
 from collections.abc import Callable
 from typing import Protocol
-from urllib.parse import unquote
+from urllib.parse import unquote_to_bytes
 
 from engine.bridge import address_pools
 from engine.bridge.http import API
@@ -22,9 +22,10 @@ LINE_LIMIT = 4 * 1024  # bytes of a chunk's size and extensions
 BODY_LIMIT = 8 * 1024 * 1024  # bytes of a creation; a real one has some thousand
 ENDLESS = 1 << 62
 
-_FIRST = re.compile(rb"(?:\r?\n)*([A-Z]+) (\S+) HTTP/1\.[01]\r?\n")
-_BEGINNING = re.compile(rb"(?:\r?\n)*\r?(?:[A-Z]{1,20}(?: \S*(?: [HTP/1.0]{0,8}\r?)?)?)?")
+_FIRST = re.compile(rb"(?:\r?\n)*([A-Z]+) (\S+) HTTP/1\.([0-9])\r?\n")
+_BEGINNING = re.compile(rb"(?:\r?\n)*\r?(?:[A-Z]{1,20}(?: \S*(?: [HTP/.0-9]{0,8}\r?)?)?)?")
 _END = re.compile(rb"\n\r?\n")
+_FOLD = re.compile(rb"\r?\n[ \t]+")
 _CREATION = re.compile(
     API + rb"/(?:containers/create|services/create|services/[^/]+/update)(?:\?|$)"
 )
@@ -71,6 +72,7 @@ class Requests:
         self._next = self._head  # what comes after them
         self.may_be_hijacked = False  # the connection, by its last request
         self._has_asked = False
+        self._waits_for_body = False  # of what is read
 
     def feed(self, data: bytes) -> bytes:
         """What goes on now. Raises what the check raises; then nothing of that request has."""
@@ -95,9 +97,10 @@ class Requests:
         return b"".join(pieces)
 
     def rest(self) -> bytes:
-        """What is held back, when nothing more comes."""
+        """What is held back, when nothing more comes. Of a creation nothing: dockerd needs no more
+        of its body than a whole value."""
         held, self._held = self._held, b""
-        return held
+        return b"" if self._waits_for_body else held
 
     # Each reads one thing at `at` and says where it ends and what goes on for it. Where more bytes
     # are needed it ends where it began; where nothing can be told any more, all goes on.
@@ -111,22 +114,23 @@ class Requests:
         if end is None:
             return at, self._all_goes_on(len(data) - at > HEAD_LIMIT)
         head = data[at : end.end()]
-        headers = _headers(head)
-        self._notice.asked(first[2])
-        self.may_be_hijacked = b"upgrade" in headers or bool(_HIJACKS.search(first[2]))
-        is_read = _CREATION.match(first[2]) or _SWARM.match(first[2])
-        if first[1] == b"POST" and is_read and _is_plain(headers):
-            found = self._whole(data, at, end.end(), first[2], headers)
+        headers, target = _headers(head, first[3]), _plain(first[2])
+        self._notice.asked(target)
+        self.may_be_hijacked = b"upgrade" in headers or bool(_HIJACKS.search(target))
+        is_read = _CREATION.match(target) or _SWARM.match(target)
+        if first[1] == b"POST" and is_read and _has_body(headers):
+            found = self._whole(data, at, end.end(), target, headers)
+            self._waits_for_body = found == (at, b"")
             if found is not None:
                 return found
-        self._tell(first[1], first[2])
+        self._tell(first[1], target)
         self._expect_body(headers)
         return end.end(), head
 
     def _tell(self, method: bytes, target: bytes) -> None:
         started = _START.match(target) if method == b"POST" else None
         if started is not None:
-            self._notice.start(unquote(started[1].decode("latin-1")))
+            self._notice.start(started[1].decode(errors="replace"))
         elif method == b"POST" and (swarm := _SWARM.match(target)):
             self._notice.swarm(swarm[1].decode())
         elif method == b"GET" and _EVENTS.match(target):
@@ -205,15 +209,22 @@ class Requests:
         return b""
 
 
-def _headers(head: bytes) -> dict[bytes, bytes]:
-    lines = (line.partition(b":") for line in head.strip().split(b"\n")[1:])
-    return {name.strip().lower(): value.strip() for name, _, value in lines}
+def _plain(target: bytes) -> bytes:
+    """With the path as dockerd compares it."""
+    path, mark, query = target.partition(b"?")
+    return unquote_to_bytes(path) + mark + query
 
 
-def _is_plain(headers: dict[bytes, bytes]) -> bool:
-    """Whether its body is there and can be read by us."""
-    has_body = b"content-length" in headers or _is_chunked(headers)
-    return has_body and headers.get(b"content-encoding", b"identity") == b"identity"
+def _headers(head: bytes, minor_version: bytes) -> dict[bytes, bytes]:
+    lines = (line.partition(b":") for line in _FOLD.sub(b" ", head.strip()).split(b"\n")[1:])
+    headers = {name.lower(): value.strip() for name, _, value in lines}
+    if minor_version == b"0":  # which has no chunks
+        headers.pop(b"transfer-encoding", None)
+    return headers
+
+
+def _has_body(headers: dict[bytes, bytes]) -> bool:
+    return b"content-length" in headers or _is_chunked(headers)
 
 
 def _is_chunked(headers: dict[bytes, bytes]) -> bool:

@@ -103,6 +103,46 @@ def test_everything_else_is_refused(path: str, sharing: Sharing) -> None:
         assert refused.value.hint
 
 
+MOUNT = '{"Type":"bind","Source":"/etc","Target":"/x"}'
+HOST_CONFIG = '{"HostConfig":{"Binds":["/etc:/x"]}'
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"HoſtConfig":{"bindſ":["/etc:/x"]}}',
+        '{"HostConfig":{"Binds":[null,"/etc:/x"]}}',
+        '{"HostConfig":{"Binds":["/etc:/x","\\ud800"]}}',
+        '{"HostConfig":{"Binds":["/proc/\\u0000:/x"]}}',
+        '{"HostConfig":{"Mounts":[{"Type":"bind","type":"bind","Source":"/a","source":"/etc"}]}}',
+        f'{{"HostConfig":5,"TaskTemplate":{{"ContainerSpec":{{"Mounts":[{MOUNT}]}}}}}}',
+        HOST_CONFIG + "}}",
+        HOST_CONFIG + ',"a":' + "[" * 100_000 + "]" * 100_000 + "}",
+    ],
+)
+def test_what_only_dockerd_would_read_is_refused(body: str, sharing: Sharing) -> None:
+    with pytest.raises(NotShared):
+        check(body.encode(), sharing)
+    with pytest.raises(NotShared):
+        check(body.encode().replace(b'"/x"', b'"/\xff"') + b"]", sharing)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"HostConfig":{"Binds":["/etc:/x"]},"hostconfig":{"Privileged":true}}',
+        b'{"HostConfig":{"Binds":["/etc:/x"],"Binds":null,"Privileged":true}}',
+        b'{"HostConfig":{"Mounts":[{"Source":"/etc"}]},"HostConfig":{"Privileged":true}}',
+    ],
+)
+def test_what_a_later_key_has_replaced_does_not_go_on(body: bytes, sharing: Sharing) -> None:
+    """dockerd would put both together."""
+    changed = check(body, sharing)
+    assert changed is not None
+    assert b"/etc" not in changed
+    assert b'"Privileged":true' in changed
+
+
 def test_the_way_out_of_a_share_is_refused(shared: Path, sharing: Sharing) -> None:
     (shared / "link").symlink_to("/etc")
     for path in ("..", "../other", "link", "link/shadow"):

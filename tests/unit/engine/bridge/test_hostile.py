@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from engine.bridge import binds, builders, environment
+from engine.bridge import address_pools, binds, builders, environment
 from engine.bridge.binds import Sharing
 from engine.bridge.bridge import Bridge
 from engine.bridge.http import Head, HttpError, get_json
@@ -252,3 +252,7 @@ def test_the_watch_outlives_a_hostile_dockerd(
     finally:
         watch.end()
     assert not any(thread.is_alive() for thread in threads)
+
+
+def test_a_swarm_that_is_nested_too_deeply_is_for_dockerd_to_refuse() -> None:
+    assert address_pools.check(b'{"a":' + DEEP) is None

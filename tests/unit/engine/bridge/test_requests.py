@@ -72,7 +72,6 @@ STREAMS = {
     "words": b"HELLO WORLD",
     "lower case": b"get / http/1.1\r\n\r\n" + SIZED,
     "cut head": CREATE,
-    "cut body": SIZED[:-3],
     "no length": CREATE + b"\r\n" + PING,
     "wrong length": CREATE + b"Content-Length: -4\r\n\r\n{}",
     "wrong chunk": LOAD[:62] + b"zz\r\n" + SIZED,
@@ -116,6 +115,7 @@ def test_creations_are_seen_and_nothing_else() -> None:
         "blank lines before": [body],
         "refused upgrade": [body],
         "expects": [b"{}"],
+        "gzip": [b"\x1f\x8b\x08"],  # dockerd looks at no Content-Encoding
     }
     for name, stream in STREAMS.items():
         seen = Seen()
@@ -220,6 +220,32 @@ def test_a_swarm_that_cannot_be_read_is_noticed_all_the_same() -> None:
     request = INIT + b"Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\nzz"
     assert seen.feed(request) == request
     assert seen.noticed == ["swarm init"]
+
+
+HIDDEN = b"GET /_ping HTTP/1.1\r\nX: y\r\n Content-Length: %d\r\n\r\n" % len(SIZED)
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [
+        SIZED.replace(b"create", b"%63reate"),
+        SIZED.replace(b"/v1.47", b"x://any:1/v1.47"),
+        SIZED.replace(b"/v1.47", b"HTTP:/v1.47"),
+        SIZED.replace(b"HTTP/1.1", b"HTTP/1.2"),
+        SIZED.replace(b"Length: ", b"Length:\r\n\t"),
+        SIZED.replace(b"Content", b"Content-Encoding: gzip\r\nContent"),
+        SIZED.replace(b"1.1\r\n", b"1.0\r\nTransfer-Encoding: chunked\r\n"),
+        HIDDEN + SIZED,
+    ],
+)
+def test_a_creation_is_seen_however_it_is_asked_for(stream: bytes) -> None:
+    seen = Seen()
+    assert seen.feed(stream) == stream
+    assert seen.bodies == [b'{"Image":"a"}\n']
+
+
+def test_of_a_creation_that_is_cut_nothing_goes_on() -> None:
+    assert Seen().feed(PING, SIZED[:-1]) == PING
 
 
 def test_of_a_refused_creation_nothing_goes_on() -> None:
