@@ -9,8 +9,8 @@ name this host has for it. /tmp itself may be bound: a container may there what 
 
 Reads `HostConfig.Binds` and `Mounts` of a container, and the mounts of a service, and leaves every
 other field as it is. Keys are compared as dockerd does it, without regard to case; of those that it
-takes for one, the last counts and goes on alone, so that dockerd reads what was checked. May import: msgspec, `engine.shares`, `engine.json_input`, `vm` values,
-`vm.host`.
+takes for one, the last counts and goes on alone, so that dockerd reads what was checked.
+May import: msgspec, `engine.shares`, `engine.json_input`, `vm` values, `vm.host`.
 Next: `requests.py`, who calls it.
 """
 

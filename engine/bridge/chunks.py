@@ -1,10 +1,15 @@
 """Where one is in an answer that comes in chunks (RFC 9112, section 7.1), as it passes.
 
-May import: the standard library. Next: `work.py`.
+May import: `http.py`. Next: `work.py`.
 """
+
+import re
+
+from engine.bridge.http import HEAD_LIMIT
 
 LAST = b"0\r\n\r\n"
 _CHUNKED = b"transfer-encoding: chunked"  # as Go writes it, but for capital letters
+_SIZE = re.compile(rb"([0-9a-fA-F]{1,15})[ \t]*(?:;.*)?")
 _BREAK = len(b"\r\n")
 _ENDLESS = 1 << 62
 
@@ -37,6 +42,8 @@ class Chunks:
             if ended:
                 self._take(self._line.rstrip(b"\r"))
                 self._line = b""
+            elif len(self._line) > HEAD_LIMIT:
+                self._give_up()
 
     def _take(self, line: bytes) -> None:
         if self._in_head:
@@ -44,10 +51,14 @@ class Chunks:
             self._in_head = bool(line)
             self._left = _ENDLESS if not line and not self._is_chunked else 0
             return
-        try:
-            size = int(line.partition(b";")[0], 16)
-        except ValueError:  # nothing that we understand
-            self._is_chunked, self._left = False, _ENDLESS
+        found = _SIZE.fullmatch(line)
+        if found is None:
+            self._give_up()
             return
+        size = int(found[1], 16)
         self._has_ended = size == 0
         self._left = size + _BREAK
+
+    def _give_up(self) -> None:
+        """Nothing that we understand."""
+        self._line, self._is_chunked, self._left = b"", False, _ENDLESS

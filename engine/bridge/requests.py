@@ -34,8 +34,9 @@ _START = re.compile(API + rb"/containers/([^/?]+)/(?:start|restart)(?:\?|$)")
 _SWARM = re.compile(API + rb"/swarm/(init|join|leave)(?:\?|$)")
 _EVENTS = re.compile(API + rb"/events(?:\?|$)")
 _HIJACKS = re.compile(rb"/(?:attach|session|grpc)(?:\?|$)")
-_FRAMING = re.compile(rb"(?im)^(?:content-length|transfer-encoding|trailer|expect):[^\n]*\n")
-_EXPECT = re.compile(rb"(?im)^expect:[^\n]*\n")
+_VALUE = rb":[^\n]*\n(?:[ \t][^\n]*\n)*"
+_FRAMING = re.compile(rb"(?im)^(?:content-length|transfer-encoding|trailer|expect)" + _VALUE)
+_EXPECT = re.compile(rb"(?im)^expect" + _VALUE)
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 Check = Callable[[bytes], bytes | None]

@@ -3,6 +3,7 @@
 import pytest
 
 from engine.bridge.chunks import Chunks
+from engine.bridge.http import HEAD_LIMIT
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
 CHUNK = b"5\r\n{...}\r\n"
@@ -39,3 +40,15 @@ def test_within_one_it_may_not() -> None:
 )
 def test_what_has_ended_or_is_none_may_not(answer: bytes) -> None:
     assert not fed(answer).may_end
+
+
+@pytest.mark.parametrize("size", [b"-5", b"+5", b"1_0", b"0x5", b" 5", b"f" * 16, b""])
+def test_what_is_no_size_is_not_understood(size: bytes) -> None:
+    assert not fed(HEAD + size + b"\r\n" + CHUNK[3:]).may_end
+
+
+@pytest.mark.parametrize("before", [b"", HEAD])
+def test_a_line_without_an_end_is_not_kept(before: bytes) -> None:
+    made = fed(before, *[b"5" * HEAD_LIMIT] * 3)
+    assert not made._line
+    assert not made.may_end

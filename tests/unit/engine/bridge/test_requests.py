@@ -244,6 +244,13 @@ def test_a_creation_is_seen_however_it_is_asked_for(stream: bytes) -> None:
     assert seen.bodies == [b'{"Image":"a"}\n']
 
 
+def test_a_header_that_is_taken_out_is_taken_out_with_its_continuation() -> None:
+    head = CREATE + b"Expect:\r\n 100-continue\r\nContent-Length:\r\n\t2\r\n"
+    seen = Seen(b'{"a":1}')
+    assert seen.feed(head + b"\r\n", b"{}") == CREATE + b'Content-Length: 7\r\n\r\n{"a":1}'
+    assert len(seen.said) == 1
+
+
 def test_of_a_creation_that_is_cut_nothing_goes_on() -> None:
     assert Seen().feed(PING, SIZED[:-1]) == PING
 
