@@ -119,7 +119,7 @@ class Dispatch:
     def _do(self, request: Request) -> object:
         match _params(request):
             case StartParams(repair=repair, trace=trace):
-                with traced(self._engine, Path(trace)) if trace else nullcontext():
+                with traced(self._engine, _file(trace)) if trace else nullcontext():
                     self._engine.start(repair=repair)
                 return None
             case StopParams(cold=cold):
@@ -160,6 +160,14 @@ def _params(request: Request) -> msgspec.Struct:
         raise ControlError(
             f"The parameters of {request.method} are wrong: {error}.", retry=Retry.NO
         ) from error
+
+
+def _file(path: str) -> Path:
+    """Raises ControlError where it can be none."""
+    file = Path(path)
+    if "\0" in path or not (file.is_absolute() and file.name):
+        raise ControlError(f"{path!r} is not the absolute path of a file.", retry=Retry.NO)
+    return file
 
 
 def _unexpected(method: str, error: Exception) -> Problem:

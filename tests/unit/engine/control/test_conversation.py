@@ -188,6 +188,9 @@ def test_a_mistake_of_ours_is_answered_and_logged(
         ("start", {"repair": "yes"}, "Expected `bool`"),
         ("settings.set", {"name": "cpus"}, "missing required field `value`"),
         ("stop", [1], "Expected `object`"),
+        ("start", {"trace": "relative"}, "absolute path"),
+        ("start", {"trace": "/"}, "absolute path"),
+        ("start", {"trace": "/x\0"}, "absolute path"),
     ],
 )
 def test_a_wrong_request_is_refused(
