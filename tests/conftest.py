@@ -4,6 +4,7 @@ Tests of the real machine (marked `vm`) are left alone: they share one, and say 
 """
 
 import os
+import secrets
 import signal
 import tempfile
 from collections.abc import Iterator
@@ -14,6 +15,18 @@ import pytest
 from tests.ordinary_user import OrdinaryUser
 
 VM_PATIENCE = 900.0  # seconds; an emulated machine on two busy cores boots and stops in there
+FUZZ_SECONDS = 15.0  # of each target; all of them cost two of CI's minutes, beside a machine's boot
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    fuzz = parser.getgroup("fuzz")
+    fuzz.addoption("--fuzz-seconds", type=float, default=FUZZ_SECONDS, help="of each target")
+    fuzz.addoption("--fuzz-seed", type=int, default=secrets.randbelow(1 << 32), help="repeat a run")
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    seconds, seed = config.getoption("fuzz_seconds"), config.getoption("fuzz_seed")
+    return f"fuzzers: {seconds:g} s each, --fuzz-seed={seed}"
 
 
 def pytest_configure() -> None:

@@ -1,0 +1,229 @@
+"""How dockerd reads requests: Go's net/http, gorilla/mux and encoding/json, written down again.
+
+For the fuzzer of creations, which asks what dockerd would bind of what was let through. It shares
+no code with `engine.bridge`. Where Go refuses a request, nothing more is found: dockerd answers 400
+and hangs up. What else dockerd refuses later (types of other fields, modes, targets) is let pass.
+May import: the standard library. Next: `test_creations.py`.
+"""
+
+import json
+import posixpath
+import re
+from collections.abc import Iterator
+from urllib.parse import unquote_to_bytes
+
+_TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_SCHEME = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*:(?://[^/?]*)?(?=/)")
+_ROUTE = re.compile(
+    rb"(?:/v[0-9.]+)?/(containers/create|services/create|services/[^/]+/update)(?<!\n)"
+)
+_DEEP = re.compile(r"(\[{300,})(\]{300,})")
+_FOLDS = str.maketrans({"\u017f": "s", "\u212a": "k"})  # unicode.SimpleFold, of what is no ASCII
+
+type Headers = dict[bytes, list[bytes]]
+
+
+class Refused(Exception):
+    """By Go."""
+
+
+class _Object(list[tuple[str, object]]):
+    """A JSON object with all that it says, in its order."""
+
+
+def bind_sources(stream: bytes) -> Iterator[str]:
+    """What the creations in it bind of the machine."""
+    try:
+        while stream:
+            target, headers, stream, proto = _head(stream)
+            body, stream = _body(headers, stream, proto)
+            if target is not None and (found := _ROUTE.fullmatch(target)):
+                yield from _sources(body, service=found[1].startswith(b"services"))
+    except Refused:
+        return
+
+
+# Of net/http
+
+
+def _line(data: bytes) -> tuple[bytes, bytes]:
+    line, ended, rest = data.partition(b"\n")
+    if not ended:
+        raise Refused
+    return line.removesuffix(b"\r"), rest
+
+
+def _head(data: bytes) -> tuple[bytes | None, Headers, bytes, bytes]:
+    """The path of a POST, decoded; None for all else."""
+    first, data = _line(data.lstrip(b"\r\n"))
+    words = first.split(b" ")
+    # Go takes any word for a method. The bridge reads on after capital letters only, for what is
+    # typed into a container must not wait until it is known to be no request.
+    if len(words) != 3 or not re.fullmatch(rb"[A-Z]+", words[0]):
+        raise Refused
+    method, target, proto = words
+    if not re.fullmatch(rb"HTTP/1\.[0-9]", proto):
+        raise Refused
+    lines: list[bytes] = []
+    while True:
+        line, data = _line(data)
+        if not line:
+            break
+        if line[:1] in b" \t":
+            if not lines:
+                raise Refused
+            lines[-1] += b" " + line.strip(b" \t")
+        else:
+            lines.append(line)
+    headers: Headers = {}
+    for line in lines:
+        name, colon, value = line.partition(b":")
+        if not colon or not _TOKEN.fullmatch(name):
+            raise Refused
+        headers.setdefault(name.lower(), []).append(value.strip(b" \t"))
+    return _path(target) if method == b"POST" else None, headers, data, proto
+
+
+def _path(target: bytes) -> bytes | None:
+    if re.search(rb"[\x00-\x20\x7f]", target):
+        raise Refused
+    path = _SCHEME.sub(b"", target, count=1).partition(b"?")[0]
+    if not path.startswith(b"/") or re.search(rb"%(?![0-9A-Fa-f]{2})", path):
+        raise Refused
+    path = unquote_to_bytes(path)
+    return path if posixpath.normpath(path) == path else None  # mux redirects to the clean one
+
+
+def _body(headers: Headers, data: bytes, proto: bytes) -> tuple[bytes, bytes]:
+    encodings = headers.get(b"transfer-encoding")
+    if encodings and proto != b"HTTP/1.0":
+        if [one.lower() for one in encodings] != [b"chunked"]:
+            raise Refused
+        return _chunks(data)
+    lengths = {*headers.get(b"content-length", [b"0"])}
+    length = lengths.pop()
+    if lengths or not length.isdigit() or len(length) > 18:
+        raise Refused
+    # Where it is cut short, what has come of it is read: a whole value is enough.
+    return data[: int(length)], data[int(length) :]
+
+
+def _chunks(data: bytes) -> tuple[bytes, bytes]:
+    body = b""
+    while True:
+        line, data = _line(data)
+        digits = line.rstrip(b" \t").partition(b";")[0].rstrip(b" \t")
+        if not re.fullmatch(rb"[0-9a-fA-F]{1,16}", digits):
+            raise Refused
+        size = int(digits, 16)
+        if size == 0:
+            break
+        body += data[:size]
+        if data[size : size + 2] != b"\r\n":
+            raise Refused
+        data = data[size + 2 :]
+    while line:
+        line, data = _line(data)
+    return body, data
+
+
+# Of encoding/json
+
+
+def _sources(body: bytes, *, service: bool) -> Iterator[str]:
+    read = _Read(_decoded(body))
+    way = ("TaskTemplate", "ContainerSpec") if service else ("HostConfig",)
+    for bind in [] if service else read.strings((*way, "Binds")):
+        source, colon, _ = bind.partition(":")
+        if colon and source.startswith("/"):
+            yield source
+    for mount in read.mounts((*way, "Mounts")):
+        if mount.get("Type") == "bind" and mount.get("Source", "").startswith("/"):
+            yield mount["Source"]
+
+
+def _decoded(body: bytes) -> object:
+    text = _DEEP.sub(
+        lambda found: "[]" if len(found[1]) == len(found[2]) else found[0],
+        body.decode(errors="replace"),
+    ).lstrip(" \t\r\n")
+    decoder = json.JSONDecoder(
+        object_pairs_hook=_Object, parse_int=float, parse_constant=_no_constant
+    )
+    try:
+        value, end = decoder.raw_decode(text)
+    except (ValueError, RecursionError) as error:
+        raise Refused from error
+    if text[end:].lstrip(" \t\r\n")[:1] not in ("", "}", "]"):  # json.Decoder.More
+        raise Refused
+    return value
+
+
+def _no_constant(_: str) -> float:
+    raise ValueError
+
+
+class _Read:
+    """What Go's structs hold after a document: a later key adds to what an earlier one has said."""
+
+    def __init__(self, document: object) -> None:
+        self._document = document
+
+    def strings(self, way: tuple[str, ...]) -> list[str]:
+        held: list[str] = []
+        for value in self._values(self._document, way):
+            held = [] if value is None else self._merged(held, value)
+        return held
+
+    @staticmethod
+    def _merged(held: list[str], value: object) -> list[str]:
+        if not isinstance(value, list) or isinstance(value, _Object):
+            raise Refused
+        old = [*held, *[""] * len(value)]
+        return [old[at] if one is None else _string(one) for at, one in enumerate(value)]
+
+    def mounts(self, way: tuple[str, ...]) -> list[dict[str, str]]:
+        held: list[dict[str, str]] = []
+        for value in self._values(self._document, way):
+            if value is None:
+                held = []
+                continue
+            if not isinstance(value, list) or isinstance(value, _Object):
+                raise Refused
+            held += [{} for _ in value[len(held) :]]
+            for at, one in enumerate(value):
+                self._fill(held[at], one)
+            del held[len(value) :]
+        return held
+
+    def _fill(self, mount: dict[str, str], value: object) -> None:
+        for name in ("Type", "Source"):
+            for said in self._values(value, (name,)):
+                if said is not None:
+                    mount[name] = _string(said)
+        for said in self._values(value, ("BindOptions", "CreateMountpoint")):
+            if not isinstance(said, bool | None):
+                raise Refused
+
+    def _values(self, value: object, way: tuple[str, ...]) -> Iterator[object]:
+        """All that is said at the end of `way`, in order."""
+        if not way:
+            yield value
+            return
+        if value is None:
+            return
+        if not isinstance(value, _Object):
+            raise Refused
+        for key, inner in value:
+            if _folded(key) == _folded(way[0]):
+                yield from self._values(inner, way[1:])
+
+
+def _folded(key: str) -> str:
+    return key.translate(_FOLDS).lower() if key.translate(_FOLDS).isascii() else key
+
+
+def _string(value: object) -> str:
+    if not isinstance(value, str):
+        raise Refused
+    return re.sub("[\ud800-\udfff]", "\ufffd", value)

@@ -1,0 +1,238 @@
+"""A fuzzer's frame: inputs for so many seconds, and what holds for each of them whatever it is.
+
+A target is a function that takes bytes and raises where the product did something wrong. Its kept
+inputs (`corpus/TARGET/`) come first, then new ones from hypothesis's random bytes: whole inputs by
+the target's own grammar, and kept ones that were spoilt. Of every input we ask that no thread ends
+by an exception, that no thread and no descriptor is left, and that memory and CPU time stay within
+a bound. An input that fails is made as small as it can be, and written to the corpus: keep it with
+the repair.
+May import: the standard library, hypothesis, pytest's. Linux only. Next: `conftest.py`, any target.
+"""
+
+import hashlib
+import itertools
+import os
+import re
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from hypothesis import HealthCheck, Phase, Verbosity, given, settings
+from hypothesis import seed as seeded
+from hypothesis import strategies as st
+from hypothesis.errors import HypothesisException
+
+CORPUS = Path(__file__).with_name("corpus")
+BATCH = 200  # inputs after which hypothesis begins anew, with another seed
+PATIENCE = 10.0  # seconds; only a failure waits so long
+MOST_CPU = 5.0  # seconds for one input; here the slowest takes a tenth
+MOST_MEMORY = 48 << 20  # bytes that one input may cost
+MOST_KEPT = 96 << 20  # bytes that a whole run may cost
+SPOILT = 8  # changes of a kept input at most
+ENTROPY = 256  # bytes that an input is made from
+
+type Target = Callable[[bytes], None]
+type Grammar = Callable[["Source"], bytes]
+
+
+class Hang(Exception):
+    """An input took more than MOST_CPU seconds of CPU time."""
+
+
+class Fuzz:
+    """Runs a target for `seconds`; the same `seed` and number of CPU cycles, the same inputs."""
+
+    def __init__(self, seconds: float, seed: int) -> None:
+        self._seconds = seconds
+        self._seed = seed
+        self.count = 0
+
+    def __call__(
+        self, name: str, target: Target, grammar: Grammar, words: Sequence[bytes] = (b"",)
+    ) -> None:
+        """`words`: what kept inputs are spoilt with."""
+        until = time.monotonic() + self._seconds
+        kept = [file.read_bytes() for file in sorted((CORPUS / name).iterdir())]
+        assert kept, f"{CORPUS / name} is empty"
+        with Guard() as guard:
+            for data in kept:
+                self.count += 1
+                guard.check(target, data)
+            before = guard.memory()
+
+            def made(entropy: bytes) -> bytes:
+                source = Source(entropy)
+                if source.one_in(3):
+                    return spoilt(source, source.pick(kept), words)
+                return grammar(source)
+
+            for number in itertools.count():
+                if time.monotonic() > until:
+                    break
+                self._batch(name, lambda data: guard.check(target, data), made, number, until)
+            grown = guard.memory() - before
+        assert grown < MOST_KEPT, f"{self.count} inputs cost {grown >> 20} MiB in the end"
+
+    def _batch(
+        self,
+        name: str,
+        check: Target,
+        made: Callable[[bytes], bytes],
+        number: int,
+        until: float,
+    ) -> None:
+        failed: list[bytes] = []
+
+        @seeded(self._seed + number)
+        @settings(
+            max_examples=BATCH,
+            database=None,
+            deadline=None,
+            phases=(Phase.generate, Phase.shrink),
+            suppress_health_check=list(HealthCheck),
+            report_multiple_bugs=False,
+            verbosity=Verbosity.quiet,
+        )
+        @given(st.binary(min_size=ENTROPY, max_size=ENTROPY))
+        def one(entropy: bytes) -> None:
+            if time.monotonic() > until and not failed:
+                return
+            self.count += 1
+            data = made(entropy)
+            try:
+                check(data)
+            except HypothesisException:
+                raise
+            except BaseException:
+                failed.append(data)
+                raise
+
+        try:
+            one()
+        except BaseException as error:
+            if failed:
+                error.add_note(f"{self.count} inputs; kept as {_keep(name, failed[-1])}")
+            raise
+
+
+def _keep(name: str, data: bytes) -> Path:
+    path = CORPUS / name / f"found-{hashlib.sha256(data).hexdigest()[:12]}"
+    path.write_bytes(data)
+    return path
+
+
+class Source:
+    """Random bytes as choices. hypothesis finds and shrinks one block of bytes a hundred times as
+    fast as a hundred choices of its own; where they end, every choice is the first."""
+
+    def __init__(self, entropy: bytes) -> None:
+        self._entropy = entropy
+        self._at = 0
+
+    def take(self, size: int) -> bytes:
+        taken = self._entropy[self._at : self._at + size]
+        self._at += size
+        return taken.ljust(size, b"\0")
+
+    def below(self, limit: int) -> int:
+        return int.from_bytes(self.take((limit.bit_length() + 7) // 8 + 1)) % limit
+
+    def one_in(self, number: int) -> bool:
+        return self.below(number) == number - 1
+
+    def pick[T](self, ones: Sequence[T]) -> T:
+        return ones[self.below(len(ones))]
+
+    def some[T](self, most: int, make: Callable[[], T]) -> list[T]:
+        return [make() for _ in range(self.below(most + 1))]
+
+    def blob(self, most: int = 6) -> bytes:
+        return self.take(self.below(most + 1))
+
+
+def spoilt(source: Source, data: bytes, words: Sequence[bytes]) -> bytes:
+    """With pieces taken out, doubled and put in."""
+    for _ in range(source.below(SPOILT)):
+        start = source.below(len(data) + 1)
+        end = min(len(data), start + source.pick((0, 0, 1, 2, 4, 16, 256)))
+        made = (source.pick(words), data[start:end] * 2, source.blob(4))
+        data = data[:start] + source.pick(made) + data[end:]
+    return data
+
+
+class Guard:
+    """What is asked of every input, beside what its target asks."""
+
+    def __init__(self) -> None:
+        self._died: list[threading.ExceptHookArgs] = []
+
+    def __enter__(self) -> "Guard":
+        self._hook, threading.excepthook = threading.excepthook, self._died.append
+        self._handler = signal.signal(signal.SIGPROF, _hang)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGPROF, self._handler)
+        threading.excepthook = self._hook
+
+    def check(self, target: Target, data: bytes) -> None:
+        """Raises what the target raises, AssertionError, Hang."""
+        held = _held()
+        Path("/proc/self/clear_refs").write_text("5")  # the peak of memory is now, proc(5)
+        before = self.memory()
+        with _limited():
+            target(data)
+        grown = _status("VmHWM") - before
+        wait_until(lambda: _held() == held, lambda: f"{_held()} instead of {held}")
+        if self._died:
+            died = self._died[:]
+            self._died.clear()
+            raise AssertionError(f"a thread ended by {died[0].exc_value!r}") from died[0].exc_value
+        assert grown < MOST_MEMORY, f"one input costs {grown >> 20} MiB"
+
+    def memory(self) -> int:
+        return _status("VmRSS")
+
+
+def wait_until(what: Callable[[], bool], said: Callable[[], str] = lambda: "") -> None:
+    """Look until it is so; a deadline that only a failure reaches."""
+    until = time.monotonic() + PATIENCE
+    tick = threading.Event()
+    while not what():
+        assert time.monotonic() < until, f"not within {PATIENCE:g} s: {said()}"
+        tick.wait(0.0005)
+
+
+def join(*threads: threading.Thread) -> None:
+    for thread in threads:
+        thread.join(PATIENCE)
+        assert not thread.is_alive(), f"{thread.name} does not end"
+
+
+def _held() -> tuple[int, int]:
+    """Threads and descriptors of this process."""
+    return threading.active_count(), len(os.listdir("/proc/self/fd"))
+
+
+def _status(name: str) -> int:
+    text = Path("/proc/self/status").read_text()
+    found = re.search(rf"^{name}:\s*(\d+) kB", text, re.MULTILINE)
+    assert found is not None
+    return int(found[1]) << 10
+
+
+@contextmanager
+def _limited() -> Iterator[None]:
+    signal.setitimer(signal.ITIMER_PROF, MOST_CPU)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+
+
+def _hang(_number: int, _frame: FrameType | None) -> None:
+    raise Hang(f"one input took more than {MOST_CPU:g} s of CPU time")

@@ -1,0 +1,144 @@
+"""A hostile client and a hostile dockerd at the two ends of a connection that the bridge carries.
+
+An input is what both say, with MIDDLE between. Every byte goes on as it came, however it is cut;
+neither a head nor a chunk without an end fills memory. What the check finds in a creation is not
+asked here, but in `test_creations.py`. May import: `engine.bridge`, `harness`, `streams`. Next:
+`engine/bridge/pump.py`.
+"""
+
+import re
+import threading
+
+from engine.bridge.pump import AT_ONCE, Pump
+from engine.bridge.requests import Requests
+from engine.bridge.work import UNWATCHED
+from tests.fuzz.harness import PATIENCE, Fuzz, Source
+from tests.fuzz.streams import BLOCK, ENDLESS, Fed
+from tests.fuzz.test_creations import Quiet
+
+MIDDLE = b"\0middle\0"
+WITHOUT_END = b"\0endless"  # at the end of an input: dockerd's last byte comes again and again
+ASKED = b"Expect: 100-continue\r\n"
+EXPECT = re.compile(rb"(?im)^expect:[^\n]*\n([ \t][^\n]*\n)*")  # may be left out
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"  # may come before any answer
+LINES = (
+    *(b"GET /events HTTP/1.1\r\n", b"GET /v1.45/containers/a/stats HTTP/1.1\r\n", b"Host: d\r\n"),
+    *(b"POST /containers/create HTTP/1.1\r\n", b"POST /containers/a/start HTTP/1.1\r\n", b"\r\n"),
+    *(
+        b"POST /swarm/init HTTP/1.1\r\n",
+        b"GET /_ping HTTP/1.0\r\n",
+        b"HEAD http://d/_ping HTTP/1.1",
+    ),
+    *(b"Content-Length: 2\r\n", b"Content-Length: -1\r\n", b"Content-Length: 99999999999\r\n"),
+    *(b"Transfer-Encoding: chunked\r\n", b"Upgrade: tcp\r\n", ASKED, b"{}", b"PRI * HTTP/2.0\r\n"),
+    *(
+        b"2\r\n{}\r\n",
+        b"0\r\n\r\n",
+        b"-5\r\n",
+        b"fffffffffffffff\r\n",
+        b"1_0\r\n",
+        b"\n",
+        b" x: y\r\n",
+    ),
+    *(b"POST /containers/\xff%00/start HTTP/1.1\r\n", b"X" * 5000, b'{"a":' + b"[" * 2000),
+)
+ANSWERS = (
+    *(b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 101 UPGRADED\r\n\r\n"),
+    *(b"Transfer-Encoding: chunked\r\n", b"\r\n", b"5\r\nhello\r\n", b"0\r\n\r\n", b"-3\r\n", b"x"),
+    *(b"0x10\r\n", b" 5 \r\n", b"f" * 5000 + b"\r\n", b'{"status":"start"}', b"\n", b"\xff"),
+)
+
+
+class Client(Fed):
+    """Every third block of what it is sent has to wait. `is_done`: it has nothing more to say."""
+
+    def __init__(self, data: bytes, piece: int) -> None:
+        super().__init__(data, piece=piece)
+        self.is_done = threading.Event()
+        self.count = 0
+
+    def recv(self, limit: int) -> bytes:
+        data = b"" if self.is_closed else super().recv(limit)
+        if not data:
+            self.is_done.set()
+        return data
+
+    def recv_within(self, limit: int, seconds: float) -> bytes:
+        return self.recv(limit)
+
+    def sendall(self, data: bytes) -> None:
+        """No more is kept than shows whether it is right."""
+        self.count += len(data)
+        if len(self.told) < BLOCK:
+            super().sendall(data)
+
+    def send_now(self, data: bytes) -> int:
+        self.sendall(data)
+        return len(data)
+
+    def end(self) -> None:
+        self.is_closed = True
+        self.is_done.set()
+
+
+class Dockerd(Fed):
+    """Says nothing until the client has said all."""
+
+    def __init__(self, data: bytes, client: Client, tail: bytes) -> None:
+        super().__init__(data, piece=97, tail=tail)
+        self._client = client
+        self.has_all = threading.Event()
+
+    def recv(self, limit: int) -> bytes:
+        assert self.has_all.wait(PATIENCE)
+        return super().recv(limit)
+
+    def shutdown_write(self) -> None:
+        self.has_all.set()
+
+    def close(self) -> None:
+        super().close()
+        self.has_all.set()
+
+
+def conversation(source: Source) -> bytes:
+    said = b"".join(source.some(14, lambda: source.pick((*LINES, source.blob()))))
+    answer = b"".join(source.some(10, lambda: source.pick((*ANSWERS, source.blob()))))
+    return said + MIDDLE + answer + (WITHOUT_END if source.one_in(20) else b"")
+
+
+def target(data: bytes) -> None:
+    said, _, answer = data.partition(MIDDLE)
+    _check_cuts(said)
+    is_endless = answer.endswith(WITHOUT_END)
+    answer = answer.removesuffix(WITHOUT_END)
+    client = Client(said, 1 + len(said) % 100)
+    dockerd = Dockerd(answer, client, (answer[-1:] or b"x") if is_endless else b"")
+    pump = Pump(client, dockerd, lambda body: None, AT_ONCE, UNWATCHED)
+    pump.run("upward")
+    assert client.is_closed
+    assert dockerd.is_closed
+    assert _plain(said).startswith(_plain(bytes(dockerd.told)))
+    told = bytes(client.told).replace(CONTINUE, b"")
+    assert told.startswith(answer.replace(CONTINUE, b"")[:BLOCK])
+    assert client.count >= len(answer) + is_endless * BLOCK * ENDLESS
+
+
+def _check_cuts(said: bytes) -> None:
+    whole = _passed(said, len(said) or 1)
+    assert _passed(said, 1) == whole == _passed(said, 7)
+    assert _plain(said).startswith(whole)
+
+
+def _passed(said: bytes, size: int) -> bytes:
+    requests = Requests(lambda body: None, lambda said: None, Quiet())
+    pieces = (said[at : at + size] for at in range(0, len(said), size))
+    return _plain(b"".join(map(requests.feed, pieces)) + requests.rest())
+
+
+def _plain(said: bytes) -> bytes:
+    return EXPECT.sub(b"", said)
+
+
+def test_bridge(fuzz: Fuzz) -> None:
+    fuzz("bridge", target, conversation, [*LINES, *ANSWERS, MIDDLE, WITHOUT_END])

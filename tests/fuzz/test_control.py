@@ -1,0 +1,146 @@
+"""Hostile bytes on the control socket, without the key and with it.
+
+The first byte of an input says whether its sender has the key; the rest is sent as it is. A session
+ends with its client, and nothing of it stays; whoever has the key gets answers, none of which is a
+mistake of our own. May import: `engine.control`, `harness`. Next: `engine/control/session.py`.
+"""
+
+import contextlib
+import socket
+import struct
+import sys
+import threading
+from collections.abc import Callable
+from multiprocessing.connection import Connection, answer_challenge, deliver_challenge
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from engine.control import dispatch
+from engine.control.protocol import METHODS, Hello, Push, Reply, address, read_key
+from engine.control.server import ControlServer
+from engine.schema import HostSize
+from engine.settings import SettingsStore
+from tests.fuzz.harness import PATIENCE, Fuzz, Source, wait_until
+from tests.unit.engine.control.scripted import ScriptedEngine
+from vm.host.paths import Home, find_home, make_home
+
+VALUES = (
+    *(b"1", b"true", b"null", b'""', b'"\\u0000"', b"9" * 5000, b"9" * 40, b"-1", b"1e999", b'"x"'),
+    *(b'"\\ud800"', b'"../x"', b'{"a":1}', b"[" * 3000, b'"\xff"', b"0.5", b'"16G"', b'"a:1"'),
+)
+NAMES = (b"name", b"value", b"text", b"cold", b"memory", b"repair", b"trace", b"odd")
+SETTINGS = (b'"cpus"', b'"memory"', b'"disk"', b'"shares"', b'"http_proxy"', b'"backend"')
+
+decode = msgspec.json.Decoder(Hello | Reply | Push).decode
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    monkeypatch.chdir(tmp_path)
+    return make_home(find_home())
+
+
+def target(
+    home: Home, engine: ScriptedEngine, mistakes: list[BaseException | None]
+) -> Callable[[bytes], None]:
+    key = read_key(home)
+    assert key is not None
+
+    def run(data: bytes) -> None:
+        threads = threading.active_count()
+        with socket.socket(socket.AF_UNIX) as side:
+            side.setsockopt(
+                socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", int(PATIENCE), 0)
+            )
+            side.connect(address(home))
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                if data[:1] == b"K":
+                    _greet(side, key)
+                side.sendall(data[1:])
+                side.shutdown(socket.SHUT_WR)
+            for message in _messages(_all_of(side)):
+                if data[:1] == b"K":
+                    decode(message)
+        wait_until(lambda: threading.active_count() == threads)  # those of its requests
+        engine.calls.clear()
+        made = mistakes[:]
+        mistakes.clear()
+        assert not made, made
+
+    return run
+
+
+def _greet(side: socket.socket, key: bytes) -> None:
+    connection = Connection(side.fileno())
+    try:
+        answer_challenge(connection, key)
+        deliver_challenge(connection, key)
+    finally:
+        connection._handle = None  # type: ignore[attr-defined]  # `side` closes it
+
+
+def _all_of(side: socket.socket) -> bytes:
+    said = bytearray()
+    with contextlib.suppress(ConnectionResetError):
+        while data := side.recv(1 << 16):
+            said += data
+    return bytes(said)
+
+
+def _messages(said: bytes) -> list[bytes]:
+    """Whole ones."""
+    found = []
+    while len(said) >= 4 and len(said) - 4 >= (size := struct.unpack_from(">i", said)[0]) >= 0:
+        found.append(said[4 : 4 + size])
+        said = said[4 + size :]
+    return found
+
+
+# What a client sends
+
+
+def conversation(source: Source) -> bytes:
+    began = source.pick((b"K", b"K", b"K", b"-"))
+    return began + b"".join(source.some(8, lambda: _message(source)))
+
+
+def _message(source: Source) -> bytes:
+    said = source.pick((_request(source), _request(source), _request(source), source.blob(40)))
+    if source.one_in(20):
+        said = source.pick((b"#CHALLENGE#", b"#WELCOME#", b"#FAILURE#")) + b"{md5}" + said
+    size = len(said) if not source.one_in(30) else source.pick((-1, -9, 1 << 30, 70_000))
+    return struct.pack(">i", size) + said
+
+
+def _request(source: Source) -> bytes:
+    method = source.pick([*METHODS, "odd", "quit"]).encode()
+    fields = [
+        *(b'"type":"request"', b'"id":' + source.pick((b"1", b"2", *VALUES))),
+        b'"method":' + (source.pick(VALUES) if source.one_in(30) else b'"%s"' % method),
+        b'"params":{%s}' % b",".join(source.some(3, lambda: _param(source))),
+    ]
+    return b"{%s}" % b",".join(fields[source.below(16) == 15 :])
+
+
+def _param(source: Source) -> bytes:
+    value = source.pick((*VALUES, *SETTINGS))
+    if source.one_in(3):
+        return b'"name":%s,"value":%s' % (source.pick(SETTINGS), value)
+    return b'"%s":%s' % (source.pick(NAMES), value)
+
+
+def test_control(fuzz: Fuzz, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    mistakes: list[BaseException | None] = []
+    monkeypatch.setattr(dispatch.log, "exception", lambda *words: mistakes.append(sys.exception()))
+    engine = ScriptedEngine()
+    engine.go.set()
+    settings = SettingsStore(home, HostSize(4, 16 * 2**30))
+    server = ControlServer(home, engine, settings, end=lambda: None)
+    server.open()
+    try:
+        words = [*VALUES, *SETTINGS, b"#CHALLENGE#{sha256}", b"\xff\xff\xff\xff"]
+        fuzz("control", target(home, engine, mistakes), conversation, words)
+    finally:
+        server.close()

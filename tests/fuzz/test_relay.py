@@ -1,0 +1,133 @@
+"""Frames of a hostile guest, for the line that carries connections to it.
+
+An input is what the guest sends after its greeting, which never changes here. Two connections are
+dialled before: of one everything is read, of the other nothing. Bounds are small, so that small
+inputs reach them. May import: `vm.relay`, `vm.relay_frames`, `harness`. Next: `vm/relay.py`.
+"""
+
+import contextlib
+import os
+import socket
+import threading
+from collections import defaultdict
+from types import SimpleNamespace
+
+import pytest
+
+from tests.fuzz.harness import PATIENCE, Fuzz, Source, join
+from vm import relay, relay_frames
+from vm.relay import RelayLine, RelayStream
+from vm.relay_frames import HEAD, MAGIC, NUMBER, Kind
+from vm.ssh_kept import Lost
+
+HELLO = b"\x01\x02\x03\x04 of every line"[:16]
+SESSION = NUMBER.unpack_from(HELLO)[0]
+LARGEST, WINDOW = 256, 1024
+WHOLE, UNREAD = 1, 2  # connections
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    fixed = SimpleNamespace(urandom=lambda size: HELLO[:size], strerror=os.strerror)
+    monkeypatch.setattr(relay, "os", fixed)
+    for name, value in (("LARGEST", LARGEST), ("WINDOW", WINDOW), ("GRANT", 256), ("SMALL", 16)):
+        monkeypatch.setattr(relay, name, value)
+    monkeypatch.setattr(relay_frames, "LARGEST", LARGEST)
+
+
+def frame(session: int, number: int, kind: int, data: bytes, length: int, end: int) -> bytes:
+    return HEAD.pack(session, number, kind, length) + data + NUMBER.pack(end)
+
+
+def frames(source: Source) -> bytes:
+    """Mostly right ones: what is wrong ends the line."""
+    said = [frame(SESSION, number, Kind.OPENED, b"", 0, SESSION) for number in (WHOLE, UNREAD)]
+    return b"".join([*said, *source.some(16, lambda: _frame(source))])
+
+
+def _frame(source: Source) -> bytes:
+    kind = source.pick((Kind.DATA, Kind.DATA, Kind.DATA, *Kind, 0, 9))
+    number = source.pick((WHOLE, WHOLE, UNREAD, 3))
+    data = source.pick((source.blob(), bytes(source.below(LARGEST + 2)), bytes(LARGEST)))
+    if kind == Kind.CREDIT and not source.one_in(4):
+        data = source.take(NUMBER.size)
+    odd = source.below(60)
+    session, length, end = SESSION, len(data), SESSION
+    if odd == 59:
+        session = source.below(1 << 32)
+    elif odd == 58:
+        length = source.below(1 << 32)
+    elif odd == 57:
+        end = source.below(1 << 32)
+    return frame(session, number, kind, data, length, end)
+
+
+def expected(data: bytes) -> dict[int, bytes]:
+    """Of each connection, the data that may be passed on: the protocol, read without a thread."""
+    found: dict[int, bytes] = defaultdict(bytes)
+    while len(data) >= HEAD.size:
+        session, number, kind, length = HEAD.unpack_from(data)
+        end = HEAD.size + length
+        if session != SESSION or length > LARGEST or len(data) < end + NUMBER.size:
+            break
+        if NUMBER.unpack_from(data, end)[0] != SESSION:
+            break
+        if kind == Kind.DATA:
+            found[number] += data[HEAD.size : end]
+        data = data[end + NUMBER.size :]
+    return found
+
+
+class Reader:
+    """One that dials, in a thread of its own. Only OSError may end it."""
+
+    def __init__(self, line: RelayLine, *, reads: bool) -> None:
+        self.got = b""
+        self.stream: RelayStream | None = None
+        self._line = line
+        self._reads = reads
+        self.thread = threading.Thread(target=self._run, name="reader")
+        self.thread.start()
+
+    def _run(self) -> None:
+        with contextlib.suppress(Lost, ConnectionRefusedError, ConnectionResetError):
+            self.stream = self._line.dial("/run/docker.sock")
+            self._line.say(self.stream._number, Kind.DATA, b"x")
+            while self._reads and (data := self.stream.recv(100)):
+                self.got += data
+
+
+def target(data: bytes) -> None:
+    host, guest = socket.socketpair()
+    with guest:
+        guest.settimeout(PATIENCE)
+        guest.sendall(b"what was under way" + MAGIC + HELLO)
+        line = RelayLine(lambda until: host, PATIENCE)
+        whole, unread = Reader(line, reads=True), None
+        try:
+            _await_open(guest)
+            unread = Reader(line, reads=False)
+            _await_open(guest)
+            guest.sendall(data)
+            guest.shutdown(socket.SHUT_WR)
+            line._reader.join(PATIENCE)
+            assert not line.alive
+            join(whole.thread, unread.thread)
+        finally:
+            line.close()
+        right = expected(data)
+        assert right[WHOLE].startswith(whole.got)
+        if unread.stream is not None:
+            held = b"".join(unread.stream._blocks)
+            assert right[UNREAD].startswith(held)
+            assert len(held) <= WINDOW
+            unread.stream.close()
+
+
+def _await_open(guest: socket.socket) -> None:
+    while b"docker.sock" not in guest.recv(1 << 16):
+        pass
+
+
+def test_relay(fuzz: Fuzz) -> None:
+    fuzz("relay", target, frames, [HELLO[:4], *(NUMBER.pack(kind) for kind in Kind), bytes(256)])
