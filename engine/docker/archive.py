@@ -100,7 +100,7 @@ def read(api: docker.APIClient, container: str, path: str, limit: int) -> bytes:
 
 
 def _first(stream: tar.Stream, path: str, limit: int) -> bytes:
-    with tarfile.open(fileobj=stream, mode="r|") as archive:
+    with tar.opened(stream) as archive:
         member = archive.next()
         content = archive.extractfile(member) if member is not None and member.isreg() else None
         if content is None:

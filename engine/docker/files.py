@@ -7,7 +7,6 @@ folder; where it has none, and where it does not run, Docker's archive is read. 
 
 import posixpath
 import re
-import tarfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from shutil import rmtree
@@ -139,7 +138,7 @@ def _packed(paths: Sequence[Path]) -> Iterator[bytes]:
 
 def _unpack(stream: tar.Stream, folder: Path, top: str, *, named: bool) -> int:
     """How many members were left out."""
-    with tarfile.open(fileobj=stream, mode="r|") as members:
+    with tar.opened(stream) as members:
         return sum(each is not None for each in tar.unpack(members, folder, top, named=named))
 
 

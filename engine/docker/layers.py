@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from typing import IO
 
-from engine.docker.tar import PIECE, Rows, Stream, parts_of, reading
+from engine.docker.tar import PIECE, Rows, Stream, members, opened, parts_of, reading
 from engine.docker.types import FileEntry
 from vm.errors import EngineRefused
 
@@ -27,8 +27,8 @@ def files(saved: Iterable[bytes], diff_id: str) -> tuple[FileEntry, ...]:
     """The entries of the layer; a name that it takes away has the kind "deleted"."""
     wanted = diff_id.removeprefix("sha256:")
     unread = False
-    with tarfile.open(fileobj=reading(saved), mode="r|") as image:
-        for member in image:
+    with opened(reading(saved)) as image:
+        for member in members(image):
             content = image.extractfile(member) if member.isreg() else None
             if content is None or not _may_be_layer(member):
                 continue
@@ -68,8 +68,8 @@ def _entries(content: Stream, head: bytes, name: str, wanted: str) -> tuple[File
 
 def _listed(content: Stream) -> tuple[FileEntry, ...]:
     rows = Rows()
-    with tarfile.open(fileobj=content, mode="r|") as layer:
-        return tuple(itertools.islice((_row(rows, member) for member in layer), MOST))
+    with opened(content) as layer:
+        return tuple(itertools.islice((_row(rows, member) for member in members(layer)), MOST))
 
 
 def _row(rows: Rows, member: tarfile.TarInfo) -> FileEntry:

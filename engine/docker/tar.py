@@ -1,6 +1,7 @@
 """Tar as a stream: read while it comes, made while it goes. May import: `types.py`.
 
-Nothing here holds more than a piece of an archive in memory, and nothing here talks to Docker.
+Nothing here holds more than a piece of an archive in memory, and nothing here talks to Docker. What
+is read is not trusted: whoever is root in the guest may have written it.
 Next: `files.py`, `volumes.py` and `layers.py`, which do.
 """
 
@@ -10,12 +11,16 @@ import stat
 import tarfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any, Self, cast
 
 from engine.docker.types import FileEntry
 
 PIECE = 256 * 1024
 BLOCK = tarfile.BLOCKSIZE
 EMPTY = bytes(2 * BLOCK)  # the end of an archive, and so an archive of nothing
+MOST_SAID = 1024 * 1024  # bytes before a member, of long names and the like
+SAYING = b"LKNXxg"  # the types of what is before a member, which tarfile reads into memory
+EARLIEST, LATEST = -(1 << 35), 1 << 37  # seconds from 1970 that every system has a date for
 
 
 class Pieces(io.RawIOBase):
@@ -48,6 +53,52 @@ type Stream = io.BufferedReader
 def reading(pieces: Iterable[bytes]) -> Stream:
     """`pieces` as a file whose read() gives as much as was asked for, as tarfile expects."""
     return io.BufferedReader(Pieces(pieces), PIECE)
+
+
+class Member(tarfile.TarInfo):
+    """One whose fields can be used: no endless header, no NUL in a name, a time that is one."""
+
+    def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
+        """tarfile has no other hook between a header and what it reads because of it."""
+        if self.type in SAYING and self.size > MOST_SAID:
+            raise tarfile.ReadError(f"a header of {self.size} bytes")
+        tarfiles: Any = super()
+        return cast(tarfile.TarInfo, tarfiles._proc_member(archive))
+
+    @classmethod
+    def fromtarfile(cls, archive: tarfile.TarFile) -> Self:
+        try:
+            found = super().fromtarfile(archive)
+        except (ValueError, OverflowError, RecursionError) as error:  # numbers that are none
+            raise tarfile.ReadError(f"a header that cannot be read: {error}") from error
+        if found.size < 0:
+            raise tarfile.ReadError(f"a member of {found.size} bytes")
+        found.name, found.linkname = (
+            name.replace("\0", "\ufffd") for name in (found.name, found.linkname)
+        )
+        if not EARLIEST <= found.mtime <= LATEST:
+            found.mtime = 0
+        return found
+
+
+class _Once(tarfile.TarFile):
+    """What has been read is not looked for again, as tarfile does for a link that it cannot make:
+    it would read on to the end for it, and find the link itself."""
+
+    def _find_link_target(self, member: tarfile.TarInfo) -> tarfile.TarInfo:
+        raise KeyError(member.linkname)
+
+
+def opened(stream: Stream) -> tarfile.TarFile:
+    """For reading once."""
+    return _Once.open(fileobj=stream, mode="r|", tarinfo=Member)
+
+
+def members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    for member in archive:
+        yield member
+        # It keeps every header, for a random access that a stream cannot give.
+        archive.members.clear()  # type: ignore[attr-defined]  # the stubs do not know it
 
 
 class Rows:
@@ -92,20 +143,18 @@ def parts_of(name: str) -> list[str]:
 def children(pieces: Iterable[bytes]) -> Iterator[FileEntry]:
     """What lies directly in the folder whose contents (`folder/.`) the archive holds."""
     rows = Rows()
-    with tarfile.open(fileobj=reading(pieces), mode="r|") as archive:
-        for member in archive:
+    with opened(reading(pieces)) as archive:
+        for member in members(archive):
             rows.remember(member)
             parts = parts_of(member.name)
             if len(parts) == 1:
                 yield rows.row(member, parts[0])
-            # It keeps every header, for a random access that a stream cannot give.
-            archive.members.clear()  # type: ignore[attr-defined]  # the stubs do not know it
 
 
 def root_of(path: Path, folder: str) -> Iterator[bytes]:
     """An archive of the folder "." of a tar file alone, as `folder`; empty where it has none."""
     try:
-        with tarfile.open(path, "r|*") as archive:
+        with tarfile.open(path, "r|*", tarinfo=Member) as archive:
             root = archive.next()
     except tarfile.TarError:  # compressed in a way that only Docker knows
         root = None
@@ -162,27 +211,27 @@ def size_of(paths: Iterable[Path]) -> int:
 def unpack(
     archive: tarfile.TarFile, folder: Path, top: str, *, named: bool
 ) -> Iterator[str | None]:
-    """Extract below `folder`, as `folder/top`, and never outside.
+    """Extract as `folder/top`, and never outside of that.
 
     `named`: the members begin with a name of their own, which gives way to `top`. Gives, per
     member, its name where it would have left the folder or is a device and was therefore left out,
     else None.
     """
     drop = 1 if named else 0
-    for member in archive:
-        name = _renamed(member.name, top, drop)
-        link = _renamed(member.linkname, top, drop) if member.islnk() else member.linkname
+    for member in members(archive):
+        parts = parts_of(member.name)[drop:]
+        link = "/".join(parts_of(member.linkname)[drop:]) if member.islnk() else member.linkname
+        # What is itself the top is extracted as that, all else below it.
+        where, name = (folder / top, "/".join(parts)) if parts else (folder, top)
         moved = member.replace(name=name, linkname=link, deep=False)
         try:
-            archive.extract(moved, folder, filter="data")
+            if not parts and (member.islnk() or member.issym()):  # all else would go through it
+                raise tarfile.LinkOutsideDestinationError(moved, link)
+            archive.extract(moved, where, filter="data")
         except (tarfile.FilterError, KeyError):  # KeyError: another name of what is not there
             yield member.name
         else:
             yield None
-
-
-def _renamed(name: str, top: str, drop: int) -> str:
-    return "/".join([top, *parts_of(name)[drop:]])
 
 
 def free_name(folder: Path, name: str) -> str:

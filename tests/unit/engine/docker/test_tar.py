@@ -5,6 +5,7 @@ import io
 import os
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,7 @@ def _in_bits(data: bytes) -> list[bytes]:
 
 
 def _unpack(data: bytes, folder: Path, top: str, *, named: bool = True) -> list[str | None]:
-    with tarfile.open(fileobj=tar.reading(_in_bits(data)), mode="r|") as archive:
+    with tar.opened(tar.reading(_in_bits(data))) as archive:
         return list(tar.unpack(archive, folder, top, named=named))
 
 
@@ -135,3 +136,70 @@ def test_a_taken_name_gets_a_number(tmp_path: Path) -> None:
 
 def _hash(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _member(name: str, kind: bytes = tarfile.REGTYPE, **more: Any) -> bytes:
+    info = tarfile.TarInfo(name)
+    info.type = kind
+    for key, value in more.items():
+        setattr(info, key, value)
+    return info.tobuf(tarfile.PAX_FORMAT)
+
+
+@pytest.mark.parametrize("name", ["../out", "a/../../out", "up/out", "up/new/out"])
+@pytest.mark.parametrize("named", [True, False])
+def test_nothing_lands_beside_the_top(tmp_path: Path, name: str, named: bool) -> None:
+    """The user may have chosen their home: what is there stays as it is."""
+    (tmp_path / "out").write_text("mine")
+    before = "x/" if named else ""
+    links = [_member(f"{before}{at}", tarfile.SYMTYPE, linkname="..") for at in ("up", "a")]
+    data = b"".join([*links, _member(f"{before}{name}"), tar.EMPTY])
+    assert _unpack(data, tmp_path, "top", named=named)[:2] == [f"{before}up", f"{before}a"]
+    assert set(os.listdir(tmp_path)) <= {"out", "top"}
+    assert (tmp_path / "out").read_text() == "mine"
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE])
+def test_a_top_that_is_a_link_is_left_out(tmp_path: Path, kind: bytes) -> None:
+    (tmp_path / "mine").mkdir()
+    data = b"".join([_member("x", kind, linkname="mine"), _member("x/a"), tar.EMPTY])
+    assert _unpack(data, tmp_path, "top") == ["x", None]
+    assert os.listdir(tmp_path / "mine") == []
+
+
+def test_a_link_that_finds_only_itself_is_left_out(tmp_path: Path) -> None:
+    data = _member("x/a", tarfile.LNKTYPE, linkname="x/a") + tar.EMPTY
+    assert _unpack(data, tmp_path, "top") == ["x/a"]
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME])
+def test_a_header_without_end_is_not_read_into_memory(kind: bytes) -> None:
+    info = tarfile.TarInfo("x")
+    info.type, info.size = kind, 1 << 33
+    given = iter([info.tobuf(tarfile.GNU_FORMAT), *[bytes(tar.PIECE)] * 100])
+    with pytest.raises(tarfile.TarError, match="header of"):
+        list(tar.children(given))
+    assert len(list(given)) > 90
+
+
+@pytest.mark.parametrize(
+    "said",
+    [{"size": "-1"}, {"size": "-513"}, {"GNU.sparse.map": "x"}],
+)
+def test_numbers_that_are_none_are_no_archive(said: dict[str, str]) -> None:
+    data = _member("a") + _member("x", tarfile.DIRTYPE, pax_headers=said) + tar.EMPTY
+    with pytest.raises(tarfile.TarError):
+        list(tar.children([data]))
+
+
+@pytest.mark.parametrize("time", ["nan", "inf", "-inf", "1e300", "-1e300"])
+def test_a_time_that_is_none_is_the_first(tmp_path: Path, time: str) -> None:
+    data = _member("x", pax_headers={"mtime": time}) + tar.EMPTY
+    assert [entry.modified for entry in tar.children([data])] == [0.0]
+    assert _unpack(data, tmp_path, "top") == [None]
+
+
+def test_a_nul_in_a_name_is_none(tmp_path: Path) -> None:
+    data = _member("x", pax_headers={"path": "x/a\0b"}) + tar.EMPTY
+    assert _unpack(data, tmp_path, "top") == [None]
+    assert os.listdir(tmp_path / "top") == ["a\ufffdb"]
