@@ -3,8 +3,8 @@
 A port in ingress mode belongs to the service: dockerd leads it to the service's tasks from any
 address of the guest, so the forward has the same number in the guest. One in host mode belongs to
 the task's container, which publishes it as any container does (`wanted.py`).
-May import: msgspec, `wanted.py`, `engine.bridge.http`, `engine.types`, `vm`. Next: `port_sync.py`,
-`starting.py`.
+May import: msgspec, `wanted.py`, `engine.bridge.http`, `engine.json_input`, `engine.types`, `vm`.
+Next: `port_sync.py`, `starting.py`.
 """
 
 import contextlib
@@ -15,7 +15,8 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from engine.bridge.http import Dial, HttpError, get_json
-from engine.ports.wanted import PROTOCOLS, Container, Default
+from engine.json_input import UNREADABLE
+from engine.ports.wanted import PROTOCOLS, Container, Default, PortNumber
 from engine.types import PublishedPort
 from vm.errors import GalleyError
 from vm.types import Forward
@@ -29,8 +30,8 @@ class ServicePort(msgspec.Struct, frozen=True):
     """`PublishedPort`: 0 in a specification lets the swarm choose."""
 
     Protocol: str = "tcp"
-    TargetPort: int = 0
-    PublishedPort: int = 0
+    TargetPort: PortNumber = 0
+    PublishedPort: PortNumber = 0
     PublishMode: str = INGRESS
 
 
@@ -129,7 +130,7 @@ def read_spec(body: bytes) -> ServiceSpec | None:
     """The specification in a request; None for what dockerd is to refuse."""
     try:
         return msgspec.json.decode(body, type=ServiceSpec)
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return None
 
 

@@ -89,6 +89,19 @@ def test_what_a_service_needs_is_known_from_the_request() -> None:
     assert read_spec(b"[]") is None
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"a":' + b"[" * 100_000,
+        b'{"Name":"\xff"}',
+        b'{"EndpointSpec":{"Ports":[{"TargetPort":80,"PublishedPort":65536}]}}',
+        b'{"EndpointSpec":{"Ports":[{"TargetPort":-1,"PublishedPort":80}]}}',
+    ],
+)
+def test_a_request_that_cannot_be_read_is_for_dockerd_to_refuse(body: bytes) -> None:
+    assert read_spec(body) is None
+
+
 def test_ports_of_a_service_follow_it(swarm: Scene) -> None:
     host = "mode=host,target=82,published=18602"
     swarm.serve("--name=web", "-p=18600:80", "-p=81", f"-p={host}", *SLEEP)
