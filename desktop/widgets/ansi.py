@@ -10,6 +10,7 @@ import re
 import msgspec
 
 DEFAULT = -1
+DIGITS = 9  # of a number; none that means something has more than three
 TRUE = 1 << 24  # above it: three bytes of red, green and blue
 
 _ESCAPE = re.compile(
@@ -88,7 +89,7 @@ class AnsiReader:
 
 def styled(style: Style, parameters: str) -> Style:
     """`style` after "ESC [ parameters m"."""
-    numbers = [int(part) if part else 0 for part in parameters.replace(":", ";").split(";")]
+    numbers = [int(part[:DIGITS] or 0) for part in parameters.replace(":", ";").split(";")]
     at = 0
     while at < len(numbers):
         number = numbers[at]

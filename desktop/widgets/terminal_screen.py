@@ -12,7 +12,7 @@ import re
 import threading
 import unicodedata
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -27,6 +27,8 @@ from desktop.widgets.terminal_cells import MOST_STYLES, Cells, Row, runs
 HISTORY = 5_000  # lines that have scrolled away
 PRIVATE = 5  # pyte shifts the numbers of private modes by it
 ARROWS_OF_PROGRAMS, PASTE_IN_BRACKETS = 1, 2004
+LONGEST_SEQUENCE = 4096  # characters of one, a title for example, that pyte keeps until its end
+MOST_MARKS = 16  # upon a letter; with each, pyte puts them all in order again
 SECOND_SCREENS = (47, 1047, 1049)
 # ESC [ > … and its like ask a terminal what it is; pyte would take them for styles.
 _QUESTIONS = re.compile(r"\x1b\[[>=<][0-9;:]*[a-zA-Z~]")
@@ -92,13 +94,20 @@ class TerminalScreen:
 class _Stream(pyte.Stream):
     """Goes on after what pyte cannot take: any bytes may come out of a program."""
 
+    _held = 0  # characters of a sequence that has not ended
+
     def _send_to_parser(self, data: str) -> bool | None:
         try:
-            return super()._send_to_parser(data)
+            is_plain = super()._send_to_parser(data)
         except (
             TypeError, ValueError, IndexError, AssertionError, AttributeError, UnboundLocalError
         ):  # fmt: skip
-            return True
+            is_plain = True
+        self._held = 0 if is_plain else self._held + len(data)
+        if self._held > LONGEST_SEQUENCE:
+            self._initialize_parser()
+            self._held, is_plain = 0, True
+        return is_plain
 
 
 class _PlainCells(dict[str, Char]):
@@ -142,11 +151,23 @@ class _Screen(pyte.Screen):
             self._draw_plain(data)
             return
         if not data.isascii():
-            # pyte leaves out all that follows a character without a width.
-            data = "".join(
-                char for char in data if wcwidth(char) > 0 or unicodedata.combining(char)
-            )
+            data = "".join(self._drawn(data))
         super().draw(data)
+
+    def _drawn(self, data: str) -> Iterator[str]:
+        """pyte leaves out all that follows a character without a width."""
+        marks = self._marks_before()
+        for char in data:
+            is_mark = bool(unicodedata.combining(char))
+            marks = marks + 1 if is_mark else 0
+            if (is_mark and marks <= MOST_MARKS) or (not is_mark and wcwidth(char) > 0):
+                yield char
+
+    def _marks_before(self) -> int:
+        x, y = (
+            (self.cursor.x, self.cursor.y) if self.cursor.x else (self.columns, self.cursor.y - 1)
+        )
+        return len(self.buffer[y][x - 1].data) - 1 if y in self.buffer else 0
 
     def _draw_plain(self, data: str) -> None:
         """What pyte does for each character, done for all that fit in the line: ten times as

@@ -50,3 +50,7 @@ def test_styles(parameters: str, style: Style) -> None:
 )
 def test_what_is_no_text_is_left_out_or_replaced(line: str, text: str) -> None:
     assert AnsiReader().read(line)[0] == text
+
+
+def test_a_number_of_any_length_is_read() -> None:
+    assert AnsiReader().read("\x1b[" + "9" * 5000 + "m1\x1b[38;5;" + "7" * 5000 + "m2")[0] == "12"

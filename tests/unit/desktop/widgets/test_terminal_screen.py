@@ -4,7 +4,7 @@ import random
 
 from desktop.widgets.ansi import TRUE, Style
 from desktop.widgets.terminal_cells import Run, cut, text_of
-from desktop.widgets.terminal_screen import TerminalScreen
+from desktop.widgets.terminal_screen import LONGEST_SEQUENCE, MOST_MARKS, TerminalScreen
 
 
 def make(columns: int = 20, rows: int = 4) -> tuple[TerminalScreen, list[bytes]]:
@@ -125,3 +125,22 @@ def test_erasing_what_no_terminal_knows_of_is_passed_over() -> None:
     screen, _ = make()
     screen.feed(b"a\x1b[9J\x1b[7Kb")
     assert lines(screen)[0] == "ab"
+
+
+def test_marks_without_end_upon_a_letter_are_left_out() -> None:
+    """Each costs as much as there are before it."""
+    screen = TerminalScreen(10, 2, lambda answer: None)
+    for _ in range(100):
+        screen.feed(b"a" + "\u0301".encode() * 1000)
+        screen.feed("\u0301".encode() * 1000)
+    longest = max(len(run.text) for row in screen.frame().rows for run in row)
+    assert 2 < longest <= MOST_MARKS + 1
+
+
+def test_a_sequence_without_end_is_given_up() -> None:
+    screen = TerminalScreen(10, 2, lambda answer: None)
+    screen.feed(b"\x1b]0;" + b"x" * LONGEST_SEQUENCE)
+    screen.feed(b"\r\n\x1b[2Kplain")
+    assert "plain" in map(text_of, screen.frame().rows)
+    screen.feed(b"\x1b]0;" + b"x" * 100 + b"\x07\r\n\x1b[2Ktitled")
+    assert "titled" in map(text_of, screen.frame().rows)
