@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 # What fails in a second is not found after ten minutes. Each has one machine at a time: an emulated
 # one keeps little more than one CPU busy.
 WINE = () if platform.machine() in ("aarch64", "arm64") else ("tests/windows",)
-SHOWN = ("tests/unit", "tests/gui", *WINE, "tests/conformance")
+SHOWN = ("tests/unit", "tests/gui", "tests/fuzz", *WINE, "tests/conformance")
 HELD = ("tests/contract", "tests/e2e")
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

@@ -33,6 +33,7 @@ MOST_CPU = 5.0  # seconds for one input; here the slowest takes a tenth
 MOST_MEMORY = 48 << 20  # bytes that one input may cost
 MOST_KEPT = 96 << 20  # bytes that a whole run may cost
 SPOILT = 8  # changes of a kept input at most
+SHRINKING = 20.0  # seconds in which an input that failed is made smaller
 ENTROPY = 256  # bytes that an input is made from
 
 type Target = Callable[[bytes], None]
@@ -99,15 +100,18 @@ class Fuzz:
         )
         @given(st.binary(min_size=ENTROPY, max_size=ENTROPY))
         def one(entropy: bytes) -> None:
-            if time.monotonic() > until and not failed:
+            nonlocal until
+            data = made(entropy)
+            if time.monotonic() > until and data not in failed:
                 return
             self.count += 1
-            data = made(entropy)
             try:
                 check(data)
             except HypothesisException:
                 raise
             except BaseException:
+                if not failed:
+                    until = time.monotonic() + SHRINKING
                 failed.append(data)
                 raise
 

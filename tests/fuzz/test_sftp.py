@@ -7,6 +7,7 @@ May import: `vm.sftp`, `vm.sftp_folder`, paramiko's numbers, `harness`, `streams
 """
 
 import os
+import secrets
 import shutil
 import struct
 import tempfile
@@ -18,8 +19,8 @@ import pytest
 
 from tests.fuzz.harness import Fuzz, Source
 from tests.fuzz.streams import Fed
-from vm import sftp, sftp_folder
-from vm.host import open_files
+from vm import sftp
+from vm.host import file_identity, open_files
 from vm.host.open_files import Budget
 from vm.sftp import AGAIN, CHECK_FILE, FSYNC, REOPEN
 from vm.types import Share
@@ -90,7 +91,7 @@ class Watched(Fed):
 def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """In memory: it is made some hundred times a second."""
     monkeypatch.setattr(open_files, "_limit", lambda: LIMIT)
-    monkeypatch.setattr(sftp_folder.file_identity, "of", lambda handle: "f")
+    monkeypatch.setattr(file_identity, "of", lambda handle: "f")
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
         yield World(Path(folder))
 
@@ -100,7 +101,7 @@ def target(world: World, monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes], N
 
     def run(data: bytes) -> None:
         names = map(str, range(1 << 20))
-        monkeypatch.setattr(sftp.secrets, "token_hex", lambda size: next(names))
+        monkeypatch.setattr(secrets, "token_hex", lambda size: next(names))
         before, read_only = world.forbidden(), data[:1] == b"R"
         stream, budget, held = Watched(greeting + data[1:]), Budget(), os.listdir("/proc/self/fd")
         share = Share(str(world.share), "/there", read_only=read_only)

@@ -1,0 +1,174 @@
+"""Answers and events of a hostile dockerd to the supervisor itself.
+
+The first byte of an input chooses what was asked, the rest is the whole answer. Only HttpError may
+come of it; what is taken for a port or an address is one.
+May import: `engine.bridge.http`, `engine.ports`, `engine.watch`, `harness`, `streams`. Next:
+`engine/bridge/http.py`, `engine/ports/wanted.py`.
+"""
+
+import contextlib
+import itertools
+from collections.abc import Callable, Iterable
+
+import pytest
+
+from engine.bridge import http
+from engine.bridge.http import HttpError, get_json, pong
+from engine.ports.services import Services, read_spec
+from engine.ports.wanted import Asked, Container, fixed_forwards, routes, wanted_ports
+from engine.types import EngineHealth
+from engine.watch import EngineWatch
+from tests.fuzz.harness import Fuzz, Source
+from tests.fuzz.streams import Fed
+from vm.types import Forward
+
+DEFAULT = ("127.0.0.1", "::1")
+NUMBERS = (b"80", b"0", b"-1", b"65536", b"99999999", b"1e3", b"null", b'"80"', b"9" * 5000)
+TEXTS = (
+    *(b'"tcp"', b'"udp"', b'"127.0.0.1"', b'"::"', b'"0.0.0.0"', b'"a\\u0000"', b'"\\ud800"'),
+    *('"²"'.encode(), b'"\xff"', b'"8000-99999999"', b'"8000-8010"', b'"80/tcp"', b'"../x"'),
+    *(b'"start"', b'"container"', b'"die"', b'"network"', b'"127.0.0.1 -j ACCEPT"', b'""'),
+)
+KEYS = (
+    *(b"Id", b"Ports", b"Names", b"PrivatePort", b"PublicPort", b"Type", b"IP", b"NetworkSettings"),
+    *(
+        b"Networks",
+        b"IPAddress",
+        b"Gateway",
+        b"HostConfig",
+        b"PortBindings",
+        b"HostPort",
+        b"HostIp",
+    ),
+    *(b"Mounts", b"Source", b"Action", b"Actor", b"Attributes", b"container", b"id", b"80/tcp"),
+    *(b"Spec", b"Endpoint", b"EndpointSpec", b"TargetPort", b"PublishedPort", b"Name", b"Binds"),
+)
+HEADS = (
+    b"HTTP/1.1 200 OK\r\nServer: Docker/26.1\r\nApi-Version: 1.45\r\n",
+    b"HTTP/1.1 200 OK\r\n",
+    b"HTTP/1.1 500 No\r\n",
+    b"HTTP/1.1 \xb2 OK\r\n",
+    b"\r\n" * 10 + b"HTTP/1.0 204\r\n",
+)
+
+
+def target(data: bytes) -> None:
+    which = data[0] if data else 0
+    stream = Fed(data[1:], piece=1 + which % 50, tail=b"x" if which > 240 else b"")
+    with contextlib.suppress(HttpError):
+        ASKING[which % len(ASKING)](stream)
+    assert stream.is_closed
+
+
+def _containers(stream: Fed) -> None:
+    found = get_json(lambda: stream, "/containers/json", list[Container])
+    ports = wanted_ports(found, {}, DEFAULT)
+    _check_forwards(port.forward for port in ports)
+    for route in routes(found, {}, ports):
+        assert 0 < route.guest_port <= 65535
+    for container in found:
+        assert isinstance(container.name, str)
+        assert isinstance(container.addresses, tuple)
+
+
+def _asked(stream: Fed) -> None:
+    asked = get_json(lambda: stream, "/containers/a/json", Asked)
+    _check_forwards(fixed_forwards(asked, DEFAULT))
+    for port, _, binding in asked.bindings():
+        assert 0 < port <= 65535
+        assert len(binding.range) <= 65535
+    running = Container(Id=asked.Id)
+    _check_forwards(port.forward for port in wanted_ports([running], {asked.Id: asked}, DEFAULT))
+    assert all(isinstance(folder, str) for folder in (*asked.folders, *asked.made))
+
+
+def _events(stream: Fed) -> None:
+    health: list[EngineHealth] = []
+    with contextlib.ExitStack() as ended:
+        streams = iter([stream])
+        ended.callback(stream.close)
+        watch = EngineWatch(
+            lambda: next(streams, None) or Fed(b""), health.append, lambda containers: None
+        )
+        watch._follow_once()
+
+
+def _services(stream: Fed) -> None:
+    services = Services(lambda: stream)
+    with services.expected():
+        found = services.current(())
+    for service in found:
+        _check_forwards(service.Spec.forwards(DEFAULT))
+        assert all(isinstance(port.TargetPort, int) for port in service.ingress_ports())
+    stream.close()
+
+
+def _spec(stream: Fed) -> None:
+    spec = read_spec(b"".join(itertools.islice(iter(lambda: stream.recv(1 << 16), b""), 99)))
+    _check_forwards(spec.forwards(DEFAULT) if spec is not None else ())
+    stream.close()
+
+
+def _pong(stream: Fed) -> None:
+    headers = pong(lambda: stream)
+    assert not headers or headers.endswith(b"\r\n")
+
+
+ASKING: tuple[Callable[[Fed], None], ...] = (
+    *(_containers, _containers, _asked, _asked, _events, _services, _spec, _pong),
+)
+
+
+def _check_forwards(forwards: Iterable[Forward]) -> None:
+    for forward in forwards:
+        assert 0 < forward.host_port <= 65535
+        assert 0 <= forward.guest_port <= 65535
+        assert forward.protocol in ("tcp", "udp")
+        assert "\0" not in forward.host_address
+        assert " " not in forward.host_address
+
+
+# What dockerd says
+
+
+def answer(source: Source) -> bytes:
+    which = source.take(1)
+    if which[0] % len(ASKING) == ASKING.index(_spec):
+        return which + _value(source, 4)
+    lines = [_value(source, 5)]
+    if which[0] % len(ASKING) == ASKING.index(_events):
+        lines += source.some(3, lambda: _value(source, 3))
+    elif source.one_in(2):
+        lines = [b"[%s]" % lines[0]]
+    body = b"\n".join([*lines, b""])
+    framing = source.pick(
+        (b"", b"Content-Length: %d\r\n" % len(body), b"Transfer-Encoding: chunked\r\n", b"x" * 9)
+    )
+    if framing.startswith(b"Transfer"):
+        size = source.pick((b"%x" % len(body), b"%x;a" % len(body), b"-1", b"\xb2", b"0_1", b""))
+        body = size + b"\r\n" + body + b"\r\n0\r\n\r\n"
+    return which + source.pick(HEADS) + framing + b"\r\n" + body
+
+
+def _value(source: Source, depth: int) -> bytes:
+    kind = source.below(8) if depth else source.below(3)
+    if kind == 0:
+        return source.pick(NUMBERS)
+    if kind < 3:
+        return source.pick(TEXTS)
+    if kind == 3:
+        return b"[%s]" % b",".join(source.some(2, lambda: _value(source, depth - 1)))
+    if kind == 4 and source.one_in(30):
+        return b"[" * source.pick((100, 5000))
+    fields = source.some(4, lambda: b'"%s":%s' % (source.pick(KEYS), _value(source, depth - 1)))
+    return b"{%s}" % b",".join(fields)
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "BODY_LIMIT", 1 << 20)
+    monkeypatch.setattr(http, "LINE_LIMIT", 1 << 16)
+
+
+def test_answers(fuzz: Fuzz) -> None:
+    fuzz("answers", target, answer, [*NUMBERS, *TEXTS, b"\r\n", b'"Ports":[{', b"HTTP/1.1 "])
