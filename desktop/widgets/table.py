@@ -310,7 +310,7 @@ class Table(QTreeView):
             line, rect = self.line(index), self.visualRect(index)
             if line is not None and self.rows.columns[index.column()].cell is Cell.ACTIONS:
                 button = button_at(self._dressing.buttons(line), rect, event.pos())
-                QToolTip.showText(event.globalPos(), tip(button.label) if button else "", self)
+                QToolTip.showText(event.globalPos(), tip(button.label if button else ""), self)
                 return True
         return super().viewportEvent(event)
 
