@@ -5503,6 +5503,26 @@
             <translation>Container, die ihn benutzen, warten. Starten Sie die Engine neu: galley restart. Endet es wieder, sagt `galley logs --component vm` vielleicht, warum.</translation>
         </message>
         <message>
+            <source>The folder {0} cannot be shared.</source>
+            <translation>Der Ordner {0} kann nicht geteilt werden.</translation>
+        </message>
+        <message>
+            <source>No folder has such a name.</source>
+            <translation>Kein Ordner heißt so.</translation>
+        </message>
+        <message>
+            <source>Galley cannot read which folders are to be shared: {0}.</source>
+            <translation>Galley kann nicht lesen, welche Ordner geteilt werden sollen: {0}.</translation>
+        </message>
+        <message>
+            <source>Send the request as plain JSON in UTF-8.</source>
+            <translation>Senden Sie die Anfrage als einfaches JSON in UTF-8.</translation>
+        </message>
+        <message>
+            <source>{0} is not the absolute path of a file.</source>
+            <translation>{0} ist kein absoluter Pfad einer Datei.</translation>
+        </message>
+        <message>
             <source>The folder {0} is not shared yet.</source>
             <translation>Der Ordner {0} ist noch nicht geteilt.</translation>
         </message>
