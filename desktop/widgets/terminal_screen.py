@@ -198,6 +198,11 @@ class _Screen(pyte.Screen):
             found = self._kept[key] = _PlainCells(attributes)
         return found
 
+    def tab(self) -> None:
+        """pyte keeps the stops of a wider screen."""
+        super().tab()
+        self.cursor.x = min(self.cursor.x, self.columns - 1)
+
     def index(self) -> None:
         top, bottom = self.margins or (0, self.lines - 1)
         if self.cursor.y == bottom and top == 0 and self._first is None:
@@ -244,6 +249,9 @@ class _Screen(pyte.Screen):
             del self.buffer[number]
         self.lines = min(self.lines, lines)
         super().resize(lines, columns)
+        for line in (*self.buffer.values(), *(self._first[0].values() if self._first else ())):
+            for column in [column for column in line if column >= self.columns]:
+                del line[column]  # pyte lets some pass the edge
         self.margins = None
         if self._first is not None:
             self._first = (self._first[0], None)

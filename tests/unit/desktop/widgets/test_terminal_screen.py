@@ -144,3 +144,10 @@ def test_a_sequence_without_end_is_given_up() -> None:
     assert "plain" in map(text_of, screen.frame().rows)
     screen.feed(b"\x1b]0;" + b"x" * 100 + b"\x07\r\n\x1b[2Ktitled")
     assert "titled" in map(text_of, screen.frame().rows)
+
+
+def test_what_is_inserted_pushes_nothing_over_the_edge() -> None:
+    screen = TerminalScreen(10, 2, lambda answer: None)
+    screen.feed(b"0123456789\r\x1b[4hab\x1b[2@")
+    screen.resize(6, 2)
+    assert max(run.column + len(run.text) for run in screen.frame().rows[0]) <= 6
