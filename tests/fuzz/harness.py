@@ -17,7 +17,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
@@ -34,7 +34,7 @@ MOST_MEMORY = 48 << 20  # bytes that one input may cost
 MOST_KEPT = 96 << 20  # bytes that a whole run may cost
 SPOILT = 8  # changes of a kept input at most
 SHRINKING = 20.0  # seconds in which an input that failed is made smaller
-ENTROPY = 256  # bytes that an input is made from
+ENTROPY = 384  # bytes that an input is made from
 
 type Target = Callable[[bytes], None]
 type Grammar = Callable[["Source"], bytes]
@@ -188,8 +188,13 @@ class Guard:
         held = _held()
         Path("/proc/self/clear_refs").write_text("5")  # the peak of memory is now, proc(5)
         before = self.memory()
-        with _limited():
-            target(data)
+        try:
+            with _limited():
+                target(data)
+        except BaseException:
+            with suppress(AssertionError):  # what is about to end is not the next input's
+                wait_until(lambda: _held() == held, seconds=0.5)
+            raise
         grown = _status("VmHWM") - before
         wait_until(lambda: _held() == held, lambda: f"{_held()} instead of {held}")
         if self._died:
@@ -202,12 +207,14 @@ class Guard:
         return _status("VmRSS")
 
 
-def wait_until(what: Callable[[], bool], said: Callable[[], str] = lambda: "") -> None:
+def wait_until(
+    what: Callable[[], bool], said: Callable[[], str] = lambda: "", seconds: float = PATIENCE
+) -> None:
     """Look until it is so; a deadline that only a failure reaches."""
-    until = time.monotonic() + PATIENCE
+    until = time.monotonic() + seconds
     tick = threading.Event()
     while not what():
-        assert time.monotonic() < until, f"not within {PATIENCE:g} s: {said()}"
+        assert time.monotonic() < until, f"not within {seconds:g} s: {said()}"
         tick.wait(0.0005)
 
 

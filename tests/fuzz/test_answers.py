@@ -135,7 +135,7 @@ def answer(source: Source) -> bytes:
     which = source.take(1)
     if which[0] % len(ASKING) == ASKING.index(_spec):
         return which + _value(source, 4)
-    lines = [_value(source, 5)]
+    lines = [_shaped(source) if source.one_in(2) else _value(source, 5)]
     if which[0] % len(ASKING) == ASKING.index(_events):
         lines += source.some(3, lambda: _value(source, 3))
     elif source.one_in(2):
@@ -148,6 +148,24 @@ def answer(source: Source) -> bytes:
         size = source.pick((b"%x" % len(body), b"%x;a" % len(body), b"-1", b"\xb2", b"0_1", b""))
         body = size + b"\r\n" + body + b"\r\n0\r\n\r\n"
     return which + source.pick(HEADS) + framing + b"\r\n" + body
+
+
+def _shaped(source: Source) -> bytes:
+    """As dockerd would say it, but for the values."""
+
+    def some() -> bytes:
+        if source.one_in(12):
+            return b"[" * 100_000
+        return source.pick(source.pick((NUMBERS, TEXTS)))
+
+    port, text = source.pick(NUMBERS), source.pick(TEXTS)
+    shapes = (
+        b'[{"Id":%s,"Ports":[{"PrivatePort":80,"PublicPort":%s,"Type":"tcp","IP":%s}],"Names":%s}]',
+        b'{"Id":"a","HostConfig":{"PortBindings":{%s:[{"HostPort":%s,"HostIp":%s}]},"Binds":%s}}',
+        b'[{"Spec":{"Name":%s,"EndpointSpec":{"Ports":[{"PublishedPort":%s}]}},"a":[%s,%s]}]',
+    )
+    fixed = (b'"a"', port, source.pick((b'""', b'"::"', text)), source.pick((b"null", some())))
+    return source.pick(shapes) % (fixed if not source.one_in(4) else (text, some(), text, some()))
 
 
 def _value(source: Source, depth: int) -> bytes:

@@ -42,6 +42,7 @@ LINES = (
     ),
     *(b"POST /containers/\xff%00/start HTTP/1.1\r\n", b"X" * 5000, b'{"a":' + b"[" * 2000),
 )
+HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 ANSWERS = (
     *(b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 101 UPGRADED\r\n\r\n"),
     *(b"Transfer-Encoding: chunked\r\n", b"\r\n", b"5\r\nhello\r\n", b"0\r\n\r\n", b"-3\r\n", b"x"),
@@ -102,9 +103,11 @@ class Dockerd(Fed):
 
 
 def conversation(source: Source) -> bytes:
+    asked = source.pick((b"", LINES[0] + b"\r\n", LINES[1] + b"\r\n"))
     said = b"".join(source.some(14, lambda: source.pick((*LINES, source.blob()))))
+    begun = source.pick((b"", HEAD, HEAD))
     answer = b"".join(source.some(10, lambda: source.pick((*ANSWERS, source.blob()))))
-    return said + MIDDLE + answer + (WITHOUT_END if source.one_in(20) else b"")
+    return asked + said + MIDDLE + begun + answer + (WITHOUT_END if source.one_in(12) else b"")
 
 
 def target(data: bytes) -> None:

@@ -10,7 +10,7 @@ import socket
 import struct
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection, answer_challenge, deliver_challenge
 from pathlib import Path
 
@@ -30,6 +30,7 @@ VALUES = (
     *(b"1", b"true", b"null", b'""', b'"\\u0000"', b"9" * 5000, b"9" * 40, b"-1", b"1e999", b'"x"'),
     *(b'"\\ud800"', b'"../x"', b'{"a":1}', b"[" * 3000, b'"\xff"', b"0.5", b'"16G"', b'"a:1"'),
 )
+WITH_PARAMS = [method for method, kind in METHODS.items() if kind.__struct_fields__]
 NAMES = (b"name", b"value", b"text", b"cold", b"memory", b"repair", b"trace", b"odd")
 SETTINGS = (b'"cpus"', b'"memory"', b'"disk"', b'"shares"', b'"http_proxy"', b'"backend"')
 
@@ -107,7 +108,7 @@ def conversation(source: Source) -> bytes:
 
 
 def _message(source: Source) -> bytes:
-    said = source.pick((_request(source), _request(source), _request(source), source.blob(40)))
+    said = source.blob(40) if source.one_in(8) else _request(source)
     if source.one_in(20):
         said = source.pick((b"#CHALLENGE#", b"#WELCOME#", b"#FAILURE#")) + b"{md5}" + said
     size = len(said) if not source.one_in(30) else source.pick((-1, -9, 1 << 30, 70_000))
@@ -115,20 +116,22 @@ def _message(source: Source) -> bytes:
 
 
 def _request(source: Source) -> bytes:
-    method = source.pick([*METHODS, "odd", "quit"]).encode()
+    method = source.pick(WITH_PARAMS) if source.one_in(2) else source.pick([*METHODS, "odd"])
+    known = METHODS[method].__struct_fields__ if method in METHODS else ()
+    names = [name.encode() for name in known] or NAMES
     fields = [
-        *(b'"type":"request"', b'"id":' + source.pick((b"1", b"2", *VALUES))),
-        b'"method":' + (source.pick(VALUES) if source.one_in(30) else b'"%s"' % method),
-        b'"params":{%s}' % b",".join(source.some(3, lambda: _param(source))),
+        *(b'"type":"request"', b'"id":' + (source.pick(VALUES) if source.one_in(12) else b"1")),
+        b'"method":' + (source.pick(VALUES) if source.one_in(30) else b'"%s"' % method.encode()),
+        b'"params":{%s}' % b",".join(source.some(2, lambda: _param(source, names))),
     ]
     return b"{%s}" % b",".join(fields[source.below(16) == 15 :])
 
 
-def _param(source: Source) -> bytes:
+def _param(source: Source, names: Sequence[bytes]) -> bytes:
     value = source.pick((*VALUES, *SETTINGS))
     if source.one_in(3):
         return b'"name":%s,"value":%s' % (source.pick(SETTINGS), value)
-    return b'"%s":%s' % (source.pick(NAMES), value)
+    return b'"%s":%s' % (source.pick(NAMES if source.one_in(8) else names), value)
 
 
 def test_control(fuzz: Fuzz, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

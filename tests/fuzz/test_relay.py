@@ -22,7 +22,7 @@ from vm.ssh_kept import Lost
 
 HELLO = b"\x01\x02\x03\x04 of every line"[:16]
 SESSION = NUMBER.unpack_from(HELLO)[0]
-LARGEST, WINDOW = 256, 1024
+LARGEST, WINDOW = 256, 600
 WHOLE, UNREAD = 1, 2  # connections
 
 
@@ -30,7 +30,7 @@ WHOLE, UNREAD = 1, 2  # connections
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     fixed = SimpleNamespace(urandom=lambda size: HELLO[:size], strerror=os.strerror)
     monkeypatch.setattr(relay, "os", fixed)
-    for name, value in (("LARGEST", LARGEST), ("WINDOW", WINDOW), ("GRANT", 256), ("SMALL", 16)):
+    for name, value in (("LARGEST", LARGEST), ("WINDOW", WINDOW), ("GRANT", 150), ("SMALL", 16)):
         monkeypatch.setattr(relay, name, value)
     monkeypatch.setattr(relay_frames, "LARGEST", LARGEST)
 
@@ -47,7 +47,7 @@ def frames(source: Source) -> bytes:
 
 def _frame(source: Source) -> bytes:
     kind = source.pick((Kind.DATA, Kind.DATA, Kind.DATA, *Kind, 0, 9))
-    number = source.pick((WHOLE, WHOLE, UNREAD, 3))
+    number = source.pick((WHOLE, UNREAD, UNREAD, 3))
     data = source.pick((source.blob(), bytes(source.below(LARGEST + 2)), bytes(LARGEST)))
     if kind == Kind.CREDIT and not source.one_in(4):
         data = source.take(NUMBER.size)

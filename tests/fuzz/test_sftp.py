@@ -29,6 +29,7 @@ SECRETS = (b"not for the guest", b"unseen", b"key of galley's")  # contents, and
 LIMIT = 24  # descriptors of the process; a guest has half
 OURS = 4  # that a request may need for a moment
 STEPS = ("", ".", "..", "a", "dir", "b", "out", "file-out", "up", "home", "key", "outside", "new")
+PATHS = ("/a", "/dir/b", "/out", "/file-out", "/home/key", "/home", "/up/outside/key", "/new", "/")
 HANDLES = (*(f"f-{number}" for number in range(4)), *(f"-{number}" for number in range(4)), "f-x")
 INSIDE = sorted(("home", "dir", "a", "out", "file-out", "up", "fifo"))
 FLAGS = (1, 2, 3, 0x1A, 0x2A, 0x1F, 0x3F)
@@ -100,7 +101,7 @@ def target(world: World, monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes], N
     greeting = struct.pack(">IBI", 5, ask.CMD_INIT, 3)
 
     def run(data: bytes) -> None:
-        names = map(str, range(1 << 20))
+        names = (str(number) for number in range(1 << 20) if not _is_taken(number, data))
         monkeypatch.setattr(secrets, "token_hex", lambda size: next(names))
         before, read_only = world.forbidden(), data[:1] == b"R"
         stream, budget, held = Watched(greeting + data[1:]), Budget(), os.listdir("/proc/self/fd")
@@ -118,6 +119,11 @@ def target(world: World, monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes], N
             world.make()
 
     return run
+
+
+def _is_taken(number: int, data: bytes) -> bool:
+    """Whether the guest gives this handle to a file itself: the real ones it cannot guess."""
+    return any(text(REOPEN) + text(f"{of_file}-{number}") in data for of_file in ("f", ""))
 
 
 # What a guest asks
@@ -139,7 +145,9 @@ def requests(source: Source) -> bytes:
 
 
 def _path(source: Source) -> bytes:
-    return text("/".join(source.some(4, lambda: source.pick(STEPS))))
+    if source.one_in(3):
+        return text("/".join(source.some(4, lambda: source.pick(STEPS))))
+    return text(source.pick(PATHS))
 
 
 def _attributes(source: Source) -> bytes:
@@ -158,12 +166,13 @@ def _attributes(source: Source) -> bytes:
 
 def _request(source: Source) -> tuple[int, bytes]:
     path, attributes = _path(source), _attributes(source)
-    handle = text(source.pick(HANDLES))
+    handle = text(source.pick(source.pick((HANDLES, ("f-0", "-0")))))
     offset, size = struct.pack(">Q", source.pick(OFFSETS)), struct.pack(">I", source.pick(SIZES))
     flags = struct.pack(">I", source.pick(FLAGS))
     opened = (ask.CMD_OPEN, path + flags + attributes)
     plain = [
-        *(opened, opened, (ask.CMD_OPENDIR, path), (ask.CMD_READDIR, handle)),
+        *(opened, opened, (ask.CMD_OPENDIR, path), (ask.CMD_READDIR, text("-0"))),
+        (ask.CMD_READDIR, handle),
         *((ask.CMD_READ, handle + offset + size), (ask.CMD_WRITE, handle + offset + text(b"new"))),
         *((kind, path) for kind in (ask.CMD_LSTAT, ask.CMD_STAT, ask.CMD_REMOVE, ask.CMD_RMDIR)),
         *((kind, path) for kind in (ask.CMD_REALPATH, ask.CMD_READLINK)),
