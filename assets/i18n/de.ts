@@ -1104,6 +1104,10 @@
             <translation>Laufen und werden vorher beendet: {names}.</translation>
         </message>
         <message>
+            <source>Suggestions</source>
+            <translation>Vorschläge</translation>
+        </message>
+        <message>
             <source>The machine is suspended: what it has in memory is kept with it.</source>
             <translation>Die Maschine ist aufbewahrt: Was sie im Arbeitsspeicher hat, wird mit festgehalten.</translation>
         </message>

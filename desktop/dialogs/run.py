@@ -6,7 +6,7 @@ from functools import partial
 
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QCheckBox, QComboBox, QCompleter, QLineEdit
+from PySide6.QtWidgets import QCheckBox, QComboBox, QLineEdit
 
 from desktop import icons
 from desktop.actions import containers as actions
@@ -18,6 +18,7 @@ from desktop.dialogs.run_frame import RunFrame
 from desktop.engine_words import engine_says
 from desktop.text import tr
 from desktop.widgets.basics import button, column, holder, icon_button, row
+from desktop.widgets.suggestions import Suggestions
 from engine.docker.types import ImageDetail, RunSpec
 from vm.errors import Problem
 
@@ -34,10 +35,10 @@ class RunDialog(RunFrame):
         self.image_box.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
         tags = [tag for row in desk.stores.images.rows.values() for tag in row.tags]
         self.image_box.addItems(sorted(tags))
-        completer = QCompleter(self.image_box.model(), self.image_box)
-        completer.setFilterMode(Qt.MatchFlag.MatchContains)
-        completer.setCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
-        self.image_box.setCompleter(completer)
+        image_line = self.image_box.lineEdit()
+        assert image_line is not None
+        image_line.setCompleter(None)  # type: ignore[arg-type]
+        self.suggestions = Suggestions(image_line, sorted(tags))
         self.image_box.setEditText(image)
         self.image = Field(tr("Image"), self.image_box, "")
         self.name_line, self.command_line = QLineEdit(), QLineEdit()

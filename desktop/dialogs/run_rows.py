@@ -9,13 +9,14 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QCheckBox, QComboBox, QCompleter, QLineEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QComboBox, QLineEdit, QVBoxLayout, QWidget
 
 from desktop.dialogs import run_values as values
 from desktop.dialogs.run_values import Wrong
 from desktop.text import tip, tr
 from desktop.theme import Theme
 from desktop.widgets.basics import button, icon_button, label, row, set_wrong
+from desktop.widgets.suggestions import Suggestions
 from engine.docker.types import Mount, Port
 
 
@@ -145,9 +146,7 @@ class MountLine(Line):
         super().__init__(
             theme, remove, self.source, label("→", "secondary"), self.target, self.read_only
         )
-        completer = QCompleter(list(volumes), self.source)
-        completer.setCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
-        self.source.setCompleter(completer)
+        self.suggestions = Suggestions(self.source, volumes)
         if mount is not None:
             self.source.setText(mount.source)
             self.target.setText(mount.target)

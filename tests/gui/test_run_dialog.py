@@ -248,3 +248,27 @@ def test_what_was_closed_is_not_dressed_in_new_colours(
     qapp.sendPostedEvents(None, QEvent.Type.DeferredDelete)
     desk.theme.choose("dark")
     desk.theme.choose("light")
+
+
+def test_a_suggestion_is_taken_with_the_keys(dialog: RunDialog, wait_for: WaitFor) -> None:
+    dialog.activateWindow()
+    wait_for(dialog.isActiveWindow)
+    line = dialog.image_box
+    line.clearEditText()
+    line.setFocus()
+    QTest.keyClicks(line, IMAGE[2:5])
+    assert dialog.suggestions.isVisible()
+    assert dialog.suggestions.window() is dialog
+    QTest.keyClick(line, Qt.Key.Key_Down)
+    QTest.keyClick(line, Qt.Key.Key_Return)
+    assert dialog.image_name.startswith(IMAGE)
+    assert dialog.suggestions.isHidden()
+    assert dialog.task is None
+    QTest.keyClick(line, Qt.Key.Key_Backspace)
+    assert dialog.suggestions.isVisible()
+    QTest.keyClick(line, Qt.Key.Key_Escape)
+    assert dialog.suggestions.isHidden()
+    assert dialog.isVisible()
+    QTest.keyClick(line, Qt.Key.Key_Backspace)
+    dialog.name_line.setFocus()
+    assert dialog.suggestions.isHidden()
