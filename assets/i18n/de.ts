@@ -696,8 +696,16 @@
             <translation>Strg+K</translation>
         </message>
         <message>
-            <source>Ctrl+Tab goes on to the next tab.</source>
-            <translation>Strg+Tab wechselt zum nächsten Tab.</translation>
+            <source>Ctrl+K finds a command</source>
+            <translation>Strg+K findet einen Befehl</translation>
+        </message>
+        <message>
+            <source>Ctrl+Shift+C and V copy and paste</source>
+            <translation>Strg+Umschalt+C und V kopieren und fügen ein</translation>
+        </message>
+        <message>
+            <source>Ctrl+Tab goes to the next tab</source>
+            <translation>Strg+Tab wechselt zum nächsten Tab</translation>
         </message>
         <message>
             <source>Ctrl+{n}</source>
@@ -1102,6 +1110,10 @@
         <message>
             <source>Running, and killed first: {names}.</source>
             <translation>Laufen und werden vorher beendet: {names}.</translation>
+        </message>
+        <message>
+            <source>Shift+Esc leaves the terminal</source>
+            <translation>Umschalt+Esc verlässt das Terminal</translation>
         </message>
         <message>
             <source>Suggestions</source>

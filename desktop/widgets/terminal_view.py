@@ -42,6 +42,7 @@ class TerminalView(QAbstractScrollArea):
 
     typed = Signal(bytes)
     resized = Signal(int, int)
+    left = Signal()  # Shift+Escape
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
@@ -185,8 +186,8 @@ class TerminalView(QAbstractScrollArea):
     # Qt
 
     def event(self, event: QEvent) -> bool:
-        """In here every key is the program's, but those that change tabs, copy and paste."""
-        if not self.is_live or not isinstance(event, QKeyEvent) or _changes_tabs(event):
+        """In here every key is the program's, but the window's own, copy and paste."""
+        if not self.is_live or not isinstance(event, QKeyEvent) or _is_of_the_window(event):
             return super().event(event)
         if event.type() == QEvent.Type.ShortcutOverride:
             event.accept()
@@ -210,6 +211,8 @@ class TerminalView(QAbstractScrollArea):
             bar.setValue(bar.value() + pages * bar.pageStep())
         elif shift and key == Qt.Key.Key_Insert:
             self.paste()
+        elif shift and key == Qt.Key.Key_Escape:
+            self.left.emit()
         else:
             self._type(key_bytes(event, self.frame_shown.application_arrows))
 
@@ -282,6 +285,12 @@ class TerminalView(QAbstractScrollArea):
         menu.popup(event.globalPos())
 
 
-def _changes_tabs(event: QKeyEvent) -> bool:
-    tab = event.key() in (Qt.Key.Key_Tab, Qt.Key.Key_Backtab)
-    return tab and bool(event.modifiers() & Qt.KeyboardModifier.ControlModifier)
+def _is_of_the_window(event: QKeyEvent) -> bool:
+    """Ctrl+Tab, Ctrl+K and Ctrl+1…9. Escape, F5, Ctrl+F and Ctrl+W stay the program's: editors and
+    shells live by them."""
+    control, shift = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
+    held = event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier
+    if event.key() in (Qt.Key.Key_Tab, Qt.Key.Key_Backtab):
+        return held & ~shift == control
+    digit = Qt.Key.Key_1 <= event.key() <= Qt.Key.Key_9
+    return held == control and (digit or event.key() == Qt.Key.Key_K)

@@ -61,17 +61,15 @@ def test_the_header_follows_the_container(
     wait_for(lambda: view.title.text() == "detail-other")
 
 
-def test_the_tab_that_was_looked_at_last_is_the_next_ones_first(
+def test_the_log_comes_first_and_no_shell_is_started(
     app: App, client: DockerClient, key: str, wait_for: WaitFor
 ) -> None:
-    app.prefs.set_text("container_tab", "logs")
     view = open_detail(app, wait_for, key)
-    wait_for(lambda: view.current == "logs")
-    view.show_tab("inspect")
+    view.show_tab("terminal")
     app.window.pages["containers"].open("")
     view = open_detail(app, wait_for, key)
-    wait_for(lambda: view.current == "inspect")
-    assert set(view.opened) == {"inspect"}  # no other was made
+    wait_for(lambda: view.current == "logs")
+    assert set(view.opened) == {"logs"}  # no other was made
 
 
 def test_keys_walk_along_the_tabs(app: App, key: str, wait_for: WaitFor) -> None:

@@ -12,6 +12,7 @@ from desktop.app import App
 from desktop.pages.containers.detail import ContainerDetailView
 from desktop.pages.containers.page import ContainersPage
 from desktop.pages.containers.terminal_tab import TerminalTab
+from desktop.palette import Palette
 from engine.docker.client import DockerClient
 from engine.docker.types import RunSpec
 from tests.unit.engine.bridge.servers import IMAGE
@@ -115,6 +116,39 @@ def test_keys_of_the_window_are_the_programs_in_here(
     QTest.keyClick(tab.view, Qt.Key.Key_F5)
     wait_for(lambda: "^[^[[15~" in tab.view.text())
     assert page.opened is not None
+
+
+def test_the_windows_own_keys_work_in_here(app: App, tab: TerminalTab, wait_for: WaitFor) -> None:
+    enter(tab, "echo it be''gins; cat -v")
+    wait_for(lambda: "it begins" in tab.view.text())
+    control = Qt.KeyboardModifier.ControlModifier
+    QTest.keyClick(tab.view, Qt.Key.Key_K, control)
+    palette = app.window.findChild(Palette)
+    assert palette is not None
+    palette.close()
+    QTest.keyClick(tab.view, Qt.Key.Key_2, control)
+    assert app.window.current_key == "images"
+    QTest.keyClick(app.window, Qt.Key.Key_1, control)
+    assert app.window.current_key == "containers"
+    tab.view.setFocus()
+    QTest.keyClicks(tab.view, "typed")
+    wait_for(lambda: "typed" in tab.view.text())
+    assert "^" not in tab.view.text().partition("it begins")[2]
+
+
+def test_the_way_out_is_shown_and_leads_to_the_tabs(
+    app: App, detail: ContainerDetailView, tab: TerminalTab, wait_for: WaitFor
+) -> None:
+    app.window.activateWindow()
+    wait_for(app.window.isActiveWindow)
+    assert tab.way_out.isVisible()
+    assert "Shift+Esc" in tab.way_out.text()
+    tab.view.setFocus()
+    QTest.keyClick(tab.view, Qt.Key.Key_Escape, Qt.KeyboardModifier.ShiftModifier)
+    assert app.window.focusWidget() is detail.tabs["terminal"]
+    enter(tab, "exit")
+    wait_for(tab.strip.isVisible)
+    assert tab.way_out.isHidden()
 
 
 def test_the_wheel_moves_an_editor(tab: TerminalTab, wait_for: WaitFor) -> None:

@@ -24,7 +24,6 @@ from desktop.widgets.basics import button, holder, icon_button, label, row, set_
 from desktop.widgets.empty import Empty
 from engine.docker.types import Container, ContainerState, Port
 
-TAB = "container_tab"  # what the window remembers
 MOST_LINKS = 4
 
 
@@ -105,7 +104,6 @@ class ContainerDetailView(FramedDetail):
 
     def tab_shown(self, tab: str) -> None:
         self.current = tab
-        self.desk.prefs.set_text(TAB, tab)
 
     def search(self) -> None:
         if self.current in self.opened:
@@ -118,8 +116,9 @@ class ContainerDetailView(FramedDetail):
     # Inside
 
     def _open_tab(self, name: str) -> Tab:
-        self.opened[name] = make_tab(name, self.desk, self.key)
-        return self.opened[name]
+        made = self.opened[name] = make_tab(name, self.desk, self.key)
+        made.left.connect(partial(self.tabs[name].setFocus, Qt.FocusReason.TabFocusReason))
+        return made
 
     def _make_head(self) -> None:
         self.dot = Dot(self.desk.theme, "exited")
@@ -242,7 +241,7 @@ class ContainerDetailView(FramedDetail):
         self._fit()
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
-        """Without another wish, the tab that was looked at last."""
+        """The log comes first, whatever was looked at last: a terminal would start a shell."""
         if not self.current:
-            self.show_tab(self.desk.prefs.text(TAB, "logs"))
+            self.show_tab("logs")
         super().showEvent(event)

@@ -3,12 +3,15 @@
 Each tab is a file of its own, made when it is first looked at. Next: `detail.py`, which holds them.
 """
 
+from PySide6.QtCore import Signal
 from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import QWidget
 
 
 class Tab(QWidget):
     """`shown` and `hidden` follow what is on the screen; `leave` comes once, at the end."""
+
+    left = Signal()  # by a key of its own: the tab's button takes the focus
 
     def shown(self) -> None:
         """It is on the screen now. What costs something begins here."""

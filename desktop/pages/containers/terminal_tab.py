@@ -30,7 +30,6 @@ class TerminalTab(Tab):
         self.key = key
         self.view = TerminalView(desk.theme)
         self.view.setAccessibleName(tr("Terminal"))
-        self.view.setAccessibleDescription(tr("Ctrl+Tab goes on to the next tab."))
         self.setFocusProxy(self.view)
         self.session: TerminalSession | None = None
         self._ending: Ending | None = None  # of the last session
@@ -38,6 +37,8 @@ class TerminalTab(Tab):
         self.say = label("", "heading", wrap=True)
         self.hint = label("", "secondary", wrap=True)
         self.step = button("", self._next_step, "primary")
+        self.way_out = label(_way_out(), "secondary", wrap=True)
+        self.view.setAccessibleDescription(self.way_out.text())
         self.strip = QFrame()
         self.strip.setProperty("kind", "banner")
         box = row(column(self.say, self.hint, gap=2), self.step, gap=12)
@@ -48,8 +49,10 @@ class TerminalTab(Tab):
         whole.setContentsMargins(0, 12, 0, 0)
         whole.setSpacing(8)
         whole.addWidget(self.view, 1)
+        whole.addWidget(self.way_out)
         whole.addWidget(self.strip)
         self.strip.hide()
+        self.view.left.connect(self.left)
         self.view.typed.connect(self._type)
         self.view.resized.connect(self._resize)
         desk.stores.containers.changed.connect(self._follow)
@@ -153,6 +156,7 @@ class TerminalTab(Tab):
         """The strip for what is so now."""
         found = self._row
         self.strip.setVisible(self.session is None)
+        self.way_out.setVisible(self.session is not None)
         if self.session is not None:
             return
         self.step.setEnabled(self.desk.connection.is_up and found is not None)
@@ -181,3 +185,14 @@ class TerminalTab(Tab):
         self.hint.setText(hint)
         self.step.setText(step)
         self.step.setAccessibleName(step)
+
+
+def _way_out() -> str:
+    """The keys that the program does not get."""
+    said = (
+        tr("Shift+Esc leaves the terminal"),
+        tr("Ctrl+Tab goes to the next tab"),
+        tr("Ctrl+K finds a command"),
+        tr("Ctrl+Shift+C and V copy and paste"),
+    )
+    return "  ·  ".join(said)
