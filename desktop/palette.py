@@ -27,6 +27,7 @@ from desktop.pages.page import Command
 from desktop.text import tr
 from desktop.theme import Theme
 from desktop.widgets.basics import label
+from desktop.widgets.menu import round_off
 
 SHOWN = 60
 WITH_VERBS = 20  # objects of each kind that are asked for theirs, the best matches first
@@ -71,6 +72,7 @@ class Palette(QDialog):
         top = parent.mapToGlobal(parent.rect().topLeft())
         self.move(corner.x() - WIDTH // 2, top.y() + 80)
         self.field.setFocus()
+        round_off(self)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802
         if isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyPress:

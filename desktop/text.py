@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from xml.etree import ElementTree
 
-from PySide6.QtCore import QCoreApplication, QLibraryInfo, QLocale, QObject, QTranslator
+from PySide6.QtCore import QCoreApplication, QDateTime, QLibraryInfo, QLocale, QObject, QTranslator
 
 from desktop.engine_words import ENGINE, Words
 
@@ -95,14 +95,23 @@ def install(app: QCoreApplication, code: str) -> None:
 
 
 def size(number: float) -> str:
-    """Bytes as people write them: "0 B", "12.3 MB", "1.1 GB" (powers of 1000, as Docker does)."""
+    """Bytes in powers of 1024, as in the settings: "0 B", "12.3 MiB", "1.1 GiB"."""
     value, unit = float(number), "B"
-    for bigger in ("kB", "MB", "GB", "TB"):
-        if abs(value) < 1000:
+    for bigger in ("KiB", "MiB", "GiB", "TiB"):
+        if abs(value) < 1000:  # four digits are none that can be compared at a glance
             break
-        value, unit = value / 1000, bigger
+        value, unit = value / 1024, bigger
     decimals = 0 if unit == "B" or value >= 100 else 1
     return f"{QLocale().toString(value, 'f', decimals)} {unit}"
+
+
+def moment(seconds: float) -> str:
+    """Day and time as they are written where the user is."""
+    when = QDateTime.fromSecsSinceEpoch(round(seconds))
+    here = QLocale()
+    if here.language() == QLocale.Language.C:  # "29 11 2026 13:55"
+        return when.toString("yyyy-MM-dd HH:mm")
+    return here.toString(when, QLocale.FormatType.ShortFormat)
 
 
 def percent(share: float, decimals: int = 1) -> str:

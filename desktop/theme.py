@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QApplication
 
 from desktop.style import style_sheet
 from desktop.tokens import DARK, LIGHT, Tokens
+from desktop.widgets.focus_ring import FocusRing
 
 
 class Theme(QObject):
@@ -30,6 +31,7 @@ class Theme(QObject):
         hints.colorSchemeChanged.connect(lambda _scheme: self._follow())
         app.setStyle("Fusion")
         app.setFont(_font(app.font()))
+        FocusRing(app)
         self._apply(self._wanted())
 
     def choose(self, choice: str) -> None:

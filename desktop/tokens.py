@@ -22,6 +22,7 @@ class Tokens:
     surface: str  # cards, tables, sidebar
     raised: str  # hovered rows, chips, group rows
     line: str
+    edge: str  # round what can be typed into
     text: str
     secondary: str
     accent: str
@@ -41,6 +42,7 @@ LIGHT = Tokens(
     surface="#FFFFFF",
     raised="#EEF0F3",
     line="#E1E4E8",
+    edge="#868F9B",
     text="#1B2430",
     secondary="#5A6472",
     accent="#0B6BCB",
@@ -59,6 +61,7 @@ DARK = Tokens(
     surface="#1B212A",
     raised="#262E39",
     line="#2C3541",
+    edge="#677383",
     text="#E8ECF1",
     secondary="#9BA6B4",
     accent="#5AA9F7",

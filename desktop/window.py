@@ -22,6 +22,7 @@ from desktop.text import percent, plain, plural, size, tip, tr
 from desktop.widgets.banner import Banner
 from desktop.widgets.basics import holder
 from desktop.widgets.confirm import Confirm
+from desktop.widgets.menu import Menu
 from desktop.widgets.sidebar import Sidebar
 from desktop.widgets.statusbar import HEIGHT, StatusBar
 from desktop.widgets.task_list import TaskList, summary
@@ -173,7 +174,7 @@ class Window(QMainWindow):
         stores.images.changed.connect(lambda _delta: self._count("images"))
         stores.volumes.changed.connect(lambda _delta: self._count("volumes"))
         stores.networks.changed.connect(lambda _delta: self._count("networks"))
-        switcher = QMenu(self)
+        switcher = Menu(self)
         switcher.aboutToShow.connect(lambda: self._fill_switcher(switcher))
         self.sidebar.switcher.setMenu(switcher)
 

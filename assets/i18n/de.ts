@@ -892,8 +892,8 @@
             <translation>Docker hat Anmeldungen in einer lesbaren Datei, weil Anmeldungen im Schlüsselbund ausgeschaltet sind.</translation>
         </message>
         <message>
-            <source>Docker needs 6 MB at least.</source>
-            <translation>Docker braucht mindestens 6 MB.</translation>
+            <source>Docker needs 6 MiB at least.</source>
+            <translation>Docker braucht mindestens 6 MiB.</translation>
         </message>
         <message>
             <source>Docker on this computer</source>
@@ -3200,8 +3200,8 @@
             <translation>Eine Anzahl von Kernen angeben, etwa 0.5 oder 2.</translation>
         </message>
         <message>
-            <source>Write it like 512 MB or 2 GB.</source>
-            <translation>Schreibweise: 512 MB oder 2 GB.</translation>
+            <source>Write it like 512 MiB or 2 GiB.</source>
+            <translation>Schreibweise: 512 MiB oder 2 GiB.</translation>
         </message>
         <message>
             <source>Your first container</source>

@@ -2,10 +2,8 @@
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QDateTime, QLocale
-
 from desktop.desk import Desk, Loss
-from desktop.text import size, tr
+from desktop.text import moment, size, tr
 from vm.errors import Problem
 from vm.types import MachineSnapshot
 
@@ -60,9 +58,3 @@ def delete(desk: Desk, kept: MachineSnapshot) -> None:
         tr("Delete"),
     )
     desk.shell.confirm(loss, lambda: desk.link.delete_snapshot(kept.name))
-
-
-def moment(when: float) -> str:
-    """Date and time, as the language writes them."""
-    then = QDateTime.fromSecsSinceEpoch(round(when))
-    return QLocale().toString(then, QLocale.FormatType.ShortFormat)

@@ -87,21 +87,21 @@ def memory(text: str) -> int:
         return 0
     found = MEMORY.fullmatch(typed)
     if found is None:
-        raise Wrong(tr("Write it like 512 MB or 2 GB."))
+        raise Wrong(tr("Write it like 512 MiB or 2 GiB."))
     number = float(found[1].replace(",", "."))
     wanted = round(number * (1 << UNITS[found[2].lower()]))
     if wanted and wanted < LEAST_MEMORY:
-        raise Wrong(tr("Docker needs 6 MB at least."))
+        raise Wrong(tr("Docker needs 6 MiB at least."))
     return wanted
 
 
 def memory_text(size: int) -> str:
     if not size:
         return ""
-    for unit, shift in (("GB", 30), ("MB", 20), ("KB", 10)):
+    for unit, shift in (("GiB", 30), ("MiB", 20), ("KiB", 10)):
         if size % (1 << shift) == 0:
             return f"{size >> shift} {unit}"
-    return f"{size / (1 << 20):.3f} MB"
+    return f"{size / (1 << 20):.3f} MiB"
 
 
 def cores(text: str) -> float:

@@ -4,14 +4,13 @@ Next: `widgets/file_browser.py`, which shows it.
 """
 
 import stat
-import time
 from collections.abc import Sequence
 from typing import Any
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, QSize, Qt
 
 from desktop import icons
-from desktop.text import size, tip, tr
+from desktop.text import moment, size, tip, tr
 from desktop.theme import Theme, monospace
 from engine.docker.types import FileEntry
 
@@ -29,7 +28,7 @@ def mode_text(entry: FileEntry) -> str:
 
 
 def modified_text(entry: FileEntry) -> str:
-    return time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.modified))
+    return moment(entry.modified)
 
 
 class FilesModel(QAbstractTableModel):

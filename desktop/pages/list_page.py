@@ -20,6 +20,7 @@ from desktop.widgets.basics import button
 from desktop.widgets.dressing import Dressing
 from desktop.widgets.empty import Empty
 from desktop.widgets.levels import step_out_of
+from desktop.widgets.menu import Menu
 from desktop.widgets.table import Table
 
 
@@ -204,7 +205,7 @@ class ListPage(Page):
         if line.key not in [one.key for one in lines]:
             self.table.choose(line.key)
             lines = [line]
-        menu = QMenu(self)
+        menu = Menu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.fill_menu(menu, lines)
         menu.popup(where)

@@ -41,4 +41,8 @@ def cores_scale(highest: float) -> Scale:
 
 
 def bytes_scale(highest: float) -> Scale:
-    return decimal_scale(highest, 10_000.0)
+    """In steps of the unit that the labels are in."""
+    highest = max(highest, 10 * 1024.0)
+    unit = 1024.0 ** int(math.log(highest, 1024))
+    scale = decimal_scale(highest / unit)
+    return Scale(scale.top * unit, tuple(step * unit for step in scale.steps))

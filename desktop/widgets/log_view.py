@@ -18,12 +18,13 @@ from PySide6.QtGui import (
     QPaintEvent,
     QResizeEvent,
 )
-from PySide6.QtWidgets import QAbstractScrollArea, QMenu
+from PySide6.QtWidgets import QAbstractScrollArea
 
 from desktop.text import tr
 from desktop.theme import Theme, monospace
 from desktop.widgets.log_paint import LogPaint, Shown
 from desktop.widgets.log_rows import LogRow, LogRows, LogSearch, Place
+from desktop.widgets.menu import Menu
 
 DRAG_MS = 50
 
@@ -320,7 +321,7 @@ class LogView(QAbstractScrollArea):
             self.viewport().update()
 
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:  # noqa: N802
-        menu = QMenu(self)
+        menu = Menu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         copy = menu.addAction(tr("Copy"), self.copy)
         copy.setEnabled(self._selection() is not None)

@@ -18,7 +18,7 @@ SHOWN = 50
 ROWS = 8  # that can be seen at once
 GAP = 2
 STEPS = {Qt.Key.Key_Down: 1, Qt.Key.Key_Up: -1}
-HIDING = (QEvent.Type.Move, QEvent.Type.Resize, QEvent.Type.Hide)
+MOVING = (QEvent.Type.Move, QEvent.Type.Resize)
 
 
 class Suggestions(QListWidget):
@@ -29,6 +29,7 @@ class Suggestions(QListWidget):
         self._field = field
         self._words = tuple(words)
         self._typed_into = field.focusProxy() or field  # a combo box hands its keys on by itself
+        self.setObjectName("suggestions")
         self.setProperty("kind", "commands")
         self.setAccessibleName(tr("Suggestions"))
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
@@ -46,8 +47,10 @@ class Suggestions(QListWidget):
         if watched is self._typed_into and isinstance(event, QKeyEvent):
             return event.type() == QEvent.Type.KeyPress and self._press(Qt.Key(event.key()))
         left = watched is self._typed_into and event.type() == QEvent.Type.FocusOut
-        if left or event.type() in HIDING:
+        if left or event.type() == QEvent.Type.Hide:
             self.hide()
+        elif event.type() in MOVING:
+            self._place()
         return False
 
     def _press(self, key: Qt.Key) -> bool:
@@ -76,11 +79,17 @@ class Suggestions(QListWidget):
             self.hide()
 
     def _open(self) -> None:
-        """Below the field, or above it where there is more room."""
         window = self._field.window()
         if self.parentWidget() is not window:
             self.setParent(window)
             self._watch()
+        self._place()
+        self.show()
+        self.raise_()
+
+    def _place(self) -> None:
+        """Below the field, or above it where there is more room."""
+        window = self._field.window()
         rows = min(ROWS, self.count())
         height = rows * self.sizeHintForRow(0) + 2 * self.frameWidth()
         top = self._typed_into.mapTo(window, QPoint(0, 0))
@@ -88,11 +97,9 @@ class Suggestions(QListWidget):
         fits = below + height <= window.height()
         y = below if fits else max(0, top.y() - GAP - height)
         self.setGeometry(top.x(), y, self._typed_into.width(), height)
-        self.show()
-        self.raise_()
 
     def _watch(self) -> None:
-        """The field may move with what is around it, which then hides the list."""
+        """The field may move with what is around it, and the list with it."""
         around = self._field.parentWidget()
         while around is not None:
             around.installEventFilter(self)

@@ -105,6 +105,13 @@ class Table(QTreeView):
             model.layoutChanged,
         ):
             signal.connect(self._moved.start)
+            signal.connect(self._end_at_last_row)
+        self._end_at_last_row()
+
+    def _end_at_last_row(self) -> None:
+        """The card is no higher than its rows."""
+        rows = self.rows.rowCount() * ROW_HEIGHT
+        self.setMaximumHeight(self.header().height() + rows + 2 * self.frameWidth())
 
     def _set_columns(self) -> None:
         header = self.header()

@@ -19,10 +19,11 @@ from PySide6.QtGui import (
     QResizeEvent,
     QWheelEvent,
 )
-from PySide6.QtWidgets import QAbstractScrollArea, QMenu
+from PySide6.QtWidgets import QAbstractScrollArea
 
 from desktop.text import tr
 from desktop.theme import Theme
+from desktop.widgets.menu import Menu
 from desktop.widgets.terminal_cells import Row, cut, text_of
 from desktop.widgets.terminal_keys import key_bytes
 from desktop.widgets.terminal_paint import TerminalPaint
@@ -276,7 +277,7 @@ class TerminalView(QAbstractScrollArea):
         self.viewport().update()
 
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:  # noqa: N802
-        menu = QMenu(self)
+        menu = Menu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         copy = menu.addAction(tr("Copy"), self.copy)
         copy.setEnabled(self._selection() is not None)

@@ -69,7 +69,7 @@ def test_many_layers_are_grouped_below() -> None:
         "read-write", "#20", "#19", "#18", "#17", "#16", "#1–15",
     ]  # fmt: skip
     assert found[-1].title == "base:1"
-    assert found[-1].note == "15.0 kB · 15 layers"
+    assert found[-1].note == "14.6 KiB · 15 layers"
 
 
 def test_an_image_that_is_gone_leaves_the_writable_layer() -> None:
@@ -166,7 +166,7 @@ def test_a_running_container_is_drawn_part_by_part(
     wait_for(lambda: tab.spaces.value_of("mnt").isdigit())
     wait_for(lambda: len(tab.processes.branches) >= 2)
     wait_for(lambda: tab.limits.memory.used.text() != "–")
-    assert "67.1 MB" in tab.limits.memory.whole.text()
+    assert "64.0 MiB" in tab.limits.memory.whole.text()
     assert tab.grab().save(str(tmp_path / "inside.png"))  # every painter ran
 
 

@@ -29,7 +29,7 @@ def test_the_form_says_what_the_container_has(
     assert dialog.before is not None
     assert dialog.form.read(dialog.before) == dialog.before
     assert [line.outside.text() for line in dialog.form.ports.lines] == ["18090"]
-    assert dialog.form.memory_line.text() == "64 MB"
+    assert dialog.form.memory_line.text() == "64 MiB"
     dialog.agree.click()
     assert "Nothing is changed" in dialog.problem.text()
     assert dialog.task is None

@@ -37,7 +37,7 @@ def test_steps_are_round_and_reach_the_highest(highest: float, steps: tuple[floa
 
 
 def test_nothing_is_not_drawn_as_a_load() -> None:
-    assert bytes_scale(0.0).top == 10_000
+    assert bytes_scale(0.0).top == 10 * 1024
     assert cores_scale(0.001).top >= 0.05
     assert whole_scale(3).steps == (0, 1, 2, 3)
     assert all(step == int(step) for step in whole_scale(37).steps)

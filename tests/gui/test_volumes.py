@@ -90,7 +90,7 @@ def test_what_others_make_appears_with_size_and_users(
     wait_for(lambda: "seen" in names(page))
     in_volume(dockerd, "seen", "head -c 5000 /dev/zero > /v/f")
     page.refresh()
-    wait_for(lambda: cell(page, "seen", 2) == "5.0 kB")
+    wait_for(lambda: cell(page, "seen", 2) == "4.9 KiB")
     assert cell(page, "seen", 3) == "unused"
     mount = Mount("volume", "seen", "/v")
     client.containers.create(RunSpec(IMAGE, "holder", ("true",), network="none", mounts=(mount,)))
@@ -294,7 +294,7 @@ def test_prune_shows_what_it_takes_before_it_does(
     wait_for(lambda: form.agree.isEnabled())
     assert form.names.toPlainText() == nameless
     form.wide.setChecked(True)
-    assert form.sum.text() == "2 volumes, 7.0 kB"
+    assert form.sum.text() == "2 volumes, 6.8 KiB"
     form.wide.setChecked(False)
     assert {row.name for row in client.volumes.list()} == {"named", nameless}
     form.agree.click()

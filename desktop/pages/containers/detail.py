@@ -8,7 +8,7 @@ from functools import partial
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QResizeEvent, QShowEvent
-from PySide6.QtWidgets import QMenu, QPushButton, QWidget
+from PySide6.QtWidgets import QPushButton, QWidget
 
 from desktop.actions import containers as actions
 from desktop.desk import Desk
@@ -22,6 +22,7 @@ from desktop.stores.store import Delta
 from desktop.text import tip, tr
 from desktop.widgets.basics import button, holder, icon_button, label, row, set_kind
 from desktop.widgets.empty import Empty
+from desktop.widgets.menu import Menu
 from engine.docker.types import Container, ContainerState, Port
 
 MOST_LINKS = 4
@@ -130,7 +131,7 @@ class ContainerDetailView(FramedDetail):
         self.start_button = self._button("start", tr("Start"), self._switch)
         self.restart_button = self._button("restart", tr("Restart"), self._restart)
         self.more_button = icon_button(self.desk.theme, "more", tr("More"), kind="")
-        self.menu = QMenu(self.more_button)
+        self.menu = Menu(self.more_button)
         self.menu.aboutToShow.connect(self._fill_menu)
         self.more_button.setMenu(self.menu)
         self.add_to_head(self.dot, self.state, self.image)

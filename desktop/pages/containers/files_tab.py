@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QMimeData, QPoint, Qt
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QGuiApplication, QKeySequence, QShortcut
-from PySide6.QtWidgets import QFileDialog, QMenu, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
 from desktop.actions import files as actions
 from desktop.desk import Desk
@@ -18,6 +18,7 @@ from desktop.pages.list_page import add
 from desktop.text import plural, tr
 from desktop.widgets.basics import icon_button
 from desktop.widgets.file_browser import LIMIT, FileBrowser
+from desktop.widgets.menu import Menu
 from engine.docker.cancel import Cancel
 from engine.docker.types import ContainerState, FileEntry
 
@@ -159,7 +160,7 @@ class FilesTab(Tab):
     def _menu(self, where: QPoint) -> None:
         table = self.browser.table
         entry = self.browser.model.entry(table.indexAt(where))
-        menu = QMenu(self)
+        menu = Menu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         if entry is not None:
             path = posixpath.join(self.browser.folder, entry.name)

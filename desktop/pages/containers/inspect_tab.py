@@ -11,7 +11,6 @@ from PySide6.QtGui import QGuiApplication, QKeySequence, QShortcut, QTextCharFor
 from PySide6.QtWidgets import (
     QHeaderView,
     QLineEdit,
-    QMenu,
     QPlainTextEdit,
     QStackedWidget,
     QTextEdit,
@@ -28,6 +27,7 @@ from desktop.text import tr
 from desktop.theme import monospace
 from desktop.widgets.basics import button, icon_button, label, row
 from desktop.widgets.levels import step_out_of
+from desktop.widgets.menu import Menu
 from desktop.widgets.tree import Tree
 from vm.errors import Problem
 
@@ -198,7 +198,7 @@ class InspectTab(Tab):
     def _menu(self, where: QPoint) -> None:
         if not self.tree.indexAt(where).isValid():
             return
-        menu = QMenu(self)
+        menu = Menu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         add(menu, tr("Copy value"), self.copy_value)
         add(menu, tr("Copy path"), self.copy_path)
@@ -242,7 +242,7 @@ class InspectTab(Tab):
         self.field.textChanged.connect(self._search)
         self.field.returnPressed.connect(partial(self.step, 1))
         self.copy_button = button(tr("Copy ▾"), name=tr("Copy"))
-        copies = QMenu(self.copy_button)
+        copies = Menu(self.copy_button)
         self.value_copy = add(copies, tr("Copy value"), self.copy_value)
         self.path_copy = add(copies, tr("Copy path"), self.copy_path)
         add(copies, tr("Copy all"), self.copy_all)

@@ -5,14 +5,13 @@ Each has `show_...`, which is given what there is to say; none asks for anything
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QDateTime, QLocale
 from PySide6.QtWidgets import QFrame, QGridLayout
 
 from desktop.connection import Connection
 from desktop.engine_state import runs_on
 from desktop.engine_words import engine_says
 from desktop.link import Link
-from desktop.text import seconds, size, tip, tr
+from desktop.text import moment, seconds, size, tip, tr
 from desktop.theme import Theme
 from desktop.widgets.basics import button, column, label, row
 from desktop.widgets.copy_line import CopyLine
@@ -67,9 +66,7 @@ class StartCard(Card):
 
     def _words(self, machine: Status | None, has_steps: bool) -> str:
         if machine is not None and machine.state.is_up and machine.started_at:
-            when = QDateTime.fromSecsSinceEpoch(round(machine.started_at))
-            text = QLocale().toString(when, QLocale.FormatType.ShortFormat)
-            return tr("Ready since {time}.", time=text)
+            return tr("Ready since {time}.", time=moment(machine.started_at))
         return "" if has_steps else tr("Every step of the next start is shown here with its time.")
 
 

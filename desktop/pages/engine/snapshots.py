@@ -11,7 +11,7 @@ from desktop.desk import Desk
 from desktop.dialogs.snapshot import SnapshotDialog
 from desktop.link import snapshot_step
 from desktop.pages.engine.cards import Card
-from desktop.text import percent, size, tip, tr
+from desktop.text import moment, percent, size, tip, tr
 from desktop.widgets.basics import button, label, row
 from engine.types import Snapshot
 from vm.types import MachineSnapshot, MachineState, SnapshotStep, SnapshotWork
@@ -73,7 +73,7 @@ class SnapshotsCard(Card):
             back.setEnabled(not reason)
             delete.setEnabled(not reason)
             self._grid.addWidget(label(one.name, select=True), number, NAME)
-            self._grid.addWidget(label(actions.moment(one.made_at), "secondary"), number, WHEN)
+            self._grid.addWidget(label(moment(one.made_at), "secondary"), number, WHEN)
             self._grid.addWidget(
                 label(size(one.used_bytes + one.memory_bytes), "mono"), number, SIZE
             )

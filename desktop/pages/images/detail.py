@@ -26,6 +26,7 @@ from desktop.text import plural, short_id, size, tip, tr
 from desktop.widgets.basics import button, card, column, icon_button, label, scrolled
 from desktop.widgets.inspect_text import InspectText
 from desktop.widgets.levels import step_out_of
+from desktop.widgets.menu import Menu
 from engine.docker.types import ImageDetail, Layer
 from vm.errors import Problem
 
@@ -71,7 +72,7 @@ class ImageDetailView(FramedDetail):
         theme, words = self.desk.theme, tr("Run…")
         run = icon_button(theme, "start", words, self._run, text=words, kind="primary")
         more = icon_button(theme, "more", tr("More"), kind="")
-        menu = QMenu(more)
+        menu = Menu(more)
         menu.aboutToShow.connect(partial(self._fill_menu, menu))
         more.setMenu(menu)
         push = button(tr("Push…"), lambda: actions.ask_push(self.desk, self.line))

@@ -23,6 +23,7 @@ from desktop.text import tip, tr
 from desktop.widgets.basics import button, icon_button
 from desktop.widgets.dressing import Dressing, Look, RowButton
 from desktop.widgets.empty import Empty
+from desktop.widgets.menu import Menu
 
 ROOMY = 960  # pixels of the page in which the totals have room
 AGE_MS = 30_000  # how often "2 min" is looked at again, while the page is shown
@@ -64,7 +65,7 @@ class ImagesPage(ListPage):
         shared = tr("A layer that several images share is counted for each of them.")
         self.totals.setToolTip(tip(shared))
         self.files_button = button(tr("From a file ▾"), name=tr("From a file"))
-        files = QMenu(self.files_button)
+        files = Menu(self.files_button)
         add(files, tr("Load images from a tar file…"), partial(actions.ask_load, desk))
         add(files, tr("Import a root file system…"), partial(actions.ask_import, desk))
         self.files_button.setMenu(files)

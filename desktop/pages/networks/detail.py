@@ -5,7 +5,7 @@
 from collections.abc import Callable
 from functools import partial
 
-from PySide6.QtWidgets import QGridLayout, QMenu, QSizePolicy, QWidget
+from PySide6.QtWidgets import QGridLayout, QSizePolicy, QWidget
 
 from desktop.actions import networks as actions
 from desktop.desk import Desk
@@ -19,6 +19,7 @@ from desktop.text import age, plural, tr
 from desktop.widgets.basics import button, card, column, holder, icon_button, label
 from desktop.widgets.elided import Elided
 from desktop.widgets.inspect_text import InspectText
+from desktop.widgets.menu import Menu
 from engine.docker.types import Container, Network
 
 
@@ -114,7 +115,7 @@ class NetworkDetail(FramedDetail):
         self._follow()
 
     def _menu(self) -> None:
-        menu = QMenu(self)
+        menu = Menu(self)
         fill_menu(menu, self.desk, [self.row], None)
         menu.aboutToHide.connect(menu.deleteLater)
         menu.popup(self.more.mapToGlobal(self.more.rect().bottomLeft()))

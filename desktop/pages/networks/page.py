@@ -20,6 +20,7 @@ from desktop.text import plural, tr
 from desktop.widgets.basics import button, column, holder, icon_button, row, scrolled
 from desktop.widgets.dressing import Dressing, Look, RowButton
 from desktop.widgets.empty import Empty
+from desktop.widgets.menu import Menu
 
 AGE_MS = 30_000  # how often "2 min" is looked at again, while the page is shown
 AROUND = 24  # pixels that stay visible around what was walked to
@@ -180,7 +181,7 @@ class NetworksPage(ListPage):
     def _map_menu(self, key: str, where: QPoint) -> None:
         found = self.desk.stores.networks.rows.get(key)
         if found is not None:
-            menu = QMenu(self)
+            menu = Menu(self)
             menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
             fill_menu(menu, self.desk, [found], self.open)
             menu.popup(where)

@@ -4,7 +4,7 @@
 
 from collections.abc import Callable, Sequence
 
-from PySide6.QtWidgets import QMenu, QWidget
+from PySide6.QtWidgets import QWidget
 
 from desktop.actions import volumes as actions
 from desktop.desk import Desk
@@ -18,6 +18,7 @@ from desktop.text import plural, tr
 from desktop.widgets.basics import button, icon_button
 from desktop.widgets.file_browser import LIMIT, FileBrowser
 from desktop.widgets.inspect_text import InspectText
+from desktop.widgets.menu import Menu
 from engine.docker.cancel import Cancel
 from engine.docker.types import FileEntry, Volume
 
@@ -106,7 +107,7 @@ class VolumeDetail(FramedDetail):
             self.say_gone(tr("This volume does not exist any more."))
 
     def _menu(self) -> None:
-        menu = QMenu(self)
+        menu = Menu(self)
         fill_menu(menu, self.desk, [self.row], None)
         menu.aboutToHide.connect(menu.deleteLater)
         menu.popup(self.more.mapToGlobal(self.more.rect().bottomLeft()))

@@ -6,9 +6,11 @@ The rules read source text, as `test_architecture.py` does, and each is shown to
 import ast
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
+from PySide6.QtCore import QLocale
 
 from desktop import text
 from engine import engine_steps
@@ -155,12 +157,25 @@ def test_a_text_that_a_language_lacks_stays_as_it_is() -> None:
 
 
 def test_sizes_and_ages_are_short() -> None:
-    assert [text.size(n) for n in (0, 999, 1500, 12_300_000, 1.1e9)] == [
-        "0 B", "999 B", "1.5 kB", "12.3 MB", "1.1 GB",
+    assert [text.size(n) for n in (0, 999, 1536, 5 << 20, 5 << 30)] == [
+        "0 B", "999 B", "1.5 KiB", "5.0 MiB", "5.0 GiB",
     ]  # fmt: skip
     assert [text.age(1000.0, 1000.0 + passed) for passed in (5, 120, 7200, 3 * 86400)] == [
         "5 s", "2 min", "2 h", "3 d",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("country", "written"),
+    [("C", "2026-11-29 13:55"), ("de_DE", "29.11.26 13:55"), ("en_GB", "29/11/2026 13:55")],
+)
+def test_a_date_is_as_it_is_written_here(country: str, written: str) -> None:
+    before = QLocale()
+    QLocale.setDefault(QLocale(country))
+    try:
+        assert text.moment(datetime(2026, 11, 29, 13, 55).timestamp()) == written
+    finally:
+        QLocale.setDefault(before)
 
 
 def test_markup_of_others_is_no_markup_in_a_tooltip() -> None:

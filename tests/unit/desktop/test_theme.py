@@ -1,6 +1,7 @@
 """Both schemes can be read: contrast by the formula of WCAG 2.2, 1.4.3."""
 
 import dataclasses
+import re
 
 import pytest
 
@@ -38,6 +39,15 @@ def test_text_can_be_read(tokens: Tokens, name: str, behind: str) -> None:
 @pytest.mark.parametrize("tokens", [LIGHT, DARK], ids=lambda tokens: tokens.name)
 def test_buttons_can_be_read(tokens: Tokens) -> None:
     assert contrast(tokens.on_accent, tokens.accent) >= ENOUGH
+
+
+@pytest.mark.parametrize("tokens", [LIGHT, DARK], ids=lambda tokens: tokens.name)
+def test_a_field_is_told_from_what_is_behind_it(tokens: Tokens) -> None:
+    """WCAG 2.2, 1.4.11: what shows where a control is."""
+    for behind in (tokens.surface, tokens.window):
+        assert contrast(tokens.edge, behind) >= 3.0
+    (rule,) = re.findall(r"QLineEdit, QPlainTextEdit[^{:]*{([^}]*)}", style_sheet(tokens))
+    assert f"border: 1px solid {tokens.edge}" in rule
 
 
 def test_a_pale_text_would_be_found() -> None:
