@@ -1,4 +1,4 @@
-"""Python's cycle collector, in the window's thread only. Imports nothing of ours.
+"""Python's cycle collector, in the window's thread only. May import: PySide6.
 
 Left alone it runs in whatever thread happens to allocate, and there it would delete Qt objects that
 belong to the window's thread, which crashes now and then. So it is off, and `collect_if_due` does
@@ -7,7 +7,10 @@ its work, called whenever something arrives in the window's thread.
 
 import gc
 
-YOUNG, MIDDLE, OLD = 4000, 20, 40  # how many objects, and collections of the younger, make it due
+from PySide6.QtCore import QTimer
+
+SOON_MS = 1000
+YOUNG, MIDDLE, OLD = 4000, 20, 10  # how many objects, and collections of the younger, make it due
 
 
 def take_over() -> None:
@@ -24,6 +27,12 @@ def collect_all() -> None:
     """When something large has ended anyway."""
     if not gc.isenabled():
         gc.collect()
+
+
+def collect_soon() -> None:
+    """After a view has been closed. It is a cycle of widgets and of the methods that their signals
+    call, often of an old generation, and it may hold all the lines of a log."""
+    QTimer.singleShot(SOON_MS, collect_all)
 
 
 def collect_if_due() -> None:

@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QLineEdit, QMenu, QStackedLayout, QVBoxLayout, QWi
 
 from desktop import icons
 from desktop.desk import Desk
+from desktop.garbage import collect_soon
 from desktop.models.rows import Line, RowsModel
 from desktop.pages.page import Page
 from desktop.text import plain, tr
@@ -143,6 +144,7 @@ class ListPage(Page):
         self.opened.hide()
         self._whole().removeWidget(self.opened)
         self.opened.deleteLater()
+        collect_soon()
         self.opened, key, self.opened_key = None, self.opened_key, ""
         self._show_list(True)
         self._settle()
