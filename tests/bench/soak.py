@@ -1,7 +1,8 @@
-"""The window open for long, while containers come and go and the engine is killed and comes back.
+"""The window open for long: containers come and go, logs and terminals are opened and closed, the
+engine is changed, killed and comes back.
 
 Memory, threads and sockets at the end against those of the second quarter: a leak of any size shows
-in minutes, because everything happens a thousand times. Next: `window_probe.py`.
+in minutes, because everything happens a thousand times. Next: `soak_window.py`.
 """
 
 import json
@@ -23,10 +24,14 @@ from tests.native import NativeDocker
 
 MINUTES = 16.0
 BREAK_EVERY = 120.0  # seconds between two deaths of the engine
+STEP_SECONDS = 1.5  # between two things that the user of the window does
+MOST_RESIDENT = 150  # MiB
+LOGGER = "while true; do busybox seq 1000000 1002000; busybox sleep 1; done"
 
 
 def measure(lab: Lab) -> Iterator[Row]:
     minutes = MINUTES if not lab.quick else 0.7
+    _speak(lab.native)
     window = _open(lab)
     try:
         seen = _live(lab, window, minutes)
@@ -45,19 +50,30 @@ def measure(lab: Lab) -> Iterator[Row]:
     ):
         value, floor = mean(one[place] for one in last), mean(one[place] for one in second)
         yield row(name, value, unit, n=len(last), floor=floor, goal=goal)
+    most = max(one[0] for one in last)
+    yield row("soak.resident_most", most, "MiB", n=len(last), goal=at_most(MOST_RESIDENT))
+    lab.native.docker("rm", "-f", "soak-logger")
+
+
+def _speak(native: NativeDocker) -> None:
+    """A container with a log and a shell."""
+    words = ("--restart=always", "--network=none", IMAGE, "sh", "-c", LOGGER)
+    native.docker("run", "-d", "--name", "soak-logger", *words)
 
 
 def _open(lab: Lab) -> psutil.Process:
     config = lab.folder / "soak-docker"
-    meta = config / "contexts" / "meta" / "soak"
-    meta.mkdir(parents=True)
     host = {"docker": {"Host": f"unix://{lab.native.socket}"}}
-    (meta / "meta.json").write_text(json.dumps({"Name": "soak", "Endpoints": host}))
+    for name in ("soak", "soak-too"):  # one engine, and to the window two
+        meta = config / "contexts" / "meta" / name
+        meta.mkdir(parents=True)
+        (meta / "meta.json").write_text(json.dumps({"Name": name, "Endpoints": host}))
     home = lab.folder / "soak-home"
     home.mkdir()
     (home / "window.ini").write_text("[General]\ncontext=soak\n")
     (home / "settings.toml").write_text('backend = "fake"\n')
-    child = subprocess.Popen([sys.executable, "-m", "desktop"], env=_environment(lab))
+    window = [sys.executable, "-m", "tests.bench.soak_window", str(STEP_SECONDS)]
+    child = subprocess.Popen(window, env=_environment(lab))
     return psutil.Process(child.pid)
 
 

@@ -37,7 +37,7 @@ def test_logs_and_terminals_are_gone_after_they_are_closed(
     del made
     objects = ROUNDS * 6  # all but the rows
     wait_for(lambda: len(destroyed) == objects)
-    wait_for(lambda: not [kept() for kept in seen if kept() is not None], 10)
+    wait_for(lambda: not [kept() for kept in seen if kept() is not None])
 
 
 def look_at_both(app: App, page: ContainersPage, key: str, wait_for: WaitFor) -> tuple[object, ...]:
