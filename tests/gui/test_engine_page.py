@@ -47,7 +47,7 @@ def test_its_own_engine_is_started_and_stopped(own_app: App, wait_for: WaitFor) 
     assert page.reach.engine.value.whole == "Docker 0.0-fake · API 1.45"
     assert page.reach.reason.text() == "The fake backend emulates nothing."
     assert "of" in page.disk.figures.text()
-    wait_for(lambda: "by containers: 268" in page.memory.words.text())
+    wait_for(lambda: "by containers: 256" in page.memory.words.text())
     assert " of " in page.memory.figures.text()
 
     QTest.mouseClick(page.stop, LEFT)
