@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from PySide6.QtCore import QEvent, QModelIndex, QObject, QPersistentModelIndex, Qt
-from PySide6.QtGui import QKeyEvent, QPainter
+from PySide6.QtGui import QKeyEvent, QPainter, QResizeEvent
 from PySide6.QtWidgets import (
     QDialog,
     QLineEdit,
@@ -72,6 +72,9 @@ class Palette(QDialog):
         top = parent.mapToGlobal(parent.rect().topLeft())
         self.move(corner.x() - WIDTH // 2, top.y() + 80)
         self.field.setFocus()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
+        super().resizeEvent(event)
         round_off(self)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802

@@ -100,3 +100,19 @@ def test_menus_and_the_palette_have_round_corners(
         assert not mask.contains(QPoint(0, 0))
         assert mask.contains(window.rect().center())
         window.close()
+
+
+def test_the_palette_is_round_and_whole_at_every_height(
+    app: App, page: ListPage, wait_for: WaitFor
+) -> None:
+    app.window.show_palette()
+    palette = app.window.findChild(Palette)
+    assert palette is not None
+    high = palette.height()
+    palette.field.setText("matches nothing at all")
+    wait_for(lambda: palette.height() < high)
+    assert not palette.mask().contains(QPoint(0, palette.height() - 1))
+    palette.field.clear()
+    wait_for(lambda: palette.height() == high)
+    assert palette.mask().contains(QPoint(palette.width() // 2, high - 1))
+    palette.close()
