@@ -1,4 +1,5 @@
-"""Steps of a value axis that people can read: 1, 2 or 5 times a power of ten. May import: nothing.
+"""Steps of a value axis that people can read: 1, 2 or 5 times a power of ten; of bytes, a power of
+two. May import: nothing.
 
 Next: `chart.py`.
 """
@@ -41,8 +42,8 @@ def cores_scale(highest: float) -> Scale:
 
 
 def bytes_scale(highest: float) -> Scale:
-    """In steps of the unit that the labels are in."""
+    """As the units of the labels are: 512 KiB, 1 MiB."""
     highest = max(highest, 10 * 1024.0)
-    unit = 1024.0 ** int(math.log(highest, 1024))
-    scale = decimal_scale(highest / unit)
-    return Scale(scale.top * unit, tuple(step * unit for step in scale.steps))
+    step = 2.0 ** math.ceil(math.log2(highest / STEPS))
+    count = math.ceil(highest / step)
+    return Scale(step * count, tuple(step * number for number in range(count + 1)))

@@ -37,7 +37,8 @@ def test_steps_are_round_and_reach_the_highest(highest: float, steps: tuple[floa
 
 
 def test_nothing_is_not_drawn_as_a_load() -> None:
-    assert bytes_scale(0.0).top == 10 * 1024
+    assert bytes_scale(0.0).top == 12 << 10
+    assert bytes_scale(848 << 10).steps == (0, 256 << 10, 512 << 10, 768 << 10, 1 << 20)
     assert cores_scale(0.001).top >= 0.05
     assert whole_scale(3).steps == (0, 1, 2, 3)
     assert all(step == int(step) for step in whole_scale(37).steps)
