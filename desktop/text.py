@@ -102,7 +102,7 @@ def size(number: float) -> str:
             break
         value, unit = value / 1024, bigger
     decimals = 0 if unit == "B" or value >= 100 else 1
-    return f"{QLocale().toString(value, 'f', decimals)} {unit}"
+    return f"{_number(value, decimals)} {unit}"
 
 
 def moment(seconds: float) -> str:
@@ -116,7 +116,7 @@ def moment(seconds: float) -> str:
 
 def percent(share: float, decimals: int = 1) -> str:
     """0.012 → "1.2 %"."""
-    return f"{QLocale().toString(100 * share, 'f', decimals)} %"
+    return f"{_number(100 * share, decimals)} %"
 
 
 def listing(names: Iterable[str], most: int = 6) -> str:
@@ -128,7 +128,12 @@ def listing(names: Iterable[str], most: int = 6) -> str:
 
 
 def seconds(value: float) -> str:
-    return f"{QLocale().toString(value, 'f', 1 if value < 60 else 0)} s"
+    return f"{_number(value, 1 if value < 60 else 0)} s"
+
+
+def _number(value: float, decimals: int) -> str:
+    """PySide takes a whole number for another overload, and refuses it."""
+    return QLocale().toString(float(value), "f", decimals)
 
 
 def age(since: float, now: float | None = None) -> str:

@@ -181,3 +181,7 @@ def test_a_date_is_as_it_is_written_here(country: str, written: str) -> None:
 def test_markup_of_others_is_no_markup_in_a_tooltip() -> None:
     assert text.tip("nginx:1.27 & more") == "nginx:1.27 & more"
     assert "<img" not in text.tip("RUN <img src='//elsewhere/x'>")
+
+
+def test_whole_numbers_are_numbers() -> None:
+    assert (text.size(0), text.percent(0), text.seconds(0)) == ("0 B", "0.0 %", "0.0 s")
