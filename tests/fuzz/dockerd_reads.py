@@ -81,7 +81,8 @@ def _head(data: bytes) -> tuple[bytes | None, Headers, bytes, bytes]:
         if not colon or not _TOKEN.fullmatch(name):
             raise Refused
         headers.setdefault(name.lower(), []).append(value.strip(b" \t"))
-    return _path(target) if method == b"POST" else None, headers, data, proto
+    path = _path(target)
+    return path if method == b"POST" else None, headers, data, proto
 
 
 def _path(target: bytes) -> bytes | None:
