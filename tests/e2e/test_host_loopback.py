@@ -30,7 +30,7 @@ class Service(BaseHTTPRequestHandler):
                 self.wfile.write(SAID)
 
     def log_message(self, *words: object) -> None:
-        """Nobody reads it."""
+        """Into no log."""
 
 
 class ServiceIPv6(ThreadingHTTPServer):
