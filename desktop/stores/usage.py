@@ -15,7 +15,7 @@ from collections.abc import Collection
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from desktop.connection import Connection
-from desktop.stores.readings import SLOWEST, STALE, Readings
+from desktop.stores.readings import NEVER, SLOWEST, STALE, Readings
 from desktop.stores.store import Store
 from desktop.tasks import Tasks
 from engine.docker.types import Container, ContainerState, StatsSample
@@ -24,7 +24,7 @@ from vm.errors import GalleyError
 KEPT = 30  # readings for the little chart
 SHARE = 0.05  # of the thread's time, for rows that are not on the screen
 SHARE_FIRST = 0.3  # until each of them is known
-TOLD_MS = 200  # between two changes that are told
+TOLD_MS = 200  # between two signals of a change
 USING = (ContainerState.RUNNING, ContainerState.PAUSED)
 
 
@@ -120,7 +120,7 @@ class Usage(QObject):
 
     def _follow(self, _delta: object) -> None:
         """Those that run now; one that starts later does not make the total unknown at once."""
-        born = time.monotonic() if self._readings and self.total() else float("-inf")
+        born = time.monotonic() if self._readings and self.total() else NEVER
         wanted = {}
         for key, row in self._containers.rows.items():
             if row.state in USING:

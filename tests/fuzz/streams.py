@@ -7,7 +7,7 @@ ENDLESS = 1024  # blocks that follow, of one who never ends
 
 
 class Fed:
-    """A `vm.guest.Stream`: what it says is known before, what it is told is kept."""
+    """A `vm.guest.Stream`: it sends the given bytes, and keeps what it receives."""
 
     def __init__(self, data: bytes, *, piece: int = BLOCK, tail: bytes = b"") -> None:
         """In pieces of so many bytes; then ENDLESS blocks of `tail`."""
