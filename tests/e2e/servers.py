@@ -1,10 +1,14 @@
-"""Servers on this computer for a test: a private registry, and a proxy. Both are Debian's own."""
+"""Servers on this computer for a test: a private registry and a proxy, both Debian's own, and
+one of Python's in a thread."""
 
 import shutil
 import socket
 import subprocess
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 import bcrypt
@@ -122,3 +126,14 @@ def _program(name: str) -> str:
     found = shutil.which(name)
     assert found, f"install Debian's {name}"
     return found
+
+
+@contextmanager
+def served(server: ThreadingHTTPServer) -> Iterator[int]:
+    """Its port, while a thread answers there."""
+    with server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server.server_port
+        server.shutdown()
+        thread.join()

@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from tests.e2e.galley import IMAGE, SERVE, Galley
+from tests.e2e.servers import served
 from tests.e2e.test_names import HOST, SAID, fetch
 from tests.e2e.test_ports import _answers
 
@@ -37,29 +38,19 @@ class ServiceIPv6(ThreadingHTTPServer):
     address_family = socket.AF_INET6
 
 
-@contextlib.contextmanager
-def _served(server: ThreadingHTTPServer) -> Iterator[int]:
-    with server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield server.server_port
-        server.shutdown()
-        thread.join()
-
-
 @pytest.fixture
 def service() -> Iterator[int]:
     """Its port, the same on 127.0.0.1 and ::1."""
     with contextlib.ExitStack() as held:
-        port = held.enter_context(_served(ThreadingHTTPServer(("127.0.0.1", 0), Service)))
-        held.enter_context(_served(ServiceIPv6(("::1", port), Service)))
+        port = held.enter_context(served(ThreadingHTTPServer(("127.0.0.1", 0), Service)))
+        held.enter_context(served(ServiceIPv6(("::1", port), Service)))
         yield port
 
 
 @pytest.fixture
 def proxy() -> Iterator[int]:
     """A server that answers whatever it is asked for."""
-    with _served(ThreadingHTTPServer(("127.0.0.1", 0), Service)) as port:
+    with served(ThreadingHTTPServer(("127.0.0.1", 0), Service)) as port:
         yield port
 
 

@@ -4,7 +4,6 @@ A web server listens on 127.0.0.1 of this computer, and only there.
 """
 
 import socket
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.galley import IMAGE, SERVE, Galley
+from tests.e2e.servers import served
 
 HOST = "host.docker.internal"
 SAID = b"served by the host"
@@ -32,12 +32,8 @@ class Page(BaseHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
     """Of the web server."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield server.server_port
-        server.shutdown()
-        thread.join()
+    with served(ThreadingHTTPServer(("127.0.0.1", 0), Page)) as found:
+        yield found
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ from engine.docker.client import DockerClient
 from engine.docker.endpoint import Endpoint
 from engine.launch import connect_only
 from engine.settings import SettingsStore
+from tests.gui.screen import Screen
 from tests.unit.engine.bridge.servers import Dockerd
 from tests.unit.engine.docker.conftest import NetworkedDockerd
 from vm.host.paths import find_home, make_home
@@ -129,3 +130,12 @@ def end_app(qapp: QApplication, app: App) -> None:
     app.deleteLater()
     qapp.sendPostedEvents(None, QEvent.Type.DeferredDelete)
     qapp.processEvents()
+
+
+@pytest.fixture
+def screen() -> Iterator[Screen]:
+    """For a window in a process of its own, driven by real keys."""
+    made = Screen()
+    made.start()
+    yield made
+    made.stop()

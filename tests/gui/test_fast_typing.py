@@ -3,11 +3,8 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from threading import Timer
-
-import pytest
 
 from engine.docker.client import DockerClient
 from tests.gui.conftest import WindowDockerd
@@ -70,14 +67,6 @@ app.window.show()
 begin()
 app.qt.exec()
 """
-
-
-@pytest.fixture
-def screen() -> Iterator[Screen]:
-    made = Screen()
-    made.start()
-    yield made
-    made.stop()
 
 
 def test_a_form_typed_in_one_burst_is_as_it_was_typed(

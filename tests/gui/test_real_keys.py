@@ -22,14 +22,6 @@ COMMAND = 'CMD ["sh","-c","trap \'exit 0\' TERM; echo ready; sleep 1000 & wait"]
 
 
 @pytest.fixture
-def screen() -> Iterator[Screen]:
-    made = Screen()
-    made.start()
-    yield made
-    made.stop()
-
-
-@pytest.fixture
 def service(dockerd: WindowDockerd) -> Iterator[str]:
     """An image that runs by itself, in a registry; afterwards the engine has nothing of it."""
     with tempfile.TemporaryDirectory() as folder:
