@@ -82,30 +82,47 @@ class Suite:
         self.stuck = ""  # a scenario that still runs: what came after it could not be trusted
 
     def compare(self, scenario: Scenario) -> None:
-        """Raises AssertionError for each difference without a reason."""
-        area = scenario.__module__.rpartition(".test_")[2]
-        label = f"{area}/{scenario.__name__.removeprefix('test_')}"
+        """Raises AssertionError for each difference without a reason. A native engine that answers
+        as Galley did when it is asked again is no reference: a loaded dockerd may lose the output
+        of a container that ends at once (it waits two seconds for it)."""
+        native, galley = self.engines
+        theirs, ours = self._answers(scenario, native, galley)
+        found = self._findings(scenario, theirs, ours)
+        if any(finding.open for finding in found.values()):
+            (again,) = self._answers(scenario, native)
+            second = self._findings(scenario, again, ours)
+            found |= {name: one for name, one in second.items() if not one.open}
+        self.findings += found.values()
+        said = "\n".join(line for finding in found.values() for line in finding.open)
+        assert not said, f"Galley answers otherwise than a native engine:\n{said}"
+
+    def _answers(self, scenario: Scenario, *engines: Engine) -> list[dict[str, Any]]:
+        """Of each engine; all run at once."""
+        runs = [Run(scenario, engine) for engine in engines]
         assert not self.stuck, f"{self.stuck} has not ended"
-        native, galley = runs = tuple(Run(scenario, engine) for engine in self.engines)
         for run in runs:
             run.start()
         for run in runs:
             run.join(LIMIT)
-            self.stuck = f"{label} on {run.engine.name}" if run.is_alive() else ""
+            self.stuck = f"{scenario.__name__} on {run.engine.name}" if run.is_alive() else ""
             assert not self.stuck, f"{self.stuck} does not end"
         for run in runs:
             if run.failure is not None:
-                raise AssertionError(f"{label} failed on {run.engine.name}") from run.failure
-        ours, theirs = galley.normalised(), native.normalised()
-        found = [
-            self._finding(
+                raise AssertionError(f"it failed on {run.engine.name}") from run.failure
+        return [run.normalised() for run in runs]
+
+    def _findings(
+        self, scenario: Scenario, theirs: dict[str, Any], ours: dict[str, Any]
+    ) -> dict[str, Finding]:
+        """By the answer's name."""
+        area = scenario.__module__.rpartition(".test_")[2]
+        label = f"{area}/{scenario.__name__.removeprefix('test_')}"
+        return {
+            name: self._finding(
                 area, f"{label}/{name}", theirs.get(name, MISSING), ours.get(name, MISSING)
             )
             for name in theirs | ours
-        ]
-        self.findings += found
-        said = "\n".join(line for finding in found for line in finding.open)
-        assert not said, f"Galley answers otherwise than a native engine:\n{said}"
+        }
 
     def _finding(self, area: str, name: str, native: Any, galley: Any) -> Finding:
         explained, unexplained = [], []

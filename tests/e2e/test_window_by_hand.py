@@ -93,7 +93,7 @@ def pull(galley: Galley, screen: Screen, step: Steps, reference: str) -> None:
     step("pull")
     screen.keys("Return")
     galley.wait_for(lambda: succeeds(galley, "image", "inspect", reference), "it is pulled")
-    galley.wait_for(lambda: not screen.shows("^Pull an image$"), "the dialog closes")
+    screen.wait_for("^Galley$")
     step("pulled")
 
 
@@ -109,7 +109,7 @@ def run(galley: Galley, screen: Screen, step: Steps, reference: str) -> None:
     step("run")
     screen.keys("Return")
     galley.wait_for(lambda: state(galley, "by-hand") == "running", "it runs")
-    galley.wait_for(lambda: not screen.shows("^Run a container$"), "the dialog closes")
+    screen.wait_for("^Galley$")
     galley.wait_for(is_served, "the port answers")
     step("running")
 
@@ -149,6 +149,7 @@ def stop_and_delete(galley: Galley, screen: Screen, step: Steps) -> None:
     screen.keys("Delete")
     agree(screen, step, "^Delete by-hand")
     galley.wait_for(lambda: not state(galley, "by-hand"), "it is deleted")
+    screen.wait_for("^Galley$")
 
 
 def prune(galley: Galley, screen: Screen, step: Steps) -> None:
@@ -158,6 +159,7 @@ def prune(galley: Galley, screen: Screen, step: Steps) -> None:
     command(screen, step, "delete stopped", "^Delete")
     agree(screen, step, "^Delete")
     galley.wait_for(lambda: not said(galley, "ps", "-aq"), "no container is left")
+    screen.wait_for("^Galley$")
     step("empty")
 
 

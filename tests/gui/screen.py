@@ -5,6 +5,7 @@ what is true is asked of dockerd, or seen on the screen.
 """
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -86,7 +87,8 @@ class Screen:
         return self._xdotool("search", "--onlyvisible", "--name", title).returncode == 0
 
     def wait_for(self, title: str) -> None:
-        wait_until(lambda: self.shows(title), 30)
+        """Until such a window is on the screen and, with a window manager, has the keyboard."""
+        wait_until(lambda: self._focused(title) if self._is_managed else self.shows(title), 30)
 
     def keys(self, *names: str) -> None:
         """Press one after another: "ctrl+k", "Return", "Tab"."""
@@ -119,6 +121,11 @@ class Screen:
         """Until this part of the screen is of more than one colour."""
         place = [str(number) for number in (x, y, width, height)]
         wait_until(lambda: self._look("ink", *place), 60)
+
+    def _focused(self, title: str) -> bool:
+        """A window is shown before it has the keyboard: keys in between go nowhere."""
+        found = self._xdotool("getwindowfocus", "getwindowname")
+        return re.search(title, found.stdout.decode().strip()) is not None
 
     def _look(self, *words: str) -> bool:
         if self._eyes is None:

@@ -107,6 +107,7 @@ def test_pull_run_look_type_stop_and_delete_by_hand(
     step("delete")
     screen.keys("Tab", "space")
     wait_until(lambda: not state(dockerd), 30)
+    screen.wait_for("^Galley$")
     assert window.poll() is None
     screen.keys("ctrl+w")
     wait_until(lambda: window.poll() is not None, 20)
@@ -123,7 +124,7 @@ def pull_and_run(screen: Screen, step: Steps, dockerd: WindowDockerd, service: s
     step("pull")
     screen.keys("Return")
     wait_until(lambda: has_image(dockerd, service), 60)
-    wait_until(lambda: not screen.shows("^Pull an image$"), 30)
+    screen.wait_for("^Galley$")
     step("pulled")
     screen.keys("ctrl+k")
     screen.type("run an image")
@@ -135,7 +136,7 @@ def pull_and_run(screen: Screen, step: Steps, dockerd: WindowDockerd, service: s
     step("run")
     screen.keys("Return")
     wait_until(lambda: state(dockerd) == "running", 30)
-    wait_until(lambda: not screen.shows("^Run a container$"), 30)
+    screen.wait_for("^Galley$")
 
 
 def look_inside(screen: Screen, step: Steps, dockerd: WindowDockerd) -> None:
