@@ -61,6 +61,18 @@ def test_a_shrink_leaves_half_of_what_is_free(machine: Machine, keeper: Keeper) 
     assert sum(filled) == 10000 << 10
 
 
+def test_a_shrink_of_a_machine_that_has_done_little_does_nothing(
+    machine: Machine, keeper: Keeper
+) -> None:
+    (machine.kernel / "meminfo").write_text("MemFree: 1000000 kB\nInactive(file): 36000 kB\n")
+    (machine.kernel / "buddyinfo").write_text("Node 0, zone DMA32 600 1600 0\n")
+    (machine.kernel / "page_reporting_order").write_text("3\n")
+    keeper.settle()
+    assert (machine.kernel / "frozen").exists()
+    assert not (machine.kernel / "memory.reclaim").exists()
+    assert not (machine.kernel / "filled").exists()
+
+
 def test_a_disk_is_frozen_where_memory_cannot_be_shrunk(machine: Machine, keeper: Keeper) -> None:
     """`filled` is a folder there: the worker ends."""
     (machine.kernel / "buddyinfo").write_text(FREE_BLOCKS)

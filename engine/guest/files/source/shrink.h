@@ -14,6 +14,9 @@
 
 enum {
   STEP = 4 << 20,     /* bytes between two looks at the time */
+  SPARED = 32 << 20, /* bytes of cold files that a shrink leaves: dockerd's own are among them, and
+                        to read them again makes the next start slower than to copy them */
+  WORTH_ZEROING = 16 << 20, /* bytes of free memory; less is copied as soon as it is zeroed */
   SHRINK_LIMIT = 200, /* ms after which a shrink begins nothing more */
   RECLAIM_LIMIT = 5000, /* ms that a reclaim may spend on cold files */
 };
@@ -70,11 +73,13 @@ static uint64_t unreported(void) {
   return pages * sysconf(_SC_PAGESIZE);
 }
 
-/* Drops what was read once and not again. The kernel refuses where it finds less than was asked. */
-static void drop_cold_files(int64_t until) {
+/* Drops what was read once and not again, down to `spared` bytes. The kernel refuses where it finds
+ * less than was asked. */
+static void drop_cold_files(uint64_t spared, int64_t until) {
   char some[32];
   snprintf(some, sizeof some, "%d swappiness=0", STEP);
-  for (uint64_t left = meminfo("Inactive(file):"); left >= STEP && now() < until; left -= STEP)
+  uint64_t least = spared + STEP;
+  for (uint64_t left = meminfo("Inactive(file):"); left >= least && now() < until; left -= STEP)
     if (!write_to("/sys/fs/cgroup/memory.reclaim", some)) break;
 }
 
@@ -97,7 +102,7 @@ static void zero_free_memory(uint64_t bytes, int64_t until) {
  * data disk alone: a sync of everything waits for the host's folders too. */
 static bool reclaim(int disk) {
   if (syncfs(disk) < 0 || !write_to("/proc/sys/vm/drop_caches", "1")) return false;
-  drop_cold_files(now() + RECLAIM_LIMIT);
+  drop_cold_files(0, now() + RECLAIM_LIMIT);
   return write_to("/proc/sys/vm/compact_memory", "1");
 }
 
@@ -106,9 +111,11 @@ static bool shrink(int disk) {
   int64_t began = now();
   uint64_t small = unreported(), free_before = meminfo("MemFree:");
   if (syncfs(disk) < 0) return false;
-  drop_cold_files(began + SHRINK_LIMIT / 3); /* to zero a page takes twice as long as to drop it */
+  /* To zero a page takes twice as long as to drop it. */
+  drop_cold_files(SPARED, began + SHRINK_LIMIT / 3);
   uint64_t free_now = meminfo("MemFree:");
   uint64_t bytes = small + (free_now > free_before ? free_now - free_before : 0);
+  if (bytes < WORTH_ZEROING) return true;
   zero_free_memory(bytes < free_now / 2 ? bytes : free_now / 2, began + SHRINK_LIMIT);
   return true;
 }
