@@ -5,7 +5,7 @@ import sys
 
 
 def main() -> int:
-    gc.disable()  # nothing that start-up makes is garbage, and looking costs; see `garbage.py`
+    gc.disable()  # nothing that start-up makes is garbage, and looking costs; see `gc_policy.py`
     from desktop import app
 
     return app.main(sys.argv[1:])

@@ -1,5 +1,4 @@
-"""The window's story, and the only place that makes long-lived objects. May import: all of
-`desktop`.
+"""The window's story, and the only place that makes long-lived objects.
 
     main    hands over to a window that is open already, or becomes it
     App     theme and language, then tasks; the link to the supervisor and the connection to the
@@ -23,21 +22,24 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, QSocketNotifier, QTimer
 from PySide6.QtWidgets import QApplication
 
-from desktop import garbage, icons, text
-from desktop.connection import Connection
-from desktop.desk import Desk
-from desktop.endings import Endings
-from desktop.link import Link
+from desktop import gc_policy
+from desktop.context import Desk
+from desktop.exit_notifier import Endings
+from desktop.i18n import text
 from desktop.pages import catalog
 from desktop.prefs import Prefs
-from desktop.single import Single
+from desktop.session.connection import Connection
+from desktop.session.link import Link
+from desktop.session.tasks import Tasks, unexpected
+from desktop.single_instance import Single
 from desktop.stores.engine import EngineStores
 from desktop.stores.usage import Usage
-from desktop.tasks import Tasks, unexpected
-from desktop.theme import Theme
+from desktop.theme import icons
+from desktop.theme.theme import Theme
 from desktop.window import Window
-from engine.contexts import DockerContext, contexts, this_home, window_address
-from engine.tools import search_path
+from engine.control.protocol import window_address
+from engine.dockercli.contexts import DockerContext, contexts, this_home
+from engine.dockercli.tools import search_path
 
 if TYPE_CHECKING:
     from desktop.tray import Tray
@@ -84,7 +86,7 @@ class App(QObject):
         self.window.closing.connect(self._window_closed)
         self.connection.changed.connect(self._remember_context)
 
-        garbage.take_over()
+        gc_policy.take_over()
 
     def open(self, page: str = "") -> None:
         self.window.show()
@@ -95,7 +97,7 @@ class App(QObject):
 
     def open_hidden(self) -> None:
         """As at login: in the tray, or minimised where there is none; the engine as it is set."""
-        from engine.settings import SettingsStore
+        from engine.settings.store import SettingsStore
 
         self.link.open()
         self._await_tray(time.monotonic() + TRAY_SECONDS)
@@ -120,7 +122,7 @@ class App(QObject):
         self.desk.usage.close()
         self.connection.close()
         self.link.close()
-        garbage.give_back()
+        gc_policy.give_back()
 
     def _open_rest(self) -> None:
         self.link.open()

@@ -1,4 +1,4 @@
-"""How well words match what a command says. May import: the standard library only.
+"""How well words match what a command says.
 
 A word matches a whole piece of the text best, then the beginning of one, then a part of it, then
 its letters in their order: "rds" finds redis, "rstrt" Restart. Next: `palette.py`.

@@ -1,6 +1,6 @@
-"""Ctrl+K: every action, every object and what can be done to it, by a few letters. May import:
-PySide6, `pages`, `matching`, `desk`, `widgets`. Words may be anywhere in a title, in any order; the
-best match comes first. Next: `matching.py`, and `pages/objects.py` for objects and their verbs.
+"""Ctrl+K: every action, every object and what can be done to it, by a few letters. Words may be
+anywhere in a title, in any order; the best match comes first. Next: `matching.py`, and
+`pages/objects.py` for objects and their verbs.
 """
 
 from collections import Counter
@@ -20,12 +20,12 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from desktop import icons
+from desktop.i18n.text import tr
 from desktop.matching import Said
 from desktop.pages.objects import verbs
 from desktop.pages.page import Command
-from desktop.text import tr
-from desktop.theme import Theme
+from desktop.theme import icons
+from desktop.theme.theme import Theme
 from desktop.widgets.basics import label
 from desktop.widgets.menu import round_off
 

@@ -1,4 +1,4 @@
-"""What the window remembers of itself: place, size, page, scheme, language. May import: PySide6.
+"""What the window remembers of itself: place, size, page, scheme, language.
 
 In `window.ini` of the Galley's own directory, so that two instances do not share it. Nothing of the
 engine is kept here: that is the supervisor's (`settings.toml`).

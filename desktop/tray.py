@@ -1,4 +1,4 @@
-"""The icon in the system's tray, and its menu. May import: PySide6, `desk`, `engine_state`.
+"""The icon in the system's tray, and its menu.
 
 "Quit" leaves the engine running; "Stop engine and quit" does not. Where there is no tray, closing
 the window ends the program.
@@ -9,11 +9,11 @@ from collections.abc import Callable
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QMenu, QSystemTrayIcon
 
-from desktop import icons
 from desktop.actions import containers
-from desktop.desk import Desk
-from desktop.engine_state import EngineState
-from desktop.text import plain, plural, tr
+from desktop.context import Desk
+from desktop.i18n.text import plain, plural, tr
+from desktop.session.engine_state import EngineState
+from desktop.theme import icons
 
 SHOWN = 12  # containers in the menu
 

@@ -1,6 +1,6 @@
-"""The frame: sidebar, pages, banner, status bar, toasts, palette, keys. May import: `pages`,
-`widgets`, `desk`. Pages are made when they are first shown, so that the window opens at once.
-It is the `Shell` of everything in it. Next: `pages/`.
+"""The frame: sidebar, pages, banner, status bar, toasts, palette, keys. Pages are made when they
+are first shown, so that the window opens at once. It is the `Shell` of everything in it. Next:
+`pages/`.
 """
 
 from collections.abc import Callable
@@ -10,15 +10,15 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QCloseEvent, QHideEvent, QKeySequence, QShortcut, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QMainWindow, QMenu, QStackedWidget, QVBoxLayout, QWidget
 
-from desktop import icons
-from desktop.desk import Action, Desk, Loss
-from desktop.engine_state import EngineState, engine_state, is_first_run
+from desktop.context import Action, Desk, Loss
+from desktop.i18n.text import percent, plain, plural, size, tip, tr
 from desktop.pages import catalog
 from desktop.pages.objects import objects
 from desktop.pages.page import Command, Page
 from desktop.palette import Palette
-from desktop.tasks import Task, TaskState
-from desktop.text import percent, plain, plural, size, tip, tr
+from desktop.session.engine_state import EngineState, engine_state, is_first_run
+from desktop.session.tasks import Task, TaskState
+from desktop.theme import icons
 from desktop.widgets.banner import Banner
 from desktop.widgets.basics import holder
 from desktop.widgets.confirm import Confirm
@@ -27,7 +27,7 @@ from desktop.widgets.sidebar import Sidebar
 from desktop.widgets.statusbar import HEIGHT, StatusBar
 from desktop.widgets.task_list import TaskList, summary
 from desktop.widgets.toasts import Toasts
-from engine.contexts import DockerContext, contexts
+from engine.dockercli.contexts import DockerContext, contexts
 from vm.errors import Problem
 
 SIZE = (1280, 800)
@@ -100,6 +100,11 @@ class Window(QMainWindow):
         action: Action | None = None,
     ) -> None:
         self._toasts.complain(problem, retry, action)
+
+    def run_image(self, ref: str) -> None:
+        from desktop.dialogs.run.dialog import RunDialog  # a third of the window's start
+
+        RunDialog(self.desk, ref).open()
 
     def pin(self, card: QWidget) -> None:
         self._toasts.pin(card)

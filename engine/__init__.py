@@ -1,6 +1,5 @@
 """A Docker Engine that can be reached from this host: supervisor, bridge, command line, settings.
 
-May import: `vm`, msgspec, click and rich (only in `cli/`), the docker SDK (only in `docker/`).
 Never imports `desktop`. Start reading at `supervisor.py` and `engine.py`.
 """
 

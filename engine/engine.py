@@ -2,8 +2,8 @@
 
 `Engine` turns what the user wants (start, stop, …) into what its parts do, and what they report
 into one `Snapshot` for every change. The supervisor owns one and lends it to the control socket.
-May import: everything in `engine` but `supervisor`, `control`, `cli`; `vm`. Next: `vm/machine.py`,
-`bridge/bridge.py`, `watch.py`, `saver.py`, `shared_folders.py`, `file_events/events.py`.
+Next: `vm/lifecycle/machine.py`, `bridge/bridge.py`, `engine/lifecycle/dockerd_watch.py`,
+`engine/lifecycle/resource_saver.py`, `engine/shares/shared_folders.py`, `file_events/events.py`.
 """
 
 import contextlib
@@ -15,39 +15,42 @@ from pathlib import Path
 
 import msgspec
 
-from engine import __version__, context, daemon_config, docker_proxies, logins
-from engine.bridge import builders, environment
+from engine import __version__
+from engine.admission import builder_certificates, proxy_variables
 from engine.bridge.bridge import Bridge
 from engine.bridge.unix import UnixListener
-from engine.clock import GuestClock
-from engine.configuration import Configuration
-from engine.cpu_use import cpu_seconds
-from engine.disk_room import DiskRoom
-from engine.engine_steps import DOCKER_SOCKET, SERVED, EngineSteps, rouse_dockerd
+from engine.credentials import logins
+from engine.dockercli import context
 from engine.file_events.events import FileEvents
-from engine.guest_image import current_image
-from engine.host_room import HostRoom
-from engine.local_names import LocalNames
+from engine.guest.current_image import current_image
+from engine.lifecycle.container_cpu import cpu_seconds
+from engine.lifecycle.dockerd_watch import EngineWatch
+from engine.lifecycle.resource_saver import Saver, rules
+from engine.lifecycle.snapshots import Snapshots
+from engine.lifecycle.start_steps import DOCKER_SOCKET, SERVED, EngineSteps, rouse_dockerd
+from engine.lifecycle.stopping import Resting
+from engine.lifecycle.swarm_mode import SwarmMode
+from engine.monitors.guest_clock import GuestClock
+from engine.monitors.guest_disk_space import DiskRoom
+from engine.monitors.host_disk_space import HostRoom
+from engine.monitors.resources import Resources
 from engine.ports.guest_rules import GuestRules
 from engine.ports.port_sync import PortSync
-from engine.ports.wanted import Container
-from engine.proxy import Proxies
-from engine.resources import Resources
-from engine.resting import Resting
-from engine.saver import Saver, rules
-from engine.settings import SettingsStore, machine_spec
-from engine.shared_folders import SharedFolders
-from engine.snapshots import Snapshots
-from engine.swarm_mode import SwarmMode
+from engine.ports.published_spec import Container
+from engine.provisioning import daemon_json, docker_config_proxies
+from engine.provisioning.container_dns import LocalNames
+from engine.provisioning.provisioning import Configuration
+from engine.provisioning.proxies import Proxies
+from engine.settings.store import SettingsStore, machine_spec
+from engine.shares.shared_folders import SharedFolders
 from engine.types import EngineHealth, Snapshot
-from engine.watch import EngineWatch
 from vm.backend import Backend
-from vm.boot import Patience
 from vm.directory import MachineDir
 from vm.errors import EngineUnreachable, GalleyError, MachineBusy, Problem
-from vm.guest import Stream
+from vm.guest.protocol import Stream
 from vm.host.paths import Home
-from vm.machine import Machine
+from vm.lifecycle.machine import Machine
+from vm.lifecycle.steps import Patience
 from vm.types import MachineSpec, MachineState, Status
 
 log = logging.getLogger(__name__)
@@ -214,7 +217,7 @@ class Engine:
         self._resting.forget()
         self.snapshots.delete_all()
         context.remove(self._home)
-        docker_proxies.follow(self._home, Proxies())
+        docker_config_proxies.follow(self._home, Proxies())
         logins.leave(self._home)
         self._publish()
 
@@ -238,7 +241,7 @@ class Engine:
 
     def daemon_config(self) -> str:
         """The user's part of dockerd's configuration."""
-        return daemon_config.read(self._home)
+        return daemon_json.read(self._home)
 
     def set_daemon_config(self, text: str) -> None:
         """Restart dockerd with it. Without a machine that runs it is kept for the next start."""
@@ -318,9 +321,9 @@ class Engine:
     def _check(self, body: bytes) -> bytes | None:
         """A creation as dockerd is to see it, None for as it is. Raises NotShared."""
         shared = self._folders.check(body)
-        right = builders.check(shared or body) or shared
+        right = builder_certificates.check(shared or body) or shared
         variables = self._configuration.proxies.variables()
-        return environment.check(right or body, variables) or right
+        return proxy_variables.check(right or body, variables) or right
 
     def _set_clock(self) -> None:
         with contextlib.suppress(GalleyError):  # it is tried again

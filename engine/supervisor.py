@@ -10,7 +10,7 @@ quit or the session ends; the virtual machine outlives it, and the next supervis
 5. Report ready, and sleep until a signal or a client says that it is over.
 6. Close in the reverse order; the lock goes last.
 
-May import: `vm`, `engine`, except `cli` and `launch`. Next: `engine.py`, `control/server.py`.
+Next: `engine.py`, `control/server.py`.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ from engine import __version__
 from engine.control.dispatch import Controlled
 from engine.control.protocol import Launched, address, encode
 from engine.control.server import ControlServer
-from engine.settings import SettingsStore
+from engine.settings.store import SettingsStore
 from vm.errors import GalleyError, Problem
 from vm.host.lock import FileLock
 from vm.host.logs import start_log
@@ -50,7 +50,7 @@ type Assembly = tuple[Supervised, SettingsStore]
 def assemble(home: Home) -> Assembly:
     """The real thing. Raises SettingsError, HostError."""
     from engine.engine import Engine
-    from vm.backend import choose
+    from vm.backends import choose
 
     settings = SettingsStore(home)
     backend = choose(settings.load().backend)

@@ -1,4 +1,4 @@
-"""The frozen values of the engine: what the supervisor tells its clients. May import: `vm` values.
+"""The frozen values of the engine: what the supervisor tells its clients.
 
 `Snapshot` is the whole truth at one moment; the control socket sends one on connect and a new one
 for every change (`control/protocol.py`).

@@ -5,7 +5,6 @@
 Each has homes, networks and servers of its own, as any two runs have. One is shown while it runs,
 the other when that has ended, so that neither is read through the other. A signal to end goes to
 both as Ctrl+C does: they clear away what they have started, and we end with them.
-May import: the standard library.
 """
 
 import os

@@ -1,8 +1,8 @@
 """The Docker Engine on this computer, without any VM: what Galley is measured and compared with.
 
 It has its own data, sockets and network namespace, so that the host's network stays as it is. The
-namespace has a loopback and one interface with an address, as a computer has. Needs root.
-May import: the standard library, `tests.e2e`. Next: `bench/lab.py`, `conformance/engines.py`.
+namespace has a loopback and one interface with an address, as a computer has. Needs root. Next:
+`bench/lab.py`, `conformance/engines.py`.
 """
 
 import os

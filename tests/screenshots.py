@@ -18,8 +18,8 @@ from PySide6.QtCore import QEventLoop, QTimer
 from PySide6.QtWidgets import QApplication
 
 from desktop.app import App
-from engine.contexts import DockerContext
-from engine.docker.endpoint import Endpoint
+from engine.dockercli.contexts import DockerContext
+from engine.dockercli.endpoint import Endpoint
 from tests.gui.conftest import WindowDockerd
 from tests.unit.engine.bridge.servers import IMAGE, docker
 

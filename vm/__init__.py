@@ -1,7 +1,6 @@
 """A Linux machine on this host: lifecycle, backends, ssh, shares. Knows nothing of Docker.
 
-May import: the standard library, paramiko (only in `ssh.py`, `sftp.py`, `sftp_folder.py`), psutil,
-msgspec, platformdirs. Never imports `engine` or `desktop`. Start reading at `machine.py`.
+Never imports `engine` or `desktop`. Start reading at `lifecycle/machine.py`.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""What a backend must be, and which one this computer gets. May import: `vm.backends`, vm's values.
+"""What a backend must be, and which one this computer gets.
 
 A backend is a stateless set of functions over a `MachineDir`: it remembers nothing between calls,
 it looks. Adding one is one file in `backends/` and one line in `known()`.
@@ -12,8 +12,8 @@ from threading import Event
 from typing import Protocol
 
 from vm.directory import MachineDir
-from vm.errors import Problem, SettingsError, from_problem
-from vm.guest import Guest
+from vm.errors import Problem
+from vm.guest.protocol import Guest
 from vm.host.sparse import Report
 from vm.types import Address, DiskError, Features, Forward, MachineSpec, Observation
 
@@ -65,7 +65,8 @@ class Backend(Protocol):
         *,
         afresh: bool = False,
     ) -> None:
-        """Set the machine going and return once it executes; booting is `boot.py`'s to watch.
+        """Set the machine going and return once it executes; booting is `vm/lifecycle/steps.py`'s
+        to watch.
 
         `guest_options` are words of the kernel command line (`galley.key=…`). The files in
         `directory.handover` are in the guest's /run/galley before anything there asks for them; a
@@ -75,8 +76,8 @@ class Backend(Protocol):
         """
 
     def handover(self, directory: MachineDir) -> bytes | None:
-        """What the running guest waits for at `vm.guest.HANDOVER`, or will, once its console says
-        "template"; None when it does not. Quick. Raises HomeUnusable."""
+        """What the running guest waits for at `vm.guest.protocol.HANDOVER`, or will, once its
+        console says "template"; None when it does not. Quick. Raises HomeUnusable."""
 
     def why_slow(self, directory: MachineDir) -> Problem | None:
         """Why its starts take longer than they could here, or None. Quick."""
@@ -172,40 +173,3 @@ class Backend(Protocol):
 
     def forwarded(self, directory: MachineDir) -> frozenset[Forward]:
         """What is carried now, the ssh port not counted."""
-
-
-def _qemu() -> Backend:
-    from vm.backends.qemu.backend import QemuBackend  # here, for the backends import this module
-
-    return QemuBackend()
-
-
-def _fake() -> Backend:
-    from vm.backends.fake import FakeBackend
-
-    return FakeBackend()
-
-
-# All backends that Galley has, the best first.
-BACKENDS: dict[str, Callable[[], Backend]] = {"qemu": _qemu, "fake": _fake}
-NEVER_BY_ITSELF = {"fake"}
-
-
-def choose(name: str) -> Backend:
-    """The backend of that name, or with "auto" the first that can be used here.
-
-    Raises the problem of the one that was asked for, or of the best one where none can be used.
-    """
-    if name != "auto" and name not in BACKENDS:
-        raise SettingsError(f"There is no backend {name}.", f"Choose auto, {', '.join(BACKENDS)}.")
-    names = [name] if name != "auto" else [key for key in BACKENDS if key not in NEVER_BY_ITSELF]
-    problems = []
-    for candidate in names:
-        backend = BACKENDS[candidate]()
-        problem = backend.probe()
-        if problem is None:
-            return backend
-        problems.append(problem)
-    first = from_problem(problems[0])
-    first.details = "\n".join([first.details, *(other.summary for other in problems[1:])]).strip()
-    raise first

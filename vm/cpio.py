@@ -1,5 +1,5 @@
-"""The archive that an initramfs is, as the kernel unpacks it. May import: the standard library,
-msgspec. Next: `backends/qemu/handover.py`; `engine/guest/rootfs.py`, which makes the image's own.
+"""The archive that an initramfs is, as the kernel unpacks it. Next:
+`vm/backends/qemu/boot_files.py`; `engine/guest/rootfs.py`, which makes the image's own.
 """
 
 from collections.abc import Iterable, Iterator

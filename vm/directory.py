@@ -1,4 +1,4 @@
-"""Every file name of a machine; nothing else knows them. May import: `vm.host`, `vm.types`.
+"""Every file name of a machine; nothing else knows them.
 
 GALLEY_HOME/machine/
     uuid            the machine's identity, made at creation, given to the backend

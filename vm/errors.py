@@ -1,4 +1,4 @@
-"""Every error a user can meet, as one tree. May import: the standard library only.
+"""Every error a user can meet, as one tree.
 
     GalleyError                      summary, hint, details, retry
     ├── HostError                    something on this computer is in the way

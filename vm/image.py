@@ -3,8 +3,6 @@
 An image is a directory: `manifest.json` and the parts it lists. It is made elsewhere (for an
 engine: `engine/guest/build.py`); here it is found, read and verified, for it is never booted
 unverified.
-
-May import: the standard library, msgspec, `vm.errors`, `vm.host.paths`.
 """
 
 import hashlib

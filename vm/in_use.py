@@ -1,8 +1,8 @@
 """Paths of this computer that programs in the guest had when it was suspended, and which files they
 were: a guest that goes on must not find others in their place.
 
-The engine writes them down just before (`engine/resting.py`); the backend keeps them with what is
-suspended. May import: msgspec, `directory`, `vm.host`. Next: `vm/backends/qemu/suspend.py`.
+The engine writes them down just before (`engine/lifecycle/stopping.py`); the backend keeps them
+with what is suspended. Next: `vm/backends/qemu/state/suspend.py`.
 """
 
 from collections.abc import Iterable, Mapping

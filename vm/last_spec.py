@@ -1,6 +1,7 @@
-"""spec.json: the MachineSpec that the machine was last up with. May import: `vm.directory`.
+"""spec.json: the MachineSpec that the machine was last up with.
 
-Next: `boot_steps.py` (what a larger disk means), `machine.py` (which keeps it).
+Next: `vm/lifecycle/boot_steps.py` (what a larger disk means) and `vm/lifecycle/machine.py`, which
+keeps it.
 """
 
 import msgspec

@@ -1,7 +1,7 @@
 """The frozen values of a machine: what crosses between threads, processes and packages.
 
-May import: the standard library, msgspec, `errors`. The transitions are checked complete at import.
-Next: `machine.py` (who moves through these states), `backend.py` (who observes them).
+The transitions are checked complete at import. Next: `vm/lifecycle/machine.py` (who moves through
+these states), `backend.py` (who observes them).
 """
 
 from enum import StrEnum
@@ -69,7 +69,7 @@ class Features(msgspec.Struct, frozen=True):
     pause: bool
     knocks: bool  # tells who comes to a forward of a paused guest
     shares: tuple[str, ...]  # by what folders can be shared, the best first: "virtiofs", "sftp"
-    sockets: str  # how the guest's sockets are reached: "relay" (see `relay.py`) or "ssh"
+    sockets: str  # how the guest's sockets are reached: "relay" (see `vm/guest/relay.py`) or "ssh"
     image_format: str  # "qcow2" or "tar"
 
 

@@ -1,13 +1,13 @@
-"""Saving a container's whole log. May import: `desk`, `tasks`, `text`, `engine`."""
+"""Saving a container's whole log."""
 
 import errno
 from datetime import datetime
 from pathlib import Path
 from typing import TextIO
 
-from desktop.desk import Desk
-from desktop.tasks import Task
-from desktop.text import size, tr
+from desktop.context import Desk
+from desktop.i18n.text import size, tr
+from desktop.session.tasks import Task
 from engine.docker.types import LogLine
 from vm.errors import DiskFull, HostError
 

@@ -1,4 +1,4 @@
-"""What can be done to containers. May import: `desk`, `tasks`, `text`, `engine`."""
+"""What can be done to containers."""
 
 import contextlib
 from collections.abc import Callable, Sequence
@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QUrl
 from PySide6.QtGui import QDesktopServices, QGuiApplication
 
-from desktop.desk import Desk, Loss
+from desktop.context import Desk, Loss
+from desktop.i18n.text import listing, plural, tr
+from desktop.session.tasks import Task
 from desktop.stores.store import Store
-from desktop.tasks import Task
-from desktop.text import listing, plural, tr
 from engine.docker.types import Container, ContainerState, Port, RunSpec
 from vm.errors import ObjectGone, Problem
 

@@ -1,11 +1,11 @@
-"""Files to and from a container. May import: `desk`, `tasks`, `text`, `engine`."""
+"""Files to and from a container."""
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from desktop.desk import Desk, Loss
-from desktop.tasks import Task
-from desktop.text import plural, tr
+from desktop.context import Desk, Loss
+from desktop.i18n.text import plural, tr
+from desktop.session.tasks import Task
 from engine.docker.types import TransferProgress
 
 

@@ -1,4 +1,4 @@
-"""What can be done to images. May import: `desk`, `tasks`, `models`, `dialogs`, `text`, `engine`.
+"""What can be done to images.
 
 Next: `images_delete.py`, for what takes images away.
 """
@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtGui import QGuiApplication
 
-from desktop.desk import Desk
+from desktop.context import Desk
+from desktop.i18n.text import size, tr
 from desktop.models import transfers
 from desktop.models.images import NamedImage
-from desktop.tasks import Task
-from desktop.text import size, tr
+from desktop.session.tasks import Task
 from desktop.widgets.transfer import TransferCard
 from engine.docker.cancel import Cancel
 from engine.docker.types import TransferProgress
@@ -24,48 +24,15 @@ if TYPE_CHECKING:
 
 type Transfer = Callable[["Images", Cancel], Iterator[TransferProgress]]
 
-TAR_FILES = "*.tar *.tar.gz *.tgz *.tar.xz *.tar.zst"
-
-
-def ask_pull(desk: Desk, given: str = "") -> None:
-    from desktop.dialogs.image_name import ImageNameDialog
-
-    ImageNameDialog(
-        desk.shell.widget,
-        tr("Pull an image"),
-        tr("Its name, with a tag if it is not to be the latest. A digest can stand behind @."),
-        tr("Pull"),
-        partial(pull, desk),
-        given,
-        digest=True,
-    ).open()
-
 
 def pull(desk: Desk, ref: str) -> Task:
     def done(_status: str) -> None:
-        action = (tr("Run…"), partial(run, desk, ref))
+        action = (tr("Run…"), partial(desk.shell.run_image, ref))
         desk.shell.toast(tr("{image} is here", image=ref), action=action)
 
     title = tr("Pull {image}", image=ref)
     again = partial(pull, desk, ref)
     return _transfer(desk, title, lambda images, cancel: images.pull(ref, cancel), done, again)
-
-
-def ask_push(desk: Desk, line: NamedImage) -> None:
-    """Where it goes stands in its name, so it may need another one first."""
-    from desktop.dialogs.image_name import ImageNameDialog
-
-    ImageNameDialog(
-        desk.shell.widget,
-        tr("Push {image}", image=line.title),
-        tr(
-            "The name says where it goes: example.com/team/app:1 goes to example.com. "
-            "Another name is added to the image first."
-        ),
-        tr("Push"),
-        partial(push, desk, line),
-        line.tag,
-    ).open()
 
 
 def push(desk: Desk, line: NamedImage, ref: str) -> Task:
@@ -81,45 +48,12 @@ def push(desk: Desk, line: NamedImage, ref: str) -> Task:
     return _transfer(desk, tr("Push {image}", image=ref), transfer, done, again)
 
 
-def ask_tag(desk: Desk, line: NamedImage) -> None:
-    from desktop.dialogs.image_name import ImageNameDialog
-
-    ImageNameDialog(
-        desk.shell.widget,
-        tr("Add a name to {image}", image=line.title),
-        tr("The image keeps the names that it has."),
-        tr("Add the name"),
-        partial(tag, desk, line),
-        line.tag,
-    ).open()
-
-
 def tag(desk: Desk, line: NamedImage, ref: str) -> None:
     def work(_task: Task) -> None:
         desk.connection.client.images.tag(line.image.id, ref)
 
     title = tr("Tag {image} as {name}", image=line.title, name=ref)
     desk.tasks.start(title, work, lambda _none: desk.stores.images.load())
-
-
-def run(desk: Desk, ref: str) -> None:
-    from desktop.dialogs.run import RunDialog
-
-    RunDialog(desk, ref).open()
-
-
-def ask_save(desk: Desk, lines: Sequence[NamedImage]) -> None:
-    from desktop.dialogs.choose_file import ask_save as ask_where
-
-    name = lines[0].title if len(lines) == 1 else tr("images")
-    given = "".join(c if c.isalnum() or c in "._-" else "-" for c in name).strip("-") + ".tar"
-    ask_where(
-        desk.shell.widget,
-        tr("Save as a tar file"),
-        given,
-        "tar",
-        partial(save, desk, [line.ref for line in lines]),
-    )
 
 
 def save(desk: Desk, refs: Sequence[str], path: Path) -> Task:
@@ -132,12 +66,6 @@ def save(desk: Desk, refs: Sequence[str], path: Path) -> Task:
     return _transfer(desk, title, lambda i, cancel: i.save(refs, path, cancel), done, again)
 
 
-def ask_load(desk: Desk) -> None:
-    from desktop.dialogs.choose_file import ask_open
-
-    ask_open(desk.shell.widget, tr("Load images from a tar file"), _kinds(), partial(load, desk))
-
-
 def load(desk: Desk, path: Path) -> Task:
     def done(status: str) -> None:
         desk.shell.toast(tr("{name} was loaded", name=path.name), status)
@@ -147,35 +75,9 @@ def load(desk: Desk, path: Path) -> Task:
     return _transfer(desk, title, lambda images, cancel: images.load(path, cancel), done, again)
 
 
-def ask_import(desk: Desk) -> None:
-    """A file first, then the name of what is made of it."""
-    from desktop.dialogs.choose_file import ask_open
-
-    ask_open(
-        desk.shell.widget,
-        tr("Make an image of a root file system"),
-        _kinds(),
-        partial(_ask_import_name, desk),
-    )
-
-
-def _ask_import_name(desk: Desk, path: Path) -> None:
-    from desktop.dialogs.image_name import ImageNameDialog
-
-    given = "".join(c for c in path.name.split(".")[0].lower() if c.isalnum() or c in "_-")
-    ImageNameDialog(
-        desk.shell.widget,
-        tr("Import {name}", name=path.name),
-        tr("The files in it become an image of one layer. What is it called?"),
-        tr("Import"),
-        partial(import_tar, desk, path),
-        given.strip("_-"),
-    ).open()
-
-
 def import_tar(desk: Desk, path: Path, ref: str) -> Task:
     def done(_status: str) -> None:
-        action = (tr("Run…"), partial(run, desk, ref))
+        action = (tr("Run…"), partial(desk.shell.run_image, ref))
         desk.shell.toast(tr("{image} was made", image=ref), action=action)
 
     return _transfer(
@@ -216,9 +118,3 @@ def _transfer(
     task.retry = again
     desk.shell.pin(TransferCard(desk.theme, task))
     return task
-
-
-def _kinds() -> str:
-    return ";;".join(
-        (tr("Tar files ({patterns})", patterns=TAR_FILES), tr("All files ({any})", any="*"))
-    )

@@ -1,4 +1,4 @@
-"""What takes images or their names away. May import: `desk`, `tasks`, `models`, `text`, `engine`.
+"""What takes images or their names away.
 
 One name of several is only taken off; the last one goes with the image. Without force dockerd
 refuses what a container uses, and what force would lose is said before it is offered.
@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from desktop.desk import Desk, Loss
-from desktop.engine_words import engine_says
+from desktop.context import Desk, Loss
+from desktop.i18n.engine_words import engine_says
+from desktop.i18n.text import listing, plural, size, tr
 from desktop.models.images import NamedImage
+from desktop.session.tasks import Task
 from desktop.stores.engine import EngineStores
 from desktop.stores.store import Delta
-from desktop.tasks import Task
-from desktop.text import listing, plural, size, tr
 from engine.docker.types import Container, Pruned
 from vm.errors import ObjectConflict, Problem
 
@@ -172,27 +172,6 @@ def _mark(desk: Desk, removal: Removal, word: str) -> None:
 def _unmark(desk: Desk, removal: Removal) -> None:
     for line in removal.lines:
         desk.stores.images.settle(line.key)
-
-
-def ask_prune(desk: Desk) -> None:
-    """Shows what would go before anything goes."""
-    from desktop.dialogs.prune import PruneDialog, Wording
-
-    def fetch() -> tuple[Pruned, ...]:
-        images = desk.connection.client.images
-        return images.prune_preview(), images.prune_preview(all=True)
-
-    wording = Wording(
-        tr("Delete unused images"),
-        tr(
-            "Images without a name are what newer builds and pulls have left behind. "
-            "Images of containers stay, running or not."
-        ),
-        tr("There is nothing to delete."),
-        lambda n: plural(n, "{n} image would be deleted", "{n} images would be deleted"),
-        tr("All images that no container uses, not only those without a name"),
-    )
-    PruneDialog(desk, desk.shell.widget, wording, fetch, partial(prune, desk)).open()
 
 
 def prune(desk: Desk, all_unused: bool) -> Task:

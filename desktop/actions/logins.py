@@ -1,12 +1,12 @@
-"""What can be done about registry logins. May import: `desk`, `tasks`, `text`, `engine`."""
+"""What can be done about registry logins."""
 
 from collections.abc import Callable
 
-from desktop.desk import Desk, Loss
-from desktop.tasks import Task
-from desktop.text import listing, tr
-from engine import logins
-from engine.logins import RegistryLogin
+from desktop.context import Desk, Loss
+from desktop.i18n.text import listing, tr
+from desktop.session.tasks import Task
+from engine.credentials import logins
+from engine.credentials.logins import RegistryLogin
 from vm.errors import Problem
 
 

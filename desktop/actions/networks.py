@@ -1,14 +1,14 @@
-"""What can be done to networks. May import: `desk`, `tasks`, `text`, `engine`."""
+"""What can be done to networks."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from desktop.desk import Desk, Loss
+from desktop.context import Desk, Loss
+from desktop.i18n.text import listing, plural, tr
 from desktop.models.networks import running_on
-from desktop.tasks import Task
-from desktop.text import listing, plural, tr
+from desktop.session.tasks import Task
 from engine.docker.types import Container, Network, Pruned
 from vm.errors import ObjectConflict, Problem
 

@@ -1,9 +1,9 @@
-"""What can be done with snapshots of the whole machine. May import: `desk`, `text`, `vm` values."""
+"""What can be done with snapshots of the whole machine."""
 
 from collections.abc import Callable
 
-from desktop.desk import Desk, Loss
-from desktop.text import moment, size, tr
+from desktop.context import Desk, Loss
+from desktop.i18n.text import moment, size, tr
 from vm.errors import Problem
 from vm.types import MachineSnapshot
 

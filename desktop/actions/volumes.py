@@ -1,4 +1,4 @@
-"""What can be done to volumes. May import: `desk`, `tasks`, `text`, `engine`."""
+"""What can be done to volumes."""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QUrl
 from PySide6.QtGui import QDesktopServices
 
-from desktop.desk import Desk, Loss
-from desktop.tasks import Task
-from desktop.text import listing, plural, size, tr
+from desktop.context import Desk, Loss
+from desktop.i18n.text import listing, plural, size, tr
+from desktop.session.tasks import Task
 from engine.docker.types import Pruned, TransferProgress, Volume
 from vm.errors import ObjectConflict, Problem
 

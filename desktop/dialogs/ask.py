@@ -1,11 +1,11 @@
-"""Asks for one line of text. May import: PySide6, `widgets`, `text`."""
+"""Asks for one line of text."""
 
 from collections.abc import Callable
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDialog, QLineEdit, QVBoxLayout, QWidget
 
-from desktop.text import tr
+from desktop.i18n.text import tr
 from desktop.widgets.basics import button, label, row
 
 

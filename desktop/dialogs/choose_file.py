@@ -1,4 +1,4 @@
-"""Asks for a file or a folder of this computer, without blocking. May import: PySide6."""
+"""Asks for a file or a folder of this computer, without blocking."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,9 +1,8 @@
-"""A dialog of a few fields that stays open until its wish is granted. May import: PySide6,
-`widgets`, `text`.
+"""A dialog of a few fields that stays open until its wish is granted.
 
-    add_field   a label, the field, and room for the sentence that says what is wrong with it
-    submit      calls `send`, which checks the fields and begins the work
-    refused     the engine said no: its sentence is shown, and nothing that was typed is lost
+add_field   a label, the field, and room for the sentence that says what is wrong with it
+submit      calls `send`, which checks the fields and begins the work
+refused     the engine said no: its sentence is shown, and nothing that was typed is lost
 """
 
 from PySide6.QtCore import Qt
@@ -11,8 +10,8 @@ from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QDialog, QLabel, QLineEdit, QVBoxLayout, QWidget
 from shiboken6 import Shiboken
 
-from desktop.engine_words import told
-from desktop.text import tr
+from desktop.i18n.engine_words import told
+from desktop.i18n.text import tr
 from desktop.widgets.basics import button, column, label, row
 from vm.errors import Problem
 

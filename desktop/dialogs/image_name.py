@@ -1,5 +1,5 @@
-"""Asks for the name of an image, and says at once what is wrong with it. May import: PySide6,
-`form`, `text`. Pull, tag, push and import ask in the same way.
+"""Asks for the name of an image, and says at once what is wrong with it. Pull, tag, push and import
+ask in the same way.
 """
 
 import re
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from PySide6.QtWidgets import QLineEdit, QWidget
 
 from desktop.dialogs.form import FormDialog
-from desktop.text import tr
+from desktop.i18n.text import tr
 
 PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 HOST = r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?|\[[0-9a-fA-F:]+\])(?::\d+)?"

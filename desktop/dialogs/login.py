@@ -1,13 +1,13 @@
-"""Logging in to a registry. May import: `form`, `actions`, `text`."""
+"""Logging in to a registry."""
 
 from collections.abc import Callable
 
 from PySide6.QtWidgets import QLineEdit, QWidget
 
 from desktop.actions import logins as actions
-from desktop.desk import Desk
+from desktop.context import Desk
 from desktop.dialogs.form import FormDialog
-from desktop.text import tr
+from desktop.i18n.text import tr
 
 
 class LoginDialog(FormDialog):

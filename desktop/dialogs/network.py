@@ -1,4 +1,4 @@
-"""Making a network, and putting a container on one. May import: `form`, `actions`, `text`.
+"""Making a network, and putting a container on one.
 
 Addresses are checked while they can still be mended: before the engine is asked.
 """
@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from PySide6.QtWidgets import QCheckBox, QComboBox, QLineEdit, QWidget
 
 from desktop.actions import networks as actions
-from desktop.desk import Desk
+from desktop.context import Desk
 from desktop.dialogs.form import FormDialog
-from desktop.text import tr
+from desktop.i18n.text import tr
 from engine.docker.types import Container, Network
 
 DRIVERS = ("bridge", "macvlan", "ipvlan")

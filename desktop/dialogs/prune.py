@@ -1,6 +1,6 @@
-"""Shows what a clean-up would take, and how much, before anything is deleted. May import: PySide6,
-`desk`, `widgets`, `text`. `fetch` works in a worker thread and answers with the narrow choice, and
-the wide one where there is a box to tick for it.
+"""Shows what a clean-up would take, and how much, before anything is deleted. `fetch` works in a
+worker thread and answers with the narrow choice, and the wide one where there is a box to tick for
+it.
 """
 
 from collections.abc import Callable
@@ -11,9 +11,9 @@ from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QCheckBox, QDialog, QVBoxLayout, QWidget
 from shiboken6 import Shiboken
 
-from desktop.desk import Desk
-from desktop.engine_words import told
-from desktop.text import plain, size, tr
+from desktop.context import Desk
+from desktop.i18n.engine_words import told
+from desktop.i18n.text import plain, size, tr
 from desktop.widgets.basics import button, label, row
 from desktop.widgets.name_list import NameList
 from engine.docker.types import Pruned

@@ -1,4 +1,4 @@
-"""Make a container again with changes. May import: `actions`, `run_form`, `run_frame`, `widgets`.
+"""Make a container again with changes.
 
 The form is filled from what the container was asked for. Next: `engine/docker/recreate.py`, which
 says what is changed and how a failure is put back.
@@ -8,11 +8,11 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLineEdit
 
 from desktop.actions import containers as actions
-from desktop.desk import Desk
-from desktop.dialogs.run_form import RunForm
-from desktop.dialogs.run_frame import RunFrame
-from desktop.engine_words import told
-from desktop.text import tr
+from desktop.context import Desk
+from desktop.dialogs.run.form import RunForm
+from desktop.dialogs.run.frame import RunFrame
+from desktop.i18n.engine_words import told
+from desktop.i18n.text import tr
 from desktop.widgets.basics import row
 from engine.docker.types import Container, ContainerDetail, RunSpec
 from vm.errors import Problem

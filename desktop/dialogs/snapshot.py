@@ -1,12 +1,12 @@
-"""The name of a new snapshot, and whether memory is kept. May import: `form`, `actions`, `text`."""
+"""The name of a new snapshot, and whether memory is kept."""
 
 from PySide6.QtWidgets import QCheckBox, QLineEdit, QWidget
 
 from desktop.actions import snapshots as actions
-from desktop.desk import Desk
+from desktop.context import Desk
 from desktop.dialogs.form import FormDialog
-from desktop.engine_words import engine_says
-from desktop.text import tr
+from desktop.i18n.engine_words import engine_says
+from desktop.i18n.text import tr
 from desktop.widgets.basics import column, label
 from engine.types import Snapshot
 

@@ -1,6 +1,4 @@
-"""Making a volume: empty, as a copy of another, or from a tar file. May import: `form`, `actions`,
-`widgets`, `text`.
-"""
+"""Making a volume: empty, as a copy of another, or from a tar file."""
 
 import re
 from pathlib import Path
@@ -8,10 +6,10 @@ from pathlib import Path
 from PySide6.QtWidgets import QComboBox, QLineEdit, QPlainTextEdit, QRadioButton, QWidget
 
 from desktop.actions import volumes as actions
-from desktop.desk import Desk
+from desktop.context import Desk
 from desktop.dialogs.choose_file import ask_open
 from desktop.dialogs.form import FormDialog
-from desktop.text import tr
+from desktop.i18n.text import tr
 from desktop.widgets.basics import button, holder, row
 from engine.docker.types import Volume
 

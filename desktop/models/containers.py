@@ -1,11 +1,11 @@
-"""The list of containers: columns, groups, words. May import: `models.rows`, `stores`, `text`."""
+"""The list of containers: columns, groups, words."""
 
 from collections.abc import Callable
 
+from desktop.i18n.text import age, percent, plural, size, tr
 from desktop.models.rows import Cell, Column, Heading, RowsModel
 from desktop.stores.engine import EngineStores
 from desktop.stores.usage import Usage
-from desktop.text import age, percent, plural, size, tr
 from engine.docker.types import Container, ContainerState
 
 NONE = "–"

@@ -1,6 +1,6 @@
-"""The entries of one folder as a Qt model, folders first. May import: PySide6, `text`, `theme`.
+"""The entries of one folder as a Qt model, folders first.
 
-Next: `widgets/file_browser.py`, which shows it.
+Next: `desktop/widgets/file_browser.py`, which shows it.
 """
 
 import stat
@@ -9,9 +9,9 @@ from typing import Any
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, QSize, Qt
 
-from desktop import icons
-from desktop.text import moment, size, tip, tr
-from desktop.theme import Theme, monospace
+from desktop.i18n.text import moment, size, tip, tr
+from desktop.theme import icons
+from desktop.theme.theme import Theme, monospace
 from engine.docker.types import FileEntry
 
 type Index = QModelIndex | QPersistentModelIndex

@@ -1,14 +1,14 @@
-"""The list of images, one line for each name. May import: `models.rows`, `stores`, `text`.
+"""The list of images, one line for each name.
 
 An image that has several names is several lines, as people know it by its names; one that has none
-is a line with its id. Next: `pages/images/page.py`.
+is a line with its id. Next: `desktop/pages/images/page.py`.
 """
 
 from dataclasses import dataclass
 
+from desktop.i18n.text import age, plural, short_id, size, tr
 from desktop.models.rows import Cell, Column, RowsModel
 from desktop.stores.engine import EngineStores
-from desktop.text import age, plural, short_id, size, tr
 from engine.docker.types import Container, Image
 
 NO_NAME = "<none>"

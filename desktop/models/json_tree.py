@@ -1,4 +1,4 @@
-"""JSON as a tree of keys and values, made as it is opened. May import: PySide6, `models.rows`.
+"""JSON as a tree of keys and values, made as it is opened.
 
 A node's path is written as `jq` reads it: `.HostConfig.PortBindings."80/tcp"[0].HostPort`.
 """
@@ -10,9 +10,9 @@ from typing import Any
 
 from PySide6.QtCore import QAbstractItemModel, QModelIndex, QObject, Qt
 
+from desktop.i18n.text import plural, tip, tr
 from desktop.models.rows import NOWHERE, Index
-from desktop.text import plural, tip, tr
-from desktop.theme import Theme, monospace
+from desktop.theme.theme import Theme, monospace
 
 KEY, VALUE = 0, 1
 PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

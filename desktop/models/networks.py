@@ -1,8 +1,8 @@
-"""The list of networks: columns and words. May import: `models.rows`, `stores`, `text`."""
+"""The list of networks: columns and words."""
 
+from desktop.i18n.text import age, tr
 from desktop.models.rows import Cell, Column, RowsModel
 from desktop.stores.engine import EngineStores
-from desktop.text import age, tr
 from engine.docker.types import Attachment, Container, Network
 
 NONE = "–"

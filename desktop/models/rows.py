@@ -1,10 +1,9 @@
-"""The one item model of every list: columns as data, filter, order, groups. May import: PySide6,
-`stores`, `text`.
+"""The one item model of every list: columns as data, filter, order, groups.
 
 The lines that are shown are a flat list, headings of groups among them, worked out anew at every
 change; what differs from the list before becomes precise row signals, so that selection and scroll
 position stay. A thousand rows take about two milliseconds, which needs no proxy model.
-Next: `widgets/table.py`, which draws it.
+Next: `desktop/widgets/list/table.py`, which draws it.
 """
 
 import itertools
@@ -16,8 +15,8 @@ from typing import Any
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt
 
+from desktop.i18n.text import natural, tip
 from desktop.stores.store import Delta, Store
-from desktop.text import natural, tip
 
 type Index = QModelIndex | QPersistentModelIndex
 LINE_ROLE = int(Qt.ItemDataRole.UserRole) + 1

@@ -1,10 +1,10 @@
-"""The words and the figures of a pull, push, save or load. May import: `text`, values of `engine`.
+"""The words and the figures of a pull, push, save or load.
 
 Docker tells each layer in words of its own; here they become few and plain ones. Next:
-`widgets/transfer.py`, which draws them.
+`desktop/widgets/transfer.py`, which draws them.
 """
 
-from desktop.text import percent, plural, size, tr
+from desktop.i18n.text import percent, plural, size, tr
 from engine.docker.types import LayerProgress, TransferProgress
 
 OVER = ("Pull complete", "Already exists", "Layer already exists", "Pushed", "Mounted from")

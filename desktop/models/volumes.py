@@ -1,10 +1,8 @@
-"""The list of volumes: columns, and what is known of them beside their rows. May import:
-`models.rows`, `stores`, `text`.
-"""
+"""The list of volumes: columns, and what is known of them beside their rows."""
 
+from desktop.i18n.text import age, size, tr
 from desktop.models.rows import Cell, Column, RowsModel
 from desktop.stores.engine import EngineStores
-from desktop.text import age, size, tr
 from engine.docker.types import Container, Volume
 
 NONE = "–"

@@ -1,6 +1,4 @@
-"""The containers that use a volume or are on a network, with a way to each. May import: PySide6,
-`desk`, `models`, `widgets`.
-"""
+"""The containers that use a volume or are on a network, with a way to each."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,14 +8,14 @@ from PySide6.QtCore import QPointF, QSize, Qt
 from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from desktop.desk import Desk
+from desktop.context import Desk
+from desktop.i18n.text import tip, tr
 from desktop.models.containers import state_dot, state_word
-from desktop.text import tip, tr
-from desktop.theme import Theme
-from desktop.tokens import ROW_HEIGHT
+from desktop.theme.theme import Theme
+from desktop.theme.tokens import ROW_HEIGHT
 from desktop.widgets.basics import button, card, column, holder, label, line, row, scrolled
-from desktop.widgets.cells import draw_dot
 from desktop.widgets.elided import Elided
+from desktop.widgets.list.row_delegate import draw_dot
 from engine.docker.types import Container
 
 STATE_WIDTH, TEXT_WIDTH = 112, 136

@@ -1,5 +1,5 @@
-"""Which pages there are, and what can be done to the engine. May import: `pages`, `desk`. Next:
-`objects.py`, for what the palette can do to containers, images, volumes and networks.
+"""Which pages there are, and what can be done to the engine. Next: `objects.py`, for what the
+palette can do to containers, images, volumes and networks.
 
 A page is loaded when it is made. To add one: a line in `places`, and one in `make`.
 """
@@ -7,10 +7,10 @@ A page is loaded when it is made. To add one: a line in `places`, and one in `ma
 from collections.abc import Sequence
 from functools import partial
 
-from desktop.desk import Desk
-from desktop.engine_state import EngineState
+from desktop.context import Desk
+from desktop.i18n.text import tr
 from desktop.pages.page import Command, Page
-from desktop.text import tr
+from desktop.session.engine_state import EngineState
 from desktop.widgets.sidebar import Place
 
 LISTS = ("containers", "images", "volumes", "networks")
@@ -88,10 +88,5 @@ def commands(desk: Desk, state: EngineState) -> list[Command]:
         ("dark", tr("Dark colours")),
         ("system", tr("Colours of the system")),
     ):
-        found.append(Command(words, partial(use_scheme, desk, choice), icon="moon"))
+        found.append(Command(words, partial(desk.use_scheme, choice), icon="moon"))
     return found
-
-
-def use_scheme(desk: Desk, choice: str) -> None:
-    desk.prefs.set_text("scheme", choice)
-    desk.theme.choose(choice)

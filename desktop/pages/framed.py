@@ -1,5 +1,5 @@
 """The frame of a detail: a way back, a name, buttons, and tabs that are made when they are first
-shown. May import: PySide6, `desk`, `widgets`, `list_page`. Next: `volumes/detail.py`.
+shown. Next: `volumes/detail.py`.
 """
 
 from collections.abc import Callable
@@ -28,10 +28,10 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from desktop.desk import Desk
+from desktop.context import Desk
+from desktop.i18n.text import tip, tr
 from desktop.pages.list_page import Detail
-from desktop.text import tip, tr
-from desktop.tokens import HEADER_HEIGHT
+from desktop.theme.tokens import HEADER_HEIGHT
 from desktop.widgets.basics import button, column, holder, icon_button, label, line
 from desktop.widgets.levels import Levels
 

@@ -1,7 +1,7 @@
 """A page that is a list of the engine's things, with a detail that opens in its place.
 
-May import: PySide6, `desk`, `models`, `widgets`. A page gives its model, its dressing and its
-actions; filter, menu, keys, empty state and the way back are the same everywhere.
+A page gives its model, its dressing and its actions; filter, menu, keys, empty state and the way
+back are the same everywhere.
 """
 
 from collections.abc import Sequence
@@ -11,18 +11,18 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QAction, QKeySequence, QShortcut
 from PySide6.QtWidgets import QLineEdit, QMenu, QStackedLayout, QVBoxLayout, QWidget
 
-from desktop import icons
-from desktop.desk import Desk
-from desktop.garbage import collect_soon
+from desktop.context import Desk
+from desktop.gc_policy import collect_soon
+from desktop.i18n.text import plain, tr
 from desktop.models.rows import Line, RowsModel
 from desktop.pages.page import Page
-from desktop.text import plain, tr
+from desktop.theme import icons
 from desktop.widgets.basics import button
-from desktop.widgets.dressing import Dressing
 from desktop.widgets.empty import Empty
 from desktop.widgets.levels import step_out_of
+from desktop.widgets.list.row_style import Dressing
+from desktop.widgets.list.table import Table
 from desktop.widgets.menu import Menu
-from desktop.widgets.table import Table
 
 
 class Detail(QWidget):

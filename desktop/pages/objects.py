@@ -1,5 +1,5 @@
 """Containers, images, volumes and networks as commands of the palette, with what menus do to them.
-May import: `pages`, `models`, `desk`. Next: `palette.py`.
+Next: `desktop/palette.py`.
 """
 
 from collections.abc import Iterator
@@ -8,7 +8,8 @@ from functools import partial
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QMenu
 
-from desktop.desk import Desk
+from desktop.context import Desk
+from desktop.i18n.text import tr
 from desktop.models.images import NamedImage, names_of
 from desktop.pages.containers import menu as containers
 from desktop.pages.images import menu as images
@@ -16,7 +17,6 @@ from desktop.pages.list_page import add
 from desktop.pages.networks import menu as networks
 from desktop.pages.page import Command
 from desktop.pages.volumes import menu as volumes
-from desktop.text import tr
 from engine.docker.types import Container, Network, Volume
 
 

@@ -1,5 +1,5 @@
-"""What every page is: a header with title and actions, and a body. May import: PySide6, `desk`,
-`widgets`. Next: `list_page.py`, for the pages that are a list.
+"""What every page is: a header with title and actions, and a body. Next: `list_page.py`, for the
+pages that are a list.
 """
 
 from collections.abc import Callable
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QMenu, QSizePolicy, QVBoxLayout, QWidget
 
-from desktop.desk import Desk
-from desktop.tokens import HEADER_HEIGHT
+from desktop.context import Desk
+from desktop.theme.tokens import HEADER_HEIGHT
 from desktop.widgets.basics import label
 
 

@@ -1,6 +1,5 @@
 """What is shown before there is an engine: who we are, what will run it, its first start, and a
-first container at the end. May import: PySide6, `desk`, `actions`, `widgets`,
-`text`, `engine`.
+first container at the end.
 
 The window shows it once, in place of an empty list (`engine_state.is_first_run`); the user goes on
 by the sidebar or by the buttons at the end. Nothing starts by itself.
@@ -9,21 +8,21 @@ by the sidebar or by the buttons at the end. Nothing starts by itself.
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtWidgets import QFrame, QVBoxLayout
 
-from desktop import icons
 from desktop.actions import containers
-from desktop.desk import Desk
-from desktop.engine_state import runs_on
-from desktop.engine_words import engine_says
+from desktop.context import Desk
+from desktop.i18n.engine_words import engine_says
+from desktop.i18n.text import plural, seconds, size, tr
 from desktop.pages.page import Page
-from desktop.tasks import Task
-from desktop.text import plural, seconds, size, tr
+from desktop.session.engine_state import runs_on
+from desktop.session.tasks import Task
+from desktop.theme import icons
 from desktop.widgets.basics import button, card, column, holder, label, row, scrolled
+from desktop.widgets.chart.timeline import Timeline, total
 from desktop.widgets.copy_line import CopyLine
 from desktop.widgets.problem_card import ProblemCard
-from desktop.widgets.timeline import Timeline, total
-from engine.context import is_current
 from engine.docker.types import Port, RunSpec
-from engine.settings import Settings, SettingsStore
+from engine.dockercli.context import is_current
+from engine.settings.store import Settings, SettingsStore
 from vm.errors import Problem
 from vm.types import MachineState, Status
 
@@ -164,7 +163,7 @@ class WelcomePage(Page):
         containers.run(self.desk, FIRST)
 
     def _run_other(self) -> None:
-        from desktop.dialogs.run import RunDialog
+        from desktop.dialogs.run.dialog import RunDialog
 
         RunDialog(self.desk).open()
 

@@ -1,5 +1,4 @@
-"""All lists of the engine that is looked at, kept true by its events. May import: `connection`,
-`store`, values of `engine`.
+"""All lists of the engine that is looked at, kept true by its events.
 
 Every (re)connection loads everything anew; between two, only what an event names.
 """
@@ -9,10 +8,9 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
-from desktop.connection import Connection
+from desktop.session.connection import Connection
+from desktop.session.tasks import Tasks
 from desktop.stores.store import Store
-from desktop.tasks import Tasks
-from engine.contexts import DockerContext
 from engine.docker.types import (
     Container,
     DiskUse,
@@ -22,6 +20,7 @@ from engine.docker.types import (
     Network,
     Volume,
 )
+from engine.dockercli.contexts import DockerContext
 from vm.errors import Problem
 
 # What happens inside a container all the time (health checks are execs) and changes no row.

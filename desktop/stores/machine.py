@@ -1,5 +1,4 @@
-"""What Galley's own machine holds now, asked for while somebody looks. May import: PySide6, `link`,
-`tasks`, values of `engine`.
+"""What Galley's own machine holds now, asked for while somebody looks.
 
 Nothing is asked of a machine that does not run: looking wakes nobody.
 """
@@ -7,8 +6,8 @@ Nothing is asked of a machine that does not run: looking wakes nobody.
 import msgspec
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from desktop.link import Link
-from desktop.tasks import Tasks
+from desktop.session.link import Link
+from desktop.session.tasks import Tasks
 from engine.types import MachineUse
 from vm.types import MachineState
 
@@ -51,7 +50,7 @@ class MachineStore(QObject):
             self._tasks.quietly(self._read, self._answered, lambda _problem: self._answered(None))
 
     def _read(self) -> MachineUse | None:
-        from engine.launch import connect_only
+        from engine.client.launch import connect_only
 
         client = connect_only(self._link.home)
         if client is None:

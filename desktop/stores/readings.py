@@ -1,5 +1,4 @@
-"""What is known of one container's CPU and memory, and when it is read again. May import: values of
-`engine`.
+"""What is known of one container's CPU and memory, and when it is read again.
 
 No thread and no clock of its own: the caller says what time it is. Next: `usage.py`.
 """

@@ -1,5 +1,4 @@
-"""One list of the engine's things: loaded, invalidated by events, compared by key. May import:
-PySide6, `tasks`, values of `engine` and `vm`.
+"""One list of the engine's things: loaded, invalidated by events, compared by key.
 
     event → invalidate() → (debounce) → fetch in a pool thread → keyed diff → changed(Delta)
 
@@ -12,7 +11,7 @@ from collections.abc import Callable, Iterable
 import msgspec
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from desktop.tasks import Tasks
+from desktop.session.tasks import Tasks
 from vm.errors import Problem
 
 DEBOUNCE_MS = 40

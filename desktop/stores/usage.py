@@ -1,5 +1,4 @@
-"""CPU and memory of every container that runs. May import: PySide6, `tasks`, `connection`, `store`,
-`readings`.
+"""CPU and memory of every container that runs.
 
 One thread asks for one reading at a time, and for none while the window is hidden or the engine
 saves resources. Rows on the screen are read as often as they change; the others every half minute,
@@ -14,10 +13,10 @@ from collections.abc import Collection
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from desktop.connection import Connection
+from desktop.session.connection import Connection
+from desktop.session.tasks import Tasks
 from desktop.stores.readings import NEVER, SLOWEST, STALE, Readings
 from desktop.stores.store import Store
-from desktop.tasks import Tasks
 from engine.docker.types import Container, ContainerState, StatsSample
 from vm.errors import GalleyError
 

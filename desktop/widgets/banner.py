@@ -1,16 +1,13 @@
-"""The strip above a page that says why nothing can be done now, with the one thing to do.
-
-May import: PySide6, `basics`, `theme`, `engine_state` values.
-"""
+"""The strip above a page that says why nothing can be done now, with the one thing to do."""
 
 from collections.abc import Callable
 
 from PySide6.QtWidgets import QFrame, QWidget
 
-from desktop import icons
-from desktop.engine_state import EngineState
-from desktop.text import tr
-from desktop.theme import Theme
+from desktop.i18n.text import tr
+from desktop.session.engine_state import EngineState
+from desktop.theme import icons
+from desktop.theme.theme import Theme
 from desktop.widgets.basics import button, column, label, row
 
 

@@ -1,5 +1,4 @@
-"""Labels, buttons and boxes with the design's measures. May import: PySide6, `theme`, `text`,
-`icons`."""
+"""Labels, buttons and boxes with the design's measures."""
 
 from collections.abc import Callable
 
@@ -16,9 +15,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from desktop import icons
-from desktop.text import plain, tip
-from desktop.theme import Theme
+from desktop.i18n.text import plain, tip
+from desktop.theme import icons
+from desktop.theme.theme import Theme
 
 
 def label(text: str = "", kind: str = "", *, wrap: bool = False, select: bool = False) -> QLabel:

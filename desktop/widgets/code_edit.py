@@ -1,6 +1,6 @@
 """Text in numbered lines, for files that people write: JSON in colour, a wrong place marked.
 
-May import: PySide6, `theme`, `text`. Tab goes on to the next control; Enter keeps the indent.
+Tab goes on to the next control; Enter keeps the indent.
 """
 
 import re
@@ -19,7 +19,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QPlainTextEdit, QTextEdit, QWidget
 
-from desktop.theme import Theme, monospace
+from desktop.theme.theme import Theme, monospace
 
 JSON = re.compile(
     r'(?P<name>"(?:[^"\\]|\\.)*")(?=\s*:)|(?P<text>"(?:[^"\\]|\\.)*")'

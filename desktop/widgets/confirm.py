@@ -1,12 +1,12 @@
-"""The question before something is lost. May import: PySide6, `desk` values, `basics`, `text`."""
+"""The question before something is lost."""
 
 from collections.abc import Callable
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QCheckBox, QDialog, QLineEdit, QVBoxLayout, QWidget
 
-from desktop.desk import Loss
-from desktop.text import plain, tr
+from desktop.context import Loss
+from desktop.i18n.text import plain, tr
 from desktop.widgets.basics import button, label, row
 from desktop.widgets.name_list import NameList
 

@@ -1,10 +1,10 @@
-"""A fact with a button that copies it. May import: PySide6, `basics`, `text`."""
+"""A fact with a button that copies it."""
 
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QFontMetrics, QGuiApplication, QResizeEvent
 from PySide6.QtWidgets import QLabel, QPushButton, QSizePolicy, QWidget
 
-from desktop.text import tip, tr
+from desktop.i18n.text import tip, tr
 from desktop.widgets.basics import button, label, row
 
 NAME_WIDTH = 88

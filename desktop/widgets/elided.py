@@ -1,11 +1,10 @@
-"""A label that shortens its text instead of asking for room. May import: PySide6,
-`text`."""
+"""A label that shortens its text instead of asking for room."""
 
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QFontMetrics, QResizeEvent
 from PySide6.QtWidgets import QLabel
 
-from desktop.text import tip
+from desktop.i18n.text import tip
 
 
 class Elided(QLabel):

@@ -1,10 +1,10 @@
-"""What stands where a list has nothing: an icon, a sentence, the next step. May import: PySide6."""
+"""What stands where a list has nothing: an icon, a sentence, the next step."""
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from desktop import icons
-from desktop.theme import Theme
+from desktop.theme import icons
+from desktop.theme.theme import Theme
 from desktop.widgets.basics import label
 
 WIDTH = 440

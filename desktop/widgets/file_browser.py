@@ -1,8 +1,8 @@
-"""Folders and files of a container or a volume. May import: PySide6, `desk`, `models`, `basics`.
+"""Folders and files of a container or a volume.
 
 It is given two callables that work in a worker thread: `list_folder(path, cancel)` and
 `read(path)`, the first `LIMIT` bytes of a file. Paths are absolute, "/" is the top. A page may put
-buttons of its own into `bar`, and ask what is selected. Next: `models/files.py`.
+buttons of its own into `bar`, and ask what is selected. Next: `desktop/models/files.py`.
 """
 
 import posixpath
@@ -21,16 +21,16 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from desktop.desk import Desk
-from desktop.engine_words import engine_says, told
+from desktop.context import Desk
+from desktop.i18n.engine_words import engine_says, told
+from desktop.i18n.text import plural, size, tr
 from desktop.models.files import MODE, MODIFIED, NAME, SIZE, FilesModel
-from desktop.text import plural, size, tr
-from desktop.theme import monospace
+from desktop.theme.theme import monospace
 from desktop.widgets.basics import button, column, holder, icon_button, label, row
 from desktop.widgets.empty import Empty
 from desktop.widgets.levels import step_out_of
+from desktop.widgets.list.tree import Tree
 from desktop.widgets.path_bar import PathBar
-from desktop.widgets.tree import Tree
 from engine.docker.cancel import Cancel
 from engine.docker.types import FileEntry
 from vm.errors import Problem

@@ -1,6 +1,4 @@
-"""What `docker inspect` says, as text to read and to copy. May import: PySide6, `desk`,
-`basics`.
-"""
+"""What `docker inspect` says, as text to read and to copy."""
 
 from collections.abc import Callable
 
@@ -8,10 +6,10 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QPlainTextEdit, QWidget
 from shiboken6 import Shiboken
 
-from desktop.desk import Desk
-from desktop.engine_words import told
-from desktop.text import tr
-from desktop.theme import monospace
+from desktop.context import Desk
+from desktop.i18n.engine_words import told
+from desktop.i18n.text import tr
+from desktop.theme.theme import monospace
 from desktop.widgets.basics import column, icon_button, label, row
 from vm.errors import Problem
 

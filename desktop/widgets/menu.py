@@ -1,4 +1,4 @@
-"""A menu with round corners. May import: PySide6, `tokens`.
+"""A menu with round corners.
 
 They are cut out of the window: to let them shine through takes a compositor, which not every X
 display has, and without one they would be black.
@@ -8,7 +8,7 @@ from PySide6.QtCore import QRectF
 from PySide6.QtGui import QPainterPath, QRegion, QResizeEvent
 from PySide6.QtWidgets import QMenu, QWidget
 
-from desktop.tokens import RADIUS
+from desktop.theme.tokens import RADIUS
 
 
 class Menu(QMenu):

@@ -1,10 +1,10 @@
-"""Names of what is to go, one a line; many of them scroll. May import: PySide6, `theme`."""
+"""Names of what is to go, one a line; many of them scroll."""
 
 from collections.abc import Sequence
 
 from PySide6.QtWidgets import QPlainTextEdit
 
-from desktop.theme import monospace
+from desktop.theme.theme import monospace
 
 MOST_HEIGHT = 220
 

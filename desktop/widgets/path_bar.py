@@ -1,4 +1,4 @@
-"""A folder's path: each part is a button, and the whole can be typed. May import: PySide6.
+"""A folder's path: each part is a button, and the whole can be typed.
 
 Ctrl+L or a click beside the parts begins typing; Enter goes there, Escape does not.
 """
@@ -9,8 +9,8 @@ from PySide6.QtCore import QEvent, QObject, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QMouseEvent
 from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QStackedWidget, QWidget
 
-from desktop.text import tr
-from desktop.theme import Theme, monospace
+from desktop.i18n.text import tr
+from desktop.theme.theme import Theme, monospace
 from desktop.widgets.basics import button, icon_button, label
 
 

@@ -1,15 +1,15 @@
-"""A problem that stays on a page until it is mended: sentence, hint, details. May import: PySide6,
-`theme`, `icons`, `basics`, `text`, values of `vm`. What only passes by is a toast (`toasts.py`).
+"""A problem that stays on a page until it is mended: sentence, hint, details. What only passes by
+is a toast (`toasts.py`).
 """
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QFrame, QPlainTextEdit, QPushButton
 
-from desktop import icons
-from desktop.engine_words import engine_says
-from desktop.text import tr
-from desktop.theme import Theme, monospace
+from desktop.i18n.engine_words import engine_says
+from desktop.i18n.text import tr
+from desktop.theme import icons
+from desktop.theme.theme import Theme, monospace
 from desktop.widgets.basics import button, column, label, row
 from vm.errors import Problem
 

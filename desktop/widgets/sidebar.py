@@ -1,6 +1,4 @@
-"""The left edge: the engine that is looked at, and the pages. May import: PySide6, `theme`,
-`basics`, `icons`, `text`.
-"""
+"""The left edge: the engine that is looked at, and the pages."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,12 +7,12 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QButtonGroup, QPushButton, QVBoxLayout, QWidget
 
-from desktop import icons
-from desktop.text import tr
-from desktop.theme import Theme
-from desktop.tokens import SIDEBAR_WIDTH
+from desktop.i18n.text import tr
+from desktop.theme import icons
+from desktop.theme.theme import Theme
+from desktop.theme.tokens import SIDEBAR_WIDTH
 from desktop.widgets.basics import label, row
-from desktop.widgets.cells import draw_dot
+from desktop.widgets.list.row_delegate import draw_dot
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,14 @@
-"""The lower edge: engine, totals, tasks. May import: PySide6, `theme`, `basics`, `engine_state`."""
+"""The lower edge: engine, totals, tasks."""
 
 from PySide6.QtCore import QPointF, Qt, Signal
 from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QWidget
 
-from desktop.engine_state import EngineState
-from desktop.text import tip, tr
-from desktop.theme import Theme
+from desktop.i18n.text import tip, tr
+from desktop.session.engine_state import EngineState
+from desktop.theme.theme import Theme
 from desktop.widgets.basics import button, label, row
-from desktop.widgets.cells import draw_dot
+from desktop.widgets.list.row_delegate import draw_dot
 
 HEIGHT = 30
 

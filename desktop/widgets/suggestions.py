@@ -1,9 +1,9 @@
-"""Suggestions below a text field while it is typed into. May import: PySide6, `text`.
+"""Suggestions below a text field while it is typed into.
 
 A QCompleter shows them in a popup window, which takes the keys of its field over: typed fast, a
 letter after Tab still lands in the field that Tab has left. This list is a child of the field's
 window and never has the focus, so that every key goes where the focus is.
-Next: `dialogs/run.py`.
+Next: `desktop/dialogs/run/dialog.py`.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from PySide6.QtCore import QEvent, QObject, QPoint, Qt
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QFrame, QLineEdit, QListWidget
 
-from desktop.text import tr
+from desktop.i18n.text import tr
 
 SHOWN = 50
 ROWS = 8  # that can be seen at once

@@ -1,12 +1,12 @@
-"""The list of tasks that the status bar opens. May import: PySide6, `tasks`, `theme`, `basics`."""
+"""The list of tasks that the status bar opens."""
 
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QFrame, QProgressBar, QVBoxLayout, QWidget
 
-from desktop import icons
-from desktop.tasks import Task, Tasks, TaskState
-from desktop.text import percent, tr
-from desktop.theme import Theme
+from desktop.i18n.text import percent, tr
+from desktop.session.tasks import Task, Tasks, TaskState
+from desktop.theme import icons
+from desktop.theme.theme import Theme
 from desktop.widgets.basics import button, holder, icon_button, label, row, scrolled
 from desktop.widgets.elided import Elided
 from desktop.widgets.transfer import TransferBars

@@ -1,6 +1,6 @@
-"""Messages at the lower right edge: what came of a task, and what went wrong. May import: PySide6,
-`desk` values, `theme`, `basics`, `text`. An error stays until it is closed or seen; a success goes
-by itself. Details open in a dialog, so that a toast never grows over the list.
+"""Messages at the lower right edge: what came of a task, and what went wrong. An error stays until
+it is closed or seen; a success goes by itself. Details open in a dialog, so that a toast never
+grows over the list.
 """
 
 from collections.abc import Callable
@@ -16,11 +16,11 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from desktop import icons
-from desktop.desk import Action
-from desktop.engine_words import engine_says
-from desktop.text import tr
-from desktop.theme import Theme, monospace
+from desktop.context import Action
+from desktop.i18n.engine_words import engine_says
+from desktop.i18n.text import tr
+from desktop.theme import icons
+from desktop.theme.theme import Theme, monospace
 from desktop.widgets.basics import button, icon_button, label, row
 from vm.errors import Problem, Retry
 

@@ -1,5 +1,4 @@
-"""Pull, push, save or load as it goes on: a bar for each layer. May import: PySide6, `tasks`,
-`models.transfers`, `theme`, `basics`.
+"""Pull, push, save or load as it goes on: a bar for each layer.
 
 `TransferBars` is drawn, not put together of widgets, for a pull tells twenty times a second what it
 does. `TransferCard` floats at the lower right edge until its task is over.
@@ -9,10 +8,10 @@ from PySide6.QtCore import QRect, QRectF, QSize, Qt
 from PySide6.QtGui import QFontMetrics, QPainter, QPaintEvent
 from PySide6.QtWidgets import QFrame, QGraphicsDropShadowEffect, QSizePolicy, QWidget
 
+from desktop.i18n.text import plural, tr
 from desktop.models import transfers
-from desktop.tasks import Task
-from desktop.text import plural, tr
-from desktop.theme import Theme, monospace
+from desktop.session.tasks import Task
+from desktop.theme.theme import Theme, monospace
 from desktop.widgets.basics import button, column, label, row
 from desktop.widgets.copy_line import Shortened
 from engine.docker.types import LayerProgress, TransferProgress

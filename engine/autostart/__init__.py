@@ -3,15 +3,15 @@
     enable(home)    disable(home)    state(home)
 
 What is started is `galley desktop --hidden`, which reads by itself whether the engine is to start,
-too. May import: `engine.context`, `engine.tools`, `vm`. Next: `entry.py`, then the system's file.
+too. Next: `entry.py`, then the system's file.
 """
 
 import sys
 from pathlib import Path
 
 from engine.autostart.entry import Login, Standing, State, System
-from engine.context import context_name
-from engine.tools import own_folder
+from engine.dockercli.context import context_name
+from engine.dockercli.tools import own_folder
 from vm.host.paths import Home, default_root
 
 __all__ = ["Standing", "State", "disable", "enable", "login", "state"]

@@ -1,6 +1,6 @@
 """What is started at login, and whether it is: the words that the three systems share.
 
-May import: `vm`, msgspec. Next: `linux.py`, `macos.py`, `windows.py`.
+Next: `linux.py`, `macos.py`, `windows.py`.
 """
 
 from enum import StrEnum

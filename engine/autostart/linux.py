@@ -4,7 +4,7 @@ Application Autostart Specification and Desktop Entry Specification 1.5.
     $XDG_CONFIG_HOME/autostart/galley.desktop
 
 Desktops turn an entry off with Hidden=true (KDE, Xfce, LXQt) or X-…-Autostart-enabled=false (GNOME,
-MATE), or delete it. May import: `entry`, `vm`.
+MATE), or delete it.
 """
 
 import os

@@ -3,7 +3,7 @@
     ~/Library/LaunchAgents/galley.plist
 
 The system's list of login items turns it off by launchd's own record of disabled labels, which only
-`launchctl` reads and changes. May import: `entry`, `engine.tools`, `vm`.
+`launchctl` reads and changes.
 """
 
 import os
@@ -23,7 +23,7 @@ from engine.autostart.entry import (
     turned_off,
     unreadable,
 )
-from engine.tools import search_path
+from engine.dockercli.tools import search_path
 from vm.errors import GalleyError
 from vm.host import process
 

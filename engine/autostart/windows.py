@@ -5,7 +5,7 @@
         Explorer\\StartupApproved\\Run     name → 12 bytes, where Task Manager turns it off
 
 The twelve bytes are not documented: the first is even where it is on (2, 6), odd where it is off
-(3, 7), and the rest is when that was. May import: `entry`, `vm`.
+(3, 7), and the rest is when that was.
 """
 
 import contextlib

@@ -4,15 +4,14 @@ A thread accepts; each connection gets two threads (`pump.py`), which block and 
 nothing flows. Of what the bridge carries it reads only which folders a new container is to have
 (`requests.py`), which the owner's `check` may refuse or change, which container is to start, which
 its `starting` may refuse or delay, and which swarm is made or left, for which `swarming` prepares
-dockerd. While there is no engine to reach,
-it reads a request's head and answers 503 with the reason, at once. An engine that is paused is
-woken first (`work.py`), by a new connection or by bytes on an open one. One that was put away is
-had back only by a request that needs it (`later.py`).
+dockerd. While there is no engine to reach, it reads a request's head and answers 503 with the
+reason, at once. An engine that is paused is woken first (`activity.py`), by a new connection or by
+bytes on an open one. One that was put away is had back only by a request that needs it
+(`deferred.py`).
 
 The listener stays bound from `open` to `close`, whatever happens to the machine. `dial` makes one
-more try by itself when its connection turns out to be dead (`vm/ssh_kept.py`).
-May import: `vm.guest`, `vm.errors`, its own package. Next: `pump.py`, `requests.py`, `work.py`,
-`unix.py`, `http.py`.
+more try by itself when its connection turns out to be dead (`vm/guest/ssh_kept.py`). Next:
+`pump.py`, `requests.py`, `activity.py`, `unix.py`, `engine/dockerapi/http.py`.
 """
 
 import contextlib
@@ -23,13 +22,13 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from engine.bridge.http import CHUNK, HttpError, Reader, refusal
-from engine.bridge.later import Later
+from engine.bridge.activity import UNWATCHED, Use
+from engine.bridge.deferred import Later
 from engine.bridge.pump import AT_ONCE, Client, Pump, Starting, Swarming
 from engine.bridge.requests import Check
-from engine.bridge.work import UNWATCHED, Use
+from engine.dockerapi.http import CHUNK, HttpError, Reader, refusal
 from vm.errors import EngineUnreachable, GalleyError, Problem
-from vm.guest import Stream
+from vm.guest.protocol import Stream
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +38,7 @@ PAUSE = 0.1  # seconds without accepting after an accept has failed (too many op
 
 
 class Listener(Protocol):
-    """What `unix.py` is, and `pipe.py` will be."""
+    """What `unix.py` is, and a named pipe will be."""
 
     def open(self) -> None:
         """Raises MachineBusy, HomeUnusable."""

@@ -5,8 +5,7 @@ read what comes after the end of its input. A side that is lost ends both. A slo
 writer: nothing is kept here but the one block in hand, and what `Requests` waits for. Where the
 guest's stream can (`Prompt`), an answer goes to the client without waking a thread for it, unless
 it has to wait: who hears that a container runs finds its ports open (`Starting`), and whose swarm
-is made or left finds live-restore as it is to be (`Swarming`).
-May import: `vm.guest`, `vm.errors`, its own package. Next: `bridge.py`, `later.py`.
+is made or left finds live-restore as it is to be (`Swarming`). Next: `bridge.py`, `deferred.py`.
 """
 
 import contextlib
@@ -14,12 +13,12 @@ import threading
 from collections.abc import Callable
 from typing import Protocol
 
-from engine.bridge.http import refusal
-from engine.bridge.later import Later
+from engine.bridge.activity import Use, Work, is_interim
+from engine.bridge.deferred import Later
 from engine.bridge.requests import Check, Requests
-from engine.bridge.work import Use, Work, is_interim
+from engine.dockerapi.http import refusal
 from vm.errors import GalleyError, NotShared
-from vm.guest import Prompt, Stream
+from vm.guest.protocol import Prompt, Stream
 
 BLOCK = 256 * 1024  # bytes read at once; a socket gives what it has
 STARTED = b'"start"'  # in an event
@@ -39,7 +38,7 @@ class Client(Stream, Protocol):
 
 
 class Starting(Protocol):
-    """What starts of containers wait for (`engine/ports/starting.py`)."""
+    """What starts of containers wait for (`engine/ports/starts.py`)."""
 
     def about_to(self, container: str) -> Callable[[], None] | None:
         """What to do between dockerd's answer and the client. Raises GalleyError: no start."""
@@ -67,7 +66,8 @@ AT_ONCE = AtOnce()
 
 
 type Swarming = Callable[[str], Callable[[], None] | None]
-"""What "init", "join" and "leave" of a swarm wait for (`engine/swarm_mode.py`); like `about_to`."""
+"""What "init", "join" and "leave" of a swarm wait for (`engine/lifecycle/swarm_mode.py`); like
+`about_to`."""
 
 
 class Pump:

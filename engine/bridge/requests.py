@@ -5,8 +5,8 @@ for a creation that the `Check` changed, and for the address pool of a new swarm
 of each request, and of starts, of swarms and of events, before it goes on. Only heads and the
 bodies of creations and of swarms are looked at, and held back until they are whole; everything else
 is counted. What is not HTTP/1 (a hijacked connection, HTTP/2, anything that we do not understand)
-goes on as it is, to the end. May import: `http.py`, `address_pools.py`, `vm.errors` (raised through
-here). Next: `binds.py` (the check), `address_pools.py`, `pump.py`.
+goes on as it is, to the end. Next: `engine/shares/binds.py` (the check),
+`engine/admission/address_pools.py`, `pump.py`.
 """
 
 import re
@@ -14,8 +14,8 @@ from collections.abc import Callable
 from typing import Protocol
 from urllib.parse import unquote_to_bytes
 
-from engine.bridge import address_pools
-from engine.bridge.http import API
+from engine.admission import address_pools
+from engine.dockerapi.http import API
 
 HEAD_LIMIT = 64 * 1024  # bytes; what is longer is not held back
 LINE_LIMIT = 4 * 1024  # bytes of a chunk's size and extensions

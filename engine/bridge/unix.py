@@ -1,5 +1,5 @@
-"""The docker socket as a Unix socket file. The only place with AF_UNIX; `pipe.py` will be the same
-for Windows. May import: `vm.host`, `vm.errors`. Next: `bridge.py`.
+"""The docker socket as a Unix socket file. On Windows a named pipe will take its place. Next:
+`bridge.py`.
 
 The file appears in one step, already private and already listening: it is bound under another name
 and renamed. It replaces a stale socket, never a living one and never something else.

@@ -1,4 +1,4 @@
-"""The command line, `galley`. May import: `engine`, `vm`, click and rich.
+"""The command line, `galley`.
 
 `main` tells the whole story. What must be quick is decided before click is imported: `docker` and
 `compose` only look for a program and become it. Everything else is a click command, loaded when it

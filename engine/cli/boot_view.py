@@ -1,7 +1,7 @@
 """A start, step by step, while it happens: live on a terminal, a line per step elsewhere. The copy
 of a snapshot is one step.
 
-May import: `engine.types`, `output`; rich only once something is drawn. Next: `lifecycle.py`.
+Next: `lifecycle.py`.
 """
 
 import sys

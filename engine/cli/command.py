@@ -1,4 +1,4 @@
-"""The click classes that every command is made of. May import: click.
+"""The click classes that every command is made of.
 
 They give each command `--details`/`-v` without a line in the command itself. Next: `app.py`.
 """

@@ -1,4 +1,4 @@
-"""`galley desktop`: open the window, or bring the open one to the front. May import: click, `vm`.
+"""`galley desktop`: open the window, or bring the open one to the front.
 
 The window is a program of its own that outlives this command, as it would after a double click.
 This package may not import it: it is started by name. Next: `desktop/app.py`.

@@ -1,7 +1,7 @@
 """`galley disk`: what the data disk holds and for whom, and how it is given back.
 
-May import: click, `reach`; `engine.docker` only inside functions. `Report` is the shape of `--json`
-and only grows. Looking wakes nobody. Next: `engine/resources.py`.
+`Report` is the shape of `--json` and only grows. Looking wakes nobody. Next:
+`engine/monitors/resources.py`.
 """
 
 import contextlib
@@ -133,7 +133,7 @@ def _running() -> Iterator[tuple[ControlClient, Snapshot]]:
 @contextlib.contextmanager
 def _docker(seen: Snapshot) -> "Iterator[DockerClient]":
     from engine.docker.client import DockerClient  # the SDK is slow to load
-    from engine.docker.endpoint import Endpoint
+    from engine.dockercli.endpoint import Endpoint
 
     with contextlib.closing(DockerClient(Endpoint("galley", seen.endpoint), PATIENCE)) as docker:
         yield docker

@@ -1,7 +1,6 @@
 """`galley docker …` and `galley compose …`: docker itself, pointed at our engine.
 
 The fast path: no click here, and nothing is imported that a plain `docker` would have to wait for.
-May import: `engine.tools`, `vm.host`; the rest only when docker has to run inside the VM.
 """
 
 import os
@@ -9,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from engine.cli.output import note
-from engine.tools import client_environment, docker_cli, has_compose, search_path
+from engine.dockercli.tools import client_environment, docker_cli, has_compose, search_path
 
 if TYPE_CHECKING:
     from vm.errors import GalleyError
@@ -43,8 +42,8 @@ def run_docker(words: Sequence[str]) -> int:
 
 def _bring_keyring(home: "Home") -> None:
     """Say why docker is about to use its plain file, where it will."""
-    from engine import logins
-    from engine.settings import SettingsStore
+    from engine.credentials import logins
+    from engine.settings.store import SettingsStore
     from vm.errors import GalleyError
 
     try:

@@ -9,8 +9,8 @@
     proxy-get, proxy-erase    ours: a proxy's address on standard input → its password, in JSON
     proxy-store               ours: {"Address": …, "Password": …} on standard input
 
-Errors are said on standard output, with exit code 1; some of them docker knows word by word. May
-import: `credentials`, `docker_config`: docker waits for this program. Next: `credentials.py`.
+Errors are said on standard output, with exit code 1; some of them docker knows word by word.
+docker waits for this program, so it imports little. Next: `engine/credentials/keyring.py`.
 """
 
 import json
@@ -19,8 +19,9 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
-from engine import __version__, docker_config
-from engine.credentials import Login, Logins, kind_of_error
+from engine import __version__
+from engine.credentials.keyring import Login, Logins, kind_of_error
+from engine.dockercli import config_json
 
 NOT_FOUND = "credentials not found in native keychain"
 NO_SERVER = "no credentials server URL"
@@ -40,7 +41,7 @@ def main() -> NoReturn:
 
 def _answer() -> int:
     try:
-        answer = _serve(Logins(docker_config.folder()), sys.argv[1:], _read)
+        answer = _serve(Logins(config_json.folder()), sys.argv[1:], _read)
     except Refused as error:
         return _say(str(error), 1)
     except kind_of_error() as error:

@@ -1,4 +1,4 @@
-"""`galley env`: what makes other docker programs of this shell use Galley. May import: click.
+"""`galley env`: what makes other docker programs of this shell use Galley.
 
 Each shell has its own words and its own quoting; `SHELLS` is the list.
 """
@@ -13,7 +13,7 @@ import click
 
 from engine.cli.command import Command, json_option
 from engine.cli.output import say, say_json
-from engine.tools import client_environment
+from engine.dockercli.tools import client_environment
 from vm.host.paths import check_home, find_home
 
 

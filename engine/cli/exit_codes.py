@@ -1,4 +1,4 @@
-"""What `galley` exits with: the one table, shown by `galley --help`. May import: `vm.errors`.
+"""What `galley` exits with: the one table, shown by `galley --help`.
 
 `galley docker`, `compose` and `shell` exit with the code of the program they ran.
 """

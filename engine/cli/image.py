@@ -1,4 +1,4 @@
-"""`galley image`: the guest image that the machine boots. May import: click, `engine.guest`, `vm`.
+"""`galley image`: the guest image that the machine boots.
 
 `build` is the developer's and the packager's; a start builds by itself what it needs.
 """
@@ -11,7 +11,7 @@ import msgspec
 from engine.cli import reach
 from engine.cli.command import Group, json_option
 from engine.cli.output import note, say, say_json
-from engine.settings import SettingsStore
+from engine.settings.store import SettingsStore
 from vm import image as images
 from vm.errors import ImageDamaged
 from vm.host.paths import find_home, make_home

@@ -1,7 +1,6 @@
 """`galley start`, `stop`, `suspend`, `restart`, `quit` and `delete`.
 
 Every one asks the supervisor and waits until it is done; what it raises is shown by `output.py`.
-May import: click, `engine`, `vm`.
 Next: `boot_view.py` (a start as it is seen), `engine/engine.py` (what really happens).
 """
 
@@ -16,9 +15,9 @@ from engine.cli import reach
 from engine.cli.boot_view import boot_view
 from engine.cli.command import Command
 from engine.cli.output import note, say
+from engine.client.launch import restart_supervisor
 from engine.control.client import ControlClient
 from engine.control.protocol import StartParams, StopParams
-from engine.launch import restart_supervisor
 from engine.types import Snapshot
 from vm.directory import MachineDir
 from vm.errors import Cancelled, NoMachine, SupervisorGone

@@ -1,13 +1,13 @@
-"""`galley logins`: which registries docker can log in to. May import: click, `engine.logins`.
+"""`galley logins`: which registries docker can log in to.
 
 Logging in and out is docker's own command (`passthrough.py`).
 """
 
 import click
 
-from engine import logins as registry
 from engine.cli.command import Command, json_option
 from engine.cli.output import note, say, say_json
+from engine.credentials import logins as registry
 
 
 @click.command(cls=Command)

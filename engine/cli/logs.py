@@ -1,4 +1,4 @@
-"""`galley logs`: what the machine, the engine and Galley itself said. May import: click, `reach`.
+"""`galley logs`: what the machine, the engine and Galley itself said.
 
 vm          the machine's console since its last start       logs/console.log
 engine      dockerd                                          in the machine
@@ -13,12 +13,12 @@ from pathlib import Path
 
 import click
 
-from engine.awake import awake
 from engine.cli import reach
 from engine.cli.command import Command, json_option
 from engine.cli.exit_codes import Exit
 from engine.cli.output import Printable, note, printable, say, say_json_line
-from engine.logs import ENGINE_LOG, log_file, read_on
+from engine.client.hold import awake
+from engine.log_files import ENGINE_LOG, log_file, read_on
 from vm.host.paths import find_home
 
 GLANCE = 0.2  # seconds between two looks at a file that is followed

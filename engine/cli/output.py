@@ -1,8 +1,7 @@
 """What the command line says, and the one place where an error becomes text.
 
 `guarded` wraps every command: it turns what was raised into a sentence, a hint and an exit code.
-May import: `vm.errors`, `exit_codes`, msgspec, but only inside functions: `galley docker` comes
-through here, and waits for every import. Next: `exit_codes.py`.
+Next: `exit_codes.py`.
 """
 
 import codecs

@@ -1,6 +1,6 @@
-"""`docker` and those of its commands that are ours too, as click commands: for the list in
-`galley --help`, and for when an option of galley's own came before them. May import: click.
-Next: `docker.py`, which does the work.
+"""`docker` and those of its commands that are ours too, as click commands: for the list in `galley
+--help`, and for when an option of galley's own came before them. Next: `docker.py`, which does the
+work.
 """
 
 import click

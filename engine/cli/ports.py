@@ -1,4 +1,4 @@
-"""`galley ports`: the containers' ports on this computer. May import: click, `reach`."""
+"""`galley ports`: the containers' ports on this computer."""
 
 import sys
 

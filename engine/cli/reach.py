@@ -1,6 +1,6 @@
 """How commands reach what runs: the supervisor, the machine, a program in it.
 
-May import: `engine`, `vm`. Nothing heavy at the top, for every command comes through here.
+Nothing heavy at the top, for every command comes through here.
 """
 
 import os
@@ -11,7 +11,7 @@ from engine.control.client import ControlClient, NobodyListens
 from engine.types import Snapshot
 from vm.directory import MachineDir
 from vm.errors import MachineError
-from vm.guest import Guest, SessionGuest
+from vm.guest.protocol import Guest, SessionGuest
 from vm.host.paths import Home, find_home, make_home
 from vm.types import Observation
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 def supervisor() -> ControlClient:
     """A conversation with the supervisor, which is started when there is none."""
-    from engine.launch import ensure_supervisor
+    from engine.client.launch import ensure_supervisor
 
     return ensure_supervisor(make_home(find_home()))
 
 
 def running_supervisor() -> ControlClient | None:
-    """The one that runs, or None. Not by `engine.launch`, which takes longer to load."""
+    """The one that runs, or None. Not by `engine.client.launch`, which takes longer to load."""
     try:
         return ControlClient.connect(find_home())
     except NobodyListens:
@@ -45,8 +45,8 @@ def snapshot() -> Snapshot | None:
 
 def chosen_backend(home: Home) -> "Backend":
     """The one that the settings name. Raises its problem where it cannot be used."""
-    from engine.settings import SettingsStore
-    from vm.backend import choose
+    from engine.settings.store import SettingsStore
+    from vm.backends import choose
 
     return choose(SettingsStore(home).load().backend)
 
@@ -59,7 +59,7 @@ def observe() -> Observation:
 
 def running_guest() -> "Guest":
     """The inside of the running machine, without the supervisor's help. Raises NoMachine."""
-    from engine.logs import running_guest as guest_of
+    from engine.client.logs import running_guest as guest_of
 
     return guest_of(find_home())
 
@@ -72,11 +72,13 @@ def run_in_guest(
 ) -> int:
     """A program in the machine (None: a login shell) at our terminal or pipes; its exit code.
     `shown` makes what each of its outputs goes through."""
-    from engine.awake import awake
+    from engine.client.hold import awake
 
     with awake(find_home()):
         guest = running_guest()
-        from vm import terminal  # only now: paramiko takes longer to load than most commands to run
+        from vm.guest import (
+            terminal,  # only now: paramiko takes longer to load than most commands to run
+        )
 
         if not isinstance(guest, SessionGuest):
             raise MachineError("This machine only pretends: there is nothing to run in it.")

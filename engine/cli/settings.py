@@ -1,4 +1,4 @@
-"""`galley settings`: get, set, unset and list. May import: click, `engine.settings`, `reach`.
+"""`galley settings`: get, set, unset and list.
 
 Reading needs nobody. Writing goes through the supervisor where one runs, so that it knows at once.
 """
@@ -9,12 +9,12 @@ from pathlib import Path
 import click
 import msgspec
 
-from engine import daemon_config
 from engine.cli import reach
 from engine.cli.command import Group, json_option
 from engine.cli.output import DIM, YELLOW, note, say, say_json, styled
 from engine.control.protocol import DaemonParams, SetParams, UnsetParams
-from engine.settings import Entry, SettingsStore, find
+from engine.provisioning import daemon_json
+from engine.settings.store import Entry, SettingsStore, find
 from vm.errors import from_problem
 from vm.host.paths import find_home, make_home
 
@@ -94,7 +94,7 @@ def daemon(edit: bool, file: Path | None, show: bool) -> None:
     """Show or change daemon.json: what dockerd is configured with, beside what Galley sets."""
     if edit + show + (file is not None) > 1:
         raise click.UsageError("Give one of --edit, --file and --show.")
-    before = daemon_config.read(find_home())
+    before = daemon_json.read(find_home())
     text: str | None = before
     if file is not None:
         text = file.read_text(encoding="utf-8")
@@ -106,7 +106,7 @@ def daemon(edit: bool, file: Path | None, show: bool) -> None:
     if text is None or text == before:
         note("Nothing was changed.")
         return
-    problem = daemon_config.check(text)
+    problem = daemon_json.check(text)
     if problem is not None:
         raise from_problem(problem)
     with reach.supervisor() as client:

@@ -1,4 +1,4 @@
-"""`galley shell`: inside the virtual machine, as root. May import: click, `reach`."""
+"""`galley shell`: inside the virtual machine, as root."""
 
 import click
 

@@ -1,4 +1,4 @@
-"""Bytes as people read them on the command line. May import: nothing."""
+"""Bytes as people read them on the command line."""
 
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 

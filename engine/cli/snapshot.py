@@ -1,6 +1,6 @@
-"""`galley snapshot`: keep the whole machine as it is, go back to it. May import: click, `reach`.
+"""`galley snapshot`: keep the whole machine as it is, go back to it.
 
-Next: `engine/snapshots.py`.
+Next: `engine/lifecycle/snapshots.py`.
 """
 
 import sys
@@ -19,10 +19,10 @@ from engine.control.protocol import (
     RestoreSnapshotParams,
     SnapshotParams,
 )
-from vm import snapshots
 from vm.directory import MachineDir
 from vm.errors import Cancelled
 from vm.host.paths import find_home
+from vm.lifecycle import snapshots
 from vm.types import MachineSnapshot, MachineState
 
 MIB = 1024**2

@@ -1,6 +1,6 @@
 """`galley status`: what runs, from the supervisor, or seen directly where none runs.
 
-May import: click, `reach`, `engine.types`. `Report` is the shape of `--json`; it only grows.
+`Report` is the shape of `--json`; it only grows.
 """
 
 import sys
@@ -100,8 +100,8 @@ def _told(seen: Snapshot, use: MachineUse | None) -> Report:
 
 def _observed() -> Report:
     """Without a supervisor: what the backend sees; it may run on, with nobody in front of it."""
-    from engine.context import endpoint
-    from engine.settings import SettingsStore
+    from engine.dockercli.context import endpoint
+    from engine.settings.store import SettingsStore
 
     home = find_home()
     state, name, accelerator = MachineState.STOPPED, "", None

@@ -1,4 +1,4 @@
-"""`galley version`: of Galley, and of the engine where it runs. May import: click, `reach`."""
+"""`galley version`: of Galley, and of the engine where it runs."""
 
 import platform
 

@@ -1,4 +1,4 @@
-"""How clients talk to the supervisor. May import: `vm`, `engine.types`, msgspec, the stdlib.
+"""How clients talk to the supervisor.
 
 Start at `protocol.py` (what crosses the socket); then `server.py` and `client.py`, its two ends.
 """

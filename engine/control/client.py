@@ -1,4 +1,4 @@
-"""A client's end of the control socket. May import: `control.protocol`, `vm`, the stdlib.
+"""A client's end of the control socket.
 
 Kept light, for `galley status` has a quarter of a second in all. A client belongs to one thread:
 whoever wants to call and to watch at the same time opens two. Only `close` may come from anywhere.

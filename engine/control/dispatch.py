@@ -1,4 +1,4 @@
-"""What each method of the control socket does. May import: `protocol`, `engine`, msgspec.
+"""What each method of the control socket does.
 
 Whatever happens in here, the client gets a reply: this holds one of the few broad `except`.
 """
@@ -27,8 +27,8 @@ from engine.control.protocol import (
     encode,
 )
 from engine.json_input import UNREADABLE
-from engine.settings import SettingsStore
-from engine.trace import traced
+from engine.lifecycle.start_trace import traced
+from engine.settings.store import SettingsStore
 from engine.types import MachineUse, Reclaimed, Snapshot
 from vm.errors import ControlError, GalleyError, Problem, Retry
 
@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 
 class Given(Protocol):
-    """What it needs of `engine.resources.Resources`."""
+    """What it needs of `engine.monitors.resources.Resources`."""
 
     def use(self) -> MachineUse: ...
     def reclaim_disk(self) -> Reclaimed: ...
@@ -67,7 +67,7 @@ class Controlled(Protocol):
 
 
 class SnapshotVerbs(Protocol):
-    """`engine.snapshots.Snapshots`. Each blocks until it is done."""
+    """`engine.lifecycle.snapshots.Snapshots`. Each blocks until it is done."""
 
     def create(self, name: str, *, memory: bool = False) -> None: ...
     def restore(self, name: str, *, cold: bool = False) -> None: ...

@@ -1,4 +1,4 @@
-"""A connection that any thread can end. May import: the standard library.
+"""A connection that any thread can end.
 
 One thread receives, another may send; `end` wakes both. `Connection.close` alone would not do: on
 POSIX it wakes nobody, and the number it frees may be given to another file while they still use it;

@@ -1,4 +1,4 @@
-"""What waits to be sent to one client. May import: `protocol`, `engine.types`, the stdlib.
+"""What waits to be sent to one client.
 
 Nobody who puts something in ever waits for the client: replies are bounded because requests are
 (`admit`), and of the snapshots only the latest counts. Next: `server.py`, which sends it.

@@ -1,4 +1,4 @@
-"""What crosses the control socket, and where it is. May import: `vm`, `engine.types`, msgspec.
+"""What crosses the control socket, and where it is.
 
 Both ends prove that they know the key in `run/control.key` (only this user can read it). Then:
 
@@ -21,7 +21,7 @@ import msgspec
 from engine import __version__
 from engine.types import Snapshot
 from vm.errors import Problem, VersionMismatch
-from vm.host.paths import Home, write_atomic
+from vm.host.paths import Home, make_home, write_atomic
 
 PROTOCOL = 4  # raised with every change that an older client or supervisor would not understand
 REQUEST_LIMIT = 64 * 1024  # bytes
@@ -161,6 +161,12 @@ def address(home: Home, name: str = "control") -> str:
         instance = hashlib.sha256(os.fsencode(home.root)).hexdigest()[:16]
         return rf"\\.\pipe\galley-{instance}-{name}"
     return str(home.run / f"{name}.sock")
+
+
+def window_address(home: Home) -> str:
+    """Where the window of an instance listens for the next that is opened. Raises HomeUnusable
+    where another user might listen there."""
+    return address(make_home(home), "window")
 
 
 def key_file(home: Home) -> Path:

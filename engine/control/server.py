@@ -1,4 +1,4 @@
-"""The supervisor's end of the control socket. May import: `control`, vm.host.paths, the stdlib.
+"""The supervisor's end of the control socket.
 
 One thread accepts; a client's own threads do the rest (`session.py`). The engine only ever drops a
 snapshot into outboxes, so that no client, however stuck, holds up the engine or another client.
@@ -15,7 +15,7 @@ from multiprocessing.connection import Client, Listener
 from engine.control.dispatch import Controlled, Dispatch
 from engine.control.protocol import address, make_key
 from engine.control.session import Session
-from engine.settings import SettingsStore
+from engine.settings.store import SettingsStore
 from engine.types import Snapshot
 from vm.host.paths import Home, unusable
 

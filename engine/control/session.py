@@ -1,4 +1,4 @@
-"""One client of the supervisor, from its connection to its end. May import: `control`, msgspec.
+"""One client of the supervisor, from its connection to its end.
 
 Three kinds of thread: the reader owns the connection and closes it, the writer sends what the
 outbox holds, and each request has one that does its work. Next: `outbox.py`, `dispatch.py`.

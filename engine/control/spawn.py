@@ -1,4 +1,4 @@
-"""Starting one supervisor and hearing how it went. May import: `context`, `protocol`, `vm`, stdlib.
+"""Starting one supervisor and hearing how it went.
 
 The new process reports to `run/launch.sock`, where `spawn` listens: ready, or the Problem that kept
 it from coming up, or that another one runs already. A thread that waits for the end of the process,
@@ -14,8 +14,8 @@ import time
 from multiprocessing.connection import Client, Listener
 from pathlib import Path
 
-from engine.context import context_name
 from engine.control.protocol import Launched, address, decode_launched
+from engine.dockercli.context import context_name
 from engine.json_input import UNREADABLE
 from vm.errors import SupervisorGone, from_problem
 from vm.host import session

@@ -6,5 +6,5 @@
     harmless.py    what of dockerd goes into it
     redact.py      keeps secrets out of it
 
-May import: `engine` (not `cli`), `vm`. To add a check: write its file and name it in `run.CHECKS`.
+To add a check: write its file and name it in `run.CHECKS`.
 """

@@ -1,4 +1,4 @@
-"""Does the machine run on the processor itself, or is it emulated? May import: `facts`, `vm`."""
+"""Does the machine run on the processor itself, or is it emulated?"""
 
 from engine.diagnose.facts import Facts
 from vm.errors import Problem, VirtualizationOff

@@ -1,6 +1,4 @@
-"""Does what is to start at login really start, and is it this Galley? May import: `facts`,
-`engine.autostart`.
-"""
+"""Does what is to start at login really start, and is it this Galley?"""
 
 from engine import autostart
 from engine.autostart import Standing

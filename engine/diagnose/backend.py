@@ -1,4 +1,4 @@
-"""Can this computer run the machine at all? May import: `facts`, `vm`."""
+"""Can this computer run the machine at all?"""
 
 from engine.diagnose.facts import Facts
 from vm.errors import Problem

@@ -1,4 +1,4 @@
-"""One zip file with everything for a bug report. May import: `engine`, `vm`.
+"""One zip file with everything for a bug report.
 
 What Galley itself does not write is taken field by field from a list (`harmless.py`): no command,
 environment, label or option of a container or of dockerd. Everything then goes through `redact.py`,
@@ -19,13 +19,13 @@ from typing import Any
 import msgspec
 
 from engine import __version__
-from engine.bridge.http import HttpError, get_json
 from engine.bridge.unix import connect
 from engine.diagnose import harmless
 from engine.diagnose.facts import Facts
 from engine.diagnose.redact import Redactor
 from engine.diagnose.run import Result
-from engine.tools import docker_cli
+from engine.dockerapi.http import HttpError, get_json
+from engine.dockercli.tools import docker_cli
 from vm.directory import MachineDir
 from vm.errors import GalleyError
 from vm.host import process

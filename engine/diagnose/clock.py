@@ -1,7 +1,4 @@
-"""Do host and guest agree what time it is? A guest that is behind fails every https download.
-
-May import: `facts`, `vm`.
-"""
+"""Do host and guest agree what time it is? A guest that is behind fails every https download."""
 
 import time
 

@@ -1,10 +1,10 @@
-"""Does dockerd run with what the user has written for it? May import: `facts`, `daemon_config`."""
+"""Does dockerd run with what the user has written for it?"""
 
-from engine import daemon_config
 from engine.diagnose.facts import Facts
-from vm.console import Console
+from engine.provisioning import daemon_json
 from vm.directory import MachineDir
 from vm.errors import Problem
+from vm.guest.console import Console
 
 TITLE = "daemon.json is in force"
 
@@ -14,7 +14,7 @@ def applies(facts: Facts) -> bool:
 
 
 def check(facts: Facts) -> Problem | None:
-    problem = daemon_config.check(daemon_config.read(facts.home))
+    problem = daemon_json.check(daemon_json.read(facts.home))
     if problem is not None or not facts.is_running:
         return problem
-    return daemon_config.refusal(Console(MachineDir.of(facts.home).console_log).lines())
+    return daemon_json.refusal(Console(MachineDir.of(facts.home).console_log).lines())

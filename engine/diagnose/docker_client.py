@@ -1,10 +1,10 @@
-"""Will a plain `docker` talk to Galley? May import: `facts`, `engine.context`, `engine.tools`."""
+"""Will a plain `docker` talk to Galley?"""
 
 import os
 
-from engine import context
 from engine.diagnose.facts import Facts
-from engine.tools import docker_cli
+from engine.dockercli import context
+from engine.dockercli.tools import docker_cli
 from vm.errors import HostError, Problem, ToolMissing
 from vm.types import MachineState
 

@@ -1,8 +1,8 @@
-"""Does docker get an answer where it is told to ask? May import: `facts`, `engine.bridge`."""
+"""Does docker get an answer where it is told to ask?"""
 
-from engine.bridge.http import ping
 from engine.bridge.unix import connect
 from engine.diagnose.facts import Facts
+from engine.dockerapi.http import ping
 from vm.errors import EngineUnreachable, Problem
 
 TITLE = "The engine answers on the docker socket"

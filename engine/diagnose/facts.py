@@ -1,4 +1,4 @@
-"""What the checks look at, gathered once. May import: `engine`, `vm` values.
+"""What the checks look at, gathered once.
 
 A check reads facts and the world, changes nothing, and knows nothing of other checks.
 """
@@ -7,11 +7,11 @@ from typing import Protocol
 
 import msgspec
 
-from engine.settings import Settings
+from engine.settings.store import Settings
 from engine.types import Snapshot
 from vm.backend import Backend
 from vm.errors import Problem
-from vm.guest import Guest
+from vm.guest.protocol import Guest
 from vm.host.paths import Home
 from vm.types import MachineState, Observation
 

@@ -2,7 +2,7 @@
 
 Everything else stays out, known or not: commands, labels, environments and options hold whatever
 their users write there. Names stay in: of containers, images, networks, volumes and folders, and of
-the programs that run. May import: msgspec. Next: `bundle.py`, `redact.py`.
+the programs that run. Next: `bundle.py`, `redact.py`.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Can Galley write where it keeps its files? May import: `facts`, `vm`."""
+"""Can Galley write where it keeps its files?"""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Is the guest image what it was when it was built? May import: `facts`, `vm.image`."""
+"""Is the guest image what it was when it was built?"""
 
 from engine.diagnose.facts import Facts
 from vm.errors import ImageDamaged, Problem

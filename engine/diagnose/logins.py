@@ -1,10 +1,10 @@
-"""Does docker keep registry logins in the keyring? May import: `facts`, `engine.logins`.
+"""Does docker keep registry logins in the keyring?
 
 On a computer without a keyring there is a choice to make, and its hint says which.
 """
 
+from engine.credentials.logins import why_not
 from engine.diagnose.facts import Facts
-from engine.logins import why_not
 from vm.errors import Problem
 from vm.types import MachineState
 

@@ -1,4 +1,4 @@
-"""Does the machine fit into this computer's memory? May import: `facts`, psutil, `vm`."""
+"""Does the machine fit into this computer's memory?"""
 
 import psutil
 

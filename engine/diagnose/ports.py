@@ -1,4 +1,4 @@
-"""Is every published port open on this computer? May import: `facts`, `vm`."""
+"""Is every published port open on this computer?"""
 
 from engine.diagnose.facts import Facts
 from vm.errors import Problem

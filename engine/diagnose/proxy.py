@@ -1,8 +1,8 @@
-"""Does the proxy answer that the engine is to use? May import: `facts`, `engine.proxy`."""
+"""Does the proxy answer that the engine is to use?"""
 
-from engine import proxy
 from engine.diagnose.facts import Facts
-from engine.settings import SettingsStore
+from engine.provisioning import proxies as proxy
+from engine.settings.store import SettingsStore
 from vm.errors import Problem
 
 TITLE = "The proxy answers"

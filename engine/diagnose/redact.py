@@ -1,5 +1,4 @@
-"""Takes secrets out of text that leaves this computer. May import: the standard library,
-`engine.docker_config`, `vm.host`.
+"""Takes secrets out of text that leaves this computer.
 
 Two passes. Known secrets (our own keys, docker's logins, secret environment variables) are replaced
 wherever they stand, also in hex, base64, JSON and percent encoding. Then everything with the shape
@@ -19,7 +18,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from engine import docker_config
+from engine.dockercli import config_json
 from vm.host.paths import Home
 
 GONE = "<redacted>"
@@ -142,7 +141,7 @@ def _docker_logins() -> Iterator[str]:
     """Of docker's config.json: each login as it stands, the password inside it, the headers that
     docker sends, and the logins at proxies."""
     try:
-        config = json.loads(docker_config.path().read_bytes())
+        config = json.loads(config_json.path().read_bytes())
     except (OSError, ValueError, RecursionError):
         return
     for entry in _entries(config, "auths"):

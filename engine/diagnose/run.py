@@ -1,4 +1,4 @@
-"""Gathers the facts and asks every question. May import: `engine`, `vm`, the checks."""
+"""Gathers the facts and asks every question."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -6,6 +6,7 @@ from enum import StrEnum
 
 import msgspec
 
+from engine.client.launch import connect_only
 from engine.diagnose import (
     acceleration,
     autostart,
@@ -26,9 +27,8 @@ from engine.diagnose import (
     supervisor,
 )
 from engine.diagnose.facts import Check, Facts
-from engine.launch import connect_only
-from engine.settings import SettingsStore
-from vm.backend import choose
+from engine.settings.store import SettingsStore
+from vm.backends import choose
 from vm.directory import MachineDir
 from vm.errors import GalleyError, Problem
 from vm.host.paths import Home, unusable

@@ -1,4 +1,4 @@
-"""Can every line of the settings file be used? May import: `facts`, `vm`."""
+"""Can every line of the settings file be used?"""
 
 from engine.diagnose.facts import Facts
 from vm.errors import Problem

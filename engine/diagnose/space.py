@@ -1,4 +1,4 @@
-"""Is there room for images and containers to grow? May import: `facts`, `vm`."""
+"""Is there room for images and containers to grow?"""
 
 import shutil
 from pathlib import Path

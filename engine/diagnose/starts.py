@@ -1,4 +1,4 @@
-"""Does a start go on from a machine that has booted? May import: `facts`, `vm`."""
+"""Does a start go on from a machine that has booted?"""
 
 from engine.diagnose.facts import Facts
 from vm.directory import MachineDir

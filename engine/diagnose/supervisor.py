@@ -1,4 +1,4 @@
-"""Does Galley's background process stand in front of the machine? May import: `facts`, `vm`."""
+"""Does Galley's background process stand in front of the machine?"""
 
 from engine.diagnose.facts import Facts
 from vm.errors import Problem, SupervisorGone

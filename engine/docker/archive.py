@@ -1,5 +1,4 @@
-"""Files of a container through Docker's archive, whether it runs or not. May import: `call.py`,
-`tar.py`, `wire.py`.
+"""Files of a container through Docker's archive, whether it runs or not.
 
 Docker gives and takes tar streams; a folder cannot be asked for without all that is below it, so
 listing one reads on to its end, within a bound. Next: `files.py` and `volumes.py`.
@@ -15,9 +14,9 @@ from contextlib import AbstractContextManager
 import msgspec
 
 from engine.docker import tar
-from engine.docker.call import pieces, streaming
 from engine.docker.cancel import Cancel
 from engine.docker.sdk import docker, requests
+from engine.docker.streaming_request import pieces, streaming
 from engine.docker.types import FileEntry
 from vm.errors import EngineRefused, EngineUnreachable
 

@@ -1,4 +1,4 @@
-"""A wish to stop that wakes whoever is blocked. May import: `vm.errors`. Next: `wire.py`.
+"""A wish to stop that wakes whoever is blocked. Next: `transport.py`.
 
 A thread that reads a socket cannot look at a flag. It says how to interrupt it, with `closing`,
 and `set` does that from whatever thread it is called in.

@@ -1,4 +1,4 @@
-"""One Docker Engine, as the window uses it. May import: `engine.docker`.
+"""One Docker Engine, as the window uses it.
 
 A client may be used by several threads at once: each request takes a connection of its own from
 the SDK's pool, and a stream holds one until it ends. Each kind of object has a file of its own,
@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 from engine.docker import local, system, tls
 from engine.docker.cancel import Cancel
 from engine.docker.containers import Containers
-from engine.docker.endpoint import Endpoint
-from engine.docker.refusal import answering
+from engine.docker.errors import answering
 from engine.docker.sdk import docker
 from engine.docker.ssh_relay import SshRelay
+from engine.docker.transport import Wire
 from engine.docker.types import AcceptedLogin, DiskUse, EngineInfo, Event
-from engine.docker.wire import Wire
+from engine.dockercli.endpoint import Endpoint
 from vm.errors import EngineUnreachable, GalleyError, Retry
 
 if TYPE_CHECKING:  # a page that is never opened never loads its kind

@@ -1,11 +1,10 @@
-"""GET /containers/{id}/json as a ContainerDetail. May import: `types`, `run_spec`,
-`moments`.
+"""GET /containers/{id}/json as a ContainerDetail.
 
 Next: `run_spec.py`, for the part that says how to run it again.
 """
 
-from engine.docker.moments import seconds
 from engine.docker.run_spec import Json, spec_of
+from engine.docker.timestamps import seconds
 from engine.docker.types import ContainerDetail, ContainerState
 
 _MODES = {

@@ -1,4 +1,4 @@
-"""GET /containers/json, from bytes to rows. May import: `types`, `system`, msgspec.
+"""GET /containers/json, from bytes to rows.
 
 A thousand rows are decoded at every change, so nothing is built that is not shown. The names of
 fields are Docker's. Next: `container_detail.py`, which reads one container in full.

@@ -1,5 +1,4 @@
-"""Every verb on containers. May import: `wire`, `container_rows`, `container_detail`, `run_spec`,
-`port_holders`.
+"""Every verb on containers.
 
 What flows for longer than a request is elsewhere: logs and stats in `streams.py`, terminals in
 `exec.py`. Next: `recreate.py`, the one verb that is made of several.
@@ -17,6 +16,7 @@ from engine.docker.port_holders import naming_port_holder
 from engine.docker.processes import PS_ARGUMENTS, parse_processes
 from engine.docker.run_spec import Json, creation, nano_cpus
 from engine.docker.sdk import docker
+from engine.docker.transport import Wire
 from engine.docker.types import (
     INTERNAL,
     Change,
@@ -27,7 +27,6 @@ from engine.docker.types import (
     Pruned,
     RunSpec,
 )
-from engine.docker.wire import Wire
 from vm.errors import EngineRefused, GalleyError, ObjectConflict, ObjectGone
 
 STOP_SECONDS = 10  # dockerd's patience where a container has none of its own

@@ -1,4 +1,4 @@
-"""A terminal in a container. May import: `wire`, `refusal`, `sdk`, msgspec.
+"""A terminal in a container.
 
 `POST /exec/{id}/start` turns its connection into the terminal's own: what is written goes to the
 program, what it says comes back, and nothing frames it. Next: the window's terminal page.
@@ -18,9 +18,9 @@ from typing import Any
 
 import msgspec
 
-from engine.docker.refusal import answering
+from engine.docker.errors import answering
 from engine.docker.sdk import docker, requests
-from engine.docker.wire import Wire, socket_below
+from engine.docker.transport import Wire, socket_below
 from vm.errors import EngineError, EngineUnreachable, ObjectConflict, ObjectGone
 
 # A reader that waits with a deadline does not hold the lock of a TLS connection while it waits.

@@ -1,5 +1,4 @@
-"""Files of a container: look, read, download, upload. May import: `archive.py`, `tar.py`,
-`transfers.py`, the SDK for exec.
+"""Files of a container: look, read, download, upload.
 
 A running container is asked with its own `find` and `stat`, which is quick whatever lies below the
 folder; where it has none, and where it does not run, Docker's archive is read. Next: `archive.py`.
@@ -12,10 +11,10 @@ from pathlib import Path
 from shutil import rmtree
 
 from engine.docker import archive, tar
-from engine.docker.call import pieces
 from engine.docker.cancel import Cancel
-from engine.docker.refusal import answering
+from engine.docker.errors import answering
 from engine.docker.sdk import docker
+from engine.docker.streaming_request import pieces
 from engine.docker.transfers import Counter, Report, using, watched
 from engine.docker.types import FileEntry, TransferProgress
 from vm.errors import EngineRefused

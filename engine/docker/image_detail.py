@@ -1,4 +1,4 @@
-"""An image's configuration and history, decoded. May import: `types.py`, `moments.py`.
+"""An image's configuration and history, decoded.
 
 The history tells the instructions, the configuration the layers; which instruction made which
 layer is not said anywhere. An instruction that changed no file made none, and the others come in
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from engine.docker.moments import seconds
+from engine.docker.timestamps import seconds
 from engine.docker.types import ImageDetail, Layer, Port
 
 

@@ -1,8 +1,8 @@
-"""Images: list, look into, pull, push, save, load, remove. May import: `call.py`, `transfers.py`,
-`layers.py`, the SDK for credentials.
+"""Images: list, look into, pull, push, save, load, remove.
 
 What takes long gives its progress as an iterator and can be cancelled. The image that Galley keeps
-for its own use (`scratch.py`) is not among the images of anybody else. Next: `image_detail.py`.
+for its own use (`helper_container.py`) is not among the images of anybody else. Next:
+`image_detail.py`.
 """
 
 import re
@@ -13,9 +13,9 @@ from typing import Any
 import msgspec
 
 from engine.docker import image_detail, layers
-from engine.docker.call import filters, messages, pieces, pretty, quoted, streaming
 from engine.docker.cancel import Cancel
 from engine.docker.sdk import docker
+from engine.docker.streaming_request import filters, messages, pieces, pretty, quoted, streaming
 from engine.docker.transfers import (
     Counter,
     Layers,
@@ -25,8 +25,8 @@ from engine.docker.transfers import (
     size_of_file,
     watched,
 )
+from engine.docker.transport import Wire
 from engine.docker.types import INTERNAL, FileEntry, Image, ImageDetail, Pruned, TransferProgress
-from engine.docker.wire import Wire
 from vm.errors import EngineRefused
 
 NO_NAME = ("<none>:<none>", "<none>@<none>")

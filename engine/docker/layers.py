@@ -1,4 +1,4 @@
-"""The files of one layer, found in the stream of a saved image. May import: `tar.py`, `types.py`.
+"""The files of one layer, found in the stream of a saved image.
 
 A layer is known by its diff id, the hash of its tar without compression. Engines save images in
 three ways (an OCI layout with plain layers or with compressed ones, and folders with a layer.tar),

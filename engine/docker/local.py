@@ -1,5 +1,4 @@
-"""The SDK's way to a socket file, mended. May import: `sdk`, `endpoint`,
-`engine.bridge.unix`.
+"""The SDK's way to a socket file, mended.
 
 docker-py 7.2 makes a socket, connects it, and keeps it only afterwards: one that does not connect
 stays open until Python's collector comes by, once for every request while an engine is away.
@@ -10,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.bridge import unix
-from engine.docker.endpoint import Endpoint
 from engine.docker.sdk import docker, unixconn
+from engine.dockercli.endpoint import Endpoint
 
 
 class _Connection(unixconn.UnixHTTPConnection):

@@ -1,4 +1,4 @@
-"""A container's log, from bytes to lines. May import: `types`. Next: `streams.py`, which reads it.
+"""A container's log, from bytes to lines. Next: `streams.py`, which reads it.
 
 Without a terminal, dockerd sends frames: eight bytes (the stream, three zeros, the length), then
 one message. With one, it sends messages and nothing else. A message is a time, a space, and a line

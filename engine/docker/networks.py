@@ -1,4 +1,4 @@
-"""Networks: list with who is on them, create, connect, remove. May import: `wire.py`, `types.py`.
+"""Networks: list with who is on them, create, connect, remove.
 
 Which containers are on a network is taken from one list of all containers: GET /networks does not
 say it, and asking for each network costs a request each. Next: `client.py`.
@@ -10,11 +10,11 @@ from typing import Any
 
 import msgspec
 
-from engine.docker.call import pretty, quoted
-from engine.docker.moments import seconds
 from engine.docker.sdk import docker
+from engine.docker.streaming_request import pretty, quoted
+from engine.docker.timestamps import seconds
+from engine.docker.transport import Wire
 from engine.docker.types import INTERNAL, Attachment, Network, Pruned
-from engine.docker.wire import Wire
 
 
 class _Range(msgspec.Struct):

@@ -1,7 +1,7 @@
-"""Which container has a port that another one asks for. May import: `types`, `vm.errors`.
+"""Which container has a port that another one asks for.
 
 dockerd names the port that it cannot publish, and not the container that published it before. Next:
-`refusal.py`.
+`errors.py`.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""GET /containers/{id}/top: the columns of a `ps` that is not always the same. May import: `types`.
+"""GET /containers/{id}/top: the columns of a `ps` that is not always the same.
 
 Next: `containers.py`, which asks.
 """

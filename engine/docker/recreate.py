@@ -1,5 +1,4 @@
-"""A container made again with changes, or left as it was. May import: `containers`, `run_spec`,
-`streams`. Next: `containers.py`.
+"""A container made again with changes, or left as it was. Next: `containers.py`.
 
 Docker cannot change ports, mounts or the environment of a container; it can only make another one.
 

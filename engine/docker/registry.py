@@ -1,5 +1,4 @@
-"""A login at a registry, tried by the engine. May import: `wire`, `types`, the SDK
-for docker's names of registries.
+"""A login at a registry, tried by the engine.
 
 dockerd asks the registry, because it is dockerd that will pull; some registries give it a token,
 which is then kept instead of the password.
@@ -10,8 +9,8 @@ import re
 import msgspec
 
 from engine.docker.sdk import docker
+from engine.docker.transport import Wire
 from engine.docker.types import AcceptedLogin
-from engine.docker.wire import Wire
 from vm.errors import EngineRefused
 
 _TOKEN_USER = "<token>"  # docker's name for whoever has one

@@ -1,7 +1,7 @@
 """A RunSpec in Docker's words, both ways: HostConfig and Config of POST /containers/create.
 
-May import: `types`. Dictionaries here are Docker's JSON. Next: `recreate.py`, which changes only
-the parts of a container's own configuration that a new spec changes.
+Dictionaries here are Docker's JSON. Next: `recreate.py`, which changes only the parts of a
+container's own configuration that a new spec changes.
 """
 
 import contextlib

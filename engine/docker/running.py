@@ -1,6 +1,6 @@
 """An image, run: what is missing is pulled first. And the line that does the same in a terminal.
 
-May import: `client.py` as a type, `types`, `cancel`. Next: `run_spec.py`, which says it in JSON.
+Next: `run_spec.py`, which says it in JSON.
 """
 
 import shlex

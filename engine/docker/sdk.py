@@ -1,9 +1,9 @@
-"""The docker SDK, imported once and without paramiko. May import: docker. Next: `wire.py`.
+"""The docker SDK, imported once and without paramiko. Next: `transport.py`.
 
 docker-py imports paramiko for ssh:// addresses, which costs 20 MB and 0.1 s, and ssh is the
-business of `vm/ssh.py` here. It does without when paramiko cannot be imported; so while docker
-loads, `sys.modules` says that it cannot, and afterwards nothing, as before. Whoever has loaded
-paramiko already has paid, and keeps it.
+business of `vm/guest/ssh.py` here. It does without when paramiko cannot be imported; so while
+docker loads, `sys.modules` says that it cannot, and afterwards nothing, as before. Whoever has
+loaded paramiko already has paid, and keeps it.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""An engine behind ssh, as a socket of this computer. May import: `endpoint`, `bridge.unix`, `vm`.
+"""An engine behind ssh, as a socket of this computer.
 
 The user's own `ssh` carries it, for only that knows all of what is written in ~/.ssh/config: names,
 ports, keys, agents, jump hosts. It never asks anything and never takes a host key that is not known
@@ -16,7 +16,7 @@ from typing import NamedTuple
 import msgspec
 
 from engine.bridge import unix
-from engine.docker.endpoint import Endpoint
+from engine.dockercli.endpoint import Endpoint
 from vm.errors import EngineUnreachable, Retry
 from vm.host.paths import find_home, make_home
 from vm.host.process import Companion

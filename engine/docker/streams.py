@@ -1,4 +1,4 @@
-"""What flows out of a container while it is watched: logs and stats. May import: `wire`, `types`.
+"""What flows out of a container while it is watched: logs and stats.
 
 Every stream is a generator that one thread reads; it ends when the container does, or raises
 Cancelled when another thread sets its Cancel. Next: `log_lines.py`.

@@ -1,4 +1,4 @@
-"""The engine as a whole: what it is, what it holds, what happens. May import: `wire`, `types`.
+"""The engine as a whole: what it is, what it holds, what happens.
 
 Next: `client.py`, which offers these.
 """
@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import msgspec
 
 from engine.docker.cancel import Cancel
+from engine.docker.transport import Wire
 from engine.docker.types import INTERNAL, DiskUse, EngineInfo, Event
-from engine.docker.wire import Wire
 from engine.json_input import UNREADABLE
 from vm.errors import EngineUnreachable
 

@@ -1,4 +1,4 @@
-"""Tar as a stream: read while it comes, made while it goes. May import: `types.py`.
+"""Tar as a stream: read while it comes, made while it goes.
 
 Nothing here holds more than a piece of an archive in memory, and nothing here talks to Docker. What
 is read is not trusted: whoever is root in the guest may have written it.

@@ -1,4 +1,4 @@
-"""TLS to an engine, with the papers of a docker context. May import: `sdk`, `endpoint`, ssl.
+"""TLS to an engine, with the papers of a docker context.
 
 Python 3.13 checks certificates by RFC 5280's letter, and so refuses an authority without "key
 usage" and a certificate without "authority key identifier". Docker's own guide makes them just so
@@ -11,8 +11,8 @@ from typing import Any
 
 import urllib3.util.ssl_
 
-from engine.docker.endpoint import Endpoint
 from engine.docker.sdk import docker, requests
+from engine.dockercli.endpoint import Endpoint
 
 
 class _Adapter(requests.adapters.HTTPAdapter):

@@ -1,5 +1,4 @@
-"""Work with progress: a pull, a save, an import. May import: `cancel.py`, `sdk.py`,
-`types.py`.
+"""Work with progress: a pull, a save, an import.
 
 The work runs in a thread of its own and reports as often as it likes. Whoever iterates gets the
 latest report, at most twenty a second and the last one always; gets the work's error; and ends the

@@ -1,4 +1,4 @@
-"""The frozen values of Docker that the window shows and asks for. May import: msgspec.
+"""The frozen values of Docker that the window shows and asks for.
 
 A list's rows are decoded once, from the fields that are shown, in the file of their kind
 (`containers.py`, `images.py`, …); nobody sees Docker's JSON but who asks for `inspect`. Sizes are

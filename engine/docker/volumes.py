@@ -1,8 +1,7 @@
-"""Volumes: list, create, remove, and their files as tar files. May import: `archive.py`,
-`tar.py`, `call.py`, `scratch.py`, `transfers.py`.
+"""Volumes: list, create, remove, and their files as tar files.
 
 An export is what Docker's archive gives of the volume: owners, modes, links and extended attributes
-are in it, and come back with an import. Next: `scratch.py`, for how the files are reached.
+are in it, and come back with an import. Next: `helper_container.py`, for how the files are reached.
 """
 
 import re
@@ -13,14 +12,14 @@ from pathlib import Path
 import msgspec
 
 from engine.docker import archive, tar
-from engine.docker.call import filters, pieces, pretty, quoted
 from engine.docker.cancel import Cancel
-from engine.docker.moments import seconds
-from engine.docker.scratch import FOLDER, mounted, remove_left_overs
+from engine.docker.helper_container import FOLDER, mounted, remove_left_overs
 from engine.docker.sdk import docker
+from engine.docker.streaming_request import filters, pieces, pretty, quoted
+from engine.docker.timestamps import seconds
 from engine.docker.transfers import Counter, Report, file_pieces, saved, size_of_file, watched
+from engine.docker.transport import Wire
 from engine.docker.types import FileEntry, Pruned, TransferProgress, Volume
-from engine.docker.wire import Wire
 from vm.errors import EngineRefused, ObjectConflict, ObjectGone
 
 type Pairs = Iterable[tuple[str, str]]

@@ -8,5 +8,5 @@
 
 virtiofs carries files and no events. What inotify says here is sent as it is, and the guest's own
 kernel says it there, with the same names and kinds; no file is touched for it, so nothing comes
-back as another change. May import: `vm`, `engine.types`. Next: `events.py`.
+back as another change. Next: `events.py`.
 """

@@ -1,6 +1,6 @@
 """One change of a file, in the words of inotify, which both kernels speak. Pure.
 
-May import: the standard library, msgspec. Next: `tree.py`, who finds them; `courier.py`.
+Next: `tree.py`, who finds them; `event_sender.py`.
 """
 
 import os

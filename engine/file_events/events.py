@@ -3,7 +3,7 @@
 One thread looks and listens, the other sends, so that a slow guest makes nobody deaf: what comes
 meanwhile waits, and is said once. While there is nothing to watch, both sleep. A change that a
 container has made is told as well, after the guest's own kernel has told it: nobody here knows
-whose it was. May import: the rest of this package, `vm.errors`, `vm.guest`. Next: `tree.py`.
+whose it was. Next: `tree.py`.
 """
 
 import logging
@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from engine.file_events.change import Change, worth_sending
-from engine.file_events.courier import LOST, Courier
+from engine.file_events.event_sender import LOST, Courier
 from engine.file_events.inotify import Inotify, most_watches
 from engine.file_events.tree import Tree
 from vm.errors import GalleyError, HostError, MachineError, Problem
-from vm.guest import Stream
+from vm.guest.protocol import Stream
 
 log = logging.getLogger(__name__)
 

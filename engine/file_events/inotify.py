@@ -1,8 +1,8 @@
 """inotify(7), as it is: what a folder's kernel says of it. Linux, and only this module.
 
-Not a library's: those that were looked at keep a rename's first half for half a second and all
-that follows with it, say nothing of folders that the kernel's limit left out, or lose what was
-dropped without a word. May import: the standard library, `vm.errors`, `change.py`. Next: `tree.py`.
+Not a library's: those that were looked at keep a rename's first half for half a second and all that
+follows with it, say nothing of folders that the kernel's limit left out, or lose what was dropped
+without a word. Next: `tree.py`.
 """
 
 import ctypes

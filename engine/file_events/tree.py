@@ -2,7 +2,7 @@
 
 inotify watches folders one by one. New ones are watched as they come, and what was made in them
 before that is told as new. Looking through a large tree is done in small steps, between which
-events are heard. May import: `inotify.py`, `change.py`. Next: `events.py`, whose thread owns one.
+events are heard. Next: `events.py`, whose thread owns one.
 """
 
 import contextlib

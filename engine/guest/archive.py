@@ -1,6 +1,6 @@
 """Unpacked Debian packages, as the tar that they come in; what a program in it needs.
 
-May import: the standard library, `vm.errors`. Next: `rootfs.py`.
+Next: `rootfs.py`.
 """
 
 import posixpath

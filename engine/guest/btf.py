@@ -2,8 +2,7 @@
 
 So a module is compiled for exactly this kernel without its headers, which would be sixty megabytes
 and a compiler more to download. Only the kinds of the format that lead there are told apart; see
-Documentation/bpf/btf.rst in Linux. May import: the standard library, `vm.errors`.
-Next: `event_module.py`.
+Documentation/bpf/btf.rst in Linux. Next: `event_module.py`.
 """
 
 import struct

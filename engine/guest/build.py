@@ -5,7 +5,7 @@
     manifest    written last, beside the parts; then the directory gets its name in one rename
 
 The same recipe and package versions give the same bytes. A build that fails or is cancelled leaves
-nothing. May import: the standard library, `vm`, `engine.guest`. Next: `recipe.py`, `rootfs.py`.
+nothing. Next: `recipe.py`, `rootfs.py`.
 """
 
 import tempfile

@@ -1,8 +1,7 @@
 """Compiles the kernel module by which the guest's inotify tells of changes on the host.
 
 For exactly the kernel that the image carries: its types are read out of it (`btf.py`), so neither
-its headers nor its build tools are needed. May import: the standard library, `vm`, `engine.guest`.
-Next: `files/source/event_module.c`.
+its headers nor its build tools are needed. Next: `files/source/event_module.c`.
 """
 
 import re

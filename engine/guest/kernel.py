@@ -1,6 +1,5 @@
-"""Debian's kernel made quick to boot: the bare ELF image, and modules that need no decompression.
-
-May import: the standard library, msgspec, `vm.errors`, `vm.host.process`.
+"""Debian's kernel made quick to boot: the bare ELF image, and modules that need no
+decompression.
 """
 
 import gzip

@@ -3,7 +3,7 @@
 Programs are named one by one and their libraries follow, so that nothing is in the guest by
 accident, and a program that a suite no longer has is an error that names it.
 
-May import: the standard library, msgspec. Next: `build.py`.
+Next: `build.py`.
 """
 
 import hashlib

@@ -1,7 +1,7 @@
 """The guest's file trees: chosen files from the packages, joined with our own.
 
 `stage_root` fills a directory that becomes the image's /usr, `initramfs` makes what runs before it.
-May import: the standard library, `vm.errors`, `engine.guest`. Next: `build.py`.
+Next: `build.py`.
 """
 
 import hashlib

@@ -1,7 +1,7 @@
 """Where this computer gets Debian from, so that the guest's packages come from the same place.
 
 Reads apt's source files in both formats and keeps what is Debian's own archive: signed by its
-keyring, never marked as trusted without a signature. May import: the standard library, msgspec.
+keyring, never marked as trusted without a signature.
 """
 
 import re

@@ -1,14 +1,14 @@
 """The guest's own part of published ports: its rules for those with an address of this computer.
 
-Most users have none, so nothing is run until there are some. May import: `vm`, `wanted.py`.
-Next: `wanted.py`, which says which rules there are to be.
+Most users have none, so nothing is run until there are some. Next: `published_spec.py`, which says
+which rules there are to be.
 """
 
 import logging
 
-from engine.ports.wanted import Route
+from engine.ports.published_spec import Route
 from vm.errors import BackendFailed, GalleyError, Problem
-from vm.guest import Guest
+from vm.guest.protocol import Guest
 
 log = logging.getLogger(__name__)
 

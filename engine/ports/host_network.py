@@ -3,8 +3,8 @@
 Docker publishes nothing for them, so the guest says which of their sockets listen (`listeners.py`).
 Each becomes a port of this computer's loopback with the same number. A socket on every address of
 the guest is reached by a plain forward to its port. One on a single address, such as 127.0.0.1, is
-reached through a guest port of its own (`placed.py`) and a rule that leads from there.
-May import: `wanted.py`, `placed.py`, `engine.types`, `vm.errors`. Next: `port_sync.py`.
+reached through a guest port of its own (`guest_port_allocator.py`) and a rule that leads from
+there. Next: `port_sync.py`.
 """
 
 import ipaddress
@@ -13,8 +13,8 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from engine.ports.placed import already_published, overlap
-from engine.ports.wanted import (
+from engine.ports.guest_port_allocator import already_published, overlap
+from engine.ports.published_spec import (
     EVERY_IPV4,
     PROTOCOLS,
     TO_BE_PLACED,

@@ -2,18 +2,17 @@
 
 The connection stays open while such a container runs. The guest writes the whole list at once and
 after each change (`engine/guest/files/source/listeners.c`), so nothing polls. It is not trusted: a
-list has a limited size, and lines that are no listeners are left out.
-May import: `host_network.py`, `engine.bridge.http`, `vm`. Next: `host_network.py`.
+list has a limited size, and lines that are no listeners are left out. Next: `host_network.py`.
 """
 
 import logging
 import threading
 from collections.abc import Callable, Iterator
 
-from engine.bridge.http import Dial
+from engine.dockerapi.http import Dial
 from engine.ports.host_network import Listener, read_listener
 from vm.errors import GalleyError
-from vm.guest import Stream
+from vm.guest.protocol import Stream
 
 log = logging.getLogger(__name__)
 

@@ -2,16 +2,15 @@
 
 Such a container has its default route on docker_gwbridge, a bridge that every node of a swarm has.
 It is no network of the container's in GET /containers/json, so it is asked for, where dockerd
-publishes a port of such a container on one address. May import: msgspec, `wanted.py`,
-`engine.bridge.http`, `vm.errors`. Next: `port_sync.py`.
+publishes a port of such a container on one address. Next: `port_sync.py`.
 """
 
 import logging
 
 import msgspec
 
-from engine.bridge.http import Dial, HttpError, get_json
-from engine.ports.wanted import ANY_ADDRESS, Container, Network, Networks
+from engine.dockerapi.http import Dial, HttpError, get_json
+from engine.ports.published_spec import ANY_ADDRESS, Container, Network, Networks
 from vm.errors import GalleyError
 
 log = logging.getLogger(__name__)

@@ -1,9 +1,9 @@
 """The wiring of published ports: wanted by containers, carried by this host, routed in the guest.
 
 `PortSync` is the one object that the engine holds for ports. A new source of ports is added to
-`sync`, and a new condition for a start to `starts`, not to `engine.py`.
-May import: msgspec, its own package, `engine.settings`, `engine.types`, `vm`. Next: `wanted.py`,
-`services.py`, `overlay.py`, `published.py`, `starting.py`, `guest_rules.py`, `knocks.py`.
+`sync`, and a new condition for a start to `starts`, not to `engine/engine.py`. Next:
+`published_spec.py`, `services.py`, `overlay.py`, `published.py`, `engine/ports/starts.py`,
+`guest_rules.py`, `wake_on_traffic.py`.
 """
 
 import contextlib
@@ -12,22 +12,19 @@ from typing import Protocol
 
 import msgspec
 
-from engine.bridge.http import Dial
-from engine.ports.carrier import LOOPBACK, MachineCarrier
+from engine.dockerapi.http import Dial
 from engine.ports.guest_rules import GuestRules
+from engine.ports.host_forwarder import LOOPBACK, MachineCarrier
 from engine.ports.host_network import (
     is_wanted,
     listening_ports,
     listening_routes,
     with_listeners,
 )
-from engine.ports.knocks import Knocks
 from engine.ports.listeners import GuestListeners, Listeners
 from engine.ports.overlay import with_gateways
 from engine.ports.published import PublishedPorts
-from engine.ports.services import Services, service_ports
-from engine.ports.starting import Starts
-from engine.ports.wanted import (
+from engine.ports.published_spec import (
     TO_BE_PLACED,
     Container,
     Default,
@@ -35,12 +32,15 @@ from engine.ports.wanted import (
     routes,
     wanted_ports,
 )
-from engine.settings import SettingsStore
+from engine.ports.services import Services, service_ports
+from engine.ports.starts import Starts
+from engine.ports.wake_on_traffic import Knocks
+from engine.settings.store import SettingsStore
 from engine.types import PublishedPort
 from vm.backend import Backend
 from vm.directory import MachineDir
 from vm.errors import NoMachine, Problem
-from vm.guest import Guest, Stream
+from vm.guest.protocol import Guest, Stream
 from vm.host import net
 from vm.types import MachineState
 
@@ -49,7 +49,7 @@ LISTENERS_SOCKET = "/run/galley/listeners.sock"  # in the guest
 
 
 class HostMachine(Protocol):
-    """`vm.machine.Machine`, as far as ports need it. `guest` raises NoMachine."""
+    """`vm.lifecycle.machine.Machine`, as far as ports need it. `guest` raises NoMachine."""
 
     backend: Backend
     directory: MachineDir

@@ -1,9 +1,9 @@
 """Keeps this host's ports as dockerd wants them.
 
-Wanted ports come from dockerd (`watch.py` says when to look again), carried ones from the carrier;
-`PublishedPorts.sync` closes the difference. A container that is about to start has its ports
-reserved first (`starting.py`), so that one that is taken is told before anything runs.
-May import: `vm`, `engine.types`, `placed.py`. Next: `wanted.py`, `carrier.py`.
+Wanted ports come from dockerd (`engine/lifecycle/dockerd_watch.py` says when to look again),
+carried ones from the carrier; `PublishedPorts.sync` closes the difference. A container that is
+about to start has its ports reserved first (`engine/ports/starts.py`), so that one that is
+taken is told before anything runs. Next: `published_spec.py`, `host_forwarder.py`.
 """
 
 import logging
@@ -14,8 +14,8 @@ from typing import Protocol
 
 import msgspec
 
-from engine.ports.placed import already_published, overlap, placed
-from engine.ports.wanted import EVERY_IPV4, EVERY_IPV6, slot
+from engine.ports.guest_port_allocator import already_published, overlap, placed
+from engine.ports.published_spec import EVERY_IPV4, EVERY_IPV6, slot
 from engine.types import PublishedPort
 from vm.errors import GalleyError, PortInUse, Problem, from_problem
 from vm.types import Forward

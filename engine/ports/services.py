@@ -2,9 +2,8 @@
 
 A port in ingress mode belongs to the service: dockerd leads it to the service's tasks from any
 address of the guest, so the forward has the same number in the guest. One in host mode belongs to
-the task's container, which publishes it as any container does (`wanted.py`).
-May import: msgspec, `wanted.py`, `engine.bridge.http`, `engine.json_input`, `engine.types`, `vm`.
-Next: `port_sync.py`, `starting.py`.
+the task's container, which publishes it as any container does (`published_spec.py`). Next:
+`port_sync.py`, `engine/ports/starts.py`.
 """
 
 import contextlib
@@ -14,9 +13,9 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from engine.bridge.http import Dial, HttpError, get_json
+from engine.dockerapi.http import Dial, HttpError, get_json
 from engine.json_input import UNREADABLE
-from engine.ports.wanted import PROTOCOLS, Container, Default, PortNumber
+from engine.ports.published_spec import PROTOCOLS, Container, Default, PortNumber
 from engine.types import PublishedPort
 from vm.errors import GalleyError
 from vm.types import Forward

@@ -10,5 +10,5 @@
     boot.py ping.py bulk.py execs.py idle.py cli.py credentials.py run.py cycles.py window.py
     soak.py file_events.py snapshots.py  a group of figures each
 
-May import: all of Galley, `tests.e2e`. Linux, as root, for `native.py`. Next: `__main__.py`.
+Linux, as root, for `tests/native.py`. Next: `__main__.py`.
 """

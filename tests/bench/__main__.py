@@ -1,7 +1,7 @@
 """Runs the groups that were asked for, or all, and tells each figure as soon as it is there.
 
 Exit code 1 when a goal is missed or a group fails. One machine is booted at a time, and all groups
-share it. May import: the standard library, msgspec, the groups. Next: `lab.py`, `figures.py`.
+share it. Next: `lab.py`, `figures.py`.
 """
 
 import argparse

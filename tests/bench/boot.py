@@ -1,9 +1,9 @@
 """Cold start: QEMU spawned → `/_ping` answers on the host's socket, against the floor.
 
 The floor is the same QEMU, flags, kernel and initramfs, told to power off in its first process. A
-start goes on from a template (vm/backends/qemu/template.py); `boot.first` has to make it, as the
-very first start and one after a change of settings or image have. Needs Linux (/proc). Next:
-`engine/guest/files` for what happens in between, `vm/backends/qemu/command.py` for the flags.
+start goes on from a template (vm/backends/qemu/state/boot_checkpoint.py); `boot.first` has to make
+it, as the very first start and one after a change of settings or image have. Needs Linux (/proc).
+Next: `engine/guest/files` for what happens in between, `vm/backends/qemu/command.py` for the flags.
 """
 
 import os
@@ -23,8 +23,8 @@ from tests.bench.figures import Row, at_most, compared, row
 from tests.bench.lab import Lab
 from tests.bench.timing import turn_about, wait_until
 from tests.e2e.galley import GALLEY, Galley
-from vm.backends.qemu.template import MANIFEST
-from vm.console import Console
+from vm.backends.qemu.state.boot_checkpoint import MANIFEST
+from vm.guest.console import Console
 from vm.host import sparse
 
 READY = "engine"  # the guest's last word on its console: dockerd answers inside

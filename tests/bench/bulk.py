@@ -1,7 +1,7 @@
 """A quarter of a GiB each way: `docker save` and `docker load`, and what they cost this computer.
 
 The image is loaded over itself: its layer is there already, so that the way in is measured and not
-the guest's disk. Next: `vm/ssh_wire.py`, `vm/ssh.py` (window, packet, cipher).
+the guest's disk. Next: `vm/guest/ssh_wire.py`, `vm/guest/ssh.py` (window, packet, cipher).
 """
 
 import os

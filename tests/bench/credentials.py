@@ -1,6 +1,6 @@
 """What docker waits for at every pull: a login out of the keyring.
 
-Next: `engine/credentials.py`.
+Next: `engine/credentials/keyring.py`.
 """
 
 import subprocess
@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 
-from engine.credentials import Login, Logins
-from engine.tools import own_folder
+from engine.credentials.keyring import Login, Logins
+from engine.dockercli.tools import own_folder
 from tests.bench.figures import Row, at_most, row
 from tests.bench.lab import Lab
 from tests.bench.timing import seconds_of, turn_about

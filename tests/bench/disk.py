@@ -1,6 +1,6 @@
 """What comes back of this computer's disk when images are deleted.
 
-Next: `engine/resources.py`, `tests/e2e/test_disk.py`.
+Next: `engine/monitors/resources.py`, `tests/e2e/test_disk.py`.
 """
 
 import json

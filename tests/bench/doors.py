@@ -2,7 +2,7 @@
 
 A door makes a connected socket: `unix_door` goes through Galley's bridge (or to a native dockerd),
 `tcp_door` through QEMU's own forwarding. The same client code runs on both, so that it cancels out.
-May import: the standard library. Next: `lab.py`, which opens the raw door.
+Next: `lab.py`, which opens the raw door.
 """
 
 import http.client

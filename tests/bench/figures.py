@@ -1,6 +1,6 @@
 """A figure with its floor and its goal, as a line of the table and as JSON.
 
-May import: the standard library, msgspec. Next: `timing.py`; `ping.py`, for how a group uses both.
+Next: `timing.py`; `ping.py`, for how a group uses both.
 """
 
 from statistics import median

@@ -1,6 +1,7 @@
 """What Galley costs while nobody uses it: CPU of a quiet minute, and memory.
 
-Next: `engine/watch.py` and `vm/ssh.py`, whose threads must only ever block; `vm/machine.py`.
+Next: `engine/lifecycle/dockerd_watch.py` and `vm/guest/ssh.py`, whose threads must only ever block;
+`vm/lifecycle/machine.py`.
 """
 
 from collections.abc import Iterator

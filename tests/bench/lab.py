@@ -1,7 +1,6 @@
 """One Galley in a home of its own, started when somebody needs it, with a raw door to its dockerd.
 
-The VM is the one that the goals speak of: 2 CPUs, 2 GiB. May import: `vm`, `engine`, `tests.e2e`,
-`doors.py`, `tests.native`. Next: `tests/e2e/galley.py`.
+The VM is the one that the goals speak of: 2 CPUs, 2 GiB. Next: `tests/e2e/galley.py`.
 """
 
 import json
@@ -16,9 +15,9 @@ from tests.bench.doors import Door, answers, tcp_door, unix_door
 from tests.bench.timing import wait_until
 from tests.e2e.galley import Galley
 from tests.native import NativeDocker
-from vm.backend import choose
+from vm.backends import choose
 from vm.directory import MachineDir
-from vm.guest import Guest
+from vm.guest.protocol import Guest
 from vm.host import net
 from vm.types import Forward
 

@@ -4,7 +4,7 @@ One container has both, and measures itself by its uptime: what the docker CLI t
 Before each reading the guest writes back what it has and drops its page cache, dentries and inodes
 (drop_caches, 3). This computer keeps its own cache, for the folder and for the disk alike.
 
-Next: `vm/backends/qemu/virtiofsd.py`, `jobs.py`.
+Next: `vm/backends/qemu/shares/virtiofsd.py`, `jobs.py`.
 """
 
 import itertools

@@ -1,6 +1,6 @@
 """`GET /_ping`: through the bridge, over raw forwarding, and on dockerd's own socket in the guest.
 
-Next: `engine/bridge/pump.py` and `vm/ssh.py`, which are what the bridge costs.
+Next: `engine/bridge/pump.py` and `vm/guest/ssh.py`, which are what the bridge costs.
 """
 
 from collections.abc import Iterator

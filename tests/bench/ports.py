@@ -3,8 +3,7 @@
 The server is busybox's httpd, with its files in memory: in a container of its own network, in one
 that has the guest's, and outside of containers, where it answers a small request sooner whatever
 the network. Then fifty containers started at once, and somebody who connects to every port at the
-moment that its start is told.
-May import: `lab.py`, `figures.py`, `timing.py`. Next: `engine/ports/starting.py`.
+moment that its start is told. Next: `engine/ports/starts.py`.
 """
 
 import http.client
@@ -22,7 +21,7 @@ from tests.bench.timing import turn_about, wait_until
 from tests.e2e.galley import IMAGE, Galley
 from tests.e2e.test_ports import bindings
 from tests.unit.engine.bridge.test_check import Client
-from vm.backend import choose
+from vm.backends import choose
 from vm.host import net
 from vm.types import Forward
 

@@ -21,7 +21,7 @@ from tests.bench.suspend import state_of
 from tests.bench.timing import seconds_of, wait_until
 from tests.contract.power import faults_of
 from tests.e2e.galley import IMAGE, SERVE, Galley
-from vm.console import Console
+from vm.guest.console import Console
 from vm.host import net
 
 WRITER, SERVER, HOLDER = "galley-lines", "galley-serves", "galley-holds"

@@ -1,6 +1,6 @@
 """What an engine costs that saves resources, and how soon it answers when somebody comes.
 
-Next: `engine/saver.py`, `vm/machine.py`.
+Next: `engine/lifecycle/resource_saver.py`, `vm/lifecycle/machine.py`.
 """
 
 from collections.abc import Iterator

@@ -1,7 +1,7 @@
 """Keeping the whole machine, and going back. The floors are a plain copy of the file by `cp`, and a
 restart. What a container notices is the longest it waits between two writes that reach the disk.
 
-Next: `engine/snapshots.py`, `tests/e2e/test_snapshots.py`.
+Next: `engine/lifecycle/snapshots.py`, `tests/e2e/test_snapshots.py`.
 """
 
 import subprocess

@@ -39,7 +39,7 @@ def main(words: list[str]) -> int:
 
 def use(app: "App") -> Iterator[None]:
     """One step for each turn of the timer."""
-    from engine.contexts import contexts
+    from engine.dockercli.contexts import contexts
 
     others = cycle([one for one in contexts(app.link.home) if one.name.startswith("soak")])
     while True:
@@ -52,7 +52,7 @@ def use(app: "App") -> Iterator[None]:
 def look_at_one(app: "App") -> Iterator[None]:
     from desktop.pages.containers.detail import ContainerDetailView
     from desktop.pages.containers.page import ContainersPage
-    from desktop.pages.containers.terminal_tab import TerminalTab
+    from desktop.pages.containers.terminal.tab import TerminalTab
 
     rows = app.desk.stores.containers.rows.values()
     key = next((row.id for row in rows if row.name == "soak-logger"), "")

@@ -2,7 +2,7 @@
 
 Against the same floor as a start from cold. The machine is fresh; `used.py` has one
 that has worked. Needs Linux (/proc), and root for the cold page cache. Next: `boot.py`,
-`vm/backends/qemu/suspend.py`.
+`vm/backends/qemu/state/suspend.py`.
 """
 
 import os

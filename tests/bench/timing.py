@@ -1,4 +1,4 @@
-"""Measuring turn about, and waiting. May import: the standard library. Next: `ping.py`."""
+"""Measuring turn about, and waiting. Next: `ping.py`."""
 
 import threading
 import time

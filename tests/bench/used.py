@@ -2,7 +2,7 @@
 back of this computer's memory, how large it is on disk, and how soon it is back.
 
 The same figures of a fresh machine are in `memory.py` and `suspend.py`. The first stop follows the
-work at once. Next: `vm/keeper.py` (`settle`), `engine/guest/files/usr/lib/galley/upkeep`.
+work at once. Next: `vm/guest/agent.py` (`settle`), `engine/guest/files/usr/lib/galley/upkeep`.
 """
 
 import os

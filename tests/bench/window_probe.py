@@ -110,7 +110,7 @@ def flood(socket: str, name: str) -> dict[str, float]:
     from PySide6.QtCore import Qt, QTimer
 
     from desktop.pages.containers.detail import ContainerDetailView
-    from desktop.pages.containers.logs_tab import LogsTab
+    from desktop.pages.containers.logs.tab import LogsTab
     from desktop.pages.containers.page import ContainersPage
 
     app = open_window(socket)
@@ -164,8 +164,8 @@ def open_window(socket: str) -> "App":
     from PySide6.QtWidgets import QApplication
 
     from desktop.app import App
-    from engine.contexts import DockerContext
-    from engine.docker.endpoint import Endpoint
+    from engine.dockercli.contexts import DockerContext
+    from engine.dockercli.endpoint import Endpoint
 
     context = DockerContext("bench", "", Endpoint("bench", f"unix://{socket}"))
     app = App(QApplication(["galley"]), context)

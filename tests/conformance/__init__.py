@@ -2,5 +2,5 @@
 
 A scenario drives one engine and names what it answers. `suite.py` runs it on both engines and
 compares each name. A difference needs a written reason in `differences.py`; without one it fails.
-May import: anything of the tests. Next: `suite.py`, `engines.py`.
+Next: `suite.py`, `engines.py`.
 """

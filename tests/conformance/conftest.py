@@ -1,6 +1,6 @@
 """Both engines, once for the whole suite, with one image that is the same to its id.
 
-May import: `tests.native`, `tests.e2e`, `tests.contract` (the guest image). Next: `suite.py`.
+Next: `suite.py`.
 """
 
 import shutil

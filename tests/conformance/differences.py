@@ -2,8 +2,7 @@
 
 `where` is a pattern for area/scenario/answer and what stands below it; `native` and `galley` stand
 in the answers as JSON, so that another difference in the same place is still a failure. A reason
-that explains nothing any more fails the suite.
-May import: the standard library, msgspec. Next: `suite.py`, which applies it.
+that explains nothing any more fails the suite. Next: `suite.py`, which applies it.
 """
 
 from fnmatch import fnmatchcase

@@ -1,8 +1,8 @@
 """One engine as a scenario drives it: docker CLI, SDK, raw HTTP, and programs of the computer.
 
 A scenario's thread enters the network namespace of its engine, so that "this computer's loopback"
-is the same code for both: for the native engine it is the loopback beside its dockerd.
-May import: the docker SDK, `vm.host`, `tests.native`, `tests.e2e`. Next: `suite.py`.
+is the same code for both: for the native engine it is the loopback beside its dockerd. Next:
+`suite.py`.
 """
 
 import http.client

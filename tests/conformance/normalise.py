@@ -1,7 +1,7 @@
 """What two engines cannot answer alike, replaced by a word: ids, times, addresses, sizes.
 
 Each mask says why. What is empty or zero stays as it is, so that a missing value is a difference.
-May import: `engines.py`. Next: `differences.py`, for what differs for another reason.
+Next: `differences.py`, for what differs for another reason.
 """
 
 import re

@@ -4,7 +4,7 @@
     def test_rename(engine: Engine, answer: Answers) -> None:
         answer("renamed", engine.docker("rename", "a", "b").all)
 
-May import: msgspec, `engines.py`, `normalise.py`, `differences.py`. Next: `differences.py`.
+Next: `differences.py`.
 """
 
 import json

@@ -1,6 +1,6 @@
 """Compose v2: an ordinary project, up, used and down.
 
-May import: `suite.py`. Next: `test_swarm.py`.
+Next: `test_swarm.py`.
 """
 
 import json

@@ -1,6 +1,6 @@
 """A container's life: what it is created with, what it says of itself, and how it ends.
 
-May import: `suite.py`. Next: `test_limits.py`.
+Next: `test_limits.py`.
 """
 
 from typing import Any

@@ -1,6 +1,6 @@
 """Requests that an engine refuses: the status and the words are the same.
 
-May import: `suite.py`. Next: `../../engine/bridge/requests.py`, through which they pass.
+Next: `engine/bridge/requests.py`, through which they pass.
 """
 
 from typing import Any

@@ -1,6 +1,6 @@
 """What an engine tells of what happens in it.
 
-May import: `suite.py`. Next: `../../engine/watch.py`.
+Next: `engine/lifecycle/dockerd_watch.py`.
 """
 
 import json

@@ -1,6 +1,6 @@
 """Images: tags, history, save and load, import and commit, and builds of both builders.
 
-May import: `suite.py`. Next: `test_compose.py`.
+Next: `test_compose.py`.
 """
 
 import io

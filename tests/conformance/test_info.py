@@ -1,6 +1,6 @@
 """What the engine says of itself: info, version, ping, disk use.
 
-May import: `suite.py`. Next: `../../engine/guest/files/skeleton/etc/dockerd.json`.
+Next: `../../engine/guest/files/skeleton/etc/dockerd.json`.
 """
 
 from tests.conformance.engines import Engine

@@ -1,6 +1,6 @@
 """Limits that hold, restart policies and health checks that do what they say.
 
-May import: `suite.py`. Next: `../../engine/guest/files/usr/lib/galley/service`.
+Next: `engine/guest/files/usr/lib/galley/service`.
 """
 
 from functools import partial

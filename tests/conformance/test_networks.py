@@ -1,6 +1,6 @@
 """Networks, names and addresses of containers, and ports that are published on this computer.
 
-May import: `suite.py`. Next: `../../engine/ports/`.
+Next: `../../engine/ports/`.
 """
 
 import socket

@@ -1,6 +1,6 @@
 """Attach, exec, logs and copies: what flows between a client and a container.
 
-May import: `suite.py`. Next: `../../engine/bridge/pump.py`, which carries it.
+Next: `engine/bridge/pump.py`, which carries it.
 """
 
 import io

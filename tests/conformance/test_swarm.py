@@ -1,6 +1,6 @@
 """A swarm of one node: services and their ports, secrets, configs, stacks.
 
-May import: `suite.py`. Next: `../../engine/ports/`.
+Next: `../../engine/ports/`.
 """
 
 from base64 import b64encode

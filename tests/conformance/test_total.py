@@ -1,6 +1,6 @@
 """The account of the suite, after every scenario has run.
 
-May import: `suite.py`. Next: `differences.py`.
+Next: `differences.py`.
 """
 
 from tests.conformance.suite import Suite

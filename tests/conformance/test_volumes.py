@@ -1,6 +1,6 @@
 """Volumes, and folders of this computer that containers have.
 
-May import: `suite.py`. Next: `../../engine/bridge/binds.py`.
+Next: `engine/shares/binds.py`.
 """
 
 import os

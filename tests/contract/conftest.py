@@ -11,16 +11,17 @@ import msgspec
 import pytest
 
 from tests.contract.power import Disk
-from vm.backend import Backend, Force, choose
-from vm.backends.qemu import state, suspend, template
-from vm.boot import Patience
-from vm.boot_steps import Deadlines
+from vm.backend import Backend, Force
+from vm.backends import choose
+from vm.backends.qemu.state import boot_checkpoint, saved, suspend
 from vm.directory import MachineDir
 from vm.errors import GalleyError
 from vm.host import net
 from vm.host.paths import find_home, make_home, write_atomic
 from vm.image import Fingerprint
-from vm.machine import Machine
+from vm.lifecycle.boot_steps import Deadlines
+from vm.lifecycle.machine import Machine
+from vm.lifecycle.steps import Patience
 from vm.types import MachineSpec, MachineState, Status
 
 PATIENCE = 120.0  # seconds; only ever reached by a test that fails
@@ -65,7 +66,7 @@ class Bench:
         self.wait_for(lambda: self.machine.story.console.find("sshd") is not None)
 
     def has_template(self) -> bool:
-        return (self.directory.template / template.MANIFEST).exists()
+        return (self.directory.template / boot_checkpoint.MANIFEST).exists()
 
     def start_expecting(self, kind: type[GalleyError]) -> None:
         with pytest.raises(kind):
@@ -192,15 +193,18 @@ def lay_out(kept: Path, bench: Bench) -> None:
 
 def accept(directory: MachineDir) -> None:
     """Files that are copies count as those that they are copies of."""
-    copied, made = directory.suspended / suspend.MANIFEST, directory.template / template.MANIFEST
+    copied, made = (
+        directory.suspended / suspend.MANIFEST,
+        directory.template / boot_checkpoint.MANIFEST,
+    )
     suspended = msgspec.json.decode(copied.read_bytes(), type=suspend.Suspended)
     suspended = msgspec.structs.replace(
         suspended,
-        files=state.prints(directory.suspended),
+        files=saved.prints(directory.suspended),
         data_disk=Fingerprint.of(directory.data_disk),
     )
-    kept = msgspec.json.decode(made.read_bytes(), type=template.Template)
-    kept = msgspec.structs.replace(kept, files=state.prints(directory.template))
+    kept = msgspec.json.decode(made.read_bytes(), type=boot_checkpoint.Template)
+    kept = msgspec.structs.replace(kept, files=saved.prints(directory.template))
     write_atomic(copied, msgspec.json.encode(suspended))
     write_atomic(made, msgspec.json.encode(kept))
 

@@ -12,7 +12,7 @@ from functools import partial
 
 from tests.contract.conftest import Bench
 from tests.contract.moments import SUSPEND, at
-from vm.backend import choose
+from vm.backends import choose
 from vm.directory import MachineDir
 from vm.host.paths import find_home, make_home
 from vm.types import MachineState

@@ -1,13 +1,13 @@
 """The moments of a suspend and of a resume at which tests let something end.
 
-May import: `vm`. Next: `test_suspend.py` (the power), `test_kills.py` (QEMU, the supervisor).
+Next: `test_suspend.py` (the power), `test_kills.py` (QEMU, the supervisor).
 """
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from vm.backends.qemu import state, suspend
-from vm.machine import Machine
+from vm.backends.qemu.state import saved, suspend
+from vm.lifecycle.machine import Machine
 
 
 class Moment(NamedTuple):
@@ -23,19 +23,19 @@ class Moment(NamedTuple):
 
 
 SAVING = (
-    Moment(state, "_need_space"),
-    Moment(state, "_halt_and_write"),
-    Moment(state, "_write_memory"),
-    Moment(state, "end"),
+    Moment(saved, "_need_space"),
+    Moment(saved, "_halt_and_write"),
+    Moment(saved, "_write_memory"),
+    Moment(saved, "end"),
     Moment(suspend, "_make_valid"),
     Moment(suspend, "write_atomic"),
     Moment(suspend, "write_atomic", after=True),
 )
 RESUMING = (
     Moment(suspend, "_fitting"),
-    Moment(state, "start", after=True),
-    Moment(state, "_fill"),
-    Moment(state, "_await_migration"),
+    Moment(saved, "start", after=True),
+    Moment(saved, "_fill"),
+    Moment(saved, "_await_migration"),
     Moment(suspend, "forget"),
     Moment(suspend, "forget", after=True),
     Moment(Machine, "_reached"),

@@ -3,8 +3,7 @@
 The home is a file system of its own (ext4 in a file), and its power is cut as xfstests does it: the
 file system is shut down without flushing anything, so that what only was in the page cache never
 comes to the disk. Mounted again it is what a computer finds when it starts. For root, on Linux.
-May import: the standard library, `moments.py`, `tests.e2e.processes`, `vm`. Next: `conftest.py`,
-which has it as fixtures.
+Next: `conftest.py`, which has it as fixtures.
 """
 
 import contextlib

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.contract.conftest import Bench
-from vm import ending
 from vm.backend import Force
 from vm.directory import MachineDir
 from vm.errors import (
@@ -18,6 +17,7 @@ from vm.errors import (
     HostError,
     PortInUse,
 )
+from vm.lifecycle import shutdown
 from vm.types import Forward, MachineState
 
 
@@ -188,8 +188,8 @@ def test_another_host_key_is_refused(bench: Bench) -> None:
 def test_a_machine_that_ignores_the_power_button_is_ended(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ladder = [(None, 0.1), (Force.ASK, 0.1), *ending.LADDER[2:]]
-    monkeypatch.setattr(ending, "LADDER", ladder)
+    ladder = [(None, 0.1), (Force.ASK, 0.1), *shutdown.LADDER[2:]]
+    monkeypatch.setattr(shutdown, "LADDER", ladder)
     bench.script(deaf=True)
     bench.open()
     bench.start()

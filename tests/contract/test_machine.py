@@ -11,7 +11,7 @@ import pytest
 
 from tests.contract.conftest import PATIENCE, Bench, lay_out
 from vm.backend import Force
-from vm.backends.qemu import template
+from vm.backends.qemu.state import boot_checkpoint
 from vm.errors import Cancelled, NoMachine
 from vm.types import Forward, MachineState
 
@@ -313,7 +313,7 @@ def bench(
     if kept is not None:
         lay_out(kept, made)
     else:
-        monkeypatch.setattr(template, "is_useful", lambda *_: False)
+        monkeypatch.setattr(boot_checkpoint, "is_useful", lambda *_: False)
     yield made
     made.clean_up()
 

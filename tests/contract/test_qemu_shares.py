@@ -13,12 +13,12 @@ import pytest
 from tests.contract.conftest import Bench, guest_image
 from tests.e2e.galley import IMAGE, busybox_tar
 from tests.ordinary_user import OrdinaryUser
-from vm.backend import choose
-from vm.backends.qemu import virtiofsd
-from vm.backends.qemu.virtiofsd import Rights
-from vm.boot import Patience
+from vm.backends import choose
+from vm.backends.qemu.shares import virtiofsd
+from vm.backends.qemu.shares.virtiofsd import Rights
 from vm.directory import MachineDir
 from vm.host.paths import find_home, make_home
+from vm.lifecycle.steps import Patience
 from vm.types import MachineSpec, Share
 
 pytestmark = pytest.mark.vm

@@ -19,10 +19,10 @@ from tests.contract.power import (
     try_it,
 )
 from vm import in_use
-from vm.backends.qemu import state
+from vm.backends.qemu.state import saved
 from vm.directory import MachineDir
 from vm.errors import DiskFull, NotResumable
-from vm.ssh import public_blob
+from vm.guest.ssh import public_blob
 from vm.types import MachineState
 
 pytestmark = [pytest.mark.vm, pytest.mark.usefixtures("used")]
@@ -88,7 +88,7 @@ def test_a_disk_that_is_full_leaves_it_running(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(state, "_write_memory", full)
+    monkeypatch.setattr(saved, "_write_memory", full)
     with pytest.raises(DiskFull):
         machine.suspend()
     assert bench.state() is MachineState.RUNNING
@@ -166,7 +166,7 @@ def test_a_supervisor_that_dies_in_the_middle_leaves_a_machine_that_goes_on(
         raise PowerCut
 
     with monkeypatch.context() as patch:
-        patch.setattr(state, "_write_memory", die)
+        patch.setattr(saved, "_write_memory", die)
         with pytest.raises(PowerCut):
             bench.machine.suspend()
     bench.machine.close()

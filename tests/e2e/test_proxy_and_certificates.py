@@ -14,12 +14,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from engine import docker_config
+from engine.dockercli import config_json
 from tests.authorities import Authority
 from tests.e2e.galley import IMAGE, Galley
 from tests.e2e.servers import ANY, PASSWORD, USER, Proxy, SecureRegistry
 from tests.unit.engine.secret_service import unlocked
-from vm.backend import choose
+from vm.backends import choose
 from vm.host import trust_store
 
 HOST = "10.0.2.2"  # this computer, as the machine reaches it
@@ -310,7 +310,7 @@ def test_no_proxy_any_more(place: Place) -> None:
     place.use_none()
     assert place.dockerds_proxies() == []
     assert galley.docker("run", "--rm", IMAGE, "sh", "-c", "echo $http_proxy").stdout == b"\n"
-    config = docker_config.read_json(Path(galley.env["DOCKER_CONFIG"], "config.json"))
+    config = config_json.read_json(Path(galley.env["DOCKER_CONFIG"], "config.json"))
     assert "proxies" not in config
     assert "certificate signed by unknown authority" in place.refused(place.near)
 

@@ -18,14 +18,14 @@ from pytestqt.qtbot import QtBot
 
 from desktop.app import App
 from desktop.dialogs.image_name import ImageNameDialog
-from desktop.dialogs.run import RunDialog
+from desktop.dialogs.run.dialog import RunDialog
 from desktop.pages.containers.detail import ContainerDetailView
 from desktop.pages.containers.files_tab import FilesTab
-from desktop.pages.containers.inside_tab import InsideTab
-from desktop.pages.containers.logs_tab import LogsTab
+from desktop.pages.containers.inside.tab import InsideTab
+from desktop.pages.containers.logs.tab import LogsTab
 from desktop.pages.containers.page import ContainersPage
-from desktop.pages.containers.stats_tab import StatsTab
-from desktop.pages.containers.terminal_tab import TerminalTab
+from desktop.pages.containers.stats.tab import StatsTab
+from desktop.pages.containers.terminal.tab import TerminalTab
 from desktop.pages.welcome import WelcomePage
 from desktop.widgets.confirm import Confirm
 from engine.docker.types import Container
@@ -88,7 +88,7 @@ def start(app: App, wait_for: WaitFor) -> None:
 
 def pull(app: App, reference: str, wait_for: WaitFor) -> None:
     app.window.go("images")
-    from desktop.actions import images
+    from desktop.dialogs import images
 
     images.ask_pull(app.desk)
     dialog = app.window.findChild(ImageNameDialog)

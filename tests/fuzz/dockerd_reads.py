@@ -3,7 +3,7 @@
 For the fuzzer of creations, which asks what dockerd would bind of what was let through. It shares
 no code with `engine.bridge`. Where Go refuses a request, nothing more is found: dockerd answers 400
 and hangs up. What else dockerd refuses later (types of other fields, modes, targets) is let pass.
-May import: the standard library. Next: `test_creations.py`.
+Next: `test_creations.py`.
 """
 
 import json

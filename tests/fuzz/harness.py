@@ -5,8 +5,7 @@ inputs (`corpus/TARGET/`) come first, then new ones from hypothesis's random byt
 the target's own grammar, and kept ones that were spoilt. Of every input we ask that no thread ends
 by an exception, that no thread and no descriptor is left, and that memory and CPU time stay within
 a bound. An input that fails is made as small as it can be, and written to the corpus: keep it with
-the repair.
-May import: the standard library, hypothesis, pytest's. Linux only. Next: `conftest.py`, any target.
+the repair. Linux only. Next: `conftest.py`, any target.
 """
 
 import hashlib

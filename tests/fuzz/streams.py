@@ -1,4 +1,4 @@
-"""A stream that says what a fuzzer has made up. May import: the standard library. Next: targets."""
+"""A stream that says what a fuzzer has made up. Next: targets."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ ENDLESS = 1024  # blocks that follow, of one who never ends
 
 
 class Fed:
-    """A `vm.guest.Stream`: it sends the given bytes, and keeps what it receives."""
+    """A `vm.guest.protocol.Stream`: it sends the given bytes, and keeps what it receives."""
 
     def __init__(self, data: bytes, *, piece: int = BLOCK, tail: bytes = b"") -> None:
         """In pieces of so many bytes; then ENDLESS blocks of `tail`."""

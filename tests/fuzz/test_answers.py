@@ -1,9 +1,8 @@
 """Answers and events of a hostile dockerd to the supervisor itself.
 
 The first byte of an input chooses what was asked, the rest is the whole answer. Only HttpError may
-come of it; what is taken for a port or an address is one.
-May import: `engine.bridge.http`, `engine.ports`, `engine.watch`, `harness`, `streams`. Next:
-`engine/bridge/http.py`, `engine/ports/wanted.py`.
+come of it; what is taken for a port or an address is one. Next: `engine/dockerapi/http.py`,
+`engine/ports/published_spec.py`.
 """
 
 import contextlib
@@ -12,12 +11,12 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
-from engine.bridge import http
-from engine.bridge.http import HttpError, get_json, pong
+from engine.dockerapi import http
+from engine.dockerapi.http import HttpError, get_json, pong
+from engine.lifecycle.dockerd_watch import EngineWatch
+from engine.ports.published_spec import Asked, Container, fixed_forwards, routes, wanted_ports
 from engine.ports.services import Services, read_spec
-from engine.ports.wanted import Asked, Container, fixed_forwards, routes, wanted_ports
 from engine.types import EngineHealth
-from engine.watch import EngineWatch
 from tests.fuzz.harness import Fuzz, Source
 from tests.fuzz.streams import Fed
 from vm.types import Forward

@@ -2,8 +2,7 @@
 
 The first byte of an input says what reads it, the rest is the archive; it may be followed by zeros
 without end. Only what the callers turn into a sentence may come of it. Nothing is unpacked outside
-of the folder, and an archive is never in memory as a whole.
-May import: `engine.docker`, `harness`, `streams`. Next: `engine/docker/tar.py`.
+of the folder, and an archive is never in memory as a whole. Next: `engine/docker/tar.py`.
 """
 
 import contextlib

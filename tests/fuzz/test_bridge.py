@@ -2,16 +2,15 @@
 
 An input is what both say, with MIDDLE between. Every byte goes on as it came, however it is cut;
 neither a head nor a chunk without an end fills memory. What the check finds in a creation is not
-asked here, but in `test_creations.py`. May import: `engine.bridge`, `harness`, `streams`. Next:
-`engine/bridge/pump.py`.
+asked here, but in `test_creations.py`. Next: `engine/bridge/pump.py`.
 """
 
 import re
 import threading
 
+from engine.bridge.activity import UNWATCHED
 from engine.bridge.pump import AT_ONCE, Pump
 from engine.bridge.requests import Requests
-from engine.bridge.work import UNWATCHED
 from tests.fuzz.harness import PATIENCE, Fuzz, Source
 from tests.fuzz.streams import BLOCK, ENDLESS, Fed
 from tests.fuzz.test_creations import Quiet

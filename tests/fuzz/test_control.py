@@ -2,7 +2,7 @@
 
 The first byte of an input says whether its sender has the key; the rest is sent as it is. A session
 ends with its client, and nothing of it stays; whoever has the key gets answers, none of which is a
-mistake of our own. May import: `engine.control`, `harness`. Next: `engine/control/session.py`.
+mistake of our own. Next: `engine/control/session.py`.
 """
 
 import contextlib
@@ -20,8 +20,8 @@ import pytest
 from engine.control import dispatch
 from engine.control.protocol import METHODS, Hello, Push, Reply, address, read_key
 from engine.control.server import ControlServer
-from engine.schema import HostSize
-from engine.settings import SettingsStore
+from engine.settings.schema import HostSize
+from engine.settings.store import SettingsStore
 from tests.fuzz.harness import PATIENCE, Fuzz, Source, wait_until
 from tests.unit.engine.control.scripted import ScriptedEngine
 from vm.host.paths import Home, find_home, make_home

@@ -2,8 +2,7 @@
 
 An input is what a client sends. What goes on to dockerd is read again as dockerd does it, and every
 folder that it would bind has to be in a share, or one that the machine has of its own. A request
-may be refused by NotShared only. May import: `engine.bridge`, `harness`, `dockerd_reads`. Next:
-`dockerd_reads.py`, `engine/bridge/binds.py`.
+may be refused by NotShared only. Next: `dockerd_reads.py`, `engine/shares/binds.py`.
 """
 
 import os
@@ -15,9 +14,10 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from engine.bridge import binds, builders, environment
-from engine.bridge.binds import OWN, OWN_TREES, Sharing
+from engine.admission import builder_certificates, proxy_variables
 from engine.bridge.requests import Requests
+from engine.shares import binds
+from engine.shares.binds import OWN, OWN_TREES, Sharing
 from tests.fuzz.dockerd_reads import bind_sources
 from tests.fuzz.harness import Fuzz, Source
 from vm.errors import NotShared
@@ -65,8 +65,8 @@ def target(sharing: Sharing) -> Callable[[bytes], None]:
     def check(body: bytes) -> bytes | None:
         """As `engine.engine` does it."""
         shared = binds.check(body, sharing)
-        right = builders.check(shared or body) or shared
-        return environment.check(right or body, {"HTTP_PROXY": "http://proxy:1"}) or right
+        right = builder_certificates.check(shared or body) or shared
+        return proxy_variables.check(right or body, {"HTTP_PROXY": "http://proxy:1"}) or right
 
     def run(data: bytes) -> None:
         requests = Requests(check, lambda said: None, Quiet())

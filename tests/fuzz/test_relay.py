@@ -2,7 +2,7 @@
 
 An input is what the guest sends after its greeting, which never changes here. Two connections are
 dialled before: of one everything is read, of the other nothing. Bounds are small, so that small
-inputs reach them. May import: `vm.relay`, `vm.relay_frames`, `harness`. Next: `vm/relay.py`.
+inputs reach them. Next: `vm/guest/relay.py`.
 """
 
 import contextlib
@@ -15,10 +15,10 @@ from types import SimpleNamespace
 import pytest
 
 from tests.fuzz.harness import PATIENCE, Fuzz, Source, join
-from vm import relay, relay_frames
-from vm.relay import RelayLine, RelayStream
-from vm.relay_frames import HEAD, MAGIC, NUMBER, Kind
-from vm.ssh_kept import Lost
+from vm.guest import relay, relay_frames
+from vm.guest.relay import RelayLine, RelayStream
+from vm.guest.relay_frames import HEAD, MAGIC, NUMBER, Kind
+from vm.guest.ssh_kept import Lost
 
 HELLO = b"\x01\x02\x03\x04 of every line"[:16]
 SESSION = NUMBER.unpack_from(HELLO)[0]

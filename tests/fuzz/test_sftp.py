@@ -2,8 +2,7 @@
 
 An input is what it sends after the greeting. Whatever that is, nothing outside of the share changes
 or is read, nor what is private in it; what is read at once and what is open stays within bounds.
-May import: `vm.sftp`, `vm.sftp_folder`, paramiko's numbers, `harness`, `streams`. Next:
-`vm/sftp_folder.py`.
+Next: `vm/sftp/folder.py`.
 """
 
 import os
@@ -19,10 +18,10 @@ import pytest
 
 from tests.fuzz.harness import Fuzz, Source
 from tests.fuzz.streams import Fed
-from vm import sftp
 from vm.host import file_identity, open_files
 from vm.host.open_files import Budget
-from vm.sftp import AGAIN, CHECK_FILE, FSYNC, REOPEN
+from vm.sftp import server
+from vm.sftp.server import AGAIN, CHECK_FILE, FSYNC, REOPEN
 from vm.types import Share
 
 SECRETS = (b"not for the guest", b"unseen", b"key of galley's")  # contents, and a name
@@ -106,7 +105,7 @@ def target(world: World, monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes], N
         before, read_only = world.forbidden(), data[:1] == b"R"
         stream, budget, held = Watched(greeting + data[1:]), Budget(), os.listdir("/proc/self/fd")
         share = Share(str(world.share), "/there", read_only=read_only)
-        sftp.serve(stream, share, (str(world.home),), budget)
+        server.serve(stream, share, (str(world.home),), budget)
         assert stream.is_closed
         assert world.forbidden() == before
         assert not [secret for secret in SECRETS if secret in stream.told and secret not in data]

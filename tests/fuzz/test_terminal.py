@@ -3,8 +3,7 @@
 An input is what is written. The command line shows it without control characters, however it is
 cut; the log view takes it apart into plain text; the window's terminal shows it, and answers
 nothing but what it is and where its cursor is. A few kilobytes are quickly done, and so is one line
-that never ends. May import: `engine.cli`, `vm.terminal`, `desktop.widgets` (no Qt), `harness`.
-Next: `engine/cli/output.py`, `desktop/widgets/terminal_screen.py`.
+that never ends. Next: `engine/cli/output.py`, `desktop/widgets/terminal/screen.py`.
 """
 
 import re
@@ -15,13 +14,13 @@ from queue import SimpleQueue
 
 import pytest
 
-from desktop.widgets.ansi import AnsiReader
-from desktop.widgets.terminal_cells import text_of
-from desktop.widgets.terminal_screen import HISTORY, LONGEST_SEQUENCE, Frame, TerminalScreen
+from desktop.widgets.log.ansi import AnsiReader
+from desktop.widgets.terminal.cells import text_of
+from desktop.widgets.terminal.screen import HISTORY, LONGEST_SEQUENCE, Frame, TerminalScreen
 from engine.cli import logs
 from engine.cli.output import Printable, printable
 from tests.fuzz.harness import Fuzz, Source
-from vm import terminal
+from vm.guest import terminal
 
 COLUMNS, ROWS = 20, 6
 REPEATED = b"\0again"  # at the end of an input: what is before it comes again and again
@@ -114,7 +113,7 @@ def _check_command_line(data: bytes, file: Path) -> None:
 
 
 def _attached(data: bytes) -> bytes:
-    """What `galley logs --follow` writes of it, by `vm.terminal`."""
+    """What `galley logs --follow` writes of it, by `vm.guest.terminal`."""
     written = bytearray()
     pieces = iter([*filter(None, (data[:7], data[7:])), b""])
     events: SimpleQueue[terminal.Event] = SimpleQueue()

@@ -18,12 +18,12 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from desktop.app import App
-from desktop.desk import Desk
-from engine.contexts import DockerContext
+from desktop.context import Desk
+from engine.client.launch import connect_only
 from engine.docker.client import DockerClient
-from engine.docker.endpoint import Endpoint
-from engine.launch import connect_only
-from engine.settings import SettingsStore
+from engine.dockercli.contexts import DockerContext
+from engine.dockercli.endpoint import Endpoint
+from engine.settings.store import SettingsStore
 from tests.gui.screen import Screen
 from tests.unit.engine.bridge.servers import Dockerd
 from tests.unit.engine.docker.conftest import NetworkedDockerd

@@ -15,10 +15,10 @@ from desktop.pages.settings.editors import SwitchEditor
 from desktop.pages.settings.page import SettingsPage
 from engine import autostart
 from engine.autostart import linux
+from engine.client.launch import connect_only
 from engine.diagnose import autostart as question
 from engine.diagnose.run import Outcome, Result
-from engine.launch import connect_only
-from engine.settings import SettingsStore
+from engine.settings.store import SettingsStore
 from tests.e2e.processes import belonging_to
 from tests.gui.conftest import WaitFor, end_own_app
 from tests.gui.screen import Screen

@@ -7,9 +7,9 @@ from PySide6.QtTest import QTest
 
 from desktop.app import App
 from desktop.pages.containers.detail import ContainerDetailView
-from desktop.pages.containers.logs_tab import LogsTab
+from desktop.pages.containers.logs.tab import LogsTab
 from desktop.pages.containers.page import ContainersPage
-from desktop.pages.containers.terminal_tab import TerminalTab
+from desktop.pages.containers.terminal.tab import TerminalTab
 from engine.docker.client import DockerClient
 from engine.docker.types import RunSpec
 from tests.gui.conftest import WaitFor

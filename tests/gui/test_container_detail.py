@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QApplication, QLabel, QMenu, QWidget
 
 from desktop.app import App
 from desktop.pages.containers.detail import ContainerDetailView
-from desktop.pages.containers.logs_tab import LogsTab
+from desktop.pages.containers.logs.tab import LogsTab
 from desktop.pages.containers.page import ContainersPage
 from engine.docker.client import DockerClient
 from engine.docker.types import ContainerState, RunSpec

@@ -11,7 +11,7 @@ from desktop.actions import containers as actions
 from desktop.app import App
 from desktop.pages.containers.page import ContainersPage
 from desktop.widgets.confirm import Confirm
-from desktop.widgets.table import Table
+from desktop.widgets.list.table import Table
 from desktop.widgets.toasts import Toast
 from engine.docker.client import DockerClient
 from engine.docker.types import Container, ContainerState, Port, RunSpec

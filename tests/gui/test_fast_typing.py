@@ -20,9 +20,9 @@ from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
 
 from desktop.app import App
-from desktop.dialogs.run import RunDialog
-from engine.contexts import DockerContext
-from engine.docker.endpoint import Endpoint
+from desktop.dialogs.run.dialog import RunDialog
+from engine.dockercli.contexts import DockerContext
+from engine.dockercli.endpoint import Endpoint
 
 context = DockerContext("test", "", Endpoint("test", sys.argv[1]))
 app = App(QApplication(["galley"]), context)

@@ -12,15 +12,16 @@ import pytest
 from PySide6.QtWidgets import QApplication
 
 from desktop.app import App
-from desktop.connection import Reach
 from desktop.pages.containers.page import ContainersPage
-from desktop.single import Single
-from engine.contexts import DockerContext, this_home, window_address
+from desktop.session.connection import Reach
+from desktop.single_instance import Single
+from engine.client.launch import ensure_supervisor
 from engine.control.client import ControlClient
+from engine.control.protocol import window_address
 from engine.docker.client import DockerClient
-from engine.docker.endpoint import Endpoint
-from engine.launch import ensure_supervisor
-from engine.settings import SettingsStore
+from engine.dockercli.contexts import DockerContext, this_home
+from engine.dockercli.endpoint import Endpoint
+from engine.settings.store import SettingsStore
 from tests.gui.conftest import WindowDockerd, end_app
 from tests.gui.test_containers_page import sleeper
 from tests.other_user import ID
@@ -179,7 +180,7 @@ def test_a_socket_of_another_user_is_no_window(qapp: QApplication) -> None:
 LISTEN_AND_DIE = """
 import os, signal, sys
 from PySide6.QtCore import QCoreApplication
-from desktop.single import Single
+from desktop.single_instance import Single
 app = QCoreApplication([])
 single = Single(sys.argv[1])
 single.listen()

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QPushButton
 from pytestqt.qtbot import QtBot
 
 from desktop.app import App
-from desktop.desk import Desk
+from desktop.context import Desk
 from desktop.models.files import NAME, mode_text
 from desktop.pages.containers.files_tab import FilesTab
 from desktop.widgets.confirm import Confirm

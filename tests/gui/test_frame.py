@@ -11,18 +11,18 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QDialog, QLabel, QMainWindow, QMenu, QWidget
 
-from desktop.actions import images_delete
 from desktop.app import App, end_on_signals
-from desktop.desk import Loss
+from desktop.context import Loss
+from desktop.dialogs import images
 from desktop.dialogs.network import CreateNetworkDialog
 from desktop.dialogs.volume import CreateVolumeDialog
-from desktop.engine_state import EngineState
 from desktop.pages import catalog
 from desktop.pages.containers.detail import ContainerDetailView
 from desktop.pages.list_page import ListPage
 from desktop.pages.page import Command
 from desktop.palette import Palette, Search
-from desktop.tasks import TaskState
+from desktop.session.engine_state import EngineState
+from desktop.session.tasks import TaskState
 from desktop.tray import Tray
 from desktop.widgets.confirm import Confirm
 from desktop.widgets.toasts import Toast
@@ -256,7 +256,7 @@ def test_place_and_page_are_remembered(app: App, qapp: QApplication, wait_for: W
 
 def test_the_systems_scheme_is_followed(app: App) -> None:
     """Qt without a screen has no scheme of its own: what it would say is said for it."""
-    catalog.use_scheme(app.desk, "system")
+    app.desk.use_scheme("system")
     for scheme, name in ((Qt.ColorScheme.Dark, "dark"), (Qt.ColorScheme.Light, "light")):
         app.desk.theme.system_scheme = partial(Qt.ColorScheme, scheme)
         QGuiApplication.styleHints().colorSchemeChanged.emit(scheme)
@@ -265,7 +265,7 @@ def test_the_systems_scheme_is_followed(app: App) -> None:
 
 def test_dark_and_light_redraw_everything(app: App) -> None:
     for choice in ("dark", "light"):
-        catalog.use_scheme(app.desk, choice)
+        app.desk.use_scheme(choice)
         assert app.desk.theme.tokens.name == choice
         picture = app.window.grab().toImage()
         corner = picture.pixelColor(picture.width() - 3, picture.height() // 2)
@@ -309,7 +309,7 @@ def test_no_part_of_a_page_or_dialog_is_shown_before_it_has_a_place(
     app.window.go("networks", bridge)
     CreateNetworkDialog(app.desk, app.window).open()
     CreateVolumeDialog(app.desk, app.window).open()
-    images_delete.ask_prune(app.desk)
+    images.ask_prune(app.desk)
     wait_for(lambda: len(app.window.findChildren(QDialog)) > 3)
     qapp.removeEventFilter(apart)
     assert apart.seen == []

@@ -17,7 +17,7 @@ from desktop.pages.help.fixes import fix_for
 from desktop.pages.help.logs import LogsView
 from desktop.pages.help.page import HelpPage
 from desktop.pages.settings.daemon import DaemonEditor
-from desktop.tasks import TaskState
+from desktop.session.tasks import TaskState
 from desktop.widgets.confirm import Confirm
 from engine.diagnose import docker_client
 from engine.diagnose.run import Outcome, Result
@@ -101,7 +101,7 @@ def test_docker_is_pointed_at_galley(own: App, home: Home, wait_for: WaitFor) ->
     task = fix[1]()
     assert task is not None
     wait_for(lambda: task.state is TaskState.DONE)
-    from engine import context
+    from engine.dockercli import context
 
     assert context.is_current(home)
 

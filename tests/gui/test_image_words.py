@@ -4,8 +4,8 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
-from desktop.actions import images as actions
 from desktop.app import App
+from desktop.dialogs import images as dialogs
 from desktop.dialogs.image_name import ImageNameDialog, tidy, what_is_wrong
 from desktop.models import transfers
 from desktop.models.images import full_name
@@ -37,7 +37,7 @@ def test_a_name_that_was_copied_with_its_command() -> None:
 
 
 def test_a_wrong_name_is_marked_and_cannot_be_sent(app: App) -> None:
-    actions.ask_pull(app.desk)
+    dialogs.ask_pull(app.desk)
     asked = app.window.findChild(ImageNameDialog)
     assert asked is not None
     assert not asked.agree.isEnabled(), "nothing is not a name"

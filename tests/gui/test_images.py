@@ -15,12 +15,13 @@ from PySide6.QtWidgets import QLabel, QMenu
 from desktop.actions import images as actions
 from desktop.actions import images_delete
 from desktop.app import App
+from desktop.dialogs import images as dialogs
 from desktop.dialogs.image_name import ImageNameDialog
 from desktop.dialogs.prune import PruneDialog
 from desktop.models.images import NamedImage
 from desktop.pages.images.detail import ImageDetailView
 from desktop.pages.images.page import ImagesPage
-from desktop.tasks import TaskState
+from desktop.session.tasks import TaskState
 from desktop.widgets.confirm import Confirm
 from desktop.widgets.toasts import Toast
 from desktop.widgets.transfer import TransferCard
@@ -223,7 +224,7 @@ def test_clean_up_shows_what_would_go_before_it_goes(
     client.containers.run(sleeper("keeps-the-base"))
     make_image(client, tmp_path, "old:1", 1_000_000)
     wait_for(lambda: "old:1" in titles(page))
-    images_delete.ask_prune(app.desk)
+    dialogs.ask_prune(app.desk)
     asked = app.window.findChild(PruneDialog)
     assert asked is not None
     wait_for(lambda: asked.sum.text() and not asked.agree.isEnabled())

@@ -9,11 +9,11 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
-from desktop.desk import Desk
-from desktop.pages.containers import inside_facts as facts
-from desktop.pages.containers.inside_changes import ChangesDialog, shown_first
-from desktop.pages.containers.inside_tab import InsideTab
-from desktop.text import size
+from desktop.context import Desk
+from desktop.i18n.text import size
+from desktop.pages.containers.inside import facts
+from desktop.pages.containers.inside.changes import ChangesDialog, shown_first
+from desktop.pages.containers.inside.tab import InsideTab
 from engine.docker.client import DockerClient
 from engine.docker.types import (
     Change,

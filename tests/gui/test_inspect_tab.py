@@ -6,7 +6,7 @@ import pytest
 from PySide6.QtGui import QGuiApplication
 from pytestqt.qtbot import QtBot
 
-from desktop.desk import Desk
+from desktop.context import Desk
 from desktop.models.json_tree import JsonModel, jq_path, matches
 from desktop.pages.containers.inspect_tab import InspectTab
 from engine.docker.client import DockerClient

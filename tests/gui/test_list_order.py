@@ -8,9 +8,9 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QMenu
 
 from desktop.app import App
+from desktop.i18n.text import natural
 from desktop.models.rows import Heading, Line
 from desktop.pages.containers.page import ContainersPage
-from desktop.text import natural
 from desktop.widgets.confirm import Confirm
 from engine.docker.client import DockerClient
 from tests.gui.test_containers_page import names, sleeper

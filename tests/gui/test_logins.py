@@ -15,8 +15,8 @@ from desktop.pages.settings.editors import SwitchEditor
 from desktop.pages.settings.logins import LoginList
 from desktop.pages.settings.page import SettingsPage
 from desktop.widgets.confirm import Confirm
-from engine import logins
-from engine.logins import RegistryLogin
+from engine.credentials import logins
+from engine.credentials.logins import RegistryLogin
 from tests.unit.engine.bridge.servers import Dockerd
 from tests.unit.engine.docker.private_registry import ADDRESS, PASSWORD, USER, PrivateRegistry
 from tests.unit.engine.secret_service import SecretService, unlocked

@@ -12,9 +12,9 @@ from PySide6.QtTest import QTest
 from desktop.actions.container_logs import save_log
 from desktop.app import App
 from desktop.pages.containers.detail import ContainerDetailView
-from desktop.pages.containers.logs_tab import LogsTab
+from desktop.pages.containers.logs.tab import LogsTab
 from desktop.pages.containers.page import ContainersPage
-from desktop.tasks import TaskState
+from desktop.session.tasks import TaskState
 from engine.docker.client import DockerClient
 from engine.docker.types import RunSpec
 from tests.unit.engine.bridge.servers import IMAGE

@@ -9,12 +9,12 @@ from PySide6.QtWidgets import QLineEdit, QMenu
 from desktop.app import App
 from desktop.pages.list_page import ListPage
 from desktop.palette import Palette
-from desktop.tokens import ROW_HEIGHT
-from desktop.widgets.table import Table
+from desktop.theme.tokens import ROW_HEIGHT
+from desktop.widgets.list.table import Table
 from engine.docker.client import DockerClient
 from engine.docker.types import RunSpec
 from tests.gui.conftest import WaitFor
-from tests.unit.desktop.test_theme import ENOUGH, contrast
+from tests.unit.desktop.theme.test_theme import ENOUGH, contrast
 from tests.unit.engine.bridge.servers import IMAGE
 
 ROWS = 3

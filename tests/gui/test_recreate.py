@@ -1,7 +1,7 @@
 """A container made again with changes, from the window."""
 
 from desktop.app import App
-from desktop.desk import Desk
+from desktop.context import Desk
 from desktop.dialogs.recreate import RecreateDialog
 from engine.docker.client import DockerClient
 from engine.docker.types import Mount, Port

@@ -7,10 +7,10 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLineEdit, QWidget
 
 from desktop.app import App
-from desktop.desk import Desk
-from desktop.dialogs import run_values as values
-from desktop.dialogs.run import RunDialog
-from desktop.dialogs.run_values import Wrong
+from desktop.context import Desk
+from desktop.dialogs.run import values
+from desktop.dialogs.run.dialog import RunDialog
+from desktop.dialogs.run.values import Wrong
 from desktop.widgets.toasts import Toast
 from engine.docker.client import DockerClient
 from engine.docker.types import ANY_PORT, ImageDetail, Mount, Port, RunSpec

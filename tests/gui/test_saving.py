@@ -17,7 +17,7 @@ from desktop.pages.containers.page import ContainerDressing
 from desktop.pages.engine.page import EnginePage
 from desktop.stores.store import Delta
 from engine.docker.types import ContainerState, EngineInfo
-from engine.settings import SettingsStore
+from engine.settings.store import SettingsStore
 from tests.gui.conftest import end_own_app
 from vm.directory import MachineDir
 from vm.errors import EngineUnreachable, Problem

@@ -19,10 +19,11 @@ from desktop.pages.settings.editors import (
 )
 from desktop.pages.settings.page import SettingsPage, _topics
 from desktop.pages.settings.pending import pending, reason
-from desktop.tasks import TaskState
-from engine import proxy_password, shares
-from engine.schema import GIB, HostSize, Kind, Setting, schema
-from engine.settings import Entry, SettingsStore
+from desktop.session.tasks import TaskState
+from engine.credentials import proxy_password
+from engine.settings import share_paths
+from engine.settings.schema import GIB, HostSize, Kind, Setting, schema
+from engine.settings.store import Entry, SettingsStore
 from tests.unit.engine.secret_service import SecretService, unlocked
 from vm.types import MachineState, Status
 
@@ -255,7 +256,7 @@ def test_folders_are_added_and_removed(
     dialog.fileSelected.emit(str(tmp_path))
     dialog.close()
     wait_for(field.reset.isVisible)
-    assert stored(own_app, "shares") == (*shares.default(), str(tmp_path))
+    assert stored(own_app, "shares") == (*share_paths.default(), str(tmp_path))
 
     def remove(name: str) -> None:
         def found() -> list[QPushButton]:
@@ -267,9 +268,9 @@ def test_folders_are_added_and_removed(
 
     remove("~")
     remove(str(tmp_path))  # without waiting for the first
-    wait_for(lambda: stored(own_app, "shares") == shares.default()[1:])
+    wait_for(lambda: stored(own_app, "shares") == share_paths.default()[1:])
     QTest.mouseClick(field.reset, LEFT)
-    wait_for(lambda: stored(own_app, "shares") == shares.default())
+    wait_for(lambda: stored(own_app, "shares") == share_paths.default())
 
 
 def test_a_folder_that_cannot_be_shared_is_refused_beside_the_list(

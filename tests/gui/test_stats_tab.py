@@ -5,13 +5,13 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from desktop.app import App
-from desktop.desk import Desk
+from desktop.context import Desk
+from desktop.i18n.text import size
 from desktop.pages.containers.detail import ContainerDetailView
 from desktop.pages.containers.page import ContainersPage
-from desktop.pages.containers.stats_tab import StatsTab
-from desktop.text import size
-from desktop.widgets.chart import LEFT, RIGHT, Chart, Series
-from desktop.widgets.chart_scale import bytes_scale, cores_scale, decimal_scale, whole_scale
+from desktop.pages.containers.stats.tab import StatsTab
+from desktop.widgets.chart.chart import LEFT, RIGHT, Chart, Series
+from desktop.widgets.chart.scale import bytes_scale, cores_scale, decimal_scale, whole_scale
 from engine.docker.client import DockerClient
 from tests.gui.conftest import WaitFor
 from tests.unit.engine.docker.conftest import sleeper

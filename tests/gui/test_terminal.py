@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QApplication
 from desktop.app import App
 from desktop.pages.containers.detail import ContainerDetailView
 from desktop.pages.containers.page import ContainersPage
-from desktop.pages.containers.terminal_tab import TerminalTab
+from desktop.pages.containers.terminal.tab import TerminalTab
 from desktop.palette import Palette
 from engine.docker.client import DockerClient
 from engine.docker.types import RunSpec

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QDialog, QFileDialog, QMenu
 
 from desktop.actions import volumes as actions
 from desktop.app import App
-from desktop.desk import Desk
+from desktop.context import Desk
 from desktop.dialogs.prune import PruneDialog
 from desktop.dialogs.volume import (
     CloneVolumeDialog,
@@ -22,7 +22,7 @@ from desktop.dialogs.volume import (
 from desktop.pages.attached import AttachedList
 from desktop.pages.volumes.detail import VolumeDetail
 from desktop.pages.volumes.page import VolumesPage
-from desktop.tasks import TaskState
+from desktop.session.tasks import TaskState
 from desktop.widgets.confirm import Confirm
 from desktop.widgets.file_browser import FileBrowser
 from desktop.widgets.toasts import Toast

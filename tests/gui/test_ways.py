@@ -16,9 +16,9 @@ from desktop.pages.images.detail import ImageDetailView
 from desktop.pages.list_page import ListPage
 from desktop.widgets.sidebar import NavButton
 from desktop.widgets.toasts import Toast
-from engine.contexts import DockerContext
 from engine.docker.client import DockerClient
-from engine.docker.endpoint import Endpoint
+from engine.dockercli.contexts import DockerContext
+from engine.dockercli.endpoint import Endpoint
 from tests.gui.test_containers_page import sleeper
 from vm.errors import Problem, Retry
 

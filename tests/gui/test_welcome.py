@@ -11,8 +11,8 @@ from PySide6.QtWidgets import QApplication, QPushButton
 from pytestqt.qtbot import QtBot
 
 from desktop.app import App
-from desktop.engine_state import is_first_run
 from desktop.pages.welcome import WelcomePage
+from desktop.session.engine_state import is_first_run
 from desktop.widgets.problem_card import ProblemCard
 from desktop.widgets.toasts import Toast
 from tests.gui.conftest import end_own_app

@@ -12,10 +12,10 @@ from PySide6.QtWidgets import QApplication
 
 from desktop.actions import containers, images
 from desktop.app import App
-from desktop.tasks import Task
-from engine.contexts import DockerContext
-from engine.docker.endpoint import Endpoint
+from desktop.session.tasks import Task
 from engine.docker.types import RunSpec
+from engine.dockercli.contexts import DockerContext
+from engine.dockercli.endpoint import Endpoint
 
 
 def main(words: list[str]) -> int:

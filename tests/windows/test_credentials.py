@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.credential_program import NO_LOGIN
-from engine.credentials import WINDOWS_ROOM
+from engine.credentials.helper import NO_LOGIN
+from engine.credentials.keyring import WINDOWS_ROOM
 from tests.windows.lane import Windows, windows_path
 
 SERVER, OTHER = "registry.example.com:5000", "other.example.com"
@@ -27,7 +27,7 @@ print(json.dumps({
 """
 FILL = """
 import pathlib, sys
-from engine.credentials import Login, Logins
+from engine.credentials.keyring import Login, Logins
 from vm.errors import KeyringUnusable
 logins = Logins(pathlib.Path(sys.argv[1]))
 for number in range(200):
@@ -43,7 +43,7 @@ for server in logins.list():
 """
 ASK = """
 import sys
-from engine.credential_program import ask
+from engine.credentials.helper import ask
 print(ask("galley", *sys.argv[1:]))
 """
 

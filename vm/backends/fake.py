@@ -1,8 +1,7 @@
 """`--backend fake`: a machine that only pretends, for demos and for faults nobody can provoke.
 
 A detached process stands for the machine, so that it outlives supervisors and can be killed like a
-real one. `machine/fake.json` (a `FakeScript`) says what goes wrong. May import: `vm`'s values.
-Next: `fake_machine.py`.
+real one. `machine/fake.json` (a `FakeScript`) says what goes wrong. Next: `fake_machine.py`.
 """
 
 import base64
@@ -22,7 +21,7 @@ from vm.backend import Force, Forget, Lost, Still
 from vm.backends.fake_machine import FakeScript
 from vm.directory import MachineDir
 from vm.errors import BackendFailed, GuestUnreachable, NoMachine, NotResumable, Problem
-from vm.guest import Guest, Stream
+from vm.guest.protocol import Guest, Stream
 from vm.host import net, process, sparse
 from vm.host.logs import turn
 from vm.host.paths import write_atomic

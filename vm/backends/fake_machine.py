@@ -1,8 +1,8 @@
 """The process behind `--backend fake`: tells a console story, answers on a loopback port.
 
 Run as `python -m vm.backends.fake_machine SCRIPT CONSOLE PORT`. What goes wrong, and when, is in
-the script (`FakeScript`); what its sockets answer is data in `fake_answers.json`. May import: the
-standard library, msgspec, `vm.host`. Next: `fake.py`, which starts it and talks to it.
+the script (`FakeScript`); what its sockets answer is data in `fake_answers.json`. Next: `fake.py`,
+which starts it and talks to it.
 
 Wire: a client sends one JSON line `{"do": "run"|"dial"|"read"|"write", …}`; for "dial" the
 connection then is the socket, for the others one JSON line comes back. "pause", "wake" and "state"
@@ -22,7 +22,7 @@ import msgspec
 
 ANSWERS = Path(__file__).with_name("fake_answers.json")
 KEEPER = "/run/galley/keeper.sock"
-KEPT = {  # what the guest's keeper answers (`vm/keeper.py`), beside "ok"
+KEPT = {  # what the guest's keeper answers (`vm/guest/agent.py`), beside "ok"
     "memory": "2147483648 1073741824 1610612736 402653184 268435456",
     "disk": "67049664512 3221225472 63000000000",
     "trim": "1073741824",

@@ -3,7 +3,7 @@
 Where the system has openat(2) and O_NOFOLLOW, every directory on the way is opened from the one
 above, and no link is followed at all: another process may rename what it likes meanwhile. Elsewhere
 (Windows) paths are resolved and compared before use, and what was opened is compared after it.
-May import: `private_folders`. Next: `vm/sftp_folder.py`.
+Next: `vm/sftp/folder.py`.
 """
 
 import contextlib

@@ -1,7 +1,7 @@
 """This computer's clock: told when it jumps, as it does when it is set and after a sleep.
 
 Linux tells (Python 3.13 and later); elsewhere the clock is compared every few seconds with the one
-that never jumps. May import: the standard library.
+that never jumps.
 """
 
 import contextlib

@@ -1,7 +1,6 @@
 """Which file an open one is, whatever it is called, and however often its number was used before.
 
-May import: the standard library. Next: `vm/sftp.py`, which opens a file again for who had it open,
-`vm/in_use.py`.
+Next: `vm/sftp/server.py`, which opens a file again for who had it open, `vm/in_use.py`.
 """
 
 import contextlib

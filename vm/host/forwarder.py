@@ -2,8 +2,8 @@
 
 For what a backend's own network cannot carry, and for who answers connections by himself (`serve`).
 One thread waits for all listeners and carries all datagrams; a connection gets two that block, as
-in `engine/bridge/pump.py`. May import: the standard library only. Next: `engine/ports/carrier.py`,
-`engine/proxy_login.py`.
+in `engine/bridge/pump.py`. Next: `engine/ports/host_forwarder.py`,
+`engine/provisioning/proxy_auth_forwarder.py`.
 """
 
 import contextlib

@@ -1,7 +1,7 @@
 """Asks the process that carries addresses of this host to others, and starts it when it must.
 
 The process lives on when its client ends, and answers the next one: what is carried is asked for,
-never remembered. May import: msgspec, `vm.errors`, `vm.host`. Next: `forwarder_process.py`.
+never remembered. Next: `forwarder_process.py`.
 """
 
 import os

@@ -3,8 +3,8 @@
 What it carries so outlives whoever asked for it: the supervisor asks (`forwarder_client.py`), and
 QEMU is the other process. It takes requests one by one on a local socket in a directory that only
 its user may enter, keeps nothing on disk, and ends when the other process does, or after a minute
-without a forward. It holds about 12 MB of memory. May import: msgspec, `vm.host`. Next:
-`forwarder.py`, which does the carrying, and `forwarder_client.py`.
+without a forward. It holds about 12 MB of memory. Next: `forwarder.py`, which does the carrying,
+and `forwarder_client.py`.
 
     python -m vm.host.forwarder_process DIRECTORY PID STARTED
 """

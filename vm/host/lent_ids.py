@@ -1,7 +1,7 @@
 """The ids that this system lends its user (/etc/subuid, /etc/subgid), as a namespace gets them.
 
 It is tried rather than read: only so is it known that newuidmap is installed and the kernel allows
-it. Linux only. May import: msgspec, `process`, `vm.errors`. Next: `vm/backends/qemu/virtiofsd.py`.
+it. Linux only. Next: `vm/backends/qemu/shares/virtiofsd.py`.
 """
 
 import contextlib

@@ -1,6 +1,6 @@
 """One holder at a time, across processes: a file lock that the system drops when its holder dies.
 
-May import: the standard library. The file stays behind; only the lock on it counts.
+The file stays behind; only the lock on it counts.
 """
 
 import errno

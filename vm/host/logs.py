@@ -1,4 +1,4 @@
-"""Log files: bounded, rotated, and their last lines. May import: the standard library.
+"""Log files: bounded, rotated, and their last lines.
 
 `name.log` is written to; `name.1.log` is the one before it, and so on. `logging` is loaded only by
 who writes, for clients read no more than a tail.

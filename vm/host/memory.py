@@ -2,8 +2,8 @@
 
 A program is given it as a file (`path_of`) and keeps it for as long as it runs; whoever knows its
 pid and the number can open it again, after the one who made it is gone. Holes stay holes: what
-nobody has ever written takes no room, here or on a disk; in a copy, neither do zeros.
-May import: `sparse.py`. Next: `backends/qemu/suspend.py`.
+nobody has ever written takes no room, here or on a disk; in a copy, neither do zeros. Next:
+`vm/backends/qemu/state/suspend.py`.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Ports of this computer: a free one, and who holds a taken one. May import: psutil, vm.errors."""
+"""Ports of this computer: a free one, and who holds a taken one."""
 
 import errno
 import os

@@ -1,8 +1,8 @@
 """How many files and sockets this process may have open, and a guest through it.
 
 Systems begin with few, for the sake of programs that wait with select(2), which can count to 1024
-only. Nothing of ours does, and every connection that is carried takes two.
-May import: the standard library. Next: `vm/sftp_folder.py`, which spends a `Budget`.
+only. Nothing of ours does, and every connection that is carried takes two. Next:
+`vm/sftp/folder.py`, which spends a `Budget`.
 """
 
 import contextlib

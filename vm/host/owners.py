@@ -2,8 +2,7 @@
 
 Such a folder is sticky: only its owner replaces what lies directly in it. So a path is the user's
 own when, in every such folder on its way, its next part is. Below that, others write only where the
-user lets them. Windows has no such folders. May import: `lent_ids`, `vm.errors`.
-Next: `engine/bridge/binds.py`.
+user lets them. Windows has no such folders. Next: `engine/shares/binds.py`.
 """
 
 import contextlib

@@ -1,5 +1,5 @@
 """Whether a file or a process belongs to this user, so that another local user cannot pass theirs
-off as Galley's. May import: the standard library, psutil inside functions. Next: `paths.py`.
+off as Galley's. Next: `paths.py`.
 
 POSIX compares user ids. root is trusted beside this user, for it can do everything anyway.
 

@@ -1,5 +1,4 @@
-"""Where Galley keeps its files, and how it writes them. May import: platformdirs, `vm.errors`,
-`ownership.py`.
+"""Where Galley keeps its files, and how it writes them.
 
 `GALLEY_HOME` moves everything, so that two instances run side by side. `machine/` inside it is
 described in `vm/directory.py`; nothing else knows file names of a machine. No other local user is

@@ -1,9 +1,8 @@
 """Folders that Galley never serves to a guest: its homes, with keys in them, and its sockets.
 
 They may lie in a folder that is shared (the user's home, /tmp). The bridge refuses to bind them,
-and whatever serves a folder around them leaves them out.
-May import: `paths`, `ownership`. Next: `vm/backends/qemu/virtiofsd.py`, `vm/sftp_folder.py`,
-`engine/bridge/binds.py`.
+and whatever serves a folder around them leaves them out. Next:
+`vm/backends/qemu/shares/virtiofsd.py`, `vm/sftp/folder.py`, `engine/shares/binds.py`.
 """
 
 import os

@@ -1,5 +1,4 @@
-"""The only place that starts, proves, watches and ends processes. May import: psutil, `vm.errors`,
-`ownership.py`.
+"""The only place that starts, proves, watches and ends processes.
 
 A process is never known by its pid alone: `Identity` is pid plus start time, so that a pid that
 the system gave to somebody else is never signalled. A process of another user has no identity here.

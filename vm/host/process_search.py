@@ -1,5 +1,4 @@
-"""Finds this user's processes by program name, for those whose record is lost. May import: psutil,
-`ownership.py`, `process.py`.
+"""Finds this user's processes by program name, for those whose record is lost.
 
 Name and arguments of a process can be seen and copied by every local user. So processes of other
 users are left out here, before anybody looks at their arguments.

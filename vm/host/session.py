@@ -4,8 +4,7 @@ A desktop starts each program in a group of its own, a scope, and some end all o
 program or the session ends. So what is to live on gets a scope of its own. When the session is
 over, systemd ends its units in the reverse order of what they come before: `at_end` runs while all
 else still does. What was started outside that systemd, in a login of ssh or of a console, stays
-where it is.
-May import: `process.py`, the standard library. Next: `engine/control/spawn.py`.
+where it is. Next: `engine/control/spawn.py`.
 """
 
 import logging

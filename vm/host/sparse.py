@@ -1,7 +1,7 @@
 """Copies of large sparse files: blocks shared where the file system can, else data without holes.
 
-May import: `vm.errors`. Sharing is ioctl_ficlone(2) on Linux (Btrfs, XFS, bcachefs) and
-clonefile(2) on macOS (APFS). Where no call tells holes from data (Windows), zeros are left out.
+Sharing is ioctl_ficlone(2) on Linux (Btrfs, XFS, bcachefs) and clonefile(2) on macOS (APFS). Where
+no call tells holes from data (Windows), zeros are left out.
 """
 
 import contextlib

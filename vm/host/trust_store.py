@@ -1,10 +1,8 @@
 """The certificates that this computer trusts, as the system and its owner have them.
 
-    Linux     the bundle that the distribution makes, or SSL_CERT_FILE, as OpenSSL and Go have it
-    macOS     the keychains in use; Apple's own roots are in none of them
-    Windows   the stores ROOT and CA
-
-May import: `vm.errors`, `vm.host.process`, the standard library.
+Linux     the bundle that the distribution makes, or SSL_CERT_FILE, as OpenSSL and Go have it
+macOS     the keychains in use; Apple's own roots are in none of them
+Windows   the stores ROOT and CA
 """
 
 import base64

@@ -1,6 +1,6 @@
-"""The inside of one container: who it is, what can be done to it, and its tabs. May import:
-PySide6, `desk`, `actions`, `models`, `pages`, `widgets`. A tab is made when it is first looked at.
-Next: `tab.py`, then `logs_tab.py`, `terminal_tab.py` and the others.
+"""The inside of one container: who it is, what can be done to it, and its tabs. A tab is made when
+it is first looked at. Next: `tab.py`, then `desktop/pages/containers/logs/tab.py`,
+`desktop/pages/containers/terminal/tab.py` and the others.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,8 @@ from PySide6.QtGui import QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QPushButton, QWidget
 
 from desktop.actions import containers as actions
-from desktop.desk import Desk
+from desktop.context import Desk
+from desktop.i18n.text import tip, tr
 from desktop.models.containers import state_dot, state_word
 from desktop.pages.attached import Dot
 from desktop.pages.containers.menu import fill_menu
@@ -19,7 +20,6 @@ from desktop.pages.containers.tab import Tab
 from desktop.pages.framed import FramedDetail
 from desktop.pages.page import chip
 from desktop.stores.store import Delta
-from desktop.text import tip, tr
 from desktop.widgets.basics import button, holder, icon_button, label, row, set_kind
 from desktop.widgets.empty import Empty
 from desktop.widgets.menu import Menu
@@ -32,7 +32,7 @@ def make_tab(name: str, desk: Desk, key: str) -> Tab:
     """One of `logs`, `terminal`, `files`, `stats`, `inside`, `inspect`."""
     match name:
         case "terminal":
-            from desktop.pages.containers.terminal_tab import TerminalTab
+            from desktop.pages.containers.terminal.tab import TerminalTab
 
             return TerminalTab(desk, key)
         case "files":
@@ -40,18 +40,18 @@ def make_tab(name: str, desk: Desk, key: str) -> Tab:
 
             return FilesTab(desk, key)
         case "stats":
-            from desktop.pages.containers.stats_tab import StatsTab
+            from desktop.pages.containers.stats.tab import StatsTab
 
             return StatsTab(desk, key)
         case "inside":
-            from desktop.pages.containers.inside_tab import InsideTab
+            from desktop.pages.containers.inside.tab import InsideTab
 
             return InsideTab(desk, key)
         case "inspect":
             from desktop.pages.containers.inspect_tab import InspectTab
 
             return InspectTab(desk, key)
-    from desktop.pages.containers.logs_tab import LogsTab
+    from desktop.pages.containers.logs.tab import LogsTab
 
     return LogsTab(desk, key)
 

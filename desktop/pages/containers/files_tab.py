@@ -1,5 +1,5 @@
-"""The files of a container, to browse, read, download and upload. May import: `tab`, `actions`,
-`widgets`, values of `engine`. Next: `widgets/file_browser.py`, which browses.
+"""The files of a container, to browse, read, download and upload. Next:
+`desktop/widgets/file_browser.py`, which browses.
 """
 
 import posixpath
@@ -12,10 +12,10 @@ from PySide6.QtGui import QDragEnterEvent, QDropEvent, QGuiApplication, QKeySequ
 from PySide6.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
 from desktop.actions import files as actions
-from desktop.desk import Desk
+from desktop.context import Desk
+from desktop.i18n.text import plural, tr
 from desktop.pages.containers.tab import Tab
 from desktop.pages.list_page import add
-from desktop.text import plural, tr
 from desktop.widgets.basics import icon_button
 from desktop.widgets.file_browser import LIMIT, FileBrowser
 from desktop.widgets.menu import Menu

@@ -1,5 +1,5 @@
-"""All that Docker says of a container, as a tree and as text. May import: `tab`, `models`,
-`widgets`. Next: `models/json_tree.py`.
+"""All that Docker says of a container, as a tree and as text. Next:
+`desktop/models/json_tree.py`.
 """
 
 import json
@@ -17,18 +17,18 @@ from PySide6.QtWidgets import (
     QVBoxLayout,
 )
 
-from desktop.desk import Desk
-from desktop.engine_words import engine_says
+from desktop.context import Desk
+from desktop.i18n.engine_words import engine_says
+from desktop.i18n.text import tr
 from desktop.models.json_tree import KEY, JsonModel, matches, value_text
 from desktop.pages.containers.tab import Tab
 from desktop.pages.list_page import add
 from desktop.stores.store import Delta
-from desktop.text import tr
-from desktop.theme import monospace
+from desktop.theme.theme import monospace
 from desktop.widgets.basics import button, icon_button, label, row
 from desktop.widgets.levels import step_out_of
+from desktop.widgets.list.tree import Tree
 from desktop.widgets.menu import Menu
-from desktop.widgets.tree import Tree
 from vm.errors import Problem
 
 MARKED = 2000  # matches that are coloured in the text

@@ -1,6 +1,4 @@
-"""What can be done to containers, as a menu: of the list, and of one that is open. May import:
-PySide6, `desk`, `actions`, `dialogs`, `list_page`.
-"""
+"""What can be done to containers, as a menu: of the list, and of one that is open."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -9,9 +7,9 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QMenu
 
 from desktop.actions import containers as actions
-from desktop.desk import Desk
+from desktop.context import Desk
+from desktop.i18n.text import tr
 from desktop.pages.list_page import add
-from desktop.text import tr
 from engine.docker.types import Container, ContainerState, Port
 
 MOST_PORTS = 4

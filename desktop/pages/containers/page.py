@@ -1,6 +1,4 @@
-"""The list of containers, grouped by compose project. May import: `pages`, `models`, `actions`,
-`dialogs`. Next: `detail.py`, what Enter opens.
-"""
+"""The list of containers, grouped by compose project. Next: `detail.py`, what Enter opens."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,17 +9,17 @@ from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QComboBox, QMenu
 
 from desktop.actions import containers as actions
-from desktop.connection import Reach
-from desktop.desk import Desk
+from desktop.context import Desk
+from desktop.i18n.text import tr
 from desktop.models.containers import containers_model, heading_dot, port_links, state_dot
 from desktop.models.rows import Heading, Line
 from desktop.pages.containers.menu import fill_menu
 from desktop.pages.list_page import Detail, ListPage, add
 from desktop.pages.page import Command
-from desktop.text import tr
+from desktop.session.connection import Reach
 from desktop.widgets.basics import icon_button
-from desktop.widgets.dressing import Dressing, Look, RowButton
 from desktop.widgets.empty import Empty
+from desktop.widgets.list.row_style import Dressing, Look, RowButton
 from engine.docker.types import Container, ContainerState
 
 ORDER_MS = 1000  # between two looks whether the order by CPU or memory is still right
@@ -209,6 +207,6 @@ class ContainersPage(ListPage):
         self._settle()
 
     def _run(self) -> None:
-        from desktop.dialogs.run import RunDialog
+        from desktop.dialogs.run.dialog import RunDialog
 
         RunDialog(self.desk).open()

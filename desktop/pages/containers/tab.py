@@ -1,4 +1,4 @@
-"""One tab of a container's inside. May import: PySide6.
+"""One tab of a container's inside.
 
 Each tab is a file of its own, made when it is first looked at. Next: `detail.py`, which holds them.
 """

@@ -1,4 +1,4 @@
-"""The parts of the engine's page. May import: PySide6, `desk`, `widgets`, `text`, `actions`.
+"""The parts of the engine's page.
 
 Each has `show_...`, which is given what there is to say; none asks for anything by itself.
 """
@@ -7,16 +7,16 @@ from collections.abc import Callable
 
 from PySide6.QtWidgets import QFrame, QGridLayout
 
-from desktop.connection import Connection
-from desktop.engine_state import runs_on
-from desktop.engine_words import engine_says
-from desktop.link import Link
-from desktop.text import moment, seconds, size, tip, tr
-from desktop.theme import Theme
+from desktop.i18n.engine_words import engine_says
+from desktop.i18n.text import moment, seconds, size, tip, tr
+from desktop.session.connection import Connection
+from desktop.session.engine_state import runs_on
+from desktop.session.link import Link
+from desktop.theme.theme import Theme
 from desktop.widgets.basics import button, column, label, row
+from desktop.widgets.chart.gauge import Gauge
+from desktop.widgets.chart.timeline import Timeline, total
 from desktop.widgets.copy_line import CopyLine
-from desktop.widgets.gauge import Gauge
-from desktop.widgets.timeline import Timeline, total
 from engine.docker.types import DiskUse, EngineInfo
 from engine.types import MachineUse, Snapshot
 from vm.errors import Problem

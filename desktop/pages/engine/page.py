@@ -1,7 +1,7 @@
 """The engine that is looked at: what it does, how it started, where it is, what it takes.
 
-May import: PySide6, `desk`, `widgets`, `text`, `actions`. Galley's own can be started and stopped
-here; of any other there is only something to read. Next: `cards.py`, `verbs.py`.
+Galley's own can be started and stopped here; of any other there is only something to read. Next:
+`cards.py`, `verbs.py`.
 """
 
 from collections.abc import Callable
@@ -9,17 +9,18 @@ from collections.abc import Callable
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QBoxLayout, QPushButton, QVBoxLayout, QWidget
 
-from desktop.actions import containers, images_delete
-from desktop.desk import Desk
-from desktop.engine_state import engine_state
+from desktop.actions import containers
+from desktop.context import Desk
+from desktop.dialogs import images
+from desktop.i18n.text import percent, plural, size, tip, tr
 from desktop.pages.engine.cards import DiskCard, ReachCard, StartCard, machine_memory
 from desktop.pages.engine.snapshots import SnapshotsCard
 from desktop.pages.engine.verbs import Verbs, verbs
 from desktop.pages.page import Page
+from desktop.session.engine_state import engine_state
 from desktop.stores.machine import MachineStore
-from desktop.text import percent, plural, size, tip, tr
 from desktop.widgets.basics import button, column, holder, icon_button, label, row, scrolled
-from desktop.widgets.gauge import Gauge
+from desktop.widgets.chart.gauge import Gauge
 from desktop.widgets.problem_card import ProblemCard
 from desktop.widgets.statusbar import Dot
 from vm.errors import Problem
@@ -61,7 +62,7 @@ class EnginePage(Page):
         """The ways to free space, by the name of what takes it."""
         desk = self.desk
         return {
-            "images": lambda: images_delete.ask_prune(desk),
+            "images": lambda: images.ask_prune(desk),
             "containers": lambda: containers.prune(desk),
             "volumes": lambda: desk.shell.go("volumes"),
         }

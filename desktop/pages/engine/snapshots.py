@@ -1,17 +1,15 @@
-"""The snapshots of the machine: made, gone back to, deleted. May import: PySide6, `desk`,
-`widgets`, `text`, `actions`, `dialogs`.
-"""
+"""The snapshots of the machine: made, gone back to, deleted."""
 
 from functools import partial
 
 from PySide6.QtWidgets import QGridLayout
 
 from desktop.actions import snapshots as actions
-from desktop.desk import Desk
+from desktop.context import Desk
 from desktop.dialogs.snapshot import SnapshotDialog
-from desktop.link import snapshot_step
+from desktop.i18n.text import moment, percent, size, tip, tr
 from desktop.pages.engine.cards import Card
-from desktop.text import moment, percent, size, tip, tr
+from desktop.session.link import snapshot_step
 from desktop.widgets.basics import button, label, row
 from engine.types import Snapshot
 from vm.types import MachineSnapshot, MachineState, SnapshotStep, SnapshotWork

@@ -1,10 +1,8 @@
-"""What can be done to Galley's own machine now, and why the rest cannot. May import: `text`, values
-of `engine` and `vm`.
-"""
+"""What can be done to Galley's own machine now, and why the rest cannot."""
 
 from dataclasses import dataclass
 
-from desktop.text import tr
+from desktop.i18n.text import tr
 from engine.types import Snapshot
 from vm.types import MachineState
 

@@ -1,6 +1,4 @@
-"""This Galley: its versions, its folders, and the way back to the beginning. May import: PySide6,
-`desk`, `widgets`, `engine` values.
-"""
+"""This Galley: its versions, its folders, and the way back to the beginning."""
 
 import platform
 
@@ -9,8 +7,8 @@ from PySide6.QtCore import QUrl
 from PySide6.QtGui import QDesktopServices, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
-from desktop.desk import Desk, Loss
-from desktop.text import tr
+from desktop.context import Desk, Loss
+from desktop.i18n.text import tr
 from desktop.widgets.basics import button, card, column, holder, label, row, scrolled
 from desktop.widgets.copy_line import CopyLine
 from engine import __version__

@@ -1,6 +1,4 @@
-"""The report for whoever is to help: asked where to, written, shown. May import: PySide6, `desk`,
-`dialogs`, `engine.diagnose` inside its worker.
-"""
+"""The report for whoever is to help: asked where to, written, shown."""
 
 import time
 from functools import partial
@@ -10,10 +8,10 @@ from PySide6.QtCore import QUrl
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QWidget
 
-from desktop.desk import Desk
+from desktop.context import Desk
 from desktop.dialogs.choose_file import ask_save
-from desktop.tasks import Task
-from desktop.text import plural, tr
+from desktop.i18n.text import plural, tr
+from desktop.session.tasks import Task
 from vm.errors import HomeUnusable, HostError
 
 

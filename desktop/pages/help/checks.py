@@ -1,6 +1,4 @@
-"""The checks: each with what it asks, what came of it, and how to mend it. May import: PySide6,
-`desk`, `widgets`, `fixes`; `engine.diagnose` inside its worker.
-"""
+"""The checks: each with what it asks, what came of it, and how to mend it."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -14,13 +12,13 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from desktop import icons
-from desktop.desk import Desk
-from desktop.engine_words import engine_says
+from desktop.context import Desk
+from desktop.i18n.engine_words import engine_says
+from desktop.i18n.text import plural, tr
 from desktop.pages.help.fixes import fix_for
-from desktop.tasks import Task, TaskState
-from desktop.text import plural, tr
-from desktop.theme import monospace
+from desktop.session.tasks import Task, TaskState
+from desktop.theme import icons
+from desktop.theme.theme import monospace
 from desktop.widgets.basics import (
     button,
     card,

@@ -1,4 +1,4 @@
-"""What a button can do about a failed check. May import: `desk`, `engine` inside its workers.
+"""What a button can do about a failed check.
 
 A fix is a task, after which the checks are asked again; or a way to the page where it is done.
 """
@@ -8,9 +8,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from desktop.desk import Desk
-from desktop.tasks import Task
-from desktop.text import tr
+from desktop.context import Desk
+from desktop.i18n.text import tr
+from desktop.session.tasks import Task
 from engine.diagnose import autostart, docker_client
 from vm.errors import Problem
 
@@ -51,8 +51,8 @@ def build_image(desk: Desk) -> Task:
     home = desk.link.home
 
     def work(task: Task) -> None:
-        from engine.guest_image import current_image
-        from engine.settings import SettingsStore
+        from engine.guest.current_image import current_image
+        from engine.settings.store import SettingsStore
 
         current_image(home, SettingsStore(home).load().channel, task.report)
 
@@ -65,7 +65,7 @@ def _context_fix(desk: Desk, problem: Problem) -> Fix | None:
     home = desk.link.home
 
     def work(_task: Task) -> None:
-        from engine import context
+        from engine.dockercli import context
 
         context.use(home)
 

@@ -1,9 +1,9 @@
-"""Every key of the window. May import: PySide6, `widgets`, `text`."""
+"""Every key of the window."""
 
 from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import QGridLayout, QWidget
 
-from desktop.text import tr
+from desktop.i18n.text import tr
 from desktop.widgets.basics import card, column, holder, label, row, scrolled
 
 

@@ -1,7 +1,7 @@
 """Where the lines of a log come from: a file, watched, or the machine, in a thread.
 
-May import: PySide6, `desk`, `widgets`, `engine.logs`. A file is read when the system says that it
-has changed, and only from where the last reading ended. Next: `logs.py`, which shows the rows.
+A file is read when the system says that it has changed, and only from where the last reading ended.
+Next: `logs.py`, which shows the rows.
 """
 
 import threading
@@ -10,11 +10,12 @@ from pathlib import Path
 
 from PySide6.QtCore import QFileSystemWatcher, QObject, Signal
 
-from desktop.desk import Desk
-from desktop.pace import Pace
-from desktop.widgets.ansi import AnsiReader
-from desktop.widgets.log_rows import PIECE, LogRow
-from engine import logs
+from desktop.context import Desk
+from desktop.session.throttle import Pace
+from desktop.widgets.log.ansi import AnsiReader
+from desktop.widgets.log.rows import PIECE, LogRow
+from engine import log_files
+from engine.client import logs
 from engine.docker.cancel import Cancel
 from vm.errors import Cancelled, GalleyError, Problem
 
@@ -63,8 +64,8 @@ class LogSource(QObject):
 class FileSource(LogSource):
     def __init__(self, desk: Desk, component: str, parent: QObject) -> None:
         super().__init__(desk, parent)
-        self._path = logs.log_file(desk.link.home, component)
-        self._place: logs.Place | None = None
+        self._path = log_files.log_file(desk.link.home, component)
+        self._place: log_files.Place | None = None
         self._reading = self._again = False
         self._watcher = QFileSystemWatcher(self)
         self._watcher.fileChanged.connect(lambda _path: self._read())
@@ -94,7 +95,7 @@ class FileSource(LogSource):
         work = partial(_read_file, self._path, self._place, self._reader)
         self._desk.tasks.quietly(work, self._take, self._fail)
 
-    def _take(self, found: tuple[list[LogRow], logs.Place]) -> None:
+    def _take(self, found: tuple[list[LogRow], log_files.Place]) -> None:
         self._reading = False
         if self._closed:
             return
@@ -113,9 +114,9 @@ class FileSource(LogSource):
 
 
 def _read_file(
-    path: Path, place: logs.Place | None, reader: RowReader
-) -> tuple[list[LogRow], logs.Place]:
-    data, place_now = logs.read_on(path, place)
+    path: Path, place: log_files.Place | None, reader: RowReader
+) -> tuple[list[LogRow], log_files.Place]:
+    data, place_now = log_files.read_on(path, place)
     rows = reader.rows(data)
     return rows[-FIRST_LINES:] if place is None else rows, place_now
 

@@ -1,6 +1,4 @@
-"""The logs of Galley and its parts, followed while they are looked at. May import: PySide6, `desk`,
-`widgets`, `log_source`.
-"""
+"""The logs of Galley and its parts, followed while they are looked at."""
 
 from pathlib import Path
 
@@ -9,15 +7,15 @@ from PySide6.QtGui import QHideEvent, QKeySequence, QShortcut, QShowEvent
 from PySide6.QtWidgets import QComboBox, QLineEdit, QWidget
 from shiboken6 import Shiboken
 
-from desktop.desk import Desk
+from desktop.context import Desk
 from desktop.dialogs.choose_file import ask_save
-from desktop.engine_words import told
+from desktop.i18n.engine_words import told
+from desktop.i18n.text import plural, tr
 from desktop.pages.help.log_source import EngineSource, FileSource, LogSource
-from desktop.tasks import Task
-from desktop.text import plural, tr
+from desktop.session.tasks import Task
 from desktop.widgets.basics import column, icon_button, label, row
-from desktop.widgets.log_rows import LogRow, LogSearch
-from desktop.widgets.log_view import LogView
+from desktop.widgets.log.rows import LogRow, LogSearch
+from desktop.widgets.log.view import LogView
 from vm.errors import HostError, Problem
 
 SEARCH_SECONDS = 0.008  # of one turn of the window

@@ -1,5 +1,5 @@
-"""The Help page: checks, logs, keys, and this Galley itself. May import: PySide6, `desk`,
-`widgets`, its own package. What asks or reads something is made when its tab is first looked at.
+"""The Help page: checks, logs, keys, and this Galley itself. What asks or reads something is made
+when its tab is first looked at.
 """
 
 from collections.abc import Callable
@@ -8,14 +8,14 @@ from functools import partial
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QButtonGroup, QPushButton, QStackedWidget, QWidget
 
-from desktop.desk import Desk
+from desktop.context import Desk
+from desktop.i18n.text import tip, tr
 from desktop.pages.help.about import AboutView
 from desktop.pages.help.bundle import save_bundle
 from desktop.pages.help.checks import ChecksView
 from desktop.pages.help.keys import KeysView
 from desktop.pages.help.logs import LogsView
 from desktop.pages.page import Command, Page
-from desktop.text import tip, tr
 from desktop.widgets.basics import button, icon_button, line, row
 from desktop.widgets.levels import step_out_of
 

@@ -1,5 +1,4 @@
-"""The inside of an image: its layers, what a container of it starts with, who uses it. May import:
-PySide6, `desk`, `models`, `actions`, `pages`, `widgets`.
+"""The inside of an image: its layers, what a container of it starts with, who uses it.
 
 Next: `layers.py` for the bars, `facts.py` for what stands beside them, `layer_files.py` for what
 takes its place on demand.
@@ -12,9 +11,10 @@ from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QMenu, QSizePolicy, QStackedWidget, QWidget
 from shiboken6 import Shiboken
 
-from desktop.actions import images as actions
-from desktop.desk import Desk
-from desktop.engine_words import told
+from desktop.context import Desk
+from desktop.dialogs import images as dialogs
+from desktop.i18n.engine_words import told
+from desktop.i18n.text import plural, short_id, size, tip, tr
 from desktop.models.images import NamedImage, find
 from desktop.pages.framed import FramedDetail
 from desktop.pages.images.facts import ImageFacts
@@ -22,7 +22,6 @@ from desktop.pages.images.layer_files import LayerFilesPanel
 from desktop.pages.images.layers import LayerList
 from desktop.pages.images.menu import fill_menu
 from desktop.pages.page import chip
-from desktop.text import plural, short_id, size, tip, tr
 from desktop.widgets.basics import button, card, column, icon_button, label, scrolled
 from desktop.widgets.inspect_text import InspectText
 from desktop.widgets.levels import step_out_of
@@ -75,8 +74,8 @@ class ImageDetailView(FramedDetail):
         menu = Menu(more)
         menu.aboutToShow.connect(partial(self._fill_menu, menu))
         more.setMenu(menu)
-        push = button(tr("Push…"), lambda: actions.ask_push(self.desk, self.line))
-        tag = button(tr("Add a name…"), lambda: actions.ask_tag(self.desk, self.line))
+        push = button(tr("Push…"), lambda: dialogs.ask_push(self.desk, self.line))
+        tag = button(tr("Add a name…"), lambda: dialogs.ask_tag(self.desk, self.line))
         for widget in (tag, push, run, more):
             self.head.addWidget(widget)
         self._in_menu_too = (tag, push)
@@ -86,7 +85,7 @@ class ImageDetailView(FramedDetail):
         fill_menu(menu, self.desk, [self.line], None)
 
     def _run(self) -> None:
-        actions.run(self.desk, self.line.ref)
+        self.desk.shell.run_image(self.line.ref)
 
     def _make_overview(self) -> QWidget:
         self.overview = Overview(self.desk, self.line, self.show_detail)

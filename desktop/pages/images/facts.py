@@ -1,6 +1,4 @@
-"""What a container of an image starts with, and which containers there are. May import: PySide6,
-`desk`, `models`, `widgets`, `text`, values of `engine`.
-"""
+"""What a container of an image starts with, and which containers there are."""
 
 import shlex
 from collections.abc import Sequence
@@ -9,10 +7,10 @@ from functools import partial
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QGridLayout, QVBoxLayout, QWidget
 
-from desktop.desk import Desk
+from desktop.context import Desk
+from desktop.i18n.text import age, plural, short_id, tr
 from desktop.models.containers import state_word
 from desktop.models.images import NamedImage
-from desktop.text import age, plural, short_id, tr
 from desktop.widgets.basics import button, holder, label, row
 from engine.docker.types import ImageDetail
 

@@ -1,5 +1,4 @@
-"""The files that one layer adds, asked for on demand. May import: PySide6, `desk`, `theme`,
-`widgets`, `text`, values of `engine`.
+"""The files that one layer adds, asked for on demand.
 
 The engine has to give out the whole image to tell them, so it is a task that can be cancelled, and
 ends when the panel is left. A layer of many thousand files is a model, not as many items.
@@ -18,11 +17,11 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from desktop.desk import Desk
-from desktop.engine_words import told
-from desktop.tasks import Task
-from desktop.text import plural, size, tip, tr
-from desktop.theme import Theme, monospace
+from desktop.context import Desk
+from desktop.i18n.engine_words import told
+from desktop.i18n.text import plural, size, tip, tr
+from desktop.session.tasks import Task
+from desktop.theme.theme import Theme, monospace
 from desktop.widgets.basics import button, column, holder, icon_button, label, row
 from engine.docker.types import FileEntry, Layer
 from vm.errors import Problem

@@ -1,5 +1,4 @@
-"""The layers of an image as bars, the newest on top. May import: PySide6, `theme`, `widgets`,
-`text`, values of `engine`.
+"""The layers of an image as bars, the newest on top.
 
 A step that made a layer can be pressed, to see its files; one that only changed the configuration
 is a line. Each is drawn, so that an image of a hundred steps opens at once.
@@ -13,9 +12,9 @@ from PySide6.QtCore import QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QFontMetrics, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QAbstractButton, QButtonGroup, QSizePolicy, QVBoxLayout, QWidget
 
-from desktop.text import size, tip, tr
-from desktop.theme import Theme, monospace
-from desktop.tokens import RADIUS
+from desktop.i18n.text import size, tip, tr
+from desktop.theme.theme import Theme, monospace
+from desktop.theme.tokens import RADIUS
 from desktop.widgets.transfer import draw_bar
 from engine.docker.types import Layer
 

@@ -1,6 +1,4 @@
-"""What can be done to images, the same in the list, in the inside of one and in the palette. May
-import: PySide6, `desk`, `models`, `actions`, `list_page`.
-"""
+"""What can be done to images, the same in the list, in the inside of one and in the palette."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -9,10 +7,11 @@ from PySide6.QtWidgets import QMenu
 
 from desktop.actions import images as actions
 from desktop.actions import images_delete
-from desktop.desk import Desk
+from desktop.context import Desk
+from desktop.dialogs import images as dialogs
+from desktop.i18n.text import tr
 from desktop.models.images import NamedImage
 from desktop.pages.list_page import add
-from desktop.text import tr
 
 
 def fill_menu(
@@ -24,7 +23,7 @@ def fill_menu(
             add(menu, tr("Open"), partial(show, rows[0].key))
             menu.addSeparator()
         _fill_for_one(menu, desk, rows[0])
-    add(menu, tr("Save as a tar file…"), partial(actions.ask_save, desk, rows))
+    add(menu, tr("Save as a tar file…"), partial(dialogs.ask_save, desk, rows))
     menu.addSeparator()
     add(menu, tr("Delete…"), partial(images_delete.delete, desk, rows))
 
@@ -32,10 +31,10 @@ def fill_menu(
 def _fill_for_one(menu: QMenu, desk: Desk, row: NamedImage) -> None:
     named = bool(row.tag)
     digest = next(iter(row.image.digests), "")
-    add(menu, tr("Run…"), partial(actions.run, desk, row.ref))
+    add(menu, tr("Run…"), partial(desk.shell.run_image, row.ref))
     add(menu, tr("Pull again"), partial(actions.pull, desk, row.tag), enabled=named)
-    add(menu, tr("Add a name…"), partial(actions.ask_tag, desk, row))
-    add(menu, tr("Push…"), partial(actions.ask_push, desk, row))
+    add(menu, tr("Add a name…"), partial(dialogs.ask_tag, desk, row))
+    add(menu, tr("Push…"), partial(dialogs.ask_push, desk, row))
     menu.addSeparator()
     add(menu, tr("Copy name"), partial(actions.copy, desk, row.tag), enabled=named)
     add(menu, tr("Copy ID"), partial(actions.copy, desk, row.image.id))

@@ -1,4 +1,4 @@
-"""The list of images, a line for each name. May import: `pages`, `models`, `actions`, `dialogs`.
+"""The list of images, a line for each name.
 
 Next: `detail.py`, what Enter opens.
 """
@@ -11,18 +11,18 @@ from PySide6.QtCore import QTimer
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QMenu, QPushButton
 
-from desktop.actions import images as actions
 from desktop.actions import images_delete
-from desktop.desk import Desk
+from desktop.context import Desk
+from desktop.dialogs import images as dialogs
+from desktop.i18n.text import tip, tr
 from desktop.models.images import NamedImage, find, images_model, totals, users
 from desktop.models.rows import Cell, Line
 from desktop.pages.images.menu import fill_menu
 from desktop.pages.list_page import Detail, ListPage, add
 from desktop.pages.page import Command, chip
-from desktop.text import tip, tr
 from desktop.widgets.basics import button, icon_button
-from desktop.widgets.dressing import Dressing, Look, RowButton
 from desktop.widgets.empty import Empty
+from desktop.widgets.list.row_style import Dressing, Look, RowButton
 from desktop.widgets.menu import Menu
 
 ROOMY = 960  # pixels of the page in which the totals have room
@@ -66,10 +66,10 @@ class ImagesPage(ListPage):
         self.totals.setToolTip(tip(shared))
         self.files_button = button(tr("From a file ▾"), name=tr("From a file"))
         files = Menu(self.files_button)
-        add(files, tr("Load images from a tar file…"), partial(actions.ask_load, desk))
-        add(files, tr("Import a root file system…"), partial(actions.ask_import, desk))
+        add(files, tr("Load images from a tar file…"), partial(dialogs.ask_load, desk))
+        add(files, tr("Import a root file system…"), partial(dialogs.ask_import, desk))
         self.files_button.setMenu(files)
-        self.prune_button = button(tr("Clean up…"), partial(images_delete.ask_prune, desk))
+        self.prune_button = button(tr("Clean up…"), partial(dialogs.ask_prune, desk))
         self.pull_button = _pull_button(desk)
         self.header.addWidget(self.totals)
         self.header.addStretch(1)
@@ -99,7 +99,7 @@ class ImagesPage(ListPage):
 
     def press(self, name: str, line: Line) -> None:
         if name == "run":
-            actions.run(self.desk, line.row.ref)
+            self.desk.shell.run_image(line.row.ref)
         else:
             images_delete.delete(self.desk, [line.row])
 
@@ -127,16 +127,14 @@ class ImagesPage(ListPage):
     def commands(self) -> list[Command]:
         desk = self.desk
         return [
-            Command(tr("Pull an image…"), partial(actions.ask_pull, desk), icon="pull"),
+            Command(tr("Pull an image…"), partial(dialogs.ask_pull, desk), icon="pull"),
             Command(
-                tr("Load images from a tar file…"), partial(actions.ask_load, desk), icon="image"
+                tr("Load images from a tar file…"), partial(dialogs.ask_load, desk), icon="image"
             ),
             Command(
-                tr("Import a root file system…"), partial(actions.ask_import, desk), icon="image"
+                tr("Import a root file system…"), partial(dialogs.ask_import, desk), icon="image"
             ),
-            Command(
-                tr("Delete unused images…"), partial(images_delete.ask_prune, desk), icon="prune"
-            ),
+            Command(tr("Delete unused images…"), partial(dialogs.ask_prune, desk), icon="prune"),
         ]
 
     def _follow(self) -> None:
@@ -148,6 +146,6 @@ class ImagesPage(ListPage):
 
 
 def _pull_button(desk: Desk) -> QPushButton:
-    pull = partial(actions.ask_pull, desk)
+    pull = partial(dialogs.ask_pull, desk)
     words = tr("Pull…")
     return icon_button(desk.theme, "pull", words, pull, text=words, kind="primary")

@@ -1,6 +1,4 @@
-"""The inside of a network: who is on it, its settings, and what the engine says of it. May import:
-`pages`, `actions`, `models`, `widgets`.
-"""
+"""The inside of a network: who is on it, its settings, and what the engine says of it."""
 
 from collections.abc import Callable
 from functools import partial
@@ -8,14 +6,14 @@ from functools import partial
 from PySide6.QtWidgets import QGridLayout, QSizePolicy, QWidget
 
 from desktop.actions import networks as actions
-from desktop.desk import Desk
+from desktop.context import Desk
+from desktop.i18n.text import age, plural, tr
 from desktop.models.networks import NONE, attached, kind_text, subnet_text
 from desktop.pages.attached import AttachedList, User
 from desktop.pages.framed import FramedDetail
 from desktop.pages.networks.menu import can_connect, connect, copy, fill_menu
 from desktop.pages.page import chip
 from desktop.stores.store import Delta
-from desktop.text import age, plural, tr
 from desktop.widgets.basics import button, card, column, holder, icon_button, label
 from desktop.widgets.elided import Elided
 from desktop.widgets.inspect_text import InspectText

@@ -1,5 +1,5 @@
-"""The map of networks: who is on what, drawn. May import: PySide6, `desk`, `models`, `theme`,
-`map_layout`. Next: `map_paint.py`, what a lane and a container look like.
+"""The map of networks: who is on what, drawn. Next: `map_paint.py`, what a lane and a container
+look like.
 
 One widget, walked with the arrow keys: its name says what is chosen, its description is the whole
 map as text.
@@ -20,11 +20,11 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
-from desktop.desk import Desk
+from desktop.context import Desk
+from desktop.i18n.text import plural, tip, tr
 from desktop.models.networks import subnet_text
 from desktop.pages.networks.map_layout import Layout, Part, Spot, lay_out
 from desktop.pages.networks.map_paint import Brush
-from desktop.text import plural, tip, tr
 from engine.docker.types import Network
 
 STEPS = {

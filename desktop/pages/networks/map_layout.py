@@ -1,4 +1,4 @@
-"""Where everything on the map of networks is. May import: PySide6.QtCore, values of `engine`.
+"""Where everything on the map of networks is.
 
 Each network is a lane: its name on the left, and from it a wire along which its containers hang,
 in as many rows as they need. A container on several networks has the same column in each lane, as

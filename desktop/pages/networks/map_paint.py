@@ -1,21 +1,19 @@
-"""How the map of networks is drawn: wires, lanes, containers. May import: PySide6, `desk`, `theme`,
-`icons`, `models`, `map_layout`.
-"""
+"""How the map of networks is drawn: wires, lanes, containers."""
 
 from itertools import pairwise
 
 from PySide6.QtCore import QPointF, QRect, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter, QPen
 
-from desktop import icons
-from desktop.desk import Desk
+from desktop.context import Desk
+from desktop.i18n.text import tr
 from desktop.models.containers import state_dot
 from desktop.models.networks import kind_text, subnet_text
 from desktop.pages.networks.map_layout import GAP, NAME_WIDTH, STEM, Lane, Layout, Part, Spot
-from desktop.text import tr
-from desktop.theme import monospace
-from desktop.tokens import RADIUS
-from desktop.widgets.cells import draw_dot
+from desktop.theme import icons
+from desktop.theme.theme import monospace
+from desktop.theme.tokens import RADIUS
+from desktop.widgets.list.row_delegate import draw_dot
 
 
 class Brush:

@@ -1,4 +1,4 @@
-"""What can be done to networks, as entries of a menu. May import: `actions`, `dialogs`, `pages`."""
+"""What can be done to networks, as entries of a menu."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -7,10 +7,10 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QMenu
 
 from desktop.actions import networks as actions
-from desktop.desk import Desk
+from desktop.context import Desk
+from desktop.i18n.text import tr
 from desktop.models.networks import attached
 from desktop.pages.list_page import add
-from desktop.text import tr
 from engine.docker.types import Network
 
 

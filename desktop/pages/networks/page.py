@@ -1,5 +1,5 @@
-"""The list of networks, and the same as a map. May import: `pages`, `models`, `actions`, `dialogs`.
-Next: `map.py`, and `detail.py`, what Enter opens.
+"""The list of networks, and the same as a map. Next: `map.py`, and `detail.py`, what Enter
+opens.
 """
 
 from collections.abc import Sequence
@@ -9,17 +9,17 @@ from PySide6.QtCore import QPoint, QRect, Qt, QTimer
 from PySide6.QtWidgets import QButtonGroup, QMenu
 
 from desktop.actions import networks as actions
-from desktop.desk import Desk
+from desktop.context import Desk
+from desktop.i18n.text import plural, tr
 from desktop.models.networks import networks_model
 from desktop.models.rows import Line
 from desktop.pages.list_page import Detail, ListPage
 from desktop.pages.networks.map import NetworkMap
 from desktop.pages.networks.menu import fill_menu
 from desktop.pages.page import Command
-from desktop.text import plural, tr
 from desktop.widgets.basics import button, column, holder, icon_button, row, scrolled
-from desktop.widgets.dressing import Dressing, Look, RowButton
 from desktop.widgets.empty import Empty
+from desktop.widgets.list.row_style import Dressing, Look, RowButton
 from desktop.widgets.menu import Menu
 
 AGE_MS = 30_000  # how often "2 min" is looked at again, while the page is shown

@@ -1,7 +1,7 @@
 """The editor of daemon.json: what dockerd is configured with, beside what Galley sets itself.
 
-May import: PySide6, `desk`, `widgets`, `engine.daemon_config`. What is wrong as JSON is said while
-it is typed; what dockerd thinks of it when it is applied. Nothing that was typed is lost by that.
+What is wrong as JSON is said while it is typed; what dockerd thinks of it when it is applied.
+Nothing that was typed is lost by that.
 """
 
 import difflib
@@ -9,14 +9,14 @@ import difflib
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QPlainTextEdit, QVBoxLayout, QWidget
 
-from desktop.desk import Desk
-from desktop.engine_words import engine_says
-from desktop.tasks import Task, TaskState
-from desktop.text import tr
-from desktop.theme import monospace
+from desktop.context import Desk
+from desktop.i18n.engine_words import engine_says
+from desktop.i18n.text import tr
+from desktop.session.tasks import Task, TaskState
+from desktop.theme.theme import monospace
 from desktop.widgets.basics import button, label, row, set_kind
 from desktop.widgets.code_edit import CodeEdit, Colors
-from engine import daemon_config
+from engine.provisioning import daemon_json
 from vm.errors import Problem
 
 EDIT_LINES, DIFF_LINES = 12, 8
@@ -28,7 +28,7 @@ class DaemonEditor(QWidget):
     def __init__(self, desk: Desk) -> None:
         super().__init__()
         self._desk = desk
-        self.in_force = daemon_config.EMPTY
+        self.in_force = daemon_json.EMPTY
         self._task: Task | None = None
         self.edit = CodeEdit(desk.theme, tr("daemon.json"))
         self.said = label("", "secondary", wrap=True, select=True)
@@ -57,7 +57,7 @@ class DaemonEditor(QWidget):
     def refresh(self) -> None:
         """What holds now, unless something is being typed."""
         home = self._desk.link.home
-        self._desk.tasks.quietly(lambda: daemon_config.read(home), self._take, self._complain)
+        self._desk.tasks.quietly(lambda: daemon_json.read(home), self._take, self._complain)
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
         super().showEvent(event)
@@ -86,8 +86,8 @@ class DaemonEditor(QWidget):
     def _look(self) -> None:
         """After every change of the text."""
         text = self.edit.toPlainText()
-        problem = daemon_config.check(text)
-        self.edit.mark(daemon_config.place(text))
+        problem = daemon_json.check(text)
+        self.edit.mark(daemon_json.place(text))
         if problem is not None:
             self._say(engine_says(problem.summary), engine_says(problem.hint), "error")
         elif self.is_changed:
@@ -117,7 +117,7 @@ class DaemonEditor(QWidget):
     def _look_at_engine(self) -> None:
         """What can be done, and what it means for what runs."""
         text = self.edit.toPlainText()
-        usable = daemon_config.check(text) is None
+        usable = daemon_json.check(text) is None
         busy = self._task is not None and not self._task.state.is_over
         self.apply.setEnabled(self.is_changed and usable and not busy)
         self.revert.setEnabled(self.is_changed and not busy)
@@ -125,7 +125,7 @@ class DaemonEditor(QWidget):
         state = self._desk.link.state
         if state is None or not state.is_up:
             words = tr("The engine is not running: dockerd gets these settings when it starts.")
-        elif daemon_config.keeps_containers(self.in_force, text):
+        elif daemon_json.keeps_containers(self.in_force, text):
             words = tr(
                 "dockerd starts again, which takes some seconds. Containers keep running, except "
                 "in a swarm."
@@ -187,7 +187,7 @@ class DaemonEditor(QWidget):
 
     def _fold_own(self) -> None:
         if not self.own.toPlainText():
-            self.own.setPlainText(daemon_config.base())
+            self.own.setPlainText(daemon_json.base())
         self.own.setVisible(self.own.isHidden())
         shown = not self.own.isHidden()
         words = tr("Hide what Galley sets") if shown else tr("Show what Galley sets by itself")

@@ -1,5 +1,4 @@
-"""What a setting is changed with: one editor for each kind. May import: PySide6, `text`,
-`widgets`, `dialogs`, `engine.schema`, `engine.proxy_address`.
+"""What a setting is changed with: one editor for each kind.
 
 An editor says `given` when the user means a value, and `doubted` with a sentence (or "") while
 something is typed. It keeps what was typed until `show_value`. Next: `fields.py`.
@@ -12,12 +11,12 @@ from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal
 from PySide6.QtWidgets import QCheckBox, QComboBox, QLineEdit, QSlider, QWidget
 
 from desktop.dialogs.choose_file import ask_folder
-from desktop.engine_words import engine_says
-from desktop.text import tr
+from desktop.i18n.engine_words import engine_says
+from desktop.i18n.text import tr
 from desktop.widgets.basics import button, column, holder, row
 from desktop.widgets.elided import Elided
-from engine.proxy_address import split
-from engine.schema import GIB, Kind, Setting, Value
+from engine.settings.proxy_address import split
+from engine.settings.schema import GIB, Kind, Setting, Value
 from vm.errors import SettingsError
 
 SETTLE_MS = 400  # after the last move of a slider

@@ -1,6 +1,6 @@
 """A setting as it stands on the page: its words, its editor, its default, what is wrong with it.
 
-May import: PySide6, `widgets`, `text`, `engine.settings` values. Next: `page.py`.
+Next: `page.py`.
 """
 
 from collections.abc import Callable
@@ -8,12 +8,12 @@ from collections.abc import Callable
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QVBoxLayout, QWidget
 
-from desktop.engine_words import engine_says, told
+from desktop.i18n.engine_words import engine_says, told
+from desktop.i18n.text import tr
 from desktop.pages.settings.editors import Editor, editor
-from desktop.text import tr
 from desktop.widgets.basics import button, column, label, line, row
-from engine.schema import Kind, Setting, Value
-from engine.settings import Entry
+from engine.settings.schema import Kind, Setting, Value
+from engine.settings.store import Entry
 from vm.errors import Problem, SettingsError
 
 

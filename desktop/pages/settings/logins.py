@@ -1,7 +1,6 @@
 """The registry logins of this computer: what docker has, another one, and not that one any more.
 
-May import: PySide6, `desk`, `dialogs`, `actions`, `widgets`, `engine.logins`. They are read anew
-when the page is shown and after each change: docker changes them too.
+They are read anew when the page is shown and after each change: docker changes them too.
 """
 
 from functools import partial
@@ -10,15 +9,15 @@ import msgspec
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from desktop.actions import logins as actions
-from desktop.desk import Desk
+from desktop.context import Desk
 from desktop.dialogs.login import LoginDialog
-from desktop.engine_words import told
+from desktop.i18n.engine_words import told
+from desktop.i18n.text import tr
 from desktop.pages.settings.fields import FormRow, Section
-from desktop.text import tr
 from desktop.widgets.basics import button, column, holder, label, row
-from engine import logins
-from engine.logins import RegistryLogin
-from engine.settings import SettingsStore
+from engine.credentials import logins
+from engine.credentials.logins import RegistryLogin
+from engine.settings.store import SettingsStore
 from vm.errors import Problem
 
 

@@ -1,7 +1,7 @@
 """Every setting, drawn from the schema: nothing here knows one of them by more than its topic.
 
-May import: PySide6, `desk`, `widgets`, `text`, `engine.settings`. The file is the truth: it is read
-when the page is shown, after each change, and when the supervisor has news. Next: `fields.py`.
+The file is the truth: it is read when the page is shown, after each change, and when the supervisor
+has news. Next: `fields.py`.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,20 +12,20 @@ from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QFrame, QLineEdit, QVBoxLayout
 
-from desktop import icons
-from desktop.desk import Desk
+from desktop.context import Desk
+from desktop.i18n.text import tr
 from desktop.pages.page import Command, Page
 from desktop.pages.settings.fields import Field, FormRow, Section
 from desktop.pages.settings.logins import LoginsSection
 from desktop.pages.settings.pending import OF_SUPERVISOR, pending, reason
 from desktop.pages.settings.window_settings import WindowSection
-from desktop.tasks import Task
-from desktop.text import tr
+from desktop.session.tasks import Task
+from desktop.theme import icons
 from desktop.widgets.basics import button, column, holder, label, row, scrolled
 from desktop.widgets.levels import step_out_of
 from desktop.widgets.problem_card import ProblemCard
-from engine.schema import Setting, Value
-from engine.settings import Entry, SettingsStore
+from engine.settings.schema import Setting, Value
+from engine.settings.store import Entry, SettingsStore
 from vm.errors import Problem
 
 WIDEST = 880

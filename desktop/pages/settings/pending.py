@@ -1,5 +1,4 @@
-"""Which settings hold in the file and not yet in the machine. May import: `text`,
-`engine.settings` values, values of `vm`.
+"""Which settings hold in the file and not yet in the machine.
 
 What the machine says of itself is compared first; of the rest, what they were when it started or,
 if this page came later, when it was first shown.
@@ -7,9 +6,9 @@ if this page came later, when it was first shown.
 
 from collections.abc import Mapping, Sequence
 
-from desktop.text import tr
-from engine.schema import Setting
-from engine.settings import Entry
+from desktop.i18n.text import tr
+from engine.settings.schema import Setting
+from engine.settings.store import Entry
 from vm.types import Status
 
 OF_SUPERVISOR = ("backend",)  # chosen by the background process, not by the machine

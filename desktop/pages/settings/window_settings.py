@@ -1,15 +1,14 @@
-"""The settings of the window itself: colours and language. May import: PySide6, `desk`, `widgets`,
-`text`. They are the window's own (`prefs.py`), not the engine's.
+"""The settings of the window itself: colours and language. They are the window's own
+(`desktop/prefs.py`), not the engine's.
 """
 
 from PySide6.QtCore import QLocale
 from PySide6.QtWidgets import QComboBox
 
-from desktop.desk import Desk
-from desktop.pages.catalog import use_scheme
+from desktop.context import Desk
+from desktop.i18n.text import languages, tr
 from desktop.pages.settings.editors import calm_box
 from desktop.pages.settings.fields import FormRow, Section
-from desktop.text import languages, tr
 
 
 class WindowSection(Section):
@@ -17,7 +16,7 @@ class WindowSection(Section):
         self._theme = desk.theme
         choices = {"system": tr("As the system"), "light": tr("Light"), "dark": tr("Dark")}
         self.scheme = _box(tr("Colours"), choices, desk.theme.choice)
-        self.scheme.activated.connect(lambda _i: use_scheme(desk, self.scheme.currentData()))
+        self.scheme.activated.connect(lambda _i: desk.use_scheme(self.scheme.currentData()))
         colours = tr("Light, dark, or as the system has it.")
         super().__init__(
             tr("Window"), [FormRow(tr("Colours"), colours, self.scheme), _language(desk)]

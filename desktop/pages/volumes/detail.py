@@ -1,5 +1,5 @@
-"""The inside of a volume: its files, who uses it, and what the engine says of it. May import:
-`pages`, `actions`, `widgets`. Next: `widgets/file_browser.py`.
+"""The inside of a volume: its files, who uses it, and what the engine says of it. Next:
+`desktop/widgets/file_browser.py`.
 """
 
 from collections.abc import Callable, Sequence
@@ -7,14 +7,14 @@ from collections.abc import Callable, Sequence
 from PySide6.QtWidgets import QWidget
 
 from desktop.actions import volumes as actions
-from desktop.desk import Desk
+from desktop.context import Desk
+from desktop.i18n.text import plural, tr
 from desktop.models.volumes import VolumeFacts
 from desktop.pages.attached import AttachedList, User
 from desktop.pages.framed import FramedDetail
 from desktop.pages.page import chip
 from desktop.pages.volumes.menu import export, fill_menu
 from desktop.stores.store import Delta
-from desktop.text import plural, tr
 from desktop.widgets.basics import button, icon_button
 from desktop.widgets.file_browser import LIMIT, FileBrowser
 from desktop.widgets.inspect_text import InspectText

@@ -1,5 +1,4 @@
-"""The list of volumes. May import: `pages`, `models`, `actions`, `dialogs`. Next: `detail.py`, what
-Enter opens.
+"""The list of volumes. Next: `detail.py`, what Enter opens.
 
 What a volume holds is counted by dockerd, which reads every file for it: only while the page is
 shown, and again when a volume has come or gone.
@@ -13,16 +12,16 @@ from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QMenu
 
 from desktop.actions import volumes as actions
-from desktop.desk import Desk
+from desktop.context import Desk
+from desktop.i18n.text import plural, size, tr
 from desktop.models.rows import Line
 from desktop.models.volumes import VolumeFacts, volumes_model
 from desktop.pages.list_page import Detail, ListPage
 from desktop.pages.page import Command, chip
 from desktop.pages.volumes.menu import fill_menu, import_tar
-from desktop.text import plural, size, tr
 from desktop.widgets.basics import button, icon_button
-from desktop.widgets.dressing import Dressing, Look, RowButton
 from desktop.widgets.empty import Empty
+from desktop.widgets.list.row_style import Dressing, Look, RowButton
 from engine.docker.types import Event
 
 COUNT_MS = 500  # after the last of several events

@@ -1,7 +1,7 @@
 """No name that an image, a container or a file has is taken for markup, or for a key of a menu.
 
-The rules read source text, as `test_architecture.py` does, and each is shown to find its fault.
-`tests/gui/test_hostile_names.py` looks at the widgets.
+The rules read source text, as `tests/unit/test_architecture.py` does, and each is shown to find its
+fault. `tests/gui/test_hostile_names.py` looks at the widgets.
 """
 
 import ast
@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from desktop.text import plain, tip
-from tests.unit.desktop.test_text import called, sources
+from desktop.i18n.text import plain, tip
+from tests.unit.desktop.i18n.test_text import called, sources
 
 TRAY = "desktop/tray.py"  # whose tip is the desktop's, not Qt's
 LABELS = "desktop/widgets/basics.py"

@@ -7,8 +7,8 @@ import os
 import sys
 import threading
 
-from engine.schema import HostSize
-from engine.settings import SettingsStore
+from engine.settings.schema import HostSize
+from engine.settings.store import SettingsStore
 from engine.supervisor import Assembly, main
 from tests.unit.engine.control.scripted import ScriptedEngine
 from vm.errors import ToolMissing

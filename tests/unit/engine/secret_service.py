@@ -128,7 +128,7 @@ def unlocked() -> Iterator[SecretService]:
 
 def _installed(folder: Path) -> Path:
     """A folder with a link to the program, as `ln -s` makes one."""
-    from engine.tools import own_folder
+    from engine.dockercli.tools import own_folder
 
     (folder / "bin").mkdir()
     program = "docker-credential-galley"

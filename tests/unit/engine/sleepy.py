@@ -1,4 +1,4 @@
-"""The machine that pretends, and can be suspended. May import: `vm`."""
+"""The machine that pretends, and can be suspended."""
 
 import shutil
 from collections.abc import Callable

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from engine.engine import Engine
-from engine.settings import SettingsStore
+from engine.settings.store import SettingsStore
 from tests.unit.engine.sleepy import Sleepy
 from vm.errors import Cancelled
 from vm.host import sparse

@@ -7,7 +7,6 @@ from typing import Any, cast
 import msgspec
 import pytest
 
-from engine.context import endpoint
 from engine.diagnose import (
     acceleration,
     clock,
@@ -26,12 +25,13 @@ from engine.diagnose import (
 )
 from engine.diagnose.facts import Facts
 from engine.diagnose.run import CHECKS, Outcome, gathered, run_checks
-from engine.settings import SettingsStore
+from engine.dockercli.context import endpoint
+from engine.settings.store import SettingsStore
 from engine.types import EngineHealth, PublishedPort, Snapshot
 from vm.backends.fake import FakeBackend
 from vm.directory import MachineDir
 from vm.errors import MachineError, PortInUse, Problem
-from vm.guest import Guest
+from vm.guest.protocol import Guest
 from vm.host.paths import Home
 from vm.host.process import Completed
 from vm.types import Accelerator, Forward, MachineState, Observation, Status

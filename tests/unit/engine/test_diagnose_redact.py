@@ -14,8 +14,8 @@ import pytest
 from engine.diagnose.bundle import write_bundle
 from engine.diagnose.facts import Facts
 from engine.diagnose.redact import Redactor
+from vm.guest.ssh_keys import make_key
 from vm.host.paths import Home
-from vm.ssh_keys import make_key
 
 S = "Hunter2secret"  # what must not leave
 LONG = "Hunter2secretHunter2secret"

@@ -10,8 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from engine.client.launch import ensure_supervisor
 from engine.control.protocol import address
-from engine.launch import ensure_supervisor
 from vm.errors import SupervisorGone
 from vm.host import open_files, process
 from vm.host.paths import Home

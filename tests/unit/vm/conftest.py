@@ -11,8 +11,8 @@ import pytest
 
 from engine.guest.recipe import FILES
 from vm.backends.fake import SocketStream
-from vm.guest import Stream
-from vm.keeper import SOCKET, Keeper
+from vm.guest.agent import SOCKET, Keeper
+from vm.guest.protocol import Stream
 
 PATIENCE = 20.0  # seconds; only a test that fails waits so long
 MOUNTED = "/dev/shm"

@@ -1,10 +1,10 @@
 """Which accelerator runs the guest: the first that boots one, and a sentence that says why.
 
-May import: msgspec, `vm` values, `vm.host`. Being there proves nothing: /dev/kvm opens on computers
-where QEMU then aborts on a register, or where a guest crawls. So the image's own kernel is booted,
-told to power off at once; no smaller guest would meet all that a real one does. The verdict is
-kept beside the machine until QEMU, the host's kernel, its CPU or what is present changes.
-Next: `command.py` (the guest that is booted), `backend.py`.
+Being there proves nothing: /dev/kvm opens on computers where QEMU then aborts on a register, or
+where a guest crawls. So the image's own kernel is booted, told to power off at once; no smaller
+guest would meet all that a real one does. The verdict is kept beside the machine until QEMU, the
+host's kernel, its CPU or what is present changes. Next: `command.py` (the guest that is booted),
+`backend.py`.
 """
 
 import os

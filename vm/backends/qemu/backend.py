@@ -1,9 +1,8 @@
 """The machine as a QEMU process: detached, sandboxed, reached through ssh and one socket file.
 
-May import: `vm` values and `vm.host`, this package. It remembers nothing between calls:
-`running.py` finds the process each time. Next: `start.py` (how a process comes to be), `command.py`
-(what it is told), `accel.py` (how its instructions run), `hostfwd.py` (ports), `mirror.py` (a copy
-of the disk).
+It remembers nothing between calls: `running.py` finds the process each time. Next: `start.py` (how
+a process comes to be), `command.py` (what it is told), `accel.py` (how its instructions run),
+`hostfwd.py` (ports), `mirror.py` (a copy of the disk).
 """
 
 import logging
@@ -23,22 +22,20 @@ from vm import image
 from vm.backend import Force, Forget, Lost, Still
 from vm.backends.qemu import (
     accel,
-    crowd,
-    handover,
+    boot_files,
     hostfwd,
-    knock,
+    io_error_watch,
     mirror,
     program,
     qmp,
     running,
-    shares,
-    stall,
     start,
-    suspend,
-    template,
-    virtiofsd,
+    virtiofsd_monitor,
+    wake_on_traffic,
 )
 from vm.backends.qemu.command import DATA, INITRAMFS, KERNEL, ROOT, Launch
+from vm.backends.qemu.shares import folders, virtiofsd
+from vm.backends.qemu.state import boot_checkpoint, suspend
 from vm.directory import MachineDir
 from vm.errors import (
     BackendFailed,
@@ -49,7 +46,7 @@ from vm.errors import (
     NotEnough,
     Problem,
 )
-from vm.guest import Guest
+from vm.guest.protocol import Guest
 from vm.host import memory, process, sparse
 from vm.host.paths import unusable, write_atomic
 from vm.types import (
@@ -82,7 +79,7 @@ class QemuBackend:
         suspend=memory.supported(),
         pause=True,
         knocks=True,
-        shares=shares.WAYS,
+        shares=folders.WAYS,
         sockets="relay",
         image_format="qcow2",
     )
@@ -91,11 +88,11 @@ class QemuBackend:
         return _problem_of(program.find)
 
     def probe_shares(self, asked: str) -> Problem | None:
-        return _problem_of(lambda: shares.choose(asked))
+        return _problem_of(lambda: folders.choose(asked))
 
     def probe_owners(self, asked: str) -> Problem | None:
         def look() -> None:
-            if shares.choose(asked) == shares.VIRTIOFS and os.getuid() != 0:
+            if folders.choose(asked) == folders.VIRTIOFS and os.getuid() != 0:
                 virtiofsd.lent()
 
         return _problem_of(look)
@@ -124,9 +121,9 @@ class QemuBackend:
         launch, chosen = self._launch(directory, spec, guest_options, progress)
         suspend.forget(directory)
         if afresh:
-            template.forget(directory)
-        elif memory.supported() and template.is_useful(directory, launch, spec):
-            template.begin(directory, launch, chosen, spec, progress)
+            boot_checkpoint.forget(directory)
+        elif memory.supported() and boot_checkpoint.is_useful(directory, launch, spec):
+            boot_checkpoint.begin(directory, launch, chosen, spec, progress)
             return
         directory.words.unlink(missing_ok=True)
         ram = memory.create(spec.memory_bytes) if memory.supported() else -1
@@ -137,10 +134,10 @@ class QemuBackend:
                 os.close(ram)
 
     def handover(self, directory: MachineDir) -> bytes | None:
-        return handover.message(directory) if handover.is_awaited(directory) else None
+        return boot_files.message(directory) if boot_files.is_awaited(directory) else None
 
     def why_slow(self, directory: MachineDir) -> Problem | None:
-        return template.why_not(directory)
+        return boot_checkpoint.why_not(directory)
 
     def _launch(
         self,
@@ -228,7 +225,7 @@ class QemuBackend:
 
     def wait_knock(self, directory: MachineDir, listening: Callable[[], None]) -> bool:
         found = running.find(directory)
-        return found is not None and knock.wait(directory, found, listening)
+        return found is not None and wake_on_traffic.wait(directory, found, listening)
 
     def grow(self, directory: MachineDir, disk_bytes: int) -> None:
         found = _running(directory)
@@ -239,19 +236,19 @@ class QemuBackend:
     def wait_disk_error(self, directory: MachineDir) -> DiskError | None:
         while (found := running.find(directory)) is not None:
             tells = directory.events_socket.exists()  # else an older Galley has started it
-            if tells and (error := stall.wait(directory)) is not None:
+            if tells and (error := io_error_watch.wait(directory)) is not None:
                 return error
             process.wait_gone(found.identity, 1.0 if tells else None)
         return None
 
     def watch_crowd(self, directory: MachineDir, ended: Event, forget: Forget, lost: Lost) -> None:
-        crowd.watch(directory, ended, forget, lost)
+        virtiofsd_monitor.watch(directory, ended, forget, lost)
 
     def go_on(self, directory: MachineDir) -> None:
         found = running.find(directory)
         if found is not None:
             with running.control(directory, found) as session:
-                if session.field("query-status", "status") == stall.STATUS:
+                if session.field("query-status", "status") == io_error_watch.STATUS:
                     session.execute("cont")
 
     def delete(self, directory: MachineDir) -> None:
@@ -266,7 +263,7 @@ class QemuBackend:
             file.unlink(missing_ok=True)
         shutil.rmtree(directory.handover, ignore_errors=True)
         suspend.forget(directory)
-        template.forget(directory)
+        boot_checkpoint.forget(directory)
 
     def copy_disk(
         self, directory: MachineDir, target: Path, still: Still, report: sparse.Report
@@ -313,8 +310,8 @@ class QemuBackend:
         )
 
     def guest(self, directory: MachineDir, address: Address) -> Guest:
-        from vm.relay import RelayedGuest
-        from vm.ssh import SshGuest  # paramiko is slow to import, and most calls need no ssh
+        from vm.guest.relay import RelayedGuest
+        from vm.guest.ssh import SshGuest  # paramiko is slow to import, and most calls need no ssh
 
         ssh = SshGuest(address, directory.key, directory.known_host, SSHD_STARTS_WITHIN)
         if not directory.relay_socket.exists():  # an older Galley has started it

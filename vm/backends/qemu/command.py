@@ -1,7 +1,7 @@
 """What QEMU is told: one frozen `Launch` in, one argument list out. Pure, and golden-tested.
 
-May import: msgspec. Next: `backend.py` (who fills in a Launch), `tests/golden/qemu` (the results).
-Figures that chose these flags: vm.md of the design. Not yet run: hvf (both), whpx, kvm on arm64.
+Next: `backend.py` (who fills in a Launch), `tests/golden/qemu` (the results). Figures that chose
+these flags: vm.md of the design. Not yet run: hvf (both), whpx, kvm on arm64.
 """
 
 from pathlib import PurePath
@@ -112,7 +112,8 @@ def _computer(launch: Launch) -> list[str]:
 
 
 def _memory(launch: Launch) -> list[str]:
-    """Shared: virtiofsd reads and writes it, and a suspend copies it (`suspend.py`)."""
+    """Shared: virtiofsd reads and writes it, and a suspend copies it
+    (`vm/backends/qemu/state/suspend.py`)."""
     if launch.memory_file is None:
         return []
     size, path = launch.memory_bytes >> 20, _escaped(launch.memory_file)

@@ -1,8 +1,7 @@
 """Host ports that QEMU's own network carries, changed at run time through its human monitor.
 
-May import: msgspec, `vm` values, `vm.host.net`, `qmp.py`. The monitor has no error codes: its
-answers are sentences, and this is the file that reads them. "A port is busy" it does not say, so
-the host is asked instead. Next: `qmp.py`.
+The monitor has no error codes: its answers are sentences, and this is the file that reads them. "A
+port is busy" it does not say, so the host is asked instead. Next: `qmp.py`.
 """
 
 import msgspec

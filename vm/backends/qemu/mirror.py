@@ -1,9 +1,9 @@
 """A copy of the data disk of a machine that runs: QEMU's own mirror job, ended at one moment.
 
 The job copies what is there, and what the guest writes meanwhile goes to both; when they are equal
-the guest is made still, and the job is told to end: from then on they are two. Holes stay holes.
-It belongs to QEMU, not to us, so one whose caller has died is still there, and dropped.
-May import: msgspec, `vm.errors`, this package. Next: `qmp.py`.
+the guest is made still, and the job is told to end: from then on they are two. Holes stay holes. It
+belongs to QEMU, not to us, so one whose caller has died is still there, and dropped. Next:
+`qmp.py`.
 """
 
 import os

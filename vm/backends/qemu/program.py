@@ -1,6 +1,6 @@
 """The QEMU that is installed: where it is, how old it is, and how to get one.
 
-May import: `vm.errors`, `vm.host.process`. Next: `backend.py`.
+Next: `backend.py`.
 """
 
 import functools

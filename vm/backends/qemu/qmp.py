@@ -1,8 +1,8 @@
-"""QEMU's control socket: connect, say a few commands, leave. The only file that knows AF_UNIX.
+"""QEMU's control socket: connect, say a few commands, leave.
 
-May import: the standard library, msgspec, `vm.errors`, `vm.host`. Nothing is remembered between
-sessions. QEMU serves one client at a time: threads of ours queue on a lock, other processes in
-QEMU's backlog, each until its own deadline. Next: `backend.py`, `forward.py`.
+Nothing is remembered between sessions. QEMU serves one client at a time: threads of ours queue on a
+lock, other processes in QEMU's backlog, each until its own deadline. Next: `backend.py`,
+`hostfwd.py`.
 
 Windows: QEMU can listen on AF_UNIX there, but CPython has no socket.AF_UNIX for it (python/cpython
 issue 77589); `connect_to` is the one function that a Winsock connection would replace.

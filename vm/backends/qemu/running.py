@@ -1,9 +1,8 @@
 """Which QEMU process is this machine's: the record of a start, its proof, the search without it.
 
-May import: msgspec, `vm` values, `vm.host`. A process is ours when it runs as this user, still is
-the one we started (pid and start time) and its own command line has our uuid and our control
-socket. A record without its process is nothing; a process without its record is found. Next:
-`backend.py`.
+A process is ours when it runs as this user, still is the one we started (pid and start time) and
+its own command line has our uuid and our control socket. A record without its process is nothing; a
+process without its record is found. Next: `backend.py`.
 """
 
 import re
@@ -15,8 +14,9 @@ from itertools import pairwise
 import msgspec
 
 from vm import last_spec
-from vm.backends.qemu import qmp, virtiofsd
-from vm.backends.qemu.circumstances import Circumstances
+from vm.backends.qemu import qmp
+from vm.backends.qemu.resume_compat import Circumstances
+from vm.backends.qemu.shares import virtiofsd
 from vm.directory import MachineDir
 from vm.host import process, process_search
 from vm.host.paths import write_atomic

@@ -1,6 +1,6 @@
 """How a QEMU process comes to be: logs turned, a port found, spawned, heard, written down.
 
-May import: msgspec, `vm` values, `vm.host`, this package but `backend.py`. Next: `command.py`.
+Next: `command.py`.
 """
 
 import logging
@@ -10,10 +10,11 @@ from pathlib import Path
 
 import msgspec
 
-from vm.backends.qemu import handover, qmp, running, shares, virtiofsd
-from vm.backends.qemu.circumstances import circumstances
+from vm.backends.qemu import boot_files, qmp, running
 from vm.backends.qemu.command import Launch, arguments
+from vm.backends.qemu.resume_compat import circumstances
 from vm.backends.qemu.running import Running
+from vm.backends.qemu.shares import folders, virtiofsd
 from vm.directory import MachineDir
 from vm.errors import BackendFailed
 from vm.host import memory, net, process
@@ -41,7 +42,7 @@ def start(
     """Return once the guest executes, or waits for its state. `memory_fd` becomes its memory;
     `console` is what it has said so far. Raises BackendFailed with what QEMU said."""
     if launch.initramfs is None and not launch.waits:
-        initramfs = handover.initramfs(directory, Path(launch.image))
+        initramfs = boot_files.initramfs(directory, Path(launch.image))
         launch = msgspec.structs.replace(launch, initramfs=initramfs)
     inherits = () if memory_fd < 0 else (memory_fd,)
     if inherits:
@@ -79,7 +80,7 @@ def _serve_shares(
 ) -> tuple[Launch, MachineSpec, str]:
     """With those folders that can be served, and by what; QEMU would not start with the others."""
     launch, spec, kind = with_shares(directory, launch, spec)
-    if kind == shares.VIRTIOFS:
+    if kind == folders.VIRTIOFS:
         served = virtiofsd.serve(directory, spec.shares)
         return with_shares(directory, launch, msgspec.structs.replace(spec, shares=served))
     return launch, spec, kind
@@ -92,17 +93,17 @@ def with_shares(
     SettingsError."""
     if not spec.shares:
         return launch, spec, ""
-    kind = shares.choose(spec.share_by)
-    served = shares.readable(spec.shares)
+    kind = folders.choose(spec.share_by)
+    served = folders.readable(spec.shares)
     sockets: tuple[Path, ...] = ()
-    if kind == shares.VIRTIOFS:
+    if kind == folders.VIRTIOFS:
         sockets = tuple(directory.share_socket(number) for number in range(len(served)))
-    words = (word for word in launch.guest_options if not word.startswith(shares.WORDS))
-    covered = shares.left_to_guest(served, kind, directory.home)
+    words = (word for word in launch.guest_options if not word.startswith(folders.WORDS))
+    covered = folders.left_to_guest(served, kind, directory.home)
     launch = msgspec.structs.replace(
         launch,
         share_sockets=sockets,
-        guest_options=(*words, *shares.guest_words(served, kind, covered)),
+        guest_options=(*words, *folders.guest_words(served, kind, covered)),
     )
     return launch, msgspec.structs.replace(spec, shares=served), kind
 

@@ -2,7 +2,7 @@
  *
  *   events SOCKET FILE
  *
- * The host connects to SOCKET (engine/file_events/courier.py) and sends events, each of them ended
+ * The host connects to SOCKET (engine/file_events/event_sender.py) and sends events, each of them ended
  * by a zero byte. FILE is the parameter of event_module.c, which takes one event with each write;
  * one that it refuses is about something that is gone again. Whoever connects waits for whoever was
  * there before.

@@ -2,7 +2,7 @@
  *
  *   handover SOCKET FILE
  *
- * The host connects to SOCKET (vm/boot_steps.py) and sends MAGIC, the number of bytes that follow the
+ * The host connects to SOCKET (vm/lifecycle/boot_steps.py) and sends MAGIC, the number of bytes that follow the
  * head, what time it is, random bytes (seed.h), and then a tar, which becomes FILE. The answer is "ok",
  * and the end of this program; who hangs up before that, may come again.
  */

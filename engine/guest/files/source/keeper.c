@@ -1,4 +1,4 @@
-/* Keeps the machine's disk, memory and clock in hand for the host (vm/keeper.py).
+/* Keeps the machine's disk, memory and clock in hand for the host (vm/guest/agent.py).
  *
  *   keeper SOCKET DISK CGROUP
  *

@@ -2,7 +2,7 @@
  *
  *   ports SOCKET
  *
- * The host connects to SOCKET (engine/ports/avoided.py) and sends lines such as "tcp 20005", the last
+ * The host connects to SOCKET (engine/ports/reserved_ports.py) and sends lines such as "tcp 20005", the last
  * one empty. The answer is "held"; they are free again when it hangs up. A port that somebody has
  * already dockerd would not choose anyway.
  */

@@ -7,7 +7,7 @@
  * word. When the connection ends, for the supervisor was killed or the machine goes on on another day,
  * this waits for the next one, has that open again what was open, asks again what was not answered, and
  * goes on: to containers the folder was slow for a while, no more. It knows SFTP (version 3, draft 02)
- * as far as that takes, and two words more, which vm/sftp.py understands:
+ * as far as that takes, and two words more, which vm/sftp/server.py understands:
  *
  *   EXTENDED id "reopen@galley" HANDLE PATH FOLDER NUMBER   answered by STATUS
  *   EXTENDED id "again@galley" kind...                      answered as that request is

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QApplication
 from desktop.models.files import FilesModel
 from desktop.models.json_tree import JsonModel
 from desktop.pages.images.layer_files import LayerFiles
-from desktop.theme import Theme
+from desktop.theme.theme import Theme
 from engine.docker.types import FileEntry
 
 ENTRIES = (

@@ -10,8 +10,8 @@ from PySide6.QtTest import QAbstractItemModelTester
 from PySide6.QtWidgets import QApplication
 
 from desktop.models.rows import MANY, Cell, Column, Heading, RowsModel
+from desktop.session.tasks import Tasks
 from desktop.stores.store import Store, difference
-from desktop.tasks import Tasks
 
 
 class Thing(msgspec.Struct, frozen=True):

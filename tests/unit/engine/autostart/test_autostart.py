@@ -8,11 +8,11 @@ import pytest
 
 from engine import autostart
 from engine.autostart import Standing, linux
-from engine.context import context_name
 from engine.diagnose import autostart as question
 from engine.diagnose.facts import Facts
-from engine.schema import GIB, HostSize
-from engine.settings import SettingsStore
+from engine.dockercli.context import context_name
+from engine.settings.schema import GIB, HostSize
+from engine.settings.store import SettingsStore
 from vm.errors import HostError
 from vm.host.paths import Home, default_root, home_at
 

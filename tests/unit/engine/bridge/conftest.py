@@ -15,7 +15,7 @@ import pytest
 from engine.bridge.bridge import Bridge
 from engine.bridge.unix import UnixListener
 from tests.unit.engine.bridge.servers import Dockerd, Sshd
-from vm.ssh import SshGuest
+from vm.guest.ssh import SshGuest
 
 
 @contextmanager

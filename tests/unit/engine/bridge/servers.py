@@ -14,8 +14,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from vm.guest.ssh import SshGuest, make_key
 from vm.host.net import free_port
-from vm.ssh import SshGuest, make_key
 from vm.types import Address
 
 SSHD = shutil.which("sshd", path="/usr/sbin:/usr/bin:/sbin")

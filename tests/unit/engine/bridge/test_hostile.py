@@ -10,16 +10,17 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from engine.bridge import address_pools, binds, builders, environment
-from engine.bridge.binds import Sharing
+from engine.admission import address_pools, builder_certificates, proxy_variables
+from engine.bridge.activity import UNWATCHED
 from engine.bridge.bridge import Bridge
-from engine.bridge.http import Head, HttpError, get_json
 from engine.bridge.pump import AtOnce, Pump
 from engine.bridge.unix import SocketStream, UnixListener, connect
-from engine.bridge.work import UNWATCHED
-from engine.ports.wanted import Asked, Container, wanted_ports
+from engine.dockerapi.http import Head, HttpError, get_json
+from engine.lifecycle.dockerd_watch import EngineWatch
+from engine.ports.published_spec import Asked, Container, wanted_ports
+from engine.shares import binds
+from engine.shares.binds import Sharing
 from engine.types import EngineHealth
-from engine.watch import EngineWatch
 from tests.unit.engine.bridge.servers import wait_until
 
 LONG_ENOUGH = 10.0  # seconds; nothing here takes one
@@ -95,8 +96,8 @@ def creation(body: bytes) -> bytes:
 
 def check(body: bytes) -> bytes | None:
     """Everything that reads a creation."""
-    environment.check(body, {"HTTP_PROXY": "http://proxy:1"})
-    builders.check(body)
+    proxy_variables.check(body, {"HTTP_PROXY": "http://proxy:1"})
+    builder_certificates.check(body)
     return binds.check(body, Sharing("/nowhere.sock"))
 
 
@@ -214,7 +215,7 @@ def test_the_watch_outlives_a_hostile_dockerd(
     serve: Callable[[Callable[[str], bytes]], FakeDockerd], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each hostile answer comes once; then dockerd is as it should be."""
-    monkeypatch.setattr("engine.watch.KNOCK", 0.01)
+    monkeypatch.setattr("engine.lifecycle.dockerd_watch.KNOCK", 0.01)
     head = b"HTTP/1.1 200 OK\r\n\r\n"
     events = iter(
         [

@@ -14,11 +14,11 @@ import psutil
 import pytest
 
 from engine.bridge.bridge import Bridge
-from engine.bridge.http import ping
 from engine.bridge.unix import SocketStream, UnixListener, connect
+from engine.dockerapi.http import ping
 from tests.unit.engine.bridge.servers import Sshd, wait_until
 from vm.errors import MachineError
-from vm.ssh import WINDOW, SshGuest
+from vm.guest.ssh import WINDOW, SshGuest
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nOK"
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from engine.bridge.bridge import Bridge
-from engine.bridge.http import ping
 from engine.bridge.unix import SocketStream, connect
+from engine.dockerapi.http import ping
 from tests.unit.engine.bridge.servers import Dockerd, docker, wait_until
 
 MANY = 200

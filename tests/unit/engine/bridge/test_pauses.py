@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from engine.bridge.unix import connect
-from engine.watch import EngineWatch
+from engine.lifecycle.dockerd_watch import EngineWatch
 from tests.unit.engine.bridge.servers import IMAGE, Dockerd, docker, wait_until
 
 

@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import pytest
 
-from engine.bridge.chunks import LAST
+from engine.bridge.activity import UNWATCHED
 from engine.bridge.pump import AT_ONCE, AtOnce, Pump
 from engine.bridge.unix import SocketStream
-from engine.bridge.work import UNWATCHED
+from engine.dockerapi.chunked import LAST
 
 LONG_ENOUGH = 10.0  # seconds; nothing here takes one
 ASKED = b"GET /v1.45/events HTTP/1.1\r\nHost: h\r\n\r\n"

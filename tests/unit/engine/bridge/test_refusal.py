@@ -17,7 +17,7 @@ from engine.bridge.bridge import Bridge
 from engine.bridge.unix import UnixListener, connect
 from tests.unit.engine.bridge.servers import docker
 from vm.errors import EngineUnreachable, GuestUnreachable, HomeUnusable, MachineBusy, Problem
-from vm.guest import Stream
+from vm.guest.protocol import Stream
 
 STOPPED = EngineUnreachable("Galley's engine is stopped.", "Start it with `galley start`.")
 

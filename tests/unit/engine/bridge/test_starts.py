@@ -7,13 +7,13 @@ import pytest
 
 from engine.bridge.unix import connect
 from engine.ports.published import PublishedPorts
+from engine.ports.published_spec import Container
 from engine.ports.services import Services
-from engine.ports.starting import Starts
-from engine.ports.wanted import Container
+from engine.ports.starts import Starts
 from tests.unit.engine.bridge.servers import IMAGE, Dockerd, docker
 from tests.unit.engine.ports.test_published import Carrier
 from vm.errors import NotShared, PortInUse
-from vm.guest import Stream
+from vm.guest.protocol import Stream
 from vm.types import Forward
 
 WEB = Forward("127.0.0.1", 8080, 8080)

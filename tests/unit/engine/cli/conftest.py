@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.settings import SettingsStore
+from engine.settings.store import SettingsStore
 from vm.host.paths import Home, find_home, make_home
 
 ROOT = Path(__file__).parents[4]

@@ -10,7 +10,7 @@ import pytest
 from engine.cli import docker as docker_module
 from engine.cli import main, reach
 from engine.cli.docker import needs_engine
-from engine.tools import has_compose
+from engine.dockercli.tools import has_compose
 from tests.unit.engine.cli.conftest import ROOT, Galley
 
 FAKE = """
@@ -94,7 +94,7 @@ def test_compose_in_a_folder_that_docker_is_told_of(tmp_path: Path) -> None:
         patch.setenv("DOCKER_CONFIG", str(tmp_path))
         assert has_compose(Path("docker"))
         config.write_text("not json")
-        patch.setattr("engine.tools._PLUGIN_FOLDERS", ())
+        patch.setattr("engine.dockercli.tools._PLUGIN_FOLDERS", ())
         assert not has_compose(Path("docker"))
 
 

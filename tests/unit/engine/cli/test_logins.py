@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engine import logins
+from engine.credentials import logins
 from tests.unit.engine.cli.conftest import Galley
 from tests.unit.engine.secret_service import SecretService, unlocked
 from vm.host.paths import Home

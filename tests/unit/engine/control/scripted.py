@@ -1,4 +1,4 @@
-"""An engine that does what a test says, and a home to run it in. May import: `engine`, `vm`."""
+"""An engine that does what a test says, and a home to run it in."""
 
 import threading
 from collections.abc import Callable

@@ -4,8 +4,8 @@ import threading
 
 from engine.control.client import ControlClient
 from engine.control.server import ControlServer
-from engine.schema import HostSize
-from engine.settings import SettingsStore
+from engine.settings.schema import HostSize
+from engine.settings.store import SettingsStore
 from tests.unit.engine.control.scripted import ScriptedEngine
 from vm.host.paths import Home
 

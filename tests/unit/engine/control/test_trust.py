@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from engine.bridge import unix
-from engine.contexts import contexts
 from engine.control.client import ControlClient, NobodyListens
 from engine.control.protocol import address, make_key
 from engine.control.server import ControlServer
-from engine.docker import glimpse
+from engine.docker import quick_list
 from engine.docker.client import DockerClient
-from engine.settings import SettingsStore
+from engine.dockercli.contexts import contexts
+from engine.settings.store import SettingsStore
 from tests.other_user import ID
 from vm.errors import EngineUnreachable, HomeUnusable
 from vm.host.paths import Home, make_home
@@ -69,7 +69,7 @@ def test_the_docker_socket_of_another_user_is_not_connected(
     with pytest.raises(PermissionError):
         unix.connect(home.docker_socket, own=True)
     with pytest.raises(EngineUnreachable):
-        glimpse.containers(endpoint)
+        quick_list.containers(endpoint)
     with pytest.raises(EngineUnreachable):
         DockerClient(endpoint, timeout=5.0)
     unix.connect(home.docker_socket).close()  # as where it is the user's wish

@@ -14,8 +14,8 @@ import pytest
 
 from engine.docker.client import DockerClient
 from engine.docker.containers import Containers
-from engine.docker.endpoint import Endpoint
 from engine.docker.types import RunSpec
+from engine.dockercli.endpoint import Endpoint
 from tests.unit.engine.bridge.servers import IMAGE, Dockerd, docker
 
 

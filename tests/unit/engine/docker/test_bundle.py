@@ -14,19 +14,19 @@ from typing import cast
 
 import pytest
 
-from engine.bridge.http import get
 from engine.bridge.unix import connect
 from engine.diagnose import harmless
 from engine.diagnose.bundle import write_bundle
 from engine.diagnose.facts import Facts
-from engine.settings import SettingsStore
+from engine.dockerapi.http import get
+from engine.settings.store import SettingsStore
 from engine.types import EngineHealth, Snapshot
 from tests.unit.engine.bridge.servers import IMAGE, Dockerd, docker
 from tests.unit.engine.docker.conftest import NetworkedDockerd
-from vm.guest import Guest
+from vm.guest.protocol import Guest
+from vm.guest.ssh_keys import make_key
 from vm.host import process
 from vm.host.paths import Home, find_home, make_home
-from vm.ssh_keys import make_key
 from vm.types import MachineState, Status
 
 pytestmark = pytest.mark.timeout(120)

@@ -8,8 +8,8 @@ import pytest
 
 from engine.docker.cancel import Cancel
 from engine.docker.client import DockerClient
-from engine.docker.endpoint import Endpoint
 from engine.docker.types import Event, RunSpec
+from engine.dockercli.endpoint import Endpoint
 from tests.unit.engine.bridge.servers import IMAGE, wait_until
 from vm.errors import Cancelled, EngineUnreachable
 

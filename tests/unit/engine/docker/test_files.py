@@ -10,8 +10,8 @@ from engine.docker import archive
 from engine.docker.cancel import Cancel
 from engine.docker.client import DockerClient
 from engine.docker.files import Files
+from engine.docker.transport import Wire
 from engine.docker.types import FileEntry, RunSpec
-from engine.docker.wire import Wire
 from tests.unit.engine.bridge.servers import IMAGE, wait_until
 from vm.errors import Cancelled, EngineRefused, HostError, ObjectGone
 

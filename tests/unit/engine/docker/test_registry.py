@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from engine import logins
+from engine.credentials import logins
 from engine.docker.cancel import Cancel
 from engine.docker.client import DockerClient
 from engine.docker.registry import server_key

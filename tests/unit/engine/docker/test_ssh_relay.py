@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from engine.docker.client import DockerClient
-from engine.docker.endpoint import Endpoint
 from engine.docker.ssh_relay import SOCKET, Place
+from engine.dockercli.endpoint import Endpoint
 from tests.unit.engine.bridge.servers import Dockerd, Sshd, wait_until
 from vm.errors import EngineUnreachable, Retry, ToolMissing
 from vm.host import process
@@ -89,7 +89,7 @@ def test_a_lost_connection_is_made_again(far: FarHost, dockerd: Dockerd) -> None
 def test_ssh_ends_with_the_program_that_needed_it(far: FarHost, dockerd: Dockerd) -> None:
     script = (
         "import os, sys; from engine.docker.client import DockerClient;"
-        "from engine.docker.endpoint import Endpoint;"
+        "from engine.dockercli.endpoint import Endpoint;"
         "DockerClient(Endpoint('far', sys.argv[1])).ping(); os.kill(os.getpid(), 9)"
     )
     done = process.run([sys.executable, "-c", script, f"ssh://far{dockerd.socket}"], timeout=40)

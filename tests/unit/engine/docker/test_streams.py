@@ -8,7 +8,7 @@ from engine.docker.cancel import Cancel
 from engine.docker.containers import Containers
 from engine.docker.streams import stats_once
 from engine.docker.system import events
-from engine.docker.wire import Wire
+from engine.docker.transport import Wire
 from vm.errors import EngineUnreachable
 
 

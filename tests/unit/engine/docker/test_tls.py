@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from engine.contexts import DockerContext, contexts, this_home
 from engine.docker.client import DockerClient
+from engine.dockercli.contexts import DockerContext, contexts, this_home
 from tests.unit.engine.bridge.servers import wait_until
 from vm.errors import EngineUnreachable
 from vm.host.net import free_port

@@ -11,12 +11,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from engine.docker import scratch
+from engine.docker import helper_container
 from engine.docker.cancel import Cancel
 from engine.docker.client import DockerClient
+from engine.docker.transport import Wire
 from engine.docker.types import INTERNAL
 from engine.docker.volumes import Volumes
-from engine.docker.wire import Wire
 from tests.unit.engine.bridge.servers import IMAGE
 from vm.errors import Cancelled, EngineRefused, HostError, ObjectConflict, ObjectGone
 
@@ -68,10 +68,10 @@ def _leave_over(client: DockerClient, volume: str) -> None:
     """What a window that was killed leaves: it holds the volume."""
     with subprocess.Popen(["true"]) as ended:
         pass
-    owner = msgspec.json.decode(scratch._owner())
+    owner = msgspec.json.decode(helper_container._owner())
     owner["process"]["pid"] = ended.pid
     wanted = {
-        "Image": f"{scratch.REPOSITORY}:{scratch.TAG}",
+        "Image": f"{helper_container.REPOSITORY}:{helper_container.TAG}",
         "Cmd": ["never"],
         "Labels": {INTERNAL: msgspec.json.encode(owner).decode()},
         "HostConfig": {"Mounts": [{"Type": "volume", "Source": volume, "Target": "/volume"}]},
@@ -260,7 +260,7 @@ def test_a_volume_that_a_container_writes(volumes: Volumes, client: DockerClient
 def test_left_overs_of_a_killed_window_are_removed(
     volumes: Volumes, full: str, client: DockerClient
 ) -> None:
-    with scratch.mounted(client.api, full), scratch.mounted(client.api, full):
+    with helper_container.mounted(client.api, full), helper_container.mounted(client.api, full):
         assert len(_internal(client)) == 2  # one that is in use is not a left-over
     _leave_over(client, full)
     assert len(_internal(client)) == 1

@@ -1,7 +1,8 @@
 """The line between a sshfs and its host: what the host's side serves dies, and the guest's goes on.
 
-What serves is `vm/sftp.py` itself. In sshfs's place is paramiko's client, by way of a program that
-is as sshfs is: one thread writes whole requests, another reads the answers, once one was written.
+What serves is `vm/sftp/server.py` itself. In sshfs's place is paramiko's client, by way of a
+program that is as sshfs is: one thread writes whole requests, another reads the answers, once one
+was written.
 """
 
 import contextlib
@@ -33,9 +34,9 @@ from paramiko.sftp import (
 from engine.bridge.unix import SocketStream, dial
 from engine.guest.recipe import FILES
 from tests.unit.engine.bridge.servers import wait_until
-from tests.unit.vm.test_sftp import Named
-from vm import sftp
-from vm.sftp import AGAIN, REOPEN
+from tests.unit.vm.sftp.test_server import Named
+from vm.sftp import server
+from vm.sftp.server import AGAIN, REOPEN
 from vm.types import Share
 
 PATIENCE = 20.0
@@ -75,7 +76,7 @@ class Host:
 
     def __init__(self, place: Path, share: Share) -> None:
         self.stream = SocketStream(_reach(place))
-        self._thread = threading.Thread(target=sftp.serve, args=(self.stream, share))
+        self._thread = threading.Thread(target=server.serve, args=(self.stream, share))
         self._thread.start()
 
     def end(self) -> None:

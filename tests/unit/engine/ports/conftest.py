@@ -13,16 +13,16 @@ import pytest
 
 from engine.bridge.bridge import Bridge
 from engine.bridge.unix import UnixListener, connect
+from engine.lifecycle.dockerd_watch import EngineWatch
 from engine.ports.guest_rules import GuestRules
 from engine.ports.port_sync import PortSync
-from engine.ports.wanted import Container
-from engine.settings import SettingsStore
-from engine.watch import EngineWatch
+from engine.ports.published_spec import Container
+from engine.settings.store import SettingsStore
 from tests.unit.engine.bridge.servers import Dockerd, docker
 from vm.backend import Backend as RealBackend
 from vm.directory import MachineDir
 from vm.errors import PortInUse
-from vm.guest import Guest, Stream
+from vm.guest.protocol import Guest, Stream
 from vm.host import process
 from vm.host.paths import Home
 from vm.types import Forward, MachineState, Observation

@@ -8,8 +8,8 @@ from typing import cast
 import pytest
 
 from engine.ports.guest_rules import NO_ROUTES, GuestRules
-from engine.ports.wanted import Route
-from vm.guest import Guest
+from engine.ports.published_spec import Route
+from vm.guest.protocol import Guest
 from vm.host import process
 
 WEB, DNS = Route("tcp", 65535, "172.17.0.2:80"), Route("udp", 65534, "172.17.0.3:53")

@@ -2,6 +2,7 @@
 
 import pytest
 
+from engine.ports.guest_port_allocator import placed
 from engine.ports.host_network import (
     Listener,
     is_wanted,
@@ -10,8 +11,7 @@ from engine.ports.host_network import (
     read_listener,
     with_listeners,
 )
-from engine.ports.placed import placed
-from engine.ports.wanted import Container, ContainerPort, Network, Networks, Route
+from engine.ports.published_spec import Container, ContainerPort, Network, Networks, Route
 from engine.types import PublishedPort
 from vm.types import Forward
 

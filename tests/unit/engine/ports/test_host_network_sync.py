@@ -9,7 +9,7 @@ from engine.ports.port_sync import LISTENERS_SOCKET
 from tests.unit.engine.bridge.servers import IMAGE, wait_until
 from tests.unit.engine.ports.conftest import Scene
 from tests.unit.engine.ports.test_listeners import Near
-from vm.guest import Stream
+from vm.guest.protocol import Stream
 from vm.types import Forward
 
 WEB, INNER = 8080, 9090

@@ -70,7 +70,7 @@ class Guest:
 
 
 class Near:
-    """`vm.guest.Stream`: to close one ends a `recv` in another thread."""
+    """`vm.guest.protocol.Stream`: to close one ends a `recv` in another thread."""
 
     def __init__(self, end: socket.socket) -> None:
         self._end = end

@@ -6,11 +6,11 @@ from functools import partial
 import pytest
 
 from engine.bridge.unix import connect
-from engine.ports.wanted import Container, Network, Networks
-from engine.watch import EngineWatch
+from engine.lifecycle.dockerd_watch import EngineWatch
+from engine.ports.published_spec import Container, Network, Networks
 from tests.unit.engine.bridge.servers import IMAGE, wait_until
 from tests.unit.engine.ports.conftest import Publishing
-from vm.guest import Stream
+from vm.guest.protocol import Stream
 
 NETWORKS = {
     "a-back": ("--internal",),

@@ -2,8 +2,8 @@
 
 import pytest
 
-from engine.ports import avoided
-from engine.ports import placed as placement
+from engine.ports import guest_port_allocator as placement
+from engine.ports import reserved_ports
 from engine.ports.published import PublishedPorts
 from engine.types import PublishedPort
 from vm.errors import BackendFailed, PortInUse
@@ -147,7 +147,7 @@ def test_on_one_address_there_is_room_for_a_long_range() -> None:
     reserved = ports.reserve("media", asked)
     places = {forward.guest_port for forward in reserved}
     assert len(places) == len(asked)
-    assert not places & ({0, 61053} | set(avoided.ANY)), "these are the guest's own"
+    assert not places & ({0, 61053} | set(reserved_ports.ANY)), "these are the guest's own"
     ports.sync([PublishedPort("media", port.host_port, port) for port in asked])
     assert {port.forward for port in ports.ports} == set(reserved)
 

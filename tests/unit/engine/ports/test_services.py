@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
+from engine.ports.published_spec import Container, TaskLabels
 from engine.ports.services import Service, Services, read_spec, service_ports
-from engine.ports.wanted import Container, TaskLabels
 from tests.unit.engine.bridge.servers import IMAGE, wait_until
 from tests.unit.engine.ports.conftest import SERVICE, Publishing, Scene
 from vm.errors import EngineUnreachable
-from vm.guest import Stream
+from vm.guest.protocol import Stream
 from vm.types import Forward
 
 BOTH = ("127.0.0.1", "::1")

@@ -1,0 +1,87 @@
+"""What every page, dialog and action is given: the long-lived objects, made once in `app.py`.
+
+`Shell` is what the window does for others, so that no page has to know the window.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from PySide6.QtWidgets import QWidget
+
+from desktop.exit_notifier import Endings
+from desktop.prefs import Prefs
+from desktop.session.connection import Connection
+from desktop.session.link import Link
+from desktop.session.tasks import Tasks
+from desktop.stores.engine import EngineStores
+from desktop.stores.usage import Usage
+from desktop.theme.theme import Theme
+from vm.errors import Problem
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A question before something is lost. `word`: what must be typed to agree, "" for nothing;
+    `choice`: what can be chosen besides, "" for nothing; `names`: of all that goes, where the title
+    has only their number."""
+
+    title: str
+    loses: str
+    keeps: str
+    button: str
+    word: str = ""
+    choice: str = ""
+    names: tuple[str, ...] = ()
+
+
+type Action = tuple[str, Callable[[], object]]  # what a button says, and does
+
+
+class Shell(Protocol):
+    """The window, as everything in it sees it."""
+
+    @property
+    def widget(self) -> QWidget: ...
+    def go(self, page: str, key: str = "", tab: str = "") -> None:
+        """Show a page, the detail of `key` in it, a tab of that. Without `key`, the page that is
+        shown already goes back to its list."""
+
+    def toast(
+        self, title: str, text: str = "", action: tuple[str, Callable[[], object]] | None = None
+    ) -> None: ...
+    def complain(
+        self,
+        problem: Problem,
+        retry: Callable[[], object] | None = None,
+        action: Action | None = None,
+    ) -> None: ...
+    def run_image(self, ref: str) -> None:
+        """Open the Run dialog."""
+
+    def pin(self, card: QWidget) -> None:
+        """Keep a card of fixed width at the lower right edge until it is closed."""
+
+    def confirm(self, loss: Loss, then: Callable[[], object]) -> None: ...
+    def choose(self, loss: Loss, then: Callable[[bool], object]) -> None:
+        """The same; `then` gets whether `loss.choice` was chosen."""
+
+
+@dataclass(frozen=True)
+class Desk:
+    """One of each."""
+
+    theme: Theme
+    prefs: Prefs
+    tasks: Tasks
+    link: Link
+    connection: Connection
+    stores: EngineStores
+    usage: Usage
+    endings: Endings
+    shell: Shell
+
+    def use_scheme(self, choice: str) -> None:
+        """Change the colours, and keep the choice: "system", "light" or "dark"."""
+        self.prefs.set_text("scheme", choice)
+        self.theme.choose(choice)

@@ -1,0 +1,125 @@
+"""What is asked before an image is pulled, pushed, named, saved, loaded or cleaned up.
+
+Next: `desktop/actions/images.py`, which does it.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from desktop.actions import images as actions
+from desktop.actions import images_delete
+from desktop.context import Desk
+from desktop.dialogs.choose_file import ask_open
+from desktop.dialogs.choose_file import ask_save as ask_save_path
+from desktop.dialogs.image_name import ImageNameDialog
+from desktop.dialogs.prune import PruneDialog, Wording
+from desktop.i18n.text import plural, tr
+from desktop.models.images import NamedImage
+from engine.docker.types import Pruned
+
+TAR_FILES = "*.tar *.tar.gz *.tgz *.tar.xz *.tar.zst"
+
+
+def ask_pull(desk: Desk, given: str = "") -> None:
+    ImageNameDialog(
+        desk.shell.widget,
+        tr("Pull an image"),
+        tr("Its name, with a tag if it is not to be the latest. A digest can stand behind @."),
+        tr("Pull"),
+        partial(actions.pull, desk),
+        given,
+        digest=True,
+    ).open()
+
+
+def ask_push(desk: Desk, line: NamedImage) -> None:
+    """Where it goes stands in its name, so it may need another one first."""
+    ImageNameDialog(
+        desk.shell.widget,
+        tr("Push {image}", image=line.title),
+        tr(
+            "The name says where it goes: example.com/team/app:1 goes to example.com. "
+            "Another name is added to the image first."
+        ),
+        tr("Push"),
+        partial(actions.push, desk, line),
+        line.tag,
+    ).open()
+
+
+def ask_tag(desk: Desk, line: NamedImage) -> None:
+    ImageNameDialog(
+        desk.shell.widget,
+        tr("Add a name to {image}", image=line.title),
+        tr("The image keeps the names that it has."),
+        tr("Add the name"),
+        partial(actions.tag, desk, line),
+        line.tag,
+    ).open()
+
+
+def ask_save(desk: Desk, lines: Sequence[NamedImage]) -> None:
+    name = lines[0].title if len(lines) == 1 else tr("images")
+    given = "".join(c if c.isalnum() or c in "._-" else "-" for c in name).strip("-") + ".tar"
+    ask_save_path(
+        desk.shell.widget,
+        tr("Save as a tar file"),
+        given,
+        "tar",
+        partial(actions.save, desk, [line.ref for line in lines]),
+    )
+
+
+def ask_load(desk: Desk) -> None:
+    ask_open(
+        desk.shell.widget, tr("Load images from a tar file"), _kinds(), partial(actions.load, desk)
+    )
+
+
+def ask_import(desk: Desk) -> None:
+    """A file first, then the name of what is made of it."""
+    ask_open(
+        desk.shell.widget,
+        tr("Make an image of a root file system"),
+        _kinds(),
+        partial(_ask_import_name, desk),
+    )
+
+
+def _ask_import_name(desk: Desk, path: Path) -> None:
+    given = "".join(c for c in path.name.split(".")[0].lower() if c.isalnum() or c in "_-")
+    ImageNameDialog(
+        desk.shell.widget,
+        tr("Import {name}", name=path.name),
+        tr("The files in it become an image of one layer. What is it called?"),
+        tr("Import"),
+        partial(actions.import_tar, desk, path),
+        given.strip("_-"),
+    ).open()
+
+
+def _kinds() -> str:
+    return ";;".join(
+        (tr("Tar files ({patterns})", patterns=TAR_FILES), tr("All files ({any})", any="*"))
+    )
+
+
+def ask_prune(desk: Desk) -> None:
+    """Shows what would go before anything goes."""
+
+    def fetch() -> tuple[Pruned, ...]:
+        images = desk.connection.client.images
+        return images.prune_preview(), images.prune_preview(all=True)
+
+    wording = Wording(
+        tr("Delete unused images"),
+        tr(
+            "Images without a name are what newer builds and pulls have left behind. "
+            "Images of containers stay, running or not."
+        ),
+        tr("There is nothing to delete."),
+        lambda n: plural(n, "{n} image would be deleted", "{n} images would be deleted"),
+        tr("All images that no container uses, not only those without a name"),
+    )
+    PruneDialog(desk, desk.shell.widget, wording, fetch, partial(images_delete.prune, desk)).open()

@@ -1,0 +1,1 @@
+"""The Run dialog: an image, ports, volumes, variables. Start at `dialog.py`."""

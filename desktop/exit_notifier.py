@@ -1,0 +1,91 @@
+"""Tells of containers that end otherwise than anybody wanted.
+
+Two kinds are worth a message: one that was started here and failed within seconds, and one that the
+kernel ended because it asked for more memory than it may have. Everything else is a row that says
+"failed". Made in `app.py`, for it lives as long as the window.
+"""
+
+import time
+from collections.abc import Callable
+
+from PySide6.QtCore import QObject, Signal
+
+from desktop.i18n.text import tr
+from desktop.stores.engine import EngineStores
+from engine.docker.types import Event
+from vm.errors import EngineRefused, Problem, Retry
+
+SOON = 5.0  # seconds after its start
+
+
+class Endings(QObject):
+    """`failed`: what to tell, and the id of the container. `expect` is told who was started."""
+
+    failed = Signal(object, str)  # Problem
+
+    def __init__(
+        self, stores: EngineStores, parent: QObject, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        super().__init__(parent)
+        self._clock = clock
+        self._started: dict[str, float] = {}
+        self._ended: dict[str, tuple[float, int]] = {}  # those whose start we do not know of yet
+        self._out_of_memory: dict[str, float] = {}
+        stores.told.connect(self._hear)
+
+    def expect(self, container: str) -> None:
+        """It was started just now; it may have ended already."""
+        self._forget_old()
+        self._started[container] = self._clock()
+        if container in self._ended:
+            _, code = self._ended.pop(container)
+            self._tell(container, "", code)
+
+    def _hear(self, event: Event) -> None:
+        if event.kind != "container":
+            return
+        if event.action == "oom":
+            self._out_of_memory[event.id] = self._clock()
+            self.failed.emit(out_of_memory(event.name), event.id)
+        elif event.action == "die":
+            code = int(dict(event.attributes).get("exitCode") or 0)
+            if event.id in self._started:
+                self._tell(event.id, event.name, code)
+            else:
+                self._ended[event.id] = (self._clock(), code)
+
+    def _tell(self, container: str, name: str, code: int) -> None:
+        """Once, if it is soon enough and nothing was said of it."""
+        started = self._started.pop(container)
+        said = container in self._out_of_memory
+        if code and not said and self._clock() - started < SOON:
+            self.failed.emit(ended_at_once(name, code), container)
+
+    def _forget_old(self) -> None:
+        now = self._clock()
+        self._started = {k: at for k, at in self._started.items() if now - at < SOON}
+        self._ended = {k: one for k, one in self._ended.items() if now - one[0] < SOON}
+        self._out_of_memory = {k: at for k, at in self._out_of_memory.items() if now - at < SOON}
+
+
+def ended_at_once(name: str, code: int) -> Problem:
+    known = {
+        126: tr("Its command is there, but cannot be run."),
+        127: tr("The image has no such command."),
+    }
+    summary = (
+        tr("{name} ended at once with exit code {code}.", name=name, code=code)
+        if name
+        else tr("The container ended at once with exit code {code}.", code=code)
+    )
+    hint = known.get(code, tr("Its log says why, mostly."))
+    return Problem(EngineRefused.__name__, summary, hint, retry=Retry.NO)
+
+
+def out_of_memory(name: str) -> Problem:
+    return Problem(
+        EngineRefused.__name__,
+        tr("{name} ran out of memory.", name=name),
+        tr("It asked for more than its limit. Raise the limit, or look at what it loads."),
+        retry=Retry.NO,
+    )

@@ -1,0 +1,184 @@
+"""Every text that a person reads goes through `tr`.
+
+    tr("Delete {name}?", name="web")          looked up as written, then filled in
+    plural(3, "{n} container", "{n} containers")
+
+A language is a file `assets/i18n/LANGUAGE.ts` in the format of Qt Linguist, read as it is: nothing
+has to be compiled. `tests/unit/desktop/i18n/test_text.py` finds texts that a language lacks and
+literals that do not pass through here. Sentences that the engine makes (errors): `engine_words.py`.
+"""
+
+import html
+import re
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from xml.etree import ElementTree
+
+from PySide6.QtCore import QCoreApplication, QDateTime, QLibraryInfo, QLocale, QObject, QTranslator
+
+from desktop.i18n.engine_words import ENGINE, Words
+
+CONTEXT = "galley"
+FOLDER = Path(__file__).parents[2] / "assets" / "i18n"
+SECOND, MINUTE, HOUR, DAY = 1, 60, 3600, 86400
+
+
+def tr(source: str, /, **values: object) -> str:
+    """The text in the language of the window, with `{name}` replaced by `values`."""
+    text = QCoreApplication.translate(CONTEXT, source)
+    return text.format(**values) if values else text
+
+
+def plural(n: int, one: str, many: str, /, **values: object) -> str:
+    """`one` for 1, `many` for any other number; both may say `{n}`."""
+    return tr(one if n == 1 else many, n=n, **values)
+
+
+class Language(QTranslator):
+    """A `.ts` file as a translator. A text that it lacks stays English: None says so to Qt, which
+    takes "" for a translation and would lose even the "Ctrl" of its own keys."""
+
+    def __init__(
+        self, texts: dict[str, str], words: Words | None = None, parent: QObject | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._texts = texts
+        self._words = words
+
+    def translate(
+        self, context: str, source: str, disambiguation: str | None = None, n: int = -1
+    ) -> str | None:
+        del disambiguation, n
+        if context == ENGINE:
+            return self._words.say(source) if self._words else None
+        return self._texts.get(source)
+
+    def isEmpty(self) -> bool:  # noqa: N802 - Qt's name
+        return not self._texts
+
+
+def read_language(code: str, folder: Path = FOLDER) -> dict[str, str]:
+    """The texts of `code` ("de"); {} where there is no such language."""
+    return _read(code, folder, CONTEXT)
+
+
+def read_templates(code: str, folder: Path = FOLDER) -> dict[str, str]:
+    """The engine's sentences, with {0} and {1} for their values."""
+    return _read(code, folder, ENGINE)
+
+
+def _read(code: str, folder: Path, context: str) -> dict[str, str]:
+    path = folder / f"{code}.ts"
+    if not path.exists():
+        return {}
+    messages = ElementTree.parse(path).getroot().iterfind(f"context[name='{context}']/message")
+    pairs = ((m.findtext("source") or "", m.findtext("translation") or "") for m in messages)
+    return {source: translation for source, translation in pairs if translation}
+
+
+def languages() -> tuple[str, ...]:
+    return ("en", *sorted(path.stem for path in FOLDER.glob("*.ts")))
+
+
+def install(app: QCoreApplication, code: str) -> None:
+    """Let the window speak `code`; "" is the system's language, where we have it."""
+    wanted = code or QLocale.system().name().split("_")[0]
+    texts = {} if wanted == "en" else read_language(wanted)
+    if texts:
+        QLocale.setDefault(QLocale(wanted))
+        own_texts = QTranslator(app)  # Qt's: keys, file dialogs, the menus of fields
+        folder = QLibraryInfo.path(QLibraryInfo.LibraryPath.TranslationsPath)
+        if own_texts.load(f"qtbase_{wanted}", folder):
+            app.installTranslator(own_texts)
+        app.installTranslator(Language(texts, Words(read_templates(wanted), texts), app))
+
+
+def size(number: float) -> str:
+    """Bytes in powers of 1024, as in the settings: "0 B", "12.3 MiB", "1.1 GiB"."""
+    value, unit = float(number), "B"
+    for bigger in ("KiB", "MiB", "GiB", "TiB"):
+        if abs(value) < 1000:  # four digits are none that can be compared at a glance
+            break
+        value, unit = value / 1024, bigger
+    decimals = 0 if unit == "B" or value >= 100 else 1
+    return f"{_number(value, decimals)} {unit}"
+
+
+def moment(seconds: float) -> str:
+    """Day and time as they are written where the user is."""
+    when = QDateTime.fromSecsSinceEpoch(round(seconds))
+    here = QLocale()
+    if here.language() == QLocale.Language.C:  # "29 11 2026 13:55"
+        return when.toString("yyyy-MM-dd HH:mm")
+    return here.toString(when, QLocale.FormatType.ShortFormat)
+
+
+def percent(share: float, decimals: int = 1) -> str:
+    """0.012 → "1.2 %"."""
+    return f"{_number(100 * share, decimals)} %"
+
+
+def listing(names: Iterable[str], most: int = 6) -> str:
+    """Names with commas; of many the first, and how many more there are."""
+    found = list(names)
+    if len(found) <= most:
+        return ", ".join(found)
+    return tr("{names} and {n} more", names=", ".join(found[:most]), n=len(found) - most)
+
+
+def seconds(value: float) -> str:
+    return f"{_number(value, 1 if value < 60 else 0)} s"
+
+
+def _number(value: float, decimals: int) -> str:
+    """PySide takes a whole number for another overload, and refuses it."""
+    return QLocale().toString(float(value), "f", decimals)
+
+
+def age(since: float, now: float | None = None) -> str:
+    """How long ago, in the largest unit that fits: "3 d"."""
+    passed = max(0.0, (time.time() if now is None else now) - since)
+    if not since:
+        return ""
+    if passed < MINUTE:
+        return tr("{n} s", n=int(passed))
+    if passed < HOUR:
+        return tr("{n} min", n=int(passed // MINUTE))
+    if passed < DAY:
+        return tr("{n} h", n=int(passed // HOUR))
+    if passed < 14 * DAY:
+        return tr("{n} d", n=int(passed // DAY))
+    if passed < 60 * DAY:
+        return tr("{n} wk", n=int(passed // (7 * DAY)))
+    if passed < 730 * DAY:
+        return tr("{n} mo", n=int(passed // (30 * DAY)))
+    return tr("{n} y", n=int(passed // (365 * DAY)))
+
+
+def natural(text: str) -> tuple[object, ...]:
+    """What to sort names by, so that w2 comes before w10."""
+    parts: list[object] = re.split(r"([0-9]+)", text.casefold())
+    for place in range(1, len(parts), 2):  # the numbers; a short one is less than a long one
+        digits = str(parts[place]).lstrip("0")
+        parts[place] = (len(digits), digits)
+    return tuple(parts)
+
+
+def tip(said: str) -> str:
+    """What an image, a container or a file says of itself, for a tooltip: Qt would take markup in
+    it for its own, and load what that names."""
+    if "<" not in said and "&lt;" not in said:  # what Qt looks for
+        return said
+    return f"<p style='white-space:pre-wrap'>{html.escape(said)}</p>"
+
+
+def plain(said: str) -> str:
+    """The same for a button or a line of a menu, where Qt takes "&" for the key of the next letter.
+    A label needs none: its text format is PlainText (`desktop/widgets/basics.py`)."""
+    return said.replace("&", "&&")
+
+
+def short_id(identity: str) -> str:
+    """Docker's twelve digits."""
+    return identity.removeprefix("sha256:")[:12]

@@ -1,0 +1,1 @@
+"""The Inside tab: namespaces, layers, limits, processes of a container. Start at `tab.py`."""

@@ -1,0 +1,1 @@
+"""The Logs tab. `feed.py` reads the log, `tab.py` shows it."""

@@ -1,0 +1,1 @@
+"""The Stats tab. `feed.py` reads CPU, memory and traffic, `tab.py` draws them."""

@@ -1,0 +1,1 @@
+"""The Terminal tab. `session.py` runs the shell, `tab.py` shows it."""

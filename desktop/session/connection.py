@@ -1,0 +1,274 @@
+"""The engine that the window looks at, and whether it answers.
+
+One thread per connection: it makes the client (and so loads the docker SDK, away from the window's
+thread), listens to dockerd's events and hands them on in bunches; when they end, the engine is down
+until it answers again. Galley's own engine is tried again when the supervisor says that it is there
+(`poke`), others now and then. Next: `desktop/stores/engine.py`, which turns events into rows.
+"""
+
+import contextlib
+import threading
+from collections.abc import Callable
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from desktop.gc_policy import collect_all
+from desktop.i18n.text import tr
+from desktop.session.tasks import Tasks
+from engine.docker.cancel import Cancel
+from engine.docker.types import Container, Event
+from engine.dockercli.contexts import DockerContext
+from engine.dockercli.endpoint import Endpoint
+from vm.errors import EngineUnreachable, GalleyError, Problem, Retry
+from vm.types import MachineState
+
+if TYPE_CHECKING:  # the SDK takes a tenth of a second to load
+    from engine.docker.client import DockerClient
+
+SEEN_SECONDS = 1.0
+BACK_SECONDS = 300.0  # where what is on the disk does not fit any more, it boots
+HEARD_SECONDS = 15.0  # after that
+PATIENCE = (0.5, 1.0, 2.0, 5.0, 15.0, 30.0)  # seconds between attempts
+DOWN = (MachineState.STOPPING, MachineState.STOPPED, MachineState.ABSENT, MachineState.FAILED)
+
+
+class Reach(StrEnum):
+    CONNECTING = "connecting"
+    UP = "up"
+    DOWN = "down"
+
+
+class Connection(QObject):
+    """`client` may be used from any thread while `is_up`. Where the machine has to be brought back
+    from the disk for it, that takes its time: not from the window's."""
+
+    changed = Signal()  # reach, problem or context
+    events = Signal(object)  # list[Event]
+    glimpsed = Signal(object)  # tuple[Container, ...], before the engine is known in full
+
+    def __init__(self, tasks: Tasks, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.context: DockerContext | None = None
+        self.reach = Reach.CONNECTING
+        self.problem: Problem | None = None
+        self._is_paused = False
+        self._is_down = False
+        self._is_kept = False
+        self._tasks = tasks
+        self._line: _Line | None = None
+
+    @property
+    def client(self) -> "DockerClient":
+        """Raises EngineUnreachable while there is none."""
+        return self.pinned()()
+
+    def pinned(self) -> "Callable[[], DockerClient]":
+        """`client` of the engine that is looked at now, or none, when another one is by then: what
+        is deleted by name must not be another engine's."""
+        line = self._line
+
+        def client() -> "DockerClient":
+            if line is not self._line:
+                raise EngineUnreachable(
+                    tr("Another engine is looked at now."),
+                    tr("Go back to the engine that this was asked of, and ask again."),
+                    retry=Retry.NO,
+                )
+            found = line.client if line else None
+            if found is None and line is not None and self.is_kept:
+                found = line.bring_back()
+            if found is None:
+                raise EngineUnreachable(
+                    tr("The engine is not running."), tr("Start it and try again.")
+                )
+            return found
+
+        return client
+
+    @property
+    def is_up(self) -> bool:
+        """Whatever is asked of it is done."""
+        return self.reach is Reach.UP or self.is_kept
+
+    @property
+    def is_heard(self) -> bool:
+        """Its events arrive, so that what is shown stays true. Not while its machine is on the
+        disk, for which pings are answered all the same."""
+        return self.reach is Reach.UP and not (self.is_kept or self.waits_for_machine)
+
+    @property
+    def is_ours(self) -> bool:
+        """Galley's own VM is looked at, and not another context."""
+        return self.context is not None and self.context.ours
+
+    @property
+    def is_asleep(self) -> bool:
+        """It is ours and saves resources: every question wakes it, so none is asked unless somebody
+        does."""
+        return (self._is_paused or self._is_kept) and self.is_ours
+
+    @property
+    def is_kept(self) -> bool:
+        """It is ours and on the disk, put there because nobody used it, or on its way back."""
+        return self._is_kept and self.is_ours
+
+    @property
+    def waits_for_machine(self) -> bool:
+        """It is ours and does not run: asking for it again and again would only bring it back from
+        the disk, where it was put because nobody uses it."""
+        return self._is_down and self.is_ours
+
+    def see_machine(self, state: MachineState | None, put_away: bool = False) -> None:
+        """What the supervisor says of Galley's own; None when it says nothing. `put_away`: its
+        first use brings it back."""
+        was = self._is_down, self._is_paused, self._is_kept
+        if state is not None:  # else it is as it was, until the next supervisor says otherwise
+            self._is_down = state in DOWN
+        self._is_paused = state is MachineState.PAUSED
+        self._is_kept = put_away or (self._is_kept and state is MachineState.STARTING)
+        if was[0] and not self._is_down:
+            self.poke()
+        if was != (self._is_down, self._is_paused, self._is_kept):
+            self.changed.emit()
+
+    def use(self, context: DockerContext) -> None:
+        """Look at this engine from now on."""
+        self.close()
+        self.context, self.reach, self.problem = context, Reach.CONNECTING, None
+        self._line = _Line(self, context.endpoint)
+        self.changed.emit()
+        self._line.open()
+
+    def poke(self) -> None:
+        """It may answer now: do not wait any longer."""
+        if self._line is not None:
+            self._line.again.set()
+
+    def close(self) -> None:
+        if self._line is not None:
+            self._line.close()
+            self._line = None
+
+    def tell(self, line: "_Line", reach: Reach, problem: Problem | None = None) -> None:
+        """From the thread of `line`."""
+
+        def take() -> None:
+            if line is self._line and (reach, problem) != (self.reach, self.problem):
+                self.reach, self.problem = reach, problem
+                self.changed.emit()
+                if reach is Reach.DOWN:
+                    collect_all()  # what failed keeps its socket until then (docker-py, connect)
+
+        self._tasks.bell.ring(take)
+
+    def show(self, line: "_Line", rows: tuple[Container, ...]) -> None:
+        """From the thread of `line`: what there is, for the first picture."""
+
+        def take() -> None:
+            if line is self._line and not self.is_up:
+                self.glimpsed.emit(rows)
+                QTimer.singleShot(0, line.seen.set)  # comes after the painting
+
+        self._tasks.bell.ring(take)
+
+    def hand_on(self, line: "_Line") -> None:
+        """From the thread of `line`: events are waiting."""
+
+        def take() -> None:
+            if line is self._line:
+                self.events.emit(line.take_events())
+
+        self._tasks.bell.ring(take)
+
+
+class _Line:
+    """The thread of one connection. Ends when it is closed."""
+
+    def __init__(self, owner: Connection, endpoint: Endpoint) -> None:
+        self.client: DockerClient | None = None
+        self.again = threading.Event()
+        self.seen = threading.Event()  # the first picture is there: loading may slow it no more
+        self._owner = owner
+        self._endpoint = endpoint
+        self._cancel = Cancel()
+        self._lock = threading.Lock()
+        self._there = threading.Condition(self._lock)  # the client
+        self._events: list[Event] = []
+
+    def open(self) -> None:
+        threading.Thread(target=self._run, name="engine events", daemon=True).start()
+
+    def close(self) -> None:
+        self._cancel.set()
+        self.again.set()
+
+    def bring_back(self) -> "DockerClient":
+        """Use the machine, which brings it back, and return when it is listened to. Raises what
+        the engine says instead. Not for the thread of this."""
+        from engine.docker.client import DockerClient
+
+        with contextlib.closing(DockerClient(self._endpoint, BACK_SECONDS)) as first:
+            first.info()  # a ping is answered in its place
+        self.again.set()
+        with self._lock:
+            self._there.wait_for(lambda: self.client is not None, HEARD_SECONDS)
+            if self.client is None:
+                raise EngineUnreachable(tr("The engine closed the connection."))
+            return self.client
+
+    def take_events(self) -> list[Event]:
+        with self._lock:
+            taken, self._events = self._events, []
+        return taken
+
+    def _run(self) -> None:
+        self._glimpse()
+        from engine.docker.client import DockerClient
+
+        attempt = 0
+        while not self._cancel.is_set:
+            self.again.clear()
+            problem = EngineUnreachable(tr("The engine closed the connection.")).to_problem()
+            try:
+                client = DockerClient(self._endpoint)
+                self._take_up(client)
+                self._owner.tell(self, Reach.UP)
+                attempt = 0
+                for event in client.events(None, self._cancel):
+                    self._collect(event)
+            except GalleyError as error:
+                problem = error.to_problem()
+            self._hang_up()
+            self._owner.tell(self, Reach.DOWN, problem)
+            patience = PATIENCE[min(attempt, len(PATIENCE) - 1)]
+            self.again.wait(None if self._owner.waits_for_machine else patience)
+            attempt += 1
+
+    def _take_up(self, client: "DockerClient") -> None:
+        with self._lock:
+            self.client = client
+            self._there.notify_all()
+
+    def _hang_up(self) -> None:
+        """Its idle connections lead nowhere; kept, they would add up with every such end."""
+        client, self.client = self.client, None
+        if client is not None:
+            client.close()
+
+    def _glimpse(self) -> None:
+        if self._endpoint.scheme != "unix":
+            return
+        from engine.docker import quick_list
+
+        with contextlib.suppress(EngineUnreachable):  # which is found out again, and told
+            self._owner.show(self, quick_list.containers(self._endpoint))
+            self.seen.wait(SEEN_SECONDS)
+
+    def _collect(self, event: Event) -> None:
+        with self._lock:
+            first = not self._events
+            self._events.append(event)
+        if first:
+            self._owner.hand_on(self)

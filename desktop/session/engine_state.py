@@ -1,0 +1,120 @@
+"""What the engine that is looked at is doing, in one word and one sentence. The status bar, the
+banner, the tray and the engine's page all say it with these words.
+"""
+
+from dataclasses import dataclass
+
+from desktop.i18n.engine_words import engine_says
+from desktop.i18n.text import tr
+from desktop.prefs import Prefs
+from desktop.session.connection import Connection, Reach
+from desktop.session.link import Link, boot_step
+from vm.types import MachineState, Status
+
+
+@dataclass(frozen=True)
+class EngineState:
+    """`dot` as in `desktop/widgets/list/row_delegate.py`. `action`: "start", "retry", "replace" or
+    "". `answers`: whatever is asked of it."""
+
+    dot: str
+    word: str
+    text: str
+    hint: str = ""
+    action: str = ""
+    answers: bool = False
+
+
+def engine_state(link: Link, connection: Connection) -> EngineState:
+    if connection.is_up:
+        if connection.is_kept:
+            return _kept(link)
+        if connection.is_asleep:
+            return _saving()
+        return EngineState("running", tr("running"), tr("Engine running"), answers=True)
+    if not connection.is_ours:
+        return _other(connection)
+    if link.snapshot is None:
+        if link.problem is None:
+            return EngineState("paused", tr("connecting"), tr("Connecting…"))
+        wrong_version = link.problem.kind == "VersionMismatch"
+        action = "replace" if wrong_version else "retry"
+        text, hint = engine_says(link.problem.summary), engine_says(link.problem.hint)
+        return EngineState("error", tr("away"), text, hint, action)
+    return _of_machine(link)
+
+
+def _of_machine(link: Link) -> EngineState:
+    assert link.snapshot is not None
+    machine = link.snapshot.machine
+    match machine.state:
+        case MachineState.STARTING:
+            step = boot_step(link.snapshot) or tr("Starting")
+            return EngineState("paused", tr("starting"), tr("Starting: {step}", step=step))
+        case MachineState.STOPPING:
+            return EngineState("paused", tr("stopping"), tr("Stopping the engine…"))
+        case MachineState.PAUSED:
+            return _saving()
+        case MachineState.RUNNING:
+            if link.snapshot.engine.reachable:
+                return EngineState("paused", tr("connecting"), tr("Connecting…"))
+            text = tr("The Docker Engine does not answer")
+            return EngineState("error", tr("degraded"), text, tr("It is started again by itself."))
+        case MachineState.FAILED:
+            problem = machine.problem
+            text = engine_says(problem.summary) if problem else tr("The engine did not start.")
+            hint = engine_says(problem.hint) if problem else ""
+            return EngineState("error", tr("failed"), text, hint, "start")
+        case MachineState.ABSENT:
+            hint = tr("Start it to make the virtual machine; this takes some seconds.")
+            return EngineState("exited", tr("not made yet"), tr("No engine yet"), hint, "start")
+    hint = tr("Nothing of it is lost. Start it to see what it holds.")
+    return EngineState("exited", tr("stopped"), tr("Engine stopped"), hint, "start")
+
+
+def _saving() -> EngineState:
+    hint = tr("Nobody uses the engine. It wakes by itself.")
+    return EngineState("paused", tr("saving"), tr("Saving resources"), hint, answers=True)
+
+
+def _kept(link: Link) -> EngineState:
+    """On the disk, or on its way back."""
+    if link.state is MachineState.STARTING:
+        step = (boot_step(link.snapshot) if link.snapshot else "") or tr("Starting")
+        return EngineState("paused", tr("waking"), tr("Waking: {step}", step=step), answers=True)
+    hint = tr("Nobody uses the engine. It is kept on the disk; its first use brings it back.")
+    return EngineState("paused", tr("saving"), tr("Saving resources"), hint, answers=True)
+
+
+def _other(connection: Connection) -> EngineState:
+    name = connection.context.name if connection.context else ""
+    if connection.reach is Reach.CONNECTING:
+        return EngineState("paused", tr("connecting"), tr("Connecting to {name}…", name=name))
+    problem = connection.problem
+    text = engine_says(problem.summary) if problem else tr("{name} does not answer", name=name)
+    hint = engine_says(problem.hint) if problem else ""
+    return EngineState("error", tr("away"), text, hint, "retry")
+
+
+def runs_on(machine: Status) -> str:
+    """The backend and how it runs the guest: "QEMU with KVM"."""
+    backend = {"qemu": "QEMU"}.get(machine.backend, machine.backend)
+    name = machine.accelerator.name if machine.accelerator else "none"
+    if name == "none":
+        return backend
+    how = tr("emulation") if name == "tcg" else name.upper()
+    return tr("{backend} with {accelerator}", backend=backend, accelerator=how)
+
+
+def is_first_run(link: Link, connection: Connection, prefs: Prefs) -> bool:
+    """Galley's own engine is looked at, and there has never been one. Where nobody can say so,
+    because the background process does not come up, the window's memory does."""
+    if not connection.is_ours:
+        return False
+    if link.snapshot is None:
+        away = link.problem is not None and link.problem.kind != "VersionMismatch"
+        return away and not prefs.flag("engine_made")
+    made = link.snapshot.machine.state is not MachineState.ABSENT
+    if made:
+        prefs.set_flag("engine_made", True)
+    return not made

@@ -1,0 +1,1 @@
+"""Colours, measures, the style sheet and icons. Start at `theme.py`."""

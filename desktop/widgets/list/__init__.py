@@ -1,0 +1,1 @@
+"""Tables and trees with painted rows. Start at `table.py`."""

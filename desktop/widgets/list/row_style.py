@@ -1,0 +1,53 @@
+"""What a page says of the rows of its list: their state, buttons, links and courses.
+
+Next: `row_delegate.py`, which draws it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from desktop.models.rows import Cell, Line
+
+
+@dataclass(frozen=True)
+class Look:
+    """`dot`: "running", "paused", "exited", "error" or ""; `dim`: of an engine that is away;
+    `faint`: the cells whose words matter less here."""
+
+    dot: str = ""
+    icon: str = ""
+    dim: bool = False
+    busy: bool = False
+    faint: tuple[Cell, ...] = ()
+
+
+@dataclass(frozen=True)
+class RowButton:
+    """A button at the end of a row. `name` is told when it is pressed."""
+
+    name: str
+    icon: str
+    label: str
+
+
+class Dressing:
+    """How the rows of one list look. Each page gives its own."""
+
+    def look(self, line: Line) -> Look:
+        """State and colours of a line."""
+        del line
+        return Look()
+
+    def buttons(self, line: Line) -> Sequence[RowButton]:
+        del line
+        return ()
+
+    def links(self, line: Line) -> Sequence[str]:
+        """What the LINKS cell says, each a link."""
+        del line
+        return ()
+
+    def course(self, line: Line) -> Sequence[float]:
+        """The little chart of the USAGE cell."""
+        del line
+        return ()

@@ -1,0 +1,1 @@
+"""The log view: millions of lines, with ANSI colours. Start at `view.py`."""

@@ -1,0 +1,1 @@
+"""The terminal emulator: keys, the screen of pyte, painting. Start at `view.py`."""

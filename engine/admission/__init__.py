@@ -1,0 +1,1 @@
+"""Requests that create or start a container, checked and completed before dockerd sees them."""

@@ -1,0 +1,140 @@
+"""What the clients of the docker socket are at, as far as it can be told without reading answers.
+
+A request is at work from when it comes until its answer has ended. An answer in chunks ends with
+the last of them, which dockerd sends by itself; any other is short, or its bytes tell that it goes
+on. Requests that only wait for something to happen (events, a log that is followed, …) are not at
+work, and what they are told is none: only what their clients say is. Asking for figures is not even
+that, for whoever shows them asks again and again. `Use` is told of it. Next: `pump.py`,
+`engine/lifecycle/resource_saver.py`.
+"""
+
+import re
+import threading
+from collections.abc import Callable
+from typing import Protocol
+
+from engine.bridge.deferred import Rest
+from engine.dockerapi.chunked import LAST, Chunks
+from engine.dockerapi.http import API
+
+_WAITS = re.compile(
+    API + rb"/(?:events|containers/[^/?]+/(?:attach|attach/ws|stats|wait))(?:\?|$)"
+    rb"|"
+    + API
+    + rb"/(?:containers|services|tasks)/[^/?]+/logs\?(?:.*&)?follow=(?:1|[Tt]rue)(?:&|$)"
+)
+_LOOKS = re.compile(API + rb"/containers/[^/?]+/stats(?:\?|$)")
+_STREAMS = re.compile(API + rb"/(?:events|containers/[^/?]+/(?:stats|logs))(?:\?|$)")
+_HELD = re.compile(API + rb"/(?:session|grpc)(?:\?|$)")  # a build, as long as it is open
+_INTERIM = re.compile(rb"HTTP/1\.[01] 10[02-9] ")  # another answer follows
+_CHUNKED = b"\r\nTransfer-Encoding: chunked\r\n"  # as Go writes it
+
+
+def is_interim(data: bytes) -> bool:
+    """Whether it is "100 Continue" or its like and nothing else: the answer itself follows."""
+    return _INTERIM.match(data) is not None and data.find(b"\r\n\r\n") + 4 == len(data)
+
+
+class Use(Rest, Protocol):
+    """Who has to know whether anybody uses the engine. For any thread."""
+
+    def awake(self, uses: bool = True) -> None:
+        """Something is about to go to the guest: returns when it can. Raises GalleyError. It is
+        used from now on, unless not `uses`."""
+
+    def begin(self) -> None:
+        """Something is at work, until `end`."""
+
+    def end(self) -> None: ...
+
+    def moved(self) -> None:
+        """Something came from the guest that somebody works with."""
+
+
+class Unwatched:
+    """Nobody has to know."""
+
+    def awake(self, uses: bool = True) -> None: ...
+    def begin(self) -> None: ...
+    def end(self) -> None: ...
+    def moved(self) -> None: ...
+    def rest(self, until: Callable[[], bool]) -> None: ...
+    def stir(self) -> None: ...
+
+    def rests(self) -> bool:
+        return False
+
+    def pong(self) -> bytes:
+        return b""
+
+
+UNWATCHED = Unwatched()
+
+
+class Work:
+    """One connection. `asked` is called from one thread, `answers` from another."""
+
+    def __init__(self, use: Use) -> None:
+        self._use = use
+        self._turn = threading.Lock()
+        self._is_at_work = False
+        self.only_looks = False
+        self._only_waits = False
+        self._is_held = False
+        self._has_begun = False  # the answer
+        self._is_chunked = False
+        self._last = b""  # bytes of it
+        self._streamed: Chunks | None = None  # what only waits, as far as it has gone to the client
+        self._answered: Chunks | None = None  # the same, of the request that is being answered
+
+    def asked(self, target: bytes) -> None:
+        """A request begins."""
+        only_waits = _WAITS.match(target) is not None
+        self.only_looks = _LOOKS.match(target) is not None
+        with self._turn:
+            self._only_waits, self._has_begun = only_waits, False
+            self._streamed = Chunks() if only_waits and _STREAMS.match(target) else None
+            self._is_held = self._is_held or _HELD.match(target) is not None
+            begins = not only_waits and not self._is_at_work
+            self._is_at_work = not only_waits or self._is_at_work
+        if begins:
+            self._use.begin()
+
+    def answers(self, data: bytes) -> None:
+        """This is about to go to the client, which may ask again before we are told `went`."""
+        self._answered = self._streamed
+        if self._only_waits:
+            return
+        self._use.moved()
+        with self._turn:
+            ends = self._is_at_work and not self._is_held and self._is_last(data)
+            self._is_at_work = self._is_at_work and not ends
+        if ends:
+            self._use.end()
+
+    def went(self, data: bytes) -> None:
+        """And this has gone there."""
+        if self._answered is not None:
+            self._answered.feed(data)
+
+    def ending(self) -> bytes:
+        """What ends the answer of a machine that was lost. A stream that tells of events is whole
+        whenever it ends, which is no fault for its client then."""
+        streamed = self._streamed
+        return LAST if streamed is not None and streamed.may_end else b""
+
+    def over(self) -> None:
+        """The connection has ended."""
+        with self._turn:
+            ends, self._is_at_work = self._is_at_work, False
+        if ends:
+            self._use.end()
+
+    def _is_last(self, data: bytes) -> bool:
+        if not self._has_begun:
+            if _INTERIM.match(data):
+                return False
+            self._has_begun = True
+            self._is_chunked = data.find(_CHUNKED, 0, data.find(b"\r\n\r\n") + 2) >= 0
+        self._last = (self._last + data[-len(LAST) :])[-len(LAST) :]
+        return not self._is_chunked or self._last == LAST

@@ -1,0 +1,72 @@
+"""Finding the supervisor, and starting it when there is none.
+
+    client = ensure_supervisor(home)     one is running when this returns
+    client = connect_only(home)          None when none is running; starts nothing
+
+Launchers take turns (`run/launch.lock`), so that the second finds what the first has started.
+Nothing here ends a supervisor but `restart_supervisor`, which is told to. What starting needs is
+imported when something is started: most commands find one running. Next: `engine/control/spawn.py`.
+"""
+
+import contextlib
+import time
+
+from engine.control.client import ControlClient, NobodyListens
+from vm.errors import SupervisorGone
+from vm.host.lock import FileLock
+from vm.host.paths import Home, make_home
+
+START_SECONDS = 30.0
+QUIT_SECONDS = 20.0
+
+
+def connect_only(home: Home) -> ControlClient | None:
+    """The running supervisor, or None. Raises VersionMismatch, SupervisorGone (it hangs)."""
+    try:
+        return ControlClient.connect(home)
+    except NobodyListens:
+        return None
+
+
+def ensure_supervisor(home: Home, *, seconds: float = START_SECONDS) -> ControlClient:
+    """The supervisor, started if need be.
+
+    Raises what kept it from starting (SettingsError, HostError), VersionMismatch when one of
+    another version runs, SupervisorGone when it does not come up within `seconds`.
+    """
+    return connect_only(home) or _start(make_home(home), seconds)
+
+
+def restart_supervisor(home: Home) -> ControlClient:
+    """End the running one, of whatever version, and start ours. The VM keeps running."""
+    with contextlib.suppress(NobodyListens):
+        _end(home)
+    return ensure_supervisor(home)
+
+
+def _start(home: Home, seconds: float) -> ControlClient:
+    from engine.control.spawn import did_not_come_up, spawn
+
+    deadline = time.monotonic() + seconds
+    with FileLock(home.run / "launch.lock"):
+        while True:
+            client = connect_only(home)
+            if client is not None:
+                return client
+            if time.monotonic() > deadline:
+                raise did_not_come_up(home, f"did not come up within {seconds:g} s")
+            if spawn(home, deadline).already:
+                time.sleep(0.1)  # another one holds the lock: it is ending, or about to answer
+
+
+def _end(home: Home) -> None:
+    from vm.host.process import identify, wait_gone
+
+    with ControlClient.connect(home, any_version=True) as old:
+        identity = identify(old.hello.pid)
+        old.call("quit")
+    if identity is not None and not wait_gone(identity, QUIT_SECONDS):
+        raise SupervisorGone(
+            f"Galley's background process did not end within {QUIT_SECONDS:g} s.",
+            f"End process {identity.pid} and try again; the VM keeps running meanwhile.",
+        )

@@ -1,0 +1,1 @@
+"""Logins of registries and the proxy's password, kept in the system's keyring."""

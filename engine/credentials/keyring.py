@@ -1,0 +1,302 @@
+"""Secrets in the keyring of this computer: Secret Service, Keychain, Credential Manager.
+
+docker waits for this at every pull, so reading a login imports nothing that it can do without. All
+of it is in the keyring:
+
+    service "Docker login"    account SERVER      {"Username": …, "Secret": …}
+    service "Docker logins"   account "servers"   {SERVER: user name, …}: a keyring cannot be listed
+    service "Galley proxy"    account ADDRESS     its password; the address names the user
+
+The keyring is the system's own, or the one that the user has named to the `keyring` package
+(PYTHON_KEYRING_BACKEND, keyringrc.cfg). That package's own guess could be a plain file, so it is
+not asked for one. Next: `engine/cli/docker_credential.py`, through which everybody comes here.
+"""
+
+import contextlib
+import json
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from keyring.backend import KeyringBackend
+
+    from vm.errors import KeyringUnusable
+
+ENTRY, LIST, SERVERS = "Docker login", "Docker logins", "servers"
+PROXY = "Galley proxy"
+WINDOWS_ROOM = 2560  # bytes of UTF-16 in an entry of Windows' Credential Manager
+PATIENCE = 60.0  # seconds: a locked keyring may ask for its password, and somebody has to type it
+_SYSTEM = {
+    "darwin": "keyring.backends.macOS.Keyring",
+    "win32": "keyring.backends.Windows.WinVaultKeyring",
+}
+# What it comes to where there is none: no backend, one of an unknown name, no bus to ask on.
+_ABSENT = (RuntimeError, ImportError, AttributeError, ValueError, FileNotFoundError)
+_SECRET_SERVICE = "keyring.backends.SecretService.Keyring"
+_WITHOUT = (
+    "Install a Secret Service such as gnome-keyring and log in to the desktop again, or name a "
+    "keyring of yours in PYTHON_KEYRING_BACKEND. Without one, docker keeps logins in its own plain "
+    "file after `galley settings set use_keyring false`, and Galley takes a proxy's password from "
+    "HTTP_PROXY and HTTPS_PROXY after `galley settings set proxy system`."
+)
+_INSTEAD = {  # of a secret that is too long
+    ENTRY: "Use a shorter password or token. Docker keeps long ones in its own plain file after "
+    "`galley settings set use_keyring false`.",
+    PROXY: "Put the proxy's address with its password into HTTP_PROXY and HTTPS_PROXY, which "
+    "Galley uses after `galley settings set proxy system`.",
+}
+
+
+class Login(NamedTuple):
+    """`secret`: a password or a token. Docker's user name for an identity token is "<token>"."""
+
+    username: str
+    secret: str
+
+
+class Logins:
+    """Every method raises KeyringUnusable, at the latest after `patience` seconds. `folder`: for
+    the lock of those who write."""
+
+    def __init__(self, folder: Path, patience: float = PATIENCE) -> None:
+        self._folder = folder
+        self._patience = patience
+
+    def get(self, server: str) -> Login | None:
+        return self._ask(lambda ring: _login(ring.get_password(ENTRY, server)))
+
+    def store(self, server: str, login: Login) -> None:
+        """Instead of what there was for this server."""
+        entry = json.dumps({"Username": login.username, "Secret": login.secret})
+
+        def work(ring: "KeyringBackend") -> None:
+            with self._alone():
+                servers = json.dumps({**_listed(ring), server: login[0]})
+                _refuse_long(ring, ENTRY, entry)
+                _refuse_long_list(ring, servers)
+                ring.set_password(ENTRY, server, entry)
+                ring.set_password(LIST, SERVERS, servers)
+
+        self._ask(work)
+
+    def erase(self, server: str) -> None:
+        """Also where there is none: docker logs out of servers that it only believes to know."""
+
+        def work(ring: "KeyringBackend") -> None:
+            with self._alone():
+                if ring.get_password(ENTRY, server) is not None:
+                    ring.delete_password(ENTRY, server)
+                left = _listed(ring)
+                if left.pop(server, None) is not None:
+                    ring.set_password(LIST, SERVERS, json.dumps(left))
+
+        self._ask(work)
+
+    def list(self) -> dict[str, str]:
+        """The user name at each server."""
+        return self._ask(_listed)
+
+    def check(self) -> None:
+        """Whether it can be used now, asking nobody for a password."""
+        self._ask(_refuse_locked)
+
+    def proxy(self, address: str) -> str | None:
+        """The password at a proxy, asking nobody for the keyring's."""
+
+        def work(ring: "KeyringBackend") -> str | None:
+            _refuse_locked(ring)
+            return ring.get_password(PROXY, address)
+
+        return self._ask(work)
+
+    def store_proxy(self, address: str, password: str) -> None:
+        def work(ring: "KeyringBackend") -> None:
+            _refuse_long(ring, PROXY, password)
+            ring.set_password(PROXY, address, password)
+
+        self._ask(work)
+
+    def erase_proxy(self, address: str) -> None:
+        """Also where there is none."""
+
+        def work(ring: "KeyringBackend") -> None:
+            _refuse_locked(ring)
+            if ring.get_password(PROXY, address) is not None:
+                ring.delete_password(PROXY, address)
+
+        self._ask(work)
+
+    def _ask[T](self, work: Callable[["KeyringBackend"], T]) -> T:
+        """In a thread, because a keyring that waits for its user cannot be interrupted."""
+        outcome: list[T | KeyringUnusable] = []
+
+        def run() -> None:
+            try:
+                with _explained():
+                    outcome.append(work(_keyring()))
+            except kind_of_error() as error:
+                outcome.append(error)
+
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        thread.join(self._patience)
+        if not outcome:
+            raise _silent(self._patience)
+        if isinstance(outcome[0], Exception):
+            raise outcome[0]
+        return outcome[0]
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Two logins at once would forget one of them in the list."""
+        from vm.host.lock import FileLock
+
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with FileLock(self._folder / "galley-logins.lock"):
+            yield
+
+
+def kind_of_error() -> "type[KeyringUnusable]":
+    """What all of this raises. Python asks for it when something was raised, and not before."""
+    from vm.errors import KeyringUnusable
+
+    return KeyringUnusable
+
+
+def _keyring() -> "KeyringBackend":
+    from keyring import core
+
+    ring = core.load_env() or core.load_config()
+    if ring is None:
+        ring = core.load_keyring(_SYSTEM.get(sys.platform, _SECRET_SERVICE))
+    if ring.priority <= 0:  # the keyrings that refuse, or keep nothing of what they are given
+        raise RuntimeError(f"{ring} keeps nothing")
+    return ring
+
+
+@contextlib.contextmanager
+def _explained() -> Iterator[None]:
+    """What keyrings raise, in words."""
+    try:
+        yield
+    except _ABSENT as error:
+        from vm.errors import KeyringUnusable, Retry
+
+        raise KeyringUnusable(
+            "There is no keyring on this computer to keep secrets in.",
+            _WITHOUT,
+            details=str(error),
+            retry=Retry.NO,
+        ) from error
+    except _failures() as error:
+        from vm.errors import KeyringUnusable
+
+        if "Prompt dismissed" in str(error) or type(error).__name__ == "KeyringLocked":
+            raise _locked(str(error)) from error
+        raise KeyringUnusable(
+            f"The keyring refused: {error}.",
+            "Look at it with its own program, for example Passwords and Keys, then try again.",
+            details=f"{type(error).__name__}: {error}",
+        ) from error
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """Looked up when something was raised, so that nothing is imported for what went well."""
+    from keyring.errors import KeyringError
+
+    if sys.platform == "win32":
+        from win32ctypes.pywin32.pywintypes import error
+
+        return (KeyringError, error, OSError)
+    if sys.platform == "darwin":
+        return (KeyringError, OSError)
+    from jeepney import DBusErrorResponse  # type: ignore[import-untyped]  # it has no types
+    from secretstorage import SecretStorageException
+
+    return (KeyringError, SecretStorageException, DBusErrorResponse, OSError)
+
+
+def _silent(seconds: float) -> "KeyringUnusable":
+    from vm.errors import KeyringUnusable, Retry
+
+    return KeyringUnusable(
+        f"The keyring has not answered for {seconds:g} seconds.",
+        "It may wait for its password in a window of its own. Unlock it, then try again.",
+        retry=Retry.YES,
+    )
+
+
+def _locked(details: str = "") -> "KeyringUnusable":
+    from vm.errors import KeyringUnusable, Retry
+
+    return KeyringUnusable(
+        "The keyring is locked.",
+        "Unlock it, which logging in to the desktop does, then try again.",
+        details=details,
+        retry=Retry.YES,
+    )
+
+
+def _refuse_locked(ring: "KeyringBackend") -> None:
+    """Only a Secret Service can be asked, and only it is there without being of any use: no
+    keyring has been made yet where nobody has logged in to a desktop."""
+    if type(ring).__module__ != "keyring.backends.SecretService":
+        return
+    import secretstorage
+
+    with contextlib.closing(secretstorage.dbus_init()) as bus:
+        try:
+            locked = secretstorage.Collection(bus).is_locked()
+        except secretstorage.ItemNotFoundException as error:
+            raise _locked(str(error)) from error
+    if locked:
+        raise _locked()
+
+
+def _refuse_long(ring: "KeyringBackend", kind: str, secret: str) -> None:
+    """Before Windows does, in whose words a stub received bad data."""
+    if not _has_room(ring, secret):
+        from vm.errors import KeyringUnusable, Retry
+
+        raise KeyringUnusable(
+            "This secret is too long for the Credential Manager of Windows.",
+            _INSTEAD[kind],
+            details=f"It takes {WINDOWS_ROOM // 2} characters.",
+            retry=Retry.NO,
+        )
+
+
+def _refuse_long_list(ring: "KeyringBackend", servers: str) -> None:
+    if not _has_room(ring, servers):
+        from vm.errors import KeyringUnusable, Retry
+
+        raise KeyringUnusable(
+            "The Credential Manager of Windows has no room for the list of one more login.",
+            "Log out of registries that you no longer use, then try again.",
+            retry=Retry.NO,
+        )
+
+
+def _has_room(ring: "KeyringBackend", text: str) -> bool:
+    is_limited = type(ring).__module__ == "keyring.backends.Windows"
+    return not is_limited or len(text.encode("utf-16-le", "surrogatepass")) <= WINDOWS_ROOM
+
+
+def _login(entry: str | None) -> Login | None:
+    """What is not ours to read is no login: docker asks for a new one."""
+    try:
+        found = json.loads(entry or "")
+        return Login(str(found["Username"]), str(found["Secret"]))
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
+def _listed(ring: "KeyringBackend") -> dict[str, str]:
+    try:
+        found = json.loads(ring.get_password(LIST, SERVERS) or "{}")
+    except ValueError:
+        return {}
+    return {str(key): str(name) for key, name in found.items()} if isinstance(found, dict) else {}

@@ -1,0 +1,215 @@
+"""The registry logins of this computer, wherever docker keeps them; and that it keeps them with us.
+
+    config.json   "credsStore": "galley"    docker asks `docker-credential-galley`: the keyring
+                  "credHelpers": {…}        other programs for some servers; the user's, left alone
+                  "auths": {…}              a plain file, where there is no credsStore
+
+A credsStore breaks every pull of whoever cannot find its program, and hides the logins of the plain
+file. So it is set only where the program is on PATH, the keyring is usable now, and nothing would
+be hidden. `why_not` says which of these is in the way. The keyring itself is looked at by the
+helper, a process of its own that can be ended. Next: `keyring.py`.
+"""
+
+import base64
+import binascii
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from engine.credentials.helper import PROGRAM, STORE, ask
+from engine.dockercli import config_json, context
+from engine.dockercli.tools import own_folder
+from vm.errors import GalleyError, HostError
+from vm.host.paths import Home
+
+
+class RegistryLogin(msgspec.Struct, frozen=True):
+    """`store`: the helper that keeps it, "" for docker's plain file."""
+
+    server: str
+    username: str
+    store: str
+
+
+def logins() -> tuple[RegistryLogin, ...]:
+    """All that docker would find. Raises HostError."""
+    config = config_json.read()
+    found: dict[str, RegistryLogin] = {}
+    for server, entry in _plain(config).items():
+        found[server] = RegistryLogin(server, entry[0], "")
+    store = str(config.get("credsStore") or "")
+    if store:
+        found |= {s: RegistryLogin(s, name, store) for s, name in _ask_list(store).items()}
+    for server, helper in _dict(config, "credHelpers").items():
+        name = _ask_list(str(helper)).get(server)
+        if name is not None:
+            found[server] = RegistryLogin(server, name, str(helper))
+    return tuple(found[server] for server in sorted(found))
+
+
+def add(server: str, username: str, secret: str) -> None:
+    """Keep a login where docker will look for it, which is never a plain file."""
+    if not _store_of(server):
+        keep_with_us()
+    _put(_store_of(server), server, username, secret)
+
+
+def erase(server: str) -> None:
+    store = _store_of(server)
+    if store:
+        ask(store, "erase", server)
+    config_json.change(lambda config: _dict(config, "auths").pop(server, None))
+
+
+def move_plain() -> tuple[str, ...]:
+    """Take the logins of the plain file to where docker then looks for them; which they were."""
+    plain = _plain(config_json.read())
+    if not has_store():
+        _raise(_why_unusable())
+    for server, (username, secret) in plain.items():
+        _put(_store_of(server) or STORE, server, username, secret)
+
+    def edit(config: dict[str, Any]) -> None:
+        left = _plain(config)
+        for server, login in plain.items():
+            if left.get(server) == login:  # not a newer one, which nobody has taken anywhere
+                config["auths"][server] = {}  # as docker leaves it
+        _let_us_keep(config)
+
+    config_json.change(edit)
+    return tuple(plain)
+
+
+def follow(home: Home, wanted: bool) -> None:
+    """At a start, and when the setting changes. Raises what is in the way."""
+    if not wanted:
+        leave(home, also_others=True)
+    else:
+        keep_with_us()
+
+
+def why_not() -> GalleyError | None:
+    """What keeps docker's logins out of the keyring; None where nothing does, or where docker has
+    a store already, which may be another's."""
+    config = config_json.read()
+    store = config.get("credsStore")
+    if store and store != STORE:
+        return None
+    plain = _plain(config)
+    if plain and not store:
+        return HostError(
+            f"Docker keeps its logins in a plain file: {', '.join(plain)}.",
+            "Move them to the keyring with `galley logins --move`, or keep it so: "
+            "`galley settings set use_keyring false`.",
+        )
+    return _why_unusable()
+
+
+def has_store() -> bool:
+    """Whether docker keeps new logins elsewhere than in its plain file."""
+    return bool(config_json.read().get("credsStore"))
+
+
+def keep_with_us() -> None:
+    """Make the keyring docker's store, unless it has one. Raises what is in the way."""
+    if has_store():
+        return
+    _raise(why_not())
+    config_json.change(_let_us_keep)
+
+
+def leave(home: Home, *, also_others: bool = False) -> None:
+    """Docker has no store of ours any more. The logins stay in the keyring. The store is there
+    once, for every Galley of this user: the last one takes it away."""
+
+    def edit(config: dict[str, Any]) -> None:
+        if config.get("credsStore") == STORE and (also_others or not context.others(home)):
+            del config["credsStore"]
+
+    config_json.change(edit)
+
+
+def _let_us_keep(config: dict[str, Any]) -> None:
+    if not config.get("credsStore"):
+        config["credsStore"] = STORE
+
+
+def _why_unusable() -> GalleyError | None:
+    problem = _why_unreachable()
+    if problem is not None:
+        return problem
+    try:
+        ask(STORE, "check")
+    except GalleyError as error:
+        return error
+    return None
+
+
+def _why_unreachable() -> HostError | None:
+    """A virtual environment that is active here is not active elsewhere, so it does not count."""
+    ours = own_folder()
+    folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    if sys.prefix != sys.base_prefix:
+        folders = [folder for folder in folders if folder and Path(folder) != ours]
+    if shutil.which(PROGRAM, path=os.pathsep.join(folders)):
+        return None
+    return HostError(
+        f"Docker does not find the program {PROGRAM}, which keeps logins in the keyring.",
+        f"Put a link to {ours / PROGRAM} into a folder that is in PATH everywhere, for example "
+        "/usr/local/bin; or do without: `galley settings set use_keyring false`.",
+    )
+
+
+def _store_of(server: str) -> str:
+    config = config_json.read()
+    return str(_dict(config, "credHelpers").get(server) or config.get("credsStore") or "")
+
+
+def _put(store: str, server: str, username: str, secret: str) -> None:
+    login = {"ServerURL": server, "Username": username, "Secret": secret}
+    ask(store, "store", json.dumps(login))
+
+
+def _ask_list(store: str) -> dict[str, str]:
+    try:
+        found = json.loads(ask(store, "list"))
+        return {str(server): str(name) for server, name in found.items()}
+    except (ValueError, AttributeError) as error:
+        raise HostError(
+            f"docker-credential-{store} does not list its logins.", details=str(error)
+        ) from error
+
+
+def _plain(config: dict[str, Any]) -> dict[str, tuple[str, str]]:
+    """User name and secret at each server of the plain file; entries without a secret are docker's
+    own marks of logins that are elsewhere."""
+    found = {}
+    for server, entry in _dict(config, "auths").items():
+        if not isinstance(entry, dict):
+            continue
+        if entry.get("identitytoken"):
+            found[server] = ("<token>", str(entry["identitytoken"]))
+        elif entry.get("username") and entry.get("password"):
+            found[server] = (str(entry["username"]), str(entry["password"]))
+        elif entry.get("auth"):
+            try:
+                name, _, secret = base64.b64decode(str(entry["auth"])).decode().partition(":")
+            except (binascii.Error, UnicodeDecodeError):
+                continue
+            found[server] = (name, secret.rstrip("\0"))
+    return found
+
+
+def _dict(config: dict[str, Any], key: str) -> dict[str, Any]:
+    found = config.get(key)
+    return found if isinstance(found, dict) else {}
+
+
+def _raise(error: GalleyError | None) -> None:
+    if error is not None:
+        raise error

@@ -1,0 +1,23 @@
+"""Passwords of proxies, in the keyring of this computer: there, and in no file.
+
+Each function raises KeyringUnusable. Next: `keyring.py`.
+"""
+
+import json
+
+from engine.credentials.helper import NO_LOGIN, STORE, ask
+
+
+def keep(address: str, password: str) -> None:
+    """Instead of what there was for `address`, which names the user."""
+    ask(STORE, "proxy-store", json.dumps({"Address": address, "Password": password}))
+
+
+def find(address: str) -> str:
+    """ "" where there is none. Asks nobody to unlock a keyring."""
+    said = ask(STORE, "proxy-get", address)
+    return "" if said == NO_LOGIN else str(json.loads(said))
+
+
+def forget(address: str) -> None:
+    ask(STORE, "proxy-erase", address)

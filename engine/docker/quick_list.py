@@ -1,0 +1,27 @@
+"""The containers of an engine before the docker SDK is loaded, which takes a tenth of a second.
+
+A window that opens shows them meanwhile. Only for a socket of this computer. Next: `client.py`,
+which does the rest.
+"""
+
+from pathlib import Path
+
+import msgspec
+
+from engine.bridge import unix
+from engine.docker.container_rows import rows
+from engine.docker.types import Container
+from engine.dockerapi import http
+from engine.dockercli.endpoint import Endpoint
+from vm.errors import EngineUnreachable
+
+LIST = "/containers/json?all=1"
+
+
+def containers(endpoint: Endpoint) -> tuple[Container, ...]:
+    """Raises EngineUnreachable."""
+    path = Path(endpoint.url.removeprefix("unix://"))
+    try:
+        return rows(http.get(lambda: unix.connect(path, own=endpoint.own), LIST))
+    except (OSError, http.HttpError, msgspec.MsgspecError) as error:
+        raise EngineUnreachable("The Docker Engine does not answer.", details=str(error)) from error

@@ -1,0 +1,1 @@
+"""The supervisor's small Docker client: HTTP over a byte stream."""

@@ -1,0 +1,126 @@
+"""Docker's own configuration on this computer, read and written as the docker CLI does it.
+
+    $DOCKER_CONFIG or ~/.docker
+        config.json          which context is in use, where logins are kept, what the user has set
+        galley-config.lock   held by the one of us that changes it
+
+The lock is not the keyring's (`engine/credentials/keyring.py`), which may wait for its user. What
+Galley writes in it is the business of `context.py`, `engine/credentials/logins.py` and
+`engine/provisioning/docker_config_proxies.py`.
+"""
+
+import contextlib
+import copy
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vm.errors import HostError
+
+PATIENCE = 10.0  # seconds for another of us, who may have been stopped in the middle of it
+
+
+def folder() -> Path:
+    return Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
+
+
+def path() -> Path:
+    return folder() / "config.json"
+
+
+def read() -> dict[str, Any]:
+    """config.json. Raises HostError where it cannot be used."""
+    return read_json(path())
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """The object in the file, {} when there is no file or it is empty."""
+    try:
+        text = file.read_text(encoding="utf-8")
+        found = json.loads(text) if text.strip() else {}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise _unusable(file, error) from error
+    if not isinstance(found, dict):
+        raise _unusable(file, ValueError("it holds no JSON object"))
+    return found
+
+
+def change(edit: Callable[[dict[str, Any]], None]) -> None:
+    """Let `edit` change what is in config.json. Where it changes nothing, nothing is written.
+
+    It may be called twice, the second time with nobody else of us at it; so it is to look at what
+    it is given, and to change nothing else. Raises HostError.
+    """
+    if _changed(edit) is None:  # also in a folder that cannot be written
+        return
+    with alone():
+        config = _changed(edit)
+        if config is not None:
+            _write(config)
+
+
+def _changed(edit: Callable[[dict[str, Any]], None]) -> dict[str, Any] | None:
+    """None: it is as it should be."""
+    config = read()
+    before = copy.deepcopy(config)
+    edit(config)
+    return None if config == before else config
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """A lock among Galley's processes that change docker's files; not reentrant. Raises
+    HostError."""
+    from vm.errors import HostError, Retry
+    from vm.host.lock import FileLock
+
+    lock = FileLock(folder() / "galley-config.lock")
+    try:
+        folder().mkdir(parents=True, exist_ok=True, mode=0o700)
+        is_ours = lock.acquire(timeout=PATIENCE)
+    except OSError as error:
+        raise _unusable(path(), error) from error
+    if not is_ours:
+        raise HostError(
+            f"Another Galley has been changing Docker's file {path()} for too long.",
+            "Try again.",
+            details=f"{lock.path} was locked for {PATIENCE:.0f} s",
+            retry=Retry.YES,
+        )
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _write(config: dict[str, Any]) -> None:
+    """As docker does: tabs, other fields kept in their order, and a symbolic link stays one."""
+    text = json.dumps(config, indent="\t", ensure_ascii=False) + "\n"
+    mode = path().stat().st_mode & 0o777 if path().exists() else 0o600
+    replace(Path(os.path.realpath(path())), text.encode(), mode)
+
+
+def replace(file: Path, data: bytes, mode: int) -> None:
+    from vm.errors import HostError
+    from vm.host.paths import write_atomic
+
+    try:
+        write_atomic(file, data, mode)
+    except HostError as error:
+        raise _unusable(file, error) from error
+
+
+def _unusable(file: Path, error: Exception) -> "HostError":
+    from vm.errors import HostError
+
+    return HostError(
+        f"Docker's file {file} cannot be used: {error}.",
+        "Correct it, or let Galley leave it alone: `galley settings set use_context false`, and "
+        "the same for use_keyring.",
+        details=str(error),
+    )

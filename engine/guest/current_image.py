@@ -1,0 +1,32 @@
+"""The guest image that the next start uses: the newest verified one, built when it is missing.
+
+A damaged part is named and the image built again; it is never booted. Where this host cannot build
+(no Debian tools), a verified image that is there already is used.
+"""
+
+import logging
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from engine.guest.build import build
+from engine.guest.recipe import Channel
+from vm.errors import ImageDamaged
+from vm.host.paths import Home
+from vm.image import verify
+
+log = logging.getLogger(__name__)
+
+
+def current_image(home: Home, channel: str, tell: Callable[[str], None]) -> Path:
+    """The directory of a verified image. Raises HostError, ImageDamaged, Cancelled (by `tell`)."""
+    image = build(home.images, channel=Channel(channel), progress=tell)
+    try:
+        verify(image)
+    except ImageDamaged as damage:
+        log.warning("%s; building it again", damage.summary)
+        tell(f"{damage.summary} Building it again")
+        shutil.rmtree(image)
+        image = build(home.images, channel=Channel(channel), progress=tell)
+        verify(image)
+    return image

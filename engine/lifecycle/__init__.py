@@ -1,0 +1,4 @@
+"""How the engine starts, stops, is suspended and resumes.
+
+Start at `start_steps.py` and `stopping.py`.
+"""

@@ -1,0 +1,241 @@
+"""Snapshots of the whole machine: made while it runs, restored while it is stopped for that.
+
+A snapshot is the data disk at one moment, with everything that Docker has. The machine goes on
+while one is made; its file system is at rest for the moment that counts. With what is in memory a
+machine that runs is suspended for it, copied, and goes on. Next: `vm/lifecycle/snapshots.py` (how
+they lie on disk), `Backend.copy_disk` (how a disk is copied).
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from engine.lifecycle.resource_saver import Saver
+from engine.lifecycle.stopping import Resting
+from vm.errors import Cancelled, GalleyError, MachineBusy, SnapshotRefused
+from vm.guest.agent import Keeper
+from vm.lifecycle import snapshots
+from vm.lifecycle.machine import Machine
+from vm.types import MachineSnapshot, MachineState, SnapshotStep, SnapshotWork
+
+log = logging.getLogger(__name__)
+
+UP = (MachineState.RUNNING, MachineState.PAUSED, MachineState.STARTING)
+BUSY = (MachineState.STARTING, MachineState.STOPPING)  # on its way, by somebody's wish
+
+
+class Snapshots:
+    """Each verb blocks until it is done and raises GalleyError; from any thread, one at a time."""
+
+    def __init__(
+        self,
+        machine: Machine,
+        resting: Resting,
+        saver: Saver,
+        start: Callable[[], None],
+        changed: Callable[[], None],
+    ) -> None:
+        self._machine = machine
+        self._resting = resting
+        self._saver = saver
+        self._start = start
+        self._changed = changed
+        self._turn = threading.Lock()
+        self._cancelled = threading.Event()
+        self._was_still = False
+        self.kept: tuple[MachineSnapshot, ...] = ()
+        self.work: SnapshotWork | None = None
+
+    def open(self) -> None:
+        """See which there are, and take away what a crash has left."""
+        directory = self._machine.directory
+        if snapshots.sweep(directory):
+            try:
+                self._machine.backend.drop_copy(directory)
+            except GalleyError as error:
+                log.warning("a copy that was under way: %s", error)
+        self.kept = snapshots.every(directory)
+
+    def no_memory(self) -> SnapshotRefused | None:
+        """Why a snapshot could not have what is in memory, as things are."""
+        status = self._machine.status
+        if status.resumable:
+            return None
+        if (obstacle := self._resting.obstacle()) is not None:
+            hint = "Make the snapshot without what is in memory."
+            return SnapshotRefused(obstacle.summary, hint)
+        return None if status.state.is_up or status.state in BUSY else _nothing_in_memory()
+
+    def create(self, name: str, *, memory: bool = False) -> None:
+        """`memory`: also what is in it. A machine that runs is suspended for that, and goes on. One
+        that is suspended is kept with its memory in any case, and stays so. Raises MachineBusy for
+        one that starts or stops: whoever does that is not to find it suspended, or back."""
+        with self._turn:
+            snapshots.check_new(self._machine.directory, name)
+            if memory and (refusal := self.no_memory()) is not None:
+                raise refusal
+            state = self._machine.status.state
+            if memory and state in BUSY:
+                raise MachineBusy(f"Galley's engine is {state}.", "Try again when it runs.")
+            if memory and state.is_up:
+                self._create_aside(name)
+                return
+            self._machine.wake()  # paused, it could not bring its file system to rest
+            self._machine.occupy(lambda: self._create(name, memory))
+
+    def restore(self, name: str, *, cold: bool = False) -> None:
+        """The machine's disk is exchanged; where it was running, it is started again. `cold`: from
+        cold, whatever the snapshot has of memory."""
+        with self._turn:
+            snapshots.check_restore(self._machine.directory, name)
+            was_up = self._machine.status.state in UP
+            try:
+                self._machine.exchange(lambda: self._restore(name, cold))
+            finally:
+                if was_up:
+                    self._start()
+
+    def delete(self, name: str) -> None:
+        with self._turn:
+            self._machine.occupy(lambda: self._delete(name))
+
+    def delete_all(self) -> None:
+        snapshots.delete_all(self._machine.directory)
+        self._look()
+
+    def cancel(self) -> None:
+        """End a copy that is under way; it raises Cancelled at its caller. Else nothing."""
+        self._cancelled.set()
+
+    def _create_aside(self, name: str) -> None:
+        """The machine goes on before this returns or raises."""
+        work = SnapshotWork(name, "create", step=SnapshotStep.SUSPEND)
+        with self._working(work), self._saver.aside():
+            self._resting.aside(self._check_cancelled, lambda: self._copy_aside(name))
+
+    # --- in the machine's thread --------------------------------------------------------------
+
+    def _copy_aside(self, name: str) -> None:
+        try:
+            self._make(name, True)
+        finally:
+            self._tell(SnapshotStep.GO_ON)
+
+    def _create(self, name: str, memory: bool) -> None:
+        with self._working(SnapshotWork(name, "create")):
+            self._make(name, memory)
+
+    def _make(self, name: str, memory: bool) -> None:
+        directory = self._machine.directory
+        made = snapshots.create(directory, name, lambda target: self._fill(target, memory))
+        log.info("made the snapshot %s of %d bytes", name, made.used_bytes)
+
+    def _restore(self, name: str, cold: bool) -> None:
+        with self._working(SnapshotWork(name, "restore")):
+            snapshots.restore(self._machine.directory, name, self._report)
+            if not cold:
+                self._put_back_suspended(name)
+        log.info("restored the snapshot %s", name)
+
+    def _delete(self, name: str) -> None:
+        snapshots.delete(self._machine.directory, name)
+        self._look()
+
+    def _fill(self, target: Path, memory: bool) -> bool:
+        """A machine that is suspended is kept with its memory, which has to be there if `memory`
+        is wanted."""
+        backend, directory = self._machine.backend, self._machine.directory
+        self._was_still = True  # a machine that is stopped is not asked
+        self._tell(SnapshotStep.DISK)
+        self._check_cancelled()
+        backend.copy_disk(directory, target, self._still, self._report)
+        kept = False
+        if self._machine.status.resumable:
+            self._tell(SnapshotStep.MEMORY)
+            folder = directory.snapshot_suspended(target.parent.name)
+            kept = backend.keep_suspended(directory, target, folder, self._report)
+        if memory and not kept:
+            raise _nothing_in_memory()
+        return self._was_still
+
+    def _put_back_suspended(self, name: str) -> None:
+        """Where it cannot be had, the machine has its disk, and starts from cold."""
+        directory = self._machine.directory
+        disk, folder = directory.snapshot_disk(name), directory.snapshot_suspended(name)
+        if not folder.exists():
+            return
+        self._tell(SnapshotStep.MEMORY)
+        try:
+            if self._machine.backend.put_back_suspended(directory, disk, folder, self._report):
+                return
+            log.warning("the memory in the snapshot %s has been changed", name)
+        except (GalleyError, OSError) as error:
+            log.warning("the snapshot %s without its memory: %s", name, error)
+
+    @contextmanager
+    def _still(self) -> Iterator[None]:
+        """The guest's file system at rest. Where it cannot be, the copy is what a power cut would
+        leave, which the journal is for, and the manifest says so."""
+        keeper: Keeper | None = None
+        self._was_still = self._machine.status.state not in UP
+        if self._machine.status.state is MachineState.RUNNING:
+            try:
+                keeper = Keeper(self._machine.guest.dial)
+                keeper.freeze()
+                self._was_still = True
+            except GalleyError as error:
+                log.warning("the guest's disk is copied as it is: %s %s", error, error.details)
+        try:
+            yield
+        finally:
+            if keeper is not None:
+                self._thaw(keeper)
+
+    def _thaw(self, keeper: Keeper) -> None:
+        """By itself it would take a minute."""
+        try:
+            keeper.thaw()
+        except GalleyError as error:
+            log.warning("the guest's disk was not thawed: %s %s", error, error.details)
+
+    @contextmanager
+    def _working(self, work: SnapshotWork) -> Iterator[None]:
+        self._cancelled.clear()
+        self.work = work
+        self._changed()
+        try:
+            yield
+        finally:
+            self.work = None
+            self._look()
+
+    def _report(self, done: int, total: int) -> None:
+        """Every hundredth is told."""
+        self._check_cancelled()
+        work = self.work
+        if work is None or (done - work.done_bytes) * 100 < total:
+            return
+        self.work = SnapshotWork(work.name, work.verb, done, total, work.step)
+        self._changed()
+
+    def _tell(self, step: SnapshotStep) -> None:
+        if self.work is not None and self.work.step is not step:
+            self.work = SnapshotWork(self.work.name, self.work.verb, step=step)
+            self._changed()
+
+    def _check_cancelled(self) -> None:
+        if self._cancelled.is_set():
+            raise Cancelled("The snapshot was cancelled.")
+
+    def _look(self) -> None:
+        self.kept = snapshots.every(self._machine.directory)
+        self._changed()
+
+
+def _nothing_in_memory() -> SnapshotRefused:
+    return SnapshotRefused(
+        "The machine does not run: there is nothing in its memory.",
+        "Start it first (galley start), or make the snapshot without what is in memory.",
+    )

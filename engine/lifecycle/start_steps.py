@@ -1,0 +1,112 @@
+"""What is to happen in a machine once it can be reached, until clients are served.
+
+The boot's second half; in a machine that goes on from where it was suspended they pass at once, but
+for the last two. Next: `engine/engine.py`, `vm/lifecycle/boot_steps.py` (the first half).
+"""
+
+import contextlib
+import threading
+from collections.abc import Callable
+
+from engine.bridge.unix import connect
+from engine.dockerapi.http import Dial, HttpError, get, ping
+from engine.lifecycle.dockerd_watch import EngineWatch
+from engine.log_files import ENGINE_LOG
+from engine.shares.shared_folders import SharedFolders
+from vm.errors import BootFailed, EngineFailed, GalleyError
+from vm.guest.protocol import Guest, Stream
+from vm.host.paths import Home
+from vm.lifecycle.machine import Machine
+from vm.lifecycle.steps import Patience, Step
+
+DOCKER_SOCKET = "/run/docker.sock"  # in the guest
+ANSWERING = "Answering on the Docker socket"
+STARTING_AGAIN = "Starting containers again"
+SERVED = (ANSWERING, STARTING_AGAIN)  # steps in which clients are let through
+
+
+class EngineSteps:
+    """`configure`: bring dockerd what is wanted of it. `is_reachable`: as the watch sees it.
+    `start_again`: containers, by way of the socket that it is given."""
+
+    def __init__(
+        self,
+        home: Home,
+        folders: SharedFolders,
+        watch: EngineWatch,
+        configure: Callable[[], None],
+        is_reachable: Callable[[], bool],
+        start_again: Callable[[Dial], None],
+    ) -> None:
+        self._home = home
+        self._folders = folders
+        self._watch = watch
+        self._configure = configure
+        self._is_reachable = is_reachable
+        self._start_again = start_again
+
+    def of(self, machine: Machine) -> list[Step]:
+        again = "`galley logs --component engine` has what dockerd said."
+
+        def containerd(wait: Patience) -> None:
+            self._folders.begin(machine)
+            _see(machine, wait, "containerd")
+
+        def dockerd(wait: Patience) -> None:
+            _see(machine, wait, "engine")
+
+        def configure(wait: Patience) -> None:
+            """Before anybody is told that it runs: dockerd may have to start again for it."""
+            wait.wait(0.0)
+            self._configure()
+
+        def answer(wait: Patience) -> None:
+            self._folders.look(machine.story.console.lines())
+            self._answer(wait)
+
+        def start_again(wait: Patience) -> None:
+            wait.wait(0.0)
+            self._start_again(self._dial)
+            self._watch.settle(wait.wait)  # ports of containers that went on are open then
+
+        return [
+            Step("Starting containerd", containerd, 120.0, again),
+            Step("Starting the Docker Engine", dockerd, 180.0, again),
+            Step("Configuring the Docker Engine", configure, 240.0, again),
+            Step(ANSWERING, answer, 60.0, again),
+            Step(STARTING_AGAIN, start_again, 600.0),
+        ]
+
+    def _answer(self, wait: Patience) -> None:
+        """Liveness is a ping through the host's own socket, and the event stream beside it."""
+        self._watch.begin()
+        while not ping(self._dial):
+            wait.wait(0.05)
+        while not self._is_reachable():
+            wait.wait(0.01)
+
+    def _dial(self) -> Stream:
+        return connect(self._home.docker_socket, own=True)
+
+
+def rouse_dockerd(guest: Guest) -> None:
+    """Ask one that goes on from the disk, and forget the answer: its first takes it a while, for
+    what it needs is in nobody's cache then. So that is over by the time somebody waits for one."""
+
+    def ask() -> None:
+        with contextlib.suppress(GalleyError, HttpError, OSError):
+            get(lambda: guest.dial(DOCKER_SOCKET), "/containers/json")
+
+    threading.Thread(target=ask, name="rouse-dockerd", daemon=True).start()
+
+
+def _see(machine: Machine, wait: Patience, line: str) -> None:
+    try:
+        machine.story.see(wait, line)
+    except BootFailed as error:
+        tail = machine.guest.run(("tail", "-n", "20", ENGINE_LOG), timeout=10)
+        raise EngineFailed(
+            "The Docker Engine does not start in the machine.",
+            "Its last words are in the details; `galley shell` opens the machine.",
+            details=tail.stdout.decode(errors="replace") or error.details,
+        ) from error

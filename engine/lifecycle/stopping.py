@@ -1,0 +1,136 @@
+"""How the engine comes to rest, and goes on: stopped, suspended, powered off.
+
+`galley stop` ends containers in order and suspends the machine with an idle dockerd in it; where it
+cannot be suspended, it is powered off. What is to start again is `restart_policy.py`'s. Next:
+`engine/engine.py`, `vm/lifecycle/machine.py`.
+"""
+
+import logging
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+
+from engine.dockerapi.http import Dial, HttpError, pong
+from engine.lifecycle.restart_policy import RestartPolicy
+from engine.ports.guest_rules import NO_ROUTES, GuestRules
+from engine.settings.store import SettingsStore
+from vm import in_use
+from vm.errors import BackendFailed, EngineUnreachable, GalleyError, Problem, from_problem
+from vm.host.paths import write_atomic
+from vm.lifecycle.machine import Machine
+
+log = logging.getLogger(__name__)
+
+
+class Resting:
+    """`dial` reaches dockerd whatever state the machine is in; `kept` is a file of ours. `stalled`:
+    why the machine stands still, which can do nothing in order then. `used`: the paths of this
+    computer that containers have."""
+
+    def __init__(
+        self,
+        machine: Machine,
+        settings: SettingsStore,
+        kept: Path,
+        dial: Dial,
+        guest_rules: GuestRules,
+        stalled: Callable[[], tuple[Problem, ...]],
+        used: Callable[[], Iterable[str]],
+    ) -> None:
+        self._machine = machine
+        self._settings = settings
+        self._restarts = RestartPolicy(kept)
+        self._dial = dial
+        self._guest_rules = guest_rules
+        self._stalled = stalled
+        self._used = used
+        self.problems: tuple[Problem, ...] = ()  # of containers that did not start again
+
+    def stop(self) -> None:
+        """Raises GalleyError."""
+        self._check()
+        if self._leaves_something():
+            try:
+                self._machine.suspend(self._empty)
+                return
+            except GalleyError as error:
+                log.warning("powering off instead: %s %s", error.summary, error.details)
+        self._machine.stop()
+
+    def suspend(self, before: Callable[[], None] = lambda: None) -> None:
+        """With its containers as they are. Raises GalleyError; then all goes on."""
+        self._check()
+        if (obstacle := self.obstacle()) is not None:
+            raise obstacle
+        self._machine.suspend(partial(self._keep_used, before))
+
+    def put_away(self, check: Callable[[], None]) -> None:
+        """The same, and dockerd's answer to a ping is kept for clients who only ask for that.
+        `check` raises when somebody has come meanwhile."""
+        self.suspend(partial(self._keep_pong, check))
+
+    def aside(self, check: Callable[[], None], work: Callable[[], None]) -> None:
+        """As it is put away, but only while `work` is done. Raises GalleyError, and what `check`
+        and `work` raise; the machine goes on in any case."""
+        self._check()
+        before = partial(self._keep_pong, check)
+        self._machine.aside(partial(self._keep_used, before), work)
+
+    def start_again(self, dial: Dial) -> None:
+        """What ran when the engine was stopped, as its restart policy says. Raises
+        EngineUnreachable where dockerd goes away meanwhile; it can be done again then."""
+        self.problems = self._restarts.start_again(dial)
+        if waiting := self._restarts.waiting:
+            raise EngineUnreachable(
+                f"The Docker Engine went away before it had started {', '.join(waiting)} again.",
+                "Start the engine again, which starts them: galley start",
+            )
+
+    def forget(self) -> None:
+        """The machine is deleted."""
+        self._restarts.forget()
+        self.problems = ()
+
+    def power_off(self) -> None:
+        """In order, or, where the machine stands still, at once. Raises GalleyError."""
+        self._machine.stop(at_once=bool(self._stalled()))
+
+    def _check(self) -> None:
+        """Raises what keeps the machine from doing anything: it would be waited for in vain, and
+        then be ended as by a power cut, which is for its user to decide."""
+        for problem in self._stalled():
+            raise from_problem(
+                Problem(
+                    problem.kind,
+                    problem.summary,
+                    f"{problem.hint} Or end it as a power cut would: galley stop --cold",
+                )
+            )
+
+    def _leaves_something(self) -> bool:
+        status = self._machine.status
+        healthy = status.state.is_up and status.problem is None
+        return self.obstacle() is None and healthy and bool(self._settings.get("suspend"))
+
+    def obstacle(self) -> BackendFailed | None:
+        """Why the machine cannot be suspended, whatever is asked."""
+        if not self._machine.backend.features.suspend:
+            return BackendFailed("Machines cannot be suspended on this computer.")
+        return None
+
+    def _keep_used(self, before: Callable[[], None]) -> None:
+        before()
+        in_use.keep(self._machine.directory, self._used())
+
+    def _keep_pong(self, check: Callable[[], None]) -> None:
+        check()
+        try:
+            write_atomic(self._machine.directory.put_away, pong(self._dial))
+        except (HttpError, OSError) as error:
+            log.warning("dockerd does not answer a ping: %s", error)
+
+    def _empty(self) -> None:
+        """Nothing of containers is left in the machine."""
+        self._restarts.stop_all(self._dial)
+        self._guest_rules.bring(self._machine.guest, NO_ROUTES)
+        in_use.keep(self._machine.directory, ())

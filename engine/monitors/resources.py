@@ -1,0 +1,54 @@
+"""What the machine holds of this computer, and how it is given back. Nobody asks by himself.
+
+Next: `vm/guest/agent.py`.
+"""
+
+import contextlib
+from collections.abc import Callable
+
+from engine.types import MachineUse, Reclaimed
+from vm.backend import Backend
+from vm.directory import MachineDir
+from vm.errors import NoMachine
+from vm.guest.agent import Keeper
+from vm.guest.protocol import Stream
+from vm.host import process
+from vm.types import MachineState
+
+
+class Resources:
+    """Every call raises NoMachine, GuestUnreachable or MachineError."""
+
+    def __init__(
+        self,
+        directory: MachineDir,
+        backend: Backend,
+        dial: Callable[[str], Stream],
+        hold: Callable[[], Callable[[], None]],
+    ) -> None:
+        """`hold` keeps the machine awake until what it returns is called."""
+        self._directory = directory
+        self._backend = backend
+        self._keeper = Keeper(dial)
+        self._hold = hold
+
+    def use(self) -> MachineUse:
+        """A few ms. A machine that is paused is not woken for it."""
+        seen = self._backend.observe(self._directory)
+        identity = process.identify(seen.pid) if seen.pid is not None else None
+        if identity is None or seen.state is not MachineState.RUNNING:
+            raise NoMachine("The machine is not running.", "Start it with `galley start`.")
+        return MachineUse(
+            memory=self._keeper.memory(),
+            memory_on_host=process.resident_bytes(identity),
+            disk=self._keeper.disk(),
+            disk_on_host=self._directory.data_held(),
+        )
+
+    def reclaim_disk(self) -> Reclaimed:
+        """Give back to this computer what is free on the data disk. Takes seconds."""
+        with contextlib.ExitStack() as held:
+            held.callback(self._hold())
+            before = self._directory.data_held()
+            self._keeper.trim()
+            return Reclaimed(before, self._directory.data_held())

@@ -1,0 +1,124 @@
+"""Who carries the ports of the running machine: its backend, and a process of Galley's for IPv6.
+
+QEMU's network forwards IPv4 only: libslirp can do more, but QEMU's monitor has no words for it. So
+a port on an IPv6 address is a listener of our own that leads to the same port on IPv4 where that is
+open, else to one that is opened for it. Both outlive the supervisor, and are seen by the next one.
+Next: `published.py`, `wake_on_traffic.py`, `vm/host/forwarder_process.py`.
+"""
+
+import logging
+from collections.abc import Callable
+
+from vm.backend import Backend
+from vm.directory import MachineDir
+from vm.errors import GalleyError
+from vm.host import net, process
+from vm.host.forwarder_client import ForwarderClient
+from vm.host.forwarder_process import Carried
+from vm.types import Forward
+
+log = logging.getLogger(__name__)
+
+LOOPBACK, EVERY_IPV4 = "127.0.0.1", "0.0.0.0"
+
+
+class MachineCarrier:
+    """The backend, bound to its machine. `clear`: who of us has the port until now leaves it. Not
+    thread-safe: `PublishedPorts` takes turns."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        directory: MachineDir,
+        clear: Callable[[Forward], None] = lambda forward: None,
+    ) -> None:
+        self._backend = backend
+        self._directory = directory
+        self._clear = clear
+        self._forwarder = ForwarderClient(directory.run, directory.backend_log, self._machine)
+        self._lead: dict[Forward, Forward] = {}  # ours → the backend's that it leads to
+        self._there: set[Forward] = set()  # the backend's, as last seen
+
+    def forward(self, forward: Forward) -> None:
+        """Raises PortInUse, BackendFailed, HostError."""
+        self._clear(forward)
+        if ":" not in forward.host_address:
+            self._backend.forward(self._directory, forward)
+            self._there.add(forward)
+            return
+        inner = self._twin(forward) or self._inner(forward)
+        here = (forward.host_address, forward.host_port)
+        try:
+            self._forwarder.open(forward.protocol, here, (LOOPBACK, inner.host_port))
+        except OSError as error:
+            if inner.host_port != forward.host_port:
+                self._backend.unforward(self._directory, inner)
+            raise net.bind_failed(*here, forward.protocol, error.errno, str(error)) from error
+        self._lead[forward] = inner
+
+    def unforward(self, forward: Forward) -> None:
+        inner = self._lead.pop(forward, None)
+        if inner is None:
+            self._there.discard(forward)
+            self._backend.unforward(self._directory, forward)
+            return
+        self._forwarder.close(_carried(forward, inner))
+        if inner.host_port != forward.host_port:
+            self._backend.unforward(self._directory, inner)
+
+    def forwarded(self) -> frozenset[Forward]:
+        self._there = set(self._backend.forwarded(self._directory))
+        self._lead = self._leads()
+        return frozenset(self._there - set(self._hidden()) | self._lead.keys())
+
+    def forget(self) -> None:
+        self._lead.clear()
+        self._there.clear()
+        try:
+            self._forwarder.end()
+        except GalleyError as error:  # it ends with the machine's process
+            log.warning("%s", error.summary)
+
+    def _leads(self) -> dict[Forward, Forward]:
+        """What our own process carries; what leads nowhere any more is closed."""
+        ends = {(each.protocol, each.host_port): each for each in self._there if _is_near(each)}
+        found = {}
+        for carried in self._forwarder.carried():
+            inner = ends.get((carried.protocol, carried.there[1]))
+            if inner is None:
+                self._forwarder.close(carried)
+            else:
+                ours = Forward(*carried.here, inner.guest_port, carried.protocol)
+                found[ours] = inner
+        return found
+
+    def _machine(self) -> process.Identity | None:
+        """Its process; ours ends with it."""
+        pid = self._backend.observe(self._directory).pid
+        return None if pid is None else process.identify(pid)
+
+    def _hidden(self) -> list[Forward]:
+        """Those that nobody but us asked for."""
+        return [inner for ours, inner in self._lead.items() if inner.host_port != ours.host_port]
+
+    def _twin(self, forward: Forward) -> Forward | None:
+        found = (
+            Forward(address, forward.host_port, forward.guest_port, forward.protocol)
+            for address in (LOOPBACK, EVERY_IPV4)
+        )
+        return next((each for each in found if each in self._there), None)
+
+    def _inner(self, forward: Forward) -> Forward:
+        inner = Forward(LOOPBACK, net.free_port(), forward.guest_port, forward.protocol)
+        self._backend.forward(self._directory, inner)
+        return inner
+
+
+def _carried(forward: Forward, inner: Forward) -> Carried:
+    here = (forward.host_address, forward.host_port)
+    return Carried(forward.protocol, here, (LOOPBACK, inner.host_port))
+
+
+def _is_near(forward: Forward) -> bool:
+    """Whether it is met on LOOPBACK."""
+    return forward.host_address in (LOOPBACK, EVERY_IPV4)

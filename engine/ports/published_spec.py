@@ -1,0 +1,292 @@
+"""What containers publish, read from dockerd, as forwards of this host and routes of the guest.
+
+`GET /containers/json` says which ports are published now, but not whether an address was asked for:
+it writes 0.0.0.0 either way, and leaves out IPv6 addresses that its own network cannot serve. That
+is in `GET /containers/ID/json`, which therefore comes with each container here. Next:
+`guest_port_allocator.py`, `published.py`.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Annotated
+
+import msgspec
+
+from engine.types import PublishedPort
+from vm.types import Forward
+
+EVERY_IPV4, EVERY_IPV6 = "0.0.0.0", "::"
+ANY_ADDRESS = ("", EVERY_IPV4, EVERY_IPV6)
+TWINS = {"127.0.0.1": "::1", EVERY_IPV4: EVERY_IPV6}  # the same, for who prefers IPv6
+PROTOCOLS = ("tcp", "udp")
+_PORT = re.compile(r"[0-9]{1,5}")
+TO_BE_PLACED = (
+    0  # in the guest: `guest_port_allocator.py` chooses one, and `routes` leads from there
+)
+HOST_NETWORK = "host"
+NOT_ITS_OWN = (HOST_NETWORK, "none", "container:")  # networks whose containers publish nothing
+
+
+# A container list with anything else is refused as a whole: a hostile dockerd has written it.
+PortNumber = Annotated[int, msgspec.Meta(ge=0, le=65535)]
+IpAddress = Annotated[str, msgspec.Meta(pattern=r"\A[0-9A-Fa-f:.]*(%[\w.-]+)?\Z")]
+
+
+class ContainerPort(msgspec.Struct, frozen=True):
+    """`Ports[]` of Docker's GET /containers/json."""
+
+    PrivatePort: PortNumber
+    Type: str
+    PublicPort: PortNumber = 0
+    IP: IpAddress = ""
+
+
+class Network(msgspec.Struct, frozen=True):
+    """A container's endpoint on one network. Those without an external gateway (`--internal`,
+    overlay) have no `Gateway`. `GwPriority` is there from Docker 28 on."""
+
+    IPAddress: str = ""
+    Gateway: str = ""
+    IPv6Gateway: str = ""
+    GwPriority: int = 0
+
+
+class Networks(msgspec.Struct, frozen=True):
+    Networks: dict[str, Network] = {}
+
+
+class Mount(msgspec.Struct, frozen=True):
+    """`Mounts[]` of a container, in lists too. `Source` is a path in the guest."""
+
+    Type: str = ""
+    Source: str = ""
+
+
+class TaskLabels(msgspec.Struct, frozen=True):
+    """Of a container that is a task of a swarm's service."""
+
+    service: str = msgspec.field(default="", name="com.docker.swarm.service.id")
+
+
+class Container(msgspec.Struct, frozen=True):
+    """The fields of GET /containers/json that say what is published, where it leads, and which
+    folders it has, and whether it is paused."""
+
+    Id: str = ""
+    Names: tuple[str, ...] = ()
+    Ports: tuple[ContainerPort, ...] | None = ()
+    NetworkSettings: Networks = Networks()
+    Mounts: tuple[Mount, ...] | None = ()
+    State: str = ""
+    Labels: TaskLabels | None = None
+
+    @property
+    def is_task(self) -> bool:
+        return self.Labels is not None and bool(self.Labels.service)
+
+    @property
+    def is_on_host_network(self) -> bool:
+        """Whether it has the machine's own network instead of one of its own."""
+        return HOST_NETWORK in self.NetworkSettings.Networks
+
+    @property
+    def publishes(self) -> bool:
+        return any(port.PublicPort for port in self.Ports or ())
+
+    @property
+    def publishes_udp(self) -> bool:
+        return any(port.PublicPort and port.Type == "udp" for port in self.Ports or ())
+
+    @property
+    def name(self) -> str:
+        names = (name.lstrip("/") for name in self.Names)
+        return next((name for name in names if "/" not in name), "?")  # others are links' aliases
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Where it answers in the guest, on each of its networks."""
+        networks = self.NetworkSettings.Networks.values()
+        return tuple(network.IPAddress for network in networks if network.IPAddress)
+
+    @property
+    def gateway_address(self) -> str:
+        """Its address on the network that has its default route, which is where dockerd publishes
+        its ports; "" when it has none.
+
+        The rule is libnetwork's `selectGatewayEndpoint`, the same in Docker 26 and 28: dual-stack
+        networks first, then by priority, then by name. dockerd's own DNAT rules would tell it
+        too, but only for IPv4 addresses, at the price of a command in the guest for each change,
+        and in a format that changes with dockerd's firewall backend.
+        """
+        networks = self.NetworkSettings.Networks.items()
+        found = [(name, network) for name, network in networks if network.Gateway]
+        found.sort(key=lambda each: (not each[1].IPv6Gateway, -each[1].GwPriority, each[0]))
+        return found[0][1].IPAddress if found else ""
+
+
+class Binding(msgspec.Struct, frozen=True):
+    """What was asked for: HostPort is a number, a range ("8000-8010"), or empty for any."""
+
+    HostIp: IpAddress = ""
+    HostPort: str | None = ""
+
+    @property
+    def port(self) -> int:
+        """0 when the engine is to choose."""
+        return _number(self.HostPort or "")
+
+    @property
+    def range(self) -> range:
+        """What the engine is to choose from; empty where that is its own affair."""
+        first, _, last = (self.HostPort or "").partition("-")
+        return range(_number(first), _number(last) + 1) if _number(first) else range(0)
+
+
+class Publishing(msgspec.Struct, frozen=True):
+    PortBindings: dict[str, tuple[Binding, ...] | None] | None = None  # by "80/tcp"
+    NetworkMode: str = ""
+    PublishAllPorts: bool = False
+    AutoRemove: bool = False
+    Binds: tuple[str, ...] | None = None
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """The fields of GET /containers/ID/json that say what was asked for, which never changes, and
+    the name that it had then."""
+
+    Id: str = ""
+    HostConfig: Publishing = Publishing()
+    Mounts: tuple[Mount, ...] | None = ()
+    Name: str = ""
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """What it is to have of this host, as paths in the guest."""
+        return tuple(mount.Source for mount in self.Mounts or () if mount.Type == "bind")
+
+    @property
+    def made(self) -> frozenset[str]:
+        """Those of them that dockerd makes at a start where they are missing."""
+        return frozenset(bind.partition(":")[0] for bind in self.HostConfig.Binds or ())
+
+    def bindings(self) -> Iterator[tuple[int, str, Binding]]:
+        """Container port, protocol, and one binding of it."""
+        if self.HostConfig.NetworkMode.startswith(NOT_ITS_OWN):
+            return
+        for key, bindings in (self.HostConfig.PortBindings or {}).items():
+            port, _, protocol = key.partition("/")
+            if _number(port) and protocol in PROTOCOLS:
+                yield from ((_number(port), protocol, binding) for binding in bindings or ())
+
+    @property
+    def name(self) -> str:
+        return self.Name.lstrip("/")
+
+    @property
+    def publishes(self) -> bool:
+        return self.HostConfig.PublishAllPorts or any(self.bindings())
+
+
+class Route(msgspec.Struct, frozen=True):
+    """A rule of the guest: what arrives at its port goes to `target`, a container's address."""
+
+    protocol: str
+    guest_port: int
+    target: str
+
+
+Slot = tuple[str, int, str]
+"""What can be had once on this host: address, port, protocol."""
+
+Default = tuple[str, ...]
+"""The addresses of this host for a port that was published without one."""
+
+
+def _number(port: str) -> int:
+    """0 for what is no port."""
+    return int(port) if _PORT.fullmatch(port) and int(port) <= 65535 else 0
+
+
+def default_addresses(address: str, has_ipv6: bool) -> Default:
+    twin = TWINS.get(address)
+    return (address, twin) if twin and has_ipv6 else (address,)
+
+
+def fixed_forwards(asked: Asked, default: Default) -> list[Forward]:
+    """The forwards that a container will need whatever dockerd chooses."""
+    found = (
+        _forward(address, binding.port, protocol, binding.HostIp)
+        for _, protocol, binding in asked.bindings()
+        if binding.port
+        for address in ((binding.HostIp,) if binding.HostIp else default)
+    )
+    return list(dict.fromkeys(found))  # two of its ports may be asked for one of ours
+
+
+def wanted_ports(
+    containers: Iterable[Container], asked: Mapping[str, Asked], default: Default
+) -> list[PublishedPort]:
+    """The ports that `containers` publish now. `asked`: by container id."""
+    wanted: dict[tuple[str, Slot], PublishedPort] = {}
+    for container in containers:
+        its = asked.get(container.Id, Asked())
+        for port in container.Ports or ():
+            if not port.PublicPort or port.Type not in PROTOCOLS:
+                continue
+            for address in _addresses(port, its, default):
+                forward = _forward(address, port.PublicPort, port.Type, port.IP)
+                found = PublishedPort(container.name, port.PrivatePort, forward)
+                wanted[container.name, slot(forward)] = found
+        for private, binding, protocol in _left_out(its) if container.gateway_address else ():
+            forward = Forward(binding.HostIp, binding.port, TO_BE_PLACED, protocol)
+            found = PublishedPort(container.name, private, forward)
+            wanted[container.name, slot(forward)] = found
+    return list(wanted.values())
+
+
+def routes(
+    containers: Iterable[Container], asked: Mapping[str, Asked], placed: Iterable[PublishedPort]
+) -> frozenset[Route]:
+    """The rules that lead ports published on one address to their containers.
+
+    dockerd's own rule for `-p 127.0.0.1:80:80` asks for packets to 127.0.0.1, but what the backend
+    carries arrives at the guest's network card, under the guest's address; for `-p [::1]:80:80` it
+    has no rule. `placed`: which guest port each of them has.
+    """
+    places = {(port.container, slot(port.forward)): port.forward.guest_port for port in placed}
+    found = set()
+    for container in containers:
+        for port in wanted_ports([container], asked, ()):
+            place = places.get((container.name, slot(port.forward)))
+            if port.forward.guest_port == TO_BE_PLACED and place and container.gateway_address:
+                target = f"{container.gateway_address}:{port.container_port}"
+                found.add(Route(port.forward.protocol, place, target))
+    return frozenset(found)
+
+
+def slot(forward: Forward) -> Slot:
+    return forward.host_address, forward.host_port, forward.protocol
+
+
+def _forward(address: str, port: int, protocol: str, asked: str) -> Forward:
+    """Where dockerd leads to the container whatever address packets are for, the guest's port has
+    the same number. `asked`: the address that the port was published on."""
+    place = port if asked in ("", EVERY_IPV4) else TO_BE_PLACED
+    return Forward(address, port, place, protocol)
+
+
+def _addresses(port: ContainerPort, asked: Asked, default: Default) -> tuple[str, ...]:
+    if port.IP not in ANY_ADDRESS:
+        return (port.IP,)
+    for_it = (port.PrivatePort, port.Type)
+    given = {each.HostIp for *which, each in asked.bindings() if tuple(which) == for_it}
+    if "" in given or not given & {EVERY_IPV4, EVERY_IPV6}:
+        return () if port.IP == EVERY_IPV6 else default  # it comes with 0.0.0.0, too
+    return (port.IP,) if port.IP in given else ()
+
+
+def _left_out(asked: Asked) -> Iterator[tuple[int, Binding, str]]:
+    """Container port, binding and protocol of the IPv6 addresses that dockerd passes over."""
+    for private, protocol, binding in asked.bindings():
+        if ":" in binding.HostIp and binding.port:
+            yield private, binding, protocol

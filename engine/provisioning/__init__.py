@@ -1,0 +1,3 @@
+"""What dockerd and the guest are given: daemon.json, certificates, proxies, names. Start at
+`provisioning.py`.
+"""

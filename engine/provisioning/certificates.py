@@ -1,0 +1,115 @@
+"""Certificates that this computer trusts and Debian does not, for dockerd to trust as well.
+
+Most of a trust store is the same everywhere, and what the guest image has is not sent. The rest is
+handed over at the machine's start, and the guest adds it to its own before dockerd starts, which
+reads them once. What it has it says on its console, so that a start has nothing to ask. Next:
+`vm/host/trust_store.py`, `provisioning.py`.
+"""
+
+import hashlib
+import logging
+import ssl
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from vm.errors import EngineFailed, GalleyError, HostError, Problem
+from vm.guest.protocol import Guest
+from vm.host import trust_store
+from vm.image import CERTIFICATES
+
+log = logging.getLogger(__name__)
+
+COMMAND = "/usr/lib/galley/certificates"
+HANDED = "certificates.pem"  # the file by which a machine that starts gets them
+NEWS = 365 * 86400.0  # seconds; what ended before that lies about in many a system's store
+
+
+class Trusted(msgspec.Struct, frozen=True):
+    """`pem`: what the machine is to trust in addition. `problems`: why others are left out."""
+
+    pem: bytes = b""
+    problems: tuple[Problem, ...] = ()
+
+
+def wanted(image: Path | None) -> Trusted:
+    """What the guest of `image` lacks now; nothing where there is no image. Never raises."""
+    if image is None:
+        return Trusted()
+    try:
+        found = trust_store.read()
+        own = set(trust_store.decode((image / CERTIFICATES).read_bytes()))
+    except GalleyError as error:
+        return Trusted(problems=(error.to_problem(),))
+    except OSError:  # made by an older Galley
+        return Trusted()
+    return select(sorted(set(found) - own), time.time())
+
+
+def select(certificates: Sequence[bytes], now: float) -> Trusted:
+    """Those that can be used at `now`, seconds since the epoch."""
+    kept, problems = [], []
+    for data in certificates:
+        try:
+            name, ends = _describe(data)
+        except (ssl.SSLError, ValueError) as error:
+            log.warning("a certificate in the trust store cannot be used: %s", error)
+            continue
+        age = now - ssl.cert_time_to_seconds(ends) if ends else -1.0
+        if age < 0:
+            kept.append(ssl.DER_cert_to_PEM_cert(data).encode())
+        elif age < NEWS:
+            problems.append(_expired(name, ends))
+    return Trusted(b"".join(kept), tuple(problems))
+
+
+def bring(guest: Guest, pem: bytes, console: Sequence[str]) -> bool:
+    """Let the machine have them; whether it had others, and dockerd has to start again.
+
+    Raises EngineFailed, GuestUnreachable.
+    """
+    has = next((line for line in reversed(console) if line.startswith("certificates ")), "")
+    if has.removeprefix("certificates ").strip() in _names_of(pem):
+        return False
+    done = guest.run((COMMAND, "keep"), stdin=pem)
+    if not done.ok:
+        raise EngineFailed(
+            "The machine does not take the certificates that this computer trusts.",
+            "Run `galley restart`.",
+            details=done.tail(),
+        )
+    return True
+
+
+def _names_of(pem: bytes) -> tuple[str, ...]:
+    """What a guest that has them says; about none it mostly says nothing."""
+    digest = hashlib.sha256(pem).hexdigest()
+    return (digest,) if pem else (digest, "")
+
+
+def _describe(data: bytes) -> tuple[str, str]:
+    """Whose it is and when it ends; "" for one that is no authority's, of which OpenSSL tells
+    nothing here. Raises SSLError, ValueError for what is no certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(cadata=data)
+    for certificate in context.get_ca_certs():
+        return _subject(certificate), str(certificate["notAfter"])
+    return "", ""
+
+
+def _expired(name: str, ends: str) -> Problem:
+    return HostError(
+        f"The certificate of {name} is not used: it ended on {ends}.",
+        "Replace it in this computer's trust store by a new one, or remove it; then run "
+        "`galley start`.",
+    ).to_problem()
+
+
+def _subject(certificate: Mapping[str, object]) -> str:
+    """Its common name, or else its organization."""
+    parts = certificate.get("subject")
+    assert isinstance(parts, tuple)
+    names = dict(pair for part in parts for pair in part)
+    return str(names.get("commonName") or names.get("organizationName") or "an unnamed authority")

@@ -1,0 +1,78 @@
+"""NAME.galley.local: containers find each other by name, also on the network that has no names.
+
+The guest's resolver reads a file again whenever it changes (hostsdir in dnsmasq.conf), and answers
+each container with the address on the network that it asks from. The file is kept as the running
+containers are, where the setting `local_names` is on. Next: `engine/engine.py`, which tells of
+containers.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Sequence
+
+from engine.ports.published_spec import Container
+from engine.settings.store import SettingsStore
+from vm.errors import GalleyError
+from vm.guest.protocol import Guest
+
+log = logging.getLogger(__name__)
+
+DOMAIN = "galley.local"
+FILE = "/run/galley/names/containers"  # in the guest
+LONGEST_LABEL, LONGEST_NAME = 63, 253  # RFC 1035
+
+
+def hosts(containers: Iterable[Container]) -> bytes:
+    """As lines of /etc/hosts: a container with several networks has as many."""
+    lines = {
+        f"{address} {container.name}.{DOMAIN}\n"
+        for container in containers
+        if _is_name(container.name)
+        for address in container.addresses
+    }
+    return "".join(sorted(lines)).encode()
+
+
+class LocalNames:
+    """`guest` raises a GalleyError where there is none. Any thread."""
+
+    def __init__(self, settings: SettingsStore, guest: Callable[[], Guest]) -> None:
+        self._settings = settings
+        self._guest = guest
+        self._turn = threading.Lock()
+        self._containers: Sequence[Container] | None = None  # None: no machine runs
+        self._has: bytes | None = None  # what the guest's file holds; None: nobody knows
+        settings.subscribe(lambda _: self._look())
+
+    def follow(self, containers: Sequence[Container]) -> None:
+        """These run now. Blocks until the guest knows; it mostly does."""
+        self._containers = containers
+        self._look()
+
+    def forget(self) -> None:
+        """The machine is gone, and its file."""
+        with self._turn:
+            self._containers, self._has = None, None
+
+    def _look(self) -> None:
+        with self._turn:
+            if self._containers is None:
+                return
+            is_on = bool(self._settings.get("local_names"))
+            wanted = hosts(self._containers) if is_on else b""
+            if wanted == self._has or not (is_on or self._has):
+                return
+            try:
+                # In place: the resolver would also read a new file before it is renamed.
+                self._guest().run(("tee", FILE), stdin=wanted)
+            except GalleyError as error:
+                log.warning("the names of containers: %s", error)
+                return
+            self._has = wanted
+
+
+def _is_name(name: str) -> bool:
+    labels = name.split(".")
+    return len(f"{name}.{DOMAIN}") <= LONGEST_NAME and all(
+        0 < len(label) <= LONGEST_LABEL for label in labels
+    )

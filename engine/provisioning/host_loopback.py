@@ -1,0 +1,44 @@
+"""The setting `host_loopback`: whether containers reach services on this computer's loopback.
+
+QEMU's user network leads 10.0.2.2 there and has no option against it, so the guest's firewall
+refuses these connections where the setting is off. A machine that starts finds what is wanted
+before dockerd runs; one that runs gets a change at once. It says on its console what it has. Next:
+`provisioning.py`; in the guest, usr/lib/galley/host-loopback.
+"""
+
+from collections.abc import Sequence
+
+from engine.provisioning.proxies import Proxies
+from engine.settings.store import SettingsStore
+from vm.errors import EngineFailed
+from vm.guest.protocol import Guest
+
+COMMAND = "/usr/lib/galley/host-loopback"
+HANDED = "host-loopback"  # the file by which a machine that starts gets it
+ON, OFF = "on", "off"
+
+
+def wanted(settings: SettingsStore, proxies: Proxies) -> str:
+    """In the guest's words: "on", or "off" with the ports of proxies, which stay reachable."""
+    if settings.get("host_loopback"):
+        return ON
+    return " ".join((OFF, *map(str, proxies.loopback_ports)))
+
+
+def handed(words: str) -> bytes:
+    """What a machine that starts is to find; nothing for "on", which is how it starts."""
+    return b"" if words == ON else words.encode()
+
+
+def bring(guest: Guest, words: str, console: Sequence[str]) -> None:
+    """Let a machine that runs have it; it mostly does. Raises EngineFailed, GuestUnreachable."""
+    said = (line for line in reversed(console) if line.startswith(f"{HANDED} "))
+    if next(said, f"{HANDED} {ON}") == f"{HANDED} {words}":
+        return
+    done = guest.run((COMMAND, *words.split()))
+    if not done.ok:
+        raise EngineFailed(
+            "The machine does not change whether containers reach this computer's services.",
+            "Run `galley restart`.",
+            details=done.tail(),
+        )

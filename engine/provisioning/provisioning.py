@@ -1,0 +1,148 @@
+"""What the machine is configured with from outside: daemon.json, proxies, certificates, and
+whether containers reach this computer's loopback.
+
+A machine that starts finds all of it, and says on its console which, so that nobody has to ask
+whether it is as it should be. Where it is not any more, the guest gets it and dockerd starts again,
+once for all of it; containers live through that. Next: these.
+"""
+
+import contextlib
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal
+
+from engine.provisioning import (
+    certificates,
+    daemon_json,
+    docker_config_proxies,
+    host_loopback,
+    proxies,
+    registry_certificates,
+)
+from engine.provisioning.proxies import Proxies
+from engine.provisioning.proxy_auth_forwarder import ProxyLogin
+from engine.settings.store import SettingsStore
+from vm.backend import Backend
+from vm.errors import GalleyError, Problem, SettingsError, from_problem
+from vm.guest.protocol import Guest
+from vm.host.paths import Home, unusable, write_atomic
+
+
+class Configuration:
+    """`problems`: what of it is not in force, and why. Any thread."""
+
+    def __init__(self, home: Home, settings: SettingsStore, backend: Backend) -> None:
+        self._home = home
+        self._settings = settings
+        self._login = ProxyLogin(home, backend)
+        self._turn = threading.Lock()
+        self._refused: Problem | None = None
+        self._lacking: tuple[Problem, ...] = ()
+        self.proxies = Proxies()
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        return (*filter(None, [self._refused]), *self._lacking)
+
+    def look(self, console: Sequence[str]) -> None:
+        """See how a machine that runs has started."""
+        self._refused = daemon_json.refusal(console)
+        self._look_for_proxies()
+
+    def close(self) -> None:
+        """Nobody logs in to proxies any more."""
+        self._login.close()
+
+    def hand_over(self, folder: Path, image: Path) -> None:
+        """Let the machine that is about to start with `image` find it. What cannot be had is left
+        out, and told by `bring`. Raises HomeUnusable, DiskFull."""
+        with self._turn:
+            self._look_for_proxies()
+            loopback = host_loopback.wanted(self._settings, self.proxies)
+            _hand(folder / host_loopback.HANDED, host_loopback.handed(loopback))
+            _hand(folder / certificates.HANDED, certificates.wanted(image).pem)
+            text = b""
+            with contextlib.suppress(SettingsError):
+                text = daemon_json.handed(self._daemon_config())
+            _hand(folder / daemon_json.HANDED, text)
+
+    def bring(self, guest: Guest, image: Path | None, console: Callable[[], Sequence[str]]) -> None:
+        """Let a machine that runs have all of it; it mostly has. Blocks while dockerd starts again.
+        Never raises: it becomes one of the problems."""
+        with self._turn:
+            trusted, registries = certificates.wanted(image), registry_certificates.wanted()
+            unusable = self._look_for_proxies()
+            failures: list[Problem] = []
+            must_restart = has_restarted = False
+            said = console()
+            try:
+                loopback = host_loopback.wanted(self._settings, self.proxies)
+                host_loopback.bring(guest, loopback, said)
+            except GalleyError as error:
+                failures.append(error.to_problem())
+            try:
+                must_restart = certificates.bring(guest, trusted.pem, said)
+                registry_certificates.bring(guest, registries.archive, said)
+            except GalleyError as error:
+                failures.append(error.to_problem())
+            try:
+                has_restarted = daemon_json.bring(guest, self._daemon_config(), said)
+                self._refused = daemon_json.refusal(console())
+            except GalleyError as error:
+                self._refused = error.to_problem()
+            try:
+                if must_restart and not has_restarted:
+                    daemon_json.restart(guest)
+                if self._settings.get("use_context"):
+                    docker_config_proxies.follow(self._home, self.proxies)
+            except GalleyError as error:
+                failures.append(error.to_problem())
+            down = unusable or proxies.why_down(self.proxies) or self._login.problem()
+            left_out = (*trusted.problems, *registries.problems)
+            self._lacking = (*failures, *left_out, *filter(None, [down]))
+
+    def change(self, text: str, guest: Guest | None) -> None:
+        """Another daemon.json, which is kept where dockerd starts with it; without a guest, for the
+        next start. Raises what `daemon_config.apply` raises."""
+        problem = daemon_json.check(text)
+        if problem is not None:
+            raise from_problem(problem)
+        with self._turn:
+            if guest is not None:
+                daemon_json.apply(guest, daemon_json.joined(text, self._named()))
+            daemon_json.write(self._home, text)
+            self._refused = None
+
+    def live_restore(self, guest: Guest, wanted: Literal["off", "auto"]) -> None:
+        """Raises what `daemon_config.live_restore` raises."""
+        with self._turn:
+            daemon_json.live_restore(guest, wanted)
+
+    def forget(self) -> None:
+        """As if nobody had ever written one. Raises HomeUnusable."""
+        daemon_json.forget(self._home)
+        self._refused, self._lacking = None, ()
+
+    def _look_for_proxies(self) -> Problem | None:
+        """Why one of this computer's is not used."""
+        wanted, problem = proxies.wanted(self._settings)
+        self.proxies = self._login.follow(wanted)
+        return problem
+
+    def _daemon_config(self) -> str:
+        return daemon_json.joined(daemon_json.read(self._home), self._named())
+
+    def _named(self) -> dict[str, str]:
+        """The proxies, as dockerd calls them."""
+        return self.proxies.named("http-proxy", "https-proxy", "no-proxy")
+
+
+def _hand(file: Path, data: bytes) -> None:
+    if data:
+        write_atomic(file, data)
+        return
+    try:
+        file.unlink(missing_ok=True)
+    except OSError as error:
+        raise unusable(file.parent, error) from error

@@ -1,0 +1,182 @@
+"""The proxies that dockerd and containers use: this computer's, or those of the settings.
+
+An address on this computer's loopback is the machine's host when it is seen from inside, and the
+host itself is never reached through a proxy. One that wants a login has its user's name in it and
+no password, and the machine reaches it through our door. Next: `proxy_auth_forwarder.py` (the
+door), `provisioning.py`, `engine/admission/proxy_variables.py`.
+"""
+
+import contextlib
+import ipaddress
+import json
+import os
+import socket
+import sys
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+import msgspec
+
+from engine.credentials import proxy_password
+from engine.provisioning import daemon_json, gnome_proxy
+from engine.settings import proxy_address
+from engine.settings.store import SettingsStore
+from vm.errors import HostError, Problem, SettingsError
+
+NEVER = ("localhost", "127.0.0.1", "::1", "host.docker.internal", "gateway.docker.internal")
+PATIENCE = 2.0  # seconds for a proxy to take a connection
+DEFAULT_PORT = 80
+
+
+class Proxies(msgspec.Struct, frozen=True):
+    """As this computer uses them; "" where there is none. `no_proxy`: names between commas. `door`:
+    a port of this computer that leads through those that want a login; 0 for none."""
+
+    http: str = ""
+    https: str = ""
+    no_proxy: str = ""
+    door: int = 0
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(filter(None, (self.http, self.https))))
+
+    @property
+    def with_login(self) -> tuple[str, ...]:
+        return tuple(filter(proxy_address.wants_login, self.addresses))
+
+    @property
+    def loopback_ports(self) -> tuple[int, ...]:
+        """Of this computer's loopback, for those that the machine reaches there."""
+        host = _machines_host()
+        inside = [urlsplit(self._inside(address, host)) for address in self.addresses]
+        found = {parts.port or DEFAULT_PORT for parts in inside if parts.hostname == host}
+        return tuple(sorted(found))
+
+    def named(self, http: str, https: str, no_proxy: str) -> dict[str, str]:
+        """As the machine uses them, by the names that are given here; {} where there is none."""
+        if not self.addresses:
+            return {}
+        host = _machines_host()
+        never = dict.fromkeys(filter(None, (*NEVER, host, *self.no_proxy.split(","))))
+        inside = {http: self._inside(self.http, host), https: self._inside(self.https, host)}
+        return {name: said for name, said in inside.items() if said} | {no_proxy: ",".join(never)}
+
+    def _inside(self, address: str, host: str) -> str:
+        """The same proxy as the machine sees it."""
+        if proxy_address.wants_login(address):
+            return f"http://{host}:{self.door}" if self.door else ""
+        parts = urlsplit(address)
+        if not _is_loopback(str(parts.hostname)):
+            return address
+        port = "" if parts.port is None else f":{parts.port}"
+        return f"{parts.scheme}://{host}{port}"
+
+    def variables(self) -> dict[str, str]:
+        """For the environment of a program in the machine. Some read small letters, some capital
+        ones."""
+        small = self.named("http_proxy", "https_proxy", "no_proxy")
+        return {name.upper(): said for name, said in small.items()} | small
+
+
+def wanted(settings: SettingsStore) -> tuple[Proxies, Problem | None]:
+    """What holds now, and why one of this computer's is not used."""
+    match settings.get("proxy"):
+        case "manual":
+            http, https, no_proxy = map(settings.get, ("http_proxy", "https_proxy", "no_proxy"))
+            return Proxies(str(http), str(https), str(no_proxy)), None
+        case "system":
+            return of_system(_found())
+    return Proxies(), None
+
+
+def _found() -> dict[str, str]:
+    """What this computer says, by protocol; "no" for where none is to be used."""
+    if sys.platform in ("win32", "darwin"):
+        import urllib.request  # 4 MB of memory, which elsewhere nothing needs
+
+        return urllib.request.getproxies()
+    said = of_environment(os.environ)
+    return said if said.keys() & {"http", "https"} else gnome_proxy.found() | said
+
+
+def of_environment(variables: Mapping[str, str]) -> dict[str, str]:
+    """As most programs on Linux read it: small letters before capital ones."""
+    found: dict[str, str] = {}
+    for name in sorted(variables):  # capital letters come first
+        if name.lower().endswith("_proxy") and variables[name]:
+            found[name.lower().removesuffix("_proxy")] = variables[name]
+    return found
+
+
+def of_system(found: dict[str, str]) -> tuple[Proxies, Problem | None]:
+    """From what this computer says, by protocol."""
+    problem = None
+    usable = {}
+    for protocol in ("http", "https"):
+        try:
+            given = proxy_address.parse(found.get(protocol, ""))
+            usable[protocol], _ = proxy_address.split(given)
+        except SettingsError as error:
+            problem = error.to_problem()
+        except ValueError:
+            problem = HostError(
+                f"This computer's proxy for {protocol} is not used: its address makes no sense.",
+                "Correct it, or choose one for Galley: galley settings set proxy manual",
+            ).to_problem()
+    no_proxy = ",".join(filter(None, map(str.strip, found.get("no", "").split(","))))
+    return Proxies(usable.get("http", ""), usable.get("https", ""), no_proxy), problem
+
+
+def password(address: str) -> str:
+    """At one that wants a login. This computer may have said it by itself; else the keyring has it.
+    Raises KeyringUnusable, HostError."""
+    for given in _found().values():
+        with contextlib.suppress(ValueError, SettingsError):
+            same, found = proxy_address.split(proxy_address.parse(given))
+            if found and same == address:
+                return found
+    kept = proxy_password.find(address)
+    if not kept:
+        raise HostError(
+            f"Galley has no password for the proxy {address}.",
+            "Give its address again, with the password, in the settings or with: galley settings "
+            "set http_proxy -",
+        )
+    return kept
+
+
+def connect(address: str, patience: float) -> socket.socket:
+    """Raises HostError."""
+    parts = urlsplit(address)
+    try:
+        return socket.create_connection((str(parts.hostname), parts.port or DEFAULT_PORT), patience)
+    except OSError as error:
+        reason = str(error.strerror or error).lower()
+        raise HostError(
+            f"The proxy {address} does not answer: {reason}.",
+            "Start it, or choose another. Without a proxy: galley settings set proxy none",
+            details=reason,
+        ) from error
+
+
+def why_down(proxies: Proxies) -> Problem | None:
+    """What is wrong with the first that takes no connection now."""
+    try:
+        for address in proxies.addresses:
+            connect(address, PATIENCE).close()
+    except HostError as error:
+        return error.to_problem()
+    return None
+
+
+def _machines_host() -> str:
+    """The address by which the machine reaches this computer's loopback."""
+    return str(json.loads(daemon_json.base())["host-gateway-ip"])
+
+
+def _is_loopback(name: str) -> bool:
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return name == "localhost"

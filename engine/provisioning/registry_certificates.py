@@ -1,0 +1,102 @@
+"""Certificates of the user's for single registries, as docker has them in its own folder.
+
+    ~/.docker/certs.d/HOST:PORT/    ca.crt        who vouches for the registry
+                                    client.cert   what it knows the user by, with client.key
+
+dockerd looks at them whenever it asks a registry. The machine gets them once it can be reached, and
+has them in memory only: a key is among them. Which it has it says on its console. Next:
+`provisioning.py`.
+"""
+
+import hashlib
+import io
+import re
+import tarfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from engine.dockercli import config_json
+from engine.provisioning.certificates import COMMAND
+from vm.errors import EngineFailed, HostError, Problem
+from vm.guest.protocol import Guest
+from vm.host import trust_store
+
+FOLDER = "certs.d"
+KINDS = (".crt", ".cert", ".key")  # as dockerd has them
+SAID, NONE = "registries ", "none"  # on the guest's console, before a hash or that
+
+
+class Found(msgspec.Struct, frozen=True):
+    """`archive`: what the machine is to have, b"" for none. `problems`: why others are left out."""
+
+    archive: bytes = b""
+    problems: tuple[Problem, ...] = ()
+
+
+def wanted() -> Found:
+    """What there is now. Never raises."""
+    kept: dict[str, bytes] = {}
+    problems = []
+    for file in _files():
+        try:
+            kept[f"{file.parent.name}/{file.name}"] = _read(file)
+        except HostError as error:
+            problems.append(error.to_problem())
+    return Found(_packed(kept), tuple(problems))
+
+
+def bring(guest: Guest, archive: bytes, console: Sequence[str]) -> None:
+    """Let the machine have them. Raises EngineFailed, GuestUnreachable."""
+    has = next((line for line in reversed(console) if line.startswith(SAID)), SAID + NONE)
+    if has == SAID + (hashlib.sha256(archive).hexdigest() if archive else NONE):
+        return
+    done = guest.run((COMMAND, "registries"), stdin=archive)
+    if not done.ok:
+        raise EngineFailed(
+            "The machine does not take the certificates for single registries.",
+            "Run `galley restart`.",
+            details=done.tail(),
+        )
+
+
+def _files() -> Iterator[Path]:
+    try:
+        folders = sorted((config_json.folder() / FOLDER).iterdir())
+        for folder in folders:
+            if re.fullmatch(r"[\w.:\[\]-]+", folder.name, re.ASCII) and folder.is_dir():
+                yield from (file for file in sorted(folder.iterdir()) if file.suffix in KINDS)
+    except OSError:  # there is none, or it is nobody's whom we are
+        return
+
+
+def _read(file: Path) -> bytes:
+    """Raises HostError."""
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise HostError(
+            f"The registry certificate {file} cannot be used: {error.strerror}.",
+            "Correct it, or take it away; then run `galley start`.",
+            details=str(error),
+        ) from error
+    if file.suffix != ".key" and not any(trust_store.decode(data)):
+        raise HostError(
+            f"There is no certificate in {file}.",
+            "It begins with -----BEGIN CERTIFICATE-----. Correct it; then run `galley start`.",
+        )
+    return data
+
+
+def _packed(files: dict[str, bytes]) -> bytes:
+    """The same bytes for the same files."""
+    if not files:
+        return b""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name, data in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(data), 0o600
+            archive.addfile(entry, io.BytesIO(data))
+    return buffer.getvalue()

@@ -1,0 +1,296 @@
+"""A start from cold goes on from where Linux had booted once; whatever is wrong there, it boots.
+
+The bench's spec has no shared folders, so those are shown by the e2e tests, where every start after
+the first is one from a template.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.contract.conftest import Bench
+from tests.contract.moments import Moment
+from tests.contract.power import Disk, PowerCut, cut_power_at, power_on, try_it
+from tests.contract.test_suspend import cut_short, flip_a_byte, lines, spoil, write_line
+from vm.backend import Force
+from vm.backends.qemu.state import boot_checkpoint, saved
+from vm.errors import Cancelled, DiskFull, NotResumable
+from vm.guest.protocol import HANDOVER
+from vm.types import MachineSpec, MachineState
+
+pytestmark = pytest.mark.vm
+
+GIB = 1 << 30
+MAKING = (
+    Moment(saved, "_halt_and_write"),
+    Moment(saved, "_write_memory"),
+    Moment(saved, "go_on"),
+    Moment(boot_checkpoint, "_make_valid"),
+)
+USING = (Moment(saved, "_fill"), Moment(saved, "_take_up"))
+
+
+def boot_and_keep(bench: Bench) -> None:
+    """And its template is on the disk."""
+    bench.boot()
+    bench.wait_for(bench.has_template)
+
+
+def inode(bench: Bench) -> int:
+    return (bench.directory.template / boot_checkpoint.MANIFEST).stat().st_ino
+
+
+def wait_for_another(bench: Bench, old: int) -> None:
+    bench.wait_for(lambda: bench.has_template() and inode(bench) != old)
+
+
+def random_bytes(bench: Bench) -> str:
+    done = bench.machine.guest.run(("sh", "-c", "head -c 16 /dev/urandom | od -An -tx1"))
+    assert done.ok, done.tail()
+    return done.stdout.decode()
+
+
+@pytest.mark.usefixtures("used")
+def test_every_start_is_another_one_on_the_same_disk(bench: Bench) -> None:
+    machine = bench.open()
+    boot_and_keep(bench)
+    made, drawn, written = inode(bench), {random_bytes(bench)}, []
+    for number in range(3):
+        write_line(bench, f"line{number}")
+        written.append(f"line{number}")
+        machine.stop()
+        bench.boot()
+        assert inode(bench) == made, "it went on from the same"
+        assert machine.status.notice is None
+        assert lines(bench) == written
+        drawn.add(random_bytes(bench))
+        clock = float(machine.guest.run(("date", "+%s.%N")).stdout.split(b".")[0])
+        assert abs(clock - time.time()) < 5
+    assert len(drawn) == 4, "the same random numbers twice"
+    said = machine.story.console.lines()
+    assert "disk ok" in said, "the disk was unmounted in order, and is seen as it is now"
+    assert not [line for line in said if line.startswith(("failed", "disk repaired"))]
+
+
+@pytest.mark.usefixtures("used")
+def test_what_belongs_to_one_start_is_not_in_the_template(bench: Bench) -> None:
+    """A file that is handed over, a disk that has grown, and the next start without either."""
+    machine = bench.open()
+    boot_and_keep(bench)
+    machine.stop()
+    bench.directory.handover.mkdir(exist_ok=True)
+    file = bench.directory.handover / "something"
+    file.write_text("for this start")
+    bench.boot()
+    assert machine.guest.read("/run/galley/something") == b"for this start"
+    assert "galley.format" not in machine.guest.read("/run/galley/words").decode()
+    machine.stop()
+    file.unlink()
+    bench.boot()
+    with pytest.raises(FileNotFoundError):
+        machine.guest.read("/run/galley/something")
+    before = bench.spec()
+    machine.stop()
+    larger = msgspec.structs.replace(before, disk_bytes=before.disk_bytes + 4 * GIB)
+    machine.start(lambda wait, note: larger)
+    bench.wait_for(lambda: machine.story.console.find("sshd") is not None)
+    size = machine.guest.run(("df", "-k", "/var/lib/galley-data")).stdout.split()[8]
+    assert int(size) * 1024 > before.disk_bytes
+
+
+def smaller(spec: MachineSpec) -> MachineSpec:
+    return msgspec.structs.replace(spec, memory_bytes=spec.memory_bytes // 2)
+
+
+@pytest.mark.usefixtures("used")
+def test_whatever_is_in_doubt_is_made_again(bench: Bench) -> None:
+    bench.open()
+    boot_and_keep(bench)
+    write_line(bench, "kept")
+    folder = bench.directory.template
+    doubts: list[Callable[[], object]] = [
+        lambda: flip_a_byte(folder / "ram"),
+        lambda: cut_short(folder / "state"),
+        lambda: (folder / "console.log").unlink(),
+        lambda: spoil(folder / boot_checkpoint.MANIFEST),
+    ]
+    for doubt in doubts:
+        power_off(bench)
+        old = inode(bench)
+        doubt()
+        bench.start()
+        wait_for_another(bench, old)
+        assert bench.machine.status.notice is None, "nobody need know"
+    power_off(bench)
+    old = inode(bench)
+    bench.machine.start(lambda wait, note: smaller(bench.spec()))
+    wait_for_another(bench, old)
+    bench.wait_for(lambda: bench.machine.story.console.find("sshd") is not None)
+    assert lines(bench) == ["kept"]
+
+
+@pytest.mark.usefixtures("used")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_power_cut_at_any_step_costs_no_more_than_time(
+    powered: Bench, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last step of the making is a thread's of its own."""
+    powered.open()
+    powered.boot()
+    write_line(powered, "kept")
+    for step in (*MAKING, *USING):
+        power_off(powered)
+        if step in MAKING:
+            boot_checkpoint.forget(powered.directory)
+        else:
+            powered.wait_for(powered.has_template)
+        with monkeypatch.context() as patch:
+            came = cut_power_at(powered, disk, step, patch)
+            try_it(powered.start)
+            powered.wait_for(came)
+        power_on(powered, disk)
+        powered.start()
+        assert powered.machine.status.problem is None, step
+    powered.wait_for(lambda: powered.machine.story.console.find("sshd") is not None)
+    assert lines(powered) == ["kept"]
+
+
+def power_off(bench: Bench) -> None:
+    bench.machine.close()
+    if bench.pid() is not None:
+        bench.backend.stop(bench.directory, Force.KILL)
+        assert bench.backend.wait_stopped(bench.directory, 10)
+    bench.open()
+
+
+def test_who_finds_a_machine_that_waits_gives_it_what_it_waits_for(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The supervisor died between the two, and then another while it gave."""
+    machine = bench.open()
+
+    def die(*_: Any, **__: Any) -> None:
+        raise PowerCut
+
+    with monkeypatch.context() as patch:
+        patch.setattr(saved, "write", die)
+        try_it(bench.start)
+    machine.close()
+    pid = bench.pid()
+    assert pid is not None
+    message = bench.backend.handover(bench.directory)
+    address = bench.backend.observe(bench.directory).address
+    assert message is not None
+    assert address is not None
+    for part in (b"nonsense" * 100, message[: len(message) // 2]):
+        guest = bench.backend.guest(bench.directory, address)
+        stream = guest.dial(HANDOVER)
+        stream.sendall(part)
+        stream.close()
+        guest.close()
+    assert bench.backend.handover(bench.directory) is not None
+    machine = bench.open()
+    bench.wait_for(lambda: machine.status.state is MachineState.RUNNING)
+    bench.wait_for(lambda: machine.story.console.find("sshd") is not None)
+    assert bench.pid() == pid
+    assert bench.backend.handover(bench.directory) is None
+    write_line(bench, "here")
+
+
+def test_where_none_can_be_kept_the_machine_starts_without(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = bench.open()
+
+    def full(*_: object) -> None:
+        raise DiskFull("The disk is full.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(saved, "_need_space", full)
+        bench.boot()
+    assert machine.status.problem is None
+    assert not bench.directory.template.exists()
+    assert not list(bench.directory.root.glob("template.*"))
+    machine.stop()
+    boot_and_keep(bench)
+    machine.stop()
+
+    def unfit(*_: object) -> None:
+        raise NotResumable("This QEMU cannot go on.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(saved, "_take_up", unfit)
+        old = inode(bench)
+        bench.boot()
+        assert machine.status.problem is None
+        wait_for_another(bench, old)
+        assert bench.backend.why_slow(bench.directory) is None, "once is an accident"
+        machine.stop()
+        bench.boot()
+        assert machine.status.problem is None
+        assert sum(path.stat().st_blocks for path in bench.directory.template.iterdir()) < 100
+        machine.stop()
+        bench.boot()
+    assert machine.story.console.find("template") is None, "it was tried in vain twice"
+    told = bench.backend.why_slow(bench.directory)
+    assert told is not None
+    assert "This QEMU cannot go on." in told.details
+
+
+@pytest.mark.usefixtures("used")
+def test_a_second_try_asks_no_template(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that hangs as soon as it goes on, seen as a guest that answers nobody."""
+    machine = bench.open()
+    boot_and_keep(bench)
+    machine.stop()
+    machine.close()
+    machine = bench.open(linux=6)
+    with monkeypatch.context() as patch:
+        patch.setattr(type(bench.backend), "handover", lambda self, directory: None)
+        patch.setattr(machine.story, "see", _only_after("handed over", machine.story.see, bench))
+        bench.boot()
+    assert machine.status.notice is not None
+    assert "second try" in machine.status.notice.summary
+    assert machine.story.console.find("template") is None
+
+
+def _only_after(word: str, see: Callable[..., str], bench: Bench) -> Callable[..., str]:
+    """As if "kernel" were said only where nothing is waited for."""
+
+    def wrapped(wait: Any, *starts: str) -> str:
+        console = bench.machine.story.console
+        while starts == ("kernel",) and console.find("template") is not None:
+            wait.wait()
+        return see(wait, *starts)
+
+    return wrapped
+
+
+def test_it_can_be_cancelled_while_it_boots_for_one(bench: Bench) -> None:
+    machine = bench.open()
+    raised: list[BaseException] = []
+
+    def start() -> None:
+        try:
+            bench.start()
+        except Cancelled as error:
+            raised.append(error)
+
+    starting = threading.Thread(target=start)
+    starting.start()
+    bench.wait_for(
+        lambda: (
+            bool(machine.status.boot) and machine.status.boot[-1].step == boot_checkpoint.BOOTING
+        )
+    )
+    machine.cancel()
+    starting.join(20)
+    assert raised
+    assert bench.state() is MachineState.STOPPED
+    assert bench.pid() is None
+    assert not list(Path(bench.directory.root).glob("template*"))

@@ -1,0 +1,190 @@
+"""What the host asks of the machine's disk, memory and clock, asked of a real machine."""
+
+import queue
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.e2e.galley import IMAGE, Galley
+from vm.backends.qemu.backend import QemuBackend
+from vm.errors import GuestUnreachable, MachineError
+from vm.guest.agent import Keeper
+from vm.guest.protocol import Guest
+from vm.guest.ssh import SshGuest
+
+DATA = "/var/lib/galley-data"
+
+
+@pytest.fixture
+def guest(galley: Galley) -> Iterator[Guest]:
+    made = way_in(galley)
+    yield made
+    made.close()
+
+
+def way_in(galley: Galley) -> Guest:
+    """One of our own, by ssh: the relay is the supervisor's."""
+    seen = QemuBackend().observe(galley.machine)
+    assert seen.address is not None
+    return SshGuest(seen.address, galley.machine.key, galley.machine.known_host, 10.0)
+
+
+@pytest.fixture
+def keeper(guest: Guest) -> Iterator[Keeper]:
+    made = Keeper(guest.dial)
+    yield made
+    made.thaw()
+
+
+def test_who_writes_to_a_frozen_disk_waits_and_loses_nothing(
+    galley: Galley, guest: Guest, keeper: Keeper
+) -> None:
+    keeper.freeze()
+    keeper.freeze()
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(guest.run, ("sh", "-c", f"echo kept > {DATA}/frozen.txt"), timeout=60)
+        held = galley.docker("ps", "--quiet")  # what only reads goes on
+        assert held.returncode == 0
+        assert guest.run(("touch", "/run/elsewhere")).ok
+        assert not writing.done()
+        keeper.thaw()
+        assert writing.result().ok
+    assert guest.read(f"{DATA}/frozen.txt") == b"kept\n"
+    guest.run(("rm", f"{DATA}/frozen.txt"))
+
+
+def test_the_clock_is_set_to_ours_and_only_others_settings_are_told(
+    guest: Guest, keeper: Keeper
+) -> None:
+    watch = keeper.watch_clock()
+    told: queue.SimpleQueue[bool] = queue.SimpleQueue()
+
+    def listen() -> None:
+        while True:
+            watch.wait()
+            told.put(True)
+
+    with ThreadPoolExecutor(1) as pool:
+        listening = pool.submit(listen)
+        try:
+            keeper.set_time()
+            keeper.disk()
+            assert told.empty()
+            assert guest.run(("date", "-s", "@1000000000")).ok
+            assert told.get(timeout=20)
+            keeper.set_time()
+            assert abs(_skew(guest)) < 0.5
+            assert guest.run(("date", "-s", "@2000000000")).ok
+            assert told.get(timeout=20)
+        finally:
+            watch.close()
+        keeper.set_time()
+        with pytest.raises(GuestUnreachable):
+            listening.result(20)
+    assert told.empty()
+    assert abs(_skew(guest)) < 0.5
+
+
+def _skew(guest: Guest) -> float:
+    """Seconds by which the guest's clock is before ours, as well as one can see through ssh."""
+    before = time.time()
+    said = float(guest.run(("sh", "-c", "echo $EPOCHREALTIME")).stdout)
+    return said - (before + time.time()) / 2
+
+
+def test_memory_and_disk_are_what_the_guest_knows(
+    galley: Galley, guest: Guest, keeper: Keeper
+) -> None:
+    memory = keeper.memory()
+    total = int(guest.run(("awk", "/MemTotal/ { print $2 }", "/proc/meminfo")).stdout) * 1024
+    assert memory.total == total
+    assert 0 < memory.free < total
+    assert 0 < memory.available < total
+    assert 0 < memory.cached < total
+    name = galley.docker("run", "-d", IMAGE, "sleep", "600").stdout.decode().strip()
+    assert keeper.memory().containers > 0
+    galley.docker("rm", "--force", name)
+    disk = keeper.disk()
+    assert disk.used + disk.available < disk.size < galley.machine.data_disk.stat().st_size
+
+
+def test_what_is_deleted_and_trimmed_is_the_hosts_again(
+    galley: Galley, guest: Guest, keeper: Keeper
+) -> None:
+    size = 100 << 20
+    made = f"dd if=/dev/urandom of={DATA}/filling bs=1M count=100 && sync"
+    assert guest.run(("sh", "-c", made)).ok
+    full, used = _blocks(galley), keeper.disk().used
+    assert guest.run(("sh", "-c", f"rm {DATA}/filling")).ok
+    assert used - keeper.disk().used >= size
+    keeper.trim()
+    assert full - _blocks(galley) >= 0.95 * size
+
+
+def _blocks(galley: Galley) -> int:
+    """Bytes that the data disk holds on the host."""
+    return galley.machine.data_disk.stat().st_blocks * 512
+
+
+def test_what_was_only_read_is_dropped_from_memory(guest: Guest, keeper: Keeper) -> None:
+    made = f"dd if=/dev/zero of={DATA}/read bs=1M count=64 && sync && cat {DATA}/read > /dev/null"
+    assert guest.run(("sh", "-c", made)).ok
+    before = keeper.memory()
+    keeper.reclaim()
+    after = keeper.memory()
+    assert before.cached - after.cached >= 64 << 20
+    assert after.free > before.free
+    guest.run(("rm", f"{DATA}/read"))
+
+
+def test_what_containers_leave_in_the_page_cache_goes_while_they_run(
+    galley: Galley, keeper: Keeper
+) -> None:
+    """A part of it each time that the guest looks."""
+    fill = "busybox dd if=/dev/zero of=/f bs=1M count=256; sync; echo filled; exec sleep 600"
+    name = galley.docker("run", "-d", "--init", IMAGE, "sh", "-c", fill).stdout.decode().strip()
+    galley.wait_for(lambda: b"filled" in galley.docker("logs", name).stdout, "a file is cached")
+    filled = keeper.memory()
+    galley.wait_for(lambda: filled.cached - keeper.memory().cached > 48 << 20, "it is dropped")
+    assert keeper.memory().free - filled.free > 32 << 20
+    galley.docker("rm", "--force", name)
+
+
+def test_a_keeper_that_is_killed_comes_again(galley: Galley, guest: Guest, keeper: Keeper) -> None:
+    assert guest.run(("killall", "-9", "keeper")).ok
+    galley.wait_for(lambda: _answers(keeper), "it answers again")
+    keeper.freeze()
+    keeper.thaw()
+
+
+def _answers(keeper: Keeper) -> bool:
+    try:
+        return keeper.memory().total > 0
+    except MachineError:
+        return False
+
+
+@pytest.mark.parametrize("seconds", [-3600, 3600])
+def test_a_clock_that_is_an_hour_wrong_is_right_within_seconds(
+    galley: Galley, guest: Guest, seconds: int
+) -> None:
+    """The supervisor sees to it; who sets the clock is a container, as anybody could."""
+    skew = f"date -s @$(($(date +%s) + {seconds}))"
+    galley.docker("run", "--rm", "--privileged", IMAGE, "sh", "-c", skew)
+    _is_right(guest)
+
+
+def test_after_a_suspend_the_clock_is_right_within_seconds(galley: Galley) -> None:
+    galley.run("suspend")
+    galley.start()
+    guest = way_in(galley)
+    _is_right(guest)
+    guest.close()
+
+
+def _is_right(guest: Guest) -> None:
+    began = time.monotonic()
+    while abs(_skew(guest)) > 0.1:
+        assert time.monotonic() - began < 5

@@ -1,0 +1,62 @@
+"""Both schemes can be read: contrast by the formula of WCAG 2.2, 1.4.3."""
+
+import dataclasses
+import re
+
+import pytest
+
+from desktop.theme.style import style_sheet
+from desktop.theme.tokens import DARK, LIGHT, Tokens
+
+ENOUGH = 4.5
+TEXT = ("text", "secondary", "accent", "running", "paused", "exited", "error")
+BEHIND = ("window", "surface", "selection")
+
+
+def luminance(color: str) -> float:
+    channels = [int(color[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: str, other: str) -> float:
+    darker, lighter = sorted((luminance(one), luminance(other)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def test_the_formula_knows_black_on_white() -> None:
+    assert round(contrast("#000000", "#FFFFFF"), 1) == 21.0
+
+
+@pytest.mark.parametrize("tokens", [LIGHT, DARK], ids=lambda tokens: tokens.name)
+@pytest.mark.parametrize("name", TEXT)
+@pytest.mark.parametrize("behind", [*BEHIND, "raised"])
+def test_text_can_be_read(tokens: Tokens, name: str, behind: str) -> None:
+    found = contrast(getattr(tokens, name), getattr(tokens, behind))
+    assert found >= ENOUGH, f"{name} on {behind}: {found:.2f}"
+
+
+@pytest.mark.parametrize("tokens", [LIGHT, DARK], ids=lambda tokens: tokens.name)
+def test_buttons_can_be_read(tokens: Tokens) -> None:
+    assert contrast(tokens.on_accent, tokens.accent) >= ENOUGH
+
+
+@pytest.mark.parametrize("tokens", [LIGHT, DARK], ids=lambda tokens: tokens.name)
+def test_a_field_is_told_from_what_is_behind_it(tokens: Tokens) -> None:
+    """WCAG 2.2, 1.4.11: what shows where a control is."""
+    for behind in (tokens.surface, tokens.window):
+        assert contrast(tokens.edge, behind) >= 3.0
+    (rule,) = re.findall(r"QLineEdit, QPlainTextEdit[^{:]*{([^}]*)}", style_sheet(tokens))
+    assert f"border: 1px solid {tokens.edge}" in rule
+
+
+def test_a_pale_text_would_be_found() -> None:
+    pale = dataclasses.replace(LIGHT, secondary="#A0A8B0")
+    assert contrast(pale.secondary, pale.surface) < ENOUGH
+
+
+@pytest.mark.parametrize("tokens", [LIGHT, DARK], ids=lambda tokens: tokens.name)
+def test_the_style_sheet_names_no_other_colour(tokens: Tokens) -> None:
+    known = {str(value) for value in dataclasses.asdict(tokens).values()}
+    words = style_sheet(tokens).replace(";", " ").split()
+    assert {word for word in words if word.startswith("#") and word[1:2].isupper()} <= known

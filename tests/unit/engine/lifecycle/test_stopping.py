@@ -1,0 +1,81 @@
+"""Who stops a machine that stands still, for this computer's disk is full, is told so at once."""
+
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from engine.lifecycle.stopping import Resting
+from engine.ports.guest_rules import GuestRules
+from engine.settings.store import SettingsStore
+from vm.backends.fake import FakeBackend
+from vm.errors import DiskFull, EngineUnreachable, Problem
+from vm.guest.protocol import Stream
+from vm.host.paths import Home
+from vm.lifecycle.machine import Machine
+from vm.types import MachineState, Status
+
+FULL = DiskFull("This computer's disk is full.", "Free some space.").to_problem()
+
+
+class Standing:
+    """A machine of which only its end is seen."""
+
+    def __init__(self) -> None:
+        self.backend = FakeBackend()
+        self.status = Status(MachineState.RUNNING, "fake")
+        self.ended: list[dict[str, Any]] = []
+
+    def stop(self, **how: Any) -> None:
+        self.ended.append(how)
+
+
+def silence() -> Stream:
+    raise ConnectionRefusedError
+
+
+@pytest.fixture
+def machine() -> Standing:
+    return Standing()
+
+
+def resting(machine: Standing, home: Home, kept: Path, *stalled: Problem) -> Resting:
+    settings = SettingsStore(home)
+    return Resting(
+        cast(Machine, machine),
+        settings,
+        kept,
+        silence,
+        GuestRules(),
+        lambda: stalled,
+        lambda: (),
+    )
+
+
+def test_it_is_refused_with_the_way_out(machine: Standing, home: Home, tmp_path: Path) -> None:
+    stalled = resting(machine, home, tmp_path / "kept", FULL)
+    for verb in (stalled.stop, stalled.suspend, lambda: stalled.put_away(lambda: None)):
+        with pytest.raises(DiskFull) as caught:
+            verb()
+        assert caught.value.summary == FULL.summary
+        assert caught.value.hint.startswith(FULL.hint)
+        assert "galley stop --cold" in caught.value.hint
+    assert machine.ended == [], "it goes on when there is room"
+
+
+def test_it_is_ended_where_its_user_says_so(machine: Standing, home: Home, tmp_path: Path) -> None:
+    resting(machine, home, tmp_path / "kept", FULL).power_off()
+    resting(machine, home, tmp_path / "kept").power_off()
+    resting(machine, home, tmp_path / "kept").stop()
+    assert machine.ended == [{"at_once": True}, {"at_once": False}, {}]
+
+
+def test_an_engine_that_goes_away_meanwhile_is_told_with_what_waits(
+    machine: Standing, home: Home, tmp_path: Path
+) -> None:
+    """So that a start, which is said to have failed, can be made again."""
+    kept = tmp_path / "kept"
+    kept.write_text('{"1a": "web", "2b": "db"}')
+    for _ in range(2):
+        with pytest.raises(EngineUnreachable, match="web, db"):
+            resting(machine, home, kept).start_again(silence)

@@ -1,0 +1,87 @@
+"""What the machine holds is asked of one that runs only; giving back wakes it."""
+
+import os
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from engine.monitors.resources import Resources
+from vm.backends.fake import FakeBackend, SocketStream
+from vm.directory import MachineDir
+from vm.errors import NoMachine
+from vm.guest.protocol import Stream
+from vm.host import process
+from vm.types import MachineState, Observation
+
+ANSWERS = {"memory": "9 5 6 3 2", "disk": "90 40 45", "reclaim": "", "trim": "7"}
+
+
+class Machine(FakeBackend):
+    """Its process is ours. Giving back takes half of its disk."""
+
+    def __init__(self, folder: Path) -> None:
+        self.directory = MachineDir(folder, folder, folder)
+        self.directory.data_disk.write_bytes(b"x" * 65536)
+        self.state = MachineState.RUNNING
+        self.said: list[str] = []
+
+    def observe(self, directory: MachineDir) -> Observation:
+        ours = process.identify(os.getpid())
+        assert ours is not None
+        return Observation(self.state, ours.pid)
+
+    def dial(self, path: str) -> Stream:
+        ours, theirs = socket.socketpair()
+        threading.Thread(target=self._answer, args=(theirs,), daemon=True).start()
+        return SocketStream(ours)
+
+    def _answer(self, theirs: socket.socket) -> None:
+        with theirs:
+            word = theirs.recv(100).decode().strip()
+            self.said.append(word)
+            if word == "trim":
+                self.directory.data_disk.write_bytes(b"x" * 32768)
+            theirs.sendall(f"ok {ANSWERS[word]}\n".encode())
+
+    def hold(self) -> Callable[[], None]:
+        self.said.append("held")
+        return lambda: self.said.append("let go")
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    return Machine(tmp_path)
+
+
+@pytest.fixture
+def resources(machine: Machine) -> Resources:
+    return Resources(machine.directory, machine, machine.dial, machine.hold)
+
+
+def test_use_is_that_of_the_guest_and_of_this_computer(
+    machine: Machine, resources: Resources
+) -> None:
+    use = resources.use()
+    assert (use.memory.total, use.memory.containers) == (9, 2)
+    assert (use.disk.size, use.disk.available) == (90, 45)
+    assert use.memory_on_host > 1 << 20
+    assert use.disk_on_host == 65536
+    assert machine.said == ["memory", "disk"]
+
+
+def test_a_machine_that_is_paused_is_not_asked(machine: Machine, resources: Resources) -> None:
+    machine.state = MachineState.PAUSED
+    with pytest.raises(NoMachine):
+        resources.use()
+    assert machine.said == []
+
+
+def test_a_machine_is_held_awake_while_it_gives_back(
+    machine: Machine, resources: Resources
+) -> None:
+    given = resources.reclaim_disk()
+    assert (given.before, given.after) == (65536, 32768)
+    assert machine.said == ["held", "trim", "let go"]

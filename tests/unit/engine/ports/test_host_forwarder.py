@@ -1,0 +1,155 @@
+"""Ports on IPv6 addresses, led to the backend's, whoever asked for them is gone."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from engine.ports.host_forwarder import MachineCarrier
+from tests.unit.engine.ports.conftest import Backend
+from vm.backend import Backend as RealBackend
+from vm.directory import MachineDir
+from vm.errors import PortInUse
+from vm.host import net
+from vm.host.paths import Home
+from vm.types import Forward
+
+
+class Listening(Backend):
+    """What it carries is served here: each says its guest port."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._servers: dict[Forward, socket.socket] = {}
+
+    def forward(self, directory: MachineDir, forward: Forward) -> None:
+        super().forward(directory, forward)
+        server = socket.create_server((forward.host_address, forward.host_port))
+        self._servers[forward] = server
+        threading.Thread(target=self._serve, args=(server, forward), daemon=True).start()
+
+    def unforward(self, directory: MachineDir, forward: Forward) -> None:
+        super().unforward(directory, forward)
+        if (server := self._servers.pop(forward, None)) is not None:
+            server.shutdown(socket.SHUT_RDWR)
+            server.close()
+
+    def close(self) -> None:
+        for forward in list(self._servers):
+            self.unforward(MachineDir(Path(), Path(), Path()), forward)
+
+    @staticmethod
+    def _serve(server: socket.socket, forward: Forward) -> None:
+        while True:
+            try:
+                near, _ = server.accept()
+            except OSError:
+                return
+            with near:
+                near.sendall(str(forward.guest_port).encode())
+
+
+@pytest.fixture
+def backend() -> Iterator[Listening]:
+    made = Listening()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def carriers(home: Home, backend: Listening) -> Iterator[tuple[MachineCarrier, MachineCarrier]]:
+    """Of this supervisor and the next."""
+    directory = MachineDir.of(home)
+    directory.logs.mkdir(parents=True, exist_ok=True)
+    directory.run.mkdir(parents=True, exist_ok=True)
+    both = [MachineCarrier(cast(RealBackend, backend), directory) for _ in range(2)]
+    yield both[0], both[1]
+    both[1].forget()
+
+
+def says(address: str, port: int) -> str:
+    try:
+        with socket.create_connection((address, port), 10) as near:
+            return near.recv(100).decode()
+    except OSError:
+        return ""
+
+
+def test_both_ways_to_a_port_are_the_next_supervisors(
+    carriers: tuple[MachineCarrier, MachineCarrier], backend: Listening
+) -> None:
+    first, second = carriers
+    port, alone = net.free_port(), net.free_port()
+    wanted = {
+        Forward("127.0.0.1", port, 80),
+        Forward("::1", port, 80),
+        Forward("::1", alone, 81),  # its guest port has no IPv4 address here
+    }
+    for forward in sorted(wanted):
+        first.forward(forward)
+    assert first.forwarded() == wanted
+    assert second.forwarded() == wanted
+    assert [says("::1", port), says("::1", alone)] == ["80", "81"]
+    for forward in wanted:
+        second.unforward(forward)
+    assert second.forwarded() == set()
+    assert backend.carried == set(), "nor is what one of them led to"
+    assert not says("::1", port)
+    assert net.is_free("::1", alone)
+
+
+def test_one_address_of_two_is_closed_at_once(
+    carriers: tuple[MachineCarrier, MachineCarrier],
+) -> None:
+    port = net.free_port()
+    both = [Forward(address, port, 80) for address in ("127.0.0.1", "::1")]
+    for forward in both:
+        carriers[0].forward(forward)
+    carriers[0].unforward(both[1])
+    assert net.is_free("::1", port)
+    assert carriers[0].forwarded() == {both[0]}
+
+
+def test_it_leads_to_what_this_computer_has_on_its_first_address(
+    carriers: tuple[MachineCarrier, MachineCarrier],
+) -> None:
+    port = net.free_port()
+    others = {Forward(f"127.0.0.{last}", port, 80 + last) for last in range(2, 10)}
+    wanted = {Forward("127.0.0.1", port, 80), Forward("::1", port, 80), *others}
+    for forward in sorted(wanted):
+        carriers[0].forward(forward)
+    assert carriers[1].forwarded() == wanted
+    assert says("::1", port) == "80"
+
+
+def test_a_port_that_is_taken_names_its_holder_and_leaves_nothing(
+    carriers: tuple[MachineCarrier, MachineCarrier], backend: Listening
+) -> None:
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as holder:
+        port = holder.getsockname()[1]
+        with pytest.raises(PortInUse, match=f"{port}/tcp on ::1 is already in use"):
+            carriers[0].forward(Forward("::1", port, 80))
+    assert backend.carried == set()
+    assert carriers[0].forwarded() == set()
+
+
+def test_one_that_leads_nowhere_any_more_is_closed(
+    carriers: tuple[MachineCarrier, MachineCarrier], backend: Listening
+) -> None:
+    port = net.free_port()
+    for address in ("127.0.0.1", "::1"):
+        carriers[0].forward(Forward(address, port, 80))
+    backend.unforward(MachineDir(Path(), Path(), Path()), Forward("127.0.0.1", port, 80))
+    assert carriers[1].forwarded() == set()
+    assert net.is_free("::1", port)
+
+
+def test_with_the_machine_all_are_closed(carriers: tuple[MachineCarrier, MachineCarrier]) -> None:
+    port = net.free_port()
+    for address in ("127.0.0.1", "::1"):
+        carriers[0].forward(Forward(address, port, 80))
+    carriers[1].forget()
+    assert net.is_free("::1", port)

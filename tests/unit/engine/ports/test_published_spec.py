@@ -1,0 +1,166 @@
+"""What is published, read from what dockerd says of its containers."""
+
+from engine.ports.guest_port_allocator import placed
+from engine.ports.published_spec import (
+    Asked,
+    Binding,
+    Container,
+    ContainerPort,
+    Mount,
+    Network,
+    Networks,
+    Publishing,
+    Route,
+    default_addresses,
+    fixed_forwards,
+    routes,
+    wanted_ports,
+)
+from engine.types import PublishedPort
+from vm.types import Forward
+
+LOOPBACK = ("127.0.0.1", "::1")
+NETWORKS = Networks({"bridge": Network("172.17.0.2", "172.17.0.1")})
+
+
+def asked(bindings: dict[str, tuple[Binding, ...] | None], mode: str = "bridge") -> Asked:
+    return Asked("1", Publishing(bindings, mode))
+
+
+def running(*ports: ContainerPort) -> Container:
+    return Container("1", ("/web",), ports, NETWORKS)
+
+
+def on(address: str) -> ContainerPort:
+    return ContainerPort(80, "tcp", 8080, address)
+
+
+WEB = running(
+    on("0.0.0.0"),
+    on("::"),
+    ContainerPort(443, "tcp"),
+    ContainerPort(53, "udp", 5353, "0.0.0.0"),
+)
+LOCAL = running(ContainerPort(80, "tcp", 9090, "127.0.0.1"))
+
+
+def found(container: Container, its: Asked, default: tuple[str, ...] = LOOPBACK) -> set[Forward]:
+    return {port.forward for port in wanted_ports([container], {"1": its}, default)}
+
+
+def test_the_default_address_has_a_twin_where_there_is_ipv6() -> None:
+    assert default_addresses("127.0.0.1", True) == LOOPBACK
+    assert default_addresses("127.0.0.1", False) == ("127.0.0.1",)
+    assert default_addresses("0.0.0.0", True) == ("0.0.0.0", "::")
+    assert default_addresses("192.0.2.7", True) == ("192.0.2.7",)
+
+
+def test_a_port_without_an_address_is_wanted_on_the_default_ones() -> None:
+    wanted = {
+        Forward("127.0.0.1", 8080, 8080),
+        Forward("::1", 8080, 8080),
+        Forward("127.0.0.1", 5353, 5353, "udp"),
+        Forward("::1", 5353, 5353, "udp"),
+    }
+    its = asked({"80/tcp": (Binding("", "8080"),), "53/udp": (Binding("", "5353"),)})
+    assert found(WEB, its) == wanted
+    assert found(WEB, Asked()) == wanted
+
+
+def test_an_address_that_was_asked_for_is_the_only_one() -> None:
+    every = asked({"80/tcp": (Binding("0.0.0.0", "8080"),)})
+    assert found(running(on("0.0.0.0")), every) == {Forward("0.0.0.0", 8080, 8080)}
+    assert found(LOCAL, asked({"80/tcp": (Binding("127.0.0.1", "9090"),)})) == {
+        Forward("127.0.0.1", 9090, 0)
+    }
+
+
+def test_every_ipv4_address_is_not_every_ipv6_address() -> None:
+    """dockerd may say both where one was asked for."""
+    both = running(on("0.0.0.0"), on("::"))
+    for address in ("0.0.0.0", "::"):
+        its = asked({"80/tcp": (Binding(address, "8080"),)})
+        assert found(both, its) == {Forward(address, 8080, 8080 if address == "0.0.0.0" else 0)}
+
+
+def test_folders_of_this_host_are_the_binds() -> None:
+    mounts = (Mount("bind", "/mnt/a"), Mount("volume", "/var/lib/docker/v"), Mount("bind", "/b"))
+    assert Asked(Mounts=mounts).folders == ("/mnt/a", "/b")
+    assert Asked(Mounts=None).folders == ()
+
+
+def test_a_range_has_two_ends() -> None:
+    assert Binding(HostPort="8000-8010").range == range(8000, 8011)
+    for other in ("8000", "8000-", "-8010", "", None):
+        assert not Binding(HostPort=other).range
+
+
+def test_a_container_that_others_are_linked_to_has_its_own_name() -> None:
+    linked = Container("1", ("/app/db", "/db"), (on("0.0.0.0"),), NETWORKS)
+    assert linked.name == Asked("1", Name="/db").name
+    assert {port.container for port in wanted_ports([linked], {}, LOOPBACK)} == {"db"}
+    assert Container("1").name == "?"
+
+
+def test_an_ipv6_address_that_dockerd_passes_over_is_wanted_all_the_same() -> None:
+    its = asked({"80/tcp": (Binding("::1", "8080"),)})
+    container = running(ContainerPort(80, "tcp"))
+    assert found(container, its) == {Forward("::1", 8080, 0)}
+    ports = [PublishedPort("web", 80, Forward("::1", 8080, 65535))]
+    assert routes([container], {"1": its}, ports) == {Route("tcp", 65535, "172.17.0.2:80")}
+
+
+def test_a_port_leads_to_the_network_that_has_a_way_out() -> None:
+    networks = {"a": Network("172.18.0.2"), "b": Network("172.19.0.2", "172.19.0.1")}
+    both = Container("1", ("/web",), (on("127.0.0.1"),), Networks(networks))
+    its = asked({"80/tcp": (Binding("127.0.0.1", "8080"), Binding("::1", "8080"))})
+    ports = placed(wanted_ports([both], {"1": its}, LOOPBACK), [])
+    led = routes([both], {"1": its}, ports)
+    assert {route.target for route in led} == {"172.19.0.2:80"}
+    assert {route.guest_port for route in led} == {65535, 65534}
+
+
+def test_one_that_has_internal_networks_only_publishes_nothing_as_with_dockerd() -> None:
+    inside = Container("1", ("/web",), (), Networks({"a": Network("172.18.0.2")}))
+    assert not found(inside, asked({"80/tcp": (Binding("::1", "8080"),)}))
+
+
+def test_what_a_container_needs_is_known_before_it_starts() -> None:
+    its = asked(
+        {
+            "80/tcp": (Binding("", "8080"), Binding("192.0.2.7", "81"), Binding("", "")),
+            "53/udp": (Binding("", "5353"),),
+            "90/tcp": (Binding("", "9000-9010"),),
+            "91/sctp": (Binding("", "91"),),
+            "92/tcp": None,
+        }
+    )
+    assert fixed_forwards(its, ("127.0.0.1",)) == [
+        Forward("127.0.0.1", 8080, 8080),
+        Forward("192.0.2.7", 81, 0),
+        Forward("127.0.0.1", 5353, 5353, "udp"),
+    ]
+    assert its.publishes
+
+
+def test_a_container_without_a_network_of_its_own_publishes_nothing() -> None:
+    for mode in ("host", "none", "container:abc"):
+        its = asked({"80/tcp": (Binding("", "8080"),)}, mode)
+        assert fixed_forwards(its, LOOPBACK) == []
+        assert not its.publishes
+
+
+def test_only_ports_with_an_address_are_led_in_the_guest() -> None:
+    ports = placed(wanted_ports([WEB, LOCAL], {}, LOOPBACK), [])
+    assert not routes([WEB], {}, ports)
+    assert routes([WEB, LOCAL], {}, ports) == {Route("tcp", 65535, "172.17.0.2:80")}
+
+
+def test_one_port_on_two_addresses_leads_to_two_containers() -> None:
+    one = Container("1", ("/one",), (on("127.0.0.1"),), NETWORKS)
+    other = Networks({"bridge": Network("172.17.0.3", "172.17.0.1")})
+    two = Container("2", ("/two",), (on("127.0.0.2"),), other)
+    ports = placed(wanted_ports([one, two], {}, LOOPBACK), [])
+    led = routes([one, two], {}, ports)
+    assert len({route.guest_port for route in led}) == 2
+    assert {route.target for route in led} == {"172.17.0.2:80", "172.17.0.3:80"}

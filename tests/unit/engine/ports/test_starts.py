@@ -1,0 +1,56 @@
+"""A container whose ports are open and that then does not start."""
+
+from collections.abc import Callable
+
+import pytest
+
+from engine.ports.published import PublishedPorts
+from engine.ports.published_spec import Asked, Binding, Default, Publishing
+from engine.ports.reserved_ports import AvoidedPorts
+from engine.ports.services import Services
+from engine.ports.starts import Starts
+from tests.unit.engine.ports.test_published import WEB, Carrier
+from vm.guest.protocol import Stream
+
+WANTS_WEB = Asked("1", Publishing({"80/tcp": (Binding("", str(WEB.host_port)),)}), Name="/web")
+
+
+def nobody() -> Stream:
+    raise ConnectionRefusedError
+
+
+def starts(ports: PublishedPorts, monkeypatch: pytest.MonkeyPatch) -> Starts:
+    """For a dockerd that runs nothing, and knows of one container."""
+    made = Starts(
+        dial=nobody,
+        dial_ports=nobody,
+        ports=ports,
+        default=lambda: (WEB.host_address,),
+        services=Services(nobody),
+        look=lambda: ports.sync([]),
+        must_share=lambda *_: None,
+    )
+    monkeypatch.setattr(made, "_ask", lambda container: WANTS_WEB)
+    return made
+
+
+def test_its_port_is_open_until_dockerd_has_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    carrier = Carrier()
+    done = starts(PublishedPorts(carrier, lambda: None), monkeypatch).about_to("web")
+    assert carrier.carried == {WEB}
+    assert done is not None
+    done()
+    assert carrier.carried == set()
+
+
+def test_where_what_follows_fails_its_port_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(self: AvoidedPorts, asked: Asked, default: Default) -> Callable[[], None]:
+        raise RuntimeError("out of the ordinary")
+
+    monkeypatch.setattr(AvoidedPorts, "hold", fail)
+    carrier = Carrier()
+    ports = PublishedPorts(carrier, lambda: None)
+    with pytest.raises(RuntimeError, match="out of the ordinary"):
+        starts(ports, monkeypatch).about_to("web")
+    assert ports.held() == frozenset()
+    assert carrier.carried == set()

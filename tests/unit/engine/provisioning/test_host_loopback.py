@@ -1,0 +1,75 @@
+"""What the machine gets to know of the setting, and when. Its rules have tests in `guest`."""
+
+from typing import cast
+
+import pytest
+
+from engine.provisioning import host_loopback
+from engine.provisioning.proxies import Proxies
+from engine.settings.store import SettingsStore
+from vm.errors import EngineFailed
+from vm.guest.protocol import Guest
+from vm.host.paths import Home
+from vm.host.process import Completed
+
+PROXIES = Proxies("http://127.0.0.1:3128", "http://user@example.com:1", door=20001)
+
+
+class ScriptedGuest:
+    def __init__(self, returncode: int = 0) -> None:
+        self.ran: list[tuple[str, ...]] = []
+        self._returncode = returncode
+
+    def run(self, argv: tuple[str, ...], *, stdin: bytes = b"", timeout: float = 60) -> Completed:
+        self.ran.append(argv)
+        return Completed(argv, self._returncode, b"", b"no such rule")
+
+
+def bring(guest: ScriptedGuest, words: str, *console: str) -> list[tuple[str, ...]]:
+    host_loopback.bring(cast(Guest, guest), words, console)
+    return guest.ran
+
+
+def test_words_of_the_setting(home: Home) -> None:
+    settings = SettingsStore(home)
+    assert host_loopback.wanted(settings, PROXIES) == "on"
+    settings.set("host_loopback", "false")
+    assert host_loopback.wanted(settings, PROXIES) == "off 3128 20001"
+    assert host_loopback.wanted(settings, Proxies()) == "off"
+    assert host_loopback.handed("on") == b""
+    assert host_loopback.handed("off 3128") == b"off 3128"
+
+
+@pytest.mark.parametrize(
+    ("proxies", "ports"),
+    [
+        (Proxies("http://localhost:3128", "http://[::1]:3128"), (3128,)),
+        (Proxies("http://example.com:3128", "http://127.0.0.1"), (80,)),
+        (Proxies("http://10.0.2.2:8080", "http://user@example.com:1"), (8080,)),
+        (Proxies(no_proxy="localhost"), ()),
+    ],
+)
+def test_proxies_of_this_computers_loopback(proxies: Proxies, ports: tuple[int, ...]) -> None:
+    assert proxies.loopback_ports == ports
+
+
+def test_a_machine_that_has_it_is_asked_nothing() -> None:
+    guest = ScriptedGuest()
+    assert bring(guest, "on") == []
+    assert bring(guest, "on", "host-loopback off", "host-loopback on", "engine") == []
+    assert bring(guest, "off 3128", "host-loopback off 3128") == []
+
+
+def test_a_machine_that_lacks_it_gets_it() -> None:
+    assert bring(ScriptedGuest(), "off") == [(host_loopback.COMMAND, "off")]
+    guest = ScriptedGuest()
+    bring(guest, "off 3128 20001", "host-loopback off 3128")
+    bring(guest, "on", "host-loopback off")
+    words = [("off", "3128", "20001"), ("on",)]
+    assert guest.ran == [(host_loopback.COMMAND, *each) for each in words]
+
+
+def test_a_machine_that_does_not_take_it() -> None:
+    with pytest.raises(EngineFailed, match="this computer's services") as caught:
+        bring(ScriptedGuest(127), "off")
+    assert "no such rule" in caught.value.details

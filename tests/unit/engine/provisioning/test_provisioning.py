@@ -1,0 +1,120 @@
+"""What a machine that is about to start is handed; what it does with it, the e2e tests show."""
+
+import hashlib
+import json
+import socket
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from engine.provisioning import certificates, daemon_json, host_loopback
+from engine.provisioning.provisioning import Configuration
+from engine.settings.store import SettingsStore
+from tests.authorities import Authority
+from vm.backends.fake import FakeBackend
+from vm.guest.protocol import Guest
+from vm.host.paths import Home
+from vm.host.process import Completed
+from vm.image import CERTIFICATES
+
+OURS = Authority("Ours")
+
+
+@pytest.fixture
+def settings(home: Home, monkeypatch: pytest.MonkeyPatch) -> SettingsStore:
+    settings = SettingsStore(home)
+    settings.set("proxy", "none")
+    settings.set("use_context", "false")
+    return settings
+
+
+@pytest.fixture
+def image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """That of a computer which trusts nobody but OURS, whom its guest does not know."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "store.pem"))
+    (tmp_path / "store.pem").write_bytes(OURS.pem)
+    (tmp_path / CERTIFICATES).write_bytes(b"")
+    return tmp_path
+
+
+def handed(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+def test_a_machine_is_handed_what_it_would_be_brought(
+    home: Home, settings: SettingsStore, image: Path
+) -> None:
+    folder = home.machine / "handover"
+    daemon_json.write(home, '{"labels": ["a=1"]}')
+    configuration = Configuration(home, settings, FakeBackend())
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        settings.set("http_proxy", f"http://127.0.0.1:{port}")
+        settings.set("proxy", "manual")
+        configuration.hand_over(folder, image)
+        found = handed(folder)
+        has = [certificates.HANDED, daemon_json.HANDED]
+        said = [hashlib.sha256(found[name]).hexdigest() for name in has]
+        console = ["certificates " + said[0], "configured " + said[1]]
+        nobody = cast(Guest, None)  # who has it already is asked nothing
+        configuration.bring(nobody, image, lambda: console)
+    assert configuration.problems == ()
+    assert found[certificates.HANDED] == OURS.pem
+    config = json.loads(found[daemon_json.HANDED])
+    assert config["labels"] == ["a=1"]
+    assert config["proxies"]["http-proxy"] == f"http://10.0.2.2:{port}"
+
+
+def test_what_is_wanted_no_more_is_handed_no_more(
+    home: Home, settings: SettingsStore, image: Path
+) -> None:
+    daemon_json.write(home, '{"labels": ["a=1"]}')
+    configuration = Configuration(home, settings, FakeBackend())
+    folder = home.machine / "handover"
+    configuration.hand_over(folder, image)
+    assert len(handed(folder)) == 2
+    daemon_json.write(home, "{ }")
+    (image / CERTIFICATES).write_bytes(OURS.pem)
+    configuration.hand_over(folder, image)
+    assert handed(folder) == {}
+
+
+def test_what_nobody_can_read_is_not_handed(
+    home: Home, settings: SettingsStore, image: Path
+) -> None:
+    daemon_json.write(home, '{"labels"')
+    configuration = Configuration(home, settings, FakeBackend())
+    configuration.hand_over(home.machine / "handover", image)
+    assert set(handed(home.machine / "handover")) == {certificates.HANDED}
+
+
+def test_what_containers_may_reach_of_this_computer(
+    home: Home, settings: SettingsStore, image: Path
+) -> None:
+    """A machine that starts finds it before dockerd runs; one that does not take it is a problem,
+    and gets all the rest."""
+    settings.set("host_loopback", "false")
+    configuration = Configuration(home, settings, FakeBackend())
+    folder = home.machine / "handover"
+    configuration.hand_over(folder, image)
+    found = handed(folder)
+    assert found[host_loopback.HANDED] == b"off"
+    brought: list[str] = []
+
+    class Refusing:
+        def run(
+            self, argv: tuple[str, ...], *, stdin: bytes = b"", timeout: float = 60
+        ) -> Completed:
+            brought.append(argv[0])
+            return Completed(argv, int(argv[0] == host_loopback.COMMAND), b"", b"")
+
+    configuration.bring(cast(Guest, Refusing()), image, list)
+    assert brought == [host_loopback.COMMAND, certificates.COMMAND, daemon_json.COMMAND]
+    summaries = [problem.summary for problem in configuration.problems]
+    assert summaries == [
+        "The machine does not change whether containers reach this computer's services."
+    ]
+    settings.set("host_loopback", "true")
+    configuration.hand_over(folder, image)
+    assert host_loopback.HANDED not in handed(folder)

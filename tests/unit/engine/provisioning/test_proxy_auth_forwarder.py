@@ -1,0 +1,173 @@
+"""The door for the machine, which logs in to a proxy for it, and for nobody else."""
+
+import base64
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from typing import cast
+
+import pytest
+
+from engine.credentials import proxy_password
+from engine.provisioning.proxies import Proxies
+from engine.provisioning.proxy_auth_forwarder import ProxyLogin
+from tests.unit.engine.secret_service import SecretService, unlocked
+from vm.backend import Backend
+from vm.directory import MachineDir
+from vm.host.net import free_port
+from vm.host.paths import Home
+from vm.types import MachineState, Observation
+
+USER, PASSWORD = "me", "to be found nowhere"
+LOGIN = b"Proxy-Authorization: Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode())
+STRANGER = """
+import socket, sys
+there, here = int(sys.argv[1]), (sys.argv[2], int(sys.argv[3]))
+door = socket.create_connection(("127.0.0.1", there), 20, here)
+try:
+    door.sendall(b"CONNECT h:1 HTTP/1.1\\r\\n\\r\\n")
+    print(door.recv(100))
+except ConnectionError:
+    print(b"")
+"""
+
+
+class Machine:
+    """`pid` is the machine's, which is this process unless a test says otherwise."""
+
+    pid = os.getpid()
+
+    def observe(self, _directory: MachineDir) -> Observation:
+        return Observation(MachineState.RUNNING, self.pid)
+
+
+class Recorder:
+    """A proxy that keeps what it is asked, and answers with it."""
+
+    def __init__(self) -> None:
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.address = f"http://{USER}@127.0.0.1:{self._server.getsockname()[1]}"
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def close(self) -> None:
+        self._server.close()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                client, _ = self._server.accept()
+            except OSError:
+                return
+            with client:
+                while data := client.recv(65536):
+                    client.sendall(data)
+                client.shutdown(socket.SHUT_WR)
+
+
+@pytest.fixture
+def recorder() -> Iterator[Recorder]:
+    made = Recorder()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def keyring() -> Iterator[SecretService]:
+    with unlocked() as service:
+        yield service
+
+
+@pytest.fixture
+def machine() -> Machine:
+    return Machine()
+
+
+@pytest.fixture
+def login(home: Home, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Iterator[ProxyLogin]:
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    made = ProxyLogin(home, cast(Backend, machine))
+    yield made
+    made.close()
+
+
+def asked(door: int, request: bytes) -> bytes:
+    with socket.create_connection(("127.0.0.1", door), 20) as client:
+        client.sendall(request)
+        client.shutdown(socket.SHUT_WR)
+        answer = b""
+        while data := client.recv(65536):
+            answer += data
+        return answer
+
+
+def test_the_password_goes_to_the_proxy_and_nowhere_else(
+    login: ProxyLogin, recorder: Recorder, keyring: SecretService
+) -> None:
+    proxy_password.keep(recorder.address, PASSWORD)
+    proxies = login.follow(Proxies(recorder.address, recorder.address))
+    assert login.problem() is None
+    assert proxies.variables()["https_proxy"] == f"http://10.0.2.2:{proxies.door}"
+    request = b"CONNECT h:1 HTTP/1.1\r\nHost: h:1\r\nProxy-Authorization: x\r\n\r\nmore"
+    assert asked(proxies.door, request) == (
+        b"CONNECT h:1 HTTP/1.1\r\nHost: h:1\r\n" + LOGIN + b"\r\n\r\nmore"
+    )
+    request = b"GET http://h/ HTTP/1.1\r\nproxy-connection: keep-alive\r\nAccept: */*\r\n\r\n"
+    assert asked(proxies.door, request) == (
+        b"GET http://h/ HTTP/1.1\r\nAccept: */*\r\n" + LOGIN + b"\r\nConnection: close\r\n\r\n"
+    )
+    assert PASSWORD not in repr(proxies)
+
+
+def test_others_are_not_let_in(
+    login: ProxyLogin, recorder: Recorder, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", recorder.address.replace(USER, f"{USER}:{PASSWORD}"))
+    door = login.follow(Proxies(https=recorder.address)).door
+    with socket.create_server(("127.0.0.1", 0)) as server:  # as QEMU listens for our ssh
+        for here in (("127.0.0.1", 0), ("127.0.0.2", server.getsockname()[1])):
+            words = [sys.executable, "-c", STRANGER, str(door), *map(str, here)]
+            assert subprocess.run(words, capture_output=True, timeout=30).stdout == b"b''\n"
+    assert LOGIN in asked(door, b"CONNECT h:1 HTTP/1.1\r\n\r\n")  # as this computer has said it
+
+
+def test_what_is_in_the_way_is_told(
+    login: ProxyLogin, recorder: Recorder, keyring: SecretService
+) -> None:
+    door = login.follow(Proxies(recorder.address)).door
+    problem = login.problem()
+    assert problem is not None
+    assert problem.summary == f"Galley has no password for the proxy {recorder.address}."
+    assert "settings set http_proxy -" in problem.hint
+    proxy_password.keep(recorder.address, PASSWORD)
+    keyring.lock()
+    problem = login.problem()
+    assert problem is not None
+    assert problem.summary == "The keyring is locked."
+    assert b"The keyring is locked." in asked(door, b"GET http://h/ HTTP/1.1\r\n\r\n")
+
+
+def test_a_proxy_that_is_down(login: ProxyLogin, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = f"http://{USER}@127.0.0.1:{free_port()}"
+    monkeypatch.setenv("http_proxy", gone.replace(USER, f"{USER}:{PASSWORD}"))
+    said = asked(login.follow(Proxies(gone)).door, b"GET http://h/ HTTP/1.1\r\n\r\n")
+    assert said.startswith(b"HTTP/1.1 503 ")
+    assert b"does not answer: connection refused." in said
+
+
+def test_the_door_is_the_same_again_and_shut_where_nobody_needs_it(
+    login: ProxyLogin, home: Home, machine: Machine
+) -> None:
+    wanted = Proxies("http://me@h:1", "http://h:2")
+    door = login.follow(wanted).door
+    assert login.follow(wanted).named("http", "https", "none")["https"] == "http://h:2"
+    assert login.follow(Proxies("http://h:1")).door == 0
+    with pytest.raises(ConnectionRefusedError):
+        asked(door, b"")
+    again = ProxyLogin(home, cast(Backend, machine))
+    assert again.follow(wanted).door == door
+    assert login.follow(wanted).door == door + 1  # taken
+    again.close()

@@ -1,0 +1,362 @@
+"""Which folders may be shared, and what becomes of a list of them."""
+
+import os
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from engine.guest import recipe
+from engine.ports.published_spec import Asked, Container, Mount, Publishing
+from engine.settings import share_paths
+from engine.settings.schema import GIB, HostSize, Kind, Setting, schema
+from engine.settings.store import SettingsStore
+from engine.shares.shared_folders import SharedFolders
+from tests.ordinary_user import OrdinaryUser
+from vm.backends.fake import FakeBackend
+from vm.directory import MachineDir
+from vm.errors import HostError, NotShared, Problem, SettingsError, ToolMissing
+from vm.host import private_folders, process
+from vm.host.paths import Home
+from vm.types import Share
+
+HOST = HostSize(4, 16 * GIB)
+
+
+@pytest.fixture
+def setting() -> Setting:
+    return next(setting for setting in schema(HOST) if setting.name == "shares")
+
+
+@pytest.fixture
+def store(home: Home) -> SettingsStore:
+    return SettingsStore(home, HOST)
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("~", ("~",)),
+        ("~, /data/,/data ,", ("~", "/data")),
+        ("/a,b\n", ("/a,b",)),
+        ("~/x\n/a,b\n", ("~/x", "/a,b")),
+        ("", ()),
+        ([], ()),
+        (["/a", "/\u96ea b"], ("/a", "/\u96ea b")),
+        ("/", ("/",)),
+    ],
+)
+def test_lists(setting: Setting, given: object, meant: tuple[str, ...]) -> None:
+    assert setting.parse(given) == meant
+    assert setting.parse(setting.text(meant)) == meant
+
+
+@pytest.mark.parametrize("given", ["data", "~ann/x", 3, True, [1], ["/a\nb"], ["/a\0b"], {"a": 1}])
+def test_no_lists(setting: Setting, given: object) -> None:
+    with pytest.raises(SettingsError, match="folders such as"):
+        setting.parse(given)
+
+
+def test_the_guests_own_are_those_of_its_recipe() -> None:
+    free = {"home", "mnt", "opt", "root", "srv", "tmp"}  # empty there: what is for users' files
+    for name in {*recipe.DIRECTORIES, *recipe.SKELETON_LINKS} - free:
+        assert share_paths.is_guests(f"/{name}"), name
+    for name in free:
+        assert not share_paths.is_guests(f"/{name}"), name
+    assert share_paths.is_guests("/")
+    assert share_paths.is_guests("/var")
+    assert not share_paths.is_guests("/var/www")
+
+
+def test_the_home_and_what_is_temporary_are_shared_by_default(
+    store: SettingsStore, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    for name, others in ((tmp_path, (str(tmp_path),)), ("/var/tmp", ()), ("/tmp", ())):
+        monkeypatch.setenv("TMPDIR", str(name))
+        assert set(store.load().shares) == {"~", os.path.realpath("/tmp"), *others}
+        tempfile.tempdir = None
+    home.settings.write_text("shares = ['~']\n")
+    assert store.load().shares == ("~",), "who has chosen keeps it"
+
+
+def test_what_galley_keeps_for_itself_cannot_be_shared(store: SettingsStore, home: Home) -> None:
+    (home.root / "machine").mkdir(exist_ok=True)
+    for path in (home.root, home.root / "machine"):
+        with pytest.raises(SettingsError, match="keys and sockets"):
+            store.set("shares", str(path))
+        found, problems = share_paths.wanted([str(path)], [], private_folders.of(home))
+        assert found == ()
+        assert [problem.kind for problem in problems] == ["SettingsError"]
+
+
+def test_what_cannot_be_shared(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    cases = {
+        tmp_path / "none": "it does not exist",
+        tmp_path / "file": "it is a file",
+        Path("/"): "the machine has its own there",
+        Path("/usr/share"): "the machine has its own there",
+        Path("/var"): "the machine has its own there",
+    }
+    for path, reason in cases.items():
+        with pytest.raises(SettingsError) as refused:
+            share_paths.check(str(path))
+        assert refused.value.summary == f"The folder {path} cannot be shared: {reason}."
+        assert refused.value.hint
+
+
+# A process that becomes the user once it has the program, which the user may not be able to read.
+AS_USER = """
+import os, sys
+from engine import shares
+from vm.backends.qemu.shares.folders import readable
+from vm.errors import GalleyError
+from vm.types import Share
+uid, *folders = sys.argv[1:]
+os.setgroups([])
+os.setresgid(int(uid), int(uid), int(uid))
+os.setresuid(int(uid), int(uid), int(uid))
+for folder in folders:
+    try:
+        shares.check(folder)
+        print("shared", len(readable((Share(folder, folder),))))
+    except GalleyError as error:
+        print(error.summary.removeprefix(f"The folder {folder} "), error.hint)
+"""
+
+
+def test_folders_that_may_not_be_read(ordinary_user: OrdinaryUser) -> None:
+    """Root may read all: so a user asks."""
+    folders: list[Path] = []
+    for name, mode in (("open", 0o755), ("enter", 0o711), ("read", 0o744), ("shut", 0o700)):
+        folders.append(ordinary_user.folder / name)
+        folders[-1].mkdir()
+        folders[-1].chmod(mode)
+    folders.append(ordinary_user.folder / "shut" / "inner")
+    folders[-1].mkdir()
+    words = (sys.executable, "-c", AS_USER, str(ordinary_user.id), *map(str, folders))
+    done = process.run(words, env={"PYTHONPATH": str(Path(share_paths.__file__).parents[2])})
+    refused = "cannot be shared: you may not read it. Change its permissions, or leave it out."
+    assert done.stdout.decode().splitlines() == ["shared 1", *[refused] * 4], done.tail()
+
+
+def test_links_and_home_are_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    assert share_paths.check("~/link") == str(tmp_path / "real")
+
+
+def test_outer_ones_come_first_and_what_adds_nothing_is_dropped(tmp_path: Path) -> None:
+    names = ["a", "a/b", "a/b/c", "a/b/c/d", "e"]
+    for name in names:
+        (tmp_path / name).mkdir()
+    full = [str(tmp_path / name) for name in names]
+    a, b, c, d, e = full
+    assert share_paths.wanted([e, d, b, a], [c]) == (
+        (Share(a, a), Share(c, c, True), Share(d, d), Share(e, e)),
+        (),
+    )
+    assert share_paths.wanted([a], [a]) == ((Share(a, a, True),), ())
+
+
+def test_one_that_vanished_is_told_and_the_others_stay(tmp_path: Path) -> None:
+    found, problems = share_paths.wanted([str(tmp_path), str(tmp_path / "gone")], ["/etc"])
+    assert found == (Share(str(tmp_path), str(tmp_path)),)
+    assert [problem.kind for problem in problems] == ["SettingsError"] * 2
+
+
+def test_only_what_can_be_shared_is_set(store: SettingsStore, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="does not exist"):
+        store.set("shares", str(tmp_path / "none"))
+    assert store.set("shares", str(tmp_path)).value == (str(tmp_path),)
+    assert store.load().shares == (str(tmp_path),)
+
+
+def test_in_the_file_it_is_a_list(store: SettingsStore, home: Home, tmp_path: Path) -> None:
+    (tmp_path / "a,b").mkdir()
+    store.set("shares", f"~\n{tmp_path}/a,b")
+    assert f'shares = ["~", "{tmp_path}/a,b"]' in home.settings.read_text()
+    assert store.load().shares == ("~", f"{tmp_path}/a,b")
+
+
+def test_a_wrong_entry_of_the_file_shares_nothing(store: SettingsStore, home: Home) -> None:
+    home.settings.write_text("shares = ['relative']\n")
+    assert store.load().shares == ()
+    (problem,) = store.problems
+    assert "settings.toml, line 1: shares cannot be" in problem.summary
+    assert problem.hint.startswith("Nothing is used.")
+
+
+def test_paths_are_the_only_kind_that_falls_back_to_less() -> None:
+    for setting in schema(HOST):
+        expected = () if setting.kind is Kind.PATHS else setting.default
+        assert setting.fallback == expected
+
+
+class Lacking(FakeBackend):
+    """A host that cannot share."""
+
+    def probe_shares(self, asked: str) -> Problem | None:
+        return ToolMissing("There is no virtiofsd.", "Install it.").to_problem()
+
+
+def test_without_the_program_nothing_is_shared(store: SettingsStore, home: Home) -> None:
+    folders = SharedFolders(home, store, Lacking(), lambda: None)
+    assert folders.wanted() == ()
+    assert [problem.summary for problem in folders.problems] == ["There is no virtiofsd."]
+    store.set("shares", "")
+    assert folders.wanted() == ()
+    assert folders.problems == ()  # nothing is wanted: nothing is wrong
+
+
+def test_what_the_guest_could_not_mount_is_told(
+    store: SettingsStore, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vm.types import MachineSpec, MachineState, Observation
+
+    for name in ("a", "b", "c"):
+        (tmp_path / name).mkdir()
+    paths = [str(tmp_path / name) for name in ("a", "b", "c")]
+    store.set("shares", ",".join(paths))
+    served = tuple(Share(path, path) for path in paths[:2])
+    seen = Observation(MachineState.RUNNING, spec=MachineSpec(1, 1, 1, "", shares=served))
+    monkeypatch.setattr(FakeBackend, "observe", lambda self, directory: seen)
+    folders = SharedFolders(home, store, FakeBackend(), lambda: None)
+    folders.look(["kernel", "share share1 failed: mount: no such device", "engine"])
+    mounted, unserved = folders.problems
+    assert paths[1] in mounted.summary
+    assert mounted.details == "mount: no such device"
+    assert paths[2] in unserved.summary
+    body = b'{"HostConfig":{"Binds":["%s:/x"]}}'
+    assert folders.check(body % paths[0].encode()) is None
+    with pytest.raises(Exception, match="is not shared"):
+        folders.check(body % paths[1].encode())
+
+
+def test_one_that_is_served_no_longer_is_told_and_refused(
+    store: SettingsStore, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vm.types import MachineSpec, MachineState, Observation
+
+    class Losing(FakeBackend):
+        def observe(self, directory: MachineDir) -> Observation:
+            return Observation(MachineState.RUNNING, spec=spec)
+
+        def watch_crowd(self, *words: Any) -> None:
+            words[-1](1)
+
+    names = [str(tmp_path / name) for name in ("a", "b")]
+    for name in names:
+        os.mkdir(name)
+    store.set("shares", ",".join(names))
+    spec = MachineSpec(1, 1, 1, "", shares=tuple(Share(name, name) for name in names))
+    changed = threading.Event()
+    folders = SharedFolders(home, store, Losing(), changed.set)
+    folders.look([])
+    assert not folders.problems
+    story = SimpleNamespace(console=SimpleNamespace(lines=list))
+    status = SimpleNamespace(state=MachineState.RUNNING)
+    folders.begin(cast(Any, SimpleNamespace(story=story, status=status)))
+    assert changed.wait(20)
+    for _ in range(2):  # it stays so while the machine runs
+        (told,) = folders.problems
+        assert f"{names[1]} is no longer shared" in told.summary
+        body = b'{"HostConfig":{"Binds":["%s:/x"]}}'
+        assert folders.check(body % names[0].encode()) is None
+        with pytest.raises(NotShared, match="is not shared"):
+            folders.check(body % names[1].encode())
+        folders.look([])
+    folders.end()
+    assert not folders.problems, "another machine serves it"
+
+
+def test_what_a_container_has_had_must_still_be_shared(
+    home: Home, store: SettingsStore, tmp_path: Path
+) -> None:
+    folders = SharedFolders(home, store, FakeBackend(), lambda: None)
+    share = Share(str(tmp_path), str(tmp_path))
+    seen = tmp_path.stat()
+    folders._mounted = {share: (seen.st_dev, seen.st_ino)}
+    own = ("/var/run/docker.sock", "/", "/run/of-its-own", "/etc/made-by-who-drives-the-engine")
+    folders.must_share([f"{tmp_path}/data", *own])
+    folders._mounted = {}
+    folders.must_share(own)
+    store.set("shares", "~")
+    with pytest.raises(NotShared, match=f"{tmp_path}/data is not shared") as refused:
+        folders.must_share([*own, f"{tmp_path}/data"])
+    assert "galley settings set shares" in refused.value.hint
+    folders._mounted = {share: (seen.st_dev, seen.st_ino + 1)}  # another one, of the same name
+    with pytest.raises(NotShared):
+        folders.must_share([f"{tmp_path}/data"])
+
+
+def test_at_a_start_only_what_dockerd_makes_is_made(
+    home: Home, store: SettingsStore, tmp_path: Path
+) -> None:
+    """Where another user might make it. What was bound with --mount has to be there."""
+    tmp_path.chmod(0o1777)
+    folders = SharedFolders(home, store, FakeBackend(), lambda: None)
+    seen = tmp_path.stat()
+    folders._mounted = {Share(str(tmp_path), str(tmp_path)): (seen.st_dev, seen.st_ino)}
+    bound, mounted = f"{tmp_path}/bound", f"{tmp_path}/mounted"
+    publishing = Publishing(Binds=(f"{bound}:/x:ro", "volume:/y"))
+    asked = Asked(HostConfig=publishing, Mounts=(Mount("bind", bound), Mount("bind", mounted)))
+    with pytest.raises(NotShared, match=f"{mounted} does not exist"):
+        folders.must_share(asked.folders, asked.made)
+    assert [path.name for path in tmp_path.iterdir()] == ["bound"]
+
+
+def test_what_containers_have_of_this_host(home: Home, store: SettingsStore) -> None:
+    folders = SharedFolders(home, store, FakeBackend(), lambda: None)
+    folders._mounted = {Share("/home/ann", "/home/ann"): (0, 0), Share("/data", "/there"): (0, 0)}
+    mounts = (
+        Mount("bind", "/home/ann/project"),
+        Mount("bind", "/there/a/b"),
+        Mount("bind", "/home/anna"),
+        Mount("bind", "/run/docker.sock"),
+        Mount("volume", "/home/ann/volume"),
+    )
+    containers = [Container(Mounts=mounts), Container(Mounts=mounts[:1]), Container(Mounts=None)]
+    assert folders.follow(containers) == {"/home/ann/project", "/data/a/b"}
+    assert folders.bound == {"/home/ann/project", "/data/a/b"}
+
+
+def test_nothing_outside_a_share_is_watched(
+    home: Home, store: SettingsStore, tmp_path: Path
+) -> None:
+    """Whatever root in the guest lets dockerd say."""
+    share, inner = tmp_path / "share", tmp_path / "share" / "inner"
+    inner.mkdir(parents=True)
+    (tmp_path / "secret").mkdir()
+    (share / "out").symlink_to(tmp_path / "secret")
+    (share / "in").symlink_to(inner)
+    folders = SharedFolders(home, store, FakeBackend(), lambda: None)
+    folders._mounted = {Share(str(share), "/there"): (0, 0)}
+    for source in ("/there/../secret", "/there/inner/../../secret", "/there/out", "/there/out/x",
+                   "/../there/../secret", "/there/\0", "there/inner", "/there/.."):  # fmt: skip
+        assert folders.follow([Container(Mounts=(Mount("bind", source),))]) == set()
+    for source in ("/there/inner", "/there/x/../inner", "/there/in", "/there//inner/."):
+        assert folders.follow([Container(Mounts=(Mount("bind", source),))]) == {str(inner)}
+
+
+def test_that_only_root_can_write_is_told_where_somebody_can(
+    store: SettingsStore, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vm.types import MachineSpec, MachineState, Observation
+
+    none = HostError("No ids are lent.", "Lend some.").to_problem()
+    monkeypatch.setattr(FakeBackend, "probe_owners", lambda self, asked: none)
+    folders = SharedFolders(home, store, FakeBackend(), lambda: None)
+    store.set("shares", "")
+    for read_only in (False, True):
+        share = Share(str(tmp_path), str(tmp_path), read_only)
+        seen = Observation(MachineState.RUNNING, spec=MachineSpec(1, 1, 1, "", shares=(share,)))
+        monkeypatch.setattr(FakeBackend, "observe", lambda self, directory, seen=seen: seen)
+        folders.look([])
+        assert folders.problems == (() if read_only else (none,))

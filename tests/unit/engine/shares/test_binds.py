@@ -1,0 +1,297 @@
+"""Which binds pass, which are refused, and that nothing else of a creation is touched."""
+
+import json
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.shares.binds import Sharing, check
+from vm.errors import NotShared, ToolMissing
+from vm.host import private_folders
+from vm.types import Share
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Path:
+    """A folder that is shared, with a file in it."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    (folder / "file").touch()
+    return folder
+
+
+@pytest.fixture
+def sharing(shared: Path) -> Sharing:
+    share = Share(str(shared), str(shared))
+    return Sharing("/nowhere/docker.sock", (share,), ("~",))
+
+
+def asked(*binds: str, **more: Any) -> bytes:
+    return json.dumps({"Image": "a", "HostConfig": {"Binds": binds, **more}}).encode()
+
+
+def mount(source: str, **more: Any) -> bytes:
+    one = {"Type": "bind", "Source": source, "Target": "/x", **more}
+    return json.dumps({"HostConfig": {"Mounts": [one]}}).encode()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"not json",
+        b"[]",
+        b'{"HostConfig": null}',
+        b'{"HostConfig": {"Binds": null, "Mounts": null}}',
+        b'{"HostConfig": {"Binds": "wrong", "Mounts": [1]}}',
+        b'{"Image": "a"}',
+        asked(),
+        asked("/only-a-target"),
+        asked("name:/x", "name/with/slash:/x", "~/x:/x"),
+        mount("/etc", Type="volume"),
+        mount("", Type="tmpfs"),
+        mount("relative"),
+    ],
+)
+def test_what_names_no_folder_of_this_host_goes_on(body: bytes, sharing: Sharing) -> None:
+    assert check(body, sharing) is None
+
+
+@pytest.mark.parametrize(
+    "below", ["", "/", "/file", "/new/folder", "/a b/\u96ea,\u00e9", "/./x/../y"]
+)
+def test_below_a_share(below: str, shared: Path, sharing: Sharing) -> None:
+    assert check(asked(f"{shared}{below}:/x:ro"), sharing) is None
+    assert check(mount(f"{shared}{below}"), sharing) is None
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/var/run/docker.sock",
+        "/run/docker.sock",
+        "/var/run",
+        "/proc",
+        "/sys/fs/cgroup",
+        "/dev/shm",
+        "/lib/modules",
+        "/var/lib/docker/volumes",
+        "/var/log/",
+        "/etc/localtime",
+        "/etc/timezone",
+    ],
+)
+def test_what_is_the_machines_own(path: str, sharing: Sharing) -> None:
+    assert check(asked(f"{path}:/x"), sharing) is None
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/etc", "/etc/shadow", "/run/user/1000/agent", "/home", "/procs", "/nowhere/x", "/usr/share"],
+)
+def test_everything_else_is_refused(path: str, sharing: Sharing) -> None:
+    for body in (asked("name:/y", f"{path}:/x"), mount(path)):
+        with pytest.raises(NotShared) as refused:
+            check(body, sharing)
+        assert refused.value.summary == (
+            f"The folder {path} is not shared with Galley's virtual machine."
+        )
+        assert refused.value.hint
+
+
+MOUNT = '{"Type":"bind","Source":"/etc","Target":"/x"}'
+HOST_CONFIG = '{"HostConfig":{"Binds":["/etc:/x"]}'
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"HoſtConfig":{"bindſ":["/etc:/x"]}}',
+        '{"HostConfig":{"Binds":[null,"/etc:/x"]}}',
+        '{"HostConfig":{"Binds":["/etc:/x","\\ud800"]}}',
+        '{"HostConfig":{"Binds":["/proc/\\u0000:/x"]}}',
+        '{"HostConfig":{"Mounts":[{"Type":"bind","type":"bind","Source":"/a","source":"/etc"}]}}',
+        f'{{"HostConfig":5,"TaskTemplate":{{"ContainerSpec":{{"Mounts":[{MOUNT}]}}}}}}',
+        HOST_CONFIG + "}}",
+        HOST_CONFIG + ',"a":' + "[" * 100_000 + "]" * 100_000 + "}",
+    ],
+)
+def test_what_only_dockerd_would_read_is_refused(body: str, sharing: Sharing) -> None:
+    with pytest.raises(NotShared):
+        check(body.encode(), sharing)
+    with pytest.raises(NotShared):
+        check(body.encode().replace(b'"/x"', b'"/\xff"') + b"]", sharing)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"HostConfig":{"Binds":["/etc:/x"]},"hostconfig":{"Privileged":true}}',
+        b'{"HostConfig":{"Binds":["/etc:/x"],"Binds":null,"Privileged":true}}',
+        b'{"HostConfig":{"Mounts":[{"Source":"/etc"}]},"HostConfig":{"Privileged":true}}',
+    ],
+)
+def test_what_a_later_key_has_replaced_does_not_go_on(body: bytes, sharing: Sharing) -> None:
+    """dockerd would put both together."""
+    changed = check(body, sharing)
+    assert changed is not None
+    assert b"/etc" not in changed
+    assert b'"Privileged":true' in changed
+
+
+def test_the_way_out_of_a_share_is_refused(shared: Path, sharing: Sharing) -> None:
+    (shared / "link").symlink_to("/etc")
+    for path in ("..", "../other", "link", "link/shadow"):
+        with pytest.raises(NotShared):
+            check(asked(f"{shared}/{path}:/x"), sharing)
+    with pytest.raises(NotShared):  # begins like it
+        check(asked(f"{shared}-2:/x"), sharing)
+
+
+def test_the_hint_is_a_command_that_keeps_what_is_shared(tmp_path: Path, sharing: Sharing) -> None:
+    folder = tmp_path / "my data"
+    folder.mkdir()
+    for path in (folder, folder / "file", folder / "new"):
+        with pytest.raises(NotShared) as refused:
+            check(asked(f"{path}:/x"), sharing)
+        assert refused.value.hint.endswith(
+            f"galley settings set shares '~,{folder}' && galley restart"
+        )
+
+
+def test_what_is_to_be_shared_is_when_the_engine_starts_again(tmp_path: Path) -> None:
+    sharing = Sharing("/nowhere", names=("~/x",), folders=(str(tmp_path),))
+    with pytest.raises(NotShared) as refused:
+        check(asked(f"{tmp_path}/y:/x"), sharing)
+    assert refused.value.hint.endswith("starts again: galley restart")
+
+
+def test_of_the_machines_own_system_nothing_can_be_shared(sharing: Sharing) -> None:
+    with pytest.raises(NotShared) as refused:
+        check(asked("/usr/share/doc:/x"), sharing)
+    assert "settings" not in refused.value.hint
+
+
+def test_where_nothing_can_be_shared_it_says_why() -> None:
+    lacking = ToolMissing("virtiofsd is not installed.", "Install it.").to_problem()
+    with pytest.raises(NotShared) as refused:
+        check(asked("/home/ann:/x"), Sharing("/nowhere", problem=lacking))
+    assert refused.value.summary.endswith(lacking.summary)
+    assert refused.value.hint == lacking.hint
+
+
+def test_a_link_into_a_share_is_followed(tmp_path: Path, shared: Path, sharing: Sharing) -> None:
+    (tmp_path / "link").symlink_to(shared)
+    body = asked(f"{tmp_path}/link/file:/x:ro,z", "name:/y", Unknown={"a": [1, 2.50]})
+    changed = check(body, sharing)
+    assert changed is not None
+    assert json.loads(changed) == json.loads(
+        asked(f"{shared}/file:/x:ro,z", "name:/y", Unknown={"a": [1, 2.50]})
+    )
+    assert b"2.5" in changed
+
+
+@pytest.mark.parametrize(
+    ("mode", "more"),
+    [("", ""), (":z,ro", ",readonly"), (":ro", ",readonly"), (":rw", ""), (":rprivate", "")],
+)
+def test_a_link_to_what_a_bind_cannot_name(
+    mode: str, more: str, tmp_path: Path, shared: Path, sharing: Sharing
+) -> None:
+    (shared / "with:colon").mkdir()
+    (tmp_path / "link").symlink_to(shared / "with:colon")
+    with pytest.raises(NotShared) as refused:
+        check(asked(f"{tmp_path}/link:/x{mode}"), sharing)
+    assert refused.value.summary == (
+        f"The folder {tmp_path}/link leads to {shared}/with:colon, "
+        "and -v cannot name a folder with a colon."
+    )
+    mounted = f"--mount type=bind,source={tmp_path}/link,target=/x{more}"
+    assert refused.value.hint.endswith(mounted)
+    changed = check(mount(f"{tmp_path}/link"), sharing)
+    assert changed is not None
+    assert json.loads(changed)["HostConfig"]["Mounts"][0]["Source"] == f"{shared}/with:colon"
+
+
+def test_the_docker_socket_of_this_host_is_the_machines(shared: Path) -> None:
+    path = shared / "docker.sock"
+    listening = socket.socket(socket.AF_UNIX)
+    os.chdir(shared)
+    listening.bind(path.name)
+    sharing = Sharing(str(path), (Share(str(shared), str(shared)),))
+    changed = check(asked(f"{path}:/var/run/docker.sock"), sharing)
+    listening.close()
+    assert changed is not None
+    assert json.loads(changed)["HostConfig"]["Binds"] == ["/run/docker.sock:/var/run/docker.sock"]
+
+
+def test_fields_we_do_not_know_stay_as_they_are(tmp_path: Path, shared: Path) -> None:
+    (tmp_path / "link").symlink_to(shared)
+    sharing = Sharing("/nowhere", (Share(str(shared), str(shared)),))
+    one = f'{{"type":"bind","source":"{tmp_path}/link","New":1e400,"BindOptions":{{"X":null}}}}'
+    tree = f'{{"Z":12345678901234567890,"hostconfig":{{"mounts":[{one}],"é":"\\ud83d\\ude00"}}}}'
+    changed = check(tree.encode(), sharing)
+    assert changed is not None
+    assert changed.decode() == tree.replace(f"{tmp_path}/link", str(shared))
+
+
+def test_services(tmp_path: Path, shared: Path, sharing: Sharing) -> None:
+    (tmp_path / "link").symlink_to(shared)
+
+    def body(source: Path | str) -> bytes:
+        one = {"Type": "bind", "Source": str(source), "Target": "/x"}
+        task = {"TaskTemplate": {"ContainerSpec": {"Mounts": [one]}}, "Name": "a"}
+        return json.dumps(task, separators=(",", ":")).encode()
+
+    assert check(body(shared), sharing) is None
+    assert check(body(tmp_path / "link"), sharing) == body(shared)
+    with pytest.raises(NotShared):
+        check(body("/srv/x"), sharing)
+
+
+def test_what_another_user_has_put_where_everybody_may(tmp_path: Path) -> None:
+    """As in /tmp. The folder itself may be bound."""
+    tmp_path.chmod(0o1777)
+    sharing = Sharing("/nowhere", (Share(str(tmp_path), str(tmp_path)),))
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "theirs").mkdir()
+    os.chown(tmp_path / "theirs", 12345, 12345)
+    for path in (tmp_path, tmp_path / "mine", tmp_path / "mine" / "new"):
+        assert check(asked(f"{path}:/x"), sharing) is None
+        assert check(mount(str(path)), sharing) is None
+    (tmp_path / "mine" / "link").symlink_to(tmp_path / "theirs")
+    for path in (tmp_path / "theirs", tmp_path / "theirs" / "new", tmp_path / "mine" / "link"):
+        for body in (asked(f"{path}:/x"), mount(str(path))):
+            with pytest.raises(NotShared, match=f"{path} is not shared") as refused:
+                check(body, sharing)
+            assert f"{tmp_path}/theirs belongs to another user" in refused.value.hint
+
+
+def test_what_dockerd_would_make_there_is_made_first(tmp_path: Path) -> None:
+    """Or another user might, between our look and dockerd's."""
+    tmp_path.chmod(0o1777)
+    sharing = Sharing("/nowhere", (Share(str(tmp_path), str(tmp_path)),))
+    with pytest.raises(NotShared, match="does not exist"):
+        check(mount(f"{tmp_path}/new"), sharing)
+    assert not (tmp_path / "new").exists()
+    check(mount(f"{tmp_path}/new", BindOptions={"CreateMountpoint": True}), sharing)
+    check(asked(f"{tmp_path}/other/deep:/x"), sharing)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["new", "other"]
+
+
+def test_what_galley_keeps_is_refused(tmp_path: Path, shared: Path) -> None:
+    home = shared / ".local" / "galley"
+    (home / "machine").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(home)
+    private = private_folders.identities([str(home)])
+    sharing = Sharing("/nowhere", (Share(str(shared), str(shared)),), private=private)
+    for path in (home, home / "machine", home / "machine" / "id_ed25519", tmp_path / "link"):
+        for body in (asked(f"{path}:/x"), mount(str(path))):
+            with pytest.raises(NotShared) as refused:
+                check(body, sharing)
+            assert "keys" in refused.value.hint
+    assert check(asked(f"{home.parent}:/x", f"{shared}:/y"), sharing) is None

@@ -1,0 +1,177 @@
+"""virtiofsd: what it is told, and that none is left behind. It needs virtiofsd: `./dev test`."""
+
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.other_user import process_of_other
+from vm.backends.qemu.shares import virtiofsd
+from vm.backends.qemu.shares.virtiofsd import Rights
+from vm.directory import MachineDir
+from vm.errors import HostError, ToolMissing
+from vm.host import process
+from vm.host.lent_ids import LentIds, Range
+from vm.types import Share
+
+
+@pytest.fixture
+def directory() -> Iterator[MachineDir]:
+    """Short enough for a socket."""
+    with tempfile.TemporaryDirectory(prefix="gv") as made:
+        directory = MachineDir(Path(made), Path(made), Path(made))
+        yield directory
+        virtiofsd.sweep(directory)
+
+
+def share(path: Path | str, read_only: bool = False) -> Share:
+    return Share(str(path), str(path), read_only)
+
+
+def serving(directory: MachineDir) -> list[list[str]]:
+    lines = (one.info["cmdline"] or [] for one in psutil.process_iter(["cmdline"]))
+    return [line for line in lines if str(directory.run) in " ".join(line)]
+
+
+def test_root_keeps_owners_and_a_user_owns_what_is_made() -> None:
+    socket = Path("/run/g/share0.sock")
+    root = virtiofsd.options(share("/home/a,b", True), socket, Rights(0, 0))
+    assert root[:2] == ["--shared-dir=/home/a,b", "--socket-path=/run/g/share0.sock"]
+    assert "--readonly" in root
+    assert not any("translate" in word for word in root)
+    user = virtiofsd.options(share("/home/ann"), socket, Rights(1000, 100))
+    assert "--readonly" not in user
+    assert user[4:] == [
+        *("--translate-uid=squash-guest:0:0:4294967295", "--translate-uid=host:0:1000:1"),
+        *("--translate-gid=squash-guest:0:0:4294967295", "--translate-gid=host:0:100:1"),
+    ]
+    alone = virtiofsd.options(share("/home/ann"), socket, Rights(1000, 100, False))
+    assert alone[4:] == [
+        "--sandbox=none",
+        "--translate-uid=squash-guest:0:1000:4294967295",
+        "--translate-gid=squash-guest:0:100:4294967295",
+    ]
+
+
+def test_lent_ids_are_owners_of_what_is_not_roots() -> None:
+    lent = LentIds(
+        (Range(0, 1000, 1), Range(1, 200000, 65535)), (Range(0, 70000, 1), Range(1, 300000, 65535))
+    )
+    rights = Rights(1000, 70000, True, lent)
+    above = "squash-guest:65536:0:4294901759"
+    assert virtiofsd.options(share("/home/ann"), Path("/s"), rights)[4:] == [
+        *("--translate-uid=squash-guest:1000:0:1", f"--translate-uid={above}"),
+        "--translate-uid=host:0:1000:1",
+        # The group's own number is one of those for which no other is lent.
+        *(f"--translate-gid={above}", "--translate-gid=host:0:70000:1"),
+    ]
+
+
+def test_an_ordinary_user_has_a_namespace_for_the_ids_and_for_what_is_covered() -> None:
+    lent = LentIds((Range(0, 1000, 1),), (Range(0, 1000, 1),))
+    view, own = Path("/run/g/share0"), ("/home/ann/a/galley",)
+
+    def apart(may: Rights, covered: tuple[str, ...] = ()) -> list[str]:
+        return virtiofsd.apart(may, "/home/ann", view, covered)
+
+    assert apart(Rights(0, 0)) == []
+    assert apart(Rights(1000, 1000, False), own) == []
+    root = apart(Rights(0, 0), own)
+    assert root[:3] == ["unshare", "--mount", "sh"]
+    assert root[-5:] == ["sh", "/home/ann", "/run/g/share0", "/run/g/share0/a/galley", "--"]
+    assert apart(Rights(1000, 1000))[:3] == ["unshare", "--map-root-user", "--mount"]
+    with_lent = apart(Rights(1000, 1000, True, lent))
+    assert with_lent[:4] == ["unshare", "--map-root-user", "--map-auto", "--mount"]
+    shown = virtiofsd.options(share("/home/ann"), Path("/s"), Rights(0, 0), view)
+    assert shown[0] == "--shared-dir=/run/g/share0"
+
+
+def seen_by(directory: MachineDir, name: str) -> set[tuple[str, ...]]:
+    """What is in that folder for each process that has the share as its root by now."""
+    roots = [Path(f"/proc/{one.pid}/root") for one in virtiofsd.of(directory)]
+    return {tuple(os.listdir(root / name)) for root in roots if (root / "beside").exists()}
+
+
+def test_galleys_own_folders_are_covered(tmp_path: Path) -> None:
+    """Seen by the process that serves: its root is the shared folder."""
+    with tempfile.TemporaryDirectory(prefix="gv") as made:
+        home = Path(made, "its home")
+        (home / "machine").mkdir(parents=True)
+        (home / "machine" / "key").write_text("secret")
+        Path(made, "beside").touch()
+        directory = MachineDir(home / "machine", tmp_path, home / "run")
+        directory.run.mkdir()
+        (tmp_path / "backend.log").touch()
+        try:
+            assert virtiofsd.serve(directory, (share(made),)) == (share(made),)
+            until = time.monotonic() + 20
+            while not (seen := seen_by(directory, "its home")):
+                assert time.monotonic() < until, "no process has the folder as its root"
+        finally:
+            virtiofsd.sweep(directory)
+        assert seen == {()}
+        assert (home / "machine" / "key").read_text() == "secret", "here it is seen as ever"
+
+
+def test_where_the_kernel_forbids_it_that_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "setting").write_text("1\n")
+    monkeypatch.setattr(virtiofsd, "NAMESPACES", {str(tmp_path / "setting"): "1"})
+    with pytest.raises(HostError, match="does not let virtiofsd") as refused:
+        virtiofsd.lent()
+    assert "setting" in refused.value.hint
+
+
+def test_no_virtiofsd(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setattr(virtiofsd, "PLACES", ())
+    with pytest.raises(ToolMissing) as missing:
+        virtiofsd.find()
+    assert "apt-get install virtiofsd" in missing.value.hint
+
+
+def test_each_folder_is_served_and_none_is_left(
+    directory: MachineDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spawned: list[int] = []
+    spawn_detached = process.spawn_detached
+
+    def spawn(*words: Any, **options: Any) -> process.Identity:
+        identity = spawn_detached(*words, **options)
+        spawned.append(identity.pid)
+        return identity
+
+    monkeypatch.setattr(process, "spawn_detached", spawn)
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    wanted = (share(tmp_path / "a"), share(tmp_path / "gone"), share(tmp_path / "b", True))
+    served = virtiofsd.serve(directory, wanted)
+    assert served == (wanted[0], wanted[2])
+    for number in range(2):
+        socket = directory.share_socket(number)
+        assert socket.is_socket()
+        assert socket.stat().st_mode & 0o077 == 0
+    assert serving(directory)
+    virtiofsd.sweep(directory)
+    assert not serving(directory)
+    assert not list(directory.run.glob("share*"))
+    # No zombies either. Those of theirs are init's affair, which this test may be, in a container.
+    assert len(spawned) == 3 + 2, "once more without the one that did not answer"
+    assert not [pid for pid in spawned if psutil.pid_exists(pid)]
+
+
+def test_one_of_another_user_is_not_ours(directory: MachineDir) -> None:
+    socket = directory.share_socket(0)
+    socket.touch()
+    directory.root.chmod(0o755)
+    with process_of_other(directory.root, "virtiofsd", [f"--socket-path={socket}"]) as pid:
+        assert not virtiofsd.serving(directory)
+        virtiofsd.sweep(directory)
+        assert psutil.pid_exists(pid)
+    assert not socket.exists()

@@ -1,0 +1,131 @@
+"""How often a template may fail before none is made any more; QEMU itself is left out."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from vm.backends.qemu.backend import QemuBackend
+from vm.backends.qemu.command import Launch
+from vm.backends.qemu.resume_compat import FORMAT, Circumstances
+from vm.backends.qemu.running import Running
+from vm.backends.qemu.state import boot_checkpoint, saved
+from vm.directory import MachineDir
+from vm.host import process
+from vm.types import Accelerator, MachineSpec
+
+THEN = Circumstances(FORMAT, "qemu 1 2", "tcg", "", "image", 8 << 30, "arguments")
+SPEC = MachineSpec(cpus=2, memory_bytes=1 << 30, disk_bytes=8 << 30, image="/images/stable-x")
+TCG = Accelerator("tcg", "There is no KVM.")
+BOOTED, KEPT, WENT_ON = "booted", "booted and kept", "went on"
+
+
+class Scene:
+    """`start` is a start from cold, and says what it did."""
+
+    def __init__(self, directory: MachineDir) -> None:
+        self.directory = directory
+        self.now = THEN
+        self.fails = ""  # with this reason, whoever goes on from a template
+        self._did = ""
+
+    def start(self) -> str:
+        directory = self.directory
+        launch = Launch(
+            *("qemu", "Linux", "x86_64", "tcg", 2, 1 << 30, Path("/images/x")),
+            *(directory.data_disk, "uuid", 0, directory.qmp_socket, directory.events_socket),
+            *(directory.relay_socket, directory.console_log),
+        )
+        if not boot_checkpoint.is_useful(directory, launch, SPEC):
+            return BOOTED
+        boot_checkpoint.begin(directory, launch, TCG, SPEC, lambda sentence: None)
+        return self._did
+
+    def boot(self, *_: object) -> Running:
+        self._did = BOOTED
+        self.directory.console_log.write_text("galley: template\n")
+        identity = process.Identity(1, 1.0)
+        return Running(identity, "uuid", 1, TCG, SPEC, circumstances=self.now)
+
+    def read(self, *_: object) -> None:
+        if self.fails:
+            raise saved.unfit("its state cannot be read", self.fails)
+        self._did = WENT_ON
+
+    def write(self, _directory: MachineDir, _booted: Running, folder: Path, **_: Any) -> None:
+        folder.mkdir()
+        for name in saved.FILES:
+            (folder / name).write_text(name)
+        self._did = KEPT
+
+
+class AtOnce:
+    """A thread that has ended when it was started."""
+
+    def __init__(self, target: Callable[..., object], args: Sequence[object], **_: object) -> None:
+        self.start = lambda: target(*args)
+
+
+@pytest.fixture
+def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
+    directory = MachineDir(tmp_path / "machine", tmp_path / "logs", tmp_path / "run")
+    for folder in (directory.root, directory.logs):
+        folder.mkdir()
+    directory.data_disk.touch()
+    made = Scene(directory)
+    monkeypatch.setattr(saved, "read", made.read)
+    monkeypatch.setattr(saved, "write", made.write)
+    monkeypatch.setattr(saved, "go_on", lambda *_: None)
+    monkeypatch.setattr(boot_checkpoint, "_boot_until_it_waits", made.boot)
+    monkeypatch.setattr(boot_checkpoint, "circumstances", lambda *_: made.now)
+    monkeypatch.setattr(boot_checkpoint, "with_shares", lambda *_: (None, None))
+    monkeypatch.setattr("vm.backends.qemu.state.boot_checkpoint.threading.Thread", AtOnce)
+    return made
+
+
+def test_one_failure_costs_one_boot(scene: Scene) -> None:
+    """QEMU was silent for once, a read failed, the computer was busy."""
+    assert scene.start() == KEPT
+    assert scene.start() == WENT_ON
+    for _ in range(3):
+        scene.fails = "QEMU does not answer."
+        assert scene.start() == KEPT, "another one is made at once"
+        assert boot_checkpoint.why_not(scene.directory) is None
+        scene.fails = ""
+        assert scene.start() == WENT_ON, "and it is as good as the first"
+
+
+def test_after_two_in_a_row_no_more_are_made_which_is_told(scene: Scene) -> None:
+    backend = QemuBackend()
+    assert backend.why_slow(scene.directory) is None
+    assert scene.start() == KEPT
+    scene.fails = "QEMU does not answer."
+    assert [scene.start(), scene.start()] == [KEPT, BOOTED]
+    scene.fails = ""
+    assert scene.start() == BOOTED
+    told = backend.why_slow(scene.directory)
+    assert told is not None
+    assert "2 times in a row" in told.summary
+    assert "--repair" in told.hint
+    assert told.details == "QEMU does not answer."
+    boot_checkpoint.forget(scene.directory)  # as that does
+    assert backend.why_slow(scene.directory) is None
+    assert [scene.start(), scene.start()] == [KEPT, WENT_ON]
+
+
+def test_in_other_circumstances_they_are_tried_again(scene: Scene) -> None:
+    assert scene.start() == KEPT
+    scene.fails = "QEMU does not answer."
+    assert [scene.start(), scene.start()] == [KEPT, BOOTED]
+    scene.fails, scene.now = "", msgspec.structs.replace(THEN, qemu="qemu 3 4")
+    assert [scene.start(), scene.start()] == [KEPT, WENT_ON]
+    assert boot_checkpoint.why_not(scene.directory) is None
+
+
+def test_what_an_earlier_galley_gave_up_has_another_chance(scene: Scene) -> None:
+    """It did so after the first failure."""
+    assert scene.start() == KEPT
+    boot_checkpoint._write_manifest(scene.directory.template, boot_checkpoint.Template(THEN, 0, {}))
+    assert [scene.start(), scene.start()] == [KEPT, WENT_ON]

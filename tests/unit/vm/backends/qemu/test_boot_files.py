@@ -1,0 +1,93 @@
+"""What a guest is to find, as an initramfs and as a message; what it makes of it, VM tests show."""
+
+import io
+import tarfile
+import time
+from pathlib import Path
+
+import pytest
+
+from vm.backends.qemu import boot_files
+from vm.directory import MachineDir
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    (tmp_path / "image").mkdir()
+    (tmp_path / "image" / "initramfs").write_bytes(b"the image's own.")
+    return tmp_path / "image"
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> MachineDir:
+    (tmp_path / "machine").mkdir()
+    return MachineDir(tmp_path / "machine", tmp_path / "logs", tmp_path / "run")
+
+
+def test_with_nothing_it_is_the_images_own(directory: MachineDir, image: Path) -> None:
+    assert boot_files.initramfs(directory, image) == image / "initramfs"
+    directory.handover.mkdir()
+    assert boot_files.initramfs(directory, image) == image / "initramfs"
+    assert not directory.initramfs.exists()
+
+
+def test_files_follow_it(directory: MachineDir, image: Path) -> None:
+    directory.handover.mkdir()
+    (directory.handover / "daemon.json").write_bytes(b"{}")
+    (directory.handover / "certificates.pem").write_bytes(b"authority")
+    made = boot_files.initramfs(directory, image)
+    assert made == directory.initramfs
+    own, archive = made.read_bytes()[:16], made.read_bytes()[16:]
+    assert own == b"the image's own."
+    assert archive.startswith(b"070701")
+    for part in (
+        b"handover\0",
+        b"handover/daemon.json\0",
+        b"{}",
+        b"certificates.pem",
+        b"authority",
+    ):
+        assert part in archive
+
+
+def test_what_is_handed_over_no_more_is_gone(directory: MachineDir, image: Path) -> None:
+    directory.handover.mkdir()
+    file = directory.handover / "daemon.json"
+    file.write_bytes(b"{}")
+    boot_files.initramfs(directory, image)
+    file.unlink()
+    assert boot_files.initramfs(directory, image) == image / "initramfs"
+    assert not directory.initramfs.exists()
+
+
+def test_a_message_has_the_time_random_bytes_the_files_and_the_words(directory: MachineDir) -> None:
+    directory.handover.mkdir()
+    (directory.handover / "daemon.json").write_bytes(b"{}")
+    boot_files.keep_words(directory, ["galley.format=1", "galley.fsck=repair"])
+    seeds = set()
+    for _ in range(2):
+        made = boot_files.message(directory)
+        head, tar = made[: boot_files.HEAD.size], made[boot_files.HEAD.size :]
+        magic, length, seconds, nanoseconds, seed = boot_files.HEAD.unpack(head)
+        assert (magic, length) == (boot_files.MAGIC, len(tar))
+        assert abs(seconds + nanoseconds / 1e9 - time.time()) < 60
+        seeds.add(seed)
+        with tarfile.open(fileobj=io.BytesIO(tar)) as archive:
+            found = {it.name: archive.extractfile(it) for it in archive}
+            contents = {name: file.read() for name, file in found.items() if file is not None}
+        assert contents == {
+            "daemon.json": b"{}",
+            "words": b"galley.format=1 galley.fsck=repair\n",
+        }
+    assert len(seeds) == 2
+
+
+def test_it_is_awaited_until_the_guest_says_that_it_has_it(directory: MachineDir) -> None:
+    directory.logs.mkdir()
+    directory.console_log.write_text("[1.00] galley: kernel\n")
+    assert not boot_files.is_awaited(directory), "it was started with all it needs"
+    boot_files.keep_words(directory, [])
+    assert boot_files.is_awaited(directory), "or will be, in a moment"
+    with directory.console_log.open("a") as console:
+        console.write("[3.00] galley: template\n[3.50] galley: handed over\n")
+    assert not boot_files.is_awaited(directory)

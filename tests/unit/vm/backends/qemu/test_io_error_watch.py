@@ -1,0 +1,73 @@
+"""When QEMU says that the machine stands still, against a server that says what a test wants."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.vm.backends.qemu.test_qmp import Server
+from vm.backends.qemu import io_error_watch
+from vm.directory import MachineDir
+from vm.types import DiskError
+
+RUNS: list[object] = [{"return": {"status": "running"}}]
+STOP: dict[str, Any] = {"event": "STOP"}
+
+
+def error(action: str, **more: object) -> dict[str, Any]:
+    return {"event": "BLOCK_IO_ERROR", "data": {"action": action, "operation": "write", **more}}
+
+
+@pytest.fixture
+def directory() -> Iterator[MachineDir]:
+    with tempfile.TemporaryDirectory() as folder:
+        yield MachineDir(Path(folder), Path(folder), Path(folder))
+
+
+@pytest.fixture
+def server(directory: MachineDir) -> Iterator[Server]:
+    running = Server(directory.events_socket)
+    yield running
+    running.end()
+
+
+@pytest.mark.parametrize(
+    ("disks", "why"),
+    [
+        ([{"io-status": "ok"}, {"device": ""}, {"io-status": "nospace"}], DiskError.NO_ROOM),
+        ([{"io-status": "ok"}, {"io-status": "failed"}], DiskError.REFUSED),
+        ([{"io-status": "ok"}], DiskError.NO_ROOM),
+    ],
+)
+def test_a_machine_that_stands_still_already(
+    server: Server, directory: MachineDir, disks: list[object], why: DiskError
+) -> None:
+    stands: list[object] = [{"return": {"status": "io-error"}}]
+    server.answer = lambda asked: [{"return": disks}] if "query-block" in str(asked) else stands
+    assert io_error_watch.wait(directory) is why
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        ({"nospace": True, "reason": "No space left on device"}, DiskError.NO_ROOM),
+        ({"nospace": False, "reason": "Input/output error"}, DiskError.REFUSED),
+        ({}, DiskError.NO_ROOM),
+    ],
+)
+def test_one_that_is_stopped_by_an_error(
+    server: Server, directory: MachineDir, more: dict[str, object], why: DiskError
+) -> None:
+    server.answer = lambda _: [*RUNS, STOP, error("report"), error("stop", **more)]
+    assert io_error_watch.wait(directory) is why
+
+
+def test_who_tells_no_more_has_told_nothing(server: Server, directory: MachineDir) -> None:
+    server.answer = lambda _: [*RUNS, STOP, error("report"), "this is no QMP"]
+    assert not io_error_watch.wait(directory)
+
+
+def test_where_nobody_listens_nothing_is_told(directory: MachineDir) -> None:
+    assert not io_error_watch.wait(directory)

@@ -1,0 +1,39 @@
+"""What of QEMU's mirror is somebody who comes."""
+
+import socket
+import struct
+
+import pytest
+
+from vm.backends.qemu.wake_on_traffic import _heard
+
+ADDRESSES = b"\x52\x54\x00\x12\x34\x56" + b"\x52\x55\x0a\x00\x02\x02"
+IPV4, ARP, IPV6 = b"\x08\x00", b"\x08\x06", b"\x86\xdd"
+
+
+def frame(kind: bytes) -> bytes:
+    whole = ADDRESSES + kind + bytes(46)
+    return struct.pack("!I", len(whole)) + whole
+
+
+def heard(sent: bytes) -> bool:
+    ours, qemus = socket.socketpair()
+    with ours:
+        with qemus:
+            qemus.sendall(sent)
+        return _heard(ours)
+
+
+@pytest.mark.parametrize("kind", [IPV4, ARP])
+def test_whatever_is_for_the_guest_is(kind: bytes) -> None:
+    assert heard(frame(kind))
+    assert heard(frame(IPV6) * 3 + frame(kind))
+
+
+@pytest.mark.parametrize("sent", [b"", frame(IPV6), frame(IPV6) + b"\0\0", frame(IPV6)[:20]])
+def test_what_qemus_network_says_of_itself_is_not(sent: bytes) -> None:
+    assert not heard(sent)
+
+
+def test_half_a_frame_of_qemu_that_ended_is_nobody() -> None:
+    assert not heard(frame(IPV4)[:10])

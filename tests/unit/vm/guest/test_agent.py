@@ -1,0 +1,286 @@
+"""The keeper: the guest's real program on this host. What it does to a kernel, `keeper_kernel.c`
+does instead: nothing of this computer is frozen, trimmed or set."""
+
+import os
+import socket
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.unit.vm.conftest import FREEZE_LIMIT, LONGEST, MOUNTED, PATIENCE, Machine
+from vm.backends.fake import SocketStream
+from vm.errors import GuestUnreachable, MachineError, Retry
+from vm.guest import agent as keeper_module
+from vm.guest.agent import Keeper
+from vm.guest.protocol import Stream
+from vm.types import GuestDisk
+
+
+@pytest.fixture
+def talk(machine: Machine) -> Iterator[socket.socket]:
+    with machine.connect() as connection:
+        yield connection
+
+
+def lines(connection: socket.socket, count: int) -> list[str]:
+    with connection.makefile("r") as file:
+        return [file.readline().rstrip("\n") for _ in range(count)]
+
+
+def test_frozen_until_thawed_and_each_as_often_as_one_likes(
+    machine: Machine, keeper: Keeper
+) -> None:
+    keeper.thaw()
+    keeper.freeze()
+    assert (machine.kernel / "frozen").exists()
+    keeper.freeze()
+    keeper.thaw()
+    assert not (machine.kernel / "frozen").exists()
+    keeper.thaw()
+
+
+def test_who_goes_on_from_the_disk_gets_random_bytes_of_its_own(
+    machine: Machine, keeper: Keeper
+) -> None:
+    keeper.freeze()
+    keeper.rouse()
+    first = (machine.kernel / "seeds").read_bytes()
+    assert len(first) == 64
+    assert (machine.kernel / "reseeded").exists()
+    assert not (machine.kernel / "frozen").exists()
+    (machine.kernel / "reseeded").unlink()
+    keeper.rouse()
+    assert (machine.kernel / "seeds").read_bytes() != first
+
+
+def test_one_without_random_bytes_thaws_all_the_same(
+    machine: Machine, keeper: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of another version of Galley, which has another notion of them."""
+    monkeypatch.setattr("vm.guest.agent.SEED", 65)
+    keeper.freeze()
+    keeper.rouse()
+    assert not (machine.kernel / "frozen").exists()
+
+
+@pytest.mark.parametrize("seed", ["", "12", "zz" * 64, "00" * 65])
+def test_what_is_no_seed_is_refused(machine: Machine, talk: socket.socket, seed: str) -> None:
+    talk.sendall(f"seed {seed}\n".encode())
+    assert lines(talk, 1)[0].startswith("failed those are no")
+    assert not (machine.kernel / "seeds").exists()
+
+
+def test_a_disk_that_nobody_thaws_thaws_by_itself(machine: Machine, keeper: Keeper) -> None:
+    keeper.freeze()
+    assert LONGEST / 2 < machine.wait("frozen", False) < LONGEST * 3
+
+
+def test_what_one_keeper_froze_another_thaws(machine: Machine, keeper: Keeper) -> None:
+    keeper.freeze()
+    machine.kill()
+    machine.start()
+    assert machine.wait("frozen", False) < LONGEST * 3
+
+
+def test_a_freeze_that_takes_too_long_is_undone(machine: Machine, keeper: Keeper) -> None:
+    stuck = machine.kernel / "stuck"
+    stuck.touch()
+    began = time.monotonic()
+    with pytest.raises(MachineError, match="refused freeze: it takes too long"):
+        keeper.freeze()
+    assert FREEZE_LIMIT <= time.monotonic() - began < FREEZE_LIMIT * 4
+    stuck.unlink()
+    while not _freezes(keeper):  # what was undone has not ended yet
+        assert time.monotonic() - began < PATIENCE
+    assert (machine.kernel / "frozen").exists()
+    keeper.thaw()
+
+
+def _freezes(keeper: Keeper) -> bool:
+    try:
+        keeper.freeze()
+    except MachineError as error:
+        if "another freeze is under way" in error.summary:
+            return False
+        raise
+    return True
+
+
+def test_a_freeze_holds_up_nobody_and_a_thaw_ends_it(machine: Machine, keeper: Keeper) -> None:
+    (machine.kernel / "stuck").touch()
+    with ThreadPoolExecutor(1) as pool:
+        freezing = pool.submit(keeper.freeze)
+        machine.wait("freezing", True)
+        with pytest.raises(MachineError, match="another freeze is under way"):
+            keeper.freeze()
+        assert keeper.disk().size > 0
+        keeper.thaw()
+        with pytest.raises(MachineError, match="it was to thaw"):
+            freezing.result()
+    assert not (machine.kernel / "frozen").exists()
+
+
+def test_who_hangs_up_leaves_the_disk_frozen_for_a_while(machine: Machine) -> None:
+    with machine.connect() as connection:
+        connection.sendall(b"freeze\n")
+        machine.wait("freezing", True)
+    machine.wait("frozen", True)
+    machine.wait("frozen", False)
+
+
+def test_the_time_is_set_to_ours(machine: Machine, keeper: Keeper) -> None:
+    before = time.time()
+    keeper.set_time()
+    assert before - 0.001 <= float((machine.kernel / "times").read_text()) <= time.time()
+
+
+def test_a_time_is_taken_to_the_nanosecond(machine: Machine, talk: socket.socket) -> None:
+    talk.sendall(b"time 1795550000.000000012\n")
+    assert lines(talk, 1) == ["ok"]
+    assert (machine.kernel / "times").read_text() == "1795550000.000000012\n"
+
+
+@pytest.mark.parametrize("text", ["", "1", "1.", ".123456789", "1.12345678", "1.1234567891", "1.x"])
+def test_what_is_no_time_sets_nothing(machine: Machine, talk: socket.socket, text: str) -> None:
+    talk.sendall(f"time {text}\n".encode())
+    assert lines(talk, 1) == ["failed that is no time"]
+    assert not (machine.kernel / "times").exists()
+
+
+def test_memory_as_the_kernel_tells_it(machine: Machine, keeper: Keeper) -> None:
+    none = keeper.memory()
+    assert none.total == psutil.virtual_memory().total
+    assert 0 < none.free <= none.total
+    assert 0 < none.available <= none.total
+    assert 0 < none.cached < none.total
+    assert none.containers == 0
+    (machine.group / "memory.current").write_text("5368709120\n")
+    assert keeper.memory().containers == 5 << 30
+
+
+def test_the_disk_as_the_kernel_tells_it(keeper: Keeper) -> None:
+    had = os.statvfs(MOUNTED)
+    disk = keeper.disk()
+    assert disk.size == had.f_blocks * had.f_frsize
+    assert 0 <= disk.used <= disk.size
+    assert disk.available <= disk.size - disk.used
+
+
+def test_trimmed_bytes_are_told(keeper: Keeper) -> None:
+    assert keeper.trim() == 12345678901
+
+
+def test_no_disk_is_frozen_where_none_is_mounted(program: Path, tmp_path: Path) -> None:
+    machine = Machine(program, tmp_path, disk=str(tmp_path))
+    keeper = Keeper(machine.dial)
+    for ask in (keeper.freeze, keeper.disk, keeper.trim, keeper.reclaim):
+        with pytest.raises(MachineError, match="the data disk is not mounted"):
+            ask()
+    assert not (machine.kernel / "freezing").exists()
+    keeper.thaw()
+    machine.kill()
+
+
+def test_many_requests_over_one_connection_in_their_order(talk: socket.socket) -> None:
+    talk.sendall(b"freeze\nthaw\nnonsense\n\ntrim\nthaw\nfreeze\nth")
+    talk.sendall(b"aw\nthaw")
+    said = ["ok", "ok", "failed that is no request", "failed that is no request"]
+    assert lines(talk, 7) == [*said, "ok 12345678901", "ok", "ok"]
+
+
+def test_a_line_without_an_end_ends_the_connection(machine: Machine, talk: socket.socket) -> None:
+    talk.sendall(b"x" * 256)
+    assert talk.recv(1) == b""
+    Keeper(machine.dial).thaw()
+
+
+def test_twenty_at_once_and_forty_in_vain(machine: Machine, keeper: Keeper) -> None:
+    held = [machine.connect() for _ in range(40)]
+    for connection in held:
+        connection.close()
+    with ThreadPoolExecutor(20) as pool:
+        assert all(isinstance(disk, GuestDisk) for disk in pool.map(lambda _: keeper.disk(), held))
+
+
+def test_setting_the_time_is_no_news_to_who_watches_the_clock(
+    machine: Machine, keeper: Keeper
+) -> None:
+    watch = keeper.watch_clock()
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(watch.wait)
+        keeper.set_time()
+        assert keeper.trim() > 0
+        assert not waiting.done()
+        watch.close()
+        with pytest.raises(GuestUnreachable):
+            waiting.result(PATIENCE)
+
+
+def test_a_disk_that_is_becoming_full_is_told_and_when_it_has_room_again(
+    machine: Machine, keeper: Keeper
+) -> None:
+    room = machine.kernel / "room"
+    room.write_text("300")
+    watch = keeper.watch_disk()
+    with ThreadPoolExecutor(1) as pool:
+        heard = pool.submit(watch.wait)
+        for size in ("256", "257"):
+            room.write_text(size)
+            keeper.trim()
+            assert not heard.done()
+        room.write_text("255")
+        assert heard.result(PATIENCE) == "full"
+        late = keeper.watch_disk()
+        assert late.wait() == "full"
+        heard = pool.submit(watch.wait)
+        room.write_text("511")
+        keeper.trim()
+        assert not heard.done()
+        room.write_text("512")
+        assert heard.result(PATIENCE) == "room"
+        assert late.wait() == "room"
+    watch.close()
+    late.close()
+
+
+def test_a_guest_without_a_keeper_is_of_another_version() -> None:
+    def none(path: str) -> Stream:
+        raise ConnectionRefusedError(path)
+
+    with pytest.raises(MachineError, match="another version") as refused:
+        Keeper(none).freeze()
+    assert refused.value.retry is Retry.NO
+    assert "galley restart" in refused.value.hint
+
+
+def test_one_that_is_being_started_again_is_waited_for(machine: Machine) -> None:
+    refusals = iter(range(3))
+
+    def dial(path: str) -> Stream:
+        if next(refusals, None) is not None:
+            raise ConnectionRefusedError(path)
+        return machine.dial(path)
+
+    Keeper(dial).thaw()
+
+
+def test_a_guest_that_says_nothing_is_waited_for_no_longer_than_it_may_take(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(keeper_module, "QUICK", 0.05)
+    ours, theirs = socket.socketpair()
+    with theirs, pytest.raises(GuestUnreachable, match="does not answer: "):
+        Keeper(lambda _: SocketStream(ours)).set_time()
+
+
+@pytest.mark.parametrize("answer", [b"ok one two three\n", b"ok 1 2\n", b"ok\n"])
+def test_an_answer_that_is_none(answer: bytes) -> None:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        theirs.sendall(answer)
+        with pytest.raises(MachineError, match="refused disk: its answer was"):
+            Keeper(lambda _: SocketStream(ours)).disk()

@@ -1,0 +1,347 @@
+"""Root in the guest sends what no program of Galley's sends: memory stays bounded, and what it
+cannot send is cut off. What is counted is the bytes that are held, not the process's memory."""
+
+import contextlib
+import itertools
+import logging
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import paramiko
+import pytest
+
+from tests.unit.engine.bridge.servers import Sshd, wait_until
+from vm.backends.fake import SocketStream
+from vm.errors import GuestUnreachable, MachineError
+from vm.guest import relay, ssh
+from vm.guest.agent import LINE_LIMIT, Keeper
+from vm.guest.relay import GRANT, SMALL, RelayedGuest, RelayLine, RelayStream
+from vm.guest.relay_frames import HEAD, LARGEST, MAGIC, NUMBER, WINDOW, ZEROS, Kind, packed
+from vm.guest.ssh import SshGuest
+from vm.guest.ssh_wire import GREETING, Inbox, Wire
+
+PATIENCE = 20.0  # seconds; only a test that fails waits so long
+FLOOD = 64 * 1024 * 1024  # bytes; what is held of it must be far less
+
+
+class Relay:
+    """The guest's end of the line, in the test's hand."""
+
+    def __init__(self) -> None:
+        self.side: socket.socket
+        self.session = 0
+        self.accepts = False  # the first that dials after a greeting
+        self._sides: list[socket.socket] = []
+
+    def connect(self, until: float) -> socket.socket:
+        """As QEMU's socket; the greeting is answered at once."""
+        self.side, host = socket.socketpair()
+        self._sides.append(self.side)
+        self.side.settimeout(PATIENCE)
+        threading.Thread(target=self._greet, args=(self.side,), daemon=True).start()
+        return host
+
+    def _greet(self, side: socket.socket) -> None:
+        hello = self._receive(side, len(ZEROS) + len(MAGIC) + 16)[len(ZEROS) :]
+        self.session = NUMBER.unpack_from(hello, len(MAGIC))[0]
+        side.sendall(hello)
+        if self.accepts:
+            self._answer()
+
+    def close(self) -> None:
+        for side in self._sides:
+            side.close()
+
+    def _receive(self, side: socket.socket, size: int) -> bytes:
+        data = b""
+        while len(data) < size:
+            more = side.recv(size - len(data))
+            assert more
+            data += more
+        return data
+
+    def frame(self) -> tuple[int, int, bytes]:
+        """The next from the host: connection, kind, data."""
+        _, number, kind, length = HEAD.unpack(self._receive(self.side, HEAD.size))
+        data = self._receive(self.side, length)
+        self._receive(self.side, NUMBER.size)
+        return number, kind, data
+
+    def say(self, number: int, kind: Kind, data: bytes = b"") -> None:
+        self.side.sendall(packed(self.session, number, kind, data))
+
+    def accept(self) -> None:
+        """Answer the next that dials."""
+        threading.Thread(target=self._answer, daemon=True).start()
+
+    def _answer(self) -> None:
+        number, kind, _ = self.frame()
+        assert kind == Kind.OPEN
+        self.say(number, Kind.OPENED)
+
+    def flood(self, blocks: Iterator[bytes]) -> None:
+        """Send until the host cuts the line, or FLOOD bytes have gone."""
+        with contextlib.suppress(OSError):
+            for block in blocks:
+                self.side.sendall(block)
+
+
+@pytest.fixture
+def guest() -> Iterator[Relay]:
+    made = Relay()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def line(guest: Relay) -> Iterator[RelayLine]:
+    made = RelayLine(guest.connect, PATIENCE)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def stream(guest: Relay, line: RelayLine) -> RelayStream:
+    """An open connection that nobody reads."""
+    guest.accept()
+    return line.dial("/run/docker.sock")
+
+
+def held(stream: RelayStream) -> int:
+    return sum(map(len, stream._blocks))
+
+
+def test_more_than_the_window_cuts_the_line(
+    guest: Relay, line: RelayLine, stream: RelayStream, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    block = packed(guest.session, stream._number, Kind.DATA, bytes(LARGEST))
+    guest.flood(itertools.repeat(block, FLOOD // LARGEST))
+    wait_until(lambda: not line.alive)
+    assert held(stream) <= WINDOW
+    assert "broke the relay's protocol" in caplog.text
+    with pytest.raises(OSError, match="lost"):
+        stream.sendall(b"?")
+
+
+def test_a_whole_window_may_come_and_is_credited_when_it_is_read(
+    guest: Relay, line: RelayLine, stream: RelayStream
+) -> None:
+    for _ in range(3):
+        for _ in range(WINDOW // LARGEST):
+            guest.say(stream._number, Kind.DATA, bytes(LARGEST))
+        wait_until(lambda: held(stream) == WINDOW)
+        read = 0
+        while read < WINDOW:
+            read += len(stream.recv(WINDOW))
+        credited = 0
+        while credited < WINDOW:
+            number, kind, data = guest.frame()
+            assert (number, kind) == (stream._number, Kind.CREDIT)
+            credited += NUMBER.unpack(data)[0]
+        assert credited == WINDOW
+    assert line.alive
+
+
+def test_credit_that_was_not_given_cannot_be_used(
+    guest: Relay, line: RelayLine, stream: RelayStream
+) -> None:
+    """What was read without being told of still counts."""
+    size = GRANT // 2
+    for _ in range(size // LARGEST):
+        guest.say(stream._number, Kind.DATA, bytes(LARGEST))
+    wait_until(lambda: held(stream) == size)
+    assert len(stream.recv(size)) == size
+    for _ in range((WINDOW - size) // LARGEST):
+        guest.say(stream._number, Kind.DATA, bytes(LARGEST))
+    wait_until(lambda: held(stream) == WINDOW - size)
+    assert line.alive
+    guest.say(stream._number, Kind.DATA, b"x")
+    wait_until(lambda: not line.alive)
+
+
+def test_tiny_pieces_take_no_more_memory(
+    guest: Relay, line: RelayLine, stream: RelayStream
+) -> None:
+    block = packed(guest.session, stream._number, Kind.DATA, b"x")
+    guest.flood(iter([block * 1024] * (WINDOW // 1024)))
+    wait_until(lambda: held(stream) == WINDOW)
+    assert len(stream._blocks) <= WINDOW // SMALL
+    assert line.alive
+
+
+VIOLATIONS: dict[str, Callable[[int, int], bytes]] = {
+    "no data": lambda session, number: packed(session, number, Kind.DATA, b""),
+    "credit without a number": lambda session, number: packed(session, number, Kind.CREDIT, b""),
+    "credit of two numbers": lambda session, number: packed(session, number, Kind.CREDIT, bytes(8)),
+    "a refusal of one byte": lambda session, number: packed(session, number, Kind.REFUSED, b"x"),
+    "too long": lambda session, number: HEAD.pack(session, number, Kind.DATA, LARGEST + 1),
+    "another session": lambda session, number: packed(session ^ 1, number, Kind.DATA, b"x"),
+}
+
+
+@pytest.mark.parametrize("what", VIOLATIONS)
+def test_what_no_relay_sends_cuts_the_line(
+    guest: Relay, line: RelayLine, stream: RelayStream, what: str
+) -> None:
+    guest.side.sendall(VIOLATIONS[what](guest.session, stream._number))
+    wait_until(lambda: not line.alive)
+    line._reader.join(PATIENCE)
+    assert not line._reader.is_alive()
+    is_of_the_session = what not in ("too long", "another session")  # else it may have been killed
+    assert (line.barred_until > 0.0) == is_of_the_session
+
+
+def test_a_refusal_with_an_impossible_errno(guest: Relay, line: RelayLine) -> None:
+    def refuse() -> None:
+        number, _, _ = guest.frame()
+        guest.say(number, Kind.REFUSED, NUMBER.pack(0xFFFFFFFF))
+
+    threading.Thread(target=refuse, daemon=True).start()
+    with pytest.raises(ConnectionRefusedError):
+        line.dial("/run/docker.sock")
+
+
+class Ssh:
+    def __init__(self) -> None:
+        self.dialled = 0
+
+    def dial(self, path: str) -> RelayStream:
+        self.dialled += 1
+        raise ConnectionRefusedError
+
+    def close(self) -> None: ...
+
+
+def test_after_a_violation_ssh_leads_on_for_a_while(
+    guest: Relay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay, "BACKOFF", 4.0)  # longer than a call tries
+    guest.accepts = True
+    by_ssh = Ssh()
+    relayed = RelayedGuest(guest.connect, by_ssh)  # type: ignore[arg-type]
+    relayed.dial("/run/docker.sock")
+    first = relayed._line
+    assert first is not None
+    guest.side.sendall(packed(guest.session, 1, Kind.DATA, b""))
+    wait_until(lambda: not first.alive)
+    with pytest.raises(ConnectionRefusedError):
+        relayed.dial("/run/docker.sock")
+    assert by_ssh.dialled == 1
+    wait_until(lambda: time.monotonic() > first.barred_until)
+    relayed.dial("/run/docker.sock")
+    assert by_ssh.dialled == 1
+    relayed.close()
+
+
+@pytest.fixture
+def agent() -> Iterator[tuple[Keeper, socket.socket]]:
+    """A client of the guest's agent, and the agent's end of its next conversation."""
+    ours, theirs = socket.socketpair()
+    theirs.settimeout(PATIENCE)
+    yield Keeper(lambda path: SocketStream(ours)), theirs
+    theirs.close()
+    ours.close()
+
+
+def flood(side: socket.socket, block: bytes) -> None:
+    with contextlib.suppress(OSError):
+        for _ in range(FLOOD // len(block)):
+            side.sendall(block)
+
+
+def test_a_line_of_the_agent_without_an_end(agent: tuple[Keeper, socket.socket]) -> None:
+    keeper, side = agent
+    flooding = threading.Thread(target=flood, args=(side, b"x" * 4096))
+    side.sendall(b"ok\n")
+    watch = keeper.watch_clock()
+    flooding.start()
+    with pytest.raises(GuestUnreachable, match="too long"):
+        watch.wait()
+    assert len(watch._guest._received) <= LINE_LIMIT + 4096
+    flooding.join(PATIENCE)
+    assert not flooding.is_alive()
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "²", "٣"])
+def test_a_number_of_the_agent_that_is_none(
+    agent: tuple[Keeper, socket.socket], number: str
+) -> None:
+    keeper, side = agent
+    side.sendall(f"ok {number}\n".encode())
+    with pytest.raises(MachineError, match="refused trim"):
+        keeper.trim()
+
+
+def test_more_than_the_window_of_a_channel_is_refused() -> None:
+    inbox = Inbox(1000)
+    for _ in range(10):
+        inbox.feed(bytes(100))
+    with pytest.raises(OSError, match="unasked"):
+        inbox.feed(b"x")
+    other = Inbox(1 << 20)
+    for _ in range(100_000):
+        other.feed(b"")
+        other.feed(b"x")
+    assert len(other._chunks) < 100
+    read = 0
+    while read < 100_000:
+        read += len(other.read(1 << 16))
+    other.feed(bytes(1 << 20))
+
+
+@pytest.fixture
+def wire() -> Iterator[Wire]:
+    """The other end sends FLOOD bytes, if it can, and ends."""
+    ours, theirs = socket.socketpair()
+
+    def send() -> None:
+        with theirs:
+            flood(theirs, b"x" * 65536)
+
+    flooding = threading.Thread(target=send)
+    flooding.start()
+    made = Wire(ours)
+    yield made
+    made.close()
+    flooding.join(PATIENCE)
+
+
+def read_all(wire: Wire) -> int:
+    return sum(map(len, iter(lambda: wire.recv(65536), b"")))
+
+
+def test_a_greeting_of_ssh_without_an_end(wire: Wire) -> None:
+    with pytest.raises(OSError, match="without end"):
+        read_all(wire)
+
+
+def test_after_the_login_there_is_no_limit(wire: Wire) -> None:
+    wire.wait_for_all()
+    assert read_all(wire) == FLOOD > GREETING
+
+
+def test_a_packet_of_ssh_that_is_too_long() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs, pytest.raises(paramiko.SSHException, match="a packet of"):
+        ssh._Packetizer(ours).read_all(1 << 30)
+
+
+@pytest.fixture
+def by_ssh(tmp_path: Path) -> Iterator[SshGuest]:
+    server = Sshd(tmp_path)
+    server.start()
+    made = server.guest()
+    yield made
+    made.close()
+    server.stop()
+
+
+def test_a_command_that_says_too_much(by_ssh: SshGuest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ssh, "OUTPUT_LIMIT", 1 << 20)
+    with pytest.raises(MachineError, match="too much"):
+        by_ssh.run(("yes",), timeout=PATIENCE)
+    assert by_ssh.run(("echo", "on")).stdout == b"on\n"

@@ -1,0 +1,46 @@
+"""The worker outlives every job, and whoever hears of it; callers hear of theirs."""
+
+import logging
+
+import pytest
+
+from vm.errors import GalleyError
+from vm.lifecycle.worker import Worker
+
+PATIENCE = 10.0  # seconds; only a test that fails waits so long
+
+
+def refuse() -> None:
+    raise GalleyError("No.")
+
+
+def mistake() -> None:
+    raise ZeroDivisionError
+
+
+def test_what_a_job_raises_its_caller_gets_and_the_next_is_done() -> None:
+    heard: list[Exception] = []
+    worker = Worker("test", heard.append)
+    worker.begin()
+    done = [worker.submit(job) for job in (refuse, mistake, lambda: None)]
+    assert isinstance(done[0].exception(PATIENCE), GalleyError)
+    assert isinstance(done[1].exception(PATIENCE), ZeroDivisionError)
+    assert done[2].exception(PATIENCE) is None
+    assert [type(error) for error in heard] == [ZeroDivisionError]
+    worker.end(PATIENCE)
+
+
+@pytest.mark.parametrize("error", [GalleyError("It cannot be seen."), OSError(5, "IO")])
+def test_who_cannot_hear_of_a_mistake_ends_no_worker(
+    error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    def hear(_: Exception) -> None:
+        raise error
+
+    worker = Worker("test", hear)
+    worker.begin()
+    with caplog.at_level(logging.ERROR, "vm.lifecycle.worker"):
+        assert isinstance(worker.submit(mistake).exception(PATIENCE), ZeroDivisionError)
+    assert str(error) in caplog.text
+    assert worker.submit(lambda: None).exception(PATIENCE) is None
+    worker.end(PATIENCE)

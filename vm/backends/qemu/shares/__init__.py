@@ -1,0 +1,1 @@
+"""Shared folders of a QEMU machine: virtiofsd, its limits, SFTP. Start at `folders.py`."""

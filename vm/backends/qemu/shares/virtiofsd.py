@@ -1,0 +1,247 @@
+"""Folders of the host in the guest: one virtiofsd for each, which ends when QEMU does.
+
+Nothing of it is written down: a process is ours when it runs as this user and its command line has
+one of our sockets.
+
+What it may do on the host is what the user may. Run by root, owners are the same on both sides. Run
+by an ordinary user, what root in a container makes is the user's, and each other id of a container
+is one of those that the system lends the user: a database's files keep an owner of their own, as
+where Docker runs without root. Where none are lent, all that containers make is the user's, and who
+is not root in there may write only where everybody may.
+
+It sees the folder with Galley's own ones covered, in a mount namespace of its own, and no guest can
+undo that. Where the kernel gives the user no namespace, the guest covers them (`folders.py`), which
+its own root can undo.
+
+Next: `folders.py`, `vm/backends/qemu/start.py`.
+"""
+
+import itertools
+import os
+import re
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from vm.directory import MachineDir
+from vm.errors import HostError, ToolMissing
+from vm.host import file_identity, lent_ids, private_folders, process, process_search
+from vm.host.lent_ids import LentIds, Range
+from vm.types import Share
+
+PLACES = ("/usr/libexec", "/usr/lib", "/usr/lib/virtiofsd")  # Debian and Fedora, Arch, Alpine
+GLANCE = 0.002  # seconds between two looks
+SERVED_WITHIN = 5.0  # seconds; a hundredth of one on a quiet computer
+ROUNDS = 5  # of looking for it: one that has just begun makes a second process of itself
+ALL_IDS = 4294967295
+# Shows a folder at another place too, covers what is named up to "--", and becomes the program
+# behind it. At its own place nothing is covered, for the program's socket may be there.
+COVER = """[ -z "$1" ] || mount --rbind "$1" "$2" || exit
+shift 2
+while [ "$1" != -- ]; do
+  mount -t tmpfs -o ro,mode=0 galley "$1" || [ ! -e "$1" ] || exit
+  shift
+done
+shift
+exec "$@"
+"""
+# A file that was moved away or replaced while the machine was suspended is an error for whoever has
+# it in the guest: the machine goes on, and nobody gets another file for it. Since 1.13, where the
+# file system has handles; elsewhere the machine starts from cold when a file is gone.
+RESUMES = ("--migration-on-error=guest-error", "--migration-verify-handles")
+# The kernels that let an ordinary user make no namespace of its own say so in one of these.
+NAMESPACES = {
+    "kernel/unprivileged_userns_clone": "0",
+    "kernel/apparmor_restrict_unprivileged_userns": "1",
+    "user/max_user_namespaces": "0",
+}
+
+
+class Rights(msgspec.Struct, frozen=True):
+    """Of the user who runs it. `lent`: the ids that may be given to what containers make."""
+
+    uid: int
+    gid: int
+    may_unshare: bool = True
+    lent: LentIds | None = None
+
+
+def find() -> Path:
+    """The program. Raises ToolMissing."""
+    path = os.pathsep.join((os.environ.get("PATH", os.defpath), *PLACES))
+    found = shutil.which("virtiofsd", path=path) if sys.platform == "linux" else None
+    if found is None:
+        raise ToolMissing(
+            "Folders cannot be shared by virtiofs: virtiofsd is not installed.",
+            "Install it (sudo apt-get install virtiofsd), or share by sftp: "
+            "galley settings set share_by auto && galley restart",
+        )
+    return Path(found)
+
+
+def serve(directory: MachineDir, shares: tuple[Share, ...]) -> tuple[Share, ...]:
+    """Start a virtiofsd for each, all at once; those that answer, in order, on `share_socket(0)`
+    and so on. The others are in the backend's log. Raises ToolMissing."""
+    program, may, private = find(), rights(), private_folders.of(directory.home)
+    is_new = bool(shares) and version(program) >= (1, 13)
+
+    def begin(share: Share, number: int) -> process.Identity:
+        view = directory.share_view(number)
+        covered = private_folders.inside(share.host_path, private) if may.may_unshare else ()
+        if covered:
+            view.mkdir(mode=0o700, exist_ok=True)
+        words = [*apart(may, share.host_path, view, covered), str(program)]
+        words += options(share, directory.share_socket(number), may, view if covered else None)
+        words += RESUMES if is_new and file_identity.has_handles(share.host_path) else ()
+        return process.spawn_detached(words, log=directory.backend_log)
+
+    begun = [begin(share, number) for number, share in enumerate(shares)]
+    answers = [_answers(directory.share_socket(n), identity) for n, identity in enumerate(begun)]
+    if all(answers):
+        return shares
+    sweep(directory)
+    return serve(directory, tuple(itertools.compress(shares, answers)))
+
+
+def version(program: Path) -> tuple[int, ...]:
+    """Of "virtiofsd 1.13.2"; (0,) where it does not say."""
+    said = process.run([program, "--version"], timeout=SERVED_WITHIN).stdout
+    found = re.search(rb"(\d+)\.(\d+)", said)
+    return tuple(map(int, found.groups())) if found else (0,)
+
+
+def rights() -> Rights:
+    """Ours."""
+    uid, gid = os.getuid(), os.getgid()
+    if uid == 0:
+        return Rights(uid, gid)
+    try:
+        return Rights(uid, gid, True, lent())
+    except HostError:
+        return Rights(uid, gid, _forbids_namespaces() is None)
+
+
+def lent() -> LentIds:
+    """The ids that this user may give to files. Raises HostError when there are none, or the kernel
+    does not let virtiofsd use them."""
+    forbidden = _forbids_namespaces()
+    if forbidden is None:
+        return lent_ids.find()
+    raise HostError(
+        "Containers that do not run as root cannot write to shared folders: "
+        "this computer does not let virtiofsd give files to anybody but you.",
+        f"Its administrator can change that (the setting {forbidden} of sysctl); then: "
+        "galley restart",
+    )
+
+
+def covers() -> bool:
+    """Whether it can see this host otherwise than the user does. Reads a file at most."""
+    return os.getuid() == 0 or _forbids_namespaces() is None
+
+
+def apart(may: Rights, folder: str, view: Path, covered: tuple[str, ...]) -> list[str]:
+    """What is to start it, so that it has the ids of `may`, and at `view` sees `folder` with these
+    covered. Pure. Below an ordinary user it needs a namespace of users for either."""
+    if not may.may_unshare or (may.uid == 0 and not covered):
+        return []
+    ids = [] if may.uid == 0 else ["--map-root-user", *(["--map-auto"] if may.lent else [])]
+    there = [str(view / Path(path).relative_to(folder)) for path in covered]
+    shown = [folder, str(view)] if covered else ["", ""]
+    return ["unshare", *ids, "--mount", "sh", "-c", COVER, "sh", *shown, *there, "--"]
+
+
+def options(share: Share, socket: Path, may: Rights, view: Path | None = None) -> list[str]:
+    """What virtiofsd is told; `view`: where it sees the folder. Pure. Without extended attributes:
+    with them the guest asks for each new file's capabilities, also with --killpriv-v2, and making
+    small files takes a fifth longer."""
+    words = [
+        *(f"--shared-dir={view or share.host_path}", f"--socket-path={socket}"),
+        *("--cache=auto", "--log-level=error"),
+        *(["--readonly"] if share.read_only else []),
+    ]
+    if may.uid == 0:
+        return words
+    if not may.may_unshare:
+        return [
+            *(*words, "--sandbox=none"),
+            f"--translate-uid=squash-guest:0:{may.uid}:{ALL_IDS}",
+            f"--translate-gid=squash-guest:0:{may.gid}:{ALL_IDS}",
+        ]
+    users = _translated("uid", may.uid, may.lent.users if may.lent else ())
+    return [*words, *users, *_translated("gid", may.gid, may.lent.groups if may.lent else ())]
+
+
+def _translated(kind: str, own: int, ranges: tuple[Range, ...]) -> Iterator[str]:
+    """The user is root for virtiofsd, and is seen in the guest by their own id. A container's user
+    with the same id as the user, or with an id for which none is lent, is the user, too."""
+    limit = max((each.inside + each.count for each in ranges), default=0)
+    if own < limit:
+        yield f"--translate-{kind}=squash-guest:{own}:0:1"
+    yield f"--translate-{kind}=squash-guest:{limit}:0:{ALL_IDS - limit}"
+    yield f"--translate-{kind}=host:0:{own}:1"
+
+
+def sweep(directory: MachineDir) -> None:
+    """End every virtiofsd that no QEMU has ended, and remove its socket."""
+    process.reap()
+    left = [*directory.run.glob("share*.sock"), *directory.run.glob("share*.sock.pid")]
+    if not left:
+        return
+    for _ in range(ROUNDS):
+        ours = list(of(directory))
+        for identity in ours:
+            process.end(identity, force=True)
+        for identity in ours:
+            process.wait_gone(identity, 5)
+        if not ours:
+            break
+    for file in left:
+        file.unlink(missing_ok=True)
+
+
+def of(directory: MachineDir) -> Iterator[process.Identity]:
+    """Those of the machine. One of them is two processes, where it has a namespace of its own."""
+    return iter(serving(directory))
+
+
+def serving(directory: MachineDir) -> dict[process.Identity, int]:
+    """The same, with the number of the share that each serves."""
+    prefix = f"--socket-path={directory.run}{os.sep}share"
+    found = {}
+    for identity, words in process_search.own("virtiofsd"):
+        for word in words:
+            number = word.removeprefix(prefix).removesuffix(".sock")
+            if word.startswith(prefix) and number.isdecimal():
+                found[identity] = int(number)
+    return found
+
+
+def numbers(directory: MachineDir) -> set[int]:
+    """Of the shares that were served when the machine was started."""
+    found = directory.run.glob("share*.sock")
+    return {int(socket.stem.removeprefix("share")) for socket in found}
+
+
+def _answers(socket: Path, identity: process.Identity) -> bool:
+    """Whether its socket is there; False when it ended or takes too long."""
+    until = time.monotonic() + SERVED_WITHIN
+    while not socket.exists() and time.monotonic() < until:
+        if process.wait_gone(identity, GLANCE):
+            return False
+    return process.is_alive(identity)
+
+
+def _forbids_namespaces() -> str | None:
+    """The setting of the kernel that keeps us from having one."""
+    for name, forbidden in NAMESPACES.items():
+        try:
+            if Path("/proc/sys", name).read_text().strip() == forbidden:
+                return name.replace("/", ".")
+        except OSError:
+            continue
+    return None

@@ -1,0 +1,204 @@
+"""A machine's memory and its devices' state as files: written by one QEMU, gone on from by another.
+
+    write    guest halted → state written by QEMU (a megabyte) → memory copied
+    read     a QEMU that waits, while memory is copied back → state read → guest runs
+
+The guest's memory is a memfd that QEMU, virtiofsd and we share (`vm/host/memory.py`), so QEMU need
+not write it (x-ignore-shared) and a running machine writes nothing to this computer's disk. When
+the files hold is for those to say who keep them: `suspend.py`, `boot_checkpoint.py`. Next:
+`vm/backends/qemu/start.py`.
+"""
+
+import contextlib
+import os
+import shutil
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import msgspec
+
+from vm.backends.qemu import qmp, running
+from vm.backends.qemu.command import Launch
+from vm.backends.qemu.running import Running
+from vm.backends.qemu.start import give_up, start
+from vm.directory import MachineDir
+from vm.errors import BackendFailed, DiskFull, NotResumable
+from vm.host import memory, process, sparse
+from vm.image import Fingerprint
+from vm.types import Accelerator, MachineSpec
+
+STATE, RAM, CONSOLE = "state", "ram", "console.log"
+FILES = (STATE, RAM, CONSOLE)
+IGNORE_SHARED = [{"capability": "x-ignore-shared", "state": True}]
+MIGRATED_WITHIN = 60.0  # seconds; a fortieth of one on a quiet computer
+GLANCE = 0.003  # seconds between two looks at a migration
+ENDED_WITHIN = 10.0
+SPARE = 64 << 20  # bytes beside the memory
+
+
+def prints(folder: Path) -> dict[str, Fingerprint]:
+    """How its files look. Raises OSError."""
+    return {name: Fingerprint.of(folder / name) for name in FILES}
+
+
+def write(
+    directory: MachineDir, found: Running, folder: Path, *, synced: bool, spare: int = SPARE
+) -> None:
+    """State, memory and console of the machine, which is halted then, to a new folder; `synced`:
+    the memory is on the disk on return. `spare`: bytes that have to stay free there. Raises
+    BackendFailed, DiskFull, OSError, and the machine then runs on."""
+    ram = memory.open_of(found.identity.pid, found.memory)
+    try:
+        folder.mkdir(mode=0o700)
+        _need_space(folder, sparse.allocated(ram), spare)
+        _halt_and_write(directory, found, folder / STATE)
+        try:
+            _write_memory(ram, folder / RAM, synced)
+            shutil.copyfile(directory.console_log, folder / CONSOLE)
+        except OSError:
+            go_on(directory, found)
+            raise
+    finally:
+        os.close(ram)
+
+
+def end(directory: MachineDir, found: Running) -> None:
+    """A QEMU that has written it all has nothing more to do."""
+    with contextlib.suppress(qmp.QmpSilent):  # it may be gone before it has answered
+        _say(directory, found, "quit")
+    if not process.wait_gone(found.identity, ENDED_WITHIN):
+        process.end(found.identity, force=True)
+        process.wait_gone(found.identity, ENDED_WITHIN)
+    running.sweep(directory)
+
+
+def go_on(directory: MachineDir, found: Running) -> None:
+    """Let a machine that has been written run on. Raises QmpSilent, BackendFailed."""
+    _say(directory, found, "cont")
+
+
+def sync(path: Path) -> None:
+    """Raises OSError."""
+    file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+def read(
+    directory: MachineDir,
+    launch: Launch,
+    chosen: Accelerator,
+    spec: MachineSpec,
+    folder: Path,
+    before_it_runs: Callable[[], None],
+) -> Running:
+    """Go on from what is in `folder`. Raises NotResumable; nothing has run then, and nothing
+    runs."""
+    ram = memory.create(launch.memory_bytes)
+    try:
+        with ThreadPoolExecutor(1) as beside:
+            filled = beside.submit(_fill, ram, folder / RAM)
+            waiting = msgspec.structs.replace(launch, waits=True)
+            started = start(directory, waiting, chosen, spec, ram, folder / CONSOLE)
+            try:
+                _take_up(directory, started, folder / STATE, filled, before_it_runs)
+            except (BackendFailed, NotResumable, OSError) as error:
+                give_up(directory, started)
+                raise unfit("its state cannot be read", str(error)) from error
+    finally:
+        os.close(ram)
+    return started
+
+
+def unfit(reason: str, details: str = "") -> NotResumable:
+    return NotResumable(
+        f"The suspended machine cannot go on: {reason}.",
+        "It starts from cold; nothing on its disk is lost.",
+        details=details,
+    )
+
+
+# --- writing --------------------------------------------------------------------------------
+
+
+def _need_space(folder: Path, held: int, spare: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < held + spare:
+        raise DiskFull(
+            f"Suspending needs {held / 2**20:.0f} MiB for the machine's memory, and the disk that "
+            f"holds {folder} has {free / 2**20:.0f} MiB free.",
+            "Free some space, or power it off: galley stop --cold",
+        )
+
+
+def _halt_and_write(directory: MachineDir, found: Running, state: Path) -> None:
+    with running.control(directory, found, MIGRATED_WITHIN) as session:
+        session.execute("stop")
+        try:
+            session.execute("migrate-set-capabilities", capabilities=IGNORE_SHARED)
+            session.execute("migrate", uri=f"file:{state}")
+            _await_migration(session)
+        except BackendFailed:
+            session.execute("cont")
+            raise
+
+
+def _await_migration(session: qmp.Session) -> None:
+    """Raises BackendFailed with QEMU's reason."""
+    while True:
+        answer = session.execute("query-migrate")
+        seen = answer if isinstance(answer, dict) else {}
+        if seen.get("status") == "completed":
+            return
+        if seen.get("status") in ("failed", "cancelled"):
+            reason = seen.get("error-desc", "it gives no reason")
+            raise BackendFailed(f"QEMU could not suspend or resume the machine: {reason}.")
+        time.sleep(GLANCE)
+
+
+def _write_memory(ram: int, path: Path, synced: bool) -> None:
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        memory.copy(ram, file)
+        if synced:
+            os.fsync(file)
+    finally:
+        os.close(file)
+
+
+# --- reading --------------------------------------------------------------------------------
+
+
+def _fill(ram: int, path: Path) -> None:
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if os.fstat(file).st_size != os.fstat(ram).st_size:
+            raise OSError("the memory on disk has another size")
+        memory.copy(file, ram)
+    finally:
+        os.close(file)
+
+
+def _take_up(
+    directory: MachineDir,
+    started: Running,
+    state: Path,
+    filled: "Future[None]",
+    before_it_runs: Callable[[], None],
+) -> None:
+    filled.result()
+    with running.control(directory, started, MIGRATED_WITHIN) as session:
+        session.execute("migrate-set-capabilities", capabilities=IGNORE_SHARED)
+        session.execute("migrate-incoming", uri=f"file:{state}")
+        _await_migration(session)
+        before_it_runs()
+        session.execute("cont")
+
+
+def _say(directory: MachineDir, found: Running, command: str) -> None:
+    with running.control(directory, found) as session:
+        session.execute(command)

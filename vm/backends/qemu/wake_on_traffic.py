@@ -1,0 +1,76 @@
+"""What arrives for a guest that stands still, as QEMU's network tells it.
+
+A mirror of what the network sends to the guest (filter-mirror, in QEMU's manual "Network device
+emulation") goes to a socket of ours: each frame after four bytes with its length. It is put there
+for one wait and taken away by it, so that a machine at work carries none. Next:
+`engine/ports/wake_on_traffic.py`.
+"""
+
+import contextlib
+import os
+import socket
+import struct
+import time
+from collections.abc import Callable
+
+from vm.backends.qemu import qmp, running
+from vm.backends.qemu.command import NETDEV
+from vm.backends.qemu.running import Running
+from vm.directory import MachineDir
+from vm.errors import BackendFailed
+
+NAME = "knock"
+CONNECT = 5.0  # seconds
+LENGTH = struct.Struct("!I")
+LONGEST = 1 << 20  # bytes of a frame; of QEMU's network none is longer than 64 KiB
+TYPE_AT = 12  # in a frame, after two addresses
+IPV6 = b"\x86\xdd"  # QEMU's network tells the guest of itself by it, now and then
+
+
+def wait(directory: MachineDir, found: Running, listening: Callable[[], None]) -> bool:
+    """Until somebody has something for the guest (True) or QEMU tells no more (False). Nobody is
+    missed from `listening` on. Raises BackendFailed."""
+    try:
+        with contextlib.closing(_mirror(directory, found)) as frames:
+            listening()
+            return _heard(frames)
+    except OSError as error:
+        raise BackendFailed("QEMU does not tell who comes.", details=str(error)) from error
+    finally:
+        with contextlib.suppress(BackendFailed), running.control(directory, found) as session:
+            _take_away(session)
+        directory.knock_socket.unlink(missing_ok=True)
+
+
+def _mirror(directory: MachineDir, found: Running) -> socket.socket:
+    path = directory.knock_socket
+    address = {"type": "unix", "data": {"path": str(path)}}
+    listens = {"type": "socket", "data": {"addr": address, "server": True, "wait": False}}
+    filters = {"netdev": NETDEV, "queue": "tx", "outdev": NAME}
+    with running.control(directory, found) as session:
+        _take_away(session)  # a supervisor that died may have left one
+        path.unlink(missing_ok=True)
+        session.execute("chardev-add", id=NAME, backend=listens)
+        os.chmod(path, 0o600)
+        connection = qmp.connect_to(path, time.monotonic() + CONNECT)
+        session.execute("object-add", **{"qom-type": "filter-mirror", "id": NAME, **filters})
+    connection.settimeout(None)
+    return connection
+
+
+def _take_away(session: qmp.Session) -> None:
+    for command in ("object-del", "chardev-remove"):
+        with contextlib.suppress(BackendFailed):  # there is none
+            session.execute(command, id=NAME)
+
+
+def _heard(frames: socket.socket) -> bool:
+    with frames.makefile("rb") as stream:
+        while len(head := stream.read(LENGTH.size)) == LENGTH.size:
+            (length,) = LENGTH.unpack(head)
+            if length > LONGEST:
+                return False
+            frame = stream.read(length)
+            if len(frame) == length and frame[TYPE_AT : TYPE_AT + len(IPV6)] != IPV6:
+                return True
+    return False

@@ -1,0 +1,1 @@
+"""Connections to the guest: ssh, the relay, the guest agent. Start at `protocol.py`."""

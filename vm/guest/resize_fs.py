@@ -1,0 +1,22 @@
+"""The file system on the data disk.
+
+Growing is the guest's work; next: `engine/guest/files/usr/lib/galley/disk`, which does the same at
+a start.
+"""
+
+from vm.errors import MachineError
+from vm.guest.protocol import Guest
+
+DEVICE = "/dev/vdb"
+PATIENCE = 120.0  # seconds; a terabyte more takes some in an emulated guest
+
+
+def grow_file_system(guest: Guest) -> None:
+    """As large as its disk, while it is in use. Raises MachineError, GuestUnreachable."""
+    done = guest.run(("resize2fs", DEVICE), timeout=PATIENCE)
+    if not done.ok:
+        raise MachineError(
+            "The data disk is larger now, but its file system could not be made so.",
+            "Run `galley restart`, which tries it again.",
+            details=done.tail(),
+        )

@@ -1,0 +1,308 @@
+"""The steps every machine boots by, in order.
+
+Host side: prepare (image, spec), create, start. Inside, read from the console log that every
+backend writes: Linux, data disk, identity, ssh. The owner of the machine adds its own after these.
+"""
+
+import threading
+from collections.abc import Callable
+from functools import partial
+
+import msgspec
+
+from vm import last_spec
+from vm.backend import Backend
+from vm.directory import MachineDir
+from vm.errors import (
+    BootDied,
+    BootFailed,
+    DataDiskDamaged,
+    GalleyError,
+    GuestChanged,
+    GuestUnreachable,
+    NoMachine,
+    Problem,
+)
+from vm.guest.agent import Keeper
+from vm.guest.console import Console
+from vm.guest.protocol import HANDOVER, Guest
+from vm.guest.ssh import make_key, public_blob
+from vm.host.paths import write_atomic
+from vm.lifecycle.steps import Patience, Step, StepFailed
+from vm.types import MachineSpec, MachineState
+
+Prepare = Callable[[Patience, Callable[[str], None]], MachineSpec]
+
+
+class Deadlines(msgspec.Struct, frozen=True):
+    """Seconds that each step may take: far above what a slow host needs, so that a passed one
+    means a hang. The data disk's allows for a file system check after an unclean stop.
+    """
+
+    prepare: float = 1800.0
+    create: float = 60.0
+    start: float = 180.0
+    linux: float = 60.0
+    disk: float = 600.0
+    identity: float = 60.0
+    connect: float = 60.0
+
+
+class BootStory:
+    """What a booting machine tells on its console, waited for until it dies instead."""
+
+    def __init__(self, directory: MachineDir, backend: Backend) -> None:
+        self._directory = directory
+        self._backend = backend
+        self.console = Console(directory.console_log)
+
+    def wait_end(self) -> None:
+        """Block until the machine has ended; its console stays short meanwhile."""
+        self.console.keep_short(partial(self._backend.wait_stopped, self._directory))
+
+    def see(self, wait: Patience, *starts: str) -> str:
+        """Wait until the guest has written a line that begins like one of `starts`.
+
+        Raises BootFailed when the machine ends, or a part of the guest gives up, before that.
+        """
+        looks = 0
+        while (line := self.console.find(*starts, "failed")) is None:
+            looks += 1
+            if looks % 10 == 0 and self._backend.wait_stopped(self._directory, 0):
+                raise self.died()
+            wait.wait()
+        if line.startswith("failed"):
+            line = self.console.find(*starts) or ""
+        if not line:
+            reason = self.console.find("failed") or ""
+            raise BootFailed(
+                f"A part of the guest did not start: {reason.removeprefix('failed ')}",
+                "Run `galley diagnose --bundle FILE` and look at the logs in it.",
+                details=self.console.tail(),
+            )
+        return line
+
+    def died(self) -> BootDied:
+        return BootDied(
+            "The virtual machine ended while it was booting.",
+            "Try again; `galley logs --component vm` has what it said.",
+            details=self.console.tail() + "\n" + Console(self._directory.backend_log).tail(10),
+        )
+
+
+def rouse(guest: Guest) -> None:
+    """Let a guest that stood still go on: what waits for its disk, and its clock."""
+    Keeper(guest.dial).rouse()
+
+
+def give(guest: Guest, message: bytes, patience: float) -> None:
+    """Hand over what the guest waits for, within `patience` seconds. Raises GuestUnreachable."""
+    try:
+        stream = guest.dial(HANDOVER)
+    except ConnectionRefusedError:  # it has it: only the answer was lost
+        return
+    late = threading.Timer(max(patience, 1.0), stream.close)
+    late.daemon = True
+    late.start()
+    try:
+        stream.sendall(message)
+        taken = stream.recv(16) == b"ok\n"
+    except OSError:
+        taken = False
+    finally:
+        late.cancel()
+        stream.close()
+    if not taken:
+        raise GuestUnreachable(
+            "The virtual machine did not take what it is to start with.", "Try again: galley start"
+        )
+
+
+def tried_again(error: GalleyError) -> Problem:
+    """What the user is told while it runs; `error` ended the first try."""
+    return BootFailed(
+        f"The machine came up only at the second try: {error.summary}",
+        "Nothing is lost. `galley diagnose --bundle FILE` has the console of both.",
+        details=error.details,
+    ).to_problem()
+
+
+class BootPlan:
+    """Builds the step lists for one boot of one machine."""
+
+    IMAGE = "Checking the guest image"
+    LINUX = "Booting Linux"
+    IDENTITY = "Checking the machine's identity"
+    CONNECT = "Connecting to the machine"
+    MAY_HANG = (LINUX, IDENTITY, CONNECT)  # a disk's check may just take its time
+
+    def __init__(
+        self,
+        directory: MachineDir,
+        backend: Backend,
+        story: BootStory,
+        deadlines: Deadlines,
+        prepare: Prepare | None,
+        repair: bool,
+    ) -> None:
+        self._directory = directory
+        self._backend = backend
+        self._story = story
+        self._deadlines = deadlines
+        self._prepare = prepare
+        self._repair = repair
+        self._spec: MachineSpec | None = None
+        self._afresh = repair
+        self._guest: Guest | None = None  # that has been given its handover
+
+    def cold(self, note: Callable[[str], None]) -> list[Step]:
+        """What happens on the host; `note` shows what a long step is doing."""
+        limit = self._deadlines
+        return [
+            Step(self.IMAGE, lambda wait: self._make_spec(wait, note), limit.prepare),
+            Step("Creating the machine", lambda wait: self._create(), limit.create),
+            Step(
+                f"Starting {self._backend.name}", lambda wait: self._start(wait, note), limit.start
+            ),
+        ]
+
+    def warm(self, note: Callable[[str], None], hold: Callable[[Guest], None]) -> list[Step]:
+        """Instead of both, for a machine that was suspended."""
+        limit = self._deadlines
+
+        def hold_and_rouse(guest: Guest) -> None:
+            hold(guest)
+            rouse(guest)
+
+        return [
+            Step(self.IMAGE, lambda wait: self._make_spec(wait, note), limit.prepare),
+            Step("Waking the machine", lambda wait: self._resume(note), limit.start),
+            Step(self.CONNECT, lambda wait: self._connect(wait, hold_and_rouse), limit.connect),
+        ]
+
+    def in_guest(self, hold: Callable[[Guest], None]) -> list[Step]:
+        """What the guest tells; `hold` gets the way in once it answers."""
+        limit = self._deadlines
+        again = "Try again with `galley start`; `galley logs --component vm` has the whole console."
+        return [
+            Step(self.LINUX, self._linux, limit.linux, again),
+            Step("Mounting the data disk", self._mount, limit.disk, again),
+            Step(self.IDENTITY, self._pin, limit.identity, again),
+            Step(self.CONNECT, lambda wait: self._connect(wait, hold), limit.connect, again),
+        ]
+
+    def may_pass(self, failure: StepFailed) -> bool:
+        """Whether a second boot may go well where this one hung or ended. Nothing of the user is
+        lost: the data disk was at most mounted, and is checked."""
+        if isinstance(failure.error, BootDied):
+            return True
+        return failure.step.name in self.MAY_HANG and isinstance(failure.error, BootFailed)
+
+    def _make_spec(self, wait: Patience, note: Callable[[str], None]) -> None:
+        if self._prepare is None:
+            raise NoMachine("There is nothing to start.")
+        self._spec = self._prepare(wait, note)
+
+    def _wanted(self) -> MachineSpec:
+        if self._spec is None:
+            raise NoMachine("There is nothing to start.")
+        return self._spec
+
+    def _create(self) -> None:
+        if not self._directory.key.exists() or not self._directory.public_key.exists():
+            make_key(self._directory.key, self._directory.public_key)
+        self._backend.create(self._directory, self._wanted())
+
+    def _start(self, wait: Patience, note: Callable[[str], None]) -> None:
+        spec, said = self._wanted(), ""
+
+        def tell(sentence: str) -> None:
+            nonlocal said
+            wait.wait(0)
+            if sentence != said:
+                note(sentence)
+            said = sentence
+
+        options = [self._key()]
+        if self._directory.data_is_new.exists():
+            options.append("galley.format=1")
+            self._directory.known_host.unlink(missing_ok=True)
+        elif self._grew(spec):
+            options.append("galley.grow=1")
+        if self._repair:
+            options.append("galley.fsck=repair")
+        afresh, self._afresh = self._afresh, True  # where it is tried again
+        self._backend.start(self._directory, spec, tuple(options), tell, afresh=afresh)
+
+    def _resume(self, note: Callable[[str], None]) -> None:
+        self._backend.resume(self._directory, self._wanted(), (self._key(),), note)
+
+    def _key(self) -> str:
+        return "galley.key=" + public_blob(self._directory.public_key)
+
+    def _grew(self, spec: MachineSpec) -> bool:
+        """Whether the disk is larger than at the last good boot (or nobody knows)."""
+        last = last_spec.read(self._directory)
+        return last is None or spec.disk_bytes > last.disk_bytes
+
+    def _linux(self, wait: Patience) -> None:
+        self._guest = None  # of a try before this one
+        self._story.see(wait, "kernel")
+        if self._backend.handover(self._directory) is None:
+            return
+        if self._story.see(wait, "template", "disk") == "template":
+            self._guest = self._reach(wait, lambda guest: self._hand_over(guest, wait))
+
+    def _hand_over(self, guest: Guest, wait: Patience) -> None:
+        message = self._backend.handover(self._directory)  # now, for it tells the time
+        if message is not None:
+            give(guest, message, wait.left)
+
+    def _mount(self, wait: Patience) -> None:
+        line = self._story.see(wait, "disk")
+        if line.startswith("disk damaged"):
+            self._backend.wait_stopped(self._directory, 10)
+            raise DataDiskDamaged(
+                "The data disk is damaged: " + line.removeprefix("disk damaged").strip(),
+                f"Copy {self._directory.data_disk} to a safe place, "
+                "then run `galley start --repair`.",
+                details=self._story.console.tail(),
+            )
+        self._directory.data_is_new.unlink(missing_ok=True)
+
+    def _pin(self, wait: Patience) -> None:
+        """Trust the host key that the console shows: only our own backend writes that file."""
+        shown = self._story.see(wait, "hostkey ").removeprefix("hostkey ").strip()
+        pin = self._directory.known_host
+        if not pin.exists():
+            write_atomic(pin, shown.encode() + b"\n")
+        elif pin.read_text().split()[:2] != shown.split()[:2]:
+            raise GuestChanged(
+                "The machine shows another host key than the one it was created with.",
+                f"If you replaced {self._directory.data_disk} yourself, delete {pin}.",
+            )
+
+    def _connect(self, wait: Patience, hold: Callable[[Guest], None]) -> None:
+        if self._backend.features.sockets == "ssh":
+            self._story.see(wait, "sshd")
+        reached, self._guest = self._guest, None
+        if reached is not None:
+            hold(reached)
+        else:
+            self._reach(wait, hold)
+
+    def _reach(self, wait: Patience, then: Callable[[Guest], None]) -> Guest:
+        """The way in, once it answers and `then` has got what it wants of it."""
+        while True:
+            seen = self._backend.observe(self._directory)
+            if seen.state is MachineState.STOPPED:
+                raise self._story.died()
+            if seen.address is not None:
+                guest = self._backend.guest(self._directory, seen.address)
+                try:
+                    guest.connect(min(20.0, max(wait.left, 1.0)))
+                    then(guest)
+                    return guest
+                except GuestUnreachable:
+                    guest.close()
+            wait.wait(0.1)

@@ -1,0 +1,49 @@
+"""How a machine ends: asked, asked harder, made to, or by itself. Next: `machine.py`."""
+
+import logging
+
+from vm.backend import Backend, Force
+from vm.directory import MachineDir
+from vm.errors import GuestUnreachable, Problem
+from vm.types import MachineState, Observation
+
+log = logging.getLogger(__name__)
+
+# What is done, and how many seconds it then has. None: the guest has been asked already; containers
+# have 10 s of grace each, in parallel, then the disk syncs.
+LADDER: list[tuple[Force | None, float]] = [
+    (None, 60.0),
+    (Force.ASK, 20.0),
+    (Force.QUIT, 5.0),
+    (Force.KILL, 10.0),
+]
+
+
+def observe(backend: Backend, directory: MachineDir) -> Observation:
+    """For a supervisor that comes: a machine that its predecessor was about to resume, and that
+    waits for its memory now, waits for ever. What it was to go on from still counts."""
+    seen = backend.observe(directory)
+    if seen.state is not MachineState.STARTING:
+        return seen
+    log.warning("its memory will never come: ending pid %s", seen.pid)
+    end(backend, directory, Force.KILL)
+    return backend.observe(directory)
+
+
+def by_itself(console: str) -> Problem:
+    return GuestUnreachable(
+        "The virtual machine ended unexpectedly.",
+        "Start it again with `galley start`; images, volumes and containers are kept.",
+        details=console,
+    ).to_problem()
+
+
+def end(backend: Backend, directory: MachineDir, force: Force | None) -> None:
+    """Wait for the end, from this rung on harder each time."""
+    first = next(index for index, (rung, _) in enumerate(LADDER) if rung == force)
+    for rung, patience in LADDER[first:]:
+        if rung is not None:
+            backend.stop(directory, rung)
+        if backend.wait_stopped(directory, patience):
+            return
+        log.warning("the machine did not end within %g s (%s)", patience, rung or "asked")

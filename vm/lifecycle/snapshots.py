@@ -1,0 +1,237 @@
+"""Snapshots of a machine on disk: their names, their manifests, and how none is ever half there.
+
+    machine/snapshots/NAME/   data.img, and last manifest.json, without which it is nothing
+
+Whoever calls sees to it that nobody else moves the machine meanwhile. Next: `Backend.copy_disk`
+(how a disk is copied, also of a machine that runs), `engine/lifecycle/snapshots.py` (who calls).
+"""
+
+import contextlib
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from vm import last_spec
+from vm.directory import MachineDir
+from vm.errors import NoMachine, SnapshotRefused
+from vm.host import sparse
+from vm.host.paths import sync_directory, unusable, write_atomic
+from vm.host.sparse import Report
+from vm.types import MachineSnapshot
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+# What Windows keeps for itself, with any ending: a home may be carried there.
+DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?|.*\.", re.IGNORECASE)
+
+type Fill = Callable[[Path], bool]  # makes a copy of the data disk; whether it was at rest
+
+
+def check_name(name: str) -> None:
+    """Raises SnapshotRefused."""
+    if not NAME.fullmatch(name) or DEVICES.fullmatch(name):
+        raise SnapshotRefused(
+            f"A snapshot cannot be named {name!r}.",
+            "Use up to 63 letters, digits, dots, dashes and underscores, a letter or digit first.",
+        )
+
+
+def every(directory: MachineDir) -> tuple[MachineSnapshot, ...]:
+    """Those there are, the oldest first. What cannot be read is none."""
+    found = (_read(directory, name) for name in _folders(directory))
+    return tuple(sorted(filter(None, found), key=lambda one: (one.made_at, one.name)))
+
+
+def find(directory: MachineDir, name: str) -> MachineSnapshot:
+    """Raises SnapshotRefused."""
+    for one in every(directory):
+        if one.name == name:
+            return one
+    names = ", ".join(one.name for one in every(directory))
+    raise SnapshotRefused(
+        f"There is no snapshot {name}.",
+        f"There are: {names}." if names else "Make one: galley snapshot create NAME",
+    )
+
+
+def check_new(directory: MachineDir, name: str) -> None:
+    """Before anything is done for it. Raises SnapshotRefused, NoMachine."""
+    check_name(name)
+    if any(one.name.casefold() == name.casefold() for one in every(directory)):
+        raise SnapshotRefused(f"There is a snapshot {name} already.", "Take another name.")
+    if not directory.data_disk.exists() or directory.data_is_new.exists():
+        raise NoMachine("There is nothing to keep yet.", "Start the engine first: galley start")
+
+
+def create(directory: MachineDir, name: str, fill: Fill) -> MachineSnapshot:
+    """Make one. Raises SnapshotRefused, NoMachine, DiskFull, HomeUnusable and what `fill` raises;
+    nothing of it is left then."""
+    check_new(directory, name)
+    folder = directory.snapshots / name
+    sweep(directory)
+    try:
+        directory.snapshots.mkdir(mode=0o700, exist_ok=True)
+        directory.snapshots.chmod(0o700)  # an older Galley left it open
+        folder.mkdir(mode=0o700)
+        settled = fill(directory.snapshot_disk(name))
+        if directory.to_start.exists():
+            write_atomic(directory.snapshot_to_start(name), directory.to_start.read_bytes())
+        made = _described(directory, name, settled)
+        sync_directory(folder)
+        write_atomic(directory.snapshot_manifest(name), msgspec.json.encode(made))
+        sync_directory(directory.snapshots)
+        sync_directory(directory.root)
+    except OSError as error:
+        _remove(folder)
+        raise unusable(directory.root, error) from error
+    except BaseException:
+        _remove(folder)
+        raise
+    return made
+
+
+def check_restore(directory: MachineDir, name: str) -> None:
+    """Before anything is stopped for it. Raises SnapshotRefused, DiskFull, HomeUnusable."""
+    find(directory, name)
+    try:
+        if not sparse.clones(directory.root):
+            sparse.check_room(directory.root, sparse.allocated(directory.snapshot_disk(name)))
+    except OSError as error:
+        raise unusable(directory.root, error) from error
+
+
+def restore(directory: MachineDir, name: str, report: Report) -> None:
+    """Make its disk that of the machine, which must be stopped. Raises SnapshotRefused, DiskFull,
+    HomeUnusable and what `report` raises; the machine is as before then."""
+    wanted = find(directory, name)
+    sweep(directory)
+    try:
+        sparse.duplicate(directory.snapshot_disk(name), directory.data_restored, report)
+        to_start = directory.snapshot_to_start(name)
+        content = to_start.read_bytes() if to_start.exists() else b""
+        write_atomic(directory.to_start_restored, content)
+        _forget_the_present(directory)
+        _put_in_place(directory)
+        _let_to_start_follow(directory)
+        write_atomic(directory.known_host, wanted.host_key.encode() + b"\n")
+    except OSError as error:
+        sweep(directory)
+        raise unusable(directory.root, error) from error
+    except BaseException:
+        sweep(directory)
+        raise
+
+
+def delete(directory: MachineDir, name: str) -> None:
+    """Raises SnapshotRefused, HomeUnusable."""
+    find(directory, name)
+    try:
+        directory.snapshot_manifest(name).unlink()
+        sync_directory(directory.snapshots / name)
+    except OSError as error:
+        raise unusable(directory.root, error) from error
+    _remove(directory.snapshots / name)
+
+
+def delete_all(directory: MachineDir) -> None:
+    for one in every(directory):
+        delete(directory, one.name)
+    sweep(directory)
+
+
+def sweep(directory: MachineDir) -> bool:
+    """Remove what was begun and is no snapshot, and a restore's file that a crash has left. Whether
+    there was a snapshot that was begun."""
+    names = _folders(directory)
+    begun = [name for name in names if not directory.snapshot_manifest(name).exists()]
+    for name in begun:
+        _remove(directory.snapshots / name)
+    with contextlib.suppress(OSError):
+        _let_to_start_follow(directory)
+        directory.data_restored.unlink()
+    return bool(begun)
+
+
+def _forget_the_present(directory: MachineDir) -> None:
+    """What is true of the disk that goes and not of the one that comes. After a crash right here
+    the old disk boots, cold, and its host key is pinned again."""
+    for manifest in directory.suspended.glob("*.json"):
+        manifest.unlink()
+        sync_directory(directory.suspended)
+    _remove(directory.suspended)
+    directory.known_host.unlink(missing_ok=True)
+    directory.spec.unlink(missing_ok=True)  # so the next start fits the file system to its disk
+    sync_directory(directory.root)
+
+
+def _put_in_place(directory: MachineDir) -> None:
+    os.replace(directory.data_restored, directory.data_disk)
+    directory.data_is_new.unlink(missing_ok=True)
+    sync_directory(directory.root)
+
+
+def _let_to_start_follow(directory: MachineDir) -> None:
+    """What is to start belongs to a disk. Where the disk that comes is still on its way, that is
+    the one before; also after a crash, which leaves one list for each of them."""
+    restored = directory.to_start_restored
+    if not restored.exists():
+        return
+    if directory.data_restored.exists():
+        restored.unlink()
+    elif restored.stat().st_size:
+        os.replace(restored, directory.to_start)
+    else:
+        directory.to_start.unlink(missing_ok=True)
+        restored.unlink()
+    sync_directory(directory.root)
+
+
+def _described(directory: MachineDir, name: str, settled: bool) -> MachineSnapshot:
+    disk = directory.snapshot_disk(name)
+    return MachineSnapshot(
+        name=name,
+        made_at=time.time(),
+        disk_bytes=disk.stat().st_size,
+        used_bytes=sparse.allocated(disk),
+        settled=settled,
+        image=_image(directory),
+        uuid=_text(directory.uuid),
+        host_key=_text(directory.known_host),
+        memory_bytes=sum(map(sparse.allocated, directory.snapshot_suspended(name).glob("*"))),
+    )
+
+
+def _image(directory: MachineDir) -> str:
+    spec = last_spec.read(directory)
+    return Path(spec.image).name if spec else ""
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text().strip()
+    except OSError:
+        return ""
+
+
+def _folders(directory: MachineDir) -> list[str]:
+    try:
+        return [entry.name for entry in os.scandir(directory.snapshots) if entry.is_dir()]
+    except OSError:
+        return []
+
+
+def _read(directory: MachineDir, name: str) -> MachineSnapshot | None:
+    try:
+        said = directory.snapshot_manifest(name).read_bytes()
+        found = msgspec.json.decode(said, type=MachineSnapshot)
+    except (OSError, msgspec.MsgspecError):
+        return None
+    return found if found.name == name and directory.snapshot_disk(name).exists() else None
+
+
+def _remove(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,44 @@
+"""What everybody can see of a machine: one Status, replaced at every change.
+
+Next: `machine.py`, which is the only one to change it.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from vm.types import TRANSITIONS, BootStep, MachineState, Observation, Status
+
+
+class Shown:
+    """`on_change` gets every new Status, from the thread that has changed it."""
+
+    def __init__(self, status: Status, on_change: Callable[[Status], None]) -> None:
+        self.status = status
+        self._on_change = on_change
+
+    def set(self, **changes: Any) -> None:
+        changed = msgspec.structs.replace(self.status, **changes)
+        if changed != self.status:
+            self.status = changed
+            self._on_change(changed)
+
+    def move(self, state: MachineState, **changes: Any) -> None:
+        now = self.status.state
+        if state is not now and state not in TRANSITIONS[now]:
+            raise AssertionError(f"no way from {now} to {state}")
+        self.set(state=state, **changes)
+
+    def see(self, seen: Observation, **changes: Any) -> None:
+        """Take over what was observed; an observation may move to any state."""
+        spec = seen.spec
+        had: dict[str, Any] = {"share_by": seen.share_by}
+        if spec is not None:
+            had |= {"cpus": spec.cpus, "memory_bytes": spec.memory_bytes}
+            had["disk_bytes"] = spec.disk_bytes
+        self.set(**{"state": seen.state, "accelerator": seen.accelerator, **had, **changes})
+
+    def note(self, sentence: str) -> None:
+        """What a long step is doing, as the name of the step under way."""
+        self.set(boot=(*self.status.boot[:-1], BootStep(sentence)))

@@ -1,0 +1,67 @@
+"""One thread that does one job after another, each to its end.
+
+Next: `machine.py`, whose transitions are such jobs.
+"""
+
+import logging
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
+
+from vm.errors import GalleyError
+
+log = logging.getLogger(__name__)
+
+Job = Callable[[], None]
+
+
+class Worker:
+    """`on_mistake` hears of an error that is not the user's. The next job is done all the same,
+    also when that raises."""
+
+    def __init__(self, name: str, on_mistake: Callable[[Exception], None]) -> None:
+        self._name = name
+        self._on_mistake = on_mistake
+        self._jobs: queue.Queue[tuple[Job, Future[None]] | None] = queue.Queue()
+        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
+
+    def begin(self) -> None:
+        self._thread.start()
+
+    def submit(self, job: Job) -> Future[None]:
+        """For any thread. What the job raises, the Future does."""
+        done: Future[None] = Future()
+        self._jobs.put((job, done))
+        return done
+
+    def end(self, patience: float) -> None:
+        """After the jobs that are there, or after so many seconds."""
+        self._jobs.put(None)
+        if self._thread.ident is not None:
+            self._thread.join(patience)
+
+    def _work(self) -> None:
+        while (entry := self._jobs.get()) is not None:
+            self._do(*entry)
+
+    def _do(self, job: Job, done: Future[None]) -> None:
+        error = _failure(job)
+        if error is not None and not isinstance(error, GalleyError):
+            log.error("the %s's worker met an unexpected error", self._name, exc_info=error)
+            second = _failure(partial(self._on_mistake, error))
+            if second is not None:
+                log.error("and who should hear of it failed, too", exc_info=second)
+        if error is None:
+            done.set_result(None)
+        else:
+            done.set_exception(error)
+
+
+def _failure(job: Job) -> Exception | None:
+    try:
+        job()
+    except Exception as error:  # boundary: the worker must outlive any job
+        return error
+    return None
