@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from tests.bench.lab import Lab
 from tests.bench.mounts import inside, seconds_inside
 from tests.bench.run import Docker
 from tests.bench.timing import turn_about
-from tests.e2e.galley import IMAGE, ROOT
+from tests.e2e.galley import IMAGE
 from tests.e2e.pythons import python_tar
 
 NAME = "galley-jobs"
@@ -85,8 +86,8 @@ def _unpacking(folder: Path, quick: bool) -> Job:
 def _installing(folder: Path, quick: bool) -> Job:
     """From where this computer's pip has its packages. They are compiled, too, as ever."""
     wheels, names = folder / "wheels", WHEELS[quick]
-    pinned = ["--constraint", str(ROOT / "installer" / "constraints.txt"), "--no-deps"]
-    fetch = [sys.executable, "-m", "pip", "download", "-q", *pinned, "-d", str(wheels), *names]
+    pinned = [f"{name}=={version(name)}" for name in names]
+    fetch = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", str(wheels), *pinned]
     subprocess.run(fetch, check=True, capture_output=True)
     install = "python -m pip install -q --no-deps --no-index --find-links {given} --target out "
     return Job("pip", PYTHON, wheels, install + " ".join(names), names[-1])

