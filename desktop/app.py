@@ -101,7 +101,7 @@ class App(QObject):
 
         self.link.open()
         self._await_tray(time.monotonic() + TRAY_SECONDS)
-        if SettingsStore(self.link.home).get("start_engine_at_login"):
+        if SettingsStore(self.link.home).current().start_engine_at_login:
             self.link.start_engine()
 
     def show(self, page: str = "") -> None:

@@ -173,7 +173,7 @@ class Engine:
                 *self._file_events.problems,
                 *self._host_room.problems,
                 *self._disk_room.problems,
-                *self._settings.problems,
+                *self._settings.current().problems,
             ),
             self.snapshots.kept,
             self.snapshots.work,
@@ -291,7 +291,7 @@ class Engine:
 
     def _make_context(self) -> None:
         problem = None
-        if self._settings.get("use_context"):
+        if self._settings.current().use_context:
             try:
                 problem = context.ensure(self._home)
             except GalleyError as error:
@@ -302,7 +302,7 @@ class Engine:
     def _keep_logins(self) -> None:
         """What is in the way of it is not in the way of an engine: `galley diagnose` tells."""
         try:
-            logins.follow(self._home, bool(self._settings.get("use_keyring")))
+            logins.follow(self._home, self._settings.current().use_keyring)
         except GalleyError as error:
             log.info("logins stay where docker keeps them: %s", error)
 

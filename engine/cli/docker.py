@@ -47,7 +47,7 @@ def _bring_keyring(home: "Home") -> None:
     from vm.errors import GalleyError
 
     try:
-        if SettingsStore(home).get("use_keyring"):
+        if SettingsStore(home).current().use_keyring:
             logins.keep_with_us()
     except GalleyError as error:
         note(f"{error.summary}\n  {error.hint}")

@@ -108,7 +108,7 @@ def _observed() -> Report:
     problems: tuple[Problem, ...] = ()
     size, resumable, put_away = Vm(), False, False
     try:
-        problems = SettingsStore(home).problems
+        problems = SettingsStore(home).current().problems
         backend, directory = reach.chosen_backend(home), MachineDir.of(home)
         seen = backend.observe(directory)
         stopped = seen.state is MachineState.STOPPED

@@ -361,10 +361,11 @@ def rules(settings: SettingsStore, features: Features) -> Rules:
     """What the settings say now, where the machine can be paused."""
     if not features.pause:
         return Rules(0, 0, False)
+    now = settings.current()
     return Rules(
-        float(str(settings.get("save_after"))),
-        float(str(settings.get("suspend_after"))) if features.suspend else 0,
-        bool(settings.get("save_busy")),
+        now.save_after,
+        now.suspend_after if features.suspend else 0,
+        now.save_busy,
         features.knocks,
     )
 

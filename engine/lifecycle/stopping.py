@@ -110,7 +110,7 @@ class Resting:
     def _leaves_something(self) -> bool:
         status = self._machine.status
         healthy = status.state.is_up and status.problem is None
-        return self.obstacle() is None and healthy and bool(self._settings.get("suspend"))
+        return self.obstacle() is None and healthy and self._settings.current().suspend
 
     def obstacle(self) -> BackendFailed | None:
         """Why the machine cannot be suspended, whatever is asked."""

@@ -165,14 +165,14 @@ class PortSync:
         self._knocks.close()
 
     def _may_carry_listeners(self) -> bool:
-        return bool(self._settings.get("host_network_ports"))
+        return self._settings.current().host_network_ports
 
     def _settings_changed(self) -> None:
         if self._may_carry_listeners() is not self._carries_listeners:
             self._look()
 
     def _default(self) -> Default:
-        return default_addresses(str(self._settings.get("port_address")), net.has_ipv6())
+        return default_addresses(self._settings.current().port_address, net.has_ipv6())
 
     def _dial_ports(self) -> Stream:
         return self._machine.guest.dial(PORTS_SOCKET)

@@ -58,7 +58,7 @@ class LocalNames:
         with self._turn:
             if self._containers is None:
                 return
-            is_on = bool(self._settings.get("local_names"))
+            is_on = self._settings.current().local_names
             wanted = hosts(self._containers) if is_on else b""
             if wanted == self._has or not (is_on or self._has):
                 return

@@ -20,7 +20,7 @@ ON, OFF = "on", "off"
 
 def wanted(settings: SettingsStore, proxies: Proxies) -> str:
     """In the guest's words: "on", or "off" with the ports of proxies, which stay reachable."""
-    if settings.get("host_loopback"):
+    if settings.current().host_loopback:
         return ON
     return " ".join((OFF, *map(str, proxies.loopback_ports)))
 

@@ -94,7 +94,7 @@ class Configuration:
             try:
                 if must_restart and not has_restarted:
                     daemon_json.restart(guest)
-                if self._settings.get("use_context"):
+                if self._settings.current().use_context:
                     docker_config_proxies.follow(self._home, self.proxies)
             except GalleyError as error:
                 failures.append(error.to_problem())

@@ -81,10 +81,10 @@ class Proxies(msgspec.Struct, frozen=True):
 
 def wanted(settings: SettingsStore) -> tuple[Proxies, Problem | None]:
     """What holds now, and why one of this computer's is not used."""
-    match settings.get("proxy"):
+    now = settings.current()
+    match now.proxy:
         case "manual":
-            http, https, no_proxy = map(settings.get, ("http_proxy", "https_proxy", "no_proxy"))
-            return Proxies(str(http), str(https), str(no_proxy)), None
+            return Proxies(now.http_proxy, now.https_proxy, now.no_proxy), None
         case "system":
             return of_system(_found())
     return Proxies(), None

@@ -12,7 +12,7 @@ import difflib
 import os
 import re
 import tomllib
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from typing import Any
 
 import msgspec
@@ -85,7 +85,7 @@ class SettingsStore:
     """`settings.toml` of one instance. Any thread, any process.
 
     `load`, `list`, `set` and `unset` raise SettingsError when the file as a whole cannot be read.
-    `get` and `problems` are for the running engine and go on with the last good values.
+    `current` is for the running engine and goes on with the last good values.
     """
 
     def __init__(self, home: Home, host: HostSize | None = None) -> None:
@@ -104,29 +104,17 @@ class SettingsStore:
 
     def load(self) -> Settings:
         """What holds now; a single bad value is one of its problems, and its default holds."""
-        entries, problems = self._look()
-        values: dict[str, Any] = {entry.setting.name: entry.value for entry in entries}
-        return Settings(**values, problems=problems)
+        return _settings(*self._look())
+
+    def current(self) -> Settings:
+        """As `load`, and the last good values while the file cannot be read. Raises nothing."""
+        try:
+            return self.load()
+        except GalleyError as error:
+            return _settings(self._good or _defaults(self.schema()), (error.to_problem(),))
 
     def list(self) -> tuple[Entry, ...]:
         return self._look()[0]
-
-    def get(self, name: str) -> Value:
-        """The value that holds now. Raises SettingsError only for an unknown name."""
-        find(self.schema(), name)
-        try:
-            entries, _ = self._look()
-        except GalleyError:
-            entries = self._good or _defaults(self.schema())
-        return next(entry.value for entry in entries if entry.setting.name == name)
-
-    @property
-    def problems(self) -> tuple[Problem, ...]:
-        """What is wrong with the file now."""
-        try:
-            return self._look()[1]
-        except GalleyError as error:
-            return (error.to_problem(),)
 
     def set(self, name: str, value: object) -> Entry:
         """Raises SettingsError, HomeUnusable, DiskFull, KeyringUnusable for a proxy's password, and
@@ -194,8 +182,9 @@ class SettingsStore:
                 proxy_password.forget(address)
 
     def _proxies_with_login(self) -> frozenset[str]:
-        names = (one.name for one in self.schema() if one.kind is Kind.PROXY)
-        return frozenset(filter(proxy_address.wants_login, map(str, map(self.get, names))))
+        settings = self.current()
+        addresses = (settings.http_proxy, settings.https_proxy)
+        return frozenset(filter(proxy_address.wants_login, addresses))
 
     def _start_at_login(self, wanted: bool) -> Entry:
         autostart.enable(self._home) if wanted else autostart.disable(self._home)
@@ -241,6 +230,11 @@ class SettingsStore:
             raise _broken(self._home, str(error)) from error
         except OSError as error:
             raise unusable(self._home.root, error) from error
+
+
+def _settings(entries: Iterable[Entry], problems: tuple[Problem, ...]) -> Settings:
+    values: dict[str, Any] = {entry.setting.name: entry.value for entry in entries}
+    return Settings(**values, problems=problems)
 
 
 def _from_file(setting: Setting, given: object) -> Value:

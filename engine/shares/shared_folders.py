@@ -54,7 +54,8 @@ class SharedFolders:
 
     def wanted(self) -> tuple[Share, ...]:
         """What the next start is to share."""
-        names, read_only = self._names("shares"), self._names("read_only_shares")
+        settings = self._settings.current()
+        names, read_only = settings.shares, settings.read_only_shares
         found, problems = share_paths.wanted(names, read_only, private_folders.of(self._home))
         self._lacking = self._backend.probe_shares(self._by()) if found else None
         self._others = (self._lacking,) if self._lacking else problems
@@ -118,7 +119,8 @@ class SharedFolders:
 
     def _sharing(self) -> Sharing:
         """A folder that was deleted is not shared, nor is one that was made in its place."""
-        names, read_only = self._names("shares"), self._names("read_only_shares")
+        settings = self._settings.current()
+        names, read_only = settings.shares, settings.read_only_shares
         mounted = self._mounted.items()
         return Sharing(
             self._docker_socket,
@@ -130,7 +132,7 @@ class SharedFolders:
         )
 
     def _by(self) -> str:
-        return str(self._settings.get("share_by"))
+        return self._settings.current().share_by
 
     def follow(self, containers: Iterable[Container]) -> frozenset[str]:
         """These run now; what they have of this host, as paths of this host."""
@@ -153,10 +155,6 @@ class SharedFolders:
                 is_inside = PurePath(here).is_relative_to(os.path.realpath(share.host_path))
                 return here if is_inside else None
         return None
-
-    def _names(self, setting: str) -> tuple[str, ...]:
-        value = self._settings.get(setting)
-        return value if isinstance(value, tuple) else ()
 
 
 def _identity(share: Share) -> tuple[int, int]:

@@ -42,7 +42,7 @@ def page(own_app: App, wait_for: WaitFor) -> SettingsPage:
 
 
 def stored(app: App, name: str) -> object:
-    return SettingsStore(app.link.home).get(name)
+    return getattr(SettingsStore(app.link.home).current(), name)
 
 
 def type_into(page: SettingsPage, name: str, text: str) -> LineEditor:

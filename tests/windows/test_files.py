@@ -11,9 +11,9 @@ from tests.windows.lane import Windows, windows_path
 
 ADD = """
 import sys
-from engine import docker_config
+from engine.dockercli import config_json
 for number in range(10):
-    docker_config.change(lambda config: config.setdefault("auths", {}).update(
+    config_json.change(lambda config: config.setdefault("auths", {}).update(
         {f"{sys.argv[1]}-{number}.example.com": {}}
     ))
 """

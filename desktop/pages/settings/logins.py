@@ -103,7 +103,7 @@ class LoginList(QWidget):
 
 
 def _look(settings: SettingsStore) -> Seen:
-    wanted = bool(settings.get("use_keyring"))
+    wanted = settings.current().use_keyring
     error = logins.why_not() if wanted else None
     problem = error.to_problem() if error else None
     return Seen(logins.logins(), wanted, wanted or logins.has_store(), problem)

@@ -180,7 +180,7 @@ class SettingsPage(Page):
 
         def work() -> Read:
             store = SettingsStore(home)
-            return Read(store.list(), store.problems)
+            return Read(store.list(), store.current().problems)
 
         self.desk.tasks.quietly(work, self._show, self._fail)
 

@@ -31,14 +31,14 @@ def entry(home: Home) -> Path:
 def test_the_setting_is_the_entry(store: SettingsStore, home: Home) -> None:
     told = []
     store.subscribe(lambda settings: told.append(settings.start_at_login))
-    assert store.get(NAME) is False
+    assert getattr(store.current(), NAME) is False
     made = store.set(NAME, "true")
     assert (made.value, made.is_set) == (True, True)
     assert entry(home).exists()
     assert not home.settings.exists()
     assert store.load().start_at_login
     entry(home).unlink()  # by the desktop's own list
-    assert store.get(NAME) is False
+    assert getattr(store.current(), NAME) is False
     store.set(NAME, True)
     undone = store.unset(NAME)
     assert (undone.value, undone.is_set) == (False, False)
@@ -48,8 +48,8 @@ def test_the_setting_is_the_entry(store: SettingsStore, home: Home) -> None:
 
 def test_a_line_in_the_file_is_told_and_does_nothing(store: SettingsStore, home: Home) -> None:
     home.settings.write_text("cpus = 2\nstart_at_login = true\n")
-    assert store.get(NAME) is False
-    (problem,) = store.problems
+    assert getattr(store.current(), NAME) is False
+    (problem,) = store.current().problems
     assert problem.summary == "settings.toml, line 2: start_at_login is not kept in this file."
     store.set("start_engine_at_login", True)
     assert store.load().start_engine_at_login
@@ -68,7 +68,7 @@ def test_what_the_system_refuses_is_an_error_and_nothing_changes(
     entry(home).parent.write_text("a file, not a folder")
     with pytest.raises(HostError, match="Start at login cannot be changed"):
         store.set(NAME, True)
-    assert store.get(NAME) is False
+    assert getattr(store.current(), NAME) is False
 
 
 def test_each_galley_has_an_entry_of_its_own(home: Home, tmp_path: Path) -> None:

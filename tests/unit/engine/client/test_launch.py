@@ -36,7 +36,7 @@ def test_ensure_starts_one_and_finds_it_again(scripted: Home) -> None:
 
 def test_it_is_detached_from_its_launcher(scripted: Home) -> None:
     code = (
-        "from engine import launch; from engine.control import spawn;"
+        "from engine.client import launch; from engine.control import spawn;"
         "from vm.host.paths import find_home;"
         f"spawn.MODULE = {spawn.MODULE!r};"
         "print(launch.ensure_supervisor(find_home()).hello.pid)"
@@ -61,7 +61,7 @@ def test_a_directory_called_engine_is_not_taken_for_ours(
 def test_many_starts_at_once_make_one_supervisor(scripted: Home) -> None:
     """Threads of one process and several processes, all at the same moment."""
     code = (
-        "from engine import launch; from engine.control import spawn;"
+        "from engine.client import launch; from engine.control import spawn;"
         "from vm.host.paths import find_home;"
         f"spawn.MODULE = {spawn.MODULE!r};"
         "print(launch.ensure_supervisor(find_home()).hello.pid)"

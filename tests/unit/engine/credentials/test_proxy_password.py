@@ -54,9 +54,9 @@ def test_a_password_that_cannot_be_kept_changes_nothing(
 
 def test_a_password_in_the_file_is_not_used_and_not_told(store: SettingsStore, home: Home) -> None:
     home.settings.write_text(f'https_proxy = "{GIVEN}"\nhttp_proxy = "x://me:hidden@h"\n')
-    found = store.problems
+    found = store.current().problems
     assert [one.summary.split(": ")[1][:35] for one in found] == [
         "http_proxy cannot be '…@h'", "The password of https_proxy must no"
     ]  # fmt: skip
     assert "hidden" not in repr(found)
-    assert store.get("https_proxy") == ""
+    assert store.current().https_proxy == ""

@@ -113,7 +113,7 @@ def test_what_cannot_be_shared(tmp_path: Path) -> None:
 # A process that becomes the user once it has the program, which the user may not be able to read.
 AS_USER = """
 import os, sys
-from engine import shares
+from engine.settings import share_paths
 from vm.backends.qemu.shares.folders import readable
 from vm.errors import GalleyError
 from vm.types import Share
@@ -123,7 +123,7 @@ os.setresgid(int(uid), int(uid), int(uid))
 os.setresuid(int(uid), int(uid), int(uid))
 for folder in folders:
     try:
-        shares.check(folder)
+        share_paths.check(folder)
         print("shared", len(readable((Share(folder, folder),))))
     except GalleyError as error:
         print(error.summary.removeprefix(f"The folder {folder} "), error.hint)
@@ -188,7 +188,7 @@ def test_in_the_file_it_is_a_list(store: SettingsStore, home: Home, tmp_path: Pa
 def test_a_wrong_entry_of_the_file_shares_nothing(store: SettingsStore, home: Home) -> None:
     home.settings.write_text("shares = ['relative']\n")
     assert store.load().shares == ()
-    (problem,) = store.problems
+    (problem,) = store.current().problems
     assert "settings.toml, line 1: shares cannot be" in problem.summary
     assert problem.hint.startswith("Nothing is used.")
 

@@ -107,9 +107,9 @@ def test_a_size_is_written_as_it_is_read(size: int) -> None:
 def test_set_and_get(store: SettingsStore, name: str, given: object, value: object) -> None:
     entry = store.set(name, given)
     assert (entry.value, entry.is_set) == (value, True)
-    assert store.get(name) == value
+    assert getattr(store.current(), name) == value
     assert getattr(store.load(), name) == value
-    assert store.problems == ()
+    assert store.current().problems == ()
     assert store.set(name, entry.text).value == value
 
 
@@ -147,7 +147,7 @@ def test_a_bad_value_is_refused_with_its_range(
     ("name", "near"), [("memry", "memory"), ("cpu", "cpus"), ("acelerator", "accelerator")]
 )
 def test_an_unknown_name_gets_the_nearest(store: SettingsStore, name: str, near: str) -> None:
-    for attempt in (store.get, store.unset, lambda name: store.set(name, 1)):
+    for attempt in (store.unset, lambda name: store.set(name, 1)):
         with pytest.raises(SettingsError, match="There is no setting") as caught:
             attempt(name)
         assert caught.value.hint == f"Did you mean {near}?"
@@ -155,7 +155,7 @@ def test_an_unknown_name_gets_the_nearest(store: SettingsStore, name: str, near:
 
 def test_a_name_like_no_other_gets_the_list(store: SettingsStore) -> None:
     with pytest.raises(SettingsError) as caught:
-        store.get("zzz")
+        store.unset("zzz")
     assert "There are: cpus, memory" in caught.value.hint
 
 
@@ -163,7 +163,7 @@ def test_the_disk_only_grows(store: SettingsStore, home: Home) -> None:
     disk = MachineDir.of(home).data_disk
     with disk.open("wb") as file:
         file.truncate(100 * GIB)
-    assert store.get("disk") == 100 * GIB
+    assert store.current().disk == 100 * GIB
     with pytest.raises(SettingsError, match="from 100GiB"):
         store.set("disk", "64GiB")
     assert store.set("disk", "128GiB").value == 128 * GIB
@@ -248,9 +248,9 @@ def test_a_broken_file_is_said_and_left_alone(
             attempt()
         assert str(home.settings) in caught.value.hint
     assert home.settings.read_bytes() == broken
-    assert store.get("cpus") == 2, "the running engine goes on with the last good value"
-    assert "cannot be read" in store.problems[0].summary
-    assert SettingsStore(home, HOST).get("cpus") == 4
+    assert store.current().cpus == 2, "the running engine goes on with the last good value"
+    assert "cannot be read" in store.current().problems[0].summary
+    assert SettingsStore(home, HOST).current().cpus == 4
 
 
 def test_no_file_and_an_empty_one_are_all_defaults(store: SettingsStore, home: Home) -> None:
@@ -263,9 +263,9 @@ def test_no_file_and_an_empty_one_are_all_defaults(store: SettingsStore, home: H
 
 def test_every_load_sees_what_an_editor_wrote(store: SettingsStore, home: Home) -> None:
     home.settings.write_text("cpus = 1\n")
-    assert store.get("cpus") == 1
+    assert store.current().cpus == 1
     home.settings.write_text("cpus = 2\n")
-    assert store.get("cpus") == 2
+    assert store.current().cpus == 2
 
 
 def test_an_old_file_is_migrated_when_read_and_rewritten_when_set(
@@ -277,8 +277,8 @@ def test_an_old_file_is_migrated_when_read_and_rewritten_when_set(
 
     monkeypatch.setattr(settings_module, "MIGRATIONS", (lambda _: None, rename))
     home.settings.write_text("processors = 3 # mine\nversion = 1\n")
-    assert store.get("cpus") == 3
-    assert store.problems == ()
+    assert store.current().cpus == 3
+    assert store.current().problems == ()
     assert "processors" in home.settings.read_text()
     store.set("memory", "2GiB")
     assert tomllib.loads(home.settings.read_text()) == {
@@ -288,8 +288,8 @@ def test_an_old_file_is_migrated_when_read_and_rewritten_when_set(
 
 def test_a_newer_file_is_used_as_far_as_it_is_known(store: SettingsStore, home: Home) -> None:
     home.settings.write_text("version = 99\ncpus = 2\n")
-    assert store.get("cpus") == 2
-    assert "newer Galley" in store.problems[0].summary
+    assert store.current().cpus == 2
+    assert "newer Galley" in store.current().problems[0].summary
     store.set("cpus", 3)
     assert tomllib.loads(home.settings.read_text())["version"] == 99
 
@@ -297,7 +297,7 @@ def test_a_newer_file_is_used_as_far_as_it_is_known(store: SettingsStore, home: 
 @pytest.mark.parametrize("version", ['"one"', "-1", "true", "[]"])
 def test_a_strange_version_is_none(store: SettingsStore, home: Home, version: str) -> None:
     home.settings.write_text(f"version = {version}\ncpus = 2\n")
-    assert store.get("cpus") == 2
+    assert store.current().cpus == 2
 
 
 def test_two_writers_lose_nothing(home: Home) -> None:

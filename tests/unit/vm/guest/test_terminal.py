@@ -31,7 +31,7 @@ PATIENCE = 20.0
 CLIENT = """
 import os, sys
 from pathlib import Path
-from vm import ssh, terminal
+from vm.guest import ssh, terminal
 from vm.types import Address
 if os.isatty(0):
     os.close(os.open(os.ttyname(0), os.O_RDWR))  # make it the controlling terminal

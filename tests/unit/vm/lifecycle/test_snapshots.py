@@ -24,7 +24,7 @@ IMPOSSIBLE = [
 DIES = """
 import os, sys
 from pathlib import Path
-from vm import snapshots
+from vm.lifecycle import snapshots
 from vm.directory import MachineDir
 from vm.host import sparse
 
