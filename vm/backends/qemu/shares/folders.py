@@ -2,7 +2,7 @@
 
 virtiofs needs a program of its own, which only Linux has, and is the faster. SFTP works everywhere;
 it is served by our own process (`vm/sftp/server.py`), and QEMU knows nothing of it. QEMU has 9p,
-too, but suspends no machine that uses it (ARCHITECTURE). Next: `virtiofsd.py`,
+too, but suspends no machine that uses it (docs/adr/0028-no-9p.md). Next: `virtiofsd.py`,
 `vm/backends/qemu/start.py`, and `shares` among the guest's files.
 """
 
