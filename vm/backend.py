@@ -1,7 +1,7 @@
-"""What a backend must be, and which one this computer gets.
+"""What a backend must be.
 
 A backend is a stateless set of functions over a `MachineDir`: it remembers nothing between calls,
-it looks. Adding one is one file in `backends/` and one line in `known()`.
+it looks. Adding one is one file in `backends/` and one line in `backends/__init__.py`.
 """
 
 from collections.abc import Callable
