@@ -44,8 +44,11 @@ def copy(control: Control, size: int, target: Path, still: Still, report: Report
     with sparse.new_file(target) as new:
         new.truncate(size)
         with _begun(control, target):
-            while (job := _look(control)).status != "ready":
+            while True:
+                job = _look(control)
                 report(job.current_progress, job.total_progress)
+                if job.status == "ready":
+                    break
                 time.sleep(GLANCE)
             with still(), control() as session:
                 session.execute("block-job-cancel", device=JOB)
