@@ -23,6 +23,7 @@ from PySide6.QtCore import QObject, QSocketNotifier, QTimer
 from PySide6.QtWidgets import QApplication
 
 from desktop import gc_policy
+from desktop.actions import engine
 from desktop.context import Desk
 from desktop.exit_notifier import Endings
 from desktop.i18n import text
@@ -102,7 +103,7 @@ class App(QObject):
         self.link.open()
         self._await_tray(time.monotonic() + TRAY_SECONDS)
         if SettingsStore(self.link.home).current().start_engine_at_login:
-            self.link.start_engine()
+            engine.start(self.desk)
 
     def show(self, page: str = "") -> None:
         """To the front, because somebody has asked for it."""

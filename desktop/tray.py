@@ -9,7 +9,7 @@ from collections.abc import Callable
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QMenu, QSystemTrayIcon
 
-from desktop.actions import containers
+from desktop.actions import containers, engine
 from desktop.context import Desk
 from desktop.i18n.text import plain, plural, tr
 from desktop.session.engine_state import EngineState
@@ -56,11 +56,11 @@ class Tray(QObject):
         if desk.connection.is_ours:
             if self._state.action == "start":
                 menu.addAction(tr("Start the engine")).triggered.connect(
-                    lambda _checked=False: desk.link.start_engine()
+                    lambda _checked=False: engine.start(desk)
                 )
             elif desk.connection.is_up:
                 menu.addAction(tr("Stop the engine")).triggered.connect(
-                    lambda _checked=False: desk.link.stop_engine()
+                    lambda _checked=False: engine.stop(desk)
                 )
         menu.addSeparator()
         self._fill_containers(menu)
@@ -68,7 +68,7 @@ class Tray(QObject):
         menu.addAction(tr("Open Galley")).triggered.connect(lambda _checked=False: self._show())
         menu.addAction(tr("Quit")).triggered.connect(lambda _checked=False: self._quit())
         menu.addAction(tr("Stop engine and quit")).triggered.connect(
-            lambda _checked=False: desk.link.stop_engine(lambda _none: self._quit())
+            lambda _checked=False: engine.stop(desk, lambda _none: self._quit())
         )
 
     def _fill_containers(self, menu: QMenu) -> None:

@@ -10,6 +10,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QCloseEvent, QHideEvent, QKeySequence, QShortcut, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QMainWindow, QMenu, QStackedWidget, QVBoxLayout, QWidget
 
+from desktop.actions import engine
 from desktop.context import Action, Desk, Loss
 from desktop.i18n.text import percent, plain, plural, size, tip, tr
 from desktop.pages import catalog
@@ -235,15 +236,11 @@ class Window(QMainWindow):
     def _act(self, action: str) -> None:
         match action:
             case "start":
-                self.desk.link.start_engine()
+                engine.start(self.desk)
             case "replace":
-                self.desk.link.replace_supervisor()
+                engine.replace_supervisor(self.desk)
             case _:
-                self._retry()
-
-    def _retry(self) -> None:
-        self.desk.link.retry()
-        self.desk.connection.poke()
+                engine.reconnect(self.desk)
 
     def _count(self, key: str) -> None:
         self.sidebar.set_count(key, len(getattr(self.desk.stores, key).rows))

@@ -756,10 +756,6 @@
             <translation>Den Snapshot {name} löschen?</translation>
         </message>
         <message>
-            <source>Delete the virtual machine</source>
-            <translation>Virtuelle Maschine löschen</translation>
-        </message>
-        <message>
             <source>Delete the volume {name}?</source>
             <translation>Volume {name} löschen?</translation>
         </message>
@@ -2286,6 +2282,10 @@
         <message>
             <source>Restart {name}</source>
             <translation>{name} neu starten</translation>
+        </message>
+        <message>
+            <source>Restarting the engine…</source>
+            <translation>Engine wird neu gestartet…</translation>
         </message>
         <message>
             <source>Resume</source>

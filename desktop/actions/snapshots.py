@@ -15,16 +15,25 @@ def create(
     done: Callable[[object], object],
     refused: Callable[[Problem], object],
 ) -> None:
+    """The machine runs on meanwhile; for `memory` it is suspended, and goes on."""
+
     def made(outcome: object) -> None:
         done(outcome)
         text = tr("Images, containers and volumes can be had again as they are now.")
         desk.shell.toast(tr("The snapshot {name} was made", name=name), text)
 
-    desk.link.create_snapshot(name, memory, made, refused)
+    title = tr("Create the snapshot {name}", name=name)
+    params = {"name": name, "memory": memory}
+    desk.link.call(title, "snapshots.create", params, made, refused)
 
 
 def restore(desk: Desk, kept: MachineSnapshot) -> None:
-    """Asks before the present is lost."""
+    """Asks before the present is lost. The machine is stopped, and started again where it ran."""
+
+    def go(cold: bool) -> None:
+        title = tr("Go back to the snapshot {name}", name=kept.name)
+        params = {"name": kept.name, "cold": cold}
+        desk.link.call(title, "snapshots.restore", params, restored)
 
     def restored(_outcome: object) -> None:
         title = tr("The engine is as it was at {time}", time=moment(kept.made_at))
@@ -43,10 +52,16 @@ def restore(desk: Desk, kept: MachineSnapshot) -> None:
         if kept.memory_bytes
         else "",
     )
-    desk.shell.choose(loss, lambda cold: desk.link.restore_snapshot(kept.name, cold, restored))
+    desk.shell.choose(loss, go)
 
 
 def delete(desk: Desk, kept: MachineSnapshot) -> None:
+    """Asks first."""
+
+    def go() -> None:
+        title = tr("Delete the snapshot {name}", name=kept.name)
+        desk.link.call(title, "snapshots.delete", {"name": kept.name})
+
     loss = Loss(
         tr("Delete the snapshot {name}?", name=kept.name),
         tr(
@@ -57,4 +72,4 @@ def delete(desk: Desk, kept: MachineSnapshot) -> None:
         tr("The engine and other snapshots stay as they are."),
         tr("Delete"),
     )
-    desk.shell.confirm(loss, lambda: desk.link.delete_snapshot(kept.name))
+    desk.shell.confirm(loss, go)

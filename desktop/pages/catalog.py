@@ -7,6 +7,7 @@ A page is loaded when it is made. To add one: a line in `places`, and one in `ma
 from collections.abc import Sequence
 from functools import partial
 
+from desktop.actions import engine
 from desktop.context import Desk
 from desktop.i18n.text import tr
 from desktop.pages.page import Command, Page
@@ -77,11 +78,12 @@ def commands(desk: Desk, state: EngineState) -> list[Command]:
     found = []
     if desk.connection.is_ours:
         if state.action == "start":
-            found.append(Command(tr("Start the engine"), desk.link.start_engine, icon="start"))
+            start = partial(engine.start, desk)
+            found.append(Command(tr("Start the engine"), start, icon="start"))
         elif desk.connection.is_up:
             found += [
-                Command(tr("Stop the engine"), desk.link.stop_engine, icon="stop"),
-                Command(tr("Restart the engine"), desk.link.restart_engine, icon="restart"),
+                Command(tr("Stop the engine"), partial(engine.stop, desk), icon="stop"),
+                Command(tr("Restart the engine"), partial(engine.restart, desk), icon="restart"),
             ]
     for choice, words in (
         ("light", tr("Light colours")),

@@ -8,12 +8,13 @@ by the sidebar or by the buttons at the end. Nothing starts by itself.
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtWidgets import QFrame, QVBoxLayout
 
-from desktop.actions import containers
+from desktop.actions import containers, engine
 from desktop.context import Desk
 from desktop.i18n.engine_words import engine_says
 from desktop.i18n.text import plural, seconds, size, tr
 from desktop.pages.page import Page
 from desktop.session.engine_state import runs_on
+from desktop.session.link import EngineRequest
 from desktop.session.tasks import Task
 from desktop.theme import icons
 from desktop.widgets.basics import button, card, column, holder, label, row, scrolled
@@ -138,10 +139,8 @@ class WelcomePage(Page):
     # What can be done
 
     def _start(self) -> None:
-        """Where not even the background process came up, it is tried again first."""
         self._problem = None
-        self.desk.link.retry()
-        self._task = self.desk.link.start_engine(self._failed)
+        self._task = engine.start(self.desk, self._failed)
         self._show()
 
     def _cancel(self) -> None:
@@ -173,7 +172,7 @@ class WelcomePage(Page):
         snapshot = self.desk.link.snapshot
         machine = snapshot.machine if snapshot else None
         state = machine.state if machine else None
-        asked = self._task is not None
+        asked = self._task is not None or self.desk.link.requested is EngineRequest.START
         starting = asked or state is MachineState.STARTING
         up = (state is not None and state.is_up) or self.desk.link.put_away
         ready = up and not asked and self.desk.connection.is_up

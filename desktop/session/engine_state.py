@@ -8,7 +8,7 @@ from desktop.i18n.engine_words import engine_says
 from desktop.i18n.text import tr
 from desktop.prefs import Prefs
 from desktop.session.connection import Connection, Reach
-from desktop.session.link import Link, boot_step
+from desktop.session.link import EngineRequest, Link, boot_step
 from vm.types import MachineState, Status
 
 
@@ -26,6 +26,8 @@ class EngineState:
 
 
 def engine_state(link: Link, connection: Connection) -> EngineState:
+    if connection.is_ours and link.requested is not None:
+        return _requested(link.requested, connection.is_up)
     if connection.is_up:
         if connection.is_kept:
             return _kept(link)
@@ -42,6 +44,16 @@ def engine_state(link: Link, connection: Connection) -> EngineState:
         text, hint = engine_says(link.problem.summary), engine_says(link.problem.hint)
         return EngineState("error", tr("away"), text, hint, action)
     return _of_machine(link)
+
+
+def _requested(request: EngineRequest, is_up: bool) -> EngineState:
+    match request:
+        case EngineRequest.START:
+            return EngineState("paused", tr("starting"), tr("Starting the engine…"), answers=is_up)
+        case EngineRequest.STOP:
+            return EngineState("paused", tr("stopping"), tr("Stopping the engine…"))
+        case EngineRequest.RESTART:
+            return EngineState("paused", tr("restarting"), tr("Restarting the engine…"))
 
 
 def _of_machine(link: Link) -> EngineState:

@@ -1,12 +1,13 @@
 """The window's line to the supervisor: what the machine does, and what is asked of it.
 
 A thread listens for snapshots; when the supervisor goes away another one is started, which finds
-the machine as it is. A request is a task with a conversation of its own, so that a long start never
-holds up a short question.
+the machine as it is. A call is a task with a connection of its own, so that a long start never
+holds up a short question. What users can ask for is in `desktop/actions/`: pages only read here.
 """
 
 import threading
 from collections.abc import Callable
+from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -22,14 +23,22 @@ from vm.types import MachineState, SnapshotStep
 
 if TYPE_CHECKING:  # the control socket's end is loaded by its thread, after the first picture
     from engine.control.client import ControlClient
-    from engine.settings.store import SettingsStore
 
 CANCELLABLE = ("start", "restart", "snapshots.create", "snapshots.restore")
 PATIENCE = (0.2, 1.0, 5.0, 30.0)  # seconds between attempts to have a supervisor
 
 
+class EngineRequest(StrEnum):
+    """What moves the engine as a whole. The value is the supervisor's method."""
+
+    START = "start"
+    STOP = "stop"
+    RESTART = "restart"
+
+
 class Link(QObject):
-    """`snapshot` is the latest, or None while there is no supervisor; `problem` says why."""
+    """`snapshot` is the latest, or None while there is no supervisor; `problem` says why.
+    `requested`: what the user has asked of the engine and no snapshot shows yet."""
 
     changed = Signal()
 
@@ -38,6 +47,8 @@ class Link(QObject):
         self.home = this_home()
         self.snapshot: Snapshot | None = None
         self.problem: Problem | None = None
+        self.requested: EngineRequest | None = None
+        self._request_task: Task | None = None
         self._tasks = tasks
         self._ended = threading.Event()
         self._again = threading.Event()
@@ -65,124 +76,23 @@ class Link(QObject):
         """Do not wait any longer before the next attempt."""
         self._again.set()
 
-    def start_engine(self, failed: Callable[[Problem], object] | None = None) -> Task:
-        """`failed` as in `Tasks.start`."""
-        return self._call(tr("Start the engine"), "start", failed=failed)
-
-    def stop_engine(self, done: Callable[[object], object] | None = None) -> Task:
-        return self._call(tr("Stop the engine"), "stop", done=done)
-
-    def restart_engine(self) -> Task:
-        return self._call(tr("Restart the engine"), "restart")
-
-    def delete_machine(self) -> Task:
-        return self._call(tr("Delete the virtual machine"), "delete")
-
-    def create_snapshot(
+    def request(
         self,
-        name: str,
-        memory: bool,
-        done: Callable[[object], object],
-        failed: Callable[[Problem], object],
-    ) -> Task:
-        """The machine runs on meanwhile; with its memory it is suspended, and goes on."""
-        title = tr("Create the snapshot {name}", name=name)
-        params = {"name": name, "memory": memory}
-        return self._call(title, "snapshots.create", params, done, failed)
-
-    def restore_snapshot(self, name: str, cold: bool, done: Callable[[object], object]) -> Task:
-        """The machine is stopped for it, and started again where it was running; `cold`: without
-        the memory in the snapshot."""
-        title = tr("Go back to the snapshot {name}", name=name)
-        return self._call(title, "snapshots.restore", {"name": name, "cold": cold}, done)
-
-    def delete_snapshot(self, name: str) -> Task:
-        title = tr("Delete the snapshot {name}", name=name)
-        return self._call(title, "snapshots.delete", {"name": name})
-
-    def replace_supervisor(self) -> Task:
-        """End the one that runs, of whatever version, and start ours; the machine runs on."""
-
-        def work(_task: Task) -> None:
-            from engine.client.launch import restart_supervisor
-
-            restart_supervisor(self.home).close()
-
-        title = tr("Restart Galley's background process")
-        return self._tasks.start(title, work, lambda _none: self.retry())
-
-    def set_daemon_config(
-        self,
-        text: str,
-        done: Callable[[object], object],
-        failed: Callable[[Problem], object],
-    ) -> Task:
-        """dockerd validates it, then starts again with it, or as before."""
-        return self._call(tr("Apply daemon.json"), "daemon.set", {"text": text}, done, failed)
-
-    def reset(self, done: Callable[[object], object]) -> Task:
-        """No machine, no settings; then a new background process, for this one has read them."""
-
-        def work(task: Task) -> None:
-            from engine.client.launch import ensure_supervisor, restart_supervisor
-
-            with ensure_supervisor(self.home) as client, task.cancel.closing(client.close):
-                client.call("reset")
-            restart_supervisor(self.home).close()
-
-        return self._tasks.start(tr("Reset Galley"), work, done)
-
-    def set_setting(
-        self,
-        name: str,
-        value: object,
-        done: Callable[[object], object],
-        failed: Callable[[Problem], object] | None = None,
-    ) -> Task:
-        title = tr("Change the setting {name}", name=name)
-        params = {"name": name, "value": value}
-        return self._change(
-            title, "settings.set", params, lambda store: store.set(name, value), done, failed
-        )
-
-    def unset_setting(
-        self,
-        name: str,
-        done: Callable[[object], object],
-        failed: Callable[[Problem], object] | None = None,
-    ) -> Task:
-        title = tr("Reset the setting {name}", name=name)
-        return self._change(
-            title, "settings.unset", {"name": name}, lambda store: store.unset(name), done, failed
-        )
-
-    def _change(
-        self,
+        request: EngineRequest,
         title: str,
-        method: str,
-        params: object,
-        alone: Callable[["SettingsStore"], object],
-        done: Callable[[object], object],
-        failed: Callable[[Problem], object] | None,
+        done: Callable[[object], object] | None = None,
+        failed: Callable[[Problem], object] | None = None,
     ) -> Task:
-        """A setting may be what keeps the supervisor from coming up: without one it is written
-        here, as the command line does, and then another attempt is worth it."""
+        """Like `call`. `requested` is set at once, until a snapshot shows the start that was asked
+        for, or the task is over."""
+        task = self.call(title, request.value, done=done, failed=failed)
+        task.retry = partial(self.request, request, title, done, failed)
+        task.changed.connect(partial(self._forget_request, task))
+        self.requested, self._request_task = request, task
+        self.changed.emit()
+        return task
 
-        def work(_task: Task) -> None:
-            from engine.client.launch import connect_only
-            from engine.settings.store import SettingsStore
-
-            client = connect_only(self.home)
-            if client is None:
-                alone(SettingsStore(self.home))
-                self.retry()
-                return
-            with client:
-                client.call(method, params)
-
-        return self._tasks.start(title, work, done, failed)
-
-    def _call(
+    def call(
         self,
         title: str,
         method: str,
@@ -190,6 +100,9 @@ class Link(QObject):
         done: Callable[[object], object] | None = None,
         failed: Callable[[Problem], object] | None = None,
     ) -> Task:
+        """Start a task that calls `method` of the supervisor, which is started where none runs.
+        `done` and `failed` as in `Tasks.start`."""
+
         def work(task: Task) -> None:
             from engine.client.launch import ensure_supervisor
 
@@ -203,6 +116,11 @@ class Link(QObject):
                     raise
 
         return self._tasks.start(title, work, done, failed)
+
+    def _forget_request(self, task: Task) -> None:
+        if task is self._request_task and task.state.is_over:
+            self.requested = self._request_task = None
+            self.changed.emit()
 
     def _cancel(self) -> None:
         from engine.client.launch import connect_only
@@ -235,6 +153,8 @@ class Link(QObject):
     def _tell(self, seen: Snapshot | None, problem: Problem | None) -> None:
         def take() -> None:
             self.snapshot, self.problem = seen, problem
+            if self.state is MachineState.STARTING and self.requested is not EngineRequest.STOP:
+                self.requested = None
             self.changed.emit()
 
         if not self._ended.is_set():

@@ -8,6 +8,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
 
+from desktop.actions import engine
 from desktop.app import App
 from desktop.pages.engine.page import EnginePage
 from desktop.pages.engine.verbs import verbs
@@ -88,7 +89,7 @@ def test_what_cannot_be_counted_is_said(
         raise EngineRefused("a disk usage operation is already running")
 
     page = shown(own_app)
-    own_app.link.start_engine()
+    engine.start(own_app.desk)
     wait_for(page.disk.count.isVisible)
 
     with monkeypatch.context() as patched:

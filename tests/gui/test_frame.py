@@ -209,10 +209,9 @@ def test_the_tray_lists_what_runs(app: App, client: DockerClient, wait_for: Wait
 def test_the_tray_starts_an_engine_that_then_fails_to(
     own_app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Qt hands "checked" to whoever takes an argument, and `start_engine` takes one."""
+    """Qt passes "checked" to whatever takes an argument, and `engine.start` takes one."""
     asked: list[object] = []
-    start = lambda failed=None: asked.append(failed)  # noqa: E731
-    monkeypatch.setattr(own_app.desk.link, "start_engine", start)
+    monkeypatch.setattr(own_app.link, "request", lambda *given, failed: asked.append(failed))
     tray = Tray(own_app.desk, own_app.show, lambda: None, own_app)
     tray.show_state(EngineState("exited", "", "", action="start"))
     tray.fill()

@@ -9,6 +9,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
+from desktop.actions import engine
 from desktop.app import App
 from desktop.pages.help.about import AboutView
 from desktop.pages.help.bundle import write
@@ -159,7 +160,7 @@ def test_a_report_is_written(own: App, home: Home, tmp_path: Path, wait_for: Wai
 def test_reset_asks_for_its_word_and_forgets_everything(
     own: App, home: Home, wait_for: WaitFor
 ) -> None:
-    own.link.start_engine()
+    engine.start(own.desk)
     wait_for(lambda: own.link.state is MachineState.RUNNING)
     wait_for(lambda: all(store.is_loaded for store in own.desk.stores.all))
     own.connection.close()  # the SDK forgets sockets that it cannot connect while all goes away

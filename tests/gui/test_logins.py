@@ -9,6 +9,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QPushButton
 
+from desktop.actions import engine
 from desktop.app import App
 from desktop.dialogs.login import LoginDialog
 from desktop.pages.settings.editors import SwitchEditor
@@ -120,7 +121,7 @@ def test_the_setting_is_followed_at_once(
     """By the supervisor, as soon as an engine has been started."""
     listed = shown(own_app, wait_for)
     assert not logins.has_store()
-    own_app.link.start_engine()
+    engine.start(own_app.desk)
     wait_for(logins.has_store)
     page = own_app.window.current
     assert isinstance(page, SettingsPage)
@@ -133,5 +134,5 @@ def test_the_setting_is_followed_at_once(
     edit.box.click()
     wait_for(logins.has_store)
     wait_for(listed.add.isEnabled)
-    own_app.link.delete_machine()
+    own_app.link.call("Delete the virtual machine", "delete")
     wait_for(lambda: not logins.has_store())

@@ -10,6 +10,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
+from desktop.actions import engine, settings
 from desktop.app import App
 from desktop.models.rows import Line
 from desktop.pages import catalog
@@ -39,7 +40,7 @@ def sleeper(qapp: QApplication, own_home: None, wait_for: WaitFor) -> Iterator[A
     _script(home.root)
     made = App(qapp)
     made.open()
-    made.link.start_engine()
+    engine.start(made.desk)
     wait_for(lambda: all(store.is_loaded for store in made.desk.stores.all))
     yield made
     end_own_app(qapp, made)
@@ -50,11 +51,11 @@ def put_away(sleeper: App, wait_for: WaitFor, qtbot: QtBot) -> App:
     """The same, with its machine put away as the saver does it, whose file this writes: the backend
     that pretends has no memory to keep."""
     wait_for(lambda: sleeper.desk.stores.info is not None)  # nothing is asked any more
-    stop = sleeper.link.stop_engine()
+    stop = engine.stop(sleeper.desk)
     wait_for(lambda: stop.state.is_over and sleeper.link.state is MachineState.STOPPED)
     wait_for(lambda: not sleeper.connection.is_up)
     MachineDir.of(find_home()).put_away.write_bytes(PONG)
-    sleeper.link.set_setting("save_after", "1h", lambda _none: None)
+    settings.change(sleeper.desk, "save_after", "1h", lambda _none: None)
     wait_for(lambda: sleeper.link.put_away)
     return sleeper
 
@@ -111,7 +112,7 @@ def test_a_click_wakes_it(sleeper: App, wait_for: WaitFor) -> None:
     assert window.state.word == "running"
     assert window.statusbar.engine.text() == "Engine running"
     wait_for(lambda: is_asleep(sleeper))
-    sleeper.link.start_engine()
+    engine.start(sleeper.desk)
     wait_for(lambda: sleeper.link.state is MachineState.RUNNING)
 
 
@@ -183,7 +184,7 @@ def test_a_click_brings_back_one_that_is_put_away(put_away: App, wait_for: WaitF
 
 
 def test_one_that_is_put_away_can_be_stopped_for_good(put_away: App, wait_for: WaitFor) -> None:
-    put_away.link.stop_engine()
+    engine.stop(put_away.desk)
     wait_for(lambda: not put_away.link.put_away)
     assert put_away.window.state.word == "stopped"
     assert put_away.window.statusbar.engine.text() == "Engine stopped"

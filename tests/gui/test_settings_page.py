@@ -9,6 +9,7 @@ from PySide6.QtGui import QWheelEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QFileDialog, QPushButton
 
+from desktop.actions import engine
 from desktop.app import App
 from desktop.pages.settings.editors import (
     ChoiceEditor,
@@ -153,7 +154,7 @@ def test_a_restart_is_offered_while_it_is_needed(
     QTest.keyClick(edit.line, Qt.Key.Key_Return)
     wait_for(page.fields["cpus"].reset.isVisible)
     assert not page.strip.isVisible()  # nothing runs
-    own_app.link.start_engine()
+    engine.start(own_app.desk)
     wait_for(lambda: is_up(own_app))
 
     page.fields["accelerator"].editor.given.emit("tcg")

@@ -8,6 +8,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QPushButton
 
+from desktop.actions import engine
 from desktop.app import App
 from desktop.dialogs.snapshot import SnapshotDialog
 from desktop.pages.engine.page import EnginePage
@@ -65,7 +66,7 @@ def card(own_app: App, wait_for: WaitFor) -> SnapshotsCard:
     found = shown(own_app)
     wait_for(lambda: found.make.toolTip() == "There is nothing to keep yet.")
     assert not found.make.isEnabled()
-    own_app.link.start_engine()
+    engine.start(own_app.desk)
     wait_for(lambda: own_app.link.state is MachineState.RUNNING)
     wait_for(found.make.isEnabled)
     return found
@@ -147,14 +148,14 @@ def test_back_to_one_with_memory_and_without(
     card.show_engine(Snapshot("1", "", status, EngineHealth(True), (), (), (kept, plain)))
     assert [one.text() for one in card.findChildren(QLabel)].count("with memory") == 1
     asked: list[object] = []
-    monkeypatch.setattr(own_app.link, "restore_snapshot", lambda *given: asked.append(given[:2]))
+    monkeypatch.setattr(own_app.link, "call", lambda *given: asked.append(given[1:3]))
     QTest.mouseClick(named(card, "Go back to the snapshot one"), LEFT)
     [question] = own_app.window.findChildren(Confirm)
     assert question.choice.isVisible()
     if cold:
         question.choice.click()
     QTest.mouseClick(question.agree, LEFT)
-    assert asked == [("one", cold)]
+    assert asked == [("snapshots.restore", {"name": "one", "cold": cold})]
 
 
 def test_one_without_memory_asks_for_nothing_more(

@@ -10,6 +10,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QPushButton
 from pytestqt.qtbot import QtBot
 
+from desktop.actions import engine, settings
 from desktop.app import App
 from desktop.pages.welcome import WelcomePage
 from desktop.session.engine_state import is_first_run
@@ -73,10 +74,10 @@ def test_who_goes_on_is_not_brought_back(
 ) -> None:
     own_app.window.go("containers")
     with qtbot.waitSignal(own_app.link.changed):  # there is still no engine
-        own_app.link.set_setting("port_address", "127.0.0.2", lambda _done: None)
+        settings.change(own_app.desk, "port_address", "127.0.0.2", lambda _done: None)
     assert own_app.window.current_key == "containers"
 
-    own_app.link.start_engine()
+    engine.start(own_app.desk)
 
     wait_for(lambda: own_app.connection.is_up)
     assert own_app.window.current_key == "containers"
@@ -127,7 +128,7 @@ def test_what_keeps_the_supervisor_away_can_be_mended(
     assert "was not found" in card.problem.summary
     assert not page.choice.isVisible()
 
-    app.link.set_setting("backend", "fake", lambda _done: None)  # as the settings page does
+    settings.change(app.desk, "backend", "fake", lambda _done: None)  # as the settings page does
 
     wait_for(page.start.isVisible)
     assert not cards(page)

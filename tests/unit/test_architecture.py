@@ -50,6 +50,9 @@ BOUNDARIES = {
     "vm/lifecycle/worker.py": "the machine worker",
     "engine/cli/output.py": "the excepthook",
 }
+# What may be read of the window's link to the supervisor; all else of it is for desktop/actions/.
+LINK_STATE = {"changed", "home", "problem", "put_away", "requested", "snapshot", "state"}
+LINK_OWNER = {"open", "close"}  # in app.py, which makes the link
 EMPTY_NAMES = {"util", "utils", "helpers", "manager", "managers", "misc", "common"}
 # Hosts that serve manuals, standards and bug reports, and no packages, images or programs.
 DOCUMENTATION_HOSTS = {
@@ -173,6 +176,20 @@ def _names_everything(expression: ast.expr) -> bool:
     return any(ast.unparse(part) in ("Exception", "BaseException") for part in parts)
 
 
+def link_verbs(tree: Tree) -> Iterator[str]:
+    """What a user can ask of the engine is a function of desktop/actions/, and nowhere else: only
+    so is it the same for each page, the tray, the palette and the banner."""
+    for path, root in python(tree, "desktop"):
+        if path.startswith(("desktop/actions/", "desktop/session/")):
+            continue
+        allowed = LINK_STATE | (LINK_OWNER if path == "desktop/app.py" else set())
+        for node in ast.walk(root):
+            if isinstance(node, ast.Attribute) and node.attr not in allowed:
+                owner = ast.unparse(node.value).split(".")[-1]
+                if owner.removeprefix("_") == "link":
+                    yield f"{path}:{node.lineno} uses link.{node.attr}, as only actions may"
+
+
 def docstrings(tree: Tree) -> Iterator[str]:
     for path, root in python(tree):
         if not ast.get_docstring(root):
@@ -248,6 +265,8 @@ CLEAN: Tree = {
     "vm/lifecycle/worker.py": '"""M."""\ntry:\n    x()\nexcept Exception as e:\n    report(e)\n',
     "vm/undo.py": '"""U."""\ntry:\n    x()\nexcept BaseException:\n    undo()\n    raise\n',
     "desktop/page.py": '"""P."""\nfrom PySide6 import QtCore\nfrom vm.types import State\n',
+    "desktop/app.py": '"""A."""\ndef f(link):\n    link.open()\n    use(link.state)\n',
+    "desktop/actions/engine.py": '"""E."""\ndef f(link):\n    link.request()\n',
     "tests/unit/test_a.py": '"""T."""\nURL = "http://localhost:80/ http://example.com/"\n',
     "tests/bench/idle.py": '"""B."""\nimport time\ntime.sleep(60)\n',
     "docs/a.md": "https://www.rfc-editor.org/rfc/rfc9112 https://github.com/a/b/issues/1\n",
@@ -272,6 +291,9 @@ FAULTS: list[tuple[Rule, str, str]] = [
     (broad_excepts, "vm/new.py", EVERY_EXCEPT.format("").replace(" :", ":")),
     (broad_excepts, "vm/new.py", SUPPRESS),
     (broad_excepts, "vm/lifecycle/worker.py", EVERY_EXCEPT.format("Exception") * 2),
+    (link_verbs, "desktop/pages/new.py", '"""X."""\ndef f(app):\n    app.link.retry()\n'),
+    (link_verbs, "desktop/tray.py", '"""X."""\ndef f(self):\n    use(self._link.request)\n'),
+    (link_verbs, "desktop/new.py", '"""X."""\ndef f(link):\n    link.open()\n'),
     (docstrings, "vm/new.py", "import enum\n"),
     (docstrings, "tests/__init__.py", ""),
     (names, "vm/utils.py", '"""X."""\n'),

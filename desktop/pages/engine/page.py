@@ -9,7 +9,7 @@ from collections.abc import Callable
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QBoxLayout, QPushButton, QVBoxLayout, QWidget
 
-from desktop.actions import containers
+from desktop.actions import containers, engine
 from desktop.context import Desk
 from desktop.dialogs import images
 from desktop.i18n.text import percent, plural, size, tip, tr
@@ -36,9 +36,9 @@ class EnginePage(Page):
         self.dot = Dot(desk.theme)
         self.word = label("")
         self.note = label("", "secondary", wrap=True)  # what the word means
-        self.start = self._verb("start", tr("Start"), self._start)
-        self.restart = self._verb("restart", tr("Restart"), self._restart)
-        self.stop = self._verb("stop", tr("Stop"), self._stop)
+        self.start = self._verb("start", tr("Start"), lambda: engine.start(desk))
+        self.restart = self._verb("restart", tr("Restart"), lambda: engine.restart(desk))
+        self.stop = self._verb("stop", tr("Stop"), lambda: engine.stop(desk))
         self.header.addLayout(row(self.dot, self.word, gap=4))
         self.header.addStretch(1)
         for one in (self.start, self.restart, self.stop):
@@ -90,7 +90,6 @@ class EnginePage(Page):
         desk.stores.containers.changed.connect(lambda _delta: self._show_containers())
         desk.usage.changed.connect(lambda _ids: self._show_use())
         self.machine.changed.connect(self._show_use)
-        desk.tasks.ended.connect(lambda _task: self._show())
 
     # Page
 
@@ -108,28 +107,9 @@ class EnginePage(Page):
 
     def refresh(self) -> None:
         super().refresh()
-        self.desk.link.retry()
+        engine.reconnect(self.desk)
 
     # What is possible
-
-    def _start(self) -> None:
-        self._say_at_once(tr("starting"))
-        self.desk.link.start_engine()
-
-    def _restart(self) -> None:
-        self._say_at_once(tr("restarting"))
-        self.desk.link.restart_engine()
-
-    def _stop(self) -> None:
-        self._say_at_once(tr("stopping"))
-        self.desk.link.stop_engine()
-
-    def _say_at_once(self, word: str) -> None:
-        """The next snapshot says what really happens; until then the wish was heard."""
-        self.dot.set_state("paused")
-        self.word.setText(word)
-        for one in (self.start, self.restart, self.stop):
-            one.setEnabled(False)
 
     def _count(self) -> None:
         self.desk.stores.count_disk()
@@ -163,7 +143,7 @@ class EnginePage(Page):
 
     def _show_verbs(self) -> None:
         ours = self.desk.connection.is_ours
-        possible = verbs(self.desk.link.snapshot) if ours else Verbs()
+        possible = verbs(self.desk.link.snapshot, self.desk.link.requested) if ours else Verbs()
         for one, reason in (
             (self.start, possible.start),
             (self.restart, possible.restart),
@@ -189,17 +169,14 @@ class EnginePage(Page):
 
     def _ways_out(self) -> list[QPushButton]:
         """Where nobody answers, the header's buttons cannot help."""
-        link, connection = self.desk.link, self.desk.connection
-        match engine_state(link, connection).action:
+        desk = self.desk
+        match engine_state(desk.link, desk.connection).action:
             case "replace":
-                return [button(tr("Restart the background process"), link.replace_supervisor)]
+                words = tr("Restart the background process")
+                return [button(words, lambda: engine.replace_supervisor(desk))]
             case "retry":
-                return [button(tr("Try again"), self._retry)]
+                return [button(tr("Try again"), lambda: engine.reconnect(desk))]
         return []
-
-    def _retry(self) -> None:
-        self.desk.link.retry()
-        self.desk.connection.poke()
 
     def _all_problems(self) -> tuple[Problem, ...]:
         link, connection = self.desk.link, self.desk.connection

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from desktop.i18n.text import tr
+from desktop.session.link import EngineRequest
 from engine.types import Snapshot
 from vm.types import MachineState
 
@@ -16,7 +17,12 @@ class Verbs:
     stop: str = ""
 
 
-def verbs(snapshot: Snapshot | None) -> Verbs:
+def verbs(snapshot: Snapshot | None, requested: EngineRequest | None = None) -> Verbs:
+    """`requested`: as `Link.requested`."""
+    if requested is not None:
+        is_start = requested is EngineRequest.START
+        reason = tr("It is starting.") if is_start else tr("It is stopping.")
+        return Verbs(reason, reason, reason)
     if snapshot is None:
         away = tr("Galley's background process does not answer.")
         return Verbs(away, away, away)

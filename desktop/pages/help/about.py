@@ -7,13 +7,13 @@ from PySide6.QtCore import QUrl
 from PySide6.QtGui import QDesktopServices, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
-from desktop.context import Desk, Loss
+from desktop.actions import engine
+from desktop.context import Desk
 from desktop.i18n.text import tr
+from desktop.session.tasks import Task
 from desktop.widgets.basics import button, card, column, holder, label, row, scrolled
 from desktop.widgets.copy_line import CopyLine
 from engine import __version__
-
-WORD = "reset"  # what has to be typed
 
 
 class AboutView(QWidget):
@@ -67,41 +67,16 @@ class AboutView(QWidget):
             self.lines["engine"].say("")
             self.lines["backend"].say("")
             return
-        engine, machine = snapshot.engine, snapshot.machine
-        said = tr("Docker {version} · API {api}", version=engine.version, api=engine.api)
-        self.lines["engine"].say(said if engine.reachable else "")
+        health, machine = snapshot.engine, snapshot.machine
+        said = tr("Docker {version} · API {api}", version=health.version, api=health.api)
+        self.lines["engine"].say(said if health.reachable else "")
         accelerator = machine.accelerator
         parts = [machine.backend, accelerator.name if accelerator else ""]
         self.lines["backend"].say(" · ".join(filter(None, parts)))
 
     def _ask(self) -> None:
-        home = self._desk.link.home.root
-        loss = Loss(
-            tr("Reset Galley?"),
-            tr(
-                "The engine is stopped. Every image, container and volume in its virtual machine, "
-                "its snapshots, your settings, daemon.json and what the window remembers are "
-                "deleted for good."
-            ),
-            tr(
-                "Not touched: folders of this computer that containers use, other Docker engines, "
-                "the guest image and the logs in {folder}.",
-                folder=home,
-            ),
-            tr("Reset"),
-            WORD,
-        )
-        self._desk.shell.confirm(loss, self._reset)
+        engine.reset(self._desk, self._resetting)
 
-    def _reset(self) -> None:
-        desk = self._desk
-
-        def done(_none: object) -> None:
-            desk.prefs.clear()
-            desk.theme.choose("system")
-            desk.link.retry()
-            desk.shell.toast(tr("Galley is as it was at the beginning"))
-
+    def _resetting(self, task: Task) -> None:
         self.reset.setEnabled(False)
-        task = desk.link.reset(done)
         task.changed.connect(lambda: self.reset.setEnabled(task.state.is_over))

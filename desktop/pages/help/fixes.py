@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
+from desktop.actions import engine, settings
 from desktop.context import Desk
 from desktop.i18n.text import tr
 from desktop.session.tasks import Task
@@ -29,16 +30,15 @@ def fix_for(desk: Desk, result: "Result") -> Fix | None:
         return _context_fix(desk, problem)
     if result.title == autostart.TITLE:
         return tr("Open the settings"), partial(_go, desk, "settings")
-    link = desk.link
     match problem.kind:
         case "SupervisorGone":
-            return tr("Start the background process"), link.start_engine
+            return tr("Start the background process"), partial(engine.start, desk)
         case "VersionMismatch":
-            return tr("Restart the background process"), link.replace_supervisor
+            return tr("Restart the background process"), partial(engine.replace_supervisor, desk)
         case "EngineUnreachable" | "EngineFailed" | "GuestUnreachable" | "MachineError":
-            return tr("Restart the engine"), link.restart_engine
+            return tr("Restart the engine"), partial(engine.restart, desk)
         case "ImageDamaged":
-            return tr("Build the image again"), partial(build_image, desk)
+            return tr("Build the image again"), partial(engine.build_image, desk)
         case "NotEnough" | "SettingsError" | "PortInUse":
             return tr("Open the settings"), partial(_go, desk, "settings")
         case "DiskFull":
@@ -46,31 +46,10 @@ def fix_for(desk: Desk, result: "Result") -> Fix | None:
     return None
 
 
-def build_image(desk: Desk) -> Task:
-    """The next start uses it; what runs is not touched."""
-    home = desk.link.home
-
-    def work(task: Task) -> None:
-        from engine.guest.current_image import current_image
-        from engine.settings.store import SettingsStore
-
-        current_image(home, SettingsStore(home).load().channel, task.report)
-
-    return desk.tasks.start(tr("Build the guest image"), work)
-
-
 def _context_fix(desk: Desk, problem: Problem) -> Fix | None:
     if problem.kind != "HostError" or os.environ.get("DOCKER_HOST"):
         return None
-    home = desk.link.home
-
-    def work(_task: Task) -> None:
-        from engine.dockercli import context
-
-        context.use(home)
-
-    title = tr("Use Galley's docker context")
-    return title, lambda: desk.tasks.start(title, work)
+    return tr("Use Galley's docker context"), partial(settings.use_docker_context, desk)
 
 
 def _go(desk: Desk, page: str) -> None:

@@ -9,6 +9,7 @@ import difflib
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QPlainTextEdit, QVBoxLayout, QWidget
 
+from desktop.actions import settings
 from desktop.context import Desk
 from desktop.i18n.engine_words import engine_says
 from desktop.i18n.text import tr
@@ -149,7 +150,7 @@ class DaemonEditor(QWidget):
             self._take(text)
             self._desk.shell.toast(tr("daemon.json was applied"))
 
-        self._task = self._desk.link.set_daemon_config(text, done, self._complain)
+        self._task = settings.apply_daemon_json(self._desk, text, done, self._complain)
         self._task.changed.connect(self._follow)
         self._look_at_engine()
 

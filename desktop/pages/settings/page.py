@@ -12,6 +12,7 @@ from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QFrame, QLineEdit, QVBoxLayout
 
+from desktop.actions import engine, settings
 from desktop.context import Desk
 from desktop.i18n.text import tr
 from desktop.pages.page import Command, Page
@@ -254,11 +255,11 @@ class SettingsPage(Page):
         """As text, for a bare number would be read as GiB."""
         name, text = setting.name, setting.text(value)
         done, refused = partial(self._done, name), partial(self._refused, name)
-        self._ask(name, lambda: self.desk.link.set_setting(name, text, done, refused))
+        self._ask(name, lambda: settings.change(self.desk, name, text, done, refused))
 
     def _reset(self, name: str) -> None:
         done, refused = partial(self._done, name), partial(self._refused, name)
-        self._ask(name, lambda: self.desk.link.unset_setting(name, done, refused))
+        self._ask(name, lambda: settings.reset(self.desk, name, done, refused))
 
     def _ask(self, name: str, change: Callable[[], Task]) -> None:
         """One at a time for each setting, and of those that wait the last. What is read meanwhile
@@ -308,7 +309,7 @@ class SettingsPage(Page):
         )
         self.restart.setText(words)
         self.restart.setAccessibleName(words)
-        self.restart.setEnabled(True)
+        self.restart.setEnabled(self.desk.link.requested is None)
 
     def _restart(self) -> None:
         snapshot, read = self.desk.link.snapshot, self._read
@@ -316,9 +317,9 @@ class SettingsPage(Page):
             return
         self.restart.setEnabled(False)
         if _is_supervisors(pending(read.entries, self._before, snapshot.machine)):
-            self.desk.link.replace_supervisor()
+            engine.replace_supervisor(self.desk)
         else:
-            self.desk.link.restart_engine()
+            engine.restart(self.desk)
 
 
 def _topics() -> tuple[tuple[str, tuple[str, ...]], ...]:

@@ -1,0 +1,102 @@
+"""What can be done with Galley's own engine as a whole.
+
+`start`, `stop` and `restart` show at once that they were asked for (`Link.requested`), wherever the
+user asked: on a page, in the palette, the tray or the banner.
+"""
+
+from collections.abc import Callable
+
+from desktop.context import Desk, Loss
+from desktop.i18n.text import tr
+from desktop.session.link import EngineRequest
+from desktop.session.tasks import Task
+from vm.errors import Problem
+
+RESET_WORD = "reset"  # what has to be typed
+
+
+def start(desk: Desk, failed: Callable[[Problem], object] | None = None) -> Task:
+    """`failed` as in `Tasks.start`. A supervisor that did not come up is tried again first."""
+    desk.link.retry()
+    return desk.link.request(EngineRequest.START, tr("Start the engine"), failed=failed)
+
+
+def stop(desk: Desk, done: Callable[[object], object] | None = None) -> Task:
+    return desk.link.request(EngineRequest.STOP, tr("Stop the engine"), done)
+
+
+def restart(desk: Desk) -> Task:
+    return desk.link.request(EngineRequest.RESTART, tr("Restart the engine"))
+
+
+def reconnect(desk: Desk) -> None:
+    """Retry the supervisor and the engine now, without waiting for the next attempt."""
+    desk.link.retry()
+    desk.connection.poke()
+
+
+def replace_supervisor(desk: Desk) -> Task:
+    """End the supervisor that runs, of whatever version, and start ours; the machine runs on."""
+    home = desk.link.home
+
+    def work(_task: Task) -> None:
+        from engine.client.launch import restart_supervisor
+
+        restart_supervisor(home).close()
+
+    title = tr("Restart Galley's background process")
+    return desk.tasks.start(title, work, lambda _none: desk.link.retry())
+
+
+def build_image(desk: Desk) -> Task:
+    """The next start uses it; what runs is not touched."""
+    home = desk.link.home
+
+    def work(task: Task) -> None:
+        from engine.guest.current_image import current_image
+        from engine.settings.store import SettingsStore
+
+        current_image(home, SettingsStore(home).load().channel, task.report)
+
+    return desk.tasks.start(tr("Build the guest image"), work)
+
+
+def reset(desk: Desk, started: Callable[[Task], object]) -> None:
+    """Delete the machine, all settings and what the window remembers. Asks first; `started` gets
+    the task."""
+    loss = Loss(
+        tr("Reset Galley?"),
+        tr(
+            "The engine is stopped. Every image, container and volume in its virtual machine, "
+            "its snapshots, your settings, daemon.json and what the window remembers are "
+            "deleted for good."
+        ),
+        tr(
+            "Not touched: folders of this computer that containers use, other Docker engines, "
+            "the guest image and the logs in {folder}.",
+            folder=desk.link.home.root,
+        ),
+        tr("Reset"),
+        RESET_WORD,
+    )
+    desk.shell.confirm(loss, lambda: started(_reset(desk)))
+
+
+def _reset(desk: Desk) -> Task:
+    """Then a new supervisor, for the one that runs has read the settings."""
+    home = desk.link.home
+
+    def work(task: Task) -> None:
+        from engine.client.launch import ensure_supervisor, restart_supervisor
+
+        with ensure_supervisor(home) as client, task.cancel.closing(client.close):
+            client.call("reset")
+        restart_supervisor(home).close()
+
+    def done(_none: object) -> None:
+        desk.prefs.clear()
+        desk.theme.choose("system")
+        desk.link.retry()
+        desk.shell.toast(tr("Galley is as it was at the beginning"))
+
+    return desk.tasks.start(tr("Reset Galley"), work, done)
