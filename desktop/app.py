@@ -24,7 +24,7 @@ from PySide6.QtWidgets import QApplication
 
 from desktop import gc_policy
 from desktop.actions import engine
-from desktop.context import Desk
+from desktop.context import AppContext
 from desktop.exit_notifier import Endings
 from desktop.i18n import text
 from desktop.pages import catalog
@@ -67,7 +67,7 @@ class App(QObject):
         stores = EngineStores(tasks, self.connection, self)
         usage = Usage(tasks, self.connection, stores.containers, self)
         self.window = Window()
-        self.desk = Desk(
+        self.app_context = AppContext(
             theme=theme,
             prefs=self.prefs,
             tasks=tasks,
@@ -82,7 +82,7 @@ class App(QObject):
             lambda: self.connection.see_machine(self.link.state, self.link.put_away)
         )
         self.connection.use(context or self._last_context())
-        self.window.furnish(self.desk)
+        self.window.furnish(self.app_context)
         self.tray: Tray | None = None
         self.window.closing.connect(self._window_closed)
         self.connection.changed.connect(self._remember_context)
@@ -103,7 +103,7 @@ class App(QObject):
         self.link.open()
         self._await_tray(time.monotonic() + TRAY_SECONDS)
         if SettingsStore(self.link.home).current().start_engine_at_login:
-            engine.start(self.desk)
+            engine.start(self.app_context)
 
     def show(self, page: str = "") -> None:
         """To the front, because somebody has asked for it."""
@@ -119,8 +119,8 @@ class App(QObject):
     def close(self) -> None:
         """End the threads; containers and engine run on."""
         self.prefs.save()
-        self.desk.tasks.close()
-        self.desk.usage.close()
+        self.app_context.tasks.close()
+        self.app_context.usage.close()
         self.connection.close()
         self.link.close()
         gc_policy.give_back()
@@ -133,7 +133,7 @@ class App(QObject):
         from desktop.tray import Tray
 
         if Tray.is_there():
-            self.tray = Tray(self.desk, self.show, self.qt.quit, self)
+            self.tray = Tray(self.app_context, self.show, self.qt.quit, self)
             self.window.state_changed.connect(self.tray.show_state)
             self.tray.show_state(self.window.state)
             self.tray.show()

@@ -68,8 +68,8 @@ class Shell(Protocol):
 
 
 @dataclass(frozen=True)
-class Desk:
-    """One of each."""
+class AppContext:
+    """The window's long-lived objects, one of each."""
 
     theme: Theme
     prefs: Prefs

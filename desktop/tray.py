@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QMenu, QSystemTrayIcon
 
 from desktop.actions import containers, engine
-from desktop.context import Desk
+from desktop.context import AppContext
 from desktop.i18n.text import plain, plural, tr
 from desktop.session.engine_state import EngineState
 from desktop.theme import icons
@@ -20,10 +20,14 @@ SHOWN = 12  # containers in the menu
 
 class Tray(QObject):
     def __init__(
-        self, desk: Desk, show: Callable[[], object], quit_: Callable[[], object], parent: QObject
+        self,
+        app: AppContext,
+        show: Callable[[], object],
+        quit_: Callable[[], object],
+        parent: QObject,
     ) -> None:
         super().__init__(parent)
-        self._desk = desk
+        self._app = app
         self._show = show
         self._quit = quit_
         self._state = EngineState("paused", "", "")
@@ -48,19 +52,19 @@ class Tray(QObject):
 
     def fill(self) -> None:
         """What can be done now."""
-        menu, desk = self.menu, self._desk
+        menu, app = self.menu, self._app
         menu.clear()
         for inner in menu.findChildren(QMenu):  # which stay with it otherwise
             inner.deleteLater()
         menu.addAction(plain(self._state.text)).setEnabled(False)
-        if desk.connection.is_ours:
+        if app.connection.is_ours:
             if self._state.action == "start":
                 menu.addAction(tr("Start the engine")).triggered.connect(
-                    lambda _checked=False: engine.start(desk)
+                    lambda _checked=False: engine.start(app)
                 )
-            elif desk.connection.is_up:
+            elif app.connection.is_up:
                 menu.addAction(tr("Stop the engine")).triggered.connect(
-                    lambda _checked=False: engine.stop(desk)
+                    lambda _checked=False: engine.stop(app)
                 )
         menu.addSeparator()
         self._fill_containers(menu)
@@ -68,12 +72,12 @@ class Tray(QObject):
         menu.addAction(tr("Open Galley")).triggered.connect(lambda _checked=False: self._show())
         menu.addAction(tr("Quit")).triggered.connect(lambda _checked=False: self._quit())
         menu.addAction(tr("Stop engine and quit")).triggered.connect(
-            lambda _checked=False: engine.stop(desk, lambda _none: self._quit())
+            lambda _checked=False: engine.stop(app, lambda _none: self._quit())
         )
 
     def _fill_containers(self, menu: QMenu) -> None:
-        desk = self._desk
-        up = [row for row in desk.stores.containers.rows.values() if row.state.is_up]
+        app = self._app
+        up = [row for row in app.stores.containers.rows.values() if row.state.is_up]
         words = plural(len(up), "{n} container runs", "{n} containers run")
         menu.addAction(plain(words)).setEnabled(False)
         for row in up[:SHOWN]:
@@ -82,15 +86,15 @@ class Tray(QObject):
                 lambda _checked=False, row=row: self._open(row.id)
             )
             inner.addAction(tr("Stop")).triggered.connect(
-                lambda _checked=False, row=row: containers.stop(desk, [row])
+                lambda _checked=False, row=row: containers.stop(app, [row])
             )
             inner.addAction(tr("Restart")).triggered.connect(
-                lambda _checked=False, row=row: containers.restart(desk, [row])
+                lambda _checked=False, row=row: containers.restart(app, [row])
             )
 
     def _open(self, key: str) -> None:
         self._show()
-        self._desk.shell.go("containers", key)
+        self._app.shell.go("containers", key)
 
     def _activated(self, reason: QSystemTrayIcon.ActivationReason) -> None:
         if reason is not QSystemTrayIcon.ActivationReason.Context:

@@ -11,7 +11,7 @@ from PySide6.QtGui import QCloseEvent, QHideEvent, QKeySequence, QShortcut, QSho
 from PySide6.QtWidgets import QHBoxLayout, QMainWindow, QMenu, QStackedWidget, QVBoxLayout, QWidget
 
 from desktop.actions import engine
-from desktop.context import Action, Desk, Loss
+from desktop.context import Action, AppContext, Loss
 from desktop.i18n.text import percent, plain, plural, size, tip, tr
 from desktop.pages import catalog
 from desktop.pages.objects import objects
@@ -46,27 +46,27 @@ class Window(QMainWindow):
         self.setWindowIcon(icons.app_icon())
         self.resize(*SIZE)
         self.setMinimumSize(860, 520)
-        self.desk: Desk
+        self.app: AppContext
         self.pages: dict[str, Page] = {}
         self.state = EngineState("paused", "", "")
         self._has_welcomed = False
         self._stack = QStackedWidget()
 
-    def furnish(self, desk: Desk) -> None:
-        """Everything that needs the desk, of which this window is a part."""
-        self.desk = desk
+    def furnish(self, app: AppContext) -> None:
+        """Make everything that needs the context, of which this window is a part."""
+        self.app = app
         self._places = catalog.places()
-        self.sidebar = Sidebar(desk.theme, self._places)
-        self.statusbar = StatusBar(desk.theme)
-        self.banner = Banner(desk.theme, self._act)
+        self.sidebar = Sidebar(app.theme, self._places)
+        self.statusbar = StatusBar(app.theme)
+        self.banner = Banner(app.theme, self._act)
         self._lay_out()
-        self._toasts = Toasts(desk.theme, self._whole, HEIGHT)
+        self._toasts = Toasts(app.theme, self._whole, HEIGHT)
         self._task_list: TaskList | None = None
         self._connect()
         self._set_keys()
-        if not desk.prefs.geometry.isEmpty():
-            self.restoreGeometry(desk.prefs.geometry)
-        self.go(catalog.known(desk.prefs.text("page", "containers")))
+        if not app.prefs.geometry.isEmpty():
+            self.restoreGeometry(app.prefs.geometry)
+        self.go(catalog.known(app.prefs.text("page", "containers")))
         self._follow()
 
     # Shell: what others may ask of the window
@@ -84,7 +84,7 @@ class Window(QMainWindow):
                 before.hidden()
             self._stack.setCurrentWidget(shown)
             self.sidebar.choose(page)
-            self.desk.prefs.set_text("page", page)
+            self.app.prefs.set_text("page", page)
             self._show_banner()
             if self.isVisible():
                 shown.shown()
@@ -105,7 +105,7 @@ class Window(QMainWindow):
     def run_image(self, ref: str) -> None:
         from desktop.dialogs.run.dialog import RunDialog  # a third of the window's start
 
-        RunDialog(self.desk, ref).open()
+        RunDialog(self.app, ref).open()
 
     def pin(self, card: QWidget) -> None:
         self._toasts.pin(card)
@@ -135,11 +135,11 @@ class Window(QMainWindow):
         self.activateWindow()
 
     def show_palette(self) -> None:
-        Palette(self._commands(), self.desk.theme, self).show()
+        Palette(self._commands(), self.app.theme, self).show()
 
     def _page(self, key: str) -> Page:
         if key not in self.pages:
-            page = catalog.make(key, self.desk)
+            page = catalog.make(key, self.app)
             self.pages[key] = page
             self._stack.addWidget(page)
         return self.pages[key]
@@ -163,18 +163,18 @@ class Window(QMainWindow):
         self.setCentralWidget(self._whole)
 
     def _connect(self) -> None:
-        desk = self.desk
+        app = self.app
         self.sidebar.chosen.connect(self.go)
         self.statusbar.engine_wanted.connect(lambda: self.go("engine"))
         self.statusbar.palette_wanted.connect(self.show_palette)
         self.statusbar.tasks_wanted.connect(self._show_tasks)
-        desk.tasks.changed.connect(lambda: self.statusbar.tasks.setText(summary(desk.tasks)))
-        desk.tasks.ended.connect(self._announce)
-        desk.endings.failed.connect(self._tell_of_ending)
-        desk.link.changed.connect(self._follow)
-        desk.connection.changed.connect(self._follow)
-        desk.usage.changed.connect(lambda _ids: self._show_totals())
-        stores = desk.stores
+        app.tasks.changed.connect(lambda: self.statusbar.tasks.setText(summary(app.tasks)))
+        app.tasks.ended.connect(self._announce)
+        app.endings.failed.connect(self._tell_of_ending)
+        app.link.changed.connect(self._follow)
+        app.connection.changed.connect(self._follow)
+        app.usage.changed.connect(lambda _ids: self._show_totals())
+        stores = app.stores
         stores.switched.connect(self._reset)
         stores.containers.changed.connect(lambda _delta: self._count("containers"))
         stores.images.changed.connect(lambda _delta: self._count("images"))
@@ -197,16 +197,16 @@ class Window(QMainWindow):
         key("Ctrl+W", self.close)
 
     def _follow(self) -> None:
-        desk = self.desk
-        self.state = engine_state(desk.link, desk.connection)
+        app = self.app
+        self.state = engine_state(app.link, app.connection)
         self.statusbar.show_state(self.state)
         self._show_banner()
-        name = desk.connection.context.name if desk.connection.context else ""
-        shown = tr("Galley VM") if desk.connection.is_ours else name
+        name = app.connection.context.name if app.connection.context else ""
+        shown = tr("Galley VM") if app.connection.is_ours else name
         self.sidebar.switcher.show_engine(shown, self.state.dot)
-        snapshot = desk.link.snapshot
-        if snapshot is not None and snapshot.engine.reachable and desk.connection.is_ours:
-            desk.connection.poke()
+        snapshot = app.link.snapshot
+        if snapshot is not None and snapshot.engine.reachable and app.connection.is_ours:
+            app.connection.poke()
         self._show_totals()
         self._welcome()
         self.state_changed.emit(self.state)
@@ -221,8 +221,8 @@ class Window(QMainWindow):
 
     def _welcome(self) -> None:
         """Once, instead of a list of nothing; the user goes on from there."""
-        desk = self.desk
-        if self._has_welcomed or not is_first_run(desk.link, desk.connection, desk.prefs):
+        app = self.app
+        if self._has_welcomed or not is_first_run(app.link, app.connection, app.prefs):
             return
         if catalog.needs_engine(self.current_key):
             self._has_welcomed = True
@@ -236,32 +236,32 @@ class Window(QMainWindow):
     def _act(self, action: str) -> None:
         match action:
             case "start":
-                engine.start(self.desk)
+                engine.start(self.app)
             case "replace":
-                engine.replace_supervisor(self.desk)
+                engine.replace_supervisor(self.app)
             case _:
-                engine.reconnect(self.desk)
+                engine.reconnect(self.app)
 
     def _count(self, key: str) -> None:
-        self.sidebar.set_count(key, len(getattr(self.desk.stores, key).rows))
+        self.sidebar.set_count(key, len(getattr(self.app.stores, key).rows))
         self._show_totals()
 
     def _show_totals(self) -> None:
-        rows = self.desk.stores.containers.rows.values()
-        if not self.desk.connection.is_up:
+        rows = self.app.stores.containers.rows.values()
+        if not self.app.connection.is_up:
             self.statusbar.show_totals([])
             return
         up = sum(row.state.is_up for row in rows)
         parts = [plural(len(rows), "{up} of {n} container", "{up} of {n} containers", up=up)]
-        total = self.desk.usage.total() if up else None
+        total = self.app.usage.total() if up else None
         if total is not None:
             cores, memory = total
             parts += [
                 tr("CPU {share}", share=percent(cores)),
                 tr("Memory {size}", size=size(memory)),
             ]
-        snapshot = self.desk.link.snapshot
-        if self.desk.connection.is_ours and snapshot is not None and snapshot.machine.disk_bytes:
+        snapshot = self.app.link.snapshot
+        if self.app.connection.is_ours and snapshot is not None and snapshot.machine.disk_bytes:
             machine = snapshot.machine
             used, whole = size(machine.disk_used_bytes), size(machine.disk_bytes)
             parts.append(tr("Disk {used} of {whole}", used=used, whole=whole))
@@ -279,54 +279,54 @@ class Window(QMainWindow):
 
     def _show_tasks(self) -> None:
         if self._task_list is None:
-            self._task_list = TaskList(self.desk.tasks, self.desk.theme, self)
+            self._task_list = TaskList(self.app.tasks, self.app.theme, self)
         self._task_list.show_above(self.statusbar.tasks)
 
     def _fill_switcher(self, menu: QMenu) -> None:
         menu.clear()
-        for context in contexts(self.desk.link.home):
+        for context in contexts(self.app.link.home):
             words = tr("Galley VM") if context.ours else context.name
             said = f"{words}   {context.description}" if not context.ours else words
             action = menu.addAction(plain(said))
             action.setEnabled(not context.problem)
             action.setToolTip(tip(context.problem or said))
             action.setCheckable(True)
-            action.setChecked(context == self.desk.connection.context)
+            action.setChecked(context == self.app.connection.context)
             use = partial(self._use, context)
             action.triggered.connect(use)
 
     def _use(self, context: DockerContext, _checked: bool = False) -> None:
-        if context == self.desk.connection.context:
-            self.desk.connection.poke()
+        if context == self.app.connection.context:
+            self.app.connection.poke()
         else:
-            self.desk.connection.use(context)
+            self.app.connection.use(context)
 
     def _commands(self) -> list[Command]:
         found = []
         for number, place in enumerate(self._places, 1):
             go = partial(self.go, place.key)
             found.append(Command(place.title, go, tr("Ctrl+{n}", n=number), place.icon))
-        found += catalog.commands(self.desk, self.state)
+        found += catalog.commands(self.app, self.state)
         for place in self._places:
             found += self._page(place.key).commands()
-        return found + objects(self.desk)
+        return found + objects(self.app)
 
     # Qt
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
         super().showEvent(event)
-        self.desk.usage.attend(True)
+        self.app.usage.attend(True)
         if self.current is not None:
             self.current.shown()
 
     def hideEvent(self, event: QHideEvent) -> None:  # noqa: N802
         super().hideEvent(event)
-        self.desk.usage.attend(False)
+        self.app.usage.attend(False)
         if self.current is not None:
             self.current.hidden()
 
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802
-        self.desk.prefs.geometry = self.saveGeometry()
-        self.desk.prefs.save()
+        self.app.prefs.geometry = self.saveGeometry()
+        self.app.prefs.save()
         super().closeEvent(event)
         self.closing.emit()

@@ -107,11 +107,13 @@ def take(dockerd: WindowDockerd) -> None:
     app = App(QApplication(["galley"]), context)
     app.window.resize(1280, 800)
     app.window.show()
-    wait(lambda: all(store.is_loaded for store in app.desk.stores.all))
-    api = next(r.id for r in app.desk.stores.containers.rows.values() if r.service == "api")
-    image = next(i.id for i in app.desk.stores.images.rows.values() if "shop-api:dev" in i.tags)
+    wait(lambda: all(store.is_loaded for store in app.app_context.stores.all))
+    api = next(r.id for r in app.app_context.stores.containers.rows.values() if r.service == "api")
+    image = next(
+        i.id for i in app.app_context.stores.images.rows.values() if "shop-api:dev" in i.tags
+    )
     for scheme in ("light", "dark"):
-        app.desk.theme.choose(scheme)
+        app.app_context.theme.choose(scheme)
         for name, page, key, tab, seconds in (
             ("containers", "containers", "", "", 9.0),
             ("logs", "containers", api, "logs", 2.0),

@@ -5,26 +5,24 @@ from datetime import datetime
 from pathlib import Path
 from typing import TextIO
 
-from desktop.context import Desk
+from desktop.context import AppContext
 from desktop.i18n.text import size, tr
 from desktop.session.tasks import Task
 from engine.docker.types import LogLine
 from vm.errors import DiskFull, HostError
 
 
-def save_log(desk: Desk, key: str, name: str, path: Path, moments: bool) -> Task:
+def save_log(app: AppContext, key: str, name: str, path: Path, moments: bool) -> Task:
     """All that the engine has kept, not only what is shown. `moments`: each line with its time."""
     title = tr("Save the log of {name}", name=name)
-    return desk.tasks.start(
-        title, lambda task: _save(desk, key, path, moments, task), announce=True
-    )
+    return app.tasks.start(title, lambda task: _save(app, key, path, moments, task), announce=True)
 
 
-def _save(desk: Desk, key: str, path: Path, moments: bool, task: Task) -> str:
+def _save(app: AppContext, key: str, path: Path, moments: bool, task: Task) -> str:
     part = path.with_name(f"{path.name}.part")
     try:
         with part.open("w", encoding="utf-8") as file:
-            _write(desk, key, file, moments, task)
+            _write(app, key, file, moments, task)
         part.replace(path)
     except OSError as error:
         raise _refused(path, error) from error
@@ -33,10 +31,10 @@ def _save(desk: Desk, key: str, path: Path, moments: bool, task: Task) -> str:
     return str(path)
 
 
-def _write(desk: Desk, key: str, file: TextIO, moments: bool, task: Task) -> None:
+def _write(app: AppContext, key: str, file: TextIO, moments: bool, task: Task) -> None:
     from engine.docker.streams import ALL, logs
 
-    containers = desk.connection.client.containers
+    containers = app.connection.client.containers
     begins, done = True, 0
     for batch in logs(containers, key, task.cancel, follow=False, tail=ALL):
         for line in batch:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QUrl
 from PySide6.QtGui import QDesktopServices, QGuiApplication
 
-from desktop.context import Desk, Loss
+from desktop.context import AppContext, Loss
 from desktop.i18n.text import listing, plural, tr
 from desktop.session.tasks import Task
 from desktop.stores.store import Store
@@ -19,51 +19,51 @@ if TYPE_CHECKING:
     from engine.docker.containers import Containers
 
 
-def start(desk: Desk, rows: Sequence[Container]) -> None:
+def start(app: AppContext, rows: Sequence[Container]) -> None:
     idle = [row for row in rows if not row.state.is_up]
 
     def begin(key: str) -> None:
-        _api(desk).start(key)
-        desk.tasks.bell.ring(partial(desk.endings.expect, key))
+        _api(app).start(key)
+        app.tasks.bell.ring(partial(app.endings.expect, key))
 
-    _each(desk, idle, tr("Start {name}"), tr("starting…"), begin)
+    _each(app, idle, tr("Start {name}"), tr("starting…"), begin)
 
 
-def stop(desk: Desk, rows: Sequence[Container]) -> None:
+def stop(app: AppContext, rows: Sequence[Container]) -> None:
     up = [row for row in rows if row.state.is_up]
-    _each(desk, up, tr("Stop {name}"), tr("stopping…"), lambda key: _api(desk).stop(key))
+    _each(app, up, tr("Stop {name}"), tr("stopping…"), lambda key: _api(app).stop(key))
 
 
-def restart(desk: Desk, rows: Sequence[Container]) -> None:
-    _each(desk, rows, tr("Restart {name}"), tr("restarting…"), lambda key: _api(desk).restart(key))
+def restart(app: AppContext, rows: Sequence[Container]) -> None:
+    _each(app, rows, tr("Restart {name}"), tr("restarting…"), lambda key: _api(app).restart(key))
 
 
-def pause(desk: Desk, rows: Sequence[Container]) -> None:
+def pause(app: AppContext, rows: Sequence[Container]) -> None:
     going = [row for row in rows if row.state is ContainerState.RUNNING]
-    _each(desk, going, tr("Pause {name}"), tr("pausing…"), lambda key: _api(desk).pause(key))
+    _each(app, going, tr("Pause {name}"), tr("pausing…"), lambda key: _api(app).pause(key))
 
 
-def resume(desk: Desk, rows: Sequence[Container]) -> None:
+def resume(app: AppContext, rows: Sequence[Container]) -> None:
     paused = [row for row in rows if row.state is ContainerState.PAUSED]
-    _each(desk, paused, tr("Resume {name}"), tr("resuming…"), lambda key: _api(desk).unpause(key))
+    _each(app, paused, tr("Resume {name}"), tr("resuming…"), lambda key: _api(app).unpause(key))
 
 
-def kill(desk: Desk, rows: Sequence[Container]) -> None:
+def kill(app: AppContext, rows: Sequence[Container]) -> None:
     up = [row for row in rows if row.state.is_up]
-    _each(desk, up, tr("Kill {name}"), tr("killing…"), lambda key: _api(desk).kill(key))
+    _each(app, up, tr("Kill {name}"), tr("killing…"), lambda key: _api(app).kill(key))
 
 
-def switch(desk: Desk, rows: Sequence[Container]) -> None:
+def switch(app: AppContext, rows: Sequence[Container]) -> None:
     """Start what is stopped, resume what is paused, or else stop all of it."""
     if any(row.state is ContainerState.PAUSED for row in rows):
-        resume(desk, rows)
+        resume(app, rows)
     elif any(not row.state.is_up for row in rows):
-        start(desk, rows)
+        start(app, rows)
     else:
-        stop(desk, rows)
+        stop(app, rows)
 
 
-def delete(desk: Desk, rows: Sequence[Container]) -> None:
+def delete(app: AppContext, rows: Sequence[Container]) -> None:
     """Asks once; takes running ones with it, and says so."""
     if not rows:
         return
@@ -81,26 +81,24 @@ def delete(desk: Desk, rows: Sequence[Container]) -> None:
         tr("Delete"),
         names=tuple(row.name for row in rows),
     )
-    desk.shell.confirm(
+    app.shell.confirm(
         loss,
         lambda: _each(
-            desk,
+            app,
             rows,
             tr("Delete {name}"),
             tr("deleting…"),
-            lambda key: _api(desk).remove(key, force=True),
+            lambda key: _api(app).remove(key, force=True),
         ),
     )
 
 
-def rename(desk: Desk, row: Container, name: str) -> None:
-    _each(
-        desk, [row], tr("Rename {name}"), tr("renaming…"), lambda key: _api(desk).rename(key, name)
-    )
+def rename(app: AppContext, row: Container, name: str) -> None:
+    _each(app, [row], tr("Rename {name}"), tr("renaming…"), lambda key: _api(app).rename(key, name))
 
 
 def run(
-    desk: Desk,
+    app: AppContext,
     spec: RunSpec,
     opened: Callable[[str], object] | None = None,
     refused: Callable[[Problem], bool] = lambda _problem: False,
@@ -111,7 +109,7 @@ def run(
     def work(task: Task) -> tuple[str, str]:
         from engine.docker.running import run_image
 
-        client = desk.connection.client
+        client = app.connection.client
         key = run_image(client, spec, task.cancel, task.report)
         with contextlib.suppress(ObjectGone):  # it is removed at its end, which may be now
             return key, client.containers.detail(key).name
@@ -119,23 +117,23 @@ def run(
 
     def done(made: tuple[str, str]) -> None:
         key, name = made
-        desk.stores.containers.load()
-        desk.endings.expect(key)
+        app.stores.containers.load()
+        app.endings.expect(key)
         ports = [port for port in spec.ports if port.host_port > 0 and port.protocol == "tcp"]
-        open_it = (tr("Open"), lambda: open_port(desk, ports[0])) if ports else None
-        show = (tr("Show"), lambda: desk.shell.go("containers", key))
-        desk.shell.toast(tr("{name} is running", name=name), action=open_it or show)
+        open_it = (tr("Open"), lambda: open_port(app, ports[0])) if ports else None
+        show = (tr("Show"), lambda: app.shell.go("containers", key))
+        app.shell.toast(tr("{name} is running", name=name), action=open_it or show)
         if opened is not None:
             opened(key)
 
     title = tr("Run {image}", image=spec.image)
     if spec.name:
         title = tr("Run {image} as {name}", image=spec.image, name=spec.name)
-    return desk.tasks.start(title, work, done, refused)
+    return app.tasks.start(title, work, done, refused)
 
 
 def recreate(
-    desk: Desk,
+    app: AppContext,
     row: Container,
     spec: RunSpec,
     opened: Callable[[str], object] | None = None,
@@ -146,36 +144,34 @@ def recreate(
     def work(_task: Task) -> str:
         from engine.docker.recreate import recreate as again
 
-        return again(desk.connection.client.containers, row.id, spec)
+        return again(app.connection.client.containers, row.id, spec)
 
     def done(key: str) -> None:
-        desk.stores.containers.load()
-        desk.shell.toast(
-            tr("{name} was made again", name=row.name), tr("It runs with the changes.")
-        )
-        desk.shell.go("containers", key)
+        app.stores.containers.load()
+        app.shell.toast(tr("{name} was made again", name=row.name), tr("It runs with the changes."))
+        app.shell.go("containers", key)
         if opened is not None:
             opened(key)
 
-    return desk.tasks.start(tr("Recreate {name}", name=row.name), work, done, refused)
+    return app.tasks.start(tr("Recreate {name}", name=row.name), work, done, refused)
 
 
-def prune(desk: Desk) -> None:
+def prune(app: AppContext) -> None:
     """Delete every container that is not up."""
-    rows = [row for row in desk.stores.containers.rows.values() if not row.state.is_up]
+    rows = [row for row in app.stores.containers.rows.values() if not row.state.is_up]
     if rows:
-        delete(desk, rows)
+        delete(app, rows)
     else:
-        desk.shell.toast(tr("No stopped containers"), tr("There is nothing to clean up."))
+        app.shell.toast(tr("No stopped containers"), tr("There is nothing to clean up."))
 
 
-def open_port(desk: Desk, port: Port) -> None:
-    QDesktopServices.openUrl(QUrl(port_url(desk, port)))
+def open_port(app: AppContext, port: Port) -> None:
+    QDesktopServices.openUrl(QUrl(port_url(app, port)))
 
 
-def port_url(desk: Desk, port: Port) -> str:
+def port_url(app: AppContext, port: Port) -> str:
     """Where a published port answers, seen from here."""
-    context = desk.connection.context
+    context = app.connection.context
     url = context.endpoint.url if context else ""
     host = QUrl(url).host() if url.startswith(("tcp", "ssh")) else "localhost"
     host = f"[{host}]" if ":" in host else host
@@ -183,40 +179,40 @@ def port_url(desk: Desk, port: Port) -> str:
     return f"{scheme}://{host}:{port.host_port}"
 
 
-def copy_run_command(desk: Desk, row: Container) -> None:
+def copy_run_command(app: AppContext, row: Container) -> None:
     """`docker run …` that makes one like it."""
 
     def work() -> str:
         from engine.docker.running import run_command
 
-        return run_command(desk.connection.client.containers.detail(row.id).spec)
+        return run_command(app.connection.client.containers.detail(row.id).spec)
 
     def done(command: str) -> None:
         QGuiApplication.clipboard().setText(command)
-        desk.shell.toast(tr("Copied"), command)
+        app.shell.toast(tr("Copied"), command)
 
-    desk.tasks.quietly(work, done, desk.shell.complain)
+    app.tasks.quietly(work, done, app.shell.complain)
 
 
-def _api(desk: Desk) -> "Containers":
-    return desk.connection.client.containers
+def _api(app: AppContext) -> "Containers":
+    return app.connection.client.containers
 
 
 def _each(
-    desk: Desk,
+    app: AppContext,
     rows: Sequence[Container],
     title: str,
     word: str,
     verb: Callable[[str], object],
 ) -> None:
     """One task for each, so that one failure does not hide in a bunch."""
-    store = desk.stores.containers
+    store = app.stores.containers
     for row in rows:
         store.set_busy(row.id, word)
 
         work = partial(_call, verb, row.id)
         over = partial(_settle, store, row.id)
-        desk.tasks.start(title.format(name=row.name), work, over, over)
+        app.tasks.start(title.format(name=row.name), work, over, over)
 
 
 def _call(verb: Callable[[str], object], key: str, _task: Task) -> None:

@@ -6,7 +6,7 @@ user asked: on a page, in the palette, the tray or the banner.
 
 from collections.abc import Callable
 
-from desktop.context import Desk, Loss
+from desktop.context import AppContext, Loss
 from desktop.i18n.text import tr
 from desktop.session.link import EngineRequest
 from desktop.session.tasks import Task
@@ -15,29 +15,29 @@ from vm.errors import Problem
 RESET_WORD = "reset"  # what has to be typed
 
 
-def start(desk: Desk, failed: Callable[[Problem], object] | None = None) -> Task:
+def start(app: AppContext, failed: Callable[[Problem], object] | None = None) -> Task:
     """`failed` as in `Tasks.start`. A supervisor that did not come up is tried again first."""
-    desk.link.retry()
-    return desk.link.request(EngineRequest.START, tr("Start the engine"), failed=failed)
+    app.link.retry()
+    return app.link.request(EngineRequest.START, tr("Start the engine"), failed=failed)
 
 
-def stop(desk: Desk, done: Callable[[object], object] | None = None) -> Task:
-    return desk.link.request(EngineRequest.STOP, tr("Stop the engine"), done)
+def stop(app: AppContext, done: Callable[[object], object] | None = None) -> Task:
+    return app.link.request(EngineRequest.STOP, tr("Stop the engine"), done)
 
 
-def restart(desk: Desk) -> Task:
-    return desk.link.request(EngineRequest.RESTART, tr("Restart the engine"))
+def restart(app: AppContext) -> Task:
+    return app.link.request(EngineRequest.RESTART, tr("Restart the engine"))
 
 
-def reconnect(desk: Desk) -> None:
+def reconnect(app: AppContext) -> None:
     """Retry the supervisor and the engine now, without waiting for the next attempt."""
-    desk.link.retry()
-    desk.connection.poke()
+    app.link.retry()
+    app.connection.poke()
 
 
-def replace_supervisor(desk: Desk) -> Task:
+def replace_supervisor(app: AppContext) -> Task:
     """End the supervisor that runs, of whatever version, and start ours; the machine runs on."""
-    home = desk.link.home
+    home = app.link.home
 
     def work(_task: Task) -> None:
         from engine.client.launch import restart_supervisor
@@ -45,12 +45,12 @@ def replace_supervisor(desk: Desk) -> Task:
         restart_supervisor(home).close()
 
     title = tr("Restart Galley's background process")
-    return desk.tasks.start(title, work, lambda _none: desk.link.retry())
+    return app.tasks.start(title, work, lambda _none: app.link.retry())
 
 
-def build_image(desk: Desk) -> Task:
+def build_image(app: AppContext) -> Task:
     """The next start uses it; what runs is not touched."""
-    home = desk.link.home
+    home = app.link.home
 
     def work(task: Task) -> None:
         from engine.guest.current_image import current_image
@@ -58,10 +58,10 @@ def build_image(desk: Desk) -> Task:
 
         current_image(home, SettingsStore(home).load().channel, task.report)
 
-    return desk.tasks.start(tr("Build the guest image"), work)
+    return app.tasks.start(tr("Build the guest image"), work)
 
 
-def reset(desk: Desk, started: Callable[[Task], object]) -> None:
+def reset(app: AppContext, started: Callable[[Task], object]) -> None:
     """Delete the machine, all settings and what the window remembers. Asks first; `started` gets
     the task."""
     loss = Loss(
@@ -74,17 +74,17 @@ def reset(desk: Desk, started: Callable[[Task], object]) -> None:
         tr(
             "Not touched: folders of this computer that containers use, other Docker engines, "
             "the guest image and the logs in {folder}.",
-            folder=desk.link.home.root,
+            folder=app.link.home.root,
         ),
         tr("Reset"),
         RESET_WORD,
     )
-    desk.shell.confirm(loss, lambda: started(_reset(desk)))
+    app.shell.confirm(loss, lambda: started(_reset(app)))
 
 
-def _reset(desk: Desk) -> Task:
+def _reset(app: AppContext) -> Task:
     """Then a new supervisor, for the one that runs has read the settings."""
-    home = desk.link.home
+    home = app.link.home
 
     def work(task: Task) -> None:
         from engine.client.launch import ensure_supervisor, restart_supervisor
@@ -94,9 +94,9 @@ def _reset(desk: Desk) -> Task:
         restart_supervisor(home).close()
 
     def done(_none: object) -> None:
-        desk.prefs.clear()
-        desk.theme.choose("system")
-        desk.link.retry()
-        desk.shell.toast(tr("Galley is as it was at the beginning"))
+        app.prefs.clear()
+        app.theme.choose("system")
+        app.link.retry()
+        app.shell.toast(tr("Galley is as it was at the beginning"))
 
-    return desk.tasks.start(tr("Reset Galley"), work, done)
+    return app.tasks.start(tr("Reset Galley"), work, done)

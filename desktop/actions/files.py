@@ -3,17 +3,17 @@
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from desktop.context import Desk, Loss
+from desktop.context import AppContext, Loss
 from desktop.i18n.text import plural, tr
 from desktop.session.tasks import Task
 from engine.docker.types import TransferProgress
 
 
-def download(desk: Desk, container: str, paths: Sequence[str], folder: Path) -> Task:
+def download(app: AppContext, container: str, paths: Sequence[str], folder: Path) -> Task:
     """Each under a name that the folder does not have yet."""
 
     def work(task: Task) -> str:
-        files = desk.connection.client.files
+        files = app.connection.client.files
         last = ""
         for path in paths:
             last = _follow(task, files.download(container, path, folder, task.cancel)) or last
@@ -22,11 +22,11 @@ def download(desk: Desk, container: str, paths: Sequence[str], folder: Path) -> 
     title = plural(
         len(paths), "Download {name}", "Download {n} items", name=paths[0].rpartition("/")[2] or "/"
     )
-    return desk.tasks.start(title, work, announce=True)
+    return app.tasks.start(title, work, announce=True)
 
 
 def upload(
-    desk: Desk,
+    app: AppContext,
     container: str,
     folder: str,
     paths: Sequence[Path],
@@ -36,7 +36,7 @@ def upload(
     """Asks when a file of the container would be replaced. `taken`: the names in `folder`."""
 
     def begin() -> None:
-        _upload(desk, container, folder, paths, done)
+        _upload(app, container, folder, paths, done)
 
     lost = sorted({path.name for path in paths} & set(taken))
     if not lost:
@@ -48,14 +48,14 @@ def upload(
         tr("Files in a folder that you do not upload stay."),
         tr("Replace"),
     )
-    desk.shell.confirm(loss, begin)
+    app.shell.confirm(loss, begin)
 
 
 def _upload(
-    desk: Desk, container: str, folder: str, paths: Sequence[Path], done: Callable[[], object]
+    app: AppContext, container: str, folder: str, paths: Sequence[Path], done: Callable[[], object]
 ) -> Task:
     def work(task: Task) -> None:
-        files = desk.connection.client.files
+        files = app.connection.client.files
         _follow(task, files.upload(container, folder, paths, task.cancel))
 
     title = plural(
@@ -65,7 +65,7 @@ def _upload(
         name=paths[0].name,
         folder=folder,
     )
-    return desk.tasks.start(title, work, lambda _nothing: done())
+    return app.tasks.start(title, work, lambda _nothing: done())
 
 
 def _follow(task: Task, progress: Iterable[TransferProgress]) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from desktop.context import Desk, Loss
+from desktop.context import AppContext, Loss
 from desktop.i18n.engine_words import engine_says
 from desktop.i18n.text import listing, plural, size, tr
 from desktop.models.images import NamedImage
@@ -52,18 +52,18 @@ def removals(lines: Sequence[NamedImage]) -> list[Removal]:
     return [Removal(tuple(found)) for found in by_image.values()]
 
 
-def delete(desk: Desk, lines: Sequence[NamedImage]) -> None:
+def delete(app: AppContext, lines: Sequence[NamedImage]) -> None:
     """Asks once. Of several images those in use stay; one in use, or only such, go by force."""
     planned = removals(lines)
-    used = [one for one in planned if one.is_whole and one.users(desk.stores)]
+    used = [one for one in planned if one.is_whole and one.users(app.stores)]
     free = [one for one in planned if one not in used]
-    engine = desk.connection.pinned()
+    engine = app.connection.pinned()
     if free:
-        loss = loss_of(free, _in_use(desk, used) if used else "")
-        desk.shell.confirm(loss, partial(_remove_all, desk, free, engine))
+        loss = loss_of(free, _in_use(app, used) if used else "")
+        app.shell.confirm(loss, partial(_remove_all, app, free, engine))
     elif used:
-        loss = _loss_by_force(used, _in_use(desk, used))
-        desk.shell.confirm(loss, partial(_remove_all, desk, used, engine, True))
+        loss = _loss_by_force(used, _in_use(app, used))
+        app.shell.confirm(loss, partial(_remove_all, app, used, engine, True))
 
 
 def loss_of(planned: Sequence[Removal], in_use: str = "") -> Loss:
@@ -92,27 +92,27 @@ def loss_of(planned: Sequence[Removal], in_use: str = "") -> Loss:
     return Loss(title, loses, f"{stays} {keeps}".strip(), tr("Delete"), names=names)
 
 
-def _in_use(desk: Desk, used: Sequence[Removal]) -> str:
+def _in_use(app: AppContext, used: Sequence[Removal]) -> str:
     """By whom: each image where there are few, else how many."""
     if len(used) > MOST_SENTENCES:
-        users = {row.name: None for one in used for row in one.users(desk.stores)}
+        users = {row.name: None for one in used for row in one.users(app.stores)}
         return tr("{n} images are used by {users}.", n=len(used), users=listing(users))
     return " ".join(
         tr("{name} is used by {users}.", name=one.title, users=listing(names))
         for one in used
-        if (names := [row.name for row in one.users(desk.stores)])
+        if (names := [row.name for row in one.users(app.stores)])
     )
 
 
 def _remove_all(
-    desk: Desk, planned: Sequence[Removal], engine: "Engine", force: bool = False
+    app: AppContext, planned: Sequence[Removal], engine: "Engine", force: bool = False
 ) -> None:
     for one in planned:
-        _remove(desk, one, engine, len(planned) == 1, force)
+        _remove(app, one, engine, len(planned) == 1, force)
 
 
 def _remove(
-    desk: Desk, removal: Removal, engine: "Engine", alone: bool, force: bool = False
+    app: AppContext, removal: Removal, engine: "Engine", alone: bool, force: bool = False
 ) -> None:
     """`alone`: it is the only one that goes, so that a refusal can be talked about at once."""
     refs = [line.ref for line in removal.lines]
@@ -122,22 +122,22 @@ def _remove(
             engine().images.remove(ref, force)
 
     def failed(problem: Problem) -> bool:
-        _unmark(desk, removal)
+        _unmark(app, removal)
         offered = alone and not force and problem.kind == ObjectConflict.__name__
         if offered:
-            _offer_force(desk, removal, engine, problem)
+            _offer_force(app, removal, engine, problem)
         return offered
 
-    _mark(desk, removal, tr("deleting…"))
+    _mark(app, removal, tr("deleting…"))
     title = tr("Delete {name}", name=removal.title)
-    desk.tasks.start(title, work, lambda _none: _unmark(desk, removal), failed)
+    app.tasks.start(title, work, lambda _none: _unmark(app, removal), failed)
 
 
-def _offer_force(desk: Desk, removal: Removal, engine: "Engine", problem: Problem) -> None:
+def _offer_force(app: AppContext, removal: Removal, engine: "Engine", problem: Problem) -> None:
     """A container uses it since the question."""
-    reason = _in_use(desk, [removal]) or engine_says(problem.summary)
+    reason = _in_use(app, [removal]) or engine_says(problem.summary)
     loss = _loss_by_force([removal], reason)
-    desk.shell.confirm(loss, partial(_remove, desk, removal, engine, True, True))
+    app.shell.confirm(loss, partial(_remove, app, removal, engine, True, True))
 
 
 def _loss_by_force(used: Sequence[Removal], reason: str) -> Loss:
@@ -162,28 +162,28 @@ def _loss_by_force(used: Sequence[Removal], reason: str) -> Loss:
     )
 
 
-def _mark(desk: Desk, removal: Removal, word: str) -> None:
-    store = desk.stores.images
+def _mark(app: AppContext, removal: Removal, word: str) -> None:
+    store = app.stores.images
     for line in removal.lines:
         store.busy[line.key] = word
     store.changed.emit(Delta(changed=(removal.lines[0].image.id,)))
 
 
-def _unmark(desk: Desk, removal: Removal) -> None:
+def _unmark(app: AppContext, removal: Removal) -> None:
     for line in removal.lines:
-        desk.stores.images.settle(line.key)
+        app.stores.images.settle(line.key)
 
 
-def prune(desk: Desk, all_unused: bool) -> Task:
-    engine = desk.connection.pinned()
+def prune(app: AppContext, all_unused: bool) -> Task:
+    engine = app.connection.pinned()
 
     def work(_task: Task) -> Pruned:
         return engine().images.prune(all_unused)
 
     def done(pruned: Pruned) -> None:
-        desk.stores.images.load()
+        app.stores.images.load()
         count = len(pruned.names)
         said = plural(count, "{n} image was deleted", "{n} images were deleted")
-        desk.shell.toast(said, tr("{size} of disk are free again.", size=size(pruned.bytes)))
+        app.shell.toast(said, tr("{size} of disk are free again.", size=size(pruned.bytes)))
 
-    return desk.tasks.start(tr("Delete unused images"), work, done)
+    return app.tasks.start(tr("Delete unused images"), work, done)

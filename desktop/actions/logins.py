@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from desktop.context import Desk, Loss
+from desktop.context import AppContext, Loss
 from desktop.i18n.text import listing, tr
 from desktop.session.tasks import Task
 from engine.credentials import logins
@@ -11,7 +11,7 @@ from vm.errors import Problem
 
 
 def log_in(
-    desk: Desk,
+    app: AppContext,
     server: str,
     username: str,
     secret: str,
@@ -19,19 +19,19 @@ def log_in(
     refused: Callable[[Problem], object],
 ) -> Task:
     """The engine tries it; what the registry takes is kept where docker looks for it."""
-    engine = desk.connection.pinned()
+    engine = app.connection.pinned()
 
     def work(_task: Task) -> None:
         accepted = engine().login(server, username, secret)
         logins.add(accepted.server, accepted.username, accepted.secret)
 
-    return desk.tasks.start(tr("Log in to a registry"), work, done, refused)
+    return app.tasks.start(tr("Log in to a registry"), work, done, refused)
 
 
-def log_out(desk: Desk, login: RegistryLogin, done: Callable[[object], object]) -> None:
+def log_out(app: AppContext, login: RegistryLogin, done: Callable[[object], object]) -> None:
     def go() -> None:
         title = tr("Log out of {server}", server=login.server)
-        desk.tasks.start(title, lambda _task: logins.erase(login.server), done)
+        app.tasks.start(title, lambda _task: logins.erase(login.server), done)
 
     loss = Loss(
         tr("Log out of {server}?", server=login.server),
@@ -39,13 +39,13 @@ def log_out(desk: Desk, login: RegistryLogin, done: Callable[[object], object]) 
         tr("Images that were pulled stay."),
         tr("Log out"),
     )
-    desk.shell.confirm(loss, go)
+    app.shell.confirm(loss, go)
 
 
-def move_plain(desk: Desk, done: Callable[[object], object]) -> Task:
+def move_plain(app: AppContext, done: Callable[[object], object]) -> Task:
     def told(moved: tuple[str, ...]) -> None:
-        desk.shell.toast(tr("The keyring has these logins now"), listing(moved))
+        app.shell.toast(tr("The keyring has these logins now"), listing(moved))
         done(moved)
 
     title = tr("Move logins to the keyring")
-    return desk.tasks.start(title, lambda _task: logins.move_plain(), told)
+    return app.tasks.start(title, lambda _task: logins.move_plain(), told)

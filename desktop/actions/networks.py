@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from desktop.context import Desk, Loss
+from desktop.context import AppContext, Loss
 from desktop.i18n.text import listing, plural, tr
 from desktop.models.networks import running_on
 from desktop.session.tasks import Task
@@ -30,16 +30,16 @@ class NewNetwork:
     internal: bool = False
 
 
-def create(desk: Desk, new: NewNetwork, done: Answered, refused: Refused) -> Task:
+def create(app: AppContext, new: NewNetwork, done: Answered, refused: Refused) -> Task:
     def work(_task: Task) -> None:
-        _api(desk).create(new.name, new.driver, new.subnet, new.gateway, new.internal)
+        _api(app).create(new.name, new.driver, new.subnet, new.gateway, new.internal)
 
     title = tr("Create {name}", name=new.name)
-    return desk.tasks.start(title, work, partial(_loaded, desk, done), refused)
+    return app.tasks.start(title, work, partial(_loaded, app, done), refused)
 
 
 def connect(
-    desk: Desk,
+    app: AppContext,
     network: Network,
     container: Container,
     aliases: Sequence[str],
@@ -48,44 +48,44 @@ def connect(
     refused: Refused,
 ) -> Task:
     def work(_task: Task) -> None:
-        _api(desk).connect(network.id, container.id, aliases, address)
+        _api(app).connect(network.id, container.id, aliases, address)
 
     title = tr("Connect {container} to {network}", container=container.name, network=network.name)
-    return desk.tasks.start(title, work, partial(_loaded, desk, done), refused)
+    return app.tasks.start(title, work, partial(_loaded, app, done), refused)
 
 
-def disconnect(desk: Desk, network: Network, container: Container) -> Task:
+def disconnect(app: AppContext, network: Network, container: Container) -> Task:
     """Nothing is lost by it, so that it does not ask; the way back is in the toast."""
 
     def work(_task: Task) -> None:
-        _api(desk).disconnect(network.id, container.id)
+        _api(app).disconnect(network.id, container.id)
 
     def again() -> None:
-        connect(desk, network, container, (), "", lambda _done: None, lambda _problem: False)
+        connect(app, network, container, (), "", lambda _done: None, lambda _problem: False)
 
     def done(_outcome: object) -> None:
         said = tr(
             "{container} is not on {network} now", container=container.name, network=network.name
         )
-        desk.shell.toast(said, action=(tr("Connect again"), again))
+        app.shell.toast(said, action=(tr("Connect again"), again))
 
     title = tr(
         "Disconnect {container} from {network}", container=container.name, network=network.name
     )
-    return desk.tasks.start(title, work, partial(_loaded, desk, done))
+    return app.tasks.start(title, work, partial(_loaded, app, done))
 
 
-def delete(desk: Desk, rows: Sequence[Network]) -> None:
+def delete(app: AppContext, rows: Sequence[Network]) -> None:
     """Asks once; running containers are disconnected first, and the question says so."""
     wanted = [row for row in rows if not row.is_builtin]
     if not wanted:
         if rows:
-            desk.shell.complain(_built_in(rows[0]))
+            app.shell.complain(_built_in(rows[0]))
         return
     title = plural(
         len(wanted), "Delete the network {name}?", "Delete {n} networks?", name=wanted[0].name
     )
-    running = {one.container: None for row in wanted for one in running_on(desk.stores, row)}
+    running = {one.container: None for row in wanted for one in running_on(app.stores, row)}
     stopped = {one.container: None for row in wanted for one in row.attached}
     loses = [tr("Its settings are lost.") if len(wanted) == 1 else tr("Their settings are lost.")]
     if running:
@@ -99,40 +99,40 @@ def delete(desk: Desk, rows: Sequence[Network]) -> None:
         )
     keeps, names = tr("No container is deleted."), tuple(row.name for row in wanted)
     loss = Loss(title, " ".join(loses), keeps, tr("Delete"), names=names)
-    desk.shell.confirm(loss, lambda: _delete_each(desk, wanted))
+    app.shell.confirm(loss, lambda: _delete_each(app, wanted))
 
 
-def unused(desk: Desk) -> tuple[Pruned, ...]:
+def unused(app: AppContext) -> tuple[Pruned, ...]:
     """What a prune takes: networks that no running container is on."""
     rows = [
         row
-        for row in desk.stores.networks.rows.values()
-        if not row.is_builtin and not running_on(desk.stores, row)
+        for row in app.stores.networks.rows.values()
+        if not row.is_builtin and not running_on(app.stores, row)
     ]
     return (Pruned(tuple(row.name for row in rows), 0),)
 
 
-def prune(desk: Desk) -> Task:
-    engine = desk.connection.pinned()
+def prune(app: AppContext) -> Task:
+    engine = app.connection.pinned()
 
     def work(_task: Task) -> Pruned:
         return engine().networks.prune()
 
     def done(gone: Pruned) -> None:
-        desk.stores.networks.load()
+        app.stores.networks.load()
         count = plural(len(gone.names), "{n} network was deleted", "{n} networks were deleted")
-        desk.shell.toast(count, listing(gone.names))
+        app.shell.toast(count, listing(gone.names))
 
-    return desk.tasks.start(tr("Delete unused networks"), work, done)
+    return app.tasks.start(tr("Delete unused networks"), work, done)
 
 
-def inspect(desk: Desk, network: str) -> bytes:
+def inspect(app: AppContext, network: str) -> bytes:
     """In a worker thread."""
-    return _api(desk).inspect(network)
+    return _api(app).inspect(network)
 
 
-def _api(desk: Desk) -> "Networks":
-    return desk.connection.client.networks
+def _api(app: AppContext) -> "Networks":
+    return app.connection.client.networks
 
 
 def _built_in(row: Network) -> Problem:
@@ -142,26 +142,26 @@ def _built_in(row: Network) -> Problem:
     ).to_problem()
 
 
-def _delete_each(desk: Desk, rows: Sequence[Network]) -> None:
-    store = desk.stores.networks
+def _delete_each(app: AppContext, rows: Sequence[Network]) -> None:
+    store = app.stores.networks
     for row in rows:
         store.set_busy(row.id, tr("deleting…"))
-        held = [one.container_id for one in running_on(desk.stores, row)]
-        over = partial(_settle, desk, row.id)
-        work = partial(_delete, desk, row.id, held)
-        desk.tasks.start(tr("Delete {name}", name=row.name), work, over, over)
+        held = [one.container_id for one in running_on(app.stores, row)]
+        over = partial(_settle, app, row.id)
+        work = partial(_delete, app, row.id, held)
+        app.tasks.start(tr("Delete {name}", name=row.name), work, over, over)
 
 
-def _delete(desk: Desk, network: str, held: Sequence[str], _task: Task) -> None:
+def _delete(app: AppContext, network: str, held: Sequence[str], _task: Task) -> None:
     for container in held:
-        _api(desk).disconnect(network, container)
-    _api(desk).remove(network)
+        _api(app).disconnect(network, container)
+    _api(app).remove(network)
 
 
-def _settle(desk: Desk, network: str, _outcome: object) -> None:
-    desk.stores.networks.settle(network)
+def _settle(app: AppContext, network: str, _outcome: object) -> None:
+    app.stores.networks.settle(network)
 
 
-def _loaded(desk: Desk, done: Answered, outcome: object) -> None:
-    desk.stores.networks.load()
+def _loaded(app: AppContext, done: Answered, outcome: object) -> None:
+    app.stores.networks.load()
     done(outcome)

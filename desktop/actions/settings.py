@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from desktop.context import Desk
+from desktop.context import AppContext
 from desktop.i18n.text import tr
 from desktop.session.tasks import Task
 from vm.errors import Problem
@@ -15,7 +15,9 @@ type Done = Callable[[object], object]
 type Failed = Callable[[Problem], object]
 
 
-def change(desk: Desk, name: str, value: object, done: Done, failed: Failed | None = None) -> Task:
+def change(
+    app: AppContext, name: str, value: object, done: Done, failed: Failed | None = None
+) -> Task:
     """`done` and `failed` as in `Tasks.start`, here and below."""
 
     def write(store: "SettingsStore") -> None:
@@ -23,38 +25,38 @@ def change(desk: Desk, name: str, value: object, done: Done, failed: Failed | No
 
     title = tr("Change the setting {name}", name=name)
     params = {"name": name, "value": value}
-    return _change(desk, title, "settings.set", params, write, done, failed)
+    return _change(app, title, "settings.set", params, write, done, failed)
 
 
-def reset(desk: Desk, name: str, done: Done, failed: Failed | None = None) -> Task:
+def reset(app: AppContext, name: str, done: Done, failed: Failed | None = None) -> Task:
     """Back to the default."""
 
     def write(store: "SettingsStore") -> None:
         store.unset(name)
 
     title = tr("Reset the setting {name}", name=name)
-    return _change(desk, title, "settings.unset", {"name": name}, write, done, failed)
+    return _change(app, title, "settings.unset", {"name": name}, write, done, failed)
 
 
-def apply_daemon_json(desk: Desk, text: str, done: Done, failed: Failed) -> Task:
+def apply_daemon_json(app: AppContext, text: str, done: Done, failed: Failed) -> Task:
     """dockerd validates it, then starts again with it, or as before."""
-    return desk.link.call(tr("Apply daemon.json"), "daemon.set", {"text": text}, done, failed)
+    return app.link.call(tr("Apply daemon.json"), "daemon.set", {"text": text}, done, failed)
 
 
-def use_docker_context(desk: Desk) -> Task:
+def use_docker_context(app: AppContext) -> Task:
     """A plain `docker` reaches Galley's engine from now on."""
-    home = desk.link.home
+    home = app.link.home
 
     def work(_task: Task) -> None:
         from engine.dockercli import context
 
         context.use(home)
 
-    return desk.tasks.start(tr("Use Galley's docker context"), work)
+    return app.tasks.start(tr("Use Galley's docker context"), work)
 
 
 def _change(
-    desk: Desk,
+    app: AppContext,
     title: str,
     method: str,
     params: object,
@@ -64,7 +66,7 @@ def _change(
 ) -> Task:
     """A wrong setting may prevent the supervisor from starting. So where none runs, the file is
     written here, as the command line does, and the supervisor is tried again."""
-    link = desk.link
+    link = app.link
 
     def work(_task: Task) -> None:
         from engine.client.launch import connect_only
@@ -78,4 +80,4 @@ def _change(
         with client:
             client.call(method, params)
 
-    return desk.tasks.start(title, work, done, failed)
+    return app.tasks.start(title, work, done, failed)

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable
 
-from desktop.context import Desk, Loss
+from desktop.context import AppContext, Loss
 from desktop.i18n.text import moment, size, tr
 from vm.errors import Problem
 from vm.types import MachineSnapshot
 
 
 def create(
-    desk: Desk,
+    app: AppContext,
     name: str,
     memory: bool,
     done: Callable[[object], object],
@@ -20,24 +20,24 @@ def create(
     def made(outcome: object) -> None:
         done(outcome)
         text = tr("Images, containers and volumes can be had again as they are now.")
-        desk.shell.toast(tr("The snapshot {name} was made", name=name), text)
+        app.shell.toast(tr("The snapshot {name} was made", name=name), text)
 
     title = tr("Create the snapshot {name}", name=name)
     params = {"name": name, "memory": memory}
-    desk.link.call(title, "snapshots.create", params, made, refused)
+    app.link.call(title, "snapshots.create", params, made, refused)
 
 
-def restore(desk: Desk, kept: MachineSnapshot) -> None:
+def restore(app: AppContext, kept: MachineSnapshot) -> None:
     """Asks before the present is lost. The machine is stopped, and started again where it ran."""
 
     def go(cold: bool) -> None:
         title = tr("Go back to the snapshot {name}", name=kept.name)
         params = {"name": kept.name, "cold": cold}
-        desk.link.call(title, "snapshots.restore", params, restored)
+        app.link.call(title, "snapshots.restore", params, restored)
 
     def restored(_outcome: object) -> None:
         title = tr("The engine is as it was at {time}", time=moment(kept.made_at))
-        desk.shell.toast(title, kept.name)
+        app.shell.toast(title, kept.name)
 
     loss = Loss(
         tr("Go back to {name}?", name=kept.name),
@@ -52,15 +52,15 @@ def restore(desk: Desk, kept: MachineSnapshot) -> None:
         if kept.memory_bytes
         else "",
     )
-    desk.shell.choose(loss, go)
+    app.shell.choose(loss, go)
 
 
-def delete(desk: Desk, kept: MachineSnapshot) -> None:
+def delete(app: AppContext, kept: MachineSnapshot) -> None:
     """Asks first."""
 
     def go() -> None:
         title = tr("Delete the snapshot {name}", name=kept.name)
-        desk.link.call(title, "snapshots.delete", {"name": kept.name})
+        app.link.call(title, "snapshots.delete", {"name": kept.name})
 
     loss = Loss(
         tr("Delete the snapshot {name}?", name=kept.name),
@@ -72,4 +72,4 @@ def delete(desk: Desk, kept: MachineSnapshot) -> None:
         tr("The engine and other snapshots stay as they are."),
         tr("Delete"),
     )
-    desk.shell.confirm(loss, go)
+    app.shell.confirm(loss, go)

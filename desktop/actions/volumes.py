@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QUrl
 from PySide6.QtGui import QDesktopServices
 
-from desktop.context import Desk, Loss
+from desktop.context import AppContext, Loss
 from desktop.i18n.text import listing, plural, size, tr
 from desktop.session.tasks import Task
 from engine.docker.types import Pruned, TransferProgress, Volume
@@ -26,23 +26,23 @@ type Refused = Callable[[Problem], object]
 
 
 def create(
-    desk: Desk, name: str, driver: str, labels: Pairs, done: Answered, refused: Refused
+    app: AppContext, name: str, driver: str, labels: Pairs, done: Answered, refused: Refused
 ) -> Task:
     def work(_task: Task) -> None:
-        _api(desk).create(name, driver or "local", labels)
+        _api(app).create(name, driver or "local", labels)
 
-    return desk.tasks.start(
-        tr("Create {name}", name=name), work, partial(_loaded, desk, done), refused
+    return app.tasks.start(
+        tr("Create {name}", name=name), work, partial(_loaded, app, done), refused
     )
 
 
-def delete(desk: Desk, rows: Sequence[Volume]) -> None:
+def delete(app: AppContext, rows: Sequence[Volume]) -> None:
     """Asks once. What a container uses cannot be deleted: that is said instead."""
-    free = [row for row in rows if not desk.stores.users_of_volume(row.name)]
+    free = [row for row in rows if not app.stores.users_of_volume(row.name)]
     used = [row for row in rows if row not in free]
     if not free:
         if used:
-            desk.shell.complain(_in_use(desk, used))
+            app.shell.complain(_in_use(app, used))
         return
     title = plural(len(free), "Delete the volume {name}?", "Delete {n} volumes?", name=free[0].name)
     loses = plural(
@@ -50,61 +50,61 @@ def delete(desk: Desk, rows: Sequence[Volume]) -> None:
     )
     keeps = tr("No container uses it.") if len(free) == 1 else tr("No container uses them.")
     if used:
-        keeps = _in_use(desk, used).summary
+        keeps = _in_use(app, used).summary
         keeps = tr("{reason} They are not deleted.", reason=keeps)
     names = tuple(row.name for row in free)
     loss = Loss(title, loses, keeps, tr("Delete"), names=names)
-    desk.shell.confirm(loss, lambda: _delete_each(desk, free))
+    app.shell.confirm(loss, lambda: _delete_each(app, free))
 
 
-def clone(desk: Desk, row: Volume, name: str, done: Answered, refused: Refused) -> Task:
+def clone(app: AppContext, row: Volume, name: str, done: Answered, refused: Refused) -> Task:
     def begin(task: Task) -> Iterator[TransferProgress]:
-        return _api(desk).clone(row.name, name, task.cancel)
+        return _api(app).clone(row.name, name, task.cancel)
 
-    return desk.tasks.start(
+    return app.tasks.start(
         tr("Clone {source} as {name}", source=row.name, name=name),
         partial(_transfer, begin),
-        partial(_loaded, desk, done),
+        partial(_loaded, app, done),
         refused,
     )
 
 
-def export(desk: Desk, row: Volume, path: Path) -> Task:
+def export(app: AppContext, row: Volume, path: Path) -> Task:
     """Write its files to a tar file."""
 
     def begin(task: Task) -> Iterator[TransferProgress]:
-        return _api(desk).export(row.name, path, task.cancel)
+        return _api(app).export(row.name, path, task.cancel)
 
     def done(_outcome: object) -> None:
         folder = QUrl.fromLocalFile(str(path.parent))
         show = (tr("Show in folder"), lambda: QDesktopServices.openUrl(folder))
-        desk.shell.toast(tr("{name} was exported", name=row.name), str(path), show)
+        app.shell.toast(tr("{name} was exported", name=row.name), str(path), show)
 
     title = tr("Export {name}", name=row.name)
-    return desk.tasks.start(title, partial(_transfer, begin), done)
+    return app.tasks.start(title, partial(_transfer, begin), done)
 
 
-def import_tar(desk: Desk, name: str, path: Path) -> Task:
+def import_tar(app: AppContext, name: str, path: Path) -> Task:
     """Into a volume that is made if it is not there. Asking is the dialog's business."""
 
-    engine = desk.connection.pinned()
+    engine = app.connection.pinned()
 
     def begin(task: Task) -> Iterator[TransferProgress]:
         return engine().volumes.import_tar(name, path, task.cancel)
 
     def done(_outcome: object) -> None:
-        desk.stores.volumes.load()
-        desk.stores.count_disk()
-        show = (tr("Browse"), lambda: desk.shell.go("volumes", name, "files"))
-        desk.shell.toast(tr("{file} was imported", file=path.name), name, show)
+        app.stores.volumes.load()
+        app.stores.count_disk()
+        show = (tr("Browse"), lambda: app.shell.go("volumes", name, "files"))
+        app.shell.toast(tr("{file} was imported", file=path.name), name, show)
 
     title = tr("Import {file} into {name}", file=path.name, name=name)
-    return desk.tasks.start(title, partial(_transfer, begin), done)
+    return app.tasks.start(title, partial(_transfer, begin), done)
 
 
-def overwriting(desk: Desk, name: str, path: Path, then: Callable[[], object]) -> None:
+def overwriting(app: AppContext, name: str, path: Path, then: Callable[[], object]) -> None:
     """Ask before files may be replaced."""
-    users = [row.name for row in desk.stores.users_of_volume(name) if row.state.is_up]
+    users = [row.name for row in app.stores.users_of_volume(name) if row.state.is_up]
     loses = tr("Files that are in the tar and in the volume are replaced by those of the tar.")
     if users:
         loses += " " + tr("{names} may be using them now.", names=listing(users))
@@ -114,42 +114,42 @@ def overwriting(desk: Desk, name: str, path: Path, then: Callable[[], object]) -
         tr("Other files in the volume stay."),
         tr("Import"),
     )
-    desk.shell.confirm(loss, then)
+    app.shell.confirm(loss, then)
 
 
-def preview(desk: Desk) -> tuple[Pruned, ...]:
+def preview(app: AppContext) -> tuple[Pruned, ...]:
     """In a worker thread: what a prune takes, without and with those that have a name."""
-    return _api(desk).prune_preview(all=False), _api(desk).prune_preview(all=True)
+    return _api(app).prune_preview(all=False), _api(app).prune_preview(all=True)
 
 
-def prune(desk: Desk, named: bool) -> Task:
-    engine = desk.connection.pinned()
+def prune(app: AppContext, named: bool) -> Task:
+    engine = app.connection.pinned()
 
     def work(task: Task) -> Pruned:
         task.report(tr("Deleting unused volumes"))
         return engine().volumes.prune(all=named)
 
     def done(gone: Pruned) -> None:
-        desk.stores.volumes.load()
-        desk.stores.count_disk()
+        app.stores.volumes.load()
+        app.stores.count_disk()
         count = plural(len(gone.names), "{n} volume was deleted", "{n} volumes were deleted")
-        desk.shell.toast(count, tr("{size} are free again.", size=size(gone.bytes)))
+        app.shell.toast(count, tr("{size} are free again.", size=size(gone.bytes)))
 
-    return desk.tasks.start(tr("Delete unused volumes"), work, done)
+    return app.tasks.start(tr("Delete unused volumes"), work, done)
 
 
-def inspect(desk: Desk, name: str) -> bytes:
+def inspect(app: AppContext, name: str) -> bytes:
     """In a worker thread."""
-    return _api(desk).inspect(name)
+    return _api(app).inspect(name)
 
 
-def _api(desk: Desk) -> "Volumes":
-    return desk.connection.client.volumes
+def _api(app: AppContext) -> "Volumes":
+    return app.connection.client.volumes
 
 
-def _in_use(desk: Desk, rows: Sequence[Volume]) -> Problem:
+def _in_use(app: AppContext, rows: Sequence[Volume]) -> Problem:
     """By whom, and what has to go first."""
-    names = {user.name: None for row in rows for user in desk.stores.users_of_volume(row.name)}
+    names = {user.name: None for row in rows for user in app.stores.users_of_volume(row.name)}
     return ObjectConflict(
         plural(
             len(rows),
@@ -166,26 +166,26 @@ def _in_use(desk: Desk, rows: Sequence[Volume]) -> Problem:
     ).to_problem()
 
 
-def _delete_each(desk: Desk, rows: Sequence[Volume]) -> None:
-    store, engine = desk.stores.volumes, desk.connection.pinned()
+def _delete_each(app: AppContext, rows: Sequence[Volume]) -> None:
+    store, engine = app.stores.volumes, app.connection.pinned()
     for row in rows:
         store.set_busy(row.name, tr("deleting…"))
         work = partial(_remove, engine, row.name)
-        over = partial(_settle, desk, row.name)
-        desk.tasks.start(tr("Delete {name}", name=row.name), work, over, over)
+        over = partial(_settle, app, row.name)
+        app.tasks.start(tr("Delete {name}", name=row.name), work, over, over)
 
 
 def _remove(engine: "Engine", name: str, _task: Task) -> None:
     engine().volumes.remove(name)
 
 
-def _settle(desk: Desk, name: str, _outcome: object) -> None:
-    desk.stores.volumes.settle(name)
+def _settle(app: AppContext, name: str, _outcome: object) -> None:
+    app.stores.volumes.settle(name)
 
 
-def _loaded(desk: Desk, done: Answered, outcome: object) -> None:
-    desk.stores.volumes.load()
-    desk.stores.count_disk()
+def _loaded(app: AppContext, done: Answered, outcome: object) -> None:
+    app.stores.volumes.load()
+    app.stores.count_disk()
     done(outcome)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from desktop.actions import images as actions
 from desktop.actions import images_delete
-from desktop.context import Desk
+from desktop.context import AppContext
 from desktop.dialogs.choose_file import ask_open
 from desktop.dialogs.choose_file import ask_save as ask_save_path
 from desktop.dialogs.image_name import ImageNameDialog
@@ -21,80 +21,80 @@ from engine.docker.types import Pruned
 TAR_FILES = "*.tar *.tar.gz *.tgz *.tar.xz *.tar.zst"
 
 
-def ask_pull(desk: Desk, given: str = "") -> None:
+def ask_pull(app: AppContext, given: str = "") -> None:
     ImageNameDialog(
-        desk.shell.widget,
+        app.shell.widget,
         tr("Pull an image"),
         tr("Its name, with a tag if it is not to be the latest. A digest can stand behind @."),
         tr("Pull"),
-        partial(actions.pull, desk),
+        partial(actions.pull, app),
         given,
         digest=True,
     ).open()
 
 
-def ask_push(desk: Desk, line: NamedImage) -> None:
+def ask_push(app: AppContext, line: NamedImage) -> None:
     """Where it goes stands in its name, so it may need another one first."""
     ImageNameDialog(
-        desk.shell.widget,
+        app.shell.widget,
         tr("Push {image}", image=line.title),
         tr(
             "The name says where it goes: example.com/team/app:1 goes to example.com. "
             "Another name is added to the image first."
         ),
         tr("Push"),
-        partial(actions.push, desk, line),
+        partial(actions.push, app, line),
         line.tag,
     ).open()
 
 
-def ask_tag(desk: Desk, line: NamedImage) -> None:
+def ask_tag(app: AppContext, line: NamedImage) -> None:
     ImageNameDialog(
-        desk.shell.widget,
+        app.shell.widget,
         tr("Add a name to {image}", image=line.title),
         tr("The image keeps the names that it has."),
         tr("Add the name"),
-        partial(actions.tag, desk, line),
+        partial(actions.tag, app, line),
         line.tag,
     ).open()
 
 
-def ask_save(desk: Desk, lines: Sequence[NamedImage]) -> None:
+def ask_save(app: AppContext, lines: Sequence[NamedImage]) -> None:
     name = lines[0].title if len(lines) == 1 else tr("images")
     given = "".join(c if c.isalnum() or c in "._-" else "-" for c in name).strip("-") + ".tar"
     ask_save_path(
-        desk.shell.widget,
+        app.shell.widget,
         tr("Save as a tar file"),
         given,
         "tar",
-        partial(actions.save, desk, [line.ref for line in lines]),
+        partial(actions.save, app, [line.ref for line in lines]),
     )
 
 
-def ask_load(desk: Desk) -> None:
+def ask_load(app: AppContext) -> None:
     ask_open(
-        desk.shell.widget, tr("Load images from a tar file"), _kinds(), partial(actions.load, desk)
+        app.shell.widget, tr("Load images from a tar file"), _kinds(), partial(actions.load, app)
     )
 
 
-def ask_import(desk: Desk) -> None:
+def ask_import(app: AppContext) -> None:
     """A file first, then the name of what is made of it."""
     ask_open(
-        desk.shell.widget,
+        app.shell.widget,
         tr("Make an image of a root file system"),
         _kinds(),
-        partial(_ask_import_name, desk),
+        partial(_ask_import_name, app),
     )
 
 
-def _ask_import_name(desk: Desk, path: Path) -> None:
+def _ask_import_name(app: AppContext, path: Path) -> None:
     given = "".join(c for c in path.name.split(".")[0].lower() if c.isalnum() or c in "_-")
     ImageNameDialog(
-        desk.shell.widget,
+        app.shell.widget,
         tr("Import {name}", name=path.name),
         tr("The files in it become an image of one layer. What is it called?"),
         tr("Import"),
-        partial(actions.import_tar, desk, path),
+        partial(actions.import_tar, app, path),
         given.strip("_-"),
     ).open()
 
@@ -105,11 +105,11 @@ def _kinds() -> str:
     )
 
 
-def ask_prune(desk: Desk) -> None:
+def ask_prune(app: AppContext) -> None:
     """Shows what would go before anything goes."""
 
     def fetch() -> tuple[Pruned, ...]:
-        images = desk.connection.client.images
+        images = app.connection.client.images
         return images.prune_preview(), images.prune_preview(all=True)
 
     wording = Wording(
@@ -122,4 +122,4 @@ def ask_prune(desk: Desk) -> None:
         lambda n: plural(n, "{n} image would be deleted", "{n} images would be deleted"),
         tr("All images that no container uses, not only those without a name"),
     )
-    PruneDialog(desk, desk.shell.widget, wording, fetch, partial(images_delete.prune, desk)).open()
+    PruneDialog(app, app.shell.widget, wording, fetch, partial(images_delete.prune, app)).open()

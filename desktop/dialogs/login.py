@@ -5,7 +5,7 @@ from collections.abc import Callable
 from PySide6.QtWidgets import QLineEdit, QWidget
 
 from desktop.actions import logins as actions
-from desktop.context import Desk
+from desktop.context import AppContext
 from desktop.dialogs.form import FormDialog
 from desktop.i18n.text import tr
 
@@ -13,9 +13,9 @@ from desktop.i18n.text import tr
 class LoginDialog(FormDialog):
     """`done` is called when the registry has taken the login and it is kept."""
 
-    def __init__(self, desk: Desk, parent: QWidget, done: Callable[[], object]) -> None:
+    def __init__(self, app: AppContext, parent: QWidget, done: Callable[[], object]) -> None:
         super().__init__(parent, tr("Log in to a registry"), tr("Log in"))
-        self._desk = desk
+        self._app = app
         self._done = done
         self.server = QLineEdit()
         self.username = QLineEdit()
@@ -40,7 +40,7 @@ class LoginDialog(FormDialog):
         if any(complaints):
             return False
         server = self.server.text().strip()
-        actions.log_in(self._desk, server, username, secret, self._taken, self.refused)
+        actions.log_in(self._app, server, username, secret, self._taken, self.refused)
         return True
 
     def _taken(self, outcome: object) -> None:

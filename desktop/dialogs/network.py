@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from PySide6.QtWidgets import QCheckBox, QComboBox, QLineEdit, QWidget
 
 from desktop.actions import networks as actions
-from desktop.context import Desk
+from desktop.context import AppContext
 from desktop.dialogs.form import FormDialog
 from desktop.i18n.text import tr
 from engine.docker.types import Container, Network
@@ -88,9 +88,9 @@ def _wrong_in(address: Address, ranges: Iterable[Range]) -> str:
 
 
 class CreateNetworkDialog(FormDialog):
-    def __init__(self, desk: Desk, parent: QWidget) -> None:
+    def __init__(self, app: AppContext, parent: QWidget) -> None:
         super().__init__(parent, tr("Create a network"), tr("Create"))
-        self._desk = desk
+        self._app = app
         self.name = QLineEdit()
         self.driver = QComboBox()
         self.driver.setEditable(True)
@@ -116,7 +116,7 @@ class CreateNetworkDialog(FormDialog):
         if self.subnet.text().strip():
             subnet, wrong_subnet = read_subnet(self.subnet.text().strip())
             if subnet is not None:
-                wrong_subnet = overlapping(subnet, self._desk.stores.networks.rows.values())
+                wrong_subnet = overlapping(subnet, self._app.stores.networks.rows.values())
         gateway = self.gateway.text().strip()
         asks = gateway and not wrong_subnet  # one thing at a time
         complaints = [
@@ -134,7 +134,7 @@ class CreateNetworkDialog(FormDialog):
             gateway,
             self.internal.isChecked(),
         )
-        actions.create(self._desk, new, self.granted, self.refused)
+        actions.create(self._app, new, self.granted, self.refused)
         return True
 
     def _chosen_driver(self) -> str:
@@ -144,7 +144,7 @@ class CreateNetworkDialog(FormDialog):
         name = self.name.text().strip()
         if not NAME.fullmatch(name):
             return tr("Letters, digits and . _ -, and a letter or digit first.")
-        if name in [row.name for row in self._desk.stores.networks.rows.values()]:
+        if name in [row.name for row in self._app.stores.networks.rows.values()]:
             return tr("There is a network of this name already.")
         return ""
 
@@ -152,10 +152,10 @@ class CreateNetworkDialog(FormDialog):
 class ConnectDialog(FormDialog):
     """Puts a container on a network. Running ones first, the others on demand."""
 
-    def __init__(self, desk: Desk, network: Network, parent: QWidget) -> None:
+    def __init__(self, app: AppContext, network: Network, parent: QWidget) -> None:
         title = tr("Connect a container to {name}", name=network.name)
         super().__init__(parent, title, tr("Connect"))
-        self._desk = desk
+        self._app = app
         self._network = network
         self._containers: list[Container] = []
         self.container = QComboBox()
@@ -191,13 +191,13 @@ class ConnectDialog(FormDialog):
         alias = self.alias.text().split()
         chosen = self._containers[here]
         actions.connect(
-            self._desk, self._network, chosen, alias, address, self.granted, self.refused
+            self._app, self._network, chosen, alias, address, self.granted, self.refused
         )
         return True
 
     def _fill(self) -> None:
         taken = {one.container_id for one in self._network.attached}
-        rows = [row for row in self._desk.stores.containers.rows.values() if row.id not in taken]
+        rows = [row for row in self._app.stores.containers.rows.values() if row.id not in taken]
         self._containers = sorted(
             (row for row in rows if row.state.is_up or self.all.isChecked()),
             key=lambda row: (not row.state.is_up, row.name),

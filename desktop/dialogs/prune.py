@@ -11,7 +11,7 @@ from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QCheckBox, QDialog, QVBoxLayout, QWidget
 from shiboken6 import Shiboken
 
-from desktop.context import Desk
+from desktop.context import AppContext
 from desktop.i18n.engine_words import told
 from desktop.i18n.text import plain, size, tr
 from desktop.widgets.basics import button, label, row
@@ -36,7 +36,7 @@ class PruneDialog(QDialog):
 
     def __init__(
         self,
-        desk: Desk,
+        app: AppContext,
         parent: QWidget,
         wording: Wording,
         fetch: Callable[[], tuple[Pruned, ...]],
@@ -67,7 +67,7 @@ class PruneDialog(QDialog):
             box.addWidget(widget)
         box.addLayout(row(1, cancel, self.agree))
         self.accepted.connect(lambda: then(self.wide.isChecked()))
-        desk.tasks.quietly(fetch, self._take, self._fail)
+        app.tasks.quietly(fetch, self._take, self._fail)
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
         super().showEvent(event)

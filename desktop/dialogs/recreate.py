@@ -8,7 +8,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLineEdit
 
 from desktop.actions import containers as actions
-from desktop.context import Desk
+from desktop.context import AppContext
 from desktop.dialogs.run.form import RunForm
 from desktop.dialogs.run.frame import RunFrame
 from desktop.i18n.engine_words import told
@@ -19,9 +19,9 @@ from vm.errors import Problem
 
 
 class RecreateDialog(RunFrame):
-    def __init__(self, desk: Desk, container: Container) -> None:
+    def __init__(self, app: AppContext, container: Container) -> None:
         super().__init__(
-            desk.shell.widget,
+            app.shell.widget,
             tr("Recreate {name}", name=container.name),
             tr("Recreate"),
             tr(
@@ -30,17 +30,17 @@ class RecreateDialog(RunFrame):
                 "other files that it has written inside are not, and are lost."
             ),
         )
-        self.desk = desk
+        self.app = app
         self.container = container
         self.before: RunSpec | None = None
-        self.form = RunForm(desk, container.id)
+        self.form = RunForm(app, container.id)
         self._lay_out()
         self.resize(660, 520)
         self.questions.setEnabled(False)
         self.agree.setEnabled(False)
         self.note.setText(tr("Reading…"))
-        connection = desk.connection
-        desk.tasks.quietly(
+        connection = app.connection
+        app.tasks.quietly(
             lambda: connection.client.containers.detail(container.id), self._fill, self._fail
         )
 
@@ -59,7 +59,7 @@ class RecreateDialog(RunFrame):
         if spec == self.before:
             self.complain(tr("Nothing is changed yet."))
             return
-        self.follow(actions.recreate(self.desk, self.container, spec, self.granted, self.refused))
+        self.follow(actions.recreate(self.app, self.container, spec, self.granted, self.refused))
 
     def _fill(self, detail: ContainerDetail) -> None:
         if self.is_left:

@@ -3,7 +3,7 @@
 from PySide6.QtWidgets import QCheckBox, QLineEdit, QWidget
 
 from desktop.actions import snapshots as actions
-from desktop.context import Desk
+from desktop.context import AppContext
 from desktop.dialogs.form import FormDialog
 from desktop.i18n.engine_words import engine_says
 from desktop.i18n.text import tr
@@ -14,7 +14,7 @@ from engine.types import Snapshot
 class SnapshotDialog(FormDialog):
     """The supervisor knows which names can be; its refusal is shown here."""
 
-    def __init__(self, desk: Desk, parent: QWidget) -> None:
+    def __init__(self, app: AppContext, parent: QWidget) -> None:
         super().__init__(
             parent,
             tr("Create a snapshot"),
@@ -24,13 +24,13 @@ class SnapshotDialog(FormDialog):
                 "Folders of this computer are not kept."
             ),
         )
-        self._desk = desk
+        self._app = app
         self.name = QLineEdit()
         self._name = self.add_field(tr("Name"), self.name)
         self.memory = QCheckBox(tr("Keep what is in memory, too"))
         self.about_memory = label("", "secondary", wrap=True)
         self.fields.addLayout(column(self.memory, self.about_memory, gap=4))
-        self._offer_memory(desk.link.snapshot)
+        self._offer_memory(app.link.snapshot)
         self.name.setFocus()
 
     def send(self) -> bool:
@@ -38,7 +38,7 @@ class SnapshotDialog(FormDialog):
         if self._name.complain("" if name else tr("A name is wanted.")):
             return False
         memory = self.memory.isChecked()
-        actions.create(self._desk, name, memory, self.granted, self.refused)
+        actions.create(self._app, name, memory, self.granted, self.refused)
         return True
 
     def _offer_memory(self, now: Snapshot | None) -> None:

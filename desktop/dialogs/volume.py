@@ -6,7 +6,7 @@ from pathlib import Path
 from PySide6.QtWidgets import QComboBox, QLineEdit, QPlainTextEdit, QRadioButton, QWidget
 
 from desktop.actions import volumes as actions
-from desktop.context import Desk
+from desktop.context import AppContext
 from desktop.dialogs.choose_file import ask_open
 from desktop.dialogs.form import FormDialog
 from desktop.i18n.text import tr
@@ -17,11 +17,11 @@ DRIVER = "local"  # Docker's own
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
 
 
-def wrong_name(desk: Desk, name: str) -> str:
+def wrong_name(app: AppContext, name: str) -> str:
     """What is wrong with the name of a new volume, as a sentence."""
     if not NAME.fullmatch(name):
         return tr("Two or more letters, digits and . _ -, and a letter or digit first.")
-    if name in desk.stores.volumes.rows:
+    if name in app.stores.volumes.rows:
         return tr("There is a volume of this name already.")
     return ""
 
@@ -35,9 +35,9 @@ def read_labels(text: str) -> tuple[list[tuple[str, str]], str]:
 
 
 class CreateVolumeDialog(FormDialog):
-    def __init__(self, desk: Desk, parent: QWidget) -> None:
+    def __init__(self, app: AppContext, parent: QWidget) -> None:
         super().__init__(parent, tr("Create a volume"), tr("Create"))
-        self._desk = desk
+        self._app = app
         self.name = QLineEdit()
         self.driver = QLineEdit(DRIVER)
         self.labels = QPlainTextEdit(placeholderText=tr("NAME=value, one a line"))
@@ -55,26 +55,26 @@ class CreateVolumeDialog(FormDialog):
         labels, wrong = read_labels(self.labels.toPlainText())
         sentence = tr("A label needs a name before its =: {line}", line=wrong) if wrong else ""
         complaints = [
-            self._name.complain(wrong_name(self._desk, name)),
+            self._name.complain(wrong_name(self._app, name)),
             self._labels.complain(sentence),
         ]
         if any(complaints):
             return False
         driver = self.driver.text().strip()
-        actions.create(self._desk, name, driver, labels, self.granted, self.refused)
+        actions.create(self._app, name, driver, labels, self.granted, self.refused)
         return True
 
 
 class CloneVolumeDialog(FormDialog):
     """Closes when the copying has begun; the task says how it goes."""
 
-    def __init__(self, desk: Desk, volume: Volume, parent: QWidget) -> None:
+    def __init__(self, app: AppContext, volume: Volume, parent: QWidget) -> None:
         title = tr("Clone {name}", name=volume.name)
         says = tr("A new volume with a copy of all files, their owners and modes.")
-        if any(user.state.is_up for user in desk.stores.users_of_volume(volume.name)):
+        if any(user.state.is_up for user in app.stores.users_of_volume(volume.name)):
             says += " " + tr("A running container may change files while they are copied.")
         super().__init__(parent, title, tr("Clone"), says)
-        self._desk = desk
+        self._app = app
         self._volume = volume
         self.name = QLineEdit(tr("{name}-copy", name=volume.name))
         self._name = self.add_field(tr("Name of the new volume"), self.name)
@@ -83,15 +83,15 @@ class CloneVolumeDialog(FormDialog):
 
     def send(self) -> bool:
         name = self.name.text().strip()
-        if self._name.complain(wrong_name(self._desk, name)):
+        if self._name.complain(wrong_name(self._app, name)):
             return False
-        show = (tr("Browse"), lambda: self._desk.shell.go("volumes", name, "files"))
+        show = (tr("Browse"), lambda: self._app.shell.go("volumes", name, "files"))
         title = tr("{name} was cloned", name=self._volume.name)
         actions.clone(
-            self._desk,
+            self._app,
             self._volume,
             name,
-            lambda _outcome: self._desk.shell.toast(title, name, show),
+            lambda _outcome: self._app.shell.toast(title, name, show),
             lambda _problem: False,
         )
         self.accept()
@@ -101,9 +101,9 @@ class CloneVolumeDialog(FormDialog):
 class ImportVolumeDialog(FormDialog):
     """`into`: a volume to begin with, "" for a new one."""
 
-    def __init__(self, desk: Desk, parent: QWidget, path: Path, into: str = "") -> None:
+    def __init__(self, app: AppContext, parent: QWidget, path: Path, into: str = "") -> None:
         super().__init__(parent, tr("Import a tar file"), tr("Import"))
-        self._desk = desk
+        self._app = app
         self.path = QLineEdit(str(path))
         choose = button(tr("Choose…"), self._choose)
         whole = holder(row(self.path, choose))
@@ -114,7 +114,7 @@ class ImportVolumeDialog(FormDialog):
         self.old = QRadioButton(tr("Into a volume that is there"))
         self.name = QLineEdit(path.name.partition(".")[0])
         self.existing = QComboBox()
-        self.existing.addItems(sorted(desk.stores.volumes.rows))
+        self.existing.addItems(sorted(app.stores.volumes.rows))
         self.existing.setCurrentText(into)
         self.old.setEnabled(self.existing.count() > 0)
         self.fields.addWidget(self.new)
@@ -133,19 +133,19 @@ class ImportVolumeDialog(FormDialog):
     def send(self) -> bool:
         path = Path(self.path.text().strip()).expanduser()
         missing = "" if path.is_file() else tr("There is no file of this name.")
-        wrong = wrong_name(self._desk, self.target) if self.new.isChecked() else ""
+        wrong = wrong_name(self._app, self.target) if self.new.isChecked() else ""
         complaints = [self._path.complain(missing), self._name.complain(wrong)]
         if any(complaints):
             return False
         if self.new.isChecked():
             self._begin(path)
         else:
-            actions.overwriting(self._desk, self.target, path, lambda: self._begin(path))
+            actions.overwriting(self._app, self.target, path, lambda: self._begin(path))
             return False  # it stays open behind the question
         return True
 
     def _begin(self, path: Path) -> None:
-        actions.import_tar(self._desk, self.target, path)
+        actions.import_tar(self._app, self.target, path)
         self.accept()
 
     def _choose_target(self, new: bool) -> None:

@@ -8,7 +8,7 @@ from PySide6.QtCore import QPointF, QSize, Qt
 from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from desktop.context import Desk
+from desktop.context import AppContext
 from desktop.i18n.text import tip, tr
 from desktop.models.containers import state_dot, state_word
 from desktop.theme.theme import Theme
@@ -55,13 +55,13 @@ class AttachedList(QWidget):
 
     def __init__(
         self,
-        desk: Desk,
+        app: AppContext,
         nobody: str,
         part: str = "",
         part_from: Callable[[Container], object] | None = None,
     ) -> None:
         super().__init__()
-        self._desk, self._nobody = desk, nobody
+        self._app, self._nobody = app, nobody
         self._part, self._part_from = part, part_from
         self._shown: tuple[User, ...] | None = None
         self._box = column(gap=0)
@@ -91,12 +91,12 @@ class AttachedList(QWidget):
 
     def _row(self, user: User) -> QWidget:
         found = user.container
-        go = partial(self._desk.shell.go, "containers", found.id)
+        go = partial(self._app.shell.go, "containers", found.id)
         name = button(found.name, go, "link", name=tr("Open {name}", name=found.name))
         name.setToolTip(tip(found.name))
         state = label(state_word(found))
         text = label(user.text, "mono", select=bool(user.text))
-        dot = Dot(self._desk.theme, state_dot(found))
+        dot = Dot(self._app.theme, state_dot(found))
         image = Elided(found.image, "secondary")
         for widget, least in ((name, NAME_LEAST), (image, 40)):  # of every row the same
             widget.setMinimumWidth(least)

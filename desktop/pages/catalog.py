@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from desktop.actions import engine
-from desktop.context import Desk
+from desktop.context import AppContext
 from desktop.i18n.text import tr
 from desktop.pages.page import Command, Page
 from desktop.session.engine_state import EngineState
@@ -38,57 +38,57 @@ def needs_engine(key: str) -> bool:
     return key in LISTS
 
 
-def make(key: str, desk: Desk) -> Page:
+def make(key: str, app: AppContext) -> Page:
     match key:
         case "containers":
             from desktop.pages.containers.page import ContainersPage
 
-            return ContainersPage(desk)
+            return ContainersPage(app)
         case "images":
             from desktop.pages.images.page import ImagesPage
 
-            return ImagesPage(desk)
+            return ImagesPage(app)
         case "volumes":
             from desktop.pages.volumes.page import VolumesPage
 
-            return VolumesPage(desk)
+            return VolumesPage(app)
         case "networks":
             from desktop.pages.networks.page import NetworksPage
 
-            return NetworksPage(desk)
+            return NetworksPage(app)
         case "engine":
             from desktop.pages.engine.page import EnginePage
 
-            return EnginePage(desk)
+            return EnginePage(app)
         case "settings":
             from desktop.pages.settings.page import SettingsPage
 
-            return SettingsPage(desk)
+            return SettingsPage(app)
         case "welcome":
             from desktop.pages.welcome import WelcomePage
 
-            return WelcomePage(desk)
+            return WelcomePage(app)
     from desktop.pages.help.page import HelpPage
 
-    return HelpPage(desk)
+    return HelpPage(app)
 
 
-def commands(desk: Desk, state: EngineState) -> list[Command]:
+def commands(app: AppContext, state: EngineState) -> list[Command]:
     """What can be done to the engine now."""
     found = []
-    if desk.connection.is_ours:
+    if app.connection.is_ours:
         if state.action == "start":
-            start = partial(engine.start, desk)
+            start = partial(engine.start, app)
             found.append(Command(tr("Start the engine"), start, icon="start"))
-        elif desk.connection.is_up:
+        elif app.connection.is_up:
             found += [
-                Command(tr("Stop the engine"), partial(engine.stop, desk), icon="stop"),
-                Command(tr("Restart the engine"), partial(engine.restart, desk), icon="restart"),
+                Command(tr("Stop the engine"), partial(engine.stop, app), icon="stop"),
+                Command(tr("Restart the engine"), partial(engine.restart, app), icon="restart"),
             ]
     for choice, words in (
         ("light", tr("Light colours")),
         ("dark", tr("Dark colours")),
         ("system", tr("Colours of the system")),
     ):
-        found.append(Command(words, partial(desk.use_scheme, choice), icon="moon"))
+        found.append(Command(words, partial(app.use_scheme, choice), icon="moon"))
     return found

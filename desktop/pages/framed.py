@@ -28,7 +28,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from desktop.context import Desk
+from desktop.context import AppContext
 from desktop.i18n.text import tip, tr
 from desktop.pages.list_page import Detail
 from desktop.theme.tokens import HEADER_HEIGHT
@@ -65,12 +65,12 @@ class Elided(QLabel):
 class FramedDetail(Detail):
     """Subclasses add chips and buttons to `head`, and tabs with `add_tab`."""
 
-    def __init__(self, desk: Desk, title: str, back: Callable[[], object]) -> None:
+    def __init__(self, app: AppContext, title: str, back: Callable[[], object]) -> None:
         super().__init__()
-        self.desk = desk
+        self.app = app
         self.setAccessibleName(title)
         self.title = Elided(title)
-        self.back_button = icon_button(desk.theme, "back", tr("Back to the list"), back)
+        self.back_button = icon_button(app.theme, "back", tr("Back to the list"), back)
         self.head = QHBoxLayout()
         self.head.setContentsMargins(16, 0, 24, 0)
         self.head.setSpacing(8)

@@ -11,7 +11,7 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QAction, QKeySequence, QShortcut
 from PySide6.QtWidgets import QLineEdit, QMenu, QStackedLayout, QVBoxLayout, QWidget
 
-from desktop.context import Desk
+from desktop.context import AppContext
 from desktop.gc_policy import collect_soon
 from desktop.i18n.text import plain, tr
 from desktop.models.rows import Line, RowsModel
@@ -49,16 +49,16 @@ class ListPage(Page):
     """Subclasses fill in `menu`, `press`, `link`, `delete`, `switch` and `detail`."""
 
     def __init__(
-        self, desk: Desk, title: str, model: RowsModel[Any], dressing: Dressing, empty: Empty
+        self, app: AppContext, title: str, model: RowsModel[Any], dressing: Dressing, empty: Empty
     ) -> None:
-        super().__init__(desk, title)
+        super().__init__(app, title)
         self.model = model
         model.setParent(self)
-        self.table = Table(model, desk.theme, dressing)
+        self.table = Table(model, app.theme, dressing)
         self.table.setAccessibleName(title)
         self.empty = empty
         self.nothing = Empty(
-            desk.theme, "search", tr("Nothing matches"), tr("Change or clear the filter."),
+            app.theme, "search", tr("Nothing matches"), tr("Change or clear the filter."),
             button(tr("Clear the filter"), lambda: self.filter.clear()),
         )  # fmt: skip
         self.filter = QLineEdit(placeholderText=tr("Filter"), clearButtonEnabled=True)
@@ -66,7 +66,7 @@ class ListPage(Page):
         self.filter.setMinimumWidth(110)
         self.filter.setMaximumWidth(220)
         self.filter.addAction(
-            QAction(icons.icon("search", desk.theme.color("secondary")), "", self.filter),
+            QAction(icons.icon("search", app.theme.color("secondary")), "", self.filter),
             QLineEdit.ActionPosition.LeadingPosition,
         )
         self.filter.textChanged.connect(self._filter)

@@ -8,7 +8,7 @@ from functools import partial
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QMenu
 
-from desktop.context import Desk
+from desktop.context import AppContext
 from desktop.i18n.text import tr
 from desktop.models.images import NamedImage, names_of
 from desktop.pages.containers import menu as containers
@@ -20,14 +20,14 @@ from desktop.pages.volumes import menu as volumes
 from engine.docker.types import Container, Network, Volume
 
 
-def objects(desk: Desk) -> list[Command]:
+def objects(app: AppContext) -> list[Command]:
     """Each opens what it names."""
-    stores = desk.stores
+    stores = app.stores
     return [
-        *(_container(desk, row) for row in stores.containers.rows.values()),
-        *(_image(desk, one) for row in stores.images.rows.values() for one in names_of(row)),
-        *(_volume(desk, row) for row in stores.volumes.rows.values()),
-        *(_network(desk, row) for row in stores.networks.rows.values()),
+        *(_container(app, row) for row in stores.containers.rows.values()),
+        *(_image(app, one) for row in stores.images.rows.values() for one in names_of(row)),
+        *(_volume(app, row) for row in stores.volumes.rows.values()),
+        *(_network(app, row) for row in stores.networks.rows.values()),
     ]
 
 
@@ -58,12 +58,12 @@ def _actions(menu: QMenu, above: str = "") -> Iterator[tuple[str, QAction]]:
             yield words, action
 
 
-def _container(desk: Desk, row: Container) -> Command:
-    show = partial(desk.shell.go, "containers")
+def _container(app: AppContext, row: Container) -> Command:
+    show = partial(app.shell.go, "containers")
 
     def fill(menu: QMenu) -> None:
-        if desk.connection.is_up:
-            containers.fill_menu(menu, desk, [row], show)
+        if app.connection.is_up:
+            containers.fill_menu(menu, app, [row], show)
         for tab, title in (
             ("files", tr("Files")),
             ("stats", tr("Stats")),
@@ -75,26 +75,26 @@ def _container(desk: Desk, row: Container) -> Command:
     return Command(row.name, partial(show, row.id), tr("container"), "container", also, fill)
 
 
-def _image(desk: Desk, row: NamedImage) -> Command:
+def _image(app: AppContext, row: NamedImage) -> Command:
     def fill(menu: QMenu) -> None:
-        if desk.connection.is_up:
-            images.fill_menu(menu, desk, [row], None)
+        if app.connection.is_up:
+            images.fill_menu(menu, app, [row], None)
 
-    show = partial(desk.shell.go, "images", row.key)
+    show = partial(app.shell.go, "images", row.key)
     return Command(row.title, show, tr("image"), "image", fill=fill)
 
 
-def _volume(desk: Desk, row: Volume) -> Command:
+def _volume(app: AppContext, row: Volume) -> Command:
     def fill(menu: QMenu) -> None:
-        volumes.fill_menu(menu, desk, [row], None)
+        volumes.fill_menu(menu, app, [row], None)
 
-    show = partial(desk.shell.go, "volumes", row.name)
+    show = partial(app.shell.go, "volumes", row.name)
     return Command(row.name, show, tr("volume"), "volume", fill=fill)
 
 
-def _network(desk: Desk, row: Network) -> Command:
+def _network(app: AppContext, row: Network) -> Command:
     def fill(menu: QMenu) -> None:
-        networks.fill_menu(menu, desk, [row], None)
+        networks.fill_menu(menu, app, [row], None)
 
-    show = partial(desk.shell.go, "networks", row.id)
+    show = partial(app.shell.go, "networks", row.id)
     return Command(row.name, show, tr("network"), "network", fill=fill)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QMenu, QSizePolicy, QVBoxLayout, QWidget
 
-from desktop.context import Desk
+from desktop.context import AppContext
 from desktop.theme.tokens import HEADER_HEIGHT
 from desktop.widgets.basics import label
 
@@ -28,9 +28,9 @@ class Command:
 class Page(QWidget):
     """`shown` and `hidden` are called by the window; what costs something runs between them."""
 
-    def __init__(self, desk: Desk, title: str) -> None:
+    def __init__(self, app: AppContext, title: str) -> None:
         super().__init__()
-        self.desk = desk
+        self.app = app
         self.title = title
         self.title_label = label(title, "title")
         self.header = QHBoxLayout()
@@ -64,7 +64,7 @@ class Page(QWidget):
         """Another engine is looked at: show nothing of the one before."""
 
     def refresh(self) -> None:
-        self.desk.stores.refresh()
+        self.app.stores.refresh()
 
     def focus_filter(self) -> None:
         """Ctrl+F."""

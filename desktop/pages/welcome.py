@@ -9,7 +9,7 @@ from PySide6.QtCore import QSize, Qt
 from PySide6.QtWidgets import QFrame, QVBoxLayout
 
 from desktop.actions import containers, engine
-from desktop.context import Desk
+from desktop.context import AppContext
 from desktop.i18n.engine_words import engine_says
 from desktop.i18n.text import plural, seconds, size, tr
 from desktop.pages.page import Page
@@ -33,8 +33,8 @@ FIRST_COMMAND = "run -d --name first -p 8080:80 nginx"
 
 
 class WelcomePage(Page):
-    def __init__(self, desk: Desk) -> None:
-        super().__init__(desk, tr("Welcome"))
+    def __init__(self, app: AppContext) -> None:
+        super().__init__(app, tr("Welcome"))
         bar = self.title_label.parentWidget()
         if bar is not None:
             bar.hide()
@@ -47,7 +47,7 @@ class WelcomePage(Page):
         self.run = button(
             tr("Run it here"), self._run_first, "primary", name=tr("Run a web server")
         )
-        self.timeline = Timeline(desk.theme)
+        self.timeline = Timeline(app.theme)
         self.steps_title = label("", "heading")
         self.backend = label("", wrap=True)
         self.reason = label("", "secondary", wrap=True, select=True)
@@ -57,9 +57,9 @@ class WelcomePage(Page):
         self.steps = self._steps_card()
         self.first = self._first_card()
         self._lay_out()
-        desk.link.changed.connect(self._show)
-        desk.connection.changed.connect(self._show)
-        desk.tasks.ended.connect(self._task_ended)
+        app.link.changed.connect(self._show)
+        app.connection.changed.connect(self._show)
+        app.tasks.ended.connect(self._task_ended)
         self._show()
 
     # The parts
@@ -81,7 +81,7 @@ class WelcomePage(Page):
         return column(box)
 
     def _choice_card(self) -> QFrame:
-        change = button(tr("Change the settings"), lambda: self.desk.shell.go("settings"), "link")
+        change = button(tr("Change the settings"), lambda: self.app.shell.go("settings"), "link")
         heading = row(label(tr("What runs it"), "heading"), 1, change)
         return card(column(heading, self.backend, self.reason, self.extent, gap=4))
 
@@ -90,7 +90,7 @@ class WelcomePage(Page):
 
     def _first_card(self) -> QFrame:
         other = button(tr("Run something else…"), self._run_other)
-        go = button(tr("Show the containers"), lambda: self.desk.shell.go("containers"))
+        go = button(tr("Show the containers"), lambda: self.app.shell.go("containers"))
         return card(
             column(
                 label(tr("Your first container"), "heading"),
@@ -133,14 +133,14 @@ class WelcomePage(Page):
         self._show()
         if self.start.isVisible():
             self.start.setFocus()
-        home = self.desk.link.home
-        self.desk.tasks.quietly(lambda: SettingsStore(home).load(), self._show_size)
+        home = self.app.link.home
+        self.app.tasks.quietly(lambda: SettingsStore(home).load(), self._show_size)
 
     # What can be done
 
     def _start(self) -> None:
         self._problem = None
-        self._task = engine.start(self.desk, self._failed)
+        self._task = engine.start(self.app, self._failed)
         self._show()
 
     def _cancel(self) -> None:
@@ -159,23 +159,23 @@ class WelcomePage(Page):
             self._show()
 
     def _run_first(self) -> None:
-        containers.run(self.desk, FIRST)
+        containers.run(self.app, FIRST)
 
     def _run_other(self) -> None:
         from desktop.dialogs.run.dialog import RunDialog
 
-        RunDialog(self.desk).open()
+        RunDialog(self.app).open()
 
     # What is so
 
     def _show(self) -> None:
-        snapshot = self.desk.link.snapshot
+        snapshot = self.app.link.snapshot
         machine = snapshot.machine if snapshot else None
         state = machine.state if machine else None
-        asked = self._task is not None or self.desk.link.requested is EngineRequest.START
+        asked = self._task is not None or self.app.link.requested is EngineRequest.START
         starting = asked or state is MachineState.STARTING
-        up = (state is not None and state.is_up) or self.desk.link.put_away
-        ready = up and not asked and self.desk.connection.is_up
+        up = (state is not None and state.is_up) or self.app.link.put_away
+        ready = up and not asked and self.app.connection.is_up
         problem = None if starting else self._current_problem(machine)
         had_focus = any(one.hasFocus() for one in (self, self.start, self.cancel))
         self._show_choice(machine)
@@ -196,7 +196,7 @@ class WelcomePage(Page):
 
     def _current_problem(self, machine: Status | None) -> Problem | None:
         if machine is None:
-            return self.desk.link.problem
+            return self.app.link.problem
         if machine.problem is not None:
             return machine.problem
         return None if machine.state.is_up else self._problem
@@ -213,7 +213,7 @@ class WelcomePage(Page):
                 old.deleteLater()
         if problem is not None:
             again = button(tr("Try again"), self._start, "primary")
-            self._troubles.addWidget(ProblemCard(self.desk.theme, problem, again))
+            self._troubles.addWidget(ProblemCard(self.app.theme, problem, again))
 
     def _show_choice(self, machine: Status | None) -> None:
         self.choice.setVisible(machine is not None)
@@ -256,10 +256,10 @@ class WelcomePage(Page):
 
     def _look_for_context(self) -> None:
         """Whether a plain `docker` is ours already; else the command says whom it means."""
-        home = self.desk.link.home
-        self.desk.tasks.quietly(lambda: is_current(home), self._show_command)
+        home = self.app.link.home
+        self.app.tasks.quietly(lambda: is_current(home), self._show_command)
 
     def _show_command(self, plain: bool) -> None:
-        context = self.desk.connection.context
+        context = self.app.connection.context
         name = context.name if context else ""
         self.command.say(f"docker {'' if plain else f'--context {name} '}{FIRST_COMMAND}")

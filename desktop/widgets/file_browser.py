@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from desktop.context import Desk
+from desktop.context import AppContext
 from desktop.i18n.engine_words import engine_says, told
 from desktop.i18n.text import plural, size, tr
 from desktop.models.files import MODE, MODIFIED, NAME, SIZE, FilesModel
@@ -48,19 +48,19 @@ class FileBrowser(QWidget):
     folder_changed = Signal(str)
 
     def __init__(
-        self, desk: Desk, list_folder: ListFolder, read: ReadFile, invitation: str = ""
+        self, app: AppContext, list_folder: ListFolder, read: ReadFile, invitation: str = ""
     ) -> None:
         super().__init__()
         self.folder = "/"
         self.file = ""  # the path of the file that is shown, "" for none
-        self._desk = desk
+        self._app = app
         self._list, self._read = list_folder, read
         self._cancel = Cancel()
         self._wanted = ""  # the name to be chosen once the folder is listed
-        self.model = FilesModel(desk.theme)
+        self.model = FilesModel(app.theme)
         self.model.setParent(self)
         self.all: Sequence[FileEntry] = ()  # of the folder, also what the filter hides
-        self.path_bar = PathBar(desk.theme)
+        self.path_bar = PathBar(app.theme)
         self.path_bar.wanted.connect(self._go)
         self.path_bar.left.connect(lambda: self._shown.setFocus())
         self.path = self.path_bar.field
@@ -69,20 +69,20 @@ class FileBrowser(QWidget):
         self.filter.setMinimumWidth(110)
         self.filter.setMaximumWidth(160)
         self.filter.textChanged.connect(self._filter)
-        self.up_button = icon_button(desk.theme, "up", tr("Folder above"), self.up)
-        again = icon_button(desk.theme, "refresh", tr("Read the folder again"), self.refresh)
+        self.up_button = icon_button(app.theme, "up", tr("Folder above"), self.up)
+        again = icon_button(app.theme, "refresh", tr("Read the folder again"), self.refresh)
         self.bar = row(self.up_button, self.path_bar, again, self.filter)
         self.bar.setStretch(1, 1)
         self.note = label("", "secondary")
         self.table = self._make_table()
         self._make_viewer()
         self.empty = Empty(
-            desk.theme,
+            app.theme,
             "folder",
             tr("Nothing in here"),
             invitation or tr("This folder has no files."),
         )
-        self.failure = Failure(desk, self.refresh)
+        self.failure = Failure(app, self.refresh)
         self.stack = QStackedWidget()
         for widget in (self.table, self.empty, self.failure, self.viewer):
             self.stack.addWidget(widget)
@@ -141,7 +141,7 @@ class FileBrowser(QWidget):
         self.path_bar.show_path(path)
         self.up_button.setEnabled(path != "/")
         self.note.setText(tr("Reading {path}…", path=path))
-        self._desk.tasks.quietly(
+        self._app.tasks.quietly(
             partial(self._list, path, cancel),
             partial(self._show_folder, cancel, path),
             partial(self._fail, cancel),
@@ -250,7 +250,7 @@ class FileBrowser(QWidget):
         self._cancel.set()
         self._cancel = cancel = Cancel()
         self.note.setText(tr("Reading {path}…", path=path))
-        self._desk.tasks.quietly(
+        self._app.tasks.quietly(
             partial(self._read, path),
             partial(self._show_file, cancel, path, entry),
             partial(self._fail_file, cancel, path, entry),
@@ -293,7 +293,7 @@ class FileBrowser(QWidget):
 class Failure(QWidget):
     """Why a folder cannot be shown, and the way to try again."""
 
-    def __init__(self, desk: Desk, again: Callable[[], object]) -> None:
+    def __init__(self, app: AppContext, again: Callable[[], object]) -> None:
         super().__init__()
         self.summary = label("", "error", wrap=True, select=True)
         self.hint = label("", "secondary", wrap=True)
@@ -302,7 +302,7 @@ class Failure(QWidget):
         for one in (self.summary, self.hint):
             one.setAlignment(center)
         self.setLayout(column(2, self.summary, self.hint, row(1, retry, 1), 3))
-        desk.theme.changed.connect(self.update)
+        app.theme.changed.connect(self.update)
 
     def show_problem(self, problem: Problem) -> None:
         self.summary.setText(engine_says(problem.summary))

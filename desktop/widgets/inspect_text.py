@@ -6,7 +6,7 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QPlainTextEdit, QWidget
 from shiboken6 import Shiboken
 
-from desktop.context import Desk
+from desktop.context import AppContext
 from desktop.i18n.engine_words import told
 from desktop.i18n.text import tr
 from desktop.theme.theme import monospace
@@ -17,16 +17,16 @@ from vm.errors import Problem
 class InspectText(QWidget):
     """`fetch` works in a worker thread."""
 
-    def __init__(self, desk: Desk, fetch: Callable[[], bytes]) -> None:
+    def __init__(self, app: AppContext, fetch: Callable[[], bytes]) -> None:
         super().__init__()
-        self._desk = desk
+        self._app = app
         self._fetch = fetch
         self.note = label(tr("Asking the engine…"), "secondary", wrap=True)
         self.text = QPlainTextEdit(readOnly=True)
         self.text.setFont(monospace())
         self.text.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
         self.text.setAccessibleName(tr("Inspect"))
-        copy = icon_button(desk.theme, "copy", tr("Copy"), self._copy, text=tr("Copy"), kind="")
+        copy = icon_button(app.theme, "copy", tr("Copy"), self._copy, text=tr("Copy"), kind="")
         copy.setText(tr("Copy"))
         head = row(self.note, copy)
         head.setStretch(0, 1)
@@ -35,7 +35,7 @@ class InspectText(QWidget):
         self.refresh()
 
     def refresh(self) -> None:
-        self._desk.tasks.quietly(self._fetch, self._show, self._fail)
+        self._app.tasks.quietly(self._fetch, self._show, self._fail)
 
     def _show(self, answer: bytes) -> None:
         if not Shiboken.isValid(self):  # closed meanwhile
@@ -51,4 +51,4 @@ class InspectText(QWidget):
 
     def _copy(self) -> None:
         QGuiApplication.clipboard().setText(self.text.toPlainText())
-        self._desk.shell.toast(tr("Copied"))
+        self._app.shell.toast(tr("Copied"))

@@ -54,7 +54,7 @@ def look_at_one(app: "App") -> Iterator[None]:
     from desktop.pages.containers.page import ContainersPage
     from desktop.pages.containers.terminal.tab import TerminalTab
 
-    rows = app.desk.stores.containers.rows.values()
+    rows = app.app_context.stores.containers.rows.values()
     key = next((row.id for row in rows if row.name == "soak-logger"), "")
     page = app.window.pages["containers"]
     assert isinstance(page, ContainersPage)

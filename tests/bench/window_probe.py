@@ -64,7 +64,7 @@ def bare() -> dict[str, float]:
 
 def rows(socket: str) -> dict[str, float]:
     app = open_window(socket)
-    count = len(app.desk.stores.containers.rows)
+    count = len(app.app_context.stores.containers.rows)
     return {"seconds": since_start(), "rows": count}
 
 
@@ -85,7 +85,7 @@ def lists(socket: str) -> dict[str, float]:
 
     app = open_window(socket)
     let_pass(app, 3.0)
-    store = app.desk.stores.containers
+    store = app.app_context.stores.containers
     page = app.window.pages["containers"]
     assert isinstance(page, ContainersPage)
     store.forget()
@@ -95,7 +95,7 @@ def lists(socket: str) -> dict[str, float]:
     changes = []
     for number in range(7):
         key, name = list(store.rows)[len(store.rows) // 2], f"renamed-{number}"
-        rename = partial(app.desk.tasks.quietly, partial(client.rename, key, name), str)
+        rename = partial(app.app_context.tasks.quietly, partial(client.rename, key, name), str)
         changes.append(busy(app, rename, partial(is_called, store, key, name)))
         let_pass(app, 0.3)
     keys = []
@@ -114,7 +114,7 @@ def flood(socket: str, name: str) -> dict[str, float]:
     from desktop.pages.containers.page import ContainersPage
 
     app = open_window(socket)
-    rows = app.desk.stores.containers.rows.values()
+    rows = app.app_context.stores.containers.rows.values()
     app.window.go("containers", next(row.id for row in rows if row.name == name), "logs")
     page = app.window.pages["containers"]
     assert isinstance(page, ContainersPage)
@@ -170,7 +170,7 @@ def open_window(socket: str) -> "App":
     context = DockerContext("bench", "", Endpoint("bench", f"unix://{socket}"))
     app = App(QApplication(["galley"]), context)
     app.window.show()
-    wait(app, lambda: app.desk.stores.containers.is_loaded)
+    wait(app, lambda: app.app_context.stores.containers.is_loaded)
     app.qt.processEvents()  # paints them
     return app
 

@@ -82,7 +82,7 @@ def start(app: App, wait_for: WaitFor) -> None:
     QTest.mouseClick(page.start, Qt.MouseButton.LeftButton)
     wait_for(lambda: app.link.state is MachineState.STARTING)
     wait_for(lambda: app.connection.is_up)
-    wait_for(lambda: app.desk.stores.containers.is_loaded)
+    wait_for(lambda: app.app_context.stores.containers.is_loaded)
     assert app.window.state.dot == "running"
 
 
@@ -90,16 +90,18 @@ def pull(app: App, reference: str, wait_for: WaitFor) -> None:
     app.window.go("images")
     from desktop.dialogs import images
 
-    images.ask_pull(app.desk)
+    images.ask_pull(app.app_context)
     dialog = app.window.findChild(ImageNameDialog)
     assert dialog is not None
     QTest.keyClicks(dialog.edit, reference)
     QTest.keyClick(dialog.edit, Qt.Key.Key_Return)
-    wait_for(lambda: any(reference in row.tags for row in app.desk.stores.images.rows.values()))
+    wait_for(
+        lambda: any(reference in row.tags for row in app.app_context.stores.images.rows.values())
+    )
 
 
 def run(app: App, reference: str, wait_for: WaitFor) -> Container:
-    dialog = RunDialog(app.desk, reference)
+    dialog = RunDialog(app.app_context, reference)
     dialog.open()
     QTest.keyClicks(dialog.name_line, "first")
     dialog.command_line.setText(SERVE)
@@ -164,11 +166,11 @@ def prune(app: App, wait_for: WaitFor) -> None:
     assert registry_row is not None
     from desktop.actions import containers
 
-    containers.stop(app.desk, [registry_row])
+    containers.stop(app.app_context, [registry_row])
     wait_for(lambda: (row := named(app, "registry")) and not row.state.is_up)
-    containers.prune(app.desk)
+    containers.prune(app.app_context)
     agree(app)
-    wait_for(lambda: not app.desk.stores.containers.rows)
+    wait_for(lambda: not app.app_context.stores.containers.rows)
 
 
 def agree(app: App) -> None:
@@ -186,7 +188,7 @@ def opened(app: App, row: Container, tab: str) -> object:
 
 
 def named(app: App, name: str) -> Container | None:
-    rows = app.desk.stores.containers.rows.values()
+    rows = app.app_context.stores.containers.rows.values()
     return next((row for row in rows if row.name == name), None)
 
 

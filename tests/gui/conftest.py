@@ -18,7 +18,7 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from desktop.app import App
-from desktop.context import Desk
+from desktop.context import AppContext
 from engine.client.launch import connect_only
 from engine.docker.client import DockerClient
 from engine.dockercli.contexts import DockerContext
@@ -88,7 +88,7 @@ def app(
     """The whole window on the test's dockerd, shown, its rows loaded; without a supervisor."""
     made = App(qapp, context)
     made.window.show()
-    wait_for(lambda: all(store.is_loaded for store in made.desk.stores.all))
+    wait_for(lambda: all(store.is_loaded for store in made.app_context.stores.all))
     yield made
     end_app(qapp, made)
 
@@ -118,8 +118,8 @@ def end_own_app(qapp: QApplication, app: App) -> None:
 
 
 @pytest.fixture
-def desk(app: App) -> Desk:
-    return app.desk
+def app_context(app: App) -> AppContext:
+    return app.app_context
 
 
 def end_app(qapp: QApplication, app: App) -> None:

@@ -107,7 +107,7 @@ def test_without_a_tray_it_is_minimised_and_the_engine_is_let_be(hidden_app: App
     assert hidden_app.tray is None
     assert hidden_app.window.isMinimized()
     assert hidden_app.link.state is MachineState.ABSENT
-    assert not hidden_app.desk.tasks.all
+    assert not hidden_app.app_context.tasks.all
     hidden_app.show()
     assert not hidden_app.window.isMinimized()
 
@@ -141,7 +141,7 @@ def test_the_switch_is_the_systems_own_list(own_app: App, wait_for: WaitFor) -> 
 
 def test_what_is_in_the_way_is_mended_in_the_settings(own_app: App) -> None:
     wrong = Result(question.TITLE, Outcome.PROBLEM, Problem("HostError", "Another Galley."))
-    fix = fix_for(own_app.desk, wrong)
+    fix = fix_for(own_app.app_context, wrong)
     assert fix is not None
     fix[1]()
     assert own_app.window.current_key == "settings"

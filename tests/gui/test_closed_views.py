@@ -23,7 +23,7 @@ def test_logs_and_terminals_are_gone_after_they_are_closed(
     app: App, client: DockerClient, wait_for: WaitFor
 ) -> None:
     key = client.containers.run(RunSpec(IMAGE, "closed", SPEAKS, network="none"))
-    wait_for(lambda: key in app.desk.stores.containers.rows)
+    wait_for(lambda: key in app.app_context.stores.containers.rows)
     page = app.window.pages["containers"]
     assert isinstance(page, ContainersPage)
     seen: list[weakref.ref[object]] = []

@@ -25,7 +25,7 @@ def sleeper(name: str) -> RunSpec:
 
 def open_detail(app: App, wait_for: WaitFor, key: str, tab: str = "") -> ContainerDetailView:
     """As the list opens it."""
-    wait_for(lambda: key in app.desk.stores.containers.rows)
+    wait_for(lambda: key in app.app_context.stores.containers.rows)
     app.window.go("containers", key, tab)
     page = app.window.current
     assert isinstance(page, ContainersPage)
@@ -117,7 +117,7 @@ def test_what_is_done_in_the_menu_is_seen_in_the_header(
     view.menu.aboutToShow.emit()
     next(one for one in view.menu.actions() if one.text() == "Kill").trigger()
     wait_for(lambda: view.state.text().startswith("failed"))
-    row = app.desk.stores.containers.rows[key]
+    row = app.app_context.stores.containers.rows[key]
     assert row.state is ContainerState.EXITED
 
 

@@ -37,7 +37,7 @@ def names(table: Table) -> list[str]:
 
 
 def row(page: ContainersPage, name: str) -> Container | None:
-    rows = page.desk.stores.containers.rows.values()
+    rows = page.app.stores.containers.rows.values()
     return next((one for one in rows if one.name == name), None)
 
 
@@ -71,9 +71,9 @@ def test_buttons_stop_and_start(
     made = client.containers.run(sleeper("switched"))
     wait_for(lambda: row(page, "switched"))
     press(page, "switched", 0)
-    assert made in page.desk.stores.containers.busy, "the row says at once that it is stopping"
+    assert made in page.app.stores.containers.busy, "the row says at once that it is stopping"
     wait_for(lambda: (found := row(page, "switched")) and not found.state.is_up)
-    wait_for(lambda: made not in page.desk.stores.containers.busy)
+    wait_for(lambda: made not in page.app.stores.containers.busy)
     press(page, "switched", 0)
     wait_for(lambda: (found := row(page, "switched")) and found.state.is_up)
 
@@ -85,7 +85,7 @@ def test_delete_asks_once_and_names_what_is_lost(
     wait_for(lambda: row(page, "lost"))
     page.table.choose(made)
     QTest.keyClick(page.table, Qt.Key.Key_Delete)
-    asked = page.desk.shell.widget.findChild(Confirm)
+    asked = page.app.shell.widget.findChild(Confirm)
     assert asked is not None
     assert "lost" in asked.windowTitle()
     assert row(page, "lost"), "nothing is deleted before somebody agrees"
@@ -101,7 +101,7 @@ def test_the_question_names_all_that_it_deletes(
     wait_for(lambda: row(page, "going") and row(page, "idle"))
     page.table.selectAll()
     QTest.keyClick(page.table, Qt.Key.Key_Delete)
-    asked = page.desk.shell.widget.findChild(Confirm)
+    asked = page.app.shell.widget.findChild(Confirm)
     assert asked is not None
     assert asked.windowTitle() == "Delete 2 containers?"
     assert sorted(asked.names.toPlainText().split()) == ["going", "idle"]
@@ -127,10 +127,10 @@ def test_a_refused_start_names_the_container_and_who_has_its_port(
 
 def test_a_run_tells_the_name_that_the_container_got(app: App, wait_for: WaitFor) -> None:
     spec = RunSpec(IMAGE, "", ENDS_AT_ONCE, network="none")
-    actions.run(app.desk, spec)
+    actions.run(app.app_context, spec)
     wait_for(lambda: app.window.findChildren(Toast))
     toast = app.window.findChildren(Toast)[0]
-    (made,) = app.desk.connection.client.containers.list()
+    (made,) = app.app_context.connection.client.containers.list()
     assert toast.title == f"{made.name} is running"
 
 

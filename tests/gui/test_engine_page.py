@@ -89,7 +89,7 @@ def test_what_cannot_be_counted_is_said(
         raise EngineRefused("a disk usage operation is already running")
 
     page = shown(own_app)
-    engine.start(own_app.desk)
+    engine.start(own_app.app_context)
     wait_for(page.disk.count.isVisible)
 
     with monkeypatch.context() as patched:

@@ -55,7 +55,7 @@ def in_the_palette(app: App, request: str) -> None:
 
 
 def in_the_tray(app: App, request: str) -> None:
-    tray = Tray(app.desk, app.show, lambda: None, app)
+    tray = Tray(app.app_context, app.show, lambda: None, app)
     tray.show_state(app.window.state)
     tray.fill()
     title = TITLES[request]
@@ -70,7 +70,7 @@ def in_the_banner(app: App, request: str) -> None:
 
 def as_a_fix(app: App, request: str) -> None:
     kind = {"start": "SupervisorGone", "restart": "EngineFailed"}[request]
-    fix = fix_for(app.desk, Result("", Outcome.PROBLEM, Problem(kind, "It failed.")))
+    fix = fix_for(app.app_context, Result("", Outcome.PROBLEM, Problem(kind, "It failed.")))
     assert fix is not None
     fix[1]()
 
@@ -87,7 +87,7 @@ def assert_heard(app: App, request: str) -> None:
 
 @pytest.fixture
 def running(own_app: App, wait_for: WaitFor) -> App:
-    engine.start(own_app.desk)
+    engine.start(own_app.app_context)
     wait_for(lambda: own_app.connection.is_up and own_app.link.state is MachineState.RUNNING)
     wait_for(lambda: own_app.window.state.word == "running")
     return own_app
@@ -156,7 +156,7 @@ def test_the_welcome_page_hears_a_start_that_was_asked_elsewhere(
 
 
 def test_one_that_is_cancelled_is_shown_no_longer(running: App, wait_for: WaitFor) -> None:
-    task = engine.stop(running.desk)
+    task = engine.stop(running.app_context)
     assert running.window.state.word == "stopping"
 
     task.cancel.set()
@@ -170,7 +170,7 @@ def test_a_second_attempt_is_heard_as_well(own_app: App, wait_for: WaitFor) -> N
     folder = own_app.link.home.machine
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "fake.json").write_text('{"damaged": true}')
-    task = engine.start(own_app.desk)
+    task = engine.start(own_app.app_context)
     wait_for(lambda: task.state is TaskState.FAILED)
     wait_for(lambda: own_app.window.state.word == "failed")
     (folder / "fake.json").unlink()

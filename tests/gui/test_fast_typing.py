@@ -30,7 +30,7 @@ app = App(QApplication(["galley"]), context)
 
 class Form(RunDialog):
     def __init__(self):
-        super().__init__(app.desk)
+        super().__init__(app.app_context)
         self.form.ports.add(None)
         self.form.mounts.add(None)
         self._unfold(True)
@@ -57,7 +57,7 @@ def ask_for_keys(form):
 
 
 def begin():
-    if all(store.is_loaded for store in app.desk.stores.all):
+    if all(store.is_loaded for store in app.app_context.stores.all):
         open_form()
     else:
         QTimer.singleShot(20, begin)

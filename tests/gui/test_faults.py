@@ -74,7 +74,7 @@ def test_an_engine_that_is_killed_leaves_grey_rows_and_comes_back(
     client.close()
     app = App(qapp, of(mortal))
     app.window.show()
-    store = app.desk.stores.containers
+    store = app.app_context.stores.containers
     wait_for(lambda: {kept, gone} <= set(store.rows))
     mortal.kill()
     wait_for(lambda: app.connection.reach is Reach.DOWN)

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QPushButton
 from pytestqt.qtbot import QtBot
 
 from desktop.app import App
-from desktop.context import Desk
+from desktop.context import AppContext
 from desktop.models.files import NAME, mode_text
 from desktop.pages.containers.files_tab import FilesTab
 from desktop.widgets.confirm import Confirm
@@ -25,12 +25,12 @@ printf '\\000\\001' > /srv/data.bin; ln -s b /srv/link; chmod 640 /srv/note.txt"
 
 @pytest.fixture
 def tab(
-    app: App, client: DockerClient, desk: Desk, qtbot: QtBot, wait_for: WaitFor
+    app: App, client: DockerClient, app_context: AppContext, qtbot: QtBot, wait_for: WaitFor
 ) -> Iterator[FilesTab]:
     key = client.containers.run(sleeper("files"))
     client.containers.run_in(key, ("sh", "-c", SETUP))
-    wait_for(lambda: key in desk.stores.containers.rows)
-    made = FilesTab(desk, key)
+    wait_for(lambda: key in app_context.stores.containers.rows)
+    made = FilesTab(app_context, key)
     qtbot.addWidget(made)
     made.resize(900, 500)
     made.show()
@@ -144,11 +144,11 @@ def test_replacing_a_file_is_asked_first(
 
 
 def test_a_container_that_does_not_run_has_its_files_too(
-    desk: Desk, client: DockerClient, qtbot: QtBot, wait_for: WaitFor
+    app_context: AppContext, client: DockerClient, qtbot: QtBot, wait_for: WaitFor
 ) -> None:
     key = client.containers.create(sleeper("files-cold"))
-    wait_for(lambda: key in desk.stores.containers.rows)
-    tab = FilesTab(desk, key)
+    wait_for(lambda: key in app_context.stores.containers.rows)
+    tab = FilesTab(app_context, key)
     qtbot.addWidget(tab)
     tab.show()
     wait_for(lambda: "bin" in names(tab))

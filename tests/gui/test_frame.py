@@ -68,14 +68,14 @@ def test_the_palette_finds_actions_and_objects(
     app: App, client: DockerClient, wait_for: WaitFor
 ) -> None:
     made = client.containers.run(sleeper("findme"))
-    wait_for(lambda: made in app.desk.stores.containers.rows)
+    wait_for(lambda: made in app.app_context.stores.containers.rows)
     QTest.keyClick(app.window, Qt.Key.Key_K, Qt.KeyboardModifier.ControlModifier)
     palette = app.window.findChild(Palette)
     assert palette is not None
     QTest.keyClicks(palette.field, "stop findme")
     assert palette.found.count() == 1
     QTest.keyClick(palette.field, Qt.Key.Key_Return)
-    wait_for(lambda: not app.desk.stores.containers.rows[made].state.is_up)
+    wait_for(lambda: not app.app_context.stores.containers.rows[made].state.is_up)
 
 
 def titles(palette: Palette) -> list[str]:
@@ -88,8 +88,10 @@ def palette(app: App, client: DockerClient, wait_for: WaitFor) -> Palette:
     for name in ("redis", "redis-cache", "api"):
         client.containers.run(sleeper(name))
     client.containers.create(sleeper("idle"))
-    wait_for(lambda: len(app.desk.stores.containers.rows) == 4)
-    wait_for(lambda: sum(r.state.is_up for r in app.desk.stores.containers.rows.values()) == 3)
+    wait_for(lambda: len(app.app_context.stores.containers.rows) == 4)
+    wait_for(
+        lambda: sum(r.state.is_up for r in app.app_context.stores.containers.rows.values()) == 3
+    )
     app.window.go("images")
     app.window.show_palette()
     (found,) = app.window.findChildren(Palette)
@@ -165,13 +167,13 @@ def test_a_failure_is_a_toast_with_its_hint_and_can_be_tried_again(
         if (error := next(answers)) is not None:
             raise error
 
-    app.desk.tasks.start("Take it", work)
+    app.app_context.tasks.start("Take it", work)
     wait_for(lambda: app.window.findChildren(Toast))
     toast = app.window.findChildren(Toast)[0]
     assert (toast.title, toast.text) == ("It is taken.", "Take another.")
     again = next(one for one in toast.findChildren(QWidget) if said(one) == "Try again")
     QTest.mouseClick(again, Qt.MouseButton.LeftButton)
-    wait_for(lambda: app.desk.tasks.all[-1].state is TaskState.DONE)
+    wait_for(lambda: app.app_context.tasks.all[-1].state is TaskState.DONE)
     wait_for(lambda: not app.window.findChildren(Toast))
 
 
@@ -199,8 +201,8 @@ def test_a_typed_word_is_asked_for_where_everything_is_lost(app: App) -> None:
 
 def test_the_tray_lists_what_runs(app: App, client: DockerClient, wait_for: WaitFor) -> None:
     made = client.containers.run(sleeper("in-the-tray"))
-    wait_for(lambda: made in app.desk.stores.containers.rows)
-    tray = Tray(app.desk, app.show, lambda: None, app)
+    wait_for(lambda: made in app.app_context.stores.containers.rows)
+    tray = Tray(app.app_context, app.show, lambda: None, app)
     tray.fill()
     texts = [action.text() for action in tray.menu.actions()]
     assert {"in-the-tray", "Quit", "Stop engine and quit", "Open Galley"} <= set(texts)
@@ -212,7 +214,7 @@ def test_the_tray_starts_an_engine_that_then_fails_to(
     """Qt passes "checked" to whatever takes an argument, and `engine.start` takes one."""
     asked: list[object] = []
     monkeypatch.setattr(own_app.link, "request", lambda *given, failed: asked.append(failed))
-    tray = Tray(own_app.desk, own_app.show, lambda: None, own_app)
+    tray = Tray(own_app.app_context, own_app.show, lambda: None, own_app)
     tray.show_state(EngineState("exited", "", "", action="start"))
     tray.fill()
     menu = tray.menu
@@ -222,8 +224,8 @@ def test_the_tray_starts_an_engine_that_then_fails_to(
 
 def test_the_trays_menu_does_not_grow(app: App, client: DockerClient, wait_for: WaitFor) -> None:
     client.containers.run(sleeper("in-the-menu"))
-    wait_for(lambda: app.desk.stores.containers.rows)
-    tray = Tray(app.desk, app.show, lambda: None, app)
+    wait_for(lambda: app.app_context.stores.containers.rows)
+    tray = Tray(app.app_context, app.show, lambda: None, app)
     for _ in range(5):
         tray.fill()
     wait_for(lambda: len(tray.menu.findChildren(QMenu)) == 1)
@@ -255,20 +257,20 @@ def test_place_and_page_are_remembered(app: App, qapp: QApplication, wait_for: W
 
 def test_the_systems_scheme_is_followed(app: App) -> None:
     """Qt without a screen has no scheme of its own: what it would say is said for it."""
-    app.desk.use_scheme("system")
+    app.app_context.use_scheme("system")
     for scheme, name in ((Qt.ColorScheme.Dark, "dark"), (Qt.ColorScheme.Light, "light")):
-        app.desk.theme.system_scheme = partial(Qt.ColorScheme, scheme)
+        app.app_context.theme.system_scheme = partial(Qt.ColorScheme, scheme)
         QGuiApplication.styleHints().colorSchemeChanged.emit(scheme)
-        assert app.desk.theme.tokens.name == name
+        assert app.app_context.theme.tokens.name == name
 
 
 def test_dark_and_light_redraw_everything(app: App) -> None:
     for choice in ("dark", "light"):
-        app.desk.use_scheme(choice)
-        assert app.desk.theme.tokens.name == choice
+        app.app_context.use_scheme(choice)
+        assert app.app_context.theme.tokens.name == choice
         picture = app.window.grab().toImage()
         corner = picture.pixelColor(picture.width() - 3, picture.height() // 2)
-        assert corner == app.desk.theme.color("window")
+        assert corner == app.app_context.theme.color("window")
 
 
 @pytest.mark.parametrize("name", ["containers", "images", "volumes", "networks"])
@@ -304,11 +306,13 @@ def test_no_part_of_a_page_or_dialog_is_shown_before_it_has_a_place(
     apart = Apart()
     qapp.installEventFilter(apart)
     app.window.show_palette()
-    bridge = next(row.id for row in app.desk.stores.networks.rows.values() if row.name == "bridge")
+    bridge = next(
+        row.id for row in app.app_context.stores.networks.rows.values() if row.name == "bridge"
+    )
     app.window.go("networks", bridge)
-    CreateNetworkDialog(app.desk, app.window).open()
-    CreateVolumeDialog(app.desk, app.window).open()
-    images.ask_prune(app.desk)
+    CreateNetworkDialog(app.app_context, app.window).open()
+    CreateVolumeDialog(app.app_context, app.window).open()
+    images.ask_prune(app.app_context)
     wait_for(lambda: len(app.window.findChildren(QDialog)) > 3)
     qapp.removeEventFilter(apart)
     assert apart.seen == []

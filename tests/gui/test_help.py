@@ -91,13 +91,13 @@ def test_what_is_wrong_says_so_and_has_a_button(own: App, home: Home, wait_for: 
     ],
 )
 def test_what_mends_what(own: App, kind: str, says: str) -> None:
-    fix = fix_for(own.desk, Result("A question", Outcome.PROBLEM, Problem(kind, "Wrong.")))
+    fix = fix_for(own.app_context, Result("A question", Outcome.PROBLEM, Problem(kind, "Wrong.")))
     assert (fix[0] if fix else "") == says
 
 
 def test_docker_is_pointed_at_galley(own: App, home: Home, wait_for: WaitFor) -> None:
     wrong = Result(docker_client.TITLE, Outcome.PROBLEM, Problem("HostError", "Another context."))
-    fix = fix_for(own.desk, wrong)
+    fix = fix_for(own.app_context, wrong)
     assert fix is not None
     task = fix[1]()
     assert task is not None
@@ -109,7 +109,7 @@ def test_docker_is_pointed_at_galley(own: App, home: Home, wait_for: WaitFor) ->
 
 def test_a_log_is_followed_while_it_is_looked_at(own: App, home: Home, wait_for: WaitFor) -> None:
     page = help_page(own)
-    own.desk.shell.go("help", "logs", "vm")
+    own.app_context.shell.go("help", "logs", "vm")
     view = page.views["logs"]
     assert isinstance(view, LogsView)
     assert view.component == "vm"
@@ -129,7 +129,7 @@ def test_a_log_is_followed_while_it_is_looked_at(own: App, home: Home, wait_for:
 def test_searching_in_a_log(own: App, home: Home, wait_for: WaitFor) -> None:
     (home.logs / "console.log").write_text("".join(f"line {n}\n" for n in range(500)))
     page = help_page(own)
-    own.desk.shell.go("help", "logs", "vm")
+    own.app_context.shell.go("help", "logs", "vm")
     view = page.views["logs"]
     assert isinstance(view, LogsView)
     wait_for(lambda: len(view.view.rows) == 500)
@@ -141,7 +141,7 @@ def test_searching_in_a_log(own: App, home: Home, wait_for: WaitFor) -> None:
 
 
 def test_the_engine_s_log_needs_a_machine(own: App, wait_for: WaitFor) -> None:
-    own.desk.shell.go("help", "logs", "engine")
+    own.app_context.shell.go("help", "logs", "engine")
     view = help_page(own).views["logs"]
     assert isinstance(view, LogsView)
     wait_for(lambda: "The engine is not running" in view.note.text())
@@ -149,20 +149,20 @@ def test_the_engine_s_log_needs_a_machine(own: App, wait_for: WaitFor) -> None:
 
 def test_a_report_is_written(own: App, home: Home, tmp_path: Path, wait_for: WaitFor) -> None:
     target = tmp_path / "report.zip"
-    task = write(own.desk, target)
+    task = write(own.app_context, target)
     wait_for(lambda: task.state is TaskState.DONE)
     with zipfile.ZipFile(target) as archive:
         assert {"checks.json", "settings.json", "versions.txt"} <= set(archive.namelist())
-    refused = write(own.desk, tmp_path / "no-such" / "\0" / "report.zip")
+    refused = write(own.app_context, tmp_path / "no-such" / "\0" / "report.zip")
     wait_for(lambda: refused.state is TaskState.FAILED)
 
 
 def test_reset_asks_for_its_word_and_forgets_everything(
     own: App, home: Home, wait_for: WaitFor
 ) -> None:
-    engine.start(own.desk)
+    engine.start(own.app_context)
     wait_for(lambda: own.link.state is MachineState.RUNNING)
-    wait_for(lambda: all(store.is_loaded for store in own.desk.stores.all))
+    wait_for(lambda: all(store.is_loaded for store in own.app_context.stores.all))
     own.connection.close()  # the SDK forgets sockets that it cannot connect while all goes away
     home.daemon_config.write_text('{"debug": true}\n')
     page = help_page(own)
@@ -175,8 +175,8 @@ def test_reset_asks_for_its_word_and_forgets_everything(
     QTest.keyClicks(question.word, "reset")
     question.agree.click()
     wait_for(lambda: not home.settings.exists() and not home.daemon_config.exists())
-    wait_for(lambda: not own.desk.tasks.running)
-    assert own.desk.tasks.all[-1].state is TaskState.DONE
+    wait_for(lambda: not own.app_context.tasks.running)
+    assert own.app_context.tasks.all[-1].state is TaskState.DONE
     assert not (home.machine / "data.img").exists()
 
 
@@ -185,7 +185,7 @@ def test_reset_asks_for_its_word_and_forgets_everything(
 
 @pytest.fixture
 def editor(own: App, qtbot: QtBot) -> DaemonEditor:
-    made = DaemonEditor(own.desk)
+    made = DaemonEditor(own.app_context)
     qtbot.addWidget(made)
     made.show()
     return made

@@ -101,7 +101,7 @@ def hostile(dockerd: Dockerd, tmp_path: Path) -> Iterator[str]:
 def test_no_page_takes_a_name_for_markup(
     hostile: str, app: App, client: DockerClient, wait_for: WaitFor
 ) -> None:
-    stores = app.desk.stores
+    stores = app.app_context.stores
     wait_for(lambda: any(row.name == hostile for row in stores.networks.rows.values()))
     container = next(iter(row.id for row in client.containers.list()))
     image = next(row.id for row in client.images.list() if "hostile:latest" in row.tags)
@@ -126,7 +126,7 @@ def test_no_page_takes_a_name_for_markup(
 
 
 def test_the_files_of_a_layer(hostile: str, app: App, wait_for: WaitFor) -> None:
-    stores = app.desk.stores
+    stores = app.app_context.stores
     wait_for(lambda: any("hostile:latest" in row.tags for row in stores.images.rows.values()))
     image = next(row.id for row in stores.images.rows.values() if "hostile:latest" in row.tags)
     app.window.go("images", image)
@@ -146,7 +146,9 @@ def test_the_map_of_networks_says_a_name_as_it_is(
 ) -> None:
     from desktop.pages.networks.page import NetworksPage
 
-    wait_for(lambda: any(row.name == hostile for row in app.desk.stores.networks.rows.values()))
+    wait_for(
+        lambda: any(row.name == hostile for row in app.app_context.stores.networks.rows.values())
+    )
     app.window.go("networks")
     page = app.window.pages["networks"]
     assert isinstance(page, NetworksPage)

@@ -37,7 +37,7 @@ def test_a_name_that_was_copied_with_its_command() -> None:
 
 
 def test_a_wrong_name_is_marked_and_cannot_be_sent(app: App) -> None:
-    dialogs.ask_pull(app.desk)
+    dialogs.ask_pull(app.app_context)
     asked = app.window.findChild(ImageNameDialog)
     assert asked is not None
     assert not asked.agree.isEnabled(), "nothing is not a name"

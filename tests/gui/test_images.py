@@ -137,7 +137,7 @@ def test_a_narrow_window_leaves_columns_out_and_keeps_the_buttons(
 
 def test_an_image_is_found_by_its_id_alone(page: ImagesPage) -> None:
     named = line(page, BASE)
-    page.desk.shell.go("images", named.image.id)
+    page.app.shell.go("images", named.image.id)
     assert page.opened is not None
     page.back()
     chosen = page.table.current_line()
@@ -163,14 +163,14 @@ def test_deleting_one_name_of_two_takes_only_the_name(
     wait_for(lambda: "second:1" in titles(page))
     page.table.choose(line(page, "second:1").key)
     QTest.keyClick(page.table, Qt.Key.Key_Delete)
-    asked = page.desk.shell.widget.findChild(Confirm)
+    asked = page.app.shell.widget.findChild(Confirm)
     assert asked is not None
     assert "second:1" in asked.windowTitle()
     assert "second:1" in titles(page), "nothing goes before somebody agrees"
     QTest.mouseClick(asked.agree, Qt.MouseButton.LeftButton)
-    assert page.desk.stores.images.busy, "the row says at once that it is being deleted"
+    assert page.app.stores.images.busy, "the row says at once that it is being deleted"
     wait_for(lambda: titles(page) == [BASE])
-    wait_for(lambda: not page.desk.stores.images.busy)
+    wait_for(lambda: not page.app.stores.images.busy)
 
 
 def test_an_image_in_use_is_refused_and_force_is_offered_with_its_loss(
@@ -179,7 +179,7 @@ def test_an_image_in_use_is_refused_and_force_is_offered_with_its_loss(
     list(client.images.save([BASE], tmp_path / "base.tar", Cancel()))
     found = line(page, BASE)
     assert "has to be pulled" in images_delete.loss_of(images_delete.removals([found])).loses
-    images_delete.delete(app.desk, [found])
+    images_delete.delete(app.app_context, [found])
     asked = app.window.findChild(Confirm)
     assert asked is not None
     client.containers.run(sleeper("holder"))  # after the question
@@ -200,14 +200,14 @@ def test_the_first_question_says_by_whom_an_image_is_used(
     list(client.images.save([BASE], tmp_path / "base.tar", Cancel()))
     client.containers.run(sleeper("holder"))
     make_image(client, tmp_path, "free:1")
-    wait_for(lambda: app.desk.stores.containers.rows and "free:1" in titles(page))
-    images_delete.delete(app.desk, [line(page, BASE), line(page, "free:1")])
+    wait_for(lambda: app.app_context.stores.containers.rows and "free:1" in titles(page))
+    images_delete.delete(app.app_context, [line(page, BASE), line(page, "free:1")])
     asked = question(app)
     assert asked.windowTitle() == "Delete free:1?"
     assert f"{BASE} is used by holder. They are not deleted." in sentences(asked)
     asked.accept()
     wait_for(lambda: titles(page) == [BASE] and not app.window.findChildren(Confirm))
-    images_delete.delete(app.desk, [line(page, BASE)])
+    images_delete.delete(app.app_context, [line(page, BASE)])
     asked = question(app)
     assert asked.windowTitle() == f"{BASE} is in use"
     assert f"{BASE} is used by holder. By force" in sentences(asked)
@@ -224,7 +224,7 @@ def test_clean_up_shows_what_would_go_before_it_goes(
     client.containers.run(sleeper("keeps-the-base"))
     make_image(client, tmp_path, "old:1", 1_000_000)
     wait_for(lambda: "old:1" in titles(page))
-    dialogs.ask_prune(app.desk)
+    dialogs.ask_prune(app.app_context)
     asked = app.window.findChild(PruneDialog)
     assert asked is not None
     wait_for(lambda: asked.sum.text() and not asked.agree.isEnabled())
@@ -257,7 +257,7 @@ def test_a_pull_shows_its_layers_and_can_be_cancelled(
     assert asked is not None
     QTest.keyClicks(asked.edit, f"docker pull {SLOW}/large:1")
     QTest.keyClick(asked.edit, Qt.Key.Key_Return)
-    task = app.desk.tasks.all[-1]
+    task = app.app_context.tasks.all[-1]
     cards = app.window.findChildren(TransferCard)
     assert len(cards) == 1, "it shows at once"
     wait_for(lambda: cards[0].bars.sizeHint().height() > 0 and (task.fraction or 0) > 0.05)
@@ -265,7 +265,7 @@ def test_a_pull_shows_its_layers_and_can_be_cancelled(
     wait_for(lambda: task.state is TaskState.CANCELLED)
     wait_for(lambda: not app.window.findChildren(TransferCard))
     assert f"{SLOW}/large:1" not in titles(page)
-    actions.pull(app.desk, f"{FAST}/large:1")
+    actions.pull(app.app_context, f"{FAST}/large:1")
     wait_for(lambda: f"{FAST}/large:1" in titles(page), 30)
     wait_for(lambda: f"{FAST}/large:1 is here" in said(app))
 
@@ -273,11 +273,11 @@ def test_a_pull_shows_its_layers_and_can_be_cancelled(
 def test_a_pull_of_what_is_not_there_says_so_and_can_be_tried_again(
     app: App, page: ImagesPage, registry: Registry, wait_for: WaitFor
 ) -> None:
-    unknown = actions.pull(app.desk, f"{FAST}/nothing:1")
+    unknown = actions.pull(app.app_context, f"{FAST}/nothing:1")
     wait_for(lambda: unknown.state is TaskState.FAILED)
     assert unknown.problem is not None
     assert "no such tag" in unknown.problem.hint
-    nowhere = actions.pull(app.desk, "127.0.0.1:9/nothing:1")
+    nowhere = actions.pull(app.app_context, "127.0.0.1:9/nothing:1")
     wait_for(lambda: nowhere.state is TaskState.FAILED)
     assert nowhere.problem is not None
     assert "127.0.0.1:9 cannot be reached" in nowhere.problem.summary
@@ -285,13 +285,13 @@ def test_a_pull_of_what_is_not_there_says_so_and_can_be_tried_again(
     assert nowhere.retry is not None
     nowhere.retry()
     assert app.window.findChild(TransferCard), "another try shows itself like the first"
-    wait_for(lambda: not app.desk.tasks.running)
+    wait_for(lambda: not app.app_context.tasks.running)
 
 
 def test_push_gives_the_image_the_name_that_leads_there(
     app: App, page: ImagesPage, registry: Registry, wait_for: WaitFor
 ) -> None:
-    task = actions.push(app.desk, line(page, BASE), f"{FAST}/pushed:1")
+    task = actions.push(app.app_context, line(page, BASE), f"{FAST}/pushed:1")
     wait_for(lambda: task.state is TaskState.DONE, 30)
     wait_for(lambda: f"{FAST}/pushed:1" in titles(page))
 
@@ -300,26 +300,26 @@ def test_save_and_load_and_a_file_that_is_none(
     app: App, page: ImagesPage, client: DockerClient, tmp_path: Path, wait_for: WaitFor
 ) -> None:
     client.images.tag(BASE, "saved:1")
-    saved = actions.save(app.desk, ["saved:1"], tmp_path / "saved.tar")
+    saved = actions.save(app.app_context, ["saved:1"], tmp_path / "saved.tar")
     wait_for(lambda: saved.state is TaskState.DONE)
     client.images.remove("saved:1")
     wait_for(lambda: "saved:1" not in titles(page))
-    actions.load(app.desk, tmp_path / "saved.tar")
+    actions.load(app.app_context, tmp_path / "saved.tar")
     wait_for(lambda: "saved:1" in titles(page))
     half = tmp_path / "half.tar"
     half.write_bytes((tmp_path / "saved.tar").read_bytes()[:500_000])
-    broken = actions.load(app.desk, half)
+    broken = actions.load(app.app_context, half)
     wait_for(lambda: broken.state is TaskState.FAILED)
     assert broken.problem is not None
     assert "half.tar is damaged" in broken.problem.summary
-    missing = actions.load(app.desk, tmp_path / "missing.tar")
+    missing = actions.load(app.app_context, tmp_path / "missing.tar")
     wait_for(lambda: missing.state is TaskState.FAILED)
 
 
 def test_a_root_file_system_becomes_an_image(
     app: App, page: ImagesPage, tmp_path: Path, wait_for: WaitFor
 ) -> None:
-    actions.import_tar(app.desk, a_tar(tmp_path / "root.tar", 100), "made:1")
+    actions.import_tar(app.app_context, a_tar(tmp_path / "root.tar", 100), "made:1")
     wait_for(lambda: "made:1" in titles(page))
 
 
@@ -384,7 +384,7 @@ def test_leaving_ends_what_the_inside_has_started(
     assert task is not None
     page.back()
     assert task.cancel.is_set
-    wait_for(lambda: not app.desk.tasks.running)
+    wait_for(lambda: not app.app_context.tasks.running)
 
 
 def test_an_image_that_goes_while_it_is_looked_at(

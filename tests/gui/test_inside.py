@@ -9,7 +9,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
-from desktop.context import Desk
+from desktop.context import AppContext
 from desktop.i18n.text import size
 from desktop.pages.containers.inside import facts
 from desktop.pages.containers.inside.changes import ChangesDialog, shown_first
@@ -134,7 +134,9 @@ def test_files_say_more_than_the_folders_above_them() -> None:
 
 
 @pytest.fixture
-def tab(desk: Desk, client: DockerClient, qtbot: QtBot, wait_for: WaitFor) -> Iterator[InsideTab]:
+def tab(
+    app_context: AppContext, client: DockerClient, qtbot: QtBot, wait_for: WaitFor
+) -> Iterator[InsideTab]:
     key = client.containers.run(sleeper("inside", memory=64 << 20))
     client.containers.run_in(key, ("sh", "-c", "echo hello > /tmp/written"))
     body = {
@@ -145,9 +147,11 @@ def tab(desk: Desk, client: DockerClient, qtbot: QtBot, wait_for: WaitFor) -> It
     client.containers.start(client.containers.create_raw(body, "inside-guest"))
     names = {"inside", "inside-guest"}
     wait_for(
-        lambda: {r.name for r in desk.stores.containers.rows.values() if r.state.is_up} == names
+        lambda: (
+            {r.name for r in app_context.stores.containers.rows.values() if r.state.is_up} == names
+        )
     )
-    made = InsideTab(desk, key)
+    made = InsideTab(app_context, key)
     qtbot.addWidget(made)
     made.resize(1100, 700)
     made.show()

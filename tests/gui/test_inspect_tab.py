@@ -6,7 +6,7 @@ import pytest
 from PySide6.QtGui import QGuiApplication
 from pytestqt.qtbot import QtBot
 
-from desktop.context import Desk
+from desktop.context import AppContext
 from desktop.models.json_tree import JsonModel, jq_path, matches
 from desktop.pages.containers.inspect_tab import InspectTab
 from engine.docker.client import DockerClient
@@ -15,10 +15,12 @@ from tests.unit.engine.docker.conftest import sleeper
 
 
 @pytest.fixture
-def tab(desk: Desk, client: DockerClient, qtbot: QtBot, wait_for: WaitFor) -> Iterator[InspectTab]:
+def tab(
+    app_context: AppContext, client: DockerClient, qtbot: QtBot, wait_for: WaitFor
+) -> Iterator[InspectTab]:
     key = client.containers.run(sleeper("inspect", env=("COLOR=teal",)))
-    wait_for(lambda: key in desk.stores.containers.rows)
-    made = InspectTab(desk, key)
+    wait_for(lambda: key in app_context.stores.containers.rows)
+    made = InspectTab(app_context, key)
     qtbot.addWidget(made)
     made.show()
     wait_for(lambda: made.model.rowCount())
@@ -34,8 +36,8 @@ def test_paths_are_those_of_jq() -> None:
     assert jq_path([0, "a"]) == ".[0].a"
 
 
-def test_children_are_made_when_somebody_looks(desk: Desk) -> None:
-    model = JsonModel(desk.theme, desk.tasks)
+def test_children_are_made_when_somebody_looks(app_context: AppContext) -> None:
+    model = JsonModel(app_context.theme, app_context.tasks)
     model.fill({"a": {"b": [1, 2]}, "c": None})
     assert model.rowCount() == 2
     top = model.index(0, 0)

@@ -91,7 +91,7 @@ def test_what_a_killed_window_has_run_is_there_for_the_next(
         return True
 
     kill_in_the_middle(dockerd, has_begun, "run", IMAGE, "orphan")
-    store = app.desk.stores.containers
+    store = app.app_context.stores.containers
     wait_for(lambda: "orphan" in [row.name for row in store.rows.values()])
     row = next(row for row in store.rows.values() if row.name == "orphan")
     assert row.state in (ContainerState.CREATED, ContainerState.RUNNING)

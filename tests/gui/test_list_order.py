@@ -145,7 +145,7 @@ def test_a_stopped_project_is_deleted_by_its_menu_which_asks(
     menu = QMenu()
     page.fill_menu(menu, [line])
     next(action for action in menu.actions() if action.text() == "Delete…").trigger()
-    asked = page.desk.shell.widget.findChild(Confirm)
+    asked = page.app.shell.widget.findChild(Confirm)
     assert asked is not None
     assert len(client.containers.list()) == len(heading.rows) == 2
     asked.reject()
@@ -157,7 +157,7 @@ def has_red(page: ContainersPage, key: str) -> bool:
     rect = table.visualRect(page.model.index(page.model.place(key), 2))
     image = table.viewport().grab(rect).toImage()
     places = [(x, y) for x in range(image.width()) for y in range(image.height())]
-    return page.desk.theme.color("error") in [image.pixelColor(x, y) for x, y in places]
+    return page.app.theme.color("error") in [image.pixelColor(x, y) for x, y in places]
 
 
 def shown_columns(page: ContainersPage) -> list[str]:

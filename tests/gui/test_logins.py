@@ -121,7 +121,7 @@ def test_the_setting_is_followed_at_once(
     """By the supervisor, as soon as an engine has been started."""
     listed = shown(own_app, wait_for)
     assert not logins.has_store()
-    engine.start(own_app.desk)
+    engine.start(own_app.app_context)
     wait_for(logins.has_store)
     page = own_app.window.current
     assert isinstance(page, SettingsPage)

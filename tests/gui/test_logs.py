@@ -31,7 +31,7 @@ def open_log(app: App, client: DockerClient, wait_for: WaitFor) -> OpenLog:
     def look(script: str) -> LogsTab:
         spec = RunSpec(IMAGE, "logs-it", ("sh", "-c", script), network="none")
         key = client.containers.run(spec)
-        wait_for(lambda: key in app.desk.stores.containers.rows)
+        wait_for(lambda: key in app.app_context.stores.containers.rows)
         app.window.go("containers", key, "logs")
         page = app.window.current
         assert isinstance(page, ContainersPage)
@@ -99,7 +99,7 @@ def test_scrolling_up_stops_following_and_says_what_came(
     assert not tab.view.follows
     assert not tab.follow_button.isChecked()
     place = tab.view.verticalScrollBar().value()
-    tab.desk.connection.client.containers.run_in(tab.key, ("touch", "/go"))
+    tab.app.connection.client.containers.run_in(tab.key, ("touch", "/go"))
     wait_for(lambda: tab.newer.text() == "2 new lines")
     assert tab.newer.isVisible()
     assert tab.view.verticalScrollBar().value() == place
@@ -160,7 +160,7 @@ def test_clearing_is_for_the_view_only(
     client.containers.restart(tab.key, 1)
     wait_for(lambda: texts(tab) == ["before"])  # the new one's
     path = tmp_path / "log.txt"
-    task = save_log(tab.desk, tab.key, "it", path, moments=False)
+    task = save_log(tab.app, tab.key, "it", path, moments=False)
     wait_for(lambda: task.state is TaskState.DONE)
     assert path.read_text() == "before\nbefore\n"
     assert list(tmp_path.iterdir()) == [path]
@@ -171,7 +171,7 @@ def test_a_log_that_cannot_be_written_says_where(
 ) -> None:
     tab = open_log("echo it; " + STAYS)
     path = tmp_path / "missing" / "log.txt"
-    task = save_log(tab.desk, tab.key, "it", path, moments=True)
+    task = save_log(tab.app, tab.key, "it", path, moments=True)
     wait_for(lambda: task.state is TaskState.FAILED)
     assert task.problem is not None
     assert str(path) in task.problem.summary
@@ -199,7 +199,7 @@ def test_a_flood_is_taken_in_turns(
     timer.start(5)
     wait_for(lambda: len(gaps) > 100)
     floor = max(gaps[1:])
-    tab.desk.connection.client.containers.run_in(tab.key, ("touch", "/go"))
+    tab.app.connection.client.containers.run_in(tab.key, ("touch", "/go"))
     gaps.clear()
     last[0] = time.perf_counter()  # the call above is the test's, in the window's thread
     wait_for(lambda: texts_end(tab) == "this is line number 29999 of many", 30)

@@ -38,14 +38,14 @@ def test_a_ring_is_for_the_keyboard(page: ListPage, wait_for: WaitFor) -> None:
     QTest.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, pos=QPoint(200, 10))
     assert table.hasFocus()
     assert not table.property("ring")
-    assert edge(table) == page.desk.theme.tokens.line.lower()
+    assert edge(table) == page.app.theme.tokens.line.lower()
     QTest.keyClick(table, Qt.Key.Key_Backtab, Qt.KeyboardModifier.ShiftModifier)
     assert not table.hasFocus()
     QTest.keyClick(page.window().focusWidget(), Qt.Key.Key_Tab)
     assert table.hasFocus()
-    assert edge(table) == page.desk.theme.tokens.accent.lower()
+    assert edge(table) == page.app.theme.tokens.accent.lower()
     QTest.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, pos=QPoint(200, 10))
-    assert edge(table) == page.desk.theme.tokens.line.lower()
+    assert edge(table) == page.app.theme.tokens.line.lower()
 
 
 def edge(table: Table) -> str:
@@ -72,7 +72,7 @@ def test_a_card_ends_at_its_last_row(
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_placeholder_can_be_read(page: ListPage, scheme: str) -> None:
-    theme = page.desk.theme
+    theme = page.app.theme
     theme.choose(scheme)
     try:
         field = page.filter

@@ -51,7 +51,7 @@ def names(page: NetworksPage) -> list[str]:
 
 
 def row(page: NetworksPage, name: str) -> Network:
-    rows = page.desk.stores.networks.rows.values()
+    rows = page.app.stores.networks.rows.values()
     return next(one for one in rows if one.name == name)
 
 
@@ -170,7 +170,7 @@ def test_connect_with_alias_and_address_and_disconnect_again(
     client.networks.create("joined", subnet="10.81.0.0/24")
     client.containers.run(RunSpec(IMAGE, "runs", SLEEP))
     client.containers.create(RunSpec(IMAGE, "idle", ("true",)))
-    wait_for(lambda: "joined" in names(page) and len(page.desk.stores.containers.rows) == 2)
+    wait_for(lambda: "joined" in names(page) and len(page.app.stores.containers.rows) == 2)
     page.open(row(page, "joined").id)
     opened = page.opened
     assert isinstance(opened, NetworkDetail)
@@ -204,7 +204,7 @@ def test_delete_says_whom_it_disconnects(
     client.containers.run(RunSpec(IMAGE, "runs", SLEEP, network="busy"))
     client.containers.create(RunSpec(IMAGE, "idle", ("true",), network="busy"))
     wait_for(lambda: "busy" in names(page) and on(page, "busy") == ["idle", "runs"])
-    store = app.desk.stores.containers
+    store = app.app_context.stores.containers
     wait_for(lambda: [one.name for one in store.rows.values() if one.state.is_up] == ["runs"])
     page.table.choose(row(page, "busy").id)
     QTest.keyClick(page.table, Qt.Key.Key_Delete)
@@ -226,7 +226,7 @@ def test_prune_shows_what_it_takes(
     client.containers.run(RunSpec(IMAGE, "runs", SLEEP, network="used"))
     wait_for(lambda: {"idle", "used"} <= set(names(page)) and on(page, "used") == ["runs"])
     client.containers.create(RunSpec(IMAGE, "stopped", ("true",), network="idle"))
-    wait_for(lambda: len(page.desk.stores.containers.rows) == 2 and on(page, "idle"))
+    wait_for(lambda: len(page.app.stores.containers.rows) == 2 and on(page, "idle"))
     QTest.mouseClick(page.prune_button, Qt.MouseButton.LeftButton)
     form = dialog(app, PruneDialog)
     wait_for(lambda: form.agree.isEnabled())
@@ -325,17 +325,17 @@ def test_an_address_is_there_again_after_a_restart(
     app: App, page: NetworksPage, client: DockerClient, wait_for: WaitFor
 ) -> None:
     """dockerd connects the container, and says so, before its list has the new address."""
-    for timer in app.desk.stores.networks.findChildren(QTimer):
+    for timer in app.app_context.stores.networks.findChildren(QTimer):
         timer.setInterval(0)  # as if the engine took its time between the two
     client.networks.create("front", subnet="10.83.0.0/24")
     made = client.containers.run(RunSpec(IMAGE, "web", SLEEP, network="front"))
     page.show_map(True)
     wait_for(lambda: "web 10.83.0.2" in page.map.accessibleDescription())
-    wait_for(lambda: made in app.desk.stores.containers.rows)
+    wait_for(lambda: made in app.app_context.stores.containers.rows)
     told: list[Event] = []
-    app.desk.stores.told.connect(told.append)
+    app.app_context.stores.told.connect(told.append)
     for _ in range(3):
         told.clear()
-        containers.restart(app.desk, [app.desk.stores.containers.rows[made]])
+        containers.restart(app.app_context, [app.app_context.stores.containers.rows[made]])
         wait_for(lambda: any(event.action == "restart" for event in told))
         wait_for(lambda: "web 10.83.0.2" in page.map.accessibleDescription(), 3)

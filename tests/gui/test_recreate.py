@@ -1,7 +1,7 @@
 """A container made again with changes, from the window."""
 
 from desktop.app import App
-from desktop.context import Desk
+from desktop.context import AppContext
 from desktop.dialogs.recreate import RecreateDialog
 from engine.docker.client import DockerClient
 from engine.docker.types import Mount, Port
@@ -12,20 +12,22 @@ PORTS = (Port(80, "tcp", "127.0.0.1", 18090), Port(81))
 MOUNTS = (Mount("volume", "again-data", "/data"), Mount("tmpfs", "", "/scratch"))
 
 
-def opened(desk: Desk, client: DockerClient, wait_for: WaitFor, **more: object) -> RecreateDialog:
+def opened(
+    app_context: AppContext, client: DockerClient, wait_for: WaitFor, **more: object
+) -> RecreateDialog:
     spec = sleeper("again", ports=PORTS, mounts=MOUNTS, env=("A=1",), memory=64 << 20, **more)
     key = client.containers.run(spec)
-    wait_for(lambda: key in desk.stores.containers.rows)
-    dialog = RecreateDialog(desk, desk.stores.containers.rows[key])
+    wait_for(lambda: key in app_context.stores.containers.rows)
+    dialog = RecreateDialog(app_context, app_context.stores.containers.rows[key])
     dialog.open()
     wait_for(lambda: dialog.before is not None)
     return dialog
 
 
 def test_the_form_says_what_the_container_has(
-    desk: Desk, client: DockerClient, wait_for: WaitFor
+    app_context: AppContext, client: DockerClient, wait_for: WaitFor
 ) -> None:
-    dialog = opened(desk, client, wait_for)
+    dialog = opened(app_context, client, wait_for)
     assert dialog.before is not None
     assert dialog.form.read(dialog.before) == dialog.before
     assert [line.outside.text() for line in dialog.form.ports.lines] == ["18090"]
@@ -36,9 +38,9 @@ def test_the_form_says_what_the_container_has(
 
 
 def test_changes_arrive_in_the_new_one(
-    app: App, desk: Desk, client: DockerClient, wait_for: WaitFor
+    app: App, app_context: AppContext, client: DockerClient, wait_for: WaitFor
 ) -> None:
-    dialog = opened(desk, client, wait_for)
+    dialog = opened(app_context, client, wait_for)
     old = dialog.container.id
     dialog.form.ports.lines[0].outside.setText("18091")
     dialog.form.env.add("B=2")
@@ -55,9 +57,9 @@ def test_changes_arrive_in_the_new_one(
 
 
 def test_a_failure_is_said_here_and_the_old_one_is_as_it_was(
-    desk: Desk, client: DockerClient, wait_for: WaitFor
+    app_context: AppContext, client: DockerClient, wait_for: WaitFor
 ) -> None:
-    dialog = opened(desk, client, wait_for)
+    dialog = opened(app_context, client, wait_for)
     line = dialog.form.mounts.add(None)
     line.source.setText("/no/such/folder")
     line.target.setText("/mnt")
@@ -71,8 +73,8 @@ def test_a_failure_is_said_here_and_the_old_one_is_as_it_was(
 
 
 def test_one_that_is_deleted_when_it_stops_is_refused_at_once(
-    desk: Desk, client: DockerClient, wait_for: WaitFor
+    app_context: AppContext, client: DockerClient, wait_for: WaitFor
 ) -> None:
-    dialog = opened(desk, client, wait_for, auto_remove=True)
+    dialog = opened(app_context, client, wait_for, auto_remove=True)
     wait_for(lambda: dialog.problem.isVisible())
     assert not dialog.agree.isEnabled()

@@ -7,7 +7,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLineEdit, QWidget
 
 from desktop.app import App
-from desktop.context import Desk
+from desktop.context import AppContext
 from desktop.dialogs.run import values
 from desktop.dialogs.run.dialog import RunDialog
 from desktop.dialogs.run.values import Wrong
@@ -26,8 +26,8 @@ RICH = ImageDetail(
 
 
 @pytest.fixture
-def dialog(desk: Desk, wait_for: WaitFor) -> RunDialog:
-    made = RunDialog(desk, IMAGE)
+def dialog(app_context: AppContext, wait_for: WaitFor) -> RunDialog:
+    made = RunDialog(app_context, IMAGE)
     made.open()
     wait_for(lambda: made.form.env.lines)
     made.command_line.setText(COMMAND)
@@ -121,10 +121,10 @@ def test_rows_that_go_leave_the_keyboard_where_somebody_types(dialog: RunDialog)
 
 
 def test_what_is_wrong_is_marked_and_nothing_is_lost(
-    dialog: RunDialog, desk: Desk, client: DockerClient, wait_for: WaitFor
+    dialog: RunDialog, app_context: AppContext, client: DockerClient, wait_for: WaitFor
 ) -> None:
     client.containers.run(sleeper("taken", ports=(Port(80, "tcp", "", 18082),)))
-    wait_for(lambda: any(r.state.is_up for r in desk.stores.containers.rows.values()))
+    wait_for(lambda: any(r.state.is_up for r in app_context.stores.containers.rows.values()))
     dialog.name_line.setText("taken")
     first, second = dialog.form.ports.add(None), dialog.form.ports.add(None)
     first.inside.setText("80")
@@ -219,7 +219,7 @@ def test_every_field_has_a_name(dialog: RunDialog) -> None:
 
 
 def test_enter_runs_and_escape_leaves_the_work_to_the_tasks(
-    dialog: RunDialog, desk: Desk, client: DockerClient, wait_for: WaitFor
+    dialog: RunDialog, app_context: AppContext, client: DockerClient, wait_for: WaitFor
 ) -> None:
     dialog.name_line.setText("typed")
     QTest.keyClick(dialog.name_line, Qt.Key.Key_Return)
@@ -227,7 +227,7 @@ def test_enter_runs_and_escape_leaves_the_work_to_the_tasks(
     QTest.keyClick(dialog, Qt.Key.Key_Escape)
     assert dialog.is_left
     wait_for(lambda: [row.name for row in client.containers.list()] == ["typed"])
-    wait_for(lambda: not desk.tasks.running)
+    wait_for(lambda: not app_context.tasks.running)
 
 
 def test_a_refusal_after_it_was_closed_is_told_by_the_window(
@@ -240,14 +240,14 @@ def test_a_refusal_after_it_was_closed_is_told_by_the_window(
 
 
 def test_what_was_closed_is_not_dressed_in_new_colours(
-    dialog: RunDialog, desk: Desk, qapp: QApplication
+    dialog: RunDialog, app_context: AppContext, qapp: QApplication
 ) -> None:
     """A connection that outlives its widget is an error of Qt's, which fails this test."""
     dialog.form.prefill(RICH)
     dialog.reject()
     qapp.sendPostedEvents(None, QEvent.Type.DeferredDelete)
-    desk.theme.choose("dark")
-    desk.theme.choose("light")
+    app_context.theme.choose("dark")
+    app_context.theme.choose("light")
 
 
 def test_a_suggestion_is_taken_with_the_keys(dialog: RunDialog, wait_for: WaitFor) -> None:

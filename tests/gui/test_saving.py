@@ -40,8 +40,8 @@ def sleeper(qapp: QApplication, own_home: None, wait_for: WaitFor) -> Iterator[A
     _script(home.root)
     made = App(qapp)
     made.open()
-    engine.start(made.desk)
-    wait_for(lambda: all(store.is_loaded for store in made.desk.stores.all))
+    engine.start(made.app_context)
+    wait_for(lambda: all(store.is_loaded for store in made.app_context.stores.all))
     yield made
     end_own_app(qapp, made)
 
@@ -50,12 +50,12 @@ def sleeper(qapp: QApplication, own_home: None, wait_for: WaitFor) -> Iterator[A
 def put_away(sleeper: App, wait_for: WaitFor, qtbot: QtBot) -> App:
     """The same, with its machine put away as the saver does it, whose file this writes: the backend
     that pretends has no memory to keep."""
-    wait_for(lambda: sleeper.desk.stores.info is not None)  # nothing is asked any more
-    stop = engine.stop(sleeper.desk)
+    wait_for(lambda: sleeper.app_context.stores.info is not None)  # nothing is asked any more
+    stop = engine.stop(sleeper.app_context)
     wait_for(lambda: stop.state.is_over and sleeper.link.state is MachineState.STOPPED)
     wait_for(lambda: not sleeper.connection.is_up)
     MachineDir.of(find_home()).put_away.write_bytes(PONG)
-    settings.change(sleeper.desk, "save_after", "1h", lambda _none: None)
+    settings.change(sleeper.app_context, "save_after", "1h", lambda _none: None)
     wait_for(lambda: sleeper.link.put_away)
     return sleeper
 
@@ -73,11 +73,11 @@ def is_asleep(app: App) -> bool:
 
 def show_as_running(app: App) -> None:
     """What runs is measured, on the screen or not."""
-    store = app.desk.stores.containers
+    store = app.app_context.stores.containers
     for key, row in store.rows.items():
         store.rows[key] = msgspec.structs.replace(row, state=ContainerState.RUNNING)
     store.changed.emit(Delta(changed=tuple(store.rows)))
-    app.desk.usage.watch(list(store.rows))
+    app.app_context.usage.watch(list(store.rows))
 
 
 def test_it_says_so_and_stays_so_while_it_is_looked_at(
@@ -105,14 +105,14 @@ def test_a_click_wakes_it(sleeper: App, wait_for: WaitFor) -> None:
     window = sleeper.window
     wait_for(lambda: is_asleep(sleeper))
     window.go("containers")
-    rows = sleeper.desk.stores.containers.rows.values()
+    rows = sleeper.app_context.stores.containers.rows.values()
     assert {row.state for row in rows} == {ContainerState.EXITED}
     QTest.keyClick(window, Qt.Key.Key_F5)
     wait_for(lambda: sleeper.link.state is MachineState.RUNNING)
     assert window.state.word == "running"
     assert window.statusbar.engine.text() == "Engine running"
     wait_for(lambda: is_asleep(sleeper))
-    engine.start(sleeper.desk)
+    engine.start(sleeper.app_context)
     wait_for(lambda: sleeper.link.state is MachineState.RUNNING)
 
 
@@ -148,8 +148,8 @@ def test_one_that_is_put_away_is_said_to_save_and_keeps_its_lists(
     assert "kept on the disk" in page.note.text()
     assert page.start.isEnabled()
     assert page.stop.isEnabled(), "so that nothing brings it back"
-    [row] = put_away.desk.stores.containers.rows.values()
-    dressing = ContainerDressing(put_away.desk)
+    [row] = put_away.app_context.stores.containers.rows.values()
+    dressing = ContainerDressing(put_away.app_context)
     assert not dressing.look(Line(key=row.id, row=row)).dim
     assert dressing.buttons(Line(key=row.id, row=row)), "there is something to click at"
     show_as_running(put_away)
@@ -163,15 +163,15 @@ def test_one_that_is_put_away_is_said_to_save_and_keeps_its_lists(
 
 def test_a_click_brings_back_one_that_is_put_away(put_away: App, wait_for: WaitFor) -> None:
     """What was asked is done, without a refusal; meanwhile the window says what happens."""
-    window, desk = put_away.window, put_away.desk
+    window, app_context = put_away.window, put_away.app_context
     said: list[str] = []
     window.state_changed.connect(lambda state: said.append(state.text))
     window.go("containers")
     loads: list[bool] = []
-    desk.stores.volumes.loaded.connect(lambda: loads.append(True))
+    app_context.stores.volumes.loaded.connect(lambda: loads.append(True))
     outcome: list[object] = []
-    work = desk.tasks.start(
-        "Ask", lambda _task: desk.connection.client.info(), outcome.append, outcome.append
+    work = app_context.tasks.start(
+        "Ask", lambda _task: app_context.connection.client.info(), outcome.append, outcome.append
     )
     wait_for(lambda: work.state.is_over)
     assert isinstance(outcome[0], EngineInfo), outcome
@@ -184,7 +184,7 @@ def test_a_click_brings_back_one_that_is_put_away(put_away: App, wait_for: WaitF
 
 
 def test_one_that_is_put_away_can_be_stopped_for_good(put_away: App, wait_for: WaitFor) -> None:
-    engine.stop(put_away.desk)
+    engine.stop(put_away.app_context)
     wait_for(lambda: not put_away.link.put_away)
     assert put_away.window.state.word == "stopped"
     assert put_away.window.statusbar.engine.text() == "Engine stopped"
@@ -195,10 +195,10 @@ def test_one_that_is_put_away_can_be_stopped_for_good(put_away: App, wait_for: W
 
 def test_one_that_does_not_come_back_says_why(put_away: App, wait_for: WaitFor) -> None:
     (MachineDir.of(find_home()).root / "fake.json").write_text('{"damaged": true}')
-    desk, outcome = put_away.desk, list[object]()
+    app_context, outcome = put_away.app_context, list[object]()
     put_away.window.go("containers")
-    work = desk.tasks.start(
-        "Ask", lambda _task: desk.connection.client.info(), failed=outcome.append
+    work = app_context.tasks.start(
+        "Ask", lambda _task: app_context.connection.client.info(), failed=outcome.append
     )
     wait_for(lambda: work.state.is_over)
     [problem] = outcome

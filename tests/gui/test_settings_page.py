@@ -91,7 +91,7 @@ def test_what_is_wrong_is_said_while_it_is_typed(own_app: App, page: SettingsPag
     assert edit.line.property("wrong")
     QTest.keyClick(edit.line, Qt.Key.Key_Return)
     assert edit.line.text() == "127.0.0.300"
-    assert not own_app.desk.tasks.all  # nobody was asked
+    assert not own_app.app_context.tasks.all  # nobody was asked
     type_into(page, "port_address", "127.0.0.1")
     assert not page.fields["port_address"].wrong.isVisible()
 
@@ -107,7 +107,7 @@ def test_a_refusal_stands_beside_the_field(
     wait_for(page.fields["port_address"].wrong.isVisible)
     assert "cannot be read" in page.fields["port_address"].wrong.text()
     assert edit.line.text() == "127.0.0.2"
-    [task] = own_app.desk.tasks.all
+    [task] = own_app.app_context.tasks.all
     assert task.state is TaskState.FAILED
     assert task.problem is None  # it has been shown: no toast
 
@@ -154,7 +154,7 @@ def test_a_restart_is_offered_while_it_is_needed(
     QTest.keyClick(edit.line, Qt.Key.Key_Return)
     wait_for(page.fields["cpus"].reset.isVisible)
     assert not page.strip.isVisible()  # nothing runs
-    engine.start(own_app.desk)
+    engine.start(own_app.app_context)
     wait_for(lambda: is_up(own_app))
 
     page.fields["accelerator"].editor.given.emit("tcg")
@@ -197,9 +197,9 @@ def test_the_window_has_settings_of_its_own(own_app: App, page: SettingsPage) ->
     box.setCurrentIndex(box.findData("dark"))
     box.activated.emit(box.currentIndex())
 
-    assert own_app.desk.theme.tokens.name == "dark"
+    assert own_app.app_context.theme.tokens.name == "dark"
     assert own_app.prefs.text("scheme") == "dark"
-    own_app.desk.theme.choose("light")
+    own_app.app_context.theme.choose("light")
     assert box.currentData() == "light"
 
 

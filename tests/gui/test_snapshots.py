@@ -66,7 +66,7 @@ def card(own_app: App, wait_for: WaitFor) -> SnapshotsCard:
     found = shown(own_app)
     wait_for(lambda: found.make.toolTip() == "There is nothing to keep yet.")
     assert not found.make.isEnabled()
-    engine.start(own_app.desk)
+    engine.start(own_app.app_context)
     wait_for(lambda: own_app.link.state is MachineState.RUNNING)
     wait_for(found.make.isEnabled)
     return found
@@ -108,7 +108,7 @@ def test_where_memory_cannot_be_kept_the_dialog_says_why(
 def dialog_of(app: App, machine: Status) -> SnapshotDialog:
     """Over a machine of which only the status is there, which can be suspended."""
     app.link.snapshot = Snapshot("1", "", machine, EngineHealth(True))
-    return SnapshotDialog(app.desk, app.window)
+    return SnapshotDialog(app.app_context, app.window)
 
 
 def test_with_memory_where_that_can_be(

@@ -5,7 +5,7 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from desktop.app import App
-from desktop.context import Desk
+from desktop.context import AppContext
 from desktop.i18n.text import size
 from desktop.pages.containers.detail import ContainerDetailView
 from desktop.pages.containers.page import ContainersPage
@@ -44,8 +44,8 @@ def test_nothing_is_not_drawn_as_a_load() -> None:
     assert all(step == int(step) for step in whole_scale(37).steps)
 
 
-def test_the_mouse_finds_the_sample_under_it(desk: Desk, qtbot: QtBot) -> None:
-    chart = Chart(desk.theme, "Memory", [Series("Memory", "accent")], size)
+def test_the_mouse_finds_the_sample_under_it(app_context: AppContext, qtbot: QtBot) -> None:
+    chart = Chart(app_context.theme, "Memory", [Series("Memory", "accent")], size)
     qtbot.addWidget(chart)
     chart.resize(120 + LEFT + RIGHT, 180)  # a pixel a second
     for number in range(100):
@@ -61,11 +61,11 @@ def test_the_mouse_finds_the_sample_under_it(desk: Desk, qtbot: QtBot) -> None:
 
 
 def test_it_is_fed_while_it_is_seen_and_keeps_what_it_saw(
-    desk: Desk, client: DockerClient, qtbot: QtBot, wait_for: WaitFor
+    app_context: AppContext, client: DockerClient, qtbot: QtBot, wait_for: WaitFor
 ) -> None:
     key = client.containers.run(sleeper("stats", memory=64 << 20))
-    wait_for(lambda: key in desk.stores.containers.rows and desk.stores.info)
-    tab = StatsTab(desk, key)
+    wait_for(lambda: key in app_context.stores.containers.rows and app_context.stores.info)
+    tab = StatsTab(app_context, key)
     qtbot.addWidget(tab)
     assert not is_fed(tab)
     tab.show()
@@ -81,11 +81,15 @@ def test_it_is_fed_while_it_is_seen_and_keeps_what_it_saw(
 
 
 def test_it_says_why_there_is_nothing_and_begins_when_there_is(
-    desk: Desk, client: DockerClient, qtbot: QtBot, wait_for: WaitFor, qapp: QApplication
+    app_context: AppContext,
+    client: DockerClient,
+    qtbot: QtBot,
+    wait_for: WaitFor,
+    qapp: QApplication,
 ) -> None:
     key = client.containers.create(sleeper("stats-cold"))
-    wait_for(lambda: key in desk.stores.containers.rows)
-    tab = StatsTab(desk, key)
+    wait_for(lambda: key in app_context.stores.containers.rows)
+    tab = StatsTab(app_context, key)
     qtbot.addWidget(tab)
     tab.show()
     assert "not running" in tab.note.text()
@@ -95,8 +99,8 @@ def test_it_says_why_there_is_nothing_and_begins_when_there_is(
     tab.leave()
 
 
-def test_the_time_axis_grows_with_what_is_known(desk: Desk, qtbot: QtBot) -> None:
-    chart = Chart(desk.theme, "Memory", [Series("Memory", "accent")], size)
+def test_the_time_axis_grows_with_what_is_known(app_context: AppContext, qtbot: QtBot) -> None:
+    chart = Chart(app_context.theme, "Memory", [Series("Memory", "accent")], size)
     qtbot.addWidget(chart)
     spans = []
     for second in range(0, 400, 25):
@@ -109,16 +113,16 @@ def test_the_time_axis_grows_with_what_is_known(desk: Desk, qtbot: QtBot) -> Non
 def test_it_begins_with_the_history_that_the_list_has(
     app: App, client: DockerClient, qtbot: QtBot, wait_for: WaitFor
 ) -> None:
-    desk = app.desk
+    app_context = app.app_context
     key = client.containers.run(sleeper("seen"))
-    wait_for(lambda: len(desk.usage.history(key)) >= 3)
+    wait_for(lambda: len(app_context.usage.history(key)) >= 3)
     app.window.go("containers", key, "stats")
     page = app.window.pages["containers"]
     assert isinstance(page, ContainersPage)
     assert isinstance(page.opened, ContainerDetailView)
     tab = page.opened.opened["stats"]
     assert isinstance(tab, StatsTab)
-    history = desk.usage.history(key)
+    history = app_context.usage.history(key)
     wait_for(lambda: tab.memory.times)
     count = len(history) - 1
     assert list(tab.memory.times)[:count] == [sample.time for sample in history[1:]]

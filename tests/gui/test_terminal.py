@@ -24,7 +24,7 @@ ENDS_AT_ONCE = ("sh", "-c", "trap 'exit 0' TERM; sleep 1000 & wait")
 @pytest.fixture
 def detail(app: App, client: DockerClient, wait_for: WaitFor) -> ContainerDetailView:
     key = client.containers.run(RunSpec(IMAGE, "terminal-it", ENDS_AT_ONCE, network="none"))
-    wait_for(lambda: key in app.desk.stores.containers.rows)
+    wait_for(lambda: key in app.app_context.stores.containers.rows)
     app.window.go("containers", key, "terminal")
     page = app.window.current
     assert isinstance(page, ContainersPage)

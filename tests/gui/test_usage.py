@@ -51,9 +51,9 @@ def test_the_bar_tells_what_all_use_also_those_below_the_screen(
     run_one_that_works_below(page, client, wait_for)
     wait_for(lambda: cpu_in_the_bar(app) > 5)
     app.window.go("settings")
-    idle = [row for row in app.desk.stores.containers.rows.values() if row.name != "hog"]
+    idle = [row for row in app.app_context.stores.containers.rows.values() if row.name != "hog"]
     assert cpu_in_the_bar(app) > 5, "another page does not change what the engine uses"
-    hog = next(row for row in app.desk.stores.containers.rows.values() if row.name == "hog")
+    hog = next(row for row in app.app_context.stores.containers.rows.values() if row.name == "hog")
     client.containers.remove(hog.id, force=True)
     wait_for(lambda: 0 <= cpu_in_the_bar(app) < 5)
     assert len(idle) == BELOW
@@ -85,10 +85,10 @@ def test_figures_that_are_old_are_not_shown(
 ) -> None:
     key = client.containers.run(sleeper("quiet"))
     wait_for(lambda: cpu_in_the_bar(app) >= 0)
-    assert app.desk.usage.memory(key)
-    app.desk.usage.attend(False)
+    assert app.app_context.usage.memory(key)
+    app.app_context.usage.attend(False)
     wait_for(lambda: cpu_in_the_bar(app) < 0)
-    assert app.desk.usage.cpu(key) is app.desk.usage.memory(key) is None
+    assert app.app_context.usage.cpu(key) is app.app_context.usage.memory(key) is None
 
 
 def test_a_row_without_two_readings_has_no_figure_rather_than_zero() -> None:

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QDialog, QFileDialog, QMenu
 
 from desktop.actions import volumes as actions
 from desktop.app import App
-from desktop.context import Desk
+from desktop.context import AppContext
 from desktop.dialogs.prune import PruneDialog
 from desktop.dialogs.volume import (
     CloneVolumeDialog,
@@ -78,8 +78,8 @@ def dialog[Kind: QDialog](app: App, kind: type[Kind]) -> Kind:
     return found[0]
 
 
-def all_over(desk: Desk) -> bool:
-    return not desk.tasks.running
+def all_over(app_context: AppContext) -> bool:
+    return not app_context.tasks.running
 
 
 def test_what_others_make_appears_with_size_and_users(
@@ -121,7 +121,7 @@ def test_create_checks_the_name_and_keeps_what_was_typed(
     form.name.setText("made")
     form.submit()
     wait_for(lambda: "made" in names(page))
-    row = page.desk.stores.volumes.rows["made"]
+    row = page.app.stores.volumes.rows["made"]
     assert dict(row.labels) == {"team": " shop", "bare": ""}
 
 
@@ -174,18 +174,18 @@ def test_what_goes_out_as_a_tar_comes_in_the_same(
     in_volume(dockerd, "origin", FILL)
     wait_for(lambda: "origin" in names(page))
     packed = tmp_path / "origin.tar"
-    task = actions.export(page.desk, page.desk.stores.volumes.rows["origin"], packed)
+    task = actions.export(page.app, page.app.stores.volumes.rows["origin"], packed)
     wait_for(lambda: task.state.is_over)
     assert task.state is TaskState.DONE
     assert packed.stat().st_size > 300_000
-    form = ImportVolumeDialog(page.desk, app.window, packed)
+    form = ImportVolumeDialog(page.app, app.window, packed)
     form.open()
     assert form.target == "origin"
     form.submit()
     assert form.name.property("wrong"), "the name of the file is taken"
     form.name.setText("arrived")
     form.submit()
-    wait_for(lambda: "arrived" in names(page) and all_over(page.desk))
+    wait_for(lambda: "arrived" in names(page) and all_over(page.app))
     assert in_volume(dockerd, "arrived", SUM) == in_volume(dockerd, "origin", SUM)
 
 
@@ -196,15 +196,15 @@ def test_import_into_an_existing_volume_asks_first(
     in_volume(dockerd, "new", "echo theirs > /v/same")
     wait_for(lambda: {"old", "new"} <= set(names(page)))
     packed = tmp_path / "new.tar"
-    task = actions.export(page.desk, page.desk.stores.volumes.rows["new"], packed)
+    task = actions.export(page.app, page.app.stores.volumes.rows["new"], packed)
     wait_for(lambda: task.state is TaskState.DONE)
-    form = ImportVolumeDialog(page.desk, app.window, packed, into="old")
+    form = ImportVolumeDialog(page.app, app.window, packed, into="old")
     form.open()
     form.submit()
     asked = dialog(app, Confirm)
     assert in_volume(dockerd, "old", "cat /v/same") == "mine\n", "nothing before somebody agrees"
     QTest.mouseClick(asked.agree, Qt.MouseButton.LeftButton)
-    wait_for(lambda: len(page.desk.tasks.all) == 2 and all_over(page.desk))
+    wait_for(lambda: len(page.app.tasks.all) == 2 and all_over(page.app))
     assert in_volume(dockerd, "old", "cat /v/same /v/other") == "theirs\nkept\n"
 
 
@@ -222,7 +222,7 @@ def test_file_dialogs_lead_on(
     asked.setDirectory(str(tmp_path))
     asked.selectFile(str(packed))
     asked.accept()
-    wait_for(lambda: packed.with_suffix(".tar").exists() and all_over(page.desk))
+    wait_for(lambda: packed.with_suffix(".tar").exists() and all_over(page.app))
     page.back()
     QTest.mouseClick(page.import_button, Qt.MouseButton.LeftButton)
     asked = dialog(app, QFileDialog)
@@ -240,7 +240,7 @@ def test_a_file_that_is_no_tar_is_told_and_leaves_no_volume(
 ) -> None:
     broken = tmp_path / "broken.tar"
     broken.write_bytes(b"no tar at all" * 100)
-    task = actions.import_tar(page.desk, "never", broken)
+    task = actions.import_tar(page.app, "never", broken)
     wait_for(lambda: task.state.is_over)
     assert task.problem is not None
     assert "broken.tar is not a whole tar file" in task.problem.summary
@@ -253,11 +253,11 @@ def test_clone_has_the_same_files(
 ) -> None:
     in_volume(dockerd, "first", FILL)
     wait_for(lambda: "first" in names(page))
-    form = CloneVolumeDialog(page.desk, page.desk.stores.volumes.rows["first"], app.window)
+    form = CloneVolumeDialog(page.app, page.app.stores.volumes.rows["first"], app.window)
     form.open()
     assert form.name.text() == "first-copy"
     form.submit()
-    wait_for(lambda: "first-copy" in names(page) and all_over(page.desk))
+    wait_for(lambda: "first-copy" in names(page) and all_over(page.app))
     assert in_volume(dockerd, "first-copy", SUM) == in_volume(dockerd, "first", SUM)
 
 
@@ -278,7 +278,7 @@ def test_delete_names_who_uses_it_and_asks_for_the_others(
     asked = dialog(app, Confirm)
     assert "2 volumes" in asked.windowTitle()
     asked.agree.click()
-    assert set(page.desk.stores.volumes.busy) == {"free-1", "free-2"}, "at once"
+    assert set(page.app.stores.volumes.busy) == {"free-1", "free-2"}, "at once"
     wait_for(lambda: names(page) == ["used"])
 
 

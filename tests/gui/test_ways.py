@@ -37,7 +37,7 @@ def objects(app: App, client: DockerClient, wait_for: WaitFor) -> Iterator[dict[
     """A container, an image, a volume and a network of the engine, by their pages."""
     container = client.containers.run(sleeper("web"))
     client.volumes.create("data")
-    stores = app.desk.stores
+    stores = app.app_context.stores
     wait_for(lambda: container in stores.containers.rows and "data" in stores.volumes.rows)
     yield {
         "containers": container,

@@ -65,7 +65,7 @@ def test_first_run_leads_to_a_first_container(
     assert "run" in page.command.value.whole
     assert own_app.window.focusWidget() is page.run  # so that Space goes on
     click(page.run)
-    assert [task.title for task in own_app.desk.tasks.running] == ["Run nginx as first"]
+    assert [task.title for task in own_app.app_context.tasks.running] == ["Run nginx as first"]
     assert not is_first_run(own_app.link, own_app.connection, own_app.prefs)
 
 
@@ -74,10 +74,10 @@ def test_who_goes_on_is_not_brought_back(
 ) -> None:
     own_app.window.go("containers")
     with qtbot.waitSignal(own_app.link.changed):  # there is still no engine
-        settings.change(own_app.desk, "port_address", "127.0.0.2", lambda _done: None)
+        settings.change(own_app.app_context, "port_address", "127.0.0.2", lambda _done: None)
     assert own_app.window.current_key == "containers"
 
-    engine.start(own_app.desk)
+    engine.start(own_app.app_context)
 
     wait_for(lambda: own_app.connection.is_up)
     assert own_app.window.current_key == "containers"
@@ -128,7 +128,9 @@ def test_what_keeps_the_supervisor_away_can_be_mended(
     assert "was not found" in card.problem.summary
     assert not page.choice.isVisible()
 
-    settings.change(app.desk, "backend", "fake", lambda _done: None)  # as the settings page does
+    settings.change(
+        app.app_context, "backend", "fake", lambda _done: None
+    )  # as the settings page does
 
     wait_for(page.start.isVisible)
     assert not cards(page)

@@ -30,10 +30,10 @@ def main(words: list[str]) -> int:
             return
         app.connection.changed.disconnect(begin)
         if verb == "pull":
-            tell(images.pull(app.desk, image))
+            tell(images.pull(app.app_context, image))
         else:
             command = ("sh", "-c", "sleep 1000")
-            tell(containers.run(app.desk, RunSpec(image, name[0], command, network="none")))
+            tell(containers.run(app.app_context, RunSpec(image, name[0], command, network="none")))
 
     def tell(task: Task) -> None:
         task.changed.connect(lambda: print("under way", task.fraction, flush=True))  # noqa: T201

@@ -7,7 +7,7 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QCheckBox, QComboBox, QLineEdit
 
 from desktop.actions import containers as actions
-from desktop.context import Desk
+from desktop.context import AppContext
 from desktop.dialogs.form import Field
 from desktop.dialogs.run import values
 from desktop.dialogs.run.form import RunForm, taken
@@ -24,14 +24,14 @@ TYPING_MS = 300  # after which a typed image is looked for
 
 
 class RunDialog(RunFrame):
-    def __init__(self, desk: Desk, image: str = "") -> None:
-        super().__init__(desk.shell.widget, tr("Run a container"), tr("Run"))
-        self.desk = desk
-        self.form = RunForm(desk)
+    def __init__(self, app: AppContext, image: str = "") -> None:
+        super().__init__(app.shell.widget, tr("Run a container"), tr("Run"))
+        self.app = app
+        self.form = RunForm(app)
         self._looked_at = ""
         self.image_box = QComboBox(editable=True)
         self.image_box.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
-        tags = [tag for row in desk.stores.images.rows.values() for tag in row.tags]
+        tags = [tag for row in app.stores.images.rows.values() for tag in row.tags]
         self.image_box.addItems(sorted(tags))
         image_line = self.image_box.lineEdit()
         assert image_line is not None
@@ -87,18 +87,18 @@ class RunDialog(RunFrame):
         if spec is None:
             self._show_wrong()
             return
-        self.follow(actions.run(self.desk, spec, partial(self._opened, spec.tty), self.refused))
+        self.follow(actions.run(self.app, spec, partial(self._opened, spec.tty), self.refused))
 
     # Inside
 
     def _opened(self, terminal: bool, key: str) -> None:
         if terminal and not self.is_left:
-            self.desk.shell.go("containers", key, "terminal")
+            self.app.shell.go("containers", key, "terminal")
         self.granted()
 
     def _free_name(self, text: str) -> str:
         name = values.container_name(text)
-        rows = self.desk.stores.containers.rows.values()
+        rows = self.app.stores.containers.rows.values()
         if name and any(row.name == name for row in rows):
             raise values.Wrong(tr("There is a container with this name already."))
         return name
@@ -117,8 +117,8 @@ class RunDialog(RunFrame):
         if not name:
             self._take(name, None)
             return
-        connection = self.desk.connection
-        self.desk.tasks.quietly(
+        connection = self.app.connection
+        self.app.tasks.quietly(
             lambda: connection.client.images.detail(name),
             lambda found: self._take(name, found),
             lambda problem: self._miss(name, problem),
@@ -177,7 +177,7 @@ class RunDialog(RunFrame):
 
     def _fill_networks(self) -> None:
         self.network_box.addItem(tr("default"), "")
-        for network in self.desk.stores.networks.rows.values():
+        for network in self.app.stores.networks.rows.values():
             if network.name != "bridge":
                 self.network_box.addItem(network.name, network.name)
 
@@ -189,7 +189,7 @@ class RunDialog(RunFrame):
             first.setAlignment(part, Qt.AlignmentFlag.AlignTop)
         form = self.form
         self.more = icon_button(
-            self.desk.theme, "right", tr("More options"), self._toggle, text=tr("More options")
+            self.app.theme, "right", tr("More options"), self._toggle, text=tr("More options")
         )
         limits = row(form.cpus.layout, form.memory.layout, gap=12)
         choices = row(self.network.layout, form.restart.layout, gap=12)
@@ -216,6 +216,6 @@ class RunDialog(RunFrame):
     def _unfold(self, opened: bool) -> None:
         self.rest.setVisible(opened)
         name = "down" if opened else "right"
-        self.more.setIcon(icons.icon(name, self.desk.theme.color("secondary")))
+        self.more.setIcon(icons.icon(name, self.app.theme.color("secondary")))
         self.more.setText(tr("Fewer options") if opened else tr("More options"))
         self.more.setAccessibleName(self.more.text())

@@ -10,7 +10,7 @@ from typing import cast
 import msgspec
 from PySide6.QtWidgets import QComboBox, QLineEdit
 
-from desktop.context import Desk
+from desktop.context import AppContext
 from desktop.dialogs.form import Field
 from desktop.dialogs.run import values
 from desktop.dialogs.run.rows import MountLine, PortLine, Rows, VariableLine
@@ -25,13 +25,13 @@ class RunForm:
     """The widgets; a dialog puts them where it wants. `own`: the container that is replaced, whose
     ports are not in its own way."""
 
-    def __init__(self, desk: Desk, own: str = "") -> None:
-        self._desk = desk
+    def __init__(self, app: AppContext, own: str = "") -> None:
+        self._app = app
         self._own = own
         self._exposed: tuple[Port, ...] = ()
         self._image: ImageDetail | None = None
-        theme = desk.theme
-        volumes = list(desk.stores.volumes.rows)
+        theme = app.theme
+        volumes = list(app.stores.volumes.rows)
         self.ports: Rows[PortLine] = Rows(
             tr("Ports"),
             tr("of the container → where it answers on the host"),
@@ -157,7 +157,7 @@ class RunForm:
     def _in_the_way(self, port: Port, seen: Sequence[Port]) -> str:
         if any(_same_port(port, other) for other in seen):
             return tr("Port {port} of the host is there twice.", port=port.host_port)
-        for row in self._desk.stores.containers.rows.values():
+        for row in self._app.stores.containers.rows.values():
             in_use = row.ports if row.state.is_up and row.id != self._own else ()
             if any(_same_port(port, other) for other in in_use):
                 return tr("{name} uses port {port}.", name=row.name, port=port.host_port)

@@ -11,7 +11,7 @@ from PySide6.QtGui import QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QPushButton, QWidget
 
 from desktop.actions import containers as actions
-from desktop.context import Desk
+from desktop.context import AppContext
 from desktop.i18n.text import tip, tr
 from desktop.models.containers import state_dot, state_word
 from desktop.pages.attached import Dot
@@ -28,38 +28,38 @@ from engine.docker.types import Container, ContainerState, Port
 MOST_LINKS = 4
 
 
-def make_tab(name: str, desk: Desk, key: str) -> Tab:
+def make_tab(name: str, app: AppContext, key: str) -> Tab:
     """One of `logs`, `terminal`, `files`, `stats`, `inside`, `inspect`."""
     match name:
         case "terminal":
             from desktop.pages.containers.terminal.tab import TerminalTab
 
-            return TerminalTab(desk, key)
+            return TerminalTab(app, key)
         case "files":
             from desktop.pages.containers.files_tab import FilesTab
 
-            return FilesTab(desk, key)
+            return FilesTab(app, key)
         case "stats":
             from desktop.pages.containers.stats.tab import StatsTab
 
-            return StatsTab(desk, key)
+            return StatsTab(app, key)
         case "inside":
             from desktop.pages.containers.inside.tab import InsideTab
 
-            return InsideTab(desk, key)
+            return InsideTab(app, key)
         case "inspect":
             from desktop.pages.containers.inspect_tab import InspectTab
 
-            return InspectTab(desk, key)
+            return InspectTab(app, key)
     from desktop.pages.containers.logs.tab import LogsTab
 
-    return LogsTab(desk, key)
+    return LogsTab(app, key)
 
 
 class ContainerDetailView(FramedDetail):
-    def __init__(self, desk: Desk, key: str, back: Callable[[], object]) -> None:
-        found = desk.stores.containers.rows.get(key)
-        super().__init__(desk, found.name if found else key[:12], back)
+    def __init__(self, app: AppContext, key: str, back: Callable[[], object]) -> None:
+        found = app.stores.containers.rows.get(key)
+        super().__init__(app, found.name if found else key[:12], back)
         self.key = key
         self.opened: dict[str, Tab] = {}
         self.current = ""
@@ -78,7 +78,7 @@ class ContainerDetailView(FramedDetail):
         self.body.setContentsMargins(24, 0, 24, 16)
         self.way_back = button(tr("Back to the list"), back, "primary")
         self.missing = Empty(
-            desk.theme,
+            app.theme,
             "container",
             tr("This container is gone"),
             tr("It was deleted."),
@@ -86,16 +86,16 @@ class ContainerDetailView(FramedDetail):
         )
         self.missing.hide()
         self.body.addWidget(self.missing, 1)
-        desk.stores.containers.changed.connect(self._follow)
-        desk.connection.changed.connect(self._draw)
+        app.stores.containers.changed.connect(self._follow)
+        app.connection.changed.connect(self._draw)
         self._draw()
 
     # Detail
 
     def leave(self) -> None:
         self._left = True
-        self.desk.stores.containers.changed.disconnect(self._follow)
-        self.desk.connection.changed.disconnect(self._draw)
+        self.app.stores.containers.changed.disconnect(self._follow)
+        self.app.connection.changed.disconnect(self._draw)
         for tab in self.opened.values():
             tab.leave()
 
@@ -117,12 +117,12 @@ class ContainerDetailView(FramedDetail):
     # Inside
 
     def _open_tab(self, name: str) -> Tab:
-        made = self.opened[name] = make_tab(name, self.desk, self.key)
+        made = self.opened[name] = make_tab(name, self.app, self.key)
         made.left.connect(partial(self.tabs[name].setFocus, Qt.FocusReason.TabFocusReason))
         return made
 
     def _make_head(self) -> None:
-        self.dot = Dot(self.desk.theme, "exited")
+        self.dot = Dot(self.app.theme, "exited")
         self.state = label()
         self.image = chip()
         self.links = row(gap=4)
@@ -130,7 +130,7 @@ class ContainerDetailView(FramedDetail):
         self.stop_button = self._button("stop", tr("Stop"), self._switch)
         self.start_button = self._button("start", tr("Start"), self._switch)
         self.restart_button = self._button("restart", tr("Restart"), self._restart)
-        self.more_button = icon_button(self.desk.theme, "more", tr("More"), kind="")
+        self.more_button = icon_button(self.app.theme, "more", tr("More"), kind="")
         self.menu = Menu(self.more_button)
         self.menu.aboutToShow.connect(self._fill_menu)
         self.more_button.setMenu(self.menu)
@@ -140,7 +140,7 @@ class ContainerDetailView(FramedDetail):
         self.add_to_head(*self._buttons)
 
     def _button(self, icon: str, name: str, run: Callable[[], object]) -> QPushButton:
-        return icon_button(self.desk.theme, icon, name, run, text=name, kind="")
+        return icon_button(self.app.theme, icon, name, run, text=name, kind="")
 
     @property
     def _buttons(self) -> tuple[QPushButton, ...]:
@@ -148,7 +148,7 @@ class ContainerDetailView(FramedDetail):
 
     @property
     def _row(self) -> Container | None:
-        return self.desk.stores.containers.rows.get(self.key)
+        return self.app.stores.containers.rows.get(self.key)
 
     def _follow(self, delta: Delta) -> None:
         if self.key in delta.removed:
@@ -171,10 +171,10 @@ class ContainerDetailView(FramedDetail):
 
     def _draw(self) -> None:
         """The header, as the row is now."""
-        found, up = self._row, self.desk.connection.is_up
+        found, up = self._row, self.app.connection.is_up
         if found is None:
             return
-        busy = self.desk.stores.containers.busy.get(self.key, "")
+        busy = self.app.stores.containers.busy.get(self.key, "")
         self.rename(found.name)
         self.dot.set_state(state_dot(found))
         self.state.setText(busy or state_word(found))
@@ -217,7 +217,7 @@ class ContainerDetailView(FramedDetail):
                 widget.deleteLater()
         before: QPushButton = self.back_button
         for number in wanted:
-            open_it = partial(actions.open_port, self.desk, shown[number])
+            open_it = partial(actions.open_port, self.app, shown[number])
             name = tr("Open port {port} in the browser", port=number)
             link = button(f":{number} ↗", open_it, "link", name=name, tip=name)
             self.links.addWidget(link)
@@ -226,16 +226,16 @@ class ContainerDetailView(FramedDetail):
 
     def _switch(self) -> None:
         if self._row is not None:
-            actions.switch(self.desk, [self._row])
+            actions.switch(self.app, [self._row])
 
     def _restart(self) -> None:
         if self._row is not None:
-            actions.restart(self.desk, [self._row])
+            actions.restart(self.app, [self._row])
 
     def _fill_menu(self) -> None:
         self.menu.clear()
         if self._row is not None:
-            fill_menu(self.menu, self.desk, [self._row], lambda _key, tab: self.show_tab(tab))
+            fill_menu(self.menu, self.app, [self._row], lambda _key, tab: self.show_tab(tab))
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
         super().resizeEvent(event)

@@ -12,7 +12,7 @@ from PySide6.QtGui import QDragEnterEvent, QDropEvent, QGuiApplication, QKeySequ
 from PySide6.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
 from desktop.actions import files as actions
-from desktop.context import Desk
+from desktop.context import AppContext
 from desktop.i18n.text import plural, tr
 from desktop.pages.containers.tab import Tab
 from desktop.pages.list_page import add
@@ -24,21 +24,21 @@ from engine.docker.types import ContainerState, FileEntry
 
 
 class FilesTab(Tab):
-    def __init__(self, desk: Desk, key: str) -> None:
+    def __init__(self, app: AppContext, key: str) -> None:
         super().__init__()
-        self.desk = desk
+        self.app = app
         self.key = key
         self._is_read = self._left = False
         self.setAcceptDrops(True)
         self.browser = FileBrowser(
-            desk, self._list, self._read, tr("Drop files here to upload them.")
+            app, self._list, self._read, tr("Drop files here to upload them.")
         )
         self.setFocusProxy(self.browser)
         self.upload_button = icon_button(
-            desk.theme, "push", tr("Upload files"), self._choose_files, text=tr("Upload…"), kind=""
+            app.theme, "push", tr("Upload files"), self._choose_files, text=tr("Upload…"), kind=""
         )
         self.download_button = icon_button(
-            desk.theme, "pull", tr("Download what is chosen"), self._download,
+            app.theme, "pull", tr("Download what is chosen"), self._download,
             text=tr("Download…"), kind="",
         )  # fmt: skip
         self.browser.bar.addWidget(self.upload_button)
@@ -82,17 +82,17 @@ class FilesTab(Tab):
     # What the browser asks, in a worker thread
 
     def _list(self, path: str, cancel: Cancel) -> Sequence[FileEntry]:
-        client = self.desk.connection.client
+        client = self.app.connection.client
         running = client.containers.detail(self.key).state is ContainerState.RUNNING
         return client.files.list_folder(self.key, path, running, cancel)
 
     def _read(self, path: str) -> bytes:
-        return self.desk.connection.client.files.read(self.key, path, LIMIT)
+        return self.app.connection.client.files.read(self.key, path, LIMIT)
 
     # In and out
 
     def download(self, paths: Sequence[str], folder: Path) -> None:
-        actions.download(self.desk, self.key, paths, folder)
+        actions.download(self.app, self.key, paths, folder)
 
     def upload(self, paths: Sequence[Path]) -> None:
         """Into the folder that is shown."""
@@ -103,7 +103,7 @@ class FilesTab(Tab):
             if not self._left and self.browser.folder == folder:
                 self.browser.open_folder(folder, paths[0].name)
 
-        actions.upload(self.desk, self.key, folder, paths, taken, done)
+        actions.upload(self.app, self.key, folder, paths, taken, done)
 
     def _wanted(self) -> list[str]:
         """The paths that a download is of: the file that is read, or what is chosen."""

@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
     QVBoxLayout,
 )
 
-from desktop.context import Desk
+from desktop.context import AppContext
 from desktop.i18n.engine_words import engine_says
 from desktop.i18n.text import tr
 from desktop.models.json_tree import KEY, JsonModel, matches, value_text
@@ -36,16 +36,16 @@ OPEN_AT_FIRST = ("State", "Config", "NetworkSettings")
 
 
 class InspectTab(Tab):
-    def __init__(self, desk: Desk, key: str) -> None:
+    def __init__(self, app: AppContext, key: str) -> None:
         super().__init__()
-        self.desk = desk
+        self.app = app
         self.key = key
         self._stale = True
         self._left = False
         self._whole: Any = {}
         self._found: list[tuple[str | int, ...]] = []
         self._at = -1
-        self.model = JsonModel(desk.theme, self)
+        self.model = JsonModel(app.theme, self)
         self.tree = Tree()
         self.text = QPlainTextEdit(readOnly=True)
         self.field = QLineEdit(placeholderText=tr("Search"), clearButtonEnabled=True)
@@ -54,9 +54,9 @@ class InspectTab(Tab):
         self.problem.hide()
         self._make_tree()
         self._lay_out()
-        desk.stores.containers.changed.connect(self._follow)
-        desk.connection.changed.connect(self._reach)
-        desk.theme.changed.connect(self._mark_text)
+        app.stores.containers.changed.connect(self._follow)
+        app.connection.changed.connect(self._reach)
+        app.theme.changed.connect(self._mark_text)
         self.setFocusProxy(self.tree)
 
     def shown(self) -> None:
@@ -75,10 +75,10 @@ class InspectTab(Tab):
 
     def refresh(self) -> None:
         self._stale = False
-        self.desk.tasks.quietly(self._ask, self._take, self._fail)
+        self.app.tasks.quietly(self._ask, self._take, self._fail)
 
     def _ask(self) -> tuple[str, Any]:
-        said = self.desk.connection.client.containers.inspect(self.key).decode()
+        said = self.app.connection.client.containers.inspect(self.key).decode()
         return said, json.loads(said)
 
     def _take(self, found: tuple[str, Any]) -> None:
@@ -112,7 +112,7 @@ class InspectTab(Tab):
 
     def _reach(self) -> None:
         """The engine answers again: what could not be read can be."""
-        if self.desk.connection.is_heard and not self.problem.isHidden() and not self._left:
+        if self.app.connection.is_heard and not self.problem.isHidden() and not self._left:
             self.refresh()
 
     def _opened(self) -> list[tuple[str | int, ...]]:
@@ -172,8 +172,8 @@ class InspectTab(Tab):
         marks: list[QTextEdit.ExtraSelection] = []
         words = self.field.text().strip()
         look = QTextCharFormat()
-        look.setBackground(self.desk.theme.color("paused"))
-        look.setForeground(self.desk.theme.color("surface"))
+        look.setBackground(self.app.theme.color("paused"))
+        look.setForeground(self.app.theme.color("surface"))
         document = self.text.document()
         cursor = document.find(words) if words else QTextCursor()
         while not cursor.isNull() and len(marks) < MARKED:
@@ -228,7 +228,7 @@ class InspectTab(Tab):
             QShortcut(QKeySequence(keys), self, partial(self.step, by), context=within)
 
     def _lay_out(self) -> None:
-        theme = self.desk.theme
+        theme = self.app.theme
         self.stack = QStackedWidget()
         self.stack.addWidget(self.tree)
         self.stack.addWidget(self.text)

@@ -7,7 +7,7 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QMenu
 
 from desktop.actions import containers as actions
-from desktop.context import Desk
+from desktop.context import AppContext
 from desktop.i18n.text import tr
 from desktop.pages.list_page import add
 from engine.docker.types import Container, ContainerState, Port
@@ -19,7 +19,7 @@ type OpenTab = Callable[[str, str], object]  # a container's id, a tab
 
 def fill_menu(
     menu: QMenu,
-    desk: Desk,
+    app: AppContext,
     rows: Sequence[Container],
     open_tab: OpenTab,
     is_group: bool = False,
@@ -27,22 +27,22 @@ def fill_menu(
     """The actions of these containers; of a group only those that all have."""
     up = [row for row in rows if row.state.is_up]
     going = [row for row in rows if row.state is ContainerState.RUNNING]
-    add(menu, tr("Start"), partial(actions.start, desk, rows), enabled=len(up) < len(rows))
-    add(menu, tr("Stop"), partial(actions.stop, desk, rows), enabled=bool(up))
-    add(menu, tr("Restart"), partial(actions.restart, desk, rows))
+    add(menu, tr("Start"), partial(actions.start, app, rows), enabled=len(up) < len(rows))
+    add(menu, tr("Stop"), partial(actions.stop, app, rows), enabled=bool(up))
+    add(menu, tr("Restart"), partial(actions.restart, app, rows))
     if any(row.state is ContainerState.PAUSED for row in rows):
-        add(menu, tr("Resume"), partial(actions.resume, desk, rows))
+        add(menu, tr("Resume"), partial(actions.resume, app, rows))
     else:
-        add(menu, tr("Pause"), partial(actions.pause, desk, rows), enabled=bool(going))
-    add(menu, tr("Kill"), partial(actions.kill, desk, rows), enabled=bool(up))
+        add(menu, tr("Pause"), partial(actions.pause, app, rows), enabled=bool(going))
+    add(menu, tr("Kill"), partial(actions.kill, app, rows), enabled=bool(up))
     menu.addSeparator()
     if len(rows) == 1 and not is_group:
-        _fill_for_one(menu, desk, rows[0], open_tab)
+        _fill_for_one(menu, app, rows[0], open_tab)
         menu.addSeparator()
-    add(menu, tr("Delete…"), partial(actions.delete, desk, rows))
+    add(menu, tr("Delete…"), partial(actions.delete, app, rows))
 
 
-def _fill_for_one(menu: QMenu, desk: Desk, row: Container, open_tab: OpenTab) -> None:
+def _fill_for_one(menu: QMenu, app: AppContext, row: Container, open_tab: OpenTab) -> None:
     add(menu, tr("Logs"), partial(open_tab, row.id, "logs"))
     terminal = partial(open_tab, row.id, "terminal")
     add(menu, tr("Terminal"), terminal, enabled=row.state.is_up)
@@ -51,11 +51,11 @@ def _fill_for_one(menu: QMenu, desk: Desk, row: Container, open_tab: OpenTab) ->
     if ports := _ports(row):
         for port in ports:
             said = tr("Open port {port} in the browser", port=port.host_port)
-            add(menu, said, partial(actions.open_port, desk, port))
+            add(menu, said, partial(actions.open_port, app, port))
         menu.addSeparator()
-    add(menu, tr("Rename…"), partial(_rename, desk, row))
-    add(menu, tr("Recreate with changes…"), partial(_recreate, desk, row))
-    add(menu, tr("Copy docker run"), partial(actions.copy_run_command, desk, row))
+    add(menu, tr("Rename…"), partial(_rename, app, row))
+    add(menu, tr("Recreate with changes…"), partial(_recreate, app, row))
+    add(menu, tr("Copy docker run"), partial(actions.copy_run_command, app, row))
     add(menu, tr("Copy ID"), partial(_copy, row.id))
 
 
@@ -69,20 +69,20 @@ def _copy(text: str) -> None:
     QGuiApplication.clipboard().setText(text)
 
 
-def _rename(desk: Desk, row: Container) -> None:
+def _rename(app: AppContext, row: Container) -> None:
     from desktop.dialogs.ask import ask_text
 
     ask_text(
-        desk.shell.widget,
+        app.shell.widget,
         tr("Rename {name}", name=row.name),
         tr("New name"),
         row.name,
         tr("Rename"),
-        partial(actions.rename, desk, row),
+        partial(actions.rename, app, row),
     )
 
 
-def _recreate(desk: Desk, row: Container) -> None:
+def _recreate(app: AppContext, row: Container) -> None:
     from desktop.dialogs.recreate import RecreateDialog
 
-    RecreateDialog(desk, row).open()
+    RecreateDialog(app, row).open()

@@ -9,7 +9,7 @@ from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QComboBox, QMenu
 
 from desktop.actions import containers as actions
-from desktop.context import Desk
+from desktop.context import AppContext
 from desktop.i18n.text import tr
 from desktop.models.containers import containers_model, heading_dot, port_links, state_dot
 from desktop.models.rows import Heading, Line
@@ -27,19 +27,19 @@ AGE_MS = 30_000  # how often "2 min" is looked at again, while the page is shown
 
 
 class ContainerDressing(Dressing):
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, app: AppContext) -> None:
+        self._app = app
 
     def look(self, line: Line) -> Look:
-        connection = self._desk.connection
+        connection = self._app.connection
         dim = connection.reach is Reach.DOWN and not connection.is_up
         if line.heading is not None:
             return Look(heading_dot(line.heading), dim=dim)
-        busy = line.row.id in self._desk.stores.containers.busy
+        busy = line.row.id in self._app.stores.containers.busy
         return Look(state_dot(line.row), dim=dim, busy=busy)
 
     def buttons(self, line: Line) -> Sequence[RowButton]:
-        if not self._desk.connection.is_up:
+        if not self._app.connection.is_up:
             return ()
         if line.heading is None:
             return self._verbs((line.row,))
@@ -75,7 +75,7 @@ class ContainerDressing(Dressing):
     def course(self, line: Line) -> Sequence[float]:
         if line.row is None or line.row.state is not ContainerState.RUNNING:
             return ()
-        return self._desk.usage.course(line.row.id)
+        return self._app.usage.course(line.row.id)
 
 
 def _covering(verb: str, heading: Heading) -> str:
@@ -84,26 +84,24 @@ def _covering(verb: str, heading: Heading) -> str:
 
 
 class ContainersPage(ListPage):
-    def __init__(self, desk: Desk) -> None:
-        self.dressing = ContainerDressing(desk)
+    def __init__(self, app: AppContext) -> None:
+        self.dressing = ContainerDressing(app)
         empty = Empty(
-            desk.theme,
+            app.theme,
             "container",
             tr("No containers yet"),
             tr("Run an image here, or type docker run in a terminal."),
-            icon_button(
-                desk.theme, "start", tr("Run…"), self._run, text=tr("Run…"), kind="primary"
-            ),
+            icon_button(app.theme, "start", tr("Run…"), self._run, text=tr("Run…"), kind="primary"),
         )
         super().__init__(
-            desk, tr("Containers"), containers_model(desk.stores, desk.usage), self.dressing, empty
+            app, tr("Containers"), containers_model(app.stores, app.usage), self.dressing, empty
         )
         self.scope = QComboBox()
         self.scope.setAccessibleName(tr("Which containers"))
         self.scope.addItems([tr("All"), tr("Running"), tr("Stopped")])
         self.scope.currentIndexChanged.connect(self._choose_scope)
         self.run_button = icon_button(
-            desk.theme, "start", tr("Run…"), self._run, text=tr("Run…"), kind="primary"
+            app.theme, "start", tr("Run…"), self._run, text=tr("Run…"), kind="primary"
         )
         self.header.addStretch(1)
         for widget in (self.filter, self.scope, self.run_button):
@@ -112,9 +110,9 @@ class ContainersPage(ListPage):
         self._ages.timeout.connect(self.table.viewport().update)
         self._ordering = QTimer(self, singleShot=True, interval=ORDER_MS)
         self._ordering.timeout.connect(self._order)
-        desk.usage.changed.connect(self._order_soon)
+        app.usage.changed.connect(self._order_soon)
         self.table.visible_changed.connect(self._watch)
-        desk.connection.changed.connect(self.table.viewport().update)
+        app.connection.changed.connect(self.table.viewport().update)
         self._is_shown = False
 
     def shown(self) -> None:
@@ -126,13 +124,13 @@ class ContainersPage(ListPage):
     def hidden(self) -> None:
         self._is_shown = False
         self._ages.stop()
-        self.desk.usage.watch([])
+        self.app.usage.watch([])
 
     def _watch(self) -> None:
         """Usage of what is on the screen; of all, where it decides what that is."""
         if self._is_shown and self.opened is None:
             rows = [line.row for line in self.table.visible_lines() if line.row is not None]
-            self.desk.usage.watch([row.id for row in rows], self._is_order_live)
+            self.app.usage.watch([row.id for row in rows], self._is_order_live)
 
     @property
     def _is_order_live(self) -> bool:
@@ -159,7 +157,7 @@ class ContainersPage(ListPage):
         if len(rows) == 1 and heading is None:
             add(menu, tr("Open"), partial(self.open, rows[0].id))
             menu.addSeparator()
-        fill_menu(menu, self.desk, rows, self.open, is_group=heading is not None)
+        fill_menu(menu, self.app, rows, self.open, is_group=heading is not None)
 
     def press(self, name: str, line: Line) -> None:
         verb = {
@@ -169,36 +167,36 @@ class ContainersPage(ListPage):
             "restart": actions.restart,
             "delete": actions.delete,
         }[name]
-        verb(self.desk, self.rows_of([line]))
+        verb(self.app, self.rows_of([line]))
 
     def link(self, line: Line, number: int) -> None:
         port = port_links(line.row)[number]
         found = next(p for p in line.row.ports if str(p.host_port) == port)
-        actions.open_port(self.desk, found)
+        actions.open_port(self.app, found)
 
     def delete(self, rows: Sequence[Any]) -> None:
-        actions.delete(self.desk, rows)
+        actions.delete(self.app, rows)
 
     def switch(self, rows: Sequence[Any]) -> None:
-        actions.switch(self.desk, rows)
+        actions.switch(self.app, rows)
 
     def detail(self, key: str) -> Detail | None:
-        if key not in self.desk.stores.containers.rows:
+        if key not in self.app.stores.containers.rows:
             return None
         from desktop.pages.containers.detail import ContainerDetailView
 
-        self.desk.usage.watch([])
-        return ContainerDetailView(self.desk, key, self.back)
+        self.app.usage.watch([])
+        return ContainerDetailView(self.app, key, self.back)
 
     def back(self) -> None:
         super().back()
         self._watch()
 
     def commands(self) -> list[Command]:
-        desk = self.desk
+        app = self.app
         return [
             Command(tr("Run an image…"), self._run, icon="start"),
-            Command(tr("Delete stopped containers…"), lambda: actions.prune(desk), icon="prune"),
+            Command(tr("Delete stopped containers…"), lambda: actions.prune(app), icon="prune"),
         ]
 
     def _choose_scope(self, number: int) -> None:
@@ -209,4 +207,4 @@ class ContainersPage(ListPage):
     def _run(self) -> None:
         from desktop.dialogs.run.dialog import RunDialog
 
-        RunDialog(self.desk).open()
+        RunDialog(self.app).open()

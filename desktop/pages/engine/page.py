@@ -10,7 +10,7 @@ from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from desktop.actions import containers, engine
-from desktop.context import Desk
+from desktop.context import AppContext
 from desktop.dialogs import images
 from desktop.i18n.text import percent, plural, size, tip, tr
 from desktop.pages.engine.cards import DiskCard, ReachCard, StartCard, machine_memory
@@ -29,42 +29,42 @@ NARROW = 760  # two cards are not beside each other below this
 
 
 class EnginePage(Page):
-    def __init__(self, desk: Desk) -> None:
-        super().__init__(desk, tr("Engine"))
+    def __init__(self, app: AppContext) -> None:
+        super().__init__(app, tr("Engine"))
         self._visible = False
         self._problems: tuple[Problem, ...] = ()
-        self.dot = Dot(desk.theme)
+        self.dot = Dot(app.theme)
         self.word = label("")
         self.note = label("", "secondary", wrap=True)  # what the word means
-        self.start = self._verb("start", tr("Start"), lambda: engine.start(desk))
-        self.restart = self._verb("restart", tr("Restart"), lambda: engine.restart(desk))
-        self.stop = self._verb("stop", tr("Stop"), lambda: engine.stop(desk))
+        self.start = self._verb("start", tr("Start"), lambda: engine.start(app))
+        self.restart = self._verb("restart", tr("Restart"), lambda: engine.restart(app))
+        self.stop = self._verb("stop", tr("Stop"), lambda: engine.stop(app))
         self.header.addLayout(row(self.dot, self.word, gap=4))
         self.header.addStretch(1)
         for one in (self.start, self.restart, self.stop):
             self.header.addWidget(one)
-        self.start_card = StartCard(desk.theme)
+        self.start_card = StartCard(app.theme)
         self.reach = ReachCard()
         self.memory = Gauge(tr("Memory"))
         self.cpu = Gauge(tr("CPU"))
         self.disk = DiskCard(self._count, self._free())
-        self.snapshots = SnapshotsCard(desk)
-        self.machine = MachineStore(desk.tasks, desk.link, self)
+        self.snapshots = SnapshotsCard(app)
+        self.machine = MachineStore(app.tasks, app.link, self)
         self._troubles = QVBoxLayout()
         self._troubles.setSpacing(12)
         self._lay_out()
         self._connect()
 
     def _verb(self, icon: str, text: str, do: Callable[[], object]) -> QPushButton:
-        return icon_button(self.desk.theme, icon, text, do, text=text, kind="")
+        return icon_button(self.app.theme, icon, text, do, text=text, kind="")
 
     def _free(self) -> dict[str, Callable[[], object]]:
         """The ways to free space, by the name of what takes it."""
-        desk = self.desk
+        app = self.app
         return {
-            "images": lambda: images.ask_prune(desk),
-            "containers": lambda: containers.prune(desk),
-            "volumes": lambda: desk.shell.go("volumes"),
+            "images": lambda: images.ask_prune(app),
+            "containers": lambda: containers.prune(app),
+            "volumes": lambda: app.shell.go("volumes"),
         }
 
     def _lay_out(self) -> None:
@@ -83,12 +83,12 @@ class EnginePage(Page):
         self.body.addWidget(scrolled(holder(whole)))
 
     def _connect(self) -> None:
-        desk = self.desk
-        desk.link.changed.connect(self._show)
-        desk.connection.changed.connect(self._show)
-        desk.stores.facts_changed.connect(self._show)
-        desk.stores.containers.changed.connect(lambda _delta: self._show_containers())
-        desk.usage.changed.connect(lambda _ids: self._show_use())
+        app = self.app
+        app.link.changed.connect(self._show)
+        app.connection.changed.connect(self._show)
+        app.stores.facts_changed.connect(self._show)
+        app.stores.containers.changed.connect(lambda _delta: self._show_containers())
+        app.usage.changed.connect(lambda _ids: self._show_use())
         self.machine.changed.connect(self._show_use)
 
     # Page
@@ -96,31 +96,31 @@ class EnginePage(Page):
     def shown(self) -> None:
         self._visible = True
         self.machine.watch(True)
-        self.desk.usage.watch([], all_matter=True)
+        self.app.usage.watch([], all_matter=True)
         self._show()
         self._show_containers()
 
     def hidden(self) -> None:
         self._visible = False
         self.machine.watch(False)
-        self.desk.usage.watch([])
+        self.app.usage.watch([])
 
     def refresh(self) -> None:
         super().refresh()
-        engine.reconnect(self.desk)
+        engine.reconnect(self.app)
 
     # What is possible
 
     def _count(self) -> None:
-        self.desk.stores.count_disk()
-        self.disk.show_counting(self.desk.stores.is_counting)
+        self.app.stores.count_disk()
+        self.disk.show_counting(self.app.stores.is_counting)
 
     # What is so
 
     def _show(self) -> None:
         if not self._visible:
             return
-        link, connection = self.desk.link, self.desk.connection
+        link, connection = self.app.link, self.app.connection
         state = engine_state(link, connection)
         self.dot.set_state(state.dot)
         self.word.setText(state.word)
@@ -131,8 +131,8 @@ class EnginePage(Page):
         machine = link.snapshot.machine if link.snapshot and connection.is_ours else None
         self.start_card.setVisible(connection.is_ours)
         self.start_card.show_machine(machine)
-        self.reach.show_engine(link, connection, self.desk.stores.info)
-        stores = self.desk.stores
+        self.reach.show_engine(link, connection, self.app.stores.info)
+        stores = self.app.stores
         self.disk.show_machine(machine, stores.disk, stores.not_counted)
         self.disk.show_counting(stores.is_counting)
         self.disk.count.setVisible(connection.is_up)
@@ -142,8 +142,8 @@ class EnginePage(Page):
         self._show_use()
 
     def _show_verbs(self) -> None:
-        ours = self.desk.connection.is_ours
-        possible = verbs(self.desk.link.snapshot, self.desk.link.requested) if ours else Verbs()
+        ours = self.app.connection.is_ours
+        possible = verbs(self.app.link.snapshot, self.app.link.requested) if ours else Verbs()
         for one, reason in (
             (self.start, possible.start),
             (self.restart, possible.restart),
@@ -165,21 +165,21 @@ class EnginePage(Page):
                 card.hide()
                 card.deleteLater()
         for problem in problems:
-            self._troubles.addWidget(ProblemCard(self.desk.theme, problem, *self._ways_out()))
+            self._troubles.addWidget(ProblemCard(self.app.theme, problem, *self._ways_out()))
 
     def _ways_out(self) -> list[QPushButton]:
         """Where nobody answers, the header's buttons cannot help."""
-        desk = self.desk
-        match engine_state(desk.link, desk.connection).action:
+        app = self.app
+        match engine_state(app.link, app.connection).action:
             case "replace":
                 words = tr("Restart the background process")
-                return [button(words, lambda: engine.replace_supervisor(desk))]
+                return [button(words, lambda: engine.replace_supervisor(app))]
             case "retry":
-                return [button(tr("Try again"), lambda: engine.reconnect(desk))]
+                return [button(tr("Try again"), lambda: engine.reconnect(app))]
         return []
 
     def _all_problems(self) -> tuple[Problem, ...]:
-        link, connection = self.desk.link, self.desk.connection
+        link, connection = self.app.link, self.app.connection
         if not connection.is_ours:
             broken = not connection.is_up and connection.problem
             return (connection.problem,) if broken and connection.problem else ()
@@ -194,9 +194,9 @@ class EnginePage(Page):
     def _show_use(self) -> None:
         if not self._visible:
             return
-        rows = self.desk.stores.containers.rows.values()
-        up = sum(row.state.is_up for row in rows) if self.desk.connection.is_up else 0
-        total = self.desk.usage.total() if up else None
+        rows = self.app.stores.containers.rows.values()
+        up = sum(row.state.is_up for row in rows) if self.app.connection.is_up else 0
+        total = self.app.usage.total() if up else None
         self._say_cpu(total[0] if total else None, up, len(rows))
         self._say_memory(total[1] if total else 0)
 
@@ -204,7 +204,7 @@ class EnginePage(Page):
         """`cores`: None while nothing was measured."""
         cpus = self._limits()[0]
         said = plural(known, "{up} of {n} container runs.", "{up} of {n} containers run.", up=up)
-        words = said if self.desk.connection.is_up else tr("Nothing runs now.")
+        words = said if self.app.connection.is_up else tr("Nothing runs now.")
         if not cpus or cores is None:
             self.cpu.say(plural(cpus, "{n} CPU", "{n} CPUs") if cpus else "", None, words)
             return
@@ -215,7 +215,7 @@ class EnginePage(Page):
     def _say_memory(self, used: int) -> None:
         """`used`: 0 while nothing was measured."""
         memory, use = self._limits()[1], self.machine.latest
-        if use is not None and memory and self.desk.connection.is_ours:
+        if use is not None and memory and self.app.connection.is_ours:
             self.memory.say(*machine_memory(use, memory))
             return
         if not memory or not used:
@@ -230,8 +230,8 @@ class EnginePage(Page):
 
     def _limits(self) -> tuple[int, int]:
         """CPUs and bytes of memory; 0 where they are not known."""
-        link, info = self.desk.link, self.desk.stores.info
-        if self.desk.connection.is_ours and link.snapshot is not None:
+        link, info = self.app.link, self.app.stores.info
+        if self.app.connection.is_ours and link.snapshot is not None:
             return link.snapshot.machine.cpus, link.snapshot.machine.memory_bytes
         return (info.cpus, info.memory) if info is not None else (0, 0)
 

@@ -5,7 +5,7 @@ from functools import partial
 from PySide6.QtWidgets import QGridLayout
 
 from desktop.actions import snapshots as actions
-from desktop.context import Desk
+from desktop.context import AppContext
 from desktop.dialogs.snapshot import SnapshotDialog
 from desktop.i18n.text import moment, percent, size, tip, tr
 from desktop.pages.engine.cards import Card
@@ -18,9 +18,9 @@ NAME, WHEN, SIZE, MEMORY, BACK, DELETE = range(6)
 
 
 class SnapshotsCard(Card):
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, app: AppContext) -> None:
         super().__init__(tr("Snapshots"))
-        self._desk = desk
+        self._app = app
         self._shown: tuple[tuple[MachineSnapshot, ...], bool] | None = None
         self.make = button(tr("Create a snapshot…"), self._make)
         self.words = label("", "secondary", wrap=True)
@@ -44,7 +44,7 @@ class SnapshotsCard(Card):
             self._fill(kept, reason)
 
     def _make(self) -> None:
-        SnapshotDialog(self._desk, self.window()).open()
+        SnapshotDialog(self._app, self.window()).open()
 
     def _fill(self, kept: tuple[MachineSnapshot, ...], reason: str) -> None:
         while self._grid.count():
@@ -56,14 +56,14 @@ class SnapshotsCard(Card):
         for number, one in enumerate(reversed(kept)):
             back = button(
                 tr("Go back…"),
-                partial(actions.restore, self._desk, one),
+                partial(actions.restore, self._app, one),
                 "link",
                 name=tr("Go back to the snapshot {name}", name=one.name),
                 tip=reason,
             )
             delete = button(
                 tr("Delete…"),
-                partial(actions.delete, self._desk, one),
+                partial(actions.delete, self._app, one),
                 "link",
                 name=tr("Delete the snapshot {name}", name=one.name),
                 tip=reason,

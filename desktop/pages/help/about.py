@@ -8,7 +8,7 @@ from PySide6.QtGui import QDesktopServices, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from desktop.actions import engine
-from desktop.context import Desk
+from desktop.context import AppContext
 from desktop.i18n.text import tr
 from desktop.session.tasks import Task
 from desktop.widgets.basics import button, card, column, holder, label, row, scrolled
@@ -17,9 +17,9 @@ from engine import __version__
 
 
 class AboutView(QWidget):
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, app: AppContext) -> None:
         super().__init__()
-        self._desk = desk
+        self._app = app
         self.lines = {
             "galley": CopyLine(tr("Galley")),
             "engine": CopyLine(tr("Engine")),
@@ -27,7 +27,7 @@ class AboutView(QWidget):
             "system": CopyLine(tr("System")),
             "folder": CopyLine(tr("Folder")),
         }
-        home = str(desk.link.home.root)
+        home = str(app.link.home.root)
         self.open_folder = button(
             tr("Open the folder"),
             lambda: QDesktopServices.openUrl(QUrl.fromLocalFile(home)),
@@ -38,8 +38,8 @@ class AboutView(QWidget):
         facts.addLayout(row(1, self.open_folder))
         whole = column(card(facts), card(self._reset_box()), 1, gap=12)
         self.setLayout(column(scrolled(holder(whole))))
-        desk.link.changed.connect(self._look)
-        desk.connection.changed.connect(self._look)
+        app.link.changed.connect(self._look)
+        app.connection.changed.connect(self._look)
 
     def _reset_box(self) -> QHBoxLayout:
         about = tr(
@@ -58,11 +58,11 @@ class AboutView(QWidget):
         self._look()
 
     def _look(self) -> None:
-        snapshot = self._desk.link.snapshot
+        snapshot = self._app.link.snapshot
         self.lines["galley"].say(__version__)
         python = platform.python_version()
         self.lines["system"].say(f"{platform.platform()} · Python {python} · Qt {qt_version}")
-        self.lines["folder"].say(str(self._desk.link.home.root))
+        self.lines["folder"].say(str(self._app.link.home.root))
         if snapshot is None:
             self.lines["engine"].say("")
             self.lines["backend"].say("")
@@ -75,7 +75,7 @@ class AboutView(QWidget):
         self.lines["backend"].say(" · ".join(filter(None, parts)))
 
     def _ask(self) -> None:
-        engine.reset(self._desk, self._resetting)
+        engine.reset(self._app, self._resetting)
 
     def _resetting(self, task: Task) -> None:
         self.reset.setEnabled(False)

@@ -8,20 +8,20 @@ from PySide6.QtCore import QUrl
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QWidget
 
-from desktop.context import Desk
+from desktop.context import AppContext
 from desktop.dialogs.choose_file import ask_save
 from desktop.i18n.text import plural, tr
 from desktop.session.tasks import Task
 from vm.errors import HomeUnusable, HostError
 
 
-def save_bundle(desk: Desk, parent: QWidget) -> None:
+def save_bundle(app: AppContext, parent: QWidget) -> None:
     name = time.strftime("galley-report-%Y%m%d-%H%M.zip")
-    ask_save(parent, tr("Save a report"), name, "zip", partial(write, desk))
+    ask_save(parent, tr("Save a report"), name, "zip", partial(write, app))
 
 
-def write(desk: Desk, target: Path) -> Task:
-    home = desk.link.home
+def write(app: AppContext, target: Path) -> Task:
+    home = app.link.home
 
     def work(task: Task) -> int:
         from engine.diagnose.bundle import write_bundle
@@ -48,9 +48,9 @@ def write(desk: Desk, target: Path) -> Task:
             "{name} has {n} files, with known secrets taken out. Have a look before you share it.",
             name=target.name,
         )
-        desk.shell.toast(tr("The report is saved"), said, (tr("Show in folder"), show))
+        app.shell.toast(tr("The report is saved"), said, (tr("Show in folder"), show))
 
     def show() -> None:
         QDesktopServices.openUrl(QUrl.fromLocalFile(str(target.parent)))
 
-    return desk.tasks.start(tr("Save a report"), work, done)
+    return app.tasks.start(tr("Save a report"), work, done)

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from desktop.context import Desk
+from desktop.context import AppContext
 from desktop.i18n.engine_words import engine_says
 from desktop.i18n.text import plural, tr
 from desktop.pages.help.fixes import fix_for
@@ -42,14 +42,14 @@ DRESS = {"fine": ("check", "running"), "problem": ("error", "error"), "skipped":
 class ChecksView(QWidget):
     """`results` are the answers of the last run, as far as there are any."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, app: AppContext) -> None:
         super().__init__()
-        self._desk = desk
+        self._app = app
         self.results: tuple[Result, ...] = ()
         self.rows: list[CheckRow] = []
         self.task: Task | None = None
         words = tr("Run the checks")
-        self.start = icon_button(desk.theme, "start", words, self.run, text=words, kind="primary")
+        self.start = icon_button(app.theme, "start", words, self.run, text=words, kind="primary")
         self.said = label(tr("Nothing was checked yet."), "heading", wrap=True)
         self.about = label(
             tr("Galley looks at itself, at this computer and at the machine. It changes nothing."),
@@ -73,7 +73,7 @@ class ChecksView(QWidget):
         """Ask everything, and show each answer as it comes."""
         if self.task is not None and not self.task.state.is_over:
             return
-        home = self._desk.link.home
+        home = self._app.link.home
         self._take(())
         self.said.setText(tr("Checking…"))
         self.start.setEnabled(False)
@@ -91,7 +91,7 @@ class ChecksView(QWidget):
                     task.report(tr(result.title), len(found) / len(CHECKS), found)
             return found
 
-        self.task = self._desk.tasks.start(tr("Check for problems"), work, self._done)
+        self.task = self._app.tasks.start(tr("Check for problems"), work, self._done)
         self.task.changed.connect(self._follow)
 
     def _follow(self) -> None:
@@ -137,7 +137,7 @@ class ChecksView(QWidget):
         for result in results[len(self.results) :]:
             if self.rows:
                 self._list.addWidget(line())
-            self.rows.append(CheckRow(self._desk, result, self._mended))
+            self.rows.append(CheckRow(self._app, result, self._mended))
             self._list.addWidget(self.rows[-1])
         self.results = results
         self._card.setVisible(bool(results))
@@ -150,9 +150,9 @@ class ChecksView(QWidget):
 class CheckRow(QWidget):
     """One question and its answer."""
 
-    def __init__(self, desk: Desk, result: "Result", mended: Callable[[], object]) -> None:
+    def __init__(self, app: AppContext, result: "Result", mended: Callable[[], object]) -> None:
         super().__init__()
-        self._desk = desk
+        self._app = app
         self._mended = mended
         self._look = DRESS[result.outcome]
         self.result = result
@@ -175,14 +175,14 @@ class CheckRow(QWidget):
         self.setLayout(whole)
         self.setAccessibleName(f"{tr(result.title)}: {words[result.outcome]}")
         self._dress()
-        desk.theme.changed.connect(self._dress)
+        app.theme.changed.connect(self._dress)
 
     def _trouble(self, problem: Problem) -> QWidget:
         summary = label(engine_says(problem.summary), "heading", wrap=True, select=True)
         hint = label(engine_says(problem.hint), "secondary", wrap=True, select=True)
         if not problem.hint:
             hint.hide()
-        fix = fix_for(self._desk, self.result)
+        fix = fix_for(self._app, self.result)
         buttons: list[QPushButton] = []
         if fix is not None:
             self.fix = button(fix[0], self._mend)
@@ -203,7 +203,7 @@ class CheckRow(QWidget):
         return holder(box)
 
     def _mend(self) -> None:
-        fix = fix_for(self._desk, self.result)
+        fix = fix_for(self._app, self.result)
         task = fix[1]() if fix is not None else None
         if task is None or self.fix is None:
             return
@@ -224,5 +224,5 @@ class CheckRow(QWidget):
 
     def _dress(self) -> None:
         icon, color = self._look
-        self._picture.setPixmap(icons.pixmap(icon, self._desk.theme.color(color), 16))
+        self._picture.setPixmap(icons.pixmap(icon, self._app.theme.color(color), 16))
         self._picture.setAlignment(Qt.AlignmentFlag.AlignTop)

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from desktop.actions import engine, settings
-from desktop.context import Desk
+from desktop.context import AppContext
 from desktop.i18n.text import tr
 from desktop.session.tasks import Task
 from engine.diagnose import autostart, docker_client
@@ -21,36 +21,36 @@ if TYPE_CHECKING:
 type Fix = tuple[str, Callable[[], Task | None]]  # what the button says, and does
 
 
-def fix_for(desk: Desk, result: "Result") -> Fix | None:
+def fix_for(app: AppContext, result: "Result") -> Fix | None:
     """None where only the user can mend it: then the hint says how."""
     problem = result.problem
     if problem is None:
         return None
     if result.title == docker_client.TITLE:
-        return _context_fix(desk, problem)
+        return _context_fix(app, problem)
     if result.title == autostart.TITLE:
-        return tr("Open the settings"), partial(_go, desk, "settings")
+        return tr("Open the settings"), partial(_go, app, "settings")
     match problem.kind:
         case "SupervisorGone":
-            return tr("Start the background process"), partial(engine.start, desk)
+            return tr("Start the background process"), partial(engine.start, app)
         case "VersionMismatch":
-            return tr("Restart the background process"), partial(engine.replace_supervisor, desk)
+            return tr("Restart the background process"), partial(engine.replace_supervisor, app)
         case "EngineUnreachable" | "EngineFailed" | "GuestUnreachable" | "MachineError":
-            return tr("Restart the engine"), partial(engine.restart, desk)
+            return tr("Restart the engine"), partial(engine.restart, app)
         case "ImageDamaged":
-            return tr("Build the image again"), partial(engine.build_image, desk)
+            return tr("Build the image again"), partial(engine.build_image, app)
         case "NotEnough" | "SettingsError" | "PortInUse":
-            return tr("Open the settings"), partial(_go, desk, "settings")
+            return tr("Open the settings"), partial(_go, app, "settings")
         case "DiskFull":
-            return tr("See what takes space"), partial(_go, desk, "engine")
+            return tr("See what takes space"), partial(_go, app, "engine")
     return None
 
 
-def _context_fix(desk: Desk, problem: Problem) -> Fix | None:
+def _context_fix(app: AppContext, problem: Problem) -> Fix | None:
     if problem.kind != "HostError" or os.environ.get("DOCKER_HOST"):
         return None
-    return tr("Use Galley's docker context"), partial(settings.use_docker_context, desk)
+    return tr("Use Galley's docker context"), partial(settings.use_docker_context, app)
 
 
-def _go(desk: Desk, page: str) -> None:
-    desk.shell.go(page)
+def _go(app: AppContext, page: str) -> None:
+    app.shell.go(page)

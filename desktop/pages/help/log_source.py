@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QFileSystemWatcher, QObject, Signal
 
-from desktop.context import Desk
+from desktop.context import AppContext
 from desktop.session.throttle import Pace
 from desktop.widgets.log.ansi import AnsiReader
 from desktop.widgets.log.rows import PIECE, LogRow
@@ -49,9 +49,9 @@ class LogSource(QObject):
     arrived = Signal(object)  # list[LogRow]
     ended = Signal(object)  # Problem, or None
 
-    def __init__(self, desk: Desk, parent: QObject) -> None:
+    def __init__(self, app: AppContext, parent: QObject) -> None:
         super().__init__(parent)
-        self._desk = desk
+        self._app = app
         self._reader = RowReader()
         self._closed = False
 
@@ -62,9 +62,9 @@ class LogSource(QObject):
 
 
 class FileSource(LogSource):
-    def __init__(self, desk: Desk, component: str, parent: QObject) -> None:
-        super().__init__(desk, parent)
-        self._path = log_files.log_file(desk.link.home, component)
+    def __init__(self, app: AppContext, component: str, parent: QObject) -> None:
+        super().__init__(app, parent)
+        self._path = log_files.log_file(app.link.home, component)
         self._place: log_files.Place | None = None
         self._reading = self._again = False
         self._watcher = QFileSystemWatcher(self)
@@ -93,7 +93,7 @@ class FileSource(LogSource):
         if there:
             self._watcher.addPaths(there)
         work = partial(_read_file, self._path, self._place, self._reader)
-        self._desk.tasks.quietly(work, self._take, self._fail)
+        self._app.tasks.quietly(work, self._take, self._fail)
 
     def _take(self, found: tuple[list[LogRow], log_files.Place]) -> None:
         self._reading = False
@@ -122,12 +122,12 @@ def _read_file(
 
 
 class EngineSource(LogSource):
-    def __init__(self, desk: Desk, parent: QObject) -> None:
-        super().__init__(desk, parent)
+    def __init__(self, app: AppContext, parent: QObject) -> None:
+        super().__init__(app, parent)
         self._cancel = Cancel()
         self._lock = threading.Lock()
         self._waiting: list[LogRow] = []
-        self._pace = Pace(desk.tasks.bell, self._take, PAUSE_MS, self)
+        self._pace = Pace(app.tasks.bell, self._take, PAUSE_MS, self)
 
     def open(self) -> None:
         threading.Thread(target=self._run, name="engine log", daemon=True).start()
@@ -141,7 +141,7 @@ class EngineSource(LogSource):
     def _run(self) -> None:
         problem: Problem | None = None
         try:
-            home = self._desk.link.home
+            home = self._app.link.home
             for data in logs.follow_engine(home, FIRST_LINES, self._cancel.closing):
                 with self._lock:
                     self._waiting += self._reader.rows(data)
@@ -151,7 +151,7 @@ class EngineSource(LogSource):
         except GalleyError as error:
             problem = error.to_problem()
         if not self._cancel.is_set:
-            self._desk.tasks.bell.ring(partial(self._end, problem))
+            self._app.tasks.bell.ring(partial(self._end, problem))
 
     def _take(self) -> None:
         with self._lock:

@@ -7,7 +7,7 @@ from PySide6.QtGui import QHideEvent, QKeySequence, QShortcut, QShowEvent
 from PySide6.QtWidgets import QComboBox, QLineEdit, QWidget
 from shiboken6 import Shiboken
 
-from desktop.context import Desk
+from desktop.context import AppContext
 from desktop.dialogs.choose_file import ask_save
 from desktop.i18n.engine_words import told
 from desktop.i18n.text import plural, tr
@@ -24,9 +24,9 @@ SEARCH_SECONDS = 0.008  # of one turn of the window
 class LogsView(QWidget):
     """`source` reads while this is on the screen, and only then."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, app: AppContext) -> None:
         super().__init__()
-        self._desk = desk
+        self._app = app
         self.source: LogSource | None = None
         self.which = QComboBox()
         self.which.setAccessibleName(tr("Which log"))
@@ -41,10 +41,10 @@ class LogsView(QWidget):
         self.words.setAccessibleName(tr("Search in the log"))
         self.words.setMaximumWidth(240)
         self.found = label("", "secondary")
-        self.view = LogView(desk.theme)
+        self.view = LogView(app.theme)
         self.view.setAccessibleName(tr("Log"))
         self.note = label("", "secondary", wrap=True)
-        theme = desk.theme
+        theme = app.theme
         self._tools = (
             icon_button(theme, "up", tr("Previous match"), lambda: self.go_to(forward=False)),
             icon_button(theme, "down", tr("Next match"), lambda: self.go_to(forward=True)),
@@ -90,9 +90,7 @@ class LogsView(QWidget):
             return
         kind = self.component
         self.source = (
-            EngineSource(self._desk, self)
-            if kind == "engine"
-            else FileSource(self._desk, kind, self)
+            EngineSource(self._app, self) if kind == "engine" else FileSource(self._app, kind, self)
         )
         self.source.arrived.connect(self._add)
         self.source.ended.connect(self._end)
@@ -188,4 +186,4 @@ class LogsView(QWidget):
                 raise HostError(said, hint, details=str(error)) from error
             return str(path)
 
-        self._desk.tasks.start(tr("Save this log"), work, announce=True)
+        self._app.tasks.start(tr("Save this log"), work, announce=True)

@@ -8,7 +8,7 @@ from functools import partial
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QButtonGroup, QPushButton, QStackedWidget, QWidget
 
-from desktop.context import Desk
+from desktop.context import AppContext
 from desktop.i18n.text import tip, tr
 from desktop.pages.help.about import AboutView
 from desktop.pages.help.bundle import save_bundle
@@ -21,11 +21,11 @@ from desktop.widgets.levels import step_out_of
 
 
 class HelpPage(Page):
-    def __init__(self, desk: Desk) -> None:
-        super().__init__(desk, tr("Help"))
+    def __init__(self, app: AppContext) -> None:
+        super().__init__(app, tr("Help"))
         words = tr("Save a report…")
         self.bundle = icon_button(
-            desk.theme, "save", words, partial(save_bundle, desk, self), text=words, kind=""
+            app.theme, "save", words, partial(save_bundle, app, self), text=words, kind=""
         )
         about = tr(
             "One file with logs, settings and versions. Known secrets are taken out; names of "
@@ -35,10 +35,10 @@ class HelpPage(Page):
         self.header.addStretch(1)
         self.header.addWidget(self.bundle)
         self._makers: dict[str, Callable[[], QWidget]] = {
-            "checks": partial(ChecksView, desk),
-            "logs": partial(LogsView, desk),
+            "checks": partial(ChecksView, app),
+            "logs": partial(LogsView, app),
             "keys": KeysView,
-            "about": partial(AboutView, desk),
+            "about": partial(AboutView, app),
         }
         self.views: dict[str, QWidget] = {}
         self.tabs: dict[str, QPushButton] = {}
@@ -100,19 +100,17 @@ class HelpPage(Page):
         return isinstance(view, LogsView) and step_out_of(view.words, view.view)
 
     def commands(self) -> list[Command]:
-        go = self.desk.shell.go
+        go = self.app.shell.go
         return [
             Command(tr("Check for problems"), self._check, tr("Help"), "help"),
             Command(tr("Logs of the engine"), partial(go, "help", "logs", "engine"), icon="logs"),
             Command(tr("Logs of Galley"), partial(go, "help", "logs", "supervisor"), icon="logs"),
-            Command(
-                tr("Save a report…"), partial(save_bundle, self.desk, self), tr("Help"), "save"
-            ),
+            Command(tr("Save a report…"), partial(save_bundle, self.app, self), tr("Help"), "save"),
             Command(tr("Keyboard"), partial(go, "help", "keys"), tr("Help"), "help"),
         ]
 
     def _check(self) -> None:
-        self.desk.shell.go("help", "checks")
+        self.app.shell.go("help", "checks")
         view = self.views["checks"]
         if isinstance(view, ChecksView):
             view.run()

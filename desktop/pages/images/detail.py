@@ -11,7 +11,7 @@ from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QMenu, QSizePolicy, QStackedWidget, QWidget
 from shiboken6 import Shiboken
 
-from desktop.context import Desk
+from desktop.context import AppContext
 from desktop.dialogs import images as dialogs
 from desktop.i18n.engine_words import told
 from desktop.i18n.text import plural, short_id, size, tip, tr
@@ -33,8 +33,8 @@ ROOMY = 900  # pixels of the page in which all buttons have room
 
 
 class ImageDetailView(FramedDetail):
-    def __init__(self, desk: Desk, line: NamedImage, back: Callable[[], object]) -> None:
-        super().__init__(desk, line.title, back)
+    def __init__(self, app: AppContext, line: NamedImage, back: Callable[[], object]) -> None:
+        super().__init__(app, line.title, back)
         self.line = line
         self.overview: Overview | None = None
         self.add_chips(chip(short_id(line.image.id)), chip(), chip())
@@ -43,10 +43,10 @@ class ImageDetailView(FramedDetail):
         self.add_tab("layers", tr("Layers"), self._make_overview)
         self.add_tab("inspect", tr("Inspect"), self._make_inspect)
         self.show_tab("layers")
-        desk.stores.images.changed.connect(self._follow)
+        app.stores.images.changed.connect(self._follow)
 
     def leave(self) -> None:
-        self.desk.stores.images.changed.disconnect(self._follow)
+        self.app.stores.images.changed.disconnect(self._follow)
         if self.overview is not None:
             self.overview.leave()
 
@@ -68,38 +68,38 @@ class ImageDetailView(FramedDetail):
         self.fit_head()
 
     def _fill_head(self) -> None:
-        theme, words = self.desk.theme, tr("Run…")
+        theme, words = self.app.theme, tr("Run…")
         run = icon_button(theme, "start", words, self._run, text=words, kind="primary")
         more = icon_button(theme, "more", tr("More"), kind="")
         menu = Menu(more)
         menu.aboutToShow.connect(partial(self._fill_menu, menu))
         more.setMenu(menu)
-        push = button(tr("Push…"), lambda: dialogs.ask_push(self.desk, self.line))
-        tag = button(tr("Add a name…"), lambda: dialogs.ask_tag(self.desk, self.line))
+        push = button(tr("Push…"), lambda: dialogs.ask_push(self.app, self.line))
+        tag = button(tr("Add a name…"), lambda: dialogs.ask_tag(self.app, self.line))
         for widget in (tag, push, run, more):
             self.head.addWidget(widget)
         self._in_menu_too = (tag, push)
 
     def _fill_menu(self, menu: QMenu) -> None:
         menu.clear()
-        fill_menu(menu, self.desk, [self.line], None)
+        fill_menu(menu, self.app, [self.line], None)
 
     def _run(self) -> None:
-        self.desk.shell.run_image(self.line.ref)
+        self.app.shell.run_image(self.line.ref)
 
     def _make_overview(self) -> QWidget:
-        self.overview = Overview(self.desk, self.line, self.show_detail)
+        self.overview = Overview(self.app, self.line, self.show_detail)
         return self.overview
 
     def _make_inspect(self) -> QWidget:
         return InspectText(
-            self.desk, lambda: self.desk.connection.client.images.inspect(self.line.image.id)
+            self.app, lambda: self.app.connection.client.images.inspect(self.line.image.id)
         )
 
     def _follow(self, _delta: object) -> None:
-        line = find(self.desk.stores, self.line.key)
+        line = find(self.app.stores, self.line.key)
         if line is None:
-            if self.desk.stores.images.is_loaded:
+            if self.app.stores.images.is_loaded:
                 self.say_gone(tr("This image does not exist any more."))
             return
         if line.tag != self.line.tag:  # the name that it was opened by is gone
@@ -111,14 +111,16 @@ class ImageDetailView(FramedDetail):
 class Overview(QWidget):
     """Layers to the left; to the right the facts, or the files of the layer that was pressed."""
 
-    def __init__(self, desk: Desk, line: NamedImage, told: Callable[[ImageDetail], object]) -> None:
+    def __init__(
+        self, app: AppContext, line: NamedImage, told: Callable[[ImageDetail], object]
+    ) -> None:
         super().__init__()
-        self._desk = desk
+        self._app = app
         self._line = line
         self._told = told
         self.layers: LayerList | None = None
         self.facts: ImageFacts | None = None
-        self.files = LayerFilesPanel(desk, line.image.id, self._close_files)
+        self.files = LayerFilesPanel(app, line.image.id, self._close_files)
         self.note = label(tr("Asking the engine…"), "secondary", wrap=True)
         self._again = button(tr("Try again"), self._ask)
         self._again.hide()
@@ -153,9 +155,9 @@ class Overview(QWidget):
         self.note.setText(tr("Asking the engine…"))
 
         def work() -> ImageDetail:
-            return self._desk.connection.client.images.detail(self._line.image.id)
+            return self._app.connection.client.images.detail(self._line.image.id)
 
-        self._desk.tasks.quietly(work, self._show, self._fail)
+        self._app.tasks.quietly(work, self._show, self._fail)
 
     def _fail(self, problem: Problem) -> None:
         if Shiboken.isValid(self):
@@ -170,14 +172,14 @@ class Overview(QWidget):
         self.note.setText(
             tr("{count}, {size}, the newest on top", count=count, size=size(detail.size))
         )
-        self.layers = LayerList(detail.layers, self._desk.theme)
+        self.layers = LayerList(detail.layers, self._app.theme)
         self.layers.chosen.connect(self._open_files)
         whole = column(self.layers, 1, gap=0)
         holder = QWidget()
         holder.setLayout(whole)
         self._left.takeAt(self._left.count() - 1)
         self._left.addWidget(scrolled(holder), 1)
-        self.facts = ImageFacts(self._desk, self._line, detail)
+        self.facts = ImageFacts(self._app, self._line, detail)
         area = scrolled(self.facts)
         self._right.insertWidget(0, area)
         self._right.setCurrentWidget(area)

@@ -7,7 +7,7 @@ from functools import partial
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QGridLayout, QVBoxLayout, QWidget
 
-from desktop.context import Desk
+from desktop.context import AppContext
 from desktop.i18n.text import age, plural, short_id, tr
 from desktop.models.containers import state_word
 from desktop.models.images import NamedImage
@@ -23,9 +23,9 @@ MOST = 8  # containers that are named
 class ImageFacts(QWidget):
     """`leave` ends its listening."""
 
-    def __init__(self, desk: Desk, line: NamedImage, detail: ImageDetail) -> None:
+    def __init__(self, app: AppContext, line: NamedImage, detail: ImageDetail) -> None:
         super().__init__()
-        self._desk = desk
+        self._app = app
         self._line = line
         self._made: list[QWidget] = []
         self.users = QVBoxLayout()
@@ -42,20 +42,20 @@ class ImageFacts(QWidget):
         box.addWidget(label(tr("The image"), "heading"))
         box.addLayout(_grid(_identity(line, detail)))
         box.addStretch(1)
-        desk.stores.containers.changed.connect(self._follow)
+        app.stores.containers.changed.connect(self._follow)
         self._follow()
 
     def leave(self) -> None:
-        self._desk.stores.containers.changed.disconnect(self._follow)
+        self._app.stores.containers.changed.disconnect(self._follow)
 
     def _follow(self, _delta: object = None) -> None:
         for made in self._made:
             self.users.removeWidget(made)
             made.deleteLater()
         self._made = []
-        found = self._desk.stores.users_of_image(self._line.image)
+        found = self._app.stores.users_of_image(self._line.image)
         for container in sorted(found, key=lambda one: one.name)[:MOST]:
-            show = partial(self._desk.shell.go, "containers", container.id)
+            show = partial(self._app.shell.go, "containers", container.id)
             link = button(container.name, show, "link", name=tr("Open {name}", name=container.name))
             self._made.append(holder(row(link, label(state_word(container), "secondary"), 1)))
         if len(found) > MOST:

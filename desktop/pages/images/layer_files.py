@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from desktop.context import Desk
+from desktop.context import AppContext
 from desktop.i18n.engine_words import told
 from desktop.i18n.text import plural, size, tip, tr
 from desktop.session.tasks import Task
@@ -103,14 +103,14 @@ class LayerFiles(QAbstractTableModel):
 class LayerFilesPanel(QWidget):
     """Shown beside the layers. `closed` is called when its cross is pressed."""
 
-    def __init__(self, desk: Desk, image: str, closed: Callable[[], object]) -> None:
+    def __init__(self, app: AppContext, image: str, closed: Callable[[], object]) -> None:
         super().__init__()
-        self._desk = desk
+        self._app = app
         self._image = image
         self._known: dict[str, Sequence[FileEntry]] = {}
         self._layer: Layer | None = None
         self.task: Task | None = None
-        self.model = LayerFiles(desk.theme)
+        self.model = LayerFiles(app.theme)
         self.title = label("", "heading")
         self.count = label("", "secondary")
         self.filter = QLineEdit(placeholderText=tr("Filter"), clearButtonEnabled=True)
@@ -129,7 +129,7 @@ class LayerFilesPanel(QWidget):
         self._stack = QStackedWidget()
         for widget in (self.view, holder(waiting)):
             self._stack.addWidget(widget)
-        close = icon_button(desk.theme, "close", tr("Close the list of files"), closed)
+        close = icon_button(app.theme, "close", tr("Close the list of files"), closed)
         head = row(column(self.title, self.count, gap=2), 1, close)
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
@@ -176,7 +176,7 @@ class LayerFilesPanel(QWidget):
         self._wait(tr("Reading the layer. The engine gives out the whole image for that."), True)
 
         def work(task: Task) -> tuple[FileEntry, ...]:
-            client = self._desk.connection.client
+            client = self._app.connection.client
             return client.images.layer_files(self._image, layer.diff_id, task.cancel)
 
         def done(files: tuple[FileEntry, ...]) -> None:
@@ -193,7 +193,7 @@ class LayerFilesPanel(QWidget):
                 self._wait(told(problem, "\n"), False)
             return True
 
-        self.task = self._desk.tasks.start(tr("List the files of a layer"), work, done, failed)
+        self.task = self._app.tasks.start(tr("List the files of a layer"), work, done, failed)
 
     def _give_up(self) -> None:
         self.stop()

@@ -12,7 +12,7 @@ from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QMenu, QPushButton
 
 from desktop.actions import images_delete
-from desktop.context import Desk
+from desktop.context import AppContext
 from desktop.dialogs import images as dialogs
 from desktop.i18n.text import tip, tr
 from desktop.models.images import NamedImage, find, images_model, totals, users
@@ -30,19 +30,19 @@ AGE_MS = 30_000  # how often "2 min" is looked at again, while the page is shown
 
 
 class ImageDressing(Dressing):
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, app: AppContext) -> None:
+        self._app = app
 
     def look(self, line: Line) -> Look:
         named: NamedImage = line.row
         faint = () if named.tag else (Cell.NAME,)
-        busy = named.key in self._desk.stores.images.busy
-        if busy or not users(self._desk.stores, named):
+        busy = named.key in self._app.stores.images.busy
+        if busy or not users(self._app.stores, named):
             faint = (*faint, Cell.TEXT)
-        return Look(icon="image", dim=not self._desk.connection.is_up, faint=faint)
+        return Look(icon="image", dim=not self._app.connection.is_up, faint=faint)
 
     def buttons(self, line: Line) -> Sequence[RowButton]:
-        if not self._desk.connection.is_up or line.key in self._desk.stores.images.busy:
+        if not self._app.connection.is_up or line.key in self._app.stores.images.busy:
             return ()
         return (
             RowButton("run", "start", tr("Run…")),
@@ -52,34 +52,34 @@ class ImageDressing(Dressing):
 
 
 class ImagesPage(ListPage):
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, app: AppContext) -> None:
         empty = Empty(
-            desk.theme,
+            app.theme,
             "image",
             tr("No images yet"),
             tr("Pull one from a registry, build one, or load one from a file."),
-            _pull_button(desk),
+            _pull_button(app),
         )
-        super().__init__(desk, tr("Images"), images_model(desk.stores), ImageDressing(desk), empty)
+        super().__init__(app, tr("Images"), images_model(app.stores), ImageDressing(app), empty)
         self.totals = chip()
         shared = tr("A layer that several images share is counted for each of them.")
         self.totals.setToolTip(tip(shared))
         self.files_button = button(tr("From a file ▾"), name=tr("From a file"))
         files = Menu(self.files_button)
-        add(files, tr("Load images from a tar file…"), partial(dialogs.ask_load, desk))
-        add(files, tr("Import a root file system…"), partial(dialogs.ask_import, desk))
+        add(files, tr("Load images from a tar file…"), partial(dialogs.ask_load, app))
+        add(files, tr("Import a root file system…"), partial(dialogs.ask_import, app))
         self.files_button.setMenu(files)
-        self.prune_button = button(tr("Clean up…"), partial(dialogs.ask_prune, desk))
-        self.pull_button = _pull_button(desk)
+        self.prune_button = button(tr("Clean up…"), partial(dialogs.ask_prune, app))
+        self.pull_button = _pull_button(app)
         self.header.addWidget(self.totals)
         self.header.addStretch(1)
         for widget in (self.filter, self.files_button, self.prune_button, self.pull_button):
             self.header.addWidget(widget)
         self._ages = QTimer(self, interval=AGE_MS)
         self._ages.timeout.connect(self.table.viewport().update)
-        for store in (desk.stores.images, desk.stores.containers):
+        for store in (app.stores.images, app.stores.containers):
             store.loaded.connect(self._follow)
-        desk.connection.changed.connect(self._follow)
+        app.connection.changed.connect(self._follow)
         self._follow()
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
@@ -95,57 +95,57 @@ class ImagesPage(ListPage):
         self._ages.stop()
 
     def fill_menu(self, menu: QMenu, lines: Sequence[Line]) -> None:
-        fill_menu(menu, self.desk, self.rows_of(lines), self.open)
+        fill_menu(menu, self.app, self.rows_of(lines), self.open)
 
     def press(self, name: str, line: Line) -> None:
         if name == "run":
-            self.desk.shell.run_image(line.row.ref)
+            self.app.shell.run_image(line.row.ref)
         else:
-            images_delete.delete(self.desk, [line.row])
+            images_delete.delete(self.app, [line.row])
 
     def delete(self, rows: Sequence[Any]) -> None:
-        images_delete.delete(self.desk, rows)
+        images_delete.delete(self.app, rows)
 
     def open(self, key: str, tab: str = "") -> None:
         """Others know an image by its id alone."""
-        line = find(self.desk.stores, key)
+        line = find(self.app.stores, key)
         super().open(line.key if line else key, tab)
 
     def detail(self, key: str) -> Detail | None:
-        line = find(self.desk.stores, key)
+        line = find(self.app.stores, key)
         if line is None:
             return None
         from desktop.pages.images.detail import ImageDetailView
 
-        return ImageDetailView(self.desk, line, self.back)
+        return ImageDetailView(self.app, line, self.back)
 
     def _show_totals(self) -> None:
-        self.totals.setText(totals(self.desk.stores))
+        self.totals.setText(totals(self.app.stores))
         room = self.width() >= ROOMY
-        self.totals.setVisible(room and self.desk.stores.images.is_loaded)
+        self.totals.setVisible(room and self.app.stores.images.is_loaded)
 
     def commands(self) -> list[Command]:
-        desk = self.desk
+        app = self.app
         return [
-            Command(tr("Pull an image…"), partial(dialogs.ask_pull, desk), icon="pull"),
+            Command(tr("Pull an image…"), partial(dialogs.ask_pull, app), icon="pull"),
             Command(
-                tr("Load images from a tar file…"), partial(dialogs.ask_load, desk), icon="image"
+                tr("Load images from a tar file…"), partial(dialogs.ask_load, app), icon="image"
             ),
             Command(
-                tr("Import a root file system…"), partial(dialogs.ask_import, desk), icon="image"
+                tr("Import a root file system…"), partial(dialogs.ask_import, app), icon="image"
             ),
-            Command(tr("Delete unused images…"), partial(dialogs.ask_prune, desk), icon="prune"),
+            Command(tr("Delete unused images…"), partial(dialogs.ask_prune, app), icon="prune"),
         ]
 
     def _follow(self) -> None:
         """Containers are not in these rows, but who uses an image is shown in them."""
         self._show_totals()
         for widget in (self.files_button, self.prune_button, self.pull_button):
-            widget.setEnabled(self.desk.connection.is_up)
+            widget.setEnabled(self.app.connection.is_up)
         self.table.viewport().update()
 
 
-def _pull_button(desk: Desk) -> QPushButton:
-    pull = partial(dialogs.ask_pull, desk)
+def _pull_button(app: AppContext) -> QPushButton:
+    pull = partial(dialogs.ask_pull, app)
     words = tr("Pull…")
-    return icon_button(desk.theme, "pull", words, pull, text=words, kind="primary")
+    return icon_button(app.theme, "pull", words, pull, text=words, kind="primary")

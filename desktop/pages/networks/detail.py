@@ -6,7 +6,7 @@ from functools import partial
 from PySide6.QtWidgets import QGridLayout, QSizePolicy, QWidget
 
 from desktop.actions import networks as actions
-from desktop.context import Desk
+from desktop.context import AppContext
 from desktop.i18n.text import age, plural, tr
 from desktop.models.networks import NONE, attached, kind_text, subnet_text
 from desktop.pages.attached import AttachedList, User
@@ -22,16 +22,16 @@ from engine.docker.types import Container, Network
 
 
 class NetworkDetail(FramedDetail):
-    def __init__(self, desk: Desk, key: str, back: Callable[[], object]) -> None:
-        self.row: Network = desk.stores.networks.rows[key]
-        super().__init__(desk, self.row.name, back)
+    def __init__(self, app: AppContext, key: str, back: Callable[[], object]) -> None:
+        self.row: Network = app.stores.networks.rows[key]
+        super().__init__(app, self.row.name, back)
         self.key = key
         self.people_chip = chip()
         self.kind_chip = chip(kind_text(self.row))
         self.connect_button = button(
-            tr("Connect a container…"), lambda: connect(desk, self.row), "primary"
+            tr("Connect a container…"), lambda: connect(app, self.row), "primary"
         )
-        self.more = icon_button(desk.theme, "more", tr("More"), self._menu, kind="")
+        self.more = icon_button(app.theme, "more", tr("More"), self._menu, kind="")
         self.add_chips(
             self.people_chip, self.kind_chip, chip(subnet_text(self.row)), chip(self.row.driver)
         )
@@ -42,8 +42,8 @@ class NetworkDetail(FramedDetail):
         self.add_tab("settings", tr("Settings"), self._make_settings)
         self.add_tab("inspect", tr("Inspect"), self._make_inspect)
         self.show_tab("containers")
-        desk.stores.networks.changed.connect(self._follow_row)
-        desk.stores.containers.changed.connect(self._follow)
+        app.stores.networks.changed.connect(self._follow_row)
+        app.stores.containers.changed.connect(self._follow)
 
     def refresh(self) -> None:
         shown = self.made.get("inspect")
@@ -56,7 +56,7 @@ class NetworkDetail(FramedDetail):
 
     def _make_people(self) -> QWidget:
         return AttachedList(
-            self.desk,
+            self.app,
             tr("No container is on it. Connect one, and others on it find it by its name."),
             tr("Disconnect") if can_connect(self.row) else "",
             self._disconnect,
@@ -83,8 +83,8 @@ class NetworkDetail(FramedDetail):
             value = label(text, "mono", select=True)
             value.setAccessibleName(name)
             grid.addWidget(value, place, 1)
-        theme = self.desk.theme
-        copy_id = icon_button(theme, "copy", tr("Copy ID"), partial(copy, self.desk, row.id))
+        theme = self.app.theme
+        copy_id = icon_button(theme, "copy", tr("Copy ID"), partial(copy, self.app, row.id))
         grid.addWidget(copy_id, 0, 2)
         grid.setColumnStretch(3, 1)
         framed = card(grid)
@@ -92,13 +92,13 @@ class NetworkDetail(FramedDetail):
         return holder(column(framed, 1))
 
     def _make_inspect(self) -> QWidget:
-        return InspectText(self.desk, lambda: actions.inspect(self.desk, self.key))
+        return InspectText(self.app, lambda: actions.inspect(self.app, self.key))
 
     def _disconnect(self, container: Container) -> None:
-        actions.disconnect(self.desk, self.row, container)
+        actions.disconnect(self.app, self.row, container)
 
     def _follow(self, _delta: object = None) -> None:
-        people = attached(self.desk.stores, self.row)
+        people = attached(self.app.stores, self.row)
         self.people_chip.setText(plural(len(people), "{n} container", "{n} containers"))
         self.fit_head()
         shown = self.made.get("containers")
@@ -109,11 +109,11 @@ class NetworkDetail(FramedDetail):
         if self.key in delta.removed:
             self.say_gone(tr("This network does not exist any more."))
             return
-        self.row = self.desk.stores.networks.rows.get(self.key, self.row)
+        self.row = self.app.stores.networks.rows.get(self.key, self.row)
         self._follow()
 
     def _menu(self) -> None:
         menu = Menu(self)
-        fill_menu(menu, self.desk, [self.row], None)
+        fill_menu(menu, self.app, [self.row], None)
         menu.aboutToHide.connect(menu.deleteLater)
         menu.popup(self.more.mapToGlobal(self.more.rect().bottomLeft()))

@@ -20,7 +20,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
-from desktop.context import Desk
+from desktop.context import AppContext
 from desktop.i18n.text import plural, tip, tr
 from desktop.models.networks import subnet_text
 from desktop.pages.networks.map_layout import Layout, Part, Spot, lay_out
@@ -45,12 +45,12 @@ class NetworkMap(QWidget):
     delete_wanted = Signal(str)
     reached = Signal(object)  # QRect that should be on the screen
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, app: AppContext) -> None:
         super().__init__()
-        self._desk = desk
+        self._app = app
         self._networks: tuple[Network, ...] = ()
         self._unfolded: set[str] = set()
-        self._brush = Brush(desk)
+        self._brush = Brush(app)
         self.layout_now: Layout = lay_out((), 600)
         self.current: Spot | None = None
         self.hovered: Spot | None = None
@@ -59,7 +59,7 @@ class NetworkMap(QWidget):
         self.setMouseTracking(True)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setAccessibleName(tr("Map of networks"))
-        for signal in (desk.theme.changed, desk.stores.containers.changed, desk.connection.changed):
+        for signal in (app.theme.changed, app.stores.containers.changed, app.connection.changed):
             signal.connect(lambda *_args: self.update())
 
     def show_networks(self, networks: Sequence[Network]) -> None:

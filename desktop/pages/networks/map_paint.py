@@ -5,7 +5,7 @@ from itertools import pairwise
 from PySide6.QtCore import QPointF, QRect, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter, QPen
 
-from desktop.context import Desk
+from desktop.context import AppContext
 from desktop.i18n.text import tr
 from desktop.models.containers import state_dot
 from desktop.models.networks import kind_text, subnet_text
@@ -19,8 +19,8 @@ from desktop.widgets.list.row_delegate import draw_dot
 class Brush:
     """Draws a layout with the colours of the theme."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, app: AppContext) -> None:
+        self._app = app
 
     def draw(
         self,
@@ -32,7 +32,7 @@ class Brush:
         chosen: str,
     ) -> None:
         """Lanes, what stands on their wires, and what joins them."""
-        if not self._desk.connection.is_up:
+        if not self._app.connection.is_up:
             painter.setOpacity(0.5)
         lanes = [lane for lane in layout.lanes if lane.where.intersects(clip)]
         for lane in lanes:
@@ -50,7 +50,7 @@ class Brush:
         return tr("{n} more", n=spot.count) if spot.count else tr("Show fewer")
 
     def _color(self, name: str) -> QColor:
-        return self._desk.theme.color(name)
+        return self._app.theme.color(name)
 
     def _lane(self, painter: QPainter, lane: Lane, chosen: bool) -> None:
         painter.setPen(QPen(self._color("accent" if chosen else "line"), 1))
@@ -143,9 +143,9 @@ class Brush:
         assert spot.attachment is not None
         where, one = spot.where, spot.attachment
         self._box(painter, where, lit)
-        row = self._desk.stores.containers.rows.get(one.container_id)
+        row = self._app.stores.containers.rows.get(one.container_id)
         center = QPointF(where.left() + 18, where.top() + 15)
-        draw_dot(painter, center, state_dot(row) if row else "exited", self._desk.theme)
+        draw_dot(painter, center, state_dot(row) if row else "exited", self._app.theme)
         bold = QFont(painter.font())
         bold.setWeight(QFont.Weight.DemiBold)
         line = QRect(where.left() + 32, where.top() + 4, where.width() - 40, 20)

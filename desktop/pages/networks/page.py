@@ -9,7 +9,7 @@ from PySide6.QtCore import QPoint, QRect, Qt, QTimer
 from PySide6.QtWidgets import QButtonGroup, QMenu
 
 from desktop.actions import networks as actions
-from desktop.context import Desk
+from desktop.context import AppContext
 from desktop.i18n.text import plural, tr
 from desktop.models.networks import networks_model
 from desktop.models.rows import Line
@@ -27,15 +27,15 @@ AROUND = 24  # pixels that stay visible around what was walked to
 
 
 class NetworkDressing(Dressing):
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, app: AppContext) -> None:
+        self._app = app
 
     def look(self, line: Line) -> Look:
-        busy = line.key in self._desk.stores.networks.busy
-        return Look(icon="network", dim=not self._desk.connection.is_up, busy=busy)
+        busy = line.key in self._app.stores.networks.busy
+        return Look(icon="network", dim=not self._app.connection.is_up, busy=busy)
 
     def buttons(self, line: Line) -> Sequence[RowButton]:
-        if not self._desk.connection.is_up:
+        if not self._app.connection.is_up:
             return ()
         more = RowButton("more", "more", tr("More"))
         if line.row.is_builtin:
@@ -46,18 +46,18 @@ class NetworkDressing(Dressing):
 class NetworksPage(ListPage):
     _is_drawn = False
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, app: AppContext) -> None:
         empty = Empty(
-            desk.theme,
+            app.theme,
             "network",
             tr("No networks yet"),
             tr("Containers on the same network find each other by name."),
             button(tr("Create a network…"), self._create, "primary"),
         )
         super().__init__(
-            desk, tr("Networks"), networks_model(desk.stores), NetworkDressing(desk), empty
+            app, tr("Networks"), networks_model(app.stores), NetworkDressing(app), empty
         )
-        self.map = NetworkMap(desk)
+        self.map = NetworkMap(app)
         self._scrolled = scrolled(holder(column(self.map, 1)))
         self._scrolled.setFocusProxy(self.map)
         self.stack.addWidget(self._scrolled)
@@ -65,12 +65,12 @@ class NetworksPage(ListPage):
         self._ages = QTimer(self, interval=AGE_MS)
         self._ages.timeout.connect(self.table.viewport().update)
         self._connect_map()
-        desk.connection.changed.connect(self._follow)
+        app.connection.changed.connect(self._follow)
         self._follow()
-        self.show_map(desk.prefs.text("networks", "list") == "map")
+        self.show_map(app.prefs.text("networks", "list") == "map")
 
     def _furnish_header(self) -> None:
-        theme = self.desk.theme
+        theme = self.app.theme
         self.list_button = button(tr("List"), lambda: self.show_map(False), "tab")
         self.map_button = button(tr("Map"), lambda: self.show_map(True), "tab")
         self._ways = QButtonGroup(self)
@@ -89,13 +89,13 @@ class NetworksPage(ListPage):
             self.header.addWidget(widget)
 
     def _connect_map(self) -> None:
-        shown, desk = self.map, self.desk
+        shown, app = self.map, self.app
         shown.network_chosen.connect(self.table.choose)
         shown.network_wanted.connect(self.open)
-        shown.container_wanted.connect(lambda key: desk.shell.go("containers", key))
+        shown.container_wanted.connect(lambda key: app.shell.go("containers", key))
         shown.menu_wanted.connect(self._map_menu)
         shown.delete_wanted.connect(
-            lambda key: actions.delete(desk, [desk.stores.networks.rows[key]])
+            lambda key: actions.delete(app, [app.stores.networks.rows[key]])
         )
         shown.reached.connect(self._reach)
         for signal in (
@@ -124,28 +124,28 @@ class NetworksPage(ListPage):
         """The list, or the same drawn."""
         self._is_drawn = wanted
         (self.map_button if wanted else self.list_button).setChecked(True)
-        self.desk.prefs.set_text("networks", "map" if wanted else "list")
+        self.app.prefs.set_text("networks", "map" if wanted else "list")
         line = self.table.current_line()
         self.map.choose(line.key if line is not None else "")
         self._draw_map()
         self._settle()
 
     def fill_menu(self, menu: QMenu, lines: Sequence[Line]) -> None:
-        fill_menu(menu, self.desk, self.rows_of(lines), self.open)
+        fill_menu(menu, self.app, self.rows_of(lines), self.open)
 
     def press(self, name: str, line: Line) -> None:
         del name  # there is only one
-        actions.delete(self.desk, [line.row])
+        actions.delete(self.app, [line.row])
 
     def delete(self, rows: Sequence[Any]) -> None:
-        actions.delete(self.desk, rows)
+        actions.delete(self.app, rows)
 
     def detail(self, key: str) -> Detail | None:
-        if key not in self.desk.stores.networks.rows:
+        if key not in self.app.stores.networks.rows:
             return None
         from desktop.pages.networks.detail import NetworkDetail
 
-        return NetworkDetail(self.desk, key, self.back)
+        return NetworkDetail(self.app, key, self.back)
 
     def commands(self) -> list[Command]:
         return [
@@ -155,7 +155,7 @@ class NetworksPage(ListPage):
         ]
 
     def _go_to_map(self) -> None:
-        self.desk.shell.go("networks")
+        self.app.shell.go("networks")
         self.back()
         self.show_map(True)
 
@@ -179,15 +179,15 @@ class NetworksPage(ListPage):
         )
 
     def _map_menu(self, key: str, where: QPoint) -> None:
-        found = self.desk.stores.networks.rows.get(key)
+        found = self.app.stores.networks.rows.get(key)
         if found is not None:
             menu = Menu(self)
             menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-            fill_menu(menu, self.desk, [found], self.open)
+            fill_menu(menu, self.app, [found], self.open)
             menu.popup(where)
 
     def _follow(self) -> None:
-        up = self.desk.connection.is_up
+        up = self.app.connection.is_up
         for widget in (self.prune_button, self.create_button):
             widget.setEnabled(up)
         self.table.viewport().update()
@@ -195,12 +195,12 @@ class NetworksPage(ListPage):
     def _create(self) -> None:
         from desktop.dialogs.network import CreateNetworkDialog
 
-        CreateNetworkDialog(self.desk, self.desk.shell.widget).open()
+        CreateNetworkDialog(self.app, self.app.shell.widget).open()
 
     def _prune(self) -> None:
         from desktop.dialogs.prune import PruneDialog, Wording
 
-        desk = self.desk
+        app = self.app
         wording = Wording(
             tr("Delete unused networks"),
             tr("Networks that no running container is on. A stopped container that was on one "
@@ -208,7 +208,7 @@ class NetworksPage(ListPage):
             tr("There is no unused network to delete."),
             lambda n: plural(n, "{n} network", "{n} networks"),
         )  # fmt: skip
-        found = actions.unused(desk)
+        found = actions.unused(app)
         PruneDialog(
-            desk, desk.shell.widget, wording, lambda: found, lambda _wide: actions.prune(desk)
+            app, app.shell.widget, wording, lambda: found, lambda _wide: actions.prune(app)
         ).open()

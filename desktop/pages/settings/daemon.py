@@ -10,7 +10,7 @@ from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QPlainTextEdit, QVBoxLayout, QWidget
 
 from desktop.actions import settings
-from desktop.context import Desk
+from desktop.context import AppContext
 from desktop.i18n.engine_words import engine_says
 from desktop.i18n.text import tr
 from desktop.session.tasks import Task, TaskState
@@ -26,19 +26,19 @@ EDIT_LINES, DIFF_LINES = 12, 8
 class DaemonEditor(QWidget):
     """`in_force` is what the engine runs with, or will from its next start."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, app: AppContext) -> None:
         super().__init__()
-        self._desk = desk
+        self._app = app
         self.in_force = daemon_json.EMPTY
         self._task: Task | None = None
-        self.edit = CodeEdit(desk.theme, tr("daemon.json"))
+        self.edit = CodeEdit(app.theme, tr("daemon.json"))
         self.said = label("", "secondary", wrap=True, select=True)
         self.hint = label("", "secondary", wrap=True, select=True)
         self.difference = _text(tr("What would change"))
         self.own = _text(tr("What Galley sets by itself"))
         self._colors = (
-            Colors(desk.theme, self.difference.document(), difference=True),
-            Colors(desk.theme, self.own.document()),
+            Colors(app.theme, self.difference.document(), difference=True),
+            Colors(app.theme, self.own.document()),
         )
         self.what_changes = label(tr("What would change"), "heading")
         self.containers = label("", "secondary", wrap=True)
@@ -48,7 +48,7 @@ class DaemonEditor(QWidget):
         self._lay_out()
         self.edit.setPlainText(self.in_force)
         self.edit.textChanged.connect(self._look)
-        desk.link.changed.connect(self._look_at_engine)
+        app.link.changed.connect(self._look_at_engine)
         self._look()
 
     @property
@@ -57,8 +57,8 @@ class DaemonEditor(QWidget):
 
     def refresh(self) -> None:
         """What holds now, unless something is being typed."""
-        home = self._desk.link.home
-        self._desk.tasks.quietly(lambda: daemon_json.read(home), self._take, self._complain)
+        home = self._app.link.home
+        self._app.tasks.quietly(lambda: daemon_json.read(home), self._take, self._complain)
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
         super().showEvent(event)
@@ -123,7 +123,7 @@ class DaemonEditor(QWidget):
         self.apply.setEnabled(self.is_changed and usable and not busy)
         self.revert.setEnabled(self.is_changed and not busy)
         self.edit.setReadOnly(busy)
-        state = self._desk.link.state
+        state = self._app.link.state
         if state is None or not state.is_up:
             words = tr("The engine is not running: dockerd gets these settings when it starts.")
         elif daemon_json.keeps_containers(self.in_force, text):
@@ -148,9 +148,9 @@ class DaemonEditor(QWidget):
 
         def done(_none: object) -> None:
             self._take(text)
-            self._desk.shell.toast(tr("daemon.json was applied"))
+            self._app.shell.toast(tr("daemon.json was applied"))
 
-        self._task = settings.apply_daemon_json(self._desk, text, done, self._complain)
+        self._task = settings.apply_daemon_json(self._app, text, done, self._complain)
         self._task.changed.connect(self._follow)
         self._look_at_engine()
 

@@ -9,7 +9,7 @@ import msgspec
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from desktop.actions import logins as actions
-from desktop.context import Desk
+from desktop.context import AppContext
 from desktop.dialogs.login import LoginDialog
 from desktop.i18n.engine_words import told
 from desktop.i18n.text import tr
@@ -32,8 +32,8 @@ class Seen(msgspec.Struct, frozen=True):
 
 
 class LoginsSection(Section):
-    def __init__(self, desk: Desk) -> None:
-        self._list = LoginList(desk)
+    def __init__(self, app: AppContext) -> None:
+        self._list = LoginList(app)
         title = tr("Private images")
         about = tr("What docker and this window pull and push them with.")
         one = FormRow(title, about, self._list, "docker login password token", wide=True)
@@ -42,9 +42,9 @@ class LoginsSection(Section):
 
 
 class LoginList(QWidget):
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, app: AppContext) -> None:
         super().__init__()
-        self._desk = desk
+        self._app = app
         self.rows: dict[str, QWidget] = {}
         self._box: QVBoxLayout = column(gap=4)
         self.nothing = label(tr("There are none."), "secondary")
@@ -59,8 +59,8 @@ class LoginList(QWidget):
         self.move_plain.hide()
 
     def refresh(self, _outcome: object = None) -> None:
-        settings = SettingsStore(self._desk.link.home)
-        self._desk.tasks.quietly(lambda: _look(settings), self._show, self._complain)
+        settings = SettingsStore(self._app.link.home)
+        self._app.tasks.quietly(lambda: _look(settings), self._show, self._complain)
 
     def _show(self, seen: Seen) -> None:
         for old in self.rows.values():
@@ -80,7 +80,7 @@ class LoginList(QWidget):
         place = "" if login.store else tr("in a plain file")
         out = button(
             tr("Log out"),
-            partial(actions.log_out, self._desk, login, self.refresh),
+            partial(actions.log_out, self._app, login, self.refresh),
             "link",
             name=tr("Log out of {server}", server=login.server),
         )
@@ -96,10 +96,10 @@ class LoginList(QWidget):
         self.said.setVisible(bool(text))
 
     def _add(self) -> None:
-        LoginDialog(self._desk, self._desk.shell.widget, self.refresh).open()
+        LoginDialog(self._app, self._app.shell.widget, self.refresh).open()
 
     def _move(self) -> None:
-        actions.move_plain(self._desk, self.refresh)
+        actions.move_plain(self._app, self.refresh)
 
 
 def _look(settings: SettingsStore) -> Seen:

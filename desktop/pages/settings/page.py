@@ -13,7 +13,7 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QFrame, QLineEdit, QVBoxLayout
 
 from desktop.actions import engine, settings
-from desktop.context import Desk
+from desktop.context import AppContext
 from desktop.i18n.text import tr
 from desktop.pages.page import Command, Page
 from desktop.pages.settings.fields import Field, FormRow, Section
@@ -40,8 +40,8 @@ class Read(msgspec.Struct, frozen=True):
 
 
 class SettingsPage(Page):
-    def __init__(self, desk: Desk) -> None:
-        super().__init__(desk, tr("Settings"))
+    def __init__(self, app: AppContext) -> None:
+        super().__init__(app, tr("Settings"))
         self.fields: dict[str, Field] = {}
         self.sections: list[Section] = []
         self._visible = False
@@ -64,10 +64,10 @@ class SettingsPage(Page):
         self._form = column(gap=24)
         self.nothing = label(tr("No setting matches the search."), "secondary")
         self._lay_out()
-        desk.link.changed.connect(self._load)
-        self.window_section = WindowSection(desk)
+        app.link.changed.connect(self._load)
+        self.window_section = WindowSection(app)
         self._add(self.window_section)
-        self.logins = LoginsSection(desk)
+        self.logins = LoginsSection(app)
         self._add(self.logins)
         self._add_daemon_editor()
 
@@ -76,7 +76,7 @@ class SettingsPage(Page):
         made.setAccessibleName(tr("Search the settings"))
         made.setFixedWidth(220)
         made.addAction(
-            QAction(icons.icon("search", self.desk.theme.color("secondary")), "", made),
+            QAction(icons.icon("search", self.app.theme.color("secondary")), "", made),
             QLineEdit.ActionPosition.LeadingPosition,
         )
         made.textChanged.connect(lambda _text: self._search())
@@ -113,7 +113,7 @@ class SettingsPage(Page):
         """The engine's own settings, last: they are another file, which dockerd checks itself."""
         from desktop.pages.settings.daemon import DaemonEditor
 
-        edit = DaemonEditor(self.desk)
+        edit = DaemonEditor(self.app)
         one = FormRow("daemon.json", "", edit, "dockerd registry mirrors dns log", wide=True)
         self._add(Section(tr("Docker Engine"), [one]))
 
@@ -155,7 +155,7 @@ class SettingsPage(Page):
         return step_out_of(self.filter, self)
 
     def _go(self, name: str) -> None:
-        self.desk.shell.go("settings", name)
+        self.app.shell.go("settings", name)
 
     def _show_wanted(self) -> None:
         """Now, or when the settings have been read."""
@@ -177,13 +177,13 @@ class SettingsPage(Page):
             return
         self._reading, self._again = True, False
         self._doubtful = {*self._asked}
-        home = self.desk.link.home
+        home = self.app.link.home
 
         def work() -> Read:
             store = SettingsStore(home)
             return Read(store.list(), store.current().problems)
 
-        self.desk.tasks.quietly(work, self._show, self._fail)
+        self.app.tasks.quietly(work, self._show, self._fail)
 
     def _show(self, read: Read) -> None:
         self._read = read
@@ -210,7 +210,7 @@ class SettingsPage(Page):
 
     def _note_era(self) -> None:
         """With a start of the machine, or another supervisor, everything that was set holds."""
-        snapshot = self.desk.link.snapshot
+        snapshot = self.app.link.snapshot
         if snapshot is None or self._read is None:
             return
         era = (snapshot.machine.backend, snapshot.machine.started_at)
@@ -243,7 +243,7 @@ class SettingsPage(Page):
         _clear(self._troubles)
         for problem in problems:
             again = button(tr("Read it again"), self._load, "link")
-            self._troubles.addWidget(ProblemCard(self.desk.theme, problem, again))
+            self._troubles.addWidget(ProblemCard(self.app.theme, problem, again))
 
     def _search(self) -> None:
         found = [section.search(self.filter.text()) for section in self.sections]
@@ -255,11 +255,11 @@ class SettingsPage(Page):
         """As text, for a bare number would be read as GiB."""
         name, text = setting.name, setting.text(value)
         done, refused = partial(self._done, name), partial(self._refused, name)
-        self._ask(name, lambda: settings.change(self.desk, name, text, done, refused))
+        self._ask(name, lambda: settings.change(self.app, name, text, done, refused))
 
     def _reset(self, name: str) -> None:
         done, refused = partial(self._done, name), partial(self._refused, name)
-        self._ask(name, lambda: settings.reset(self.desk, name, done, refused))
+        self._ask(name, lambda: settings.reset(self.app, name, done, refused))
 
     def _ask(self, name: str, change: Callable[[], Task]) -> None:
         """One at a time for each setting, and of those that wait the last. What is read meanwhile
@@ -293,7 +293,7 @@ class SettingsPage(Page):
     # Restarting
 
     def _show_pending(self) -> None:
-        snapshot, read = self.desk.link.snapshot, self._read
+        snapshot, read = self.app.link.snapshot, self._read
         machine = snapshot.machine if snapshot else None
         waiting = pending(read.entries, self._before, machine) if read else ()
         self.strip.setVisible(bool(waiting))
@@ -309,17 +309,17 @@ class SettingsPage(Page):
         )
         self.restart.setText(words)
         self.restart.setAccessibleName(words)
-        self.restart.setEnabled(self.desk.link.requested is None)
+        self.restart.setEnabled(self.app.link.requested is None)
 
     def _restart(self) -> None:
-        snapshot, read = self.desk.link.snapshot, self._read
+        snapshot, read = self.app.link.snapshot, self._read
         if snapshot is None or read is None:
             return
         self.restart.setEnabled(False)
         if _is_supervisors(pending(read.entries, self._before, snapshot.machine)):
-            engine.replace_supervisor(self.desk)
+            engine.replace_supervisor(self.app)
         else:
-            engine.restart(self.desk)
+            engine.restart(self.app)
 
 
 def _topics() -> tuple[tuple[str, tuple[str, ...]], ...]:

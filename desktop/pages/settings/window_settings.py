@@ -5,23 +5,23 @@
 from PySide6.QtCore import QLocale
 from PySide6.QtWidgets import QComboBox
 
-from desktop.context import Desk
+from desktop.context import AppContext
 from desktop.i18n.text import languages, tr
 from desktop.pages.settings.editors import calm_box
 from desktop.pages.settings.fields import FormRow, Section
 
 
 class WindowSection(Section):
-    def __init__(self, desk: Desk) -> None:
-        self._theme = desk.theme
+    def __init__(self, app: AppContext) -> None:
+        self._theme = app.theme
         choices = {"system": tr("As the system"), "light": tr("Light"), "dark": tr("Dark")}
-        self.scheme = _box(tr("Colours"), choices, desk.theme.choice)
-        self.scheme.activated.connect(lambda _i: desk.use_scheme(self.scheme.currentData()))
+        self.scheme = _box(tr("Colours"), choices, app.theme.choice)
+        self.scheme.activated.connect(lambda _i: app.use_scheme(self.scheme.currentData()))
         colours = tr("Light, dark, or as the system has it.")
         super().__init__(
-            tr("Window"), [FormRow(tr("Colours"), colours, self.scheme), _language(desk)]
+            tr("Window"), [FormRow(tr("Colours"), colours, self.scheme), _language(app)]
         )
-        desk.theme.changed.connect(self.follow)
+        app.theme.changed.connect(self.follow)
 
     def follow(self) -> None:
         """The palette can change it too."""
@@ -34,11 +34,11 @@ def _own_name(code: str) -> str:
     return name if name == "English" else QLocale(code).nativeLanguageName().capitalize()
 
 
-def _language(desk: Desk) -> FormRow:
+def _language(app: AppContext) -> FormRow:
     names = {code: _own_name(code) for code in languages()}
     choices = {"": tr("As the system"), **names}
-    box = _box(tr("Language"), choices, desk.prefs.text("language"))
-    box.activated.connect(lambda _index: desk.prefs.set_text("language", box.currentData()))
+    box = _box(tr("Language"), choices, app.prefs.text("language"))
+    box.activated.connect(lambda _index: app.prefs.set_text("language", box.currentData()))
     return FormRow(tr("Language"), tr("Holds from the next time that the window is opened."), box)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from PySide6.QtWidgets import QWidget
 
 from desktop.actions import volumes as actions
-from desktop.context import Desk
+from desktop.context import AppContext
 from desktop.i18n.text import plural, tr
 from desktop.models.volumes import VolumeFacts
 from desktop.pages.attached import AttachedList, User
@@ -25,27 +25,27 @@ from engine.docker.types import FileEntry, Volume
 
 class VolumeDetail(FramedDetail):
     def __init__(
-        self, desk: Desk, key: str, facts: VolumeFacts, back: Callable[[], object]
+        self, app: AppContext, key: str, facts: VolumeFacts, back: Callable[[], object]
     ) -> None:
-        super().__init__(desk, key, back)
+        super().__init__(app, key, back)
         self.key = key
         self._facts = facts
         self._size = -1
-        row = desk.stores.volumes.rows[key]
+        row = app.stores.volumes.rows[key]
         self.row: Volume = row
         self.size_chip, self.users_chip = chip(), chip()
-        self.more = icon_button(desk.theme, "more", tr("More"), self._menu, kind="")
+        self.more = icon_button(app.theme, "more", tr("More"), self._menu, kind="")
         self.add_chips(self.size_chip, self.users_chip, chip(row.driver))
         self.head.addStretch(1)
-        self.export_button = button(tr("Export…"), lambda: export(desk, self.row))
+        self.export_button = button(tr("Export…"), lambda: export(app, self.row))
         self.add_to_head(self.export_button, self.more)
         self.add_tab("files", tr("Files"), self._make_files)
         self.add_tab("containers", tr("Containers"), self._make_users)
         self.add_tab("inspect", tr("Inspect"), self._make_inspect)
         self.show_tab("files")
-        desk.stores.facts_changed.connect(self._follow)
-        desk.stores.containers.changed.connect(self._follow)
-        desk.stores.volumes.changed.connect(self._follow_row)
+        app.stores.facts_changed.connect(self._follow)
+        app.stores.containers.changed.connect(self._follow)
+        app.stores.volumes.changed.connect(self._follow_row)
         self._follow()
 
     def leave(self) -> None:
@@ -63,24 +63,24 @@ class VolumeDetail(FramedDetail):
             self._follow()
 
     def _make_files(self) -> QWidget:
-        desk, name = self.desk, self.key
+        app, name = self.app, self.key
 
         def list_folder(path: str, cancel: Cancel) -> Sequence[FileEntry]:
-            return desk.connection.client.volumes.list_files(name, path, cancel)
+            return app.connection.client.volumes.list_files(name, path, cancel)
 
         def read(path: str) -> bytes:
-            return desk.connection.client.volumes.read_file(name, path, LIMIT)
+            return app.connection.client.volumes.read_file(name, path, LIMIT)
 
-        browser = FileBrowser(desk, list_folder, read)
+        browser = FileBrowser(app, list_folder, read)
         self.setFocusProxy(browser)
         browser.open_folder("/")
         return browser
 
     def _make_users(self) -> QWidget:
-        return AttachedList(self.desk, tr("No container uses it. It can be deleted."))
+        return AttachedList(self.app, tr("No container uses it. It can be deleted."))
 
     def _make_inspect(self) -> QWidget:
-        return InspectText(self.desk, lambda: actions.inspect(self.desk, self.key))
+        return InspectText(self.app, lambda: actions.inspect(self.app, self.key))
 
     def _follow(self, _delta: object = None) -> None:
         users = self._facts.users(self.key)
@@ -108,6 +108,6 @@ class VolumeDetail(FramedDetail):
 
     def _menu(self) -> None:
         menu = Menu(self)
-        fill_menu(menu, self.desk, [self.row], None)
+        fill_menu(menu, self.app, [self.row], None)
         menu.aboutToHide.connect(menu.deleteLater)
         menu.popup(self.more.mapToGlobal(self.more.rect().bottomLeft()))

@@ -12,7 +12,7 @@ from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QMenu
 
 from desktop.actions import volumes as actions
-from desktop.context import Desk
+from desktop.context import AppContext
 from desktop.i18n.text import plural, size, tr
 from desktop.models.rows import Line
 from desktop.models.volumes import VolumeFacts, volumes_model
@@ -30,15 +30,15 @@ AGE_MS = 30_000  # how often "2 min" is looked at again, while the page is shown
 
 
 class VolumeDressing(Dressing):
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, app: AppContext) -> None:
+        self._app = app
 
     def look(self, line: Line) -> Look:
-        busy = line.key in self._desk.stores.volumes.busy
-        return Look(icon="volume", dim=not self._desk.connection.is_up, busy=busy)
+        busy = line.key in self._app.stores.volumes.busy
+        return Look(icon="volume", dim=not self._app.connection.is_up, busy=busy)
 
     def buttons(self, line: Line) -> Sequence[RowButton]:
-        if not self._desk.connection.is_up:
+        if not self._app.connection.is_up:
             return ()
         return (
             RowButton("browse", "folder", tr("Browse")),
@@ -48,23 +48,23 @@ class VolumeDressing(Dressing):
 
 
 class VolumesPage(ListPage):
-    def __init__(self, desk: Desk) -> None:
-        self.facts = VolumeFacts(desk.stores)
+    def __init__(self, app: AppContext) -> None:
+        self.facts = VolumeFacts(app.stores)
         empty = Empty(
-            desk.theme,
+            app.theme,
             "volume",
             tr("No volumes yet"),
             tr("A volume keeps files that outlive the containers which write them."),
             button(tr("Create a volume…"), self._create, "primary"),
-            button(tr("Import from a tar…"), lambda: import_tar(desk), "link"),
+            button(tr("Import from a tar…"), lambda: import_tar(app), "link"),
         )
-        model = volumes_model(desk.stores, self.facts)
-        super().__init__(desk, tr("Volumes"), model, VolumeDressing(desk), empty)
+        model = volumes_model(app.stores, self.facts)
+        super().__init__(app, tr("Volumes"), model, VolumeDressing(app), empty)
         self.totals = chip()
-        self.import_button = button(tr("Import…"), lambda: import_tar(desk))
+        self.import_button = button(tr("Import…"), lambda: import_tar(app))
         self.prune_button = button(tr("Clean up…"), self._prune)
         self.create_button = icon_button(
-            desk.theme, "add", tr("Create…"), self._create, text=tr("Create…"), kind="primary"
+            app.theme, "add", tr("Create…"), self._create, text=tr("Create…"), kind="primary"
         )
         self.header.addWidget(self.totals, 0, Qt.AlignmentFlag.AlignVCenter)
         self.header.addStretch(1)
@@ -75,9 +75,9 @@ class VolumesPage(ListPage):
         self._soon.timeout.connect(self._look)
         self._ages = QTimer(self, interval=AGE_MS)
         self._ages.timeout.connect(self.table.viewport().update)
-        desk.stores.told.connect(self._hear)
-        desk.connection.changed.connect(self._follow)
-        for signal in (desk.stores.facts_changed, model.store.loaded):
+        app.stores.told.connect(self._hear)
+        app.connection.changed.connect(self._follow)
+        for signal in (app.stores.facts_changed, model.store.loaded):
             signal.connect(self._show_totals)
         self._follow()
 
@@ -102,29 +102,29 @@ class VolumesPage(ListPage):
         self._count()
 
     def fill_menu(self, menu: QMenu, lines: Sequence[Line]) -> None:
-        fill_menu(menu, self.desk, self.rows_of(lines), self.open)
+        fill_menu(menu, self.app, self.rows_of(lines), self.open)
 
     def press(self, name: str, line: Line) -> None:
         if name == "browse":
             self.open(line.key)
         else:
-            actions.delete(self.desk, [line.row])
+            actions.delete(self.app, [line.row])
 
     def delete(self, rows: Sequence[Any]) -> None:
-        actions.delete(self.desk, rows)
+        actions.delete(self.app, rows)
 
     def detail(self, key: str) -> Detail | None:
-        if key not in self.desk.stores.volumes.rows:
+        if key not in self.app.stores.volumes.rows:
             return None
         from desktop.pages.volumes.detail import VolumeDetail
 
-        return VolumeDetail(self.desk, key, self.facts, self.back)
+        return VolumeDetail(self.app, key, self.facts, self.back)
 
     def commands(self) -> list[Command]:
-        desk = self.desk
+        app = self.app
         return [
             Command(tr("Create a volume…"), self._create, icon="volume"),
-            Command(tr("Import a volume from a tar…"), lambda: import_tar(desk), icon="volume"),
+            Command(tr("Import a volume from a tar…"), lambda: import_tar(app), icon="volume"),
             Command(tr("Delete unused volumes…"), self._prune, icon="prune"),
         ]
 
@@ -134,7 +134,7 @@ class VolumesPage(ListPage):
             self._soon.start()
 
     def _follow(self) -> None:
-        up = self.desk.connection.is_up
+        up = self.app.connection.is_up
         for widget in (self.import_button, self.prune_button, self.create_button):
             widget.setEnabled(up)
         self.table.viewport().update()
@@ -143,20 +143,20 @@ class VolumesPage(ListPage):
 
     def _look(self) -> None:
         """To be looked at, which wakes nobody."""
-        if not self.desk.connection.is_asleep:
+        if not self.app.connection.is_asleep:
             self._count()
 
     def _count(self) -> None:
-        if self.desk.stores.is_counting:
+        if self.app.stores.is_counting:
             self._soon.start()
         else:
-            self.desk.stores.count_disk()
+            self.app.stores.count_disk()
         self.table.viewport().update()
 
     def _show_totals(self) -> None:
-        count = len(self.desk.stores.volumes.rows)
+        count = len(self.app.stores.volumes.rows)
         said = plural(count, "{n} volume", "{n} volumes")
-        if self.desk.stores.disk is not None and count:
+        if self.app.stores.disk is not None and count:
             said += " · " + size(self.facts.total())
         self.totals.setText(said)
         self.totals.setVisible(count > 0 and self.width() >= ROOMY)
@@ -164,12 +164,12 @@ class VolumesPage(ListPage):
     def _create(self) -> None:
         from desktop.dialogs.volume import CreateVolumeDialog
 
-        CreateVolumeDialog(self.desk, self.desk.shell.widget).open()
+        CreateVolumeDialog(self.app, self.app.shell.widget).open()
 
     def _prune(self) -> None:
         from desktop.dialogs.prune import PruneDialog, Wording
 
-        desk = self.desk
+        app = self.app
         wording = Wording(
             tr("Delete unused volumes"),
             tr("The files in them are lost for good. Volumes of any container stay, also stopped."),
@@ -178,9 +178,9 @@ class VolumesPage(ListPage):
             tr("Also volumes that somebody has named"),
         )
         PruneDialog(
-            desk,
-            desk.shell.widget,
+            app,
+            app.shell.widget,
             wording,
-            lambda: actions.preview(desk),
-            lambda named: actions.prune(desk, named),
+            lambda: actions.preview(app),
+            lambda named: actions.prune(app, named),
         ).open()

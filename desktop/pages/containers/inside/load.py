@@ -10,7 +10,7 @@ from functools import partial
 import msgspec
 from PySide6.QtCore import QObject, Signal
 
-from desktop.context import Desk
+from desktop.context import AppContext
 from desktop.i18n.text import tr
 from desktop.pages.containers.inside.facts import JOINS
 from desktop.session.tasks import Task
@@ -35,9 +35,9 @@ class InsideLoader(QObject):
 
     changed = Signal()
 
-    def __init__(self, desk: Desk, key: str, parent: QObject) -> None:
+    def __init__(self, app: AppContext, key: str, parent: QObject) -> None:
         super().__init__(parent)
-        self.desk = desk
+        self.app = app
         self.key = key
         self.detail: ContainerDetail | None = None
         self.image: ImageDetail | None = None
@@ -54,11 +54,11 @@ class InsideLoader(QObject):
         self._cancel.set()
         self._cancel = cancel = Cancel()
         key = self.key
-        api = self.desk.connection
+        api = self.app.connection
         self._ask(cancel, lambda: api.client.containers.detail(key), self._take_detail)
         self._ask(cancel, lambda: api.client.containers.changes(key), self._take_changes)
         self._ask(cancel, lambda: api.client.containers.detail(key, size=True), self._take_sizes)
-        row = self.desk.stores.containers.rows.get(key)
+        row = self.app.stores.containers.rows.get(key)
         if row is not None and row.state is ContainerState.RUNNING:
             self._ask(cancel, lambda: api.client.containers.namespaces(key), self._take_inodes)
         else:
@@ -70,7 +70,7 @@ class InsideLoader(QObject):
             self.processes, self.joined = (), {}
 
     def load_processes(self) -> None:
-        api, key = self.desk.connection, self.key
+        api, key = self.app.connection, self.key
         self._ask(self._cancel, lambda: api.client.containers.processes(key), self._take_processes)
 
     def stop(self) -> None:
@@ -80,14 +80,14 @@ class InsideLoader(QObject):
         """Find who has the same namespaces by looking into the other running containers."""
         others = {
             row.id: row.name
-            for row in self.desk.stores.containers.rows.values()
+            for row in self.app.stores.containers.rows.values()
             if row.state is ContainerState.RUNNING and row.id != self.key
         }
         own = {one.kind: one.inode for one in self.inodes}
 
         def work(task: Task) -> dict[str, tuple[str, ...]]:
             found: dict[str, tuple[str, ...]] = {}
-            api = self.desk.connection.client.containers
+            api = self.app.connection.client.containers
             for number, (key, name) in enumerate(others.items()):
                 task.report(tr("Looking into {name}", name=name), number / len(others))
                 try:
@@ -99,7 +99,7 @@ class InsideLoader(QObject):
                         found[one.kind] = (*found.get(one.kind, ()), name)
             return found
 
-        return self.desk.tasks.start(tr("Compare namespaces"), work, self._take_same)
+        return self.app.tasks.start(tr("Compare namespaces"), work, self._take_same)
 
     # Inside
 
@@ -116,15 +116,15 @@ class InsideLoader(QObject):
                 self.problem = problem
                 self.changed.emit()
 
-        self.desk.tasks.quietly(work, done, failed)
+        self.app.tasks.quietly(work, done, failed)
 
     def _take_detail(self, detail: ContainerDetail) -> None:
         self.problem = None
         old = self.detail
         self.detail = detail if old is None else _with_sizes(detail, old)
         if self.image is None or self.image.id != detail.image_id:
-            connection, image = self.desk.connection, detail.image_id
-            self.desk.tasks.quietly(
+            connection, image = self.app.connection, detail.image_id
+            self.app.tasks.quietly(
                 lambda: connection.client.images.detail(image),
                 partial(self._take_image, self._cancel),
                 partial(self._miss_image, self._cancel),
@@ -161,14 +161,14 @@ class InsideLoader(QObject):
             self.changed.emit()
 
     def _others(self) -> dict[str, str]:
-        rows = self.desk.stores.containers.rows.values()
+        rows = self.app.stores.containers.rows.values()
         up = {row.id: row.name for row in rows if row.state.is_up and row.id != self.key}
         return dict(list(up.items())[:MOST_OTHERS])
 
     def _find_joined(self, others: dict[str, str], cancel: Cancel) -> Sharers:
         """Who was told to use a namespace of this one."""
         found: dict[str, tuple[str, ...]] = {}
-        api = self.desk.connection.client.containers
+        api = self.app.connection.client.containers
         for key, name in others.items():
             if cancel.is_set:
                 raise Cancelled(tr("Nobody asks any more."))

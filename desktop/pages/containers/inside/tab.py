@@ -6,7 +6,7 @@ Next: `load.py`, which asks; `facts.py`, which works it out; `layers.py` and `ri
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QBoxLayout, QLabel, QVBoxLayout, QWidget
 
-from desktop.context import Desk
+from desktop.context import AppContext
 from desktop.i18n.engine_words import told
 from desktop.i18n.text import plural, size, tr
 from desktop.pages.containers.inside import facts
@@ -27,30 +27,30 @@ NARROW = 900  # pixels below which the two columns stand one above the other
 
 
 class InsideTab(Tab):
-    def __init__(self, desk: Desk, key: str) -> None:
+    def __init__(self, app: AppContext, key: str) -> None:
         super().__init__()
-        self.desk = desk
+        self.app = app
         self.key = key
         self._stale = True
         self._is_shown = False
         self._sample: StatsSample | None = None
-        self.loader = InsideLoader(desk, key, self)
+        self.loader = InsideLoader(app, key, self)
         self.loader.changed.connect(self._draw)
-        self.feed = StatsFeed(desk, key, self)
+        self.feed = StatsFeed(app, key, self)
         self.feed.arrived.connect(self._take_samples)
-        self.stack = LayerStack(desk.theme, tr("Layers"))
+        self.stack = LayerStack(app.theme, tr("Layers"))
         self.changes = ChangesLine(self._show_changes)
-        self.processes = ProcessTree(desk.theme)
-        self.ring = Ring(desk.theme)
-        self.spaces = SpaceTable(desk.theme)
+        self.processes = ProcessTree(app.theme)
+        self.ring = Ring(app.theme)
+        self.spaces = SpaceTable(app.theme)
         self.limits = Limits()
         self.problem = label("", "error", wrap=True)
         self.compare = button(tr("Look for others that share one"), self.loader.compare, "link")
         self.security = Security()
         self._lay_out()
-        desk.stores.containers.changed.connect(self._follow)
-        desk.stores.facts_changed.connect(self._draw)
-        desk.connection.changed.connect(self._reach)
+        app.stores.containers.changed.connect(self._follow)
+        app.stores.facts_changed.connect(self._draw)
+        app.connection.changed.connect(self._reach)
 
     def shown(self) -> None:
         self._is_shown = True
@@ -80,15 +80,15 @@ class InsideTab(Tab):
 
     def _reach(self) -> None:
         """The engine answers again: what could not be read can be."""
-        if self.desk.connection.is_heard and self.loader.problem is not None:
+        if self.app.connection.is_heard and self.loader.problem is not None:
             self._stale = True
             if self._is_shown:
                 self.refresh()
         self._watch()
 
     def _watch(self) -> None:
-        found = self.desk.stores.containers.rows.get(self.key)
-        is_up = found is not None and found.state.is_up and self.desk.connection.is_heard
+        found = self.app.stores.containers.rows.get(self.key)
+        is_up = found is not None and found.state.is_up and self.app.connection.is_heard
         if is_up and self._is_shown:
             self.feed.start()
         else:
@@ -115,7 +115,7 @@ class InsideTab(Tab):
         self._draw_spaces()
         self._draw_limits()
         self._draw_processes()
-        self.security.show_detail(loader.detail, self.desk.stores.info)
+        self.security.show_detail(loader.detail, self.app.stores.info)
 
     def _draw_layers(self) -> None:
         loader, detail = self.loader, self.loader.detail
@@ -140,9 +140,9 @@ class InsideTab(Tab):
     def _draw_spaces(self) -> None:
         loader, detail = self.loader, self.loader.detail
         assert detail is not None
-        names = {row.id: row.name for row in self.desk.stores.containers.rows.values()}
+        names = {row.id: row.name for row in self.app.stores.containers.rows.values()}
         found = facts.spaces(
-            detail, loader.inodes, self.desk.stores.info, names, loader.joined, loader.same
+            detail, loader.inodes, self.app.stores.info, names, loader.joined, loader.same
         )
         runtime = detail.runtime or "runc"
         below = tr("{runtime} · pid {pid}", runtime=runtime, pid=detail.pid)
@@ -158,13 +158,13 @@ class InsideTab(Tab):
         return "· " + (tr("as it was asked for") if running else tr("as it is made when it runs"))
 
     def _state(self) -> ContainerState | None:
-        found = self.desk.stores.containers.rows.get(self.key)
+        found = self.app.stores.containers.rows.get(self.key)
         return found.state if found else None
 
     def _draw_limits(self) -> None:
         detail = self.loader.detail
         if detail is not None:
-            self.limits.show_sample(self._sample, detail, self.desk.stores.info)
+            self.limits.show_sample(self._sample, detail, self.app.stores.info)
             parent = detail.cgroup_parent
             self._limits_note.setText("· " + tr("cgroup {path}", path=parent) if parent else "")
 

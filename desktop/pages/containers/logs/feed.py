@@ -10,7 +10,7 @@ from functools import partial
 
 from PySide6.QtCore import QObject, Signal
 
-from desktop.context import Desk
+from desktop.context import AppContext
 from desktop.session.throttle import Pace
 from desktop.widgets.log.ansi import AnsiReader
 from desktop.widgets.log.rows import PIECE, LogRow
@@ -84,16 +84,18 @@ class LogFeed(QObject):
     arrived = Signal(object)  # list[LogRow]
     ended = Signal(object)  # Problem, or None when the container has ended
 
-    def __init__(self, desk: Desk, key: str, mark: Mark, maker: RowMaker, parent: QObject) -> None:
+    def __init__(
+        self, app: AppContext, key: str, mark: Mark, maker: RowMaker, parent: QObject
+    ) -> None:
         super().__init__(parent)
-        self._desk = desk
+        self._app = app
         self._key = key
         self._mark = mark
         self._maker = maker
         self._cancel = Cancel()
         self._waiting: list[LogRow] = []
         self._room = threading.Condition()
-        self._pace = Pace(desk.tasks.bell, self._take, PAUSE_MS, self)
+        self._pace = Pace(app.tasks.bell, self._take, PAUSE_MS, self)
         self._over = False
         self._problem: Problem | None = None
 
@@ -116,12 +118,12 @@ class LogFeed(QObject):
             return
         except GalleyError as error:
             problem = error.to_problem()
-        self._desk.tasks.bell.ring(partial(self._end, problem))
+        self._app.tasks.bell.ring(partial(self._end, problem))
 
     def _read(self) -> None:
         from engine.docker.streams import logs
 
-        containers = self._desk.connection.client.containers
+        containers = self._app.connection.client.containers
         mark = self._mark
         again = mark.time > 0
         seen = mark.count if again else 0

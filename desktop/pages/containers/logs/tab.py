@@ -10,7 +10,7 @@ from PySide6.QtGui import QKeySequence, QResizeEvent, QShortcut
 from PySide6.QtWidgets import QPushButton, QStackedWidget, QVBoxLayout
 
 from desktop.actions.container_logs import save_log
-from desktop.context import Desk
+from desktop.context import AppContext
 from desktop.dialogs.choose_file import ask_save
 from desktop.i18n.engine_words import engine_says, told
 from desktop.i18n.text import plural, tr
@@ -30,25 +30,25 @@ QUIET_MS = 400  # until "nothing yet" is said
 
 
 class LogsTab(Tab):
-    def __init__(self, desk: Desk, key: str) -> None:
+    def __init__(self, app: AppContext, key: str) -> None:
         super().__init__()
-        self.desk = desk
+        self.app = app
         self.key = key
-        self.view = LogView(desk.theme)
+        self.view = LogView(app.theme)
         self.view.setAccessibleName(tr("Log"))
-        self.search_bar = LogSearchBar(desk.theme, self.view)
+        self.search_bar = LogSearchBar(app.theme, self.view)
         self._mark = Mark()
         self._maker = RowMaker()
         self._feed: LogFeed | None = None
         self._again = False  # it has started again before its log had ended
         self._left = False
-        self._heard = desk.connection.is_heard
+        self._heard = app.connection.is_heard
         self.follow_button = self._switch("follow", tr("Follow"), self._choose_follow, True)
         self.moments_button = self._switch(
-            "clock", tr("Times"), self._choose_moments, desk.prefs.flag(MOMENTS)
+            "clock", tr("Times"), self._choose_moments, app.prefs.flag(MOMENTS)
         )
         self.wrap_button = self._switch(
-            "wrap", tr("Wrap"), self._choose_wrap, desk.prefs.flag(WRAP, True)
+            "wrap", tr("Wrap"), self._choose_wrap, app.prefs.flag(WRAP, True)
         )
         self.note = label("", "secondary", wrap=True)
         self.note.hide()
@@ -86,14 +86,14 @@ class LogsTab(Tab):
     def _switch(
         self, icon: str, name: str, choose: Callable[[bool], object], on: bool
     ) -> QPushButton:
-        made = icon_button(self.desk.theme, icon, name, text=name)
+        made = icon_button(self.app.theme, icon, name, text=name)
         made.setCheckable(True)
         made.setChecked(on)
         made.toggled.connect(choose)
         return made
 
     def _lay_out(self) -> None:
-        theme = self.desk.theme
+        theme = self.app.theme
         tools = row(
             self.follow_button,
             self.moments_button,
@@ -125,8 +125,8 @@ class LogsTab(Tab):
         self.view.following_changed.connect(self.follow_button.setChecked)
         self.view.unseen_changed.connect(self._show_unseen)
         self.view.find_wanted.connect(self.search)
-        self.desk.stores.told.connect(self._hear)
-        self.desk.connection.changed.connect(self._follow_connection)
+        self.app.stores.told.connect(self._hear)
+        self.app.connection.changed.connect(self._follow_connection)
         for keys, run in (("F3", self.search_bar.next), ("Shift+F3", self.search_bar.previous)):
             QShortcut(QKeySequence(keys), self).activated.connect(run)
 
@@ -137,7 +137,7 @@ class LogsTab(Tab):
         if self._left or self._feed is not None:
             return
         self._again = False
-        self._feed = LogFeed(self.desk, self.key, self._mark, self._maker, self)
+        self._feed = LogFeed(self.app, self.key, self._mark, self._maker, self)
         self._feed.arrived.connect(self._take)
         self._feed.ended.connect(self._end)
         self._feed.open()
@@ -182,7 +182,7 @@ class LogsTab(Tab):
 
     def _follow_connection(self) -> None:
         """The engine is back: so is its log, if the container runs."""
-        was, self._heard = self._heard, self.desk.connection.is_heard
+        was, self._heard = self._heard, self.app.connection.is_heard
         if self._heard and not was:
             self._again = True
             self._read()
@@ -198,27 +198,27 @@ class LogsTab(Tab):
             self.view.stop_following()
 
     def _choose_wrap(self, on: bool) -> None:
-        self.desk.prefs.set_flag(WRAP, on)
+        self.app.prefs.set_flag(WRAP, on)
         self.view.set_wrap(on)
 
     def _choose_moments(self, on: bool) -> None:
-        self.desk.prefs.set_flag(MOMENTS, on)
+        self.app.prefs.set_flag(MOMENTS, on)
         self.view.set_moments(on)
 
     def _copy(self) -> None:
         lines = self.view.copy()
         if lines:
-            self.desk.shell.toast(tr("Copied"), plural(lines, "{n} line", "{n} lines"))
+            self.app.shell.toast(tr("Copied"), plural(lines, "{n} line", "{n} lines"))
 
     def clear(self) -> None:
         self.view.clear()
         self.search_bar.go_on()
 
     def _ask_where(self) -> None:
-        found = self.desk.stores.containers.rows.get(self.key)
+        found = self.app.stores.containers.rows.get(self.key)
         name = found.name if found else self.key[:12]
         moments = self.moments_button.isChecked()
-        save = partial(save_log, self.desk, self.key, name, moments=moments)
+        save = partial(save_log, self.app, self.key, name, moments=moments)
         title = tr("Save the log of {name}", name=name)
         ask_save(self, title, f"{name}.log", "log", save)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from PySide6.QtCore import QObject, Signal
 
-from desktop.context import Desk
+from desktop.context import AppContext
 from engine.docker.cancel import Cancel
 from engine.docker.types import StatsSample
 from vm.errors import Cancelled, GalleyError, Problem
@@ -22,9 +22,9 @@ class StatsFeed(QObject):
     arrived = Signal(object)  # Sequence[StatsSample]
     failed = Signal(object)  # Problem
 
-    def __init__(self, desk: Desk, key: str, parent: QObject) -> None:
+    def __init__(self, app: AppContext, key: str, parent: QObject) -> None:
         super().__init__(parent)
-        self._desk = desk
+        self._app = app
         self._key = key
         self._reader: _Reader | None = None
 
@@ -34,7 +34,7 @@ class StatsFeed(QObject):
 
     def start(self) -> None:
         if self._reader is None:
-            self._reader = _Reader(self, self._desk, self._key)
+            self._reader = _Reader(self, self._app, self._key)
             threading.Thread(target=self._reader.run, name="stats", daemon=True).start()
 
     def stop(self) -> None:
@@ -56,10 +56,10 @@ class StatsFeed(QObject):
 class _Reader:
     """The thread. Rings once for all readings that wait."""
 
-    def __init__(self, owner: StatsFeed, desk: Desk, key: str) -> None:
+    def __init__(self, owner: StatsFeed, app: AppContext, key: str) -> None:
         self.cancel = Cancel()
         self._owner = owner
-        self._desk = desk
+        self._app = app
         self._key = key
         self._lock = threading.Lock()
         self._waiting: list[StatsSample] = []
@@ -73,19 +73,19 @@ class _Reader:
             return
         except GalleyError as error:
             problem = error.to_problem()
-        self._desk.tasks.bell.ring(lambda: self._owner.take_end(self, problem))
+        self._app.tasks.bell.ring(lambda: self._owner.take_end(self, problem))
 
     def _samples(self) -> Iterator[StatsSample]:
         from engine.docker.streams import stats
 
-        return stats(self._desk.connection.client.containers, self._key, self.cancel)
+        return stats(self._app.connection.client.containers, self._key, self.cancel)
 
     def _collect(self, sample: StatsSample) -> None:
         with self._lock:
             first = not self._waiting
             self._waiting.append(sample)
         if first:
-            self._desk.tasks.bell.ring(self._hand_on)
+            self._app.tasks.bell.ring(self._hand_on)
 
     def _hand_on(self) -> None:
         with self._lock:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from PySide6.QtWidgets import QFrame, QGridLayout, QVBoxLayout, QWidget
 
-from desktop.context import Desk
+from desktop.context import AppContext
 from desktop.i18n.engine_words import engine_says
 from desktop.i18n.text import percent, size, tr
 from desktop.pages.containers.stats.feed import StatsFeed
@@ -22,20 +22,20 @@ from vm.errors import Problem
 
 
 class StatsTab(Tab):
-    def __init__(self, desk: Desk, key: str) -> None:
+    def __init__(self, app: AppContext, key: str) -> None:
         super().__init__()
-        self.desk = desk
+        self.app = app
         self.key = key
         self._last: StatsSample | None = None
         self._is_shown = False
-        self.feed = StatsFeed(desk, key, self)
+        self.feed = StatsFeed(app, key, self)
         self.feed.arrived.connect(self._take)
         self.feed.failed.connect(self._fail)
         self.note = label("", "secondary", wrap=True)
         self._make_charts()
         self._lay_out()
-        desk.stores.containers.changed.connect(self._follow)
-        desk.connection.changed.connect(self._follow)
+        app.stores.containers.changed.connect(self._follow)
+        app.connection.changed.connect(self._follow)
 
     def shown(self) -> None:
         self._is_shown = True
@@ -52,7 +52,7 @@ class StatsTab(Tab):
         self._follow()
 
     def _make_charts(self) -> None:
-        theme = self.desk.theme
+        theme = self.app.theme
         self.cpu = Chart(theme, tr("CPU"), [Series(tr("CPU"), "accent")], _cores, cores_scale)
         self.memory = Chart(
             theme, tr("Memory"), [Series(tr("Memory"), "accent")], size, bytes_scale
@@ -106,14 +106,14 @@ class StatsTab(Tab):
 
     def _follow(self, _delta: object = None) -> None:
         """Read while it is shown and there is something to read; say why not."""
-        row = self.desk.stores.containers.rows.get(self.key)
+        row = self.app.stores.containers.rows.get(self.key)
         if row is None or not self._is_shown:
             self.feed.stop()
             return
-        if not self.desk.connection.is_up:
+        if not self.app.connection.is_up:
             self.feed.stop()
             self._say(tr("The engine is not running."))
-        elif self.desk.connection.is_kept:
+        elif self.app.connection.is_kept:
             self.feed.stop()
             self._say(tr("The engine saves resources. Nothing is measured until it is used."))
         elif not row.state.is_up:
@@ -129,7 +129,7 @@ class StatsTab(Tab):
         """What was read for the list, until now and while another tab was shown."""
         if not self.feed.is_on:
             known = self._last.time if self._last else 0.0
-            history = self.desk.usage.history(self.key)
+            history = self.app.usage.history(self.key)
             self._take([sample for sample in history if sample.time > known])
 
     def _say(self, text: str) -> None:
@@ -140,7 +140,7 @@ class StatsTab(Tab):
         self._say(engine_says(problem.summary))
 
     def _take(self, samples: Sequence[StatsSample]) -> None:
-        row = self.desk.stores.containers.rows.get(self.key)
+        row = self.app.stores.containers.rows.get(self.key)
         for sample in samples:
             before, self._last = self._last, sample
             self._add(sample, before)
@@ -168,7 +168,7 @@ class StatsTab(Tab):
         )
 
     def _set_limits(self, now: StatsSample) -> None:
-        info = self.desk.stores.info
+        info = self.app.stores.info
         of_engine = info is None or now.memory_limit >= info.memory
         self.memory.limit = 0.0 if of_engine else float(now.memory_limit)
         self.processes.limit = float(now.process_limit if now.process_limit < 10_000 else 0)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from PySide6.QtCore import QObject, Signal
 
-from desktop.context import Desk
+from desktop.context import AppContext
 from desktop.i18n.text import tr
 from desktop.session.throttle import Pace
 from desktop.widgets.terminal.cells import text_of
@@ -45,9 +45,9 @@ class TerminalSession(QObject):
     drawn = Signal(object)
     ended = Signal(object)
 
-    def __init__(self, desk: Desk, key: str, columns: int, rows: int, parent: QObject) -> None:
+    def __init__(self, app: AppContext, key: str, columns: int, rows: int, parent: QObject) -> None:
         super().__init__(parent)
-        self._desk = desk
+        self._app = app
         self._key = key
         self._size = (columns, rows)
         self._screen = TerminalScreen(columns, rows, self.write)
@@ -57,7 +57,7 @@ class TerminalSession(QObject):
         self._ending: Ending | None = None
         self._pty: Pty | None = None
         self._closed = False
-        self._pace = Pace(desk.tasks.bell, self._take, round(1000 * FRAME_SECONDS), self)
+        self._pace = Pace(app.tasks.bell, self._take, round(1000 * FRAME_SECONDS), self)
 
     def open(self) -> None:
         threading.Thread(target=self._run, name="terminal", daemon=True).start()
@@ -100,7 +100,7 @@ class TerminalSession(QObject):
         """None when it was closed meanwhile."""
         from engine.docker.exec import open_pty
 
-        pty = open_pty(self._desk.connection.client.api, self._key, SHELL, *self._size)
+        pty = open_pty(self._app.connection.client.api, self._key, SHELL, *self._size)
         with self._lock:
             if not self._closed:
                 self._pty = pty

@@ -6,7 +6,7 @@ from PySide6.QtCore import QCoreApplication
 from PySide6.QtWidgets import QFrame, QVBoxLayout
 
 from desktop.actions import containers as actions
-from desktop.context import Desk
+from desktop.context import AppContext
 from desktop.i18n.engine_words import engine_says
 from desktop.i18n.text import tr
 from desktop.pages.containers.tab import Tab
@@ -19,11 +19,11 @@ from engine.docker.types import Container, ContainerState
 
 
 class TerminalTab(Tab):
-    def __init__(self, desk: Desk, key: str) -> None:
+    def __init__(self, app: AppContext, key: str) -> None:
         super().__init__()
-        self.desk = desk
+        self.app = app
         self.key = key
-        self.view = TerminalView(desk.theme)
+        self.view = TerminalView(app.theme)
         self.view.setAccessibleName(tr("Terminal"))
         self.setFocusProxy(self.view)
         self.session: TerminalSession | None = None
@@ -50,8 +50,8 @@ class TerminalTab(Tab):
         self.view.left.connect(self.left)
         self.view.typed.connect(self._type)
         self.view.resized.connect(self._resize)
-        desk.stores.containers.changed.connect(self._follow)
-        desk.connection.changed.connect(self._settle)
+        app.stores.containers.changed.connect(self._follow)
+        app.connection.changed.connect(self._settle)
         application = QCoreApplication.instance()
         if application is not None:
             application.aboutToQuit.connect(self._say_goodbye)
@@ -63,19 +63,19 @@ class TerminalTab(Tab):
     def leave(self) -> None:
         if not self._left:
             self._left = True
-            self.desk.stores.containers.changed.disconnect(self._follow)
-            self.desk.connection.changed.disconnect(self._settle)
+            self.app.stores.containers.changed.disconnect(self._follow)
+            self.app.connection.changed.disconnect(self._settle)
         self._hang_up()
 
     @property
     def _row(self) -> Container | None:
-        return self.desk.stores.containers.rows.get(self.key)
+        return self.app.stores.containers.rows.get(self.key)
 
     @property
     def _runs(self) -> bool:
         found = self._row
         up = found is not None and found.state is ContainerState.RUNNING
-        return up and self.desk.connection.is_up
+        return up and self.app.connection.is_up
 
     def _open_first(self) -> None:
         """By itself only once; later ones are asked for."""
@@ -89,7 +89,7 @@ class TerminalTab(Tab):
         if self._ending is not None:
             self.view.forget()
         self._ending = None
-        self.session = TerminalSession(self.desk, self.key, *self.view.grid, self)
+        self.session = TerminalSession(self.app, self.key, *self.view.grid, self)
         self.session.drawn.connect(self._draw)
         self.session.ended.connect(self._end)
         self.session.open()
@@ -142,9 +142,9 @@ class TerminalTab(Tab):
         if self._runs:
             self._open()
         elif found.state is ContainerState.PAUSED:
-            actions.resume(self.desk, [found])
+            actions.resume(self.app, [found])
         else:
-            actions.start(self.desk, [found])
+            actions.start(self.app, [found])
         self.view.setFocus()
 
     def _settle(self) -> None:
@@ -154,7 +154,7 @@ class TerminalTab(Tab):
         self.way_out.setVisible(self.session is not None)
         if self.session is not None:
             return
-        self.step.setEnabled(self.desk.connection.is_up and found is not None)
+        self.step.setEnabled(self.app.connection.is_up and found is not None)
         if found is not None and not self._runs:
             paused = found.state is ContainerState.PAUSED
             words = tr("The container is paused") if paused else tr("The container is not running")
