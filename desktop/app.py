@@ -76,7 +76,7 @@ class App(QObject):
             stores=stores,
             usage=usage,
             endings=Endings(stores, self),
-            shell=self.window,
+            window=self.window,
         )
         self.link.changed.connect(
             lambda: self.connection.see_machine(self.link.state, self.link.put_away)

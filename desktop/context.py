@@ -1,6 +1,6 @@
 """What every page, dialog and action is given: the long-lived objects, made once in `app.py`.
 
-`Shell` is what the window does for others, so that no page has to know the window.
+`WindowApi` is what the window does for others, so that no page has to know the window.
 """
 
 from collections.abc import Callable
@@ -38,7 +38,7 @@ class Loss:
 type Action = tuple[str, Callable[[], object]]  # what a button says, and does
 
 
-class Shell(Protocol):
+class WindowApi(Protocol):
     """The window, as everything in it sees it."""
 
     @property
@@ -79,7 +79,7 @@ class AppContext:
     stores: EngineStores
     usage: Usage
     endings: Endings
-    shell: Shell
+    window: WindowApi
 
     def use_scheme(self, choice: str) -> None:
         """Change the colours, and keep the choice: "system", "light" or "dark"."""

@@ -94,7 +94,7 @@ class Tray(QObject):
 
     def _open(self, key: str) -> None:
         self._show()
-        self._app.shell.go("containers", key)
+        self._app.window.go("containers", key)
 
     def _activated(self, reason: QSystemTrayIcon.ActivationReason) -> None:
         if reason is not QSystemTrayIcon.ActivationReason.Context:

@@ -1,5 +1,5 @@
 """The frame: sidebar, pages, banner, status bar, toasts, palette, keys. Pages are made when they
-are first shown, so that the window opens at once. It is the `Shell` of everything in it. Next:
+are first shown, so that the window opens at once. To everything in it, it is the `WindowApi`. Next:
 `pages/`.
 """
 
@@ -69,14 +69,14 @@ class Window(QMainWindow):
         self.go(catalog.known(app.prefs.text("page", "containers")))
         self._follow()
 
-    # Shell: what others may ask of the window
+    # WindowApi: what others may ask of the window
 
     @property
     def widget(self) -> QWidget:
         return self
 
     def go(self, page: str, key: str = "", tab: str = "") -> None:
-        """As `Shell.go`."""
+        """As `WindowApi.go`."""
         before = self.current
         shown = self._page(page)
         if shown is not before:

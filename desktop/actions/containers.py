@@ -81,7 +81,7 @@ def delete(app: AppContext, rows: Sequence[Container]) -> None:
         tr("Delete"),
         names=tuple(row.name for row in rows),
     )
-    app.shell.confirm(
+    app.window.confirm(
         loss,
         lambda: _each(
             app,
@@ -121,8 +121,8 @@ def run(
         app.endings.expect(key)
         ports = [port for port in spec.ports if port.host_port > 0 and port.protocol == "tcp"]
         open_it = (tr("Open"), lambda: open_port(app, ports[0])) if ports else None
-        show = (tr("Show"), lambda: app.shell.go("containers", key))
-        app.shell.toast(tr("{name} is running", name=name), action=open_it or show)
+        show = (tr("Show"), lambda: app.window.go("containers", key))
+        app.window.toast(tr("{name} is running", name=name), action=open_it or show)
         if opened is not None:
             opened(key)
 
@@ -148,8 +148,10 @@ def recreate(
 
     def done(key: str) -> None:
         app.stores.containers.load()
-        app.shell.toast(tr("{name} was made again", name=row.name), tr("It runs with the changes."))
-        app.shell.go("containers", key)
+        app.window.toast(
+            tr("{name} was made again", name=row.name), tr("It runs with the changes.")
+        )
+        app.window.go("containers", key)
         if opened is not None:
             opened(key)
 
@@ -162,7 +164,7 @@ def prune(app: AppContext) -> None:
     if rows:
         delete(app, rows)
     else:
-        app.shell.toast(tr("No stopped containers"), tr("There is nothing to clean up."))
+        app.window.toast(tr("No stopped containers"), tr("There is nothing to clean up."))
 
 
 def open_port(app: AppContext, port: Port) -> None:
@@ -189,9 +191,9 @@ def copy_run_command(app: AppContext, row: Container) -> None:
 
     def done(command: str) -> None:
         QGuiApplication.clipboard().setText(command)
-        app.shell.toast(tr("Copied"), command)
+        app.window.toast(tr("Copied"), command)
 
-    app.tasks.quietly(work, done, app.shell.complain)
+    app.tasks.quietly(work, done, app.window.complain)
 
 
 def _api(app: AppContext) -> "Containers":

@@ -79,7 +79,7 @@ def reset(app: AppContext, started: Callable[[Task], object]) -> None:
         tr("Reset"),
         RESET_WORD,
     )
-    app.shell.confirm(loss, lambda: started(_reset(app)))
+    app.window.confirm(loss, lambda: started(_reset(app)))
 
 
 def _reset(app: AppContext) -> Task:
@@ -97,6 +97,6 @@ def _reset(app: AppContext) -> Task:
         app.prefs.clear()
         app.theme.choose("system")
         app.link.retry()
-        app.shell.toast(tr("Galley is as it was at the beginning"))
+        app.window.toast(tr("Galley is as it was at the beginning"))
 
     return app.tasks.start(tr("Reset Galley"), work, done)

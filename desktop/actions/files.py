@@ -48,7 +48,7 @@ def upload(
         tr("Files in a folder that you do not upload stay."),
         tr("Replace"),
     )
-    app.shell.confirm(loss, begin)
+    app.window.confirm(loss, begin)
 
 
 def _upload(

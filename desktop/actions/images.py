@@ -27,8 +27,8 @@ type Transfer = Callable[["Images", Cancel], Iterator[TransferProgress]]
 
 def pull(app: AppContext, ref: str) -> Task:
     def done(_status: str) -> None:
-        action = (tr("Run…"), partial(app.shell.run_image, ref))
-        app.shell.toast(tr("{image} is here", image=ref), action=action)
+        action = (tr("Run…"), partial(app.window.run_image, ref))
+        app.window.toast(tr("{image} is here", image=ref), action=action)
 
     title = tr("Pull {image}", image=ref)
     again = partial(pull, app, ref)
@@ -42,7 +42,7 @@ def push(app: AppContext, line: NamedImage, ref: str) -> Task:
         return images.push(ref, cancel)
 
     def done(_status: str) -> None:
-        app.shell.toast(tr("{image} was pushed", image=ref))
+        app.window.toast(tr("{image} was pushed", image=ref))
 
     again = partial(push, app, line, ref)
     return _transfer(app, tr("Push {image}", image=ref), transfer, done, again)
@@ -59,7 +59,7 @@ def tag(app: AppContext, line: NamedImage, ref: str) -> None:
 def save(app: AppContext, refs: Sequence[str], path: Path) -> Task:
     def done(_status: str) -> None:
         written = tr("{size} in {path}", size=size(path.stat().st_size), path=path)
-        app.shell.toast(tr("Images were saved"), written)
+        app.window.toast(tr("Images were saved"), written)
 
     title = tr("Save {name}", name=path.name)
     again = partial(save, app, refs, path)
@@ -68,7 +68,7 @@ def save(app: AppContext, refs: Sequence[str], path: Path) -> Task:
 
 def load(app: AppContext, path: Path) -> Task:
     def done(status: str) -> None:
-        app.shell.toast(tr("{name} was loaded", name=path.name), status)
+        app.window.toast(tr("{name} was loaded", name=path.name), status)
 
     title = tr("Load {name}", name=path.name)
     again = partial(load, app, path)
@@ -77,8 +77,8 @@ def load(app: AppContext, path: Path) -> Task:
 
 def import_tar(app: AppContext, path: Path, ref: str) -> Task:
     def done(_status: str) -> None:
-        action = (tr("Run…"), partial(app.shell.run_image, ref))
-        app.shell.toast(tr("{image} was made", image=ref), action=action)
+        action = (tr("Run…"), partial(app.window.run_image, ref))
+        app.window.toast(tr("{image} was made", image=ref), action=action)
 
     return _transfer(
         app,
@@ -91,7 +91,7 @@ def import_tar(app: AppContext, path: Path, ref: str) -> Task:
 
 def copy(app: AppContext, text: str) -> None:
     QGuiApplication.clipboard().setText(text)
-    app.shell.toast(tr("Copied"), text)
+    app.window.toast(tr("Copied"), text)
 
 
 def _transfer(
@@ -116,5 +116,5 @@ def _transfer(
 
     task = app.tasks.start(title, work, over)
     task.retry = again
-    app.shell.pin(TransferCard(app.theme, task))
+    app.window.pin(TransferCard(app.theme, task))
     return task

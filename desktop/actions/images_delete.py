@@ -60,10 +60,10 @@ def delete(app: AppContext, lines: Sequence[NamedImage]) -> None:
     engine = app.connection.pinned()
     if free:
         loss = loss_of(free, _in_use(app, used) if used else "")
-        app.shell.confirm(loss, partial(_remove_all, app, free, engine))
+        app.window.confirm(loss, partial(_remove_all, app, free, engine))
     elif used:
         loss = _loss_by_force(used, _in_use(app, used))
-        app.shell.confirm(loss, partial(_remove_all, app, used, engine, True))
+        app.window.confirm(loss, partial(_remove_all, app, used, engine, True))
 
 
 def loss_of(planned: Sequence[Removal], in_use: str = "") -> Loss:
@@ -137,7 +137,7 @@ def _offer_force(app: AppContext, removal: Removal, engine: "Engine", problem: P
     """A container uses it since the question."""
     reason = _in_use(app, [removal]) or engine_says(problem.summary)
     loss = _loss_by_force([removal], reason)
-    app.shell.confirm(loss, partial(_remove, app, removal, engine, True, True))
+    app.window.confirm(loss, partial(_remove, app, removal, engine, True, True))
 
 
 def _loss_by_force(used: Sequence[Removal], reason: str) -> Loss:
@@ -184,6 +184,6 @@ def prune(app: AppContext, all_unused: bool) -> Task:
         app.stores.images.load()
         count = len(pruned.names)
         said = plural(count, "{n} image was deleted", "{n} images were deleted")
-        app.shell.toast(said, tr("{size} of disk are free again.", size=size(pruned.bytes)))
+        app.window.toast(said, tr("{size} of disk are free again.", size=size(pruned.bytes)))
 
     return app.tasks.start(tr("Delete unused images"), work, done)

@@ -39,12 +39,12 @@ def log_out(app: AppContext, login: RegistryLogin, done: Callable[[object], obje
         tr("Images that were pulled stay."),
         tr("Log out"),
     )
-    app.shell.confirm(loss, go)
+    app.window.confirm(loss, go)
 
 
 def move_plain(app: AppContext, done: Callable[[object], object]) -> Task:
     def told(moved: tuple[str, ...]) -> None:
-        app.shell.toast(tr("The keyring has these logins now"), listing(moved))
+        app.window.toast(tr("The keyring has these logins now"), listing(moved))
         done(moved)
 
     title = tr("Move logins to the keyring")

@@ -67,7 +67,7 @@ def disconnect(app: AppContext, network: Network, container: Container) -> Task:
         said = tr(
             "{container} is not on {network} now", container=container.name, network=network.name
         )
-        app.shell.toast(said, action=(tr("Connect again"), again))
+        app.window.toast(said, action=(tr("Connect again"), again))
 
     title = tr(
         "Disconnect {container} from {network}", container=container.name, network=network.name
@@ -80,7 +80,7 @@ def delete(app: AppContext, rows: Sequence[Network]) -> None:
     wanted = [row for row in rows if not row.is_builtin]
     if not wanted:
         if rows:
-            app.shell.complain(_built_in(rows[0]))
+            app.window.complain(_built_in(rows[0]))
         return
     title = plural(
         len(wanted), "Delete the network {name}?", "Delete {n} networks?", name=wanted[0].name
@@ -99,7 +99,7 @@ def delete(app: AppContext, rows: Sequence[Network]) -> None:
         )
     keeps, names = tr("No container is deleted."), tuple(row.name for row in wanted)
     loss = Loss(title, " ".join(loses), keeps, tr("Delete"), names=names)
-    app.shell.confirm(loss, lambda: _delete_each(app, wanted))
+    app.window.confirm(loss, lambda: _delete_each(app, wanted))
 
 
 def unused(app: AppContext) -> tuple[Pruned, ...]:
@@ -121,7 +121,7 @@ def prune(app: AppContext) -> Task:
     def done(gone: Pruned) -> None:
         app.stores.networks.load()
         count = plural(len(gone.names), "{n} network was deleted", "{n} networks were deleted")
-        app.shell.toast(count, listing(gone.names))
+        app.window.toast(count, listing(gone.names))
 
     return app.tasks.start(tr("Delete unused networks"), work, done)
 

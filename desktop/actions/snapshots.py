@@ -20,7 +20,7 @@ def create(
     def made(outcome: object) -> None:
         done(outcome)
         text = tr("Images, containers and volumes can be had again as they are now.")
-        app.shell.toast(tr("The snapshot {name} was made", name=name), text)
+        app.window.toast(tr("The snapshot {name} was made", name=name), text)
 
     title = tr("Create the snapshot {name}", name=name)
     params = {"name": name, "memory": memory}
@@ -37,7 +37,7 @@ def restore(app: AppContext, kept: MachineSnapshot) -> None:
 
     def restored(_outcome: object) -> None:
         title = tr("The engine is as it was at {time}", time=moment(kept.made_at))
-        app.shell.toast(title, kept.name)
+        app.window.toast(title, kept.name)
 
     loss = Loss(
         tr("Go back to {name}?", name=kept.name),
@@ -52,7 +52,7 @@ def restore(app: AppContext, kept: MachineSnapshot) -> None:
         if kept.memory_bytes
         else "",
     )
-    app.shell.choose(loss, go)
+    app.window.choose(loss, go)
 
 
 def delete(app: AppContext, kept: MachineSnapshot) -> None:
@@ -72,4 +72,4 @@ def delete(app: AppContext, kept: MachineSnapshot) -> None:
         tr("The engine and other snapshots stay as they are."),
         tr("Delete"),
     )
-    app.shell.confirm(loss, go)
+    app.window.confirm(loss, go)

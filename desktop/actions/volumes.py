@@ -42,7 +42,7 @@ def delete(app: AppContext, rows: Sequence[Volume]) -> None:
     used = [row for row in rows if row not in free]
     if not free:
         if used:
-            app.shell.complain(_in_use(app, used))
+            app.window.complain(_in_use(app, used))
         return
     title = plural(len(free), "Delete the volume {name}?", "Delete {n} volumes?", name=free[0].name)
     loses = plural(
@@ -54,7 +54,7 @@ def delete(app: AppContext, rows: Sequence[Volume]) -> None:
         keeps = tr("{reason} They are not deleted.", reason=keeps)
     names = tuple(row.name for row in free)
     loss = Loss(title, loses, keeps, tr("Delete"), names=names)
-    app.shell.confirm(loss, lambda: _delete_each(app, free))
+    app.window.confirm(loss, lambda: _delete_each(app, free))
 
 
 def clone(app: AppContext, row: Volume, name: str, done: Answered, refused: Refused) -> Task:
@@ -78,7 +78,7 @@ def export(app: AppContext, row: Volume, path: Path) -> Task:
     def done(_outcome: object) -> None:
         folder = QUrl.fromLocalFile(str(path.parent))
         show = (tr("Show in folder"), lambda: QDesktopServices.openUrl(folder))
-        app.shell.toast(tr("{name} was exported", name=row.name), str(path), show)
+        app.window.toast(tr("{name} was exported", name=row.name), str(path), show)
 
     title = tr("Export {name}", name=row.name)
     return app.tasks.start(title, partial(_transfer, begin), done)
@@ -95,8 +95,8 @@ def import_tar(app: AppContext, name: str, path: Path) -> Task:
     def done(_outcome: object) -> None:
         app.stores.volumes.load()
         app.stores.count_disk()
-        show = (tr("Browse"), lambda: app.shell.go("volumes", name, "files"))
-        app.shell.toast(tr("{file} was imported", file=path.name), name, show)
+        show = (tr("Browse"), lambda: app.window.go("volumes", name, "files"))
+        app.window.toast(tr("{file} was imported", file=path.name), name, show)
 
     title = tr("Import {file} into {name}", file=path.name, name=name)
     return app.tasks.start(title, partial(_transfer, begin), done)
@@ -114,7 +114,7 @@ def overwriting(app: AppContext, name: str, path: Path, then: Callable[[], objec
         tr("Other files in the volume stay."),
         tr("Import"),
     )
-    app.shell.confirm(loss, then)
+    app.window.confirm(loss, then)
 
 
 def preview(app: AppContext) -> tuple[Pruned, ...]:
@@ -133,7 +133,7 @@ def prune(app: AppContext, named: bool) -> Task:
         app.stores.volumes.load()
         app.stores.count_disk()
         count = plural(len(gone.names), "{n} volume was deleted", "{n} volumes were deleted")
-        app.shell.toast(count, tr("{size} are free again.", size=size(gone.bytes)))
+        app.window.toast(count, tr("{size} are free again.", size=size(gone.bytes)))
 
     return app.tasks.start(tr("Delete unused volumes"), work, done)
 

@@ -23,7 +23,7 @@ TAR_FILES = "*.tar *.tar.gz *.tgz *.tar.xz *.tar.zst"
 
 def ask_pull(app: AppContext, given: str = "") -> None:
     ImageNameDialog(
-        app.shell.widget,
+        app.window.widget,
         tr("Pull an image"),
         tr("Its name, with a tag if it is not to be the latest. A digest can stand behind @."),
         tr("Pull"),
@@ -36,7 +36,7 @@ def ask_pull(app: AppContext, given: str = "") -> None:
 def ask_push(app: AppContext, line: NamedImage) -> None:
     """Where it goes stands in its name, so it may need another one first."""
     ImageNameDialog(
-        app.shell.widget,
+        app.window.widget,
         tr("Push {image}", image=line.title),
         tr(
             "The name says where it goes: example.com/team/app:1 goes to example.com. "
@@ -50,7 +50,7 @@ def ask_push(app: AppContext, line: NamedImage) -> None:
 
 def ask_tag(app: AppContext, line: NamedImage) -> None:
     ImageNameDialog(
-        app.shell.widget,
+        app.window.widget,
         tr("Add a name to {image}", image=line.title),
         tr("The image keeps the names that it has."),
         tr("Add the name"),
@@ -63,7 +63,7 @@ def ask_save(app: AppContext, lines: Sequence[NamedImage]) -> None:
     name = lines[0].title if len(lines) == 1 else tr("images")
     given = "".join(c if c.isalnum() or c in "._-" else "-" for c in name).strip("-") + ".tar"
     ask_save_path(
-        app.shell.widget,
+        app.window.widget,
         tr("Save as a tar file"),
         given,
         "tar",
@@ -73,14 +73,14 @@ def ask_save(app: AppContext, lines: Sequence[NamedImage]) -> None:
 
 def ask_load(app: AppContext) -> None:
     ask_open(
-        app.shell.widget, tr("Load images from a tar file"), _kinds(), partial(actions.load, app)
+        app.window.widget, tr("Load images from a tar file"), _kinds(), partial(actions.load, app)
     )
 
 
 def ask_import(app: AppContext) -> None:
     """A file first, then the name of what is made of it."""
     ask_open(
-        app.shell.widget,
+        app.window.widget,
         tr("Make an image of a root file system"),
         _kinds(),
         partial(_ask_import_name, app),
@@ -90,7 +90,7 @@ def ask_import(app: AppContext) -> None:
 def _ask_import_name(app: AppContext, path: Path) -> None:
     given = "".join(c for c in path.name.split(".")[0].lower() if c.isalnum() or c in "_-")
     ImageNameDialog(
-        app.shell.widget,
+        app.window.widget,
         tr("Import {name}", name=path.name),
         tr("The files in it become an image of one layer. What is it called?"),
         tr("Import"),
@@ -122,4 +122,4 @@ def ask_prune(app: AppContext) -> None:
         lambda n: plural(n, "{n} image would be deleted", "{n} images would be deleted"),
         tr("All images that no container uses, not only those without a name"),
     )
-    PruneDialog(app, app.shell.widget, wording, fetch, partial(images_delete.prune, app)).open()
+    PruneDialog(app, app.window.widget, wording, fetch, partial(images_delete.prune, app)).open()

@@ -21,7 +21,7 @@ from vm.errors import Problem
 class RecreateDialog(RunFrame):
     def __init__(self, app: AppContext, container: Container) -> None:
         super().__init__(
-            app.shell.widget,
+            app.window.widget,
             tr("Recreate {name}", name=container.name),
             tr("Recreate"),
             tr(

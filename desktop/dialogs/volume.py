@@ -85,13 +85,13 @@ class CloneVolumeDialog(FormDialog):
         name = self.name.text().strip()
         if self._name.complain(wrong_name(self._app, name)):
             return False
-        show = (tr("Browse"), lambda: self._app.shell.go("volumes", name, "files"))
+        show = (tr("Browse"), lambda: self._app.window.go("volumes", name, "files"))
         title = tr("{name} was cloned", name=self._volume.name)
         actions.clone(
             self._app,
             self._volume,
             name,
-            lambda _outcome: self._app.shell.toast(title, name, show),
+            lambda _outcome: self._app.window.toast(title, name, show),
             lambda _problem: False,
         )
         self.accept()

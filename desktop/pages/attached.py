@@ -91,7 +91,7 @@ class AttachedList(QWidget):
 
     def _row(self, user: User) -> QWidget:
         found = user.container
-        go = partial(self._app.shell.go, "containers", found.id)
+        go = partial(self._app.window.go, "containers", found.id)
         name = button(found.name, go, "link", name=tr("Open {name}", name=found.name))
         name.setToolTip(tip(found.name))
         state = label(state_word(found))

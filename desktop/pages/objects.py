@@ -59,7 +59,7 @@ def _actions(menu: QMenu, above: str = "") -> Iterator[tuple[str, QAction]]:
 
 
 def _container(app: AppContext, row: Container) -> Command:
-    show = partial(app.shell.go, "containers")
+    show = partial(app.window.go, "containers")
 
     def fill(menu: QMenu) -> None:
         if app.connection.is_up:
@@ -80,7 +80,7 @@ def _image(app: AppContext, row: NamedImage) -> Command:
         if app.connection.is_up:
             images.fill_menu(menu, app, [row], None)
 
-    show = partial(app.shell.go, "images", row.key)
+    show = partial(app.window.go, "images", row.key)
     return Command(row.title, show, tr("image"), "image", fill=fill)
 
 
@@ -88,7 +88,7 @@ def _volume(app: AppContext, row: Volume) -> Command:
     def fill(menu: QMenu) -> None:
         volumes.fill_menu(menu, app, [row], None)
 
-    show = partial(app.shell.go, "volumes", row.name)
+    show = partial(app.window.go, "volumes", row.name)
     return Command(row.name, show, tr("volume"), "volume", fill=fill)
 
 
@@ -96,5 +96,5 @@ def _network(app: AppContext, row: Network) -> Command:
     def fill(menu: QMenu) -> None:
         networks.fill_menu(menu, app, [row], None)
 
-    show = partial(app.shell.go, "networks", row.id)
+    show = partial(app.window.go, "networks", row.id)
     return Command(row.name, show, tr("network"), "network", fill=fill)

@@ -81,7 +81,7 @@ class WelcomePage(Page):
         return column(box)
 
     def _choice_card(self) -> QFrame:
-        change = button(tr("Change the settings"), lambda: self.app.shell.go("settings"), "link")
+        change = button(tr("Change the settings"), lambda: self.app.window.go("settings"), "link")
         heading = row(label(tr("What runs it"), "heading"), 1, change)
         return card(column(heading, self.backend, self.reason, self.extent, gap=4))
 
@@ -90,7 +90,7 @@ class WelcomePage(Page):
 
     def _first_card(self) -> QFrame:
         other = button(tr("Run something else…"), self._run_other)
-        go = button(tr("Show the containers"), lambda: self.app.shell.go("containers"))
+        go = button(tr("Show the containers"), lambda: self.app.window.go("containers"))
         return card(
             column(
                 label(tr("Your first container"), "heading"),

@@ -51,4 +51,4 @@ class InspectText(QWidget):
 
     def _copy(self) -> None:
         QGuiApplication.clipboard().setText(self.text.toPlainText())
-        self._app.shell.toast(tr("Copied"))
+        self._app.window.toast(tr("Copied"))

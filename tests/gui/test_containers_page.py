@@ -85,7 +85,7 @@ def test_delete_asks_once_and_names_what_is_lost(
     wait_for(lambda: row(page, "lost"))
     page.table.choose(made)
     QTest.keyClick(page.table, Qt.Key.Key_Delete)
-    asked = page.app.shell.widget.findChild(Confirm)
+    asked = page.app.window.widget.findChild(Confirm)
     assert asked is not None
     assert "lost" in asked.windowTitle()
     assert row(page, "lost"), "nothing is deleted before somebody agrees"
@@ -101,7 +101,7 @@ def test_the_question_names_all_that_it_deletes(
     wait_for(lambda: row(page, "going") and row(page, "idle"))
     page.table.selectAll()
     QTest.keyClick(page.table, Qt.Key.Key_Delete)
-    asked = page.app.shell.widget.findChild(Confirm)
+    asked = page.app.window.widget.findChild(Confirm)
     assert asked is not None
     assert asked.windowTitle() == "Delete 2 containers?"
     assert sorted(asked.names.toPlainText().split()) == ["going", "idle"]

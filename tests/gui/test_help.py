@@ -109,7 +109,7 @@ def test_docker_is_pointed_at_galley(own: App, home: Home, wait_for: WaitFor) ->
 
 def test_a_log_is_followed_while_it_is_looked_at(own: App, home: Home, wait_for: WaitFor) -> None:
     page = help_page(own)
-    own.app_context.shell.go("help", "logs", "vm")
+    own.app_context.window.go("help", "logs", "vm")
     view = page.views["logs"]
     assert isinstance(view, LogsView)
     assert view.component == "vm"
@@ -129,7 +129,7 @@ def test_a_log_is_followed_while_it_is_looked_at(own: App, home: Home, wait_for:
 def test_searching_in_a_log(own: App, home: Home, wait_for: WaitFor) -> None:
     (home.logs / "console.log").write_text("".join(f"line {n}\n" for n in range(500)))
     page = help_page(own)
-    own.app_context.shell.go("help", "logs", "vm")
+    own.app_context.window.go("help", "logs", "vm")
     view = page.views["logs"]
     assert isinstance(view, LogsView)
     wait_for(lambda: len(view.view.rows) == 500)
@@ -141,7 +141,7 @@ def test_searching_in_a_log(own: App, home: Home, wait_for: WaitFor) -> None:
 
 
 def test_the_engine_s_log_needs_a_machine(own: App, wait_for: WaitFor) -> None:
-    own.app_context.shell.go("help", "logs", "engine")
+    own.app_context.window.go("help", "logs", "engine")
     view = help_page(own).views["logs"]
     assert isinstance(view, LogsView)
     wait_for(lambda: "The engine is not running" in view.note.text())

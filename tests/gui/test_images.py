@@ -137,7 +137,7 @@ def test_a_narrow_window_leaves_columns_out_and_keeps_the_buttons(
 
 def test_an_image_is_found_by_its_id_alone(page: ImagesPage) -> None:
     named = line(page, BASE)
-    page.app.shell.go("images", named.image.id)
+    page.app.window.go("images", named.image.id)
     assert page.opened is not None
     page.back()
     chosen = page.table.current_line()
@@ -163,7 +163,7 @@ def test_deleting_one_name_of_two_takes_only_the_name(
     wait_for(lambda: "second:1" in titles(page))
     page.table.choose(line(page, "second:1").key)
     QTest.keyClick(page.table, Qt.Key.Key_Delete)
-    asked = page.app.shell.widget.findChild(Confirm)
+    asked = page.app.window.widget.findChild(Confirm)
     assert asked is not None
     assert "second:1" in asked.windowTitle()
     assert "second:1" in titles(page), "nothing goes before somebody agrees"

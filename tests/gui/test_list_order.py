@@ -145,7 +145,7 @@ def test_a_stopped_project_is_deleted_by_its_menu_which_asks(
     menu = QMenu()
     page.fill_menu(menu, [line])
     next(action for action in menu.actions() if action.text() == "Delete…").trigger()
-    asked = page.app.shell.widget.findChild(Confirm)
+    asked = page.app.window.widget.findChild(Confirm)
     assert asked is not None
     assert len(client.containers.list()) == len(heading.rows) == 2
     asked.reject()

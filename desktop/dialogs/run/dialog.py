@@ -25,7 +25,7 @@ TYPING_MS = 300  # after which a typed image is looked for
 
 class RunDialog(RunFrame):
     def __init__(self, app: AppContext, image: str = "") -> None:
-        super().__init__(app.shell.widget, tr("Run a container"), tr("Run"))
+        super().__init__(app.window.widget, tr("Run a container"), tr("Run"))
         self.app = app
         self.form = RunForm(app)
         self._looked_at = ""
@@ -93,7 +93,7 @@ class RunDialog(RunFrame):
 
     def _opened(self, terminal: bool, key: str) -> None:
         if terminal and not self.is_left:
-            self.app.shell.go("containers", key, "terminal")
+            self.app.window.go("containers", key, "terminal")
         self.granted()
 
     def _free_name(self, text: str) -> str:

@@ -73,7 +73,7 @@ def _rename(app: AppContext, row: Container) -> None:
     from desktop.dialogs.ask import ask_text
 
     ask_text(
-        app.shell.widget,
+        app.window.widget,
         tr("Rename {name}", name=row.name),
         tr("New name"),
         row.name,

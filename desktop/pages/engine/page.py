@@ -64,7 +64,7 @@ class EnginePage(Page):
         return {
             "images": lambda: images.ask_prune(app),
             "containers": lambda: containers.prune(app),
-            "volumes": lambda: app.shell.go("volumes"),
+            "volumes": lambda: app.window.go("volumes"),
         }
 
     def _lay_out(self) -> None:

@@ -48,7 +48,7 @@ def write(app: AppContext, target: Path) -> Task:
             "{name} has {n} files, with known secrets taken out. Have a look before you share it.",
             name=target.name,
         )
-        app.shell.toast(tr("The report is saved"), said, (tr("Show in folder"), show))
+        app.window.toast(tr("The report is saved"), said, (tr("Show in folder"), show))
 
     def show() -> None:
         QDesktopServices.openUrl(QUrl.fromLocalFile(str(target.parent)))

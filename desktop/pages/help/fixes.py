@@ -53,4 +53,4 @@ def _context_fix(app: AppContext, problem: Problem) -> Fix | None:
 
 
 def _go(app: AppContext, page: str) -> None:
-    app.shell.go(page)
+    app.window.go(page)

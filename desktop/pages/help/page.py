@@ -100,7 +100,7 @@ class HelpPage(Page):
         return isinstance(view, LogsView) and step_out_of(view.words, view.view)
 
     def commands(self) -> list[Command]:
-        go = self.app.shell.go
+        go = self.app.window.go
         return [
             Command(tr("Check for problems"), self._check, tr("Help"), "help"),
             Command(tr("Logs of the engine"), partial(go, "help", "logs", "engine"), icon="logs"),
@@ -110,7 +110,7 @@ class HelpPage(Page):
         ]
 
     def _check(self) -> None:
-        self.app.shell.go("help", "checks")
+        self.app.window.go("help", "checks")
         view = self.views["checks"]
         if isinstance(view, ChecksView):
             view.run()

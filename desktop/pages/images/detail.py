@@ -85,7 +85,7 @@ class ImageDetailView(FramedDetail):
         fill_menu(menu, self.app, [self.line], None)
 
     def _run(self) -> None:
-        self.app.shell.run_image(self.line.ref)
+        self.app.window.run_image(self.line.ref)
 
     def _make_overview(self) -> QWidget:
         self.overview = Overview(self.app, self.line, self.show_detail)

@@ -55,7 +55,7 @@ class ImageFacts(QWidget):
         self._made = []
         found = self._app.stores.users_of_image(self._line.image)
         for container in sorted(found, key=lambda one: one.name)[:MOST]:
-            show = partial(self._app.shell.go, "containers", container.id)
+            show = partial(self._app.window.go, "containers", container.id)
             link = button(container.name, show, "link", name=tr("Open {name}", name=container.name))
             self._made.append(holder(row(link, label(state_word(container), "secondary"), 1)))
         if len(found) > MOST:

@@ -31,7 +31,7 @@ def fill_menu(
 def _fill_for_one(menu: QMenu, app: AppContext, row: NamedImage) -> None:
     named = bool(row.tag)
     digest = next(iter(row.image.digests), "")
-    add(menu, tr("Run…"), partial(app.shell.run_image, row.ref))
+    add(menu, tr("Run…"), partial(app.window.run_image, row.ref))
     add(menu, tr("Pull again"), partial(actions.pull, app, row.tag), enabled=named)
     add(menu, tr("Add a name…"), partial(dialogs.ask_tag, app, row))
     add(menu, tr("Push…"), partial(dialogs.ask_push, app, row))

@@ -99,7 +99,7 @@ class ImagesPage(ListPage):
 
     def press(self, name: str, line: Line) -> None:
         if name == "run":
-            self.app.shell.run_image(line.row.ref)
+            self.app.window.run_image(line.row.ref)
         else:
             images_delete.delete(self.app, [line.row])
 

@@ -47,9 +47,9 @@ def fill_menu(
 def connect(app: AppContext, row: Network) -> None:
     from desktop.dialogs.network import ConnectDialog
 
-    ConnectDialog(app, row, app.shell.widget).open()
+    ConnectDialog(app, row, app.window.widget).open()
 
 
 def copy(app: AppContext, text: str) -> None:
     QGuiApplication.clipboard().setText(text)
-    app.shell.toast(tr("Copied"), text)
+    app.window.toast(tr("Copied"), text)

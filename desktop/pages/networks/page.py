@@ -92,7 +92,7 @@ class NetworksPage(ListPage):
         shown, app = self.map, self.app
         shown.network_chosen.connect(self.table.choose)
         shown.network_wanted.connect(self.open)
-        shown.container_wanted.connect(lambda key: app.shell.go("containers", key))
+        shown.container_wanted.connect(lambda key: app.window.go("containers", key))
         shown.menu_wanted.connect(self._map_menu)
         shown.delete_wanted.connect(
             lambda key: actions.delete(app, [app.stores.networks.rows[key]])
@@ -155,7 +155,7 @@ class NetworksPage(ListPage):
         ]
 
     def _go_to_map(self) -> None:
-        self.app.shell.go("networks")
+        self.app.window.go("networks")
         self.back()
         self.show_map(True)
 
@@ -195,7 +195,7 @@ class NetworksPage(ListPage):
     def _create(self) -> None:
         from desktop.dialogs.network import CreateNetworkDialog
 
-        CreateNetworkDialog(self.app, self.app.shell.widget).open()
+        CreateNetworkDialog(self.app, self.app.window.widget).open()
 
     def _prune(self) -> None:
         from desktop.dialogs.prune import PruneDialog, Wording
@@ -210,5 +210,5 @@ class NetworksPage(ListPage):
         )  # fmt: skip
         found = actions.unused(app)
         PruneDialog(
-            app, app.shell.widget, wording, lambda: found, lambda _wide: actions.prune(app)
+            app, app.window.widget, wording, lambda: found, lambda _wide: actions.prune(app)
         ).open()

@@ -148,7 +148,7 @@ class DaemonEditor(QWidget):
 
         def done(_none: object) -> None:
             self._take(text)
-            self._app.shell.toast(tr("daemon.json was applied"))
+            self._app.window.toast(tr("daemon.json was applied"))
 
         self._task = settings.apply_daemon_json(self._app, text, done, self._complain)
         self._task.changed.connect(self._follow)

@@ -96,7 +96,7 @@ class LoginList(QWidget):
         self.said.setVisible(bool(text))
 
     def _add(self) -> None:
-        LoginDialog(self._app, self._app.shell.widget, self.refresh).open()
+        LoginDialog(self._app, self._app.window.widget, self.refresh).open()
 
     def _move(self) -> None:
         actions.move_plain(self._app, self.refresh)

@@ -155,7 +155,7 @@ class SettingsPage(Page):
         return step_out_of(self.filter, self)
 
     def _go(self, name: str) -> None:
-        self.app.shell.go("settings", name)
+        self.app.window.go("settings", name)
 
     def _show_wanted(self) -> None:
         """Now, or when the settings have been read."""

@@ -37,12 +37,12 @@ def fill_menu(
 def clone(app: AppContext, row: Volume) -> None:
     from desktop.dialogs.volume import CloneVolumeDialog
 
-    CloneVolumeDialog(app, row, app.shell.widget).open()
+    CloneVolumeDialog(app, row, app.window.widget).open()
 
 
 def export(app: AppContext, row: Volume) -> None:
     ask_save(
-        app.shell.widget,
+        app.window.widget,
         tr("Export {name}", name=row.name),
         f"{row.name}.tar",
         "tar",
@@ -56,13 +56,13 @@ def import_tar(app: AppContext, into: str = "") -> None:
 
     filters = tr("Tar files ({patterns})", patterns="*.tar *.tar.gz *.tgz *.tar.xz *.tar.zst")
     ask_open(
-        app.shell.widget,
+        app.window.widget,
         tr("Import from a tar"),
         filters,
-        lambda path: ImportVolumeDialog(app, app.shell.widget, path, into).open(),
+        lambda path: ImportVolumeDialog(app, app.window.widget, path, into).open(),
     )
 
 
 def copy(app: AppContext, text: str) -> None:
     QGuiApplication.clipboard().setText(text)
-    app.shell.toast(tr("Copied"), text)
+    app.window.toast(tr("Copied"), text)

@@ -164,7 +164,7 @@ class VolumesPage(ListPage):
     def _create(self) -> None:
         from desktop.dialogs.volume import CreateVolumeDialog
 
-        CreateVolumeDialog(self.app, self.app.shell.widget).open()
+        CreateVolumeDialog(self.app, self.app.window.widget).open()
 
     def _prune(self) -> None:
         from desktop.dialogs.prune import PruneDialog, Wording
@@ -179,7 +179,7 @@ class VolumesPage(ListPage):
         )
         PruneDialog(
             app,
-            app.shell.widget,
+            app.window.widget,
             wording,
             lambda: actions.preview(app),
             lambda named: actions.prune(app, named),

@@ -208,7 +208,7 @@ class LogsTab(Tab):
     def _copy(self) -> None:
         lines = self.view.copy()
         if lines:
-            self.app.shell.toast(tr("Copied"), plural(lines, "{n} line", "{n} lines"))
+            self.app.window.toast(tr("Copied"), plural(lines, "{n} line", "{n} lines"))
 
     def clear(self) -> None:
         self.view.clear()
