@@ -25,7 +25,7 @@ from PySide6.QtWidgets import QApplication
 from desktop import gc_policy
 from desktop.actions import engine
 from desktop.context import AppContext
-from desktop.exit_notifier import Endings
+from desktop.exit_notifier import ExitNotifier
 from desktop.i18n import text
 from desktop.pages import catalog
 from desktop.prefs import Prefs
@@ -75,7 +75,7 @@ class App(QObject):
             connection=self.connection,
             stores=stores,
             usage=usage,
-            endings=Endings(stores, self),
+            exit_notifier=ExitNotifier(stores, self),
             window=self.window,
         )
         self.link.changed.connect(

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from PySide6.QtWidgets import QWidget
 
-from desktop.exit_notifier import Endings
+from desktop.exit_notifier import ExitNotifier
 from desktop.prefs import Prefs
 from desktop.session.connection import Connection
 from desktop.session.link import Link
@@ -78,7 +78,7 @@ class AppContext:
     connection: Connection
     stores: EngineStores
     usage: Usage
-    endings: Endings
+    exit_notifier: ExitNotifier
     window: WindowApi
 
     def use_scheme(self, choice: str) -> None:

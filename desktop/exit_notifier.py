@@ -1,8 +1,8 @@
-"""Tells of containers that end otherwise than anybody wanted.
+"""Reports containers that exit unexpectedly.
 
-Two kinds are worth a message: one that was started here and failed within seconds, and one that the
-kernel ended because it asked for more memory than it may have. Everything else is a row that says
-"failed". Made in `app.py`, for it lives as long as the window.
+Two kinds get a message: a container that was started here and failed within seconds, and one that
+the kernel killed at its memory limit. Any other is a row that says "failed". Made in `app.py`, for
+it lives as long as the window.
 """
 
 import time
@@ -18,8 +18,8 @@ from vm.errors import EngineRefused, Problem, Retry
 SOON = 5.0  # seconds after its start
 
 
-class Endings(QObject):
-    """`failed`: what to tell, and the id of the container. `expect` is told who was started."""
+class ExitNotifier(QObject):
+    """`failed`: what to show, and the id of the container. `expect` registers a start."""
 
     failed = Signal(object, str)  # Problem
 
@@ -29,9 +29,9 @@ class Endings(QObject):
         super().__init__(parent)
         self._clock = clock
         self._started: dict[str, float] = {}
-        self._ended: dict[str, tuple[float, int]] = {}  # those whose start we do not know of yet
+        self._ended: dict[str, tuple[float, int]] = {}  # of which no start is registered yet
         self._out_of_memory: dict[str, float] = {}
-        stores.told.connect(self._hear)
+        stores.told.connect(self._on_event)
 
     def expect(self, container: str) -> None:
         """It was started just now; it may have ended already."""
@@ -39,9 +39,9 @@ class Endings(QObject):
         self._started[container] = self._clock()
         if container in self._ended:
             _, code = self._ended.pop(container)
-            self._tell(container, "", code)
+            self._report(container, "", code)
 
-    def _hear(self, event: Event) -> None:
+    def _on_event(self, event: Event) -> None:
         if event.kind != "container":
             return
         if event.action == "oom":
@@ -50,12 +50,12 @@ class Endings(QObject):
         elif event.action == "die":
             code = int(dict(event.attributes).get("exitCode") or 0)
             if event.id in self._started:
-                self._tell(event.id, event.name, code)
+                self._report(event.id, event.name, code)
             else:
                 self._ended[event.id] = (self._clock(), code)
 
-    def _tell(self, container: str, name: str, code: int) -> None:
-        """Once, if it is soon enough and nothing was said of it."""
+    def _report(self, container: str, name: str, code: int) -> None:
+        """Once, if it is soon enough and nothing was reported of it."""
         started = self._started.pop(container)
         said = container in self._out_of_memory
         if code and not said and self._clock() - started < SOON:

@@ -170,7 +170,7 @@ class Window(QMainWindow):
         self.statusbar.tasks_wanted.connect(self._show_tasks)
         app.tasks.changed.connect(lambda: self.statusbar.tasks.setText(summary(app.tasks)))
         app.tasks.ended.connect(self._announce)
-        app.endings.failed.connect(self._tell_of_ending)
+        app.exit_notifier.failed.connect(self._report_exit)
         app.link.changed.connect(self._follow)
         app.connection.changed.connect(self._follow)
         app.usage.changed.connect(lambda _ids: self._show_totals())
@@ -267,7 +267,7 @@ class Window(QMainWindow):
             parts.append(tr("Disk {used} of {whole}", used=used, whole=whole))
         self.statusbar.show_totals(parts)
 
-    def _tell_of_ending(self, problem: Problem, container: str) -> None:
+    def _report_exit(self, problem: Problem, container: str) -> None:
         show = partial(self.go, "containers", container, "logs")
         self.complain(problem, action=(tr("Show the log"), show))
 

@@ -24,7 +24,7 @@ def start(app: AppContext, rows: Sequence[Container]) -> None:
 
     def begin(key: str) -> None:
         _api(app).start(key)
-        app.tasks.bell.ring(partial(app.endings.expect, key))
+        app.tasks.bell.ring(partial(app.exit_notifier.expect, key))
 
     _each(app, idle, tr("Start {name}"), tr("starting…"), begin)
 
@@ -118,7 +118,7 @@ def run(
     def done(made: tuple[str, str]) -> None:
         key, name = made
         app.stores.containers.load()
-        app.endings.expect(key)
+        app.exit_notifier.expect(key)
         ports = [port for port in spec.ports if port.host_port > 0 and port.protocol == "tcp"]
         open_it = (tr("Open"), lambda: open_port(app, ports[0])) if ports else None
         show = (tr("Show"), lambda: app.window.go("containers", key))

@@ -1,10 +1,10 @@
-"""Which endings are told, and which are not."""
+"""Which exits of containers are reported, and which are not."""
 
 import pytest
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QApplication
 
-from desktop.exit_notifier import SOON, Endings
+from desktop.exit_notifier import SOON, ExitNotifier
 from desktop.session.connection import Connection
 from desktop.session.tasks import Tasks
 from desktop.stores.engine import EngineStores
@@ -39,8 +39,8 @@ class Told(QObject):
     def __init__(self, stores: EngineStores, clock: Clock) -> None:
         super().__init__(stores)
         self.summaries: list[str] = []
-        self.endings = Endings(stores, self, clock)
-        self.endings.failed.connect(self._take)
+        self.exit_notifier = ExitNotifier(stores, self, clock)
+        self.exit_notifier.failed.connect(self._take)
 
     def _take(self, problem: Problem, _container: str) -> None:
         self.summaries.append(problem.summary)
@@ -51,7 +51,7 @@ def die(code: int, container: str = "abc") -> Event:
 
 
 def test_one_that_was_started_here_and_fails_at_once(stores: EngineStores, told: Told) -> None:
-    told.endings.expect("abc")
+    told.exit_notifier.expect("abc")
     stores.told.emit(die(127))
     assert told.summaries == ["web ended at once with exit code 127."]
     stores.told.emit(die(127))
@@ -60,16 +60,16 @@ def test_one_that_was_started_here_and_fails_at_once(stores: EngineStores, told:
 
 def test_its_end_may_be_heard_before_its_start_is_known(stores: EngineStores, told: Told) -> None:
     stores.told.emit(die(1))
-    told.endings.expect("abc")
+    told.exit_notifier.expect("abc")
     assert len(told.summaries) == 1
 
 
 def test_what_ends_well_or_late_or_was_not_ours_is_not_told(
     stores: EngineStores, told: Told, clock: Clock
 ) -> None:
-    told.endings.expect("well")
+    told.exit_notifier.expect("well")
     stores.told.emit(die(0, "well"))
-    told.endings.expect("late")
+    told.exit_notifier.expect("late")
     clock.now += SOON + 1
     stores.told.emit(die(1, "late"))
     stores.told.emit(die(1, "foreign"))
@@ -77,7 +77,7 @@ def test_what_ends_well_or_late_or_was_not_ours_is_not_told(
 
 
 def test_no_memory_is_told_of_any_and_once(stores: EngineStores, told: Told) -> None:
-    told.endings.expect("abc")
+    told.exit_notifier.expect("abc")
     stores.told.emit(Event("container", "oom", "abc", "web"))
     stores.told.emit(die(137))
     assert told.summaries == ["web ran out of memory."]
