@@ -21,10 +21,10 @@ from vm.errors import Problem
 
 
 @dataclass(frozen=True)
-class Loss:
-    """A question before something is lost. `word`: what must be typed to agree, "" for nothing;
-    `choice`: what can be chosen besides, "" for nothing; `names`: of all that goes, where the title
-    has only their number."""
+class DestructivePrompt:
+    """The question before something is deleted. `loses` and `keeps` are sentences. `word` must be
+    typed to agree; `choice` labels a checkbox; "" for neither. `names`: all that is deleted, where
+    the title has only their number."""
 
     title: str
     loses: str
@@ -62,9 +62,9 @@ class WindowApi(Protocol):
     def pin(self, card: QWidget) -> None:
         """Keep a card of fixed width at the lower right edge until it is closed."""
 
-    def confirm(self, loss: Loss, then: Callable[[], object]) -> None: ...
-    def choose(self, loss: Loss, then: Callable[[bool], object]) -> None:
-        """The same; `then` gets whether `loss.choice` was chosen."""
+    def confirm(self, prompt: DestructivePrompt, then: Callable[[], object]) -> None: ...
+    def choose(self, prompt: DestructivePrompt, then: Callable[[bool], object]) -> None:
+        """The same; `then` gets whether `prompt.choice` was chosen."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from PySide6.QtGui import QCloseEvent, QHideEvent, QKeySequence, QShortcut, QSho
 from PySide6.QtWidgets import QHBoxLayout, QMainWindow, QMenu, QStackedWidget, QVBoxLayout, QWidget
 
 from desktop.actions import engine
-from desktop.context import Action, AppContext, Loss
+from desktop.context import Action, AppContext, DestructivePrompt
 from desktop.i18n.text import percent, plain, plural, size, tip, tr
 from desktop.pages import catalog
 from desktop.pages.objects import objects
@@ -110,11 +110,11 @@ class Window(QMainWindow):
     def pin(self, card: QWidget) -> None:
         self._toasts.pin(card)
 
-    def confirm(self, loss: Loss, then: Callable[[], object]) -> None:
-        self.choose(loss, lambda _chosen: then())
+    def confirm(self, prompt: DestructivePrompt, then: Callable[[], object]) -> None:
+        self.choose(prompt, lambda _chosen: then())
 
-    def choose(self, loss: Loss, then: Callable[[bool], object]) -> None:
-        Confirm(loss, then, self).open()
+    def choose(self, prompt: DestructivePrompt, then: Callable[[bool], object]) -> None:
+        Confirm(prompt, then, self).open()
 
     # The rest
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QUrl
 from PySide6.QtGui import QDesktopServices, QGuiApplication
 
-from desktop.context import AppContext, Loss
+from desktop.context import AppContext, DestructivePrompt
 from desktop.i18n.text import listing, plural, tr
 from desktop.session.tasks import Task
 from desktop.stores.store import Store
@@ -74,7 +74,7 @@ def delete(app: AppContext, rows: Sequence[Container]) -> None:
         loses.insert(0, tr("It is running and will be killed first."))
     elif running:
         loses.insert(0, tr("Running, and killed first: {names}.", names=listing(running)))
-    loss = Loss(
+    prompt = DestructivePrompt(
         title,
         " ".join(loses),
         tr("Images and named volumes stay."),
@@ -82,7 +82,7 @@ def delete(app: AppContext, rows: Sequence[Container]) -> None:
         names=tuple(row.name for row in rows),
     )
     app.window.confirm(
-        loss,
+        prompt,
         lambda: _each(
             app,
             rows,

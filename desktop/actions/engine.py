@@ -6,7 +6,7 @@ user asked: on a page, in the palette, the tray or the banner.
 
 from collections.abc import Callable
 
-from desktop.context import AppContext, Loss
+from desktop.context import AppContext, DestructivePrompt
 from desktop.i18n.text import tr
 from desktop.session.link import EngineRequest
 from desktop.session.tasks import Task
@@ -64,7 +64,7 @@ def build_image(app: AppContext) -> Task:
 def reset(app: AppContext, started: Callable[[Task], object]) -> None:
     """Delete the machine, all settings and what the window remembers. Asks first; `started` gets
     the task."""
-    loss = Loss(
+    prompt = DestructivePrompt(
         tr("Reset Galley?"),
         tr(
             "The engine is stopped. Every image, container and volume in its virtual machine, "
@@ -79,7 +79,7 @@ def reset(app: AppContext, started: Callable[[Task], object]) -> None:
         tr("Reset"),
         RESET_WORD,
     )
-    app.window.confirm(loss, lambda: started(_reset(app)))
+    app.window.confirm(prompt, lambda: started(_reset(app)))
 
 
 def _reset(app: AppContext) -> Task:

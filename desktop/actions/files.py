@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from desktop.context import AppContext, Loss
+from desktop.context import AppContext, DestructivePrompt
 from desktop.i18n.text import plural, tr
 from desktop.session.tasks import Task
 from engine.docker.types import TransferProgress
@@ -42,13 +42,13 @@ def upload(
     if not lost:
         begin()
         return
-    loss = Loss(
+    prompt = DestructivePrompt(
         plural(len(lost), "Replace {name}?", "Replace {n} items?", name=lost[0]),
         tr("What the container has under this name in {folder} is overwritten.", folder=folder),
         tr("Files in a folder that you do not upload stay."),
         tr("Replace"),
     )
-    app.window.confirm(loss, begin)
+    app.window.confirm(prompt, begin)
 
 
 def _upload(

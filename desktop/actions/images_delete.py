@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from desktop.context import AppContext, Loss
+from desktop.context import AppContext, DestructivePrompt
 from desktop.i18n.engine_words import engine_says
 from desktop.i18n.text import listing, plural, size, tr
 from desktop.models.images import NamedImage
@@ -59,14 +59,14 @@ def delete(app: AppContext, lines: Sequence[NamedImage]) -> None:
     free = [one for one in planned if one not in used]
     engine = app.connection.pinned()
     if free:
-        loss = loss_of(free, _in_use(app, used) if used else "")
-        app.window.confirm(loss, partial(_remove_all, app, free, engine))
+        prompt = prompt_for(free, _in_use(app, used) if used else "")
+        app.window.confirm(prompt, partial(_remove_all, app, free, engine))
     elif used:
-        loss = _loss_by_force(used, _in_use(app, used))
-        app.window.confirm(loss, partial(_remove_all, app, used, engine, True))
+        prompt = _prompt_by_force(used, _in_use(app, used))
+        app.window.confirm(prompt, partial(_remove_all, app, used, engine, True))
 
 
-def loss_of(planned: Sequence[Removal], in_use: str = "") -> Loss:
+def prompt_for(planned: Sequence[Removal], in_use: str = "") -> DestructivePrompt:
     """`in_use`: the sentence on those that stay because a container uses them."""
     lines = [line for one in planned for line in one.lines]
     whole = [one for one in planned if one.is_whole]
@@ -79,7 +79,7 @@ def loss_of(planned: Sequence[Removal], in_use: str = "") -> Loss:
             len(lines), "Only this name is taken away.", "Only these names are taken away."
         )
         keeps = f"{tr('The image stays, as {name}.', name=kept)} {stays}".strip()
-        return Loss(title, loses, keeps, tr("Delete"), names=names)
+        return DestructivePrompt(title, loses, keeps, tr("Delete"), names=names)
     freed = sum(one.lines[0].image.size for one in whole)
     loses = plural(
         len(whole),
@@ -89,7 +89,7 @@ def loss_of(planned: Sequence[Removal], in_use: str = "") -> Loss:
         size=size(freed),
     )
     keeps = tr("Containers and volumes stay. Layers that other images use stay, too.")
-    return Loss(title, loses, f"{stays} {keeps}".strip(), tr("Delete"), names=names)
+    return DestructivePrompt(title, loses, f"{stays} {keeps}".strip(), tr("Delete"), names=names)
 
 
 def _in_use(app: AppContext, used: Sequence[Removal]) -> str:
@@ -136,11 +136,11 @@ def _remove(
 def _offer_force(app: AppContext, removal: Removal, engine: "Engine", problem: Problem) -> None:
     """A container uses it since the question."""
     reason = _in_use(app, [removal]) or engine_says(problem.summary)
-    loss = _loss_by_force([removal], reason)
-    app.window.confirm(loss, partial(_remove, app, removal, engine, True, True))
+    prompt = _prompt_by_force([removal], reason)
+    app.window.confirm(prompt, partial(_remove, app, removal, engine, True, True))
 
 
-def _loss_by_force(used: Sequence[Removal], reason: str) -> Loss:
+def _prompt_by_force(used: Sequence[Removal], reason: str) -> DestructivePrompt:
     title = plural(len(used), "{name} is in use", "{n} images are in use", name=used[0].title)
     loses = plural(
         len(used),
@@ -149,7 +149,7 @@ def _loss_by_force(used: Sequence[Removal], reason: str) -> Loss:
         "By force the images lose their names and, where no running container needs them, their "
         "files. Containers that use them stay, but cannot be made again from these names.",
     )
-    return Loss(
+    return DestructivePrompt(
         title,
         f"{reason} {loses}",
         plural(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from desktop.context import AppContext, Loss
+from desktop.context import AppContext, DestructivePrompt
 from desktop.i18n.text import listing, tr
 from desktop.session.tasks import Task
 from engine.credentials import logins
@@ -33,13 +33,13 @@ def log_out(app: AppContext, login: RegistryLogin, done: Callable[[object], obje
         title = tr("Log out of {server}", server=login.server)
         app.tasks.start(title, lambda _task: logins.erase(login.server), done)
 
-    loss = Loss(
+    prompt = DestructivePrompt(
         tr("Log out of {server}?", server=login.server),
         tr("Its password or token is deleted from this computer."),
         tr("Images that were pulled stay."),
         tr("Log out"),
     )
-    app.window.confirm(loss, go)
+    app.window.confirm(prompt, go)
 
 
 def move_plain(app: AppContext, done: Callable[[object], object]) -> Task:

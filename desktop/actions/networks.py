@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from desktop.context import AppContext, Loss
+from desktop.context import AppContext, DestructivePrompt
 from desktop.i18n.text import listing, plural, tr
 from desktop.models.networks import running_on
 from desktop.session.tasks import Task
@@ -98,8 +98,8 @@ def delete(app: AppContext, rows: Sequence[Network]) -> None:
             tr("Stopped, and cannot start again without it: {names}.", names=listing(sorted(idle)))
         )
     keeps, names = tr("No container is deleted."), tuple(row.name for row in wanted)
-    loss = Loss(title, " ".join(loses), keeps, tr("Delete"), names=names)
-    app.window.confirm(loss, lambda: _delete_each(app, wanted))
+    prompt = DestructivePrompt(title, " ".join(loses), keeps, tr("Delete"), names=names)
+    app.window.confirm(prompt, lambda: _delete_each(app, wanted))
 
 
 def unused(app: AppContext) -> tuple[Pruned, ...]:

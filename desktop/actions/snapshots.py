@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from desktop.context import AppContext, Loss
+from desktop.context import AppContext, DestructivePrompt
 from desktop.i18n.text import moment, size, tr
 from vm.errors import Problem
 from vm.types import MachineSnapshot
@@ -39,7 +39,7 @@ def restore(app: AppContext, kept: MachineSnapshot) -> None:
         title = tr("The engine is as it was at {time}", time=moment(kept.made_at))
         app.window.toast(title, kept.name)
 
-    loss = Loss(
+    prompt = DestructivePrompt(
         tr("Go back to {name}?", name=kept.name),
         tr(
             "Images, containers and volumes become what they were at {time}. What came since is "
@@ -52,7 +52,7 @@ def restore(app: AppContext, kept: MachineSnapshot) -> None:
         if kept.memory_bytes
         else "",
     )
-    app.window.choose(loss, go)
+    app.window.choose(prompt, go)
 
 
 def delete(app: AppContext, kept: MachineSnapshot) -> None:
@@ -62,7 +62,7 @@ def delete(app: AppContext, kept: MachineSnapshot) -> None:
         title = tr("Delete the snapshot {name}", name=kept.name)
         app.link.call(title, "snapshots.delete", {"name": kept.name})
 
-    loss = Loss(
+    prompt = DestructivePrompt(
         tr("Delete the snapshot {name}?", name=kept.name),
         tr(
             "What only it still has of {time} is lost for good. It takes {size}.",
@@ -72,4 +72,4 @@ def delete(app: AppContext, kept: MachineSnapshot) -> None:
         tr("The engine and other snapshots stay as they are."),
         tr("Delete"),
     )
-    app.window.confirm(loss, go)
+    app.window.confirm(prompt, go)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QUrl
 from PySide6.QtGui import QDesktopServices
 
-from desktop.context import AppContext, Loss
+from desktop.context import AppContext, DestructivePrompt
 from desktop.i18n.text import listing, plural, size, tr
 from desktop.session.tasks import Task
 from engine.docker.types import Pruned, TransferProgress, Volume
@@ -53,8 +53,8 @@ def delete(app: AppContext, rows: Sequence[Volume]) -> None:
         keeps = _in_use(app, used).summary
         keeps = tr("{reason} They are not deleted.", reason=keeps)
     names = tuple(row.name for row in free)
-    loss = Loss(title, loses, keeps, tr("Delete"), names=names)
-    app.window.confirm(loss, lambda: _delete_each(app, free))
+    prompt = DestructivePrompt(title, loses, keeps, tr("Delete"), names=names)
+    app.window.confirm(prompt, lambda: _delete_each(app, free))
 
 
 def clone(app: AppContext, row: Volume, name: str, done: Answered, refused: Refused) -> Task:
@@ -108,13 +108,13 @@ def overwriting(app: AppContext, name: str, path: Path, then: Callable[[], objec
     loses = tr("Files that are in the tar and in the volume are replaced by those of the tar.")
     if users:
         loses += " " + tr("{names} may be using them now.", names=listing(users))
-    loss = Loss(
+    prompt = DestructivePrompt(
         tr("Import {file} into {name}?", file=path.name, name=name),
         loses,
         tr("Other files in the volume stay."),
         tr("Import"),
     )
-    app.window.confirm(loss, then)
+    app.window.confirm(prompt, then)
 
 
 def preview(app: AppContext) -> tuple[Pruned, ...]:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QCheckBox, QDialog, QLineEdit, QVBoxLayout, QWidget
 
-from desktop.context import Loss
+from desktop.context import DestructivePrompt
 from desktop.i18n.text import plain, tr
 from desktop.widgets.basics import button, label, row
 from desktop.widgets.name_list import NameList
@@ -15,38 +15,40 @@ class Confirm(QDialog):
     """Names what is lost and what is not; Enter alone does not agree. `then` gets whether the
     choice, where there is one, was made."""
 
-    def __init__(self, loss: Loss, then: Callable[[bool], object], parent: QWidget) -> None:
+    def __init__(
+        self, prompt: DestructivePrompt, then: Callable[[bool], object], parent: QWidget
+    ) -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle(loss.title)
+        self.setWindowTitle(prompt.title)
         self.setMinimumWidth(420)
         box = QVBoxLayout(self)
         box.setContentsMargins(24, 20, 24, 16)
         box.setSpacing(10)
-        box.addWidget(label(loss.title, "heading", wrap=True))
-        if len(loss.names) > 1:
+        box.addWidget(label(prompt.title, "heading", wrap=True))
+        if len(prompt.names) > 1:
             self.names = NameList(tr("What would be deleted"))
             box.addWidget(self.names)
-            self.names.show_names(loss.names)
-        box.addWidget(label(loss.loses, wrap=True))
-        if loss.keeps:
-            box.addWidget(label(loss.keeps, "secondary", wrap=True))
-        self.choice = QCheckBox(plain(loss.choice))
-        if loss.choice:
+            self.names.show_names(prompt.names)
+        box.addWidget(label(prompt.loses, wrap=True))
+        if prompt.keeps:
+            box.addWidget(label(prompt.keeps, "secondary", wrap=True))
+        self.choice = QCheckBox(plain(prompt.choice))
+        if prompt.choice:
             box.addWidget(self.choice)
-        self.agree = button(loss.button, self.accept, "danger")
+        self.agree = button(prompt.button, self.accept, "danger")
         self.word = QLineEdit()
-        if loss.word:
-            box.addWidget(label(tr("Type {word} to go on:", word=loss.word), "secondary"))
-            self.word.setAccessibleName(tr("Type {word} to go on:", word=loss.word))
+        if prompt.word:
+            box.addWidget(label(tr("Type {word} to go on:", word=prompt.word), "secondary"))
+            self.word.setAccessibleName(tr("Type {word} to go on:", word=prompt.word))
             self.word.textChanged.connect(
-                lambda text: self.agree.setEnabled(text.strip() == loss.word)
+                lambda text: self.agree.setEnabled(text.strip() == prompt.word)
             )
             box.addWidget(self.word)
             self.agree.setEnabled(False)
         cancel = button(tr("Cancel"), self.reject)
-        cancel.setDefault(not loss.word)
+        cancel.setDefault(not prompt.word)
         box.addSpacing(6)
         box.addLayout(row(1, cancel, self.agree))
         self.accepted.connect(lambda: then(self.choice.isChecked()))
-        (self.word if loss.word else cancel).setFocus()
+        (self.word if prompt.word else cancel).setFocus()

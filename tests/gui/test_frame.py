@@ -12,7 +12,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QDialog, QLabel, QMainWindow, QMenu, QWidget
 
 from desktop.app import App, end_on_signals
-from desktop.context import Loss
+from desktop.context import DestructivePrompt
 from desktop.dialogs import images
 from desktop.dialogs.network import CreateNetworkDialog
 from desktop.dialogs.volume import CreateVolumeDialog
@@ -187,8 +187,8 @@ def test_many_failures_do_not_cover_the_window(app: App) -> None:
 
 def test_a_typed_word_is_asked_for_where_everything_is_lost(app: App) -> None:
     agreed: list[bool] = []
-    loss = Loss("Reset?", "All of it.", "", "Reset", word="reset")
-    app.window.confirm(loss, lambda: agreed.append(True))
+    prompt = DestructivePrompt("Reset?", "All of it.", "", "Reset", word="reset")
+    app.window.confirm(prompt, lambda: agreed.append(True))
     asked = app.window.findChild(Confirm)
     assert asked is not None
     assert not asked.agree.isEnabled()

@@ -178,7 +178,7 @@ def test_an_image_in_use_is_refused_and_force_is_offered_with_its_loss(
 ) -> None:
     list(client.images.save([BASE], tmp_path / "base.tar", Cancel()))
     found = line(page, BASE)
-    assert "has to be pulled" in images_delete.loss_of(images_delete.removals([found])).loses
+    assert "has to be pulled" in images_delete.prompt_for(images_delete.removals([found])).loses
     images_delete.delete(app.app_context, [found])
     asked = app.window.findChild(Confirm)
     assert asked is not None
