@@ -11,7 +11,7 @@ from pathlib import Path
 from PySide6.QtCore import QFileSystemWatcher, QObject, Signal
 
 from desktop.context import AppContext
-from desktop.session.throttle import Pace
+from desktop.session.throttle import Throttle
 from desktop.widgets.log.ansi import AnsiReader
 from desktop.widgets.log.rows import PIECE, LogRow
 from engine import log_files
@@ -127,14 +127,14 @@ class EngineSource(LogSource):
         self._cancel = Cancel()
         self._lock = threading.Lock()
         self._waiting: list[LogRow] = []
-        self._pace = Pace(app.tasks.bell, self._take, PAUSE_MS, self)
+        self._throttle = Throttle(app.tasks.bell, self._take, PAUSE_MS, self)
 
     def open(self) -> None:
         threading.Thread(target=self._run, name="engine log", daemon=True).start()
 
     def close(self) -> None:
         super().close()
-        self._pace.close()
+        self._throttle.close()
         # It may have to talk to the machine first, so not in the window's thread.
         threading.Thread(target=self._cancel.set, name="engine log end", daemon=True).start()
 
@@ -145,7 +145,7 @@ class EngineSource(LogSource):
             for data in logs.follow_engine(home, FIRST_LINES, self._cancel.closing):
                 with self._lock:
                     self._waiting += self._reader.rows(data)
-                self._pace.ring()
+                self._throttle.notify()
         except Cancelled:
             return
         except GalleyError as error:

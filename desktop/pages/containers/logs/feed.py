@@ -11,7 +11,7 @@ from functools import partial
 from PySide6.QtCore import QObject, Signal
 
 from desktop.context import AppContext
-from desktop.session.throttle import Pace
+from desktop.session.throttle import Throttle
 from desktop.widgets.log.ansi import AnsiReader
 from desktop.widgets.log.rows import PIECE, LogRow
 from engine.docker.cancel import Cancel
@@ -95,7 +95,7 @@ class LogFeed(QObject):
         self._cancel = Cancel()
         self._waiting: list[LogRow] = []
         self._room = threading.Condition()
-        self._pace = Pace(app.tasks.bell, self._take, PAUSE_MS, self)
+        self._throttle = Throttle(app.tasks.bell, self._take, PAUSE_MS, self)
         self._over = False
         self._problem: Problem | None = None
 
@@ -103,7 +103,7 @@ class LogFeed(QObject):
         threading.Thread(target=self._run, name="log", daemon=True).start()
 
     def close(self) -> None:
-        self._pace.close()
+        self._throttle.close()
         self._cancel.set()
         with self._room:
             self._room.notify()
@@ -143,7 +143,7 @@ class LogFeed(QObject):
             while len(self._waiting) > MOST_WAITING and not self._cancel.is_set:
                 self._room.wait()
             self._waiting += rows
-        self._pace.ring()
+        self._throttle.notify()
 
     # In the window's
 
@@ -155,13 +155,13 @@ class LogFeed(QObject):
         if rows:
             self.arrived.emit(rows)
         if more:
-            self._pace.ring()
+            self._throttle.notify()
         elif self._over:
             self._over = False
-            self._pace.close()
+            self._throttle.close()
             self.ended.emit(self._problem)
 
     def _end(self, problem: Problem | None) -> None:
         """The thread is over; what it has left behind comes first."""
         self._over, self._problem = True, problem
-        self._pace.ring()
+        self._throttle.notify()

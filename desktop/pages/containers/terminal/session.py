@@ -16,7 +16,7 @@ from PySide6.QtCore import QObject, Signal
 
 from desktop.context import AppContext
 from desktop.i18n.text import tr
-from desktop.session.throttle import Pace
+from desktop.session.throttle import Throttle
 from desktop.widgets.terminal.cells import text_of
 from desktop.widgets.terminal.screen import HISTORY, Frame, TerminalScreen
 from vm.errors import GalleyError, Problem
@@ -57,7 +57,7 @@ class TerminalSession(QObject):
         self._ending: Ending | None = None
         self._pty: Pty | None = None
         self._closed = False
-        self._pace = Pace(app.tasks.bell, self._take, round(1000 * FRAME_SECONDS), self)
+        self._throttle = Throttle(app.tasks.bell, self._take, round(1000 * FRAME_SECONDS), self)
 
     def open(self) -> None:
         threading.Thread(target=self._run, name="terminal", daemon=True).start()
@@ -70,7 +70,7 @@ class TerminalSession(QObject):
 
     def close(self, seconds: float = 0.0) -> None:
         """Hang up; `seconds`: how long to wait until the shell has been told."""
-        self._pace.close()
+        self._throttle.close()
         with self._lock:
             self._closed, pty = True, self._pty
         self._orders.put(None)
@@ -94,7 +94,7 @@ class TerminalSession(QObject):
         self._orders.put(None)
         with self._lock:
             self._ending = ending
-        self._pace.ring()
+        self._throttle.notify()
 
     def _open(self) -> "Pty | None":
         """None when it was closed meanwhile."""
@@ -128,7 +128,7 @@ class TerminalSession(QObject):
                 scrolled = (self._frame.scrolled + frame.scrolled)[-HISTORY:]
                 frame = msgspec.structs.replace(frame, scrolled=scrolled)
             self._frame = frame
-        self._pace.ring()
+        self._throttle.notify()
 
     def _told(self, code: int | None) -> Ending:
         """dockerd may say that there is no such program where the program would have spoken."""
@@ -164,7 +164,7 @@ class TerminalSession(QObject):
         if frame is not None:
             self.drawn.emit(frame)
         if ending is not None:
-            self._pace.close()
+            self._throttle.close()
             self.ended.emit(ending)
 
 

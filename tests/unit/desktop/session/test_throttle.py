@@ -1,24 +1,24 @@
-"""News from a thread: many rings are few turns, and none is lost."""
+"""Many notifications from a thread are few calls, and the last is not lost."""
 
 import threading
 
 from pytestqt.qtbot import QtBot
 
 from desktop.session.tasks import Tasks
-from desktop.session.throttle import Pace
+from desktop.session.throttle import Throttle
 
 
-def test_many_rings_are_few_turns_and_the_last_is_seen(qtbot: QtBot) -> None:
+def test_many_notifications_are_few_calls_and_the_last_is_seen(qtbot: QtBot) -> None:
     tasks = Tasks()
-    rung, taken = [0], list[int]()
-    pace = Pace(tasks.bell, lambda: taken.append(rung[0]), 20, tasks)
+    notified, taken = [0], list[int]()
+    throttle = Throttle(tasks.bell, lambda: taken.append(notified[0]), 20, tasks)
 
-    def ring() -> None:
+    def notify_often() -> None:
         for number in range(1, 10_001):
-            rung[0] = number
-            pace.ring()
+            notified[0] = number
+            throttle.notify()
 
-    thread = threading.Thread(target=ring)
+    thread = threading.Thread(target=notify_often)
     thread.start()
     qtbot.waitUntil(lambda: taken[-1:] == [10_000])
     thread.join()
@@ -28,9 +28,9 @@ def test_many_rings_are_few_turns_and_the_last_is_seen(qtbot: QtBot) -> None:
 def test_a_closed_one_takes_nothing(qtbot: QtBot) -> None:
     tasks = Tasks()
     taken: list[int] = []
-    pace = Pace(tasks.bell, lambda: taken.append(1), 0, tasks)
-    pace.ring()
-    pace.close()
+    throttle = Throttle(tasks.bell, lambda: taken.append(1), 0, tasks)
+    throttle.notify()
+    throttle.close()
     said: list[int] = []
     tasks.bell.ring(lambda: said.append(1))
     qtbot.waitUntil(lambda: said == [1])
