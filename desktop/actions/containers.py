@@ -24,7 +24,7 @@ def start(app: AppContext, rows: Sequence[Container]) -> None:
 
     def begin(key: str) -> None:
         _api(app).start(key)
-        app.tasks.bell.ring(partial(app.exit_notifier.expect, key))
+        app.tasks.invoker.invoke(partial(app.exit_notifier.expect, key))
 
     _each(app, idle, tr("Start {name}"), tr("starting…"), begin)
 

@@ -161,7 +161,7 @@ class Connection(QObject):
                 if reach is Reach.DOWN:
                     collect_all()  # what failed keeps its socket until then (docker-py, connect)
 
-        self._tasks.bell.ring(take)
+        self._tasks.invoker.invoke(take)
 
     def show(self, line: "_Line", rows: tuple[Container, ...]) -> None:
         """From the thread of `line`: what there is, for the first picture."""
@@ -171,7 +171,7 @@ class Connection(QObject):
                 self.glimpsed.emit(rows)
                 QTimer.singleShot(0, line.seen.set)  # comes after the painting
 
-        self._tasks.bell.ring(take)
+        self._tasks.invoker.invoke(take)
 
     def hand_on(self, line: "_Line") -> None:
         """From the thread of `line`: events are waiting."""
@@ -180,7 +180,7 @@ class Connection(QObject):
             if line is self._line:
                 self.events.emit(line.take_events())
 
-        self._tasks.bell.ring(take)
+        self._tasks.invoker.invoke(take)
 
 
 class _Line:

@@ -158,7 +158,7 @@ class Link(QObject):
             self.changed.emit()
 
         if not self._ended.is_set():
-            self._tasks.bell.ring(take)
+            self._tasks.invoker.invoke(take)
 
 
 def _report(task: Task, seen: Snapshot) -> None:

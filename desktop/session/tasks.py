@@ -25,30 +25,30 @@ THREADS = 12
 KEPT = 50  # ended tasks that the list still shows
 
 
-class Bell(QObject):
-    """Hands callables to the thread that it was made in."""
+class MainThreadInvoker(QObject):
+    """Runs callables in the thread that it was made in."""
 
-    _rung = Signal(object)
+    _invoked = Signal(object)
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._lock = threading.Lock()
-        self._is_silent = False
-        self._rung.connect(self._answer, Qt.ConnectionType.QueuedConnection)
+        self._is_stopped = False
+        self._invoked.connect(self._run, Qt.ConnectionType.QueuedConnection)
 
-    def ring(self, call: Callable[[], object]) -> None:
-        """From any thread; once it is silent it does nothing."""
+    def invoke(self, call: Callable[[], object]) -> None:
+        """Queue `call`, from any thread. Does nothing after `stop`."""
         with self._lock:
-            if not self._is_silent:
-                self._rung.emit(call)
+            if not self._is_stopped:
+                self._invoked.emit(call)
 
-    def silence(self) -> None:
-        """Before it is deleted, for threads do not know of that."""
+    def stop(self) -> None:
+        """Call this before it is deleted, which threads do not notice."""
         with self._lock:
-            self._is_silent = True
+            self._is_stopped = True
 
     @Slot(object)
-    def _answer(self, call: Callable[[], object]) -> None:
+    def _run(self, call: Callable[[], object]) -> None:
         call()
         collect_if_due()
 
@@ -70,7 +70,9 @@ class Task(QObject):
 
     changed = Signal()
 
-    def __init__(self, title: str, bell: Bell, parent: QObject, *, announce: bool) -> None:
+    def __init__(
+        self, title: str, invoker: MainThreadInvoker, parent: QObject, *, announce: bool
+    ) -> None:
         super().__init__(parent)
         self.title = title
         self.announce = announce  # its success is worth a toast
@@ -81,7 +83,7 @@ class Task(QObject):
         self.problem: Problem | None = None
         self.retry: Callable[[], object] | None = None
         self.cancel = Cancel()
-        self._bell = bell
+        self._invoker = invoker
         self._lock = threading.Lock()
         self._news: tuple[str, float | None, object] | None = None
 
@@ -91,7 +93,7 @@ class Task(QObject):
         with self._lock:
             waiting, self._news = self._news is not None, (note, fraction, detail)
         if not waiting:
-            self._bell.ring(self._take_news)
+            self._invoker.invoke(self._take_news)
 
     def _take_news(self) -> None:
         with self._lock:
@@ -115,7 +117,7 @@ class Tasks(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.all: list[Task] = []
-        self.bell = Bell(self)
+        self.invoker = MainThreadInvoker(self)
         self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._closed = False
         self._idle = 0
@@ -137,7 +139,7 @@ class Tasks(QObject):
     ) -> Task:
         """Do `work`; then `done` or `failed` is called here. A failure is a toast all the same,
         unless `failed` returns True to say that it has shown it."""
-        task = Task(title, self.bell, self, announce=announce)
+        task = Task(title, self.invoker, self, announce=announce)
         task.retry = lambda: self.start(title, work, done, failed, announce=announce)
         self.all.append(task)
         self._forget_old()
@@ -151,7 +153,7 @@ class Tasks(QObject):
 
         def run() -> Result:
             task.cancel.check()
-            self.bell.ring(begin)
+            self.invoker.invoke(begin)
             return work(task)
 
         def succeed(result: Result) -> None:
@@ -190,7 +192,7 @@ class Tasks(QObject):
     def close(self) -> None:
         """Cancel what runs; nothing is told any more."""
         self.cancel_all()
-        self.bell.silence()
+        self.invoker.stop()
         with self._lock:
             self._closed = True
             for _ in range(self._threads):
@@ -226,9 +228,9 @@ class Tasks(QObject):
         def run() -> None:
             outcome = _attempt(work)
             if isinstance(outcome, _Failure):
-                self.bell.ring(partial(failed, outcome.problem))
+                self.invoker.invoke(partial(failed, outcome.problem))
             else:
-                self.bell.ring(partial(done, outcome))
+                self.invoker.invoke(partial(done, outcome))
 
         with self._lock:
             if self._closed:

@@ -9,17 +9,17 @@ from collections.abc import Callable
 
 from PySide6.QtCore import QObject, QTimer
 
-from desktop.session.tasks import Bell
+from desktop.session.tasks import MainThreadInvoker
 
 
 class Throttle(QObject):
     """Lives in the window's thread; `notify` may be called from any."""
 
     def __init__(
-        self, bell: Bell, take: Callable[[], object], pause_ms: int, parent: QObject
+        self, invoker: MainThreadInvoker, take: Callable[[], object], pause_ms: int, parent: QObject
     ) -> None:
         super().__init__(parent)
-        self._bell = bell
+        self._invoker = invoker
         self._take = take
         self._lock = threading.Lock()
         self._notified = False
@@ -31,7 +31,7 @@ class Throttle(QObject):
         with self._lock:
             waiting, self._notified = self._notified, True
         if not waiting:
-            self._bell.ring(self._begin)
+            self._invoker.invoke(self._begin)
 
     def close(self) -> None:
         """Do not call `take` any more."""

@@ -193,7 +193,7 @@ class Usage(QObject):
             self._waiting.append(key)
             is_first = len(self._waiting) == 1
         if is_first:
-            self._tasks.bell.ring(self._telling.start)
+            self._tasks.invoker.invoke(self._telling.start)
 
     def _hand_on(self) -> None:
         with self._lock:

@@ -127,7 +127,7 @@ class EngineSource(LogSource):
         self._cancel = Cancel()
         self._lock = threading.Lock()
         self._waiting: list[LogRow] = []
-        self._throttle = Throttle(app.tasks.bell, self._take, PAUSE_MS, self)
+        self._throttle = Throttle(app.tasks.invoker, self._take, PAUSE_MS, self)
 
     def open(self) -> None:
         threading.Thread(target=self._run, name="engine log", daemon=True).start()
@@ -151,7 +151,7 @@ class EngineSource(LogSource):
         except GalleyError as error:
             problem = error.to_problem()
         if not self._cancel.is_set:
-            self._app.tasks.bell.ring(partial(self._end, problem))
+            self._app.tasks.invoker.invoke(partial(self._end, problem))
 
     def _take(self) -> None:
         with self._lock:

@@ -95,7 +95,7 @@ class LogFeed(QObject):
         self._cancel = Cancel()
         self._waiting: list[LogRow] = []
         self._room = threading.Condition()
-        self._throttle = Throttle(app.tasks.bell, self._take, PAUSE_MS, self)
+        self._throttle = Throttle(app.tasks.invoker, self._take, PAUSE_MS, self)
         self._over = False
         self._problem: Problem | None = None
 
@@ -118,7 +118,7 @@ class LogFeed(QObject):
             return
         except GalleyError as error:
             problem = error.to_problem()
-        self._app.tasks.bell.ring(partial(self._end, problem))
+        self._app.tasks.invoker.invoke(partial(self._end, problem))
 
     def _read(self) -> None:
         from engine.docker.streams import logs

@@ -73,7 +73,7 @@ class _Reader:
             return
         except GalleyError as error:
             problem = error.to_problem()
-        self._app.tasks.bell.ring(lambda: self._owner.take_end(self, problem))
+        self._app.tasks.invoker.invoke(lambda: self._owner.take_end(self, problem))
 
     def _samples(self) -> Iterator[StatsSample]:
         from engine.docker.streams import stats
@@ -85,7 +85,7 @@ class _Reader:
             first = not self._waiting
             self._waiting.append(sample)
         if first:
-            self._app.tasks.bell.ring(self._hand_on)
+            self._app.tasks.invoker.invoke(self._hand_on)
 
     def _hand_on(self) -> None:
         with self._lock:

@@ -57,7 +57,7 @@ class TerminalSession(QObject):
         self._ending: Ending | None = None
         self._pty: Pty | None = None
         self._closed = False
-        self._throttle = Throttle(app.tasks.bell, self._take, round(1000 * FRAME_SECONDS), self)
+        self._throttle = Throttle(app.tasks.invoker, self._take, round(1000 * FRAME_SECONDS), self)
 
     def open(self) -> None:
         threading.Thread(target=self._run, name="terminal", daemon=True).start()

@@ -61,11 +61,18 @@ def supervisor(monkeypatch: pytest.MonkeyPatch) -> Supervisor:
 
 @pytest.fixture
 def link(qapp: QApplication, supervisor: Supervisor) -> Iterator[Link]:
-    made = Link(Tasks(qapp), qapp)
+    """Its threads end with the test: one that ran on would start a real supervisor."""
+    others = set(threading.enumerate())
+    tasks = Tasks(qapp)
+    made = Link(tasks, qapp)
     made.open()
     yield made
     supervisor.may_end.set()
     made.close()
+    tasks.close()
+    for thread in set(threading.enumerate()) - others:
+        thread.join(20)
+        assert not thread.is_alive()
 
 
 @pytest.fixture

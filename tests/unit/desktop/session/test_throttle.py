@@ -11,7 +11,7 @@ from desktop.session.throttle import Throttle
 def test_many_notifications_are_few_calls_and_the_last_is_seen(qtbot: QtBot) -> None:
     tasks = Tasks()
     notified, taken = [0], list[int]()
-    throttle = Throttle(tasks.bell, lambda: taken.append(notified[0]), 20, tasks)
+    throttle = Throttle(tasks.invoker, lambda: taken.append(notified[0]), 20, tasks)
 
     def notify_often() -> None:
         for number in range(1, 10_001):
@@ -28,10 +28,10 @@ def test_many_notifications_are_few_calls_and_the_last_is_seen(qtbot: QtBot) -> 
 def test_a_closed_one_takes_nothing(qtbot: QtBot) -> None:
     tasks = Tasks()
     taken: list[int] = []
-    throttle = Throttle(tasks.bell, lambda: taken.append(1), 0, tasks)
+    throttle = Throttle(tasks.invoker, lambda: taken.append(1), 0, tasks)
     throttle.notify()
     throttle.close()
     said: list[int] = []
-    tasks.bell.ring(lambda: said.append(1))
+    tasks.invoker.invoke(lambda: said.append(1))
     qtbot.waitUntil(lambda: said == [1])
     assert taken == []
