@@ -1,6 +1,6 @@
 """A page that is a list of the engine's things, with a detail that opens in its place.
 
-A page gives its model, its dressing and its actions; filter, menu, keys, empty state and the way
+A page gives its model, its row styler and its actions; filter, menu, keys, empty state and the way
 back are the same everywhere.
 """
 
@@ -20,7 +20,7 @@ from desktop.theme import icons
 from desktop.widgets.basics import button
 from desktop.widgets.empty import Empty
 from desktop.widgets.levels import step_out_of
-from desktop.widgets.list.row_style import Dressing
+from desktop.widgets.list.row_style import RowStyler
 from desktop.widgets.list.table import Table
 from desktop.widgets.menu import Menu
 
@@ -49,12 +49,12 @@ class ListPage(Page):
     """Subclasses fill in `menu`, `press`, `link`, `delete`, `switch` and `detail`."""
 
     def __init__(
-        self, app: AppContext, title: str, model: RowsModel[Any], dressing: Dressing, empty: Empty
+        self, app: AppContext, title: str, model: RowsModel[Any], styler: RowStyler, empty: Empty
     ) -> None:
         super().__init__(app, title)
         self.model = model
         model.setParent(self)
-        self.table = Table(model, app.theme, dressing)
+        self.table = Table(model, app.theme, styler)
         self.table.setAccessibleName(title)
         self.empty = empty
         self.nothing = Empty(

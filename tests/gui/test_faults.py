@@ -81,7 +81,7 @@ def test_an_engine_that_is_killed_leaves_grey_rows_and_comes_back(
     assert set(store.rows) == {kept, gone}, "the rows stay"
     page = app.window.pages["containers"]
     assert isinstance(page, ContainersPage)
-    assert page.dressing.look(page.model.lines[0]).dim
+    assert page.styler.style(page.model.lines[0]).dim
     assert app.window.banner.isVisible()
     assert app.window.banner.text.text()
     mortal.revive()

@@ -108,7 +108,7 @@ def test_under_a_filter_a_group_says_what_it_covers(
     assert (len(heading.rows), heading.whole, heading.is_partial) == (1, 3, True)
     assert not page.model.is_folded(line.key), "what is found stands beneath"
     assert names(page.table) == ["shop", "web"]
-    assert page.dressing.buttons(line)[0].label == "Stop: 1 of 3"
+    assert page.styler.buttons(line)[0].label == "Stop: 1 of 3"
     menu = QMenu()
     page.fill_menu(menu, [line])
     said = [action.text() for action in menu.actions()]
@@ -117,7 +117,7 @@ def test_under_a_filter_a_group_says_what_it_covers(
     page.filter.clear()
     line, heading = group(page, "shop")
     assert not heading.is_partial
-    assert page.dressing.buttons(line)[0].label == "Stop"
+    assert page.styler.buttons(line)[0].label == "Stop"
 
 
 def test_a_project_with_a_failed_service_says_so_in_red(
@@ -128,7 +128,7 @@ def test_a_project_with_a_failed_service_says_so_in_red(
     state = page.model.columns[2]
     wait_for(lambda: page.model.place("project:blog") >= 0)
     wait_for(lambda: page.model.text(group(page, "blog")[0], state) == "1 running, 1 failed")
-    assert page.dressing.look(group(page, "blog")[0]).dot == "error"
+    assert page.styler.style(group(page, "blog")[0]).dot == "error"
     wait_for(lambda: has_red(page, "project:blog"))
 
 
@@ -140,8 +140,8 @@ def test_a_stopped_project_is_deleted_by_its_menu_which_asks(
     wait_for(lambda: page.model.place("project:blog") >= 0)
     line, heading = group(page, "blog")
     assert page.model.text(line, page.model.columns[2]) == "stopped"
-    assert page.dressing.look(line).dot == ""
-    assert [one.name for one in page.dressing.buttons(line)] == ["start", "more"]
+    assert page.styler.style(line).dot == ""
+    assert [one.name for one in page.styler.buttons(line)] == ["start", "more"]
     menu = QMenu()
     page.fill_menu(menu, [line])
     next(action for action in menu.actions() if action.text() == "Delete…").trigger()
@@ -204,7 +204,7 @@ def test_health_is_shown_as_docker_tells_it(
             return False
         line = page.model.lines[place]
         state = page.model.text(line, page.model.columns[2])
-        return (state, page.dressing.look(line).dot) == (word, dot)
+        return (state, page.styler.style(line).dot) == (word, dot)
 
     wait_for(lambda: says("starting", "paused"))
     client.containers.run_in(key, ("touch", "/tmp/well"))

@@ -14,7 +14,7 @@ from desktop.actions import engine, settings
 from desktop.app import App
 from desktop.models.rows import Line
 from desktop.pages import catalog
-from desktop.pages.containers.page import ContainerDressing
+from desktop.pages.containers.page import ContainerStyler
 from desktop.pages.engine.page import EnginePage
 from desktop.stores.store import Delta
 from engine.docker.types import ContainerState, EngineInfo
@@ -149,9 +149,9 @@ def test_one_that_is_put_away_is_said_to_save_and_keeps_its_lists(
     assert page.start.isEnabled()
     assert page.stop.isEnabled(), "so that nothing brings it back"
     [row] = put_away.app_context.stores.containers.rows.values()
-    dressing = ContainerDressing(put_away.app_context)
-    assert not dressing.look(Line(key=row.id, row=row)).dim
-    assert dressing.buttons(Line(key=row.id, row=row)), "there is something to click at"
+    styler = ContainerStyler(put_away.app_context)
+    assert not styler.style(Line(key=row.id, row=row)).dim
+    assert styler.buttons(Line(key=row.id, row=row)), "there is something to click at"
     show_as_running(put_away)
     window.hide()
     window.show()

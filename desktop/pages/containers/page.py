@@ -19,24 +19,24 @@ from desktop.pages.page import Command
 from desktop.session.connection import Reach
 from desktop.widgets.basics import icon_button
 from desktop.widgets.empty import Empty
-from desktop.widgets.list.row_style import Dressing, Look, RowButton
+from desktop.widgets.list.row_style import RowButton, RowStyle, RowStyler
 from engine.docker.types import Container, ContainerState
 
 ORDER_MS = 1000  # between two looks whether the order by CPU or memory is still right
 AGE_MS = 30_000  # how often "2 min" is looked at again, while the page is shown
 
 
-class ContainerDressing(Dressing):
+class ContainerStyler(RowStyler):
     def __init__(self, app: AppContext) -> None:
         self._app = app
 
-    def look(self, line: Line) -> Look:
+    def style(self, line: Line) -> RowStyle:
         connection = self._app.connection
         dim = connection.reach is Reach.DOWN and not connection.is_up
         if line.heading is not None:
-            return Look(heading_dot(line.heading), dim=dim)
+            return RowStyle(heading_dot(line.heading), dim=dim)
         busy = line.row.id in self._app.stores.containers.busy
-        return Look(state_dot(line.row), dim=dim, busy=busy)
+        return RowStyle(state_dot(line.row), dim=dim, busy=busy)
 
     def buttons(self, line: Line) -> Sequence[RowButton]:
         if not self._app.connection.is_up:
@@ -85,7 +85,7 @@ def _covering(verb: str, heading: Heading) -> str:
 
 class ContainersPage(ListPage):
     def __init__(self, app: AppContext) -> None:
-        self.dressing = ContainerDressing(app)
+        self.styler = ContainerStyler(app)
         empty = Empty(
             app.theme,
             "container",
@@ -94,7 +94,7 @@ class ContainersPage(ListPage):
             icon_button(app.theme, "start", tr("Run…"), self._run, text=tr("Run…"), kind="primary"),
         )
         super().__init__(
-            app, tr("Containers"), containers_model(app.stores, app.usage), self.dressing, empty
+            app, tr("Containers"), containers_model(app.stores, app.usage), self.styler, empty
         )
         self.scope = QComboBox()
         self.scope.setAccessibleName(tr("Which containers"))

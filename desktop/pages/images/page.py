@@ -22,24 +22,24 @@ from desktop.pages.list_page import Detail, ListPage, add
 from desktop.pages.page import Command, chip
 from desktop.widgets.basics import button, icon_button
 from desktop.widgets.empty import Empty
-from desktop.widgets.list.row_style import Dressing, Look, RowButton
+from desktop.widgets.list.row_style import RowButton, RowStyle, RowStyler
 from desktop.widgets.menu import Menu
 
 ROOMY = 960  # pixels of the page in which the totals have room
 AGE_MS = 30_000  # how often "2 min" is looked at again, while the page is shown
 
 
-class ImageDressing(Dressing):
+class ImageStyler(RowStyler):
     def __init__(self, app: AppContext) -> None:
         self._app = app
 
-    def look(self, line: Line) -> Look:
+    def style(self, line: Line) -> RowStyle:
         named: NamedImage = line.row
         faint = () if named.tag else (Cell.NAME,)
         busy = named.key in self._app.stores.images.busy
         if busy or not users(self._app.stores, named):
             faint = (*faint, Cell.TEXT)
-        return Look(icon="image", dim=not self._app.connection.is_up, faint=faint)
+        return RowStyle(icon="image", dim=not self._app.connection.is_up, faint=faint)
 
     def buttons(self, line: Line) -> Sequence[RowButton]:
         if not self._app.connection.is_up or line.key in self._app.stores.images.busy:
@@ -60,7 +60,7 @@ class ImagesPage(ListPage):
             tr("Pull one from a registry, build one, or load one from a file."),
             _pull_button(app),
         )
-        super().__init__(app, tr("Images"), images_model(app.stores), ImageDressing(app), empty)
+        super().__init__(app, tr("Images"), images_model(app.stores), ImageStyler(app), empty)
         self.totals = chip()
         shared = tr("A layer that several images share is counted for each of them.")
         self.totals.setToolTip(tip(shared))

@@ -19,20 +19,20 @@ from desktop.pages.networks.menu import fill_menu
 from desktop.pages.page import Command
 from desktop.widgets.basics import button, column, holder, icon_button, row, scrolled
 from desktop.widgets.empty import Empty
-from desktop.widgets.list.row_style import Dressing, Look, RowButton
+from desktop.widgets.list.row_style import RowButton, RowStyle, RowStyler
 from desktop.widgets.menu import Menu
 
 AGE_MS = 30_000  # how often "2 min" is looked at again, while the page is shown
 AROUND = 24  # pixels that stay visible around what was walked to
 
 
-class NetworkDressing(Dressing):
+class NetworkStyler(RowStyler):
     def __init__(self, app: AppContext) -> None:
         self._app = app
 
-    def look(self, line: Line) -> Look:
+    def style(self, line: Line) -> RowStyle:
         busy = line.key in self._app.stores.networks.busy
-        return Look(icon="network", dim=not self._app.connection.is_up, busy=busy)
+        return RowStyle(icon="network", dim=not self._app.connection.is_up, busy=busy)
 
     def buttons(self, line: Line) -> Sequence[RowButton]:
         if not self._app.connection.is_up:
@@ -54,9 +54,7 @@ class NetworksPage(ListPage):
             tr("Containers on the same network find each other by name."),
             button(tr("Create a network…"), self._create, "primary"),
         )
-        super().__init__(
-            app, tr("Networks"), networks_model(app.stores), NetworkDressing(app), empty
-        )
+        super().__init__(app, tr("Networks"), networks_model(app.stores), NetworkStyler(app), empty)
         self.map = NetworkMap(app)
         self._scrolled = scrolled(holder(column(self.map, 1)))
         self._scrolled.setFocusProxy(self.map)

@@ -21,7 +21,7 @@ from desktop.pages.page import Command, chip
 from desktop.pages.volumes.menu import fill_menu, import_tar
 from desktop.widgets.basics import button, icon_button
 from desktop.widgets.empty import Empty
-from desktop.widgets.list.row_style import Dressing, Look, RowButton
+from desktop.widgets.list.row_style import RowButton, RowStyle, RowStyler
 from engine.docker.types import Event
 
 COUNT_MS = 500  # after the last of several events
@@ -29,13 +29,13 @@ ROOMY = 840  # pixels of the page in which the totals have room
 AGE_MS = 30_000  # how often "2 min" is looked at again, while the page is shown
 
 
-class VolumeDressing(Dressing):
+class VolumeStyler(RowStyler):
     def __init__(self, app: AppContext) -> None:
         self._app = app
 
-    def look(self, line: Line) -> Look:
+    def style(self, line: Line) -> RowStyle:
         busy = line.key in self._app.stores.volumes.busy
-        return Look(icon="volume", dim=not self._app.connection.is_up, busy=busy)
+        return RowStyle(icon="volume", dim=not self._app.connection.is_up, busy=busy)
 
     def buttons(self, line: Line) -> Sequence[RowButton]:
         if not self._app.connection.is_up:
@@ -59,7 +59,7 @@ class VolumesPage(ListPage):
             button(tr("Import from a tar…"), lambda: import_tar(app), "link"),
         )
         model = volumes_model(app.stores, self.facts)
-        super().__init__(app, tr("Volumes"), model, VolumeDressing(app), empty)
+        super().__init__(app, tr("Volumes"), model, VolumeStyler(app), empty)
         self.totals = chip()
         self.import_button = button(tr("Import…"), lambda: import_tar(app))
         self.prune_button = button(tr("Clean up…"), self._prune)

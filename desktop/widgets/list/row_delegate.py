@@ -15,7 +15,7 @@ from desktop.i18n.text import tr
 from desktop.models.rows import Cell, Line, RowsModel
 from desktop.theme import icons
 from desktop.theme.theme import Theme, monospace
-from desktop.widgets.list.row_style import Dressing, Look, RowButton
+from desktop.widgets.list.row_style import RowButton, RowStyle, RowStyler
 
 SLOT = 32  # pixels of a button at the end of a row
 PADDING = 8
@@ -43,15 +43,15 @@ def draw_row(
     place: Place,
     line: Line,
     rows: RowsModel[Any],
-    dressing: Dressing,
+    styler: RowStyler,
     theme: Theme,
     plain: QFont,
 ) -> None:
     """All of a row at once: a call for each cell would cost more than the drawing."""
-    look = dressing.look(line)
+    style = styler.style(line)
     painter.save()
     _background(painter, place, line, theme)
-    if look.dim:
+    if style.dim:
         painter.setOpacity(0.5)
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     for number, left, width in place.cells:
@@ -59,16 +59,14 @@ def draw_row(
         rect = QRect(left, place.rect.top(), width, place.rect.height())
         inner = rect.adjusted(FIRST_PADDING if number == 0 else PADDING, 0, -PADDING, 0)
         if column.cell is Cell.ACTIONS:
-            _buttons(painter, rect, dressing.buttons(line), theme, place.hovered)
+            _buttons(painter, rect, styler.buttons(line), theme, place.hovered)
         elif line.heading is not None:
             text = rows.text(line, column)
             inner.setRight(_free_until(place, number, line, rows) - PADDING)
-            color = look.dot if column.cell is Cell.STATE and look.dot else "secondary"
+            color = style.dot if column.cell is Cell.STATE and style.dot else "secondary"
             _heading_cell(painter, inner, number, line, text, plain, theme, color, place.folded)
         else:
-            _cell(
-                painter, inner, line, column.cell, rows.text(line, column), dressing, theme, plain
-            )
+            _cell(painter, inner, line, column.cell, rows.text(line, column), styler, theme, plain)
     painter.restore()
 
 
@@ -78,19 +76,19 @@ def _cell(
     line: Line,
     cell: Cell,
     text: str,
-    dressing: Dressing,
+    styler: RowStyler,
     theme: Theme,
     plain: QFont,
 ) -> None:
     if cell is Cell.LINKS:
-        _links(painter, inner, dressing.links(line), text, plain, theme)
+        _links(painter, inner, styler.links(line), text, plain, theme)
     elif cell is Cell.USAGE:
-        _usage(painter, inner, text, dressing.course(line), theme)
+        _usage(painter, inner, text, styler.course(line), theme)
     else:
-        look = dressing.look(line)
+        style = styler.style(line)
         if cell is Cell.NAME:
-            inner = _name_cell(painter, inner, line, look, theme)
-        face, color = _face(cell, plain, look)
+            inner = _name_cell(painter, inner, line, style, theme)
+        face, color = _face(cell, plain, style)
         _text(painter, inner, text, face, theme.color(color), cell is Cell.NUMBER)
 
 
@@ -106,14 +104,14 @@ def bold(plain: QFont) -> QFont:
     return _bold(plain.family(), plain.pixelSize())
 
 
-def _face(cell: Cell, font: QFont, look: Look) -> tuple[QFont, str]:
+def _face(cell: Cell, font: QFont, style: RowStyle) -> tuple[QFont, str]:
     """The font and the colour of plain text."""
     face = bold(font) if cell is Cell.NAME else font
     if cell in (Cell.MONO, Cell.NUMBER):
         face = monospace()
-    if cell in (Cell.MONO, Cell.SECONDARY) or cell in look.faint:
+    if cell in (Cell.MONO, Cell.SECONDARY) or cell in style.faint:
         return face, "secondary"
-    return face, (look.dot or "secondary") if cell is Cell.STATE else "text"
+    return face, (style.dot or "secondary") if cell is Cell.STATE else "text"
 
 
 def _background(painter: QPainter, place: Place, line: Line, theme: Theme) -> None:
@@ -139,15 +137,15 @@ def _text(
     painter.drawText(rect, RIGHT if right else LEFT, shown)
 
 
-def _name_cell(painter: QPainter, rect: QRect, line: Line, look: Look, theme: Theme) -> QRect:
+def _name_cell(painter: QPainter, rect: QRect, line: Line, style: RowStyle, theme: Theme) -> QRect:
     """Draws what stands before a name; returns the place of the name."""
     left = rect.left() + INDENT * line.depth
-    if look.dot:
-        draw_dot(painter, QPointF(left + 5, rect.center().y() + 0.5), look.dot, theme, look.busy)
+    if style.dot:
+        draw_dot(painter, QPointF(left + 5, rect.center().y() + 0.5), style.dot, theme, style.busy)
         left += 18
-    elif look.icon:
+    elif style.icon:
         place = QRectF(left, rect.center().y() - 7, 16, 16)
-        icons.paint(painter, look.icon, theme.color("secondary"), place)
+        icons.paint(painter, style.icon, theme.color("secondary"), place)
         left += 24
     return QRect(left, rect.top(), max(0, rect.right() - left), rect.height())
 

@@ -1,4 +1,4 @@
-"""What a page says of the rows of its list: their state, buttons, links and courses.
+"""How the rows of a list are drawn: state, icon, buttons, links and sparklines.
 
 Next: `row_delegate.py`, which draws it.
 """
@@ -10,7 +10,7 @@ from desktop.models.rows import Cell, Line
 
 
 @dataclass(frozen=True)
-class Look:
+class RowStyle:
     """`dot`: "running", "paused", "exited", "error" or ""; `dim`: of an engine that is away;
     `faint`: the cells whose words matter less here."""
 
@@ -30,13 +30,13 @@ class RowButton:
     label: str
 
 
-class Dressing:
-    """How the rows of one list look. Each page gives its own."""
+class RowStyler:
+    """Gives the rows of one list their style, buttons and links. Each page has its own."""
 
-    def look(self, line: Line) -> Look:
+    def style(self, line: Line) -> RowStyle:
         """State and colours of a line."""
         del line
-        return Look()
+        return RowStyle()
 
     def buttons(self, line: Line) -> Sequence[RowButton]:
         del line

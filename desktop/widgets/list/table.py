@@ -43,7 +43,7 @@ from desktop.models.rows import LINE_ROLE, Cell, Line, RowsModel
 from desktop.theme.theme import Theme
 from desktop.theme.tokens import ROW_HEIGHT
 from desktop.widgets.list.row_delegate import Place, button_at, draw_row, link_at
-from desktop.widgets.list.row_style import Dressing
+from desktop.widgets.list.row_style import RowStyler
 
 type Index = QModelIndex | QPersistentModelIndex
 
@@ -70,14 +70,14 @@ class Table(QTreeView):
     visible_changed = Signal()
 
     def __init__(
-        self, model: RowsModel[Any], theme: Theme, dressing: Dressing, parent: QWidget | None = None
+        self, model: RowsModel[Any], theme: Theme, styler: RowStyler, parent: QWidget | None = None
     ) -> None:
         super().__init__(parent)
         self.rows = model
         self.hovered = -1
         self._is_narrow = False
         self.is_aimed = False  # the mouse is on something that a click would act on
-        self._dressing = dressing
+        self._styler = styler
         self._theme = theme
         self.setModel(model)
         self.setItemDelegate(RowHeight(self))
@@ -283,7 +283,7 @@ class Table(QTreeView):
             focused=self.hasFocus() and self.currentIndex().row() == number,
             folded=self.rows.is_folded(line.key),
         )
-        draw_row(painter, place, line, self.rows, self._dressing, self._theme, self.font())
+        draw_row(painter, place, line, self.rows, self._styler, self._theme, self.font())
 
     def _open(self, line: Line) -> None:
         if line.heading is not None:
@@ -303,7 +303,7 @@ class Table(QTreeView):
         if cell is Cell.ACTIONS:
             return self._button_at(line, rect, place)
         if cell is Cell.LINKS and line.heading is None:
-            number = link_at(self._dressing.links(line), rect, place, self.font())
+            number = link_at(self._styler.links(line), rect, place, self.font())
             if number is not None:
                 return lambda _where: self.link_wanted.emit(line, number)
         if line.heading is not None and index.column() == 0 and place.x() < rect.left() + 32:
@@ -316,7 +316,7 @@ class Table(QTreeView):
             index = self.indexAt(event.pos())
             line, rect = self.line(index), self.visualRect(index)
             if line is not None and self.rows.columns[index.column()].cell is Cell.ACTIONS:
-                button = button_at(self._dressing.buttons(line), rect, event.pos())
+                button = button_at(self._styler.buttons(line), rect, event.pos())
                 QToolTip.showText(event.globalPos(), tip(button.label if button else ""), self)
                 return True
         return super().viewportEvent(event)
@@ -324,7 +324,7 @@ class Table(QTreeView):
     def _button_at(
         self, line: Line, rect: QRect, place: QPoint
     ) -> Callable[[QPoint], object] | None:
-        button = button_at(self._dressing.buttons(line), rect, place)
+        button = button_at(self._styler.buttons(line), rect, place)
         if button is None:
             return None
         name = button.name
