@@ -36,7 +36,7 @@ class Cell(StrEnum):
     NUMBER = "number"  # monospace, right
     STATE = "state"  # in the colour of the state
     LINKS = "links"
-    USAGE = "usage"  # a number with its recent course beside it
+    USAGE = "usage"  # a number with its sparkline beside it
     ACTIONS = "actions"
 
 

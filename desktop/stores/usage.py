@@ -95,7 +95,7 @@ class Usage(QObject):
         found = self._fresh(key)
         return found.last.memory if found and found.last else None
 
-    def course(self, key: str) -> tuple[float, ...]:
+    def sparkline(self, key: str) -> tuple[float, ...]:
         """CPU of the last readings, in cores, oldest first."""
         return tuple(sample.cpu for sample in self.history(key)[-KEPT:])
 

@@ -72,10 +72,10 @@ class ContainerStyler(RowStyler):
     def links(self, line: Line) -> Sequence[str]:
         return port_links(line.row) if line.row is not None and line.row.state.is_up else ()
 
-    def course(self, line: Line) -> Sequence[float]:
+    def sparkline(self, line: Line) -> Sequence[float]:
         if line.row is None or line.row.state is not ContainerState.RUNNING:
             return ()
-        return self._app.usage.course(line.row.id)
+        return self._app.usage.sparkline(line.row.id)
 
 
 def _covering(verb: str, heading: Heading) -> str:

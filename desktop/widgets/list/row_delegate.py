@@ -83,7 +83,7 @@ def _cell(
     if cell is Cell.LINKS:
         _links(painter, inner, styler.links(line), text, plain, theme)
     elif cell is Cell.USAGE:
-        _usage(painter, inner, text, styler.course(line), theme)
+        _usage(painter, inner, text, styler.sparkline(line), theme)
     else:
         style = styler.style(line)
         if cell is Cell.NAME:
@@ -256,25 +256,25 @@ def _links(
 
 
 def _usage(
-    painter: QPainter, rect: QRect, text: str, course: Sequence[float], theme: Theme
+    painter: QPainter, rect: QRect, text: str, values: Sequence[float], theme: Theme
 ) -> None:
     chart = QRect(rect.left(), rect.top() + 9, CHART_WIDTH, rect.height() - 18)
     number = rect.adjusted(CHART_WIDTH + 8, 0, 0, 0)
     if rect.width() < 2 * CHART_WIDTH:
         number = rect
-    elif len(course) > 1:
-        draw_course(painter, QRectF(chart), course, theme.color("accent"), floor=0.02)
+    elif len(values) > 1:
+        draw_sparkline(painter, QRectF(chart), values, theme.color("accent"), floor=0.02)
     _text(painter, number, text, monospace(), theme.color("text"), right=True)
 
 
-def draw_course(
-    painter: QPainter, rect: QRectF, course: Sequence[float], color: QColor, floor: float
+def draw_sparkline(
+    painter: QPainter, rect: QRectF, values: Sequence[float], color: QColor, floor: float
 ) -> None:
     """A line from left to right; `floor`: what the top of the chart stands for at least."""
-    top = max(*course, floor)
-    step = rect.width() / max(1, len(course) - 1)
+    top = max(*values, floor)
+    step = rect.width() / max(1, len(values) - 1)
     path = QPainterPath()
-    for number, value in enumerate(course):
+    for number, value in enumerate(values):
         x = rect.left() + step * number
         y = rect.bottom() - rect.height() * value / top
         path.lineTo(x, y) if number else path.moveTo(x, y)

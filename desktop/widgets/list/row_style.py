@@ -47,7 +47,7 @@ class RowStyler:
         del line
         return ()
 
-    def course(self, line: Line) -> Sequence[float]:
+    def sparkline(self, line: Line) -> Sequence[float]:
         """The little chart of the USAGE cell."""
         del line
         return ()
