@@ -32,7 +32,7 @@ from desktop.prefs import Prefs
 from desktop.session.connection import Connection
 from desktop.session.link import Link
 from desktop.session.tasks import Tasks, unexpected
-from desktop.single_instance import Single
+from desktop.single_instance import SingleInstance
 from desktop.stores.engine import EngineStores
 from desktop.stores.usage import Usage
 from desktop.theme import icons
@@ -170,18 +170,18 @@ def main(arguments: Sequence[str]) -> int:
     qt.setDesktopFileName("galley")
     qt.setWindowIcon(icons.app_icon())
     qt.setQuitOnLastWindowClosed(False)
-    single = Single(window_address(this_home()))
-    if single.hand_over(wish):
+    instance = SingleInstance(window_address(this_home()))
+    if instance.hand_over(wish):
         return 0
-    single.listen()
+    instance.listen()
     app = App(qt)
-    single.asked.connect(app.asked)
+    instance.asked.connect(app.asked)
     _report_mistakes(app)
     end_on_signals(qt)
     app.open_hidden() if wish == HIDDEN else app.open(wish)
     code = qt.exec()
     app.close()
-    single.close()
+    instance.close()
     sys.stdout.flush()
     # Worker threads may wait for dockerd; they are not waited for.
     os._exit(code)

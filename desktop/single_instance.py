@@ -12,7 +12,7 @@ from PySide6.QtNetwork import QLocalServer, QLocalSocket
 PATIENCE_MS = 1000
 
 
-class Single(QObject):
+class SingleInstance(QObject):
     """`asked`: another start, with what it was given: the page to show, or "" for none."""
 
     asked = Signal(str)

@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QApplication
 from desktop.app import App
 from desktop.pages.containers.page import ContainersPage
 from desktop.session.connection import Reach
-from desktop.single_instance import Single
+from desktop.single_instance import SingleInstance
 from engine.client.launch import ensure_supervisor
 from engine.control.client import ControlClient
 from engine.control.protocol import window_address
@@ -137,7 +137,7 @@ def test_a_supervisor_that_is_killed_is_started_again(
 
 
 def test_a_second_window_raises_the_first(qapp: QApplication, wait_for: WaitFor) -> None:
-    first = Single(window_address(this_home()))
+    first = SingleInstance(window_address(this_home()))
     asked: list[str] = []
     first.asked.connect(asked.append)
     first.listen()
@@ -154,7 +154,7 @@ def test_what_a_killed_window_left_behind_is_no_window(qapp: QApplication) -> No
         [sys.executable, "-c", LISTEN_AND_DIE, place], check=False, capture_output=True
     )
     assert dead.returncode == -signal.SIGKILL, dead.stderr
-    alive = Single(place)
+    alive = SingleInstance(place)
     assert not alive.hand_over("")
     alive.listen()
     assert alive._server.isListening()
@@ -166,7 +166,7 @@ def test_a_socket_of_another_user_is_no_window(qapp: QApplication) -> None:
     home = this_home()
     place = Path(window_address(home))
     assert place.parent == home.run
-    alive = Single(str(place))
+    alive = SingleInstance(str(place))
     alive.listen()
     assert alive._server.isListening()
     assert place.stat().st_mode & 0o077 == 0
@@ -180,10 +180,10 @@ def test_a_socket_of_another_user_is_no_window(qapp: QApplication) -> None:
 LISTEN_AND_DIE = """
 import os, signal, sys
 from PySide6.QtCore import QCoreApplication
-from desktop.single_instance import Single
+from desktop.single_instance import SingleInstance
 app = QCoreApplication([])
-single = Single(sys.argv[1])
-single.listen()
-assert single._server.isListening()
+instance = SingleInstance(sys.argv[1])
+instance.listen()
+assert instance._server.isListening()
 os.kill(os.getpid(), signal.SIGKILL)
 """
