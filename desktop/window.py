@@ -204,8 +204,8 @@ class Window(QMainWindow):
         name = app.connection.context.name if app.connection.context else ""
         shown = tr("Galley VM") if app.connection.is_ours else name
         self.sidebar.switcher.show_engine(shown, self.state.dot)
-        snapshot = app.link.snapshot
-        if snapshot is not None and snapshot.engine.reachable and app.connection.is_ours:
+        status = app.link.status
+        if status is not None and status.engine.reachable and app.connection.is_ours:
             app.connection.poke()
         self._show_totals()
         self._welcome()
@@ -260,9 +260,9 @@ class Window(QMainWindow):
                 tr("CPU {share}", share=percent(cores)),
                 tr("Memory {size}", size=size(memory)),
             ]
-        snapshot = self.app.link.snapshot
-        if self.app.connection.is_ours and snapshot is not None and snapshot.machine.disk_bytes:
-            machine = snapshot.machine
+        status = self.app.link.status
+        if self.app.connection.is_ours and status is not None and status.machine.disk_bytes:
+            machine = status.machine
             used, whole = size(machine.disk_used_bytes), size(machine.disk_bytes)
             parts.append(tr("Disk {used} of {whole}", used=used, whole=whole))
         self.statusbar.show_totals(parts)

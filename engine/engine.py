@@ -1,7 +1,7 @@
 """The only composer: a machine, a bridge to its dockerd, published ports, a docker context.
 
 `Engine` turns what the user wants (start, stop, …) into what its parts do, and what they report
-into one `Snapshot` for every change. The supervisor owns one and lends it to the control socket.
+into an `EngineStatus` for every change. The supervisor owns one and lends it to the control socket.
 Next: `vm/lifecycle/machine.py`, `bridge/bridge.py`, `engine/lifecycle/dockerd_watch.py`,
 `engine/lifecycle/resource_saver.py`, `engine/shares/shared_folders.py`, `file_events/events.py`.
 """
@@ -43,7 +43,7 @@ from engine.provisioning.provisioning import Configuration
 from engine.provisioning.proxies import Proxies
 from engine.settings.store import SettingsStore, machine_spec
 from engine.shares.shared_folders import SharedFolders
-from engine.types import EngineHealth, Snapshot
+from engine.types import EngineHealth, EngineStatus
 from vm.backend import Backend
 from vm.directory import MachineDir
 from vm.errors import EngineUnreachable, GalleyError, MachineBusy, Problem
@@ -115,7 +115,7 @@ class Engine:
             *(lambda: self._health.reachable, self._resting.start_again),
         )
         self._context_problem: Problem | None = None
-        self._listeners: list[Callable[[Snapshot], None]] = []
+        self._listeners: list[Callable[[EngineStatus], None]] = []
         self._turn = threading.Lock()
         settings.subscribe(lambda _: self._settings_changed())
 
@@ -123,8 +123,8 @@ class Engine:
     def console_log(self) -> Path:
         return self._machine.directory.console_log
 
-    def subscribe(self, listener: Callable[[Snapshot], None]) -> Callable[[], None]:
-        """`listener` gets a new Snapshot for every change, from any thread; it must not block."""
+    def subscribe(self, listener: Callable[[EngineStatus], None]) -> Callable[[], None]:
+        """`listener` gets the status after every change, from any thread; it must not block."""
         with self._turn:
             self._listeners = [*self._listeners, listener]
 
@@ -155,13 +155,13 @@ class Engine:
         for part in (*parts, self._machine, self._bridge):
             part.close()
 
-    def snapshot(self) -> Snapshot:
-        status = self._machine.status
-        problems = [status.problem, status.notice, self._context_problem]
-        return Snapshot(
+    def status(self) -> EngineStatus:
+        machine = self._machine.status
+        problems = [machine.problem, machine.notice, self._context_problem]
+        return EngineStatus(
             __version__,
             f"unix://{self._home.docker_socket}",
-            msgspec.structs.replace(status, disk_used_bytes=self._machine.directory.data_held()),
+            msgspec.structs.replace(machine, disk_used_bytes=self._machine.directory.data_held()),
             self._health,
             self._ports.ports,
             (
@@ -388,6 +388,6 @@ class Engine:
         self._saver.containers(self._ports.with_listeners(containers))
 
     def _publish(self) -> None:
-        snapshot = self.snapshot()
+        status = self.status()
         for listener in self._listeners:
-            listener(snapshot)
+            listener(status)

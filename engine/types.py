@@ -1,7 +1,7 @@
 """The frozen values of the engine: what the supervisor tells its clients.
 
-`Snapshot` is the whole truth at one moment; the control socket sends one on connect and a new one
-for every change (`control/protocol.py`).
+`EngineStatus` is all that clients know of the engine; the control socket sends one on connect and a
+new one for every change (`control/protocol.py`).
 """
 
 import msgspec
@@ -56,7 +56,7 @@ class Reclaimed(msgspec.Struct, frozen=True):
     after: int
 
 
-class Snapshot(msgspec.Struct, frozen=True):
+class EngineStatus(msgspec.Struct, frozen=True):
     """Everything that a client may know, as of one moment."""
 
     version: str  # Galley's

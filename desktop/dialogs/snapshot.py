@@ -8,7 +8,7 @@ from desktop.dialogs.form import FormDialog
 from desktop.i18n.engine_words import engine_says
 from desktop.i18n.text import tr
 from desktop.widgets.basics import column, label
-from engine.types import Snapshot
+from engine.types import EngineStatus
 
 
 class SnapshotDialog(FormDialog):
@@ -30,7 +30,7 @@ class SnapshotDialog(FormDialog):
         self.memory = QCheckBox(tr("Keep what is in memory, too"))
         self.about_memory = label("", "secondary", wrap=True)
         self.fields.addLayout(column(self.memory, self.about_memory, gap=4))
-        self._offer_memory(app.link.snapshot)
+        self._offer_memory(app.link.status)
         self.name.setFocus()
 
     def send(self) -> bool:
@@ -41,7 +41,7 @@ class SnapshotDialog(FormDialog):
         actions.create(self._app, name, memory, self.granted, self.refused)
         return True
 
-    def _offer_memory(self, now: Snapshot | None) -> None:
+    def _offer_memory(self, now: EngineStatus | None) -> None:
         """Of a machine that is suspended it is kept in any case."""
         asleep = now is not None and now.machine.resumable
         refusal = now.no_memory if now is not None else None

@@ -169,8 +169,8 @@ class WelcomePage(Page):
     # What is so
 
     def _show(self) -> None:
-        snapshot = self.app.link.snapshot
-        machine = snapshot.machine if snapshot else None
+        status = self.app.link.status
+        machine = status.machine if status else None
         state = machine.state if machine else None
         asked = self._task is not None or self.app.link.requested is EngineRequest.START
         starting = asked or state is MachineState.STARTING

@@ -36,7 +36,7 @@ def engine_state(link: Link, connection: Connection) -> EngineState:
         return EngineState("running", tr("running"), tr("Engine running"), answers=True)
     if not connection.is_ours:
         return _other(connection)
-    if link.snapshot is None:
+    if link.status is None:
         if link.problem is None:
             return EngineState("paused", tr("connecting"), tr("Connecting…"))
         wrong_version = link.problem.kind == "VersionMismatch"
@@ -57,18 +57,18 @@ def _requested(request: EngineRequest, is_up: bool) -> EngineState:
 
 
 def _of_machine(link: Link) -> EngineState:
-    assert link.snapshot is not None
-    machine = link.snapshot.machine
+    assert link.status is not None
+    machine = link.status.machine
     match machine.state:
         case MachineState.STARTING:
-            step = boot_step(link.snapshot) or tr("Starting")
+            step = boot_step(link.status) or tr("Starting")
             return EngineState("paused", tr("starting"), tr("Starting: {step}", step=step))
         case MachineState.STOPPING:
             return EngineState("paused", tr("stopping"), tr("Stopping the engine…"))
         case MachineState.PAUSED:
             return _saving()
         case MachineState.RUNNING:
-            if link.snapshot.engine.reachable:
+            if link.status.engine.reachable:
                 return EngineState("paused", tr("connecting"), tr("Connecting…"))
             text = tr("The Docker Engine does not answer")
             return EngineState("error", tr("degraded"), text, tr("It is started again by itself."))
@@ -92,7 +92,7 @@ def _saving() -> EngineState:
 def _kept(link: Link) -> EngineState:
     """On the disk, or on its way back."""
     if link.state is MachineState.STARTING:
-        step = (boot_step(link.snapshot) if link.snapshot else "") or tr("Starting")
+        step = (boot_step(link.status) if link.status else "") or tr("Starting")
         return EngineState("paused", tr("waking"), tr("Waking: {step}", step=step), answers=True)
     hint = tr("Nobody uses the engine. It is kept on the disk; its first use brings it back.")
     return EngineState("paused", tr("saving"), tr("Saving resources"), hint, answers=True)
@@ -123,10 +123,10 @@ def is_first_run(link: Link, connection: Connection, prefs: Prefs) -> bool:
     because the background process does not come up, the window's memory does."""
     if not connection.is_ours:
         return False
-    if link.snapshot is None:
+    if link.status is None:
         away = link.problem is not None and link.problem.kind != "VersionMismatch"
         return away and not prefs.flag("engine_made")
-    made = link.snapshot.machine.state is not MachineState.ABSENT
+    made = link.status.machine.state is not MachineState.ABSENT
     if made:
         prefs.set_flag("engine_made", True)
     return not made

@@ -1,8 +1,9 @@
 """The window's line to the supervisor: what the machine does, and what is asked of it.
 
-A thread listens for snapshots; when the supervisor goes away another one is started, which finds
-the machine as it is. A call is a task with a connection of its own, so that a long start never
-holds up a short question. What users can ask for is in `desktop/actions/`: pages only read here.
+A thread listens for the engine's status; when the supervisor goes away another one is started,
+which finds the machine as it is. A call is a task with a connection of its own, so that a long
+start never holds up a short question. What users can ask for is in `desktop/actions/`: pages only
+read here.
 """
 
 import threading
@@ -17,7 +18,7 @@ from desktop.i18n.engine_words import engine_says
 from desktop.i18n.text import tr
 from desktop.session.tasks import Task, Tasks
 from engine.dockercli.contexts import this_home
-from engine.types import Snapshot
+from engine.types import EngineStatus
 from vm.errors import Cancelled, GalleyError, Problem
 from vm.types import MachineState, SnapshotStep
 
@@ -37,15 +38,15 @@ class EngineRequest(StrEnum):
 
 
 class Link(QObject):
-    """`snapshot` is the latest, or None while there is no supervisor; `problem` says why.
-    `requested`: what the user has asked of the engine and no snapshot shows yet."""
+    """`status` is the latest, or None while there is no supervisor; `problem` says why.
+    `requested`: what the user has asked of the engine and no status shows yet."""
 
     changed = Signal()
 
     def __init__(self, tasks: Tasks, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.home = this_home()
-        self.snapshot: Snapshot | None = None
+        self.status: EngineStatus | None = None
         self.problem: Problem | None = None
         self.requested: EngineRequest | None = None
         self._request_task: Task | None = None
@@ -56,12 +57,12 @@ class Link(QObject):
 
     @property
     def state(self) -> MachineState | None:
-        return self.snapshot.machine.state if self.snapshot else None
+        return self.status.machine.state if self.status else None
 
     @property
     def put_away(self) -> bool:
         """The machine is on the disk, and its first use brings it back."""
-        return self.snapshot is not None and self.snapshot.put_away
+        return self.status is not None and self.status.put_away
 
     def open(self) -> None:
         threading.Thread(target=self._listen, name="link", daemon=True).start()
@@ -83,7 +84,7 @@ class Link(QObject):
         done: Callable[[object], object] | None = None,
         failed: Callable[[Problem], object] | None = None,
     ) -> Task:
-        """Like `call`. `requested` is set at once, until a snapshot shows the start that was asked
+        """Like `call`. `requested` is set at once, until a status shows the start that was asked
         for, or the task is over."""
         task = self.call(title, request.value, done=done, failed=failed)
         task.retry = partial(self.request, request, title, done, failed)
@@ -138,7 +139,7 @@ class Link(QObject):
             try:
                 with ensure_supervisor(self.home) as client:
                     self._client = client
-                    for seen in client.snapshots():
+                    for seen in client.statuses():
                         attempt = 0
                         self._tell(seen, None)
             except Cancelled:
@@ -150,9 +151,9 @@ class Link(QObject):
             attempt += 1
             self._again.clear()
 
-    def _tell(self, seen: Snapshot | None, problem: Problem | None) -> None:
+    def _tell(self, seen: EngineStatus | None, problem: Problem | None) -> None:
         def take() -> None:
-            self.snapshot, self.problem = seen, problem
+            self.status, self.problem = seen, problem
             if self.state is MachineState.STARTING and self.requested is not EngineRequest.STOP:
                 self.requested = None
             self.changed.emit()
@@ -161,7 +162,7 @@ class Link(QObject):
             self._tasks.invoker.invoke(take)
 
 
-def _report(task: Task, seen: Snapshot) -> None:
+def _report(task: Task, seen: EngineStatus) -> None:
     work = seen.snapshot_work
     if work is None:
         task.report(boot_step(seen))
@@ -183,7 +184,7 @@ def snapshot_step(step: SnapshotStep) -> str:
             return tr("Letting the machine go on")
 
 
-def boot_step(seen: Snapshot) -> str:
+def boot_step(seen: EngineStatus) -> str:
     """What a start is doing now, in the words of the boot; "" when nothing is under way."""
     under_way = [step.step for step in seen.machine.boot if step.seconds is None]
     return engine_says(under_way[-1]) if under_way else ""

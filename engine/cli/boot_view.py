@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from engine.cli.output import note
-from engine.types import Snapshot
+from engine.types import EngineStatus
 from vm.types import BootStep, MachineState, SnapshotStep, SnapshotWork
 
 if TYPE_CHECKING:
@@ -41,13 +41,13 @@ class View:
         trace: TracebackType | None,
     ) -> None: ...
 
-    def update(self, snapshot: Snapshot) -> None:
+    def update(self, status: EngineStatus) -> None:
         """For `ControlClient.call`: what has changed. Before a restart there are old steps."""
-        self._started = self._started or snapshot.machine.state is MachineState.STARTING
-        if snapshot.snapshot_work is not None:
-            self.show((BootStep(_doing(snapshot.snapshot_work)),))
+        self._started = self._started or status.machine.state is MachineState.STARTING
+        if status.snapshot_work is not None:
+            self.show((BootStep(_doing(status.snapshot_work)),))
         elif self._started:
-            self.show(snapshot.machine.boot)
+            self.show(status.machine.boot)
 
     def show(self, steps: tuple[BootStep, ...]) -> None: ...
 

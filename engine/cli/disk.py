@@ -16,7 +16,7 @@ from engine.cli.command import Group, json_option
 from engine.cli.output import note, say, say_json
 from engine.cli.sizes import sized
 from engine.control.client import ControlClient
-from engine.types import MachineUse, Reclaimed, Snapshot
+from engine.types import EngineStatus, MachineUse, Reclaimed
 from vm.directory import MachineDir
 from vm.errors import NoMachine
 from vm.host.paths import find_home
@@ -87,7 +87,7 @@ def _report() -> Report:
     if client is None:
         return Report(_size(MachineDir.of(home)), MachineDir.of(home).data_held())
     with client:
-        seen = client.snapshot()
+        seen = client.status()
         machine = seen.machine
         if machine.state is not MachineState.RUNNING:
             return Report(_size(MachineDir.of(home)), machine.disk_used_bytes)
@@ -120,18 +120,18 @@ def _joined(use: MachineUse, size: int, held: "DiskUse | None") -> Report:
 
 
 @contextlib.contextmanager
-def _running() -> Iterator[tuple[ControlClient, Snapshot]]:
+def _running() -> Iterator[tuple[ControlClient, EngineStatus]]:
     """A machine that is paused is woken, and none is paused until the end. Raises NoMachine."""
     client = reach.running_supervisor()
     if client is None:
         raise NoMachine("The engine is not running.", "Start it with `galley start`.")
     with client:
         client.call("hold")
-        yield client, client.snapshot()
+        yield client, client.status()
 
 
 @contextlib.contextmanager
-def _docker(seen: Snapshot) -> "Iterator[DockerClient]":
+def _docker(seen: EngineStatus) -> "Iterator[DockerClient]":
     from engine.docker.client import DockerClient  # the SDK is slow to load
     from engine.dockercli.endpoint import Endpoint
 

@@ -18,7 +18,7 @@ from engine.cli.output import note, say
 from engine.client.launch import restart_supervisor
 from engine.control.client import ControlClient
 from engine.control.protocol import StartParams, StopParams
-from engine.types import Snapshot
+from engine.types import EngineStatus
 from vm.directory import MachineDir
 from vm.errors import Cancelled, NoMachine, SupervisorGone
 from vm.host.paths import find_home, make_home
@@ -45,7 +45,7 @@ def start(repair: bool, trace: Path | None) -> None:
     """
     params = StartParams(repair, _place_of(trace) if trace else "")
     with reach.supervisor() as client:
-        if _is_ready(client.snapshot()) and not repair:
+        if _is_ready(client.status()) and not repair:
             client.call("start", params)  # brings what this computer has changed
             say("The engine is already running.")
             return
@@ -64,7 +64,7 @@ def stop(cold: bool) -> None:
         say("The engine is not running.")
         return
     with client:
-        seen = client.snapshot()
+        seen = client.status()
         machine = seen.machine
         if machine.state in GONE and not (cold and machine.resumable):
             if seen.put_away:
@@ -84,7 +84,7 @@ def suspend() -> None:
     machine gets when it starts, or of QEMU, it boots instead, as after a power cut.
     """
     with reach.supervisor() as client:
-        seen = client.snapshot()
+        seen = client.status()
         machine = seen.machine
         if machine.state in GONE:
             if seen.put_away:
@@ -138,7 +138,7 @@ def quit_command() -> None:
 def delete(yes: bool) -> None:
     """Delete the virtual machine with every image, container, volume and snapshot of it."""
     with reach.supervisor() as client:
-        seen = client.snapshot()
+        seen = client.status()
         if seen.machine.state is MachineState.ABSENT:
             raise NoMachine("There is no machine to delete.")
         if not yes:
@@ -168,7 +168,7 @@ def boot(client: ControlClient, method: str, params: object) -> None:
     except KeyboardInterrupt:
         cancel()
         raise Cancelled("The start was cancelled; the machine is stopped.") from None
-    seen = client.snapshot()
+    seen = client.status()
     say(f"The engine is ready after {time.monotonic() - began:.1f} s: {seen.endpoint}")
     for problem in seen.problems:
         note(f"Note: {problem.summary} {problem.hint}".rstrip())
@@ -196,20 +196,20 @@ def _place_of(trace: Path) -> str:
 def _settled(client: ControlClient) -> MachineState:
     """The machine's state once nothing is under way: cancelled, or taken over."""
     until = time.monotonic() + SETTLE_PATIENCE
-    now = client.snapshot()
+    now = client.status()
     if not _is_under_way(now):
         return now.machine.state
-    for now in client.snapshots():
+    for now in client.statuses():
         if not _is_under_way(now) or time.monotonic() > until:
             break
     return now.machine.state
 
 
-def _is_under_way(seen: Snapshot) -> bool:
+def _is_under_way(seen: EngineStatus) -> bool:
     return seen.machine.state is MachineState.STARTING or seen.snapshot_work is not None
 
 
-def _is_ready(seen: Snapshot) -> bool:
+def _is_ready(seen: EngineStatus) -> bool:
     return seen.machine.state is MachineState.RUNNING and seen.engine.reachable
 
 

@@ -15,7 +15,7 @@ from vm.errors import NoMachine
 @json_option
 def ports(as_json: bool) -> None:
     """List the published ports, and why one is not open."""
-    seen = reach.snapshot()
+    seen = reach.status()
     if seen is None:
         raise NoMachine("The engine is not running.", "Start it with `galley start`.")
     if as_json:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from engine.control.client import ControlClient, NobodyListens
-from engine.types import Snapshot
+from engine.types import EngineStatus
 from vm.directory import MachineDir
 from vm.errors import MachineError
 from vm.guest.protocol import Guest, SessionGuest
@@ -34,13 +34,13 @@ def running_supervisor() -> ControlClient | None:
         return None
 
 
-def snapshot() -> Snapshot | None:
+def status() -> EngineStatus | None:
     """What the supervisor knows, or None where none runs."""
     client = running_supervisor()
     if client is None:
         return None
     with client:
-        return client.snapshot()
+        return client.status()
 
 
 def chosen_backend(home: Home) -> "Backend":

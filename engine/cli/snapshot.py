@@ -52,7 +52,7 @@ def create(name: str, memory: bool) -> None:
     began = time.monotonic()
     with reach.supervisor() as client:
         _copy(client, "snapshots.create", CreateSnapshotParams(name, memory))
-        made = next(one for one in client.snapshot().snapshots if one.name == name)
+        made = next(one for one in client.status().snapshots if one.name == name)
     what = f"{_size(made)}, with memory" if made.memory_bytes else _size(made)
     say(f"Made the snapshot {name}: {what}, in {time.monotonic() - began:.1f} s.")
     if not made.settled:
@@ -89,7 +89,7 @@ def restore(name: str, yes: bool, cold: bool) -> None:
         if not yes:
             _ask(kept, cold)
         params = RestoreSnapshotParams(name, cold)
-        if client.snapshot().machine.state in UP:
+        if client.status().machine.state in UP:
             boot(client, "snapshots.restore", params)
         else:
             _copy(client, "snapshots.restore", params)

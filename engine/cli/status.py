@@ -13,7 +13,7 @@ from engine.cli.command import Command, json_option
 from engine.cli.output import BOLD, DIM, GREEN, RED, YELLOW, problem_text, say, say_json, styled
 from engine.cli.sizes import sized
 from engine.control.client import ControlClient
-from engine.types import EngineHealth, MachineUse, Snapshot
+from engine.types import EngineHealth, EngineStatus, MachineUse
 from vm.directory import MachineDir
 from vm.errors import GalleyError, MachineError, Problem
 from vm.host.paths import find_home
@@ -58,12 +58,12 @@ def status(as_json: bool) -> None:
         report = _observed()
     else:
         with client:
-            seen = client.snapshot()
+            seen = client.status()
             report = _told(seen, _use(client, seen))
     say_json(report) if as_json else say(_text(report))
 
 
-def _use(client: ControlClient, seen: Snapshot) -> MachineUse | None:
+def _use(client: ControlClient, seen: EngineStatus) -> MachineUse | None:
     """None where the machine does not tell; one that is paused is not woken for it."""
     if seen.machine.state is not MachineState.RUNNING:
         return None
@@ -73,7 +73,7 @@ def _use(client: ControlClient, seen: Snapshot) -> MachineUse | None:
         return None
 
 
-def _told(seen: Snapshot, use: MachineUse | None) -> Report:
+def _told(seen: EngineStatus, use: MachineUse | None) -> Report:
     machine = seen.machine
     return Report(
         machine.state,

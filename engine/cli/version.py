@@ -34,7 +34,7 @@ def version(as_json: bool) -> None:
 
 
 def versions() -> Versions:
-    seen = reach.snapshot()
+    seen = reach.status()
     engine, api = (seen.engine.version, seen.engine.api) if seen else ("", "")
     system = f"{platform.system()} {platform.release()} {platform.machine()}"
     return Versions(__version__, engine, api, platform.python_version(), system)

@@ -28,7 +28,7 @@ from engine.control.protocol import (
     read_key,
 )
 from engine.json_input import UNREADABLE
-from engine.types import Snapshot
+from engine.types import EngineStatus
 from vm.errors import SupervisorGone, VersionMismatch, from_problem
 from vm.host.logs import tail
 from vm.host.paths import Home, check_home
@@ -49,7 +49,7 @@ class ControlClient:
         self._line = line
         self._closed = False
         self._last_id = 0
-        self._latest: Snapshot | None = None
+        self._latest: EngineStatus | None = None
 
     @classmethod
     def connect(cls, home: Home, *, any_version: bool = False) -> "ControlClient":
@@ -69,7 +69,7 @@ class ControlClient:
         self,
         method: str,
         params: object = None,
-        on_push: Callable[[Snapshot], object] | None = None,
+        on_push: Callable[[EngineStatus], object] | None = None,
     ) -> msgspec.Raw:
         """Have something done and wait for its end; `on_push` gets every change meanwhile.
 
@@ -85,19 +85,19 @@ class ControlClient:
         while True:
             answer = self._receive()
             if isinstance(answer, Push):
-                self._latest = answer.snapshot
+                self._latest = answer.status
                 if on_push is not None:
-                    on_push(answer.snapshot)
+                    on_push(answer.status)
             elif answer.id in (request.id, 0):
                 if answer.problem is not None:
                     raise from_problem(answer.problem)
                 return answer.result
 
-    def snapshot(self) -> Snapshot:
+    def status(self) -> EngineStatus:
         """The present."""
-        return msgspec.json.decode(self.call("snapshot"), type=Snapshot)
+        return msgspec.json.decode(self.call("status"), type=EngineStatus)
 
-    def snapshots(self) -> Iterator[Snapshot]:
+    def statuses(self) -> Iterator[EngineStatus]:
         """The present, then every change (for a slow reader only the latest), until `close`.
 
         Raises SupervisorGone when the supervisor ends.
@@ -112,7 +112,7 @@ class ControlClient:
                     return
                 raise
             if isinstance(answer, Push):
-                yield answer.snapshot
+                yield answer.status
 
     def close(self) -> None:
         """End the conversation; from any thread, and whoever waits in it comes back."""

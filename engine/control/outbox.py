@@ -1,26 +1,26 @@
 """What waits to be sent to one client.
 
 Nobody who puts something in ever waits for the client: replies are bounded because requests are
-(`admit`), and of the snapshots only the latest counts. Next: `server.py`, which sends it.
+(`admit`), and of the statuses only the latest counts. Next: `server.py`, which sends it.
 """
 
 import threading
 from collections import deque
 
 from engine.control.protocol import Push, Reply
-from engine.types import Snapshot
+from engine.types import EngineStatus
 
 
 class Outbox:
-    """Replies in order, and the latest snapshot before them.
+    """Replies in order, and the latest status before them.
 
-    The snapshot goes first, so that a client that has its reply has also seen what it led to.
+    The status goes first, so that a client that has its reply has also seen what it led to.
     """
 
     def __init__(self, limit: int = 32) -> None:
         self._changed = threading.Condition()
         self._replies: deque[Reply] = deque()
-        self._snapshot: Snapshot | None = None
+        self._status: EngineStatus | None = None
         self._room = limit
         self._closed = False
 
@@ -37,18 +37,18 @@ class Outbox:
                 self._replies.append(reply)
                 self._changed.notify_all()
 
-    def offer(self, snapshot: Snapshot) -> None:
+    def offer(self, status: EngineStatus) -> None:
         with self._changed:
             if not self._closed:
-                self._snapshot = snapshot
+                self._status = status
                 self._changed.notify_all()
 
     def take(self) -> Push | Reply | None:
         """The next message, when there is one; None at the end, after all that was put in."""
         with self._changed:
-            self._changed.wait_for(lambda: self._snapshot or self._replies or self._closed)
-            if self._snapshot is not None:
-                push, self._snapshot = Push(self._snapshot), None
+            self._changed.wait_for(lambda: self._status or self._replies or self._closed)
+            if self._status is not None:
+                push, self._status = Push(self._status), None
                 return push
             if not self._replies:
                 return None

@@ -3,7 +3,7 @@
 Both ends prove that they know the key in `run/control.key` (only this user can read it). Then:
 
     server → client   Hello                     once; the client stops here when versions differ
-    server → client   Push(snapshot)            at once, then after every change
+    server → client   Push(status)              at once, then after every change
     client → server   Request(id, method, …)    whenever it likes, several at a time
     server → client   Reply(id, …)              one for each request, when its work is done
 
@@ -19,11 +19,11 @@ from pathlib import Path
 import msgspec
 
 from engine import __version__
-from engine.types import Snapshot
+from engine.types import EngineStatus
 from vm.errors import Problem, VersionMismatch
 from vm.host.paths import Home, make_home, write_atomic
 
-PROTOCOL = 4  # raised with every change that an older client or supervisor would not understand
+PROTOCOL = 5  # raised with every change that an older client or supervisor would not understand
 REQUEST_LIMIT = 64 * 1024  # bytes
 MESSAGE_LIMIT = 16 * 1024 * 1024  # bytes; of what the supervisor says
 
@@ -54,7 +54,7 @@ class Reply(msgspec.Struct, frozen=True, tag="reply"):
 
 
 class Push(msgspec.Struct, frozen=True, tag="push"):
-    snapshot: Snapshot
+    status: EngineStatus
 
 
 class Launched(msgspec.Struct, frozen=True, tag="launched"):
@@ -114,7 +114,7 @@ class SnapshotParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 METHODS: dict[str, type[msgspec.Struct]] = {
-    "snapshot": NoParams,  # → Snapshot
+    "status": NoParams,  # → EngineStatus
     "start": StartParams,
     "stop": StopParams,
     "suspend": NoParams,

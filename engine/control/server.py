@@ -1,7 +1,7 @@
 """The supervisor's end of the control socket.
 
 One thread accepts; a client's own threads do the rest (`session.py`). The engine only ever drops a
-snapshot into outboxes, so that no client, however stuck, holds up the engine or another client.
+status into outboxes, so that no client, however stuck, holds up the engine or another client.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from engine.control.dispatch import Controlled, Dispatch
 from engine.control.protocol import address, make_key
 from engine.control.session import Session
 from engine.settings.store import SettingsStore
-from engine.types import Snapshot
+from engine.types import EngineStatus
 from vm.host.paths import Home, unusable
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ class ControlServer:
         self._dispatch = Dispatch(engine, settings, end)
         self._lock = threading.Lock()
         self._sessions: set[Session] = set()
-        self._latest: Snapshot | None = None
+        self._latest: EngineStatus | None = None
         self._closing = threading.Event()
         self._acceptor = threading.Thread(target=self._accept, name="control accept", daemon=True)
 
@@ -87,16 +87,16 @@ class ControlServer:
                 self._sessions.add(session)
             session.begin()
 
-    def _changed(self, snapshot: Snapshot) -> None:
+    def _changed(self, status: EngineStatus) -> None:
         with self._lock:  # all clients see the same order
-            self._latest = snapshot
+            self._latest = status
             for session in self._sessions:
-                session.outbox.offer(snapshot)
+                session.outbox.offer(status)
 
     def _welcome(self, session: Session) -> None:
         """Give a new client the present: what the engine says, or a change that came since."""
         before = self._latest
-        now = self._engine.snapshot()
+        now = self._engine.status()
         with self._lock:
             latest = self._latest
             session.outbox.offer(now if latest is None or latest is before else latest)

@@ -67,7 +67,7 @@ def write_bundle(target: Path, facts: Facts, results: tuple[Result, ...]) -> tup
 def _entries(facts: Facts, results: tuple[Result, ...]) -> Iterator[tuple[str, bytes]]:
     yield "versions.txt", _versions().encode()
     yield "checks.json", _json(results)
-    yield "status.json", _json(facts.snapshot)
+    yield "status.json", _json(facts.status)
     yield "observation.json", _json(facts.observation)
     yield "settings.json", _json(facts.settings)  # not the file, which may have comments
     if facts.home.daemon_config.exists():
@@ -76,7 +76,7 @@ def _entries(facts: Facts, results: tuple[Result, ...]) -> Iterator[tuple[str, b
     yield "files.txt", _listing(facts.home.root).encode()
     for path in sorted(facts.home.logs.glob("*.log*")):
         yield f"logs/{path.name}", _end_of(path)
-    if facts.snapshot is not None:
+    if facts.status is not None:
         for name, (question, kind) in ENGINE_QUESTIONS.items():
             yield f"engine/{name}", _answer(facts.home.docker_socket, question, kind)
     if facts.guest is not None:

@@ -9,7 +9,7 @@ TITLE = "The engine answers on the docker socket"
 
 
 def applies(facts: Facts) -> bool:
-    return facts.is_running and facts.snapshot is not None
+    return facts.is_running and facts.status is not None
 
 
 def check(facts: Facts) -> Problem | None:

@@ -8,7 +8,7 @@ from typing import Protocol
 import msgspec
 
 from engine.settings.store import Settings
-from engine.types import Snapshot
+from engine.types import EngineStatus
 from vm.backend import Backend
 from vm.errors import Problem
 from vm.guest.protocol import Guest
@@ -24,7 +24,7 @@ class Facts(msgspec.Struct, frozen=True):
     backend: Backend | None = None
     observation: Observation | None = None
     guest: Guest | None = None  # only while the machine runs
-    snapshot: Snapshot | None = None  # only while the supervisor runs
+    status: EngineStatus | None = None  # only while the supervisor runs
     failures: tuple[Problem, ...] = ()
 
     @property

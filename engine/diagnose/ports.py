@@ -7,9 +7,9 @@ TITLE = "Every published port is open"
 
 
 def applies(facts: Facts) -> bool:
-    return facts.snapshot is not None and bool(facts.snapshot.ports)
+    return facts.status is not None and bool(facts.status.ports)
 
 
 def check(facts: Facts) -> Problem | None:
-    assert facts.snapshot is not None
-    return next((port.problem for port in facts.snapshot.ports if port.problem), None)
+    assert facts.status is not None
+    return next((port.problem for port in facts.status.ports if port.problem), None)

@@ -75,8 +75,8 @@ def gathered(place: Home) -> Iterator[Facts]:
     guest = chosen.guest(directory, address) if chosen and address else None
     client = attempt(lambda: connect_only(place))
     try:
-        snapshot = attempt(client.snapshot) if client else None
-        yield Facts(place, loaded, chosen, seen, guest, snapshot, tuple(failures))
+        status = attempt(client.status) if client else None
+        yield Facts(place, loaded, chosen, seen, guest, status, tuple(failures))
     finally:
         if client is not None:
             client.close()

@@ -11,7 +11,7 @@ def applies(facts: Facts) -> bool:
 
 
 def check(facts: Facts) -> Problem | None:
-    if facts.snapshot is not None:
+    if facts.status is not None:
         return None
     return SupervisorGone(
         "The machine runs, but Galley's background process does not: docker cannot reach it.",

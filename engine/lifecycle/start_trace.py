@@ -23,7 +23,7 @@ from typing import Protocol
 import msgspec
 
 from engine.log_files import NOWHERE, read_on
-from engine.types import Snapshot
+from engine.types import EngineStatus
 from vm.guest.console import CONSOLE_PREFIX
 from vm.host.paths import write_atomic
 from vm.types import BootStep
@@ -40,7 +40,7 @@ class Traceable(Protocol):
 
     @property
     def console_log(self) -> Path: ...
-    def subscribe(self, listener: Callable[[Snapshot], None]) -> Callable[[], None]: ...
+    def subscribe(self, listener: Callable[[EngineStatus], None]) -> Callable[[], None]: ...
 
 
 class Event(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -116,14 +116,14 @@ class Recorder(logging.Handler):
         """Called by `logging`."""
         self._logged.append((self._now(), f"{record.name}: {record.getMessage()}"))
 
-    def see(self, snapshot: Snapshot) -> None:
+    def see(self, status: EngineStatus) -> None:
         """Called by the engine, in the thread that makes the change."""
-        boot, now = snapshot.machine.boot, self._now()
+        boot, now = status.machine.boot, self._now()
         if boot and boot != self._boot:
             self._steps.append((now, boot[-1]))
         self._boot = boot
-        if snapshot.engine.reachable != self._reachable:
-            self._reachable = snapshot.engine.reachable
+        if status.engine.reachable != self._reachable:
+            self._reachable = status.engine.reachable
             word = "answers" if self._reachable else "does not answer"
             self._logged.append((now, f"dockerd {word}"))
 

@@ -87,8 +87,8 @@ def states(galley: Galley) -> tuple[threading.Thread, list[MachineState]]:
 
     def follow() -> None:
         try:
-            for snapshot in client.snapshots():
-                seen.append(snapshot.machine.state)
+            for status in client.statuses():
+                seen.append(status.machine.state)
         except SupervisorGone:
             client.close()
 

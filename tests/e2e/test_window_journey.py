@@ -78,7 +78,7 @@ def start(app: App, wait_for: WaitFor) -> None:
     wait_for(lambda: isinstance(app.window.current, WelcomePage))
     page = app.window.current
     assert isinstance(page, WelcomePage)
-    wait_for(lambda: app.link.snapshot is not None)
+    wait_for(lambda: app.link.status is not None)
     QTest.mouseClick(page.start, Qt.MouseButton.LeftButton)
     wait_for(lambda: app.link.state is MachineState.STARTING)
     wait_for(lambda: app.connection.is_up)
@@ -193,7 +193,7 @@ def named(app: App, name: str) -> Container | None:
 
 
 def ports(app: App) -> tuple[PublishedPort, ...]:
-    return app.link.snapshot.ports if app.link.snapshot else ()
+    return app.link.status.ports if app.link.status else ()
 
 
 def answer() -> bytes:

@@ -100,7 +100,7 @@ def own_app(qapp: QApplication, own_home: None, wait_for: WaitFor) -> Iterator[A
     SettingsStore(home).set("backend", "fake")
     made = App(qapp)
     made.open()
-    wait_for(lambda: made.link.snapshot is not None)
+    wait_for(lambda: made.link.status is not None)
     yield made
     end_own_app(qapp, made)
 

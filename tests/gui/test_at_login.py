@@ -64,7 +64,7 @@ def state(home: Home) -> MachineState | None:
     if client is None:
         return None
     with client:
-        return client.snapshot().machine.state
+        return client.status().machine.state
 
 
 def test_the_entry_starts_an_icon_and_the_engine(
@@ -98,7 +98,7 @@ def hidden_app(
     SettingsStore(home).set("start_engine_at_login", False)
     made = App(qapp)
     made.open_hidden()
-    wait_for(lambda: made.link.snapshot is not None)
+    wait_for(lambda: made.link.status is not None)
     yield made
     end_own_app(qapp, made)
 

@@ -15,7 +15,7 @@ from desktop.pages.engine.verbs import verbs
 from desktop.widgets.problem_card import ProblemCard
 from engine.docker.client import DockerClient
 from engine.docker.types import DiskUse
-from engine.types import EngineHealth, Snapshot
+from engine.types import EngineHealth, EngineStatus
 from vm.errors import EngineRefused, Problem
 from vm.types import MachineState, Status
 
@@ -137,7 +137,7 @@ def test_another_engine_is_only_read(app: App, wait_for: WaitFor) -> None:
 )
 def test_what_is_possible(state: MachineState, problem: Problem | None, possible: set[str]) -> None:
     status = Status(state, "fake", problem=problem)
-    found = verbs(Snapshot("1", "", status, EngineHealth(False)))
+    found = verbs(EngineStatus("1", "", status, EngineHealth(False)))
 
     without_reason = {n for n in ("start", "restart", "stop") if not getattr(found, n)}
     assert without_reason == possible

@@ -127,11 +127,11 @@ def test_a_supervisor_that_is_killed_is_started_again(
     app: App, supervised: Callable[[], int], wait_for: WaitFor
 ) -> None:
     app.link.open()
-    wait_for(lambda: app.link.snapshot is not None)
+    wait_for(lambda: app.link.status is not None)
     first = supervised()
     os.kill(first, signal.SIGKILL)
-    wait_for(lambda: app.link.snapshot is None)
-    wait_for(lambda: app.link.snapshot is not None, 30)
+    wait_for(lambda: app.link.status is None)
+    wait_for(lambda: app.link.status is not None, 30)
     assert supervised() != first
     app.link.close()  # or it would start another one when the test ends this one
 

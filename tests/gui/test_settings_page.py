@@ -143,8 +143,8 @@ def test_the_wheel_does_not_change_what_has_no_focus(page: SettingsPage) -> None
 
 def is_up(app: App) -> bool:
     """The start has ended; clients are served somewhat earlier."""
-    snapshot = app.link.snapshot
-    return snapshot is not None and snapshot.machine.state.is_up
+    status = app.link.status
+    return status is not None and status.machine.state.is_up
 
 
 def test_a_restart_is_offered_while_it_is_needed(

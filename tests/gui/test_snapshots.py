@@ -14,7 +14,7 @@ from desktop.dialogs.snapshot import SnapshotDialog
 from desktop.pages.engine.page import EnginePage
 from desktop.pages.engine.snapshots import SnapshotsCard
 from desktop.widgets.confirm import Confirm
-from engine.types import EngineHealth, Snapshot
+from engine.types import EngineHealth, EngineStatus
 from vm.directory import MachineDir
 from vm.types import MachineSnapshot, MachineState, SnapshotStep, SnapshotWork, Status
 
@@ -107,7 +107,7 @@ def test_where_memory_cannot_be_kept_the_dialog_says_why(
 
 def dialog_of(app: App, machine: Status) -> SnapshotDialog:
     """Over a machine of which only the status is there, which can be suspended."""
-    app.link.snapshot = Snapshot("1", "", machine, EngineHealth(True))
+    app.link.status = EngineStatus("1", "", machine, EngineHealth(True))
     return SnapshotDialog(app.app_context, app.window)
 
 
@@ -145,7 +145,7 @@ def test_back_to_one_with_memory_and_without(
     plain = msgspec.structs.replace(kept, name="two", memory_bytes=0)
     status = Status(MachineState.RUNNING, "qemu")
     card = shown(own_app)
-    card.show_engine(Snapshot("1", "", status, EngineHealth(True), (), (), (kept, plain)))
+    card.show_engine(EngineStatus("1", "", status, EngineHealth(True), (), (), (kept, plain)))
     assert [one.text() for one in card.findChildren(QLabel)].count("with memory") == 1
     asked: list[object] = []
     monkeypatch.setattr(own_app.link, "call", lambda *given: asked.append(given[1:3]))
@@ -186,9 +186,9 @@ def test_while_one_is_copied_it_says_how_far_and_nothing_else_can_be_done(own_ap
     work = SnapshotWork("two", "create", 25, 100)
     card = shown(own_app)
     aside = SnapshotWork("two", "create", step=SnapshotStep.SUSPEND)
-    card.show_engine(Snapshot("1", "", status, EngineHealth(True), (), (), (kept,), aside))
+    card.show_engine(EngineStatus("1", "", status, EngineHealth(True), (), (), (kept,), aside))
     assert card.words.text() == "two: Putting the machine on the disk…"
-    card.show_engine(Snapshot("1", "", status, EngineHealth(True), (), (), (kept,), work))
+    card.show_engine(EngineStatus("1", "", status, EngineHealth(True), (), (), (kept,), work))
     assert card.words.text() == "Copying two… 25 %"
     for one in (card.make, named(card, "Go back to the snapshot one")):
         assert not one.isEnabled()

@@ -18,7 +18,7 @@ from desktop.widgets.chart.gauge import Gauge
 from desktop.widgets.chart.timeline import Timeline, total
 from desktop.widgets.copy_line import CopyLine
 from engine.docker.types import DiskUse, EngineInfo
-from engine.types import MachineUse, Snapshot
+from engine.types import EngineStatus, MachineUse
 from vm.errors import Problem
 from vm.types import MachineState, Status
 
@@ -92,14 +92,14 @@ class ReachCard(Card):
         context = connection.context
         self.socket.say(context.endpoint.url if context else "")
         self.context.say(context.name if context else "")
-        snapshot = link.snapshot if connection.is_ours else None
-        self.engine.say(*_engine_words(snapshot, info))
+        status = link.status if connection.is_ours else None
+        self.engine.say(*_engine_words(status, info))
         self.system.say(_system_words(info))
-        self._show_backend(snapshot)
+        self._show_backend(status)
 
-    def _show_backend(self, snapshot: Snapshot | None) -> None:
-        accelerator = snapshot.machine.accelerator if snapshot else None
-        words = runs_on(snapshot.machine) if snapshot else ""
+    def _show_backend(self, status: EngineStatus | None) -> None:
+        accelerator = status.machine.accelerator if status else None
+        words = runs_on(status.machine) if status else ""
         reason = engine_says(accelerator.reason) if accelerator else ""
         self.backend.say(words, f"{words}: {reason}" if reason else words)
         self.reason.setText(reason)
@@ -119,9 +119,9 @@ def machine_memory(use: MachineUse, limit: int) -> tuple[str, float, str]:
     return figures, held / limit, words
 
 
-def _engine_words(snapshot: Snapshot | None, info: EngineInfo | None) -> tuple[str, str]:
+def _engine_words(status: EngineStatus | None, info: EngineInfo | None) -> tuple[str, str]:
     """What is shown, and what is copied."""
-    health = snapshot.engine if snapshot else None
+    health = status.engine if status else None
     if health is not None and health.reachable:
         version, api = health.version, health.api
     elif info is not None:

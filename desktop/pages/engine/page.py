@@ -128,7 +128,7 @@ class EnginePage(Page):
         self.note.setText(state.hint if state.answers else "")
         self.note.setVisible(bool(self.note.text()))
         self._show_verbs()
-        machine = link.snapshot.machine if link.snapshot and connection.is_ours else None
+        machine = link.status.machine if link.status and connection.is_ours else None
         self.start_card.setVisible(connection.is_ours)
         self.start_card.show_machine(machine)
         self.reach.show_engine(link, connection, self.app.stores.info)
@@ -137,13 +137,13 @@ class EnginePage(Page):
         self.disk.show_counting(stores.is_counting)
         self.disk.count.setVisible(connection.is_up)
         self.snapshots.setVisible(connection.is_ours)
-        self.snapshots.show_engine(link.snapshot)
+        self.snapshots.show_engine(link.status)
         self._show_troubles()
         self._show_use()
 
     def _show_verbs(self) -> None:
         ours = self.app.connection.is_ours
-        possible = verbs(self.app.link.snapshot, self.app.link.requested) if ours else Verbs()
+        possible = verbs(self.app.link.status, self.app.link.requested) if ours else Verbs()
         for one, reason in (
             (self.start, possible.start),
             (self.restart, possible.restart),
@@ -183,9 +183,9 @@ class EnginePage(Page):
         if not connection.is_ours:
             broken = not connection.is_up and connection.problem
             return (connection.problem,) if broken and connection.problem else ()
-        if link.snapshot is None:
+        if link.status is None:
             return (link.problem,) if link.problem else ()
-        return tuple(dict.fromkeys(link.snapshot.problems))
+        return tuple(dict.fromkeys(link.status.problems))
 
     def _show_containers(self) -> None:
         if self._visible:
@@ -231,8 +231,8 @@ class EnginePage(Page):
     def _limits(self) -> tuple[int, int]:
         """CPUs and bytes of memory; 0 where they are not known."""
         link, info = self.app.link, self.app.stores.info
-        if self.app.connection.is_ours and link.snapshot is not None:
-            return link.snapshot.machine.cpus, link.snapshot.machine.memory_bytes
+        if self.app.connection.is_ours and link.status is not None:
+            return link.status.machine.cpus, link.status.machine.memory_bytes
         return (info.cpus, info.memory) if info is not None else (0, 0)
 
 

@@ -11,7 +11,7 @@ from desktop.i18n.text import moment, percent, size, tip, tr
 from desktop.pages.engine.cards import Card
 from desktop.session.link import snapshot_step
 from desktop.widgets.basics import button, label, row
-from engine.types import Snapshot
+from engine.types import EngineStatus
 from vm.types import MachineSnapshot, MachineState, SnapshotStep, SnapshotWork
 
 NAME, WHEN, SIZE, MEMORY, BACK, DELETE = range(6)
@@ -32,12 +32,12 @@ class SnapshotsCard(Card):
         self.box.addWidget(self.words)
         self.box.addLayout(self._grid)
 
-    def show_engine(self, snapshot: Snapshot | None) -> None:
-        kept = snapshot.snapshots if snapshot is not None else ()
-        reason = _reason(snapshot)
+    def show_engine(self, status: EngineStatus | None) -> None:
+        kept = status.snapshots if status is not None else ()
+        reason = _reason(status)
         self.make.setEnabled(not reason)
         self.make.setToolTip(tip(reason))
-        self.words.setText(_words(kept, snapshot.snapshot_work if snapshot is not None else None))
+        self.words.setText(_words(kept, status.snapshot_work if status is not None else None))
         self.words.setVisible(bool(self.words.text()))
         if self._shown != (kept, bool(reason)):
             self._shown = kept, bool(reason)
@@ -81,18 +81,18 @@ class SnapshotsCard(Card):
             self._grid.addWidget(delete, number, DELETE)
 
 
-def _reason(snapshot: Snapshot | None) -> str:
+def _reason(status: EngineStatus | None) -> str:
     """Why nothing can be done now; "" when it can."""
-    if snapshot is None:
+    if status is None:
         return tr("Galley's background process does not answer.")
-    if snapshot.snapshot_work is not None:
+    if status.snapshot_work is not None:
         return tr("A snapshot is being copied.")
-    match snapshot.machine.state:
+    match status.machine.state:
         case MachineState.STARTING:
             return tr("It is starting.")
         case MachineState.STOPPING:
             return tr("It is stopping.")
-        case MachineState.ABSENT if not snapshot.snapshots:
+        case MachineState.ABSENT if not status.snapshots:
             return tr("There is nothing to keep yet.")
     return ""
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from desktop.i18n.text import tr
 from desktop.session.link import EngineRequest
-from engine.types import Snapshot
+from engine.types import EngineStatus
 from vm.types import MachineState
 
 
@@ -17,19 +17,19 @@ class Verbs:
     stop: str = ""
 
 
-def verbs(snapshot: Snapshot | None, requested: EngineRequest | None = None) -> Verbs:
+def verbs(status: EngineStatus | None, requested: EngineRequest | None = None) -> Verbs:
     """`requested`: as `Link.requested`."""
     if requested is not None:
         is_start = requested is EngineRequest.START
         reason = tr("It is starting.") if is_start else tr("It is stopping.")
         return Verbs(reason, reason, reason)
-    if snapshot is None:
+    if status is None:
         away = tr("Galley's background process does not answer.")
         return Verbs(away, away, away)
-    match snapshot.machine.state:
+    match status.machine.state:
         case MachineState.RUNNING:
             # Of a machine that lacks its engine, start brings what is missing.
-            whole = snapshot.machine.problem is None
+            whole = status.machine.problem is None
             return Verbs(start=tr("It runs already.") if whole else "")
         case MachineState.STARTING:
             starting = tr("It is starting.")
@@ -39,7 +39,7 @@ def verbs(snapshot: Snapshot | None, requested: EngineRequest | None = None) -> 
             return Verbs(stopping, stopping, stopping)
         case MachineState.PAUSED | MachineState.FAILED:
             return Verbs()
-        case MachineState.STOPPED if snapshot.put_away:
+        case MachineState.STOPPED if status.put_away:
             return Verbs()  # stopped, it is no longer brought back by its first use
     idle = tr("It is not running.")
     return Verbs(restart=idle, stop=idle)

@@ -58,16 +58,16 @@ class AboutView(QWidget):
         self._look()
 
     def _look(self) -> None:
-        snapshot = self._app.link.snapshot
+        status = self._app.link.status
         self.lines["galley"].say(__version__)
         python = platform.python_version()
         self.lines["system"].say(f"{platform.platform()} · Python {python} · Qt {qt_version}")
         self.lines["folder"].say(str(self._app.link.home.root))
-        if snapshot is None:
+        if status is None:
             self.lines["engine"].say("")
             self.lines["backend"].say("")
             return
-        health, machine = snapshot.engine, snapshot.machine
+        health, machine = status.engine, status.machine
         said = tr("Docker {version} · API {api}", version=health.version, api=health.api)
         self.lines["engine"].say(said if health.reachable else "")
         accelerator = machine.accelerator

@@ -210,10 +210,10 @@ class SettingsPage(Page):
 
     def _note_era(self) -> None:
         """With a start of the machine, or another supervisor, everything that was set holds."""
-        snapshot = self.app.link.snapshot
-        if snapshot is None or self._read is None:
+        status = self.app.link.status
+        if status is None or self._read is None:
             return
-        era = (snapshot.machine.backend, snapshot.machine.started_at)
+        era = (status.machine.backend, status.machine.started_at)
         if era != self._era:
             self._era = era
             self._before = {entry.setting.name: entry.text for entry in self._read.entries}
@@ -293,8 +293,8 @@ class SettingsPage(Page):
     # Restarting
 
     def _show_pending(self) -> None:
-        snapshot, read = self.app.link.snapshot, self._read
-        machine = snapshot.machine if snapshot else None
+        status, read = self.app.link.status, self._read
+        machine = status.machine if status else None
         waiting = pending(read.entries, self._before, machine) if read else ()
         self.strip.setVisible(bool(waiting))
         if not waiting:
@@ -312,11 +312,11 @@ class SettingsPage(Page):
         self.restart.setEnabled(self.app.link.requested is None)
 
     def _restart(self) -> None:
-        snapshot, read = self.app.link.snapshot, self._read
-        if snapshot is None or read is None:
+        status, read = self.app.link.status, self._read
+        if status is None or read is None:
             return
         self.restart.setEnabled(False)
-        if _is_supervisors(pending(read.entries, self._before, snapshot.machine)):
+        if _is_supervisors(pending(read.entries, self._before, status.machine)):
             engine.replace_supervisor(self.app)
         else:
             engine.restart(self.app)

@@ -33,7 +33,7 @@ def engine(home: Home, backend: Sleepy, monkeypatch: pytest.MonkeyPatch) -> Iter
 
 
 def state(engine: Engine) -> MachineState:
-    return engine.snapshot().machine.state
+    return engine.status().machine.state
 
 
 def meanwhile(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
@@ -67,12 +67,12 @@ def test_a_client_who_comes_meanwhile_is_served_afterwards(
     assert answers[0].startswith(b"HTTP/1.1 200")
     assert state(engine) is MachineState.RUNNING
     assert backend.boots == 1
-    assert not engine.snapshot().put_away
+    assert not engine.status().put_away
 
 
 def test_it_is_shown_as_saving_meanwhile(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
-    meanwhile(monkeypatch, lambda: seen.append(engine.snapshot()))
+    meanwhile(monkeypatch, lambda: seen.append(engine.status()))
     engine.snapshots.create("one", memory=True)
     [one] = seen
     assert one.put_away
@@ -108,4 +108,4 @@ def test_a_stop_meanwhile_is_heeded(engine: Engine, monkeypatch: pytest.MonkeyPa
     engine.snapshots.create("one", memory=True)
     stop.join()
     assert state(engine) is MachineState.STOPPED
-    assert not engine.snapshot().put_away, "nobody brings it back by using it"
+    assert not engine.status().put_away, "nobody brings it back by using it"

@@ -27,7 +27,7 @@ from engine.diagnose.facts import Facts
 from engine.diagnose.run import CHECKS, Outcome, gathered, run_checks
 from engine.dockercli.context import endpoint
 from engine.settings.store import SettingsStore
-from engine.types import EngineHealth, PublishedPort, Snapshot
+from engine.types import EngineHealth, EngineStatus, PublishedPort
 from vm.backends.fake import FakeBackend
 from vm.directory import MachineDir
 from vm.errors import MachineError, PortInUse, Problem
@@ -53,9 +53,9 @@ def running(home: Home, **more: Any) -> Facts:
     return Facts(home, observation=seen, settings=SettingsStore(home).load(), **more)
 
 
-def snapshot(home: Home, *published: PublishedPort) -> Snapshot:
+def status(home: Home, *published: PublishedPort) -> EngineStatus:
     machine = Status(MachineState.RUNNING, "fake")
-    return Snapshot("1", endpoint(home), machine, EngineHealth(True), published)
+    return EngineStatus("1", endpoint(home), machine, EngineHealth(True), published)
 
 
 def test_every_check_has_a_title_of_its_own() -> None:
@@ -128,13 +128,13 @@ def test_a_clock_that_is_behind(home: Home) -> None:
 def test_a_machine_without_its_supervisor(home: Home) -> None:
     assert supervisor.applies(running(home))
     assert supervisor.check(running(home))
-    assert supervisor.check(running(home, snapshot=snapshot(home))) is None
+    assert supervisor.check(running(home, status=status(home))) is None
 
 
 def test_a_port_that_is_not_open(home: Home) -> None:
     problem = PortInUse("Port 80 is taken.").to_problem()
     port = PublishedPort("web", 80, Forward("127.0.0.1", 80, 80), problem)
-    assert ports.check(running(home, snapshot=snapshot(home, port))) == problem
+    assert ports.check(running(home, status=status(home, port))) == problem
 
 
 def test_a_setting_that_cannot_be(home: Home) -> None:

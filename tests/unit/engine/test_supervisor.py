@@ -31,7 +31,7 @@ def test_a_signal_ends_it_cleanly(scripted: Home, name: str) -> None:
         assert identity
         os.kill(identity.pid, signal.Signals[name])
         with pytest.raises(SupervisorGone):
-            list(client.snapshots())
+            list(client.statuses())
     assert process.wait_gone(identity, 10)
     assert not Path(address(scripted)).exists()
     assert not (scripted.run / "supervisor.pid").exists()

@@ -12,7 +12,7 @@ from pytestqt.qtbot import QtBot
 from desktop.session.link import EngineRequest, Link
 from desktop.session.tasks import Task, Tasks, TaskState
 from engine.client import launch
-from engine.types import EngineHealth, Snapshot
+from engine.types import EngineHealth, EngineStatus
 from vm.errors import BackendFailed
 from vm.types import MachineState, Status
 
@@ -23,7 +23,7 @@ class Supervisor:
     """A supervisor of which a test says what it shows and when a call ends."""
 
     def __init__(self) -> None:
-        self.shown: queue.SimpleQueue[Snapshot | None] = queue.SimpleQueue()
+        self.shown: queue.SimpleQueue[EngineStatus | None] = queue.SimpleQueue()
         self.calls: list[str] = []
         self.may_end = threading.Event()
         self.fails = False
@@ -34,7 +34,7 @@ class Supervisor:
         if self.fails:
             raise BackendFailed("It failed.")
 
-    def snapshots(self) -> Iterator[Snapshot]:
+    def statuses(self) -> Iterator[EngineStatus]:
         yield from iter(self.shown.get, None)
 
     def close(self) -> None:
@@ -81,7 +81,7 @@ def show(link: Link, supervisor: Supervisor, qtbot: QtBot) -> Seen:
 
     def show(state: MachineState) -> None:
         with qtbot.waitSignal(link.changed):
-            supervisor.shown.put(Snapshot("1", "", Status(state, "fake"), EngineHealth(False)))
+            supervisor.shown.put(EngineStatus("1", "", Status(state, "fake"), EngineHealth(False)))
         assert link.state is state
 
     return show

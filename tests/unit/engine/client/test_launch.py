@@ -192,7 +192,7 @@ def test_the_real_supervisor_with_the_fake_backend(home: Home) -> None:
     home.settings.write_text('backend = "fake"\n')
     with ensure_supervisor(home) as client:
         identity = process.identify(client.hello.pid)
-        assert client.snapshot().machine.backend == "fake"
+        assert client.status().machine.backend == "fake"
         assert identity
         resident = process.resident_bytes(identity)
         client.call("quit")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from engine.types import EngineHealth, MachineUse, Reclaimed, Snapshot
+from engine.types import EngineHealth, EngineStatus, MachineUse, Reclaimed
 from vm.errors import Cancelled, GalleyError
 from vm.types import GuestDisk, GuestMemory, MachineState, Status
 
@@ -35,7 +35,7 @@ class ScriptedEngine:
         self.called = threading.Condition()
         self.go = threading.Event()
         self.failure: Exception | None = None
-        self.listeners: list[Callable[[Snapshot], None]] = []
+        self.listeners: list[Callable[[EngineStatus], None]] = []
         self.resources = ScriptedResources()
         self._cancelled = False
         self._state = MachineState.STOPPED
@@ -43,7 +43,7 @@ class ScriptedEngine:
         self.snapshots = ScriptedSnapshots(self._note)
         self.console_log = Path("none")
 
-    def subscribe(self, listener: Callable[[Snapshot], None]) -> Callable[[], None]:
+    def subscribe(self, listener: Callable[[EngineStatus], None]) -> Callable[[], None]:
         self.listeners.append(listener)
         return lambda: self.listeners.remove(listener)
 
@@ -53,16 +53,16 @@ class ScriptedEngine:
     def close(self) -> None:
         self._note("close")
 
-    def snapshot(self) -> Snapshot:
+    def status(self) -> EngineStatus:
         status = Status(self._state, "fake", cpus=self._number)
-        return Snapshot("0", "unix:///none", status, EngineHealth(False))
+        return EngineStatus("0", "unix:///none", status, EngineHealth(False))
 
     def change(self, state: MachineState) -> None:
         """Every change has a number of its own, seen in `machine.cpus`."""
         self._state = state
         self._number += 1
         for listener in list(self.listeners):
-            listener(self.snapshot())
+            listener(self.status())
 
     def start(self, *, repair: bool = False) -> None:
         self._note(f"start repair={repair}")
@@ -127,6 +127,6 @@ class ScriptedResources:
         return Reclaimed(800, 500)
 
 
-def padded(snapshot: Snapshot, size: int) -> Snapshot:
-    """The same snapshot, `size` bytes bigger."""
-    return msgspec.structs.replace(snapshot, endpoint="x" * size)
+def padded(status: EngineStatus, size: int) -> EngineStatus:
+    """The same status, `size` bytes bigger."""
+    return msgspec.structs.replace(status, endpoint="x" * size)

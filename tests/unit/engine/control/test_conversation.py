@@ -34,7 +34,7 @@ from engine.control.protocol import (
     read_key,
 )
 from engine.control.server import FLUSH_SECONDS, ControlServer
-from engine.types import Snapshot
+from engine.types import EngineStatus
 from tests.unit.engine.bridge.servers import wait_until
 from tests.unit.engine.control.scripted import ScriptedEngine, padded
 from vm.errors import (
@@ -85,11 +85,11 @@ def imposter(home: Home, *says: bytes, key: bytes | None = None) -> Iterator[Non
 def test_a_new_client_gets_the_present_then_every_change(
     client: ControlClient, engine: ScriptedEngine
 ) -> None:
-    snapshots = client.snapshots()
-    assert next(snapshots).machine.state is MachineState.STOPPED
+    statuses = client.statuses()
+    assert next(statuses).machine.state is MachineState.STOPPED
     for state in (MachineState.STARTING, MachineState.RUNNING):
         engine.change(state)
-        assert next(snapshots).machine.state is state
+        assert next(statuses).machine.state is state
 
 
 def test_a_long_call_gets_pushes_and_has_seen_its_outcome_when_it_returns(
@@ -97,9 +97,9 @@ def test_a_long_call_gets_pushes_and_has_seen_its_outcome_when_it_returns(
 ) -> None:
     seen: list[MachineState] = []
 
-    def note(snapshot: Snapshot) -> None:
-        seen.append(snapshot.machine.state)
-        if snapshot.machine.state is MachineState.STARTING:
+    def note(status: EngineStatus) -> None:
+        seen.append(status.machine.state)
+        if status.machine.state is MachineState.STARTING:
             engine.go.set()
 
     client.call("start", {"repair": True}, on_push=note)
@@ -132,14 +132,14 @@ def test_a_start_is_cancelled_by_another_client(
 def test_an_interrupted_call_leaves_the_client_usable(
     client: ControlClient, engine: ScriptedEngine
 ) -> None:
-    def interrupt(snapshot: Snapshot) -> None:
-        if snapshot.machine.state is MachineState.STARTING:
+    def interrupt(status: EngineStatus) -> None:
+        if status.machine.state is MachineState.STARTING:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         client.call("start", on_push=interrupt)
     client.call("cancel")
-    assert client.snapshot().machine.state in (MachineState.STARTING, MachineState.STOPPED)
+    assert client.status().machine.state in (MachineState.STARTING, MachineState.STOPPED)
 
 
 @pytest.mark.parametrize("method", ["stop", "restart"])
@@ -329,18 +329,18 @@ def test_a_stuck_client_holds_up_nobody_and_gets_only_the_latest(
     home: Home, client: ControlClient, engine: ScriptedEngine
 ) -> None:
     with raw(home) as stuck:
-        big = padded(engine.snapshot(), 1_000_000)
+        big = padded(engine.status(), 1_000_000)
         for _ in range(200):
             for listener in engine.listeners:
                 listener(big)
         engine.change(MachineState.RUNNING)
-        assert client.snapshot().machine.state is MachineState.RUNNING
+        assert client.status().machine.state is MachineState.RUNNING
         pushes = 0
         while True:
             answer = decode_answer(stuck.recv_bytes())
             assert isinstance(answer, Push)
             pushes += 1
-            if answer.snapshot.machine.state is MachineState.RUNNING:
+            if answer.status.machine.state is MachineState.RUNNING:
                 break
     assert pushes < 10
 
@@ -366,8 +366,8 @@ def test_close_waits_a_second_for_a_stuck_client_and_no_more(
 ) -> None:
     unopened.open()
     with raw(home), ControlClient.connect(home) as client:
-        next(client.snapshots())
-        big = padded(engine.snapshot(), 5_000_000)
+        next(client.statuses())
+        big = padded(engine.status(), 5_000_000)
         for listener in engine.listeners:
             listener(big)
         began = time.monotonic()
@@ -379,11 +379,11 @@ def test_close_waits_a_second_for_a_stuck_client_and_no_more(
 
 
 def test_close_from_another_thread_ends_a_watch(client: ControlClient) -> None:
-    snapshots = client.snapshots()
-    next(snapshots)
+    statuses = client.statuses()
+    next(statuses)
     closer = threading.Thread(target=client.close)
     closer.start()
-    assert list(snapshots) == []
+    assert list(statuses) == []
     closer.join()
     client.close()
 
@@ -393,4 +393,4 @@ def test_many_clients(home: Home, server: ControlServer, engine: ScriptedEngine)
         clients = [stack.enter_context(ControlClient.connect(home)) for _ in range(50)]
         engine.change(MachineState.RUNNING)
         for client in clients:
-            assert any(s.machine.cpus == 1 for s in client.snapshots())
+            assert any(s.machine.cpus == 1 for s in client.statuses())

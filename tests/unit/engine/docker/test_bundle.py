@@ -20,7 +20,7 @@ from engine.diagnose.bundle import write_bundle
 from engine.diagnose.facts import Facts
 from engine.dockerapi.http import get
 from engine.settings.store import SettingsStore
-from engine.types import EngineHealth, Snapshot
+from engine.types import EngineHealth, EngineStatus
 from tests.unit.engine.bridge.servers import IMAGE, Dockerd, docker
 from tests.unit.engine.docker.conftest import NetworkedDockerd
 from vm.guest.protocol import Guest
@@ -177,7 +177,7 @@ def test_a_bundle_holds_no_planted_secret(server: Dockerd, home: Home, tmp_path:
         home,
         SettingsStore(home).load(),
         guest=cast(Guest, Inside(server)),
-        snapshot=Snapshot(
+        status=EngineStatus(
             "0", "", Status(MachineState.RUNNING, "qemu"), EngineHealth(reachable=True)
         ),
     )

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from engine.lifecycle.start_trace import Recorder, traced
-from engine.types import EngineHealth, Snapshot
+from engine.types import EngineHealth, EngineStatus
 from tests.unit.engine.control.scripted import ScriptedEngine
 from vm.errors import BootFailed
 from vm.types import BootStep, MachineState, Status
@@ -19,9 +19,9 @@ from vm.types import BootStep, MachineState, Status
 type Row = dict[str, Any]
 
 
-def snapshot(*boot: BootStep, reachable: bool = False) -> Snapshot:
+def engine_status(*boot: BootStep, reachable: bool = False) -> EngineStatus:
     status = Status(MachineState.STARTING, "fake", boot=boot)
-    return Snapshot("0", "unix:///none", status, EngineHealth(reachable))
+    return EngineStatus("0", "unix:///none", status, EngineHealth(reachable))
 
 
 def rows(recorder: Recorder) -> list[Row]:
@@ -56,12 +56,12 @@ def console(tmp_path: Path) -> Path:
 def test_steps_have_their_time_and_what_they_said(console: Path) -> None:
     recorder = Recorder(console)
     recorder.begin()
-    recorder.see(snapshot())
-    recorder.see(snapshot(BootStep("Starting qemu")))
-    recorder.see(snapshot(BootStep("Trying kvm …")))
-    recorder.see(snapshot(BootStep("Starting qemu", 0.5)))
-    recorder.see(snapshot(BootStep("Starting qemu", 0.5), BootStep("Booting Linux")))
-    recorder.see(snapshot(BootStep("Starting qemu", 0.5), BootStep("Booting Linux", 1.0)))
+    recorder.see(engine_status())
+    recorder.see(engine_status(BootStep("Starting qemu")))
+    recorder.see(engine_status(BootStep("Trying kvm …")))
+    recorder.see(engine_status(BootStep("Starting qemu", 0.5)))
+    recorder.see(engine_status(BootStep("Starting qemu", 0.5), BootStep("Booting Linux")))
+    recorder.see(engine_status(BootStep("Starting qemu", 0.5), BootStep("Booting Linux", 1.0)))
     events = rows(recorder)
     host = processes(events)["this computer"]
     names = [name for name, _, _ in spans(events, host)]
@@ -73,7 +73,7 @@ def test_steps_have_their_time_and_what_they_said(console: Path) -> None:
 def test_a_failed_step_ends_with_the_trace(console: Path) -> None:
     recorder = Recorder(console)
     recorder.begin()
-    recorder.see(snapshot(BootStep("Booting Linux")))
+    recorder.see(engine_status(BootStep("Booting Linux")))
     threading.Event().wait(0.05)
     events = rows(recorder)
     [(_, begin, end)] = spans(events, processes(events)["this computer"])
@@ -168,7 +168,7 @@ def test_the_file_is_written_whatever_comes_of_the_start(tmp_path: Path) -> None
 def test_every_event_has_what_the_format_asks_for(console: Path) -> None:
     recorder = Recorder(console)
     recorder.begin()
-    recorder.see(snapshot(BootStep("Booting Linux"), reachable=True))
+    recorder.see(engine_status(BootStep("Booting Linux"), reachable=True))
     say(console, "[0.10] galley: kernel")
     for row in rows(recorder):
         assert {"name", "ph", "pid", "tid"} <= set(row)
