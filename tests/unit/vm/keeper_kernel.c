@@ -1,7 +1,7 @@
 /* The kernel's part in the tests of the keeper: a disk that is frozen while a file of that name is
  * in the folder KERNEL, and a clock whose settings are written down there. Where there is a file
  * "stuck", a freeze lasts until it is gone; where there is one "room", it says how many MiB the disk,
- * of 100 GiB, has left. Random bytes that it is given are in "seeds". What is written to files of
+ * of 100 GiB, has left, beside 7 that it keeps for itself. Random bytes that it is given are in "seeds". What is written to files of
  * /proc and /sys is in files of the same last name; those that are read are there, too, where the
  * test has put them. How many bytes of memory were filled is in "filled", a line each time.
  *
@@ -108,6 +108,7 @@ int __wrap_fstatvfs(int fd, struct statvfs *had) {
   fclose(room);
   had->f_frsize = 1 << 20;
   had->f_blocks = 100 << 10;
-  had->f_bfree = had->f_bavail = left;
+  had->f_bavail = left;
+  had->f_bfree = left + 7;
   return 0;
 }

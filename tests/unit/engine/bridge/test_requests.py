@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from engine.bridge.requests import BODY_LIMIT, HEAD_LIMIT, Requests
+from engine.bridge.requests import BODY_LIMIT, HEAD_LIMIT, LINE_LIMIT, Requests
 from vm.errors import NotShared
 
 CREATE = b"POST /v1.47/containers/create?name=a HTTP/1.1\r\nHost: docker\r\n"
@@ -12,6 +12,8 @@ SIZED = CREATE + b"Content-Length: 14\r\n\r\n" + b'{"Image":"a"}\n'
 CHUNKED = CREATE + b"Transfer-Encoding: chunked\r\n\r\n"
 CHUNKED += b'6;x=y\r\n{"Imag\r\n8\r\ne":"a"}\n\r\n0\r\nX-Sum: 1\r\n\r\n'
 PING = b"GET /_ping HTTP/1.1\r\nHost: docker\r\n\r\n"
+EXPECTS = CREATE + b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\n"
+GO_ON = b"HTTP/1.1 100 Continue\r\n\r\n"
 LOAD = b"POST /images/load HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
 LOAD += b"1b\r\nPOST /containers/create HTT\r\n2\r\n\r\n\r\n0\r\n\r\n"
 BUILD = b"POST /build HTTP/1.1\nContent-Length: 31\n\nPOST /containers/create HTTP/1\n"
@@ -78,20 +80,23 @@ STREAMS = {
     "wrong chunk of a creation": CHUNKED.replace(b"8\r\n", b"zz\r\n"),
     "gzip": CREATE + b"Content-Encoding: gzip\r\nContent-Length: 3\r\n\r\n\x1f\x8b\x08" + PING,
     "unknown coding": CREATE + b"Transfer-Encoding: gzip\r\n\r\n\x1f\x8b\x08",
-    "expects": CREATE + b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\n{}" + PING,
+    "expects": EXPECTS + b"{}" + PING,
 }
+WAITS = range(len(EXPECTS), len(EXPECTS) + 2)  # where its client waits for the answer
 
 
 @pytest.mark.parametrize("name", STREAMS)
 def test_every_byte_goes_on_wherever_the_stream_is_cut(name: str) -> None:
     stream = STREAMS[name]
     assert Seen().feed(stream) == stream
+    waits = WAITS if name == "expects" else range(0)
     bodies = Seen()
     bodies.feed(stream)
     for cut in range(len(stream)):
         seen = Seen()
         went = seen.feed(stream[:cut], stream[cut:])
-        if seen.said:  # it was told to go on, so dockerd is not to say it again
+        assert seen.said == ([GO_ON] if cut in waits else [])
+        if seen.said:  # so dockerd is not to say it again
             assert went == stream.replace(b"Expect: 100-continue\r\n", b"")
         else:
             assert went == stream
@@ -267,22 +272,48 @@ def test_of_a_refused_creation_nothing_goes_on() -> None:
 
 
 def test_a_client_that_waits_to_be_told_to_go_on_is_told_once() -> None:
+    """A request: the next one on the connection waits again."""
     seen = Seen()
-    head = CREATE + b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\n"
-    assert seen.requests.feed(head) == b""
-    assert seen.requests.feed(b"{") == b""
-    assert seen.said == [b"HTTP/1.1 100 Continue\r\n\r\n"]
-    assert seen.feed(b"}") == CREATE + b"Content-Length: 2\r\n\r\n{}"
+    for times in (1, 2):
+        assert seen.requests.feed(EXPECTS) == b""
+        assert seen.requests.feed(b"{") == b""
+        assert seen.said == [GO_ON] * times
+        assert seen.feed(b"}") == CREATE + b"Content-Length: 2\r\n\r\n{}"
+    assert seen.feed(EXPECTS + b"{}") == EXPECTS + b"{}", "dockerd is to answer"
+
+
+@pytest.mark.parametrize("name", ["wrong chunk", "wrong chunk of a creation", "garbage", "http/2"])
+def test_after_what_makes_no_sense_nothing_is_held_back(name: str) -> None:
+    requests = Seen().requests
+    for data in (STREAMS[name], b"x", SIZED[:-1], b"GET"):
+        assert requests.feed(data) == data
+
+
+def test_a_line_of_a_chunk_that_is_cut_late_in_a_buffer_is_waited_for() -> None:
+    """And what comes after the body is read again."""
+    seen = Seen()
+    long_chunk = LOAD[:58] + b"%x\r\n%s\r\n" % (2 * LINE_LIMIT, bytes(2 * LINE_LIMIT))
+    assert seen.requests.feed(long_chunk + b"1") == long_chunk
+    assert seen.feed(b"\r\nx\r\n0\r\n\r\n" + SIZED) == b"1\r\nx\r\n0\r\n\r\n" + SIZED
+    assert len(seen.bodies) == 1
+
+
+@pytest.mark.parametrize(("more", "goes_on"), [(0, False), (1, True)])
+def test_a_creation_whose_head_declares_too_much_goes_on_at_once(more: int, goes_on: bool) -> None:
+    head = CREATE + b"Content-Length: %d\r\n\r\n{" % (BODY_LIMIT + more)
+    assert Seen().requests.feed(head) == (head if goes_on else b"")
 
 
 def test_what_is_too_long_is_not_kept() -> None:
     long_head = b"GET /" + b"a" * HEAD_LIMIT
     long_body = CREATE + b"Transfer-Encoding: chunked\r\n\r\n100000\r\n"
     blocks = [b"x" * 0x100000 + b"\r\n100000\r\n"] * (BODY_LIMIT // 0x100000 + 2)
-    for pieces in ([long_head, b"b"], [long_body, *blocks]):
+    for pieces, held in (([long_head, b"b"], 0), ([long_body, *blocks], 8)):
         requests = Seen().requests
-        went = b"".join(map(requests.feed, pieces))
-        assert went == b"".join(pieces)
+        went = [requests.feed(piece) for piece in pieces]
+        assert b"".join(went) == b"".join(pieces)
+        assert went[:held] == [b""] * held
+        assert len(went[held]) == sum(map(len, pieces[: held + 1])), "it goes on at once"
 
 
 def test_typing_after_a_hijack_is_not_held_back() -> None:

@@ -6,6 +6,14 @@ from tests.unit.engine.cli.conftest import Galley
 from vm.host.paths import Home
 
 
+def test_the_command_line_turns_it_off(galley: Galley, home: Home) -> None:
+    for word in ("yes", "no"):
+        done = galley("settings", "set", "start_at_login", word)
+        assert done.returncode == 0, done.stderr
+    assert done.stdout == "start_at_login is false now.\n"
+    assert autostart.state(home).standing is Standing.DISABLED
+
+
 def test_the_command_line_turns_it_on(galley: Galley, home: Home) -> None:
     done = galley("settings", "set", "start_at_login", "yes")
     assert (done.returncode, done.stdout) == (0, "start_at_login is true now.\n"), done.stderr

@@ -177,8 +177,9 @@ def test_an_occupied_launch_address_is_said(
     scripted: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Path(address(scripted, "launch")).mkdir()
-    with pytest.raises(HomeUnusable):
+    with pytest.raises(HomeUnusable, match=f"cannot use {scripted.root}: Is a dir") as refused:
         ensure_supervisor(scripted)
+    assert "GALLEY_HOME" in refused.value.hint
 
 
 def test_a_stale_launch_socket_is_replaced(scripted: Home) -> None:

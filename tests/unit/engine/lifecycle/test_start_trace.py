@@ -170,6 +170,11 @@ def test_every_event_has_what_the_format_asks_for(console: Path) -> None:
     recorder.begin()
     recorder.see(engine_status(BootStep("Booting Linux"), reachable=True))
     say(console, "[0.10] galley: kernel")
-    for row in rows(recorder):
-        assert {"name", "ph", "pid", "tid"} <= set(row)
-        assert row["ph"] == "M" or row.get("ts", 0) >= 0 or row["pid"] > 1
+    found = rows(recorder)
+    host = processes(found)["this computer"]
+    asked = {"M": {"args"}, "X": {"ts", "dur"}, "i": {"ts", "s"}}
+    for row in found:
+        assert {"name", "ph", "pid", "tid", *asked[row["ph"]]} <= set(row)
+        assert row["ph"] == "M" or row["pid"] != host or row["ts"] > 0
+    kinds = {(row["ph"], row["pid"] == host) for row in found}
+    assert kinds == {("M", True), ("M", False), ("X", True), ("X", False), ("i", True)}

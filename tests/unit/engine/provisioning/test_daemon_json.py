@@ -70,7 +70,12 @@ def test_a_name_that_is_there_twice() -> None:
 
 
 def test_too_much_of_it() -> None:
-    assert daemon_json.check(json.dumps({"labels": ["x" * daemon_json.LONGEST]})) is not None
+    around = json.dumps({"labels": [""]})
+    longest = json.dumps({"labels": ["x" * (daemon_json.LONGEST - len(around))]})
+    assert daemon_json.check(longest) is None
+    problem = daemon_json.check(longest + " ")
+    assert problem is not None
+    assert problem.summary == "daemon.json is longer than 30 KiB."
 
 
 def test_it_is_kept(home: Home) -> None:

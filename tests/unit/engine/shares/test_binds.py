@@ -71,18 +71,13 @@ def test_below_a_share(below: str, shared: Path, sharing: Sharing) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        "/",
-        "/var/run/docker.sock",
-        "/run/docker.sock",
-        "/var/run",
-        "/proc",
-        "/sys/fs/cgroup",
-        "/dev/shm",
-        "/lib/modules",
-        "/var/lib/docker/volumes",
-        "/var/log/",
-        "/etc/localtime",
-        "/etc/timezone",
+        *("/", "/run", "/var/run", "/run/docker.sock", "/var/run/docker.sock"),
+        *("/etc/group", "/etc/hosts", "/etc/localtime", "/etc/os-release", "/etc/passwd"),
+        *("/etc/resolv.conf", "/etc/timezone"),
+        *("/proc", "/sys", "/sys/fs/cgroup", "/dev", "/dev/shm"),
+        *("/lib/modules", "/usr/lib/modules", "/etc/ssl/certs", "/etc/ssl/certs/ca.pem"),
+        *("/run/containerd", "/run/docker", "/var/run/docker", "/run/docker/x"),
+        *("/var/lib/containerd", "/var/lib/docker", "/var/lib/docker/volumes", "/var/log/"),
     ],
 )
 def test_what_is_the_machines_own(path: str, sharing: Sharing) -> None:

@@ -1,6 +1,7 @@
 """The guest over ssh, with a real sshd in its place."""
 
 import contextlib
+import os
 import shutil
 import socket
 import stat
@@ -181,10 +182,10 @@ def test_run(guest: SshGuest) -> None:
 
 
 def test_run_with_more_than_the_window_in_every_direction(guest: SshGuest) -> None:
-    data = bytes(2 * WINDOW)
-    done = guest.run(("sh", "-c", f"head -c {2 * WINDOW} /dev/zero >&2; cat"), stdin=data)
+    data, other = os.urandom(2 * WINDOW), b"".join(b"%07d\n" % n for n in range(WINDOW // 4))
+    done = guest.run(("sh", "-c", f"seq -f %07.0f 0 {WINDOW // 4 - 1} >&2; cat"), stdin=data)
     assert done.stdout == data
-    assert done.stderr == data
+    assert done.stderr == other
 
 
 def test_run_a_command_that_does_not_read(guest: SshGuest) -> None:

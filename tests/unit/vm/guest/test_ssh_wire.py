@@ -1,5 +1,6 @@
 """Wire and Inbox alone: what paramiko's transport reads, however it arrives."""
 
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -64,12 +65,14 @@ def test_what_came_early_is_handed_out_later(pair: tuple[Wire, socket.socket]) -
 def test_more_than_is_read_ahead(pair: tuple[Wire, socket.socket]) -> None:
     wire, other = pair
     size = 3 * READ_AHEAD
-    sending = threading.Thread(target=other.sendall, args=(bytes(size),))
+    data = os.urandom(size)
+    sending = threading.Thread(target=other.sendall, args=(data,))
     sending.start()
-    got = 0
-    while got < size:
-        got += len(wire.recv(size - got))
+    got = b""
+    while len(got) < size:
+        got += wire.recv(size - len(got))
     sending.join()
+    assert got == data
 
 
 def _stream(wire: Wire, other: socket.socket, packets: int = ROW + 1) -> None:

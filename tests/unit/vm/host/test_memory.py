@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -66,8 +67,15 @@ def test_who_has_inherited_it_and_who_opens_it_see_the_same(written: int) -> Non
     assert os.pread(other, 7, 0) == b"changed", "and it outlives the child"
 
 
-def test_a_disk_that_cannot_be_written_is_an_error(written: int, tmp_path: Path) -> None:
-    (tmp_path / "copy").touch()
-    file = os.open(tmp_path / "copy", os.O_RDONLY)
-    with pytest.raises(OSError, match=r"."):
-        memory.copy(written, file)
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Path]:
+    place = tmp_path / "full"
+    place.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4k", "none", place], check=True)
+    yield place
+    subprocess.run(["umount", place], check=True)
+
+
+def test_a_disk_that_takes_no_more_is_an_error(written: int, full_disk: Path) -> None:
+    with open(full_disk / "copy", "wb") as file, pytest.raises(OSError, match="No space left"):
+        memory.copy(written, file.fileno())
