@@ -7,7 +7,6 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -16,6 +15,7 @@ import pytest
 from engine.bridge.bridge import Bridge
 from engine.bridge.unix import SocketStream, UnixListener, connect
 from engine.dockerapi.http import ping
+from tests.background import Background
 from tests.unit.engine.bridge.servers import Sshd, wait_until
 from vm.errors import MachineError
 from vm.guest.ssh import WINDOW, SshGuest
@@ -107,7 +107,7 @@ def test_a_reader_that_does_not_read_stops_its_writer_and_nobody_else(
 def test_the_transport_dies_under_load_and_the_next_request_works(
     path: Path, sshd: Sshd, number: signal.Signals
 ) -> None:
-    with ThreadPoolExecutor(8) as pool:
+    with Background() as pool:
         loads = [pool.submit(drain, flood(path)) for _ in range(4)]
         lost = sshd.signal_sessions(number)
         started = time.monotonic()
@@ -123,7 +123,7 @@ def test_the_transport_dies_under_load_and_the_next_request_works(
 def test_two_hundred_dialers_after_a_loss_make_one_connection(path: Path, sshd: Sshd) -> None:
     assert answers(path)
     sshd.signal_sessions(signal.SIGKILL)
-    with ThreadPoolExecutor(200) as pool:
+    with Background() as pool:
         assert all(pool.map(lambda _: answers(path), range(200)))
     assert sshd.log().count("Accepted publickey") == 2
 
@@ -152,7 +152,7 @@ def test_a_failure_is_shared_by_all_who_waited_for_it(sshd: Sshd, guest: SshGues
         return True
 
     started = time.monotonic()
-    with ThreadPoolExecutor(50) as pool:
+    with Background() as pool:
         assert all(pool.map(fails, range(50)))
     assert time.monotonic() - started < 5.0
 

@@ -4,7 +4,6 @@ import json
 import os
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ import pytest
 from engine.bridge.bridge import Bridge
 from engine.bridge.unix import SocketStream, connect
 from engine.dockerapi.http import ping
+from tests.background import Background
 from tests.unit.engine.bridge.servers import Dockerd, docker, wait_until
 
 MANY = 200
@@ -60,7 +60,7 @@ def test_two_hundred_hijacked_streams_at_once(folder: Path, bridge: Bridge, cont
     def attach(_: int) -> SocketStream:
         return hijack(path, f"/containers/{container}/attach?stream=1&stdout=1")
 
-    with ThreadPoolExecutor(MANY) as pool:
+    with Background() as pool:
         streams = list(pool.map(attach, range(MANY)))
         assert bridge.open_connections == MANY
         outputs = list(pool.map(lambda stream: stream.recv(64), streams))
@@ -81,7 +81,7 @@ def test_execs_at_once(folder: Path, bridge: Bridge, container: str) -> None:
         stream.close()
         return output
 
-    with ThreadPoolExecutor(EXECS) as pool:
+    with Background() as pool:
         outputs = list(pool.map(run, range(EXECS)))
     assert outputs == [f"number {number}\r\n".encode() for number in range(EXECS)]
 

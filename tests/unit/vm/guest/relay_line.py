@@ -9,8 +9,9 @@ import subprocess
 import threading
 import tty
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+from tests.background import PATIENCE, Background
 
 
 class Machine:
@@ -26,7 +27,7 @@ class Machine:
         self._next: socket.socket | None = None
         self._pending = b""
         self._changed, self._change = socket.socketpair()
-        self._carrier = threading.Thread(target=self._carry, name="line")
+        self._carrier = threading.Thread(target=self._carry, name="line", daemon=True)
         self._carrier.start()
         self.relay: subprocess.Popen[bytes] | None = None
         self.start()
@@ -50,7 +51,7 @@ class Machine:
         assert self.relay.poll() is None, "the relay has ended"
         self.kill()
         self._change.close()
-        self._carrier.join()
+        self._carrier.join(PATIENCE)
         os.close(self._master)
         os.close(self._slave)
         self._changed.close()
@@ -98,8 +99,8 @@ class Server:
         self._listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._listening.bind(self.path)
         self._listening.listen(512)
-        self._thread = threading.Thread(target=self._accept)
-        self._pool = ThreadPoolExecutor(256)
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self._pool = Background()
         self._thread.start()
 
     def _accept(self) -> None:
@@ -117,9 +118,8 @@ class Server:
 
     def close(self) -> None:
         self._listening.shutdown(socket.SHUT_RDWR)
-        self._thread.join()
+        self._thread.join(PATIENCE)
         self._listening.close()
         for connection in self._connections:
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
-        self._pool.shutdown()

@@ -6,12 +6,12 @@ import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from engine.guest.recipe import FILES
+from tests.background import Background
 from tests.unit.vm.guest.relay_line import Machine, Server
 from vm.errors import GuestUnreachable
 from vm.guest import ssh_kept
@@ -20,6 +20,7 @@ from vm.guest.relay import RelayedGuest, RelayLine, RelayStream
 from vm.guest.relay_frames import HEAD, LARGEST, NUMBER, WINDOW, Kind
 from vm.guest.ssh_kept import Lost
 
+pytestmark = pytest.mark.timeout(30)  # a fault of the relay is a test that hangs
 BIG = os.urandom(1 << 16) * 48  # twelve windows
 
 
@@ -44,7 +45,7 @@ def machine(program: Path) -> Iterator[Machine]:
 def line(machine: Machine) -> Iterator[RelayLine]:
     made = RelayLine(machine.connect, 10)
     yield made
-    made.close()
+    Background().submit(made.close).result()
 
 
 @pytest.fixture
@@ -72,7 +73,7 @@ def read_all(stream: Stream) -> bytes:
 
 def test_bytes_both_ways_and_a_half_close(line: RelayLine, serve: Callable[..., str]) -> None:
     stream = line.dial(serve(echo))
-    with ThreadPoolExecutor(1) as pool:
+    with Background() as pool:
         back = pool.submit(read_all, stream)
         stream.sendall(BIG)
         stream.shutdown_write()
@@ -98,7 +99,7 @@ def test_two_hundred_at_once(line: RelayLine, serve: Callable[..., str]) -> None
         stream.close()
         return with_end
 
-    with ThreadPoolExecutor(200) as pool:
+    with Background() as pool:
         answers = list(pool.map(ask, range(200)))
     assert answers == [b"%dthat was all" % number for number in range(200)]
 
@@ -125,7 +126,7 @@ def test_a_server_that_does_not_read_stops_the_sender(
         connection.sendall(hashlib.sha256(_read_socket(connection)).digest())
 
     stream = line.dial(serve(wait_and_read))
-    with ThreadPoolExecutor(1) as pool:
+    with Background() as pool:
         sent = pool.submit(stream.sendall, BIG)
         while stream._credit > 0:
             assert not sent.done()
@@ -149,7 +150,7 @@ def test_a_server_that_leaves_early_is_heard_to_its_end(
         connection.sendall(b"too large")
 
     stream = line.dial(serve(refuse))
-    with ThreadPoolExecutor(1) as pool:
+    with Background() as pool:
         pool.submit(stream.sendall, BIG)
         assert read_all(stream) == b"too large"
         stream.close()
@@ -227,7 +228,7 @@ def test_what_comes_is_given_at_once_and_in_order(
         while data := stream.recv(65536):
             taken.append(data)
 
-    with ThreadPoolExecutor(1) as pool:
+    with Background() as pool:
         reading = pool.submit(read)
         stream.sendall(BIG)
         stream.shutdown_write()

@@ -1,10 +1,10 @@
 """The rules of the one connection, with connections that only pretend."""
 
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from tests.background import Background
 from vm.errors import GuestUnreachable
 from vm.guest.ssh_kept import TRIES, Kept, Lost
 
@@ -50,7 +50,7 @@ def lose(_: Fake) -> None:
 
 
 def test_one_connection_for_all(network: Network, kept: Kept[Fake]) -> None:
-    with ThreadPoolExecutor(50) as pool:
+    with Background() as pool:
         used = list(pool.map(lambda _: kept.use(lambda connection: connection), range(50)))
     assert set(used) == set(network.made)
     assert len(network.made) == 1

@@ -4,10 +4,10 @@ import os
 import resource
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from tests.background import Background
 from vm.host import clock
 from vm.host.clock import ClockJumps
 
@@ -29,7 +29,7 @@ def test_a_clock_that_does_not_jump_is_waited_for_as_long_as_asked(jumps: ClockJ
 
 
 def test_who_waits_is_let_go(jumps: ClockJumps) -> None:
-    with ThreadPoolExecutor(1) as pool:
+    with Background() as pool:
         waiting = pool.submit(jumps.wait, 600.0)
         assert not waiting.done()
         jumps.close()
@@ -52,7 +52,7 @@ def test_a_jump_is_seen_by_who_looks(monkeypatch: pytest.MonkeyPatch, seconds: f
         return ahead + jump
 
     monkeypatch.setattr(clock, "_ahead", look)
-    with ThreadPoolExecutor(1) as pool:
+    with Background() as pool:
         waiting = pool.submit(jumps.wait, 20.0)
         assert looked.wait(20)
         jump = seconds
