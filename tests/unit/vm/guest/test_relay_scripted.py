@@ -5,6 +5,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -439,17 +440,17 @@ class Ssh:
     def __init__(self) -> None:
         self.asked: list[tuple[object, ...]] = []
 
-    def _ask(self, *words: object) -> tuple[object, ...]:
+    def _ask(self, *words: object) -> Any:
         self.asked.append(words)
         return words
 
     def connect(self, deadline: float) -> None:
         self._ask("connect", deadline)
 
-    def dial(self, path: str) -> object:
+    def dial(self, path: str) -> Any:
         return self._ask("dial", path)
 
-    def session(self, argv: tuple[str, ...] | None, size: Size | None, term: str) -> object:
+    def session(self, argv: tuple[str, ...] | None, size: Size | None, term: str) -> Any:
         return self._ask("session", argv, size, term)
 
     def run(self, argv: tuple[str, ...], *, stdin: bytes, timeout: float) -> Completed:
@@ -467,9 +468,17 @@ class Ssh:
         self._ask("close")
 
 
+def silent(until: float) -> socket.socket:
+    raise TimeoutError("it says nothing")
+
+
+def refused(until: float) -> socket.socket:
+    raise ConnectionRefusedError
+
+
 def test_commands_files_and_terminals_go_by_ssh() -> None:
     ssh, size = Ssh(), Size(80, 24)
-    guest = RelayedGuest(lambda until: pytest.fail("the line is not asked"), ssh)  # type: ignore[arg-type]
+    guest: Any = RelayedGuest(silent, ssh)  # type: ignore[arg-type]
     assert guest.session(("sh",), size) == ("session", ("sh",), size, "xterm-256color")
     assert guest.session(None, None, "vt100") == ("session", None, None, "vt100")
     assert guest.run(("id",), stdin=b"in", timeout=5) == Completed(("id",), 3, b"out", b"err")
@@ -493,14 +502,6 @@ def test_the_line_is_made_once_and_closed_with_ssh(guest: Guest) -> None:
     relayed.close()
     assert ssh.asked == [("close",)]
     assert guest.hears_no_more()
-
-
-def silent(until: float) -> socket.socket:
-    raise TimeoutError("it says nothing")
-
-
-def refused(until: float) -> socket.socket:
-    raise ConnectionRefusedError
 
 
 def test_where_the_relay_is_silent_ssh_connects(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -529,7 +530,8 @@ def test_a_relay_that_broke_the_protocol_is_left_alone_for_a_while(
     guests[0].host.sendall(HEAD.pack(guests[0].session, stream._number, Kind.DATA, 0))
     guests[0].host.sendall(NUMBER.pack(guests[0].session))
     until(lambda: not line.alive)
-    assert relayed.dial(PATH) == ("dial", PATH), "by ssh"
+    by_ssh: Any = relayed.dial(PATH)
+    assert by_ssh == ("dial", PATH)
     line.barred_until = time.monotonic()
     relayed.connect(10)
     assert relayed._line is not line

@@ -1,5 +1,7 @@
-"""Where the run directory is, and that nothing of another user's is taken for Galley's."""
+"""Where files are, and that nothing of another user's is taken for Galley's."""
 
+import errno
+import hashlib
 import os
 import shutil
 import socket
@@ -10,9 +12,19 @@ from pathlib import Path
 import pytest
 
 from tests.other_user import ID
-from vm.errors import HomeUnusable
+from vm.errors import DiskFull, HomeUnusable
 from vm.host import private_folders
-from vm.host.paths import Home, check_home, find_home, home_at, make_home
+from vm.host.paths import (
+    Home,
+    check_home,
+    default_root,
+    find_home,
+    home_at,
+    make_home,
+    temporary_folders,
+    untrusted,
+    unusable,
+)
 
 LONG = "x" * 90
 
@@ -165,3 +177,123 @@ def test_one_of_another_user_is_never_in_use(world: Path, spoil: Callable[[Path]
 def test_directories_that_the_guest_must_not_see(world: Path) -> None:
     mine, other = make_home(long_home(world)), make_home(home_at(world / f"{LONG}y"))
     assert {str(path) for path in (mine.root, mine.run, other.run)} <= set(private_folders.of(mine))
+
+
+def test_the_names_that_older_versions_have_written() -> None:
+    home = Home(Path("/home"), Path("/run/galley"))
+    named = (home.settings, home.daemon_config, home.machine, home.images, home.logs)
+    assert [str(path) for path in named] == [
+        "/home/settings.toml",
+        "/home/daemon.json",
+        "/home/machine",
+        "/home/images",
+        "/home/logs",
+    ]
+    assert str(home.docker_socket) == "/run/galley/docker.sock"
+
+
+def test_a_short_run_directory_has_the_name_that_older_versions_look_for(world: Path) -> None:
+    name = long_home(world).run.name
+    digest = hashlib.sha256(str(world / LONG).encode()).hexdigest()
+    assert name == f"galley-{digest[:12]}"
+
+
+def test_where_everything_is_when_nobody_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", "/data/of/ann")
+    assert default_root() == Path("/data/of/ann/galley")
+    monkeypatch.setenv("GALLEY_HOME", "")
+    assert find_home() == Home(Path("/data/of/ann/galley"), Path("/data/of/ann/galley/run"))
+    monkeypatch.setenv("GALLEY_HOME", "/elsewhere")
+    assert find_home().root == Path("/elsewhere")
+
+
+def test_a_home_may_be_named_from_where_one_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/ann")
+    assert home_at("g/../h").root == tmp_path / "h"
+    assert home_at("~/g").root == Path("/home/ann/g")
+
+
+def test_a_socket_fits_into_the_shorter_of_the_two_limits(world: Path) -> None:
+    """macOS takes 104 bytes with the closing NUL; `xxxxxxxx` is what a socket has while it is
+    replaced."""
+    longest = 103 - len("/run/docker.sock.xxxxxxxx")
+    fits = world / ("x" * (longest - len(str(world)) - 1))
+    assert len(str(home_at(fits).run / "docker.sock.xxxxxxxx")) == 103
+    assert home_at(fits).run == fits / "run"
+    assert home_at(f"{fits}y").run.parent == world / "runtime"
+
+
+def test_a_path_that_is_too_long_everywhere_is_said(
+    world: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("XDG_RUNTIME_DIR", "XDG_STATE_HOME"):
+        monkeypatch.setenv(name, str(world / LONG))
+    monkeypatch.setattr(tempfile, "tempdir", str(world / LONG))
+    with pytest.raises(HomeUnusable, match="is too long for a socket") as refused:
+        long_home(world)
+    assert "GALLEY_HOME" in refused.value.hint
+
+
+def test_the_folders_for_temporary_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    (tmp_path / "link").symlink_to(own)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "link"))
+    assert temporary_folders() == tuple(sorted((os.path.realpath("/tmp"), str(own))))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    assert temporary_folders() == (os.path.realpath("/tmp"),)
+
+
+def test_a_home_whose_folders_can_not_be_made_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(HomeUnusable, match=f"use {tmp_path}/file/home: Not a dir") as refused:
+        make_home(home_at(tmp_path / "file" / "home"))
+    assert refused.value.hint == "Set GALLEY_HOME to a directory that you can write to."
+    assert "Not a directory" in refused.value.details
+
+
+@pytest.mark.parametrize("name", ["root", "run"])
+def test_a_home_that_cannot_be_written_is_said(
+    home: Home, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    closed: Path = getattr(home, name)
+    may = os.access
+    asked = os.W_OK | os.X_OK
+    monkeypatch.setattr(os, "access", lambda path, mode: path != closed and may(path, mode))
+    with pytest.raises(HomeUnusable, match=f"{closed} is not writable"):
+        make_home(home)
+    modes: set[int] = set()
+
+    def note(path: Path, mode: int) -> bool:
+        modes.add(mode)
+        return True
+
+    monkeypatch.setattr(os, "access", note)
+    make_home(home)
+    assert modes == {asked}
+
+
+def test_folders_are_made_for_this_user_alone() -> None:
+    home = make_home(find_home())
+    folders = (home.root, home.run, home.machine, home.images, home.logs)
+    assert [folder.stat().st_mode & 0o777 for folder in folders] == [0o700] * 5
+
+
+def test_a_run_directory_that_others_may_look_into_is_refused(home: Home) -> None:
+    home.logs.chmod(0o755)
+    check_home(home)
+    home.run.chmod(0o750)
+    with pytest.raises(HomeUnusable, match="open to other users"):
+        check_home(home)
+
+
+def test_a_full_disk_is_said() -> None:
+    error = unusable(Path("/home"), OSError(errno.ENOSPC, "No space left on device"))
+    assert isinstance(error, DiskFull)
+    assert error.summary == "There is no space left on the disk that holds /home."
+    bare = unusable(Path("/home"), OSError("without a number"))
+    assert bare.summary == "Galley cannot use /home: without a number."
+    assert untrusted(Path("/home"), OSError("without a number")).summary == bare.summary
