@@ -1,9 +1,12 @@
 """The lifecycle over every backend: the fake here at once, QEMU with the real image (mark `vm`)."""
 
+import json
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from itertools import groupby, pairwise
 from pathlib import Path
 
 import msgspec
@@ -13,7 +16,7 @@ from tests.contract.conftest import PATIENCE, Bench, lay_out
 from vm.backend import Force
 from vm.backends.qemu.state import boot_checkpoint
 from vm.errors import Cancelled, NoMachine
-from vm.types import Forward, MachineState
+from vm.types import BootStep, Forward, MachineState
 
 
 @pytest.mark.usefixtures("new")
@@ -23,8 +26,17 @@ def test_starts_and_lets_us_in(bench: Bench) -> None:
     bench.start()
     assert bench.state() is MachineState.RUNNING
     assert machine.status.problem is None
+    assert machine.status.boot
     assert all(step.seconds is not None for step in machine.status.boot)
+    for done, begun in pairwise(_boots(bench)):
+        assert done[-1].seconds is not None or len(begun) <= len(done), "each is seen to end"
     assert machine.guest.run(("echo", "hello")).stdout.strip().endswith(b"hello")
+
+
+def _boots(bench: Bench) -> list[tuple[BootStep, ...]]:
+    """The steps as they were reported, each change once."""
+    boots = [status.boot for status in bench.seen if status.boot]
+    return [boot for boot, _ in groupby(boots)]
 
 
 @pytest.mark.usefixtures("new")
@@ -194,6 +206,7 @@ def test_the_death_of_a_paused_machine_is_noticed(bench: Bench, is_new_owner: bo
     bench.backend.stop(bench.directory, Force.KILL)
     bench.wait_for(lambda: bench.state() is MachineState.STOPPED)
     assert bench.machine.status.problem is not None
+    assert "unexpectedly" in bench.machine.status.problem.summary
     bench.start()
 
 
@@ -292,11 +305,17 @@ def test_ports_are_carried_once_and_let_go(bench: Bench) -> None:
 def test_a_foreign_process_with_our_pid_is_not_ours(bench: Bench) -> None:
     bench.open()
     bench.start()
-    raw = bench.directory.running.read_bytes()
+    record = json.loads(bench.directory.running.read_bytes())
     bench.stop()
-    bench.directory.running.write_bytes(raw.replace(b'"pid":%d' % bench.last_pid, b'"pid":1'))
-    assert bench.backend.observe(bench.directory).state is MachineState.STOPPED
-    bench.backend.stop(bench.directory, Force.KILL)  # pid 1 lives on
+    assert record["identity"]["pid"] == bench.last_pid
+    with subprocess.Popen(["sleep", "600"]) as other:
+        record["identity"]["pid"] = other.pid
+        bench.directory.running.write_text(json.dumps(record))
+        assert bench.backend.observe(bench.directory).state is MachineState.STOPPED
+        bench.backend.stop(bench.directory, Force.KILL)
+        assert bench.backend.wait_stopped(bench.directory, 0.0)
+        assert other.poll() is None, "it lives on"
+        other.kill()
 
 
 @pytest.fixture

@@ -189,5 +189,7 @@ def test_a_name_of_any_script_is_shown_and_removed_again(
     page: ContainersPage, client: DockerClient, wait_for: WaitFor
 ) -> None:
     body = {"Image": IMAGE, "Cmd": ["true"], "Labels": {"com.docker.compose.project": "متجر"}}
-    client.containers.create_raw(body, "arabic")
+    made = client.containers.create_raw(body, "arabic")
     wait_for(lambda: "متجر" in names(page.table))
+    client.containers.remove(made)
+    wait_for(lambda: "متجر" not in names(page.table))

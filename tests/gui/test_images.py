@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QAbstractItemModelTester, QTest
 from PySide6.QtWidgets import QLabel, QMenu
 
@@ -145,12 +146,36 @@ def test_an_image_is_found_by_its_id_alone(page: ImagesPage) -> None:
     assert chosen.key == named.key
 
 
-def test_the_menu_has_what_can_be_done(page: ImagesPage) -> None:
+def test_the_menu_has_what_can_be_done(app: App, page: ImagesPage) -> None:
     menu = QMenu()
     page.fill_menu(menu, page.model.lines)
-    words = [action.text() for action in menu.actions()]
-    for wanted in ("Run…", "Pull again", "Add a name…", "Push…", "Save as a tar file…", "Delete…"):
-        assert wanted in words
+    actions_of = {one.text(): one for one in menu.actions() if not one.isSeparator()}
+    assert list(actions_of) == [
+        *("Open", "Run…", "Pull again", "Add a name…", "Push…"),
+        *("Copy name", "Copy ID", "Copy digest", "Save as a tar file…", "Delete…"),
+    ]
+    off = [word for word, action in actions_of.items() if not action.isEnabled()]
+    assert off == ["Copy digest"], "it was never in a registry"
+    for word, copied in (("Copy name", BASE), ("Copy ID", line(page, BASE).image.id)):
+        actions_of[word].trigger()
+        assert QGuiApplication.clipboard().text() == copied
+    actions_of["Delete…"].trigger()
+    assert BASE in question(app).windowTitle()
+    question(app).reject()
+    actions_of["Open"].trigger()
+    assert page.opened is not None
+
+
+def test_the_menu_of_an_image_without_a_name(
+    page: ImagesPage, client: DockerClient, tmp_path: Path, wait_for: WaitFor
+) -> None:
+    make_image(client, tmp_path, "twice:1")
+    make_image(client, tmp_path, "twice:1")
+    wait_for(lambda: any(title.startswith("<none> ") for title in titles(page)))
+    menu = QMenu()
+    page.fill_menu(menu, [one for one in page.model.lines if not one.row.tag])
+    off = [action.text() for action in menu.actions() if not action.isEnabled()]
+    assert off == ["Pull again", "Copy name", "Copy digest"]
 
 
 # Deleting

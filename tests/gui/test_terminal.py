@@ -1,9 +1,11 @@
 """A shell in a container: typed into, resized, kept, ended and opened again."""
 
+import time
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
-from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtCore import QPoint, QPointF, Qt, QTimer
 from PySide6.QtGui import QGuiApplication, QWheelEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
@@ -17,6 +19,7 @@ from engine.docker.client import DockerClient
 from engine.docker.types import RunSpec
 from tests.unit.engine.bridge.servers import IMAGE
 
+LONGEST_TURN = 1.0  # seconds: a window that stands still for longer looks dead
 type WaitFor = Callable[..., None]
 ENDS_AT_ONCE = ("sh", "-c", "trap 'exit 0' TERM; sleep 1000 & wait")
 
@@ -211,7 +214,15 @@ def test_leaving_hangs_up(
 
 
 def test_a_flood_leaves_the_window_its_turns(tab: TerminalTab, wait_for: WaitFor) -> None:
+    turns: list[float] = []
+    timer = QTimer(tab, interval=10)
+    timer.timeout.connect(lambda: turns.append(time.monotonic()))
+    timer.start()
     enter(tab, "yes flooded")
     wait_for(lambda: len(tab.view.history) > 2000)
+    begun = len(turns)
+    wait_for(lambda: len(turns) > begun + 50)
+    timer.stop()
+    assert max(later - sooner for sooner, later in pairwise(turns)) < LONGEST_TURN
     QTest.keyClick(tab.view, Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
     wait_for(lambda: prompt(tab), 30)

@@ -2,6 +2,7 @@
 
 import json
 
+from engine import __version__
 from tests.windows.lane import CHECKOUT, Windows
 
 # Modules that are another system's, and why.
@@ -36,4 +37,7 @@ def test_every_module_is_loaded_but_those_of_other_systems(windows: Windows) -> 
 def test_the_command_line_says_who_it_is(windows: Windows) -> None:
     done = windows.python("-m", "engine.cli", "version", "--json")
     assert (done.code, done.errors) == (0, "")
-    assert json.loads(done.output)
+    told = json.loads(done.output)
+    assert told["galley"] == __version__
+    assert told["python"].startswith("3.")
+    assert told["system"].startswith("Windows ")
