@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QFileDialog, QPushButton
 from pytestqt.qtbot import QtBot
 
-from desktop.actions import engine
+from desktop.actions import engine, report
 from desktop.app import App
 from desktop.pages.help.about import AboutView
-from desktop.pages.help.bundle import write
 from desktop.pages.help.checks import ChecksView
 from desktop.pages.help.fixes import fix_for
 from desktop.pages.help.logs import LogsView
@@ -149,12 +149,43 @@ def test_the_engine_s_log_needs_a_machine(own: App, wait_for: WaitFor) -> None:
 
 def test_a_report_is_written(own: App, home: Home, tmp_path: Path, wait_for: WaitFor) -> None:
     target = tmp_path / "report.zip"
-    task = write(own.app_context, target)
+    task = report.save(own.app_context, target)
     wait_for(lambda: task.state is TaskState.DONE)
     with zipfile.ZipFile(target) as archive:
         assert {"checks.json", "settings.json", "versions.txt"} <= set(archive.namelist())
-    refused = write(own.app_context, tmp_path / "no-such" / "\0" / "report.zip")
+    refused = report.save(own.app_context, tmp_path / "no-such" / "\0" / "report.zip")
     wait_for(lambda: refused.state is TaskState.FAILED)
+
+
+def test_the_button_asks_where_the_report_goes(own: App, tmp_path: Path, wait_for: WaitFor) -> None:
+    QTest.mouseClick(help_page(own).bundle, Qt.MouseButton.LeftButton)
+    [dialog] = own.window.findChildren(QFileDialog)
+    dialog.fileSelected.emit(str(tmp_path / "asked.zip"))
+    dialog.reject()
+    wait_for((tmp_path / "asked.zip").exists)
+    wait_for(lambda: not own.app_context.tasks.running)
+
+
+def test_a_log_is_saved_as_it_is_shown(
+    own: App, home: Home, tmp_path: Path, wait_for: WaitFor
+) -> None:
+    (home.logs / "console.log").write_text("first\nsecond\n")
+    own.app_context.window.go("help", "logs", "vm")
+    view = help_page(own).views["logs"]
+    assert isinstance(view, LogsView)
+    wait_for(lambda: view.view.whole_text() == "first\nsecond")
+    [save] = [
+        one for one in view.findChildren(QPushButton) if "Save this log" in one.accessibleName()
+    ]
+    for place in (tmp_path / "no-such" / "vm.log", tmp_path / "vm.log"):
+        QTest.mouseClick(save, Qt.MouseButton.LeftButton)
+        [dialog] = own.window.findChildren(QFileDialog)
+        dialog.fileSelected.emit(str(place))
+        dialog.reject()
+        wait_for(lambda: not own.window.findChildren(QFileDialog))
+        wait_for(lambda: not own.app_context.tasks.running)
+    assert [task.state for task in own.app_context.tasks.all] == [TaskState.FAILED, TaskState.DONE]
+    assert (tmp_path / "vm.log").read_text() == "first\nsecond\n"
 
 
 def test_reset_asks_for_its_word_and_forgets_everything(

@@ -7,16 +7,16 @@ from PySide6.QtGui import QHideEvent, QKeySequence, QShortcut, QShowEvent
 from PySide6.QtWidgets import QComboBox, QLineEdit, QWidget
 from shiboken6 import Shiboken
 
+from desktop.actions import report
 from desktop.context import AppContext
 from desktop.dialogs.choose_file import ask_save
 from desktop.i18n.engine_words import told
 from desktop.i18n.text import plural, tr
 from desktop.pages.help.log_source import EngineSource, FileSource, LogSource
-from desktop.session.tasks import Task
 from desktop.widgets.basics import column, icon_button, label, row
 from desktop.widgets.log.rows import LogRow, LogSearch
 from desktop.widgets.log.view import LogView
-from vm.errors import HostError, Problem
+from vm.errors import Problem
 
 SEARCH_SECONDS = 0.008  # of one turn of the window
 
@@ -175,15 +175,4 @@ class LogsView(QWidget):
         ask_save(self, tr("Save this log"), f"galley-{self.component}.log", "log", self._save)
 
     def _save(self, path: Path) -> None:
-        text = self.view.whole_text() + "\n"
-
-        def work(_task: Task) -> str:
-            try:
-                path.write_text(text, encoding="utf-8")
-            except OSError as error:
-                said = tr("The log cannot be written to {path}.", path=path)
-                hint = tr("Choose another place, or make room there.")
-                raise HostError(said, hint, details=str(error)) from error
-            return str(path)
-
-        self._app.tasks.start(tr("Save this log"), work, announce=True)
+        report.save_log(self._app, self.view.whole_text() + "\n", path)

@@ -2,16 +2,18 @@
 when its tab is first looked at.
 """
 
+import time
 from collections.abc import Callable
 from functools import partial
 
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QButtonGroup, QPushButton, QStackedWidget, QWidget
 
+from desktop.actions import report
 from desktop.context import AppContext
+from desktop.dialogs.choose_file import ask_save
 from desktop.i18n.text import tip, tr
 from desktop.pages.help.about import AboutView
-from desktop.pages.help.bundle import save_bundle
 from desktop.pages.help.checks import ChecksView
 from desktop.pages.help.keys import KeysView
 from desktop.pages.help.logs import LogsView
@@ -24,9 +26,7 @@ class HelpPage(Page):
     def __init__(self, app: AppContext) -> None:
         super().__init__(app, tr("Help"))
         words = tr("Save a report…")
-        self.bundle = icon_button(
-            app.theme, "save", words, partial(save_bundle, app, self), text=words, kind=""
-        )
+        self.bundle = icon_button(app.theme, "save", words, self._save, text=words, kind="")
         about = tr(
             "One file with logs, settings and versions. Known secrets are taken out; names of "
             "containers, images and folders stay."
@@ -105,9 +105,13 @@ class HelpPage(Page):
             Command(tr("Check for problems"), self._check, tr("Help"), "help"),
             Command(tr("Logs of the engine"), partial(go, "help", "logs", "engine"), icon="logs"),
             Command(tr("Logs of Galley"), partial(go, "help", "logs", "supervisor"), icon="logs"),
-            Command(tr("Save a report…"), partial(save_bundle, self.app, self), tr("Help"), "save"),
+            Command(tr("Save a report…"), self._save, tr("Help"), "save"),
             Command(tr("Keyboard"), partial(go, "help", "keys"), tr("Help"), "help"),
         ]
+
+    def _save(self) -> None:
+        name = time.strftime("galley-report-%Y%m%d-%H%M.zip")
+        ask_save(self, tr("Save a report"), name, "zip", partial(report.save, self.app))
 
     def _check(self) -> None:
         self.app.window.go("help", "checks")

@@ -1,26 +1,18 @@
-"""The report for whoever is to help: asked where to, written, shown."""
+"""Saving what helps to find a fault: a report of everything, or one of Galley's logs."""
 
-import time
-from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QUrl
 from PySide6.QtGui import QDesktopServices
-from PySide6.QtWidgets import QWidget
 
 from desktop.context import AppContext
-from desktop.dialogs.choose_file import ask_save
 from desktop.i18n.text import plural, tr
 from desktop.session.tasks import Task
 from vm.errors import HomeUnusable, HostError
 
 
-def save_bundle(app: AppContext, parent: QWidget) -> None:
-    name = time.strftime("galley-report-%Y%m%d-%H%M.zip")
-    ask_save(parent, tr("Save a report"), name, "zip", partial(write, app))
-
-
-def write(app: AppContext, target: Path) -> Task:
+def save(app: AppContext, target: Path) -> Task:
+    """A zip file with checks, logs, settings and versions, known secrets taken out."""
     home = app.link.home
 
     def work(task: Task) -> int:
@@ -54,3 +46,18 @@ def write(app: AppContext, target: Path) -> Task:
         QDesktopServices.openUrl(QUrl.fromLocalFile(str(target.parent)))
 
     return app.tasks.start(tr("Save a report"), work, done)
+
+
+def save_log(app: AppContext, text: str, path: Path) -> Task:
+    """`text`: a log of Galley's own, as it is shown."""
+
+    def work(_task: Task) -> str:
+        try:
+            path.write_text(text, encoding="utf-8")
+        except OSError as error:
+            said = tr("The log cannot be written to {path}.", path=path)
+            hint = tr("Choose another place, or make room there.")
+            raise HostError(said, hint, details=str(error)) from error
+        return str(path)
+
+    return app.tasks.start(tr("Save this log"), work, announce=True)
