@@ -19,13 +19,14 @@ from pytestqt.qtbot import QtBot
 
 from desktop.app import App
 from desktop.context import AppContext
+from desktop.pages.images.page import ImagesPage
 from engine.client.launch import connect_only
 from engine.docker.client import DockerClient
 from engine.dockercli.contexts import DockerContext
 from engine.dockercli.endpoint import Endpoint
 from engine.settings.store import SettingsStore
 from tests.gui.screen import Screen
-from tests.unit.engine.bridge.servers import Dockerd
+from tests.unit.engine.bridge.servers import IMAGE, Dockerd
 from tests.unit.engine.docker.conftest import NetworkedDockerd
 from vm.host.paths import find_home, make_home
 from vm.host.process import identify, wait_gone
@@ -139,3 +140,18 @@ def screen() -> Iterator[Screen]:
     made.start()
     yield made
     made.stop()
+
+
+@pytest.fixture
+def images_page(app: App, client: DockerClient, wait_for: WaitFor) -> Iterator[ImagesPage]:
+    """Afterwards the engine has the one image that it began with."""
+    app.window.go("images")
+    found = app.window.current
+    assert isinstance(found, ImagesPage)
+    yield found
+    for container in client.containers.list():
+        client.containers.remove(container.id, force=True)
+    for image in client.images.list():
+        for name in image.tags or (image.id,):
+            if name != f"{IMAGE}:latest":
+                client.images.remove(name, force=True)

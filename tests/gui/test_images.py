@@ -20,7 +20,6 @@ from desktop.dialogs import images as dialogs
 from desktop.dialogs.image_name import ImageNameDialog
 from desktop.dialogs.prune import PruneDialog
 from desktop.models.images import NamedImage
-from desktop.pages.images.detail import ImageDetailView
 from desktop.pages.images.page import ImagesPage
 from desktop.session.tasks import TaskState
 from desktop.widgets.confirm import Confirm
@@ -29,7 +28,7 @@ from desktop.widgets.transfer import TransferCard
 from engine.docker.cancel import Cancel
 from engine.docker.client import DockerClient
 from tests.gui.test_containers_page import sleeper
-from tests.unit.engine.bridge.servers import IMAGE, Dockerd, docker
+from tests.unit.engine.bridge.servers import IMAGE, Dockerd
 from tests.unit.engine.docker.registry import FAST, SLOW, Registry
 
 type WaitFor = Callable[..., None]
@@ -47,18 +46,8 @@ def registry(dockerd: Dockerd) -> Iterator[Registry]:
 
 
 @pytest.fixture
-def page(app: App, client: DockerClient, wait_for: WaitFor) -> Iterator[ImagesPage]:
-    """Afterwards the engine has the one image that it began with."""
-    app.window.go("images")
-    found = app.window.current
-    assert isinstance(found, ImagesPage)
-    yield found
-    for container in client.containers.list():
-        client.containers.remove(container.id, force=True)
-    for image in client.images.list():
-        for name in image.tags or (image.id,):
-            if name != BASE:
-                client.images.remove(name, force=True)
+def page(images_page: ImagesPage) -> ImagesPage:
+    return images_page
 
 
 def titles(page: ImagesPage) -> list[str]:
@@ -346,79 +335,3 @@ def test_a_root_file_system_becomes_an_image(
 ) -> None:
     actions.import_tar(app.app_context, a_tar(tmp_path / "root.tar", 100), "made:1")
     wait_for(lambda: "made:1" in titles(page))
-
-
-# The inside
-
-
-@pytest.fixture
-def built(
-    dockerd: Dockerd, page: ImagesPage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> str:
-    """An image with a layer on top of the base, and a configuration."""
-    (tmp_path / "added.txt").write_text("hello")
-    (tmp_path / "Dockerfile").write_text(
-        f"FROM {BASE}\nENV COLOR=blue\nCOPY added.txt /srv/added.txt\n"
-    )
-    monkeypatch.setenv("DOCKER_BUILDKIT", "0")
-    done = docker(dockerd.socket, "build", "-q", "-t", "built:1", str(tmp_path))
-    assert done.returncode == 0, done.stderr
-    return "built:1"
-
-
-def test_the_inside_shows_layers_and_their_files_on_demand(
-    page: ImagesPage, built: str, wait_for: WaitFor
-) -> None:
-    wait_for(lambda: built in titles(page))
-    page.table.choose(line(page, built).key)
-    QTest.keyClick(page.table, Qt.Key.Key_Return)
-    view = page.opened
-    assert isinstance(view, ImageDetailView)
-    overview = view.overview
-    assert overview is not None
-    wait_for(lambda: overview.layers is not None)
-    assert overview.layers is not None
-    made = [one for one in overview.layers.buttons if one.isEnabled()]
-    assert [one.layer.instruction.split()[0] for one in made] == ["COPY", "Imported"]
-    assert any(one.text().startswith("ENV COLOR") for one in overview.layers.buttons)
-    QTest.mouseClick(made[0], Qt.MouseButton.LeftButton)
-    files = overview.files
-    wait_for(lambda: files.model.rowCount() == 1)
-    assert files.model.index(0, 0).data() == "/srv/added.txt"
-    view.show_tab("inspect")
-    QTest.mouseClick(view.back_button, Qt.MouseButton.LeftButton)
-    assert page.opened is None
-    chosen = page.table.current_line()
-    assert chosen is not None
-    assert chosen.row.tag == built
-
-
-def test_leaving_ends_what_the_inside_has_started(
-    app: App, page: ImagesPage, built: str, wait_for: WaitFor
-) -> None:
-    wait_for(lambda: built in titles(page))
-    page.open(line(page, built).key)
-    view = page.opened
-    assert isinstance(view, ImageDetailView)
-    overview = view.overview
-    assert overview is not None
-    wait_for(lambda: overview.layers is not None)
-    assert overview.layers is not None
-    overview.layers.buttons[-1].click()
-    task = overview.files.task
-    assert task is not None
-    page.back()
-    assert task.cancel.is_set
-    wait_for(lambda: not app.app_context.tasks.running)
-
-
-def test_an_image_that_goes_while_it_is_looked_at(
-    page: ImagesPage, client: DockerClient, built: str, wait_for: WaitFor
-) -> None:
-    wait_for(lambda: built in titles(page))
-    page.open(line(page, built).key)
-    view = page.opened
-    assert isinstance(view, ImageDetailView)
-    client.images.remove(built)
-    wait_for(lambda: not view.gone.isHidden())
-    page.back()
