@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from engine import __version__
-from engine.admission import builder_certificates, proxy_variables
+from engine.admission.admission import Admission
 from engine.bridge.bridge import Bridge
 from engine.bridge.unix import UnixListener
 from engine.credentials import logins
@@ -105,10 +105,19 @@ class Engine:
             must_share=self._folders.must_share,
             on_change=self._publish,
         )
+        swarm = SwarmMode(self._configuration, self._saver.awake, lambda: self._machine.guest)
+        admission = Admission(
+            sharing=self._folders.sharing,
+            variables=self._configuration.proxy_variables,
+            starts=self._ports.starts,
+            swarming=swarm.about_to,
+        )
         self._bridge = Bridge(
-            *(UnixListener(home.docker_socket), self._dial, self._down),
-            *(self._check, self._ports.starts, self._saver),
-            SwarmMode(self._configuration, self._saver.awake, lambda: self._machine.guest).about_to,
+            listener=UnixListener(home.docker_socket),
+            dial=self._dial,
+            down=self._down,
+            admission=admission,
+            use=self._saver,
         )
         self._steps: EngineSteps = EngineSteps(
             *(home, self._folders, self._watch, self._configure_new),
@@ -317,13 +326,6 @@ class Engine:
         self._publish()
 
     # --- the bridge -------------------------------------------------------------------------
-
-    def _check(self, body: bytes) -> bytes | None:
-        """A creation as dockerd is to see it, None for as it is. Raises NotShared."""
-        shared = self._folders.check(body)
-        right = builder_certificates.check(shared or body) or shared
-        variables = self._configuration.proxies.variables()
-        return proxy_variables.check(right or body, variables) or right
 
     def _set_clock(self) -> None:
         with contextlib.suppress(GalleyError):  # it is tried again

@@ -6,7 +6,7 @@ somebody has made of it keep what they have: it may be authorities that nobody e
 BuildKit's is moby/buildkit of docker.io with any tag, and of another registry with none or one of
 upstream's (latest, master, buildx-stable-1, v0.31.0, and their -rootless). A builder that is given
 anything at that place, above or below it brings its own, and gets nothing. Next:
-`engine/bridge/requests.py`, who calls it; `engine/provisioning/certificates.py`, whose they are.
+`admission.py`; `engine/provisioning/certificates.py`, whose they are.
 """
 
 import posixpath
@@ -15,8 +15,7 @@ from pathlib import PurePosixPath
 
 import msgspec
 
-from engine.json_input import UNREADABLE
-from engine.shares.binds import Object, decode, key_of
+from engine.admission.create_request import HostConfig
 
 CERTIFICATES = "/etc/ssl/certs"  # in the machine, and where BuildKit looks
 
@@ -27,39 +26,19 @@ _BUILDER = re.compile(
 )
 
 
-class _Mount(msgspec.Struct):
-    Target: str | None = ""
-
-
-def check(body: bytes) -> bytes | None:
-    """The body of a creation as dockerd is to see it; None for as it is."""
-    try:
-        document = msgspec.json.decode(body, type=Object)
-        image = decode(document, key_of(document, "Image"), str | None)
-        if not image or not _BUILDER.fullmatch(image):
-            return None
-        return msgspec.json.encode(document) if _add(document) else None
-    except UNREADABLE:  # for dockerd to refuse
-        return None
-
-
-def _add(document: Object) -> bool:
-    at = key_of(document, "HostConfig")
-    config: Object = decode(document, at, Object | None) or {}
-    key = key_of(config, "Binds")
-    binds: list[str] = decode(config, key, list[str] | None) or []
-    mounts = decode(config, key_of(config, "Mounts"), list[_Mount] | None) or []
-    in_memory = decode(config, key_of(config, "Tmpfs"), dict[str, str] | None) or {}
+def added(image: str, host: HostConfig) -> HostConfig:
+    """With the certificates, if `image` is a builder's and `host` has nothing at their place."""
+    if not _BUILDER.fullmatch(image):
+        return host
     targets = [
-        *(bind.split(":")[:2][-1] for bind in binds),  # a volume without a name is its target alone
-        *(mount.Target or "" for mount in mounts),
-        *in_memory,
+        *(bind.split(":")[:2][-1] for bind in host.binds),  # a volume without a name is its target
+        *(mount.target for mount in host.mounts),
+        *host.tmpfs,
     ]
     if any(map(_is_about_them, targets)):
-        return False
-    config[key] = msgspec.Raw(msgspec.json.encode([*binds, f"{CERTIFICATES}:{CERTIFICATES}:ro"]))
-    document[at] = msgspec.Raw(msgspec.json.encode(config))
-    return True
+        return host
+    bind = f"{CERTIFICATES}:{CERTIFICATES}:ro"
+    return msgspec.structs.replace(host, binds=(*host.binds, bind))
 
 
 def _is_about_them(target: str) -> bool:

@@ -1,13 +1,11 @@
 """From the docker socket on this host to dockerd in the guest.
 
 A thread accepts; each connection gets two threads (`pump.py`), which block and cost nothing while
-nothing flows. Of what the bridge carries it reads only which folders a new container is to have
-(`requests.py`), which the owner's `check` may refuse or change, which container is to start, which
-its `starting` may refuse or delay, and which swarm is made or left, for which `swarming` prepares
-dockerd. While there is no engine to reach, it reads a request's head and answers 503 with the
-reason, at once. An engine that is paused is woken first (`activity.py`), by a new connection or by
-bytes on an open one. One that was put away is had back only by a request that needs it
-(`deferred.py`).
+nothing flows. Of what the bridge carries it reads only creations, starts and swarms
+(`requests.py`), which the owner's `admission` may refuse, change or delay. While there is no engine
+to reach, it reads a request's head and answers 503 with the reason, at once. An engine that is
+paused is woken first (`activity.py`), by a new connection or by bytes on an open one. One that was
+put away is had back only by a request that needs it (`deferred.py`).
 
 The listener stays bound from `open` to `close`, whatever happens to the machine. `dial` makes one
 more try by itself when its connection turns out to be dead (`vm/guest/ssh_kept.py`). Next:
@@ -24,8 +22,7 @@ from typing import Protocol
 
 from engine.bridge.activity import UNWATCHED, Use
 from engine.bridge.deferred import Later
-from engine.bridge.pump import AT_ONCE, Client, Pump, Starting, Swarming
-from engine.bridge.requests import Check
+from engine.bridge.pump import Admission, Client, NoAdmission, Pump
 from engine.dockerapi.http import CHUNK, HttpError, Reader, refusal
 from vm.errors import EngineUnreachable, GalleyError, Problem
 from vm.guest.protocol import Stream
@@ -54,8 +51,8 @@ class Listener(Protocol):
 class Bridge:
     """`down` says why there is no engine now, or None; `dial` reaches dockerd. Both for any thread.
 
-    `dial` raises OSError or GalleyError. `check` sees every creation before dockerd does,
-    `starting` every start, `swarming` every new or left swarm. `use` is told of what clients do.
+    `dial` raises OSError or GalleyError. `admission` sees every creation, every start and every new
+    or left swarm before dockerd does. `use` is told of what clients do.
     """
 
     def __init__(
@@ -63,18 +60,14 @@ class Bridge:
         listener: Listener,
         dial: Callable[[], Stream],
         down: Callable[[], Problem | None],
-        check: Check = lambda body: None,
-        starting: Starting = AT_ONCE,
+        admission: Admission | None = None,
         use: Use = UNWATCHED,
-        swarming: Swarming = AT_ONCE.about_to,
     ) -> None:
         self._listener = listener
         self._dial = dial
         self._down = down
-        self._check = check
-        self._starting = starting
+        self._admission = admission or NoAdmission()
         self._use = use
-        self._swarming = swarming
         self._numbers = itertools.count(1)
         self._turn = threading.Lock()
         self._serving: dict[threading.Thread, Client | Pump] = {}
@@ -161,7 +154,7 @@ class Bridge:
         return self._down() is None
 
     def _carry(self, me: threading.Thread, client: Client, guest: Stream) -> None:
-        pump = Pump(client, guest, self._check, self._starting, self._use, self._swarming)
+        pump = Pump(client, guest, self._admission, self._use)
         with self._turn:
             self._serving[me] = pump
         if self._closing.is_set():

@@ -4,8 +4,8 @@ Each direction ends by itself: a half-close arrives as a half-close, so that `do
 read what comes after the end of its input. A side that is lost ends both. A slow reader stops its
 writer: nothing is kept here but the one block in hand, and what `Requests` waits for. Where the
 guest's stream can (`Prompt`), an answer goes to the client without waking a thread for it, unless
-it has to wait: who hears that a container runs finds its ports open (`Starting`), and whose swarm
-is made or left finds live-restore as it is to be (`Swarming`). Next: `bridge.py`, `deferred.py`.
+it has to wait: who hears that a container runs finds its ports open, and whose swarm is made or
+left finds live-restore as it is to be (`Admission`). Next: `bridge.py`, `deferred.py`.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ from typing import Protocol
 
 from engine.bridge.activity import Use, Work, is_interim
 from engine.bridge.deferred import Later
-from engine.bridge.requests import Check, Requests
+from engine.bridge.requests import Requests
 from engine.dockerapi.http import refusal
 from vm.errors import GalleyError, NotShared
 from vm.guest.protocol import Prompt, Stream
@@ -37,59 +37,64 @@ class Client(Stream, Protocol):
         """How many bytes of it could be sent without blocking. Raises OSError."""
 
 
-class Starting(Protocol):
-    """What starts of containers wait for (`engine/ports/starts.py`)."""
+Answered = Callable[[], None]
+"""What to do between dockerd's answer and the client."""
 
-    def about_to(self, container: str) -> Callable[[], None] | None:
-        """What to do between dockerd's answer and the client. Raises GalleyError: no start."""
 
-    def about_to_serve(self, body: bytes) -> Callable[[], None] | None:
-        """The same for a service with this specification, which is to be created or updated."""
+class Admission(Protocol):
+    """`engine.admission.admission.Admission`. A request that raises GalleyError does not go on."""
+
+    def create_container(self, body: bytes) -> bytes:
+        """The body to send instead."""
+
+    def create_service(self, body: bytes) -> tuple[bytes, Answered | None]:
+        """The same for a service that is to be created or updated."""
+
+    def init_swarm(self, body: bytes) -> bytes:
+        """The body to send for a new swarm, after `swarm`."""
+
+    def start(self, container: str) -> Answered | None:
+        """It, by name or id, is to start or restart."""
+
+    def swarm(self, verb: str) -> Answered | None:
+        """dockerd is to "init", "join" or "leave" a swarm."""
 
     def settle(self) -> None:
         """Returns when the ports of every container that runs now are open."""
 
 
-class AtOnce:
-    """Nothing waits."""
+class NoAdmission:
+    """Every request goes on as it is, at once."""
 
-    def about_to(self, container: str) -> None:
+    def create_container(self, body: bytes) -> bytes:
+        return body
+
+    def create_service(self, body: bytes) -> tuple[bytes, Answered | None]:
+        return body, None
+
+    def init_swarm(self, body: bytes) -> bytes:
+        return body
+
+    def start(self, container: str) -> Answered | None:
         return None
 
-    def about_to_serve(self, body: bytes) -> None:
+    def swarm(self, verb: str) -> Answered | None:
         return None
 
     def settle(self) -> None: ...
 
 
-AT_ONCE = AtOnce()
-
-
-type Swarming = Callable[[str], Callable[[], None] | None]
-"""What "init", "join" and "leave" of a swarm wait for (`engine/lifecycle/swarm_mode.py`); like
-`about_to`."""
-
-
 class Pump:
     """One client and its stream in the guest. `run` returns when both are closed."""
 
-    def __init__(
-        self,
-        client: Client,
-        guest: Stream,
-        check: Check,
-        starting: Starting,
-        use: Use,
-        swarming: Swarming = AT_ONCE.about_to,
-    ) -> None:
+    def __init__(self, client: Client, guest: Stream, admission: Admission, use: Use) -> None:
         self._client = client
         self._guest = guest
-        self._requests = Requests(check, client.sendall, self)
-        self._starting = starting
-        self._swarming = swarming
+        self._requests = Requests(self, client.sendall)
+        self._admission = admission
         self._use = use
         self._work = Work(use)
-        self._before_answer: Callable[[], None] | None = None
+        self._before_answer: Answered | None = None
         self._has_events = False
         self._before = b""  # the end of the block before, while there are events
         self.up = 0  # bytes carried to the guest
@@ -113,17 +118,24 @@ class Pump:
         self._client.end()
         self._guest.close()
 
+    def create_container(self, body: bytes) -> bytes:
+        return self._admission.create_container(body)
+
+    def create_service(self, body: bytes) -> bytes:
+        self._let_pass()
+        body, self._before_answer = self._admission.create_service(body)
+        return body
+
+    def init_swarm(self, body: bytes) -> bytes:
+        return self._admission.init_swarm(body)
+
     def start(self, container: str) -> None:
         self._let_pass()
-        self._before_answer = self._starting.about_to(container)
-
-    def serve(self, body: bytes) -> None:
-        self._let_pass()
-        self._before_answer = self._starting.about_to_serve(body)
+        self._before_answer = self._admission.start(container)
 
     def swarm(self, verb: str) -> None:
         self._let_pass()
-        self._before_answer = self._swarming(verb)
+        self._before_answer = self._admission.swarm(verb)
 
     def asked(self, target: bytes) -> None:
         self._work.asked(target)
@@ -140,7 +152,7 @@ class Pump:
                 if not is_interim(data):
                     self._let_pass()
                 if self._has_events and self._tells_a_start(data):
-                    self._starting.settle()
+                    self._admission.settle()
                 self._work.answers(data)
                 self._client.sendall(data)
                 self._went(data)

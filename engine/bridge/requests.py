@@ -1,12 +1,11 @@
 """The requests of one connection, read as they pass, to find the few that Galley has a part in.
 
 `Requests.feed` takes what the client sent and gives what goes on to dockerd: the same bytes, but
-for a creation that the `Check` changed, and for the address pool of a new swarm. `Notice` is told
-of each request, and of starts, of swarms and of events, before it goes on. Only heads and the
-bodies of creations and of swarms are looked at, and held back until they are whole; everything else
-is counted. What is not HTTP/1 (a hijacked connection, HTTP/2, anything that we do not understand)
-goes on as it is, to the end. Next: `engine/shares/binds.py` (the check),
-`engine/admission/address_pools.py`, `pump.py`.
+for the body of a creation that the `Handler` changed. The handler is called for each request, and
+for creations, starts, swarms and events, before they go on. Only heads and the bodies of creations
+and of swarms are looked at, and held back until they are whole; everything else is counted. What is
+not HTTP/1 (a hijacked connection, HTTP/2, anything that we do not understand) goes on as it is, to
+the end. Next: `pump.py` (the handler), `engine/admission/admission.py`.
 """
 
 import re
@@ -14,7 +13,6 @@ from collections.abc import Callable
 from typing import Protocol
 from urllib.parse import unquote_to_bytes
 
-from engine.admission import address_pools
 from engine.dockerapi.http import API
 
 HEAD_LIMIT = 64 * 1024  # bytes; what is longer is not held back
@@ -39,20 +37,24 @@ _FRAMING = re.compile(rb"(?im)^(?:content-length|transfer-encoding|trailer|expec
 _EXPECT = re.compile(rb"(?im)^expect" + _VALUE)
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
-Check = Callable[[bytes], bytes | None]
-"""The body of a creation in; the one to send instead out, or None for this one. Raises GalleyError
-when it must not be sent."""
 
+class Handler(Protocol):
+    """Each method raises GalleyError when the request must not go on."""
 
-class Notice(Protocol):
+    def create_container(self, body: bytes) -> bytes:
+        """The body of a creation in, the one to send instead out."""
+
+    def create_service(self, body: bytes) -> bytes:
+        """The same for a service that is to be created or updated."""
+
+    def init_swarm(self, body: bytes) -> bytes:
+        """The same for a new swarm, after `swarm`."""
+
     def start(self, container: str) -> None:
-        """It, by name or id, is to start or restart. Raises GalleyError when it must not."""
-
-    def serve(self, body: bytes) -> None:
-        """A service is to be created or updated so. Raises GalleyError when it must not."""
+        """It, by name or id, is to start or restart."""
 
     def swarm(self, verb: str) -> None:
-        """The engine is to "init", "join" or "leave" one. Raises GalleyError when it must not."""
+        """The engine is to "init", "join" or "leave" one."""
 
     def asked(self, target: bytes) -> None:
         """A request for it begins."""
@@ -64,10 +66,9 @@ class Notice(Protocol):
 class Requests:
     """`answer` sends the client what it waits for before it sends a body (100 Continue)."""
 
-    def __init__(self, check: Check, answer: Callable[[bytes], None], notice: Notice) -> None:
-        self._check = check
+    def __init__(self, handler: Handler, answer: Callable[[bytes], None]) -> None:
+        self._handler = handler
         self._answer = answer
-        self._notice = notice
         self._held = b""
         self._left = 0  # bytes that go on unread
         self._next = self._head  # what comes after them
@@ -76,7 +77,7 @@ class Requests:
         self._waits_for_body = False  # of what is read
 
     def feed(self, data: bytes) -> bytes:
-        """What goes on now. Raises what the check raises; then nothing of that request has."""
+        """What goes on now. Raises what the handler raises; then nothing of that request has."""
         if self._left >= len(data):
             self._left -= len(data)
             return data
@@ -116,7 +117,7 @@ class Requests:
             return at, self._all_goes_on(len(data) - at > HEAD_LIMIT)
         head = data[at : end.end()]
         headers, target = _headers(head, first[3]), _plain(first[2])
-        self._notice.asked(target)
+        self._handler.asked(target)
         self.may_be_hijacked = b"upgrade" in headers or bool(_HIJACKS.search(target))
         is_read = _CREATION.match(target) or _SWARM.match(target)
         if first[1] == b"POST" and is_read and _has_body(headers):
@@ -131,22 +132,20 @@ class Requests:
     def _tell(self, method: bytes, target: bytes) -> None:
         started = _START.match(target) if method == b"POST" else None
         if started is not None:
-            self._notice.start(started[1].decode(errors="replace"))
+            self._handler.start(started[1].decode(errors="replace"))
         elif method == b"POST" and (swarm := _SWARM.match(target)):
-            self._notice.swarm(swarm[1].decode())
+            self._handler.swarm(swarm[1].decode())
         elif method == b"GET" and _EVENTS.match(target):
-            self._notice.events()
+            self._handler.events()
 
-    def _instead(self, target: bytes, body: bytes) -> bytes | None:
-        """The body that goes on; None for this one. Raises GalleyError."""
-        swarm = _SWARM.match(target)
-        if swarm is None:
-            changed = self._check(body)
-            if _SERVICE.match(target):
-                self._notice.serve(body)
-            return changed
-        self._tell(b"POST", target)
-        return address_pools.check(body) if swarm[1] == b"init" else None
+    def _instead(self, target: bytes, body: bytes) -> bytes:
+        """The body that goes on. Raises GalleyError."""
+        if swarm := _SWARM.match(target):
+            self._tell(b"POST", target)
+            return self._handler.init_swarm(body) if swarm[1] == b"init" else body
+        if _SERVICE.match(target):
+            return self._handler.create_service(body)
+        return self._handler.create_container(body)
 
     def _whole(
         self, data: bytes, at: int, start: int, target: bytes, headers: dict[bytes, bytes]
@@ -166,7 +165,7 @@ class Requests:
         body, end = found
         changed = self._instead(target, body)
         has_asked, self._has_asked = self._has_asked, False
-        if changed is None:
+        if changed == body:
             head = data[at:start]
             return end, (_EXPECT.sub(b"", head) if has_asked else head) + data[start:end]
         head = _FRAMING.sub(b"", data[at:start]).rstrip(b"\r\n")

@@ -14,7 +14,6 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from engine.dockerapi.http import Dial, HttpError, get_json
-from engine.json_input import UNREADABLE
 from engine.ports.published_spec import PROTOCOLS, Container, Default, PortNumber
 from engine.types import PublishedPort
 from vm.errors import GalleyError
@@ -123,14 +122,6 @@ def service_ports(services: Iterable[Service], default: Default) -> list[Publish
         for port in service.ingress_ports()
         for forward in _forwards(port, default)
     ]
-
-
-def read_spec(body: bytes) -> ServiceSpec | None:
-    """The specification in a request; None for what dockerd is to refuse."""
-    try:
-        return msgspec.json.decode(body, type=ServiceSpec)
-    except UNREADABLE:
-        return None
 
 
 def _forwards(port: ServicePort, default: Default) -> Iterator[Forward]:

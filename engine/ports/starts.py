@@ -1,14 +1,14 @@
 """A container that is about to start: its folders are there, its ports are opened, or it does not.
 
-The bridge calls `Starts.about_to` for every start and restart that passes and sends it on only
-then; `Start.done` it calls with dockerd's answer in hand, before the client sees it. So a port that
-is taken is dockerd's refusal, as on a computer of its own, and one that was published is open when
-`docker run` returns. Ports that dockerd chooses are known only afterwards: it is kept from those
-that are taken here (`engine/ports/reserved_ports.py`), `settle` opens the others, and the bridge
-waits for it before it passes on an event that says "start". A folder that is no longer shared is
-refused here too, for dockerd makes an empty one at every start. `about_to_serve` opens the ports of
-a service in the same way, which dockerd would not refuse. Next: `engine/ports/published_spec.py`,
-`engine/ports/services.py`, `engine/shares/shared_folders.py`.
+`engine/admission/admission.py` calls `Starts.about_to` for every start and restart, which goes on
+only then; what it returns is called with dockerd's answer in hand, before the client sees it. So a
+port that is taken is dockerd's refusal, as on a computer of its own, and one that was published is
+open when `docker run` returns. Ports that dockerd chooses are known only afterwards: it is kept
+from those that are taken here (`engine/ports/reserved_ports.py`), `settle` opens the others, and
+the bridge waits for it before it passes on an event that says "start". A folder that is no longer
+shared is refused here too, for dockerd makes an empty one at every start. `about_to_serve` opens
+the ports of a service in the same way, which dockerd would not refuse. Next:
+`engine/ports/published_spec.py`, `engine/ports/services.py`, `engine/shares/shared_folders.py`.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ from engine.dockerapi.http import Dial, HttpError, delete, get_json
 from engine.ports.published import PublishedPorts
 from engine.ports.published_spec import Asked, Container, Default, fixed_forwards
 from engine.ports.reserved_ports import AvoidedPorts
-from engine.ports.services import Services, read_spec
+from engine.ports.services import Services, ServiceSpec
 from vm.errors import GalleyError, PortInUse
 from vm.types import Forward
 
@@ -80,11 +80,10 @@ class Starts:
             held.callback(self._avoided.hold(asked, default))
             return held.pop_all().close
 
-    def about_to_serve(self, body: bytes) -> Callable[[], None] | None:
+    def about_to_serve(self, spec: ServiceSpec) -> Callable[[], None] | None:
         """The same for a service that is to be created or updated. Raises PortInUse,
         BackendFailed."""
-        spec = read_spec(body)
-        if spec is None or not spec.ports:
+        if not spec.ports:
             return None
         default = self._default()
         had = self._services.had(spec.Name, default)  # those in host mode are its own container's

@@ -124,6 +124,10 @@ class Configuration:
         daemon_json.forget(self._home)
         self._refused, self._lacking = None, ()
 
+    def proxy_variables(self) -> dict[str, str]:
+        """For the environment of a new container."""
+        return self.proxies.variables()
+
     def _look_for_proxies(self) -> Problem | None:
         """Why one of this computer's is not used."""
         wanted, problem = proxies.wanted(self._settings)

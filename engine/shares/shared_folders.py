@@ -104,21 +104,18 @@ class SharedFolders:
         self.look(machine.story.console.lines())
         self._changed()
 
-    def check(self, body: bytes) -> bytes | None:
-        """See `bridge.binds.check`."""
-        return binds.check(body, self._sharing())
-
     def must_share(self, there: Iterable[str], made: Collection[str] = ()) -> None:
         """Raises NotShared for a folder that a container has had, and that the machine has no
         longer. What the machine has of its own was never one of this host's. `made`: those that
         dockerd makes where they are missing."""
-        sharing = self._sharing()
+        sharing = self.sharing()
         for source in there:
             if not share_paths.is_guests(source):
                 binds.resolve(source, sharing, make=source in made)
 
-    def _sharing(self) -> Sharing:
-        """A folder that was deleted is not shared, nor is one that was made in its place."""
+    def sharing(self) -> Sharing:
+        """What is shared now. A folder that was deleted is not, nor is one that was made in its
+        place."""
         settings = self._settings.current()
         names, read_only = settings.shares, settings.read_only_shares
         mounted = self._mounted.items()

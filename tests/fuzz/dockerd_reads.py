@@ -19,6 +19,7 @@ _ROUTE = re.compile(
 )
 _DEEP = re.compile(r"(\[{300,})(\]{300,})")
 _FOLDS = str.maketrans({"\u017f": "s", "\u212a": "k"})  # unicode.SimpleFold, of what is no ASCII
+_POINTERS = ("HostConfig", "ContainerSpec", "BindOptions")
 
 type Headers = dict[bytes, list[bytes]]
 
@@ -133,13 +134,17 @@ def _chunks(data: bytes) -> tuple[bytes, bytes]:
 
 def _sources(body: bytes, *, service: bool) -> Iterator[str]:
     read = _Read(_decoded(body))
-    way = ("TaskTemplate", "ContainerSpec") if service else ("HostConfig",)
+    if service:
+        way: tuple[str, ...] = ("TaskTemplate", "ContainerSpec")
+    else:  # as before API 1.18, where there is none
+        way = ("HostConfig",) if read.is_there("HostConfig") else ()
     for bind in [] if service else read.strings((*way, "Binds")):
         source, colon, _ = bind.partition(":")
         if colon and source.startswith("/"):
             yield source
     for mount in read.mounts((*way, "Mounts")):
-        if mount.get("Type") == "bind" and mount.get("Source", "").startswith("/"):
+        kind = mount.get("Type", "").upper() or "BIND" if service else mount.get("Type")
+        if kind in ("bind", "BIND") and mount.get("Source", "").startswith("/"):
             yield mount["Source"]
 
 
@@ -164,38 +169,43 @@ def _no_constant(_: str) -> float:
     raise ValueError
 
 
+def _items(value: object) -> list[object]:
+    if value is None:
+        return []
+    if not isinstance(value, list) or isinstance(value, _Object):
+        raise Refused
+    return value
+
+
 class _Read:
     """What Go's structs hold after a document: a later key adds to what an earlier one has said."""
 
     def __init__(self, document: object) -> None:
         self._document = document
 
+    def is_there(self, name: str) -> bool:
+        """Whether a pointer is set in the end."""
+        return [None, *self._values(self._document, (name,))][-1] is not None
+
     def strings(self, way: tuple[str, ...]) -> list[str]:
         held: list[str] = []
+        size = 0
         for value in self._values(self._document, way):
-            held = [] if value is None else self._merged(held, value)
-        return held
-
-    @staticmethod
-    def _merged(held: list[str], value: object) -> list[str]:
-        if not isinstance(value, list) or isinstance(value, _Object):
-            raise Refused
-        old = [*held, *[""] * len(value)]
-        return [old[at] if one is None else _string(one) for at, one in enumerate(value)]
+            size = len(items := _items(value))
+            held = [*held, *[""] * size] if items else []  # what a shorter list had left is found
+            for at, one in enumerate(items):
+                held[at] = held[at] if one is None else _string(one)
+        return held[:size]
 
     def mounts(self, way: tuple[str, ...]) -> list[dict[str, str]]:
         held: list[dict[str, str]] = []
+        size = 0
         for value in self._values(self._document, way):
-            if value is None:
-                held = []
-                continue
-            if not isinstance(value, list) or isinstance(value, _Object):
-                raise Refused
-            held += [{} for _ in value[len(held) :]]
-            for at, one in enumerate(value):
+            size = len(items := _items(value))
+            held = [*held, *({} for _ in items[len(held) :])] if items else []
+            for at, one in enumerate(items):
                 self._fill(held[at], one)
-            del held[len(value) :]
-        return held
+        return held[:size]
 
     def _fill(self, mount: dict[str, str], value: object) -> None:
         for name in ("Type", "Source"):
@@ -206,9 +216,12 @@ class _Read:
             if not isinstance(said, bool | None):
                 raise Refused
 
-    def _values(self, value: object, way: tuple[str, ...]) -> Iterator[object]:
-        """All that is said at the end of `way`, in order."""
-        if not way:
+    def _values(
+        self, value: object, way: tuple[str, ...], *, pointer: bool = False
+    ) -> Iterator[object]:
+        """All that is said at the end of `way`, in order. Null for a pointer on it is one for all
+        below it."""
+        if not way or (value is None and pointer):
             yield value
             return
         if value is None:
@@ -217,7 +230,7 @@ class _Read:
             raise Refused
         for key, inner in value:
             if _folded(key) == _folded(way[0]):
-                yield from self._values(inner, way[1:])
+                yield from self._values(inner, way[1:], pointer=way[0] in _POINTERS)
 
 
 def _folded(key: str) -> str:

@@ -15,10 +15,12 @@ from engine.dockerapi import http
 from engine.dockerapi.http import HttpError, get_json, pong
 from engine.lifecycle.dockerd_watch import EngineWatch
 from engine.ports.published_spec import Asked, Container, fixed_forwards, routes, wanted_ports
-from engine.ports.services import Services, read_spec
+from engine.ports.services import Services, ServiceSpec
 from engine.types import EngineHealth
 from tests.fuzz.harness import Fuzz, Source
 from tests.fuzz.streams import Fed
+from tests.unit.engine.admission.making import NoStarts, admission
+from vm.errors import NotShared
 from vm.types import Forward
 
 DEFAULT = ("127.0.0.1", "::1")
@@ -103,9 +105,15 @@ def _services(stream: Fed) -> None:
 
 
 def _spec(stream: Fed) -> None:
-    spec = read_spec(b"".join(itertools.islice(iter(lambda: stream.recv(1 << 16), b""), 99)))
-    _check_forwards(spec.forwards(DEFAULT) if spec is not None else ())
+    body = b"".join(itertools.islice(iter(lambda: stream.recv(1 << 16), b""), 99))
+    with contextlib.suppress(NotShared):
+        admission(starts=Serving()).create_service(body)
     stream.close()
+
+
+class Serving(NoStarts):
+    def about_to_serve(self, spec: ServiceSpec) -> None:
+        _check_forwards(spec.forwards(DEFAULT))
 
 
 def _pong(stream: Fed) -> None:

@@ -9,7 +9,7 @@ import re
 import threading
 
 from engine.bridge.activity import UNWATCHED
-from engine.bridge.pump import AT_ONCE, Pump
+from engine.bridge.pump import NoAdmission, Pump
 from engine.bridge.requests import Requests
 from tests.fuzz.harness import PATIENCE, Fuzz, Source
 from tests.fuzz.streams import BLOCK, ENDLESS, Fed
@@ -116,7 +116,7 @@ def target(data: bytes) -> None:
     answer = answer.removesuffix(WITHOUT_END)
     client = Client(said, 1 + len(said) % 100)
     dockerd = Dockerd(answer, client, (answer[-1:] or b"x") if is_endless else b"")
-    pump = Pump(client, dockerd, lambda body: None, AT_ONCE, UNWATCHED)
+    pump = Pump(client, dockerd, NoAdmission(), UNWATCHED)
     pump.run("upward")
     assert client.is_closed
     assert dockerd.is_closed
@@ -133,7 +133,7 @@ def _check_cuts(said: bytes) -> None:
 
 
 def _passed(said: bytes, size: int) -> bytes:
-    requests = Requests(lambda body: None, lambda said: None, Quiet())
+    requests = Requests(Quiet(NoAdmission()), lambda said: None)
     pieces = (said[at : at + size] for at in range(0, len(said), size))
     return _plain(b"".join(map(requests.feed, pieces)) + requests.rest())
 

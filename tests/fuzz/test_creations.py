@@ -14,12 +14,12 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from engine.admission import builder_certificates, proxy_variables
+from engine.bridge.pump import Admission
 from engine.bridge.requests import Requests
-from engine.shares import binds
 from engine.shares.binds import OWN, OWN_TREES, Sharing
 from tests.fuzz.dockerd_reads import bind_sources
 from tests.fuzz.harness import Fuzz, Source
+from tests.unit.engine.admission.making import admission
 from vm.errors import NotShared
 from vm.host import private_folders
 from vm.types import Share
@@ -36,10 +36,17 @@ MORE_TARGETS = (b"/services/a/update?version=1", b"/containers/create?name=a", b
 
 
 class Quiet:
-    """A `Notice` that hears and does nothing."""
+    """A `Handler` that knows of creations only."""
+
+    def __init__(self, admission: Admission) -> None:
+        self.create_container = admission.create_container
+        self.init_swarm = admission.init_swarm
+        self._create_service = admission.create_service
+
+    def create_service(self, body: bytes) -> bytes:
+        return self._create_service(body)[0]
 
     def start(self, container: str) -> None: ...
-    def serve(self, body: bytes) -> None: ...
     def swarm(self, verb: str) -> None: ...
     def asked(self, target: bytes) -> None: ...
     def events(self) -> None: ...
@@ -62,14 +69,10 @@ def sharing(tmp_path: Path) -> Iterator[Sharing]:
 def target(sharing: Sharing) -> Callable[[bytes], None]:
     root = sharing.shares[0].host_path
 
-    def check(body: bytes) -> bytes | None:
-        """As `engine.engine` does it."""
-        shared = binds.check(body, sharing)
-        right = builder_certificates.check(shared or body) or shared
-        return proxy_variables.check(right or body, {"HTTP_PROXY": "http://proxy:1"}) or right
+    handler = Quiet(admission(sharing, {"HTTP_PROXY": "http://proxy:1"}))
 
     def run(data: bytes) -> None:
-        requests = Requests(check, lambda said: None, Quiet())
+        requests = Requests(handler, lambda said: None)
         try:
             passed = requests.feed(data.replace(SHARED, root.encode())) + requests.rest()
         except NotShared:
@@ -139,7 +142,14 @@ def _document(source: Source) -> bytes:
     if source.one_in(3):
         spec = _object(source, [(b"Mounts", _mounts)])
         return _object(source, [(b"TaskTemplate", _in(b"ContainerSpec", spec)), (b"Name", _name)])
-    return _object(source, [(b"HostConfig", _host_config), (b"Image", _name), (b"Env", _strings)])
+    fields: list[tuple[bytes, Callable[[Source], bytes]]] = [
+        (b"HostConfig", _host_config),
+        (b"Image", _name),
+        (b"Env", _strings),
+    ]
+    if source.one_in(4):
+        fields += [(b"Binds", _binds), (b"Mounts", _mounts)]  # as before API 1.18
+    return _object(source, fields)
 
 
 def _in(key: bytes, value: bytes) -> Callable[[Source], bytes]:
@@ -176,7 +186,10 @@ def _binds(source: Source) -> bytes:
 
 def _mounts(source: Source) -> bytes:
     fields: list[tuple[bytes, Callable[[Source], bytes]]] = [
-        (b"Type", lambda source: source.pick((b'"bind"', b'"bind"', b'"volume"', b"null"))),
+        (
+            b"Type",
+            lambda source: source.pick((b'"bind"', b'"bind"', b'"Bind"', b'"volume"', b"null")),
+        ),
         (b"Source", lambda source: b'"%s"' % source.pick(SOURCES)),
         (b"Target", lambda source: b'"/x"'),
         (b"BindOptions", lambda source: source.pick((b"null", b'{"CreateMountpoint":true}', b"5"))),

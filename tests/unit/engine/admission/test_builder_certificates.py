@@ -6,14 +6,21 @@ from typing import Any
 import pytest
 
 from engine.admission import builder_certificates
+from engine.admission.create_request import CreateContainer
+from engine.admission.go_json import read
+from tests.unit.engine.admission.making import admission
 
 CERTIFICATES = "/etc/ssl/certs:/etc/ssl/certs:ro"
 STATE = {"Type": "volume", "Source": "buildx_buildkit_b0_state", "Target": "/var/lib/buildkit"}
 
 
 def changed(body: dict[str, Any]) -> Any:
-    done = builder_certificates.check(json.dumps(body).encode())
-    return None if done is None else json.loads(done)
+    """What is sent instead; None for the body itself."""
+    document = read(json.dumps(body).encode(), CreateContainer)
+    request = document.value
+    host = builder_certificates.added(request.image, request.host)
+    done = json.loads(document.encode(request.with_host(host)))
+    return None if done == body else done
 
 
 @pytest.mark.parametrize(
@@ -77,6 +84,12 @@ def test_what_is_only_beside_them_is_not_its_own() -> None:
     assert done["HostConfig"]["Binds"] == ["x:/etc/ssl/certs2", CERTIFICATES]
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b'{"Image": 1}', b'{"Image": "moby/buildkit"'])
+def test_a_builder_of_the_old_kind_keeps_its_settings_where_they_are() -> None:
+    """As before API 1.18."""
+    body = {"Image": "moby/buildkit", "binds": ["x:/y"], "Privileged": True}
+    assert changed(body) == {**body, "binds": ["x:/y", CERTIFICATES]}
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b'{"Image": 1}'])
 def test_nonsense_is_for_dockerd_to_refuse(body: bytes) -> None:
-    assert builder_certificates.check(body) is None
+    assert admission().create_container(body) == body

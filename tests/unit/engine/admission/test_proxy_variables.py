@@ -5,15 +5,17 @@ from typing import Any
 
 import pytest
 
-from engine.admission import proxy_variables
+from tests.unit.engine.admission.making import admission
 
 OURS = {"HTTP_PROXY": "http://a:1", "http_proxy": "http://a:1"}
 ADDED = ["HTTP_PROXY=http://a:1", "http_proxy=http://a:1"]
 
 
 def changed(body: dict[str, Any]) -> Any:
-    done = proxy_variables.check(json.dumps(body).encode(), OURS)
-    return None if done is None else json.loads(done)
+    """What is sent instead of it; None for itself."""
+    sent, made = json.dumps(body).encode(), admission(variables=OURS)
+    done = made.create_service(sent)[0] if "Name" in body else made.create_container(sent)
+    return None if done == sent else json.loads(done)
 
 
 @pytest.mark.parametrize("env", [{}, {"Env": None}, {"Env": []}, {"env": ["A=b"]}])
@@ -34,10 +36,15 @@ def test_a_service_gets_them_too() -> None:
     assert changed(body) == {"Name": "s", "TaskTemplate": {"ContainerSpec": wanted, "N": 1}}
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b'{"Env": 1}', b'{"Env"', b'{"TaskTemplate": 1}'])
+@pytest.mark.parametrize("body", [b"", b"[]", b'{"Env": 1}', b'{"Env": [1]}', b"null"])
 def test_nonsense_is_for_dockerd_to_refuse(body: bytes) -> None:
-    assert proxy_variables.check(body, OURS) is None
+    assert admission(variables=OURS).create_container(body) == body
 
 
-def test_without_a_proxy_nothing_is_looked_at() -> None:
-    assert proxy_variables.check(b'{"Image": "x"}', {}) is None
+@pytest.mark.parametrize("task", [{}, {"ContainerSpec": None}, {"PluginSpec": {}}])
+def test_a_service_without_containers_stays_as_it_is(task: dict[str, Any]) -> None:
+    assert changed({"Name": "s", "TaskTemplate": task}) is None
+
+
+def test_without_a_proxy_nothing_changes() -> None:
+    assert admission().create_container(b'{"Image": "x"}') == b'{"Image": "x"}'

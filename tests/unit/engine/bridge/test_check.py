@@ -10,16 +10,18 @@ import msgspec
 import pytest
 
 from engine.bridge.bridge import Bridge
+from engine.bridge.pump import NoAdmission
 from engine.bridge.unix import UnixListener, connect
 from tests.unit.engine.bridge.servers import IMAGE, Dockerd
 from vm.errors import NotShared
 
 
-def check(body: bytes) -> bytes | None:
-    asked = msgspec.json.decode(body)
-    if "Refused" in asked:
-        raise NotShared("This is not shared.", "Share it.")
-    return body.replace(b"wrong", b"right") if "Changed" in asked else None
+class Checking(NoAdmission):
+    def create_container(self, body: bytes) -> bytes:
+        asked = msgspec.json.decode(body)
+        if "Refused" in asked:
+            raise NotShared("This is not shared.", "Share it.")
+        return body.replace(b"wrong", b"right") if "Changed" in asked else body
 
 
 class Client(http.client.HTTPConnection):
@@ -44,7 +46,7 @@ class Client(http.client.HTTPConnection):
 @pytest.fixture
 def client(dockerd: Dockerd, folder: Path) -> Iterator[Client]:
     path = folder / "bridge.sock"
-    bridge = Bridge(UnixListener(path), lambda: connect(dockerd.socket), lambda: None, check)
+    bridge = Bridge(UnixListener(path), lambda: connect(dockerd.socket), lambda: None, Checking())
     bridge.open()
     client = Client(path)
     yield client

@@ -10,17 +10,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from engine.admission import address_pools, builder_certificates, proxy_variables
 from engine.bridge.activity import UNWATCHED
 from engine.bridge.bridge import Bridge
-from engine.bridge.pump import AtOnce, Pump
+from engine.bridge.pump import NoAdmission, Pump
 from engine.bridge.unix import SocketStream, UnixListener, connect
 from engine.dockerapi.http import Head, HttpError, get_json
 from engine.lifecycle.dockerd_watch import EngineWatch
 from engine.ports.published_spec import Asked, Container, wanted_ports
-from engine.shares import binds
-from engine.shares.binds import Sharing
 from engine.types import EngineHealth
+from tests.unit.engine.admission.making import admission
 from tests.unit.engine.bridge.servers import wait_until
 
 LONG_ENOUGH = 10.0  # seconds; nothing here takes one
@@ -94,13 +92,6 @@ def creation(body: bytes) -> bytes:
     )
 
 
-def check(body: bytes) -> bytes | None:
-    """Everything that reads a creation."""
-    proxy_variables.check(body, {"HTTP_PROXY": "http://proxy:1"})
-    builder_certificates.check(body)
-    return binds.check(body, Sharing("/nowhere.sock"))
-
-
 @pytest.mark.parametrize(
     "body",
     [
@@ -116,7 +107,10 @@ def test_a_creation_that_cannot_be_read_leaves_no_thread_behind(
 ) -> None:
     dockerd = serve(lambda first: NOTHING)
     bridge = Bridge(
-        UnixListener(folder / "docker.sock"), lambda: connect(dockerd.path), lambda: None, check
+        UnixListener(folder / "docker.sock"),
+        lambda: connect(dockerd.path),
+        lambda: None,
+        admission(variables={"HTTP_PROXY": "http://proxy:1"}),
     )
     bridge.open()
     try:
@@ -142,17 +136,17 @@ def test_a_direction_that_fails_ends_both(direction: str, monkeypatch: pytest.Mo
     told: list[type[BaseException]] = []
     monkeypatch.setattr(threading, "excepthook", lambda args: told.append(args.exc_type))
 
-    def fail(_body: bytes) -> None:
-        raise Mistake
+    class Failing(NoAdmission):
+        def create_container(self, body: bytes) -> bytes:
+            raise Mistake
 
-    class Failing(AtOnce):
         def settle(self) -> None:
             raise Mistake
 
     (client, near), (far, guest) = socket.socketpair(), socket.socketpair()
     for end in (client, guest):
         end.settimeout(LONG_ENOUGH)
-    pump = Pump(SocketStream(near), SocketStream(far), fail, Failing(), UNWATCHED)
+    pump = Pump(SocketStream(near), SocketStream(far), Failing(), UNWATCHED)
     running = threading.Thread(target=pump.run, args=("up",))
     running.start()
     with client, guest:
@@ -256,4 +250,5 @@ def test_the_watch_outlives_a_hostile_dockerd(
 
 
 def test_a_swarm_that_is_nested_too_deeply_is_for_dockerd_to_refuse() -> None:
-    assert address_pools.check(b'{"a":' + DEEP) is None
+    body = b'{"a":' + DEEP
+    assert admission().init_swarm(body) == body

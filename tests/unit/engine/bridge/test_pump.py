@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from engine.bridge.activity import UNWATCHED
-from engine.bridge.pump import AT_ONCE, AtOnce, Pump
+from engine.bridge.pump import NoAdmission, Pump
 from engine.bridge.unix import SocketStream
 from engine.dockerapi.chunked import LAST
 
@@ -18,7 +18,7 @@ HEAD = b"HTTP/1.1 200 OK\r\n\r\n"
 EVENT = b'{"status":"start","Type":"container"}\n'
 
 
-class Starting(AtOnce):
+class Starting(NoAdmission):
     """Holds what waits, until told."""
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ def test_an_event_waits_wherever_its_blocks_are_cut(cut: int) -> None:
     (client, near), (far, guest) = socket.socketpair(), socket.socketpair()
     client.settimeout(LONG_ENOUGH)
     guest.settimeout(LONG_ENOUGH)
-    pump = Pump(SocketStream(near), SocketStream(far), lambda _body: None, starting, UNWATCHED)
+    pump = Pump(SocketStream(near), SocketStream(far), starting, UNWATCHED)
     running = threading.Thread(target=pump.run, args=("up",))
     running.start()
     with client, guest:
@@ -85,7 +85,7 @@ def test_a_stream_ends_in_order_when_the_machine_goes(
 ) -> None:
     (client, near), (far, guest) = socket.socketpair(), socket.socketpair()
     client.settimeout(LONG_ENOUGH)
-    pump = Pump(SocketStream(near), Lost(far), lambda _body: None, AtOnce(), UNWATCHED)
+    pump = Pump(SocketStream(near), Lost(far), NoAdmission(), UNWATCHED)
     running = threading.Thread(target=pump.run, args=("up",))
     running.start()
     with client:
@@ -108,14 +108,14 @@ ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n\r\n\r\n"
 def test_the_answer_of_a_swarm_waits_and_an_interim_one_does_not(together: bool) -> None:
     said: list[str] = []
 
-    def swarming(verb: str) -> Callable[[], None]:
-        said.append(verb)
-        return lambda: said.append("answered")
+    class Swarming(NoAdmission):
+        def swarm(self, verb: str) -> Callable[[], None]:
+            said.append(verb)
+            return lambda: said.append("answered")
 
     (client, near), (far, guest) = socket.socketpair(), socket.socketpair()
     client.settimeout(LONG_ENOUGH)
-    streams = SocketStream(near), SocketStream(far)
-    pump = Pump(*streams, lambda _body: None, AT_ONCE, UNWATCHED, swarming)
+    pump = Pump(SocketStream(near), SocketStream(far), Swarming(), UNWATCHED)
     running = threading.Thread(target=pump.run, args=("up",))
     running.start()
     with client, guest:

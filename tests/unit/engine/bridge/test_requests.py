@@ -5,6 +5,7 @@ import itertools
 import pytest
 
 from engine.bridge.requests import BODY_LIMIT, HEAD_LIMIT, LINE_LIMIT, Requests
+from tests.unit.engine.admission.making import admission
 from vm.errors import NotShared
 
 CREATE = b"POST /v1.47/containers/create?name=a HTTP/1.1\r\nHost: docker\r\n"
@@ -25,15 +26,16 @@ HTTP2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00"
 
 
 class Seen:
-    """A check that says what it was asked, and gives the answers it was made with."""
+    """A handler that says what it was asked, and gives the answers it was made with."""
 
     def __init__(self, *answers: bytes | None) -> None:
         self.bodies: list[bytes] = []
+        self.services: list[bytes] = []
         self.said: list[bytes] = []
         self._answers = iter(answers)
         self.noticed: list[str] = []
         self.targets: list[str] = []
-        self.requests = Requests(self._check, self.said.append, self)
+        self.requests = Requests(self, self.said.append)
 
     def asked(self, target: bytes) -> None:
         self.targets.append(target.decode())
@@ -41,18 +43,22 @@ class Seen:
     def start(self, container: str) -> None:
         self.noticed.append(container)
 
-    def serve(self, body: bytes) -> None:
-        self.noticed.append(body.decode())
+    def create_container(self, body: bytes) -> bytes:
+        self.bodies.append(body)
+        return next(self._answers, None) or body
+
+    def create_service(self, body: bytes) -> bytes:
+        self.services.append(body)
+        return self.create_container(body)
+
+    def init_swarm(self, body: bytes) -> bytes:
+        return admission().init_swarm(body)
 
     def swarm(self, verb: str) -> None:
         self.noticed.append(f"swarm {verb}")
 
     def events(self) -> None:
         self.noticed.append("events")
-
-    def _check(self, body: bytes) -> bytes | None:
-        self.bodies.append(body)
-        return next(self._answers, None)
 
     def feed(self, *pieces: bytes) -> bytes:
         return b"".join(map(self.requests.feed, pieces)) + self.requests.rest()
@@ -261,10 +267,11 @@ def test_of_a_creation_that_is_cut_nothing_goes_on() -> None:
 
 
 def test_of_a_refused_creation_nothing_goes_on() -> None:
-    def refuse(body: bytes) -> bytes | None:
-        raise NotShared("No.")
+    class Refusing(Seen):
+        def create_container(self, body: bytes) -> bytes:
+            raise NotShared("No.")
 
-    requests = Requests(refuse, lambda said: None, Seen())
+    requests = Refusing().requests
     went = requests.feed(PING + SIZED[:-5])
     with pytest.raises(NotShared):
         requests.feed(SIZED[-5:])
@@ -323,9 +330,9 @@ def test_typing_after_a_hijack_is_not_held_back() -> None:
         assert seen.requests.feed(bytes(letter)) == bytes(letter)
 
 
-def test_services_are_noticed_as_the_client_has_written_them() -> None:
+def test_which_requests_are_about_services() -> None:
     create = b"POST /v1.47/services/create HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}"
     update = create.replace(b"create", b"a-1/update?version=3").replace(b"{}", b"[]")
     seen = Seen(b'{"changed":1}', None, None)
     seen.feed(create, update, SIZED)
-    assert seen.noticed == ["{}", "[]"]
+    assert seen.services == [b"{}", b"[]"]

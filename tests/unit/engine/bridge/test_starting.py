@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine.bridge.bridge import Bridge
+from engine.bridge.pump import NoAdmission
 from engine.bridge.unix import UnixListener, connect
 from tests.unit.engine.bridge.servers import IMAGE, Dockerd, wait_until
 from tests.unit.engine.bridge.test_check import Client
@@ -16,7 +17,7 @@ from vm.errors import NotShared, PortInUse
 LONG_ENOUGH = 10.0  # seconds; nothing here takes one
 
 
-class Starting:
+class Starting(NoAdmission):
     """Says what it was asked, refuses what is called so, and holds answers until told."""
 
     def __init__(self) -> None:
@@ -26,7 +27,7 @@ class Starting:
         self.answered = 0
         self.settled = 0
 
-    def about_to(self, container: str) -> Callable[[], None] | None:
+    def start(self, container: str) -> Callable[[], None] | None:
         self.asked.append(container)
         if container == "refused":
             raise PortInUse("Port 80/tcp is taken.", "Free it.")
@@ -34,9 +35,8 @@ class Starting:
             raise NotShared("The folder is not shared.", "Share it.")
         return self._done
 
-    def about_to_serve(self, body: bytes) -> Callable[[], None] | None:
-        self.asked.append(str(json.loads(body)["Name"]))
-        return self.about_to(self.asked.pop())
+    def create_service(self, body: bytes) -> tuple[bytes, Callable[[], None] | None]:
+        return body, self.start(str(json.loads(body)["Name"]))
 
     def _done(self) -> None:
         assert self.goes_on.wait(LONG_ENOUGH)
@@ -55,9 +55,7 @@ def starting() -> Starting:
 @pytest.fixture
 def client(dockerd: Dockerd, folder: Path, starting: Starting) -> Iterator[Client]:
     path = folder / "bridge.sock"
-    bridge = Bridge(
-        UnixListener(path), lambda: connect(dockerd.socket), lambda: None, starting=starting
-    )
+    bridge = Bridge(UnixListener(path), lambda: connect(dockerd.socket), lambda: None, starting)
     bridge.open()
     client = Client(path)
     yield client

@@ -18,6 +18,7 @@ from engine.ports.guest_rules import GuestRules
 from engine.ports.port_sync import PortSync
 from engine.ports.published_spec import Container
 from engine.settings.store import SettingsStore
+from tests.unit.engine.admission.making import admission
 from tests.unit.engine.bridge.servers import Dockerd, docker
 from vm.backend import Backend as RealBackend
 from vm.directory import MachineDir
@@ -156,7 +157,7 @@ class Scene:
             UnixListener(self.folder / "docker.sock"),
             self.dial,
             lambda: None,
-            starting=self.ports.starts,
+            admission(starts=self.ports.starts),
         )
 
     def begin(self) -> None:

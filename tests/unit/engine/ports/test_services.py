@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from engine.ports.published_spec import Container, TaskLabels
-from engine.ports.services import Service, Services, read_spec, service_ports
+from engine.ports.services import Service, Services, service_ports
 from tests.unit.engine.bridge.servers import IMAGE, wait_until
 from tests.unit.engine.ports.conftest import SERVICE, Publishing, Scene
 from vm.errors import EngineUnreachable
@@ -75,31 +75,6 @@ def test_a_port_of_the_swarms_choice_is_known_once_it_has_chosen() -> None:
 def test_what_an_update_has_taken_away_is_gone_before_the_swarm_has_followed() -> None:
     updated = service(port(80, 8082), allocated=(port(80, 8081),))
     assert forwards(updated) == {Forward("127.0.0.1", 8082, 8082)}
-
-
-def test_what_a_service_needs_is_known_from_the_request() -> None:
-    body = {"Name": "web", "EndpointSpec": {"Ports": [port(80, 1), port(81, 2), port(82)]}}
-    spec = read_spec(msgspec.json.encode(body))
-    assert spec is not None
-    assert spec.forwards(("::1",)) == [Forward("::1", 1, 1), Forward("::1", 2, 2)]
-    for nothing in (b'{"Name":"web"}', b'{"EndpointSpec":null}', b'{"EndpointSpec":{}}'):
-        spec = read_spec(nothing)
-        assert spec is not None
-        assert spec.ports == ()
-    assert read_spec(b"[]") is None
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        b'{"a":' + b"[" * 100_000,
-        b'{"Name":"\xff"}',
-        b'{"EndpointSpec":{"Ports":[{"TargetPort":80,"PublishedPort":65536}]}}',
-        b'{"EndpointSpec":{"Ports":[{"TargetPort":-1,"PublishedPort":80}]}}',
-    ],
-)
-def test_a_request_that_cannot_be_read_is_for_dockerd_to_refuse(body: bytes) -> None:
-    assert read_spec(body) is None
 
 
 def test_ports_of_a_service_follow_it(swarm: Scene) -> None:

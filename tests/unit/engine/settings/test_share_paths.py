@@ -15,6 +15,7 @@ from engine.ports.published_spec import Asked, Container, Mount, Publishing
 from engine.settings import share_paths
 from engine.settings.schema import GIB, HostSize, Kind, Setting, schema
 from engine.settings.store import SettingsStore
+from engine.shares.binds import resolve
 from engine.shares.shared_folders import SharedFolders
 from tests.ordinary_user import OrdinaryUser
 from vm.backends.fake import FakeBackend
@@ -233,10 +234,9 @@ def test_what_the_guest_could_not_mount_is_told(
     assert paths[1] in mounted.summary
     assert mounted.details == "mount: no such device"
     assert paths[2] in unserved.summary
-    body = b'{"HostConfig":{"Binds":["%s:/x"]}}'
-    assert folders.check(body % paths[0].encode()) is None
-    with pytest.raises(Exception, match="is not shared"):
-        folders.check(body % paths[1].encode())
+    assert resolve(paths[0], folders.sharing()) == paths[0]
+    with pytest.raises(NotShared, match="is not shared"):
+        resolve(paths[1], folders.sharing())
 
 
 def test_one_that_is_served_no_longer_is_told_and_refused(
@@ -267,10 +267,9 @@ def test_one_that_is_served_no_longer_is_told_and_refused(
     for _ in range(2):  # it stays so while the machine runs
         (told,) = folders.problems
         assert f"{names[1]} is no longer shared" in told.summary
-        body = b'{"HostConfig":{"Binds":["%s:/x"]}}'
-        assert folders.check(body % names[0].encode()) is None
+        assert resolve(names[0], folders.sharing()) == names[0]
         with pytest.raises(NotShared, match="is not shared"):
-            folders.check(body % names[1].encode())
+            resolve(names[1], folders.sharing())
         folders.look([])
     folders.end()
     assert not folders.problems, "another machine serves it"

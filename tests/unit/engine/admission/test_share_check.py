@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from engine.shares.binds import Sharing, check
+from engine.shares.binds import Sharing
+from tests.unit.engine.admission.making import admission
 from vm.errors import NotShared, ToolMissing
 from vm.host import private_folders
 from vm.types import Share
@@ -31,6 +32,16 @@ def sharing(shared: Path) -> Sharing:
 
 def asked(*binds: str, **more: Any) -> bytes:
     return json.dumps({"Image": "a", "HostConfig": {"Binds": binds, **more}}).encode()
+
+
+def check(body: bytes, sharing: Sharing) -> bytes | None:
+    """What is sent instead of a container's body; None for the body itself."""
+    sent = admission(sharing).create_container(body)
+    return None if sent == body else sent
+
+
+def check_service(body: bytes, sharing: Sharing) -> bytes:
+    return admission(sharing).create_service(body)[0]
 
 
 def mount(source: str, **more: Any) -> bytes:
@@ -98,7 +109,6 @@ def test_everything_else_is_refused(path: str, sharing: Sharing) -> None:
         assert refused.value.hint
 
 
-MOUNT = '{"Type":"bind","Source":"/etc","Target":"/x"}'
 HOST_CONFIG = '{"HostConfig":{"Binds":["/etc:/x"]}'
 
 
@@ -110,7 +120,6 @@ HOST_CONFIG = '{"HostConfig":{"Binds":["/etc:/x"]}'
         '{"HostConfig":{"Binds":["/etc:/x","\\ud800"]}}',
         '{"HostConfig":{"Binds":["/proc/\\u0000:/x"]}}',
         '{"HostConfig":{"Mounts":[{"Type":"bind","type":"bind","Source":"/a","source":"/etc"}]}}',
-        f'{{"HostConfig":5,"TaskTemplate":{{"ContainerSpec":{{"Mounts":[{MOUNT}]}}}}}}',
         HOST_CONFIG + "}}",
         HOST_CONFIG + ',"a":' + "[" * 100_000 + "]" * 100_000 + "}",
     ],
@@ -126,16 +135,43 @@ def test_what_only_dockerd_would_read_is_refused(body: str, sharing: Sharing) ->
     "body",
     [
         b'{"HostConfig":{"Binds":["/etc:/x"]},"hostconfig":{"Privileged":true}}',
+        b'{"HostConfig":{"Binds":["/proc:/x","/etc:/y"],"binds":["/sys:/x"],"BINDS":[null,null]}}',
+        b'{"HostConfig":{"Mounts":[{"Source":"/etc"}],"mounts":[{"Type":"bind"}]}}',
+        b'{"Binds":["/etc:/x"]}',
+        b'{"HostConfig":{"Binds":["/proc:/x"]},"HostConfig":null,"Binds":["/etc:/x"]}',
+        b'{"Mounts":[{"Type":"bind","Source":"/etc","Target":"/x"}]}',
+    ],
+)
+def test_what_dockerd_puts_together_is_refused(body: bytes, sharing: Sharing) -> None:
+    with pytest.raises(NotShared, match="/etc is not shared"):
+        check(body, sharing)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
         b'{"HostConfig":{"Binds":["/etc:/x"],"Binds":null,"Privileged":true}}',
-        b'{"HostConfig":{"Mounts":[{"Source":"/etc"}]},"HostConfig":{"Privileged":true}}',
+        b'{"HostConfig":{"Binds":["/etc:/x"]},"HostConfig":null,"HostConfig":{"Privileged":true}}',
+        b'{"HostConfig":{"Binds":["/etc:/x"],"binds":["/proc:/x"],"Privileged":true}}',
     ],
 )
 def test_what_a_later_key_has_replaced_does_not_go_on(body: bytes, sharing: Sharing) -> None:
-    """dockerd would put both together."""
     changed = check(body, sharing)
     assert changed is not None
     assert b"/etc" not in changed
     assert b'"Privileged":true' in changed
+
+
+def test_top_level_binds_do_not_count_beside_a_host_config(sharing: Sharing) -> None:
+    assert check(b'{"Binds":["/etc:/x"],"HostConfig":{}}', sharing) is None
+
+
+@pytest.mark.parametrize("kind", ['"Type":"bind",', '"Type":"BIND",', '"Type":"",', ""])
+def test_what_a_service_takes_for_a_bind(kind: str, sharing: Sharing) -> None:
+    mount = f'{{{kind}"Source":"/etc","Target":"/x"}}'
+    body = f'{{"HostConfig":5,"TaskTemplate":{{"ContainerSpec":{{"Mounts":[{mount}]}}}}}}'
+    with pytest.raises(NotShared):
+        check_service(body.encode(), sharing)
 
 
 def test_the_way_out_of_a_share_is_refused(shared: Path, sharing: Sharing) -> None:
@@ -242,10 +278,10 @@ def test_services(tmp_path: Path, shared: Path, sharing: Sharing) -> None:
         task = {"TaskTemplate": {"ContainerSpec": {"Mounts": [one]}}, "Name": "a"}
         return json.dumps(task, separators=(",", ":")).encode()
 
-    assert check(body(shared), sharing) is None
-    assert check(body(tmp_path / "link"), sharing) == body(shared)
+    assert check_service(body(shared), sharing) == body(shared)
+    assert check_service(body(tmp_path / "link"), sharing) == body(shared)
     with pytest.raises(NotShared):
-        check(body("/srv/x"), sharing)
+        check_service(body("/srv/x"), sharing)
 
 
 def test_what_another_user_has_put_where_everybody_may(tmp_path: Path) -> None:

@@ -1,0 +1,111 @@
+"""What the bridge asks about a request before dockerd sees it.
+
+`Admission` decodes the body of a creation once, lets each rule of this folder read and change the
+typed value, and writes the changes into the original bytes. Starts go to `engine/ports/starts.py`,
+swarms also to `engine/lifecycle/swarm_mode.py`. A body that dockerd refuses goes on as it is, and
+one that only dockerd might be able to read is refused here, so nothing passes unchecked. Next:
+`create_request.py`, `share_check.py`, `engine/bridge/pump.py`, which calls it.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+import msgspec
+
+from engine.admission import address_pools, builder_certificates, proxy_variables
+from engine.admission.create_request import CreateContainer, CreateService, InitSwarm
+from engine.admission.go_json import Document, read
+from engine.admission.share_check import checked, checked_mounts
+from engine.json_input import UNREADABLE
+from engine.ports.services import ServiceSpec
+from engine.shares.binds import Sharing
+from vm.errors import NotShared
+
+Answered = Callable[[], None]
+"""To be called when dockerd has answered, before the client sees the answer."""
+
+
+class Starts(Protocol):
+    """`engine.ports.starts.Starts`, as far as it is needed."""
+
+    def about_to(self, container: str) -> Answered | None: ...
+    def about_to_serve(self, spec: ServiceSpec) -> Answered | None: ...
+    def settle(self) -> None: ...
+
+
+class Admission:
+    """`sharing`: what is shared now; `variables`: the proxies' environment variables now;
+    `swarming`: prepares dockerd to "init", "join" or "leave" a swarm. Any thread."""
+
+    def __init__(
+        self,
+        sharing: Callable[[], Sharing],
+        variables: Callable[[], Mapping[str, str]],
+        starts: Starts,
+        swarming: Callable[[str], Answered | None],
+    ) -> None:
+        self._sharing = sharing
+        self._variables = variables
+        self._starts = starts
+        self._swarming = swarming
+
+    def create_container(self, body: bytes) -> bytes:
+        """The body to send to dockerd. Raises NotShared."""
+        document = _document(body, CreateContainer)
+        if document is None:
+            return body
+        request = document.value
+        host = checked(request.host, self._sharing())
+        host = builder_certificates.added(request.image, host)
+        env = proxy_variables.added(request.env, self._variables())
+        return document.encode(msgspec.structs.replace(request.with_host(host), env=env))
+
+    def create_service(self, body: bytes) -> tuple[bytes, Answered | None]:
+        """The body to send for a service that is created or updated. Its ports are reserved until
+        `Answered` is called. Raises NotShared, PortInUse, BackendFailed."""
+        document = _document(body, CreateService)
+        if document is None:
+            return body, None
+        request = document.value
+        if (container := request.container) is not None:
+            mounts = checked_mounts(container.mounts, self._sharing())
+            env = proxy_variables.added(container.env, self._variables())
+            container = msgspec.structs.replace(container, mounts=mounts, env=env)
+            request = request.with_container(container)
+        return document.encode(request), self._starts.about_to_serve(request.spec)
+
+    def init_swarm(self, body: bytes) -> bytes:
+        """The body to send to dockerd."""
+        try:
+            document = read(body, InitSwarm)
+        except UNREADABLE:  # for dockerd to refuse
+            return body
+        return document.encode(address_pools.with_pool(document.value))
+
+    def start(self, container: str) -> Answered | None:
+        """It, by name or id, is to start or restart. Raises NotShared, PortInUse, BackendFailed."""
+        return self._starts.about_to(container)
+
+    def settle(self) -> None:
+        """Returns when the ports of every container that runs now are open."""
+        self._starts.settle()
+
+    def swarm(self, verb: str) -> Answered | None:
+        """dockerd is to "init", "join" or "leave" one. Raises GalleyError."""
+        return self._swarming(verb)
+
+
+def _document[V: msgspec.Struct](body: bytes, kind: type[V]) -> Document[V] | None:
+    """None for what dockerd refuses: no object, or a field of another type. Raises NotShared for an
+    object that dockerd may be able to read and Galley is not."""
+    try:
+        return read(body, kind)
+    except msgspec.ValidationError:
+        return None
+    except UNREADABLE as error:
+        if not body.lstrip().startswith(b"{"):
+            return None
+        raise NotShared(
+            f"Galley cannot read which folders are to be shared: {error}.",
+            "Send the request as plain JSON in UTF-8.",
+        ) from error
