@@ -2,8 +2,8 @@
 
 For the fuzzer of creations, which asks what dockerd would bind of what was let through. It shares
 no code with `engine.bridge`. Where Go refuses a request, nothing more is found: dockerd answers 400
-and hangs up. What else dockerd refuses later (types of other fields, modes, targets) is let pass.
-Next: `test_creations.py`.
+and hangs up. What else dockerd refuses later (types of fields that Galley does not read, modes,
+targets) is let pass. Next: `test_creations.py`.
 """
 
 import json
@@ -20,6 +20,20 @@ _ROUTE = re.compile(
 _DEEP = re.compile(r"(\[{300,})(\]{300,})")
 _FOLDS = str.maketrans({"\u017f": "s", "\u212a": "k"})  # unicode.SimpleFold, of what is no ASCII
 _POINTERS = ("HostConfig", "ContainerSpec", "BindOptions")
+
+# Of the fields that Galley reads; "*" is any key of a map.
+type _Shape = str | bool | float | list[_Shape] | dict[str, _Shape]
+_MOUNTS: _Shape = [
+    {"Type": "", "Source": "", "Target": "", "BindOptions": {"CreateMountpoint": False}}
+]
+_HOST: dict[str, _Shape] = {"Binds": [""], "Mounts": _MOUNTS, "Tmpfs": {"*": ""}}
+_CONTAINER: _Shape = {"Image": "", "Env": [""], "HostConfig": _HOST, **_HOST}
+_PORT: _Shape = {"Protocol": "", "TargetPort": 0.0, "PublishedPort": 0.0, "PublishMode": ""}
+_SERVICE: _Shape = {
+    "Name": "",
+    "TaskTemplate": {"ContainerSpec": {"Env": [""], "Mounts": _MOUNTS}},
+    "EndpointSpec": {"Ports": [_PORT]},
+}
 
 type Headers = dict[bytes, list[bytes]]
 
@@ -133,7 +147,9 @@ def _chunks(data: bytes) -> tuple[bytes, bytes]:
 
 
 def _sources(body: bytes, *, service: bool) -> Iterator[str]:
-    read = _Read(_decoded(body))
+    document = _decoded(body)
+    _check(document, _SERVICE if service else _CONTAINER)
+    read = _Read(document)
     if service:
         way: tuple[str, ...] = ("TaskTemplate", "ContainerSpec")
     else:  # as before API 1.18, where there is none
@@ -150,7 +166,7 @@ def _sources(body: bytes, *, service: bool) -> Iterator[str]:
 
 def _decoded(body: bytes) -> object:
     text = _DEEP.sub(
-        lambda found: "[]" if len(found[1]) == len(found[2]) else found[0],
+        lambda found: "[[]]" if len(found[1]) == len(found[2]) else found[0],
         body.decode(errors="replace"),
     ).lstrip(" \t\r\n")
     decoder = json.JSONDecoder(
@@ -167,6 +183,33 @@ def _decoded(body: bytes) -> object:
 
 def _no_constant(_: str) -> float:
     raise ValueError
+
+
+def _check(value: object, shape: _Shape) -> None:
+    """Raises Refused for another type, as Go does in the end."""
+    if value is None:
+        return
+    if isinstance(shape, dict):
+        for key, inner in _object(value):
+            for name in shape:
+                if name == "*" or _folded(key) == _folded(name):
+                    _check(inner, shape[name])
+    elif isinstance(shape, list):
+        for inner in _items(value):
+            _check(inner, shape[0])
+    elif not isinstance(value, type(shape)) or not _is_uint32(value):
+        raise Refused
+
+
+def _is_uint32(value: object) -> bool:
+    """Also what is no number."""
+    return not isinstance(value, float) or (value.is_integer() and 0 <= value < 1 << 32)
+
+
+def _object(value: object) -> _Object:
+    if not isinstance(value, _Object):
+        raise Refused
+    return value
 
 
 def _items(value: object) -> list[object]:
@@ -226,9 +269,7 @@ class _Read:
             return
         if value is None:
             return
-        if not isinstance(value, _Object):
-            raise Refused
-        for key, inner in value:
+        for key, inner in _object(value):
             if _folded(key) == _folded(way[0]):
                 yield from self._values(inner, way[1:], pointer=way[0] in _POINTERS)
 
