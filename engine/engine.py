@@ -106,19 +106,10 @@ class Engine:
             on_change=self._publish,
         )
         swarm = SwarmMode(self._configuration, self._saver.awake, lambda: self._machine.guest)
-        admission = Admission(
-            sharing=self._folders.sharing,
-            variables=self._configuration.proxy_variables,
-            starts=self._ports.starts,
-            swarming=swarm.about_to,
-        )
-        self._bridge = Bridge(
-            listener=UnixListener(home.docker_socket),
-            dial=self._dial,
-            down=self._down,
-            admission=admission,
-            use=self._saver,
-        )
+        variables = self._configuration.proxy_variables
+        admission = Admission(self._folders.sharing, variables, self._ports.starts, swarm.about_to)
+        listener = UnixListener(home.docker_socket)
+        self._bridge = Bridge(listener, self._dial, self._down, admission, self._saver)
         self._steps: EngineSteps = EngineSteps(
             *(home, self._folders, self._watch, self._configure_new),
             *(lambda: self._health.reachable, self._resting.start_again),

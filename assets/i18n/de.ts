@@ -5535,6 +5535,14 @@
             <translation>Senden Sie die Anfrage als einfaches JSON in UTF-8.</translation>
         </message>
         <message>
+            <source>The request is too long for Galley to check it.</source>
+            <translation>Die Anfrage ist zu lang, als dass Galley sie prüfen könnte.</translation>
+        </message>
+        <message>
+            <source>Such a request may have at most 8 MiB.</source>
+            <translation>Eine solche Anfrage darf höchstens 8 MiB haben.</translation>
+        </message>
+        <message>
             <source>{0} is not the absolute path of a file.</source>
             <translation>{0} ist kein absoluter Pfad einer Datei.</translation>
         </message>

@@ -14,10 +14,11 @@ from typing import Protocol
 from urllib.parse import unquote_to_bytes
 
 from engine.dockerapi.http import API
+from vm.errors import NotShared
 
-HEAD_LIMIT = 64 * 1024  # bytes; what is longer is not held back
+HEAD_LIMIT = 1032 * 1024  # bytes; what is longer, dockerd refuses: Go reads 1028 KiB
 LINE_LIMIT = 4 * 1024  # bytes of a chunk's size and extensions
-BODY_LIMIT = 8 * 1024 * 1024  # bytes of a creation; a real one has some thousand
+BODY_LIMIT = 8 * 1024 * 1024  # bytes; what is longer is refused. A real one has some thousand
 ENDLESS = 1 << 62
 
 _FIRST = re.compile(rb"(?:\r?\n)*([A-Z]+) (\S+) HTTP/1\.([0-9])\r?\n")
@@ -150,14 +151,19 @@ class Requests:
     def _whole(
         self, data: bytes, at: int, start: int, target: bytes, headers: dict[bytes, bytes]
     ) -> tuple[int, bytes] | None:
-        """None: it goes on unread."""
+        """None: it goes on unread. Raises what the handler raises, and NotShared for a body that is
+        too long to be read."""
         try:
             found = _body(data, start, headers)
         except ValueError:
             return None
         if found is None:
-            if _declared(headers) > BODY_LIMIT or len(data) - start > BODY_LIMIT:
-                return None
+            declared = 0 if _is_chunked(headers) else _declared(headers)
+            if max(declared, len(data) - start) > BODY_LIMIT:
+                raise NotShared(
+                    "The request is too long for Galley to check it.",
+                    "Such a request may have at most 8 MiB.",
+                )
             if b"expect" in headers and not self._has_asked:
                 self._has_asked = True
                 self._answer(_CONTINUE)
@@ -224,7 +230,7 @@ def _headers(head: bytes, minor_version: bytes) -> dict[bytes, bytes]:
 
 
 def _has_body(headers: dict[bytes, bytes]) -> bool:
-    return b"content-length" in headers or _is_chunked(headers)
+    return headers.get(b"content-length", b"").isdigit() or _is_chunked(headers)
 
 
 def _is_chunked(headers: dict[bytes, bytes]) -> bool:
@@ -233,8 +239,9 @@ def _is_chunked(headers: dict[bytes, bytes]) -> bool:
 
 def _declared(headers: dict[bytes, bytes]) -> int:
     """The length that the head says: 0 where it says none, endless where it makes no sense."""
-    length = headers.get(b"content-length", b"0")
-    return int(length) if length.isdigit() and len(length) < 18 else ENDLESS
+    said = headers.get(b"content-length", b"0")
+    length = said.lstrip(b"0") or b"0"
+    return int(length) if said.isdigit() and len(length) < 18 else ENDLESS
 
 
 def _body(data: bytes, start: int, headers: dict[bytes, bytes]) -> tuple[bytes, int] | None:
@@ -256,6 +263,6 @@ def _body(data: bytes, start: int, headers: dict[bytes, bytes]) -> tuple[bytes, 
 def _chunk_size(line: bytes) -> int:
     """Raises ValueError."""
     digits = line.partition(b";")[0].strip()
-    if not re.fullmatch(rb"[0-9a-fA-F]{1,15}", digits):
+    if not re.fullmatch(rb"[0-9a-fA-F]{1,16}", digits):
         raise ValueError("not a size")
     return int(digits, 16)

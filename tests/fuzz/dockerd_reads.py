@@ -117,8 +117,9 @@ def _body(headers: Headers, data: bytes, proto: bytes) -> tuple[bytes, bytes]:
             raise Refused
         return _chunks(data)
     lengths = {*headers.get(b"content-length", [b"0"])}
-    length = lengths.pop()
-    if lengths or not length.isdigit() or len(length) > 18:
+    said = lengths.pop()
+    length = said.lstrip(b"0") or b"0"
+    if lengths or not said.isdigit() or len(length) > 18:
         raise Refused
     # Where it is cut short, what has come of it is read: a whole value is enough.
     return data[: int(length)], data[int(length) :]

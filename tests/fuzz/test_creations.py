@@ -111,7 +111,7 @@ def request(source: Source) -> bytes:
         head += b"Transfer-Encoding: chunked\r\n"
         body = _chunked(source, body)
     if framing < 5:
-        value = source.pick((b"%d", b"%d", b"%d", b"0%d", b"\r\n %d", b"\t%d ")) % len(body)
+        value = source.pick((b"%d", b"%d", b"%d", b"%020d", b"\r\n %d", b"\t%d ")) % len(body)
         head += source.pick((b"Content-Length:", b"content-length: ")) + value + b"\r\n"
     again = request(source) if source.one_in(8) else b""
     return line + head + b"\r\n" + body + again
@@ -135,7 +135,10 @@ def _chunked(source: Source, body: bytes) -> bytes:
     at = source.below(len(body) + 1)
     pieces = [piece for piece in (body[:at], body[at:]) if piece]
     mark = source.pick((b"", b"", b";a=b", b" ", b";\n"))
-    return b"".join(b"%x%s\r\n%s\r\n" % (len(one), mark, one) for one in pieces) + b"0\r\n\r\n"
+    size = source.pick((b"%x", b"%x", b"%016x"))
+    return (
+        b"".join(b"%s%s\r\n%s\r\n" % (size % len(one), mark, one) for one in pieces) + b"0\r\n\r\n"
+    )
 
 
 def _document(source: Source) -> bytes:

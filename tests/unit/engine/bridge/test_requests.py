@@ -244,7 +244,9 @@ HIDDEN = b"GET /_ping HTTP/1.1\r\nX: y\r\n Content-Length: %d\r\n\r\n" % len(SIZ
         SIZED.replace(b"/v1.47", b"HTTP:/v1.47"),
         SIZED.replace(b"HTTP/1.1", b"HTTP/1.2"),
         SIZED.replace(b"Length: ", b"Length:\r\n\t"),
+        SIZED.replace(b"Length: ", b"Length: %s" % (b"0" * 5000)),
         SIZED.replace(b"Content", b"Content-Encoding: gzip\r\nContent"),
+        CREATE + b"Transfer-Encoding: chunked\r\n\r\n%016x\r\n%s\r\n0\r\n\r\n" % (14, SIZED[-14:]),
         SIZED.replace(b"1.1\r\n", b"1.0\r\nTransfer-Encoding: chunked\r\n"),
         HIDDEN + SIZED,
     ],
@@ -305,22 +307,29 @@ def test_a_line_of_a_chunk_that_is_cut_late_in_a_buffer_is_waited_for() -> None:
     assert len(seen.bodies) == 1
 
 
-@pytest.mark.parametrize(("more", "goes_on"), [(0, False), (1, True)])
-def test_a_creation_whose_head_declares_too_much_goes_on_at_once(more: int, goes_on: bool) -> None:
-    head = CREATE + b"Content-Length: %d\r\n\r\n{" % (BODY_LIMIT + more)
-    assert Seen().requests.feed(head) == (head if goes_on else b"")
+def test_a_head_that_is_too_long_is_not_kept() -> None:
+    pieces = [b"GET /" + b"a" * HEAD_LIMIT, b"b"]
+    requests = Seen().requests
+    assert [requests.feed(piece) for piece in pieces] == pieces, "it goes on at once"
 
 
-def test_what_is_too_long_is_not_kept() -> None:
-    long_head = b"GET /" + b"a" * HEAD_LIMIT
-    long_body = CREATE + b"Transfer-Encoding: chunked\r\n\r\n100000\r\n"
-    blocks = [b"x" * 0x100000 + b"\r\n100000\r\n"] * (BODY_LIMIT // 0x100000 + 2)
-    for pieces, held in (([long_head, b"b"], 0), ([long_body, *blocks], 8)):
+def test_a_creation_that_is_too_long_is_refused_as_soon_as_that_is_known() -> None:
+    chunked = CREATE + b"Transfer-Encoding: chunked\r\n\r\n100000\r\n"
+    blocks = [b"x" * 0x100000 + b"\r\n100000\r\n"] * 8
+    declared = CREATE + b"Content-Length: %d\r\n\r\n{"
+    assert Seen().requests.feed(declared % BODY_LIMIT) == b""
+    for *held, last in ([chunked, *blocks], [declared % (BODY_LIMIT + 1)]):
         requests = Seen().requests
-        went = [requests.feed(piece) for piece in pieces]
-        assert b"".join(went) == b"".join(pieces)
-        assert went[:held] == [b""] * held
-        assert len(went[held]) == sum(map(len, pieces[: held + 1])), "it goes on at once"
+        assert not any(map(requests.feed, held))
+        with pytest.raises(NotShared, match="too long"):
+            requests.feed(last)
+
+
+def test_a_creation_with_a_head_as_long_as_go_takes_is_seen() -> None:
+    creation = SIZED.replace(b"Host:", b"X: %s\r\nHost:" % (b"a" * (1 << 20)))
+    seen = Seen()
+    assert seen.feed(creation[:1000], creation[1000:]) == creation
+    assert seen.bodies == [b'{"Image":"a"}\n']
 
 
 def test_typing_after_a_hijack_is_not_held_back() -> None:
