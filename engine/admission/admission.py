@@ -4,20 +4,27 @@
 typed value, and writes the changes into the original bytes. Starts go to `engine/ports/starts.py`,
 swarms also to `engine/lifecycle/swarm_mode.py`. A body that dockerd refuses goes on as it is, and
 one that only dockerd might be able to read is refused here, so nothing passes unchecked. Next:
-`create_request.py`, `share_check.py`, `engine/bridge/pump.py`, which calls it.
+`create_request.py`, `engine/shares/binds.py`, `engine/bridge/pump.py`, which calls it.
 """
 
+import posixpath
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import msgspec
 
 from engine.admission import address_pools, builder_certificates, proxy_variables
-from engine.admission.create_request import CreateContainer, CreateService, InitSwarm
+from engine.admission.create_request import (
+    CreateContainer,
+    CreateService,
+    HostConfig,
+    InitSwarm,
+    Mount,
+)
 from engine.admission.go_json import Document, read
-from engine.admission.share_check import checked, checked_mounts
 from engine.json_input import UNREADABLE
 from engine.ports.services import ServiceSpec
+from engine.shares import binds
 from engine.shares.binds import Sharing
 from vm.errors import NotShared
 
@@ -55,7 +62,7 @@ class Admission:
         if document is None:
             return body
         request = document.value
-        host = checked(request.host, self._sharing())
+        host = _shared(request.host, self._sharing())
         host = builder_certificates.added(request.image, host)
         env = proxy_variables.added(request.env, self._variables())
         return document.encode(msgspec.structs.replace(request.with_host(host), env=env))
@@ -68,7 +75,7 @@ class Admission:
             return body, None
         request = document.value
         if (container := request.container) is not None:
-            mounts = checked_mounts(container.mounts, self._sharing())
+            mounts = _shared_mounts(container.mounts, self._sharing())
             env = proxy_variables.added(container.env, self._variables())
             container = msgspec.structs.replace(container, mounts=mounts, env=env)
             request = request.with_container(container)
@@ -93,6 +100,25 @@ class Admission:
     def swarm(self, verb: str) -> Answered | None:
         """dockerd is to "init", "join" or "leave" one. Raises GalleyError."""
         return self._swarming(verb)
+
+
+def _shared(host: HostConfig, sharing: Sharing) -> HostConfig:
+    """With paths as the guest has them. Raises NotShared."""
+    binds_there = tuple(binds.checked(bind, sharing) for bind in host.binds)
+    mounts = _shared_mounts(host.mounts, sharing)
+    return msgspec.structs.replace(host, binds=binds_there, mounts=mounts)
+
+
+def _shared_mounts(mounts: tuple[Mount, ...], sharing: Sharing) -> tuple[Mount, ...]:
+    return tuple(_shared_mount(mount, sharing) for mount in mounts)
+
+
+def _shared_mount(mount: Mount, sharing: Sharing) -> Mount:
+    if not mount.is_bind or not mount.source.startswith("/"):
+        return mount
+    there = binds.resolve(mount.source, sharing, make=mount.makes_source)
+    is_same = there == posixpath.normpath(mount.source)
+    return mount if is_same else msgspec.structs.replace(mount, source=there)
 
 
 def _document[V: msgspec.Struct](body: bytes, kind: type[V]) -> Document[V] | None:

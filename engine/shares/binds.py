@@ -7,7 +7,7 @@ such as /tmp, and what Galley keeps for itself. Two kinds of paths are the machi
 what programs that watch or drive an engine bind (`OWN`), and the docker socket, ours by whatever
 name this host has for it. /tmp itself may be bound: a container may there what its user may.
 
-Next: `engine/admission/share_check.py`, which asks about the binds of a creation;
+Next: `engine/admission/admission.py`, which asks about the binds of a creation;
 `shared_folders.py`.
 """
 
@@ -49,6 +49,26 @@ class Sharing(msgspec.Struct, frozen=True):
     folders: tuple[str, ...] = ()
     problem: Problem | None = None
     private: private_folders.Identities = frozenset()
+
+
+def checked(bind: str, sharing: Sharing) -> str:
+    """SOURCE:TARGET[:MODE] with the source's path in the guest; a source that is no path is the
+    name of a volume. Raises NotShared, also for a path that such a line cannot name."""
+    source, colon, rest = bind.partition(":")
+    if not colon or not source.startswith("/"):
+        return bind
+    there = resolve(source, sharing, make=True)
+    if there == posixpath.normpath(source):
+        return bind
+    if ":" in there:
+        target, _, mode = rest.partition(":")
+        only = ",readonly" if "ro" in mode.split(",") else ""
+        mount = shlex.quote(f"type=bind,source={source},target={target}{only}")
+        raise NotShared(
+            f"The folder {source} leads to {there}, and -v cannot name a folder with a colon.",
+            f"Give it in the longer way: docker run --mount {mount}",
+        )
+    return f"{there}:{rest}"
 
 
 def resolve(source: str, sharing: Sharing, *, make: bool = False) -> str:
