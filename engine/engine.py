@@ -140,7 +140,7 @@ class Engine:
         self._configuration.look(self._machine.story.console.lines())
         self.snapshots.open()
         self._machine.open()
-        self._saver.set_rules(rules(self._settings, self._machine.backend.features))
+        self._saver.set_rules(rules(self._settings, self._machine.backend))
         self._saver.open()
 
     def close(self) -> None:
@@ -307,7 +307,7 @@ class Engine:
             log.info("logins stay where docker keeps them: %s", error)
 
     def _settings_changed(self) -> None:
-        self._saver.set_rules(rules(self._settings, self._machine.backend.features))
+        self._saver.set_rules(rules(self._settings, self._machine.backend))
         if self._machine.status.state.is_up:
             self._keep_logins()
             with contextlib.ExitStack() as held:

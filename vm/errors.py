@@ -40,6 +40,7 @@ An error crosses the control socket as a `Problem` and becomes an exception agai
 else on the command line.
 """
 
+from collections.abc import Callable
 from enum import StrEnum
 
 import msgspec
@@ -224,3 +225,12 @@ def from_problem(problem: Problem) -> GalleyError:
     """The exception that `to_problem` was called on; an unknown kind becomes a `GalleyError`."""
     kind = _tree(GalleyError).get(problem.kind, GalleyError)
     return kind(problem.summary, problem.hint, details=problem.details, retry=problem.retry)
+
+
+def problem_of(check: Callable[[], object]) -> Problem | None:
+    """What `check` raises as a GalleyError, as a value; None when it returns."""
+    try:
+        check()
+    except GalleyError as error:
+        return error.to_problem()
+    return None

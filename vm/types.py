@@ -61,16 +61,21 @@ class MachineSpec(msgspec.Struct, frozen=True):
     share_by: str = "auto"  # auto, virtiofs, sftp
 
 
-class Features(msgspec.Struct, frozen=True):
-    """What a backend can do, as data: the common lifecycle reads this instead of subclassing."""
+class BootOptions(msgspec.Struct, frozen=True):
+    """What one boot of the guest is told, however the backend tells it."""
 
-    forwards: bool  # carries host ports by itself (else the engine relays them)
-    suspend: bool
-    pause: bool
-    knocks: bool  # tells who comes to a forward of a paused guest
-    shares: tuple[str, ...]  # by what folders can be shared, the best first: "virtiofs", "sftp"
+    login_key: str  # the ssh-ed25519 public key that may log in as root, base64 as in OpenSSH files
+    format_disk: bool = False  # the data disk is new: make a file system on it
+    grow_disk: bool = False  # the data disk may be larger than its file system: grow that
+    repair_disk: bool = False  # let the file system check answer its own questions
+
+
+class Features(msgspec.Struct, frozen=True):
+    """What the host prepares differently for a backend. What a backend can do besides, its
+    capabilities say (`vm/capabilities.py`)."""
+
     sockets: str  # how the guest's sockets are reached: "relay" (see `vm/guest/relay.py`) or "ssh"
-    image_format: str  # "qcow2" or "tar"
+    image_format: str  # "qcow2", "tar", or "none"
 
 
 class Accelerator(msgspec.Struct, frozen=True):

@@ -112,7 +112,8 @@ def _observed() -> Report:
         backend, directory = reach.chosen_backend(home), MachineDir.of(home)
         seen = backend.observe(directory)
         stopped = seen.state is MachineState.STOPPED
-        resumable = stopped and backend.is_suspended(directory)
+        suspends = backend.suspends if stopped else None
+        resumable = suspends is not None and suspends.is_suspended(directory)
         put_away = stopped and directory.put_away.exists()
         state, name, accelerator = seen.state, backend.name, seen.accelerator
         if seen.spec is not None:

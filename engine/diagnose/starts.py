@@ -8,9 +8,10 @@ TITLE = "The machine starts as quickly as it can"
 
 
 def applies(facts: Facts) -> bool:
-    return facts.backend is not None
+    return facts.backend is not None and facts.backend.explains is not None
 
 
 def check(facts: Facts) -> Problem | None:
     assert facts.backend is not None
-    return facts.backend.why_slow(MachineDir.of(facts.home))
+    assert facts.backend.explains is not None
+    return facts.backend.explains.why_slow(MachineDir.of(facts.home))

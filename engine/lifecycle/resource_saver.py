@@ -24,9 +24,10 @@ import msgspec
 
 from engine.ports.published_spec import Container
 from engine.settings.store import SettingsStore
+from vm.backend import Backend
 from vm.errors import GalleyError, MachineBusy
 from vm.host.paths import write_atomic
-from vm.types import Features, MachineState, Status
+from vm.types import MachineState, Status
 
 log = logging.getLogger(__name__)
 
@@ -357,16 +358,16 @@ class Saver:
                 self._leaves = False
 
 
-def rules(settings: SettingsStore, features: Features) -> Rules:
+def rules(settings: SettingsStore, backend: Backend) -> Rules:
     """What the settings say now, where the machine can be paused."""
-    if not features.pause:
+    if backend.pauses is None:
         return Rules(0, 0, False)
     now = settings.current()
     return Rules(
         now.save_after,
-        now.suspend_after if features.suspend else 0,
+        now.suspend_after if backend.suspends is not None else 0,
         now.save_busy,
-        features.knocks,
+        backend.wakes_on_traffic is not None,
     )
 
 

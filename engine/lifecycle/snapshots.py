@@ -3,7 +3,7 @@
 A snapshot is the data disk at one moment, with everything that Docker has. The machine goes on
 while one is made; its file system is at rest for the moment that counts. With what is in memory a
 machine that runs is suspended for it, copied, and goes on. Next: `vm/lifecycle/snapshots.py` (how
-they lie on disk), `Backend.copy_disk` (how a disk is copied).
+they lie on disk), `vm.capabilities.CopiesDisk` (how a disk is copied).
 """
 
 import logging
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from engine.lifecycle.resource_saver import Saver
 from engine.lifecycle.stopping import Resting
+from vm.capabilities import CopiesDisk
 from vm.errors import Cancelled, GalleyError, MachineBusy, SnapshotRefused
 from vm.guest.agent import Keeper
 from vm.lifecycle import snapshots
@@ -51,9 +52,10 @@ class Snapshots:
     def open(self) -> None:
         """See which there are, and take away what a crash has left."""
         directory = self._machine.directory
-        if snapshots.sweep(directory):
+        copies = self._machine.backend.copies_disk
+        if snapshots.sweep(directory) and copies is not None:
             try:
-                self._machine.backend.drop_copy(directory)
+                copies.drop(directory)
             except GalleyError as error:
                 log.warning("a copy that was under way: %s", error)
         self.kept = snapshots.every(directory)
@@ -73,6 +75,7 @@ class Snapshots:
         that is suspended is kept with its memory in any case, and stays so. Raises MachineBusy for
         one that starts or stops: whoever does that is not to find it suspended, or back."""
         with self._turn:
+            self._copies()  # before anything is done for it
             snapshots.check_new(self._machine.directory, name)
             if memory and (refusal := self.no_memory()) is not None:
                 raise refusal
@@ -146,29 +149,36 @@ class Snapshots:
     def _fill(self, target: Path, memory: bool) -> bool:
         """A machine that is suspended is kept with its memory, which has to be there if `memory`
         is wanted."""
-        backend, directory = self._machine.backend, self._machine.directory
+        suspends, directory = self._machine.backend.suspends, self._machine.directory
         self._was_still = True  # a machine that is stopped is not asked
         self._tell(SnapshotStep.DISK)
         self._check_cancelled()
-        backend.copy_disk(directory, target, self._still, self._report)
+        self._copies().copy(directory, target, self._still, self._report)
         kept = False
-        if self._machine.status.resumable:
+        if self._machine.status.resumable and suspends is not None:
             self._tell(SnapshotStep.MEMORY)
             folder = directory.snapshot_suspended(target.parent.name)
-            kept = backend.keep_suspended(directory, target, folder, self._report)
+            kept = suspends.copy(directory, target, folder, self._report)
         if memory and not kept:
             raise _nothing_in_memory()
         return self._was_still
 
+    def _copies(self) -> CopiesDisk:
+        """Raises SnapshotRefused."""
+        copies = self._machine.backend.copies_disk
+        if copies is None:
+            raise SnapshotRefused("Snapshots cannot be made on this computer.")
+        return copies
+
     def _put_back_suspended(self, name: str) -> None:
         """Where it cannot be had, the machine has its disk, and starts from cold."""
-        directory = self._machine.directory
+        suspends, directory = self._machine.backend.suspends, self._machine.directory
         disk, folder = directory.snapshot_disk(name), directory.snapshot_suspended(name)
-        if not folder.exists():
+        if suspends is None or not folder.exists():
             return
         self._tell(SnapshotStep.MEMORY)
         try:
-            if self._machine.backend.put_back_suspended(directory, disk, folder, self._report):
+            if suspends.restore(directory, disk, folder, self._report):
                 return
             log.warning("the memory in the snapshot %s has been changed", name)
         except (GalleyError, OSError) as error:

@@ -17,6 +17,7 @@ from engine.settings.store import SettingsStore
 from vm import in_use
 from vm.errors import BackendFailed, EngineUnreachable, GalleyError, Problem, from_problem
 from vm.host.paths import write_atomic
+from vm.lifecycle import suspension
 from vm.lifecycle.machine import Machine
 
 log = logging.getLogger(__name__)
@@ -114,9 +115,7 @@ class Resting:
 
     def obstacle(self) -> BackendFailed | None:
         """Why the machine cannot be suspended, whatever is asked."""
-        if not self._machine.backend.features.suspend:
-            return BackendFailed("Machines cannot be suspended on this computer.")
-        return None
+        return suspension.unsupported() if self._machine.backend.suspends is None else None
 
     def _keep_used(self, before: Callable[[], None]) -> None:
         before()

@@ -1,6 +1,6 @@
 """A full disk of this computer: the machine stands still, and goes on when there is room again.
 
-The backend tells when it comes to that (`Backend.wait_disk_error`); only then anybody looks. A disk
+The backend tells when it comes to that (`WatchesDiskErrors`); only then anybody looks. A disk
 that refuses for another reason is asked again and again, with a word of its own for it. Next:
 `guest_disk_space.py` (the machine's own disk), `vm/backends/qemu/io_error_watch.py`.
 """
@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 
 from vm.backend import Backend
+from vm.capabilities import WatchesDiskErrors
 from vm.directory import MachineDir
 from vm.errors import DiskFull, GalleyError, HostError, Problem
 from vm.types import DiskError
@@ -30,6 +31,7 @@ class HostRoom:
     ) -> None:
         self._directory = directory
         self._backend = backend
+        self._disk_errors = backend.watches_disk_errors
         self._on_change = on_change
         self._closed = threading.Event()
         self._thread: threading.Thread | None = None
@@ -37,23 +39,29 @@ class HostRoom:
         self.problems: tuple[Problem, ...] = ()
 
     def follow(self, runs: bool) -> None:
-        """Watch a machine that runs; it is watched to its end."""
+        """Watch a machine that runs; it is watched to its end. Nothing is, without the backend's
+        word."""
+        errors = self._disk_errors
+        if errors is None:
+            return
         if runs and (self._thread is None or not self._thread.is_alive()):
-            self._thread = threading.Thread(target=self._watch, name="host-room", daemon=True)
+            self._thread = threading.Thread(
+                target=self._watch, args=(errors,), name="host-room", daemon=True
+            )
             self._thread.start()
 
     def close(self) -> None:
         self._closed.set()
 
-    def _watch(self) -> None:
+    def _watch(self, errors: WatchesDiskErrors) -> None:
         try:
-            while error := self._backend.wait_disk_error(self._directory):
+            while error := errors.wait(self._directory):
                 if self._closed.is_set():
                     return
                 self._end_calm()
                 self._say((_problem(self._directory, error),))
                 self._wait_for_room()
-                self._go_on(error)
+                self._go_on(errors, error)
         except GalleyError as failure:
             log.warning("a full disk of this computer would not be noticed: %s", failure)
         self._say(())
@@ -70,11 +78,11 @@ class HostRoom:
         except OSError:  # it fails, or the server that it is on is away
             return False
 
-    def _go_on(self, error: DiskError) -> None:
+    def _go_on(self, errors: WatchesDiskErrors, error: DiskError) -> None:
         """A machine that does not hear stands still, which the backend tells again. Whether a disk
         that refused takes something now, only its next writes show."""
         try:
-            self._backend.go_on(self._directory)
+            errors.resume(self._directory)
         except GalleyError as failure:
             log.warning("the machine cannot be told to go on: %s %s", failure, failure.details)
             return

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from vm.backend import Backend
 from vm.directory import MachineDir
-from vm.errors import GalleyError
+from vm.errors import BackendFailed, GalleyError
 from vm.host import net, process
 from vm.host.forwarder_client import ForwarderClient
 from vm.host.forwarder_process import Carried
@@ -33,6 +33,7 @@ class MachineCarrier:
         clear: Callable[[Forward], None] = lambda forward: None,
     ) -> None:
         self._backend = backend
+        self._ports = backend.forwards_ports
         self._directory = directory
         self._clear = clear
         self._forwarder = ForwarderClient(directory.run, directory.backend_log, self._machine)
@@ -43,7 +44,7 @@ class MachineCarrier:
         """Raises PortInUse, BackendFailed, HostError."""
         self._clear(forward)
         if ":" not in forward.host_address:
-            self._backend.forward(self._directory, forward)
+            self._forward(forward)
             self._there.add(forward)
             return
         inner = self._twin(forward) or self._inner(forward)
@@ -52,7 +53,7 @@ class MachineCarrier:
             self._forwarder.open(forward.protocol, here, (LOOPBACK, inner.host_port))
         except OSError as error:
             if inner.host_port != forward.host_port:
-                self._backend.unforward(self._directory, inner)
+                self._unforward(inner)
             raise net.bind_failed(*here, forward.protocol, error.errno, str(error)) from error
         self._lead[forward] = inner
 
@@ -60,14 +61,15 @@ class MachineCarrier:
         inner = self._lead.pop(forward, None)
         if inner is None:
             self._there.discard(forward)
-            self._backend.unforward(self._directory, forward)
+            self._unforward(forward)
             return
         self._forwarder.close(_carried(forward, inner))
         if inner.host_port != forward.host_port:
-            self._backend.unforward(self._directory, inner)
+            self._unforward(inner)
 
     def forwarded(self) -> frozenset[Forward]:
-        self._there = set(self._backend.forwarded(self._directory))
+        carried = self._ports.forwarded(self._directory) if self._ports is not None else ()
+        self._there = set(carried)
         self._lead = self._leads()
         return frozenset(self._there - set(self._hidden()) | self._lead.keys())
 
@@ -110,8 +112,18 @@ class MachineCarrier:
 
     def _inner(self, forward: Forward) -> Forward:
         inner = Forward(LOOPBACK, net.free_port(), forward.guest_port, forward.protocol)
-        self._backend.forward(self._directory, inner)
+        self._forward(inner)
         return inner
+
+    def _forward(self, forward: Forward) -> None:
+        """By the backend. Raises PortInUse, BackendFailed."""
+        if self._ports is None:
+            raise BackendFailed("Ports of containers cannot be published on this computer.")
+        self._ports.forward(self._directory, forward)
+
+    def _unforward(self, forward: Forward) -> None:
+        if self._ports is not None:
+            self._ports.unforward(self._directory, forward)
 
 
 def _carried(forward: Forward, inner: Forward) -> Carried:

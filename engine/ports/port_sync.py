@@ -86,7 +86,8 @@ class PortSync:
         self._dial = dial
         self._guest_rules = guest_rules
         self._on_change = on_change
-        self._knocks = Knocks(machine.directory, machine.backend, saver.awake, saver.wait)
+        traffic = machine.backend.wakes_on_traffic
+        self._knocks = Knocks(machine.directory, traffic, saver.awake, saver.wait)
         carrier = MachineCarrier(machine.backend, machine.directory, self._knocks.leave)
         self._published = PublishedPorts(carrier, on_change)
         self._services = Services(dial)

@@ -1,6 +1,6 @@
 """Who comes to a published port of a machine that sleeps brings it back, and finds it awake.
 
-Paused: the backend tells that something has arrived (`Backend.wait_knock`); it lies there until the
+Paused: the backend tells that something has arrived (`WakesOnTraffic`); it lies there until the
 guest goes on. Put away: there is no machine, so the ports are ours (`follow`). Who connects waits,
 and is led on when it is back; a datagram there wakes nobody, and is lost. Next: `host_forwarder.py`
 (who asks for a port back), `engine/lifecycle/resource_saver.py`,
@@ -15,7 +15,7 @@ from functools import partial
 
 import msgspec
 
-from vm.backend import Backend
+from vm.capabilities import WakesOnTraffic
 from vm.directory import MachineDir
 from vm.errors import GalleyError
 from vm.host.forwarder import Forwarder, connect
@@ -33,18 +33,18 @@ Door = tuple[str, int]
 
 
 class Knocks:
-    """`awake` brings the machine back, unless somebody else is about to, for whom `rest` waits. Any
-    thread."""
+    """`awake` brings the machine back, unless somebody else is about to, for whom `rest` waits.
+    `traffic` None: a connection to a port of a paused machine wakes nothing. Any thread."""
 
     def __init__(
         self,
         directory: MachineDir,
-        backend: Backend,
+        traffic: WakesOnTraffic | None,
         awake: Callable[[], object],
         rest: Callable[[], None],
     ) -> None:
         self._directory = directory
-        self._backend = backend
+        self._traffic = traffic
         self._awake = awake
         self._rest = rest
         self._turn = threading.RLock()
@@ -58,8 +58,8 @@ class Knocks:
         """The machine's state, as it changes, and what is carried at that moment."""
         with self._turn:
             self._state = state
-            if state is MachineState.PAUSED and self._backend.features.knocks:
-                self._listen()
+            if state is MachineState.PAUSED and self._traffic is not None:
+                self._listen(self._traffic)
             elif state is MachineState.STOPPING and self._directory.put_away.exists():
                 self._remember(forwards)
             elif state is MachineState.STOPPED and self._directory.put_away.exists():
@@ -86,17 +86,17 @@ class Knocks:
 
     # Paused
 
-    def _listen(self) -> None:
+    def _listen(self, traffic: WakesOnTraffic) -> None:
         if not self._listens:
             self._listens = True
             self._ready.clear()
-            threading.Thread(target=self._hear, name="knocks", daemon=True).start()
+            threading.Thread(target=self._hear, args=(traffic,), name="knocks", daemon=True).start()
 
-    def _hear(self) -> None:
+    def _hear(self, traffic: WakesOnTraffic) -> None:
         pause = threading.Event()
         while self._sleeps():
             try:
-                if not self._backend.wait_knock(self._directory, self._ready.set):
+                if not traffic.wait(self._directory, self._ready.set):
                     break
                 self._awake()
             except GalleyError as error:

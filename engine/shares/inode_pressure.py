@@ -8,7 +8,8 @@ calls).
 import logging
 import threading
 
-from vm.backend import Backend, Lost
+from vm.backend import Backend
+from vm.capabilities import Lost, SharesFolders
 from vm.directory import MachineDir
 from vm.errors import GalleyError, MachineError
 from vm.guest.agent import Keeper
@@ -29,18 +30,26 @@ class RememberedFiles:
 
     def begin(self, machine: Machine, lost: Lost) -> None:
         """Doing it again while it looks does nothing. `lost` is called by its thread."""
+        shares = self._backend.shares_folders
+        if shares is None:
+            return
         if self._thread is not None and self._thread.is_alive() and not self._ended.is_set():
             return
         self._ended = ended = threading.Event()
         self._thread = threading.Thread(
-            target=self._look, args=(machine, ended, lost), name="remembered-files", daemon=True
+            target=self._look,
+            args=(shares, machine, ended, lost),
+            name="remembered-files",
+            daemon=True,
         )
         self._thread.start()
 
     def end(self) -> None:
         self._ended.set()
 
-    def _look(self, machine: Machine, ended: threading.Event, lost: Lost) -> None:
+    def _look(
+        self, shares: SharesFolders, machine: Machine, ended: threading.Event, lost: Lost
+    ) -> None:
         is_able = True
 
         def forget() -> None:
@@ -54,7 +63,7 @@ class RememberedFiles:
                 if type(error) is MachineError:  # it cannot, for its keeper is of another version
                     is_able = False
 
-        self._backend.watch_crowd(self._directory, ended, forget, lost)
+        shares.watch(self._directory, ended, forget, lost)
 
     def _forget(self, machine: Machine) -> None:
         """One that stands still looks nothing up, and would not hear. Nobody halts it meanwhile."""

@@ -57,7 +57,7 @@ class SharedFolders:
         settings = self._settings.current()
         names, read_only = settings.shares, settings.read_only_shares
         found, problems = share_paths.wanted(names, read_only, private_folders.of(self._home))
-        self._lacking = self._backend.probe_shares(self._by()) if found else None
+        self._lacking = self._obstacle() if found else None
         self._others = (self._lacking,) if self._lacking else problems
         return () if self._lacking else found
 
@@ -89,7 +89,8 @@ class SharedFolders:
                 there.append(share)
         waiting = (_not_yet(share) for share in wanted if share not in served)
         writable = any(not share.read_only for share in there)
-        lacking = self._backend.probe_owners(self._by()) if writable else None
+        explains = self._backend.explains if writable else None
+        lacking = explains.why_only_root_writes(self._by()) if explains is not None else None
         self._others = (*self._others, *broken, *waiting, *([lacking] if lacking else []))
         # The innermost first: it is the one that a path in it belongs to.
         self._mounted = {share: _identity(share) for share in reversed(there)}
@@ -127,6 +128,16 @@ class SharedFolders:
             self._lacking,
             private_folders.identities(private_folders.of(self._home)),
         )
+
+    def _obstacle(self) -> Problem | None:
+        """Why no folder can be shared."""
+        shares = self._backend.shares_folders
+        if shares is None:
+            return MachineError(
+                "Folders of this computer cannot be shared with the machine.",
+                "Copy what containers need into volumes.",
+            ).to_problem()
+        return shares.probe(self._by())
 
     def _by(self) -> str:
         return self._settings.current().share_by

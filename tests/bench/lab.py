@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tests.bench.doors import Door, answers, tcp_door, unix_door
 from tests.bench.timing import wait_until
+from tests.capability import have
 from tests.e2e.galley import Galley
 from tests.native import NativeDocker
 from vm.backends import choose
@@ -128,7 +129,8 @@ def _raw_door(machine: MachineDir) -> Door:
     """Opens its forward again when it is gone: the supervisor closes each that no container asked
     for, whenever a container starts or ends.
     """
-    backend, port, opening = choose("qemu"), net.free_port(), threading.Lock()
+    carrier = have(choose("qemu").forwards_ports)
+    port, opening = net.free_port(), threading.Lock()
     forward = Forward("127.0.0.1", port, RAW_PORT)
     door = tcp_door(port)
 
@@ -137,7 +139,7 @@ def _raw_door(machine: MachineDir) -> Door:
             try:
                 return door()
             except ConnectionRefusedError:
-                backend.forward(machine, forward)
+                carrier.forward(machine, forward)
                 return door()
 
     return enter

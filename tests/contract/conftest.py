@@ -13,6 +13,7 @@ import pytest
 from tests.contract.power import Disk
 from vm.backend import Backend, Force
 from vm.backends import choose
+from vm.backends.fake import FakeBackend
 from vm.backends.qemu.state import boot_checkpoint, saved, suspend
 from vm.directory import MachineDir
 from vm.errors import GalleyError
@@ -108,6 +109,13 @@ class Bench:
             self._changed.notify_all()
 
 
+class BareBackend(FakeBackend):
+    """What every backend has, and no more."""
+
+    def __init__(self) -> None:
+        """It has no capability."""
+
+
 @pytest.fixture(scope="session")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where each home is, one after another: what is kept of a machine counts nowhere else."""
@@ -122,12 +130,13 @@ def home(place: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def make_bench(home: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Bench]:
-    """`make_bench("fake")`; with "qemu" the image that `./dev` built is used."""
+    """`make_bench("fake")`, or "bare"; with "qemu" the image that `./dev` built is used."""
 
     def make(name: str) -> Bench:
         image = str(guest_image()) if name == "qemu" else "none"
         monkeypatch.setenv("GALLEY_HOME", str(home))
-        return Bench(choose(name), MachineDir.of(make_home(find_home())), image)
+        backend = BareBackend() if name == "bare" else choose(name)
+        return Bench(backend, MachineDir.of(make_home(find_home())), image)
 
     return make
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from vm.backends.qemu.state import saved, suspend
-from vm.lifecycle.machine import Machine
+from vm.lifecycle.bring_up import BringUp
 
 
 class Moment(NamedTuple):
@@ -38,7 +38,7 @@ RESUMING = (
     Moment(saved, "_await_migration"),
     Moment(suspend, "forget"),
     Moment(suspend, "forget", after=True),
-    Moment(Machine, "_reached"),
+    Moment(BringUp, "_booted"),
 )
 SUSPEND = {"saving": SAVING, "resuming": RESUMING}
 

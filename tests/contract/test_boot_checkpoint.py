@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from tests.capability import have
 from tests.contract.conftest import Bench
 from tests.contract.moments import Moment
 from tests.contract.power import Disk, PowerCut, cut_power_at, power_on, try_it
@@ -183,7 +184,7 @@ def test_who_finds_a_machine_that_waits_gives_it_what_it_waits_for(
     machine.close()
     pid = bench.pid()
     assert pid is not None
-    message = bench.backend.handover(bench.directory)
+    message = have(bench.backend.boot_checkpoints).boot_files(bench.directory)
     address = bench.backend.observe(bench.directory).address
     assert message is not None
     assert address is not None
@@ -193,12 +194,12 @@ def test_who_finds_a_machine_that_waits_gives_it_what_it_waits_for(
         stream.sendall(part)
         stream.close()
         guest.close()
-    assert bench.backend.handover(bench.directory) is not None
+    assert have(bench.backend.boot_checkpoints).boot_files(bench.directory) is not None
     machine = bench.open()
     bench.wait_for(lambda: machine.status.state is MachineState.RUNNING)
     bench.wait_for(lambda: machine.story.console.find("sshd") is not None)
     assert bench.pid() == pid
-    assert bench.backend.handover(bench.directory) is None
+    assert have(bench.backend.boot_checkpoints).boot_files(bench.directory) is None
     write_line(bench, "here")
 
 
@@ -229,7 +230,7 @@ def test_where_none_can_be_kept_the_machine_starts_without(
         bench.boot()
         assert machine.status.problem is None
         wait_for_another(bench, old)
-        assert bench.backend.why_slow(bench.directory) is None, "once is an accident"
+        assert have(bench.backend.explains).why_slow(bench.directory) is None, "once is an accident"
         machine.stop()
         bench.boot()
         assert machine.status.problem is None
@@ -237,7 +238,7 @@ def test_where_none_can_be_kept_the_machine_starts_without(
         machine.stop()
         bench.boot()
     assert machine.story.console.find("template") is None, "it was tried in vain twice"
-    told = bench.backend.why_slow(bench.directory)
+    told = have(bench.backend.explains).why_slow(bench.directory)
     assert told is not None
     assert "This QEMU cannot go on." in told.details
 
@@ -251,7 +252,7 @@ def test_a_second_try_asks_no_template(bench: Bench, monkeypatch: pytest.MonkeyP
     machine.close()
     machine = bench.open(linux=6)
     with monkeypatch.context() as patch:
-        patch.setattr(type(bench.backend), "handover", lambda self, directory: None)
+        patch.setattr(have(bench.backend.boot_checkpoints), "boot_files", lambda directory: None)
         patch.setattr(machine.story, "see", _only_after("handed over", machine.story.see, bench))
         bench.boot()
     assert machine.status.notice is not None

@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.capability import have
 from tests.contract.conftest import Bench
+from tests.unit.engine.sleepy import Sleep, Sleepy
 from vm.backend import Force
 from vm.directory import MachineDir
 from vm.errors import (
@@ -19,6 +21,13 @@ from vm.errors import (
 )
 from vm.lifecycle import shutdown
 from vm.types import Forward, MachineState
+
+
+class Refusing(Sleep):
+    """Its disk refuses what is written."""
+
+    def suspend(self, directory: MachineDir) -> None:
+        raise OSError(errno.EIO, "Input/output error")
 
 
 @pytest.fixture
@@ -144,11 +153,8 @@ def test_after_a_mistake_the_machine_is_seen_as_it_is(
     machine = bench.open()
     bench.start()
 
-    def refuse(*_: object) -> None:
-        raise OSError(errno.EIO, "Input/output error")
-
     with monkeypatch.context() as patch:
-        patch.setattr(bench.backend, "suspend", refuse)
+        patch.setattr(bench.backend, "suspends", Refusing(Sleepy()))
         with pytest.raises(OSError, match="Input/output"):
             machine.suspend()
     told = machine.status.problem
@@ -223,5 +229,5 @@ def test_a_taken_port_names_its_holder(bench: Bench) -> None:
     bench.open()
     bench.start()
     with pytest.raises(PortInUse) as caught:
-        bench.backend.forward(bench.directory, Forward("127.0.0.1", 18080, 80))
+        have(bench.backend.forwards_ports).forward(bench.directory, Forward("127.0.0.1", 18080, 80))
     assert "18080" in caught.value.summary

@@ -12,10 +12,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.contract.conftest import PATIENCE, Bench, lay_out
+from tests.capability import have
+from tests.contract.conftest import PATIENCE, BareBackend, Bench, lay_out
 from vm.backend import Force
+from vm.backends import BACKENDS
 from vm.backends.qemu.state import boot_checkpoint
 from vm.errors import Cancelled, NoMachine
+from vm.lifecycle.exit_watch import ExitWatch
 from vm.types import BootStep, Forward, MachineState
 
 
@@ -74,6 +77,7 @@ def test_what_the_guest_keeps_survives_a_restart(bench: Bench) -> None:
     assert machine.directory.known_host.read_bytes() == pin
 
 
+@pytest.mark.needs("grows_disk")
 def test_a_running_machine_gets_a_larger_disk(bench: Bench) -> None:
     machine = bench.open()
     bench.start()
@@ -113,6 +117,7 @@ def test_a_new_owner_adopts_a_machine_that_still_boots(bench: Bench) -> None:
     assert bench.pid() == pid
 
 
+@pytest.mark.needs("pauses")
 def test_a_pause_keeps_what_runs_and_a_wake_lets_it_go_on(bench: Bench) -> None:
     machine = bench.open()
     bench.start()
@@ -134,6 +139,7 @@ def test_a_pause_keeps_what_runs_and_a_wake_lets_it_go_on(bench: Bench) -> None:
     assert bench.pid() == pid
 
 
+@pytest.mark.needs("pauses")
 def test_a_pause_that_may_not_be_is_none(bench: Bench) -> None:
     machine = bench.open()
     assert not machine.pause(), "there is nothing to pause"
@@ -150,6 +156,7 @@ def test_a_pause_that_may_not_be_is_none(bench: Bench) -> None:
     assert machine.guest.run(("true",)).ok
 
 
+@pytest.mark.needs("pauses")
 @pytest.mark.parametrize("verb", ["start", "restart", "stop", "delete"])
 def test_a_paused_machine_does_as_it_is_told(bench: Bench, verb: str) -> None:
     machine = bench.open()
@@ -174,6 +181,7 @@ def test_a_paused_machine_does_as_it_is_told(bench: Bench, verb: str) -> None:
         assert machine.guest.run(("true",)).ok
 
 
+@pytest.mark.needs("pauses")
 @pytest.mark.parametrize("verb", ["start", "wake", "stop"])
 def test_a_new_owner_leaves_a_paused_machine_as_it_is(bench: Bench, verb: str) -> None:
     bench.open()
@@ -195,6 +203,7 @@ def test_a_new_owner_leaves_a_paused_machine_as_it_is(bench: Bench, verb: str) -
     assert machine.guest.run(("true",)).ok
 
 
+@pytest.mark.needs("pauses")
 @pytest.mark.parametrize("is_new_owner", [False, True])
 def test_the_death_of_a_paused_machine_is_noticed(bench: Bench, is_new_owner: bool) -> None:
     bench.open()
@@ -225,7 +234,7 @@ def test_a_death_that_nobody_has_noticed_yet_is_no_obstacle(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machine = bench.open()
-    monkeypatch.setattr(machine, "_watch", lambda: None)
+    monkeypatch.setattr(ExitWatch, "begin", lambda watch, pid: None)
     bench.start()
     bench.backend.stop(bench.directory, Force.KILL)
     assert bench.backend.wait_stopped(bench.directory, 10)
@@ -257,9 +266,11 @@ def test_delete_removes_what_create_made(bench: Bench) -> None:
     assert left <= {"fake.json", "accelerator.json"}
 
 
+@pytest.mark.needs("copies_disk")
 def test_the_disk_is_copied_while_it_runs_and_while_it_does_not(bench: Bench) -> None:
     machine = bench.open()
     bench.start()
+    copies = have(bench.backend.copies_disk)
     disk, target = bench.directory.data_disk, bench.directory.root / "copy"
     at_rest = []
 
@@ -268,16 +279,17 @@ def test_the_disk_is_copied_while_it_runs_and_while_it_does_not(bench: Bench) ->
         at_rest.append(bench.state())
         yield
 
-    machine.occupy(
-        lambda: bench.backend.copy_disk(bench.directory, target, still, lambda done, total: None)
-    )
+    def copy() -> None:
+        copies.copy(bench.directory, target, still, lambda done, total: None)
+
+    machine.occupy(copy)
     assert at_rest == [MachineState.RUNNING]
     assert bench.state() is MachineState.RUNNING
     assert target.stat().st_size == disk.stat().st_size
     target.unlink()
-    bench.backend.drop_copy(bench.directory)
+    copies.drop(bench.directory)
     bench.stop()
-    bench.backend.copy_disk(bench.directory, target, still, lambda done, total: None)
+    copy()
     assert target.stat().st_size == disk.stat().st_size
 
 
@@ -290,16 +302,17 @@ def test_files_are_exchanged_while_it_is_stopped(bench: Bench) -> None:
     assert bench.state() is MachineState.STOPPED
 
 
+@pytest.mark.needs("forwards_ports")
 def test_ports_are_carried_once_and_let_go(bench: Bench) -> None:
     bench.open()
     bench.start()
-    port = Forward("127.0.0.1", bench.free_port(), 80)
+    ports, port = have(bench.backend.forwards_ports), Forward("127.0.0.1", bench.free_port(), 80)
     for _ in range(2):
-        bench.backend.forward(bench.directory, port)
-        assert bench.backend.forwarded(bench.directory) == {port}
+        ports.forward(bench.directory, port)
+        assert ports.forwarded(bench.directory) == {port}
     for _ in range(2):
-        bench.backend.unforward(bench.directory, port)
-        assert bench.backend.forwarded(bench.directory) == frozenset()
+        ports.unforward(bench.directory, port)
+        assert ports.forwarded(bench.directory) == frozenset()
 
 
 def test_a_foreign_process_with_our_pid_is_not_ours(bench: Bench) -> None:
@@ -343,9 +356,19 @@ def new() -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "bench" in metafunc.fixturenames:
-        backends = ["fake", pytest.param("qemu", marks=pytest.mark.vm)]
-        metafunc.parametrize("bench", backends, indirect=True)
+    """A test runs on each backend that has the capabilities which it is marked to need; "bare" has
+    none."""
+    if "bench" not in metafunc.fixturenames:
+        return
+    needed = [mark.args[0] for mark in metafunc.definition.iter_markers("needs")]
+    names = [
+        name
+        for name, made in {**BACKENDS, "bare": BareBackend}.items()
+        if None not in [getattr(made(), capability) for capability in needed]
+    ]
+    marks = {"qemu": [pytest.mark.vm]}
+    backends = [pytest.param(name, marks=marks.get(name, ())) for name in sorted(names)]
+    metafunc.parametrize("bench", backends, indirect=True)
 
 
 @pytest.mark.usefixtures("new")

@@ -18,6 +18,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from tests.capability import have
 from vm.backend import Force
 from vm.backends.qemu import accel, program, qmp, running
 from vm.backends.qemu.backend import QemuBackend
@@ -25,7 +26,7 @@ from vm.backends.qemu.command import Launch
 from vm.directory import MachineDir
 from vm.errors import MachineBusy, PortInUse
 from vm.host import net, process
-from vm.types import Forward, MachineSpec, MachineState
+from vm.types import BootOptions, Forward, MachineSpec, MachineState
 
 pytestmark = pytest.mark.vm
 
@@ -79,6 +80,7 @@ class Bench:
 
     def __init__(self, root: Path) -> None:
         self.backend = QemuBackend()
+        self.ports = have(self.backend.forwards_ports)
         self.directory = MachineDir(root / "machine", root / "logs", root / "run")
         self.directory.root.mkdir()
         image = make_image(root / "image", WAIT_FOR_EVER)
@@ -86,7 +88,8 @@ class Bench:
 
     def start(self) -> None:
         self.backend.create(self.directory, self.spec)
-        self.backend.start(self.directory, self.spec, (), lambda said: None, afresh=True)
+        options = BootOptions(login_key="nobody")
+        self.backend.start(self.directory, self.spec, options, lambda said: None)
 
     def pid(self) -> int:
         pid = self.backend.observe(self.directory).pid
@@ -199,11 +202,11 @@ def test_ports_come_and_go(bench: Bench, protocol: str) -> None:
     bench.start()
     forward = Forward("127.0.0.1", net.free_port(), 80, protocol)
     for _ in range(2):
-        bench.backend.forward(bench.directory, forward)
+        bench.ports.forward(bench.directory, forward)
         assert not net.is_free("127.0.0.1", forward.host_port, protocol)
-        assert bench.backend.forwarded(bench.directory) == {forward}
+        assert bench.ports.forwarded(bench.directory) == {forward}
     for _ in range(2):
-        bench.backend.unforward(bench.directory, forward)
+        bench.ports.unforward(bench.directory, forward)
         assert net.is_free("127.0.0.1", forward.host_port, protocol)
 
 
@@ -212,21 +215,21 @@ def test_a_taken_port_is_refused_with_its_holder(bench: Bench) -> None:
     with socket.create_server(("127.0.0.1", 0)) as holder:
         port = holder.getsockname()[1]
         with pytest.raises(PortInUse, match=str(os.getpid())):
-            bench.backend.forward(bench.directory, Forward("127.0.0.1", port, 80))
+            bench.ports.forward(bench.directory, Forward("127.0.0.1", port, 80))
 
 
 def test_many_threads_share_the_socket(bench: Bench) -> None:
     bench.start()
     forwards = [Forward("127.0.0.1", net.free_port(), 80 + number) for number in range(16)]
     threads = [
-        threading.Thread(target=bench.backend.forward, args=(bench.directory, forward))
+        threading.Thread(target=bench.ports.forward, args=(bench.directory, forward))
         for forward in forwards
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert bench.backend.forwarded(bench.directory) == set(forwards)
+    assert bench.ports.forwarded(bench.directory) == set(forwards)
 
 
 def probe_launch(image: Path) -> Launch:

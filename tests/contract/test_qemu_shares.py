@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from tests.capability import have
 from tests.contract.conftest import Bench, guest_image
 from tests.e2e.galley import IMAGE, busybox_tar
 from tests.ordinary_user import OrdinaryUser
@@ -143,7 +144,7 @@ def test_without_lent_ids_all_is_the_users(
     assert (folder / "data").stat().st_uid == USER
     assert "Permission denied" in guest.container("999:998", SERVER)
     monkeypatch.setattr(os, "getuid", lambda: USER)
-    problem = choose("qemu").probe_owners("auto")
+    problem = have(choose("qemu").explains).why_only_root_writes("auto")
     assert problem is not None
     assert "not run as root" in problem.summary
 

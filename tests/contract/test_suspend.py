@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from tests.capability import have
 from tests.contract.conftest import Bench
 from tests.contract.moments import SUSPEND
 from tests.contract.power import (
@@ -23,7 +24,7 @@ from vm.backends.qemu.state import saved
 from vm.directory import MachineDir
 from vm.errors import DiskFull, NotResumable
 from vm.guest.ssh import public_blob
-from vm.types import MachineState
+from vm.types import BootOptions, MachineState
 
 pytestmark = [pytest.mark.vm, pytest.mark.usefixtures("used")]
 
@@ -63,10 +64,10 @@ def test_it_goes_on_where_it_was(bench: Bench) -> None:
         assert bench.state() is MachineState.STOPPED
         assert machine.status.resumable
         assert bench.pid() is None
-        assert bench.backend.is_suspended(bench.directory)
+        assert have(bench.backend.suspends).is_suspended(bench.directory)
         bench.boot()
         assert went_on(bench), machine.status
-        assert not bench.backend.is_suspended(bench.directory)
+        assert not have(bench.backend.suspends).is_suspended(bench.directory)
     assert machine.guest.run(("kill", "-0", sleeper)).ok
     assert lines(bench) == ["one"]
     write_line(bench, "two")
@@ -94,7 +95,7 @@ def test_a_disk_that_is_full_leaves_it_running(
     assert bench.state() is MachineState.RUNNING
     assert bench.pid() == before
     write_line(bench, "still here")
-    assert not bench.backend.is_suspended(bench.directory)
+    assert not have(bench.backend.suspends).is_suspended(bench.directory)
 
 
 def flip_a_byte(path: Path) -> None:
@@ -138,14 +139,15 @@ def test_whatever_is_in_doubt_is_not_gone_on_from(bench: Bench) -> None:
     write_line(bench, "kept")
     (bench.directory.root / "used").mkdir()
     machine.suspend(lambda: in_use.keep(bench.directory, [str(bench.directory.root / "used")]))
-    key = "galley.key=" + public_blob(bench.directory.public_key)
+    options = BootOptions(login_key=public_blob(bench.directory.public_key))
+    suspends = have(bench.backend.suspends)
     for reason, change in DOUBTS:
         change(bench.directory)
         spec = bench.spec()
         if "settings" in reason:
             spec = msgspec.structs.replace(spec, cpus=1)
         with pytest.raises(NotResumable, match=reason):
-            bench.backend.resume(bench.directory, spec, (key,), lambda _: None)
+            suspends.resume(bench.directory, spec, options, lambda _: None)
         assert bench.pid() is None
     bench.boot()
     assert not went_on(bench)

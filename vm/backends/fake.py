@@ -10,17 +10,27 @@ import json
 import socket
 import sys
 import uuid
-from collections.abc import Callable
 from pathlib import Path
 from threading import Event
 from typing import Any
 
 import msgspec
 
-from vm.backend import Force, Forget, Lost, Still
+from vm.backend import Backend, Force
 from vm.backends.fake_machine import FakeScript
+from vm.capabilities import (
+    CopiesDisk,
+    Forget,
+    ForwardsPorts,
+    GrowsDisk,
+    Lost,
+    Pauses,
+    Progress,
+    SharesFolders,
+    Still,
+)
 from vm.directory import MachineDir
-from vm.errors import BackendFailed, GuestUnreachable, NoMachine, NotResumable, Problem
+from vm.errors import BackendFailed, GuestUnreachable, NoMachine, Problem
 from vm.guest.protocol import Guest, Stream
 from vm.host import net, process, sparse
 from vm.host.logs import turn
@@ -28,7 +38,7 @@ from vm.host.paths import write_atomic
 from vm.types import (
     Accelerator,
     Address,
-    DiskError,
+    BootOptions,
     Features,
     Forward,
     MachineSpec,
@@ -43,27 +53,20 @@ class _Running(msgspec.Struct, frozen=True):
     spec: MachineSpec
 
 
-class FakeBackend:
+class FakeBackend(Backend):
     """Nothing is emulated; every state can be reached."""
 
     name = "fake"
-    features = Features(
-        forwards=True,
-        suspend=False,
-        pause=True,
-        knocks=False,
-        shares=("virtiofs",),
-        sockets="ssh",
-        image_format="none",
-    )
+    features = Features(sockets="ssh", image_format="none")
+
+    def __init__(self) -> None:
+        self.pauses = FakePauses()
+        self.forwards_ports = FakeForwards()
+        self.shares_folders = FakeShares()
+        self.grows_disk = FakeDiskGrowth()
+        self.copies_disk = FakeDiskCopies()
 
     def probe(self) -> Problem | None:
-        return None
-
-    def probe_shares(self, asked: str) -> Problem | None:
-        return None
-
-    def probe_owners(self, asked: str) -> Problem | None:
         return None
 
     def create(self, directory: MachineDir, spec: MachineSpec) -> None:
@@ -73,13 +76,7 @@ class FakeBackend:
             directory.data_disk.touch()
 
     def start(
-        self,
-        directory: MachineDir,
-        spec: MachineSpec,
-        guest_options: tuple[str, ...],
-        progress: Callable[[str], None],
-        *,
-        afresh: bool = False,
+        self, directory: MachineDir, spec: MachineSpec, options: BootOptions, progress: Progress
     ) -> None:
         turn(directory.console_log, limit=0)
         port = net.free_port()
@@ -89,13 +86,7 @@ class FakeBackend:
         identity = process.spawn_detached(
             words, log=directory.backend_log, env={"PYTHONPATH": root}
         )
-        write_atomic(directory.running, msgspec.json.encode(_Running(identity, port, spec)))
-
-    def handover(self, directory: MachineDir) -> bytes | None:
-        return None
-
-    def why_slow(self, directory: MachineDir) -> Problem | None:
-        return None
+        _remember(directory, _Running(identity, port, spec))
 
     def stop(self, directory: MachineDir, force: Force) -> None:
         running = _running(directory)
@@ -111,72 +102,12 @@ class FakeBackend:
         running = _running(directory)
         return running is None or process.wait_gone(running.identity, timeout)
 
-    def pause(self, directory: MachineDir) -> None:
-        _ask_machine(directory, "pause")
-
-    def wake(self, directory: MachineDir) -> None:
-        _ask_machine(directory, "wake")
-
-    def suspend(self, directory: MachineDir) -> None:
-        raise BackendFailed("The fake machine cannot be suspended.")
-
-    def is_suspended(self, directory: MachineDir) -> bool:
-        return False
-
-    def resume(
-        self,
-        directory: MachineDir,
-        spec: MachineSpec,
-        guest_options: tuple[str, ...],
-        progress: Callable[[str], None],
-    ) -> None:
-        raise NotResumable("The fake machine was not suspended.")
-
-    def grow(self, directory: MachineDir, disk_bytes: int) -> None:
-        running = _running(directory)
-        if running is not None:
-            spec = msgspec.structs.replace(running.spec, disk_bytes=disk_bytes)
-            grown = msgspec.structs.replace(running, spec=spec)
-            write_atomic(directory.running, msgspec.json.encode(grown))
-
-    def wait_knock(self, directory: MachineDir, listening: Callable[[], None]) -> bool:
-        return False
-
-    def wait_disk_error(self, directory: MachineDir) -> DiskError | None:
-        self.wait_stopped(directory, None)
-        return None
-
-    def watch_crowd(self, directory: MachineDir, ended: Event, forget: Forget, lost: Lost) -> None:
-        """Its guest knows nothing."""
-
-    def go_on(self, directory: MachineDir) -> None:
-        """It never stands still."""
-
     def delete(self, directory: MachineDir) -> None:
         _forwards_path(directory).unlink(missing_ok=True)
         for file in (directory.data_disk, directory.data_is_new, directory.uuid, directory.spec):
             file.unlink(missing_ok=True)
         for file in (directory.running, directory.known_host, directory.key, directory.public_key):
             file.unlink(missing_ok=True)
-
-    def copy_disk(
-        self, directory: MachineDir, target: Path, still: Still, report: sparse.Report
-    ) -> None:
-        with still():
-            sparse.duplicate(directory.data_disk, target, report)
-
-    def keep_suspended(
-        self, directory: MachineDir, disk: Path, folder: Path, report: sparse.Report
-    ) -> bool:
-        return False
-
-    def put_back_suspended(
-        self, directory: MachineDir, disk: Path, folder: Path, report: sparse.Report
-    ) -> bool:
-        return False
-
-    def drop_copy(self, directory: MachineDir) -> None:
-        """Its copies end with whoever makes them."""
 
     def observe(self, directory: MachineDir) -> Observation:
         running = _running(directory)
@@ -194,8 +125,21 @@ class FakeBackend:
     def guest(self, directory: MachineDir, address: Address) -> Guest:
         return FakeGuest(address.port)
 
+
+class FakePauses(Pauses):
+    """Its process answers nothing while it is paused."""
+
+    def pause(self, directory: MachineDir) -> None:
+        _ask_machine(directory, "pause")
+
+    def resume(self, directory: MachineDir) -> None:
+        _ask_machine(directory, "wake")
+
+
+class FakeForwards(ForwardsPorts):
+    """Only remembered: nothing listens on the host."""
+
     def forward(self, directory: MachineDir, forward: Forward) -> None:
-        """Only remembered: nothing listens on the host."""
         if forward.host_port in _script(directory).busy_ports:
             raise net.port_in_use(forward.host_address, forward.host_port, forward.protocol)
         _write_forwards(directory, self.forwarded(directory) | {forward})
@@ -208,6 +152,38 @@ class FakeBackend:
         if _running(directory) is None or not path.exists():
             return frozenset()
         return msgspec.json.decode(path.read_bytes(), type=frozenset[Forward])
+
+
+class FakeShares(SharesFolders):
+    """By nothing: a spec's folders count as shared."""
+
+    def probe(self, asked: str) -> Problem | None:
+        return None
+
+    def watch(self, directory: MachineDir, ended: Event, forget: Forget, lost: Lost) -> None:
+        """Its guest caches nothing."""
+
+
+class FakeDiskGrowth(GrowsDisk):
+    """In the record of the machine only."""
+
+    def grow(self, directory: MachineDir, disk_bytes: int) -> None:
+        running = _running_or_raise(directory)
+        spec = msgspec.structs.replace(running.spec, disk_bytes=disk_bytes)
+        _remember(directory, msgspec.structs.replace(running, spec=spec))
+
+
+class FakeDiskCopies(CopiesDisk):
+    """They end with their caller."""
+
+    def copy(
+        self, directory: MachineDir, target: Path, still: Still, report: sparse.Report
+    ) -> None:
+        with still():
+            sparse.duplicate(directory.data_disk, target, report)
+
+    def drop(self, directory: MachineDir) -> None:
+        """There is none to drop."""
 
 
 class FakeGuest:
@@ -288,10 +264,7 @@ class SocketStream:
 
 
 def _ask_machine(directory: MachineDir, what: str) -> None:
-    running = _running(directory)
-    if running is None:
-        raise NoMachine("The machine is not running.", "Start it: galley start")
-    FakeGuest(running.port).ask({"do": what})
+    FakeGuest(_running_or_raise(directory).port).ask({"do": what})
 
 
 def _is_paused(port: int) -> bool:
@@ -321,6 +294,17 @@ def _script(directory: MachineDir) -> FakeScript:
 
 def _write_forwards(directory: MachineDir, forwards: frozenset[Forward]) -> None:
     write_atomic(_forwards_path(directory), msgspec.json.encode(sorted(forwards)))
+
+
+def _remember(directory: MachineDir, running: _Running) -> None:
+    write_atomic(directory.running, msgspec.json.encode(running))
+
+
+def _running_or_raise(directory: MachineDir) -> _Running:
+    running = _running(directory)
+    if running is None:
+        raise NoMachine("The machine is not running.", "Start it: galley start")
+    return running
 
 
 def _running(directory: MachineDir) -> _Running | None:

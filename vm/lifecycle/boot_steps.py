@@ -12,6 +12,7 @@ import msgspec
 
 from vm import last_spec
 from vm.backend import Backend
+from vm.capabilities import BootCheckpoints
 from vm.directory import MachineDir
 from vm.errors import (
     BootDied,
@@ -21,6 +22,7 @@ from vm.errors import (
     GuestChanged,
     GuestUnreachable,
     NoMachine,
+    NotResumable,
     Problem,
 )
 from vm.guest.agent import Keeper
@@ -29,7 +31,7 @@ from vm.guest.protocol import HANDOVER, Guest
 from vm.guest.ssh import make_key, public_blob
 from vm.host.paths import write_atomic
 from vm.lifecycle.steps import Patience, Step, StepFailed
-from vm.types import MachineSpec, MachineState
+from vm.types import BootOptions, MachineSpec, MachineState
 
 Prepare = Callable[[Patience, Callable[[str], None]], MachineSpec]
 
@@ -153,7 +155,7 @@ class BootPlan:
         self._repair = repair
         self._spec: MachineSpec | None = None
         self._afresh = repair
-        self._guest: Guest | None = None  # that has been given its handover
+        self._guest: Guest | None = None  # that has been sent its boot files
 
     def cold(self, note: Callable[[str], None]) -> list[Step]:
         """What happens on the host; `note` shows what a long step is doing."""
@@ -223,22 +225,30 @@ class BootPlan:
                 note(sentence)
             said = sentence
 
-        options = [self._key()]
-        if self._directory.data_is_new.exists():
-            options.append("galley.format=1")
+        is_new = self._directory.data_is_new.exists()
+        if is_new:
             self._directory.known_host.unlink(missing_ok=True)
-        elif self._grew(spec):
-            options.append("galley.grow=1")
-        if self._repair:
-            options.append("galley.fsck=repair")
-        afresh, self._afresh = self._afresh, True  # where it is tried again
-        self._backend.start(self._directory, spec, tuple(options), tell, afresh=afresh)
+        options = BootOptions(
+            login_key=public_blob(self._directory.public_key),
+            format_disk=is_new,
+            grow_disk=not is_new and self._grew(spec),
+            repair_disk=self._repair,
+        )
+        checkpoints, afresh = self._backend.boot_checkpoints, self._afresh
+        self._afresh = True  # where it is tried again
+        if checkpoints is not None and not afresh:
+            checkpoints.start(self._directory, spec, options, tell)
+            return
+        if checkpoints is not None:
+            checkpoints.forget(self._directory)
+        self._backend.start(self._directory, spec, options, tell)
 
     def _resume(self, note: Callable[[str], None]) -> None:
-        self._backend.resume(self._directory, self._wanted(), (self._key(),), note)
-
-    def _key(self) -> str:
-        return "galley.key=" + public_blob(self._directory.public_key)
+        suspends = self._backend.suspends
+        if suspends is None:
+            raise NotResumable("Machines cannot be suspended on this computer.")
+        options = BootOptions(login_key=public_blob(self._directory.public_key))
+        suspends.resume(self._directory, self._wanted(), options, note)
 
     def _grew(self, spec: MachineSpec) -> bool:
         """Whether the disk is larger than at the last good boot (or nobody knows)."""
@@ -248,13 +258,14 @@ class BootPlan:
     def _linux(self, wait: Patience) -> None:
         self._guest = None  # of a try before this one
         self._story.see(wait, "kernel")
-        if self._backend.handover(self._directory) is None:
+        checkpoints = self._backend.boot_checkpoints
+        if checkpoints is None or checkpoints.boot_files(self._directory) is None:
             return
         if self._story.see(wait, "template", "disk") == "template":
-            self._guest = self._reach(wait, lambda guest: self._hand_over(guest, wait))
+            self._guest = self._reach(wait, partial(self._send_boot_files, checkpoints, wait))
 
-    def _hand_over(self, guest: Guest, wait: Patience) -> None:
-        message = self._backend.handover(self._directory)  # now, for it tells the time
+    def _send_boot_files(self, checkpoints: BootCheckpoints, wait: Patience, guest: Guest) -> None:
+        message = checkpoints.boot_files(self._directory)  # now, for it tells the time
         if message is not None:
             give(guest, message, wait.left)
 

@@ -1,6 +1,6 @@
-"""What everybody can see of a machine: one Status, replaced at every change.
+"""Publishes the machine's status as an immutable value, replaced at every change.
 
-Next: `machine.py`, which is the only one to change it.
+Next: `handle.py`, which has the one of a machine.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ import msgspec
 from vm.types import TRANSITIONS, BootStep, MachineState, Observation, Status
 
 
-class Shown:
+class StatusPublisher:
     """`on_change` gets every new Status, from the thread that has changed it."""
 
     def __init__(self, status: Status, on_change: Callable[[Status], None]) -> None:

@@ -3,62 +3,74 @@
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-
-import msgspec
 
 from vm.backend import Force
 from vm.backends.fake import FakeBackend
+from vm.capabilities import Progress, Suspends
 from vm.directory import MachineDir
 from vm.errors import NotResumable
 from vm.host import sparse
-from vm.types import MachineSpec
+from vm.types import BootOptions, MachineSpec
 
 
 class Sleepy(FakeBackend):
     """One that can be suspended: what it has in memory is how often it was started from cold."""
 
-    features = msgspec.structs.replace(FakeBackend.features, suspend=True)
-
     def __init__(self) -> None:
+        super().__init__()
+        self.suspends = Sleep(self)
         self.boots = 0
         self.spec: MachineSpec | None = None  # of the last boot
         self.memory = 0
-        self.suspends: Callable[[], None] = lambda: None  # what happens meanwhile
-        self.resumes: Callable[[], None] = lambda: None
+        self.at_suspend: Callable[[], None] = lambda: None  # what happens meanwhile
+        self.at_resume: Callable[[], None] = lambda: None
 
-    def start(self, directory: MachineDir, spec: MachineSpec, *rest: Any, **named: Any) -> None:
+    def start(
+        self, directory: MachineDir, spec: MachineSpec, options: BootOptions, progress: Progress
+    ) -> None:
         shutil.rmtree(directory.suspended, ignore_errors=True)
         self.boots += 1
         self.spec = spec
         self.memory = self.boots
-        super().start(directory, spec, *rest, **named)
+        super().start(directory, spec, options, progress)
+
+    def go_on(
+        self, directory: MachineDir, spec: MachineSpec, options: BootOptions, progress: Progress
+    ) -> None:
+        super().start(directory, spec, options, progress)
+
+
+class Sleep(Suspends):
+    """Its suspended state is the file "ram"."""
+
+    def __init__(self, backend: Sleepy) -> None:
+        self._backend = backend
 
     def suspend(self, directory: MachineDir) -> None:
-        self.suspends()
-        self.stop(directory, Force.QUIT)
-        self.wait_stopped(directory, 10)
+        self._backend.at_suspend()
+        self._backend.stop(directory, Force.QUIT)
+        self._backend.wait_stopped(directory, 10)
         directory.suspended.mkdir()
-        (directory.suspended / "ram").write_text(str(self.memory))
+        (directory.suspended / "ram").write_text(str(self._backend.memory))
 
     def is_suspended(self, directory: MachineDir) -> bool:
         return directory.suspended.exists()
 
-    def resume(self, directory: MachineDir, spec: MachineSpec, *rest: Any) -> None:
-        self.resumes()
-        if spec != self.spec:
+    def resume(
+        self, directory: MachineDir, spec: MachineSpec, options: BootOptions, progress: Progress
+    ) -> None:
+        self._backend.at_resume()
+        if spec != self._backend.spec:
             raise NotResumable("Another machine.")
-        self.memory = int((directory.suspended / "ram").read_text())
+        self._backend.memory = int((directory.suspended / "ram").read_text())
         shutil.rmtree(directory.suspended)
-        super().start(directory, spec, *rest)
+        self._backend.go_on(directory, spec, options, progress)
 
-    def keep_suspended(
-        self, directory: MachineDir, disk: Path, folder: Path, report: sparse.Report
-    ) -> bool:
+    def copy(self, directory: MachineDir, disk: Path, folder: Path, report: sparse.Report) -> bool:
         shutil.copytree(directory.suspended, folder)
         return True
 
-    def put_back_suspended(
+    def restore(
         self, directory: MachineDir, disk: Path, folder: Path, report: sparse.Report
     ) -> bool:
         shutil.copytree(folder, directory.suspended)

@@ -83,7 +83,7 @@ def test_it_is_shown_as_saving_meanwhile(engine: Engine, monkeypatch: pytest.Mon
 def test_a_cancel_while_it_goes_on_comes_too_late_and_ends_nothing(
     engine: Engine, backend: Sleepy
 ) -> None:
-    backend.resumes = engine.cancel
+    backend.at_resume = engine.cancel
     engine.snapshots.create("one", memory=True)
     assert state(engine) is MachineState.RUNNING
     assert [one.name for one in engine.snapshots.kept] == ["one"]

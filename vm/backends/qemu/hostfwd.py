@@ -6,13 +6,38 @@ port is busy" it does not say, so the host is asked instead. Next: `qmp.py`.
 
 import msgspec
 
+from vm.backends.qemu import running
 from vm.backends.qemu.command import NETDEV
 from vm.backends.qemu.qmp import Session
+from vm.capabilities import ForwardsPorts
+from vm.directory import MachineDir
 from vm.errors import BackendFailed, GalleyError
 from vm.host import net
 from vm.types import Forward
 
 ANY = "0.0.0.0"
+LOOPBACK, SSH_PORT = "127.0.0.1", 22
+
+
+class HostForwards(ForwardsPorts):
+    """IPv4 only: the monitor has no words for IPv6."""
+
+    def forward(self, directory: MachineDir, forward: Forward) -> None:
+        with running.control(directory, running.find_or_raise(directory)) as session:
+            add(session, forward)
+
+    def unforward(self, directory: MachineDir, forward: Forward) -> None:
+        found = running.find(directory)
+        if found is not None:
+            with running.control(directory, found) as session:
+                remove(session, forward)
+
+    def forwarded(self, directory: MachineDir) -> frozenset[Forward]:
+        found = running.find(directory)
+        if found is None:
+            return frozenset()
+        with running.control(directory, found) as session:
+            return carried(session) - {Forward(LOOPBACK, found.ssh_port, SSH_PORT)}
 
 
 def add(qmp: Session, forward: Forward) -> None:

@@ -4,16 +4,37 @@ QEMU stops the guest at a write that fails (`werror=stop` in `command.py`), whic
 of losing anything. Next: `engine/monitors/host_disk_space.py`.
 """
 
-from vm.backends.qemu import qmp
+from vm.backends.qemu import qmp, running
+from vm.capabilities import WatchesDiskErrors
 from vm.directory import MachineDir
 from vm.errors import BackendFailed
+from vm.host import process
 from vm.types import DiskError
 
 STATUS = "io-error"
 LONGEST = 86400.0  # seconds; then the socket is connected to anew
 
 
-def wait(directory: MachineDir) -> DiskError | None:
+class IoErrorWatch(WatchesDiskErrors):
+    """QEMU tells on a control socket of its own, which is connected to again when it closes."""
+
+    def wait(self, directory: MachineDir) -> DiskError | None:
+        while (found := running.find(directory)) is not None:
+            tells = directory.events_socket.exists()  # else an older Galley has started it
+            if tells and (error := wait_for_error(directory)) is not None:
+                return error
+            process.wait_gone(found.identity, 1.0 if tells else None)
+        return None
+
+    def resume(self, directory: MachineDir) -> None:
+        found = running.find(directory)
+        if found is not None:
+            with running.control(directory, found) as session:
+                if session.field("query-status", "status") == STATUS:
+                    session.execute("cont")
+
+
+def wait_for_error(directory: MachineDir) -> DiskError | None:
     """Until QEMU has stopped the guest for it, and why; None when it tells no more."""
     try:
         with qmp.session(directory.events_socket, LONGEST) as session:

@@ -18,6 +18,7 @@ from vm.backends.qemu import qmp
 from vm.backends.qemu.resume_compat import Circumstances
 from vm.backends.qemu.shares import virtiofsd
 from vm.directory import MachineDir
+from vm.errors import NoMachine
 from vm.host import process, process_search
 from vm.host.paths import write_atomic
 from vm.types import Accelerator, MachineSpec
@@ -64,6 +65,14 @@ def find(directory: MachineDir) -> Running | None:
         if not words or _is_ours(directory, uuid, words):
             return recorded
     return _search(directory, uuid, recorded)
+
+
+def find_or_raise(directory: MachineDir) -> Running:
+    """The machine's living process. Raises NoMachine."""
+    found = find(directory)
+    if found is None:
+        raise NoMachine("The machine is not running.", "Start it: galley start")
+    return found
 
 
 def sweep(directory: MachineDir) -> None:

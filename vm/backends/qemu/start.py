@@ -4,6 +4,7 @@ Next: `command.py`.
 """
 
 import logging
+import os
 import shutil
 import time
 from pathlib import Path
@@ -29,6 +30,20 @@ HEARD_WITHIN = 20.0  # seconds until QMP answers; a tenth of one on a quiet comp
 GLANCE = 0.004  # seconds between two looks
 LOG_LIMIT = 1 << 20
 TAIL_LINES = 20
+
+
+def cold_start(
+    directory: MachineDir, launch: Launch, chosen: Accelerator, spec: MachineSpec
+) -> None:
+    """Start a guest that boots, in memory that can be saved where this computer has that. Raises
+    as `start`."""
+    directory.words.unlink(missing_ok=True)
+    ram = memory.create(spec.memory_bytes) if memory.supported() else -1
+    try:
+        start(directory, launch, chosen, spec, ram)
+    finally:
+        if ram >= 0:
+            os.close(ram)
 
 
 def start(

@@ -13,9 +13,9 @@ import sys
 from pathlib import Path
 from threading import Event
 
-from vm.backend import Forget, Lost
 from vm.backends.qemu import running
 from vm.backends.qemu.shares import virtiofsd
+from vm.capabilities import Forget, Lost
 from vm.directory import MachineDir
 
 if sys.platform == "linux":

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from vm.backends.qemu import qmp, running
 from vm.backends.qemu.command import NETDEV
 from vm.backends.qemu.running import Running
+from vm.capabilities import WakesOnTraffic
 from vm.directory import MachineDir
 from vm.errors import BackendFailed
 
@@ -27,7 +28,15 @@ TYPE_AT = 12  # in a frame, after two addresses
 IPV6 = b"\x86\xdd"  # QEMU's network tells the guest of itself by it, now and then
 
 
-def wait(directory: MachineDir, found: Running, listening: Callable[[], None]) -> bool:
+class TrafficMirror(WakesOnTraffic):
+    """See `vm.capabilities.WakesOnTraffic`."""
+
+    def wait(self, directory: MachineDir, listening: Callable[[], None]) -> bool:
+        found = running.find(directory)
+        return found is not None and wait_for_frame(directory, found, listening)
+
+
+def wait_for_frame(directory: MachineDir, found: Running, listening: Callable[[], None]) -> bool:
     """Until somebody has something for the guest (True) or QEMU tells no more (False). Nobody is
     missed from `listening` on. Raises BackendFailed."""
     try:

@@ -250,7 +250,7 @@ def test_with_its_memory_it_waits_for_no_start_and_no_stop(sleepy: Bench, way: s
     if way == "starting":
         sleepy.machine.suspend()
         act = sleepy.start
-    backend.suspends = backend.resumes = hold
+    backend.at_suspend = backend.at_resume = hold
     other = threading.Thread(target=act)
     other.start()
     assert begun.wait(PATIENCE)
@@ -273,7 +273,7 @@ def test_one_that_stands_still_for_want_of_room_is_not_suspended(sleepy: Bench) 
 
 def test_a_name_that_is_taken_suspends_nothing(sleepy: Bench) -> None:
     sleepy.snapshots.create("one")
-    backend_of(sleepy).suspends = lambda: pytest.fail("it was suspended")
+    backend_of(sleepy).at_suspend = lambda: pytest.fail("it was suspended")
     with pytest.raises(SnapshotRefused, match="already"):
         sleepy.snapshots.create("One", memory=True)
 
@@ -297,7 +297,7 @@ def test_it_goes_on_when_it_cannot_be_put_on_the_disk(sleepy: Bench) -> None:
     def fail() -> None:
         raise BackendFailed("It cannot.")
 
-    backend_of(sleepy).suspends = fail
+    backend_of(sleepy).at_suspend = fail
     with pytest.raises(BackendFailed):
         sleepy.snapshots.create("one", memory=True)
     assert goes_on(sleepy)
@@ -306,12 +306,12 @@ def test_it_goes_on_when_it_cannot_be_put_on_the_disk(sleepy: Bench) -> None:
 
 def test_it_goes_on_when_it_is_cancelled(sleepy: Bench) -> None:
     """While it is put on the disk, which is done to its end."""
-    backend_of(sleepy).suspends = sleepy.snapshots.cancel
+    backend_of(sleepy).at_suspend = sleepy.snapshots.cancel
     with pytest.raises(Cancelled):
         sleepy.snapshots.create("one", memory=True)
     assert goes_on(sleepy)
     assert sleepy.snapshots.kept == ()
-    backend_of(sleepy).suspends = lambda: None
+    backend_of(sleepy).at_suspend = lambda: None
     sleepy.snapshots.create("one", memory=True)
 
 

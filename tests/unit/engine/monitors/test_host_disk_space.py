@@ -13,6 +13,7 @@ import pytest
 from engine.monitors import host_disk_space
 from engine.monitors.host_disk_space import ENOUGH, HostRoom
 from vm.backends.fake import FakeBackend
+from vm.capabilities import WatchesDiskErrors
 from vm.directory import MachineDir
 from vm.errors import BackendFailed, GalleyError, Problem
 from vm.types import DiskError
@@ -24,21 +25,30 @@ class Stalling(FakeBackend):
     """Stands still whenever `errors` has one; has ended once it has None."""
 
     def __init__(self) -> None:
+        super().__init__()
+        self.watches_disk_errors = Errors(self)
         self.errors: queue.SimpleQueue[DiskError | None] = queue.SimpleQueue()
         self.went_on: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self.has_ended = False
         self.failure: GalleyError | None = None
 
-    def wait_disk_error(self, directory: MachineDir) -> DiskError | None:
-        return self.errors.get(timeout=PATIENCE)
-
     def wait_stopped(self, directory: MachineDir, timeout: float | None) -> bool:
         return self.has_ended
 
-    def go_on(self, directory: MachineDir) -> None:
-        self.went_on.put(True)
-        if self.failure is not None:
-            raise self.failure
+
+class Errors(WatchesDiskErrors):
+    """Of a machine's disk."""
+
+    def __init__(self, backend: Stalling) -> None:
+        self._backend = backend
+
+    def wait(self, directory: MachineDir) -> DiskError | None:
+        return self._backend.errors.get(timeout=PATIENCE)
+
+    def resume(self, directory: MachineDir) -> None:
+        self._backend.went_on.put(True)
+        if self._backend.failure is not None:
+            raise self._backend.failure
 
 
 class Disk:

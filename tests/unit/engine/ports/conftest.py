@@ -80,6 +80,8 @@ class Backend:
     """It carries what it is told, but for the busy ports."""
 
     def __init__(self) -> None:
+        self.forwards_ports = self
+        self.wakes_on_traffic = None
         self.carried: set[Forward] = set()
         self.busy: set[int] = set()
 

@@ -4,34 +4,30 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import cast
 
 import pytest
 
 from engine.ports import wake_on_traffic as module
 from engine.ports.wake_on_traffic import Knocks
-from vm.backend import Backend
-from vm.backends.fake import FakeBackend
+from vm.capabilities import WakesOnTraffic
 from vm.directory import MachineDir
 from vm.errors import BackendFailed
 from vm.host import net
-from vm.types import Features, Forward, MachineState
+from vm.types import Forward, MachineState
 
 LATE = 10.0  # seconds; only a failure waits so long
 HERE = "127.0.0.1"
 
 
-class Ear:
-    """A backend that is told who comes."""
-
-    features: Features = FakeBackend.features.__replace__(knocks=True)
+class Ear(WakesOnTraffic):
+    """A backend's network, which tells who comes."""
 
     def __init__(self) -> None:
         self.knock = threading.Semaphore(0)
         self.failures = 0
         self.waits = threading.Semaphore(0)
 
-    def wait_knock(self, directory: MachineDir, listening: Callable[[], None]) -> bool:
+    def wait(self, directory: MachineDir, listening: Callable[[], None]) -> bool:
         if self.failures:
             self.failures -= 1
             raise BackendFailed("QEMU does not tell who comes.")
@@ -45,15 +41,13 @@ class Scene:
 
     def __init__(self, folder: Path) -> None:
         self.directory = MachineDir(folder, folder / "logs", folder / "run")
-        self.backend = Ear()
+        self.ear = Ear()
         self.port = net.free_port()
         self.forward = Forward(HERE, self.port, 65535)
         self.comers = threading.Semaphore(0)  # who want it awake
         self.is_back = threading.Event()
         self.state = MachineState.RUNNING
-        self.knocks = Knocks(
-            self.directory, cast(Backend, self.backend), self._awake, self._until_it_is_back
-        )
+        self.knocks = Knocks(self.directory, self.ear, self._awake, self._until_it_is_back)
 
     def tell(self, state: MachineState) -> None:
         self.state = state
@@ -89,7 +83,7 @@ class Scene:
 def scene(tmp_path: Path) -> Iterator[Scene]:
     made = Scene(tmp_path)
     yield made
-    made.backend.knock.release(2)
+    made.ear.knock.release(2)
     made.knocks.close()
 
 
@@ -99,7 +93,7 @@ def test_a_knock_wakes_and_each_pause_is_listened_in(scene: Scene) -> None:
         assert scene.knocks.is_ready()
         assert not scene.comers.acquire(blocking=False)
         scene.tell(MachineState.RUNNING)  # as soon as it is woken
-        scene.backend.knock.release()
+        scene.ear.knock.release()
         assert scene.comers.acquire(timeout=LATE)
 
 
@@ -107,10 +101,10 @@ def test_a_backend_that_could_not_listen_is_asked_again(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "AGAIN", 0.01)
-    scene.backend.failures = 2
+    scene.ear.failures = 2
     scene.tell(MachineState.PAUSED)
     assert scene.knocks.is_ready()
-    scene.backend.knock.release()
+    scene.ear.knock.release()
     assert scene.comers.acquire(timeout=LATE)
 
 
@@ -149,7 +143,7 @@ def test_the_next_supervisor_knows_the_ports(scene: Scene) -> None:
     scene.put_away()
     scene.knocks.close()
     assert net.is_free(HERE, scene.port)
-    after = Knocks(scene.directory, cast(Backend, scene.backend), lambda: None, lambda: None)
+    after = Knocks(scene.directory, scene.ear, lambda: None, lambda: None)
     after.follow(MachineState.STOPPED, [])
     assert not net.is_free(HERE, scene.port)
     after.close()

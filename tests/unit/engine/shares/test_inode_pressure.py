@@ -10,7 +10,8 @@ from typing import Any, cast
 import pytest
 
 from engine.shares.inode_pressure import RememberedFiles
-from vm.backend import Backend, Forget, Lost
+from vm.backend import Backend
+from vm.capabilities import Forget, Lost
 from vm.directory import MachineDir
 from vm.errors import GalleyError, GuestUnreachable, MachineError
 from vm.guest.agent import Keeper
@@ -30,8 +31,9 @@ class Scene:
         self.failure: GalleyError | None = None
         self.guest: Any = self
         self.dial = None
+        self.shares_folders = self
 
-    def watch_crowd(
+    def watch(
         self, directory: MachineDir, ended: threading.Event, forget: Forget, lost: Lost
     ) -> None:
         self.waits.put(True)

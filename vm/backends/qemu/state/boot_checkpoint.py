@@ -17,24 +17,25 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
 from vm.backends.qemu import boot_files
 from vm.backends.qemu.command import INITRAMFS, Launch
+from vm.backends.qemu.launch import plan
 from vm.backends.qemu.resume_compat import Circumstances, circumstances, difference, without_passing
 from vm.backends.qemu.running import Running
-from vm.backends.qemu.start import start, with_shares
-from vm.backends.qemu.state import saved
+from vm.backends.qemu.start import cold_start, start, with_shares
+from vm.backends.qemu.state import saved, suspend
+from vm.capabilities import BootCheckpoints, Progress
 from vm.directory import MachineDir
 from vm.errors import BackendFailed, BootDied, DiskFull, GalleyError, NotResumable, Problem
 from vm.guest.console import Console
 from vm.host import memory, process
 from vm.host.paths import write_atomic
 from vm.image import Fingerprint
-from vm.types import Accelerator, MachineSpec
+from vm.types import Accelerator, BootOptions, MachineSpec
 
 log = logging.getLogger(__name__)
 
@@ -57,12 +58,32 @@ class Template(msgspec.Struct, frozen=True):
     reason: str = ""  # of the last one
 
 
+class BootCheckpoint(BootCheckpoints):
+    """For a guest whose memory is a memfd (`vm.host.memory.supported`)."""
+
+    def start(
+        self, directory: MachineDir, spec: MachineSpec, options: BootOptions, progress: Progress
+    ) -> None:
+        launch, chosen = plan(directory, spec, options, progress)
+        suspend.forget(directory)
+        if is_useful(directory, launch, spec):
+            begin(directory, launch, chosen, spec, progress)
+        else:
+            cold_start(directory, launch, chosen, spec)
+
+    def boot_files(self, directory: MachineDir) -> bytes | None:
+        return boot_files.message(directory) if boot_files.is_awaited(directory) else None
+
+    def forget(self, directory: MachineDir) -> None:
+        forget(directory)
+
+
 def begin(
     directory: MachineDir,
     launch: Launch,
     chosen: Accelerator,
     spec: MachineSpec,
-    progress: Callable[[str], None],
+    progress: Progress,
 ) -> None:
     """Start the machine, from its template where there is one that fits, else make one on the way.
     Raises BackendFailed, BootDied; what `progress` raises ends the start too."""
@@ -160,7 +181,7 @@ def _boot_and_keep(
     launch: Launch,
     chosen: Accelerator,
     spec: MachineSpec,
-    progress: Callable[[str], None],
+    progress: Progress,
     before: Template | None = None,
 ) -> None:
     """`before`: the one that could not be gone on from, whose failures count with this one's."""
@@ -189,7 +210,7 @@ def _boot_until_it_waits(
     launch: Launch,
     chosen: Accelerator,
     spec: MachineSpec,
-    progress: Callable[[str], None],
+    progress: Progress,
 ) -> Running:
     """To where a template is taken. Raises BootDied, and what `progress` raises: the machine is
     the caller's then, to end it or to leave it to another."""

@@ -20,12 +20,15 @@ from pathlib import Path
 import msgspec
 
 from vm import in_use
+from vm.backends.qemu import running
 from vm.backends.qemu.command import Launch
+from vm.backends.qemu.launch import plan
 from vm.backends.qemu.resume_compat import Circumstances, circumstances, difference
 from vm.backends.qemu.running import Running
 from vm.backends.qemu.start import with_shares
 from vm.backends.qemu.state import saved as state
 from vm.backends.qemu.state.saved import unfit
+from vm.capabilities import Progress, Suspends
 from vm.directory import MachineDir
 from vm.errors import BackendFailed, GalleyError
 from vm.host import sparse
@@ -33,7 +36,7 @@ from vm.host.paths import sync_directory, unusable, write_atomic
 from vm.host.sparse import Report
 from vm.image import Fingerprint
 from vm.in_use import InUse
-from vm.types import Accelerator, MachineSpec
+from vm.types import Accelerator, BootOptions, MachineSpec
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +51,27 @@ class Suspended(msgspec.Struct, frozen=True):
     files: dict[str, Fingerprint]
     data_disk: Fingerprint
     in_use: InUse = {}  # of this computer
+
+
+class Suspension(Suspends):
+    """For a guest whose memory is a memfd (`vm.host.memory.supported`)."""
+
+    def suspend(self, directory: MachineDir) -> None:
+        save(directory, running.find_or_raise(directory))
+
+    def is_suspended(self, directory: MachineDir) -> bool:
+        return is_there(directory)
+
+    def resume(
+        self, directory: MachineDir, spec: MachineSpec, options: BootOptions, progress: Progress
+    ) -> None:
+        resume(directory, *plan(directory, spec, options, progress), spec)
+
+    def copy(self, directory: MachineDir, disk: Path, folder: Path, report: Report) -> bool:
+        return keep(directory, disk, folder, report)
+
+    def restore(self, directory: MachineDir, disk: Path, folder: Path, report: Report) -> bool:
+        return put_back(directory, disk, folder, report)
 
 
 def is_there(directory: MachineDir) -> bool:

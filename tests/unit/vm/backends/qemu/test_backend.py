@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 
+from tests.capability import have
 from vm.backends.qemu import accel, program
 from vm.backends.qemu.backend import QemuBackend
 from vm.directory import MachineDir
@@ -20,7 +21,7 @@ from vm.errors import (
     ToolMissing,
     ToolTooOld,
 )
-from vm.types import Accelerator, Forward, MachineSpec
+from vm.types import Accelerator, BootOptions, Forward, MachineSpec
 
 GIB = 1 << 30
 backend = QemuBackend()
@@ -55,7 +56,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
 
 
 def start(directory: MachineDir, spec: MachineSpec) -> None:
-    backend.start(directory, spec, (), lambda said: None)
+    backend.start(directory, spec, BootOptions(login_key="key"), lambda said: None)
 
 
 def test_create_makes_a_sparse_disk_that_only_grows(
@@ -185,7 +186,8 @@ def test_the_console_of_the_last_start_is_kept(
 
 def test_ports_need_a_running_machine(directory: MachineDir) -> None:
     forward = Forward("127.0.0.1", 8080, 80)
-    backend.unforward(directory, forward)
-    assert backend.forwarded(directory) == frozenset()
+    ports = have(backend.forwards_ports)
+    ports.unforward(directory, forward)
+    assert ports.forwarded(directory) == frozenset()
     with pytest.raises(NoMachine):
-        backend.forward(directory, forward)
+        ports.forward(directory, forward)

@@ -46,7 +46,7 @@ def test_a_machine_that_stands_still_already(
 ) -> None:
     stands: list[object] = [{"return": {"status": "io-error"}}]
     server.answer = lambda asked: [{"return": disks}] if "query-block" in str(asked) else stands
-    assert io_error_watch.wait(directory) is why
+    assert io_error_watch.wait_for_error(directory) is why
 
 
 @pytest.mark.parametrize(
@@ -61,13 +61,13 @@ def test_one_that_is_stopped_by_an_error(
     server: Server, directory: MachineDir, more: dict[str, object], why: DiskError
 ) -> None:
     server.answer = lambda _: [*RUNS, STOP, error("report"), error("stop", **more)]
-    assert io_error_watch.wait(directory) is why
+    assert io_error_watch.wait_for_error(directory) is why
 
 
 def test_who_tells_no_more_has_told_nothing(server: Server, directory: MachineDir) -> None:
     server.answer = lambda _: [*RUNS, STOP, error("report"), "this is no QMP"]
-    assert not io_error_watch.wait(directory)
+    assert not io_error_watch.wait_for_error(directory)
 
 
 def test_where_nobody_listens_nothing_is_told(directory: MachineDir) -> None:
-    assert not io_error_watch.wait(directory)
+    assert not io_error_watch.wait_for_error(directory)

@@ -64,7 +64,7 @@ class Disk:
             still()
             yield
 
-        mirror.copy(self.control, SIZE, self.target, at_rest, report)
+        mirror.copy_by_job(self.control, SIZE, self.target, at_rest, report)
 
     def left(self) -> tuple[object, bool]:
         """The jobs there are, and whether the copy's node is there."""
@@ -115,9 +115,9 @@ def test_a_copy_whose_caller_was_killed_is_dropped(disk: Disk) -> None:
     begun = mirror._begun(disk.control, disk.target)
     begun.__enter__()
     assert disk.left()[1]
-    mirror.drop(disk.control)
+    mirror.drop_job(disk.control)
     assert disk.left() == ([], False)
-    mirror.drop(disk.control)
+    mirror.drop_job(disk.control)
     begun.__exit__(None, None, None)
 
 
@@ -137,6 +137,6 @@ def test_a_disk_that_is_full_is_told_and_the_machine_goes_on(disk: Disk) -> None
 
 def test_a_qemu_that_dies_is_told(disk: Disk) -> None:
     with pytest.raises(BackendFailed):
-        mirror.copy(
+        mirror.copy_by_job(
             disk.control, SIZE, disk.target, nullcontext, lambda done, total: disk.process.kill()
         )

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from tests.capability import have
 from vm.backends.qemu.backend import QemuBackend
 from vm.backends.qemu.command import Launch
 from vm.backends.qemu.resume_compat import FORMAT, Circumstances
@@ -98,20 +99,20 @@ def test_one_failure_costs_one_boot(scene: Scene) -> None:
 
 
 def test_after_two_in_a_row_no_more_are_made_which_is_told(scene: Scene) -> None:
-    backend = QemuBackend()
-    assert backend.why_slow(scene.directory) is None
+    explains = have(QemuBackend().explains)
+    assert explains.why_slow(scene.directory) is None
     assert scene.start() == KEPT
     scene.fails = "QEMU does not answer."
     assert [scene.start(), scene.start()] == [KEPT, BOOTED]
     scene.fails = ""
     assert scene.start() == BOOTED
-    told = backend.why_slow(scene.directory)
+    told = explains.why_slow(scene.directory)
     assert told is not None
     assert "2 times in a row" in told.summary
     assert "--repair" in told.hint
     assert told.details == "QEMU does not answer."
     boot_checkpoint.forget(scene.directory)  # as that does
-    assert backend.why_slow(scene.directory) is None
+    assert explains.why_slow(scene.directory) is None
     assert [scene.start(), scene.start()] == [KEPT, WENT_ON]
 
 

@@ -1,0 +1,23 @@
+"""What works worse on this computer than it could, and why. `galley diagnose` shows it."""
+
+import os
+
+from vm.backends.qemu.shares import folders, virtiofsd
+from vm.backends.qemu.state import boot_checkpoint
+from vm.capabilities import Explains
+from vm.directory import MachineDir
+from vm.errors import Problem, problem_of
+
+
+class Explanations(Explains):
+    """Starts without a checkpoint; virtiofsd without a range of user ids."""
+
+    def why_slow(self, directory: MachineDir) -> Problem | None:
+        return boot_checkpoint.why_not(directory)
+
+    def why_only_root_writes(self, asked: str) -> Problem | None:
+        def look() -> None:
+            if folders.choose(asked) == folders.VIRTIOFS and os.getuid() != 0:
+                virtiofsd.lent()
+
+        return problem_of(look)

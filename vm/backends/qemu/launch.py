@@ -1,0 +1,83 @@
+"""From a spec to a checked `Launch`: the program, the identity, the files and the accelerator.
+
+Next: `command.py` (what QEMU is told), `accel.py`, `start.py`.
+"""
+
+import platform
+from pathlib import Path
+
+import msgspec
+import psutil
+
+from vm import image
+from vm.backends.qemu import accel, program, running
+from vm.backends.qemu.command import INITRAMFS, KERNEL, ROOT, Launch
+from vm.capabilities import Progress
+from vm.directory import MachineDir
+from vm.errors import MachineBusy, NoMachine, NotEnough
+from vm.types import Accelerator, BootOptions, MachineSpec
+
+
+def plan(
+    directory: MachineDir, spec: MachineSpec, options: BootOptions, progress: Progress
+) -> tuple[Launch, Accelerator]:
+    """Raises NoMachine, MachineBusy, NotEnough, ImageDamaged, ToolMissing and what `progress`
+    raises; nothing runs and nothing has changed then."""
+    qemu = program.find()
+    identity = running.read_uuid(directory)
+    if identity is None or not directory.data_disk.exists():
+        raise NoMachine("There is no machine to start yet.")
+    if running.find(directory) is not None:
+        raise MachineBusy("The machine is running already.")
+    _check(spec)
+    launch = Launch(
+        program=str(qemu.path),
+        system=platform.system(),
+        arch=program.arch(),
+        accelerator="tcg",
+        cpus=spec.cpus,
+        memory_bytes=spec.memory_bytes,
+        image=Path(spec.image),
+        data_disk=directory.data_disk,
+        uuid=identity,
+        ssh_port=0,
+        qmp_socket=directory.qmp_socket,
+        events_socket=directory.events_socket,
+        relay_socket=directory.relay_socket,
+        console_log=directory.console_log,
+        guest_options=kernel_words(options),
+        cpu_model=spec.cpu_model,
+    )
+    chosen = accel.choose(spec.accelerator, launch, directory.accelerator, qemu.version, progress)
+    return msgspec.structs.replace(launch, accelerator=chosen.name), chosen
+
+
+def kernel_words(options: BootOptions) -> tuple[str, ...]:
+    """On the kernel's command line, where `engine/guest/files/initramfs/init` reads them."""
+    words = [f"galley.key={options.login_key}"]
+    if options.format_disk:
+        words.append("galley.format=1")
+    if options.grow_disk:
+        words.append("galley.grow=1")
+    if options.repair_disk:
+        words.append("galley.fsck=repair")
+    return tuple(words)
+
+
+def _check(spec: MachineSpec) -> None:
+    """Raises NotEnough, ImageDamaged: what QEMU would say later and less clearly."""
+    processors, installed = psutil.cpu_count() or 1, psutil.virtual_memory().total
+    if spec.cpus > processors:
+        raise NotEnough(
+            f"The machine is to have {spec.cpus} CPUs, and this computer has {processors}.",
+            f"Give it at most {processors}: galley settings set",
+        )
+    if spec.memory_bytes > installed:
+        raise NotEnough(
+            f"The machine is to have {spec.memory_bytes / 2**30:.1f} GiB of memory, "
+            f"and this computer has {installed / 2**30:.1f}.",
+            "Give it less: galley settings set",
+        )
+    for name in (KERNEL, INITRAMFS, ROOT):
+        if not (Path(spec.image) / name).is_file():
+            raise image.damaged(Path(spec.image), name, "it is missing")

@@ -1,0 +1,83 @@
+"""What a supervisor holds of its machine: the published status, the guest's connection, the token
+that cancels a start, the watch for its exit.
+
+All but `cancel` belongs to the machine's worker thread. Next: `machine.py`.
+"""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from vm.backend import Backend
+from vm.directory import MachineDir
+from vm.errors import NoMachine
+from vm.guest.protocol import Guest
+from vm.lifecycle.boot_steps import BootStory
+from vm.lifecycle.exit_watch import ExitWatch
+from vm.lifecycle.status import StatusPublisher
+from vm.types import MachineState, Observation, Status
+
+
+class MachineHandle:
+    """`on_change` gets every new Status; `in_reach` each guest that answers; `on_exit` is called
+    from a thread of its own when the machine's process has ended."""
+
+    def __init__(
+        self,
+        directory: MachineDir,
+        backend: Backend,
+        on_change: Callable[[Status], None],
+        in_reach: Callable[[Guest], None],
+        on_exit: Callable[[], None],
+    ) -> None:
+        self.directory = directory
+        self.backend = backend
+        self.story = BootStory(directory, backend)
+        self.status = StatusPublisher(Status(MachineState.ABSENT, backend.name), on_change)
+        self.exit_watch = ExitWatch(self.story.wait_end, on_exit)
+        self.cancel = threading.Event()
+        self.is_closing = False  # the machine is to run on
+        self._guest: Guest | None = None
+        self._in_reach = in_reach
+
+    @property
+    def state(self) -> MachineState:
+        """As published."""
+        return self.status.status.state
+
+    @property
+    def guest(self) -> Guest | None:
+        """None when there is no connection."""
+        return self._guest
+
+    @property
+    def running_guest(self) -> Guest:
+        """Raises NoMachine when there is no connection."""
+        guest = self._guest
+        if guest is None:
+            raise NoMachine("The machine is not running.", "Start it with `galley start`.")
+        return guest
+
+    def observe(self) -> Observation:
+        return self.backend.observe(self.directory)
+
+    def hold(self, guest: Guest) -> None:
+        self._guest = guest
+        self._in_reach(guest)
+
+    def drop_guest(self) -> None:
+        """The machine has ended."""
+        guest, self._guest = self._guest, None
+        self.exit_watch.forget()
+        if guest is not None:
+            guest.close()
+
+    def see(self, seen: Observation, **changes: Any) -> None:
+        """Publish what was observed, with `changes`."""
+        resumable = seen.state is MachineState.STOPPED and self.is_suspended()
+        self.status.see(seen, **{"resumable": resumable, **changes})
+
+    def is_suspended(self) -> bool:
+        """Whether a start may resume the machine."""
+        suspends = self.backend.suspends
+        return suspends is not None and suspends.is_suspended(self.directory)
