@@ -4407,6 +4407,22 @@
             <translation>Sie fährt neu hoch; auf ihrer Festplatte geht nichts verloren.</translation>
         </message>
         <message>
+            <source>Snapshots cannot be made on this computer.</source>
+            <translation>Auf diesem Computer können keine Snapshots erstellt werden.</translation>
+        </message>
+        <message>
+            <source>Folders of this computer cannot be shared with the machine.</source>
+            <translation>Ordner dieses Computers können nicht mit der Maschine geteilt werden.</translation>
+        </message>
+        <message>
+            <source>Copy what containers need into volumes.</source>
+            <translation>Was Container brauchen, in Volumes kopieren.</translation>
+        </message>
+        <message>
+            <source>Ports of containers cannot be published on this computer.</source>
+            <translation>Auf diesem Computer können keine Ports von Containern veröffentlicht werden.</translation>
+        </message>
+        <message>
             <source>Machines cannot be suspended on this computer.</source>
             <translation>Auf diesem Computer können Maschinen nicht aufbewahrt werden.</translation>
         </message>
@@ -4473,14 +4489,6 @@
         <message>
             <source>The containers could not be stopped one by one.</source>
             <translation>Die Container konnten nicht einzeln gestoppt werden.</translation>
-        </message>
-        <message>
-            <source>The fake machine cannot be suspended.</source>
-            <translation>Die gespielte Maschine kann nicht aufbewahrt werden.</translation>
-        </message>
-        <message>
-            <source>The fake machine was not suspended.</source>
-            <translation>Die gespielte Maschine wurde nicht aufbewahrt.</translation>
         </message>
         <message>
             <source>The machine cannot be suspended: it was started by another version of Galley.</source>

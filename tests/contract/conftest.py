@@ -10,10 +10,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from tests.bare_backend import BareBackend
 from tests.contract.power import Disk
 from vm.backend import Backend, Force
 from vm.backends import choose
-from vm.backends.fake import FakeBackend
 from vm.backends.qemu.state import boot_checkpoint, saved, suspend
 from vm.directory import MachineDir
 from vm.errors import GalleyError
@@ -107,13 +107,6 @@ class Bench:
         with self._changed:
             self.seen.append(status)
             self._changed.notify_all()
-
-
-class BareBackend(FakeBackend):
-    """What every backend has, and no more."""
-
-    def __init__(self) -> None:
-        """It has no capability."""
 
 
 @pytest.fixture(scope="session")

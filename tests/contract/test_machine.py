@@ -12,8 +12,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from tests.bare_backend import BareBackend
 from tests.capability import have
-from tests.contract.conftest import PATIENCE, BareBackend, Bench, lay_out
+from tests.contract.conftest import PATIENCE, Bench, lay_out
 from vm.backend import Force
 from vm.backends import BACKENDS
 from vm.backends.qemu.state import boot_checkpoint

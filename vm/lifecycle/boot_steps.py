@@ -12,7 +12,7 @@ import msgspec
 
 from vm import last_spec
 from vm.backend import Backend
-from vm.capabilities import BootCheckpoints
+from vm.capabilities import BootCheckpoints, Suspends
 from vm.directory import MachineDir
 from vm.errors import (
     BootDied,
@@ -22,7 +22,6 @@ from vm.errors import (
     GuestChanged,
     GuestUnreachable,
     NoMachine,
-    NotResumable,
     Problem,
 )
 from vm.guest.agent import Keeper
@@ -168,7 +167,12 @@ class BootPlan:
             ),
         ]
 
-    def warm(self, note: Callable[[str], None], hold: Callable[[Guest], None]) -> list[Step]:
+    def warm(
+        self,
+        suspends: Suspends,
+        note: Callable[[str], None],
+        hold: Callable[[Guest], None],
+    ) -> list[Step]:
         """Instead of both, for a machine that was suspended."""
         limit = self._deadlines
 
@@ -178,7 +182,7 @@ class BootPlan:
 
         return [
             Step(self.IMAGE, lambda wait: self._make_spec(wait, note), limit.prepare),
-            Step("Waking the machine", lambda wait: self._resume(note), limit.start),
+            Step("Waking the machine", lambda wait: self._resume(suspends, note), limit.start),
             Step(self.CONNECT, lambda wait: self._connect(wait, hold_and_rouse), limit.connect),
         ]
 
@@ -243,10 +247,7 @@ class BootPlan:
             checkpoints.forget(self._directory)
         self._backend.start(self._directory, spec, options, tell)
 
-    def _resume(self, note: Callable[[str], None]) -> None:
-        suspends = self._backend.suspends
-        if suspends is None:
-            raise NotResumable("Machines cannot be suspended on this computer.")
+    def _resume(self, suspends: Suspends, note: Callable[[str], None]) -> None:
         options = BootOptions(login_key=public_blob(self._directory.public_key))
         suspends.resume(self._directory, self._wanted(), options, note)
 

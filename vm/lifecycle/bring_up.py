@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from vm import last_spec
 from vm.backend import Force
+from vm.capabilities import Suspends
 from vm.errors import Cancelled, GalleyError
 from vm.guest.agent import Keeper
 from vm.lifecycle import shutdown
@@ -48,7 +49,8 @@ class BringUp:
             resumable=False,
         )
         plan = self._plan(prepare, repair)
-        if not repair and self._handle.is_suspended() and self._resume(plan):
+        suspends = self._handle.saved_by()
+        if suspends is not None and not repair and self._resume(plan, suspends):
             return
         for attempt in range(1, BOOT_ATTEMPTS + 1):
             try:
@@ -96,10 +98,10 @@ class BringUp:
             handle.directory, handle.backend, handle.story, self._deadlines, prepare, repair
         )
 
-    def _resume(self, plan: BootPlan) -> bool:
+    def _resume(self, plan: BootPlan, suspends: Suspends) -> bool:
         """From where it was suspended. False: from cold, and the reason is told."""
         try:
-            done = self._run(plan.warm(self._status.note, self._handle.hold), ())
+            done = self._run(plan.warm(suspends, self._status.note, self._handle.hold), ())
         except Cancelled:
             if not self._handle.is_closing:
                 shutdown.stop(self._handle)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from vm.backend import Backend
+from vm.capabilities import Suspends
 from vm.directory import MachineDir
 from vm.errors import NoMachine
 from vm.guest.protocol import Guest
@@ -74,10 +75,11 @@ class MachineHandle:
 
     def see(self, seen: Observation, **changes: Any) -> None:
         """Publish what was observed, with `changes`."""
-        resumable = seen.state is MachineState.STOPPED and self.is_suspended()
+        resumable = seen.state is MachineState.STOPPED and self.saved_by() is not None
         self.status.see(seen, **{"resumable": resumable, **changes})
 
-    def is_suspended(self) -> bool:
-        """Whether a start may resume the machine."""
+    def saved_by(self) -> Suspends | None:
+        """What a start may resume the machine with; None where it is not suspended."""
         suspends = self.backend.suspends
-        return suspends is not None and suspends.is_suspended(self.directory)
+        is_saved = suspends is not None and suspends.is_suspended(self.directory)
+        return suspends if is_saved else None

@@ -29,6 +29,7 @@ from engine.dockercli.context import endpoint
 from engine.settings.store import SettingsStore
 from engine.types import EngineHealth, EngineStatus, PublishedPort
 from vm.backends.fake import FakeBackend
+from vm.capabilities import Explains
 from vm.directory import MachineDir
 from vm.errors import MachineError, PortInUse, Problem
 from vm.guest.protocol import Guest
@@ -106,13 +107,18 @@ def test_emulation_is_told(home: Home) -> None:
 
 
 def test_starts_that_take_longer_than_they_could(home: Home) -> None:
-    class Slow(FakeBackend):
+    class Slow(Explains):
         def why_slow(self, directory: MachineDir) -> Problem | None:
             return Problem("BackendFailed", f"{directory.root} is slow.")
 
+        def why_only_root_writes(self, asked: str) -> Problem | None:
+            return None
+
     assert not starts.applies(Facts(home))
-    assert starts.check(running(home, backend=FakeBackend())) is None
-    told = starts.check(running(home, backend=Slow()))
+    backend = FakeBackend()
+    backend.explains = Slow()
+    assert starts.applies(running(home, backend=backend))
+    told = starts.check(running(home, backend=backend))
     assert told is not None
     assert str(home.machine) in told.summary
 

@@ -1,0 +1,87 @@
+"""What the engine does without a capability of its backend: it says so, or leaves it out."""
+
+import threading
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from engine.diagnose import starts
+from engine.diagnose.facts import Facts
+from engine.lifecycle.resource_saver import Rules, rules
+from engine.lifecycle.snapshots import Snapshots
+from engine.monitors.host_disk_space import HostRoom
+from engine.ports.host_forwarder import MachineCarrier
+from engine.ports.wake_on_traffic import Knocks
+from engine.settings.store import SettingsStore
+from engine.shares.inode_pressure import RememberedFiles
+from engine.shares.shared_folders import SharedFolders
+from tests.bare_backend import BareBackend
+from tests.unit.engine.sleepy import Sleepy
+from vm.backends.fake import FakeBackend
+from vm.directory import MachineDir
+from vm.errors import BackendFailed, SnapshotRefused
+from vm.host.paths import Home
+from vm.types import Forward, MachineState
+
+
+@pytest.fixture
+def directory(home: Home) -> MachineDir:
+    return MachineDir.of(home)
+
+
+def test_no_port_is_published(directory: MachineDir) -> None:
+    ports = MachineCarrier(BareBackend(), directory)
+    forward = Forward("127.0.0.1", 8080, 80)
+    with pytest.raises(BackendFailed, match="cannot be published"):
+        ports.forward(forward)
+    ports.unforward(forward)
+    assert ports.forwarded() == frozenset()
+
+
+def test_no_folder_is_shared_and_that_is_told(home: Home, tmp_path: Path) -> None:
+    settings = SettingsStore(home)
+    settings.set("shares", str(tmp_path))
+    folders = SharedFolders(home, settings, BareBackend(), lambda: None)
+    assert folders.wanted() == ()
+    assert [problem.summary for problem in folders.problems] == [
+        "Folders of this computer cannot be shared with the machine."
+    ]
+    folders.look([])
+    assert len(folders.problems) == 1
+
+
+def test_nothing_is_watched(directory: MachineDir) -> None:
+    before = threading.active_count()
+    HostRoom(directory, BareBackend(), lambda: None).follow(True)
+    RememberedFiles(directory, BareBackend()).begin(cast(Any, None), lambda number: None)
+    knocks = Knocks(directory, None, lambda: None, lambda: None)
+    knocks.follow(MachineState.PAUSED, ())
+    knocks.close()
+    assert threading.active_count() == before
+
+
+def test_no_snapshot_is_made(directory: MachineDir) -> None:
+    class Machine:
+        backend = BareBackend()
+
+    machine, none = cast(Any, Machine()), cast(Any, None)
+    machine.directory = directory
+    snapshots = Snapshots(machine, none, none, lambda: None, lambda: None)
+    snapshots.open()
+    with pytest.raises(SnapshotRefused, match="cannot be made"):
+        snapshots.create("one")
+
+
+def test_the_resource_saver_does_what_can_be_done(home: Home) -> None:
+    settings = SettingsStore(home)
+    settings.set("save_after", "60")  # minutes
+    settings.set("suspend_after", "600")
+    assert rules(settings, BareBackend()) == Rules(0, 0, False)
+    paused = rules(settings, FakeBackend())
+    assert (paused.pause_after, paused.suspend_after) == (3600.0, 0)
+    assert rules(settings, Sleepy()).suspend_after == 36000.0
+
+
+def test_what_is_not_explained_is_not_asked(home: Home) -> None:
+    assert not starts.applies(Facts(home, backend=BareBackend()))

@@ -1,0 +1,97 @@
+"""Which way a cold start takes, and what it tells the guest; nothing boots."""
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.bare_backend import BareBackend
+from vm import last_spec
+from vm.capabilities import BootCheckpoints, Progress
+from vm.directory import MachineDir
+from vm.lifecycle.boot_steps import BootPlan, BootStory, Deadlines
+from vm.lifecycle.steps import Patience
+from vm.types import BootOptions, MachineSpec
+
+SPEC = MachineSpec(cpus=1, memory_bytes=1 << 30, disk_bytes=2 << 30, image="")
+
+
+class Checkpoints(BootCheckpoints):
+    """Says what is asked of it."""
+
+    def __init__(self, did: list[str]) -> None:
+        self._did = did
+
+    def start(
+        self, directory: MachineDir, spec: MachineSpec, options: BootOptions, progress: Progress
+    ) -> None:
+        self._did.append("start from a checkpoint")
+
+    def boot_files(self, directory: MachineDir) -> bytes | None:
+        return None
+
+    def forget(self, directory: MachineDir) -> None:
+        self._did.append("forget")
+
+
+class Recorder(BareBackend):
+    """Its machine never runs."""
+
+    def __init__(self, *, checkpoints: bool) -> None:
+        self.did: list[str] = []
+        self.options: list[BootOptions] = []
+        if checkpoints:
+            self.boot_checkpoints = Checkpoints(self.did)
+
+    def start(
+        self, directory: MachineDir, spec: MachineSpec, options: BootOptions, progress: Progress
+    ) -> None:
+        self.did.append("start")
+        self.options.append(options)
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> MachineDir:
+    return MachineDir(tmp_path, tmp_path, tmp_path)
+
+
+def start(
+    directory: MachineDir, backend: Recorder, *, repair: bool = False, times: int = 1
+) -> None:
+    story = BootStory(directory, backend)
+    plan = BootPlan(directory, backend, story, Deadlines(), lambda wait, note: SPEC, repair)
+    for _ in range(times):
+        for step in plan.cold(lambda said: None):
+            step.check(Patience(60.0, threading.Event()))
+
+
+@pytest.mark.parametrize(
+    ("checkpoints", "repair", "did"),
+    [
+        (True, False, ["start from a checkpoint", "forget", "start"]),
+        (True, True, ["forget", "start", "forget", "start"]),
+        (False, False, ["start", "start"]),
+        (False, True, ["start", "start"]),
+    ],
+)
+def test_a_second_try_and_a_repair_use_no_checkpoint(
+    directory: MachineDir, checkpoints: bool, repair: bool, did: list[str]
+) -> None:
+    backend = Recorder(checkpoints=checkpoints)
+    start(directory, backend, repair=repair, times=2)
+    assert backend.did == did
+
+
+def test_the_guest_is_told_what_its_data_disk_needs(directory: MachineDir) -> None:
+    backend = Recorder(checkpoints=False)
+    start(directory, backend)
+    directory.data_is_new.unlink()
+    start(directory, backend)
+    last_spec.keep(directory, SPEC)
+    start(directory, backend, repair=True)
+    key = directory.public_key.read_text().split()[1]
+    assert backend.options == [
+        BootOptions(key, format_disk=True),
+        BootOptions(key, grow_disk=True),
+        BootOptions(key, repair_disk=True),
+    ]
