@@ -125,8 +125,8 @@ class Galley:
         plugin.write_bytes(self.run("shell", "cat", there).stdout)
         plugin.chmod(0o755)
 
-    def wait_for(self, holds: Callable[[], bool], what: str) -> None:
-        until = time.monotonic() + PATIENCE
+    def wait_for(self, holds: Callable[[], bool], what: str, seconds: float = PATIENCE) -> None:
+        until = time.monotonic() + seconds
         never = threading.Event()
         while not holds():
             if time.monotonic() > until:

@@ -206,6 +206,20 @@ def test_a_thousand_at_once(watcher: Watcher, folder: Path) -> None:
         assert told == [f"{kind} /x/n{number}" for number in range(1000)]
 
 
+def _loses_nothing(shared: Shared, folder: Path, name: str) -> None:
+    """Once it is told of one, a container is told of each change, soon and once."""
+    made = [folder / f"sure{next(numbers)}" for _ in range(20)]
+    for file in made:
+        file.touch()
+    lines = [f"/x/{file.name}".encode() for file in made]
+
+    def all_are_told() -> bool:
+        said = shared.galley.docker("logs", name).stdout.splitlines()
+        return [line for line in said if b"/sure" in line] == lines
+
+    shared.galley.wait_for(all_are_told, "every change is told", 20.0)
+
+
 def test_another_supervisor_goes_on(shared: Shared, folder: Path) -> None:
     words = ("run", "-d", "--name", "stays", "-v", f"{folder}:/x", WATCHER, "inotifywait")
     shared.galley.docker(*words, "-m", "-e", "create", "--format", "%w%f", "/x")
@@ -217,6 +231,7 @@ def test_another_supervisor_goes_on(shared: Shared, folder: Path) -> None:
         return b"/x/new" in shared.galley.docker("logs", "stays").stdout
 
     shared.galley.wait_for(told, "the next supervisor tells of changes")
+    _loses_nothing(shared, folder, "stays")
     shared.galley.docker("rm", "-f", "stays")
 
 
@@ -231,5 +246,6 @@ def test_another_machine_goes_on(shared: Shared, folder: Path) -> None:
         return b"/x/new" in shared.galley.docker("logs", "again").stdout
 
     shared.galley.wait_for(told, "the next machine is told of changes")
+    _loses_nothing(shared, folder, "again")
     shared.galley.docker("rm", "-f", "again")
     assert shared.galley.status()["problems"] == []

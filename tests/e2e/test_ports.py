@@ -23,6 +23,7 @@ from vm.host import net
 pytestmark = pytest.mark.usefixtures("no_containers")
 
 BOTH = ("127.0.0.1", "::1")
+SOON = 30.0  # seconds in which a port that is not needed is closed, on a busy computer
 MANY = 12  # the benchmark takes fifty
 # The static busybox speaks no UDP.
 PYTHON = "galley-python"
@@ -96,12 +97,12 @@ def test_a_port_follows_its_container(galley: Galley, port: int) -> None:
     galley.docker("restart", "-t", "0", "web")
     assert _is_open("127.0.0.1", port)
     galley.docker("stop", "-t", "0", "web")
-    galley.wait_for(lambda: _is_free(port), "the port is closed")
+    galley.wait_for(lambda: _is_free(port), "the port is closed", SOON)
     galley.docker("start", "web")
     assert _is_open("127.0.0.1", port)
     galley.wait_for(lambda: _answers("::1", port), "the port answers again")
     galley.docker("rm", "-f", "web")
-    galley.wait_for(lambda: _is_free(port), "the port is closed for good")
+    galley.wait_for(lambda: _is_free(port), "the port is closed for good", SOON)
 
 
 @pytest.mark.parametrize("address", BOTH)
@@ -113,7 +114,7 @@ def test_a_port_with_an_address_of_its_own(galley: Galley, port: int, address: s
     other = next(each for each in BOTH if each != address)
     assert net.is_free(other, port)
     galley.docker("rm", "-f", "local")
-    galley.wait_for(lambda: _is_free(port), "the port is closed")
+    galley.wait_for(lambda: _is_free(port), "the port is closed", SOON)
 
 
 def test_ports_of_dockers_choice_and_many_of_one_container(galley: Galley) -> None:
@@ -125,7 +126,7 @@ def test_ports_of_dockers_choice_and_many_of_one_container(galley: Galley) -> No
     assert all(_is_open("127.0.0.1", port) for port in (chosen, *range(first, first + 30)))
     assert len(json.loads(galley.run("ports", "--json").stdout)) == 64
     galley.docker("rm", "-f", "many")
-    galley.wait_for(lambda: _is_free(first) and _is_free(chosen), "the ports are closed")
+    galley.wait_for(lambda: _is_free(first) and _is_free(chosen), "the ports are closed", SOON)
 
 
 def test_a_compose_project_with_thirty_ports(galley: Galley, tmp_path: Path) -> None:
@@ -147,7 +148,7 @@ def test_a_compose_project_with_thirty_ports(galley: Galley, tmp_path: Path) -> 
     assert [port for port in ports if not _is_open("::1", port)] == []
     assert {port for _, _, port in _listed(galley)} == set(ports)
     galley.docker("compose", "-f", str(project), "down", "-t", "0")
-    galley.wait_for(lambda: all(_is_free(port) for port in ports), "all are closed")
+    galley.wait_for(lambda: all(_is_free(port) for port in ports), "all are closed", SOON)
 
 
 def test_who_hears_of_a_start_finds_the_ports_open(galley: Galley) -> None:
@@ -204,12 +205,13 @@ def test_a_taken_port_fails_the_start_with_its_holder(galley: Galley, address: s
 
 def test_two_containers_cannot_have_one_port(galley: Galley, port: int) -> None:
     _serve(galley, "first", "-p", f"{port}:80")
-    for name, asked in (("second", f"{port}:80"), ("third", f"0.0.0.0:{port}:80")):
+    for name, address in (("second", "127.0.0.1"), ("third", "0.0.0.0")):
+        asked = f"{port}:80" if name == "second" else f"{address}:{port}:80"
         said = galley.docker("run", "--name", name, "-p", asked, IMAGE, "true", check=False)
         assert said.returncode != 0
         told = said.stderr.decode()
-        assert f"{port}" in told
-        assert "by the container first" in told or "already allocated" in told
+        ours = f"Port {port}/tcp on {address} is already published by the container first."
+        assert ours in told or (name == "third" and "port is already allocated" in told)
     galley.wait_for(lambda: _answers("127.0.0.1", port), "the first still answers")
 
 
@@ -256,7 +258,7 @@ def test_ports_come_back_with_the_engine_and_the_supervisor(galley: Galley, port
     assert all(_answers(address, port) for address in BOTH)
     assert _carriers(galley) == [carrier], "it goes on with the same one"
     galley.docker("rm", "-f", "lasting")
-    galley.wait_for(lambda: _is_free(port), "the port is closed")
+    galley.wait_for(lambda: _is_free(port), "the port is closed", SOON)
 
 
 def _carriers(galley: Galley) -> list[int]:
@@ -360,11 +362,19 @@ def test_udp_is_carried(galley: Galley, port: int, address: str) -> None:
     with socket.socket(family, socket.SOCK_DGRAM) as client:
         client.settimeout(0.5)
 
-        def is_echoed() -> bool:
-            client.sendto(b"echo", (address, port))
+        def is_echoed(data: bytes = b"echo") -> bool:
+            client.sendto(data, (address, port))
             try:
-                return client.recv(100) == b"echo"
+                answer, sender = client.recvfrom(100)
             except OSError:
                 return False
+            assert sender[:2] == (address, port)
+            return answer == data
 
         galley.wait_for(is_echoed, "an answer comes back")
+        client.settimeout(0.0)
+        with contextlib.suppress(BlockingIOError):
+            while client.recv(100):  # answers that came late
+                continue
+        client.settimeout(5.0)
+        assert sum(is_echoed(b"%d" % number) for number in range(50)) >= 49

@@ -38,3 +38,10 @@ def test_with_the_machine_its_ports_and_problems_are_gone(scene: Scene) -> None:
     scene.guest.refused = ""
     scene.watch.begin()
     wait_until(lambda: scene.open() == {("web", "127.0.0.2", 8080)})
+
+
+def test_a_second_container_is_told_who_has_its_port(scene: Scene) -> None:
+    scene.docker("run", "-d", "--name=first", "-p=18700:80", IMAGE, "sleep", "1000")
+    said = scene.docker("run", "--name=second", "-p=18700:80", IMAGE, "true")
+    assert "Port 18700/tcp on 127.0.0.1 is already published by the container first." in said
+    assert scene.open() == {("first", address, 18700) for address in ("127.0.0.1", "::1")}
