@@ -13,7 +13,7 @@ import pytest
 
 from tests.other_user import ID
 from vm.errors import DiskFull, HomeUnusable
-from vm.host import private_folders
+from vm.host import ownership, private_folders
 from vm.host.paths import (
     Home,
     check_home,
@@ -263,8 +263,9 @@ def test_a_home_that_cannot_be_written_is_said(
     may = os.access
     asked = os.W_OK | os.X_OK
     monkeypatch.setattr(os, "access", lambda path, mode: path != closed and may(path, mode))
-    with pytest.raises(HomeUnusable, match=f"{closed} is not writable"):
+    with pytest.raises(HomeUnusable, match=f"{closed} is not writable") as refused:
         make_home(home)
+    assert refused.value.details.startswith("[Errno 13]")
     modes: set[int] = set()
 
     def note(path: Path, mode: int) -> bool:
@@ -276,8 +277,17 @@ def test_a_home_that_cannot_be_written_is_said(
     assert modes == {asked}
 
 
-def test_folders_are_made_for_this_user_alone() -> None:
-    home = make_home(find_home())
+def test_what_root_made_for_a_user_is_used_as_it_is(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.logs.chmod(0o755)
+    monkeypatch.setattr(ownership, "own_ids", lambda: frozenset({ID}))
+    make_home(home)
+    assert home.logs.stat().st_mode & 0o777 == 0o755
+
+
+def test_folders_are_made_for_this_user_alone(tmp_path: Path) -> None:
+    home = make_home(home_at(tmp_path / "in" / "here"))
     folders = (home.root, home.run, home.machine, home.images, home.logs)
     assert [folder.stat().st_mode & 0o777 for folder in folders] == [0o700] * 5
 

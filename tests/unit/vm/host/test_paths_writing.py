@@ -27,6 +27,12 @@ def test_a_file_is_replaced_and_private(tmp_path: Path) -> None:
     assert [path.name for path in file.parent.iterdir()] == ["file"]
 
 
+def test_nothing_is_left_open(tmp_path: Path) -> None:
+    held = os.listdir("/proc/self/fd")
+    write_atomic(tmp_path / "file", b"x")
+    assert len(os.listdir("/proc/self/fd")) == len(held)
+
+
 def test_it_is_on_the_disk_before_it_has_its_name_and_then_its_name_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

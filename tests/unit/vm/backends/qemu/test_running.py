@@ -15,13 +15,16 @@ import psutil
 import pytest
 
 from tests.other_user import process_of_other
+from tests.unit.vm.backends.qemu.test_qmp import Server
 from vm.backend import Force
 from vm.backends.qemu import running
 from vm.backends.qemu.backend import QemuBackend
+from vm.backends.qemu.qmp import QmpSilent
+from vm.backends.qemu.resume_compat import Circumstances
 from vm.backends.qemu.running import Running
 from vm.directory import MachineDir
 from vm.host import process
-from vm.types import Accelerator, Address, MachineSpec, MachineState
+from vm.types import Accelerator, Address, MachineSpec, MachineState, Share
 
 UUID = str(uuid4())
 SPEC = MachineSpec(2, 1 << 30, 8 << 30, "/images/one")
@@ -130,6 +133,93 @@ def test_a_machine_without_its_record_is_adopted(directory: MachineDir, start: S
     assert QemuBackend().observe(directory).spec is None
 
 
+@pytest.mark.parametrize(("device", "by"), [("vhost-user-fs-pci", "virtiofs"), ("x", "sftp")])
+def test_an_adopted_machine_shares_as_its_command_line_says(
+    directory: MachineDir, device: str, by: str
+) -> None:
+    words = [*arguments(directory), "-device", f"{device},tag=share0"]
+    identity = process.Identity(1, 2.0)
+    shared = msgspec.structs.replace(SPEC, shares=(Share("/home/ann", "/home/ann"),))
+    reason = "It was chosen when the machine was started."
+    for spec, shares_by in ((shared, by), (SPEC, ""), (None, "")):
+        directory.spec.unlink(missing_ok=True)
+        if spec is not None:
+            directory.spec.write_bytes(msgspec.json.encode(spec))
+        adopted = Running(
+            identity, UUID, 40022, Accelerator("tcg", reason), spec, share_by=shares_by
+        )
+        assert running._adopt(directory, identity, UUID, words) == adopted
+
+
+def test_one_whose_command_line_says_little_is_adopted_all_the_same(directory: MachineDir) -> None:
+    identity = process.Identity(1, 2.0)
+    adopted = running._adopt(directory, identity, UUID, ["-accel", "kvm"])
+    assert (adopted.ssh_port, adopted.accelerator.name, adopted.memory) == (0, "kvm", -1)
+    assert running._adopt(directory, identity, UUID, []).accelerator.name == ""
+    assert Running(identity, UUID, 1, TCG, None).share_by == ""
+
+
+def test_a_socket_is_told_from_one_whose_name_is_longer(directory: MachineDir) -> None:
+    for folder in (directory.root, Path("/home/a,b")):
+        here = MachineDir(folder, folder, folder)
+        path = str(here.qmp_socket).replace(",", ",,")
+        for socket, ours in ((path, True), (f"{path}2", False)):
+            words = ["-uuid", UUID, "-chardev", f"socket,id=qmp,path={socket},server=on"]
+            assert running._is_ours(here, UUID, words) is ours
+
+
+def test_without_a_uuid_nothing_is_looked_for(directory: MachineDir, start: Start) -> None:
+    record(directory, start(UUID))
+    for content in (b"", b" \n", b"\xff\xfe"):
+        directory.uuid.write_bytes(content)
+        assert running.read_uuid(directory) is None
+        assert running.find(directory) is None
+    directory.uuid.write_text(f"{UUID}\n")
+    assert running.read_uuid(directory) == UUID
+    assert running.find(directory) is not None
+
+
+def test_a_disk_that_has_grown_is_remembered(directory: MachineDir) -> None:
+    identity, size = process.Identity(1, 2.0), 16 << 30
+    taken = Circumstances(1, "qemu", "tcg", "cpu", "image", 8 << 30, "arguments")
+    entry = Running(identity, UUID, 40022, TCG, SPEC, circumstances=taken)
+    running.remember_disk(directory, entry, size)
+    assert running._recorded(directory) == msgspec.structs.replace(
+        entry,
+        spec=msgspec.structs.replace(SPEC, disk_bytes=size),
+        circumstances=msgspec.structs.replace(taken, disk_bytes=size),
+    )
+    bare = Running(identity, UUID, 40022, TCG, None)
+    running.remember_disk(directory, bare, size)
+    assert running._recorded(directory) == bare
+
+
+@pytest.fixture
+def qemu(directory: MachineDir) -> Iterator[Server]:
+    server = Server(directory.qmp_socket)
+    server.answer = lambda request: [{"return": {"UUID": UUID}}]
+    yield server
+    server.end()
+
+
+def test_a_session_is_with_our_machine(directory: MachineDir, qemu: Server) -> None:
+    entry = Running(process.Identity(1, 2.0), UUID, 40022, TCG, SPEC)
+    with running.control(directory, entry) as session:
+        session.execute("quit")
+    assert [asked["execute"] for asked in qemu.asked] == ["query-uuid", "quit"]
+
+
+def test_whoever_else_listens_on_our_socket_is_told_nothing(
+    directory: MachineDir, qemu: Server
+) -> None:
+    other = Running(process.Identity(1, 2.0), str(uuid4()), 40022, TCG, SPEC)
+    with pytest.raises(QmpSilent, match="belongs to another machine") as silent:  # noqa: SIM117
+        with running.control(directory, other) as session:
+            session.execute("quit")
+    assert silent.value.details == str(directory.qmp_socket)
+    assert [asked["execute"] for asked in qemu.asked] == ["query-uuid"]
+
+
 def test_a_moved_clock_does_not_lose_the_machine(directory: MachineDir, start: Start) -> None:
     identity = start(UUID)
     record(directory, process.Identity(identity.pid, identity.started - 1))
@@ -148,15 +238,18 @@ def test_a_copied_home_is_another_machine(directory: MachineDir, start: Start) -
 def test_sweeping_spares_the_one_that_runs(directory: MachineDir, start: Start) -> None:
     identity = start(UUID)
     record(directory, identity)
-    directory.qmp_socket.touch()
+    sockets = (*directory.sockets, directory.knock_socket, directory.share_socket(0))
+    for socket in sockets:
+        socket.touch()
     running.sweep(directory)
     assert directory.running.exists()
-    assert directory.qmp_socket.exists()
+    assert all(socket.exists() for socket in sockets)
     process.end(identity, force=True)
     assert process.wait_gone(identity, 5)
     running.sweep(directory)
     assert not directory.running.exists()
-    assert not directory.qmp_socket.exists()
+    assert not any(socket.exists() for socket in sockets)
+    running.sweep(directory)
 
 
 def test_absent_without_a_disk(directory: MachineDir) -> None:
