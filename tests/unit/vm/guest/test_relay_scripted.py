@@ -3,87 +3,25 @@
 import socket
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 
 from tests.background import Background, Result
-from vm.errors import GuestUnreachable
-from vm.guest import relay, ssh_kept
-from vm.guest.protocol import Size
-from vm.guest.relay import RelayedGuest, RelayLine, RelayStream
+from tests.unit.vm.guest.scripted_relay import PATH, Guest, opened, received, until
+from vm.guest import relay
+from vm.guest.relay import RelayLine, RelayStream
 from vm.guest.relay_frames import (
-    HEAD,
     HIGHEST_ERRNO,
     LARGEST,
     MAGIC,
     NUMBER,
     WINDOW,
-    ZEROS,
     Kind,
-    frames,
-    packed,
 )
 from vm.guest.ssh_kept import Lost
-from vm.host.process import Completed
 
 pytestmark = pytest.mark.timeout(30)  # a fault of the relay is a test that hangs
-PATH = "/run/docker.sock"
-
-type Frame = tuple[int, int, bytes]
-
-
-class Guest:
-    """The other end of the line. It greets, and then does what it is told to."""
-
-    def __init__(self, before: bytes, after: bytes, pieces: int) -> None:
-        self.before, self.after, self.pieces = before, after, pieces
-        self.host, self.theirs = socket.socketpair()
-        self.host.settimeout(10)
-        self.session = 0
-        self._buffer = bytearray()
-        self._heard: deque[Frame] = deque()
-        self._greeting = threading.Thread(target=self._greet, daemon=True)
-        self._greeting.start()
-
-    def connect(self, until: float) -> socket.socket:
-        return self.theirs
-
-    def _greet(self) -> None:
-        hello = self._read(len(ZEROS) + len(MAGIC) + 16)[len(ZEROS) :]
-        self.session = NUMBER.unpack_from(hello, len(MAGIC))[0]
-        after = self.after and packed(self.session, 9, Kind.CREDIT, NUMBER.pack(1))
-        said = self.before + hello + after
-        size = -(-len(said) // self.pieces)
-        for start in range(0, len(said), size):
-            self.host.sendall(said[start : start + size])
-
-    def _read(self, size: int) -> bytes:
-        data = b""
-        while len(data) < size:
-            data += self.host.recv(size - len(data))
-        return data
-
-    def hear(self) -> Frame:
-        """The next frame of the host's."""
-        while not self._heard:
-            self._buffer += self.host.recv(1 << 16)
-            found = frames(self._buffer, self.session)
-            self._heard.extend((number, kind, bytes(data)) for number, kind, data in found)
-        return self._heard.popleft()
-
-    def say(self, number: int, kind: Kind, data: bytes = b"") -> None:
-        self.host.sendall(packed(self.session, number, kind, data))
-
-    def hears_no_more(self) -> bool:
-        """Once the host has closed the line, or this end of it."""
-        self.host.settimeout(0.1)
-        try:
-            return self.host.recv(1) == b""
-        except TimeoutError:
-            return True
 
 
 @pytest.fixture
@@ -114,24 +52,6 @@ def line(guest: Guest) -> Iterator[RelayLine]:
 @pytest.fixture
 def stream(guest: Guest, line: RelayLine) -> RelayStream:
     return opened(guest, line)
-
-
-def opened(guest: Guest, line: RelayLine) -> RelayStream:
-    dialled = Background().submit(line.dial, PATH)
-    number, kind, data = guest.hear()
-    assert (kind, data) == (Kind.OPEN, PATH.encode())
-    guest.say(number, Kind.OPENED)
-    return dialled.result()
-
-
-def received(stream: RelayStream, limit: int = 1 << 20) -> bytes:
-    return Background().submit(stream.recv, limit).result()
-
-
-def until(what: Callable[[], bool]) -> None:
-    end = time.monotonic() + 10
-    while not what():
-        assert time.monotonic() < end
 
 
 # The line
@@ -429,112 +349,3 @@ def test_what_is_left_by_who_takes_at_once_is_read(guest: Guest, stream: RelaySt
     assert reading.result() == b"678", "it takes none any more"
     assert taken == [b"12", b"67"]
     assert stream._taken == len(b"before") + len(b"12345") + len(b"678")
-
-
-# Beside ssh
-
-
-class Ssh:
-    """Remembers what it was asked; its answers are what it was asked with."""
-
-    def __init__(self) -> None:
-        self.asked: list[tuple[object, ...]] = []
-
-    def _ask(self, *words: object) -> Any:
-        self.asked.append(words)
-        return words
-
-    def connect(self, deadline: float) -> None:
-        self._ask("connect", deadline)
-
-    def dial(self, path: str) -> Any:
-        return self._ask("dial", path)
-
-    def session(self, argv: tuple[str, ...] | None, size: Size | None, term: str) -> Any:
-        return self._ask("session", argv, size, term)
-
-    def run(self, argv: tuple[str, ...], *, stdin: bytes, timeout: float) -> Completed:
-        self._ask("run", stdin, timeout)
-        return Completed(argv, 3, b"out", b"err")
-
-    def read(self, path: str) -> bytes:
-        self._ask("read", path)
-        return b"content"
-
-    def write(self, path: str, data: bytes, mode: int) -> None:
-        self._ask("write", path, data, mode)
-
-    def close(self) -> None:
-        self._ask("close")
-
-
-def silent(until: float) -> socket.socket:
-    raise TimeoutError("it says nothing")
-
-
-def refused(until: float) -> socket.socket:
-    raise ConnectionRefusedError
-
-
-def test_commands_files_and_terminals_go_by_ssh() -> None:
-    ssh, size = Ssh(), Size(80, 24)
-    guest: Any = RelayedGuest(silent, ssh)  # type: ignore[arg-type]
-    assert guest.session(("sh",), size) == ("session", ("sh",), size, "xterm-256color")
-    assert guest.session(None, None, "vt100") == ("session", None, None, "vt100")
-    assert guest.run(("id",), stdin=b"in", timeout=5) == Completed(("id",), 3, b"out", b"err")
-    guest.run(("id",))
-    assert ssh.asked[2:] == [("run", b"in", 5), ("run", b"", 60.0)]
-    assert guest.read("/file") == b"content"
-    guest.write("/file", b"x")
-    guest.write("/file", b"x", 0o600)
-    assert ssh.asked[5:] == [("write", "/file", b"x", 0o644), ("write", "/file", b"x", 0o600)]
-
-
-def test_the_line_is_made_once_and_closed_with_ssh(guest: Guest) -> None:
-    ssh = Ssh()
-    relayed = RelayedGuest(guest.connect, ssh)  # type: ignore[arg-type]
-    relayed.connect(10)
-    relayed.connect(10)
-    dialled = Background().submit(relayed.dial, PATH)
-    guest.say(guest.hear()[0], Kind.OPENED)
-    assert isinstance(dialled.result(), RelayStream)
-    assert ssh.asked == []
-    relayed.close()
-    assert ssh.asked == [("close",)]
-    assert guest.hears_no_more()
-
-
-def test_where_the_relay_is_silent_ssh_connects(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ssh_kept, "PATIENCE", 0.0)
-    ssh = Ssh()
-    RelayedGuest(silent, ssh).connect(10)  # type: ignore[arg-type]
-    assert ssh.asked == [("connect", 10)]
-    gone = RelayedGuest(refused, ssh)  # type: ignore[arg-type]
-    with pytest.raises(GuestUnreachable):
-        gone.connect(10)
-    assert len(ssh.asked) == 1
-
-
-def test_a_relay_that_broke_the_protocol_is_left_alone_for_a_while(
-    new_guest: Callable[..., Guest],
-) -> None:
-    guests = [new_guest(), new_guest()]
-    made = iter(guests)
-    ssh = Ssh()
-    relayed = RelayedGuest(lambda until: next(made).theirs, ssh)  # type: ignore[arg-type]
-    relayed._kept._patience = 0.0
-    relayed.connect(10)
-    line = relayed._line
-    assert line is not None
-    stream = opened(guests[0], line)
-    guests[0].host.sendall(HEAD.pack(guests[0].session, stream._number, Kind.DATA, 0))
-    guests[0].host.sendall(NUMBER.pack(guests[0].session))
-    until(lambda: not line.alive)
-    by_ssh: Any = relayed.dial(PATH)
-    assert by_ssh == ("dial", PATH)
-    line.barred_until = time.monotonic()
-    relayed.connect(10)
-    assert relayed._line is not line
-    assert relayed._line is not None
-    assert relayed._line.alive
-    relayed.close()

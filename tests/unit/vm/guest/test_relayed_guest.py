@@ -1,0 +1,143 @@
+"""A guest reached by the relay and by ssh: which does what, and when ssh takes over."""
+
+import socket
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.background import Background
+from tests.unit.vm.guest.scripted_relay import PATH, Guest, opened, until
+from vm.errors import GuestUnreachable
+from vm.guest import ssh_kept
+from vm.guest.protocol import Size
+from vm.guest.relay import RelayedGuest, RelayStream
+from vm.guest.relay_frames import HEAD, NUMBER, Kind
+from vm.host.process import Completed
+
+pytestmark = pytest.mark.timeout(30)  # a fault of the relay is a test that hangs
+
+
+@pytest.fixture
+def new_guest() -> Iterator[Callable[..., Guest]]:
+    guests: list[Guest] = []
+
+    def make(before: bytes = b"", after: bytes = b"", pieces: int = 1) -> Guest:
+        guests.append(Guest(before, after, pieces))
+        return guests[-1]
+
+    yield make
+    for guest in guests:
+        guest.host.close()
+
+
+@pytest.fixture
+def guest(new_guest: Callable[..., Guest]) -> Guest:
+    return new_guest()
+
+
+class Ssh:
+    """Remembers what it was asked; its answers are what it was asked with."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[object, ...]] = []
+
+    def _ask(self, *words: object) -> Any:
+        self.asked.append(words)
+        return words
+
+    def connect(self, deadline: float) -> None:
+        self._ask("connect", deadline)
+
+    def dial(self, path: str) -> Any:
+        return self._ask("dial", path)
+
+    def session(self, argv: tuple[str, ...] | None, size: Size | None, term: str) -> Any:
+        return self._ask("session", argv, size, term)
+
+    def run(self, argv: tuple[str, ...], *, stdin: bytes, timeout: float) -> Completed:
+        self._ask("run", stdin, timeout)
+        return Completed(argv, 3, b"out", b"err")
+
+    def read(self, path: str) -> bytes:
+        self._ask("read", path)
+        return b"content"
+
+    def write(self, path: str, data: bytes, mode: int) -> None:
+        self._ask("write", path, data, mode)
+
+    def close(self) -> None:
+        self._ask("close")
+
+
+def silent(until: float) -> socket.socket:
+    raise TimeoutError("it says nothing")
+
+
+def refused(until: float) -> socket.socket:
+    raise ConnectionRefusedError
+
+
+def test_commands_files_and_terminals_go_by_ssh() -> None:
+    ssh, size = Ssh(), Size(80, 24)
+    guest: Any = RelayedGuest(silent, ssh)  # type: ignore[arg-type]
+    assert guest.session(("sh",), size) == ("session", ("sh",), size, "xterm-256color")
+    assert guest.session(None, None, "vt100") == ("session", None, None, "vt100")
+    assert guest.run(("id",), stdin=b"in", timeout=5) == Completed(("id",), 3, b"out", b"err")
+    guest.run(("id",))
+    assert ssh.asked[2:] == [("run", b"in", 5), ("run", b"", 60.0)]
+    assert guest.read("/file") == b"content"
+    guest.write("/file", b"x")
+    guest.write("/file", b"x", 0o600)
+    assert ssh.asked[5:] == [("write", "/file", b"x", 0o644), ("write", "/file", b"x", 0o600)]
+
+
+def test_the_line_is_made_once_and_closed_with_ssh(guest: Guest) -> None:
+    ssh = Ssh()
+    relayed = RelayedGuest(guest.connect, ssh)  # type: ignore[arg-type]
+    relayed.connect(10)
+    relayed.connect(10)
+    dialled = Background().submit(relayed.dial, PATH)
+    guest.say(guest.hear()[0], Kind.OPENED)
+    assert isinstance(dialled.result(), RelayStream)
+    assert ssh.asked == []
+    relayed.close()
+    assert ssh.asked == [("close",)]
+    assert guest.hears_no_more()
+
+
+def test_where_the_relay_is_silent_ssh_connects(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ssh_kept, "PATIENCE", 0.0)
+    ssh = Ssh()
+    RelayedGuest(silent, ssh).connect(10)  # type: ignore[arg-type]
+    assert ssh.asked == [("connect", 10)]
+    gone = RelayedGuest(refused, ssh)  # type: ignore[arg-type]
+    with pytest.raises(GuestUnreachable):
+        gone.connect(10)
+    assert len(ssh.asked) == 1
+
+
+def test_a_relay_that_broke_the_protocol_is_left_alone_for_a_while(
+    new_guest: Callable[..., Guest],
+) -> None:
+    guests = [new_guest(), new_guest()]
+    made = iter(guests)
+    ssh = Ssh()
+    relayed = RelayedGuest(lambda until: next(made).theirs, ssh)  # type: ignore[arg-type]
+    relayed._kept._patience = 0.0
+    relayed.connect(10)
+    line = relayed._line
+    assert line is not None
+    stream = opened(guests[0], line)
+    guests[0].host.sendall(HEAD.pack(guests[0].session, stream._number, Kind.DATA, 0))
+    guests[0].host.sendall(NUMBER.pack(guests[0].session))
+    until(lambda: not line.alive)
+    by_ssh: Any = relayed.dial(PATH)
+    assert by_ssh == ("dial", PATH)
+    line.barred_until = time.monotonic()
+    relayed.connect(10)
+    assert relayed._line is not line
+    assert relayed._line is not None
+    assert relayed._line.alive
+    relayed.close()
