@@ -1,5 +1,8 @@
 """What is published, read from what dockerd says of its containers."""
 
+import msgspec
+import pytest
+
 from engine.ports.guest_port_allocator import placed
 from engine.ports.published_spec import (
     Asked,
@@ -11,6 +14,7 @@ from engine.ports.published_spec import (
     Networks,
     Publishing,
     Route,
+    TaskLabels,
     default_addresses,
     fixed_forwards,
     routes,
@@ -164,3 +168,127 @@ def test_one_port_on_two_addresses_leads_to_two_containers() -> None:
     led = routes([one, two], {}, ports)
     assert len({route.guest_port for route in led}) == 2
     assert {route.target for route in led} == {"172.17.0.2:80", "172.17.0.3:80"}
+
+
+# As dockerd writes it
+
+LISTED = b"""[{"Id": "abc", "Names": ["/app/db", "/db"], "State": "running",
+ "Ports": [{"IP": "fe80::1%eth0", "PrivatePort": 53, "PublicPort": 65535, "Type": "udp"},
+           {"PrivatePort": 0, "Type": "tcp"}],
+ "NetworkSettings": {"Networks": {"host": {"IPAddress": "172.17.0.2", "Gateway": "172.17.0.1",
+   "IPv6Gateway": "fd00::1", "GwPriority": 7}, "none": {"IPAddress": ""}}},
+ "Mounts": [{"Type": "bind", "Source": "/a"}],
+ "Labels": {"com.docker.swarm.service.id": "s1", "x": "y"}}, {"Labels": {}}, {}]"""
+
+
+def test_a_list_of_containers() -> None:
+    container, other, empty = msgspec.json.decode(LISTED, type=tuple[Container, ...])
+    assert container == Container(
+        Id="abc",
+        Names=("/app/db", "/db"),
+        Ports=(ContainerPort(53, "udp", 65535, "fe80::1%eth0"), ContainerPort(0, "tcp", 0, "")),
+        NetworkSettings=Networks(
+            {
+                "host": Network("172.17.0.2", "172.17.0.1", "fd00::1", 7),
+                "none": Network("", "", "", 0),
+            }
+        ),
+        Mounts=(Mount("bind", "/a"),),
+        State="running",
+        Labels=TaskLabels("s1"),
+    )
+    assert (container.name, container.addresses) == ("db", ("172.17.0.2",))
+    assert container.is_task
+    assert container.is_on_host_network
+    assert container.publishes
+    assert container.publishes_udp
+    assert not other.is_task
+    assert other.Labels == TaskLabels("")
+    assert empty == Container("", (), (), Networks({}), (), "", None)
+    assert not empty.is_task
+    assert not empty.is_on_host_network
+    assert msgspec.json.decode(b'{"Networks": {"a": {}}}', type=Networks).Networks == {
+        "a": Network("", "", "", 0)
+    }
+    assert msgspec.json.decode(b"{}", type=Mount) == Mount("", "")
+
+
+def test_whether_a_container_publishes_anything_and_udp() -> None:
+    tcp, udp = ContainerPort(80, "tcp", 8080), ContainerPort(53, "udp", 5353)
+    for ports, publishes, publishes_udp in (
+        ((tcp, udp), True, True),
+        ((tcp,), True, False),
+        ((ContainerPort(53, "udp"), tcp), True, False),
+        ((ContainerPort(53, "udp"),), False, False),
+        ((), False, False),
+        (None, False, False),
+    ):
+        container = Container(Ports=ports)
+        assert (container.publishes, container.publishes_udp) == (publishes, publishes_udp)
+
+
+INSPECTED = b"""{"Id": "abc", "Name": "/web", "HostConfig": {"NetworkMode": "bridge",
+ "PortBindings": {"80/tcp": [{"HostIp": "::1", "HostPort": "8080"}, {}], "81/tcp": null},
+ "PublishAllPorts": true, "AutoRemove": true, "Binds": ["/a:/x", "/b:/y:ro"]},
+ "Mounts": [{"Type": "bind", "Source": "/a"}]}"""
+
+
+def test_an_inspected_container() -> None:
+    its, empty = (msgspec.json.decode(text, type=Asked) for text in (INSPECTED, b"{}"))
+    bindings = {"80/tcp": (Binding("::1", "8080"), Binding("", "")), "81/tcp": None}
+    publishing = Publishing(bindings, "bridge", True, True, ("/a:/x", "/b:/y:ro"))
+    assert its == Asked("abc", publishing, (Mount("bind", "/a"),), "/web")
+    assert (its.name, its.folders, its.made) == ("web", ("/a",), {"/a", "/b"})
+    assert its.publishes
+    assert empty == Asked("", Publishing(None, "", False, False, None), (), "")
+    assert (empty.name, empty.folders, empty.made) == ("", (), frozenset())
+    assert not empty.publishes
+    assert Asked(HostConfig=Publishing(PublishAllPorts=True)).publishes
+
+
+@pytest.mark.parametrize(
+    "port",
+    [
+        '{"PrivatePort": -1, "Type": "tcp"}',
+        '{"PrivatePort": 65536, "Type": "tcp"}',
+        '{"PrivatePort": 80, "PublicPort": 65536, "Type": "tcp"}',
+        '{"PrivatePort": 80, "Type": "tcp", "IP": "127.0.0.1,x"}',
+        '{"PrivatePort": 80, "Type": "tcp", "IP": "::1%a,b"}',
+        '{"PrivatePort": 80, "Type": "tcp", "IP": "::1\\n"}',
+        '{"PrivatePort": 80}',
+    ],
+)
+def test_a_list_that_dockerd_never_writes_is_refused(port: str) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.json.decode(f'{{"Ports": [{port}]}}'.encode(), type=Container)
+    if "IP" in port:
+        address = port.partition('"IP": ')[2]
+        with pytest.raises(msgspec.ValidationError):
+            msgspec.json.decode(f'{{"HostIp": {address}'.encode(), type=Binding)
+
+
+def test_of_networks_with_a_way_out_dockerd_has_its_order() -> None:
+    """Both kinds of addresses, then the priority, then the name."""
+    dual = Network("1", "g", "g6", 0)
+    high, low = Network("2", "g", "", 5), Network("3", "g", "", -5)
+    inside = Network("4", "", "g6", 9)
+    for networks, address in (
+        ({"a": high, "b": dual}, "1"),
+        ({"a": low, "b": high}, "2"),
+        ({"b": high, "a": Network("5", "g", "", 5)}, "5"),
+        ({"a": inside, "b": low}, "3"),
+        ({"a": inside}, ""),
+        ({}, ""),
+    ):
+        assert Container(NetworkSettings=Networks(networks)).gateway_address == address
+
+
+def test_a_port_is_a_number_of_five_digits_at_most() -> None:
+    for text, port in (
+        ("1", 1), ("65535", 65535), ("00080", 80),
+        ("0", 0), ("65536", 0), ("000080", 0), ("-1", 0), ("+80", 0), ("8 0", 0), ("", 0),
+        ("\u0664", 0),
+    ):  # fmt: skip
+        assert Binding(HostPort=text).port == port
+    assert Binding(HostPort=None).port == 0
+    assert Binding(HostPort="1-1").range == range(1, 2)

@@ -76,6 +76,14 @@ def test_a_chosen_cpu_model_is_taken_as_it_is() -> None:
     assert words[words.index("-cpu") + 1] == "max,-avx512f"
 
 
+@pytest.mark.parametrize(
+    ("arch", "model"), [("x86_64", "Westmere,+rdrand"), ("aarch64", "cortex-a72")]
+)
+def test_an_emulated_cpu_is_a_plain_one(arch: str, model: str) -> None:
+    words = arguments(launch("Linux", arch, "tcg"))
+    assert words[words.index("-cpu") + 1] == model
+
+
 def test_commas_in_paths_are_paths() -> None:
     folder = PurePosixPath("/home/a,b/galley")
     words = arguments(
