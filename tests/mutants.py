@@ -32,7 +32,7 @@ PYTEST = ("-m", "pytest", "-x", "-q", "--no-header", "--tb=no", "-p", "no:cachep
 CLEAN_LIMIT = 600.0  # seconds for the tests of the module as it is
 FACTOR, MORE = 3.0, 5.0  # a mutant may take so many times what those took, and seconds more
 PR_SET_CHILD_SUBREAPER = 36  # <linux/prctl.h>
-PASSED, FAILED, INTERRUPTED = 0, 1, 2  # exit codes of pytest; 2 also for errors at import
+PASSED = 0  # pytest's exit code; others are failures, also those of an import
 
 
 class Equivalent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -201,8 +201,6 @@ def run_tests(
         while started := set(descendants()) - before:
             end_all(started)
         process.wait()
-    if code not in (PASSED, FAILED, INTERRUPTED, None) and code >= 0:
-        raise TestsFail(f"pytest {' '.join(tests)} ends with {code}")
     return code
 
 

@@ -318,7 +318,7 @@ def test_secret_variables_and_what_is_named_go(
 
 
 def test_a_secret_goes_also_as_json_writes_it(home: Home) -> None:
-    for secret in ('a "quoted" one', "p\u00e4ssword"):
+    for secret in ('a "quoted" one', "p\u00e4ssword", 'both: "p\u00e4ssword"'):
         for ascii_only in (True, False):
             said = json.dumps({"x": secret}, ensure_ascii=ascii_only)
             assert Redactor(home, [secret]).text(said) == '{"x": "<redacted>"}'
@@ -328,6 +328,22 @@ def test_of_a_secret_that_begins_with_another_nothing_is_left(home: Home) -> Non
     assert Redactor(home, ["secret one", "secret one and more"]).text("secret one and more") == (
         "<redacted>"
     )
+
+
+def test_six_characters_are_a_secret_and_five_are_not(home: Home) -> None:
+    assert Redactor(home, ["sixsix", "fives"]).text("sixsix fives") == "<redacted> fives"
+
+
+def test_what_is_no_text_is_redacted_too(home: Home) -> None:
+    (home.run / "control.key").write_bytes(b"\xff0123456789abcdef")
+    redactor = Redactor(home)
+    assert redactor.data(b"\xfe x \xff0123456789abcdef x") == "\ufffd x <redacted> x".encode()
+
+
+def test_the_end_of_another_key_is_no_secret_of_ours(home: Home) -> None:
+    make_key(home.machine / "id_ed25519", home.machine / "id_ed25519.pub")
+    text = "see: -----END OPENSSH PRIVATE KEY----- there"
+    assert Redactor(home).text(text) == text
 
 
 def test_a_bundle_keeps_none(home: Home, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from engine.settings.store import SettingsStore
 from engine.shares.binds import resolve
 from engine.shares.shared_folders import SharedFolders
 from tests.ordinary_user import OrdinaryUser
-from vm.backends.fake import FakeBackend
+from vm.backends.fake import FakeBackend, FakeShares
 from vm.directory import MachineDir
 from vm.errors import HostError, NotShared, Problem, SettingsError, ToolMissing
 from vm.host import private_folders, process
@@ -200,15 +200,17 @@ def test_paths_are_the_only_kind_that_falls_back_to_less() -> None:
         assert setting.fallback == expected
 
 
-class Lacking(FakeBackend):
-    """A host that cannot share."""
+class Lacking(FakeShares):
+    """On a host that cannot share."""
 
-    def probe_shares(self, asked: str) -> Problem | None:
+    def probe(self, asked: str) -> Problem | None:
         return ToolMissing("There is no virtiofsd.", "Install it.").to_problem()
 
 
 def test_without_the_program_nothing_is_shared(store: SettingsStore, home: Home) -> None:
-    folders = SharedFolders(home, store, Lacking(), lambda: None)
+    backend = FakeBackend()
+    backend.shares_folders = Lacking()
+    folders = SharedFolders(home, store, backend, lambda: None)
     assert folders.wanted() == ()
     assert [problem.summary for problem in folders.problems] == ["There is no virtiofsd."]
     store.set("shares", "")
