@@ -5,6 +5,7 @@ import sys
 import tempfile
 import threading
 from pathlib import Path
+from threading import Event
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -19,6 +20,7 @@ from engine.shares.binds import resolve
 from engine.shares.shared_folders import SharedFolders
 from tests.ordinary_user import OrdinaryUser
 from vm.backends.fake import FakeBackend, FakeShares
+from vm.capabilities import Explains, Forget, Lost
 from vm.directory import MachineDir
 from vm.errors import HostError, NotShared, Problem, SettingsError, ToolMissing
 from vm.host import private_folders, process
@@ -246,12 +248,13 @@ def test_one_that_is_served_no_longer_is_told_and_refused(
 ) -> None:
     from vm.types import MachineSpec, MachineState, Observation
 
-    class Losing(FakeBackend):
+    class Losing(FakeShares):
+        def watch(self, directory: MachineDir, ended: Event, forget: Forget, lost: Lost) -> None:
+            lost(1)
+
+    class Observed(FakeBackend):
         def observe(self, directory: MachineDir) -> Observation:
             return Observation(MachineState.RUNNING, spec=spec)
-
-        def watch_crowd(self, *words: Any) -> None:
-            words[-1](1)
 
     names = [str(tmp_path / name) for name in ("a", "b")]
     for name in names:
@@ -259,7 +262,9 @@ def test_one_that_is_served_no_longer_is_told_and_refused(
     store.set("shares", ",".join(names))
     spec = MachineSpec(1, 1, 1, "", shares=tuple(Share(name, name) for name in names))
     changed = threading.Event()
-    folders = SharedFolders(home, store, Losing(), changed.set)
+    backend = Observed()
+    backend.shares_folders = Losing()
+    folders = SharedFolders(home, store, backend, changed.set)
     folders.look([])
     assert not folders.problems
     story = SimpleNamespace(console=SimpleNamespace(lines=list))
@@ -352,8 +357,17 @@ def test_that_only_root_can_write_is_told_where_somebody_can(
     from vm.types import MachineSpec, MachineState, Observation
 
     none = HostError("No ids are lent.", "Lend some.").to_problem()
-    monkeypatch.setattr(FakeBackend, "probe_owners", lambda self, asked: none)
-    folders = SharedFolders(home, store, FakeBackend(), lambda: None)
+
+    class Lent(Explains):
+        def why_slow(self, directory: MachineDir) -> Problem | None:
+            return None
+
+        def why_only_root_writes(self, asked: str) -> Problem | None:
+            return none
+
+    backend = FakeBackend()
+    backend.explains = Lent()
+    folders = SharedFolders(home, store, backend, lambda: None)
     store.set("shares", "")
     for read_only in (False, True):
         share = Share(str(tmp_path), str(tmp_path), read_only)
