@@ -235,10 +235,13 @@ INSPECTED = b"""{"Id": "abc", "Name": "/web", "HostConfig": {"NetworkMode": "bri
 
 def test_an_inspected_container() -> None:
     its, empty = (msgspec.json.decode(text, type=Asked) for text in (INSPECTED, b"{}"))
-    bindings = {"80/tcp": (Binding("::1", "8080"), Binding("", "")), "81/tcp": None}
+    bindings: dict[str, tuple[Binding, ...] | None] = {
+        "80/tcp": (Binding("::1", "8080"), Binding("", "")),
+        "81/tcp": None,
+    }
     publishing = Publishing(bindings, "bridge", True, True, ("/a:/x", "/b:/y:ro"))
     assert its == Asked("abc", publishing, (Mount("bind", "/a"),), "/web")
-    assert (its.name, its.folders, its.made) == ("web", ("/a",), {"/a", "/b"})
+    assert (its.name, its.folders, its.made) == ("web", ("/a",), frozenset({"/a", "/b"}))
     assert its.publishes
     assert empty == Asked("", Publishing(None, "", False, False, None), (), "")
     assert (empty.name, empty.folders, empty.made) == ("", (), frozenset())
