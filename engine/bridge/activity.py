@@ -1,11 +1,11 @@
-"""What the clients of the docker socket are at, as far as it can be told without reading answers.
+"""Tracks whether the clients of the docker socket use the engine, without reading the answers.
 
-A request is at work from when it comes until its answer has ended. An answer in chunks ends with
-the last of them, which dockerd sends by itself; any other is short, or its bytes tell that it goes
-on. Requests that only wait for something to happen (events, a log that is followed, …) are not at
-work, and what they are told is none: only what their clients say is. Asking for figures is not even
-that, for whoever shows them asks again and again. `Use` is told of it. Next: `pump.py`,
-`engine/lifecycle/resource_saver.py`.
+A request is active from its first byte until its answer has ended. A chunked answer ends with its
+last chunk; any other answer is short, or each of its bytes shows that it goes on. Requests that
+wait for something to happen (events, a log that is followed, …) are not active, and their answers
+are no activity: only what their clients send is. Requests for figures do not even count as use,
+because a client that shows figures asks repeatedly. `ConnectionActivity` reports all this to the
+`ActivityMonitor`. Next: `pump.py`, `engine/lifecycle/resource_saver.py`.
 """
 
 import re
@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable
 from typing import Protocol
 
-from engine.bridge.deferred import Rest
+from engine.bridge.deferred import SuspendGate
 from engine.dockerapi.chunked import LAST, Chunks
 from engine.dockerapi.http import API
 
@@ -35,47 +35,47 @@ def is_interim(data: bytes) -> bool:
     return _INTERIM.match(data) is not None and data.find(b"\r\n\r\n") + 4 == len(data)
 
 
-class Use(Rest, Protocol):
-    """Who has to know whether anybody uses the engine. For any thread."""
+class ActivityMonitor(SuspendGate, Protocol):
+    """Counts what clients do with the engine. For any thread."""
 
     def awake(self, uses: bool = True) -> None:
-        """Something is about to go to the guest: returns when it can. Raises GalleyError. It is
-        used from now on, unless not `uses`."""
+        """Called before bytes go to the guest: returns when it can take them. `uses`: this starts
+        the idle time anew. Raises GalleyError."""
 
     def begin(self) -> None:
-        """Something is at work, until `end`."""
+        """A request is active, until `end`."""
 
     def end(self) -> None: ...
 
     def moved(self) -> None:
-        """Something came from the guest that somebody works with."""
+        """Bytes of an active request's answer came from the guest."""
 
 
-class Unwatched:
-    """Nobody has to know."""
+class NullMonitor:
+    """Ignores all activity; the engine is never suspended."""
 
     def awake(self, uses: bool = True) -> None: ...
     def begin(self) -> None: ...
     def end(self) -> None: ...
     def moved(self) -> None: ...
-    def rest(self, until: Callable[[], bool]) -> None: ...
-    def stir(self) -> None: ...
+    def wait(self, until: Callable[[], bool]) -> None: ...
+    def notify(self) -> None: ...
 
-    def rests(self) -> bool:
+    def is_suspended(self) -> bool:
         return False
 
-    def pong(self) -> bytes:
+    def cached_ping_headers(self) -> bytes:
         return b""
 
 
-UNWATCHED = Unwatched()
+NULL_MONITOR = NullMonitor()
 
 
-class Work:
-    """One connection. `asked` is called from one thread, `answers` from another."""
+class ConnectionActivity:
+    """The activity of one connection. `asked` is called from one thread, `answers` from another."""
 
-    def __init__(self, use: Use) -> None:
-        self._use = use
+    def __init__(self, monitor: ActivityMonitor) -> None:
+        self._monitor = monitor
         self._turn = threading.Lock()
         self._is_at_work = False
         self.only_looks = False
@@ -98,19 +98,19 @@ class Work:
             begins = not only_waits and not self._is_at_work
             self._is_at_work = not only_waits or self._is_at_work
         if begins:
-            self._use.begin()
+            self._monitor.begin()
 
     def answers(self, data: bytes) -> None:
         """This is about to go to the client, which may ask again before we are told `went`."""
         self._answered = self._streamed
         if self._only_waits:
             return
-        self._use.moved()
+        self._monitor.moved()
         with self._turn:
             ends = self._is_at_work and not self._is_held and self._is_last(data)
             self._is_at_work = self._is_at_work and not ends
         if ends:
-            self._use.end()
+            self._monitor.end()
 
     def went(self, data: bytes) -> None:
         """And this has gone there."""
@@ -128,7 +128,7 @@ class Work:
         with self._turn:
             ends, self._is_at_work = self._is_at_work, False
         if ends:
-            self._use.end()
+            self._monitor.end()
 
     def _is_last(self, data: bytes) -> bool:
         if not self._has_begun:

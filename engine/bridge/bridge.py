@@ -3,9 +3,9 @@
 A thread accepts; each connection gets two threads (`pump.py`), which block and cost nothing while
 nothing flows. Of what the bridge carries it reads only creations, starts and swarms
 (`requests.py`), which the owner's `admission` may refuse, change or delay. While there is no engine
-to reach, it reads a request's head and answers 503 with the reason, at once. An engine that is
-paused is woken first (`activity.py`), by a new connection or by bytes on an open one. One that was
-put away is had back only by a request that needs it (`deferred.py`).
+to reach, it reads a request's head and answers 503 with the reason, at once. A paused engine
+is resumed first (`activity.py`), by a new connection or by bytes on an open one. One that the
+resource saver has suspended is resumed only by a request that needs it (`deferred.py`).
 
 The listener stays bound from `open` to `close`, whatever happens to the machine. `dial` makes one
 more try by itself when its connection turns out to be dead (`vm/guest/ssh_kept.py`). Next:
@@ -20,8 +20,8 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from engine.bridge.activity import UNWATCHED, Use
-from engine.bridge.deferred import Later
+from engine.bridge.activity import NULL_MONITOR, ActivityMonitor
+from engine.bridge.deferred import DeferredStream
 from engine.bridge.pump import Admission, Client, NoAdmission, Pump
 from engine.dockerapi.http import CHUNK, HttpError, Reader, refusal
 from vm.errors import EngineUnreachable, GalleyError, Problem
@@ -52,7 +52,7 @@ class Bridge:
     """`down` says why there is no engine now, or None; `dial` reaches dockerd. Both for any thread.
 
     `dial` raises OSError or GalleyError. `admission` sees every creation, every start and every new
-    or left swarm before dockerd does. `use` is told of what clients do.
+    or left swarm before dockerd does. `monitor` counts what clients do.
     """
 
     def __init__(
@@ -61,13 +61,13 @@ class Bridge:
         dial: Callable[[], Stream],
         down: Callable[[], Problem | None],
         admission: Admission | None = None,
-        use: Use = UNWATCHED,
+        monitor: ActivityMonitor = NULL_MONITOR,
     ) -> None:
         self._listener = listener
         self._dial = dial
         self._down = down
         self._admission = admission or NoAdmission()
-        self._use = use
+        self._monitor = monitor
         self._numbers = itertools.count(1)
         self._turn = threading.Lock()
         self._serving: dict[threading.Thread, Client | Pump] = {}
@@ -124,8 +124,10 @@ class Bridge:
     def _serve(self, client: Client) -> None:
         me = threading.current_thread()
         try:
-            away = self._use.rests() and self._down() is not None
-            guest = Later(self._use, self._reach, self._is_back) if away else self._reach()
+            away = self._monitor.is_suspended() and self._down() is not None
+            guest = (
+                DeferredStream(self._monitor, self._reach, self._is_back) if away else self._reach()
+            )
             if isinstance(guest, Problem):
                 _refuse(client, guest)
             else:
@@ -139,22 +141,22 @@ class Bridge:
             self._serving.pop(thread, None)
 
     def _reach(self) -> Stream | Problem:
-        self._use.begin()
+        self._monitor.begin()
         try:
-            self._use.awake()
+            self._monitor.awake()
             return self._down() or self._dial()
         except GalleyError as error:
             return self._down() or error.to_problem()
         except OSError as error:
             return self._down() or _no_engine(error)
         finally:
-            self._use.end()
+            self._monitor.end()
 
     def _is_back(self) -> bool:
         return self._down() is None
 
     def _carry(self, me: threading.Thread, client: Client, guest: Stream) -> None:
-        pump = Pump(client, guest, self._admission, self._use)
+        pump = Pump(client, guest, self._admission, self._monitor)
         with self._turn:
             self._serving[me] = pump
         if self._closing.is_set():

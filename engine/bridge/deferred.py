@@ -1,10 +1,10 @@
-"""A stream to dockerd in a machine that was put away: it begins when the machine is back.
+"""A stream to dockerd in a machine that the resource saver has suspended.
 
-Programs that show what Docker has come again by themselves, at once, when their stream of events
-ends, as it does when the machine is put away: if that brought it back, it would never stay away. So
-who only waits for events waits here, and a ping, which docker's clients begin with, is answered as
-dockerd did last. Any other request brings the machine back, and so do events of the past. Next:
-`pump.py`, `engine/lifecycle/resource_saver.py`.
+IDEs reconnect at once when their stream of events ends, as it does when the machine is suspended.
+If that resumed the machine, it would never stay suspended. So a request for events waits here until
+the machine is back, and a ping, which docker's clients begin with, is answered with the cached
+headers of dockerd's last answer. Any other request resumes the machine, and so do events of the
+past. Next: `pump.py`, `engine/lifecycle/resource_saver.py`.
 """
 
 import re
@@ -20,40 +20,41 @@ _EVENTS = re.compile(rb"GET " + API + rb"/events(?:\?(?!\S*\buntil=)\S*)? ")
 _PING = re.compile(rb"(GET|HEAD) " + API + rb"/_ping(?:\?\S*)? ")
 
 
-class Rest(Protocol):
-    """Whether the machine is away, for any thread."""
+class SuspendGate(Protocol):
+    """Holds clients back while the machine is suspended. For any thread."""
 
-    def rests(self) -> bool:
-        """It is away, or just coming back: who needs it is to wait."""
+    def is_suspended(self) -> bool:
+        """The resource saver has suspended the machine, or it is being resumed."""
 
-    def rest(self, until: Callable[[], bool]) -> None:
-        """Returns when it no longer rests, or `until` is true, which is asked after `stir`."""
+    def wait(self, until: Callable[[], bool]) -> None:
+        """Returns when the machine is no longer suspended, or `until` is true. `until` is evaluated
+        again after `notify`."""
 
-    def stir(self) -> None: ...
+    def notify(self) -> None: ...
 
-    def pong(self) -> bytes:
-        """The headers of dockerd's last answer to a ping, b"" where nobody knows."""
+    def cached_ping_headers(self) -> bytes:
+        """The headers of dockerd's last answer to a ping; b"" if there are none."""
 
     def awake(self) -> None:
-        """Have it back. Raises GalleyError."""
+        """Resume the machine. Raises GalleyError."""
 
 
-class Later:
-    """A `vm.guest.protocol.Stream`. `reach` dials, or says why not; `is_back`: that it can be
-    tried."""
+class DeferredStream:
+    """A `vm.guest.protocol.Stream`. `reach` dials dockerd, or returns why it cannot; `is_back`:
+    whether dialling can succeed."""
 
     def __init__(
-        self, rest: Rest, reach: Callable[[], Stream | Problem], is_back: Callable[[], bool]
+        self, gate: SuspendGate, reach: Callable[[], Stream | Problem], is_back: Callable[[], bool]
     ) -> None:
-        self._rest = rest
+        self._gate = gate
         self._reach = reach
         self._is_back = is_back
         self._turn = threading.Lock()
         self._guest: Stream | None = None
         self._kept = b""  # for the guest
         self._answer = b""  # for the client
-        self._is_wanted = False  # more than to wait
-        self._has_all = False  # nothing more is sent
+        self._is_wanted = False  # a request needs the machine
+        self._has_all = False  # the client has sent its last byte
         self._closed = False
 
     @property
@@ -62,7 +63,7 @@ class Later:
 
     def recv(self, limit: int) -> bytes:
         if self._guest is None:
-            self._rest.rest(self._has_to_move)
+            self._gate.wait(self._has_to_move)
             with self._turn:
                 answer, self._answer = self._answer[:limit], self._answer[limit:]
             if answer or self._closed:
@@ -78,7 +79,7 @@ class Later:
             if guest is None:
                 self._take(data)
         if guest is None:
-            self._rest.stir()
+            self._gate.notify()
         else:
             guest.sendall(data)
 
@@ -86,9 +87,9 @@ class Later:
         with self._turn:
             guest, self._has_all = self._guest, True
             if guest is None and not self._is_wanted:
-                self._closed = True  # nobody waits any more
+                self._closed = True  # the client has gone
         if guest is None:
-            self._rest.stir()
+            self._gate.notify()
         else:
             guest.shutdown_write()
 
@@ -96,12 +97,12 @@ class Later:
         with self._turn:
             guest, self._closed = self._guest, True
         if guest is None:
-            self._rest.stir()
+            self._gate.notify()
         else:
             guest.close()
 
     def _take(self, data: bytes) -> None:
-        ping, headers = _PING.match(data), self._rest.pong()
+        ping, headers = _PING.match(data), self._gate.cached_ping_headers()
         if ping is not None and headers and not self._kept:
             body = b"OK" if ping[1] == b"GET" else b""
             length = b"Content-Length: %d\r\n\r\n" % len(body)
@@ -114,13 +115,13 @@ class Later:
         return bool(self._answer) or self._closed or self._is_wanted or self._is_back()
 
     def _begin(self) -> Problem | None:
-        """Why it cannot, or None."""
+        """Resume the machine if a request needs it, and dial. Returns the problem if that fails."""
         try:
             if self._is_wanted:
-                self._rest.awake()
+                self._gate.awake()
         except GalleyError as error:
             return error.to_problem()
-        self._rest.rest(lambda: self._closed or self._is_back())  # somebody else has it back
+        self._gate.wait(lambda: self._closed or self._is_back())  # resumed by another client
         guest = self._reach()
         if isinstance(guest, Problem):
             return guest

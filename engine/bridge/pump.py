@@ -13,8 +13,8 @@ import threading
 from collections.abc import Callable
 from typing import Protocol
 
-from engine.bridge.activity import Use, Work, is_interim
-from engine.bridge.deferred import Later
+from engine.bridge.activity import ActivityMonitor, ConnectionActivity, is_interim
+from engine.bridge.deferred import DeferredStream
 from engine.bridge.requests import Requests
 from engine.dockerapi.http import refusal
 from vm.errors import GalleyError, NotShared
@@ -87,13 +87,15 @@ class NoAdmission:
 class Pump:
     """One client and its stream in the guest. `run` returns when both are closed."""
 
-    def __init__(self, client: Client, guest: Stream, admission: Admission, use: Use) -> None:
+    def __init__(
+        self, client: Client, guest: Stream, admission: Admission, monitor: ActivityMonitor
+    ) -> None:
         self._client = client
         self._guest = guest
         self._requests = Requests(self, client.sendall)
         self._admission = admission
-        self._use = use
-        self._work = Work(use)
+        self._monitor = monitor
+        self._activity = ConnectionActivity(monitor)
         self._before_answer: Answered | None = None
         self._has_events = False
         self._before = b""  # the end of the block before, while there are events
@@ -110,7 +112,7 @@ class Pump:
                 self._carry_down()
             finally:
                 upward.join()
-                self._work.over()
+                self._activity.over()
                 self._let_pass()
 
     def end(self) -> None:
@@ -138,7 +140,7 @@ class Pump:
         self._before_answer = self._admission.swarm(verb)
 
     def asked(self, target: bytes) -> None:
-        self._work.asked(target)
+        self._activity.asked(target)
 
     def events(self) -> None:
         self._has_events = True
@@ -153,20 +155,20 @@ class Pump:
                     self._let_pass()
                 if self._has_events and self._tells_a_start(data):
                     self._admission.settle()
-                self._work.answers(data)
+                self._activity.answers(data)
                 self._client.sendall(data)
                 self._went(data)
             self._client.shutdown_write()
             is_whole = True
         except OSError:
             with contextlib.suppress(OSError):
-                self._client.sendall(self._work.ending())
+                self._client.sendall(self._activity.ending())
         finally:
             if not is_whole:
                 self.end()
 
     def _went(self, data: bytes) -> None:
-        self._work.went(data)
+        self._activity.went(data)
         self.down += len(data)
 
     def _tells_a_start(self, data: bytes) -> bool:
@@ -183,7 +185,7 @@ class Pump:
     def _give(self, data: bytes) -> int:
         if self._before_answer is not None or self._has_events:
             return 0
-        self._work.answers(data)
+        self._activity.answers(data)
         sent = self._client.send_now(data)
         self._went(data[:sent])
         return sent
@@ -195,7 +197,7 @@ class Pump:
                 self._send(self._requests.feed(data))
             self._send(self._requests.rest())
             if self._requests.may_be_hijacked:  # else it is only gone, which can wait
-                self._use.awake()
+                self._monitor.awake()
             self._guest.shutdown_write()
             is_whole = True
         except GalleyError as error:
@@ -208,8 +210,8 @@ class Pump:
 
     def _send(self, data: bytes) -> None:
         if data:
-            if not isinstance(self._guest, Later) or self._guest.has_begun:
-                self._use.awake(not self._work.only_looks)
+            if not isinstance(self._guest, DeferredStream) or self._guest.has_begun:
+                self._monitor.awake(not self._activity.only_looks)
             self._guest.sendall(data)
             self.up += len(data)
 

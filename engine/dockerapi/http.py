@@ -125,7 +125,7 @@ def ping(dial: Dial) -> bool:
         return False
 
 
-def pong(dial: Dial) -> bytes:
+def ping_headers(dial: Dial) -> bytes:
     """The headers of dockerd's answer to a ping, but for those of this one answer. Clients choose
     by them how they talk to it. Raises HttpError, OSError, and what `dial` raises."""
     headers = _answer(dial, "GET", "/_ping", ANSWER_LIMIT)[0].headers

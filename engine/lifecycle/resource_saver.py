@@ -122,7 +122,7 @@ class Saver:
         """The same, as it is shown: who sees it wake for a moment, to be suspended, would look."""
         return self.is_away or (self._leaves and self._machine.status.state.is_up)
 
-    # --- who uses it (`bridge.work.Use`) -----------------------------------------------------
+    # --- who uses it (`engine.bridge.activity.ActivityMonitor`) --------------------
 
     def awake(self, uses: bool = True) -> None:
         self._came = time.monotonic()
@@ -159,7 +159,7 @@ class Saver:
         """It is back, or its user stops it: from now on nobody gets it by only asking for it."""
         was_away = self.is_away
         self._put_away.unlink(missing_ok=True)
-        self.stir()
+        self.notify()
         if was_away:
             self._kept()
 
@@ -207,27 +207,23 @@ class Saver:
             raise
         return self.end
 
-    # --- who can wait (`bridge.later.Rest`) --------------------------------------------------
+    # --- who can wait (`engine.bridge.deferred.SuspendGate`) ---------------------------------
 
-    def rests(self) -> bool:
+    def is_suspended(self) -> bool:
         state = self._machine.status.state
         if state is MachineState.STARTING and self._wakes:
             return True
         return state in (*AWAY, MachineState.STARTING) and self._put_away.exists()
 
-    def rest(self, until: Callable[[], bool]) -> None:
+    def wait(self, until: Callable[[], bool] = lambda: False) -> None:
         with self._changed:
-            self._changed.wait_for(lambda: until() or not self.rests())
+            self._changed.wait_for(lambda: until() or not self.is_suspended())
 
-    def wait(self) -> None:
-        """Returns when it is back, or nobody is about to bring it back."""
-        self.rest(lambda: False)
-
-    def stir(self) -> None:
+    def notify(self) -> None:
         with self._changed:
             self._changed.notify_all()
 
-    def pong(self) -> bytes:
+    def cached_ping_headers(self) -> bytes:
         try:
             return self._put_away.read_bytes()
         except FileNotFoundError:

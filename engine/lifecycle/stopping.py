@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
-from engine.dockerapi.http import Dial, HttpError, pong
+from engine.dockerapi.http import Dial, HttpError, ping_headers
 from engine.lifecycle.restart_policy import RestartPolicy
 from engine.ports.guest_rules import NO_ROUTES, GuestRules
 from engine.settings.store import SettingsStore
@@ -68,13 +68,13 @@ class Resting:
     def put_away(self, check: Callable[[], None]) -> None:
         """The same, and dockerd's answer to a ping is kept for clients who only ask for that.
         `check` raises when somebody has come meanwhile."""
-        self.suspend(partial(self._keep_pong, check))
+        self.suspend(partial(self._keep_ping_headers, check))
 
     def aside(self, check: Callable[[], None], work: Callable[[], None]) -> None:
         """As it is put away, but only while `work` is done. Raises GalleyError, and what `check`
         and `work` raise; the machine goes on in any case."""
         self._check()
-        before = partial(self._keep_pong, check)
+        before = partial(self._keep_ping_headers, check)
         self._machine.aside(partial(self._keep_used, before), work)
 
     def start_again(self, dial: Dial) -> None:
@@ -121,10 +121,10 @@ class Resting:
         before()
         in_use.keep(self._machine.directory, self._used())
 
-    def _keep_pong(self, check: Callable[[], None]) -> None:
+    def _keep_ping_headers(self, check: Callable[[], None]) -> None:
         check()
         try:
-            write_atomic(self._machine.directory.put_away, pong(self._dial))
+            write_atomic(self._machine.directory.put_away, ping_headers(self._dial))
         except (HttpError, OSError) as error:
             log.warning("dockerd does not answer a ping: %s", error)
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 import pytest
 
 from engine.dockerapi import http
-from engine.dockerapi.http import HttpError, get_json, pong
+from engine.dockerapi.http import HttpError, get_json, ping_headers
 from engine.lifecycle.dockerd_watch import EngineWatch
 from engine.ports.published_spec import Asked, Container, fixed_forwards, routes, wanted_ports
 from engine.ports.services import Services, ServiceSpec
@@ -117,7 +117,7 @@ class Serving(NoStarts):
 
 
 def _pong(stream: Fed) -> None:
-    headers = pong(lambda: stream)
+    headers = ping_headers(lambda: stream)
     assert not headers or headers.endswith(b"\r\n")
 
 

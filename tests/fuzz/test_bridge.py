@@ -8,7 +8,7 @@ asked here, but in `test_creations.py`. Next: `engine/bridge/pump.py`.
 import re
 import threading
 
-from engine.bridge.activity import UNWATCHED
+from engine.bridge.activity import NULL_MONITOR
 from engine.bridge.pump import NoAdmission, Pump
 from engine.bridge.requests import Requests
 from tests.fuzz.harness import PATIENCE, Fuzz, Source
@@ -117,7 +117,7 @@ def target(data: bytes) -> None:
     answer = answer.removesuffix(WITHOUT_END)
     client = Client(said, 1 + len(said) % 100)
     dockerd = Dockerd(answer, client, (answer[-1:] or b"x") if is_endless else b"")
-    pump = Pump(client, dockerd, NoAdmission(), UNWATCHED)
+    pump = Pump(client, dockerd, NoAdmission(), NULL_MONITOR)
     pump.run("upward")
     assert client.is_closed
     assert dockerd.is_closed

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.bridge.activity import Unwatched, Work
+from engine.bridge.activity import ConnectionActivity, NullMonitor
 from engine.bridge.bridge import Bridge
 from engine.bridge.unix import UnixListener, connect
 from engine.dockerapi.chunked import LAST
@@ -18,7 +18,7 @@ WHOLE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK"
 BEGINS = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
-class Users(Unwatched):
+class Users(NullMonitor):
     """Counts; `sleeps`: how often it has to be woken before it can be used."""
 
     def __init__(self) -> None:
@@ -55,56 +55,58 @@ def users() -> Users:
 
 
 @pytest.fixture
-def work(users: Users) -> Work:
-    return Work(users)
+def activity(users: Users) -> ConnectionActivity:
+    return ConnectionActivity(users)
 
 
-def test_a_short_answer_ends_it(users: Users, work: Work) -> None:
-    work.asked(b"/v1.45/version")
+def test_a_short_answer_ends_it(users: Users, activity: ConnectionActivity) -> None:
+    activity.asked(b"/v1.45/version")
     assert users.at_work == 1
-    work.answers(WHOLE)
+    activity.answers(WHOLE)
     assert users.at_work == 0
     assert users.moves == 1
 
 
-def test_chunks_go_on_to_the_last(users: Users, work: Work) -> None:
-    work.asked(b"/v1.45/images/create?fromImage=x")
+def test_chunks_go_on_to_the_last(users: Users, activity: ConnectionActivity) -> None:
+    activity.asked(b"/v1.45/images/create?fromImage=x")
     for piece in (b"HTTP/1.1 100 Continue\r\n\r\n", BEGINS, b"3\r\n10\r\n", b"\r\n0", b"\r\n\r"):
-        work.answers(piece)
+        activity.answers(piece)
         assert users.at_work == 1, piece
-    work.answers(b"\n")
+    activity.answers(b"\n")
     assert users.at_work == 0
 
 
-def test_the_next_request_is_another_answer(users: Users, work: Work) -> None:
+def test_the_next_request_is_another_answer(users: Users, activity: ConnectionActivity) -> None:
     for _ in range(2):
-        work.asked(b"/build")
-        work.answers(BEGINS)
+        activity.asked(b"/build")
+        activity.answers(BEGINS)
         assert users.at_work == 1
-        work.answers(b"0\r\n\r\n")
-        work.answers(b"0\r\n\r\n")
+        activity.answers(b"0\r\n\r\n")
+        activity.answers(b"0\r\n\r\n")
         assert users.at_work == 0
-    work.asked(b"/info")
-    work.answers(WHOLE)
+    activity.asked(b"/info")
+    activity.answers(WHOLE)
     assert users.at_work == 0
 
 
-def test_a_stream_ends_in_order_after_an_answer_that_was_overtaken(work: Work) -> None:
+def test_a_stream_ends_in_order_after_an_answer_that_was_overtaken(
+    activity: ConnectionActivity,
+) -> None:
     """A client may ask again before we are told that the answer before has gone to it."""
-    work.asked(b"/_ping")
-    work.answers(WHOLE)
-    work.asked(b"/events")
-    work.went(WHOLE)
-    assert work.ending() == b""
-    work.answers(BEGINS)
-    work.went(BEGINS)
-    assert work.ending() == LAST
+    activity.asked(b"/_ping")
+    activity.answers(WHOLE)
+    activity.asked(b"/events")
+    activity.went(WHOLE)
+    assert activity.ending() == b""
+    activity.answers(BEGINS)
+    activity.went(BEGINS)
+    assert activity.ending() == LAST
 
 
-def test_a_connection_that_ends_ends_its_work(users: Users, work: Work) -> None:
-    work.asked(b"/images/load")
-    work.over()
-    work.over()
+def test_a_connection_that_ends_ends_its_work(users: Users, activity: ConnectionActivity) -> None:
+    activity.asked(b"/images/load")
+    activity.over()
+    activity.over()
     assert users.at_work == 0
 
 
@@ -115,10 +117,12 @@ def test_a_connection_that_ends_ends_its_work(users: Users, work: Work) -> None:
      b"/containers/web/logs?stdout=1&follow=1", b"/containers/web/logs?follow=true&tail=all",
      b"/v1.45/containers/web/stats?stream=1", b"http://docker/v1.45/services/web/logs?follow=1"],
 )  # fmt: skip
-def test_what_only_waits_is_no_work(users: Users, work: Work, target: bytes) -> None:
-    work.asked(target)
-    work.answers(BEGINS)
-    work.answers(b"5\r\nevent\r\n")
+def test_what_only_waits_is_no_work(
+    users: Users, activity: ConnectionActivity, target: bytes
+) -> None:
+    activity.asked(target)
+    activity.answers(BEGINS)
+    activity.answers(b"5\r\nevent\r\n")
     assert users.at_work == users.moves == users.most == 0
 
 
@@ -127,16 +131,18 @@ def test_what_only_waits_is_no_work(users: Users, work: Work, target: bytes) -> 
     [b"/containers/web/logs?stdout=1", b"/containers/web/logs?follow=0", b"/containers/events/json",
      b"/images/events/json", b"/exec/0/start", b"/containers/create?name=wait"],
 )  # fmt: skip
-def test_what_else_is(users: Users, work: Work, target: bytes) -> None:
-    work.asked(target)
+def test_what_else_is(users: Users, activity: ConnectionActivity, target: bytes) -> None:
+    activity.asked(target)
     assert users.at_work == 1
 
 
-def test_a_build_is_at_work_while_its_session_is_open(users: Users, work: Work) -> None:
-    work.asked(b"/session")
-    work.answers(b"HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n")
+def test_a_build_is_at_work_while_its_session_is_open(
+    users: Users, activity: ConnectionActivity
+) -> None:
+    activity.asked(b"/session")
+    activity.answers(b"HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n")
     assert users.at_work == 1
-    work.over()
+    activity.over()
     assert users.at_work == 0
 
 
@@ -146,7 +152,9 @@ def test_a_build_is_at_work_while_its_session_is_open(users: Users, work: Work) 
 @pytest.fixture
 def client(dockerd: Dockerd, folder: Path, users: Users) -> Iterator[Client]:
     path = folder / "bridge.sock"
-    bridge = Bridge(UnixListener(path), lambda: connect(dockerd.socket), lambda: None, use=users)
+    bridge = Bridge(
+        UnixListener(path), lambda: connect(dockerd.socket), lambda: None, monitor=users
+    )
     bridge.open()
     client = Client(path)
     yield client

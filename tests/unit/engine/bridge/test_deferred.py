@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.bridge.activity import Unwatched
+from engine.bridge.activity import NullMonitor
 from engine.bridge.bridge import Bridge
 from engine.bridge.unix import SocketStream, UnixListener, dial
 from engine.dockerapi import http
@@ -24,7 +24,7 @@ ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n[]\n"
 DOWN = EngineUnreachable("Galley's engine is stopped.", "Start it with `galley start`.")
 
 
-class World(Unwatched):
+class World(NullMonitor):
     """A machine that is away, and a dockerd that answers everything with ANSWER."""
 
     def __init__(self) -> None:
@@ -38,18 +38,18 @@ class World(Unwatched):
         self.answer = ANSWER
         self._changed = threading.Condition()
 
-    def rests(self) -> bool:
+    def is_suspended(self) -> bool:
         return self.is_away
 
-    def rest(self, until: Callable[[], bool]) -> None:
+    def wait(self, until: Callable[[], bool]) -> None:
         with self._changed:
             self._changed.wait_for(lambda: until() or not self.is_away)
 
-    def stir(self) -> None:
+    def notify(self) -> None:
         with self._changed:
             self._changed.notify_all()
 
-    def pong(self) -> bytes:
+    def cached_ping_headers(self) -> bytes:
         return self.known
 
     def awake(self, uses: bool = True) -> None:
@@ -61,12 +61,12 @@ class World(Unwatched):
 
     def come_back(self) -> None:
         self.is_up, self.is_away = True, False
-        self.stir()
+        self.notify()
 
     def leave(self) -> None:
         """Its user stops it."""
         self.is_away = False
-        self.stir()
+        self.notify()
 
     def down(self) -> Problem | None:
         return None if self.is_up else DOWN.to_problem()
@@ -90,7 +90,7 @@ def world() -> World:
 
 @pytest.fixture
 def bridge(world: World, folder: Path) -> Iterator[Bridge]:
-    made = Bridge(UnixListener(folder / "docker.sock"), world.dial, world.down, use=world)
+    made = Bridge(UnixListener(folder / "docker.sock"), world.dial, world.down, monitor=world)
     made.open()
     yield made
     made.close()
@@ -193,4 +193,4 @@ def test_who_has_sent_all_is_answered(world: World, client: socket.socket) -> No
 def test_what_a_ping_is_answered_with(world: World) -> None:
     head = b"HTTP/1.1 200 OK\r\nApi-Version: 1.47\r\nDate: now\r\nBuilder-Version: 2\r\n"
     world.answer = head + b"Content-Length: 2\r\n\r\nOK"
-    assert http.pong(world.dial) == PONG
+    assert http.ping_headers(world.dial) == PONG

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from engine.bridge.activity import UNWATCHED
+from engine.bridge.activity import NULL_MONITOR
 from engine.bridge.bridge import Bridge
 from engine.bridge.pump import NoAdmission, Pump
 from engine.bridge.unix import SocketStream, UnixListener, connect
@@ -146,7 +146,7 @@ def test_a_direction_that_fails_ends_both(direction: str, monkeypatch: pytest.Mo
     (client, near), (far, guest) = socket.socketpair(), socket.socketpair()
     for end in (client, guest):
         end.settimeout(LONG_ENOUGH)
-    pump = Pump(SocketStream(near), SocketStream(far), Failing(), UNWATCHED)
+    pump = Pump(SocketStream(near), SocketStream(far), Failing(), NULL_MONITOR)
     running = threading.Thread(target=pump.run, args=("up",))
     running.start()
     with client, guest:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from engine.bridge.activity import UNWATCHED
+from engine.bridge.activity import NULL_MONITOR
 from engine.bridge.pump import NoAdmission, Pump
 from engine.bridge.unix import SocketStream
 from engine.dockerapi.chunked import LAST
@@ -36,7 +36,7 @@ def test_an_event_waits_wherever_its_blocks_are_cut(cut: int) -> None:
     (client, near), (far, guest) = socket.socketpair(), socket.socketpair()
     client.settimeout(LONG_ENOUGH)
     guest.settimeout(LONG_ENOUGH)
-    pump = Pump(SocketStream(near), SocketStream(far), starting, UNWATCHED)
+    pump = Pump(SocketStream(near), SocketStream(far), starting, NULL_MONITOR)
     running = threading.Thread(target=pump.run, args=("up",))
     running.start()
     with client, guest:
@@ -85,7 +85,7 @@ def test_a_stream_ends_in_order_when_the_machine_goes(
 ) -> None:
     (client, near), (far, guest) = socket.socketpair(), socket.socketpair()
     client.settimeout(LONG_ENOUGH)
-    pump = Pump(SocketStream(near), Lost(far), NoAdmission(), UNWATCHED)
+    pump = Pump(SocketStream(near), Lost(far), NoAdmission(), NULL_MONITOR)
     running = threading.Thread(target=pump.run, args=("up",))
     running.start()
     with client:
@@ -115,7 +115,7 @@ def test_the_answer_of_a_swarm_waits_and_an_interim_one_does_not(together: bool)
 
     (client, near), (far, guest) = socket.socketpair(), socket.socketpair()
     client.settimeout(LONG_ENOUGH)
-    pump = Pump(SocketStream(near), SocketStream(far), Swarming(), UNWATCHED)
+    pump = Pump(SocketStream(near), SocketStream(far), Swarming(), NULL_MONITOR)
     running = threading.Thread(target=pump.run, args=("up",))
     running.start()
     with client, guest:

@@ -213,27 +213,27 @@ def test_others_wait_while_the_way_into_a_paused_machine_is_found(
     machine.wait_for(MachineState.PAUSED)
     scene.saver.set_rules(NEVER)
     rested = []
-    machine.adopts = lambda: rested.append(scene.saver.rests())
+    machine.adopts = lambda: rested.append(scene.saver.is_suspended())
     scene.saver.awake()
     assert rested == [True]
-    assert not scene.saver.rests()
+    assert not scene.saver.is_suspended()
 
 
 def test_who_only_waits_is_let_go_on_when_it_is_back(scene: Scene, machine: Machine) -> None:
     scene.put_it_away()
     scene.saver.set_rules(NEVER)
-    assert scene.saver.rests()
+    assert scene.saver.is_suspended()
     over = threading.Event()
 
     def wait() -> None:
-        scene.saver.rest(lambda: False)
+        scene.saver.wait(lambda: False)
         over.set()
 
     threading.Thread(target=wait, daemon=True).start()
     assert not over.wait(SOON)
     scene.saver.awake()
     assert over.wait(LATE)
-    assert not scene.saver.rests()
+    assert not scene.saver.is_suspended()
 
 
 def test_a_stop_lets_go_who_only_waits(scene: Scene) -> None:
@@ -241,7 +241,7 @@ def test_a_stop_lets_go_who_only_waits(scene: Scene) -> None:
     over = threading.Event()
 
     def wait() -> None:
-        scene.saver.rest(lambda: False)
+        scene.saver.wait(lambda: False)
         over.set()
 
     threading.Thread(target=wait, daemon=True).start()
