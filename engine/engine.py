@@ -27,8 +27,8 @@ from engine.lifecycle.container_cpu import cpu_seconds
 from engine.lifecycle.dockerd_watch import EngineWatch
 from engine.lifecycle.resource_saver import Saver, rules
 from engine.lifecycle.snapshots import Snapshots
-from engine.lifecycle.start_steps import DOCKER_SOCKET, SERVED, EngineSteps, rouse_dockerd
-from engine.lifecycle.stopping import Resting
+from engine.lifecycle.start_steps import DOCKER_SOCKET, SERVED, EngineSteps, warm_up_dockerd
+from engine.lifecycle.stopping import StopSequence
 from engine.lifecycle.swarm_mode import SwarmMode
 from engine.monitors.guest_clock import GuestClock
 from engine.monitors.guest_disk_space import DiskRoom
@@ -68,22 +68,26 @@ class Engine:
         directory = MachineDir.of(home)
         self._machine = Machine(
             *(directory, backend, self._machine_changed, lambda machine: self._steps.of(machine)),
-            in_reach=rouse_dockerd,
+            in_reach=warm_up_dockerd,
         )
         guest_rules = GuestRules()
-        self._resting = Resting(
-            *(self._machine, settings, directory.to_start),
-            *(self._dial_as_it_is, guest_rules, lambda: self._host_room.problems),
-            lambda: self._folders.bound,
+        self._stop_sequence = StopSequence(
+            machine=self._machine,
+            settings=settings,
+            kept=directory.to_start,
+            dial=self._dial_as_it_is,
+            guest_rules=guest_rules,
+            stalled=lambda: self._host_room.problems,
+            used=lambda: self._folders.bound,
         )
         self._saver = Saver(
             self._machine,
             lambda running: cpu_seconds(self._dial_as_it_is, running),
-            *(directory.put_away, self._resting.put_away, self.start, self._set_clock),
+            *(directory.put_away, self._stop_sequence.put_away, self.start, self._set_clock),
             lambda: self._machine_changed(self._machine.status),
             lambda: self._ports.is_ready(),
         )
-        rests = (self._machine, self._resting, self._saver)
+        rests = (self._machine, self._stop_sequence, self._saver)
         self.snapshots = Snapshots(*rests, self.start, self._publish)
         self._folders = SharedFolders(home, settings, backend, self._publish)
         self._configuration = Configuration(home, settings, backend)
@@ -112,7 +116,7 @@ class Engine:
         self._bridge = Bridge(listener, self._dial, self._down, admission, self._saver)
         self._steps: EngineSteps = EngineSteps(
             *(home, self._folders, self._watch, self._configure_new),
-            *(lambda: self._health.reachable, self._resting.start_again),
+            *(lambda: self._health.reachable, self._stop_sequence.start_again),
         )
         self._context_problem: Problem | None = None
         self._listeners: list[Callable[[EngineStatus], None]] = []
@@ -167,7 +171,7 @@ class Engine:
             (
                 *(problem for problem in problems if problem),
                 *self._ports.problems,
-                *self._resting.problems,
+                *self._stop_sequence.problems,
                 *self._configuration.problems,
                 *self._folders.problems,
                 *self._file_events.problems,
@@ -195,16 +199,16 @@ class Engine:
         idle engine, or powered off if that cannot be, or `cold`."""
         with self._saver.stopping():
             if not cold:
-                self._resting.stop()
+                self._stop_sequence.stop()
                 return
             if self._machine.status.resumable:
                 self.start()  # what is suspended can only be ended in order when it runs
-            self._resting.power_off()
+            self._stop_sequence.power_off()
 
     def suspend(self) -> None:
         """As it is, with its containers: the next start goes on where they were."""
         with self._saver.stopping():
-            self._resting.suspend()
+            self._stop_sequence.suspend()
 
     def restart(self) -> None:
         self._machine.restart(self._prepare)
@@ -214,7 +218,7 @@ class Engine:
         """Stop, and remove the machine with every image, container and volume in it."""
         with self._saver.stopping():
             self._machine.delete()
-        self._resting.forget()
+        self._stop_sequence.forget()
         self.snapshots.delete_all()
         context.remove(self._home)
         docker_config_proxies.follow(self._home, Proxies())

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from engine.lifecycle.resource_saver import Saver
-from engine.lifecycle.stopping import Resting
+from engine.lifecycle.stopping import StopSequence
 from vm.capabilities import CopiesDisk
 from vm.errors import Cancelled, GalleyError, MachineBusy, SnapshotRefused
 from vm.guest.agent import Keeper
@@ -33,13 +33,13 @@ class Snapshots:
     def __init__(
         self,
         machine: Machine,
-        resting: Resting,
+        stop_sequence: StopSequence,
         saver: Saver,
         start: Callable[[], None],
         changed: Callable[[], None],
     ) -> None:
         self._machine = machine
-        self._resting = resting
+        self._stop_sequence = stop_sequence
         self._saver = saver
         self._start = start
         self._changed = changed
@@ -65,7 +65,7 @@ class Snapshots:
         status = self._machine.status
         if status.resumable:
             return None
-        if (obstacle := self._resting.obstacle()) is not None:
+        if (obstacle := self._stop_sequence.obstacle()) is not None:
             hint = "Make the snapshot without what is in memory."
             return SnapshotRefused(obstacle.summary, hint)
         return None if status.state.is_up or status.state in BUSY else _nothing_in_memory()
@@ -116,7 +116,7 @@ class Snapshots:
         """The machine goes on before this returns or raises."""
         work = SnapshotWork(name, "create", step=SnapshotStep.SUSPEND)
         with self._working(work), self._saver.aside():
-            self._resting.aside(self._check_cancelled, lambda: self._copy_aside(name))
+            self._stop_sequence.aside(self._check_cancelled, lambda: self._copy_aside(name))
 
     # --- in the machine's thread --------------------------------------------------------------
 

@@ -89,15 +89,15 @@ class EngineSteps:
         return connect(self._home.docker_socket, own=True)
 
 
-def rouse_dockerd(guest: Guest) -> None:
-    """Ask one that goes on from the disk, and forget the answer: its first takes it a while, for
-    what it needs is in nobody's cache then. So that is over by the time somebody waits for one."""
+def warm_up_dockerd(guest: Guest) -> None:
+    """Send dockerd a request after a resume from disk, and ignore the answer. The first answer is
+    slow because the page cache is cold; this warms it before a client asks. Returns at once."""
 
     def ask() -> None:
         with contextlib.suppress(GalleyError, HttpError, OSError):
             get(lambda: guest.dial(DOCKER_SOCKET), "/containers/json")
 
-    threading.Thread(target=ask, name="rouse-dockerd", daemon=True).start()
+    threading.Thread(target=ask, name="warm-up-dockerd", daemon=True).start()
 
 
 def _see(machine: Machine, wait: Patience, line: str) -> None:

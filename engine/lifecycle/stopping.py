@@ -1,4 +1,4 @@
-"""How the engine comes to rest, and goes on: stopped, suspended, powered off.
+"""The sequences that stop the engine: stop, suspend, power off; and the restart of containers.
 
 `galley stop` ends containers in order and suspends the machine with an idle dockerd in it; where it
 cannot be suspended, it is powered off. What is to start again is `restart_policy.py`'s. Next:
@@ -23,7 +23,7 @@ from vm.lifecycle.machine import Machine
 log = logging.getLogger(__name__)
 
 
-class Resting:
+class StopSequence:
     """`dial` reaches dockerd whatever state the machine is in; `kept` is a file of ours. `stalled`:
     why the machine stands still, which can do nothing in order then. `used`: the paths of this
     computer that containers have."""

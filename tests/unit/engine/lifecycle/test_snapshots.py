@@ -9,7 +9,7 @@ import pytest
 
 from engine.lifecycle.resource_saver import Saver
 from engine.lifecycle.snapshots import Snapshots
-from engine.lifecycle.stopping import Resting
+from engine.lifecycle.stopping import StopSequence
 from engine.ports.guest_rules import GuestRules
 from engine.settings.store import SettingsStore
 from tests.unit.engine.sleepy import Sleepy
@@ -44,7 +44,7 @@ class Bench:
         self.machine = Machine(directory, backend, lambda status: None)
         self.told: list[SnapshotWork | None] = []
         self.stalled: tuple[Problem, ...] = ()
-        resting = Resting(
+        stop_sequence = StopSequence(
             *(self.machine, SettingsStore(home), directory.to_start),
             *(lambda: self.machine.guest.dial("/run/docker.sock"), GuestRules()),
             lambda: self.stalled,
@@ -52,7 +52,7 @@ class Bench:
         )
         self.saver = Saver(self.machine, lambda _: 0.0, directory.put_away, start=self.start)
         self.spec = SPEC
-        self.snapshots = Snapshots(self.machine, resting, self.saver, self.start, self._note)
+        self.snapshots = Snapshots(self.machine, stop_sequence, self.saver, self.start, self._note)
         self.machine.open()
         self.snapshots.open()
         self.start()

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import pytest
 
-from engine.lifecycle.stopping import Resting
+from engine.lifecycle.stopping import StopSequence
 from engine.ports.guest_rules import GuestRules
 from engine.settings.store import SettingsStore
 from vm.backends.fake import FakeBackend
@@ -39,9 +39,9 @@ def machine() -> Standing:
     return Standing()
 
 
-def resting(machine: Standing, home: Home, kept: Path, *stalled: Problem) -> Resting:
+def stop_sequence(machine: Standing, home: Home, kept: Path, *stalled: Problem) -> StopSequence:
     settings = SettingsStore(home)
-    return Resting(
+    return StopSequence(
         cast(Machine, machine),
         settings,
         kept,
@@ -53,7 +53,7 @@ def resting(machine: Standing, home: Home, kept: Path, *stalled: Problem) -> Res
 
 
 def test_it_is_refused_with_the_way_out(machine: Standing, home: Home, tmp_path: Path) -> None:
-    stalled = resting(machine, home, tmp_path / "kept", FULL)
+    stalled = stop_sequence(machine, home, tmp_path / "kept", FULL)
     for verb in (stalled.stop, stalled.suspend, lambda: stalled.put_away(lambda: None)):
         with pytest.raises(DiskFull) as caught:
             verb()
@@ -64,9 +64,9 @@ def test_it_is_refused_with_the_way_out(machine: Standing, home: Home, tmp_path:
 
 
 def test_it_is_ended_where_its_user_says_so(machine: Standing, home: Home, tmp_path: Path) -> None:
-    resting(machine, home, tmp_path / "kept", FULL).power_off()
-    resting(machine, home, tmp_path / "kept").power_off()
-    resting(machine, home, tmp_path / "kept").stop()
+    stop_sequence(machine, home, tmp_path / "kept", FULL).power_off()
+    stop_sequence(machine, home, tmp_path / "kept").power_off()
+    stop_sequence(machine, home, tmp_path / "kept").stop()
     assert machine.ended == [{"at_once": True}, {"at_once": False}, {}]
 
 
@@ -78,4 +78,4 @@ def test_an_engine_that_goes_away_meanwhile_is_told_with_what_waits(
     kept.write_text('{"1a": "web", "2b": "db"}')
     for _ in range(2):
         with pytest.raises(EngineUnreachable, match="web, db"):
-            resting(machine, home, kept).start_again(silence)
+            stop_sequence(machine, home, kept).start_again(silence)

@@ -1,4 +1,4 @@
-"""A dockerd that goes on from the disk is asked once, beside the rest; nothing depends on it."""
+"""After a resume from disk dockerd gets one request in the background; nothing depends on it."""
 
 import socket
 import threading
@@ -7,7 +7,7 @@ from typing import cast
 
 import pytest
 
-from engine.lifecycle.start_steps import DOCKER_SOCKET, rouse_dockerd
+from engine.lifecycle.start_steps import DOCKER_SOCKET, warm_up_dockerd
 from vm.errors import GuestUnreachable
 from vm.guest.protocol import Guest, Stream
 
@@ -22,7 +22,7 @@ class OfDial:
 
 
 def thread() -> threading.Thread | None:
-    return next((one for one in threading.enumerate() if one.name == "rouse-dockerd"), None)
+    return next((one for one in threading.enumerate() if one.name == "warm-up-dockerd"), None)
 
 
 def test_it_is_asked_for_its_containers() -> None:
@@ -32,7 +32,7 @@ def test_it_is_asked_for_its_containers() -> None:
         assert path == DOCKER_SOCKET
         return cast(Stream, ours)
 
-    rouse_dockerd(cast(Guest, OfDial(dial)))
+    warm_up_dockerd(cast(Guest, OfDial(dial)))
     dockerds.settimeout(PATIENCE)
     assert dockerds.recv(1000).startswith(b"GET /containers/json HTTP/1.1\r\n")
     asking = thread()
@@ -57,7 +57,7 @@ def test_one_that_does_not_answer_is_nobodys_error(
         asked.set()
         raise failure
 
-    rouse_dockerd(cast(Guest, OfDial(dial)))
+    warm_up_dockerd(cast(Guest, OfDial(dial)))
     assert asked.wait(PATIENCE)
     if (asking := thread()) is not None:
         asking.join(PATIENCE)
