@@ -79,7 +79,7 @@ class App(QObject):
             window=self.window,
         )
         self.link.changed.connect(
-            lambda: self.connection.see_machine(self.link.state, self.link.put_away)
+            lambda: self.connection.see_machine(self.link.state, self.link.auto_suspended)
         )
         self.connection.use(context or self._last_context())
         self.window.furnish(self.app_context)

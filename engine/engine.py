@@ -83,7 +83,12 @@ class Engine:
         self._saver = Saver(
             self._machine,
             lambda running: cpu_seconds(self._dial_as_it_is, running),
-            *(directory.put_away, self._stop_sequence.put_away, self.start, self._set_clock),
+            *(
+                directory.auto_suspended,
+                self._stop_sequence.auto_suspend,
+                self.start,
+                self._set_clock,
+            ),
             lambda: self._machine_changed(self._machine.status),
             lambda: self._ports.is_ready(),
         )
@@ -95,7 +100,7 @@ class Engine:
         self._clock = GuestClock(self._dial_guest)
         self._disk_room = DiskRoom(self._dial_guest, self._publish)
         self._host_room: HostRoom = HostRoom(directory, backend, self._publish)
-        self.resources = Resources(directory, backend, self._dial_guest, self._saver.hold)
+        self.resources = Resources(directory, backend, self._dial_guest, self._saver.keep_awake)
         dial_events = partial(self._dial_guest, EVENTS_SOCKET)
         self._file_events = FileEvents(dial_events, home.root, self._publish)
         self._names = LocalNames(settings, lambda: self._machine.guest)
@@ -232,9 +237,9 @@ class Engine:
             self._saver.forget()
             self._machine.cancel()
 
-    def hold(self) -> Callable[[], None]:
-        """Wake a paused machine, and leave it awake until what is returned is called."""
-        return self._saver.hold()
+    def keep_awake(self) -> Callable[[], None]:
+        """Resume the machine, and keep it awake until the returned function is called."""
+        return self._saver.keep_awake()
 
     def reset(self) -> None:
         """As it was before the first start: no machine, no settings. Images of the guest stay."""
@@ -315,7 +320,7 @@ class Engine:
         if self._machine.status.state.is_up:
             self._keep_logins()
             with contextlib.ExitStack() as held:
-                held.callback(self._saver.hold())
+                held.callback(self._saver.keep_awake())
                 self._configure()
                 self._disk_room.grow(self._machine, self._settings.load().disk)
         self._publish()

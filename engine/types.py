@@ -67,5 +67,5 @@ class EngineStatus(msgspec.Struct, frozen=True):
     problems: tuple[Problem, ...] = ()  # what the user should know now, worst first
     snapshots: tuple[MachineSnapshot, ...] = ()  # of the machine, the oldest first
     snapshot_work: SnapshotWork | None = None  # one that is being made or restored now
-    put_away: bool = False  # stopped by the resource saver: its first use brings it back
+    auto_suspended: bool = False  # stopped by the resource saver: its first use brings it back
     no_memory: Problem | None = None  # why a snapshot could not have what is in memory

@@ -136,7 +136,7 @@ class MachineDir(msgspec.Struct, frozen=True):
         return self.root / "to-start.json"
 
     @property
-    def put_away(self) -> Path:
+    def auto_suspended(self) -> Path:
         return self.root / "put-away"
 
     @property

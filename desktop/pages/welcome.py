@@ -174,7 +174,7 @@ class WelcomePage(Page):
         state = machine.state if machine else None
         asked = self._task is not None or self.app.link.requested is EngineRequest.START
         starting = asked or state is MachineState.STARTING
-        up = (state is not None and state.is_up) or self.app.link.put_away
+        up = (state is not None and state.is_up) or self.app.link.auto_suspended
         ready = up and not asked and self.app.connection.is_up
         problem = None if starting else self._current_problem(machine)
         had_focus = any(one.hasFocus() for one in (self, self.start, self.cancel))

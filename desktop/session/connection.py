@@ -120,14 +120,14 @@ class Connection(QObject):
         the disk, where it was put because nobody uses it."""
         return self._is_down and self.is_ours
 
-    def see_machine(self, state: MachineState | None, put_away: bool = False) -> None:
-        """What the supervisor says of Galley's own; None when it says nothing. `put_away`: its
-        first use brings it back."""
+    def see_machine(self, state: MachineState | None, auto_suspended: bool = False) -> None:
+        """What the supervisor says of Galley's own; None when it says nothing. `auto_suspended`:
+        its first use resumes it."""
         was = self._is_down, self._is_paused, self._is_kept
         if state is not None:  # else it is as it was, until the next supervisor says otherwise
             self._is_down = state in DOWN
         self._is_paused = state is MachineState.PAUSED
-        self._is_kept = put_away or (self._is_kept and state is MachineState.STARTING)
+        self._is_kept = auto_suspended or (self._is_kept and state is MachineState.STARTING)
         if was[0] and not self._is_down:
             self.poke()
         if was != (self._is_down, self._is_paused, self._is_kept):

@@ -60,9 +60,9 @@ class Link(QObject):
         return self.status.machine.state if self.status else None
 
     @property
-    def put_away(self) -> bool:
+    def auto_suspended(self) -> bool:
         """The machine is on the disk, and its first use brings it back."""
-        return self.status is not None and self.status.put_away
+        return self.status is not None and self.status.auto_suspended
 
     def open(self) -> None:
         threading.Thread(target=self._listen, name="link", daemon=True).start()

@@ -126,7 +126,7 @@ def _running() -> Iterator[tuple[ControlClient, EngineStatus]]:
     if client is None:
         raise NoMachine("The engine is not running.", "Start it with `galley start`.")
     with client:
-        client.call("hold")
+        client.call("keep_awake")
         yield client, client.status()
 
 

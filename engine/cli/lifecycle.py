@@ -67,7 +67,7 @@ def stop(cold: bool) -> None:
         seen = client.status()
         machine = seen.machine
         if machine.state in GONE and not (cold and machine.resumable):
-            if seen.put_away:
+            if seen.auto_suspended:
                 client.call("stop", StopParams())  # or its next use would bring it back
             say("The engine is not running.")
             return
@@ -87,7 +87,7 @@ def suspend() -> None:
         seen = client.status()
         machine = seen.machine
         if machine.state in GONE:
-            if seen.put_away:
+            if seen.auto_suspended:
                 client.call("stop", StopParams())  # or its next use would bring it back
             say("It is suspended already." if machine.resumable else "The engine is not running.")
             return
@@ -217,7 +217,7 @@ def _supervisor_of_running() -> ControlClient | None:
     """The supervisor; started only where a machine outlived the last one, or is to be brought back
     by its first use. None: nothing runs."""
     client = reach.running_supervisor()
-    waits = MachineDir.of(find_home()).put_away.exists()
+    waits = MachineDir.of(find_home()).auto_suspended.exists()
     if client is not None or (reach.observe().state in GONE and not waits):
         return client
     return reach.supervisor()

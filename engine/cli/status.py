@@ -46,7 +46,7 @@ class Report(msgspec.Struct, frozen=True):
     supervisor: bool  # whether the background process runs
     started_at: float | None = None
     resumable: bool = False  # stopped, and the next start goes on where it was
-    put_away: bool = False  # stopped by the resource saver: its first use brings it back
+    auto_suspended: bool = False  # stopped by the resource saver: its first use brings it back
 
 
 @click.command(cls=Command)
@@ -94,7 +94,7 @@ def _told(seen: EngineStatus, use: MachineUse | None) -> Report:
         True,
         machine.started_at,
         machine.resumable,
-        seen.put_away,
+        seen.auto_suspended,
     )
 
 
@@ -106,7 +106,7 @@ def _observed() -> Report:
     home = find_home()
     state, name, accelerator = MachineState.STOPPED, "", None
     problems: tuple[Problem, ...] = ()
-    size, resumable, put_away = Vm(), False, False
+    size, resumable, auto_suspended = Vm(), False, False
     try:
         problems = SettingsStore(home).current().problems
         backend, directory = reach.chosen_backend(home), MachineDir.of(home)
@@ -114,7 +114,7 @@ def _observed() -> Report:
         stopped = seen.state is MachineState.STOPPED
         suspends = backend.suspends if stopped else None
         resumable = suspends is not None and suspends.is_suspended(directory)
-        put_away = stopped and directory.put_away.exists()
+        auto_suspended = stopped and directory.auto_suspended.exists()
         state, name, accelerator = seen.state, backend.name, seen.accelerator
         if seen.spec is not None:
             spec = seen.spec
@@ -126,7 +126,7 @@ def _observed() -> Report:
     return Report(
         *(state, name, accelerator, endpoint(home), health, size, (), problems, False),
         resumable=resumable,
-        put_away=put_away,
+        auto_suspended=auto_suspended,
     )
 
 
@@ -165,7 +165,7 @@ def _state(report: Report) -> str:
         return "running, but the engine does not answer"
     if report.state is MachineState.STARTING and report.boot:
         return f"starting: {report.boot[-1].step}"
-    if report.put_away:
+    if report.auto_suspended:
         back = "its first use brings" if report.supervisor else "galley start brings"
         return f"saving: kept on the disk, for nobody uses the engine; {back} it back"
     if report.resumable:

@@ -23,7 +23,7 @@ def awake(home: Home) -> Iterator[None]:
         yield
         return
     with client:
-        client.call("hold")
+        client.call("keep_awake")
         yield
 
 
@@ -43,5 +43,5 @@ def _waker(home: Home) -> ControlClient | None:
 
     directory = MachineDir.of(home)
     state = choose(SettingsStore(home).load().backend).observe(directory).state
-    is_away = state is MachineState.STOPPED and directory.put_away.exists()
+    is_away = state is MachineState.STOPPED and directory.auto_suspended.exists()
     return ensure_supervisor(home) if is_away or state is MachineState.PAUSED else None

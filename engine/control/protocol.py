@@ -121,7 +121,7 @@ METHODS: dict[str, type[msgspec.Struct]] = {
     "restart": NoParams,
     "delete": NoParams,
     "cancel": NoParams,
-    "hold": NoParams,  # wake a paused machine; it stays awake until this conversation ends
+    "keep_awake": NoParams,  # resume the machine; it stays awake until this conversation ends
     "use": NoParams,  # → MachineUse
     "disk.reclaim": NoParams,  # → Reclaimed
     "settings.set": SetParams,  # → settings.Entry

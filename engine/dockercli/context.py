@@ -40,7 +40,7 @@ def endpoint(home: Home) -> str:
 def ensure(home: Home) -> Problem | None:
     """Make the context if there is none, and make it current at that moment if the user has none.
 
-    DeferredStream starts do not make it current again: `docker context use default` is an answer. Returns
+    Later starts do not make it current again: `docker context use default` is an answer. Returns
     what stands in the way; raises HostError when docker's files cannot be used.
     """
     remove_orphans()

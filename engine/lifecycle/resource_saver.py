@@ -58,16 +58,16 @@ class Pausable(Protocol):
 class Saver:
     """`cpu_seconds`: what these containers have used so far; raises GalleyError. `suspend`: to
     disk, where the backend can, unless what it calls when nobody is served any more raises;
-    `start`: from there, for the first who needs it; `put_away` is a file of ours. `woken`: what has
-    to be put right before it is used. `kept`: told when one that was put away, or was to be, stays
-    where it is. `hears_ports`: that who comes to a port of a paused machine will wake it. For any
+    `start`: from there, for the first who needs it; `auto_suspended` is a file of ours. `woken`:
+    what has to be put right before it is used. `kept`: told when one that was put away, or was to
+    be, stays where it is. `hears_ports`: that who comes to a port of a paused machine will wake it. For any
     thread. Without `set_rules` it pauses nothing."""
 
     def __init__(
         self,
         machine: Pausable,
         cpu_seconds: Callable[[Sequence[Container]], float],
-        put_away: Path,
+        auto_suspended: Path,
         suspend: Callable[[Callable[[], None]], None] | None = None,
         start: Callable[[], None] = lambda: None,
         woken: Callable[[], None] = lambda: None,
@@ -79,7 +79,7 @@ class Saver:
         self._cpu_seconds = cpu_seconds
         self._suspend = suspend
         self._start = start
-        self._put_away = put_away
+        self._put_away = auto_suspended
         self._since: float | None = None  # when it was
         self._leaves = False  # it is being put away
         self._wakes = 0  # under way
@@ -197,7 +197,7 @@ class Saver:
     def moved(self) -> None:
         self._used = time.monotonic()
 
-    def hold(self) -> Callable[[], None]:
+    def keep_awake(self) -> Callable[[], None]:
         """Awake, until what is returned is called, once. Raises GalleyError."""
         self.begin()
         try:

@@ -65,7 +65,7 @@ class StopSequence:
             raise obstacle
         self._machine.suspend(partial(self._keep_used, before))
 
-    def put_away(self, check: Callable[[], None]) -> None:
+    def auto_suspend(self, check: Callable[[], None]) -> None:
         """The same, and dockerd's answer to a ping is kept for clients who only ask for that.
         `check` raises when somebody has come meanwhile."""
         self.suspend(partial(self._keep_ping_headers, check))
@@ -124,7 +124,7 @@ class StopSequence:
     def _keep_ping_headers(self, check: Callable[[], None]) -> None:
         check()
         try:
-            write_atomic(self._machine.directory.put_away, ping_headers(self._dial))
+            write_atomic(self._machine.directory.auto_suspended, ping_headers(self._dial))
         except (HttpError, OSError) as error:
             log.warning("dockerd does not answer a ping: %s", error)
 

@@ -24,13 +24,13 @@ class Resources:
         directory: MachineDir,
         backend: Backend,
         dial: Callable[[str], Stream],
-        hold: Callable[[], Callable[[], None]],
+        keep_awake: Callable[[], Callable[[], None]],
     ) -> None:
-        """`hold` keeps the machine awake until what it returns is called."""
+        """`keep_awake` resumes the machine until the function that it returns is called."""
         self._directory = directory
         self._backend = backend
         self._keeper = Keeper(dial)
-        self._hold = hold
+        self._keep_awake = keep_awake
 
     def use(self) -> MachineUse:
         """A few ms. A machine that is paused is not woken for it."""
@@ -48,7 +48,7 @@ class Resources:
     def reclaim_disk(self) -> Reclaimed:
         """Give back to this computer what is free on the data disk. Takes seconds."""
         with contextlib.ExitStack() as held:
-            held.callback(self._hold())
+            held.callback(self._keep_awake())
             before = self._directory.data_held()
             self._keeper.trim()
             return Reclaimed(before, self._directory.data_held())

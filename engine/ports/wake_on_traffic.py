@@ -60,9 +60,9 @@ class Knocks:
             self._state = state
             if state is MachineState.PAUSED and self._traffic is not None:
                 self._listen(self._traffic)
-            elif state is MachineState.STOPPING and self._directory.put_away.exists():
+            elif state is MachineState.STOPPING and self._directory.auto_suspended.exists():
                 self._remember(forwards)
-            elif state is MachineState.STOPPED and self._directory.put_away.exists():
+            elif state is MachineState.STOPPED and self._directory.auto_suspended.exists():
                 self._open()
             elif state is not MachineState.STARTING:
                 self.close()

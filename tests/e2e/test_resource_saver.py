@@ -176,7 +176,7 @@ def test_one_that_stays_unused_is_put_away_and_comes_back(saving: Galley) -> Non
         assert saving.machines() == [], "nothing of this computer's memory is held"
         assert state(saving) == "stopped", "and looking changes nothing"
         for _ in range(3):
-            assert saving.status()["put_away"]
+            assert saving.status()["auto_suspended"]
             assert b"its first use brings it back" in saving.run("status").stdout
         assert saving.machines() == []
         with saving.popen(["docker", "-H", saving.docker_host, "events"]) as stream:
@@ -192,12 +192,12 @@ def test_one_that_stays_unused_is_put_away_and_comes_back(saving: Galley) -> Non
         saving.wait_for(lambda: bool(saving.status()["resumable"]), "again")
         saving.run("restart", "--supervisor")
         assert state(saving) == "stopped"
-        assert saving.status()["put_away"], "the next supervisor knows it too"
+        assert saving.status()["auto_suspended"], "the next supervisor knows it too"
         assert saving.docker("ps").returncode == 0
-        assert not saving.status()["put_away"]
+        assert not saving.status()["auto_suspended"]
         saving.wait_for(lambda: bool(saving.status()["resumable"]), "again")
         saving.run("stop")
-        assert not saving.status()["put_away"]
+        assert not saving.status()["auto_suspended"]
         assert b"saving" not in saving.run("status").stdout
         saving.run("restart", "--supervisor")
         asked = saving.docker("ps", check=False)

@@ -125,7 +125,7 @@ def test_a_machine_that_runs_is_kept_with_its_memory_and_runs_on(galley: Galley)
     assert (seen["state"], seen["problems"]) == ("running", [])
     first = len(numbers(galley))
     galley.wait_for(lambda: len(numbers(galley)) > first + 80, "it counts on")
-    assert not galley.machine.put_away.exists()
+    assert not galley.machine.auto_suspended.exists()
 
     galley.run("snapshot", "restore", "awake", "--yes")
     counted = numbers(galley)

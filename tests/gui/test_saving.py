@@ -47,16 +47,16 @@ def sleeper(qapp: QApplication, own_home: None, wait_for: WaitFor) -> Iterator[A
 
 
 @pytest.fixture
-def put_away(sleeper: App, wait_for: WaitFor, qtbot: QtBot) -> App:
+def auto_suspended(sleeper: App, wait_for: WaitFor, qtbot: QtBot) -> App:
     """The same, with its machine put away as the saver does it, whose file this writes: the backend
     that pretends has no memory to keep."""
     wait_for(lambda: sleeper.app_context.stores.info is not None)  # nothing is asked any more
     stop = engine.stop(sleeper.app_context)
     wait_for(lambda: stop.state.is_over and sleeper.link.state is MachineState.STOPPED)
     wait_for(lambda: not sleeper.connection.is_up)
-    MachineDir.of(find_home()).put_away.write_bytes(PONG)
+    MachineDir.of(find_home()).auto_suspended.write_bytes(PONG)
     settings.change(sleeper.app_context, "save_after", "1h", lambda _none: None)
-    wait_for(lambda: sleeper.link.put_away)
+    wait_for(lambda: sleeper.link.auto_suspended)
     return sleeper
 
 
@@ -132,10 +132,10 @@ def test_nobody_is_measured_while_it_sleeps(sleeper: App, wait_for: WaitFor, qtb
 
 
 def test_one_that_is_put_away_is_said_to_save_and_keeps_its_lists(
-    put_away: App, wait_for: WaitFor, qtbot: QtBot
+    auto_suspended: App, wait_for: WaitFor, qtbot: QtBot
 ) -> None:
     """Looking at it does not bring it back."""
-    window, connection = put_away.window, put_away.connection
+    window, connection = auto_suspended.window, auto_suspended.connection
     assert not window.banner.isVisible(), "there is nothing to be done about it"
     assert window.statusbar.engine.text() == "Saving resources"
     assert "its first use brings it back" in window.statusbar.engine.toolTip()
@@ -148,22 +148,22 @@ def test_one_that_is_put_away_is_said_to_save_and_keeps_its_lists(
     assert "kept on the disk" in page.note.text()
     assert page.start.isEnabled()
     assert page.stop.isEnabled(), "so that nothing brings it back"
-    [row] = put_away.app_context.stores.containers.rows.values()
-    styler = ContainerStyler(put_away.app_context)
+    [row] = auto_suspended.app_context.stores.containers.rows.values()
+    styler = ContainerStyler(auto_suspended.app_context)
     assert not styler.style(Line(key=row.id, row=row)).dim
     assert styler.buttons(Line(key=row.id, row=row)), "there is something to click at"
-    show_as_running(put_away)
+    show_as_running(auto_suspended)
     window.hide()
     window.show()
     qtbot.wait(QUIET_MS)
-    assert put_away.link.put_away
+    assert auto_suspended.link.auto_suspended
     assert connection.is_up
     assert connection.is_asleep
 
 
-def test_a_click_brings_back_one_that_is_put_away(put_away: App, wait_for: WaitFor) -> None:
+def test_a_click_brings_back_one_that_is_put_away(auto_suspended: App, wait_for: WaitFor) -> None:
     """What was asked is done, without a refusal; meanwhile the window says what happens."""
-    window, app_context = put_away.window, put_away.app_context
+    window, app_context = auto_suspended.window, auto_suspended.app_context
     said: list[str] = []
     window.state_changed.connect(lambda state: said.append(state.text))
     window.go("containers")
@@ -175,28 +175,30 @@ def test_a_click_brings_back_one_that_is_put_away(put_away: App, wait_for: WaitF
     )
     wait_for(lambda: work.state.is_over)
     assert isinstance(outcome[0], EngineInfo), outcome
-    wait_for(lambda: put_away.link.state is MachineState.RUNNING)
+    wait_for(lambda: auto_suspended.link.state is MachineState.RUNNING)
     wait_for(lambda: window.state.word == "running")
     assert any(text.startswith("Waking: ") for text in said), said
     assert "Engine stopped" not in said
     wait_for(lambda: loads)  # what happened meanwhile was not heard
-    assert not put_away.link.put_away
+    assert not auto_suspended.link.auto_suspended
 
 
-def test_one_that_is_put_away_can_be_stopped_for_good(put_away: App, wait_for: WaitFor) -> None:
-    engine.stop(put_away.app_context)
-    wait_for(lambda: not put_away.link.put_away)
-    assert put_away.window.state.word == "stopped"
-    assert put_away.window.statusbar.engine.text() == "Engine stopped"
-    assert not put_away.connection.is_up
+def test_one_that_is_put_away_can_be_stopped_for_good(
+    auto_suspended: App, wait_for: WaitFor
+) -> None:
+    engine.stop(auto_suspended.app_context)
+    wait_for(lambda: not auto_suspended.link.auto_suspended)
+    assert auto_suspended.window.state.word == "stopped"
+    assert auto_suspended.window.statusbar.engine.text() == "Engine stopped"
+    assert not auto_suspended.connection.is_up
     with pytest.raises(EngineUnreachable):
-        _ = put_away.connection.client
+        _ = auto_suspended.connection.client
 
 
-def test_one_that_does_not_come_back_says_why(put_away: App, wait_for: WaitFor) -> None:
+def test_one_that_does_not_come_back_says_why(auto_suspended: App, wait_for: WaitFor) -> None:
     (MachineDir.of(find_home()).root / "fake.json").write_text('{"damaged": true}')
-    app_context, outcome = put_away.app_context, list[object]()
-    put_away.window.go("containers")
+    app_context, outcome = auto_suspended.app_context, list[object]()
+    auto_suspended.window.go("containers")
     work = app_context.tasks.start(
         "Ask", lambda _task: app_context.connection.client.info(), failed=outcome.append
     )
@@ -204,6 +206,6 @@ def test_one_that_does_not_come_back_says_why(put_away: App, wait_for: WaitFor) 
     [problem] = outcome
     assert isinstance(problem, Problem)
     assert "damaged" in problem.summary
-    wait_for(lambda: put_away.window.state.action == "start")
-    assert put_away.window.banner.isVisible()
-    _script(put_away.link.home.root)
+    wait_for(lambda: auto_suspended.window.state.action == "start")
+    assert auto_suspended.window.banner.isVisible()
+    _script(auto_suspended.link.home.root)

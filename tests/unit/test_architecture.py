@@ -51,7 +51,7 @@ BOUNDARIES = {
     "engine/cli/output.py": "the excepthook",
 }
 # What may be read of the window's link to the supervisor; all else of it is for desktop/actions/.
-LINK_STATE = {"changed", "home", "problem", "put_away", "requested", "state", "status"}
+LINK_STATE = {"changed", "home", "problem", "auto_suspended", "requested", "state", "status"}
 LINK_OWNER = {"open", "close"}  # in app.py, which makes the link
 EMPTY_NAMES = {"util", "utils", "helpers", "manager", "managers", "misc", "common"}
 # Hosts that serve manuals, standards and bug reports, and no packages, images or programs.

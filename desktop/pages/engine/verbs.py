@@ -39,7 +39,7 @@ def verbs(status: EngineStatus | None, requested: EngineRequest | None = None) -
             return Verbs(stopping, stopping, stopping)
         case MachineState.PAUSED | MachineState.FAILED:
             return Verbs()
-        case MachineState.STOPPED if status.put_away:
+        case MachineState.STOPPED if status.auto_suspended:
             return Verbs()  # stopped, it is no longer brought back by its first use
     idle = tr("It is not running.")
     return Verbs(restart=idle, stop=idle)

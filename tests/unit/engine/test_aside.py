@@ -67,7 +67,7 @@ def test_a_client_who_comes_meanwhile_is_served_afterwards(
     assert answers[0].startswith(b"HTTP/1.1 200")
     assert state(engine) is MachineState.RUNNING
     assert backend.boots == 1
-    assert not engine.status().put_away
+    assert not engine.status().auto_suspended
 
 
 def test_it_is_shown_as_saving_meanwhile(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,7 +75,7 @@ def test_it_is_shown_as_saving_meanwhile(engine: Engine, monkeypatch: pytest.Mon
     meanwhile(monkeypatch, lambda: seen.append(engine.status()))
     engine.snapshots.create("one", memory=True)
     [one] = seen
-    assert one.put_away
+    assert one.auto_suspended
     assert one.snapshot_work is not None
     assert one.snapshot_work.step is SnapshotStep.DISK
 
@@ -108,4 +108,4 @@ def test_a_stop_meanwhile_is_heeded(engine: Engine, monkeypatch: pytest.MonkeyPa
     engine.snapshots.create("one", memory=True)
     stop.join()
     assert state(engine) is MachineState.STOPPED
-    assert not engine.status().put_away, "nobody brings it back by using it"
+    assert not engine.status().auto_suspended, "nobody brings it back by using it"

@@ -28,7 +28,7 @@ NAMES = {
     "to_start": "/home/machine/to-start.json",
     "to_start_restored": "/home/machine/to-start.restored",
     "in_use": "/home/machine/in-use.json",
-    "put_away": "/home/machine/put-away",
+    "auto_suspended": "/home/machine/put-away",
     "doors": "/home/machine/doors.json",
     "snapshots": "/home/machine/snapshots",
     "console_log": "/home/logs/console.log",

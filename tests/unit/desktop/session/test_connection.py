@@ -73,10 +73,10 @@ def test_who_is_answered_in_place_of_a_machine_on_the_disk_does_not_ask_for_more
     connection.see_machine(MachineState.STOPPED)
     connection.use(DockerContext("galley", "", Endpoint("galley", "tcp://here:1"), ours=True))
     qtbot.waitUntil(lambda: connection.reach is Reach.UP)
-    for put_away in (False, True):
-        connection.see_machine(MachineState.STOPPED, put_away)
+    for auto_suspended in (False, True):
+        connection.see_machine(MachineState.STOPPED, auto_suspended)
         assert not is_heard()
-        assert connection.is_asleep is put_away
+        assert connection.is_asleep is auto_suspended
     connection.see_machine(None)
     assert not is_heard()
     assert not connection.is_asleep, "nobody says so"

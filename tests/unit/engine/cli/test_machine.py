@@ -72,31 +72,31 @@ def test_one_life(galley: Galley, home: Home) -> None:
 
 def test_one_that_the_saver_has_put_away_is_saving(galley: Galley, home: Home) -> None:
     """Until its user stops it. With and without a supervisor."""
-    put_away = MachineDir.of(home).put_away
+    auto_suspended = MachineDir.of(home).auto_suspended
     assert galley("start").returncode == 0
     assert galley("stop").returncode == 0
-    put_away.touch()
+    auto_suspended.touch()
     for _ in range(2):
         seen = status(galley)
-        assert seen.put_away
+        assert seen.auto_suspended
         assert seen.state == "stopped"
     said = galley("status").stdout
     assert "saving: kept on the disk, for nobody uses the engine" in said
     assert "its first use brings it back" in said
     assert galley("stop").stdout == "The engine is not running.\n"
-    assert not status(galley).put_away
+    assert not status(galley).auto_suspended
     assert "saving" not in galley("status").stdout
     assert galley("quit").returncode == 0
-    put_away.touch()
+    auto_suspended.touch()
     seen = status(galley)
-    assert seen.put_away
+    assert seen.auto_suspended
     assert not seen.supervisor
     assert "galley start brings it back" in galley("status").stdout
     assert galley("stop").returncode == 0
-    assert not put_away.exists(), "the next supervisor would bring it back"
-    put_away.touch()
+    assert not auto_suspended.exists(), "the next supervisor would bring it back"
+    auto_suspended.touch()
     assert galley("suspend").returncode == 0
-    assert not put_away.exists()
+    assert not auto_suspended.exists()
 
 
 def test_the_disk_as_it_is_seen_and_given_back(galley: Galley) -> None:

@@ -34,13 +34,13 @@ def test_what_its_user_has_stopped_stays_so(home: Home, machine: MachineDir) -> 
 
 
 def test_what_was_put_away_is_had_back(home: Home, machine: MachineDir) -> None:
-    machine.put_away.touch()
+    machine.auto_suspended.touch()
     with pytest.raises(Started), awake(home):
         raise AssertionError("it does not run")
 
 
 def test_a_machine_that_is_gone_is_not_had_back(home: Home, machine: MachineDir) -> None:
-    machine.put_away.touch()
+    machine.auto_suspended.touch()
     machine.data_disk.unlink()
     with awake(home):
         pass

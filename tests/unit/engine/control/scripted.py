@@ -73,8 +73,8 @@ class ScriptedEngine:
             raise Cancelled("The start was cancelled.")
         self.change(MachineState.RUNNING)
 
-    def hold(self) -> Callable[[], None]:
-        self._note("hold")
+    def keep_awake(self) -> Callable[[], None]:
+        self._note("keep_awake")
         return lambda: self._note("let go")
 
     def stop(self, *, cold: bool = False) -> None:

@@ -7,8 +7,8 @@ from vm.host.paths import Home
 
 
 def test_a_hold_ends_with_its_conversation(client: ControlClient, engine: ScriptedEngine) -> None:
-    client.call("hold")
-    assert engine.calls == ["hold"]
+    client.call("keep_awake")
+    assert engine.calls == ["keep_awake"]
     client.call("stop")
     assert "let go" not in engine.calls
     client.close()
@@ -20,6 +20,6 @@ def test_a_server_that_ends_lets_go(
 ) -> None:
     unopened.open()
     with ControlClient.connect(home) as client:
-        client.call("hold")
+        client.call("keep_awake")
         unopened.close()
         engine.wait_called("let go")

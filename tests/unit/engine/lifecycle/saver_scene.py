@@ -73,15 +73,15 @@ class Machine:
 
 
 class Scene:
-    def __init__(self, put_away: Path) -> None:
+    def __init__(self, auto_suspended: Path) -> None:
         self.machine = Machine()
-        self.put_away = put_away
+        self.auto_suspended = auto_suspended
         self.is_busy = False
         self.looks = 0
         self._cpu = 0.0
         self.suspended = threading.Event()
         self.woken = 0
-        self.at_put_away: Callable[[], object] = lambda: None  # just before its turn
+        self.before_suspend: Callable[[], object] = lambda: None  # just before its turn
         self.hears_ports = True
         self.kept = 0  # how often it was told that it stays where it is
         self.shown: list[bool] = []  # whether it was said to save, as it was suspended
@@ -93,7 +93,7 @@ class Scene:
     def another(self) -> Saver:
         """As the next supervisor has it."""
         made = Saver(
-            *(self.machine, self._cpu_seconds, self.put_away, self._suspend, self._start),
+            *(self.machine, self._cpu_seconds, self.auto_suspended, self._suspend, self._start),
             woken=self._count,
             kept=self._count_kept,
             hears_ports=lambda: self.hears_ports,
@@ -101,13 +101,13 @@ class Scene:
         self.machine.on_change = made.follow
         return made
 
-    def put_it_away(self) -> None:
+    def auto_suspend(self) -> None:
         self.saver.set_rules(Rules(SOON, SOON, False))
         assert self.suspended.wait(LATE)
         self.machine.wait_for(MachineState.STOPPED)
 
     def _suspend(self, check: Callable[[], None]) -> None:
-        self.at_put_away()
+        self.before_suspend()
         with self.machine.turn:
             for state in (MachineState.RUNNING, MachineState.STOPPING):  # it is not asked asleep
                 self.machine.move(state)

@@ -86,7 +86,7 @@ def test_bytes_put_it_off(saver: Saver, machine: Machine) -> None:
 def test_a_hold_wakes_and_keeps_it_awake(saver: Saver, machine: Machine) -> None:
     saver.set_rules(RULES)
     machine.wait_for(MachineState.PAUSED)
-    release = saver.hold()
+    release = saver.keep_awake()
     machine.stays(MachineState.RUNNING)
     release()
     machine.wait_for(MachineState.PAUSED)
@@ -167,21 +167,21 @@ def test_only_what_runs_is_paused(saver: Saver, machine: Machine, state: Machine
 
 
 def test_after_a_while_it_is_suspended(scene: Scene, machine: Machine) -> None:
-    scene.put_it_away()
+    scene.auto_suspend()
     assert scene.saver.is_saving
     assert scene.shown == [True, True], "nobody sees it awake in between"
     scene.saver.set_rules(NEVER)
     scene.saver.awake()
     machine.wait_for(MachineState.RUNNING)
     assert scene.kept == 0
-    assert not scene.put_away.exists()
+    assert not scene.auto_suspended.exists()
     machine.move(MachineState.STOPPED)
     scene.saver.awake()
     assert machine.state is MachineState.STOPPED, "it ended otherwise"
 
 
 def test_the_next_supervisor_gives_back_what_was_put_away(scene: Scene, machine: Machine) -> None:
-    scene.put_it_away()
+    scene.auto_suspend()
     scene.saver.close()
     scene.saver = scene.another()
     scene.saver.open()
@@ -220,7 +220,7 @@ def test_others_wait_while_the_way_into_a_paused_machine_is_found(
 
 
 def test_who_only_waits_is_let_go_on_when_it_is_back(scene: Scene, machine: Machine) -> None:
-    scene.put_it_away()
+    scene.auto_suspend()
     scene.saver.set_rules(NEVER)
     assert scene.saver.is_suspended()
     over = threading.Event()
@@ -237,7 +237,7 @@ def test_who_only_waits_is_let_go_on_when_it_is_back(scene: Scene, machine: Mach
 
 
 def test_a_stop_lets_go_who_only_waits(scene: Scene) -> None:
-    scene.put_it_away()
+    scene.auto_suspend()
     over = threading.Event()
 
     def wait() -> None:
@@ -253,7 +253,7 @@ def test_a_start_under_way_is_waited_for_by_nobody_who_serves_it(
     scene: Scene, machine: Machine
 ) -> None:
     """Its own last steps ask dockerd, as everybody does."""
-    scene.put_it_away()
+    scene.auto_suspend()
     scene.saver.set_rules(NEVER)
     machine.move(MachineState.STARTING)
     machine.states.clear()
@@ -262,7 +262,7 @@ def test_a_start_under_way_is_waited_for_by_nobody_who_serves_it(
 
 
 def test_what_its_user_has_stopped_nobody_gets_back(scene: Scene, machine: Machine) -> None:
-    scene.put_it_away()
+    scene.auto_suspend()
     with scene.saver.stopping():
         assert scene.kept == 1, "who shows it is told"
     assert scene.kept == 1
@@ -276,7 +276,7 @@ def test_what_its_user_has_stopped_nobody_gets_back(scene: Scene, machine: Machi
 
 def test_a_stop_outdoes_what_is_just_putting_it_away(scene: Scene, machine: Machine) -> None:
     with scene.saver.stopping():
-        scene.put_it_away()
+        scene.auto_suspend()
     scene.saver.awake()
     assert machine.state is MachineState.STOPPED
 
@@ -286,7 +286,7 @@ def test_what_cannot_be_put_away_is_not_away(
     scene: Scene, machine: Machine, refusal: Exception
 ) -> None:
     scene.refuses = refusal
-    scene.put_it_away()
+    scene.auto_suspend()
     assert machine.states.count(MachineState.STOPPING) == 2
     assert scene.kept == 1, "who shows it is told"
     assert MachineState.RUNNING in machine.states
@@ -299,10 +299,10 @@ def test_a_supervisor_that_died_putting_it_away_leaves_it_as_it_is(
     scene: Scene, machine: Machine
 ) -> None:
     scene.saver.close()
-    scene.put_away.touch()
+    scene.auto_suspended.touch()
     scene.saver = scene.another()
     scene.saver.open()
-    assert not scene.put_away.exists()
+    assert not scene.auto_suspended.exists()
     machine.move(MachineState.STOPPED)
     scene.saver.awake()
     assert machine.state is MachineState.STOPPED
@@ -312,11 +312,11 @@ def test_who_comes_while_it_is_put_away_finds_it_awake(scene: Scene, machine: Ma
     """He saw it paused, and was the first of the two to get a turn."""
 
     def come() -> None:
-        scene.at_put_away = lambda: None
+        scene.before_suspend = lambda: None
         scene.saver.awake()
 
-    scene.at_put_away = come
-    scene.put_it_away()
+    scene.before_suspend = come
+    scene.auto_suspend()
     first = machine.states.index(MachineState.STOPPING)
     assert machine.states[first + 1] is MachineState.RUNNING
 

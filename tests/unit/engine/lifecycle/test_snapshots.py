@@ -50,7 +50,7 @@ class Bench:
             lambda: self.stalled,
             lambda: (),
         )
-        self.saver = Saver(self.machine, lambda _: 0.0, directory.put_away, start=self.start)
+        self.saver = Saver(self.machine, lambda _: 0.0, directory.auto_suspended, start=self.start)
         self.spec = SPEC
         self.snapshots = Snapshots(self.machine, stop_sequence, self.saver, self.start, self._note)
         self.machine.open()
@@ -92,7 +92,7 @@ def backend_of(bench: Bench) -> Sleepy:
 
 def goes_on(bench: Bench) -> bool:
     """As it was: it runs, and has not booted since the first time."""
-    away = bench.machine.directory.put_away.exists()
+    away = bench.machine.directory.auto_suspended.exists()
     running = bench.machine.status.state is MachineState.RUNNING
     return running and not away and backend_of(bench).boots == 1
 
@@ -217,7 +217,7 @@ def test_suspended_it_is_kept_with_its_memory_and_stays_so(sleepy: Bench, asked:
     sleepy.snapshots.create("one", memory=asked)
     assert sleepy.snapshots.kept[0].memory_bytes > 0
     assert sleepy.machine.status.resumable
-    assert not sleepy.machine.directory.put_away.exists()
+    assert not sleepy.machine.directory.auto_suspended.exists()
 
 
 def test_powered_off_there_is_nothing_in_memory(sleepy: Bench) -> None:
@@ -257,7 +257,7 @@ def test_with_its_memory_it_waits_for_no_start_and_no_stop(sleepy: Bench, way: s
     try:
         with pytest.raises(MachineBusy, match=way):
             sleepy.snapshots.create("one", memory=True)
-        assert not sleepy.machine.directory.put_away.exists()
+        assert not sleepy.machine.directory.auto_suspended.exists()
         assert sleepy.told == []
     finally:
         may_end.set()

@@ -54,7 +54,7 @@ def stop_sequence(machine: Standing, home: Home, kept: Path, *stalled: Problem) 
 
 def test_it_is_refused_with_the_way_out(machine: Standing, home: Home, tmp_path: Path) -> None:
     stalled = stop_sequence(machine, home, tmp_path / "kept", FULL)
-    for verb in (stalled.stop, stalled.suspend, lambda: stalled.put_away(lambda: None)):
+    for verb in (stalled.stop, stalled.suspend, lambda: stalled.auto_suspend(lambda: None)):
         with pytest.raises(DiskFull) as caught:
             verb()
         assert caught.value.summary == FULL.summary

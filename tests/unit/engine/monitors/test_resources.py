@@ -46,7 +46,7 @@ class Machine(FakeBackend):
                 self.directory.data_disk.write_bytes(b"x" * 32768)
             theirs.sendall(f"ok {ANSWERS[word]}\n".encode())
 
-    def hold(self) -> Callable[[], None]:
+    def keep_awake(self) -> Callable[[], None]:
         self.said.append("held")
         return lambda: self.said.append("let go")
 
@@ -58,7 +58,7 @@ def machine(tmp_path: Path) -> Machine:
 
 @pytest.fixture
 def resources(machine: Machine) -> Resources:
-    return Resources(machine.directory, machine, machine.dial, machine.hold)
+    return Resources(machine.directory, machine, machine.dial, machine.keep_awake)
 
 
 def test_use_is_that_of_the_guest_and_of_this_computer(

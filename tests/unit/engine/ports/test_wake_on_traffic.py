@@ -53,8 +53,8 @@ class Scene:
         self.state = state
         self.knocks.follow(state, [self.forward])
 
-    def put_away(self) -> None:
-        self.directory.put_away.touch()
+    def auto_suspend(self) -> None:
+        self.directory.auto_suspended.touch()
         self.tell(MachineState.STOPPING)
         self.tell(MachineState.STOPPED)
 
@@ -117,7 +117,7 @@ def test_one_that_does_not_listen_is_not_ready(
 
 def test_two_who_come_at_once_are_both_led_to_the_machine(scene: Scene) -> None:
     """The second finds that it is being started already."""
-    scene.put_away()
+    scene.auto_suspend()
     with scene.connect() as first, scene.connect() as second:
         for _ in range(2):
             assert scene.comers.acquire(timeout=LATE)
@@ -131,7 +131,7 @@ def test_two_who_come_at_once_are_both_led_to_the_machine(scene: Scene) -> None:
 
 def test_one_that_is_not_brought_back_is_led_nowhere(scene: Scene) -> None:
     """Least of all to ourselves."""
-    scene.put_away()
+    scene.auto_suspend()
     scene.is_back.set()
     with scene.connect() as client:
         assert client.recv(100) == b""
@@ -140,7 +140,7 @@ def test_one_that_is_not_brought_back_is_led_nowhere(scene: Scene) -> None:
 
 
 def test_the_next_supervisor_knows_the_ports(scene: Scene) -> None:
-    scene.put_away()
+    scene.auto_suspend()
     scene.knocks.close()
     assert net.is_free(HERE, scene.port)
     after = Knocks(scene.directory, scene.ear, lambda: None, lambda: None)
@@ -150,9 +150,9 @@ def test_the_next_supervisor_knows_the_ports(scene: Scene) -> None:
 
 
 def test_what_its_user_stops_leaves_its_ports(scene: Scene) -> None:
-    scene.put_away()
+    scene.auto_suspend()
     assert not net.is_free(HERE, scene.port)
-    scene.directory.put_away.unlink()
+    scene.directory.auto_suspended.unlink()
     scene.tell(MachineState.STOPPED)
     assert net.is_free(HERE, scene.port)
 
@@ -166,20 +166,20 @@ def test_ports_that_cannot_be_written_down_keep_nothing_from_happening(
         raise BackendFailed("This computer's disk is full.")
 
     monkeypatch.setattr(module, "write_atomic", full)
-    scene.put_away()
+    scene.auto_suspend()
     assert not scene.directory.doors.exists()
     assert net.is_free(HERE, scene.port)
 
 
 def test_a_port_that_somebody_has_taken_is_let_be(scene: Scene) -> None:
     with socket.create_server((HERE, scene.port)):
-        scene.put_away()
+        scene.auto_suspend()
         scene.knocks.leave(scene.forward)
         scene.tell(MachineState.STARTING)
 
 
 def test_udp_is_nobodys(scene: Scene) -> None:
     scene.forward = Forward(HERE, scene.port, 65535, "udp")
-    scene.put_away()
+    scene.auto_suspend()
     assert net.is_free(HERE, scene.port, "udp")
     assert net.is_free(HERE, scene.port)
