@@ -23,9 +23,10 @@ from engine.credentials import logins
 from engine.dockercli import context
 from engine.file_events.events import FileEvents
 from engine.guest.current_image import current_image
-from engine.lifecycle.container_cpu import cpu_seconds
+from engine.lifecycle.container_cpu import ContainerCpu
 from engine.lifecycle.dockerd_watch import EngineWatch
-from engine.lifecycle.resource_saver import Saver, rules
+from engine.lifecycle.resource_saver import ResourceSaver
+from engine.lifecycle.saver_rules import rules_of
 from engine.lifecycle.snapshots import Snapshots
 from engine.lifecycle.start_steps import DOCKER_SOCKET, SERVED, EngineSteps, warm_up_dockerd
 from engine.lifecycle.stopping import StopSequence
@@ -80,20 +81,10 @@ class Engine:
             stalled=lambda: self._host_room.problems,
             used=lambda: self._folders.bound,
         )
-        self._saver = Saver(
-            self._machine,
-            lambda running: cpu_seconds(self._dial_as_it_is, running),
-            *(
-                directory.auto_suspended,
-                self._stop_sequence.auto_suspend,
-                self.start,
-                self._set_clock,
-            ),
-            lambda: self._machine_changed(self._machine.status),
-            lambda: self._ports.is_ready(),
+        self._saver = ResourceSaver(self._machine, directory.auto_suspended, self)
+        self.snapshots = Snapshots(
+            self._machine, self._stop_sequence, self._saver, self.start, self._publish
         )
-        rests = (self._machine, self._stop_sequence, self._saver)
-        self.snapshots = Snapshots(*rests, self.start, self._publish)
         self._folders = SharedFolders(home, settings, backend, self._publish)
         self._configuration = Configuration(home, settings, backend)
         self._watch = EngineWatch(self._dial, self._healthy, self._containers_changed)
@@ -149,8 +140,9 @@ class Engine:
         self._configuration.look(self._machine.story.console.lines())
         self.snapshots.open()
         self._machine.open()
-        self._saver.set_rules(rules(self._settings, self._machine.backend))
-        self._saver.open()
+        self._saver.set_rules(rules_of(self._settings, self._machine.backend))
+        cpu = ContainerCpu(self._dial_as_it_is)
+        self._saver.open(cpu=cpu, suspender=self._stop_sequence, traffic=self._ports)
 
     def close(self) -> None:
         """Release sockets and threads; the machine and its containers run on."""
@@ -234,7 +226,7 @@ class Engine:
         """End a start that is under way, or the making or restoring of a snapshot."""
         self.snapshots.cancel()
         if self.snapshots.work is None and self._machine.status.state is MachineState.STARTING:
-            self._saver.forget()
+            self._saver.clear_suspend()
             self._machine.cancel()
 
     def keep_awake(self) -> Callable[[], None]:
@@ -283,7 +275,7 @@ class Engine:
         self._configure()
 
     def _started(self) -> None:
-        self._saver.forget()
+        self._saver.clear_suspend()
         self._make_context()
         self._keep_logins()
 
@@ -316,7 +308,7 @@ class Engine:
             log.info("logins stay where docker keeps them: %s", error)
 
     def _settings_changed(self) -> None:
-        self._saver.set_rules(rules(self._settings, self._machine.backend))
+        self._saver.set_rules(rules_of(self._settings, self._machine.backend))
         if self._machine.status.state.is_up:
             self._keep_logins()
             with contextlib.ExitStack() as held:
@@ -326,10 +318,6 @@ class Engine:
         self._publish()
 
     # --- the bridge -------------------------------------------------------------------------
-
-    def _set_clock(self) -> None:
-        with contextlib.suppress(GalleyError):  # it is tried again
-            self._clock.set_now()
 
     def _dial_guest(self, socket_path: str) -> Stream:
         return self._machine.guest.dial(socket_path)
@@ -361,6 +349,15 @@ class Engine:
 
     # --- what the parts report --------------------------------------------------------------
 
+    def on_resumed(self) -> None:
+        """The resource saver has resumed the paused machine, whose clock stood still."""
+        with contextlib.suppress(GalleyError):  # it is tried again
+            self._clock.set_now()
+
+    def on_auto_suspend_ended(self) -> None:
+        """The resource saver does not suspend the machine, or its next use does not resume it."""
+        self._machine_changed(self._machine.status)
+
     def _machine_changed(self, status: Status) -> None:
         for part in (self._clock, self._disk_room):
             part.follow(status.state is MachineState.RUNNING)
@@ -373,12 +370,12 @@ class Engine:
             if status.state is not MachineState.STOPPING:  # what ends may write to the last
                 self._folders.end()
         self._ports.follow(status.state)
-        self._saver.follow(status.state)
+        self._saver.machine_changed()
         self._publish()
 
     def _healthy(self, health: EngineHealth) -> None:
         if not health.reachable:
-            self._saver.containers(None)
+            self._saver.set_containers(None)
         if health != self._health:
             self._health = health
             self._publish()
@@ -387,7 +384,7 @@ class Engine:
         self._ports.sync(containers)
         self._file_events.follow(self._folders.follow(containers))
         self._names.follow(containers)
-        self._saver.containers(self._ports.with_listeners(containers))
+        self._saver.set_containers(self._ports.with_listeners(containers))
 
     def _publish(self) -> None:
         status = self.status()

@@ -5235,8 +5235,8 @@
             <translation>`galley restart` ausführen, falls dies anhält.</translation>
         </message>
         <message>
-            <source>Somebody has come who needs the machine.</source>
-            <translation>Es ist jemand gekommen, der die Maschine braucht.</translation>
+            <source>Suspend aborted: the engine is in use.</source>
+            <translation>Anhalten abgebrochen: Die Engine wird benutzt.</translation>
         </message>
         <message>
             <source>Run `galley restart`, then apply the settings again.</source>

@@ -1,204 +1,113 @@
-"""Spares this computer an engine that nobody uses: pauses its machine, and wakes it again.
+"""Pauses and suspends an engine that is not used, and resumes it when it is.
 
-Idle is: no container runs (or all that do are paused), and no client of the docker socket is at
-work (`engine/bridge/activity.py`), for as long as the setting says. Nothing looks whether it is so:
-the thread sleeps until the earliest moment at which it can be, which each byte only puts off, and
-while it cannot be, until something ends. Waking is done by whoever needs the machine, in `awake`.
-
-The race between them: who comes notes the time and then looks at the machine's state; the machine
-is marked paused (or to be put away) first, and then this looks at the time (`Machine.pause`, and
-`suspend`). One sees the other. A machine that was put away, suspended to disk, is known by a file
-beside it: also the supervisor after this one gives it to its first user. One that its user has
-stopped has no such file. Next: `vm/lifecycle/machine.py`.
+`ResourceSaver` is what the bridge and the engine call. Its state machine is described in
+`saver_states.py` and kept by `idle_tracker.py`; `saver_thread.py` pauses and suspends the machine,
+and whoever needs the machine resumes it, in `awake`. Whether a suspended machine is resumed by its
+next use is written in a marker file (`auto_suspend.py`), also for the next supervisor; a machine
+that its user has stopped has none. Next: `saver_states.py`, `vm/lifecycle/machine.py`.
 """
 
 import contextlib
-import logging
-import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
-import msgspec
-
+from engine.lifecycle.auto_suspend import AutoSuspendMarker
+from engine.lifecycle.container_cpu import CpuMeter
+from engine.lifecycle.idle_tracker import IdleTracker, ObservedMachine
+from engine.lifecycle.saver_rules import SaverRules
+from engine.lifecycle.saver_states import SaverState
+from engine.lifecycle.saver_thread import PausableMachine, SaverThread, Suspender, TrafficListener
 from engine.ports.published_spec import Container
-from engine.settings.store import SettingsStore
-from vm.backend import Backend
-from vm.errors import GalleyError, MachineBusy
-from vm.host.paths import write_atomic
-from vm.types import MachineState, Status
-
-log = logging.getLogger(__name__)
-
-AWAY = (MachineState.STOPPING, MachineState.STOPPED)
-UNDONE = 60.0  # seconds; who has it back so soon does so whenever it is put away
-LONGEST = 16  # times as long as wished, for that
-QUIET = 0.01  # seconds of CPU in a second, below which containers use none
+from vm.errors import GalleyError
+from vm.types import MachineState
 
 
-class Rules(msgspec.Struct, frozen=True):
-    """What the user has set. Seconds; 0 is never."""
+class SaverMachine(ObservedMachine, PausableMachine, Protocol):
+    """What the saver needs of `vm.lifecycle.machine.Machine`."""
 
-    pause_after: float
-    suspend_after: float
-    with_containers: bool  # which run and use no CPU
-    by_ports: bool = False  # it wakes when somebody comes to a port that they publish
-
-
-class Pausable(Protocol):
-    """What it needs of `vm.lifecycle.machine.Machine`."""
-
-    @property
-    def status(self) -> Status: ...
-    def pause(self, may: Callable[[], bool]) -> bool: ...
     def wake(self) -> None: ...
 
 
-class Saver:
-    """`cpu_seconds`: what these containers have used so far; raises GalleyError. `suspend`: to
-    disk, where the backend can, unless what it calls when nobody is served any more raises;
-    `start`: from there, for the first who needs it; `auto_suspended` is a file of ours. `woken`:
-    what has to be put right before it is used. `kept`: told when one that was put away, or was to
-    be, stays where it is. `hears_ports`: that who comes to a port of a paused machine will wake it. For any
-    thread. Without `set_rules` it pauses nothing."""
+class SavedEngine(Protocol):
+    """What the saver needs of its engine. Called without a lock held."""
 
-    def __init__(
-        self,
-        machine: Pausable,
-        cpu_seconds: Callable[[Sequence[Container]], float],
-        auto_suspended: Path,
-        suspend: Callable[[Callable[[], None]], None] | None = None,
-        start: Callable[[], None] = lambda: None,
-        woken: Callable[[], None] = lambda: None,
-        kept: Callable[[], None] = lambda: None,
-        hears_ports: Callable[[], bool] = lambda: True,
-    ) -> None:
+    def start(self) -> None:
+        """Start the suspended machine. Raises GalleyError."""
+
+    def on_resumed(self) -> None:
+        """The paused machine runs again; the request that resumed it waits for this."""
+
+    def on_auto_suspend_ended(self) -> None:
+        """`is_saving` became false, though the machine's state may not change."""
+
+
+class ResourceSaver:
+    """An `engine.bridge.activity.ActivityMonitor`. Any thread. `marker` is the path of the marker
+    file. Pauses nothing without `set_rules` and `open`."""
+
+    def __init__(self, machine: SaverMachine, marker: Path, engine: SavedEngine) -> None:
         self._machine = machine
-        self._rules = Rules(0, 0, False)
-        self._cpu_seconds = cpu_seconds
-        self._suspend = suspend
-        self._start = start
-        self._put_away = auto_suspended
-        self._since: float | None = None  # when it was
-        self._leaves = False  # it is being put away
-        self._wakes = 0  # under way
-        self._times = 1  # as long as wished does it stay paused before
-        self._woken = woken
-        self._kept = kept
-        self._hears_ports = hears_ports
-        self._changed = threading.Condition(threading.Lock())
-        self._waits_for_end = False
-        self._at_work = 0
-        self._used = time.monotonic()  # when somebody last did
-        self._came = 0.0  # when somebody last needed it awake, if only to look
-        self._containers: tuple[Container, ...] | None = None  # that run; None: nobody knows
-        self._looked: tuple[float, float] | None = None  # when, and how much CPU they had used
-        self._paused = 0.0  # when it was
-        self._ended = False
-        self._thread = threading.Thread(target=self._watch, name="saver", daemon=True)
+        self._marker = AutoSuspendMarker(marker)
+        self._engine = engine
+        self._tracker = IdleTracker(machine, self._marker)
+        self._thread: SaverThread | None = None
 
-    def open(self) -> None:
-        """Once the machine has been seen."""
+    def open(self, *, cpu: CpuMeter, suspender: Suspender, traffic: TrafficListener) -> None:
+        """Starts the thread. Call it once the machine's state has been observed."""
         if self._machine.status.state is not MachineState.STOPPED:
-            self.forget()  # who was putting it away has died meanwhile
+            self.clear_suspend()  # a supervisor that was suspending the machine has died
+        self._thread = SaverThread(
+            tracker=self._tracker,
+            marker=self._marker,
+            machine=self._machine,
+            cpu=cpu,
+            suspender=suspender,
+            traffic=traffic,
+            on_suspend_aborted=self._engine.on_auto_suspend_ended,
+        )
         self._thread.start()
 
     def close(self) -> None:
-        """Pause nothing any more; what is paused stays so."""
-        with self._changed:
-            self._ended = True
-            self._changed.notify_all()
-        if self._thread.ident is not None:
-            self._thread.join(timeout=5)
+        """Ends the thread; a paused machine stays paused."""
+        self._tracker.close()
+        if self._thread is not None:
+            self._thread.join()
 
     @property
-    def is_away(self) -> bool:
-        """Put away, or about to be: its first use brings it back."""
-        return self._machine.status.state in AWAY and self._put_away.exists()
+    def state(self) -> SaverState:
+        return self._tracker.state
 
     @property
     def is_saving(self) -> bool:
-        """The same, as it is shown: who sees it wake for a moment, to be suspended, would look."""
-        return self.is_away or (self._leaves and self._machine.status.state.is_up)
+        """Suspended or about to be, also while the machine runs for a moment to be suspended."""
+        return self.state in (SaverState.SUSPENDING, SaverState.SUSPENDED)
 
-    # --- who uses it (`engine.bridge.activity.ActivityMonitor`) --------------------
+    # --- what clients do (`engine.bridge.activity.ActivityMonitor`) ---------------------------
 
     def awake(self, uses: bool = True) -> None:
-        self._came = time.monotonic()
-        if uses:
-            self._used = self._came
-        state = self._machine.status.state
-        if state is MachineState.PAUSED:
-            self._wake()
-            self._woken()
-        elif self.is_away or self._leaves:  # it runs for a moment before it is suspended
-            self._note_return()
-            self._start()
-
-    def _wake(self) -> None:
-        """Of one that an earlier supervisor has paused, the way in has to be found first."""
-        with self._changed:
-            self._wakes += 1
-        try:
+        state = self._tracker.note_request(uses)
+        if state is SaverState.SUSPENDING and self._machine.status.state is MachineState.PAUSED:
+            state = SaverState.PAUSED
+        if state in (SaverState.PAUSING, SaverState.PAUSED):
             self._machine.wake()
-        finally:
-            with self._changed:
-                self._wakes -= 1
-                self._changed.notify_all()
-
-    def _note_return(self) -> None:
-        """What comes again by itself and asks for more than events is not told from a user."""
-        with self._changed:
-            since, self._since = self._since, None
-            if since is not None:
-                soon = time.monotonic() - since < UNDONE
-                self._times = min(2 * self._times, LONGEST) if soon else 1
-
-    def forget(self) -> None:
-        """It is back, or its user stops it: from now on nobody gets it by only asking for it."""
-        was_away = self.is_away
-        self._put_away.unlink(missing_ok=True)
-        self.notify()
-        if was_away:
-            self._kept()
-
-    @contextlib.contextmanager
-    def stopping(self) -> Iterator[None]:
-        """Its user does it, even where we were about to put it away."""
-        self.forget()
-        try:
-            yield
-        finally:
-            self.forget()
-
-    @contextlib.contextmanager
-    def aside(self) -> Iterator[None]:
-        """In here it is suspended and comes back by itself: who comes meanwhile waits, and, should
-        we die, brings it back."""
-        write_atomic(self._put_away, b"")
-        try:
-            yield
-        finally:
-            if self._machine.status.state not in AWAY:
-                self.forget()
+            self._engine.on_resumed()
+        elif state in (SaverState.SUSPENDING, SaverState.SUSPENDED):
+            self._tracker.note_return()
+            self._engine.start()
 
     def begin(self) -> None:
-        with self._changed:
-            self._at_work += 1
+        self._tracker.begin()
 
     def end(self) -> None:
-        with self._changed:
-            self._at_work -= 1
-            self._used = time.monotonic()
-            if self._at_work == 0 and self._waits_for_end:
-                self._changed.notify_all()
+        self._tracker.end()
 
     def moved(self) -> None:
-        self._used = time.monotonic()
+        self._tracker.restart_idle_time()
 
     def keep_awake(self) -> Callable[[], None]:
-        """Awake, until what is returned is called, once. Raises GalleyError."""
+        """Resumes the machine, which is not paused until the returned function is called, once.
+        Raises GalleyError."""
         self.begin()
         try:
             self.awake()
@@ -207,165 +116,55 @@ class Saver:
             raise
         return self.end
 
-    # --- who can wait (`engine.bridge.deferred.SuspendGate`) ---------------------------------
+    # --- clients that can wait (`engine.bridge.deferred.SuspendGate`) -------------------------
 
     def is_suspended(self) -> bool:
-        state = self._machine.status.state
-        if state is MachineState.STARTING and self._wakes:
-            return True
-        return state in (*AWAY, MachineState.STARTING) and self._put_away.exists()
+        return self._tracker.is_suspended()
 
     def wait(self, until: Callable[[], bool] = lambda: False) -> None:
-        with self._changed:
-            self._changed.wait_for(lambda: until() or not self.is_suspended())
+        """Returns when the machine is back, or is not going to be resumed."""
+        self._tracker.wait_while_suspended(until)
 
     def notify(self) -> None:
-        with self._changed:
-            self._changed.notify_all()
+        self._tracker.notify()
 
     def cached_ping_headers(self) -> bytes:
+        return self._marker.ping_headers()
+
+    # --- what the engine reports --------------------------------------------------------------
+
+    def machine_changed(self) -> None:
+        """The machine's status has changed."""
+        self._tracker.machine_changed()
+
+    def set_containers(self, running: Sequence[Container] | None) -> None:
+        """The running containers, at every change; None while the engine does not answer."""
+        self._tracker.set_containers(running)
+
+    def set_rules(self, rules: SaverRules) -> None:
+        self._tracker.set_rules(rules)
+
+    def clear_suspend(self) -> None:
+        """The machine is back, or its user stops it: its next use no longer starts it."""
+        if self._tracker.clear_suspend():
+            self._engine.on_auto_suspend_ended()
+
+    @contextlib.contextmanager
+    def stopping(self) -> Iterator[None]:
+        """Around a stop by the user, which overrides an automatic suspend that is under way."""
+        self.clear_suspend()
         try:
-            return self._put_away.read_bytes()
-        except FileNotFoundError:
-            return b""
+            yield
+        finally:
+            self.clear_suspend()
 
-    # --- what it is told ---------------------------------------------------------------------
-
-    def follow(self, state: MachineState) -> None:
-        """The machine's state, as it changes."""
-        with self._changed:
-            now = time.monotonic()
-            if state is MachineState.PAUSED:
-                self._paused = now
-            else:
-                self._used = now
-            self._changed.notify_all()
-
-    def containers(self, running: Sequence[Container] | None) -> None:
-        """Those that run, as they change; None: nobody knows, for the engine does not answer."""
-        with self._changed:
-            self._containers = None if running is None else tuple(running)
-            self._looked = None
-            self._used = time.monotonic()
-            self._changed.notify_all()
-
-    def set_rules(self, rules: Rules) -> None:
-        with self._changed:
-            self._rules = rules
-            self._changed.notify_all()
-
-    # --- its thread --------------------------------------------------------------------------
-
-    def _watch(self) -> None:
-        while not self._ended:
-            with self._changed:
-                rules = self._rules
-                act, wait = self._due(rules)
-                if wait is None or wait > 0:
-                    self._changed.wait(wait)
-                    continue
-            try:
-                act(rules)
-            except (GalleyError, OSError) as error:
-                details = error.details if isinstance(error, GalleyError) else ""
-                log.warning("the machine cannot be spared: %s %s", error, details)
-                self._put_off()
-
-    def _due(self, rules: Rules) -> tuple[Callable[[Rules], None], float | None]:
-        """What to do next, and in how many seconds; None: when something has changed."""
-        self._waits_for_end = False
-        state, now = self._machine.status.state, time.monotonic()
-        if self._ended:
-            return self._pause, None
-        if state is MachineState.PAUSED:
-            may = self._suspend is not None and rules.suspend_after > 0 and self._may_leave()
-            due = self._paused + self._times * rules.suspend_after
-            return self._suspend_now, due - now if may else None
-        if state is not MachineState.RUNNING or not rules.pause_after or not self._may_idle(rules):
-            return self._pause, None
-        self._waits_for_end = self._at_work > 0
-        return self._pause, None if self._waits_for_end else self._used + rules.pause_after - now
-
-    def _may_idle(self, rules: Rules) -> bool:
-        """Whether containers let it, as far as can be told without asking them."""
-        if self._containers is None:
-            return False
-        running = _unpaused(self._containers)
-        if rules.with_containers:
-            return rules.by_ports or not any(one.publishes for one in running)
-        return not running
-
-    def _may_leave(self) -> bool:
-        """Who comes to a UDP port brings nothing back from the disk."""
-        return not any(one.publishes_udp for one in _unpaused(self._containers or ()))
-
-    def _pause(self, rules: Rules) -> None:
-        containers = self._containers
-        if containers is None or not self._are_quiet(_unpaused(containers)):
-            self._put_off()
-            return
-
-        began = time.monotonic()
-        publishes = any(one.publishes for one in containers)
-
-        def is_idle() -> bool:
-            if publishes and not self._hears_ports():
-                return False
-            with self._changed:
-                idle_for = time.monotonic() - self._used
-                same = self._containers is containers and self._came < began
-                return same and self._at_work == 0 and idle_for >= rules.pause_after
-
-        if self._machine.pause(is_idle):
-            log.info("paused: nobody has used it for %g s", rules.pause_after)
-
-    def _are_quiet(self, running: Sequence[Container]) -> bool:
-        """Whether they have used no CPU since the last look. Raises GalleyError."""
-        if not running:
-            return True
-        before, used, now = self._looked, self._cpu_seconds(running), time.monotonic()
-        with self._changed:
-            self._looked = now, used
-        return before is not None and used - before[1] <= QUIET * (now - before[0])
-
-    def _put_off(self) -> None:
-        self._used = time.monotonic()
-
-    def _suspend_now(self, rules: Rules) -> None:
-        paused, self._paused = self._paused, time.monotonic()  # again later, if it fails
-
-        def check() -> None:
-            if self._at_work > 0 or self._came >= paused:
-                raise MachineBusy("Somebody has come who needs the machine.")
-
-        if self._suspend is not None:
-            log.info("suspending: paused for %g s", rules.suspend_after)
-            write_atomic(self._put_away, b"")
-            self._leaves = True
-            try:
-                self._suspend(check)
-                self._since = time.monotonic()
-            except (GalleyError, OSError):
-                self._leaves = False
-                self.forget()
-                self._kept()
-                raise
-            finally:
-                self._leaves = False
-
-
-def rules(settings: SettingsStore, backend: Backend) -> Rules:
-    """What the settings say now, where the machine can be paused."""
-    if backend.pauses is None:
-        return Rules(0, 0, False)
-    now = settings.current()
-    return Rules(
-        now.save_after,
-        now.suspend_after if backend.suspends is not None else 0,
-        now.save_busy,
-        backend.wakes_on_traffic is not None,
-    )
-
-
-def _unpaused(containers: Sequence[Container]) -> tuple[Container, ...]:
-    return tuple(one for one in containers if one.State != "paused")
+    @contextlib.contextmanager
+    def suspended_meanwhile(self) -> Iterator[None]:
+        """Around work that suspends the machine and resumes it. Clients wait meanwhile; should the
+        supervisor die, the next use resumes the machine."""
+        self._marker.set()
+        try:
+            yield
+        finally:
+            if self.state is not SaverState.SUSPENDED:
+                self.clear_suspend()

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from engine.lifecycle.resource_saver import Saver
+from engine.lifecycle.resource_saver import ResourceSaver
 from engine.lifecycle.stopping import StopSequence
 from vm.capabilities import CopiesDisk
 from vm.errors import Cancelled, GalleyError, MachineBusy, SnapshotRefused
@@ -34,7 +34,7 @@ class Snapshots:
         self,
         machine: Machine,
         stop_sequence: StopSequence,
-        saver: Saver,
+        saver: ResourceSaver,
         start: Callable[[], None],
         changed: Callable[[], None],
     ) -> None:
@@ -115,7 +115,7 @@ class Snapshots:
     def _create_aside(self, name: str) -> None:
         """The machine goes on before this returns or raises."""
         work = SnapshotWork(name, "create", step=SnapshotStep.SUSPEND)
-        with self._working(work), self._saver.aside():
+        with self._working(work), self._saver.suspended_meanwhile():
             self._stop_sequence.aside(self._check_cancelled, lambda: self._copy_aside(name))
 
     # --- in the machine's thread --------------------------------------------------------------

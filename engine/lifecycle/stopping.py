@@ -11,12 +11,12 @@ from functools import partial
 from pathlib import Path
 
 from engine.dockerapi.http import Dial, HttpError, ping_headers
+from engine.lifecycle.auto_suspend import AutoSuspendMarker
 from engine.lifecycle.restart_policy import RestartPolicy
 from engine.ports.guest_rules import NO_ROUTES, GuestRules
 from engine.settings.store import SettingsStore
 from vm import in_use
 from vm.errors import BackendFailed, EngineUnreachable, GalleyError, Problem, from_problem
-from vm.host.paths import write_atomic
 from vm.lifecycle import suspension
 from vm.lifecycle.machine import Machine
 
@@ -40,6 +40,7 @@ class StopSequence:
     ) -> None:
         self._machine = machine
         self._settings = settings
+        self._marker = AutoSuspendMarker(machine.directory.auto_suspended)
         self._restarts = RestartPolicy(kept)
         self._dial = dial
         self._guest_rules = guest_rules
@@ -66,13 +67,13 @@ class StopSequence:
         self._machine.suspend(partial(self._keep_used, before))
 
     def auto_suspend(self, check: Callable[[], None]) -> None:
-        """The same, and dockerd's answer to a ping is kept for clients who only ask for that.
-        `check` raises when somebody has come meanwhile."""
+        """The same, and the headers of dockerd's answer to a ping are cached for clients that only
+        ask for that. `check` raises if the machine is in use."""
         self.suspend(partial(self._keep_ping_headers, check))
 
     def aside(self, check: Callable[[], None], work: Callable[[], None]) -> None:
-        """As it is put away, but only while `work` is done. Raises GalleyError, and what `check`
-        and `work` raise; the machine goes on in any case."""
+        """As an automatic suspend, but only while `work` is done. Raises GalleyError, and what
+        `check` and `work` raise; the machine goes on in any case."""
         self._check()
         before = partial(self._keep_ping_headers, check)
         self._machine.aside(partial(self._keep_used, before), work)
@@ -124,7 +125,7 @@ class StopSequence:
     def _keep_ping_headers(self, check: Callable[[], None]) -> None:
         check()
         try:
-            write_atomic(self._machine.directory.auto_suspended, ping_headers(self._dial))
+            self._marker.set(ping_headers(self._dial))
         except (HttpError, OSError) as error:
             log.warning("dockerd does not answer a ping: %s", error)
 

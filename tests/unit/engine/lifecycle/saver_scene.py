@@ -2,17 +2,19 @@
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from engine.lifecycle.resource_saver import Rules, Saver
+from engine.lifecycle.resource_saver import ResourceSaver
+from engine.lifecycle.saver_rules import SaverRules
 from engine.ports.published_spec import Container
 from vm.errors import BackendFailed, GalleyError
 from vm.types import MachineState, Status
 
 SOON = 0.05  # seconds
-NEVER = Rules(0, 0, False)
-RULES = Rules(SOON, 0, False)
+NEVER = SaverRules()
+RULES = SaverRules(pause_after=SOON)
+SUSPENDING = SaverRules(pause_after=SOON, suspend_after=SOON)
 LATE = 10.0  # seconds; only a failure waits so long
 
 
@@ -67,80 +69,100 @@ class Machine:
         with self._changed:
             assert self._changed.wait_for(lambda: self.state is state, LATE)
 
-    def stays(self, state: MachineState, seconds: float = 5 * SOON) -> None:
+    def wait_until(self, condition: Callable[[], bool]) -> None:
+        """`condition` is evaluated at every change of the state."""
         with self._changed:
-            assert not self._changed.wait_for(lambda: self.state is not state, seconds)
+            assert self._changed.wait_for(condition, LATE)
+
+    def stays(self, state: MachineState, seconds: float = 5 * SOON) -> None:
+        """It is in this state, and leaves it for no moment."""
+        with self._changed:
+            assert self.state is state
+            before = len(self.states)
+            assert not self._changed.wait_for(lambda: len(self.states) > before, seconds)
 
 
 class Scene:
-    def __init__(self, auto_suspended: Path) -> None:
+    """A saver, and all that it works with: the engine, its stop sequence, CPU meter and ports."""
+
+    def __init__(self, marker: Path) -> None:
         self.machine = Machine()
-        self.auto_suspended = auto_suspended
+        self.marker = marker
         self.is_busy = False
-        self.looks = 0
+        self.cpu_readings = 0
         self._cpu = 0.0
         self.suspended = threading.Event()
-        self.woken = 0
+        self.resumed = 0
         self.before_suspend: Callable[[], object] = lambda: None  # just before its turn
-        self.hears_ports = True
-        self.kept = 0  # how often it was told that it stays where it is
-        self.shown: list[bool] = []  # whether it was said to save, as it was suspended
-        self.refuses: Exception | None = None  # to be suspended
-        self.saver = self.another()
-        self.saver.containers(())
-        self.saver.open()
+        self.hears_traffic = True
+        self.ended = 0  # how often an automatic suspend was reported as ended
+        self.shown: list[bool] = []  # whether it was shown as saving, while it was suspended
+        self.refusal: Exception | None = None  # to suspend, once
+        self.saver = self.open_another()
 
-    def another(self) -> Saver:
-        """As the next supervisor has it."""
-        made = Saver(
-            *(self.machine, self._cpu_seconds, self.auto_suspended, self._suspend, self._start),
-            woken=self._count,
-            kept=self._count_kept,
-            hears_ports=lambda: self.hears_ports,
-        )
-        self.machine.on_change = made.follow
+    def open_another(self) -> ResourceSaver:
+        """The saver of the next supervisor."""
+        made = ResourceSaver(self.machine, self.marker, self)
+        self.machine.on_change = lambda state: made.machine_changed()
+        self.saver = made
+        made.set_containers([])
+        made.open(cpu=self, suspender=self, traffic=self)
         return made
 
-    def auto_suspend(self) -> None:
-        self.saver.set_rules(Rules(SOON, SOON, False))
+    def wait_until_suspended(self) -> None:
+        self.saver.set_rules(SUSPENDING)
         assert self.suspended.wait(LATE)
         self.machine.wait_for(MachineState.STOPPED)
 
-    def _suspend(self, check: Callable[[], None]) -> None:
+    # --- the stop sequence
+
+    def auto_suspend(self, check: Callable[[], None]) -> None:
         self.before_suspend()
         with self.machine.turn:
-            for state in (MachineState.RUNNING, MachineState.STOPPING):  # it is not asked asleep
+            for state in (MachineState.RUNNING, MachineState.STOPPING):  # it has to run for that
                 self.machine.move(state)
                 self.shown.append(self.saver.is_saving)
             try:
                 check()
-                if self.refuses:
-                    refusal, self.refuses = self.refuses, None
+                if self.refusal is not None:
+                    refusal, self.refusal = self.refusal, None
                     raise refusal
             except (GalleyError, OSError):
+                self.machine.move(MachineState.STARTING)
+                self.saver.awake()  # its last steps ping dockerd through the bridge
                 self.machine.move(MachineState.RUNNING)
                 raise
             self.machine.move(MachineState.STOPPED)
         self.suspended.set()
 
-    def _start(self) -> None:
-        with self.machine.turn:
+    # --- the engine
+
+    def start(self) -> None:
+        assert self.machine.turn.acquire(timeout=LATE), "who holds the turn waits for this"
+        try:
             if self.machine.state is MachineState.STOPPED:
                 self.machine.move(MachineState.STARTING)
                 self.machine.move(MachineState.RUNNING)
-        self.saver.forget()
+        finally:
+            self.machine.turn.release()
+        self.saver.clear_suspend()
 
-    def _count(self) -> None:
+    def on_resumed(self) -> None:
         assert self.machine.state is MachineState.RUNNING
-        self.woken += 1
+        self.resumed += 1
 
-    def _count_kept(self) -> None:
+    def on_auto_suspend_ended(self) -> None:
         assert not self.saver.is_saving
-        self.kept += 1
+        self.ended += 1
 
-    def _cpu_seconds(self, containers: Sequence[Container]) -> float:
-        assert containers
-        self.looks += 1
+    # --- CPU meter and ports
+
+    def cpu_seconds(self, containers: Iterable[Container]) -> float:
+        assert list(containers)
+        self.cpu_readings += 1
         if self.is_busy:
             self._cpu += LATE
         return self._cpu
+
+    def is_ready(self) -> bool:
+        return self.hears_traffic

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.lifecycle import resource_saver as saver_module
-from engine.lifecycle.resource_saver import Rules, Saver
+from engine.lifecycle import saver_rules
+from engine.lifecycle.resource_saver import ResourceSaver
+from engine.lifecycle.saver_rules import SaverRules
 from engine.ports.published_spec import Container, ContainerPort
 from tests.unit.engine.lifecycle.saver_scene import LATE, NEVER, RULES, SOON, Machine, Scene
 from vm.errors import BackendFailed
@@ -33,7 +34,7 @@ def machine(scene: Scene) -> Machine:
 
 
 @pytest.fixture
-def saver(scene: Scene) -> Saver:
+def saver(scene: Scene) -> ResourceSaver:
     return scene.saver
 
 
@@ -44,10 +45,10 @@ def test_an_idle_machine_is_paused_and_woken_by_use(scene: Scene, machine: Machi
         scene.saver.awake()
         assert machine.state is MachineState.RUNNING
         scene.saver.awake()
-        assert scene.woken == number
+        assert scene.resumed == number
 
 
-def test_without_rules_nothing_is_paused(saver: Saver, machine: Machine) -> None:
+def test_without_rules_nothing_is_paused(saver: ResourceSaver, machine: Machine) -> None:
     machine.stays(MachineState.RUNNING)
     saver.set_rules(RULES)
     machine.wait_for(MachineState.PAUSED)
@@ -56,7 +57,7 @@ def test_without_rules_nothing_is_paused(saver: Saver, machine: Machine) -> None
     machine.stays(MachineState.RUNNING)
 
 
-def test_what_is_at_work_is_not_paused(saver: Saver, machine: Machine) -> None:
+def test_what_is_at_work_is_not_paused(saver: ResourceSaver, machine: Machine) -> None:
     saver.begin()
     saver.begin()
     saver.set_rules(RULES)
@@ -69,7 +70,7 @@ def test_what_is_at_work_is_not_paused(saver: Saver, machine: Machine) -> None:
     assert time.monotonic() - began >= SOON
 
 
-def test_bytes_put_it_off(saver: Saver, machine: Machine) -> None:
+def test_bytes_put_it_off(saver: ResourceSaver, machine: Machine) -> None:
     """Unless they come too late, which this test may cause where this computer is busy."""
     saver.moved()
     saver.set_rules(RULES)
@@ -83,7 +84,7 @@ def test_bytes_put_it_off(saver: Saver, machine: Machine) -> None:
     machine.wait_for(MachineState.PAUSED)
 
 
-def test_a_hold_wakes_and_keeps_it_awake(saver: Saver, machine: Machine) -> None:
+def test_a_hold_wakes_and_keeps_it_awake(saver: ResourceSaver, machine: Machine) -> None:
     saver.set_rules(RULES)
     machine.wait_for(MachineState.PAUSED)
     release = saver.keep_awake()
@@ -92,62 +93,64 @@ def test_a_hold_wakes_and_keeps_it_awake(saver: Saver, machine: Machine) -> None
     machine.wait_for(MachineState.PAUSED)
 
 
-def test_a_container_that_runs_keeps_it_awake(saver: Saver, machine: Machine) -> None:
-    saver.containers([DATABASE, PAUSED])
+def test_a_container_that_runs_keeps_it_awake(saver: ResourceSaver, machine: Machine) -> None:
+    saver.set_containers([DATABASE, PAUSED])
     saver.set_rules(RULES)
     machine.stays(MachineState.RUNNING)
-    saver.containers([PAUSED])
+    saver.set_containers([PAUSED])
     machine.wait_for(MachineState.PAUSED)
 
 
-def test_nothing_is_paused_while_nobody_knows_what_runs(saver: Saver, machine: Machine) -> None:
-    saver.containers(None)
+def test_nothing_is_paused_while_nobody_knows_what_runs(
+    saver: ResourceSaver, machine: Machine
+) -> None:
+    saver.set_containers(None)
     saver.set_rules(RULES)
     machine.stays(MachineState.RUNNING)
-    saver.containers([])
+    saver.set_containers([])
     machine.wait_for(MachineState.PAUSED)
 
 
 def test_idle_containers_where_that_is_wished(scene: Scene, machine: Machine) -> None:
-    scene.saver.containers([WEB])
-    scene.saver.set_rules(Rules(SOON, 0, True))
+    scene.saver.set_containers([WEB])
+    scene.saver.set_rules(SaverRules(SOON, with_containers=True))
     machine.stays(MachineState.RUNNING)
     assert machine.tries == 0, "one that publishes a port is there to be asked"
-    scene.saver.containers([DATABASE])
+    scene.saver.set_containers([DATABASE])
     machine.wait_for(MachineState.PAUSED)
 
 
 def test_one_that_publishes_ports_where_who_comes_is_heard(scene: Scene, machine: Machine) -> None:
-    scene.hears_ports = False
-    scene.saver.containers([WEB])
-    scene.saver.set_rules(Rules(SOON, SOON, True, by_ports=True))
-    machine.stays(MachineState.RUNNING)
-    assert MachineState.STOPPED not in machine.states
-    scene.hears_ports = True
+    scene.hears_traffic = False
+    scene.saver.set_containers([WEB])
+    scene.saver.set_rules(SaverRules(SOON, SOON, with_containers=True, wakes_on_traffic=True))
+    machine.wait_until(lambda: machine.states.count(MachineState.PAUSED) >= 3)
+    assert MachineState.STOPPED not in machine.states, "no pause lasted"
+    scene.hears_traffic = True
     machine.wait_for(MachineState.STOPPED)
 
 
 def test_one_that_publishes_udp_stays_in_memory(scene: Scene, machine: Machine) -> None:
     """A datagram wakes it there, and brings nothing back from the disk."""
-    scene.saver.containers([NAMES])
-    scene.saver.set_rules(Rules(SOON, SOON, True, by_ports=True))
+    scene.saver.set_containers([NAMES])
+    scene.saver.set_rules(SaverRules(SOON, SOON, with_containers=True, wakes_on_traffic=True))
     machine.wait_for(MachineState.PAUSED)
     machine.stays(MachineState.PAUSED)
 
 
 def test_containers_at_work_are_not_paused(scene: Scene, machine: Machine) -> None:
-    scene.saver.containers([DATABASE])
+    scene.saver.set_containers([DATABASE])
     scene.is_busy = True
-    scene.saver.set_rules(Rules(SOON, 0, True))
+    scene.saver.set_rules(SaverRules(SOON, with_containers=True))
     machine.stays(MachineState.RUNNING, 10 * SOON)
-    assert scene.looks >= 2
+    assert scene.cpu_readings >= 2
     scene.is_busy = False
     machine.wait_for(MachineState.PAUSED)
 
 
 @pytest.mark.parametrize("failure", [BackendFailed("QEMU is silent."), OSError(5, "EIO")])
 def test_a_machine_that_cannot_be_paused_is_tried_again(
-    saver: Saver, machine: Machine, failure: Exception
+    saver: ResourceSaver, machine: Machine, failure: Exception
 ) -> None:
     machine.failures, machine.failure = 2, failure
     saver.set_rules(RULES)
@@ -156,7 +159,9 @@ def test_a_machine_that_cannot_be_paused_is_tried_again(
 
 
 @pytest.mark.parametrize("state", [MachineState.STOPPED, MachineState.STARTING])
-def test_only_what_runs_is_paused(saver: Saver, machine: Machine, state: MachineState) -> None:
+def test_only_what_runs_is_paused(
+    saver: ResourceSaver, machine: Machine, state: MachineState
+) -> None:
     machine.move(state)
     saver.set_rules(RULES)
     machine.stays(state)
@@ -167,24 +172,23 @@ def test_only_what_runs_is_paused(saver: Saver, machine: Machine, state: Machine
 
 
 def test_after_a_while_it_is_suspended(scene: Scene, machine: Machine) -> None:
-    scene.auto_suspend()
+    scene.wait_until_suspended()
     assert scene.saver.is_saving
     assert scene.shown == [True, True], "nobody sees it awake in between"
     scene.saver.set_rules(NEVER)
     scene.saver.awake()
     machine.wait_for(MachineState.RUNNING)
-    assert scene.kept == 0
-    assert not scene.auto_suspended.exists()
+    assert scene.ended == 0
+    assert not scene.marker.exists()
     machine.move(MachineState.STOPPED)
     scene.saver.awake()
     assert machine.state is MachineState.STOPPED, "it ended otherwise"
 
 
 def test_the_next_supervisor_gives_back_what_was_put_away(scene: Scene, machine: Machine) -> None:
-    scene.auto_suspend()
+    scene.wait_until_suspended()
     scene.saver.close()
-    scene.saver = scene.another()
-    scene.saver.open()
+    scene.open_another()
     scene.saver.awake()
     assert machine.state is MachineState.RUNNING
 
@@ -193,13 +197,13 @@ def test_it_stays_longer_when_somebody_always_comes_at_once(
     scene: Scene, machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Until it has once stayed away."""
-    scene.saver.set_rules(Rules(SOON, 2 * SOON, False))
+    scene.saver.set_rules(SaverRules(SOON, 2 * SOON))
     took = []
     for number in range(4):
         machine.wait_for(MachineState.STOPPED)
         took.append(machine.moved[MachineState.STOPPING] - machine.moved[MachineState.PAUSED])
         if number == 2:
-            monkeypatch.setattr(saver_module, "UNDONE", 0.0)
+            monkeypatch.setattr(saver_rules, "QUICK_RETURN", 0.0)
         scene.saver.awake()
     assert took[1] >= 4 * SOON
     assert took[2] >= 8 * SOON
@@ -220,7 +224,7 @@ def test_others_wait_while_the_way_into_a_paused_machine_is_found(
 
 
 def test_who_only_waits_is_let_go_on_when_it_is_back(scene: Scene, machine: Machine) -> None:
-    scene.auto_suspend()
+    scene.wait_until_suspended()
     scene.saver.set_rules(NEVER)
     assert scene.saver.is_suspended()
     over = threading.Event()
@@ -237,7 +241,7 @@ def test_who_only_waits_is_let_go_on_when_it_is_back(scene: Scene, machine: Mach
 
 
 def test_a_stop_lets_go_who_only_waits(scene: Scene) -> None:
-    scene.auto_suspend()
+    scene.wait_until_suspended()
     over = threading.Event()
 
     def wait() -> None:
@@ -253,7 +257,7 @@ def test_a_start_under_way_is_waited_for_by_nobody_who_serves_it(
     scene: Scene, machine: Machine
 ) -> None:
     """Its own last steps ask dockerd, as everybody does."""
-    scene.auto_suspend()
+    scene.wait_until_suspended()
     scene.saver.set_rules(NEVER)
     machine.move(MachineState.STARTING)
     machine.states.clear()
@@ -262,21 +266,20 @@ def test_a_start_under_way_is_waited_for_by_nobody_who_serves_it(
 
 
 def test_what_its_user_has_stopped_nobody_gets_back(scene: Scene, machine: Machine) -> None:
-    scene.auto_suspend()
+    scene.wait_until_suspended()
     with scene.saver.stopping():
-        assert scene.kept == 1, "who shows it is told"
-    assert scene.kept == 1
+        assert scene.ended == 1, "who shows it is told"
+    assert scene.ended == 1
     scene.saver.awake()
     scene.saver.close()
-    scene.saver = scene.another()
-    scene.saver.open()
+    scene.open_another()
     scene.saver.awake()
     assert machine.state is MachineState.STOPPED
 
 
 def test_a_stop_outdoes_what_is_just_putting_it_away(scene: Scene, machine: Machine) -> None:
     with scene.saver.stopping():
-        scene.auto_suspend()
+        scene.wait_until_suspended()
     scene.saver.awake()
     assert machine.state is MachineState.STOPPED
 
@@ -285,10 +288,10 @@ def test_a_stop_outdoes_what_is_just_putting_it_away(scene: Scene, machine: Mach
 def test_what_cannot_be_put_away_is_not_away(
     scene: Scene, machine: Machine, refusal: Exception
 ) -> None:
-    scene.refuses = refusal
-    scene.auto_suspend()
+    scene.refusal = refusal
+    scene.wait_until_suspended()
     assert machine.states.count(MachineState.STOPPING) == 2
-    assert scene.kept == 1, "who shows it is told"
+    assert scene.ended == 1, "who shows it is told"
     assert MachineState.RUNNING in machine.states
     scene.saver.set_rules(NEVER)
     scene.saver.awake()
@@ -299,10 +302,9 @@ def test_a_supervisor_that_died_putting_it_away_leaves_it_as_it_is(
     scene: Scene, machine: Machine
 ) -> None:
     scene.saver.close()
-    scene.auto_suspended.touch()
-    scene.saver = scene.another()
-    scene.saver.open()
-    assert not scene.auto_suspended.exists()
+    scene.marker.touch()
+    scene.open_another()
+    assert not scene.marker.exists()
     machine.move(MachineState.STOPPED)
     scene.saver.awake()
     assert machine.state is MachineState.STOPPED
@@ -316,14 +318,14 @@ def test_who_comes_while_it_is_put_away_finds_it_awake(scene: Scene, machine: Ma
         scene.saver.awake()
 
     scene.before_suspend = come
-    scene.auto_suspend()
+    scene.wait_until_suspended()
     first = machine.states.index(MachineState.STOPPING)
-    assert machine.states[first + 1] is MachineState.RUNNING
+    assert machine.states[first + 1 : first + 3] == [MachineState.STARTING, MachineState.RUNNING]
 
 
-def test_nobody_meets_a_paused_machine(saver: Saver, machine: Machine) -> None:
+def test_nobody_meets_a_paused_machine(saver: ResourceSaver, machine: Machine) -> None:
     """Many come whenever they like, each for a moment, and always find it awake."""
-    saver.set_rules(Rules(0.001, 0, False))
+    saver.set_rules(SaverRules(0.001))
     met: list[MachineState] = []
     pauses = threading.Event()
 
@@ -346,7 +348,7 @@ def test_nobody_meets_a_paused_machine(saver: Saver, machine: Machine) -> None:
 
 
 def test_nobody_meets_a_machine_that_is_put_away(scene: Scene, machine: Machine) -> None:
-    scene.saver.set_rules(Rules(0.001, 0.001, False))
+    scene.saver.set_rules(SaverRules(0.001, 0.001))
     met: list[MachineState] = []
     pauses = threading.Event()
 

@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from engine.lifecycle.resource_saver import Saver
+from engine.lifecycle.resource_saver import ResourceSaver
+from engine.lifecycle.saver_states import SaverState
 from engine.lifecycle.snapshots import Snapshots
 from engine.lifecycle.stopping import StopSequence
 from engine.ports.guest_rules import GuestRules
@@ -50,7 +51,7 @@ class Bench:
             lambda: self.stalled,
             lambda: (),
         )
-        self.saver = Saver(self.machine, lambda _: 0.0, directory.auto_suspended, start=self.start)
+        self.saver = ResourceSaver(self.machine, directory.auto_suspended, self)
         self.spec = SPEC
         self.snapshots = Snapshots(self.machine, stop_sequence, self.saver, self.start, self._note)
         self.machine.open()
@@ -61,6 +62,9 @@ class Bench:
 
     def start(self) -> None:
         self.machine.start(lambda wait, note: self.spec)
+
+    def on_resumed(self) -> None: ...
+    def on_auto_suspend_ended(self) -> None: ...
 
     def _note(self) -> None:
         self.told.append(self.snapshots.work)
@@ -322,15 +326,15 @@ def test_who_comes_meanwhile_waits_and_has_it_as_it_was(
     one die; but nobody starts it from cold with the settings of now."""
     sleepy.spec = msgspec.structs.replace(SPEC, cpus=2)
     real, came = sparse.duplicate, threading.Thread(target=sleepy.saver.awake)
-    seen: list[bool] = []
+    seen: list[SaverState] = []
 
     def slowly(*arguments: Any) -> None:
-        seen.append(sleepy.saver.is_away)
+        seen.append(sleepy.saver.state)
         came.start()
         real(*arguments)
 
     monkeypatch.setattr(sparse, "duplicate", slowly)
     sleepy.snapshots.create("one", memory=True)
     came.join()
-    assert seen == [True]
+    assert seen == [SaverState.SUSPENDED]
     assert goes_on(sleepy)
