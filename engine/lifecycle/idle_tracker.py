@@ -160,6 +160,11 @@ class IdleTracker:
     def now(self) -> float:
         return self._clock()
 
+    def seconds_until_due(self) -> float | None:
+        """How long `wait_until_due` blocks, as things are; None: until a change."""
+        with self._changed:
+            return self._delay()
+
     def wait_until_due(self) -> PauseDue | SuspendDue | None:
         """Returns what is to be done now; None after `close`."""
         with self._changed:

@@ -10,6 +10,7 @@ import pytest
 from engine.lifecycle import saver_rules
 from engine.lifecycle.resource_saver import ResourceSaver
 from engine.lifecycle.saver_rules import SaverRules
+from engine.lifecycle.saver_states import SaverState
 from engine.ports.published_spec import Container, ContainerPort
 from tests.unit.engine.lifecycle.saver_scene import LATE, NEVER, RULES, SOON, Machine, Scene
 from vm.errors import BackendFailed
@@ -367,3 +368,58 @@ def test_nobody_meets_a_machine_that_is_put_away(scene: Scene, machine: Machine)
         comer.join()
     assert machine.states.count(MachineState.STOPPED) > 2
     assert not {MachineState.STOPPED, MachineState.PAUSED} & set(met)
+
+
+def test_what_is_suspended_meanwhile_is_so_no_longer(scene: Scene, machine: Machine) -> None:
+    """Else a machine that ends later would be taken for one that the saver has suspended."""
+    with scene.saver.suspended_meanwhile():
+        for state in (MachineState.STOPPING, MachineState.STOPPED):
+            machine.move(state)
+            assert scene.saver.state is SaverState.SUSPENDED
+        machine.move(MachineState.STARTING)
+        machine.move(MachineState.RUNNING)
+        assert scene.marker.exists()
+    assert not scene.marker.exists()
+
+
+def test_what_does_not_come_back_meanwhile_is_resumed_by_its_next_use(
+    scene: Scene, machine: Machine
+) -> None:
+    with scene.saver.suspended_meanwhile():
+        machine.move(MachineState.STOPPED)
+    assert scene.marker.exists()
+    scene.saver.awake()
+    assert machine.state is MachineState.RUNNING
+
+
+def test_a_client_who_only_looks_does_not_keep_it_awake(scene: Scene, machine: Machine) -> None:
+    """A window that shows figures, say, asks several times within `pause_after`."""
+    scene.saver.set_rules(RULES)
+    tick = threading.Event()
+    until = time.monotonic() + LATE
+    while not machine.tries and time.monotonic() < until:
+        scene.saver.awake(uses=False)
+        tick.wait(SOON / 10)
+    assert machine.tries, "it was never tried"
+
+
+def test_wait_returns_when_it_is_back_and_no_sooner(scene: Scene) -> None:
+    scene.wait_until_suspended()
+    scene.saver.set_rules(NEVER)
+    over = threading.Event()
+
+    def wait() -> None:
+        scene.saver.wait()
+        over.set()
+
+    threading.Thread(target=wait, daemon=True).start()
+    assert not over.wait(SOON)
+    scene.saver.awake()
+    assert over.wait(LATE)
+
+
+def test_a_closed_saver_has_no_thread(scene: Scene, machine: Machine) -> None:
+    scene.saver.set_rules(SaverRules(LATE))
+    scene.saver.close()
+    assert "resource-saver" not in [one.name for one in threading.enumerate()]
+    machine.stays(MachineState.RUNNING, SOON)
