@@ -98,6 +98,7 @@ class Scene:
         self.ended = 0  # how often an automatic suspend was reported as ended
         self.shown: list[bool] = []  # whether it was shown as saving, while it was suspended
         self.refusal: Exception | None = None  # to suspend, once
+        self.start_failure: GalleyError | None = None
         self.saver = self.open_another()
 
     def open_another(self) -> ResourceSaver:
@@ -138,6 +139,8 @@ class Scene:
     # --- the engine
 
     def start(self) -> None:
+        if self.start_failure is not None:
+            raise self.start_failure
         assert self.machine.turn.acquire(timeout=LATE), "who holds the turn waits for this"
         try:
             if self.machine.state is MachineState.STOPPED:

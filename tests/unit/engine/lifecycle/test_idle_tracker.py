@@ -1,8 +1,10 @@
 """The saver's state machine on a clock of its own: when something is due, and what postpones it."""
 
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -114,19 +116,66 @@ def test_an_active_request_keeps_the_machine_running(scene: Scene, tracker: Idle
     assert tracker.seconds_until_due() == 10
 
 
-def test_the_end_of_the_last_request_ends_the_wait(scene: Scene, tracker: IdleTracker) -> None:
-    """The thread of the saver waits for it without a deadline."""
-    tracker.set_rules(SaverRules(pause_after=0.001))
-    tracker.begin()
-    due: list[object] = []
-    thread = threading.Thread(target=lambda: due.append(tracker.wait_until_due()))
-    assert tracker.seconds_until_due() is None
-    thread.start()
-    tracker.end()
-    scene.time += 1
-    tracker.notify()
-    thread.join(PATIENCE)
-    assert due == [PauseDue(0.001, ())]
+class Waiter:
+    """A tracker with the thread that waits for it. `looked`: it has read the clock."""
+
+    def __init__(self, scene: Scene) -> None:
+        self.looked = threading.Event()
+        self.due: list[object] = []
+        self._scene = scene
+        self._thread = threading.Thread(target=self._wait)
+        self.tracker = IdleTracker(scene, scene.marker, self._clock)
+        self.tracker.set_containers([])
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.tracker.close()
+        self._thread.join(PATIENCE)
+
+    def _clock(self) -> float:
+        if threading.current_thread() is self._thread:
+            self.looked.set()
+        return self._scene.time
+
+    def _wait(self) -> None:
+        self.due.append(self.tracker.wait_until_due())
+
+    def join(self) -> None:
+        self._thread.join(PATIENCE)
+        assert self.due
+
+
+def test_the_end_of_the_last_request_wakes_the_thread(scene: Scene) -> None:
+    """Which waits for it without a deadline."""
+    waiter = Waiter(scene)
+    waiter.tracker.set_rules(SaverRules(pause_after=0.001))
+    waiter.tracker.begin()
+    with waiter:
+        until, tick = time.monotonic() + PATIENCE, threading.Event()
+        while waiter.tracker.state is not SaverState.BUSY and time.monotonic() < until:
+            tick.wait(0.001)  # the thread has not looked yet
+        waiter.tracker.end()
+        scene.time += 1
+        waiter.join()
+    assert waiter.due == [PauseDue(0.001, ())]
+
+
+def test_requests_within_the_idle_time_do_not_wake_the_thread(scene: Scene) -> None:
+    """It costs nothing to serve one."""
+    waiter = Waiter(scene)
+    waiter.tracker.set_rules(RULES)
+    with waiter:
+        assert waiter.looked.wait(PATIENCE)
+        assert waiter.tracker.state is SaverState.IDLE
+        waiter.looked.clear()
+        for _ in range(3):
+            waiter.tracker.begin()
+            waiter.tracker.end()
+            waiter.tracker.restart_idle_time()
+        assert not waiter.looked.wait(0.05)
 
 
 @pytest.mark.parametrize("containers", [None, [DATABASE]], ids=["unknown", "running"])

@@ -94,6 +94,17 @@ def test_a_hold_wakes_and_keeps_it_awake(saver: ResourceSaver, machine: Machine)
     machine.wait_for(MachineState.PAUSED)
 
 
+def test_a_hold_on_what_cannot_start_is_none(scene: Scene, machine: Machine) -> None:
+    scene.wait_until_suspended()
+    scene.start_failure = BackendFailed("QEMU ended.")
+    with pytest.raises(BackendFailed):
+        scene.saver.keep_awake()
+    scene.start_failure = None
+    scene.saver.awake()
+    assert machine.state is MachineState.RUNNING
+    machine.wait_for(MachineState.PAUSED)
+
+
 def test_a_container_that_runs_keeps_it_awake(saver: ResourceSaver, machine: Machine) -> None:
     saver.set_containers([DATABASE, PAUSED])
     saver.set_rules(RULES)
@@ -154,9 +165,11 @@ def test_a_machine_that_cannot_be_paused_is_tried_again(
     saver: ResourceSaver, machine: Machine, failure: Exception
 ) -> None:
     machine.failures, machine.failure = 2, failure
+    began = time.monotonic()
     saver.set_rules(RULES)
     machine.wait_for(MachineState.PAUSED)
     assert machine.tries == 3
+    assert time.monotonic() - began >= 2 * SOON, "not at once"
 
 
 @pytest.mark.parametrize("state", [MachineState.STOPPED, MachineState.STARTING])
