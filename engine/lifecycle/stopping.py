@@ -40,7 +40,6 @@ class StopSequence:
     ) -> None:
         self._machine = machine
         self._settings = settings
-        self._marker = AutoSuspendMarker(machine.directory.auto_suspended)
         self._restarts = RestartPolicy(kept)
         self._dial = dial
         self._guest_rules = guest_rules
@@ -124,8 +123,9 @@ class StopSequence:
 
     def _keep_ping_headers(self, check: Callable[[], None]) -> None:
         check()
+        marker = AutoSuspendMarker(self._machine.directory.auto_suspended)
         try:
-            self._marker.set(ping_headers(self._dial))
+            marker.set(ping_headers(self._dial))
         except (HttpError, OSError) as error:
             log.warning("dockerd does not answer a ping: %s", error)
 

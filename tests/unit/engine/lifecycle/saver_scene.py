@@ -30,6 +30,7 @@ class Machine:
         self.failure: Exception = BackendFailed("QEMU does not answer on its control socket.")
         self.adopts: Callable[[], None] | None = None  # what happens meanwhile
         self.tries = 0
+        self.is_halted = False  # paused, and not only marked so
         self.turn = threading.Lock()
         self._changed = threading.Condition()
 
@@ -45,13 +46,15 @@ class Machine:
                 raise self.failure
             if self.state is MachineState.RUNNING:
                 self.move(MachineState.PAUSED)
-                if not may():
+                self.is_halted = may()
+                if not self.is_halted:
                     self.move(MachineState.RUNNING)
             return self.state is MachineState.PAUSED
 
     def wake(self) -> None:
         with self.turn:
             if self.state is MachineState.PAUSED:
+                self.is_halted = False
                 if self.adopts is not None:
                     self.move(MachineState.STARTING)
                     self.adopts()
@@ -120,6 +123,7 @@ class Scene:
     def auto_suspend(self, check: Callable[[], None]) -> None:
         self.before_suspend()
         with self.machine.turn:
+            self.machine.is_halted = False
             for state in (MachineState.RUNNING, MachineState.STOPPING):  # it has to run for that
                 self.machine.move(state)
                 self.shown.append(self.saver.is_saving)

@@ -1,0 +1,232 @@
+"""When a paused machine is suspended, what resumes it, and who waits meanwhile."""
+
+import threading
+
+import pytest
+
+from engine.lifecycle import saver_rules
+from engine.lifecycle.saver_rules import SaverRules
+from engine.lifecycle.saver_states import SaverState
+from tests.unit.engine.lifecycle.saver_scene import LATE, NEVER, RULES, SOON, Machine, Scene
+from vm.errors import BackendFailed
+from vm.types import MachineState
+
+
+def test_after_a_while_it_is_suspended(scene: Scene, machine: Machine) -> None:
+    scene.wait_until_suspended()
+    assert scene.saver.is_saving
+    assert scene.shown == [True, True], "it is not shown as running in between"
+    scene.saver.set_rules(NEVER)
+    scene.saver.awake()
+    machine.wait_for(MachineState.RUNNING)
+    assert scene.ended == 0
+    assert not scene.marker.exists()
+    machine.move(MachineState.STOPPED)
+    scene.saver.awake()
+    assert machine.state is MachineState.STOPPED, "the saver has not suspended it"
+
+
+def test_the_next_supervisor_resumes_it_too(scene: Scene, machine: Machine) -> None:
+    scene.wait_until_suspended()
+    scene.saver.close()
+    scene.open_another()
+    scene.saver.awake()
+    assert machine.state is MachineState.RUNNING
+
+
+def test_quick_returns_make_it_wait_longer(
+    scene: Scene, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until it has once stayed suspended."""
+    scene.saver.set_rules(SaverRules(SOON, 2 * SOON))
+    took = []
+    for number in range(4):
+        machine.wait_for(MachineState.STOPPED)
+        took.append(machine.moved[MachineState.STOPPING] - machine.moved[MachineState.PAUSED])
+        if number == 2:
+            monkeypatch.setattr(saver_rules, "QUICK_RETURN", 0.0)
+        scene.saver.awake()
+    assert took[1] >= 4 * SOON
+    assert took[2] >= 8 * SOON
+    assert took[3] < took[2]
+
+
+def test_clients_wait_while_a_paused_machine_is_adopted(scene: Scene, machine: Machine) -> None:
+    scene.saver.set_rules(RULES)
+    machine.wait_for(MachineState.PAUSED)
+    scene.saver.set_rules(NEVER)
+    gated = []
+    machine.adopts = lambda: gated.append(scene.saver.is_suspended())
+    scene.saver.awake()
+    assert gated == [True]
+    assert not scene.saver.is_suspended()
+
+
+def test_waiting_clients_go_on_when_it_is_back(scene: Scene, machine: Machine) -> None:
+    scene.wait_until_suspended()
+    scene.saver.set_rules(NEVER)
+    assert scene.saver.is_suspended()
+    over = threading.Event()
+
+    def wait() -> None:
+        scene.saver.wait(lambda: False)
+        over.set()
+
+    threading.Thread(target=wait, daemon=True).start()
+    assert not over.wait(SOON)
+    scene.saver.awake()
+    assert over.wait(LATE)
+    assert not scene.saver.is_suspended()
+
+
+def test_wait_without_a_condition_returns_when_it_is_back(scene: Scene) -> None:
+    scene.wait_until_suspended()
+    scene.saver.set_rules(NEVER)
+    over = threading.Event()
+
+    def wait() -> None:
+        scene.saver.wait()
+        over.set()
+
+    threading.Thread(target=wait, daemon=True).start()
+    assert not over.wait(SOON)
+    scene.saver.awake()
+    assert over.wait(LATE)
+
+
+def test_a_stop_releases_waiting_clients(scene: Scene) -> None:
+    scene.wait_until_suspended()
+    over = threading.Event()
+
+    def wait() -> None:
+        scene.saver.wait(lambda: False)
+        over.set()
+
+    threading.Thread(target=wait, daemon=True).start()
+    with scene.saver.stopping():
+        assert over.wait(LATE)
+
+
+def test_a_request_does_not_start_what_is_starting(scene: Scene, machine: Machine) -> None:
+    """The last steps of a start send requests themselves."""
+    scene.wait_until_suspended()
+    scene.saver.set_rules(NEVER)
+    machine.move(MachineState.STARTING)
+    machine.states.clear()
+    scene.saver.awake()
+    assert machine.states == []
+
+
+def test_after_a_stop_by_the_user_a_request_starts_nothing(scene: Scene, machine: Machine) -> None:
+    scene.wait_until_suspended()
+    with scene.saver.stopping():
+        assert scene.ended == 1, "it is shown as stopped"
+    assert scene.ended == 1
+    scene.saver.awake()
+    scene.saver.close()
+    scene.open_another()
+    scene.saver.awake()
+    assert machine.state is MachineState.STOPPED
+
+
+def test_a_stop_overrides_a_suspend_under_way(scene: Scene, machine: Machine) -> None:
+    with scene.saver.stopping():
+        scene.wait_until_suspended()
+    scene.saver.awake()
+    assert machine.state is MachineState.STOPPED
+
+
+@pytest.mark.parametrize("refusal", [BackendFailed("The disk is full."), OSError(5, "EIO")])
+def test_a_suspend_that_fails_leaves_it_running(
+    scene: Scene, machine: Machine, refusal: Exception
+) -> None:
+    scene.refusal = refusal
+    scene.wait_until_suspended()
+    assert machine.states.count(MachineState.STOPPING) == 2
+    assert scene.ended == 1, "it is shown as running"
+    assert MachineState.RUNNING in machine.states
+    scene.saver.set_rules(NEVER)
+    scene.saver.awake()
+    assert machine.state is MachineState.RUNNING
+
+
+def test_a_supervisor_that_died_while_suspending_leaves_no_marker(
+    scene: Scene, machine: Machine
+) -> None:
+    scene.saver.close()
+    scene.marker.touch()
+    scene.open_another()
+    assert not scene.marker.exists()
+    machine.move(MachineState.STOPPED)
+    scene.saver.awake()
+    assert machine.state is MachineState.STOPPED
+
+
+def test_a_request_before_the_suspend_aborts_it(scene: Scene, machine: Machine) -> None:
+    """The request met a paused machine, and resumed it just before the suspend had its turn."""
+
+    def request() -> None:
+        scene.before_suspend = lambda: None
+        scene.saver.awake()
+
+    scene.before_suspend = request
+    scene.wait_until_suspended()
+    first = machine.states.index(MachineState.STOPPING)
+    assert machine.states[first + 1 : first + 3] == [MachineState.STARTING, MachineState.RUNNING]
+
+
+def test_no_request_meets_a_suspended_machine(scene: Scene, machine: Machine) -> None:
+    scene.saver.set_rules(SaverRules(0.001, 0.001))
+    met_suspended: list[bool] = []
+    pauses = threading.Event()
+
+    def request() -> None:
+        for _ in range(100):
+            pauses.wait(0.02)
+            scene.saver.begin()
+            scene.saver.awake()
+            is_suspended = machine.is_halted or machine.state is MachineState.STOPPED
+            met_suspended.append(is_suspended)
+            scene.saver.end()
+
+    clients = [threading.Thread(target=request) for _ in range(4)]
+    for client in clients:
+        client.start()
+    for client in clients:
+        client.join()
+    assert machine.states.count(MachineState.STOPPED) > 2
+    assert not any(met_suspended)
+
+
+def test_no_marker_is_left_by_a_suspend_for_a_while(scene: Scene, machine: Machine) -> None:
+    """Else a machine that ends later would be taken for one that the saver has suspended."""
+    with scene.saver.suspended_meanwhile():
+        for state in (MachineState.STOPPING, MachineState.STOPPED):
+            machine.move(state)
+            assert scene.saver.state is SaverState.SUSPENDED
+        machine.move(MachineState.STARTING)
+        machine.move(MachineState.RUNNING)
+        assert scene.marker.exists()
+    assert not scene.marker.exists()
+
+
+def test_a_machine_that_did_not_come_back_is_resumed_by_its_next_use(
+    scene: Scene, machine: Machine
+) -> None:
+    with scene.saver.suspended_meanwhile():
+        machine.move(MachineState.STOPPED)
+    assert scene.marker.exists()
+    scene.saver.awake()
+    assert machine.state is MachineState.RUNNING
+
+
+def test_a_keep_awake_that_fails_leaves_nothing(scene: Scene, machine: Machine) -> None:
+    scene.wait_until_suspended()
+    scene.saver.set_rules(RULES)
+    scene.start_failure = BackendFailed("QEMU ended.")
+    with pytest.raises(BackendFailed):
+        scene.saver.keep_awake()
+    scene.start_failure = None
+    scene.saver.awake()
+    assert machine.state is MachineState.RUNNING
+    machine.wait_for(MachineState.PAUSED)
