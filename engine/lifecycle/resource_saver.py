@@ -2,9 +2,10 @@
 
 `ResourceSaver` is what the bridge and the engine call. Its state machine is described in
 `saver_states.py` and kept by `idle_tracker.py`; `saver_thread.py` pauses and suspends the machine,
-and whoever needs the machine resumes it, in `awake`. Whether a suspended machine is resumed by its
-next use is written in a marker file (`auto_suspend.py`), also for the next supervisor; a machine
-that its user has stopped has none. Next: `saver_states.py`, `vm/lifecycle/machine.py`.
+and the request that needs the machine resumes it, in `awake`. A marker file (`auto_suspend.py`)
+says that the next use resumes a suspended machine, also under the next supervisor; a machine that
+its user has stopped has none. Next: `docs/dev/resource-saver.md`, `saver_states.py`,
+`vm/lifecycle/machine.py`.
 """
 
 import contextlib

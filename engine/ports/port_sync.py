@@ -58,7 +58,7 @@ class HostMachine(Protocol):
     def guest(self) -> Guest: ...
 
 
-class Saver(Protocol):
+class ResourceSaver(Protocol):
     """The resource saver. `awake` resumes the machine; `wait` returns when that has ended."""
 
     def awake(self) -> None: ...
@@ -73,7 +73,7 @@ class PortSync:
         self,
         *,
         machine: HostMachine,
-        saver: Saver,
+        saver: ResourceSaver,
         settings: SettingsStore,
         guest_rules: GuestRules,
         dial: Dial,

@@ -28,7 +28,7 @@ class Watcher:
         engine.subscribe(lambda _: self._look())
 
     def _look(self) -> None:
-        shown = self._engine.snapshot()
+        shown = self._engine.status()
         with self._changed:
             self.seen.append((shown.machine.state, shown.auto_suspended))
             self._changed.notify_all()
@@ -70,8 +70,8 @@ def test_its_first_use_resumes_it(engine: Engine, home: Home, backend: Sleepy) -
     watcher = Watcher(engine)
     watcher.wait_for((MachineState.PAUSED, False), (MachineState.STOPPED, True))
     http.get(lambda: connect(home.docker_socket), "/version")
-    assert engine.snapshot().machine.state is MachineState.RUNNING
-    assert not engine.snapshot().auto_suspended
+    assert engine.status().machine.state is MachineState.RUNNING
+    assert not engine.status().auto_suspended
     assert backend.boots == 1
 
 
@@ -86,4 +86,4 @@ def test_a_suspend_that_fails_is_over_at_once(engine: Engine, backend: Sleepy) -
     backend.suspends = fail
     watcher = Watcher(engine)
     watcher.wait_for((MachineState.STOPPING, True), (MachineState.RUNNING, False))
-    assert engine.snapshot().machine.problem is None
+    assert engine.status().machine.problem is None
