@@ -159,6 +159,7 @@ def copied() -> Iterator[Path]:
             else:
                 shutil.copy2(ROOT / name, tree / name)
         (tree / "t").mkdir()
+        (tree / "h").mkdir()
         yield tree
 
 
@@ -180,7 +181,9 @@ def run_tests(
     tree: Path, tests: tuple[str, ...], limit: float, *, keep_bytecode: bool
 ) -> int | None:
     """Pytest's exit code, None when it hung. Whatever the tests have started is ended."""
-    environment = {**os.environ, "PYTHONPATH": str(tree), "TMPDIR": str(tree / "t")}
+    environment = {name: text for name, text in os.environ.items() if not name.startswith("XDG_")}
+    # A mutant of `vm/host/paths.py` may use the home directory, whose files are not a test's.
+    environment |= {"PYTHONPATH": str(tree), "TMPDIR": str(tree / "t"), "HOME": str(tree / "h")}
     if not keep_bytecode:
         environment["PYTHONDONTWRITEBYTECODE"] = "1"
     before = set(descendants())

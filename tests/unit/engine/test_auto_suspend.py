@@ -80,10 +80,10 @@ def test_a_suspend_that_fails_is_over_at_once(engine: Engine, backend: Sleepy) -
     the ping for a client that has to resume the machine."""
 
     def fail() -> None:
-        backend.suspends = lambda: None
+        backend.at_suspend = lambda: None
         raise BackendFailed("The disk is full.")
 
-    backend.suspends = fail
+    backend.at_suspend = fail
     watcher = Watcher(engine)
     watcher.wait_for((MachineState.STOPPING, True), (MachineState.RUNNING, False))
     assert engine.status().machine.problem is None

@@ -8,7 +8,7 @@ import pytest
 
 from engine.diagnose import starts
 from engine.diagnose.facts import Facts
-from engine.lifecycle.resource_saver import Rules, rules
+from engine.lifecycle.saver_rules import SaverRules, rules_of
 from engine.lifecycle.snapshots import Snapshots
 from engine.monitors.host_disk_space import HostRoom
 from engine.ports.host_forwarder import MachineCarrier
@@ -77,10 +77,10 @@ def test_the_resource_saver_does_what_can_be_done(home: Home) -> None:
     settings = SettingsStore(home)
     settings.set("save_after", "60")  # minutes
     settings.set("suspend_after", "600")
-    assert rules(settings, BareBackend()) == Rules(0, 0, False)
-    paused = rules(settings, FakeBackend())
+    assert rules_of(settings, BareBackend()) == SaverRules()
+    paused = rules_of(settings, FakeBackend())
     assert (paused.pause_after, paused.suspend_after) == (3600.0, 0)
-    assert rules(settings, Sleepy()).suspend_after == 36000.0
+    assert rules_of(settings, Sleepy()).suspend_after == 36000.0
 
 
 def test_what_is_not_explained_is_not_asked(home: Home) -> None:
