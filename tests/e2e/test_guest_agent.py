@@ -171,9 +171,9 @@ def test_a_clock_that_is_an_hour_wrong_is_right_within_seconds(
     galley: Galley, guest: Guest, seconds: int
 ) -> None:
     """The supervisor sees to it; who sets the clock is a container, as anybody could."""
-    skew = f"date -s @$(($(date +%s) + {seconds})); date +%s"
-    said = galley.docker("run", "--rm", "--privileged", IMAGE, "sh", "-c", skew).stdout
-    assert abs(int(said.split()[-1]) - time.time() - seconds) < 60, "it was wrong for a moment"
+    skew = f"date -s @$(($(date +%s) + {seconds}))"
+    done = galley.docker("run", "--rm", "--privileged", IMAGE, "sh", "-c", skew)
+    assert not done.stderr, "the clock could not be set"  # it may be right before it is read again
     _is_right(guest)
 
 
