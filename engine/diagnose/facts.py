@@ -1,9 +1,6 @@
-"""What the checks look at, gathered once.
+"""What the checks look at, gathered once, and what a check is."""
 
-A check reads facts and the world, changes nothing, and knows nothing of other checks.
-"""
-
-from typing import Protocol
+from collections.abc import Callable
 
 import msgspec
 
@@ -31,14 +28,19 @@ class Facts(msgspec.Struct, frozen=True):
     def is_running(self) -> bool:
         return self.observation is not None and self.observation.state is MachineState.RUNNING
 
+    @property
+    def was_started(self) -> bool:
+        """Whether there has been a start: only then does docker get Galley's context and store."""
+        return self.observation is not None and self.observation.state is not MachineState.ABSENT
 
-class Check(Protocol):
-    """What a file of this folder is, as a module."""
 
-    TITLE: str
+class Check(msgspec.Struct, frozen=True):
+    """One question. It reads facts and the system, changes nothing, and knows no other check.
 
-    def applies(self, facts: Facts, /) -> bool:
-        """Whether the question makes sense now."""
+    `applies`: whether the question makes sense now. `check`: what is wrong, or None; it may raise
+    GalleyError or OSError, which count as what is wrong.
+    """
 
-    def check(self, facts: Facts, /) -> Problem | None:
-        """What is wrong, or None. May raise GalleyError, which counts as what is wrong."""
+    title: str
+    applies: Callable[[Facts], bool]
+    check: Callable[[Facts], Problem | None]

@@ -1,4 +1,4 @@
-"""Gathers the facts and asks every question."""
+"""Gathers the facts and runs every check."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -7,25 +7,7 @@ from enum import StrEnum
 import msgspec
 
 from engine.client.launch import connect_only
-from engine.diagnose import (
-    acceleration,
-    autostart,
-    backend,
-    clock,
-    daemon_json,
-    docker_client,
-    endpoint,
-    home,
-    image,
-    logins,
-    memory,
-    ports,
-    proxy,
-    settings,
-    space,
-    starts,
-    supervisor,
-)
+from engine.diagnose import docker, host, machine
 from engine.diagnose.facts import Check, Facts
 from engine.settings.store import SettingsStore
 from vm.backends import choose
@@ -34,11 +16,26 @@ from vm.errors import GalleyError, Problem
 from vm.host.paths import Home, unusable
 from vm.types import MachineState
 
-# In the order in which somebody would look: what the later ones need comes first.
+# A check comes after those that look at what it needs.
 CHECKS: tuple[Check, ...] = (
-    home, space, settings, backend, memory, acceleration, starts, image, supervisor, endpoint,
-    daemon_json, clock, docker_client, logins, ports, proxy, autostart,
-)  # fmt: skip
+    host.FOLDERS,
+    host.SPACE,
+    host.SETTINGS,
+    machine.BACKEND,
+    host.MEMORY,
+    machine.ACCELERATION,
+    machine.STARTS,
+    machine.IMAGE,
+    docker.SUPERVISOR,
+    docker.SOCKET,
+    docker.DAEMON_JSON,
+    machine.CLOCK,
+    docker.CLIENT,
+    docker.LOGINS,
+    docker.PORTS,
+    host.PROXY,
+    host.AUTOSTART,
+)
 
 
 class Outcome(StrEnum):
@@ -99,11 +96,11 @@ def answers(facts: Facts, checks: tuple[Check, ...] = CHECKS) -> Iterator[Result
 
 def _ask(check: Check, facts: Facts) -> Result:
     if not check.applies(facts):
-        return Result(check.TITLE, Outcome.SKIPPED)
+        return Result(check.title, Outcome.SKIPPED)
     try:
         problem = check.check(facts)
     except GalleyError as error:
         problem = error.to_problem()
     except OSError as error:  # a file that cannot be read is an answer too
         problem = unusable(facts.home.root, error).to_problem()
-    return Result(check.TITLE, Outcome.PROBLEM if problem else Outcome.FINE, problem)
+    return Result(check.title, Outcome.PROBLEM if problem else Outcome.FINE, problem)

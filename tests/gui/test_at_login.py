@@ -16,7 +16,7 @@ from desktop.pages.settings.page import SettingsPage
 from engine import autostart
 from engine.autostart import linux
 from engine.client.launch import connect_only
-from engine.diagnose import autostart as question
+from engine.diagnose import host
 from engine.diagnose.run import Outcome, Result
 from engine.settings.store import SettingsStore
 from tests.e2e.processes import belonging_to
@@ -140,7 +140,7 @@ def test_the_switch_is_the_systems_own_list(own_app: App, wait_for: WaitFor) -> 
 
 
 def test_what_is_in_the_way_is_mended_in_the_settings(own_app: App) -> None:
-    wrong = Result(question.TITLE, Outcome.PROBLEM, Problem("HostError", "Another Galley."))
+    wrong = Result(host.AUTOSTART.title, Outcome.PROBLEM, Problem("HostError", "Another Galley."))
     fix = fix_for(own_app.app_context, wrong)
     assert fix is not None
     fix[1]()

@@ -20,7 +20,7 @@ from desktop.pages.help.page import HelpPage
 from desktop.pages.settings.daemon import DaemonEditor
 from desktop.session.tasks import TaskState
 from desktop.widgets.confirm import Confirm
-from engine.diagnose import docker_client
+from engine.diagnose import docker
 from engine.diagnose.run import Outcome, Result
 from tests.gui.conftest import WaitFor
 from vm.errors import Problem
@@ -96,7 +96,7 @@ def test_what_mends_what(own: App, kind: str, says: str) -> None:
 
 
 def test_docker_is_pointed_at_galley(own: App, home: Home, wait_for: WaitFor) -> None:
-    wrong = Result(docker_client.TITLE, Outcome.PROBLEM, Problem("HostError", "Another context."))
+    wrong = Result(docker.CLIENT.title, Outcome.PROBLEM, Problem("HostError", "Another context."))
     fix = fix_for(own.app_context, wrong)
     assert fix is not None
     task = fix[1]()

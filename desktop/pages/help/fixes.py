@@ -12,7 +12,6 @@ from desktop.actions import engine, settings
 from desktop.context import AppContext
 from desktop.i18n.text import tr
 from desktop.session.tasks import Task
-from engine.diagnose import autostart, docker_client
 from vm.errors import Problem
 
 if TYPE_CHECKING:
@@ -26,9 +25,11 @@ def fix_for(app: AppContext, result: "Result") -> Fix | None:
     problem = result.problem
     if problem is None:
         return None
-    if result.title == docker_client.TITLE:
+    from engine.diagnose import docker, host  # loaded by now: they have made the result
+
+    if result.title == docker.CLIENT.title:
         return _context_fix(app, problem)
-    if result.title == autostart.TITLE:
+    if result.title == host.AUTOSTART.title:
         return tr("Open the settings"), partial(_go, app, "settings")
     match problem.kind:
         case "SupervisorGone":

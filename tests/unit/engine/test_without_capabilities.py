@@ -6,8 +6,8 @@ from typing import Any, cast
 
 import pytest
 
-from engine.diagnose import starts
 from engine.diagnose.facts import Facts
+from engine.diagnose.machine import STARTS
 from engine.lifecycle.saver_rules import SaverRules, rules_of
 from engine.lifecycle.snapshots import Snapshots
 from engine.monitors.host_disk_space import HostRoom
@@ -84,4 +84,4 @@ def test_the_resource_saver_does_what_can_be_done(home: Home) -> None:
 
 
 def test_what_is_not_explained_is_not_asked(home: Home) -> None:
-    assert not starts.applies(Facts(home, backend=BareBackend()))
+    assert not STARTS.applies(Facts(home, backend=BareBackend()))

@@ -93,7 +93,7 @@ def wanted() -> dict[str, str]:
                 found[said] = f"engine/settings/schema.py: {setting.name}"
     for path in ("vm/lifecycle/boot_steps.py", "engine/lifecycle/start_steps.py"):
         found |= steps(path)
-    found |= {check.TITLE: "engine/diagnose" for check in CHECKS}
+    found |= {check.title: "engine/diagnose" for check in CHECKS}
     return found
 
 

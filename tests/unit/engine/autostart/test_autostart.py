@@ -8,8 +8,8 @@ import pytest
 
 from engine import autostart
 from engine.autostart import Standing, linux
-from engine.diagnose import autostart as question
 from engine.diagnose.facts import Facts
+from engine.diagnose.host import AUTOSTART
 from engine.dockercli.context import context_name
 from engine.settings.schema import GIB, HostSize
 from engine.settings.store import SettingsStore
@@ -98,12 +98,12 @@ def test_without_a_program_of_ours_it_is_python_with_it(
 
 def test_diagnose_asks_where_there_is_an_entry(home: Home) -> None:
     facts = Facts(home)
-    assert not question.applies(facts)
+    assert not AUTOSTART.applies(facts)
     autostart.enable(home)
-    assert question.applies(facts)
-    assert question.check(facts) is None
+    assert AUTOSTART.applies(facts)
+    assert AUTOSTART.check(facts) is None
     entry(home).write_text(entry(home).read_text() + "Hidden=true\n")
-    assert question.applies(facts)
-    problem = question.check(facts)
+    assert AUTOSTART.applies(facts)
+    problem = AUTOSTART.check(facts)
     assert problem is not None
     assert "keep Galley from starting" in problem.summary

@@ -20,7 +20,7 @@ from engine.credentials.logins import (
     leave,
     move_plain,
 )
-from engine.diagnose import logins as question
+from engine.diagnose.docker import LOGINS
 from engine.diagnose.facts import Facts
 from engine.dockercli import context
 from engine.dockercli.tools import own_folder
@@ -134,7 +134,7 @@ def test_a_locked_keyring_is_left_alone(home: Home, keyring: SecretService, conf
         follow(home, wanted=True)
     assert not config.exists()
     config.write_text('{"credsStore": "galley"}')
-    problem = question.check(Facts(home))
+    problem = LOGINS.check(Facts(home))
     assert problem
     assert problem.summary == "The keyring is locked."
 
@@ -150,12 +150,12 @@ def test_without_a_keyring_docker_is_left_alone_and_the_choices_are_said(
     assert not config.exists()
     started = Observation(MachineState.STOPPED)
     facts = Facts(home, SettingsStore(home).load(), observation=started)
-    assert question.applies(facts)
-    problem = question.check(facts)
+    assert LOGINS.applies(facts)
+    problem = LOGINS.check(facts)
     assert problem
     assert "gnome-keyring" in problem.hint
     SettingsStore(home).set("use_keyring", False)
-    assert not question.applies(Facts(home, SettingsStore(home).load(), observation=started))
+    assert not LOGINS.applies(Facts(home, SettingsStore(home).load(), observation=started))
 
 
 def test_a_program_that_docker_would_not_find_is_no_store(
@@ -169,7 +169,7 @@ def test_a_program_that_docker_would_not_find_is_no_store(
     assert str(own_folder() / "docker-credential-galley") in raised.value.hint
     assert not config.exists()
     config.write_text('{"credsStore": "galley"}')
-    problem = question.check(Facts(home))
+    problem = LOGINS.check(Facts(home))
     assert problem
     assert "does not find the program" in problem.summary
 

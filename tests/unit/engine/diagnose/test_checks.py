@@ -7,23 +7,8 @@ from typing import Any, cast
 import msgspec
 import pytest
 
-from engine.diagnose import (
-    acceleration,
-    clock,
-    daemon_json,
-    docker_client,
-    image,
-    memory,
-    ports,
-    settings,
-    space,
-    starts,
-    supervisor,
-)
-from engine.diagnose import (
-    home as home_check,
-)
-from engine.diagnose.facts import Facts
+from engine.diagnose import docker, host, machine
+from engine.diagnose.facts import Check, Facts
 from engine.diagnose.run import CHECKS, Outcome, gathered, run_checks
 from engine.dockercli.context import endpoint
 from engine.settings.store import SettingsStore
@@ -60,7 +45,17 @@ def status(home: Home, *published: PublishedPort) -> EngineStatus:
 
 
 def test_every_check_has_a_title_of_its_own() -> None:
-    assert len({check.TITLE for check in CHECKS}) == len(CHECKS)
+    assert len({check.title for check in CHECKS}) == len(CHECKS)
+
+
+def test_every_check_is_run() -> None:
+    written = {
+        value
+        for module in (host, machine, docker)
+        for value in vars(module).values()
+        if isinstance(value, Check)
+    }
+    assert written == set(CHECKS)
 
 
 def test_a_fresh_home_asks_little_and_finds_nothing(home: Home) -> None:
@@ -79,29 +74,17 @@ def test_a_broken_settings_file_is_a_result_and_the_others_are_asked(home: Home)
     assert len(results) > len(CHECKS)
 
 
-class Broken:
-    """A check that cannot be made."""
-
-    TITLE = "broken"
-
-    def __init__(self, error: Exception) -> None:
-        self.error = error
-
-    def applies(self, facts: Facts) -> bool:
-        return True
-
-    def check(self, facts: Facts) -> Problem | None:
-        raise self.error
-
-
 @pytest.mark.parametrize("error", [MachineError("No."), PermissionError(13, "denied")])
 def test_a_check_that_raises_is_a_problem(home: Home, error: Exception) -> None:
-    (result,) = run_checks(Facts(home), (Broken(error),))
+    def broken(facts: Facts) -> Problem | None:
+        raise error
+
+    (result,) = run_checks(Facts(home), (Check("broken", lambda facts: True, broken),))
     assert result.outcome is Outcome.PROBLEM
 
 
 def test_emulation_is_told(home: Home) -> None:
-    found = acceleration.check(running(home))
+    found = machine.ACCELERATION.check(running(home))
     assert found is not None
     assert "There is no KVM." in found.hint
 
@@ -114,11 +97,11 @@ def test_starts_that_take_longer_than_they_could(home: Home) -> None:
         def why_only_root_writes(self, asked: str) -> Problem | None:
             return None
 
-    assert not starts.applies(Facts(home))
+    assert not machine.STARTS.applies(Facts(home))
     backend = FakeBackend()
     backend.explains = Slow()
-    assert starts.applies(running(home, backend=backend))
-    told = starts.check(running(home, backend=backend))
+    assert machine.STARTS.applies(running(home, backend=backend))
+    told = machine.STARTS.check(running(home, backend=backend))
     assert told is not None
     assert str(home.machine) in told.summary
 
@@ -127,49 +110,49 @@ def test_a_clock_that_is_behind(home: Home) -> None:
     now = datetime.datetime.now().timestamp()
     for said, wrong in ((now, False), (now - 3600, True), (now + 60, True)):
         guest = cast(Guest, FakeGuest(b"%d\n" % said))
-        assert bool(clock.check(running(home, guest=guest))) is wrong
-    assert clock.check(running(home, guest=cast(Guest, FakeGuest(b"date: what?"))))
+        assert bool(machine.CLOCK.check(running(home, guest=guest))) is wrong
+    assert machine.CLOCK.check(running(home, guest=cast(Guest, FakeGuest(b"date: what?"))))
 
 
 def test_a_machine_without_its_supervisor(home: Home) -> None:
-    assert supervisor.applies(running(home))
-    assert supervisor.check(running(home))
-    assert supervisor.check(running(home, status=status(home))) is None
+    assert docker.SUPERVISOR.applies(running(home))
+    assert docker.SUPERVISOR.check(running(home))
+    assert docker.SUPERVISOR.check(running(home, status=status(home))) is None
 
 
 def test_a_port_that_is_not_open(home: Home) -> None:
     problem = PortInUse("Port 80 is taken.").to_problem()
     port = PublishedPort("web", 80, Forward("127.0.0.1", 80, 80), problem)
-    assert ports.check(running(home, status=status(home, port))) == problem
+    assert docker.PORTS.check(running(home, status=status(home, port))) == problem
 
 
 def test_a_setting_that_cannot_be(home: Home) -> None:
     home.settings.write_text("cpus = 0\n")
-    assert settings.check(running(home))
+    assert host.SETTINGS.check(running(home))
 
 
 def test_more_memory_than_there_is(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     facts = Facts(home, settings=SettingsStore(home).load())
-    assert memory.applies(facts)
-    monkeypatch.setattr(memory, "available", lambda: 1)
-    assert memory.check(facts)
+    assert host.MEMORY.applies(facts)
+    monkeypatch.setattr(host, "available_memory", lambda: 1)
+    assert host.MEMORY.check(facts)
 
 
 def test_a_full_disk(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(space, "free", lambda folder: 1)
-    assert space.check(Facts(home))
+    monkeypatch.setattr(host, "free_space", lambda folder: 1)
+    assert host.SPACE.check(Facts(home))
 
 
 def test_a_folder_that_cannot_be_written(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.access", lambda path, mode: Path(path) != home.logs)
-    assert home_check.check(Facts(home))
+    assert host.FOLDERS.check(Facts(home))
 
 
 def test_a_damaged_image(home: Home) -> None:
     (home.images / "one").mkdir()
     (home.images / "one" / "manifest.json").write_text("{}")
-    assert image.applies(Facts(home))
-    assert image.check(Facts(home))
+    assert machine.IMAGE.applies(Facts(home))
+    assert machine.IMAGE.check(Facts(home))
 
 
 @pytest.fixture
@@ -182,30 +165,30 @@ def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatc
 
 def test_where_a_plain_docker_goes(home: Home, client: pytest.MonkeyPatch) -> None:
     facts = running(home)
-    assert docker_client.check(facts)
+    assert docker.CLIENT.check(facts)
     client.setenv("DOCKER_HOST", "tcp://elsewhere:1")
-    found = docker_client.check(facts)
+    found = docker.CLIENT.check(facts)
     assert found is not None
     assert "tcp://elsewhere:1" in found.summary
     client.setenv("DOCKER_HOST", endpoint(home))
-    assert docker_client.check(facts) is None
+    assert docker.CLIENT.check(facts) is None
     client.setenv("PATH", "/nowhere")
-    found = docker_client.check(facts)
+    found = docker.CLIENT.check(facts)
     assert found is not None
     assert msgspec.structs.asdict(found)["kind"] == "ToolMissing"
 
 
 def test_daemon_json_that_is_not_in_force(home: Home) -> None:
     facts = Facts(home)
-    assert not daemon_json.applies(facts)
+    assert not docker.DAEMON_JSON.applies(facts)
     home.daemon_config.write_text('{"debug": }')
-    assert daemon_json.applies(facts)
-    problem = daemon_json.check(facts)
+    assert docker.DAEMON_JSON.applies(facts)
+    problem = docker.DAEMON_JSON.check(facts)
     assert problem is not None
     assert "Line 1, column 11" in problem.summary
     home.daemon_config.write_text('{"bip": "x"}')
-    assert daemon_json.check(facts) is None
+    assert docker.DAEMON_JSON.check(facts) is None
     (home.logs / "console.log").write_text("galley: daemon.json refused: invalid bip\n")
-    refused = daemon_json.check(running(home))
+    refused = docker.DAEMON_JSON.check(running(home))
     assert refused is not None
     assert "invalid bip" in refused.summary

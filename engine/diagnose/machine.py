@@ -1,0 +1,90 @@
+"""Checks of the virtual machine: its backend, accelerator, start, image and clock."""
+
+import time
+
+from engine.diagnose.facts import Check, Facts
+from vm.directory import MachineDir
+from vm.errors import ImageDamaged, MachineError, Problem, VirtualizationOff
+from vm.image import find, verify
+
+EMULATED = "tcg"
+CLOCK_TOLERANCE = 5.0  # seconds
+
+
+def _check_backend(facts: Facts) -> Problem | None:
+    assert facts.backend is not None
+    return facts.backend.probe()
+
+
+BACKEND = Check(
+    "The program that runs the machine is usable",
+    lambda facts: facts.backend is not None,
+    _check_backend,
+)
+
+
+def _has_accelerator(facts: Facts) -> bool:
+    return facts.observation is not None and facts.observation.accelerator is not None
+
+
+def _check_acceleration(facts: Facts) -> Problem | None:
+    assert facts.observation is not None
+    accelerator = facts.observation.accelerator
+    if accelerator is None or accelerator.name != EMULATED:
+        return None
+    return VirtualizationOff(
+        "The machine is emulated, which makes it five to ten times slower.",
+        f"{accelerator.reason} Turn on virtualization in the firmware's settings, and give your "
+        "user access to it (Linux: the group of /dev/kvm).",
+    ).to_problem()
+
+
+ACCELERATION = Check("The machine runs at full speed", _has_accelerator, _check_acceleration)
+
+
+def _is_explained(facts: Facts) -> bool:
+    return facts.backend is not None and facts.backend.explains is not None
+
+
+def _check_starts(facts: Facts) -> Problem | None:
+    assert facts.backend is not None
+    assert facts.backend.explains is not None
+    return facts.backend.explains.why_slow(MachineDir.of(facts.home))
+
+
+STARTS = Check("The machine starts as quickly as it can", _is_explained, _check_starts)
+
+
+def _has_image(facts: Facts) -> bool:
+    return bool(find(facts.home.images))
+
+
+def _check_image(facts: Facts) -> Problem | None:
+    try:
+        verify(find(facts.home.images)[0])
+    except ImageDamaged as damage:
+        return damage.to_problem()
+    return None
+
+
+IMAGE = Check("The guest image is sound", _has_image, _check_image)
+
+
+def _check_clock(facts: Facts) -> Problem | None:
+    """A guest whose clock is behind fails every https download."""
+    assert facts.guest is not None
+    said = facts.guest.run(("date", "+%s"), timeout=10)
+    if not said.stdout.strip().isdigit():
+        return MachineError("The machine does not tell its time.", details=said.tail()).to_problem()
+    behind = time.time() - int(said.stdout)
+    if abs(behind) < CLOCK_TOLERANCE:
+        return None
+    return MachineError(
+        f"The machine's clock is {behind:.0f} s behind."
+        if behind > 0
+        else f"The machine's clock is {-behind:.0f} s ahead.",
+        "Run `galley restart`.",
+    ).to_problem()
+
+
+CLOCK = Check("The machine's clock is right", lambda facts: facts.guest is not None, _check_clock)
