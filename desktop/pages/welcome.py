@@ -23,7 +23,8 @@ from desktop.widgets.copy_line import CopyLine
 from desktop.widgets.problem_card import ProblemCard
 from engine.docker.types import Port, RunSpec
 from engine.dockercli.context import is_current
-from engine.settings.store import Settings, SettingsStore
+from engine.settings.schema import Settings
+from engine.settings.store import SettingsStore
 from vm.errors import Problem
 from vm.types import MachineState, Status
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from engine.settings.store import Settings
+from engine.settings.schema import Settings
 from engine.types import EngineStatus
 from vm.backend import Backend
 from vm.errors import Problem

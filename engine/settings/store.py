@@ -3,8 +3,8 @@
 The file is the truth: every `load` reads it, nothing is remembered. It is written only by `set` and
 `unset`, which keep comments and unknown keys. A proxy's password goes to the keyring instead. What
 starts at login is not in it but in a list of the system's, which `set` changes and every `load`
-reads. Next: `schema.py` (what there is and what
-is allowed), `machine_spec` at the end (what the machine is started with).
+reads. Next: `schema.py` (what there is), `setting.py` (what is allowed), `machine_spec` at the end
+(what the machine is started with).
 """
 
 import contextlib
@@ -20,7 +20,8 @@ import msgspec
 from engine import autostart
 from engine.credentials import proxy_password
 from engine.settings import proxy_address, share_paths
-from engine.settings.schema import HostSize, Kind, Setting, Value, schema
+from engine.settings.schema import Settings, schema
+from engine.settings.setting import HostSize, Kind, Setting, Value
 from vm.directory import MachineDir
 from vm.errors import GalleyError, KeyringUnusable, Problem, SettingsError
 from vm.host import ownership, private_folders
@@ -47,38 +48,6 @@ class Entry(msgspec.Struct, frozen=True):
     @property
     def text(self) -> str:
         return self.setting.text(self.value)
-
-
-class Settings(msgspec.Struct, frozen=True):
-    """All values at one moment. `problems`: what the file says and could not be used."""
-
-    cpus: int
-    memory: int  # bytes
-    disk: int  # bytes
-    backend: str
-    accelerator: str
-    cpu_model: str
-    channel: str
-    save_after: int  # seconds, 0: never
-    save_busy: bool
-    suspend_after: int  # seconds, 0: never
-    suspend: bool
-    port_address: str
-    host_network_ports: bool
-    host_loopback: bool
-    local_names: bool
-    proxy: str
-    http_proxy: str
-    https_proxy: str
-    no_proxy: str
-    shares: tuple[str, ...]
-    read_only_shares: tuple[str, ...]
-    share_by: str
-    use_context: bool
-    use_keyring: bool
-    start_at_login: bool
-    start_engine_at_login: bool
-    problems: tuple[Problem, ...] = ()
 
 
 class SettingsStore:

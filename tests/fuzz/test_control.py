@@ -20,7 +20,7 @@ import pytest
 from engine.control import dispatch
 from engine.control.protocol import METHODS, Hello, Push, Reply, address, read_key
 from engine.control.server import ControlServer
-from engine.settings.schema import HostSize
+from engine.settings.setting import HostSize
 from engine.settings.store import SettingsStore
 from tests.fuzz.harness import PATIENCE, Fuzz, Source, wait_until
 from tests.unit.engine.control.scripted import ScriptedEngine

@@ -18,13 +18,16 @@ from desktop.pages.settings.editors import (
     NumberEditor,
     stops,
 )
-from desktop.pages.settings.page import SettingsPage, _topics
+from desktop.pages.settings.fields import Field
+from desktop.pages.settings.page import SettingsPage
 from desktop.pages.settings.pending import pending, reason
 from desktop.session.tasks import TaskState
 from engine.credentials import proxy_password
 from engine.settings import share_paths
-from engine.settings.schema import GIB, HostSize, Kind, Setting, schema
+from engine.settings.schema import schema, topics
+from engine.settings.setting import GIB, HostSize, Kind, Setting
 from engine.settings.store import Entry, SettingsStore
+from tests.longer_settings import use_longer_settings
 from tests.unit.engine.secret_service import SecretService, unlocked
 from vm.types import MachineState, Status
 
@@ -63,9 +66,25 @@ def test_every_setting_is_there(page: SettingsPage) -> None:
 
 
 def test_each_setting_has_its_topic(page: SettingsPage) -> None:
-    """None is left for the end."""
-    of_settings = [one for one in page.sections if one.rows[0] in page.fields.values()]
-    assert len(of_settings) == len(_topics())
+    names = {field: name for name, field in page.fields.items()}
+    sections = [[names[row] for row in one.rows if isinstance(row, Field)] for one in page.sections]
+    shown = [section for section in sections if section]
+    assert shown == [[*names] for _topic, names in topics()]
+
+
+def test_a_new_field_of_the_settings_is_on_the_page(
+    own_app: App, wait_for: WaitFor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_longer_settings(monkeypatch)
+    own_app.window.go("settings", "snack")
+    page = own_app.window.current
+    assert isinstance(page, SettingsPage)
+    wait_for(lambda: page.fields)
+    field = page.fields["snack"]
+    assert isinstance(field.editor, ChoiceEditor)
+    assert field.editor.box.currentText() == "nuts"
+    (section,) = [one for one in page.sections if field in one.rows]
+    assert section.rows[-2:] == [page.fields["share_by"], field]
 
 
 def test_a_change_holds_and_can_be_reset(

@@ -7,7 +7,8 @@ import json
 import subprocess
 from pathlib import Path
 
-from engine.settings.schema import HostSize, schema
+from engine.settings.schema import schema
+from engine.settings.setting import HostSize
 from tests.windows.lane import Windows, windows_path
 
 ADD = """

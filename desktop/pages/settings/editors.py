@@ -16,7 +16,7 @@ from desktop.i18n.text import tr
 from desktop.widgets.basics import button, column, holder, row
 from desktop.widgets.elided import Elided
 from engine.settings.proxy_address import split
-from engine.settings.schema import GIB, Kind, Setting, Value
+from engine.settings.setting import GIB, Kind, Setting, Value
 from vm.errors import SettingsError
 
 SETTLE_MS = 400  # after the last move of a slider

@@ -12,7 +12,7 @@ from desktop.i18n.engine_words import engine_says, told
 from desktop.i18n.text import tr
 from desktop.pages.settings.editors import Editor, editor
 from desktop.widgets.basics import button, column, label, line, row
-from engine.settings.schema import Kind, Setting, Value
+from engine.settings.setting import Kind, Setting, Value
 from engine.settings.store import Entry
 from vm.errors import Problem, SettingsError
 

@@ -1,4 +1,4 @@
-"""Every setting, drawn from the schema: nothing here knows one of them by more than its topic.
+"""Every setting, drawn from the schema, topic by topic.
 
 The file is the truth: it is read when the page is shown, after each change, and when the supervisor
 has news. Next: `fields.py`.
@@ -18,14 +18,15 @@ from desktop.i18n.text import tr
 from desktop.pages.page import Command, Page
 from desktop.pages.settings.fields import Field, FormRow, Section
 from desktop.pages.settings.logins import LoginsSection
-from desktop.pages.settings.pending import OF_SUPERVISOR, pending, reason
+from desktop.pages.settings.pending import is_supervisors, pending, reason
 from desktop.pages.settings.window_settings import WindowSection
 from desktop.session.tasks import Task
 from desktop.theme import icons
 from desktop.widgets.basics import button, column, holder, label, row, scrolled
 from desktop.widgets.levels import step_out_of
 from desktop.widgets.problem_card import ProblemCard
-from engine.settings.schema import Setting, Value
+from engine.settings.schema import topics
+from engine.settings.setting import Setting, Value
 from engine.settings.store import Entry, SettingsStore
 from vm.errors import Problem
 
@@ -221,12 +222,8 @@ class SettingsPage(Page):
     def _build(self, entries: Sequence[Entry]) -> None:
         for entry in entries:
             self.fields[entry.setting.name] = Field(entry, self._give, self._reset)
-        left = dict(self.fields)
-        for number, (title, names) in enumerate(_topics()):
-            rows = [left.pop(name) for name in names if name in left]
-            self._add(Section(title, [*rows]), number)
-        if left:
-            self._add(Section(tr("More"), [*left.values()]), len(_topics()))
+        for number, (topic, names) in enumerate(topics()):
+            self._add(Section(tr(topic.value), [self.fields[name] for name in names]), number)
         self._search()
 
     def _add(self, section: Section, place: int = -1) -> None:
@@ -322,33 +319,8 @@ class SettingsPage(Page):
             engine.restart(self.app)
 
 
-def _topics() -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """Where each setting stands; one that is in none of them stands under "More"."""
-    return (
-        (tr("Resources"), ("cpus", "memory", "disk")),
-        (tr("Virtual machine"), ("backend", "accelerator", "cpu_model", "channel")),
-        (tr("While nobody uses it"), ("save_after", "save_busy", "suspend_after", "suspend")),
-        (tr("Files"), ("shares", "read_only_shares", "share_by")),
-        (
-            tr("Network"),
-            (
-                "port_address",
-                "host_network_ports",
-                "host_loopback",
-                "local_names",
-                "proxy",
-                "http_proxy",
-                "https_proxy",
-                "no_proxy",
-            ),
-        ),
-        (tr("Docker on this computer"), ("use_context", "use_keyring")),
-        (tr("At login"), ("start_at_login", "start_engine_at_login")),
-    )
-
-
 def _is_supervisors(waiting: Sequence[Setting]) -> bool:
-    return any(setting.name in OF_SUPERVISOR for setting in waiting)
+    return any(is_supervisors(setting) for setting in waiting)
 
 
 def _clear(box: QVBoxLayout) -> None:

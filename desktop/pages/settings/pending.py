@@ -7,11 +7,10 @@ if this page came later, when it was first shown.
 from collections.abc import Mapping, Sequence
 
 from desktop.i18n.text import tr
-from engine.settings.schema import Setting
+from engine.settings.schema import SUPERVISOR_RESTART
+from engine.settings.setting import Setting
 from engine.settings.store import Entry
 from vm.types import Status
-
-OF_SUPERVISOR = ("backend",)  # chosen by the background process, not by the machine
 
 
 def pending(
@@ -25,9 +24,14 @@ def pending(
         entry.setting
         for entry in entries
         if entry.setting.needs_restart
-        and (up or entry.setting.name in OF_SUPERVISOR)
+        and (up or is_supervisors(entry.setting))
         and _differs(entry, before, machine)
     )
+
+
+def is_supervisors(setting: Setting) -> bool:
+    """Whether the background process chooses it when it starts, not the machine."""
+    return setting.needs_restart == SUPERVISOR_RESTART
 
 
 def reason(setting: Setting) -> str:

@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 
-from engine.settings.schema import HostSize
+from engine.settings.setting import HostSize
 from engine.settings.store import SettingsStore
 from engine.supervisor import Assembly, main
 from tests.unit.engine.control.scripted import ScriptedEngine

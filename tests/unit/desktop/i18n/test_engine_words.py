@@ -30,7 +30,7 @@ HANDING_ON = {
 # Functions that return sentences or parts of them, and constants that hold them.
 SAYING = {
     "engine/docker/errors.py": ("_HINTS",),
-    "engine/settings/schema.py": ("allowed",),
+    "engine/settings/setting.py": ("allowed",),
     "vm/backends/qemu/start.py": ("lines",),
     "vm/backends/qemu/accel.py": ("boots", "why_missing"),
     "vm/backends/qemu/program.py": ("INSTALL", "hint"),

@@ -16,7 +16,8 @@ from PySide6.QtCore import QLocale
 from desktop.i18n import text
 from engine.diagnose.run import CHECKS
 from engine.lifecycle import start_steps
-from engine.settings.schema import HostSize, schema
+from engine.settings.schema import schema
+from engine.settings.setting import HostSize, Topic
 from vm.lifecycle import boot_steps
 
 ROOT = Path(__file__).parents[4]
@@ -93,6 +94,7 @@ def wanted() -> dict[str, str]:
                 found[said] = f"engine/settings/schema.py: {setting.name}"
     for path in ("vm/lifecycle/boot_steps.py", "engine/lifecycle/start_steps.py"):
         found |= steps(path)
+    found |= {topic.value: "engine/settings/setting.py" for topic in Topic}
     found |= {check.title: "engine/diagnose" for check in CHECKS}
     return found
 

@@ -11,7 +11,7 @@ from engine.autostart import Standing, linux
 from engine.diagnose.facts import Facts
 from engine.diagnose.host import AUTOSTART
 from engine.dockercli.context import context_name
-from engine.settings.schema import GIB, HostSize
+from engine.settings.setting import GIB, HostSize
 from engine.settings.store import SettingsStore
 from vm.errors import HostError
 from vm.host.paths import Home, default_root, home_at

@@ -6,7 +6,7 @@ import pytest
 
 from engine.control.client import ControlClient
 from engine.control.server import ControlServer
-from engine.settings.schema import HostSize
+from engine.settings.setting import HostSize
 from engine.settings.store import SettingsStore
 from tests.unit.engine.control.scripted import ScriptedEngine
 from vm.host.paths import Home, find_home, make_home

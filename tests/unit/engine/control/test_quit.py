@@ -4,7 +4,7 @@ import threading
 
 from engine.control.client import ControlClient
 from engine.control.server import ControlServer
-from engine.settings.schema import HostSize
+from engine.settings.setting import HostSize
 from engine.settings.store import SettingsStore
 from tests.unit.engine.control.scripted import ScriptedEngine
 from vm.host.paths import Home

@@ -14,7 +14,8 @@ import pytest
 from engine.guest import recipe
 from engine.ports.published_spec import Asked, Container, Mount, Publishing
 from engine.settings import share_paths
-from engine.settings.schema import GIB, HostSize, Kind, Setting, schema
+from engine.settings.schema import schema
+from engine.settings.setting import GIB, HostSize, Kind, Setting
 from engine.settings.store import SettingsStore
 from engine.shares.binds import resolve
 from engine.shares.shared_folders import SharedFolders

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from engine.settings.schema import GIB, HostSize
+from engine.settings.setting import GIB, HostSize
 from engine.settings.store import SettingsStore
 from tests.background import Background
 from tests.other_user import ID

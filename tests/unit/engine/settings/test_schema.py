@@ -1,0 +1,73 @@
+"""The settings as fields of `Settings`: what follows from one, and that nothing else is needed."""
+
+import json
+from typing import get_type_hints
+
+import msgspec
+import pytest
+from click.testing import CliRunner
+
+from engine.cli.settings import settings as command
+from engine.settings.schema import SPECS, Settings, schema, topics
+from engine.settings.setting import GIB, HostSize, Kind, SettingSpec, Topic
+from engine.settings.store import SettingsStore
+from tests.longer_settings import LongerSettings, use_longer_settings
+from vm.host.paths import Home
+
+HOST = HostSize(4, 16 * GIB)
+TYPES = {
+    Kind.COUNT: int,
+    Kind.SIZE: int,
+    Kind.DURATION: int,
+    Kind.SWITCH: bool,
+    Kind.PATHS: tuple[str, ...],
+}  # else str
+
+
+def test_each_field_is_a_setting_with_its_texts() -> None:
+    settings = schema(HOST)
+    fields = [field.name for field in msgspec.structs.fields(Settings)]
+    assert [setting.name for setting in settings] == fields[:-1]
+    assert fields[-1] == "problems"
+    for setting in settings:
+        assert setting.label
+        assert setting.help.endswith(".")
+        assert setting.parse(setting.text(setting.default)) == setting.default
+        if setting.kind not in (Kind.PATHS, Kind.SWITCH, Kind.PROXY, Kind.HOSTS, Kind.DURATION):
+            assert setting.parse(setting.default if setting.kind is not Kind.SIZE else "8GiB")
+
+
+@pytest.mark.parametrize(("name", "spec"), SPECS)
+def test_a_field_has_the_type_of_its_kind(name: str, spec: SettingSpec) -> None:
+    assert get_type_hints(Settings)[name] == TYPES.get(spec.kind, str)
+
+
+def test_each_setting_has_one_place_in_the_window() -> None:
+    names = [name for _topic, names in topics() for name in names]
+    assert sorted(names) == sorted(name for name, _spec in SPECS)
+    assert [topic for topic, _names in topics()] == list(Topic)
+    assert all(names for _topic, names in topics())
+
+
+def test_a_new_field_is_everywhere(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    use_longer_settings(monkeypatch)
+    store = SettingsStore(home, HOST)
+
+    def current() -> str:
+        settings = store.current()
+        assert isinstance(settings, LongerSettings)
+        return settings.snack
+
+    assert current() == "nuts"
+    assert store.set("snack", "Olives").text == "olives"
+    assert current() == "olives"
+    assert 'snack = "olives"' in home.settings.read_text()
+    assert dict(topics())[Topic.FILES][-1] == "snack"
+    said = CliRunner().invoke(command, ["list"]).output
+    assert "What there is to eat. Allowed: one of nuts, olives." in said
+    entry = json.loads(CliRunner().invoke(command, ["get", "snack", "--json"]).output)
+    assert (entry["value"], entry["setting"]["label"]) == ("olives", "Snack")
+    home.settings.write_text("snack = 3\n")
+    assert current() == "nuts"
+    (problem,) = store.current().problems
+    assert "snack cannot be '3'" in problem.summary
