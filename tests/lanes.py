@@ -2,9 +2,9 @@
 
     python -m tests.lanes
 
-Each has homes, networks and servers of its own, as any two runs have. One is shown while it runs,
-the other when that has ended, so that neither is read through the other. A signal to end goes to
-both as Ctrl+C does: they clear away what they have started, and we end with them.
+Each has homes, networks, servers and mounts of its own. One is shown while it runs, the other when
+that has ended, so that neither is read through the other. A signal to end goes to both as Ctrl+C
+does: they clear away what they have started, and we end with them.
 """
 
 import os
@@ -23,6 +23,10 @@ WINE = () if platform.machine() in ("aarch64", "arm64") else ("tests/windows",)
 SHOWN = ("tests/unit", "tests/gui", "tests/fuzz", *WINE, "tests/conformance", "tests/contract")
 HELD = ("tests/e2e",)  # half of the time
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+# A process of one lane that makes a mount namespace would keep the other's mounts in it: a file
+# system that is to lose its power (`tests/contract/power.py`) could not be unmounted.
+OWN_MOUNTS = ("unshare", "--mount") if os.geteuid() == 0 else ()
 
 Words = Sequence[str]
 
@@ -55,7 +59,7 @@ def run(shown: Words, held: Words) -> int:
 def _start(words: Words, output: int | None) -> subprocess.Popen[bytes]:
     """In a session of its own, so that a terminal's Ctrl+C comes to it once, from us."""
     return subprocess.Popen(
-        words,
+        [*OWN_MOUNTS, *words],
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
         stdout=output,

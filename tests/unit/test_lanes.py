@@ -71,6 +71,13 @@ def test_a_signal_ends_both_in_order(tmp_path: Path, number: signal.Signals) -> 
     assert (running.returncode, said.splitlines()) == (2, ["cleared away"] * 2)
 
 
+def test_neither_has_the_mounts_of_the_other() -> None:
+    shows = python("import os; print(os.readlink('/proc/self/ns/mnt'))")
+    _, namespaces = ran(shows, shows)
+    assert len(namespaces) == 2
+    assert os.readlink("/proc/self/ns/mnt") not in namespaces
+
+
 def test_every_test_is_in_one() -> None:
     files = lanes.ROOT.glob("tests/**/test_*.py")
     folders = {f"tests/{file.relative_to(lanes.ROOT).parts[1]}" for file in files}
