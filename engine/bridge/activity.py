@@ -76,7 +76,7 @@ class ConnectionActivity:
 
     def __init__(self, monitor: ActivityMonitor) -> None:
         self._monitor = monitor
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
         self._is_at_work = False
         self.only_looks = False
         self._only_waits = False
@@ -91,7 +91,7 @@ class ConnectionActivity:
         """A request begins."""
         only_waits = _WAITS.match(target) is not None
         self.only_looks = _LOOKS.match(target) is not None
-        with self._turn:
+        with self._lock:
             self._only_waits, self._has_begun = only_waits, False
             self._streamed = Chunks() if only_waits and _STREAMS.match(target) else None
             self._is_held = self._is_held or _HELD.match(target) is not None
@@ -106,7 +106,7 @@ class ConnectionActivity:
         if self._only_waits:
             return
         self._monitor.moved()
-        with self._turn:
+        with self._lock:
             ends = self._is_at_work and not self._is_held and self._is_last(data)
             self._is_at_work = self._is_at_work and not ends
         if ends:
@@ -125,7 +125,7 @@ class ConnectionActivity:
 
     def over(self) -> None:
         """The connection has ended."""
-        with self._turn:
+        with self._lock:
             ends, self._is_at_work = self._is_at_work, False
         if ends:
             self._monitor.end()

@@ -49,7 +49,7 @@ class DeferredStream:
         self._gate = gate
         self._reach = reach
         self._is_back = is_back
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
         self._guest: Stream | None = None
         self._kept = b""  # for the guest
         self._answer = b""  # for the client
@@ -64,7 +64,7 @@ class DeferredStream:
     def recv(self, limit: int) -> bytes:
         if self._guest is None:
             self._gate.wait(self._has_to_move)
-            with self._turn:
+            with self._lock:
                 answer, self._answer = self._answer[:limit], self._answer[limit:]
             if answer or self._closed:
                 return answer
@@ -74,7 +74,7 @@ class DeferredStream:
         return self._guest.recv(limit) if self._guest is not None else b""
 
     def sendall(self, data: bytes) -> None:
-        with self._turn:
+        with self._lock:
             guest = self._guest
             if guest is None:
                 self._take(data)
@@ -84,7 +84,7 @@ class DeferredStream:
             guest.sendall(data)
 
     def shutdown_write(self) -> None:
-        with self._turn:
+        with self._lock:
             guest, self._has_all = self._guest, True
             if guest is None and not self._is_wanted:
                 self._closed = True  # the client has gone
@@ -94,7 +94,7 @@ class DeferredStream:
             guest.shutdown_write()
 
     def close(self) -> None:
-        with self._turn:
+        with self._lock:
             guest, self._closed = self._guest, True
         if guest is None:
             self._gate.notify()
@@ -125,7 +125,7 @@ class DeferredStream:
         guest = self._reach()
         if isinstance(guest, Problem):
             return guest
-        with self._turn:
+        with self._lock:
             if self._kept:
                 guest.sendall(self._kept)
             if self._has_all:

@@ -18,7 +18,7 @@ class Courier:
 
     def __init__(self, dial: Callable[[], Stream]) -> None:
         self._dial = dial
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
         self._stream: Stream | None = None
 
     def send(self, changes: Sequence[Change]) -> None:
@@ -26,7 +26,7 @@ class Courier:
         stream = self._stream
         if stream is None:
             stream = self._dial()
-            with self._turn:
+            with self._lock:
                 self._stream = stream
         try:
             stream.sendall(encode(changes))
@@ -35,7 +35,7 @@ class Courier:
             raise
 
     def close(self) -> None:
-        with self._turn:
+        with self._lock:
             stream, self._stream = self._stream, None
         if stream is not None:
             stream.close()

@@ -28,12 +28,12 @@ class Listener:
         self._name = name
         self._watch = watch
         self._on_word = on_word
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
         self._ear: _Ear | None = None
 
     def follow(self, runs: bool) -> bool:
         """Whether there is a guest to be heard. Returns at once, with whether that was new."""
-        with self._turn:
+        with self._lock:
             if runs is (self._ear is not None):
                 return False
             ended, self._ear = self._ear, None

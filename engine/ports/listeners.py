@@ -33,11 +33,11 @@ class GuestListeners:
         self._dial = dial
         self._on_change = on_change
         self._hearing: _Hearing | None = None
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
 
     def follow(self, is_wanted: bool) -> Listeners:
         """Begin or end to hear of them. The list as it is now, which takes a moment at first."""
-        with self._turn:
+        with self._lock:
             hearing = self._hearing
             if is_wanted and hearing is None:
                 hearing = self._hearing = _Hearing(self._dial, self._on_change)

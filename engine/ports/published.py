@@ -40,7 +40,7 @@ class PublishedPorts:
     def __init__(self, carrier: Carrier, on_change: Callable[[], None]) -> None:
         self._carrier = carrier
         self._on_change = on_change
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
         self._ports: tuple[PublishedPort, ...] = ()
         self._reserved: Counter[Forward] = Counter()
 
@@ -50,13 +50,13 @@ class PublishedPorts:
 
     def held(self) -> frozenset[tuple[str, int]]:
         """Protocol and number of each port that containers have or are about to get."""
-        with self._turn:
+        with self._lock:
             forwards = {port.forward for port in self._ports} | self._reserved.keys()
         return frozenset((forward.protocol, forward.host_port) for forward in forwards)
 
     def sync(self, wanted: list[PublishedPort]) -> None:
         """Open what is missing, close what is no longer wanted; a taken port is told, not fatal."""
-        with self._turn:
+        with self._lock:
             carried = self._carrier.forwarded()
             ports = placed(wanted, carried)
             keep = {port.forward for port in ports} | self._reserved.keys()
@@ -73,7 +73,7 @@ class PublishedPorts:
         """Open them for a container that is about to start, or a service about to be created or
         updated; `sync` leaves those that are returned alone until `release`. Raises PortInUse and
         what the carrier raises, and then has opened none."""
-        with self._turn:
+        with self._lock:
             carried = self._carrier.forwarded()
             opened: list[Forward] = []
             asked = [PublishedPort(name, 0, each, service=service) for each in forwards]
@@ -101,12 +101,12 @@ class PublishedPorts:
 
     def release(self, forwards: Iterable[Forward]) -> None:
         """The container runs, or does not: the next `sync` decides."""
-        with self._turn:
+        with self._lock:
             self._reserved -= Counter(forwards)
 
     def forget(self) -> None:
         """The machine is gone, and its forwards with it."""
-        with self._turn:
+        with self._lock:
             self._carrier.forget()
             self._reserved.clear()
             changed, self._ports = bool(self._ports), ()

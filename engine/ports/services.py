@@ -77,19 +77,19 @@ class Services:
 
     def __init__(self, dial: Dial) -> None:
         self._dial = dial
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
         self._expected = 0
         self._listed: tuple[Service, ...] = ()
 
     @contextlib.contextmanager
     def expected(self) -> Iterator[None]:
         """One may be created meanwhile."""
-        with self._turn:
+        with self._lock:
             self._expected += 1
         try:
             yield
         finally:
-            with self._turn:
+            with self._lock:
                 self._expected -= 1
 
     def current(self, containers: Iterable[Container]) -> tuple[Service, ...]:

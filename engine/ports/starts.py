@@ -54,7 +54,7 @@ class Starts:
         self._services = services
         self._look = look
         self._must_share = must_share
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
         self._asked: dict[str, Asked] = {}
 
     def about_to(self, container: str) -> Callable[[], None] | None:
@@ -110,19 +110,19 @@ class Starts:
         """What each of them, which are all that run, was asked to publish; by id."""
         found = {}
         for container in containers:
-            with self._turn:
+            with self._lock:
                 known = self._asked.get(container.Id)
             try:
                 found[container.Id] = known or self._ask(container.Id)
             except LOST as error:
                 log.info("what %s publishes: %s", container.name, error)
-        with self._turn:
+        with self._lock:
             self._asked = dict(found)
         return found
 
     def _ask(self, container: str) -> Asked:
         asked = get_json(self._dial, f"/containers/{quote(container, safe='')}/json", Asked)
-        with self._turn:
+        with self._lock:
             self._asked[asked.Id] = asked
         return asked
 

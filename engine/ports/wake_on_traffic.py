@@ -47,7 +47,7 @@ class Knocks:
         self._traffic = traffic
         self._awake = awake
         self._rest = rest
-        self._turn = threading.RLock()
+        self._lock = threading.RLock()
         self._state = MachineState.ABSENT
         self._listens = False
         self._ready = threading.Event()
@@ -56,7 +56,7 @@ class Knocks:
 
     def follow(self, state: MachineState, forwards: Iterable[Forward]) -> None:
         """The machine's state, as it changes, and what is carried at that moment."""
-        with self._turn:
+        with self._lock:
             self._state = state
             if state is MachineState.PAUSED and self._traffic is not None:
                 self._listen(self._traffic)
@@ -74,13 +74,13 @@ class Knocks:
     def leave(self, forward: Forward) -> None:
         """The machine is about to have it again, wherever that leads in there."""
         door = forward.host_address, forward.host_port
-        with self._turn:
+        with self._lock:
             if forward.protocol == "tcp" and door in self._doors:
                 self._doors.remove(door)
                 self._forwarder.close("tcp", door)
 
     def close(self) -> None:
-        with self._turn:
+        with self._lock:
             self._forwarder.close_all()
             self._doors.clear()
 
@@ -102,11 +102,11 @@ class Knocks:
             except GalleyError as error:
                 log.warning("who comes to a port may have to wait: %s", error.summary)
                 pause.wait(AGAIN)
-        with self._turn:
+        with self._lock:
             self._listens = False
 
     def _sleeps(self) -> bool:
-        with self._turn:
+        with self._lock:
             self._listens = self._state is MachineState.PAUSED
             self._ready.clear()
             return self._listens
@@ -149,5 +149,5 @@ class Knocks:
             connect(near, (EVERYWHERE.get(door[0], door[0]), door[1]))
 
     def _is_ours(self, door: Door) -> bool:
-        with self._turn:
+        with self._lock:
             return door in self._doors

@@ -39,7 +39,7 @@ class LocalNames:
     def __init__(self, settings: SettingsStore, guest: Callable[[], Guest]) -> None:
         self._settings = settings
         self._guest = guest
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
         self._containers: Sequence[Container] | None = None  # None: no machine runs
         self._has: bytes | None = None  # what the guest's file holds; None: nobody knows
         settings.subscribe(lambda _: self._look())
@@ -51,11 +51,11 @@ class LocalNames:
 
     def forget(self) -> None:
         """The machine is gone, and its file."""
-        with self._turn:
+        with self._lock:
             self._containers, self._has = None, None
 
     def _look(self) -> None:
-        with self._turn:
+        with self._lock:
             if self._containers is None:
                 return
             is_on = self._settings.current().local_names

@@ -36,7 +36,7 @@ class Configuration:
         self._home = home
         self._settings = settings
         self._login = ProxyLogin(home, backend)
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
         self._refused: Problem | None = None
         self._lacking: tuple[Problem, ...] = ()
         self.proxies = Proxies()
@@ -57,7 +57,7 @@ class Configuration:
     def hand_over(self, folder: Path, image: Path) -> None:
         """Let the machine that is about to start with `image` find it. What cannot be had is left
         out, and told by `bring`. Raises HomeUnusable, DiskFull."""
-        with self._turn:
+        with self._lock:
             self._look_for_proxies()
             loopback = host_loopback.wanted(self._settings, self.proxies)
             _hand(folder / host_loopback.HANDED, host_loopback.handed(loopback))
@@ -70,7 +70,7 @@ class Configuration:
     def bring(self, guest: Guest, image: Path | None, console: Callable[[], Sequence[str]]) -> None:
         """Let a machine that runs have all of it; it mostly has. Blocks while dockerd starts again.
         Never raises: it becomes one of the problems."""
-        with self._turn:
+        with self._lock:
             trusted, registries = certificates.wanted(image), registry_certificates.wanted()
             unusable = self._look_for_proxies()
             failures: list[Problem] = []
@@ -108,7 +108,7 @@ class Configuration:
         problem = daemon_json.check(text)
         if problem is not None:
             raise from_problem(problem)
-        with self._turn:
+        with self._lock:
             if guest is not None:
                 daemon_json.apply(guest, daemon_json.joined(text, self._named()))
             daemon_json.write(self._home, text)
@@ -116,7 +116,7 @@ class Configuration:
 
     def live_restore(self, guest: Guest, wanted: Literal["off", "auto"]) -> None:
         """Raises what `daemon_config.live_restore` raises."""
-        with self._turn:
+        with self._lock:
             daemon_json.live_restore(guest, wanted)
 
     def forget(self) -> None:

@@ -44,7 +44,7 @@ class ProxyLogin:
         self._first = PORTS[int.from_bytes(chosen[:4]) % (len(PORTS) - TRIES)]
         self._directory = MachineDir.of(home)
         self._backend = backend
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
         self._forwarder = Forwarder()
         self._proxies = Proxies()
         self._passwords: dict[str, str] = {}
@@ -52,7 +52,7 @@ class ProxyLogin:
 
     def follow(self, proxies: Proxies) -> Proxies:
         """Log in to these from now on; they, with our door."""
-        with self._turn:
+        with self._lock:
             self._proxies, self._passwords = proxies, {}
             if not proxies.with_login:
                 self._close()
@@ -70,7 +70,7 @@ class ProxyLogin:
         return None
 
     def close(self) -> None:
-        with self._turn:
+        with self._lock:
             self._close()
 
     def _open(self) -> None:

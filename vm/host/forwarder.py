@@ -33,7 +33,7 @@ class Forwarder:
     """Any thread may call. Its own thread begins with the first port and ends with `close_all`."""
 
     def __init__(self) -> None:
-        self._turn = threading.RLock()
+        self._lock = threading.RLock()
         self._open: dict[Key, socket.socket] = {}
         self._senders: dict[tuple[socket.socket, Address], _Sender] = {}
         self._watched: selectors.BaseSelector | None = None
@@ -45,7 +45,7 @@ class Forwarder:
             self.serve(here, lambda near: connect(near, there))
             return
         bound = _bind(protocol, here)
-        with self._turn:
+        with self._lock:
             self._watch(bound, lambda: self._receive(bound, there))
             self._open[protocol, here] = bound
 
@@ -53,13 +53,13 @@ class Forwarder:
         """Give each connection to `here` to `answer`, in a thread of its own, which closes it and
         does not mind an OSError. Raises OSError when `here` cannot be bound or watched."""
         bound = _bind("tcp", here)
-        with self._turn:
+        with self._lock:
             self._watch(bound, lambda: _accept(bound, answer))
             self._open["tcp", here] = bound
 
     def close(self, protocol: str, here: Address) -> None:
         """Listen there no longer; connections that are open end by themselves."""
-        with self._turn:
+        with self._lock:
             bound = self._open.pop((protocol, here), None)
             if bound is not None:
                 for key in [key for key in self._senders if key[0] is bound]:
@@ -67,7 +67,7 @@ class Forwarder:
                 self._leave(bound)
 
     def close_all(self) -> None:
-        with self._turn:
+        with self._lock:
             for protocol, here in list(self._open):
                 self.close(protocol, here)
             if self._knock is not None:
@@ -105,7 +105,7 @@ class Forwarder:
             while True:
                 ready = watched.select(QUIET)
                 failure = None
-                with self._turn:
+                with self._lock:
                     for key, _ in ready:
                         if key.fileobj is heard:
                             if not heard.recv(4096):

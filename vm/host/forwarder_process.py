@@ -67,14 +67,14 @@ class Server:
         self._leave = leave
         self._idle = idle
         self._forwarder = Forwarder()
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
         self._carried: dict[tuple[str, Address], Carried] = {}
         self._changed = time.monotonic()
 
     def answer(self, data: bytes) -> bytes:
         """Raises MsgspecError for what is no request."""
         request = msgspec.json.decode(data, type=Request)
-        with self._turn:
+        with self._lock:
             try:
                 self._do(request)
             except OSError as error:
@@ -85,7 +85,7 @@ class Server:
         """Leave when it has ended, or nothing has been carried for long enough."""
         while True:
             is_gone = process.wait_gone(other, self._idle)
-            with self._turn:  # so that nobody gets an answer that does not hold
+            with self._lock:  # so that nobody gets an answer that does not hold
                 is_idle = not self._carried and time.monotonic() - self._changed >= self._idle
                 if is_gone or is_idle:
                     self._leave()

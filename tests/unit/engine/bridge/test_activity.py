@@ -28,7 +28,7 @@ class Users(NullMonitor):
         self.woken = 0
         self.uses = 0
         self.failure: GalleyError | None = None
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
 
     def awake(self, uses: bool = True) -> None:
         if self.failure is not None:
@@ -37,12 +37,12 @@ class Users(NullMonitor):
         self.uses += uses
 
     def begin(self) -> None:
-        with self._turn:
+        with self._lock:
             self.at_work += 1
             self.most = max(self.most, self.at_work)
 
     def end(self) -> None:
-        with self._turn:
+        with self._lock:
             self.at_work -= 1
 
     def moved(self) -> None:
