@@ -1,8 +1,8 @@
-"""Who carries the ports of the running machine: its backend, and a process of Galley's for IPv6.
+"""Forwards the ports of the running machine: IPv4 by its backend, IPv6 by a process of Galley's.
 
-QEMU's network forwards IPv4 only: libslirp can do more, but QEMU's monitor has no words for it. So
-a port on an IPv6 address is a listener of our own that leads to the same port on IPv4 where that is
-open, else to one that is opened for it. Both outlive the supervisor, and are seen by the next one.
+QEMU's network forwards IPv4 only: libslirp can do more, but QEMU's monitor has no command for it.
+So a port on an IPv6 address is a listener of our own. It leads to the same port on IPv4 where that
+is open, else to one that is opened for it. Both outlive the supervisor; the next one lists them.
 Next: `published.py`, `wake_on_traffic.py`, `vm/host/forwarder_process.py`.
 """
 
@@ -22,27 +22,27 @@ log = logging.getLogger(__name__)
 LOOPBACK, EVERY_IPV4 = "127.0.0.1", "0.0.0.0"
 
 
-class MachineCarrier:
-    """The backend, bound to its machine. `clear`: who of us has the port until now leaves it. Not
-    thread-safe: `PublishedPorts` takes turns."""
+class HostForwarder:
+    """Opens and closes ports of one machine. `release`: closes a listener that Galley itself has on
+    the port. Not thread-safe: `PublishedPorts` holds its lock during each call."""
 
     def __init__(
         self,
         backend: Backend,
         directory: MachineDir,
-        clear: Callable[[Forward], None] = lambda forward: None,
+        release: Callable[[Forward], None] = lambda forward: None,
     ) -> None:
         self._backend = backend
         self._ports = backend.forwards_ports
         self._directory = directory
-        self._clear = clear
+        self._release = release
         self._forwarder = ForwarderClient(directory.run, directory.backend_log, self._machine)
         self._lead: dict[Forward, Forward] = {}  # ours → the backend's that it leads to
         self._there: set[Forward] = set()  # the backend's, as last seen
 
     def forward(self, forward: Forward) -> None:
         """Raises PortInUse, BackendFailed, HostError."""
-        self._clear(forward)
+        self._release(forward)
         if ":" not in forward.host_address:
             self._forward(forward)
             self._there.add(forward)
@@ -82,7 +82,7 @@ class MachineCarrier:
             log.warning("%s", error.summary)
 
     def _leads(self) -> dict[Forward, Forward]:
-        """What our own process carries; what leads nowhere any more is closed."""
+        """What our own process forwards. Closes listeners whose IPv4 port is no longer open."""
         ends = {(each.protocol, each.host_port): each for each in self._there if _is_near(each)}
         found = {}
         for carried in self._forwarder.carried():
@@ -95,12 +95,12 @@ class MachineCarrier:
         return found
 
     def _machine(self) -> process.Identity | None:
-        """Its process; ours ends with it."""
+        """The machine's process. The forwarder's process ends when it does."""
         pid = self._backend.observe(self._directory).pid
         return None if pid is None else process.identify(pid)
 
     def _hidden(self) -> list[Forward]:
-        """Those that nobody but us asked for."""
+        """The IPv4 forwards that are open only because an IPv6 port leads to them."""
         return [inner for ours, inner in self._lead.items() if inner.host_port != ours.host_port]
 
     def _twin(self, forward: Forward) -> Forward | None:
@@ -116,7 +116,7 @@ class MachineCarrier:
         return inner
 
     def _forward(self, forward: Forward) -> None:
-        """By the backend. Raises PortInUse, BackendFailed."""
+        """On IPv4. Raises PortInUse, BackendFailed."""
         if self._ports is None:
             raise BackendFailed("Ports of containers cannot be published on this computer.")
         self._ports.forward(self._directory, forward)
@@ -132,5 +132,5 @@ def _carried(forward: Forward, inner: Forward) -> Carried:
 
 
 def _is_near(forward: Forward) -> bool:
-    """Whether it is met on LOOPBACK."""
+    """Whether LOOPBACK reaches it."""
     return forward.host_address in (LOOPBACK, EVERY_IPV4)

@@ -14,7 +14,7 @@ import msgspec
 
 from engine.dockerapi.http import Dial
 from engine.ports.guest_rules import GuestRules
-from engine.ports.host_forwarder import LOOPBACK, MachineCarrier
+from engine.ports.host_forwarder import LOOPBACK, HostForwarder
 from engine.ports.host_network import (
     is_wanted,
     listening_ports,
@@ -88,8 +88,8 @@ class PortSync:
         self._on_change = on_change
         traffic = machine.backend.wakes_on_traffic
         self._knocks = Knocks(machine.directory, traffic, saver.awake, saver.wait)
-        carrier = MachineCarrier(machine.backend, machine.directory, self._knocks.leave)
-        self._published = PublishedPorts(carrier, on_change)
+        forwarder = HostForwarder(machine.backend, machine.directory, self._knocks.leave)
+        self._published = PublishedPorts(forwarder, on_change)
         self._services = Services(dial)
         self._guest_listeners = GuestListeners(self._dial_listeners, look)
         self._listeners: Listeners = ()

@@ -1,9 +1,9 @@
 """Keeps this host's ports as dockerd wants them.
 
 Wanted ports come from dockerd (`engine/lifecycle/dockerd_watch.py` says when to look again),
-carried ones from the carrier; `PublishedPorts.sync` closes the difference. A container that is
-about to start has its ports reserved first (`engine/ports/starts.py`), so that one that is
-taken is told before anything runs. Next: `published_spec.py`, `host_forwarder.py`.
+open ones from the forwarder; `PublishedPorts.sync` closes the difference. The ports of a container
+that is about to start are reserved first (`engine/ports/starts.py`), so that a port in use is an
+error before anything runs. Next: `published_spec.py`, `host_forwarder.py`.
 """
 
 import logging
@@ -23,8 +23,8 @@ from vm.types import Forward
 log = logging.getLogger(__name__)
 
 
-class Carrier(Protocol):
-    """Who carries a port; what it raises is a GalleyError."""
+class PortForwarder(Protocol):
+    """Opens and closes ports of this host. Its errors are GalleyErrors."""
 
     def forward(self, forward: Forward) -> None: ...
     def unforward(self, forward: Forward) -> None: ...
@@ -37,8 +37,8 @@ class Carrier(Protocol):
 class PublishedPorts:
     """Thread-safe; one change at a time."""
 
-    def __init__(self, carrier: Carrier, on_change: Callable[[], None]) -> None:
-        self._carrier = carrier
+    def __init__(self, forwarder: PortForwarder, on_change: Callable[[], None]) -> None:
+        self._forwarder = forwarder
         self._on_change = on_change
         self._lock = threading.Lock()
         self._ports: tuple[PublishedPort, ...] = ()
@@ -55,13 +55,14 @@ class PublishedPorts:
         return frozenset((forward.protocol, forward.host_port) for forward in forwards)
 
     def sync(self, wanted: list[PublishedPort]) -> None:
-        """Open what is missing, close what is no longer wanted; a taken port is told, not fatal."""
+        """Open what is missing, close what is no longer wanted. A port in use becomes the `problem`
+        of its PublishedPort."""
         with self._lock:
-            carried = self._carrier.forwarded()
+            carried = self._forwarder.forwarded()
             ports = placed(wanted, carried)
             keep = {port.forward for port in ports} | self._reserved.keys()
             for forward in sorted(carried - keep):
-                self._try(self._carrier.unforward, forward)
+                self._try(self._forwarder.unforward, forward)
             seen = tuple(self._open(port, carried) for port in ports)
             changed, self._ports = seen != self._ports, seen
         if changed:
@@ -71,10 +72,10 @@ class PublishedPorts:
         self, name: str, forwards: Iterable[Forward], *, service: bool = False
     ) -> list[Forward]:
         """Open them for a container that is about to start, or a service about to be created or
-        updated; `sync` leaves those that are returned alone until `release`. Raises PortInUse and
-        what the carrier raises, and then has opened none."""
+        updated. `sync` keeps the returned forwards until `release`. Raises PortInUse and the
+        forwarder's errors, and then has opened none."""
         with self._lock:
-            carried = self._carrier.forwarded()
+            carried = self._forwarder.forwarded()
             opened: list[Forward] = []
             asked = [PublishedPort(name, 0, each, service=service) for each in forwards]
             ports = placed(asked, carried)
@@ -86,35 +87,35 @@ class PublishedPorts:
             slots = set(map(slot, wanted))
             for forward in carried.difference(wanted, self._reserved):
                 if slot(forward) in slots:  # of one that has ended, and had another place for it
-                    self._try(self._carrier.unforward, forward)
+                    self._try(self._forwarder.unforward, forward)
             try:
                 for forward in wanted:
                     if forward not in carried:
-                        self._carrier.forward(forward)
+                        self._forwarder.forward(forward)
                         opened.append(forward)
             except GalleyError as error:
                 for done in opened:
-                    self._try(self._carrier.unforward, done)
+                    self._try(self._forwarder.unforward, done)
                 raise self._named(error, forward) from error
             self._reserved.update(wanted)
             return wanted
 
     def release(self, forwards: Iterable[Forward]) -> None:
-        """The container runs, or does not: the next `sync` decides."""
+        """The container has started, or failed to: from now on `sync` decides."""
         with self._lock:
             self._reserved -= Counter(forwards)
 
     def forget(self) -> None:
         """The machine is gone, and its forwards with it."""
         with self._lock:
-            self._carrier.forget()
+            self._forwarder.forget()
             self._reserved.clear()
             changed, self._ports = bool(self._ports), ()
         if changed:
             self._on_change()
 
     def _refuse_those_of_others(self, ports: Iterable[PublishedPort]) -> None:
-        """dockerd does, but for addresses of IPv6, which it passes over, and for services."""
+        """dockerd does this itself except for IPv6 addresses and for services."""
         published = (port for port in self._ports if not port.host_network)
         holders = {slot(held.forward): held for held in published if held.problem is None}
         for port in ports:
@@ -125,7 +126,7 @@ class PublishedPorts:
     def _take_from_listeners(
         self, wanted: list[Forward], carried: frozenset[Forward]
     ) -> set[Forward]:
-        """Close ports of the host network that are in the way of published ones."""
+        """Close ports of the host network that overlap with published ones."""
         closed = {
             port.forward
             for port in self._ports
@@ -135,17 +136,17 @@ class PublishedPorts:
             and any(overlap(port.forward, forward) for forward in wanted)
         }
         for forward in closed:
-            self._try(self._carrier.unforward, forward)
+            self._try(self._forwarder.unforward, forward)
         return closed
 
     def _open(self, port: PublishedPort, carried: frozenset[Forward]) -> PublishedPort:
         if port.problem is not None or port.forward in carried:
             return port
-        problem = self._try(self._carrier.forward, port.forward)
+        problem = self._try(self._forwarder.forward, port.forward)
         return msgspec.structs.replace(port, problem=problem)
 
     def _named(self, error: GalleyError, forward: Forward) -> GalleyError:
-        """Where one of our own holds the port, the container's name says more than QEMU's."""
+        """Name the container that holds the port, where one of ours does, instead of QEMU."""
         if not isinstance(error, PortInUse):
             return error
         for held in self._ports:

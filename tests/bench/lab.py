@@ -129,7 +129,7 @@ def _raw_door(machine: MachineDir) -> Door:
     """Opens its forward again when it is gone: the supervisor closes each that no container asked
     for, whenever a container starts or ends.
     """
-    carrier = have(choose("qemu").forwards_ports)
+    forwarder = have(choose("qemu").forwards_ports)
     port, opening = net.free_port(), threading.Lock()
     forward = Forward("127.0.0.1", port, RAW_PORT)
     door = tcp_door(port)
@@ -139,7 +139,7 @@ def _raw_door(machine: MachineDir) -> Door:
             try:
                 return door()
             except ConnectionRefusedError:
-                carrier.forward(machine, forward)
+                forwarder.forward(machine, forward)
                 return door()
 
     return enter

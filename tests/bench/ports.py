@@ -66,7 +66,7 @@ def _publish(galley: Galley, port: int) -> None:
 def _unpublished(lab: Lab) -> tuple[int, int]:
     """Ports of this host that QEMU carries to a server in the guest, and to one in a container that
     has the guest's network."""
-    guest, carrier = lab.guest(), have(choose("qemu").forwards_ports)
+    guest, forwarder = lab.guest(), have(choose("qemu").forwards_ports)
     done = guest.run(IN_GUEST, timeout=60)
     assert done.ok, done.tail()
     guest.close()
@@ -78,7 +78,7 @@ def _unpublished(lab: Lab) -> tuple[int, int]:
         """Again, where Galley has closed it: at a start it closes what no container wants."""
         for port, to in zip(ports, (GUEST_PORT, GUEST_NETWORK_PORT), strict=True):
             if not _is_open(port):
-                carrier.forward(lab.galley.machine, Forward("127.0.0.1", port, to))
+                forwarder.forward(lab.galley.machine, Forward("127.0.0.1", port, to))
         return all(map(_can_get, ports))
 
     wait_until(carry, "what QEMU carries answers", 1)

@@ -251,17 +251,17 @@ def test_ports_come_back_with_the_engine_and_the_supervisor(galley: Galley, port
     galley.wait_for(galley.answers, "dockerd is back")
     galley.wait_for(lambda: _answers("::1", port), "the port answers after dockerd's death")
     os.kill(galley.supervisor_identity().pid, signal.SIGKILL)
-    assert all(_answers(address, port) for address in BOTH), "its carriers do not need it"
-    (carrier,) = _carriers(galley)
+    assert all(_answers(address, port) for address in BOTH), "its forwarders do not need it"
+    (forwarder,) = _forwarder_pids(galley)
     galley.start()
     assert {("lasting", address, port) for address in BOTH} == _listed(galley)
     assert all(_answers(address, port) for address in BOTH)
-    assert _carriers(galley) == [carrier], "it goes on with the same one"
+    assert _forwarder_pids(galley) == [forwarder], "it goes on with the same one"
     galley.docker("rm", "-f", "lasting")
     galley.wait_for(lambda: _is_free(port), "the port is closed", SOON)
 
 
-def _carriers(galley: Galley) -> list[int]:
+def _forwarder_pids(galley: Galley) -> list[int]:
     """The processes that carry ports on IPv6 addresses."""
     ours = belonging_to(str(galley.home.root))
     return [pid for pid, line in ours.items() if "vm.host.forwarder_process" in line]

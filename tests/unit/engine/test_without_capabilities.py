@@ -11,7 +11,7 @@ from engine.diagnose.machine import STARTS
 from engine.lifecycle.saver_rules import SaverRules, rules_of
 from engine.lifecycle.snapshots import Snapshots
 from engine.monitors.host_disk_space import HostRoom
-from engine.ports.host_forwarder import MachineCarrier
+from engine.ports.host_forwarder import HostForwarder
 from engine.ports.wake_on_traffic import Knocks
 from engine.settings.store import SettingsStore
 from engine.shares.inode_pressure import RememberedFiles
@@ -31,7 +31,7 @@ def directory(home: Home) -> MachineDir:
 
 
 def test_no_port_is_published(directory: MachineDir) -> None:
-    ports = MachineCarrier(BareBackend(), directory)
+    ports = HostForwarder(BareBackend(), directory)
     forward = Forward("127.0.0.1", 8080, 80)
     with pytest.raises(BackendFailed, match="cannot be published"):
         ports.forward(forward)

@@ -11,7 +11,7 @@ from engine.ports.published_spec import Container
 from engine.ports.services import Services
 from engine.ports.starts import Starts
 from tests.unit.engine.bridge.servers import IMAGE, Dockerd, docker
-from tests.unit.engine.ports.test_published import Carrier
+from tests.unit.engine.ports.test_published import FakeForwarder
 from vm.errors import NotShared, PortInUse
 from vm.guest.protocol import Stream
 from vm.types import Forward
@@ -29,8 +29,8 @@ class Scene:
         self.dockerd = dockerd
         self.dialled = 0
         self.looks = 0
-        self.carrier = Carrier()
-        self.ports = PublishedPorts(self.carrier, lambda: None)
+        self.forwarder = FakeForwarder()
+        self.ports = PublishedPorts(self.forwarder, lambda: None)
         default = ("127.0.0.1",)
         self.unshared: set[str] = set()
         self.starts = Starts(
@@ -74,16 +74,16 @@ def web(dockerd: Dockerd) -> Iterator[str]:
 def test_ports_are_open_from_before_the_start_until_it_is_seen(scene: Scene, web: str) -> None:
     done = scene.starts.about_to("web")
     assert done is not None
-    assert scene.carrier.carried == {WEB}
+    assert scene.forwarder.carried == {WEB}
     scene.ports.sync([])
-    assert scene.carrier.carried == {WEB}, "a look in between changes nothing"
+    assert scene.forwarder.carried == {WEB}, "a look in between changes nothing"
     done()
     assert scene.looks == 2, "one for the answer, one for what a failed start leaves"
-    assert scene.carrier.carried == set()
+    assert scene.forwarder.carried == set()
 
 
 def test_a_taken_port_is_refused(scene: Scene, web: str) -> None:
-    scene.carrier.busy.add(8080)
+    scene.forwarder.busy.add(8080)
     with pytest.raises(PortInUse):
         scene.starts.about_to("web")
 
@@ -93,7 +93,7 @@ def test_what_was_to_be_removed_is_removed_when_it_does_not_start(
 ) -> None:
     """`docker run --rm` waits for that, and ends."""
     made = docker(dockerd.socket, "create", "--rm", "--name=once", "-p=8080:80", IMAGE, "true")
-    scene.carrier.busy.add(8080)
+    scene.forwarder.busy.add(8080)
     for name in ("web", "once"):
         with pytest.raises(PortInUse):
             scene.starts.about_to(name)
@@ -121,7 +121,7 @@ def test_a_folder_that_is_no_longer_shared_is_refused_at_each_start(
     for name in ("one", "two"):
         with pytest.raises(NotShared):
             scene.starts.about_to(name)
-        assert scene.carrier.carried == set(), "no port was opened for it"
+        assert scene.forwarder.carried == set(), "no port was opened for it"
     done = scene.starts.about_to("other")
     assert done is not None
     done()

@@ -77,7 +77,7 @@ def publishing() -> Iterator[Publishing]:
 
 
 class Backend:
-    """It carries what it is told, but for the busy ports."""
+    """Forwards every port except the busy ones."""
 
     def __init__(self) -> None:
         self.forwards_ports = self
@@ -119,9 +119,9 @@ class PublishingGuest:
 
 class PublishingMachine:
     def __init__(self, server: Publishing, home: Home) -> None:
-        self.carrier = Backend()
+        self.forwarder = Backend()
         self.inside = PublishingGuest(server)
-        self.backend = cast(RealBackend, self.carrier)
+        self.backend = cast(RealBackend, self.forwarder)
         self.directory = MachineDir.of(home)
 
     @property
@@ -140,7 +140,7 @@ class Scene:
     def __init__(self, server: Publishing, home: Home) -> None:
         self.server = server
         self.machine = PublishingMachine(server, home)
-        self.carrier, self.guest = self.machine.carrier, self.machine.inside
+        self.forwarder, self.guest = self.machine.forwarder, self.machine.inside
         self.folder = Path(tempfile.mkdtemp(prefix="galley-"))  # for a short socket path
         self.changes = 0
         self.watch = EngineWatch(self.dial, lambda health: None, self._look)

@@ -1,4 +1,4 @@
-"""Ports on IPv6 addresses, led to the backend's, whoever asked for them is gone."""
+"""Ports on IPv6 addresses are forwarded to the backend's, also by the next supervisor."""
 
 import socket
 import threading
@@ -8,7 +8,7 @@ from typing import cast
 
 import pytest
 
-from engine.ports.host_forwarder import MachineCarrier
+from engine.ports.host_forwarder import HostForwarder
 from tests.unit.engine.ports.conftest import Backend
 from vm.backend import Backend as RealBackend
 from vm.directory import MachineDir
@@ -19,7 +19,7 @@ from vm.types import Forward
 
 
 class Listening(Backend):
-    """What it carries is served here: each says its guest port."""
+    """Serves each forwarded port here: a connection reads the number of its guest port."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -60,12 +60,12 @@ def backend() -> Iterator[Listening]:
 
 
 @pytest.fixture
-def carriers(home: Home, backend: Listening) -> Iterator[tuple[MachineCarrier, MachineCarrier]]:
+def forwarders(home: Home, backend: Listening) -> Iterator[tuple[HostForwarder, HostForwarder]]:
     """Of this supervisor and the next."""
     directory = MachineDir.of(home)
     directory.logs.mkdir(parents=True, exist_ok=True)
     directory.run.mkdir(parents=True, exist_ok=True)
-    both = [MachineCarrier(cast(RealBackend, backend), directory) for _ in range(2)]
+    both = [HostForwarder(cast(RealBackend, backend), directory) for _ in range(2)]
     yield both[0], both[1]
     both[1].forget()
 
@@ -78,10 +78,10 @@ def says(address: str, port: int) -> str:
         return ""
 
 
-def test_both_ways_to_a_port_are_the_next_supervisors(
-    carriers: tuple[MachineCarrier, MachineCarrier], backend: Listening
+def test_the_next_supervisor_takes_over_both_addresses(
+    forwarders: tuple[HostForwarder, HostForwarder], backend: Listening
 ) -> None:
-    first, second = carriers
+    first, second = forwarders
     port, alone = net.free_port(), net.free_port()
     wanted = {
         Forward("127.0.0.1", port, 80),
@@ -102,54 +102,54 @@ def test_both_ways_to_a_port_are_the_next_supervisors(
 
 
 def test_one_address_of_two_is_closed_at_once(
-    carriers: tuple[MachineCarrier, MachineCarrier],
+    forwarders: tuple[HostForwarder, HostForwarder],
 ) -> None:
     port = net.free_port()
     both = [Forward(address, port, 80) for address in ("127.0.0.1", "::1")]
     for forward in both:
-        carriers[0].forward(forward)
-    carriers[0].unforward(both[1])
+        forwarders[0].forward(forward)
+    forwarders[0].unforward(both[1])
     assert net.is_free("::1", port)
-    assert carriers[0].forwarded() == {both[0]}
+    assert forwarders[0].forwarded() == {both[0]}
 
 
-def test_it_leads_to_what_this_computer_has_on_its_first_address(
-    carriers: tuple[MachineCarrier, MachineCarrier],
+def test_it_leads_to_the_port_on_the_ipv4_loopback(
+    forwarders: tuple[HostForwarder, HostForwarder],
 ) -> None:
     port = net.free_port()
     others = {Forward(f"127.0.0.{last}", port, 80 + last) for last in range(2, 10)}
     wanted = {Forward("127.0.0.1", port, 80), Forward("::1", port, 80), *others}
     for forward in sorted(wanted):
-        carriers[0].forward(forward)
-    assert carriers[1].forwarded() == wanted
+        forwarders[0].forward(forward)
+    assert forwarders[1].forwarded() == wanted
     assert says("::1", port) == "80"
 
 
 def test_a_port_that_is_taken_names_its_holder_and_leaves_nothing(
-    carriers: tuple[MachineCarrier, MachineCarrier], backend: Listening
+    forwarders: tuple[HostForwarder, HostForwarder], backend: Listening
 ) -> None:
     with socket.create_server(("::1", 0), family=socket.AF_INET6) as holder:
         port = holder.getsockname()[1]
         with pytest.raises(PortInUse, match=f"{port}/tcp on ::1 is already in use"):
-            carriers[0].forward(Forward("::1", port, 80))
+            forwarders[0].forward(Forward("::1", port, 80))
     assert backend.carried == set()
-    assert carriers[0].forwarded() == set()
+    assert forwarders[0].forwarded() == set()
 
 
-def test_one_that_leads_nowhere_any_more_is_closed(
-    carriers: tuple[MachineCarrier, MachineCarrier], backend: Listening
+def test_a_listener_whose_ipv4_port_is_closed_is_closed(
+    forwarders: tuple[HostForwarder, HostForwarder], backend: Listening
 ) -> None:
     port = net.free_port()
     for address in ("127.0.0.1", "::1"):
-        carriers[0].forward(Forward(address, port, 80))
+        forwarders[0].forward(Forward(address, port, 80))
     backend.unforward(MachineDir(Path(), Path(), Path()), Forward("127.0.0.1", port, 80))
-    assert carriers[1].forwarded() == set()
+    assert forwarders[1].forwarded() == set()
     assert net.is_free("::1", port)
 
 
-def test_with_the_machine_all_are_closed(carriers: tuple[MachineCarrier, MachineCarrier]) -> None:
+def test_forget_closes_all(forwarders: tuple[HostForwarder, HostForwarder]) -> None:
     port = net.free_port()
     for address in ("127.0.0.1", "::1"):
-        carriers[0].forward(Forward(address, port, 80))
-    carriers[1].forget()
+        forwarders[0].forward(Forward(address, port, 80))
+    forwarders[1].forget()
     assert net.is_free("::1", port)

@@ -70,7 +70,7 @@ def test_what_listens_on_the_host_network_is_carried(
     scene.settings.set("host_network_ports", "false")
     assert scene.open() == set()
     assert program.hung_up()
-    scene.carrier.busy.add(WEB)
+    scene.forwarder.busy.add(WEB)
     again = threading.Thread(target=lambda: scene.settings.set("host_network_ports", "true"))
     again.start()
     program.say(container, f"udp 0.0.0.0 {WEB}", f"tcp 0.0.0.0 {INNER}")
@@ -78,7 +78,7 @@ def test_what_listens_on_the_host_network_is_carried(
     wait_until(lambda: ("host", "127.0.0.1", INNER) in scene.open())
     told = [str(problem) for problem in scene.ports.problems]
     assert any(f"Port {WEB} is taken" in one for one in told), told
-    assert Forward("127.0.0.1", INNER, INNER) in scene.carrier.carried
+    assert Forward("127.0.0.1", INNER, INNER) in scene.forwarder.carried
     program.say(container)
     wait_until(lambda: scene.ports.ports == ())
     scene.docker("rm", "-f", "host")

@@ -13,7 +13,7 @@ WEB = Forward("127.0.0.1", 8080, 8080)
 DNS = Forward("127.0.0.1", 5353, 5353, "udp")
 
 
-class Carrier:
+class FakeForwarder:
     """A backend that carries what it is told, but for the busy ports."""
 
     def __init__(self, *busy: int) -> None:
@@ -42,75 +42,75 @@ def published(*forwards: Forward) -> list[PublishedPort]:
 
 def test_sync_opens_closes_and_tells() -> None:
     changes: list[int] = []
-    carrier = Carrier()
-    carrier.carried.add(Forward("127.0.0.1", 7, 7))
-    ports = PublishedPorts(carrier, lambda: changes.append(1))
+    forwarder = FakeForwarder()
+    forwarder.carried.add(Forward("127.0.0.1", 7, 7))
+    ports = PublishedPorts(forwarder, lambda: changes.append(1))
     ports.sync(published(WEB, DNS))
-    assert carrier.carried == {WEB, DNS}
+    assert forwarder.carried == {WEB, DNS}
     assert len(changes) == 1
     ports.sync(published(WEB, DNS))
     assert len(changes) == 1
     ports.sync([])
-    assert carrier.carried == set()
+    assert forwarder.carried == set()
     assert ports.ports == ()
 
 
 def test_a_taken_port_is_told_and_tried_again() -> None:
-    carrier = Carrier(8080)
-    ports = PublishedPorts(carrier, lambda: None)
+    forwarder = FakeForwarder(8080)
+    ports = PublishedPorts(forwarder, lambda: None)
     ports.sync(published(WEB, DNS))
     problems = {port.forward: port.problem for port in ports.ports}
     assert problems[WEB] is not None
     assert problems[DNS] is None
-    carrier.busy.clear()
+    forwarder.busy.clear()
     ports.sync(published(WEB, DNS))
     assert all(port.problem is None for port in ports.ports)
 
 
 def test_what_is_reserved_outlives_a_sync_until_it_is_released() -> None:
-    carrier = Carrier()
-    ports = PublishedPorts(carrier, lambda: None)
+    forwarder = FakeForwarder()
+    ports = PublishedPorts(forwarder, lambda: None)
     ports.reserve("new", [WEB])
     ports.reserve("new", [WEB])
     ports.sync([])
-    assert carrier.carried == {WEB}
+    assert forwarder.carried == {WEB}
     ports.release([WEB])
     ports.sync([])
-    assert carrier.carried == {WEB}, "two asked for it"
+    assert forwarder.carried == {WEB}, "two asked for it"
     ports.release([WEB])
     ports.sync([])
-    assert carrier.carried == set()
+    assert forwarder.carried == set()
 
 
 def test_a_reservation_is_whole_or_none() -> None:
-    carrier = Carrier(5353)
-    ports = PublishedPorts(carrier, lambda: None)
+    forwarder = FakeForwarder(5353)
+    ports = PublishedPorts(forwarder, lambda: None)
     with pytest.raises(PortInUse, match="5353 is taken by qemu"):
         ports.reserve("new", [WEB, DNS])
-    assert carrier.carried == set()
+    assert forwarder.carried == set()
 
 
 def test_a_port_of_another_container_is_told_by_its_name() -> None:
-    carrier = Carrier()
-    ports = PublishedPorts(carrier, lambda: None)
+    forwarder = FakeForwarder()
+    ports = PublishedPorts(forwarder, lambda: None)
     ports.sync(published(WEB))
-    carrier.busy.add(8080)
+    forwarder.busy.add(8080)
     with pytest.raises(PortInUse, match="by the container web"):
         ports.reserve("new", [Forward("0.0.0.0", 8080, 8080)])
 
 
 def test_what_another_program_holds_on_another_address_is_not_blamed_on_a_container() -> None:
-    carrier = Carrier()
-    ports = PublishedPorts(carrier, lambda: None)
+    forwarder = FakeForwarder()
+    ports = PublishedPorts(forwarder, lambda: None)
     ports.sync(published(WEB))
-    carrier.busy.add(8080)
+    forwarder.busy.add(8080)
     with pytest.raises(PortInUse, match="taken by qemu"):
         ports.reserve("new", [Forward("127.0.0.2", 8080, 0)])
 
 
 def test_each_address_has_a_place_of_its_own_in_the_guest_and_keeps_it() -> None:
-    carrier = Carrier()
-    ports = PublishedPorts(carrier, lambda: None)
+    forwarder = FakeForwarder()
+    ports = PublishedPorts(forwarder, lambda: None)
     one, two = Forward("127.0.0.2", 8080, 0), Forward("::1", 8080, 0)
     (first,) = ports.reserve("first", [one])
     (second,) = ports.reserve("second", [two])
@@ -119,30 +119,30 @@ def test_each_address_has_a_place_of_its_own_in_the_guest_and_keeps_it() -> None
     assert not places & {0, 8080}
     wanted = [PublishedPort("first", 80, one), PublishedPort("second", 80, two)]
     ports.sync(wanted)
-    assert {port.forward for port in ports.ports} == {first, second} == carrier.carried
+    assert {port.forward for port in ports.ports} == {first, second} == forwarder.carried
     ports.release([first, second])
-    other = PublishedPorts(carrier, lambda: None)  # of the next supervisor
+    other = PublishedPorts(forwarder, lambda: None)  # of the next supervisor
     other.sync(wanted)
-    assert {port.forward for port in other.ports} == {first, second} == carrier.carried
+    assert {port.forward for port in other.ports} == {first, second} == forwarder.carried
 
 
 def test_a_place_gives_way_to_the_port_of_that_number() -> None:
     """To which dockerd leads, and which cannot move."""
-    carrier = Carrier()
-    ports = PublishedPorts(carrier, lambda: None)
+    forwarder = FakeForwarder()
+    ports = PublishedPorts(forwarder, lambda: None)
     local = PublishedPort("local", 80, Forward("127.0.0.2", 8080, 0))
     ports.sync([local])
-    (there,) = carrier.carried
+    (there,) = forwarder.carried
     every = Forward("127.0.0.1", there.guest_port, there.guest_port)
     ports.sync([local, PublishedPort("every", 80, every)])
     moved = next(port.forward for port in ports.ports if port.container == "local")
     assert moved.guest_port != every.guest_port
-    assert carrier.carried == {moved, every}
+    assert forwarder.carried == {moved, every}
 
 
 def test_on_one_address_there_is_room_for_a_long_range() -> None:
-    carrier = Carrier()
-    ports = PublishedPorts(carrier, lambda: None)
+    forwarder = FakeForwarder()
+    ports = PublishedPorts(forwarder, lambda: None)
     asked = [Forward("192.168.1.5", port, 0, "udp") for port in range(10000, 15001)]
     reserved = ports.reserve("media", asked)
     places = {forward.guest_port for forward in reserved}
@@ -156,22 +156,22 @@ def test_one_for_which_the_machine_has_no_port_left_is_told(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(placement, "OWN", range(61054, 61051, -1))  # 61053 is the guest's own
-    carrier = Carrier()
-    ports = PublishedPorts(carrier, lambda: None)
+    forwarder = FakeForwarder()
+    ports = PublishedPorts(forwarder, lambda: None)
     asked = [Forward("::1", port, 0) for port in (1, 2, 3)]
     with pytest.raises(PortInUse, match="no port left for port 3/tcp on ::1"):
         ports.reserve("new", asked)
-    assert carrier.carried == set()
+    assert forwarder.carried == set()
     ports.sync([PublishedPort("web", 80, forward) for forward in asked])
     assert [port.problem is None for port in ports.ports] == [True, True, False]
-    assert {forward.guest_port for forward in carrier.carried} == {61054, 61052}
+    assert {forward.guest_port for forward in forwarder.carried} == {61054, 61052}
     ports.reserve("new", [Forward("::1", 3, 0, "udp")])  # of which none has been given yet
 
 
 def test_what_dockerd_lets_two_have_is_refused_here() -> None:
     """It passes over addresses of IPv6."""
-    carrier = Carrier()
-    ports = PublishedPorts(carrier, lambda: None)
+    forwarder = FakeForwarder()
+    ports = PublishedPorts(forwarder, lambda: None)
     ports.sync([PublishedPort("first", 80, Forward("::1", 8080, 8080))])
     for forward in (Forward("::1", 8080, 8080), Forward("::1", 8080, 0)):
         with pytest.raises(PortInUse, match=r"8080/tcp on ::1 is already .* container first"):
@@ -180,7 +180,7 @@ def test_what_dockerd_lets_two_have_is_refused_here() -> None:
 
 
 def test_where_two_have_started_with_it_one_is_told() -> None:
-    ports = PublishedPorts(Carrier(), lambda: None)
+    ports = PublishedPorts(FakeForwarder(), lambda: None)
     twice = [PublishedPort(name, 80, Forward("::1", 8080, 0)) for name in ("first", "second")]
     ports.sync(twice)
     told = {port.container: port.problem for port in ports.ports}
@@ -190,58 +190,58 @@ def test_where_two_have_started_with_it_one_is_told() -> None:
 
 
 def test_what_is_left_of_one_that_has_ended_is_replaced() -> None:
-    carrier = Carrier()
-    ports = PublishedPorts(carrier, lambda: None)
+    forwarder = FakeForwarder()
+    ports = PublishedPorts(forwarder, lambda: None)
     ports.sync([PublishedPort("local", 80, Forward("127.0.0.1", 8080, 0))])
-    (left,) = carrier.carried
+    (left,) = forwarder.carried
     ports._ports = ()  # as seen since
     assert ports.reserve("every", [WEB]) == [WEB]
-    assert carrier.carried == {WEB}
+    assert forwarder.carried == {WEB}
     assert left != WEB
 
 
 def test_a_reservation_leaves_the_ports_of_others_open() -> None:
-    carrier = Carrier()
-    ports = PublishedPorts(carrier, lambda: None)
+    forwarder = FakeForwarder()
+    ports = PublishedPorts(forwarder, lambda: None)
     ports.sync(published(WEB))
     ports.reserve("db", [DNS])
-    assert carrier.carried == {WEB, DNS}
+    assert forwarder.carried == {WEB, DNS}
     ports.reserve("six", [Forward("::1", 8080, 0)])
-    assert {WEB, DNS} < carrier.carried, "the same number on another address is another port"
+    assert {WEB, DNS} < forwarder.carried, "the same number on another address is another port"
 
 
-def test_what_the_carrier_refuses_is_its_own_error_and_opens_nothing() -> None:
+def test_the_forwarders_error_is_passed_on_and_opens_nothing() -> None:
     more, every = Forward("127.0.0.1", 9090, 9090), Forward("0.0.0.0", 8080, 8080)
 
-    class Broken(Carrier):
+    class Broken(FakeForwarder):
         def forward(self, forward: Forward) -> None:
             if forward == every:
                 raise BackendFailed("QEMU does not answer.")
             super().forward(forward)
 
-    carrier = Broken()
-    ports = PublishedPorts(carrier, lambda: None)
+    forwarder = Broken()
+    ports = PublishedPorts(forwarder, lambda: None)
     ports.sync(published(WEB))
     with pytest.raises(BackendFailed, match=r"QEMU does not answer\."):
         ports.reserve("db", [more, every])
-    assert carrier.carried == {WEB}
+    assert forwarder.carried == {WEB}
     assert ports.held() == {("tcp", 8080)}
 
 
 def test_a_container_that_starts_again_keeps_its_ports() -> None:
-    carrier = Carrier()
-    ports = PublishedPorts(carrier, lambda: None)
+    forwarder = FakeForwarder()
+    ports = PublishedPorts(forwarder, lambda: None)
     ports.sync(published(WEB))
     ports.release(ports.reserve("web", [WEB]))
-    assert carrier.carried == {WEB}
+    assert forwarder.carried == {WEB}
 
 
 def test_a_port_that_another_start_has_reserved_is_not_closed() -> None:
-    carrier = Carrier()
-    ports = PublishedPorts(carrier, lambda: None)
+    forwarder = FakeForwarder()
+    ports = PublishedPorts(forwarder, lambda: None)
     (first,) = ports.reserve("one", [Forward("::1", 8080, 0)])
     ports.reserve("two", [Forward("::1", 8080, 8080)])
-    assert first in carrier.carried
+    assert first in forwarder.carried
 
 
 @pytest.mark.parametrize(
@@ -255,10 +255,10 @@ def test_a_port_that_another_start_has_reserved_is_not_closed() -> None:
 )
 def test_a_port_that_one_of_ours_has_names_the_container(held: str, asked: str) -> None:
     """The operating system says that it is taken, and knows QEMU only."""
-    carrier = Carrier()
-    ports = PublishedPorts(carrier, lambda: None)
+    forwarder = FakeForwarder()
+    ports = PublishedPorts(forwarder, lambda: None)
     ports.sync(published(Forward(held, 8080, 8080)))
-    carrier.busy.add(8080)
+    forwarder.busy.add(8080)
     with pytest.raises(PortInUse, match="already published by the container web"):
         ports.reserve("new", [DNS, Forward(asked, 8080, 8081)])
 
@@ -267,17 +267,17 @@ def test_a_port_that_one_of_ours_has_names_the_container(held: str, asked: str) 
     "held", [Forward("127.0.0.2", 8080, 0), Forward("127.0.0.1", 8081, 8081), DNS]
 )
 def test_a_port_that_none_of_ours_has_names_who_has_it(held: Forward) -> None:
-    carrier = Carrier()
-    ports = PublishedPorts(carrier, lambda: None)
+    forwarder = FakeForwarder()
+    ports = PublishedPorts(forwarder, lambda: None)
     ports.sync(published(held))
-    carrier.busy.add(8080)
+    forwarder.busy.add(8080)
     with pytest.raises(PortInUse, match="taken by qemu"):
         ports.reserve("new", [WEB])
 
 
 def test_a_port_that_could_not_be_opened_is_nobodys() -> None:
-    carrier = Carrier(8080)
-    ports = PublishedPorts(carrier, lambda: None)
+    forwarder = FakeForwarder(8080)
+    ports = PublishedPorts(forwarder, lambda: None)
     ports.sync(published(WEB))
     with pytest.raises(PortInUse, match="taken by qemu"):
         ports.reserve("new", [WEB])
@@ -285,24 +285,24 @@ def test_a_port_that_could_not_be_opened_is_nobodys() -> None:
 
 def test_with_the_machine_everything_is_forgotten() -> None:
     changes: list[int] = []
-    carrier = Carrier()
-    ports = PublishedPorts(carrier, lambda: changes.append(1))
+    forwarder = FakeForwarder()
+    ports = PublishedPorts(forwarder, lambda: changes.append(1))
     ports.sync(published(WEB))
     ports.reserve("new", [DNS])
     ports.forget()
     assert ports.ports == ()
-    assert carrier.carried == set()
+    assert forwarder.carried == set()
     assert ports.held() == frozenset()
     assert len(changes) == 2, "whoever shows the ports hears of it"
     ports.forget()
     assert len(changes) == 2
-    carrier.carried.add(DNS)  # of a machine that is found again
+    forwarder.carried.add(DNS)  # of a machine that is found again
     ports.sync([])
-    assert carrier.carried == set(), "nothing is reserved any more"
+    assert forwarder.carried == set(), "nothing is reserved any more"
 
 
 def test_who_has_a_port_or_is_about_to_get_it() -> None:
-    ports = PublishedPorts(Carrier(), lambda: None)
+    ports = PublishedPorts(FakeForwarder(), lambda: None)
     ports.sync(published(WEB))
     ports.reserve("new", [DNS])
     assert ports.held() == {("tcp", 8080), ("udp", 5353)}
@@ -312,30 +312,30 @@ def test_who_has_a_port_or_is_about_to_get_it() -> None:
 
 def test_a_published_port_takes_the_place_of_one_of_the_host_network() -> None:
     """Where both are the same, and where only one of them can be open."""
-    carrier = Carrier()
-    ports = PublishedPorts(carrier, lambda: None)
+    forwarder = FakeForwarder()
+    ports = PublishedPorts(forwarder, lambda: None)
     listening = [
         PublishedPort("host", forward.host_port, forward, host_network=True)
         for forward in (WEB, DNS)
     ]
     ports.sync(listening)
     ports.reserve("new", [WEB])
-    assert carrier.carried == {WEB, DNS}
+    assert forwarder.carried == {WEB, DNS}
     everywhere = Forward("0.0.0.0", 5353, 5353, "udp")
     ports.reserve("other", [everywhere])
-    assert carrier.carried == {WEB, everywhere}
+    assert forwarder.carried == {WEB, everywhere}
     ports.release([WEB, everywhere])
     ports.sync(listening)
-    assert carrier.carried == {WEB, DNS}, "they did not start"
+    assert forwarder.carried == {WEB, DNS}, "they did not start"
 
 
 def test_a_port_that_two_have_reserved_stays_until_both_have_let_go() -> None:
-    carrier = Carrier()
-    ports = PublishedPorts(carrier, lambda: None)
+    forwarder = FakeForwarder()
+    ports = PublishedPorts(forwarder, lambda: None)
     first, second = (ports.reserve("web", [WEB]) for _ in range(2))
     ports.release(first)
     ports.sync([])
-    assert carrier.carried == {WEB}
+    assert forwarder.carried == {WEB}
     ports.release(second)
     ports.sync([])
-    assert carrier.carried == set()
+    assert forwarder.carried == set()

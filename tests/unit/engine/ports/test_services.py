@@ -95,7 +95,7 @@ def test_ports_of_a_service_follow_it(swarm: Scene) -> None:
     wait_until(lambda: numbers("web.1.") == {18602}, 30)
     swarm.docker("service", "rm", "web")
     wait_until(lambda: swarm.open() == set(), 30)
-    assert swarm.carrier.carried == set()
+    assert swarm.forwarder.carried == set()
 
 
 def test_a_service_that_was_not_created_through_our_socket(swarm: Scene) -> None:
@@ -104,13 +104,13 @@ def test_a_service_that_was_not_created_through_our_socket(swarm: Scene) -> None
 
 
 def test_a_taken_port_is_refused_before_the_swarm_sees_it(swarm: Scene) -> None:
-    swarm.carrier.busy.add(18601)
+    swarm.forwarder.busy.add(18601)
     for mode in ("ingress", "host"):
         publish = f"-p=mode={mode},target=80,published=18601"
         said = swarm.docker(*SERVICE, "--name=web", "-p=18600:81", publish, *SLEEP)
         assert "Port 18601 is taken." in said
     assert swarm.server.does("service", "ls", "-q") == ""
-    assert swarm.carrier.carried == set()
+    assert swarm.forwarder.carried == set()
     swarm.serve("--name=web", "-p=18600:81", *SLEEP)
     said = swarm.docker("service", "update", "--detach", "--publish-add=18601:80", "web")
     assert "Port 18601 is taken." in said

@@ -9,7 +9,7 @@ from engine.ports.published_spec import Asked, Binding, Default, Publishing
 from engine.ports.reserved_ports import AvoidedPorts
 from engine.ports.services import Services
 from engine.ports.starts import Starts
-from tests.unit.engine.ports.test_published import WEB, Carrier
+from tests.unit.engine.ports.test_published import WEB, FakeForwarder
 from vm.guest.protocol import Stream
 
 WANTS_WEB = Asked("1", Publishing({"80/tcp": (Binding("", str(WEB.host_port)),)}), Name="/web")
@@ -35,12 +35,12 @@ def starts(ports: PublishedPorts, monkeypatch: pytest.MonkeyPatch) -> Starts:
 
 
 def test_its_port_is_open_until_dockerd_has_answered(monkeypatch: pytest.MonkeyPatch) -> None:
-    carrier = Carrier()
-    done = starts(PublishedPorts(carrier, lambda: None), monkeypatch).about_to("web")
-    assert carrier.carried == {WEB}
+    forwarder = FakeForwarder()
+    done = starts(PublishedPorts(forwarder, lambda: None), monkeypatch).about_to("web")
+    assert forwarder.carried == {WEB}
     assert done is not None
     done()
-    assert carrier.carried == set()
+    assert forwarder.carried == set()
 
 
 def test_where_what_follows_fails_its_port_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,9 +48,9 @@ def test_where_what_follows_fails_its_port_is_let_go(monkeypatch: pytest.MonkeyP
         raise RuntimeError("out of the ordinary")
 
     monkeypatch.setattr(AvoidedPorts, "hold", fail)
-    carrier = Carrier()
-    ports = PublishedPorts(carrier, lambda: None)
+    forwarder = FakeForwarder()
+    ports = PublishedPorts(forwarder, lambda: None)
     with pytest.raises(RuntimeError, match="out of the ordinary"):
         starts(ports, monkeypatch).about_to("web")
     assert ports.held() == frozenset()
-    assert carrier.carried == set()
+    assert forwarder.carried == set()
