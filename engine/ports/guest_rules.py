@@ -1,7 +1,7 @@
-"""The guest's own part of published ports: its rules for those with an address of this computer.
+"""The guest's NAT rules for ports that are published on one address of this computer.
 
-Most users have none, so nothing is run until there are some. Next: `published_spec.py`, which says
-which rules there are to be.
+Most users publish no such port, so nothing runs until there is one. Next: `published_spec.py`,
+which computes the rules.
 """
 
 import logging

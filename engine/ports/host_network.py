@@ -1,6 +1,6 @@
-"""Ports of containers on the machine's own network (`--network host`), from what listens there.
+"""Ports of containers with `--network host`, from the sockets that listen in the guest.
 
-Docker publishes nothing for them, so the guest says which of their sockets listen (`listeners.py`).
+Docker publishes nothing for them, so the guest lists their listening sockets (`listeners.py`).
 Each becomes a port of this computer's loopback with the same number. A socket on every address of
 the guest is reached by a plain forward to its port. One on a single address, such as 127.0.0.1, is
 reached through a guest port of its own (`guest_port_allocator.py`) and a rule that leads from
@@ -17,7 +17,7 @@ from engine.ports.guest_port_allocator import already_published, overlap
 from engine.ports.published_spec import (
     EVERY_IPV4,
     PROTOCOLS,
-    TO_BE_PLACED,
+    UNALLOCATED,
     Container,
     ContainerPort,
     Default,
@@ -42,7 +42,7 @@ class Listener(msgspec.Struct, frozen=True, order=True):
 
     @property
     def rank(self) -> int:
-        """Which of several with one port is carried: the lowest."""
+        """Of several listeners with one port, the one with the lowest rank is forwarded."""
         address = ipaddress.ip_address(self.address)
         if address.version == 6:
             return IPV6_ONLY
@@ -52,7 +52,7 @@ class Listener(msgspec.Struct, frozen=True, order=True):
 
 
 def read_listener(line: str) -> Listener | None:
-    """`tcp 0.0.0.0 8080 ID`, as the guest writes it; None for anything that is not a listener."""
+    """From `tcp 0.0.0.0 8080 ID`, as the guest writes it; None for anything else."""
     protocol, _, rest = line.partition(" ")
     written, _, rest = rest.partition(" ")
     number, _, container = rest.partition(" ")
@@ -72,7 +72,7 @@ def read_listener(line: str) -> Listener | None:
 
 
 def is_wanted(containers: Iterable[Container]) -> bool:
-    """Whether one of them may listen in the machine's own network."""
+    """Whether one of them is on the host network."""
     return any(container.is_on_host_network for container in containers)
 
 
@@ -82,17 +82,17 @@ def listening_ports(
     published: Sequence[PublishedPort],
     addresses: Default,
 ) -> list[PublishedPort]:
-    """What is to be carried from `addresses` beside `published`, which comes first. A port that
-    cannot be carried has its problem."""
+    """The ports to forward from `addresses` besides `published`, which take precedence. A port that
+    cannot be forwarded has a problem."""
     names = {container.Id: container.name for container in containers}
     found = []
     for listener in _reachable(listeners):
         name = names.get(listener.container)
         if name is None:  # it has ended meanwhile
             continue
-        place = listener.port if listener.rank == EVERYWHERE else TO_BE_PLACED
+        guest_port = listener.port if listener.rank == EVERYWHERE else UNALLOCATED
         for address in addresses[-1:] if listener.rank == IPV6_ONLY else addresses:
-            forward = Forward(address, listener.port, place, listener.protocol)
+            forward = Forward(address, listener.port, guest_port, listener.protocol)
             port = PublishedPort(name, listener.port, forward, host_network=True)
             found.append(_checked(port, listener, published))
     return found
@@ -101,9 +101,9 @@ def listening_ports(
 def listening_routes(
     containers: Iterable[Container],
     listeners: Iterable[Listener],
-    placed: Iterable[PublishedPort],
+    allocated: Iterable[PublishedPort],
 ) -> frozenset[Route]:
-    """Rules that lead to those on a single address. `placed`: which guest port each has.
+    """Rules that lead to those on a single address. `allocated`: the ports with their guest ports.
 
     The guest routes to its own loopback what comes from its network card, and from nowhere else
     (`route_localnet` of eth0 alone): only QEMU is there.
@@ -115,7 +115,7 @@ def listening_routes(
         if one.rank in (LOOPBACK, ELSEWHERE)
     }
     found = set()
-    for port in placed:
+    for port in allocated:
         forward = port.forward
         target = targets.get((port.container, forward.protocol, port.container_port))
         if port.host_network and port.problem is None and target is not None:

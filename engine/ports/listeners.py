@@ -1,4 +1,4 @@
-"""What containers listen on in the machine's own network, as a program in the guest says.
+"""Listening sockets of containers with `--network host`, listed by a program in the guest.
 
 The connection stays open while such a container runs. The guest writes the whole list at once and
 after each change (`engine/guest/files/source/listeners.c`), so nothing polls. It is not trusted: a
@@ -27,7 +27,7 @@ Listeners = tuple[Listener, ...]
 
 
 class GuestListeners:
-    """`on_change`: the list is another than `follow` has returned. Any thread."""
+    """`on_change`: the list differs from what `follow` returned last. Any thread."""
 
     def __init__(self, dial: Dial, on_change: Callable[[], None]) -> None:
         self._dial = dial
@@ -36,7 +36,8 @@ class GuestListeners:
         self._lock = threading.Lock()
 
     def follow(self, is_wanted: bool) -> Listeners:
-        """Begin or end to hear of them. The list as it is now, which takes a moment at first."""
+        """Start or stop to follow the guest's list, and return it as it is now. The first call
+        waits for the first list, at most FIRST seconds."""
         with self._lock:
             hearing = self._hearing
             if is_wanted and hearing is None:
@@ -52,7 +53,7 @@ class GuestListeners:
 
 
 class _Hearing:
-    """One thread's, until `end`."""
+    """Follows the list in a thread, until `end`."""
 
     def __init__(self, dial: Dial, on_change: Callable[[], None]) -> None:
         self._dial = dial
@@ -68,7 +69,7 @@ class _Hearing:
         threading.Thread(target=self._hear, name="listeners", daemon=True).start()
 
     def end(self) -> None:
-        """The thread ends by itself."""
+        """Does not wait for the thread."""
         self._ended.set()
         with self._changed:
             stream = self._stream

@@ -1,8 +1,8 @@
-"""Where dockerd publishes ports of a container that is on overlay networks only.
+"""The gateway of containers that are on overlay networks only, where dockerd publishes ports.
 
 Such a container has its default route on docker_gwbridge, a bridge that every node of a swarm has.
-It is no network of the container's in GET /containers/json, so it is asked for, where dockerd
-publishes a port of such a container on one address. Next: `port_sync.py`.
+GET /containers/json does not list it, so it is read from GET /networks/docker_gwbridge where such a
+container publishes a port on one address. Next: `port_sync.py`.
 """
 
 import logging
@@ -30,7 +30,7 @@ class Bridge(msgspec.Struct, frozen=True):
 
 
 def with_gateways(containers: list[Container], dial: Dial) -> list[Container]:
-    """`containers`, with that bridge among their networks where they need it."""
+    """`containers`, with docker_gwbridge among their networks where they need it."""
     if not any(map(_needs_one, containers)):
         return containers
     try:

@@ -1,4 +1,4 @@
-"""The wiring of published ports: wanted by containers, carried by this host, routed in the guest.
+"""Published ports as a whole: read from dockerd, forwarded by this host, routed in the guest.
 
 `PortSync` is the one object that the engine holds for ports. A new source of ports is added to
 `sync`, and a new condition for a start to `starts`, not to `engine/engine.py`. Next:
@@ -25,12 +25,12 @@ from engine.ports.listeners import GuestListeners, Listeners
 from engine.ports.overlay import with_gateways
 from engine.ports.published import PublishedPorts
 from engine.ports.published_spec import (
-    TO_BE_PLACED,
+    UNALLOCATED,
     Container,
     Default,
     default_addresses,
+    ports_to_publish,
     routes,
-    wanted_ports,
 )
 from engine.ports.services import Services, service_ports
 from engine.ports.starts import Starts
@@ -121,11 +121,11 @@ class PortSync:
         return tuple(port.problem for port in self.ports if port.problem)
 
     def sync(self, containers: list[Container]) -> None:
-        """Carry what `containers`, which are all that run, and services publish, and what
-        containers on the host network listen on."""
+        """Forward the ports that containers and services publish, and those that containers on the
+        host network listen on. `containers`: all that run."""
         containers = with_gateways(containers, self._dial)
         asked, default = self.starts.asked(containers), self._default()
-        wanted = wanted_ports(containers, asked, default)
+        wanted = ports_to_publish(containers, asked, default)
         wanted += service_ports(self._services.current(containers), default)
         self._carries_listeners = self._may_carry_listeners()
         listeners = self._guest_listeners.follow(self._carries_listeners and is_wanted(containers))
@@ -142,12 +142,13 @@ class PortSync:
             self._on_change()
 
     def with_listeners(self, containers: list[Container]) -> list[Container]:
-        """As `sync` has seen them last: those on the host network publish what they listen on."""
+        """`containers`, where those on the host network publish what they listen on. The listeners
+        are those of the last `sync`."""
         return with_listeners(containers, self._listeners)
 
     def follow(self, state: MachineState) -> None:
-        """The machine's state has changed. `sync` is not called while it does not run."""
-        leading = [port.forward for port in self.ports if port.forward.guest_port != TO_BE_PLACED]
+        """The machine's state has changed. `sync` is called only while it runs."""
+        leading = [port.forward for port in self.ports if port.forward.guest_port != UNALLOCATED]
         self._knocks.follow(state, leading)
         if state.is_up or state is MachineState.STARTING:
             return

@@ -14,7 +14,7 @@ from typing import Protocol
 
 import msgspec
 
-from engine.ports.guest_port_allocator import already_published, overlap, placed
+from engine.ports.guest_port_allocator import allocate, already_published, overlap
 from engine.ports.published_spec import EVERY_IPV4, EVERY_IPV6, slot
 from engine.types import PublishedPort
 from vm.errors import GalleyError, PortInUse, Problem, from_problem
@@ -59,7 +59,7 @@ class PublishedPorts:
         of its PublishedPort."""
         with self._lock:
             carried = self._forwarder.forwarded()
-            ports = placed(wanted, carried)
+            ports = allocate(wanted, carried)
             keep = {port.forward for port in ports} | self._reserved.keys()
             for forward in sorted(carried - keep):
                 self._try(self._forwarder.unforward, forward)
@@ -78,7 +78,7 @@ class PublishedPorts:
             carried = self._forwarder.forwarded()
             opened: list[Forward] = []
             asked = [PublishedPort(name, 0, each, service=service) for each in forwards]
-            ports = placed(asked, carried)
+            ports = allocate(asked, carried)
             for problem in filter(None, (port.problem for port in ports)):
                 raise from_problem(problem)
             wanted = [port.forward for port in ports]

@@ -20,14 +20,12 @@ ANY_ADDRESS = ("", EVERY_IPV4, EVERY_IPV6)
 TWINS = {"127.0.0.1": "::1", EVERY_IPV4: EVERY_IPV6}  # the same, for who prefers IPv6
 PROTOCOLS = ("tcp", "udp")
 _PORT = re.compile(r"[0-9]{1,5}")
-TO_BE_PLACED = (
-    0  # in the guest: `guest_port_allocator.py` chooses one, and `routes` leads from there
-)
+UNALLOCATED = 0  # guest port that `guest_port_allocator.py` chooses; `routes` leads from there
 HOST_NETWORK = "host"
-NOT_ITS_OWN = (HOST_NETWORK, "none", "container:")  # networks whose containers publish nothing
+UNPUBLISHED = (HOST_NETWORK, "none", "container:")  # networks whose containers publish nothing
 
 
-# A container list with anything else is refused as a whole: a hostile dockerd has written it.
+# A container list with any other value is refused as a whole: dockerd writes none.
 PortNumber = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 IpAddress = Annotated[str, msgspec.Meta(pattern=r"\A[0-9A-Fa-f:.]*(%[\w.-]+)?\Z")]
 
@@ -69,8 +67,8 @@ class TaskLabels(msgspec.Struct, frozen=True):
 
 
 class Container(msgspec.Struct, frozen=True):
-    """The fields of GET /containers/json that say what is published, where it leads, and which
-    folders it has, and whether it is paused."""
+    """The fields of GET /containers/json that say which ports are published, the container's
+    addresses and folders, and whether it is paused."""
 
     Id: str = ""
     Names: tuple[str, ...] = ()
@@ -125,24 +123,24 @@ class Container(msgspec.Struct, frozen=True):
 
 
 class Binding(msgspec.Struct, frozen=True):
-    """What was asked for: HostPort is a number, a range ("8000-8010"), or empty for any."""
+    """As asked for at create: HostPort is a number, a range ("8000-8010"), or empty for any."""
 
     HostIp: IpAddress = ""
     HostPort: str | None = ""
 
     @property
     def port(self) -> int:
-        """0 when the engine is to choose."""
+        """0 where dockerd chooses."""
         return _number(self.HostPort or "")
 
     @property
     def range(self) -> range:
-        """What the engine is to choose from; empty where that is its own affair."""
+        """The ports that dockerd chooses from; empty for any port."""
         first, _, last = (self.HostPort or "").partition("-")
         return range(_number(first), _number(last) + 1) if _number(first) else range(0)
 
 
-class Publishing(msgspec.Struct, frozen=True):
+class HostConfig(msgspec.Struct, frozen=True):
     PortBindings: dict[str, tuple[Binding, ...] | None] | None = None  # by "80/tcp"
     NetworkMode: str = ""
     PublishAllPorts: bool = False
@@ -150,28 +148,28 @@ class Publishing(msgspec.Struct, frozen=True):
     Binds: tuple[str, ...] | None = None
 
 
-class Asked(msgspec.Struct, frozen=True):
-    """The fields of GET /containers/ID/json that say what was asked for, which never changes, and
-    the name that it had then."""
+class InspectedContainer(msgspec.Struct, frozen=True):
+    """The fields of GET /containers/ID/json that say what was asked for at create, which never
+    changes, and the container's name."""
 
     Id: str = ""
-    HostConfig: Publishing = Publishing()
+    HostConfig: HostConfig = HostConfig()
     Mounts: tuple[Mount, ...] | None = ()
     Name: str = ""
 
     @property
     def folders(self) -> tuple[str, ...]:
-        """What it is to have of this host, as paths in the guest."""
+        """The sources of its bind mounts, as paths in the guest."""
         return tuple(mount.Source for mount in self.Mounts or () if mount.Type == "bind")
 
     @property
     def made(self) -> frozenset[str]:
-        """Those of them that dockerd makes at a start where they are missing."""
+        """Those of `folders` that dockerd creates at a start where they are missing."""
         return frozenset(bind.partition(":")[0] for bind in self.HostConfig.Binds or ())
 
     def bindings(self) -> Iterator[tuple[int, str, Binding]]:
         """Container port, protocol, and one binding of it."""
-        if self.HostConfig.NetworkMode.startswith(NOT_ITS_OWN):
+        if self.HostConfig.NetworkMode.startswith(UNPUBLISHED):
             return
         for key, bindings in (self.HostConfig.PortBindings or {}).items():
             port, _, protocol = key.partition("/")
@@ -196,14 +194,14 @@ class Route(msgspec.Struct, frozen=True):
 
 
 Slot = tuple[str, int, str]
-"""What can be had once on this host: address, port, protocol."""
+"""What only one container can have on this host: address, port, protocol."""
 
 Default = tuple[str, ...]
 """The addresses of this host for a port that was published without one."""
 
 
 def _number(port: str) -> int:
-    """0 for what is no port."""
+    """0 for anything that is not a port number."""
     return int(port) if _PORT.fullmatch(port) and int(port) <= 65535 else 0
 
 
@@ -212,8 +210,8 @@ def default_addresses(address: str, has_ipv6: bool) -> Default:
     return (address, twin) if twin and has_ipv6 else (address,)
 
 
-def fixed_forwards(asked: Asked, default: Default) -> list[Forward]:
-    """The forwards that a container will need whatever dockerd chooses."""
+def fixed_forwards(asked: InspectedContainer, default: Default) -> list[Forward]:
+    """The forwards of ports that are given as numbers."""
     found = (
         _forward(address, binding.port, protocol, binding.HostIp)
         for _, protocol, binding in asked.bindings()
@@ -223,13 +221,13 @@ def fixed_forwards(asked: Asked, default: Default) -> list[Forward]:
     return list(dict.fromkeys(found))  # two of its ports may be asked for one of ours
 
 
-def wanted_ports(
-    containers: Iterable[Container], asked: Mapping[str, Asked], default: Default
+def ports_to_publish(
+    containers: Iterable[Container], asked: Mapping[str, InspectedContainer], default: Default
 ) -> list[PublishedPort]:
-    """The ports that `containers` publish now. `asked`: by container id."""
+    """The ports that `containers` publish now. `asked`: by container id. Some are UNALLOCATED."""
     wanted: dict[tuple[str, Slot], PublishedPort] = {}
     for container in containers:
-        its = asked.get(container.Id, Asked())
+        its = asked.get(container.Id, InspectedContainer())
         for port in container.Ports or ():
             if not port.PublicPort or port.Type not in PROTOCOLS:
                 continue
@@ -238,29 +236,33 @@ def wanted_ports(
                 found = PublishedPort(container.name, port.PrivatePort, forward)
                 wanted[container.name, slot(forward)] = found
         for private, binding, protocol in _left_out(its) if container.gateway_address else ():
-            forward = Forward(binding.HostIp, binding.port, TO_BE_PLACED, protocol)
+            forward = Forward(binding.HostIp, binding.port, UNALLOCATED, protocol)
             found = PublishedPort(container.name, private, forward)
             wanted[container.name, slot(forward)] = found
     return list(wanted.values())
 
 
 def routes(
-    containers: Iterable[Container], asked: Mapping[str, Asked], placed: Iterable[PublishedPort]
+    containers: Iterable[Container],
+    asked: Mapping[str, InspectedContainer],
+    allocated: Iterable[PublishedPort],
 ) -> frozenset[Route]:
     """The rules that lead ports published on one address to their containers.
 
-    dockerd's own rule for `-p 127.0.0.1:80:80` asks for packets to 127.0.0.1, but what the backend
-    carries arrives at the guest's network card, under the guest's address; for `-p [::1]:80:80` it
-    has no rule. `placed`: which guest port each of them has.
+    dockerd's own rule for `-p 127.0.0.1:80:80` matches packets to 127.0.0.1, but what the backend
+    forwards arrives at the guest's network card, under the guest's address; for `-p [::1]:80:80`
+    dockerd has no rule. `allocated`: the ports with their guest ports.
     """
-    places = {(port.container, slot(port.forward)): port.forward.guest_port for port in placed}
+    guest_ports = {
+        (port.container, slot(port.forward)): port.forward.guest_port for port in allocated
+    }
     found = set()
     for container in containers:
-        for port in wanted_ports([container], asked, ()):
-            place = places.get((container.name, slot(port.forward)))
-            if port.forward.guest_port == TO_BE_PLACED and place and container.gateway_address:
+        for port in ports_to_publish([container], asked, ()):
+            guest_port = guest_ports.get((container.name, slot(port.forward)))
+            if port.forward.guest_port == UNALLOCATED and guest_port and container.gateway_address:
                 target = f"{container.gateway_address}:{port.container_port}"
-                found.add(Route(port.forward.protocol, place, target))
+                found.add(Route(port.forward.protocol, guest_port, target))
     return frozenset(found)
 
 
@@ -269,13 +271,13 @@ def slot(forward: Forward) -> Slot:
 
 
 def _forward(address: str, port: int, protocol: str, asked: str) -> Forward:
-    """Where dockerd leads to the container whatever address packets are for, the guest's port has
-    the same number. `asked`: the address that the port was published on."""
-    place = port if asked in ("", EVERY_IPV4) else TO_BE_PLACED
-    return Forward(address, port, place, protocol)
+    """The guest's port has the same number where dockerd's rule matches every address, else it is
+    UNALLOCATED. `asked`: the address that the port was published on."""
+    guest_port = port if asked in ("", EVERY_IPV4) else UNALLOCATED
+    return Forward(address, port, guest_port, protocol)
 
 
-def _addresses(port: ContainerPort, asked: Asked, default: Default) -> tuple[str, ...]:
+def _addresses(port: ContainerPort, asked: InspectedContainer, default: Default) -> tuple[str, ...]:
     if port.IP not in ANY_ADDRESS:
         return (port.IP,)
     for_it = (port.PrivatePort, port.Type)
@@ -285,8 +287,8 @@ def _addresses(port: ContainerPort, asked: Asked, default: Default) -> tuple[str
     return (port.IP,) if port.IP in given else ()
 
 
-def _left_out(asked: Asked) -> Iterator[tuple[int, Binding, str]]:
-    """Container port, binding and protocol of the IPv6 addresses that dockerd passes over."""
+def _left_out(asked: InspectedContainer) -> Iterator[tuple[int, Binding, str]]:
+    """Container port, binding and protocol of the IPv6 addresses that dockerd does not publish."""
     for private, protocol, binding in asked.bindings():
         if ":" in binding.HostIp and binding.port:
             yield private, binding, protocol

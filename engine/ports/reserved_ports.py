@@ -1,8 +1,8 @@
-"""Ports that dockerd is not to choose, because somebody on this computer has them.
+"""Reserves ports that are in use on this computer, so that dockerd does not choose them.
 
-dockerd chooses where a container is published on any port, or on one of a range, and it sees the
-guest's ports only. So while such a container starts, a program in the guest holds what is taken
-here, and dockerd passes it over, as it does on a computer of its own. Next:
+dockerd chooses the port where a container is published on any port or on a range, and it sees the
+guest's ports only. So while such a container starts, a program in the guest binds the ports that
+are in use on this computer, and dockerd skips them as it does on Linux. Next:
 `engine/guest/files/source/ports.c`, `engine/ports/starts.py`.
 """
 
@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from engine.dockerapi.http import Dial
-from engine.ports.published_spec import PROTOCOLS, Asked, Default
+from engine.ports.published_spec import PROTOCOLS, Default, InspectedContainer
 from vm.errors import GalleyError
 from vm.host import net
 
@@ -28,15 +28,15 @@ Port = tuple[str, int]
 
 
 class Choice(msgspec.Struct, frozen=True):
-    """What dockerd chooses a port from."""
+    """The ports that dockerd chooses one from."""
 
     protocol: str
     addresses: Default
     ports: range = ANY
 
 
-def choices(asked: Asked, default: Default) -> Iterator[Choice]:
-    """Those that dockerd has to make when the container starts."""
+def choices(asked: InspectedContainer, default: Default) -> Iterator[Choice]:
+    """The choices that dockerd makes when the container starts."""
     for _, protocol, binding in asked.bindings():
         addresses = (binding.HostIp,) if binding.HostIp else default
         if not binding.port:
@@ -45,17 +45,16 @@ def choices(asked: Asked, default: Default) -> Iterator[Choice]:
         yield from (Choice(protocol, default) for protocol in PROTOCOLS)
 
 
-class AvoidedPorts:
-    """`dial`: to the program in the guest; `ours`: what containers have, and dockerd knows of."""
+class ReservedPorts:
+    """`dial`: to the program in the guest; `ours`: ports of containers, which dockerd knows."""
 
     def __init__(self, dial: Dial, ours: Callable[[], frozenset[Port]]) -> None:
         self._dial = dial
         self._ours = ours
 
-    def hold(self, asked: Asked, default: Default) -> Callable[[], None]:
-        """Let dockerd choose none that is taken here, until what is returned is called. A guest
-        that does not take part, or a computer that does not say what is taken, is logged: then a
-        port that was chosen badly is told afterwards."""
+    def hold(self, asked: InspectedContainer, default: Default) -> Callable[[], None]:
+        """Reserve the ports that are in use here until the returned function is called. A failure
+        is logged only: a port that dockerd then chooses in vain is shown as a problem later."""
         held = contextlib.ExitStack()
         try:
             taken = self._taken(asked, default)
@@ -65,14 +64,14 @@ class AvoidedPorts:
             held.callback(stream.close)
             lines = [f"{protocol} {port}\n" for protocol, port in sorted(taken)]
             stream.sendall("".join((*lines, "\n")).encode())
-            said = b""
-            while len(said) < len(ANSWER) and (more := stream.recv(len(ANSWER))):
-                said += more
+            answer = b""
+            while len(answer) < len(ANSWER) and (more := stream.recv(len(ANSWER))):
+                answer += more
         except LOST as error:
-            log.warning("ports that are taken here may be chosen: %s", error)
+            log.warning("dockerd may choose ports that are in use here: %s", error)
         return held.close
 
-    def _taken(self, asked: Asked, default: Default) -> set[Port]:
+    def _taken(self, asked: InspectedContainer, default: Default) -> set[Port]:
         found = {
             (choice.protocol, port)
             for choice in set(choices(asked, default))

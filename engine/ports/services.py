@@ -1,4 +1,4 @@
-"""Ports of swarm services: which there are, and where this host carries them.
+"""Ports that swarm services publish, and their forwards on this host.
 
 A port in ingress mode belongs to the service: dockerd leads it to the service's tasks from any
 address of the guest, so the forward has the same number in the guest. One in host mode belongs to
@@ -72,8 +72,8 @@ class Service(msgspec.Struct, frozen=True):
 
 
 class Services:
-    """The services of the swarm that dockerd manages. Where there is no sign of a swarm, dockerd is
-    not asked: it would write an error to its log each time. Any thread."""
+    """The services of the swarm that dockerd manages. Does not ask dockerd where there is no sign
+    of a swarm: dockerd would log an error each time. Any thread."""
 
     def __init__(self, dial: Dial) -> None:
         self._dial = dial
@@ -83,7 +83,7 @@ class Services:
 
     @contextlib.contextmanager
     def expected(self) -> Iterator[None]:
-        """One may be created meanwhile."""
+        """List services meanwhile, also where there is no sign of a swarm: one may be created."""
         with self._lock:
             self._expected += 1
         try:
@@ -106,7 +106,7 @@ class Services:
         return self._listed
 
     def had(self, name: str, default: Default) -> list[Forward]:
-        """What the service of that name published when it was last seen."""
+        """The forwards of that service as it was last listed."""
         specs = (service.Spec for service in self._listed if service.Spec.Name == name)
         return [forward for spec in specs for forward in spec.forwards(default)]
 

@@ -1,13 +1,13 @@
-"""A container that is about to start: its folders are there, its ports are opened, or it does not.
+"""Opens the ports of a container before it starts, and checks its folders; else it does not start.
 
-`engine/admission/admission.py` calls `Starts.about_to` for every start and restart, which goes on
-only then; what it returns is called with dockerd's answer in hand, before the client sees it. So a
-port that is taken is dockerd's refusal, as on a computer of its own, and one that was published is
-open when `docker run` returns. Ports that dockerd chooses are known only afterwards: it is kept
-from those that are taken here (`engine/ports/reserved_ports.py`), `settle` opens the others, and
-the bridge waits for it before it passes on an event that says "start". A folder that is no longer
-shared is refused here too, for dockerd makes an empty one at every start. `about_to_serve` opens
-the ports of a service in the same way, which dockerd would not refuse. Next:
+`engine/admission/admission.py` calls `Starts.about_to` before every start and restart. The function
+that it returns is called once dockerd has answered, before the client gets the answer. So a port in
+use makes the start fail, as on Linux, and a published port is open when `docker run` returns. Ports
+that dockerd chooses are known only afterwards: those in use here are reserved
+(`engine/ports/reserved_ports.py`), `settle` opens the chosen ones, and the bridge waits for it
+before it passes on a "start" event. A folder that is no longer shared makes the start fail too, for
+dockerd would create an empty one. `about_to_serve` opens the ports of a service in the same way:
+dockerd itself would not refuse those. Next:
 `engine/ports/published_spec.py`, `engine/ports/services.py`, `engine/shares/shared_folders.py`.
 """
 
@@ -19,8 +19,8 @@ from urllib.parse import quote
 
 from engine.dockerapi.http import Dial, HttpError, delete, get_json
 from engine.ports.published import PublishedPorts
-from engine.ports.published_spec import Asked, Container, Default, fixed_forwards
-from engine.ports.reserved_ports import AvoidedPorts
+from engine.ports.published_spec import Container, Default, InspectedContainer, fixed_forwards
+from engine.ports.reserved_ports import ReservedPorts
 from engine.ports.services import Services, ServiceSpec
 from vm.errors import GalleyError, PortInUse
 from vm.types import Forward
@@ -31,11 +31,10 @@ LOST = (GalleyError, HttpError, OSError)
 
 
 class Starts:
-    """`dial_ports`: to the guest's holder of ports; `default`: the addresses for ports without one;
-    `services`: those of a swarm; `look`: see
-    which containers run, and wait until the ports are as they want
-    (`EngineWatch.look`); `must_share`: raises NotShared for paths in the guest that are none of
-    this host's. Any thread."""
+    """`dial_ports`: to the program in the guest that reserves ports; `default`: the addresses for
+    ports without one; `services`: those of a swarm; `look`: lists the containers now and returns
+    once their ports are open (`EngineWatch.look`); `must_share`: raises NotShared for paths in the
+    guest that are not shared from this host. Any thread."""
 
     def __init__(
         self,
@@ -49,17 +48,17 @@ class Starts:
     ) -> None:
         self._dial = dial
         self._ports = ports
-        self._avoided = AvoidedPorts(dial_ports, ports.held)
+        self._reserved_ports = ReservedPorts(dial_ports, ports.held)
         self._default = default
         self._services = services
         self._look = look
         self._must_share = must_share
         self._lock = threading.Lock()
-        self._asked: dict[str, Asked] = {}
+        self._asked: dict[str, InspectedContainer] = {}
 
     def about_to(self, container: str) -> Callable[[], None] | None:
-        """What is to be called when dockerd has answered, if anything. Raises NotShared,
-        PortInUse, BackendFailed."""
+        """Before a start: open its fixed ports. Returns what to call when dockerd has answered, if
+        anything. Raises NotShared, PortInUse, BackendFailed."""
         try:
             asked = self._ask(container)
         except LOST as error:
@@ -72,16 +71,16 @@ class Starts:
             self._ended(asked)
             raise
 
-    def _open(self, asked: Asked) -> Callable[[], None]:
+    def _open(self, asked: InspectedContainer) -> Callable[[], None]:
         default = self._default()
         reserved = self._reserve(asked.name, fixed_forwards(asked, default))
-        with contextlib.ExitStack() as held:  # let go of in reverse, also where the rest fails
+        with contextlib.ExitStack() as held:  # undone in reverse, also after a failure
             held.callback(self._done, reserved)
-            held.callback(self._avoided.hold(asked, default))
+            held.callback(self._reserved_ports.hold(asked, default))
             return held.pop_all().close
 
     def about_to_serve(self, spec: ServiceSpec) -> Callable[[], None] | None:
-        """The same for a service that is to be created or updated. Raises PortInUse,
+        """Like `about_to`, for a service that is created or updated. Raises PortInUse,
         BackendFailed."""
         if not spec.ports:
             return None
@@ -106,8 +105,8 @@ class Starts:
         """Returns when the ports of every container that runs now are open."""
         self._look()
 
-    def asked(self, containers: Iterable[Container]) -> dict[str, Asked]:
-        """What each of them, which are all that run, was asked to publish; by id."""
+    def asked(self, containers: Iterable[Container]) -> dict[str, InspectedContainer]:
+        """The inspected container of each, by id. `containers`: all that run."""
         found = {}
         for container in containers:
             with self._lock:
@@ -120,14 +119,16 @@ class Starts:
             self._asked = dict(found)
         return found
 
-    def _ask(self, container: str) -> Asked:
-        asked = get_json(self._dial, f"/containers/{quote(container, safe='')}/json", Asked)
+    def _ask(self, container: str) -> InspectedContainer:
+        asked = get_json(
+            self._dial, f"/containers/{quote(container, safe='')}/json", InspectedContainer
+        )
         with self._lock:
             self._asked[asked.Id] = asked
         return asked
 
-    def _ended(self, asked: Asked) -> None:
-        """It does not start, which `docker run --rm` waits for: dockerd would remove it now."""
+    def _ended(self, asked: InspectedContainer) -> None:
+        """Remove a `--rm` container that does not start, as dockerd does: `docker run` waits."""
         if not asked.HostConfig.AutoRemove:
             return
         try:
@@ -139,4 +140,4 @@ class Starts:
         self._look()
         self._ports.release(forwards)
         if set(forwards) - {port.forward for port in self._ports.ports}:
-            self._look()  # it does not run, and nobody else will come by to close them
+            self._look()  # it does not run: close them now, for no event follows

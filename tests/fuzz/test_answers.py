@@ -14,7 +14,13 @@ import pytest
 from engine.dockerapi import http
 from engine.dockerapi.http import HttpError, get_json, ping_headers
 from engine.lifecycle.dockerd_watch import EngineWatch
-from engine.ports.published_spec import Asked, Container, fixed_forwards, routes, wanted_ports
+from engine.ports.published_spec import (
+    Container,
+    InspectedContainer,
+    fixed_forwards,
+    ports_to_publish,
+    routes,
+)
 from engine.ports.services import Services, ServiceSpec
 from engine.types import EngineHealth
 from tests.fuzz.harness import Fuzz, Source
@@ -63,7 +69,7 @@ def target(data: bytes) -> None:
 
 def _containers(stream: Fed) -> None:
     found = get_json(lambda: stream, "/containers/json", list[Container])
-    ports = wanted_ports(found, {}, DEFAULT)
+    ports = ports_to_publish(found, {}, DEFAULT)
     _check_forwards(port.forward for port in ports)
     for route in routes(found, {}, ports):
         assert 0 < route.guest_port <= 65535
@@ -73,13 +79,15 @@ def _containers(stream: Fed) -> None:
 
 
 def _asked(stream: Fed) -> None:
-    asked = get_json(lambda: stream, "/containers/a/json", Asked)
+    asked = get_json(lambda: stream, "/containers/a/json", InspectedContainer)
     _check_forwards(fixed_forwards(asked, DEFAULT))
     for port, _, binding in asked.bindings():
         assert 0 < port <= 65535
         assert len(binding.range) <= 65535
     running = Container(Id=asked.Id)
-    _check_forwards(port.forward for port in wanted_ports([running], {asked.Id: asked}, DEFAULT))
+    _check_forwards(
+        port.forward for port in ports_to_publish([running], {asked.Id: asked}, DEFAULT)
+    )
     assert all(isinstance(folder, str) for folder in (*asked.folders, *asked.made))
 
 

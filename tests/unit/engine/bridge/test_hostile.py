@@ -16,7 +16,7 @@ from engine.bridge.pump import NoAdmission, Pump
 from engine.bridge.unix import SocketStream, UnixListener, connect
 from engine.dockerapi.http import Head, HttpError, get_json
 from engine.lifecycle.dockerd_watch import EngineWatch
-from engine.ports.published_spec import Asked, Container, wanted_ports
+from engine.ports.published_spec import Container, InspectedContainer, ports_to_publish
 from engine.types import EngineHealth
 from tests.unit.engine.admission.making import admission
 from tests.unit.engine.bridge.servers import wait_until
@@ -194,13 +194,15 @@ def test_ports_of_a_hostile_dockerd_are_refused(
         with pytest.raises(HttpError):
             get_json(lambda: connect(dockerd.path), "/containers/json", list[Container])
     (found,) = get_json(lambda: connect(dockerd.path), "/containers/json", list[Container])
-    assert [port.forward.host_port for port in wanted_ports([found], {}, ("127.0.0.1",))] == [8080]
+    assert [port.forward.host_port for port in ports_to_publish([found], {}, ("127.0.0.1",))] == [
+        8080
+    ]
 
 
 @pytest.mark.parametrize("port", ["²", "99999999", "9" * 5000, "-1", "8000-99999999", "²-³", "0"])
 def test_a_port_that_is_none_is_no_port(port: str) -> None:
     given = {"PortBindings": {"80/tcp": [{"HostPort": port}], f"{port}/tcp": [{"HostPort": "80"}]}}
-    asked = msgspec.convert({"HostConfig": given}, Asked)
+    asked = msgspec.convert({"HostConfig": given}, InspectedContainer)
     ((container_port, _, binding),) = asked.bindings()
     assert (container_port, binding.port, len(binding.range)) == (80, 0, 0)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.ports.guest_port_allocator import placed
+from engine.ports.guest_port_allocator import allocate
 from engine.ports.host_network import (
     Listener,
     is_wanted,
@@ -85,7 +85,7 @@ def test_it_is_carried_on_loopback_to_the_same_port() -> None:
 
 def test_on_a_single_address_it_has_a_place_and_a_rule() -> None:
     listeners = [listener("127.0.0.1"), listener("172.17.0.1", 81, "udp"), listener("0.0.0.0", 82)]
-    ports = placed(listening_ports([WEB], listeners, [], LOOPBACK), [])
+    ports = allocate(listening_ports([WEB], listeners, [], LOOPBACK), [])
     places = {(one.forward.host_address, one.container_port): one.forward for one in ports}
     assert places["127.0.0.1", 82].guest_port == 82
     targets = {8080: "127.0.0.1:8080", 81: "172.17.0.1:81"}
@@ -108,7 +108,7 @@ def test_of_several_sockets_with_one_port_the_best_reached_is_carried() -> None:
 
 
 def test_ipv6_alone_is_a_problem_and_takes_no_place() -> None:
-    ports = placed(carried(listener("::1"), listener("::", 81)), [])
+    ports = allocate(carried(listener("::1"), listener("::", 81)), [])
     assert [port.problem is None for port in ports] == [False, False]
     assert [port.forward.host_address for port in ports] == ["::1", "::1"]
     assert "container web" in str(ports[0].problem)
@@ -130,7 +130,7 @@ def test_a_published_port_comes_first() -> None:
 
 
 def test_two_containers_with_one_port_are_told() -> None:
-    ports = placed(carried(listener("127.0.0.1"), listener("0.0.0.0", of=OTHER)), [])
+    ports = allocate(carried(listener("127.0.0.1"), listener("0.0.0.0", of=OTHER)), [])
     problems = {(port.container, port.problem is None) for port in ports}
     assert problems == {("db", True), ("web", False)}
 

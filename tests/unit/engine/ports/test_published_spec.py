@@ -3,22 +3,22 @@
 import msgspec
 import pytest
 
-from engine.ports.guest_port_allocator import placed
+from engine.ports.guest_port_allocator import allocate
 from engine.ports.published_spec import (
-    Asked,
     Binding,
     Container,
     ContainerPort,
+    HostConfig,
+    InspectedContainer,
     Mount,
     Network,
     Networks,
-    Publishing,
     Route,
     TaskLabels,
     default_addresses,
     fixed_forwards,
+    ports_to_publish,
     routes,
-    wanted_ports,
 )
 from engine.types import PublishedPort
 from vm.types import Forward
@@ -27,8 +27,10 @@ LOOPBACK = ("127.0.0.1", "::1")
 NETWORKS = Networks({"bridge": Network("172.17.0.2", "172.17.0.1")})
 
 
-def asked(bindings: dict[str, tuple[Binding, ...] | None], mode: str = "bridge") -> Asked:
-    return Asked("1", Publishing(bindings, mode))
+def asked(
+    bindings: dict[str, tuple[Binding, ...] | None], mode: str = "bridge"
+) -> InspectedContainer:
+    return InspectedContainer("1", HostConfig(bindings, mode))
 
 
 def running(*ports: ContainerPort) -> Container:
@@ -48,8 +50,10 @@ WEB = running(
 LOCAL = running(ContainerPort(80, "tcp", 9090, "127.0.0.1"))
 
 
-def found(container: Container, its: Asked, default: tuple[str, ...] = LOOPBACK) -> set[Forward]:
-    return {port.forward for port in wanted_ports([container], {"1": its}, default)}
+def found(
+    container: Container, its: InspectedContainer, default: tuple[str, ...] = LOOPBACK
+) -> set[Forward]:
+    return {port.forward for port in ports_to_publish([container], {"1": its}, default)}
 
 
 def test_the_default_address_has_a_twin_where_there_is_ipv6() -> None:
@@ -68,7 +72,7 @@ def test_a_port_without_an_address_is_wanted_on_the_default_ones() -> None:
     }
     its = asked({"80/tcp": (Binding("", "8080"),), "53/udp": (Binding("", "5353"),)})
     assert found(WEB, its) == wanted
-    assert found(WEB, Asked()) == wanted
+    assert found(WEB, InspectedContainer()) == wanted
 
 
 def test_an_address_that_was_asked_for_is_the_only_one() -> None:
@@ -89,8 +93,8 @@ def test_every_ipv4_address_is_not_every_ipv6_address() -> None:
 
 def test_folders_of_this_host_are_the_binds() -> None:
     mounts = (Mount("bind", "/mnt/a"), Mount("volume", "/var/lib/docker/v"), Mount("bind", "/b"))
-    assert Asked(Mounts=mounts).folders == ("/mnt/a", "/b")
-    assert Asked(Mounts=None).folders == ()
+    assert InspectedContainer(Mounts=mounts).folders == ("/mnt/a", "/b")
+    assert InspectedContainer(Mounts=None).folders == ()
 
 
 def test_a_range_has_two_ends() -> None:
@@ -101,8 +105,8 @@ def test_a_range_has_two_ends() -> None:
 
 def test_a_container_that_others_are_linked_to_has_its_own_name() -> None:
     linked = Container("1", ("/app/db", "/db"), (on("0.0.0.0"),), NETWORKS)
-    assert linked.name == Asked("1", Name="/db").name
-    assert {port.container for port in wanted_ports([linked], {}, LOOPBACK)} == {"db"}
+    assert linked.name == InspectedContainer("1", Name="/db").name
+    assert {port.container for port in ports_to_publish([linked], {}, LOOPBACK)} == {"db"}
     assert Container("1").name == "?"
 
 
@@ -118,7 +122,7 @@ def test_a_port_leads_to_the_network_that_has_a_way_out() -> None:
     networks = {"a": Network("172.18.0.2"), "b": Network("172.19.0.2", "172.19.0.1")}
     both = Container("1", ("/web",), (on("127.0.0.1"),), Networks(networks))
     its = asked({"80/tcp": (Binding("127.0.0.1", "8080"), Binding("::1", "8080"))})
-    ports = placed(wanted_ports([both], {"1": its}, LOOPBACK), [])
+    ports = allocate(ports_to_publish([both], {"1": its}, LOOPBACK), [])
     led = routes([both], {"1": its}, ports)
     assert {route.target for route in led} == {"172.19.0.2:80"}
     assert {route.guest_port for route in led} == {65535, 65534}
@@ -155,7 +159,7 @@ def test_a_container_without_a_network_of_its_own_publishes_nothing() -> None:
 
 
 def test_only_ports_with_an_address_are_led_in_the_guest() -> None:
-    ports = placed(wanted_ports([WEB, LOCAL], {}, LOOPBACK), [])
+    ports = allocate(ports_to_publish([WEB, LOCAL], {}, LOOPBACK), [])
     assert not routes([WEB], {}, ports)
     assert routes([WEB, LOCAL], {}, ports) == {Route("tcp", 65535, "172.17.0.2:80")}
 
@@ -164,7 +168,7 @@ def test_one_port_on_two_addresses_leads_to_two_containers() -> None:
     one = Container("1", ("/one",), (on("127.0.0.1"),), NETWORKS)
     other = Networks({"bridge": Network("172.17.0.3", "172.17.0.1")})
     two = Container("2", ("/two",), (on("127.0.0.2"),), other)
-    ports = placed(wanted_ports([one, two], {}, LOOPBACK), [])
+    ports = allocate(ports_to_publish([one, two], {}, LOOPBACK), [])
     led = routes([one, two], {}, ports)
     assert len({route.guest_port for route in led}) == 2
     assert {route.target for route in led} == {"172.17.0.2:80", "172.17.0.3:80"}
@@ -234,19 +238,19 @@ INSPECTED = b"""{"Id": "abc", "Name": "/web", "HostConfig": {"NetworkMode": "bri
 
 
 def test_an_inspected_container() -> None:
-    its, empty = (msgspec.json.decode(text, type=Asked) for text in (INSPECTED, b"{}"))
+    its, empty = (msgspec.json.decode(text, type=InspectedContainer) for text in (INSPECTED, b"{}"))
     bindings: dict[str, tuple[Binding, ...] | None] = {
         "80/tcp": (Binding("::1", "8080"), Binding("", "")),
         "81/tcp": None,
     }
-    publishing = Publishing(bindings, "bridge", True, True, ("/a:/x", "/b:/y:ro"))
-    assert its == Asked("abc", publishing, (Mount("bind", "/a"),), "/web")
+    publishing = HostConfig(bindings, "bridge", True, True, ("/a:/x", "/b:/y:ro"))
+    assert its == InspectedContainer("abc", publishing, (Mount("bind", "/a"),), "/web")
     assert (its.name, its.folders, its.made) == ("web", ("/a",), frozenset({"/a", "/b"}))
     assert its.publishes
-    assert empty == Asked("", Publishing(None, "", False, False, None), (), "")
+    assert empty == InspectedContainer("", HostConfig(None, "", False, False, None), (), "")
     assert (empty.name, empty.folders, empty.made) == ("", (), frozenset())
     assert not empty.publishes
-    assert Asked(HostConfig=Publishing(PublishAllPorts=True)).publishes
+    assert InspectedContainer(HostConfig=HostConfig(PublishAllPorts=True)).publishes
 
 
 @pytest.mark.parametrize(

@@ -7,16 +7,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from engine.ports.published_spec import Asked, Binding, Publishing
-from engine.ports.reserved_ports import ANY, AvoidedPorts, Choice, choices
+from engine.ports.published_spec import Binding, HostConfig, InspectedContainer
+from engine.ports.reserved_ports import ANY, Choice, ReservedPorts, choices
 from vm.guest.protocol import Stream
 from vm.host import net
 
 DEFAULT = ("127.0.0.1", "::1")
 
 
-def asked(*bindings: Binding, every: bool = False) -> Asked:
-    return Asked("1", Publishing({"80/tcp": bindings}, "bridge", every))
+def asked(*bindings: Binding, every: bool = False) -> InspectedContainer:
+    return InspectedContainer("1", HostConfig({"80/tcp": bindings}, "bridge", every))
 
 
 def test_what_dockerd_has_to_choose() -> None:
@@ -66,11 +66,11 @@ def taken() -> Iterator[int]:
 
 def test_what_is_taken_is_held_until_it_is_let_go(taken: int) -> None:
     holder = Holder()
-    avoided = AvoidedPorts(holder.dial, lambda: frozenset())
-    let_go = avoided.hold(asked(Binding("", f"{taken}-{taken}")), DEFAULT)
+    reserved = ReservedPorts(holder.dial, lambda: frozenset())
+    release = reserved.hold(asked(Binding("", f"{taken}-{taken}")), DEFAULT)
     assert holder.lines == [f"tcp {taken}"]
     assert not holder.ended.is_set()
-    let_go()
+    release()
     assert holder.ended.wait(5)
 
 
@@ -80,8 +80,8 @@ def test_a_port_of_a_container_is_dockerds_affair(taken: int) -> None:
     def nobody() -> Stream:
         raise AssertionError("nothing is to be held")
 
-    avoided = AvoidedPorts(nobody, lambda: frozenset({("tcp", taken)}))
-    avoided.hold(asked(Binding("", f"{taken}-{taken}")), DEFAULT)()
+    reserved = ReservedPorts(nobody, lambda: frozenset({("tcp", taken)}))
+    reserved.hold(asked(Binding("", f"{taken}-{taken}")), DEFAULT)()
 
 
 def test_a_computer_that_does_not_tell_what_is_taken_is_no_obstacle(
@@ -92,7 +92,7 @@ def test_a_computer_that_does_not_tell_what_is_taken_is_no_obstacle(
 
     monkeypatch.setattr(net, "taken", full)
     holder = Holder()
-    AvoidedPorts(holder.dial, lambda: frozenset()).hold(asked(Binding("", "")), DEFAULT)()
+    ReservedPorts(holder.dial, lambda: frozenset()).hold(asked(Binding("", "")), DEFAULT)()
     assert holder.lines == []
 
 
@@ -100,4 +100,4 @@ def test_a_guest_that_holds_none_is_no_obstacle(taken: int) -> None:
     def refused() -> Stream:
         raise ConnectionRefusedError
 
-    AvoidedPorts(refused, lambda: frozenset()).hold(asked(Binding("", f"1-{taken}")), DEFAULT)()
+    ReservedPorts(refused, lambda: frozenset()).hold(asked(Binding("", f"1-{taken}")), DEFAULT)()

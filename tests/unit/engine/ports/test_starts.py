@@ -5,14 +5,16 @@ from collections.abc import Callable
 import pytest
 
 from engine.ports.published import PublishedPorts
-from engine.ports.published_spec import Asked, Binding, Default, Publishing
-from engine.ports.reserved_ports import AvoidedPorts
+from engine.ports.published_spec import Binding, Default, HostConfig, InspectedContainer
+from engine.ports.reserved_ports import ReservedPorts
 from engine.ports.services import Services
 from engine.ports.starts import Starts
 from tests.unit.engine.ports.test_published import WEB, FakeForwarder
 from vm.guest.protocol import Stream
 
-WANTS_WEB = Asked("1", Publishing({"80/tcp": (Binding("", str(WEB.host_port)),)}), Name="/web")
+WANTS_WEB = InspectedContainer(
+    "1", HostConfig({"80/tcp": (Binding("", str(WEB.host_port)),)}), Name="/web"
+)
 
 
 def nobody() -> Stream:
@@ -44,10 +46,12 @@ def test_its_port_is_open_until_dockerd_has_answered(monkeypatch: pytest.MonkeyP
 
 
 def test_where_what_follows_fails_its_port_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(self: AvoidedPorts, asked: Asked, default: Default) -> Callable[[], None]:
+    def fail(
+        self: ReservedPorts, asked: InspectedContainer, default: Default
+    ) -> Callable[[], None]:
         raise RuntimeError("out of the ordinary")
 
-    monkeypatch.setattr(AvoidedPorts, "hold", fail)
+    monkeypatch.setattr(ReservedPorts, "hold", fail)
     forwarder = FakeForwarder()
     ports = PublishedPorts(forwarder, lambda: None)
     with pytest.raises(RuntimeError, match="out of the ordinary"):
