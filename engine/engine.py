@@ -162,7 +162,9 @@ class Engine:
         return EngineStatus(
             __version__,
             f"unix://{self._home.docker_socket}",
-            msgspec.structs.replace(machine, disk_used_bytes=self._machine.directory.data_held()),
+            msgspec.structs.replace(
+                machine, disk_used_bytes=self._machine.directory.data_disk_bytes()
+            ),
             self._health,
             self._ports.ports,
             (
@@ -267,7 +269,7 @@ class Engine:
         if self._machine.backend.features.image_format == "none":
             return machine_spec(self._settings, "", folders)
         image = current_image(self._home, settings.channel, tell)
-        self._configuration.hand_over(self._machine.directory.handover, image)
+        self._configuration.hand_over(self._machine.directory.boot_files, image)
         return machine_spec(self._settings, str(image), folders)
 
     def _configure_new(self) -> None:

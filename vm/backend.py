@@ -77,10 +77,10 @@ class Backend(Protocol):
         """Start the machine cold and return once the guest executes; `vm/lifecycle/boot_steps.py`
         follows the boot.
 
-        The files in `directory.handover` are in the guest's /run/galley before anything there asks
-        for them. `progress` gets a sentence for anything that takes over a second (the accelerator
-        probe), and ends the start by raising. Discards a suspended state. Raises NoMachine before
-        `create`, MachineBusy when it runs, NotEnough, ImageDamaged.
+        The files in `directory.boot_files` are in the guest's /run/galley before anything there
+        asks for them. `progress` gets a sentence for anything that takes over a second (the
+        accelerator probe), and ends the start by raising. Discards a suspended state. Raises
+        NoMachine before `create`, MachineBusy when it runs, NotEnough, ImageDamaged.
         """
 
     def stop(self, directory: MachineDir, force: Force) -> None:

@@ -7,30 +7,30 @@ GALLEY_HOME/machine/
     data.new        exists until the data disk has been formatted by a first boot
     id_ed25519      our ssh key (0600), id_ed25519.pub beside it
     known_host      the guest's pinned host key
-    handover/       what the guest finds in its /run/galley when it starts
-    initramfs       the image's, with that behind it
-    words           words for a guest that starts from a template, which are not in its kernel's
-    template/       a machine that goes on at every start from cold: as suspended/
-    suspended/      a machine that is to go on: ram, state, console.log, and last manifest.json
+    handover/       boot files: they are in the guest's /run/galley when it starts
+    initramfs       the image's initramfs with the boot files appended
+    words           kernel words for a guest that starts from a boot checkpoint
+    template/       the boot checkpoint, for cold starts: as suspended/
+    suspended/      a suspended machine: ram, state, console.log, and last manifest.json
     running.json    what the backend started: pid, start time, port, accelerator
     accelerator.json  which accelerator booted a test guest here, and why not the others
-    to-start.json   containers that are to start with the engine, for they ran when it was stopped
-    in-use.json     folders of this host that containers had when it was suspended
-    put-away        exists while a machine is suspended that its first use is to start again
-    doors.json      ports that it had published then, and that wake it
+    to-start.json   containers that ran when the engine was stopped: they start with it
+    in-use.json     folders of this host that containers used when the machine was suspended
+    put-away        exists while the machine is auto-suspended: the first use resumes it
+    doors.json      ports that an auto-suspended machine published: traffic there resumes it
     snapshots/NAME/ a snapshot: data.img, to-start.json, suspended/, and last manifest.json
-    data.restored   a snapshot's disk on its way to be data.img; after a crash it is nothing
-    to-start.restored  what is to start with that disk, to be to-start.json; empty: nothing is
+    data.restored   a snapshot's disk that is about to become data.img; deleted after a crash
+    to-start.restored  about to become to-start.json with that disk; empty: nothing is to start
 GALLEY_HOME/logs/
     console.log     the guest's console since its last start; console.1.log the one before
     backend.log     what QEMU, WSL or Hyper-V said
 run directory
     qmp.sock        QEMU's control socket
-    events.sock     where QEMU tells by itself what happens to the machine
-    relay.sock      the line to the guest's relay of connections
-    knock.sock      where QEMU tells what arrives for a guest that stands still
+    events.sock     QEMU's events
+    relay.sock      the guest's virtio-serial port
+    knock.sock      QEMU's mirror of network traffic to a paused guest
     share0.sock …   between QEMU and the virtiofsd of each shared folder, with its pid beside it
-    share0 …        empty; where that virtiofsd, and nobody else, sees the folder without our own
+    share0 …        empty; mount point of a folder in its virtiofsd's namespace, without our own
 """
 
 import contextlib
@@ -43,7 +43,7 @@ from vm.host.paths import Home
 
 
 class MachineDir(msgspec.Struct, frozen=True):
-    """The files of one machine. Paths, and what one takes: it never reads or writes."""
+    """The paths of one machine's files, and how much disk some take. Writes nothing."""
 
     root: Path
     logs: Path
@@ -73,17 +73,17 @@ class MachineDir(msgspec.Struct, frozen=True):
     def data_disk(self) -> Path:
         return self.root / "data.img"
 
-    def data_held(self) -> int:
-        """What the data disk takes on this computer, in bytes: it is sparse. 0 without one."""
+    def data_disk_bytes(self) -> int:
+        """How much of the host's disk the sparse data disk takes; 0 without one."""
         try:
             return sparse.allocated(self.data_disk)
         except OSError:
             return 0
 
-    def kept_held(self) -> int:
-        """What a suspended machine and a template take on this computer, in bytes."""
-        files = [*self.suspended.glob("*"), *self.template.glob("*")]
-        with contextlib.suppress(OSError):  # they come and go
+    def saved_state_bytes(self) -> int:
+        """How much of the host's disk a suspended machine and the boot checkpoint take."""
+        files = [*self.suspended.glob("*"), *self.boot_checkpoint.glob("*")]
+        with contextlib.suppress(OSError):  # a file may vanish meanwhile
             return sum(map(sparse.allocated, files))
         return 0
 
@@ -104,7 +104,7 @@ class MachineDir(msgspec.Struct, frozen=True):
         return self.root / "known_host"
 
     @property
-    def handover(self) -> Path:
+    def boot_files(self) -> Path:
         return self.root / "handover"
 
     @property
@@ -116,7 +116,7 @@ class MachineDir(msgspec.Struct, frozen=True):
         return self.root / "words"
 
     @property
-    def template(self) -> Path:
+    def boot_checkpoint(self) -> Path:
         return self.root / "template"
 
     @property
@@ -140,7 +140,7 @@ class MachineDir(msgspec.Struct, frozen=True):
         return self.root / "put-away"
 
     @property
-    def doors(self) -> Path:
+    def wake_ports(self) -> Path:
         return self.root / "doors.json"
 
     @property
@@ -188,12 +188,12 @@ class MachineDir(msgspec.Struct, frozen=True):
         return self.run / "relay.sock"
 
     @property
-    def knock_socket(self) -> Path:
+    def traffic_socket(self) -> Path:
         return self.run / "knock.sock"
 
     @property
     def sockets(self) -> tuple[Path, ...]:
-        """Those that QEMU listens on."""
+        """The sockets that QEMU listens on."""
         return self.qmp_socket, self.events_socket, self.relay_socket
 
     def share_socket(self, number: int) -> Path:

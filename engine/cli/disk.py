@@ -54,7 +54,7 @@ def disk(context: click.Context, as_json: bool) -> None:
     """Show what the machine's disk holds; `galley disk reclaim` gives back what is free."""
     if context.invoked_subcommand is not None:
         return
-    kept = MachineDir.of(find_home()).kept_held()
+    kept = MachineDir.of(find_home()).saved_state_bytes()
     report = msgspec.structs.replace(_report(), kept_for_starts=kept)
     say_json(report) if as_json else say(_text(report))
 
@@ -85,7 +85,7 @@ def _report() -> Report:
     home = find_home()
     client = reach.running_supervisor()
     if client is None:
-        return Report(_size(MachineDir.of(home)), MachineDir.of(home).data_held())
+        return Report(_size(MachineDir.of(home)), MachineDir.of(home).data_disk_bytes())
     with client:
         seen = client.status()
         machine = seen.machine

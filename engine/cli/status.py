@@ -121,7 +121,7 @@ def _observed() -> Report:
             size = Vm(spec.cpus, spec.memory_bytes, spec.disk_bytes, share_by=seen.share_by)
     except GalleyError as error:
         problems = (*problems, error.to_problem())
-    size = msgspec.structs.replace(size, disk_used_bytes=MachineDir.of(home).data_held())
+    size = msgspec.structs.replace(size, disk_used_bytes=MachineDir.of(home).data_disk_bytes())
     health = EngineHealth(False)
     return Report(
         *(state, name, accelerator, endpoint(home), health, size, (), problems, False),

@@ -1,9 +1,9 @@
-"""Starting one supervisor and hearing how it went.
+"""Starts a supervisor and waits for its report.
 
 The new process reports to `run/launch.sock`, where `spawn` listens: ready, or the Problem that kept
-it from coming up, or that another one runs already. A thread that waits for the end of the process,
-or of the time, knocks at the same socket: so `spawn` waits in one place and polls nothing.
-Loaded only when a supervisor has to be started. Next: `engine/supervisor.py`.
+it from starting, or that another supervisor runs already. A thread that waits for the end of the
+process, or for the deadline, connects to the same socket, so `spawn` waits in one place and polls
+nothing. Loaded only when a supervisor has to be started. Next: `engine/supervisor.py`.
 """
 
 import contextlib
@@ -44,7 +44,10 @@ def spawn(home: Home, deadline: float) -> Launched:
     with listener:
         child = _start_process(home)
         threading.Thread(
-            target=_knock_when_over, args=(child, deadline, place), name="launch watch", daemon=True
+            target=_connect_when_over,
+            args=(child, deadline, place),
+            name="launch watch",
+            daemon=True,
         ).start()
         report = _wait_for_report(home, listener, child, deadline)
     if report.problem is not None:
@@ -86,14 +89,14 @@ def _wait_for_report(home: Home, listener: Listener, child: Identity, deadline: 
 
 
 def _hear(listener: Listener) -> Launched | None:
-    """The next report; None when somebody only knocked."""
+    """The next report; None when the connection brought none."""
     with contextlib.suppress(EOFError, OSError, *UNREADABLE), listener.accept() as child:
         report: Launched = decode_launched(child.recv_bytes(REPORT_LIMIT))
         return report
     return None
 
 
-def _knock_when_over(child: Identity, deadline: float, place: str) -> None:
+def _connect_when_over(child: Identity, deadline: float, place: str) -> None:
     wait_gone(child, max(0.0, deadline - time.monotonic()))
     with contextlib.suppress(OSError):
         Client(place).close()

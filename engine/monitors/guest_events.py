@@ -13,7 +13,7 @@ from vm.guest.agent import Watch
 
 log = logging.getLogger(__name__)
 
-KNOCK = 2.0  # seconds between two tries to reach the guest
+RETRY = 2.0  # seconds between two tries to reach the guest
 
 
 class Listener:
@@ -67,7 +67,7 @@ class _Ear:
                 with contextlib.closing(self._begin()) as self._watch:
                     self._hear(self._watch)
             except GuestUnreachable:  # it is heard again when it is there again
-                self._ended.wait(KNOCK)
+                self._ended.wait(RETRY)
             except GalleyError as error:
                 log.info("the machine tells nothing: %s", error)
                 return

@@ -42,13 +42,13 @@ class Resources:
             memory=self._keeper.memory(),
             memory_on_host=process.resident_bytes(identity),
             disk=self._keeper.disk(),
-            disk_on_host=self._directory.data_held(),
+            disk_on_host=self._directory.data_disk_bytes(),
         )
 
     def reclaim_disk(self) -> Reclaimed:
         """Give back to this computer what is free on the data disk. Takes seconds."""
         with contextlib.ExitStack() as held:
             held.callback(self._keep_awake())
-            before = self._directory.data_held()
+            before = self._directory.data_disk_bytes()
             self._keeper.trim()
-            return Reclaimed(before, self._directory.data_held())
+            return Reclaimed(before, self._directory.data_disk_bytes())

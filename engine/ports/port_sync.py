@@ -34,7 +34,7 @@ from engine.ports.published_spec import (
 )
 from engine.ports.services import Services, service_ports
 from engine.ports.starts import Starts
-from engine.ports.wake_on_traffic import Knocks
+from engine.ports.wake_on_traffic import PortWaker
 from engine.settings.store import SettingsStore
 from engine.types import PublishedPort
 from vm.backend import Backend
@@ -87,8 +87,8 @@ class PortSync:
         self._guest_rules = guest_rules
         self._on_change = on_change
         traffic = machine.backend.wakes_on_traffic
-        self._knocks = Knocks(machine.directory, traffic, saver.awake, saver.wait)
-        forwarder = HostForwarder(machine.backend, machine.directory, self._knocks.leave)
+        self._port_waker = PortWaker(machine.directory, traffic, saver.awake, saver.wait)
+        forwarder = HostForwarder(machine.backend, machine.directory, self._port_waker.release)
         self._published = PublishedPorts(forwarder, on_change)
         self._services = Services(dial)
         self._guest_listeners = GuestListeners(self._dial_listeners, look)
@@ -149,7 +149,7 @@ class PortSync:
     def follow(self, state: MachineState) -> None:
         """The machine's state has changed. `sync` is called only while it runs."""
         leading = [port.forward for port in self.ports if port.forward.guest_port != UNALLOCATED]
-        self._knocks.follow(state, leading)
+        self._port_waker.follow(state, leading)
         if state.is_up or state is MachineState.STARTING:
             return
         self._guest_listeners.follow(False)
@@ -160,11 +160,11 @@ class PortSync:
 
     def is_ready(self) -> bool:
         """Whether a connection to a port of the paused machine wakes it from now on."""
-        return self._knocks.is_ready()
+        return self._port_waker.is_ready()
 
     def close(self) -> None:
         self._guest_listeners.follow(False)
-        self._knocks.close()
+        self._port_waker.close()
 
     def _may_carry_listeners(self) -> bool:
         return self._settings.current().host_network_ports

@@ -50,9 +50,9 @@ def measure(lab: Lab) -> Iterator[Row]:
         return taken
 
     def boot_first() -> Boot:
-        shutil.rmtree(galley.machine.template)
+        shutil.rmtree(galley.machine.boot_checkpoint)
         taken = boot()
-        wait_until((galley.machine.template / MANIFEST).exists, "it has been kept")
+        wait_until((galley.machine.boot_checkpoint / MANIFEST).exists, "it has been kept")
         return taken
 
     boot()  # the page cache is warm from here on
@@ -63,7 +63,7 @@ def measure(lab: Lab) -> Iterator[Row]:
         lab.times(3, 1), boot_first, lambda: floor_of(words, galley, lab.folder)
     )
     yield compared("boot.first", "s", ([one.command for one in first], floors))
-    held = sum(sparse.allocated(file) for file in galley.machine.template.iterdir())
+    held = sum(sparse.allocated(file) for file in galley.machine.boot_checkpoint.iterdir())
     yield row("boot.template_on_disk", held / 2**20, "MiB", n=1)
     yield row("boot.command", median(one.command for one in taken), "s", n=len(taken))
     steps: dict[str, list[float]] = defaultdict(list)

@@ -17,12 +17,12 @@ MIB = 1 << 20
 def measure(lab: Lab) -> Iterator[Row]:
     galley, size = lab.running(), lab.times(1024, 64) * MIB
     galley.run("disk", "reclaim")
-    before = galley.machine.data_held()
+    before = galley.machine.data_disk_bytes()
     parts = [f"big{number}" for number in range(4)]
     for name in parts:
         galley.docker("import", "-", name, stdin=big_tar(size // len(parts)))
     galley.run("shell", "sync")
-    full = galley.machine.data_held()
+    full = galley.machine.data_disk_bytes()
     assert full - before >= size
     galley.docker("rmi", *parts)
     began = time.monotonic()

@@ -67,7 +67,7 @@ class Bench:
         self.wait_for(lambda: self.machine.story.console.find("sshd") is not None)
 
     def has_template(self) -> bool:
-        return (self.directory.template / boot_checkpoint.MANIFEST).exists()
+        return (self.directory.boot_checkpoint / boot_checkpoint.MANIFEST).exists()
 
     def start_expecting(self, kind: type[GalleyError]) -> None:
         with pytest.raises(kind):
@@ -197,7 +197,7 @@ def accept(directory: MachineDir) -> None:
     """Files that are copies count as those that they are copies of."""
     copied, made = (
         directory.suspended / suspend.MANIFEST,
-        directory.template / boot_checkpoint.MANIFEST,
+        directory.boot_checkpoint / boot_checkpoint.MANIFEST,
     )
     suspended = msgspec.json.decode(copied.read_bytes(), type=suspend.Suspended)
     suspended = msgspec.structs.replace(
@@ -206,7 +206,7 @@ def accept(directory: MachineDir) -> None:
         data_disk=Fingerprint.of(directory.data_disk),
     )
     kept = msgspec.json.decode(made.read_bytes(), type=boot_checkpoint.Template)
-    kept = msgspec.structs.replace(kept, files=saved.prints(directory.template))
+    kept = msgspec.structs.replace(kept, files=saved.prints(directory.boot_checkpoint))
     write_atomic(copied, msgspec.json.encode(suspended))
     write_atomic(made, msgspec.json.encode(kept))
 

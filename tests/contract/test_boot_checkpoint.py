@@ -43,7 +43,7 @@ def boot_and_keep(bench: Bench) -> None:
 
 
 def inode(bench: Bench) -> int:
-    return (bench.directory.template / boot_checkpoint.MANIFEST).stat().st_ino
+    return (bench.directory.boot_checkpoint / boot_checkpoint.MANIFEST).stat().st_ino
 
 
 def wait_for_another(bench: Bench, old: int) -> None:
@@ -84,8 +84,8 @@ def test_what_belongs_to_one_start_is_not_in_the_template(bench: Bench) -> None:
     machine = bench.open()
     boot_and_keep(bench)
     machine.stop()
-    bench.directory.handover.mkdir(exist_ok=True)
-    file = bench.directory.handover / "something"
+    bench.directory.boot_files.mkdir(exist_ok=True)
+    file = bench.directory.boot_files / "something"
     file.write_text("for this start")
     bench.boot()
     assert machine.guest.read("/run/galley/something") == b"for this start"
@@ -113,7 +113,7 @@ def test_whatever_is_in_doubt_is_made_again(bench: Bench) -> None:
     bench.open()
     boot_and_keep(bench)
     write_line(bench, "kept")
-    folder = bench.directory.template
+    folder = bench.directory.boot_checkpoint
     doubts: list[Callable[[], object]] = [
         lambda: flip_a_byte(folder / "ram"),
         lambda: cut_short(folder / "state"),
@@ -215,7 +215,7 @@ def test_where_none_can_be_kept_the_machine_starts_without(
         patch.setattr(saved, "_need_space", full)
         bench.boot()
     assert machine.status.problem is None
-    assert not bench.directory.template.exists()
+    assert not bench.directory.boot_checkpoint.exists()
     assert not list(bench.directory.root.glob("template.*"))
     machine.stop()
     boot_and_keep(bench)
@@ -234,7 +234,9 @@ def test_where_none_can_be_kept_the_machine_starts_without(
         machine.stop()
         bench.boot()
         assert machine.status.problem is None
-        assert sum(path.stat().st_blocks for path in bench.directory.template.iterdir()) < 100
+        assert (
+            sum(path.stat().st_blocks for path in bench.directory.boot_checkpoint.iterdir()) < 100
+        )
         machine.stop()
         bench.boot()
     assert machine.story.console.find("template") is None, "it was tried in vain twice"

@@ -37,7 +37,7 @@ class Forwarder:
         self._open: dict[Key, socket.socket] = {}
         self._senders: dict[tuple[socket.socket, Address], _Sender] = {}
         self._watched: selectors.BaseSelector | None = None
-        self._knock: socket.socket | None = None  # while it is open, the thread runs
+        self._waker: socket.socket | None = None  # while it is open, the thread runs
 
     def open(self, protocol: str, here: Address, there: Address) -> None:
         """Carry from `here` to `there`. Raises OSError when `here` cannot be bound or watched."""
@@ -70,27 +70,27 @@ class Forwarder:
         with self._lock:
             for protocol, here in list(self._open):
                 self.close(protocol, here)
-            if self._knock is not None:
-                self._knock.close()
-                self._knock = self._watched = None
+            if self._waker is not None:
+                self._waker.close()
+                self._waker = self._watched = None
 
     def _begin_thread(self) -> tuple[selectors.BaseSelector, socket.socket]:
-        """What it waits with, and what it is knocked at by. Raises OSError."""
+        """The thread's selector, and the socket that wakes it. Raises OSError."""
         with contextlib.ExitStack() as undo:
             watched = undo.enter_context(selectors.DefaultSelector())
-            knock, heard = map(undo.enter_context, socket.socketpair())
+            waker, heard = map(undo.enter_context, socket.socketpair())
             watched.register(heard, selectors.EVENT_READ)
             _start("port-forwarder", self._serve, watched, heard)
             undo.pop_all()
-        return watched, knock
+        return watched, waker
 
     def _watch(self, waiting: socket.socket, act: Callable[[], None]) -> None:
         """Raises OSError, and has closed it then."""
         try:
-            if self._watched is None or self._knock is None:
-                self._watched, self._knock = self._begin_thread()
+            if self._watched is None or self._waker is None:
+                self._watched, self._waker = self._begin_thread()
             self._watched.register(waiting, selectors.EVENT_READ, act)
-            self._knock.send(b".")  # not every system's selector notices by itself
+            self._waker.send(b".")  # not every system's selector notices by itself
         except OSError:
             self._leave(waiting)
             raise

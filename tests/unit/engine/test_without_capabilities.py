@@ -12,7 +12,7 @@ from engine.lifecycle.saver_rules import SaverRules, rules_of
 from engine.lifecycle.snapshots import Snapshots
 from engine.monitors.host_disk_space import HostRoom
 from engine.ports.host_forwarder import HostForwarder
-from engine.ports.wake_on_traffic import Knocks
+from engine.ports.wake_on_traffic import PortWaker
 from engine.settings.store import SettingsStore
 from engine.shares.inode_pressure import RememberedFiles
 from engine.shares.shared_folders import SharedFolders
@@ -55,9 +55,9 @@ def test_nothing_is_watched(directory: MachineDir) -> None:
     before = threading.active_count()
     HostRoom(directory, BareBackend(), lambda: None).follow(True)
     RememberedFiles(directory, BareBackend()).begin(cast(Any, None), lambda number: None)
-    knocks = Knocks(directory, None, lambda: None, lambda: None)
-    knocks.follow(MachineState.PAUSED, ())
-    knocks.close()
+    port_waker = PortWaker(directory, None, lambda: None, lambda: None)
+    port_waker.follow(MachineState.PAUSED, ())
+    port_waker.close()
     assert threading.active_count() == before
 
 

@@ -18,10 +18,10 @@ NAMES = {
     "key": "/home/machine/id_ed25519",
     "public_key": "/home/machine/id_ed25519.pub",
     "known_host": "/home/machine/known_host",
-    "handover": "/home/machine/handover",
+    "boot_files": "/home/machine/handover",
     "initramfs": "/home/machine/initramfs",
     "words": "/home/machine/words",
-    "template": "/home/machine/template",
+    "boot_checkpoint": "/home/machine/template",
     "suspended": "/home/machine/suspended",
     "running": "/home/machine/running.json",
     "accelerator": "/home/machine/accelerator.json",
@@ -29,14 +29,14 @@ NAMES = {
     "to_start_restored": "/home/machine/to-start.restored",
     "in_use": "/home/machine/in-use.json",
     "auto_suspended": "/home/machine/put-away",
-    "doors": "/home/machine/doors.json",
+    "wake_ports": "/home/machine/doors.json",
     "snapshots": "/home/machine/snapshots",
     "console_log": "/home/logs/console.log",
     "backend_log": "/home/logs/backend.log",
     "qmp_socket": "/run/galley/qmp.sock",
     "events_socket": "/run/galley/events.sock",
     "relay_socket": "/run/galley/relay.sock",
-    "knock_socket": "/run/galley/knock.sock",
+    "traffic_socket": "/run/galley/knock.sock",
 }
 OF_A_SNAPSHOT = {
     "snapshot_manifest": "/home/machine/snapshots/one/manifest.json",
@@ -48,7 +48,7 @@ OF_A_SHARE = {
     "share_socket": "/run/galley/share2.sock",
     "share_view": "/run/galley/share2",
 }
-OTHERS = {"home", "sockets", "of", "data_held", "kept_held"}
+OTHERS = {"home", "sockets", "of", "data_disk_bytes", "saved_state_bytes"}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -77,7 +77,7 @@ def test_the_sockets_that_qemu_listens_on() -> None:
     assert names == ["qmp.sock", "events.sock", "relay.sock"]
 
 
-def test_its_home_is_found_again() -> None:
+def test_the_home_of_a_machine() -> None:
     assert DIRECTORY.home == Home(Path("/home"), Path("/run/galley"))
 
 
@@ -88,19 +88,19 @@ def directory(tmp_path: Path) -> MachineDir:
     return made
 
 
-def test_what_the_data_disk_takes(directory: MachineDir) -> None:
-    assert directory.data_held() == 0
+def test_bytes_of_the_data_disk(directory: MachineDir) -> None:
+    assert directory.data_disk_bytes() == 0
     with directory.data_disk.open("wb") as disk:
         disk.truncate(1 << 30)
         disk.write(bytes(range(256)) * 4096)
-    assert 1 << 20 <= directory.data_held() < 2 << 20
+    assert 1 << 20 <= directory.data_disk_bytes() < 2 << 20
 
 
-def test_what_a_suspended_machine_and_a_template_take(directory: MachineDir) -> None:
-    assert directory.kept_held() == 0
-    for folder, name in ((directory.suspended, "ram"), (directory.template, "state")):
+def test_bytes_of_a_suspended_machine_and_a_boot_checkpoint(directory: MachineDir) -> None:
+    assert directory.saved_state_bytes() == 0
+    for folder, name in ((directory.suspended, "ram"), (directory.boot_checkpoint, "state")):
         folder.mkdir()
         (folder / name).write_bytes(bytes(range(256)) * 4096)
-    assert 2 << 20 <= directory.kept_held() < 3 << 20
-    (directory.template / "gone").symlink_to("nowhere")
-    assert directory.kept_held() == 0, "they come and go"
+    assert 2 << 20 <= directory.saved_state_bytes() < 3 << 20
+    (directory.boot_checkpoint / "gone").symlink_to("nowhere")
+    assert directory.saved_state_bytes() == 0, "a file may vanish meanwhile"

@@ -105,10 +105,10 @@ class QemuBackend(Backend):
             *(directory.data_disk, directory.data_is_new, directory.uuid, directory.spec),
             *(directory.running, directory.accelerator, directory.initramfs),
             *(directory.known_host, directory.key, directory.public_key, directory.words),
-            *(*directory.sockets, directory.knock_socket),
+            *(*directory.sockets, directory.traffic_socket),
         ):
             file.unlink(missing_ok=True)
-        shutil.rmtree(directory.handover, ignore_errors=True)
+        shutil.rmtree(directory.boot_files, ignore_errors=True)
         suspend.forget(directory)
         boot_checkpoint.forget(directory)
 

@@ -76,4 +76,4 @@ def message(directory: MachineDir) -> bytes:
 
 
 def _files(directory: MachineDir) -> list[Path]:
-    return sorted(directory.handover.iterdir()) if directory.handover.is_dir() else []
+    return sorted(directory.boot_files.iterdir()) if directory.boot_files.is_dir() else []

@@ -80,7 +80,7 @@ def sweep(directory: MachineDir) -> None:
     with changing:
         if find(directory) is None:
             directory.running.unlink(missing_ok=True)
-            for socket in (*directory.sockets, directory.knock_socket):
+            for socket in (*directory.sockets, directory.traffic_socket):
                 socket.unlink(missing_ok=True)
             virtiofsd.sweep(directory)
 

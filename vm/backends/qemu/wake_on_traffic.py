@@ -1,8 +1,8 @@
-"""What arrives for a guest that stands still, as QEMU's network tells it.
+"""Reports network traffic that arrives for a paused guest.
 
 A mirror of what the network sends to the guest (filter-mirror, in QEMU's manual "Network device
-emulation") goes to a socket of ours: each frame after four bytes with its length. It is put there
-for one wait and taken away by it, so that a machine at work carries none. Next:
+emulation") goes to a socket of ours: each frame after four bytes with its length. Each
+wait adds and removes it, so a running machine has none. Next:
 `engine/ports/wake_on_traffic.py`.
 """
 
@@ -20,12 +20,12 @@ from vm.capabilities import WakesOnTraffic
 from vm.directory import MachineDir
 from vm.errors import BackendFailed
 
-NAME = "knock"
+NAME = "knock"  # in a QEMU that an earlier version started, too
 CONNECT = 5.0  # seconds
 LENGTH = struct.Struct("!I")
 LONGEST = 1 << 20  # bytes of a frame; of QEMU's network none is longer than 64 KiB
 TYPE_AT = 12  # in a frame, after two addresses
-IPV6 = b"\x86\xdd"  # QEMU's network tells the guest of itself by it, now and then
+IPV6 = b"\x86\xdd"  # QEMU's router advertisements, which are no traffic
 
 
 class TrafficMirror(WakesOnTraffic):
@@ -37,8 +37,8 @@ class TrafficMirror(WakesOnTraffic):
 
 
 def wait_for_frame(directory: MachineDir, found: Running, listening: Callable[[], None]) -> bool:
-    """Until somebody has something for the guest (True) or QEMU tells no more (False). Nobody is
-    missed from `listening` on. Raises BackendFailed."""
+    """Wait for a frame to the guest: True, or False when QEMU ends the mirror. `listening` is
+    called when every frame from then on counts. Raises BackendFailed."""
     try:
         with contextlib.closing(_mirror(directory, found)) as frames:
             listening()
@@ -48,11 +48,11 @@ def wait_for_frame(directory: MachineDir, found: Running, listening: Callable[[]
     finally:
         with contextlib.suppress(BackendFailed), running.control(directory, found) as session:
             _take_away(session)
-        directory.knock_socket.unlink(missing_ok=True)
+        directory.traffic_socket.unlink(missing_ok=True)
 
 
 def _mirror(directory: MachineDir, found: Running) -> socket.socket:
-    path = directory.knock_socket
+    path = directory.traffic_socket
     address = {"type": "unix", "data": {"path": str(path)}}
     listens = {"type": "socket", "data": {"addr": address, "server": True, "wait": False}}
     filters = {"netdev": NETDEV, "queue": "tx", "outdev": NAME}

@@ -124,7 +124,7 @@ def test_after_the_end_nothing_is_set(guest: Guest, jumps: Jumps, kept: GuestClo
 def test_a_guest_that_was_lost_is_set_when_it_is_back(
     guest: Guest, kept: GuestClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(guest_events, "KNOCK", 0.01)
+    monkeypatch.setattr(guest_events, "RETRY", 0.01)
     kept.follow(True)
     watch = guest.watch()
     guest.is_set()

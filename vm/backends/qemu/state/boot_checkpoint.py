@@ -100,7 +100,7 @@ def begin(
         _boot_and_keep(directory, launch, chosen, spec, progress)
         return
     try:
-        saved.read(directory, launch, chosen, spec, directory.template, _nothing)
+        saved.read(directory, launch, chosen, spec, directory.boot_checkpoint, _nothing)
     except NotResumable as reason:
         log.warning("the template was of no use: %s %s", reason.summary, reason.details)
         forget(directory)
@@ -109,11 +109,13 @@ def begin(
         if failures < TRIES:
             _boot_and_keep(directory, launch, chosen, spec, progress, failed)
             return
-        _write_manifest(directory.template, failed)
+        _write_manifest(directory.boot_checkpoint, failed)
         _boot_until_it_waits(directory, launch, chosen, spec, progress)
         return
     if made.failures:
-        _write_manifest(directory.template, msgspec.structs.replace(made, failures=0, reason=""))
+        _write_manifest(
+            directory.boot_checkpoint, msgspec.structs.replace(made, failures=0, reason="")
+        )
 
 
 def is_useful(directory: MachineDir, launch: Launch, spec: MachineSpec) -> bool:
@@ -147,7 +149,7 @@ def _is_given_up(made: Template) -> bool:
 
 
 def forget(directory: MachineDir) -> None:
-    for folder in (directory.template, *directory.root.glob("template.*")):
+    for folder in (directory.boot_checkpoint, *directory.root.glob("template.*")):
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -156,7 +158,7 @@ def _nothing() -> None:
 
 
 def _read(directory: MachineDir) -> Template:
-    return msgspec.json.decode((directory.template / MANIFEST).read_bytes(), type=Template)
+    return msgspec.json.decode((directory.boot_checkpoint / MANIFEST).read_bytes(), type=Template)
 
 
 def _fitting(directory: MachineDir, launch: Launch, spec: MachineSpec) -> Template:
@@ -164,7 +166,7 @@ def _fitting(directory: MachineDir, launch: Launch, spec: MachineSpec) -> Templa
     try:
         made = _read(directory)
         now = circumstances(*with_shares(directory, launch, spec)[:2])
-        files = saved.prints(directory.template)
+        files = saved.prints(directory.boot_checkpoint)
     except (OSError, msgspec.MsgspecError) as error:
         raise saved.unfit("there is none", str(error)) from error
     if reason := difference(made.circumstances, now):
@@ -191,7 +193,7 @@ def _boot_and_keep(
         return  # an image of another Galley, which goes on by itself
     failures, reason = (before.failures, before.reason) if before else (0, "")
     made = Template(taken, directory.data_disk.stat().st_size, {}, failures, reason)
-    folder = directory.template.with_name(f"template.{time.monotonic_ns()}")
+    folder = directory.boot_checkpoint.with_name(f"template.{time.monotonic_ns()}")
     try:
         saved.write(directory, booted, folder, synced=False, spare=SPARE)
     except (BackendFailed, DiskFull, OSError) as error:
@@ -241,7 +243,7 @@ def _make_valid(directory: MachineDir, folder: Path, made: Template) -> None:
             saved.sync(folder / name)
         made = msgspec.structs.replace(made, files=saved.prints(folder))
         _write_manifest(folder, made)
-        folder.rename(directory.template)
+        folder.rename(directory.boot_checkpoint)
     except (OSError, GalleyError) as error:
         log.warning("the template could not be kept: %s", error)
         shutil.rmtree(folder, ignore_errors=True)

@@ -26,15 +26,15 @@ def directory(tmp_path: Path) -> MachineDir:
 
 def test_with_nothing_it_is_the_images_own(directory: MachineDir, image: Path) -> None:
     assert boot_files.initramfs(directory, image) == image / "initramfs"
-    directory.handover.mkdir()
+    directory.boot_files.mkdir()
     assert boot_files.initramfs(directory, image) == image / "initramfs"
     assert not directory.initramfs.exists()
 
 
 def test_files_follow_it(directory: MachineDir, image: Path) -> None:
-    directory.handover.mkdir()
-    (directory.handover / "daemon.json").write_bytes(b"{}")
-    (directory.handover / "certificates.pem").write_bytes(b"authority")
+    directory.boot_files.mkdir()
+    (directory.boot_files / "daemon.json").write_bytes(b"{}")
+    (directory.boot_files / "certificates.pem").write_bytes(b"authority")
     made = boot_files.initramfs(directory, image)
     assert made == directory.initramfs
     own, archive = made.read_bytes()[:16], made.read_bytes()[16:]
@@ -51,8 +51,8 @@ def test_files_follow_it(directory: MachineDir, image: Path) -> None:
 
 
 def test_what_is_handed_over_no_more_is_gone(directory: MachineDir, image: Path) -> None:
-    directory.handover.mkdir()
-    file = directory.handover / "daemon.json"
+    directory.boot_files.mkdir()
+    file = directory.boot_files / "daemon.json"
     file.write_bytes(b"{}")
     boot_files.initramfs(directory, image)
     file.unlink()
@@ -61,8 +61,8 @@ def test_what_is_handed_over_no_more_is_gone(directory: MachineDir, image: Path)
 
 
 def test_a_message_has_the_time_random_bytes_the_files_and_the_words(directory: MachineDir) -> None:
-    directory.handover.mkdir()
-    (directory.handover / "daemon.json").write_bytes(b"{}")
+    directory.boot_files.mkdir()
+    (directory.boot_files / "daemon.json").write_bytes(b"{}")
     boot_files.keep_words(directory, ["galley.format=1", "galley.fsck=repair"])
     seeds = set()
     for _ in range(2):

@@ -238,7 +238,7 @@ def test_a_copied_home_is_another_machine(directory: MachineDir, start: Start) -
 def test_sweeping_spares_the_one_that_runs(directory: MachineDir, start: Start) -> None:
     identity = start(UUID)
     record(directory, identity)
-    sockets = (*directory.sockets, directory.knock_socket, directory.share_socket(0))
+    sockets = (*directory.sockets, directory.traffic_socket, directory.share_socket(0))
     for socket in sockets:
         socket.touch()
     running.sweep(directory)

@@ -128,5 +128,7 @@ def test_in_other_circumstances_they_are_tried_again(scene: Scene) -> None:
 def test_what_an_earlier_galley_gave_up_has_another_chance(scene: Scene) -> None:
     """It did so after the first failure."""
     assert scene.start() == KEPT
-    boot_checkpoint._write_manifest(scene.directory.template, boot_checkpoint.Template(THEN, 0, {}))
+    boot_checkpoint._write_manifest(
+        scene.directory.boot_checkpoint, boot_checkpoint.Template(THEN, 0, {})
+    )
     assert [scene.start(), scene.start()] == [KEPT, WENT_ON]
