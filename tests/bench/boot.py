@@ -1,9 +1,10 @@
 """Cold start: QEMU spawned → `/_ping` answers on the host's socket, against the floor.
 
 The floor is the same QEMU, flags, kernel and initramfs, told to power off in its first process. A
-start goes on from a template (vm/backends/qemu/state/boot_checkpoint.py); `boot.first` has to make
-it, as the very first start and one after a change of settings or image have. Needs Linux (/proc).
-Next: `engine/guest/files` for what happens in between, `vm/backends/qemu/command.py` for the flags.
+start resumes a boot checkpoint (vm/backends/qemu/state/boot_checkpoint.py); `boot.first` has to
+make it, as the very first start and one after a change of settings or image have. Needs Linux
+(/proc). Next: `engine/guest/files` for what happens in between, `vm/backends/qemu/command.py` for
+the flags.
 """
 
 import os
@@ -121,7 +122,7 @@ def floor_of(words: list[str], galley: Galley, folder: Path) -> float:
 
 
 def _from_the_beginning(words: list[str]) -> list[str]:
-    """Of a machine that goes on from a template."""
+    """Of a machine that starts from a boot checkpoint."""
     return words[: words.index("-incoming")] if "-incoming" in words else words
 
 

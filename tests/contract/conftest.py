@@ -66,7 +66,7 @@ class Bench:
         self.start()
         self.wait_for(lambda: self.machine.story.console.find("sshd") is not None)
 
-    def has_template(self) -> bool:
+    def has_boot_checkpoint(self) -> bool:
         return (self.directory.boot_checkpoint / boot_checkpoint.MANIFEST).exists()
 
     def start_expecting(self, kind: type[GalleyError]) -> None:
@@ -157,7 +157,7 @@ def powered(disk: Disk, bench: Bench) -> Bench:
 
 @pytest.fixture(scope="session")
 def kept(place: Path) -> Iterator[Path]:
-    """The files of a machine that was started once, keeps its template, and is suspended."""
+    """The files of a machine that was started once, has a boot checkpoint, and is suspended."""
     image = str(guest_image())
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("GALLEY_HOME", str(place))
@@ -165,7 +165,7 @@ def kept(place: Path) -> Iterator[Path]:
     try:
         bench.open()
         bench.boot()
-        bench.wait_for(bench.has_template)
+        bench.wait_for(bench.has_boot_checkpoint)
         bench.machine.suspend()
     finally:
         bench.clean_up()
@@ -199,14 +199,14 @@ def accept(directory: MachineDir) -> None:
         directory.suspended / suspend.MANIFEST,
         directory.boot_checkpoint / boot_checkpoint.MANIFEST,
     )
-    suspended = msgspec.json.decode(copied.read_bytes(), type=suspend.Suspended)
+    suspended = msgspec.json.decode(copied.read_bytes(), type=suspend.SuspendManifest)
     suspended = msgspec.structs.replace(
         suspended,
-        files=saved.prints(directory.suspended),
+        files=saved.fingerprints(directory.suspended),
         data_disk=Fingerprint.of(directory.data_disk),
     )
-    kept = msgspec.json.decode(made.read_bytes(), type=boot_checkpoint.Template)
-    kept = msgspec.structs.replace(kept, files=saved.prints(directory.boot_checkpoint))
+    kept = msgspec.json.decode(made.read_bytes(), type=boot_checkpoint.CheckpointManifest)
+    kept = msgspec.structs.replace(kept, files=saved.fingerprints(directory.boot_checkpoint))
     write_atomic(copied, msgspec.json.encode(suspended))
     write_atomic(made, msgspec.json.encode(kept))
 

@@ -24,17 +24,17 @@ class Moment(NamedTuple):
 
 SAVING = (
     Moment(saved, "_need_space"),
-    Moment(saved, "_halt_and_write"),
+    Moment(saved, "_stop_and_save"),
     Moment(saved, "_write_memory"),
     Moment(saved, "end"),
-    Moment(suspend, "_make_valid"),
+    Moment(suspend, "_commit"),
     Moment(suspend, "write_atomic"),
     Moment(suspend, "write_atomic", after=True),
 )
 RESUMING = (
-    Moment(suspend, "_fitting"),
+    Moment(suspend, "_load_fitting"),
     Moment(saved, "start", after=True),
-    Moment(saved, "_fill"),
+    Moment(saved, "_read_memory"),
     Moment(saved, "_await_migration"),
     Moment(suspend, "forget"),
     Moment(suspend, "forget", after=True),

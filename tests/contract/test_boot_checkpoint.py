@@ -1,7 +1,7 @@
-"""A start from cold goes on from where Linux had booted once; whatever is wrong there, it boots.
+"""A cold start resumes the boot checkpoint; where that is invalid, the machine boots.
 
-The bench's spec has no shared folders, so those are shown by the e2e tests, where every start after
-the first is one from a template.
+The bench's spec has no shared folders; the e2e tests have them, and there every start after the
+first resumes a boot checkpoint.
 """
 
 import threading
@@ -28,18 +28,18 @@ pytestmark = pytest.mark.vm
 
 GIB = 1 << 30
 MAKING = (
-    Moment(saved, "_halt_and_write"),
+    Moment(saved, "_stop_and_save"),
     Moment(saved, "_write_memory"),
-    Moment(saved, "go_on"),
-    Moment(boot_checkpoint, "_make_valid"),
+    Moment(saved, "resume_running"),
+    Moment(boot_checkpoint, "_commit"),
 )
-USING = (Moment(saved, "_fill"), Moment(saved, "_take_up"))
+USING = (Moment(saved, "_read_memory"), Moment(saved, "_load_state"))
 
 
 def boot_and_keep(bench: Bench) -> None:
-    """And its template is on the disk."""
+    """And its boot checkpoint is on the disk."""
     bench.boot()
-    bench.wait_for(bench.has_template)
+    bench.wait_for(bench.has_boot_checkpoint)
 
 
 def inode(bench: Bench) -> int:
@@ -47,7 +47,7 @@ def inode(bench: Bench) -> int:
 
 
 def wait_for_another(bench: Bench, old: int) -> None:
-    bench.wait_for(lambda: bench.has_template() and inode(bench) != old)
+    bench.wait_for(lambda: bench.has_boot_checkpoint() and inode(bench) != old)
 
 
 def random_bytes(bench: Bench) -> str:
@@ -57,7 +57,7 @@ def random_bytes(bench: Bench) -> str:
 
 
 @pytest.mark.usefixtures("used")
-def test_every_start_is_another_one_on_the_same_disk(bench: Bench) -> None:
+def test_every_start_has_its_own_entropy_on_the_same_disk(bench: Bench) -> None:
     machine = bench.open()
     boot_and_keep(bench)
     made, drawn, written = inode(bench), {random_bytes(bench)}, []
@@ -79,8 +79,8 @@ def test_every_start_is_another_one_on_the_same_disk(bench: Bench) -> None:
 
 
 @pytest.mark.usefixtures("used")
-def test_what_belongs_to_one_start_is_not_in_the_template(bench: Bench) -> None:
-    """A file that is handed over, a disk that has grown, and the next start without either."""
+def test_the_checkpoint_has_nothing_of_one_start(bench: Bench) -> None:
+    """A boot file and a larger disk, and the next start without them."""
     machine = bench.open()
     boot_and_keep(bench)
     machine.stop()
@@ -109,7 +109,7 @@ def smaller(spec: MachineSpec) -> MachineSpec:
 
 
 @pytest.mark.usefixtures("used")
-def test_whatever_is_in_doubt_is_made_again(bench: Bench) -> None:
+def test_an_invalid_checkpoint_is_made_again(bench: Bench) -> None:
     bench.open()
     boot_and_keep(bench)
     write_line(bench, "kept")
@@ -149,7 +149,7 @@ def test_a_power_cut_at_any_step_costs_no_more_than_time(
         if step in MAKING:
             boot_checkpoint.forget(powered.directory)
         else:
-            powered.wait_for(powered.has_template)
+            powered.wait_for(powered.has_boot_checkpoint)
         with monkeypatch.context() as patch:
             came = cut_power_at(powered, disk, step, patch)
             try_it(powered.start)
@@ -169,7 +169,7 @@ def power_off(bench: Bench) -> None:
     bench.open()
 
 
-def test_who_finds_a_machine_that_waits_gives_it_what_it_waits_for(
+def test_the_next_supervisor_sends_the_boot_files_to_a_machine_that_waits(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The supervisor died between the two, and then another while it gave."""
@@ -203,7 +203,7 @@ def test_who_finds_a_machine_that_waits_gives_it_what_it_waits_for(
     write_line(bench, "here")
 
 
-def test_where_none_can_be_kept_the_machine_starts_without(
+def test_where_none_can_be_saved_the_machine_boots(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machine = bench.open()
@@ -221,11 +221,11 @@ def test_where_none_can_be_kept_the_machine_starts_without(
     boot_and_keep(bench)
     machine.stop()
 
-    def unfit(*_: object) -> None:
+    def fail(*_: object) -> None:
         raise NotResumable("This QEMU cannot go on.")
 
     with monkeypatch.context() as patch:
-        patch.setattr(saved, "_take_up", unfit)
+        patch.setattr(saved, "_load_state", fail)
         old = inode(bench)
         bench.boot()
         assert machine.status.problem is None
@@ -246,8 +246,10 @@ def test_where_none_can_be_kept_the_machine_starts_without(
 
 
 @pytest.mark.usefixtures("used")
-def test_a_second_try_asks_no_template(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that hangs as soon as it goes on, seen as a guest that answers nobody."""
+def test_a_second_try_boots_without_a_checkpoint(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The guest hangs as soon as it is resumed: it does not answer."""
     machine = bench.open()
     boot_and_keep(bench)
     machine.stop()
@@ -274,7 +276,7 @@ def _only_after(word: str, see: Callable[..., str], bench: Bench) -> Callable[..
     return wrapped
 
 
-def test_it_can_be_cancelled_while_it_boots_for_one(bench: Bench) -> None:
+def test_a_boot_for_a_checkpoint_can_be_cancelled(bench: Bench) -> None:
     machine = bench.open()
     raised: list[BaseException] = []
 

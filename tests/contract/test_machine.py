@@ -339,7 +339,7 @@ def bench(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Bench]:
     """A QEMU's machine has been started before, unless the test asks for one that has not; that
-    would take twice the time to keep a template of its own."""
+    would take twice the time to make a checkpoint of its own."""
     is_used = request.param == "qemu" and "new" not in request.fixturenames
     kept = request.getfixturevalue("kept") if is_used else None
     made = make_bench(request.param)

@@ -191,7 +191,7 @@ def test_a_foreign_socket_is_told_nothing(bench: Bench, root: Path) -> None:
     elsewhere = MachineDir(root / "other", bench.directory.logs, bench.directory.run)
     other = "00000000-0000-0000-0000-000000000001"
     elsewhere.uuid.write_text(other)
-    running.remember(elsewhere, msgspec.structs.replace(found, uuid=other))
+    running.write_record(elsewhere, msgspec.structs.replace(found, uuid=other))
     bench.backend.stop(elsewhere, Force.QUIT)
     bench.backend.stop(elsewhere, Force.KILL)
     assert process.is_alive(found.identity)

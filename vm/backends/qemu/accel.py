@@ -34,7 +34,7 @@ REFUSAL_HOLDS = 86_400.0
 class Verdict(msgspec.Struct, frozen=True):
     """What a test guest showed: the content of `accelerator.json`."""
 
-    circumstances: tuple[str, ...]
+    measured_with: tuple[str, ...] = msgspec.field(name="circumstances")
     works: bool
     reason: str
     at: float  # seconds since the epoch
@@ -84,13 +84,13 @@ def _insist(asked: str, native: str, missing: str) -> None:
 def _verdict(
     native: str, launch: Launch, memory: Path, version: str, progress: Callable[[str], None]
 ) -> Verdict:
-    circumstances = (native, version, platform.release(), processor_name(), launch.cpu_model)
+    measured_with = (native, version, platform.release(), processor_name(), launch.cpu_model)
     known = _recall(memory)
-    if known is not None and known.circumstances == circumstances and _holds(known):
+    if known is not None and known.measured_with == measured_with and _holds(known):
         return known
     progress(f"Testing {TITLES[native]} with a small guest")
     works, reason = boots(native, launch)
-    verdict = Verdict(circumstances, works, reason, time.time())
+    verdict = Verdict(measured_with, works, reason, time.time())
     write_atomic(memory, msgspec.json.encode(verdict))
     return verdict
 

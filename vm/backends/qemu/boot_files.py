@@ -1,8 +1,8 @@
-"""What the guest is to find when it starts: the files in `machine/handover`, by one of two ways.
+"""Boot files: the files of `MachineDir.boot_files`, sent to the guest in one of two ways.
 
-    initramfs    as a second archive behind the image's own, for a guest that boots: the kernel
-                 unpacks one after the other, which asks for no device, no driver and no time
-    message      for a guest that goes on from a template: it waits for this at
+    initramfs    for a guest that boots: a second archive behind the image's own initramfs, which
+                 the kernel unpacks too, without a device or a driver
+    message      for a guest that starts from a boot checkpoint, which waits for it at
                  `vm.guest.protocol.HANDOVER`
 
 Next: `start.py`, `state/boot_checkpoint.py`; in the guest, initramfs/init and source/handover.c.
@@ -28,7 +28,7 @@ HEAD, MAGIC, SEED = struct.Struct("<8sQqq64s"), b"GalleyH1", 64
 
 
 def initramfs(directory: MachineDir, image: Path) -> Path:
-    """The one to start with: the image's own where nothing is to be handed over.
+    """The initramfs to start with: the image's own where there are no boot files.
 
     Raises HomeUnusable, DiskFull.
     """
@@ -46,19 +46,19 @@ def initramfs(directory: MachineDir, image: Path) -> Path:
     return made
 
 
-def keep_words(directory: MachineDir, words: Iterable[str]) -> None:
-    """For `message`, whoever asks for it; and that it is awaited. Raises HomeUnusable, DiskFull."""
+def save_words(directory: MachineDir, words: Iterable[str]) -> None:
+    """For `message`, also under the next supervisor. Raises HomeUnusable, DiskFull."""
     write_atomic(directory.words, " ".join(words).encode() + b"\n")
 
 
 def is_awaited(directory: MachineDir) -> bool:
-    """Whether the running guest waits for `message`, or will."""
+    """Whether the running guest waits for `message`, or is about to."""
     return directory.words.exists() and Console(directory.console_log).find("handed over") is None
 
 
 def message(directory: MachineDir) -> bytes:
-    """The files and words as a tar, behind the time and fresh random bytes: every guest from one
-    template begins with the same ones. Raises HomeUnusable."""
+    """A header with the time and fresh random bytes, then a tar of the files and kernel words.
+    Every guest from one checkpoint has the same time and entropy before. Raises HomeUnusable."""
     try:
         contents = {it.name: it.read_bytes() for it in _files(directory)}
         contents[WORDS] = directory.words.read_bytes()

@@ -23,7 +23,7 @@ class DataDiskGrowth(GrowsDisk):
         found = running.find_or_raise(directory)
         with running.control(directory, found) as session:
             session.execute("block_resize", **{"node-name": DATA, "size": disk_bytes})
-        running.remember_disk(directory, found, disk_bytes)
+        running.record_disk_size(directory, found, disk_bytes)
 
 
 def create_disk(directory: MachineDir, size: int) -> None:

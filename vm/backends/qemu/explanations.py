@@ -13,7 +13,7 @@ class Explanations(Explains):
     """Starts without a checkpoint; virtiofsd without a range of user ids."""
 
     def why_slow(self, directory: MachineDir) -> Problem | None:
-        return boot_checkpoint.why_not(directory)
+        return boot_checkpoint.why_given_up(directory)
 
     def why_only_root_writes(self, asked: str) -> Problem | None:
         def look() -> None:

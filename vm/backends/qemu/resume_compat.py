@@ -1,7 +1,7 @@
-"""What a machine on disk depends on: taken down at every start, compared before it goes on.
+"""What a saved state depends on: recorded at every start, compared before a resume.
 
-A state holds only for the very QEMU, accelerator, image and devices that it was taken with. Paths
-and ports of this computer do not count, nor what the kernel was told for its first minute. Next:
+A state can be resumed only by the same QEMU, accelerator, image and devices that it was saved with.
+Paths and ports of this computer do not matter, nor kernel words that hold for one start. Next:
 `vm/backends/qemu/state/suspend.py`, `vm/backends/qemu/state/boot_checkpoint.py`.
 """
 
@@ -16,10 +16,10 @@ from vm.backends.qemu.command import Launch, arguments
 from vm.image import MANIFEST, Fingerprint
 from vm.types import MachineSpec
 
-FORMAT = 1  # raised when what we write down, or how memory is kept, changes
-PASSING = ("galley.format=", "galley.grow=", "galley.fsck=", "galley.template=")
+FORMAT = 1  # raised when `ResumeCompat` or the files of a saved state change
+ONE_START_WORDS = ("galley.format=", "galley.grow=", "galley.fsck=", "galley.template=")
 
-# Which field differs, as people know it.
+# The field that differs, as a reason for users.
 REASONS = {
     "format": "it was suspended by another version of Galley",
     "qemu": "QEMU has been replaced",
@@ -31,8 +31,8 @@ REASONS = {
 }
 
 
-class Circumstances(msgspec.Struct, frozen=True):
-    """Any difference, and the machine cannot go on."""
+class ResumeCompat(msgspec.Struct, frozen=True):
+    """A state cannot be resumed where any field differs."""
 
     format: int
     qemu: str  # the program's path, size and time of change
@@ -43,13 +43,13 @@ class Circumstances(msgspec.Struct, frozen=True):
     arguments: str  # sha256
 
 
-def circumstances(launch: Launch, spec: MachineSpec) -> Circumstances:
-    """Raises OSError when QEMU or the image is not there."""
+def compat_of(launch: Launch, spec: MachineSpec) -> ResumeCompat:
+    """Of a start with `launch`. Raises OSError when QEMU or the image is missing."""
     program = Fingerprint.of(Path(launch.program))
     emulated = launch.accelerator == "tcg"
     host = "" if emulated else f"{accel.processor_name()}, {platform.release()}"
     manifest = (Path(launch.image) / MANIFEST).read_bytes()
-    return Circumstances(
+    return ResumeCompat(
         FORMAT,
         f"{launch.program} {program.size} {program.mtime_ns}",
         launch.accelerator,
@@ -60,17 +60,17 @@ def circumstances(launch: Launch, spec: MachineSpec) -> Circumstances:
     )
 
 
-def difference(then: Circumstances, now: Circumstances) -> str:
-    """The first that is not the same, in words; "" when all is."""
+def difference(then: ResumeCompat, now: ResumeCompat) -> str:
+    """The reason for the first field that differs, "" where none does."""
     for field, reason in REASONS.items():
         if getattr(then, field) != getattr(now, field):
             return reason
     return ""
 
 
-def without_passing(words: tuple[str, ...]) -> tuple[str, ...]:
-    """Those that a guest is told at every start."""
-    return tuple(word for word in words if not word.startswith(PASSING))
+def lasting_words(words: tuple[str, ...]) -> tuple[str, ...]:
+    """The kernel words of every start, without those of one start."""
+    return tuple(word for word in words if not word.startswith(ONE_START_WORDS))
 
 
 def _hash(launch: Launch) -> str:
@@ -80,6 +80,6 @@ def _hash(launch: Launch) -> str:
         initramfs=None,
         memory_file=None,
         waits=False,
-        guest_options=without_passing(launch.guest_options),
+        guest_options=lasting_words(launch.guest_options),
     )
     return hashlib.sha256("\0".join(arguments(bare)).encode()).hexdigest()

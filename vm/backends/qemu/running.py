@@ -1,8 +1,8 @@
-"""Which QEMU process is this machine's: the record of a start, its proof, the search without it.
+"""Finds the machine's QEMU process: by its record, `running.json`, or by its command line.
 
-A process is ours when it runs as this user, still is the one we started (pid and start time) and
-its own command line has our uuid and our control socket. A record without its process is nothing; a
-process without its record is found. Next: `backend.py`.
+A process is the machine's if it runs as this user, has the recorded pid and start time, and has the
+machine's uuid and control socket on its command line. A record without a process is ignored; a
+process without a record is found. Next: `backend.py`.
 """
 
 import re
@@ -15,7 +15,7 @@ import msgspec
 
 from vm import last_spec
 from vm.backends.qemu import qmp
-from vm.backends.qemu.resume_compat import Circumstances
+from vm.backends.qemu.resume_compat import ResumeCompat
 from vm.backends.qemu.shares import virtiofsd
 from vm.directory import MachineDir
 from vm.errors import NoMachine
@@ -23,7 +23,7 @@ from vm.host import process, process_search
 from vm.host.paths import write_atomic
 from vm.types import Accelerator, MachineSpec
 
-changing = threading.Lock()  # held from clearing the way for a process until its record is there
+changing = threading.Lock()  # held from the sweep before a start until the record is written
 
 
 class Running(msgspec.Struct, frozen=True):
@@ -33,24 +33,24 @@ class Running(msgspec.Struct, frozen=True):
     uuid: str
     ssh_port: int
     accelerator: Accelerator
-    spec: MachineSpec | None  # None: adopted, and nobody knows
-    share_by: str = ""  # what its folders are shared by
+    spec: MachineSpec | None  # None: adopted, and unknown
+    share_by: str = ""  # "virtiofs", "sftp" or ""
     memory: int = -1  # its descriptor in the process; -1: it cannot be suspended
-    circumstances: Circumstances | None = None
+    compat: ResumeCompat | None = msgspec.field(default=None, name="circumstances")
 
 
-def remember(directory: MachineDir, running: Running) -> None:
+def write_record(directory: MachineDir, running: Running) -> None:
     write_atomic(directory.running, msgspec.json.encode(running))
 
 
-def remember_disk(directory: MachineDir, running: Running, disk_bytes: int) -> None:
-    """That the data disk has been made larger."""
-    spec, taken = running.spec, running.circumstances
+def record_disk_size(directory: MachineDir, running: Running, disk_bytes: int) -> None:
+    """Record that the data disk has grown."""
+    spec, taken = running.spec, running.compat
     if spec is not None:
         spec = msgspec.structs.replace(spec, disk_bytes=disk_bytes)
     if taken is not None:
         taken = msgspec.structs.replace(taken, disk_bytes=disk_bytes)
-    remember(directory, msgspec.structs.replace(running, spec=spec, circumstances=taken))
+    write_record(directory, msgspec.structs.replace(running, spec=spec, compat=taken))
 
 
 def find(directory: MachineDir) -> Running | None:
@@ -76,7 +76,7 @@ def find_or_raise(directory: MachineDir) -> Running:
 
 
 def sweep(directory: MachineDir) -> None:
-    """Remove what an ended process left behind; nothing happens while one runs."""
+    """Remove the files of an ended process. Does nothing while one runs."""
     with changing:
         if find(directory) is None:
             directory.running.unlink(missing_ok=True)
@@ -89,7 +89,7 @@ def sweep(directory: MachineDir) -> None:
 def control(
     directory: MachineDir, found: Running, deadline: float = qmp.DEADLINE
 ) -> Iterator[qmp.Session]:
-    """A session with our machine, proven: whoever else listens there is told nothing."""
+    """A QMP session, after a check that the process there is `found`. Raises QmpSilent else."""
     with qmp.session(directory.qmp_socket, deadline) as session:
         if session.field("query-uuid", "UUID") != found.uuid:
             raise qmp.QmpSilent(
@@ -120,10 +120,10 @@ def _is_ours(directory: MachineDir, uuid: str, words: list[str]) -> bool:
 
 
 def _search(directory: MachineDir, uuid: str, recorded: Running | None) -> Running | None:
-    """Our QEMU, whoever started it and whatever became of its record.
+    """The machine's QEMU among all processes of this user.
 
-    Its record may be right but for the start time, which Linux counts from a boot time that moves
-    when the clock is set.
+    The record may have another start time: Linux derives it from the boot time, which moves when
+    the clock is set.
     """
     for identity, words in process_search.own("qemu-system"):
         if not _is_ours(directory, uuid, words):
@@ -137,7 +137,7 @@ def _search(directory: MachineDir, uuid: str, recorded: Running | None) -> Runni
 def _adopt(
     directory: MachineDir, identity: process.Identity, uuid: str, words: list[str]
 ) -> Running:
-    """A record made anew from the command line."""
+    """A new record, from the command line."""
     port = re.search(r"hostfwd=tcp:127\.0\.0\.1:(\d+)-:22", " ".join(words))
     name = _value(words, "-accel").partition(",")[0]
     reason = "It was chosen when the machine was started."
@@ -150,5 +150,5 @@ def _adopt(
 
 
 def _value(words: list[str], option: str) -> str:
-    """The word after `option`, "" when it is not there."""
+    """The word after `option`, "" without one."""
     return next((after for word, after in pairwise(words) if word == option), "")

@@ -13,7 +13,7 @@ import msgspec
 
 from vm.backends.qemu import boot_files, qmp, running
 from vm.backends.qemu.command import Launch, arguments
-from vm.backends.qemu.resume_compat import circumstances
+from vm.backends.qemu.resume_compat import compat_of
 from vm.backends.qemu.running import Running
 from vm.backends.qemu.shares import folders, virtiofsd
 from vm.directory import MachineDir
@@ -74,9 +74,9 @@ def start(
             identity = process.spawn_detached(words, log=directory.backend_log, inherits=inherits)
             started = Running(
                 *(identity, launch.uuid, launch.ssh_port, chosen, spec, kind, memory_fd),
-                circumstances(launch, spec),
+                compat_of(launch, spec),
             )
-            running.remember(directory, started)
+            running.write_record(directory, started)
         log.info("QEMU was spawned, pid %d", identity.pid)
         if _heard(directory, started, launch.waits):
             log.info("QEMU answers")

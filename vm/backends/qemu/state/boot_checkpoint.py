@@ -1,15 +1,15 @@
-"""A machine that has booted until it would touch its data disk, kept for starts from cold.
+"""The boot checkpoint: a machine saved just before it needs its data disk, for cold starts.
 
-    first    boots with `galley.template` → says "template" and waits → halted, state and memory
-             written → runs on, and asks for its handover
-    later    circumstances fit → state and memory read → guest runs from there, and asks likewise
+    first    boots with `galley.template` → says "template" and waits → paused, state and memory
+             saved → continues, and asks for its boot files
+    later    `ResumeCompat` is the same → state and memory loaded → continues from there, likewise
 
-Nothing of the data disk, of the handover or of this computer's secrets is in a template, so it is
-good for any number of starts, whatever became of the disk. It counts from its manifest on, which is
-written when all else is on the disk. In doubt the machine boots, which only takes longer. One that
-cannot be gone on from is made anew at once; after the second in a row none is made any more, until
-the circumstances are others. Next: `saved.py`, `vm/backends/qemu/boot_files.py`; in the guest,
-/usr/lib/galley/template.
+A checkpoint has nothing of the data disk, of the boot files or of this computer's secrets, so it
+serves any number of starts, whatever happens to the disk. It is valid once it has a manifest, which
+is written after all other files are on the disk. In doubt the machine boots, which only takes
+longer. After a failed resume a new checkpoint is made at once; after the second failure in a row
+none is made until `ResumeCompat` changes. Next: `saved.py`, `vm/backends/qemu/boot_files.py`; in
+the guest, /usr/lib/galley/template.
 """
 
 import logging
@@ -24,7 +24,7 @@ import msgspec
 from vm.backends.qemu import boot_files
 from vm.backends.qemu.command import INITRAMFS, Launch
 from vm.backends.qemu.launch import plan
-from vm.backends.qemu.resume_compat import Circumstances, circumstances, difference, without_passing
+from vm.backends.qemu.resume_compat import ResumeCompat, compat_of, difference, lasting_words
 from vm.backends.qemu.running import Running
 from vm.backends.qemu.start import cold_start, start, with_shares
 from vm.backends.qemu.state import saved, suspend
@@ -42,19 +42,19 @@ log = logging.getLogger(__name__)
 MANIFEST = "manifest.json"
 WORD = "galley.template=1"
 BOOTING = "Booting Linux once for all"
-SPARE = 1 << 30  # bytes: nobody has asked for a template
-TRIES = 2  # a busy computer may be the reason of one
-GLANCE = 0.02  # seconds between two looks at the console
+SPARE = 1 << 30  # bytes that stay free: the checkpoint is optional
+TRIES = 2  # a single failure may be due to a busy computer
+POLL = 0.02  # seconds between two reads of the console
 BOOTED_WITHIN = 60.0  # seconds; a twentieth of it on a quiet computer
 
 
-class Template(msgspec.Struct, frozen=True):
-    """The content of the manifest. Without files: here a machine cannot go on from one."""
+class CheckpointManifest(msgspec.Struct, frozen=True):
+    """The content of the manifest. Without files: checkpoints have failed on this computer."""
 
-    circumstances: Circumstances
-    data_bytes: int  # the size of the data disk, which the guest's kernel has seen
+    compat: ResumeCompat = msgspec.field(name="circumstances")
+    data_bytes: int  # the size of the data disk: the guest's kernel has read it
     files: dict[str, Fingerprint]
-    failures: int = 0  # in a row, also of those before it
+    failures: int = 0  # in a row, those of earlier checkpoints included
     reason: str = ""  # of the last one
 
 
@@ -67,7 +67,7 @@ class BootCheckpoint(BootCheckpoints):
         launch, chosen = plan(directory, spec, options, progress)
         suspend.forget(directory)
         if is_useful(directory, launch, spec):
-            begin(directory, launch, chosen, spec, progress)
+            start_with_checkpoint(directory, launch, chosen, spec, progress)
         else:
             cold_start(directory, launch, chosen, spec)
 
@@ -78,74 +78,76 @@ class BootCheckpoint(BootCheckpoints):
         forget(directory)
 
 
-def begin(
+def start_with_checkpoint(
     directory: MachineDir,
     launch: Launch,
     chosen: Accelerator,
     spec: MachineSpec,
     progress: Progress,
 ) -> None:
-    """Start the machine, from its template where there is one that fits, else make one on the way.
-    Raises BackendFailed, BootDied; what `progress` raises ends the start too."""
-    lasting = without_passing(launch.guest_options)
-    boot_files.keep_words(directory, [word for word in launch.guest_options if word not in lasting])
+    """Start from the checkpoint where it fits, else boot and save one on the way. Raises
+    BackendFailed, BootDied; what `progress` raises ends the start too."""
+    lasting = lasting_words(launch.guest_options)
+    boot_files.save_words(directory, [word for word in launch.guest_options if word not in lasting])
     launch = msgspec.structs.replace(
         launch, guest_options=(*lasting, WORD), initramfs=launch.image / INITRAMFS
     )
     try:
-        made = _fitting(directory, launch, spec)
+        manifest = _load_fitting(directory, launch, spec)
     except NotResumable as reason:
-        log.info("no start from a template: %s %s", reason.summary, reason.details)
+        log.info("no start from a boot checkpoint: %s %s", reason.summary, reason.details)
         forget(directory)
-        _boot_and_keep(directory, launch, chosen, spec, progress)
+        _boot_and_save(directory, launch, chosen, spec, progress)
         return
     try:
         saved.read(directory, launch, chosen, spec, directory.boot_checkpoint, _nothing)
     except NotResumable as reason:
-        log.warning("the template was of no use: %s %s", reason.summary, reason.details)
+        log.warning(
+            "the boot checkpoint could not be resumed: %s %s", reason.summary, reason.details
+        )
         forget(directory)
-        why, failures = reason.details or reason.summary, made.failures + 1
-        failed = msgspec.structs.replace(made, files={}, failures=failures, reason=why)
+        why, failures = reason.details or reason.summary, manifest.failures + 1
+        failed = msgspec.structs.replace(manifest, files={}, failures=failures, reason=why)
         if failures < TRIES:
-            _boot_and_keep(directory, launch, chosen, spec, progress, failed)
+            _boot_and_save(directory, launch, chosen, spec, progress, failed)
             return
         _write_manifest(directory.boot_checkpoint, failed)
-        _boot_until_it_waits(directory, launch, chosen, spec, progress)
+        _boot_to_checkpoint(directory, launch, chosen, spec, progress)
         return
-    if made.failures:
+    if manifest.failures:
         _write_manifest(
-            directory.boot_checkpoint, msgspec.structs.replace(made, failures=0, reason="")
+            directory.boot_checkpoint, msgspec.structs.replace(manifest, failures=0, reason="")
         )
 
 
 def is_useful(directory: MachineDir, launch: Launch, spec: MachineSpec) -> bool:
-    """False where they have been tried and were of no use."""
+    """False where checkpoints have failed TRIES times in a row."""
     try:
-        made = _read(directory)
-        now = circumstances(*with_shares(directory, launch, spec)[:2])
+        manifest = _read(directory)
+        now = compat_of(*with_shares(directory, launch, spec)[:2])
     except (OSError, msgspec.MsgspecError):
         return True
-    return not _is_given_up(made) or bool(difference(made.circumstances, now))
+    return not _is_given_up(manifest) or bool(difference(manifest.compat, now))
 
 
-def why_not(directory: MachineDir) -> Problem | None:
-    """Why no start is made from a template any more, or None."""
+def why_given_up(directory: MachineDir) -> Problem | None:
+    """Why checkpoints are no longer used here, or None."""
     try:
-        made = _read(directory)
+        manifest = _read(directory)
     except (OSError, msgspec.MsgspecError):
         return None
-    if not _is_given_up(made):
+    if not _is_given_up(manifest):
         return None
     return BackendFailed(
         "Every start of the machine boots Linux, which takes about twice as long as going on from "
-        f"a machine that has booted: that has failed {made.failures} times in a row.",
+        f"a machine that has booted: that has failed {manifest.failures} times in a row.",
         "To have it tried again: galley stop --cold, then galley start --repair",
-        details=made.reason,
+        details=manifest.reason,
     ).to_problem()
 
 
-def _is_given_up(made: Template) -> bool:
-    return not made.files and made.failures >= TRIES
+def _is_given_up(manifest: CheckpointManifest) -> bool:
+    return not manifest.files and manifest.failures >= TRIES
 
 
 def forget(directory: MachineDir) -> None:
@@ -154,68 +156,70 @@ def forget(directory: MachineDir) -> None:
 
 
 def _nothing() -> None:
-    """What has to be done before a guest runs on from a template, which stays as it is."""
+    """`saved.read` needs nothing before the guest continues: the checkpoint stays valid."""
 
 
-def _read(directory: MachineDir) -> Template:
-    return msgspec.json.decode((directory.boot_checkpoint / MANIFEST).read_bytes(), type=Template)
+def _read(directory: MachineDir) -> CheckpointManifest:
+    return msgspec.json.decode(
+        (directory.boot_checkpoint / MANIFEST).read_bytes(), type=CheckpointManifest
+    )
 
 
-def _fitting(directory: MachineDir, launch: Launch, spec: MachineSpec) -> Template:
-    """Raises NotResumable with the reason why it does not fit."""
+def _load_fitting(directory: MachineDir, launch: Launch, spec: MachineSpec) -> CheckpointManifest:
+    """The manifest, where the checkpoint fits this start. Raises NotResumable with the reason."""
     try:
-        made = _read(directory)
-        now = circumstances(*with_shares(directory, launch, spec)[:2])
-        files = saved.prints(directory.boot_checkpoint)
+        manifest = _read(directory)
+        now = compat_of(*with_shares(directory, launch, spec)[:2])
+        files = saved.fingerprints(directory.boot_checkpoint)
     except (OSError, msgspec.MsgspecError) as error:
         raise saved.unfit("there is none", str(error)) from error
-    if reason := difference(made.circumstances, now):
+    if reason := difference(manifest.compat, now):
         raise saved.unfit(reason)
-    if made.data_bytes != directory.data_disk.stat().st_size:
+    if manifest.data_bytes != directory.data_disk.stat().st_size:
         raise saved.unfit("the data disk has another size")
-    if files != made.files:
+    if files != manifest.files:
         raise saved.unfit("a file of it has been changed")
-    return made
+    return manifest
 
 
-def _boot_and_keep(
+def _boot_and_save(
     directory: MachineDir,
     launch: Launch,
     chosen: Accelerator,
     spec: MachineSpec,
     progress: Progress,
-    before: Template | None = None,
+    before: CheckpointManifest | None = None,
 ) -> None:
-    """`before`: the one that could not be gone on from, whose failures count with this one's."""
-    booted = _boot_until_it_waits(directory, launch, chosen, spec, progress)
-    taken = booted.circumstances
+    """`before`: the checkpoint that could not be resumed; its failures are added."""
+    booted = _boot_to_checkpoint(directory, launch, chosen, spec, progress)
+    taken = booted.compat
     if taken is None or Console(directory.console_log).find("template") is None:
-        return  # an image of another Galley, which goes on by itself
+        return  # another version's image, which does not stop for a checkpoint
     failures, reason = (before.failures, before.reason) if before else (0, "")
-    made = Template(taken, directory.data_disk.stat().st_size, {}, failures, reason)
+    manifest = CheckpointManifest(taken, directory.data_disk.stat().st_size, {}, failures, reason)
     folder = directory.boot_checkpoint.with_name(f"template.{time.monotonic_ns()}")
     try:
         saved.write(directory, booted, folder, synced=False, spare=SPARE)
     except (BackendFailed, DiskFull, OSError) as error:
-        log.warning("no template could be made: %s", error)
+        log.warning("no boot checkpoint could be made: %s", error)
         shutil.rmtree(folder, ignore_errors=True)
         return
-    saved.go_on(directory, booted)
-    # It is large, and nobody waits for it to be on the disk.
+    saved.resume_running(directory, booted)
+    # It is large: sync it in the background.
     threading.Thread(
-        target=_make_valid, args=(directory, folder, made), name="template", daemon=True
+        target=_commit, args=(directory, folder, manifest), name="boot-checkpoint", daemon=True
     ).start()
 
 
-def _boot_until_it_waits(
+def _boot_to_checkpoint(
     directory: MachineDir,
     launch: Launch,
     chosen: Accelerator,
     spec: MachineSpec,
     progress: Progress,
 ) -> Running:
-    """To where a template is taken. Raises BootDied, and what `progress` raises: the machine is
-    the caller's then, to end it or to leave it to another."""
+    """Boot until the guest waits for boot files. Raises BootDied and what `progress` raises; the
+    caller then ends the machine, or leaves it to the next supervisor."""
     ram = memory.create(spec.memory_bytes)
     try:
         booted = start(directory, launch, chosen, spec, ram)
@@ -224,7 +228,7 @@ def _boot_until_it_waits(
     console, until = Console(directory.console_log), time.monotonic() + BOOTED_WITHIN
     while console.find("template", "disk") is None:
         progress(BOOTING)
-        gone = process.wait_gone(booted.identity, GLANCE)
+        gone = process.wait_gone(booted.identity, POLL)
         if gone or time.monotonic() > until or console.find("failed") is not None:
             raise BootDied(
                 "The virtual machine ended while it was booting."
@@ -236,18 +240,18 @@ def _boot_until_it_waits(
     return booted
 
 
-def _make_valid(directory: MachineDir, folder: Path, made: Template) -> None:
-    """Nothing counts before it is on the disk; meanwhile it may have been forgotten."""
+def _commit(directory: MachineDir, folder: Path, manifest: CheckpointManifest) -> None:
+    """Sync all files, then write the manifest. `forget` may run meanwhile."""
     try:
         for name in saved.FILES:
             saved.sync(folder / name)
-        made = msgspec.structs.replace(made, files=saved.prints(folder))
-        _write_manifest(folder, made)
+        manifest = msgspec.structs.replace(manifest, files=saved.fingerprints(folder))
+        _write_manifest(folder, manifest)
         folder.rename(directory.boot_checkpoint)
     except (OSError, GalleyError) as error:
-        log.warning("the template could not be kept: %s", error)
+        log.warning("the boot checkpoint could not be saved: %s", error)
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _write_manifest(folder: Path, made: Template) -> None:
-    write_atomic(folder / MANIFEST, msgspec.json.encode(made))
+def _write_manifest(folder: Path, manifest: CheckpointManifest) -> None:
+    write_atomic(folder / MANIFEST, msgspec.json.encode(manifest))

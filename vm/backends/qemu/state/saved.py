@@ -1,11 +1,11 @@
-"""A machine's memory and its devices' state as files: written by one QEMU, gone on from by another.
+"""A machine's memory and device state as files: written by one QEMU process, read by another.
 
-    write    guest halted → state written by QEMU (a megabyte) → memory copied
-    read     a QEMU that waits, while memory is copied back → state read → guest runs
+    write    guest paused → state written by QEMU (a megabyte) → memory copied
+    read     QEMU started with -incoming, memory copied back meanwhile → state read → guest runs
 
-The guest's memory is a memfd that QEMU, virtiofsd and we share (`vm/host/memory.py`), so QEMU need
-not write it (x-ignore-shared) and a running machine writes nothing to this computer's disk. When
-the files hold is for those to say who keep them: `suspend.py`, `boot_checkpoint.py`. Next:
+The guest's memory is a memfd that QEMU, virtiofsd and the supervisor share (`vm/host/memory.py`).
+So QEMU does not write it (x-ignore-shared), and a running machine writes nothing to this computer's
+disk. `suspend.py` and `boot_checkpoint.py` decide when the files are valid. Next:
 `vm/backends/qemu/start.py`.
 """
 
@@ -32,51 +32,51 @@ from vm.types import Accelerator, MachineSpec
 STATE, RAM, CONSOLE = "state", "ram", "console.log"
 FILES = (STATE, RAM, CONSOLE)
 IGNORE_SHARED = [{"capability": "x-ignore-shared", "state": True}]
-MIGRATED_WITHIN = 60.0  # seconds; a fortieth of one on a quiet computer
-GLANCE = 0.003  # seconds between two looks at a migration
+MIGRATED_WITHIN = 60.0  # seconds; 0.025 on a quiet computer
+POLL = 0.003  # seconds between two queries of a migration
 ENDED_WITHIN = 10.0
 SPARE = 64 << 20  # bytes beside the memory
 
 
-def prints(folder: Path) -> dict[str, Fingerprint]:
-    """How its files look. Raises OSError."""
+def fingerprints(folder: Path) -> dict[str, Fingerprint]:
+    """Of each of FILES. Raises OSError."""
     return {name: Fingerprint.of(folder / name) for name in FILES}
 
 
 def write(
     directory: MachineDir, found: Running, folder: Path, *, synced: bool, spare: int = SPARE
 ) -> None:
-    """State, memory and console of the machine, which is halted then, to a new folder; `synced`:
-    the memory is on the disk on return. `spare`: bytes that have to stay free there. Raises
-    BackendFailed, DiskFull, OSError, and the machine then runs on."""
+    """Pause the machine and write its state, memory and console log to a new folder. `synced`: the
+    memory is on the disk on return. `spare`: bytes that must stay free. Raises BackendFailed,
+    DiskFull, OSError, and the machine then continues."""
     ram = memory.open_of(found.identity.pid, found.memory)
     try:
         folder.mkdir(mode=0o700)
         _need_space(folder, sparse.allocated(ram), spare)
-        _halt_and_write(directory, found, folder / STATE)
+        _stop_and_save(directory, found, folder / STATE)
         try:
             _write_memory(ram, folder / RAM, synced)
             shutil.copyfile(directory.console_log, folder / CONSOLE)
         except OSError:
-            go_on(directory, found)
+            resume_running(directory, found)
             raise
     finally:
         os.close(ram)
 
 
 def end(directory: MachineDir, found: Running) -> None:
-    """A QEMU that has written it all has nothing more to do."""
+    """End a QEMU whose state has been written."""
     with contextlib.suppress(qmp.QmpSilent):  # it may be gone before it has answered
-        _say(directory, found, "quit")
+        _execute(directory, found, "quit")
     if not process.wait_gone(found.identity, ENDED_WITHIN):
         process.end(found.identity, force=True)
         process.wait_gone(found.identity, ENDED_WITHIN)
     running.sweep(directory)
 
 
-def go_on(directory: MachineDir, found: Running) -> None:
-    """Let a machine that has been written run on. Raises QmpSilent, BackendFailed."""
-    _say(directory, found, "cont")
+def resume_running(directory: MachineDir, found: Running) -> None:
+    """Continue a machine whose state has been written. Raises QmpSilent, BackendFailed."""
+    _execute(directory, found, "cont")
 
 
 def sync(path: Path) -> None:
@@ -96,16 +96,16 @@ def read(
     folder: Path,
     before_it_runs: Callable[[], None],
 ) -> Running:
-    """Go on from what is in `folder`. Raises NotResumable; nothing has run then, and nothing
-    runs."""
+    """Start a QEMU that continues from the files in `folder`. `before_it_runs` is called when all
+    is loaded. Raises NotResumable; the guest has not run then, and no process is left."""
     ram = memory.create(launch.memory_bytes)
     try:
         with ThreadPoolExecutor(1) as beside:
-            filled = beside.submit(_fill, ram, folder / RAM)
+            filled = beside.submit(_read_memory, ram, folder / RAM)
             waiting = msgspec.structs.replace(launch, waits=True)
             started = start(directory, waiting, chosen, spec, ram, folder / CONSOLE)
             try:
-                _take_up(directory, started, folder / STATE, filled, before_it_runs)
+                _load_state(directory, started, folder / STATE, filled, before_it_runs)
             except (BackendFailed, NotResumable, OSError) as error:
                 give_up(directory, started)
                 raise unfit("its state cannot be read", str(error)) from error
@@ -135,7 +135,7 @@ def _need_space(folder: Path, held: int, spare: int) -> None:
         )
 
 
-def _halt_and_write(directory: MachineDir, found: Running, state: Path) -> None:
+def _stop_and_save(directory: MachineDir, found: Running, state: Path) -> None:
     with running.control(directory, found, MIGRATED_WITHIN) as session:
         session.execute("stop")
         try:
@@ -157,7 +157,7 @@ def _await_migration(session: qmp.Session) -> None:
         if seen.get("status") in ("failed", "cancelled"):
             reason = seen.get("error-desc", "it gives no reason")
             raise BackendFailed(f"QEMU could not suspend or resume the machine: {reason}.")
-        time.sleep(GLANCE)
+        time.sleep(POLL)
 
 
 def _write_memory(ram: int, path: Path, synced: bool) -> None:
@@ -173,7 +173,7 @@ def _write_memory(ram: int, path: Path, synced: bool) -> None:
 # --- reading --------------------------------------------------------------------------------
 
 
-def _fill(ram: int, path: Path) -> None:
+def _read_memory(ram: int, path: Path) -> None:
     file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         if os.fstat(file).st_size != os.fstat(ram).st_size:
@@ -183,7 +183,7 @@ def _fill(ram: int, path: Path) -> None:
         os.close(file)
 
 
-def _take_up(
+def _load_state(
     directory: MachineDir,
     started: Running,
     state: Path,
@@ -199,6 +199,6 @@ def _take_up(
         session.execute("cont")
 
 
-def _say(directory: MachineDir, found: Running, command: str) -> None:
+def _execute(directory: MachineDir, found: Running, command: str) -> None:
     with running.control(directory, found) as session:
         session.execute(command)

@@ -1,12 +1,12 @@
-"""A machine on disk, gone on from once: taken, checked, and void as soon as it runs on.
+"""Suspend to disk: the machine's state and memory, valid for one resume.
 
-    save      state and memory written → QEMU ended → everything on the disk → manifest, and only
-              now it counts
-    resume    manifest fits → state and memory read → manifest removed, for from here on the data
-              disk moves on → guest runs
+    save      state and memory written → QEMU ended → all files synced → manifest written: only now
+              the suspended state is valid
+    resume    manifest fits → state and memory loaded → manifest removed, because the data disk
+              changes from here on → guest continues
 
-Files are the same ones as long as not even their time of change differs; so is the data disk. Next:
-`saved.py`, `vm/backends/qemu/resume_compat.py`.
+A file counts as unchanged if its size, inode and modification time are those of the manifest; so
+does the data disk. Next: `saved.py`, `vm/backends/qemu/resume_compat.py`.
 """
 
 import contextlib
@@ -23,10 +23,10 @@ from vm import in_use
 from vm.backends.qemu import running
 from vm.backends.qemu.command import Launch
 from vm.backends.qemu.launch import plan
-from vm.backends.qemu.resume_compat import Circumstances, circumstances, difference
+from vm.backends.qemu.resume_compat import ResumeCompat, compat_of, difference
 from vm.backends.qemu.running import Running
 from vm.backends.qemu.start import with_shares
-from vm.backends.qemu.state import saved as state
+from vm.backends.qemu.state import saved
 from vm.backends.qemu.state.saved import unfit
 from vm.capabilities import Progress, Suspends
 from vm.directory import MachineDir
@@ -43,14 +43,14 @@ log = logging.getLogger(__name__)
 MANIFEST = "manifest.json"
 
 
-class Suspended(msgspec.Struct, frozen=True):
+class SuspendManifest(msgspec.Struct, frozen=True):
     """The content of the manifest."""
 
-    circumstances: Circumstances
+    compat: ResumeCompat = msgspec.field(name="circumstances")
     at: float  # seconds since the epoch
     files: dict[str, Fingerprint]
     data_disk: Fingerprint
-    in_use: InUse = {}  # of this computer
+    in_use: InUse = {}  # this computer's paths that containers used
 
 
 class Suspension(Suspends):
@@ -60,7 +60,7 @@ class Suspension(Suspends):
         save(directory, running.find_or_raise(directory))
 
     def is_suspended(self, directory: MachineDir) -> bool:
-        return is_there(directory)
+        return exists(directory)
 
     def resume(
         self, directory: MachineDir, spec: MachineSpec, options: BootOptions, progress: Progress
@@ -68,18 +68,18 @@ class Suspension(Suspends):
         resume(directory, *plan(directory, spec, options, progress), spec)
 
     def copy(self, directory: MachineDir, disk: Path, folder: Path, report: Report) -> bool:
-        return keep(directory, disk, folder, report)
+        return copy_to(directory, disk, folder, report)
 
     def restore(self, directory: MachineDir, disk: Path, folder: Path, report: Report) -> bool:
-        return put_back(directory, disk, folder, report)
+        return restore_from(directory, disk, folder, report)
 
 
-def is_there(directory: MachineDir) -> bool:
+def exists(directory: MachineDir) -> bool:
     return os.path.exists(directory.suspended / MANIFEST)
 
 
 def forget(directory: MachineDir) -> None:
-    """It counts no more from here on; its files go in their own time."""
+    """Invalidate the suspended state at once; its files are deleted in the background."""
     manifest = directory.suspended / MANIFEST
     with contextlib.suppress(FileNotFoundError):
         manifest.unlink()
@@ -92,19 +92,19 @@ def forget(directory: MachineDir) -> None:
 
 
 def save(directory: MachineDir, found: Running) -> None:
-    """Raises BackendFailed, DiskFull; the machine then goes on."""
-    if found.memory < 0 or found.circumstances is None:
+    """Suspend and end the process. Raises BackendFailed, DiskFull; the machine then continues."""
+    if found.memory < 0 or found.compat is None:
         raise BackendFailed(
             "The machine cannot be suspended: it was started by another version of Galley.",
             "`galley stop --cold` powers it off.",
         )
     try:
         forget(directory)
-        state.write(directory, found, directory.suspended, synced=True)
-        state.end(directory, found)
-        _make_valid(directory, found.circumstances)
+        saved.write(directory, found, directory.suspended, synced=True)
+        saved.end(directory, found)
+        _commit(directory, found.compat)
     except OSError as error:
-        with contextlib.suppress(OSError):  # what is there has no manifest
+        with contextlib.suppress(OSError):  # the files have no manifest
             forget(directory)
         raise unusable(directory.root, error) from error
     except GalleyError:
@@ -115,89 +115,94 @@ def save(directory: MachineDir, found: Running) -> None:
 def resume(
     directory: MachineDir, launch: Launch, chosen: Accelerator, spec: MachineSpec
 ) -> Running:
-    """Raises NotResumable with the reason; the data disk is untouched then, and nothing runs."""
-    saved = _fitting(directory, launch, spec)
-    started = state.read(
+    """Raises NotResumable with the reason; then nothing runs, and the data disk is unchanged."""
+    manifest = _load_fitting(directory, launch, spec)
+    started = saved.read(
         directory, launch, chosen, spec, directory.suspended, lambda: forget(directory)
     )
-    log.info("went on from %s", time.strftime("%F %T", time.localtime(saved.at)))
+    log.info("resumed the state of %s", time.strftime("%F %T", time.localtime(manifest.at)))
     return started
 
 
-# --- beside a copy of the data disk -----------------------------------------------------------
+# --- with a copy of the data disk, for snapshots ------------------------------------------------
 
 
-def keep(directory: MachineDir, disk: Path, folder: Path, report: Report) -> bool:
-    """Copy what is suspended to `folder`, to count with `disk`, which is a copy of its data disk.
-    False, and nothing is made, where it does not count now. Raises OSError, DiskFull."""
-    saved = _counting(directory.suspended, directory.data_disk)
-    if saved is not None:
-        _copy(saved, directory.suspended, disk, folder, report)
-    return saved is not None
+def copy_to(directory: MachineDir, disk: Path, folder: Path, report: Report) -> bool:
+    """Copy the suspended state to `folder`, valid with `disk`, a copy of its data disk. False, and
+    nothing is copied, where it is not valid. Raises OSError, DiskFull."""
+    manifest = _load_valid(directory.suspended, directory.data_disk)
+    if manifest is not None:
+        _copy(manifest, directory.suspended, disk, folder, report)
+    return manifest is not None
 
 
-def put_back(directory: MachineDir, disk: Path, folder: Path, report: Report) -> bool:
-    """Make what `keep` made count with the data disk, which now is a copy of `disk`. False where it
-    has been changed: then it starts from cold. Raises OSError, DiskFull."""
-    saved = _counting(folder, disk)
-    if saved is not None:
+def restore_from(directory: MachineDir, disk: Path, folder: Path, report: Report) -> bool:
+    """Copy what `copy_to` made back, valid with the data disk, which now is a copy of `disk`. False
+    where it has been changed: the next start is a cold one. Raises OSError, DiskFull."""
+    manifest = _load_valid(folder, disk)
+    if manifest is not None:
         forget(directory)
-        _copy(saved, folder, directory.data_disk, directory.suspended, report)
-    return saved is not None
+        _copy(manifest, folder, directory.data_disk, directory.suspended, report)
+    return manifest is not None
 
 
-def _counting(folder: Path, disk: Path) -> Suspended | None:
-    """What is suspended in `folder`, when neither it nor `disk` was touched since."""
+def _load_valid(folder: Path, disk: Path) -> SuspendManifest | None:
+    """The manifest in `folder`, if neither a file there nor `disk` has changed since."""
     try:
-        saved = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Suspended)
-        same = (state.prints(folder), Fingerprint.of(disk)) == (saved.files, saved.data_disk)
-        return saved if same else None
+        manifest = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=SuspendManifest)
+        same = (saved.fingerprints(folder), Fingerprint.of(disk)) == (
+            manifest.files,
+            manifest.data_disk,
+        )
+        return manifest if same else None
     except (OSError, msgspec.MsgspecError):
         return None
 
 
-def _copy(saved: Suspended, source: Path, disk: Path, target: Path, report: Report) -> None:
+def _copy(
+    manifest: SuspendManifest, source: Path, disk: Path, target: Path, report: Report
+) -> None:
     target.mkdir(mode=0o700)
-    for name in saved.files:
+    for name in manifest.files:
         sparse.duplicate(source / name, target / name, report)
     manifest = msgspec.structs.replace(
-        saved, files=state.prints(target), data_disk=Fingerprint.of(disk)
+        manifest, files=saved.fingerprints(target), data_disk=Fingerprint.of(disk)
     )
     write_atomic(target / MANIFEST, msgspec.json.encode(manifest))
 
 
-# --- its manifest ---------------------------------------------------------------------------
+# --- the manifest -----------------------------------------------------------------------------
 
 
-def _make_valid(directory: MachineDir, taken: Circumstances) -> None:
+def _commit(directory: MachineDir, taken: ResumeCompat) -> None:
     folder = directory.suspended
-    for path in (folder / state.STATE, folder / state.CONSOLE, directory.data_disk):
-        state.sync(path)
+    for path in (folder / saved.STATE, folder / saved.CONSOLE, directory.data_disk):
+        saved.sync(path)
     disk = Fingerprint.of(directory.data_disk)
     used = in_use.take(directory)
-    manifest = Suspended(taken, time.time(), state.prints(folder), disk, used)
+    manifest = SuspendManifest(taken, time.time(), saved.fingerprints(folder), disk, used)
     write_atomic(folder / MANIFEST, msgspec.json.encode(manifest))
 
 
-def _fitting(directory: MachineDir, launch: Launch, spec: MachineSpec) -> Suspended:
-    """What was suspended, when it fits in every respect. Raises NotResumable."""
+def _load_fitting(directory: MachineDir, launch: Launch, spec: MachineSpec) -> SuspendManifest:
+    """The manifest, where all of it fits. Raises NotResumable with the reason."""
     folder = directory.suspended
     try:
-        saved = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Suspended)
+        manifest = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=SuspendManifest)
     except (OSError, msgspec.MsgspecError) as error:
         raise unfit("its manifest cannot be read", str(error)) from error
     try:
-        now = circumstances(*with_shares(directory, launch, spec)[:2])
-        files = state.prints(folder)
+        now = compat_of(*with_shares(directory, launch, spec)[:2])
+        files = saved.fingerprints(folder)
         disk = Fingerprint.of(directory.data_disk)
     except OSError as error:
         raise unfit("a file of it is missing", str(error)) from error
-    if reason := difference(saved.circumstances, now):
+    if reason := difference(manifest.compat, now):
         raise unfit(reason)
-    if files != saved.files:
+    if files != manifest.files:
         raise unfit("a file of it has been changed")
-    if disk != saved.data_disk:
+    if disk != manifest.data_disk:
         raise unfit("the data disk has been changed")
-    if (path := in_use.replaced(saved.in_use)) is not None:
+    if (path := in_use.replaced(manifest.in_use)) is not None:
         raise unfit(f"a container has {path}, which was removed or replaced meanwhile")
-    return saved
+    return manifest

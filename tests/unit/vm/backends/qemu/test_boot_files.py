@@ -63,7 +63,7 @@ def test_what_is_handed_over_no_more_is_gone(directory: MachineDir, image: Path)
 def test_a_message_has_the_time_random_bytes_the_files_and_the_words(directory: MachineDir) -> None:
     directory.boot_files.mkdir()
     (directory.boot_files / "daemon.json").write_bytes(b"{}")
-    boot_files.keep_words(directory, ["galley.format=1", "galley.fsck=repair"])
+    boot_files.save_words(directory, ["galley.format=1", "galley.fsck=repair"])
     seeds = set()
     for _ in range(2):
         made = boot_files.message(directory)
@@ -86,7 +86,7 @@ def test_it_is_awaited_until_the_guest_says_that_it_has_it(directory: MachineDir
     directory.logs.mkdir()
     directory.console_log.write_text("[1.00] galley: kernel\n")
     assert not boot_files.is_awaited(directory), "it was started with all it needs"
-    boot_files.keep_words(directory, [])
+    boot_files.save_words(directory, [])
     assert boot_files.is_awaited(directory), "or will be, in a moment"
     with directory.console_log.open("a") as console:
         console.write("[3.00] galley: template\n[3.50] galley: handed over\n")

@@ -1,20 +1,23 @@
-"""What must be the same for a machine on the disk to go on, and what may differ."""
+"""What must be the same for a saved state to be resumed, and what may differ."""
 
 from pathlib import Path, PurePath
 
 import msgspec
 import pytest
 
+from vm.backends.qemu.accel import Verdict
 from vm.backends.qemu.command import Launch
-from vm.backends.qemu.resume_compat import FORMAT, REASONS, Circumstances, circumstances, difference
+from vm.backends.qemu.resume_compat import FORMAT, REASONS, ResumeCompat, compat_of, difference
+from vm.backends.qemu.running import Running
 from vm.backends.qemu.state import suspend
-from vm.backends.qemu.state.suspend import MANIFEST, Suspended
+from vm.backends.qemu.state.boot_checkpoint import CheckpointManifest
+from vm.backends.qemu.state.suspend import MANIFEST, SuspendManifest
 from vm.directory import MachineDir
 from vm.errors import NotResumable
 from vm.image import Fingerprint
 from vm.types import MachineSpec
 
-THEN = Circumstances(FORMAT, "qemu 1 2", "tcg", "", "image", 8 << 30, "arguments")
+THEN = ResumeCompat(FORMAT, "qemu 1 2", "tcg", "", "image", 8 << 30, "arguments")
 GIB = 1 << 30
 
 
@@ -37,14 +40,14 @@ def spec(launch: Launch) -> MachineSpec:
     return MachineSpec(launch.cpus, launch.memory_bytes, 8 * GIB, str(launch.image))
 
 
-@pytest.mark.parametrize("field", Circumstances.__struct_fields__)
-def test_whatever_differs_is_told(field: str) -> None:
+@pytest.mark.parametrize("field", ResumeCompat.__struct_fields__)
+def test_each_field_has_its_reason(field: str) -> None:
     other = getattr(THEN, field) + (1 if field in ("format", "disk_bytes") else "x")
     now = msgspec.structs.replace(THEN, **{field: other})
     assert difference(THEN, now) == REASONS[field] == difference(now, THEN)
 
 
-def test_the_same_is_the_same() -> None:
+def test_equal_states_have_no_difference() -> None:
     assert difference(THEN, THEN) == ""
 
 
@@ -58,19 +61,21 @@ def test_the_same_is_the_same() -> None:
         ({"share_sockets": (PurePath("/run/share0"),)}, "arguments"),
     ],
 )
-def test_another_machine_is_another(launch: Launch, change: dict[str, object], reason: str) -> None:
-    before = circumstances(launch, spec(launch))
-    after = circumstances(msgspec.structs.replace(launch, **change), spec(launch))
+def test_another_machine_is_different(
+    launch: Launch, change: dict[str, object], reason: str
+) -> None:
+    before = compat_of(launch, spec(launch))
+    after = compat_of(msgspec.structs.replace(launch, **change), spec(launch))
     assert difference(before, after) == REASONS[reason]
 
 
 @pytest.mark.parametrize(("file", "reason"), [("qemu", "qemu"), ("image/manifest.json", "image")])
-def test_a_program_or_an_image_that_was_replaced_is_another(
+def test_a_replaced_program_or_image_is_different(
     launch: Launch, tmp_path: Path, file: str, reason: str
 ) -> None:
-    before = circumstances(launch, spec(launch))
+    before = compat_of(launch, spec(launch))
     (tmp_path / file).write_text("another")
-    assert difference(before, circumstances(launch, spec(launch))) == REASONS[reason]
+    assert difference(before, compat_of(launch, spec(launch))) == REASONS[reason]
 
 
 @pytest.mark.parametrize(
@@ -83,20 +88,25 @@ def test_a_program_or_an_image_that_was_replaced_is_another(
         {"guest_options": ("galley.key=a", "galley.fsck=repair")},
     ],
 )
-def test_what_belongs_to_one_start_does_not_count(
-    launch: Launch, change: dict[str, object]
-) -> None:
-    before = circumstances(launch, spec(launch))
-    after = circumstances(msgspec.structs.replace(launch, **change), spec(launch))
+def test_options_of_one_start_do_not_matter(launch: Launch, change: dict[str, object]) -> None:
+    before = compat_of(launch, spec(launch))
+    after = compat_of(msgspec.structs.replace(launch, **change), spec(launch))
     assert difference(before, after) == ""
 
 
-def written_by(there: Circumstances, disk: Path) -> bytes:
-    return msgspec.json.encode(Suspended(there, 0.0, {}, Fingerprint.of(disk)))
+@pytest.mark.parametrize("kind", [SuspendManifest, CheckpointManifest, Running, Verdict])
+def test_its_key_on_the_disk_is_that_of_older_versions(kind: type[msgspec.Struct]) -> None:
+    """Else a machine that is running or suspended during an update could not be resumed."""
+    keys = {field.encode_name for field in msgspec.structs.fields(kind)}
+    assert "circumstances" in keys
+
+
+def written_by(there: ResumeCompat, disk: Path) -> bytes:
+    return msgspec.json.encode(SuspendManifest(there, 0.0, {}, Fingerprint.of(disk)))
 
 
 @pytest.mark.parametrize("kind", ["older", "foreign"])
-def test_a_state_of_others_is_refused_with_the_reason(
+def test_a_state_of_another_version_or_qemu_is_refused_with_the_reason(
     launch: Launch, tmp_path: Path, kind: str
 ) -> None:
     directory = MachineDir(tmp_path / "machine", tmp_path / "logs", tmp_path / "run")
@@ -104,11 +114,11 @@ def test_a_state_of_others_is_refused_with_the_reason(
     directory.data_disk.touch()
     for name in ("state", "ram", "console.log"):
         (directory.suspended / name).touch()
-    here = circumstances(launch, spec(launch))
+    here = compat_of(launch, spec(launch))
     others = {"format": here.format - 1} if kind == "older" else {"qemu": "/opt/qemu 1 2"}
     there = msgspec.structs.replace(here, **others)
     (directory.suspended / MANIFEST).write_bytes(written_by(there, directory.data_disk))
     with pytest.raises(NotResumable) as refused:
-        suspend._fitting(directory, launch, spec(launch))
+        suspend._load_fitting(directory, launch, spec(launch))
     reason = REASONS["format"] if kind == "older" else REASONS["qemu"]
     assert reason in str(refused.value.summary)

@@ -20,7 +20,7 @@ from vm.backend import Force
 from vm.backends.qemu import running
 from vm.backends.qemu.backend import QemuBackend
 from vm.backends.qemu.qmp import QmpSilent
-from vm.backends.qemu.resume_compat import Circumstances
+from vm.backends.qemu.resume_compat import ResumeCompat
 from vm.backends.qemu.running import Running
 from vm.directory import MachineDir
 from vm.host import process
@@ -79,7 +79,7 @@ def start(directory: MachineDir) -> Iterator[Start]:
 
 def record(directory: MachineDir, identity: process.Identity, uuid: str = UUID) -> Running:
     entry = Running(identity, uuid, 40022, TCG, SPEC)
-    running.remember(directory, entry)
+    running.write_record(directory, entry)
     return entry
 
 
@@ -181,16 +181,16 @@ def test_without_a_uuid_nothing_is_looked_for(directory: MachineDir, start: Star
 
 def test_a_disk_that_has_grown_is_remembered(directory: MachineDir) -> None:
     identity, size = process.Identity(1, 2.0), 16 << 30
-    taken = Circumstances(1, "qemu", "tcg", "cpu", "image", 8 << 30, "arguments")
-    entry = Running(identity, UUID, 40022, TCG, SPEC, circumstances=taken)
-    running.remember_disk(directory, entry, size)
+    taken = ResumeCompat(1, "qemu", "tcg", "cpu", "image", 8 << 30, "arguments")
+    entry = Running(identity, UUID, 40022, TCG, SPEC, compat=taken)
+    running.record_disk_size(directory, entry, size)
     assert running._recorded(directory) == msgspec.structs.replace(
         entry,
         spec=msgspec.structs.replace(SPEC, disk_bytes=size),
-        circumstances=msgspec.structs.replace(taken, disk_bytes=size),
+        compat=msgspec.structs.replace(taken, disk_bytes=size),
     )
     bare = Running(identity, UUID, 40022, TCG, None)
-    running.remember_disk(directory, bare, size)
+    running.record_disk_size(directory, bare, size)
     assert running._recorded(directory) == bare
 
 

@@ -1,4 +1,4 @@
-"""How often a template may fail before none is made any more; QEMU itself is left out."""
+"""How often a boot checkpoint may fail before none is made any more; without QEMU."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,26 +10,26 @@ import pytest
 from tests.capability import have
 from vm.backends.qemu.backend import QemuBackend
 from vm.backends.qemu.command import Launch
-from vm.backends.qemu.resume_compat import FORMAT, Circumstances
+from vm.backends.qemu.resume_compat import FORMAT, ResumeCompat
 from vm.backends.qemu.running import Running
 from vm.backends.qemu.state import boot_checkpoint, saved
 from vm.directory import MachineDir
 from vm.host import process
 from vm.types import Accelerator, MachineSpec
 
-THEN = Circumstances(FORMAT, "qemu 1 2", "tcg", "", "image", 8 << 30, "arguments")
+THEN = ResumeCompat(FORMAT, "qemu 1 2", "tcg", "", "image", 8 << 30, "arguments")
 SPEC = MachineSpec(cpus=2, memory_bytes=1 << 30, disk_bytes=8 << 30, image="/images/stable-x")
 TCG = Accelerator("tcg", "There is no KVM.")
 BOOTED, KEPT, WENT_ON = "booted", "booted and kept", "went on"
 
 
 class Scene:
-    """`start` is a start from cold, and says what it did."""
+    """`start` is a cold start, and returns what it did."""
 
     def __init__(self, directory: MachineDir) -> None:
         self.directory = directory
         self.now = THEN
-        self.fails = ""  # with this reason, whoever goes on from a template
+        self.fails = ""  # the reason why a resume fails, if it does
         self._did = ""
 
     def start(self) -> str:
@@ -41,14 +41,14 @@ class Scene:
         )
         if not boot_checkpoint.is_useful(directory, launch, SPEC):
             return BOOTED
-        boot_checkpoint.begin(directory, launch, TCG, SPEC, lambda sentence: None)
+        boot_checkpoint.start_with_checkpoint(directory, launch, TCG, SPEC, lambda sentence: None)
         return self._did
 
     def boot(self, *_: object) -> Running:
         self._did = BOOTED
         self.directory.console_log.write_text("galley: template\n")
         identity = process.Identity(1, 1.0)
-        return Running(identity, "uuid", 1, TCG, SPEC, circumstances=self.now)
+        return Running(identity, "uuid", 1, TCG, SPEC, compat=self.now)
 
     def read(self, *_: object) -> None:
         if self.fails:
@@ -78,9 +78,9 @@ def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
     made = Scene(directory)
     monkeypatch.setattr(saved, "read", made.read)
     monkeypatch.setattr(saved, "write", made.write)
-    monkeypatch.setattr(saved, "go_on", lambda *_: None)
-    monkeypatch.setattr(boot_checkpoint, "_boot_until_it_waits", made.boot)
-    monkeypatch.setattr(boot_checkpoint, "circumstances", lambda *_: made.now)
+    monkeypatch.setattr(saved, "resume_running", lambda *_: None)
+    monkeypatch.setattr(boot_checkpoint, "_boot_to_checkpoint", made.boot)
+    monkeypatch.setattr(boot_checkpoint, "compat_of", lambda *_: made.now)
     monkeypatch.setattr(boot_checkpoint, "with_shares", lambda *_: (None, None))
     monkeypatch.setattr("vm.backends.qemu.state.boot_checkpoint.threading.Thread", AtOnce)
     return made
@@ -93,12 +93,12 @@ def test_one_failure_costs_one_boot(scene: Scene) -> None:
     for _ in range(3):
         scene.fails = "QEMU does not answer."
         assert scene.start() == KEPT, "another one is made at once"
-        assert boot_checkpoint.why_not(scene.directory) is None
+        assert boot_checkpoint.why_given_up(scene.directory) is None
         scene.fails = ""
-        assert scene.start() == WENT_ON, "and it is as good as the first"
+        assert scene.start() == WENT_ON, "and it can be resumed"
 
 
-def test_after_two_in_a_row_no_more_are_made_which_is_told(scene: Scene) -> None:
+def test_after_two_failures_in_a_row_none_is_made_and_diagnose_says_so(scene: Scene) -> None:
     explains = have(QemuBackend().explains)
     assert explains.why_slow(scene.directory) is None
     assert scene.start() == KEPT
@@ -116,19 +116,19 @@ def test_after_two_in_a_row_no_more_are_made_which_is_told(scene: Scene) -> None
     assert [scene.start(), scene.start()] == [KEPT, WENT_ON]
 
 
-def test_in_other_circumstances_they_are_tried_again(scene: Scene) -> None:
+def test_with_another_qemu_they_are_tried_again(scene: Scene) -> None:
     assert scene.start() == KEPT
     scene.fails = "QEMU does not answer."
     assert [scene.start(), scene.start()] == [KEPT, BOOTED]
     scene.fails, scene.now = "", msgspec.structs.replace(THEN, qemu="qemu 3 4")
     assert [scene.start(), scene.start()] == [KEPT, WENT_ON]
-    assert boot_checkpoint.why_not(scene.directory) is None
+    assert boot_checkpoint.why_given_up(scene.directory) is None
 
 
-def test_what_an_earlier_galley_gave_up_has_another_chance(scene: Scene) -> None:
+def test_what_an_earlier_version_gave_up_is_tried_again(scene: Scene) -> None:
     """It did so after the first failure."""
     assert scene.start() == KEPT
     boot_checkpoint._write_manifest(
-        scene.directory.boot_checkpoint, boot_checkpoint.Template(THEN, 0, {})
+        scene.directory.boot_checkpoint, boot_checkpoint.CheckpointManifest(THEN, 0, {})
     )
     assert [scene.start(), scene.start()] == [KEPT, WENT_ON]
