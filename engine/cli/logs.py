@@ -21,7 +21,7 @@ from engine.client.hold import awake
 from engine.log_files import ENGINE_LOG, log_file, read_on
 from vm.host.paths import find_home
 
-GLANCE = 0.2  # seconds between two looks at a file that is followed
+POLL = 0.2  # seconds between two polls at a file that is followed
 COMPONENTS = ("supervisor", "vm", "engine")
 
 
@@ -76,7 +76,7 @@ def _lines(path: Path, count: int, follow: bool) -> Iterator[str]:
         *lines, held = (held + data).split(b"\n")
         yield from map(_text, lines)
         if not data:
-            time.sleep(GLANCE)
+            time.sleep(POLL)
 
 
 def _text(line: bytes) -> str:

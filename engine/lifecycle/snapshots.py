@@ -83,10 +83,10 @@ class Snapshots:
             if memory and state in BUSY:
                 raise MachineBusy(f"Galley's engine is {state}.", "Try again when it runs.")
             if memory and state.is_up:
-                self._create_aside(name)
+                self._create_suspended(name)
                 return
             self._machine.wake()  # paused, it could not bring its file system to rest
-            self._machine.occupy(lambda: self._create(name, memory))
+            self._machine.run_exclusive(lambda: self._create(name, memory))
 
     def restore(self, name: str, *, cold: bool = False) -> None:
         """The machine's disk is exchanged; where it was running, it is started again. `cold`: from
@@ -95,14 +95,14 @@ class Snapshots:
             snapshots.check_restore(self._machine.directory, name)
             was_up = self._machine.status.state in UP
             try:
-                self._machine.exchange(lambda: self._restore(name, cold))
+                self._machine.replace_files(lambda: self._restore(name, cold))
             finally:
                 if was_up:
                     self._start()
 
     def delete(self, name: str) -> None:
         with self._turn:
-            self._machine.occupy(lambda: self._delete(name))
+            self._machine.run_exclusive(lambda: self._delete(name))
 
     def delete_all(self) -> None:
         snapshots.delete_all(self._machine.directory)
@@ -112,15 +112,17 @@ class Snapshots:
         """End a copy that is under way; it raises Cancelled at its caller. Else nothing."""
         self._cancelled.set()
 
-    def _create_aside(self, name: str) -> None:
+    def _create_suspended(self, name: str) -> None:
         """The machine goes on before this returns or raises."""
         work = SnapshotWork(name, "create", step=SnapshotStep.SUSPEND)
         with self._working(work), self._saver.suspended_meanwhile():
-            self._stop_sequence.aside(self._check_cancelled, lambda: self._copy_aside(name))
+            self._stop_sequence.run_suspended(
+                self._check_cancelled, lambda: self._copy_suspended(name)
+            )
 
     # --- in the machine's thread --------------------------------------------------------------
 
-    def _copy_aside(self, name: str) -> None:
+    def _copy_suspended(self, name: str) -> None:
         try:
             self._make(name, True)
         finally:

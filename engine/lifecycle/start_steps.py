@@ -102,7 +102,7 @@ def warm_up_dockerd(guest: Guest) -> None:
 
 def _see(machine: Machine, wait: Patience, line: str) -> None:
     try:
-        machine.story.see(wait, line)
+        machine.story.wait_for_line(wait, line)
     except BootFailed as error:
         tail = machine.guest.run(("tail", "-n", "20", ENGINE_LOG), timeout=10)
         raise EngineFailed(

@@ -70,12 +70,12 @@ class StopSequence:
         ask for that. `check` raises if the machine is in use."""
         self.suspend(partial(self._keep_ping_headers, check))
 
-    def aside(self, check: Callable[[], None], work: Callable[[], None]) -> None:
+    def run_suspended(self, check: Callable[[], None], work: Callable[[], None]) -> None:
         """As an automatic suspend, but only while `work` is done. Raises GalleyError, and what
         `check` and `work` raise; the machine goes on in any case."""
         self._check()
         before = partial(self._keep_ping_headers, check)
-        self._machine.aside(partial(self._keep_used, before), work)
+        self._machine.run_suspended(partial(self._keep_used, before), work)
 
     def start_again(self, dial: Dial) -> None:
         """What ran when the engine was stopped, as its restart policy says. Raises

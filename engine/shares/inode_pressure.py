@@ -57,7 +57,7 @@ class RememberedFiles:
             if not is_able:
                 return
             try:
-                machine.occupy(lambda: self._forget(machine))
+                machine.run_exclusive(lambda: self._forget(machine))
             except GalleyError as error:
                 log.warning("the guest has not forgotten files: %s %s", error, error.details)
                 if type(error) is MachineError:  # it cannot, for its keeper is of another version

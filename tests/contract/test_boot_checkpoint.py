@@ -257,7 +257,11 @@ def test_a_second_try_boots_without_a_checkpoint(
     machine = bench.open(linux=6)
     with monkeypatch.context() as patch:
         patch.setattr(have(bench.backend.boot_checkpoints), "boot_files", lambda directory: None)
-        patch.setattr(machine.story, "see", _only_after("handed over", machine.story.see, bench))
+        patch.setattr(
+            machine.story,
+            "wait_for_line",
+            _only_after("handed over", machine.story.wait_for_line, bench),
+        )
         bench.boot()
     assert machine.status.notice is not None
     assert "second try" in machine.status.notice.summary

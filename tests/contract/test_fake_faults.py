@@ -194,8 +194,8 @@ def test_another_host_key_is_refused(bench: Bench) -> None:
 def test_a_machine_that_ignores_the_power_button_is_ended(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ladder = [(None, 0.1), (Force.ASK, 0.1), *shutdown.LADDER[2:]]
-    monkeypatch.setattr(shutdown, "LADDER", ladder)
+    quick = [(None, 0.1), (Force.ASK, 0.1), *shutdown.ESCALATION[2:]]
+    monkeypatch.setattr(shutdown, "ESCALATION", quick)
     bench.script(deaf=True)
     bench.open()
     bench.start()

@@ -283,7 +283,7 @@ def test_the_disk_is_copied_while_it_runs_and_while_it_does_not(bench: Bench) ->
     def copy() -> None:
         copies.copy(bench.directory, target, still, lambda done, total: None)
 
-    machine.occupy(copy)
+    machine.run_exclusive(copy)
     assert at_rest == [MachineState.RUNNING]
     assert bench.state() is MachineState.RUNNING
     assert target.stat().st_size == disk.stat().st_size
@@ -298,7 +298,7 @@ def test_files_are_exchanged_while_it_is_stopped(bench: Bench) -> None:
     machine = bench.open()
     bench.start()
     seen = []
-    machine.exchange(lambda: seen.append(bench.pid()))
+    machine.replace_files(lambda: seen.append(bench.pid()))
     assert seen == [None]
     assert bench.state() is MachineState.STOPPED
 

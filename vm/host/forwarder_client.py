@@ -21,7 +21,7 @@ from vm.host.forwarder_process import LIMIT, Answer, Carried, Request, address
 MODULE = "vm.host.forwarder_process"
 STARTS_WITHIN = 10.0  # seconds; a tenth of one on a quiet computer
 ANSWERS_WITHIN = 5.0  # seconds
-GLANCE = 0.005  # seconds between two looks
+POLL = 0.005  # seconds between two polls
 AWAY = (ConnectionError, FileNotFoundError, EOFError)
 
 
@@ -99,7 +99,7 @@ class ForwarderClient:
             env={"PYTHONPATH": os.pathsep.join(paths)},
         )
         until = time.monotonic() + STARTS_WITHIN
-        while time.monotonic() < until and not process.wait_gone(identity, GLANCE):
+        while time.monotonic() < until and not process.wait_gone(identity, POLL):
             try:
                 self._ask(Request("list"))
                 return

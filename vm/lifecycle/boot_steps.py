@@ -50,7 +50,7 @@ class Deadlines(msgspec.Struct, frozen=True):
 
 
 class BootStory:
-    """What a booting machine tells on its console, waited for until it dies instead."""
+    """Waits for lines on the console of a booting machine, or for its end."""
 
     def __init__(self, directory: MachineDir, backend: Backend) -> None:
         self._directory = directory
@@ -58,10 +58,10 @@ class BootStory:
         self.console = Console(directory.console_log)
 
     def wait_end(self) -> None:
-        """Block until the machine has ended; its console stays short meanwhile."""
+        """Block until the machine has ended; bounds the console log meanwhile."""
         self.console.keep_short(partial(self._backend.wait_stopped, self._directory))
 
-    def see(self, wait: Patience, *starts: str) -> str:
+    def wait_for_line(self, wait: Patience, *starts: str) -> str:
         """Wait until the guest has written a line that begins like one of `starts`.
 
         Raises BootFailed when the machine ends, or a part of the guest gives up, before that.
@@ -91,16 +91,16 @@ class BootStory:
         )
 
 
-def rouse(guest: Guest) -> None:
-    """Let a guest that stood still go on: what waits for its disk, and its clock."""
+def thaw(guest: Guest) -> None:
+    """Thaw the data disk of a resumed guest and set its clock."""
     Keeper(guest.dial).rouse()
 
 
-def give(guest: Guest, message: bytes, patience: float) -> None:
-    """Hand over what the guest waits for, within `patience` seconds. Raises GuestUnreachable."""
+def send_boot_files(guest: Guest, message: bytes, patience: float) -> None:
+    """Send the boot files, within `patience` seconds. Raises GuestUnreachable."""
     try:
         stream = guest.dial(HANDOVER)
-    except ConnectionRefusedError:  # it has it: only the answer was lost
+    except ConnectionRefusedError:  # they have arrived: only the answer was lost
         return
     late = threading.Timer(max(patience, 1.0), stream.close)
     late.daemon = True
@@ -120,7 +120,7 @@ def give(guest: Guest, message: bytes, patience: float) -> None:
 
 
 def tried_again(error: GalleyError) -> Problem:
-    """What the user is told while it runs; `error` ended the first try."""
+    """The notice after a boot that succeeded at the second try; `error` ended the first."""
     return BootFailed(
         f"The machine came up only at the second try: {error.summary}",
         "Nothing is lost. `galley diagnose --bundle FILE` has the console of both.",
@@ -154,10 +154,10 @@ class BootPlan:
         self._repair = repair
         self._spec: MachineSpec | None = None
         self._afresh = repair
-        self._guest: Guest | None = None  # that has been sent its boot files
+        self._guest: Guest | None = None  # after it was sent its boot files
 
     def cold(self, note: Callable[[str], None]) -> list[Step]:
-        """What happens on the host; `note` shows what a long step is doing."""
+        """The steps of a cold start on the host; `note` shows the progress of a long step."""
         limit = self._deadlines
         return [
             Step(self.IMAGE, lambda wait: self._make_spec(wait, note), limit.prepare),
@@ -173,21 +173,21 @@ class BootPlan:
         note: Callable[[str], None],
         hold: Callable[[Guest], None],
     ) -> list[Step]:
-        """Instead of both, for a machine that was suspended."""
+        """The steps of a resume, instead of `cold` and `in_guest`."""
         limit = self._deadlines
 
-        def hold_and_rouse(guest: Guest) -> None:
+        def hold_and_thaw(guest: Guest) -> None:
             hold(guest)
-            rouse(guest)
+            thaw(guest)
 
         return [
             Step(self.IMAGE, lambda wait: self._make_spec(wait, note), limit.prepare),
             Step("Waking the machine", lambda wait: self._resume(suspends, note), limit.start),
-            Step(self.CONNECT, lambda wait: self._connect(wait, hold_and_rouse), limit.connect),
+            Step(self.CONNECT, lambda wait: self._connect(wait, hold_and_thaw), limit.connect),
         ]
 
     def in_guest(self, hold: Callable[[Guest], None]) -> list[Step]:
-        """What the guest tells; `hold` gets the way in once it answers."""
+        """The steps that the guest reports; `hold` gets the connection once it answers."""
         limit = self._deadlines
         again = "Try again with `galley start`; `galley logs --component vm` has the whole console."
         return [
@@ -198,8 +198,8 @@ class BootPlan:
         ]
 
     def may_pass(self, failure: StepFailed) -> bool:
-        """Whether a second boot may go well where this one hung or ended. Nothing of the user is
-        lost: the data disk was at most mounted, and is checked."""
+        """Whether to boot a second time after this failure. That is safe: the data disk was mounted
+        at most, and is checked."""
         if isinstance(failure.error, BootDied):
             return True
         return failure.step.name in self.MAY_HANG and isinstance(failure.error, BootFailed)
@@ -209,7 +209,7 @@ class BootPlan:
             raise NoMachine("There is nothing to start.")
         self._spec = self._prepare(wait, note)
 
-    def _wanted(self) -> MachineSpec:
+    def _spec_or_raise(self) -> MachineSpec:
         if self._spec is None:
             raise NoMachine("There is nothing to start.")
         return self._spec
@@ -217,10 +217,10 @@ class BootPlan:
     def _create(self) -> None:
         if not self._directory.key.exists() or not self._directory.public_key.exists():
             make_key(self._directory.key, self._directory.public_key)
-        self._backend.create(self._directory, self._wanted())
+        self._backend.create(self._directory, self._spec_or_raise())
 
     def _start(self, wait: Patience, note: Callable[[str], None]) -> None:
-        spec, said = self._wanted(), ""
+        spec, said = self._spec_or_raise(), ""
 
         def tell(sentence: str) -> None:
             nonlocal said
@@ -239,7 +239,7 @@ class BootPlan:
             repair_disk=self._repair,
         )
         checkpoints, afresh = self._backend.boot_checkpoints, self._afresh
-        self._afresh = True  # where it is tried again
+        self._afresh = True  # for a second try
         if checkpoints is not None and not afresh:
             checkpoints.start(self._directory, spec, options, tell)
             return
@@ -249,29 +249,29 @@ class BootPlan:
 
     def _resume(self, suspends: Suspends, note: Callable[[str], None]) -> None:
         options = BootOptions(login_key=public_blob(self._directory.public_key))
-        suspends.resume(self._directory, self._wanted(), options, note)
+        suspends.resume(self._directory, self._spec_or_raise(), options, note)
 
     def _grew(self, spec: MachineSpec) -> bool:
-        """Whether the disk is larger than at the last good boot (or nobody knows)."""
+        """Whether the disk is larger than at the last good boot, or that size is unknown."""
         last = last_spec.read(self._directory)
         return last is None or spec.disk_bytes > last.disk_bytes
 
     def _linux(self, wait: Patience) -> None:
-        self._guest = None  # of a try before this one
-        self._story.see(wait, "kernel")
+        self._guest = None  # of an earlier try
+        self._story.wait_for_line(wait, "kernel")
         checkpoints = self._backend.boot_checkpoints
         if checkpoints is None or checkpoints.boot_files(self._directory) is None:
             return
-        if self._story.see(wait, "template", "disk") == "template":
+        if self._story.wait_for_line(wait, "template", "disk") == "template":
             self._guest = self._reach(wait, partial(self._send_boot_files, checkpoints, wait))
 
     def _send_boot_files(self, checkpoints: BootCheckpoints, wait: Patience, guest: Guest) -> None:
-        message = checkpoints.boot_files(self._directory)  # now, for it tells the time
+        message = checkpoints.boot_files(self._directory)  # made now, for it has the time
         if message is not None:
-            give(guest, message, wait.left)
+            send_boot_files(guest, message, wait.left)
 
     def _mount(self, wait: Patience) -> None:
-        line = self._story.see(wait, "disk")
+        line = self._story.wait_for_line(wait, "disk")
         if line.startswith("disk damaged"):
             self._backend.wait_stopped(self._directory, 10)
             raise DataDiskDamaged(
@@ -283,8 +283,8 @@ class BootPlan:
         self._directory.data_is_new.unlink(missing_ok=True)
 
     def _pin(self, wait: Patience) -> None:
-        """Trust the host key that the console shows: only our own backend writes that file."""
-        shown = self._story.see(wait, "hostkey ").removeprefix("hostkey ").strip()
+        """Pin the host key from the console log: only the backend writes that file."""
+        shown = self._story.wait_for_line(wait, "hostkey ").removeprefix("hostkey ").strip()
         pin = self._directory.known_host
         if not pin.exists():
             write_atomic(pin, shown.encode() + b"\n")
@@ -296,7 +296,7 @@ class BootPlan:
 
     def _connect(self, wait: Patience, hold: Callable[[Guest], None]) -> None:
         if self._backend.features.sockets == "ssh":
-            self._story.see(wait, "sshd")
+            self._story.wait_for_line(wait, "sshd")
         reached, self._guest = self._guest, None
         if reached is not None:
             hold(reached)
@@ -304,7 +304,7 @@ class BootPlan:
             self._reach(wait, hold)
 
     def _reach(self, wait: Patience, then: Callable[[Guest], None]) -> Guest:
-        """The way in, once it answers and `then` has got what it wants of it."""
+        """The guest, once it answers and `then` has returned."""
         while True:
             seen = self._backend.observe(self._directory)
             if seen.state is MachineState.STOPPED:

@@ -39,7 +39,8 @@ class BringUp:
         self._deadlines = deadlines
 
     def start(self, prepare: Prepare, *, repair: bool) -> None:
-        """From STOPPED, ABSENT or FAILED; resumed where the machine is suspended and may be."""
+        """From STOPPED, ABSENT or FAILED. Resumes a suspended machine where possible, else
+        boots."""
         self._status.move(
             MachineState.STARTING,
             problem=None,
@@ -64,7 +65,8 @@ class BringUp:
                 self._status.move(MachineState.STARTING, problem=None, notice=notice)
 
     def adopt(self, seen: Observation) -> None:
-        """A machine that runs already: the same steps pass at once. A failure does not end it."""
+        """Connect to a machine that runs already: the same steps pass at once. A failure does not
+        end the machine."""
         log.info("adopting the running machine, pid %s", seen.pid)
         plan = self._plan(None, False)
         self._handle.see(seen, state=MachineState.STARTING, problem=None)
@@ -73,13 +75,13 @@ class BringUp:
         except StepFailed as failure:
             self._status.move(MachineState.FAILED, problem=failure.error.to_problem())
             raise failure.error from failure
-        with contextlib.suppress(GalleyError):  # who left it may have suspended or resumed it
+        with contextlib.suppress(GalleyError):  # the previous supervisor may have frozen its disk
             Keeper(self._handle.running_guest.dial).rouse()
         self._booted(done)
 
     def serve(self, done: tuple[BootStep, ...]) -> None:
-        """The owner's steps, after those that are `done`. Their failure leaves the machine up, with
-        the problem told."""
+        """Run the owner's steps, after those that are `done`. If one fails, the machine stays up
+        and the problem is published."""
         try:
             done = self._run(self._after_boot(), done)
         except Cancelled:
@@ -99,7 +101,7 @@ class BringUp:
         )
 
     def _resume(self, plan: BootPlan, suspends: Suspends) -> bool:
-        """From where it was suspended. False: from cold, and the reason is told."""
+        """Resume. False if that failed: a cold start follows, with the reason as notice."""
         try:
             done = self._run(plan.warm(suspends, self._status.note, self._handle.hold), ())
         except Cancelled:
@@ -107,15 +109,19 @@ class BringUp:
                 shutdown.stop(self._handle)
             raise
         except StepFailed as failure:
-            log.warning("a start from cold: %s %s", failure.error.summary, failure.error.details)
-            shutdown.end(self._handle, Force.KILL)
+            log.warning(
+                "a cold start instead of a resume: %s %s",
+                failure.error.summary,
+                failure.error.details,
+            )
+            shutdown.escalate(self._handle, Force.KILL)
             self._status.set(notice=failure.error.to_problem())
             return False
         self._booted(done)
         return True
 
     def _boot(self, plan: BootPlan) -> None:
-        """From nothing to RUNNING. A failure ends the machine and raises StepFailed."""
+        """A cold start. A failure ends the machine and raises StepFailed."""
         steps = [*plan.cold(self._status.note), *plan.in_guest(self._handle.hold)]
         try:
             done = self._run(steps, ())
@@ -123,7 +129,7 @@ class BringUp:
             self._end_cancelled()
             raise
         except StepFailed as failure:
-            shutdown.end(self._handle, Force.QUIT)
+            shutdown.escalate(self._handle, Force.QUIT)
             self._status.move(MachineState.FAILED, problem=failure.error.to_problem())
             raise
         self._booted(done)
@@ -147,5 +153,5 @@ class BringUp:
 
     def _end_cancelled(self) -> None:
         if not self._handle.is_closing:
-            shutdown.end(self._handle, Force.QUIT)
+            shutdown.escalate(self._handle, Force.QUIT)
             self._status.move(MachineState.STOPPED, boot=())

@@ -11,10 +11,10 @@ class ExitWatch:
     def __init__(self, wait_end: Callable[[], None], on_exit: Callable[[], None]) -> None:
         self._wait_end = wait_end
         self._on_exit = on_exit
-        self._pid: int | None = None  # whose end a thread waits for
+        self._pid: int | None = None  # a thread waits for its end
 
     def begin(self, pid: int | None) -> None:
-        """Watch this process; doing so again changes nothing."""
+        """Watch this process. A second call for the same process does nothing."""
         if pid is None or pid != self._pid:
             self._pid = pid
             threading.Thread(target=self._watch, name="machine-watch", daemon=True).start()

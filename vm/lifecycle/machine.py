@@ -69,7 +69,7 @@ class Machine:
             self._handle.guest.close()
 
     def start(self, prepare: Prepare, *, repair: bool = False) -> None:
-        """Boot. `prepare` runs as the first step and says with which spec. Raises GalleyError."""
+        """Boot. `prepare` runs as the first step and returns the spec. Raises GalleyError."""
         self._worker.submit(lambda: self._start(prepare, repair)).result()
 
     def stop(self, *, at_once: bool = False) -> None:
@@ -79,23 +79,24 @@ class Machine:
         self._worker.submit(lambda: shutdown.stop(self._handle, at_once=at_once)).result()
 
     def suspend(self, before: Callable[[], None] = lambda: None) -> None:
-        """Put it on the disk, so that the next start goes on from here. `before` is asked first,
-        when nobody is served any more. Raises GalleyError, and then it is served again."""
+        """Suspend to disk: the next start resumes. `before` is called first, once no client is
+        served any more. Raises GalleyError; the machine then serves again."""
         self._worker.submit(lambda: self._suspend(before)).result()
 
-    def aside(self, before: Callable[[], None], work: Callable[[], None]) -> None:
-        """Suspend it for as long as `work` takes or fails; one that does not run stays so."""
-        self._worker.submit(lambda: self._aside(before, work)).result()
+    def run_suspended(self, before: Callable[[], None], work: Callable[[], None]) -> None:
+        """Suspend, run `work`, and resume, also when `work` fails. `before`: as for `suspend`. A
+        machine that does not run is not started."""
+        self._worker.submit(lambda: self._run_suspended(before, work)).result()
 
     def pause(self, may: Callable[[], bool] = lambda: True) -> bool:
-        """Halt a running machine where it is; connections into it stay. `may` is asked once
-        everybody can see that it is paused, so that who came before is known to it and who comes
-        later calls `wake`. True if it is paused now."""
+        """Halt the vCPUs of a running machine; its connections stay. `may` is called after PAUSED
+        is published: a client that came before it is known to `may`, a later one calls `wake`, so
+        no request is lost. True if the machine is paused now."""
         self._worker.submit(lambda: self._pause(may)).result()
         return self._handle.state is MachineState.PAUSED
 
     def wake(self) -> None:
-        """Let a paused machine go on; back when it can be talked to. Raises GalleyError."""
+        """Continue a paused machine; returns when its guest answers. Raises GalleyError."""
         self._worker.submit(self._wake).result()
 
     def restart(self, prepare: Prepare) -> None:
@@ -104,23 +105,23 @@ class Machine:
 
     def delete(self) -> None:
         """Stop, then remove the data disk and everything else of the machine."""
-        self.exchange(lambda: self.backend.delete(self.directory))
+        self.replace_files(lambda: self.backend.delete(self.directory))
 
-    def exchange(self, change: Callable[[], None]) -> None:
-        """Stop, then let `change` do something to the machine's files."""
+    def replace_files(self, change: Callable[[], None]) -> None:
+        """Stop the machine, then let `change` replace its files."""
         self.cancel()
-        self._worker.submit(lambda: self._exchange(change)).result()
+        self._worker.submit(lambda: self._replace_files(change)).result()
 
-    def occupy(self, work: Callable[[], None]) -> None:
-        """Have `work` done while nobody moves the machine, whatever its state is."""
+    def run_exclusive(self, work: Callable[[], None]) -> None:
+        """Run `work` while no transition runs, in whatever state the machine is."""
         self._worker.submit(work).result()
 
     def grow(self, disk_bytes: int) -> None:
-        """Make the data disk of a running machine as large, if it is smaller."""
+        """Grow the data disk of a running machine to `disk_bytes`, if it is smaller."""
         self._worker.submit(lambda: self._grow(disk_bytes)).result()
 
     def cancel(self) -> None:
-        """End a start that is under way; it raises Cancelled at its caller. Else nothing."""
+        """Cancel a start that is under way: it raises Cancelled in its caller."""
         if self._handle.state is MachineState.STARTING:
             self._handle.cancel.set()
 
@@ -141,15 +142,15 @@ class Machine:
 
     def _start(self, prepare: Prepare, repair: bool) -> None:
         self._handle.cancel.clear()
-        self._on_exit()  # perhaps a moment ago, and the watch has not noticed
+        self._on_exit()  # it may have ended without the exit watch having noticed yet
         seen = self._handle.observe()
         if seen.state.is_up:
-            self._start_again(seen)
+            self._start_running(seen)
         else:
             self._bring_up.start(prepare, repair=repair)
 
-    def _start_again(self, seen: Observation) -> None:
-        """It runs already. Where it is degraded, see what is missing, without ending it."""
+    def _start_running(self, seen: Observation) -> None:
+        """It runs already. Where it is degraded, run the steps that failed, without a restart."""
         if seen.state is MachineState.PAUSED:
             self._wake()
         status = self.status
@@ -195,8 +196,8 @@ class Machine:
         self._wake()
         suspension.suspend(self._handle, self._bring_up, before)
 
-    def _aside(self, before: Callable[[], None], work: Callable[[], None]) -> None:
-        spec = self._handle.observe().spec  # no other would fit its memory
+    def _run_suspended(self, before: Callable[[], None], work: Callable[[], None]) -> None:
+        spec = self._handle.observe().spec  # the suspended memory fits no other spec
         self._suspend(before)
         try:
             work()
@@ -213,7 +214,7 @@ class Machine:
             grow_file_system(self.guest)
             self._handle.see(self._handle.observe())
 
-    def _exchange(self, change: Callable[[], None]) -> None:
+    def _replace_files(self, change: Callable[[], None]) -> None:
         shutdown.stop(self._handle)
         change()
         self._handle.see(self._handle.observe(), problem=None, boot=())
@@ -222,10 +223,10 @@ class Machine:
         self._worker.submit(self._on_exit)
 
     def _on_exit(self) -> None:
-        """The machine ended. Nobody's wish when the worker still believes it is running."""
+        """The process has ended: unexpectedly, if the published state is still a running one."""
         if self._handle.state.is_up:
             seen = self._handle.observe()
             if not seen.state.is_up:
                 self._handle.drop_guest()
-                problem = shutdown.by_itself(self.story.console.tail())
+                problem = shutdown.unexpected_exit(self.story.console.tail())
                 self._handle.see(seen, problem=problem, boot=())

@@ -1,4 +1,4 @@
-"""How a machine ends: asked, asked harder, made to, or by itself. Next: `machine.py`."""
+"""Shuts a machine down: by the guest, then with more force at each deadline. Next: `machine.py`."""
 
 import contextlib
 import logging
@@ -11,9 +11,9 @@ from vm.types import MachineState, Observation
 
 log = logging.getLogger(__name__)
 
-# What is done, and how many seconds it then has. None: the guest has been asked already; containers
-# have 10 s of grace each, in parallel, then the disk syncs.
-LADDER: list[tuple[Force | None, float]] = [
+# What is done, and the seconds until the next. None: the guest powers itself off already: it stops
+# containers, in parallel, with 10 s of grace, and syncs its disk.
+ESCALATION: list[tuple[Force | None, float]] = [
     (None, 60.0),
     (Force.ASK, 20.0),
     (Force.QUIT, 5.0),
@@ -22,17 +22,17 @@ LADDER: list[tuple[Force | None, float]] = [
 
 
 def observe(backend: Backend, directory: MachineDir) -> Observation:
-    """For a supervisor that comes: a machine that its predecessor was about to resume, and that
-    waits for its memory now, waits for ever. What it was to go on from still counts."""
+    """What a new supervisor finds. Ends a machine that the previous supervisor was about to resume:
+    it would wait for its memory for ever. Its suspended state is still valid."""
     seen = backend.observe(directory)
     if seen.state is not MachineState.STARTING:
         return seen
-    log.warning("its memory will never come: ending pid %s", seen.pid)
+    log.warning("ending pid %s, which waits for memory of an interrupted resume", seen.pid)
     _end_process(backend, directory, Force.KILL)
     return backend.observe(directory)
 
 
-def by_itself(console: str) -> Problem:
+def unexpected_exit(console: str) -> Problem:
     return GuestUnreachable(
         "The virtual machine ended unexpectedly.",
         "Start it again with `galley start`; images, volumes and containers are kept.",
@@ -41,7 +41,7 @@ def by_itself(console: str) -> Problem:
 
 
 def stop(handle: MachineHandle, *, at_once: bool = False) -> None:
-    """Through the guest, then harder each time. `at_once`: without asking anything inside."""
+    """Power off through the guest, then escalate. `at_once`: without the guest's help."""
     seen = handle.observe()
     if seen.state in (MachineState.STOPPED, MachineState.ABSENT):
         handle.drop_guest()
@@ -49,27 +49,27 @@ def stop(handle: MachineHandle, *, at_once: bool = False) -> None:
         return
     pauses = handle.backend.pauses
     if seen.state is MachineState.PAUSED and pauses is not None:
-        pauses.resume(handle.directory)  # it has to hear that it is to end
+        pauses.resume(handle.directory)  # a paused guest cannot power off
     handle.status.move(MachineState.STOPPING, problem=None, notice=None)
     guest = handle.guest
     if guest is not None and not at_once:
         with contextlib.suppress(GalleyError):
             guest.run(("galley-poweroff",), timeout=10)
-    end(handle, Force.QUIT if at_once else Force.ASK if guest is None else None)
+    escalate(handle, Force.QUIT if at_once else Force.ASK if guest is None else None)
     handle.status.move(MachineState.STOPPED, boot=(), started_at=None)
 
 
-def end(handle: MachineHandle, force: Force | None) -> None:
-    """Wait for the end, from this rung on harder each time."""
+def escalate(handle: MachineHandle, force: Force | None) -> None:
+    """Wait for the process to end, from `force` on with more at each deadline."""
     _end_process(handle.backend, handle.directory, force)
     handle.drop_guest()
 
 
 def _end_process(backend: Backend, directory: MachineDir, force: Force | None) -> None:
-    first = next(index for index, (rung, _) in enumerate(LADDER) if rung == force)
-    for rung, patience in LADDER[first:]:
-        if rung is not None:
-            backend.stop(directory, rung)
-        if backend.wait_stopped(directory, patience):
+    first = [each for each, _ in ESCALATION].index(force)
+    for each, deadline in ESCALATION[first:]:
+        if each is not None:
+            backend.stop(directory, each)
+        if backend.wait_stopped(directory, deadline):
             return
-        log.warning("the machine did not end within %g s (%s)", patience, rung or "asked")
+        log.warning("the machine did not end within %g s (%s)", deadline, each or "by itself")

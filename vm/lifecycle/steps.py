@@ -1,8 +1,8 @@
-"""Booting as a list of named steps: they are the progress text and the failure text.
+"""Runs a boot as a list of named steps; the names are in the progress and in failures.
 
-A step waits for one thing with a deadline; `run_steps` times it, reports it, looks at the cancel
-token, turns a passed deadline into BootFailed with the console's last lines, and what this computer
-refuses into HostError. Next: `machine.py`, which puts the steps of a machine in order.
+A step waits for one thing with a deadline. `run_steps` times and reports it, checks the cancel
+token, turns a missed deadline into BootFailed with the console's last lines, and an OSError into
+HostError. Next: `machine.py`, which puts the steps of a machine in order.
 """
 
 import errno
@@ -15,11 +15,11 @@ import msgspec
 from vm.errors import BootFailed, Cancelled, DiskFull, GalleyError, HostError
 from vm.types import BootStep
 
-GLANCE = 0.02  # seconds between two looks at the console, only while a machine boots
+POLL = 0.02  # seconds between two reads of the console, only while a machine boots
 
 
 class Patience:
-    """How long one step may still wait. Every wait of a boot goes through here."""
+    """The deadline of one step. Every wait of a boot goes through here."""
 
     def __init__(self, deadline: float, cancel: threading.Event) -> None:
         self._until = time.monotonic() + deadline
@@ -29,7 +29,7 @@ class Patience:
     def left(self) -> float:
         return self._until - time.monotonic()
 
-    def wait(self, seconds: float = GLANCE) -> None:
+    def wait(self, seconds: float = POLL) -> None:
         """Wait a little. Raises Cancelled, or TimeoutError when the step's time is over."""
         if self._cancel.wait(min(seconds, max(self.left, 0.0))):
             raise Cancelled("The start was cancelled.")
@@ -38,7 +38,7 @@ class Patience:
 
 
 class Step(msgspec.Struct, frozen=True):
-    """`check` blocks until the step holds, waiting only through the Patience it is given."""
+    """`check` blocks until the step has succeeded, and waits through its Patience only."""
 
     name: str
     check: Callable[[Patience], None]

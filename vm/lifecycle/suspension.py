@@ -1,4 +1,4 @@
-"""Suspends a machine in order: nothing served, its data disk frozen, saved; or all of it undone.
+"""Suspends a machine: stops serving, freezes the data disk, saves; or undoes all of it.
 
 Next: `vm.capabilities.Suspends`, `machine.py`.
 """
@@ -20,8 +20,8 @@ def unsupported() -> BackendFailed:
 
 
 def suspend(handle: MachineHandle, bring_up: BringUp, before: Callable[[], None]) -> None:
-    """The machine runs, and is not paused. Raises GalleyError, also what `before` raises; then it
-    is served again by `bring_up`, which may raise as well."""
+    """Suspend a machine that runs and is not paused. Raises GalleyError, also from `before`; then
+    `bring_up` makes it serve again, which may raise as well."""
     suspends, guest = _supported(handle), handle.running_guest
     try:
         handle.status.move(MachineState.STOPPING, problem=None)
@@ -46,7 +46,7 @@ def _supported(handle: MachineHandle) -> Suspends:
 
 
 def _serve_again(handle: MachineHandle, bring_up: BringUp, error: GalleyError) -> None:
-    """The machine is not suspended. It may have ended meanwhile."""
+    """After a failed suspend. The machine may have ended meanwhile."""
     seen = handle.observe()
     if not seen.state.is_up:
         handle.drop_guest()

@@ -1,4 +1,4 @@
-"""One thread that does one job after another, each to its end.
+"""A worker thread that runs jobs one after another.
 
 Next: `machine.py`, whose transitions are such jobs.
 """
@@ -18,8 +18,7 @@ Job = Callable[[], None]
 
 
 class Worker:
-    """`on_mistake` hears of an error that is not the user's. The next job is done all the same,
-    also when that raises."""
+    """`on_mistake` gets any error that is not a GalleyError. The next job runs in any case."""
 
     def __init__(self, name: str, on_mistake: Callable[[Exception], None]) -> None:
         self._name = name
@@ -31,13 +30,13 @@ class Worker:
         self._thread.start()
 
     def submit(self, job: Job) -> Future[None]:
-        """For any thread. What the job raises, the Future does."""
+        """Queue a job; its error becomes the Future's. Any thread."""
         done: Future[None] = Future()
         self._jobs.put((job, done))
         return done
 
     def end(self, patience: float) -> None:
-        """After the jobs that are there, or after so many seconds."""
+        """End the thread after the queued jobs. Waits for it at most `patience` seconds."""
         self._jobs.put(None)
         if self._thread.ident is not None:
             self._thread.join(patience)
@@ -52,7 +51,7 @@ class Worker:
             log.error("the %s's worker met an unexpected error", self._name, exc_info=error)
             second = _failure(partial(self._on_mistake, error))
             if second is not None:
-                log.error("and who should hear of it failed, too", exc_info=second)
+                log.error("the handler of that error failed, too", exc_info=second)
         if error is None:
             done.set_result(None)
         else:

@@ -25,8 +25,8 @@ from vm.host import sparse
 from vm.host.sparse import Report
 
 JOB, NODE = "galley-copy", "copy"
-GLANCE = 0.1  # seconds; a session kept open for QEMU's events would shut everybody else out
-LAST_GLANCE = 0.005  # while the guest is still
+POLL = 0.1  # seconds; an open session would block all others
+LAST_POLL = 0.005  # while the guest is still
 DEADLINE = 30.0  # seconds for one command: the last one also waits for the disk
 
 type Control = Callable[[], AbstractContextManager[Session]]
@@ -75,11 +75,11 @@ def copy_by_job(control: Control, size: int, target: Path, still: Still, report:
                 report(job.current_progress, job.total_progress)
                 if job.status == "ready":
                     break
-                time.sleep(GLANCE)
+                time.sleep(POLL)
             with still(), control() as session:
                 session.execute("block-job-cancel", device=JOB)
                 while _found(session).status != "concluded":
-                    time.sleep(LAST_GLANCE)
+                    time.sleep(LAST_POLL)
         os.fsync(new.fileno())
 
 
@@ -96,7 +96,7 @@ def drop_job(control: Control) -> None:
             except QmpSilent:
                 raise
             except BackendFailed:  # it has moved on since we looked
-                time.sleep(LAST_GLANCE)
+                time.sleep(LAST_POLL)
         listed = session.execute("query-named-block-nodes", flat=True)
         nodes = msgspec.convert(listed, list[dict[str, object]])
         if any(node["node-name"] == NODE for node in nodes):

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 PORT_ATTEMPTS = 5
 PORT_TAKEN = "Could not set up host forwarding rule"
 HEARD_WITHIN = 20.0  # seconds until QMP answers; a tenth of one on a quiet computer
-GLANCE = 0.004  # seconds between two looks
+POLL = 0.004  # seconds between two polls
 LOG_LIMIT = 1 << 20
 TAIL_LINES = 20
 
@@ -140,7 +140,7 @@ def _heard(directory: MachineDir, started: Running, waits: bool) -> bool:
     """Whether QEMU answers as our machine and runs, or `waits`; False when it ended or stays
     silent."""
     until = time.monotonic() + HEARD_WITHIN
-    while not process.wait_gone(started.identity, GLANCE) and time.monotonic() < until:
+    while not process.wait_gone(started.identity, POLL) and time.monotonic() < until:
         try:
             with qmp.session(directory.qmp_socket) as session:
                 mine = session.field("query-uuid", "UUID") == started.uuid

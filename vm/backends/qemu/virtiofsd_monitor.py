@@ -23,7 +23,7 @@ if sys.platform == "linux":
 
 FULL = 0.5  # of the limit; the rest is for what is looked up until the guest has forgotten
 FASTEST = 30_000  # files that a guest looks up in a second, and keeps at it
-OFTEN, SELDOM = 0.1, 2.0  # seconds between two looks: none could fill it meanwhile
+OFTEN, SELDOM = 0.1, 2.0  # seconds between two polls: none could fill it meanwhile
 SETTLED = 0.1  # seconds in which virtiofsd hears what the guest has forgotten
 ENDS = 2.0  # seconds in which QEMU is gone, too, where it was its end
 REST, LONGEST = 0.5, 8.0  # seconds until it is to forget again, where that was of little use

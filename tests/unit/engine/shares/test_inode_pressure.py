@@ -46,7 +46,7 @@ class Scene:
     def observe(self, directory: MachineDir) -> Observation:
         return Observation(self.state)
 
-    def occupy(self, work: Callable[[], None]) -> None:
+    def run_exclusive(self, work: Callable[[], None]) -> None:
         threading.current_thread().name = "of the machine"
         work()
 

@@ -102,8 +102,8 @@ def test_what_is_left_becomes_less() -> None:
     assert 9 < first <= 10
     began = time.monotonic()
     patience.wait()
-    assert steps.GLANCE <= time.monotonic() - began < 0.9
-    assert patience.left <= first - steps.GLANCE
+    assert steps.POLL <= time.monotonic() - began < 0.9
+    assert patience.left <= first - steps.POLL
 
 
 def test_a_cancelled_start_ends_within_a_wait(boot: Boot) -> None:

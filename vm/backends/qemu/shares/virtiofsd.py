@@ -34,7 +34,7 @@ from vm.host.lent_ids import LentIds, Range
 from vm.types import Share
 
 PLACES = ("/usr/libexec", "/usr/lib", "/usr/lib/virtiofsd")  # Debian and Fedora, Arch, Alpine
-GLANCE = 0.002  # seconds between two looks
+POLL = 0.002  # seconds between two polls
 SERVED_WITHIN = 5.0  # seconds; a hundredth of one on a quiet computer
 ROUNDS = 5  # of looking for it: one that has just begun makes a second process of itself
 ALL_IDS = 4294967295
@@ -231,7 +231,7 @@ def _answers(socket: Path, identity: process.Identity) -> bool:
     """Whether its socket is there; False when it ended or takes too long."""
     until = time.monotonic() + SERVED_WITHIN
     while not socket.exists() and time.monotonic() < until:
-        if process.wait_gone(identity, GLANCE):
+        if process.wait_gone(identity, POLL):
             return False
     return process.is_alive(identity)
 
