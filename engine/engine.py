@@ -32,8 +32,8 @@ from engine.lifecycle.start_steps import DOCKER_SOCKET, SERVED, EngineSteps, war
 from engine.lifecycle.stopping import StopSequence
 from engine.lifecycle.swarm_mode import SwarmMode
 from engine.monitors.guest_clock import GuestClock
-from engine.monitors.guest_disk_space import DiskRoom
-from engine.monitors.host_disk_space import HostRoom
+from engine.monitors.guest_disk_space import GuestDiskSpace
+from engine.monitors.host_disk_space import HostDiskSpace
 from engine.monitors.resources import Resources
 from engine.ports.guest_rules import GuestRules
 from engine.ports.port_sync import PortSync
@@ -89,8 +89,8 @@ class Engine:
         self._configuration = Configuration(home, settings, backend)
         self._watch = EngineWatch(self._dial, self._healthy, self._containers_changed)
         self._clock = GuestClock(self._dial_guest)
-        self._disk_room = DiskRoom(self._dial_guest, self._publish)
-        self._host_room: HostRoom = HostRoom(directory, backend, self._publish)
+        self._disk_room = GuestDiskSpace(self._dial_guest, self._publish)
+        self._host_room: HostDiskSpace = HostDiskSpace(directory, backend, self._publish)
         self.resources = Resources(directory, backend, self._dial_guest, self._saver.keep_awake)
         dial_events = partial(self._dial_guest, EVENTS_SOCKET)
         self._file_events = FileEvents(dial_events, home.root, self._publish)

@@ -1,15 +1,15 @@
-"""Keeps the machine's clock with this computer's.
+"""Keeps the machine's clock in sync with this computer's.
 
-It is set when the machine is reached, when somebody sets either of the two clocks, when this
-computer has slept, and every few minutes, for two clocks drift. The guest tells of its own changes
-and Linux of the host's, so that nothing polls. Next: that, `vm/guest/agent.py`, `vm/host/clock.py`.
+It is set when the machine is reached, when either clock is set, after this computer has slept, and
+every few minutes because of drift. The guest reports changes of its clock and Linux those of the
+host's, so nothing polls. Next: `guest_events.py`, `vm/guest/agent.py`, `vm/host/clock.py`.
 """
 
 import logging
 import threading
 from collections.abc import Callable
 
-from engine.monitors.guest_events import Listener
+from engine.monitors.guest_events import GuestEvents
 from vm.errors import GalleyError
 from vm.guest.agent import Keeper
 from vm.guest.protocol import Stream
@@ -17,7 +17,7 @@ from vm.host.clock import ClockJumps
 
 log = logging.getLogger(__name__)
 
-DRIFT = 300.0  # seconds between two settings that nobody asks for
+DRIFT = 300.0  # seconds between two periodic syncs
 
 
 class GuestClock:
@@ -30,30 +30,30 @@ class GuestClock:
         drift: float = DRIFT,
     ) -> None:
         self._keeper = Keeper(dial)
-        self._guest = Listener("clock-guest", self._keeper.watch_clock, self._hear_guest)
+        self._guest = GuestEvents("clock-guest", self._keeper.watch_clock, self._on_guest_event)
         self._make_jumps = jumps
         self._drift = drift
         self._jumps: ClockJumps | None = None
 
     def follow(self, runs: bool) -> None:
-        """Whether there is a clock to be kept. Returns at once; the same again changes nothing."""
+        """Keep the clock in sync while the machine runs. Does not block; idempotent."""
         if not self._guest.follow(runs):
             return
         ended, self._jumps = self._jumps, self._make_jumps() if runs else None
         if ended is not None:
             ended.close()
         if self._jumps is not None:
-            hear, jumps = self._hear_host, (self._jumps,)
+            hear, jumps = self._watch_host, (self._jumps,)
             threading.Thread(target=hear, args=jumps, name="clock-host", daemon=True).start()
 
     def set_now(self) -> None:
-        """For who knows that it is wrong: after a pause or a resume. Raises GalleyError."""
+        """Set it now: after a pause or a resume. Raises GalleyError."""
         self._keeper.set_time()
 
-    def _hear_guest(self, word: str) -> None:
-        self._set("somebody in the machine has set it" if word else "")
+    def _on_guest_event(self, word: str) -> None:
+        self._set("it was set in the machine" if word else "")
 
-    def _hear_host(self, jumps: ClockJumps) -> None:
+    def _watch_host(self, jumps: ClockJumps) -> None:
         while self._jumps is jumps:
             jumped = jumps.wait(self._drift)
             if self._jumps is jumps:

@@ -1,13 +1,13 @@
-"""Whether the machine's data disk has room, told by the guest.
+"""Reports a data disk that is almost full, from the guest's events.
 
-A full disk is no state of the engine: dockerd and its containers run on, and what they write fails.
-The guest says so before it comes to that. Next: `vm/guest/agent.py`, `resources.py`.
+With a full disk dockerd and its containers keep running, but their writes fail. The guest reports
+it before that happens. Next: `vm/guest/agent.py`, `resources.py`.
 """
 
 import logging
 from collections.abc import Callable
 
-from engine.monitors.guest_events import Listener
+from engine.monitors.guest_events import GuestEvents
 from vm.errors import DiskFull, GalleyError, Problem
 from vm.guest.agent import Keeper
 from vm.guest.protocol import Stream
@@ -16,12 +16,12 @@ from vm.lifecycle.machine import Machine
 log = logging.getLogger(__name__)
 
 
-class DiskRoom:
-    """`follow` from any thread; `on_change` is called from one of its own."""
+class GuestDiskSpace:
+    """`on_change` is called from another thread. Any thread."""
 
     def __init__(self, dial: Callable[[str], Stream], on_change: Callable[[], None]) -> None:
         self._on_change = on_change
-        self._listener = Listener("disk-room", Keeper(dial).watch_disk, self._hear)
+        self._listener = GuestEvents("guest-disk-space", Keeper(dial).watch_disk, self._on_event)
         self._full: tuple[Problem, ...] = ()
         self._growth: tuple[Problem, ...] = ()
 
@@ -30,12 +30,12 @@ class DiskRoom:
         return (*self._full, *self._growth)
 
     def follow(self, runs: bool) -> None:
-        """Whether there is a disk to be heard of. The same again changes nothing."""
+        """Follow the guest's events while the machine runs. Idempotent."""
         if self._listener.follow(runs):
             self._full = self._growth = ()
 
     def grow(self, machine: Machine, disk_bytes: int) -> None:
-        """To the size that is wanted now. What is in the way is told until the next attempt."""
+        """Grow the data disk. A failure is a problem until the next attempt."""
         before, self._growth = self._growth, ()
         try:
             machine.grow(disk_bytes)
@@ -44,8 +44,8 @@ class DiskRoom:
         if self._growth != before:
             self._on_change()
 
-    def _hear(self, word: str) -> None:
-        """A guest whose disk is full says so at once."""
+    def _on_event(self, word: str) -> None:
+        """ "full" comes at once where the disk is full already."""
         problems = (_full().to_problem(),) if word == "full" else ()
         if problems != self._full:
             log.info("the machine's data disk: %s", word)

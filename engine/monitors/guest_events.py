@@ -1,6 +1,6 @@
-"""Hears what the guest tells by itself, for as long as the machine runs, whatever is lost.
+"""Follows events of the guest agent while the machine runs; reconnects when a connection is lost.
 
-Next: `vm/guest/agent.py` (who tells), `guest_clock.py` and `guest_disk_space.py` (who listen).
+Next: `vm/guest/agent.py` (sends them), `guest_clock.py` and `guest_disk_space.py` (use them).
 """
 
 import contextlib
@@ -16,46 +16,48 @@ log = logging.getLogger(__name__)
 RETRY = 2.0  # seconds between two tries to reach the guest
 
 
-class Listener:
+class GuestEvents:
     """`watch` begins to hear; `on_word` gets each word, and "" first, whenever it has begun.
 
     `follow` may be called from any thread; `on_word` is called in one of the listener's own.
     """
 
     def __init__(
-        self, name: str, watch: Callable[[], Watch], on_word: Callable[[str], None]
+        self, name: str, watch: Callable[[], Watch], on_event: Callable[[str], None]
     ) -> None:
         self._name = name
         self._watch = watch
-        self._on_word = on_word
+        self._on_event = on_event
         self._lock = threading.Lock()
-        self._ear: _Ear | None = None
+        self._subscription: _Subscription | None = None
 
     def follow(self, runs: bool) -> bool:
-        """Whether there is a guest to be heard. Returns at once, with whether that was new."""
+        """Start or stop to follow the guest, without blocking. False if that changes nothing."""
         with self._lock:
-            if runs is (self._ear is not None):
+            if runs is (self._subscription is not None):
                 return False
-            ended, self._ear = self._ear, None
+            ended, self._subscription = self._subscription, None
             if runs:
-                self._ear = _Ear(self._watch, self._on_word)
-                threading.Thread(target=self._ear.listen, name=self._name, daemon=True).start()
+                self._subscription = _Subscription(self._watch, self._on_event)
+                threading.Thread(
+                    target=self._subscription.listen, name=self._name, daemon=True
+                ).start()
         if ended is not None:
             ended.end()
         return True
 
 
-class _Ear:
-    """One thread's, until `end`."""
+class _Subscription:
+    """Follows one machine's events in a thread, until `end`."""
 
-    def __init__(self, watch: Callable[[], Watch], on_word: Callable[[str], None]) -> None:
+    def __init__(self, watch: Callable[[], Watch], on_event: Callable[[str], None]) -> None:
         self._begin = watch
-        self._on_word = on_word
+        self._on_event = on_event
         self._ended = threading.Event()
         self._watch: Watch | None = None
 
     def end(self) -> None:
-        """The thread ends by itself."""
+        """Does not wait for the thread."""
         self._ended.set()
         watch = self._watch
         if watch is not None:
@@ -65,15 +67,15 @@ class _Ear:
         while not self._ended.is_set():
             try:
                 with contextlib.closing(self._begin()) as self._watch:
-                    self._hear(self._watch)
-            except GuestUnreachable:  # it is heard again when it is there again
+                    self._follow(self._watch)
+            except GuestUnreachable:  # tried again until it answers
                 self._ended.wait(RETRY)
             except GalleyError as error:
-                log.info("the machine tells nothing: %s", error)
+                log.info("the machine sends no events: %s", error)
                 return
 
-    def _hear(self, watch: Watch) -> None:
-        word = ""
+    def _follow(self, watch: Watch) -> None:
+        event = ""
         while not self._ended.is_set():
-            self._on_word(word)
-            word = watch.wait()
+            self._on_event(event)
+            event = watch.wait()

@@ -1,7 +1,8 @@
-"""A full disk of this computer: the machine stands still, and goes on when there is room again.
+"""Resumes a machine that was halted by an I/O error of this computer's disk.
 
-The backend tells when it comes to that (`WatchesDiskErrors`); only then anybody looks. A disk
-that refuses for another reason is asked again and again, with a word of its own for it. Next:
+The backend reports the error (`WatchesDiskErrors`); only then is the disk polled. On a full disk
+the machine continues when there is free space again; after any other error it continues every
+POLL seconds, until writes succeed. Each is a problem of its own. Next:
 `guest_disk_space.py` (the machine's own disk), `vm/backends/qemu/io_error_watch.py`.
 """
 
@@ -18,13 +19,13 @@ from vm.types import DiskError
 
 log = logging.getLogger(__name__)
 
-ENOUGH = 64 << 20  # bytes; a guest that goes on for less only stands still again
-LOOK = 2.0  # seconds between two looks while it is full
-CALM = 2.0  # seconds in which a disk that refused does so no more: it is well again
+ENOUGH = 64 << 20  # bytes free; with less the guest would be halted again at once
+POLL = 2.0  # seconds between two checks while the machine is halted
+RECOVERED_AFTER = 2.0  # seconds without an error after which its problem is removed
 
 
-class HostRoom:
-    """`follow` from any thread; `on_change` is called from its own."""
+class HostDiskSpace:
+    """`on_change` is called from another thread. Any thread."""
 
     def __init__(
         self, directory: MachineDir, backend: Backend, on_change: Callable[[], None]
@@ -35,18 +36,17 @@ class HostRoom:
         self._on_change = on_change
         self._closed = threading.Event()
         self._thread: threading.Thread | None = None
-        self._calm: threading.Timer | None = None  # until its problem is over
+        self._recovery_timer: threading.Timer | None = None  # removes the problem
         self.problems: tuple[Problem, ...] = ()
 
     def follow(self, runs: bool) -> None:
-        """Watch a machine that runs; it is watched to its end. Nothing is, without the backend's
-        word."""
+        """Watch a running machine until it ends. Does nothing without `WatchesDiskErrors`."""
         errors = self._disk_errors
         if errors is None:
             return
         if runs and (self._thread is None or not self._thread.is_alive()):
             self._thread = threading.Thread(
-                target=self._watch, args=(errors,), name="host-room", daemon=True
+                target=self._watch, args=(errors,), name="host-disk-space", daemon=True
             )
             self._thread.start()
 
@@ -58,48 +58,49 @@ class HostRoom:
             while error := errors.wait(self._directory):
                 if self._closed.is_set():
                     return
-                self._end_calm()
-                self._say((_problem(self._directory, error),))
+                self._end_recovery()
+                self._publish((_problem(self._directory, error),))
                 self._wait_for_room()
-                self._go_on(errors, error)
+                self._resume(errors, error)
         except GalleyError as failure:
-            log.warning("a full disk of this computer would not be noticed: %s", failure)
-        self._say(())
+            log.warning("I/O errors of this computer's disk are not watched: %s", failure)
+        self._publish(())
 
     def _wait_for_room(self) -> None:
-        """At least one look's time: a disk that fails for another reason is not asked at once."""
-        while not self._closed.wait(LOOK):
+        """Returns after POLL seconds at the earliest, also where there is room: other errors are
+        not retried at once."""
+        while not self._closed.wait(POLL):
             if self._has_room() or self._backend.wait_stopped(self._directory, 0):
                 return
 
     def _has_room(self) -> bool:
         try:
             return shutil.disk_usage(self._directory.root).free >= ENOUGH
-        except OSError:  # it fails, or the server that it is on is away
+        except OSError:  # the disk fails, or its file server is unreachable
             return False
 
-    def _go_on(self, errors: WatchesDiskErrors, error: DiskError) -> None:
-        """A machine that does not hear stands still, which the backend tells again. Whether a disk
-        that refused takes something now, only its next writes show."""
+    def _resume(self, errors: WatchesDiskErrors, error: DiskError) -> None:
+        """Continue the machine. If that fails, the backend reports the error again. After an error
+        other than a full disk, only the next writes show whether the disk works again."""
         try:
             errors.resume(self._directory)
         except GalleyError as failure:
-            log.warning("the machine cannot be told to go on: %s %s", failure, failure.details)
+            log.warning("the machine cannot be resumed: %s %s", failure, failure.details)
             return
         if error is DiskError.NO_ROOM:
-            self._say(())
+            self._publish(())
             return
-        self._calm = threading.Timer(CALM, self._say, [()])
-        self._calm.name, self._calm.daemon = "host-room-calm", True
-        self._calm.start()
+        self._recovery_timer = threading.Timer(RECOVERED_AFTER, self._publish, [()])
+        self._recovery_timer.name, self._recovery_timer.daemon = "host-disk-recovery", True
+        self._recovery_timer.start()
 
-    def _end_calm(self) -> None:
-        """What it says, it has said when this returns."""
-        if self._calm is not None:
-            self._calm.cancel()
-            self._calm.join()
+    def _end_recovery(self) -> None:
+        """Cancel the timer; it has published nothing after this returns."""
+        if self._recovery_timer is not None:
+            self._recovery_timer.cancel()
+            self._recovery_timer.join()
 
-    def _say(self, problems: tuple[Problem, ...]) -> None:
+    def _publish(self, problems: tuple[Problem, ...]) -> None:
         if problems != self.problems and not self._closed.is_set():
             self.problems = problems
             for problem in problems:

@@ -1,4 +1,4 @@
-"""What the machine holds of this computer, and how it is given back. Nobody asks by himself.
+"""Reports and reclaims host memory and disk used by the VM. On request only; never polled.
 
 Next: `vm/guest/agent.py`.
 """
@@ -33,7 +33,7 @@ class Resources:
         self._keep_awake = keep_awake
 
     def use(self) -> MachineUse:
-        """A few ms. A machine that is paused is not woken for it."""
+        """What the machine uses now. Takes a few ms; does not wake a paused machine."""
         seen = self._backend.observe(self._directory)
         identity = process.identify(seen.pid) if seen.pid is not None else None
         if identity is None or seen.state is not MachineState.RUNNING:
@@ -46,7 +46,7 @@ class Resources:
         )
 
     def reclaim_disk(self) -> Reclaimed:
-        """Give back to this computer what is free on the data disk. Takes seconds."""
+        """Return free blocks of the data disk to this computer. Takes seconds."""
         with contextlib.ExitStack() as held:
             held.callback(self._keep_awake())
             before = self._directory.data_disk_bytes()

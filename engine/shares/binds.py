@@ -1,13 +1,13 @@
-"""Which folders of this host a container may be given: those that are shared, and nothing else.
+"""Checks bind mounts: a container may have shared folders of this host, and nothing else of it.
 
 A bind mount names a path of this host, and dockerd looks for it in the guest. Below a shared folder
-it finds it. Everywhere else it would make an empty directory and say nothing, so that is refused
-before dockerd sees it. So is what another user of this host has put into a folder for everybody,
-such as /tmp, and what Galley keeps for itself. Two kinds of paths are the machine's own and pass:
-what programs that watch or drive an engine bind (`OWN`), and the docker socket, ours by whatever
-name this host has for it. /tmp itself may be bound: a container may there what its user may.
+it exists there. Elsewhere dockerd would create an empty directory without an error, so the request
+is refused first. Also refused: files that another user has put into a common folder such as /tmp,
+and Galley's own private folders. Two kinds of paths exist in the guest and pass: those that
+monitoring and management containers bind (`OWN`), and the docker socket, by any name that it has on
+this host. /tmp itself may be bound: a container has its user's rights there.
 
-Next: `engine/admission/admission.py`, which asks about the binds of a creation;
+Next: `engine/admission/admission.py`, which checks the binds of a create request;
 `shared_folders.py`.
 """
 
@@ -39,9 +39,8 @@ OWN_TREES = (
 
 
 class Sharing(msgspec.Struct, frozen=True):
-    """What is shared now. `names` and `folders`: what is to be shared, as the user has written it
-    and as it is; `problem`: why this host can share nothing; `private`: what Galley keeps for
-    itself."""
+    """What is shared now. `names` and `folders`: the settings, as written and resolved; `problem`:
+    why no folder can be shared; `private`: Galley's own folders."""
 
     docker_socket: str  # of this host
     shares: tuple[Share, ...] = ()
@@ -52,8 +51,8 @@ class Sharing(msgspec.Struct, frozen=True):
 
 
 def checked(bind: str, sharing: Sharing) -> str:
-    """SOURCE:TARGET[:MODE] with the source's path in the guest; a source that is no path is the
-    name of a volume. Raises NotShared, also for a path that such a line cannot name."""
+    """`bind`, SOURCE:TARGET[:MODE], with the source's path in the guest. A source that is no path
+    is the name of a volume. Raises NotShared, also for a source that would contain a colon."""
     source, colon, rest = bind.partition(":")
     if not colon or not source.startswith("/"):
         return bind
@@ -72,8 +71,8 @@ def checked(bind: str, sharing: Sharing) -> str:
 
 
 def resolve(source: str, sharing: Sharing, *, make: bool = False) -> str:
-    """The path in the guest for one of this host; `make`: dockerd makes it where it is missing.
-    Raises NotShared."""
+    """The path in the guest of `source`, a path of this host. `make`: dockerd creates it where it
+    is missing. Raises NotShared."""
     if "\0" in source:
         raise NotShared(f"The folder {source} cannot be shared.", "No folder has such a name.")
     plain = posixpath.normpath(source)
@@ -91,8 +90,8 @@ def resolve(source: str, sharing: Sharing, *, make: bool = False) -> str:
 
 
 def _check_whose(source: str, plain: str, real: PurePath, sharing: Sharing, make: bool) -> None:
-    """Raises NotShared for Galley's own, and for another user's. What is checked stays so: only the
-    user replaces what is theirs, and `resolve` passes on the path without links."""
+    """Raises NotShared for Galley's folders and for those of another user. The result stays true:
+    only the user can replace their files, and `resolve` returns the path without links."""
     sentence = f"The folder {source} is not shared with Galley's virtual machine."
     if private_folders.holds(str(real), sharing.private):
         raise NotShared(sentence, "Galley keeps its keys and sockets there. Use another folder.")

@@ -1,8 +1,8 @@
-"""Has the guest forget files of this host before it knows more than can be served, and tells when a
-folder is served no longer.
+"""Drops the guest's cached inodes of shared folders before virtiofsd runs out of open files.
 
-Next: `vm/backends/qemu/virtiofsd_monitor.py` (when that is), `shared_folders.py` (who
-calls).
+virtiofsd keeps a file open for each inode that the guest has cached. This also reports a folder
+whose virtiofsd has ended. Next: `vm/backends/qemu/virtiofsd_monitor.py`, which watches both, and
+`shared_folders.py`, which starts this.
 """
 
 import logging
@@ -19,7 +19,7 @@ from vm.types import MachineState
 log = logging.getLogger(__name__)
 
 
-class RememberedFiles:
+class InodePressure:
     """A thread from `begin` until the machine ends, or until `end`."""
 
     def __init__(self, directory: MachineDir, backend: Backend) -> None:
@@ -29,7 +29,7 @@ class RememberedFiles:
         self._thread: threading.Thread | None = None
 
     def begin(self, machine: Machine, lost: Lost) -> None:
-        """Doing it again while it looks does nothing. `lost` is called by its thread."""
+        """Idempotent. `lost` is called from the thread with a share's number."""
         shares = self._backend.shares_folders
         if shares is None:
             return
@@ -39,7 +39,7 @@ class RememberedFiles:
         self._thread = threading.Thread(
             target=self._look,
             args=(shares, machine, ended, lost),
-            name="remembered-files",
+            name="inode-pressure",
             daemon=True,
         )
         self._thread.start()
@@ -59,14 +59,15 @@ class RememberedFiles:
             try:
                 machine.run_exclusive(lambda: self._forget(machine))
             except GalleyError as error:
-                log.warning("the guest has not forgotten files: %s %s", error, error.details)
-                if type(error) is MachineError:  # it cannot, for its keeper is of another version
+                log.warning("the guest did not drop cached inodes: %s %s", error, error.details)
+                if type(error) is MachineError:  # its agent is of a version that cannot
                     is_able = False
 
         shares.watch(self._directory, ended, forget, lost)
 
     def _forget(self, machine: Machine) -> None:
-        """One that stands still looks nothing up, and would not hear. Nobody halts it meanwhile."""
+        """Does nothing while the machine is paused: the guest opens no files then. No transition
+        runs meanwhile."""
         if self._backend.observe(self._directory).state is MachineState.RUNNING:
             Keeper(machine.guest.dial).forget()
-            log.info("the guest has forgotten files of shared folders, of which it knew many")
+            log.info("the guest has dropped its cached inodes of shared folders")

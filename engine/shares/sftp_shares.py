@@ -1,9 +1,9 @@
-"""Serves shared folders over SFTP while the machine runs: for hosts that share no other way.
+"""Serves shared folders over SFTP while the machine runs, on hosts without virtiofs.
 
-In the guest a sshfs waits at a socket for each share (`/usr/lib/galley/shares`), and mounts it when
-somebody here answers it. When the supervisor dies, or the machine is suspended, who asks for a file
-waits for the next one to serve it (`guest/files/source/sftp_line.c`). Next: `vm/sftp/server.py`,
-`shared_folders.py`.
+In the guest an sshfs listens on a socket for each share (`/usr/lib/galley/shares`), and mounts it
+once the supervisor connects. While no supervisor serves it, or the machine is suspended, file
+operations in the guest block until the next one connects (`guest/files/source/sftp_line.c`). Next:
+`vm/sftp/server.py`, `shared_folders.py`.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ from vm.types import Share
 log = logging.getLogger(__name__)
 
 SOCKET = "/run/galley/share{}.sock"  # in the guest
-AGAIN = 0.1  # seconds until the guest is asked again whether it waits
+AGAIN = 0.1  # seconds between two attempts to connect
 
 Dial = Callable[[str], Stream]
 
@@ -32,10 +32,10 @@ class ServedFolders:
         self._ended.set()
         self._budget = Budget()
         self._streams: dict[int, Stream] = {}
-        self._threads: dict[int, threading.Thread] = {}  # the last of each folder's number
+        self._threads: dict[int, threading.Thread] = {}  # by the folder's number
 
     def begin(self, dial: Dial, folders: tuple[Share, ...], private: tuple[str, ...] = ()) -> None:
-        """All but what is in `private`. Doing it again while it serves does nothing."""
+        """Serve `folders`, without the folders in `private`. Idempotent."""
         if not self._ended.is_set():
             return
         self._ended = ended = threading.Event()
@@ -67,7 +67,7 @@ class ServedFolders:
         from vm.sftp import server  # paramiko is slow to import, and few need this
 
         if before is not None:
-            before.join()  # a disk may be slow: what it was asked is done before what we are asked
+            before.join()  # on a slow disk: earlier requests are done before new ones
         while not ended.wait(AGAIN):
             with contextlib.suppress(GalleyError, OSError):
                 self._streams[number] = stream = dial(SOCKET.format(number))

@@ -1,4 +1,4 @@
-"""What is shared with the machine that runs: for a start, for the bridge, for the problems shown.
+"""The folders that are shared with the machine: chosen at a start, checked at binds, problems.
 
 Next: `engine/settings/share_paths.py`, `binds.py`, `vm/backends/qemu/shares/folders.py`.
 """
@@ -14,7 +14,7 @@ from engine.settings import share_paths
 from engine.settings.store import SettingsStore
 from engine.shares import binds
 from engine.shares.binds import Sharing
-from engine.shares.inode_pressure import RememberedFiles
+from engine.shares.inode_pressure import InodePressure
 from engine.shares.sftp_shares import ServedFolders
 from vm.backend import Backend
 from vm.directory import MachineDir
@@ -28,8 +28,8 @@ FAILED = "share "  # on the guest's console, before the share's tag
 
 
 class SharedFolders:
-    """`problems`: why a folder that is wanted is not shared; `changed`, when that is another
-    without our having been asked. Any thread."""
+    """`problems`: why a folder of the settings is not shared; `changed` is called when that changes
+    while the machine runs. Any thread."""
 
     def __init__(
         self, home: Home, settings: SettingsStore, backend: Backend, changed: Callable[[], None]
@@ -41,19 +41,19 @@ class SharedFolders:
         self._docker_socket = str(home.docker_socket)
         self._mounted: dict[Share, tuple[int, int]] = {}
         self._lacking: Problem | None = None
-        self._lost: dict[int, Problem] = {}  # by the place among what the machine has
+        self._lost: dict[int, Problem] = {}  # by the number of the share
         self._changed = changed
         self._served = ServedFolders()
-        self._remembered = RememberedFiles(self._directory, backend)
+        self._inode_pressure = InodePressure(self._directory, backend)
         self._others: tuple[Problem, ...] = ()
-        self.bound: frozenset[str] = frozenset()  # what running containers have of this host
+        self.bound: frozenset[str] = frozenset()  # paths of this host that running containers use
 
     @property
     def problems(self) -> tuple[Problem, ...]:
         return (*self._others, *self._lost.values())
 
     def wanted(self) -> tuple[Share, ...]:
-        """What the next start is to share."""
+        """The folders that the next start shares."""
         settings = self._settings.current()
         names, read_only = settings.shares, settings.read_only_shares
         found, problems = share_paths.wanted(names, read_only, private_folders.of(self._home))
@@ -62,21 +62,21 @@ class SharedFolders:
         return () if self._lacking else found
 
     def begin(self, machine: Machine) -> None:
-        """Serve what the machine asks us for, where it does."""
+        """Serve the folders over SFTP where the machine needs that, and watch for lost ones."""
         seen = self._backend.observe(self._directory)
         if seen.share_by == "sftp" and seen.spec is not None:
             private = private_folders.of(self._home)
             self._served.begin(machine.guest.dial, seen.spec.shares, private)
-        self._remembered.begin(machine, partial(self._lose, machine))
+        self._inode_pressure.begin(machine, partial(self._lose, machine))
 
     def end(self) -> None:
-        """The machine is gone, or we are going."""
+        """The machine has ended, or the supervisor ends."""
         self._served.end()
-        self._remembered.end()
+        self._inode_pressure.end()
         self._lost = {}
 
     def look(self, console: Sequence[str]) -> None:
-        """See what the machine has of them, by what it was started with and what it said."""
+        """Find out which folders are mounted: from the machine's spec and its console lines."""
         wanted = self.wanted()
         spec = self._backend.observe(self._directory).spec
         served = spec.shares if spec is not None else ()
@@ -96,27 +96,26 @@ class SharedFolders:
         self._mounted = {share: _identity(share) for share in reversed(there)}
 
     def _lose(self, machine: Machine, number: int) -> None:
-        """Nobody can serve it again, and who waits for it in the guest waits for ever: no more of
-        them are to come."""
+        """A share is lost for good: file operations there block for ever, so containers that bind
+        it are refused from now on."""
         spec = self._backend.observe(self._directory).spec
         if spec is None or machine.status.state is MachineState.STOPPING:
-            return  # it ends with the machine
+            return  # virtiofsd ends with the machine
         self._lost = {**self._lost, number: _not_served(spec.shares[number])}
         self.look(machine.story.console.lines())
         self._changed()
 
     def must_share(self, there: Iterable[str], made: Collection[str] = ()) -> None:
-        """Raises NotShared for a folder that a container has had, and that the machine has no
-        longer. What the machine has of its own was never one of this host's. `made`: those that
-        dockerd makes where they are missing."""
+        """Raises NotShared for a bind source that was shared when the container was created, and is
+        not now. `there`: paths in the guest; its own folders pass. `made`: those that dockerd
+        creates where they are missing."""
         sharing = self.sharing()
         for source in there:
             if not share_paths.is_guests(source):
                 binds.resolve(source, sharing, make=source in made)
 
     def sharing(self) -> Sharing:
-        """What is shared now. A folder that was deleted is not, nor is one that was made in its
-        place."""
+        """What is shared now. Not a folder that was deleted, nor another one of its name."""
         settings = self._settings.current()
         names, read_only = settings.shares, settings.read_only_shares
         mounted = self._mounted.items()
@@ -143,7 +142,7 @@ class SharedFolders:
         return self._settings.current().share_by
 
     def follow(self, containers: Iterable[Container]) -> frozenset[str]:
-        """These run now; what they have of this host, as paths of this host."""
+        """The bind sources of the running `containers`, as paths of this host."""
         sources = {
             mount.Source
             for container in containers
@@ -154,7 +153,8 @@ class SharedFolders:
         return self.bound
 
     def _here(self, there: str) -> str | None:
-        """Root in the guest can name anything: ".." and links of this host lead out of no share."""
+        """The path of this host, None outside of all shares. Root in the guest can name anything,
+        so neither ".." nor a link of this host may lead out of a share."""
         plain = PurePosixPath(posixpath.normpath(there))
         for share in self._mounted:
             if plain.is_relative_to(share.guest_path) and "\0" not in there:
@@ -166,7 +166,7 @@ class SharedFolders:
 
 
 def _identity(share: Share) -> tuple[int, int]:
-    """Of the folder itself, whatever is called so; zeros where there is none."""
+    """Device and inode of the folder itself; zeros where it is missing."""
     try:
         seen = os.stat(share.host_path)
     except OSError:
@@ -175,7 +175,7 @@ def _identity(share: Share) -> tuple[int, int]:
 
 
 def _failures(console: Sequence[str]) -> dict[str, str]:
-    """Of "share share0 failed: reason" the reason, by tag."""
+    """The reasons in lines "share share0 failed: reason", by tag."""
     found = (line.removeprefix(FAILED).split(" failed: ", 1) for line in console)
     return {words[0]: words[1] for words in found if len(words) == 2}
 

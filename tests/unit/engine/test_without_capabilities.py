@@ -10,11 +10,11 @@ from engine.diagnose.facts import Facts
 from engine.diagnose.machine import STARTS
 from engine.lifecycle.saver_rules import SaverRules, rules_of
 from engine.lifecycle.snapshots import Snapshots
-from engine.monitors.host_disk_space import HostRoom
+from engine.monitors.host_disk_space import HostDiskSpace
 from engine.ports.host_forwarder import HostForwarder
 from engine.ports.wake_on_traffic import PortWaker
 from engine.settings.store import SettingsStore
-from engine.shares.inode_pressure import RememberedFiles
+from engine.shares.inode_pressure import InodePressure
 from engine.shares.shared_folders import SharedFolders
 from tests.bare_backend import BareBackend
 from tests.unit.engine.sleepy import Sleepy
@@ -53,8 +53,8 @@ def test_no_folder_is_shared_and_that_is_told(home: Home, tmp_path: Path) -> Non
 
 def test_nothing_is_watched(directory: MachineDir) -> None:
     before = threading.active_count()
-    HostRoom(directory, BareBackend(), lambda: None).follow(True)
-    RememberedFiles(directory, BareBackend()).begin(cast(Any, None), lambda number: None)
+    HostDiskSpace(directory, BareBackend(), lambda: None).follow(True)
+    InodePressure(directory, BareBackend()).begin(cast(Any, None), lambda number: None)
     port_waker = PortWaker(directory, None, lambda: None, lambda: None)
     port_waker.follow(MachineState.PAUSED, ())
     port_waker.close()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from engine.monitors.guest_disk_space import DiskRoom
+from engine.monitors.guest_disk_space import GuestDiskSpace
 from vm.backends.fake import SocketStream
 from vm.guest.protocol import Stream
 
@@ -42,14 +42,14 @@ def changes() -> "queue.SimpleQueue[bool]":
 
 
 @pytest.fixture
-def room(guest: Guest, changes: "queue.SimpleQueue[bool]") -> Iterator[DiskRoom]:
-    made = DiskRoom(guest.dial, lambda: changes.put(True))
+def room(guest: Guest, changes: "queue.SimpleQueue[bool]") -> Iterator[GuestDiskSpace]:
+    made = GuestDiskSpace(guest.dial, lambda: changes.put(True))
     yield made
     made.follow(False)
 
 
 def test_full_is_a_problem_with_a_way_out_until_there_is_room(
-    guest: Guest, room: DiskRoom, changes: "queue.SimpleQueue[bool]"
+    guest: Guest, room: GuestDiskSpace, changes: "queue.SimpleQueue[bool]"
 ) -> None:
     room.follow(True)
     with guest.watchers.get(timeout=PATIENCE) as disk:
@@ -65,7 +65,7 @@ def test_full_is_a_problem_with_a_way_out_until_there_is_room(
 
 
 def test_a_machine_that_stopped_has_no_full_disk(
-    guest: Guest, room: DiskRoom, changes: "queue.SimpleQueue[bool]"
+    guest: Guest, room: GuestDiskSpace, changes: "queue.SimpleQueue[bool]"
 ) -> None:
     room.follow(True)
     disk = guest.watchers.get(timeout=PATIENCE)

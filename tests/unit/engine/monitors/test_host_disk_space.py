@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from engine.monitors import host_disk_space
-from engine.monitors.host_disk_space import ENOUGH, HostRoom
+from engine.monitors.host_disk_space import ENOUGH, HostDiskSpace
 from vm.backends.fake import FakeBackend
 from vm.capabilities import WatchesDiskErrors
 from vm.directory import MachineDir
@@ -59,7 +59,7 @@ class Disk:
         self.failure: OSError | None = None
         self.looks: queue.SimpleQueue[int] = queue.SimpleQueue()
         monkeypatch.setattr(shutil, "disk_usage", self._look)
-        monkeypatch.setattr(host_disk_space, "LOOK", 0.01)
+        monkeypatch.setattr(host_disk_space, "POLL", 0.01)
 
     def _look(self, folder: Path) -> "Disk":
         self.looks.put(self.free)
@@ -86,9 +86,9 @@ def told() -> "queue.SimpleQueue[tuple[Problem, ...]]":
 @pytest.fixture
 def room(
     tmp_path: Path, backend: Stalling, told: "queue.SimpleQueue[tuple[Problem, ...]]"
-) -> Iterator[HostRoom]:
+) -> Iterator[HostDiskSpace]:
     directory = MachineDir(tmp_path, tmp_path, tmp_path)
-    made = HostRoom(directory, backend, lambda: told.put(made.problems))
+    made = HostDiskSpace(directory, backend, lambda: told.put(made.problems))
     made.follow(True)
     made.follow(True)
     yield made
@@ -99,7 +99,7 @@ def room(
 def test_it_is_told_and_the_machine_goes_on_when_there_is_room(
     disk: Disk,
     backend: Stalling,
-    room: HostRoom,
+    room: HostDiskSpace,
     told: "queue.SimpleQueue[tuple[Problem, ...]]",
     tmp_path: Path,
 ) -> None:
@@ -119,7 +119,10 @@ def test_it_is_told_and_the_machine_goes_on_when_there_is_room(
 
 
 def test_a_machine_that_ended_meanwhile_has_no_problem(
-    disk: Disk, backend: Stalling, room: HostRoom, told: "queue.SimpleQueue[tuple[Problem, ...]]"
+    disk: Disk,
+    backend: Stalling,
+    room: HostDiskSpace,
+    told: "queue.SimpleQueue[tuple[Problem, ...]]",
 ) -> None:
     backend.errors.put(DiskError.NO_ROOM)
     assert told.get(timeout=PATIENCE)
@@ -129,11 +132,14 @@ def test_a_machine_that_ended_meanwhile_has_no_problem(
 
 
 def test_the_next_machine_is_watched_too(
-    disk: Disk, backend: Stalling, room: HostRoom, told: "queue.SimpleQueue[tuple[Problem, ...]]"
+    disk: Disk,
+    backend: Stalling,
+    room: HostDiskSpace,
+    told: "queue.SimpleQueue[tuple[Problem, ...]]",
 ) -> None:
     backend.errors.put(None)
     for thread in threading.enumerate():
-        if thread.name == "host-room":
+        if thread.name == "host-disk-space":
             thread.join(PATIENCE)
     room.follow(False)
     room.follow(True)
@@ -144,7 +150,7 @@ def test_the_next_machine_is_watched_too(
 def test_a_disk_that_refuses_for_another_reason_is_not_said_to_be_full(
     disk: Disk,
     backend: Stalling,
-    room: HostRoom,
+    room: HostDiskSpace,
     told: "queue.SimpleQueue[tuple[Problem, ...]]",
     tmp_path: Path,
 ) -> None:
@@ -160,14 +166,14 @@ def test_a_disk_that_refuses_for_another_reason_is_not_said_to_be_full(
 def test_its_problem_is_told_once_until_it_has_taken_writes_for_a_while(
     disk: Disk,
     backend: Stalling,
-    room: HostRoom,
+    room: HostDiskSpace,
     told: "queue.SimpleQueue[tuple[Problem, ...]]",
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Each write that it refuses comes just after the machine has gone on."""
     disk.free = ENOUGH
-    monkeypatch.setattr(host_disk_space, "CALM", PATIENCE)
+    monkeypatch.setattr(host_disk_space, "RECOVERED_AFTER", PATIENCE)
     with caplog.at_level(logging.WARNING, "engine.monitors.host_disk_space"):
         for _ in range(3):
             backend.errors.put(DiskError.REFUSED)
@@ -176,13 +182,16 @@ def test_its_problem_is_told_once_until_it_has_taken_writes_for_a_while(
         assert told.empty()
         assert room.problems
         assert len(caplog.records) == 1
-        monkeypatch.setattr(host_disk_space, "CALM", 0.01)
+        monkeypatch.setattr(host_disk_space, "RECOVERED_AFTER", 0.01)
         backend.errors.put(DiskError.REFUSED)
         assert told.get(timeout=PATIENCE) == ()
 
 
 def test_a_disk_that_cannot_be_asked_has_no_room(
-    disk: Disk, backend: Stalling, room: HostRoom, told: "queue.SimpleQueue[tuple[Problem, ...]]"
+    disk: Disk,
+    backend: Stalling,
+    room: HostDiskSpace,
+    told: "queue.SimpleQueue[tuple[Problem, ...]]",
 ) -> None:
     disk.free = ENOUGH
     disk.failure = OSError(errno.EIO, "Input/output error")
@@ -197,7 +206,10 @@ def test_a_disk_that_cannot_be_asked_has_no_room(
 
 
 def test_a_machine_that_does_not_hear_is_told_again(
-    disk: Disk, backend: Stalling, room: HostRoom, told: "queue.SimpleQueue[tuple[Problem, ...]]"
+    disk: Disk,
+    backend: Stalling,
+    room: HostDiskSpace,
+    told: "queue.SimpleQueue[tuple[Problem, ...]]",
 ) -> None:
     """The backend tells again of one that still stands still."""
     disk.free = ENOUGH

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from engine.shares.inode_pressure import RememberedFiles
+from engine.shares.inode_pressure import InodePressure
 from vm.backend import Backend
 from vm.capabilities import Forget, Lost
 from vm.directory import MachineDir
@@ -67,9 +67,9 @@ def scene(monkeypatch: pytest.MonkeyPatch) -> Scene:
 
 
 @pytest.fixture
-def files(scene: Scene, tmp_path: Path) -> RememberedFiles:
+def files(scene: Scene, tmp_path: Path) -> InodePressure:
     directory = MachineDir(tmp_path, tmp_path, tmp_path)
-    return RememberedFiles(directory, cast(Backend, scene))
+    return InodePressure(directory, cast(Backend, scene))
 
 
 def nothing_is_lost(number: int) -> None:
@@ -80,7 +80,7 @@ def next_of[T](told: "queue.Queue[T]") -> T:
     return told.get(timeout=PATIENCE)
 
 
-def test_each_time_it_is_asked(files: RememberedFiles, scene: Scene) -> None:
+def test_each_time_it_is_asked(files: InodePressure, scene: Scene) -> None:
     files.begin(cast(Any, scene), nothing_is_lost)
     files.begin(cast(Any, scene), nothing_is_lost)
     assert next_of(scene.waits)
@@ -92,7 +92,7 @@ def test_each_time_it_is_asked(files: RememberedFiles, scene: Scene) -> None:
     files.end()
 
 
-def test_one_that_stands_still_is_not_asked(files: RememberedFiles, scene: Scene) -> None:
+def test_one_that_stands_still_is_not_asked(files: InodePressure, scene: Scene) -> None:
     """It would not hear, and whoever asks would take it for lost."""
     scene.state = MachineState.PAUSED
     files.begin(cast(Any, scene), nothing_is_lost)
@@ -103,7 +103,7 @@ def test_one_that_stands_still_is_not_asked(files: RememberedFiles, scene: Scene
     files.end()
 
 
-def test_one_that_cannot_is_not_asked_again(files: RememberedFiles, scene: Scene) -> None:
+def test_one_that_cannot_is_not_asked_again(files: InodePressure, scene: Scene) -> None:
     scene.failure = MachineError("It knows no such request.", "")
     files.begin(cast(Any, scene), nothing_is_lost)
     assert next_of(scene.waits)
@@ -115,7 +115,7 @@ def test_one_that_cannot_is_not_asked_again(files: RememberedFiles, scene: Scene
 
 
 def test_the_next_machine_is_looked_after_though_the_last_has_hardly_ended(
-    files: RememberedFiles, scene: Scene
+    files: InodePressure, scene: Scene
 ) -> None:
     files.begin(cast(Any, scene), nothing_is_lost)
     assert next_of(scene.waits)
