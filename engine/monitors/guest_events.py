@@ -17,9 +17,8 @@ RETRY = 2.0  # seconds between two tries to reach the guest
 
 
 class GuestEvents:
-    """`watch` begins to hear; `on_word` gets each word, and "" first, whenever it has begun.
-
-    `follow` may be called from any thread; `on_word` is called in one of the listener's own.
+    """`watch` opens a stream of events; `on_event` gets "" after each connect, then each event, in
+    another thread. `follow` may be called from any thread.
     """
 
     def __init__(
