@@ -1,5 +1,5 @@
-"""The archive that an initramfs is, as the kernel unpacks it. Next:
-`vm/backends/qemu/boot_files.py`; `engine/guest/rootfs.py`, which makes the image's own.
+"""Writes cpio archives, the format of an initramfs. Next: `vm/backends/qemu/boot_files.py`;
+`engine/guest/rootfs.py`, which makes the image's own.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,8 +16,8 @@ class CpioEntry(msgspec.Struct, frozen=True):
 
 
 def cpio(entries: Iterable[CpioEntry]) -> bytes:
-    """The `newc` archive the kernel unpacks: no times, no owners, so the same every time. One may
-    follow another."""
+    """An archive in the `newc` format, without times and owners, so the same every time. The kernel
+    unpacks several that follow each other."""
     return b"".join(_records([*entries, CpioEntry("TRAILER!!!", 0)]))
 
 

@@ -1,8 +1,8 @@
-"""The guest image on disk: its parts, its manifest, and the proof that nothing has changed.
+"""The guest image on disk: its parts, its manifest, and its verification.
 
-An image is a directory: `manifest.json` and the parts it lists. It is made elsewhere (for an
-engine: `engine/guest/build.py`); here it is found, read and verified, for it is never booted
-unverified.
+An image is a directory with `manifest.json` and the parts it lists. It is built elsewhere (for an
+engine: `engine/guest/build.py`); here it is found, read and verified. An unverified image is never
+booted.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ class Part(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """What an image is and what its parts must be. Written last: without it there is no image."""
+    """What an image is, and its parts. Written last: a directory without it is no image."""
 
     format: int
     suite: str
@@ -46,7 +46,7 @@ class Manifest(msgspec.Struct, frozen=True):
 
 
 class Fingerprint(msgspec.Struct, frozen=True):
-    """How a file looks without reading it; any write changes it."""
+    """A file's size, times and inode: any write changes it."""
 
     size: int
     mtime_ns: int
@@ -86,16 +86,16 @@ def write_manifest(image: Path, manifest: Manifest) -> None:
 
 
 def describe(path: Path) -> Part:
-    """The part that a finished file is."""
+    """The part that a finished file becomes."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return Part(path.name, path.stat().st_size, digest)
 
 
 def verify(image: Path) -> Manifest:
-    """The manifest, after every part was found to be what it says. Raises ImageDamaged.
+    """The manifest, after every part matched it. Raises ImageDamaged.
 
-    Hashing takes a quarter of a second; a stamp spares it while no file has been touched since.
+    Hashing takes a quarter of a second; a stamp spares it while no file has changed.
     """
     manifest = read_manifest(image)
     seen = {part.name: _fingerprint(image, part) for part in manifest.parts}
@@ -117,7 +117,7 @@ def damaged(image: Path, name: str, reason: str) -> ImageDamaged:
 
 
 def unused(images: Path, used: Iterable[Path]) -> tuple[Path, ...]:
-    """The images that nothing in `used` names: what an upgrade may remove."""
+    """The images that are not in `used`: an upgrade may remove them."""
     kept = {path.resolve() for path in used}
     return tuple(path for path in find(images) if path.resolve() not in kept)
 

@@ -1,8 +1,8 @@
-"""Paths of this computer that programs in the guest had when it was suspended, and which files they
-were: a guest that goes on must not find others in their place.
+"""Paths of this computer that containers used when the machine was suspended, and their identities:
+a resumed guest must not find other files in their place.
 
-The engine writes them down just before (`engine/lifecycle/stopping.py`); the backend keeps them
-with what is suspended. Next: `vm/backends/qemu/state/suspend.py`.
+The engine saves them just before a suspend (`engine/lifecycle/stopping.py`); the backend keeps them
+with the suspended state. Next: `vm/backends/qemu/state/suspend.py`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -23,7 +23,7 @@ def keep(directory: MachineDir, paths: Iterable[str]) -> None:
 
 
 def take(directory: MachineDir) -> InUse:
-    """What was written down, once. Empty where nothing was."""
+    """What `keep` wrote, and delete it. Empty without one."""
     try:
         found = msgspec.json.decode(directory.in_use.read_bytes(), type=dict[str, str])
     except (OSError, msgspec.MsgspecError):
@@ -33,5 +33,5 @@ def take(directory: MachineDir) -> InUse:
 
 
 def replaced(kept: Mapping[str, str]) -> str | None:
-    """The first of these paths where another file is now, or none."""
+    """The first of these paths that is another file now, or None."""
     return next((path for path, was in kept.items() if file_identity.at(path) != was), None)

@@ -1,7 +1,7 @@
-"""spec.json: the MachineSpec that the machine was last up with.
+"""spec.json: the MachineSpec that the machine last ran with.
 
-Next: `vm/lifecycle/boot_steps.py` (what a larger disk means) and `vm/lifecycle/machine.py`, which
-keeps it.
+Next: `vm/lifecycle/boot_steps.py` (what a larger disk means) and `vm/lifecycle/bring_up.py`, which
+saves it.
 """
 
 import msgspec
@@ -12,7 +12,7 @@ from vm.types import MachineSpec
 
 
 def read(directory: MachineDir) -> MachineSpec | None:
-    """None: nobody knows, for it never was up, or the file is damaged."""
+    """None where the machine never ran, or the file is damaged."""
     try:
         return msgspec.json.decode(directory.spec.read_bytes(), type=MachineSpec)
     except (OSError, msgspec.MsgspecError):
@@ -20,7 +20,6 @@ def read(directory: MachineDir) -> MachineSpec | None:
 
 
 def keep(directory: MachineDir, spec: MachineSpec) -> None:
-    """Nothing is written where it says so already: a start would wait for the disk. Raises as
-    `write_atomic`."""
+    """Does not write the same again: a start would wait for the disk. Raises as `write_atomic`."""
     if read(directory) != spec:
         write_atomic(directory.spec, msgspec.json.encode(spec))

@@ -1,7 +1,7 @@
-"""The frozen values of a machine: what crosses between threads, processes and packages.
+"""The frozen values of a machine, which cross threads, processes and packages.
 
-The transitions are checked complete at import. Next: `vm/lifecycle/machine.py` (who moves through
-these states), `backend.py` (who observes them).
+TRANSITIONS is checked for completeness at import. Next: `vm/lifecycle/machine.py`, which moves
+through the states; `backend.py`, which observes them.
 """
 
 from enum import StrEnum
@@ -22,7 +22,7 @@ class MachineState(StrEnum):
 
     @property
     def is_up(self) -> bool:
-        """What was started is there, whether it runs or stands still."""
+        """Running or paused."""
         return self in (MachineState.RUNNING, MachineState.PAUSED)
 
 
@@ -33,7 +33,7 @@ TRANSITIONS: dict[MachineState, frozenset[MachineState]] = {
     S.STARTING: frozenset({S.RUNNING, S.FAILED, S.STOPPING, S.STOPPED}),
     S.RUNNING: frozenset({S.STOPPING, S.PAUSED, S.FAILED, S.STOPPED}),
     S.PAUSED: frozenset({S.RUNNING, S.STOPPING, S.FAILED, S.STOPPED}),
-    S.STOPPING: frozenset({S.STOPPED, S.FAILED, S.STARTING}),  # back, when it cannot be suspended
+    S.STOPPING: frozenset({S.STOPPED, S.FAILED, S.STARTING}),  # STARTING: after a failed suspend
     S.FAILED: frozenset({S.STARTING, S.STOPPING, S.STOPPED, S.ABSENT, S.RUNNING}),
 }
 if set(TRANSITIONS) != set(MachineState):
@@ -62,7 +62,7 @@ class MachineSpec(msgspec.Struct, frozen=True):
 
 
 class BootOptions(msgspec.Struct, frozen=True):
-    """What one boot of the guest is told, however the backend tells it."""
+    """What the guest is told for one boot, by whatever means of the backend."""
 
     login_key: str  # the ssh-ed25519 public key that may log in as root, base64 as in OpenSSH files
     format_disk: bool = False  # the data disk is new: make a file system on it
@@ -71,8 +71,8 @@ class BootOptions(msgspec.Struct, frozen=True):
 
 
 class Features(msgspec.Struct, frozen=True):
-    """What the host prepares differently for a backend. What a backend can do besides, its
-    capabilities say (`vm/capabilities.py`)."""
+    """How the host prepares a machine for this backend. `vm/capabilities.py` has what a backend can
+    do."""
 
     sockets: str  # how the guest's sockets are reached: "relay" (see `vm/guest/relay.py`) or "ssh"
     image_format: str  # "qcow2", "tar", or "none"
@@ -93,7 +93,7 @@ class Address(msgspec.Struct, frozen=True):
 
 
 class Forward(msgspec.Struct, frozen=True, order=True):
-    """A host port carried to a guest port. `protocol` is "tcp" or "udp"."""
+    """A host port forwarded to a guest port. `protocol` is "tcp" or "udp"."""
 
     host_address: str
     host_port: int
@@ -102,40 +102,40 @@ class Forward(msgspec.Struct, frozen=True, order=True):
 
 
 class Observation(msgspec.Struct, frozen=True):
-    """What a backend sees of a machine now: ABSENT, STOPPED, RUNNING, PAUSED, or STARTING while it
-    is given the memory that it goes on from."""
+    """The machine as a backend sees it now: ABSENT, STOPPED, RUNNING, PAUSED, or STARTING while a
+    resume loads its memory."""
 
     state: MachineState
     pid: int | None = None
     address: Address | None = None
     accelerator: Accelerator | None = None
     spec: MachineSpec | None = None  # what the running machine was started with
-    share_by: str = ""  # what its folders are shared by, where it has any
+    share_by: str = ""  # "virtiofs", "sftp", "" without shares
 
 
 class DiskError(StrEnum):
-    """Why this computer's disk took no more of a data disk."""
+    """Why this computer's disk refused a write of the data disk."""
 
     NO_ROOM = "no room"
-    REFUSED = "refused"  # it cannot, whatever room there is
+    REFUSED = "refused"  # for any other reason
 
 
 class MachineSnapshot(msgspec.Struct, frozen=True):
-    """The data disk as it was at one moment: images, containers, volumes. Its manifest, too."""
+    """A snapshot of the data disk: images, containers, volumes. The content of its manifest."""
 
     name: str
     made_at: float  # seconds since the epoch
     disk_bytes: int  # as the guest sees it
-    used_bytes: int  # blocks that it held on the host when it was made
-    settled: bool  # the file system was at rest; else as after a power cut, journal and all
+    used_bytes: int  # blocks on the host when it was made
+    settled: bool  # the file system was frozen; else the state is that of a power cut
     image: str  # the guest image that the machine had, by the name of its directory
     uuid: str  # the machine's
     host_key: str  # the guest's, which is on the disk
-    memory_bytes: int = 0  # blocks of what was suspended then; 0: it starts from cold
+    memory_bytes: int = 0  # blocks of the suspended state; 0: a cold start
 
 
 class SnapshotStep(StrEnum):
-    """What is being done for a snapshot; one with the memory of a machine that runs has all."""
+    """The steps of creating a snapshot; a running machine with its memory goes through all."""
 
     SUSPEND = "suspend"
     DISK = "disk"
@@ -144,7 +144,7 @@ class SnapshotStep(StrEnum):
 
 
 class SnapshotWork(msgspec.Struct, frozen=True):
-    """A snapshot that is being made or restored. `total_bytes` is 0 while nobody knows; bytes are
+    """A snapshot that is being created or restored. `total_bytes` is 0 while unknown; bytes are
     those of the step."""
 
     name: str
@@ -155,8 +155,8 @@ class SnapshotWork(msgspec.Struct, frozen=True):
 
 
 class GuestMemory(msgspec.Struct, frozen=True):
-    """In bytes. `available`: what programs could still get; `cached`: what could be read again;
-    `containers`: what they and their files hold."""
+    """In bytes. `available`: what programs can still allocate; `cached`: page cache; `containers`:
+    what containers use, their page cache included."""
 
     total: int
     free: int
@@ -166,8 +166,8 @@ class GuestMemory(msgspec.Struct, frozen=True):
 
 
 class GuestDisk(msgspec.Struct, frozen=True):
-    """The data disk's file system, in bytes. `available` is less than what is not used: the file
-    system keeps some for itself."""
+    """The data disk's file system, in bytes. `available` is less than what is unused: the file
+    system reserves some."""
 
     size: int
     used: int
@@ -175,25 +175,25 @@ class GuestDisk(msgspec.Struct, frozen=True):
 
 
 class BootStep(msgspec.Struct, frozen=True):
-    """One step of a start: its name for people, and how long it took (seconds; None: under way)."""
+    """A step of a start: its name for users, and its duration (seconds; None: under way)."""
 
     step: str
     seconds: float | None = None
 
 
 class Status(msgspec.Struct, frozen=True):
-    """Everything that a client may know of the machine. A new value for every change."""
+    """Everything that clients may know of the machine. Replaced at every change."""
 
     state: MachineState
     backend: str
     accelerator: Accelerator | None = None
     boot: tuple[BootStep, ...] = ()
     problem: Problem | None = None
-    notice: Problem | None = None  # worth knowing of a machine that is well
+    notice: Problem | None = None  # a warning for a machine that runs
     cpus: int = 0
     memory_bytes: int = 0
     disk_bytes: int = 0
     disk_used_bytes: int = 0  # blocks that the data disk holds on the host
     started_at: float | None = None  # seconds since the epoch
-    share_by: str = ""  # what the machine's folders are shared by, where it has any
-    resumable: bool = False  # stopped, and the next start goes on where it was
+    share_by: str = ""  # "virtiofs", "sftp", "" without shares
+    resumable: bool = False  # stopped, and the next start resumes it

@@ -1,12 +1,12 @@
-"""Changes of files on this host, told to whoever watches them in a container.
+"""Forwards file changes on this host to programs in containers that watch them.
 
-    inotify.py   the host's kernel, asked
-    tree.py      the folders below what containers have, watched one by one
-    change.py    one change; what of many is worth sending; how it is written
-    event_sender.py   the way to the guest, where events.c and event_module.c raise the same events
-    events.py    the two threads, and what is in the way
+    inotify.py        the host's inotify(7)
+    tree.py           the folders below the bind mounts, watched one by one
+    change.py         a change, its encoding, and removal of repeated changes
+    event_sender.py   the connection to the guest, where events.c and event_module.c raise them
+    events.py         the two threads, and the problems
 
-virtiofs carries files and no events. What inotify says here is sent as it is, and the guest's own
-kernel says it there, with the same names and kinds; no file is touched for it, so nothing comes
-back as another change. Next: `events.py`.
+virtiofs transfers files but no events. An event of the host is sent unchanged, and the guest's
+kernel raises it with the same name and kind. No file is touched for it, so it causes no further
+event. Next: `events.py`.
 """

@@ -1,6 +1,6 @@
-"""One change of a file, in the words of inotify, which both kernels speak. Pure.
+"""A change of a file, in terms of inotify, which both kernels use. Pure.
 
-Next: `tree.py`, who finds them; `event_sender.py`.
+Next: `tree.py`, which makes them; `event_sender.py`.
 """
 
 import os
@@ -23,7 +23,7 @@ class Kind(IntFlag):
     ISDIR = 0x40000000
 
 
-REPEATED = Kind.MODIFY | Kind.ATTRIB | Kind.CLOSE_WRITE  # what is true of a name over and over
+REPEATED = Kind.MODIFY | Kind.ATTRIB | Kind.CLOSE_WRITE  # kinds that repeat for a file
 LONGEST = 4000  # bytes of a path: the guest's kernel takes an event of a page
 
 
@@ -36,17 +36,17 @@ class Change(msgspec.Struct, frozen=True):
 
 
 def worth_sending(changes: Iterable[Change]) -> list[Change]:
-    """Without what says again, of the same name, what has been said: a large file is written in
-    many steps. The order stays, and names that come and go are told each time."""
+    """Without repeated changes of the same name: a large file is written in many steps. Keeps the
+    order, and every creation, deletion and rename."""
     kept: list[Change] = []
-    said: dict[str, set[int]] = {}
+    sent: dict[str, set[int]] = {}
     for change in changes:
         if not change.mask & REPEATED:
-            said.pop(change.path, None)
-        elif change.mask in said.setdefault(change.path, set()):
+            sent.pop(change.path, None)
+        elif change.mask in sent.setdefault(change.path, set()):
             continue
         else:
-            said[change.path].add(change.mask)
+            sent[change.path].add(change.mask)
         kept.append(change)
     return kept
 

@@ -1,4 +1,4 @@
-"""The way of changes to the guest: one connection, made when there is something to tell.
+"""Sends changes to the guest over one connection, made when the first change is sent.
 
 Next: `engine/guest/files/source/events.c`.
 """
@@ -13,7 +13,7 @@ from vm.guest.protocol import Stream
 LOST = (GalleyError, OSError)
 
 
-class Courier:
+class EventSender:
     """`send` from one thread, `close` from any."""
 
     def __init__(self, dial: Callable[[], Stream]) -> None:
@@ -22,7 +22,7 @@ class Courier:
         self._stream: Stream | None = None
 
     def send(self, changes: Sequence[Change]) -> None:
-        """Blocks while the guest is slow. Raises one of LOST when it does not take them."""
+        """Blocks while the guest is slow. Raises one of LOST; the connection is closed then."""
         stream = self._stream
         if stream is None:
             stream = self._dial()

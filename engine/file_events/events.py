@@ -1,9 +1,9 @@
-"""Watches what containers have of this host, and tells the guest what changes.
+"""Watches the bind mounts of running containers and sends changes to the guest.
 
-One thread looks and listens, the other sends, so that a slow guest makes nobody deaf: what comes
-meanwhile waits, and is said once. While there is nothing to watch, both sleep. A change that a
-container has made is told as well, after the guest's own kernel has told it: nobody here knows
-whose it was. Next: `tree.py`.
+One thread reads inotify, the other sends, so that a slow guest does not delay reading: changes
+queue up meanwhile, without repetitions. Both threads sleep while nothing is watched. A change that
+a container made is sent as well, though the guest's kernel has raised it already: inotify does not
+say who made it. Next: `tree.py`.
 """
 
 import logging
@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from engine.file_events.change import Change, worth_sending
-from engine.file_events.event_sender import LOST, Courier
+from engine.file_events.event_sender import LOST, EventSender
 from engine.file_events.inotify import Inotify, most_watches
 from engine.file_events.tree import Tree
 from vm.errors import GalleyError, HostError, MachineError, Problem
@@ -21,23 +21,23 @@ from vm.guest.protocol import Stream
 
 log = logging.getLogger(__name__)
 
-GATHER = 0.02  # seconds in which what comes is sent together
+GATHER = 0.02  # seconds of changes that are sent together
 HALF = 0.05  # seconds that the second half of a rename may take
 AGAIN = 0.5  # seconds between two tries to reach the guest
 TRIES = 60
-MOST = 200_000  # changes that wait for a guest that does not take them
+MOST = 200_000  # queued changes; more are dropped
 
 
 class FileEvents:
-    """For any thread. `problems`: why some changes are not told; `on_change` is called when they
-    have become others."""
+    """`problems`: why some changes are not sent; `on_change` is called when they change. Any
+    thread."""
 
     def __init__(
-        self, dial: Callable[[], Stream], left_out: Path, on_change: Callable[[], None]
+        self, dial: Callable[[], Stream], excluded: Path, on_change: Callable[[], None]
     ) -> None:
-        """`left_out`: a folder that nobody wants to hear of, for it always changes."""
-        self._courier = Courier(dial)
-        self._left_out = str(left_out.resolve())  # as a share's path has it
+        """`excluded`: a folder that is not watched because Galley itself writes there."""
+        self._sender = EventSender(dial)
+        self._excluded = str(excluded.resolve())  # as a share's path has it
         self._on_change = on_change
         self._changed = threading.Condition()
         self._roots: frozenset[str] = frozenset()
@@ -45,14 +45,14 @@ class FileEvents:
         self._ended = threading.Event()
         self._inotify: Inotify | None = None
         self._threads: list[threading.Thread] = []
-        self._in_the_way: dict[str, Problem] = {}
+        self._problems: dict[str, Problem] = {}
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        return tuple(self._in_the_way.values())
+        return tuple(self._problems.values())
 
     def follow(self, roots: Iterable[str]) -> None:
-        """From now on these, folders or files, and no others. Does not wait for anything."""
+        """Watch these folders and files from now on, and no others. Does not block."""
         wanted = frozenset(roots)
         with self._changed:
             if wanted == self._roots:
@@ -62,7 +62,7 @@ class FileEvents:
                 self._changes = []
             self._changed.notify_all()
         if not wanted:
-            self._courier.close()
+            self._sender.close()
         if self._inotify is not None:
             self._inotify.wake()
         elif wanted:
@@ -87,24 +87,24 @@ class FileEvents:
         try:
             self._inotify = inotify = Inotify()
         except GalleyError as error:
-            self._tell("inotify", error)
+            self._set_problem("inotify", error)
             return
-        self._tell("inotify", None)
+        self._set_problem("inotify", None)
         self._threads = [
             threading.Thread(target=self._watch, args=(inotify,), name="file-events", daemon=True),
-            threading.Thread(target=self._send, name="file-events-courier", daemon=True),
+            threading.Thread(target=self._send, name="file-events-sender", daemon=True),
         ]
         for thread in self._threads:
             thread.start()
 
     def _watch(self, inotify: Inotify) -> None:
-        tree = Tree(inotify, most_watches, [self._left_out])
+        tree = Tree(inotify, most_watches, [self._excluded])
         while not self._ended.is_set():
             tree.follow(self._roots)
             now = time.time()
             limit = 0.0 if tree.is_waiting() else HALF if tree.is_leaving() else None
             changes = [*tree.see(inotify.read(limit), now), *tree.step()]
-            self._tell("watches", _too_many() if tree.is_full else None)
+            self._set_problem("watches", _too_many() if tree.is_full else None)
             if changes:
                 self._add(changes)
 
@@ -131,28 +131,28 @@ class FileEvents:
             self._deliver(worth_sending(changes))
 
     def _deliver(self, changes: list[Change]) -> None:
-        """Until the guest has them, or nobody wants it any more."""
+        """Retry until the guest has taken them or nothing is watched any more."""
         tries = 0
         while changes and self._roots and not self._ended.is_set():
             try:
-                self._courier.send(changes)
+                self._sender.send(changes)
             except LOST as error:
                 tries += 1
                 log.info("changes of files do not reach the machine: %s", error)
                 if tries == TRIES:
-                    self._tell("courier", _not_taken(str(error)))
+                    self._set_problem("sender", _not_taken(str(error)))
                 self._ended.wait(AGAIN)
                 continue
-            self._tell("courier", None)
+            self._set_problem("sender", None)
             return
 
-    def _tell(self, part: str, error: GalleyError | None) -> None:
+    def _set_problem(self, part: str, error: GalleyError | None) -> None:
         problem = None if error is None else error.to_problem()
         with self._changed:
-            if problem == self._in_the_way.get(part):
+            if problem == self._problems.get(part):
                 return
-            others = {name: one for name, one in self._in_the_way.items() if name != part}
-            self._in_the_way = others if problem is None else {**others, part: problem}
+            others = {name: one for name, one in self._problems.items() if name != part}
+            self._problems = others if problem is None else {**others, part: problem}
         self._on_change()
 
 

@@ -1,8 +1,8 @@
-"""inotify(7), as it is: what a folder's kernel says of it. Linux, and only this module.
+"""inotify(7) by ctypes. Linux only.
 
-Not a library's: those that were looked at keep a rename's first half for half a second and all that
-follows with it, say nothing of folders that the kernel's limit left out, or lose what was dropped
-without a word. Next: `tree.py`.
+The libraries that were tried hold back a rename's first half, and all events after it, for half a
+second, do not report folders beyond the kernel's limit, or drop events without an error. Next:
+`tree.py`.
 """
 
 import ctypes
@@ -30,7 +30,7 @@ LIMIT = Path("/proc/sys/fs/inotify/max_user_watches")
 
 
 class Event(msgspec.Struct, frozen=True):
-    """`name`: in the folder that is watched; "" for itself."""
+    """`name`: relative to the watched folder; "" for the folder itself."""
 
     watch: int
     mask: int
@@ -39,7 +39,7 @@ class Event(msgspec.Struct, frozen=True):
 
 
 class Full(OSError):
-    """The kernel watches no more for this user."""
+    """The limit of watches for this user is reached."""
 
 
 class Watching(Protocol):
@@ -52,7 +52,7 @@ class Watching(Protocol):
 
 
 def most_watches() -> int:
-    """How many we may have. The limit is the user's, and their editor wants to watch, too."""
+    """How many watches to use: half the user's limit, for editors need some too."""
     try:
         return int(LIMIT.read_text()) // 2
     except (OSError, ValueError):
@@ -60,7 +60,7 @@ def most_watches() -> int:
 
 
 class Inotify:
-    """`wake` may come from any thread, the rest from one."""
+    """`wake` from any thread, all else from one."""
 
     def __init__(self) -> None:
         """Raises HostError."""
@@ -90,12 +90,11 @@ class Inotify:
         return watch
 
     def remove(self, watch: int) -> None:
-        """One that is gone by itself is no error."""
+        """A watch that is gone already is no error."""
         self._library.inotify_rm_watch(self._file, watch)
 
     def read(self, limit: float | None) -> list[Event]:
-        """What has come, or comes within `limit` seconds (None: whenever it comes, or until
-        `wake`)."""
+        """The next events; waits at most `limit` seconds (None: for ever), and until `wake`."""
         ready = dict(self._poll.poll(None if limit is None else limit * 1000))
         if self._woken in ready:
             os.read(self._woken, 4096)

@@ -1,8 +1,8 @@
-"""Every folder below some roots, watched: what inotify says of one becomes a change of a path.
+"""Watches every folder below some roots: turns events of folders into changes of paths.
 
-inotify watches folders one by one. New ones are watched as they come, and what was made in them
-before that is told as new. Looking through a large tree is done in small steps, between which
-events are heard. Next: `events.py`, whose thread owns one.
+inotify watches single folders. New folders are watched as they appear, and files that were created
+in one before it was watched are reported as new. A large tree is scanned in small steps, and events
+are read in between. Next: `events.py`, whose thread owns one.
 """
 
 import contextlib
@@ -13,27 +13,27 @@ from collections.abc import Callable, Iterable
 from engine.file_events.change import Change, Kind
 from engine.file_events.inotify import IGNORED, OVERFLOW, Event, Full, Watching
 
-STEP = 64  # folders that are looked through before events are heard
+STEP = 64  # folders that are scanned before events are read
 NEVER = float("inf")
 TICK = 0.1  # seconds by which a file's times may be behind the clock
 
 
 class Tree:
-    """`is_full`: some folders are not watched, for there may be no more. One thread."""
+    """`is_full`: some folders are not watched, because the limit is reached. One thread."""
 
     def __init__(
-        self, watching: Watching, most: Callable[[], int], left_out: Iterable[str] = ()
+        self, watching: Watching, most: Callable[[], int], excluded: Iterable[str] = ()
     ) -> None:
-        """`most`: how many watches we may have, asked for when there are other roots."""
+        """`most`: the limit of watches, read again whenever the roots change."""
         self._watching = watching
         self._most = most
         self._limit = 0
-        self._left_out = frozenset(left_out)
+        self._excluded = frozenset(excluded)
         self._roots: frozenset[str] = frozenset()
         self._paths: dict[int, str] = {}
         self._watches: dict[str, int] = {}
-        # Folders to be looked through, and since when (seconds since the epoch) what is in them
-        # is news.
+        # Folders to be scanned, and the time (seconds since the epoch) since when their entries
+        # are reported as new.
         self._waiting: deque[tuple[str, float]] = deque()
         self._leaving: dict[int, str] = {}  # by the rename's cookie
         self._heard = NEVER
@@ -59,7 +59,7 @@ class Tree:
         self._roots, self._limit, self.is_full = new, self._most(), False
 
     def step(self) -> list[Change]:
-        """Look through some more folders."""
+        """Scan some more folders."""
         news: list[Change] = []
         for _ in range(min(STEP, len(self._waiting))):
             path, since = self._waiting.popleft()
@@ -67,7 +67,7 @@ class Tree:
         return news
 
     def see(self, events: Iterable[Event], now: float) -> list[Change]:
-        """What they mean. `now`: seconds since the epoch, before they were read."""
+        """The changes that `events` mean. `now`: seconds since the epoch, before they were read."""
         before, self._leaving = self._leaving, {}
         changes: list[Change] = []
         for event in events:
@@ -84,18 +84,18 @@ class Tree:
 
     def _change(self, event: Event, leaving: dict[int, str]) -> list[Change]:
         folder = self._paths[event.watch]
-        if not event.name:  # of itself: its own folder has said it, unless a root is a file
+        if not event.name:  # the folder itself: its parent reports it, unless a root is a file
             is_file = not event.mask & Kind.ISDIR and folder in self._roots
             return [Change(event.mask, folder)] if is_file else []
         path = os.path.join(folder, event.name)
-        if path in self._left_out:
+        if path in self._excluded:
             return []
         if event.mask & Kind.ISDIR:
             self._keep_up(event, path, leaving)
         return [Change(event.mask, path, event.cookie)]
 
     def _keep_up(self, event: Event, path: str, leaving: dict[int, str]) -> None:
-        """With a folder that is made, or comes or goes with all that is in it."""
+        """A folder was created, or moved with its content."""
         if event.mask & Kind.MOVED_FROM:
             self._leaving[event.cookie] = path
         elif event.mask & Kind.MOVED_TO:
@@ -103,14 +103,14 @@ class Tree:
             self._drop(path)  # an empty folder that was there is replaced
             if left is not None:
                 self._rename(left, path)
-            # What moved within our sight is no news, but there may be folders not yet watched.
+            # What moved between watched folders is not new, but may have unwatched folders.
             self._waiting.append((path, NEVER if left else 0.0))
         elif event.mask & Kind.CREATE:
             self._waiting.appendleft((path, 0.0))
 
     def _look(self, path: str, since: float) -> list[Change]:
-        """Watch it, then see what is in it: what comes after that is told by the watch."""
-        if path in self._left_out or not self._watch(path):
+        """Watch a folder, then scan it: events report all that happens later."""
+        if path in self._excluded or not self._watch(path):
             return []
         news: list[Change] = []
         with contextlib.suppress(OSError), os.scandir(path) as entries:
@@ -131,7 +131,7 @@ class Tree:
         except Full:
             self.is_full = True
             return False
-        except OSError:  # it is gone again, or it may not be read
+        except OSError:  # it is gone already, or cannot be read
             return False
         self._forget(watch)
         old = self._watches.get(path)
@@ -146,7 +146,7 @@ class Tree:
             del self._watches[path]
 
     def _drop(self, top: str) -> None:
-        """No longer watch it, nor anything below it."""
+        """Stop to watch it and everything below."""
         for path in [path for path in self._watches if is_in(path, top)]:
             watch = self._watches.pop(path)
             self._paths.pop(watch, None)
@@ -161,7 +161,7 @@ class Tree:
 
 
 def outermost(roots: Iterable[str]) -> frozenset[str]:
-    """Without those that lie in others."""
+    """Without those that lie below others."""
     every = frozenset(roots)
     return frozenset(
         root for root in every if not any(is_in(root, other) for other in every - {root})
@@ -173,7 +173,7 @@ def is_in(path: str, top: str) -> bool:
 
 
 def _news(entry: os.DirEntry[str], is_folder: bool, since: float) -> list[Change]:
-    """What nobody has told of it: that it came, and that it was written."""
+    """The changes that inotify did not report: created and written."""
     try:
         if since and entry.stat(follow_symlinks=False).st_ctime < since:
             return []

@@ -1,12 +1,12 @@
-"""The guest's console log: the lines that its init writes for us, and a bound on all of it.
+"""The guest's console log: reads the lines of its init, and bounds the size of the file.
 
-    galley: sshd            is seen as `line("sshd")`; `engine/guest` has the lines there are
+galley: sshd            is found by `find("sshd")`; docs/dev/guest-image.md lists the lines
 
-QEMU appends to it for as long as the machine runs, and root in the guest writes to the serial port
-as much as it likes: over 200 kB/s under TCG. `keep_short` cuts the middle out. It works while a
-supervisor runs: QEMU cannot bound a file, and its ring buffer would lose a boot that nobody has
-read. Without a supervisor the file grows until the next one. Next: `vm/lifecycle/boot_steps.py`,
-which waits for lines; `vm/lifecycle/machine.py`.
+QEMU appends to it while the machine runs, and root in the guest may write to the serial port
+without limit: over 200 kB/s under TCG. `keep_short` removes the middle while a supervisor runs:
+QEMU cannot bound a file, and its ring buffer would lose a boot that was not read yet. Without a
+supervisor the file grows until the next one. Next: `vm/lifecycle/boot_steps.py`, which waits for
+lines; `vm/lifecycle/machine.py`.
 """
 
 import logging
@@ -18,17 +18,17 @@ from typing import BinaryIO
 log = logging.getLogger(__name__)
 
 CONSOLE_PREFIX = "galley: "
-LOOK = 30.0  # seconds between two looks at the length of a log
-LIMIT = 2 << 20  # bytes of a log that is left as it is
+POLL = 30.0  # seconds between two checks of the size
+LIMIT = 2 << 20  # bytes; a larger log is shortened
 BEGINNING = 256 << 10  # bytes of a cut log: a boot takes some 40 kB
-OWN = 64 << 10  # of our lines from what is cut out
+OWN = 64 << 10  # bytes of our own lines from the middle
 END = 512 << 10
-LOOKED_AT = 4 << 20  # at most, for lines of ours
+SEARCHED = 4 << 20  # bytes, for our own lines
 LEFT_OUT = b"[the middle of this log is left out]\n"
 
 
 class Console:
-    """A supervisor that comes later reads the same story from the file's beginning."""
+    """Reads the whole log each time, so a later supervisor finds the same lines."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -52,16 +52,16 @@ class Console:
         return "\n".join(self._text().splitlines()[-count:])
 
     def keep_short(self, ended: Callable[[float], bool]) -> None:
-        """Bound the file until the machine has `ended`, which waits for that so many seconds."""
-        while not ended(LOOK):
+        """Bound the file until `ended` returns True; it waits that many seconds for it."""
+        while not ended(POLL):
             try:
                 self.cut()
-            except OSError as error:  # Windows: QEMU lets nobody else write to it
-                log.debug("the console's log cannot be cut: %s", error)
+            except OSError as error:  # Windows: QEMU has it open without sharing
+                log.debug("the console log cannot be shortened: %s", error)
 
     def cut(self) -> None:
-        """In place, which is safe because QEMU appends: it has the file open with O_APPEND. What
-        comes between reading and writing is lost. Raises OSError."""
+        """In place, which is safe because QEMU appends (O_APPEND). Loses what is written between
+        the read and the write. Raises OSError."""
         with open(self._path, "r+b") as file:
             size = file.seek(0, os.SEEK_END)
             if size > LIMIT:
@@ -82,12 +82,12 @@ class Console:
 
 
 def _shortened(file: BinaryIO, size: int) -> bytes:
-    """The beginning, what is ours of the middle, and the end: whole lines, less than LIMIT."""
+    """The beginning, our own lines of the middle, and the end: whole lines, less than LIMIT."""
     file.seek(0)
-    beginning = file.read(BEGINNING + OWN)  # with what an earlier cut has kept of ours
-    start = max(len(beginning), size - LOOKED_AT)
+    beginning = file.read(BEGINNING + OWN)  # with our own lines that an earlier cut kept
+    start = max(len(beginning), size - SEARCHED)
     file.seek(start)
-    rest = file.read(LOOKED_AT)
+    rest = file.read(SEARCHED)
     gap = b"\n" if start > len(beginning) else b""
     first, newline, cut = beginning[:BEGINNING].rpartition(b"\n")
     middle = cut + beginning[BEGINNING:] + gap + rest[:-END]
@@ -96,7 +96,7 @@ def _shortened(file: BinaryIO, size: int) -> bytes:
 
 
 def _own_lines(middle: bytes) -> bytes:
-    """The last of them; each ends with a newline."""
+    """The last ones, at most OWN bytes; each ends with a newline."""
     prefix = CONSOLE_PREFIX.encode()
     lines = [line + b"\n" for line in middle.split(b"\n") if prefix in line]
     while sum(map(len, lines)) > OWN:

@@ -1,9 +1,9 @@
-"""Snapshots of a machine on disk: their names, their manifests, and how none is ever half there.
+"""Snapshots of a machine on disk: their names and manifests; an incomplete one is never listed.
 
-    machine/snapshots/NAME/   data.img, and last manifest.json, without which it is nothing
+machine/snapshots/NAME/   data.img, and last manifest.json, without which it does not count
 
-Whoever calls sees to it that nobody else moves the machine meanwhile. Next: `Backend.copy_disk`
-(how a disk is copied, also of a machine that runs), `engine/lifecycle/snapshots.py` (who calls).
+The caller prevents transitions of the machine meanwhile. Next: `vm.capabilities.CopiesDisk` (copies
+a disk, also of a running machine), `engine/lifecycle/snapshots.py` (the caller).
 """
 
 import contextlib
@@ -25,10 +25,10 @@ from vm.host.sparse import Report
 from vm.types import MachineSnapshot
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
-# What Windows keeps for itself, with any ending: a home may be carried there.
+# Reserved by Windows, with any extension: a home may be moved there.
 DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?|.*\.", re.IGNORECASE)
 
-type Fill = Callable[[Path], bool]  # makes a copy of the data disk; whether it was at rest
+type Fill = Callable[[Path], bool]  # copies the data disk; True: its file system was frozen
 
 
 def check_name(name: str) -> None:
@@ -41,7 +41,7 @@ def check_name(name: str) -> None:
 
 
 def every(directory: MachineDir) -> tuple[MachineSnapshot, ...]:
-    """Those there are, the oldest first. What cannot be read is none."""
+    """The complete and readable ones, oldest first."""
     found = (_read(directory, name) for name in _folders(directory))
     return tuple(sorted(filter(None, found), key=lambda one: (one.made_at, one.name)))
 
@@ -59,7 +59,7 @@ def find(directory: MachineDir, name: str) -> MachineSnapshot:
 
 
 def check_new(directory: MachineDir, name: str) -> None:
-    """Before anything is done for it. Raises SnapshotRefused, NoMachine."""
+    """Before any work for it. Raises SnapshotRefused, NoMachine."""
     check_name(name)
     if any(one.name.casefold() == name.casefold() for one in every(directory)):
         raise SnapshotRefused(f"There is a snapshot {name} already.", "Take another name.")
@@ -75,7 +75,7 @@ def create(directory: MachineDir, name: str, fill: Fill) -> MachineSnapshot:
     sweep(directory)
     try:
         directory.snapshots.mkdir(mode=0o700, exist_ok=True)
-        directory.snapshots.chmod(0o700)  # an older Galley left it open
+        directory.snapshots.chmod(0o700)  # older versions did not
         folder.mkdir(mode=0o700)
         settled = fill(directory.snapshot_disk(name))
         if directory.to_start.exists():
@@ -95,7 +95,7 @@ def create(directory: MachineDir, name: str, fill: Fill) -> MachineSnapshot:
 
 
 def check_restore(directory: MachineDir, name: str) -> None:
-    """Before anything is stopped for it. Raises SnapshotRefused, DiskFull, HomeUnusable."""
+    """Before the machine is stopped for it. Raises SnapshotRefused, DiskFull, HomeUnusable."""
     find(directory, name)
     try:
         if not sparse.clones(directory.root):
@@ -105,8 +105,8 @@ def check_restore(directory: MachineDir, name: str) -> None:
 
 
 def restore(directory: MachineDir, name: str, report: Report) -> None:
-    """Make its disk that of the machine, which must be stopped. Raises SnapshotRefused, DiskFull,
-    HomeUnusable and what `report` raises; the machine is as before then."""
+    """Replace the data disk of the stopped machine by the snapshot's. Raises SnapshotRefused,
+    DiskFull, HomeUnusable and what `report` raises; the machine is unchanged then."""
     wanted = find(directory, name)
     sweep(directory)
     try:
@@ -114,9 +114,9 @@ def restore(directory: MachineDir, name: str, report: Report) -> None:
         to_start = directory.snapshot_to_start(name)
         content = to_start.read_bytes() if to_start.exists() else b""
         write_atomic(directory.to_start_restored, content)
-        _forget_the_present(directory)
+        _forget_old_disk(directory)
         _put_in_place(directory)
-        _let_to_start_follow(directory)
+        _move_to_start(directory)
         write_atomic(directory.known_host, wanted.host_key.encode() + b"\n")
     except OSError as error:
         sweep(directory)
@@ -144,21 +144,21 @@ def delete_all(directory: MachineDir) -> None:
 
 
 def sweep(directory: MachineDir) -> bool:
-    """Remove what was begun and is no snapshot, and a restore's file that a crash has left. Whether
-    there was a snapshot that was begun."""
+    """Remove incomplete snapshots, and a restore's file that a crash has left. Whether there was an
+    incomplete snapshot."""
     names = _folders(directory)
     begun = [name for name in names if not directory.snapshot_manifest(name).exists()]
     for name in begun:
         _remove(directory.snapshots / name)
     with contextlib.suppress(OSError):
-        _let_to_start_follow(directory)
+        _move_to_start(directory)
         directory.data_restored.unlink()
     return bool(begun)
 
 
-def _forget_the_present(directory: MachineDir) -> None:
-    """What is true of the disk that goes and not of the one that comes. After a crash right here
-    the old disk boots, cold, and its host key is pinned again."""
+def _forget_old_disk(directory: MachineDir) -> None:
+    """Remove what belongs to the old disk. After a crash right here the old disk boots cold, and
+    its host key is pinned again."""
     for manifest in directory.suspended.glob("*.json"):
         manifest.unlink()
         sync_directory(directory.suspended)
@@ -174,9 +174,9 @@ def _put_in_place(directory: MachineDir) -> None:
     sync_directory(directory.root)
 
 
-def _let_to_start_follow(directory: MachineDir) -> None:
-    """What is to start belongs to a disk. Where the disk that comes is still on its way, that is
-    the one before; also after a crash, which leaves one list for each of them."""
+def _move_to_start(directory: MachineDir) -> None:
+    """Move the list of containers to start into place, once its disk is in place; if the disk is
+    not, remove it. Correct after a crash too."""
     restored = directory.to_start_restored
     if not restored.exists():
         return
@@ -226,8 +226,8 @@ def _folders(directory: MachineDir) -> list[str]:
 
 def _read(directory: MachineDir, name: str) -> MachineSnapshot | None:
     try:
-        said = directory.snapshot_manifest(name).read_bytes()
-        found = msgspec.json.decode(said, type=MachineSnapshot)
+        manifest = directory.snapshot_manifest(name).read_bytes()
+        found = msgspec.json.decode(manifest, type=MachineSnapshot)
     except (OSError, msgspec.MsgspecError):
         return None
     return found if found.name == name and directory.snapshot_disk(name).exists() else None

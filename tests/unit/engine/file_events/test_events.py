@@ -135,7 +135,7 @@ def test_it_ends_at_once_when_nothing_is_watched(
         assert asleep.acquire(timeout=PATIENCE)
     watching.close()
     names = {thread.name for thread in threading.enumerate()}
-    assert not names & {"file-events", "file-events-courier"}
+    assert not names & {"file-events", "file-events-sender"}
 
 
 def test_what_always_changes_is_left_out_by_its_real_name(guest: Guest, tmp_path: Path) -> None:

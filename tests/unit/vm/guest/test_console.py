@@ -75,7 +75,7 @@ def test_one_that_nobody_has_cut_is_read_within_bounds(log: Path) -> None:
 def test_it_is_cut_for_as_long_as_the_machine_runs(
     log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(console, "LOOK", 0.01)
+    monkeypatch.setattr(console, "POLL", 0.01)
     has_ended = threading.Event()
     watcher = threading.Thread(target=Console(log).keep_short, args=(has_ended.wait,))
     watcher.start()

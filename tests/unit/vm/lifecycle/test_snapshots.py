@@ -238,7 +238,7 @@ def test_a_cancelled_restore_leaves_the_machine_as_it_was(
     assert not directory.data_restored.exists()
 
 
-@pytest.mark.parametrize("step", ["write_atomic", "_forget_the_present", "_put_in_place"])
+@pytest.mark.parametrize("step", ["write_atomic", "_forget_old_disk", "_put_in_place"])
 def test_a_restore_that_the_disk_refuses_leaves_no_copy(
     directory: MachineDir, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
@@ -271,7 +271,7 @@ def test_a_restore_that_is_cancelled_after_one_that_was_killed(
     create(directory, "old")
     write(directory, "second")
     directory.to_start.write_text('["database"]')
-    dies(directory, "restore", "snapshots", "_forget_the_present", "before")
+    dies(directory, "restore", "snapshots", "_forget_old_disk", "before")
     assert directory.to_start_restored.exists()
 
     def enough(*_: object) -> None:
@@ -309,13 +309,13 @@ def test_killed_while_one_is_made(directory: MachineDir, owner: str, name: str, 
     [
         ("sparse", "duplicate", "before", "second"),
         ("sparse", "duplicate", "after", "second"),
-        ("snapshots", "_forget_the_present", "after", "second"),
+        ("snapshots", "_forget_old_disk", "after", "second"),
         ("snapshots", "write_atomic", "before", "second"),
         ("snapshots", "write_atomic", "after", "second"),
         ("snapshots", "write_atomic", "before 2", "first"),
         ("snapshots", "_put_in_place", "before", "second"),
         ("snapshots", "_put_in_place", "after", "first"),
-        ("snapshots", "_let_to_start_follow", "after 2", "first"),  # the first is in `sweep`
+        ("snapshots", "_move_to_start", "after 2", "first"),  # the first is in `sweep`
     ],
 )
 @pytest.mark.parametrize("kept", ['["web"]', ""])
