@@ -159,7 +159,7 @@ def test_what_is_galleys_is_covered(
     (folder / "galley" / "key").write_text("secret")
     os.chown(folder / "galley", USER, USER)
     if by == "the guest":
-        monkeypatch.setattr(virtiofsd, "covers", lambda: False)
+        monkeypatch.setattr(virtiofsd, "can_cover", lambda: False)
         monkeypatch.setattr(virtiofsd, "_forbids_namespaces", lambda: "a.setting")
     said = start().container("0:0", "ls -A galley; cat galley/key; echo 1 > galley/new")
     assert "secret" not in said

@@ -1,7 +1,8 @@
-"""`--backend fake`: a machine that only pretends, for demos and for faults nobody can provoke.
+"""`--backend fake`: a simulated machine, for demos and for faults that no real machine shows on
+demand.
 
-A detached process stands for the machine, so that it outlives supervisors and can be killed like a
-real one. `machine/fake.json` (a `FakeScript`) says what goes wrong. Next: `fake_machine.py`.
+A detached process stands for the machine, so it outlives supervisors and can be killed like a real
+one. `machine/fake.json` (a `FakeScript`) has the faults. Next: `fake_machine.py`.
 """
 
 import base64
@@ -127,7 +128,7 @@ class FakeBackend(Backend):
 
 
 class FakePauses(Pauses):
-    """Its process answers nothing while it is paused."""
+    """The process answers nothing while it is paused."""
 
     def pause(self, directory: MachineDir) -> None:
         _ask_machine(directory, "pause")
@@ -137,7 +138,7 @@ class FakePauses(Pauses):
 
 
 class FakeForwards(ForwardsPorts):
-    """Only remembered: nothing listens on the host."""
+    """A list only: nothing listens on the host."""
 
     def forward(self, directory: MachineDir, forward: Forward) -> None:
         if forward.host_port in _script(directory).busy_ports:
@@ -155,7 +156,7 @@ class FakeForwards(ForwardsPorts):
 
 
 class FakeShares(SharesFolders):
-    """By nothing: a spec's folders count as shared."""
+    """The spec's folders count as shared."""
 
     def probe(self, asked: str) -> Problem | None:
         return None
@@ -165,7 +166,7 @@ class FakeShares(SharesFolders):
 
 
 class FakeDiskGrowth(GrowsDisk):
-    """In the record of the machine only."""
+    """In the record only."""
 
     def grow(self, directory: MachineDir, disk_bytes: int) -> None:
         running = _running_or_raise(directory)
@@ -174,7 +175,7 @@ class FakeDiskGrowth(GrowsDisk):
 
 
 class FakeDiskCopies(CopiesDisk):
-    """They end with their caller."""
+    """A copy ends with its caller."""
 
     def copy(
         self, directory: MachineDir, target: Path, still: Still, report: sparse.Report
@@ -187,7 +188,7 @@ class FakeDiskCopies(CopiesDisk):
 
 
 class FakeGuest:
-    """Talks to the process; see `fake_machine.py` for the wire."""
+    """Talks to the process; see `fake_machine.py` for the protocol."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -231,7 +232,7 @@ class FakeGuest:
             ) from error
 
     def ask(self, what: dict[str, Any], timeout: float = 5.0) -> dict[str, Any]:
-        """One question of the wire, and its answer."""
+        """One request, and its answer."""
         with self._open(timeout) as connection:
             connection.sendall(json.dumps(what).encode() + b"\n")
             with connection.makefile("rb") as file:
@@ -308,7 +309,7 @@ def _running_or_raise(directory: MachineDir) -> _Running:
 
 
 def _running(directory: MachineDir) -> _Running | None:
-    """The living process, or None; a file without its process is nothing."""
+    """The living process, or None. A record without a process is ignored."""
     try:
         running = msgspec.json.decode(directory.running.read_bytes(), type=_Running)
     except (OSError, msgspec.MsgspecError):

@@ -1,12 +1,12 @@
-"""The process behind `--backend fake`: tells a console story, answers on a loopback port.
+"""The process behind `--backend fake`: writes the console of a boot, answers on a loopback port.
 
-Run as `python -m vm.backends.fake_machine SCRIPT CONSOLE PORT`. What goes wrong, and when, is in
-the script (`FakeScript`); what its sockets answer is data in `fake_answers.json`. Next: `fake.py`,
-which starts it and talks to it.
+Run as `python -m vm.backends.fake_machine SCRIPT CONSOLE PORT`. The script (`FakeScript`) has the
+faults; the answers of its sockets are in `fake_answers.json`. Next: `fake.py`, which starts it and
+talks to it.
 
-Wire: a client sends one JSON line `{"do": "run"|"dial"|"read"|"write", …}`; for "dial" the
-connection then is the socket, for the others one JSON line comes back. "pause", "wake" and "state"
-are the backend's: while it is paused, everything else waits, as in a machine that stands still.
+Protocol: a client sends one JSON line `{"do": "run"|"dial"|"read"|"write", …}`; after "dial" the
+connection is the socket, for the others one JSON line is the answer. "pause", "wake" and "state"
+come from the backend; while it is paused all others wait.
 """
 
 import json

@@ -1,10 +1,9 @@
-"""Which accelerator runs the guest: the first that boots one, and a sentence that says why.
+"""Chooses the accelerator: the first that boots a test guest, with a sentence that says why.
 
-Being there proves nothing: /dev/kvm opens on computers where QEMU then aborts on a register, or
-where a guest crawls. So the image's own kernel is booted, told to power off at once; no smaller
-guest would meet all that a real one does. The verdict is kept beside the machine until QEMU, the
-host's kernel, its CPU or what is present changes. Next: `command.py` (the guest that is booted),
-`backend.py`.
+Existence proves nothing: /dev/kvm opens on computers where QEMU then aborts on a register, or where
+a guest crawls. So the image's own kernel boots and powers off at once; a smaller guest would not
+exercise what a real one does. The verdict is cached beside the machine until QEMU, the host's
+kernel, its CPU or the accelerators change. Next: `command.py` (the test guest), `backend.py`.
 """
 
 import os
@@ -27,12 +26,12 @@ KVM = Path("/dev/kvm")
 
 DEADLINE = 10.0  # seconds; emulation boots this guest in under four on a slow computer
 POWERED_OFF = b"reboot: Power down"  # with -no-reboot, a crash too ends QEMU with exit code 0
-# A refusal can pass: another hypervisor had the CPU, the computer was busy. Ask again after a day.
+# A failure may be temporary: another hypervisor used the CPU, or the computer was busy.
 REFUSAL_HOLDS = 86_400.0
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """What a test guest showed: the content of `accelerator.json`."""
+    """The result of the test guest: the content of `accelerator.json`."""
 
     measured_with: tuple[str, ...] = msgspec.field(name="circumstances")
     works: bool
@@ -43,17 +42,17 @@ class Verdict(msgspec.Struct, frozen=True):
 def choose(
     asked: str, launch: Launch, memory: Path, version: str, progress: Callable[[str], None]
 ) -> Accelerator:
-    """What `asked` (a setting) means here. Raises VirtualizationOff if that cannot be.
+    """The accelerator for `asked`, a setting. Raises VirtualizationOff if it cannot be used.
 
-    `launch` is the machine to be started, whose accelerator is not looked at; `memory` is the file
-    that keeps the verdict; `version` is QEMU's.
+    `launch`: the machine that is about to start, with any accelerator; `memory`: the file that
+    caches the verdict; `version`: QEMU's.
     """
     if asked == "tcg":
         return Accelerator("tcg", "Emulation was chosen in the settings.")
     native = NATIVE.get(launch.system, "")
     missing = why_missing(native)
     if asked != "auto":
-        _insist(asked, native, missing)
+        _check_chosen(asked, native, missing)
         return Accelerator(asked, f"{TITLES[asked]} was chosen in the settings.")
     if missing:
         return Accelerator("tcg", missing)
@@ -62,7 +61,7 @@ def choose(
 
 
 def why_missing(native: str) -> str:
-    """A sentence on why the accelerator is not even there, "" when it is. Quick."""
+    """Why the accelerator does not exist here, "" when it does. Quick."""
     if native == "":
         return "This system has no hardware virtualization that QEMU can use."
     if native == "kvm" and not KVM.exists():
@@ -74,7 +73,7 @@ def why_missing(native: str) -> str:
     return ""
 
 
-def _insist(asked: str, native: str, missing: str) -> None:
+def _check_chosen(asked: str, native: str, missing: str) -> None:
     if asked == native and not missing:
         return
     summary = missing or f"The accelerator {asked} does not exist on {platform.system()}."
@@ -85,8 +84,8 @@ def _verdict(
     native: str, launch: Launch, memory: Path, version: str, progress: Callable[[str], None]
 ) -> Verdict:
     measured_with = (native, version, platform.release(), processor_name(), launch.cpu_model)
-    known = _recall(memory)
-    if known is not None and known.measured_with == measured_with and _holds(known):
+    known = _read_verdict(memory)
+    if known is not None and known.measured_with == measured_with and _is_current(known):
         return known
     progress(f"Testing {TITLES[native]} with a small guest")
     works, reason = boots(native, launch)
@@ -96,7 +95,7 @@ def _verdict(
 
 
 def boots(native: str, launch: Launch) -> tuple[bool, str]:
-    """Boot the test guest; whether it came up, and the sentence that says so."""
+    """Boot the test guest: whether it came up, and a sentence about it."""
     guest = msgspec.structs.replace(
         launch, accelerator=native, cpus=min(launch.cpus, 2), memory_bytes=512 << 20
     )
@@ -109,23 +108,23 @@ def boots(native: str, launch: Launch) -> tuple[bool, str]:
     if POWERED_OFF in done.stdout:
         return True, f"{title} booted a test guest in {time.monotonic() - before:.1f} s."
     lines = done.tail(5).splitlines()[1:] or [f"QEMU ended with code {done.returncode}"]
-    return False, f"{title} is present, but a test guest did not boot: {telling(lines)}"
+    return False, f"{title} is present, but a test guest did not boot: {error_line(lines)}"
 
 
-def telling(lines: list[str]) -> str:
-    """The line that says most: QEMU's first error; an assertion that follows it is its echo."""
+def error_line(lines: list[str]) -> str:
+    """The most informative line: QEMU's first error; a later assertion only follows from it."""
     errors = [line for line in lines if "error" in line.lower()]
     return (errors or lines[-1:])[0].strip()
 
 
-def _recall(memory: Path) -> Verdict | None:
+def _read_verdict(memory: Path) -> Verdict | None:
     try:
         return msgspec.json.decode(memory.read_bytes(), type=Verdict)
     except (OSError, msgspec.MsgspecError):
         return None
 
 
-def _holds(verdict: Verdict) -> bool:
+def _is_current(verdict: Verdict) -> bool:
     return verdict.works or 0 <= time.time() - verdict.at < REFUSAL_HOLDS
 
 

@@ -1,8 +1,8 @@
-"""The machine as a QEMU process: detached, sandboxed, reached through ssh and one socket file.
+"""The QEMU backend: a detached, sandboxed QEMU process for each machine.
 
-It remembers nothing between calls: `running.py` finds the process each time. Here are the ten
-members of every backend; each capability is a class in the module of its concern. Next: `launch.py`
-and `start.py` (how a process comes to be), `command.py` (what it is told).
+It keeps no state between calls: `running.py` finds the process each time. Here are the ten members
+of every backend; each capability is a class in the module of its concern. Next: `launch.py` and
+`start.py`, which start a process, `command.py`, which builds its command line.
 """
 
 import logging
@@ -41,13 +41,13 @@ SSHD_STARTS_WITHIN = 30.0  # seconds after the engine, which is let go first; us
 
 
 class QemuBackend(Backend):
-    """See `vm.backend.Backend`; methods say only what is QEMU's own."""
+    """See `vm.backend.Backend`; the methods document only what is specific to QEMU."""
 
     name = "qemu"
     features = Features(sockets="relay", image_format="qcow2")
 
     def __init__(self) -> None:
-        if memory.supported():  # as a memfd, which can be saved
+        if memory.supported():  # a memfd, which can be saved
             self.suspends = Suspension()
             self.boot_checkpoints = BootCheckpoint()
         self.pauses = Pause()
@@ -78,7 +78,7 @@ class QemuBackend(Backend):
         cold_start(directory, launch, chosen, spec)
 
     def stop(self, directory: MachineDir, force: Force) -> None:
-        """A QEMU that does not listen is logged, not raised: the next harder `Force` follows."""
+        """An unresponsive QEMU is logged, not an error: the next `Force` follows."""
         found = running.find(directory)
         if found is None:
             return
@@ -131,14 +131,14 @@ class QemuBackend(Backend):
         from vm.guest.ssh import SshGuest  # paramiko is slow to import, and most calls need no ssh
 
         ssh = SshGuest(address, directory.key, directory.known_host, SSHD_STARTS_WITHIN)
-        if not directory.relay_socket.exists():  # an older Galley has started it
+        if not directory.relay_socket.exists():  # started by an older version
             return ssh
         return RelayedGuest(lambda until: qmp.connect_to(directory.relay_socket, until), ssh)
 
 
 def _state(directory: MachineDir, found: running.Running) -> MachineState:
-    """What QMP says of a process that is ours. One too busy to answer still runs; one that waits
-    for room on this computer's disk answers nobody."""
+    """From QMP. A QEMU too busy to answer counts as running, and so does one that waits for space
+    on this computer's disk."""
     try:
         with running.control(directory, found, OBSERVE_DEADLINE) as session:
             status = session.field("query-status", "status")

@@ -1,7 +1,7 @@
-"""What QEMU is told: one frozen `Launch` in, one argument list out. Pure, and golden-tested.
+"""Builds QEMU's command line: a frozen `Launch` in, an argument list out. Pure; golden-tested.
 
-Next: `backend.py` (who fills in a Launch), `tests/golden/qemu` (the results). Figures that chose
-these flags: vm.md of the design. Not yet run: hvf (both), whpx, kvm on arm64.
+Next: `launch.py`, which makes a Launch; `tests/golden/qemu`, the results. Not run yet: hvf (both),
+whpx, kvm on arm64.
 """
 
 from pathlib import PurePath
@@ -64,14 +64,14 @@ class Launch(msgspec.Struct, frozen=True):
     console_log: PurePath
     guest_options: tuple[str, ...] = ()
     cpu_model: str = "auto"
-    share_sockets: tuple[PurePath, ...] = ()  # of a virtiofsd for each shared folder, in order
-    initramfs: PurePath | None = None  # None: the image's own
-    memory_file: PurePath | None = None  # that is the guest's memory; None: QEMU's own affair
-    waits: bool = False  # for the state of a suspended machine, which it goes on from
+    share_sockets: tuple[PurePath, ...] = ()  # one of a virtiofsd for each shared folder, in order
+    initramfs: PurePath | None = None  # None: the image's
+    memory_file: PurePath | None = None  # the guest's memory; None: QEMU allocates it
+    waits: bool = False  # for the state of a suspended machine (-incoming)
 
 
 def arguments(launch: Launch) -> list[str]:
-    """The machine."""
+    """The command line of the machine."""
     return [
         *_computer(launch),
         *_kernel(launch, launch.guest_options),
@@ -85,7 +85,7 @@ def arguments(launch: Launch) -> list[str]:
 
 
 def probe_arguments(launch: Launch) -> list[str]:
-    """A guest on the same kernel and CPU that powers off at once, its console on our stdout."""
+    """A guest with the same kernel and CPU that powers off at once; its console is on stdout."""
     return [
         *_computer(msgspec.structs.replace(launch, memory_file=None)),
         *_kernel(launch, ("galley.floor=1",)),
@@ -138,7 +138,7 @@ def _kernel(launch: Launch, options: tuple[str, ...]) -> list[str]:
 
 
 def _disks(launch: Launch) -> list[str]:
-    """vda: the root, read-only. vdb: the data; what the guest trims becomes a hole in the file."""
+    """vda: the root, read-only. vdb: the data disk; discarded blocks become holes in the file."""
     root = {"driver": "file", "filename": str(launch.image / ROOT), "read-only": True}
     data = {"driver": "file", "filename": str(launch.data_disk), "discard": "unmap"}
     return [
@@ -146,7 +146,7 @@ def _disks(launch: Launch) -> list[str]:
         *_disk(
             DATA,
             {"driver": "raw", "file": data, "discard": "unmap", "detect-zeroes": "unmap"},
-            ",werror=stop",  # where the host's disk takes no more, the guest waits until it does
+            ",werror=stop",  # on a full host disk the guest is halted
         ),
     ]
 
@@ -197,13 +197,13 @@ def _control(launch: Launch) -> list[str]:
 
 
 def _monitor(name: str, socket: PurePath) -> list[str]:
-    """QEMU talks to one client at a time on each."""
+    """QEMU serves one client at a time on each."""
     path = f"socket,id={name},path={_escaped(socket)},server=on,wait=off"
     return ["-chardev", path, "-mon", f"chardev={name},mode=control"]
 
 
 def _confinement(launch: Launch) -> list[str]:
-    """seccomp, which exists on Linux alone; every distribution builds its QEMU with it."""
+    """seccomp, Linux only; every distribution builds QEMU with it."""
     if launch.system != "Linux":
         return []
     denied = "obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"

@@ -1,6 +1,6 @@
-"""The data disk: a sparse file, which QEMU writes to directly.
+"""The data disk: a raw sparse file.
 
-A copy of it is `mirror.py`'s, an error of the disk below it `io_error_watch.py`'s.
+`mirror.py` copies it, `io_error_watch.py` reports errors of the disk below it.
 """
 
 import os
@@ -27,8 +27,8 @@ class DataDiskGrowth(GrowsDisk):
 
 
 def create_disk(directory: MachineDir, size: int) -> None:
-    """Make the disk if it is missing, and at least `size` bytes large. Never shrinks it; growing
-    costs nothing until the guest writes. Raises DiskFull, OSError."""
+    """Create the disk if it is missing, and grow it to at least `size` bytes. Growing takes no
+    space until the guest writes. Raises DiskFull, OSError."""
     disk = directory.data_disk
     if not disk.exists():
         _check_space(directory.root)

@@ -1,4 +1,4 @@
-"""What works worse on this computer than it could, and why. `galley diagnose` shows it."""
+"""What works worse on this computer than it could, and why, for `galley diagnose`."""
 
 import os
 

@@ -1,6 +1,6 @@
-"""Folders of this computer in the guest: whether they can be shared, and watched while they are.
+"""Shared folders of a QEMU machine: whether they can be shared, and a watch on what serves them.
 
-How they are served is decided at each start (`start.py`). Next: `shares/folders.py`,
+Each start decides how they are served (`start.py`). Next: `shares/folders.py`,
 `virtiofsd_monitor.py`.
 """
 

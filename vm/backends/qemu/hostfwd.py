@@ -1,7 +1,7 @@
-"""Host ports that QEMU's own network carries, changed at run time through its human monitor.
+"""Port forwards of QEMU's user network, changed at run time through its human monitor.
 
-The monitor has no error codes: its answers are sentences, and this is the file that reads them. "A
-port is busy" it does not say, so the host is asked instead. Next: `qmp.py`.
+The monitor has no error codes; this module parses its sentences. It does not say that a port is in
+use, so the host is asked. Next: `qmp.py`.
 """
 
 import msgspec
@@ -20,7 +20,7 @@ LOOPBACK, SSH_PORT = "127.0.0.1", 22
 
 
 class HostForwards(ForwardsPorts):
-    """IPv4 only: the monitor has no words for IPv6."""
+    """IPv4 only: the monitor has no syntax for IPv6."""
 
     def forward(self, directory: MachineDir, forward: Forward) -> None:
         with running.control(directory, running.find_or_raise(directory)) as session:
@@ -41,7 +41,7 @@ class HostForwards(ForwardsPorts):
 
 
 def add(qmp: Session, forward: Forward) -> None:
-    """Raises PortInUse, or BackendFailed with QEMU's own words."""
+    """Raises PortInUse, or BackendFailed with QEMU's message."""
     if ":" in forward.host_address:
         raise BackendFailed(
             f"Port {forward.host_port} cannot be published on {forward.host_address}: "
@@ -54,19 +54,19 @@ def add(qmp: Session, forward: Forward) -> None:
 
 
 def remove(qmp: Session, forward: Forward) -> None:
-    """Nothing happens when it is not carried."""
+    """Does nothing where it is not forwarded."""
     said = qmp.monitor(f"hostfwd_remove {NETDEV} {_host_side(forward)}")
     if not said.endswith(("removed", "not found")):
         raise BackendFailed(f"QEMU did not stop forwarding port {forward.host_port}: {said}")
 
 
 def carried(qmp: Session) -> frozenset[Forward]:
-    """What QEMU forwards now, the ssh port among it."""
+    """All current forwards, the ssh port included."""
     return read_listing(qmp.monitor("info usernet"))
 
 
 def read_listing(text: str) -> frozenset[Forward]:
-    """The forwards in an `info usernet`; connections under way are other rows of it."""
+    """The forwards in the output of `info usernet`, which also lists open connections."""
     rows = (line.split() for line in text.splitlines() if "[HOST_FORWARD]" in line)
     return frozenset(
         Forward(address.replace("*", ANY), int(host_port), int(guest_port), kind[:3].lower())
@@ -75,7 +75,7 @@ def read_listing(text: str) -> frozenset[Forward]:
 
 
 def _plain(forward: Forward) -> Forward:
-    """As QEMU lists it: an empty address is every address."""
+    """In the way that QEMU lists it: an empty address is every address."""
     return msgspec.structs.replace(forward, host_address=forward.host_address or ANY)
 
 

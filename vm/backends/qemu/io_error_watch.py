@@ -1,7 +1,7 @@
-"""A machine that stands still because this computer's disk took no more, as QEMU tells it.
+"""Reports that QEMU has halted the guest because a write to this computer's disk failed.
 
-QEMU stops the guest at a write that fails (`werror=stop` in `command.py`), which then waits instead
-of losing anything. Next: `engine/monitors/host_disk_space.py`.
+QEMU halts the guest at a failed write (`werror=stop` in `command.py`), so that no data is lost.
+Next: `engine/monitors/host_disk_space.py`.
 """
 
 from vm.backends.qemu import qmp, running
@@ -12,15 +12,15 @@ from vm.host import process
 from vm.types import DiskError
 
 STATUS = "io-error"
-LONGEST = 86400.0  # seconds; then the socket is connected to anew
+LONGEST = 86400.0  # seconds; then it reconnects
 
 
 class IoErrorWatch(WatchesDiskErrors):
-    """QEMU tells on a control socket of its own, which is connected to again when it closes."""
+    """Reads events on a QMP socket of its own; reconnects when that closes."""
 
     def wait(self, directory: MachineDir) -> DiskError | None:
         while (found := running.find(directory)) is not None:
-            tells = directory.events_socket.exists()  # else an older Galley has started it
+            tells = directory.events_socket.exists()  # else an older version started it
             if tells and (error := wait_for_error(directory)) is not None:
                 return error
             process.wait_gone(found.identity, 1.0 if tells else None)
@@ -35,7 +35,7 @@ class IoErrorWatch(WatchesDiskErrors):
 
 
 def wait_for_error(directory: MachineDir) -> DiskError | None:
-    """Until QEMU has stopped the guest for it, and why; None when it tells no more."""
+    """Block until QEMU halts the guest for an error, and return it; None when QEMU has ended."""
     try:
         with qmp.session(directory.events_socket, LONGEST) as session:
             if session.field("query-status", "status") == STATUS:
@@ -49,7 +49,7 @@ def wait_for_error(directory: MachineDir) -> DiskError | None:
 
 
 def _found(session: qmp.Session) -> DiskError:
-    """Of a guest that was stopped before anybody listened."""
+    """The error of a guest that was halted before this connected."""
     disks = session.execute("query-block")
     known = disks if isinstance(disks, list) else []
     said = {disk.get("io-status") for disk in known if isinstance(disk, dict)}

@@ -1,6 +1,6 @@
-"""From a spec to a checked `Launch`: the program, the identity, the files and the accelerator.
+"""From a MachineSpec to a checked `Launch`: the program, the identity, the files, the accelerator.
 
-Next: `command.py` (what QEMU is told), `accel.py`, `start.py`.
+Next: `command.py`, which makes the command line, `accel.py`, `start.py`.
 """
 
 import platform
@@ -22,7 +22,7 @@ def plan(
     directory: MachineDir, spec: MachineSpec, options: BootOptions, progress: Progress
 ) -> tuple[Launch, Accelerator]:
     """Raises NoMachine, MachineBusy, NotEnough, ImageDamaged, ToolMissing and what `progress`
-    raises; nothing runs and nothing has changed then."""
+    raises; then nothing runs, and nothing has changed."""
     qemu = program.find()
     identity = running.read_uuid(directory)
     if identity is None or not directory.data_disk.exists():
@@ -53,7 +53,7 @@ def plan(
 
 
 def kernel_words(options: BootOptions) -> tuple[str, ...]:
-    """On the kernel's command line, where `engine/guest/files/initramfs/init` reads them."""
+    """Options of the kernel command line, which `engine/guest/files/initramfs/init` reads."""
     words = [f"galley.key={options.login_key}"]
     if options.format_disk:
         words.append("galley.format=1")
@@ -65,7 +65,7 @@ def kernel_words(options: BootOptions) -> tuple[str, ...]:
 
 
 def _check(spec: MachineSpec) -> None:
-    """Raises NotEnough, ImageDamaged: what QEMU would say later and less clearly."""
+    """Raises NotEnough, ImageDamaged early, for QEMU would fail later with a less clear message."""
     processors, installed = psutil.cpu_count() or 1, psutil.virtual_memory().total
     if spec.cpus > processors:
         raise NotEnough(

@@ -1,9 +1,8 @@
-"""A copy of the data disk of a machine that runs: QEMU's own mirror job, ended at one moment.
+"""Copies the data disk of a running machine with QEMU's mirror job, ended at one moment.
 
-The job copies what is there, and what the guest writes meanwhile goes to both; when they are equal
-the guest is made still, and the job is told to end: from then on they are two. Holes stay holes. It
-belongs to QEMU, not to us, so one whose caller has died is still there, and dropped. Next:
-`qmp.py`.
+The job copies all blocks, and new writes of the guest go to both files. When they are equal the
+guest's file system is frozen and the job ends: the copy is the disk at that moment. Holes stay
+holes. The job is QEMU's and outlives its caller; the next supervisor drops it. Next: `qmp.py`.
 """
 
 import os
@@ -26,8 +25,8 @@ from vm.host.sparse import Report
 
 JOB, NODE = "galley-copy", "copy"
 POLL = 0.1  # seconds; an open session would block all others
-LAST_POLL = 0.005  # while the guest is still
-DEADLINE = 30.0  # seconds for one command: the last one also waits for the disk
+LAST_POLL = 0.005  # while the guest is frozen
+DEADLINE = 30.0  # seconds for one command; the last one waits for the disk
 
 type Control = Callable[[], AbstractContextManager[Session]]
 
@@ -43,7 +42,7 @@ class Job(msgspec.Struct, frozen=True, rename="kebab"):
 
 
 class DiskMirror(CopiesDisk):
-    """Where the file system shares blocks, the copy is a clone, and QEMU is not asked."""
+    """Where the file system supports reflinks, the copy is a clone, and QEMU is not involved."""
 
     def copy(self, directory: MachineDir, target: Path, still: Still, report: Report) -> None:
         found = running.find(directory)
@@ -84,8 +83,7 @@ def copy_by_job(control: Control, size: int, target: Path, still: Still, report:
 
 
 def drop_job(control: Control) -> None:
-    """End the job, if there is one, and let go of its target. What it has copied is worth nothing
-    unless it had ended by itself."""
+    """End the job, if there is one, and close its target. An incomplete copy is useless."""
     with control() as session:
         while (job := _job(session)) is not None:
             try:
@@ -95,7 +93,7 @@ def drop_job(control: Control) -> None:
                     session.execute("block-job-cancel", device=JOB, force=True)
             except QmpSilent:
                 raise
-            except BackendFailed:  # it has moved on since we looked
+            except BackendFailed:  # its state has changed meanwhile
                 time.sleep(LAST_POLL)
         listed = session.execute("query-named-block-nodes", flat=True)
         nodes = msgspec.convert(listed, list[dict[str, object]])
@@ -129,7 +127,7 @@ def _look(control: Control) -> Job:
 
 
 def _found(session: Session) -> Job:
-    """Raises BackendFailed where it has failed."""
+    """Raises BackendFailed where the job has failed."""
     job = _job(session)
     if job is None or job.error is not None:
         reason = job.error if job is not None else "its job is gone"

@@ -1,4 +1,4 @@
-"""A guest that QEMU halts and lets continue. Next: `running.py`."""
+"""Halts the guest's vCPUs, and lets them continue. Next: `running.py`."""
 
 from vm.backends.qemu import running
 from vm.backends.qemu.state import suspend
@@ -7,7 +7,7 @@ from vm.directory import MachineDir
 
 
 class Pause(Pauses):
-    """QEMU's own "stop" and "cont"."""
+    """QEMU's "stop" and "cont"."""
 
     def pause(self, directory: MachineDir) -> None:
         with running.control(directory, running.find_or_raise(directory)) as session:
@@ -15,6 +15,6 @@ class Pause(Pauses):
 
     def resume(self, directory: MachineDir) -> None:
         found = running.find_or_raise(directory)
-        suspend.forget(directory)  # a supervisor that was resuming it may have died before
+        suspend.forget(directory)  # an earlier supervisor may have died during a resume
         with running.control(directory, found) as session:
             session.execute("cont")

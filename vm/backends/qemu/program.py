@@ -1,4 +1,4 @@
-"""The QEMU that is installed: where it is, how old it is, and how to get one.
+"""Finds the installed QEMU and checks its version.
 
 Next: `backend.py`.
 """
@@ -14,7 +14,7 @@ from vm.errors import ToolMissing, ToolTooOld
 from vm.host import process
 from vm.image import Fingerprint
 
-OLDEST = (7, 2)  # Debian 12's; q35 without i8042 and -blockdev as we write it are there
+OLDEST = (7, 2)  # Debian 12's; older ones lack options that `command.py` uses
 INSTALL = {
     "Linux": "Install it: `sudo apt install {apt}` (Debian, Ubuntu), `sudo dnf install qemu-kvm` "
     "(Fedora), `sudo pacman -S qemu-base` (Arch).",
@@ -25,7 +25,8 @@ APT = {"x86_64": "qemu-system-x86", "aarch64": "qemu-system-arm"}
 
 
 class Program(msgspec.Struct, frozen=True):
-    """A usable QEMU. `version` is the whole line, so that a distribution's rebuild differs too."""
+    """A usable QEMU. `version` is the whole version line, so that a distribution's rebuild differs
+    too."""
 
     path: Path
     version: str
@@ -45,7 +46,7 @@ def find() -> Program:
 
 @functools.lru_cache(4)
 def _look(path: Path, _: Fingerprint) -> Program:
-    """One that has not changed is not asked again: that takes as long as half a resume."""
+    """Cached while the program file is unchanged: running it takes as long as half a resume."""
     done = process.run([path, "--version"], timeout=20)
     lines = done.stdout.decode(errors="replace").splitlines()
     numbers = re.search(r"version (\d+)\.(\d+)", lines[0] if lines else "")

@@ -1,11 +1,10 @@
-"""QEMU's control socket: connect, say a few commands, leave.
+"""QEMU's control socket: connect, execute a few commands, disconnect.
 
-Nothing is remembered between sessions. QEMU serves one client at a time: threads of ours queue on a
-lock, other processes in QEMU's backlog, each until its own deadline. Next: `backend.py`,
-`hostfwd.py`.
+No state is kept between sessions. QEMU serves one client at a time: threads queue on a lock, other
+processes in QEMU's backlog, each until its own deadline. Next: `backend.py`, `hostfwd.py`.
 
 Windows: QEMU can listen on AF_UNIX there, but CPython has no socket.AF_UNIX for it (python/cpython
-issue 77589); `connect_to` is the one function that a Winsock connection would replace.
+issue 77589); a Winsock connection would replace only `connect_to`.
 """
 
 import socket
@@ -28,7 +27,7 @@ _locks: dict[Path, threading.Lock] = {}
 
 
 class QmpSilent(BackendFailed):
-    """Nobody answers on the socket, or not in time: no QEMU, a busy one, or one that just ended."""
+    """No answer on the socket in time: no QEMU, a busy one, or one that has just ended."""
 
 
 class _Failure(msgspec.Struct):
@@ -36,7 +35,7 @@ class _Failure(msgspec.Struct):
 
 
 class Message(msgspec.Struct):
-    """One line of QEMU: a greeting, an answer, an error or an event."""
+    """A line from QEMU: a greeting, an answer, an error or an event."""
 
     QMP: object = None
     event: str | None = None
@@ -46,13 +45,13 @@ class Message(msgspec.Struct):
 
 
 class Session:
-    """An open conversation; every call ends before the session's deadline, or raises QmpSilent."""
+    """An open connection; every call ends before the session's deadline, or raises QmpSilent."""
 
     def __init__(self, connection: socket.socket, until: float) -> None:
         self._connection = connection
         self._until = until
         self._received = b""
-        self.events: list[str] = []  # what QEMU reported meanwhile, oldest first
+        self.events: list[str] = []  # events that came meanwhile, oldest first
 
     def execute(self, command: str, **arguments: object) -> object:
         """The value that QEMU returns. Raises BackendFailed when it refuses."""
@@ -73,17 +72,18 @@ class Session:
         return result.get(name) if isinstance(result, dict) else None
 
     def monitor(self, line: str) -> str:
-        """What the human monitor says to `line`. Its errors are text too: the caller reads them."""
+        """The human monitor's output for `line`. Its errors are text too: the caller parses
+        them."""
         return str(self.execute("human-monitor-command", **{"command-line": line})).strip()
 
     def next_event(self) -> Message:
-        """What QEMU tells by itself."""
+        """The next event."""
         while (message := self._message()).event is None:
             continue
         return message
 
     def greet(self) -> None:
-        """QEMU may owe an event to the session before, and says it first."""
+        """An event for the session before may precede the greeting."""
         while (message := self._message()).event is not None:
             continue
         if message.QMP is None:
@@ -121,7 +121,7 @@ class Session:
 
 @contextmanager
 def session(path: Path, deadline: float = DEADLINE) -> Iterator[Session]:
-    """A greeted session on the socket file, `deadline` seconds for all of it. Raises QmpSilent."""
+    """A greeted session on the socket file, with `deadline` seconds in total. Raises QmpSilent."""
     until = time.monotonic() + deadline
     lock = _locks.setdefault(path, threading.Lock())
     if not lock.acquire(timeout=deadline):
@@ -136,8 +136,8 @@ def session(path: Path, deadline: float = DEADLINE) -> Iterator[Session]:
 
 
 def connect_to(path: Path, until: float) -> socket.socket:
-    """A connection to a socket file of QEMU's, by `until` (`time.monotonic`). Raises OSError, also
-    where another user may have put it there."""
+    """A connection to QEMU's socket file, by `until` (`time.monotonic`). Raises OSError, also where
+    another user owns the socket."""
     if sys.platform == "win32":
         raise OSError("this Python has no AF_UNIX")
     ownership.check_folder(path.parent, ownership.OTHERS)

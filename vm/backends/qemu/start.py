@@ -1,4 +1,5 @@
-"""How a QEMU process comes to be: logs turned, a port found, spawned, heard, written down.
+"""Starts a QEMU process: rotates logs, finds a port, spawns, waits for an answer, writes the
+record.
 
 Next: `command.py`.
 """
@@ -35,8 +36,8 @@ TAIL_LINES = 20
 def cold_start(
     directory: MachineDir, launch: Launch, chosen: Accelerator, spec: MachineSpec
 ) -> None:
-    """Start a guest that boots, in memory that can be saved where this computer has that. Raises
-    as `start`."""
+    """Boot a guest, with memory that can be saved where this computer supports it. Raises as
+    `start`."""
     directory.words.unlink(missing_ok=True)
     ram = memory.create(spec.memory_bytes) if memory.supported() else -1
     try:
@@ -55,7 +56,7 @@ def start(
     console: Path | None = None,
 ) -> Running:
     """Return once the guest executes, or waits for its state. `memory_fd` becomes its memory;
-    `console` is what it has said so far. Raises BackendFailed with what QEMU said."""
+    `console` is the log that it continues. Raises BackendFailed with QEMU's last lines."""
     if launch.initramfs is None and not launch.waits:
         initramfs = boot_files.initramfs(directory, Path(launch.image))
         launch = msgspec.structs.replace(launch, initramfs=initramfs)
@@ -65,7 +66,7 @@ def start(
     for attempt in range(1, PORT_ATTEMPTS + 1):
         launch = msgspec.structs.replace(launch, accelerator=chosen.name, ssh_port=net.free_port())
         with running.changing:
-            _clear_the_way(directory)
+            _prepare_files(directory)
             if console is not None:
                 shutil.copyfile(console, directory.console_log)
             said_before = directory.backend_log.stat().st_size
@@ -78,13 +79,13 @@ def start(
             )
             running.write_record(directory, started)
         log.info("QEMU was spawned, pid %d", identity.pid)
-        if _heard(directory, started, launch.waits):
+        if _wait_until_answers(directory, started, launch.waits):
             log.info("QEMU answers")
             for socket in directory.sockets:
                 socket.chmod(0o600)
             return started
-        said = _said_since(directory, said_before)
-        give_up(directory, started)
+        said = _log_since(directory, said_before)
+        end_failed(directory, started)
         if PORT_TAKEN not in said or attempt == PORT_ATTEMPTS:
             raise _failed(said, launch)
     raise AssertionError("the last attempt returns or raises")
@@ -93,7 +94,7 @@ def start(
 def _serve_shares(
     directory: MachineDir, launch: Launch, spec: MachineSpec
 ) -> tuple[Launch, MachineSpec, str]:
-    """With those folders that can be served, and by what; QEMU would not start with the others."""
+    """With the folders that can be served, and the driver; QEMU would not start with the others."""
     launch, spec, kind = with_shares(directory, launch, spec)
     if kind == folders.VIRTIOFS:
         served = virtiofsd.serve(directory, spec.shares)
@@ -104,7 +105,7 @@ def _serve_shares(
 def with_shares(
     directory: MachineDir, launch: Launch, spec: MachineSpec
 ) -> tuple[Launch, MachineSpec, str]:
-    """Both with the folders that are there, and by what they are shared. Raises ToolMissing,
+    """Launch and spec with the folders that exist, and the driver. Raises ToolMissing,
     SettingsError."""
     if not spec.shares:
         return launch, spec, ""
@@ -123,8 +124,8 @@ def with_shares(
     return launch, msgspec.structs.replace(spec, shares=served), kind
 
 
-def _clear_the_way(directory: MachineDir) -> None:
-    """The console of the last start becomes the one before; nothing of a dead QEMU is left."""
+def _prepare_files(directory: MachineDir) -> None:
+    """Rotate the console log, and remove what a dead QEMU has left."""
     for socket in directory.sockets:
         socket.unlink(missing_ok=True)
     directory.logs.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -136,8 +137,8 @@ def _clear_the_way(directory: MachineDir) -> None:
     directory.backend_log.touch(mode=0o600)
 
 
-def _heard(directory: MachineDir, started: Running, waits: bool) -> bool:
-    """Whether QEMU answers as our machine and runs, or `waits`; False when it ended or stays
+def _wait_until_answers(directory: MachineDir, started: Running, waits: bool) -> bool:
+    """Whether QEMU answers on its socket and runs, or `waits`; False when it ended or stays
     silent."""
     until = time.monotonic() + HEARD_WITHIN
     while not process.wait_gone(started.identity, POLL) and time.monotonic() < until:
@@ -150,14 +151,14 @@ def _heard(directory: MachineDir, started: Running, waits: bool) -> bool:
     return False
 
 
-def give_up(directory: MachineDir, started: Running) -> None:
-    """End it, whatever it does; nothing of it is left."""
+def end_failed(directory: MachineDir, started: Running) -> None:
+    """End the process, in whatever state, and remove its files."""
     process.end(started.identity, force=True)
     process.wait_gone(started.identity, 5)
     running.sweep(directory)
 
 
-def _said_since(directory: MachineDir, offset: int) -> str:
+def _log_since(directory: MachineDir, offset: int) -> str:
     with directory.backend_log.open("rb") as log:
         log.seek(offset)
         lines = log.read().decode(errors="replace").splitlines()

@@ -1,11 +1,10 @@
-"""When the guest knows so many files of the host that virtiofsd could soon open no more, and when
-one has ended before its machine: QEMU lets no other take over.
+"""Watches virtiofsd: reports too many open files, and the end of one before its machine.
 
-virtiofsd holds one descriptor for each file that the guest remembers, and the guest remembers all
-that it ever looked up, until its own memory is short. Beyond the user's limit (RLIMIT_NOFILE) files
-would be there for the host and missing in containers. Linux only, as virtiofsd is; before Linux 6.2
-an ordinary user may not count them, and nothing is told. Next: `engine/shares/inode_pressure.py`
-(has the guest forget).
+virtiofsd holds an open file for each inode that the guest caches, and the guest caches inodes until
+its own memory is short. At the user's limit (RLIMIT_NOFILE) files would exist on the host and be
+missing in containers. QEMU does not let a new virtiofsd replace an ended one. Linux only, as
+virtiofsd is; before Linux 6.2 a process of an ordinary user cannot be counted, and nothing is
+reported. Next: `engine/shares/inode_pressure.py`, which drops the cache.
 """
 
 import os
@@ -21,23 +20,23 @@ from vm.directory import MachineDir
 if sys.platform == "linux":
     import resource
 
-FULL = 0.5  # of the limit; the rest is for what is looked up until the guest has forgotten
-FASTEST = 30_000  # files that a guest looks up in a second, and keeps at it
-OFTEN, SELDOM = 0.1, 2.0  # seconds between two polls: none could fill it meanwhile
-SETTLED = 0.1  # seconds in which virtiofsd hears what the guest has forgotten
-ENDS = 2.0  # seconds in which QEMU is gone, too, where it was its end
-REST, LONGEST = 0.5, 8.0  # seconds until it is to forget again, where that was of little use
+FULL = 0.5  # of the limit; the rest is for lookups until the guest has dropped its cache
+FASTEST = 30_000  # lookups per second of a busy guest
+OFTEN, SELDOM = 0.1, 2.0  # seconds between two polls: the limit is not reached meanwhile
+SETTLED = 0.1  # seconds until virtiofsd has closed the files
+ENDS = 2.0  # seconds within which QEMU has ended too, if that was the reason
+REST, LONGEST = 0.5, 8.0  # seconds until the next `forget`, where the last one closed few files
 
 
 def watch(directory: MachineDir, ended: Event, forget: Forget, lost: Lost) -> None:
-    """Call `forget` when that is so, and again as long as it is: less often where containers have
-    the files open. `lost` is told each that serves no longer while QEMU runs. Returns when no
-    folder is served any more, or `ended` is set."""
+    """Call `forget` at the limit, and again while it lasts: less often where containers hold the
+    files open. `lost` gets the number of each share whose virtiofsd has ended while QEMU runs.
+    Returns when none is left, or `ended` is set."""
     served = {one.pid: number for one, number in virtiofsd.serving(directory).items()}
     numbers = virtiofsd.numbers(directory)
     pause = rest = 0.0
     while not ended.wait(pause):
-        # Quicker than to ask whether it is the same one still: who waits is let go when it ends.
+        # Quicker than an identity check: the wait returns when it ends.
         served = {pid: number for pid, number in served.items() if _is_there(pid)}
         for number in sorted(numbers.difference(served.values())):
             if ended.wait(ENDS) or running.find(directory) is None:  # it ends when QEMU does
@@ -57,7 +56,7 @@ def watch(directory: MachineDir, ended: Event, forget: Forget, lost: Lost) -> No
 
 
 def _is_there(pid: int) -> bool:
-    """A zombie is not."""
+    """False for a zombie."""
     try:
         return b") Z" not in Path(f"/proc/{pid}/stat").read_bytes()
     except OSError:
@@ -76,7 +75,7 @@ def _limit(pid: int) -> float:
 
 
 def _open_files(pid: int) -> int:
-    """The size of that folder is their number since Linux 6.2; before, they are counted."""
+    """The size of /proc/PID/fd is their number since Linux 6.2; before, they are counted."""
     folder = f"/proc/{pid}/fd"
     try:
         return os.stat(folder).st_size or len(os.listdir(folder))

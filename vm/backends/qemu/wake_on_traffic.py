@@ -42,12 +42,12 @@ def wait_for_frame(directory: MachineDir, found: Running, listening: Callable[[]
     try:
         with contextlib.closing(_mirror(directory, found)) as frames:
             listening()
-            return _heard(frames)
+            return _wait_for_any_frame(frames)
     except OSError as error:
         raise BackendFailed("QEMU does not tell who comes.", details=str(error)) from error
     finally:
         with contextlib.suppress(BackendFailed), running.control(directory, found) as session:
-            _take_away(session)
+            _remove_mirror(session)
         directory.traffic_socket.unlink(missing_ok=True)
 
 
@@ -57,7 +57,7 @@ def _mirror(directory: MachineDir, found: Running) -> socket.socket:
     listens = {"type": "socket", "data": {"addr": address, "server": True, "wait": False}}
     filters = {"netdev": NETDEV, "queue": "tx", "outdev": NAME}
     with running.control(directory, found) as session:
-        _take_away(session)  # a supervisor that died may have left one
+        _remove_mirror(session)  # a supervisor that died may have left one
         path.unlink(missing_ok=True)
         session.execute("chardev-add", id=NAME, backend=listens)
         os.chmod(path, 0o600)
@@ -67,13 +67,13 @@ def _mirror(directory: MachineDir, found: Running) -> socket.socket:
     return connection
 
 
-def _take_away(session: qmp.Session) -> None:
+def _remove_mirror(session: qmp.Session) -> None:
     for command in ("object-del", "chardev-remove"):
         with contextlib.suppress(BackendFailed):  # there is none
             session.execute(command, id=NAME)
 
 
-def _heard(frames: socket.socket) -> bool:
+def _wait_for_any_frame(frames: socket.socket) -> bool:
     with frames.makefile("rb") as stream:
         while len(head := stream.read(LENGTH.size)) == LENGTH.size:
             (length,) = LENGTH.unpack(head)

@@ -1,9 +1,9 @@
-"""Folders of the host in the guest, and by what: virtiofs, or SFTP.
+"""How folders of the host are shared with the guest: virtiofs or SFTP.
 
-virtiofs needs a program of its own, which only Linux has, and is the faster. SFTP works everywhere;
-it is served by our own process (`vm/sftp/server.py`), and QEMU knows nothing of it. QEMU has 9p,
-too, but suspends no machine that uses it (docs/adr/0028-no-9p.md). Next: `virtiofsd.py`,
-`vm/backends/qemu/start.py`, and `shares` among the guest's files.
+virtiofs is faster, and needs virtiofsd, which exists on Linux only. SFTP works everywhere: the
+supervisor serves it (`vm/sftp/server.py`), without QEMU. QEMU has 9p, too, but cannot suspend a
+machine that uses it (docs/adr/0028-no-9p.md). Next: `virtiofsd.py`, `vm/backends/qemu/start.py`,
+and the guest's `shares`.
 """
 
 import os
@@ -17,15 +17,15 @@ from vm.host.paths import Home
 from vm.types import Share
 
 VIRTIOFS, SFTP = WAYS = ("virtiofs", "sftp")
-# So the guest is told where this host's user is asked, whoever asks there: what he may is decided
-# here then. Root may do everything, and there the guest has to say by itself who may what.
+# An ordinary user's virtiofsd checks permissions on the host, for every user of the guest. Root's
+# may do everything, so there the guest checks permissions itself.
 SFTP_OF_ONE = "sftp-of-one"
 WORDS = WORD, COVER = "galley.share=", "galley.cover="
 WORDS_LIMIT = 1400  # bytes; of the kernel's 2048, the rest of its command line takes under 500
 
 
 def choose(asked: str) -> str:
-    """One of WAYS; "auto" is the first that is here. Raises ToolMissing."""
+    """One of WAYS; "auto" is the first that is available. Raises ToolMissing."""
     if asked == SFTP:
         return SFTP
     try:
@@ -38,7 +38,7 @@ def choose(asked: str) -> str:
 
 
 def readable(shares: tuple[Share, ...]) -> tuple[Share, ...]:
-    """Those that are folders we may enter."""
+    """The shares whose folder exists and may be entered."""
     return tuple(
         share
         for share in shares
@@ -47,8 +47,8 @@ def readable(shares: tuple[Share, ...]) -> tuple[Share, ...]:
 
 
 def left_to_guest(shares: tuple[Share, ...], kind: str, home: Home) -> tuple[str, ...]:
-    """Private folders in there that only the guest can cover, as its paths."""
-    if kind != VIRTIOFS or virtiofsd.covers():
+    """Private folders in the shares that only the guest can hide, as paths of the guest."""
+    if kind != VIRTIOFS or virtiofsd.can_cover():
         return ()
     private = private_folders.of(home)
     return tuple(
@@ -61,8 +61,8 @@ def left_to_guest(shares: tuple[Share, ...], kind: str, home: Home) -> tuple[str
 def guest_words(
     shares: tuple[Share, ...], kind: str, covered: tuple[str, ...] = ()
 ) -> tuple[str, ...]:
-    """How the guest learns what to mount where, and what to cover then. Raises SettingsError when
-    it is too much."""
+    """Kernel words that tell the guest what to mount where, and what to hide. Raises SettingsError
+    when they are too long."""
     told = SFTP_OF_ONE if kind == SFTP and not _is_root() else kind
     words = tuple(
         f"{WORD}share{number},{told},{'ro' if share.read_only else 'rw'},{quote(share.guest_path)}"

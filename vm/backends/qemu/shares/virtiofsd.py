@@ -1,17 +1,17 @@
-"""Folders of the host in the guest: one virtiofsd for each, which ends when QEMU does.
+"""virtiofsd: one for each shared folder; it ends when QEMU does.
 
-Nothing of it is written down: a process is ours when it runs as this user and its command line has
-one of our sockets.
+There is no record of them: a process is the machine's if it runs as this user and has one of the
+machine's sockets on its command line.
 
-What it may do on the host is what the user may. Run by root, owners are the same on both sides. Run
-by an ordinary user, what root in a container makes is the user's, and each other id of a container
-is one of those that the system lends the user: a database's files keep an owner of their own, as
-where Docker runs without root. Where none are lent, all that containers make is the user's, and who
-is not root in there may write only where everybody may.
+On the host it has the rights of the user who runs it. Run by root, owners are the same on both
+sides. Run by an ordinary user, files of root in a container belong to the user, and each other id
+of a container is one of the user's subordinate ids (/etc/subuid), as with rootless Docker: a
+database's files keep their own owner. Without subordinate ids, all files that containers make
+belong to the user, and other ids there may write only where everybody may.
 
-It sees the folder with Galley's own ones covered, in a mount namespace of its own, and no guest can
-undo that. Where the kernel gives the user no namespace, the guest covers them (`folders.py`), which
-its own root can undo.
+It runs in a mount namespace in which Galley's own folders are covered; no guest can undo that.
+Where the kernel gives the user no namespace, the guest covers them (`folders.py`), which root in
+the guest can undo.
 
 Next: `folders.py`, `vm/backends/qemu/start.py`.
 """
@@ -35,11 +35,11 @@ from vm.types import Share
 
 PLACES = ("/usr/libexec", "/usr/lib", "/usr/lib/virtiofsd")  # Debian and Fedora, Arch, Alpine
 POLL = 0.002  # seconds between two polls
-SERVED_WITHIN = 5.0  # seconds; a hundredth of one on a quiet computer
-ROUNDS = 5  # of looking for it: one that has just begun makes a second process of itself
+SERVED_WITHIN = 5.0  # seconds; 0.01 on a quiet computer
+ROUNDS = 5  # polls: one that has just started forks a second process
 ALL_IDS = 4294967295
-# Shows a folder at another place too, covers what is named up to "--", and becomes the program
-# behind it. At its own place nothing is covered, for the program's socket may be there.
+# Bind-mounts a folder at a second place, covers the paths up to "--" there, and execs the program
+# after it. At the first place nothing is covered, for the program's socket may be there.
 COVER = """[ -z "$1" ] || mount --rbind "$1" "$2" || exit
 shift 2
 while [ "$1" != -- ]; do
@@ -49,11 +49,11 @@ done
 shift
 exec "$@"
 """
-# A file that was moved away or replaced while the machine was suspended is an error for whoever has
-# it in the guest: the machine goes on, and nobody gets another file for it. Since 1.13, where the
-# file system has handles; elsewhere the machine starts from cold when a file is gone.
+# A file that was moved or replaced while the machine was suspended is an I/O error for programs in
+# the guest that have it open, never another file. Since 1.13, where the file system has handles;
+# elsewhere a cold start follows when a file is gone.
 RESUMES = ("--migration-on-error=guest-error", "--migration-verify-handles")
-# The kernels that let an ordinary user make no namespace of its own say so in one of these.
+# Kernel settings that forbid user namespaces for ordinary users.
 NAMESPACES = {
     "kernel/unprivileged_userns_clone": "0",
     "kernel/apparmor_restrict_unprivileged_userns": "1",
@@ -62,7 +62,7 @@ NAMESPACES = {
 
 
 class Rights(msgspec.Struct, frozen=True):
-    """Of the user who runs it. `lent`: the ids that may be given to what containers make."""
+    """Of the user who runs it. `lent`: the subordinate ids that files of containers may get."""
 
     uid: int
     gid: int
@@ -84,8 +84,8 @@ def find() -> Path:
 
 
 def serve(directory: MachineDir, shares: tuple[Share, ...]) -> tuple[Share, ...]:
-    """Start a virtiofsd for each, all at once; those that answer, in order, on `share_socket(0)`
-    and so on. The others are in the backend's log. Raises ToolMissing."""
+    """Start one for each share, all at once. Returns those that answer, in order, on
+    `share_socket(0)` and so on; the others' errors are in the backend's log. Raises ToolMissing."""
     program, may, private = find(), rights(), private_folders.of(directory.home)
     is_new = bool(shares) and version(program) >= (1, 13)
 
@@ -94,7 +94,7 @@ def serve(directory: MachineDir, shares: tuple[Share, ...]) -> tuple[Share, ...]
         covered = private_folders.inside(share.host_path, private) if may.may_unshare else ()
         if covered:
             view.mkdir(mode=0o700, exist_ok=True)
-        words = [*apart(may, share.host_path, view, covered), str(program)]
+        words = [*namespace_prefix(may, share.host_path, view, covered), str(program)]
         words += options(share, directory.share_socket(number), may, view if covered else None)
         words += RESUMES if is_new and file_identity.has_handles(share.host_path) else ()
         return process.spawn_detached(words, log=directory.backend_log)
@@ -108,14 +108,14 @@ def serve(directory: MachineDir, shares: tuple[Share, ...]) -> tuple[Share, ...]
 
 
 def version(program: Path) -> tuple[int, ...]:
-    """Of "virtiofsd 1.13.2"; (0,) where it does not say."""
+    """Of "virtiofsd 1.13.2"; (0,) where it is unknown."""
     said = process.run([program, "--version"], timeout=SERVED_WITHIN).stdout
     found = re.search(rb"(\d+)\.(\d+)", said)
     return tuple(map(int, found.groups())) if found else (0,)
 
 
 def rights() -> Rights:
-    """Ours."""
+    """This user's."""
     uid, gid = os.getuid(), os.getgid()
     if uid == 0:
         return Rights(uid, gid)
@@ -126,8 +126,8 @@ def rights() -> Rights:
 
 
 def lent() -> LentIds:
-    """The ids that this user may give to files. Raises HostError when there are none, or the kernel
-    does not let virtiofsd use them."""
+    """The user's subordinate ids. Raises HostError when there are none, or the kernel does not let
+    virtiofsd use them."""
     forbidden = _forbids_namespaces()
     if forbidden is None:
         return lent_ids.find()
@@ -139,14 +139,14 @@ def lent() -> LentIds:
     )
 
 
-def covers() -> bool:
-    """Whether it can see this host otherwise than the user does. Reads a file at most."""
+def can_cover() -> bool:
+    """Whether it can run in a mount namespace. Reads one file at most."""
     return os.getuid() == 0 or _forbids_namespaces() is None
 
 
-def apart(may: Rights, folder: str, view: Path, covered: tuple[str, ...]) -> list[str]:
-    """What is to start it, so that it has the ids of `may`, and at `view` sees `folder` with these
-    covered. Pure. Below an ordinary user it needs a namespace of users for either."""
+def namespace_prefix(may: Rights, folder: str, view: Path, covered: tuple[str, ...]) -> list[str]:
+    """The command prefix that gives it the ids of `may`, and `folder` at `view` with these folders
+    covered. Pure. An ordinary user needs a user namespace for either."""
     if not may.may_unshare or (may.uid == 0 and not covered):
         return []
     ids = [] if may.uid == 0 else ["--map-root-user", *(["--map-auto"] if may.lent else [])]
@@ -156,7 +156,7 @@ def apart(may: Rights, folder: str, view: Path, covered: tuple[str, ...]) -> lis
 
 
 def options(share: Share, socket: Path, may: Rights, view: Path | None = None) -> list[str]:
-    """What virtiofsd is told; `view`: where it sees the folder. Pure. Without extended attributes:
+    """virtiofsd's options; `view`: where it sees the folder. Pure. Without extended attributes:
     with them the guest asks for each new file's capabilities, also with --killpriv-v2, and making
     small files takes a fifth longer."""
     words = [
@@ -177,8 +177,9 @@ def options(share: Share, socket: Path, may: Rights, view: Path | None = None) -
 
 
 def _translated(kind: str, own: int, ranges: tuple[Range, ...]) -> Iterator[str]:
-    """The user is root for virtiofsd, and is seen in the guest by their own id. A container's user
-    with the same id as the user, or with an id for which none is lent, is the user, too."""
+    """The id mapping: the user is root for virtiofsd, and has their own id in the guest. A
+    container's user with that same id, or with an id beyond the subordinate ones, is the user,
+    too."""
     limit = max((each.inside + each.count for each in ranges), default=0)
     if own < limit:
         yield f"--translate-{kind}=squash-guest:{own}:0:1"
@@ -187,7 +188,7 @@ def _translated(kind: str, own: int, ranges: tuple[Range, ...]) -> Iterator[str]
 
 
 def sweep(directory: MachineDir) -> None:
-    """End every virtiofsd that no QEMU has ended, and remove its socket."""
+    """End every virtiofsd that outlived its QEMU, and remove its socket."""
     process.reap()
     left = [*directory.run.glob("share*.sock"), *directory.run.glob("share*.sock.pid")]
     if not left:
@@ -205,12 +206,12 @@ def sweep(directory: MachineDir) -> None:
 
 
 def of(directory: MachineDir) -> Iterator[process.Identity]:
-    """Those of the machine. One of them is two processes, where it has a namespace of its own."""
+    """The machine's. In a namespace of its own, one is two processes."""
     return iter(serving(directory))
 
 
 def serving(directory: MachineDir) -> dict[process.Identity, int]:
-    """The same, with the number of the share that each serves."""
+    """The same, with the number of its share."""
     prefix = f"--socket-path={directory.run}{os.sep}share"
     found = {}
     for identity, words in process_search.own("virtiofsd"):
@@ -228,7 +229,7 @@ def numbers(directory: MachineDir) -> set[int]:
 
 
 def _answers(socket: Path, identity: process.Identity) -> bool:
-    """Whether its socket is there; False when it ended or takes too long."""
+    """Whether its socket appears; False when it ended or takes too long."""
     until = time.monotonic() + SERVED_WITHIN
     while not socket.exists() and time.monotonic() < until:
         if process.wait_gone(identity, POLL):
@@ -237,7 +238,7 @@ def _answers(socket: Path, identity: process.Identity) -> bool:
 
 
 def _forbids_namespaces() -> str | None:
-    """The setting of the kernel that keeps us from having one."""
+    """The kernel setting that forbids user namespaces here."""
     for name, forbidden in NAMESPACES.items():
         try:
             if Path("/proc/sys", name).read_text().strip() == forbidden:

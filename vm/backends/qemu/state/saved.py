@@ -22,7 +22,7 @@ import msgspec
 from vm.backends.qemu import qmp, running
 from vm.backends.qemu.command import Launch
 from vm.backends.qemu.running import Running
-from vm.backends.qemu.start import give_up, start
+from vm.backends.qemu.start import end_failed, start
 from vm.directory import MachineDir
 from vm.errors import BackendFailed, DiskFull, NotResumable
 from vm.host import memory, process, sparse
@@ -107,7 +107,7 @@ def read(
             try:
                 _load_state(directory, started, folder / STATE, filled, before_it_runs)
             except (BackendFailed, NotResumable, OSError) as error:
-                give_up(directory, started)
+                end_failed(directory, started)
                 raise unfit("its state cannot be read", str(error)) from error
     finally:
         os.close(ram)

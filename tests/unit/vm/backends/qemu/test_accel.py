@@ -87,7 +87,7 @@ def test_a_refusal_is_doubted_after_a_day(
     monkeypatch.setattr(accel, "REFUSAL_HOLDS", 0.0)
     guest.answer = (True, "KVM booted a test guest in 0.6 s.")
     assert choose().name == "kvm"
-    monkeypatch.setattr(accel, "_holds", lambda verdict: verdict.works)
+    monkeypatch.setattr(accel, "_is_current", lambda verdict: verdict.works)
     assert choose().name == "kvm"
     assert guest.boots == 2
 
@@ -124,5 +124,5 @@ def test_the_first_error_tells_most() -> None:
         "qemu-system-x86_64: error: failed to set MSR 0x10a to 0xc000069",
         "kvm_buf_set_msrs: Assertion `ret == cpu->kvm_msr_buf->nmsrs' failed.",
     ]
-    assert accel.telling(said) == said[1]
-    assert accel.telling(said[:1]) == said[0]
+    assert accel.error_line(said) == said[1]
+    assert accel.error_line(said[:1]) == said[0]

@@ -67,7 +67,7 @@ def test_the_guest_covers_what_virtiofsd_cannot(
     home.root.mkdir()
     shared = (Share(str(tmp_path), "/there"), share("/elsewhere"))
     assert folders.left_to_guest(shared, "virtiofs", home) == ()
-    monkeypatch.setattr(virtiofsd, "covers", lambda: False)
+    monkeypatch.setattr(virtiofsd, "can_cover", lambda: False)
     assert folders.left_to_guest(shared, "sftp", home) == (), "SFTP refuses it by itself"
     covered = folders.left_to_guest(shared, "virtiofs", home)
     assert covered == ("/there/my galley",)

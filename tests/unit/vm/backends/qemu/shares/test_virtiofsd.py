@@ -76,16 +76,16 @@ def test_an_ordinary_user_has_a_namespace_for_the_ids_and_for_what_is_covered() 
     lent = LentIds((Range(0, 1000, 1),), (Range(0, 1000, 1),))
     view, own = Path("/run/g/share0"), ("/home/ann/a/galley",)
 
-    def apart(may: Rights, covered: tuple[str, ...] = ()) -> list[str]:
-        return virtiofsd.apart(may, "/home/ann", view, covered)
+    def namespace_prefix(may: Rights, covered: tuple[str, ...] = ()) -> list[str]:
+        return virtiofsd.namespace_prefix(may, "/home/ann", view, covered)
 
-    assert apart(Rights(0, 0)) == []
-    assert apart(Rights(1000, 1000, False), own) == []
-    root = apart(Rights(0, 0), own)
+    assert namespace_prefix(Rights(0, 0)) == []
+    assert namespace_prefix(Rights(1000, 1000, False), own) == []
+    root = namespace_prefix(Rights(0, 0), own)
     assert root[:3] == ["unshare", "--mount", "sh"]
     assert root[-5:] == ["sh", "/home/ann", "/run/g/share0", "/run/g/share0/a/galley", "--"]
-    assert apart(Rights(1000, 1000))[:3] == ["unshare", "--map-root-user", "--mount"]
-    with_lent = apart(Rights(1000, 1000, True, lent))
+    assert namespace_prefix(Rights(1000, 1000))[:3] == ["unshare", "--map-root-user", "--mount"]
+    with_lent = namespace_prefix(Rights(1000, 1000, True, lent))
     assert with_lent[:4] == ["unshare", "--map-root-user", "--map-auto", "--mount"]
     shown = virtiofsd.options(share("/home/ann"), Path("/s"), Rights(0, 0), view)
     assert shown[0] == "--shared-dir=/run/g/share0"
