@@ -1,1 +1,2 @@
-"""The only places that touch this computer: directories, processes, locks, ports, log files."""
+"""The only modules that access the host directly: directories, processes, locks, ports, log
+files."""

@@ -1,9 +1,9 @@
-"""Files below a folder, found without following a link out of it, and never a private folder.
+"""Finds files below a folder without following links out of it, and never a private folder.
 
-Where the system has openat(2) and O_NOFOLLOW, every directory on the way is opened from the one
-above, and no link is followed at all: another process may rename what it likes meanwhile. Elsewhere
-(Windows) paths are resolved and compared before use, and what was opened is compared after it.
-Next: `vm/sftp/folder.py`.
+Where the system has openat(2) and O_NOFOLLOW, every directory of the path is opened from the one
+above, and no link is followed at all, so other processes may rename anything meanwhile. Elsewhere
+(Windows) paths are resolved and compared before use, and the opened file is compared after. Next:
+`vm/sftp/folder.py`.
 """
 
 import contextlib
@@ -26,8 +26,8 @@ BY_DESCRIPTOR = bool(NO_FOLLOW) and os.open in os.supports_dir_fd and os.scandir
 
 
 class Place(NamedTuple):
-    """What functions of `os` take: `name`, relative to the open directory `at` (`dir_fd`). A full
-    path and None where the system has no such calls."""
+    """Arguments for functions of `os`: `name`, relative to the open directory `at` (`dir_fd`). A
+    full path and None where the system has no such calls."""
 
     name: str
     at: int | None
@@ -35,8 +35,9 @@ class Place(NamedTuple):
 
 @contextlib.contextmanager
 def find(root: Path, parts: Sequence[str], private: Identities) -> Iterator[Place]:
-    """The place below `root`, which has no links itself; "." and ".." are none of `parts`. Nothing
-    needs to be there. Raises OSError, PermissionError when it is private or a link leads to it."""
+    """The place below `root`, which has no links itself; "." and ".." are not allowed in `parts`.
+    It need not exist. Raises OSError, PermissionError when it is private or a link is on the
+    path."""
     if not BY_DESCRIPTOR:
         yield _find_by_name(root, parts, private)
         return
@@ -51,7 +52,7 @@ def find(root: Path, parts: Sequence[str], private: Identities) -> Iterator[Plac
 
 
 def see(place: Place) -> os.stat_result:
-    """Of a link itself. Raises OSError."""
+    """lstat. Raises OSError."""
     return os.stat(place.name, dir_fd=place.at, follow_symlinks=False)
 
 
@@ -60,7 +61,7 @@ def is_link(place: Place) -> bool:
 
 
 def open_file(place: Place, flags: int, mode: int = 0o666) -> int:
-    """A descriptor of a regular file. Raises OSError for a link and all else."""
+    """A descriptor of a regular file. Raises OSError for links and all else."""
     if not NO_FOLLOW:
         with contextlib.suppress(FileNotFoundError):
             _refuse_link(place)
@@ -83,7 +84,7 @@ def open_file(place: Place, flags: int, mode: int = 0o666) -> int:
 
 
 class Entries:
-    """What is in a folder, read as it is asked for. Open until `close`: `DESCRIPTORS` of them."""
+    """The entries of a folder, read one by one. Holds `DESCRIPTORS` open files until `close`."""
 
     DESCRIPTORS = 2  # scandir(3) has one of its own
 
@@ -110,7 +111,7 @@ class Entries:
         return self._entries
 
     def close(self) -> None:
-        """Once only."""
+        """At most once."""
         if hasattr(self, "_entries"):
             self._entries.close()
         if self._handle is not None:
@@ -118,7 +119,7 @@ class Entries:
 
 
 def change_mode(place: Place, mode: int) -> None:
-    """Of no link. Raises OSError."""
+    """Not of links. Raises OSError."""
     if place.at is None:
         _refuse_link(place)
         os.chmod(place.name, mode)
@@ -135,7 +136,7 @@ def change_times(place: Place, times: tuple[float, float]) -> None:
 
 
 def _enter(root: Path, parts: Sequence[str], private: Identities) -> int:
-    """A descriptor of that directory."""
+    """A descriptor of the directory."""
     start, steps = str(root), [*parts]
     if SEARCH:
         start, steps = root.anchor, [*root.parts[1:], *parts]
@@ -179,7 +180,7 @@ def _find_by_name(root: Path, parts: Sequence[str], private: Identities) -> Plac
 
 
 def is_one_name(part: str, kind: type[PurePath] = PurePath) -> bool:
-    r"""Whether it is one on this system: on Windows `..\x`, `C:` and `file:stream` are not."""
+    r"""Whether it is a single name here: on Windows `..\x`, `C:` and `file:stream` are not."""
     path = kind(part)
     return path.name == part and not (isinstance(path, PureWindowsPath) and ":" in part)
 
@@ -202,7 +203,7 @@ def _refuse_link(place: Place) -> None:
 
 
 def _refuse_another(place: Place, found: os.stat_result) -> None:
-    """Where another file, or a link, is in its place by now."""
+    """Raise if another file, or a link, has replaced it."""
     _refuse_link(place)
     if not os.path.samestat(see(place), found):
         raise PermissionError(errno.EACCES, "a link was followed")

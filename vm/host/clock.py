@@ -1,7 +1,7 @@
-"""This computer's clock: told when it jumps, as it does when it is set and after a sleep.
+"""Reports when this computer's clock jumps: when it is set, and after a sleep.
 
-Linux tells (Python 3.13 and later); elsewhere the clock is compared every few seconds with the one
-that never jumps.
+Linux notifies (Python 3.13 and later); elsewhere the clock is compared every few seconds with the
+monotonic one.
 """
 
 import contextlib
@@ -17,7 +17,8 @@ FAR = float(1 << 33)  # seconds since 1970: never
 
 
 class ClockJumps:
-    """One thread waits, any may close. Making one raises OSError; to wait opens no more files."""
+    """One thread waits, any may close. The constructor raises OSError; `wait` opens no more
+    files."""
 
     def __init__(self) -> None:
         self._waiting = selectors.DefaultSelector()
@@ -29,7 +30,7 @@ class ClockJumps:
                 self._waiting.register(side, selectors.EVENT_READ)
 
     def wait(self, seconds: float) -> bool:
-        """Until the clock has jumped (True), `seconds` are over or this is closed (False)."""
+        """True after a jump, False after `seconds` or `close`."""
         if self._timer is not None:
             return self._wait_for_news(self._timer, seconds)
         until = time.monotonic() + seconds
@@ -42,12 +43,12 @@ class ClockJumps:
         return False
 
     def close(self) -> None:
-        """`wait` returns, and does so at once from now on."""
+        """`wait` returns at once from now on."""
         with contextlib.suppress(OSError):
             self._end.send(b"\0")
 
     def free(self) -> None:
-        """For the thread that waited, once it no longer does."""
+        """Called by the waiting thread after its last `wait`."""
         self._waiting.close()
         self._ended.close()
         self._end.close()
@@ -72,12 +73,12 @@ class ClockJumps:
 
 
 def _ahead() -> float:
-    """What only a jump changes."""
+    """The difference of the two clocks: only a jump changes it."""
     return time.time() - time.monotonic()
 
 
 def _timer() -> int | None:
-    """A timer that never rings, but is cancelled when the clock jumps."""
+    """A timer that never expires, and is cancelled when the clock jumps."""
     if sys.platform == "linux" and sys.version_info >= (3, 13):
         timer = os.timerfd_create(time.CLOCK_REALTIME, flags=os.TFD_NONBLOCK | os.TFD_CLOEXEC)
         flags = os.TFD_TIMER_ABSTIME | os.TFD_TIMER_CANCEL_ON_SET

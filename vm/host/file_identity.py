@@ -1,6 +1,6 @@
-"""Which file an open one is, whatever it is called, and however often its number was used before.
+"""Identifies an open file, independent of its name and of reused inode numbers.
 
-Next: `vm/sftp/server.py`, which opens a file again for who had it open, `vm/in_use.py`.
+Next: `vm/sftp/server.py`, which reopens files of an earlier server, `vm/in_use.py`.
 """
 
 import contextlib
@@ -19,8 +19,8 @@ GENERATION = 0x80087601  # FS_IOC_GETVERSION of 64-bit Linux (linux/fs.h)
 
 
 def of(handle: int) -> str:
-    """The same on another day. ext4 gives a file that is made the number of one that was removed
-    just before, and counts how often; APFS and NTFS give none twice. Raises OSError."""
+    """The same on later days. ext4 reuses the inode number of a removed file at once, and counts
+    generations; APFS and NTFS never reuse one. Raises OSError."""
     number = f"{os.fstat(handle).st_ino:x}"
     if sys.platform == "linux":
         with contextlib.suppress(OSError):  # not every file system counts
@@ -29,8 +29,8 @@ def of(handle: int) -> str:
 
 
 def at(path: str) -> str:
-    """Of what is there now; "" where nothing is. Where the file system does not count, as in
-    memory, a number means nothing after this computer has been started again."""
+    """Of the file there now; "" without one. On file systems without generations, such as tmpfs, a
+    reboot invalidates it."""
     try:
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     except OSError:
@@ -47,7 +47,7 @@ def at(path: str) -> str:
 
 
 def _number(path: str) -> str:
-    """Of what may not be opened."""
+    """Of a file that may not be opened."""
     try:
         return f"{os.stat(path).st_ino:x}"
     except OSError:
@@ -65,7 +65,7 @@ class _Handle(ctypes.Structure):
 
 
 def has_handles(path: str) -> bool:
-    """Whether the file system there gives its files handles, which an overlay does not."""
+    """Whether the file system supports file handles; an overlay does not."""
     if sys.platform != "linux":
         return False
     handle, mount = _Handle(MAX_HANDLE_SZ), ctypes.c_int()

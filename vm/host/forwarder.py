@@ -1,8 +1,8 @@
-"""Listens on addresses of this host and carries to others of it, TCP and UDP.
+"""Forwards TCP and UDP ports of this host to other addresses.
 
-For what a backend's own network cannot carry, and for who answers connections by himself (`serve`).
-One thread waits for all listeners and carries all datagrams; a connection gets two that block, as
-in `engine/bridge/pump.py`. Next: `engine/ports/host_forwarder.py`,
+For ports that a backend's network cannot forward, and for listeners that answer themselves
+(`serve`). One thread polls all listeners and forwards all datagrams; a connection has two threads
+that block, as in `engine/bridge/pump.py`. Next: `engine/ports/host_forwarder.py`,
 `engine/provisioning/proxy_auth_forwarder.py`.
 """
 
@@ -22,7 +22,7 @@ BLOCK = 256 * 1024  # bytes read at once
 DATAGRAM = 64 * 1024
 CONNECT = 10.0  # seconds
 QUIET = 60.0  # seconds without a datagram after which an answer is no longer expected
-SENDERS = 500  # of datagrams; each takes an open file, so the one not heard for longest goes
+SENDERS = 500  # senders of datagrams; each takes an open file, so the least recent one is closed
 PAUSE = 0.5  # seconds without accepting after it has failed (too many open files)
 
 Address = tuple[str, int]
@@ -30,7 +30,7 @@ Key = tuple[str, Address]
 
 
 class Forwarder:
-    """Any thread may call. Its own thread begins with the first port and ends with `close_all`."""
+    """Thread-safe. Its own thread starts with the first port and ends with `close_all`."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
@@ -40,7 +40,7 @@ class Forwarder:
         self._waker: socket.socket | None = None  # while it is open, the thread runs
 
     def open(self, protocol: str, here: Address, there: Address) -> None:
-        """Carry from `here` to `there`. Raises OSError when `here` cannot be bound or watched."""
+        """Forward `here` to `there`. Raises OSError when `here` cannot be bound or polled."""
         if protocol == "tcp":
             self.serve(here, lambda near: connect(near, there))
             return
@@ -50,15 +50,15 @@ class Forwarder:
             self._open[protocol, here] = bound
 
     def serve(self, here: Address, answer: Callable[[socket.socket], None]) -> None:
-        """Give each connection to `here` to `answer`, in a thread of its own, which closes it and
-        does not mind an OSError. Raises OSError when `here` cannot be bound or watched."""
+        """Call `answer` for each connection to `here`, in a thread of its own; it closes the
+        connection, and may raise OSError. Raises OSError when `here` cannot be bound or polled."""
         bound = _bind("tcp", here)
         with self._lock:
             self._watch(bound, lambda: _accept(bound, answer))
             self._open["tcp", here] = bound
 
     def close(self, protocol: str, here: Address) -> None:
-        """Listen there no longer; connections that are open end by themselves."""
+        """Stop to listen there; open connections continue."""
         with self._lock:
             bound = self._open.pop((protocol, here), None)
             if bound is not None:
@@ -85,12 +85,12 @@ class Forwarder:
         return watched, waker
 
     def _watch(self, waiting: socket.socket, act: Callable[[], None]) -> None:
-        """Raises OSError, and has closed it then."""
+        """Raises OSError; it is closed then."""
         try:
             if self._watched is None or self._waker is None:
                 self._watched, self._waker = self._begin_thread()
             self._watched.register(waiting, selectors.EVENT_READ, act)
-            self._waker.send(b".")  # not every system's selector notices by itself
+            self._waker.send(b".")  # some systems' selectors do not notice a new file
         except OSError:
             self._leave(waiting)
             raise
@@ -147,7 +147,7 @@ class Forwarder:
 
 
 class _Sender:
-    """Somebody who sent datagrams to `front`, and the way on for them."""
+    """A sender of datagrams to `front`, and its socket to the other side."""
 
     def __init__(self, front: socket.socket, address: Address, there: Address) -> None:
         self._front = front
@@ -190,7 +190,7 @@ def _bind(protocol: str, here: Address) -> socket.socket:
 
 
 def _accept(bound: socket.socket, answer: Callable[[socket.socket], None]) -> None:
-    """Raises OSError when it cannot now, although somebody waits."""
+    """Raises OSError where a connection waits but cannot be accepted now."""
     try:
         near, _ = bound.accept()
     except (BlockingIOError, ConnectionError):  # it has gone again
@@ -209,21 +209,22 @@ def _answer(near: socket.socket, answer: Callable[[socket.socket], None]) -> Non
 
 
 def connect(near: socket.socket, there: Address) -> None:
-    """Lead on to `there`, until both ways have ended. Raises OSError."""
+    """Forward to `there` until both directions have ended. Raises OSError."""
     with socket.create_connection(there, CONNECT) as far:
         far.settimeout(None)
         both_ways(near, far)
 
 
 def both_ways(near: socket.socket, far: socket.socket) -> None:
-    """Until both ways have ended. Raises OSError when they cannot begin."""
+    """Copy until both directions have ended. Raises OSError when the threads cannot start."""
     back = _start("port-connection", _carry, far, near)
     _carry(near, far)
     back.join()
 
 
 def _start(name: str, target: Callable[..., None], *args: object) -> threading.Thread:
-    """A thread. Raises OSError when the system has none left, which Python calls RuntimeError."""
+    """Start a thread. Raises OSError when the system has none left, which Python reports as
+    RuntimeError."""
     thread = threading.Thread(target=target, args=args, name=name, daemon=True)
     try:
         thread.start()
@@ -233,7 +234,7 @@ def _start(name: str, target: Callable[..., None], *args: object) -> threading.T
 
 
 def _carry(source: socket.socket, target: socket.socket) -> None:
-    """One direction, to its end; a half-close arrives as one, a loss ends both."""
+    """Copy one direction to its end; a half-close is passed on, an error ends both."""
     try:
         while data := source.recv(BLOCK):
             target.sendall(data)

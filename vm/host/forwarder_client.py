@@ -1,7 +1,7 @@
-"""Asks the process that carries addresses of this host to others, and starts it when it must.
+"""Client for the forwarder process; starts it when needed.
 
-The process lives on when its client ends, and answers the next one: what is carried is asked for,
-never remembered. Next: `forwarder_process.py`.
+The process outlives its client and answers the next one; the list of forwards is always asked from
+it. Next: `forwarder_process.py`.
 """
 
 import os
@@ -26,8 +26,8 @@ AWAY = (ConnectionError, FileNotFoundError, EOFError)
 
 
 class ForwarderClient:
-    """`directory`: where the process has its socket, which only this user may enter. `other`: the
-    process that it lives as long as. Not thread-safe."""
+    """`directory`: where the process has its socket; only this user may enter it. `other`: the
+    process with which it ends. Not thread-safe."""
 
     def __init__(
         self, directory: Path, log: Path, other: Callable[[], process.Identity | None]
@@ -38,8 +38,8 @@ class ForwarderClient:
         self._started: process.Identity | None = None  # by us, so ours to reap
 
     def open(self, protocol: str, here: Address, there: Address) -> None:
-        """Carry it, which a second time changes nothing. Raises OSError when `here` cannot be
-        bound, HostError when the process cannot be started."""
+        """Forward it; idempotent. Raises OSError when `here` cannot be bound, HostError when the
+        process cannot be started."""
         request = Request("open", Carried(protocol, here, there))
         try:
             self._ask(request)
@@ -48,7 +48,7 @@ class ForwarderClient:
             self._ask(request)
 
     def close(self, forward: Carried) -> None:
-        """Nothing happens when it is not carried. Raises HostError."""
+        """Does nothing where it is not forwarded. Raises HostError."""
         self._ask_if_there(Request("close", forward))
 
     def carried(self) -> tuple[Carried, ...]:
@@ -56,7 +56,7 @@ class ForwarderClient:
         return self._ask_if_there(Request("list")).carried
 
     def end(self) -> None:
-        """End the process, and with it all that it carries. Raises HostError."""
+        """End the process with all its forwards. Raises HostError."""
         self._ask_if_there(Request("end"))
         if self._started is not None:
             process.wait_gone(self._started, ANSWERS_WITHIN)
@@ -71,7 +71,7 @@ class ForwarderClient:
             raise _broken(str(error)) from error
 
     def _ask(self, request: Request) -> Answer:
-        """Raises OSError of what was asked for, one of AWAY, HostError."""
+        """Raises the request's OSError, one of AWAY, HostError."""
         with Client(address(self._directory)) as connection:
             connection.send_bytes(msgspec.json.encode(request))
             if not connection.poll(ANSWERS_WITHIN):

@@ -1,12 +1,12 @@
-"""A process that carries addresses of this host to others for as long as another process lives.
+"""A process that forwards ports of this host for as long as another process lives.
 
-What it carries so outlives whoever asked for it: the supervisor asks (`forwarder_client.py`), and
-QEMU is the other process. It takes requests one by one on a local socket in a directory that only
-its user may enter, keeps nothing on disk, and ends when the other process does, or after a minute
-without a forward. It holds about 12 MB of memory. Next: `forwarder.py`, which does the carrying,
-and `forwarder_client.py`.
+So forwards outlive the supervisor: it asks for them (`forwarder_client.py`), and QEMU is the other
+process. The process takes one request at a time on a local socket in a directory that only its user
+may enter, keeps nothing on disk, and ends with the other process, or after a minute without a
+forward. It uses about 12 MB of memory. Next: `forwarder.py`, which forwards, and
+`forwarder_client.py`.
 
-    python -m vm.host.forwarder_process DIRECTORY PID STARTED
+python -m vm.host.forwarder_process DIRECTORY PID STARTED
 """
 
 import contextlib
@@ -28,7 +28,7 @@ LIMIT = 64 * 1024  # bytes of a request
 
 
 class Carried(msgspec.Struct, frozen=True):
-    """One forward: connections and datagrams that come to `here` go to `there`."""
+    """One forward: connections and datagrams to `here` are forwarded to `there`."""
 
     protocol: str
     here: Address
@@ -51,7 +51,7 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 def address(directory: Path) -> str:
-    """Where the process of this directory listens."""
+    """The address of the process for this directory."""
     if os.name == "nt":
         import hashlib  # here, for it takes an eighth of a start
 
@@ -72,7 +72,7 @@ class Server:
         self._changed = time.monotonic()
 
     def answer(self, data: bytes) -> bytes:
-        """Raises MsgspecError for what is no request."""
+        """Raises MsgspecError for anything that is not a request."""
         request = msgspec.json.decode(data, type=Request)
         with self._lock:
             try:
@@ -82,10 +82,11 @@ class Server:
             return msgspec.json.encode(Answer(tuple(self._carried.values())))
 
     def watch(self, other: process.Identity) -> None:
-        """Leave when it has ended, or nothing has been carried for long enough."""
+        """Call `leave` when the other process has ended, or nothing was forwarded for long
+        enough."""
         while True:
             is_gone = process.wait_gone(other, self._idle)
-            with self._lock:  # so that nobody gets an answer that does not hold
+            with self._lock:  # an answer is still true when it is sent
                 is_idle = not self._carried and time.monotonic() - self._changed >= self._idle
                 if is_gone or is_idle:
                     self._leave()
@@ -114,7 +115,7 @@ class Server:
 
 
 def serve(listener: Listener, server: Server) -> None:
-    """Answer whoever connects, one after another, for ever."""
+    """Answer connections, one after another, without end."""
     while True:
         with contextlib.suppress(OSError, EOFError, msgspec.MsgspecError):  # it has gone again
             connection: Connection = listener.accept()

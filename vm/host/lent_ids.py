@@ -1,6 +1,6 @@
-"""The ids that this system lends its user (/etc/subuid, /etc/subgid), as a namespace gets them.
+"""Subordinate ids of the user (/etc/subuid, /etc/subgid), as mapped into a user namespace.
 
-It is tried rather than read: only so is it known that newuidmap is installed and the kernel allows
+They are tried rather than read: only that shows that newuidmap is installed and the kernel allows
 it. Linux only. Next: `vm/backends/qemu/shares/virtiofsd.py`.
 """
 
@@ -26,7 +26,7 @@ OLD = "Its unshare is missing or too old: install util-linux 2.38 or later; then
 
 
 class Range(msgspec.Struct, frozen=True):
-    """`count` ids from `inside` on, which are those from `outside` on for everybody else."""
+    """`count` ids, from `inside` on in the namespace and from `outside` on elsewhere."""
 
     inside: int
     outside: int
@@ -34,14 +34,14 @@ class Range(msgspec.Struct, frozen=True):
 
 
 class LentIds(msgspec.Struct, frozen=True):
-    """In both the user and their group are 0, and the lent ids follow."""
+    """In both, 0 is the user or group itself, followed by the subordinate ids."""
 
     users: tuple[Range, ...]
     groups: tuple[Range, ...]
 
 
 def find() -> LentIds:
-    """Those of the user that we are. Raises HostError with what the system said."""
+    """This user's. Raises HostError with the system's message."""
     words = ("unshare", "--map-auto", "--map-root-user", "sh", "-c", SHOW)
     try:
         done = process.run(words, timeout=DEADLINE, env={"LC_ALL": "C"})
@@ -62,7 +62,7 @@ def _ranges(text: str) -> tuple[Range, ...]:
 
 
 def _hint(details: str) -> str:
-    """What to do about what `unshare` said. The ids that it asks for are nobody's yet."""
+    """What to do about the error of `unshare`."""
     if "unrecognized option" in details:
         return OLD
     lent = {kind: list(_lines(ETC / kind)) for kind in ("subuid", "subgid")}
@@ -76,7 +76,7 @@ def _hint(details: str) -> str:
 
 
 def _lines(file: Path) -> Iterator[tuple[str, int]]:
-    """To whom ids are lent, and the first one behind them."""
+    """Who has subordinate ids, and the first id after them."""
     with contextlib.suppress(OSError):
         for line in file.read_text(errors="replace").splitlines():
             who, *numbers = line.split(":")
@@ -86,7 +86,7 @@ def _lines(file: Path) -> Iterator[tuple[str, int]]:
 
 
 def _names() -> set[str]:
-    """What we may be called in these files."""
+    """The names of this user in these files."""
     import pwd  # Windows has none
 
     uid = os.getuid()

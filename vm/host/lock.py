@@ -1,6 +1,6 @@
-"""One holder at a time, across processes: a file lock that the system drops when its holder dies.
+"""A file lock across processes; the system releases it when its holder dies.
 
-The file stays behind; only the lock on it counts.
+The file itself is never removed and means nothing.
 """
 
 import errno
@@ -61,7 +61,7 @@ class FileLock:
 
 
 def _lock(handle: int, wait: bool) -> bool:
-    """One try. Windows gives up waiting after ten seconds, so its caller asks again."""
+    """One attempt. Windows stops waiting after ten seconds, so the caller repeats it."""
     try:
         if sys.platform == "win32":
             msvcrt.locking(handle, msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)

@@ -1,7 +1,7 @@
 """Log files: bounded, rotated, and their last lines.
 
-`name.log` is written to; `name.1.log` is the one before it, and so on. `logging` is loaded only by
-who writes, for clients read no more than a tail.
+`name.log` is the current file, `name.1.log` the one before it, and so on. `logging` is imported
+only by writers, for clients read a tail at most.
 """
 
 import os
@@ -13,9 +13,9 @@ TAIL_BYTES = 64 * 1024
 
 
 def start_log(path: Path, *, limit: int = 1024 * 1024, keep: int = 3) -> None:
-    """Send this process's log to `path`, and every uncaught exception of every thread with it.
+    """Send this process's log to `path`, and every uncaught exception of every thread.
 
-    Of `limit` bytes each, `keep` older files stay. Raises OSError.
+    Files have at most `limit` bytes; `keep` older ones stay. Raises OSError.
     """
     import logging
     from logging.handlers import RotatingFileHandler
@@ -73,13 +73,13 @@ def _log_uncaught() -> None:
 
 
 def turn(path: Path, limit: int) -> None:
-    """Make a log that is longer than `limit` bytes the one before. Raises OSError."""
+    """Rotate a log that is longer than `limit` bytes. Raises OSError."""
     if path.exists() and path.stat().st_size > limit:
         os.replace(path, path.with_suffix(f".1{path.suffix}"))
 
 
 def tail(path: Path, lines: int = 20) -> str:
-    """The last lines of a log, "" when there is none; reads at most 64 KiB, whatever its size."""
+    """The last lines of a log, "" without one; reads at most 64 KiB."""
     try:
         with open(path, "rb") as file:
             size = file.seek(0, os.SEEK_END)

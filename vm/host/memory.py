@@ -1,9 +1,9 @@
-"""Memory that another process has and we can read: a memfd of Linux.
+"""Memory shared with another process: a Linux memfd.
 
-A program is given it as a file (`path_of`) and keeps it for as long as it runs; whoever knows its
-pid and the number can open it again, after the one who made it is gone. Holes stay holes: what
-nobody has ever written takes no room, here or on a disk; in a copy, neither do zeros. Next:
-`vm/backends/qemu/state/suspend.py`.
+A program opens it as a file (`path_of`) and keeps it while it runs; any process that knows its pid
+and descriptor number can open it again, also after its creator has ended. Pages that were never
+written take no memory and no disk; in a copy, neither do zeros. Next:
+`vm/backends/qemu/state/saved.py`.
 """
 
 import os
@@ -25,7 +25,7 @@ def supported() -> bool:
 
 
 def create(size: int) -> int:
-    """A descriptor of so many bytes of empty memory. Raises OSError."""
+    """A descriptor of that many bytes of empty memory. Raises OSError."""
     if sys.platform != "linux":
         raise OSError("only Linux has memfd")
     memory = os.memfd_create("galley", os.MFD_CLOEXEC)
@@ -34,17 +34,17 @@ def create(size: int) -> int:
 
 
 def path_of(memory: int) -> Path:
-    """What a process that has inherited the descriptor opens."""
+    """The path that a process which has inherited the descriptor opens."""
     return Path(f"/proc/self/fd/{memory}")
 
 
 def open_of(pid: int, memory: int) -> int:
-    """The memory that a living process was given, by its number there. Raises OSError."""
+    """A living process's memory, by its descriptor there. Raises OSError."""
     return os.open(f"/proc/{pid}/fd/{memory}", os.O_RDWR | os.O_CLOEXEC)
 
 
 def copy(source: int, target: int) -> None:
-    """All of `source` into the empty `target`, which gets its size. Pages of zeros become holes.
+    """Copy all of `source` to the empty `target`, which gets its size. Zero pages become holes.
     Raises OSError."""
     size = os.fstat(source).st_size
     os.ftruncate(target, size)
@@ -72,7 +72,7 @@ def copy(source: int, target: int) -> None:
 
 
 def _data(block: bytearray, count: int) -> list[tuple[int, int]]:
-    """What of its first `count` bytes is not in pages of zeros: first byte, and the one after the
+    """The ranges of its first `count` bytes without zero pages: first byte, and the one after the
     last."""
     zeros = [at for at in range(0, count, PAGE) if block.startswith(ZEROS, at)]
     ends = zip([0, *(at + PAGE for at in zeros)], [*zeros, count], strict=True)

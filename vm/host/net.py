@@ -1,4 +1,4 @@
-"""Ports of this computer: a free one, and who holds a taken one."""
+"""Ports of this computer: finds a free one, and the program that uses one."""
 
 import errno
 import os
@@ -13,7 +13,7 @@ EVERY_ADDRESS = ("0.0.0.0", "::")
 
 
 def free_port(address: str = "127.0.0.1") -> int:
-    """A TCP port that is free now. Somebody may take it before you do: bind, and try again."""
+    """A TCP port that is free now. Another program may take it: bind it, and try again."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.bind((address, 0))
         return int(probe.getsockname()[1])
@@ -24,7 +24,7 @@ def is_free(address: str, port: int, protocol: str = "tcp") -> bool:
 
 
 def taken(addresses: Collection[str], ports: range, protocol: str = "tcp") -> set[int]:
-    """Those of `ports` that somebody has on one of `addresses`, or on every address."""
+    """Those of `ports` that are in use on one of `addresses`, or on every address."""
     try:
         connections = psutil.net_connections(protocol)
     except psutil.AccessDenied:  # some systems tell nothing of other users' programs
@@ -46,8 +46,8 @@ def taken(addresses: Collection[str], ports: range, protocol: str = "tcp") -> se
 
 
 def bind_error(address: str, port: int, protocol: str = "tcp") -> int | None:
-    """The errno that binding the port ends in, None when it succeeds. EINVAL for what is no address
-    or no port."""
+    """The errno of binding the port, None when it succeeds. EINVAL for an invalid address or
+    port."""
     kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:
@@ -68,9 +68,9 @@ def has_ipv6() -> bool:
 
 
 def is_with(pid: int, near: socket.socket) -> bool:
-    """Whether the other end of this TCP connection, within this computer, is the process's. A port
-    alone proves nothing: others may have the same one on another address. Raises OSError when the
-    connection is lost."""
+    """Whether the other end of this local TCP connection belongs to the process. The port alone
+    proves nothing: another address may have the same one. Raises OSError when the connection is
+    lost."""
     theirs, ours = near.getpeername()[:2], near.getsockname()[:2]
     try:
         connections = psutil.Process(pid).net_connections("tcp")
@@ -80,7 +80,8 @@ def is_with(pid: int, near: socket.socket) -> bool:
 
 
 def holder(address: str, port: int, protocol: str = "tcp") -> str:
-    """Who holds the port, as "nginx (pid 12)"; "another program" where we may not see it."""
+    """The program that uses the port, as "nginx (pid 12)"; "another program" where that is not
+    visible."""
     others = {address, *EVERY_ADDRESS}
     try:
         connections = psutil.net_connections(protocol)
@@ -109,7 +110,7 @@ def port_in_use(address: str, port: int, protocol: str = "tcp") -> PortInUse:
 def bind_failed(
     address: str, port: int, protocol: str, code: int | None, details: str
 ) -> GalleyError:
-    """The sentence for an errno of `bind`: PortInUse, or BackendFailed with `details`."""
+    """The error for an errno of `bind`: PortInUse, or BackendFailed with `details`."""
     if code == errno.EADDRINUSE:
         return port_in_use(address, port, protocol)
     if code == errno.EACCES and os.name == "nt":

@@ -1,8 +1,8 @@
-"""How many files and sockets this process may have open, and a guest through it.
+"""The limit of open files of this process, and a budget for those of a guest.
 
-Systems begin with few, for the sake of programs that wait with select(2), which can count to 1024
-only. Nothing of ours does, and every connection that is carried takes two. Next:
-`vm/sftp/folder.py`, which spends a `Budget`.
+Systems start with a low limit because of programs that use select(2), which is limited to 1024.
+Galley does not, and every forwarded connection takes two. Next: `vm/sftp/folder.py`, which uses a
+`Budget`.
 """
 
 import contextlib
@@ -19,7 +19,8 @@ FEW = 10240  # what macOS takes where it says that there is no limit
 
 
 def allow_many() -> None:
-    """As many as the system allows without asking, up to `WANTED`; what we start inherits it."""
+    """Raise the soft limit as far as the system allows, up to `WANTED`; child processes inherit
+    it."""
     if sys.platform == "win32":  # sockets have no such limit there
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -33,15 +34,15 @@ def allow_many() -> None:
 
 
 class Budget:
-    """Descriptors that are opened for a guest: up to half of the process's limit. Without the other
-    half the supervisor could accept no client."""
+    """Descriptors opened for a guest: at most half of the process's limit, so that the supervisor
+    can still accept clients."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._taken = 0
 
     def take(self, number: int) -> None:
-        """Raises OSError (EMFILE) until others are given back."""
+        """Raises OSError (EMFILE) until others are returned."""
         with self._lock:
             if self._taken + number > _limit() // 2:
                 raise OSError(errno.EMFILE, "too many files are open for the guest")

@@ -1,8 +1,8 @@
-"""Whose a path is, in folders where every user of this computer may put one, such as /tmp.
+"""Who owns a path in folders where every user may create files, such as /tmp.
 
-Such a folder is sticky: only its owner replaces what lies directly in it. So a path is the user's
-own when, in every such folder on its way, its next part is. Below that, others write only where the
-user lets them. Windows has no such folders. Next: `engine/shares/binds.py`.
+Such a folder is sticky: only the owner of an entry can replace it. So a path is the user's own if,
+in every such folder on the path, the next part is. Below that, others write only where the user
+permits it. Windows has no such folders. Next: `engine/shares/binds.py`.
 """
 
 import contextlib
@@ -19,9 +19,10 @@ MODE = 0o755  # of a folder that dockerd makes
 
 def foreign(path: str, *, make: bool = False) -> str | None:
     """The first part of an absolute path that belongs to another user, in a folder where everybody
-    may put one; a link on the way counts as well as where it leads. None: there is none.
+    may create one; links and their targets are checked. None: there is none.
 
-    `make`: a part that is missing there becomes a folder of ours, before anybody else makes it."""
+    `make`: create a missing part there as the user's folder, before another user can.
+    """
     if not hasattr(os, "getuid"):
         return None
     here, ahead, links = PurePath("/"), list(reversed(PurePath(path).parts[1:])), 0
@@ -60,7 +61,7 @@ def _is_everybodys(folder: PurePath) -> bool:
 
 
 def _is_ours(owner: int) -> bool:
-    """The user's, or one of the ids that a container's files get on this computer."""
+    """Of the user, or one of the user's subordinate ids."""
     if owner == os.getuid():
         return True
     if os.getuid() == 0:

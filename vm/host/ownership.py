@@ -1,15 +1,15 @@
 """Whether a file or a process belongs to this user, so that another local user cannot pass theirs
 off as Galley's. Next: `paths.py`.
 
-POSIX compares user ids. root is trusted beside this user, for it can do everything anyway.
+POSIX compares user ids. root is trusted too, for it can do everything anyway.
 
-Windows has no user ids and no mode bits. There, access control lists do the same: Galley's files
-are below the user's profile, and only its owner and administrators can open a process, to read its
-command line or to end it. So files and processes all count as ours there; one that cannot be opened
-has no command line that could match. A GALLEY_HOME outside the profile has the protection of the
-folder that it is in.
+Windows has neither user ids nor mode bits. There, access control lists do the same: Galley's files
+are below the user's profile, and only the owner and administrators can open a process to read its
+command line or end it. So all files and processes count as the user's there; a process that cannot
+be opened has no command line that matches. A GALLEY_HOME outside the profile is protected as its
+folder is.
 
-A link counts as what it leads to, if this user or root made it: people move data to another disk.
+A link counts as its target if this user or root made it: people move data to another disk.
 """
 
 import errno
@@ -43,8 +43,7 @@ def owns_process(process: "psutil.Process") -> bool:
 
 
 def check(path: str | Path, found: os.stat_result) -> None:
-    """`found`: of the file or link itself (lstat). Raises PermissionError when another user made
-    it."""
+    """`found`: lstat of the file or link. Raises PermissionError when another user owns it."""
     if sys.platform != "win32" and found.st_uid not in own_ids() | {0}:
         raise PermissionError(errno.EACCES, f"{path} belongs to another user")
 
@@ -69,8 +68,8 @@ def check_folder(folder: Path, others: int = OTHERS_WRITE) -> None:
 
 
 def target(path: Path) -> Path:
-    """Where a link leads, or `path`. Raises PermissionError when another user made it, or a link
-    on the way; FileNotFoundError."""
+    """The target of a link, or `path`. Raises PermissionError when another user made it, or a link
+    on the path; FileNotFoundError."""
     for _ in range(MOST_LINKS):
         found = path.lstat()
         check(path, found)

@@ -1,8 +1,8 @@
 """Where Galley keeps its files, and how it writes them.
 
-`GALLEY_HOME` moves everything, so that two instances run side by side. `machine/` inside it is
-described in `vm/directory.py`; nothing else knows file names of a machine. No other local user is
-trusted: `check_home` comes before a key is read, and before a socket is connected.
+`GALLEY_HOME` moves everything, so that two instances can run side by side. `vm/directory.py`
+describes `machine/` inside it; nothing else knows file names of a machine. No other local user is
+trusted: `check_home` precedes reading a key or connecting a socket.
 """
 
 import contextlib
@@ -63,19 +63,19 @@ def find_home() -> Home:
 
 
 def home_at(folder: str | Path) -> Home:
-    """That of one instance. Creates nothing."""
+    """The directories of that instance. Creates nothing."""
     root = Path(os.path.abspath(Path(folder).expanduser()))
     return Home(root, _run_directory(root))
 
 
 def default_root() -> Path:
-    """Where everything is when nobody says otherwise."""
+    """The root without GALLEY_HOME."""
     return Path(os.path.abspath(platformdirs.user_data_dir("galley", False)))
 
 
 def temporary_folders() -> tuple[str, ...]:
-    """The system's folders for temporary files, without links: /tmp, and $TMPDIR, which macOS sets
-    to a folder of the user's own."""
+    """The system's folders for temporary files, with links resolved: /tmp, and $TMPDIR, which macOS
+    sets to a private folder of the user."""
     named = ["/tmp"] if os.name == "posix" else []
     with contextlib.suppress(OSError):  # there is none that can be written
         named.append(tempfile.gettempdir())
@@ -102,7 +102,7 @@ def make_home(home: Home) -> Home:
 
 def check_home(home: Home) -> None:
     """Raises HomeUnusable when another user made a directory of this home or a file in it, or may
-    write there. What is not there yet is fine."""
+    write there. Missing ones are fine."""
     try:
         for folder in _folders(home):
             with contextlib.suppress(FileNotFoundError):
@@ -120,7 +120,8 @@ def _folders(home: Home) -> tuple[Path, ...]:
 
 
 def _make_private(home: Home, folder: Path) -> None:
-    """Sockets and keys are in there. The mode of one that the user has linked to is theirs."""
+    """Sockets and keys are in there. Where the user has put a link, the mode of its target
+    stays."""
     real = folder if folder == home.run else ownership.target(folder)
     ownership.check_folder(real, others=0)
     may_change = real.lstat().st_uid in ownership.own_ids()
@@ -136,7 +137,7 @@ def _check_content(folder: Path) -> None:
 
 
 def untrusted(root: Path, error: OSError) -> HomeUnusable:
-    """The user's error for what `ownership` refuses below `root`."""
+    """The error for what `ownership` refuses below `root`."""
     return HomeUnusable(
         f"Galley cannot use {root}: {error.strerror or error}.",
         "Only your user may own and change Galley's files: remove what is not yours, "
@@ -146,7 +147,7 @@ def untrusted(root: Path, error: OSError) -> HomeUnusable:
 
 
 def unusable(root: Path, error: OSError) -> HomeUnusable | DiskFull:
-    """The user's error for a failed write below `root`."""
+    """The error for a failed write below `root`."""
     if error.errno == 28:  # ENOSPC
         return DiskFull(f"There is no space left on the disk that holds {root}.", "Free some space")
     return HomeUnusable(
@@ -157,10 +158,10 @@ def unusable(root: Path, error: OSError) -> HomeUnusable | DiskFull:
 
 
 def _run_directory(root: Path) -> Path:
-    """`root/run`, or a short private directory where that would pass the limit of socket paths.
+    """`root/run`, or a short private directory where that would exceed the limit of socket paths.
 
-    One that is in use goes on to be used, so that a machine is found which an older Galley started,
-    or one with another environment.
+    One that is in use stays in use, so that a machine is found which an older version started, or
+    one with another environment.
     """
     if os.name == "nt" or _fits(root / "run"):
         return root / "run"
@@ -174,7 +175,7 @@ def _run_directory(root: Path) -> Path:
 
 
 def run_bases() -> list[Path]:
-    """Where a short run directory may be. The last, where other users may write, only when the
+    """Where a short run directory may be. The last one, where other users may write, only if the
     others are too long."""
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     private = [Path(runtime)] if runtime else []
@@ -186,7 +187,7 @@ def _fits(run: Path) -> bool:
 
 
 def _is_in_use(run: Path) -> bool:
-    """Whether it is private to this user and has sockets."""
+    """Whether it is private to this user and contains sockets."""
     try:
         ownership.check_folder(run, ownership.OTHERS)
         return any(run.glob("*.sock"))
@@ -197,7 +198,7 @@ def _is_in_use(run: Path) -> bool:
 def write_atomic(path: Path, data: bytes, mode: int = 0o600) -> None:
     """Replace `path` so that a crash leaves the old or the new content, never a part.
 
-    Raises HomeUnusable or DiskFull; the old file is untouched then.
+    Raises HomeUnusable or DiskFull; the old file is unchanged then.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.new")
     try:
@@ -215,7 +216,7 @@ def write_atomic(path: Path, data: bytes, mode: int = 0o600) -> None:
 
 
 def _replace(new: Path, path: Path) -> None:
-    """Windows replaces no file that anybody has open; who reads one has done so in a moment."""
+    """Windows replaces no file that is open; readers have closed it in a moment."""
     deadline = time.monotonic() + READING
     while True:
         try:

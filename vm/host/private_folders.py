@@ -1,8 +1,8 @@
-"""Folders that Galley never serves to a guest: its homes, with keys in them, and its sockets.
+"""Folders that are never served to a guest: Galley's homes, with keys in them, and its sockets.
 
-They may lie in a folder that is shared (the user's home, /tmp). The bridge refuses to bind them,
-and whatever serves a folder around them leaves them out. Next:
-`vm/backends/qemu/shares/virtiofsd.py`, `vm/sftp/folder.py`, `engine/shares/binds.py`.
+They may lie in a shared folder (the user's home, /tmp). Binding them is refused, and whatever
+serves a folder around them leaves them out. Next: `vm/backends/qemu/shares/virtiofsd.py`,
+`vm/sftp/folder.py`, `engine/shares/binds.py`.
 """
 
 import os
@@ -16,8 +16,8 @@ type Identities = frozenset[tuple[int, int]]
 
 
 def of(home: Home) -> tuple[str, ...]:
-    """Those that exist, without links: of this home, of the default one, and the run directories of
-    this user's others, whose homes are not known."""
+    """Those that exist, with links resolved: of this home, of the default one, and the run
+    directories of this user's other homes, which are not known."""
     default = home_at(default_root())
     known = [home.root, home.run, default.root, default.run]
     for folder in run_bases():
@@ -28,7 +28,7 @@ def of(home: Home) -> tuple[str, ...]:
 
 
 def _is_the_users(path: Path) -> bool:
-    """Another user may give the name to a link that leads anywhere."""
+    """Another user could make the name a link to anywhere."""
     try:
         ownership.check_folder(path, others=0)
     except OSError:
@@ -42,13 +42,13 @@ def inside(folder: str, private: Iterable[str]) -> tuple[str, ...]:
 
 
 def identities(private: Iterable[str]) -> Identities:
-    """What they are known by, also when a folder around them is renamed."""
+    """Their device and inode numbers, valid also when a folder around them is renamed."""
     return frozenset(filter(None, map(_identity, private)))
 
 
 def holds(path: str | Path, private: Identities) -> bool:
-    """Whether `path`, which has no links, is one of them or lies below one. A file system may know
-    one folder by several spellings, so names are not compared."""
+    """Whether `path`, which has no links, is one of them or lies below one. Compares identities,
+    for a file system may know one folder by several spellings."""
     return any(_identity(each) in private for each in (path, *Path(path).parents))
 
 

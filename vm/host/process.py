@@ -1,7 +1,7 @@
-"""The only place that starts, proves, watches and ends processes.
+"""The only module that starts, identifies, watches and ends processes.
 
-A process is never known by its pid alone: `Identity` is pid plus start time, so that a pid that
-the system gave to somebody else is never signalled. A process of another user has no identity here.
+A process is never identified by its pid alone: `Identity` is pid plus start time, so that a reused
+pid is never signalled. Processes of other users have no identity here.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ NOT_THERE = (FileNotFoundError, PermissionError)
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """A process that is still the same one. `started`: seconds since the epoch."""
+    """One process. `started`: seconds since the epoch."""
 
     pid: int
     started: float
@@ -69,7 +69,7 @@ def _missing(words: tuple[str, ...], error: OSError) -> ToolMissing:
 
 
 def command_line(argv: Sequence[str]) -> str:
-    """One line of it, as programs on Windows take it apart again."""
+    """As one line, in the syntax that programs on Windows parse."""
     return subprocess.list2cmdline(argv)
 
 
@@ -81,9 +81,9 @@ def run(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
 ) -> Completed:
-    """Run to the end and return what it said; never raises for an exit code.
+    """Run a command to its end and return its output; never raises for an exit code.
 
-    Raises ToolMissing when the program is not there, TimedOut after `timeout` seconds.
+    Raises ToolMissing when the program is missing, TimedOut after `timeout` seconds.
     """
     words = tuple(str(word) for word in argv)
     try:
@@ -113,7 +113,7 @@ def stream(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
 ) -> Completed:
-    """Run to the end, handing over each line of output and errors as it comes."""
+    """Run a command to its end, passing on each line of output and errors as it comes."""
     words = tuple(str(word) for word in argv)
     kept: list[str] = []
     try:
@@ -143,9 +143,9 @@ def stream(
 
 
 class Companion:
-    """A program that works for us and does not outlive us: its input ends when we do.
+    """A helper program that ends with this process: its input is closed then.
 
-    It says on its first line that it is ready. Raises ToolMissing when it is not there.
+    Its first line says that it is ready. Raises ToolMissing when it is missing.
     """
 
     def __init__(self, argv: Sequence[str | Path]) -> None:
@@ -179,13 +179,13 @@ class Companion:
         return self._spoke.wait(seconds) and bool(self._first)
 
     def complaints(self) -> str:
-        """The last lines of its errors; of one that has ended, all that there will be."""
+        """The last lines of its stderr; all of them once it has ended."""
         if not self.is_alive:
             self._readers[1].join(1.0)
         return "\n".join(self._complaints)
 
     def end(self, *, patience: float = 5.0) -> None:
-        """And wait for it; one that does not end within `patience` seconds is killed."""
+        """And wait for it; it is killed after `patience` seconds."""
         assert self._child.stdin is not None
         with contextlib.suppress(OSError):
             self._child.stdin.close()
@@ -220,11 +220,11 @@ def spawn_detached(
     env: Mapping[str, str] | None = None,
     inherits: tuple[int, ...] = (),
 ) -> Identity:
-    """Start a process that outlives us, in a session of its own, its output appended to `log`. It
-    has the descriptors in `inherits` under the same numbers.
+    """Start a process that outlives this one, in a session of its own, its output appended to
+    `log`. It inherits the descriptors in `inherits` under the same numbers.
 
-    Raises ToolMissing. The caller watches it with `wait_gone`; a reaper thread is not needed,
-    for `is_alive` counts a zombie as dead.
+    Raises ToolMissing. The caller watches it with `wait_gone`; a reaper thread is not needed, for
+    `is_alive` counts a zombie as dead.
     """
     words = tuple(str(word) for word in argv)
     with open(log, "ab") as output:
@@ -264,8 +264,8 @@ def _popen_detached(
 
 
 def identify(pid: int) -> Identity | None:
-    """The identity of a living process of this user, or None. One that is ending lives until its
-    last thread does: its files are open and its locks are held, although Linux calls it a zombie
+    """The identity of a living process of this user, or None. An ending process lives until its
+    last thread does: its files are open and its locks are held, although Linux shows a zombie
     already."""
     import psutil  # here and below: what only runs programs need not wait for it
 
@@ -279,7 +279,7 @@ def identify(pid: int) -> Identity | None:
 
 
 def is_alive(identity: Identity) -> bool:
-    """True while this very process runs. A zombie, or another process with its pid, is not it."""
+    """True while exactly this process runs: False for a zombie, or another process with its pid."""
     seen = identify(identity.pid)
     if seen is not None and abs(seen.started - identity.started) < 0.02:
         return True
@@ -288,7 +288,7 @@ def is_alive(identity: Identity) -> bool:
 
 
 def reap() -> None:
-    """Let go of those detached children of ours that have ended and that nobody waits for."""
+    """Reap detached children that have ended and that nothing waits for."""
     for pid in tuple(_children):
         _reap(pid)
 
@@ -333,8 +333,8 @@ def _open_pidfd(identity: Identity) -> int | None:
 
 
 def end(identity: Identity, *, force: bool = False) -> None:
-    """Ask this very process to end (or kill it). Nothing happens when it is gone, or when the
-    system does not let us: `wait_gone` tells."""
+    """Terminate (or kill) exactly this process. Does nothing when it is gone or the system refuses:
+    `wait_gone` tells."""
     if not is_alive(identity):
         return
     import psutil

@@ -1,7 +1,7 @@
 """Finds this user's processes by program name, for those whose record is lost.
 
-Name and arguments of a process can be seen and copied by every local user. So processes of other
-users are left out here, before anybody looks at their arguments.
+Every local user can see and imitate the name and arguments of a process. So processes of other
+users are excluded before arguments are read.
 """
 
 from collections.abc import Iterator
@@ -12,8 +12,8 @@ from vm.host.process import Identity, identify
 
 
 def own(prefix: str) -> Iterator[tuple[Identity, list[str]]]:
-    """Those whose name begins with `prefix`, each with its command line. One that ends meanwhile is
-    left out."""
+    """Those whose name begins with `prefix`, each with its command line. Without those that end
+    meanwhile."""
     for candidate in psutil.process_iter(["name"]):
         if not (candidate.info["name"] or "").startswith(prefix):
             continue
@@ -23,7 +23,7 @@ def own(prefix: str) -> Iterator[tuple[Identity, list[str]]]:
 
 
 def command_line(pid: int) -> list[str]:
-    """Empty when the process has ended, is ending, or may not be asked."""
+    """Empty when the process has ended, is ending, or is not accessible."""
     try:
         return psutil.Process(pid).cmdline()
     except psutil.Error:

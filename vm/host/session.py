@@ -1,9 +1,9 @@
-"""The systemd of the user's session, where it is what programs are started below.
+"""Starts a program in a systemd scope of its own, where the user's session has systemd.
 
-A desktop starts each program in a group of its own, a scope, and some end all of it when the
-program or the session ends. So what is to live on gets a scope of its own. When the session is
-over, systemd ends its units in the reverse order of what they come before: `at_end` runs while all
-else still does. What was started outside that systemd, in a login of ssh or of a console, stays
+A desktop starts each program in a scope, and some end the whole scope when the program or the
+session ends. So a process that is to survive gets a scope of its own. At the end of the session
+systemd stops its units in reverse order of their dependencies: `at_end` runs while all else still
+does. A process that was started outside of that systemd, in a login by ssh or on a console, stays
 where it is. Next: `engine/control/spawn.py`.
 """
 
@@ -23,9 +23,9 @@ END_PATIENCE = 100  # seconds for `at_end`; systemd gives the whole session 120
 
 
 def apart(name: str, at_end: Sequence[str], env: Mapping[str, str]) -> tuple[str, ...]:
-    """Words to put before those of a program, so that it lives on; () where none are needed.
+    """The command prefix that starts a program in its own scope; () where none is needed.
 
-    `name` is one for each `at_end`, which is run with `env`. Never raises.
+    `name`: unique for each `at_end`, which is run with `env`. Never raises.
     """
     try:
         return _apart(name, at_end, env) if _is_below_systemd() else ()
@@ -67,6 +67,6 @@ def _ask(*words: str) -> process.Completed:
 
 
 def _quoted(word: str) -> str:
-    """As ExecStop= reads it."""
+    """In the syntax of ExecStop=."""
     text = word.replace("\\", "\\\\").replace('"', '\\"').replace("$", "$$")
     return f'"{text}"'

@@ -1,7 +1,7 @@
-"""Copies of large sparse files: blocks shared where the file system can, else data without holes.
+"""Copies large sparse files: by reflink where the file system can, else data without holes.
 
-Sharing is ioctl_ficlone(2) on Linux (Btrfs, XFS, bcachefs) and clonefile(2) on macOS (APFS). Where
-no call tells holes from data (Windows), zeros are left out.
+Reflinks are ioctl_ficlone(2) on Linux (Btrfs, XFS, bcachefs) and clonefile(2) on macOS (APFS).
+Where no call tells holes from data (Windows), zeros are left out.
 """
 
 import contextlib
@@ -29,14 +29,14 @@ type Report = Callable[[int, int], None]
 
 
 def allocated(file: Path | int) -> int:
-    """Bytes that a file, by name or open, takes on its disk or in memory. Raises OSError."""
+    """Bytes that a file, by name or descriptor, takes on its disk or in memory. Raises OSError."""
     seen = os.stat(file)
     return getattr(seen, "st_blocks", seen.st_size // 512) * 512
 
 
 def duplicate(source: Path, target: Path, report: Report) -> None:
-    """Share the blocks, or copy. Raises DiskFull before anything is written, OSError, and what
-    `report` raises; a `target` that was begun is the caller's to remove."""
+    """Reflink, or copy. Raises DiskFull before anything is written, OSError, and what `report`
+    raises; the caller removes a partial `target`."""
     if not clone(source, target):
         check_room(target.parent, allocated(source))
         copy(source, target, report)
@@ -58,7 +58,7 @@ def _gib(size: int) -> str:
 
 
 def clones(folder: Path) -> bool:
-    """Whether files in `folder` can share blocks. Raises OSError where none can be made."""
+    """Whether files in `folder` can be reflinked. Raises OSError where none can be made."""
     with tempfile.TemporaryDirectory(dir=folder) as place:
         source = Path(place, "source")
         source.write_bytes(b"\0" * 4096)
@@ -66,10 +66,10 @@ def clones(folder: Path) -> bool:
 
 
 def clone(source: Path, target: Path) -> bool:
-    """Make `target` a file that shares the blocks of `source`, as of one moment, and durable.
+    """Make `target` a reflink of `source`, as of one moment, and durable.
 
-    False, and nothing there, where the file system cannot. Raises OSError when `target` cannot be
-    made at all.
+    False, and no file, where the file system cannot. Raises OSError when `target` cannot be made at
+    all.
     """
     with source.open("rb") as old, new_file(target) as new:
         if sys.platform == "linux":
@@ -87,8 +87,8 @@ def clone(source: Path, target: Path) -> bool:
 
 
 def copy(source: Path, target: Path, report: Report) -> None:
-    """A durable copy that has holes where `source` has them. Raises OSError, FileExistsError, and
-    what `report` raises; what was made of `target` is the caller's to remove."""
+    """A durable copy with holes where `source` has them. Raises OSError, FileExistsError, and what
+    `report` raises; the caller removes a partial `target`."""
     with source.open("rb", buffering=0) as old, new_file(target) as new:
         size = os.fstat(old.fileno()).st_size
         new.truncate(size)
@@ -103,7 +103,7 @@ def copy(source: Path, target: Path, report: Report) -> None:
 
 
 def new_file(path: Path) -> BinaryIO:
-    """Private to this user, whatever the source is. Raises FileExistsError."""
+    """Private to this user, whatever the mode of the source. Raises FileExistsError."""
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
     return os.fdopen(handle, "wb")
 
@@ -120,7 +120,7 @@ def extents(handle: int, size: int) -> Iterator[tuple[int, int]]:
 
 
 def next_data(handle: int, place: int, size: int) -> int:
-    """Where data begins at `place` or after it; `size` where a hole reaches the end. Raises
+    """The first byte of data at `place` or after it; `size` where a hole reaches the end. Raises
     OSError."""
     if sys.platform == "win32" or place >= size:
         return place

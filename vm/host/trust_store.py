@@ -1,6 +1,6 @@
-"""The certificates that this computer trusts, as the system and its owner have them.
+"""Reads the certificates that this computer trusts.
 
-Linux     the bundle that the distribution makes, or SSL_CERT_FILE, as OpenSSL and Go have it
+Linux     the distribution's bundle, or SSL_CERT_FILE, as OpenSSL and Go use it
 macOS     the keychains in use; Apple's own roots are in none of them
 Windows   the stores ROOT and CA
 """
@@ -31,7 +31,7 @@ _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----([\w+/=\s]+)-----END CERTIFICATE
 
 
 def read() -> tuple[bytes, ...]:
-    """Each of them once, as DER; () where the system has no store. Raises HostError."""
+    """Each certificate once, as DER; () where the system has no store. Raises HostError."""
     if sys.platform == "win32":
         stores = [entry for name in ("ROOT", "CA") for entry in ssl.enum_certificates(name)]
         found = [data for data, encoding, _ in stores if encoding == "x509_asn"]
@@ -44,7 +44,7 @@ def read() -> tuple[bytes, ...]:
 
 
 def decode(pem: bytes) -> Iterator[bytes]:
-    """The certificates in a text, as DER. What is damaged is left out."""
+    """The certificates in a text, as DER, without damaged ones."""
     for block in _PEM.finditer(pem):
         try:
             yield base64.b64decode(b"".join(block[1].split()), validate=True)

@@ -1,10 +1,9 @@
-"""The files of a folder that is served over SFTP: `server.py` hears what is asked of them.
+"""The files of a folder that is served over SFTP; `server.py` receives the requests.
 
-SFTP (version 3, draft 02) knows no hard links, no pipes, no locks of its own, and times in seconds
-from 1970 to 2106 only; all else of a file is there. The guest asks for paths below `/`, which is
-the folder, and resolves links by itself: here they are read, never followed. The guest is not
-trusted: what it may read at once and have open is bounded. Next: `vm/host/beneath.py`,
-`vm/host/file_identity.py`.
+SFTP (version 3, draft 02) has no hard links, pipes or locks, and times in seconds from 1970 to 2106
+only. The guest asks for paths below `/`, which is the folder, and resolves links itself: here they
+are read, never followed. The guest is not trusted: what it may read at once and have open is
+bounded. Next: `vm/host/beneath.py`, `vm/host/file_identity.py`.
 """
 
 import contextlib
@@ -32,7 +31,7 @@ LAST = (1 << 32) - 1  # second that SFTP knows
 
 
 class _Entry(SFTPAttributes):
-    """Of a folder. sshfs does not read the line that `ls -l` would have for it."""
+    """An entry of a folder, without the `ls -l` line, which sshfs ignores."""
 
     def asbytes(self) -> bytes:
         return b""
@@ -46,7 +45,7 @@ def _attributes[A: SFTPAttributes](seen: os.stat_result, kind: type[A]) -> A:
 
 
 def _answer(work: Callable[[], Any]) -> Any:
-    """What `work` gives, or the number that SFTP has for what went wrong."""
+    """The result of `work`, or SFTP's error number."""
     try:
         done = work()
     except OSError as error:
@@ -65,8 +64,8 @@ class Served(NamedTuple):
 
 
 class Folder(paramiko.SFTPServerInterface):
-    """One share. Every method answers with a value or a number of SFTP's. `again`: what is asked
-    was asked before, and may have been done; then it is found done, and right."""
+    """One share. Every method returns a value or an SFTP error number. `again`: a replayed request,
+    which may have been done already; then it succeeds."""
 
     def __init__(self, server: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(server, *args, **kwargs)
@@ -77,13 +76,13 @@ class Folder(paramiko.SFTPServerInterface):
         self.again = False
 
     def _place(self, path: str) -> contextlib.AbstractContextManager[Place]:
-        """Where it is on this host. Raises OSError, PermissionError when that is outside of the
-        folder, or private."""
+        """The path on this host. Raises OSError, PermissionError outside of the folder or when
+        private."""
         inner = posixpath.normpath("/" + path).lstrip("/")
         return beneath.find(self._root, inner.split("/") if inner else (), self._private)
 
     def _changed(self, path: str) -> contextlib.AbstractContextManager[Place]:
-        """As `_place`, for what is to be changed."""
+        """As `_place`, for requests that change something."""
         if self._read_only:
             raise OSError(errno.EROFS, "shared for reading only")
         return self._place(path)
@@ -98,7 +97,7 @@ class Folder(paramiko.SFTPServerInterface):
     stat = lstat  # the guest's kernel follows links by itself
 
     def list_folder(self, path: str, known: int = 0) -> Any:
-        """Without the first entries, which are known."""
+        """Without the first entries, which the guest has already."""
 
         def listed() -> Listing:
             with self._place(path) as place:
@@ -124,8 +123,8 @@ class Folder(paramiko.SFTPServerInterface):
         return _answer(opened)
 
     def reopen(self, path: str, flags: int, identity: str) -> Any:
-        """The file that was open by that name, whatever its mode lets us do now: who makes one that
-        nobody may write can write it as long as it is open."""
+        """The file that was open by that name, whatever its mode now: a read-only file stays
+        writable for the program that created it."""
 
         def opened() -> File:
             with self._changed(path) if flags else self._place(path) as place:
@@ -165,7 +164,7 @@ class Folder(paramiko.SFTPServerInterface):
                     raise
 
     def rename(self, oldpath: str, newpath: str) -> Any:
-        """In one step, over what is there, as the guest's kernel means it."""
+        """Atomic, replacing an existing file, as rename(2)."""
 
         def renamed() -> None:
             with self._changed(oldpath) as old, self._changed(newpath) as new:
@@ -225,7 +224,8 @@ class Folder(paramiko.SFTPServerInterface):
 
 
 class Listing(paramiko.SFTPHandle):
-    """A folder that is read as the guest asks for its entries, so that none is in memory whole."""
+    """A folder that is read as the guest asks for its entries, so that large ones are not in
+    memory."""
 
     def __init__(self, place: Place, budget: Budget, known: int) -> None:
         super().__init__()
@@ -248,17 +248,17 @@ class Listing(paramiko.SFTPHandle):
             yield found
 
     def _get_next_files(self) -> list[_Entry]:
-        """As paramiko asks for them."""
+        """paramiko's interface."""
         return list(islice(self._described, MOST_LISTED))
 
     def close(self) -> None:
-        """Once only."""
+        """At most once."""
         self._entries.close()
         self._budget.give_back(beneath.Entries.DESCRIPTORS)
 
 
 class File(paramiko.SFTPHandle):
-    """An open file; one thread reads and writes, the one that serves the share."""
+    """An open file. Used by the thread that serves the share only."""
 
     def __init__(self, place: Place, flags: int, budget: Budget, mode: int = 0o666) -> None:
         """Raises OSError."""
@@ -302,7 +302,7 @@ class File(paramiko.SFTPHandle):
         return _answer(lambda: _change_open(self._handle, attr))
 
     def close(self) -> None:
-        """Once only."""
+        """At most once."""
         with contextlib.suppress(OSError):
             os.close(self._handle)
         self._budget.give_back(1)
@@ -319,7 +319,7 @@ def _is_empty_folder(place: Place) -> bool:
 
 
 def _change(place: Place, attr: SFTPAttributes) -> None:
-    """Size, owner, mode and times, as far as they are given. Raises OSError."""
+    """Set size, owner, mode and times, where given. Raises OSError."""
     if attr.st_size is not None:
         handle = beneath.open_file(place, os.O_WRONLY)
         try:

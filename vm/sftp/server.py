@@ -1,10 +1,10 @@
-"""A folder of this host, served over SFTP to the sshfs that has mounted it in the guest.
+"""Serves a folder of this host over SFTP to the sshfs that has mounted it in the guest.
 
-For hosts that have no virtiofs: it needs nothing but Python. Names are bytes, as in the guest.
+For hosts without virtiofs: it needs nothing but Python. Names are bytes, as in the guest.
 
-What is open outlives us: the guest has our successor open it again, and asks him again what we may
-have done without having said so, by two words of our own. Next: `folder.py` (the files),
-`engine/shares/sftp_shares.py`, and `sftp_line.c` among the guest's sources, which asks.
+Open files outlive a supervisor: the guest has the next one open them again, and replays requests
+that were not answered, with two requests of our own. Next: `folder.py` (the files),
+`engine/shares/sftp_shares.py`, and the guest's `sftp_line.c`, which replays.
 """
 
 import contextlib
@@ -42,9 +42,9 @@ LONGEST_NAME = 64  # bytes, of a handle; ours are shorter
 def serve(
     stream: Stream, share: Share, private: tuple[str, ...] = (), budget: Budget | None = None
 ) -> None:
-    """Answer until either side ends it, about all but what is in `private`. Shares that have one
-    `budget` share it. The share's path has no links: one that is there later is not followed.
-    Raises nothing."""
+    """Answer until either side ends, about all but what is in `private`. Several shares may use one
+    `budget`. The share's path has no links: one that appears later is not followed. Raises
+    nothing."""
     line = _Line(stream)
     server = _Server(
         cast(paramiko.Channel, line),
@@ -60,14 +60,14 @@ def serve(
 
 
 class _Line:
-    """A Stream in the shape that paramiko wants: a channel and its transport in one."""
+    """A Stream as paramiko needs it: a channel and its transport in one."""
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
         self._is_cut = False
 
     def recv(self, limit: int) -> bytes:
-        """Nothing of what has come already, once nobody hears what was done of it."""
+        """Ignores what has arrived already, once the answers are no longer read."""
         return b"" if self._is_cut else self._stream.recv(limit)
 
     def send(self, data: bytes) -> int:
@@ -95,10 +95,10 @@ class _Line:
 
 
 class _Request(paramiko.Message):
-    """One whose names need not be UTF-8, as those of files need not."""
+    """A request whose names need not be UTF-8."""
 
     def get_bytes(self, n: int) -> bytes:
-        """Raises where there are fewer: paramiko would go on with zeros, and so count to 2^32."""
+        """Raises where there are fewer: paramiko would pad with zeros, and so count to 2^32."""
         found = self.packet.read(n)
         if len(found) < n:
             raise SFTPError("a request is too short")
@@ -109,9 +109,10 @@ class _Request(paramiko.Message):
 
 
 class _Server(paramiko.SFTPServer):
-    """And what is synced in the guest is on the disk: the draft has no word for it, OpenSSH has.
+    """fsync in the guest syncs the file here: the draft has no request for it, OpenSSH has.
 
-    A handle says which file it is of, and no other server's is the same."""
+    A handle identifies its file and is never the same as one of another server.
+    """
 
     server: Folder
 
@@ -154,7 +155,7 @@ class _Server(paramiko.SFTPServer):
         paramikos._response(number, CMD_HANDLE, name)
 
     def _reopen(self, request: _Request) -> Any:
-        """What another server has opened. Another file that has taken its place is not it."""
+        """A file that another server had opened. Fails if another file has replaced it."""
         name, path = request.get_binary(), request.get_text()
         is_folder, how = request.get_int(), request.get_int()
         if len(name) > LONGEST_NAME or name in self.file_table or name in self.folder_table:
