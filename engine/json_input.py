@@ -1,8 +1,8 @@
-"""JSON that somebody else has written: what reading it may raise.
+"""The errors of decoding JSON from an untrusted source.
 
-A client or a dockerd can nest it as deeply as its limit of bytes allows. That ends in
-RecursionError, which is no error of msgspec. `except UNREADABLE` takes all of them, so that no
-thread ends by one.
+A client or a dockerd can nest it as deeply as its limit of bytes allows, which ends in
+RecursionError, not an error of msgspec. `except UNREADABLE` catches all of them, so that no thread
+ends.
 """
 
 import msgspec

@@ -1,6 +1,6 @@
-"""The log files of Galley and its parts: which there are, the end of one, and what came since.
+"""The log files of Galley and its parts: their paths, and reading what was appended.
 
-Next: `engine/client/logs.py`, which reads dockerd's own in the guest.
+Next: `engine/client/logs.py`, which reads dockerd's log in the guest.
 """
 
 import os
@@ -24,8 +24,8 @@ def log_file(home: Home, component: str) -> Path:
 
 
 def read_on(path: Path, place: Place | None) -> tuple[bytes, Place]:
-    """What came since `place` (None: the end of what is there), and where that ends. A file that
-    was replaced, or emptied, is read from its beginning."""
+    """What was written since `place` (None: the last lines), and the new place. A file that was
+    replaced or emptied is read from its beginning."""
     try:
         with open(path, "rb") as file:
             seen = os.fstat(file.fileno())

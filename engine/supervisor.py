@@ -112,10 +112,10 @@ def _live(home: Home, assembly: Callable[[Home], Assembly]) -> None:
 
 
 class _Over:
-    """The end of this process, told by a client or by a signal.
+    """The end of this process, requested by a client or by a signal.
 
-    The system itself writes a signal's number into the socket: a handler in Python would run only
-    once the main thread wakes, and one that comes just before it falls asleep would be lost.
+    The system writes a signal's number into a socket: a Python handler would run only once the main
+    thread wakes, and a signal just before it sleeps would be lost.
     """
 
     def __init__(self) -> None:
@@ -128,7 +128,7 @@ class _Over:
                 signal.signal(number, lambda *_: None)
 
     def tell(self) -> None:
-        """A client says that it is over."""
+        """A client requests the end."""
         with contextlib.suppress(BlockingIOError):  # it has been told often enough
             self._says.send(b"\0")
 

@@ -1,4 +1,4 @@
-"""The frozen values of the engine: what the supervisor tells its clients.
+"""The frozen values of the engine that the supervisor sends to its clients.
 
 `EngineStatus` is all that clients know of the engine; the control socket sends one on connect and a
 new one for every change (`control/protocol.py`).
@@ -18,7 +18,7 @@ from vm.types import (
 
 
 class EngineHealth(msgspec.Struct, frozen=True):
-    """dockerd as it answers through the host's endpoint: what the heads of its answers say."""
+    """dockerd's state, from the headers of its answers at the host's endpoint."""
 
     reachable: bool
     version: str = ""
@@ -26,8 +26,8 @@ class EngineHealth(msgspec.Struct, frozen=True):
 
 
 class PublishedPort(msgspec.Struct, frozen=True):
-    """A container's port on this host. `problem` says why it is not open, if it is not.
-    `host_network`: the container listens on it in the machine's own network, and publishes none."""
+    """A container's port on this host. `problem`: why it is not open. `host_network`: the container
+    listens on it with `--network host`."""
 
     container: str  # name without the slash; the service's, where that publishes it
     container_port: int
@@ -41,7 +41,8 @@ class PublishedPort(msgspec.Struct, frozen=True):
 
 
 class MachineUse(msgspec.Struct, frozen=True):
-    """What the running machine holds. `…_on_host`: bytes of this computer's memory and disk."""
+    """The resources of the running machine. `…_on_host`: bytes of this computer's memory and
+    disk."""
 
     memory: GuestMemory
     memory_on_host: int
@@ -50,7 +51,7 @@ class MachineUse(msgspec.Struct, frozen=True):
 
 
 class Reclaimed(msgspec.Struct, frozen=True):
-    """What the data disk holds on this computer, in bytes, before and after giving back."""
+    """Bytes of this computer that the data disk took before and after."""
 
     before: int
     after: int

@@ -1,9 +1,9 @@
-"""Start at login: an entry in a list of the system's, which is asked each time, never remembered.
+"""Start at login: an entry in the system's own list, which is read each time.
 
-    enable(home)    disable(home)    state(home)
+enable(home)    disable(home)    state(home)
 
-What is started is `galley desktop --hidden`, which reads by itself whether the engine is to start,
-too. Next: `entry.py`, then the system's file.
+The entry runs `galley desktop --hidden`, which decides itself whether to start the engine, too.
+Next: `entry.py`, then the module of the system.
 """
 
 import sys
@@ -32,7 +32,7 @@ def state(home: Home) -> State:
 
 
 def login(home: Home) -> Login:
-    """What is started for `home`."""
+    """The command for `home`."""
     elsewhere = [] if home.root == default_root() else ["--home", str(home.root)]
     return Login(context_name(home), (*_galley(), "desktop", "--hidden", *elsewhere))
 

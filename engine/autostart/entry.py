@@ -1,4 +1,4 @@
-"""What is started at login, and whether it is: the words that the three systems share.
+"""The command that runs at login, and the states that the three systems share.
 
 Next: `linux.py`, `macos.py`, `windows.py`.
 """
@@ -33,14 +33,14 @@ class Standing(StrEnum):
 
 
 class State(msgspec.Struct, frozen=True):
-    """`problem`: of ELSEWHERE, what is in the way and how it is taken out of it."""
+    """`problem`: for ELSEWHERE, why, and how to resolve it."""
 
     standing: Standing
     problem: Problem | None = None
 
 
 class System(Protocol):
-    """What `linux`, `macos` and `windows` are, as modules."""
+    """The interface of the modules `linux`, `macos` and `windows`."""
 
     def enable(self, login: Login, /) -> None:
         """From the next login on, whatever was in the way. Raises HostError."""

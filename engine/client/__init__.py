@@ -1,3 +1,3 @@
-"""What the CLI and the window need of the supervisor beside its control socket: start it, keep the
-engine awake, read its logs.
+"""What the CLI and the window need besides the control socket: start the supervisor, keep the
+machine awake, read logs.
 """

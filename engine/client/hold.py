@@ -1,6 +1,6 @@
-"""Keeps the machine awake for somebody who reaches into it without the supervisor's help.
+"""Keeps the machine awake for a client that connects to the guest directly.
 
-Who uses the docker socket does not need it: the bridge wakes the machine. Next:
+Clients of the docker socket do not need it: the bridge wakes the machine. Next:
 `engine/lifecycle/resource_saver.py`, `engine/control/session.py`.
 """
 
@@ -14,10 +14,9 @@ from vm.host.paths import Home
 
 @contextlib.contextmanager
 def awake(home: Home) -> Iterator[None]:
-    """A machine that is paused or put away is woken, and none is paused until the end. Without a
-    supervisor of ours that goes unless it is so already; one is started only to wake it. Raises
-    GalleyError.
-    """
+    """Resume a paused or auto-suspended machine, and prevent both until the end of the context.
+    Without a running supervisor, one is started only if the machine must be resumed. Raises
+    GalleyError."""
     client = _supervisor(home)
     if client is None:
         yield

@@ -1,11 +1,11 @@
-"""Finding the supervisor, and starting it when there is none.
+"""Connects to the supervisor, and starts it when there is none.
 
     client = ensure_supervisor(home)     one is running when this returns
     client = connect_only(home)          None when none is running; starts nothing
 
-Launchers take turns (`run/launch.lock`), so that the second finds what the first has started.
-Nothing here ends a supervisor but `restart_supervisor`, which is told to. What starting needs is
-imported when something is started: most commands find one running. Next: `engine/control/spawn.py`.
+Launchers hold a lock (`run/launch.lock`), so that the second finds what the first has started. Only
+`restart_supervisor` ends a supervisor. Modules for starting are imported only when needed: most
+commands find one running. Next: `engine/control/spawn.py`.
 """
 
 import contextlib
@@ -29,10 +29,10 @@ def connect_only(home: Home) -> ControlClient | None:
 
 
 def ensure_supervisor(home: Home, *, seconds: float = START_SECONDS) -> ControlClient:
-    """The supervisor, started if need be.
+    """The supervisor, started if necessary.
 
-    Raises what kept it from starting (SettingsError, HostError), VersionMismatch when one of
-    another version runs, SupervisorGone when it does not come up within `seconds`.
+    Raises the error with which it failed to start (SettingsError, HostError), VersionMismatch when
+    one of another version runs, SupervisorGone when it does not answer within `seconds`.
     """
     return connect_only(home) or _start(make_home(home), seconds)
 

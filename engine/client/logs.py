@@ -1,7 +1,7 @@
-"""dockerd's log. It is in the guest; `follow_engine` reads it there, without the supervisor.
+"""dockerd's log, which is in the guest; `follow_engine` reads it there, without the supervisor.
 
-`engine/cli/logs.py` and the window's Help page show it. Next: `engine/log_files.py`, for the logs
-that are files of this computer.
+`engine/cli/logs.py` and the window's Help page show it. Next: `engine/log_files.py`, for the log
+files of this computer.
 """
 
 import contextlib

@@ -1,7 +1,7 @@
-"""A client's end of the control socket.
+"""The client's end of the control socket.
 
-Kept light, for `galley status` has a quarter of a second in all. A client belongs to one thread:
-whoever wants to call and to watch at the same time opens two. Only `close` may come from anywhere.
+Kept light, for `galley status` has a quarter of a second in total. A client belongs to one thread:
+open two to call and to follow at the same time. `close` may be called from any thread.
 """
 
 import os
@@ -115,7 +115,7 @@ class ControlClient:
                 yield answer.status
 
     def close(self) -> None:
-        """End the conversation; from any thread, and whoever waits in it comes back."""
+        """End the connection. Blocked calls return. Any thread."""
         self._closed = True
         self._line.close()
 
@@ -155,7 +155,7 @@ def _reach(home: Home) -> Connection:
 
 
 def _shake_hands(home: Home, line: Line) -> Hello:
-    """Prove the key to each other and hear who it is."""
+    """Prove the key to each other, and read the Hello."""
     key = read_key(home)
     if key is None:
         raise SupervisorGone(

@@ -1,6 +1,6 @@
 """What each method of the control socket does.
 
-Whatever happens in here, the client gets a reply: this holds one of the few broad `except`.
+The client gets a reply in any case: this is one of the few places with a broad `except`.
 """
 
 import logging
@@ -97,8 +97,8 @@ class Dispatch:
         }
 
     def answer(self, request: Request, at_end: Callable[[Callable[[], None]], None]) -> Reply:
-        """Do what is asked, to its end. Never raises. What `at_end` is given is called when the
-        client has gone."""
+        """Do what the request asks, to its end. Never raises. `at_end` gets a function to call when
+        the client has gone."""
         try:
             if request.method == "keep_awake":
                 _params(request)
@@ -112,7 +112,7 @@ class Dispatch:
             return Reply(request.id, problem=_unexpected(request.method, error))
 
     def follow(self, request: Request, reply: Reply) -> None:
-        """What may begin only when the reply is on its way: our own end."""
+        """Work that may begin only after the reply was sent: the end of the supervisor."""
         if request.method == "quit" and reply.problem is None:
             self._end()
 

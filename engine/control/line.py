@@ -1,8 +1,8 @@
 """A connection that any thread can end.
 
-One thread receives, another may send; `end` wakes both. `Connection.close` alone would not do: on
-POSIX it wakes nobody, and the number it frees may be given to another file while they still use it;
-on Windows a read that is under way then writes into memory that is no longer its own (seen).
+One thread receives, another may send; `end` wakes both. `Connection.close` is not enough: on POSIX
+it wakes no thread, and the descriptor may be reused while they still use it; on Windows a read in
+progress then writes into freed memory (seen).
 """
 
 import contextlib
@@ -26,7 +26,7 @@ class Line:
             self._ended, self._end = Pipe(duplex=False)
 
     def poll(self, timeout: float) -> bool:
-        """Whether something, or the end, comes within `timeout` seconds."""
+        """Whether data, or the end, arrives within `timeout` seconds."""
         return self._connection.poll(timeout)
 
     def recv_bytes(self, maxlength: int) -> bytes:
@@ -57,7 +57,7 @@ class Line:
                 same.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """End it and give everything back, once nobody is in it any more. Twice is once."""
+        """End it, and release everything once no thread uses it. Idempotent."""
         self.end()
         with self._receiving:
             if sys.platform == "win32":

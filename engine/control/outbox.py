@@ -1,7 +1,7 @@
-"""What waits to be sent to one client.
+"""The queue of messages to one client.
 
-Nobody who puts something in ever waits for the client: replies are bounded because requests are
-(`admit`), and of the statuses only the latest counts. Next: `server.py`, which sends it.
+Adding never blocks on the client: replies are bounded because requests are (`admit`), and of the
+statuses only the latest is kept. Next: `server.py`, which sends them.
 """
 
 import threading
@@ -57,7 +57,7 @@ class Outbox:
             return self._replies.popleft()
 
     def close(self) -> None:
-        """Take nothing more in; `take` still hands out what is there."""
+        """Accept no more; `take` still returns what is queued."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()

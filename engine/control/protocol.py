@@ -58,7 +58,7 @@ class Push(msgspec.Struct, frozen=True, tag="push"):
 
 
 class Launched(msgspec.Struct, frozen=True, tag="launched"):
-    """What a new supervisor tells the one that started it. `already`: another one is running."""
+    """The report of a new supervisor to its launcher. `already`: another one is running."""
 
     pid: int
     already: bool = False
@@ -96,7 +96,7 @@ class DaemonParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CreateSnapshotParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`memory`: with what is in memory, for which a machine that runs stands still meanwhile."""
+    """`memory`: include the memory; a running machine is suspended meanwhile."""
 
     name: str
     memory: bool = False
@@ -143,7 +143,7 @@ decode_launched = msgspec.json.Decoder(Launched).decode
 
 
 def check_version(hello: Hello) -> None:
-    """Raises VersionMismatch unless the supervisor is of our own version."""
+    """Raises VersionMismatch unless the supervisor has this program's version."""
     if hello.protocol == PROTOCOL and hello.version == __version__:
         return
     raise VersionMismatch(
@@ -182,7 +182,7 @@ def read_key(home: Home) -> bytes | None:
 
 
 def make_key(home: Home) -> bytes:
-    """The key, made when there is none. Only the holder of `supervisor.lock` may call this."""
+    """The key, created if missing. Only the holder of `supervisor.lock` may call this."""
     import secrets
 
     key = read_key(home)

@@ -1,7 +1,7 @@
 """The supervisor's end of the control socket.
 
-One thread accepts; a client's own threads do the rest (`session.py`). The engine only ever drops a
-status into outboxes, so that no client, however stuck, holds up the engine or another client.
+One thread accepts; each client has its own threads (`session.py`). The engine only puts statuses
+into outboxes, so that a stuck client delays neither the engine nor other clients.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ FLUSH_SECONDS = 1.0  # how long `close` waits for clients to take their last rep
 
 
 class ControlServer:
-    """Serves one engine. Whoever opens it must hold `supervisor.lock`; it is opened once."""
+    """Serves one engine. The caller of `open` must hold `supervisor.lock`; it is opened once."""
 
     def __init__(
         self, home: Home, engine: Controlled, settings: SettingsStore, end: Callable[[], None]
@@ -55,7 +55,7 @@ class ControlServer:
         self._acceptor.start()
 
     def close(self) -> None:
-        """Send what is due, hang up on everybody and remove the socket."""
+        """Send what is queued, end all connections and remove the socket."""
         self._unsubscribe()
         self._closing.set()
         with contextlib.suppress(OSError):
@@ -94,7 +94,7 @@ class ControlServer:
                 session.outbox.offer(status)
 
     def _welcome(self, session: Session) -> None:
-        """Give a new client the present: what the engine says, or a change that came since."""
+        """Queue the current status for a new client: the engine's, or a later one."""
         before = self._latest
         now = self._engine.status()
         with self._lock:

@@ -1,7 +1,7 @@
 """One client of the supervisor, from its connection to its end.
 
-Three kinds of thread: the reader owns the connection and closes it, the writer sends what the
-outbox holds, and each request has one that does its work. Next: `outbox.py`, `dispatch.py`.
+Three kinds of threads: the reader owns the connection and closes it, the writer sends what is in
+the outbox, and each request has a thread that does its work. Next: `outbox.py`, `dispatch.py`.
 """
 
 import contextlib
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 
 class Session:
-    """`welcome` is called when the client has shown the key, `leave` before its end."""
+    """`welcome` is called once the client has proved the key, `leave` before its end."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class Session:
         self._reader.start()
 
     def flush(self, timeout: float) -> None:
-        """Give the client up to `timeout` seconds to take what is due."""
+        """Wait up to `timeout` seconds until the queue is sent."""
         self.outbox.close()
         if self._writer.is_alive():
             self._writer.join(timeout)

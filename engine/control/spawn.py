@@ -56,7 +56,7 @@ def spawn(home: Home, deadline: float) -> Launched:
 
 
 def did_not_come_up(home: Home, how: str) -> SupervisorGone:
-    """The error, with the supervisor's last words and the end of its log."""
+    """The error, with the supervisor's last output and the end of its log."""
     said = [tail(_first_words(home)), tail(home.logs / "supervisor.log")]
     return SupervisorGone(
         f"Galley's background process {how}.",
@@ -103,5 +103,5 @@ def _connect_when_over(child: Identity, deadline: float, place: str) -> None:
 
 
 def _first_words(home: Home) -> Path:
-    """What a supervisor said before, or beside, its log: Python's own complaints."""
+    """The supervisor's stdout and stderr: Python's own errors."""
     return home.logs / "supervisor-start.log"

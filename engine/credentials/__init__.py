@@ -1,1 +1,1 @@
-"""Logins of registries and the proxy's password, kept in the system's keyring."""
+"""Registry logins and proxy passwords in the system's keyring."""

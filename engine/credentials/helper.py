@@ -1,7 +1,7 @@
-"""Asks a `docker-credential-…` program, which keeps secrets in a keyring.
+"""Runs a `docker-credential-…` program, which stores secrets in a keyring.
 
-Ours is found by us wherever it is. It is a process of its own, so that a keyring that waits for its
-password can be given up. Next: `engine/cli/docker_credential.py`.
+Galley's own is found wherever it is. It is a separate process, so that a keyring that waits for its
+password can be abandoned. Next: `engine/cli/docker_credential.py`.
 """
 
 import sys
@@ -16,7 +16,7 @@ NO_LOGIN = "credentials not found in native keychain"  # every helper says it in
 
 
 def ask(store: str, action: str, given: str = "") -> str:
-    """What it answers. Raises KeyringUnusable."""
+    """Its answer. Raises KeyringUnusable."""
     program = [f"docker-credential-{store}"]
     if store == STORE:
         program = [sys.executable, "-P", "-m", "engine.cli.docker_credential"]

@@ -8,8 +8,8 @@ of it is in the keyring:
     service "Galley proxy"    account ADDRESS     its password; the address names the user
 
 The keyring is the system's own, or the one that the user has named to the `keyring` package
-(PYTHON_KEYRING_BACKEND, keyringrc.cfg). That package's own guess could be a plain file, so it is
-not asked for one. Next: `engine/cli/docker_credential.py`, through which everybody comes here.
+(PYTHON_KEYRING_BACKEND, keyringrc.cfg). That package's default could be a plain file, so it is
+not used. Next: `engine/cli/docker_credential.py`, the only caller for logins.
 """
 
 import contextlib
@@ -58,8 +58,8 @@ class Login(NamedTuple):
 
 
 class Logins:
-    """Every method raises KeyringUnusable, at the latest after `patience` seconds. `folder`: for
-    the lock of those who write."""
+    """Every method raises KeyringUnusable, at the latest after `patience` seconds. `folder`: has
+    the lock of writers."""
 
     def __init__(self, folder: Path, patience: float = PATIENCE) -> None:
         self._folder = folder
@@ -100,11 +100,11 @@ class Logins:
         return self._ask(_listed)
 
     def check(self) -> None:
-        """Whether it can be used now, asking nobody for a password."""
+        """Whether it can be used now, without a prompt for a password."""
         self._ask(_refuse_locked)
 
     def proxy(self, address: str) -> str | None:
-        """The password at a proxy, asking nobody for the keyring's."""
+        """The password for a proxy, without a prompt for the keyring's."""
 
         def work(ring: "KeyringBackend") -> str | None:
             _refuse_locked(ring)
@@ -160,7 +160,7 @@ class Logins:
 
 
 def kind_of_error() -> "type[KeyringUnusable]":
-    """What all of this raises. Python asks for it when something was raised, and not before."""
+    """The base class of its errors. A callable, so that the import is made only after an error."""
     from vm.errors import KeyringUnusable
 
     return KeyringUnusable
@@ -179,7 +179,7 @@ def _keyring() -> "KeyringBackend":
 
 @contextlib.contextmanager
 def _explained() -> Iterator[None]:
-    """What keyrings raise, in words."""
+    """The keyring's errors as sentences."""
     try:
         yield
     except _ABSENT as error:
@@ -241,8 +241,8 @@ def _locked(details: str = "") -> "KeyringUnusable":
 
 
 def _refuse_locked(ring: "KeyringBackend") -> None:
-    """Only a Secret Service can be asked, and only it is there without being of any use: no
-    keyring has been made yet where nobody has logged in to a desktop."""
+    """Only a Secret Service can be queried, and only it may exist without a keyring: none is
+    created before the first login to a desktop."""
     if type(ring).__module__ != "keyring.backends.SecretService":
         return
     import secretstorage
@@ -257,7 +257,7 @@ def _refuse_locked(ring: "KeyringBackend") -> None:
 
 
 def _refuse_long(ring: "KeyringBackend", kind: str, secret: str) -> None:
-    """Before Windows does, in whose words a stub received bad data."""
+    """Before Windows does, with an unhelpful message."""
     if not _has_room(ring, secret):
         from vm.errors import KeyringUnusable, Retry
 
@@ -286,7 +286,7 @@ def _has_room(ring: "KeyringBackend", text: str) -> bool:
 
 
 def _login(entry: str | None) -> Login | None:
-    """What is not ours to read is no login: docker asks for a new one."""
+    """An unreadable entry is no login: docker asks for a new one."""
     try:
         found = json.loads(entry or "")
         return Login(str(found["Username"]), str(found["Secret"]))

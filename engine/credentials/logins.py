@@ -1,13 +1,14 @@
-"""The registry logins of this computer, wherever docker keeps them; and that it keeps them with us.
+"""The registry logins of this computer, in whichever store docker has them; makes Galley that
+store.
 
-    config.json   "credsStore": "galley"    docker asks `docker-credential-galley`: the keyring
+    config.json   "credsStore": "galley"    docker runs `docker-credential-galley`: the keyring
                   "credHelpers": {…}        other programs for some servers; the user's, left alone
-                  "auths": {…}              a plain file, where there is no credsStore
+                  "auths": {…}              plain text, where there is no credsStore
 
-A credsStore breaks every pull of whoever cannot find its program, and hides the logins of the plain
-file. So it is set only where the program is on PATH, the keyring is usable now, and nothing would
-be hidden. `why_not` says which of these is in the way. The keyring itself is looked at by the
-helper, a process of its own that can be ended. Next: `keyring.py`.
+A credsStore makes every pull fail where its program is not found, and hides logins in plain text.
+So it is set only where the program is on PATH, the keyring is usable now, and nothing would be
+hidden. `why_not` returns what prevents it. Only the helper accesses the keyring, a process of its
+own that can be ended. Next: `keyring.py`.
 """
 
 import base64
@@ -86,7 +87,7 @@ def move_plain() -> tuple[str, ...]:
 
 
 def follow(home: Home, wanted: bool) -> None:
-    """At a start, and when the setting changes. Raises what is in the way."""
+    """At a start, and when the setting changes. Raises what prevents it."""
     if not wanted:
         leave(home, also_others=True)
     else:
@@ -94,8 +95,8 @@ def follow(home: Home, wanted: bool) -> None:
 
 
 def why_not() -> GalleyError | None:
-    """What keeps docker's logins out of the keyring; None where nothing does, or where docker has
-    a store already, which may be another's."""
+    """Why docker cannot keep logins in the keyring; None where it can, or where docker has a store
+    already, whichever."""
     config = config_json.read()
     store = config.get("credsStore")
     if store and store != STORE:
@@ -116,7 +117,7 @@ def has_store() -> bool:
 
 
 def keep_with_us() -> None:
-    """Make the keyring docker's store, unless it has one. Raises what is in the way."""
+    """Make the keyring docker's store, unless it has one. Raises what prevents it."""
     if has_store():
         return
     _raise(why_not())

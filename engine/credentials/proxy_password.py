@@ -1,4 +1,4 @@
-"""Passwords of proxies, in the keyring of this computer: there, and in no file.
+"""Proxy passwords, kept in the system's keyring and in no file.
 
 Each function raises KeyringUnusable. Next: `keyring.py`.
 """
@@ -14,7 +14,7 @@ def keep(address: str, password: str) -> None:
 
 
 def find(address: str) -> str:
-    """ "" where there is none. Asks nobody to unlock a keyring."""
+    """ "" without one. Does not prompt to unlock a keyring."""
     said = ask(STORE, "proxy-get", address)
     return "" if said == NO_LOGIN else str(json.loads(said))
 

@@ -1,4 +1,4 @@
-"""Where one is in an answer that comes in chunks (RFC 9112, section 7.1), as it passes.
+"""Tracks the position in a chunked HTTP body (RFC 9112, section 7.1) as it passes.
 
 Next: `engine/bridge/activity.py`.
 """

@@ -1,8 +1,8 @@
-"""The little HTTP that Galley speaks by itself: a refusal, and a GET over any Stream.
+"""A small HTTP/1.1 client over any Stream, and the bridge's own error responses.
 
-Knows enough to tell a docker client why there is no engine, and to let the supervisor ask dockerd
-for its version, its containers and its events without the docker SDK. Everything else of HTTP goes
-through the bridge unread. Next: `engine/bridge/bridge.py`.
+Enough to tell a docker client why there is no engine, and to read dockerd's version, containers and
+events in the supervisor without the docker SDK. The bridge passes all other HTTP through unread.
+Next: `engine/bridge/bridge.py`.
 """
 
 import re
@@ -142,8 +142,8 @@ def get_json[T](dial: Dial, path: str, kind: type[T]) -> T:
 
 
 def stream_json(stream: Stream, path: str, on_open: Callable[[Head], None]) -> Iterator[Any]:
-    """Each value of an endless answer (`/events`), until either side ends it. `on_open` is called
-    with its head, once dockerd has said yes. Raises HttpError, OSError."""
+    """Each value of an endless response (`/events`), until either side ends it. `on_open` is called
+    with the head of a successful response. Raises HttpError, OSError."""
     head, blocks = _ask(stream, path)
     on_open(head)
     held = b""

@@ -1,12 +1,12 @@
-"""Docker's own configuration on this computer, read and written as the docker CLI does it.
+"""Docker's configuration on this computer, read and written as the docker CLI does it.
 
     $DOCKER_CONFIG or ~/.docker
-        config.json          which context is in use, where logins are kept, what the user has set
-        galley-config.lock   held by the one of us that changes it
+        config.json          the current context, credential stores, the user's settings
+        galley-config.lock   held by the Galley process that changes it
 
-The lock is not the keyring's (`engine/credentials/keyring.py`), which may wait for its user. What
-Galley writes in it is the business of `context.py`, `engine/credentials/logins.py` and
-`engine/provisioning/docker_config_proxies.py`.
+The keyring has a lock of its own (`engine/credentials/keyring.py`), for it may wait for its user.
+`context.py`, `engine/credentials/logins.py` and `engine/provisioning/docker_config_proxies.py`
+decide what is written.
 """
 
 import contextlib
@@ -51,10 +51,10 @@ def read_json(file: Path) -> dict[str, Any]:
 
 
 def change(edit: Callable[[dict[str, Any]], None]) -> None:
-    """Let `edit` change what is in config.json. Where it changes nothing, nothing is written.
+    """Let `edit` change the content of config.json. Writes nothing where nothing changes.
 
-    It may be called twice, the second time with nobody else of us at it; so it is to look at what
-    it is given, and to change nothing else. Raises HostError.
+    `edit` may be called twice, the second time under the lock; it must depend on its argument only.
+    Raises HostError.
     """
     if _changed(edit) is None:  # also in a folder that cannot be written
         return

@@ -1,13 +1,13 @@
-"""The docker context that points at us, written as the docker CLI writes it.
+"""Galley's docker context, written as the docker CLI writes it.
 
     $DOCKER_CONFIG or ~/.docker
         contexts/meta/<sha256 of the name>/meta.json   the context
         config.json                                    "currentContext" names the one in use
 
-The instance in the default home is called `galley`; every other GALLEY_HOME gets a name of its own,
-`galley-` and eight hex digits, so that two instances never fight for one context. Ours is the one
-that carries our home in its metadata, or already points at our socket; any other is left alone.
-Those of homes that were deleted are removed when a Galley starts.
+The instance in the default home is `galley`; every other GALLEY_HOME has a name of its own,
+`galley-` and eight hex digits, so that two instances never share a context. A context is Galley's
+if it has the home in its metadata, or points at its socket; any other is left alone. Those of
+deleted homes are removed when a Galley starts.
 """
 
 import contextlib
@@ -154,7 +154,7 @@ def _is_ours(home: Home, meta: dict[str, Any]) -> bool:
 
 
 def _at(value: object, *keys: str) -> object:
-    """What is found along `keys`, None when the way ends early: the file may hold anything."""
+    """The value at the path `keys`, None without one: the file may contain anything."""
     for key in keys:
         value = value.get(key) if isinstance(value, dict) else None
     return value

@@ -1,12 +1,12 @@
-"""Every engine that this computer knows.
+"""All engines that are configured on this computer.
 
 Galley's own comes first, then what a plain `docker` would use, then the docker CLI's contexts:
 
     $DOCKER_CONFIG or ~/.docker
-        contexts/meta/<sha256 of the name>/meta.json      where it is
-        contexts/tls/<the same>/docker/{ca,cert,key}.pem  how to prove who we are
+        contexts/meta/<sha256 of the name>/meta.json      the endpoint
+        contexts/tls/<the same>/docker/{ca,cert,key}.pem  certificates and key
 
-`context.py` writes our own among them; here nothing is written.
+`context.py` writes Galley's own; nothing is written here.
 """
 
 import os
@@ -33,7 +33,7 @@ class DockerContext(msgspec.Struct, frozen=True):
 
 
 def this_home() -> Home:
-    """The instance that GALLEY_HOME names, for those who may not ask `vm` themselves."""
+    """The instance of GALLEY_HOME, for packages that may not import `vm`."""
     return find_home()
 
 
@@ -47,7 +47,7 @@ def contexts(home: Home) -> tuple[DockerContext, ...]:
 
 
 def _default() -> DockerContext | None:
-    """What `docker` uses when nobody has chosen a context."""
+    """What `docker` uses without a chosen context."""
     given = os.environ.get("DOCKER_HOST", "")
     if given:
         folder = os.environ.get("DOCKER_CERT_PATH") or str(_directory())

@@ -1,7 +1,7 @@
-"""The docker programs of this host, and how to point them at our engine.
+"""The docker programs of this host, and how to point them at Galley's engine.
 
-Quick on purpose: `galley docker …` must cost no more than a look at a few files. `compose` is a
-plugin that docker finds in fixed folders, so looking there answers without running anything.
+`galley docker …` must be fast, so this only checks whether a few files exist. `compose` is a plugin
+in fixed folders, so that needs no program either.
 """
 
 import json
@@ -37,13 +37,13 @@ def has_compose(docker: Path) -> bool:
 
 
 def client_environment(home: Home) -> dict[str, str]:
-    """What makes a docker client use our engine. It wins over any docker context."""
+    """Environment variables that select Galley's engine. They override any docker context."""
     cleared = {name: "" for name in _NOT_OURS if os.environ.get(name)}
     return {"DOCKER_HOST": endpoint(home), **cleared}
 
 
 def search_path() -> str:
-    """PATH with our own programs at its end, for docker to find its credential helper there."""
+    """PATH with Galley's own programs at its end, where docker finds its credential helper."""
     return os.pathsep.join((os.environ.get("PATH", os.defpath), str(own_folder())))
 
 

@@ -1,3 +1,3 @@
-"""What dockerd and the guest are given: daemon.json, certificates, proxies, names. Start at
-`provisioning.py`.
+"""What dockerd and the guest are configured with: daemon.json, certificates, proxies, names. Start
+at `provisioning.py`.
 """

@@ -1,8 +1,8 @@
-"""Certificates that this computer trusts and Debian does not, for dockerd to trust as well.
+"""Certificates that this computer trusts and Debian does not, which dockerd is to trust as well.
 
-Most of a trust store is the same everywhere, and what the guest image has is not sent. The rest is
-handed over at the machine's start, and the guest adds it to its own before dockerd starts, which
-reads them once. What it has it says on its console, so that a start has nothing to ask. Next:
+Most of a trust store is the same everywhere; what the guest image has is not sent. The rest is a
+boot file, and the guest adds it to its own store before dockerd starts and reads it. The guest
+reports on its console which ones it has, so that a start needs no extra request. Next:
 `vm/host/trust_store.py`, `provisioning.py`.
 """
 
@@ -35,7 +35,7 @@ class Trusted(msgspec.Struct, frozen=True):
 
 
 def wanted(image: Path | None) -> Trusted:
-    """What the guest of `image` lacks now; nothing where there is no image. Never raises."""
+    """The certificates that the guest of `image` lacks; none without an image. Never raises."""
     if image is None:
         return Trusted()
     try:
@@ -84,14 +84,14 @@ def bring(guest: Guest, pem: bytes, console: Sequence[str]) -> bool:
 
 
 def _names_of(pem: bytes) -> tuple[str, ...]:
-    """What a guest that has them says; about none it mostly says nothing."""
+    """As in the console line of a guest that has them; mostly there is no line for none."""
     digest = hashlib.sha256(pem).hexdigest()
     return (digest,) if pem else (digest, "")
 
 
 def _describe(data: bytes) -> tuple[str, str]:
-    """Whose it is and when it ends; "" for one that is no authority's, of which OpenSSL tells
-    nothing here. Raises SSLError, ValueError for what is no certificate."""
+    """Subject and expiry; "" for a certificate that is no authority, which OpenSSL does not
+    describe. Raises SSLError, ValueError for invalid data."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.load_verify_locations(cadata=data)
     for certificate in context.get_ca_certs():

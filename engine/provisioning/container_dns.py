@@ -1,9 +1,8 @@
-"""NAME.galley.local: containers find each other by name, also on the network that has no names.
+"""NAME.galley.local: containers find each other by name, also on the default network.
 
-The guest's resolver reads a file again whenever it changes (hostsdir in dnsmasq.conf), and answers
-each container with the address on the network that it asks from. The file is kept as the running
-containers are, where the setting `local_names` is on. Next: `engine/engine.py`, which tells of
-containers.
+The guest's resolver rereads a file whenever it changes (hostsdir in dnsmasq.conf), and answers each
+container with the address on the network from which it asks. The file lists the running containers,
+where the setting `local_names` is on. Next: `engine/engine.py`, which passes the list on.
 """
 
 import logging

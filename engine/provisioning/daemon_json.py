@@ -1,13 +1,13 @@
-"""The user's part of dockerd's configuration, which goes on top of Galley's own.
+"""The user's daemon.json, which is merged over Galley's own configuration of dockerd.
 
-    GALLEY_HOME/daemon.json                     what the user wants, and only that; what holds here
-    the machine's /run/galley/daemon.json       a copy, with the proxies of this computer below it,
-                                                which the guest joins with its own when it starts
+    GALLEY_HOME/daemon.json                     the user's settings only; authoritative
+    the machine's /run/galley/daemon.json       a copy, with this computer's proxies added, which
+                                                the guest merges over its own when it starts
     guest/files/skeleton/etc/dockerd.json       Galley's own, `base()`
 
-`check` says what can be said without dockerd; `apply` asks dockerd itself, and changes nothing that
-dockerd does not start with: the guest's `daemon-config` puts the old settings back by itself, even
-where we are not there any more. Next: `engine/engine.py`.
+`check` validates without dockerd; `apply` tries it with dockerd, and changes nothing that dockerd
+does not start with: the guest's `daemon-config` restores the old settings, also when the supervisor
+has ended meanwhile. Next: `engine/engine.py`.
 """
 
 import hashlib
@@ -66,7 +66,7 @@ def write(home: Home, text: str) -> None:
 
 
 def forget(home: Home) -> None:
-    """As if nobody had ever written it. Raises HomeUnusable."""
+    """Remove it. Raises HomeUnusable."""
     try:
         home.daemon_config.unlink(missing_ok=True)
     except OSError as error:
@@ -74,7 +74,7 @@ def forget(home: Home) -> None:
 
 
 def base() -> str:
-    """What Galley sets by itself."""
+    """Galley's own settings."""
     return BASE.read_text(encoding="utf-8")
 
 
@@ -90,7 +90,7 @@ def place(text: str) -> tuple[int, int] | None:
 
 
 def check(text: str) -> Problem | None:
-    """What is wrong with it, as far as can be told without dockerd."""
+    """The first problem that is visible without dockerd."""
     try:
         _decode(text)
     except SettingsError as error:
@@ -142,8 +142,8 @@ def apply(guest: Guest, text: str) -> None:
 
 
 def refusal(console: Sequence[str]) -> Problem | None:
-    """What dockerd had against it when the machine started, by what the guest says on its console:
-    it then goes on without the user's part."""
+    """dockerd's error at the machine's start, from the guest's console line; dockerd then runs
+    without the user's settings."""
     last = next((line for line in reversed(console) if line.startswith("daemon.json")), "")
     word = "daemon.json refused:"
     if not last.startswith(word):
@@ -164,14 +164,14 @@ def joined(text: str, proxies: dict[str, str]) -> str:
 
 
 def handed(text: str) -> bytes:
-    """What a machine that starts is to find; nothing for none. Raises SettingsError."""
+    """The boot file; empty for none. Raises SettingsError."""
     return _sent(text) if _decode(text) else b""
 
 
 def bring(guest: Guest, text: str, console: Sequence[str]) -> bool:
-    """Let a machine that runs have `text`; whether dockerd had to start again for that.
+    """Give `text` to a running machine; whether dockerd was restarted for it.
 
-    What it has it says on its console; about none it mostly says nothing. Raises what `apply` does.
+    The guest's console line says what it has; mostly there is none. Raises what `apply` does.
     """
     word = "configured "
     has = next((line for line in reversed(console) if line.startswith(word)), "")
@@ -217,7 +217,7 @@ def live_restore(guest: Guest, wanted: Literal["off", "auto"]) -> None:
 
 
 def _decode(text: str) -> dict[str, Any]:
-    """Raises SettingsError, with what is wrong and where."""
+    """Raises SettingsError with the position of the error."""
     try:
         if len(text.encode()) > LONGEST:
             raise SettingsError(f"daemon.json is longer than {LONGEST // 1024} KiB.", "Shorten it.")
@@ -264,12 +264,12 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _plain(message: str) -> str:
-    """Python's words, as part of a sentence."""
+    """Python's message, as part of a sentence."""
     return message[:1].lower() + message[1:]
 
 
 def _sentence(said: str) -> str:
-    """dockerd's line without what is only of use in a log."""
+    """dockerd's message without its log prefix."""
     last = (said.strip().splitlines() or [""])[-1]
     for prefix in ("unable to configure the Docker daemon with file", "failed to start daemon:"):
         if last.startswith(prefix):

@@ -1,8 +1,8 @@
-"""The proxies in docker's own config.json, under our endpoint alone: so that builds have them.
+"""The proxies in docker's config.json, for Galley's endpoint only, so that builds use them.
 
-What runs in a build gets its proxies from the client, by arguments of the build, and no engine can
-add them. docker, buildx and compose read them under `proxies`, for each engine by its endpoint.
-Next: `proxies.py`.
+Programs in a build get their proxies from the client, as build arguments; no engine can add them.
+docker, buildx and compose read them from `proxies`, for each engine by its endpoint. Next:
+`proxies.py`.
 """
 
 from typing import Any

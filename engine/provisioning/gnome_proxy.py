@@ -1,8 +1,7 @@
-"""The proxies that a Linux desktop is set to, as GNOME and its relatives keep them (`gsettings`).
+"""The proxy settings of a Linux desktop, as GNOME and its relatives keep them (`gsettings`).
 
-Programs in a terminal are told by variables of the environment; one that was started by the
-desktop, or with the session, is not. Nothing here is an error: there need be no desktop. Next:
-`proxies.py`.
+Programs in a terminal have environment variables; one that the desktop or the session started has
+not. Nothing here is an error: there may be no desktop. Next: `proxies.py`.
 """
 
 import ast
@@ -21,7 +20,7 @@ type Keys = dict[str, object]
 
 
 def found() -> dict[str, str]:
-    """By protocol, and "no" for where none is to be used; {} where none is set."""
+    """Addresses by protocol, and "no" for the exceptions; {} without settings."""
     if not any(map(os.environ.get, DESKTOP)):  # asking takes a twentieth of a resume
         return {}
     try:
@@ -32,7 +31,7 @@ def found() -> dict[str, str]:
 
 
 def parse(said: str) -> dict[str, str]:
-    """From what `gsettings list-recursively` says."""
+    """From the output of `gsettings list-recursively`."""
     keys = _keys(said)
     if keys.get("mode") != "manual":
         return {}
@@ -80,5 +79,5 @@ def _address(keys: Keys, protocol: str) -> str:
 
 
 def _name(pattern: str) -> str:
-    """What most programs know as `.example.com`."""
+    """In the form `.example.com`, which most programs understand."""
     return pattern.removeprefix("*") if pattern.startswith("*.") else pattern

@@ -1,9 +1,9 @@
 """The setting `host_loopback`: whether containers reach services on this computer's loopback.
 
-QEMU's user network leads 10.0.2.2 there and has no option against it, so the guest's firewall
-refuses these connections where the setting is off. A machine that starts finds what is wanted
-before dockerd runs; one that runs gets a change at once. It says on its console what it has. Next:
-`provisioning.py`; in the guest, usr/lib/galley/host-loopback.
+QEMU's user network routes 10.0.2.2 there and cannot be told not to, so the guest's firewall rejects
+these connections where the setting is off. A starting machine has the setting as a boot file,
+before dockerd runs; a running one gets a change at once. It reports what it has on its console.
+Next: `provisioning.py`; in the guest, usr/lib/galley/host-loopback.
 """
 
 from collections.abc import Sequence
@@ -19,14 +19,14 @@ ON, OFF = "on", "off"
 
 
 def wanted(settings: SettingsStore, proxies: Proxies) -> str:
-    """In the guest's words: "on", or "off" with the ports of proxies, which stay reachable."""
+    """In the guest's format: "on", or "off" with the ports of proxies, which stay reachable."""
     if settings.current().host_loopback:
         return ON
     return " ".join((OFF, *map(str, proxies.loopback_ports)))
 
 
 def handed(words: str) -> bytes:
-    """What a machine that starts is to find; nothing for "on", which is how it starts."""
+    """The boot file; none for "on", which is the default."""
     return b"" if words == ON else words.encode()
 
 

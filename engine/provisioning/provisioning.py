@@ -1,9 +1,9 @@
-"""What the machine is configured with from outside: daemon.json, proxies, certificates, and
-whether containers reach this computer's loopback.
+"""Configures the machine from outside: daemon.json, proxies, certificates, and whether containers
+reach this computer's loopback.
 
-A machine that starts finds all of it, and says on its console which, so that nobody has to ask
-whether it is as it should be. Where it is not any more, the guest gets it and dockerd starts again,
-once for all of it; containers live through that. Next: these.
+A starting machine has all of it as boot files, and reports on its console which ones, so that no
+request is needed to compare. Where something has changed, the guest gets it and dockerd restarts,
+once for all of it; containers keep running. Next: the modules for each.
 """
 
 import contextlib
@@ -55,8 +55,8 @@ class Configuration:
         self._login.close()
 
     def hand_over(self, folder: Path, image: Path) -> None:
-        """Let the machine that is about to start with `image` find it. What cannot be had is left
-        out, and told by `bring`. Raises HomeUnusable, DiskFull."""
+        """Write the boot files of a machine that is about to start with `image`. What fails is left
+        out, and `bring` reports it. Raises HomeUnusable, DiskFull."""
         with self._lock:
             self._look_for_proxies()
             loopback = host_loopback.wanted(self._settings, self.proxies)
@@ -68,8 +68,8 @@ class Configuration:
             _hand(folder / daemon_json.HANDED, text)
 
     def bring(self, guest: Guest, image: Path | None, console: Callable[[], Sequence[str]]) -> None:
-        """Let a machine that runs have all of it; it mostly has. Blocks while dockerd starts again.
-        Never raises: it becomes one of the problems."""
+        """Give a running machine what has changed. Blocks while dockerd restarts. Never raises: a
+        failure becomes one of the problems."""
         with self._lock:
             trusted, registries = certificates.wanted(image), registry_certificates.wanted()
             unusable = self._look_for_proxies()
@@ -120,7 +120,7 @@ class Configuration:
             daemon_json.live_restore(guest, wanted)
 
     def forget(self) -> None:
-        """As if nobody had ever written one. Raises HomeUnusable."""
+        """Remove the user's daemon.json. Raises HomeUnusable."""
         daemon_json.forget(self._home)
         self._refused, self._lacking = None, ()
 

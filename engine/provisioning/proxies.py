@@ -1,9 +1,9 @@
 """The proxies that dockerd and containers use: this computer's, or those of the settings.
 
-An address on this computer's loopback is the machine's host when it is seen from inside, and the
-host itself is never reached through a proxy. One that wants a login has its user's name in it and
-no password, and the machine reaches it through our door. Next: `proxy_auth_forwarder.py` (the
-door), `provisioning.py`, `engine/admission/proxy_variables.py`.
+From inside the machine, an address on this computer's loopback is the machine's host; that host
+itself is never reached through a proxy. An address of a proxy that requires a login has a user name
+and no password, and the machine reaches it through the forwarder that logs in. Next:
+`proxy_auth_forwarder.py`, `provisioning.py`, `engine/admission/proxy_variables.py`.
 """
 
 import contextlib
@@ -80,7 +80,7 @@ class Proxies(msgspec.Struct, frozen=True):
 
 
 def wanted(settings: SettingsStore) -> tuple[Proxies, Problem | None]:
-    """What holds now, and why one of this computer's is not used."""
+    """The current proxies, and why one of this computer's is not used."""
     now = settings.current()
     match now.proxy:
         case "manual":
@@ -91,7 +91,7 @@ def wanted(settings: SettingsStore) -> tuple[Proxies, Problem | None]:
 
 
 def _found() -> dict[str, str]:
-    """What this computer says, by protocol; "no" for where none is to be used."""
+    """This computer's settings, by protocol; "no" for the exceptions."""
     if sys.platform in ("win32", "darwin"):
         import urllib.request  # 4 MB of memory, which elsewhere nothing needs
 
@@ -110,7 +110,7 @@ def of_environment(variables: Mapping[str, str]) -> dict[str, str]:
 
 
 def of_system(found: dict[str, str]) -> tuple[Proxies, Problem | None]:
-    """From what this computer says, by protocol."""
+    """From this computer's settings, by protocol."""
     problem = None
     usable = {}
     for protocol in ("http", "https"):
@@ -129,7 +129,7 @@ def of_system(found: dict[str, str]) -> tuple[Proxies, Problem | None]:
 
 
 def password(address: str) -> str:
-    """At one that wants a login. This computer may have said it by itself; else the keyring has it.
+    """For a proxy that requires a login: from this computer's settings, else from the keyring.
     Raises KeyringUnusable, HostError."""
     for given in _found().values():
         with contextlib.suppress(ValueError, SettingsError):
@@ -161,7 +161,7 @@ def connect(address: str, patience: float) -> socket.socket:
 
 
 def why_down(proxies: Proxies) -> Problem | None:
-    """What is wrong with the first that takes no connection now."""
+    """The error for the first one that refuses connections now."""
     try:
         for address in proxies.addresses:
             connect(address, PATIENCE).close()

@@ -1,9 +1,9 @@
-"""Logs in to a proxy that asks for it, so that nobody in the machine has to know the password.
+"""Logs in to a proxy on behalf of the machine, so that the password is not in the machine.
 
-Whoever knows it has it in files: containers and their environment, docker's config.json. So the
-machine is told of a proxy on this computer's loopback, which asks for nothing and hands everything
-on, with the login. Connections of anybody but the machine are refused: other users have logins of
-their own. Next: `proxies.py`, `vm/host/forwarder.py`.
+A password in the machine would end up in files: container environments, docker's config.json. So
+the machine gets the address of a proxy on this computer's loopback without a login, which forwards
+all requests with the login. Only the machine may connect: other users have logins of their own.
+Next: `proxies.py`, `vm/host/forwarder.py`.
 """
 
 import base64
@@ -61,7 +61,7 @@ class ProxyLogin:
             return msgspec.structs.replace(proxies, door=self._port)
 
     def problem(self) -> Problem | None:
-        """Why nobody gets in at one of them."""
+        """Why logins at one of them fail."""
         try:
             for address in self._proxies.with_login:
                 self._password(address)
@@ -88,7 +88,7 @@ class ProxyLogin:
         self._port = 0
 
     def _password(self, address: str) -> str:
-        """Raises KeyringUnusable, HostError. A keyring may take its time, and holds up nobody."""
+        """Raises KeyringUnusable, HostError. A slow keyring delays no other connection."""
         kept = self._passwords
         if address not in kept:
             kept[address] = proxy.password(address)
@@ -139,7 +139,8 @@ def _login(address: str, password: str) -> bytes:
 
 
 def _with_login(head: bytes, login: bytes, *, is_tunnel: bool) -> bytes:
-    """What is no tunnel gets one request a connection: the next would be without a login."""
+    """A request that is no tunnel gets a connection of its own: a second one would have no
+    login."""
     first, *lines = head.split(b"\r\n")
     dropped = {b"proxy-authorization"}
     if not is_tunnel:

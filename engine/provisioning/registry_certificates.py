@@ -1,11 +1,11 @@
-"""Certificates of the user's for single registries, as docker has them in its own folder.
+"""The user's certificates for single registries, from docker's own folder.
 
-    ~/.docker/certs.d/HOST:PORT/    ca.crt        who vouches for the registry
-                                    client.cert   what it knows the user by, with client.key
+    ~/.docker/certs.d/HOST:PORT/    ca.crt        the registry's authority
+                                    client.cert   the client's certificate, with client.key
 
-dockerd looks at them whenever it asks a registry. The machine gets them once it can be reached, and
-has them in memory only: a key is among them. Which it has it says on its console. Next:
-`provisioning.py`.
+dockerd reads them at every request to a registry. The machine gets them once it can be reached, and
+keeps them in memory only, for a key is among them. It reports on its console which ones it has.
+Next: `provisioning.py`.
 """
 
 import hashlib
@@ -36,7 +36,7 @@ class Found(msgspec.Struct, frozen=True):
 
 
 def wanted() -> Found:
-    """What there is now. Never raises."""
+    """The current ones. Never raises."""
     kept: dict[str, bytes] = {}
     problems = []
     for file in _files():
