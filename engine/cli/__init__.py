@@ -1,8 +1,8 @@
 """The command line, `galley`.
 
-`main` tells the whole story. What must be quick is decided before click is imported: `docker` and
-`compose` only look for a program and become it. Everything else is a click command, loaded when it
-is asked for (`app.py` has the list), and ends in `output.guarded`, the one place for errors.
+Start at `main`. `docker` and `compose` must be fast, so they are handled before click is imported:
+they only look for a program and exec it. All else is a click command, imported when it runs
+(`app.py` has the list), inside `output.guarded`, the one place for errors.
 """
 
 import sys
@@ -27,7 +27,7 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 class Options:
-    """What `--details`, wherever it stood, said; read when an error is shown."""
+    """Whether `--details` was given, in any place; used when an error is shown."""
 
     details = False
 

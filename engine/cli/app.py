@@ -1,4 +1,4 @@
-"""The list of commands, each loaded only when it is asked for.
+"""The list of commands, each imported only when it runs.
 
 To add a command: write it in the file of its group, and name it in `COMMANDS`.
 """

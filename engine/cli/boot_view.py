@@ -1,5 +1,5 @@
-"""A start, step by step, while it happens: live on a terminal, a line per step elsewhere. The copy
-of a snapshot is one step.
+"""Shows the steps of a start: live on a terminal, one line per step elsewhere. The copy of a
+snapshot is one step.
 
 Next: `lifecycle.py`.
 """
@@ -26,7 +26,7 @@ DOING = {
 
 
 class View:
-    """What both have in common: from the moment that the machine starts, its steps are shown."""
+    """The common part: shows steps from the moment that the machine starts."""
 
     def __init__(self) -> None:
         self._started = False

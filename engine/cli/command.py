@@ -1,6 +1,6 @@
-"""The click classes that every command is made of.
+"""The base classes of all commands.
 
-They give each command `--details`/`-v` without a line in the command itself. Next: `app.py`.
+They add `--details`/`-v` to each command. Next: `app.py`.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,7 @@
 """`galley desktop`: open the window, or bring the open one to the front.
 
-The window is a program of its own that outlives this command, as it would after a double click.
-This package may not import it: it is started by name. Next: `desktop/app.py`.
+The window is a separate program that outlives this command. This package may not import it, so it
+is started by name. Next: `desktop/app.py`.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""`galley diagnose`: what may be wrong, and a file for a bug report.
+"""`galley diagnose`: checks for problems, and writes a file for a bug report.
 
 Next: `engine/diagnose/run.py`.
 """

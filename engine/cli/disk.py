@@ -1,6 +1,6 @@
-"""`galley disk`: what the data disk holds and for whom, and how it is given back.
+"""`galley disk`: what uses the data disk, and reclaiming free space.
 
-`Report` is the shape of `--json` and only grows. Looking wakes nobody. Next:
+`Report` is the shape of `--json` and only grows. Looking does not wake the machine. Next:
 `engine/monitors/resources.py`.
 """
 
@@ -30,7 +30,7 @@ PATIENCE = 600.0  # seconds; dockerd walks every volume
 
 
 class Report(msgspec.Struct, frozen=True):
-    """In bytes; None: nobody runs who could tell. `…_unused`: what a prune would take."""
+    """In bytes; None: not running, so unknown. `…_unused`: what a prune would remove."""
 
     size: int
     used_on_host: int
@@ -121,7 +121,7 @@ def _joined(use: MachineUse, size: int, held: "DiskUse | None") -> Report:
 
 @contextlib.contextmanager
 def _running() -> Iterator[tuple[ControlClient, EngineStatus]]:
-    """A machine that is paused is woken, and none is paused until the end. Raises NoMachine."""
+    """Resumes a paused machine, and keeps it awake until the end. Raises NoMachine."""
     client = reach.running_supervisor()
     if client is None:
         raise NoMachine("The engine is not running.", "Start it with `galley start`.")

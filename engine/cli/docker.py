@@ -1,6 +1,6 @@
-"""`galley docker …` and `galley compose …`: docker itself, pointed at our engine.
+"""`galley docker …` and `galley compose …`: runs docker, pointed at Galley's engine.
 
-The fast path: no click here, and nothing is imported that a plain `docker` would have to wait for.
+The fast path: no click, and no import that a plain `docker` would not need.
 """
 
 import os
@@ -54,7 +54,8 @@ def _bring_keyring(home: "Home") -> None:
 
 
 def _no_login() -> "GalleyError":
-    """Not inside the VM, where nobody would find it again, and where it would be a plain file."""
+    """`docker login` does not run inside the VM: the login would be lost there, and in plain
+    text."""
     from vm.errors import ToolMissing
 
     return ToolMissing(

@@ -29,7 +29,7 @@ NO_USERNAME = "no credentials username"
 
 
 class Refused(Exception):
-    """In docker's words."""
+    """With a message that docker knows."""
 
 
 def main() -> NoReturn:

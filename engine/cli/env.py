@@ -1,6 +1,6 @@
-"""`galley env`: what makes other docker programs of this shell use Galley.
+"""`galley env`: environment variables that make docker programs of this shell use Galley.
 
-Each shell has its own words and its own quoting; `SHELLS` is the list.
+Each shell has its own syntax and quoting; `SHELLS` is the list.
 """
 
 import os

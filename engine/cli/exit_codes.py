@@ -1,4 +1,4 @@
-"""What `galley` exits with: the one table, shown by `galley --help`.
+"""The exit codes of `galley`: one table, shown by `galley --help`.
 
 `galley docker`, `compose` and `shell` exit with the code of the program they ran.
 """

@@ -1,6 +1,6 @@
 """`galley image`: the guest image that the machine boots.
 
-`build` is the developer's and the packager's; a start builds by itself what it needs.
+`build` is for developers and packagers; a start builds a missing image itself.
 """
 
 from pathlib import Path

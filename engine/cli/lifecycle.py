@@ -1,7 +1,7 @@
 """`galley start`, `stop`, `suspend`, `restart`, `quit` and `delete`.
 
-Every one asks the supervisor and waits until it is done; what it raises is shown by `output.py`.
-Next: `boot_view.py` (a start as it is seen), `engine/engine.py` (what really happens).
+Each calls the supervisor and waits for the result; `output.py` shows errors. Next: `boot_view.py`
+(shows a start), `engine/engine.py` (does it).
 """
 
 import contextlib

@@ -1,10 +1,10 @@
-"""`galley logs`: what the machine, the engine and Galley itself said.
+"""`galley logs`: the logs of the machine, of dockerd and of Galley itself.
 
 vm          the machine's console since its last start       logs/console.log
 engine      dockerd                                          in the machine
 supervisor  Galley's background process                      logs/supervisor.log
 
-Root in the guest writes to the first two: control characters are shown, not obeyed, also in a pipe.
+Root in the guest writes to the first two: control characters are escaped, also in a pipe.
 """
 
 import time

@@ -1,7 +1,6 @@
-"""`docker` and those of its commands that are ours too, as click commands: for the list in `galley
---help`, and for when an option of galley's own came before them. Next: `docker.py`, which does the
-work.
-"""
+"""`docker` and its subcommands that galley has too, as click commands: for the list in `galley
+--help`, and for when an option of galley's own precedes them. Next: `docker.py`, which runs
+docker."""
 
 import click
 

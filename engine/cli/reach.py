@@ -1,6 +1,6 @@
-"""How commands reach what runs: the supervisor, the machine, a program in it.
+"""How commands reach the supervisor, the machine, and programs in it.
 
-Nothing heavy at the top, for every command comes through here.
+No heavy import at the top, for every command uses this.
 """
 
 import os
@@ -35,7 +35,7 @@ def running_supervisor() -> ControlClient | None:
 
 
 def status() -> EngineStatus | None:
-    """What the supervisor knows, or None where none runs."""
+    """The supervisor's status, None when none runs."""
     client = running_supervisor()
     if client is None:
         return None

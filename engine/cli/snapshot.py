@@ -1,4 +1,4 @@
-"""`galley snapshot`: keep the whole machine as it is, go back to it.
+"""`galley snapshot`: saves and restores the whole machine.
 
 Next: `engine/lifecycle/snapshots.py`.
 """

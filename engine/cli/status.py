@@ -1,4 +1,4 @@
-"""`galley status`: what runs, from the supervisor, or seen directly where none runs.
+"""`galley status`: from the supervisor, or from the backend where no supervisor runs.
 
 `Report` is the shape of `--json`; it only grows.
 """
@@ -99,7 +99,7 @@ def _told(seen: EngineStatus, use: MachineUse | None) -> Report:
 
 
 def _observed() -> Report:
-    """Without a supervisor: what the backend sees; it may run on, with nobody in front of it."""
+    """Without a supervisor: what the backend observes; the machine may run without one."""
     from engine.dockercli.context import endpoint
     from engine.settings.store import SettingsStore
 

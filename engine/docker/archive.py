@@ -1,7 +1,7 @@
-"""Files of a container through Docker's archive, whether it runs or not.
+"""Files of a container through Docker's archive API, whether it runs or not.
 
-Docker gives and takes tar streams; a folder cannot be asked for without all that is below it, so
-listing one reads on to its end, within a bound. Next: `files.py` and `volumes.py`.
+Docker sends and receives tar streams. A folder comes with everything below it, so listing one reads
+to its end, within a bound. Next: `files.py` and `volumes.py`.
 """
 
 import base64
@@ -26,7 +26,7 @@ LINKS = 16
 
 
 class Stat(msgspec.Struct, frozen=True):
-    """The header that comes with an archive. `target`: of a link, from the container's root."""
+    """The header of an archive response. `target`: of a link, from the container's root."""
 
     name: str
     size: int
@@ -47,7 +47,7 @@ def _path(container: str) -> str:
 
 
 def look(api: docker.APIClient, container: str, path: str, cancel: Cancel) -> tuple[str, Stat]:
-    """What is at `path`, and where it really is: links are followed."""
+    """The file at `path`, and its real path: links are followed."""
     for _ in range(LINKS):
         with streaming(api, cancel, "HEAD", _path(container), {"path": path}) as response:
             header = base64.b64decode(response.headers["X-Docker-Container-Path-Stat"])
@@ -68,7 +68,7 @@ def get(
 def folder(
     api: docker.APIClient, container: str, path: str, cancel: Cancel
 ) -> AbstractContextManager[requests.Response]:
-    """The archive of what is in a folder; its names begin at the folder."""
+    """The archive of a folder's content; its names begin at the folder."""
     return get(api, container, f"{path.rstrip('/')}/.", cancel)
 
 
@@ -84,7 +84,7 @@ def put(
 def children(
     api: docker.APIClient, container: str, path: str, cancel: Cancel
 ) -> tuple[FileEntry, ...]:
-    """What lies directly in a folder, in Docker's order."""
+    """The direct entries of a folder, in Docker's order."""
     with folder(api, container, path, cancel) as response, whole(path):
         return tuple(tar.children(_bounded(pieces(response), path)))
 

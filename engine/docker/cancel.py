@@ -1,7 +1,7 @@
-"""A wish to stop that wakes whoever is blocked. Next: `transport.py`.
+"""A cancellation that interrupts blocked threads. Next: `transport.py`.
 
-A thread that reads a socket cannot look at a flag. It says how to interrupt it, with `closing`,
-and `set` does that from whatever thread it is called in.
+A thread that reads a socket cannot check a flag. It registers how to interrupt it, with `closing`,
+and `set` does that from any thread.
 """
 
 import threading

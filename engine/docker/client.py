@@ -1,8 +1,8 @@
-"""One Docker Engine, as the window uses it.
+"""A client of one Docker Engine, for the window.
 
-A client may be used by several threads at once: each request takes a connection of its own from
-the SDK's pool, and a stream holds one until it ends. Each kind of object has a file of its own,
-whose class is an attribute here. Next: `containers.py`, `streams.py`.
+Thread-safe: each request takes a connection from the SDK's pool, and a stream holds one until it
+ends. Each kind of object has a module of its own, whose class is an attribute here. Next:
+`containers.py`, `streams.py`.
 """
 
 import contextlib
@@ -64,7 +64,8 @@ class DockerClient:
         return system.info(self._wire)
 
     def login(self, server: str, username: str, secret: str) -> AcceptedLogin:
-        """Let the engine try it at the registry. What is to be kept, which may be a token."""
+        """Try a login at the registry, through the engine. Returns what to store, which may be a
+        token."""
         from engine.docker.registry import login
 
         return login(self._wire, server, username, secret)
@@ -116,7 +117,7 @@ class DockerClient:
 
 
 def _agreed_api(endpoint: Endpoint, timeout: float) -> docker.APIClient:
-    """Of the newest version that both sides know."""
+    """The newest API version that both sides support."""
     _check(endpoint)
     with answering():
         with contextlib.closing(_api(endpoint, OLDEST_API, timeout)) as first:

@@ -1,7 +1,7 @@
-"""GET /containers/json, from bytes to rows.
+"""GET /containers/json, decoded into rows.
 
-A thousand rows are decoded at every change, so nothing is built that is not shown. The names of
-fields are Docker's. Next: `container_detail.py`, which reads one container in full.
+A thousand rows are decoded at every change, so only shown fields are decoded. Next:
+`container_detail.py`, which decodes one container in full.
 """
 
 import re

@@ -1,7 +1,7 @@
-"""Every verb on containers.
+"""All operations on containers.
 
-What flows for longer than a request is elsewhere: logs and stats in `streams.py`, terminals in
-`exec.py`. Next: `recreate.py`, the one verb that is made of several.
+Long streams are elsewhere: logs and stats in `streams.py`, terminals in `exec.py`. Next:
+`recreate.py`, the one operation that consists of several requests.
 """
 
 import json
@@ -51,7 +51,7 @@ class Containers:
         return detail(found, self.image(found["Image"]))
 
     def raw(self, container: str, size: bool = False) -> Json:
-        """What dockerd says, for those who hand most of it back."""
+        """dockerd's JSON, for callers that send most of it back."""
         found: Json = msgspec.json.decode(
             self.wire.get(f"/containers/{container}/json", size=int(size))
         )
@@ -106,7 +106,7 @@ class Containers:
         self.wire.post(f"/containers/{container}/rename", name=name)
 
     def create(self, spec: RunSpec) -> str:
-        """Its id. Raises ObjectGone when the image is not here: pulling is somebody else's."""
+        """Returns its id. Raises ObjectGone when the image is missing: it is not pulled."""
         return self.create_raw(creation(spec), spec.name)
 
     def create_raw(self, body: Json, name: str) -> str:
@@ -136,9 +136,10 @@ class Containers:
         cpus: float | None = None,
         restart: str | None = None,
     ) -> None:
-        """While it runs. None leaves a thing as it is, 0 gives it all that the engine has.
+        """While it runs. None keeps a limit, 0 removes it.
 
-        Docker cannot take a limit away, and reads 0 as "leave it": so all is said in numbers.
+        Docker cannot remove a limit, and reads 0 as "keep"; so the limit becomes all that the
+        engine has.
         """
         body: Json = {}
         if memory is not None:  # with its swap, of which Docker's own measure is as much again
@@ -169,7 +170,7 @@ class Containers:
         return tuple(Change("CAD"[change.Kind], change.Path) for change in found)
 
     def processes(self, container: str) -> tuple[ContainerProcess, ...]:
-        """dockerd asks its host's `ps`, which may be busybox's, with fewer columns."""
+        """dockerd runs its host's `ps`, which may be busybox's, with fewer columns."""
         *most, last = PS_ARGUMENTS
         for arguments in most:
             try:

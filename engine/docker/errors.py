@@ -1,7 +1,7 @@
-"""What the SDK raises becomes an error of ours. Next: `transport.py`.
+"""Turns errors of the SDK into Galley's. Next: `transport.py`.
 
-dockerd's message is kept, without what only its authors read: the chain of layers that an error
-went through, and long ids. The whole of it stands in the details.
+dockerd's message is kept without the chain of its internal layers and long ids; the details have it
+in full.
 """
 
 import re
@@ -106,7 +106,8 @@ _HINTS = (
 
 @contextmanager
 def answering(names: Names | None = None) -> Iterator[None]:
-    """Raises EngineRefused, ObjectGone, ObjectConflict or EngineUnreachable for what comes up."""
+    """Turns errors of a request into EngineRefused, ObjectGone, ObjectConflict or
+    EngineUnreachable."""
     try:
         yield
     except docker.errors.APIError as error:

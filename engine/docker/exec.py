@@ -1,11 +1,11 @@
 """A terminal in a container.
 
-`POST /exec/{id}/start` turns its connection into the terminal's own: what is written goes to the
-program, what it says comes back, and nothing frames it. Next: the window's terminal page.
+`POST /exec/{id}/start` turns its connection into that of the terminal, without framing. Next: the
+window's terminal page.
 
-dockerd lets a program live on when its terminal goes away, and knows no way to end it. So each
-terminal has a mark in its environment, which its programs inherit, and closing it tells those that
-have it what a terminal that closes tells: SIGHUP.
+dockerd does not end a program when its terminal is closed, and has no request for it. So each
+terminal has a mark in its environment, which its programs inherit, and closing it sends SIGHUP to
+those that have the mark.
 """
 
 import contextlib
@@ -50,7 +50,7 @@ class Pty:
         self._closed = threading.Event()
 
     def read(self, size: int = 64 * 1024) -> bytes:
-        """What there is, waiting for the first of it; b"" at the end."""
+        """The next output; blocks until there is some; b"" at the end."""
         try:
             return bytes(self._reader.read1(size))
         except (OSError, ValueError):
@@ -68,7 +68,7 @@ class Pty:
             self._wire.post(f"/exec/{self._id}/resize", w=columns, h=rows)
 
     def close(self) -> None:
-        """Hang up: the programs in the terminal are told, and whoever reads gets b""."""
+        """Hang up: its programs get SIGHUP, and a blocked `read` returns b""."""
         if self._closed.is_set():
             return
         self._closed.set()

@@ -1,7 +1,7 @@
-"""Files of a container: look, read, download, upload.
+"""Files of a container: list, read, download, upload.
 
-A running container is asked with its own `find` and `stat`, which is quick whatever lies below the
-folder; where it has none, and where it does not run, Docker's archive is read. Next: `archive.py`.
+In a running container its own `find` and `stat` run, which is fast for any folder; where it has
+none, or does not run, Docker's archive is read. Next: `archive.py`.
 """
 
 import posixpath
@@ -34,7 +34,7 @@ class Files:
     def list_folder(
         self, container: str, path: str, running: bool, cancel: Cancel
     ) -> tuple[FileEntry, ...]:
-        """What lies directly in a folder, by name."""
+        """The direct entries of a folder, by name."""
         found = self._found(container, path) if running else None
         cancel.check()
         if found is None:
@@ -100,7 +100,7 @@ class Files:
         return tuple(_with_targets(entries, (read or "").splitlines()))
 
     def _run(self, container: str, command: list[str]) -> str | None:
-        """What the command writes, None when it fails or is not there."""
+        """The output of the command, None when it fails or is missing."""
         try:
             with answering():
                 made = self._api.exec_create(container, command, user="0")["Id"]

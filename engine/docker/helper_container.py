@@ -1,9 +1,8 @@
-"""A container that never runs, so that a volume's files can be reached.
+"""A container that never runs, to reach the files of a volume.
 
-Docker reads and writes files only in containers. This one is made of an image of nothing, which
-Galley makes itself, with the volume mounted; it is removed afterwards. Label and owner stand on
-it, so that lists hide it, and so that what a killed window has left is known by its dead owner.
-Next: `volumes.py`.
+Docker reads and writes files only in containers. This one has an empty image, which Galley makes,
+with the volume mounted, and is removed afterwards. Its labels hide it from lists, and name its
+owner, so that one left by a killed window can be found and removed. Next: `volumes.py`.
 """
 
 import contextlib
@@ -87,7 +86,7 @@ def _make_image(api: docker.APIClient) -> None:
 
 
 def remove_left_overs(wire: Wire) -> int:
-    """What a killed window has left holds its volume; how many were removed."""
+    """Remove those of killed windows, for they keep their volumes in use; how many."""
     found = wire.get("/containers/json", all=1, filters=filters(label=[INTERNAL]))
     every = msgspec.json.decode(found, type=list[_Left])
     abandoned = [left for left in every if _is_abandoned((left.labels or {}).get(INTERNAL, ""))]

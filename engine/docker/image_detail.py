@@ -1,8 +1,8 @@
 """An image's configuration and history, decoded.
 
-The history tells the instructions, the configuration the layers; which instruction made which
-layer is not said anywhere. An instruction that changed no file made none, and the others come in
-the layers' order. Next: `layers.py`, for what is in a layer.
+The history has the instructions, the configuration the layers, and nothing maps one to the other.
+Instructions that changed no file have no layer; the others are in the order of the layers. Next:
+`layers.py`, for the content of a layer.
 """
 
 import re

@@ -1,8 +1,7 @@
-"""Images: list, look into, pull, push, save, load, remove.
+"""Images: list, inspect, pull, push, save, load, remove.
 
-What takes long gives its progress as an iterator and can be cancelled. The image that Galley keeps
-for its own use (`helper_container.py`) is not among the images of anybody else. Next:
-`image_detail.py`.
+Long operations return their progress as an iterator and can be cancelled. The image of
+`helper_container.py` is hidden. Next: `image_detail.py`.
 """
 
 import re
@@ -43,7 +42,7 @@ class _Row(msgspec.Struct):
 
     @property
     def own_size(self) -> int:
-        """What only this image takes."""
+        """Bytes that only this image uses."""
         return self.size - max(self.shared, 0)
 
     def image(self) -> Image:
@@ -145,9 +144,9 @@ class Images:
         return watched(work, cancel)
 
     def prune_preview(self, all: bool = False) -> Pruned:  # noqa: A002 - Docker's word
-        """What `prune` would take: what nothing names, or with `all` what no container uses.
+        """What `prune` would remove: untagged images, or with `all` those of no container.
 
-        Layers that several of them share are not counted, so it may give back more.
+        Layers that several of them share are not counted, so it may free more.
         """
         rows = self._prunable(all)
         return Pruned(tuple(_title(row) for row in rows), sum(row.own_size for row in rows))
@@ -162,7 +161,8 @@ class Images:
         return Pruned(names, done.bytes)
 
     def layer_files(self, image: str, diff_id: str, cancel: Cancel) -> tuple[FileEntry, ...]:
-        """What one layer adds, changes and (`kind` "deleted") takes away, with full paths."""
+        """The files that one layer adds, changes and (`kind` "deleted") removes, with full
+        paths."""
         path = f"/images/{quoted(image)}/get"
         with streaming(self._api, cancel, "GET", path) as response:
             return layers.files(pieces(response), diff_id)
@@ -232,7 +232,7 @@ class Images:
 
 
 def _readable(messages: Iterator[dict[str, Any]], path: Path) -> Iterator[dict[str, Any]]:
-    """What Go says of a tar file that is none, or only a half, in words."""
+    """Go's error for a damaged tar file, in plain words."""
     try:
         yield from messages
     except EngineRefused as error:
@@ -254,7 +254,7 @@ def _title(row: _Row) -> str:
 
 
 def _split(ref: str) -> tuple[str, str]:
-    """The name, and the tag or digest; "latest" where none is given."""
+    """The name, and the tag or digest; "latest" without one."""
     if "@" in ref:
         name, _, digest = ref.partition("@")
         return name, digest

@@ -1,9 +1,9 @@
 """The files of one layer, found in the stream of a saved image.
 
-A layer is known by its diff id, the hash of its tar without compression. Engines save images in
-three ways (an OCI layout with plain layers or with compressed ones, and folders with a layer.tar),
-and each tells which layer is which only at the end of the stream. So the layer is recognised by
-what it is: by its name where that is the hash of a plain tar, else by hashing. Next: `images.py`.
+A layer is identified by its diff id, the hash of its uncompressed tar. Engines save images in three
+formats (an OCI layout with plain or compressed layers, and folders with a layer.tar), and each
+lists its layers only at the end of the stream. So a layer is recognized by its name where that is
+the hash of a plain tar, else by hashing. Next: `images.py`.
 """
 
 import gzip

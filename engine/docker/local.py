@@ -1,7 +1,7 @@
-"""The SDK's way to a socket file, mended.
+"""The SDK's connection to a Unix socket, without its leak.
 
-docker-py 7.2 makes a socket, connects it, and keeps it only afterwards: one that does not connect
-stays open until Python's collector comes by, once for every request while an engine is away.
+docker-py 7.2 loses a socket that fails to connect: it stays open until garbage collection, one for
+every request while an engine is away.
 """
 
 from functools import partial

@@ -34,7 +34,7 @@ class LogParser:
         return tuple(self._raw(data) if self._tty else self._frames(data))
 
     def end(self) -> tuple[LogLine, ...]:
-        """What is left when nothing more comes."""
+        """The rest, at the end of the stream."""
         rest, self._rest = self._rest, b""
         return tuple(self._pieces("stdout", rest, False)) if self._tty and rest else ()
 

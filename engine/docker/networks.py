@@ -1,7 +1,7 @@
-"""Networks: list with who is on them, create, connect, remove.
+"""Networks: list with their containers, create, connect, remove.
 
-Which containers are on a network is taken from one list of all containers: GET /networks does not
-say it, and asking for each network costs a request each. Next: `client.py`.
+The containers of a network come from one list of all containers: GET /networks does not have them,
+and inspecting each network is a request each. Next: `client.py`.
 """
 
 import ipaddress

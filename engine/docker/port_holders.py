@@ -1,7 +1,6 @@
-"""Which container has a port that another one asks for.
+"""Finds the container that publishes a port which another one asks for.
 
-dockerd names the port that it cannot publish, and not the container that published it before. Next:
-`errors.py`.
+dockerd's error has the port, and not the container. Next: `errors.py`.
 """
 
 import re

@@ -1,6 +1,6 @@
-"""GET /containers/{id}/top: the columns of a `ps` that is not always the same.
+"""GET /containers/{id}/top: parses the columns of different `ps` programs.
 
-Next: `containers.py`, which asks.
+Next: `containers.py`, which requests it.
 """
 
 import msgspec

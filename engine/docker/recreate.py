@@ -1,14 +1,14 @@
-"""A container made again with changes, or left as it was. Next: `containers.py`.
+"""Recreates a container with changes; on failure the old one is restored. Next: `containers.py`.
 
 Docker cannot change ports, mounts or the environment of a container; it can only make another one.
 
-    stop the old one, rename it aside          from here on, a failure puts it back
+    stop the old one, rename it                from here on, a failure restores it
     create the new one under its name          from the old one's own configuration
-    start it, see that it does not fall over
+    start it, check that it keeps running
     remove the old one                         its volumes stay, the new one has them
 
-The old configuration is taken as dockerd tells it, and only what differs between the old and the
-new RunSpec is changed in it: labels, aliases, health checks and whatever else there is stay.
+The old configuration is what dockerd returns, and only the differences between the old and the new
+RunSpec are applied: labels, aliases, health checks and all else stay.
 """
 
 import threading
@@ -39,10 +39,10 @@ STEADY_SECONDS = 1.5  # what has run this long has started
 
 
 def recreate(containers: Containers, container: str, spec: RunSpec) -> str:
-    """The new container's id. Of `spec` count ports, env, mounts, memory, cpus and restart.
+    """The new container's id. Uses ports, env, mounts, memory, cpus and restart of `spec`.
 
-    It runs then, whether the old one did or not. Raises EngineRefused; then the old one is there as
-    it was.
+    It runs then, whether the old one did or not. Raises EngineRefused; then the old one is
+    unchanged.
     """
     old = containers.raw(container)
     name = old["Name"].lstrip("/")
@@ -156,7 +156,7 @@ def _image(containers: Containers, old: Json) -> str:
 
 
 def _env(own: list[str], before: tuple[str, ...], after: tuple[str, ...]) -> list[str]:
-    """What is gone from the spec goes, what is new in it replaces; the image's rest stays."""
+    """Variables that the spec drops are removed, its new ones replace; the image's others stay."""
     kept = [one for one in own if one not in before or one in after]
     new = [one for one in after if one not in kept]
     replaced = {one.partition("=")[0] for one in new}
@@ -192,7 +192,7 @@ def _change_mounts(host: Json, mounted: list[Json], before: RunSpec, after: RunS
 
 
 def _anonymous(mounted: Iterable[Json], taken: set[str]) -> Iterable[Mount]:
-    """Volumes that nobody asked for by name, because the image wants one: the data is in them."""
+    """Anonymous volumes of the image: they have the data."""
     for entry in mounted:
         if entry["Type"] == "volume" and entry["Destination"] not in taken:
             yield Mount("volume", entry["Name"], entry["Destination"], not entry.get("RW", True))
@@ -208,7 +208,7 @@ def _change_limits(host: Json, before: RunSpec, after: RunSpec) -> None:
 
 
 def _endpoints(old: Json) -> Json:
-    """Its networks with what was asked of each, not with the addresses that were given out."""
+    """Its networks with their configuration, without the assigned addresses."""
     host = old["HostConfig"]
     mode = "bridge" if host["NetworkMode"] == "default" else host["NetworkMode"]
     if mode in ("host", "none") or mode.startswith("container:"):

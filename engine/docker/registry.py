@@ -1,7 +1,7 @@
-"""A login at a registry, tried by the engine.
+"""Tries a login at a registry, through the engine.
 
-dockerd asks the registry, because it is dockerd that will pull; some registries give it a token,
-which is then kept instead of the password.
+dockerd does it, because dockerd will pull; some registries return a token, which is then stored
+instead of the password.
 """
 
 import re

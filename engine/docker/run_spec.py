@@ -1,7 +1,7 @@
-"""A RunSpec in Docker's words, both ways: HostConfig and Config of POST /containers/create.
+"""Converts a RunSpec to Docker's JSON and back: HostConfig and Config of POST /containers/create.
 
 Dictionaries here are Docker's JSON. Next: `recreate.py`, which changes only the parts of a
-container's own configuration that a new spec changes.
+container's configuration that a new spec changes.
 """
 
 import contextlib
@@ -112,7 +112,7 @@ def tmpfs_mount(target: str, options: str) -> Mount:
 
 
 def mounts(host: Json) -> tuple[Mount, ...]:
-    """What was asked for, in the three ways that Docker has for it."""
+    """In the three forms that Docker has for them."""
     return (
         *(bind_mount(bind) for bind in host.get("Binds") or ()),
         *(listed_mount(entry) for entry in host.get("Mounts") or ()),
@@ -121,10 +121,10 @@ def mounts(host: Json) -> tuple[Mount, ...]:
 
 
 def spec_of(container: Json, image: Json | None) -> RunSpec:
-    """What `docker run` was asked for; what comes from the image itself is left to the image.
+    """The RunSpec of a container, without what comes from the image.
 
-    `container` and `image` are what inspecting them answers; `image` is None when it is gone, and
-    everything is said then.
+    `container` and `image` are responses of inspect; without an image (None, when it is gone) the
+    spec has everything.
     """
     config, host, given = container["Config"], container["HostConfig"], (image or {}).get("Config")
     given = given or {}

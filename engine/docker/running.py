@@ -1,6 +1,6 @@
-"""An image, run: what is missing is pulled first. And the line that does the same in a terminal.
+"""Runs an image, and pulls it first if it is missing. Also the `docker run` line for it.
 
-Next: `run_spec.py`, which says it in JSON.
+Next: `run_spec.py`, which has it as JSON.
 """
 
 import shlex

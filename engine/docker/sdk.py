@@ -1,9 +1,8 @@
-"""The docker SDK, imported once and without paramiko. Next: `transport.py`.
+"""Imports the docker SDK once, without paramiko. Next: `transport.py`.
 
-docker-py imports paramiko for ssh:// addresses, which costs 20 MB and 0.1 s, and ssh is the
-business of `vm/guest/ssh.py` here. It does without when paramiko cannot be imported; so while
-docker loads, `sys.modules` says that it cannot, and afterwards nothing, as before. Whoever has
-loaded paramiko already has paid, and keeps it.
+docker-py imports paramiko for ssh:// addresses, which costs 20 MB and 0.1 s; Galley uses its own
+ssh (`ssh_relay.py`). The SDK works without paramiko; so while it is imported, `sys.modules` blocks
+paramiko, and is restored afterwards. A paramiko that is imported already stays.
 """
 
 import sys

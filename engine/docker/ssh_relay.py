@@ -1,8 +1,8 @@
-"""An engine behind ssh, as a socket of this computer.
+"""Makes an engine behind ssh available on a local socket.
 
-The user's own `ssh` carries it, for only that knows all of what is written in ~/.ssh/config: names,
-ports, keys, agents, jump hosts. It never asks anything and never takes a host key that is not known
-already. One process for any number of connections; `open` starts another one when it has ended.
+It runs the user's own `ssh`, which applies ~/.ssh/config: names, ports, keys, agents, jump hosts.
+ssh never prompts and never accepts an unknown host key. One process serves any number of
+connections; `open` starts another one when it has ended.
 """
 
 import contextlib
@@ -44,7 +44,7 @@ OPTIONS = {
 
 
 class Place(NamedTuple):
-    """What an ssh:// address says. "" is what ~/.ssh/config says, or its default."""
+    """The parts of an ssh:// address. "": as in ~/.ssh/config, or the default."""
 
     host: str
     user: str = ""
@@ -75,7 +75,7 @@ class Place(NamedTuple):
         return [*port, *user, "--", self.host]
 
     def command(self) -> str:
-        """What a person would type to get there."""
+        """The ssh command for it."""
         port = f"-p {self.port} " if self.port else ""
         return f"ssh {port}{self.user}@{self.host}" if self.user else f"ssh {port}{self.host}"
 

@@ -1,7 +1,7 @@
-"""Transfers on the wire: a body that is made while it goes, an answer that is read while it comes.
+"""Streamed uploads and downloads: request bodies from an iterator, responses read as they come.
 
-Beside `transport.py`, whose bodies are small documents and which has no deadline for a stream: a
-transfer that falls silent for ten minutes has failed. Next: `transfers.py`.
+`transport.py` is for small documents, and has no deadline for streams: here a transfer without data
+for ten minutes has failed. Next: `transfers.py`.
 """
 
 import contextlib

@@ -1,7 +1,7 @@
-"""What flows out of a container while it is watched: logs and stats.
+"""Logs and stats of a container, as endless streams.
 
-Every stream is a generator that one thread reads; it ends when the container does, or raises
-Cancelled when another thread sets its Cancel. Next: `log_lines.py`.
+Every stream is a generator that one thread reads; it ends with the container, or raises Cancelled
+when another thread sets its Cancel. Next: `log_lines.py`.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The engine as a whole: what it is, what it holds, what happens.
+"""Information about the whole engine: version, disk use, events.
 
 Next: `client.py`, which offers these.
 """
@@ -51,14 +51,14 @@ def disk_use(wire: Wire) -> DiskUse:
 
 
 def prune_build_cache(wire: Wire) -> int:
-    """What no build uses goes; the bytes of it."""
+    """Remove cache that no build uses; how many bytes."""
     return msgspec.json.decode(wire.post("/build/prune"), type=_Pruned).SpaceReclaimed
 
 
 def events(wire: Wire, since: float | None, cancel: Cancel) -> Iterator[Event]:
-    """What happens from now on, or has happened `since`. Ends only by raising.
+    """Events from now on, or `since`. Ends only by raising.
 
-    What Galley's own containers do is nobody's business, and left out.
+    Events of Galley's own containers are left out.
     """
     decode = msgspec.json.Decoder(_Message).decode
     moment = None if since is None else f"{since:.9f}"

@@ -1,8 +1,8 @@
-"""Tar as a stream: read while it comes, made while it goes.
+"""Reads and writes tar as a stream.
 
-Nothing here holds more than a piece of an archive in memory, and nothing here talks to Docker. What
-is read is not trusted: whoever is root in the guest may have written it.
-Next: `files.py`, `volumes.py` and `layers.py`, which do.
+Nothing here has more than a piece of an archive in memory, and nothing here talks to Docker. The
+input is not trusted: root in the guest may have written it. Next: `files.py`, `volumes.py` and
+`layers.py`.
 """
 
 import io
@@ -51,7 +51,7 @@ type Stream = io.BufferedReader
 
 
 def reading(pieces: Iterable[bytes]) -> Stream:
-    """`pieces` as a file whose read() gives as much as was asked for, as tarfile expects."""
+    """`pieces` as a file whose read() returns as many bytes as requested, as tarfile needs."""
     return io.BufferedReader(Pieces(pieces), PIECE)
 
 
@@ -82,8 +82,8 @@ class Member(tarfile.TarInfo):
 
 
 class _Once(tarfile.TarFile):
-    """What has been read is not looked for again, as tarfile does for a link that it cannot make:
-    it would read on to the end for it, and find the link itself."""
+    """Does not search again in what was read, as tarfile does for a link that it cannot make: it
+    would read to the end, and find the link itself."""
 
     def _find_link_target(self, member: tarfile.TarInfo) -> tarfile.TarInfo:
         raise KeyError(member.linkname)
@@ -141,7 +141,7 @@ def parts_of(name: str) -> list[str]:
 
 
 def children(pieces: Iterable[bytes]) -> Iterator[FileEntry]:
-    """What lies directly in the folder whose contents (`folder/.`) the archive holds."""
+    """The direct entries of the folder whose content (`folder/.`) is in the archive."""
     rows = Rows()
     with opened(reading(pieces)) as archive:
         for member in members(archive):

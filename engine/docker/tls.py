@@ -1,9 +1,9 @@
-"""TLS to an engine, with the papers of a docker context.
+"""TLS to an engine, with the certificates of a docker context.
 
-Python 3.13 checks certificates by RFC 5280's letter, and so refuses an authority without "key
-usage" and a certificate without "authority key identifier". Docker's own guide makes them just so
-("Protect the Docker daemon socket"), and its CLI takes them: here they are taken, too. Everything
-else is checked: signature, name, dates.
+Python 3.13 enforces RFC 5280 strictly: it refuses an authority without "key usage" and a
+certificate without "authority key identifier". Docker's own guide ("Protect the Docker daemon
+socket") makes such certificates, and its CLI accepts them, so Galley does too. All else is checked:
+signature, name, dates.
 """
 
 import ssl
@@ -23,7 +23,7 @@ class _Adapter(requests.adapters.HTTPAdapter):
 
 
 def config(endpoint: Endpoint) -> docker.tls.TLSConfig | None:
-    """What the SDK is given; None where the endpoint has no TLS."""
+    """For the SDK; None where the endpoint has no TLS."""
     if not endpoint.uses_tls:
         return None
     pair = (endpoint.cert, endpoint.key) if endpoint.cert else None

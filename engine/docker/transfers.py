@@ -1,8 +1,8 @@
-"""Work with progress: a pull, a save, an import.
+"""Operations with progress: a pull, a save, an import.
 
-The work runs in a thread of its own and reports as often as it likes. Whoever iterates gets the
-latest report, at most twenty a second and the last one always; gets the work's error; and ends the
-work by ceasing to iterate. Next: `images.py`.
+The work runs in its own thread and reports as often as it likes. The iterator yields the latest
+report, at most twenty a second and always the last one; it raises the work's error; closing the
+iterator cancels the work. Next: `images.py`.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ type Work = Callable[[Report, Cancel], None]
 
 
 class _Latest:
-    """The last report that nobody has taken yet."""
+    """The latest report that was not read yet."""
 
     def __init__(self) -> None:
         self._changed = threading.Event()

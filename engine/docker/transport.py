@@ -1,8 +1,8 @@
 """Requests to dockerd, as bytes in and out.
 
-Each kind of object decodes its own bytes into the fields that it shows; docker-py would build
-dictionaries of everything first, which a list of a thousand containers feels. What is used of it is
-the way in: Unix sockets, named pipes, TLS, and the login for a registry. Next: `containers.py`.
+Each kind of object decodes the bytes into the fields that it shows; docker-py would build
+dictionaries of everything first, which is slow for a thousand containers. Only its connections are
+used: Unix sockets, named pipes, TLS, and registry logins. Next: `containers.py`.
 """
 
 import contextlib
@@ -65,7 +65,7 @@ class Wire:
         parameters: Mapping[str, Parameter],
         method: str = "GET",
     ) -> Iterator[bytes]:
-        """What arrives, when it arrives, until it ends. Raises Cancelled."""
+        """Data as it arrives, to the end. Raises Cancelled."""
         try:
             with answering(self.names):
                 yield from self._chunks(method, path, cancel, parameters)
@@ -128,7 +128,7 @@ class Wire:
 
 
 def lines_of(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Whole lines, without what is around them; empty ones are left out."""
+    """Whole lines, stripped, without empty ones."""
     rest = b""
     for chunk in chunks:
         *whole, rest = (rest + chunk).split(b"\n")

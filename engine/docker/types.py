@@ -1,9 +1,9 @@
-"""The frozen values of Docker that the window shows and asks for.
+"""The frozen values of Docker that the window shows and sends.
 
-A list's rows are decoded once, from the fields that are shown, in the file of their kind
-(`containers.py`, `images.py`, …); nobody sees Docker's JSON but who asks for `inspect`. Sizes are
-bytes, times are seconds since the epoch, shares of CPU are of one core (1.0). Rows are
-`gc=False`: they hold nothing that could hold them, and there are thousands. Next: `client.py`.
+A list's rows are decoded once, from the fields that are shown, in the module of their kind
+(`containers.py`, `images.py`, …); only `inspect` returns Docker's JSON. Sizes are bytes, times are
+seconds since the epoch, CPU use is in cores (1.0). Rows are `gc=False`: they cannot be part of a
+cycle, and there are thousands. Next: `client.py`.
 """
 
 from enum import StrEnum
@@ -84,7 +84,7 @@ class Layer(msgspec.Struct, frozen=True):
 
 
 class ImageDetail(msgspec.Struct, frozen=True):
-    """What GET /images/{id}/json says, as far as it is shown and prefills a run."""
+    """The part of GET /images/{id}/json that is shown or prefills a run."""
 
     id: str
     tags: tuple[str, ...]
@@ -140,7 +140,8 @@ class Network(msgspec.Struct, frozen=True, gc=False):
 
 
 class AcceptedLogin(msgspec.Struct, frozen=True):
-    """What a registry took, as docker keeps it: with a token, the user name is "<token>"."""
+    """A login that a registry accepted, as docker stores it: with a token, the user name is
+    "<token>"."""
 
     server: str
     username: str
@@ -215,7 +216,7 @@ class Mount(msgspec.Struct, frozen=True):
 
 
 class RunSpec(msgspec.Struct, frozen=True):
-    """What `docker run` is asked for. 0, "" and () leave a thing to the image or to Docker."""
+    """The options of `docker run`. 0, "" and () leave an option to the image or to Docker."""
 
     image: str
     name: str = ""
@@ -236,7 +237,7 @@ class RunSpec(msgspec.Struct, frozen=True):
 
 
 class ContainerDetail(msgspec.Struct, frozen=True):
-    """What GET /containers/{id}/json says, typed, for the pages that read it."""
+    """GET /containers/{id}/json, typed, as far as pages read it."""
 
     id: str
     name: str
@@ -320,13 +321,13 @@ class TransferProgress(msgspec.Struct, frozen=True):
 
     @property
     def fraction(self) -> float | None:
-        """0.0 … 1.0 of the bytes that are known, None while none is."""
+        """0.0 … 1.0 of the known bytes, None while unknown."""
         total = sum(layer.total for layer in self.layers)
         return sum(layer.done for layer in self.layers) / total if total else None
 
 
 class Pruned(msgspec.Struct, frozen=True):
-    """What a prune took away, or would take."""
+    """What a prune removed, or would remove."""
 
     names: tuple[str, ...]
     bytes: int

@@ -1,7 +1,7 @@
 """Volumes: list, create, remove, and their files as tar files.
 
-An export is what Docker's archive gives of the volume: owners, modes, links and extended attributes
-are in it, and come back with an import. Next: `helper_container.py`, for how the files are reached.
+An export is Docker's archive of the volume, with owners, modes, links and extended attributes,
+which an import restores. Next: `helper_container.py`, which makes the files accessible.
 """
 
 import re
@@ -95,7 +95,8 @@ class Volumes:
         return pretty(self._wire.get(f"/volumes/{quoted(name)}"))
 
     def prune_preview(self, all: bool = True) -> Pruned:  # noqa: A002 - Docker's word
-        """What `prune` would take: volumes of no container; without `all`, only nameless ones."""
+        """What `prune` would remove: volumes of no container; without `all`, only anonymous
+        ones."""
         answer = self._wire.get("/system/df", type="volume")
         rows = msgspec.json.decode(answer, type=_Rows).volumes or []
         unused = [row for row in rows if row.use is not None and row.use.references == 0]
@@ -157,7 +158,7 @@ class Volumes:
         return watched(work, cancel)
 
     def list_files(self, name: str, folder: str, cancel: Cancel) -> tuple[FileEntry, ...]:
-        """What lies directly in a folder of the volume; "/" is its root."""
+        """The direct entries of a folder of the volume; "/" is its root."""
         with self._mounted(name) as container, _found(name, folder):
             return archive.children(self._api, container, _inside(folder), cancel)
 
@@ -200,7 +201,7 @@ def _inside(path: str) -> str:
 
 @contextmanager
 def _found(volume: str, path: str) -> Iterator[None]:
-    """dockerd would speak of a container that nobody knows."""
+    """Without the helper container in dockerd's message."""
     try:
         yield
     except ObjectGone as error:
