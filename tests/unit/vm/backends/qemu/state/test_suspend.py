@@ -67,7 +67,7 @@ def test_a_copy_can_be_restored_more_than_once(
 def test_the_paths_in_use_are_copied_too(directory: MachineDir, tmp_path: Path) -> None:
     used = tmp_path / "used"
     used.mkdir()
-    in_use.copy_to(directory, [str(used)])
+    in_use.keep(directory, [str(used)])
     suspend._commit(directory, THEN)
     disk, folder = directory.root / "copy", directory.root / "kept"
     sparse.duplicate(directory.data_disk, disk, quietly)
