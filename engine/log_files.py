@@ -12,8 +12,8 @@ from vm.host.paths import Home
 LONGEST = 4 << 20  # bytes that are looked at for the last lines
 ENGINE_LOG = "/var/log/dockerd.log"  # in the guest
 
-type Place = tuple[int, int]  # a file's inode and how far it has been read
-NOWHERE: Place = (0, 0)
+type FilePosition = tuple[int, int]  # a file's inode and how far it has been read
+NOWHERE: FilePosition = (0, 0)
 
 
 def log_file(home: Home, component: str) -> Path:
@@ -23,7 +23,7 @@ def log_file(home: Home, component: str) -> Path:
     return files.get(component, home.logs / f"{component}.log")
 
 
-def read_on(path: Path, place: Place | None) -> tuple[bytes, Place]:
+def read_on(path: Path, place: FilePosition | None) -> tuple[bytes, FilePosition]:
     """What was written since `place` (None: the last lines), and the new place. A file that was
     replaced or emptied is read from its beginning."""
     try:

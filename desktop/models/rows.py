@@ -82,7 +82,7 @@ class Heading:
 
 
 @dataclass(frozen=True)
-class Line:
+class ListLine:
     """One line of a list: a row, or the heading of a group (then `row` is None)."""
 
     key: str
@@ -119,7 +119,7 @@ class RowsModel[Row](QAbstractTableModel):
         super().__init__(parent)
         self.store = store
         self.columns = tuple(columns)
-        self.lines: list[Line] = []
+        self.lines: list[ListLine] = []
         self.view = View()
         self._key = key
         self._haystack = haystack
@@ -195,7 +195,7 @@ class RowsModel[Row](QAbstractTableModel):
         known = 0 <= self.view.column < len(self.columns)
         return self.columns[self.view.column] if known else None
 
-    def text(self, line: Line, column: Column[Row]) -> str:
+    def text(self, line: ListLine, column: Column[Row]) -> str:
         if line.heading is not None:
             return column.heading(line.heading) if column.heading else ""
         return column.text(line.row)
@@ -246,13 +246,13 @@ class RowsModel[Row](QAbstractTableModel):
             changed |= {key for key, _, _ in heads}
         self.rearrange(changed)
 
-    def _arrange(self) -> list[Line]:
+    def _arrange(self) -> list[ListLine]:
         rows = [row for row in self._rows() if self._is_wanted(row)]
         column = self.sorted_by
         if column is not None:
             rows.sort(key=column.key, reverse=self.view.descending)
         if self._group is None:
-            return [Line(self._key(row), row) for row in rows]
+            return [ListLine(self._key(row), row) for row in rows]
         return self._grouped(rows)
 
     def _title(self, section: int) -> str:
@@ -261,7 +261,7 @@ class RowsModel[Row](QAbstractTableModel):
             return column.title
         return f"{column.title} {'↓' if self.view.descending else '↑'}"
 
-    def _grouped(self, rows: list[Row]) -> list[Line]:
+    def _grouped(self, rows: list[Row]) -> list[ListLine]:
         """A group stands where its first row stands, or where its own name does."""
         assert self._group is not None
         places: dict[str, list[Row]] = {}
@@ -282,16 +282,16 @@ class RowsModel[Row](QAbstractTableModel):
                 reverse=self.view.descending,
             )
         whole = self._sizes() if heads else {}
-        lines: list[Line] = []
+        lines: list[ListLine] = []
         for key in order:
             members = places[key]
             if key not in heads:
-                lines.append(Line(key, members[0]))
+                lines.append(ListLine(key, members[0]))
                 continue
             heading = Heading(key, *heads[key], tuple(members), whole[key])
-            lines.append(Line(key, None, heading))
+            lines.append(ListLine(key, None, heading))
             if not self.is_folded(key):
-                lines += [Line(self._key(row), row, depth=1) for row in members]
+                lines += [ListLine(self._key(row), row, depth=1) for row in members]
         return lines
 
     def _sizes(self) -> Counter[str]:
@@ -315,7 +315,7 @@ class RowsModel[Row](QAbstractTableModel):
             self._haystacks[key] = (row, haystack)
         return all(word in haystack for word in self.view.words)
 
-    def _set_lines(self, lines: list[Line]) -> None:
+    def _set_lines(self, lines: list[ListLine]) -> None:
         self.lines = lines
         self._places = {line.key: place for place, line in enumerate(lines)}
 
@@ -333,7 +333,7 @@ class RowsModel[Row](QAbstractTableModel):
                 del self.lines[place]
                 self.endRemoveRows()
 
-    def _insert_new(self, new: list[Line]) -> None:
+    def _insert_new(self, new: list[ListLine]) -> None:
         known = {line.key for line in self.lines}
         for place, line in enumerate(new):
             if line.key not in known:
@@ -342,7 +342,7 @@ class RowsModel[Row](QAbstractTableModel):
                 self.lines.insert(where, line)
                 self.endInsertRows()
 
-    def _move(self, new: list[Line]) -> None:
+    def _move(self, new: list[ListLine]) -> None:
         if [line.key for line in new] == [line.key for line in self.lines]:
             self._set_lines(new)
             return

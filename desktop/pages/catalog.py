@@ -12,20 +12,20 @@ from desktop.context import AppContext
 from desktop.i18n.text import tr
 from desktop.pages.page import Command, Page
 from desktop.session.engine_state import EngineState
-from desktop.widgets.sidebar import Place
+from desktop.widgets.sidebar import NavEntry
 
 LISTS = ("containers", "images", "volumes", "networks")
 
 
-def places() -> Sequence[Place]:
+def places() -> Sequence[NavEntry]:
     return (
-        Place("containers", tr("Containers"), "container"),
-        Place("images", tr("Images"), "image"),
-        Place("volumes", tr("Volumes"), "volume"),
-        Place("networks", tr("Networks"), "network"),
-        Place("engine", tr("Engine"), "engine"),
-        Place("settings", tr("Settings"), "settings", below=True),
-        Place("help", tr("Help"), "help", below=True),
+        NavEntry("containers", tr("Containers"), "container"),
+        NavEntry("images", tr("Images"), "image"),
+        NavEntry("volumes", tr("Volumes"), "volume"),
+        NavEntry("networks", tr("Networks"), "network"),
+        NavEntry("engine", tr("Engine"), "engine"),
+        NavEntry("settings", tr("Settings"), "settings", below=True),
+        NavEntry("help", tr("Help"), "help", below=True),
     )
 
 

@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QLineEdit, QMenu, QStackedLayout, QVBoxLayout, QWi
 from desktop.context import AppContext
 from desktop.gc_policy import collect_soon
 from desktop.i18n.text import plain, tr
-from desktop.models.rows import Line, RowsModel
+from desktop.models.rows import ListLine, RowsModel
 from desktop.pages.page import Page
 from desktop.theme import icons
 from desktop.widgets.basics import button
@@ -97,13 +97,13 @@ class ListPage(Page):
 
     # What a subclass says
 
-    def fill_menu(self, menu: QMenu, lines: Sequence[Line]) -> None:
+    def fill_menu(self, menu: QMenu, lines: Sequence[ListLine]) -> None:
         """The actions of these lines, as they are in the buttons and more."""
 
-    def press(self, name: str, line: Line) -> None:
+    def press(self, name: str, line: ListLine) -> None:
         """A button at the end of a row."""
 
-    def link(self, line: Line, number: int) -> None:
+    def link(self, line: ListLine, number: int) -> None:
         """A link in a row."""
 
     def delete(self, rows: Sequence[Any]) -> None:
@@ -180,7 +180,7 @@ class ListPage(Page):
         if self.opened is not None:
             self.opened.refresh()
 
-    def rows_of(self, lines: Sequence[Line]) -> list[Any]:
+    def rows_of(self, lines: Sequence[ListLine]) -> list[Any]:
         """Rows of these lines; a heading stands for all of its group."""
         found: dict[int, Any] = {}
         for line in lines:
@@ -202,7 +202,7 @@ class ListPage(Page):
     def _chosen(self) -> list[Any]:
         return self.rows_of(self.table.selected_lines())
 
-    def _menu(self, line: Line, where: QPoint) -> None:
+    def _menu(self, line: ListLine, where: QPoint) -> None:
         lines = self.table.selected_lines()
         if line.key not in [one.key for one in lines]:
             self.table.choose(line.key)

@@ -57,7 +57,7 @@ class Connection(QObject):
         self._is_down = False
         self._is_kept = False
         self._tasks = tasks
-        self._line: _Line | None = None
+        self._thread: _ConnectionThread | None = None
 
     @property
     def client(self) -> "DockerClient":
@@ -67,18 +67,18 @@ class Connection(QObject):
     def pinned(self) -> "Callable[[], DockerClient]":
         """`client` of the engine that is looked at now, or none, when another one is by then: what
         is deleted by name must not be another engine's."""
-        line = self._line
+        thread = self._thread
 
         def client() -> "DockerClient":
-            if line is not self._line:
+            if thread is not self._thread:
                 raise EngineUnreachable(
                     tr("Another engine is looked at now."),
                     tr("Go back to the engine that this was asked of, and ask again."),
                     retry=Retry.NO,
                 )
-            found = line.client if line else None
-            if found is None and line is not None and self.is_kept:
-                found = line.bring_back()
+            found = thread.client if thread else None
+            if found is None and thread is not None and self.is_kept:
+                found = thread.bring_back()
             if found is None:
                 raise EngineUnreachable(
                     tr("The engine is not running."), tr("Start it and try again.")
@@ -137,25 +137,27 @@ class Connection(QObject):
         """Look at this engine from now on."""
         self.close()
         self.context, self.reach, self.problem = context, Reach.CONNECTING, None
-        self._line = _Line(self, context.endpoint)
+        self._thread = _ConnectionThread(self, context.endpoint)
         self.changed.emit()
-        self._line.open()
+        self._thread.open()
 
     def poke(self) -> None:
         """It may answer now: do not wait any longer."""
-        if self._line is not None:
-            self._line.again.set()
+        if self._thread is not None:
+            self._thread.again.set()
 
     def close(self) -> None:
-        if self._line is not None:
-            self._line.close()
-            self._line = None
+        if self._thread is not None:
+            self._thread.close()
+            self._thread = None
 
-    def tell(self, line: "_Line", reach: Reach, problem: Problem | None = None) -> None:
-        """From the thread of `line`."""
+    def tell(
+        self, thread: "_ConnectionThread", reach: Reach, problem: Problem | None = None
+    ) -> None:
+        """From `thread`."""
 
         def take() -> None:
-            if line is self._line and (reach, problem) != (self.reach, self.problem):
+            if thread is self._thread and (reach, problem) != (self.reach, self.problem):
                 self.reach, self.problem = reach, problem
                 self.changed.emit()
                 if reach is Reach.DOWN:
@@ -163,27 +165,27 @@ class Connection(QObject):
 
         self._tasks.invoker.invoke(take)
 
-    def show(self, line: "_Line", rows: tuple[Container, ...]) -> None:
-        """From the thread of `line`: what there is, for the first picture."""
+    def show(self, thread: "_ConnectionThread", rows: tuple[Container, ...]) -> None:
+        """From `thread`: what there is, for the first picture."""
 
         def take() -> None:
-            if line is self._line and not self.is_up:
+            if thread is self._thread and not self.is_up:
                 self.glimpsed.emit(rows)
-                QTimer.singleShot(0, line.seen.set)  # comes after the painting
+                QTimer.singleShot(0, thread.seen.set)  # comes after the painting
 
         self._tasks.invoker.invoke(take)
 
-    def hand_on(self, line: "_Line") -> None:
-        """From the thread of `line`: events are waiting."""
+    def hand_on(self, thread: "_ConnectionThread") -> None:
+        """From `thread`: events are waiting."""
 
         def take() -> None:
-            if line is self._line:
-                self.events.emit(line.take_events())
+            if thread is self._thread:
+                self.events.emit(thread.take_events())
 
         self._tasks.invoker.invoke(take)
 
 
-class _Line:
+class _ConnectionThread:
     """The thread of one connection. Ends when it is closed."""
 
     def __init__(self, owner: Connection, endpoint: Endpoint) -> None:

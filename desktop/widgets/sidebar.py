@@ -16,7 +16,7 @@ from desktop.widgets.list.row_delegate import draw_dot
 
 
 @dataclass(frozen=True)
-class Place:
+class NavEntry:
     """A page as the sidebar knows it. `below`: in the lower group."""
 
     key: str
@@ -88,7 +88,7 @@ class Switcher(QPushButton):
 class Sidebar(QWidget):
     chosen = Signal(str)
 
-    def __init__(self, theme: Theme, places: Sequence[Place]) -> None:
+    def __init__(self, theme: Theme, places: Sequence[NavEntry]) -> None:
         super().__init__()
         self.setObjectName("sidebar")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
@@ -134,7 +134,7 @@ class Sidebar(QWidget):
         box.addLayout(line)
         return box
 
-    def _entry(self, place: Place) -> NavButton:
+    def _entry(self, place: NavEntry) -> NavButton:
         made = NavButton(self._theme)
         made.setText("  " + place.title)
         made.setProperty("kind", "nav")

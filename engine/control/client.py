@@ -13,7 +13,7 @@ from typing import cast
 
 import msgspec
 
-from engine.control.line import Line
+from engine.control.connection import SharedConnection
 from engine.control.protocol import (
     MESSAGE_LIMIT,
     Hello,
@@ -43,10 +43,10 @@ class NobodyListens(SupervisorGone):
 class ControlClient:
     """An open conversation with the supervisor."""
 
-    def __init__(self, home: Home, line: Line, hello: Hello) -> None:
+    def __init__(self, home: Home, connection: SharedConnection, hello: Hello) -> None:
         self.hello = hello
         self._home = home
-        self._line = line
+        self._connection = connection
         self._closed = False
         self._last_id = 0
         self._latest: EngineStatus | None = None
@@ -55,15 +55,15 @@ class ControlClient:
     def connect(cls, home: Home, *, any_version: bool = False) -> "ControlClient":
         """Raises NobodyListens, SupervisorGone, VersionMismatch (unless `any_version`), and
         HomeUnusable where another user may have put the socket or the key there."""
-        line = Line(_reach(home))
+        connection = SharedConnection(_reach(home))
         try:
-            hello = _shake_hands(home, line)
+            hello = _shake_hands(home, connection)
             if not any_version:
                 check_version(hello)
         except BaseException:
-            line.close()
+            connection.close()
             raise
-        return cls(home, line, hello)
+        return cls(home, connection, hello)
 
     def call(
         self,
@@ -79,7 +79,7 @@ class ControlClient:
         self._last_id += 1
         request = Request(self._last_id, method, msgspec.Raw(encode(params or {})))
         try:
-            self._line.send_bytes(encode(request))
+            self._connection.send_bytes(encode(request))
         except OSError as error:
             raise _gone(self._home) from error
         while True:
@@ -117,7 +117,7 @@ class ControlClient:
     def close(self) -> None:
         """End the connection. Blocked calls return. Any thread."""
         self._closed = True
-        self._line.close()
+        self._connection.close()
 
     def __enter__(self) -> "ControlClient":
         return self
@@ -132,7 +132,7 @@ class ControlClient:
 
     def _receive(self) -> Push | Reply:
         try:
-            answer: Push | Reply = decode_answer(self._line.recv_bytes(MESSAGE_LIMIT))
+            answer: Push | Reply = decode_answer(self._connection.recv_bytes(MESSAGE_LIMIT))
         except (EOFError, OSError, *UNREADABLE) as error:
             raise _gone(self._home) from error
         return answer
@@ -154,7 +154,7 @@ def _reach(home: Home) -> Connection:
         ) from error
 
 
-def _shake_hands(home: Home, line: Line) -> Hello:
+def _shake_hands(home: Home, connection: SharedConnection) -> Hello:
     """Prove the key to each other, and read the Hello."""
     key = read_key(home)
     if key is None:
@@ -164,11 +164,11 @@ def _shake_hands(home: Home, line: Line) -> Hello:
             details="run/control.key is gone",
         )
     try:
-        _await(home, line)
-        answer_challenge(cast(Connection, line), key)
-        deliver_challenge(cast(Connection, line), key)
-        _await(home, line)
-        return decode_hello(line.recv_bytes(MESSAGE_LIMIT))
+        _await(home, connection)
+        answer_challenge(cast(Connection, connection), key)
+        deliver_challenge(cast(Connection, connection), key)
+        _await(home, connection)
+        return decode_hello(connection.recv_bytes(MESSAGE_LIMIT))
     except AuthenticationError as error:
         raise SupervisorGone(
             "Galley's background process does not accept the key of this instance.",
@@ -185,8 +185,8 @@ def _shake_hands(home: Home, line: Line) -> Hello:
         ) from error
 
 
-def _await(home: Home, line: Line) -> None:
-    if not line.poll(HANDSHAKE_SECONDS):
+def _await(home: Home, connection: SharedConnection) -> None:
+    if not connection.poll(HANDSHAKE_SECONDS):
         raise SupervisorGone(
             f"Galley's background process has not answered for {HANDSHAKE_SECONDS:g} s.",
             _ending_hint(home),

@@ -70,7 +70,7 @@ class ControlServer:
         for session in sessions:
             session.flush(max(0.0, deadline - time.monotonic()))
         for session in sessions:
-            session.line.end()
+            session.connection.end()
         for session in sessions:
             session.ended(FLUSH_SECONDS)
 

@@ -14,8 +14,8 @@ from multiprocessing.connection import Connection, answer_challenge, deliver_cha
 from typing import cast
 
 from engine import __version__
+from engine.control.connection import SharedConnection
 from engine.control.dispatch import Dispatch
-from engine.control.line import Line
 from engine.control.outbox import Outbox
 from engine.control.protocol import (
     PROTOCOL,
@@ -43,7 +43,7 @@ class Session:
         welcome: Callable[["Session"], None],
         leave: Callable[["Session"], None],
     ) -> None:
-        self.line = Line(connection)
+        self.connection = SharedConnection(connection)
         self.outbox = Outbox()
         self._key = key
         self._dispatch = dispatch
@@ -81,19 +81,19 @@ class Session:
         finally:
             self._leave(self)
             self.outbox.close()
-            self.line.close()
+            self.connection.close()
             self._end()
 
     def _greet(self) -> None:
-        as_connection = cast(Connection, self.line)
+        as_connection = cast(Connection, self.connection)
         deliver_challenge(as_connection, self._key)
         answer_challenge(as_connection, self._key)
-        self.line.send_bytes(encode(Hello(PROTOCOL, __version__, os.getpid())))
+        self.connection.send_bytes(encode(Hello(PROTOCOL, __version__, os.getpid())))
         self._welcome(self)
 
     def _read(self) -> None:
         while True:
-            data = self.line.recv_bytes(REQUEST_LIMIT)
+            data = self.connection.recv_bytes(REQUEST_LIMIT)
             if not self.outbox.admit():
                 return
             try:
@@ -128,9 +128,9 @@ class Session:
     def _write(self) -> None:
         with contextlib.suppress(OSError):
             while message := self.outbox.take():
-                self.line.send_bytes(encode(message))
+                self.connection.send_bytes(encode(message))
         self.outbox.close()
-        self.line.end()
+        self.connection.end()
 
 
 def _malformed(error: Exception) -> Reply:

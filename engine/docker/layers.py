@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from typing import IO
 
-from engine.docker.tar import PIECE, Rows, Stream, members, opened, parts_of, reading
+from engine.docker.tar import PIECE, EntryReader, Stream, members, opened, parts_of, reading
 from engine.docker.types import FileEntry
 from vm.errors import EngineRefused
 
@@ -67,12 +67,12 @@ def _entries(content: Stream, head: bytes, name: str, wanted: str) -> tuple[File
 
 
 def _listed(content: Stream) -> tuple[FileEntry, ...]:
-    rows = Rows()
+    rows = EntryReader()
     with opened(content) as layer:
         return tuple(itertools.islice((_row(rows, member) for member in members(layer)), MOST))
 
 
-def _row(rows: Rows, member: tarfile.TarInfo) -> FileEntry:
+def _row(rows: EntryReader, member: tarfile.TarInfo) -> FileEntry:
     rows.remember(member)
     *folder, name = parts_of(member.name) or [""]
     if name == OPAQUE:

@@ -43,7 +43,7 @@ OPTIONS = {
 }
 
 
-class Place(NamedTuple):
+class SshAddress(NamedTuple):
     """The parts of an ssh:// address. "": as in ~/.ssh/config, or the default."""
 
     host: str
@@ -52,7 +52,7 @@ class Place(NamedTuple):
     socket: str = SOCKET
 
     @classmethod
-    def of(cls, url: str) -> "Place":
+    def of(cls, url: str) -> "SshAddress":
         """Raises EngineUnreachable."""
         whole, _, path = url.removeprefix("ssh://").partition("/")
         user, _, at = whole.rpartition("@")
@@ -89,7 +89,7 @@ class SshRelay:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
-        self._place = Place.of(endpoint.url)
+        self._place = SshAddress.of(endpoint.url)
         self._lock = threading.Lock()
         self._ssh: Companion | None = None
         self._closed = False
@@ -144,7 +144,7 @@ class SshRelay:
         raise _refused(self._place, said or ssh.complaints())
 
 
-def _refused(place: Place, said: str) -> EngineUnreachable:
+def _refused(place: SshAddress, said: str) -> EngineUnreachable:
     """ssh did not get there. It speaks English everywhere."""
     name, command = place.host, place.command()
     if "HOST IDENTIFICATION HAS CHANGED" in said:

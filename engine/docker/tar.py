@@ -101,7 +101,7 @@ def members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
         archive.members.clear()  # type: ignore[attr-defined]  # the stubs do not know it
 
 
-class Rows:
+class EntryReader:
     """Headers of an archive as rows. A hard link has the size of what it is another name of."""
 
     def __init__(self) -> None:
@@ -142,7 +142,7 @@ def parts_of(name: str) -> list[str]:
 
 def children(pieces: Iterable[bytes]) -> Iterator[FileEntry]:
     """The direct entries of the folder whose content (`folder/.`) is in the archive."""
-    rows = Rows()
+    rows = EntryReader()
     with opened(reading(pieces)) as archive:
         for member in members(archive):
             rows.remember(member)

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QMenu
 
 from desktop.app import App
 from desktop.i18n.text import natural
-from desktop.models.rows import Heading, Line
+from desktop.models.rows import Heading, ListLine
 from desktop.pages.containers.page import ContainersPage
 from desktop.widgets.confirm import Confirm
 from engine.docker.client import DockerClient
@@ -47,7 +47,7 @@ def create(client: DockerClient, project: str, service: str, command: str = "sle
     return client.containers.create_raw(body, f"{project}-{service}-1")
 
 
-def group(page: ContainersPage, project: str) -> tuple[Line, Heading]:
+def group(page: ContainersPage, project: str) -> tuple[ListLine, Heading]:
     line = page.model.lines[page.model.place(f"project:{project}")]
     assert line.heading is not None
     return line, line.heading

@@ -12,7 +12,7 @@ from pytestqt.qtbot import QtBot
 
 from desktop.actions import engine, settings
 from desktop.app import App
-from desktop.models.rows import Line
+from desktop.models.rows import ListLine
 from desktop.pages import catalog
 from desktop.pages.containers.page import ContainerStyler
 from desktop.pages.engine.page import EnginePage
@@ -150,8 +150,8 @@ def test_one_that_is_put_away_is_said_to_save_and_keeps_its_lists(
     assert page.stop.isEnabled(), "so that nothing brings it back"
     [row] = auto_suspended.app_context.stores.containers.rows.values()
     styler = ContainerStyler(auto_suspended.app_context)
-    assert not styler.style(Line(key=row.id, row=row)).dim
-    assert styler.buttons(Line(key=row.id, row=row)), "there is something to click at"
+    assert not styler.style(ListLine(key=row.id, row=row)).dim
+    assert styler.buttons(ListLine(key=row.id, row=row)), "there is something to click at"
     show_as_running(auto_suspended)
     window.hide()
     window.show()

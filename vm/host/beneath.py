@@ -25,7 +25,7 @@ BINARY = getattr(os, "O_BINARY", 0)  # Windows would change line ends
 BY_DESCRIPTOR = bool(NO_FOLLOW) and os.open in os.supports_dir_fd and os.scandir in os.supports_fd
 
 
-class Place(NamedTuple):
+class PathAt(NamedTuple):
     """Arguments for functions of `os`: `name`, relative to the open directory `at` (`dir_fd`). A
     full path and None where the system has no such calls."""
 
@@ -34,7 +34,7 @@ class Place(NamedTuple):
 
 
 @contextlib.contextmanager
-def find(root: Path, parts: Sequence[str], private: Identities) -> Iterator[Place]:
+def find(root: Path, parts: Sequence[str], private: Identities) -> Iterator[PathAt]:
     """The place below `root`, which has no links itself; "." and ".." are not allowed in `parts`.
     It need not exist. Raises OSError, PermissionError when it is private or a link is on the
     path."""
@@ -43,7 +43,7 @@ def find(root: Path, parts: Sequence[str], private: Identities) -> Iterator[Plac
         return
     at = _enter(root, parts[:-1], private)
     try:
-        place = Place(parts[-1] if parts else ".", at)
+        place = PathAt(parts[-1] if parts else ".", at)
         with contextlib.suppress(FileNotFoundError):
             _refuse_private(see(place), private)
         yield place
@@ -51,16 +51,16 @@ def find(root: Path, parts: Sequence[str], private: Identities) -> Iterator[Plac
         os.close(at)
 
 
-def see(place: Place) -> os.stat_result:
+def see(place: PathAt) -> os.stat_result:
     """lstat. Raises OSError."""
     return os.stat(place.name, dir_fd=place.at, follow_symlinks=False)
 
 
-def is_link(place: Place) -> bool:
+def is_link(place: PathAt) -> bool:
     return stat.S_ISLNK(see(place).st_mode) or (place.at is None and os.path.isjunction(place.name))
 
 
-def open_file(place: Place, flags: int, mode: int = 0o666) -> int:
+def open_file(place: PathAt, flags: int, mode: int = 0o666) -> int:
     """A descriptor of a regular file. Raises OSError for links and all else."""
     if not NO_FOLLOW:
         with contextlib.suppress(FileNotFoundError):
@@ -88,7 +88,7 @@ class Entries:
 
     DESCRIPTORS = 2  # scandir(3) has one of its own
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: PathAt) -> None:
         """Raises OSError, also for a link."""
         self._handle: int | None = None
         if place.at is None:
@@ -118,7 +118,7 @@ class Entries:
             os.close(self._handle)
 
 
-def change_mode(place: Place, mode: int) -> None:
+def change_mode(place: PathAt, mode: int) -> None:
     """Not of links. Raises OSError."""
     if place.at is None:
         _refuse_link(place)
@@ -130,7 +130,7 @@ def change_mode(place: Place, mode: int) -> None:
         raise PermissionError(errno.EACCES, "a link") from error
 
 
-def change_times(place: Place, times: tuple[float, float]) -> None:
+def change_times(place: PathAt, times: tuple[float, float]) -> None:
     follows = os.utime not in os.supports_follow_symlinks  # Windows
     os.utime(place.name, times, dir_fd=place.at, follow_symlinks=follows)
 
@@ -159,24 +159,24 @@ def _step(name: str, at: int) -> int:
     try:
         return os.open(name, SEARCH | DIRECTORY | NO_FOLLOW, dir_fd=at)
     except OSError as error:
-        if error.errno in (errno.ENOTDIR, errno.ELOOP) and is_link(Place(name, at)):
+        if error.errno in (errno.ENOTDIR, errno.ELOOP) and is_link(PathAt(name, at)):
             raise PermissionError(errno.EACCES, "behind a link") from error
         raise
 
 
-def _find_by_name(root: Path, parts: Sequence[str], private: Identities) -> Place:
+def _find_by_name(root: Path, parts: Sequence[str], private: Identities) -> PathAt:
     _refuse_moved(root, private)
     if not all(map(is_one_name, parts)):
         raise PermissionError(errno.EACCES, "not a name here")
     if not parts:
-        return Place(str(root), None)
+        return PathAt(str(root), None)
     parent = Path(os.path.realpath(root.joinpath(*parts[:-1])))
     if not parent.is_relative_to(root):
         raise PermissionError(errno.EACCES, "outside of the shared folder")
     place = parent / parts[-1]
     if private_folders.holds(place, private):
         raise PermissionError(errno.EACCES, "private")
-    return Place(str(place), None)
+    return PathAt(str(place), None)
 
 
 def is_one_name(part: str, kind: type[PurePath] = PurePath) -> bool:
@@ -197,12 +197,12 @@ def _refuse_private(seen: os.stat_result, private: Identities) -> None:
         raise PermissionError(errno.EACCES, "private")
 
 
-def _refuse_link(place: Place) -> None:
+def _refuse_link(place: PathAt) -> None:
     if is_link(place):
         raise PermissionError(errno.EACCES, "a link")
 
 
-def _refuse_another(place: Place, found: os.stat_result) -> None:
+def _refuse_another(place: PathAt, found: os.stat_result) -> None:
     """Raise if another file, or a link, has replaced it."""
     _refuse_link(place)
     if not os.path.samestat(see(place), found):

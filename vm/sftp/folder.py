@@ -21,7 +21,7 @@ from paramiko import SFTPAttributes
 from paramiko.sftp import SFTP_OK, SFTP_OP_UNSUPPORTED, SFTP_PERMISSION_DENIED
 
 from vm.host import beneath, file_identity, private_folders
-from vm.host.beneath import Place
+from vm.host.beneath import PathAt
 from vm.host.open_files import Budget
 from vm.types import Share
 
@@ -75,13 +75,13 @@ class Folder(paramiko.SFTPServerInterface):
         self._read_only = share.read_only
         self.again = False
 
-    def _place(self, path: str) -> contextlib.AbstractContextManager[Place]:
+    def _place(self, path: str) -> contextlib.AbstractContextManager[PathAt]:
         """The path on this host. Raises OSError, PermissionError outside of the folder or when
         private."""
         inner = posixpath.normpath("/" + path).lstrip("/")
         return beneath.find(self._root, inner.split("/") if inner else (), self._private)
 
-    def _changed(self, path: str) -> contextlib.AbstractContextManager[Place]:
+    def _changed(self, path: str) -> contextlib.AbstractContextManager[PathAt]:
         """As `_place`, for requests that change something."""
         if self._read_only:
             raise OSError(errno.EROFS, "shared for reading only")
@@ -136,7 +136,7 @@ class Folder(paramiko.SFTPServerInterface):
 
         return _answer(opened)
 
-    def _whatever_its_mode(self, place: Place, flags: int) -> "File":
+    def _whatever_its_mode(self, place: PathAt, flags: int) -> "File":
         mode = beneath.see(place).st_mode
         try:
             return File(place, flags, self._budget)
@@ -227,7 +227,7 @@ class Listing(paramiko.SFTPHandle):
     """A folder that is read as the guest asks for its entries, so that large ones are not in
     memory."""
 
-    def __init__(self, place: Place, budget: Budget, known: int) -> None:
+    def __init__(self, place: PathAt, budget: Budget, known: int) -> None:
         super().__init__()
         self._budget = budget
         budget.take(beneath.Entries.DESCRIPTORS)
@@ -260,7 +260,7 @@ class Listing(paramiko.SFTPHandle):
 class File(paramiko.SFTPHandle):
     """An open file. Used by the thread that serves the share only."""
 
-    def __init__(self, place: Place, flags: int, budget: Budget, mode: int = 0o666) -> None:
+    def __init__(self, place: PathAt, flags: int, budget: Budget, mode: int = 0o666) -> None:
         """Raises OSError."""
         super().__init__()
         self._budget = budget
@@ -308,7 +308,7 @@ class File(paramiko.SFTPHandle):
         self._budget.give_back(1)
 
 
-def _is_empty_folder(place: Place) -> bool:
+def _is_empty_folder(place: PathAt) -> bool:
     if not stat.S_ISDIR(beneath.see(place).st_mode):
         return False
     entries = beneath.Entries(place)
@@ -318,7 +318,7 @@ def _is_empty_folder(place: Place) -> bool:
         entries.close()
 
 
-def _change(place: Place, attr: SFTPAttributes) -> None:
+def _change(place: PathAt, attr: SFTPAttributes) -> None:
     """Set size, owner, mode and times, where given. Raises OSError."""
     if attr.st_size is not None:
         handle = beneath.open_file(place, os.O_WRONLY)

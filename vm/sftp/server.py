@@ -45,7 +45,7 @@ def serve(
     """Answer until either side ends, about all but what is in `private`. Several shares may use one
     `budget`. The share's path has no links: one that appears later is not followed. Raises
     nothing."""
-    line = _Line(stream)
+    line = _ParamikoChannel(stream)
     server = _Server(
         cast(paramiko.Channel, line),
         "sftp",
@@ -59,7 +59,7 @@ def serve(
     stream.close()
 
 
-class _Line:
+class _ParamikoChannel:
     """A Stream as paramiko needs it: a channel and its transport in one."""
 
     def __init__(self, stream: Stream) -> None:
@@ -78,7 +78,7 @@ class _Line:
             raise
         return len(data)
 
-    def get_transport(self) -> "_Line":
+    def get_transport(self) -> "_ParamikoChannel":
         return self
 
     def get_log_channel(self) -> str:

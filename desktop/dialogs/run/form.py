@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QComboBox, QLineEdit
 from desktop.context import AppContext
 from desktop.dialogs.form import Field
 from desktop.dialogs.run import values
-from desktop.dialogs.run.rows import MountLine, PortLine, Rows, VariableLine
+from desktop.dialogs.run.rows import FormRows, MountRow, PortRow, VariableRow
 from desktop.dialogs.run.values import Wrong
 from desktop.i18n.text import tr
 from engine.docker.types import ANY_PORT, ImageDetail, Mount, Port, RunSpec
@@ -32,23 +32,23 @@ class RunForm:
         self._image: ImageDetail | None = None
         theme = app.theme
         volumes = list(app.stores.volumes.rows)
-        self.ports: Rows[PortLine] = Rows(
+        self.ports: FormRows[PortRow] = FormRows(
             tr("Ports"),
             tr("of the container → where it answers on the host"),
             tr("Add a port"),
-            lambda remove, value: PortLine(theme, remove, cast("Port | None", value)),
+            lambda remove, value: PortRow(theme, remove, cast("Port | None", value)),
         )
-        self.env: Rows[VariableLine] = Rows(
+        self.env: FormRows[VariableRow] = FormRows(
             tr("Environment variables"),
             "",
             tr("Add a variable"),
-            lambda remove, value: VariableLine(theme, remove, cast("str | None", value)),
+            lambda remove, value: VariableRow(theme, remove, cast("str | None", value)),
         )
-        self.mounts: Rows[MountLine] = Rows(
+        self.mounts: FormRows[MountRow] = FormRows(
             tr("Volumes and folders"),
             tr("of the host → path in the container"),
             tr("Add a mount"),
-            lambda remove, value: MountLine(theme, remove, cast("Mount | None", value), volumes),
+            lambda remove, value: MountRow(theme, remove, cast("Mount | None", value), volumes),
         )
         self.restart_box = QComboBox()
         self.restart_box.addItems(

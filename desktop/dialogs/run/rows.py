@@ -19,10 +19,12 @@ from desktop.widgets.suggestions import Suggestions
 from engine.docker.types import Mount, Port
 
 
-class Line(QWidget):
+class FormRow(QWidget):
     """One row: its fields, the button that takes it away, and what is wrong with it."""
 
-    def __init__(self, theme: Theme, remove: Callable[["Line"], object], *items: QWidget) -> None:
+    def __init__(
+        self, theme: Theme, remove: Callable[["FormRow"], object], *items: QWidget
+    ) -> None:
         super().__init__()
         self.given: object = None  # what the image said, if it did
         self.fields = [item for item in items if isinstance(item, QLineEdit)]
@@ -78,8 +80,10 @@ class Line(QWidget):
         return read(field.text())
 
 
-class PortLine(Line):
-    def __init__(self, theme: Theme, remove: Callable[[Line], object], port: Port | None) -> None:
+class PortRow(FormRow):
+    def __init__(
+        self, theme: Theme, remove: Callable[[FormRow], object], port: Port | None
+    ) -> None:
         self.inside = entry(tr("Port in the container"), tr("80"), 90)
         self.protocol = QComboBox()
         self.protocol.addItems(["tcp", "udp", "sctp"])
@@ -105,9 +109,9 @@ class PortLine(Line):
         )
 
 
-class VariableLine(Line):
+class VariableRow(FormRow):
     def __init__(
-        self, theme: Theme, remove: Callable[[Line], object], variable: str | None
+        self, theme: Theme, remove: Callable[[FormRow], object], variable: str | None
     ) -> None:
         self.name = entry(tr("Name of the variable"), tr("NAME"), 180)
         self.content = entry(tr("Value of the variable"), tr("value"))
@@ -130,11 +134,11 @@ class VariableLine(Line):
         return self.read(self.name, lambda name: values.variable(name, content))
 
 
-class MountLine(Line):
+class MountRow(FormRow):
     def __init__(
         self,
         theme: Theme,
-        remove: Callable[[Line], object],
+        remove: Callable[[FormRow], object],
         mount: Mount | None,
         volumes: Sequence[str] = (),
     ) -> None:
@@ -164,7 +168,7 @@ class MountLine(Line):
         )
 
 
-class Rows[Made: Line](QWidget):
+class FormRows[Made: FormRow](QWidget):
     """`make(remove, value)` makes a row; a value of None is an empty one."""
 
     def __init__(
@@ -172,7 +176,7 @@ class Rows[Made: Line](QWidget):
         title: str,
         hint: str,
         add: str,
-        make: Callable[[Callable[[Line], object], object], Made],
+        make: Callable[[Callable[[FormRow], object], object], Made],
     ) -> None:
         super().__init__()
         self.lines: list[Made] = []
@@ -221,7 +225,7 @@ class Rows[Made: Line](QWidget):
         except Wrong:
             return False
 
-    def _remove(self, line: Line) -> None:
+    def _remove(self, line: FormRow) -> None:
         had_focus = self.window().focusWidget() in line.stops
         place = next(number for number, one in enumerate(self.lines) if one is line)
         del self.lines[place]

@@ -12,7 +12,7 @@ from desktop.actions import containers as actions
 from desktop.context import AppContext
 from desktop.i18n.text import tr
 from desktop.models.containers import containers_model, heading_dot, port_links, state_dot
-from desktop.models.rows import Heading, Line
+from desktop.models.rows import Heading, ListLine
 from desktop.pages.containers.menu import fill_menu
 from desktop.pages.list_page import Detail, ListPage, add
 from desktop.pages.page import Command
@@ -30,7 +30,7 @@ class ContainerStyler(RowStyler):
     def __init__(self, app: AppContext) -> None:
         self._app = app
 
-    def style(self, line: Line) -> RowStyle:
+    def style(self, line: ListLine) -> RowStyle:
         connection = self._app.connection
         dim = connection.reach is Reach.DOWN and not connection.is_up
         if line.heading is not None:
@@ -38,7 +38,7 @@ class ContainerStyler(RowStyler):
         busy = line.row.id in self._app.stores.containers.busy
         return RowStyle(state_dot(line.row), dim=dim, busy=busy)
 
-    def buttons(self, line: Line) -> Sequence[RowButton]:
+    def buttons(self, line: ListLine) -> Sequence[RowButton]:
         if not self._app.connection.is_up:
             return ()
         if line.heading is None:
@@ -69,10 +69,10 @@ class ContainerStyler(RowStyler):
             more,
         )
 
-    def links(self, line: Line) -> Sequence[str]:
+    def links(self, line: ListLine) -> Sequence[str]:
         return port_links(line.row) if line.row is not None and line.row.state.is_up else ()
 
-    def sparkline(self, line: Line) -> Sequence[float]:
+    def sparkline(self, line: ListLine) -> Sequence[float]:
         if line.row is None or line.row.state is not ContainerState.RUNNING:
             return ()
         return self._app.usage.sparkline(line.row.id)
@@ -148,7 +148,7 @@ class ContainersPage(ListPage):
         elif self._is_shown and self._is_order_live:
             self.model.rearrange()
 
-    def fill_menu(self, menu: QMenu, lines: Sequence[Line]) -> None:
+    def fill_menu(self, menu: QMenu, lines: Sequence[ListLine]) -> None:
         rows: list[Container] = self.rows_of(lines)
         heading = lines[0].heading if len(lines) == 1 else None
         if heading is not None and heading.is_partial:
@@ -159,7 +159,7 @@ class ContainersPage(ListPage):
             menu.addSeparator()
         fill_menu(menu, self.app, rows, self.open, is_group=heading is not None)
 
-    def press(self, name: str, line: Line) -> None:
+    def press(self, name: str, line: ListLine) -> None:
         verb = {
             "start": actions.start,
             "resume": actions.resume,
@@ -169,7 +169,7 @@ class ContainersPage(ListPage):
         }[name]
         verb(self.app, self.rows_of([line]))
 
-    def link(self, line: Line, number: int) -> None:
+    def link(self, line: ListLine, number: int) -> None:
         port = port_links(line.row)[number]
         found = next(p for p in line.row.ports if str(p.host_port) == port)
         actions.open_port(self.app, found)

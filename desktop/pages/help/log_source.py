@@ -65,7 +65,7 @@ class FileSource(LogSource):
     def __init__(self, app: AppContext, component: str, parent: QObject) -> None:
         super().__init__(app, parent)
         self._path = log_files.log_file(app.link.home, component)
-        self._place: log_files.Place | None = None
+        self._place: log_files.FilePosition | None = None
         self._reading = self._again = False
         self._watcher = QFileSystemWatcher(self)
         self._watcher.fileChanged.connect(lambda _path: self._read())
@@ -95,7 +95,7 @@ class FileSource(LogSource):
         work = partial(_read_file, self._path, self._place, self._reader)
         self._app.tasks.quietly(work, self._take, self._fail)
 
-    def _take(self, found: tuple[list[LogRow], log_files.Place]) -> None:
+    def _take(self, found: tuple[list[LogRow], log_files.FilePosition]) -> None:
         self._reading = False
         if self._closed:
             return
@@ -114,8 +114,8 @@ class FileSource(LogSource):
 
 
 def _read_file(
-    path: Path, place: log_files.Place | None, reader: RowReader
-) -> tuple[list[LogRow], log_files.Place]:
+    path: Path, place: log_files.FilePosition | None, reader: RowReader
+) -> tuple[list[LogRow], log_files.FilePosition]:
     data, place_now = log_files.read_on(path, place)
     rows = reader.rows(data)
     return rows[-FIRST_LINES:] if place is None else rows, place_now

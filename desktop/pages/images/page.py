@@ -16,7 +16,7 @@ from desktop.context import AppContext
 from desktop.dialogs import images as dialogs
 from desktop.i18n.text import tip, tr
 from desktop.models.images import NamedImage, find, images_model, totals, users
-from desktop.models.rows import Cell, Line
+from desktop.models.rows import Cell, ListLine
 from desktop.pages.images.menu import fill_menu
 from desktop.pages.list_page import Detail, ListPage, add
 from desktop.pages.page import Command, chip
@@ -33,7 +33,7 @@ class ImageStyler(RowStyler):
     def __init__(self, app: AppContext) -> None:
         self._app = app
 
-    def style(self, line: Line) -> RowStyle:
+    def style(self, line: ListLine) -> RowStyle:
         named: NamedImage = line.row
         faint = () if named.tag else (Cell.NAME,)
         busy = named.key in self._app.stores.images.busy
@@ -41,7 +41,7 @@ class ImageStyler(RowStyler):
             faint = (*faint, Cell.TEXT)
         return RowStyle(icon="image", dim=not self._app.connection.is_up, faint=faint)
 
-    def buttons(self, line: Line) -> Sequence[RowButton]:
+    def buttons(self, line: ListLine) -> Sequence[RowButton]:
         if not self._app.connection.is_up or line.key in self._app.stores.images.busy:
             return ()
         return (
@@ -94,10 +94,10 @@ class ImagesPage(ListPage):
     def hidden(self) -> None:
         self._ages.stop()
 
-    def fill_menu(self, menu: QMenu, lines: Sequence[Line]) -> None:
+    def fill_menu(self, menu: QMenu, lines: Sequence[ListLine]) -> None:
         fill_menu(menu, self.app, self.rows_of(lines), self.open)
 
-    def press(self, name: str, line: Line) -> None:
+    def press(self, name: str, line: ListLine) -> None:
         if name == "run":
             self.app.window.run_image(line.row.ref)
         else:

@@ -12,7 +12,7 @@ from desktop.actions import networks as actions
 from desktop.context import AppContext
 from desktop.i18n.text import plural, tr
 from desktop.models.networks import networks_model
-from desktop.models.rows import Line
+from desktop.models.rows import ListLine
 from desktop.pages.list_page import Detail, ListPage
 from desktop.pages.networks.map import NetworkMap
 from desktop.pages.networks.menu import fill_menu
@@ -30,11 +30,11 @@ class NetworkStyler(RowStyler):
     def __init__(self, app: AppContext) -> None:
         self._app = app
 
-    def style(self, line: Line) -> RowStyle:
+    def style(self, line: ListLine) -> RowStyle:
         busy = line.key in self._app.stores.networks.busy
         return RowStyle(icon="network", dim=not self._app.connection.is_up, busy=busy)
 
-    def buttons(self, line: Line) -> Sequence[RowButton]:
+    def buttons(self, line: ListLine) -> Sequence[RowButton]:
         if not self._app.connection.is_up:
             return ()
         more = RowButton("more", "more", tr("More"))
@@ -128,10 +128,10 @@ class NetworksPage(ListPage):
         self._draw_map()
         self._settle()
 
-    def fill_menu(self, menu: QMenu, lines: Sequence[Line]) -> None:
+    def fill_menu(self, menu: QMenu, lines: Sequence[ListLine]) -> None:
         fill_menu(menu, self.app, self.rows_of(lines), self.open)
 
-    def press(self, name: str, line: Line) -> None:
+    def press(self, name: str, line: ListLine) -> None:
         del name  # there is only one
         actions.delete(self.app, [line.row])
 

@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QMenu
 from desktop.actions import volumes as actions
 from desktop.context import AppContext
 from desktop.i18n.text import plural, size, tr
-from desktop.models.rows import Line
+from desktop.models.rows import ListLine
 from desktop.models.volumes import VolumeFacts, volumes_model
 from desktop.pages.list_page import Detail, ListPage
 from desktop.pages.page import Command, chip
@@ -33,11 +33,11 @@ class VolumeStyler(RowStyler):
     def __init__(self, app: AppContext) -> None:
         self._app = app
 
-    def style(self, line: Line) -> RowStyle:
+    def style(self, line: ListLine) -> RowStyle:
         busy = line.key in self._app.stores.volumes.busy
         return RowStyle(icon="volume", dim=not self._app.connection.is_up, busy=busy)
 
-    def buttons(self, line: Line) -> Sequence[RowButton]:
+    def buttons(self, line: ListLine) -> Sequence[RowButton]:
         if not self._app.connection.is_up:
             return ()
         return (
@@ -101,10 +101,10 @@ class VolumesPage(ListPage):
         super().refresh()
         self._count()
 
-    def fill_menu(self, menu: QMenu, lines: Sequence[Line]) -> None:
+    def fill_menu(self, menu: QMenu, lines: Sequence[ListLine]) -> None:
         fill_menu(menu, self.app, self.rows_of(lines), self.open)
 
-    def press(self, name: str, line: Line) -> None:
+    def press(self, name: str, line: ListLine) -> None:
         if name == "browse":
             self.open(line.key)
         else:

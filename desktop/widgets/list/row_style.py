@@ -6,7 +6,7 @@ Next: `row_delegate.py`, which draws it.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from desktop.models.rows import Cell, Line
+from desktop.models.rows import Cell, ListLine
 
 
 @dataclass(frozen=True)
@@ -33,21 +33,21 @@ class RowButton:
 class RowStyler:
     """Gives the rows of one list their style, buttons and links. Each page has its own."""
 
-    def style(self, line: Line) -> RowStyle:
+    def style(self, line: ListLine) -> RowStyle:
         """State and colours of a line."""
         del line
         return RowStyle()
 
-    def buttons(self, line: Line) -> Sequence[RowButton]:
+    def buttons(self, line: ListLine) -> Sequence[RowButton]:
         del line
         return ()
 
-    def links(self, line: Line) -> Sequence[str]:
+    def links(self, line: ListLine) -> Sequence[str]:
         """What the LINKS cell says, each a link."""
         del line
         return ()
 
-    def sparkline(self, line: Line) -> Sequence[float]:
+    def sparkline(self, line: ListLine) -> Sequence[float]:
         """The little chart of the USAGE cell."""
         del line
         return ()

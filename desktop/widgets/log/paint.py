@@ -20,7 +20,7 @@ from PySide6.QtGui import (
 
 from desktop.theme.theme import Theme
 from desktop.widgets.log.ansi_colors import AnsiColors, mixed
-from desktop.widgets.log.rows import LogRow, LogRows, Place
+from desktop.widgets.log.rows import LogPosition, LogRow, LogRows
 
 MARGIN = 14.0
 MARK = QRectF(5, 3, 3, -6)  # beside a line of stderr, inside its height
@@ -86,7 +86,7 @@ class LogPaint:
         last = layout.lineAt(layout.lineCount() - 1)
         return last.y() + max(self._line, last.height())
 
-    def place(self, shown: Shown, point: QPoint, scrolled: int) -> Place:
+    def place(self, shown: Shown, point: QPoint, scrolled: int) -> LogPosition:
         """The gap between two characters that is nearest to a point."""
         layout = self._layout(shown.row)
         inside = point.y() - shown.y
@@ -94,9 +94,9 @@ class LogPaint:
         for number in range(1, layout.lineCount()):
             if layout.lineAt(number).y() <= inside:
                 line = layout.lineAt(number)
-        return Place(shown.row, line.xToCursor(point.x() - self.left + scrolled))
+        return LogPosition(shown.row, line.xToCursor(point.x() - self.left + scrolled))
 
-    def word(self, place: Place) -> tuple[int, int]:
+    def word(self, place: LogPosition) -> tuple[int, int]:
         for found in _WORD.finditer(self._rows[place.row].text):
             if found.start() <= place.column <= found.end():
                 return found.span()
@@ -108,7 +108,7 @@ class LogPaint:
         shown: list[Shown],
         rect: QRect,
         scrolled: int,
-        selection: tuple[Place, Place] | None,
+        selection: tuple[LogPosition, LogPosition] | None,
         hit: int,
     ) -> None:
         painter.fillRect(rect, self._theme.color("surface"))
@@ -132,7 +132,11 @@ class LogPaint:
             painter.restore()
 
     def _marks(
-        self, number: int, row: LogRow, selection: tuple[Place, Place] | None, current: bool
+        self,
+        number: int,
+        row: LogRow,
+        selection: tuple[LogPosition, LogPosition] | None,
+        current: bool,
     ) -> list[QTextLayout.FormatRange]:
         """What was found, and what is selected."""
         marks = []

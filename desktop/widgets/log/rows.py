@@ -36,7 +36,7 @@ class LogRow(msgspec.Struct, frozen=True, gc=False):
         return datetime.fromtimestamp(self.time).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
 
 
-class Place(msgspec.Struct, frozen=True, order=True):
+class LogPosition(msgspec.Struct, frozen=True, order=True):
     """Between two characters."""
 
     row: int
@@ -81,7 +81,7 @@ class LogRows:
         self._rows = []
         self._characters = 0
 
-    def text(self, start: Place, end: Place) -> str:
+    def text(self, start: LogPosition, end: LogPosition) -> str:
         """What stands between two places; pieces of one line as one line."""
         parts: list[str] = []
         for number in range(max(start.row, self.first), min(end.row + 1, self.end)):

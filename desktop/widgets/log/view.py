@@ -23,7 +23,7 @@ from PySide6.QtWidgets import QAbstractScrollArea
 from desktop.i18n.text import tr
 from desktop.theme.theme import Theme, monospace
 from desktop.widgets.log.paint import LogPaint, Shown
-from desktop.widgets.log.rows import LogRow, LogRows, LogSearch, Place
+from desktop.widgets.log.rows import LogPosition, LogRow, LogRows, LogSearch
 from desktop.widgets.menu import Menu
 
 DRAG_MS = 50
@@ -46,8 +46,8 @@ class LogView(QAbstractScrollArea):
         self._paint = LogPaint(self.rows, theme, monospace())
         self._top = 0  # the number of the first visible row, when the end is not followed
         self._hit = -1
-        self._anchor: Place | None = None
-        self._caret: Place | None = None
+        self._anchor: LogPosition | None = None
+        self._caret: LogPosition | None = None
         self._moving = False  # the scroll bars are set by us
         self._drag = QTimer(self, interval=DRAG_MS)
         self._drag.timeout.connect(self._drag_on)
@@ -123,13 +123,13 @@ class LogView(QAbstractScrollArea):
         return text.count("\n") + 1 if text else 0
 
     def whole_text(self) -> str:
-        return self.rows.text(Place(self.rows.first, 0), Place(self.rows.end, 0))
+        return self.rows.text(LogPosition(self.rows.first, 0), LogPosition(self.rows.end, 0))
 
     def select_all(self) -> None:
         if len(self.rows):
             last = self.rows.end - 1
-            self._anchor = Place(self.rows.first, 0)
-            self._caret = Place(last, len(self.rows[last].text))
+            self._anchor = LogPosition(self.rows.first, 0)
+            self._caret = LogPosition(last, len(self.rows[last].text))
             self.viewport().update()
 
     # Where things are
@@ -169,14 +169,14 @@ class LogView(QAbstractScrollArea):
             return [Shown(one.row, one.y - y) for one in shown]
         return shown
 
-    def _place_at(self, point: QPoint) -> Place | None:
+    def _place_at(self, point: QPoint) -> LogPosition | None:
         shown = self._visible()
         if not shown:
             return None
         under = [one for one in shown if one.y <= point.y()] or shown[:1]
         return self._paint.place(under[-1], point, self.horizontalScrollBar().value())
 
-    def _selection(self) -> tuple[Place, Place] | None:
+    def _selection(self) -> tuple[LogPosition, LogPosition] | None:
         if self._anchor is None or self._caret is None or self._anchor == self._caret:
             return None
         return min(self._anchor, self._caret), max(self._anchor, self._caret)
@@ -317,7 +317,7 @@ class LogView(QAbstractScrollArea):
         place = self._place_at(event.position().toPoint())
         if place is not None:
             left, right = self._paint.word(place)
-            self._anchor, self._caret = Place(place.row, left), Place(place.row, right)
+            self._anchor, self._caret = LogPosition(place.row, left), LogPosition(place.row, right)
             self.viewport().update()
 
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:  # noqa: N802

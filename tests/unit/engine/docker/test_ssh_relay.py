@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from engine.docker.client import DockerClient
-from engine.docker.ssh_relay import SOCKET, Place
+from engine.docker.ssh_relay import SOCKET, SshAddress
 from engine.dockercli.endpoint import Endpoint
 from tests.unit.engine.bridge.servers import Dockerd, Sshd, wait_until
 from vm.errors import EngineUnreachable, Retry, ToolMissing
@@ -149,16 +149,19 @@ def test_no_ssh_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("url", "place"),
     [
-        ("ssh://far", Place("far")),
-        ("ssh://me@far:2222", Place("far", "me", "2222")),
-        ("ssh://me@far/", Place("far", "me")),
-        ("ssh://far/run/user/1000/docker.sock", Place("far", "", "", "/run/user/1000/docker.sock")),
-        ("ssh://me@[fe80::1]:22", Place("fe80::1", "me", "22")),
-        ("ssh://[fe80::1]", Place("fe80::1")),
+        ("ssh://far", SshAddress("far")),
+        ("ssh://me@far:2222", SshAddress("far", "me", "2222")),
+        ("ssh://me@far/", SshAddress("far", "me")),
+        (
+            "ssh://far/run/user/1000/docker.sock",
+            SshAddress("far", "", "", "/run/user/1000/docker.sock"),
+        ),
+        ("ssh://me@[fe80::1]:22", SshAddress("fe80::1", "me", "22")),
+        ("ssh://[fe80::1]", SshAddress("fe80::1")),
     ],
 )
-def test_addresses(url: str, place: Place) -> None:
-    assert Place.of(url) == place
+def test_addresses(url: str, place: SshAddress) -> None:
+    assert SshAddress.of(url) == place
     assert place.socket.startswith("/")
     assert place.words()[-2:] == ["--", place.host]
 
@@ -177,9 +180,9 @@ def test_addresses(url: str, place: Place) -> None:
 )
 def test_what_is_no_address(url: str) -> None:
     with pytest.raises(EngineUnreachable, match="is no address for ssh") as caught:
-        Place.of(url)
+        SshAddress.of(url)
     assert "secret" not in caught.value.summary
 
 
 def test_the_usual_socket() -> None:
-    assert Place.of("ssh://far").socket == SOCKET
+    assert SshAddress.of("ssh://far").socket == SOCKET

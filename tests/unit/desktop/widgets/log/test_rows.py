@@ -1,6 +1,6 @@
 """Rows of a log: how many are kept, what is found in them, what is copied."""
 
-from desktop.widgets.log.rows import LogRow, LogRows, LogSearch, Place
+from desktop.widgets.log.rows import LogPosition, LogRow, LogRows, LogSearch
 
 
 def rows(*texts: str) -> list[LogRow]:
@@ -29,8 +29,8 @@ def test_long_rows_are_fewer() -> None:
 def test_pieces_of_a_line_are_copied_as_one() -> None:
     kept = LogRows()
     kept.extend([LogRow("one"), LogRow("two "), LogRow("goes on", begins=False), LogRow("three")])
-    assert kept.text(Place(0, 1), Place(3, 2)) == "ne\ntwo goes on\nth"
-    assert kept.text(Place(1, 1), Place(1, 3)) == "wo"
+    assert kept.text(LogPosition(0, 1), LogPosition(3, 2)) == "ne\ntwo goes on\nth"
+    assert kept.text(LogPosition(1, 1), LogPosition(1, 3)) == "wo"
 
 
 def test_search_finds_bit_by_bit_and_goes_around() -> None:

@@ -13,7 +13,7 @@ import threading
 from multiprocessing.connection import Connection, Pipe, wait
 
 
-class Line:
+class SharedConnection:
     """Has the methods of `Connection` that we and its authentication use."""
 
     def __init__(self, connection: Connection) -> None:
