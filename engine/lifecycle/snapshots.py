@@ -16,7 +16,7 @@ from engine.lifecycle.resource_saver import ResourceSaver
 from engine.lifecycle.stopping import StopSequence
 from vm.capabilities import CopiesDisk
 from vm.errors import Cancelled, GalleyError, MachineBusy, SnapshotRefused
-from vm.guest.agent import Keeper
+from vm.guest.agent import GuestAgent
 from vm.lifecycle import snapshots
 from vm.lifecycle.machine import Machine
 from vm.types import MachineSnapshot, MachineState, SnapshotStep, SnapshotWork
@@ -190,25 +190,25 @@ class Snapshots:
     def _still(self) -> Iterator[None]:
         """The guest's file system at rest. Where it cannot be, the copy is what a power cut would
         leave, which the journal is for, and the manifest says so."""
-        keeper: Keeper | None = None
+        agent: GuestAgent | None = None
         self._was_still = self._machine.status.state not in UP
         if self._machine.status.state is MachineState.RUNNING:
             try:
-                keeper = Keeper(self._machine.guest.dial)
-                keeper.freeze()
+                agent = GuestAgent(self._machine.guest.dial)
+                agent.freeze()
                 self._was_still = True
             except GalleyError as error:
                 log.warning("the guest's disk is copied as it is: %s %s", error, error.details)
         try:
             yield
         finally:
-            if keeper is not None:
-                self._thaw(keeper)
+            if agent is not None:
+                self._thaw(agent)
 
-    def _thaw(self, keeper: Keeper) -> None:
+    def _thaw(self, agent: GuestAgent) -> None:
         """By itself it would take a minute."""
         try:
-            keeper.thaw()
+            agent.thaw()
         except GalleyError as error:
             log.warning("the guest's disk was not thawed: %s %s", error, error.details)
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from engine.monitors.guest_events import GuestEvents
 from vm.errors import GalleyError
-from vm.guest.agent import Keeper
+from vm.guest.agent import GuestAgent
 from vm.guest.protocol import Stream
 from vm.host.clock import ClockJumps
 
@@ -29,8 +29,8 @@ class GuestClock:
         jumps: Callable[[], ClockJumps] = ClockJumps,
         drift: float = DRIFT,
     ) -> None:
-        self._keeper = Keeper(dial)
-        self._guest = GuestEvents("clock-guest", self._keeper.watch_clock, self._on_guest_event)
+        self._agent = GuestAgent(dial)
+        self._guest = GuestEvents("clock-guest", self._agent.watch_clock, self._on_guest_event)
         self._make_jumps = jumps
         self._drift = drift
         self._jumps: ClockJumps | None = None
@@ -48,7 +48,7 @@ class GuestClock:
 
     def set_now(self) -> None:
         """Set it now: after a pause or a resume. Raises GalleyError."""
-        self._keeper.set_time()
+        self._agent.set_time()
 
     def _on_guest_event(self, word: str) -> None:
         self._set("it was set in the machine" if word else "")
@@ -64,6 +64,6 @@ class GuestClock:
         if why:
             log.info("setting the machine's clock: %s", why)
         try:
-            self._keeper.set_time()
+            self._agent.set_time()
         except GalleyError as error:
             log.warning("the machine's clock cannot be set: %s", error)

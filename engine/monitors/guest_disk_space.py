@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from engine.monitors.guest_events import GuestEvents
 from vm.errors import DiskFull, GalleyError, Problem
-from vm.guest.agent import Keeper
+from vm.guest.agent import GuestAgent
 from vm.guest.protocol import Stream
 from vm.lifecycle.machine import Machine
 
@@ -21,7 +21,9 @@ class GuestDiskSpace:
 
     def __init__(self, dial: Callable[[str], Stream], on_change: Callable[[], None]) -> None:
         self._on_change = on_change
-        self._listener = GuestEvents("guest-disk-space", Keeper(dial).watch_disk, self._on_event)
+        self._listener = GuestEvents(
+            "guest-disk-space", GuestAgent(dial).watch_disk, self._on_event
+        )
         self._full: tuple[Problem, ...] = ()
         self._growth: tuple[Problem, ...] = ()
 

@@ -10,7 +10,7 @@ from engine.types import MachineUse, Reclaimed
 from vm.backend import Backend
 from vm.directory import MachineDir
 from vm.errors import NoMachine
-from vm.guest.agent import Keeper
+from vm.guest.agent import GuestAgent
 from vm.guest.protocol import Stream
 from vm.host import process
 from vm.types import MachineState
@@ -29,7 +29,7 @@ class Resources:
         """`keep_awake` resumes the machine until the function that it returns is called."""
         self._directory = directory
         self._backend = backend
-        self._keeper = Keeper(dial)
+        self._agent = GuestAgent(dial)
         self._keep_awake = keep_awake
 
     def use(self) -> MachineUse:
@@ -39,9 +39,9 @@ class Resources:
         if identity is None or seen.state is not MachineState.RUNNING:
             raise NoMachine("The machine is not running.", "Start it with `galley start`.")
         return MachineUse(
-            memory=self._keeper.memory(),
+            memory=self._agent.memory(),
             memory_on_host=process.resident_bytes(identity),
-            disk=self._keeper.disk(),
+            disk=self._agent.disk(),
             disk_on_host=self._directory.data_disk_bytes(),
         )
 
@@ -50,5 +50,5 @@ class Resources:
         with contextlib.ExitStack() as held:
             held.callback(self._keep_awake())
             before = self._directory.data_disk_bytes()
-            self._keeper.trim()
+            self._agent.trim()
             return Reclaimed(before, self._directory.data_disk_bytes())

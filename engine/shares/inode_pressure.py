@@ -12,7 +12,7 @@ from vm.backend import Backend
 from vm.capabilities import Lost, SharesFolders
 from vm.directory import MachineDir
 from vm.errors import GalleyError, MachineError
-from vm.guest.agent import Keeper
+from vm.guest.agent import GuestAgent
 from vm.lifecycle.machine import Machine
 from vm.types import MachineState
 
@@ -69,5 +69,5 @@ class InodePressure:
         """Does nothing while the machine is paused: the guest opens no files then. No transition
         runs meanwhile."""
         if self._backend.observe(self._directory).state is MachineState.RUNNING:
-            Keeper(machine.guest.dial).forget()
+            GuestAgent(machine.guest.dial).forget()
             log.info("the guest has dropped its cached inodes of shared folders")

@@ -10,7 +10,7 @@ import pytest
 from tests.e2e.galley import IMAGE, Galley
 from vm.backends.qemu.backend import QemuBackend
 from vm.errors import GuestUnreachable, MachineError
-from vm.guest.agent import Keeper
+from vm.guest.agent import GuestAgent
 from vm.guest.protocol import Guest
 from vm.guest.ssh import SshGuest
 
@@ -32,33 +32,33 @@ def way_in(galley: Galley) -> Guest:
 
 
 @pytest.fixture
-def keeper(guest: Guest) -> Iterator[Keeper]:
-    made = Keeper(guest.dial)
+def agent(guest: Guest) -> Iterator[GuestAgent]:
+    made = GuestAgent(guest.dial)
     yield made
     made.thaw()
 
 
 def test_who_writes_to_a_frozen_disk_waits_and_loses_nothing(
-    galley: Galley, guest: Guest, keeper: Keeper
+    galley: Galley, guest: Guest, agent: GuestAgent
 ) -> None:
-    keeper.freeze()
-    keeper.freeze()
+    agent.freeze()
+    agent.freeze()
     with ThreadPoolExecutor(1) as pool:
         writing = pool.submit(guest.run, ("sh", "-c", f"echo kept > {DATA}/frozen.txt"), timeout=60)
         held = galley.docker("ps", "--quiet")  # what only reads goes on
         assert held.returncode == 0
         assert guest.run(("touch", "/run/elsewhere")).ok
         assert not writing.done()
-        keeper.thaw()
+        agent.thaw()
         assert writing.result().ok
     assert guest.read(f"{DATA}/frozen.txt") == b"kept\n"
     guest.run(("rm", f"{DATA}/frozen.txt"))
 
 
 def test_the_clock_is_set_to_ours_and_only_others_settings_are_told(
-    guest: Guest, keeper: Keeper
+    guest: Guest, agent: GuestAgent
 ) -> None:
-    watch = keeper.watch_clock()
+    watch = agent.watch_clock()
     told: queue.SimpleQueue[bool] = queue.SimpleQueue()
 
     def listen() -> None:
@@ -69,18 +69,18 @@ def test_the_clock_is_set_to_ours_and_only_others_settings_are_told(
     with ThreadPoolExecutor(1) as pool:
         listening = pool.submit(listen)
         try:
-            keeper.set_time()
-            keeper.disk()
+            agent.set_time()
+            agent.disk()
             assert told.empty()
             assert guest.run(("date", "-s", "@1000000000")).ok
             assert told.get(timeout=20)
-            keeper.set_time()
+            agent.set_time()
             assert abs(_skew(guest)) < 0.5
             assert guest.run(("date", "-s", "@2000000000")).ok
             assert told.get(timeout=20)
         finally:
             watch.close()
-        keeper.set_time()
+        agent.set_time()
         with pytest.raises(GuestUnreachable):
             listening.result(20)
     assert told.empty()
@@ -95,31 +95,31 @@ def _skew(guest: Guest) -> float:
 
 
 def test_memory_and_disk_are_what_the_guest_knows(
-    galley: Galley, guest: Guest, keeper: Keeper
+    galley: Galley, guest: Guest, agent: GuestAgent
 ) -> None:
-    memory = keeper.memory()
+    memory = agent.memory()
     total = int(guest.run(("awk", "/MemTotal/ { print $2 }", "/proc/meminfo")).stdout) * 1024
     assert memory.total == total
     assert 0 < memory.free < total
     assert 0 < memory.available < total
     assert 0 < memory.cached < total
     name = galley.docker("run", "-d", IMAGE, "sleep", "600").stdout.decode().strip()
-    assert keeper.memory().containers > 0
+    assert agent.memory().containers > 0
     galley.docker("rm", "--force", name)
-    disk = keeper.disk()
+    disk = agent.disk()
     assert disk.used + disk.available < disk.size < galley.machine.data_disk.stat().st_size
 
 
 def test_what_is_deleted_and_trimmed_is_the_hosts_again(
-    galley: Galley, guest: Guest, keeper: Keeper
+    galley: Galley, guest: Guest, agent: GuestAgent
 ) -> None:
     size = 100 << 20
     made = f"dd if=/dev/urandom of={DATA}/filling bs=1M count=100 && sync"
     assert guest.run(("sh", "-c", made)).ok
-    full, used = _blocks(galley), keeper.disk().used
+    full, used = _blocks(galley), agent.disk().used
     assert guest.run(("sh", "-c", f"rm {DATA}/filling")).ok
-    assert used - keeper.disk().used >= size
-    keeper.trim()
+    assert used - agent.disk().used >= size
+    agent.trim()
     assert full - _blocks(galley) >= 0.95 * size
 
 
@@ -128,40 +128,40 @@ def _blocks(galley: Galley) -> int:
     return galley.machine.data_disk.stat().st_blocks * 512
 
 
-def test_what_was_only_read_is_dropped_from_memory(guest: Guest, keeper: Keeper) -> None:
+def test_what_was_only_read_is_dropped_from_memory(guest: Guest, agent: GuestAgent) -> None:
     made = f"dd if=/dev/zero of={DATA}/read bs=1M count=64 && sync && cat {DATA}/read > /dev/null"
     assert guest.run(("sh", "-c", made)).ok
-    before = keeper.memory()
-    keeper.reclaim()
-    after = keeper.memory()
+    before = agent.memory()
+    agent.reclaim()
+    after = agent.memory()
     assert before.cached - after.cached >= 64 << 20
     assert after.free > before.free
     guest.run(("rm", f"{DATA}/read"))
 
 
 def test_what_containers_leave_in_the_page_cache_goes_while_they_run(
-    galley: Galley, keeper: Keeper
+    galley: Galley, agent: GuestAgent
 ) -> None:
     """A part of it each time that the guest looks."""
     fill = "busybox dd if=/dev/zero of=/f bs=1M count=256; sync; echo filled; exec sleep 600"
     name = galley.docker("run", "-d", "--init", IMAGE, "sh", "-c", fill).stdout.decode().strip()
     galley.wait_for(lambda: b"filled" in galley.docker("logs", name).stdout, "a file is cached")
-    filled = keeper.memory()
-    galley.wait_for(lambda: filled.cached - keeper.memory().cached > 48 << 20, "it is dropped")
-    assert keeper.memory().free - filled.free > 32 << 20
+    filled = agent.memory()
+    galley.wait_for(lambda: filled.cached - agent.memory().cached > 48 << 20, "it is dropped")
+    assert agent.memory().free - filled.free > 32 << 20
     galley.docker("rm", "--force", name)
 
 
-def test_a_keeper_that_is_killed_comes_again(galley: Galley, guest: Guest, keeper: Keeper) -> None:
+def test_a_killed_agent_is_started_again(galley: Galley, guest: Guest, agent: GuestAgent) -> None:
     assert guest.run(("killall", "-9", "keeper")).ok
-    galley.wait_for(lambda: _answers(keeper), "it answers again")
-    keeper.freeze()
-    keeper.thaw()
+    galley.wait_for(lambda: _answers(agent), "it answers again")
+    agent.freeze()
+    agent.thaw()
 
 
-def _answers(keeper: Keeper) -> bool:
+def _answers(agent: GuestAgent) -> bool:
     try:
-        return keeper.memory().total > 0
+        return agent.memory().total > 0
     except MachineError:
         return False
 

@@ -1,4 +1,4 @@
-"""Answers of a hostile guest to its keeper's client.
+"""Answers of a hostile guest to the client of its agent.
 
 The first byte of an input chooses what is asked, and whether the guest ever ends; the rest is what
 it says. Only MachineError may come of it, which GuestUnreachable is one of. Next:
@@ -14,9 +14,19 @@ from tests.fuzz.harness import Fuzz, Source
 from tests.fuzz.streams import Fed
 from vm.errors import GuestUnreachable, MachineError
 from vm.guest import agent
-from vm.guest.agent import Keeper
+from vm.guest.agent import GuestAgent
 
-ASKED = ("memory", "disk", "trim", "freeze", "settle", "rouse", "thaw", "set_time", "watch_disk")
+ASKED = (
+    "memory",
+    "disk",
+    "trim",
+    "freeze",
+    "settle",
+    "thaw_and_set_time",
+    "thaw",
+    "set_time",
+    "watch_disk",
+)
 WORDS = (b"ok", b"ok ", b"\n", b"no ", b"full\n", b" 7", b" -1", "²".encode(), b" ", b"9" * 4400)
 
 
@@ -32,7 +42,7 @@ def answers(source: Source) -> bytes:
 def target(data: bytes) -> None:
     which = data[0] if data else 0
     stream = Fed(data[1:], piece=1 + which % 7, tail=b"x" if which > 200 else b"")
-    asked = getattr(Keeper(lambda path: stream), ASKED[which % len(ASKED)])
+    asked = getattr(GuestAgent(lambda path: stream), ASKED[which % len(ASKED)])
     with contextlib.suppress(MachineError):
         found = asked()
         if isinstance(found, agent.Watch):
@@ -47,5 +57,5 @@ def numbers(found: int | msgspec.Struct) -> tuple[int, ...]:
     return (found,) if isinstance(found, int) else msgspec.structs.astuple(found)
 
 
-def test_keeper(fuzz: Fuzz) -> None:
+def test_agent(fuzz: Fuzz) -> None:
     fuzz("keeper", target, answers, WORDS)

@@ -22,7 +22,7 @@ import msgspec
 
 ANSWERS = Path(__file__).with_name("fake_answers.json")
 KEEPER = "/run/galley/keeper.sock"
-KEPT = {  # what the guest's keeper answers (`vm/guest/agent.py`), beside "ok"
+KEPT = {  # what the guest agent answers (`vm/guest/agent.py`), beside "ok"
     "memory": "2147483648 1073741824 1610612736 402653184 268435456",
     "disk": "67049664512 3221225472 63000000000",
     "trim": "1073741824",

@@ -1,8 +1,8 @@
 """The machine's disk, memory and clock in the host's hand.
 
 The guest's end is `engine/guest/files/source/keeper.c`, which has the protocol: a line there, a
-line back. Each call makes a connection of its own (a few ms) and keeps nothing, so that a Keeper is
-good for whatever machine `dial` leads to. Next: `protocol.py`.
+line back. Each call makes a connection of its own (a few ms) and keeps nothing, so that a
+GuestAgent is good for whatever machine `dial` leads to. Next: `protocol.py`.
 """
 
 import os
@@ -27,7 +27,7 @@ SLOW = 120.0  # for what takes as long as the disk is full or memory is used
 Dial = Callable[[str], Stream]
 
 
-class Keeper:
+class GuestAgent:
     """For any thread. Every call raises GuestUnreachable when the guest does not answer in time,
     and MachineError when it cannot do what was asked."""
 
@@ -55,7 +55,7 @@ class Keeper:
         with _Conversation(self._dial, QUICK) as guest:
             guest.ask(_time_now())
 
-    def rouse(self) -> None:
+    def thaw_and_set_time(self) -> None:
         """`thaw` and `set_time` of a guest that goes on from the disk, in one conversation. It may
         do so more than once, from a snapshot, and is to draw other keys each time."""
         requests = ("thaw", _time_now())

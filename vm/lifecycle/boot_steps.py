@@ -24,7 +24,7 @@ from vm.errors import (
     NoMachine,
     Problem,
 )
-from vm.guest.agent import Keeper
+from vm.guest.agent import GuestAgent
 from vm.guest.console import Console
 from vm.guest.protocol import HANDOVER, Guest
 from vm.guest.ssh import make_key, public_blob
@@ -93,7 +93,7 @@ class BootStory:
 
 def thaw(guest: Guest) -> None:
     """Thaw the data disk of a resumed guest and set its clock."""
-    Keeper(guest.dial).rouse()
+    GuestAgent(guest.dial).thaw_and_set_time()
 
 
 def send_boot_files(guest: Guest, message: bytes, patience: float) -> None:

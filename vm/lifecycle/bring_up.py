@@ -12,7 +12,7 @@ from vm import last_spec
 from vm.backend import Force
 from vm.capabilities import Suspends
 from vm.errors import Cancelled, GalleyError
-from vm.guest.agent import Keeper
+from vm.guest.agent import GuestAgent
 from vm.lifecycle import shutdown
 from vm.lifecycle.boot_steps import BootPlan, Deadlines, Prepare, tried_again
 from vm.lifecycle.handle import MachineHandle
@@ -76,7 +76,7 @@ class BringUp:
             self._status.move(MachineState.FAILED, problem=failure.error.to_problem())
             raise failure.error from failure
         with contextlib.suppress(GalleyError):  # the previous supervisor may have frozen its disk
-            Keeper(self._handle.running_guest.dial).rouse()
+            GuestAgent(self._handle.running_guest.dial).thaw_and_set_time()
         self._booted(done)
 
     def serve(self, done: tuple[BootStep, ...]) -> None:

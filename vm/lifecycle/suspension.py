@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from vm.capabilities import Suspends
 from vm.errors import BackendFailed, GalleyError
-from vm.guest.agent import Keeper
+from vm.guest.agent import GuestAgent
 from vm.lifecycle.bring_up import BringUp
 from vm.lifecycle.handle import MachineHandle
 from vm.types import MachineState
@@ -26,11 +26,11 @@ def suspend(handle: MachineHandle, bring_up: BringUp, before: Callable[[], None]
     try:
         handle.status.move(MachineState.STOPPING, problem=None)
         before()
-        Keeper(guest.dial).settle()
+        GuestAgent(guest.dial).settle()
         suspends.suspend(handle.directory)
     except GalleyError as error:
         with contextlib.suppress(GalleyError):
-            Keeper(guest.dial).thaw()
+            GuestAgent(guest.dial).thaw()
         _serve_again(handle, bring_up, error)
         raise
     handle.drop_guest()

@@ -1,4 +1,4 @@
-"""The guest's real keeper on this host: fixtures of its tests. Its kernel is `keeper_kernel.c`."""
+"""The real guest agent on this host: fixtures of its tests. Its kernel is `keeper_kernel.c`."""
 
 import os
 import socket
@@ -11,7 +11,7 @@ import pytest
 
 from engine.guest.recipe import FILES
 from vm.backends.fake import SocketStream
-from vm.guest.agent import SOCKET, Keeper
+from vm.guest.agent import SOCKET, GuestAgent
 from vm.guest.protocol import Stream
 
 PATIENCE = 20.0  # seconds; only a test that fails waits so long
@@ -80,5 +80,5 @@ def machine(program: Path, tmp_path: Path) -> Iterator[Machine]:
 
 
 @pytest.fixture
-def keeper(machine: Machine) -> Keeper:
-    return Keeper(machine.dial)
+def agent(machine: Machine) -> GuestAgent:
+    return GuestAgent(machine.dial)

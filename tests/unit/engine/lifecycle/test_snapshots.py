@@ -25,7 +25,7 @@ from vm.errors import (
     Problem,
     SnapshotRefused,
 )
-from vm.guest.agent import Keeper
+from vm.guest.agent import GuestAgent
 from vm.host import sparse
 from vm.host.paths import Home
 from vm.lifecycle import snapshots as on_disk
@@ -121,11 +121,11 @@ def test_a_file_system_that_cannot_be_brought_to_rest_is_told(
 ) -> None:
     """The copy is as after a power cut, which is better than none."""
 
-    def fail(_: Keeper) -> None:
+    def fail(_: GuestAgent) -> None:
         raise MachineError("It cannot.")
 
     bench.snapshots.create("at-rest")
-    monkeypatch.setattr(Keeper, "freeze", fail)
+    monkeypatch.setattr(GuestAgent, "freeze", fail)
     bench.snapshots.create("not-at-rest")
     assert [one.settled for one in bench.snapshots.kept] == [True, False]
 

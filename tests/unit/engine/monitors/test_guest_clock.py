@@ -24,14 +24,14 @@ class Guest:
         self.times: queue.SimpleQueue[float] = queue.SimpleQueue()
         self.watches: queue.SimpleQueue[socket.socket] = queue.SimpleQueue()
         self.left = threading.Event()  # a watch was hung up
-        self.has_keeper, self.is_there = True, True
+        self.has_agent, self.is_there = True, True
         self.dialled: queue.SimpleQueue[str] = queue.SimpleQueue()
 
     def dial(self, path: str) -> Stream:
         self.dialled.put(path)
         if not self.is_there:
             raise GuestUnreachable("The virtual machine does not answer.")
-        if not self.has_keeper:
+        if not self.has_agent:
             raise ConnectionRefusedError(path)
         ours, theirs = socket.socketpair()
         threading.Thread(target=self._serve, args=(theirs,), daemon=True).start()
@@ -139,7 +139,7 @@ def test_a_guest_that_was_lost_is_set_when_it_is_back(
 
 
 def test_a_guest_of_another_version_is_left_alone(guest: Guest, kept: GuestClock) -> None:
-    guest.has_keeper = False
+    guest.has_agent = False
     kept.follow(True)
     guest.dialled.get(timeout=PATIENCE)
     threads = [one for one in threading.enumerate() if one.name == "clock-guest"]

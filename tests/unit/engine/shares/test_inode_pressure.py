@@ -14,7 +14,7 @@ from vm.backend import Backend
 from vm.capabilities import Forget, Lost
 from vm.directory import MachineDir
 from vm.errors import GalleyError, GuestUnreachable, MachineError
-from vm.guest.agent import Keeper
+from vm.guest.agent import GuestAgent
 from vm.types import MachineState, Observation
 
 PATIENCE = 20.0  # seconds; only a test that fails waits so long
@@ -62,7 +62,7 @@ class Scene:
 @pytest.fixture
 def scene(monkeypatch: pytest.MonkeyPatch) -> Scene:
     made = Scene()
-    monkeypatch.setattr(Keeper, "forget", lambda keeper: made.forget())
+    monkeypatch.setattr(GuestAgent, "forget", lambda agent: made.forget())
     return made
 
 

@@ -1,4 +1,4 @@
-"""The keeper: the guest's real program on this host. What it does to a kernel, `keeper_kernel.c`
+"""The guest agent: its real program on this host. What it does to a kernel, `keeper_kernel.c`
 does instead: nothing of this computer is frozen, trimmed or set."""
 
 import os
@@ -14,8 +14,8 @@ from tests.background import Background
 from tests.unit.vm.conftest import FREEZE_LIMIT, LONGEST, MOUNTED, PATIENCE, Machine
 from vm.backends.fake import SocketStream
 from vm.errors import GuestUnreachable, MachineError, Retry
-from vm.guest import agent as keeper_module
-from vm.guest.agent import Keeper
+from vm.guest import agent as agent_module
+from vm.guest.agent import GuestAgent
 from vm.guest.protocol import Stream
 from vm.types import GuestDisk, GuestMemory
 
@@ -32,38 +32,38 @@ def lines(connection: socket.socket, count: int) -> list[str]:
 
 
 def test_frozen_until_thawed_and_each_as_often_as_one_likes(
-    machine: Machine, keeper: Keeper
+    machine: Machine, agent: GuestAgent
 ) -> None:
-    keeper.thaw()
-    keeper.freeze()
+    agent.thaw()
+    agent.freeze()
     assert (machine.kernel / "frozen").exists()
-    keeper.freeze()
-    keeper.thaw()
+    agent.freeze()
+    agent.thaw()
     assert not (machine.kernel / "frozen").exists()
-    keeper.thaw()
+    agent.thaw()
 
 
 def test_who_goes_on_from_the_disk_gets_random_bytes_of_its_own(
-    machine: Machine, keeper: Keeper
+    machine: Machine, agent: GuestAgent
 ) -> None:
-    keeper.freeze()
-    keeper.rouse()
+    agent.freeze()
+    agent.thaw_and_set_time()
     first = (machine.kernel / "seeds").read_bytes()
     assert len(first) == 64
     assert (machine.kernel / "reseeded").exists()
     assert not (machine.kernel / "frozen").exists()
     (machine.kernel / "reseeded").unlink()
-    keeper.rouse()
+    agent.thaw_and_set_time()
     assert (machine.kernel / "seeds").read_bytes() != first
 
 
 def test_one_without_random_bytes_thaws_all_the_same(
-    machine: Machine, keeper: Keeper, monkeypatch: pytest.MonkeyPatch
+    machine: Machine, agent: GuestAgent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As of another version of Galley, which has another notion of them."""
     monkeypatch.setattr("vm.guest.agent.SEED", 65)
-    keeper.freeze()
-    keeper.rouse()
+    agent.freeze()
+    agent.thaw_and_set_time()
     assert not (machine.kernel / "frozen").exists()
 
 
@@ -74,35 +74,35 @@ def test_what_is_no_seed_is_refused(machine: Machine, talk: socket.socket, seed:
     assert not (machine.kernel / "seeds").exists()
 
 
-def test_a_disk_that_nobody_thaws_thaws_by_itself(machine: Machine, keeper: Keeper) -> None:
-    keeper.freeze()
+def test_a_disk_that_nobody_thaws_thaws_by_itself(machine: Machine, agent: GuestAgent) -> None:
+    agent.freeze()
     assert LONGEST / 2 < machine.wait("frozen", False) < LONGEST * 3
 
 
-def test_what_one_keeper_froze_another_thaws(machine: Machine, keeper: Keeper) -> None:
-    keeper.freeze()
+def test_what_one_connection_froze_another_thaws(machine: Machine, agent: GuestAgent) -> None:
+    agent.freeze()
     machine.kill()
     machine.start()
     assert machine.wait("frozen", False) < LONGEST * 3
 
 
-def test_a_freeze_that_takes_too_long_is_undone(machine: Machine, keeper: Keeper) -> None:
+def test_a_freeze_that_takes_too_long_is_undone(machine: Machine, agent: GuestAgent) -> None:
     stuck = machine.kernel / "stuck"
     stuck.touch()
     began = time.monotonic()
     with pytest.raises(MachineError, match="refused freeze: it takes too long"):
-        keeper.freeze()
+        agent.freeze()
     assert FREEZE_LIMIT <= time.monotonic() - began < FREEZE_LIMIT * 4
     stuck.unlink()
-    while not _freezes(keeper):  # what was undone has not ended yet
+    while not _freezes(agent):  # what was undone has not ended yet
         assert time.monotonic() - began < PATIENCE
     assert (machine.kernel / "frozen").exists()
-    keeper.thaw()
+    agent.thaw()
 
 
-def _freezes(keeper: Keeper) -> bool:
+def _freezes(agent: GuestAgent) -> bool:
     try:
-        keeper.freeze()
+        agent.freeze()
     except MachineError as error:
         if "another freeze is under way" in error.summary:
             return False
@@ -110,15 +110,15 @@ def _freezes(keeper: Keeper) -> bool:
     return True
 
 
-def test_a_freeze_holds_up_nobody_and_a_thaw_ends_it(machine: Machine, keeper: Keeper) -> None:
+def test_a_freeze_holds_up_nobody_and_a_thaw_ends_it(machine: Machine, agent: GuestAgent) -> None:
     (machine.kernel / "stuck").touch()
     with Background() as pool:
-        freezing = pool.submit(keeper.freeze)
+        freezing = pool.submit(agent.freeze)
         machine.wait("freezing", True)
         with pytest.raises(MachineError, match="another freeze is under way"):
-            keeper.freeze()
-        assert keeper.disk().size > 0
-        keeper.thaw()
+            agent.freeze()
+        assert agent.disk().size > 0
+        agent.thaw()
         with pytest.raises(MachineError, match="it was to thaw"):
             freezing.result()
     assert not (machine.kernel / "frozen").exists()
@@ -132,9 +132,9 @@ def test_who_hangs_up_leaves_the_disk_frozen_for_a_while(machine: Machine) -> No
     machine.wait("frozen", False)
 
 
-def test_the_time_is_set_to_ours(machine: Machine, keeper: Keeper) -> None:
+def test_the_time_is_set_to_ours(machine: Machine, agent: GuestAgent) -> None:
     before = time.time()
-    keeper.set_time()
+    agent.set_time()
     assert before - 0.001 <= float((machine.kernel / "times").read_text()) <= time.time()
 
 
@@ -151,37 +151,37 @@ def test_what_is_no_time_sets_nothing(machine: Machine, talk: socket.socket, tex
     assert not (machine.kernel / "times").exists()
 
 
-def test_memory_as_the_kernel_tells_it(machine: Machine, keeper: Keeper) -> None:
-    assert keeper.memory().total == psutil.virtual_memory().total
+def test_memory_as_the_kernel_tells_it(machine: Machine, agent: GuestAgent) -> None:
+    assert agent.memory().total == psutil.virtual_memory().total
     told = {"MemTotal": 8000, "MemFree": 100, "MemAvailable": 700, "Buffers": 20, "Cached": 600}
     told |= {"SwapCached": 9, "Shmem": 50, "SReclaimable": 4}
     lines = (f"{name}: {size} kB\n" for name, size in told.items())
     (machine.kernel / "meminfo").write_text("".join(lines))
     cached = 20 + 600 + 4 - 50  # what is in memory alone cannot be read again
-    assert keeper.memory() == GuestMemory(8000 << 10, 100 << 10, 700 << 10, cached << 10, 0)
+    assert agent.memory() == GuestMemory(8000 << 10, 100 << 10, 700 << 10, cached << 10, 0)
     (machine.group / "memory.current").write_text("5368709120\n")
-    assert keeper.memory().containers == 5 << 30
+    assert agent.memory().containers == 5 << 30
 
 
-def test_the_disk_as_the_kernel_tells_it(machine: Machine, keeper: Keeper) -> None:
+def test_the_disk_as_the_kernel_tells_it(machine: Machine, agent: GuestAgent) -> None:
     had = os.statvfs(MOUNTED)
-    assert keeper.disk().size == had.f_blocks * had.f_frsize
+    assert agent.disk().size == had.f_blocks * had.f_frsize
     (machine.kernel / "room").write_text("300")
-    assert keeper.disk() == GuestDisk(100 << 30, (100 << 30) - (307 << 20), 300 << 20)
+    assert agent.disk() == GuestDisk(100 << 30, (100 << 30) - (307 << 20), 300 << 20)
 
 
-def test_trimmed_bytes_are_told(keeper: Keeper) -> None:
-    assert keeper.trim() == 12345678901
+def test_trimmed_bytes_are_told(agent: GuestAgent) -> None:
+    assert agent.trim() == 12345678901
 
 
 def test_no_disk_is_frozen_where_none_is_mounted(program: Path, tmp_path: Path) -> None:
     machine = Machine(program, tmp_path, disk=str(tmp_path))
-    keeper = Keeper(machine.dial)
-    for ask in (keeper.freeze, keeper.disk, keeper.trim, keeper.reclaim):
+    agent = GuestAgent(machine.dial)
+    for ask in (agent.freeze, agent.disk, agent.trim, agent.reclaim):
         with pytest.raises(MachineError, match="the data disk is not mounted"):
             ask()
     assert not (machine.kernel / "freezing").exists()
-    keeper.thaw()
+    agent.thaw()
     machine.kill()
 
 
@@ -195,26 +195,26 @@ def test_many_requests_over_one_connection_in_their_order(talk: socket.socket) -
 def test_a_line_without_an_end_ends_the_connection(machine: Machine, talk: socket.socket) -> None:
     talk.sendall(b"x" * 256)
     assert talk.recv(1) == b""
-    Keeper(machine.dial).thaw()
+    GuestAgent(machine.dial).thaw()
 
 
-def test_twenty_at_once_and_forty_in_vain(machine: Machine, keeper: Keeper) -> None:
+def test_twenty_at_once_and_forty_in_vain(machine: Machine, agent: GuestAgent) -> None:
     held = [machine.connect() for _ in range(40)]
     for connection in held:
         connection.close()
     with Background() as pool:
-        disks = list(pool.map(lambda _: keeper.disk(), range(20)))
+        disks = list(pool.map(lambda _: agent.disk(), range(20)))
     assert all(disk.size > 0 for disk in disks)
 
 
 def test_setting_the_time_is_no_news_to_who_watches_the_clock(
-    machine: Machine, keeper: Keeper
+    machine: Machine, agent: GuestAgent
 ) -> None:
-    watch = keeper.watch_clock()
+    watch = agent.watch_clock()
     with Background() as pool:
         waiting = pool.submit(watch.wait)
-        keeper.set_time()
-        assert keeper.trim() > 0
+        agent.set_time()
+        assert agent.trim() > 0
         assert not waiting.done()
         watch.close()
         with pytest.raises(GuestUnreachable):
@@ -222,24 +222,24 @@ def test_setting_the_time_is_no_news_to_who_watches_the_clock(
 
 
 def test_a_disk_that_is_becoming_full_is_told_and_when_it_has_room_again(
-    machine: Machine, keeper: Keeper
+    machine: Machine, agent: GuestAgent
 ) -> None:
     room = machine.kernel / "room"
     room.write_text("300")
-    watch = keeper.watch_disk()
+    watch = agent.watch_disk()
     with Background() as pool:
         heard = pool.submit(watch.wait)
         for size in ("256", "257"):
             room.write_text(size)
-            keeper.trim()
+            agent.trim()
             assert not heard.done()
         room.write_text("255")
         assert heard.result(PATIENCE) == "full"
-        late = keeper.watch_disk()
+        late = agent.watch_disk()
         assert late.wait() == "full"
         heard = pool.submit(watch.wait)
         room.write_text("511")
-        keeper.trim()
+        agent.trim()
         assert not heard.done()
         room.write_text("512")
         assert heard.result(PATIENCE) == "room"
@@ -248,12 +248,12 @@ def test_a_disk_that_is_becoming_full_is_told_and_when_it_has_room_again(
     late.close()
 
 
-def test_a_guest_without_a_keeper_is_of_another_version() -> None:
+def test_a_guest_without_the_agent_is_of_another_version() -> None:
     def none(path: str) -> Stream:
         raise ConnectionRefusedError(path)
 
     with pytest.raises(MachineError, match="another version") as refused:
-        Keeper(none).freeze()
+        GuestAgent(none).freeze()
     assert refused.value.retry is Retry.NO
     assert "galley restart" in refused.value.hint
 
@@ -266,16 +266,16 @@ def test_one_that_is_being_started_again_is_waited_for(machine: Machine) -> None
             raise ConnectionRefusedError(path)
         return machine.dial(path)
 
-    Keeper(dial).thaw()
+    GuestAgent(dial).thaw()
 
 
 def test_a_guest_that_says_nothing_is_waited_for_no_longer_than_it_may_take(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(keeper_module, "QUICK", 0.05)
+    monkeypatch.setattr(agent_module, "QUICK", 0.05)
     ours, theirs = socket.socketpair()
     with theirs, pytest.raises(GuestUnreachable, match="does not answer: "):
-        Keeper(lambda _: SocketStream(ours)).set_time()
+        GuestAgent(lambda _: SocketStream(ours)).set_time()
 
 
 @pytest.mark.parametrize("answer", [b"ok one two three\n", b"ok 1 2\n", b"ok\n"])
@@ -284,4 +284,4 @@ def test_an_answer_that_is_none(answer: bytes) -> None:
     with theirs:
         theirs.sendall(answer)
         with pytest.raises(MachineError, match="refused disk: its answer was"):
-            Keeper(lambda _: SocketStream(ours)).disk()
+            GuestAgent(lambda _: SocketStream(ours)).disk()

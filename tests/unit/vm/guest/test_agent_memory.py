@@ -1,4 +1,4 @@
-"""What the keeper does to the guest's memory, for the host to have it back or to copy less."""
+"""How the agent frees guest memory, so that the host reclaims it or copies less."""
 
 import os
 import subprocess
@@ -6,9 +6,9 @@ from pathlib import Path
 
 from engine.guest.recipe import FILES
 from tests.unit.vm.conftest import Machine
-from vm.guest.agent import Keeper
+from vm.guest.agent import GuestAgent
 
-# A keeper, locked in memory, that has no time left. Says how much memory it has had, in KiB.
+# An agent, locked in memory, without time left. Prints how much memory it had, in KiB.
 LATE = """
 #define _GNU_SOURCE
 #include "shrink.h"
@@ -32,57 +32,59 @@ Node 0, zone    DMA32    600   1600    900    600    300    100     40    300
 """
 
 
-def test_memory_is_shrunk_before_the_disk_is_frozen(machine: Machine, keeper: Keeper) -> None:
+def test_memory_is_shrunk_before_the_disk_is_frozen(machine: Machine, agent: GuestAgent) -> None:
     (machine.kernel / "meminfo").write_text(MEMORY)
     (machine.kernel / "buddyinfo").write_text(FREE_BLOCKS)
     (machine.kernel / "page_reporting_order").write_text("3\n")
-    keeper.settle()
+    agent.settle()
     assert (machine.kernel / "frozen").exists()
     assert (machine.kernel / "memory.reclaim").read_text() == f"{4 << 20} swappiness=0"
     filled = [int(line) for line in (machine.kernel / "filled").read_text().split()]
     assert sum(filled) == (600 + 2 * 1600 + 4 * 900) * os.sysconf("SC_PAGE_SIZE")
 
 
-def test_reclaim_drops_what_was_not_read_again_too(machine: Machine, keeper: Keeper) -> None:
+def test_reclaim_drops_what_was_not_read_again_too(machine: Machine, agent: GuestAgent) -> None:
     (machine.kernel / "meminfo").write_text(MEMORY)
-    keeper.reclaim()
+    agent.reclaim()
     assert (machine.kernel / "drop_caches").read_text() == "1"
     assert (machine.kernel / "memory.reclaim").read_text() == f"{4 << 20} swappiness=0"
     assert (machine.kernel / "compact_memory").read_text() == "1"
     assert not (machine.kernel / "filled").exists()
 
 
-def test_a_shrink_leaves_half_of_what_is_free(machine: Machine, keeper: Keeper) -> None:
+def test_a_shrink_leaves_half_of_what_is_free(machine: Machine, agent: GuestAgent) -> None:
     (machine.kernel / "meminfo").write_text("MemFree: 20000 kB\n")
     (machine.kernel / "buddyinfo").write_text(FREE_BLOCKS)
     (machine.kernel / "page_reporting_order").write_text("3\n")
-    keeper.settle()
+    agent.settle()
     filled = [int(line) for line in (machine.kernel / "filled").read_text().split()]
     assert sum(filled) == 10000 << 10
 
 
 def test_a_shrink_of_a_machine_that_has_done_little_does_nothing(
-    machine: Machine, keeper: Keeper
+    machine: Machine, agent: GuestAgent
 ) -> None:
     (machine.kernel / "meminfo").write_text("MemFree: 1000000 kB\nInactive(file): 36000 kB\n")
     (machine.kernel / "buddyinfo").write_text("Node 0, zone DMA32 600 1600 0\n")
     (machine.kernel / "page_reporting_order").write_text("3\n")
-    keeper.settle()
+    agent.settle()
     assert (machine.kernel / "frozen").exists()
     assert not (machine.kernel / "memory.reclaim").exists()
     assert not (machine.kernel / "filled").exists()
 
 
-def test_a_disk_is_frozen_where_memory_cannot_be_shrunk(machine: Machine, keeper: Keeper) -> None:
+def test_a_disk_is_frozen_where_memory_cannot_be_shrunk(
+    machine: Machine, agent: GuestAgent
+) -> None:
     """`filled` is a folder there: the worker ends."""
     (machine.kernel / "buddyinfo").write_text(FREE_BLOCKS)
     (machine.kernel / "page_reporting_order").write_text("3\n")
     (machine.kernel / "filled").mkdir()
-    keeper.settle()
+    agent.settle()
     assert (machine.kernel / "frozen").exists()
 
 
-def test_the_keeper_fills_nothing_when_its_time_is_over(tmp_path: Path) -> None:
+def test_the_agent_fills_nothing_when_its_time_is_over(tmp_path: Path) -> None:
     """Memory of a locked process is filled as soon as it can be written."""
     source, made = tmp_path / "late.c", tmp_path / "late"
     source.write_text(LATE)

@@ -17,7 +17,7 @@ from tests.unit.engine.bridge.servers import Sshd, wait_until
 from vm.backends.fake import SocketStream
 from vm.errors import GuestUnreachable, MachineError
 from vm.guest import relay, ssh
-from vm.guest.agent import LINE_LIMIT, Keeper
+from vm.guest.agent import LINE_LIMIT, GuestAgent
 from vm.guest.relay import GRANT, SMALL, RelayedGuest, RelayLine, RelayStream
 from vm.guest.relay_frames import HEAD, LARGEST, MAGIC, NUMBER, WINDOW, ZEROS, Kind, packed
 from vm.guest.ssh import SshGuest
@@ -238,11 +238,11 @@ def test_after_a_violation_ssh_leads_on_for_a_while(
 
 
 @pytest.fixture
-def agent() -> Iterator[tuple[Keeper, socket.socket]]:
+def agent() -> Iterator[tuple[GuestAgent, socket.socket]]:
     """A client of the guest's agent, and the agent's end of its next conversation."""
     ours, theirs = socket.socketpair()
     theirs.settimeout(PATIENCE)
-    yield Keeper(lambda path: SocketStream(ours)), theirs
+    yield GuestAgent(lambda path: SocketStream(ours)), theirs
     theirs.close()
     ours.close()
 
@@ -253,11 +253,11 @@ def flood(side: socket.socket, block: bytes) -> None:
             side.sendall(block)
 
 
-def test_a_line_of_the_agent_without_an_end(agent: tuple[Keeper, socket.socket]) -> None:
-    keeper, side = agent
+def test_a_line_of_the_agent_without_an_end(agent: tuple[GuestAgent, socket.socket]) -> None:
+    agent, side = agent
     flooding = threading.Thread(target=flood, args=(side, b"x" * 4096))
     side.sendall(b"ok\n")
-    watch = keeper.watch_clock()
+    watch = agent.watch_clock()
     flooding.start()
     with pytest.raises(GuestUnreachable, match="too long"):
         watch.wait()
@@ -268,12 +268,12 @@ def test_a_line_of_the_agent_without_an_end(agent: tuple[Keeper, socket.socket])
 
 @pytest.mark.parametrize("number", ["9" * 5000, "²", "٣"])
 def test_a_number_of_the_agent_that_is_none(
-    agent: tuple[Keeper, socket.socket], number: str
+    agent: tuple[GuestAgent, socket.socket], number: str
 ) -> None:
-    keeper, side = agent
+    agent, side = agent
     side.sendall(f"ok {number}\n".encode())
     with pytest.raises(MachineError, match="refused trim"):
-        keeper.trim()
+        agent.trim()
 
 
 def test_more_than_the_window_of_a_channel_is_refused() -> None:
