@@ -1,4 +1,4 @@
-"""`python -m desktop`. Next: `app.py`, which tells the story."""
+"""`python -m desktop`. Next: `app.py`."""
 
 import gc
 import sys

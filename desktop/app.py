@@ -1,13 +1,13 @@
-"""The window's story, and the only place that makes long-lived objects.
+"""Starts the window; the only place that makes long-lived objects.
 
-    main    hands over to a window that is open already, or becomes it
+    main    raises a window that is open already, or becomes it
     App     theme and language, then tasks; the link to the supervisor and the connection to the
-            engine, each with its thread; the stores that listen to them; the window, which draws
-            them; the tray. Then Qt runs. At the end threads are told, and nobody waits for them:
-            what they do is dockerd's business, which notices that a client is gone.
+            engine, each with its thread; the stores that follow them; the window, which shows
+            them; the tray. Then Qt runs. At the end threads are told to stop, without a wait:
+            dockerd notices that a client is gone.
 
 Closing the window ends the program where there is no tray, and hides it where there is one. Neither
-stops a container. A start at login (`--hidden`) begins where closing the window leads to.
+stops a container. A start at login (`--hidden`) starts in the tray.
 """
 
 import os
@@ -106,7 +106,7 @@ class App(QObject):
             engine.start(self.app_context)
 
     def show(self, page: str = "") -> None:
-        """To the front, because somebody has asked for it."""
+        """To the front, on request."""
         self.window.raise_up()
         if page:
             self.window.go(catalog.known(page))
@@ -188,7 +188,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _report_mistakes(app: App) -> None:
-    """A mistake in the window's own thread is told, and the window goes on."""
+    """Report an unexpected error in the window's thread; the window keeps running."""
 
     def report(
         kind: type[BaseException], error: BaseException, trace: TracebackType | None

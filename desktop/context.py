@@ -1,6 +1,6 @@
-"""What every page, dialog and action is given: the long-lived objects, made once in `app.py`.
+"""The long-lived objects that every page, dialog and action gets, made in `app.py`.
 
-`WindowApi` is what the window does for others, so that no page has to know the window.
+`WindowApi` is the interface of the window, so that no page imports the window.
 """
 
 from collections.abc import Callable

@@ -1,8 +1,8 @@
 """Reports containers that exit unexpectedly.
 
-Two kinds get a message: a container that was started here and failed within seconds, and one that
-the kernel killed at its memory limit. Any other is a row that says "failed". Made in `app.py`, for
-it lives as long as the window.
+Two kinds get a message: a container that was started from here and failed within seconds, and one
+that the kernel killed at its memory limit. Any other only shows "failed" in its row. Made in
+`app.py`, for it lives as long as the window.
 """
 
 import time

@@ -1,8 +1,8 @@
-"""Python's cycle collector, in the window's thread only.
+"""Runs Python's cycle collector in the window's thread only.
 
-Left alone it runs in whatever thread happens to allocate, and there it would delete Qt objects that
-belong to the window's thread, which crashes now and then. So it is off, and `collect_if_due` does
-its work, called whenever something arrives in the window's thread.
+By default it runs in whatever thread allocates, and would delete Qt objects of the window's thread
+there, which crashes now and then. So it is off, and `collect_if_due` runs it, called whenever
+something arrives in the window's thread.
 """
 
 import gc

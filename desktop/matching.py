@@ -1,7 +1,7 @@
-"""How well words match what a command says.
+"""Ranks commands by how well they match a query.
 
-A word matches a whole piece of the text best, then the beginning of one, then a part of it, then
-its letters in their order: "rds" finds redis, "rstrt" Restart. Next: `palette.py`.
+A word matches best as a whole word of the text, then as the beginning of one, then as a part, then
+by its letters in order: "rds" finds redis, "rstrt" Restart. Next: `palette.py`.
 """
 
 import re
@@ -22,13 +22,13 @@ class _Pieces(NamedTuple):
 
 
 class Said:
-    """A title, and words beside it."""
+    """A title and keywords."""
 
     def __init__(self, title: str, beside: str) -> None:
         self._title, self._beside = _pieces(title), _pieces(beside)
 
     def score(self, words: Sequence[str]) -> list[int | None]:
-        """Of each word the lower the better; None where it does not match."""
+        """For each word, the lower the better; None where it does not match."""
         return [self._score(word) for word in words]
 
     def _score(self, word: str) -> int | None:

@@ -1,6 +1,6 @@
-"""Ctrl+K: every action, every object and what can be done to it, by a few letters. Words may be
+"""The command palette (Ctrl+K): finds every action and every object by a few letters. Words may be
 anywhere in a title, in any order; the best match comes first. Next: `matching.py`, and
-`pages/objects.py` for objects and their verbs.
+`pages/objects.py` for objects and their actions.
 """
 
 from collections import Counter

@@ -1,7 +1,7 @@
-"""What the window remembers of itself: place, size, page, scheme, language.
+"""The window's own settings: position, size, page, colour scheme, language.
 
-In `window.ini` of the Galley's own directory, so that two instances do not share it. Nothing of the
-engine is kept here: that is the supervisor's (`settings.toml`).
+In `window.ini` in this home, so that two instances do not share it. Settings of the engine are the
+supervisor's (`settings.toml`).
 """
 
 from pathlib import Path

@@ -1,9 +1,9 @@
-"""One window for each Galley: a second start raises the first and ends.
+"""One window for each home: a second start raises the first window and ends.
 
-A local socket in the home's run directory, which only this user may change; who cannot connect to
-it is the first. A file that a killed window left behind is removed. On Windows it is a named pipe,
-whose name another user could take first: then no window opens until they let it go, and they learn
-which page was asked for.
+A local socket in the home's run directory, which only this user may change; a process that cannot
+connect to it is the first. A file that a killed window has left is removed. On Windows it is a
+named pipe, whose name another user could take first: then no window opens until they release it,
+and they learn which page was requested.
 """
 
 from PySide6.QtCore import QObject, Signal
@@ -13,7 +13,7 @@ PATIENCE_MS = 1000
 
 
 class SingleInstance(QObject):
-    """`asked`: another start, with what it was given: the page to show, or "" for none."""
+    """`asked` gets the argument of another start: the page to show, or ""."""
 
     asked = Signal(str)
 

@@ -1,4 +1,4 @@
-"""The icon in the system's tray, and its menu.
+"""The tray icon and its menu.
 
 "Quit" leaves the engine running; "Stop engine and quit" does not. Where there is no tray, closing
 the window ends the program.
@@ -51,7 +51,7 @@ class Tray(QObject):
         self.icon.setToolTip(f"Galley: {state.text}".replace("<", "‹"))
 
     def fill(self) -> None:
-        """What can be done now."""
+        """Show what can be done now."""
         menu, app = self.menu, self._app
         menu.clear()
         for inner in menu.findChildren(QMenu):  # which stay with it otherwise

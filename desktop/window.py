@@ -35,7 +35,7 @@ SIZE = (1280, 800)
 
 
 class Window(QMainWindow):
-    """`closing` is told when the user closes it; the engine runs on."""
+    """`closing` is emitted when the user closes it; the engine keeps running."""
 
     closing = Signal()
     state_changed = Signal(object)  # EngineState
@@ -212,7 +212,7 @@ class Window(QMainWindow):
         self.state_changed.emit(self.state)
 
     def _reset(self) -> None:
-        """Another engine is looked at: whatever acts on the one before would act on this one."""
+        """After a switch to another engine: close whatever would act on the one before."""
         for page in self.pages.values():
             page.reset()
         self._toasts.clear()
@@ -220,7 +220,7 @@ class Window(QMainWindow):
             self.go("containers")
 
     def _welcome(self) -> None:
-        """Once, instead of a list of nothing; the user goes on from there."""
+        """Shown once, instead of an empty list."""
         app = self.app
         if self._has_welcomed or not is_first_run(app.link, app.connection, app.prefs):
             return

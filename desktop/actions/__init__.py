@@ -1,3 +1,3 @@
-"""Every intent of the user as one function: `containers.stop(app, rows)`. Each makes one task,
-shows at once what is under way, and says what came of it.
+"""The user's intents, one function each: `containers.stop(app, rows)`. Each starts one task, shows
+at once what is under way, and shows the result.
 """

@@ -1,4 +1,4 @@
-"""What can be done to containers."""
+"""Actions on containers."""
 
 import contextlib
 from collections.abc import Callable, Sequence
@@ -54,7 +54,7 @@ def kill(app: AppContext, rows: Sequence[Container]) -> None:
 
 
 def switch(app: AppContext, rows: Sequence[Container]) -> None:
-    """Start what is stopped, resume what is paused, or else stop all of it."""
+    """Start stopped ones, resume paused ones; if there are none, stop all."""
     if any(row.state is ContainerState.PAUSED for row in rows):
         resume(app, rows)
     elif any(not row.state.is_up for row in rows):
@@ -64,7 +64,7 @@ def switch(app: AppContext, rows: Sequence[Container]) -> None:
 
 
 def delete(app: AppContext, rows: Sequence[Container]) -> None:
-    """Asks once; takes running ones with it, and says so."""
+    """Asks once; running ones are stopped, and the question says so."""
     if not rows:
         return
     running = [row.name for row in rows if row.state.is_up]
@@ -103,8 +103,8 @@ def run(
     opened: Callable[[str], object] | None = None,
     refused: Callable[[Problem], bool] = lambda _problem: False,
 ) -> Task:
-    """Pull what is missing, create, start; then say where it answers. `refused`: as the `failed`
-    of a task."""
+    """Pull if needed, create, start; then show the address. `refused`: as the `failed` of a
+    task."""
 
     def work(task: Task) -> tuple[str, str]:
         from engine.docker.running import run_image
@@ -207,7 +207,7 @@ def _each(
     word: str,
     verb: Callable[[str], object],
 ) -> None:
-    """One task for each, so that one failure does not hide in a bunch."""
+    """One task for each, so that each failure is shown."""
     store = app.stores.containers
     for row in rows:
         store.set_busy(row.id, word)

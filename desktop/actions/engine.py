@@ -1,7 +1,7 @@
-"""What can be done with Galley's own engine as a whole.
+"""Actions on Galley's own engine as a whole.
 
-`start`, `stop` and `restart` show at once that they were asked for (`Link.requested`), wherever the
-user asked: on a page, in the palette, the tray or the banner.
+`start`, `stop` and `restart` show at once that they were requested (`Link.requested`), on every
+page, in the palette, the tray and the banner.
 """
 
 from collections.abc import Callable

@@ -1,6 +1,6 @@
-"""What can be done to images.
+"""Actions on images.
 
-Next: `images_delete.py`, for what takes images away.
+Next: `images_delete.py`, which deletes them.
 """
 
 from collections.abc import Callable, Iterator, Sequence

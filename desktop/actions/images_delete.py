@@ -1,7 +1,7 @@
-"""What takes images or their names away.
+"""Deletes images or their names.
 
-One name of several is only taken off; the last one goes with the image. Without force dockerd
-refuses what a container uses, and what force would lose is said before it is offered.
+One name of several is only untagged; the last one deletes the image. Without force dockerd refuses
+an image in use, and the question says what force would lose before it is offered.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,7 +29,7 @@ MOST_SENTENCES = 3  # on who uses which image
 
 @dataclass(frozen=True)
 class Removal:
-    """What is to go of one image: some of its names, or all of it."""
+    """What to delete of one image: some of its names, or all of it."""
 
     lines: tuple[NamedImage, ...]
 
@@ -53,7 +53,8 @@ def removals(lines: Sequence[NamedImage]) -> list[Removal]:
 
 
 def delete(app: AppContext, lines: Sequence[NamedImage]) -> None:
-    """Asks once. Of several images those in use stay; one in use, or only such, go by force."""
+    """Asks once. Of several images those in use stay; one in use, or only such, are deleted by
+    force."""
     planned = removals(lines)
     used = [one for one in planned if one.is_whole and one.users(app.stores)]
     free = [one for one in planned if one not in used]

@@ -1,4 +1,4 @@
-"""What can be done about registry logins."""
+"""Actions on registry logins."""
 
 from collections.abc import Callable
 

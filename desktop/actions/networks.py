@@ -1,4 +1,4 @@
-"""What can be done to networks."""
+"""Actions on networks."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ type Refused = Callable[[Problem], object]
 
 @dataclass(frozen=True)
 class NewNetwork:
-    """What is asked for; "" leaves a thing to the engine."""
+    """ "" leaves an option to the engine."""
 
     name: str
     driver: str
@@ -55,7 +55,7 @@ def connect(
 
 
 def disconnect(app: AppContext, network: Network, container: Container) -> Task:
-    """Nothing is lost by it, so that it does not ask; the way back is in the toast."""
+    """Does not ask, for nothing is lost; the toast offers to undo it."""
 
     def work(_task: Task) -> None:
         _api(app).disconnect(network.id, container.id)
@@ -103,7 +103,7 @@ def delete(app: AppContext, rows: Sequence[Network]) -> None:
 
 
 def unused(app: AppContext) -> tuple[Pruned, ...]:
-    """What a prune takes: networks that no running container is on."""
+    """What a prune removes: networks of no running container."""
     rows = [
         row
         for row in app.stores.networks.rows.values()

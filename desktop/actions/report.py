@@ -1,4 +1,4 @@
-"""Saving what helps to find a fault: a report of everything, or one of Galley's logs."""
+"""Saves a bug report with everything, or one of the logs."""
 
 from pathlib import Path
 

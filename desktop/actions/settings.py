@@ -1,4 +1,4 @@
-"""Changes of Galley's settings, of daemon.json, and of docker's own context."""
+"""Changes Galley's settings, daemon.json, and docker's own context."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING

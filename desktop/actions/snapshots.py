@@ -1,4 +1,4 @@
-"""What can be done with snapshots of the whole machine."""
+"""Actions on snapshots of the whole machine."""
 
 from collections.abc import Callable
 
@@ -15,7 +15,7 @@ def create(
     done: Callable[[object], object],
     refused: Callable[[Problem], object],
 ) -> None:
-    """The machine runs on meanwhile; for `memory` it is suspended, and goes on."""
+    """The machine keeps running; with `memory` it is suspended meanwhile, and resumed."""
 
     def made(outcome: object) -> None:
         done(outcome)

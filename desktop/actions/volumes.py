@@ -1,4 +1,4 @@
-"""What can be done to volumes."""
+"""Actions on volumes."""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -37,7 +37,7 @@ def create(
 
 
 def delete(app: AppContext, rows: Sequence[Volume]) -> None:
-    """Asks once. What a container uses cannot be deleted: that is said instead."""
+    """Asks once. A volume in use cannot be deleted: then a message says so."""
     free = [row for row in rows if not app.stores.users_of_volume(row.name)]
     used = [row for row in rows if row not in free]
     if not free:

@@ -1,1 +1,1 @@
-"""Questions with fields. Each opens without blocking and calls back when it is answered."""
+"""Dialogs with fields. Each opens without blocking and calls back with the result."""

@@ -1,8 +1,8 @@
-"""A dialog of a few fields that stays open until its wish is granted.
+"""A dialog with a few fields that stays open until its request has succeeded.
 
-add_field   a label, the field, and room for the sentence that says what is wrong with it
-submit      calls `send`, which checks the fields and begins the work
-refused     the engine said no: its sentence is shown, and nothing that was typed is lost
+add_field   a label, the field, and space for the error message about it
+submit      calls `send`, which checks the fields and starts the task
+refused     the engine refused: shows its message, and keeps what was typed
 """
 
 from PySide6.QtCore import Qt
@@ -112,7 +112,7 @@ class FormDialog(QDialog):
             self.accept()
 
     def refused(self, problem: Problem) -> bool:
-        """Shown here, so that nobody has to show it elsewhere."""
+        """Shows the error in the dialog, so that it needs no toast."""
         if not Shiboken.isValid(self):
             return False
         self.problem.setText(told(problem, "\n"))

@@ -1,5 +1,5 @@
-"""Asks for the name of an image, and says at once what is wrong with it. Pull, tag, push and import
-ask in the same way.
+"""Asks for the name of an image, and validates it while it is typed. For pull, tag, push and
+import.
 """
 
 import re
@@ -19,7 +19,7 @@ COMMANDS = re.compile(r"^(?:\$\s*)?(?:docker|podman)\s+(?:image\s+)?(?:pull|push
 
 
 def tidy(typed: str) -> str:
-    """Without what comes along when a name is copied."""
+    """Without white space and prefixes of copied names."""
     text = COMMANDS.sub("", typed.strip())
     return re.sub(r"^https?://", "", text)
 

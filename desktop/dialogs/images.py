@@ -1,4 +1,4 @@
-"""What is asked before an image is pulled, pushed, named, saved, loaded or cleaned up.
+"""The dialogs before an image is pulled, pushed, tagged, saved, loaded or pruned.
 
 Next: `desktop/actions/images.py`, which does it.
 """
@@ -78,7 +78,7 @@ def ask_load(app: AppContext) -> None:
 
 
 def ask_import(app: AppContext) -> None:
-    """A file first, then the name of what is made of it."""
+    """First a file, then the name of the image."""
     ask_open(
         app.window.widget,
         tr("Make an image of a root file system"),

@@ -1,6 +1,6 @@
-"""Making a network, and putting a container on one.
+"""Creating a network, and connecting a container to one.
 
-Addresses are checked while they can still be mended: before the engine is asked.
+Addresses are validated here, before the request.
 """
 
 import ipaddress
@@ -24,7 +24,7 @@ type Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def read_subnet(text: str) -> tuple[Range | None, str]:
-    """The range, or what is wrong with it."""
+    """The range, or the error."""
     try:
         loose = ipaddress.ip_network(text, strict=False)
     except ValueError:
@@ -63,7 +63,7 @@ def wrong_gateway(text: str, subnet: Range | None) -> str:
 
 
 def wrong_address(text: str, network: Network) -> str:
-    """What is wrong with the address of a container on a network."""
+    """The error in a container's address on a network."""
     address = read_address(text)
     if address is None:
         return tr("An address is wanted, as {example}.", example=GATEWAY)

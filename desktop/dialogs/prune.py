@@ -1,6 +1,5 @@
-"""Shows what a clean-up would take, and how much, before anything is deleted. `fetch` works in a
-worker thread and answers with the narrow choice, and the wide one where there is a box to tick for
-it.
+"""Shows what a prune would remove, and how much, before anything is deleted. `fetch` runs in a
+worker thread and returns the narrow choice, and the wide one for a check box.
 """
 
 from collections.abc import Callable
@@ -22,7 +21,7 @@ from vm.errors import Problem
 
 @dataclass(frozen=True)
 class Wording:
-    """`count` says how many; `wider`: what the box adds, "" for no box."""
+    """`count`: the text for a number; `wider`: the text of the check box, "" for none."""
 
     title: str
     loses: str
@@ -32,7 +31,7 @@ class Wording:
 
 
 class PruneDialog(QDialog):
-    """`then` is told whether the box was ticked."""
+    """`then` gets whether the box was checked."""
 
     def __init__(
         self,

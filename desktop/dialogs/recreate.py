@@ -1,7 +1,7 @@
-"""Make a container again with changes.
+"""Recreates a container with changes.
 
-The form is filled from what the container was asked for. Next: `engine/docker/recreate.py`, which
-says what is changed and how a failure is put back.
+The form is filled from its configuration. Next: `engine/docker/recreate.py`, which applies changes
+and restores the old one on failure.
 """
 
 from PySide6.QtCore import Qt

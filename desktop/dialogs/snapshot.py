@@ -42,7 +42,7 @@ class SnapshotDialog(FormDialog):
         return True
 
     def _offer_memory(self, now: EngineStatus | None) -> None:
-        """Of a machine that is suspended it is kept in any case."""
+        """A suspended machine's memory is always included."""
         asleep = now is not None and now.machine.resumable
         refusal = now.no_memory if now is not None else None
         self.memory.setChecked(asleep)

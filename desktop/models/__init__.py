@@ -1,1 +1,1 @@
-"""Stores as Qt item models. `rows.py` is the one model; each list says its columns."""
+"""Stores as Qt item models. `rows.py` is the model of all lists; each list declares its columns."""

@@ -28,7 +28,7 @@ def _health_word(health: str) -> str:
 
 
 def state_word(row: Container) -> str:
-    """The state as a person says it; of one with a health check what that says; an ending with its
+    """The state for users: of a container with a health check its result; of an exited one its
     code."""
     match row.state:
         case ContainerState.RUNNING:
@@ -63,7 +63,7 @@ def port_links(row: Container) -> list[str]:
 
 
 def port_rest(row: Container) -> str:
-    """What stands behind the links: where one leads, or what is only exposed."""
+    """The text after the links: where they lead, or ports that are exposed only."""
     published = [port for port in row.ports if port.host_port]
     inside = list(dict.fromkeys(p.container_port for p in published))
     if len(inside) == 1:
@@ -92,7 +92,7 @@ def heading_state(heading: Heading) -> str:
 
 
 def heading_dot(heading: Heading) -> str:
-    """Nothing but what is wrong has a colour."""
+    """Coloured only where something is wrong."""
     return "error" if any(has_failed(row) or is_unhealthy(row) for row in heading.rows) else ""
 
 

@@ -1,7 +1,7 @@
 """The list of images, one line for each name.
 
-An image that has several names is several lines, as people know it by its names; one that has none
-is a line with its id. Next: `desktop/pages/images/page.py`.
+An image with several names has several lines; one without a name has a line with its id. Next:
+`desktop/pages/images/page.py`.
 """
 
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class NamedImage:
 
     @property
     def ref(self) -> str:
-        """What Docker is told to mean this."""
+        """Its reference for Docker."""
         return self.tag or self.image.id
 
     @property
@@ -70,7 +70,7 @@ def users(stores: EngineStores, line: NamedImage) -> list[Container]:
 
 
 def totals(stores: EngineStores) -> str:
-    """What stands beside the title."""
+    """The text beside the title."""
     rows = stores.images.rows
     used = {row.image_id for row in stores.containers.rows.values()}
     unused = sum(image.size for image in rows.values() if image.id not in used)

@@ -20,7 +20,7 @@ COLORS = {str: "running", bool: "accent", int: "accent", float: "accent", type(N
 
 
 class Node:
-    """`children` is None until somebody looks."""
+    """`children` is None until they are needed."""
 
     def __init__(self, key: str | int, value: Any, parent: "Node | None", row: int) -> None:
         self.key = key

@@ -13,7 +13,7 @@ def subnet_text(row: Network) -> str:
 
 
 def kind_text(row: Network) -> str:
-    """What sets it apart from others."""
+    """Its distinguishing properties."""
     marks = [tr("built in")] if row.is_builtin else []
     if row.internal:
         marks.append(tr("internal"))
@@ -21,7 +21,7 @@ def kind_text(row: Network) -> str:
 
 
 def running_on(stores: EngineStores, row: Network) -> list[Attachment]:
-    """Those who hold it now; a stopped container only remembers it."""
+    """The running containers on it; a stopped one is only configured for it."""
     containers = stores.containers.rows
     return [
         each

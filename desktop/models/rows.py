@@ -1,9 +1,9 @@
-"""The one item model of every list: columns as data, filter, order, groups.
+"""The item model of all lists: columns as data, filter, order, groups.
 
-The lines that are shown are a flat list, headings of groups among them, worked out anew at every
-change; what differs from the list before becomes precise row signals, so that selection and scroll
-position stay. A thousand rows take about two milliseconds, which needs no proxy model.
-Next: `desktop/widgets/list/table.py`, which draws it.
+The shown lines are a flat list, with headings of groups, recomputed at every change; differences to
+the list before become precise row signals, so that selection and scroll position stay. A thousand
+rows take about two milliseconds, without a proxy model. Next: `desktop/widgets/list/table.py`,
+which draws it.
 """
 
 import itertools
@@ -42,9 +42,9 @@ class Cell(StrEnum):
 
 @dataclass(frozen=True)
 class Column[Row]:
-    """`text` is what a cell says; `order` what it is sorted by (default: the text). `width` is
-    the least of one that stretches. Where there is not room for all columns, the one with the
-    highest `leaves` goes first; 0 always stays."""
+    """`text` is a cell's text; `order` its sort key (default: the text). `width` is the minimum of
+    one that stretches. Where there is no room for all columns, the one with the highest `leaves` is
+    hidden first; 0 never."""
 
     title: str
     text: Callable[[Row], str]
@@ -62,7 +62,7 @@ class Column[Row]:
         return self.cell in (Cell.NUMBER, Cell.USAGE)
 
     def key(self, row: Row) -> Any:
-        """What a row is sorted by."""
+        """The sort key of a row."""
         return self.order(row) if self.order else natural(self.text(row))
 
 
@@ -93,7 +93,7 @@ class ListLine:
 
 @dataclass
 class View:
-    """What the user wants to see of a list."""
+    """The user's filter and order of a list."""
 
     words: tuple[str, ...] = ()
     scope: Callable[[Any], bool] | None = None
@@ -209,7 +209,7 @@ class RowsModel[Row](QAbstractTableModel):
         return self._places.get(key, -1)
 
     def touch(self, keys: Sequence[str]) -> None:
-        """What is shown of these rows has changed, though the rows have not."""
+        """These rows look different, though their data is the same."""
         for key in keys:
             place = self.place(key)
             if place >= 0:

@@ -1,6 +1,6 @@
-"""The words and the figures of a pull, push, save or load.
+"""Texts and figures of a pull, push, save or load.
 
-Docker tells each layer in words of its own; here they become few and plain ones. Next:
+Docker has many words for the state of a layer; here they become few and plain ones. Next:
 `desktop/widgets/transfer.py`, which draws them.
 """
 

@@ -1,4 +1,4 @@
-"""The list of volumes: columns, and what is known of them beside their rows."""
+"""The list of volumes: columns, and data from outside of their rows."""
 
 from desktop.i18n.text import age, size, tr
 from desktop.models.rows import Cell, Column, RowsModel

@@ -1,3 +1,1 @@
-"""What lives as long as the window and runs beside it: the supervisor, the engine, tasks. Start at
-`link.py`.
-"""
+"""Long-lived objects beside the window: the supervisor, the engine, tasks. Start at `link.py`."""

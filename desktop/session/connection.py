@@ -1,9 +1,10 @@
-"""The engine that the window looks at, and whether it answers.
+"""The connection to the current engine, and whether it answers.
 
-One thread per connection: it makes the client (and so loads the docker SDK, away from the window's
-thread), listens to dockerd's events and hands them on in bunches; when they end, the engine is down
-until it answers again. Galley's own engine is tried again when the supervisor says that it is there
-(`poke`), others now and then. Next: `desktop/stores/engine.py`, which turns events into rows.
+One thread per connection: it makes the client (and so imports the docker SDK outside of the
+window's thread), reads dockerd's events and passes them on in batches. When they end, the engine is
+down until it answers again. Galley's own engine is tried again when the supervisor reports it
+running (`poke`), others periodically. Next: `desktop/stores/engine.py`, which turns events into
+rows.
 """
 
 import contextlib
@@ -65,8 +66,8 @@ class Connection(QObject):
         return self.pinned()()
 
     def pinned(self) -> "Callable[[], DockerClient]":
-        """`client` of the engine that is looked at now, or none, when another one is by then: what
-        is deleted by name must not be another engine's."""
+        """`client` of the current engine, or none after a switch: a deletion by name must not hit
+        another engine."""
         thread = self._thread
 
         def client() -> "DockerClient":
@@ -89,40 +90,38 @@ class Connection(QObject):
 
     @property
     def is_up(self) -> bool:
-        """Whatever is asked of it is done."""
+        """Requests are served."""
         return self.reach is Reach.UP or self.is_kept
 
     @property
     def is_heard(self) -> bool:
-        """Its events arrive, so that what is shown stays true. Not while its machine is on the
-        disk, for which pings are answered all the same."""
+        """Its events arrive, so that rows are current. False while the machine is suspended, though
+        pings are answered then."""
         return self.reach is Reach.UP and not (self.is_kept or self.waits_for_machine)
 
     @property
     def is_ours(self) -> bool:
-        """Galley's own VM is looked at, and not another context."""
+        """The current engine is Galley's own, not another docker context."""
         return self.context is not None and self.context.ours
 
     @property
     def is_asleep(self) -> bool:
-        """It is ours and saves resources: every question wakes it, so none is asked unless somebody
-        does."""
+        """Ours, and paused or auto-suspended: any request wakes it, so only the user's are sent."""
         return (self._is_paused or self._is_kept) and self.is_ours
 
     @property
     def is_kept(self) -> bool:
-        """It is ours and on the disk, put there because nobody used it, or on its way back."""
+        """Ours and auto-suspended, or on its way back."""
         return self._is_kept and self.is_ours
 
     @property
     def waits_for_machine(self) -> bool:
-        """It is ours and does not run: asking for it again and again would only bring it back from
-        the disk, where it was put because nobody uses it."""
+        """Ours and not running: retries would only resume a machine that was auto-suspended."""
         return self._is_down and self.is_ours
 
     def see_machine(self, state: MachineState | None, auto_suspended: bool = False) -> None:
-        """What the supervisor says of Galley's own; None when it says nothing. `auto_suspended`:
-        its first use resumes it."""
+        """The supervisor's status of Galley's own machine; None without one. `auto_suspended`: its
+        first use resumes it."""
         was = self._is_down, self._is_paused, self._is_kept
         if state is not None:  # else it is as it was, until the next supervisor says otherwise
             self._is_down = state in DOWN
@@ -207,8 +206,8 @@ class _ConnectionThread:
         self.again.set()
 
     def bring_back(self) -> "DockerClient":
-        """Use the machine, which brings it back, and return when it is listened to. Raises what
-        the engine says instead. Not for the thread of this."""
+        """Resume the machine by using it, and return once its events are read. Raises the engine's
+        error. Not from this thread."""
         from engine.docker.client import DockerClient
 
         with contextlib.closing(DockerClient(self._endpoint, BACK_SECONDS)) as first:

@@ -1,5 +1,5 @@
-"""What the engine that is looked at is doing, in one word and one sentence. The status bar, the
-banner, the tray and the engine's page all say it with these words.
+"""The state of the current engine, as one word and one sentence, for the status bar, the banner,
+the tray and the engine's page.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from vm.types import MachineState, Status
 @dataclass(frozen=True)
 class EngineState:
     """`dot` as in `desktop/widgets/list/row_delegate.py`. `action`: "start", "retry", "replace" or
-    "". `answers`: whatever is asked of it."""
+    "". `answers`: requests are served."""
 
     dot: str
     word: str
@@ -119,8 +119,8 @@ def runs_on(machine: Status) -> str:
 
 
 def is_first_run(link: Link, connection: Connection, prefs: Prefs) -> bool:
-    """Galley's own engine is looked at, and there has never been one. Where nobody can say so,
-    because the background process does not come up, the window's memory does."""
+    """The current engine is Galley's own, and never ran before. Without a supervisor, the window's
+    own settings tell."""
     if not connection.is_ours:
         return False
     if link.status is None:

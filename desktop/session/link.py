@@ -1,9 +1,8 @@
-"""The window's line to the supervisor: what the machine does, and what is asked of it.
+"""The window's link to the supervisor: the machine's status, and requests.
 
-A thread listens for the engine's status; when the supervisor goes away another one is started,
-which finds the machine as it is. A call is a task with a connection of its own, so that a long
-start never holds up a short question. What users can ask for is in `desktop/actions/`: pages only
-read here.
+A thread follows the engine's status; when the supervisor goes away another one is started, which
+adopts the machine. A call is a task with a connection of its own, so that a long start never delays
+a short request. The user's requests are in `desktop/actions/`: pages only read here.
 """
 
 import threading
@@ -30,7 +29,7 @@ PATIENCE = (0.2, 1.0, 5.0, 30.0)  # seconds between attempts to have a superviso
 
 
 class EngineRequest(StrEnum):
-    """What moves the engine as a whole. The value is the supervisor's method."""
+    """A request that changes the whole engine. The value is the method of the supervisor."""
 
     START = "start"
     STOP = "stop"
@@ -39,7 +38,7 @@ class EngineRequest(StrEnum):
 
 class Link(QObject):
     """`status` is the latest, or None while there is no supervisor; `problem` says why.
-    `requested`: what the user has asked of the engine and no status shows yet."""
+    `requested`: the user's request until a status shows it."""
 
     changed = Signal()
 
@@ -84,8 +83,8 @@ class Link(QObject):
         done: Callable[[object], object] | None = None,
         failed: Callable[[Problem], object] | None = None,
     ) -> Task:
-        """Like `call`. `requested` is set at once, until a status shows the start that was asked
-        for, or the task is over."""
+        """Like `call`. Sets `requested` at once, until a status shows the start or the task is
+        over."""
         task = self.call(title, request.value, done=done, failed=failed)
         task.retry = partial(self.request, request, title, done, failed)
         task.changed.connect(partial(self._forget_request, task))
@@ -185,6 +184,6 @@ def snapshot_step(step: SnapshotStep) -> str:
 
 
 def boot_step(seen: EngineStatus) -> str:
-    """What a start is doing now, in the words of the boot; "" when nothing is under way."""
+    """The current step of a start; "" when none is under way."""
     under_way = [step.step for step in seen.machine.boot if step.seconds is None]
     return engine_says(under_way[-1]) if under_way else ""

@@ -1,9 +1,9 @@
-"""Every piece of work that is not done in the window's own thread.
+"""Runs work outside of the window's thread.
 
-`Tasks.start` is for what the user asked for: it has a name, shows progress, can be cancelled, is
-listed in the status bar and ends in a result or in a `Problem`. `Tasks.quietly` is for what the
-window wants to know by itself. Work runs in a few daemon threads; everything else here happens in
-the window's thread, where `done` and `failed` are called. The broad `except` of the window is here.
+`Tasks.start` is for requests of the user: a task has a name, shows progress, can be cancelled, is
+listed in the status bar and ends in a result or in a `Problem`. `Tasks.quietly` is for requests of
+the window itself. Work runs in a few daemon threads; everything else here happens in the window's
+thread, where `done` and `failed` are called. The broad `except` of the window is here.
 """
 
 import queue
@@ -186,11 +186,11 @@ class Tasks(QObject):
         done: Callable[[Result], object],
         failed: Callable[[Problem], object] = lambda _problem: None,
     ) -> None:
-        """Ask something that nobody has to know of."""
+        """Without an entry in the list of tasks."""
         self._enqueue(work, done, failed)
 
     def close(self) -> None:
-        """Cancel what runs; nothing is told any more."""
+        """Cancel all tasks; nothing is called any more."""
         self.cancel_all()
         self.invoker.stop()
         with self._lock:
@@ -270,7 +270,7 @@ def _attempt[Result](work: Callable[[], Result]) -> Result | _Failure:
 
 
 def unexpected(error: BaseException) -> Problem:
-    """A mistake of ours, in words that help to report it."""
+    """An unexpected error, with what a bug report needs."""
     return Problem(
         GalleyError.__name__,
         tr("Galley made a mistake: {error}.", error=f"{type(error).__name__}: {error}"),

@@ -1,1 +1,1 @@
-"""What an engine has, kept true. `store.py` is one list; `engine.py` keeps all of them."""
+"""The lists of an engine, kept current. `store.py` is one list; `engine.py` has all of them."""

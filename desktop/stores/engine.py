@@ -1,6 +1,6 @@
-"""All lists of the engine that is looked at, kept true by its events.
+"""All lists of the current engine, updated by its events.
 
-Every (re)connection loads everything anew; between two, only what an event names.
+Every (re)connection loads everything; after that, only what an event names.
 """
 
 from functools import partial
@@ -31,7 +31,7 @@ JOINS = ("create", "destroy", "rename", "start")
 
 
 class EngineStores(QObject):
-    """The four lists, and what the engine says of itself."""
+    """The four lists, and the engine's own information."""
 
     told = Signal(object)  # Event, one by one, after the lists were invalidated
     facts_changed = Signal()

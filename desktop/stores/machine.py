@@ -1,6 +1,6 @@
-"""What Galley's own machine holds now, asked for while somebody looks.
+"""Resource use of Galley's own machine, polled while it is shown.
 
-Nothing is asked of a machine that does not run: looking wakes nobody.
+A machine that does not run is not asked, and a paused one is not woken.
 """
 
 import msgspec

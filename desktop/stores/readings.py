@@ -1,6 +1,6 @@
-"""What is known of one container's CPU and memory, and when it is read again.
+"""Readings of one container's CPU and memory, and when the next one is due.
 
-No thread and no clock of its own: the caller says what time it is. Next: `usage.py`.
+No thread and no clock of its own: the caller passes the time. Next: `usage.py`.
 """
 
 from collections import deque
@@ -91,5 +91,5 @@ def _moved(sample: StatsSample, last: StatsSample) -> bool:
 
 
 def _shown(sample: StatsSample) -> tuple[float, int]:
-    """As exact as the list says it."""
+    """Rounded as the list shows it."""
     return round(sample.cpu, 3), round(sample.memory, -5)

@@ -1,9 +1,9 @@
-"""One list of the engine's things: loaded, invalidated by events, compared by key.
+"""One list of the engine's objects: loaded, invalidated by events, compared by key.
 
-    event → invalidate() → (debounce) → fetch in a pool thread → keyed diff → changed(Delta)
+event → invalidate() → (debounce) → fetch in a pool thread → keyed diff → changed(Delta)
 
-A load that is under way when the next event comes is followed by one more, never by two. Rows stay
-while the engine is away, so that the window can show them grey.
+An event during a load causes one more load, never two. Rows stay while the engine is away, so that
+the window can show them grey.
 """
 
 from collections.abc import Callable, Iterable
@@ -37,7 +37,7 @@ def difference[Row](old: dict[str, Row], new: dict[str, Row]) -> Delta:
 
 
 class Store[Row](QObject):
-    """`rows` by key, in the engine's order. `busy`: what is being done to a row, as a word."""
+    """`rows` by key, in the engine's order. `busy`: the operation on a row, as a word."""
 
     changed = Signal(object)  # Delta
     loaded = Signal()  # after every load, also one that changed nothing
@@ -100,7 +100,7 @@ class Store[Row](QObject):
             self.loaded.emit()
 
     def set_busy(self, key: str, word: str) -> None:
-        """Show at once what is being done to a row; "" when it is over."""
+        """Show an operation on a row at once; "" when it is over."""
         if word:
             self.busy[key] = word
         elif self.busy.pop(key, None) is None:

@@ -1,8 +1,7 @@
-"""Who shows that it has the focus: what the keyboard has led to, not what was clicked.
+"""Shows the focus ring on a widget that got the focus by keyboard, not by a click.
 
 A style sheet knows `:focus` only. The focused widget has the property `ring` while its focus came
-by Tab or a key of the window; what takes text shows `:focus` always, for a caret alone is thin.
-Next: `desktop/theme/style.py`.
+by Tab or a key of the window; text fields show `:focus` always. Next: `desktop/theme/style.py`.
 """
 
 from PySide6.QtCore import QEvent, QObject, Qt
@@ -28,7 +27,7 @@ class FocusRing(QObject):
             self._show(now, self._by_keys)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802
-        """Of a widget with a ring: a click takes it away."""
+        """A click removes the ring."""
         if event.type() == QEvent.Type.MouseButtonPress:
             self._by_keys = False
             now = QApplication.focusWidget()

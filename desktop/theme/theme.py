@@ -1,5 +1,5 @@
-"""The scheme in use: it follows the system, and tells when it changes. Next: `icons.py`, which
-tints icons with these colours.
+"""The current colour scheme: follows the system, and signals changes. Next: `icons.py`, which tints
+icons with these colours.
 """
 
 import dataclasses

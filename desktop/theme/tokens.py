@@ -1,6 +1,6 @@
-"""The design's tokens: measures, and colours for two schemes. Imports nothing of ours.
+"""The design's tokens: measures, and colours for two schemes. Imports nothing of Galley.
 
-Contrast of every pair that is used is tested (`tests/unit/desktop/theme/test_theme.py`).
+Contrast of every pair in use is tested (`tests/unit/desktop/theme/test_theme.py`).
 """
 
 from dataclasses import dataclass

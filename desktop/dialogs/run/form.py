@@ -1,7 +1,7 @@
-"""What a new container and one that is made again are both asked: ports, variables, mounts, limits,
-restarts.
+"""The fields of a new container and of a recreated one: ports, variables, mounts, limits, restart
+policy.
 
-Next: `dialog.py` and `desktop/dialogs/recreate.py`, which put it into a dialog.
+Next: `dialog.py` and `desktop/dialogs/recreate.py`, which use it.
 """
 
 from collections.abc import Callable, Sequence
@@ -84,7 +84,7 @@ class RunForm:
         self.memory_line.setText(values.memory_text(spec.memory))
 
     def prefill(self, image: ImageDetail | None) -> None:
-        """With what an image asks for; what another one had asked for goes."""
+        """Fill in an image's defaults, instead of those of the image before."""
         self._image = image
         for rows in (self.ports, self.env, self.mounts):
             rows.forget_given()
@@ -101,7 +101,7 @@ class RunForm:
     # Reading
 
     def read(self, base: RunSpec) -> RunSpec | None:
-        """`base` with what the form says; None where something is wrong, which is marked."""
+        """`base` with the fields; None where one is invalid, which is marked."""
         ports = cast("list[Port] | None", self.ports.read())
         env = cast("list[str] | None", self.env.read())
         mounts = cast("list[Mount] | None", self.mounts.read())
@@ -135,7 +135,7 @@ class RunForm:
         return [variable for variable in env if variable not in image.env]
 
     def _own_mounts(self, mounts: Sequence[Mount]) -> list[Mount]:
-        """Without the volumes that Docker makes by itself because the image wants them."""
+        """Without the image's anonymous volumes."""
         wanted = self._image.volumes if self._image else ()
         return [mount for mount in mounts if mount.source or mount.target not in wanted]
 

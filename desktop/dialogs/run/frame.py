@@ -1,7 +1,7 @@
-"""The frame of the dialogs that run something: what is asked scrolls, the buttons stay.
+"""The frame of the Run dialogs: the fields scroll, the buttons stay.
 
-It does not block the window: an image is pulled while something else is looked at. Closed in the
-middle, the work goes on as the task that it is. Next: `dialog.py`.
+It does not block the window while an image is pulled. Closing it does not cancel the task. Next:
+`dialog.py`.
 """
 
 from PySide6.QtCore import Qt
@@ -15,7 +15,7 @@ from vm.errors import Problem
 
 
 class RunFrame(QDialog):
-    """Subclasses fill `asked` and say what `submit` does."""
+    """Subclasses fill `asked` and implement `submit`."""
 
     def __init__(self, parent: QWidget, title: str, agree: str, explanation: str = "") -> None:
         super().__init__(parent)
@@ -86,7 +86,7 @@ class RunFrame(QDialog):
             self.accept()
 
     def refused(self, problem: Problem) -> bool:
-        """Whether it is shown here: nobody has closed this meanwhile."""
+        """Whether the error is shown here: False after the dialog was closed."""
         if self.is_left:
             return False
         self._rest()

@@ -1,7 +1,7 @@
-"""Ports, variables and mounts as rows that can be added and taken away.
+"""Ports, variables and mounts as rows that can be added and removed.
 
-A row that the image has prefilled goes when another image is chosen, unless it was changed.
-Next: `form.py`.
+A row that an image has prefilled goes when another image is chosen, unless it was changed. Next:
+`form.py`.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,7 +20,7 @@ from engine.docker.types import Mount, Port
 
 
 class FormRow(QWidget):
-    """One row: its fields, the button that takes it away, and what is wrong with it."""
+    """One row: its fields, the remove button, and the error message."""
 
     def __init__(
         self, theme: Theme, remove: Callable[["FormRow"], object], *items: QWidget
@@ -65,7 +65,7 @@ class FormRow(QWidget):
         raise NotImplementedError
 
     def checked(self) -> object | None:
-        """None where something is wrong, which is marked and said below."""
+        """None where a field is invalid, which is marked and described below."""
         self.complain("")
         self._wrong = []
         try:
@@ -75,7 +75,7 @@ class FormRow(QWidget):
             return None
 
     def read[Value](self, field: QLineEdit, read: Callable[[str], Value]) -> Value:
-        """What a field says; remembers which one was wrong."""
+        """A field's value; records which one is invalid."""
         self._wrong = [field]
         return read(field.text())
 
@@ -123,7 +123,7 @@ class VariableRow(FormRow):
             self.content.setCursorPosition(0)
 
     def fix(self) -> None:
-        """It comes from the image: its value can be changed, but it cannot be taken away."""
+        """It comes from the image: its value can be changed, but it cannot be removed."""
         self.name.setReadOnly(True)
         self.name.setEnabled(False)
         self.remove.setEnabled(False)
@@ -207,7 +207,7 @@ class FormRows[Made: FormRow](QWidget):
         made.fields[0].setFocus()
 
     def forget_given(self) -> None:
-        """Take away what an image had prefilled and nobody has changed."""
+        """Remove rows that an image had prefilled and that were not changed."""
         for line in list(self.lines):
             if line.given is not None and self._is_as_given(line):
                 self._remove(line)

@@ -1,7 +1,7 @@
-"""What people type into a run, as values.
+"""Parses what users type into the Run dialog.
 
-Each returns the value, or raises `Wrong` with the sentence that the form shows.
-Next: `rows.py`.
+Each function returns the value, or raises `Wrong` with the message that the form shows. Next:
+`rows.py`.
 """
 
 import re
@@ -37,7 +37,7 @@ def port_number(text: str) -> int:
 
 
 def free_port(text: str) -> int:
-    """Of the host; nothing leaves the choice to Docker."""
+    """Of the host; "" lets Docker choose."""
     return port_number(text) if text.strip() else ANY_PORT
 
 
