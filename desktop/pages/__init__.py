@@ -1,1 +1,1 @@
-"""What the window shows, one folder or file for each page. `page.py` is what they share."""
+"""The pages of the window, one folder or file each. `page.py` is their base class."""

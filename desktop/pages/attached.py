@@ -1,4 +1,4 @@
-"""The containers that use a volume or are on a network, with a way to each."""
+"""The containers that use a volume or network, with a link to each."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ NAME_LEAST = 120
 
 
 class Dot(QWidget):
-    """The state of something as a shape in its colour; the word beside it says the same."""
+    """The state as a coloured shape; the word beside it has the same meaning."""
 
     def __init__(self, theme: Theme, state: str) -> None:
         super().__init__()
@@ -44,14 +44,14 @@ class Dot(QWidget):
 
 @dataclass(frozen=True)
 class User:
-    """A container, and what is said of it here: its address, say."""
+    """A container, and a detail of it, such as its address."""
 
     container: Container
     text: str = ""
 
 
 class AttachedList(QWidget):
-    """`part`: what a second button says and does to the container, "" for none."""
+    """`part`: the label of a second button, "" for none."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class AttachedList(QWidget):
         self.setLayout(self._box)
 
     def show_users(self, users: Sequence[User]) -> None:
-        """Made anew only where somebody sees a difference."""
+        """Rebuilt only where something visible changes."""
         if tuple(users) == self._shown:
             return
         self._shown = tuple(users)

@@ -1,7 +1,7 @@
-"""Which pages there are, and what can be done to the engine. Next: `objects.py`, for what the
-palette can do to containers, images, volumes and networks.
+"""The list of pages, and the actions on the engine. Next: `objects.py`, for the palette's actions
+on containers, images, volumes and networks.
 
-A page is loaded when it is made. To add one: a line in `places`, and one in `make`.
+A page is imported when it is made. To add one: a line in `places`, and one in `make`.
 """
 
 from collections.abc import Sequence
@@ -74,7 +74,7 @@ def make(key: str, app: AppContext) -> Page:
 
 
 def commands(app: AppContext, state: EngineState) -> list[Command]:
-    """What can be done to the engine now."""
+    """The actions on the engine that are possible now."""
     found = []
     if app.connection.is_ours:
         if state.action == "start":

@@ -1,5 +1,5 @@
-"""The frame of a detail: a way back, a name, buttons, and tabs that are made when they are first
-shown. Next: `volumes/detail.py`.
+"""The frame of a detail view: back button, name, actions, and tabs that are made when they are
+first shown. Next: `volumes/detail.py`.
 """
 
 from collections.abc import Callable
@@ -157,7 +157,7 @@ class FramedDetail(Detail):
         self.tab_shown(tab)
 
     def say_gone(self, sentence: str) -> None:
-        """What this is the inside of does not exist any more."""
+        """The object does not exist any more."""
         self.gone.setText(sentence)
         self.gone.show()
         self._stack.setEnabled(False)

@@ -1,7 +1,7 @@
-"""A page that is a list of the engine's things, with a detail that opens in its place.
+"""A page with a list of the engine's objects, and a detail view that opens in its place.
 
-A page gives its model, its row styler and its actions; filter, menu, keys, empty state and the way
-back are the same everywhere.
+A page supplies its model, its row styler and its actions; filter, menu, keys, empty state and the
+back button are shared.
 """
 
 from collections.abc import Sequence

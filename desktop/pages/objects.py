@@ -1,5 +1,5 @@
-"""Containers, images, volumes and networks as commands of the palette, with what menus do to them.
-Next: `desktop/palette.py`.
+"""Containers, images, volumes and networks in the palette, with the actions of their menus. Next:
+`desktop/palette.py`.
 """
 
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ def objects(app: AppContext) -> list[Command]:
 
 
 def verbs(command: Command, menu: QMenu) -> list[Command]:
-    """What can be done to it now; `menu` lives as long as these are wanted."""
+    """The actions that are possible now; `menu` lives as long as they are needed."""
     if command.fill is None:
         return []
     command.fill(menu)

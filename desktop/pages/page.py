@@ -1,5 +1,5 @@
-"""What every page is: a header with title and actions, and a body. Next: `list_page.py`, for the
-pages that are a list.
+"""The base class of all pages: a header with title and actions, and a body. Next: `list_page.py`,
+for lists.
 """
 
 from collections.abc import Callable
@@ -14,8 +14,8 @@ from desktop.widgets.basics import label
 
 @dataclass(frozen=True)
 class Command:
-    """Something the palette can do. `hint`: where it belongs, or its key. `also`: more words that
-    find it. `fill` puts what can be done to it into a menu."""
+    """A command of the palette. `hint`: where it belongs, or its key. `also`: more search words.
+    `fill` adds its actions to a menu."""
 
     title: str
     run: Callable[[], object]
@@ -61,7 +61,7 @@ class Page(QWidget):
         """Show the detail of `key`; "" is the list."""
 
     def reset(self) -> None:
-        """Another engine is looked at: show nothing of the one before."""
+        """After a switch to another engine: show nothing of the one before."""
 
     def refresh(self) -> None:
         self.app.stores.refresh()

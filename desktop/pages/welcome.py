@@ -1,8 +1,7 @@
-"""What is shown before there is an engine: who we are, what will run it, its first start, and a
-first container at the end.
+"""The first run: what Galley is, what will run the engine, its first start, and a first container.
 
-The window shows it once, in place of an empty list (`engine_state.is_first_run`); the user goes on
-by the sidebar or by the buttons at the end. Nothing starts by itself.
+The window shows it once, in place of an empty list (`engine_state.is_first_run`); the user leaves
+it by the sidebar or by the buttons at the end. Nothing starts without a click.
 """
 
 from PySide6.QtCore import QSize, Qt

@@ -1,1 +1,1 @@
-"""What pages are made of. Nothing here knows Docker."""
+"""The widgets that pages are made of. Nothing here knows Docker."""

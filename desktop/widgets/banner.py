@@ -1,4 +1,4 @@
-"""The strip above a page that says why nothing can be done now, with the one thing to do."""
+"""The banner above a page: why the engine is not available, and a button for it."""
 
 from collections.abc import Callable
 

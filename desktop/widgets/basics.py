@@ -44,8 +44,8 @@ def button(
     name: str = "",
     tip: str = "",
 ) -> QPushButton:
-    """`kind`: primary, danger, link, flat, nav, tab or "". `name`: what a reader says, if not the
-    text; `tip`: what the mouse is told."""
+    """`kind`: primary, danger, link, flat, nav, tab or "". `name`: its accessible name, if not the
+    text; `tip`: its tooltip."""
     return _furnish(_Button(), text, clicked, kind, name, tip)
 
 
@@ -84,7 +84,7 @@ def icon_button(
     kind: str = "flat",
     color: str = "",
 ) -> QPushButton:
-    """With an icon that follows the scheme; `name` is its tip and what a reader says."""
+    """The icon follows the colour scheme; `name` is its tooltip and accessible name."""
     made = _IconButton(theme, icon, color or ("on_accent" if kind == "primary" else "secondary"))
     return _furnish(made, text, clicked, kind, name, "" if text else name)
 
@@ -121,7 +121,7 @@ class _IconButton(_Button):
 
 
 def row(*items: QWidget | QLayout | int | None, gap: int = 8) -> QHBoxLayout:
-    """Left to right; a number is a stretch of that weight, None is left out."""
+    """Left to right; a number is a stretch of that weight, None is skipped."""
     return _fill(QHBoxLayout(), items, gap)
 
 

@@ -1,6 +1,6 @@
-"""Text in numbered lines, for files that people write: JSON in colour, a wrong place marked.
+"""A text editor with line numbers: JSON in colour, errors marked.
 
-Tab goes on to the next control; Enter keeps the indent.
+Tab moves to the next control; Enter keeps the indent.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""The question before something is lost."""
+"""Asks before something is lost."""
 
 from collections.abc import Callable
 
@@ -12,8 +12,8 @@ from desktop.widgets.name_list import NameList
 
 
 class Confirm(QDialog):
-    """Names what is lost and what is not; Enter alone does not agree. `then` gets whether the
-    choice, where there is one, was made."""
+    """Says what is lost and what is not; Enter alone does not confirm. `then` gets whether the
+    check box, if there is one, was checked."""
 
     def __init__(
         self, prompt: DestructivePrompt, then: Callable[[bool], object], parent: QWidget

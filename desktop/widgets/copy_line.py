@@ -1,4 +1,4 @@
-"""A fact with a button that copies it."""
+"""A value with a copy button."""
 
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QFontMetrics, QGuiApplication, QResizeEvent

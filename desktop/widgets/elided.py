@@ -1,4 +1,4 @@
-"""A label that shortens its text instead of asking for room."""
+"""A label that shortens its text to its width."""
 
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QFontMetrics, QResizeEvent
@@ -8,7 +8,7 @@ from desktop.i18n.text import tip
 
 
 class Elided(QLabel):
-    """`whole` is its text; the mouse and a reader are told all of it."""
+    """`whole` is its text, which the tooltip and screen readers get."""
 
     def __init__(self, text: str = "", kind: str = "") -> None:
         super().__init__()

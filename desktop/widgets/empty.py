@@ -1,4 +1,4 @@
-"""What stands where a list has nothing: an icon, a sentence, the next step."""
+"""Shown in place of an empty list: an icon, a sentence, the next step."""
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QVBoxLayout, QWidget

@@ -1,8 +1,8 @@
 """Folders and files of a container or a volume.
 
-It is given two callables that work in a worker thread: `list_folder(path, cancel)` and
-`read(path)`, the first `LIMIT` bytes of a file. Paths are absolute, "/" is the top. A page may put
-buttons of its own into `bar`, and ask what is selected. Next: `desktop/models/files.py`.
+It gets two callables that run in a worker thread: `list_folder(path, cancel)` and `read(path)`, the
+first `LIMIT` bytes of a file. Paths are absolute, "/" is the top. A page may add buttons to `bar`,
+and read the selection. Next: `desktop/models/files.py`.
 """
 
 import posixpath
@@ -43,7 +43,7 @@ type ReadFile = Callable[[str], bytes]
 
 
 class FileBrowser(QWidget):
-    """`folder_changed`: another folder is shown. `leave` stops what is under way."""
+    """`folder_changed`: another folder is shown. `leave` cancels what is under way."""
 
     folder_changed = Signal(str)
 
@@ -127,13 +127,13 @@ class FileBrowser(QWidget):
     # What others ask
 
     def selected(self) -> list[tuple[str, FileEntry]]:
-        """Path and entry of what is chosen."""
+        """Path and entry of the selection."""
         rows = self.table.selectionModel().selectedRows()
         entries = (self.model.entry(index) for index in rows)
         return [(self._beside(entry.name), entry) for entry in entries if entry is not None]
 
     def open_folder(self, path: str, choose: str = "") -> None:
-        """Show this folder, and choose an entry; what is shown stays until it has been read."""
+        """Show this folder, and select an entry; the old one stays until the new one is read."""
         self._wanted = choose
         path = posixpath.normpath("/" + path.strip()).replace("//", "/")
         self._cancel.set()
@@ -148,7 +148,7 @@ class FileBrowser(QWidget):
         )
 
     def refresh(self) -> None:
-        """Read again what is shown, and stay where one is."""
+        """Read the current folder again, and keep the selection."""
         entry = self.model.entry(self.table.currentIndex())
         failed = self.stack.currentWidget() is self.failure
         path = self.path_bar.path if failed else self.folder

@@ -1,4 +1,4 @@
-"""What `docker inspect` says, as text to read and to copy."""
+"""The output of `docker inspect`, to read and to copy."""
 
 from collections.abc import Callable
 

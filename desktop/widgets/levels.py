@@ -1,5 +1,5 @@
-"""What Esc leaves, one level after the other: words in a field, the field, a file, a detail.
-Next: `desktop/window.py`, which hears the key.
+"""What Esc leaves, level by level: the text of a field, the field, a file, a detail. Next:
+`desktop/window.py`, which handles the key.
 """
 
 from typing import Protocol, runtime_checkable

@@ -1,7 +1,7 @@
 """A menu with round corners.
 
-They are cut out of the window: to let them shine through takes a compositor, which not every X
-display has, and without one they would be black.
+A mask cuts them out: transparency needs a compositor, which not every X display has; without one
+they would be black.
 """
 
 from PySide6.QtCore import QRectF

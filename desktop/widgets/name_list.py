@@ -1,4 +1,4 @@
-"""Names of what is to go, one a line; many of them scroll."""
+"""The names of what is about to be deleted, one per line; a long list scrolls."""
 
 from collections.abc import Sequence
 

@@ -1,6 +1,6 @@
-"""A folder's path: each part is a button, and the whole can be typed.
+"""A folder's path: each part is a button, and the whole path can be typed.
 
-Ctrl+L or a click beside the parts begins typing; Enter goes there, Escape does not.
+Ctrl+L or a click beside the parts starts typing; Enter goes there, Escape cancels.
 """
 
 from functools import partial

@@ -1,5 +1,5 @@
-"""A problem that stays on a page until it is mended: sentence, hint, details. What only passes by
-is a toast (`toasts.py`).
+"""A problem that stays on a page until it is solved: sentence, hint, details. Short messages are
+toasts (`toasts.py`).
 """
 
 from PySide6.QtCore import Qt

@@ -1,4 +1,4 @@
-"""The left edge: the engine that is looked at, and the pages."""
+"""The sidebar: the current engine, and the pages."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

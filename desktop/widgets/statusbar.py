@@ -1,4 +1,4 @@
-"""The lower edge: engine, totals, tasks."""
+"""The status bar: engine, totals, tasks."""
 
 from PySide6.QtCore import QPointF, Qt, Signal
 from PySide6.QtGui import QPainter, QPaintEvent
@@ -14,7 +14,7 @@ HEIGHT = 30
 
 
 class Dot(QWidget):
-    """The mark of a state, beside a label that says it."""
+    """The coloured mark of a state, beside its label."""
 
     def __init__(self, theme: Theme, state: str = "exited") -> None:
         super().__init__()

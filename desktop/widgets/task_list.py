@@ -23,7 +23,7 @@ ICONS = {
 
 
 class TaskCard(QWidget):
-    """One task: what it does, how far it is, and the way to end it."""
+    """One task: its name, its progress, and a cancel button."""
 
     def __init__(self, task: Task, theme: Theme) -> None:
         super().__init__()
@@ -114,7 +114,7 @@ class TaskList(QFrame):
 
 
 def summary(tasks: Tasks) -> str:
-    """What the status bar says of them: the newest that runs, and how many there are."""
+    """For the status bar: the newest running task, and how many there are."""
     running = tasks.running
     if not running:
         return tr("Tasks")

@@ -1,6 +1,6 @@
-"""Messages at the lower right edge: what came of a task, and what went wrong. An error stays until
-it is closed or seen; a success goes by itself. Details open in a dialog, so that a toast never
-grows over the list.
+"""Messages at the lower right edge: results of tasks, and errors. An error stays until it is closed
+or seen; a success disappears by itself. Details open in a dialog, so that a toast never covers the
+list.
 """
 
 from collections.abc import Callable

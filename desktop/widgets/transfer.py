@@ -1,7 +1,7 @@
-"""Pull, push, save or load as it goes on: a bar for each layer.
+"""The progress of a pull, push, save or load: a bar for each layer.
 
-`TransferBars` is drawn, not put together of widgets, for a pull tells twenty times a second what it
-does. `TransferCard` floats at the lower right edge until its task is over.
+`TransferBars` is painted, not made of widgets, for a pull reports twenty times a second.
+`TransferCard` floats at the lower right edge until its task is over.
 """
 
 from PySide6.QtCore import QRect, QRectF, QSize, Qt

@@ -1,1 +1,2 @@
-"""The page of containers. `page.py` is the list, `detail.py` the inside of one, its tabs beside."""
+"""The page of containers. `page.py` is the list, `detail.py` the detail view, the others its
+tabs."""

@@ -1,5 +1,5 @@
-"""The inside of one container: who it is, what can be done to it, and its tabs. A tab is made when
-it is first looked at. Next: `tab.py`, then `desktop/pages/containers/logs/tab.py`,
+"""The detail view of a container: its name and state, its actions, and its tabs. A tab is made when
+it is first shown. Next: `tab.py`, then `desktop/pages/containers/logs/tab.py`,
 `desktop/pages/containers/terminal/tab.py` and the others.
 """
 
@@ -157,7 +157,7 @@ class ContainerDetailView(FramedDetail):
             self._draw()
 
     def _say_missing(self) -> None:
-        """It was removed while it was looked at."""
+        """It was removed while it was shown."""
         for tab in self.opened.values():
             tab.leave()
         self.dot.set_state("exited")
@@ -242,7 +242,7 @@ class ContainerDetailView(FramedDetail):
         self._fit()
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
-        """The log comes first, whatever was looked at last: a terminal would start a shell."""
+        """Starts with the log, whatever was shown last: a terminal would start a shell."""
         if not self.current:
             self.show_tab("logs")
         super().showEvent(event)

@@ -1,6 +1,4 @@
-"""All that Docker says of a container, as a tree and as text. Next:
-`desktop/models/json_tree.py`.
-"""
+"""Docker's JSON of a container, as a tree and as text. Next: `desktop/models/json_tree.py`."""
 
 import json
 from functools import partial

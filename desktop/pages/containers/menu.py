@@ -1,4 +1,4 @@
-"""What can be done to containers, as a menu: of the list, and of one that is open."""
+"""The actions on containers as a menu: of the list, and of the detail view."""
 
 from collections.abc import Callable, Sequence
 from functools import partial

@@ -1,4 +1,4 @@
-"""The list of containers, grouped by compose project. Next: `detail.py`, what Enter opens."""
+"""The list of containers, grouped by compose project. Next: `detail.py`, which Enter opens."""
 
 from collections.abc import Sequence
 from dataclasses import replace

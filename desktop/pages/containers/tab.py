@@ -1,6 +1,6 @@
-"""One tab of a container's inside.
+"""The base class of tabs in a container's detail view.
 
-Each tab is a file of its own, made when it is first looked at. Next: `detail.py`, which holds them.
+Each tab is a file of its own, made when it is first shown. Next: `detail.py`, which has them.
 """
 
 from PySide6.QtCore import Signal
@@ -9,12 +9,12 @@ from PySide6.QtWidgets import QWidget
 
 
 class Tab(QWidget):
-    """`shown` and `hidden` follow what is on the screen; `leave` comes once, at the end."""
+    """`shown` and `hidden` follow its visibility; `leave` is called once, at the end."""
 
     left = Signal()  # by a key of its own: the tab's button takes the focus
 
     def shown(self) -> None:
-        """It is on the screen now. What costs something begins here."""
+        """It becomes visible. Expensive work starts here."""
 
     def hidden(self) -> None:
         """It is not any more: another tab, another page, or the window is hidden."""

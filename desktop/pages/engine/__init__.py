@@ -1,1 +1,1 @@
-"""The engine's page. `page.py` is the whole, `cards.py` its parts, `verbs.py` what is possible."""
+"""The engine's page. `page.py` is the page, `cards.py` its parts, `verbs.py` its actions."""

@@ -1,6 +1,6 @@
 """The parts of the engine's page.
 
-Each has `show_...`, which is given what there is to say; none asks for anything by itself.
+Each has `show_...`, which gets its data; none requests anything itself.
 """
 
 from collections.abc import Callable

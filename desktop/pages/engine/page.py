@@ -1,7 +1,6 @@
-"""The engine that is looked at: what it does, how it started, where it is, what it takes.
+"""The current engine: its state, its start, its endpoint, its resource use.
 
-Galley's own can be started and stopped here; of any other there is only something to read. Next:
-`cards.py`, `verbs.py`.
+Galley's own can be started and stopped here; others are read-only. Next: `cards.py`, `verbs.py`.
 """
 
 from collections.abc import Callable

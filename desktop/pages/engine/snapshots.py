@@ -1,4 +1,4 @@
-"""The snapshots of the machine: made, gone back to, deleted."""
+"""The snapshots of the machine: create, restore, delete."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""What can be done to Galley's own machine now, and why the rest cannot."""
+"""The actions on Galley's own machine: which are possible now, and why others are not."""
 
 from dataclasses import dataclass
 

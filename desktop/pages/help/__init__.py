@@ -1,3 +1,3 @@
-"""Where somebody goes when something is wrong. `page.py` is the whole; `checks.py`, `logs.py`,
-`keys.py` and `about.py` are its tabs; `fixes.py` says what a failed check can be mended with.
+"""The Help page. `page.py` is the page; `checks.py`, `logs.py`, `keys.py` and `about.py` are its
+tabs; `fixes.py` has the buttons for failed checks.
 """

@@ -1,4 +1,4 @@
-"""This Galley: its versions, its folders, and the way back to the beginning."""
+"""About Galley: versions, folders, and the reset to factory settings."""
 
 import platform
 

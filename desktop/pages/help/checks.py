@@ -1,4 +1,4 @@
-"""The checks: each with what it asks, what came of it, and how to mend it."""
+"""The checks: the question, the result, and the fix of each."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -70,7 +70,7 @@ class ChecksView(QWidget):
         self.setLayout(column(scrolled(holder(whole))))
 
     def run(self) -> None:
-        """Ask everything, and show each answer as it comes."""
+        """Run all checks, and show each result as it comes."""
         if self.task is not None and not self.task.state.is_over:
             return
         home = self._app.link.home

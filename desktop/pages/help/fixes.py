@@ -1,6 +1,6 @@
-"""What a button can do about a failed check.
+"""The buttons for failed checks.
 
-A fix is a task, after which the checks are asked again; or a way to the page where it is done.
+A fix is a task, after which the checks run again; or a link to the page where it is done.
 """
 
 import os
@@ -21,7 +21,7 @@ type Fix = tuple[str, Callable[[], Task | None]]  # what the button says, and do
 
 
 def fix_for(app: AppContext, result: "Result") -> Fix | None:
-    """None where only the user can mend it: then the hint says how."""
+    """None where only the user can fix it: then the hint says how."""
     problem = result.problem
     if problem is None:
         return None

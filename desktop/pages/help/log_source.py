@@ -1,7 +1,7 @@
-"""Where the lines of a log come from: a file, watched, or the machine, in a thread.
+"""Reads log lines: from a watched file, or from the machine in a thread.
 
-A file is read when the system says that it has changed, and only from where the last reading ended.
-Next: `logs.py`, which shows the rows.
+A file is read when the system reports a change, from where the last read ended. Next: `logs.py`,
+which shows the rows.
 """
 
 import threading

@@ -1,4 +1,4 @@
-"""The logs of Galley and its parts, followed while they are looked at."""
+"""The logs of Galley and its parts, followed while they are shown."""
 
 from pathlib import Path
 

@@ -1,5 +1,5 @@
-"""The Help page: checks, logs, keys, and this Galley itself. What asks or reads something is made
-when its tab is first looked at.
+"""The Help page: checks, logs, keys, about. A tab that requests or reads something is made when it
+is first shown.
 """
 
 import time

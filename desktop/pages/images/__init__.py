@@ -1,1 +1,1 @@
-"""The page of images. `page.py` is the list, `detail.py` the inside of one, made of the others."""
+"""The page of images. `page.py` is the list, `detail.py` the detail view, made of the others."""

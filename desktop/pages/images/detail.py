@@ -1,7 +1,7 @@
-"""The inside of an image: its layers, what a container of it starts with, who uses it.
+"""The detail view of an image: its layers, its defaults for containers, and its users.
 
-Next: `layers.py` for the bars, `facts.py` for what stands beside them, `layer_files.py` for what
-takes its place on demand.
+Next: `layers.py` for the bars, `facts.py` for the side panel, `layer_files.py` for the files of a
+layer.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What a container of an image starts with, and which containers there are."""
+"""An image's defaults for containers, and the containers that use it."""
 
 import shlex
 from collections.abc import Sequence

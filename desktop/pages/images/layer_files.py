@@ -1,7 +1,7 @@
-"""The files that one layer adds, asked for on demand.
+"""The files that one layer adds, on request.
 
-The engine has to give out the whole image to tell them, so it is a task that can be cancelled, and
-ends when the panel is left. A layer of many thousand files is a model, not as many items.
+The engine must export the whole image to list them, so it is a task that can be cancelled, and ends
+when the panel is closed. A layer of many thousand files is a model, not as many items.
 """
 
 from collections.abc import Callable, Sequence
@@ -32,7 +32,7 @@ KEPT = 8  # layers whose files are remembered
 
 
 class LayerFiles(QAbstractTableModel):
-    """Path and size, the largest first, or as the header is asked."""
+    """Path and size, sorted by size, or as the user chooses."""
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()

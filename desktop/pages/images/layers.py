@@ -1,7 +1,7 @@
 """The layers of an image as bars, the newest on top.
 
-A step that made a layer can be pressed, to see its files; one that only changed the configuration
-is a line. Each is drawn, so that an image of a hundred steps opens at once.
+A click on a step with a layer shows its files; a step that only changed the configuration is a
+line. Painted, so that an image of a hundred steps opens at once.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""What can be done to images, the same in the list, in the inside of one and in the palette."""
+"""The actions on images, for the list, the detail view and the palette."""
 
 from collections.abc import Callable, Sequence
 from functools import partial

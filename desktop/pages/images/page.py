@@ -1,6 +1,6 @@
 """The list of images, a line for each name.
 
-Next: `detail.py`, what Enter opens.
+Next: `detail.py`, which Enter opens.
 """
 
 from collections.abc import Sequence

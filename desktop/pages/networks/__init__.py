@@ -1,3 +1,3 @@
-"""The page of networks. `page.py` is the list, `map.py` the picture of who is on what, drawn as
-`map_layout.py` says; `detail.py` the inside of one, `menu.py` for all of them.
+"""The page of networks. `page.py` is the list, `map.py` the map of networks and containers, laid
+out by `map_layout.py`; `detail.py` the detail view, `menu.py` the actions.
 """

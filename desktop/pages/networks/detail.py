@@ -1,4 +1,4 @@
-"""The inside of a network: who is on it, its settings, and what the engine says of it."""
+"""The detail view of a network: its containers, its settings, and Docker's JSON."""
 
 from collections.abc import Callable
 from functools import partial

@@ -1,8 +1,8 @@
-"""The map of networks: who is on what, drawn. Next: `map_paint.py`, what a lane and a container
-look like.
+"""The map of networks and their containers. Next: `map_paint.py`, which paints lanes and
+containers.
 
-One widget, walked with the arrow keys: its name says what is chosen, its description is the whole
-map as text.
+One widget, with arrow keys: its accessible name is the selection, its description the whole map as
+text.
 """
 
 from collections.abc import Sequence

@@ -68,7 +68,7 @@ class Layout:
 
 
 def lay_out(networks: Sequence[Network], width: int, unfolded: Collection[str] = ()) -> Layout:
-    """Lanes from top to bottom, those that nobody is on last."""
+    """Lanes from top to bottom, unused networks last."""
     seen = Counter(each.container_id for network in networks for each in network.attached)
     joined = [key for key, count in seen.items() if count > 1]
     grid = _Grid.of(width)

@@ -1,4 +1,4 @@
-"""How the map of networks is drawn: wires, lanes, containers."""
+"""Paints the map of networks: lanes, wires, containers."""
 
 from itertools import pairwise
 

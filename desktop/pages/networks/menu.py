@@ -1,4 +1,4 @@
-"""What can be done to networks, as entries of a menu."""
+"""The actions on networks, as entries of a menu."""
 
 from collections.abc import Callable, Sequence
 from functools import partial

@@ -1,7 +1,7 @@
-"""A figure over the last minutes, as a line.
+"""A line chart of the last minutes.
 
-Nothing is animated: it is painted when a sample arrives, and where the mouse is. A gap in time is a
-gap in the line. Next: `scale.py`, which chooses steps that people can read.
+Nothing is animated: it is painted when a sample arrives or the mouse moves. A gap in time is a gap
+in the line. Next: `scale.py`, which chooses readable steps.
 """
 
 from bisect import bisect_left
@@ -43,7 +43,7 @@ class Series:
 
 
 class Chart(QWidget):
-    """`say`: a value in words. `limit`: what it cannot pass, 0 for nothing."""
+    """`say`: a value as text. `limit`: its maximum, 0 for none."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class Chart(QWidget):
         self.update()
 
     def latest_words(self) -> str:
-        """What it says now, for those who do not see it."""
+        """The latest value, for screen readers."""
         return self._words(self.values[-1]) if self.values else tr("No readings yet")
 
     def sample_at(self, x: float) -> int | None:
@@ -122,7 +122,7 @@ class Chart(QWidget):
         return 20 if len(self.series) > 1 and self.width() < NARROW else 0
 
     def _highest(self) -> float:
-        """What the value axis has to reach; the limit too, where it is near."""
+        """The top of the value axis; the limit too, where it is near."""
         highest = max((max(values) for values in self._shown()), default=0.0)
         return max(highest, self.limit) if highest > 0.3 * self.limit else highest
 

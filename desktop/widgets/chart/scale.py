@@ -1,5 +1,4 @@
-"""Steps of a value axis that people can read: 1, 2 or 5 times a power of ten; of bytes, a power of
-two.
+"""Readable steps of a value axis: 1, 2 or 5 times a power of ten; for bytes a power of two.
 
 Next: `chart.py`.
 """
@@ -29,7 +28,7 @@ def decimal_scale(highest: float, least: float = 1e-9) -> Scale:
 
 
 def whole_scale(highest: float) -> Scale:
-    """Of things that are counted."""
+    """For counts."""
     count = max(1, math.ceil(highest))
     if count <= STEPS:
         return Scale(count, tuple(map(float, range(count + 1))))

@@ -1,6 +1,6 @@
-"""How a row of a list is drawn.
+"""Paints a row of a list.
 
-Next: `table.py`, which says what is in it.
+Next: `table.py`, which has the rows.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ RIGHT = int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
 
 @dataclass(frozen=True)
 class RowGeometry:
-    """One row on the screen: where its cells are, and what is with it."""
+    """One row on the screen: the positions of its cells, and its state."""
 
     rect: QRect
     cells: Sequence[tuple[int, int, int]]  # number of the column, left edge, width
@@ -180,7 +180,7 @@ def draw_dot(
 
 
 def _free_until(geometry: RowGeometry, number: int, line: ListLine, rows: RowsModel[Any]) -> int:
-    """Where the words of a heading's cell have to end: empty cells behind it are theirs too."""
+    """Where the text of a heading's cell ends: it may use empty cells behind it."""
     right = geometry.rect.left()
     for other, left, width in geometry.cells:
         column = rows.columns[other]

@@ -1,6 +1,6 @@
-"""How the rows of a list are drawn: state, icon, buttons, links and sparklines.
+"""The style of a row: state, icon, buttons, links and sparklines.
 
-Next: `row_delegate.py`, which draws it.
+Next: `row_delegate.py`, which paints it.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from desktop.models.rows import Cell, ListLine
 @dataclass(frozen=True)
 class RowStyle:
     """`dot`: "running", "paused", "exited", "error" or ""; `dim`: of an engine that is away;
-    `faint`: the cells whose words matter less here."""
+    `faint`: less important cells."""
 
     dot: str = ""
     icon: str = ""
@@ -23,7 +23,7 @@ class RowStyle:
 
 @dataclass(frozen=True)
 class RowButton:
-    """A button at the end of a row. `name` is told when it is pressed."""
+    """A button at the end of a row. `name` is emitted when it is pressed."""
 
     name: str
     icon: str
@@ -43,7 +43,7 @@ class RowStyler:
         return ()
 
     def links(self, line: ListLine) -> Sequence[str]:
-        """What the LINKS cell says, each a link."""
+        """The parts of the LINKS cell, each a link."""
         del line
         return ()
 

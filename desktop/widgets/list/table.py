@@ -1,8 +1,8 @@
-"""The list of every page: a view over `RowsModel`, with the row's buttons and links in it.
+"""The list of every page: a view over `RowsModel`, with buttons and links in the rows.
 
-Rows are painted whole; the buttons at their end are not widgets, so that a thousand rows cost
-nothing. The same actions are in the context menu, for the keyboard. Next: `row_style.py` (what a
-page says of its rows), `row_delegate.py`.
+Rows are painted whole; their buttons are not widgets, so that a thousand rows cost nothing. The
+context menu has the same actions, for the keyboard. Next: `row_style.py` (the style of a row),
+`row_delegate.py`.
 """
 
 from collections.abc import Callable
@@ -49,7 +49,7 @@ type Index = QModelIndex | QPersistentModelIndex
 
 
 class RowHeight(QStyledItemDelegate):
-    """Of every row the same. The table draws its rows itself."""
+    """The same for all rows. The table paints the rows itself."""
 
     def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:  # noqa: N802
         del option, index
@@ -172,7 +172,7 @@ class Table(QTreeView):
             self.setCurrentIndex(self.rows.index(geometry, 0))
 
     def _keep_choice(self) -> None:
-        """A reset is for speed: what is chosen stays chosen."""
+        """Keep the selection over a model reset."""
         current = self.current_line()
         self._kept = (current.key if current else "", [one.key for one in self.selected_lines()])
 
@@ -293,7 +293,7 @@ class Table(QTreeView):
             self.opened.emit(line)
 
     def _target(self, geometry: QPoint) -> Callable[[QPoint], object] | None:
-        """What a click here does, if it is on a button, a link or a group's arrow."""
+        """The button, link or group arrow at this position."""
         index = self.indexAt(geometry)
         line = self.line(index)
         if line is None:
@@ -311,7 +311,7 @@ class Table(QTreeView):
         return None
 
     def viewportEvent(self, event: QEvent) -> bool:  # noqa: N802
-        """A button says what it does."""
+        """Tooltips of the buttons."""
         if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
             index = self.indexAt(event.pos())
             line, rect = self.line(index), self.visualRect(index)

@@ -1,8 +1,8 @@
-"""What a line of output says beside its text: colours and weights.
+"""Parses the ANSI styles of a line of output: colours and weights.
 
-`AnsiReader` takes a program's line apart: its plain text, and which pieces of it are styled.
-Escape sequences that do something else are left out, and what is no text at all is shown as the
-replacement character. Next: `ansi_colors.py`, which gives the numbers here their colours.
+`AnsiReader` splits a line into its plain text and its styled ranges. Other escape sequences are
+removed, and invalid text becomes the replacement character. Next: `ansi_colors.py`, which maps the
+numbers to colours.
 """
 
 import re
@@ -56,7 +56,7 @@ _SWITCHES: dict[int, dict[str, bool]] = {
 
 
 class AnsiReader:
-    """One stream's; a style holds until it is changed, as in a terminal. One thread's."""
+    """For one stream, and one thread; a style lasts until it is changed, as in a terminal."""
 
     def __init__(self) -> None:
         self.style = PLAIN

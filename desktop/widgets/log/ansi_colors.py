@@ -1,7 +1,7 @@
-"""The colours of a program's output, legible in both schemes.
+"""The colours of program output, legible in both schemes.
 
-The sixteen named colours are ours, chosen for the scheme; of all others (256 and true colours) the
-program's wish is kept as far as it can be read on what is behind it.
+The sixteen named colours are Galley's own for each scheme; all others (256 and true colours) are
+kept as far as they are legible on their background.
 """
 
 from PySide6.QtGui import QColor, QFont, QTextCharFormat
@@ -37,7 +37,7 @@ class AnsiColors:
         self._formats.clear()
 
     def pair(self, style: Style) -> tuple[QColor, QColor | None]:
-        """The colour of the text, and of what is behind it where that is not the view's own."""
+        """The colours of the text and of its background, where that is not the view's."""
         if style not in self._pairs:
             self._pairs[style] = self._make_pair(style)
         return self._pairs[style]

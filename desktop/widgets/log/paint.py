@@ -1,7 +1,7 @@
-"""How rows of a log are laid out and drawn.
+"""Lays out and paints rows of a log.
 
-Qt's text layout does the writing, so that every script is right; layouts are kept while their rows
-may be visible. Next: `view.py`, which scrolls.
+Qt's text layout does it, so that every script is right; layouts are cached while their rows may be
+visible. Next: `view.py`, which scrolls.
 """
 
 import re
@@ -138,7 +138,7 @@ class LogPaint:
         selection: tuple[LogPosition, LogPosition] | None,
         current: bool,
     ) -> list[QTextLayout.FormatRange]:
-        """What was found, and what is selected."""
+        """Search hits and the selection."""
         marks = []
         if self.pattern is not None:
             amber, surface = self._theme.color("paused"), self._theme.color("surface")

@@ -1,7 +1,7 @@
-"""The lines of a log as the window keeps them.
+"""The rows of a log in memory.
 
-A row is a line, or a piece of a very long one. Each has a number that it keeps while older rows go,
-so that a place in the log stays what it is. Next: `view.py`, which draws them.
+A row is a line, or a piece of a very long one. Its number stays while older rows are dropped, so
+that positions stay valid. Next: `view.py`, which shows them.
 """
 
 import bisect
@@ -82,7 +82,7 @@ class LogRows:
         self._characters = 0
 
     def text(self, start: LogPosition, end: LogPosition) -> str:
-        """What stands between two places; pieces of one line as one line."""
+        """The text between two positions; pieces of one line are joined."""
         parts: list[str] = []
         for number in range(max(start.row, self.first), min(end.row + 1, self.end)):
             row = self[number]
@@ -95,7 +95,7 @@ class LogRows:
 
 
 class LogSearch:
-    """Which rows hold what is looked for, found bit by bit."""
+    """The rows that match a search, found step by step."""
 
     def __init__(self, words: str, rows: LogRows) -> None:
         self.pattern = re.compile(re.escape(words), re.IGNORECASE)

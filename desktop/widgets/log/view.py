@@ -1,7 +1,7 @@
-"""A log as it is looked at: any number of lines, of which only the visible ones are laid out.
+"""A scrolling log of any length; only visible rows are laid out.
 
-It follows the end until somebody scrolls up; rows keep their place while older ones go. Next:
-`paint.py`, which draws.
+It follows the end until the user scrolls up; rows keep their place while older ones are dropped.
+Next: `paint.py`.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ DRAG_MS = 50
 
 
 class LogView(QAbstractScrollArea):
-    """`rows` may be asked by others; they change through `add` and `clear`."""
+    """`rows` may be read from outside; `add` and `clear` change them."""
 
     following_changed = Signal(bool)
     unseen_changed = Signal(int)  # rows that came since the end was left
@@ -116,7 +116,7 @@ class LogView(QAbstractScrollArea):
         return self.rows.text(*span) if span else ""
 
     def copy(self) -> int:
-        """What is selected, or everything; how many lines that is."""
+        """Copy the selection, or everything; returns the number of lines."""
         text = self.selected_text() or self.whole_text()
         if text:
             QGuiApplication.clipboard().setText(text)

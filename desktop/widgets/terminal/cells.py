@@ -1,7 +1,7 @@
-"""A terminal's line as pieces to draw.
+"""A terminal's line as styled runs, for painting.
 
-pyte keeps a line as cells by column; here they become runs of one style, which are values that the
-window may keep. Next: `screen.py`, which makes them.
+pyte keeps a line as cells by column; here they become runs of one style, immutable values for the
+window. Next: `screen.py`, which makes them.
 """
 
 import msgspec

@@ -1,4 +1,4 @@
-"""Keys as a terminal sends them (xterm's ways). Next: `view.py`."""
+"""The bytes that xterm sends for keys. Next: `view.py`."""
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QKeyEvent
@@ -43,7 +43,7 @@ _CONTROL = {
 
 
 def key_bytes(event: QKeyEvent, application_arrows: bool) -> bytes:
-    """What a key press says; b"" for one that says nothing."""
+    """The bytes of a key press; b"" for none."""
     held = event.modifiers()
     shift = bool(held & Qt.KeyboardModifier.ShiftModifier)
     alt = bool(held & Qt.KeyboardModifier.AltModifier)

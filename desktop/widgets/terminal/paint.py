@@ -1,4 +1,4 @@
-"""How a terminal's cells are drawn."""
+"""Paints a terminal's cells."""
 
 from math import ceil
 
@@ -50,7 +50,7 @@ class TerminalPaint:
     def cursor(
         self, painter: QPainter, column: int, place: int, under: str, has_focus: bool
     ) -> None:
-        """A block; a frame while what is typed goes elsewhere."""
+        """A block; a frame without the keyboard focus."""
         area = QRectF(column * self.width, place * self.height, self.width, self.height)
         if not has_focus:
             painter.setPen(self._theme.color("accent"))

@@ -1,9 +1,8 @@
-"""A terminal without a picture: bytes in, cells out.
+"""The terminal emulator without its widget: bytes in, cells out.
 
-`TerminalScreen` is fed in a worker thread, which owns it under its lock; what the window gets is a
-`Frame` of values that nobody changes any more. pyte is the emulator; what it lacks and programs
-expect (the second screen of editors, lines that scroll away, styles with private markers) is here.
-Next: `view.py`.
+`TerminalScreen` is fed in a worker thread, under its lock; the window gets a `Frame` of immutable
+values. pyte is the emulator; what it lacks and programs need (the alternate screen of editors,
+scrollback, styles with private markers) is here. Next: `view.py`.
 """
 
 import codecs
@@ -34,7 +33,7 @@ _QUESTIONS = re.compile(r"\x1b\[[>=<][0-9;:]*[a-zA-Z~]")
 
 
 class Frame(msgspec.Struct, frozen=True):
-    """What the terminal shows now. `scrolled`: lines that went into history since the last one."""
+    """The visible lines. `scrolled`: lines that went into the scrollback since the last frame."""
 
     columns: int
     rows: tuple[Row, ...]
@@ -66,7 +65,7 @@ class TerminalScreen:
             self._screen.resize(rows, columns)
 
     def frame(self) -> Frame:
-        """What changed since the last one is made anew."""
+        """Only what has changed since the last frame is converted."""
         with self._lock:
             screen = self._screen
             if len(self._rows) != screen.lines:
@@ -169,8 +168,7 @@ class _Screen(pyte.Screen):
         return len(self.buffer[y][x - 1].data) - 1 if y in self.buffer else 0
 
     def _draw_plain(self, data: str) -> None:
-        """What pyte does for each character, done for all that fit in the line: ten times as
-        fast."""
+        """Does what pyte does for each character for a whole run: ten times as fast."""
         cells = self._plain_cells(self.cursor.attrs)
         at = 0
         while at < len(data):

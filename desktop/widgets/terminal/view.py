@@ -1,6 +1,4 @@
-"""A terminal as it is looked at and typed into. It shows the last `Frame`, and above it what has
-scrolled away. Next: `paint.py`.
-"""
+"""The terminal widget. It shows the last `Frame`, and the scrollback above it. Next: `paint.py`."""
 
 from collections import deque
 
@@ -97,7 +95,7 @@ class TerminalView(QAbstractScrollArea):
         self.show_frame(EMPTY)
 
     def text(self) -> str:
-        """What is on the screen, for who reads it aloud, and tests."""
+        """The text on the screen, for screen readers and tests."""
         return "\n".join(map(text_of, self.frame_shown.rows)).rstrip()
 
     def selected_text(self) -> str:
@@ -221,7 +219,7 @@ class TerminalView(QAbstractScrollArea):
         event.accept()
 
     def wheelEvent(self, event: QWheelEvent) -> None:  # noqa: N802
-        """A pager has no history of ours: it is told to move itself."""
+        """A full-screen program has no scrollback: it gets arrow keys."""
         if not self.frame_shown.second_screen or not event.angleDelta().y():
             super().wheelEvent(event)
             return
