@@ -54,7 +54,7 @@ def test_a_database_under_load_is_as_it_was_at_the_snapshot(galley: Galley, redi
     assert names(galley) == []
 
 
-def test_a_full_disk_is_told_before_anything_is_written(galley: Galley) -> None:
+def test_a_full_disk_is_an_error_before_anything_is_written(galley: Galley) -> None:
     """The machine runs on, and its file system is not left frozen."""
     place = galley.machine.snapshots
     place.mkdir(exist_ok=True)

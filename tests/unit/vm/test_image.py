@@ -25,7 +25,7 @@ def made(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_manifest_comes_back_as_it_was(made: Path) -> None:
+def test_a_manifest_round_trips(made: Path) -> None:
     manifest = image.read_manifest(made)
     image.write_manifest(made, manifest)
     assert image.read_manifest(made) == manifest
@@ -71,7 +71,7 @@ def test_a_missing_or_shortened_part_is_named(made: Path) -> None:
 
 
 @pytest.mark.parametrize("text", [b"", b"{}", b"\xff\xfe", b'{"format": 1}'])
-def test_a_manifest_that_is_none_is_damage(made: Path, text: bytes) -> None:
+def test_an_invalid_manifest_is_damage(made: Path, text: bytes) -> None:
     (made / MANIFEST).write_bytes(text)
     with pytest.raises(ImageDamaged, match=MANIFEST):
         image.verify(made)

@@ -12,7 +12,7 @@ def test_what_is_said_again_is_said_once() -> None:
     assert worth_sending([*WRITTEN, other, *WRITTEN * 100, other]) == [*WRITTEN, other]
 
 
-def test_a_name_that_comes_and_goes_is_told_each_time() -> None:
+def test_every_creation_and_deletion_of_a_name_is_sent() -> None:
     made, gone = Change(Kind.CREATE, "/a"), Change(Kind.DELETE, "/a")
     life = [made, *WRITTEN, gone]
     assert worth_sending(life * 3) == life * 3

@@ -103,7 +103,7 @@ def test_a_thousand_edits_and_none_is_lost(
         guest.wait_for(Change(Kind.CLOSE_WRITE, str(file)))
 
 
-def test_nothing_is_told_when_nobody_wants_it(
+def test_nothing_is_sent_when_nothing_is_watched(
     guest: Guest, watching: FileEvents, tmp_path: Path
 ) -> None:
     until_told(guest, tmp_path / "here")

@@ -74,13 +74,13 @@ def test_a_file_is_made_written_renamed_and_deleted(watched: Watched) -> None:
     assert watched.after((watched.top / "new").unlink) == [(Kind.DELETE, "new")]
 
 
-def test_reading_is_no_change(watched: Watched) -> None:
+def test_a_read_is_not_a_change(watched: Watched) -> None:
     file = watched.top / "file"
     file.write_text("1")
     assert watched.after(file.read_text) == []
 
 
-def test_what_is_in_new_folders_is_told_however_fast_it_came(watched: Watched) -> None:
+def test_files_in_a_new_folder_are_reported_however_fast_they_appear(watched: Watched) -> None:
     def make() -> None:
         for number in range(50):
             deep = watched.top / f"n{number}" / "a" / "b"
@@ -145,7 +145,7 @@ def test_what_is_left_out_is_not_watched(watched: Watched) -> None:
     assert watched.after(busy) == []
 
 
-def test_after_an_overflow_what_is_new_is_told(watched: Watched) -> None:
+def test_after_an_overflow_new_files_are_reported(watched: Watched) -> None:
     (watched.top / "kept").mkdir()
     (watched.top / "kept" / "old").touch()
     watched.settle()

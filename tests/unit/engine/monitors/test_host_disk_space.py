@@ -96,7 +96,7 @@ def room(
     backend.errors.put(None)
 
 
-def test_it_is_told_and_the_machine_goes_on_when_there_is_room(
+def test_it_is_a_problem_and_the_machine_resumes_when_there_is_space(
     disk: Disk,
     backend: Stalling,
     room: HostDiskSpace,
@@ -163,7 +163,7 @@ def test_a_disk_that_refuses_for_another_reason_is_not_said_to_be_full(
     assert backend.went_on.get(timeout=PATIENCE), "it is tried again"
 
 
-def test_its_problem_is_told_once_until_it_has_taken_writes_for_a_while(
+def test_its_problem_is_published_once_until_writes_have_succeeded_for_a_while(
     disk: Disk,
     backend: Stalling,
     room: HostDiskSpace,
@@ -187,7 +187,7 @@ def test_its_problem_is_told_once_until_it_has_taken_writes_for_a_while(
         assert told.get(timeout=PATIENCE) == ()
 
 
-def test_a_disk_that_cannot_be_asked_has_no_room(
+def test_a_disk_that_cannot_be_queried_counts_as_full(
     disk: Disk,
     backend: Stalling,
     room: HostDiskSpace,
@@ -205,7 +205,7 @@ def test_a_disk_that_cannot_be_asked_has_no_room(
     assert told.get(timeout=PATIENCE) == ()
 
 
-def test_a_machine_that_does_not_hear_is_told_again(
+def test_a_machine_that_did_not_resume_is_resumed_again(
     disk: Disk,
     backend: Stalling,
     room: HostDiskSpace,

@@ -72,7 +72,7 @@ def test_use_is_that_of_the_guest_and_of_this_computer(
     assert machine.said == ["memory", "disk"]
 
 
-def test_a_machine_that_is_paused_is_not_asked(machine: Machine, resources: Resources) -> None:
+def test_a_paused_machine_is_not_queried(machine: Machine, resources: Resources) -> None:
     machine.state = MachineState.PAUSED
     with pytest.raises(NoMachine):
         resources.use()

@@ -57,7 +57,7 @@ def led(route: Route) -> str:
     return f"-A GALLEY {place} -j DNAT --to-destination {route.target}"
 
 
-def test_the_guest_has_what_is_wanted_and_is_told_changes_only(guest: Namespace) -> None:
+def test_the_guest_has_the_rules_and_gets_changes_only(guest: Namespace) -> None:
     rules = GuestRules()
     assert bring(rules, guest) == 0
     bring(rules, guest, WEB, DNS)
@@ -70,7 +70,7 @@ def test_the_guest_has_what_is_wanted_and_is_told_changes_only(guest: Namespace)
     assert rules.problem is None
 
 
-def test_what_the_guest_refuses_is_told_and_tried_again(guest: Namespace) -> None:
+def test_a_rule_that_the_guest_refuses_is_a_problem_and_is_retried(guest: Namespace) -> None:
     rules = GuestRules()
     bring(rules, guest, WEB)
     for _ in range(2):
@@ -84,7 +84,7 @@ def test_what_the_guest_refuses_is_told_and_tried_again(guest: Namespace) -> Non
     assert (rules.missing, rules.problem) == (NO_ROUTES, None)
 
 
-def test_rules_that_no_packet_comes_to_are_missing(guest: Namespace) -> None:
+def test_rules_without_the_hook_are_missing(guest: Namespace) -> None:
     rules = GuestRules()
     guest.refused = "PREROUTING"
     bring(rules, guest, WEB)

@@ -70,7 +70,7 @@ def test_nonsense_is_not(line: str) -> None:
     assert read_listener(line) is None
 
 
-def test_the_guest_is_asked_only_while_a_container_is_on_the_host_network() -> None:
+def test_the_guest_is_followed_only_while_a_container_is_on_the_host_network() -> None:
     assert is_wanted([BRIDGED, WEB])
     assert not is_wanted([BRIDGED])
 
@@ -119,7 +119,7 @@ def test_what_no_running_container_has_is_left_out() -> None:
     assert carried(listener("0.0.0.0", of="d" * 64)) == []
 
 
-def test_a_published_port_comes_first() -> None:
+def test_a_published_port_takes_precedence() -> None:
     for address in ("127.0.0.1", "0.0.0.0"):
         theirs = PublishedPort("bridged", 80, Forward(address, 8080, 8080))
         first, second = carried(listener("127.0.0.1"), beside=(theirs,))
@@ -129,7 +129,7 @@ def test_a_published_port_comes_first() -> None:
     assert carried(listener("0.0.0.0"), beside=(udp,)) == carried(listener("0.0.0.0"))
 
 
-def test_two_containers_with_one_port_are_told() -> None:
+def test_two_containers_with_one_port_are_a_problem() -> None:
     ports = allocate(carried(listener("127.0.0.1"), listener("0.0.0.0", of=OTHER)), [])
     problems = {(port.container, port.problem is None) for port in ports}
     assert problems == {("db", True), ("web", False)}

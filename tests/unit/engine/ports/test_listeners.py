@@ -23,7 +23,7 @@ def reading(*blocks: bytes) -> Callable[[int], bytes]:
     return lambda limit: next(left, b"")
 
 
-def test_lists_come_whole_however_they_are_cut() -> None:
+def test_lists_are_read_whole_however_they_are_split() -> None:
     said = b"\n" + LINE + b"\n" + b"nonsense\n" + LINE + LINE + b"\n"
     expected = [(), (WEB,), (WEB,)]
     assert list(read_lists(reading(said))) == expected
@@ -96,7 +96,7 @@ def guest(monkeypatch: pytest.MonkeyPatch) -> Iterator[Guest]:
     made.close()
 
 
-def test_the_first_list_is_waited_for_and_later_ones_are_told(guest: Guest) -> None:
+def test_follow_waits_for_the_first_list_and_later_ones_call_on_change(guest: Guest) -> None:
     said = threading.Thread(target=lambda: guest.connection().sendall(LINE + b"\n"))
     said.start()
     assert guest.followed.follow(True) == (WEB,)
@@ -118,7 +118,7 @@ def test_it_hangs_up_when_nothing_is_wanted(guest: Guest) -> None:
     assert guest._ends[-1].recv(1) == b""
 
 
-def test_a_program_that_ends_is_asked_again_and_its_last_word_holds(guest: Guest) -> None:
+def test_a_program_that_ends_is_reconnected_and_the_old_list_stays_meanwhile(guest: Guest) -> None:
     said = threading.Thread(target=lambda: guest.connection().sendall(LINE + b"\n"))
     said.start()
     guest.followed.follow(True)
@@ -131,7 +131,7 @@ def test_a_program_that_ends_is_asked_again_and_its_last_word_holds(guest: Guest
     assert guest.followed.follow(True) == ()
 
 
-def test_a_guest_that_cannot_be_reached_holds_nothing_up(guest: Guest) -> None:
+def test_an_unreachable_guest_delays_nothing(guest: Guest) -> None:
     guest.hears = False
     began = time.monotonic()
     assert guest.followed.follow(True) == ()

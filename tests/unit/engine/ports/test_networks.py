@@ -109,7 +109,7 @@ def test_a_start_takes_no_more_requests(publishing: Publishing, looks: Looks) ->
     assert looks.requests == 3  # the events, the containers at first, and the one that has started
 
 
-def test_the_priority_of_docker_28_comes_before_the_name() -> None:
+def test_the_priority_of_docker_28_precedes_the_name() -> None:
     low = Network("172.18.0.2", "172.18.0.1")
     high = Network("172.19.0.2", "172.19.0.1", GwPriority=1)
     dual = Network("172.20.0.2", "172.20.0.1", "fd00::1")

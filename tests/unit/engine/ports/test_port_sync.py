@@ -9,7 +9,7 @@ def run(scene: Scene, name: str, *words: str) -> None:
     scene.server.does("run", "-d", f"--name={name}", *words, IMAGE, "sleep", "1000")
 
 
-def test_a_rule_that_the_guest_refuses_is_told_and_tried_again(scene: Scene) -> None:
+def test_a_refused_rule_is_a_problem_of_its_port_and_is_retried(scene: Scene) -> None:
     scene.guest.refused = "iptables-restore"
     run(scene, "web", "-p=127.0.0.2:8080:80", "-p=8081:81")
     wait_until(lambda: scene.ports.problems != ())
@@ -40,7 +40,7 @@ def test_with_the_machine_its_ports_and_problems_are_gone(scene: Scene) -> None:
     wait_until(lambda: scene.open() == {("web", "127.0.0.2", 8080)})
 
 
-def test_a_second_container_is_told_who_has_its_port(scene: Scene) -> None:
+def test_the_error_of_a_second_container_names_the_first(scene: Scene) -> None:
     scene.docker("run", "-d", "--name=first", "-p=18700:80", IMAGE, "sleep", "1000")
     said = scene.docker("run", "--name=second", "-p=18700:80", IMAGE, "true")
     assert "Port 18700/tcp on 127.0.0.1 is already published by the container first." in said

@@ -55,7 +55,7 @@ def test_sync_opens_closes_and_tells() -> None:
     assert ports.ports == ()
 
 
-def test_a_taken_port_is_told_and_tried_again() -> None:
+def test_a_port_in_use_is_a_problem_and_is_retried() -> None:
     forwarder = FakeForwarder(8080)
     ports = PublishedPorts(forwarder, lambda: None)
     ports.sync(published(WEB, DNS))
@@ -82,7 +82,7 @@ def test_what_is_reserved_outlives_a_sync_until_it_is_released() -> None:
     assert forwarder.carried == set()
 
 
-def test_a_reservation_is_whole_or_none() -> None:
+def test_a_reservation_is_atomic() -> None:
     forwarder = FakeForwarder(5353)
     ports = PublishedPorts(forwarder, lambda: None)
     with pytest.raises(PortInUse, match="5353 is taken by qemu"):
@@ -90,7 +90,7 @@ def test_a_reservation_is_whole_or_none() -> None:
     assert forwarder.carried == set()
 
 
-def test_a_port_of_another_container_is_told_by_its_name() -> None:
+def test_the_error_names_the_container_that_has_the_port() -> None:
     forwarder = FakeForwarder()
     ports = PublishedPorts(forwarder, lambda: None)
     ports.sync(published(WEB))
@@ -99,7 +99,7 @@ def test_a_port_of_another_container_is_told_by_its_name() -> None:
         ports.reserve("new", [Forward("0.0.0.0", 8080, 8080)])
 
 
-def test_what_another_program_holds_on_another_address_is_not_blamed_on_a_container() -> None:
+def test_a_port_of_another_program_is_not_attributed_to_a_container() -> None:
     forwarder = FakeForwarder()
     ports = PublishedPorts(forwarder, lambda: None)
     ports.sync(published(WEB))
@@ -152,7 +152,7 @@ def test_on_one_address_there_is_room_for_a_long_range() -> None:
     assert {port.forward for port in ports.ports} == set(reserved)
 
 
-def test_one_for_which_the_machine_has_no_port_left_is_told(
+def test_a_port_without_a_free_guest_port_is_a_problem(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(placement, "OWN", range(61054, 61051, -1))  # 61053 is the guest's own
@@ -179,7 +179,7 @@ def test_what_dockerd_lets_two_have_is_refused_here() -> None:
     ports.release(ports.reserve("first", [Forward("::1", 8080, 8080)]))  # which starts again
 
 
-def test_where_two_have_started_with_it_one_is_told() -> None:
+def test_of_two_containers_with_one_port_one_has_a_problem() -> None:
     ports = PublishedPorts(FakeForwarder(), lambda: None)
     twice = [PublishedPort(name, 80, Forward("::1", 8080, 0)) for name in ("first", "second")]
     ports.sync(twice)
@@ -253,7 +253,7 @@ def test_a_port_that_another_start_has_reserved_is_not_closed() -> None:
         ("127.0.0.1", "127.0.0.1"),
     ],
 )
-def test_a_port_that_one_of_ours_has_names_the_container(held: str, asked: str) -> None:
+def test_the_error_for_a_port_of_a_container_names_it(held: str, asked: str) -> None:
     """The operating system says that it is taken, and knows QEMU only."""
     forwarder = FakeForwarder()
     ports = PublishedPorts(forwarder, lambda: None)
@@ -266,7 +266,7 @@ def test_a_port_that_one_of_ours_has_names_the_container(held: str, asked: str) 
 @pytest.mark.parametrize(
     "held", [Forward("127.0.0.2", 8080, 0), Forward("127.0.0.1", 8081, 8081), DNS]
 )
-def test_a_port_that_none_of_ours_has_names_who_has_it(held: Forward) -> None:
+def test_the_error_for_a_port_of_a_program_names_it(held: Forward) -> None:
     forwarder = FakeForwarder()
     ports = PublishedPorts(forwarder, lambda: None)
     ports.sync(published(held))
@@ -275,7 +275,7 @@ def test_a_port_that_none_of_ours_has_names_who_has_it(held: Forward) -> None:
         ports.reserve("new", [WEB])
 
 
-def test_a_port_that_could_not_be_opened_is_nobodys() -> None:
+def test_a_port_that_could_not_be_opened_has_no_owner() -> None:
     forwarder = FakeForwarder(8080)
     ports = PublishedPorts(forwarder, lambda: None)
     ports.sync(published(WEB))
@@ -301,7 +301,7 @@ def test_with_the_machine_everything_is_forgotten() -> None:
     assert forwarder.carried == set(), "nothing is reserved any more"
 
 
-def test_who_has_a_port_or_is_about_to_get_it() -> None:
+def test_held_lists_open_and_reserved_ports() -> None:
     ports = PublishedPorts(FakeForwarder(), lambda: None)
     ports.sync(published(WEB))
     ports.reserve("new", [DNS])
@@ -329,7 +329,7 @@ def test_a_published_port_takes_the_place_of_one_of_the_host_network() -> None:
     assert forwarder.carried == {WEB, DNS}, "they did not start"
 
 
-def test_a_port_that_two_have_reserved_stays_until_both_have_let_go() -> None:
+def test_a_port_reserved_twice_stays_until_both_are_released() -> None:
     forwarder = FakeForwarder()
     ports = PublishedPorts(forwarder, lambda: None)
     first, second = (ports.reserve("web", [WEB]) for _ in range(2))

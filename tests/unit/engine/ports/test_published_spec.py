@@ -75,7 +75,7 @@ def test_a_port_without_an_address_is_wanted_on_the_default_ones() -> None:
     assert found(WEB, InspectedContainer()) == wanted
 
 
-def test_an_address_that_was_asked_for_is_the_only_one() -> None:
+def test_a_requested_address_is_the_only_one() -> None:
     every = asked({"80/tcp": (Binding("0.0.0.0", "8080"),)})
     assert found(running(on("0.0.0.0")), every) == {Forward("0.0.0.0", 8080, 8080)}
     assert found(LOCAL, asked({"80/tcp": (Binding("127.0.0.1", "9090"),)})) == {

@@ -64,7 +64,7 @@ def taken() -> Iterator[int]:
         yield int(server.getsockname()[1])
 
 
-def test_what_is_taken_is_held_until_it_is_let_go(taken: int) -> None:
+def test_a_port_in_use_is_reserved_until_it_is_released(taken: int) -> None:
     holder = Holder()
     reserved = ReservedPorts(holder.dial, lambda: frozenset())
     release = reserved.hold(asked(Binding("", f"{taken}-{taken}")), DEFAULT)
@@ -84,7 +84,7 @@ def test_a_port_of_a_container_is_dockerds_affair(taken: int) -> None:
     reserved.hold(asked(Binding("", f"{taken}-{taken}")), DEFAULT)()
 
 
-def test_a_computer_that_does_not_tell_what_is_taken_is_no_obstacle(
+def test_a_failure_to_list_used_ports_is_no_obstacle(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def full(*_: object) -> set[int]:
@@ -96,7 +96,7 @@ def test_a_computer_that_does_not_tell_what_is_taken_is_no_obstacle(
     assert holder.lines == []
 
 
-def test_a_guest_that_holds_none_is_no_obstacle(taken: int) -> None:
+def test_a_guest_without_the_program_is_no_obstacle(taken: int) -> None:
     def refused() -> Stream:
         raise ConnectionRefusedError
 

@@ -141,7 +141,7 @@ def test_an_update_keeps_what_the_service_has(swarm: Scene) -> None:
     assert said == "web"
 
 
-def test_dockerd_is_asked_for_services_only_where_there_is_a_sign_of_one() -> None:
+def test_services_are_listed_only_where_there_is_a_sign_of_a_swarm() -> None:
     asked = []
 
     def dial() -> Stream:

@@ -45,7 +45,7 @@ def test_its_port_is_open_until_dockerd_has_answered(monkeypatch: pytest.MonkeyP
     assert forwarder.carried == set()
 
 
-def test_where_what_follows_fails_its_port_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_later_failure_releases_the_port(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(
         self: ReservedPorts, asked: InspectedContainer, default: Default
     ) -> Callable[[], None]:

@@ -67,7 +67,7 @@ def mount(source: str, **more: Any) -> bytes:
         mount("relative"),
     ],
 )
-def test_what_names_no_folder_of_this_host_goes_on(body: bytes, sharing: Sharing) -> None:
+def test_a_source_that_is_no_folder_of_this_host_passes(body: bytes, sharing: Sharing) -> None:
     assert check(body, sharing) is None
 
 

@@ -80,7 +80,7 @@ def next_of[T](told: "queue.Queue[T]") -> T:
     return told.get(timeout=PATIENCE)
 
 
-def test_each_time_it_is_asked(files: InodePressure, scene: Scene) -> None:
+def test_the_cache_is_dropped_at_each_request(files: InodePressure, scene: Scene) -> None:
     files.begin(cast(Any, scene), nothing_is_lost)
     files.begin(cast(Any, scene), nothing_is_lost)
     assert next_of(scene.waits)
@@ -92,7 +92,7 @@ def test_each_time_it_is_asked(files: InodePressure, scene: Scene) -> None:
     files.end()
 
 
-def test_one_that_stands_still_is_not_asked(files: InodePressure, scene: Scene) -> None:
+def test_a_paused_machine_keeps_its_cache(files: InodePressure, scene: Scene) -> None:
     """It would not hear, and whoever asks would take it for lost."""
     scene.state = MachineState.PAUSED
     files.begin(cast(Any, scene), nothing_is_lost)
@@ -103,7 +103,7 @@ def test_one_that_stands_still_is_not_asked(files: InodePressure, scene: Scene) 
     files.end()
 
 
-def test_one_that_cannot_is_not_asked_again(files: InodePressure, scene: Scene) -> None:
+def test_an_agent_that_cannot_is_not_asked_again(files: InodePressure, scene: Scene) -> None:
     scene.failure = MachineError("It knows no such request.", "")
     files.begin(cast(Any, scene), nothing_is_lost)
     assert next_of(scene.waits)

@@ -43,9 +43,7 @@ def test_frozen_until_thawed_and_each_as_often_as_one_likes(
     agent.thaw()
 
 
-def test_who_goes_on_from_the_disk_gets_random_bytes_of_its_own(
-    machine: Machine, agent: GuestAgent
-) -> None:
+def test_every_resume_gets_its_own_random_bytes(machine: Machine, agent: GuestAgent) -> None:
     agent.freeze()
     agent.thaw_and_set_time()
     first = (machine.kernel / "seeds").read_bytes()
@@ -68,13 +66,13 @@ def test_one_without_random_bytes_thaws_all_the_same(
 
 
 @pytest.mark.parametrize("seed", ["", "12", "zz" * 64, "00" * 65])
-def test_what_is_no_seed_is_refused(machine: Machine, talk: socket.socket, seed: str) -> None:
+def test_an_invalid_seed_is_refused(machine: Machine, talk: socket.socket, seed: str) -> None:
     talk.sendall(f"seed {seed}\n".encode())
     assert lines(talk, 1)[0].startswith("failed those are no")
     assert not (machine.kernel / "seeds").exists()
 
 
-def test_a_disk_that_nobody_thaws_thaws_by_itself(machine: Machine, agent: GuestAgent) -> None:
+def test_a_frozen_disk_thaws_after_a_while(machine: Machine, agent: GuestAgent) -> None:
     agent.freeze()
     assert LONGEST / 2 < machine.wait("frozen", False) < LONGEST * 3
 
@@ -110,7 +108,9 @@ def _freezes(agent: GuestAgent) -> bool:
     return True
 
 
-def test_a_freeze_holds_up_nobody_and_a_thaw_ends_it(machine: Machine, agent: GuestAgent) -> None:
+def test_a_freeze_does_not_block_others_and_a_thaw_ends_it(
+    machine: Machine, agent: GuestAgent
+) -> None:
     (machine.kernel / "stuck").touch()
     with Background() as pool:
         freezing = pool.submit(agent.freeze)
@@ -124,7 +124,7 @@ def test_a_freeze_holds_up_nobody_and_a_thaw_ends_it(machine: Machine, agent: Gu
     assert not (machine.kernel / "frozen").exists()
 
 
-def test_who_hangs_up_leaves_the_disk_frozen_for_a_while(machine: Machine) -> None:
+def test_a_closed_connection_leaves_the_disk_frozen_for_a_while(machine: Machine) -> None:
     with machine.connect() as connection:
         connection.sendall(b"freeze\n")
         machine.wait("freezing", True)
@@ -132,7 +132,7 @@ def test_who_hangs_up_leaves_the_disk_frozen_for_a_while(machine: Machine) -> No
     machine.wait("frozen", False)
 
 
-def test_the_time_is_set_to_ours(machine: Machine, agent: GuestAgent) -> None:
+def test_the_time_is_set_to_the_hosts(machine: Machine, agent: GuestAgent) -> None:
     before = time.time()
     agent.set_time()
     assert before - 0.001 <= float((machine.kernel / "times").read_text()) <= time.time()
@@ -145,7 +145,7 @@ def test_a_time_is_taken_to_the_nanosecond(machine: Machine, talk: socket.socket
 
 
 @pytest.mark.parametrize("text", ["", "1", "1.", ".123456789", "1.12345678", "1.1234567891", "1.x"])
-def test_what_is_no_time_sets_nothing(machine: Machine, talk: socket.socket, text: str) -> None:
+def test_an_invalid_time_is_refused(machine: Machine, talk: socket.socket, text: str) -> None:
     talk.sendall(f"time {text}\n".encode())
     assert lines(talk, 1) == ["failed that is no time"]
     assert not (machine.kernel / "times").exists()
@@ -170,7 +170,7 @@ def test_the_disk_as_the_kernel_tells_it(machine: Machine, agent: GuestAgent) ->
     assert agent.disk() == GuestDisk(100 << 30, (100 << 30) - (307 << 20), 300 << 20)
 
 
-def test_trimmed_bytes_are_told(agent: GuestAgent) -> None:
+def test_trim_returns_the_trimmed_bytes(agent: GuestAgent) -> None:
     assert agent.trim() == 12345678901
 
 
@@ -207,9 +207,7 @@ def test_twenty_at_once_and_forty_in_vain(machine: Machine, agent: GuestAgent) -
     assert all(disk.size > 0 for disk in disks)
 
 
-def test_setting_the_time_is_no_news_to_who_watches_the_clock(
-    machine: Machine, agent: GuestAgent
-) -> None:
+def test_our_own_set_time_is_no_clock_event(machine: Machine, agent: GuestAgent) -> None:
     watch = agent.watch_clock()
     with Background() as pool:
         waiting = pool.submit(watch.wait)
@@ -221,7 +219,7 @@ def test_setting_the_time_is_no_news_to_who_watches_the_clock(
             waiting.result(PATIENCE)
 
 
-def test_a_disk_that_is_becoming_full_is_told_and_when_it_has_room_again(
+def test_a_full_disk_is_an_event_and_free_space_again_too(
     machine: Machine, agent: GuestAgent
 ) -> None:
     room = machine.kernel / "room"
@@ -279,7 +277,7 @@ def test_a_guest_that_says_nothing_is_waited_for_no_longer_than_it_may_take(
 
 
 @pytest.mark.parametrize("answer", [b"ok one two three\n", b"ok 1 2\n", b"ok\n"])
-def test_an_answer_that_is_none(answer: bytes) -> None:
+def test_an_invalid_answer_is_an_error(answer: bytes) -> None:
     ours, theirs = socket.socketpair()
     with theirs:
         theirs.sendall(answer)

@@ -47,7 +47,7 @@ def test_a_boot_and_what_came_last_outlive_every_flood(log: Path) -> None:
     }
 
 
-def test_a_line_of_ours_from_the_middle_stays(log: Path) -> None:
+def test_own_lines_of_the_middle_stay(log: Path) -> None:
     """Such as why dockerd did not take daemon.json, long after the boot."""
     flood(log, LIMIT)
     flood(log, 30, "galley: dockerd refused x\n")
@@ -61,7 +61,7 @@ def test_a_line_of_ours_from_the_middle_stays(log: Path) -> None:
     assert Console(log).lines()[:3] == ["linux", "sshd", "ready"]
 
 
-def test_one_that_nobody_has_cut_is_read_within_bounds(log: Path) -> None:
+def test_an_uncut_log_is_read_within_bounds(log: Path) -> None:
     """While no supervisor runs, nothing cuts it."""
     with log.open("r+b") as file:
         file.truncate(1 << 34)  # takes no space

@@ -107,7 +107,7 @@ def test_without_a_pinned_key_nothing_is_trusted(
         guest.connect(5)
 
 
-def test_a_key_that_is_not_ours_is_refused(sshd: Sshd) -> None:
+def test_a_login_key_that_the_guest_does_not_know_is_refused(sshd: Sshd) -> None:
     make_key(sshd.folder / "other", sshd.folder / "other.pub")
     guest = SshGuest(sshd.address, sshd.folder / "other", sshd.known_host)
     with pytest.raises(GuestUnreachable, match="does not accept our key"):
@@ -145,7 +145,7 @@ def test_a_port_that_never_speaks() -> None:
         assert time.monotonic() - started < 2.0
 
 
-def test_connect_waits_for_a_guest_that_comes_late(sshd: Sshd, guest: SshGuest) -> None:
+def test_connect_waits_for_a_slow_guest(sshd: Sshd, guest: SshGuest) -> None:
     sshd.stop()
     late = threading.Thread(target=sshd.start)
     late.start()

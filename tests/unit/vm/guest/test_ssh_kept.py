@@ -82,7 +82,7 @@ def test_a_slow_one_stays(network: Network, kept: Kept[Fake]) -> None:
     assert not network.made[1].alive
 
 
-def test_who_waited_while_it_was_heard_makes_no_new_one(network: Network, kept: Kept[Fake]) -> None:
+def test_a_connection_heard_meanwhile_is_not_replaced(network: Network, kept: Kept[Fake]) -> None:
     slow = kept.get(1, 0)
     slow.heard = time.monotonic() + 60
     assert kept.get(1, 0, lost=slow) is slow

@@ -21,14 +21,14 @@ def jumps(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Cl
     return ClockJumps()
 
 
-def test_a_clock_that_does_not_jump_is_waited_for_as_long_as_asked(jumps: ClockJumps) -> None:
+def test_wait_times_out_without_a_jump(jumps: ClockJumps) -> None:
     began = time.monotonic()
     assert jumps.wait(0.1) is False
     assert time.monotonic() - began >= 0.1
     jumps.free()
 
 
-def test_who_waits_is_let_go(jumps: ClockJumps) -> None:
+def test_close_ends_a_wait(jumps: ClockJumps) -> None:
     with Background() as pool:
         waiting = pool.submit(jumps.wait, 600.0)
         assert not waiting.done()
@@ -40,7 +40,7 @@ def test_who_waits_is_let_go(jumps: ClockJumps) -> None:
 
 
 @pytest.mark.parametrize("seconds", [3600.0, -3600.0, 0.2])
-def test_a_jump_is_seen_by_who_looks(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+def test_a_jump_is_found_by_polling(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     monkeypatch.setattr(clock, "_timer", lambda: None)
     monkeypatch.setattr(clock, "LOOK", 0.01)
     jumps = ClockJumps()

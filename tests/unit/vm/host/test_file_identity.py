@@ -47,7 +47,7 @@ def test_a_number_that_is_given_again_counts_as_another(
     assert identity(file) != identity(file)
 
 
-def test_where_nobody_counts_the_number_has_to_do(
+def test_without_generations_the_inode_number_is_used(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuses(*words: object) -> bytes:

@@ -99,7 +99,7 @@ def test_a_closed_port_is_free_and_can_be_opened_again(forwarder: Forwarder, ech
             _ask(port, b"")
 
 
-def test_where_nobody_answers_the_client_is_cut(forwarder: Forwarder) -> None:
+def test_without_a_listener_the_client_is_disconnected(forwarder: Forwarder) -> None:
     port = _free_port()
     forwarder.open("tcp", ("::1", port), ("127.0.0.1", net.free_port()))
     with pytest.raises(OSError, match=r"Broken pipe|reset|not connected"):
@@ -113,7 +113,7 @@ def test_a_taken_port_is_an_error(forwarder: Forwarder, echo: int) -> None:
             forwarder.open("tcp", ("::1", port), ("127.0.0.1", echo))
 
 
-def test_datagrams_find_back_to_who_sent(forwarder: Forwarder) -> None:
+def test_answers_reach_the_sender_of_the_datagram(forwarder: Forwarder) -> None:
     port = _free_port()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.bind(("127.0.0.1", 0))
@@ -180,7 +180,7 @@ def few_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
     refused.clear()
 
 
-def test_who_comes_while_no_thread_can_be_started_is_sent_away(
+def test_a_connection_without_a_thread_is_closed(
     forwarder: Forwarder, echo: int, few_threads: set[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     port = _free_port()
@@ -214,7 +214,7 @@ def test_a_port_whose_thread_cannot_be_started_is_an_error(
     assert _ask(port, b"now") == b"now"
 
 
-def test_who_comes_while_too_many_files_are_open_is_served_later(
+def test_a_connection_beyond_the_file_limit_is_served_later(
     forwarder: Forwarder, echo: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     port = _free_port()

@@ -101,7 +101,7 @@ def test_the_next_client_finds_what_the_one_before_has_opened(scene: Scene) -> N
     assert net.is_free(*scene.here)
 
 
-def test_who_started_it_leaves_no_zombie(scene: Scene) -> None:
+def test_the_starter_reaps_it(scene: Scene) -> None:
     client = scene.client()
     scene.open(client)
     mine = psutil.Process().children()
@@ -147,7 +147,7 @@ def _read(path: Path) -> bytes:
         return b""
 
 
-def test_a_port_that_is_taken_is_told_as_by_the_system(scene: Scene) -> None:
+def test_a_port_in_use_is_reported_with_its_errno(scene: Scene) -> None:
     client = scene.client()
     words = os.strerror(errno.EADDRINUSE)
     with (
@@ -170,7 +170,7 @@ def test_datagrams_and_other_targets_are_forwards_of_their_own(scene: Scene) -> 
     assert not scene.answers()
 
 
-def test_what_is_no_request_changes_nothing(scene: Scene) -> None:
+def test_an_invalid_request_changes_nothing(scene: Scene) -> None:
     client = scene.client()
     forward = scene.open(client)
     with Client(address(scene.folder)) as connection:

@@ -65,13 +65,15 @@ def test_none_are_lent(ordinary_user: OrdinaryUser, monkeypatch: pytest.MonkeyPa
         ("ann:100000:65536\n", "bob:100000:65536\n", "--add-subgids 165536-231071"),
     ],
 )
-def test_the_hint_takes_nobodys_ids(unshare: Unshare, users: str, groups: str, asked: str) -> None:
+def test_the_hint_suggests_unused_ids(
+    unshare: Unshare, users: str, groups: str, asked: str
+) -> None:
     unshare("exit 1", users, groups)
     assert refused().hint == f"Have it lend you some: sudo usermod {asked} $USER && galley restart"
 
 
 @pytest.mark.parametrize("who", ["ann", str(os.getuid())])
-def test_who_has_some_lacks_the_program_that_gives_them(unshare: Unshare, who: str) -> None:
+def test_a_user_with_ids_lacks_newuidmap(unshare: Unshare, who: str) -> None:
     unshare("echo unshare: failed to execute newuidmap >&2; exit 1", f"{who}:200000:65536\n")
     assert refused().hint == "Install newuidmap (Debian: uidmap); then: galley restart"
     assert "execute newuidmap" in refused().details

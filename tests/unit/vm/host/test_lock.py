@@ -18,7 +18,7 @@ def test_one_at_a_time(tmp_path: Path) -> None:
     second.release()
 
 
-def test_one_that_becomes_free_in_time_is_had(tmp_path: Path) -> None:
+def test_a_lock_released_in_time_is_acquired(tmp_path: Path) -> None:
     first, second = FileLock(tmp_path / "lock"), FileLock(tmp_path / "lock")
     assert first.acquire()
     assert not second.acquire(timeout=0.05)

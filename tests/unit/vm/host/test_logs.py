@@ -29,7 +29,7 @@ def test_it_rotates_and_stays_bounded(log: Path) -> None:
     assert "line 499" in log.read_text()
 
 
-def test_what_nobody_caught_is_written(log: Path) -> None:
+def test_uncaught_exceptions_are_logged(log: Path) -> None:
     thread = threading.Thread(target=lambda: 1 / 0, name="clumsy")
     thread.start()
     thread.join()

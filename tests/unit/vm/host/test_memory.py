@@ -38,7 +38,7 @@ def test_a_copy_has_the_same_bytes_and_no_more_of_them(written: int, tmp_path: P
     assert sparse.allocated(back) < MIB
 
 
-def test_memory_that_nobody_has_written_is_all_hole(tmp_path: Path) -> None:
+def test_unwritten_memory_is_a_hole(tmp_path: Path) -> None:
     file = os.open(tmp_path / "copy", os.O_RDWR | os.O_CREAT)
     memory.copy(memory.create(SIZE), file)
     assert os.fstat(file).st_size == SIZE
@@ -55,7 +55,7 @@ def test_pages_of_zeros_take_no_room_in_a_copy(written: int, tmp_path: Path) -> 
     assert sparse.allocated(file) < MIB
 
 
-def test_who_has_inherited_it_and_who_opens_it_see_the_same(written: int) -> None:
+def test_inherited_and_opened_memory_is_the_same(written: int) -> None:
     path = memory.path_of(written)
     change = f"import os; os.pwrite(os.open('{path}', os.O_RDWR), b'changed', 0); input()"
     words = [sys.executable, "-c", change]

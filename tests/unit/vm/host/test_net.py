@@ -14,7 +14,7 @@ from vm.host import net
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
-def test_the_holder_is_who_has_the_port_on_that_address(address: str) -> None:
+def test_the_holder_has_the_port_on_that_address(address: str) -> None:
     """Another program may have the same port on another one."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.create_server((address, 0), family=family) as held:
@@ -30,7 +30,7 @@ def test_the_holder_is_who_has_the_port_on_that_address(address: str) -> None:
     ("address", "port"),
     [("127.0.0.1", 99999999), ("127.0.0.1", -1), ("127.0.0.1\0", 80), ("é..b", 80)],
 )
-def test_what_is_no_address_or_port_cannot_be_bound(address: str, port: int) -> None:
+def test_an_invalid_address_or_port_cannot_be_bound(address: str, port: int) -> None:
     assert net.bind_error(address, port) == errno.EINVAL
 
 
@@ -67,7 +67,7 @@ with socket.create_connection(("127.0.0.1", there), source_address=("127.0.0.2",
 
 
 @pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
-def test_who_is_at_the_other_end(family: socket.AddressFamily) -> None:
+def test_the_process_at_the_other_end(family: socket.AddressFamily) -> None:
     address = "127.0.0.1" if family == socket.AF_INET else "::1"
     with (
         socket.create_server((address, 0), family=family) as server,
@@ -79,7 +79,7 @@ def test_who_is_at_the_other_end(family: socket.AddressFamily) -> None:
         assert not net.is_with(os.getppid(), near)
 
 
-def test_the_same_port_of_another_address_is_somebody_else() -> None:
+def test_the_same_port_on_another_address_is_another_process() -> None:
     """The process listens on that port, and has a connection from it, too."""
     with (
         socket.create_server(("127.0.0.1", 0)) as server,

@@ -45,7 +45,7 @@ def test_another_users_and_all_below(everybodys: Path) -> None:
         assert owners.foreign(str(path)) == str(everybodys / path.relative_to(everybodys).parts[0])
 
 
-def test_a_link_counts_by_itself_and_by_where_it_leads(everybodys: Path, tmp_path: Path) -> None:
+def test_a_link_and_its_target_are_checked(everybodys: Path, tmp_path: Path) -> None:
     mine, theirs = make(everybodys / "mine"), make(everybodys / "theirs", OTHER)
     (mine / "leads there").symlink_to("../theirs")
     assert owners.foreign(str(mine / "leads there" / "x")) == str(theirs)

@@ -110,7 +110,7 @@ def test_where_they_cannot_be_shared_nothing_is_left_of_the_attempt(
         subprocess.run(["umount", place], check=True)
 
 
-def test_a_full_disk_is_told_before_anything_is_written(
+def test_a_full_disk_is_an_error_before_anything_is_written(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     free = sparse.KEPT_FREE + sparse.allocated(source)

@@ -82,7 +82,7 @@ def test_a_second_try_and_a_repair_use_no_checkpoint(
     assert backend.did == did
 
 
-def test_the_guest_is_told_what_its_data_disk_needs(directory: MachineDir) -> None:
+def test_boot_options_say_what_the_data_disk_needs(directory: MachineDir) -> None:
     backend = Recorder(checkpoints=False)
     start(directory, backend)
     directory.data_is_new.unlink()

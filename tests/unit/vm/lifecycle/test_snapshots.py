@@ -345,7 +345,7 @@ def test_killed_while_one_is_restored(
     assert not directory.to_start_restored.exists()
 
 
-def test_a_power_cut_after_one_is_made_leaves_it_whole(
+def test_a_power_cut_after_a_create_leaves_the_snapshot_complete(
     directory: MachineDir, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every file of it is on the disk, not only written."""
@@ -364,7 +364,7 @@ def test_a_power_cut_after_one_is_made_leaves_it_whole(
     assert {file.stat().st_ino for file in (folder, *folder.iterdir())} <= synced
 
 
-def test_a_manifest_that_is_damaged_or_moved_is_none(directory: MachineDir) -> None:
+def test_a_damaged_or_moved_manifest_is_ignored(directory: MachineDir) -> None:
     create(directory, "one")
     create(directory, "two")
     directory.snapshot_manifest("one").write_text("{")

@@ -96,7 +96,7 @@ def test_a_step_has_all_of_its_time(boot: Boot) -> None:
     assert Step("One", nothing, 1).hint == ""
 
 
-def test_what_is_left_becomes_less() -> None:
+def test_the_remaining_time_decreases() -> None:
     patience = Patience(10, threading.Event())
     first = patience.left
     assert 9 < first <= 10
@@ -151,6 +151,6 @@ def test_a_full_disk_of_this_computer_is_said(boot: Boot) -> None:
     assert error.details == "[Errno 28] No space left on device"
 
 
-def test_a_fault_of_ours_is_not_hidden(boot: Boot) -> None:
+def test_an_unexpected_error_is_not_hidden(boot: Boot) -> None:
     with pytest.raises(ZeroDivisionError):
         boot.run(raising(ZeroDivisionError()))

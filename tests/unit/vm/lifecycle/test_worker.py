@@ -31,7 +31,7 @@ def test_what_a_job_raises_its_caller_gets_and_the_next_is_done() -> None:
 
 
 @pytest.mark.parametrize("error", [GalleyError("It cannot be seen."), OSError(5, "IO")])
-def test_who_cannot_hear_of_a_mistake_ends_no_worker(
+def test_a_failing_error_handler_does_not_end_the_worker(
     error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
     def hear(_: Exception) -> None:

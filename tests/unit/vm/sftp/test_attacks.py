@@ -237,14 +237,14 @@ def test_only_regular_files_are_opened(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("part", [r"..\x", "C:", "C:x", "file:stream", r"a\b", r"\x"])
-def test_what_windows_would_take_for_a_path_is_no_name(part: str) -> None:
+def test_a_windows_path_is_not_a_name(part: str) -> None:
     assert beneath.is_one_name(part)
     assert not beneath.is_one_name(part, PureWindowsPath)
     assert beneath.is_one_name("name.txt", PureWindowsPath)
 
 
 @pytest.mark.parametrize("call", ["open", "scandir"])
-def test_what_becomes_a_link_in_the_last_moment_is_refused(
+def test_a_path_that_becomes_a_link_meanwhile_is_refused(
     folder: Path, call: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where the system follows it: then what was opened is compared."""

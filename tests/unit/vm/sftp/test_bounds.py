@@ -54,7 +54,7 @@ def test_one_read_brings_a_quarter_of_a_mebibyte(folder: Path) -> None:
         tracemalloc.stop()
 
 
-def test_a_listing_comes_in_parts_and_is_read_meanwhile(folder: Path) -> None:
+def test_a_listing_is_sent_in_parts(folder: Path) -> None:
     names = {f"n{number}" for number in range(2_000)}
     for name in names:
         (folder / name).touch()

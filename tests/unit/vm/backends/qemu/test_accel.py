@@ -102,7 +102,7 @@ def test_what_is_absent_is_not_booted(
     assert guest.boots == 0
 
 
-def test_a_setting_is_taken_as_asked(guest: Guest, choose: Callable[..., Accelerator]) -> None:
+def test_an_explicit_setting_is_used(guest: Guest, choose: Callable[..., Accelerator]) -> None:
     assert choose("kvm").name == "kvm"
     assert choose("tcg").name == "tcg"
     with pytest.raises(VirtualizationOff, match="hvf does not exist"):

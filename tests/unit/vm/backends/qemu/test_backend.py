@@ -149,7 +149,7 @@ def test_a_qemu_that_ends_at_once_is_quoted(
     assert not directory.running.exists()
 
 
-def test_a_port_that_somebody_took_meanwhile_is_replaced(
+def test_a_port_that_is_taken_meanwhile_is_replaced(
     directory: MachineDir,
     spec: MachineSpec,
     install: Install,

@@ -41,7 +41,7 @@ def server(directory: MachineDir) -> Iterator[Server]:
         ([{"io-status": "ok"}], DiskError.NO_ROOM),
     ],
 )
-def test_a_machine_that_stands_still_already(
+def test_a_machine_that_is_halted_already(
     server: Server, directory: MachineDir, disks: list[object], why: DiskError
 ) -> None:
     stands: list[object] = [{"return": {"status": "io-error"}}]
@@ -64,10 +64,10 @@ def test_one_that_is_stopped_by_an_error(
     assert io_error_watch.wait_for_error(directory) is why
 
 
-def test_who_tells_no_more_has_told_nothing(server: Server, directory: MachineDir) -> None:
+def test_a_closed_socket_reports_nothing(server: Server, directory: MachineDir) -> None:
     server.answer = lambda _: [*RUNS, STOP, error("report"), "this is no QMP"]
     assert not io_error_watch.wait_for_error(directory)
 
 
-def test_where_nobody_listens_nothing_is_told(directory: MachineDir) -> None:
+def test_without_qemu_nothing_is_reported(directory: MachineDir) -> None:
     assert not io_error_watch.wait_for_error(directory)

@@ -121,7 +121,7 @@ def test_a_copy_whose_caller_was_killed_is_dropped(disk: Disk) -> None:
     begun.__exit__(None, None, None)
 
 
-def test_a_disk_that_is_full_is_told_and_the_machine_goes_on(disk: Disk) -> None:
+def test_a_full_disk_is_an_error_and_the_machine_continues(disk: Disk) -> None:
     place = disk.target.parent / "small"
     place.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", place], check=True)
@@ -135,7 +135,7 @@ def test_a_disk_that_is_full_is_told_and_the_machine_goes_on(disk: Disk) -> None
         subprocess.run(["umount", place], check=True)
 
 
-def test_a_qemu_that_dies_is_told(disk: Disk) -> None:
+def test_a_qemu_that_dies_is_an_error(disk: Disk) -> None:
     with pytest.raises(BackendFailed):
         mirror.copy_by_job(
             disk.control, SIZE, disk.target, nullcontext, lambda done, total: disk.process.kill()

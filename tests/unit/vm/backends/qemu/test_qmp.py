@@ -83,7 +83,7 @@ def test_returns_a_value_and_keeps_events(server: Server) -> None:
     assert server.asked[0] == {"execute": "query-status", "arguments": {}}
 
 
-def test_an_event_of_the_session_before_comes_first(server: Server) -> None:
+def test_an_event_may_precede_the_greeting(server: Server) -> None:
     """Seen of QEMU 10.0, with a job that had just begun."""
     event = {"event": "JOB_STATUS_CHANGE", "data": {}, "timestamp": {"seconds": 1}}
     server.greeting = json.dumps(event).encode() + b"\n" + server.greeting
@@ -195,7 +195,7 @@ def test_a_busy_port_is_named_with_its_holder(server: Server) -> None:
             hostfwd.add(session, Forward("127.0.0.1", port, 80))
 
 
-def test_an_address_of_somebody_else_is_refused_in_words(server: Server) -> None:
+def test_an_address_of_another_computer_is_refused_with_a_reason(server: Server) -> None:
     server.answer = monitor({"hostfwd_add": "Could not set up\r\n", "info": ""})
     with qmp.session(server.path) as session:
         with pytest.raises(BackendFailed, match=r"192\.0\.2\.1 cannot be published"):
@@ -217,7 +217,7 @@ def test_adding_and_removing_twice_is_once(server: Server) -> None:
     assert lines[-1] == "hostfwd_remove net tcp:127.0.0.1:40022"
 
 
-def test_removal_that_fails_is_told(server: Server) -> None:
+def test_a_failed_removal_is_an_error(server: Server) -> None:
     server.answer = monitor({"hostfwd_remove": "unrecognized netdev id 'net'\r\n"})
     with qmp.session(server.path) as session, pytest.raises(BackendFailed, match="unrecognized"):
         hostfwd.remove(session, Forward("127.0.0.1", 40022, 22))

@@ -83,7 +83,7 @@ def record(directory: MachineDir, identity: process.Identity, uuid: str = UUID) 
     return entry
 
 
-def test_a_recorded_process_is_ours(directory: MachineDir, start: Start) -> None:
+def test_a_recorded_process_is_found(directory: MachineDir, start: Start) -> None:
     entry = record(directory, start(UUID))
     assert running.find(directory) == entry
     seen = QemuBackend().observe(directory)  # QMP does not answer: busy, not gone
@@ -106,7 +106,7 @@ def test_a_damaged_record_is_stopped(directory: MachineDir, content: str) -> Non
     assert QemuBackend().observe(directory).state is MachineState.STOPPED
 
 
-def test_a_pid_that_somebody_else_has_now_is_not_ours(directory: MachineDir) -> None:
+def test_a_reused_pid_is_ignored(directory: MachineDir) -> None:
     me = process.identify(os.getpid())
     assert me is not None
     for identity in (me, process.Identity(me.pid, me.started - 60)):
@@ -114,7 +114,7 @@ def test_a_pid_that_somebody_else_has_now_is_not_ours(directory: MachineDir) -> 
         assert QemuBackend().observe(directory).state is MachineState.STOPPED
 
 
-def test_another_machine_is_not_ours(directory: MachineDir, start: Start) -> None:
+def test_another_machine_is_ignored(directory: MachineDir, start: Start) -> None:
     other = "00000000-0000-0000-0000-000000000000"
     identity = start(other)
     for uuid in (other, UUID):
@@ -151,7 +151,7 @@ def test_an_adopted_machine_shares_as_its_command_line_says(
         assert running._adopt(directory, identity, UUID, words) == adopted
 
 
-def test_one_whose_command_line_says_little_is_adopted_all_the_same(directory: MachineDir) -> None:
+def test_a_process_with_a_sparse_command_line_is_adopted(directory: MachineDir) -> None:
     identity = process.Identity(1, 2.0)
     adopted = running._adopt(directory, identity, UUID, ["-accel", "kvm"])
     assert (adopted.ssh_port, adopted.accelerator.name, adopted.memory) == (0, "kvm", -1)
@@ -159,7 +159,7 @@ def test_one_whose_command_line_says_little_is_adopted_all_the_same(directory: M
     assert Running(identity, UUID, 1, TCG, None).share_by == ""
 
 
-def test_a_socket_is_told_from_one_whose_name_is_longer(directory: MachineDir) -> None:
+def test_a_socket_is_distinguished_from_one_with_a_longer_name(directory: MachineDir) -> None:
     for folder in (directory.root, Path("/home/a,b")):
         here = MachineDir(folder, folder, folder)
         path = str(here.qmp_socket).replace(",", ",,")
@@ -209,9 +209,7 @@ def test_a_session_is_with_our_machine(directory: MachineDir, qemu: Server) -> N
     assert [asked["execute"] for asked in qemu.asked] == ["query-uuid", "quit"]
 
 
-def test_whoever_else_listens_on_our_socket_is_told_nothing(
-    directory: MachineDir, qemu: Server
-) -> None:
+def test_another_program_on_the_socket_gets_no_command(directory: MachineDir, qemu: Server) -> None:
     other = Running(process.Identity(1, 2.0), str(uuid4()), 40022, TCG, SPEC)
     with pytest.raises(QmpSilent, match="belongs to another machine") as silent:  # noqa: SIM117
         with running.control(directory, other) as session:
@@ -287,7 +285,7 @@ def test_one_that_is_ending_is_there_until_its_last_thread_is_not(
     assert running.find(directory) is None
 
 
-def test_a_process_of_another_user_is_not_ours(directory: MachineDir) -> None:
+def test_a_process_of_another_user_is_not_found(directory: MachineDir) -> None:
     """Its name, uuid and socket can be read in `ps` and copied."""
     backend = QemuBackend()
     directory.root.chmod(0o755)

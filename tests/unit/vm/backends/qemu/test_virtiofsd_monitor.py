@@ -92,7 +92,7 @@ class Watch:
         assert self.has_ended()
 
 
-def test_it_is_told_before_the_limit(server: Server, directory: MachineDir) -> None:
+def test_forget_is_called_before_the_limit(server: Server, directory: MachineDir) -> None:
     server.hold(10)
     watch = Watch(directory, lambda: server.hold(10))
     assert not watch.asks(0.3)
@@ -102,7 +102,7 @@ def test_it_is_told_before_the_limit(server: Server, directory: MachineDir) -> N
     watch.end()
 
 
-def test_what_containers_have_open_is_asked_for_less_and_less(
+def test_forget_is_called_less_often_for_open_files(
     server: Server, directory: MachineDir, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pauses: list[float] = []
@@ -138,7 +138,7 @@ def test_it_is_over_once_it_has_ended(
     assert watch.lost == []
 
 
-def test_one_that_has_ended_before_its_machine_is_told(
+def test_a_virtiofsd_that_ended_before_qemu_is_reported(
     server: Server, directory: MachineDir, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also when that was while nobody watched."""
@@ -154,7 +154,7 @@ def test_one_that_has_ended_before_its_machine_is_told(
     assert watch.lost == [2, 3]
 
 
-def test_who_watches_can_be_let_go(server: Server, directory: MachineDir) -> None:
+def test_a_watch_can_be_ended(server: Server, directory: MachineDir) -> None:
     Watch(directory).end()
 
 

@@ -35,5 +35,5 @@ def test_what_qemus_network_says_of_itself_is_not(sent: bytes) -> None:
     assert not heard(sent)
 
 
-def test_half_a_frame_of_qemu_that_ended_is_nobody() -> None:
+def test_half_a_frame_is_no_traffic() -> None:
     assert not heard(frame(IPV4)[:10])

@@ -21,12 +21,12 @@ def no_virtiofsd(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(virtiofsd, "PLACES", ())
 
 
-def test_the_faster_is_taken_unless_the_other_is_asked_for() -> None:
+def test_virtiofs_is_the_default() -> None:
     assert folders.choose("auto") == "virtiofs"
     assert folders.choose("sftp") == "sftp"
 
 
-def test_without_virtiofsd_it_is_sftp_unless_virtiofs_is_asked_for(no_virtiofsd: None) -> None:
+def test_without_virtiofsd_the_default_is_sftp(no_virtiofsd: None) -> None:
     assert folders.choose("auto") == "sftp"
     with pytest.raises(ToolMissing, match="virtiofsd is not installed"):
         folders.choose("virtiofs")
@@ -38,7 +38,7 @@ def test_only_folders_that_are_there_are_shared(tmp_path: Path) -> None:
     assert folders.readable(wanted) == wanted[:1]
 
 
-def test_the_guest_is_told_names_that_are_one_word() -> None:
+def test_names_are_encoded_as_single_kernel_words() -> None:
     words = folders.guest_words((share("/home/ann"), share('/a b,\u00e9%\\"', True)), "sftp")
     assert words == (
         "galley.share=share0,sftp,rw,/home/ann",
@@ -46,7 +46,7 @@ def test_the_guest_is_told_names_that_are_one_word() -> None:
     )
 
 
-def test_the_guest_is_told_that_all_there_are_one_user_here(
+def test_sftp_served_by_an_ordinary_user_has_its_own_word(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(os, "getuid", lambda: 1000)

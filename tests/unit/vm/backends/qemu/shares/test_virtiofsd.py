@@ -118,7 +118,7 @@ def test_galleys_own_folders_are_covered(tmp_path: Path) -> None:
         assert (home / "machine" / "key").read_text() == "secret", "here it is seen as ever"
 
 
-def test_where_the_kernel_forbids_it_that_is_told(
+def test_a_kernel_that_forbids_namespaces_is_reported(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "setting").write_text("1\n")
@@ -166,7 +166,7 @@ def test_each_folder_is_served_and_none_is_left(
     assert not [pid for pid in spawned if psutil.pid_exists(pid)]
 
 
-def test_one_of_another_user_is_not_ours(directory: MachineDir) -> None:
+def test_a_process_of_another_user_is_ignored(directory: MachineDir) -> None:
     socket = directory.share_socket(0)
     socket.touch()
     directory.root.chmod(0o755)
