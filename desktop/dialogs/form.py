@@ -108,7 +108,7 @@ class FormDialog(QDialog):
 
     def granted(self, _outcome: object = None) -> None:
         """The engine did it."""
-        if Shiboken.isValid(self):  # nobody has closed it meanwhile
+        if Shiboken.isValid(self):  # it was not closed meanwhile
             self.accept()
 
     def refused(self, problem: Problem) -> bool:

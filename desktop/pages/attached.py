@@ -56,12 +56,12 @@ class AttachedList(QWidget):
     def __init__(
         self,
         app: AppContext,
-        nobody: str,
+        none_text: str,
         part: str = "",
         part_from: Callable[[Container], object] | None = None,
     ) -> None:
         super().__init__()
-        self._app, self._nobody = app, nobody
+        self._app, self._none_text = app, none_text
         self._part, self._part_from = part, part_from
         self._shown: tuple[User, ...] | None = None
         self._box = column(gap=0)
@@ -77,7 +77,7 @@ class AttachedList(QWidget):
             if widget is not None:
                 widget.deleteLater()
         if not users:
-            self._box.addWidget(label(self._nobody, "secondary", wrap=True))
+            self._box.addWidget(label(self._none_text, "secondary", wrap=True))
             self._box.addStretch(1)
             return
         rows = column(gap=0)

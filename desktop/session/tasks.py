@@ -163,7 +163,7 @@ class Tasks(QObject):
             try:
                 if done is not None:
                     done(result)
-            finally:  # a mistake in there is told, and is no reason to seem to run for ever
+            finally:  # an error in the callback is reported, and the task ends all the same
                 self._end(task, TaskState.DONE)
 
         def fail(problem: Problem) -> None:
@@ -252,7 +252,7 @@ class Tasks(QObject):
             if run is None:
                 return
             run()
-            del run  # or what it holds of the window would be deleted here, at the next one
+            del run  # else its references to the window would be deleted in this thread
 
 
 class _Failure:

@@ -270,7 +270,7 @@ class FileBrowser(QWidget):
         self.text.setFocus()
 
     def _fail_file(self, cancel: Cancel, path: str, entry: FileEntry, problem: Problem) -> None:
-        """A link may lead to a folder; anything else is told in place."""
+        """A link may lead to a folder; other errors are shown in place of the text."""
         if cancel.is_set:
             return
         if entry.kind == "link":

@@ -146,7 +146,7 @@ class UnixListener:
 
 
 def _is_served(path: Path) -> bool:
-    """Whether somebody listens there. Raises HomeUnusable when it is something else."""
+    """Whether a program listens there. Raises HomeUnusable when it is no socket."""
     try:
         kind = path.lstat().st_mode
     except FileNotFoundError:

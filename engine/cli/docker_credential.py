@@ -5,7 +5,7 @@
     erase    a server on standard input
     list     → {server: user name, …}
     version
-    check    ours: whether the keyring can be used now; asks nobody for a password
+    check    ours: whether the keyring can be used now, without a prompt
     proxy-get, proxy-erase    ours: a proxy's address on standard input → its password, in JSON
     proxy-store               ours: {"Address": …, "Password": …} on standard input
 

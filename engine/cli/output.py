@@ -124,7 +124,7 @@ def _explain(error: Exception, log: Callable[[], "Path"], details: bool) -> int:
 
 
 def _forget_stdout() -> None:
-    """Nobody reads us any more: keep Python from complaining about it when it flushes at exit."""
+    """The reader of the output is gone: prevent Python's error when it flushes at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

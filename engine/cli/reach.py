@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from engine.control.client import ControlClient, NobodyListens
+from engine.control.client import ControlClient, NoSupervisor
 from engine.types import EngineStatus
 from vm.directory import MachineDir
 from vm.errors import MachineError
@@ -30,7 +30,7 @@ def running_supervisor() -> ControlClient | None:
     """The one that runs, or None. Not by `engine.client.launch`, which takes longer to load."""
     try:
         return ControlClient.connect(find_home())
-    except NobodyListens:
+    except NoSupervisor:
         return None
 
 

@@ -7,7 +7,7 @@ Clients of the docker socket do not need it: the bridge wakes the machine. Next:
 import contextlib
 from collections.abc import Iterator
 
-from engine.control.client import ControlClient, NobodyListens
+from engine.control.client import ControlClient, NoSupervisor
 from vm.errors import VersionMismatch
 from vm.host.paths import Home
 
@@ -29,7 +29,7 @@ def awake(home: Home) -> Iterator[None]:
 def _supervisor(home: Home) -> ControlClient | None:
     try:
         return ControlClient.connect(home)
-    except (NobodyListens, VersionMismatch):
+    except (NoSupervisor, VersionMismatch):
         return _waker(home)
 
 

@@ -11,7 +11,7 @@ commands find one running. Next: `engine/control/spawn.py`.
 import contextlib
 import time
 
-from engine.control.client import ControlClient, NobodyListens
+from engine.control.client import ControlClient, NoSupervisor
 from vm.errors import SupervisorGone
 from vm.host.lock import FileLock
 from vm.host.paths import Home, make_home
@@ -24,7 +24,7 @@ def connect_only(home: Home) -> ControlClient | None:
     """The running supervisor, or None. Raises VersionMismatch, SupervisorGone (it hangs)."""
     try:
         return ControlClient.connect(home)
-    except NobodyListens:
+    except NoSupervisor:
         return None
 
 
@@ -39,7 +39,7 @@ def ensure_supervisor(home: Home, *, seconds: float = START_SECONDS) -> ControlC
 
 def restart_supervisor(home: Home) -> ControlClient:
     """End the running one, of whatever version, and start ours. The VM keeps running."""
-    with contextlib.suppress(NobodyListens):
+    with contextlib.suppress(NoSupervisor):
         _end(home)
     return ensure_supervisor(home)
 

@@ -36,7 +36,7 @@ from vm.host.paths import Home, check_home
 HANDSHAKE_SECONDS = 10.0
 
 
-class NobodyListens(SupervisorGone):
+class NoSupervisor(SupervisorGone):
     """No supervisor is running: nothing is at its address, or what was there has just ended."""
 
 
@@ -53,7 +53,7 @@ class ControlClient:
 
     @classmethod
     def connect(cls, home: Home, *, any_version: bool = False) -> "ControlClient":
-        """Raises NobodyListens, SupervisorGone, VersionMismatch (unless `any_version`), and
+        """Raises NoSupervisor, SupervisorGone, VersionMismatch (unless `any_version`), and
         HomeUnusable where another user may have put the socket or the key there."""
         connection = SharedConnection(_reach(home))
         try:
@@ -140,12 +140,12 @@ class ControlClient:
 
 def _reach(home: Home) -> Connection:
     if not os.path.lexists(home.run):
-        raise _nobody()
+        raise _no_supervisor()
     check_home(home)
     try:
         return Client(address(home))
     except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError) as error:
-        raise _nobody() from error
+        raise _no_supervisor() from error
     except OSError as error:
         raise SupervisorGone(
             f"The supervisor cannot be reached: {error.strerror or error}.",
@@ -175,8 +175,8 @@ def _shake_hands(home: Home, connection: SharedConnection) -> Hello:
             _ending_hint(home),
             details=f"{error}; the key is in run/control.key",
         ) from error
-    except (EOFError, OSError) as error:  # it was ending just then, and soon nobody listens
-        raise _nobody() from error
+    except (EOFError, OSError) as error:  # the supervisor was ending
+        raise _no_supervisor() from error
     except UNREADABLE as error:
         raise VersionMismatch(
             "Galley's background process is of an incompatible version.",
@@ -193,8 +193,8 @@ def _await(home: Home, connection: SharedConnection) -> None:
         )
 
 
-def _nobody() -> NobodyListens:
-    return NobodyListens("Galley is not running in the background.", "Run: galley start")
+def _no_supervisor() -> NoSupervisor:
+    return NoSupervisor("Galley is not running in the background.", "Run: galley start")
 
 
 def _ending_hint(home: Home) -> str:

@@ -42,7 +42,7 @@ class SharedConnection:
             self._connection.send_bytes(data)
 
     def end(self) -> None:
-        """Say that it is over: whoever receives or sends, now or later, gets an error."""
+        """End the connection: receiving and sending, now or later, is an error."""
         with self._ending:
             if self._over:
                 return

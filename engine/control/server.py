@@ -60,7 +60,7 @@ class ControlServer:
         self._closing.set()
         with contextlib.suppress(OSError):
             Client(address(self._home)).close()  # wakes `accept`, on every system
-        # Where somebody has deleted the home, nothing wakes it: a daemon thread is not waited for.
+        # If the home was deleted nothing wakes the thread; it is a daemon, and not joined.
         self._acceptor.join(FLUSH_SECONDS)
         with contextlib.suppress(OSError):
             self._listener.close()

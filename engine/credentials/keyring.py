@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 ENTRY, LIST, SERVERS = "Docker login", "Docker logins", "servers"
 PROXY = "Galley proxy"
 WINDOWS_ROOM = 2560  # bytes of UTF-16 in an entry of Windows' Credential Manager
-PATIENCE = 60.0  # seconds: a locked keyring may ask for its password, and somebody has to type it
+PATIENCE = 60.0  # seconds: a locked keyring may prompt for its password
 _SYSTEM = {
     "darwin": "keyring.backends.macOS.Keyring",
     "win32": "keyring.backends.Windows.WinVaultKeyring",

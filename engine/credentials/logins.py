@@ -78,7 +78,7 @@ def move_plain() -> tuple[str, ...]:
     def edit(config: dict[str, Any]) -> None:
         left = _plain(config)
         for server, login in plain.items():
-            if left.get(server) == login:  # not a newer one, which nobody has taken anywhere
+            if left.get(server) == login:  # not a newer one, which was not moved
                 config["auths"][server] = {}  # as docker leaves it
         _let_us_keep(config)
 

@@ -18,7 +18,7 @@ from engine.docker.tar import PIECE, EntryReader, Stream, members, opened, parts
 from engine.docker.types import FileEntry
 from vm.errors import EngineRefused
 
-MOST = 20_000  # entries; a list that nobody reads to its end
+MOST = 20_000  # entries; a longer list is useless
 GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 WHITEOUT, OPAQUE = ".wh.", ".wh..wh..opq"
 

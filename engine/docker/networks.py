@@ -83,8 +83,8 @@ class Networks:
     def list(self) -> tuple[Network, ...]:
         rows = msgspec.json.decode(self._wire.get("/networks"), type=list[_Row])
         answer = self._wire.get("/containers/json", all=1)
-        everybody = msgspec.json.decode(answer, type=list[_Container])
-        containers = [each for each in everybody if INTERNAL not in (each.labels or {})]
+        listed = msgspec.json.decode(answer, type=list[_Container])
+        containers = [each for each in listed if INTERNAL not in (each.labels or {})]
         found = (row.network(tuple(_attached(row, containers))) for row in rows)
         # Docker's order is another one each time.
         return tuple(sorted(found, key=lambda each: (each.is_builtin, each.name)))

@@ -13,7 +13,7 @@ from engine.docker.transport import Wire
 from engine.docker.types import AcceptedLogin
 from vm.errors import EngineRefused
 
-_TOKEN_USER = "<token>"  # docker's name for whoever has one
+_TOKEN_USER = "<token>"  # docker's user name for a token
 _DENIED = re.compile(r"unauthorized|denied|incorrect username or password", re.IGNORECASE)
 
 

@@ -52,7 +52,7 @@ def stats(containers: Containers, container: str, cancel: Cancel) -> Iterator[St
 
 
 def stats_once(containers: Containers, container: str) -> StatsSample:
-    """One reading at once, for whoever has the one before: dockerd does not measure twice."""
+    """One reading at once, for a caller that has the one before: dockerd does not measure twice."""
     path = f"/containers/{container}/stats"
     return _sample(containers.wire.get(path, **{"stream": 0, "one-shot": 1}))
 

@@ -65,7 +65,7 @@ def events(wire: Wire, since: float | None, cancel: Cancel) -> Iterator[Event]:
     for line in wire.lines("/events", cancel, since=moment):
         try:
             message = decode(line)
-        except UNREADABLE as error:  # cut off in its middle: whoever listens begins anew
+        except UNREADABLE as error:  # cut off: the reader reconnects
             raise EngineUnreachable(
                 "The Docker Engine stopped sending.", details=str(error)
             ) from error

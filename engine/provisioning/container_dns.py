@@ -40,7 +40,7 @@ class LocalNames:
         self._guest = guest
         self._lock = threading.Lock()
         self._containers: Sequence[Container] | None = None  # None: no machine runs
-        self._has: bytes | None = None  # what the guest's file holds; None: nobody knows
+        self._has: bytes | None = None  # the content of the guest's file; None: unknown
         settings.subscribe(lambda _: self._look())
 
     def follow(self, containers: Sequence[Container]) -> None:

@@ -227,7 +227,10 @@ def _decode(text: str) -> dict[str, Any]:
             f"Line {error.lineno}, column {error.colno}: {_plain(error.msg)}.",
             "daemon.json is JSON: names and texts in double quotes, no comma before a bracket.",
         ) from error
-    except (ValueError, RecursionError) as error:  # numbers, letters and depths that nobody can use
+    except (
+        ValueError,
+        RecursionError,
+    ) as error:  # also from invalid numbers, characters and depths
         raise SettingsError(
             f"daemon.json cannot be read: {_plain(str(error))}.", "Correct it."
         ) from error

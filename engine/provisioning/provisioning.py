@@ -51,7 +51,7 @@ class Configuration:
         self._look_for_proxies()
 
     def close(self) -> None:
-        """Nobody logs in to proxies any more."""
+        """Close the forwarders to proxies."""
         self._login.close()
 
     def hand_over(self, folder: Path, image: Path) -> None:

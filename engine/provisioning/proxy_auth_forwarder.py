@@ -100,7 +100,7 @@ class ProxyLogin:
         """Carry one from the machine. Raises OSError when it is lost."""
         pid = self._backend.observe(self._directory).pid
         if pid is None or not net.is_with(pid, near):
-            log.warning("somebody else wanted to use the proxy's login")
+            log.warning("refused a connection to the proxy that is not the machine's")
             return
         near.settimeout(PATIENCE)
         head, rest = _receive(near)

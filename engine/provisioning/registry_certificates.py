@@ -67,7 +67,7 @@ def _files() -> Iterator[Path]:
         for folder in folders:
             if re.fullmatch(r"[\w.:\[\]-]+", folder.name, re.ASCII) and folder.is_dir():
                 yield from (file for file in sorted(folder.iterdir()) if file.suffix in KINDS)
-    except OSError:  # there is none, or it is nobody's whom we are
+    except OSError:  # there is none, or this user may not read it
         return
 
 

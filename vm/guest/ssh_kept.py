@@ -2,7 +2,7 @@
 
 Knows nothing of ssh: `ssh.py` says how to connect. The rules:
 
-- many callers, one attempt: who comes while somebody connects waits, and shares the outcome;
+- many callers, one attempt: a caller during an attempt waits, and shares its outcome;
 - a connection that has been silent while a caller waited is replaced only by one that answers,
   and not if it was heard meanwhile: slow is not dead, and other streams run over it.
 """

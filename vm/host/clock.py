@@ -11,7 +11,7 @@ import socket
 import sys
 import time
 
-LOOK = 4.0  # seconds between two looks where nobody tells
+POLL = 4.0  # seconds between two polls where the system does not notify
 JUMP = 0.05  # seconds; a clock that is only slewed moves by a 25th of that meanwhile
 FAR = float(1 << 33)  # seconds since 1970: never
 
@@ -35,7 +35,7 @@ class ClockJumps:
             return self._wait_for_news(self._timer, seconds)
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
-            if self._is_closed(min(left, LOOK)):
+            if self._is_closed(min(left, POLL)):
                 return False
             before, self._ahead = self._ahead, _ahead()
             if abs(self._ahead - before) > JUMP:

@@ -162,7 +162,7 @@ class _Sender:
         self.back.send(data)
 
     def answer(self) -> None:
-        with contextlib.suppress(OSError):  # nobody there, or no room
+        with contextlib.suppress(OSError):  # no listener, or no buffer
             data = self.back.recv(DATAGRAM)
             self.heard = time.monotonic()
             self._front.sendto(data, self._address)

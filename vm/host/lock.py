@@ -16,7 +16,7 @@ else:
     import fcntl
 
 PAUSE = 0.02  # seconds between two tries: no system tells of a free lock and keeps a deadline, too
-# How systems say that somebody has it. Wine sets no number.
+# The errors of a lock that is held. Wine sets no errno.
 HELD = (errno.EAGAIN, errno.EACCES, errno.EDEADLK, *([0] if sys.platform == "win32" else []))
 
 

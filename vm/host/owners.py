@@ -32,7 +32,7 @@ def foreign(path: str, *, make: bool = False) -> str | None:
             here = here.parent
             continue
         there = here / name
-        shared = _is_everybodys(here)
+        shared = _is_world_writable(here)
         if shared and make:
             with contextlib.suppress(OSError):  # mostly it is there
                 os.mkdir(there, MODE)
@@ -40,7 +40,7 @@ def foreign(path: str, *, make: bool = False) -> str | None:
             seen = os.lstat(there)
             target = PurePath(os.readlink(there)) if stat.S_ISLNK(seen.st_mode) else None
         except (OSError, ValueError):
-            return str(there) if shared else None  # whoever makes it may be another
+            return str(there) if shared else None  # it will belong to its creator
         if shared and not _is_ours(seen.st_uid):
             return str(there)
         if target is not None and links < LINKS:
@@ -52,7 +52,7 @@ def foreign(path: str, *, make: bool = False) -> str | None:
     return None
 
 
-def _is_everybodys(folder: PurePath) -> bool:
+def _is_world_writable(folder: PurePath) -> bool:
     try:
         mode = os.stat(folder).st_mode
     except OSError:

@@ -21,7 +21,7 @@ from vm.host import ownership
 
 RUN_PREFIX = "galley-"  # of a run directory that is not in its home; the home's hash follows
 SOCKET_PATH_LIMIT = 104  # bytes with the closing NUL: macOS sun_path; Linux has 108
-READING = 2.0  # seconds that somebody may have a file open that is to be replaced
+READING = 2.0  # seconds that a file to be replaced may be open
 PAUSE = 0.02  # seconds between two tries
 
 

@@ -115,7 +115,7 @@ class Folder(paramiko.SFTPServerInterface):
                 try:
                     return File(place, plain, self._budget, mode)
                 except FileExistsError:
-                    # Nobody has written to what we made.
+                    # The new file is still empty.
                     if not self.again or beneath.see(place).st_size:
                         raise
                 return File(place, plain & ~(os.O_CREAT | os.O_EXCL | os.O_TRUNC), self._budget)

@@ -231,7 +231,7 @@ class FormRows[Made: FormRow](QWidget):
         del self.lines[place]
         self._box.removeWidget(line)
         line.deleteLater()
-        if had_focus:  # else somebody types elsewhere, and an image takes its rows back
+        if had_focus:  # else keep the focus: an image may remove its rows while the user types
             near = self.lines[min(place, len(self.lines) - 1)].fields[0] if self.lines else None
             (near or self.add_button).setFocus()
 

@@ -167,7 +167,7 @@ class EnginePage(Page):
             self._troubles.addWidget(ProblemCard(self.app.theme, problem, *self._ways_out()))
 
     def _ways_out(self) -> list[QPushButton]:
-        """Where nobody answers, the header's buttons cannot help."""
+        """Without an answer from the engine, the header's buttons are useless."""
         app = self.app
         match engine_state(app.link, app.connection).action:
             case "replace":

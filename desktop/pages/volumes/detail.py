@@ -97,7 +97,7 @@ class VolumeDetail(FramedDetail):
             shown.show_users([User(user) for user in users])
 
     def _read_again(self) -> None:
-        """It holds more or less than before; somebody who reads a file is left alone."""
+        """Its content has changed; an open file stays open."""
         browser = self.made.get("files")
         if isinstance(browser, FileBrowser) and not browser.file:
             browser.refresh()

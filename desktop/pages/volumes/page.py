@@ -142,7 +142,7 @@ class VolumesPage(ListPage):
             self._look()
 
     def _look(self) -> None:
-        """To be looked at, which wakes nobody."""
+        """Without waking the machine."""
         if not self.app.connection.is_asleep:
             self._count()
 

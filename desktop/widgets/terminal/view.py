@@ -27,7 +27,7 @@ from desktop.widgets.terminal.paint import TerminalPaint
 from desktop.widgets.terminal.screen import HISTORY, Frame
 
 MARGIN = 8
-RESIZE_MS = 80  # until a new size is told
+RESIZE_MS = 80  # until a new size is sent
 LEAST = (20, 4)
 WHEEL_LINES = 3
 EMPTY = Frame(80, (), (), None, False, False, False)
@@ -48,7 +48,7 @@ class TerminalView(QAbstractScrollArea):
         self._paint = TerminalPaint(theme)
         self.frame_shown = EMPTY
         self.history: deque[Row] = deque(maxlen=HISTORY)
-        self.is_live = False  # somebody reads what is typed
+        self.is_live = False  # a program reads the keys
         self._anchor: Cell | None = None
         self._caret: Cell | None = None
         self._told = (0, 0)

@@ -1,4 +1,4 @@
-"""The readings of one container while somebody looks.
+"""Reads the stats of one container while they are shown.
 
 A thread of its own reads dockerd's stream, one reading a second, and hands them on in batches; it
 ends with the container, or with `stop`. Next: `tab.py` and

@@ -18,7 +18,7 @@ import pytest
 
 from engine import __version__
 from engine.control import client as client_module
-from engine.control.client import ControlClient, NobodyListens
+from engine.control.client import ControlClient, NoSupervisor
 from engine.control.protocol import (
     PROTOCOL,
     Hello,
@@ -276,19 +276,19 @@ def test_a_greeting_that_cannot_be_read_is_another_version(home: Home) -> None:
 
 
 def test_nobody_listens(home: Home) -> None:
-    with pytest.raises(NobodyListens):
+    with pytest.raises(NoSupervisor):
         ControlClient.connect(home)
 
 
 def test_a_supervisor_that_ends_during_the_greeting_is_nobody(home: Home) -> None:
     """So that `ensure_supervisor` starts another one instead of giving up."""
-    with imposter(home), pytest.raises(NobodyListens):
+    with imposter(home), pytest.raises(NoSupervisor):
         ControlClient.connect(home)
 
 
 def test_a_stale_socket_is_nobody_and_is_replaced(home: Home, unopened: ControlServer) -> None:
     make_stale_socket(home)
-    with pytest.raises(NobodyListens):
+    with pytest.raises(NoSupervisor):
         ControlClient.connect(home)
     unopened.open()
     with ControlClient.connect(home) as client:

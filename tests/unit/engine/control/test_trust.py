@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from engine.bridge import unix
-from engine.control.client import ControlClient, NobodyListens
+from engine.control.client import ControlClient, NoSupervisor
 from engine.control.protocol import address, make_key
 from engine.control.server import ControlServer
 from engine.docker import quick_list
@@ -91,6 +91,6 @@ def test_a_new_home_that_others_may_write_to_has_no_supervisor_yet(home: Home) -
     for folder in (home.run, home.machine, home.images, home.logs):
         folder.rmdir()
     home.root.chmod(0o775)
-    with pytest.raises(NobodyListens):
+    with pytest.raises(NoSupervisor):
         ControlClient.connect(home)
     assert make_home(home).root.stat().st_mode & 0o777 == 0o700

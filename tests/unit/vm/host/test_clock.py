@@ -17,7 +17,7 @@ def jumps(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Cl
     """As here, and as where nobody tells."""
     if request.param == "looked":
         monkeypatch.setattr(clock, "_timer", lambda: None)
-        monkeypatch.setattr(clock, "LOOK", 0.01)
+        monkeypatch.setattr(clock, "POLL", 0.01)
     return ClockJumps()
 
 
@@ -42,7 +42,7 @@ def test_close_ends_a_wait(jumps: ClockJumps) -> None:
 @pytest.mark.parametrize("seconds", [3600.0, -3600.0, 0.2])
 def test_a_jump_is_found_by_polling(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     monkeypatch.setattr(clock, "_timer", lambda: None)
-    monkeypatch.setattr(clock, "LOOK", 0.01)
+    monkeypatch.setattr(clock, "POLL", 0.01)
     jumps = ClockJumps()
     ahead, looked = clock._ahead(), threading.Event()
     jump = 0.0
