@@ -86,7 +86,7 @@ def canonical(name: str) -> str:
 
 
 def _without_signature(module: bytes) -> bytes:
-    """Without secure boot it is not needed, and checking it takes longer than loading."""
+    """Without secure boot nobody asks for it, and checking it takes longer than loading."""
     if not module.endswith(_SIGNED):
         return module
     at = len(module) - len(_SIGNED) - 12

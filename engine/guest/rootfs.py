@@ -169,7 +169,7 @@ class Staging:
         return path.is_symlink() or path.exists()
 
     def directory(self, place: str) -> None:
-        """And its parents, all world-readable."""
+        """And its parents, all for everybody to read."""
         path = self._usr / place
         if not path.is_dir():
             self.directory(posixpath.dirname(place)) if place else None
