@@ -59,7 +59,7 @@ def status(as_json: bool) -> None:
     else:
         with client:
             seen = client.status()
-            report = _told(seen, _use(client, seen))
+            report = _from_supervisor(seen, _use(client, seen))
     say_json(report) if as_json else say(_text(report))
 
 
@@ -73,7 +73,7 @@ def _use(client: ControlClient, seen: EngineStatus) -> MachineUse | None:
         return None
 
 
-def _told(seen: EngineStatus, use: MachineUse | None) -> Report:
+def _from_supervisor(seen: EngineStatus, use: MachineUse | None) -> Report:
     machine = seen.machine
     return Report(
         machine.state,

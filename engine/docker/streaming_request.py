@@ -62,10 +62,10 @@ def pieces(response: requests.Response) -> Iterator[bytes]:
 
 def messages(response: requests.Response) -> Iterator[dict[str, Any]]:
     """The JSON messages of a stream; the one that tells of an error is raised as EngineRefused."""
-    return map(_told, lines_of(response.iter_content(None)))
+    return map(_message, lines_of(response.iter_content(None)))
 
 
-def _told(line: bytes) -> dict[str, Any]:
+def _message(line: bytes) -> dict[str, Any]:
     message = msgspec.json.decode(line, type=dict[str, Any])
     if "error" in message:
         raise refused(str(message["error"]))

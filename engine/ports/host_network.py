@@ -32,7 +32,7 @@ PORT = re.compile(r"[0-9]{1,5}")
 EVERYWHERE, LOOPBACK, ELSEWHERE, IPV6_ONLY = range(4)  # in the guest, the best reached first
 
 
-class Listener(msgspec.Struct, frozen=True, order=True):
+class ListeningSocket(msgspec.Struct, frozen=True, order=True):
     """A socket in the guest that takes connections or datagrams. `container`: its id."""
 
     protocol: str
@@ -51,7 +51,7 @@ class Listener(msgspec.Struct, frozen=True, order=True):
         return LOOPBACK if address.is_loopback else ELSEWHERE
 
 
-def read_listener(line: str) -> Listener | None:
+def read_listener(line: str) -> ListeningSocket | None:
     """From `tcp 0.0.0.0 8080 ID`, as the guest writes it; None for anything else."""
     protocol, _, rest = line.partition(" ")
     written, _, rest = rest.partition(" ")
@@ -68,7 +68,7 @@ def read_listener(line: str) -> Listener | None:
         return None
     if not CONTAINER_ID.fullmatch(container):
         return None
-    return Listener(protocol, port, str(address), container)
+    return ListeningSocket(protocol, port, str(address), container)
 
 
 def is_wanted(containers: Iterable[Container]) -> bool:
@@ -78,7 +78,7 @@ def is_wanted(containers: Iterable[Container]) -> bool:
 
 def listening_ports(
     containers: Iterable[Container],
-    listeners: Iterable[Listener],
+    listeners: Iterable[ListeningSocket],
     published: Sequence[PublishedPort],
     addresses: Default,
 ) -> list[PublishedPort]:
@@ -100,7 +100,7 @@ def listening_ports(
 
 def listening_routes(
     containers: Iterable[Container],
-    listeners: Iterable[Listener],
+    listeners: Iterable[ListeningSocket],
     allocated: Iterable[PublishedPort],
 ) -> frozenset[Route]:
     """Rules that lead to those on a single address. `allocated`: the ports with their guest ports.
@@ -124,7 +124,7 @@ def listening_routes(
 
 
 def with_listeners(
-    containers: Sequence[Container], listeners: Iterable[Listener]
+    containers: Sequence[Container], listeners: Iterable[ListeningSocket]
 ) -> list[Container]:
     """`containers` as if those on the machine's own network published what they listen on."""
     ports: dict[str, list[ContainerPort]] = {}
@@ -137,16 +137,16 @@ def with_listeners(
     ]
 
 
-def _reachable(listeners: Iterable[Listener]) -> list[Listener]:
+def _reachable(listeners: Iterable[ListeningSocket]) -> list[ListeningSocket]:
     """One for each port of a container, the best reached first."""
-    best: dict[tuple[str, str, int], Listener] = {}
+    best: dict[tuple[str, str, int], ListeningSocket] = {}
     for one in sorted(listeners, key=lambda one: (one.rank, one)):
         best.setdefault((one.container, one.protocol, one.port), one)
     return list(best.values())
 
 
 def _checked(
-    port: PublishedPort, listener: Listener, published: Iterable[PublishedPort]
+    port: PublishedPort, listener: ListeningSocket, published: Iterable[PublishedPort]
 ) -> PublishedPort:
     for other in published:
         if overlap(other.forward, port.forward):

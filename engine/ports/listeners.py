@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 from engine.dockerapi.http import Dial
-from engine.ports.host_network import Listener, read_listener
+from engine.ports.host_network import ListeningSocket, read_listener
 from vm.errors import GalleyError
 from vm.guest.protocol import Stream
 
@@ -23,7 +23,7 @@ FIRST = 5.0  # seconds that `follow` waits for the first list
 AGAIN, LONGEST = 1.0, 60.0  # seconds between two tries to reach the guest: the first, the longest
 LOST = (GalleyError, OSError)
 
-Listeners = tuple[Listener, ...]
+Listeners = tuple[ListeningSocket, ...]
 
 
 class GuestListeners:

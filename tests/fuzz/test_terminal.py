@@ -15,8 +15,8 @@ from queue import SimpleQueue
 import pytest
 
 from desktop.widgets.log.ansi import AnsiReader
-from desktop.widgets.terminal.cells import text_of
 from desktop.widgets.terminal.screen import HISTORY, LONGEST_SEQUENCE, Frame, TerminalScreen
+from desktop.widgets.terminal.styled_runs import text_of
 from engine.cli import logs
 from engine.cli.output import Printable, printable
 from tests.fuzz.harness import Fuzz, Source

@@ -8,7 +8,7 @@ from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter
 from desktop.theme.theme import Theme, monospace
 from desktop.widgets.log.ansi import PLAIN, Style
 from desktop.widgets.log.ansi_colors import AnsiColors
-from desktop.widgets.terminal.cells import Row
+from desktop.widgets.terminal.styled_runs import Row
 
 
 class TerminalPaint:

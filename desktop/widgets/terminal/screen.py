@@ -20,7 +20,7 @@ from pyte.modes import DECAWM, IRM
 from pyte.screens import Char
 from wcwidth import wcwidth
 
-from desktop.widgets.terminal.cells import MOST_STYLES, Cells, Row, runs
+from desktop.widgets.terminal.styled_runs import MOST_STYLES, Cells, Row, runs
 
 HISTORY = 5_000  # lines that have scrolled away
 PRIVATE = 5  # pyte shifts the numbers of private modes by it

@@ -21,10 +21,10 @@ from PySide6.QtWidgets import QAbstractScrollArea
 from desktop.i18n.text import tr
 from desktop.theme.theme import Theme
 from desktop.widgets.menu import Menu
-from desktop.widgets.terminal.cells import Row, cut, text_of
 from desktop.widgets.terminal.keys import key_bytes
 from desktop.widgets.terminal.paint import TerminalPaint
 from desktop.widgets.terminal.screen import HISTORY, Frame
+from desktop.widgets.terminal.styled_runs import Row, cut, text_of
 
 MARGIN = 8
 RESIZE_MS = 80  # until a new size is sent

@@ -43,7 +43,7 @@ def wait_for_error(directory: MachineDir) -> DiskError | None:
             while True:
                 event = session.next_event()
                 if event.event == "BLOCK_IO_ERROR" and event.data.get("action") == "stop":
-                    return _told(event.data.get("nospace"))
+                    return _error_of(event.data.get("nospace"))
     except BackendFailed:
         return None
 
@@ -53,8 +53,8 @@ def _found(session: qmp.Session) -> DiskError:
     disks = session.execute("query-block")
     known = disks if isinstance(disks, list) else []
     said = {disk.get("io-status") for disk in known if isinstance(disk, dict)}
-    return _told("failed" not in said)
+    return _error_of("failed" not in said)
 
 
-def _told(no_room: object) -> DiskError:
+def _error_of(no_room: object) -> DiskError:
     return DiskError.REFUSED if no_room is False else DiskError.NO_ROOM

@@ -17,8 +17,8 @@ from PySide6.QtCore import QObject, Signal
 from desktop.context import AppContext
 from desktop.i18n.text import tr
 from desktop.session.throttle import Throttle
-from desktop.widgets.terminal.cells import text_of
 from desktop.widgets.terminal.screen import HISTORY, Frame, TerminalScreen
+from desktop.widgets.terminal.styled_runs import text_of
 from vm.errors import GalleyError, Problem
 
 if TYPE_CHECKING:

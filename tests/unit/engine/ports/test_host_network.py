@@ -4,7 +4,7 @@ import pytest
 
 from engine.ports.guest_port_allocator import allocate
 from engine.ports.host_network import (
-    Listener,
+    ListeningSocket,
     is_wanted,
     listening_ports,
     listening_routes,
@@ -23,11 +23,15 @@ DB = Container(OTHER, ("/db",), (), HOST)
 BRIDGED = Container("c" * 64, ("/bridged",), (), Networks({"bridge": Network("172.17.0.2")}))
 
 
-def listener(address: str, port: int = 8080, protocol: str = "tcp", of: str = ID) -> Listener:
-    return Listener(protocol, port, address, of)
+def listener(
+    address: str, port: int = 8080, protocol: str = "tcp", of: str = ID
+) -> ListeningSocket:
+    return ListeningSocket(protocol, port, address, of)
 
 
-def carried(*listeners: Listener, beside: tuple[PublishedPort, ...] = ()) -> list[PublishedPort]:
+def carried(
+    *listeners: ListeningSocket, beside: tuple[PublishedPort, ...] = ()
+) -> list[PublishedPort]:
     return listening_ports([WEB, DB], listeners, beside, LOOPBACK)
 
 
@@ -39,7 +43,7 @@ def carried(*listeners: Listener, beside: tuple[PublishedPort, ...] = ()) -> lis
         (f"tcp 0:0:0:0:0:0:0:1 65535 {ID}", listener("::1", 65535)),
     ],
 )
-def test_a_listener_is_read(line: str, read: Listener) -> None:
+def test_a_listener_is_read(line: str, read: ListeningSocket) -> None:
     assert read_listener(line) == read
 
 

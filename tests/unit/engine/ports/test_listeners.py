@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from engine.ports import listeners
-from engine.ports.host_network import Listener
+from engine.ports.host_network import ListeningSocket
 from engine.ports.listeners import GuestListeners, read_lists
 from vm.errors import GuestUnreachable
 
 ID = "a" * 64
 PATIENCE = 20.0
-WEB = Listener("tcp", 8080, "0.0.0.0", ID)
+WEB = ListeningSocket("tcp", 8080, "0.0.0.0", ID)
 LINE = f"tcp 0.0.0.0 8080 {ID}\n".encode()
 
 

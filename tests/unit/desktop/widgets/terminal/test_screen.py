@@ -3,8 +3,8 @@
 import random
 
 from desktop.widgets.log.ansi import TRUE, Style
-from desktop.widgets.terminal.cells import Run, cut, text_of
 from desktop.widgets.terminal.screen import LONGEST_SEQUENCE, MOST_MARKS, TerminalScreen
+from desktop.widgets.terminal.styled_runs import Run, cut, text_of
 
 
 def make(columns: int = 20, rows: int = 4) -> tuple[TerminalScreen, list[bytes]]:

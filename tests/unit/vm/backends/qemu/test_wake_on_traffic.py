@@ -5,7 +5,7 @@ import struct
 
 import pytest
 
-from vm.backends.qemu.wake_on_traffic import _wait_until_answers
+from vm.backends.qemu.wake_on_traffic import _wait_for_any_frame
 
 ADDRESSES = b"\x52\x54\x00\x12\x34\x56" + b"\x52\x55\x0a\x00\x02\x02"
 IPV4, ARP, IPV6 = b"\x08\x00", b"\x08\x06", b"\x86\xdd"
@@ -21,7 +21,7 @@ def heard(sent: bytes) -> bool:
     with ours:
         with qemus:
             qemus.sendall(sent)
-        return _wait_until_answers(ours)
+        return _wait_for_any_frame(ours)
 
 
 @pytest.mark.parametrize("kind", [IPV4, ARP])
