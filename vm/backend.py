@@ -1,9 +1,9 @@
-"""What every backend is: the ten members of `Backend`. What a backend may be besides is in
-`vm/capabilities.py`.
+"""What every backend is: the ten members of `Backend`. `vm/capabilities.py` has what a backend may
+be besides.
 
-A backend is a stateless set of functions over a `MachineDir`: it remembers nothing between calls,
-it looks. Adding one is one package in `backends/` and one line in its `__init__.py`. The order of
-calls is in `docs/dev/backends.md`.
+A backend is a stateless set of functions over a `MachineDir`: it keeps nothing between calls, and
+observes instead. Adding one is one package in `backends/` and one line in its `__init__.py`. The
+order of calls is in `docs/dev/backends.md`.
 """
 
 from enum import StrEnum
@@ -29,7 +29,7 @@ from vm.types import Address, BootOptions, Features, MachineSpec, Observation
 
 
 class Force(StrEnum):
-    """How hard `Backend.stop` asks."""
+    """The means of `Backend.stop`."""
 
     ASK = "ask"  # as if the power button were pressed
     QUIT = "quit"  # end the virtual machine at once; the guest does not notice

@@ -46,7 +46,7 @@ class System(Protocol):
         """From the next login on, whatever was in the way. Raises HostError."""
 
     def disable(self, login: Login, /) -> None:
-        """Nothing is left of it. Raises HostError."""
+        """Remove the entry. Raises HostError."""
 
     def state(self, login: Login, /) -> State:
         """As the system will act at the next login. Never raises: what cannot be read is a
@@ -89,7 +89,7 @@ def put(path: Path, data: bytes) -> None:
 
 
 def take_out(path: Path) -> None:
-    """Nothing happens where there is none. Raises HostError."""
+    """Does nothing without an entry. Raises HostError."""
     try:
         path.unlink(missing_ok=True)
     except OSError as error:

@@ -78,7 +78,7 @@ def _is_disabled(login: Login) -> bool:
 
 
 def _launchctl(*words: str) -> str:
-    """What it says; where it is not there, or will not, the file alone decides."""
+    """Its output; where it is missing or fails, the file alone decides."""
     try:
         return process.run(["launchctl", *words], timeout=PATIENCE).stdout.decode(errors="replace")
     except GalleyError:

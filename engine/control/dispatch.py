@@ -1,4 +1,4 @@
-"""What each method of the control socket does.
+"""The methods of the control socket.
 
 The client gets a reply in any case: this is one of the few places with a broad `except`.
 """
@@ -36,14 +36,15 @@ log = logging.getLogger(__name__)
 
 
 class Given(Protocol):
-    """What it needs of `engine.monitors.resources.Resources`."""
+    """The interface of `engine.monitors.resources.Resources`."""
 
     def use(self) -> MachineUse: ...
     def reclaim_disk(self) -> Reclaimed: ...
 
 
 class Controlled(Protocol):
-    """What the control socket needs of `engine.engine.Engine`. The verbs block until done."""
+    """The interface of `engine.engine.Engine` for the control socket. The verbs block until
+    done."""
 
     @property
     def snapshots(self) -> "SnapshotVerbs": ...

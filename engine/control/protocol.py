@@ -32,7 +32,7 @@ _NO_PARAMS = msgspec.Raw(b"{}")
 
 
 class Hello(msgspec.Struct, frozen=True, tag="hello"):
-    """Who answers. `version` is Galley's."""
+    """The first message. `version` is Galley's."""
 
     protocol: int
     version: str
@@ -156,7 +156,7 @@ def check_version(hello: Hello) -> None:
 
 
 def address(home: Home, name: str = "control") -> str:
-    """Where the supervisor listens ("control"), the one that starts it ("launch"), the "window"."""
+    """The address of the supervisor ("control"), of its launcher ("launch"), or of the "window"."""
     if os.name == "nt":
         instance = hashlib.sha256(os.fsencode(home.root)).hexdigest()[:16]
         return rf"\\.\pipe\galley-{instance}-{name}"
@@ -164,8 +164,8 @@ def address(home: Home, name: str = "control") -> str:
 
 
 def window_address(home: Home) -> str:
-    """Where the window of an instance listens for the next that is opened. Raises HomeUnusable
-    where another user might listen there."""
+    """The address on which the window listens for a second start. Raises HomeUnusable where another
+    user might listen there."""
     return address(make_home(home), "window")
 
 

@@ -83,7 +83,7 @@ def _replace(
 
 
 def _see_it_run(containers: Containers, container: str) -> None:
-    """It runs for a moment, or ends well. Raises EngineRefused."""
+    """Wait until it has run for a moment, or ended with code 0. Raises EngineRefused."""
     enough = Cancel()
     timer = threading.Timer(STEADY_SECONDS, enough.set)
     timer.start()

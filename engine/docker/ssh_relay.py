@@ -98,7 +98,7 @@ class SshRelay:
         self._socket = folder / f"ssh-{secrets.token_hex(4)}.sock"
 
     def open(self) -> Endpoint:
-        """Where the engine answers on this computer. Raises EngineUnreachable, ToolMissing."""
+        """The path of the local socket. Raises EngineUnreachable, ToolMissing."""
         with self._lock:
             if self._closed:
                 raise EngineUnreachable(f"The connection to {self._endpoint.name} was closed.")

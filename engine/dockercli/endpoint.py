@@ -1,4 +1,4 @@
-"""Where a Docker Engine is, as a value. Next: `engine/docker/client.py`."""
+"""The address of a Docker Engine, as a value. Next: `engine/docker/client.py`."""
 
 import msgspec
 

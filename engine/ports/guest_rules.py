@@ -18,7 +18,7 @@ NO_ROUTES: frozenset[Route] = frozenset()
 
 
 class GuestRules:
-    """Remembers what the guest has, so that only changes are sent. `problem`: why the last change
+    """Keeps what the guest has, so that only changes are sent. `problem`: why the last change
     failed, if it did. Not thread-safe."""
 
     def __init__(self) -> None:
@@ -58,7 +58,7 @@ def _run(guest: Guest, argv: tuple[str, ...], stdin: bytes = b"") -> None:
 
 
 def _restore_input(routes: frozenset[Route]) -> bytes:
-    """What iptables-restore reads; it takes all of it or nothing."""
+    """The input of iptables-restore, which applies all of it or nothing."""
     rules = sorted(
         f"-A GALLEY -p {route.protocol} --dport {route.guest_port} -j DNAT "
         f"--to-destination {route.target}"

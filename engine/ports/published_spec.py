@@ -1,8 +1,8 @@
-"""What containers publish, read from dockerd, as forwards of this host and routes of the guest.
+"""Reads what containers publish from dockerd: forwards of this host and routes of the guest.
 
-`GET /containers/json` says which ports are published now, but not whether an address was asked for:
-it writes 0.0.0.0 either way, and leaves out IPv6 addresses that its own network cannot serve. That
-is in `GET /containers/ID/json`, which therefore comes with each container here. Next:
+`GET /containers/json` has the ports that are published now, but not whether an address was asked
+for: it has 0.0.0.0 either way, and leaves out IPv6 addresses that its own network cannot serve.
+`GET /containers/ID/json` has it, so each container here comes with that. Next:
 `guest_port_allocator.py`, `published.py`.
 """
 
@@ -61,7 +61,7 @@ class Mount(msgspec.Struct, frozen=True):
 
 
 class TaskLabels(msgspec.Struct, frozen=True):
-    """Of a container that is a task of a swarm's service."""
+    """The labels of a container that is a task of a swarm's service."""
 
     service: str = msgspec.field(default="", name="com.docker.swarm.service.id")
 
@@ -102,7 +102,7 @@ class Container(msgspec.Struct, frozen=True):
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """Where it answers in the guest, on each of its networks."""
+        """Its addresses in the guest, on each of its networks."""
         networks = self.NetworkSettings.Networks.values()
         return tuple(network.IPAddress for network in networks if network.IPAddress)
 

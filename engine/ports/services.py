@@ -49,7 +49,7 @@ class ServiceSpec(msgspec.Struct, frozen=True):
         return tuple(port for port in found or () if port.Protocol in PROTOCOLS)
 
     def forwards(self, default: Default) -> list[Forward]:
-        """Those that it needs whatever the swarm chooses, in either mode."""
+        """The forwards of ports that are given as numbers, in either mode."""
         fixed = (port for port in self.ports if port.PublishedPort)
         return list(dict.fromkeys(each for port in fixed for each in _forwards(port, default)))
 

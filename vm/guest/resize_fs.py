@@ -1,7 +1,6 @@
-"""The file system on the data disk.
+"""Grows the file system on the data disk.
 
-Growing is the guest's work; next: `engine/guest/files/usr/lib/galley/disk`, which does the same at
-a start.
+The guest does it; next: `engine/guest/files/usr/lib/galley/disk`, which does the same at a start.
 """
 
 from vm.errors import MachineError
@@ -12,7 +11,7 @@ PATIENCE = 120.0  # seconds; a terabyte more takes some in an emulated guest
 
 
 def grow_file_system(guest: Guest) -> None:
-    """As large as its disk, while it is in use. Raises MachineError, GuestUnreachable."""
+    """To the size of its disk, while it is mounted. Raises MachineError, GuestUnreachable."""
     done = guest.run(("resize2fs", DEVICE), timeout=PATIENCE)
     if not done.ok:
         raise MachineError(

@@ -61,14 +61,14 @@ class _Packetizer(Packetizer):
     REKEY_PACKETS = 2**40
 
     def read_all(self, n: int, check_rekey: bool = False) -> bytes:
-        """paramiko takes any length of a packet that the guest names."""
+        """paramiko accepts any packet length that the guest sends."""
         if n > LONGEST_PACKET:
             raise paramiko.SSHException(f"a packet of {n} bytes")
         return super().read_all(n, check_rekey)
 
 
 class _AllSeen(dict[int, bool]):
-    """paramiko keeps the number of every channel that ever was; we answer for all of them."""
+    """paramiko remembers the number of every channel that ever existed; this claims all of them."""
 
     def __setitem__(self, number: int, seen: bool) -> None: ...
 
@@ -77,7 +77,7 @@ class _AllSeen(dict[int, bool]):
 
 
 class _Transport(paramiko.Transport):
-    """Only says which private names of paramiko's Transport are used here."""
+    """Declares the private names of paramiko's Transport that are used here."""
 
     _next_channel: Callable[[], int]
     _channels: ChannelMap
@@ -85,7 +85,7 @@ class _Transport(paramiko.Transport):
 
 
 class _Channel(paramiko.Channel):
-    """Only says which private names of paramiko's Channel are used here."""
+    """Declares the private names of paramiko's Channel that are used here."""
 
     _set_transport: Callable[[paramiko.Transport], None]
     _set_window: Callable[[int, int], None]
@@ -140,7 +140,7 @@ class SshSession(SshStream):
 
 @contextlib.contextmanager
 def _as_os_error() -> Iterator[None]:
-    """What a Stream raises, for what paramiko raises."""
+    """paramiko's error as the OSError of a Stream."""
     try:
         yield
     except (EOFError, paramiko.SSHException) as error:
@@ -220,7 +220,7 @@ class _Connection:
         return self._open("session", b"")
 
     def _open(self, kind: str, tail: bytes) -> paramiko.Channel:
-        """What Transport.open_channel does, for a kind that it does not know."""
+        """Transport.open_channel for a channel type that paramiko does not know."""
         channel, opened = self._announce()
         message = paramiko.Message()
         message.add_byte(cMSG_CHANNEL_OPEN)

@@ -1,10 +1,10 @@
 """One connection that all callers share, made again when it is lost.
 
-Knows nothing of ssh: `ssh.py` says how to connect. The rules:
+Independent of ssh: `ssh.py` supplies the connect function. The rules:
 
 - many callers, one attempt: a caller during an attempt waits, and shares its outcome;
-- a connection that has been silent while a caller waited is replaced only by one that answers,
-  and not if it was heard meanwhile: slow is not dead, and other streams run over it.
+- a connection that was silent while a caller waited is replaced only by one that answers,
+  and not if data arrived meanwhile: slow is not dead, and other streams use it.
 """
 
 import logging
@@ -33,15 +33,15 @@ class Connection(Protocol):
 
     @property
     def heard(self) -> float:
-        """When the other side last said anything (`time.monotonic`)."""
+        """When data last arrived (`time.monotonic`)."""
 
     def close(self) -> None: ...
 
 
 class Kept[C: Connection]:
-    """`connect` makes a connection within so many seconds, raises OSError or a MachineError.
+    """`connect` makes a connection within that many seconds, raises OSError or a MachineError.
 
-    OSError means that another try may help, for `patience` seconds.
+    OSError means that a retry may help, for `patience` seconds.
     """
 
     def __init__(self, connect: Callable[[float], C], patience: float = PATIENCE) -> None:
@@ -54,7 +54,7 @@ class Kept[C: Connection]:
         self._closing = threading.Event()
 
     def use[T](self, work: Callable[[C], T]) -> T:
-        """Do `work`; again, on a new connection, when it raises Lost."""
+        """Run `work`; once more, on a new connection, when it raises Lost."""
         connection = self.get(LIMIT, self._patience)
         for _ in range(TRIES - 1):
             try:

@@ -1,4 +1,4 @@
-"""Our ssh key and the guest's. Next: `ssh.py`, which uses both."""
+"""Galley's ssh key and the guest's host key. Next: `ssh.py`, which uses both."""
 
 import base64
 import binascii
@@ -12,7 +12,7 @@ from vm.host.paths import write_atomic
 
 
 def make_key(key: Path, public: Path) -> None:
-    """Make our key pair; one that is there already stays. Raises HomeUnusable, DiskFull."""
+    """Make the key pair, unless it exists. Raises HomeUnusable, DiskFull."""
     if key.exists() and public.exists():
         return
     made = Ed25519PrivateKey.generate()
@@ -29,7 +29,7 @@ def make_key(key: Path, public: Path) -> None:
 
 
 def public_blob(public: Path) -> str:
-    """The base64 part of a public key file: what `galley.key=` tells the guest."""
+    """The base64 part of a public key file, for the kernel word `galley.key=`."""
     return public.read_text().split()[1]
 
 

@@ -1,8 +1,8 @@
-"""The two ends of paramiko that cost it its speed, done again.
+"""Faster replacements for paramiko's socket reads and channel buffers.
 
-`Wire` is the socket under a transport: one system call reads for many packets. `Inbox` is the
-buffer of a received channel: it hands chunks on as they came. Both have the methods that paramiko
-calls, and no more. Next: `ssh.py`, which puts them in place.
+`Wire` is the socket under a transport: one system call reads many packets. `Inbox` is the receive
+buffer of a channel: it passes chunks on as they came. Both have only the methods that paramiko
+calls. Next: `ssh.py`, which installs them.
 """
 
 import contextlib
@@ -65,14 +65,14 @@ class Wire:
         return data
 
     def _count(self, size: int) -> None:
-        """paramiko has no limit for a banner, nor for what comes before the login."""
+        """paramiko has no limit for a banner, nor for data before the login."""
         self._greeting_left -= size
         if self._greeting_left < 0:
             raise _too_much("it greets without end")
 
     def wait_for_all(self) -> None:
-        """From now on `recv` blocks without a timeout, until all of `limit` is there: paramiko asks
-        for what it needs, once the greeting is over."""
+        """From now on `recv` blocks without a timeout until all of `limit` has arrived: after the
+        greeting paramiko asks for exactly what it needs."""
         self._is_greeted = True
         self._connection.settimeout(None)
         if sys.platform == "linux":
@@ -80,8 +80,9 @@ class Wire:
             self._readable.register(self._connection, select.POLLIN)
 
     def _await(self, limit: int, readable: "select.poll") -> None:
-        """Wait until `limit` bytes are there. With poll, which takes nothing: a blocking recv takes
-        the first part at once, and is then only woken when the rest alone reaches the mark."""
+        """Wait until `limit` bytes have arrived. By poll, which reads nothing: a blocking recv
+        would read the first part at once, and then be woken only when the rest alone reaches the
+        low-water mark."""
         if self._row > ROW:
             self._mark(TOGETHER)
             if readable.poll(GATHERING):
@@ -102,7 +103,7 @@ class Wire:
         self._connection.settimeout(seconds)
 
     def close(self) -> None:
-        """Ends a `recv` that blocks in another thread, which closing alone would not."""
+        """Also ends a `recv` that blocks in another thread."""
         self._closed = True
         with contextlib.suppress(OSError):
             self._connection.shutdown(socket.SHUT_RDWR)
@@ -110,8 +111,8 @@ class Wire:
 
 
 class Inbox:
-    """Replaces paramiko's BufferedPipe, which shifts its whole content on every read, and takes
-    more than the channel's window from a guest that sends more."""
+    """Replaces paramiko's BufferedPipe, which shifts its whole content on every read, and accepts
+    more than the channel's window."""
 
     def __init__(self, window: int) -> None:
         self._window = window
@@ -121,7 +122,7 @@ class Inbox:
         self._closed = False
 
     def feed(self, data: bytes) -> None:
-        """Raises OSError when the guest sends more than it may, which ends the connection."""
+        """Raises OSError when the guest exceeds its window, which ends the connection."""
         with self._changed:
             self._held += len(data)
             if self._held > self._window:
@@ -133,7 +134,7 @@ class Inbox:
             self._changed.notify()
 
     def read(self, limit: int, timeout: float | None = None) -> bytes:
-        """What has come, up to `limit` bytes; b"" at the end."""
+        """Up to `limit` bytes of what has arrived; b"" at the end."""
         with self._changed:
             while not self._chunks:
                 if self._closed:

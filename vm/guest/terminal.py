@@ -1,7 +1,7 @@
-"""The local terminal, joined to a program in the guest.
+"""Connects the local terminal to a program in the guest.
 
-`attach` does everything: raw mode, the bytes of both directions, the window's size, the exit code,
-and the terminal as it was before, whatever happens. Next: `ssh.py`, whose sessions it is given.
+`attach` does all of it: raw mode, both directions, the window's size, the exit code, and restoring
+the terminal in any case. Next: `ssh.py`, which makes the sessions.
 """
 
 import contextlib
@@ -26,12 +26,12 @@ RESIZE, END = "resize", "end"
 
 
 def is_interactive() -> bool:
-    """Whether a person sits at both ends, so that the guest should get a pty too."""
+    """Whether stdin and stdout are terminals, so that the guest should use a pty too."""
     return os.isatty(0) and os.isatty(1)
 
 
 def size() -> Size:
-    """The local window's. Not shutil's: it believes COLUMNS, which does not change."""
+    """The local window's. Not shutil's, which trusts COLUMNS."""
     for handle in (1, 0, 2):
         with contextlib.suppress(OSError):
             columns, rows = os.get_terminal_size(handle)
@@ -63,7 +63,7 @@ def attach(
 
 
 def _wait_for_end(session: Session, events: SimpleQueue[Event], pty: bool) -> None:
-    """Follow the window's size until both of the session's outputs have ended."""
+    """Pass on changes of the window's size until both of the session's outputs have ended."""
     last, open_outputs = size(), 2
     if pty:
         session.resize(last)  # it may have changed since the session was begun with it
@@ -99,7 +99,7 @@ def _start_pumps(
 def _output(
     receive: Callable[[int], bytes], show: Show, handle: int, events: SimpleQueue[Event]
 ) -> None:
-    """The guest's output to ours, until it ends."""
+    """Copy the guest's output until it ends."""
     while True:
         try:
             data = receive(CHUNK)
@@ -125,7 +125,7 @@ def _lost(error: OSError) -> GuestUnreachable:
 
 
 def _input(session: Session) -> None:
-    """Our input to the guest, until either has ended."""
+    """Copy the input to the guest until either has ended."""
     with contextlib.suppress(OSError):
         while data := os.read(0, CHUNK):
             session.sendall(data)
@@ -141,7 +141,7 @@ def write_all(handle: int, data: bytes) -> None:
 
 @contextlib.contextmanager
 def _resizes(events: SimpleQueue[Event], pty: bool) -> Iterator[None]:
-    """Turn SIGWINCH into an event; where there is none, `_wait_for_end` looks now and then."""
+    """An event for SIGWINCH; without that signal, `_wait_for_end` polls the size."""
 
     def changed(_number: int, _frame: FrameType | None) -> None:
         events.put(RESIZE)  # SimpleQueue.put is safe in a signal handler
@@ -152,7 +152,7 @@ def _resizes(events: SimpleQueue[Event], pty: bool) -> Iterator[None]:
 
 @contextlib.contextmanager
 def raw_mode() -> Iterator[None]:
-    """Every key goes to the guest as it is, Ctrl+C too; undone on any way out but SIGKILL."""
+    """Every key goes to the guest, Ctrl+C too; restored on any exit but SIGKILL."""
     restore = _enter_raw()
     try:
         with _deadly_signals_unwind():
@@ -177,7 +177,7 @@ type Handler = Callable[[int, FrameType | None], None]
 
 @contextlib.contextmanager
 def _handled(names: tuple[str, ...], handler: Handler) -> Iterator[None]:
-    """Signals handled this way for a while: those that the system has, in the main thread only."""
+    """Handle these signals meanwhile: those that the system has, in the main thread only."""
     mine = threading.current_thread() is threading.main_thread()
     numbers = [getattr(signal, name) for name in names if mine and hasattr(signal, name)]
     previous = [(number, signal.signal(number, handler)) for number in numbers]

@@ -68,7 +68,7 @@ class ClockJumps:
         return bool(self._ready(seconds))
 
     def _ready(self, seconds: float) -> list[object]:
-        """What has something to read."""
+        """The readable files."""
         return [key.fileobj for key, _ in self._waiting.select(seconds)]
 
 

@@ -79,7 +79,7 @@ class MachineHandle:
         self.status.see(seen, **{"resumable": resumable, **changes})
 
     def saved_by(self) -> Suspends | None:
-        """What a start may resume the machine with; None where it is not suspended."""
+        """The capability that can resume the machine; None where it is not suspended."""
         suspends = self.backend.suspends
         is_saved = suspends is not None and suspends.is_suspended(self.directory)
         return suspends if is_saved else None

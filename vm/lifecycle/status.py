@@ -31,7 +31,7 @@ class StatusPublisher:
         self.set(state=state, **changes)
 
     def see(self, seen: Observation, **changes: Any) -> None:
-        """Take over what was observed; an observation may move to any state."""
+        """Publish an observation, which may lead to any state."""
         spec = seen.spec
         had: dict[str, Any] = {"share_by": seen.share_by}
         if spec is not None:
@@ -40,5 +40,5 @@ class StatusPublisher:
         self.set(**{"state": seen.state, "accelerator": seen.accelerator, **had, **changes})
 
     def note(self, sentence: str) -> None:
-        """What a long step is doing, as the name of the step under way."""
+        """Show the progress of a long step as its name."""
         self.set(boot=(*self.status.boot[:-1], BootStep(sentence)))
