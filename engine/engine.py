@@ -269,7 +269,7 @@ class Engine:
         if self._machine.backend.features.image_format == "none":
             return machine_spec(self._settings, "", folders)
         image = current_image(self._home, settings.channel, tell)
-        self._configuration.hand_over(self._machine.directory.boot_files, image)
+        self._configuration.write_boot_files(self._machine.directory.boot_files, image)
         return machine_spec(self._settings, str(image), folders)
 
     def _configure_new(self) -> None:
@@ -288,7 +288,7 @@ class Engine:
             return
         before = self._configuration.problems
         image, lines = Path(spec.image) if spec.image else None, self._machine.story.console.lines
-        self._configuration.bring(self._machine.guest, image, lines)
+        self._configuration.update_guest(self._machine.guest, image, lines)
         if self._configuration.problems != before:
             self._publish()
 

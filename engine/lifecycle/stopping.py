@@ -132,5 +132,5 @@ class StopSequence:
     def _empty(self) -> None:
         """Nothing of containers is left in the machine."""
         self._restarts.stop_all(self._dial)
-        self._guest_rules.bring(self._machine.guest, NO_ROUTES)
+        self._guest_rules.apply(self._machine.guest, NO_ROUTES)
         in_use.keep(self._machine.directory, ())

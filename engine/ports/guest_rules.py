@@ -26,7 +26,7 @@ class GuestRules:
         self.missing = NO_ROUTES  # wanted, but not in the guest
         self.problem: Problem | None = None
 
-    def bring(self, guest: Guest, wanted: frozenset[Route]) -> None:
+    def apply(self, guest: Guest, wanted: frozenset[Route]) -> None:
         """Replace the guest's rules by `wanted`. After a failure the next call tries again."""
         if wanted != self._present:
             try:

@@ -137,7 +137,7 @@ class PortSync:
         with contextlib.suppress(NoMachine):
             led = routes(containers, asked, self._published.ports)
             led |= listening_routes(containers, listeners, self._published.ports)
-            self._guest_rules.bring(self._machine.guest, led)
+            self._guest_rules.apply(self._machine.guest, led)
         if self._guest_rules.problem != problem:
             self._on_change()
 

@@ -23,7 +23,7 @@ from vm.image import CERTIFICATES
 log = logging.getLogger(__name__)
 
 COMMAND = "/usr/lib/galley/certificates"
-HANDED = "certificates.pem"  # the file by which a machine that starts gets them
+BOOT_FILE = "certificates.pem"
 NEWS = 365 * 86400.0  # seconds; what ended before that lies about in many a system's store
 
 
@@ -65,7 +65,7 @@ def select(certificates: Sequence[bytes], now: float) -> Trusted:
     return Trusted(b"".join(kept), tuple(problems))
 
 
-def bring(guest: Guest, pem: bytes, console: Sequence[str]) -> bool:
+def update_guest(guest: Guest, pem: bytes, console: Sequence[str]) -> bool:
     """Let the machine have them; whether it had others, and dockerd has to start again.
 
     Raises EngineFailed, GuestUnreachable.

@@ -23,7 +23,7 @@ from vm.host.paths import Home, unusable, write_atomic
 
 BASE = Path(__file__).parents[1] / "guest/files/skeleton/etc/dockerd.json"
 COMMAND = "/usr/lib/galley/daemon-config"
-HANDED = "daemon.json"  # the file by which a machine that starts gets it
+BOOT_FILE = "daemon.json"
 EMPTY = "{}\n"
 LONGEST = 30 * 1024  # bytes; a request of the control socket holds twice that
 PATIENCE = 400.0  # seconds: two ends and two starts of dockerd, where instructions are emulated
@@ -163,12 +163,12 @@ def joined(text: str, proxies: dict[str, str]) -> str:
     return json.dumps({**found, "proxies": proxies | own if isinstance(own, dict) else proxies})
 
 
-def handed(text: str) -> bytes:
+def boot_file(text: str) -> bytes:
     """The boot file; empty for none. Raises SettingsError."""
     return _sent(text) if _decode(text) else b""
 
 
-def bring(guest: Guest, text: str, console: Sequence[str]) -> bool:
+def update_guest(guest: Guest, text: str, console: Sequence[str]) -> bool:
     """Give `text` to a running machine; whether dockerd was restarted for it.
 
     The guest's console line says what it has; mostly there is none. Raises what `apply` does.

@@ -14,7 +14,7 @@ from vm.errors import EngineFailed
 from vm.guest.protocol import Guest
 
 COMMAND = "/usr/lib/galley/host-loopback"
-HANDED = "host-loopback"  # the file by which a machine that starts gets it
+BOOT_FILE = "host-loopback"
 ON, OFF = "on", "off"
 
 
@@ -25,15 +25,15 @@ def wanted(settings: SettingsStore, proxies: Proxies) -> str:
     return " ".join((OFF, *map(str, proxies.loopback_ports)))
 
 
-def handed(words: str) -> bytes:
+def boot_file(words: str) -> bytes:
     """The boot file; none for "on", which is the default."""
     return b"" if words == ON else words.encode()
 
 
-def bring(guest: Guest, words: str, console: Sequence[str]) -> None:
+def update_guest(guest: Guest, words: str, console: Sequence[str]) -> None:
     """Let a machine that runs have it; it mostly does. Raises EngineFailed, GuestUnreachable."""
-    said = (line for line in reversed(console) if line.startswith(f"{HANDED} "))
-    if next(said, f"{HANDED} {ON}") == f"{HANDED} {words}":
+    said = (line for line in reversed(console) if line.startswith(f"{BOOT_FILE} "))
+    if next(said, f"{BOOT_FILE} {ON}") == f"{BOOT_FILE} {words}":
         return
     done = guest.run((COMMAND, *words.split()))
     if not done.ok:

@@ -54,20 +54,22 @@ class Configuration:
         """Close the forwarders to proxies."""
         self._login.close()
 
-    def hand_over(self, folder: Path, image: Path) -> None:
+    def write_boot_files(self, folder: Path, image: Path) -> None:
         """Write the boot files of a machine that is about to start with `image`. What fails is left
-        out, and `bring` reports it. Raises HomeUnusable, DiskFull."""
+        out, and `update_guest` reports it. Raises HomeUnusable, DiskFull."""
         with self._lock:
             self._look_for_proxies()
             loopback = host_loopback.wanted(self._settings, self.proxies)
-            _hand(folder / host_loopback.HANDED, host_loopback.handed(loopback))
-            _hand(folder / certificates.HANDED, certificates.wanted(image).pem)
+            _write_boot_file(folder / host_loopback.BOOT_FILE, host_loopback.boot_file(loopback))
+            _write_boot_file(folder / certificates.BOOT_FILE, certificates.wanted(image).pem)
             text = b""
             with contextlib.suppress(SettingsError):
-                text = daemon_json.handed(self._daemon_config())
-            _hand(folder / daemon_json.HANDED, text)
+                text = daemon_json.boot_file(self._daemon_config())
+            _write_boot_file(folder / daemon_json.BOOT_FILE, text)
 
-    def bring(self, guest: Guest, image: Path | None, console: Callable[[], Sequence[str]]) -> None:
+    def update_guest(
+        self, guest: Guest, image: Path | None, console: Callable[[], Sequence[str]]
+    ) -> None:
         """Give a running machine what has changed. Blocks while dockerd restarts. Never raises: a
         failure becomes one of the problems."""
         with self._lock:
@@ -78,16 +80,16 @@ class Configuration:
             said = console()
             try:
                 loopback = host_loopback.wanted(self._settings, self.proxies)
-                host_loopback.bring(guest, loopback, said)
+                host_loopback.update_guest(guest, loopback, said)
             except GalleyError as error:
                 failures.append(error.to_problem())
             try:
-                must_restart = certificates.bring(guest, trusted.pem, said)
-                registry_certificates.bring(guest, registries.archive, said)
+                must_restart = certificates.update_guest(guest, trusted.pem, said)
+                registry_certificates.update_guest(guest, registries.archive, said)
             except GalleyError as error:
                 failures.append(error.to_problem())
             try:
-                has_restarted = daemon_json.bring(guest, self._daemon_config(), said)
+                has_restarted = daemon_json.update_guest(guest, self._daemon_config(), said)
                 self._refused = daemon_json.refusal(console())
             except GalleyError as error:
                 self._refused = error.to_problem()
@@ -142,7 +144,7 @@ class Configuration:
         return self.proxies.named("http-proxy", "https-proxy", "no-proxy")
 
 
-def _hand(file: Path, data: bytes) -> None:
+def _write_boot_file(file: Path, data: bytes) -> None:
     if data:
         write_atomic(file, data)
         return

@@ -47,7 +47,7 @@ def wanted() -> Found:
     return Found(_packed(kept), tuple(problems))
 
 
-def bring(guest: Guest, archive: bytes, console: Sequence[str]) -> None:
+def update_guest(guest: Guest, archive: bytes, console: Sequence[str]) -> None:
     """Let the machine have them. Raises EngineFailed, GuestUnreachable."""
     has = next((line for line in reversed(console) if line.startswith(SAID)), SAID + NONE)
     if has == SAID + (hashlib.sha256(archive).hexdigest() if archive else NONE):

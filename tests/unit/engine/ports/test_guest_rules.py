@@ -45,10 +45,10 @@ def guest() -> Iterator[Namespace]:
     subprocess.run(("ip", "netns", "delete", name), check=True)
 
 
-def bring(rules: GuestRules, guest: Namespace, *routes: Route) -> int:
+def apply(rules: GuestRules, guest: Namespace, *routes: Route) -> int:
     """How many commands that took."""
     before = guest.ran
-    rules.bring(cast(Guest, guest), frozenset(routes))
+    rules.apply(cast(Guest, guest), frozenset(routes))
     return guest.ran - before
 
 
@@ -59,27 +59,27 @@ def led(route: Route) -> str:
 
 def test_the_guest_has_the_rules_and_gets_changes_only(guest: Namespace) -> None:
     rules = GuestRules()
-    assert bring(rules, guest) == 0
-    bring(rules, guest, WEB, DNS)
+    assert apply(rules, guest) == 0
+    apply(rules, guest, WEB, DNS)
     assert guest.rules() == {"-N GALLEY", HOOKED, led(WEB), led(DNS)}
-    assert bring(rules, guest, DNS, WEB) == 0
-    bring(rules, guest, DNS)
+    assert apply(rules, guest, DNS, WEB) == 0
+    apply(rules, guest, DNS)
     assert guest.rules() == {"-N GALLEY", HOOKED, led(DNS)}
-    bring(rules, guest)
+    apply(rules, guest)
     assert guest.rules() == {"-N GALLEY", HOOKED}
     assert rules.problem is None
 
 
 def test_a_rule_that_the_guest_refuses_is_a_problem_and_is_retried(guest: Namespace) -> None:
     rules = GuestRules()
-    bring(rules, guest, WEB)
+    apply(rules, guest, WEB)
     for _ in range(2):
-        assert bring(rules, guest, WEB, IMPOSSIBLE) == 1
+        assert apply(rules, guest, WEB, IMPOSSIBLE) == 1
         assert rules.missing == {IMPOSSIBLE}
         assert rules.problem is not None
         assert "iptables-restore" in rules.problem.details
         assert led(WEB) in guest.rules(), "what was there is there"
-    bring(rules, guest, WEB, DNS)
+    apply(rules, guest, WEB, DNS)
     assert led(DNS) in guest.rules()
     assert (rules.missing, rules.problem) == (NO_ROUTES, None)
 
@@ -87,18 +87,18 @@ def test_a_rule_that_the_guest_refuses_is_a_problem_and_is_retried(guest: Namesp
 def test_rules_without_the_hook_are_missing(guest: Namespace) -> None:
     rules = GuestRules()
     guest.refused = "PREROUTING"
-    bring(rules, guest, WEB)
+    apply(rules, guest, WEB)
     assert rules.missing == {WEB}
     guest.refused = ""
-    bring(rules, guest, WEB)
+    apply(rules, guest, WEB)
     assert HOOKED in guest.rules()
     assert rules.problem is None
 
 
 def test_the_next_machine_has_none(guest: Namespace) -> None:
     rules = GuestRules()
-    bring(rules, guest, WEB)
-    bring(rules, guest, IMPOSSIBLE)
+    apply(rules, guest, WEB)
+    apply(rules, guest, IMPOSSIBLE)
     rules.forget()
     assert (rules.missing, rules.problem) == (NO_ROUTES, None)
-    assert bring(rules, guest, WEB) == 2
+    assert apply(rules, guest, WEB) == 2

@@ -97,11 +97,11 @@ def said(pem: bytes) -> str:
 )
 def test_a_machine_gets_what_it_lacks(console: list[str], pem: bytes, is_news: bool) -> None:
     guest = ScriptedGuest()
-    assert certificates.bring(cast(Guest, guest), pem, console) is is_news
+    assert certificates.update_guest(cast(Guest, guest), pem, console) is is_news
     assert guest.given == [pem] * is_news
 
 
 def test_a_machine_that_takes_none() -> None:
     with pytest.raises(EngineFailed, match="does not take") as caught:
-        certificates.bring(cast(Guest, ScriptedGuest(1)), OURS.pem, [])
+        certificates.update_guest(cast(Guest, ScriptedGuest(1)), OURS.pem, [])
     assert "said why" in caught.value.details

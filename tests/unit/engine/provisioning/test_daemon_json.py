@@ -168,7 +168,7 @@ def test_a_machine_is_brought_what_it_lacks(
     console: list[str], text: str, given: str | None
 ) -> None:
     guest = ScriptedGuest()
-    assert daemon_json.bring(cast(Guest, guest), text, console) == (given is not None)
+    assert daemon_json.update_guest(cast(Guest, guest), text, console) == (given is not None)
     assert guest.given == ([] if given is None else [given])
 
 

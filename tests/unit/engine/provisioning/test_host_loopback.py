@@ -25,8 +25,8 @@ class ScriptedGuest:
         return Completed(argv, self._returncode, b"", b"no such rule")
 
 
-def bring(guest: ScriptedGuest, words: str, *console: str) -> list[tuple[str, ...]]:
-    host_loopback.bring(cast(Guest, guest), words, console)
+def update_guest(guest: ScriptedGuest, words: str, *console: str) -> list[tuple[str, ...]]:
+    host_loopback.update_guest(cast(Guest, guest), words, console)
     return guest.ran
 
 
@@ -36,8 +36,8 @@ def test_words_of_the_setting(home: Home) -> None:
     settings.set("host_loopback", "false")
     assert host_loopback.wanted(settings, PROXIES) == "off 3128 20001"
     assert host_loopback.wanted(settings, Proxies()) == "off"
-    assert host_loopback.handed("on") == b""
-    assert host_loopback.handed("off 3128") == b"off 3128"
+    assert host_loopback.boot_file("on") == b""
+    assert host_loopback.boot_file("off 3128") == b"off 3128"
 
 
 @pytest.mark.parametrize(
@@ -55,21 +55,21 @@ def test_proxies_of_this_computers_loopback(proxies: Proxies, ports: tuple[int, 
 
 def test_a_machine_that_has_it_is_asked_nothing() -> None:
     guest = ScriptedGuest()
-    assert bring(guest, "on") == []
-    assert bring(guest, "on", "host-loopback off", "host-loopback on", "engine") == []
-    assert bring(guest, "off 3128", "host-loopback off 3128") == []
+    assert update_guest(guest, "on") == []
+    assert update_guest(guest, "on", "host-loopback off", "host-loopback on", "engine") == []
+    assert update_guest(guest, "off 3128", "host-loopback off 3128") == []
 
 
 def test_a_machine_that_lacks_it_gets_it() -> None:
-    assert bring(ScriptedGuest(), "off") == [(host_loopback.COMMAND, "off")]
+    assert update_guest(ScriptedGuest(), "off") == [(host_loopback.COMMAND, "off")]
     guest = ScriptedGuest()
-    bring(guest, "off 3128 20001", "host-loopback off 3128")
-    bring(guest, "on", "host-loopback off")
+    update_guest(guest, "off 3128 20001", "host-loopback off 3128")
+    update_guest(guest, "on", "host-loopback off")
     words = [("off", "3128", "20001"), ("on",)]
     assert guest.ran == [(host_loopback.COMMAND, *each) for each in words]
 
 
 def test_a_machine_that_does_not_take_it() -> None:
     with pytest.raises(EngineFailed, match="this computer's services") as caught:
-        bring(ScriptedGuest(127), "off")
+        update_guest(ScriptedGuest(127), "off")
     assert "no such rule" in caught.value.details

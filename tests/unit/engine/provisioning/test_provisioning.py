@@ -1,4 +1,4 @@
-"""What a machine that is about to start is handed; what it does with it, the e2e tests show."""
+"""The boot files of a machine that is about to start; what it does with it, the e2e tests show."""
 
 import hashlib
 import json
@@ -38,7 +38,7 @@ def image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def handed(folder: Path) -> dict[str, bytes]:
+def boot_files(folder: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in folder.iterdir()}
 
 
@@ -52,16 +52,16 @@ def test_a_machine_is_handed_what_it_would_be_brought(
         port = server.getsockname()[1]
         settings.set("http_proxy", f"http://127.0.0.1:{port}")
         settings.set("proxy", "manual")
-        configuration.hand_over(folder, image)
-        found = handed(folder)
-        has = [certificates.HANDED, daemon_json.HANDED]
+        configuration.write_boot_files(folder, image)
+        found = boot_files(folder)
+        has = [certificates.BOOT_FILE, daemon_json.BOOT_FILE]
         said = [hashlib.sha256(found[name]).hexdigest() for name in has]
         console = ["certificates " + said[0], "configured " + said[1]]
         nobody = cast(Guest, None)  # who has it already is asked nothing
-        configuration.bring(nobody, image, lambda: console)
+        configuration.update_guest(nobody, image, lambda: console)
     assert configuration.problems == ()
-    assert found[certificates.HANDED] == OURS.pem
-    config = json.loads(found[daemon_json.HANDED])
+    assert found[certificates.BOOT_FILE] == OURS.pem
+    config = json.loads(found[daemon_json.BOOT_FILE])
     assert config["labels"] == ["a=1"]
     assert config["proxies"]["http-proxy"] == f"http://10.0.2.2:{port}"
 
@@ -72,12 +72,12 @@ def test_what_is_wanted_no_more_is_handed_no_more(
     daemon_json.write(home, '{"labels": ["a=1"]}')
     configuration = Configuration(home, settings, FakeBackend())
     folder = home.machine / "handover"
-    configuration.hand_over(folder, image)
-    assert len(handed(folder)) == 2
+    configuration.write_boot_files(folder, image)
+    assert len(boot_files(folder)) == 2
     daemon_json.write(home, "{ }")
     (image / CERTIFICATES).write_bytes(OURS.pem)
-    configuration.hand_over(folder, image)
-    assert handed(folder) == {}
+    configuration.write_boot_files(folder, image)
+    assert boot_files(folder) == {}
 
 
 def test_what_nobody_can_read_is_not_handed(
@@ -85,8 +85,8 @@ def test_what_nobody_can_read_is_not_handed(
 ) -> None:
     daemon_json.write(home, '{"labels"')
     configuration = Configuration(home, settings, FakeBackend())
-    configuration.hand_over(home.machine / "handover", image)
-    assert set(handed(home.machine / "handover")) == {certificates.HANDED}
+    configuration.write_boot_files(home.machine / "handover", image)
+    assert set(boot_files(home.machine / "handover")) == {certificates.BOOT_FILE}
 
 
 def test_what_containers_may_reach_of_this_computer(
@@ -97,9 +97,9 @@ def test_what_containers_may_reach_of_this_computer(
     settings.set("host_loopback", "false")
     configuration = Configuration(home, settings, FakeBackend())
     folder = home.machine / "handover"
-    configuration.hand_over(folder, image)
-    found = handed(folder)
-    assert found[host_loopback.HANDED] == b"off"
+    configuration.write_boot_files(folder, image)
+    found = boot_files(folder)
+    assert found[host_loopback.BOOT_FILE] == b"off"
     brought: list[str] = []
 
     class Refusing:
@@ -109,12 +109,12 @@ def test_what_containers_may_reach_of_this_computer(
             brought.append(argv[0])
             return Completed(argv, int(argv[0] == host_loopback.COMMAND), b"", b"")
 
-    configuration.bring(cast(Guest, Refusing()), image, list)
+    configuration.update_guest(cast(Guest, Refusing()), image, list)
     assert brought == [host_loopback.COMMAND, certificates.COMMAND, daemon_json.COMMAND]
     summaries = [problem.summary for problem in configuration.problems]
     assert summaries == [
         "The machine does not change whether containers reach this computer's services."
     ]
     settings.set("host_loopback", "true")
-    configuration.hand_over(folder, image)
-    assert host_loopback.HANDED not in handed(folder)
+    configuration.write_boot_files(folder, image)
+    assert host_loopback.BOOT_FILE not in boot_files(folder)

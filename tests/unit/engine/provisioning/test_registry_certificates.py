@@ -76,16 +76,16 @@ def test_a_machine_that_has_them_is_not_asked() -> None:
     guest = ScriptedGuest()
     there = cast(Guest, guest)
     said = "registries " + hashlib.sha256(b"x").hexdigest()
-    registry_certificates.bring(there, b"x", ["registries 0", said])
-    registry_certificates.bring(there, b"", [])
-    registry_certificates.bring(there, b"", [said, "registries none"])
+    registry_certificates.update_guest(there, b"x", ["registries 0", said])
+    registry_certificates.update_guest(there, b"", [])
+    registry_certificates.update_guest(there, b"", [said, "registries none"])
     assert guest.given == []
-    registry_certificates.bring(there, b"", [said])
-    registry_certificates.bring(there, b"x", ["registries none"])
+    registry_certificates.update_guest(there, b"", [said])
+    registry_certificates.update_guest(there, b"x", ["registries none"])
     assert guest.given == [b"", b"x"]
 
 
 def test_one_that_does_not_take_them_is_told() -> None:
     with pytest.raises(EngineFailed, match="does not take the certificates for single") as caught:
-        registry_certificates.bring(cast(Guest, ScriptedGuest(1)), b"x", [])
+        registry_certificates.update_guest(cast(Guest, ScriptedGuest(1)), b"x", [])
     assert "said why" in caught.value.details
