@@ -155,7 +155,9 @@ def test_on_one_address_there_is_room_for_a_long_range() -> None:
 def test_a_port_without_a_free_guest_port_is_a_problem(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(placement, "OWN", range(61054, 61051, -1))  # 61053 is the guest's own
+    monkeypatch.setattr(
+        placement, "ALLOCATABLE", range(61054, 61051, -1)
+    )  # 61053 is the guest's own
     forwarder = FakeForwarder()
     ports = PublishedPorts(forwarder, lambda: None)
     asked = [Forward("::1", port, 0) for port in (1, 2, 3)]
