@@ -40,7 +40,7 @@ class RowGeometry:
 
 def draw_row(
     painter: QPainter,
-    geometry: RowGeometry,
+    place: RowGeometry,
     line: ListLine,
     rows: RowsModel[Any],
     styler: RowStyler,
@@ -50,21 +50,21 @@ def draw_row(
     """All of a row at once: a call for each cell would cost more than the drawing."""
     style = styler.style(line)
     painter.save()
-    _background(painter, geometry, line, theme)
+    _background(painter, place, line, theme)
     if style.dim:
         painter.setOpacity(0.5)
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    for number, left, width in geometry.cells:
+    for number, left, width in place.cells:
         column = rows.columns[number]
-        rect = QRect(left, geometry.rect.top(), width, geometry.rect.height())
+        rect = QRect(left, place.rect.top(), width, place.rect.height())
         inner = rect.adjusted(FIRST_PADDING if number == 0 else PADDING, 0, -PADDING, 0)
         if column.cell is Cell.ACTIONS:
-            _buttons(painter, rect, styler.buttons(line), theme, geometry.hovered)
+            _buttons(painter, rect, styler.buttons(line), theme, place.hovered)
         elif line.heading is not None:
             text = rows.text(line, column)
-            inner.setRight(_free_until(geometry, number, line, rows) - PADDING)
+            inner.setRight(_free_until(place, number, line, rows) - PADDING)
             color = style.dot if column.cell is Cell.STATE and style.dot else "secondary"
-            _heading_cell(painter, inner, number, line, text, plain, theme, color, geometry.folded)
+            _heading_cell(painter, inner, number, line, text, plain, theme, color, place.folded)
         else:
             _cell(painter, inner, line, column.cell, rows.text(line, column), styler, theme, plain)
     painter.restore()
@@ -114,15 +114,15 @@ def _face(cell: Cell, font: QFont, style: RowStyle) -> tuple[QFont, str]:
     return face, (style.dot or "secondary") if cell is Cell.STATE else "text"
 
 
-def _background(painter: QPainter, geometry: RowGeometry, line: ListLine, theme: Theme) -> None:
-    rect = geometry.rect
-    if geometry.selected:
+def _background(painter: QPainter, place: RowGeometry, line: ListLine, theme: Theme) -> None:
+    rect = place.rect
+    if place.selected:
         painter.fillRect(rect, theme.color("selection"))
-    elif geometry.hovered or line.heading is not None:
-        painter.fillRect(rect, theme.color("raised" if geometry.hovered else "window"))
+    elif place.hovered or line.heading is not None:
+        painter.fillRect(rect, theme.color("raised" if place.hovered else "window"))
     painter.setPen(theme.color("line"))
     painter.drawLine(rect.bottomLeft(), rect.bottomRight())
-    if geometry.focused:
+    if place.focused:
         painter.setPen(QPen(theme.color("accent"), 1))
         painter.drawLine(rect.topLeft(), rect.topRight())
         painter.drawLine(rect.bottomLeft(), rect.bottomRight())
@@ -146,8 +146,8 @@ def _name_cell(
         draw_dot(painter, QPointF(left + 5, rect.center().y() + 0.5), style.dot, theme, style.busy)
         left += 18
     elif style.icon:
-        geometry = QRectF(left, rect.center().y() - 7, 16, 16)
-        icons.paint(painter, style.icon, theme.color("secondary"), geometry)
+        place = QRectF(left, rect.center().y() - 7, 16, 16)
+        icons.paint(painter, style.icon, theme.color("secondary"), place)
         left += 24
     return QRect(left, rect.top(), max(0, rect.right() - left), rect.height())
 
@@ -179,10 +179,10 @@ def draw_dot(
         painter.drawEllipse(center, 3.8, 3.8)
 
 
-def _free_until(geometry: RowGeometry, number: int, line: ListLine, rows: RowsModel[Any]) -> int:
+def _free_until(place: RowGeometry, number: int, line: ListLine, rows: RowsModel[Any]) -> int:
     """Where the text of a heading's cell ends: it may use empty cells behind it."""
-    right = geometry.rect.left()
-    for other, left, width in geometry.cells:
+    right = place.rect.left()
+    for other, left, width in place.cells:
         column = rows.columns[other]
         taken = column.cell is Cell.ACTIONS or bool(rows.text(line, column))
         if other > number and taken:
@@ -207,8 +207,8 @@ def _heading_cell(
     if column > 0:
         _text(painter, rect, text, font, theme.color(color))
         return
-    geometry = QRectF(rect.left() - 2, rect.center().y() - 6, 12, 12)
-    icons.paint(painter, "right" if folded else "down", theme.color("text"), geometry)
+    place = QRectF(rect.left() - 2, rect.center().y() - 6, 12, 12)
+    icons.paint(painter, "right" if folded else "down", theme.color("text"), place)
     strong = bold(font)
     left = rect.adjusted(18, 0, 0, 0)
     _text(painter, left, line.heading.title, strong, theme.color("text"))
@@ -231,10 +231,10 @@ def _link_places(links: Sequence[str], rect: QRect, font: QFont) -> list[QRect]:
     return places
 
 
-def link_at(links: Sequence[str], cell: QRect, geometry: QPoint, font: QFont) -> int | None:
+def link_at(links: Sequence[str], cell: QRect, place: QPoint, font: QFont) -> int | None:
     rect = cell.adjusted(PADDING, 0, -PADDING, 0)
     for number, where in enumerate(_link_places(links, rect, font)):
-        if where.contains(geometry) and where.left() < rect.right():
+        if where.contains(place) and where.left() < rect.right():
             return number
     return None
 
@@ -249,8 +249,8 @@ def _links(
             break
         _text(painter, shown, link, font, accent)
         if where.right() <= rect.right():
-            geometry = QRectF(where.right() - 11, where.center().y() - 5, 10, 10)
-            icons.paint(painter, "open", accent, geometry)
+            place = QRectF(where.right() - 11, where.center().y() - 5, 10, 10)
+            icons.paint(painter, "open", accent, place)
         end = where.right() + 8
     left = QRect(end, rect.top(), max(0, rect.right() - end), rect.height())
     if rest and left.width() > 16:
@@ -285,8 +285,8 @@ def draw_sparkline(
     painter.drawPath(path)
 
 
-def button_at(buttons: Sequence[RowButton], cell: QRect, geometry: QPoint) -> RowButton | None:
-    slot = (geometry.x() - (cell.right() - SLOT * len(buttons) - 8)) // SLOT
+def button_at(buttons: Sequence[RowButton], cell: QRect, place: QPoint) -> RowButton | None:
+    slot = (place.x() - (cell.right() - SLOT * len(buttons) - 8)) // SLOT
     return buttons[slot] if 0 <= slot < len(buttons) else None
 
 

@@ -120,14 +120,14 @@ class Table(QTreeView):
         header.setFixedHeight(33)
         header.setSectionsClickable(True)
         header.setSortIndicatorShown(False)  # the model's titles say the order
-        for geometry, column in enumerate(self.rows.columns):
+        for place, column in enumerate(self.rows.columns):
             mode = QHeaderView.ResizeMode.Interactive
             if column.stretch:
                 mode = QHeaderView.ResizeMode.Stretch
             elif column.cell is Cell.ACTIONS:
                 mode = QHeaderView.ResizeMode.Fixed
-            header.setSectionResizeMode(geometry, mode)
-            header.resizeSection(geometry, column.width)
+            header.setSectionResizeMode(place, mode)
+            header.resizeSection(place, column.width)
         header.sectionClicked.connect(self._sort_by)
 
     def _sort_by(self, column: int) -> None:
@@ -167,9 +167,9 @@ class Table(QTreeView):
         return self.rows.lines[top.row() : top.row() + count]
 
     def choose(self, key: str) -> None:
-        geometry = self.rows.geometry(key)
-        if geometry >= 0:
-            self.setCurrentIndex(self.rows.index(geometry, 0))
+        place = self.rows.place(key)
+        if place >= 0:
+            self.setCurrentIndex(self.rows.index(place, 0))
 
     def _keep_choice(self) -> None:
         """Keep the selection over a model reset."""
@@ -181,8 +181,8 @@ class Table(QTreeView):
         self.choose(current)
         rows = QItemSelectionModel.SelectionFlag.Rows
         for key in selected:
-            if (geometry := self.rows.geometry(key)) >= 0 and key != current:
-                index = self.rows.index(geometry, 0)
+            if (place := self.rows.place(key)) >= 0 and key != current:
+                index = self.rows.index(place, 0)
                 flag = QItemSelectionModel.SelectionFlag.Select
                 self.selectionModel().select(index, flag | rows)
 
@@ -192,17 +192,17 @@ class Table(QTreeView):
         is_narrow = missing > 0
         if is_narrow != self._is_narrow:
             self._is_narrow = is_narrow
-            for geometry, column in enumerate(columns):
+            for place, column in enumerate(columns):
                 if column.narrow:
                     width = column.narrow if is_narrow else column.width
-                    self.header().resizeSection(geometry, width)
+                    self.header().resizeSection(place, width)
         if is_narrow:
             missing -= sum(column.width - column.narrow for column in columns if column.narrow)
-        for geometry in sorted(range(len(columns)), key=lambda geometry: -columns[geometry].leaves):
-            hidden = columns[geometry].leaves > 0 and missing > 0
-            missing -= columns[geometry].width if hidden else 0
-            if hidden != self.isColumnHidden(geometry):
-                self.setColumnHidden(geometry, hidden)
+        for place in sorted(range(len(columns)), key=lambda place: -columns[place].leaves):
+            hidden = columns[place].leaves > 0 and missing > 0
+            missing -= columns[place].width if hidden else 0
+            if hidden != self.isColumnHidden(place):
+                self.setColumnHidden(place, hidden)
 
     # What the mouse and the keyboard do
 
@@ -228,17 +228,17 @@ class Table(QTreeView):
         super().mousePressEvent(event)
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:  # noqa: N802
-        geometry = event.position().toPoint()
-        act = self._target(geometry) if event.button() == Qt.MouseButton.LeftButton else None
+        place = event.position().toPoint()
+        act = self._target(place) if event.button() == Qt.MouseButton.LeftButton else None
         if act is not None:
-            act(self.viewport().mapToGlobal(geometry))
+            act(self.viewport().mapToGlobal(place))
             return
         super().mouseReleaseEvent(event)
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:  # noqa: N802
-        geometry = event.position().toPoint()
-        line = self.line(self.indexAt(geometry))
-        if line is not None and self._target(geometry) is None:
+        place = event.position().toPoint()
+        line = self.line(self.indexAt(place))
+        if line is not None and self._target(place) is None:
             self._open(line)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802
@@ -257,8 +257,8 @@ class Table(QTreeView):
         index = self.indexAt(event.pos()) if by_mouse else self.currentIndex()
         line = self.line(index)
         if line is not None:
-            geometry = event.pos() if by_mouse else self.visualRect(index).center()
-            self.menu_wanted.emit(line, self.viewport().mapToGlobal(geometry))
+            place = event.pos() if by_mouse else self.visualRect(index).center()
+            self.menu_wanted.emit(line, self.viewport().mapToGlobal(place))
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
         super().resizeEvent(event)
@@ -275,7 +275,7 @@ class Table(QTreeView):
             for column in range(len(self.rows.columns))
             if not header.isSectionHidden(column)
         ]
-        geometry = RowGeometry(
+        place = RowGeometry(
             rect,
             cells,
             hovered=number == self.hovered,
@@ -283,7 +283,7 @@ class Table(QTreeView):
             focused=self.hasFocus() and self.currentIndex().row() == number,
             folded=self.rows.is_folded(line.key),
         )
-        draw_row(painter, geometry, line, self.rows, self._styler, self._theme, self.font())
+        draw_row(painter, place, line, self.rows, self._styler, self._theme, self.font())
 
     def _open(self, line: ListLine) -> None:
         if line.heading is not None:
@@ -292,21 +292,21 @@ class Table(QTreeView):
         else:
             self.opened.emit(line)
 
-    def _target(self, geometry: QPoint) -> Callable[[QPoint], object] | None:
+    def _target(self, place: QPoint) -> Callable[[QPoint], object] | None:
         """The button, link or group arrow at this position."""
-        index = self.indexAt(geometry)
+        index = self.indexAt(place)
         line = self.line(index)
         if line is None:
             return None
         rect = self.visualRect(index)
         cell = self.rows.columns[index.column()].cell
         if cell is Cell.ACTIONS:
-            return self._button_at(line, rect, geometry)
+            return self._button_at(line, rect, place)
         if cell is Cell.LINKS and line.heading is None:
-            number = link_at(self._styler.links(line), rect, geometry, self.font())
+            number = link_at(self._styler.links(line), rect, place, self.font())
             if number is not None:
                 return lambda _where: self.link_wanted.emit(line, number)
-        if line.heading is not None and index.column() == 0 and geometry.x() < rect.left() + 32:
+        if line.heading is not None and index.column() == 0 and place.x() < rect.left() + 32:
             return lambda _where: self.rows.toggle(line.key)
         return None
 
@@ -322,9 +322,9 @@ class Table(QTreeView):
         return super().viewportEvent(event)
 
     def _button_at(
-        self, line: ListLine, rect: QRect, geometry: QPoint
+        self, line: ListLine, rect: QRect, place: QPoint
     ) -> Callable[[QPoint], object] | None:
-        button = button_at(self._styler.buttons(line), rect, geometry)
+        button = button_at(self._styler.buttons(line), rect, place)
         if button is None:
             return None
         name = button.name
