@@ -1,1 +1,1 @@
-"""The docker socket on this host, carried to dockerd in the guest. Start at `bridge.py`."""
+"""The docker socket on this host, connected to dockerd in the guest. Start at `bridge.py`."""

@@ -36,11 +36,11 @@ def is_interim(data: bytes) -> bool:
 
 
 class ActivityMonitor(SuspendGate, Protocol):
-    """Counts what clients do with the engine. For any thread."""
+    """Counts requests of clients. Any thread."""
 
     def awake(self, uses: bool = True) -> None:
-        """Called before bytes go to the guest: returns when it can take them. `uses`: this starts
-        the idle time anew. Raises GalleyError."""
+        """Called before bytes go to the guest: returns when it can take them. `uses`: this restarts
+        the idle time. Raises GalleyError."""
 
     def begin(self) -> None:
         """A request is active, until `end`."""
@@ -101,7 +101,8 @@ class ConnectionActivity:
             self._monitor.begin()
 
     def answers(self, data: bytes) -> None:
-        """This is about to go to the client, which may ask again before we are told `went`."""
+        """These bytes are about to go to the client, which may send the next request before `went`
+        is called."""
         self._answered = self._streamed
         if self._only_waits:
             return
@@ -113,13 +114,13 @@ class ConnectionActivity:
             self._monitor.end()
 
     def went(self, data: bytes) -> None:
-        """And this has gone there."""
+        """The bytes of the last `answers` have been sent."""
         if self._answered is not None:
             self._answered.feed(data)
 
     def ending(self) -> bytes:
-        """What ends the answer of a machine that was lost. A stream that tells of events is whole
-        whenever it ends, which is no fault for its client then."""
+        """The end of the answer of a lost machine. A stream of events is complete at any time, so
+        its client gets no error."""
         streamed = self._streamed
         return LAST if streamed is not None and streamed.may_end else b""
 

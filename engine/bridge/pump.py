@@ -28,13 +28,13 @@ class Client(Stream, Protocol):
     """A local connection. Its descriptor is closed by its owner alone, when no thread uses it."""
 
     def end(self) -> None:
-        """End both directions, from any thread, and leave `close` to the owner. Never raises."""
+        """End both directions, from any thread; the owner calls `close`. Never raises."""
 
     def recv_within(self, limit: int, seconds: float) -> bytes:
         """As `recv`; raises TimeoutError."""
 
     def send_now(self, data: bytes) -> int:
-        """How many bytes of it could be sent without blocking. Raises OSError."""
+        """The number of bytes that could be sent without blocking. Raises OSError."""
 
 
 Answered = Callable[[], None]
@@ -42,29 +42,30 @@ Answered = Callable[[], None]
 
 
 class Admission(Protocol):
-    """`engine.admission.admission.Admission`. A request that raises GalleyError does not go on."""
+    """`engine.admission.admission.Admission`. A request that raises GalleyError is not passed
+    on."""
 
     def create_container(self, body: bytes) -> bytes:
         """The body to send instead."""
 
     def create_service(self, body: bytes) -> tuple[bytes, Answered | None]:
-        """The same for a service that is to be created or updated."""
+        """The same for a service that is created or updated."""
 
     def init_swarm(self, body: bytes) -> bytes:
         """The body to send for a new swarm, after `swarm`."""
 
     def start(self, container: str) -> Answered | None:
-        """It, by name or id, is to start or restart."""
+        """The container, by name or id, is about to start or restart."""
 
     def swarm(self, verb: str) -> Answered | None:
-        """dockerd is to "init", "join" or "leave" a swarm."""
+        """dockerd is about to "init", "join" or "leave" a swarm."""
 
     def settle(self) -> None:
         """Returns when the ports of every container that runs now are open."""
 
 
 class NoAdmission:
-    """Every request goes on as it is, at once."""
+    """Passes every request on unchanged."""
 
     def create_container(self, body: bytes) -> bytes:
         return body
@@ -172,7 +173,7 @@ class Pump:
         self.down += len(data)
 
     def _tells_a_start(self, data: bytes) -> bool:
-        """Whether the event of one ends in this block; it may have begun in the one before."""
+        """Whether the event of a start ends in this block; it may have begun in the one before."""
         seen = self._before + data
         self._before = seen[-len(STARTED) + 1 :]
         return STARTED in seen
@@ -216,8 +217,8 @@ class Pump:
             self.up += len(data)
 
     def _refuse(self, error: GalleyError) -> None:
-        """Answer in dockerd's place. It is not answering: clients wait for one answer before they
-        ask again."""
+        """Answer instead of dockerd. No answer of dockerd is pending: clients wait for one before
+        they send the next request."""
         with contextlib.suppress(OSError):
             status = 400 if isinstance(error, NotShared) else 500  # as dockerd does
             self._client.sendall(refusal(error.to_problem(), status=status))

@@ -1,6 +1,4 @@
-"""The list of networks, and the same as a map. Next: `map.py`, and `detail.py`, what Enter
-opens.
-"""
+"""The list of networks, and the map. Next: `map.py`, and `detail.py`, which Enter opens."""
 
 from collections.abc import Sequence
 from typing import Any

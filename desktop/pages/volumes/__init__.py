@@ -1,1 +1,2 @@
-"""The page of volumes. `page.py` is the list, `detail.py` the inside of one, `menu.py` for both."""
+"""The page of volumes. `page.py` is the list, `detail.py` the detail view, `menu.py` the
+actions."""

@@ -1,4 +1,4 @@
-"""The inside of a volume: its files, who uses it, and what the engine says of it. Next:
+"""The detail view of a volume: its files, its containers, and Docker's JSON. Next:
 `desktop/widgets/file_browser.py`.
 """
 

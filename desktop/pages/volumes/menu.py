@@ -1,4 +1,4 @@
-"""What can be done to volumes, as entries of a menu."""
+"""The actions on volumes, as entries of a menu."""
 
 from collections.abc import Callable, Sequence
 from functools import partial

@@ -1,7 +1,7 @@
-"""The list of volumes. Next: `detail.py`, what Enter opens.
+"""The list of volumes. Next: `detail.py`, which Enter opens.
 
-What a volume holds is counted by dockerd, which reads every file for it: only while the page is
-shown, and again when a volume has come or gone.
+dockerd computes sizes by reading every file: only while the page is shown, and again when a volume
+was added or removed.
 """
 
 from collections.abc import Sequence
@@ -129,7 +129,7 @@ class VolumesPage(ListPage):
         ]
 
     def _hear(self, event: Event) -> None:
-        """While others fill a volume no event comes; but mounting ends with one."""
+        """Writing to a volume causes no event, but the end of a mount does."""
         if self._is_shown and event.kind == "volume":
             self._soon.start()
 

@@ -1,4 +1,5 @@
-"""Files that a container has changed: a line of them, and all in a dialog. Next: `tab.py`."""
+"""The files that a container has changed: a summary, and all of them in a dialog. Next:
+`tab.py`."""
 
 from collections.abc import Callable, Sequence
 

@@ -1,6 +1,6 @@
-"""What is known of how a container is made, worked out from what Docker says.
+"""Computes how a container is made, from Docker's JSON.
 
-Plain values and functions: nothing here waits or draws. Next: `tab.py`.
+Plain values and functions, without requests or painting. Next: `tab.py`.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -47,7 +47,7 @@ class Space:
 
 @dataclass(frozen=True)
 class Branch:
-    """A process in the tree: what is drawn before it, and it."""
+    """A process in the tree, and its prefix."""
 
     lead: str
     process: ContainerProcess
@@ -110,8 +110,8 @@ def spaces(
     joined: Mapping[str, Sequence[str]],
     same: Mapping[str, Sequence[str]],
 ) -> list[Space]:
-    """`names`: containers by id; `joined`: by kind, those that were told to join this one's;
-    `same`: by kind, those that were seen to have the same inode."""
+    """`names`: containers by id; `joined`: by kind, containers configured to join these namespaces;
+    `same`: by kind, containers whose namespace has the same inode."""
     modes = dict(detail.modes)
     numbers = {one.kind: one.inode for one in inodes}
     remapped = info is not None and any("userns" in one for one in info.security)
@@ -197,7 +197,7 @@ DEFAULT_CAPABILITIES = (
 
 
 def capabilities(detail: ContainerDetail) -> tuple[str, ...] | None:
-    """What its processes may hold; None for all there are."""
+    """The capabilities of its processes; None for all."""
     added = {one.removeprefix("CAP_") for one in detail.capabilities_added}
     dropped = {one.removeprefix("CAP_") for one in detail.capabilities_dropped}
     if detail.privileged or ("ALL" in added and not dropped):

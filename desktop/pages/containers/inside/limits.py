@@ -1,4 +1,4 @@
-"""What a container may use and what it uses now, as bars. Next: `processes.py`."""
+"""A container's limits and its current use, as bars. Next: `processes.py`."""
 
 from PySide6.QtWidgets import QGridLayout, QProgressBar, QWidget
 
@@ -10,7 +10,7 @@ FULL = 1000
 
 
 class Meter(QWidget):
-    """A bar with what it says: how much, and of what."""
+    """A bar with its text: how much, and of what."""
 
     def __init__(self, title: str) -> None:
         super().__init__()

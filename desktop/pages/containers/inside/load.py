@@ -1,7 +1,7 @@
-"""Asks dockerd, part by part, how a container is made.
+"""Loads how a container is made, part by part.
 
-Each part has its own request and its own failure: what is known is shown while the rest is on its
-way. An answer to an older question is dropped. Next: `tab.py`.
+Each part has its own request and its own error: what has arrived is shown while the rest is
+loading. Outdated answers are dropped. Next: `tab.py`.
 """
 
 from collections.abc import Callable, Mapping
@@ -31,7 +31,7 @@ type Sharers = Mapping[str, tuple[str, ...]]  # kind of namespace → names
 
 
 class InsideLoader(QObject):
-    """What is known so far. `changed` tells after each answer."""
+    """What has been loaded. `changed` is emitted after each answer."""
 
     changed = Signal()
 
@@ -77,7 +77,7 @@ class InsideLoader(QObject):
         self._cancel.set()
 
     def compare(self) -> Task:
-        """Find who has the same namespaces by looking into the other running containers."""
+        """Find containers with the same namespaces, by looking into the other running ones."""
         others = {
             row.id: row.name
             for row in self.app.stores.containers.rows.values()
@@ -166,7 +166,7 @@ class InsideLoader(QObject):
         return dict(list(up.items())[:MOST_OTHERS])
 
     def _find_joined(self, others: dict[str, str], cancel: Cancel) -> Sharers:
-        """Who was told to use a namespace of this one."""
+        """Containers that are configured to use a namespace of this one."""
         found: dict[str, tuple[str, ...]] = {}
         api = self.app.connection.client.containers
         for key, name in others.items():

@@ -1,4 +1,4 @@
-"""The seven namespaces of a container: a ring, and the same in words. Next: `limits.py`."""
+"""The seven namespaces of a container: as a ring, and as text. Next: `limits.py`."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What a container may do: in a line, and all of it on demand. Next: `tab.py`."""
+"""What a container is allowed to do: a summary, and all of it on demand. Next: `tab.py`."""
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QGridLayout, QLabel, QWidget

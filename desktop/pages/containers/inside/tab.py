@@ -1,6 +1,7 @@
-"""How a container is made: its layers, its namespaces, its limits, its processes, its locks.
+"""The Inside tab: layers, namespaces, limits, processes and security of a container.
 
-Next: `load.py`, which asks; `facts.py`, which works it out; `layers.py` and `ring.py`, which draw.
+Next: `load.py`, which loads them; `facts.py`, which computes them; `layers.py` and `ring.py`, which
+paint them.
 """
 
 from PySide6.QtGui import QResizeEvent

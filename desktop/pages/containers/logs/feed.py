@@ -1,7 +1,7 @@
-"""Reads a container's log in a thread of its own.
+"""Reads a container's log in its own thread.
 
-The thread makes rows of what arrives and waits when the window has not taken the last ones yet. It
-ends with the container; a new feed with the `mark` of the old one goes on where that ended.
+The thread converts data to rows, and waits while the window has not taken the last ones. It ends
+with the container; a new feed with the `mark` of the old one continues there.
 """
 
 import threading
@@ -39,7 +39,7 @@ class Mark:
             self.count += 1
 
     def unseen(self, lines: Iterable[LogLine], seen: int) -> tuple[list[LogLine], int]:
-        """Without the first `seen` lines of that time, or older; and what is left of `seen`."""
+        """Without the first `seen` lines of that time, or older; and the remaining `seen`."""
         found = []
         for line in lines:
             if seen and line.time <= self.time:
@@ -79,7 +79,7 @@ class RowMaker:
 
 
 class LogFeed(QObject):
-    """One reading, from its beginning to its end; both are told in the window's thread."""
+    """One read of the log; start and end are reported in the window's thread."""
 
     arrived = Signal(object)  # list[LogRow]
     ended = Signal(object)  # Problem, or None when the container has ended
@@ -162,6 +162,6 @@ class LogFeed(QObject):
             self.ended.emit(self._problem)
 
     def _end(self, problem: Problem | None) -> None:
-        """The thread is over; what it has left behind comes first."""
+        """After the end of the thread; its remaining rows come first."""
         self._over, self._problem = True, problem
         self._throttle.notify()

@@ -1,4 +1,4 @@
-"""What a container uses, over the last five minutes.
+"""Charts of a container's resource use over the last five minutes.
 
 It begins with what was read for the list. Every second it is read only while the tab is shown; what
 was read stays until the view is closed.
