@@ -31,7 +31,7 @@ FILTERS = {
     "event": [*OF_CONTAINERS, *OF_NETWORKS, *OF_SERVICES],
 }
 EVENTS = f"/events?filters={msgspec.json.encode(FILTERS).decode()}"
-RETRY = 1.0  # seconds between two tries while dockerd is down
+KNOCK = 1.0  # seconds between two tries while dockerd is down
 LOOK = 10.0  # seconds that somebody waits for a look; with sshd just starting it may take some
 LOST = (GalleyError, HttpError, OSError)
 
@@ -112,7 +112,7 @@ class EngineWatch:
                 self._follow_once()
             if not self._ended.is_set():
                 self._on_health(EngineHealth(False))
-                self._ended.wait(RETRY)
+                self._ended.wait(KNOCK)
 
     def _follow_once(self) -> None:
         self._stream = stream = self._dial()

@@ -211,7 +211,7 @@ def test_the_watch_outlives_a_hostile_dockerd(
     serve: Callable[[Callable[[str], bytes]], FakeDockerd], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each hostile answer comes once; then dockerd is as it should be."""
-    monkeypatch.setattr("engine.lifecycle.dockerd_watch.RETRY", 0.01)
+    monkeypatch.setattr("engine.lifecycle.dockerd_watch.KNOCK", 0.01)
     head = b"HTTP/1.1 200 OK\r\n\r\n"
     events = iter(
         [
