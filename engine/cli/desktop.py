@@ -24,7 +24,7 @@ _PLATFORMS = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
 
 @click.command(cls=Command)
 @click.argument("page", type=click.Choice(PAGES), required=False)
-@click.option("--foreground", is_flag=True, help="Stay, and end with the window.")
+@click.option("--foreground", is_flag=True, help="Wait until the window is closed.")
 @click.option(
     "--hidden",
     is_flag=True,
@@ -35,9 +35,9 @@ _PLATFORMS = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
     "--home", type=click.Path(file_okay=False), help="The instance to use, instead of GALLEY_HOME."
 )
 def desktop(page: str | None, foreground: bool, hidden: bool, home: str | None) -> None:
-    """Open the window, at PAGE if it is given.
+    """Open the window, at PAGE if given.
 
-    Closing it stops nothing: engine and containers run on.
+    Closing it does not stop the engine or containers.
     """
     if sys.platform.startswith("linux") and not any(map(os.environ.get, _PLATFORMS)):
         raise HostError(

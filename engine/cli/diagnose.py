@@ -24,7 +24,7 @@ from vm.host.paths import find_home
 @json_option
 @click.pass_context
 def diagnose(context: click.Context, bundle: Path | None, as_json: bool) -> None:
-    """Look for what may be wrong. Changes nothing; exits with 1 where it finds something."""
+    """Check for problems. Changes nothing; exits with 1 if it finds any."""
     from engine.diagnose.bundle import write_bundle
     from engine.diagnose.run import Outcome, gathered, run_checks
 

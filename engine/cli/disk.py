@@ -51,7 +51,7 @@ class Report(msgspec.Struct, frozen=True):
 @json_option
 @click.pass_context
 def disk(context: click.Context, as_json: bool) -> None:
-    """Show what the machine's disk holds; `galley disk reclaim` gives back what is free."""
+    """Show what uses the machine's disk; `galley disk reclaim` frees unused space."""
     if context.invoked_subcommand is not None:
         return
     kept = MachineDir.of(find_home()).saved_state_bytes()
@@ -67,7 +67,7 @@ def disk(context: click.Context, as_json: bool) -> None:
 )
 @json_option
 def reclaim(prune: bool, as_json: bool) -> None:
-    """Give free space of the machine's disk back to this computer."""
+    """Return free space of the machine's disk to this computer."""
     with _running() as (client, seen):
         if prune:
             with _docker(seen) as docker:

@@ -60,10 +60,10 @@ SHELLS: dict[str, Shell] = {
 
 @click.command(cls=Command)
 @click.option("--shell", type=click.Choice(list(SHELLS)), help="Default: the shell you are in.")
-@click.option("--unset", is_flag=True, help="Print what takes it back.")
+@click.option("--unset", is_flag=True, help="Print what undoes it.")
 @json_option
 def env(shell: str | None, unset: bool, as_json: bool) -> None:
-    """Print what points docker, compose and IDEs of this shell at Galley."""
+    """Print variables that make docker, compose and IDEs of this shell use Galley."""
     home = find_home()
     check_home(home)
     variables = client_environment(home)

@@ -37,7 +37,7 @@ def image() -> None:
 @click.option("--channel", help="stable or latest; default: as in the settings.")
 @click.option("--to", type=click.Path(path_type=Path), help="Where; default: Galley's own images.")
 def build(channel: str | None, to: Path | None) -> None:
-    """Build the image; does nothing when there is a sound one of today's recipe."""
+    """Build the image; does nothing if it is up to date."""
     from engine.guest.build import Channel
     from engine.guest.build import build as build_image
 
@@ -53,7 +53,7 @@ def build(channel: str | None, to: Path | None) -> None:
 @click.argument("path", required=False, type=click.Path(path_type=Path))
 @json_option
 def verify(path: Path | None, as_json: bool) -> None:
-    """Prove that no part of the image has changed."""
+    """Verify that no part of the image has changed."""
     chosen = path or _newest()
     manifest = images.verify(chosen)
     if as_json:

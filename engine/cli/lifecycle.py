@@ -40,8 +40,8 @@ QUIT_PATIENCE = 15.0
 def start(repair: bool, trace: Path | None) -> None:
     """Start the engine; the first time, create its virtual machine.
 
-    One that runs gets what has changed on this computer: proxies, certificates, daemon.json.
-    Ctrl+C ends the start and leaves the machine stopped.
+    A running engine gets what has changed on this computer: proxies, certificates, daemon.json.
+    Ctrl+C cancels the start and leaves the machine stopped.
     """
     params = StartParams(repair, _place_of(trace) if trace else "")
     with reach.supervisor() as client:
@@ -55,9 +55,9 @@ def start(repair: bool, trace: Path | None) -> None:
 @click.command(cls=Command)
 @click.option("--cold", is_flag=True, help="Power the machine off: the next start boots it.")
 def stop(cold: bool) -> None:
-    """Stop containers and the virtual machine. Everything in it is kept.
+    """Stop containers and the virtual machine. All data is kept.
 
-    The machine is put on the disk with an idle engine, so that the next start is done at once.
+    The machine is suspended with an idle engine, so that the next start is instant.
     """
     client = _supervisor_of_running()
     if client is None:
@@ -78,10 +78,10 @@ def stop(cold: bool) -> None:
 
 @click.command(cls=Command)
 def suspend() -> None:
-    """Put the machine on the disk as it is; the next start goes on there.
+    """Suspend the machine to disk; the next start resumes it.
 
-    Its containers stand still until then, and no process stays. After a change of settings that the
-    machine gets when it starts, or of QEMU, it boots instead, as after a power cut.
+    Its containers are frozen until then, and no process is left. After an update of QEMU, or a
+    change of settings that needs a restart, the machine boots instead, as after a power cut.
     """
     with reach.supervisor() as client:
         seen = client.status()
@@ -103,7 +103,7 @@ def suspend() -> None:
     help="Replace only Galley's background process; the machine and its containers run on.",
 )
 def restart(supervisor: bool) -> None:
-    """Stop the engine and start it again, with the settings as they are now."""
+    """Stop the engine and start it again, with the current settings."""
     if supervisor:
         with restart_supervisor(make_home(find_home())) as client:
             state = _settled(client)
@@ -117,7 +117,7 @@ def restart(supervisor: bool) -> None:
 def quit_command() -> None:
     """Stop the engine and end Galley's background process.
 
-    `galley stop` keeps that process, so that the next start is quicker; this leaves nothing behind.
+    `galley stop` keeps that process, so that the next start is faster.
     """
     client = _supervisor_of_running()
     if client is None:
@@ -136,7 +136,7 @@ def quit_command() -> None:
 @click.command(cls=Command)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def delete(yes: bool) -> None:
-    """Delete the virtual machine with every image, container, volume and snapshot of it."""
+    """Delete the virtual machine with all images, containers, volumes and snapshots."""
     with reach.supervisor() as client:
         seen = client.status()
         if seen.machine.state is MachineState.ABSENT:

@@ -28,7 +28,7 @@ COMPONENTS = ("supervisor", "vm", "engine")
 @click.command(cls=Command)
 @click.option("--component", type=click.Choice(COMPONENTS), default="supervisor", show_default=True)
 @click.option("--lines", "-n", type=click.IntRange(0), default=200, show_default=True)
-@click.option("--follow", "-f", is_flag=True, help="Go on showing what comes, until Ctrl+C.")
+@click.option("--follow", "-f", is_flag=True, help="Follow the log, until Ctrl+C.")
 @json_option
 @click.pass_context
 def logs(context: click.Context, component: str, lines: int, follow: bool, as_json: bool) -> None:

@@ -56,8 +56,8 @@ def get(name: str, as_json: bool) -> None:
 @click.argument("name")
 @click.argument("value")
 def set_one(name: str, value: str) -> None:
-    """Change a setting. With - as its VALUE it is asked for, or read from standard input: for a
-    proxy's address with its password, which others could see among the running programs."""
+    """Change a setting. With - as VALUE, it is read from a prompt or from standard input: for a
+    proxy's address with its password, which others could see in the list of processes."""
     if value == "-":
         is_asked = sys.stdin.isatty()
         value = click.prompt(name, hide_input=True) if is_asked else sys.stdin.readline().strip()
@@ -73,7 +73,7 @@ def set_one(name: str, value: str) -> None:
 @settings.command()
 @click.argument("name")
 def unset(name: str) -> None:
-    """Go back to the default of a setting."""
+    """Reset a setting to its default."""
     client = reach.running_supervisor()
     if client is None:
         _tell(SettingsStore(make_home(find_home())).unset(name), is_running=False)
@@ -92,7 +92,7 @@ def unset(name: str) -> None:
 )
 @click.option("--show", is_flag=True, help="Print it; so does no option at all.")
 def daemon(edit: bool, file: Path | None, show: bool) -> None:
-    """Show or change daemon.json: what dockerd is configured with, beside what Galley sets."""
+    """Show or change daemon.json, the user's configuration of dockerd."""
     if edit + show + (file is not None) > 1:
         raise click.UsageError("Give one of --edit, --file and --show.")
     before = daemon_json.read(find_home())

@@ -15,6 +15,6 @@ from engine.cli.command import Command
 def shell(context: click.Context, command: tuple[str, ...]) -> None:
     """Open a root shell in the virtual machine, or run COMMAND there.
 
-    It gets a terminal where there is one, plain pipes otherwise, and its exit code is kept.
+    It has a terminal where this command has one, else pipes, and its exit code is returned.
     """
     context.exit(reach.run_in_guest(command or None))

@@ -31,11 +31,11 @@ UP = (MachineState.RUNNING, MachineState.PAUSED, MachineState.STARTING)
 
 @click.group(cls=Group)
 def snapshot() -> None:
-    """Keep the whole machine as it is now, and go back to it later.
+    """Save the whole machine, and restore it later.
 
     A snapshot has everything that Docker has: images, containers, volumes. With --memory, or of a
-    machine that is suspended (galley suspend), it has the memory, too, with containers as they run.
-    It does not have folders of this computer.
+    suspended machine (galley suspend), it has the memory too, with running containers. It does not
+    have folders of this computer.
     """
 
 
@@ -44,10 +44,10 @@ def snapshot() -> None:
 @click.option(
     "--memory",
     is_flag=True,
-    help="Also what is in memory: containers stand still meanwhile, and connections to them end.",
+    help="Include the memory: containers are frozen meanwhile, and connections to them end.",
 )
 def create(name: str, memory: bool) -> None:
-    """Make a snapshot. What runs, runs on."""
+    """Make a snapshot. The machine keeps running."""
     snapshots.check_name(name)
     began = time.monotonic()
     with reach.supervisor() as client:
@@ -80,9 +80,9 @@ def list_all(as_json: bool) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--cold", is_flag=True, help="Leave out its memory: the machine boots.")
 def restore(name: str, yes: bool, cold: bool) -> None:
-    """Go back to a snapshot. What the machine has now is lost, unless another snapshot has it.
+    """Restore a snapshot. The current state of the machine is lost, unless another snapshot has it.
 
-    The machine is stopped for it, and started again where it was running.
+    The machine is stopped meanwhile, and started again if it was running.
     """
     kept = snapshots.find(MachineDir.of(find_home()), name)
     with reach.supervisor() as client:
@@ -99,7 +99,7 @@ def restore(name: str, yes: bool, cold: bool) -> None:
 @snapshot.command()
 @click.argument("name")
 def delete(name: str) -> None:
-    """Delete a snapshot. The machine stays as it is."""
+    """Delete a snapshot. The machine does not change."""
     with reach.supervisor() as client:
         client.call("snapshots.delete", SnapshotParams(name))
     say(f"Deleted the snapshot {name}.")

@@ -52,7 +52,7 @@ class Report(msgspec.Struct, frozen=True):
 @click.command(cls=Command)
 @json_option
 def status(as_json: bool) -> None:
-    """Show what runs. Starts nothing; exits with 0 whatever the state is."""
+    """Show what is running. Starts nothing; exits with 0 in any state."""
     client = reach.running_supervisor()
     if client is None:
         report = _observed()
