@@ -254,10 +254,10 @@ def flood(side: socket.socket, block: bytes) -> None:
 
 
 def test_a_line_of_the_agent_without_an_end(agent: tuple[GuestAgent, socket.socket]) -> None:
-    agent, side = agent
+    client, side = agent
     flooding = threading.Thread(target=flood, args=(side, b"x" * 4096))
     side.sendall(b"ok\n")
-    watch = agent.watch_clock()
+    watch = client.watch_clock()
     flooding.start()
     with pytest.raises(GuestUnreachable, match="too long"):
         watch.wait()
@@ -270,10 +270,10 @@ def test_a_line_of_the_agent_without_an_end(agent: tuple[GuestAgent, socket.sock
 def test_a_number_of_the_agent_that_is_none(
     agent: tuple[GuestAgent, socket.socket], number: str
 ) -> None:
-    agent, side = agent
+    client, side = agent
     side.sendall(f"ok {number}\n".encode())
     with pytest.raises(MachineError, match="refused trim"):
-        agent.trim()
+        client.trim()
 
 
 def test_more_than_the_window_of_a_channel_is_refused() -> None:
