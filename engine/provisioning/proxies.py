@@ -29,13 +29,13 @@ DEFAULT_PORT = 80
 
 
 class Proxies(msgspec.Struct, frozen=True):
-    """As this computer uses them; "" where there is none. `no_proxy`: names between commas. `door`:
-    a port of this computer that leads through those that want a login; 0 for none."""
+    """The addresses from this computer's view; "" without one. `no_proxy`: names between commas.
+    `login_port`: the port of this computer that forwards to proxies with a login; 0 for none."""
 
     http: str = ""
     https: str = ""
     no_proxy: str = ""
-    door: int = 0
+    login_port: int = 0
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -65,7 +65,7 @@ class Proxies(msgspec.Struct, frozen=True):
     def _inside(self, address: str, host: str) -> str:
         """The same proxy as the machine sees it."""
         if proxy_address.wants_login(address):
-            return f"http://{host}:{self.door}" if self.door else ""
+            return f"http://{host}:{self.login_port}" if self.login_port else ""
         parts = urlsplit(address)
         if not _is_loopback(str(parts.hostname)):
             return address

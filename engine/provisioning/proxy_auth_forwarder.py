@@ -51,14 +51,14 @@ class ProxyLogin:
         self._port = 0
 
     def follow(self, proxies: Proxies) -> Proxies:
-        """Log in to these from now on; they, with our door."""
+        """Log in to these from now on. Returns them with the forwarder's port."""
         with self._lock:
             self._proxies, self._passwords = proxies, {}
             if not proxies.with_login:
                 self._close()
             elif not self._port:
                 self._open()
-            return msgspec.structs.replace(proxies, door=self._port)
+            return msgspec.structs.replace(proxies, login_port=self._port)
 
     def problem(self) -> Problem | None:
         """Why logins at one of them fail."""

@@ -4,7 +4,7 @@
     figures.py    Row and Goal, a line of the table
     timing.py     measuring turn about, and waiting
     lab.py        one Galley in a home of its own, driven as a user would
-    doors.py      the docker API through the bridge, and raw through QEMU's own forwarding
+    http_endpoints.py  the docker API through the bridge, and raw through QEMU's own forwarding
     native.py     a dockerd on this computer without any VM, to compare with
     window_probe.py  a window that measures itself
     boot.py ping.py bulk.py execs.py idle.py cli.py credentials.py run.py cycles.py window.py

@@ -19,8 +19,8 @@ from statistics import median
 import msgspec
 import psutil
 
-from tests.bench.doors import answers, unix_door
 from tests.bench.figures import Row, at_most, compared, row
+from tests.bench.http_endpoints import answers, unix_endpoint
 from tests.bench.lab import Lab
 from tests.bench.timing import turn_about, wait_until
 from tests.e2e.galley import GALLEY, Galley
@@ -79,14 +79,14 @@ def measure(lab: Lab) -> Iterator[Row]:
 
 def _start(galley: Galley) -> Boot:
     """`galley start`, watched from outside: the console until it is nearly there, then pings."""
-    door = unix_door(galley.home.docker_socket)
+    endpoint = unix_endpoint(galley.home.docker_socket)
     console = Console(galley.machine.console_log)
     began = time.monotonic()
     command = galley.popen([*GALLEY, "start"])
     wait_until(galley.machine.running.exists, "QEMU is started", 0.02)
     spawned = _spawned_at(galley.vm_identity().pid)
     wait_until(lambda: console.find(READY) is not None, "dockerd answers in the guest", 0.02)
-    wait_until(lambda: answers(door), "dockerd answers on the host", 0.01)
+    wait_until(lambda: answers(endpoint), "dockerd answers on the host", 0.01)
     ready = time.clock_gettime(time.CLOCK_BOOTTIME) - spawned
     said, _ = command.communicate(timeout=DEADLINE)
     took = time.monotonic() - began

@@ -12,8 +12,8 @@ from tarfile import TarFile, TarInfo
 
 import msgspec
 
-from tests.bench.doors import Door, ask, drain
 from tests.bench.figures import Goal, Row, at_least, at_most, compared, row
+from tests.bench.http_endpoints import HttpEndpoint, ask, drain
 from tests.bench.lab import Lab
 from tests.bench.timing import seconds_of, turn_about
 from vm.host import process
@@ -36,11 +36,11 @@ def measure(lab: Lab) -> Iterator[Row]:
     packed = ask(raw, "GET", SAVE)
     size = len(packed)
 
-    def save(door: Door) -> Load:
-        return _timed(lab, size, lambda: _all_of(size, drain(door, SAVE)))
+    def save(endpoint: HttpEndpoint) -> Load:
+        return _timed(lab, size, lambda: _all_of(size, drain(endpoint, SAVE)))
 
-    def load(door: Door) -> Load:
-        return _timed(lab, size, lambda: ask(door, "POST", LOAD, packed))
+    def load(endpoint: HttpEndpoint) -> Load:
+        return _timed(lab, size, lambda: ask(endpoint, "POST", LOAD, packed))
 
     rounds = lab.times(2, 1)
     down = turn_about(rounds, lambda: save(bridge), lambda: save(raw))

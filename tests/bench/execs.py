@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from tests.bench.doors import Door, ask
 from tests.bench.figures import Row, at_most, compared, row
+from tests.bench.http_endpoints import HttpEndpoint, ask
 from tests.bench.lab import Lab
 from tests.bench.timing import seconds_of, turn_about
 from tests.e2e.galley import IMAGE
@@ -27,8 +27,8 @@ def measure(lab: Lab) -> Iterator[Row]:
     galley.docker("run", "-d", "--name", NAME, IMAGE, "sleep", "100000")
     failures: list[str] = []
 
-    def burst(door: Door) -> float:
-        return seconds_of(lambda: _at_once(door, count, failures))
+    def burst(endpoint: HttpEndpoint) -> float:
+        return seconds_of(lambda: _at_once(endpoint, count, failures))
 
     _at_once(raw, 10, failures)  # to warm up
     times = turn_about(lab.times(2, 1), lambda: burst(bridge), lambda: burst(raw))
@@ -39,21 +39,21 @@ def measure(lab: Lab) -> Iterator[Row]:
     galley.docker("rm", "-f", NAME)
 
 
-def _at_once(door: Door, count: int, failures: list[str]) -> None:
+def _at_once(endpoint: HttpEndpoint, count: int, failures: list[str]) -> None:
     with ThreadPoolExecutor(count) as pool:
-        for failed in pool.map(partial(_failure, door), range(count)):
+        for failed in pool.map(partial(_failure, endpoint), range(count)):
             if failed:
                 failures.append(failed)
 
 
-def _failure(door: Door, _: int) -> str:
+def _failure(endpoint: HttpEndpoint, _: int) -> str:
     """What went wrong with one exec, "" if nothing did."""
     try:
         wanted = {"Cmd": ["echo", SAYS.decode().strip()], "AttachStdout": True}
-        made = ask(door, "POST", f"/containers/{NAME}/exec", json.dumps(wanted).encode())
+        made = ask(endpoint, "POST", f"/containers/{NAME}/exec", json.dumps(wanted).encode())
         run = json.loads(made)["Id"]
-        said = ask(door, "POST", f"/exec/{run}/start", b'{"Detach": false, "Tty": false}')
-        code = json.loads(ask(door, "GET", f"/exec/{run}/json"))["ExitCode"]
+        said = ask(endpoint, "POST", f"/exec/{run}/start", b'{"Detach": false, "Tty": false}')
+        code = json.loads(ask(endpoint, "GET", f"/exec/{run}/json"))["ExitCode"]
     except (OSError, ValueError, KeyError) as error:
         return repr(error)
     # Eight bytes of stream header come before the output.

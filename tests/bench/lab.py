@@ -1,4 +1,4 @@
-"""One Galley in a home of its own, started when somebody needs it, with a raw door to its dockerd.
+"""One Galley in a home of its own, started on demand, with a raw endpoint of its dockerd.
 
 The VM is the one that the goals speak of: 2 CPUs, 2 GiB. Next: `tests/e2e/galley.py`.
 """
@@ -11,7 +11,7 @@ import threading
 from functools import cached_property
 from pathlib import Path
 
-from tests.bench.doors import Door, answers, tcp_door, unix_door
+from tests.bench.http_endpoints import HttpEndpoint, answers, tcp_endpoint, unix_endpoint
 from tests.bench.timing import wait_until
 from tests.capability import have
 from tests.e2e.galley import Galley
@@ -43,7 +43,7 @@ class Lab:
         self.shared.mkdir()
         self.images = images
         self.quick = quick
-        self._raw: Door | None = None
+        self._raw: HttpEndpoint | None = None
         self._has_image = False
 
     def times(self, many: int, few: int) -> int:
@@ -86,10 +86,10 @@ class Lab:
         assert address is not None
         return backend.guest(machine, address)
 
-    def bridge(self) -> Door:
-        return unix_door(self.running().home.docker_socket)
+    def bridge(self) -> HttpEndpoint:
+        return unix_endpoint(self.running().home.docker_socket)
 
-    def raw(self) -> Door:
+    def raw(self) -> HttpEndpoint:
         """The same dockerd on a TCP port that QEMU forwards: no ssh, no bridge."""
         galley = self.running()
         if self._raw is None:
@@ -125,21 +125,21 @@ class Lab:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def _raw_door(machine: MachineDir) -> Door:
+def _raw_door(machine: MachineDir) -> HttpEndpoint:
     """Opens its forward again when it is gone: the supervisor closes each that no container asked
     for, whenever a container starts or ends.
     """
     forwarder = have(choose("qemu").forwards_ports)
     port, opening = net.free_port(), threading.Lock()
     forward = Forward("127.0.0.1", port, RAW_PORT)
-    door = tcp_door(port)
+    endpoint = tcp_endpoint(port)
 
     def enter() -> socket.socket:
         with opening:
             try:
-                return door()
+                return endpoint()
             except ConnectionRefusedError:
                 forwarder.forward(machine, forward)
-                return door()
+                return endpoint()
 
     return enter

@@ -6,8 +6,8 @@ Next: `engine/bridge/pump.py` and `vm/guest/ssh.py`, which are what the bridge c
 from collections.abc import Iterator
 from statistics import median
 
-from tests.bench.doors import ping, ping_anew
 from tests.bench.figures import Row, at_most, compared, row
+from tests.bench.http_endpoints import ping, ping_anew
 from tests.bench.lab import Lab
 from tests.bench.timing import turn_about
 

@@ -6,8 +6,8 @@ Next: `engine/lifecycle/resource_saver.py`, `vm/lifecycle/machine.py`.
 from collections.abc import Iterator
 from statistics import median
 
-from tests.bench.doors import ping_anew
 from tests.bench.figures import Row, at_most, compared, row
+from tests.bench.http_endpoints import ping_anew
 from tests.bench.lab import Lab
 from tests.bench.timing import let_pass, wait_until
 from tests.e2e.galley import Galley
@@ -17,14 +17,14 @@ AFTER = 1.0  # seconds; the least that can be set
 
 
 def measure(lab: Lab) -> Iterator[Row]:
-    galley, door = lab.running(), lab.bridge()
-    awake = [1e3 * ping_anew(door) for _ in range(lab.times(30, 5))]
+    galley, endpoint = lab.running(), lab.bridge()
+    awake = [1e3 * ping_anew(endpoint) for _ in range(lab.times(30, 5))]
     galley.run("settings", "set", "save_after", f"{AFTER:.0f}s")
     try:
         woken = []
         for _ in range(lab.times(20, 3)):
             _wait_paused(galley)
-            woken.append(1e3 * ping_anew(door))
+            woken.append(1e3 * ping_anew(endpoint))
         _wait_paused(galley)
         minute = lab.times(60, 5)
         parts = (galley.vm_identity(), galley.supervisor_identity())

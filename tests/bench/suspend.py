@@ -14,8 +14,8 @@ from statistics import median
 import psutil
 
 from tests.bench.boot import floor_of
-from tests.bench.doors import ask, unix_door
 from tests.bench.figures import Row, at_most, compared, row
+from tests.bench.http_endpoints import ask, unix_endpoint
 from tests.bench.lab import Lab
 from tests.bench.timing import let_pass, seconds_of, turn_about, wait_until
 from tests.e2e.galley import GALLEY, Galley
@@ -64,11 +64,11 @@ def resumes(lab: Lab, suffix: str = "") -> Iterator[Row]:
 
 def _start(galley: Galley) -> float:
     """From the command to the list of containers, as `docker ps` asks for it."""
-    door = unix_door(galley.home.docker_socket)
+    endpoint = unix_endpoint(galley.home.docker_socket)
 
     def answers() -> bool:
         try:
-            return ask(door, "GET", "/containers/json").strip() == b"[]"
+            return ask(endpoint, "GET", "/containers/json").strip() == b"[]"
         except OSError:
             return False
 

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from statistics import median
 
-from tests.bench.doors import ask, unix_door
 from tests.bench.figures import Row, at_most, compared, row
+from tests.bench.http_endpoints import ask, unix_endpoint
 from tests.bench.lab import Lab
 from tests.bench.timing import seconds_of, turn_about
 from tests.e2e.galley import IMAGE
@@ -61,8 +61,8 @@ def _flood(lab: Lab, native: NativeDocker) -> Iterator[Row]:
 def _lists(lab: Lab, native: NativeDocker) -> Iterator[Row]:
     """Against the engine's own answer, which somebody has to wait for anyway."""
     _fill(native, "many", lab.times(1000, 50))
-    door = unix_door(native.socket)
-    asked = [seconds_of(lambda: ask(door, "GET", "/containers/json?all=1")) for _ in range(5)]
+    endpoint = unix_endpoint(native.socket)
+    asked = [seconds_of(lambda: ask(endpoint, "GET", "/containers/json?all=1")) for _ in range(5)]
     floor = 1000 * median(asked)
     took = _probe(lab, "lists", str(native.socket))
     yield row("window.list", took["first"], "ms", n=1, goal=at_most(150))

@@ -12,7 +12,7 @@ from vm.guest.protocol import Guest
 from vm.host.paths import Home
 from vm.host.process import Completed
 
-PROXIES = Proxies("http://127.0.0.1:3128", "http://user@example.com:1", door=20001)
+PROXIES = Proxies("http://127.0.0.1:3128", "http://user@example.com:1", login_port=20001)
 
 
 class ScriptedGuest:

@@ -110,7 +110,7 @@ def test_a_login_that_this_computer_knows(
     assert problem is None
     assert proxies.with_login == ("http://me@example.com:1",)
     assert proxy.password("http://me@example.com:1") == "hid@den"
-    assert "https_proxy" not in proxies.variables()  # without a door, nobody is told of it
+    assert "https_proxy" not in proxies.variables()  # without the forwarder no container gets it
 
 
 def test_whether_it_answers() -> None:

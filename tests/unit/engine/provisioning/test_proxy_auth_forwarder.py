@@ -1,4 +1,4 @@
-"""The door for the machine, which logs in to a proxy for it, and for nobody else."""
+"""The forwarder that logs in to a proxy for the machine, and for no other program."""
 
 import base64
 import os
@@ -94,8 +94,8 @@ def login(home: Home, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Iter
     made.close()
 
 
-def asked(door: int, request: bytes) -> bytes:
-    with socket.create_connection(("127.0.0.1", door), 20) as client:
+def asked(login_port: int, request: bytes) -> bytes:
+    with socket.create_connection(("127.0.0.1", login_port), 20) as client:
         client.sendall(request)
         client.shutdown(socket.SHUT_WR)
         answer = b""
@@ -110,13 +110,13 @@ def test_the_password_goes_to_the_proxy_and_nowhere_else(
     proxy_password.keep(recorder.address, PASSWORD)
     proxies = login.follow(Proxies(recorder.address, recorder.address))
     assert login.problem() is None
-    assert proxies.variables()["https_proxy"] == f"http://10.0.2.2:{proxies.door}"
+    assert proxies.variables()["https_proxy"] == f"http://10.0.2.2:{proxies.login_port}"
     request = b"CONNECT h:1 HTTP/1.1\r\nHost: h:1\r\nProxy-Authorization: x\r\n\r\nmore"
-    assert asked(proxies.door, request) == (
+    assert asked(proxies.login_port, request) == (
         b"CONNECT h:1 HTTP/1.1\r\nHost: h:1\r\n" + LOGIN + b"\r\n\r\nmore"
     )
     request = b"GET http://h/ HTTP/1.1\r\nproxy-connection: keep-alive\r\nAccept: */*\r\n\r\n"
-    assert asked(proxies.door, request) == (
+    assert asked(proxies.login_port, request) == (
         b"GET http://h/ HTTP/1.1\r\nAccept: */*\r\n" + LOGIN + b"\r\nConnection: close\r\n\r\n"
     )
     assert PASSWORD not in repr(proxies)
@@ -126,18 +126,20 @@ def test_others_are_not_let_in(
     login: ProxyLogin, recorder: Recorder, machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", recorder.address.replace(USER, f"{USER}:{PASSWORD}"))
-    door = login.follow(Proxies(https=recorder.address)).door
+    login_port = login.follow(Proxies(https=recorder.address)).login_port
     with socket.create_server(("127.0.0.1", 0)) as server:  # as QEMU listens for our ssh
         for here in (("127.0.0.1", 0), ("127.0.0.2", server.getsockname()[1])):
-            words = [sys.executable, "-c", STRANGER, str(door), *map(str, here)]
+            words = [sys.executable, "-c", STRANGER, str(login_port), *map(str, here)]
             assert subprocess.run(words, capture_output=True, timeout=30).stdout == b"b''\n"
-    assert LOGIN in asked(door, b"CONNECT h:1 HTTP/1.1\r\n\r\n")  # as this computer has said it
+    assert LOGIN in asked(
+        login_port, b"CONNECT h:1 HTTP/1.1\r\n\r\n"
+    )  # as this computer has said it
 
 
 def test_what_is_in_the_way_is_told(
     login: ProxyLogin, recorder: Recorder, keyring: SecretService
 ) -> None:
-    door = login.follow(Proxies(recorder.address)).door
+    login_port = login.follow(Proxies(recorder.address)).login_port
     problem = login.problem()
     assert problem is not None
     assert problem.summary == f"Galley has no password for the proxy {recorder.address}."
@@ -147,13 +149,13 @@ def test_what_is_in_the_way_is_told(
     problem = login.problem()
     assert problem is not None
     assert problem.summary == "The keyring is locked."
-    assert b"The keyring is locked." in asked(door, b"GET http://h/ HTTP/1.1\r\n\r\n")
+    assert b"The keyring is locked." in asked(login_port, b"GET http://h/ HTTP/1.1\r\n\r\n")
 
 
 def test_a_proxy_that_is_down(login: ProxyLogin, monkeypatch: pytest.MonkeyPatch) -> None:
     gone = f"http://{USER}@127.0.0.1:{free_port()}"
     monkeypatch.setenv("http_proxy", gone.replace(USER, f"{USER}:{PASSWORD}"))
-    said = asked(login.follow(Proxies(gone)).door, b"GET http://h/ HTTP/1.1\r\n\r\n")
+    said = asked(login.follow(Proxies(gone)).login_port, b"GET http://h/ HTTP/1.1\r\n\r\n")
     assert said.startswith(b"HTTP/1.1 503 ")
     assert b"does not answer: connection refused." in said
 
@@ -162,12 +164,12 @@ def test_the_door_is_the_same_again_and_shut_where_nobody_needs_it(
     login: ProxyLogin, home: Home, machine: Machine
 ) -> None:
     wanted = Proxies("http://me@h:1", "http://h:2")
-    door = login.follow(wanted).door
+    login_port = login.follow(wanted).login_port
     assert login.follow(wanted).named("http", "https", "none")["https"] == "http://h:2"
-    assert login.follow(Proxies("http://h:1")).door == 0
+    assert login.follow(Proxies("http://h:1")).login_port == 0
     with pytest.raises(ConnectionRefusedError):
-        asked(door, b"")
+        asked(login_port, b"")
     again = ProxyLogin(home, cast(Backend, machine))
-    assert again.follow(wanted).door == door
-    assert login.follow(wanted).door == door + 1  # taken
+    assert again.follow(wanted).login_port == login_port
+    assert login.follow(wanted).login_port == login_port + 1  # taken
     again.close()

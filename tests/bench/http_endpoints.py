@@ -1,8 +1,8 @@
 """Ways to dockerd as plain sockets, and the few requests that are timed on them.
 
-A door makes a connected socket: `unix_door` goes through Galley's bridge (or to a native dockerd),
-`tcp_door` through QEMU's own forwarding. The same client code runs on both, so that it cancels out.
-Next: `lab.py`, which opens the raw door.
+An endpoint makes a connected socket: `unix_endpoint` goes through Galley's bridge (or to a native
+dockerd), `tcp_endpoint` through QEMU's own forwarding. The same client code runs on both, so that
+it cancels out. Next: `lab.py`, which opens the raw endpoint.
 """
 
 import http.client
@@ -11,14 +11,14 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-type Door = Callable[[], socket.socket]
+type HttpEndpoint = Callable[[], socket.socket]
 
 PATIENCE = 300.0  # seconds; only a bench that hangs waits so long
 BLOCK = 1 << 20
 PING = b"GET /_ping HTTP/1.1\r\nHost: docker\r\n\r\n"
 
 
-def unix_door(path: Path) -> Door:
+def unix_endpoint(path: Path) -> HttpEndpoint:
     def enter() -> socket.socket:
         connection = socket.socket(socket.AF_UNIX)
         connection.settimeout(PATIENCE)
@@ -28,7 +28,7 @@ def unix_door(path: Path) -> Door:
     return enter
 
 
-def tcp_door(port: int) -> Door:
+def tcp_endpoint(port: int) -> HttpEndpoint:
     def enter() -> socket.socket:
         connection = socket.create_connection(("127.0.0.1", port), PATIENCE)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -50,18 +50,18 @@ def ping(connection: socket.socket) -> float:
     return time.perf_counter() - began
 
 
-def ping_anew(door: Door) -> float:
+def ping_anew(endpoint: HttpEndpoint) -> float:
     """Seconds to connect and ping."""
     began = time.perf_counter()
-    with door() as connection:
+    with endpoint() as connection:
         ping(connection)
         return time.perf_counter() - began
 
 
-def answers(door: Door) -> bool:
+def answers(endpoint: HttpEndpoint) -> bool:
     """Whether dockerd does. A refusal by the bridge ends its connection: that is a no."""
     try:
-        return ping_anew(door) > 0
+        return ping_anew(endpoint) > 0
     except OSError:
         return False
 
@@ -69,26 +69,26 @@ def answers(door: Door) -> bool:
 class Api(http.client.HTTPConnection):
     """One connection, for one request."""
 
-    def __init__(self, door: Door) -> None:
+    def __init__(self, endpoint: HttpEndpoint) -> None:
         super().__init__("docker", timeout=PATIENCE)
-        self._door = door
+        self._door = endpoint
 
     def connect(self) -> None:
         self.sock = self._door()
 
 
-def ask(door: Door, method: str, path: str, body: bytes | None = None) -> bytes:
+def ask(endpoint: HttpEndpoint, method: str, path: str, body: bytes | None = None) -> bytes:
     """The whole answer, on a connection of its own. Raises ConnectionError unless it is 2xx."""
-    return b"".join(_blocks(door, method, path, body))
+    return b"".join(_blocks(endpoint, method, path, body))
 
 
-def drain(door: Door, path: str) -> int:
+def drain(endpoint: HttpEndpoint, path: str) -> int:
     """How many bytes `GET path` brings; they are not kept."""
-    return sum(map(len, _blocks(door, "GET", path, None)))
+    return sum(map(len, _blocks(endpoint, "GET", path, None)))
 
 
-def _blocks(door: Door, method: str, path: str, body: bytes | None) -> Iterator[bytes]:
-    api = Api(door)
+def _blocks(endpoint: HttpEndpoint, method: str, path: str, body: bytes | None) -> Iterator[bytes]:
+    api = Api(endpoint)
     kind = "application/x-tar" if path.endswith("/load?quiet=1") else "application/json"
     try:
         api.request(method, path, body, {"Content-Type": kind, "Connection": "close"})
