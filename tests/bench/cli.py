@@ -1,4 +1,4 @@
-"""What a `galley` command costs before it does anything. Next: `engine/cli/app.py`."""
+"""The start-up time of a `galley` command. Next: `engine/cli/app.py`."""
 
 from collections.abc import Iterator
 from statistics import median

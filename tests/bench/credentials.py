@@ -1,4 +1,4 @@
-"""What docker waits for at every pull: a login out of the keyring.
+"""Reading a login from the keyring, for which docker waits at every pull.
 
 Next: `engine/credentials/keyring.py`.
 """

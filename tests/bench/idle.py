@@ -1,4 +1,4 @@
-"""What Galley costs while nobody uses it: CPU of a quiet minute, and memory.
+"""The cost of an idle Galley: CPU of a quiet minute, and memory.
 
 Next: `engine/lifecycle/dockerd_watch.py` and `vm/guest/ssh.py`, whose threads must only ever block;
 `vm/lifecycle/machine.py`.

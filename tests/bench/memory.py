@@ -1,4 +1,4 @@
-"""What comes back of this computer's memory when a container no longer needs it, or needs it less.
+"""How much host memory is freed when a container needs less, or ends.
 
 Next: `engine/guest/files/usr/lib/galley/upkeep`, `idle.py`, `used.py`.
 """

@@ -1,4 +1,4 @@
-"""What an engine costs that saves resources, and how soon it answers when somebody comes.
+"""The cost of a paused engine, and how fast it answers the first request.
 
 Next: `engine/lifecycle/resource_saver.py`, `vm/lifecycle/machine.py`.
 """

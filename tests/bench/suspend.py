@@ -1,4 +1,4 @@
-"""Stopped and there again: `galley stop` suspends, `galley start` goes on, and what either costs.
+"""`galley stop` and `galley start` with a suspend: time, memory and disk.
 
 Against the same floor as a start from cold. The machine is fresh; `used.py` has one
 that has worked. Needs Linux (/proc), and root for the cold page cache. Next: `boot.py`,

@@ -1,5 +1,5 @@
-"""A machine that has been worked in: 200 execs, 4,000 files, a build, 20 containers. What it gives
-back of this computer's memory, how large it is on disk, and how soon it is back.
+"""A machine after work: 200 execs, 4,000 files, a build, 20 containers. How much host memory it
+returns, its size on disk, and the time to resume it.
 
 The same figures of a fresh machine are in `memory.py` and `suspend.py`. The first stop follows the
 work at once. Next: `vm/guest/agent.py` (`settle`), `engine/guest/files/usr/lib/galley/upkeep`.

@@ -1,4 +1,4 @@
-"""A machine on disk and back, and what becomes of it when everything ends at the worst moment."""
+"""Suspend and resume, also when the power or a process fails at the worst moment."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a test must know of processes, and the harm that it does to them. Linux only."""
+"""Finds, stops and kills processes for tests. Linux only."""
 
 import ctypes
 import os

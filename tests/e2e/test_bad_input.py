@@ -1,4 +1,4 @@
-"""What nobody can share or publish: a sentence and a hint each, and the engine goes on as it was.
+"""Invalid shares and ports: a sentence and a hint each, and the engine keeps working.
 
 What is wrong with proxies, certificates and keyrings is in `test_proxy_and_certificates.py`.
 """

@@ -1,4 +1,4 @@
-"""The data disk: what it holds is told, what is free comes back, it grows, and it may be full."""
+"""The data disk: its use is reported, free space is returned, it grows, and it may be full."""
 
 import json
 import os

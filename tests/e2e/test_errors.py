@@ -1,4 +1,4 @@
-"""What can go wrong on a real machine: a sentence, a hint, nothing lost, and a way on."""
+"""Failures on a real machine: a sentence, a hint, nothing lost, and a way out."""
 
 import os
 import socket

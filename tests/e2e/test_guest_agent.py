@@ -1,4 +1,4 @@
-"""What the host asks of the machine's disk, memory and clock, asked of a real machine."""
+"""The guest agent of a real machine: disk, memory and clock."""
 
 import queue
 import time

@@ -1,4 +1,4 @@
-"""What containers with `--network host` listen on is reachable on this computer's loopback."""
+"""Ports of containers with `--network host` are reachable on this computer's loopback."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""Start, `docker run`, see it, stop: what everybody does first."""
+"""Start, `docker run`, look, stop: the first steps of every user."""
 
 import json
 import re

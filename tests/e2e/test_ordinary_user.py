@@ -1,4 +1,4 @@
-"""All of Galley as somebody who is not root: as most run it, and as the other tests do not.
+"""All of Galley as an ordinary user; the other tests run as root.
 
 Folders are shared over SFTP, where ids that are lent are no help; how virtiofs serves an ordinary
 user is shown by tests/contract/test_qemu_shares.py.

@@ -1,4 +1,4 @@
-"""Containers ask whom this computer asks, and from the moment on that it asks somebody else.
+"""Containers use this computer's resolver, also after it has changed.
 
 A Galley whose /etc is the test's own, with two name servers that answer one name differently.
 """

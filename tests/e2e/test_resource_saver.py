@@ -1,4 +1,4 @@
-"""The resource saver: pauses a machine that nobody uses, and everybody who comes finds it awake."""
+"""The resource saver: pauses an idle machine, and every request resumes it."""
 
 import time
 from collections.abc import Iterator

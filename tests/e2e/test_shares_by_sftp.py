@@ -1,4 +1,4 @@
-"""What a container has of this computer by SFTP, when who serves it ends: it waits, and goes on.
+"""Shares by SFTP when the supervisor ends: file operations block, and continue.
 
 Next: `engine/guest/files/source/sftp_line.c`.
 """

@@ -1,4 +1,4 @@
-"""A folder that a container has and that is shared no longer: nobody starts on an empty one.
+"""A container whose bind is no longer shared does not start on an empty folder.
 
 dockerd makes the folder that a container is to have at each start, where there is none; in the
 machine that would be memory, and all that is written there be lost.

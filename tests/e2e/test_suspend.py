@@ -1,4 +1,4 @@
-"""Stopped and suspended, as a user does both: what is there again, and how."""
+"""Stop and suspend, as a user: what is there after the next start."""
 
 import json
 import shutil

@@ -1,5 +1,6 @@
-"""The system's temporary folders are shared by default: what is the user's own in them, and nothing
-of Galley's, whose home in these tests lies there."""
+"""The system's temporary folders are shared by default: the user's own files in them, and nothing
+of Galley's, whose home in these tests is there.
+"""
 
 import os
 from pathlib import Path

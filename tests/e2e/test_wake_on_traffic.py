@@ -1,4 +1,4 @@
-"""Published ports of a machine that sleeps: who comes to one finds it awake."""
+"""A connection to a published port wakes a paused or suspended machine."""
 
 import contextlib
 import socket

@@ -1,4 +1,5 @@
-"""What a new user does, by hand: `galley desktop` on a screen, keys and clicks, the real machine.
+"""The first steps of a user by hand: `galley desktop` on a screen, keys and clicks, the real
+machine.
 
 Nothing here asks the window: what is true is asked of docker, of galley and of the port. A picture
 of each step is left in the test's folder, or where $GALLEY_PICTURES says, for whoever wants to see

@@ -1,4 +1,4 @@
-"""What a new user does in the window, from the first start on, on the real virtual machine.
+"""The first steps of a user in the window, on the real machine.
 
 First run, start, pull from a real registry, run with a port, look at it from all sides, stop,
 delete, prune. One test, for each step needs the one before.

@@ -1,4 +1,4 @@
-"""What the engine does without a capability of its backend: it says so, or leaves it out."""
+"""The engine without a capability of its backend: an error, or the part is left out."""
 
 import threading
 from pathlib import Path

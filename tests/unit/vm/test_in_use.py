@@ -1,4 +1,4 @@
-"""What containers had when the machine was suspended, and whether it is still that."""
+"""Paths that containers used when the machine was suspended, and whether they are unchanged."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""spec.json is written when it changes, and only then; a damaged one is nobody's word."""
+"""spec.json is written only when it changes; a damaged one is ignored."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What counts as work on the docker socket: in pieces, and through the bridge to a real dockerd."""
+"""Activity on the docker socket: in pieces, and through the bridge to a real dockerd."""
 
 import threading
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Clients of a machine that was put away: who brings it back, and what the others are told."""
+"""Clients of an auto-suspended machine: which requests resume it, and the answers to others."""
 
 import socket
 import threading

@@ -1,4 +1,4 @@
-"""What breaks under the bridge, with a real sshd and a small server instead of dockerd."""
+"""Lost connections under the bridge, with a real sshd and a small server instead of dockerd."""
 
 import contextlib
 import os

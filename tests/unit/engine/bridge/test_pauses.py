@@ -1,4 +1,4 @@
-"""What the watch sees of a container that is paused: a real dockerd says so before it holds."""
+"""Pauses of a container in the event stream: a real dockerd reports one before it is true."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""The scanner of requests: every stream goes on byte for byte, wherever it is cut."""
+"""The request parser: every stream passes byte for byte, however it is split."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""Starts and events through the bridge to a real dockerd: who hears of a start may have to wait."""
+"""Starts and events through the bridge to a real dockerd: a start event waits for its ports."""
 
 import json
 import threading

@@ -1,4 +1,4 @@
-"""What is asked of a real dockerd before a container starts, and what follows from it."""
+"""What a real dockerd is asked before a container starts, and the consequences."""
 
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Who holds the machine awake lets go with the end of the conversation, however that comes."""
+"""A client that keeps the machine awake does so until its connection ends, however that happens."""
 
 from engine.control.client import ControlClient
 from engine.control.server import ControlServer

@@ -1,4 +1,4 @@
-"""The supervisor is told to end by a client, who hears that it will."""
+"""A client ends the supervisor, and gets a reply."""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""What the machine holds, asked through the control socket."""
+"""Resource use of the machine through the control socket."""
 
 import msgspec
 

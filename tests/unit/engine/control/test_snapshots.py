@@ -1,4 +1,4 @@
-"""What is wanted of a snapshot, from a client to the engine."""
+"""Snapshot requests from a client to the engine."""
 
 from engine.control.client import ControlClient
 from engine.control.protocol import CreateSnapshotParams, RestoreSnapshotParams

@@ -1,4 +1,4 @@
-"""Clients neither tell nor ask another user's supervisor anything, who made the run directory."""
+"""A client trusts no supervisor of another user, who made the run directory."""
 
 import os
 import socket

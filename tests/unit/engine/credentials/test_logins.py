@@ -1,4 +1,4 @@
-"""Docker's store of logins becomes the keyring where that breaks nothing, and only there."""
+"""The keyring becomes docker's credential store only where that breaks nothing."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Secrets in every place of a real dockerd that a bundle could read; the bundle holds none."""
+"""A bundle has no secret of a real dockerd, in whatever place it is."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""The client as a whole: its engine, events, cancelling, several threads, nobody there."""
+"""The whole client: engine, events, cancelling, threads, no engine."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""A terminal in a real container: what is typed comes back, and its size is known inside."""
+"""A terminal in a real container: echo, and its size inside."""
 
 import threading
 from collections.abc import Iterator

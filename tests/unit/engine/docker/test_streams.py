@@ -1,4 +1,4 @@
-"""What is read of a stream that makes no sense: an error of ours, or its reader would be gone."""
+"""Malformed streams raise Galley's errors, so that the reader survives."""
 
 from typing import cast
 

@@ -1,4 +1,4 @@
-"""The copy of a program that nobody can change, and the name that leads to it."""
+"""The sealed copy of a program, and the name that leads to it."""
 
 import fcntl
 import os

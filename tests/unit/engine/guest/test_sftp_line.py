@@ -1,4 +1,4 @@
-"""The line between a sshfs and its host: what the host's side serves dies, and the guest's goes on.
+"""The connection between an sshfs and the supervisor: it survives the end of the supervisor.
 
 What serves is `vm/sftp/server.py` itself. In sshfs's place is paramiko's client, by way of a
 program that is as sshfs is: one thread writes whole requests, another reads the answers, once one

@@ -1,4 +1,4 @@
-"""What the guest does about the host's folders, in a root of its own: who is root runs it."""
+"""How the guest mounts shares, in a root of its own. Needs root."""
 
 import shutil
 import subprocess

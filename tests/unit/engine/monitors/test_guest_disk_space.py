@@ -1,4 +1,4 @@
-"""What the user is told of a data disk that is becoming full."""
+"""The problem for a data disk that is almost full."""
 
 import queue
 import socket

@@ -1,4 +1,4 @@
-"""What happens when this computer's disk takes no more, on a backend that only says so."""
+"""I/O errors of this computer's disk, on a backend that reports them."""
 
 import errno
 import logging

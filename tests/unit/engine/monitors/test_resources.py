@@ -1,4 +1,4 @@
-"""What the machine holds is asked of one that runs only; giving back wakes it."""
+"""Resource use is read of a running machine only; reclaiming disk wakes it."""
 
 import os
 import socket

@@ -1,4 +1,4 @@
-"""Ports of containers on the host network: what the guest says, and what is carried for it."""
+"""Ports of containers on the host network, from the listening sockets of the guest."""
 
 import pytest
 

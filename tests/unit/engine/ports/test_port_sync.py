@@ -1,4 +1,4 @@
-"""Ports from a real dockerd to a backend: what is carried, routed in the guest, and told."""
+"""Ports from a real dockerd to a backend: forwards, routes in the guest, problems."""
 
 from tests.unit.engine.bridge.servers import IMAGE, wait_until
 from tests.unit.engine.ports.conftest import Scene

@@ -1,4 +1,4 @@
-"""How the host's ports are brought to what is wanted, and kept for who is about to start."""
+"""Opening and closing ports, and reservations before a start."""
 
 import pytest
 

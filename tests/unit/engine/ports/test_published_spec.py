@@ -1,4 +1,4 @@
-"""What is published, read from what dockerd says of its containers."""
+"""Published ports, from dockerd's JSON."""
 
 import msgspec
 import pytest

@@ -1,4 +1,4 @@
-"""Ports of swarm services, from a real swarm of one: carried, told, refused."""
+"""Ports of swarm services, from a real swarm of one node: opened, shown, refused."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""daemon.json without a machine: what is refused before dockerd is asked, and what it said."""
+"""daemon.json without a machine: validation, and errors of dockerd."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""What `gsettings` says, in the words of GNOME 48. With a real one: `test_proxies.py`."""
+"""Output of `gsettings` of GNOME 48. With a real one: `test_proxies.py`."""
 
 import errno
 

@@ -1,4 +1,4 @@
-"""What the machine gets to know of the setting, and when. Its rules have tests in `guest`."""
+"""When the machine gets the setting. Tests of its rules are in `guest`."""
 
 from typing import cast
 

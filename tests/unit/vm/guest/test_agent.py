@@ -1,5 +1,6 @@
-"""The guest agent: its real program on this host. What it does to a kernel, `keeper_kernel.c`
-does instead: nothing of this computer is frozen, trimmed or set."""
+"""The guest agent: its real program on this host. `keeper_kernel.c` stands in for the kernel:
+nothing of this computer is frozen, trimmed or set.
+"""
 
 import os
 import socket

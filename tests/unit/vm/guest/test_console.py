@@ -1,4 +1,4 @@
-"""The console's log stays short and keeps what is ours, while somebody appends to it."""
+"""The console log stays short and keeps our own lines, while another process appends to it."""
 
 import os
 import threading

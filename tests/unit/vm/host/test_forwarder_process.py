@@ -1,4 +1,4 @@
-"""The process that carries ports: it outlives who asked for them, and ends with another one."""
+"""The forwarder process outlives its client, and ends with another process."""
 
 import contextlib
 import errno

@@ -1,4 +1,4 @@
-"""Who gets a file's lock, and who is told that somebody has it."""
+"""The file lock: acquired, or refused."""
 
 import os
 import threading

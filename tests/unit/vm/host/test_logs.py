@@ -1,4 +1,4 @@
-"""Log files stay bounded, keep what nobody caught, and give their last lines cheaply."""
+"""Log files stay bounded, have uncaught exceptions, and a tail is cheap."""
 
 import gc
 import logging

@@ -1,5 +1,6 @@
-"""Whose a path is, in a folder where everybody may put one. With real files of other users, which
-only root can make."""
+"""Owners of paths in world-writable folders. With real files of other users, which only root can
+make.
+"""
 
 import os
 import stat

@@ -1,4 +1,4 @@
-"""What of Galley's own is never served."""
+"""Which folders are never served."""
 
 import os
 import tempfile

@@ -1,5 +1,6 @@
-"""A companion says when it is ready, what is wrong, and does not outlive us; a detached process
-outlives us, and leaves no zombie when it does not."""
+"""A companion reports readiness and errors, and ends with this process; a detached process outlives
+this one, and leaves no zombie.
+"""
 
 import os
 from collections.abc import Callable

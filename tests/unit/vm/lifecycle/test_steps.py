@@ -1,4 +1,4 @@
-"""The steps of a boot: what is reported when, and what each failure becomes."""
+"""The steps of a boot: their reports, and the error for each failure."""
 
 import errno
 import threading

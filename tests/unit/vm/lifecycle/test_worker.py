@@ -1,4 +1,4 @@
-"""The worker outlives every job, and whoever hears of it; callers hear of theirs."""
+"""The worker survives failing jobs; callers get the error of their job."""
 
 import logging
 

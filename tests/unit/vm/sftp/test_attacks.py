@@ -1,4 +1,4 @@
-"""What root in the guest may ask of the SFTP server beyond what a kernel would."""
+"""Requests that root in the guest may send to the SFTP server, but no kernel would."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""The choice of an accelerator and what is remembered of it. The test guest is a stand-in here."""
+"""The choice of an accelerator, and its cache. The test guest is a stand-in."""
 
 from collections.abc import Callable
 from pathlib import Path

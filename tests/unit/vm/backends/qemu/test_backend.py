@@ -1,4 +1,4 @@
-"""What the backend does without a QEMU: its disk, its refusals, the program it looks for."""
+"""The backend without a QEMU: its disk, its errors, the program that it looks for."""
 
 import tempfile
 from collections.abc import Callable, Iterator

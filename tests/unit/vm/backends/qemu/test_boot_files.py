@@ -1,4 +1,4 @@
-"""What a guest is to find, as an initramfs and as a message; what it makes of it, VM tests show."""
+"""Boot files, as an initramfs and as a message; VM tests show that the guest reads them."""
 
 import io
 import tarfile

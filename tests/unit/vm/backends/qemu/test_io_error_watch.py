@@ -1,4 +1,4 @@
-"""When QEMU says that the machine stands still, against a server that says what a test wants."""
+"""Reports of I/O errors, with a scripted QMP server."""
 
 import tempfile
 from collections.abc import Iterator

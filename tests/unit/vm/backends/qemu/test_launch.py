@@ -1,4 +1,4 @@
-"""What a boot's options are on the kernel's command line, which the guest's init reads."""
+"""A boot's options on the kernel's command line, which the guest's init reads."""
 
 import pytest
 

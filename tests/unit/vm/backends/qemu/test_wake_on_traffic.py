@@ -1,4 +1,4 @@
-"""What of QEMU's mirror is somebody who comes."""
+"""Which frames of QEMU's mirror count as traffic."""
 
 import socket
 import struct

@@ -1,4 +1,4 @@
-"""By what folders are shared, and how the guest is told."""
+"""How folders are shared, and the kernel words for it."""
 
 import os
 from pathlib import Path

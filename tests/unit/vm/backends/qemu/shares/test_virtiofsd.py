@@ -1,4 +1,4 @@
-"""virtiofsd: what it is told, and that none is left behind. It needs virtiofsd: `./dev test`."""
+"""The command line of virtiofsd, and that none is left behind. Needs virtiofsd: `./dev test`."""
 
 import os
 import tempfile
