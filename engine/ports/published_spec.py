@@ -140,7 +140,7 @@ class Binding(msgspec.Struct, frozen=True):
         return range(_number(first), _number(last) + 1) if _number(first) else range(0)
 
 
-class HostConfig(msgspec.Struct, frozen=True):
+class InspectedHostConfig(msgspec.Struct, frozen=True):
     PortBindings: dict[str, tuple[Binding, ...] | None] | None = None  # by "80/tcp"
     NetworkMode: str = ""
     PublishAllPorts: bool = False
@@ -153,7 +153,7 @@ class InspectedContainer(msgspec.Struct, frozen=True):
     changes, and the container's name."""
 
     Id: str = ""
-    HostConfig: HostConfig = HostConfig()
+    HostConfig: InspectedHostConfig = InspectedHostConfig()
     Mounts: tuple[Mount, ...] | None = ()
     Name: str = ""
 

@@ -8,8 +8,8 @@ from engine.ports.published_spec import (
     Binding,
     Container,
     ContainerPort,
-    HostConfig,
     InspectedContainer,
+    InspectedHostConfig,
     Mount,
     Network,
     Networks,
@@ -30,7 +30,7 @@ NETWORKS = Networks({"bridge": Network("172.17.0.2", "172.17.0.1")})
 def asked(
     bindings: dict[str, tuple[Binding, ...] | None], mode: str = "bridge"
 ) -> InspectedContainer:
-    return InspectedContainer("1", HostConfig(bindings, mode))
+    return InspectedContainer("1", InspectedHostConfig(bindings, mode))
 
 
 def running(*ports: ContainerPort) -> Container:
@@ -243,14 +243,16 @@ def test_an_inspected_container() -> None:
         "80/tcp": (Binding("::1", "8080"), Binding("", "")),
         "81/tcp": None,
     }
-    publishing = HostConfig(bindings, "bridge", True, True, ("/a:/x", "/b:/y:ro"))
+    publishing = InspectedHostConfig(bindings, "bridge", True, True, ("/a:/x", "/b:/y:ro"))
     assert its == InspectedContainer("abc", publishing, (Mount("bind", "/a"),), "/web")
     assert (its.name, its.folders, its.made) == ("web", ("/a",), frozenset({"/a", "/b"}))
     assert its.publishes
-    assert empty == InspectedContainer("", HostConfig(None, "", False, False, None), (), "")
+    assert empty == InspectedContainer(
+        "", InspectedHostConfig(None, "", False, False, None), (), ""
+    )
     assert (empty.name, empty.folders, empty.made) == ("", (), frozenset())
     assert not empty.publishes
-    assert InspectedContainer(HostConfig=HostConfig(PublishAllPorts=True)).publishes
+    assert InspectedContainer(HostConfig=InspectedHostConfig(PublishAllPorts=True)).publishes
 
 
 @pytest.mark.parametrize(

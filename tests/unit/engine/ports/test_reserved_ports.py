@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from engine.ports.published_spec import Binding, HostConfig, InspectedContainer
+from engine.ports.published_spec import Binding, InspectedContainer, InspectedHostConfig
 from engine.ports.reserved_ports import ANY, Choice, ReservedPorts, choices
 from vm.guest.protocol import Stream
 from vm.host import net
@@ -16,7 +16,7 @@ DEFAULT = ("127.0.0.1", "::1")
 
 
 def asked(*bindings: Binding, every: bool = False) -> InspectedContainer:
-    return InspectedContainer("1", HostConfig({"80/tcp": bindings}, "bridge", every))
+    return InspectedContainer("1", InspectedHostConfig({"80/tcp": bindings}, "bridge", every))
 
 
 def test_what_dockerd_has_to_choose() -> None:

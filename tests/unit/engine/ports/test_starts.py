@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from engine.ports.published import PublishedPorts
-from engine.ports.published_spec import Binding, Default, HostConfig, InspectedContainer
+from engine.ports.published_spec import Binding, Default, InspectedContainer, InspectedHostConfig
 from engine.ports.reserved_ports import ReservedPorts
 from engine.ports.services import Services
 from engine.ports.starts import Starts
@@ -13,7 +13,7 @@ from tests.unit.engine.ports.test_published import WEB, FakeForwarder
 from vm.guest.protocol import Stream
 
 WANTS_WEB = InspectedContainer(
-    "1", HostConfig({"80/tcp": (Binding("", str(WEB.host_port)),)}), Name="/web"
+    "1", InspectedHostConfig({"80/tcp": (Binding("", str(WEB.host_port)),)}), Name="/web"
 )
 
 

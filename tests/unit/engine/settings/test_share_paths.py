@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 
 from engine.guest import recipe
-from engine.ports.published_spec import Container, HostConfig, InspectedContainer, Mount
+from engine.ports.published_spec import Container, InspectedContainer, InspectedHostConfig, Mount
 from engine.settings import share_paths
 from engine.settings.schema import schema
 from engine.settings.setting import GIB, HostSize, Kind, Setting
@@ -312,7 +312,7 @@ def test_at_a_start_only_what_dockerd_makes_is_made(
     seen = tmp_path.stat()
     folders._mounted = {Share(str(tmp_path), str(tmp_path)): (seen.st_dev, seen.st_ino)}
     bound, mounted = f"{tmp_path}/bound", f"{tmp_path}/mounted"
-    publishing = HostConfig(Binds=(f"{bound}:/x:ro", "volume:/y"))
+    publishing = InspectedHostConfig(Binds=(f"{bound}:/x:ro", "volume:/y"))
     asked = InspectedContainer(
         HostConfig=publishing, Mounts=(Mount("bind", bound), Mount("bind", mounted))
     )
