@@ -40,19 +40,35 @@ class Starts(Protocol):
     def settle(self) -> None: ...
 
 
+class Folders(Protocol):
+    """`engine.shares.shared_folders.SharedFolders`."""
+
+    def sharing(self) -> Sharing:
+        """What is shared now."""
+
+
+class Proxied(Protocol):
+    """`engine.provisioning.provisioning.Configuration`."""
+
+    def proxy_variables(self) -> Mapping[str, str]:
+        """The proxies' environment variables now."""
+
+
+class Swarming(Protocol):
+    """`engine.lifecycle.swarm_mode.SwarmMode`."""
+
+    def about_to(self, verb: str) -> Answered | None:
+        """Prepares dockerd to "init", "join" or "leave" a swarm. Raises GalleyError."""
+
+
 class Admission:
-    """`sharing`: what is shared now; `variables`: the proxies' environment variables now;
-    `swarming`: prepares dockerd to "init", "join" or "leave" a swarm. Any thread."""
+    """Any thread."""
 
     def __init__(
-        self,
-        sharing: Callable[[], Sharing],
-        variables: Callable[[], Mapping[str, str]],
-        starts: Starts,
-        swarming: Callable[[str], Answered | None],
+        self, folders: Folders, proxied: Proxied, starts: Starts, swarming: Swarming
     ) -> None:
-        self._sharing = sharing
-        self._variables = variables
+        self._folders = folders
+        self._proxied = proxied
         self._starts = starts
         self._swarming = swarming
 
@@ -62,9 +78,9 @@ class Admission:
         if document is None:
             return body
         request = document.value
-        host = _shared(request.host, self._sharing())
+        host = _shared(request.host, self._folders.sharing())
         host = builder_certificates.added(request.image, host)
-        env = proxy_variables.added(request.env, self._variables())
+        env = proxy_variables.added(request.env, self._proxied.proxy_variables())
         return document.encode(msgspec.structs.replace(request.with_host(host), env=env))
 
     def create_service(self, body: bytes) -> tuple[bytes, Answered | None]:
@@ -75,8 +91,8 @@ class Admission:
             return body, None
         request = document.value
         if (container := request.container) is not None:
-            mounts = _shared_mounts(container.mounts, self._sharing())
-            env = proxy_variables.added(container.env, self._variables())
+            mounts = _shared_mounts(container.mounts, self._folders.sharing())
+            env = proxy_variables.added(container.env, self._proxied.proxy_variables())
             container = msgspec.structs.replace(container, mounts=mounts, env=env)
             request = request.with_container(container)
         return document.encode(request), self._starts.about_to_serve(request.spec)
@@ -99,7 +115,7 @@ class Admission:
 
     def swarm(self, verb: str) -> Answered | None:
         """dockerd is to "init", "join" or "leave" one. Raises GalleyError."""
-        return self._swarming(verb)
+        return self._swarming.about_to(verb)
 
 
 def _shared(host: HostConfig, sharing: Sharing) -> HostConfig:

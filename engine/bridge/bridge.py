@@ -7,7 +7,7 @@ to reach, it reads a request's head and answers 503 with the reason, at once. A 
 is resumed first (`activity.py`), by a new connection or by bytes on an open one. One that the
 resource saver has suspended is resumed only by a request that needs it (`deferred.py`).
 
-The listener stays bound from `open` to `close`, whatever happens to the machine. `dial` makes one
+The listener stays bound from `open` to `close`, whatever happens to the machine. A dial makes one
 more try by itself when its connection turns out to be dead (`vm/guest/ssh_kept.py`). Next:
 `pump.py`, `requests.py`, `activity.py`, `unix.py`, `engine/dockerapi/http.py`.
 """
@@ -17,7 +17,6 @@ import itertools
 import logging
 import threading
 import time
-from collections.abc import Callable
 from typing import Protocol
 
 from engine.bridge.activity import NULL_MONITOR, ActivityMonitor
@@ -48,24 +47,29 @@ class Listener(Protocol):
     def close(self) -> None: ...
 
 
-class Bridge:
-    """`down` says why there is no engine now, or None; `dial` reaches dockerd. Both for any thread.
+class Dockerd(Protocol):
+    """`engine.lifecycle.dockerd_access.DockerdAccess`. For any thread."""
 
-    `dial` raises OSError or GalleyError. `admission` sees every creation, every start and every new
-    or left swarm before dockerd does. `monitor` counts what clients do.
-    """
+    def dial(self) -> Stream:
+        """Raises OSError, GalleyError."""
+
+    def why_down(self) -> Problem | None:
+        """Why dockerd cannot be dialled now, if so."""
+
+
+class Bridge:
+    """`admission` sees every creation, every start and every new or left swarm before dockerd does.
+    `monitor` counts what clients do."""
 
     def __init__(
         self,
         listener: Listener,
-        dial: Callable[[], Stream],
-        down: Callable[[], Problem | None],
+        dockerd: Dockerd,
         admission: Admission | None = None,
         monitor: ActivityMonitor = NULL_MONITOR,
     ) -> None:
         self._listener = listener
-        self._dial = dial
-        self._down = down
+        self._dockerd = dockerd
         self._admission = admission or NoAdmission()
         self._monitor = monitor
         self._numbers = itertools.count(1)
@@ -124,7 +128,7 @@ class Bridge:
     def _serve(self, client: Client) -> None:
         me = threading.current_thread()
         try:
-            away = self._monitor.is_suspended() and self._down() is not None
+            away = self._monitor.is_suspended() and self._dockerd.why_down() is not None
             guest = (
                 DeferredStream(self._monitor, self._reach, self._is_back) if away else self._reach()
             )
@@ -144,16 +148,16 @@ class Bridge:
         self._monitor.begin()
         try:
             self._monitor.awake()
-            return self._down() or self._dial()
+            return self._dockerd.why_down() or self._dockerd.dial()
         except GalleyError as error:
-            return self._down() or error.to_problem()
+            return self._dockerd.why_down() or error.to_problem()
         except OSError as error:
-            return self._down() or _no_engine(error)
+            return self._dockerd.why_down() or _no_engine(error)
         finally:
             self._monitor.end()
 
     def _is_back(self) -> bool:
-        return self._down() is None
+        return self._dockerd.why_down() is None
 
     def _carry(self, me: threading.Thread, client: Client, guest: Stream) -> None:
         pump = Pump(client, guest, self._admission, self._monitor)

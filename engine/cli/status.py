@@ -122,9 +122,16 @@ def _observed() -> Report:
     except GalleyError as error:
         problems = (*problems, error.to_problem())
     size = msgspec.structs.replace(size, disk_used_bytes=MachineDir.of(home).data_disk_bytes())
-    health = EngineHealth(False)
     return Report(
-        *(state, name, accelerator, endpoint(home), health, size, (), problems, False),
+        state=state,
+        backend=name,
+        accelerator=accelerator,
+        endpoint=endpoint(home),
+        engine=EngineHealth(False),
+        vm=size,
+        boot=(),
+        problems=problems,
+        supervisor=False,
         resumable=resumable,
         auto_suspended=auto_suspended,
     )

@@ -59,12 +59,20 @@ class Controlled(Protocol):
     def delete(self) -> None: ...
     def cancel(self) -> None: ...
     def keep_awake(self) -> Callable[[], None]: ...
-    def daemon_config(self) -> str: ...
-    def set_daemon_config(self, text: str) -> None: ...
     def reset(self) -> None: ...
 
     @property
+    def configuring(self) -> "DaemonConfigVerbs": ...
+
+    @property
     def resources(self) -> Given: ...
+
+
+class DaemonConfigVerbs(Protocol):
+    """What it needs of `engine.lifecycle.configuring.ConfigureSequence`."""
+
+    def daemon_config(self) -> str: ...
+    def change_daemon_config(self, text: str) -> None: ...
 
 
 class SnapshotVerbs(Protocol):
@@ -90,7 +98,7 @@ class Dispatch:
             "restart": engine.restart,
             "delete": engine.delete,
             "cancel": engine.cancel,
-            "daemon.get": engine.daemon_config,
+            "daemon.get": engine.configuring.daemon_config,
             "reset": engine.reset,
             "use": engine.resources.use,
             "disk.reclaim": engine.resources.reclaim_disk,
@@ -140,7 +148,7 @@ class Dispatch:
             case UnsetParams(name=name):
                 return self._settings.unset(name)
             case DaemonParams(text=text):
-                self._engine.set_daemon_config(text)
+                self._engine.configuring.change_daemon_config(text)
                 return None
         return self._plain[request.method]()
 

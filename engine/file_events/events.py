@@ -10,6 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 from engine.file_events.change import Change, worth_sending
@@ -21,6 +22,7 @@ from vm.guest.protocol import Stream
 
 log = logging.getLogger(__name__)
 
+SOCKET = "/run/galley/events.sock"  # in the guest
 GATHER = 0.02  # seconds of changes that are sent together
 HALF = 0.05  # seconds that the second half of a rename may take
 AGAIN = 0.5  # seconds between two tries to reach the guest
@@ -33,10 +35,11 @@ class FileEvents:
     thread."""
 
     def __init__(
-        self, dial: Callable[[], Stream], excluded: Path, on_change: Callable[[], None]
+        self, dial: Callable[[str], Stream], excluded: Path, on_change: Callable[[], None]
     ) -> None:
-        """`excluded`: a folder that is not watched because Galley itself writes there."""
-        self._sender = EventSender(dial)
+        """`dial`: to a socket of the guest. `excluded`: a folder that is not watched because Galley
+        itself writes there."""
+        self._sender = EventSender(partial(dial, SOCKET))
         self._excluded = str(excluded.resolve())  # as a share's path has it
         self._on_change = on_change
         self._changed = threading.Condition()

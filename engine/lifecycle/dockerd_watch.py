@@ -36,20 +36,19 @@ LOOK = 10.0  # seconds that somebody waits for a look; with sshd just starting i
 LOST = (GalleyError, HttpError, OSError)
 
 Dial = Callable[[], Stream]
+OnHealth = Callable[[EngineHealth], None]
+OnContainers = Callable[[list[Container]], None]
 
 
 class EngineWatch:
-    """From `begin` to `end`, two threads: one reads events, one looks at containers."""
+    """From `begin` to `end`, two threads: one reads events, one looks at containers. `health`: what
+    was seen last."""
 
-    def __init__(
-        self,
-        dial: Dial,
-        on_health: Callable[[EngineHealth], None],
-        on_containers: Callable[[list[Container]], None],
-    ) -> None:
+    def __init__(self, dial: Dial) -> None:
         self._dial = dial
-        self._on_health = on_health
-        self._on_containers = on_containers
+        self.health = EngineHealth(False)
+        self._on_health: OnHealth = lambda health: None
+        self._on_containers: OnContainers = lambda containers: None
         self._ended = threading.Event()
         self._looks = threading.Condition(threading.RLock())
         self._looks_asked = 0
@@ -59,10 +58,13 @@ class EngineWatch:
         self._stream: Stream | None = None
         self._threads: list[threading.Thread] = []
 
-    def begin(self) -> None:
-        """Start watching; doing it again while watching does nothing."""
+    def begin(self, on_health: OnHealth, on_containers: OnContainers) -> None:
+        """Start watching; doing it again while watching does nothing. `on_health` is called
+        whenever dockerd is seen to answer or not, the same again included; `on_containers` with
+        all that run."""
         if self._threads:
             return
+        self._on_health, self._on_containers = on_health, on_containers
         self._ended.clear()
         self._threads = [
             threading.Thread(target=self._follow, name="engine-events", daemon=True),
@@ -84,7 +86,7 @@ class EngineWatch:
             if thread is not threading.current_thread():
                 thread.join(timeout=5)
         if threads:
-            self._on_health(EngineHealth(False))
+            self._see(EngineHealth(False))
 
     def look(self) -> None:
         """See which containers run, and return when `on_containers` has seen them too."""
@@ -111,7 +113,7 @@ class EngineWatch:
             with contextlib.suppress(*LOST):
                 self._follow_once()
             if not self._ended.is_set():
-                self._on_health(EngineHealth(False))
+                self._see(EngineHealth(False))
                 self._ended.wait(KNOCK)
 
     def _follow_once(self) -> None:
@@ -159,7 +161,11 @@ class EngineWatch:
         product = head.headers.get("server", "").partition(" ")[0]
         version = product.partition("/")[2]
         self._ask()  # first, so that who knows of the health can wait for it
-        self._on_health(EngineHealth(True, version, head.headers.get("api-version", "")))
+        self._see(EngineHealth(True, version, head.headers.get("api-version", "")))
+
+    def _see(self, health: EngineHealth) -> None:
+        self.health = health
+        self._on_health(health)
 
     def _look_at_containers(self) -> None:
         while True:

@@ -6,11 +6,13 @@ for the last two. Next: `engine/engine.py`, `vm/lifecycle/boot_steps.py` (the fi
 
 import contextlib
 import threading
-from collections.abc import Callable
 
 from engine.bridge.unix import connect
-from engine.dockerapi.http import Dial, HttpError, get, ping
+from engine.dockerapi.http import HttpError, get, ping
+from engine.lifecycle.configuring import ConfigureSequence
 from engine.lifecycle.dockerd_watch import EngineWatch
+from engine.lifecycle.reactions import Reactions
+from engine.lifecycle.stopping import StopSequence
 from engine.log_files import ENGINE_LOG
 from engine.shares.shared_folders import SharedFolders
 from vm.errors import BootFailed, EngineFailed, GalleyError
@@ -26,26 +28,29 @@ SERVED = (ANSWERING, STARTING_AGAIN)  # steps in which clients are let through
 
 
 class EngineSteps:
-    """`configure`: bring dockerd what is wanted of it. `is_reachable`: as the watch sees it.
-    `start_again`: containers, by way of the socket that it is given."""
+    """Makes the steps of `machine`, which run in its worker thread."""
 
     def __init__(
         self,
+        *,
         home: Home,
+        machine: Machine,
         folders: SharedFolders,
         watch: EngineWatch,
-        configure: Callable[[], None],
-        is_reachable: Callable[[], bool],
-        start_again: Callable[[Dial], None],
+        reactions: Reactions,
+        configuring: ConfigureSequence,
+        stop_sequence: StopSequence,
     ) -> None:
         self._home = home
+        self._machine = machine
         self._folders = folders
         self._watch = watch
-        self._configure = configure
-        self._is_reachable = is_reachable
-        self._start_again = start_again
+        self._reactions = reactions
+        self._configuring = configuring
+        self._stop_sequence = stop_sequence
 
-    def of(self, machine: Machine) -> list[Step]:
+    def make(self) -> list[Step]:
+        machine = self._machine
         again = "`galley logs --component engine` has what dockerd said."
 
         def containerd(wait: Patience) -> None:
@@ -58,7 +63,7 @@ class EngineSteps:
         def configure(wait: Patience) -> None:
             """Before anybody is told that it runs: dockerd may have to start again for it."""
             wait.wait(0.0)
-            self._configure()
+            self._configuring.configure_booted()
 
         def answer(wait: Patience) -> None:
             self._folders.look(machine.story.console.lines())
@@ -66,7 +71,7 @@ class EngineSteps:
 
         def start_again(wait: Patience) -> None:
             wait.wait(0.0)
-            self._start_again(self._dial)
+            self._stop_sequence.start_again(self._dial)
             self._watch.settle(wait.wait)  # ports of containers that went on are open then
 
         return [
@@ -79,10 +84,10 @@ class EngineSteps:
 
     def _answer(self, wait: Patience) -> None:
         """Liveness is a ping through the host's own socket, and the event stream beside it."""
-        self._watch.begin()
+        self._watch.begin(self._reactions.health_seen, self._reactions.containers_changed)
         while not ping(self._dial):
             wait.wait(0.05)
-        while not self._is_reachable():
+        while not self._watch.health.reachable:
             wait.wait(0.01)
 
     def _dial(self) -> Stream:

@@ -6,9 +6,9 @@ cannot be suspended, it is powered off. What is to start again is `restart_polic
 """
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
-from pathlib import Path
+from typing import Protocol
 
 from engine.dockerapi.http import Dial, HttpError, ping_headers
 from engine.lifecycle.auto_suspend import AutoSuspendMarker
@@ -23,28 +23,38 @@ from vm.lifecycle.machine import Machine
 log = logging.getLogger(__name__)
 
 
+class StallMonitor(Protocol):
+    @property
+    def stalled(self) -> tuple[Problem, ...]:
+        """Why the machine stands still, and can do nothing in order; () if it does not."""
+
+
+class BoundFolders(Protocol):
+    @property
+    def bound(self) -> frozenset[str]:
+        """The paths of this computer that running containers have."""
+
+
 class StopSequence:
-    """`dial` reaches dockerd whatever state the machine is in; `kept` is a file of ours. `stalled`:
-    why the machine stands still, which can do nothing in order then. `used`: the paths of this
-    computer that containers have."""
+    """`dial` reaches dockerd whatever state the machine is in."""
 
     def __init__(
         self,
+        *,
         machine: Machine,
         settings: SettingsStore,
-        kept: Path,
         dial: Dial,
         guest_rules: GuestRules,
-        stalled: Callable[[], tuple[Problem, ...]],
-        used: Callable[[], Iterable[str]],
+        monitors: StallMonitor,
+        folders: BoundFolders,
     ) -> None:
         self._machine = machine
         self._settings = settings
-        self._restarts = RestartPolicy(kept)
+        self._restarts = RestartPolicy(machine.directory.to_start)
         self._dial = dial
         self._guest_rules = guest_rules
-        self._stalled = stalled
-        self._used = used
+        self._monitors = monitors
+        self._folders = folders
         self.problems: tuple[Problem, ...] = ()  # of containers that did not start again
 
     def stop(self) -> None:
@@ -94,12 +104,12 @@ class StopSequence:
 
     def power_off(self) -> None:
         """In order, or, where the machine stands still, at once. Raises GalleyError."""
-        self._machine.stop(at_once=bool(self._stalled()))
+        self._machine.stop(at_once=bool(self._monitors.stalled))
 
     def _check(self) -> None:
         """Raises what keeps the machine from doing anything: it would be waited for in vain, and
         then be ended as by a power cut, which is for its user to decide."""
-        for problem in self._stalled():
+        for problem in self._monitors.stalled:
             raise from_problem(
                 Problem(
                     problem.kind,
@@ -119,7 +129,7 @@ class StopSequence:
 
     def _keep_used(self, before: Callable[[], None]) -> None:
         before()
-        in_use.keep(self._machine.directory, self._used())
+        in_use.keep(self._machine.directory, self._folders.bound)
 
     def _keep_ping_headers(self, check: Callable[[], None]) -> None:
         check()

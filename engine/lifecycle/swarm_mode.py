@@ -12,31 +12,31 @@ from collections.abc import Callable
 
 from engine.provisioning.provisioning import Configuration
 from vm.errors import GalleyError
-from vm.guest.protocol import Guest
+from vm.guest.protocol import ReachableMachine
 
 log = logging.getLogger(__name__)
 
 
 class SwarmMode:
-    """`awake` and `guest` raise GalleyError where there is no machine to reach. Any thread."""
+    """`awake` resumes the machine. Any thread."""
 
     def __init__(
-        self, configuration: Configuration, awake: Callable[[], None], guest: Callable[[], Guest]
+        self, configuration: Configuration, awake: Callable[[], None], machine: ReachableMachine
     ) -> None:
         self._configuration = configuration
         self._awake = awake
-        self._guest = guest
+        self._machine = machine
 
     def about_to(self, verb: str) -> Callable[[], None]:
         """What to do between dockerd's answer and the client. Raises GalleyError: nothing has
         changed."""
         self._awake()
         if verb != "leave":
-            self._configuration.live_restore(self._guest(), "off")
+            self._configuration.live_restore(self._machine.guest, "off")
         return self._answered
 
     def _answered(self) -> None:
         try:
-            self._configuration.live_restore(self._guest(), "auto")
+            self._configuration.live_restore(self._machine.guest, "auto")
         except GalleyError as error:
             log.warning("live-restore stays as it is: %s %s", error.summary, error.details)

@@ -7,12 +7,12 @@ where the setting `local_names` is on. Next: `engine/engine.py`, which passes th
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from engine.ports.published_spec import Container
 from engine.settings.store import SettingsStore
 from vm.errors import GalleyError
-from vm.guest.protocol import Guest
+from vm.guest.protocol import ReachableMachine
 
 log = logging.getLogger(__name__)
 
@@ -33,11 +33,11 @@ def hosts(containers: Iterable[Container]) -> bytes:
 
 
 class LocalNames:
-    """`guest` raises a GalleyError where there is none. Any thread."""
+    """Any thread."""
 
-    def __init__(self, settings: SettingsStore, guest: Callable[[], Guest]) -> None:
+    def __init__(self, settings: SettingsStore, machine: ReachableMachine) -> None:
         self._settings = settings
-        self._guest = guest
+        self._machine = machine
         self._lock = threading.Lock()
         self._containers: Sequence[Container] | None = None  # None: no machine runs
         self._has: bytes | None = None  # the content of the guest's file; None: unknown
@@ -63,7 +63,7 @@ class LocalNames:
                 return
             try:
                 # In place: the resolver would also read a new file before it is renamed.
-                self._guest().run(("tee", FILE), stdin=wanted)
+                self._machine.guest.run(("tee", FILE), stdin=wanted)
             except GalleyError as error:
                 log.warning("the names of containers: %s", error)
                 return

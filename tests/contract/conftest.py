@@ -42,10 +42,8 @@ class Bench:
         self._changed = threading.Condition()
 
     def open(self, **deadlines: float) -> Machine:
-        self.machine = Machine(
-            self.directory, self.backend, self._note, deadlines=Deadlines(**deadlines)
-        )
-        self.machine.open()
+        self.machine = Machine(self.directory, self.backend, Deadlines(**deadlines))
+        self.machine.open(on_change=self._note)
         return self.machine
 
     def state(self) -> MachineState:

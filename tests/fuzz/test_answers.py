@@ -22,7 +22,6 @@ from engine.ports.published_spec import (
     routes,
 )
 from engine.ports.services import Services, ServiceSpec
-from engine.types import EngineHealth
 from tests.fuzz.harness import Fuzz, Source
 from tests.fuzz.streams import Fed
 from tests.unit.engine.admission.making import NoStarts, admission
@@ -92,13 +91,10 @@ def _asked(stream: Fed) -> None:
 
 
 def _events(stream: Fed) -> None:
-    health: list[EngineHealth] = []
     with contextlib.ExitStack() as ended:
         streams = iter([stream])
         ended.callback(stream.close)
-        watch = EngineWatch(
-            lambda: next(streams, None) or Fed(b""), health.append, lambda containers: None
-        )
+        watch = EngineWatch(lambda: next(streams, None) or Fed(b""))
         watch._follow_once()
 
 

@@ -190,6 +190,17 @@ def link_verbs(tree: Tree) -> Iterator[str]:
                     yield f"{path}:{node.lineno} uses link.{node.attr}, as only actions may"
 
 
+def literal_spreads(tree: Tree) -> Iterator[str]:
+    """`f(*(a, b))` hides which argument is which. In a list of another program's arguments, such
+    as QEMU's, which is no call, it groups a name and its value."""
+    for path, root in python(tree, *PACKAGES):
+        for node in ast.walk(root):
+            arguments = node.args if isinstance(node, ast.Call) else []
+            for each in arguments:
+                if isinstance(each, ast.Starred) and isinstance(each.value, ast.Tuple | ast.List):
+                    yield f"{path}:{each.lineno} spreads {ast.unparse(each.value)} into a call"
+
+
 def docstrings(tree: Tree) -> Iterator[str]:
     for path, root in python(tree):
         if not ast.get_docstring(root):
@@ -263,6 +274,7 @@ CLEAN: Tree = {
     "engine/dockercli/tools.py": '"""T."""\ndef f(docker):\n    return docker.parent\n',
     "engine/b.py": '"""B."""\nfrom engine import a\ntry:\n    a()\nexcept OSError:\n    pass\n',
     "vm/lifecycle/worker.py": '"""M."""\ntry:\n    x()\nexcept Exception as e:\n    report(e)\n',
+    "vm/command.py": '"""C."""\nx = run("qemu", *more, *(f(o) for o in p))\ny = [*("-m", "1")]\n',
     "vm/undo.py": '"""U."""\ntry:\n    x()\nexcept BaseException:\n    undo()\n    raise\n',
     "desktop/page.py": '"""P."""\nfrom PySide6 import QtCore\nfrom vm.types import State\n',
     "desktop/app.py": '"""A."""\ndef f(link):\n    link.open()\n    use(link.state)\n',
@@ -294,6 +306,8 @@ FAULTS: list[tuple[Rule, str, str]] = [
     (link_verbs, "desktop/pages/new.py", '"""X."""\ndef f(app):\n    app.link.retry()\n'),
     (link_verbs, "desktop/tray.py", '"""X."""\ndef f(self):\n    use(self._link.request)\n'),
     (link_verbs, "desktop/new.py", '"""X."""\ndef f(link):\n    link.open()\n'),
+    (literal_spreads, "vm/new.py", '"""X."""\nf(*(1, 2), 3)\n'),
+    (literal_spreads, "desktop/new.py", '"""X."""\nf(1, g(*["a", *rest]))\n'),
     (docstrings, "vm/new.py", "import enum\n"),
     (docstrings, "tests/__init__.py", ""),
     (names, "vm/utils.py", '"""X."""\n'),

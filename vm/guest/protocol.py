@@ -105,3 +105,11 @@ class SessionGuest(Guest, Protocol):
         self, argv: tuple[str, ...] | None, size: Size | None, term: str = "xterm-256color"
     ) -> Session:
         """A command, or a login shell; with a terminal of `size`, or without one."""
+
+
+class ReachableMachine(Protocol):
+    """A machine whose inside can be reached while it runs."""
+
+    @property
+    def guest(self) -> Guest:
+        """Raises NoMachine."""

@@ -48,8 +48,13 @@ def _apart(name: str, at_end: Sequence[str], env: Mapping[str, str]) -> tuple[st
     unit = f"{name}.service"
     if not _ask("systemctl", "--user", "--quiet", "is-active", unit).ok:
         made = _ask(
-            *("systemd-run", "--user", "--quiet", "--collect", f"--unit={unit}"),
-            *("--service-type=oneshot", "--remain-after-exit"),
+            "systemd-run",
+            "--user",
+            "--quiet",
+            "--collect",
+            f"--unit={unit}",
+            "--service-type=oneshot",
+            "--remain-after-exit",
             f"--property=ExecStop={' '.join(map(_quoted, at_end))}",
             f"--property=TimeoutStopSec={END_PATIENCE}",
             *(f"--setenv={variable}={value}" for variable, value in env.items()),

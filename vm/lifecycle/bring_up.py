@@ -27,15 +27,13 @@ BOOT_ATTEMPTS = 2
 
 
 class BringUp:
-    """`after_boot` makes the owner's steps. Every method raises GalleyError, and runs in the
-    machine's worker thread."""
+    """`after_boot`, once it is set, makes the owner's steps. Every method raises GalleyError, and
+    runs in the machine's worker thread."""
 
-    def __init__(
-        self, handle: MachineHandle, after_boot: Callable[[], list[Step]], deadlines: Deadlines
-    ) -> None:
+    def __init__(self, handle: MachineHandle, deadlines: Deadlines) -> None:
         self._handle = handle
         self._status = handle.status
-        self._after_boot = after_boot
+        self.after_boot: Callable[[], list[Step]] = list
         self._deadlines = deadlines
 
     def start(self, prepare: Prepare, *, repair: bool) -> None:
@@ -83,7 +81,7 @@ class BringUp:
         """Run the owner's steps, after those that are `done`. If one fails, the machine stays up
         and the problem is published."""
         try:
-            done = self._run(self._after_boot(), done)
+            done = self._run(self.after_boot(), done)
         except Cancelled:
             self._end_cancelled()
             raise

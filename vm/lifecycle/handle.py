@@ -20,26 +20,21 @@ from vm.types import MachineState, Observation, Status
 
 
 class MachineHandle:
-    """`on_change` gets every new Status; `in_reach` each guest that answers; `on_exit` is called
-    from a thread of its own when the machine's process has ended."""
+    """`on_exit` is called from a thread of its own when the machine's process has ended, and
+    `in_reach`, once it is set, with each guest that answers."""
 
     def __init__(
-        self,
-        directory: MachineDir,
-        backend: Backend,
-        on_change: Callable[[Status], None],
-        in_reach: Callable[[Guest], None],
-        on_exit: Callable[[], None],
+        self, directory: MachineDir, backend: Backend, on_exit: Callable[[], None]
     ) -> None:
         self.directory = directory
         self.backend = backend
         self.story = BootStory(directory, backend)
-        self.status = StatusPublisher(Status(MachineState.ABSENT, backend.name), on_change)
+        self.status = StatusPublisher(Status(MachineState.ABSENT, backend.name))
         self.exit_watch = ExitWatch(self.story.wait_end, on_exit)
         self.cancel = threading.Event()
         self.is_closing = False  # the machine is to run on
+        self.in_reach: Callable[[Guest], None] = lambda guest: None
         self._guest: Guest | None = None
-        self._in_reach = in_reach
 
     @property
     def state(self) -> MachineState:
@@ -64,7 +59,7 @@ class MachineHandle:
 
     def hold(self, guest: Guest) -> None:
         self._guest = guest
-        self._in_reach(guest)
+        self.in_reach(guest)
 
     def drop_guest(self) -> None:
         """The machine has ended."""

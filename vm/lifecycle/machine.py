@@ -12,7 +12,7 @@ from collections.abc import Callable
 from vm.backend import Backend
 from vm.directory import MachineDir
 from vm.errors import GalleyError
-from vm.guest.protocol import Guest
+from vm.guest.protocol import Guest, Stream
 from vm.guest.resize_fs import grow_file_system
 from vm.lifecycle import shutdown, suspension
 from vm.lifecycle.boot_steps import Deadlines, Prepare
@@ -24,32 +24,33 @@ from vm.types import MachineState, Observation, Status
 
 
 class Machine:
-    """`after_boot` are the owner's steps once ssh answers; `on_change` gets every new Status;
-    `in_reach` is called as soon as the guest can be talked to, and returns at once. Methods block
-    until done and raise GalleyError; they may be called from any thread.
-    """
+    """Methods block until done and raise GalleyError; they may be called from any thread."""
 
     def __init__(
-        self,
-        directory: MachineDir,
-        backend: Backend,
-        on_change: Callable[[Status], None],
-        after_boot: Callable[["Machine"], list[Step]] = lambda machine: [],
-        deadlines: Deadlines = Deadlines(),
-        in_reach: Callable[[Guest], None] = lambda guest: None,
+        self, directory: MachineDir, backend: Backend, deadlines: Deadlines = Deadlines()
     ) -> None:
         self.directory = directory
         self.backend = backend
-        self._handle = MachineHandle(directory, backend, on_change, in_reach, self._exited)
+        self._handle = MachineHandle(directory, backend, self._exited)
         self.story = self._handle.story
-        self._bring_up = BringUp(self._handle, lambda: after_boot(self), deadlines)
+        self._bring_up = BringUp(self._handle, deadlines)
         self._worker = Worker("machine", self._mistaken)
 
     # --- what callers ask -------------------------------------------------------------------
 
-    def open(self) -> None:
+    def open(
+        self,
+        on_change: Callable[[Status], None] = lambda status: None,
+        after_boot: Callable[[], list[Step]] = list,
+        in_reach: Callable[[Guest], None] = lambda guest: None,
+    ) -> None:
         """Seed the state from the world; adopt a running machine in the background. A paused one
-        stays paused: the way in is found when somebody wakes it."""
+        stays paused: the way in is found when somebody wakes it. `on_change` gets every new Status
+        from here on; `after_boot` makes the owner's steps, which follow once ssh answers;
+        `in_reach` is called as soon as the guest can be talked to, and returns at once."""
+        self._handle.status.on_change = on_change
+        self._handle.in_reach = in_reach
+        self._bring_up.after_boot = after_boot
         seen = shutdown.observe(self.backend, self.directory)
         self._worker.begin()
         if seen.state is MachineState.PAUSED:
@@ -133,6 +134,10 @@ class Machine:
     def guest(self) -> Guest:
         """The inside of the running machine. Raises NoMachine."""
         return self._handle.running_guest
+
+    def dial(self, socket_path: str) -> Stream:
+        """A connection to a Unix socket of the guest. Raises NoMachine, GuestUnreachable."""
+        return self.guest.dial(socket_path)
 
     # --- the worker -------------------------------------------------------------------------
 

@@ -12,17 +12,17 @@ from vm.types import TRANSITIONS, BootStep, MachineState, Observation, Status
 
 
 class StatusPublisher:
-    """`on_change` gets every new Status, from the thread that has changed it."""
+    """`on_change`, once it is set, gets every new Status, from the thread that has changed it."""
 
-    def __init__(self, status: Status, on_change: Callable[[Status], None]) -> None:
+    def __init__(self, status: Status) -> None:
         self.status = status
-        self._on_change = on_change
+        self.on_change: Callable[[Status], None] = lambda status: None
 
     def set(self, **changes: Any) -> None:
         changed = msgspec.structs.replace(self.status, **changes)
         if changed != self.status:
             self.status = changed
-            self._on_change(changed)
+            self.on_change(changed)
 
     def move(self, state: MachineState, **changes: Any) -> None:
         now = self.status.state

@@ -144,7 +144,11 @@ def _adopt(
     spec = last_spec.read(directory)
     by = "virtiofs" if "vhost-user-fs-pci" in " ".join(words) else "sftp"
     return Running(
-        *(identity, uuid, int(port[1]) if port else 0, Accelerator(name, reason), spec),
+        identity=identity,
+        uuid=uuid,
+        ssh_port=int(port[1]) if port else 0,
+        accelerator=Accelerator(name, reason),
+        spec=spec,
         share_by=by if spec is not None and spec.shares else "",
     )
 

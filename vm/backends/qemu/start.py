@@ -74,8 +74,14 @@ def start(
             words = arguments(launch)
             identity = process.spawn_detached(words, log=directory.backend_log, inherits=inherits)
             started = Running(
-                *(identity, launch.uuid, launch.ssh_port, chosen, spec, kind, memory_fd),
-                compat_of(launch, spec),
+                identity=identity,
+                uuid=launch.uuid,
+                ssh_port=launch.ssh_port,
+                accelerator=chosen,
+                spec=spec,
+                share_by=kind,
+                memory=memory_fd,
+                compat=compat_of(launch, spec),
             )
             running.write_record(directory, started)
         log.info("QEMU was spawned, pid %d", identity.pid)

@@ -21,14 +21,34 @@ class NoStarts:
     def settle(self) -> None: ...
 
 
+class GivenFolders:
+    def __init__(self, sharing: Sharing) -> None:
+        self._sharing = sharing
+
+    def sharing(self) -> Sharing:
+        return self._sharing
+
+
+class GivenProxies:
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self._variables = variables
+
+    def proxy_variables(self) -> Mapping[str, str]:
+        return self._variables
+
+
+class NoSwarm:
+    """dockerd needs no preparation."""
+
+    def about_to(self, verb: str) -> None:
+        return None
+
+
 def admission(
     sharing: Sharing = NOTHING_SHARED,
     variables: Mapping[str, str] | None = None,
     starts: Starts | None = None,
 ) -> Admission:
     return Admission(
-        sharing=lambda: sharing,
-        variables=lambda: variables or {},
-        starts=starts or NoStarts(),
-        swarming=lambda verb: None,
+        GivenFolders(sharing), GivenProxies(variables or {}), starts or NoStarts(), NoSwarm()
     )

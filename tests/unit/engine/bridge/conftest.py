@@ -14,6 +14,7 @@ import pytest
 
 from engine.bridge.bridge import Bridge
 from engine.bridge.unix import UnixListener
+from tests.unit.engine.bridge.reachable import ReachableDockerd
 from tests.unit.engine.bridge.servers import Dockerd, Sshd
 from vm.guest.ssh import SshGuest
 
@@ -61,11 +62,8 @@ def dockerd() -> Iterator[Dockerd]:
 @pytest.fixture
 def bridge(guest: SshGuest, dockerd: Dockerd, folder: Path) -> Iterator[Bridge]:
     """From `folder`/docker.sock through sshd to dockerd."""
-    made = Bridge(
-        UnixListener(folder / "docker.sock"),
-        lambda: guest.dial(str(dockerd.socket)),
-        lambda: None,
-    )
+    reachable = ReachableDockerd(lambda: guest.dial(str(dockerd.socket)))
+    made = Bridge(UnixListener(folder / "docker.sock"), reachable)
     made.open()
     yield made
     made.close()

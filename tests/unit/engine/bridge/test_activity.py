@@ -10,6 +10,7 @@ from engine.bridge.activity import ConnectionActivity, NullMonitor
 from engine.bridge.bridge import Bridge
 from engine.bridge.unix import UnixListener, connect
 from engine.dockerapi.chunked import LAST
+from tests.unit.engine.bridge.reachable import ReachableDockerd
 from tests.unit.engine.bridge.servers import IMAGE, Dockerd, wait_until
 from tests.unit.engine.bridge.test_check import Client
 from vm.errors import BackendFailed, GalleyError
@@ -152,9 +153,8 @@ def test_a_build_is_at_work_while_its_session_is_open(
 @pytest.fixture
 def client(dockerd: Dockerd, folder: Path, users: Users) -> Iterator[Client]:
     path = folder / "bridge.sock"
-    bridge = Bridge(
-        UnixListener(path), lambda: connect(dockerd.socket), lambda: None, monitor=users
-    )
+    reachable = ReachableDockerd(lambda: connect(dockerd.socket))
+    bridge = Bridge(UnixListener(path), reachable, monitor=users)
     bridge.open()
     client = Client(path)
     yield client

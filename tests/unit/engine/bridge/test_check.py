@@ -12,6 +12,7 @@ import pytest
 from engine.bridge.bridge import Bridge
 from engine.bridge.pump import NoAdmission
 from engine.bridge.unix import UnixListener, connect
+from tests.unit.engine.bridge.reachable import ReachableDockerd
 from tests.unit.engine.bridge.servers import IMAGE, Dockerd
 from vm.errors import NotShared
 
@@ -46,7 +47,8 @@ class Client(http.client.HTTPConnection):
 @pytest.fixture
 def client(dockerd: Dockerd, folder: Path) -> Iterator[Client]:
     path = folder / "bridge.sock"
-    bridge = Bridge(UnixListener(path), lambda: connect(dockerd.socket), lambda: None, Checking())
+    reachable = ReachableDockerd(lambda: connect(dockerd.socket))
+    bridge = Bridge(UnixListener(path), reachable, Checking())
     bridge.open()
     client = Client(path)
     yield client

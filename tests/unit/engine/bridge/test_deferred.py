@@ -11,6 +11,7 @@ from engine.bridge.activity import NullMonitor
 from engine.bridge.bridge import Bridge
 from engine.bridge.unix import SocketStream, UnixListener, dial
 from engine.dockerapi import http
+from tests.unit.engine.bridge.reachable import ReachableDockerd
 from tests.unit.engine.bridge.servers import wait_until
 from vm.errors import BackendFailed, EngineUnreachable, Problem
 
@@ -90,7 +91,8 @@ def world() -> World:
 
 @pytest.fixture
 def bridge(world: World, folder: Path) -> Iterator[Bridge]:
-    made = Bridge(UnixListener(folder / "docker.sock"), world.dial, world.down, monitor=world)
+    reachable = ReachableDockerd(world.dial, world.down)
+    made = Bridge(UnixListener(folder / "docker.sock"), reachable, monitor=world)
     made.open()
     yield made
     made.close()

@@ -19,6 +19,7 @@ from engine.lifecycle.dockerd_watch import EngineWatch
 from engine.ports.published_spec import Container, InspectedContainer, ports_to_publish
 from engine.types import EngineHealth
 from tests.unit.engine.admission.making import admission
+from tests.unit.engine.bridge.reachable import ReachableDockerd
 from tests.unit.engine.bridge.servers import wait_until
 
 LONG_ENOUGH = 10.0  # seconds; nothing here takes one
@@ -108,8 +109,7 @@ def test_a_creation_that_cannot_be_read_leaves_no_thread_behind(
     dockerd = serve(lambda first: NOTHING)
     bridge = Bridge(
         UnixListener(folder / "docker.sock"),
-        lambda: connect(dockerd.path),
-        lambda: None,
+        ReachableDockerd(lambda: connect(dockerd.path)),
         admission(variables={"HTTP_PROXY": "http://proxy:1"}),
     )
     bridge.open()
@@ -235,12 +235,11 @@ def test_the_watch_outlives_a_hostile_dockerd(
     dockerd = serve(answer)
     seen: list[str] = []
     health: list[EngineHealth] = []
-    watch = EngineWatch(
-        lambda: connect(dockerd.path),
-        health.append,
-        lambda containers: seen.extend(one.Id for one in containers),
+    watch = EngineWatch(lambda: connect(dockerd.path))
+    watch.begin(
+        on_health=health.append,
+        on_containers=lambda containers: seen.extend(one.Id for one in containers),
     )
-    watch.begin()
     threads = list(watch._threads)
     try:
         wait_until(lambda: next(events, None) is None and bool(seen), 30)

@@ -16,6 +16,7 @@ from engine.bridge.bridge import Bridge
 from engine.bridge.unix import SocketStream, UnixListener, connect
 from engine.dockerapi.http import ping
 from tests.background import Background
+from tests.unit.engine.bridge.reachable import ReachableDockerd
 from tests.unit.engine.bridge.servers import Sshd, wait_until
 from vm.errors import MachineError
 from vm.guest.ssh import WINDOW, SshGuest
@@ -64,7 +65,7 @@ def path(source: Source, guest: SshGuest, folder: Path) -> Iterator[Path]:
     """The bridge's socket."""
     assert source.flooded == 0
     listener = UnixListener(folder / "docker.sock")
-    bridge = Bridge(listener, lambda: guest.dial(f"{folder}/source.sock"), lambda: None)
+    bridge = Bridge(listener, ReachableDockerd(lambda: guest.dial(f"{folder}/source.sock")))
     bridge.open()
     yield folder / "docker.sock"
     bridge.close()

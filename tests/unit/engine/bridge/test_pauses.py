@@ -13,12 +13,11 @@ from tests.unit.engine.bridge.servers import IMAGE, Dockerd, docker, wait_until
 def looks(dockerd: Dockerd) -> Iterator[list[list[str]]]:
     """The states of the containers that run, at each look."""
     made: list[list[str]] = []
-    watch = EngineWatch(
-        lambda: connect(dockerd.socket),
-        lambda health: None,
-        lambda containers: made.append([one.State for one in containers]),
+    watch = EngineWatch(lambda: connect(dockerd.socket))
+    watch.begin(
+        on_health=lambda health: None,
+        on_containers=lambda containers: made.append([one.State for one in containers]),
     )
-    watch.begin()
     wait_until(lambda: made == [[]])
     yield made
     watch.end()

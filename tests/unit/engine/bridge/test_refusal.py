@@ -15,6 +15,7 @@ import pytest
 
 from engine.bridge.bridge import Bridge
 from engine.bridge.unix import UnixListener, connect
+from tests.unit.engine.bridge.reachable import ReachableDockerd
 from tests.unit.engine.bridge.servers import docker
 from vm.errors import EngineUnreachable, GuestUnreachable, HomeUnusable, MachineBusy, Problem
 from vm.guest.protocol import Stream
@@ -34,7 +35,7 @@ def unreachable() -> Stream:
 def bridging(
     path: Path, dial: Callable[[], Stream], problem: Problem | None = None
 ) -> Iterator[Path]:
-    bridge = Bridge(UnixListener(path), dial, lambda: problem)
+    bridge = Bridge(UnixListener(path), ReachableDockerd(dial, lambda: problem))
     bridge.open()
     try:
         yield path

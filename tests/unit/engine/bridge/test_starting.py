@@ -10,6 +10,7 @@ import pytest
 from engine.bridge.bridge import Bridge
 from engine.bridge.pump import NoAdmission
 from engine.bridge.unix import UnixListener, connect
+from tests.unit.engine.bridge.reachable import ReachableDockerd
 from tests.unit.engine.bridge.servers import IMAGE, Dockerd, wait_until
 from tests.unit.engine.bridge.test_check import Client
 from vm.errors import NotShared, PortInUse
@@ -55,7 +56,8 @@ def starting() -> Starting:
 @pytest.fixture
 def client(dockerd: Dockerd, folder: Path, starting: Starting) -> Iterator[Client]:
     path = folder / "bridge.sock"
-    bridge = Bridge(UnixListener(path), lambda: connect(dockerd.socket), lambda: None, starting)
+    reachable = ReachableDockerd(lambda: connect(dockerd.socket))
+    bridge = Bridge(UnixListener(path), reachable, starting)
     bridge.open()
     client = Client(path)
     yield client

@@ -41,6 +41,7 @@ class ScriptedEngine:
         self._state = MachineState.STOPPED
         self._number = 0
         self.snapshots = ScriptedSnapshots(self._note)
+        self.configuring = ScriptedDaemonConfig(self._note)
         self.console_log = Path("none")
 
     def subscribe(self, listener: Callable[[EngineStatus], None]) -> Callable[[], None]:
@@ -97,13 +98,6 @@ class ScriptedEngine:
         self._cancelled = True
         self.go.set()
 
-    def daemon_config(self) -> str:
-        self._note("daemon.get")
-        return '{"debug": true}'
-
-    def set_daemon_config(self, text: str) -> None:
-        self._note(f"daemon.set {text}")
-
     def reset(self) -> None:
         self._note("reset")
 
@@ -115,6 +109,18 @@ class ScriptedEngine:
         with self.called:
             self.calls.append(call)
             self.called.notify_all()
+
+
+class ScriptedDaemonConfig:
+    def __init__(self, note: Callable[[str], None]) -> None:
+        self._note = note
+
+    def daemon_config(self) -> str:
+        self._note("daemon.get")
+        return '{"debug": true}'
+
+    def change_daemon_config(self, text: str) -> None:
+        self._note(f"daemon.set {text}")
 
 
 class ScriptedResources:

@@ -26,7 +26,8 @@ class Guest:
         self.breaks = False
         self.changed = threading.Condition()
 
-    def dial(self) -> "Guest":
+    def dial(self, socket_path: str) -> "Guest":
+        assert socket_path == events.SOCKET
         if self.refuses:
             raise ConnectionRefusedError
         self.connections += 1

@@ -37,19 +37,25 @@ MIB = 1 << 20
 PATIENCE = 5.0  # seconds; only a test that fails waits so long
 
 
+class NoFolders:
+    bound: frozenset[str] = frozenset()
+
+
 class Bench:
     """A machine that runs, its disk of 40 MiB, its snapshots, and what was told of them."""
 
     def __init__(self, home: Home, backend: FakeBackend) -> None:
         directory = MachineDir.of(home)
-        self.machine = Machine(directory, backend, lambda status: None)
+        self.machine = Machine(directory, backend)
         self.told: list[SnapshotWork | None] = []
         self.stalled: tuple[Problem, ...] = ()
         stop_sequence = StopSequence(
-            *(self.machine, SettingsStore(home), directory.to_start),
-            *(lambda: self.machine.guest.dial("/run/docker.sock"), GuestRules()),
-            lambda: self.stalled,
-            lambda: (),
+            machine=self.machine,
+            settings=SettingsStore(home),
+            dial=lambda: self.machine.dial("/run/docker.sock"),
+            guest_rules=GuestRules(),
+            monitors=self,
+            folders=NoFolders(),
         )
         self.saver = ResourceSaver(self.machine, directory.auto_suspended, self)
         self.spec = SPEC

@@ -27,9 +27,14 @@ class ScriptedGuest:
         return Completed(argv, next(self._codes, 0), b"", b"")
 
 
+class ScriptedMachine:
+    def __init__(self, guest: ScriptedGuest) -> None:
+        self.guest = cast(Guest, guest)
+
+
 def swarm_mode(home: Home, guest: ScriptedGuest) -> SwarmMode:
     configuration = Configuration(home, SettingsStore(home), FakeBackend())
-    return SwarmMode(configuration, lambda: guest.asked.append("awake"), lambda: cast(Guest, guest))
+    return SwarmMode(configuration, lambda: guest.asked.append("awake"), ScriptedMachine(guest))
 
 
 OFF, AUTO = "daemon-config live_restore off", "daemon-config live_restore auto"
@@ -66,6 +71,6 @@ def test_a_machine_that_does_not_come_is_told(home: Home) -> None:
     def awake() -> None:
         raise NoMachine("There is none.", "Start it.")
 
-    mode = SwarmMode(cast(Configuration, None), awake, lambda: cast(Guest, None))
+    mode = SwarmMode(cast(Configuration, None), awake, ScriptedMachine(ScriptedGuest()))
     with pytest.raises(NoMachine):
         mode.about_to("leave")

@@ -19,6 +19,7 @@ from engine.ports.port_sync import PortSync
 from engine.ports.published_spec import Container
 from engine.settings.store import SettingsStore
 from tests.unit.engine.admission.making import admission
+from tests.unit.engine.bridge.reachable import ReachableDockerd
 from tests.unit.engine.bridge.servers import Dockerd, docker
 from vm.backend import Backend as RealBackend
 from vm.directory import MachineDir
@@ -143,7 +144,7 @@ class Scene:
         self.forwarder, self.guest = self.machine.forwarder, self.machine.inside
         self.folder = Path(tempfile.mkdtemp(prefix="galley-"))  # for a short socket path
         self.changes = 0
-        self.watch = EngineWatch(self.dial, lambda health: None, self._look)
+        self.watch = EngineWatch(self.dial)
         self.settings = SettingsStore(home)
         self.ports = PortSync(
             machine=self.machine,
@@ -157,15 +158,17 @@ class Scene:
         )
         self.bridge = Bridge(
             UnixListener(self.folder / "docker.sock"),
-            self.dial,
-            lambda: None,
+            ReachableDockerd(self.dial),
             admission(starts=self.ports.starts),
         )
 
     def begin(self) -> None:
         self.bridge.open()
-        self.watch.begin()
+        self.begin_watch()
         self.watch.look()
+
+    def begin_watch(self) -> None:
+        self.watch.begin(lambda health: None, self._look)
 
     def end(self) -> None:
         self.watch.end()

@@ -43,8 +43,8 @@ def looks(publishing: Publishing, networks: None) -> Iterator[Looks]:
         made.requests += 1
         return connect(publishing.socket)
 
-    watch = EngineWatch(dial, lambda health: None, made.append)
-    watch.begin()
+    watch = EngineWatch(dial)
+    watch.begin(lambda health: None, made.append)
     wait_until(lambda: made == [[]])
     yield made
     publishing.does("rm", "-f", "web")

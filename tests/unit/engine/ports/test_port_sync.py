@@ -36,7 +36,7 @@ def test_with_the_machine_its_ports_and_problems_are_gone(scene: Scene) -> None:
     scene.ports.follow(MachineState.STOPPED)
     assert scene.ports.problems == ()
     scene.guest.refused = ""
-    scene.watch.begin()
+    scene.begin_watch()
     wait_until(lambda: scene.open() == {("web", "127.0.0.2", 8080)})
 
 

@@ -27,6 +27,11 @@ class ScriptedGuest:
         return Completed(argv, 0, stdin, b"")
 
 
+class ScriptedMachine:
+    def __init__(self, guest: ScriptedGuest) -> None:
+        self.guest = cast(Guest, guest)
+
+
 def container(name: str, *addresses: str) -> Container:
     networks = {f"n{at}": Network(address) for at, address in enumerate(addresses)}
     return Container("1", (f"/{name}",), NetworkSettings=Networks(networks))
@@ -48,7 +53,7 @@ def guest() -> ScriptedGuest:
 
 @pytest.fixture
 def names(settings: SettingsStore, guest: ScriptedGuest) -> LocalNames:
-    return LocalNames(settings, lambda: cast(Guest, guest))
+    return LocalNames(settings, ScriptedMachine(guest))
 
 
 def test_every_address_and_no_name_that_is_none() -> None:
