@@ -13,7 +13,7 @@ from typing import Protocol
 
 import msgspec
 
-from engine.admission import address_pools, builder_certificates, proxy_variables
+from engine.admission import additions
 from engine.admission.create_request import (
     CreateContainer,
     CreateService,
@@ -79,8 +79,8 @@ class Admission:
             return body
         request = document.value
         host = _shared(request.host, self._folders.sharing())
-        host = builder_certificates.added(request.image, host)
-        env = proxy_variables.added(request.env, self._proxied.proxy_variables())
+        host = additions.with_certificates(request.image, host)
+        env = additions.with_variables(request.env, self._proxied.proxy_variables())
         return document.encode(msgspec.structs.replace(request.with_host(host), env=env))
 
     def create_service(self, body: bytes) -> tuple[bytes, Answered | None]:
@@ -92,7 +92,7 @@ class Admission:
         request = document.value
         if (container := request.container) is not None:
             mounts = _shared_mounts(container.mounts, self._folders.sharing())
-            env = proxy_variables.added(container.env, self._proxied.proxy_variables())
+            env = additions.with_variables(container.env, self._proxied.proxy_variables())
             container = msgspec.structs.replace(container, mounts=mounts, env=env)
             request = request.with_container(container)
         return document.encode(request), self._starts.about_to_serve(request.spec)
@@ -103,7 +103,7 @@ class Admission:
             document = read(body, InitSwarm)
         except UNREADABLE:  # for dockerd to refuse
             return body
-        return document.encode(address_pools.with_pool(document.value))
+        return document.encode(additions.with_pool(document.value))
 
     def start(self, container: str) -> Answered | None:
         """It, by name or id, is to start or restart. Raises NotShared, PortInUse, BackendFailed."""

@@ -2,7 +2,8 @@
 
 The guest's resolver rereads a file whenever it changes (hostsdir in dnsmasq.conf), and answers each
 container with the address on the network from which it asks. The file lists the running containers,
-where the setting `local_names` is on. Next: `engine/engine.py`, which passes the list on.
+where the setting `local_names` is on. Next: `engine/lifecycle/reactions.py`, which passes the list
+on.
 """
 
 import logging

@@ -40,6 +40,7 @@ class Configuration:
         self._refused: Problem | None = None
         self._lacking: tuple[Problem, ...] = ()
         self.proxies = Proxies()
+        self._variables: dict[str, str] = {}
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -128,12 +129,13 @@ class Configuration:
 
     def proxy_variables(self) -> dict[str, str]:
         """For the environment of a new container."""
-        return self.proxies.variables()
+        return self._variables
 
     def _look_for_proxies(self) -> Problem | None:
         """Why one of this computer's is not used."""
         wanted, problem = proxies.wanted(self._settings)
         self.proxies = self._login.follow(wanted)
+        self._variables = self.proxies.variables()
         return problem
 
     def _daemon_config(self) -> str:

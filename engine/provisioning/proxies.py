@@ -3,7 +3,7 @@
 From inside the machine, an address on this computer's loopback is the machine's host; that host
 itself is never reached through a proxy. An address of a proxy that requires a login has a user name
 and no password, and the machine reaches it through the forwarder that logs in. Next:
-`proxy_auth_forwarder.py`, `provisioning.py`, `engine/admission/proxy_variables.py`.
+`proxy_auth_forwarder.py`, `provisioning.py`, `engine/admission/additions.py`.
 """
 
 import contextlib

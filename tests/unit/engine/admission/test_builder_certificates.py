@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from engine.admission import builder_certificates
+from engine.admission import additions
 from engine.admission.create_request import CreateContainer
 from engine.admission.go_json import read
 from tests.unit.engine.admission.making import admission
@@ -18,7 +18,7 @@ def changed(body: dict[str, Any]) -> Any:
     """What is sent instead; None for the body itself."""
     document = read(json.dumps(body).encode(), CreateContainer)
     request = document.value
-    host = builder_certificates.added(request.image, request.host)
+    host = additions.with_certificates(request.image, request.host)
     done = json.loads(document.encode(request.with_host(host)))
     return None if done == body else done
 
