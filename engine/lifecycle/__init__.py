@@ -1,4 +1,4 @@
 """How the engine starts, stops, is suspended and resumes.
 
-Start at `start_steps.py` and `stopping.py`.
+Start at `starting.py`, `stopping.py` and `reactions.py`.
 """

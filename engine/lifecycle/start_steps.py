@@ -1,7 +1,7 @@
 """What is to happen in a machine once it can be reached, until clients are served.
 
 The boot's second half; in a machine that goes on from where it was suspended they pass at once, but
-for the last two. Next: `engine/engine.py`, `vm/lifecycle/boot_steps.py` (the first half).
+for the last two. Next: `starting.py`, `vm/lifecycle/boot_steps.py` (the first half).
 """
 
 import contextlib
