@@ -1,0 +1,80 @@
+"""Whether dockerd can be dialled, by the state of the machine, and that a dial resumes it first."""
+
+from typing import Any, cast
+
+import pytest
+
+from engine.lifecycle.dockerd_access import DockerdAccess
+from engine.lifecycle.resource_saver import ResourceSaver
+from engine.lifecycle.start_steps import ANSWERING, DOCKER_SOCKET, STARTING_AGAIN
+from engine.monitors.machine_monitors import MachineMonitors
+from vm.errors import DiskFull, EngineFailed, GuestUnreachable, Problem
+from vm.lifecycle.machine import Machine
+from vm.types import BootStep, MachineState, Status
+
+FULL = DiskFull("This computer's disk is full.", "Free some space.").to_problem()
+FAILED = EngineFailed("The Docker Engine does not start in the machine.").to_problem()
+
+
+class Scene:
+    """A machine, its saver and its monitors. `calls`: what they were asked, in order."""
+
+    def __init__(self) -> None:
+        self.status = Status(MachineState.RUNNING, "fake")
+        self.stalled: tuple[Problem, ...] = ()
+        self.calls: list[str] = []
+        self.access = DockerdAccess(
+            cast(Machine, self), cast(ResourceSaver, self), cast(MachineMonitors, self)
+        )
+
+    def awake(self) -> None:
+        self.calls.append("awake")
+
+    def dial(self, socket_path: str) -> Any:
+        self.calls.append(socket_path)
+        raise GuestUnreachable("It is away.")
+
+    def starting(self, *steps: str) -> Problem | None:
+        boot = tuple(map(BootStep, steps))
+        self.status = Status(MachineState.STARTING, "fake", boot=boot)
+        return self.access.why_down()
+
+
+@pytest.mark.parametrize("state", [MachineState.RUNNING, MachineState.PAUSED])
+def test_one_that_is_up_can_be_dialled_unless_it_stands_still(state: MachineState) -> None:
+    scene = Scene()
+    scene.status = Status(state, "fake")
+    assert scene.access.why_down() is None
+    scene.stalled = (FULL,)
+    assert scene.access.why_down() == FULL
+
+
+def test_one_that_starts_can_be_dialled_from_the_step_that_pings() -> None:
+    scene = Scene()
+    for steps, named in (((), "starting"), (("Starting containerd",), "Starting containerd")):
+        problem = scene.starting(*steps)
+        assert problem is not None
+        assert problem.summary == f"Galley's engine is starting ({named})."
+    assert scene.starting("Starting containerd", ANSWERING) is None
+    assert scene.starting(ANSWERING, STARTING_AGAIN) is None
+
+
+def test_one_that_does_not_run_says_why() -> None:
+    scene = Scene()
+    scene.status = Status(MachineState.STOPPED, "fake", problem=FAILED)
+    assert scene.access.why_down() == FAILED
+    scene.status = Status(MachineState.STOPPED, "fake")
+    problem = scene.access.why_down()
+    assert problem is not None
+    assert (problem.summary, problem.hint) == (
+        "Galley's engine is stopped.", "Start it with `galley start`."
+    )  # fmt: skip
+
+
+def test_a_dial_resumes_the_machine_first_unless_it_is_to_be_left_as_it_is() -> None:
+    scene = Scene()
+    with pytest.raises(GuestUnreachable):
+        scene.access.dial()
+    with pytest.raises(GuestUnreachable):
+        scene.access.dial_as_it_is()
+    assert scene.calls == ["awake", DOCKER_SOCKET, DOCKER_SOCKET]
