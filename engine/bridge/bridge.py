@@ -73,7 +73,7 @@ class Bridge:
         self._admission = admission or NoAdmission()
         self._monitor = monitor
         self._numbers = itertools.count(1)
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
         self._serving: dict[threading.Thread, Client | Pump] = {}
         self._accepting: threading.Thread | None = None
         self._closing = threading.Event()
@@ -94,7 +94,7 @@ class Bridge:
         self._listener.wake()
         if self._accepting is not None:
             self._accepting.join()
-        with self._turn:
+        with self._lock:
             serving = dict(self._serving)
         for held in serving.values():
             held.end()
@@ -117,7 +117,7 @@ class Bridge:
     def _serve_in_thread(self, client: Client) -> None:
         name = f"bridge-{next(self._numbers)}"
         thread = threading.Thread(target=self._serve, args=(client,), name=name, daemon=True)
-        with self._turn:
+        with self._lock:
             self._serving[thread] = client
         try:
             thread.start()
@@ -141,7 +141,7 @@ class Bridge:
 
     def _leave(self, thread: threading.Thread, client: Client) -> None:
         client.close()
-        with self._turn:
+        with self._lock:
             self._serving.pop(thread, None)
 
     def _reach(self) -> Stream | Problem:
@@ -161,7 +161,7 @@ class Bridge:
 
     def _carry(self, me: threading.Thread, client: Client, guest: Stream) -> None:
         pump = Pump(client, guest, self._admission, self._monitor)
-        with self._turn:
+        with self._lock:
             self._serving[me] = pump
         if self._closing.is_set():
             pump.end()

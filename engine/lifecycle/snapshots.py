@@ -43,7 +43,7 @@ class Snapshots:
         self._saver = saver
         self._start = start
         self._changed = changed
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
         self._cancelled = threading.Event()
         self._was_still = False
         self.kept: tuple[MachineSnapshot, ...] = ()
@@ -74,7 +74,7 @@ class Snapshots:
         """`memory`: also what is in it. A machine that runs is suspended for that, and goes on. One
         that is suspended is kept with its memory in any case, and stays so. Raises MachineBusy for
         one that starts or stops: whoever does that is not to find it suspended, or back."""
-        with self._turn:
+        with self._lock:
             self._copies()  # before anything is done for it
             snapshots.check_new(self._machine.directory, name)
             if memory and (refusal := self.no_memory()) is not None:
@@ -91,7 +91,7 @@ class Snapshots:
     def restore(self, name: str, *, cold: bool = False) -> None:
         """The machine's disk is exchanged; where it was running, it is started again. `cold`: from
         cold, whatever the snapshot has of memory."""
-        with self._turn:
+        with self._lock:
             snapshots.check_restore(self._machine.directory, name)
             was_up = self._machine.status.state in UP
             try:
@@ -101,7 +101,7 @@ class Snapshots:
                     self._start()
 
     def delete(self, name: str) -> None:
-        with self._turn:
+        with self._lock:
             self._machine.run_exclusive(lambda: self._delete(name))
 
     def delete_all(self) -> None:
