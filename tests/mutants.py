@@ -3,9 +3,10 @@
     python -m tests.mutants engine/ports/published.py vm/directory.py --count 60 --seed 1
 
 A mutant is killed when a test fails or hangs, and survives when all pass: nothing asserts what it
-changes. Everything happens in a copy of the tree. A module's tests are the file of its name in
-`tests/unit`, unless `mutants.toml` names others; that file also lists equivalent mutants, each with
-the reason why no test can kill it. They are left out. Next: `mutations.py`, which makes them.
+changes. Everything happens in a copy of the tree, and as root nothing else can be written to. A
+module's tests are the file of its name in `tests/unit`, unless `mutants.toml` names others; that
+file also lists equivalent mutants, each with the reason why no test can kill it. They are left out.
+Next: `mutations.py`, which makes them, `sandbox.py`.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import ctypes
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -25,12 +27,14 @@ import msgspec
 import psutil
 
 from tests.mutations import Mutant, mutants_of
+from tests.sandbox import confined
 
 ROOT = Path(__file__).parents[1]
 COPIED = ("vm", "engine", "desktop", "assets", "tests", "pyproject.toml")
 PYTEST = ("-m", "pytest", "-x", "-q", "--no-header", "--tb=no", "-p", "no:cacheprovider")
 CLEAN_LIMIT = 600.0  # seconds for the tests of the module as it is
 FACTOR, MORE = 3.0, 5.0  # a mutant may take so many times what those took, and seconds more
+GRACE = 10.0  # seconds for tests that hang to end what they have started
 PR_SET_CHILD_SUBREAPER = 36  # <linux/prctl.h>
 PASSED = 0  # pytest's exit code; others are failures, also those of an import
 
@@ -150,7 +154,7 @@ def mirrored(name: str) -> str:
 def copied() -> Iterator[Path]:
     """A copy of the tree, short enough for socket paths."""
     with tempfile.TemporaryDirectory(prefix="gm", ignore_cleanup_errors=True) as folder:
-        tree = Path(folder)
+        tree = Path(folder).resolve()
         tree.chmod(0o755)  # some tests have processes of another user
         for name in COPIED:
             if (ROOT / name).is_dir():
@@ -188,7 +192,7 @@ def run_tests(
         environment["PYTHONDONTWRITEBYTECODE"] = "1"
     before = set(descendants())
     process = subprocess.Popen(
-        [sys.executable, *PYTEST, *tests],
+        confined(tree, [sys.executable, *PYTEST, *tests]),
         cwd=tree,
         env=environment,
         stdin=subprocess.DEVNULL,
@@ -200,6 +204,9 @@ def run_tests(
         code: int | None = process.wait(limit)
     except subprocess.TimeoutExpired:
         code = None
+        process.send_signal(signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(GRACE)
     finally:
         while started := set(descendants()) - before:
             end_all(started)

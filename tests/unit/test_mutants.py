@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests import mutants
@@ -119,6 +120,39 @@ def test_killed_hung_and_survived(tree: Path, capsys: pytest.CaptureFixture[str]
         "survived 5/6  vm/m.py:9  size > 2 → (size >= 2)\n"
     )
     assert (tree / "vm" / "m.py").read_text() == MODULE
+
+
+HANGING = """
+import pathlib, signal, subprocess, threading
+import pytest
+
+@pytest.fixture
+def server():
+    started = subprocess.Popen(["sleep", "600"], start_new_session=True)
+    yield started
+    started.kill()
+    started.wait()
+    pathlib.Path("ended").touch()
+
+def test(server):
+    {first}
+    pathlib.Path("pid").write_text(str(server.pid))
+    threading.Event().wait()
+"""
+
+
+@pytest.mark.parametrize(
+    ("first", "ends_by_itself"),
+    [("pass", True), ("signal.signal(signal.SIGINT, signal.SIG_IGN)", False)],
+)
+def test_one_that_hangs_is_interrupted_and_what_it_started_is_ended(
+    tree: Path, monkeypatch: pytest.MonkeyPatch, first: str, ends_by_itself: bool
+) -> None:
+    monkeypatch.setattr(mutants, "GRACE", 5.0 if ends_by_itself else 0.2)
+    (tree / "test_hanging.py").write_text(HANGING.format(first=first))
+    assert mutants.run_tests(tree, ("test_hanging.py",), 2.0, keep_bytecode=False) is None
+    assert (tree / "ended").exists() is ends_by_itself
+    assert not psutil.pid_exists(int((tree / "pid").read_text()))
 
 
 def test_tests_that_fail_by_themselves_count_for_nothing(tree: Path) -> None:
