@@ -292,6 +292,20 @@ def test_folders_are_made_for_this_user_alone(tmp_path: Path) -> None:
     assert [folder.stat().st_mode & 0o777 for folder in folders] == [0o700] * 5
 
 
+def test_one_whose_mode_can_not_be_set_is_said(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    change = Path.chmod
+
+    def refuse(path: Path, mode: int) -> None:
+        if path == home.logs:
+            raise PermissionError(errno.EPERM, "Operation not permitted", str(path))
+        change(path, mode)
+
+    monkeypatch.setattr(Path, "chmod", refuse)
+    with pytest.raises(HomeUnusable, match=f"use {home.root}: Operation not permitted") as refused:
+        make_home(home)
+    assert str(home.logs) in refused.value.details
+
+
 def test_a_run_directory_that_others_may_look_into_is_refused(home: Home) -> None:
     home.logs.chmod(0o755)
     check_home(home)

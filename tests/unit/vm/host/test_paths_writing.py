@@ -15,7 +15,7 @@ from vm.host.paths import write_atomic
 
 
 def test_a_file_is_replaced_and_private(tmp_path: Path) -> None:
-    file = tmp_path / "new" / "file"
+    file = tmp_path / "new" / "and" / "in it" / "file"
     write_atomic(file, b"old")
     before = file.stat()
     assert before.st_mode & 0o777 == 0o600
