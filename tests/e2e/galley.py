@@ -22,6 +22,7 @@ from vm.host.paths import Home, find_home
 GALLEY = [sys.executable, "-m", "engine.cli"]
 ROOT = Path(__file__).parents[2]
 PATIENCE = 240.0  # seconds; only a test that fails waits so long
+SOON = 60.0  # seconds, for what a user expects at once, on a busy computer
 IMAGE = "galley-test"
 SERVE = "echo served > /index.html; exec busybox httpd -f -p 80 -h /"  # by it
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.e2e.galley import Galley
+from tests.e2e.galley import SOON, Galley
 from tests.e2e.watchers import WATCHER, Watcher, watcher_tar
 from vm.host import process
 
@@ -230,7 +230,7 @@ def test_another_supervisor_goes_on(shared: Shared, folder: Path) -> None:
         (folder / f"new{next(numbers)}").touch()
         return b"/x/new" in shared.galley.docker("logs", "stays").stdout
 
-    shared.galley.wait_for(told, "the next supervisor tells of changes")
+    shared.galley.wait_for(told, "the next supervisor tells of changes", SOON)
     _loses_nothing(shared, folder, "stays")
     shared.galley.docker("rm", "-f", "stays")
 
@@ -245,7 +245,7 @@ def test_another_machine_goes_on(shared: Shared, folder: Path) -> None:
         (folder / f"new{next(numbers)}").touch()
         return b"/x/new" in shared.galley.docker("logs", "again").stdout
 
-    shared.galley.wait_for(told, "the next machine is told of changes")
+    shared.galley.wait_for(told, "the next machine is told of changes", SOON)
     _loses_nothing(shared, folder, "again")
     shared.galley.docker("rm", "-f", "again")
     assert shared.galley.status()["problems"] == []

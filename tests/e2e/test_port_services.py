@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from tests.e2e.galley import IMAGE, SERVE, Galley
+from tests.e2e.galley import IMAGE, SERVE, SOON, Galley
 from tests.e2e.test_ports import BOTH, _answers, _is_free, _listed, _taken
 from vm.host import net
 
@@ -45,8 +45,8 @@ def test_a_service_is_served_in_either_mode_updated_and_removed(swarm: Galley) -
     changes = ("--publish-rm=80", f"--publish-add={second}:80")
     swarm.docker("service", "update", "--detach", *changes, "web")
     swarm.wait_for(lambda: _answers("::1", second), "the other port answers")
-    swarm.wait_for(lambda: _is_free(first), "the one before is closed")
+    swarm.wait_for(lambda: _is_free(first), "the one before is closed", SOON)
     swarm.docker("service", "rm", "web")
-    swarm.wait_for(lambda: not _listed(swarm), "none is left")
+    swarm.wait_for(lambda: not _listed(swarm), "none is left", SOON)
     assert _is_free(second)
     assert _is_free(host)

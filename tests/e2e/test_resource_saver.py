@@ -7,7 +7,7 @@ import pytest
 
 from engine.bridge.unix import dial
 from tests.e2e.databases import Redis
-from tests.e2e.galley import GALLEY, IMAGE, Galley, busybox_tar
+from tests.e2e.galley import GALLEY, IMAGE, SOON, Galley, busybox_tar
 from vm.host import process
 
 AFTER = 2.0  # seconds; the least that a busy computer can follow
@@ -37,7 +37,7 @@ def state(galley: Galley) -> str:
 
 
 def wait_paused(galley: Galley) -> None:
-    galley.wait_for(lambda: state(galley) == "paused", "it is paused")
+    galley.wait_for(lambda: state(galley) == "paused", "it is paused", SOON)
 
 
 def stays(galley: Galley, wanted: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.galley import IMAGE, SERVE, Galley
+from tests.e2e.galley import IMAGE, SERVE, SOON, Galley
 from vm.host import net
 
 BOTH = ("127.0.0.1", "[::1]")
@@ -45,7 +45,7 @@ def get(address: str, port: int) -> bytes:
 
 
 def wait_for(galley: Galley, state: str) -> None:
-    galley.wait_for(lambda: galley.status()["state"] == state, f"it is {state}")
+    galley.wait_for(lambda: galley.status()["state"] == state, f"it is {state}", SOON)
 
 
 def wait_until_it_is_away(galley: Galley) -> None:

@@ -48,12 +48,13 @@ class Reading(threading.Thread):
 def test_the_second_part_of_a_packet_wakes_the_reader(pair: tuple[Wire, socket.socket]) -> None:
     """A blocking recv with SO_RCVLOWAT takes the first part, then sleeps on the shorter rest."""
     wire, other = pair
-    other.sendall(bytes(30_000))
+    data = os.urandom(40_000)
+    other.sendall(data[:30_000])
     reading = Reading(wire, 40_000)
     reading.wait_blocked()
-    other.sendall(bytes(10_000))
+    other.sendall(data[30_000:])
     reading.join(5)
-    assert reading.data == bytes(40_000)
+    assert reading.data == data
 
 
 def test_what_came_early_is_handed_out_later(pair: tuple[Wire, socket.socket]) -> None:
@@ -77,22 +78,24 @@ def test_more_than_is_read_ahead(pair: tuple[Wire, socket.socket]) -> None:
 
 def _stream(wire: Wire, other: socket.socket, packets: int = ROW + 1) -> None:
     for _ in range(packets):
-        other.sendall(bytes(HEADER + LARGE))
-        assert len(wire.recv(HEADER)) + len(wire.recv(LARGE)) == HEADER + LARGE
+        packet = os.urandom(HEADER + LARGE)
+        other.sendall(packet)
+        assert wire.recv(HEADER) + wire.recv(LARGE) == packet
 
 
 def test_a_stream_is_awaited_in_heaps(pair: tuple[Wire, socket.socket]) -> None:
     wire, other = pair
     _stream(wire, other)
-    other.sendall(bytes(TOGETHER))
-    assert len(wire.recv(READ_AHEAD - 1)) == TOGETHER
+    heap = os.urandom(TOGETHER)
+    other.sendall(heap)
+    assert wire.recv(READ_AHEAD - 1) == heap
 
 
 def test_what_a_stream_ends_with_is_not_kept_back(pair: tuple[Wire, socket.socket]) -> None:
     wire, other = pair
     _stream(wire, other)
-    other.sendall(bytes(HEADER))
-    assert wire.recv(HEADER) == bytes(HEADER)
+    other.sendall(b"h" * HEADER)
+    assert wire.recv(HEADER) == b"h" * HEADER
 
 
 def test_a_small_packet_ends_a_stream(
@@ -101,9 +104,9 @@ def test_a_small_packet_ends_a_stream(
     monkeypatch.setattr("vm.guest.ssh_wire.GATHERING", -1)  # for ever
     wire, other = pair
     _stream(wire, other, ROW)
-    other.sendall(bytes(HEADER + 40))
-    wire.recv(HEADER)
-    wire.recv(40)
+    small = os.urandom(HEADER + 40)
+    other.sendall(small)
+    assert wire.recv(HEADER) + wire.recv(40) == small
     _stream(wire, other, ROW)
 
 
