@@ -197,7 +197,7 @@ def test_an_hour_is_not_spent_on_a_log_that_guest_root_wrote(home: Home) -> None
     assert time.monotonic() - began < 30
 
 
-@pytest.mark.parametrize("user", ["/home/jane", "/home/me"])  # the second is shorter than "/root"+5
+@pytest.mark.parametrize("user", ["/home/jane", "/srv/a"])  # one character more than "/root"
 def test_the_user_s_name_goes(home: Home, monkeypatch: pytest.MonkeyPatch, user: str) -> None:
     monkeypatch.setenv("HOME", user)
     shown = Redactor(home).text(
@@ -248,6 +248,23 @@ def test_our_own_keys_go_in_every_encoding(home: Home) -> None:
             shown = redactor.text(f"x {written} x")
             assert shown.count("<redacted>") == 1
             assert len(shown) <= len("x <redacted> x") + 9, shown
+
+
+@pytest.mark.parametrize(
+    "secret", [b"0?1>2~4567", b"ends in W", b"two words", "p\u00e4ssw\u00f6rd".encode()]
+)
+@pytest.mark.parametrize("before", [b"", b"w", b"wy"])
+@pytest.mark.parametrize("after", [b"", b"x", b"xy"])
+def test_of_a_secret_inside_base64_no_character_is_left(
+    home: Home, secret: bytes, before: bytes, after: bytes
+) -> None:
+    """But those that hold bits of its neighbours, too."""
+    redactor = Redactor(home, [secret.decode()])
+    first = -(-8 * len(before) // 6)
+    last = 8 * (len(before) + len(secret)) // 6
+    for encoded in (base64.b64encode, base64.urlsafe_b64encode):
+        text = encoded(before + secret + after).decode()
+        assert redactor.text(f"({text})") == f"({text[:first]}<redacted>{text[last:]})"
 
 
 def test_the_same_for_a_key_file_in_json(home: Home) -> None:
