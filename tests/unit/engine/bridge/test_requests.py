@@ -4,90 +4,21 @@ import itertools
 
 import pytest
 
-from engine.bridge.requests import BODY_LIMIT, HEAD_LIMIT, LINE_LIMIT, Requests
-from tests.unit.engine.admission.making import admission
+from engine.bridge.requests import BODY_LIMIT, HEAD_LIMIT, LINE_LIMIT
+from tests.unit.engine.bridge.request_streams import (
+    CHUNKED,
+    CREATE,
+    EXPECTS,
+    GO_ON,
+    LOAD,
+    PING,
+    SIZED,
+    STREAMS,
+    UPGRADE,
+    Seen,
+)
 from vm.errors import NotShared
 
-CREATE = b"POST /v1.47/containers/create?name=a HTTP/1.1\r\nHost: docker\r\n"
-SIZED = CREATE + b"Content-Length: 14\r\n\r\n" + b'{"Image":"a"}\n'
-CHUNKED = CREATE + b"Transfer-Encoding: chunked\r\n\r\n"
-CHUNKED += b'6;x=y\r\n{"Imag\r\n8\r\ne":"a"}\n\r\n0\r\nX-Sum: 1\r\n\r\n'
-PING = b"GET /_ping HTTP/1.1\r\nHost: docker\r\n\r\n"
-EXPECTS = CREATE + b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\n"
-GO_ON = b"HTTP/1.1 100 Continue\r\n\r\n"
-LOAD = b"POST /images/load HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
-LOAD += b"1b\r\nPOST /containers/create HTT\r\n2\r\n\r\n\r\n0\r\n\r\n"
-BUILD = b"POST /build HTTP/1.1\nContent-Length: 31\n\nPOST /containers/create HTTP/1\n"
-UPGRADE = b"POST /exec/1/start HTTP/1.1\r\nUpgrade: tcp\r\nConnection: Upgrade\r\n"
-UPGRADE += b"Content-Length: 2\r\n\r\n{}"
-JOIN = b"POST /v1.45/swarm/join HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
-JOIN += b'16\r\n{"RemoteAddrs":["a:1"]}\r\n0\r\n\r\n'
-HTTP2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00"
-
-
-class Seen:
-    """A handler that says what it was asked, and gives the answers it was made with."""
-
-    def __init__(self, *answers: bytes | None) -> None:
-        self.bodies: list[bytes] = []
-        self.services: list[bytes] = []
-        self.said: list[bytes] = []
-        self._answers = iter(answers)
-        self.noticed: list[str] = []
-        self.targets: list[str] = []
-        self.requests = Requests(self, self.said.append)
-
-    def asked(self, target: bytes) -> None:
-        self.targets.append(target.decode())
-
-    def start(self, container: str) -> None:
-        self.noticed.append(container)
-
-    def create_container(self, body: bytes) -> bytes:
-        self.bodies.append(body)
-        return next(self._answers, None) or body
-
-    def create_service(self, body: bytes) -> bytes:
-        self.services.append(body)
-        return self.create_container(body)
-
-    def init_swarm(self, body: bytes) -> bytes:
-        return admission().init_swarm(body)
-
-    def swarm(self, verb: str) -> None:
-        self.noticed.append(f"swarm {verb}")
-
-    def events(self) -> None:
-        self.noticed.append("events")
-
-    def feed(self, *pieces: bytes) -> bytes:
-        return b"".join(map(self.requests.feed, pieces)) + self.requests.rest()
-
-
-STREAMS = {
-    "ping": PING,
-    "head": b"HEAD /_ping HTTP/1.1\r\n\r\n" + PING,
-    "sized": SIZED,
-    "chunked": CHUNKED,
-    "kept alive": PING + SIZED + LOAD + PING + CHUNKED + BUILD + SIZED,
-    "swarm": PING + JOIN + LOAD + JOIN,
-    "blank lines before": b"\r\n\r\n" + SIZED,
-    "upgraded": UPGRADE + b"\x00\x01POST /containers/create HTTP/1.1\r\n\r\n" + SIZED,
-    "refused upgrade": UPGRADE + SIZED,
-    "http/2": HTTP2,
-    "upgraded to http/2": b"POST /grpc HTTP/1.1\r\nUpgrade: h2c\r\n\r\n" + HTTP2,
-    "garbage": b"\x16\x03\x01\x00 what is this\r\n\r\n",
-    "words": b"HELLO WORLD",
-    "lower case": b"get / http/1.1\r\n\r\n" + SIZED,
-    "cut head": CREATE,
-    "no length": CREATE + b"\r\n" + PING,
-    "wrong length": CREATE + b"Content-Length: -4\r\n\r\n{}",
-    "wrong chunk": LOAD[:62] + b"zz\r\n" + SIZED,
-    "wrong chunk of a creation": CHUNKED.replace(b"8\r\n", b"zz\r\n"),
-    "gzip": CREATE + b"Content-Encoding: gzip\r\nContent-Length: 3\r\n\r\n\x1f\x8b\x08" + PING,
-    "unknown coding": CREATE + b"Transfer-Encoding: gzip\r\n\r\n\x1f\x8b\x08",
-    "expects": EXPECTS + b"{}" + PING,
-}
 WAITS = range(len(EXPECTS), len(EXPECTS) + 2)  # where its client waits for the answer
 
 
@@ -113,8 +44,12 @@ def test_every_byte_goes_on_wherever_the_stream_is_cut(name: str) -> None:
 @pytest.mark.parametrize("name", STREAMS)
 def test_byte_by_byte(name: str) -> None:
     stream = STREAMS[name]
-    went = Seen().feed(*(bytes([byte]) for byte in stream))
+    whole, seen = Seen(), Seen()
+    whole.feed(stream)
+    went = seen.feed(*(bytes([byte]) for byte in stream))
     assert went == stream.replace(b"Expect: 100-continue\r\n", b"")
+    if "upgrade" not in name:
+        assert seen.bodies == whole.bodies
 
 
 def test_creations_are_seen_and_nothing_else() -> None:
@@ -132,6 +67,16 @@ def test_creations_are_seen_and_nothing_else() -> None:
         seen = Seen()
         seen.feed(stream)
         assert seen.bodies == expected.get(name, []), name
+
+
+def test_each_request_is_noticed_with_its_plain_target() -> None:
+    seen = Seen()
+    seen.feed(STREAMS["kept alive"] + PING.replace(b"_ping", b"%5fping?a=%5f"))
+    create = "/v1.47/containers/create?name=a"
+    assert seen.targets == [
+        *("/_ping", create, "/images/load", "/_ping", create, "/build", create),
+        "/_ping?a=%5f",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -161,12 +106,20 @@ def test_a_changed_body_goes_on_with_its_length(creation: bytes) -> None:
     assert went == PING + CREATE + b"Content-Length: 2\r\n\r\n{}" + PING
 
 
+def test_a_changed_body_leaves_the_headers_that_say_nothing_of_it() -> None:
+    head = CREATE + b"X-Length: 1\r\nX-Last: X"
+    for framing in (b"\r\nContent-Length: 2\r\nTrailer: T", b"\r\nTrailer: T\r\ncontent-length:2"):
+        went = Seen(b"[]").feed(head + framing + b"\r\n\r\n{}")
+        assert went == head + b"\r\nContent-Length: 2\r\n\r\n[]"
+
+
 @pytest.mark.parametrize(
     ("line", "noticed"),
     [
         (b"POST /containers/web/start", ["web"]),
         (b"POST /v1.47/containers/a%20b/restart?t=3", ["a b"]),
         (b"POST http://docker/v1.47/containers/web/start?detachKeys=", ["web"]),
+        (b"POST /containers/%ff/start", ["\ufffd"]),
         (b"GET /v1.47/events?filters={}", ["events"]),
         (b"GET /containers/web/start", []),
         (b"POST /containers/web/stop", []),
@@ -219,6 +172,12 @@ def test_what_a_client_says_of_a_swarm_goes_on_as_it_is(body: bytes) -> None:
         assert Seen().feed(request) == request
 
 
+def test_who_joins_a_swarm_gets_no_pool() -> None:
+    body = b'{"ListenAddr":"0.0.0.0:2377"}'
+    join = INIT.replace(b"init", b"join") + b"Content-Length: %d\r\n\r\n" % len(body) + body
+    assert Seen().feed(join) == join
+
+
 @pytest.mark.parametrize("value", [b"null", b"[]"])
 def test_a_pool_that_is_empty_is_none(value: bytes) -> None:
     body = b'{"DefaultAddrPool":%s}' % value
@@ -249,6 +208,9 @@ HIDDEN = b"GET /_ping HTTP/1.1\r\nX: y\r\n Content-Length: %d\r\n\r\n" % len(SIZ
         CREATE + b"Transfer-Encoding: chunked\r\n\r\n%016x\r\n%s\r\n0\r\n\r\n" % (14, SIZED[-14:]),
         SIZED.replace(b"1.1\r\n", b"1.0\r\nTransfer-Encoding: chunked\r\n"),
         HIDDEN + SIZED,
+        b"GET /_ping HTTP/1.1\r\n\r\n" + SIZED,
+        b"GET /_ping HTTP/1.1\n\n" + SIZED,
+        LOAD[:-2] + b"X-A: 1\r\nX-B: 2\r\n\r\n" + SIZED,
     ],
 )
 def test_a_creation_is_seen_however_it_is_asked_for(stream: bytes) -> None:
@@ -291,11 +253,23 @@ def test_a_client_that_waits_to_be_told_to_go_on_is_told_once() -> None:
     assert seen.feed(EXPECTS + b"{}") == EXPECTS + b"{}", "dockerd is to answer"
 
 
-@pytest.mark.parametrize("name", ["wrong chunk", "wrong chunk of a creation", "garbage", "http/2"])
+@pytest.mark.parametrize(
+    "name", ["wrong chunk", "wrong chunk of a creation", "unknown coding", "garbage", "http/2"]
+)
 def test_after_what_makes_no_sense_nothing_is_held_back(name: str) -> None:
     requests = Seen().requests
     for data in (STREAMS[name], b"x", SIZED[:-1], b"GET"):
         assert requests.feed(data) == data
+
+
+@pytest.mark.parametrize("size", [b"+2", b"-2", b"0x2", b"0_2", b"%017x" % 2, b""])
+def test_a_size_that_go_does_not_take_is_none(size: bytes) -> None:
+    chunk = b"\r\n{}\r\n0\r\n\r\n"
+    for head in (CREATE, b"POST /images/load HTTP/1.1\r\n"):
+        seen = Seen()
+        for data in (head + b"Transfer-Encoding: chunked\r\n\r\n" + size + chunk, SIZED, b"P"):
+            assert seen.requests.feed(data) == data
+        assert not seen.bodies
 
 
 def test_a_line_of_a_chunk_that_is_cut_late_in_a_buffer_is_waited_for() -> None:
@@ -304,6 +278,29 @@ def test_a_line_of_a_chunk_that_is_cut_late_in_a_buffer_is_waited_for() -> None:
     long_chunk = LOAD[:58] + b"%x\r\n%s\r\n" % (2 * LINE_LIMIT, bytes(2 * LINE_LIMIT))
     assert seen.requests.feed(long_chunk + b"1") == long_chunk
     assert seen.feed(b"\r\nx\r\n0\r\n\r\n" + SIZED) == b"1\r\nx\r\n0\r\n\r\n" + SIZED
+    assert len(seen.bodies) == 1
+
+
+BIG = bytes(BODY_LIMIT)
+BIG_BUILD = b"POST /build HTTP/1.1\r\nContent-Length: %d\r\n\r\n%s" % (len(BIG), BIG)
+BIG_LOAD = LOAD[:58] + b"%x\r\n%s\r\n0\r\n" % (len(BIG), BIG)
+
+
+@pytest.mark.parametrize(
+    ("before", "cut"),
+    [
+        (BIG_BUILD, b"PO"),
+        (BIG_BUILD, CREATE[:-5]),
+        (BIG_BUILD, SIZED[:-3]),
+        (BIG_LOAD, b"X-S"),
+    ],
+    ids=["word", "head", "body", "trailer"],
+)
+def test_what_is_cut_late_in_a_large_buffer_is_waited_for(before: bytes, cut: bytes) -> None:
+    after = b"um: 1\r\n\r\n" + SIZED if cut == b"X-S" else SIZED.removeprefix(cut)
+    seen = Seen()
+    assert seen.requests.feed(before + cut) == before
+    assert seen.feed(after) == cut + after
     assert len(seen.bodies) == 1
 
 
@@ -325,6 +322,13 @@ def test_a_creation_that_is_too_long_is_refused_as_soon_as_that_is_known() -> No
             requests.feed(last)
 
 
+def test_a_length_counts_for_nothing_where_there_are_chunks() -> None:
+    creation = CHUNKED.replace(b"Host", b"Content-Length: %d\r\nHost" % (BODY_LIMIT + 1))
+    seen = Seen()
+    assert seen.feed(creation[:-20], creation[-20:]) == creation
+    assert len(seen.bodies) == 1
+
+
 def test_a_creation_with_a_head_as_long_as_go_takes_is_seen() -> None:
     creation = SIZED.replace(b"Host:", b"X: %s\r\nHost:" % (b"a" * (1 << 20)))
     seen = Seen()
@@ -332,9 +336,19 @@ def test_a_creation_with_a_head_as_long_as_go_takes_is_seen() -> None:
     assert seen.bodies == [b'{"Image":"a"}\n']
 
 
-def test_typing_after_a_hijack_is_not_held_back() -> None:
+@pytest.mark.parametrize(
+    "request_before",
+    [
+        UPGRADE,
+        b"POST /v1.47/containers/web/attach?stdin=1 HTTP/1.1\r\n\r\n",
+        b"POST /session HTTP/1.1\r\n\r\n",
+        b"POST /grpc HTTP/1.1\r\n\r\n",
+    ],
+)
+def test_typing_after_a_hijack_is_not_held_back(request_before: bytes) -> None:
+    """Older clients do not say Upgrade."""
     seen = Seen()
-    assert seen.requests.feed(UPGRADE) == UPGRADE
+    assert seen.requests.feed(request_before) == request_before
     for letter in itertools.batched(b"GET / HTTP/1.1\r\n", 1):
         assert seen.requests.feed(bytes(letter)) == bytes(letter)
 
