@@ -59,6 +59,8 @@ class Guest:
 
     def hears_no_more(self) -> bool:
         """Once the host has closed the line, or this end of it."""
+        if self._heard or self._buffer:
+            return False
         self.host.settimeout(0.1)
         try:
             return self.host.recv(1) == b""
