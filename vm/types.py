@@ -74,7 +74,7 @@ class Features(msgspec.Struct, frozen=True):
     """How the host prepares a machine for this backend. `vm/capabilities.py` has what a backend can
     do."""
 
-    sockets: str  # how the guest's sockets are reached: "relay" (see `vm/guest/relay.py`) or "ssh"
+    sockets: str  # how the guest's sockets are reached: "relay" (see `vm/guest/stream/`) or "ssh"
     image_format: str  # "qcow2", "tar", or "none"
 
 

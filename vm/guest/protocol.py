@@ -1,7 +1,7 @@
 """The inside of a running machine, as the host reaches it.
 
 `Guest` is what the lifecycle, the bridge and the command line hold; `ssh.py` is the one that every
-real backend has, `relay.py` one with a shorter way to sockets, `vm/backends/fake.py` scripts one. A
+real backend has, `stream/` one with a shorter way to sockets, `vm/backends/fake.py` scripts one. A
 Guest can be rebuilt at any time from `Observation.address`: it remembers nothing that matters.
 """
 

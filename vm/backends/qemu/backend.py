@@ -127,13 +127,15 @@ class QemuBackend(Backend):
         )
 
     def guest(self, directory: MachineDir, address: Address) -> Guest:
-        from vm.guest.relay import RelayedGuest
         from vm.guest.ssh import SshGuest  # paramiko is slow to import, and most calls need no ssh
+        from vm.guest.stream.guest import StreamGuest
+        from vm.guest.stream.kept import KeptStream
 
         ssh = SshGuest(address, directory.key, directory.known_host, SSHD_STARTS_WITHIN)
         if not directory.relay_socket.exists():  # started by an older version
             return ssh
-        return RelayedGuest(lambda until: qmp.connect_to(directory.relay_socket, until), ssh)
+        stream = KeptStream(lambda until: qmp.connect_to(directory.relay_socket, until))
+        return StreamGuest(stream, ssh)
 
 
 def _state(directory: MachineDir, found: running.Running) -> MachineState:

@@ -2,7 +2,7 @@
  *
  *   relay PORT        PORT is a device of /dev; ends when that cannot be opened
  *
- * The other end, the frames and the rules are in vm/guest/relay.py. A connection through sshd costs the
+ * The other end, the frames and the rules are in vm/guest/stream/. A connection through sshd costs the
  * guest some twenty system calls and two other processes for each request and answer; here it is
  * six and none, which counts where instructions are emulated. Nothing blocks: a socket that does
  * not take its bytes holds up nobody else, for the host sends no more than WINDOW before it hears

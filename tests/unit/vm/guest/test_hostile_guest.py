@@ -16,19 +16,23 @@ import pytest
 from tests.unit.engine.bridge.servers import Sshd, wait_until
 from vm.backends.fake import SocketStream
 from vm.errors import GuestUnreachable, MachineError
-from vm.guest import relay, ssh
+from vm.guest import ssh
 from vm.guest.agent import LINE_LIMIT, GuestAgent
-from vm.guest.relay import GRANT, SMALL, RelayedGuest, RelayLine, RelayStream
-from vm.guest.relay_frames import HEAD, LARGEST, MAGIC, NUMBER, WINDOW, ZEROS, Kind, packed
 from vm.guest.ssh import SshGuest
 from vm.guest.ssh_wire import GREETING, Inbox, Wire
+from vm.guest.stream import session
+from vm.guest.stream.channel import GRANT, SMALL, Channel
+from vm.guest.stream.frames import HEAD, LARGEST, MAGIC, NUMBER, WINDOW, ZEROS, Kind, packed
+from vm.guest.stream.guest import StreamGuest
+from vm.guest.stream.kept import KeptStream
+from vm.guest.stream.session import AgentStream
 
 PATIENCE = 20.0  # seconds; only a test that fails waits so long
 FLOOD = 64 * 1024 * 1024  # bytes; what is held of it must be far less
 
 
-class Relay:
-    """The guest's end of the line, in the test's hand."""
+class Agent:
+    """The guest's end of the stream, in the test's hand."""
 
     def __init__(self) -> None:
         self.side: socket.socket
@@ -83,94 +87,94 @@ class Relay:
         self.say(number, Kind.OPENED)
 
     def flood(self, blocks: Iterator[bytes]) -> None:
-        """Send until the host cuts the line, or FLOOD bytes have gone."""
+        """Send until the host cuts the stream, or FLOOD bytes have gone."""
         with contextlib.suppress(OSError):
             for block in blocks:
                 self.side.sendall(block)
 
 
 @pytest.fixture
-def guest() -> Iterator[Relay]:
-    made = Relay()
+def guest() -> Iterator[Agent]:
+    made = Agent()
     yield made
     made.close()
 
 
 @pytest.fixture
-def line(guest: Relay) -> Iterator[RelayLine]:
-    made = RelayLine(guest.connect, PATIENCE)
+def stream(guest: Agent) -> Iterator[AgentStream]:
+    made = AgentStream(guest.connect, PATIENCE)
     yield made
     made.close()
 
 
 @pytest.fixture
-def stream(guest: Relay, line: RelayLine) -> RelayStream:
+def channel(guest: Agent, stream: AgentStream) -> Channel:
     """An open connection that nobody reads."""
     guest.accept()
-    return line.dial("/run/docker.sock")
+    return stream.open("/run/docker.sock")
 
 
-def held(stream: RelayStream) -> int:
-    return sum(map(len, stream._blocks))
+def held(channel: Channel) -> int:
+    return sum(map(len, channel._blocks))
 
 
-def test_more_than_the_window_cuts_the_line(
-    guest: Relay, line: RelayLine, stream: RelayStream, caplog: pytest.LogCaptureFixture
+def test_more_than_the_window_ends_the_session(
+    guest: Agent, stream: AgentStream, channel: Channel, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    block = packed(guest.session, stream._number, Kind.DATA, bytes(LARGEST))
+    block = packed(guest.session, channel._number, Kind.DATA, bytes(LARGEST))
     guest.flood(itertools.repeat(block, FLOOD // LARGEST))
-    wait_until(lambda: not line.alive)
-    assert held(stream) <= WINDOW
-    assert "broke the relay's protocol" in caplog.text
+    wait_until(lambda: not stream.alive)
+    assert held(channel) <= WINDOW
+    assert "broke the agent stream's protocol" in caplog.text
     with pytest.raises(OSError, match="lost"):
-        stream.sendall(b"?")
+        channel.sendall(b"?")
 
 
 def test_a_whole_window_may_come_and_is_credited_when_it_is_read(
-    guest: Relay, line: RelayLine, stream: RelayStream
+    guest: Agent, stream: AgentStream, channel: Channel
 ) -> None:
     for _ in range(3):
         for _ in range(WINDOW // LARGEST):
-            guest.say(stream._number, Kind.DATA, bytes(LARGEST))
-        wait_until(lambda: held(stream) == WINDOW)
+            guest.say(channel._number, Kind.DATA, bytes(LARGEST))
+        wait_until(lambda: held(channel) == WINDOW)
         read = 0
         while read < WINDOW:
-            read += len(stream.recv(WINDOW))
+            read += len(channel.recv(WINDOW))
         credited = 0
         while credited < WINDOW:
             number, kind, data = guest.frame()
-            assert (number, kind) == (stream._number, Kind.CREDIT)
+            assert (number, kind) == (channel._number, Kind.CREDIT)
             credited += NUMBER.unpack(data)[0]
         assert credited == WINDOW
-    assert line.alive
+    assert stream.alive
 
 
 def test_credit_that_was_not_given_cannot_be_used(
-    guest: Relay, line: RelayLine, stream: RelayStream
+    guest: Agent, stream: AgentStream, channel: Channel
 ) -> None:
     """What was read without being told of still counts."""
     size = GRANT // 2
     for _ in range(size // LARGEST):
-        guest.say(stream._number, Kind.DATA, bytes(LARGEST))
-    wait_until(lambda: held(stream) == size)
-    assert len(stream.recv(size)) == size
+        guest.say(channel._number, Kind.DATA, bytes(LARGEST))
+    wait_until(lambda: held(channel) == size)
+    assert len(channel.recv(size)) == size
     for _ in range((WINDOW - size) // LARGEST):
-        guest.say(stream._number, Kind.DATA, bytes(LARGEST))
-    wait_until(lambda: held(stream) == WINDOW - size)
-    assert line.alive
-    guest.say(stream._number, Kind.DATA, b"x")
-    wait_until(lambda: not line.alive)
+        guest.say(channel._number, Kind.DATA, bytes(LARGEST))
+    wait_until(lambda: held(channel) == WINDOW - size)
+    assert stream.alive
+    guest.say(channel._number, Kind.DATA, b"x")
+    wait_until(lambda: not stream.alive)
 
 
 def test_tiny_pieces_take_no_more_memory(
-    guest: Relay, line: RelayLine, stream: RelayStream
+    guest: Agent, stream: AgentStream, channel: Channel
 ) -> None:
-    block = packed(guest.session, stream._number, Kind.DATA, b"x")
+    block = packed(guest.session, channel._number, Kind.DATA, b"x")
     guest.flood(iter([block * 1024] * (WINDOW // 1024)))
-    wait_until(lambda: held(stream) == WINDOW)
-    assert len(stream._blocks) <= WINDOW // SMALL
-    assert line.alive
+    wait_until(lambda: held(channel) == WINDOW)
+    assert len(channel._blocks) <= WINDOW // SMALL
+    assert stream.alive
 
 
 VIOLATIONS: dict[str, Callable[[int, int], bytes]] = {
@@ -184,32 +188,32 @@ VIOLATIONS: dict[str, Callable[[int, int], bytes]] = {
 
 
 @pytest.mark.parametrize("what", VIOLATIONS)
-def test_what_no_relay_sends_cuts_the_line(
-    guest: Relay, line: RelayLine, stream: RelayStream, what: str
+def test_what_no_agent_sends_ends_the_session(
+    guest: Agent, stream: AgentStream, channel: Channel, what: str
 ) -> None:
-    guest.side.sendall(VIOLATIONS[what](guest.session, stream._number))
-    wait_until(lambda: not line.alive)
-    line._reader.join(PATIENCE)
-    assert not line._reader.is_alive()
+    guest.side.sendall(VIOLATIONS[what](guest.session, channel._number))
+    wait_until(lambda: not stream.alive)
+    stream._reader.join(PATIENCE)
+    assert not stream._reader.is_alive()
     is_of_the_session = what not in ("too long", "another session")  # else it may have been killed
-    assert (line.barred_until > 0.0) == is_of_the_session
+    assert (stream.barred_until > 0.0) == is_of_the_session
 
 
-def test_a_refusal_with_an_impossible_errno(guest: Relay, line: RelayLine) -> None:
+def test_a_refusal_with_an_impossible_errno(guest: Agent, stream: AgentStream) -> None:
     def refuse() -> None:
         number, _, _ = guest.frame()
         guest.say(number, Kind.REFUSED, NUMBER.pack(0xFFFFFFFF))
 
     threading.Thread(target=refuse, daemon=True).start()
     with pytest.raises(ConnectionRefusedError):
-        line.dial("/run/docker.sock")
+        stream.open("/run/docker.sock")
 
 
 class Ssh:
     def __init__(self) -> None:
         self.dialled = 0
 
-    def dial(self, path: str) -> RelayStream:
+    def dial(self, path: str) -> Channel:
         self.dialled += 1
         raise ConnectionRefusedError
 
@@ -217,24 +221,24 @@ class Ssh:
 
 
 def test_after_a_violation_ssh_leads_on_for_a_while(
-    guest: Relay, monkeypatch: pytest.MonkeyPatch
+    guest: Agent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(relay, "BACKOFF", 4.0)  # longer than a call tries
+    monkeypatch.setattr(session, "BACKOFF", 4.0)  # longer than a call tries
     guest.accepts = True
     by_ssh = Ssh()
-    relayed = RelayedGuest(guest.connect, by_ssh)  # type: ignore[arg-type]
-    relayed.dial("/run/docker.sock")
-    first = relayed._line
+    guest_by_stream = StreamGuest(KeptStream(guest.connect), by_ssh)  # type: ignore[arg-type]
+    guest_by_stream.dial("/run/docker.sock")
+    first = guest_by_stream._stream._stream
     assert first is not None
     guest.side.sendall(packed(guest.session, 1, Kind.DATA, b""))
     wait_until(lambda: not first.alive)
     with pytest.raises(ConnectionRefusedError):
-        relayed.dial("/run/docker.sock")
+        guest_by_stream.dial("/run/docker.sock")
     assert by_ssh.dialled == 1
     wait_until(lambda: time.monotonic() > first.barred_until)
-    relayed.dial("/run/docker.sock")
+    guest_by_stream.dial("/run/docker.sock")
     assert by_ssh.dialled == 1
-    relayed.close()
+    guest_by_stream.close()
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The relay: the guest's real program on this host, behind a terminal line instead of virtio."""
+"""The agent stream with the guest's real program, behind a terminal line instead of virtio."""
 
 import hashlib
 import os
@@ -12,15 +12,18 @@ import pytest
 
 from engine.guest.recipe import FILES
 from tests.background import Background
-from tests.unit.vm.guest.relay_line import Machine, Server
+from tests.unit.vm.guest.stream.port import Machine, Server
 from vm.errors import GuestUnreachable
 from vm.guest import ssh_kept
 from vm.guest.protocol import Stream
-from vm.guest.relay import RelayedGuest, RelayLine, RelayStream
-from vm.guest.relay_frames import HEAD, LARGEST, NUMBER, WINDOW, Kind
 from vm.guest.ssh_kept import Lost
+from vm.guest.stream.channel import Channel
+from vm.guest.stream.frames import HEAD, LARGEST, NUMBER, WINDOW, Kind
+from vm.guest.stream.guest import StreamGuest
+from vm.guest.stream.kept import KeptStream
+from vm.guest.stream.session import AgentStream
 
-pytestmark = pytest.mark.timeout(30)  # a fault of the relay is a test that hangs
+pytestmark = pytest.mark.timeout(30)  # a fault of the stream is a test that hangs
 BIG = os.urandom(1 << 16) * 48  # twelve windows
 
 
@@ -42,8 +45,8 @@ def machine(program: Path) -> Iterator[Machine]:
 
 
 @pytest.fixture
-def line(machine: Machine) -> Iterator[RelayLine]:
-    made = RelayLine(machine.connect, 10)
+def stream(machine: Machine) -> Iterator[AgentStream]:
+    made = AgentStream(machine.connect, 10)
     yield made
     Background().submit(made.close).result()
 
@@ -67,36 +70,36 @@ def echo(connection: socket.socket) -> None:
     connection.sendall(b"that was all")
 
 
-def read_all(stream: Stream) -> bytes:
-    return b"".join(iter(lambda: stream.recv(65536), b""))
+def read_all(channel: Stream) -> bytes:
+    return b"".join(iter(lambda: channel.recv(65536), b""))
 
 
-def test_bytes_both_ways_and_a_half_close(line: RelayLine, serve: Callable[..., str]) -> None:
-    stream = line.dial(serve(echo))
+def test_bytes_both_ways_and_a_half_close(stream: AgentStream, serve: Callable[..., str]) -> None:
+    channel = stream.open(serve(echo))
     with Background() as pool:
-        back = pool.submit(read_all, stream)
-        stream.sendall(BIG)
-        stream.shutdown_write()
+        back = pool.submit(read_all, channel)
+        channel.sendall(BIG)
+        channel.shutdown_write()
         assert back.result() == BIG + b"that was all"
-    stream.close()
+    channel.close()
 
 
 @pytest.mark.parametrize("path", ["/nowhere/at.all", "/dev/null", "/" + "long" * 50])
-def test_nobody_listens_there(line: RelayLine, path: str) -> None:
+def test_nobody_listens_there(stream: AgentStream, path: str) -> None:
     with pytest.raises(ConnectionRefusedError):
-        line.dial(path)
-    assert line.alive
+        stream.open(path)
+    assert stream.alive
 
 
-def test_two_hundred_at_once(line: RelayLine, serve: Callable[..., str]) -> None:
+def test_two_hundred_at_once(stream: AgentStream, serve: Callable[..., str]) -> None:
     path = serve(echo)
 
     def ask(number: int) -> bytes:
-        stream = line.dial(path)
-        stream.sendall(b"%d" % number)
-        stream.shutdown_write()
-        with_end = read_all(stream)
-        stream.close()
+        channel = stream.open(path)
+        channel.sendall(b"%d" % number)
+        channel.shutdown_write()
+        with_end = read_all(channel)
+        channel.close()
         return with_end
 
     with Background() as pool:
@@ -104,9 +107,11 @@ def test_two_hundred_at_once(line: RelayLine, serve: Callable[..., str]) -> None
     assert answers == [b"%dthat was all" % number for number in range(200)]
 
 
-def test_who_does_not_read_holds_up_nobody_else(line: RelayLine, serve: Callable[..., str]) -> None:
-    slow = line.dial(serve(lambda connection: connection.sendall(BIG)))
-    quick = line.dial(serve(echo))
+def test_who_does_not_read_holds_up_nobody_else(
+    stream: AgentStream, serve: Callable[..., str]
+) -> None:
+    slow = stream.open(serve(lambda connection: connection.sendall(BIG)))
+    quick = stream.open(serve(echo))
     for _ in range(50):
         quick.sendall(b"?")
         assert quick.recv(1) == b"?"
@@ -117,7 +122,7 @@ def test_who_does_not_read_holds_up_nobody_else(line: RelayLine, serve: Callable
 
 
 def test_a_server_that_does_not_read_stops_the_sender(
-    line: RelayLine, serve: Callable[..., str]
+    stream: AgentStream, serve: Callable[..., str]
 ) -> None:
     release = threading.Event()
 
@@ -125,16 +130,16 @@ def test_a_server_that_does_not_read_stops_the_sender(
         release.wait()
         connection.sendall(hashlib.sha256(_read_socket(connection)).digest())
 
-    stream = line.dial(serve(wait_and_read))
+    channel = stream.open(serve(wait_and_read))
     with Background() as pool:
-        sent = pool.submit(stream.sendall, BIG)
-        while stream._credit > 0:
+        sent = pool.submit(channel.sendall, BIG)
+        while channel._credit > 0:
             assert not sent.done()
         release.set()
         sent.result()
-        stream.shutdown_write()
-        assert read_all(stream) == hashlib.sha256(BIG).digest()
-    stream.close()
+        channel.shutdown_write()
+        assert read_all(channel) == hashlib.sha256(BIG).digest()
+    channel.close()
 
 
 def _read_socket(connection: socket.socket) -> bytes:
@@ -142,18 +147,18 @@ def _read_socket(connection: socket.socket) -> bytes:
 
 
 def test_a_server_that_leaves_early_is_heard_to_its_end(
-    line: RelayLine, serve: Callable[..., str]
+    stream: AgentStream, serve: Callable[..., str]
 ) -> None:
     def refuse(connection: socket.socket) -> None:
         connection.recv(1)
         connection.shutdown(socket.SHUT_RD)
         connection.sendall(b"too large")
 
-    stream = line.dial(serve(refuse))
+    channel = stream.open(serve(refuse))
     with Background() as pool:
-        pool.submit(stream.sendall, BIG)
-        assert read_all(stream) == b"too large"
-        stream.close()
+        pool.submit(channel.sendall, BIG)
+        assert read_all(channel) == b"too large"
+        channel.close()
 
 
 def test_half_a_frame_reaches_nobody(machine: Machine, serve: Callable[..., str]) -> None:
@@ -166,53 +171,53 @@ def test_half_a_frame_reaches_nobody(machine: Machine, serve: Callable[..., str]
         heard.append(_read_socket(connection))
         ended.set()
 
-    first = RelayLine(machine.connect, 10)
-    stream = first.dial(serve(listen))
-    stream.sendall(b"whole")
+    first = AgentStream(machine.connect, 10)
+    channel = first.open(serve(listen))
+    channel.sendall(b"whole")
     assert begun.wait(10)
-    half = HEAD.pack(first._session, stream._number, Kind.DATA, LARGEST) + b"half" * 100
+    half = HEAD.pack(first._session, channel._number, Kind.DATA, LARGEST) + b"half" * 100
     first._socket.sendall(half)
-    second = RelayLine(machine.connect, 10)
+    second = AgentStream(machine.connect, 10)
     assert ended.wait(10)
     assert heard == [b"whole", b""]
-    again = second.dial(serve(echo))
+    again = second.open(serve(echo))
     again.sendall(b"hello")
     assert again.recv(10) == b"hello"
     with pytest.raises(OSError, match="lost"):
-        read_all(stream)
+        read_all(channel)
     second.close()
     first.close()
 
 
-def test_a_relay_that_starts_again_is_noticed(
-    machine: Machine, line: RelayLine, serve: Callable[..., str]
+def test_an_agent_that_starts_again_is_noticed(
+    machine: Machine, stream: AgentStream, serve: Callable[..., str]
 ) -> None:
     path = serve(echo)
-    stream = line.dial(path)
+    channel = stream.open(path)
     machine.kill()
     machine.start()
     with pytest.raises(OSError, match="lost"):
-        stream.recv(1)
+        channel.recv(1)
     with pytest.raises(Lost):
-        line.dial(path)
-    after = RelayLine(machine.connect, 10)
-    again = after.dial(path)
+        stream.open(path)
+    after = AgentStream(machine.connect, 10)
+    again = after.open(path)
     again.shutdown_write()
     assert read_all(again) == b"that was all"
     after.close()
 
 
-def test_a_wrong_tail_ends_the_session(line: RelayLine, serve: Callable[..., str]) -> None:
-    stream = line.dial(serve(echo))
-    head = HEAD.pack(line._session, stream._number, Kind.DATA, 4)
-    line._socket.sendall(head + b"data" + NUMBER.pack(line._session ^ 1))
+def test_a_wrong_tail_ends_the_session(stream: AgentStream, serve: Callable[..., str]) -> None:
+    channel = stream.open(serve(echo))
+    head = HEAD.pack(stream._session, channel._number, Kind.DATA, 4)
+    stream._socket.sendall(head + b"data" + NUMBER.pack(stream._session ^ 1))
     with pytest.raises(OSError, match="lost"):
-        stream.recv(1)
-    assert not line.alive
+        channel.recv(1)
+    assert not stream.alive
 
 
 def test_what_comes_is_given_at_once_and_in_order(
-    line: RelayLine, serve: Callable[..., str]
+    stream: AgentStream, serve: Callable[..., str]
 ) -> None:
     taken: list[bytes] = []
     room = 7
@@ -221,21 +226,21 @@ def test_what_comes_is_given_at_once_and_in_order(
         taken.append(data[:room])
         return min(room, len(data))
 
-    stream = line.dial(serve(echo))
-    stream.give_at_once(sink)
+    channel = stream.open(serve(echo))
+    channel.give_at_once(sink)
 
     def read() -> None:
-        while data := stream.recv(65536):
+        while data := channel.recv(65536):
             taken.append(data)
 
     with Background() as pool:
         reading = pool.submit(read)
-        stream.sendall(BIG)
-        stream.shutdown_write()
+        channel.sendall(BIG)
+        channel.shutdown_write()
         reading.result()
     assert b"".join(taken) == BIG + b"that was all"
     assert any(len(piece) == room for piece in taken)
-    stream.close()
+    channel.close()
 
 
 class Ssh:
@@ -244,7 +249,7 @@ class Ssh:
     def __init__(self) -> None:
         self.dialled: list[str] = []
 
-    def dial(self, path: str) -> RelayStream:
+    def dial(self, path: str) -> Channel:
         self.dialled.append(path)
         raise ConnectionRefusedError
 
@@ -254,7 +259,7 @@ class Ssh:
     def close(self) -> None: ...
 
 
-def test_where_the_relay_says_nothing_ssh_leads_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_the_agent_says_nothing_ssh_leads_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ssh_kept, "LIMIT", 0.5)
     ours, theirs = socket.socketpair()
 
@@ -262,7 +267,7 @@ def test_where_the_relay_says_nothing_ssh_leads_on(monkeypatch: pytest.MonkeyPat
         return theirs.dup()
 
     ssh = Ssh()
-    guest = RelayedGuest(none, ssh)  # type: ignore[arg-type]
+    guest = StreamGuest(KeptStream(none), ssh)  # type: ignore[arg-type]
     with pytest.raises(ConnectionRefusedError):
         guest.dial("/run/docker.sock")
     assert ssh.dialled == ["/run/docker.sock"]
@@ -275,19 +280,19 @@ def test_a_machine_that_is_gone_is_not_looked_for_through_ssh() -> None:
         raise ConnectionRefusedError
 
     ssh = Ssh()
-    guest = RelayedGuest(refused, ssh)  # type: ignore[arg-type]
+    guest = StreamGuest(KeptStream(refused), ssh)  # type: ignore[arg-type]
     with pytest.raises(GuestUnreachable):
         guest.dial("/run/docker.sock")
     assert ssh.dialled == []
 
 
-def test_a_lost_line_is_made_again(machine: Machine, serve: Callable[..., str]) -> None:
+def test_a_lost_session_is_made_again(machine: Machine, serve: Callable[..., str]) -> None:
     path = serve(echo)
-    guest = RelayedGuest(machine.connect, Ssh())  # type: ignore[arg-type]
+    guest = StreamGuest(KeptStream(machine.connect), Ssh())  # type: ignore[arg-type]
     for _ in range(3):
-        stream = guest.dial(path)
-        stream.shutdown_write()
-        assert read_all(stream) == b"that was all"
-        assert guest._line is not None
-        guest._line._socket.shutdown(socket.SHUT_RDWR)
+        channel = guest.dial(path)
+        channel.shutdown_write()
+        assert read_all(channel) == b"that was all"
+        assert guest._stream._stream is not None
+        guest._stream._stream._socket.shutdown(socket.SHUT_RDWR)
     guest.close()

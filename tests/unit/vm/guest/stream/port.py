@@ -1,4 +1,4 @@
-"""What the tests of the relay put in QEMU's place, and in dockerd's."""
+"""What the tests of the agent stream put in QEMU's place, and in dockerd's."""
 
 import contextlib
 import os
@@ -15,7 +15,7 @@ from tests.background import PATIENCE, Background
 
 
 class Machine:
-    """A terminal line as the port: the relay at one end, and whoever connected last at the other,
+    """A terminal line as the port: the agent at one end, and whoever connected last at the other,
     as QEMU does it. Who is not there loses nothing of what comes later."""
 
     def __init__(self, program: Path) -> None:
@@ -29,16 +29,16 @@ class Machine:
         self._changed, self._change = socket.socketpair()
         self._carrier = threading.Thread(target=self._carry, name="line", daemon=True)
         self._carrier.start()
-        self.relay: subprocess.Popen[bytes] | None = None
+        self.agent: subprocess.Popen[bytes] | None = None
         self.start()
 
     def start(self) -> None:
-        self.relay = subprocess.Popen([self._program, os.ttyname(self._slave)])
+        self.agent = subprocess.Popen([self._program, os.ttyname(self._slave)])
 
     def kill(self) -> None:
-        assert self.relay is not None
-        self.relay.kill()
-        self.relay.wait()
+        assert self.agent is not None
+        self.agent.kill()
+        self.agent.wait()
 
     def connect(self, until: float) -> socket.socket:
         ours, theirs = socket.socketpair()
@@ -47,8 +47,8 @@ class Machine:
         return theirs
 
     def close(self) -> None:
-        assert self.relay is not None
-        assert self.relay.poll() is None, "the relay has ended"
+        assert self.agent is not None
+        assert self.agent.poll() is None, "the agent has ended"
         self.kill()
         self._change.close()
         self._carrier.join(PATIENCE)

@@ -1,4 +1,4 @@
-"""A guest's end of the relay that says what the test has written down."""
+"""The end of the agent stream in the guest, scripted by the test."""
 
 import socket
 import threading
@@ -7,8 +7,9 @@ from collections import deque
 from collections.abc import Callable
 
 from tests.background import Background
-from vm.guest.relay import RelayLine, RelayStream
-from vm.guest.relay_frames import MAGIC, NUMBER, ZEROS, Kind, frames, packed
+from vm.guest.stream.channel import Channel
+from vm.guest.stream.frames import MAGIC, NUMBER, ZEROS, Kind, frames, packed
+from vm.guest.stream.session import AgentStream
 
 PATH = "/run/docker.sock"
 
@@ -16,7 +17,7 @@ type Frame = tuple[int, int, bytes]
 
 
 class Guest:
-    """The other end of the line. It greets, and then does what it is told to."""
+    """The other end of the stream. It greets, and then does what it is told to."""
 
     def __init__(self, before: bytes, after: bytes, pieces: int) -> None:
         self.before, self.after, self.pieces = before, after, pieces
@@ -58,7 +59,7 @@ class Guest:
         self.host.sendall(packed(self.session, number, kind, data))
 
     def hears_no_more(self) -> bool:
-        """Once the host has closed the line, or this end of it."""
+        """Once the host has closed the stream, or this end of it."""
         if self._heard or self._buffer:
             return False
         self.host.settimeout(0.1)
@@ -68,16 +69,16 @@ class Guest:
             return True
 
 
-def opened(guest: Guest, line: RelayLine) -> RelayStream:
-    dialled = Background().submit(line.dial, PATH)
+def opened(guest: Guest, stream: AgentStream) -> Channel:
+    dialled = Background().submit(stream.open, PATH)
     number, kind, data = guest.hear()
     assert (kind, data) == (Kind.OPEN, PATH.encode())
     guest.say(number, Kind.OPENED)
     return dialled.result()
 
 
-def received(stream: RelayStream, limit: int = 1 << 20) -> bytes:
-    return Background().submit(stream.recv, limit).result()
+def received(channel: Channel, limit: int = 1 << 20) -> bytes:
+    return Background().submit(channel.recv, limit).result()
 
 
 def until(what: Callable[[], bool]) -> None:

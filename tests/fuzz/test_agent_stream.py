@@ -1,8 +1,8 @@
-"""Frames of a hostile guest, for the line that carries connections to it.
+"""Frames of a hostile guest, for the agent stream.
 
 An input is what the guest sends after its greeting, which never changes here. Two connections are
 dialled before: of one everything is read, of the other nothing. Bounds are small, so that small
-inputs reach them. Next: `vm/guest/relay.py`.
+inputs reach them. Next: `vm/guest/stream/`.
 """
 
 import contextlib
@@ -15,10 +15,13 @@ from types import SimpleNamespace
 import pytest
 
 from tests.fuzz.harness import PATIENCE, Fuzz, Source, join
-from vm.guest import relay, relay_frames
-from vm.guest.relay import RelayLine, RelayStream
-from vm.guest.relay_frames import HEAD, MAGIC, NUMBER, Kind
 from vm.guest.ssh_kept import Lost
+from vm.guest.stream import channel as channels
+from vm.guest.stream import frames as stream_frames
+from vm.guest.stream import session
+from vm.guest.stream.channel import Channel
+from vm.guest.stream.frames import HEAD, MAGIC, NUMBER, Kind
+from vm.guest.stream.session import AgentStream
 
 HELLO = b"\x01\x02\x03\x04 of every line"[:16]
 SESSION = NUMBER.unpack_from(HELLO)[0]
@@ -29,10 +32,10 @@ WHOLE, UNREAD = 1, 2  # connections
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     fixed = SimpleNamespace(urandom=lambda size: HELLO[:size], strerror=os.strerror)
-    monkeypatch.setattr(relay, "os", fixed)
+    monkeypatch.setattr(session, "os", fixed)
     for name, value in (("LARGEST", LARGEST), ("WINDOW", WINDOW), ("GRANT", 150), ("SMALL", 16)):
-        monkeypatch.setattr(relay, name, value)
-    monkeypatch.setattr(relay_frames, "LARGEST", LARGEST)
+        monkeypatch.setattr(channels, name, value)
+    monkeypatch.setattr(stream_frames, "LARGEST", LARGEST)
 
 
 def frame(session: int, number: int, kind: int, data: bytes, length: int, end: int) -> bytes:
@@ -40,7 +43,7 @@ def frame(session: int, number: int, kind: int, data: bytes, length: int, end: i
 
 
 def frames(source: Source) -> bytes:
-    """Mostly right ones: what is wrong ends the line."""
+    """Mostly right ones: what is wrong ends the stream."""
     said = [frame(SESSION, number, Kind.OPENED, b"", 0, SESSION) for number in (WHOLE, UNREAD)]
     return b"".join([*said, *source.some(16, lambda: _frame(source))])
 
@@ -81,19 +84,19 @@ def expected(data: bytes) -> dict[int, bytes]:
 class Reader:
     """One that dials, in a thread of its own. Only OSError may end it."""
 
-    def __init__(self, line: RelayLine, *, reads: bool) -> None:
+    def __init__(self, stream: AgentStream, *, reads: bool) -> None:
         self.got = b""
-        self.stream: RelayStream | None = None
-        self._line = line
+        self.channel: Channel | None = None
+        self._stream = stream
         self._reads = reads
         self.thread = threading.Thread(target=self._run, name="reader")
         self.thread.start()
 
     def _run(self) -> None:
         with contextlib.suppress(Lost, ConnectionRefusedError, ConnectionResetError):
-            self.stream = self._line.dial("/run/docker.sock")
-            self._line.say(self.stream._number, Kind.DATA, b"x")
-            while self._reads and (data := self.stream.recv(100)):
+            self.channel = self._stream.open("/run/docker.sock")
+            self._stream.send(self.channel._number, Kind.DATA, b"x")
+            while self._reads and (data := self.channel.recv(100)):
                 self.got += data
 
 
@@ -102,26 +105,26 @@ def target(data: bytes) -> None:
     with guest:
         guest.settimeout(PATIENCE)
         guest.sendall(b"what was under way" + MAGIC + HELLO)
-        line = RelayLine(lambda until: host, PATIENCE)
-        whole, unread = Reader(line, reads=True), None
+        stream = AgentStream(lambda until: host, PATIENCE)
+        whole, unread = Reader(stream, reads=True), None
         try:
             _await_open(guest)
-            unread = Reader(line, reads=False)
+            unread = Reader(stream, reads=False)
             _await_open(guest)
             guest.sendall(data)
             guest.shutdown(socket.SHUT_WR)
-            line._reader.join(PATIENCE)
-            assert not line.alive
+            stream._reader.join(PATIENCE)
+            assert not stream.alive
             join(whole.thread, unread.thread)
         finally:
-            line.close()
+            stream.close()
         right = expected(data)
         assert right[WHOLE].startswith(whole.got)
-        if unread.stream is not None:
-            held = b"".join(unread.stream._blocks)
+        if unread.channel is not None:
+            held = b"".join(unread.channel._blocks)
             assert right[UNREAD].startswith(held)
             assert len(held) <= WINDOW
-            unread.stream.close()
+            unread.channel.close()
 
 
 def _await_open(guest: socket.socket) -> None:
@@ -129,5 +132,10 @@ def _await_open(guest: socket.socket) -> None:
         pass
 
 
-def test_relay(fuzz: Fuzz) -> None:
-    fuzz("relay", target, frames, [HELLO[:4], *(NUMBER.pack(kind) for kind in Kind), bytes(256)])
+def test_agent_stream(fuzz: Fuzz) -> None:
+    fuzz(
+        "agent_stream",
+        target,
+        frames,
+        [HELLO[:4], *(NUMBER.pack(kind) for kind in Kind), bytes(256)],
+    )

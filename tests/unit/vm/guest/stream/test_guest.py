@@ -1,40 +1,24 @@
-"""A guest reached by the relay and by ssh: which does what, and when ssh takes over."""
+"""A guest reached by the agent stream and by ssh: which does what, and when ssh takes over."""
 
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tests.background import Background
-from tests.unit.vm.guest.scripted_relay import PATH, Guest, opened, until
+from tests.unit.vm.guest.stream.scripted import PATH, Guest, opened, until
 from vm.errors import GuestUnreachable
 from vm.guest import ssh_kept
 from vm.guest.protocol import Size
-from vm.guest.relay import RelayedGuest, RelayStream
-from vm.guest.relay_frames import HEAD, NUMBER, Kind
+from vm.guest.stream.channel import Channel
+from vm.guest.stream.frames import HEAD, NUMBER, Kind
+from vm.guest.stream.guest import StreamGuest
+from vm.guest.stream.kept import KeptStream
 from vm.host.process import Completed
 
-pytestmark = pytest.mark.timeout(30)  # a fault of the relay is a test that hangs
-
-
-@pytest.fixture
-def new_guest() -> Iterator[Callable[..., Guest]]:
-    guests: list[Guest] = []
-
-    def make(before: bytes = b"", after: bytes = b"", pieces: int = 1) -> Guest:
-        guests.append(Guest(before, after, pieces))
-        return guests[-1]
-
-    yield make
-    for guest in guests:
-        guest.host.close()
-
-
-@pytest.fixture
-def guest(new_guest: Callable[..., Guest]) -> Guest:
-    return new_guest()
+pytestmark = pytest.mark.timeout(30)  # a fault of the stream is a test that hangs
 
 
 class Ssh:
@@ -81,7 +65,7 @@ def refused(until: float) -> socket.socket:
 
 def test_commands_files_and_terminals_go_by_ssh() -> None:
     ssh, size = Ssh(), Size(80, 24)
-    guest: Any = RelayedGuest(silent, ssh)  # type: ignore[arg-type]
+    guest: Any = StreamGuest(KeptStream(silent), ssh)  # type: ignore[arg-type]
     assert guest.session(("sh",), size) == ("session", ("sh",), size, "xterm-256color")
     assert guest.session(None, None, "vt100") == ("session", None, None, "vt100")
     assert guest.run(("id",), stdin=b"in", timeout=5) == Completed(("id",), 3, b"out", b"err")
@@ -93,51 +77,51 @@ def test_commands_files_and_terminals_go_by_ssh() -> None:
     assert ssh.asked[5:] == [("write", "/file", b"x", 0o644), ("write", "/file", b"x", 0o600)]
 
 
-def test_the_line_is_made_once_and_closed_with_ssh(guest: Guest) -> None:
+def test_the_session_is_made_once_and_closed_with_ssh(guest: Guest) -> None:
     ssh = Ssh()
-    relayed = RelayedGuest(guest.connect, ssh)  # type: ignore[arg-type]
-    relayed.connect(10)
-    relayed.connect(10)
-    dialled = Background().submit(relayed.dial, PATH)
+    guest_by_stream = StreamGuest(KeptStream(guest.connect), ssh)  # type: ignore[arg-type]
+    guest_by_stream.connect(10)
+    guest_by_stream.connect(10)
+    dialled = Background().submit(guest_by_stream.dial, PATH)
     guest.say(guest.hear()[0], Kind.OPENED)
-    assert isinstance(dialled.result(), RelayStream)
+    assert isinstance(dialled.result(), Channel)
     assert ssh.asked == []
-    relayed.close()
+    guest_by_stream.close()
     assert ssh.asked == [("close",)]
     assert guest.hears_no_more()
 
 
-def test_where_the_relay_is_silent_ssh_connects(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_the_agent_is_silent_ssh_connects(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ssh_kept, "PATIENCE", 0.0)
     ssh = Ssh()
-    RelayedGuest(silent, ssh).connect(10)  # type: ignore[arg-type]
+    StreamGuest(KeptStream(silent), ssh).connect(10)  # type: ignore[arg-type]
     assert ssh.asked == [("connect", 10)]
-    gone = RelayedGuest(refused, ssh)  # type: ignore[arg-type]
+    gone = StreamGuest(KeptStream(refused), ssh)  # type: ignore[arg-type]
     with pytest.raises(GuestUnreachable):
         gone.connect(10)
     assert len(ssh.asked) == 1
 
 
-def test_a_relay_that_broke_the_protocol_is_left_alone_for_a_while(
+def test_an_agent_that_broke_the_protocol_is_left_alone_for_a_while(
     new_guest: Callable[..., Guest],
 ) -> None:
     guests = [new_guest(), new_guest()]
     made = iter(guests)
     ssh = Ssh()
-    relayed = RelayedGuest(lambda until: next(made).theirs, ssh)  # type: ignore[arg-type]
-    relayed._kept._patience = 0.0
-    relayed.connect(10)
-    line = relayed._line
-    assert line is not None
-    stream = opened(guests[0], line)
-    guests[0].host.sendall(HEAD.pack(guests[0].session, stream._number, Kind.DATA, 0))
+    guest_by_stream = StreamGuest(KeptStream(lambda until: next(made).theirs), ssh)  # type: ignore[arg-type]
+    guest_by_stream._stream._kept._patience = 0.0
+    guest_by_stream.connect(10)
+    stream = guest_by_stream._stream._stream
+    assert stream is not None
+    channel = opened(guests[0], stream)
+    guests[0].host.sendall(HEAD.pack(guests[0].session, channel._number, Kind.DATA, 0))
     guests[0].host.sendall(NUMBER.pack(guests[0].session))
-    until(lambda: not line.alive)
-    by_ssh: Any = relayed.dial(PATH)
+    until(lambda: not stream.alive)
+    by_ssh: Any = guest_by_stream.dial(PATH)
     assert by_ssh == ("dial", PATH)
-    line.barred_until = time.monotonic()
-    relayed.connect(10)
-    assert relayed._line is not line
-    assert relayed._line is not None
-    assert relayed._line.alive
-    relayed.close()
+    stream.barred_until = time.monotonic()
+    guest_by_stream.connect(10)
+    assert guest_by_stream._stream._stream is not stream
+    assert guest_by_stream._stream._stream is not None
+    assert guest_by_stream._stream._stream.alive
+    guest_by_stream.close()

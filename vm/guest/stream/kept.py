@@ -1,0 +1,41 @@
+"""The agent stream of one machine, made again when it is lost.
+
+After a violation of the protocol no other session is made for `session.BACKOFF` seconds. Next:
+`session.py`, `vm/guest/ssh_kept.py`.
+"""
+
+import time
+
+from vm.guest.ssh_kept import Kept
+from vm.guest.stream.channel import Channel
+from vm.guest.stream.session import AgentStream, Connect
+
+
+class KeptStream:
+    """For any thread. Every call raises GuestUnreachable when no session can be made; its cause is
+    a TimeoutError where the machine is there and only its agent does not answer."""
+
+    def __init__(self, connect: Connect) -> None:
+        self._connect = connect
+        self._stream: AgentStream | None = None
+        self._kept = Kept(self._make_stream)
+
+    def _make_stream(self, limit: float) -> AgentStream:
+        """QEMU serves one client at a time. Raises OSError."""
+        if self._stream is not None:
+            self._stream.close()
+            if time.monotonic() < self._stream.barred_until:
+                raise TimeoutError("its agent broke the protocol")
+        self._stream = AgentStream(self._connect, limit)
+        return self._stream
+
+    def connect(self, deadline: float) -> None:
+        """Make a session within `deadline` seconds, unless there is one."""
+        self._kept.get(deadline, 0.0)
+
+    def open(self, target: str) -> Channel:
+        """Raises ConnectionRefusedError with the errno that the guest's agent gives."""
+        return self._kept.use(lambda stream: stream.open(target))
+
+    def close(self) -> None:
+        self._kept.close()
