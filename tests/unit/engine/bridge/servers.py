@@ -5,6 +5,7 @@ sockets and a network namespace of its own, so that the host's network stays as 
 """
 
 import os
+import random
 import shutil
 import signal
 import socket
@@ -15,12 +16,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 from vm.guest.ssh import SshGuest, make_key
-from vm.host.net import free_port
+from vm.host.net import is_free
 from vm.types import Address
 
 SSHD = shutil.which("sshd", path="/usr/sbin:/usr/bin:/sbin")
 DOCKERD = shutil.which("dockerd", path="/usr/sbin:/usr/bin:/sbin")
 IMAGE = "galley-test"
+
+
+def _server_port() -> int:
+    """A free port below the ephemeral ones: a client that retries an ephemeral port of this
+    computer may be connected to itself, which keeps the port from its server."""
+    ports = random.sample(range(10_000, 30_000), 100)
+    return next(port for port in ports if is_free("127.0.0.1", port))
 
 
 def wait_until(what: Callable[[], bool], seconds: float = 10.0) -> None:
@@ -40,7 +48,7 @@ class Sshd:
         self.folder = folder
         self.key = folder / "id_ed25519"
         self.known_host = folder / "known_host"
-        self.address = Address("127.0.0.1", free_port())
+        self.address = Address("127.0.0.1", _server_port())
         self._process: subprocess.Popen[bytes] | None = None
         make_key(self.key, folder / "id_ed25519.pub")
         make_key(folder / "host_key", folder / "host_key.pub")

@@ -73,7 +73,10 @@ class Machine:
             elif self._master in ready:
                 self._hand(os.read(self._master, 65536))
             elif self._host is not None:
-                self._pending = self._host.recv(4096)
+                try:
+                    self._pending = self._host.recv(4096)
+                except ConnectionResetError:  # the host has closed with data unread
+                    self._pending = b""
                 if not self._pending:
                     self._hang_up()
         self._hang_up()
