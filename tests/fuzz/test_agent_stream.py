@@ -93,7 +93,7 @@ class Reader:
         self.thread.start()
 
     def _run(self) -> None:
-        with contextlib.suppress(Lost, ConnectionRefusedError, ConnectionResetError):
+        with contextlib.suppress(Lost, OSError):
             self.channel = self._stream.open("/run/docker.sock")
             self._stream.send(self.channel._number, Kind.DATA, b"x")
             while self._reads and (data := self.channel.recv(100)):
