@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from tests import accelerators
 from tests.bare_backend import BareBackend
 from tests.contract.power import Disk
 from vm.backend import Backend, Force
@@ -25,6 +26,7 @@ from vm.lifecycle.machine import Machine
 from vm.lifecycle.steps import Patience
 from vm.types import MachineSpec, MachineState, Status
 
+NO_IMAGE = "none"  # of the fake machine
 PATIENCE = 120.0  # seconds; only ever reached by a test that fails
 
 
@@ -40,6 +42,8 @@ class Bench:
         self.at_change: Callable[[Status], None] = lambda status: None
         self.image = image
         self._changed = threading.Condition()
+        if image != NO_IMAGE:
+            accelerators.lend(directory)
 
     def open(self, **deadlines: float) -> Machine:
         self.machine = Machine(self.directory, self.backend, Deadlines(**deadlines))
@@ -99,6 +103,7 @@ class Bench:
         if self.backend.observe(self.directory).state is not MachineState.STOPPED:
             self.backend.stop(self.directory, Force.KILL)
             assert self.backend.wait_stopped(self.directory, 10)
+        accelerators.keep(self.directory)
 
     def _note(self, status: Status) -> None:
         self.at_change(status)
@@ -124,7 +129,7 @@ def make_bench(home: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], B
     """`make_bench("fake")`, or "bare"; with "qemu" the image that `./dev` built is used."""
 
     def make(name: str) -> Bench:
-        image = str(guest_image()) if name == "qemu" else "none"
+        image = str(guest_image()) if name == "qemu" else NO_IMAGE
         monkeypatch.setenv("GALLEY_HOME", str(home))
         backend = BareBackend() if name == "bare" else choose(name)
         return Bench(backend, MachineDir.of(make_home(find_home())), image)

@@ -13,6 +13,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from tests import accelerators
 from tests.e2e import processes
 from vm.backends.qemu.running import Running, find
 from vm.directory import MachineDir
@@ -52,6 +53,8 @@ class Galley:
                 os.environ["GALLEY_HOME"] = kept
         self.machine = MachineDir.of(self.home)
         self.docker_host = f"unix://{self.home.docker_socket}"
+        if program is GALLEY:
+            accelerators.lend(self.machine)
 
     def run(
         self, *words: str, check: bool = True, stdin: bytes | None = None
@@ -80,6 +83,7 @@ class Galley:
 
     def start(self) -> None:
         self.run("start")
+        accelerators.keep(self.machine)
 
     def vm_identity(self) -> process.Identity:
         return self._running().identity
