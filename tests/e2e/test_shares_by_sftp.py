@@ -3,7 +3,7 @@
 Next: `engine/guest/files/source/sftp_line.c`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ import pytest
 from tests.e2e.galley import IMAGE, Galley
 from vm.host import process
 
+NAME = "writer"  # of the container
 # Numbers by way of a file that stays open, and of one that is made and renamed each time.
 COUNT = """
 exec 3>> /shared/numbers; n=0
@@ -22,18 +23,37 @@ done
 LAST_WORDS = 'trap "echo ended > /shared/ended; exit 0" TERM; while true; do usleep 50000; done'
 
 
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory, images: Path) -> Iterator[Galley]:
+    """A Galley that shares `shared` by SFTP. Each test leaves it to the next, running or not."""
+    root = tmp_path_factory.mktemp("l")
+    (root / "shared").mkdir()
+    galley = Galley(root / "home", images)
+    galley.run("settings", "set", "share_by", "sftp")
+    galley.run("settings", "set", "shares", str(root / "shared"))
+    galley.start()
+    galley.load_image()
+    assert galley.status()["vm"]["share_by"] == "sftp"
+    yield galley
+    galley.remove()
+
+
 @pytest.fixture
-def engine(used: Galley) -> Galley:
-    used.run("settings", "set", "share_by", "sftp")
-    used.start()
-    assert used.status()["vm"]["share_by"] == "sftp"
-    return used
+def shared(engine: Galley) -> Iterator[Path]:
+    """The folder, for a test that starts a container in it."""
+    engine.start()
+    folder = engine.home.root.with_name("shared")
+    yield folder
+    engine.start()
+    engine.docker("rm", "--force", NAME)
+    for file in folder.iterdir():
+        file.unlink()
 
 
 @pytest.fixture
 def counting(engine: Galley, shared: Path) -> Callable[[], None]:
     """Waits until a container has counted on; none may be left out."""
-    words = ("-d", "--name", "counting", "-v", f"{shared}:/shared", "--init", IMAGE)
+    words = ("-d", "--name", NAME, "-v", f"{shared}:/shared", "--init", IMAGE)
     engine.docker("run", *words, "sh", "-c", COUNT)
 
     def numbers() -> list[int]:
@@ -45,7 +65,7 @@ def counting(engine: Galley, shared: Path) -> Callable[[], None]:
         engine.wait_for(lambda: len(numbers()) > until, "it counts on")
         seen = numbers()
         assert seen == list(range(1, len(seen) + 1))
-        asked = engine.docker("inspect", "-f", "{{.State.Running}} {{.RestartCount}}", "counting")
+        asked = engine.docker("inspect", "-f", "{{.State.Running}} {{.RestartCount}}", NAME)
         assert asked.stdout == b"true 0\n"
 
     goes_on()
@@ -73,7 +93,7 @@ def test_the_last_words_of_who_ends_are_there(
     engine: Galley, shared: Path, words: tuple[str, ...]
 ) -> None:
     mount = ("-v", f"{shared}:/shared", "--stop-signal", "TERM")
-    engine.docker("run", "-d", *mount, IMAGE, "sh", "-c", LAST_WORDS)
+    engine.docker("run", "-d", "--name", NAME, *mount, IMAGE, "sh", "-c", LAST_WORDS)
     engine.run(*words)
     assert (shared / "ended").read_text() == "ended\n"
     assert engine.status()["resumable"] is (words == ("stop",))
