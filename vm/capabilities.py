@@ -14,12 +14,13 @@ from typing import Protocol
 from vm.directory import MachineDir
 from vm.errors import Problem
 from vm.host.sparse import Report
+from vm.messages import Text
 from vm.types import BootOptions, DiskError, Forward, MachineSpec
 
 type Forget = Callable[[], None]
 type Lost = Callable[[int], None]
 type Still = Callable[[], AbstractContextManager[None]]  # in it the guest writes nothing
-type Progress = Callable[[str], None]  # gets a sentence; what it raises ends the call
+type Progress = Callable[[Text], None]  # gets a sentence; what it raises ends the call
 
 
 class Suspends(Protocol):

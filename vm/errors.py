@@ -35,15 +35,18 @@
         ├── SupervisorGone           it went away, or never came up
         └── VersionMismatch          it is of another version
 
-An error crosses the control socket as a `Problem` and becomes an exception again on the other side
-(`to_problem`, `from_problem`). It becomes text for people in `engine/cli/output.py` and nowhere
-else on the command line.
+A class says what a caller can do about it; the code of its message (`vm/messages`) says exactly
+what happened. An error crosses the control socket as a `Problem` and becomes an exception again on
+the other side (`to_problem`, `from_problem`). It becomes text for people in `engine/cli/output.py`
+and nowhere else on the command line.
 """
 
 from collections.abc import Callable
 from enum import StrEnum
 
 import msgspec
+
+from vm.messages import ENGLISH, HINT, Message, Text, as_value
 
 
 class Retry(StrEnum):
@@ -55,31 +58,70 @@ class Retry(StrEnum):
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """An error as a value: what crosses sockets and what `status` lists."""
+    """An error as a value: what crosses sockets and what `status` lists.
+
+    `kind`: the exception's class. `summary` and `hint`: in English, as the sender fills them in.
+    `code` and `values`: of the catalogue's entry; no code for what is in none, as the window's own.
+    """
 
     kind: str
     summary: str
     hint: str = ""
     details: str = ""
     retry: Retry = Retry.UNKNOWN
+    code: str = ""
+    values: dict[str, str | int | float | Text] = {}
+
+    def __hash__(self) -> int:
+        return hash((self.kind, self.summary, self.hint, self.details))
+
+    @property
+    def text(self) -> Text:
+        """Its summary, as a value of another message."""
+        return Text(self.summary, self.code, self.values)
+
+    @property
+    def hint_text(self) -> Text:
+        return Text(self.hint, self.code and self.code + HINT, self.values)
 
 
 class GalleyError(Exception):
-    """`summary`: a sentence a user can read. `hint`: what to do. `details`: last command or log."""
+    """`summary`: a sentence a user can read. `hint`: what to do. Both are filled in from `values`,
+    which `as_value` makes of what is given. `details`: last command or log."""
 
     retry_default = Retry.UNKNOWN
 
     def __init__(
-        self, summary: str, hint: str = "", *, details: str = "", retry: Retry | None = None
+        self,
+        message: Message,
+        /,
+        *,
+        details: str = "",
+        retry: Retry | None = None,
+        **values: object,
     ) -> None:
-        super().__init__(summary)
-        self.summary = summary
-        self.hint = hint
+        self.values = {name: as_value(value) for name, value in values.items()}
+        self.code = message.code
+        self.summary = ENGLISH.fill(message.summary, self.values)
+        self.hint = ENGLISH.fill(message.hint, self.values)
         self.details = details
         self.retry = retry or self.retry_default
+        super().__init__(self.summary)
+
+    @property
+    def text(self) -> Text:
+        """Its summary, as a value of another message."""
+        return Text(self.summary, self.code, self.values)
+
+    @property
+    def hint_text(self) -> Text:
+        return Text(self.hint, self.code and self.code + HINT, self.values)
 
     def to_problem(self) -> Problem:
-        return Problem(type(self).__name__, self.summary, self.hint, self.details, self.retry)
+        kind = type(self).__name__
+        return Problem(
+            kind, self.summary, self.hint, self.details, self.retry, self.code, self.values
+        )
 
 
 class HostError(GalleyError):
@@ -224,7 +266,10 @@ def _tree(root: type[GalleyError]) -> dict[str, type[GalleyError]]:
 def from_problem(problem: Problem) -> GalleyError:
     """The exception that `to_problem` was called on; an unknown kind becomes a `GalleyError`."""
     kind = _tree(GalleyError).get(problem.kind, GalleyError)
-    return kind(problem.summary, problem.hint, details=problem.details, retry=problem.retry)
+    message = Message(problem.code, problem.summary, problem.hint)
+    error = kind(message, details=problem.details, retry=problem.retry)
+    error.values = problem.values  # its sentences are filled in already
+    return error
 
 
 def problem_of(check: Callable[[], object]) -> Problem | None:

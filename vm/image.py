@@ -14,6 +14,13 @@ import msgspec
 
 from vm.errors import HomeUnusable, ImageDamaged
 from vm.host.paths import write_atomic
+from vm.messages import Text
+from vm.messages.guest import (
+    IMAGE_DAMAGED,
+    IMAGE_FILE_CHANGED,
+    IMAGE_OTHER_FORMAT,
+    IMAGE_OTHER_SIZE,
+)
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -76,7 +83,9 @@ def read_manifest(image: Path) -> Manifest:
     except (OSError, msgspec.DecodeError) as error:
         raise damaged(image, MANIFEST, str(error)) from error
     if manifest.format != FORMAT:
-        raise damaged(image, MANIFEST, f"its format is {manifest.format}, not {FORMAT}")
+        raise damaged(
+            image, MANIFEST, IMAGE_OTHER_FORMAT.text(format=manifest.format, expected=FORMAT)
+        )
     return manifest
 
 
@@ -109,10 +118,12 @@ def verify(image: Path) -> Manifest:
     return manifest
 
 
-def damaged(image: Path, name: str, reason: str) -> ImageDamaged:
+def damaged(image: Path, name: str, reason: str | Text) -> ImageDamaged:
     return ImageDamaged(
-        f"The guest image is damaged: {name} in {image}: {reason}.",
-        "Build it again: galley image build",
+        IMAGE_DAMAGED,
+        name=name,
+        image=image,
+        reason=reason,
     )
 
 
@@ -136,7 +147,7 @@ def _fingerprint(image: Path, part: Part) -> Fingerprint:
     except OSError as error:
         raise damaged(image, part.name, error.strerror or str(error)) from error
     if seen.size != part.size:
-        raise damaged(image, part.name, f"it has {seen.size} bytes instead of {part.size}")
+        raise damaged(image, part.name, IMAGE_OTHER_SIZE.text(size=seen.size, expected=part.size))
     return seen
 
 
@@ -146,4 +157,4 @@ def _check(image: Path, part: Part) -> None:
     except OSError as error:
         raise damaged(image, part.name, error.strerror or str(error)) from error
     if found.sha256 != part.sha256:
-        raise damaged(image, part.name, "its content has changed")
+        raise damaged(image, part.name, IMAGE_FILE_CHANGED.text())

@@ -9,6 +9,7 @@ from enum import StrEnum
 import msgspec
 
 from vm.errors import Problem
+from vm.messages import Text
 
 
 class MachineState(StrEnum):
@@ -79,10 +80,17 @@ class Features(msgspec.Struct, frozen=True):
 
 
 class Accelerator(msgspec.Struct, frozen=True):
-    """How the guest's instructions run, and why this way. `reason` is a sentence."""
+    """How the guest's instructions run, and why this way. `reason` is a sentence in English, `code`
+    and `values` those of its message."""
 
     name: str
     reason: str
+    code: str = ""
+    values: dict[str, str | int | float | Text] = {}
+
+    @property
+    def text(self) -> Text:
+        return Text(self.reason, self.code, self.values)
 
 
 class Address(msgspec.Struct, frozen=True):
@@ -175,10 +183,17 @@ class GuestDisk(msgspec.Struct, frozen=True):
 
 
 class BootStep(msgspec.Struct, frozen=True):
-    """A step of a start: its name for users, and its duration (seconds; None: under way)."""
+    """A step of a start: its name in English, and its duration (seconds; None: under way). `code`
+    and `values` are those of the name's message."""
 
     step: str
     seconds: float | None = None
+    code: str = ""
+    values: dict[str, str | int | float | Text] = {}
+
+    @property
+    def text(self) -> Text:
+        return Text(self.step, self.code, self.values)
 
 
 class Status(msgspec.Struct, frozen=True):

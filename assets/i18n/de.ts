@@ -216,14 +216,6 @@
             <translation>Filter leeren, Datei schließen, zurück zur Liste</translation>
         </message>
         <message>
-            <source>Configuring the Docker Engine</source>
-            <translation>Docker Engine wird eingerichtet</translation>
-        </message>
-        <message>
-            <source>Answering on the Docker socket</source>
-            <translation>Docker-Socket wird bedient</translation>
-        </message>
-        <message>
             <source>AppArmor</source>
             <translation>AppArmor</translation>
         </message>
@@ -278,10 +270,6 @@
         <message>
             <source>Behind the last colon stands a tag: letters, digits, dots and dashes.</source>
             <translation>Nach dem letzten Doppelpunkt steht ein Tag: Buchstaben, Ziffern, Punkte und Striche.</translation>
-        </message>
-        <message>
-            <source>Booting Linux</source>
-            <translation>Linux fährt hoch</translation>
         </message>
         <message>
             <source>Browse</source>
@@ -390,14 +378,6 @@
         <message>
             <source>Check for problems</source>
             <translation>Probleme suchen</translation>
-        </message>
-        <message>
-            <source>Checking the guest image</source>
-            <translation>Image der Maschine wird geprüft</translation>
-        </message>
-        <message>
-            <source>Checking the machine's identity</source>
-            <translation>Identität der Maschine wird geprüft</translation>
         </message>
         <message>
             <source>Checking…</source>
@@ -518,10 +498,6 @@
         <message>
             <source>Connect {container} to {network}</source>
             <translation>{container} mit {network} verbinden</translation>
-        </message>
-        <message>
-            <source>Connecting to the machine</source>
-            <translation>Verbindung zur Maschine</translation>
         </message>
         <message>
             <source>Connecting to {name}…</source>
@@ -686,10 +662,6 @@
         <message>
             <source>Create…</source>
             <translation>Neu…</translation>
-        </message>
-        <message>
-            <source>Creating the machine</source>
-            <translation>Maschine wird angelegt</translation>
         </message>
         <message>
             <source>Ctrl+K</source>
@@ -1148,20 +1120,12 @@
             <translation>Auch mit untätigen Containern sparen</translation>
         </message>
         <message>
-            <source>Starting containers again</source>
-            <translation>Container werden wieder gestartet</translation>
-        </message>
-        <message>
             <source>Suspend instead of powering off</source>
             <translation>Aufbewahren statt ausschalten</translation>
         </message>
         <message>
             <source>Used where the proxy is set to manual. A password is kept in the keyring.</source>
             <translation>Gilt, wenn der Proxy auf manual steht. Ein Passwort kommt in den Schlüsselbund.</translation>
-        </message>
-        <message>
-            <source>Waking the machine</source>
-            <translation>Die Maschine wecken</translation>
         </message>
         <message>
             <source>When the engine is stopped, keep it on the disk as it is, so that it starts at once.</source>
@@ -1484,8 +1448,8 @@
             <translation>Es läuft weiter und bleibt in der Aufgabenliste.</translation>
         </message>
         <message>
-            <source>It is chosen once at start-up: galley restart --supervisor.</source>
-            <translation>Dies wird einmal beim Start gewählt: galley restart --supervisor.</translation>
+            <source>It is chosen once at start-up.</source>
+            <translation>Dies wird einmal beim Start gewählt.</translation>
         </message>
         <message>
             <source>It is kept where docker keeps its logins, never in a plain file.</source>
@@ -1762,10 +1726,6 @@
         <message>
             <source>More options</source>
             <translation>Weitere Optionen</translation>
-        </message>
-        <message>
-            <source>Mounting the data disk</source>
-            <translation>Datenträger wird eingehängt</translation>
         </message>
         <message>
             <source>Move logins to the keyring</source>
@@ -2552,22 +2512,6 @@
             <translation>Start läuft</translation>
         </message>
         <message>
-            <source>Starting containerd</source>
-            <translation>containerd wird gestartet</translation>
-        </message>
-        <message>
-            <source>Starting fake</source>
-            <translation>Die vorgetäuschte Maschine wird gestartet</translation>
-        </message>
-        <message>
-            <source>Starting qemu</source>
-            <translation>QEMU wird gestartet</translation>
-        </message>
-        <message>
-            <source>Starting the Docker Engine</source>
-            <translation>Docker Engine wird gestartet</translation>
-        </message>
-        <message>
             <source>Starting the engine…</source>
             <translation>Engine wird gestartet…</translation>
         </message>
@@ -2860,8 +2804,8 @@
             <translation>Der Start kam nicht zum Ende</translation>
         </message>
         <message>
-            <source>The virtual machine gets it when it starts: galley restart.</source>
-            <translation>Die virtuelle Maschine erhält dies beim Start: galley restart.</translation>
+            <source>The virtual machine gets it when it starts.</source>
+            <translation>Die virtuelle Maschine erhält dies beim Start.</translation>
         </message>
         <message>
             <source>Their settings are lost.</source>
@@ -4295,64 +4239,16 @@
     <context>
         <name>engine</name>
         <message>
-            <source>Log out of registries that you no longer use, then try again.</source>
-            <translation>Von Registrys abmelden, die nicht mehr gebraucht werden, dann erneut versuchen.</translation>
+            <source>"{name}" cannot be set here.</source>
+            <translation>„{name}“ lässt sich hier nicht einstellen.</translation>
         </message>
         <message>
-            <source>Make the snapshot without what is in memory.</source>
-            <translation>Den Snapshot ohne Arbeitsspeicher erstellen.</translation>
+            <source>"{name}" is there twice.</source>
+            <translation>„{name}“ kommt zweimal vor.</translation>
         </message>
         <message>
-            <source>Only your user may own and change Galley's files: remove what is not yours, or set GALLEY_HOME to another directory.</source>
-            <translation>Nur das eigene Benutzerkonto darf Galleys Dateien besitzen und ändern: Fremdes entfernen oder GALLEY_HOME auf einen anderen Ordner setzen.</translation>
-        </message>
-        <message>
-            <source>Start it first (galley start), or make the snapshot without what is in memory.</source>
-            <translation>Erst starten (galley start), oder den Snapshot ohne Arbeitsspeicher erstellen.</translation>
-        </message>
-        <message>
-            <source>Testing {0} with a small guest</source>
-            <translation>{0} wird mit einem kleinen Gast geprüft</translation>
-        </message>
-        <message>
-            <source>Booting Linux once for all</source>
-            <translation>Linux einmalig booten</translation>
-        </message>
-        <message>
-            <source>The Credential Manager of Windows has no room for the list of one more login.</source>
-            <translation>Die Anmeldeinformationsverwaltung von Windows hat keinen Platz für die Liste einer weiteren Anmeldung.</translation>
-        </message>
-        <message>
-            <source>The machine does not run: there is nothing in its memory.</source>
-            <translation>Die Maschine läuft nicht: In ihrem Arbeitsspeicher ist nichts.</translation>
-        </message>
-        <message>
-            <source>The virtual machine did not come up.</source>
-            <translation>Die virtuelle Maschine kam nicht hoch.</translation>
-        </message>
-        <message>
-            <source>The virtual machine did not take what it is to start with.</source>
-            <translation>Die virtuelle Maschine nahm nicht an, womit sie starten soll.</translation>
-        </message>
-        <message>
-            <source>This secret is too long for the Credential Manager of Windows.</source>
-            <translation>Dieses Geheimnis ist zu lang für die Anmeldeinformationsverwaltung von Windows.</translation>
-        </message>
-        <message>
-            <source>Try again: galley start</source>
-            <translation>Noch einmal versuchen: galley start</translation>
-        </message>
-        <message>
-            <source>"{0}" cannot be set here.</source>
-            <translation>„{0}“ lässt sich hier nicht einstellen.</translation>
-        </message>
-        <message>
-            <source>"{0}" is there twice.</source>
-            <translation>„{0}“ kommt zweimal vor.</translation>
-        </message>
-        <message>
-            <source>, line {0}</source>
-            <translation>, Zeile {0}</translation>
+            <source>, line {number}</source>
+            <translation>, Zeile {number}</translation>
         </message>
         <message>
             <source>, or set the accelerator to auto</source>
@@ -4363,196 +4259,60 @@
             <translation>Ein Befehl in der virtuellen Maschine hat zu viel ausgegeben.</translation>
         </message>
         <message>
-            <source>A copy of the data disk needs {0} GiB, and {1} GiB are free.</source>
-            <translation>Eine Kopie der Datenplatte braucht {0} GiB, und {1} GiB sind frei.</translation>
+            <source>A copy of the data disk needs {needed:size}, and {free:size} are free.</source>
+            <translation>Eine Kopie der Datenplatte braucht {needed:size}, und {free:size} sind frei.</translation>
         </message>
         <message>
-            <source>A part of the guest did not start: {0}</source>
-            <translation>Ein Teil des Gasts ist nicht gestartet: {0}</translation>
+            <source>A part of the guest did not start: {part}</source>
+            <translation>Ein Teil des Gasts ist nicht gestartet: {part}</translation>
+        </message>
+        <message>
+            <source>A snapshot cannot be named {name!r}.</source>
+            <translation>Ein Snapshot kann nicht {name!r} heißen.</translation>
         </message>
         <message>
             <source>A swarm starts its containers again by itself.</source>
             <translation>Ein Schwarm startet seine Container von selbst wieder.</translation>
         </message>
         <message>
-            <source>Correct it, or take it away; then run `galley start`.</source>
-            <translation>Korrigieren oder entfernen, dann `galley start` ausführen.</translation>
-        </message>
-        <message>
-            <source>Free some space, or power it off: galley stop --cold</source>
-            <translation>Schaffen Sie Platz, oder schalten Sie sie aus: galley stop --cold</translation>
-        </message>
-        <message>
-            <source>Galley can log in only to a proxy whose address begins with http://.</source>
-            <translation>Galley kann sich nur bei einem Proxy anmelden, dessen Adresse mit http:// beginnt.</translation>
-        </message>
-        <message>
-            <source>Galley has no password for the proxy {0}.</source>
-            <translation>Galley hat kein Passwort für den Proxy {0}.</translation>
-        </message>
-        <message>
-            <source>Give its address again, with the password, in the settings or with: galley settings set http_proxy -</source>
-            <translation>Seine Adresse noch einmal mit dem Passwort angeben, in den Einstellungen oder mit: galley settings set http_proxy -</translation>
-        </message>
-        <message>
-            <source>Install a Secret Service such as gnome-keyring and log in to the desktop again, or name a keyring of yours in PYTHON_KEYRING_BACKEND. Without one, docker keeps logins in its own plain file after `galley settings set use_keyring false`, and Galley takes a proxy's password from HTTP_PROXY and HTTPS_PROXY after `galley settings set proxy system`.</source>
-            <translation>Einen Secret Service wie gnome-keyring installieren und sich neu am Desktop anmelden oder einen eigenen Schlüsselbund in PYTHON_KEYRING_BACKEND nennen. Ohne einen bewahrt docker Anmeldungen nach `galley settings set use_keyring false` in seiner eigenen lesbaren Datei auf, und Galley nimmt das Passwort eines Proxys nach `galley settings set proxy system` aus HTTP_PROXY und HTTPS_PROXY.</translation>
-        </message>
-        <message>
-            <source>It begins with -----BEGIN CERTIFICATE-----. Correct it; then run `galley start`.</source>
-            <translation>Es beginnt mit -----BEGIN CERTIFICATE-----. Korrigieren, dann `galley start` ausführen.</translation>
-        </message>
-        <message>
-            <source>It starts from cold; nothing on its disk is lost.</source>
-            <translation>Sie fährt neu hoch; auf ihrer Festplatte geht nichts verloren.</translation>
-        </message>
-        <message>
-            <source>Snapshots cannot be made on this computer.</source>
-            <translation>Auf diesem Computer können keine Snapshots erstellt werden.</translation>
-        </message>
-        <message>
-            <source>Folders of this computer cannot be shared with the machine.</source>
-            <translation>Ordner dieses Computers können nicht mit der Maschine geteilt werden.</translation>
-        </message>
-        <message>
-            <source>Copy what containers need into volumes.</source>
-            <translation>Was Container brauchen, in Volumes kopieren.</translation>
-        </message>
-        <message>
-            <source>Ports of containers cannot be published on this computer.</source>
-            <translation>Auf diesem Computer können keine Ports von Containern veröffentlicht werden.</translation>
-        </message>
-        <message>
-            <source>Machines cannot be suspended on this computer.</source>
-            <translation>Auf diesem Computer können Maschinen nicht aufbewahrt werden.</translation>
-        </message>
-        <message>
-            <source>Name such a one, or one that asks for no login.</source>
-            <translation>Einen solchen nennen oder einen, der keine Anmeldung verlangt.</translation>
-        </message>
-        <message>
-            <source>QEMU could not suspend or resume the machine: {0}.</source>
-            <translation>QEMU konnte die Maschine nicht aufbewahren oder wieder wecken: {0}.</translation>
-        </message>
-        <message>
-            <source>Start it yourself to see why: docker start {0}</source>
-            <translation>Starten Sie ihn selbst, um zu sehen, warum: docker start {0}</translation>
-        </message>
-        <message>
-            <source>Suspending needs {0} MiB for the machine's memory, and the disk that holds {1} has {2} MiB free.</source>
-            <translation>Das Aufbewahren braucht {0} MiB für den Arbeitsspeicher der Maschine, und auf der Festplatte mit {1} sind {2} MiB frei.</translation>
-        </message>
-        <message>
-            <source>Every start of the machine boots Linux, which takes about twice as long as going on from a machine that has booted: that has failed {0} times in a row.</source>
-            <translation>Jeder Start der Maschine fährt Linux hoch, was etwa doppelt so lange dauert wie ein Start von einer Maschine aus, die schon hochgefahren ist: Das ist {0}-mal hintereinander fehlgeschlagen.</translation>
-        </message>
-        <message>
-            <source>To have it tried again: galley stop --cold, then galley start --repair</source>
-            <translation>Um es noch einmal versuchen zu lassen: galley stop --cold, dann galley start --repair</translation>
-        </message>
-        <message>
-            <source>Put the proxy's address with its password into HTTP_PROXY and HTTPS_PROXY, which Galley uses after `galley settings set proxy system`.</source>
-            <translation>Die Adresse des Proxys mit seinem Passwort in HTTP_PROXY und HTTPS_PROXY angeben; Galley verwendet sie nach `galley settings set proxy system`.</translation>
-        </message>
-        <message>
-            <source>Use a shorter password or token. Docker keeps long ones in its own plain file after `galley settings set use_keyring false`.</source>
-            <translation>Ein kürzeres Passwort oder Token verwenden. Lange bewahrt docker nach `galley settings set use_keyring false` in seiner eigenen lesbaren Datei auf.</translation>
-        </message>
-        <message>
-            <source>{0} failed: this computer's disk is full.</source>
-            <translation>{0} ist fehlgeschlagen: Die Festplatte dieses Computers ist voll.</translation>
-        </message>
-        <message>
-            <source>Free some space on it, then try again.</source>
-            <translation>Platz darauf schaffen und noch einmal versuchen.</translation>
-        </message>
-        <message>
-            <source>{0} failed on this computer: {1}.</source>
-            <translation>{0} ist auf diesem Computer fehlgeschlagen: {1}.</translation>
-        </message>
-        <message>
-            <source>Try again; the details say what was refused.</source>
-            <translation>Noch einmal versuchen; in den Einzelheiten steht, was abgelehnt wurde.</translation>
-        </message>
-        <message>
-            <source>The Docker Engine went away before it had started {0} again.</source>
-            <translation>Die Docker Engine war weg, bevor sie {0} wieder gestartet hatte.</translation>
-        </message>
-        <message>
-            <source>Start the engine again, which starts them: galley start</source>
-            <translation>Die Engine noch einmal starten, dann starten auch diese: galley start</translation>
-        </message>
-        <message>
-            <source>The container {0} did not start again.</source>
-            <translation>Der Container {0} ist nicht wieder gestartet.</translation>
-        </message>
-        <message>
-            <source>The containers could not be stopped one by one.</source>
-            <translation>Die Container konnten nicht einzeln gestoppt werden.</translation>
-        </message>
-        <message>
-            <source>The machine cannot be suspended: it was started by another version of Galley.</source>
-            <translation>Die Maschine kann nicht aufbewahrt werden: Sie wurde von einer anderen Version von Galley gestartet.</translation>
-        </message>
-        <message>
-            <source>The machine does not change whether containers reach this computer's services.</source>
-            <translation>Die Maschine ändert nicht, ob Container Dienste dieses Computers erreichen.</translation>
-        </message>
-        <message>
-            <source>The machine does not take the certificates for single registries.</source>
-            <translation>Die Maschine nimmt die Zertifikate für einzelne Registries nicht an.</translation>
-        </message>
-        <message>
-            <source>The password of {0} must not stand in a file.</source>
-            <translation>Das Passwort von {0} darf nicht in einer Datei stehen.</translation>
-        </message>
-        <message>
-            <source>The registry certificate {0} cannot be used: {1}.</source>
-            <translation>Das Registry-Zertifikat {0} kann nicht verwendet werden: {1}.</translation>
-        </message>
-        <message>
-            <source>The suspended machine cannot go on: {0}.</source>
-            <translation>Die aufbewahrte Maschine kann nicht weiterlaufen: {0}.</translation>
-        </message>
-        <message>
-            <source>There is no certificate in {0}.</source>
-            <translation>In {0} ist kein Zertifikat.</translation>
-        </message>
-        <message>
-            <source>There is no keyring on this computer to keep secrets in.</source>
-            <translation>Auf diesem Computer gibt es keinen Schlüsselbund für Geheimnisse.</translation>
-        </message>
-        <message>
-            <source>`galley stop --cold` powers it off.</source>
-            <translation>`galley stop --cold` schaltet sie aus.</translation>
-        </message>
-        <message>
-            <source>a time such as 90s, 5min or 2h, up to {0}, or never</source>
-            <translation>eine Zeit wie 90s, 5min oder 2h, höchstens {0}, oder never</translation>
-        </message>
-        <message>
-            <source>A snapshot cannot be named {0}.</source>
-            <translation>Ein Snapshot kann nicht {0} heißen.</translation>
-        </message>
-        <message>
             <source>Add that authority to the trust store of this computer, then start Galley again.</source>
             <translation>Fügen Sie diese Zertifizierungsstelle dem Zertifikatsspeicher dieses Computers hinzu und starten Sie Galley neu.</translation>
         </message>
         <message>
-            <source>Another computer may answer in its place. If its key was really replaced, `{0}` says how to forget the old one.</source>
-            <translation>Möglicherweise antwortet ein anderer Computer an seiner Stelle. Wurde der Schlüssel wirklich ersetzt, zeigt `{0}`, wie der alte entfernt wird.</translation>
+            <source>Another Galley has been changing Docker's file {file} for too long.</source>
+            <translation>Ein anderes Galley ändert schon zu lange Dockers Datei {file}.</translation>
+        </message>
+        <message>
+            <source>Another computer may answer in its place. If its key was really replaced, `{command}` says how to forget the old one.</source>
+            <translation>Möglicherweise antwortet ein anderer Computer an seiner Stelle. Wurde der Schlüssel wirklich ersetzt, zeigt `{command}`, wie der alte entfernt wird.</translation>
+        </message>
+        <message>
+            <source>Answering on the Docker socket</source>
+            <translation>Docker-Socket wird bedient</translation>
+        </message>
+        <message>
+            <source>Booting Linux</source>
+            <translation>Linux fährt hoch</translation>
+        </message>
+        <message>
+            <source>Booting Linux once for all</source>
+            <translation>Linux einmalig booten</translation>
         </message>
         <message>
             <source>Build it again: galley image build</source>
             <translation>Es neu bauen: galley image build</translation>
         </message>
         <message>
-            <source>Cannot read {0} in the virtual machine.</source>
-            <translation>{0} lässt sich in der virtuellen Maschine nicht lesen.</translation>
+            <source>Build it with `galley image build`.</source>
+            <translation>Mit `galley image build` bauen.</translation>
         </message>
         <message>
-            <source>Cannot write {0} in the virtual machine.</source>
-            <translation>{0} lässt sich in der virtuellen Maschine nicht schreiben.</translation>
+            <source>Cannot read {path} in the virtual machine.</source>
+            <translation>{path} lässt sich in der virtuellen Maschine nicht lesen.</translation>
+        </message>
+        <message>
+            <source>Cannot write {path} in the virtual machine.</source>
+            <translation>{path} lässt sich in der virtuellen Maschine nicht schreiben.</translation>
         </message>
         <message>
             <source>Change its permissions, or leave it out.</source>
@@ -4579,8 +4339,20 @@
             <translation>Den Namen des Images prüfen; ist es privat, zuerst bei seiner Registry anmelden.</translation>
         </message>
         <message>
+            <source>Check the network and apt's sources: sudo apt-get update</source>
+            <translation>Netzwerk und apt-Quellen prüfen: sudo apt-get update</translation>
+        </message>
+        <message>
             <source>Check the user name, and the password or token.</source>
             <translation>Benutzername und Passwort oder Token prüfen.</translation>
+        </message>
+        <message>
+            <source>Checking the guest image</source>
+            <translation>Image der Maschine wird geprüft</translation>
+        </message>
+        <message>
+            <source>Checking the machine's identity</source>
+            <translation>Identität der Maschine wird geprüft</translation>
         </message>
         <message>
             <source>Choose a file that was saved from images. To make an image of other files, import it.</source>
@@ -4611,16 +4383,48 @@
             <translation>Eine andere wählen.</translation>
         </message>
         <message>
-            <source>Choose auto, {0}.</source>
-            <translation>Möglich sind auto, {0}.</translation>
+            <source>Choose auto, {names}.</source>
+            <translation>Möglich sind auto, {names}.</translation>
+        </message>
+        <message>
+            <source>Choosing the guest's files</source>
+            <translation>Dateien des Gasts werden ausgewählt</translation>
         </message>
         <message>
             <source>Close some programs, or give it less: `galley settings set memory 2GiB`.</source>
             <translation>Einige Programme schließen oder der Maschine weniger geben: `galley settings set memory 2GiB`.</translation>
         </message>
         <message>
-            <source>Copy {0} to a safe place, then run `galley start --repair`.</source>
-            <translation>{0} an einen sicheren Ort kopieren, dann `galley start --repair` ausführen.</translation>
+            <source>Compressing the root file system</source>
+            <translation>Wurzel-Dateisystem wird komprimiert</translation>
+        </message>
+        <message>
+            <source>Configuring the Docker Engine</source>
+            <translation>Docker Engine wird eingerichtet</translation>
+        </message>
+        <message>
+            <source>Connecting to the machine</source>
+            <translation>Verbindung zur Maschine</translation>
+        </message>
+        <message>
+            <source>Containers that do not run as root cannot write to shared folders: this computer does not let virtiofsd give files to anybody but you.</source>
+            <translation>Container, die nicht als root laufen, können nicht in geteilte Ordner schreiben: Dieser Computer lässt virtiofsd Dateien niemandem geben als Ihnen.</translation>
+        </message>
+        <message>
+            <source>Containers that do not run as root cannot write to shared folders: this computer lends you no ids for them.</source>
+            <translation>Container, die nicht als root laufen, können nicht in geteilte Ordner schreiben: Dieser Computer leiht Ihnen dafür keine Kennungen.</translation>
+        </message>
+        <message>
+            <source>Containers that use it wait. Restart the engine: galley restart. If it ends again, `galley logs --component vm` may say why.</source>
+            <translation>Container, die ihn benutzen, warten. Starten Sie die Engine neu: galley restart. Endet es wieder, sagt `galley logs --component vm` vielleicht, warum.</translation>
+        </message>
+        <message>
+            <source>Copy what containers need into volumes.</source>
+            <translation>Was Container brauchen, in Volumes kopieren.</translation>
+        </message>
+        <message>
+            <source>Copy {disk} to a safe place, then run `galley start --repair`.</source>
+            <translation>{disk} an einen sicheren Ort kopieren, dann `galley start --repair` ausführen.</translation>
         </message>
         <message>
             <source>Correct it with `docker context update`. It is like tcp://host:2376.</source>
@@ -4639,84 +4443,116 @@
             <translation>Sie berichtigen oder Galley die Finger davon lassen: `galley settings set use_context false`, und ebenso use_keyring.</translation>
         </message>
         <message>
+            <source>Correct it, or take it away; then run `galley start`.</source>
+            <translation>Korrigieren oder entfernen, dann `galley start` ausführen.</translation>
+        </message>
+        <message>
             <source>Correct it.</source>
             <translation>Bitte berichtigen.</translation>
         </message>
         <message>
-            <source>Correct {0}, or move it away to go back to the defaults.</source>
-            <translation>{0} berichtigen oder an einen anderen Ort verschieben, dann gelten wieder die Standardwerte.</translation>
+            <source>Correct {file}, or move it away to go back to the defaults.</source>
+            <translation>{file} berichtigen oder an einen anderen Ort verschieben, dann gelten wieder die Standardwerte.</translation>
         </message>
         <message>
             <source>Create the folder first, or share it with the engine.</source>
             <translation>Den Ordner zuerst anlegen oder für die Engine freigeben.</translation>
         </message>
         <message>
-            <source>DOCKER_HOST points docker at {0}, not at Galley.</source>
-            <translation>DOCKER_HOST verweist docker auf {0}, nicht auf Galley.</translation>
+            <source>Creating the machine</source>
+            <translation>Maschine wird angelegt</translation>
+        </message>
+        <message>
+            <source>DOCKER_HOST points docker at {given}, not at Galley.</source>
+            <translation>DOCKER_HOST verweist docker auf {given}, nicht auf Galley.</translation>
         </message>
         <message>
             <source>Delete what is not needed (`galley disk reclaim --prune`), or make the disk larger: `galley settings set disk`.</source>
             <translation>Löschen, was nicht gebraucht wird (`galley disk reclaim --prune`), oder den Datenträger vergrößern: `galley settings set disk`.</translation>
         </message>
         <message>
-            <source>Did you mean {0}?</source>
-            <translation>War {0} gemeint?</translation>
+            <source>Did you mean {near}?</source>
+            <translation>War {near} gemeint?</translation>
         </message>
         <message>
             <source>Disconnect or remove the containers on this network first.</source>
             <translation>Zuerst die Container in diesem Netzwerk trennen oder löschen.</translation>
         </message>
         <message>
-            <source>Docker does not find the program {0}, which keeps logins in the keyring.</source>
-            <translation>Docker findet das Programm {0} nicht, das Anmeldungen im Schlüsselbund ablegt.</translation>
+            <source>Docker does not find the program {program}, which keeps logins in the keyring.</source>
+            <translation>Docker findet das Programm {program} nicht, das Anmeldungen im Schlüsselbund ablegt.</translation>
         </message>
         <message>
-            <source>Docker has to run there, and its socket {0} has to be open to your user.</source>
-            <translation>Docker muss dort laufen, und der Socket {0} muss für das verwendete Benutzerkonto offen sein.</translation>
+            <source>Docker has to run there, and its socket {socket} has to be open to your user.</source>
+            <translation>Docker muss dort laufen, und der Socket {socket} muss für das verwendete Benutzerkonto offen sein.</translation>
         </message>
         <message>
-            <source>Docker keeps its logins in a plain file: {0}.</source>
-            <translation>Docker hat seine Anmeldungen in einer lesbaren Datei: {0}.</translation>
+            <source>Docker keeps its logins in a plain file: {files}.</source>
+            <translation>Docker hat seine Anmeldungen in einer lesbaren Datei: {files}.</translation>
         </message>
         <message>
             <source>Docker uses another context than Galley's.</source>
             <translation>Docker verwendet einen anderen Kontext als den von Galley.</translation>
         </message>
         <message>
-            <source>Another Galley has been changing Docker's file {0} for too long.</source>
-            <translation>Ein anderes Galley ändert schon zu lange Dockers Datei {0}.</translation>
+            <source>Docker's file {file} cannot be used: {error}.</source>
+            <translation>Dockers Datei {file} ist nicht verwendbar: {error}.</translation>
         </message>
         <message>
-            <source>Docker's file {0} cannot be used: {1}.</source>
-            <translation>Dockers Datei {0} ist nicht verwendbar: {1}.</translation>
+            <source>Downloading and unpacking Debian {suite} packages</source>
+            <translation>Debian-{suite}-Pakete werden geladen und entpackt</translation>
         </message>
         <message>
             <source>Emulation was chosen in the settings.</source>
             <translation>In den Einstellungen wurde Emulation gewählt.</translation>
         </message>
         <message>
-            <source>End process {0} and try again; the VM and its containers keep running meanwhile.</source>
-            <translation>Den Prozess {0} beenden und es erneut versuchen; die virtuelle Maschine und ihre Container laufen währenddessen weiter.</translation>
+            <source>End process {pid} and try again; the VM and its containers keep running meanwhile.</source>
+            <translation>Den Prozess {pid} beenden und es erneut versuchen; die virtuelle Maschine und ihre Container laufen währenddessen weiter.</translation>
         </message>
         <message>
-            <source>End process {0} and try again; the VM keeps running meanwhile.</source>
-            <translation>Den Prozess {0} beenden und es erneut versuchen; die virtuelle Maschine läuft währenddessen weiter.</translation>
+            <source>End process {pid} and try again; the VM keeps running meanwhile.</source>
+            <translation>Den Prozess {pid} beenden und es erneut versuchen; die virtuelle Maschine läuft währenddessen weiter.</translation>
         </message>
         <message>
             <source>End the process engine.supervisor and try again; the VM and its containers keep running meanwhile.</source>
             <translation>Den Prozess engine.supervisor beenden und es erneut versuchen; die virtuelle Maschine und ihre Container laufen währenddessen weiter.</translation>
         </message>
         <message>
+            <source>Every start of the machine boots Linux, which takes about twice as long as going on from a machine that has booted: that has failed {failures} times in a row.</source>
+            <translation>Jeder Start der Maschine fährt Linux hoch, was etwa doppelt so lange dauert wie ein Start von einer Maschine aus, die schon hochgefahren ist: Das ist {failures}-mal hintereinander fehlgeschlagen.</translation>
+        </message>
+        <message>
+            <source>Folders cannot be shared by virtiofs: virtiofsd is not installed.</source>
+            <translation>Ordner lassen sich nicht mit virtiofs teilen: virtiofsd ist nicht installiert.</translation>
+        </message>
+        <message>
+            <source>Folders of this computer cannot be shared with the machine.</source>
+            <translation>Ordner dieses Computers können nicht mit der Maschine geteilt werden.</translation>
+        </message>
+        <message>
+            <source>Free 2 GB on the disk that holds Galley's images</source>
+            <translation>Auf der Festplatte mit Galleys Images 2 GB freigeben</translation>
+        </message>
+        <message>
             <source>Free some space</source>
             <translation>Platz schaffen</translation>
         </message>
         <message>
-            <source>Free some space on the disk that holds {0}, or delete a snapshot.</source>
-            <translation>Auf der Platte, auf der {0} liegt, Platz schaffen oder einen Snapshot löschen.</translation>
+            <source>Free some space on it, then try again.</source>
+            <translation>Platz darauf schaffen und noch einmal versuchen.</translation>
         </message>
         <message>
-            <source>Free some space on the disk that holds {0}; the machine goes on by itself.</source>
-            <translation>Platz auf der Festplatte schaffen, auf der {0} liegt; die Maschine läuft dann von selbst weiter.</translation>
+            <source>Free some space on the disk that holds {folder}, or delete a snapshot.</source>
+            <translation>Auf der Platte, auf der {folder} liegt, Platz schaffen oder einen Snapshot löschen.</translation>
+        </message>
+        <message>
+            <source>Free some space on the disk that holds {folder}; the machine goes on by itself.</source>
+            <translation>Platz auf der Festplatte schaffen, auf der {folder} liegt; die Maschine läuft dann von selbst weiter.</translation>
+        </message>
+        <message>
+            <source>Free some space, or power it off: galley stop --cold</source>
+            <translation>Schaffen Sie Platz, oder schalten Sie sie aus: galley stop --cold</translation>
         </message>
         <message>
             <source>Free some space, or set GALLEY_HOME to a directory on another disk.</source>
@@ -4731,28 +4567,44 @@
             <translation>Platz schaffen: `galley docker system prune` entfernt, was kein Container verwendet.</translation>
         </message>
         <message>
-            <source>Galley cannot reach {0}: the ssh of Windows has no sockets.</source>
-            <translation>Galley kann {0} nicht erreichen: Das ssh von Windows kennt keine Sockets.</translation>
+            <source>Galley can log in only to a proxy whose address begins with http://.</source>
+            <translation>Galley kann sich nur bei einem Proxy anmelden, dessen Adresse mit http:// beginnt.</translation>
         </message>
         <message>
-            <source>Galley cannot use {0}: {1}.</source>
-            <translation>Galley kann {0} nicht verwenden: {1}.</translation>
+            <source>Galley cannot reach {name}: the ssh of Windows has no sockets.</source>
+            <translation>Galley kann {name} nicht erreichen: Das ssh von Windows kennt keine Sockets.</translation>
         </message>
         <message>
-            <source>Galley failed: {0}</source>
-            <translation>Fehler in Galley: {0}</translation>
+            <source>Galley cannot read which folders are to be shared: {error}.</source>
+            <translation>Galley kann nicht lesen, welche Ordner geteilt werden sollen: {error}.</translation>
+        </message>
+        <message>
+            <source>Galley cannot use {root}: {reason}.</source>
+            <translation>Galley kann {root} nicht verwenden: {reason}.</translation>
+        </message>
+        <message>
+            <source>Galley failed: {error}</source>
+            <translation>Fehler in Galley: {error}</translation>
+        </message>
+        <message>
+            <source>Galley has no password for the proxy {address}.</source>
+            <translation>Galley hat kein Passwort für den Proxy {address}.</translation>
         </message>
         <message>
             <source>Galley is not running in the background.</source>
             <translation>Galley läuft nicht im Hintergrund.</translation>
         </message>
         <message>
-            <source>Galley leaves it alone. To use it here, run `docker context rm {0}` and restart.</source>
-            <translation>Galley lässt ihn unberührt. Um ihn hier zu verwenden, `docker context rm {0}` ausführen und neu starten.</translation>
+            <source>Galley keeps its keys and sockets there. Use another folder.</source>
+            <translation>Dort hat Galley seine Schlüssel und Sockets. Nehmen Sie einen anderen Ordner.</translation>
         </message>
         <message>
-            <source>Galley made a mistake in {0}: {1}: {2}.</source>
-            <translation>Interner Fehler in Galley bei {0}: {1}: {2}.</translation>
+            <source>Galley leaves it alone. To use it here, run `docker context rm {name}` and restart.</source>
+            <translation>Galley lässt ihn unberührt. Um ihn hier zu verwenden, `docker context rm {name}` ausführen und neu starten.</translation>
+        </message>
+        <message>
+            <source>Galley made a mistake in {method}: {error}.</source>
+            <translation>Interner Fehler in Galley bei {method}: {error}.</translation>
         </message>
         <message>
             <source>Galley reaches dockerd on the socket that it has chosen.</source>
@@ -4763,20 +4615,24 @@
             <translation>Galley führt containerd selbst aus.</translation>
         </message>
         <message>
-            <source>Galley {0} is running in the background, but this is Galley {1}.</source>
-            <translation>Im Hintergrund läuft Galley {0}, aber dies ist Galley {1}.</translation>
+            <source>Galley tries again when the next container starts or ends. If that does not help: galley restart</source>
+            <translation>Galley versucht es wieder, wenn der nächste Container startet oder endet. Hilft das nicht: galley restart</translation>
         </message>
         <message>
-            <source>Galley's background process did not end within {0} s.</source>
-            <translation>Der Hintergrundprozess von Galley hat sich nicht innerhalb von {0} s beendet.</translation>
+            <source>Galley {running} is running in the background, but this is Galley {ours}.</source>
+            <translation>Im Hintergrund läuft Galley {running}, aber dies ist Galley {ours}.</translation>
+        </message>
+        <message>
+            <source>Galley's background process did not end within {seconds:g} s.</source>
+            <translation>Der Hintergrundprozess von Galley hat sich nicht innerhalb von {seconds:g} s beendet.</translation>
         </message>
         <message>
             <source>Galley's background process does not accept the key of this instance.</source>
             <translation>Der Hintergrundprozess von Galley nimmt den Schlüssel dieser Instanz nicht an.</translation>
         </message>
         <message>
-            <source>Galley's background process has not answered for {0} s.</source>
-            <translation>Der Hintergrundprozess von Galley antwortet seit {0} s nicht.</translation>
+            <source>Galley's background process has not answered for {seconds:g} s.</source>
+            <translation>Der Hintergrundprozess von Galley antwortet seit {seconds:g} s nicht.</translation>
         </message>
         <message>
             <source>Galley's background process is of an incompatible version.</source>
@@ -4791,40 +4647,56 @@
             <translation>Der Hintergrundprozess von Galley ist verschwunden.</translation>
         </message>
         <message>
-            <source>Galley's background process {0}.</source>
-            <translation>Der Hintergrundprozess von Galley {0}.</translation>
+            <source>Galley's background process {how}.</source>
+            <translation>Der Hintergrundprozess von Galley {how}.</translation>
         </message>
         <message>
-            <source>Galley's engine is starting ({0}).</source>
-            <translation>Galleys Engine startet gerade ({0}).</translation>
+            <source>Galley's engine is starting ({step}).</source>
+            <translation>Galleys Engine startet gerade ({step}).</translation>
         </message>
         <message>
-            <source>Galley's engine is {0}.</source>
-            <translation>Galleys Engine ist nicht bereit ({0}).</translation>
+            <source>Galley's engine is {state}.</source>
+            <translation>Galleys Engine ist nicht bereit ({state}).</translation>
         </message>
         <message>
             <source>Galley's machine tells by it whether dockerd runs.</source>
             <translation>Galleys Maschine erkennt daran, ob dockerd läuft.</translation>
         </message>
         <message>
-            <source>Give it at most {0}: galley settings set</source>
-            <translation>Ihr höchstens {0} geben: galley settings set</translation>
+            <source>Galley's process that carries ports on IPv6 addresses does not work.</source>
+            <translation>Galleys Prozess, der Ports an IPv6-Adressen weiterleitet, funktioniert nicht.</translation>
         </message>
         <message>
-            <source>Give it in the longer way: docker run --mount {0}</source>
-            <translation>Gib ihn auf die längere Art an: docker run --mount {0}</translation>
+            <source>Give it at most {processors}: galley settings set</source>
+            <translation>Ihr höchstens {processors} geben: galley settings set</translation>
+        </message>
+        <message>
+            <source>Give it in the longer way: docker run --mount {mount}</source>
+            <translation>Gib ihn auf die längere Art an: docker run --mount {mount}</translation>
         </message>
         <message>
             <source>Give it less: galley settings set</source>
             <translation>Ihr weniger geben: galley settings set</translation>
         </message>
         <message>
+            <source>Give its address again, with the password, in the settings or with: galley settings set http_proxy -</source>
+            <translation>Seine Adresse noch einmal mit dem Passwort angeben, in den Einstellungen oder mit: galley settings set http_proxy -</translation>
+        </message>
+        <message>
+            <source>Give your user subordinate ids: sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $USER</source>
+            <translation>Dem Benutzerkonto untergeordnete IDs geben: sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $USER</translation>
+        </message>
+        <message>
+            <source>Have it lend you some: sudo usermod {options} $USER &amp;&amp; galley restart</source>
+            <translation>Ihn welche leihen lassen: sudo usermod {options} $USER &amp;&amp; galley restart</translation>
+        </message>
+        <message>
             <source>If you did not replace its data disk, another program answers in its place.</source>
             <translation>Wurde ihr Datenträger nicht ersetzt, antwortet ein anderes Programm an ihrer Stelle.</translation>
         </message>
         <message>
-            <source>If you replaced {0} yourself, delete {1}.</source>
-            <translation>Wurde {0} absichtlich ersetzt, {1} löschen.</translation>
+            <source>If you replaced {disk} yourself, delete {pin}.</source>
+            <translation>Wurde {disk} absichtlich ersetzt, {pin} löschen.</translation>
         </message>
         <message>
             <source>Images and volumes are on the machine's data disk.</source>
@@ -4835,6 +4707,10 @@
             <translation>QEMU mit der Paketverwaltung des Systems installieren.</translation>
         </message>
         <message>
+            <source>Install a Secret Service such as gnome-keyring and log in to the desktop again, or name a keyring of yours in PYTHON_KEYRING_BACKEND. Without one, docker keeps logins in its own plain file after `galley settings set use_keyring false`, and Galley takes a proxy's password from HTTP_PROXY and HTTPS_PROXY after `galley settings set proxy system`.</source>
+            <translation>Einen Secret Service wie gnome-keyring installieren und sich neu am Desktop anmelden oder einen eigenen Schlüsselbund in PYTHON_KEYRING_BACKEND nennen. Ohne einen bewahrt docker Anmeldungen nach `galley settings set use_keyring false` in seiner eigenen lesbaren Datei auf, und Galley nimmt das Passwort eines Proxys nach `galley settings set proxy system` aus HTTP_PROXY und HTTPS_PROXY.</translation>
+        </message>
+        <message>
             <source>Install it (sudo apt-get install virtiofsd), or share by sftp: galley settings set share_by auto &amp;&amp; galley restart</source>
             <translation>Installieren (sudo apt-get install virtiofsd) oder mit sftp teilen: galley settings set share_by auto &amp;&amp; galley restart</translation>
         </message>
@@ -4843,16 +4719,32 @@
             <translation>So wird es installiert: `brew install qemu`.</translation>
         </message>
         <message>
-            <source>Install it: `sudo apt install {0}` (Debian, Ubuntu), `sudo dnf install qemu-kvm` (Fedora), `sudo pacman -S qemu-base` (Arch).</source>
-            <translation>So wird es installiert: `sudo apt install {0}` (Debian, Ubuntu), `sudo dnf install qemu-kvm` (Fedora), `sudo pacman -S qemu-base` (Arch).</translation>
+            <source>Install it: `sudo apt install {apt}` (Debian, Ubuntu), `sudo dnf install qemu-kvm` (Fedora), `sudo pacman -S qemu-base` (Arch).</source>
+            <translation>So wird es installiert: `sudo apt install {apt}` (Debian, Ubuntu), `sudo dnf install qemu-kvm` (Fedora), `sudo pacman -S qemu-base` (Arch).</translation>
         </message>
         <message>
             <source>Install it: `winget install SoftwareFreedomConservancy.QEMU`, and put it on PATH.</source>
             <translation>So wird es installiert: `winget install SoftwareFreedomConservancy.QEMU`, danach in PATH aufnehmen.</translation>
         </message>
         <message>
-            <source>It ended at once with exit code {0}.</source>
-            <translation>Er endete sofort mit Exit-Code {0}.</translation>
+            <source>Install it: sudo apt-get install zstd</source>
+            <translation>Installieren: sudo apt-get install zstd</translation>
+        </message>
+        <message>
+            <source>Install newuidmap (Debian: uidmap); then: galley restart</source>
+            <translation>newuidmap installieren (Debian: uidmap); danach: galley restart</translation>
+        </message>
+        <message>
+            <source>Install them: sudo apt-get install mmdebstrap erofs-utils qemu-utils zstd uidmap gcc libc6-dev</source>
+            <translation>Installieren: sudo apt-get install mmdebstrap erofs-utils qemu-utils zstd uidmap gcc libc6-dev</translation>
+        </message>
+        <message>
+            <source>It begins with -----BEGIN CERTIFICATE-----. Correct it; then run `galley start`.</source>
+            <translation>Es beginnt mit -----BEGIN CERTIFICATE-----. Korrigieren, dann `galley start` ausführen.</translation>
+        </message>
+        <message>
+            <source>It ended at once with exit code {code}.</source>
+            <translation>Er endete sofort mit Exit-Code {code}.</translation>
         </message>
         <message>
             <source>It has to be like ssh://user@host, without a password.</source>
@@ -4875,6 +4767,10 @@
             <translation>Er läuft mit Galleys eigenen Einstellungen. daemon.json berichtigen und erneut anwenden.</translation>
         </message>
         <message>
+            <source>It starts from cold; nothing on its disk is lost.</source>
+            <translation>Sie fährt neu hoch; auf ihrer Festplatte geht nichts verloren.</translation>
+        </message>
+        <message>
             <source>It was chosen when the machine was started.</source>
             <translation>Dies wurde beim Start der Maschine gewählt.</translation>
         </message>
@@ -4883,24 +4779,56 @@
             <translation>Er wird es, wenn die Engine wieder startet: galley restart</translation>
         </message>
         <message>
+            <source>Its administrator can change that (the setting {setting} of sysctl); then: galley restart</source>
+            <translation>Wer ihn verwaltet, kann das ändern (die Einstellung {setting} von sysctl); danach: galley restart</translation>
+        </message>
+        <message>
             <source>Its last words are in the details; `galley shell` opens the machine.</source>
             <translation>Die letzten Zeilen stehen in den Details; `galley shell` öffnet die Maschine.</translation>
+        </message>
+        <message>
+            <source>Its unshare is missing or too old: install util-linux 2.38 or later; then: galley restart</source>
+            <translation>Sein unshare fehlt oder ist zu alt: util-linux 2.38 oder neuer installieren; danach: galley restart</translation>
         </message>
         <message>
             <source>Keep one of them.</source>
             <translation>Nur einen davon behalten.</translation>
         </message>
         <message>
+            <source>Let it listen on 127.0.0.1 or 0.0.0.0 too.</source>
+            <translation>Auch auf 127.0.0.1 oder 0.0.0.0 hören lassen.</translation>
+        </message>
+        <message>
             <source>Let this Galley start with `galley settings set start_at_login true`, or none with `galley settings set start_at_login false`.</source>
             <translation>Dieses Galley starten lassen mit `galley settings set start_at_login true`, oder keines mit `galley settings set start_at_login false`.</translation>
         </message>
         <message>
-            <source>Line {0}, column {1}: {2}.</source>
-            <translation>Zeile {0}, Spalte {1}: {2}.</translation>
+            <source>Line {line}, column {column}: {reason}.</source>
+            <translation>Zeile {line}, Spalte {column}: {reason}.</translation>
+        </message>
+        <message>
+            <source>Log in at the settings of the window, or install a docker client.</source>
+            <translation>In den Einstellungen des Fensters anmelden oder einen Docker-Client installieren.</translation>
+        </message>
+        <message>
+            <source>Log out of registries that you no longer use, then try again.</source>
+            <translation>Von Registrys abmelden, die nicht mehr gebraucht werden, dann erneut versuchen.</translation>
         </message>
         <message>
             <source>Look at it with its own program, for example Passwords and Keys, then try again.</source>
             <translation>Mit seinem eigenen Programm nachsehen, etwa Passwörter und Verschlüsselung, dann erneut versuchen.</translation>
+        </message>
+        <message>
+            <source>Look at the disk that holds {folder}: it may be failing, or your quota on it may be used up.</source>
+            <translation>Die Festplatte mit {folder} prüfen: Vielleicht ist sie defekt, oder Ihr Kontingent darauf ist aufgebraucht.</translation>
+        </message>
+        <message>
+            <source>Machines cannot be suspended on this computer.</source>
+            <translation>Auf diesem Computer können Maschinen nicht aufbewahrt werden.</translation>
+        </message>
+        <message>
+            <source>Make it first, or bind it with -v.</source>
+            <translation>Legen Sie ihn zuerst an, oder binden Sie ihn mit -v ein.</translation>
         </message>
         <message>
             <source>Make it, or leave it out.</source>
@@ -4911,8 +4839,16 @@
             <translation>Einen erstellen: galley snapshot create NAME</translation>
         </message>
         <message>
-            <source>Make {0} writable for your user, then try again.</source>
-            <translation>{0} für das eigene Benutzerkonto beschreibbar machen, dann noch einmal versuchen.</translation>
+            <source>Make the snapshot without what is in memory.</source>
+            <translation>Den Snapshot ohne Arbeitsspeicher erstellen.</translation>
+        </message>
+        <message>
+            <source>Make {place} writable for your user, then try again.</source>
+            <translation>{place} für das eigene Benutzerkonto beschreibbar machen, dann noch einmal versuchen.</translation>
+        </message>
+        <message>
+            <source>Mounting the data disk</source>
+            <translation>Datenträger wird eingehängt</translation>
         </message>
         <message>
             <source>Move it away; Galley does not remove it.</source>
@@ -4923,40 +4859,40 @@
             <translation>Sie mit `galley logins --move` in den Schlüsselbund verschieben, oder es so lassen: `galley settings set use_keyring false`.</translation>
         </message>
         <message>
-            <source>Containers that do not run as root cannot write to shared folders: this computer lends you no ids for them.</source>
-            <translation>Container, die nicht als root laufen, können nicht in geteilte Ordner schreiben: Dieser Computer leiht Ihnen dafür keine Kennungen.</translation>
+            <source>Name such a one, or one that asks for no login.</source>
+            <translation>Einen solchen nennen oder einen, der keine Anmeldung verlangt.</translation>
         </message>
         <message>
-            <source>Have it lend you some: sudo usermod {0} $USER &amp;&amp; galley restart</source>
-            <translation>Ihn welche leihen lassen: sudo usermod {0} $USER &amp;&amp; galley restart</translation>
+            <source>No folder has such a name.</source>
+            <translation>Kein Ordner heißt so.</translation>
         </message>
         <message>
-            <source>Install newuidmap (Debian: uidmap); then: galley restart</source>
-            <translation>newuidmap installieren (Debian: uidmap); danach: galley restart</translation>
+            <source>No module of the guest's kernel says which kernel it is for.</source>
+            <translation>Kein Modul des Gast-Kernels nennt den Kernel, für den es ist.</translation>
         </message>
         <message>
-            <source>Its unshare is missing or too old: install util-linux 2.38 or later; then: galley restart</source>
-            <translation>Sein unshare fehlt oder ist zu alt: util-linux 2.38 oder neuer installieren; danach: galley restart</translation>
+            <source>No package of the guest's recipe holds a kernel.</source>
+            <translation>Kein Paket aus dem Rezept des Gasts enthält einen Kernel.</translation>
         </message>
         <message>
-            <source>Containers that do not run as root cannot write to shared folders: this computer does not let virtiofsd give files to anybody but you.</source>
-            <translation>Container, die nicht als root laufen, können nicht in geteilte Ordner schreiben: Dieser Computer lässt virtiofsd Dateien niemandem geben als Ihnen.</translation>
+            <source>No package of the guest's recipe holds kernel modules.</source>
+            <translation>Kein Paket aus dem Rezept des Gasts enthält Kernel-Module.</translation>
         </message>
         <message>
-            <source>Its administrator can change that (the setting {0} of sysctl); then: galley restart</source>
-            <translation>Wer ihn verwaltet, kann das ändern (die Einstellung {0} von sysctl); danach: galley restart</translation>
-        </message>
-        <message>
-            <source>Folders cannot be shared by virtiofs: virtiofsd is not installed.</source>
-            <translation>Ordner lassen sich nicht mit virtiofs teilen: virtiofsd ist nicht installiert.</translation>
+            <source>No package of the guest's recipe holds {name}.</source>
+            <translation>Kein Paket aus dem Rezept des Gasts enthält {name}.</translation>
         </message>
         <message>
             <source>Not every change of a file on this computer is told to containers: they have more folders of it than Galley may watch.</source>
             <translation>Nicht jede Änderung an Dateien dieses Computers wird Containern gemeldet: Sie haben mehr Ordner davon, als Galley beobachten darf.</translation>
         </message>
         <message>
-            <source>Nothing answers on {0}.</source>
-            <translation>An {0} antwortet nichts.</translation>
+            <source>Nothing</source>
+            <translation>Nichts</translation>
+        </message>
+        <message>
+            <source>Nothing answers on {socket}.</source>
+            <translation>An {socket} antwortet nichts.</translation>
         </message>
         <message>
             <source>Nothing is lost. `galley diagnose --bundle FILE` has the console of both.</source>
@@ -4967,176 +4903,76 @@
             <translation>Nichts wurde geändert. Bitte berichtigen.</translation>
         </message>
         <message>
-            <source>Let it listen on 127.0.0.1 or 0.0.0.0 too.</source>
-            <translation>Auch auf 127.0.0.1 oder 0.0.0.0 hören lassen.</translation>
+            <source>Nothing was changed. `galley logs --component engine` says why; try again after `galley restart`.</source>
+            <translation>Es wurde nichts geändert. `galley logs --component engine` sagt, warum; nach `galley restart` erneut versuchen.</translation>
         </message>
         <message>
-            <source>Only {0} GiB are free on the disk that holds {1}.</source>
-            <translation>Auf dem Datenträger mit {1} sind nur {0} GiB frei.</translation>
+            <source>Only your user may own and change Galley's files: remove what is not yours, or set GALLEY_HOME to another directory.</source>
+            <translation>Nur das eigene Benutzerkonto darf Galleys Dateien besitzen und ändern: Fremdes entfernen oder GALLEY_HOME auf einen anderen Ordner setzen.</translation>
         </message>
         <message>
-            <source>Port {0} cannot be published on {1}: QEMU forwards IPv4 only.</source>
-            <translation>Port {0} kann nicht unter {1} veröffentlicht werden: QEMU leitet nur IPv4 weiter.</translation>
+            <source>Only {free:size} are free on the disk that holds {folder}.</source>
+            <translation>Auf dem Datenträger mit {folder} sind nur {free:size} frei.</translation>
         </message>
         <message>
-            <source>Port {0}/{1} of the container {2} cannot be reached from this computer: it listens on IPv6 only.</source>
-            <translation>Port {0}/{1} des Containers {2} ist von diesem Computer nicht erreichbar: Er hört nur auf IPv6.</translation>
+            <source>Port {port} cannot be published on {address}: QEMU forwards IPv4 only.</source>
+            <translation>Port {port} kann nicht unter {address} veröffentlicht werden: QEMU leitet nur IPv4 weiter.</translation>
         </message>
         <message>
-            <source>Port {0} is published by another container. Stop that one, or choose another host port.</source>
-            <translation>Port {0} wird von einem anderen Container veröffentlicht. Diesen stoppen oder einen anderen Port des Hosts wählen.</translation>
+            <source>Port {port} is already published by the container {container}.</source>
+            <translation>Port {port} wird schon vom Container {container} veröffentlicht.</translation>
         </message>
         <message>
-            <source>Port {0}/{1} on {2} cannot be published.</source>
-            <translation>Port {0}/{1} unter {2} kann nicht veröffentlicht werden.</translation>
+            <source>Port {port}/{protocol} of the container {container} cannot be reached from this computer: it listens on IPv6 only.</source>
+            <translation>Port {port}/{protocol} des Containers {container} ist von diesem Computer nicht erreichbar: Er hört nur auf IPv6.</translation>
         </message>
         <message>
-            <source>Port {0}/{1} on {2} is already in use by {3}.</source>
-            <translation>Port {0}/{1} unter {2} ist bereits belegt: {3}.</translation>
+            <source>Port {port}/{protocol} on {address} cannot be published.</source>
+            <translation>Port {port}/{protocol} unter {address} kann nicht veröffentlicht werden.</translation>
         </message>
         <message>
-            <source>Port {0}/{1} on {2} is reserved for the administrator.</source>
-            <translation>Port {0}/{1} unter {2} ist dem Administrator vorbehalten.</translation>
+            <source>Port {port}/{protocol} on {address} is already in use by {holder}.</source>
+            <translation>Port {port}/{protocol} unter {address} ist bereits belegt: {holder}.</translation>
         </message>
         <message>
-            <source>Publish it on an IPv4 address, such as 127.0.0.1 or 0.0.0.0.</source>
-            <translation>Ihn unter einer IPv4-Adresse veröffentlichen, etwa 127.0.0.1 oder 0.0.0.0.</translation>
+            <source>Port {port}/{protocol} on {address} is already published by the container {container}.</source>
+            <translation>Port {port}/{protocol} unter {address} wird schon vom Container {container} veröffentlicht.</translation>
         </message>
         <message>
-            <source>The machine has no port left for port {0}/{1} on {2}.</source>
-            <translation>Die Maschine hat für Port {0}/{1} unter {2} keinen Port mehr frei.</translation>
+            <source>Port {port}/{protocol} on {address} is already published by the service {service}.</source>
+            <translation>Port {port}/{protocol} unter {address} wird schon vom Dienst {service} veröffentlicht.</translation>
+        </message>
+        <message>
+            <source>Port {port}/{protocol} on {address} is reserved for the administrator.</source>
+            <translation>Port {port}/{protocol} unter {address} ist dem Administrator vorbehalten.</translation>
+        </message>
+        <message>
+            <source>Port {what} is published by another container. Stop that one, or choose another host port.</source>
+            <translation>Port {what} wird von einem anderen Container veröffentlicht. Diesen stoppen oder einen anderen Port des Hosts wählen.</translation>
+        </message>
+        <message>
+            <source>Ports of containers cannot be published on this computer.</source>
+            <translation>Auf diesem Computer können keine Ports von Containern veröffentlicht werden.</translation>
+        </message>
+        <message>
+            <source>Preparing the kernel</source>
+            <translation>Kernel wird vorbereitet</translation>
         </message>
         <message>
             <source>Publish fewer ports, or publish them without an address.</source>
             <translation>Weniger Ports veröffentlichen, oder sie ohne Adresse veröffentlichen.</translation>
         </message>
         <message>
-            <source>Port {0} is already published by the container {1}.</source>
-            <translation>Port {0} wird schon vom Container {1} veröffentlicht.</translation>
-        </message>
-        <message>
-            <source>Port {0}/{1} on {2} is already published by the container {3}.</source>
-            <translation>Port {0}/{1} unter {2} wird schon vom Container {3} veröffentlicht.</translation>
-        </message>
-        <message>
-            <source>Port {0}/{1} on {2} is already published by the service {3}.</source>
-            <translation>Port {0}/{1} unter {2} wird schon vom Dienst {3} veröffentlicht.</translation>
-        </message>
-        <message>
-            <source>Galley's process that carries ports on IPv6 addresses does not work.</source>
-            <translation>Galleys Prozess, der Ports an IPv6-Adressen weiterleitet, funktioniert nicht.</translation>
-        </message>
-        <message>
-            <source>Start the engine again: galley restart</source>
-            <translation>Die Engine neu starten: galley restart</translation>
-        </message>
-        <message>
-            <source>Remove that service, or choose another port.</source>
-            <translation>Diesen Dienst entfernen oder einen anderen Port wählen.</translation>
-        </message>
-        <message>
-            <source>The virtual machine did not accept the rules that lead ports to containers.</source>
-            <translation>Die virtuelle Maschine hat die Regeln abgelehnt, die Ports zu Containern führen.</translation>
-        </message>
-        <message>
-            <source>Galley tries again when the next container starts or ends. If that does not help: galley restart</source>
-            <translation>Galley versucht es wieder, wenn der nächste Container startet oder endet. Hilft das nicht: galley restart</translation>
-        </message>
-        <message>
-            <source>QEMU could not copy the data disk: {0}.</source>
-            <translation>QEMU konnte die Datenplatte nicht kopieren: {0}.</translation>
-        </message>
-        <message>
-            <source>Start the engine first: galley start</source>
-            <translation>Zuerst die Engine starten: galley start</translation>
-        </message>
-        <message>
-            <source>Run `galley restart`, which tries it again.</source>
-            <translation>`galley restart` ausführen, was es erneut versucht.</translation>
-        </message>
-        <message>
-            <source>Stop that container, or publish this one on another port.</source>
-            <translation>Jenen Container anhalten oder diesen auf einem anderen Port veröffentlichen.</translation>
-        </message>
-        <message>
-            <source>The Docker Engine does not say how much CPU containers use.</source>
-            <translation>Die Docker Engine sagt nicht, wie viel CPU Container benutzen.</translation>
-        </message>
-        <message>
-            <source>Take another name.</source>
-            <translation>Einen anderen Namen nehmen.</translation>
-        </message>
-        <message>
-            <source>The machine came up only at the second try: {0}</source>
-            <translation>Die Maschine kam erst beim zweiten Versuch hoch: {0}</translation>
-        </message>
-        <message>
-            <source>The snapshot was cancelled.</source>
-            <translation>Der Snapshot wurde abgebrochen.</translation>
-        </message>
-        <message>
-            <source>There are: {0}.</source>
-            <translation>Es gibt: {0}.</translation>
-        </message>
-        <message>
-            <source>There is a snapshot {0} already.</source>
-            <translation>Es gibt schon einen Snapshot {0}.</translation>
-        </message>
-        <message>
-            <source>There is no snapshot {0}.</source>
-            <translation>Es gibt keinen Snapshot {0}.</translation>
-        </message>
-        <message>
-            <source>There is nothing to keep yet.</source>
-            <translation>Noch gibt es nichts festzuhalten.</translation>
-        </message>
-        <message>
-            <source>Use up to 63 letters, digits, dots, dashes and underscores, a letter or digit first.</source>
-            <translation>Bis zu 63 Buchstaben, Ziffern, Punkte, Binde- und Unterstriche verwenden, zuerst einen Buchstaben oder eine Ziffer.</translation>
-        </message>
-        <message>
-            <source>The data disk is larger now, but its file system could not be made so.</source>
-            <translation>Der Datenträger ist jetzt größer, aber sein Dateisystem konnte nicht vergrößert werden.</translation>
-        </message>
-        <message>
-            <source>The machine's data disk is almost full: pulls, builds and containers may fail.</source>
-            <translation>Der Datenträger der Maschine ist fast voll: Downloads, Builds und Container können scheitern.</translation>
-        </message>
-        <message>
-            <source>The virtual machine refused {0}: {1}.</source>
-            <translation>Die virtuelle Maschine hat {0} abgelehnt: {1}.</translation>
-        </message>
-        <message>
-            <source>The virtual machine was started by another version of Galley.</source>
-            <translation>Die virtuelle Maschine wurde von einer anderen Version von Galley gestartet.</translation>
-        </message>
-        <message>
-            <source>This computer's disk is full: the virtual machine waits until there is room.</source>
-            <translation>Die Festplatte dieses Computers ist voll: Die virtuelle Maschine wartet, bis wieder Platz ist.</translation>
-        </message>
-        <message>
-            <source>This computer's disk refuses what the virtual machine writes. The machine waits, and tries again.</source>
-            <translation>Die Festplatte dieses Computers nimmt nicht an, was die virtuelle Maschine schreibt. Die Maschine wartet und versucht es wieder.</translation>
-        </message>
-        <message>
-            <source>Look at the disk that holds {0}: it may be failing, or your quota on it may be used up.</source>
-            <translation>Die Festplatte mit {0} prüfen: Vielleicht ist sie defekt, oder Ihr Kontingent darauf ist aufgebraucht.</translation>
-        </message>
-        <message>
-            <source>{0} Or end it as a power cut would: galley stop --cold</source>
-            <translation>{0} Oder sie beenden, wie ein Stromausfall es täte: galley stop --cold</translation>
-        </message>
-        <message>
-            <source>Windows keeps port {0}/{1} on {2} for itself.</source>
-            <translation>Windows behält Port {0}/{1} unter {2} für sich.</translation>
-        </message>
-        <message>
-            <source>Publish the container on another port. The ranges that Windows keeps: netsh interface ipv4 show excludedportrange protocol={0}</source>
-            <translation>Den Container auf einem anderen Port veröffentlichen. Die Bereiche, die Windows behält: netsh interface ipv4 show excludedportrange protocol={0}</translation>
+            <source>Publish it on an IPv4 address, such as 127.0.0.1 or 0.0.0.0.</source>
+            <translation>Ihn unter einer IPv4-Adresse veröffentlichen, etwa 127.0.0.1 oder 0.0.0.0.</translation>
         </message>
         <message>
             <source>Publish the container on a port from 1024 up; on Linux the first port that everybody may use is the setting net.ipv4.ip_unprivileged_port_start.</source>
             <translation>Den Container auf einem Port ab 1024 veröffentlichen; unter Linux legt net.ipv4.ip_unprivileged_port_start den ersten Port fest, den alle verwenden dürfen.</translation>
+        </message>
+        <message>
+            <source>Publish the container on another port. The ranges that Windows keeps: netsh interface ipv4 show excludedportrange protocol={protocol}</source>
+            <translation>Den Container auf einem anderen Port veröffentlichen. Die Bereiche, die Windows behält: netsh interface ipv4 show excludedportrange protocol={protocol}</translation>
         </message>
         <message>
             <source>Published ports reach their containers by it.</source>
@@ -5151,28 +4987,52 @@
             <translation>Galley in einen Ordner mit kürzerem Pfad legen.</translation>
         </message>
         <message>
-            <source>Put a link to {0} into a folder that is in PATH everywhere, for example /usr/local/bin; or do without: `galley settings set use_keyring false`.</source>
-            <translation>Einen Link auf {0} in einen Ordner legen, der überall in PATH steht, etwa /usr/local/bin; oder darauf verzichten: `galley settings set use_keyring false`.</translation>
+            <source>Put a link to {link} into a folder that is in PATH everywhere, for example /usr/local/bin; or do without: `galley settings set use_keyring false`.</source>
+            <translation>Einen Link auf {link} in einen Ordner legen, der überall in PATH steht, etwa /usr/local/bin; oder darauf verzichten: `galley settings set use_keyring false`.</translation>
         </message>
         <message>
-            <source>QEMU did not start the machine: {0}</source>
-            <translation>QEMU hat die Maschine nicht gestartet: {0}</translation>
+            <source>Put the proxy's address with its password into HTTP_PROXY and HTTPS_PROXY, which Galley uses after `galley settings set proxy system`.</source>
+            <translation>Die Adresse des Proxys mit seinem Passwort in HTTP_PROXY und HTTPS_PROXY angeben; Galley verwendet sie nach `galley settings set proxy system`.</translation>
         </message>
         <message>
-            <source>QEMU did not stop forwarding port {0}: {1}</source>
-            <translation>QEMU leitet Port {0} weiterhin weiter: {1}</translation>
+            <source>QEMU could not copy the data disk: {reason}.</source>
+            <translation>QEMU konnte die Datenplatte nicht kopieren: {reason}.</translation>
+        </message>
+        <message>
+            <source>QEMU could not suspend or resume the machine: {reason}.</source>
+            <translation>QEMU konnte die Maschine nicht aufbewahren oder wieder wecken: {reason}.</translation>
+        </message>
+        <message>
+            <source>QEMU did not start the machine: {reason}</source>
+            <translation>QEMU hat die Maschine nicht gestartet: {reason}</translation>
+        </message>
+        <message>
+            <source>QEMU did not stop forwarding port {port}: {said}</source>
+            <translation>QEMU leitet Port {port} weiterhin weiter: {said}</translation>
         </message>
         <message>
             <source>QEMU does not answer on its control socket.</source>
             <translation>QEMU antwortet nicht an seinem Steuersocket.</translation>
         </message>
         <message>
-            <source>QEMU refused {0}: {1}.</source>
-            <translation>QEMU hat {0} abgelehnt: {1}.</translation>
+            <source>QEMU does not tell who comes.</source>
+            <translation>QEMU sagt nicht, wer kommt.</translation>
         </message>
         <message>
-            <source>QEMU {0}.{1} is too old: Galley needs {2} or newer.</source>
-            <translation>QEMU {0}.{1} ist zu alt: Galley benötigt {2} oder neuer.</translation>
+            <source>QEMU ended with code {code}</source>
+            <translation>QEMU endete mit Code {code}</translation>
+        </message>
+        <message>
+            <source>QEMU has been replaced</source>
+            <translation>QEMU wurde ersetzt</translation>
+        </message>
+        <message>
+            <source>QEMU refused {command}: {reason}.</source>
+            <translation>QEMU hat {command} abgelehnt: {reason}.</translation>
+        </message>
+        <message>
+            <source>QEMU {version} is too old: Galley needs {oldest} or newer.</source>
+            <translation>QEMU {version} ist zu alt: Galley benötigt {oldest} oder neuer.</translation>
         </message>
         <message>
             <source>QEMU's control socket belongs to another machine.</source>
@@ -5195,12 +5055,16 @@
             <translation>Das Image neu laden: Möglicherweise wurde es inzwischen gelöscht oder ersetzt.</translation>
         </message>
         <message>
-            <source>Remove container {0} first, or remove the image by force.</source>
-            <translation>Zuerst den Container {0} löschen oder das Image erzwungen löschen.</translation>
+            <source>Remove container {what} first, or remove the image by force.</source>
+            <translation>Zuerst den Container {what} löschen oder das Image erzwungen löschen.</translation>
         </message>
         <message>
-            <source>Remove the container that uses it first ({0}).</source>
-            <translation>Zuerst den Container löschen, der es verwendet ({0}).</translation>
+            <source>Remove that service, or choose another port.</source>
+            <translation>Diesen Dienst entfernen oder einen anderen Port wählen.</translation>
+        </message>
+        <message>
+            <source>Remove the container that uses it first ({what}).</source>
+            <translation>Zuerst den Container löschen, der es verwendet ({what}).</translation>
         </message>
         <message>
             <source>Remove the link.</source>
@@ -5219,28 +5083,28 @@
             <translation>Den Container zuerst fortsetzen.</translation>
         </message>
         <message>
-            <source>Run `docker context use {0}`, or use `galley docker …`.</source>
-            <translation>`docker context use {0}` ausführen oder `galley docker …` verwenden.</translation>
+            <source>Run `docker context use {name}`, or use `galley docker …`.</source>
+            <translation>`docker context use {name}` ausführen oder `galley docker …` verwenden.</translation>
         </message>
         <message>
             <source>Run `galley diagnose --bundle FILE` and look at the logs in it.</source>
             <translation>`galley diagnose --bundle DATEI` ausführen und die Logs darin ansehen.</translation>
         </message>
         <message>
-            <source>QEMU does not tell who comes.</source>
-            <translation>QEMU sagt nicht, wer kommt.</translation>
-        </message>
-        <message>
             <source>Run `galley restart` if this persists.</source>
             <translation>`galley restart` ausführen, falls dies anhält.</translation>
         </message>
         <message>
-            <source>Suspend aborted: the engine is in use.</source>
-            <translation>Anhalten abgebrochen: Die Engine wird benutzt.</translation>
-        </message>
-        <message>
             <source>Run `galley restart`, then apply the settings again.</source>
             <translation>`galley restart` ausführen, dann die Einstellungen erneut anwenden.</translation>
+        </message>
+        <message>
+            <source>Run `galley restart`, then try again.</source>
+            <translation>`galley restart` ausführen, dann erneut versuchen.</translation>
+        </message>
+        <message>
+            <source>Run `galley restart`, which tries it again.</source>
+            <translation>`galley restart` ausführen, was es erneut versucht.</translation>
         </message>
         <message>
             <source>Run `galley restart`.</source>
@@ -5251,8 +5115,8 @@
             <translation>`galley start` ausführen: Container bleiben unberührt.</translation>
         </message>
         <message>
-            <source>Run `{0}` once in a terminal, compare the key that it shows, and try again.</source>
-            <translation>`{0}` einmal in einem Terminal ausführen, den angezeigten Schlüssel vergleichen und es erneut versuchen.</translation>
+            <source>Run `{command}` once in a terminal, compare the key that it shows, and try again.</source>
+            <translation>`{command}` einmal in einem Terminal ausführen, den angezeigten Schlüssel vergleichen und es erneut versuchen.</translation>
         </message>
         <message>
             <source>Run it anew from its image.</source>
@@ -5287,8 +5151,16 @@
             <translation>Siehe die Details und `galley logs --component supervisor`.</translation>
         </message>
         <message>
+            <source>See the details: mostly a library of the system is missing, which they name.</source>
+            <translation>Siehe die Details: Meist fehlt eine Bibliothek des Systems, die dort genannt ist.</translation>
+        </message>
+        <message>
             <source>See: galley logs --component supervisor. Please report it with: galley diagnose --bundle</source>
             <translation>Siehe: galley logs --component supervisor. Bitte melden, zusammen mit: galley diagnose --bundle</translation>
+        </message>
+        <message>
+            <source>Send the request as plain JSON in UTF-8.</source>
+            <translation>Senden Sie die Anfrage als einfaches JSON in UTF-8.</translation>
         </message>
         <message>
             <source>Set GALLEY_HOME to a directory that you can write to.</source>
@@ -5311,8 +5183,8 @@
             <translation>Teile einen Ordner, der mehrere davon enthält: galley settings set shares</translation>
         </message>
         <message>
-            <source>Share it, or a folder that holds it, then restart the engine: galley settings set shares {0} &amp;&amp; galley restart</source>
-            <translation>Teile ihn oder einen Ordner, der ihn enthält, und starte dann die Engine neu: galley settings set shares {0} &amp;&amp; galley restart</translation>
+            <source>Share it, or a folder that holds it, then restart the engine: galley settings set shares {shares} &amp;&amp; galley restart</source>
+            <translation>Teile ihn oder einen Ordner, der ihn enthält, und starte dann die Engine neu: galley settings set shares {shares} &amp;&amp; galley restart</translation>
         </message>
         <message>
             <source>Share the folder that holds it.</source>
@@ -5323,12 +5195,16 @@
             <translation>Bitte kürzen.</translation>
         </message>
         <message>
-            <source>Something else uses port {0}. Choose another.</source>
-            <translation>Port {0} wird anderweitig verwendet. Einen anderen wählen.</translation>
+            <source>Snapshots cannot be made on this computer.</source>
+            <translation>Auf diesem Computer können keine Snapshots erstellt werden.</translation>
         </message>
         <message>
-            <source>Start at login cannot be changed: {0}.</source>
-            <translation>Der Start bei der Anmeldung lässt sich nicht ändern: {0}.</translation>
+            <source>Something else uses port {what}. Choose another.</source>
+            <translation>Port {what} wird anderweitig verwendet. Einen anderen wählen.</translation>
+        </message>
+        <message>
+            <source>Start at login cannot be changed: {reason}.</source>
+            <translation>Der Start bei der Anmeldung lässt sich nicht ändern: {reason}.</translation>
         </message>
         <message>
             <source>Start it again with `galley start`; images, volumes and containers are kept.</source>
@@ -5339,8 +5215,16 @@
             <translation>Sie starten und erneut nachsehen.</translation>
         </message>
         <message>
+            <source>Start it first (galley start), or make the snapshot without what is in memory.</source>
+            <translation>Erst starten (galley start), oder den Snapshot ohne Arbeitsspeicher erstellen.</translation>
+        </message>
+        <message>
             <source>Start it with `galley start`.</source>
             <translation>Sie mit `galley start` starten.</translation>
+        </message>
+        <message>
+            <source>Start it yourself to see why: docker start {name}</source>
+            <translation>Starten Sie ihn selbst, um zu sehen, warum: docker start {name}</translation>
         </message>
         <message>
             <source>Start it, or choose another. Without a proxy: galley settings set proxy none</source>
@@ -5359,6 +5243,18 @@
             <translation>Den Container starten oder einen der Ordner darin öffnen.</translation>
         </message>
         <message>
+            <source>Start the engine again, which starts them: galley start</source>
+            <translation>Die Engine noch einmal starten, dann starten auch diese: galley start</translation>
+        </message>
+        <message>
+            <source>Start the engine again: galley restart</source>
+            <translation>Die Engine neu starten: galley restart</translation>
+        </message>
+        <message>
+            <source>Start the engine first: galley start</source>
+            <translation>Zuerst die Engine starten: galley start</translation>
+        </message>
+        <message>
             <source>Start the machine again.</source>
             <translation>Die Maschine erneut starten.</translation>
         </message>
@@ -5367,8 +5263,28 @@
             <translation>Starten Sie den Proxy, oder wählen Sie in den Netzwerkeinstellungen einen anderen oder keinen.</translation>
         </message>
         <message>
+            <source>Starting containerd</source>
+            <translation>containerd wird gestartet</translation>
+        </message>
+        <message>
+            <source>Starting containers again</source>
+            <translation>Container werden wieder gestartet</translation>
+        </message>
+        <message>
+            <source>Starting the Docker Engine</source>
+            <translation>Docker Engine wird gestartet</translation>
+        </message>
+        <message>
+            <source>Starting {backend}</source>
+            <translation>{backend} wird gestartet</translation>
+        </message>
+        <message>
             <source>Stop it first: galley stop</source>
             <translation>Sie zuerst stoppen: galley stop</translation>
+        </message>
+        <message>
+            <source>Stop that container, or publish this one on another port.</source>
+            <translation>Jenen Container anhalten oder diesen auf einem anderen Port veröffentlichen.</translation>
         </message>
         <message>
             <source>Stop that program, or publish the container on another port.</source>
@@ -5379,12 +5295,40 @@
             <translation>Den Container zuerst stoppen oder erzwungen löschen.</translation>
         </message>
         <message>
-            <source>Take it out, and run: galley settings set {0} VALUE</source>
-            <translation>Es herausnehmen und ausführen: galley settings set {0} VALUE</translation>
+            <source>Such a request may have at most 8 MiB.</source>
+            <translation>Eine solche Anfrage darf höchstens 8 MiB haben.</translation>
+        </message>
+        <message>
+            <source>Suspend aborted: the engine is in use.</source>
+            <translation>Anhalten abgebrochen: Die Engine wird benutzt.</translation>
+        </message>
+        <message>
+            <source>Suspending needs {needed:size} for the machine's memory, and the disk that holds {folder} has {free:size} free.</source>
+            <translation>Das Aufbewahren braucht {needed:size} für den Arbeitsspeicher der Maschine, und auf der Festplatte mit {folder} sind {free:size} frei.</translation>
+        </message>
+        <message>
+            <source>Take another name.</source>
+            <translation>Einen anderen Namen nehmen.</translation>
+        </message>
+        <message>
+            <source>Take it out, and run: galley settings set {name} VALUE</source>
+            <translation>Es herausnehmen und ausführen: galley settings set {name} VALUE</translation>
+        </message>
+        <message>
+            <source>Testing {accelerator} with a small guest</source>
+            <translation>{accelerator} wird mit einem kleinen Gast geprüft</translation>
+        </message>
+        <message>
+            <source>The Credential Manager of Windows has no room for the list of one more login.</source>
+            <translation>Die Anmeldeinformationsverwaltung von Windows hat keinen Platz für die Liste einer weiteren Anmeldung.</translation>
         </message>
         <message>
             <source>The Docker Engine does not answer.</source>
             <translation>Die Docker Engine antwortet nicht.</translation>
+        </message>
+        <message>
+            <source>The Docker Engine does not say how much CPU containers use.</source>
+            <translation>Die Docker Engine sagt nicht, wie viel CPU Container benutzen.</translation>
         </message>
         <message>
             <source>The Docker Engine does not start in the machine.</source>
@@ -5403,52 +5347,80 @@
             <translation>Die Docker Engine läuft nicht in der virtuellen Maschine von Galley.</translation>
         </message>
         <message>
-            <source>The Docker Engine stopped sending {0}.</source>
-            <translation>Die Docker Engine hat die Übertragung von {0} abgebrochen.</translation>
+            <source>The Docker Engine refused.</source>
+            <translation>Die Docker Engine hat abgelehnt.</translation>
+        </message>
+        <message>
+            <source>The Docker Engine stopped sending {path}.</source>
+            <translation>Die Docker Engine hat die Übertragung von {path} abgebrochen.</translation>
         </message>
         <message>
             <source>The Docker Engine stopped sending.</source>
             <translation>Die Docker Engine hat die Übertragung abgebrochen.</translation>
         </message>
         <message>
-            <source>The accelerator {0} does not exist on {1}.</source>
-            <translation>Den Beschleuniger {0} gibt es unter {1} nicht.</translation>
+            <source>The Docker Engine went away before it had started {containers} again.</source>
+            <translation>Die Docker Engine war weg, bevor sie {containers} wieder gestartet hatte.</translation>
         </message>
         <message>
-            <source>The command that is to start at login has {0} characters; Windows takes {1}.</source>
-            <translation>Der Befehl, der bei der Anmeldung starten soll, hat {0} Zeichen; Windows nimmt {1}.</translation>
+            <source>The accelerator {accelerator} does not exist on {system}.</source>
+            <translation>Den Beschleuniger {accelerator} gibt es unter {system} nicht.</translation>
         </message>
         <message>
-            <source>The certificate of {0} is not used: it ended on {1}.</source>
-            <translation>Das Zertifikat von {0} wird nicht verwendet: Es ist am {1} abgelaufen.</translation>
+            <source>The certificate of {host} is refused: {reason}.</source>
+            <translation>Das Zertifikat von {host} wird abgelehnt: {reason}.</translation>
         </message>
         <message>
-            <source>The certificates that this computer trusts cannot be read: {0}.</source>
-            <translation>Die Zertifikate, denen dieser Computer vertraut, können nicht gelesen werden: {0}.</translation>
+            <source>The certificate of {name} is not used: it ended on {ends}.</source>
+            <translation>Das Zertifikat von {name} wird nicht verwendet: Es ist am {ends} abgelaufen.</translation>
+        </message>
+        <message>
+            <source>The certificates that this computer trusts cannot be read: {error}.</source>
+            <translation>Die Zertifikate, denen dieser Computer vertraut, können nicht gelesen werden: {error}.</translation>
+        </message>
+        <message>
+            <source>The command that is to start at login has {length} characters; Windows takes {longest}.</source>
+            <translation>Der Befehl, der bei der Anmeldung starten soll, hat {length} Zeichen; Windows nimmt {longest}.</translation>
         </message>
         <message>
             <source>The connection to the virtual machine was lost.</source>
             <translation>Die Verbindung zur virtuellen Maschine ist abgebrochen.</translation>
         </message>
         <message>
-            <source>The connection to {0} was closed.</source>
-            <translation>Die Verbindung zu {0} wurde geschlossen.</translation>
+            <source>The connection to {name} was closed.</source>
+            <translation>Die Verbindung zu {name} wurde geschlossen.</translation>
         </message>
         <message>
-            <source>The data disk is damaged: {0}</source>
-            <translation>Der Datenträger ist beschädigt: {0}</translation>
+            <source>The container {name} did not start again.</source>
+            <translation>Der Container {name} ist nicht wieder gestartet.</translation>
+        </message>
+        <message>
+            <source>The containers could not be stopped one by one.</source>
+            <translation>Die Container konnten nicht einzeln gestoppt werden.</translation>
+        </message>
+        <message>
+            <source>The copy of Debian {suite} that this computer reaches is out of date: its Release file has expired.</source>
+            <translation>Die Kopie von Debian {suite}, die dieser Computer erreicht, ist veraltet: Ihre Release-Datei ist abgelaufen.</translation>
+        </message>
+        <message>
+            <source>The data disk is damaged: {said}</source>
+            <translation>Der Datenträger ist beschädigt: {said}</translation>
+        </message>
+        <message>
+            <source>The data disk is larger now, but its file system could not be made so.</source>
+            <translation>Der Datenträger ist jetzt größer, aber sein Dateisystem konnte nicht vergrößert werden.</translation>
         </message>
         <message>
             <source>The desktop's own settings keep Galley from starting at login.</source>
             <translation>Die Einstellungen des Desktops selbst hindern Galley daran, bei der Anmeldung zu starten.</translation>
         </message>
         <message>
-            <source>The disk that holds {0} has {1} GiB free; a machine needs {2} GiB.</source>
-            <translation>Auf dem Datenträger mit {0} sind {1} GiB frei; eine Maschine benötigt {2} GiB.</translation>
+            <source>The disk that holds {folder} has {free:size} free; a machine needs {needed:size}.</source>
+            <translation>Auf dem Datenträger mit {folder} sind {free:size} frei; eine Maschine benötigt {needed:size}.</translation>
         </message>
         <message>
-            <source>The docker context {0} is not Galley's: it points at {1}.</source>
-            <translation>Der Docker-Kontext {0} gehört nicht zu Galley: Er verweist auf {1}.</translation>
+            <source>The docker context {name} is not Galley's: it points at {address}.</source>
+            <translation>Der Docker-Kontext {name} gehört nicht zu Galley: Er verweist auf {address}.</translation>
         </message>
         <message>
             <source>The engine is not running.</source>
@@ -5475,96 +5447,72 @@
             <translation>Die Dateien dieses Layers lassen sich nicht auflisten.</translation>
         </message>
         <message>
-            <source>The folder {0} cannot be shared: it does not exist.</source>
-            <translation>Der Ordner {0} kann nicht geteilt werden: Es gibt ihn nicht.</translation>
+            <source>The folder {folder} cannot be shared.</source>
+            <translation>Der Ordner {folder} kann nicht geteilt werden.</translation>
         </message>
         <message>
-            <source>The folder {0} cannot be shared: it is a file.</source>
-            <translation>Der Ordner {0} kann nicht geteilt werden: Er ist eine Datei.</translation>
+            <source>The folder {folder} cannot be shared: Galley keeps its keys and sockets there.</source>
+            <translation>Der Ordner {folder} kann nicht geteilt werden: Dort hat Galley seine Schlüssel und Sockets.</translation>
         </message>
         <message>
-            <source>The folder {0} cannot be shared: the machine has its own there.</source>
-            <translation>Der Ordner {0} kann nicht geteilt werden: Dort hat die Maschine ihr Eigenes.</translation>
+            <source>The folder {folder} cannot be shared: it does not exist.</source>
+            <translation>Der Ordner {folder} kann nicht geteilt werden: Es gibt ihn nicht.</translation>
         </message>
         <message>
-            <source>The folder {0} cannot be shared: you may not read it.</source>
-            <translation>Der Ordner {0} kann nicht geteilt werden: Du darfst ihn nicht lesen.</translation>
+            <source>The folder {folder} cannot be shared: it is a file.</source>
+            <translation>Der Ordner {folder} kann nicht geteilt werden: Er ist eine Datei.</translation>
         </message>
         <message>
-            <source>The folder {0} cannot be shared: Galley keeps its keys and sockets there.</source>
-            <translation>Der Ordner {0} kann nicht geteilt werden: Dort hat Galley seine Schlüssel und Sockets.</translation>
+            <source>The folder {folder} cannot be shared: the machine has its own there.</source>
+            <translation>Der Ordner {folder} kann nicht geteilt werden: Dort hat die Maschine ihr Eigenes.</translation>
         </message>
         <message>
-            <source>The folder {0} does not exist.</source>
-            <translation>Den Ordner {0} gibt es nicht.</translation>
+            <source>The folder {folder} cannot be shared: you may not read it.</source>
+            <translation>Der Ordner {folder} kann nicht geteilt werden: Du darfst ihn nicht lesen.</translation>
         </message>
         <message>
-            <source>Make it first, or bind it with -v.</source>
-            <translation>Legen Sie ihn zuerst an, oder binden Sie ihn mit -v ein.</translation>
+            <source>The folder {folder} does not exist.</source>
+            <translation>Den Ordner {folder} gibt es nicht.</translation>
         </message>
         <message>
-            <source>Galley keeps its keys and sockets there. Use another folder.</source>
-            <translation>Dort hat Galley seine Schlüssel und Sockets. Nehmen Sie einen anderen Ordner.</translation>
+            <source>The folder {folder} is no longer shared: the program that served it, virtiofsd, has ended.</source>
+            <translation>Der Ordner {folder} ist nicht mehr freigegeben: Das Programm, das ihn bereitstellte, virtiofsd, ist zu Ende.</translation>
         </message>
         <message>
-            <source>{0} belongs to another user of this computer. Use a folder of your own.</source>
-            <translation>{0} gehört jemand anderem an diesem Computer. Nehmen Sie einen eigenen Ordner.</translation>
+            <source>The folder {folder} is not shared with Galley's virtual machine.</source>
+            <translation>Der Ordner {folder} ist nicht mit Galleys virtueller Maschine geteilt.</translation>
         </message>
         <message>
-            <source>The folder {0} leads to {1}, and -v cannot name a folder with a colon.</source>
-            <translation>Der Ordner {0} führt zu {1}, und -v kann keinen Ordner mit einem Doppelpunkt nennen.</translation>
+            <source>The folder {folder} is not shared with Galley's virtual machine. {reason}</source>
+            <translation>Der Ordner {folder} ist nicht mit Galleys virtueller Maschine geteilt. {reason}</translation>
         </message>
         <message>
-            <source>The folder {0} is not shared with Galley's virtual machine.</source>
-            <translation>Der Ordner {0} ist nicht mit Galleys virtueller Maschine geteilt.</translation>
+            <source>The folder {folder} is not shared yet.</source>
+            <translation>Der Ordner {folder} ist noch nicht geteilt.</translation>
         </message>
         <message>
-            <source>The folder {0} is no longer shared: the program that served it, virtiofsd, has ended.</source>
-            <translation>Der Ordner {0} ist nicht mehr freigegeben: Das Programm, das ihn bereitstellte, virtiofsd, ist zu Ende.</translation>
+            <source>The folder {folder} is not shared: the machine could not mount it.</source>
+            <translation>Der Ordner {folder} ist nicht geteilt: Die Maschine konnte ihn nicht einhängen.</translation>
         </message>
         <message>
-            <source>Containers that use it wait. Restart the engine: galley restart. If it ends again, `galley logs --component vm` may say why.</source>
-            <translation>Container, die ihn benutzen, warten. Starten Sie die Engine neu: galley restart. Endet es wieder, sagt `galley logs --component vm` vielleicht, warum.</translation>
+            <source>The folder {folder} leads to {target}, and -v cannot name a folder with a colon.</source>
+            <translation>Der Ordner {folder} führt zu {target}, und -v kann keinen Ordner mit einem Doppelpunkt nennen.</translation>
         </message>
         <message>
-            <source>The folder {0} cannot be shared.</source>
-            <translation>Der Ordner {0} kann nicht geteilt werden.</translation>
+            <source>The guest image is damaged: {name} in {image}: {reason}.</source>
+            <translation>Das Gast-Image ist beschädigt: {name} in {image}: {reason}.</translation>
         </message>
         <message>
-            <source>No folder has such a name.</source>
-            <translation>Kein Ordner heißt so.</translation>
+            <source>The guest's kernel has another {function} than Galley knows.</source>
+            <translation>Der Kernel des Gasts hat ein anderes {function}, als Galley kennt.</translation>
         </message>
         <message>
-            <source>Galley cannot read which folders are to be shared: {0}.</source>
-            <translation>Galley kann nicht lesen, welche Ordner geteilt werden sollen: {0}.</translation>
+            <source>The guest's packages could not be fetched.</source>
+            <translation>Die Pakete des Gasts konnten nicht geholt werden.</translation>
         </message>
         <message>
-            <source>Send the request as plain JSON in UTF-8.</source>
-            <translation>Senden Sie die Anfrage als einfaches JSON in UTF-8.</translation>
-        </message>
-        <message>
-            <source>The request is too long for Galley to check it.</source>
-            <translation>Die Anfrage ist zu lang, als dass Galley sie prüfen könnte.</translation>
-        </message>
-        <message>
-            <source>Such a request may have at most 8 MiB.</source>
-            <translation>Eine solche Anfrage darf höchstens 8 MiB haben.</translation>
-        </message>
-        <message>
-            <source>{0} is not the absolute path of a file.</source>
-            <translation>{0} ist kein absoluter Pfad einer Datei.</translation>
-        </message>
-        <message>
-            <source>The folder {0} is not shared yet.</source>
-            <translation>Der Ordner {0} ist noch nicht geteilt.</translation>
-        </message>
-        <message>
-            <source>The folder {0} is not shared: the machine could not mount it.</source>
-            <translation>Der Ordner {0} ist nicht geteilt: Die Maschine konnte ihn nicht einhängen.</translation>
-        </message>
-        <message>
-            <source>The guest image is damaged: {0} in {1}: {2}.</source>
-            <translation>Das Gast-Image ist beschädigt: {0} in {1}: {2}.</translation>
+            <source>The guest's root could not be made.</source>
+            <translation>Die Wurzel des Gasts konnte nicht erstellt werden.</translation>
         </message>
         <message>
             <source>The host key of the virtual machine is not known yet.</source>
@@ -5575,28 +5523,80 @@
             <translation>Dieses Programm gibt es im Image nicht.</translation>
         </message>
         <message>
+            <source>The kernel could not be unpacked.</source>
+            <translation>Der Kernel konnte nicht entpackt werden.</translation>
+        </message>
+        <message>
+            <source>The kernel image does not unpack to what its header says.</source>
+            <translation>Das Kernel-Image entpackt sich nicht zu dem, was sein Kopf angibt.</translation>
+        </message>
+        <message>
+            <source>The kernel image is cut off.</source>
+            <translation>Das Kernel-Image ist abgeschnitten.</translation>
+        </message>
+        <message>
+            <source>The kernel of the guest does not describe its types (BTF).</source>
+            <translation>Der Kernel des Gasts beschreibt seine Typen nicht (BTF).</translation>
+        </message>
+        <message>
+            <source>The kernel of the guest has no {member} in its struct {name}.</source>
+            <translation>Der Kernel des Gasts hat kein {member} in seinem struct {name}.</translation>
+        </message>
+        <message>
+            <source>The kernel of the guest has no {name}.</source>
+            <translation>Der Kernel des Gasts hat kein {name}.</translation>
+        </message>
+        <message>
+            <source>The kernel of the guest has no {word} in its enum {name}.</source>
+            <translation>Der Kernel des Gasts hat kein {word} in seinem enum {name}.</translation>
+        </message>
+        <message>
+            <source>The kernel package holds no kernel image that Galley knows.</source>
+            <translation>Das Kernel-Paket enthält kein Kernel-Image, das Galley kennt.</translation>
+        </message>
+        <message>
             <source>The key to Galley's background process is missing.</source>
             <translation>Der Schlüssel zum Hintergrundprozess von Galley fehlt.</translation>
         </message>
         <message>
-            <source>The keyring has not answered for {0} seconds.</source>
-            <translation>Der Schlüsselbund antwortet seit {0} Sekunden nicht.</translation>
+            <source>The keyring has not answered for {seconds:g} seconds.</source>
+            <translation>Der Schlüsselbund antwortet seit {seconds:g} Sekunden nicht.</translation>
         </message>
         <message>
             <source>The keyring is locked.</source>
             <translation>Der Schlüsselbund ist gesperrt.</translation>
         </message>
         <message>
-            <source>The keyring refused: {0}.</source>
-            <translation>Der Schlüsselbund lehnt ab: {0}.</translation>
+            <source>The keyring refused: {error}.</source>
+            <translation>Der Schlüsselbund lehnt ab: {error}.</translation>
         </message>
         <message>
             <source>The layer is compressed in a way that Galley cannot read (zstd).</source>
             <translation>Der Layer ist auf eine Weise komprimiert, die Galley nicht lesen kann (zstd).</translation>
         </message>
         <message>
-            <source>The login for {0} could not be read.</source>
-            <translation>Die Anmeldedaten für {0} waren nicht lesbar.</translation>
+            <source>The login for {name} could not be read.</source>
+            <translation>Die Anmeldedaten für {name} waren nicht lesbar.</translation>
+        </message>
+        <message>
+            <source>The machine came up only at the second try: {error}</source>
+            <translation>Die Maschine kam erst beim zweiten Versuch hoch: {error}</translation>
+        </message>
+        <message>
+            <source>The machine cannot be suspended: it was started by another version of Galley.</source>
+            <translation>Die Maschine kann nicht aufbewahrt werden: Sie wurde von einer anderen Version von Galley gestartet.</translation>
+        </message>
+        <message>
+            <source>The machine does not change whether containers reach this computer's services.</source>
+            <translation>Die Maschine ändert nicht, ob Container Dienste dieses Computers erreichen.</translation>
+        </message>
+        <message>
+            <source>The machine does not run: there is nothing in its memory.</source>
+            <translation>Die Maschine läuft nicht: In ihrem Arbeitsspeicher ist nichts.</translation>
+        </message>
+        <message>
+            <source>The machine does not take the certificates for single registries.</source>
+            <translation>Die Maschine nimmt die Zertifikate für einzelne Registries nicht an.</translation>
         </message>
         <message>
             <source>The machine does not take the certificates that this computer trusts.</source>
@@ -5615,6 +5615,10 @@
             <translation>Dort hat die Maschine ihr Eigenes. Kopiere es in einen geteilten Ordner.</translation>
         </message>
         <message>
+            <source>The machine has no port left for port {port}/{protocol} on {address}.</source>
+            <translation>Die Maschine hat für Port {port}/{protocol} unter {address} keinen Port mehr frei.</translation>
+        </message>
+        <message>
             <source>The machine is emulated, which makes it five to ten times slower.</source>
             <translation>Die Maschine wird emuliert und ist dadurch fünf- bis zehnmal langsamer.</translation>
         </message>
@@ -5631,16 +5635,16 @@
             <translation>Die Maschine läuft.</translation>
         </message>
         <message>
-            <source>The machine is to have {0} CPUs, and this computer has {1}.</source>
-            <translation>Die Maschine soll {0} CPUs haben, dieser Computer hat {1}.</translation>
+            <source>The machine is to have {cpus} CPUs, and this computer has {processors}.</source>
+            <translation>Die Maschine soll {cpus} CPUs haben, dieser Computer hat {processors}.</translation>
         </message>
         <message>
-            <source>The machine is to have {0} GiB of memory, and this computer has {1}.</source>
-            <translation>Die Maschine soll {0} GiB Arbeitsspeicher haben, dieser Computer hat {1}.</translation>
+            <source>The machine is to have {wanted:size} of memory, and this computer has {installed:size}.</source>
+            <translation>Die Maschine soll {wanted:size} Arbeitsspeicher haben, dieser Computer hat {installed:size}.</translation>
         </message>
         <message>
-            <source>The machine may take {0} GiB, and {1} GiB are free now.</source>
-            <translation>Die Maschine darf {0} GiB belegen, derzeit sind {1} GiB frei.</translation>
+            <source>The machine may take {wanted:size}, and {free:size} are free now.</source>
+            <translation>Die Maschine darf {wanted:size} belegen, derzeit sind {free:size} frei.</translation>
         </message>
         <message>
             <source>The machine runs, but Galley's background process does not: docker cannot reach it.</source>
@@ -5651,32 +5655,24 @@
             <translation>Die Maschine zeigt einen anderen Host-Schlüssel als bei ihrer Erstellung.</translation>
         </message>
         <message>
-            <source>Run `galley restart`, then try again.</source>
-            <translation>`galley restart` ausführen, dann erneut versuchen.</translation>
-        </message>
-        <message>
-            <source>dockerd does not turn off live-restore, without which it allows no swarm.</source>
-            <translation>dockerd schaltet live-restore nicht ab, erst dann erlaubt es einen Schwarm.</translation>
-        </message>
-        <message>
-            <source>Nothing was changed. `galley logs --component engine` says why; try again after `galley restart`.</source>
-            <translation>Es wurde nichts geändert. `galley logs --component engine` sagt, warum; nach `galley restart` erneut versuchen.</translation>
-        </message>
-        <message>
             <source>The machine that runs was started by an older Galley.</source>
             <translation>Die laufende Maschine wurde von einem älteren Galley gestartet.</translation>
         </message>
         <message>
-            <source>The machine's clock is {0} s ahead.</source>
-            <translation>Die Uhr der Maschine geht {0} s vor.</translation>
+            <source>The machine's clock is {seconds:.0f} s ahead.</source>
+            <translation>Die Uhr der Maschine geht {seconds:.0f} s vor.</translation>
         </message>
         <message>
-            <source>The machine's clock is {0} s behind.</source>
-            <translation>Die Uhr der Maschine geht {0} s nach.</translation>
+            <source>The machine's clock is {seconds:.0f} s behind.</source>
+            <translation>Die Uhr der Maschine geht {seconds:.0f} s nach.</translation>
         </message>
         <message>
-            <source>The old container is there as {0}{1} or {2}; nothing of it was removed.</source>
-            <translation>Der alte Container ist als {0}{1} oder {2} vorhanden; nichts davon wurde gelöscht.</translation>
+            <source>The machine's data disk is almost full: pulls, builds and containers may fail.</source>
+            <translation>Der Datenträger der Maschine ist fast voll: Downloads, Builds und Container können scheitern.</translation>
+        </message>
+        <message>
+            <source>The old container is there as {aside} or {name}; nothing of it was removed.</source>
+            <translation>Der alte Container ist als {aside} oder {name} vorhanden; nichts davon wurde gelöscht.</translation>
         </message>
         <message>
             <source>The old settings are in force again. Correct the new ones and apply them again.</source>
@@ -5687,68 +5683,112 @@
             <translation>Die alten Einstellungen wurden wiederhergestellt, ohne Erfolg. `galley restart` ausführen.</translation>
         </message>
         <message>
-            <source>The parameters of {0} are wrong: {1}.</source>
-            <translation>Die Parameter von {0} sind falsch: {1}.</translation>
+            <source>The parameters of {method} are wrong: {error}.</source>
+            <translation>Die Parameter von {method} sind falsch: {error}.</translation>
         </message>
         <message>
-            <source>The path {0} is too long for a socket.</source>
-            <translation>Der Pfad {0} ist zu lang für einen Socket.</translation>
+            <source>The password of {name} must not stand in a file.</source>
+            <translation>Das Passwort von {name} darf nicht in einer Datei stehen.</translation>
         </message>
         <message>
-            <source>The program {0} was not found.</source>
-            <translation>Das Programm {0} wurde nicht gefunden.</translation>
+            <source>The path {root} is too long for a socket.</source>
+            <translation>Der Pfad {root} ist zu lang für einen Socket.</translation>
         </message>
         <message>
-            <source>The proxy {0} does not answer: {1}.</source>
-            <translation>Der Proxy {0} antwortet nicht: {1}.</translation>
+            <source>The program {name} was not found.</source>
+            <translation>Das Programm {name} wurde nicht gefunden.</translation>
+        </message>
+        <message>
+            <source>The proxy {address} does not answer: {reason}.</source>
+            <translation>Der Proxy {address} antwortet nicht: {reason}.</translation>
+        </message>
+        <message>
+            <source>The proxy {host} cannot be reached: {reason}.</source>
+            <translation>Der Proxy {host} ist nicht erreichbar: {reason}.</translation>
+        </message>
+        <message>
+            <source>The registry certificate {file} cannot be used: {reason}.</source>
+            <translation>Das Registry-Zertifikat {file} kann nicht verwendet werden: {reason}.</translation>
         </message>
         <message>
             <source>The registry has no such tag. Check the name and the tag.</source>
             <translation>Die Registry hat diesen Tag nicht. Name und Tag prüfen.</translation>
         </message>
         <message>
-            <source>The settings file cannot be read: {0}.</source>
-            <translation>Die Einstellungsdatei ist nicht lesbar: {0}.</translation>
+            <source>The registry {host} cannot be reached: {reason}.</source>
+            <translation>Die Registry {host} ist nicht erreichbar: {reason}.</translation>
+        </message>
+        <message>
+            <source>The request is too long for Galley to check it.</source>
+            <translation>Die Anfrage ist zu lang, als dass Galley sie prüfen könnte.</translation>
+        </message>
+        <message>
+            <source>The settings file cannot be read: {reason}.</source>
+            <translation>Die Einstellungsdatei ist nicht lesbar: {reason}.</translation>
         </message>
         <message>
             <source>The settings were written by a newer Galley; what this one does not know is ignored.</source>
             <translation>Die Einstellungen stammen von einem neueren Galley; was dieses nicht kennt, wird ignoriert.</translation>
         </message>
         <message>
+            <source>The snapshot was cancelled.</source>
+            <translation>Der Snapshot wurde abgebrochen.</translation>
+        </message>
+        <message>
             <source>The socket belongs to the machine's only user.</source>
             <translation>Der Socket gehört dem einzigen Benutzer der Maschine.</translation>
         </message>
         <message>
-            <source>The socket {0} is already served by another program.</source>
-            <translation>Der Socket {0} wird bereits von einem anderen Programm bedient.</translation>
+            <source>The socket {path} is already served by another program.</source>
+            <translation>Der Socket {path} wird bereits von einem anderen Programm bedient.</translation>
         </message>
         <message>
             <source>The start was cancelled.</source>
             <translation>Der Start wurde abgebrochen.</translation>
         </message>
         <message>
-            <source>The supervisor cannot be reached: {0}.</source>
-            <translation>Der Hintergrundprozess ist nicht erreichbar: {0}.</translation>
+            <source>The start was cancelled; the machine is stopped.</source>
+            <translation>Der Start wurde abgebrochen; die Maschine ist gestoppt.</translation>
         </message>
         <message>
-            <source>The supervisor got a malformed request: {0}.</source>
-            <translation>Der Hintergrundprozess erhielt eine fehlerhafte Anfrage: {0}.</translation>
+            <source>The supervisor cannot be reached: {reason}.</source>
+            <translation>Der Hintergrundprozess ist nicht erreichbar: {reason}.</translation>
         </message>
         <message>
-            <source>The supervisor knows no method {0}.</source>
-            <translation>Der Hintergrundprozess kennt keine Methode {0}.</translation>
+            <source>The supervisor got a malformed request: {error}.</source>
+            <translation>Der Hintergrundprozess erhielt eine fehlerhafte Anfrage: {error}.</translation>
+        </message>
+        <message>
+            <source>The supervisor knows no method {method!r}.</source>
+            <translation>Der Hintergrundprozess kennt keine Methode {method!r}.</translation>
+        </message>
+        <message>
+            <source>The suspended machine cannot go on: {reason}.</source>
+            <translation>Die aufbewahrte Maschine kann nicht weiterlaufen: {reason}.</translation>
         </message>
         <message>
             <source>The terminal has ended.</source>
             <translation>Das Terminal ist beendet.</translation>
         </message>
         <message>
+            <source>The virtual machine did not accept the rules that lead ports to containers.</source>
+            <translation>Die virtuelle Maschine hat die Regeln abgelehnt, die Ports zu Containern führen.</translation>
+        </message>
+        <message>
+            <source>The virtual machine did not come up.</source>
+            <translation>Die virtuelle Maschine kam nicht hoch.</translation>
+        </message>
+        <message>
             <source>The virtual machine did not start the command.</source>
             <translation>Die virtuelle Maschine hat den Befehl nicht gestartet.</translation>
         </message>
         <message>
-            <source>The virtual machine does not answer: {0}.</source>
-            <translation>Die virtuelle Maschine antwortet nicht: {0}.</translation>
+            <source>The virtual machine did not take what it is to start with.</source>
+            <translation>Die virtuelle Maschine nahm nicht an, womit sie starten soll.</translation>
+        </message>
+        <message>
+            <source>The virtual machine does not answer: {reason}.</source>
+            <translation>Die virtuelle Maschine antwortet nicht: {reason}.</translation>
         </message>
         <message>
             <source>The virtual machine ended unexpectedly.</source>
@@ -5759,6 +5799,10 @@
             <translation>Die virtuelle Maschine wurde während des Starts beendet.</translation>
         </message>
         <message>
+            <source>The virtual machine refused {task}: {reason}.</source>
+            <translation>Die virtuelle Maschine hat {task} abgelehnt: {reason}.</translation>
+        </message>
+        <message>
             <source>The virtual machine shows another host key than the one it was created with.</source>
             <translation>Die virtuelle Maschine zeigt einen anderen Host-Schlüssel als bei ihrer Erstellung.</translation>
         </message>
@@ -5767,56 +5811,124 @@
             <translation>Die Verbindung zur virtuellen Maschine ging während eines Befehls verloren.</translation>
         </message>
         <message>
-            <source>There is a volume {0} already.</source>
-            <translation>Ein Volume {0} gibt es bereits.</translation>
+            <source>The virtual machine was started by another version of Galley.</source>
+            <translation>Die virtuelle Maschine wurde von einer anderen Version von Galley gestartet.</translation>
         </message>
         <message>
-            <source>There is no backend {0}.</source>
-            <translation>Es gibt kein Backend {0}.</translation>
+            <source>The window did not open.</source>
+            <translation>Das Fenster hat sich nicht geöffnet.</translation>
+        </message>
+        <message>
+            <source>There are: {names}.</source>
+            <translation>Es gibt: {names}.</translation>
+        </message>
+        <message>
+            <source>There is a snapshot {name} already.</source>
+            <translation>Es gibt schon einen Snapshot {name}.</translation>
+        </message>
+        <message>
+            <source>There is a volume {name} already.</source>
+            <translation>Ein Volume {name} gibt es bereits.</translation>
+        </message>
+        <message>
+            <source>There is no backend {name}.</source>
+            <translation>Es gibt kein Backend {name}.</translation>
+        </message>
+        <message>
+            <source>There is no certificate in {file}.</source>
+            <translation>In {file} ist kein Zertifikat.</translation>
+        </message>
+        <message>
+            <source>There is no display here for a window.</source>
+            <translation>Hier gibt es keinen Bildschirm für ein Fenster.</translation>
+        </message>
+        <message>
+            <source>There is no docker program on this computer that could log in.</source>
+            <translation>Auf diesem Computer gibt es kein docker-Programm, das sich anmelden könnte.</translation>
         </message>
         <message>
             <source>There is no docker program on this computer.</source>
             <translation>Auf diesem Computer gibt es kein Programm docker.</translation>
         </message>
         <message>
+            <source>There is no guest image yet.</source>
+            <translation>Es gibt noch kein Gast-Image.</translation>
+        </message>
+        <message>
+            <source>There is no keyring on this computer to keep secrets in.</source>
+            <translation>Auf diesem Computer gibt es keinen Schlüsselbund für Geheimnisse.</translation>
+        </message>
+        <message>
+            <source>There is no machine to delete.</source>
+            <translation>Es gibt keine Maschine zu löschen.</translation>
+        </message>
+        <message>
             <source>There is no machine to start yet.</source>
             <translation>Es gibt noch keine Maschine zu starten.</translation>
         </message>
         <message>
-            <source>There is no setting {0}.</source>
-            <translation>Es gibt keine Einstellung {0}.</translation>
+            <source>There is no setting {name!r}.</source>
+            <translation>Es gibt keine Einstellung {name!r}.</translation>
         </message>
         <message>
-            <source>There is no space left on the disk that holds {0}.</source>
-            <translation>Auf dem Datenträger mit {0} ist kein Platz mehr.</translation>
+            <source>There is no snapshot {name}.</source>
+            <translation>Es gibt keinen Snapshot {name}.</translation>
         </message>
         <message>
-            <source>There is no {0} in {1}.</source>
-            <translation>In {1} gibt es {0} nicht.</translation>
+            <source>There is no space left on the disk that holds {path}.</source>
+            <translation>Auf dem Datenträger mit {path} ist kein Platz mehr.</translation>
+        </message>
+        <message>
+            <source>There is no space left on the disk that holds {root}.</source>
+            <translation>Auf dem Datenträger mit {root} ist kein Platz mehr.</translation>
+        </message>
+        <message>
+            <source>There is no {path} in {volume}.</source>
+            <translation>In {volume} gibt es {path} nicht.</translation>
+        </message>
+        <message>
+            <source>There is nothing to keep yet.</source>
+            <translation>Noch gibt es nichts festzuhalten.</translation>
         </message>
         <message>
             <source>There is nothing to start.</source>
             <translation>Es gibt nichts zu starten.</translation>
         </message>
         <message>
-            <source>These are too many shared folders, or too long names: {0} folders.</source>
-            <translation>Das sind zu viele geteilte Ordner oder zu lange Namen: {0} Ordner.</translation>
+            <source>These are too many shared folders, or too long names: {count} folders.</source>
+            <translation>Das sind zu viele geteilte Ordner oder zu lange Namen: {count} Ordner.</translation>
         </message>
         <message>
             <source>This Mac has no Hypervisor.framework.</source>
             <translation>Dieser Mac hat kein Hypervisor.framework.</translation>
         </message>
         <message>
-            <source>This computer's proxy for {0} is not used: its address makes no sense.</source>
-            <translation>Der Proxy dieses Computers für {0} wird nicht verwendet: Seine Adresse ergibt keinen Sinn.</translation>
+            <source>This computer's disk is full: the virtual machine waits until there is room.</source>
+            <translation>Die Festplatte dieses Computers ist voll: Die virtuelle Maschine wartet, bis wieder Platz ist.</translation>
+        </message>
+        <message>
+            <source>This computer's disk refuses what the virtual machine writes. The machine waits, and tries again.</source>
+            <translation>Die Festplatte dieses Computers nimmt nicht an, was die virtuelle Maschine schreibt. Die Maschine wartet und versucht es wieder.</translation>
+        </message>
+        <message>
+            <source>This computer's proxy for {protocol} is not used: its address makes no sense.</source>
+            <translation>Der Proxy dieses Computers für {protocol} wird nicht verwendet: Seine Adresse ergibt keinen Sinn.</translation>
         </message>
         <message>
             <source>This image does not exist for the engine's architecture.</source>
             <translation>Dieses Image gibt es für die Architektur der Engine nicht.</translation>
         </message>
         <message>
-            <source>This is not a Docker request: {0}.</source>
-            <translation>Das ist keine Docker-Anfrage: {0}.</translation>
+            <source>This is not a Docker request: {reason}.</source>
+            <translation>Das ist keine Docker-Anfrage: {reason}.</translation>
+        </message>
+        <message>
+            <source>This machine only pretends: there is nothing to run in it.</source>
+            <translation>Diese Maschine ist nur vorgetäuscht: In ihr lässt sich nichts ausführen.</translation>
+        </message>
+        <message>
+            <source>This secret is too long for the Credential Manager of Windows.</source>
+            <translation>Dieses Geheimnis ist zu lang für die Anmeldeinformationsverwaltung von Windows.</translation>
         </message>
         <message>
             <source>This system has no hardware virtualization that QEMU can use.</source>
@@ -5827,12 +5939,16 @@
             <translation>Dies wurde abgebrochen.</translation>
         </message>
         <message>
-            <source>Try `{0}` in a terminal.</source>
-            <translation>`{0}` in einem Terminal versuchen.</translation>
+            <source>To have it tried again: galley stop --cold, then galley start --repair</source>
+            <translation>Um es noch einmal versuchen zu lassen: galley stop --cold, dann galley start --repair</translation>
         </message>
         <message>
-            <source>Try `{0}` in a terminal: it must work without a password. `ssh-add` gives a key to the agent.</source>
-            <translation>`{0}` in einem Terminal versuchen: Es muss ohne Passwort gehen. `ssh-add` übergibt dem Agenten einen Schlüssel.</translation>
+            <source>Try `{command}` in a terminal.</source>
+            <translation>`{command}` in einem Terminal versuchen.</translation>
+        </message>
+        <message>
+            <source>Try `{command}` in a terminal: it must work without a password. `ssh-add` gives a key to the agent.</source>
+            <translation>`{command}` in einem Terminal versuchen: Es muss ohne Passwort gehen. `ssh-add` übergibt dem Agenten einen Schlüssel.</translation>
         </message>
         <message>
             <source>Try again in a moment.</source>
@@ -5855,6 +5971,10 @@
             <translation>Versuche es noch einmal: galley restart</translation>
         </message>
         <message>
+            <source>Try again: galley start</source>
+            <translation>Noch einmal versuchen: galley start</translation>
+        </message>
+        <message>
             <source>Try again: it is started anew. The VM and its containers keep running.</source>
             <translation>Erneut versuchen: Er wird neu gestartet. Die virtuelle Maschine und ihre Container laufen weiter.</translation>
         </message>
@@ -5863,8 +5983,12 @@
             <translation>Erneut versuchen; `galley logs --component vm` zeigt, was sie gemeldet hat.</translation>
         </message>
         <message>
-            <source>Try again{0}; `galley logs --component vm` has what QEMU said.</source>
-            <translation>Erneut versuchen{0}; `galley logs --component vm` zeigt, was QEMU gemeldet hat.</translation>
+            <source>Try again; the details say what was refused.</source>
+            <translation>Noch einmal versuchen; in den Einzelheiten steht, was abgelehnt wurde.</translation>
+        </message>
+        <message>
+            <source>Try again{chosen}; `galley logs --component vm` has what QEMU said.</source>
+            <translation>Erneut versuchen{chosen}; `galley logs --component vm` zeigt, was QEMU gemeldet hat.</translation>
         </message>
         <message>
             <source>Unlock it, which logging in to the desktop does, then try again.</source>
@@ -5891,20 +6015,44 @@
             <translation>`galley docker …` verwenden, das docker in der Maschine ausführt, oder einen Docker-Client installieren.</translation>
         </message>
         <message>
+            <source>Use a shorter password or token. Docker keeps long ones in its own plain file after `galley settings set use_keyring false`.</source>
+            <translation>Ein kürzeres Passwort oder Token verwenden. Lange bewahrt docker nach `galley settings set use_keyring false` in seiner eigenen lesbaren Datei auf.</translation>
+        </message>
+        <message>
             <source>Use that one, or set GALLEY_HOME to another directory.</source>
             <translation>Dieses verwenden oder GALLEY_HOME auf einen anderen Ordner setzen.</translation>
         </message>
         <message>
-            <source>What starts at login cannot be read from {0}: {1}.</source>
-            <translation>Was bei der Anmeldung startet, lässt sich nicht aus {0} lesen: {1}.</translation>
+            <source>Use the commands (`galley --help`), or run this in a graphical session.</source>
+            <translation>Die Befehle verwenden (`galley --help`) oder dies in einer grafischen Sitzung ausführen.</translation>
         </message>
         <message>
-            <source>What starts at login is not this Galley: {0}.</source>
-            <translation>Was bei der Anmeldung startet, ist nicht dieses Galley: {0}.</translation>
+            <source>Use the stable channel, or another Debian mirror in /etc/apt/sources.list.d</source>
+            <translation>Den Kanal stable oder einen anderen Debian-Spiegel in /etc/apt/sources.list.d verwenden</translation>
+        </message>
+        <message>
+            <source>Use up to 63 letters, digits, dots, dashes and underscores, a letter or digit first.</source>
+            <translation>Bis zu 63 Buchstaben, Ziffern, Punkte, Binde- und Unterstriche verwenden, zuerst einen Buchstaben oder eine Ziffer.</translation>
+        </message>
+        <message>
+            <source>Waking the machine</source>
+            <translation>Die Maschine wecken</translation>
+        </message>
+        <message>
+            <source>What starts at login cannot be read from {place}: {reason}.</source>
+            <translation>Was bei der Anmeldung startet, lässt sich nicht aus {place} lesen: {reason}.</translation>
+        </message>
+        <message>
+            <source>What starts at login is not this Galley: {command}.</source>
+            <translation>Was bei der Anmeldung startet, ist nicht dieses Galley: {command}.</translation>
         </message>
         <message>
             <source>Whoever runs this registry has to renew it; or this computer's clock is wrong.</source>
             <translation>Wer diese Registry betreibt, muss es erneuern; oder die Uhr dieses Computers geht falsch.</translation>
+        </message>
+        <message>
+            <source>Windows keeps port {port}/{protocol} on {address} for itself.</source>
+            <translation>Windows behält Port {port}/{protocol} unter {address} für sich.</translation>
         </message>
         <message>
             <source>Write it as name, name:tag or registry/name:tag.</source>
@@ -5931,6 +6079,18 @@
             <translation>`galley logs --component vm` zeigt, was die Maschine gesagt hat.</translation>
         </message>
         <message>
+            <source>`galley stop --cold` powers it off.</source>
+            <translation>`galley stop --cold` schaltet sie aus.</translation>
+        </message>
+        <message>
+            <source>a file of it has been changed</source>
+            <translation>eine Datei davon wurde verändert</translation>
+        </message>
+        <message>
+            <source>a time such as 90s, 5min or 2h, up to {longest}, or never</source>
+            <translation>eine Zeit wie 90s, 5min oder 2h, höchstens {longest}, oder never</translation>
+        </message>
+        <message>
             <source>a word of letters, digits and -_.,+=</source>
             <translation>ein Wort aus Buchstaben, Ziffern und -_.,+=</translation>
         </message>
@@ -5947,8 +6107,8 @@
             <translation>ein anderes Programm</translation>
         </message>
         <message>
-            <source>daemon.json cannot be read: {0}.</source>
-            <translation>daemon.json ist nicht lesbar: {0}.</translation>
+            <source>daemon.json cannot be read: {reason}.</source>
+            <translation>daemon.json ist nicht lesbar: {reason}.</translation>
         </message>
         <message>
             <source>daemon.json has to be an object.</source>
@@ -5959,44 +6119,48 @@
             <translation>daemon.json ist JSON: Namen und Texte in doppelten Anführungszeichen, kein Komma vor einer schließenden Klammer.</translation>
         </message>
         <message>
-            <source>daemon.json is longer than {0} KiB.</source>
-            <translation>daemon.json ist länger als {0} KiB.</translation>
+            <source>daemon.json is longer than {kib} KiB.</source>
+            <translation>daemon.json ist länger als {kib} KiB.</translation>
         </message>
         <message>
             <source>did not come up in time</source>
             <translation>ist nicht rechtzeitig gestartet</translation>
         </message>
         <message>
-            <source>did not come up within {0} s</source>
-            <translation>ist nicht innerhalb von {0} s gestartet</translation>
+            <source>did not come up within {seconds:g} s</source>
+            <translation>ist nicht innerhalb von {seconds:g} s gestartet</translation>
         </message>
         <message>
-            <source>docker-credential-{0} does not list its logins.</source>
-            <translation>docker-credential-{0} zählt seine Anmeldungen nicht auf.</translation>
+            <source>docker-credential-{store} does not list its logins.</source>
+            <translation>docker-credential-{store} zählt seine Anmeldungen nicht auf.</translation>
         </message>
         <message>
-            <source>docker-credential-{0} failed.</source>
-            <translation>docker-credential-{0} ist gescheitert.</translation>
+            <source>docker-credential-{store} failed.</source>
+            <translation>docker-credential-{store} ist gescheitert.</translation>
         </message>
         <message>
-            <source>dockerd does not start any more: {0}.</source>
-            <translation>dockerd startet nicht mehr: {0}.</translation>
+            <source>dockerd does not start any more: {reason}.</source>
+            <translation>dockerd startet nicht mehr: {reason}.</translation>
         </message>
         <message>
-            <source>dockerd does not start with daemon.json: {0}.</source>
-            <translation>dockerd startet mit daemon.json nicht: {0}.</translation>
+            <source>dockerd does not start with daemon.json: {said}.</source>
+            <translation>dockerd startet mit daemon.json nicht: {said}.</translation>
         </message>
         <message>
-            <source>dockerd does not start with these settings: {0}.</source>
-            <translation>dockerd startet mit diesen Einstellungen nicht: {0}.</translation>
+            <source>dockerd does not start with these settings: {said}.</source>
+            <translation>dockerd startet mit diesen Einstellungen nicht: {said}.</translation>
+        </message>
+        <message>
+            <source>dockerd does not turn off live-restore, without which it allows no swarm.</source>
+            <translation>dockerd schaltet live-restore nicht ab, erst dann erlaubt es einen Schwarm.</translation>
         </message>
         <message>
             <source>dockerd is reached inside the machine only, through ssh.</source>
             <translation>dockerd ist nur innerhalb der Maschine erreichbar, über ssh.</translation>
         </message>
         <message>
-            <source>dockerd refuses these settings: {0}.</source>
-            <translation>dockerd lehnt diese Einstellungen ab: {0}.</translation>
+            <source>dockerd refuses these settings: {said}.</source>
+            <translation>dockerd lehnt diese Einstellungen ab: {said}.</translation>
         </message>
         <message>
             <source>ended while it was starting</source>
@@ -6007,20 +6171,24 @@
             <translation>Ordner wie ~ oder /data, mit Kommas dazwischen</translation>
         </message>
         <message>
-            <source>from {0} to {1}</source>
-            <translation>{0} bis {1}</translation>
+            <source>from {least} to {most}</source>
+            <translation>{least} bis {most}</translation>
         </message>
         <message>
-            <source>it did not answer within {0} s</source>
-            <translation>keine Antwort innerhalb von {0} s</translation>
+            <source>it did not answer within {seconds:g} s</source>
+            <translation>keine Antwort innerhalb von {seconds:g} s</translation>
+        </message>
+        <message>
+            <source>it does not accept our key</source>
+            <translation>sie nimmt unseren Schlüssel nicht an</translation>
         </message>
         <message>
             <source>it gives no reason</source>
             <translation>es nennt keinen Grund</translation>
         </message>
         <message>
-            <source>it has {0} bytes instead of {1}</source>
-            <translation>hat {0} statt {1} Bytes</translation>
+            <source>it has {size} bytes instead of {expected}</source>
+            <translation>hat {size} statt {expected} Bytes</translation>
         </message>
         <message>
             <source>it is missing</source>
@@ -6031,16 +6199,32 @@
             <translation>keine Angabe</translation>
         </message>
         <message>
+            <source>it stopped answering</source>
+            <translation>sie antwortet nicht mehr</translation>
+        </message>
+        <message>
+            <source>it was suspended by another version of Galley</source>
+            <translation>sie wurde von einer anderen Version von Galley aufbewahrt</translation>
+        </message>
+        <message>
             <source>its content has changed</source>
             <translation>der Inhalt wurde verändert</translation>
         </message>
         <message>
-            <source>its format is {0}, not {1}</source>
-            <translation>das Format ist {0}, nicht {1}</translation>
+            <source>its data disk is to have another size</source>
+            <translation>ihre Datenplatte soll eine andere Größe haben</translation>
+        </message>
+        <message>
+            <source>its format is {format}, not {expected}</source>
+            <translation>das Format ist {format}, nicht {expected}</translation>
         </message>
         <message>
             <source>its job is gone</source>
             <translation>sein Auftrag ist verschwunden</translation>
+        </message>
+        <message>
+            <source>its settings have changed</source>
+            <translation>ihre Einstellungen haben sich geändert</translation>
         </message>
         <message>
             <source>names such as example.com or 10.0.0.0/8, with commas between them, or nothing</source>
@@ -6051,172 +6235,260 @@
             <translation>keine Adresse</translation>
         </message>
         <message>
-            <source>one of {0}</source>
-            <translation>eines von {0}</translation>
+            <source>one of {choices}</source>
+            <translation>eines von {choices}</translation>
         </message>
         <message>
-            <source>settings.toml{0}: {1}</source>
-            <translation>settings.toml{0}: {1}</translation>
+            <source>settings.toml{where}: {name} is not kept in this file.</source>
+            <translation>settings.toml{where}: {name} steht nicht in dieser Datei.</translation>
         </message>
         <message>
-            <source>settings.toml{0}: {1} is not kept in this file.</source>
-            <translation>settings.toml{0}: {1} steht nicht in dieser Datei.</translation>
+            <source>settings.toml{where}: {problem}</source>
+            <translation>settings.toml{where}: {problem}</translation>
         </message>
         <message>
-            <source>ssh cannot reach {0}: {1}.</source>
-            <translation>ssh kann {0} nicht erreichen: {1}.</translation>
+            <source>ssh cannot reach {name}: {reason}.</source>
+            <translation>ssh kann {name} nicht erreichen: {reason}.</translation>
         </message>
         <message>
-            <source>ssh does not know the host key of {0} yet.</source>
-            <translation>ssh kennt den Host-Schlüssel von {0} noch nicht.</translation>
+            <source>ssh does not know the host key of {name} yet.</source>
+            <translation>ssh kennt den Host-Schlüssel von {name} noch nicht.</translation>
+        </message>
+        <message>
+            <source>starting</source>
+            <translation>startet</translation>
         </message>
         <message>
             <source>the Windows Hypervisor Platform</source>
             <translation>Die Windows Hypervisor Platform</translation>
         </message>
         <message>
+            <source>the accelerator is another one</source>
+            <translation>der Beschleuniger ist ein anderer</translation>
+        </message>
+        <message>
+            <source>the connection was closed</source>
+            <translation>die Verbindung wurde geschlossen</translation>
+        </message>
+        <message>
+            <source>the data disk has another size</source>
+            <translation>die Datenplatte hat eine andere Größe</translation>
+        </message>
+        <message>
+            <source>the guest image is another one</source>
+            <translation>das Gast-Image ist ein anderes</translation>
+        </message>
+        <message>
+            <source>there is none</source>
+            <translation>es gibt keinen</translation>
+        </message>
+        <message>
+            <source>this computer's processor or kernel is another one</source>
+            <translation>Prozessor oder Kernel dieses Computers ist ein anderer</translation>
+        </message>
+        <message>
             <source>true or false</source>
             <translation>true oder false</translation>
         </message>
         <message>
-            <source>{0} (pid {1})</source>
-            <translation>{0} (PID {1})</translation>
+            <source>{accelerator} booted a test guest in {seconds:.1f} s.</source>
+            <translation>{accelerator} hat einen Test-Gast in {seconds:.1f} s gestartet.</translation>
         </message>
         <message>
-            <source>{0} The default is {1}.</source>
-            <translation>{0} Der Standardwert ist {1}.</translation>
+            <source>{accelerator} is present, but a test guest did not boot in {seconds:g} s.</source>
+            <translation>{accelerator} ist vorhanden, aber ein Test-Gast startete nicht innerhalb von {seconds:g} s.</translation>
         </message>
         <message>
-            <source>{0} Turn on virtualization in the firmware's settings, and give your user access to it (Linux: the group of /dev/kvm).</source>
-            <translation>{0} Die Virtualisierung in den Einstellungen der Firmware einschalten und dem Benutzerkonto Zugriff darauf geben (Linux: die Gruppe von /dev/kvm).</translation>
+            <source>{accelerator} is present, but a test guest did not boot: {reason}</source>
+            <translation>{accelerator} ist vorhanden, aber ein Test-Gast startete nicht: {reason}</translation>
         </message>
         <message>
-            <source>{0} booted a test guest in {1} s.</source>
-            <translation>{0} hat einen Test-Gast in {1} s gestartet.</translation>
+            <source>{accelerator} was chosen in the settings.</source>
+            <translation>{accelerator} wurde in den Einstellungen gewählt.</translation>
         </message>
         <message>
-            <source>{0} cannot be read: {1}.</source>
-            <translation>{0} ist nicht lesbar: {1}.</translation>
+            <source>{address} is no address for ssh.</source>
+            <translation>{address} ist keine Adresse für ssh.</translation>
         </message>
         <message>
-            <source>{0} cannot be recreated: it is removed as soon as it stops.</source>
-            <translation>{0} lässt sich nicht neu erstellen: Er wird gelöscht, sobald er stoppt.</translation>
+            <source>{command} did not end within {seconds:g} s.</source>
+            <translation>{command} hat sich nicht innerhalb von {seconds:g} s beendet.</translation>
         </message>
         <message>
-            <source>{0} cannot be used: {1}.</source>
-            <translation>{0} ist nicht verwendbar: {1}.</translation>
+            <source>{damage} Building it again</source>
+            <translation>{damage} Es wird neu gebaut</translation>
         </message>
         <message>
-            <source>{0} cannot be {1}: it must be {2}.</source>
-            <translation>{0}: {1} ist nicht möglich. Zulässig: {2}.</translation>
+            <source>{device} does not exist: virtualization is off in the firmware, or there is none.</source>
+            <translation>{device} gibt es nicht: Die Virtualisierung ist in der Firmware ausgeschaltet oder nicht vorhanden.</translation>
         </message>
         <message>
-            <source>{0} could not be recreated, and is as it was before. {1}</source>
-            <translation>{0} ließ sich nicht neu erstellen und ist unverändert. {1}</translation>
+            <source>{device} is not open to this user, who is not in the group kvm.</source>
+            <translation>{device} ist für dieses Benutzerkonto nicht offen, es gehört nicht zur Gruppe kvm.</translation>
         </message>
         <message>
-            <source>{0} could not be recreated, nor put back in full: {1}</source>
-            <translation>{0} ließ sich weder neu erstellen noch vollständig wiederherstellen: {1}</translation>
+            <source>{end}</source>
+            <translation>{end}</translation>
         </message>
         <message>
-            <source>{0} did not end within {1} s.</source>
-            <translation>{0} hat sich nicht innerhalb von {1} s beendet.</translation>
+            <source>{file} cannot be read: {error}.</source>
+            <translation>{file} ist nicht lesbar: {error}.</translation>
         </message>
         <message>
-            <source>{0} does not exist: virtualization is off in the firmware, or there is none.</source>
-            <translation>{0} gibt es nicht: Die Virtualisierung ist in der Firmware ausgeschaltet oder nicht vorhanden.</translation>
+            <source>{help} The default is {default}.</source>
+            <translation>{help} Der Standardwert ist {default}.</translation>
         </message>
         <message>
-            <source>{0} does not let us in with any key that ssh has.</source>
-            <translation>{0} nimmt keinen der Schlüssel an, die ssh hat.</translation>
+            <source>{hint}</source>
+            <translation>{hint}</translation>
         </message>
         <message>
-            <source>{0} does not take this login.</source>
-            <translation>{0} nimmt diese Anmeldung nicht an.</translation>
+            <source>{hint} Or end it as a power cut would: galley stop --cold</source>
+            <translation>{hint} Oder sie beenden, wie ein Stromausfall es täte: galley stop --cold</translation>
         </message>
         <message>
-            <source>{0} does not tell its version.</source>
-            <translation>{0} gibt seine Version nicht an.</translation>
+            <source>{host} lets us in, but its Docker Engine does not.</source>
+            <translation>{host} lässt den Zugang zu, seine Docker Engine jedoch nicht.</translation>
         </message>
         <message>
-            <source>{0} holds no image.</source>
-            <translation>{0} enthält kein Image.</translation>
+            <source>{install}</source>
+            <translation>{install}</translation>
         </message>
         <message>
-            <source>{0} holds too much to be listed.</source>
-            <translation>{0} enthält zu viel, um es aufzulisten.</translation>
+            <source>{name} cannot be recreated: it is removed as soon as it stops.</source>
+            <translation>{name} lässt sich nicht neu erstellen: Er wird gelöscht, sobald er stoppt.</translation>
         </message>
         <message>
-            <source>{0} is a folder.</source>
-            <translation>{0} ist ein Ordner.</translation>
+            <source>{name} cannot be {value!r}: it must be {allowed}.</source>
+            <translation>{name}: {value!r} ist nicht möglich. Zulässig: {allowed}.</translation>
         </message>
         <message>
-            <source>{0} is a link that leads nowhere.</source>
-            <translation>{0} ist ein Link, der ins Leere führt.</translation>
+            <source>{name} could not be compiled for the guest's kernel.</source>
+            <translation>{name} konnte nicht für den Kernel des Gasts kompiliert werden.</translation>
         </message>
         <message>
-            <source>{0} is damaged, or is not a tar file of images.</source>
-            <translation>{0} ist beschädigt oder keine Tar-Datei mit Images.</translation>
+            <source>{name} could not be compiled for the guest.</source>
+            <translation>{name} konnte nicht für den Gast kompiliert werden.</translation>
         </message>
         <message>
-            <source>{0} is no address for ssh.</source>
-            <translation>{0} ist keine Adresse für ssh.</translation>
+            <source>{name} could not be recreated, and is as it was before. {error}</source>
+            <translation>{name} ließ sich nicht neu erstellen und ist unverändert. {error}</translation>
         </message>
         <message>
-            <source>{0} is no address of an engine: {1}.</source>
-            <translation>{0} ist keine Adresse einer Engine: {1}.</translation>
+            <source>{name} could not be recreated, nor put back in full: {error}</source>
+            <translation>{name} ließ sich weder neu erstellen noch vollständig wiederherstellen: {error}</translation>
         </message>
         <message>
-            <source>{0} is not a file that can be read.</source>
-            <translation>{0} ist keine lesbare Datei.</translation>
+            <source>{name} does not let us in with any key that ssh has.</source>
+            <translation>{name} nimmt keinen der Schlüssel an, die ssh hat.</translation>
         </message>
         <message>
-            <source>{0} is not a script for the fake machine: {1}</source>
-            <translation>{0} ist kein Skript für die simulierte Maschine: {1}</translation>
+            <source>{name} holds no image.</source>
+            <translation>{name} enthält kein Image.</translation>
         </message>
         <message>
-            <source>{0} is not a socket.</source>
-            <translation>{0} ist kein Socket.</translation>
+            <source>{name} is damaged, or is not a tar file of images.</source>
+            <translation>{name} ist beschädigt oder keine Tar-Datei mit Images.</translation>
         </message>
         <message>
-            <source>{0} is not a whole tar file.</source>
-            <translation>{0} ist keine vollständige Tar-Datei.</translation>
+            <source>{name} is not a whole tar file.</source>
+            <translation>{name} ist keine vollständige Tar-Datei.</translation>
         </message>
         <message>
-            <source>{0} is not open to this user, who is not in the group kvm.</source>
-            <translation>{0} ist für dieses Benutzerkonto nicht offen, es gehört nicht zur Gruppe kvm.</translation>
+            <source>{name} is not the name of an image.</source>
+            <translation>{name} ist kein Name eines Images.</translation>
         </message>
         <message>
-            <source>{0} is not the name of an image.</source>
-            <translation>{0} ist kein Name eines Images.</translation>
+            <source>{name} needs {library}, which no package of the recipe holds.</source>
+            <translation>{name} braucht {library}, die kein Paket des Rezepts enthält.</translation>
         </message>
         <message>
-            <source>{0} is present, but a test guest did not boot in {1} s.</source>
-            <translation>{0} ist vorhanden, aber ein Test-Gast startete nicht innerhalb von {1} s.</translation>
+            <source>{name} shows another host key than the one that ssh knows.</source>
+            <translation>{name} zeigt einen anderen Host-Schlüssel als den, den ssh kennt.</translation>
         </message>
         <message>
-            <source>{0} is present, but a test guest did not boot: {1}</source>
-            <translation>{0} ist vorhanden, aber ein Test-Gast startete nicht: {1}</translation>
+            <source>{path!r} is not the absolute path of a file.</source>
+            <translation>{path!r} ist kein absoluter Pfad einer Datei.</translation>
         </message>
         <message>
-            <source>{0} is used. Run: galley settings set {1} VALUE</source>
-            <translation>{0} wird verwendet. Ausführen: galley settings set {1} WERT</translation>
+            <source>{path} belongs to another user of this computer. Use a folder of your own.</source>
+            <translation>{path} gehört jemand anderem an diesem Computer. Nehmen Sie einen eigenen Ordner.</translation>
         </message>
         <message>
-            <source>{0} lets us in, but its Docker Engine does not.</source>
-            <translation>{0} lässt den Zugang zu, seine Docker Engine jedoch nicht.</translation>
+            <source>{path} cannot be used: {reason}.</source>
+            <translation>{path} ist nicht verwendbar: {reason}.</translation>
         </message>
         <message>
-            <source>{0} shows another host key than the one that ssh knows.</source>
-            <translation>{0} zeigt einen anderen Host-Schlüssel als den, den ssh kennt.</translation>
+            <source>{path} does not tell its version.</source>
+            <translation>{path} gibt seine Version nicht an.</translation>
         </message>
         <message>
-            <source>{0} took longer than {1} seconds.</source>
-            <translation>„{0}“ dauerte länger als {1} Sekunden.</translation>
+            <source>{path} holds too much to be listed.</source>
+            <translation>{path} enthält zu viel, um es aufzulisten.</translation>
         </message>
         <message>
-            <source>{0} was chosen in the settings.</source>
-            <translation>{0} wurde in den Einstellungen gewählt.</translation>
+            <source>{path} is a folder.</source>
+            <translation>{path} ist ein Ordner.</translation>
+        </message>
+        <message>
+            <source>{path} is a link that leads nowhere.</source>
+            <translation>{path} ist ein Link, der ins Leere führt.</translation>
+        </message>
+        <message>
+            <source>{path} is not a file that can be read.</source>
+            <translation>{path} ist keine lesbare Datei.</translation>
+        </message>
+        <message>
+            <source>{path} is not a script for the fake machine: {error}</source>
+            <translation>{path} ist kein Skript für die simulierte Maschine: {error}</translation>
+        </message>
+        <message>
+            <source>{path} is not a socket.</source>
+            <translation>{path} ist kein Socket.</translation>
+        </message>
+        <message>
+            <source>{problem}</source>
+            <translation>{problem}</translation>
+        </message>
+        <message>
+            <source>{program} (pid {pid})</source>
+            <translation>{program} (PID {pid})</translation>
+        </message>
+        <message>
+            <source>{reason}</source>
+            <translation>{reason}</translation>
+        </message>
+        <message>
+            <source>{reason} Turn on virtualization in the firmware's settings, and give your user access to it (Linux: the group of /dev/kvm).</source>
+            <translation>{reason} Die Virtualisierung in den Einstellungen der Firmware einschalten und dem Benutzerkonto Zugriff darauf geben (Linux: die Gruppe von /dev/kvm).</translation>
+        </message>
+        <message>
+            <source>{said}</source>
+            <translation>{said}</translation>
+        </message>
+        <message>
+            <source>{server} does not take this login.</source>
+            <translation>{server} nimmt diese Anmeldung nicht an.</translation>
+        </message>
+        <message>
+            <source>{step} failed on this computer: {reason}.</source>
+            <translation>{step} ist auf diesem Computer fehlgeschlagen: {reason}.</translation>
+        </message>
+        <message>
+            <source>{step} failed: this computer's disk is full.</source>
+            <translation>{step} ist fehlgeschlagen: Die Festplatte dieses Computers ist voll.</translation>
+        </message>
+        <message>
+            <source>{step} took longer than {seconds:g} seconds.</source>
+            <translation>„{step}“ dauerte länger als {seconds:g} Sekunden.</translation>
+        </message>
+        <message>
+            <source>{url} is no address of an engine: {error}.</source>
+            <translation>{url} ist keine Adresse einer Engine: {error}.</translation>
+        </message>
+        <message>
+            <source>{used} is used. Run: galley settings set {name} VALUE</source>
+            <translation>{used} wird verwendet. Ausführen: galley settings set {name} WERT</translation>
         </message>
     </context>
 </TS>

@@ -10,6 +10,7 @@ from desktop.i18n.text import size, tr
 from desktop.session.tasks import Task
 from engine.docker.types import LogLine
 from vm.errors import DiskFull, HostError
+from vm.messages import Message
 
 
 def save_log(app: AppContext, key: str, name: str, path: Path, moments: bool) -> Task:
@@ -54,8 +55,6 @@ def _text(line: LogLine, moment: bool) -> str:
 
 def _refused(path: Path, error: OSError) -> HostError:
     kind = DiskFull if error.errno == errno.ENOSPC else HostError
-    return kind(
-        tr("The log cannot be written to {path}.", path=path),
-        tr("Choose another place, or make room there."),
-        details=str(error),
-    )
+    said = tr("The log cannot be written to {path}.", path=path)
+    hint = tr("Choose another place, or make room there.")
+    return kind(Message("", said, hint), details=str(error))

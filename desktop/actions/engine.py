@@ -7,10 +7,12 @@ page, in the palette, the tray and the banner.
 from collections.abc import Callable
 
 from desktop.context import AppContext, DestructivePrompt
+from desktop.i18n import messages
 from desktop.i18n.text import tr
 from desktop.session.link import EngineRequest
 from desktop.session.tasks import Task
 from vm.errors import Problem
+from vm.messages import Text
 
 RESET_WORD = "reset"  # what has to be typed
 
@@ -56,7 +58,10 @@ def build_image(app: AppContext) -> Task:
         from engine.guest.current_image import current_image
         from engine.settings.store import SettingsStore
 
-        current_image(home, SettingsStore(home).load().channel, task.report)
+        def tell(text: Text) -> None:
+            task.report(messages.said(text))
+
+        current_image(home, SettingsStore(home).load().channel, tell)
 
     return app.tasks.start(tr("Build the guest image"), work)
 

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from desktop.context import AppContext, DestructivePrompt
-from desktop.i18n.engine_words import engine_says
+from desktop.i18n import messages
 from desktop.i18n.text import listing, plural, size, tr
 from desktop.models.images import NamedImage
 from desktop.session.tasks import Task
@@ -136,7 +136,7 @@ def _remove(
 
 def _offer_force(app: AppContext, removal: Removal, engine: "Engine", problem: Problem) -> None:
     """A container uses it since the question."""
-    reason = _in_use(app, [removal]) or engine_says(problem.summary)
+    reason = _in_use(app, [removal]) or messages.summary(problem)
     prompt = _prompt_by_force([removal], reason)
     app.window.confirm(prompt, partial(_remove, app, removal, engine, True, True))
 

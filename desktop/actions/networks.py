@@ -11,6 +11,7 @@ from desktop.models.networks import running_on
 from desktop.session.tasks import Task
 from engine.docker.types import Container, Network, Pruned
 from vm.errors import ObjectConflict, Problem
+from vm.messages import Message
 
 if TYPE_CHECKING:
     from engine.docker.networks import Networks
@@ -137,8 +138,11 @@ def _api(app: AppContext) -> "Networks":
 
 def _built_in(row: Network) -> Problem:
     return ObjectConflict(
-        tr("{name} is built into the Docker Engine.", name=row.name),
-        tr("It cannot be deleted."),
+        Message(
+            "",
+            tr("{name} is built into the Docker Engine.", name=row.name),
+            tr("It cannot be deleted."),
+        ),
     ).to_problem()
 
 

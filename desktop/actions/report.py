@@ -9,6 +9,7 @@ from desktop.context import AppContext
 from desktop.i18n.text import plural, tr
 from desktop.session.tasks import Task
 from vm.errors import HomeUnusable, HostError
+from vm.messages import Message
 
 
 def save(app: AppContext, target: Path) -> Task:
@@ -31,7 +32,7 @@ def save(app: AppContext, target: Path) -> Task:
             except HomeUnusable as error:  # not Galley's own folder: another place was chosen
                 said = tr("The report cannot be written to {path}.", path=target)
                 hint = tr("Choose another place.")
-                raise HostError(said, hint, details=error.details) from error
+                raise HostError(Message("", said, hint), details=error.details) from error
 
     def done(count: int) -> None:
         said = plural(
@@ -57,7 +58,7 @@ def save_log(app: AppContext, text: str, path: Path) -> Task:
         except OSError as error:
             said = tr("The log cannot be written to {path}.", path=path)
             hint = tr("Choose another place, or make room there.")
-            raise HostError(said, hint, details=str(error)) from error
+            raise HostError(Message("", said, hint), details=str(error)) from error
         return str(path)
 
     return app.tasks.start(tr("Save this log"), work, announce=True)

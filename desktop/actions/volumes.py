@@ -13,6 +13,7 @@ from desktop.i18n.text import listing, plural, size, tr
 from desktop.session.tasks import Task
 from engine.docker.types import Pruned, TransferProgress, Volume
 from vm.errors import ObjectConflict, Problem
+from vm.messages import Message
 
 if TYPE_CHECKING:
     from engine.docker.client import DockerClient
@@ -151,17 +152,20 @@ def _in_use(app: AppContext, rows: Sequence[Volume]) -> Problem:
     """By whom, and what has to go first."""
     names = {user.name: None for row in rows for user in app.stores.users_of_volume(row.name)}
     return ObjectConflict(
-        plural(
-            len(rows),
-            "{name} is used by {users}.",
-            "{n} volumes are used by {users}.",
-            name=rows[0].name,
-            users=listing(names),
-        ),
-        plural(
-            len(names),
-            "Delete that container first: stopping it is not enough.",
-            "Delete these containers first: stopping them is not enough.",
+        Message(
+            "",
+            plural(
+                len(rows),
+                "{name} is used by {users}.",
+                "{n} volumes are used by {users}.",
+                name=rows[0].name,
+                users=listing(names),
+            ),
+            plural(
+                len(names),
+                "Delete that container first: stopping it is not enough.",
+                "Delete these containers first: stopping them is not enough.",
+            ),
         ),
     ).to_problem()
 

@@ -10,7 +10,7 @@ from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QDialog, QLabel, QLineEdit, QVBoxLayout, QWidget
 from shiboken6 import Shiboken
 
-from desktop.i18n.engine_words import told
+from desktop.i18n import messages
 from desktop.i18n.text import tr
 from desktop.widgets.basics import button, column, label, row
 from vm.errors import Problem
@@ -115,7 +115,7 @@ class FormDialog(QDialog):
         """Shows the error in the dialog, so that it needs no toast."""
         if not Shiboken.isValid(self):
             return False
-        self.problem.setText(told(problem, "\n"))
+        self.problem.setText(messages.told(problem, "\n"))
         self.problem.show()
         self._ask(False)
         self.fit()

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QCheckBox, QDialog, QVBoxLayout, QWidget
 from shiboken6 import Shiboken
 
 from desktop.context import AppContext
-from desktop.i18n.engine_words import told
+from desktop.i18n import messages
 from desktop.i18n.text import plain, size, tr
 from desktop.widgets.basics import button, label, row
 from desktop.widgets.name_list import NameList
@@ -87,7 +87,7 @@ class PruneDialog(QDialog):
 
     def _fail(self, problem: Problem) -> None:
         if Shiboken.isValid(self):
-            self.sum.setText(told(problem))
+            self.sum.setText(messages.told(problem))
             self._fit()
 
     def _show(self) -> None:

@@ -11,7 +11,7 @@ from desktop.actions import containers as actions
 from desktop.context import AppContext
 from desktop.dialogs.run.form import RunForm
 from desktop.dialogs.run.frame import RunFrame
-from desktop.i18n.engine_words import told
+from desktop.i18n import messages
 from desktop.i18n.text import tr
 from desktop.widgets.basics import row
 from engine.docker.types import Container, ContainerDetail, RunSpec
@@ -78,7 +78,7 @@ class RecreateDialog(RunFrame):
     def _fail(self, problem: Problem) -> None:
         if not self.is_left:
             self.note.setText("")
-            self.complain(told(problem, "\n"))
+            self.complain(messages.told(problem, "\n"))
 
     def _lay_out(self) -> None:
         form = self.form

@@ -5,7 +5,7 @@ from PySide6.QtWidgets import QCheckBox, QLineEdit, QWidget
 from desktop.actions import snapshots as actions
 from desktop.context import AppContext
 from desktop.dialogs.form import FormDialog
-from desktop.i18n.engine_words import engine_says
+from desktop.i18n import messages
 from desktop.i18n.text import tr
 from desktop.widgets.basics import column, label
 from engine.types import EngineStatus
@@ -50,7 +50,7 @@ class SnapshotDialog(FormDialog):
         if asleep:
             said = tr("The machine is suspended: what it has in memory is kept with it.")
         elif refusal is not None:
-            said = engine_says(refusal.summary)
+            said = messages.summary(refusal)
         else:
             said = tr(
                 "Containers stand still while it is copied, and connections to them end; going "

@@ -5,7 +5,7 @@
 
 A language is a file `assets/i18n/LANGUAGE.ts` in the format of Qt Linguist, read as it is: nothing
 has to be compiled. `tests/unit/desktop/i18n/test_text.py` finds texts that a language lacks and
-literals that do not pass through here. Sentences that the engine makes (errors): `engine_words.py`.
+literals that do not pass through here. Sentences that the engine makes (errors): `messages.py`.
 """
 
 import html
@@ -17,9 +17,8 @@ from xml.etree import ElementTree
 
 from PySide6.QtCore import QCoreApplication, QDateTime, QLibraryInfo, QLocale, QObject, QTranslator
 
-from desktop.i18n.engine_words import ENGINE, Words
-
 CONTEXT = "galley"
+ENGINE = "engine"  # templates of the catalogue (`messages.py`)
 FOLDER = Path(__file__).parents[2] / "assets" / "i18n"
 SECOND, MINUTE, HOUR, DAY = 1, 60, 3600, 86400
 
@@ -40,22 +39,22 @@ class Language(QTranslator):
     takes "" for a translation and would lose even the "Ctrl" of its own keys."""
 
     def __init__(
-        self, texts: dict[str, str], words: Words | None = None, parent: QObject | None = None
+        self,
+        texts: dict[str, str],
+        templates: dict[str, str] | None = None,
+        parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
-        self._texts = texts
-        self._words = words
+        self._contexts = {CONTEXT: texts, ENGINE: templates or {}}
 
     def translate(
         self, context: str, source: str, disambiguation: str | None = None, n: int = -1
     ) -> str | None:
         del disambiguation, n
-        if context == ENGINE:
-            return self._words.say(source) if self._words else None
-        return self._texts.get(source)
+        return self._contexts.get(context, {}).get(source)
 
     def isEmpty(self) -> bool:  # noqa: N802 - Qt's name
-        return not self._texts
+        return not self._contexts[CONTEXT]
 
 
 def read_language(code: str, folder: Path = FOLDER) -> dict[str, str]:
@@ -64,7 +63,7 @@ def read_language(code: str, folder: Path = FOLDER) -> dict[str, str]:
 
 
 def read_templates(code: str, folder: Path = FOLDER) -> dict[str, str]:
-    """The engine's sentences, with {0} and {1} for their values."""
+    """The engine's messages, with places such as {port} for their values."""
     return _read(code, folder, ENGINE)
 
 
@@ -91,7 +90,7 @@ def install(app: QCoreApplication, code: str) -> None:
         folder = QLibraryInfo.path(QLibraryInfo.LibraryPath.TranslationsPath)
         if own_texts.load(f"qtbase_{wanted}", folder):
             app.installTranslator(own_texts)
-        app.installTranslator(Language(texts, Words(read_templates(wanted), texts), app))
+        app.installTranslator(Language(texts, read_templates(wanted), app))
 
 
 def size(number: float) -> str:

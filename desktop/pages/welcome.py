@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QFrame, QVBoxLayout
 
 from desktop.actions import containers, engine
 from desktop.context import AppContext
-from desktop.i18n.engine_words import engine_says
+from desktop.i18n import messages
 from desktop.i18n.text import plural, seconds, size, tr
 from desktop.pages.page import Page
 from desktop.session.engine_state import runs_on
@@ -222,7 +222,7 @@ class WelcomePage(Page):
         accelerator = machine.accelerator
         self.backend.setText(runs_on(machine))
         self.reason.setText(
-            engine_says(accelerator.reason)
+            messages.said(accelerator.text)
             if accelerator is not None
             else tr("The first start finds out how fast this computer can run it, and says why.")
         )

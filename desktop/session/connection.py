@@ -23,6 +23,7 @@ from engine.docker.types import Container, Event
 from engine.dockercli.contexts import DockerContext
 from engine.dockercli.endpoint import Endpoint
 from vm.errors import EngineUnreachable, GalleyError, Problem, Retry
+from vm.messages import Message
 from vm.types import MachineState
 
 if TYPE_CHECKING:  # the SDK takes a tenth of a second to load
@@ -73,8 +74,11 @@ class Connection(QObject):
         def client() -> "DockerClient":
             if thread is not self._thread:
                 raise EngineUnreachable(
-                    tr("Another engine is looked at now."),
-                    tr("Go back to the engine that this was asked of, and ask again."),
+                    Message(
+                        "",
+                        tr("Another engine is looked at now."),
+                        tr("Go back to the engine that this was asked of, and ask again."),
+                    ),
                     retry=Retry.NO,
                 )
             found = thread.client if thread else None
@@ -82,7 +86,7 @@ class Connection(QObject):
                 found = thread.bring_back()
             if found is None:
                 raise EngineUnreachable(
-                    tr("The engine is not running."), tr("Start it and try again.")
+                    Message("", tr("The engine is not running."), tr("Start it and try again."))
                 )
             return found
 
@@ -216,7 +220,7 @@ class _ConnectionThread:
         with self._lock:
             self._there.wait_for(lambda: self.client is not None, HEARD_SECONDS)
             if self.client is None:
-                raise EngineUnreachable(tr("The engine closed the connection."))
+                raise EngineUnreachable(Message("", tr("The engine closed the connection.")))
             return self.client
 
     def take_events(self) -> list[Event]:
@@ -231,7 +235,9 @@ class _ConnectionThread:
         attempt = 0
         while not self._cancel.is_set:
             self.again.clear()
-            problem = EngineUnreachable(tr("The engine closed the connection.")).to_problem()
+            problem = EngineUnreachable(
+                Message("", tr("The engine closed the connection."))
+            ).to_problem()
             try:
                 client = DockerClient(self._endpoint)
                 self._take_up(client)

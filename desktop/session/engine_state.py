@@ -4,7 +4,7 @@ the tray and the engine's page.
 
 from dataclasses import dataclass
 
-from desktop.i18n.engine_words import engine_says
+from desktop.i18n import messages
 from desktop.i18n.text import tr
 from desktop.prefs import Prefs
 from desktop.session.connection import Connection, Reach
@@ -41,7 +41,7 @@ def engine_state(link: Link, connection: Connection) -> EngineState:
             return EngineState("paused", tr("connecting"), tr("Connecting…"))
         wrong_version = link.problem.kind == "VersionMismatch"
         action = "replace" if wrong_version else "retry"
-        text, hint = engine_says(link.problem.summary), engine_says(link.problem.hint)
+        text, hint = messages.summary(link.problem), messages.hint(link.problem)
         return EngineState("error", tr("away"), text, hint, action)
     return _of_machine(link)
 
@@ -74,8 +74,8 @@ def _of_machine(link: Link) -> EngineState:
             return EngineState("error", tr("degraded"), text, tr("It is started again by itself."))
         case MachineState.FAILED:
             problem = machine.problem
-            text = engine_says(problem.summary) if problem else tr("The engine did not start.")
-            hint = engine_says(problem.hint) if problem else ""
+            text = messages.summary(problem) if problem else tr("The engine did not start.")
+            hint = messages.hint(problem) if problem else ""
             return EngineState("error", tr("failed"), text, hint, "start")
         case MachineState.ABSENT:
             hint = tr("Start it to make the virtual machine; this takes some seconds.")
@@ -103,8 +103,8 @@ def _other(connection: Connection) -> EngineState:
     if connection.reach is Reach.CONNECTING:
         return EngineState("paused", tr("connecting"), tr("Connecting to {name}…", name=name))
     problem = connection.problem
-    text = engine_says(problem.summary) if problem else tr("{name} does not answer", name=name)
-    hint = engine_says(problem.hint) if problem else ""
+    text = messages.summary(problem) if problem else tr("{name} does not answer", name=name)
+    hint = messages.hint(problem) if problem else ""
     return EngineState("error", tr("away"), text, hint, "retry")
 
 

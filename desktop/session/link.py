@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
-from desktop.i18n.engine_words import engine_says
+from desktop.i18n import messages
 from desktop.i18n.text import tr
 from desktop.session.tasks import Task, Tasks
 from engine.dockercli.contexts import this_home
@@ -185,5 +185,5 @@ def snapshot_step(step: SnapshotStep) -> str:
 
 def boot_step(seen: EngineStatus) -> str:
     """The current step of a start; "" when none is under way."""
-    under_way = [step.step for step in seen.machine.boot if step.seconds is None]
-    return engine_says(under_way[-1]) if under_way else ""
+    under_way = [step.text for step in seen.machine.boot if step.seconds is None]
+    return messages.said(under_way[-1]) if under_way else ""

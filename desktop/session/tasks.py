@@ -16,7 +16,7 @@ from functools import partial
 from PySide6.QtCore import QObject, Qt, Signal, Slot
 
 from desktop.gc_policy import collect_if_due
-from desktop.i18n.engine_words import engine_says
+from desktop.i18n import messages
 from desktop.i18n.text import tr
 from engine.docker.cancel import Cancel
 from vm.errors import Cancelled, GalleyError, Problem
@@ -170,7 +170,7 @@ class Tasks(QObject):
             if problem.kind == Cancelled.__name__ or task.cancel.is_set:
                 self._end(task, TaskState.CANCELLED)
                 return
-            task.problem, task.note = problem, engine_says(problem.summary)
+            task.problem, task.note = problem, messages.summary(problem)
             try:
                 if failed is not None and failed(problem):
                     task.problem = None

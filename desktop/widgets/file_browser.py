@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
 )
 
 from desktop.context import AppContext
-from desktop.i18n.engine_words import engine_says, told
+from desktop.i18n import messages
 from desktop.i18n.text import plural, size, tr
 from desktop.models.files import MODE, MODIFIED, NAME, SIZE, FilesModel
 from desktop.theme.theme import monospace
@@ -276,7 +276,7 @@ class FileBrowser(QWidget):
         if entry.kind == "link":
             self.open_folder(path)
         else:
-            self.note.setText(told(problem))
+            self.note.setText(messages.told(problem))
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802
         if not isinstance(event, QKeyEvent) or event.type() != QEvent.Type.KeyPress:
@@ -305,8 +305,8 @@ class Failure(QWidget):
         app.theme.changed.connect(self.update)
 
     def show_problem(self, problem: Problem) -> None:
-        self.summary.setText(engine_says(problem.summary))
-        self.hint.setText(engine_says(problem.hint))
+        self.summary.setText(messages.summary(problem))
+        self.hint.setText(messages.hint(problem))
 
 
 def _legible(content: bytes, entry: FileEntry) -> tuple[str, str]:

@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QPlainTextEdit, QWidget
 from shiboken6 import Shiboken
 
 from desktop.context import AppContext
-from desktop.i18n.engine_words import told
+from desktop.i18n import messages
 from desktop.i18n.text import tr
 from desktop.theme.theme import monospace
 from desktop.widgets.basics import column, icon_button, label, row
@@ -47,7 +47,7 @@ class InspectText(QWidget):
 
     def _fail(self, problem: Problem) -> None:
         if Shiboken.isValid(self):
-            self.note.setText(told(problem))
+            self.note.setText(messages.told(problem))
 
     def _copy(self) -> None:
         QGuiApplication.clipboard().setText(self.text.toPlainText())

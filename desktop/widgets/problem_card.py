@@ -6,7 +6,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QFrame, QPlainTextEdit, QPushButton
 
-from desktop.i18n.engine_words import engine_says
+from desktop.i18n import messages
 from desktop.i18n.text import tr
 from desktop.theme import icons
 from desktop.theme.theme import Theme, monospace
@@ -32,9 +32,9 @@ class ProblemCard(QFrame):
         self.details.hide()
         self.more = button(tr("Details"), self._fold, "link")
         copy = button(tr("Copy"), self._copy, "link", name=tr("Copy the problem"))
-        hint = label(engine_says(problem.hint), "secondary", wrap=True, select=True)
+        hint = label(messages.hint(problem), "secondary", wrap=True, select=True)
         words = column(
-            label(engine_says(problem.summary), "heading", wrap=True, select=True),
+            label(messages.summary(problem), "heading", wrap=True, select=True),
             hint,
             row(*buttons, self.more, copy, 1),
             self.details,

@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
 )
 
 from desktop.context import Action
-from desktop.i18n.engine_words import engine_says
+from desktop.i18n import messages
 from desktop.i18n.text import tr
 from desktop.theme import icons
 from desktop.theme.theme import Theme, monospace
@@ -110,7 +110,7 @@ class Toasts(QObject):
             actions.append((tr("Try again"), retry))
         if problem.details:
             actions.append((tr("Details"), lambda: self.show_details(problem)))
-        said, hint = engine_says(problem.summary), engine_says(problem.hint)
+        said, hint = messages.summary(problem), messages.hint(problem)
         toast = Toast(self._theme, "error", "error", said, hint, actions, about)
         self._show(toast)
         return toast
@@ -142,8 +142,8 @@ class Toasts(QObject):
         copy = button(tr("Copy"), lambda: QGuiApplication.clipboard().setText(whole))
         box = QVBoxLayout(dialog)
         box.setContentsMargins(20, 20, 20, 16)
-        box.addWidget(label(engine_says(problem.summary), "heading", wrap=True))
-        box.addWidget(label(engine_says(problem.hint), "secondary", wrap=True))
+        box.addWidget(label(messages.summary(problem), "heading", wrap=True))
+        box.addWidget(label(messages.hint(problem), "secondary", wrap=True))
         box.addWidget(text)
         box.addLayout(row(1, copy, button(tr("Close"), dialog.close, "primary")))
         dialog.open()

@@ -23,6 +23,7 @@ from engine.admission.create_request import (
 )
 from engine.admission.go_json import Document, read
 from engine.json_input import UNREADABLE
+from engine.messages.guest import BINDS_UNREADABLE
 from engine.ports.services import ServiceSpec
 from engine.shares import binds
 from engine.shares.binds import Sharing
@@ -148,6 +149,6 @@ def _document[V: msgspec.Struct](body: bytes, kind: type[V]) -> Document[V] | No
         if not body.lstrip().startswith(b"{"):
             return None
         raise NotShared(
-            f"Galley cannot read which folders are to be shared: {error}.",
-            "Send the request as plain JSON in UTF-8.",
+            BINDS_UNREADABLE,
+            error=error,
         ) from error

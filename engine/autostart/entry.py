@@ -9,13 +9,14 @@ from typing import Protocol
 
 import msgspec
 
+from engine.messages.host import (
+    AUTOSTART_ANOTHER,
+    AUTOSTART_CANNOT_CHANGE,
+    AUTOSTART_TURNED_OFF,
+    AUTOSTART_UNREADABLE,
+)
 from vm.errors import HomeUnusable, HostError, Problem
 from vm.host.paths import write_atomic
-
-_EITHER = (
-    "Let this Galley start with `galley settings set start_at_login true`, or none with "
-    "`galley settings set start_at_login false`."
-)
 
 
 class Login(msgspec.Struct, frozen=True):
@@ -58,25 +59,22 @@ ENABLED, DISABLED = State(Standing.ENABLED), State(Standing.DISABLED)
 
 def turned_off() -> State:
     """By the desktop's own list of what starts: the entry stays and does nothing."""
-    return _elsewhere(
-        HostError("The desktop's own settings keep Galley from starting at login.", _EITHER)
-    )
+    return _elsewhere(HostError(AUTOSTART_TURNED_OFF))
 
 
 def another(command: str) -> State:
-    return _elsewhere(HostError(f"What starts at login is not this Galley: {command}.", _EITHER))
+    return _elsewhere(HostError(AUTOSTART_ANOTHER, command=command))
 
 
 def unreadable(place: object, reason: object) -> State:
-    return _elsewhere(
-        HostError(f"What starts at login cannot be read from {place}: {reason}.", _EITHER)
-    )
+    return _elsewhere(HostError(AUTOSTART_UNREADABLE, place=place, reason=reason))
 
 
 def unchangeable(place: object, reason: object) -> HostError:
     return HostError(
-        f"Start at login cannot be changed: {reason}.",
-        f"Make {place} writable for your user, then try again.",
+        AUTOSTART_CANNOT_CHANGE,
+        reason=reason,
+        place=place,
     )
 
 

@@ -22,6 +22,7 @@ from engine.autostart.entry import (
     unchangeable,
     unreadable,
 )
+from engine.messages.host import AUTOSTART_COMMAND_TOO_LONG
 from vm.errors import HostError
 from vm.host.process import command_line
 
@@ -37,9 +38,9 @@ def enable(login: Login) -> None:
     line = command_line(login.command)
     if len(line) > LONGEST:
         raise HostError(
-            f"The command that is to start at login has {len(line)} characters; "
-            f"Windows takes {LONGEST}.",
-            "Put Galley into a folder with a shorter path.",
+            AUTOSTART_COMMAND_TOO_LONG,
+            length=len(line),
+            longest=LONGEST,
             details=line,
         )
     try:

@@ -23,6 +23,7 @@ from engine.bridge.activity import NULL_MONITOR, ActivityMonitor
 from engine.bridge.deferred import DeferredStream
 from engine.bridge.pump import Admission, Client, NoAdmission, Pump
 from engine.dockerapi.http import CHUNK, HttpError, Reader, refusal
+from engine.messages.engine import BRIDGE_NOT_DOCKER, ENGINE_DOWN
 from vm.errors import EngineUnreachable, GalleyError, Problem
 from vm.guest.protocol import Stream
 
@@ -171,8 +172,7 @@ class Bridge:
 
 def _no_engine(error: OSError) -> Problem:
     return EngineUnreachable(
-        "The Docker Engine is not running in Galley's virtual machine.",
-        "`galley logs --component engine` says why; `galley restart` starts it again.",
+        ENGINE_DOWN,
         details=str(error),
     ).to_problem()
 
@@ -190,8 +190,8 @@ def _refuse(client: Client, problem: Problem) -> None:
         except TimeoutError:
             answer = refusal(problem)
         except HttpError as error:
-            wrong = Problem("HttpError", f"This is not a Docker request: {error}.", problem.summary)
-            answer = refusal(wrong, status=error.status or 400)
+            wrong = GalleyError(BRIDGE_NOT_DOCKER, reason=error, problem=problem.text)
+            answer = refusal(wrong.to_problem(), status=error.status or 400)
         client.sendall(answer)
         client.shutdown_write()
         until = time.monotonic() + DRAIN_DEADLINE

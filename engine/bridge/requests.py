@@ -14,6 +14,7 @@ from typing import Protocol
 from urllib.parse import unquote_to_bytes
 
 from engine.dockerapi.http import API
+from engine.messages.engine import BRIDGE_REQUEST_TOO_LONG
 from vm.errors import NotShared
 
 HEAD_LIMIT = 1032 * 1024  # bytes; what is longer, dockerd refuses: Go reads 1028 KiB
@@ -161,8 +162,7 @@ class Requests:
             declared = 0 if _is_chunked(headers) else _declared(headers)
             if max(declared, len(data) - start) > BODY_LIMIT:
                 raise NotShared(
-                    "The request is too long for Galley to check it.",
-                    "Such a request may have at most 8 MiB.",
+                    BRIDGE_REQUEST_TOO_LONG,
                 )
             if b"expect" in headers and not self._has_asked:
                 self._has_asked = True

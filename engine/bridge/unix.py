@@ -13,6 +13,7 @@ import socket
 import stat
 from pathlib import Path
 
+from engine.messages.engine import BRIDGE_NOT_A_SOCKET, BRIDGE_SOCKET_TAKEN
 from vm.errors import HomeUnusable, MachineBusy
 from vm.host import ownership
 from vm.host.lock import FileLock
@@ -93,8 +94,8 @@ class UnixListener:
         try:
             if not self._lock.acquire() or _is_served(self._path):
                 raise MachineBusy(
-                    f"The socket {self._path} is already served by another program.",
-                    "Use that one, or set GALLEY_HOME to another directory.",
+                    BRIDGE_SOCKET_TAKEN,
+                    path=self._path,
                 )
             self._sockets = (self._bind(), *socket.socketpair())
         except OSError as error:
@@ -152,7 +153,7 @@ def _is_served(path: Path) -> bool:
     except FileNotFoundError:
         return False
     if not stat.S_ISSOCK(kind):
-        raise HomeUnusable(f"{path} is not a socket.", "Move it away; Galley does not remove it.")
+        raise HomeUnusable(BRIDGE_NOT_A_SOCKET, path=path)
     try:
         connect(path).close()
     except ConnectionRefusedError:

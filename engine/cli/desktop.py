@@ -12,6 +12,7 @@ import click
 
 from engine.cli.command import Command
 from engine.cli.output import say
+from engine.messages.cli import WINDOW_NO_DISPLAY, WINDOW_NOT_OPENED
 from vm.errors import HostError, Retry
 from vm.host.logs import tail
 from vm.host.paths import find_home, home_at, make_home
@@ -41,8 +42,7 @@ def desktop(page: str | None, foreground: bool, hidden: bool, home: str | None) 
     """
     if sys.platform.startswith("linux") and not any(map(os.environ.get, _PLATFORMS)):
         raise HostError(
-            "There is no display here for a window.",
-            "Use the commands (`galley --help`), or run this in a graphical session.",
+            WINDOW_NO_DISPLAY,
             retry=Retry.NO,
         )
     place = make_home(home_at(home) if home else find_home())
@@ -66,7 +66,6 @@ def desktop(page: str | None, foreground: bool, hidden: bool, home: str | None) 
 
 def _did_not_open(details: str) -> HostError:
     return HostError(
-        "The window did not open.",
-        "See the details: mostly a library of the system is missing, which they name.",
+        WINDOW_NOT_OPENED,
         details=details,
     )

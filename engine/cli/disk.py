@@ -16,6 +16,7 @@ from engine.cli.command import Group, json_option
 from engine.cli.output import note, say, say_json
 from engine.cli.sizes import sized
 from engine.control.client import ControlClient
+from engine.messages.engine import ENGINE_NOT_RUNNING
 from engine.types import EngineStatus, MachineUse, Reclaimed
 from vm.directory import MachineDir
 from vm.errors import NoMachine
@@ -124,7 +125,7 @@ def _running() -> Iterator[tuple[ControlClient, EngineStatus]]:
     """Resumes a paused machine, and keeps it awake until the end. Raises NoMachine."""
     client = reach.running_supervisor()
     if client is None:
-        raise NoMachine("The engine is not running.", "Start it with `galley start`.")
+        raise NoMachine(ENGINE_NOT_RUNNING)
     with client:
         client.call("keep_awake")
         yield client, client.status()

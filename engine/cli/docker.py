@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from engine.cli.output import note
 from engine.dockercli.tools import client_environment, docker_cli, has_compose, search_path
+from engine.messages.cli import DOCKER_CLI_NONE_FOR_LOGIN
 
 if TYPE_CHECKING:
     from vm.errors import GalleyError
@@ -59,8 +60,7 @@ def _no_login() -> "GalleyError":
     from vm.errors import ToolMissing
 
     return ToolMissing(
-        "There is no docker program on this computer that could log in.",
-        "Log in at the settings of the window, or install a docker client.",
+        DOCKER_CLI_NONE_FOR_LOGIN,
     )
 
 

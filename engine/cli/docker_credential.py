@@ -17,12 +17,16 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from engine import __version__
 from engine.credentials.keyring import Login, Logins, kind_of_error
 from engine.dockercli import config_json
 
+if TYPE_CHECKING:
+    from vm.errors import KeyringUnusable
+
+AS_DATA = "GALLEY_CREDENTIAL_ERRORS_AS_DATA"  # set by `engine/credentials/helper.py`
 NOT_FOUND = "credentials not found in native keychain"
 NO_SERVER = "no credentials server URL"
 NO_USERNAME = "no credentials username"
@@ -45,8 +49,17 @@ def _answer() -> int:
     except Refused as error:
         return _say(str(error), 1)
     except kind_of_error() as error:
-        return _say(f"{error.summary}\n{error.hint}".strip(), 1)
+        return _say(_told(error), 1)
     return _say(answer, 0)
+
+
+def _told(error: "KeyringUnusable") -> str:
+    """For docker, which shows it, two lines; for Galley itself a `Problem`."""
+    if AS_DATA in os.environ:
+        import msgspec
+
+        return msgspec.json.encode(error.to_problem()).decode()
+    return f"{error.summary}\n{error.hint}".strip()
 
 
 def _serve(logins: Logins, words: list[str], read: Callable[[], str]) -> str:

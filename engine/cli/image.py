@@ -11,10 +11,12 @@ import msgspec
 from engine.cli import reach
 from engine.cli.command import Group, json_option
 from engine.cli.output import note, say, say_json
+from engine.messages.cli import IMAGE_NONE
 from engine.settings.store import SettingsStore
 from vm import image as images
 from vm.errors import ImageDamaged
 from vm.host.paths import find_home, make_home
+from vm.messages import Text
 
 MIB = 1024**2
 
@@ -45,7 +47,11 @@ def build(channel: str | None, to: Path | None) -> None:
     wanted = channel or SettingsStore(home).load().channel
     if wanted not in list(Channel):
         raise click.BadParameter(f"there is no channel {wanted}", param_hint="--channel")
-    made = build_image(to or home.images, channel=Channel(wanted), progress=note)
+
+    def show(text: Text) -> None:
+        note(text.english)
+
+    made = build_image(to or home.images, channel=Channel(wanted), progress=show)
     say(str(made))
 
 
@@ -82,7 +88,7 @@ def info(as_json: bool) -> None:
 def _newest() -> Path:
     found = images.find(find_home().images)
     if not found:
-        raise ImageDamaged("There is no guest image yet.", "Build it with `galley image build`.")
+        raise ImageDamaged(IMAGE_NONE)
     return found[0]
 
 

@@ -18,6 +18,7 @@ from engine.cli.output import note, say
 from engine.client.launch import restart_supervisor
 from engine.control.client import ControlClient
 from engine.control.protocol import StartParams, StopParams
+from engine.messages.cli import MACHINE_NONE_TO_DELETE, START_CANCELLED_STOPPED
 from engine.types import EngineStatus
 from vm.directory import MachineDir
 from vm.errors import Cancelled, NoMachine, SupervisorGone
@@ -140,7 +141,7 @@ def delete(yes: bool) -> None:
     with reach.supervisor() as client:
         seen = client.status()
         if seen.machine.state is MachineState.ABSENT:
-            raise NoMachine("There is no machine to delete.")
+            raise NoMachine(MACHINE_NONE_TO_DELETE)
         if not yes:
             _ask(seen.machine.disk_used_bytes, len(seen.snapshots))
         client.call("delete")
@@ -167,7 +168,7 @@ def boot(client: ControlClient, method: str, params: object) -> None:
             client.call(method, params, view.update)
     except KeyboardInterrupt:
         cancel()
-        raise Cancelled("The start was cancelled; the machine is stopped.") from None
+        raise Cancelled(START_CANCELLED_STOPPED) from None
     seen = client.status()
     say(f"The engine is ready after {time.monotonic() - began:.1f} s: {seen.endpoint}")
     for problem in seen.problems:

@@ -7,6 +7,7 @@ import click
 from engine.cli import reach
 from engine.cli.command import Command, json_option
 from engine.cli.output import RED, say, say_json, styled
+from engine.messages.engine import ENGINE_NOT_RUNNING
 from engine.types import PublishedPort
 from vm.errors import NoMachine
 
@@ -17,7 +18,7 @@ def ports(as_json: bool) -> None:
     """List the published ports, and why one is not open."""
     seen = reach.status()
     if seen is None:
-        raise NoMachine("The engine is not running.", "Start it with `galley start`.")
+        raise NoMachine(ENGINE_NOT_RUNNING)
     if as_json:
         say_json(seen.ports)
     elif not seen.ports:

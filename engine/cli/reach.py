@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from engine.control.client import ControlClient, NoSupervisor
+from engine.messages.cli import MACHINE_PRETENDS
 from engine.types import EngineStatus
 from vm.directory import MachineDir
 from vm.errors import MachineError
@@ -81,7 +82,7 @@ def run_in_guest(
         )
 
         if not isinstance(guest, SessionGuest):
-            raise MachineError("This machine only pretends: there is nothing to run in it.")
+            raise MachineError(MACHINE_PRETENDS)
         pty = feed and terminal.is_interactive()
         term = os.environ.get("TERM", "xterm-256color")
         try:

@@ -15,6 +15,7 @@ from engine.cli.command import Group, json_option
 from engine.cli.output import DIM, YELLOW, note, say, say_json, styled
 from engine.control.protocol import DaemonParams, SetParams, UnsetParams
 from engine.provisioning import daemon_json
+from engine.settings.schema import RESTART_BY
 from engine.settings.store import Entry, SettingsStore, find
 from vm.errors import from_problem
 from vm.host.paths import find_home, make_home
@@ -37,7 +38,7 @@ def list_all(as_json: bool) -> None:
     for entry in entries:
         origin = "" if entry.is_set else styled(" (default)", DIM, sys.stdout)
         say(f"{entry.setting.name:<{width}}  {entry.text}{origin}")
-        about = f"{entry.setting.help} Allowed: {entry.setting.allowed}."
+        about = f"{entry.setting.help} Allowed: {entry.setting.allowed.english}."
         say(f"{'':<{width}}  {styled(about, DIM, sys.stdout)}")
 
 
@@ -118,4 +119,6 @@ def daemon(edit: bool, file: Path | None, show: bool) -> None:
 def _tell(entry: Entry, *, is_running: bool) -> None:
     say(f"{entry.setting.name} is {entry.text} now.")
     if is_running and entry.setting.needs_restart:
-        note(styled(entry.setting.needs_restart, YELLOW, sys.stderr))
+        restart = RESTART_BY[entry.setting.needs_restart]
+        why = f"{entry.setting.needs_restart} Run: {restart}"
+        note(styled(why, YELLOW, sys.stderr))

@@ -19,6 +19,7 @@ from engine.control.protocol import (
     RestoreSnapshotParams,
     SnapshotParams,
 )
+from engine.messages.engine import SNAPSHOT_CANCELLED
 from vm.directory import MachineDir
 from vm.errors import Cancelled
 from vm.host.paths import find_home
@@ -123,7 +124,7 @@ def _copy(client: ControlClient, method: str, params: object) -> None:
             client.call(method, params, view.update)
     except KeyboardInterrupt:
         cancel()
-        raise Cancelled("The snapshot was cancelled.") from None
+        raise Cancelled(SNAPSHOT_CANCELLED) from None
 
 
 def _size(kept: MachineSnapshot) -> str:

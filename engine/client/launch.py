@@ -12,6 +12,7 @@ import contextlib
 import time
 
 from engine.control.client import ControlClient, NoSupervisor
+from engine.messages.engine import SUPERVISOR_DID_NOT_END, SUPERVISOR_LATE_BY
 from vm.errors import SupervisorGone
 from vm.host.lock import FileLock
 from vm.host.paths import Home, make_home
@@ -54,7 +55,7 @@ def _start(home: Home, seconds: float) -> ControlClient:
             if client is not None:
                 return client
             if time.monotonic() > deadline:
-                raise did_not_come_up(home, f"did not come up within {seconds:g} s")
+                raise did_not_come_up(home, SUPERVISOR_LATE_BY.text(seconds=seconds))
             if spawn(home, deadline).already:
                 time.sleep(0.1)  # another one holds the lock: it is ending, or about to answer
 
@@ -67,6 +68,7 @@ def _end(home: Home) -> None:
         old.call("quit")
     if identity is not None and not wait_gone(identity, QUIT_SECONDS):
         raise SupervisorGone(
-            f"Galley's background process did not end within {QUIT_SECONDS:g} s.",
-            f"End process {identity.pid} and try again; the VM keeps running meanwhile.",
+            SUPERVISOR_DID_NOT_END,
+            seconds=QUIT_SECONDS,
+            pid=identity.pid,
         )

@@ -8,6 +8,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 
 from engine.log_files import ENGINE_LOG
+from engine.messages.engine import ENGINE_NOT_RUNNING
 from vm.directory import MachineDir
 from vm.errors import NoMachine
 from vm.guest.protocol import Guest, SessionGuest
@@ -23,7 +24,7 @@ def running_guest(home: Home) -> "Guest":
     backend, directory = choose(SettingsStore(home).load().backend), MachineDir.of(home)
     seen = backend.observe(directory)
     if seen.state is not MachineState.RUNNING or seen.address is None:
-        raise NoMachine("The engine is not running.", "Start it with `galley start`.")
+        raise NoMachine(ENGINE_NOT_RUNNING)
     return backend.guest(directory, seen.address)
 
 

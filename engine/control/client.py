@@ -28,10 +28,22 @@ from engine.control.protocol import (
     read_key,
 )
 from engine.json_input import UNREADABLE
+from engine.messages.engine import (
+    SUPERVISOR_END_IT,
+    SUPERVISOR_END_PROCESS,
+    SUPERVISOR_INCOMPATIBLE,
+    SUPERVISOR_NO_KEY,
+    SUPERVISOR_NOT_RUNNING,
+    SUPERVISOR_OTHER_KEY,
+    SUPERVISOR_SILENT,
+    SUPERVISOR_UNREACHABLE,
+    SUPERVISOR_WENT_AWAY,
+)
 from engine.types import EngineStatus
 from vm.errors import SupervisorGone, VersionMismatch, from_problem
 from vm.host.logs import tail
 from vm.host.paths import Home, check_home
+from vm.messages import Text
 
 HANDSHAKE_SECONDS = 10.0
 
@@ -148,8 +160,9 @@ def _reach(home: Home) -> Connection:
         raise _no_supervisor() from error
     except OSError as error:
         raise SupervisorGone(
-            f"The supervisor cannot be reached: {error.strerror or error}.",
-            _ending_hint(home),
+            SUPERVISOR_UNREACHABLE,
+            reason=error.strerror or error,
+            end=_ending_hint(home),
             details=str(error),
         ) from error
 
@@ -159,8 +172,8 @@ def _shake_hands(home: Home, connection: SharedConnection) -> Hello:
     key = read_key(home)
     if key is None:
         raise SupervisorGone(
-            "The key to Galley's background process is missing.",
-            _ending_hint(home),
+            SUPERVISOR_NO_KEY,
+            end=_ending_hint(home),
             details="run/control.key is gone",
         )
     try:
@@ -171,16 +184,16 @@ def _shake_hands(home: Home, connection: SharedConnection) -> Hello:
         return decode_hello(connection.recv_bytes(MESSAGE_LIMIT))
     except AuthenticationError as error:
         raise SupervisorGone(
-            "Galley's background process does not accept the key of this instance.",
-            _ending_hint(home),
+            SUPERVISOR_OTHER_KEY,
+            end=_ending_hint(home),
             details=f"{error}; the key is in run/control.key",
         ) from error
     except (EOFError, OSError) as error:  # the supervisor was ending
         raise _no_supervisor() from error
     except UNREADABLE as error:
         raise VersionMismatch(
-            "Galley's background process is of an incompatible version.",
-            _ending_hint(home),
+            SUPERVISOR_INCOMPATIBLE,
+            end=_ending_hint(home),
             details=str(error),
         ) from error
 
@@ -188,29 +201,26 @@ def _shake_hands(home: Home, connection: SharedConnection) -> Hello:
 def _await(home: Home, connection: SharedConnection) -> None:
     if not connection.poll(HANDSHAKE_SECONDS):
         raise SupervisorGone(
-            f"Galley's background process has not answered for {HANDSHAKE_SECONDS:g} s.",
-            _ending_hint(home),
+            SUPERVISOR_SILENT,
+            seconds=HANDSHAKE_SECONDS,
+            end=_ending_hint(home),
         )
 
 
 def _no_supervisor() -> NoSupervisor:
-    return NoSupervisor("Galley is not running in the background.", "Run: galley start")
+    return NoSupervisor(SUPERVISOR_NOT_RUNNING)
 
 
-def _ending_hint(home: Home) -> str:
+def _ending_hint(home: Home) -> Text:
     try:
         pid = (home.run / "supervisor.pid").read_text().strip()
     except OSError:
-        return (
-            "End the process engine.supervisor and try again; "
-            "the VM and its containers keep running meanwhile."
-        )
-    return f"End process {pid} and try again; the VM and its containers keep running meanwhile."
+        return SUPERVISOR_END_IT.text()
+    return SUPERVISOR_END_PROCESS.text(pid=pid)
 
 
 def _gone(home: Home) -> SupervisorGone:
     return SupervisorGone(
-        "Galley's background process went away.",
-        "Try again: it is started anew. The VM and its containers keep running.",
+        SUPERVISOR_WENT_AWAY,
         details=tail(home.logs / "supervisor.log"),
     )

@@ -28,6 +28,12 @@ from engine.control.protocol import (
 )
 from engine.json_input import UNREADABLE
 from engine.lifecycle.start_trace import traced
+from engine.messages.engine import (
+    CONTROL_MISTAKE,
+    CONTROL_NO_PATH,
+    CONTROL_UNKNOWN_METHOD,
+    CONTROL_WRONG_PARAMETERS,
+)
 from engine.settings.store import SettingsStore
 from engine.types import EngineStatus, MachineUse, Reclaimed
 from vm.errors import ControlError, GalleyError, Problem, Retry
@@ -158,8 +164,8 @@ def _params(request: Request) -> msgspec.Struct:
     kind = METHODS.get(request.method)
     if kind is None:
         raise ControlError(
-            f"The supervisor knows no method {request.method!r}.",
-            "Run: galley restart --supervisor",
+            CONTROL_UNKNOWN_METHOD,
+            method=request.method,
             details="it knows: " + ", ".join(METHODS),
             retry=Retry.NO,
         )
@@ -167,7 +173,7 @@ def _params(request: Request) -> msgspec.Struct:
         return msgspec.json.decode(request.params, type=kind)
     except UNREADABLE as error:
         raise ControlError(
-            f"The parameters of {request.method} are wrong: {error}.", retry=Retry.NO
+            CONTROL_WRONG_PARAMETERS, method=request.method, error=error, retry=Retry.NO
         ) from error
 
 
@@ -175,14 +181,14 @@ def _file(path: str) -> Path:
     """Raises ControlError where it can be none."""
     file = Path(path)
     if "\0" in path or not (file.is_absolute() and file.name):
-        raise ControlError(f"{path!r} is not the absolute path of a file.", retry=Retry.NO)
+        raise ControlError(CONTROL_NO_PATH, path=path, retry=Retry.NO)
     return file
 
 
 def _unexpected(method: str, error: Exception) -> Problem:
-    return Problem(
-        GalleyError.__name__,
-        f"Galley made a mistake in {method}: {type(error).__name__}: {error}.",
-        "See: galley logs --component supervisor. Please report it with: galley diagnose --bundle",
-        "".join(traceback.format_exception(error)),
-    )
+    return GalleyError(
+        CONTROL_MISTAKE,
+        method=method,
+        error=f"{type(error).__name__}: {error}",
+        details="".join(traceback.format_exception(error)),
+    ).to_problem()

@@ -19,11 +19,12 @@ from pathlib import Path
 import msgspec
 
 from engine import __version__
+from engine.messages.engine import SUPERVISOR_OTHER_BUILD, SUPERVISOR_OTHER_VERSION
 from engine.types import EngineStatus
 from vm.errors import Problem, VersionMismatch
 from vm.host.paths import Home, make_home, write_atomic
 
-PROTOCOL = 5  # raised with every change that an older client or supervisor would not understand
+PROTOCOL = 6  # raised with every change that an older client or supervisor would not understand
 REQUEST_LIMIT = 64 * 1024  # bytes
 MESSAGE_LIMIT = 16 * 1024 * 1024  # bytes; of what the supervisor says
 
@@ -147,10 +148,9 @@ def check_version(hello: Hello) -> None:
     if hello.protocol == PROTOCOL and hello.version == __version__:
         return
     raise VersionMismatch(
-        f"Galley {hello.version} is running in the background, but this is Galley {__version__}."
-        if hello.version != __version__
-        else "Galley's background process is of another build than this program.",
-        "Run: galley restart --supervisor (the VM and its containers keep running).",
+        SUPERVISOR_OTHER_BUILD if hello.version == __version__ else SUPERVISOR_OTHER_VERSION,
+        running=hello.version,
+        ours=__version__,
         details=f"supervisor pid {hello.pid}, protocol {hello.protocol}; ours is {PROTOCOL}",
     )
 

@@ -27,6 +27,7 @@ from engine.control.protocol import (
     encode,
 )
 from engine.json_input import UNREADABLE
+from engine.messages.engine import CONTROL_MALFORMED
 from vm.errors import ControlError, Retry
 
 log = logging.getLogger(__name__)
@@ -134,5 +135,5 @@ class Session:
 
 
 def _malformed(error: Exception) -> Reply:
-    problem = ControlError(f"The supervisor got a malformed request: {error}.", retry=Retry.NO)
+    problem = ControlError(CONTROL_MALFORMED, error=error, retry=Retry.NO)
     return Reply(0, problem=problem.to_problem())

@@ -17,11 +17,13 @@ from pathlib import Path
 from engine.control.protocol import Launched, address, decode_launched
 from engine.dockercli.context import context_name
 from engine.json_input import UNREADABLE
+from engine.messages.engine import SUPERVISOR_ENDED, SUPERVISOR_LATE, SUPERVISOR_NOT_UP
 from vm.errors import SupervisorGone, from_problem
 from vm.host import session
 from vm.host.logs import tail
 from vm.host.paths import Home, unusable
 from vm.host.process import Identity, is_alive, spawn_detached, wait_gone
+from vm.messages import Text
 
 MODULE = "engine.supervisor"
 REPORT_LIMIT = 256 * 1024  # bytes
@@ -55,12 +57,12 @@ def spawn(home: Home, deadline: float) -> Launched:
     return report
 
 
-def did_not_come_up(home: Home, how: str) -> SupervisorGone:
+def did_not_come_up(home: Home, how: Text) -> SupervisorGone:
     """The error, with the supervisor's last output and the end of its log."""
     said = [tail(_first_words(home)), tail(home.logs / "supervisor.log")]
     return SupervisorGone(
-        f"Galley's background process {how}.",
-        "See the details, and `galley logs --component supervisor`.",
+        SUPERVISOR_NOT_UP,
+        how=how,
         details="\n".join(text for text in said if text),
     )
 
@@ -83,9 +85,9 @@ def _wait_for_report(home: Home, listener: Listener, child: Identity, deadline: 
         if report is not None:
             return report
         if not is_alive(child):
-            raise did_not_come_up(home, "ended while it was starting")
+            raise did_not_come_up(home, SUPERVISOR_ENDED.text())
         if time.monotonic() > deadline:
-            raise did_not_come_up(home, "did not come up in time")
+            raise did_not_come_up(home, SUPERVISOR_LATE.text())
 
 
 def _hear(listener: Listener) -> Launched | None:

@@ -4,13 +4,18 @@ Galley's own is found wherever it is. It is a separate process, so that a keyrin
 password can be abandoned. Next: `engine/cli/docker_credential.py`.
 """
 
+import contextlib
 import sys
 
-from vm.errors import KeyringUnusable
+import msgspec
+
+from engine.messages.host import KEYRING_HELPER_FAILED, KEYRING_HELPER_SAID
+from vm.errors import KeyringUnusable, Problem, from_problem
 from vm.host import process
 
 STORE = "galley"
 PROGRAM = f"docker-credential-{STORE}"
+AS_DATA = "GALLEY_CREDENTIAL_ERRORS_AS_DATA"  # in the environment of ours: it writes a Problem
 DEADLINE = 70.0  # seconds, a little more than our helper gives its keyring
 NO_LOGIN = "credentials not found in native keychain"  # every helper says it in these words
 
@@ -20,11 +25,14 @@ def ask(store: str, action: str, given: str = "") -> str:
     program = [f"docker-credential-{store}"]
     if store == STORE:
         program = [sys.executable, "-P", "-m", "engine.cli.docker_credential"]
-    done = process.run([*program, action], stdin=given.encode(), timeout=DEADLINE)
+    env = {AS_DATA: "1"} if store == STORE else None
+    done = process.run([*program, action], stdin=given.encode(), timeout=DEADLINE, env=env)
     said = done.stdout.decode(errors="replace").strip()
     if done.ok or said == NO_LOGIN:
         return said
-    summary, _, hint = said.partition("\n")
-    raise KeyringUnusable(
-        summary or f"docker-credential-{store} failed.", hint, details=done.tail()
-    )
+    if store == STORE:
+        with contextlib.suppress(msgspec.MsgspecError):
+            raise from_problem(msgspec.json.decode(done.stdout, type=Problem))
+    if said:
+        raise KeyringUnusable(KEYRING_HELPER_SAID, said=said, details=done.tail())
+    raise KeyringUnusable(KEYRING_HELPER_FAILED, store=store, details=done.tail())

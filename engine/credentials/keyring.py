@@ -36,18 +36,6 @@ _SYSTEM = {
 # What it comes to where there is none: no backend, one of an unknown name, no bus to ask on.
 _ABSENT = (RuntimeError, ImportError, AttributeError, ValueError, FileNotFoundError)
 _SECRET_SERVICE = "keyring.backends.SecretService.Keyring"
-_WITHOUT = (
-    "Install a Secret Service such as gnome-keyring and log in to the desktop again, or name a "
-    "keyring of yours in PYTHON_KEYRING_BACKEND. Without one, docker keeps logins in its own plain "
-    "file after `galley settings set use_keyring false`, and Galley takes a proxy's password from "
-    "HTTP_PROXY and HTTPS_PROXY after `galley settings set proxy system`."
-)
-_INSTEAD = {  # of a secret that is too long
-    ENTRY: "Use a shorter password or token. Docker keeps long ones in its own plain file after "
-    "`galley settings set use_keyring false`.",
-    PROXY: "Put the proxy's address with its password into HTTP_PROXY and HTTPS_PROXY, which "
-    "Galley uses after `galley settings set proxy system`.",
-}
 
 
 class Login(NamedTuple):
@@ -183,22 +171,23 @@ def _explained() -> Iterator[None]:
     try:
         yield
     except _ABSENT as error:
+        from engine.messages.host import KEYRING_NONE, KEYRING_REFUSED
         from vm.errors import KeyringUnusable, Retry
 
         raise KeyringUnusable(
-            "There is no keyring on this computer to keep secrets in.",
-            _WITHOUT,
+            KEYRING_NONE,
             details=str(error),
             retry=Retry.NO,
         ) from error
     except _failures() as error:
+        from engine.messages.host import KEYRING_NONE, KEYRING_REFUSED
         from vm.errors import KeyringUnusable
 
         if "Prompt dismissed" in str(error) or type(error).__name__ == "KeyringLocked":
             raise _locked(str(error)) from error
         raise KeyringUnusable(
-            f"The keyring refused: {error}.",
-            "Look at it with its own program, for example Passwords and Keys, then try again.",
+            KEYRING_REFUSED,
+            error=error,
             details=f"{type(error).__name__}: {error}",
         ) from error
 
@@ -220,21 +209,22 @@ def _failures() -> tuple[type[Exception], ...]:
 
 
 def _silent(seconds: float) -> "KeyringUnusable":
+    from engine.messages.host import KEYRING_SILENT
     from vm.errors import KeyringUnusable, Retry
 
     return KeyringUnusable(
-        f"The keyring has not answered for {seconds:g} seconds.",
-        "It may wait for its password in a window of its own. Unlock it, then try again.",
+        KEYRING_SILENT,
+        seconds=seconds,
         retry=Retry.YES,
     )
 
 
 def _locked(details: str = "") -> "KeyringUnusable":
+    from engine.messages.host import KEYRING_LOCKED
     from vm.errors import KeyringUnusable, Retry
 
     return KeyringUnusable(
-        "The keyring is locked.",
-        "Unlock it, which logging in to the desktop does, then try again.",
+        KEYRING_LOCKED,
         details=details,
         retry=Retry.YES,
     )
@@ -259,11 +249,11 @@ def _refuse_locked(ring: "KeyringBackend") -> None:
 def _refuse_long(ring: "KeyringBackend", kind: str, secret: str) -> None:
     """Before Windows does, with an unhelpful message."""
     if not _has_room(ring, secret):
+        from engine.messages.host import KEYRING_LOGIN_TOO_LONG, KEYRING_PROXY_TOO_LONG
         from vm.errors import KeyringUnusable, Retry
 
         raise KeyringUnusable(
-            "This secret is too long for the Credential Manager of Windows.",
-            _INSTEAD[kind],
+            KEYRING_PROXY_TOO_LONG if kind == PROXY else KEYRING_LOGIN_TOO_LONG,
             details=f"It takes {WINDOWS_ROOM // 2} characters.",
             retry=Retry.NO,
         )
@@ -271,11 +261,11 @@ def _refuse_long(ring: "KeyringBackend", kind: str, secret: str) -> None:
 
 def _refuse_long_list(ring: "KeyringBackend", servers: str) -> None:
     if not _has_room(ring, servers):
+        from engine.messages.host import KEYRING_WINDOWS_FULL
         from vm.errors import KeyringUnusable, Retry
 
         raise KeyringUnusable(
-            "The Credential Manager of Windows has no room for the list of one more login.",
-            "Log out of registries that you no longer use, then try again.",
+            KEYRING_WINDOWS_FULL,
             retry=Retry.NO,
         )
 

@@ -25,6 +25,7 @@ import msgspec
 from engine.credentials.helper import PROGRAM, STORE, ask
 from engine.dockercli import config_json, context
 from engine.dockercli.tools import own_folder
+from engine.messages.host import LOGINS_HELPER_NOT_FOUND, LOGINS_NOT_LISTED, LOGINS_PLAIN
 from vm.errors import GalleyError, HostError
 from vm.host.paths import Home
 
@@ -104,9 +105,8 @@ def why_not() -> GalleyError | None:
     plain = _plain(config)
     if plain and not store:
         return HostError(
-            f"Docker keeps its logins in a plain file: {', '.join(plain)}.",
-            "Move them to the keyring with `galley logins --move`, or keep it so: "
-            "`galley settings set use_keyring false`.",
+            LOGINS_PLAIN,
+            files=", ".join(plain),
         )
     return _why_unusable()
 
@@ -160,9 +160,9 @@ def _why_unreachable() -> HostError | None:
     if shutil.which(PROGRAM, path=os.pathsep.join(folders)):
         return None
     return HostError(
-        f"Docker does not find the program {PROGRAM}, which keeps logins in the keyring.",
-        f"Put a link to {ours / PROGRAM} into a folder that is in PATH everywhere, for example "
-        "/usr/local/bin; or do without: `galley settings set use_keyring false`.",
+        LOGINS_HELPER_NOT_FOUND,
+        program=PROGRAM,
+        link=ours / PROGRAM,
     )
 
 
@@ -181,9 +181,7 @@ def _ask_list(store: str) -> dict[str, str]:
         found = json.loads(ask(store, "list"))
         return {str(server): str(name) for server, name in found.items()}
     except (ValueError, AttributeError) as error:
-        raise HostError(
-            f"docker-credential-{store} does not list its logins.", details=str(error)
-        ) from error
+        raise HostError(LOGINS_NOT_LISTED, store=store, details=str(error)) from error
 
 
 def _plain(config: dict[str, Any]) -> dict[str, tuple[str, str]]:

@@ -8,6 +8,13 @@ from engine.diagnose.facts import Check, Facts
 from engine.dockerapi.http import ping
 from engine.dockercli import context
 from engine.dockercli.tools import docker_cli
+from engine.messages.diagnose import (
+    DIAGNOSE_DOCKER_HOST,
+    DIAGNOSE_ENDPOINT_SILENT,
+    DIAGNOSE_NO_DOCKER,
+    DIAGNOSE_NO_SUPERVISOR,
+    DIAGNOSE_OTHER_CONTEXT,
+)
 from engine.provisioning import daemon_json
 from vm.directory import MachineDir
 from vm.errors import EngineUnreachable, HostError, Problem, SupervisorGone, ToolMissing
@@ -17,10 +24,7 @@ from vm.guest.console import Console
 def _check_supervisor(facts: Facts) -> Problem | None:
     if facts.status is not None:
         return None
-    return SupervisorGone(
-        "The machine runs, but Galley's background process does not: docker cannot reach it.",
-        "Run `galley start`: containers are not touched.",
-    ).to_problem()
+    return SupervisorGone(DIAGNOSE_NO_SUPERVISOR).to_problem()
 
 
 SUPERVISOR = Check(
@@ -35,10 +39,7 @@ def _is_served(facts: Facts) -> bool:
 def _check_socket(facts: Facts) -> Problem | None:
     if ping(lambda: connect(facts.home.docker_socket, own=True)):
         return None
-    return EngineUnreachable(
-        f"Nothing answers on {facts.home.docker_socket}.",
-        "`galley logs --component engine` has what dockerd said; `galley restart` starts it anew.",
-    ).to_problem()
+    return EngineUnreachable(DIAGNOSE_ENDPOINT_SILENT, socket=facts.home.docker_socket).to_problem()
 
 
 SOCKET = Check("The engine answers on the docker socket", _is_served, _check_socket)
@@ -62,23 +63,14 @@ def _uses_context(facts: Facts) -> bool:
 
 def _check_client(facts: Facts) -> Problem | None:
     if docker_cli() is None:
-        return ToolMissing(
-            "There is no docker program on this computer.",
-            "Use `galley docker …`, which runs the one in the machine, or install a docker client.",
-        ).to_problem()
+        return ToolMissing(DIAGNOSE_NO_DOCKER).to_problem()
     given, ours = os.environ.get("DOCKER_HOST"), context.endpoint(facts.home)
     if given and given != ours:
-        return HostError(
-            f"DOCKER_HOST points docker at {given}, not at Galley.",
-            "Unset it, or use `galley docker …`.",
-        ).to_problem()
+        return HostError(DIAGNOSE_DOCKER_HOST, given=given).to_problem()
     chosen, name = os.environ.get("DOCKER_CONTEXT"), context.context_name(facts.home)
     if given or (chosen == name if chosen else context.is_current(facts.home)):
         return None
-    return HostError(
-        "Docker uses another context than Galley's.",
-        f"Run `docker context use {name}`, or use `galley docker …`.",
-    ).to_problem()
+    return HostError(DIAGNOSE_OTHER_CONTEXT, name=name).to_problem()
 
 
 CLIENT = Check("A plain `docker` on this computer reaches Galley", _uses_context, _check_client)

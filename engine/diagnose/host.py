@@ -9,6 +9,7 @@ import psutil
 from engine import autostart
 from engine.autostart import Standing
 from engine.diagnose.facts import Check, Facts
+from engine.messages.diagnose import DIAGNOSE_MEMORY, DIAGNOSE_SPACE
 from engine.provisioning import proxies
 from engine.settings.store import SettingsStore
 from vm.errors import DiskFull, NotEnough, Problem
@@ -42,8 +43,9 @@ def _check_space(facts: Facts) -> Problem | None:
     if left >= ENOUGH:
         return None
     return DiskFull(
-        f"Only {left / GIB:.1f} GiB are free on the disk that holds {facts.home.root}.",
-        "Free some space: `galley docker system prune` removes what no container uses.",
+        DIAGNOSE_SPACE,
+        free=left,
+        folder=facts.home.root,
     ).to_problem()
 
 
@@ -75,8 +77,9 @@ def _check_memory(facts: Facts) -> Problem | None:
     if wanted <= free:
         return None
     return NotEnough(
-        f"The machine may take {wanted / GIB:.1f} GiB, and {free / GIB:.1f} GiB are free now.",
-        "Close some programs, or give it less: `galley settings set memory 2GiB`.",
+        DIAGNOSE_MEMORY,
+        wanted=wanted,
+        free=free,
     ).to_problem()
 
 

@@ -3,6 +3,12 @@
 import time
 
 from engine.diagnose.facts import Check, Facts
+from engine.messages.diagnose import (
+    DIAGNOSE_CLOCK_AHEAD,
+    DIAGNOSE_CLOCK_BEHIND,
+    DIAGNOSE_EMULATED,
+    DIAGNOSE_NO_CLOCK,
+)
 from vm.directory import MachineDir
 from vm.errors import ImageDamaged, MachineError, Problem, VirtualizationOff
 from vm.image import find, verify
@@ -32,11 +38,7 @@ def _check_acceleration(facts: Facts) -> Problem | None:
     accelerator = facts.observation.accelerator
     if accelerator is None or accelerator.name != EMULATED:
         return None
-    return VirtualizationOff(
-        "The machine is emulated, which makes it five to ten times slower.",
-        f"{accelerator.reason} Turn on virtualization in the firmware's settings, and give your "
-        "user access to it (Linux: the group of /dev/kvm).",
-    ).to_problem()
+    return VirtualizationOff(DIAGNOSE_EMULATED, reason=accelerator.text).to_problem()
 
 
 ACCELERATION = Check("The machine runs at full speed", _has_accelerator, _check_acceleration)
@@ -75,16 +77,12 @@ def _check_clock(facts: Facts) -> Problem | None:
     assert facts.guest is not None
     said = facts.guest.run(("date", "+%s"), timeout=10)
     if not said.stdout.strip().isdigit():
-        return MachineError("The machine does not tell its time.", details=said.tail()).to_problem()
+        return MachineError(DIAGNOSE_NO_CLOCK, details=said.tail()).to_problem()
     behind = time.time() - int(said.stdout)
     if abs(behind) < CLOCK_TOLERANCE:
         return None
-    return MachineError(
-        f"The machine's clock is {behind:.0f} s behind."
-        if behind > 0
-        else f"The machine's clock is {-behind:.0f} s ahead.",
-        "Run `galley restart`.",
-    ).to_problem()
+    message = DIAGNOSE_CLOCK_BEHIND if behind > 0 else DIAGNOSE_CLOCK_AHEAD
+    return MachineError(message, seconds=abs(behind)).to_problem()
 
 
 CLOCK = Check("The machine's clock is right", lambda facts: facts.guest is not None, _check_clock)

@@ -18,6 +18,13 @@ from engine.docker.cancel import Cancel
 from engine.docker.sdk import docker, requests
 from engine.docker.streaming_request import pieces, streaming
 from engine.docker.types import FileEntry
+from engine.messages.docker import (
+    DOCKER_STOPPED_SENDING_PATH,
+    PATH_DEAD_LINK,
+    PATH_IS_FOLDER,
+    PATH_NOT_READABLE,
+    PATH_TOO_MUCH,
+)
 from vm.errors import EngineRefused, EngineUnreachable
 
 MOST = 512 * 1024 * 1024  # bytes of a stream that are read for the sake of its headers
@@ -55,7 +62,7 @@ def look(api: docker.APIClient, container: str, path: str, cancel: Cancel) -> tu
         if not found.is_link:
             return path, found
         path = posixpath.join(posixpath.dirname(path), found.target)
-    raise EngineRefused(f"{path} is a link that leads nowhere.", "Remove the link.")
+    raise EngineRefused(PATH_DEAD_LINK, path=path)
 
 
 def get(
@@ -93,7 +100,7 @@ def read(api: docker.APIClient, container: str, path: str, limit: int) -> bytes:
     """The first `limit` bytes of a file."""
     path, found = look(api, container, path, Cancel())
     if found.is_folder:
-        raise EngineRefused(f"{path} is a folder.", "Choose a file.")
+        raise EngineRefused(PATH_IS_FOLDER, path=path)
     with get(api, container, path, Cancel()) as response, whole(path):
         return _first(tar.reading(pieces(response)), path, limit)
 
@@ -103,7 +110,7 @@ def _first(stream: tar.Stream, path: str, limit: int) -> bytes:
         member = archive.next()
         content = archive.extractfile(member) if member is not None and member.isreg() else None
         if content is None:
-            raise EngineRefused(f"{path} is not a file that can be read.", "Choose another one.")
+            raise EngineRefused(PATH_NOT_READABLE, path=path)
         return content.read(limit)
 
 
@@ -113,8 +120,8 @@ def _bounded(stream: Iterable[bytes], path: str) -> Iterator[bytes]:
         count += len(piece)
         if count > MOST:
             raise EngineRefused(
-                f"{path} holds too much to be listed.",
-                "Start the container, or open one of the folders in it.",
+                PATH_TOO_MUCH,
+                path=path,
             )
         yield piece
 
@@ -126,5 +133,5 @@ def whole(path: str) -> Iterator[None]:
         yield
     except tarfile.TarError as error:
         raise EngineUnreachable(
-            f"The Docker Engine stopped sending {path}.", "Try again.", details=str(error)
+            DOCKER_STOPPED_SENDING_PATH, path=path, details=str(error)
         ) from error

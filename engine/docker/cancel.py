@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from engine.messages.docker import DOCKER_CANCELLED
 from vm.errors import Cancelled
 
 
@@ -33,7 +34,7 @@ class Cancel:
     def check(self) -> None:
         """Raises Cancelled once it is set."""
         if self._is_set:
-            raise Cancelled("This was cancelled.")
+            raise Cancelled(DOCKER_CANCELLED)
 
     @contextmanager
     def closing(self, close: Callable[[], None]) -> Iterator[None]:

@@ -20,6 +20,7 @@ from engine.docker.ssh_relay import SshRelay
 from engine.docker.transport import Wire
 from engine.docker.types import AcceptedLogin, DiskUse, EngineInfo, Event
 from engine.dockercli.endpoint import Endpoint
+from engine.messages.docker import DOCKER_BAD_ADDRESS
 from vm.errors import EngineUnreachable, GalleyError, Retry
 
 if TYPE_CHECKING:  # a page that is never opened never loads its kind
@@ -133,8 +134,9 @@ def _check(endpoint: Endpoint) -> None:
         _ = urllib.parse.urlsplit(endpoint.url).port
     except ValueError as error:
         raise EngineUnreachable(
-            f"{endpoint.url} is no address of an engine: {error}.",
-            "Correct it with `docker context update`. It is like tcp://host:2376.",
+            DOCKER_BAD_ADDRESS,
+            url=endpoint.url,
+            error=error,
             retry=Retry.NO,
         ) from error
 

@@ -9,7 +9,36 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from engine.docker.sdk import docker, requests, urllib3
+from engine.messages.docker import (
+    DOCKER_HINT_CERTIFICATE_EXPIRED,
+    DOCKER_HINT_CERTIFICATE_UNKNOWN,
+    DOCKER_HINT_DENIED,
+    DOCKER_HINT_IMAGE_USED,
+    DOCKER_HINT_NAME_USED,
+    DOCKER_HINT_NETWORK_USED,
+    DOCKER_HINT_NO_ARCHITECTURE,
+    DOCKER_HINT_NO_IMAGE,
+    DOCKER_HINT_NO_PROGRAM,
+    DOCKER_HINT_NO_REGISTRY,
+    DOCKER_HINT_NO_SOURCE,
+    DOCKER_HINT_NO_SPACE,
+    DOCKER_HINT_NO_TAG,
+    DOCKER_HINT_NOT_RUNNING,
+    DOCKER_HINT_PAUSED,
+    DOCKER_HINT_PORT_PUBLISHED,
+    DOCKER_HINT_PORT_USED,
+    DOCKER_HINT_PROXY,
+    DOCKER_HINT_RUNNING,
+    DOCKER_HINT_VOLUME_USED,
+    DOCKER_NO_PROXY,
+    DOCKER_NO_REGISTRY,
+    DOCKER_NOT_TRUSTED,
+    DOCKER_REFUSED,
+    DOCKER_REFUSED_SILENTLY,
+    DOCKER_SILENT,
+)
 from vm.errors import EngineRefused, EngineUnreachable, ObjectConflict, ObjectGone, Retry
+from vm.messages import Text
 
 type Names = Mapping[str, str]  # the first 12 digits of an id → the name of what it is
 SHORT_ID = 12
@@ -35,11 +64,16 @@ _NO_REGISTRY = re.compile(
     re.VERBOSE,
 )
 # It did not get further than a proxy; or what it met there is not what it trusts.
-_NO_PROXY = re.compile(r"proxyconnect tcp: dial tcp (?P<proxy>\S+?): .*?(?P<why>[^:]+)$")
+_NO_PROXY = re.compile(r"proxyconnect tcp: dial tcp (?P<host>\S+?): .*?(?P<why>[^:]+)$")
 _NOT_TRUSTED = re.compile(
     r"""^(?:Get|Head|Put|Post|Patch)\ "?https?://(?P<host>[^/"\s]+).*?
         (?:tls:\ failed\ to\ verify\ certificate:\ )?x509:\ (?P<why>.+)$""",
     re.VERBOSE,
+)
+_UNREACHED = (
+    (_NO_PROXY, DOCKER_NO_PROXY),
+    (_NOT_TRUSTED, DOCKER_NOT_TRUSTED),
+    (_NO_REGISTRY, DOCKER_NO_REGISTRY),
 )
 _SAID_TWICE = re.compile(r"(: [^:]+)\1$")
 _QUOTED_NAME = re.compile(r'"/?([\w.:@/-]+)"')
@@ -47,60 +81,36 @@ _QUOTED_NAME = re.compile(r'"/?([\w.:@/-]+)"')
 _HINTS = (
     (
         r":(\d+) failed: port is already allocated|address already in use.*?:(\d+)",
-        "Port {} is published by another container. Stop that one, or choose another host port.",
+        DOCKER_HINT_PORT_PUBLISHED,
     ),
-    (
-        r":(\d+)(?:/\w+)?: bind: address already in use",
-        "Something else uses port {}. Choose another.",
-    ),
-    (
-        r"name .* is already in use",
-        "Choose another name, or remove or rename the container that has it.",
-    ),
+    (r":(\d+)(?:/\w+)?: bind: address already in use", DOCKER_HINT_PORT_USED),
+    (r"name .* is already in use", DOCKER_HINT_NAME_USED),
     (
         r"container (\S+) is using|image is being used by \w+ container (\S+)",
-        "Remove container {} first, or remove the image by force.",
+        DOCKER_HINT_IMAGE_USED,
     ),
-    (r"container is running|running container", "Stop the container first, or remove it by force."),
-    (r"volume is in use - \[(\w+)", "Remove the container that uses it first ({})."),
-    (r"has active endpoints", "Disconnect or remove the containers on this network first."),
+    (r"container is running|running container", DOCKER_HINT_RUNNING),
+    (r"volume is in use - \[(\w+)", DOCKER_HINT_VOLUME_USED),
+    (r"has active endpoints", DOCKER_HINT_NETWORK_USED),
     (
         r"pull access denied|requested access to the resource is denied|unauthorized",
-        "Check the name of the image; if it is private, log in to its registry first.",
+        DOCKER_HINT_DENIED,
     ),
-    (
-        r"manifest (?:for .* )?(?:unknown|not found)|not found: manifest",
-        "The registry has no such tag. Check the name and the tag.",
-    ),
-    (
-        r"proxyconnect tcp",
-        "Start the proxy, or choose another, or none, among the network settings.",
-    ),
-    (
-        r"x509: certificate has expired",
-        "Whoever runs this registry has to renew it; or this computer's clock is wrong.",
-    ),
-    (
-        r"x509: certificate signed by unknown authority",
-        "Add that authority to the trust store of this computer, then start Galley again.",
-    ),
+    (r"manifest (?:for .* )?(?:unknown|not found)|not found: manifest", DOCKER_HINT_NO_TAG),
+    (r"proxyconnect tcp", DOCKER_HINT_PROXY),
+    (r"x509: certificate has expired", DOCKER_HINT_CERTIFICATE_EXPIRED),
+    (r"x509: certificate signed by unknown authority", DOCKER_HINT_CERTIFICATE_UNKNOWN),
     (
         r"^(?:Get|Head|dial tcp) .*(?:refused|no such host|time-?out|unreachable|no route)",
-        "Check the name before the first slash, and whether the engine reaches the network.",
+        DOCKER_HINT_NO_REGISTRY,
     ),
-    (r"no matching manifest", "This image does not exist for the engine's architecture."),
-    (r"No such image", "Pull the image first."),
-    (
-        r"no space left on device",
-        "The engine's disk is full. Remove what is not used, or give the disk more space.",
-    ),
-    (r"bind source path does not exist", "Create the folder first, or share it with the engine."),
-    (
-        r"executable file not found|no such file or directory: unknown",
-        "The image has no such program.",
-    ),
-    (r"is not running", "Start the container first."),
-    (r"is paused", "Resume the container first."),
+    (r"no matching manifest", DOCKER_HINT_NO_ARCHITECTURE),
+    (r"No such image", DOCKER_HINT_NO_IMAGE),
+    (r"no space left on device", DOCKER_HINT_NO_SPACE),
+    (r"bind source path does not exist", DOCKER_HINT_NO_SOURCE),
+    (r"executable file not found|no such file or directory: unknown", DOCKER_HINT_NO_PROGRAM),
+    (r"is not running", DOCKER_HINT_NOT_RUNNING),
+    (r"is paused", DOCKER_HINT_PAUSED),
 )
 
 
@@ -123,8 +133,7 @@ def answering(names: Names | None = None) -> Iterator[None]:
 
 def unreachable(error: Exception) -> EngineUnreachable:
     return EngineUnreachable(
-        "The Docker Engine does not answer.",
-        "See on the Engine page whether it runs.",
+        DOCKER_SILENT,
         details=f"{type(error).__name__}: {error}",
     )
 
@@ -136,35 +145,36 @@ def refused(
     kind = {404: ObjectGone, 409: ObjectConflict}.get(status, EngineRefused)
     details = f"HTTP {status} {where}\n{message}" if where else message
     retry = Retry.UNKNOWN if status >= 500 else None
-    return kind(
-        clean(message, names or {}), hint(message, names or {}), details=details, retry=retry
-    )
+    said, advice = clean(message, names or {}), hint(message, names or {})
+    return kind(DOCKER_REFUSED, said=said, hint=advice or "", details=details, retry=retry)
 
 
-def clean(message: str, names: Names) -> str:
-    """dockerd's message as a sentence."""
+def clean(message: str, names: Names) -> Text:
+    """dockerd's message as a sentence, without a code where it is dockerd's own."""
     text = " ".join(message.split()).removesuffix(": unknown").rstrip()
     while shorter := _PREFIXES.sub("", text, count=1):
         if shorter == text:
             break
         text = shorter
-    if found := _NO_PROXY.search(text):
-        text = f"The proxy {found['proxy']} cannot be reached: {found['why'].strip()}"
-    elif found := _NOT_TRUSTED.match(text):
-        text = f"The certificate of {found['host']} is refused: {found['why']}"
-    elif found := _NO_REGISTRY.match(text):
-        text = f"The registry {found['host']} cannot be reached: {found['why']}"
+    for pattern, message_of in _UNREACHED:
+        if found := pattern.search(text):
+            reason = _tidy(found["why"].strip(), names)
+            return message_of.text(host=found["host"], reason=reason)
+    text = _tidy(text, names)
+    return Text(f"{text[:1].upper()}{text[1:]}.") if text else DOCKER_REFUSED_SILENTLY.text()
+
+
+def _tidy(text: str, names: Names) -> str:
     text = _SAID_TWICE.sub(r"\1", text)
-    text = _QUOTED_NAME.sub(r"\1", _named(text, names)).rstrip(".")
-    return (text[:1].upper() + text[1:] if text else "The Docker Engine refused") + "."
+    return _QUOTED_NAME.sub(r"\1", _named(text, names)).rstrip(".")
 
 
-def hint(message: str, names: Names) -> str:
-    for pattern, text in _HINTS:
+def hint(message: str, names: Names) -> Text | None:
+    for pattern, advice in _HINTS:
         if found := re.search(pattern, message, re.IGNORECASE | re.DOTALL):
             what = next(filter(None, found.groups()), "")
-            return text.format(_named(what, names))
-    return ""
+            return advice.text(what=_named(what, names)) if what else advice.text()
+    return None
 
 
 def _named(text: str, names: Names) -> str:

@@ -21,6 +21,7 @@ import msgspec
 from engine.docker.errors import answering
 from engine.docker.sdk import docker, requests
 from engine.docker.transport import Wire, socket_below
+from engine.messages.docker import DOCKER_TERMINAL_ENDED
 from vm.errors import EngineError, EngineUnreachable, ObjectConflict, ObjectGone
 
 # A reader that waits with a deadline does not hold the lock of a TLS connection while it waits.
@@ -61,7 +62,7 @@ class Pty:
         try:
             self._socket.sendall(data)
         except OSError as error:
-            raise EngineUnreachable("The terminal has ended.", details=str(error)) from error
+            raise EngineUnreachable(DOCKER_TERMINAL_ENDED, details=str(error)) from error
 
     def resize(self, columns: int, rows: int) -> None:
         with contextlib.suppress(ObjectConflict, ObjectGone):  # it has just ended

@@ -26,6 +26,12 @@ from engine.docker.transfers import (
 )
 from engine.docker.transport import Wire
 from engine.docker.types import INTERNAL, FileEntry, Image, ImageDetail, Pruned, TransferProgress
+from engine.messages.docker import (
+    IMAGE_BAD_NAME,
+    IMAGE_FILE_DAMAGED,
+    IMAGE_LOGIN_UNREADABLE,
+    IMAGE_NONE_IN_FILE,
+)
 from vm.errors import EngineRefused
 
 NO_NAME = ("<none>:<none>", "<none>@<none>")
@@ -200,9 +206,8 @@ class Images:
                     loaded.append(progress.status.partition(":")[2].removeprefix(" ID:").strip())
         if not loaded:
             raise EngineRefused(
-                f"{path.name} holds no image.",
-                "Choose a file that was saved from images. To make an image of other files, "
-                "import it.",
+                IMAGE_NONE_IN_FILE,
+                name=path.name,
             )
         report(TransferProgress("Loaded " + ", ".join(loaded)))
 
@@ -218,14 +223,14 @@ class Images:
             login = docker.auth.resolve_authconfig(docker.auth.load_config(), registry)
         except docker.errors.InvalidRepository as error:
             raise EngineRefused(
-                f"{name} is not the name of an image.",
-                "Write it as name, name:tag or registry/name:tag.",
+                IMAGE_BAD_NAME,
+                name=name,
                 details=str(error),
             ) from error
         except docker.errors.DockerException as error:
             raise EngineRefused(
-                f"The login for {name} could not be read.",
-                "Unlock the keyring that has it, or log in to its registry again.",
+                IMAGE_LOGIN_UNREADABLE,
+                name=name,
                 details=str(error),
             ) from error
         return {"X-Registry-Auth": docker.auth.encode_header(login).decode()} if login else {}
@@ -239,8 +244,8 @@ def _readable(messages: Iterator[dict[str, Any]], path: Path) -> Iterator[dict[s
         if not re.search(r"tar header|unexpected EOF", error.details, re.IGNORECASE):
             raise
         raise EngineRefused(
-            f"{path.name} is damaged, or is not a tar file of images.",
-            "Save or copy it again. To make an image of other files, import them.",
+            IMAGE_FILE_DAMAGED,
+            name=path.name,
             details=error.details,
         ) from error
 

@@ -16,6 +16,7 @@ from typing import IO
 
 from engine.docker.tar import PIECE, EntryReader, Stream, members, opened, parts_of, reading
 from engine.docker.types import FileEntry
+from engine.messages.docker import IMAGE_LAYER_GONE, IMAGE_LAYER_ZSTD
 from vm.errors import EngineRefused
 
 MOST = 20_000  # entries; a longer list is useless
@@ -38,12 +39,7 @@ def files(saved: Iterable[bytes], diff_id: str) -> tuple[FileEntry, ...]:
             found = _entries(whole, head, member.name, wanted)
             if found is not None:
                 return found
-    raise EngineRefused(
-        "The files of this layer cannot be listed.",
-        "The layer is compressed in a way that Galley cannot read (zstd)."
-        if unread
-        else "Refresh the image: it may have been removed or replaced meanwhile.",
-    )
+    raise EngineRefused(IMAGE_LAYER_ZSTD if unread else IMAGE_LAYER_GONE)
 
 
 def _may_be_layer(member: tarfile.TarInfo) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from engine.docker.types import Container
+from engine.messages.docker import PORT_OF_CONTAINER
 from vm.errors import EngineRefused, GalleyError
 
 _ALLOCATED = re.compile(r":(\d+) failed: port is already allocated")
@@ -24,8 +25,9 @@ def naming_port_holder(running: Callable[[], Sequence[Container]]) -> Iterator[N
         if found is None or not holder:
             raise
         raise EngineRefused(
-            f"Port {found[1]} is already published by the container {holder}.",
-            "Stop that container, or publish this one on another port.",
+            PORT_OF_CONTAINER,
+            port=found[1],
+            container=holder,
             details=error.details,
             retry=error.retry,
         ) from error

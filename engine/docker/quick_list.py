@@ -12,6 +12,7 @@ from engine.docker.container_rows import rows
 from engine.docker.types import Container
 from engine.dockerapi import http
 from engine.dockercli.endpoint import Endpoint
+from engine.messages.docker import DOCKER_SILENT_LIST
 from vm.errors import EngineUnreachable
 
 LIST = "/containers/json?all=1"
@@ -23,4 +24,4 @@ def containers(endpoint: Endpoint) -> tuple[Container, ...]:
     try:
         return rows(http.get(lambda: unix.connect(path, own=endpoint.own), LIST))
     except (OSError, http.HttpError, msgspec.MsgspecError) as error:
-        raise EngineUnreachable("The Docker Engine does not answer.", details=str(error)) from error
+        raise EngineUnreachable(DOCKER_SILENT_LIST, details=str(error)) from error

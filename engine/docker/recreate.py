@@ -32,6 +32,13 @@ from engine.docker.run_spec import (
 )
 from engine.docker.streams import logs
 from engine.docker.types import ContainerDetail, Mount, RunSpec
+from engine.messages.docker import (
+    RECREATE_ENDED_AT_ONCE,
+    RECREATE_ENGINE_ENDED,
+    RECREATE_FAILED,
+    RECREATE_NOT_PUT_BACK,
+    RECREATE_REMOVED_AT_STOP,
+)
 from vm.errors import Cancelled, EngineRefused, EngineUnreachable, GalleyError, ObjectGone
 
 ASIDE = "-galley-old"
@@ -48,8 +55,8 @@ def recreate(containers: Containers, container: str, spec: RunSpec) -> str:
     name = old["Name"].lstrip("/")
     if old["HostConfig"].get("AutoRemove"):
         raise EngineRefused(
-            f"{name} cannot be recreated: it is removed as soon as it stops.",
-            "Run it anew from its image.",
+            RECREATE_REMOVED_AT_STOP,
+            name=name,
         )
     before = containers.detail(container)
     changed = _changed(containers, old, before.spec, spec)
@@ -96,14 +103,12 @@ def _see_it_run(containers: Containers, container: str) -> None:
     finally:
         timer.cancel()
     if not answer:  # it was dockerd that ended
-        raise EngineUnreachable(
-            "The Docker Engine has ended meanwhile.", "Start it and look again."
-        )
+        raise EngineUnreachable(RECREATE_ENGINE_ENDED)
     code = msgspec.json.decode(answer, type=_Ended).StatusCode
     if code:
         last = logs(containers, container, Cancel(), follow=False, tail=20)
         text = "\n".join(line.text for batch in last for line in batch)
-        raise EngineRefused(f"It ended at once with exit code {code}.", details=text)
+        raise EngineRefused(RECREATE_ENDED_AT_ONCE, code=code, details=text)
 
 
 class _Ended(msgspec.Struct):
@@ -121,11 +126,14 @@ def _put_back(name: str, undo: list[Callable[[], None]], error: GalleyError) -> 
         except GalleyError as failure:
             failures.append(failure.summary)
     if failures:
-        summary = f"{name} could not be recreated, nor put back in full: {error.summary}"
-        where = f"The old container is there as {name}{ASIDE} or {name}; nothing of it was removed."
-        return EngineRefused(summary, where, details="\n".join([*failures, error.details]))
-    summary = f"{name} could not be recreated, and is as it was before. {error.summary}"
-    return EngineRefused(summary, error.hint, details=error.details)
+        details = "\n".join([*failures, error.details])
+        aside = f"{name}{ASIDE}"
+        return EngineRefused(
+            RECREATE_NOT_PUT_BACK, name=name, aside=aside, error=error, details=details
+        )
+    return EngineRefused(
+        RECREATE_FAILED, name=name, error=error, hint=error.hint_text, details=error.details
+    )
 
 
 # The new configuration

@@ -11,6 +11,7 @@ import msgspec
 from engine.docker.sdk import docker
 from engine.docker.transport import Wire
 from engine.docker.types import AcceptedLogin
+from engine.messages.docker import REGISTRY_LOGIN_REFUSED
 from vm.errors import EngineRefused
 
 _TOKEN_USER = "<token>"  # docker's user name for a token
@@ -31,8 +32,8 @@ def login(wire: Wire, server: str, username: str, secret: str) -> AcceptedLogin:
         if not _DENIED.search(error.details or error.summary):
             raise
         raise EngineRefused(
-            f"{server or docker.auth.INDEX_NAME} does not take this login.",
-            "Check the user name, and the password or token.",
+            REGISTRY_LOGIN_REFUSED,
+            server=server or docker.auth.INDEX_NAME,
             details=error.details or error.summary,
         ) from error
     if answer.token:

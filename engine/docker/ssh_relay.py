@@ -17,6 +17,16 @@ import msgspec
 
 from engine.bridge import unix
 from engine.dockercli.endpoint import Endpoint
+from engine.messages.docker import (
+    SSH_BAD_ADDRESS,
+    SSH_CLOSED,
+    SSH_FAILED,
+    SSH_NO_ENGINE,
+    SSH_NO_KEY,
+    SSH_OTHER_HOST_KEY,
+    SSH_UNKNOWN_HOST_KEY,
+    SSH_WINDOWS,
+)
 from vm.errors import EngineUnreachable, Retry
 from vm.host.paths import find_home, make_home
 from vm.host.process import Companion
@@ -62,8 +72,8 @@ class SshAddress(NamedTuple):
         if odd or (port and not port.isdecimal()) or not url.isprintable() or " " in url:
             shown = url.replace(f"{user}@", "…@") if ":" in user else url  # the password stays out
             raise EngineUnreachable(
-                f"{shown} is no address for ssh.",
-                "It has to be like ssh://user@host, without a password.",
+                SSH_BAD_ADDRESS,
+                address=shown,
                 retry=Retry.NO,
             )
         return cls(host, user, port, f"/{path}" if path else SOCKET)
@@ -101,7 +111,7 @@ class SshRelay:
         """The path of the local socket. Raises EngineUnreachable, ToolMissing."""
         with self._lock:
             if self._closed:
-                raise EngineUnreachable(f"The connection to {self._endpoint.name} was closed.")
+                raise EngineUnreachable(SSH_CLOSED, name=self._endpoint.name)
             if self._ssh is not None and not self._ssh.is_alive:
                 self._ssh.end()
                 self._ssh = None
@@ -122,16 +132,17 @@ class SshRelay:
             return error
         place = self._place
         return EngineUnreachable(
-            f"{place.host} lets us in, but its Docker Engine does not.",
-            f"Docker has to run there, and its socket {place.socket} has to be open to your user.",
+            SSH_NO_ENGINE,
+            host=place.host,
+            socket=place.socket,
             details=said,
         )
 
     def _start(self) -> Companion:
         if os.name == "nt":
             raise EngineUnreachable(
-                f"Galley cannot reach {self._endpoint.name}: the ssh of Windows has no sockets.",
-                "Use `docker --context` in a terminal for this one.",
+                SSH_WINDOWS,
+                name=self._endpoint.name,
                 retry=Retry.NO,
             )
         options = [word for pair in OPTIONS.items() for word in ("-o", "=".join(pair))]
@@ -149,30 +160,29 @@ def _refused(place: SshAddress, said: str) -> EngineUnreachable:
     name, command = place.host, place.command()
     if "HOST IDENTIFICATION HAS CHANGED" in said:
         return EngineUnreachable(
-            f"{name} shows another host key than the one that ssh knows.",
-            "Another computer may answer in its place. If its key was really replaced, "
-            f"`{command}` says how to forget the old one.",
+            SSH_OTHER_HOST_KEY,
+            name=name,
+            command=command,
             details=said,
             retry=Retry.NO,
         )
     if "Host key verification failed" in said:
         return EngineUnreachable(
-            f"ssh does not know the host key of {name} yet.",
-            f"Run `{command}` once in a terminal, compare the key that it shows, and try again.",
+            SSH_UNKNOWN_HOST_KEY,
+            name=name,
+            command=command,
             details=said,
         )
     if "Permission denied" in said:
         return EngineUnreachable(
-            f"{name} does not let us in with any key that ssh has.",
-            f"Try `{command}` in a terminal: it must work without a password. `ssh-add` gives a "
-            "key to the agent.",
+            SSH_NO_KEY,
+            name=name,
+            command=command,
             details=said,
         )
     last = (said.splitlines() or ["it does not answer"])[-1]
     last = re.sub(r"^ssh: (?:connect to host \S+ port \d+: )?", "", last).strip().rstrip(".")
-    return EngineUnreachable(
-        f"ssh cannot reach {name}: {last}.", f"Try `{command}` in a terminal.", details=said
-    )
+    return EngineUnreachable(SSH_FAILED, name=name, reason=last, command=command, details=said)
 
 
 def _forget_dead(folder: Path) -> None:

@@ -14,6 +14,7 @@ from engine.docker.containers import Containers
 from engine.docker.log_lines import LogParser
 from engine.docker.types import LogLine, StatsSample
 from engine.json_input import UNREADABLE
+from engine.messages.docker import DOCKER_ODD_READING
 from vm.errors import EngineUnreachable
 
 ALL = -1
@@ -61,9 +62,7 @@ def _sample(line: bytes) -> StatsSample:
     try:
         now = msgspec.json.decode(line, type=_Stats)
     except UNREADABLE as error:  # or the thread that reads would end of it
-        raise EngineUnreachable(
-            "The Docker Engine gave a reading that makes no sense.", details=str(error)
-        ) from error
+        raise EngineUnreachable(DOCKER_ODD_READING, details=str(error)) from error
     memory = now.memory_stats
     cache = memory.stats.get("total_inactive_file", memory.stats.get("inactive_file", 0))
     disk = now.blkio_stats.io_service_bytes_recursive or ()

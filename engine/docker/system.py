@@ -11,6 +11,7 @@ from engine.docker.cancel import Cancel
 from engine.docker.transport import Wire
 from engine.docker.types import INTERNAL, DiskUse, EngineInfo, Event
 from engine.json_input import UNREADABLE
+from engine.messages.docker import DOCKER_STOPPED_SENDING
 from vm.errors import EngineUnreachable
 
 
@@ -66,9 +67,7 @@ def events(wire: Wire, since: float | None, cancel: Cancel) -> Iterator[Event]:
         try:
             message = decode(line)
         except UNREADABLE as error:  # cut off: the reader reconnects
-            raise EngineUnreachable(
-                "The Docker Engine stopped sending.", details=str(error)
-            ) from error
+            raise EngineUnreachable(DOCKER_STOPPED_SENDING, details=str(error)) from error
         attributes = message.Actor.Attributes or {}
         if INTERNAL not in attributes:
             yield Event(

@@ -17,6 +17,7 @@ from typing import Any
 from engine.docker.cancel import Cancel
 from engine.docker.sdk import requests
 from engine.docker.types import LayerProgress, TransferProgress
+from engine.messages.docker import PATH_DISK_FULL, PATH_UNUSABLE
 from vm.errors import DiskFull, HostError
 
 PIECE = 256 * 1024
@@ -142,12 +143,11 @@ def using(path: Path) -> Iterator[None]:
         raise
     except OSError as error:
         if error.errno == errno.ENOSPC:
-            raise DiskFull(
-                f"There is no space left on the disk that holds {path}.", "Free some space."
-            ) from error
+            raise DiskFull(PATH_DISK_FULL, path=path) from error
         raise HostError(
-            f"{error.filename or path} cannot be used: {error.strerror or error}.",
-            "Choose another file or folder, or change its permissions.",
+            PATH_UNUSABLE,
+            path=error.filename or path,
+            reason=error.strerror or error,
             details=str(error),
         ) from error
 

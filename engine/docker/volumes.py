@@ -20,6 +20,7 @@ from engine.docker.timestamps import seconds
 from engine.docker.transfers import Counter, Report, file_pieces, saved, size_of_file, watched
 from engine.docker.transport import Wire
 from engine.docker.types import FileEntry, Pruned, TransferProgress, Volume
+from engine.messages.docker import VOLUME_EXISTS, VOLUME_NOT_A_TAR, VOLUME_PATH_GONE
 from vm.errors import EngineRefused, ObjectConflict, ObjectGone
 
 type Pairs = Iterable[tuple[str, str]]
@@ -78,7 +79,7 @@ class Volumes:
     def create(self, name: str, driver: str = "local", labels: Pairs = ()) -> None:
         """Docker would give out an existing one of this name as if it were new."""
         if self._exists(name):
-            raise ObjectConflict(f"There is a volume {name} already.", "Choose another name.")
+            raise ObjectConflict(VOLUME_EXISTS, name=name)
         wanted = {"Name": name, "Driver": driver, "Labels": dict(labels)}
         self._wire.post("/volumes/create", wanted)
 
@@ -145,7 +146,7 @@ class Volumes:
 
         def work(report: Report, inner: Cancel) -> None:
             if self._exists(target):
-                raise ObjectConflict(f"There is a volume {target} already.", "Choose another name.")
+                raise ObjectConflict(VOLUME_EXISTS, name=target)
             counter = Counter(report, inner, f"Copying {source}")
             with (
                 self._mounted(source) as origin,
@@ -206,7 +207,7 @@ def _found(volume: str, path: str) -> Iterator[None]:
         yield
     except ObjectGone as error:
         raise ObjectGone(
-            f"There is no {path} in {volume}.", "It may have been deleted.", details=error.details
+            VOLUME_PATH_GONE, path=path, volume=volume, details=error.details
         ) from error
 
 
@@ -220,7 +221,7 @@ def _as_tar(path: Path) -> Iterator[bytes]:
 def _not_imported(path: Path, error: EngineRefused | None = None) -> EngineRefused:
     details = "The file is empty." if error is None else error.details or error.summary
     return EngineRefused(
-        f"{path.name} is not a whole tar file.",
-        "Choose another file. A volume that was there before may now hold a part of this one.",
+        VOLUME_NOT_A_TAR,
+        name=path.name,
         details=details,
     )

@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.messages.host import DOCKER_CLI_BAD_CONFIG, DOCKER_CLI_CONFIG_LOCKED
+
 if TYPE_CHECKING:
     from vm.errors import HostError
 
@@ -87,8 +89,8 @@ def alone() -> Iterator[None]:
         raise _unusable(path(), error) from error
     if not is_ours:
         raise HostError(
-            f"Another Galley has been changing Docker's file {path()} for too long.",
-            "Try again.",
+            DOCKER_CLI_CONFIG_LOCKED,
+            file=path(),
             details=f"{lock.path} was locked for {PATIENCE:.0f} s",
             retry=Retry.YES,
         )
@@ -119,8 +121,8 @@ def _unusable(file: Path, error: Exception) -> "HostError":
     from vm.errors import HostError
 
     return HostError(
-        f"Docker's file {file} cannot be used: {error}.",
-        "Correct it, or let Galley leave it alone: `galley settings set use_context false`, and "
-        "the same for use_keyring.",
+        DOCKER_CLI_BAD_CONFIG,
+        file=file,
+        error=error,
         details=str(error),
     )

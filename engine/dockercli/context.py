@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.dockercli import config_json
+from engine.messages.host import DOCKER_CLI_FOREIGN_CONTEXT, DOCKER_CLI_NO_ADDRESS
 from vm.errors import HostError, Problem, from_problem
 from vm.host.paths import Home, default_root, home_at
 
@@ -163,8 +164,9 @@ def _at(value: object, *keys: str) -> object:
 def _foreign(home: Home, meta: dict[str, Any]) -> HostError:
     name, points_at = context_name(home), _at(meta, "Endpoints", "docker", "Host")
     return HostError(
-        f"The docker context {name} is not Galley's: it points at {points_at or 'no address'}.",
-        f"Galley leaves it alone. To use it here, run `docker context rm {name}` and restart.",
+        DOCKER_CLI_FOREIGN_CONTEXT,
+        name=name,
+        address=points_at or DOCKER_CLI_NO_ADDRESS,
     )
 
 

@@ -17,6 +17,7 @@ from engine.file_events.change import Change, worth_sending
 from engine.file_events.event_sender import LOST, EventSender
 from engine.file_events.inotify import Inotify, most_watches
 from engine.file_events.tree import Tree
+from engine.messages.host import FILE_EVENTS_MACHINE_SILENT, FILE_EVENTS_TOO_MANY
 from vm.errors import GalleyError, HostError, MachineError, Problem
 from vm.guest.protocol import Stream
 
@@ -161,17 +162,12 @@ class FileEvents:
 
 def _too_many() -> HostError:
     return HostError(
-        "Not every change of a file on this computer is told to containers: they have more "
-        "folders of it than Galley may watch.",
-        "Raise Linux's limit, of which Galley takes half, then start the container again: "
-        "sudo sysctl fs.inotify.max_user_watches=1048576",
+        FILE_EVENTS_TOO_MANY,
     )
 
 
 def _not_taken(reason: str) -> MachineError:
     return MachineError(
-        "Changes of files on this computer are not told to containers: the machine does not "
-        "answer.",
-        "Try again: galley restart",
+        FILE_EVENTS_MACHINE_SILENT,
         details=reason,
     )

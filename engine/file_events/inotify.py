@@ -16,6 +16,7 @@ from typing import Protocol
 import msgspec
 
 from engine.file_events.change import Kind
+from engine.messages.host import FILE_EVENTS_NO_WATCHES
 from vm.errors import HostError
 
 HEAD = struct.Struct("iIII")  # watch, mask, cookie, length of the name
@@ -69,9 +70,7 @@ class Inotify:
         self._file = self._library.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK)
         if self._file < 0:
             raise HostError(
-                "Changes of files on this computer are not told to containers: Linux gives no "
-                "more watches to your programs.",
-                "Raise its limit: sudo sysctl fs.inotify.max_user_instances=1024",
+                FILE_EVENTS_NO_WATCHES,
                 details=os.strerror(ctypes.get_errno()),
             )
         self._woken, self._waking = os.pipe()

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from engine.messages.image import RECIPE_NO_FILE
 from vm.errors import HostError
 
 
@@ -64,7 +65,7 @@ class PackageTree:
         member = self._members.get(name)
         file = None if member is None else self._tar.extractfile(member)
         if file is None:
-            raise HostError(f"No package of the guest's recipe holds {name}.")
+            raise HostError(RECIPE_NO_FILE, name=name)
         with file:
             return file.read()
 

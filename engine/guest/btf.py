@@ -8,6 +8,12 @@ Documentation/bpf/btf.rst in Linux. Next: `event_module.py`.
 import struct
 from collections.abc import Iterator
 
+from engine.messages.image import (
+    KERNEL_NO_BTF,
+    KERNEL_NO_ENUMERATOR,
+    KERNEL_NO_MEMBER,
+    KERNEL_NO_TYPE,
+)
 from vm.errors import HostError
 
 HEADER = struct.Struct("<HBBIIIII")  # magic, version, flags, its length, types, strings
@@ -25,7 +31,7 @@ class Types:
     def __init__(self, kernel: bytes) -> None:
         at = kernel.find(START)
         if at < 0:
-            raise HostError("The kernel of the guest does not describe its types (BTF).")
+            raise HostError(KERNEL_NO_BTF)
         _, _, _, length, types, size, strings, _ = HEADER.unpack_from(kernel, at)
         self._strings = kernel[at + length + strings :]
         self._data = kernel[at + length + types : at + length + types + size]
@@ -46,14 +52,14 @@ class Types:
         for named, _, bits in struct.iter_unpack("<III", self._find(STRUCT, name)[1]):
             if self._string(named) == member:
                 return (int(bits) & 0xFFFFFF) // 8  # above them: the width of a bit field
-        raise HostError(f"The kernel of the guest has no {member} in its struct {name}.")
+        raise HostError(KERNEL_NO_MEMBER, member=member, name=name)
 
     def constant(self, name: str, word: str) -> int:
         """Of an enum."""
         for named, value in struct.iter_unpack("<Ii", self._find(ENUM, name)[1]):
             if self._string(named) == word:
                 return int(value)
-        raise HostError(f"The kernel of the guest has no {word} in its enum {name}.")
+        raise HostError(KERNEL_NO_ENUMERATOR, word=word, name=name)
 
     def parameters(self, function: str) -> int:
         """How many it takes."""
@@ -61,7 +67,7 @@ class Types:
 
     def _find(self, kind: int, name: str) -> tuple[int, bytes]:
         if (kind, name) not in self._kept:
-            raise HostError(f"The kernel of the guest has no {name}.")
+            raise HostError(KERNEL_NO_TYPE, name=name)
         return self._kept[kind, name]
 
     def _types(self) -> Iterator[tuple[int, int, int, bytes, int]]:

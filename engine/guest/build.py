@@ -16,9 +16,24 @@ from urllib.parse import unquote
 from engine.guest import event_module, kernel, recipe, rootfs, sources
 from engine.guest.archive import PackageTree
 from engine.guest.recipe import Channel, recipe_hash
+from engine.messages.image import (
+    RECIPE_AGAIN,
+    RECIPE_DEBIAN_EXPIRED,
+    RECIPE_FILES,
+    RECIPE_INSTALL,
+    RECIPE_KERNEL,
+    RECIPE_NO_IDS,
+    RECIPE_NO_NETWORK,
+    RECIPE_NO_ROOM,
+    RECIPE_NO_ROOT,
+    RECIPE_NOT_COMPILED,
+    RECIPE_ROOT,
+    RECIPE_UNPACK,
+)
 from vm import image
 from vm.errors import HostError, ImageDamaged, Retry
 from vm.host import process
+from vm.messages import Text
 
 __all__ = ["Channel", "build", "is_current", "recipe_hash"]
 
@@ -30,9 +45,6 @@ SHARED = ("-shared", "-fPIC")  # with words that every C library has had for yea
 UUID = "67616c6c-6579-4000-8000-000000000001"
 
 _KERNELS = {"amd64": "linux-image-cloud-amd64", "arm64": "linux-image-cloud-arm64"}
-_INSTALL = (
-    "Install them: sudo apt-get install mmdebstrap erofs-utils qemu-utils zstd uidmap gcc libc6-dev"
-)
 
 
 def is_current(image_dir: Path, channel: Channel = Channel.STABLE, arch: str | None = None) -> bool:
@@ -53,7 +65,7 @@ def build(
     *,
     channel: Channel = Channel.STABLE,
     arch: str | None = None,
-    progress: Callable[[str], None],
+    progress: Callable[[Text], None],
 ) -> Path:
     """The image's directory below `destination`; built when there is none or it is damaged.
 
@@ -66,9 +78,9 @@ def build(
             image.verify(final)
             return final
         except ImageDamaged as error:
-            progress(f"{error.summary} Building it again")
+            progress(RECIPE_AGAIN.text(damage=error))
     for tool in (recipe.compiler(arch), "mmdebstrap", "mkfs.erofs", "qemu-img", "zstd"):
-        process.find_tool(tool, _INSTALL)
+        process.find_tool(tool, RECIPE_INSTALL)
     destination.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".build-", dir=destination) as name:
         work = Path(name)
@@ -82,18 +94,18 @@ def build(
 
 
 def _make_parts(
-    work: Path, made: Path, channel: Channel, arch: str, progress: Callable[[str], None]
+    work: Path, made: Path, channel: Channel, arch: str, progress: Callable[[Text], None]
 ) -> None:
     suite = recipe.SUITES[channel]
-    progress(f"Downloading and unpacking Debian {suite} packages")
+    progress(RECIPE_UNPACK.text(suite=suite))
     tar, packages = _unpack(work, suite, arch)
     with PackageTree(tar) as tree:
-        progress("Preparing the kernel")
+        progress(RECIPE_KERNEL.text())
         version, modules = rootfs.load_modules(tree)
         vmlinux = kernel.extract_vmlinux(rootfs.kernel_image(tree))
         _write_sparse(made / "vmlinux", vmlinux)
         (made / "initramfs").write_bytes(rootfs.initramfs(tree, modules))
-        progress("Choosing the guest's files")
+        progress(RECIPE_FILES.text())
         usr = work / "usr"
         usr.mkdir(mode=0o755)
         release = rootfs.os_release(suite, channel)
@@ -103,7 +115,7 @@ def _make_parts(
         rootfs.stage_root(tree, modules, version, arch, release, usr, own)
         (made / image.CERTIFICATES).write_bytes(rootfs.certificates(tree))
     tar.unlink()
-    progress("Compressing the root file system")
+    progress(RECIPE_ROOT.text())
     _make_root(work / "root.erofs", usr, made / "root.qcow2")
     names = ("vmlinux", "initramfs", "root.qcow2", image.CERTIFICATES)
     parts = tuple(image.describe(made / name) for name in names)
@@ -157,20 +169,18 @@ def _unpack_failed(suite: str, done: process.Completed) -> HostError:
     said = done.stdout.decode(errors="replace")
     if "is expired" in said or "is not valid anymore" in said:
         return HostError(
-            f"The copy of Debian {suite} that this computer reaches is out of date: its Release "
-            "file has expired.",
-            "Use the stable channel, or another Debian mirror in /etc/apt/sources.list.d",
+            RECIPE_DEBIAN_EXPIRED,
+            suite=suite,
             details=done.tail(),
             retry=Retry.NO,
         )
     if "No space left" in said:
-        hint = "Free 2 GB on the disk that holds Galley's images"
+        message = RECIPE_NO_ROOM
     elif "subuid" in said or "unshare" in said:
-        hint = "Give your user subordinate ids: sudo usermod --add-subuids 100000-165535 \
---add-subgids 100000-165535 $USER"
+        message = RECIPE_NO_IDS
     else:
-        hint = "Check the network and apt's sources: sudo apt-get update"
-    return HostError("The guest's packages could not be fetched.", hint, details=done.tail())
+        message = RECIPE_NO_NETWORK
+    return HostError(message, details=done.tail())
 
 
 def _compile(source: Path, work: Path, arch: str, flags: tuple[str, ...] = STATIC) -> bytes:
@@ -179,7 +189,7 @@ def _compile(source: Path, work: Path, arch: str, flags: tuple[str, ...] = STATI
     done = process.run([recipe.compiler(arch), *flags, "-o", str(made), str(source)])
     if not done.ok:
         raise HostError(
-            f"{source.name} could not be compiled for the guest.", _INSTALL, details=done.tail()
+            RECIPE_NOT_COMPILED, name=source.name, hint=RECIPE_INSTALL, details=done.tail()
         )
     return made.read_bytes()
 
@@ -196,7 +206,7 @@ def _make_root(erofs: Path, usr: Path, target: Path) -> None:
     ):
         done = process.run(argv)
         if not done.ok:
-            raise HostError("The guest's root could not be made.", details=done.tail())
+            raise HostError(RECIPE_NO_ROOT, details=done.tail())
 
 
 def _write_sparse(path: Path, data: bytes, block: int = 4096) -> None:

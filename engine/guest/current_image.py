@@ -11,21 +11,23 @@ from pathlib import Path
 
 from engine.guest.build import build
 from engine.guest.recipe import Channel
+from engine.messages.image import RECIPE_AGAIN
 from vm.errors import ImageDamaged
 from vm.host.paths import Home
 from vm.image import verify
+from vm.messages import Text
 
 log = logging.getLogger(__name__)
 
 
-def current_image(home: Home, channel: str, tell: Callable[[str], None]) -> Path:
+def current_image(home: Home, channel: str, tell: Callable[[Text], None]) -> Path:
     """The directory of a verified image. Raises HostError, ImageDamaged, Cancelled (by `tell`)."""
     image = build(home.images, channel=Channel(channel), progress=tell)
     try:
         verify(image)
     except ImageDamaged as damage:
         log.warning("%s; building it again", damage.summary)
-        tell(f"{damage.summary} Building it again")
+        tell(RECIPE_AGAIN.text(damage=damage))
         shutil.rmtree(image)
         image = build(home.images, channel=Channel(channel), progress=tell)
         verify(image)

@@ -11,6 +11,11 @@ from pathlib import Path
 from engine.guest import recipe
 from engine.guest.btf import Types
 from engine.guest.kernel import Module
+from engine.messages.image import (
+    KERNEL_MODULE_NOT_COMPILED,
+    KERNEL_NO_VERSION,
+    KERNEL_OTHER_FUNCTION,
+)
 from vm.errors import HostError
 from vm.host import process
 
@@ -41,9 +46,7 @@ def build(kernel: bytes, modules: Iterable[Module], work: Path, arch: str) -> by
     argv = [recipe.compiler(arch), *FLAGS, *FLAGS_OF[arch], *words, "-o", str(made), str(SOURCE)]
     done = process.run(argv)
     if not done.ok:
-        raise HostError(
-            f"{SOURCE.name} could not be compiled for the guest's kernel.", details=done.tail()
-        )
+        raise HostError(KERNEL_MODULE_NOT_COMPILED, name=SOURCE.name, details=done.tail())
     return made.read_bytes()
 
 
@@ -52,7 +55,7 @@ def definitions(kernel: bytes, modules: Iterable[Module]) -> dict[str, str]:
     types = Types(kernel)
     for function, count in CALLS.items():
         if types.parameters(function) != count:
-            raise HostError(f"The guest's kernel has another {function} than Galley knows.")
+            raise HostError(KERNEL_OTHER_FUNCTION, function=function)
     return {
         "KERNEL_ATTRIBUTES_SIZE": str(types.size("kstat")),
         "KERNEL_DATA_IS_INODE": str(types.constant("fsnotify_data_type", "FSNOTIFY_EVENT_INODE")),
@@ -72,4 +75,4 @@ def _version_magic(modules: Iterable[Module]) -> str:
         found = re.search(rb"\0vermagic=([^\0]*)\0", module.data)
         if found:
             return found[1].decode()
-    raise HostError("No module of the guest's kernel says which kernel it is for.")
+    raise HostError(KERNEL_NO_VERSION)

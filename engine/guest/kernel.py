@@ -11,11 +11,17 @@ from fnmatch import fnmatch
 
 import msgspec
 
+from engine.messages.image import (
+    KERNEL_BAD_LENGTH,
+    KERNEL_CUT_OFF,
+    KERNEL_NO_IMAGE,
+    KERNEL_NO_ZSTD,
+    KERNEL_NOT_UNPACKED,
+)
 from vm.errors import HostError
 from vm.host import process
 
 _SIGNED = b"~Module signature appended~\n"
-_ZSTD_HINT = "Install it: sudo apt-get install zstd"
 
 
 class Module(msgspec.Struct, frozen=True):
@@ -38,17 +44,17 @@ def extract_vmlinux(image: bytes) -> bytes:
     if image[56:60] == b"ARMd":
         return image
     if image[0x202:0x206] != b"HdrS":
-        raise HostError("The kernel package holds no kernel image that Galley knows.")
+        raise HostError(KERNEL_NO_IMAGE)
     setup = ((image[0x1F1] or 4) + 1) * 512
     offset, length = struct.unpack_from("<II", image, 0x248)
     payload = image[setup + offset : setup + offset + length]
     if len(payload) != length or length < 8:
-        raise HostError("The kernel image is cut off.")
+        raise HostError(KERNEL_CUT_OFF)
     # The last four bytes are the size after decompression.
     (size,) = struct.unpack("<I", payload[-4:])
     vmlinux = decompress(payload[:-4])
     if vmlinux[:4] != b"\x7fELF" or len(vmlinux) != size:
-        raise HostError("The kernel image does not unpack to what its header says.")
+        raise HostError(KERNEL_BAD_LENGTH)
     return vmlinux
 
 
@@ -59,9 +65,9 @@ def decompress(data: bytes) -> bytes:
     if data[:6] == b"\xfd7zXZ\0":
         return lzma.LZMADecompressor().decompress(data)
     if data[:4] == b"\x28\xb5\x2f\xfd":
-        done = process.run([process.find_tool("zstd", _ZSTD_HINT), "-dcq"], stdin=data)
+        done = process.run([process.find_tool("zstd", KERNEL_NO_ZSTD), "-dcq"], stdin=data)
         if not done.ok:
-            raise HostError("The kernel could not be unpacked.", details=done.tail())
+            raise HostError(KERNEL_NOT_UNPACKED, details=done.tail())
         return done.stdout
     return data
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from engine.guest import kernel, recipe
 from engine.guest.archive import PackageTree, needed_libraries
+from engine.messages.image import RECIPE_NO_KERNEL, RECIPE_NO_LIBRARY, RECIPE_NO_MODULES
 from vm.cpio import CpioEntry, cpio
 from vm.errors import HostError
 
@@ -20,7 +21,7 @@ def load_modules(tree: PackageTree) -> tuple[str, dict[str, kernel.Module]]:
     """The kernel's version, and the modules the recipe asks for."""
     paths = {posixpath.basename(name): name for name in tree.names("usr/lib/modules/*.ko*")}
     if not paths:
-        raise HostError("No package of the guest's recipe holds kernel modules.")
+        raise HostError(RECIPE_NO_MODULES)
     version = next(iter(paths.values())).split("/")[3]
     files = {name.split(".ko")[0]: name for name in paths}
     modules = kernel.choose(
@@ -36,7 +37,7 @@ def kernel_image(tree: PackageTree) -> bytes:
     for pattern in ("boot/vmlinuz-*", "usr/lib/modules/*/vmlinuz", "boot/vmlinux-*"):
         for name in tree.names(pattern):
             return tree.read(name)
-    raise HostError("No package of the guest's recipe holds a kernel.")
+    raise HostError(RECIPE_NO_KERNEL)
 
 
 def initramfs(tree: PackageTree, modules: dict[str, kernel.Module]) -> bytes:
@@ -161,7 +162,7 @@ class Staging:
         for library in needed_libraries(self._tree.read(name)):
             path = library if "/" in library else f"{libraries}/{library}"
             if not self._tree.has(path):
-                raise HostError(f"{name} needs {library}, which no package of the recipe holds.")
+                raise HostError(RECIPE_NO_LIBRARY, name=name, library=library)
             self.copy_program(path, libraries)
 
     def has(self, place: str) -> bool:

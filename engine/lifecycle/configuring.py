@@ -11,6 +11,7 @@ from pathlib import Path
 from engine.lifecycle.docker_cli import DockerCliSetup
 from engine.lifecycle.resource_saver import ResourceSaver
 from engine.lifecycle.saver_rules import rules_of
+from engine.messages.engine import ENGINE_BUSY
 from engine.monitors.machine_monitors import MachineMonitors
 from engine.provisioning import daemon_json
 from engine.provisioning.provisioning import Configuration
@@ -101,7 +102,7 @@ class ConfigureSequence:
         self._saver.awake()
         state = self._machine.status.state
         if state in (MachineState.STARTING, MachineState.STOPPING):
-            raise MachineBusy(f"Galley's engine is {state}.", "Try again when it runs.")
+            raise MachineBusy(ENGINE_BUSY, state=state)
         guest = self._machine.guest if state is MachineState.RUNNING else None
         self._configuration.change(text, guest)
         self._publish()

@@ -10,6 +10,7 @@ import msgspec
 
 from engine.dockerapi.http import Dial, HttpError, get_json
 from engine.lifecycle.saver_rules import Containers, unpaused
+from engine.messages.engine import ENGINE_NO_CPU_USE
 from engine.ports.published_spec import Container
 from vm.errors import EngineUnreachable
 
@@ -47,9 +48,7 @@ class ContainerCpu:
         try:
             stats = [get_json(self._dial, path, _Stats) for path in paths]
         except (HttpError, OSError) as error:
-            raise EngineUnreachable(
-                "The Docker Engine does not say how much CPU containers use.", details=str(error)
-            ) from error
+            raise EngineUnreachable(ENGINE_NO_CPU_USE, details=str(error)) from error
         return sum(one.cpu_stats.cpu_usage.total_usage for one in stats) / 1e9
 
 

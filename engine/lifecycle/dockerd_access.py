@@ -7,6 +7,7 @@ What must not count as use of the engine goes by `dial_as_it_is`. Next: `resourc
 
 from engine.lifecycle.resource_saver import ResourceSaver
 from engine.lifecycle.start_steps import DOCKER_SOCKET, SERVED
+from engine.messages.engine import ENGINE_NOT_STARTED, ENGINE_STARTING, ENGINE_STEP_STARTING
 from engine.monitors.machine_monitors import MachineMonitors
 from vm.errors import EngineUnreachable, MachineBusy, Problem
 from vm.guest.protocol import Stream
@@ -40,15 +41,11 @@ class DockerdAccess:
             return _why_starting(status)
         if status.problem is not None:
             return status.problem
-        return EngineUnreachable(
-            f"Galley's engine is {status.state}.", "Start it with `galley start`."
-        ).to_problem()
+        return EngineUnreachable(ENGINE_NOT_STARTED, state=status.state).to_problem()
 
 
 def _why_starting(status: Status) -> Problem | None:
-    step = status.boot[-1].step if status.boot else "starting"
+    step = status.boot[-1].text if status.boot else ENGINE_STEP_STARTING.text()
     if step in SERVED:
         return None
-    return MachineBusy(
-        f"Galley's engine is starting ({step}).", "Try again in a moment."
-    ).to_problem()
+    return MachineBusy(ENGINE_STARTING, step=step).to_problem()

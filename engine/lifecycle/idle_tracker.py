@@ -21,6 +21,7 @@ import msgspec
 from engine.lifecycle.auto_suspend import AutoSuspendMarker
 from engine.lifecycle.saver_rules import Containers, SaverRules, SuspendBackoff
 from engine.lifecycle.saver_states import RUNNING, TRANSITIONS, SaverState, observed
+from engine.messages.engine import ENGINE_IN_USE
 from engine.ports.published_spec import Container
 from vm.errors import MachineBusy
 from vm.types import Status
@@ -195,7 +196,7 @@ class IdleTracker:
         """Raises MachineBusy if a request has come since then, or is active."""
         with self._changed:
             if self._active_requests > 0 or self._last_request >= since:
-                raise MachineBusy("Suspend aborted: the engine is in use.")
+                raise MachineBusy(ENGINE_IN_USE)
 
     def end_suspend(self) -> None:
         """The machine has been suspended."""

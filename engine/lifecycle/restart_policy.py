@@ -14,6 +14,11 @@ from pathlib import Path
 import msgspec
 
 from engine.dockerapi.http import Dial, HttpError, get_json, post
+from engine.messages.engine import (
+    CONTAINERS_NOT_STARTED,
+    CONTAINERS_NOT_STOPPED,
+    CONTAINERS_OF_SWARM,
+)
 from vm.errors import EngineError, EngineRefused, EngineUnreachable, GalleyError, Problem
 from vm.host.paths import write_atomic
 
@@ -73,7 +78,7 @@ class RestartPolicy:
         try:
             listed = get_json(dial, "/containers/json", list[_Listed])
             if any(SWARM in one.Labels for one in listed):
-                raise EngineRefused("A swarm starts its containers again by itself.")
+                raise EngineRefused(CONTAINERS_OF_SWARM)
             running = [_look(dial, one.Id) for one in listed]
             self._write({one.Id: one.Name.lstrip("/") for one in running if _may_restart(one)})
             with ThreadPoolExecutor(AT_ONCE) as threads:
@@ -82,9 +87,7 @@ class RestartPolicy:
         except EngineError:
             raise
         except LOST as error:
-            raise EngineUnreachable(
-                "The containers could not be stopped one by one.", details=str(error)
-            ) from error
+            raise EngineUnreachable(CONTAINERS_NOT_STOPPED, details=str(error)) from error
 
     def start_again(self, dial: Dial) -> tuple[Problem, ...]:
         """Start what is written down, and forget it; a problem for each that does not start. Those
@@ -164,8 +167,8 @@ def _start(dial: Dial, container: str, name: str) -> tuple[bool, Problem | None]
         if status in (0, AWAY) and not is_late:
             return False, None
         problem = EngineRefused(
-            f"The container {name} did not start again.",
-            f"Start it yourself to see why: docker start {name}",
+            CONTAINERS_NOT_STARTED,
+            name=name,
             details=str(error),
         ).to_problem()
         return True, problem

@@ -14,6 +14,13 @@ from pathlib import Path
 
 from engine.lifecycle.resource_saver import ResourceSaver
 from engine.lifecycle.stopping import StopSequence
+from engine.messages.engine import (
+    ENGINE_BUSY,
+    SNAPSHOT_CANCELLED,
+    SNAPSHOT_IMPOSSIBLE,
+    SNAPSHOT_NO_MEMORY,
+    SNAPSHOT_WITHOUT_MEMORY,
+)
 from vm.capabilities import CopiesDisk
 from vm.errors import Cancelled, GalleyError, MachineBusy, SnapshotRefused
 from vm.guest.agent import GuestAgent
@@ -66,8 +73,7 @@ class Snapshots:
         if status.resumable:
             return None
         if (obstacle := self._stop_sequence.obstacle()) is not None:
-            hint = "Make the snapshot without what is in memory."
-            return SnapshotRefused(obstacle.summary, hint)
+            return SnapshotRefused(SNAPSHOT_WITHOUT_MEMORY, reason=obstacle)
         return None if status.state.is_up or status.state in BUSY else _nothing_in_memory()
 
     def create(self, name: str, *, memory: bool = False) -> None:
@@ -81,7 +87,7 @@ class Snapshots:
                 raise refusal
             state = self._machine.status.state
             if memory and state in BUSY:
-                raise MachineBusy(f"Galley's engine is {state}.", "Try again when it runs.")
+                raise MachineBusy(ENGINE_BUSY, state=state)
             if memory and state.is_up:
                 self._create_suspended(name)
                 return
@@ -169,7 +175,7 @@ class Snapshots:
         """Raises SnapshotRefused."""
         copies = self._machine.backend.copies_disk
         if copies is None:
-            raise SnapshotRefused("Snapshots cannot be made on this computer.")
+            raise SnapshotRefused(SNAPSHOT_IMPOSSIBLE)
         return copies
 
     def _put_back_suspended(self, name: str) -> None:
@@ -239,7 +245,7 @@ class Snapshots:
 
     def _check_cancelled(self) -> None:
         if self._cancelled.is_set():
-            raise Cancelled("The snapshot was cancelled.")
+            raise Cancelled(SNAPSHOT_CANCELLED)
 
     def _look(self) -> None:
         self.kept = snapshots.every(self._machine.directory)
@@ -248,6 +254,5 @@ class Snapshots:
 
 def _nothing_in_memory() -> SnapshotRefused:
     return SnapshotRefused(
-        "The machine does not run: there is nothing in its memory.",
-        "Start it first (galley start), or make the snapshot without what is in memory.",
+        SNAPSHOT_NO_MEMORY,
     )

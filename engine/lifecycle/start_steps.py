@@ -14,6 +14,15 @@ from engine.lifecycle.dockerd_watch import EngineWatch
 from engine.lifecycle.reactions import Reactions
 from engine.lifecycle.stopping import StopSequence
 from engine.log_files import ENGINE_LOG
+from engine.messages.engine import (
+    ENGINE_DOES_NOT_START,
+    ENGINE_STEP_AGAIN,
+    STEP_ANSWER,
+    STEP_CONFIGURE,
+    STEP_CONTAINERD,
+    STEP_DOCKERD,
+    STEP_START_AGAIN,
+)
 from engine.shares.shared_folders import SharedFolders
 from vm.errors import BootFailed, EngineFailed, GalleyError
 from vm.guest.protocol import Guest, Stream
@@ -22,8 +31,8 @@ from vm.lifecycle.machine import Machine
 from vm.lifecycle.steps import Patience, Step
 
 DOCKER_SOCKET = "/run/docker.sock"  # in the guest
-ANSWERING = "Answering on the Docker socket"
-STARTING_AGAIN = "Starting containers again"
+ANSWERING = STEP_ANSWER.text()
+STARTING_AGAIN = STEP_START_AGAIN.text()
 SERVED = (ANSWERING, STARTING_AGAIN)  # steps in which clients are let through
 
 
@@ -51,7 +60,7 @@ class EngineSteps:
 
     def make(self) -> list[Step]:
         machine = self._machine
-        again = "`galley logs --component engine` has what dockerd said."
+        again = ENGINE_STEP_AGAIN.text()
 
         def containerd(wait: Patience) -> None:
             self._folders.begin(machine)
@@ -75,9 +84,9 @@ class EngineSteps:
             self._watch.settle(wait.wait)  # ports of containers that went on are open then
 
         return [
-            Step("Starting containerd", containerd, 120.0, again),
-            Step("Starting the Docker Engine", dockerd, 180.0, again),
-            Step("Configuring the Docker Engine", configure, 240.0, again),
+            Step(STEP_CONTAINERD.text(), containerd, 120.0, again),
+            Step(STEP_DOCKERD.text(), dockerd, 180.0, again),
+            Step(STEP_CONFIGURE.text(), configure, 240.0, again),
             Step(ANSWERING, answer, 60.0, again),
             Step(STARTING_AGAIN, start_again, 600.0),
         ]
@@ -111,7 +120,6 @@ def _see(machine: Machine, wait: Patience, line: str) -> None:
     except BootFailed as error:
         tail = machine.guest.run(("tail", "-n", "20", ENGINE_LOG), timeout=10)
         raise EngineFailed(
-            "The Docker Engine does not start in the machine.",
-            "Its last words are in the details; `galley shell` opens the machine.",
+            ENGINE_DOES_NOT_START,
             details=tail.stdout.decode(errors="replace") or error.details,
         ) from error

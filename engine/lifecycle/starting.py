@@ -14,6 +14,7 @@ from engine.shares.shared_folders import SharedFolders
 from vm.host.paths import Home
 from vm.lifecycle.machine import Machine
 from vm.lifecycle.steps import Patience
+from vm.messages import Text
 from vm.types import MachineSpec
 
 
@@ -49,12 +50,12 @@ class StartSequence:
         self._machine.restart(self._prepare)
         self._started()
 
-    def _prepare(self, wait: Patience, note: Callable[[str], None]) -> MachineSpec:
+    def _prepare(self, wait: Patience, note: Callable[[Text], None]) -> MachineSpec:
         """The first boot step: a verified guest image, built if need be, and the spec with it."""
 
-        def report(sentence: str) -> None:
+        def report(text: Text) -> None:
             wait.wait(0.0)
-            note(sentence)
+            note(text)
 
         settings, folders = self._settings.load(), self._folders.wanted()
         if self._machine.backend.features.image_format == "none":

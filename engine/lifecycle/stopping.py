@@ -13,6 +13,7 @@ from typing import Protocol
 from engine.dockerapi.http import Dial, HttpError, ping_headers
 from engine.lifecycle.auto_suspend import AutoSuspendMarker
 from engine.lifecycle.restart_policy import RestartPolicy
+from engine.messages.engine import ENGINE_WENT_AWAY, STOP_IN_VAIN
 from engine.ports.guest_rules import NO_ROUTES, GuestRules
 from engine.settings.store import SettingsStore
 from vm import in_use
@@ -93,8 +94,8 @@ class StopSequence:
         self.problems = self._restarts.start_again(dial)
         if waiting := self._restarts.waiting:
             raise EngineUnreachable(
-                f"The Docker Engine went away before it had started {', '.join(waiting)} again.",
-                "Start the engine again, which starts them: galley start",
+                ENGINE_WENT_AWAY,
+                containers=", ".join(waiting),
             )
 
     def forget(self) -> None:
@@ -110,13 +111,8 @@ class StopSequence:
         """Raises what keeps the machine from doing anything: it would be waited for in vain, and
         then be ended as by a power cut, which is for its user to decide."""
         for problem in self._monitors.stalled:
-            raise from_problem(
-                Problem(
-                    problem.kind,
-                    problem.summary,
-                    f"{problem.hint} Or end it as a power cut would: galley stop --cold",
-                )
-            )
+            kind = type(from_problem(problem))
+            raise kind(STOP_IN_VAIN, problem=problem.text, hint=problem.hint_text)
 
     def _leaves_something(self) -> bool:
         status = self._machine.status

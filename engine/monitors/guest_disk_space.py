@@ -7,6 +7,7 @@ it before that happens. Next: `vm/guest/agent.py`, `resources.py`.
 import logging
 from collections.abc import Callable
 
+from engine.messages.guest import GUEST_DISK_ALMOST_FULL
 from engine.monitors.guest_events import GuestEvents
 from vm.errors import DiskFull, GalleyError, Problem
 from vm.guest.agent import GuestAgent
@@ -57,7 +58,5 @@ class GuestDiskSpace:
 
 def _full() -> DiskFull:
     return DiskFull(
-        "The machine's data disk is almost full: pulls, builds and containers may fail.",
-        "Delete what is not needed (`galley disk reclaim --prune`), or make the disk larger: "
-        "`galley settings set disk`.",
+        GUEST_DISK_ALMOST_FULL,
     )

@@ -11,6 +11,7 @@ import shutil
 import threading
 from collections.abc import Callable
 
+from engine.messages.guest import HOST_DISK_FULL, HOST_DISK_REFUSES
 from vm.backend import Backend
 from vm.capabilities import WatchesDiskErrors
 from vm.directory import MachineDir
@@ -111,13 +112,10 @@ class HostDiskSpace:
 def _problem(directory: MachineDir, error: DiskError) -> Problem:
     if error is DiskError.NO_ROOM:
         return DiskFull(
-            "This computer's disk is full: the virtual machine waits until there is room.",
-            f"Free some space on the disk that holds {directory.root}; the machine goes on by "
-            "itself.",
+            HOST_DISK_FULL,
+            folder=directory.root,
         ).to_problem()
     return HostError(
-        "This computer's disk refuses what the virtual machine writes. The machine waits, and "
-        "tries again.",
-        f"Look at the disk that holds {directory.root}: it may be failing, or your quota on it may "
-        "be used up.",
+        HOST_DISK_REFUSES,
+        folder=directory.root,
     ).to_problem()

@@ -6,6 +6,7 @@ Next: `vm/guest/agent.py`.
 import contextlib
 from collections.abc import Callable
 
+from engine.messages.engine import ENGINE_MACHINE_NOT_RUNNING
 from engine.types import MachineUse, Reclaimed
 from vm.backend import Backend
 from vm.directory import MachineDir
@@ -37,7 +38,7 @@ class Resources:
         seen = self._backend.observe(self._directory)
         identity = process.identify(seen.pid) if seen.pid is not None else None
         if identity is None or seen.state is not MachineState.RUNNING:
-            raise NoMachine("The machine is not running.", "Start it with `galley start`.")
+            raise NoMachine(ENGINE_MACHINE_NOT_RUNNING)
         return MachineUse(
             memory=self._agent.memory(),
             memory_on_host=process.resident_bytes(identity),

@@ -11,6 +11,11 @@ from collections.abc import Collection, Iterator, Sequence
 
 import msgspec
 
+from engine.messages.guest import (
+    PORT_NONE_LEFT,
+    PORT_PUBLISHED_BY_CONTAINER,
+    PORT_PUBLISHED_BY_SERVICE,
+)
 from engine.ports.published_spec import EVERY_IPV4, EVERY_IPV6, PROTOCOLS, UNALLOCATED, Slot, slot
 from engine.types import PublishedPort
 from vm.errors import PortInUse
@@ -65,9 +70,10 @@ def _free(protocol: str, kept: set[GuestPort], used: set[GuestPort]) -> Iterator
 
 def _none_left(forward: Forward) -> PortInUse:
     return PortInUse(
-        f"The machine has no port left for port {forward.host_port}/{forward.protocol} on "
-        f"{forward.host_address}.",
-        "Publish fewer ports, or publish them without an address.",
+        PORT_NONE_LEFT,
+        port=forward.host_port,
+        protocol=forward.protocol,
+        address=forward.host_address,
     )
 
 
@@ -84,12 +90,16 @@ def overlap(one: Forward, other: Forward) -> bool:
 def already_published(forward: Forward, holder: PublishedPort) -> PortInUse:
     if holder.service:
         return PortInUse(
-            f"Port {forward.host_port}/{forward.protocol} on {forward.host_address} is already "
-            f"published by the service {holder.container}.",
-            "Remove that service, or choose another port.",
+            PORT_PUBLISHED_BY_SERVICE,
+            port=forward.host_port,
+            protocol=forward.protocol,
+            address=forward.host_address,
+            service=holder.container,
         )
     return PortInUse(
-        f"Port {forward.host_port}/{forward.protocol} on {forward.host_address} is already "
-        f"published by the container {holder.container}.",
-        "Stop that container, or publish this one on another port.",
+        PORT_PUBLISHED_BY_CONTAINER,
+        port=forward.host_port,
+        protocol=forward.protocol,
+        address=forward.host_address,
+        container=holder.container,
     )

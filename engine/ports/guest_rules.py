@@ -6,6 +6,7 @@ which computes the rules.
 
 import logging
 
+from engine.messages.guest import PORT_RULES_REFUSED
 from engine.ports.published_spec import Route
 from vm.errors import BackendFailed, GalleyError, Problem
 from vm.guest.protocol import Guest
@@ -50,9 +51,7 @@ def _run(guest: Guest, argv: tuple[str, ...], stdin: bytes = b"") -> None:
     done = guest.run(argv, stdin=stdin)
     if not done.ok:
         raise BackendFailed(
-            "The virtual machine did not accept the rules that lead ports to containers.",
-            "Galley tries again when the next container starts or ends. If that does not help: "
-            "galley restart",
+            PORT_RULES_REFUSED,
             details=f"{' '.join(argv)}\n{done.tail()}",
         )
 

@@ -9,6 +9,7 @@ Next: `published.py`, `wake_on_traffic.py`, `vm/host/forwarder_process.py`.
 import logging
 from collections.abc import Callable
 
+from engine.messages.guest import PORT_IMPOSSIBLE
 from vm.backend import Backend
 from vm.directory import MachineDir
 from vm.errors import BackendFailed, GalleyError
@@ -118,7 +119,7 @@ class HostForwarder:
     def _forward(self, forward: Forward) -> None:
         """On IPv4. Raises PortInUse, BackendFailed."""
         if self._ports is None:
-            raise BackendFailed("Ports of containers cannot be published on this computer.")
+            raise BackendFailed(PORT_IMPOSSIBLE)
         self._ports.forward(self._directory, forward)
 
     def _unforward(self, forward: Forward) -> None:

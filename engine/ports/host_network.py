@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from engine.messages.guest import PORT_IPV6_ONLY
 from engine.ports.guest_port_allocator import already_published, overlap
 from engine.ports.published_spec import (
     EVERY_IPV4,
@@ -159,7 +160,8 @@ def _checked(
 
 def _only_ipv6(port: PublishedPort) -> BackendFailed:
     return BackendFailed(
-        f"Port {port.container_port}/{port.forward.protocol} of the container {port.container} "
-        "cannot be reached from this computer: it listens on IPv6 only.",
-        "Let it listen on 127.0.0.1 or 0.0.0.0 too.",
+        PORT_IPV6_ONLY,
+        port=port.container_port,
+        protocol=port.forward.protocol,
+        container=port.container,
     )

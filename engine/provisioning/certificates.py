@@ -15,6 +15,7 @@ from pathlib import Path
 
 import msgspec
 
+from engine.messages.guest import CERTIFICATES_ENDED, CERTIFICATES_NOT_TAKEN
 from vm.errors import EngineFailed, GalleyError, HostError, Problem
 from vm.guest.protocol import Guest
 from vm.host import trust_store
@@ -76,8 +77,7 @@ def update_guest(guest: Guest, pem: bytes, console: Sequence[str]) -> bool:
     done = guest.run((COMMAND, "keep"), stdin=pem)
     if not done.ok:
         raise EngineFailed(
-            "The machine does not take the certificates that this computer trusts.",
-            "Run `galley restart`.",
+            CERTIFICATES_NOT_TAKEN,
             details=done.tail(),
         )
     return True
@@ -101,9 +101,9 @@ def _describe(data: bytes) -> tuple[str, str]:
 
 def _expired(name: str, ends: str) -> Problem:
     return HostError(
-        f"The certificate of {name} is not used: it ended on {ends}.",
-        "Replace it in this computer's trust store by a new one, or remove it; then run "
-        "`galley start`.",
+        CERTIFICATES_ENDED,
+        name=name,
+        ends=ends,
     ).to_problem()
 
 

@@ -17,6 +17,32 @@ from pathlib import Path
 from typing import Any, Literal
 
 from engine.log_files import ENGINE_LOG
+from engine.messages.settings import (
+    DAEMON_JSON_CONTAINERD,
+    DAEMON_JSON_DATA_ROOT,
+    DAEMON_JSON_EXEC_ROOT,
+    DAEMON_JSON_FILE_UNREADABLE,
+    DAEMON_JSON_GROUP,
+    DAEMON_JSON_HOSTS,
+    DAEMON_JSON_IPTABLES,
+    DAEMON_JSON_NO_OBJECT,
+    DAEMON_JSON_OWNED,
+    DAEMON_JSON_PIDFILE,
+    DAEMON_JSON_SYNTAX,
+    DAEMON_JSON_TLS,
+    DAEMON_JSON_TOO_LONG,
+    DAEMON_JSON_TWICE,
+    DAEMON_JSON_UNREADABLE,
+    DOCKERD_DOES_NOT_START,
+    DOCKERD_GONE,
+    DOCKERD_LIVE_RESTORE,
+    DOCKERD_OLDER_MACHINE,
+    DOCKERD_OLDER_MACHINE_SETTINGS,
+    DOCKERD_SETTINGS_FAILED,
+    DOCKERD_SETTINGS_REFUSED,
+    DOCKERD_SILENT,
+    DOCKERD_WITHOUT_DAEMON_JSON,
+)
 from vm.errors import EngineFailed, Problem, Retry, SettingsError
 from vm.guest.protocol import Guest
 from vm.host.paths import Home, unusable, write_atomic
@@ -33,16 +59,16 @@ NO_COMMAND = (126, 127)  # what a shell says where there is none
 
 # What would cut dockerd off, and why.
 OWNED = {
-    "hosts": "Galley reaches dockerd on the socket that it has chosen.",
-    "data-root": "Images and volumes are on the machine's data disk.",
-    "exec-root": "It is in the machine's memory, where the next start expects it.",
-    "pidfile": "Galley's machine tells by it whether dockerd runs.",
-    "containerd": "Galley runs containerd by itself.",
-    "containerd-namespace": "Galley runs containerd by itself.",
-    "group": "The socket belongs to the machine's only user.",
-    "iptables": "Published ports reach their containers by it.",
-    "tls": "dockerd is reached inside the machine only, through ssh.",
-    "tlsverify": "dockerd is reached inside the machine only, through ssh.",
+    "hosts": DAEMON_JSON_HOSTS,
+    "data-root": DAEMON_JSON_DATA_ROOT,
+    "exec-root": DAEMON_JSON_EXEC_ROOT,
+    "pidfile": DAEMON_JSON_PIDFILE,
+    "containerd": DAEMON_JSON_CONTAINERD,
+    "containerd-namespace": DAEMON_JSON_CONTAINERD,
+    "group": DAEMON_JSON_GROUP,
+    "iptables": DAEMON_JSON_IPTABLES,
+    "tls": DAEMON_JSON_TLS,
+    "tlsverify": DAEMON_JSON_TLS,
 }
 
 
@@ -54,7 +80,7 @@ def read(home: Home) -> str:
         return EMPTY
     except UnicodeDecodeError as error:
         raise SettingsError(
-            f"{home.daemon_config} cannot be read: {error}.", "Correct it, or delete it."
+            DAEMON_JSON_FILE_UNREADABLE, file=home.daemon_config, error=error
         ) from error
     except OSError as error:
         raise unusable(home.root, error) from error
@@ -117,26 +143,23 @@ def apply(guest: Guest, text: str) -> None:
         return
     if done.returncode in NO_COMMAND:
         raise EngineFailed(
-            "The machine that runs was started by an older Galley.",
-            "Run `galley restart`, then apply the settings again.",
+            DOCKERD_OLDER_MACHINE_SETTINGS,
             details=done.tail(),
         )
     said = _sentence((done.stdout or done.stderr).decode(errors="replace"))
     if done.returncode == REFUSED:
-        raise SettingsError(
-            f"dockerd refuses these settings: {said}.", "Nothing was changed. Correct them."
-        )
+        raise SettingsError(DOCKERD_SETTINGS_REFUSED, said=said)
     log = guest.run(("tail", "-n", "20", ENGINE_LOG), timeout=10).stdout.decode(errors="replace")
     if done.returncode == AS_BEFORE:
         raise EngineFailed(
-            f"dockerd does not start with these settings: {said}.",
-            "The old settings are in force again. Correct the new ones and apply them again.",
+            DOCKERD_SETTINGS_FAILED,
+            said=said,
             details=log,
             retry=Retry.NO,
         )
     raise EngineFailed(
-        f"dockerd does not start any more: {said or 'it says nothing'}.",
-        "The old settings were put back, without success. Run `galley restart`.",
+        DOCKERD_GONE,
+        reason=said or DOCKERD_SILENT,
         details=log or done.tail(),
     )
 
@@ -149,8 +172,8 @@ def refusal(console: Sequence[str]) -> Problem | None:
     if not last.startswith(word):
         return None
     return SettingsError(
-        f"dockerd does not start with daemon.json: {_sentence(last.removeprefix(word))}.",
-        "It runs with Galley's own settings. Correct daemon.json and apply it again.",
+        DOCKERD_WITHOUT_DAEMON_JSON,
+        said=_sentence(last.removeprefix(word)),
     ).to_problem()
 
 
@@ -188,8 +211,8 @@ def restart(guest: Guest) -> None:
     if not done.ok:
         said = _sentence(done.stdout.decode(errors="replace"))
         raise EngineFailed(
-            f"dockerd does not start any more: {said or 'it says nothing'}.",
-            "Run `galley restart`.",
+            DOCKERD_DOES_NOT_START,
+            reason=said or DOCKERD_SILENT,
             details=done.tail(),
         )
 
@@ -203,15 +226,12 @@ def live_restore(guest: Guest, wanted: Literal["off", "auto"]) -> None:
     done = guest.run((COMMAND, "live_restore", wanted), timeout=RELOAD_PATIENCE)
     if done.returncode in NO_COMMAND:
         raise EngineFailed(
-            "The machine that runs was started by an older Galley.",
-            "Run `galley restart`, then try again.",
+            DOCKERD_OLDER_MACHINE,
             details=done.tail(),
         )
     if not done.ok:
         raise EngineFailed(
-            "dockerd does not turn off live-restore, without which it allows no swarm.",
-            "Nothing was changed. `galley logs --component engine` says why; try again after "
-            "`galley restart`.",
+            DOCKERD_LIVE_RESTORE,
             details=done.stdout.decode(errors="replace") or done.tail(),
         )
 
@@ -220,27 +240,22 @@ def _decode(text: str) -> dict[str, Any]:
     """Raises SettingsError with the position of the error."""
     try:
         if len(text.encode()) > LONGEST:
-            raise SettingsError(f"daemon.json is longer than {LONGEST // 1024} KiB.", "Shorten it.")
+            raise SettingsError(DAEMON_JSON_TOO_LONG, kib=LONGEST // 1024)
         found = json.loads(text if text.strip() else EMPTY, object_pairs_hook=_once)
     except json.JSONDecodeError as error:
         raise SettingsError(
-            f"Line {error.lineno}, column {error.colno}: {_plain(error.msg)}.",
-            "daemon.json is JSON: names and texts in double quotes, no comma before a bracket.",
+            DAEMON_JSON_SYNTAX,
+            line=error.lineno,
+            column=error.colno,
+            reason=_plain(error.msg),
         ) from error
-    except (
-        ValueError,
-        RecursionError,
-    ) as error:  # also from invalid numbers, characters and depths
-        raise SettingsError(
-            f"daemon.json cannot be read: {_plain(str(error))}.", "Correct it."
-        ) from error
+    except (ValueError, RecursionError) as error:  # also from invalid numbers, characters, depths
+        raise SettingsError(DAEMON_JSON_UNREADABLE, reason=_plain(str(error))) from error
     if not isinstance(found, dict):
-        raise SettingsError(
-            "daemon.json has to be an object.", 'Write its settings between braces: {"debug": true}'
-        )
+        raise SettingsError(DAEMON_JSON_NO_OBJECT)
     for name in found:
         if name in OWNED:
-            raise SettingsError(f'"{name}" cannot be set here.', OWNED[name])
+            raise SettingsError(DAEMON_JSON_OWNED, name=name, reason=OWNED[name])
     return found
 
 
@@ -261,7 +276,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     seen: dict[str, Any] = {}
     for name, value in pairs:
         if name in seen:
-            raise SettingsError(f'"{name}" is there twice.', "Keep one of them.")
+            raise SettingsError(DAEMON_JSON_TWICE, name=name)
         seen[name] = value
     return seen
 

@@ -8,6 +8,7 @@ Next: `provisioning.py`; in the guest, usr/lib/galley/host-loopback.
 
 from collections.abc import Sequence
 
+from engine.messages.guest import GUEST_SETTINGS_HOST_LOOPBACK
 from engine.provisioning.proxies import Proxies
 from engine.settings.store import SettingsStore
 from vm.errors import EngineFailed
@@ -38,7 +39,6 @@ def update_guest(guest: Guest, words: str, console: Sequence[str]) -> None:
     done = guest.run((COMMAND, *words.split()))
     if not done.ok:
         raise EngineFailed(
-            "The machine does not change whether containers reach this computer's services.",
-            "Run `galley restart`.",
+            GUEST_SETTINGS_HOST_LOOPBACK,
             details=done.tail(),
         )

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from engine.credentials import proxy_password
+from engine.messages.guest import PROXY_BAD_ADDRESS, PROXY_NO_PASSWORD, PROXY_SILENT
 from engine.provisioning import daemon_json, gnome_proxy
 from engine.settings import proxy_address
 from engine.settings.store import SettingsStore
@@ -121,8 +122,8 @@ def of_system(found: dict[str, str]) -> tuple[Proxies, Problem | None]:
             problem = error.to_problem()
         except ValueError:
             problem = HostError(
-                f"This computer's proxy for {protocol} is not used: its address makes no sense.",
-                "Correct it, or choose one for Galley: galley settings set proxy manual",
+                PROXY_BAD_ADDRESS,
+                protocol=protocol,
             ).to_problem()
     no_proxy = ",".join(filter(None, map(str.strip, found.get("no", "").split(","))))
     return Proxies(usable.get("http", ""), usable.get("https", ""), no_proxy), problem
@@ -139,9 +140,8 @@ def password(address: str) -> str:
     kept = proxy_password.find(address)
     if not kept:
         raise HostError(
-            f"Galley has no password for the proxy {address}.",
-            "Give its address again, with the password, in the settings or with: galley settings "
-            "set http_proxy -",
+            PROXY_NO_PASSWORD,
+            address=address,
         )
     return kept
 
@@ -154,8 +154,9 @@ def connect(address: str, patience: float) -> socket.socket:
     except OSError as error:
         reason = str(error.strerror or error).lower()
         raise HostError(
-            f"The proxy {address} does not answer: {reason}.",
-            "Start it, or choose another. Without a proxy: galley settings set proxy none",
+            PROXY_SILENT,
+            address=address,
+            reason=reason,
             details=reason,
         ) from error
 

@@ -18,6 +18,11 @@ from pathlib import Path
 import msgspec
 
 from engine.dockercli import config_json
+from engine.messages.guest import (
+    CERTIFICATES_NONE_IN_FILE,
+    CERTIFICATES_REGISTRIES_NOT_TAKEN,
+    CERTIFICATES_REGISTRY_UNUSABLE,
+)
 from engine.provisioning.certificates import COMMAND
 from vm.errors import EngineFailed, HostError, Problem
 from vm.guest.protocol import Guest
@@ -55,8 +60,7 @@ def update_guest(guest: Guest, archive: bytes, console: Sequence[str]) -> None:
     done = guest.run((COMMAND, "registries"), stdin=archive)
     if not done.ok:
         raise EngineFailed(
-            "The machine does not take the certificates for single registries.",
-            "Run `galley restart`.",
+            CERTIFICATES_REGISTRIES_NOT_TAKEN,
             details=done.tail(),
         )
 
@@ -77,14 +81,15 @@ def _read(file: Path) -> bytes:
         data = file.read_bytes()
     except OSError as error:
         raise HostError(
-            f"The registry certificate {file} cannot be used: {error.strerror}.",
-            "Correct it, or take it away; then run `galley start`.",
+            CERTIFICATES_REGISTRY_UNUSABLE,
+            file=file,
+            reason=error.strerror,
             details=str(error),
         ) from error
     if file.suffix != ".key" and not any(trust_store.decode(data)):
         raise HostError(
-            f"There is no certificate in {file}.",
-            "It begins with -----BEGIN CERTIFICATE-----. Correct it; then run `galley start`.",
+            CERTIFICATES_NONE_IN_FILE,
+            file=file,
         )
     return data
 

@@ -7,6 +7,7 @@ A password is part of one only on its way from who types it to the keyring. Next
 import re
 from urllib.parse import quote, unquote, urlsplit
 
+from engine.messages.settings import PROXY_ONLY_HTTP
 from vm.errors import SettingsError
 
 
@@ -27,8 +28,7 @@ def parse(given: str) -> str:
         raise ValueError("no computer and port")
     if at and parts.scheme != "http":
         raise SettingsError(
-            "Galley can log in only to a proxy whose address begins with http://.",
-            "Name such a one, or one that asks for no login.",
+            PROXY_ONLY_HTTP,
         )
     user, _, password = (quote(unquote(part), safe="") for part in (*login.partition(":"),))
     if at and not user:

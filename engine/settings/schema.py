@@ -15,8 +15,12 @@ from engine.settings.durations import DAY
 from engine.settings.setting import GIB, TIB, HostSize, Kind, Setting, SettingSpec, Topic
 from vm.errors import Problem
 
-MACHINE_RESTART = "The virtual machine gets it when it starts: galley restart."
-SUPERVISOR_RESTART = "It is chosen once at start-up: galley restart --supervisor."
+MACHINE_RESTART = "The virtual machine gets it when it starts."
+SUPERVISOR_RESTART = "It is chosen once at start-up."
+RESTART_BY = {
+    MACHINE_RESTART: "galley restart",
+    SUPERVISOR_RESTART: "galley restart --supervisor",
+}
 
 
 def _all_cpus(host: HostSize) -> int:

@@ -10,9 +10,22 @@ from enum import StrEnum
 
 import msgspec
 
+from engine.messages.settings import (
+    SETTINGS_ADDRESS,
+    SETTINGS_BAD_VALUE,
+    SETTINGS_CHOICE,
+    SETTINGS_DURATION,
+    SETTINGS_HOSTS,
+    SETTINGS_PATHS,
+    SETTINGS_PROXY,
+    SETTINGS_RANGE,
+    SETTINGS_SWITCH,
+    SETTINGS_TEXT,
+)
 from engine.settings import proxy_address
 from engine.settings.durations import format_duration, parse_duration
 from vm.errors import SettingsError
+from vm.messages import Text
 
 type Value = int | str | bool | tuple[str, ...]
 MIB, GIB, TIB = 1024**2, 1024**3, 1024**4
@@ -58,28 +71,26 @@ class Setting(msgspec.Struct, frozen=True):
         return str(value).lower() if self.kind is Kind.SWITCH else str(value)
 
     @property
-    def allowed(self) -> str:
+    def allowed(self) -> Text:
         """What may be given, to end a sentence with."""
         match self.kind:
             case Kind.CHOICE:
-                return "one of " + ", ".join(self.choices)
+                return SETTINGS_CHOICE.text(choices=", ".join(self.choices))
             case Kind.SWITCH:
-                return "true or false"
+                return SETTINGS_SWITCH.text()
             case Kind.DURATION:
-                return f"a time such as 90s, 5min or 2h, up to {self.text(self.maximum)}, or never"
+                return SETTINGS_DURATION.text(longest=self.text(self.maximum))
             case Kind.ADDRESS:
-                return "an IP address such as 127.0.0.1"
+                return SETTINGS_ADDRESS.text()
             case Kind.TEXT:
-                return "a word of letters, digits and -_.,+="
+                return SETTINGS_TEXT.text()
             case Kind.PROXY:
-                return "an address such as http://user:password@example.com:3128, or nothing"
+                return SETTINGS_PROXY.text()
             case Kind.HOSTS:
-                return (
-                    "names such as example.com or 10.0.0.0/8, with commas between them, or nothing"
-                )
+                return SETTINGS_HOSTS.text()
             case Kind.PATHS:
-                return "folders such as ~ or /data, with commas between them"
-        return f"from {self.text(self.minimum)} to {self.text(self.maximum)}"
+                return SETTINGS_PATHS.text()
+        return SETTINGS_RANGE.text(least=self.text(self.minimum), most=self.text(self.maximum))
 
     @property
     def fallback(self) -> Value:
@@ -93,8 +104,12 @@ class Setting(msgspec.Struct, frozen=True):
         except ValueError as error:
             shown = proxy_address.hidden(str(given)) if self.kind is Kind.PROXY else str(given)
             raise SettingsError(
-                f"{self.name} cannot be {shown!r}: it must be {self.allowed}.",
-                f"{self.help} The default is {self.text(self.default)}.",
+                SETTINGS_BAD_VALUE,
+                name=self.name,
+                value=shown,
+                allowed=self.allowed,
+                help=Text(self.help),
+                default=self.text(self.default),
                 details=str(error),
             ) from error
 

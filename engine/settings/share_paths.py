@@ -11,6 +11,13 @@ from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import PurePath
 
+from engine.messages.settings import (
+    SHARE_IS_FILE,
+    SHARE_MISSING,
+    SHARE_NOT_READABLE,
+    SHARE_OF_GALLEY,
+    SHARE_OF_MACHINE,
+)
 from vm.errors import GalleyError, Problem, SettingsError
 from vm.host import private_folders
 from vm.host.paths import temporary_folders
@@ -52,22 +59,18 @@ def check(name: str, private: Iterable[str] = ()) -> str:
     except PermissionError as error:  # it lies in one that may not be entered
         raise _unreadable(name) from error
     except (OSError, ValueError) as error:
-        raise SettingsError(
-            f"The folder {name} cannot be shared: it does not exist.", "Make it, or leave it out."
-        ) from error
+        raise SettingsError(SHARE_MISSING, folder=name) from error
     if not stat.S_ISDIR(seen.st_mode):
-        raise SettingsError(
-            f"The folder {name} cannot be shared: it is a file.", "Share the folder that holds it."
-        )
+        raise SettingsError(SHARE_IS_FILE, folder=name)
     if is_guests(path):
         raise SettingsError(
-            f"The folder {name} cannot be shared: the machine has its own there.",
-            "Share a folder of your own.",
+            SHARE_OF_MACHINE,
+            folder=name,
         )
     if private_folders.holds(path, private_folders.identities(private)):
         raise SettingsError(
-            f"The folder {name} cannot be shared: Galley keeps its keys and sockets there.",
-            "Share a folder of your own.",
+            SHARE_OF_GALLEY,
+            folder=name,
         )
     if not os.access(path, os.R_OK | os.X_OK):
         raise _unreadable(name)
@@ -76,8 +79,8 @@ def check(name: str, private: Iterable[str] = ()) -> str:
 
 def _unreadable(name: str) -> SettingsError:
     return SettingsError(
-        f"The folder {name} cannot be shared: you may not read it.",
-        "Change its permissions, or leave it out.",
+        SHARE_NOT_READABLE,
+        folder=name,
     )
 
 

@@ -19,6 +19,18 @@ import msgspec
 
 from engine import autostart
 from engine.credentials import proxy_password
+from engine.messages.settings import (
+    SETTINGS_BAD_LINE,
+    SETTINGS_FILE_UNREADABLE,
+    SETTINGS_LINE,
+    SETTINGS_NEWER,
+    SETTINGS_NOT_IN_FILE,
+    SETTINGS_NOTHING,
+    SETTINGS_PASSWORD_IN_FILE,
+    SETTINGS_UNKNOWN,
+    SETTINGS_UNKNOWN_LINE,
+    SETTINGS_UNKNOWN_NEAR,
+)
 from engine.settings import proxy_address, share_paths
 from engine.settings.schema import Settings, schema
 from engine.settings.setting import HostSize, Kind, Setting, Value
@@ -27,6 +39,7 @@ from vm.errors import GalleyError, KeyringUnusable, Problem, SettingsError
 from vm.host import ownership, private_folders
 from vm.host.lock import FileLock
 from vm.host.paths import Home, make_home, unusable, write_atomic
+from vm.messages import Text
 from vm.types import MachineSpec, Share
 
 # From version n of the file to n + 1, on its top level. A new entry raises the version by itself.
@@ -209,7 +222,7 @@ def _settings(entries: Iterable[Entry], problems: tuple[Problem, ...]) -> Settin
 def _from_file(setting: Setting, given: object) -> Value:
     value = setting.parse(given)
     if setting.kind is Kind.PROXY and proxy_address.split(str(value))[1]:
-        raise SettingsError(f"The password of {setting.name} must not stand in a file.")
+        raise SettingsError(SETTINGS_PASSWORD_IN_FILE, name=setting.name)
     return value
 
 
@@ -224,10 +237,9 @@ def find(settings: tuple[Setting, ...], name: str) -> Setting:
             return setting
     known = [setting.name for setting in settings]
     near = difflib.get_close_matches(name, known, 1, 0.5)
-    raise SettingsError(
-        f"There is no setting {name!r}.",
-        f"Did you mean {near[0]}?" if near else "There are: " + ", ".join(known) + ".",
-    )
+    if near:
+        raise SettingsError(SETTINGS_UNKNOWN_NEAR, name=name, near=near[0])
+    raise SettingsError(SETTINGS_UNKNOWN, name=name, names=", ".join(known))
 
 
 def machine_spec(store: SettingsStore, image: str, folders: tuple[Share, ...] = ()) -> MachineSpec:
@@ -277,34 +289,38 @@ def _migrate(document: MutableMapping[str, Any]) -> None:
 
 def _broken(home: Home, reason: str) -> SettingsError:
     return SettingsError(
-        f"The settings file cannot be read: {reason}.",
-        f"Correct {home.settings}, or move it away to go back to the defaults.",
+        SETTINGS_FILE_UNREADABLE,
+        reason=reason,
+        file=home.settings,
         details=str(home.settings),
     )
 
 
 def _too_new(home: Home) -> SettingsError:
     return SettingsError(
-        "The settings were written by a newer Galley; what this one does not know is ignored.",
-        "Update Galley.",
+        SETTINGS_NEWER,
         details=str(home.settings),
     )
 
 
 def _in_file(error: SettingsError, text: str, setting: Setting) -> SettingsError:
     where = _line(text, setting.name)
-    used = setting.text(setting.fallback) or "Nothing"
+    used = setting.text(setting.fallback) or SETTINGS_NOTHING
     return SettingsError(
-        f"settings.toml{where}: {error.summary}",
-        f"{used} is used. Run: galley settings set {setting.name} VALUE",
+        SETTINGS_BAD_LINE,
+        where=where,
+        problem=error,
+        used=used,
+        name=setting.name,
         details=error.details,
     )
 
 
 def _not_in_file(text: str, setting: Setting) -> SettingsError:
     return SettingsError(
-        f"settings.toml{_line(text, setting.name)}: {setting.name} is not kept in this file.",
-        f"Take it out, and run: galley settings set {setting.name} VALUE",
+        SETTINGS_NOT_IN_FILE,
+        where=_line(text, setting.name),
+        name=setting.name,
     )
 
 
@@ -312,13 +328,14 @@ def _unknown(settings: tuple[Setting, ...], key: str, text: str) -> SettingsErro
     try:
         find(settings, key)
     except SettingsError as error:
-        return SettingsError(f"settings.toml{_line(text, key)}: {error.summary}", error.hint)
+        where, hint = _line(text, key), error.hint_text
+        return SettingsError(SETTINGS_UNKNOWN_LINE, where=where, problem=error, hint=hint)
     raise AssertionError(f"{key} is known")
 
 
-def _line(text: str, key: str) -> str:
+def _line(text: str, key: str) -> Text | str:
     """ ", line 3" where the top-level `key` is, "" when it cannot be told."""
     for number, line in enumerate(text.splitlines(), 1):
         if re.match(rf"""\s*\[*\s*["']?{re.escape(key)}["']?\s*[.=\]]""", line):
-            return f", line {number}"
+            return SETTINGS_LINE.text(number=number)
     return ""

@@ -18,6 +18,17 @@ from pathlib import PurePath
 
 import msgspec
 
+from engine.messages.guest import (
+    BINDS_AFTER_RESTART,
+    BINDS_COLON,
+    BINDS_IMPOSSIBLE,
+    BINDS_MISSING,
+    BINDS_NONE_SHARED,
+    BINDS_NOT_SHARED,
+    BINDS_OF_GALLEY,
+    BINDS_OF_MACHINE,
+    BINDS_OF_OTHERS,
+)
 from engine.settings import share_paths
 from vm.errors import NotShared, Problem
 from vm.host import owners, private_folders
@@ -64,8 +75,10 @@ def checked(bind: str, sharing: Sharing) -> str:
         only = ",readonly" if "ro" in mode.split(",") else ""
         mount = shlex.quote(f"type=bind,source={source},target={target}{only}")
         raise NotShared(
-            f"The folder {source} leads to {there}, and -v cannot name a folder with a colon.",
-            f"Give it in the longer way: docker run --mount {mount}",
+            BINDS_COLON,
+            folder=source,
+            target=there,
+            mount=mount,
         )
     return f"{there}:{rest}"
 
@@ -74,7 +87,7 @@ def resolve(source: str, sharing: Sharing, *, make: bool = False) -> str:
     """The path in the guest of `source`, a path of this host. `make`: dockerd creates it where it
     is missing. Raises NotShared."""
     if "\0" in source:
-        raise NotShared(f"The folder {source} cannot be shared.", "No folder has such a name.")
+        raise NotShared(BINDS_IMPOSSIBLE, folder=source)
     plain = posixpath.normpath(source)
     if os.path.realpath(plain) == os.path.realpath(sharing.docker_socket):
         return SOCKET
@@ -92,32 +105,24 @@ def resolve(source: str, sharing: Sharing, *, make: bool = False) -> str:
 def _check_whose(source: str, plain: str, real: PurePath, sharing: Sharing, make: bool) -> None:
     """Raises NotShared for Galley's folders and for those of another user. The result stays true:
     only the user can replace their files, and `resolve` returns the path without links."""
-    sentence = f"The folder {source} is not shared with Galley's virtual machine."
     if private_folders.holds(str(real), sharing.private):
-        raise NotShared(sentence, "Galley keeps its keys and sockets there. Use another folder.")
+        raise NotShared(BINDS_OF_GALLEY, folder=source)
     other = owners.foreign(plain, make=make)
     if other is not None and not os.path.lexists(other):
-        raise NotShared(
-            f"The folder {source} does not exist.", "Make it first, or bind it with -v."
-        )
+        raise NotShared(BINDS_MISSING, folder=source)
     if other is not None:
-        hint = f"{other} belongs to another user of this computer. Use a folder of your own."
-        raise NotShared(sentence, hint)
+        raise NotShared(BINDS_OF_OTHERS, folder=source, path=other)
 
 
 def _not_shared(source: str, plain: str, real: PurePath, sharing: Sharing) -> NotShared:
-    sentence = f"The folder {source} is not shared with Galley's virtual machine."
     if sharing.problem is not None:
-        return NotShared(f"{sentence} {sharing.problem.summary}", sharing.problem.hint)
+        reason, hint = sharing.problem.text, sharing.problem.hint_text
+        return NotShared(BINDS_NONE_SHARED, folder=source, reason=reason, hint=hint)
     if any(real.is_relative_to(folder) for folder in sharing.folders):
-        return NotShared(sentence, "It will be when the engine starts again: galley restart")
+        return NotShared(BINDS_AFTER_RESTART, folder=source)
     above = posixpath.dirname(plain)
     folder = plain if os.path.isdir(plain) or above == "/" else above
     if share_paths.is_guests(folder):
-        return NotShared(sentence, "The machine has its own there. Copy it to a shared folder.")
+        return NotShared(BINDS_OF_MACHINE, folder=source)
     value = shlex.quote(",".join(filter(None, (*sharing.names, folder))))
-    return NotShared(
-        sentence,
-        "Share it, or a folder that holds it, then restart the engine: "
-        f"galley settings set shares {value} && galley restart",
-    )
+    return NotShared(BINDS_NOT_SHARED, folder=source, shares=value)

@@ -9,6 +9,12 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from pathlib import PurePath, PurePosixPath
 
+from engine.messages.guest import (
+    SHARED_FOLDER_IMPOSSIBLE,
+    SHARED_FOLDER_NOT_MOUNTED,
+    SHARED_FOLDER_NOT_YET,
+    SHARED_FOLDER_SERVER_ENDED,
+)
 from engine.ports.published_spec import Container
 from engine.settings import share_paths
 from engine.settings.store import SettingsStore
@@ -133,8 +139,7 @@ class SharedFolders:
         shares = self._backend.shares_folders
         if shares is None:
             return MachineError(
-                "Folders of this computer cannot be shared with the machine.",
-                "Copy what containers need into volumes.",
+                SHARED_FOLDER_IMPOSSIBLE,
             ).to_problem()
         return shares.probe(self._by())
 
@@ -182,24 +187,21 @@ def _failures(console: Sequence[str]) -> dict[str, str]:
 
 def _not_mounted(share: Share, reason: str) -> Problem:
     return MachineError(
-        f"The folder {share.host_path} is not shared: the machine could not mount it.",
-        "Try again: galley restart",
+        SHARED_FOLDER_NOT_MOUNTED,
+        folder=share.host_path,
         details=reason,
     ).to_problem()
 
 
 def _not_served(share: Share) -> Problem:
     return MachineError(
-        f"The folder {share.host_path} is no longer shared: the program that served it, virtiofsd, "
-        "has ended.",
-        "Containers that use it wait. Restart the engine: galley restart. If it ends again, "
-        "`galley logs --component vm` may say why.",
+        SHARED_FOLDER_SERVER_ENDED,
+        folder=share.host_path,
     ).to_problem()
 
 
 def _not_yet(share: Share) -> Problem:
     return MachineError(
-        f"The folder {share.host_path} is not shared yet.",
-        "Restart the engine: galley restart. If that does not help, `galley logs --component vm` "
-        "says why.",
+        SHARED_FOLDER_NOT_YET,
+        folder=share.host_path,
     ).to_problem()

@@ -24,6 +24,7 @@ from vm.image import Fingerprint
 from vm.lifecycle.boot_steps import Deadlines
 from vm.lifecycle.machine import Machine
 from vm.lifecycle.steps import Patience
+from vm.messages import Text
 from vm.types import MachineSpec, MachineState, Status
 
 NO_IMAGE = "none"  # of the fake machine
@@ -57,7 +58,7 @@ class Bench:
         gib = 1024**3
         return MachineSpec(cpus=2, memory_bytes=gib, disk_bytes=8 * gib, image=self.image)
 
-    def prepare(self, wait: Patience, note: Callable[[str], None]) -> MachineSpec:
+    def prepare(self, wait: Patience, note: Callable[[Text], None]) -> MachineSpec:
         return self.spec()
 
     def start(self) -> None:

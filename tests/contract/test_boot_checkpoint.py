@@ -22,6 +22,8 @@ from vm.backend import Force
 from vm.backends.qemu.state import boot_checkpoint, saved
 from vm.errors import Cancelled, DiskFull, NotResumable
 from vm.guest.protocol import HANDOVER
+from vm.messages import Message
+from vm.messages.machine import STEP_LINUX_ONCE
 from vm.types import MachineSpec, MachineState
 
 pytestmark = pytest.mark.vm
@@ -209,7 +211,7 @@ def test_where_none_can_be_saved_the_machine_boots(
     machine = bench.open()
 
     def full(*_: object) -> None:
-        raise DiskFull("The disk is full.")
+        raise DiskFull(Message("", "The disk is full."))
 
     with monkeypatch.context() as patch:
         patch.setattr(saved, "_need_space", full)
@@ -222,7 +224,7 @@ def test_where_none_can_be_saved_the_machine_boots(
     machine.stop()
 
     def fail(*_: object) -> None:
-        raise NotResumable("This QEMU cannot go on.")
+        raise NotResumable(Message("", "This QEMU cannot go on."))
 
     with monkeypatch.context() as patch:
         patch.setattr(saved, "_load_state", fail)
@@ -293,9 +295,7 @@ def test_a_boot_for_a_checkpoint_can_be_cancelled(bench: Bench) -> None:
     starting = threading.Thread(target=start)
     starting.start()
     bench.wait_for(
-        lambda: (
-            bool(machine.status.boot) and machine.status.boot[-1].step == boot_checkpoint.BOOTING
-        )
+        lambda: bool(machine.status.boot) and machine.status.boot[-1].code == STEP_LINUX_ONCE.code
     )
     machine.cancel()
     starting.join(20)

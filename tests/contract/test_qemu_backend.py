@@ -260,7 +260,7 @@ def test_the_probe_reads_the_guests_last_words(
     monkeypatch.setitem(accel.TITLES, "tcg", "Emulation")
     verdict = accel.boots("tcg", probe_launch(make_image(root / "image", say_and_crash(said))))
     assert verdict[0] is works
-    assert ("booted a test guest in" if works else "Kernel panic") in verdict[1]
+    assert ("booted a test guest in" if works else "Kernel panic") in verdict[1].english
 
 
 def test_the_probe_gives_up_on_a_guest_that_hangs(
@@ -269,4 +269,6 @@ def test_the_probe_gives_up_on_a_guest_that_hangs(
     monkeypatch.setitem(accel.TITLES, "tcg", "Emulation")
     monkeypatch.setattr(accel, "DEADLINE", 1.0)
     verdict = accel.boots("tcg", probe_launch(make_image(root / "image", WAIT_FOR_EVER)))
-    assert verdict == (False, "Emulation is present, but a test guest did not boot in 1 s.")
+    works, reason = verdict
+    assert not works
+    assert reason.english == "Emulation is present, but a test guest did not boot in 1 s."

@@ -62,7 +62,7 @@ def test_a_full_disk_is_an_error_before_anything_is_written(galley: Galley) -> N
     try:
         done = galley.run("snapshot", "create", "one", check=False)
         assert done.returncode == 4
-        assert b"GiB are free" in done.stderr
+        assert b"MiB are free" in done.stderr
         assert list(place.iterdir()) == []
     finally:
         subprocess.run(["umount", place], check=True)

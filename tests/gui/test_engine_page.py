@@ -17,6 +17,7 @@ from engine.docker.client import DockerClient
 from engine.docker.types import DiskUse
 from engine.types import EngineHealth, EngineStatus
 from vm.errors import EngineRefused, Problem
+from vm.messages import Message
 from vm.types import MachineState, Status
 
 type WaitFor = Callable[..., None]
@@ -86,7 +87,7 @@ def test_what_cannot_be_counted_is_said(
     own_app: App, wait_for: WaitFor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(_client: DockerClient) -> DiskUse:
-        raise EngineRefused("a disk usage operation is already running")
+        raise EngineRefused(Message("", "a disk usage operation is already running"))
 
     page = shown(own_app)
     engine.start(own_app.app_context)

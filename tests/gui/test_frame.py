@@ -31,6 +31,7 @@ from tests.gui.conftest import end_app
 from tests.gui.test_containers_page import sleeper
 from tests.unit.engine.bridge.servers import IMAGE
 from vm.errors import EngineRefused, Problem, Retry
+from vm.messages import Message
 
 type WaitFor = Callable[..., None]
 
@@ -161,7 +162,9 @@ def test_the_palette_prefers_beginnings(app: App) -> None:
 def test_a_failure_is_a_toast_with_its_hint_and_can_be_tried_again(
     app: App, wait_for: WaitFor
 ) -> None:
-    answers = iter([EngineRefused("It is taken.", "Take another.", retry=Retry.YES), None])
+    answers = iter(
+        [EngineRefused(Message("", "It is taken.", "Take another."), retry=Retry.YES), None]
+    )
 
     def work(_task: object) -> None:
         if (error := next(answers)) is not None:

@@ -20,12 +20,12 @@ from desktop.pages.settings.editors import (
 )
 from desktop.pages.settings.fields import Field
 from desktop.pages.settings.page import SettingsPage
-from desktop.pages.settings.pending import pending, reason
+from desktop.pages.settings.pending import pending
 from desktop.session.tasks import TaskState
 from engine.credentials import proxy_password
 from engine.settings import share_paths
 from engine.settings.schema import schema, topics
-from engine.settings.setting import GIB, HostSize, Kind, Setting
+from engine.settings.setting import GIB, HostSize, Setting
 from engine.settings.store import Entry, SettingsStore
 from tests.longer_settings import use_longer_settings
 from tests.unit.engine.secret_service import SecretService, unlocked
@@ -252,11 +252,6 @@ def test_another_backend_is_for_the_supervisor() -> None:
 
     assert names(pending((entry("backend", "fake"),), {}, stopped)) == ["backend"]
     assert pending((entry("backend", "auto"),), {}, stopped) == ()
-
-
-def test_a_reason_names_no_command() -> None:
-    assert reason(KNOWN["cpus"]) == "The virtual machine gets it when it starts."
-    assert reason(Setting("x", Kind.TEXT, "X", "", "a", "Because.")) == "Because."
 
 
 def names(settings: tuple[Setting, ...]) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from vm.backend import Backend
 from vm.errors import SettingsError, from_problem
+from vm.messages.machine import BACKEND_UNKNOWN
 
 
 def _qemu() -> Backend:
@@ -32,7 +33,7 @@ def choose(name: str) -> Backend:
     Raises the problem of the one that was asked for, or of the best one where none can be used.
     """
     if name != "auto" and name not in BACKENDS:
-        raise SettingsError(f"There is no backend {name}.", f"Choose auto, {', '.join(BACKENDS)}.")
+        raise SettingsError(BACKEND_UNKNOWN, name=name, names=", ".join(BACKENDS))
     names = [name] if name != "auto" else [key for key in BACKENDS if key not in NEVER_BY_ITSELF]
     problems = []
     for candidate in names:

@@ -36,6 +36,13 @@ from vm.guest.protocol import Guest, Stream
 from vm.host import net, process, sparse
 from vm.host.logs import turn
 from vm.host.paths import write_atomic
+from vm.messages.machine import (
+    ACCELERATOR_FAKE,
+    FAKE_CLOSED,
+    FAKE_SCRIPT,
+    FAKE_SILENT,
+    MACHINE_NOT_RUNNING,
+)
 from vm.types import (
     Accelerator,
     Address,
@@ -117,7 +124,7 @@ class FakeBackend(Backend):
                 MachineState.PAUSED if _is_paused(running.port) else MachineState.RUNNING,
                 running.identity.pid,
                 Address("127.0.0.1", running.port),
-                Accelerator("none", "The fake backend emulates nothing."),
+                Accelerator("none", ACCELERATOR_FAKE.summary, ACCELERATOR_FAKE.code),
                 running.spec,
             )
         there = directory.data_disk.exists()
@@ -227,9 +234,7 @@ class FakeGuest:
         try:
             return socket.create_connection(("127.0.0.1", self._port), timeout)
         except OSError as error:
-            raise GuestUnreachable(
-                "The fake machine does not answer.", details=str(error)
-            ) from error
+            raise GuestUnreachable(FAKE_SILENT, details=str(error)) from error
 
     def ask(self, what: dict[str, Any], timeout: float = 5.0) -> dict[str, Any]:
         """One request, and its answer."""
@@ -238,7 +243,7 @@ class FakeGuest:
             with connection.makefile("rb") as file:
                 line = file.readline()
         if not line:
-            raise GuestUnreachable("The fake machine closed the connection.")
+            raise GuestUnreachable(FAKE_CLOSED)
         answer: dict[str, Any] = json.loads(line)
         return answer
 
@@ -290,7 +295,7 @@ def _script(directory: MachineDir) -> FakeScript:
     try:
         return msgspec.json.decode(path.read_bytes(), type=FakeScript)
     except msgspec.MsgspecError as error:
-        raise BackendFailed(f"{path} is not a script for the fake machine: {error}") from error
+        raise BackendFailed(FAKE_SCRIPT, path=path, error=error) from error
 
 
 def _write_forwards(directory: MachineDir, forwards: frozenset[Forward]) -> None:
@@ -304,7 +309,7 @@ def _remember(directory: MachineDir, running: _Running) -> None:
 def _running_or_raise(directory: MachineDir) -> _Running:
     running = _running(directory)
     if running is None:
-        raise NoMachine("The machine is not running.", "Start it: galley start")
+        raise NoMachine(MACHINE_NOT_RUNNING)
     return running
 
 

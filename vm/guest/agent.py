@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 
 from vm.errors import GuestUnreachable, MachineError, Retry
 from vm.guest.protocol import Stream
+from vm.messages.guest import GUEST_OTHER_VERSION, GUEST_REFUSED, GUEST_SILENT
 from vm.types import GuestDisk, GuestMemory
 
 SOCKET = "/run/galley/keeper.sock"
@@ -145,8 +146,7 @@ class _Conversation:
             self._stream = _dialled(dial)
         except ConnectionRefusedError as error:
             raise MachineError(
-                "The virtual machine was started by another version of Galley.",
-                "Run `galley restart`.",
+                GUEST_OTHER_VERSION,
                 details=str(error),
                 retry=Retry.NO,
             ) from error
@@ -220,14 +220,13 @@ def _check(requests: Sequence[str], answers: Sequence[str]) -> str:
 
 
 def _silent(error: Exception) -> GuestUnreachable:
-    return GuestUnreachable(
-        f"The virtual machine does not answer: {error}.", "Run `galley restart` if this persists."
-    )
+    return GuestUnreachable(GUEST_SILENT, reason=error)
 
 
 def _refused(request: str, reason: str) -> MachineError:
     task = request.partition(" ")[0]
     return MachineError(
-        f"The virtual machine refused {task}: {reason}.",
-        "`galley logs --component vm` has what the machine said.",
+        GUEST_REFUSED,
+        task=task,
+        reason=reason,
     )

@@ -5,6 +5,7 @@ The guest does it; next: `engine/guest/files/usr/lib/galley/disk`, which does th
 
 from vm.errors import MachineError
 from vm.guest.protocol import Guest
+from vm.messages.guest import GUEST_NOT_GROWN
 
 DEVICE = "/dev/vdb"
 PATIENCE = 120.0  # seconds; a terabyte more takes some in an emulated guest
@@ -15,7 +16,6 @@ def grow_file_system(guest: Guest) -> None:
     done = guest.run(("resize2fs", DEVICE), timeout=PATIENCE)
     if not done.ok:
         raise MachineError(
-            "The data disk is larger now, but its file system could not be made so.",
-            "Run `galley restart`, which tries it again.",
+            GUEST_NOT_GROWN,
             details=done.tail(),
         )

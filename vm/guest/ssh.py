@@ -32,6 +32,16 @@ from vm.guest.ssh_kept import PATIENCE, Kept, Lost, unreachable
 from vm.guest.ssh_keys import make_key, pinned_key, public_blob
 from vm.guest.ssh_wire import Inbox, Wire
 from vm.host.process import Completed, TimedOut
+from vm.messages.guest import (
+    GUEST_CANNOT_READ,
+    GUEST_CANNOT_WRITE,
+    GUEST_COMMAND_NOT_STARTED,
+    GUEST_HOST_KEY,
+    GUEST_KEY_REFUSED,
+    GUEST_LOST_COMMAND,
+    GUEST_OUTPUT_TOO_LONG,
+)
+from vm.messages.host import COMMAND_TIMED_OUT
 from vm.types import Address
 
 USER = "root"
@@ -169,7 +179,7 @@ class _Connection:
         except paramiko.AuthenticationException as error:
             # paramiko says the same of a guest that is too slow, or has hung up.
             if self._transport.is_active() and time.monotonic() < until:
-                raise unreachable("it does not accept our key") from error
+                raise unreachable(GUEST_KEY_REFUSED) from error
             raise ConnectionError(str(error)) from error
         except (EOFError, paramiko.SSHException) as error:
             raise ConnectionError(str(error) or "it hung up") from error
@@ -191,8 +201,7 @@ class _Connection:
         shown = transport.get_remote_server_key()
         if f"{shown.get_name()} {shown.get_base64()}" != pinned:
             raise GuestChanged(
-                "The virtual machine shows another host key than the one it was created with.",
-                "If you did not replace its data disk, another program answers in its place.",
+                GUEST_HOST_KEY,
                 details=f"expected {pinned}\nshown    {shown.get_name()} {shown.get_base64()}",
             )
         transport.auth_publickey(USER, paramiko.Ed25519Key.from_private_key_file(str(key)))
@@ -298,9 +307,7 @@ class SshGuest:
             else:
                 channel.exec_command(shlex.join(argv))
         except (ConnectionRefusedError, EOFError, paramiko.SSHException) as error:
-            raise GuestUnreachable(
-                "The virtual machine did not start the command.", details=str(error)
-            ) from error
+            raise GuestUnreachable(GUEST_COMMAND_NOT_STARTED, details=str(error)) from error
         return SshSession(channel)
 
     def run(self, argv: tuple[str, ...], *, stdin: bytes = b"", timeout: float = 60.0) -> Completed:
@@ -315,13 +322,15 @@ class SshGuest:
             if late:
                 session.close()
         if late and failure is None:
-            raise TimedOut(f"{argv[0]} did not end within {timeout:g} s.", details=shlex.join(argv))
+            raise TimedOut(
+                COMMAND_TIMED_OUT, command=argv[0], seconds=timeout, details=shlex.join(argv)
+            )
         code = session.exit_status()
         session.close()
         if isinstance(failure, MachineError):
             raise failure
         if failure is not None:
-            raise GuestUnreachable("The virtual machine was lost during a command.") from failure
+            raise GuestUnreachable(GUEST_LOST_COMMAND) from failure
         return Completed(argv, code, output.result(), errors.result())
 
     def read(self, path: str) -> bytes:
@@ -329,7 +338,7 @@ class SshGuest:
         if done.returncode == 66:
             raise FileNotFoundError(path)
         if not done.ok:
-            raise MachineError(f"Cannot read {path} in the virtual machine.", details=done.tail())
+            raise MachineError(GUEST_CANNOT_READ, path=path, details=done.tail())
         return done.stdout
 
     def write(self, path: str, data: bytes, mode: int = 0o644) -> None:
@@ -339,7 +348,7 @@ class SshGuest:
         )
         done = self.run(("sh", "-c", script, "sh", path, f"{mode:o}"), stdin=data)
         if not done.ok:
-            raise MachineError(f"Cannot write {path} in the virtual machine.", details=done.tail())
+            raise MachineError(GUEST_CANNOT_WRITE, path=path, details=done.tail())
 
     def close(self) -> None:
         self._kept.close()
@@ -352,7 +361,7 @@ def _read_all(recv: Callable[[int], bytes]) -> bytes:
         said.append(data)
         size += len(data)
         if size > OUTPUT_LIMIT:
-            raise MachineError("A command in the virtual machine said too much.")
+            raise MachineError(GUEST_OUTPUT_TOO_LONG)
     return b"".join(said)
 
 

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 from vm.errors import GuestUnreachable, MachineError, Problem, from_problem
+from vm.messages import Message
+from vm.messages.guest import GUEST_CONNECTION_CLOSED, GUEST_SILENT, GUEST_STOPPED_ANSWERING
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +66,7 @@ class Kept[C: Connection]:
         try:
             return work(connection)
         except Lost as error:
-            raise unreachable("it stopped answering") from error
+            raise unreachable(GUEST_STOPPED_ANSWERING) from error
 
     def get(self, limit: float, patience: float, lost: C | None = None) -> C:
         """The connection, unless it is dead or `lost`; else a new one."""
@@ -114,14 +116,12 @@ class Kept[C: Connection]:
                 if time.monotonic() >= patient_until:
                     raise unreachable(str(error)) from error
             self._closing.wait(0.05)
-        raise unreachable("the connection was closed")
+        raise unreachable(GUEST_CONNECTION_CLOSED)
 
 
 def _only_slow(connection: Connection, asked: float) -> bool:
     return connection.alive and connection.heard > asked
 
 
-def unreachable(why: str) -> GuestUnreachable:
-    return GuestUnreachable(
-        f"The virtual machine does not answer: {why}.", "Run `galley restart` if this persists."
-    )
+def unreachable(why: str | Message) -> GuestUnreachable:
+    return GuestUnreachable(GUEST_SILENT, reason=why)

@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from vm.errors import GuestUnreachable
 from vm.host.paths import write_atomic
+from vm.messages.guest import GUEST_HOST_KEY_UNKNOWN
 
 
 def make_key(key: Path, public: Path) -> None:
@@ -40,8 +41,7 @@ def pinned_key(known_host: Path) -> str:
         base64.b64decode(blob, validate=True)
     except (FileNotFoundError, ValueError, binascii.Error) as error:
         raise GuestUnreachable(
-            "The host key of the virtual machine is not known yet.",
-            "Start the machine again.",
+            GUEST_HOST_KEY_UNKNOWN,
             details=f"{known_host}: {error}",
         ) from error
     return f"{kind} {blob}"

@@ -15,6 +15,7 @@ from types import FrameType
 
 from vm.errors import GuestUnreachable
 from vm.guest.protocol import Session, Size
+from vm.messages.guest import GUEST_LOST
 
 CHUNK = 65536
 SIZE_POLL = None if hasattr(signal, "SIGWINCH") else 0.25  # seconds between looks at the size
@@ -118,8 +119,7 @@ def _output(
 
 def _lost(error: OSError) -> GuestUnreachable:
     return GuestUnreachable(
-        "The connection to the virtual machine was lost.",
-        "See `galley status`.",
+        GUEST_LOST,
         details=str(error),
     )
 

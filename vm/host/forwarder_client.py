@@ -17,6 +17,7 @@ from vm.errors import HostError
 from vm.host import process
 from vm.host.forwarder import Address
 from vm.host.forwarder_process import LIMIT, Answer, Carried, Request, address
+from vm.messages.host import PORT_FORWARDER_FAILED
 
 MODULE = "vm.host.forwarder_process"
 STARTS_WITHIN = 10.0  # seconds; a tenth of one on a quiet computer
@@ -110,7 +111,6 @@ class ForwarderClient:
 
 def _broken(details: str) -> HostError:
     return HostError(
-        "Galley's process that carries ports on IPv6 addresses does not work.",
-        "Start the engine again: galley restart",
+        PORT_FORWARDER_FAILED,
         details=details,
     )

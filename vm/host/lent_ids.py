@@ -13,16 +13,19 @@ import msgspec
 
 from vm.errors import HostError, ToolMissing
 from vm.host import process
+from vm.messages import Text
+from vm.messages.host import (
+    IDS_LEND,
+    IDS_NO_NEWUIDMAP,
+    IDS_NOT_LENT,
+    IDS_RETRY,
+    IDS_UNSHARE_TOO_OLD,
+)
 
 DEADLINE = 10.0  # seconds; a hundredth of one on a quiet computer
 SHOW = "cat /proc/self/uid_map; echo; cat /proc/self/gid_map"
 ETC = Path("/etc")
 FIRST, COUNT = 100000, 65536  # ids that distributions lend; below are users of the computer
-NONE = (
-    "Containers that do not run as root cannot write to shared folders: "
-    "this computer lends you no ids for them."
-)
-OLD = "Its unshare is missing or too old: install util-linux 2.38 or later; then: galley restart"
 
 
 class Range(msgspec.Struct, frozen=True):
@@ -46,13 +49,13 @@ def find() -> LentIds:
     try:
         done = process.run(words, timeout=DEADLINE, env={"LC_ALL": "C"})
     except ToolMissing as error:
-        raise HostError(NONE, OLD, details=error.details) from error
+        raise HostError(IDS_NOT_LENT, hint=IDS_UNSHARE_TOO_OLD, details=error.details) from error
     except process.TimedOut as error:
-        raise HostError(NONE, "Try again: galley restart", details=error.details) from error
+        raise HostError(IDS_NOT_LENT, hint=IDS_RETRY, details=error.details) from error
     except OSError as error:  # no process can be made
-        raise HostError(NONE, "Try again: galley restart", details=str(error)) from error
+        raise HostError(IDS_NOT_LENT, hint=IDS_RETRY, details=str(error)) from error
     if not done.ok:
-        raise HostError(NONE, _hint(done.tail()), details=done.tail())
+        raise HostError(IDS_NOT_LENT, hint=_hint(done.tail()), details=done.tail())
     users, groups = done.stdout.decode().split("\n\n")
     return LentIds(_ranges(users), _ranges(groups))
 
@@ -61,18 +64,18 @@ def _ranges(text: str) -> tuple[Range, ...]:
     return tuple(Range(*map(int, line.split())) for line in text.splitlines())
 
 
-def _hint(details: str) -> str:
+def _hint(details: str) -> Text:
     """What to do about the error of `unshare`."""
     if "unrecognized option" in details:
-        return OLD
+        return IDS_UNSHARE_TOO_OLD.text()
     lent = {kind: list(_lines(ETC / kind)) for kind in ("subuid", "subgid")}
     mine = _names()
     missing = [kind for kind, lines in lent.items() if mine.isdisjoint(who for who, _ in lines)]
     if not missing:
-        return "Install newuidmap (Debian: uidmap); then: galley restart"
+        return IDS_NO_NEWUIDMAP.text()
     first = max([FIRST, *(end for lines in lent.values() for _, end in lines)])
     wanted = " ".join(f"--add-{kind}s {first}-{first + COUNT - 1}" for kind in missing)
-    return f"Have it lend you some: sudo usermod {wanted} $USER && galley restart"
+    return IDS_LEND.text(options=wanted)
 
 
 def _lines(file: Path) -> Iterator[tuple[str, int]]:

@@ -8,6 +8,15 @@ from collections.abc import Collection
 import psutil
 
 from vm.errors import BackendFailed, GalleyError, PortInUse
+from vm.messages import Text
+from vm.messages.host import (
+    PORT_FOR_ADMINISTRATOR,
+    PORT_HOLDER,
+    PORT_HOLDER_HIDDEN,
+    PORT_IN_USE,
+    PORT_KEPT_BY_WINDOWS,
+    PORT_NOT_PUBLISHED,
+)
 
 EVERY_ADDRESS = ("0.0.0.0", "::")
 
@@ -79,31 +88,34 @@ def is_with(pid: int, near: socket.socket) -> bool:
     return any(one.laddr == theirs and one.raddr == ours for one in connections)
 
 
-def holder(address: str, port: int, protocol: str = "tcp") -> str:
+def holder(address: str, port: int, protocol: str = "tcp") -> Text:
     """The program that uses the port, as "nginx (pid 12)"; "another program" where that is not
     visible."""
     others = {address, *EVERY_ADDRESS}
     try:
         connections = psutil.net_connections(protocol)
     except psutil.AccessDenied:
-        return "another program"
+        return PORT_HOLDER_HIDDEN.text()
     for connection in connections:
         listening = protocol == "udp" or connection.status == psutil.CONN_LISTEN
         if not listening or not connection.laddr or connection.laddr.port != port:
             continue
         if connection.pid and (address in EVERY_ADDRESS or connection.laddr.ip in others):
             try:
-                return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
+                name = psutil.Process(connection.pid).name()
+                return PORT_HOLDER.text(program=name, pid=connection.pid)
             except psutil.NoSuchProcess:
                 continue
-    return "another program"
+    return PORT_HOLDER_HIDDEN.text()
 
 
 def port_in_use(address: str, port: int, protocol: str = "tcp") -> PortInUse:
     return PortInUse(
-        f"Port {port}/{protocol} on {address} is already in use by "
-        f"{holder(address, port, protocol)}.",
-        "Stop that program, or publish the container on another port.",
+        PORT_IN_USE,
+        port=port,
+        protocol=protocol,
+        address=address,
+        holder=holder(address, port, protocol),
     )
 
 
@@ -115,20 +127,24 @@ def bind_failed(
         return port_in_use(address, port, protocol)
     if code == errno.EACCES and os.name == "nt":
         return BackendFailed(
-            f"Windows keeps port {port}/{protocol} on {address} for itself.",
-            "Publish the container on another port. The ranges that Windows keeps: "
-            f"netsh interface ipv4 show excludedportrange protocol={protocol}",
+            PORT_KEPT_BY_WINDOWS,
+            port=port,
+            protocol=protocol,
+            address=address,
             details=details,
         )
     if code == errno.EACCES:
         return BackendFailed(
-            f"Port {port}/{protocol} on {address} is reserved for the administrator.",
-            "Publish the container on a port from 1024 up; on Linux the first port that everybody "
-            "may use is the setting net.ipv4.ip_unprivileged_port_start.",
+            PORT_FOR_ADMINISTRATOR,
+            port=port,
+            protocol=protocol,
+            address=address,
             details=details,
         )
     return BackendFailed(
-        f"Port {port}/{protocol} on {address} cannot be published.",
-        "Check that the address belongs to this computer.",
+        PORT_NOT_PUBLISHED,
+        port=port,
+        protocol=protocol,
+        address=address,
         details=details,
     )

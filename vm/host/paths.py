@@ -18,6 +18,7 @@ import platformdirs
 
 from vm.errors import DiskFull, HomeUnusable
 from vm.host import ownership
+from vm.messages.host import DISK_FULL, HOME_NOT_OURS, HOME_NOT_WRITABLE, HOME_PATH_TOO_LONG
 
 RUN_PREFIX = "galley-"  # of a run directory that is not in its home; the home's hash follows
 SOCKET_PATH_LIMIT = 104  # bytes with the closing NUL: macOS sun_path; Linux has 108
@@ -139,9 +140,9 @@ def _check_content(folder: Path) -> None:
 def untrusted(root: Path, error: OSError) -> HomeUnusable:
     """The error for what `ownership` refuses below `root`."""
     return HomeUnusable(
-        f"Galley cannot use {root}: {error.strerror or error}.",
-        "Only your user may own and change Galley's files: remove what is not yours, "
-        "or set GALLEY_HOME to another directory.",
+        HOME_NOT_OURS,
+        root=root,
+        reason=error.strerror or error,
         details=str(error),
     )
 
@@ -149,10 +150,11 @@ def untrusted(root: Path, error: OSError) -> HomeUnusable:
 def unusable(root: Path, error: OSError) -> HomeUnusable | DiskFull:
     """The error for a failed write below `root`."""
     if error.errno == 28:  # ENOSPC
-        return DiskFull(f"There is no space left on the disk that holds {root}.", "Free some space")
+        return DiskFull(DISK_FULL, root=root)
     return HomeUnusable(
-        f"Galley cannot use {root}: {error.strerror or error}.",
-        "Set GALLEY_HOME to a directory that you can write to.",
+        HOME_NOT_WRITABLE,
+        root=root,
+        reason=error.strerror or error,
         details=str(error),
     )
 
@@ -168,9 +170,7 @@ def _run_directory(root: Path) -> Path:
     name = RUN_PREFIX + hashlib.sha256(os.fsencode(root)).hexdigest()[:12]
     short = [base / name for base in run_bases() if _fits(base / name)]
     if not short:
-        raise HomeUnusable(
-            f"The path {root} is too long for a socket.", "Set GALLEY_HOME to a shorter path."
-        )
+        raise HomeUnusable(HOME_PATH_TOO_LONG, root=root)
     return next(filter(_is_in_use, short), short[0])
 
 

@@ -22,6 +22,8 @@ import msgspec
 
 from vm.errors import GalleyError, ToolMissing
 from vm.host.ownership import owns_process
+from vm.messages import Message, Text
+from vm.messages.host import COMMAND_TIMED_OUT, TOOL_MISSING, TOOL_NOT_INSTALLED
 
 # The second where PATH has a folder that we may not enter, for it may be in there.
 NOT_THERE = (FileNotFoundError, PermissionError)
@@ -56,16 +58,16 @@ class TimedOut(GalleyError):
     """A command passed its deadline and was ended."""
 
 
-def find_tool(name: str, hint: str) -> Path:
+def find_tool(name: str, hint: Text | Message) -> Path:
     """The program's path. Raises ToolMissing with `hint` when it is not installed."""
     found = shutil.which(name)
     if found is None:
-        raise ToolMissing(f"The program {name} was not found.", hint)
+        raise ToolMissing(TOOL_NOT_INSTALLED, name=name, hint=hint)
     return Path(found)
 
 
 def _missing(words: tuple[str, ...], error: OSError) -> ToolMissing:
-    return ToolMissing(f"The program {words[0]} was not found.", details=str(error))
+    return ToolMissing(TOOL_MISSING, name=words[0], details=str(error))
 
 
 def command_line(argv: Sequence[str]) -> str:
@@ -101,7 +103,7 @@ def run(
         raise _missing(words, error) from error
     except subprocess.TimeoutExpired as error:
         raise TimedOut(
-            f"{words[0]} did not end within {timeout:g} s.", details=" ".join(words)
+            COMMAND_TIMED_OUT, command=words[0], seconds=timeout, details=" ".join(words)
         ) from error
     return Completed(words, done.returncode, done.stdout, done.stderr)
 

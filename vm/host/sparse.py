@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from vm.errors import DiskFull
+from vm.messages.host import DISK_COPY_TOO_LARGE
 
 if sys.platform != "win32":
     import fcntl
@@ -47,14 +48,11 @@ def check_room(folder: Path, wanted: int) -> None:
     free = shutil.disk_usage(folder).free
     if wanted + KEPT_FREE > free:
         raise DiskFull(
-            f"A copy of the data disk needs {_gib(wanted + KEPT_FREE)} GiB, "
-            f"and {_gib(free)} GiB are free.",
-            f"Free some space on the disk that holds {folder}, or delete a snapshot.",
+            DISK_COPY_TOO_LARGE,
+            needed=wanted + KEPT_FREE,
+            free=free,
+            folder=folder,
         )
-
-
-def _gib(size: int) -> str:
-    return f"{size / 2**30:.1f}"
 
 
 def clones(folder: Path) -> bool:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from vm.errors import HostError
 from vm.host import process
+from vm.messages.host import CERTIFICATES_UNREADABLE
 
 log = logging.getLogger(__name__)
 
@@ -60,8 +61,7 @@ def _bundle() -> bytes:
         return next((Path(path).read_bytes() for path in BUNDLES if os.path.exists(path)), b"")
     except OSError as error:
         raise HostError(
-            f"The certificates that this computer trusts cannot be read: {error}.",
-            "The machine goes on with its own. Correct SSL_CERT_FILE or the file it names, then "
-            "run: galley restart --supervisor",
+            CERTIFICATES_UNREADABLE,
+            error=error,
             details=str(error),
         ) from error

@@ -30,9 +30,28 @@ from vm.guest.protocol import HANDOVER, Guest
 from vm.guest.ssh import make_key, public_blob
 from vm.host.paths import write_atomic
 from vm.lifecycle.steps import Patience, Step, StepFailed
+from vm.messages import Text
+from vm.messages.guest import GUEST_HOST_KEY_ON_CONSOLE
+from vm.messages.machine import (
+    BOOT_DIED,
+    BOOT_FILES_NOT_TAKEN,
+    BOOT_NOTHING,
+    BOOT_PART_FAILED,
+    BOOT_SECOND_TRY,
+    DISK_DAMAGED,
+    STEP_AGAIN,
+    STEP_CONNECT,
+    STEP_CREATE,
+    STEP_IDENTITY,
+    STEP_IMAGE,
+    STEP_LINUX,
+    STEP_MOUNT,
+    STEP_START,
+    STEP_WAKE,
+)
 from vm.types import BootOptions, MachineSpec, MachineState
 
-Prepare = Callable[[Patience, Callable[[str], None]], MachineSpec]
+Prepare = Callable[[Patience, Callable[[Text], None]], MachineSpec]
 
 
 class Deadlines(msgspec.Struct, frozen=True):
@@ -77,16 +96,15 @@ class BootStory:
         if not line:
             reason = self.console.find("failed") or ""
             raise BootFailed(
-                f"A part of the guest did not start: {reason.removeprefix('failed ')}",
-                "Run `galley diagnose --bundle FILE` and look at the logs in it.",
+                BOOT_PART_FAILED,
+                part=reason.removeprefix("failed "),
                 details=self.console.tail(),
             )
         return line
 
     def died(self) -> BootDied:
         return BootDied(
-            "The virtual machine ended while it was booting.",
-            "Try again; `galley logs --component vm` has what it said.",
+            BOOT_DIED,
             details=self.console.tail() + "\n" + Console(self._directory.backend_log).tail(10),
         )
 
@@ -114,16 +132,14 @@ def send_boot_files(guest: Guest, message: bytes, patience: float) -> None:
         late.cancel()
         stream.close()
     if not taken:
-        raise GuestUnreachable(
-            "The virtual machine did not take what it is to start with.", "Try again: galley start"
-        )
+        raise GuestUnreachable(BOOT_FILES_NOT_TAKEN)
 
 
 def tried_again(error: GalleyError) -> Problem:
     """The notice after a boot that succeeded at the second try; `error` ended the first."""
     return BootFailed(
-        f"The machine came up only at the second try: {error.summary}",
-        "Nothing is lost. `galley diagnose --bundle FILE` has the console of both.",
+        BOOT_SECOND_TRY,
+        error=error,
         details=error.details,
     ).to_problem()
 
@@ -131,10 +147,10 @@ def tried_again(error: GalleyError) -> Problem:
 class BootPlan:
     """Builds the step lists for one boot of one machine."""
 
-    IMAGE = "Checking the guest image"
-    LINUX = "Booting Linux"
-    IDENTITY = "Checking the machine's identity"
-    CONNECT = "Connecting to the machine"
+    IMAGE = STEP_IMAGE.text()
+    LINUX = STEP_LINUX.text()
+    IDENTITY = STEP_IDENTITY.text()
+    CONNECT = STEP_CONNECT.text()
     MAY_HANG = (LINUX, IDENTITY, CONNECT)  # a disk's check may just take its time
 
     def __init__(
@@ -156,21 +172,23 @@ class BootPlan:
         self._afresh = repair
         self._guest: Guest | None = None  # after it was sent its boot files
 
-    def cold(self, note: Callable[[str], None]) -> list[Step]:
+    def cold(self, note: Callable[[Text], None]) -> list[Step]:
         """The steps of a cold start on the host; `note` shows the progress of a long step."""
         limit = self._deadlines
         return [
             Step(self.IMAGE, lambda wait: self._make_spec(wait, note), limit.prepare),
-            Step("Creating the machine", lambda wait: self._create(), limit.create),
+            Step(STEP_CREATE.text(), lambda wait: self._create(), limit.create),
             Step(
-                f"Starting {self._backend.name}", lambda wait: self._start(wait, note), limit.start
+                STEP_START.text(backend=self._backend.name),
+                lambda wait: self._start(wait, note),
+                limit.start,
             ),
         ]
 
     def warm(
         self,
         suspends: Suspends,
-        note: Callable[[str], None],
+        note: Callable[[Text], None],
         hold: Callable[[Guest], None],
     ) -> list[Step]:
         """The steps of a resume, instead of `cold` and `in_guest`."""
@@ -182,17 +200,17 @@ class BootPlan:
 
         return [
             Step(self.IMAGE, lambda wait: self._make_spec(wait, note), limit.prepare),
-            Step("Waking the machine", lambda wait: self._resume(suspends, note), limit.start),
+            Step(STEP_WAKE.text(), lambda wait: self._resume(suspends, note), limit.start),
             Step(self.CONNECT, lambda wait: self._connect(wait, hold_and_thaw), limit.connect),
         ]
 
     def in_guest(self, hold: Callable[[Guest], None]) -> list[Step]:
         """The steps that the guest reports; `hold` gets the connection once it answers."""
         limit = self._deadlines
-        again = "Try again with `galley start`; `galley logs --component vm` has the whole console."
+        again = STEP_AGAIN.text()
         return [
             Step(self.LINUX, self._linux, limit.linux, again),
-            Step("Mounting the data disk", self._mount, limit.disk, again),
+            Step(STEP_MOUNT.text(), self._mount, limit.disk, again),
             Step(self.IDENTITY, self._pin, limit.identity, again),
             Step(self.CONNECT, lambda wait: self._connect(wait, hold), limit.connect, again),
         ]
@@ -204,14 +222,14 @@ class BootPlan:
             return True
         return failure.step.name in self.MAY_HANG and isinstance(failure.error, BootFailed)
 
-    def _make_spec(self, wait: Patience, note: Callable[[str], None]) -> None:
+    def _make_spec(self, wait: Patience, note: Callable[[Text], None]) -> None:
         if self._prepare is None:
-            raise NoMachine("There is nothing to start.")
+            raise NoMachine(BOOT_NOTHING)
         self._spec = self._prepare(wait, note)
 
     def _spec_or_raise(self) -> MachineSpec:
         if self._spec is None:
-            raise NoMachine("There is nothing to start.")
+            raise NoMachine(BOOT_NOTHING)
         return self._spec
 
     def _create(self) -> None:
@@ -219,15 +237,15 @@ class BootPlan:
             make_key(self._directory.key, self._directory.public_key)
         self._backend.create(self._directory, self._spec_or_raise())
 
-    def _start(self, wait: Patience, note: Callable[[str], None]) -> None:
-        spec, said = self._spec_or_raise(), ""
+    def _start(self, wait: Patience, note: Callable[[Text], None]) -> None:
+        spec, said = self._spec_or_raise(), Text("")
 
-        def tell(sentence: str) -> None:
+        def tell(text: Text) -> None:
             nonlocal said
             wait.wait(0)
-            if sentence != said:
-                note(sentence)
-            said = sentence
+            if text != said:
+                note(text)
+            said = text
 
         is_new = self._directory.data_is_new.exists()
         if is_new:
@@ -247,7 +265,7 @@ class BootPlan:
             checkpoints.forget(self._directory)
         self._backend.start(self._directory, spec, options, tell)
 
-    def _resume(self, suspends: Suspends, note: Callable[[str], None]) -> None:
+    def _resume(self, suspends: Suspends, note: Callable[[Text], None]) -> None:
         options = BootOptions(login_key=public_blob(self._directory.public_key))
         suspends.resume(self._directory, self._spec_or_raise(), options, note)
 
@@ -275,9 +293,9 @@ class BootPlan:
         if line.startswith("disk damaged"):
             self._backend.wait_stopped(self._directory, 10)
             raise DataDiskDamaged(
-                "The data disk is damaged: " + line.removeprefix("disk damaged").strip(),
-                f"Copy {self._directory.data_disk} to a safe place, "
-                "then run `galley start --repair`.",
+                DISK_DAMAGED,
+                said=line.removeprefix("disk damaged").strip(),
+                disk=self._directory.data_disk,
                 details=self._story.console.tail(),
             )
         self._directory.data_is_new.unlink(missing_ok=True)
@@ -290,8 +308,9 @@ class BootPlan:
             write_atomic(pin, shown.encode() + b"\n")
         elif pin.read_text().split()[:2] != shown.split()[:2]:
             raise GuestChanged(
-                "The machine shows another host key than the one it was created with.",
-                f"If you replaced {self._directory.data_disk} yourself, delete {pin}.",
+                GUEST_HOST_KEY_ON_CONSOLE,
+                disk=self._directory.data_disk,
+                pin=pin,
             )
 
     def _connect(self, wait: Patience, hold: Callable[[Guest], None]) -> None:

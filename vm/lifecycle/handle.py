@@ -16,6 +16,7 @@ from vm.guest.protocol import Guest
 from vm.lifecycle.boot_steps import BootStory
 from vm.lifecycle.exit_watch import ExitWatch
 from vm.lifecycle.status import StatusPublisher
+from vm.messages.machine import MACHINE_NOT_RUNNING
 from vm.types import MachineState, Observation, Status
 
 
@@ -51,7 +52,7 @@ class MachineHandle:
         """Raises NoMachine when there is no connection."""
         guest = self._guest
         if guest is None:
-            raise NoMachine("The machine is not running.", "Start it with `galley start`.")
+            raise NoMachine(MACHINE_NOT_RUNNING)
         return guest
 
     def observe(self) -> Observation:

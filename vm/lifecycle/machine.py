@@ -20,6 +20,7 @@ from vm.lifecycle.bring_up import BringUp
 from vm.lifecycle.handle import MachineHandle
 from vm.lifecycle.steps import Step
 from vm.lifecycle.worker import Worker
+from vm.messages.machine import MACHINE_GALLEY_FAILED
 from vm.types import MachineState, Observation, Status
 
 
@@ -142,7 +143,7 @@ class Machine:
     # --- the worker -------------------------------------------------------------------------
 
     def _mistaken(self, error: Exception) -> None:
-        problem = GalleyError(f"Galley failed: {error}").to_problem()
+        problem = GalleyError(MACHINE_GALLEY_FAILED, error=error).to_problem()
         self._handle.see(self._handle.observe(), problem=problem)
 
     def _start(self, prepare: Prepare, repair: bool) -> None:

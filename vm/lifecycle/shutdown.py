@@ -7,6 +7,7 @@ from vm.backend import Backend, Force
 from vm.directory import MachineDir
 from vm.errors import GalleyError, GuestUnreachable, Problem
 from vm.lifecycle.handle import MachineHandle
+from vm.messages.machine import MACHINE_ENDED
 from vm.types import MachineState, Observation
 
 log = logging.getLogger(__name__)
@@ -34,8 +35,7 @@ def observe(backend: Backend, directory: MachineDir) -> Observation:
 
 def unexpected_exit(console: str) -> Problem:
     return GuestUnreachable(
-        "The virtual machine ended unexpectedly.",
-        "Start it again with `galley start`; images, volumes and containers are kept.",
+        MACHINE_ENDED,
         details=console,
     ).to_problem()
 

@@ -22,6 +22,13 @@ from vm.errors import NoMachine, SnapshotRefused
 from vm.host import sparse
 from vm.host.paths import sync_directory, unusable, write_atomic
 from vm.host.sparse import Report
+from vm.messages.machine import (
+    SNAPSHOT_BAD_NAME,
+    SNAPSHOT_EXISTS,
+    SNAPSHOT_MISSING,
+    SNAPSHOT_MISSING_ANY,
+    SNAPSHOT_NOTHING,
+)
 from vm.types import MachineSnapshot
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
@@ -35,8 +42,8 @@ def check_name(name: str) -> None:
     """Raises SnapshotRefused."""
     if not NAME.fullmatch(name) or DEVICES.fullmatch(name):
         raise SnapshotRefused(
-            f"A snapshot cannot be named {name!r}.",
-            "Use up to 63 letters, digits, dots, dashes and underscores, a letter or digit first.",
+            SNAPSHOT_BAD_NAME,
+            name=name,
         )
 
 
@@ -53,8 +60,7 @@ def find(directory: MachineDir, name: str) -> MachineSnapshot:
             return one
     names = ", ".join(one.name for one in every(directory))
     raise SnapshotRefused(
-        f"There is no snapshot {name}.",
-        f"There are: {names}." if names else "Make one: galley snapshot create NAME",
+        SNAPSHOT_MISSING if names else SNAPSHOT_MISSING_ANY, name=name, names=names
     )
 
 
@@ -62,9 +68,9 @@ def check_new(directory: MachineDir, name: str) -> None:
     """Before any work for it. Raises SnapshotRefused, NoMachine."""
     check_name(name)
     if any(one.name.casefold() == name.casefold() for one in every(directory)):
-        raise SnapshotRefused(f"There is a snapshot {name} already.", "Take another name.")
+        raise SnapshotRefused(SNAPSHOT_EXISTS, name=name)
     if not directory.data_disk.exists() or directory.data_is_new.exists():
-        raise NoMachine("There is nothing to keep yet.", "Start the engine first: galley start")
+        raise NoMachine(SNAPSHOT_NOTHING)
 
 
 def create(directory: MachineDir, name: str, fill: Fill) -> MachineSnapshot:

@@ -8,7 +8,9 @@ from typing import Any
 
 import msgspec
 
-from vm.types import TRANSITIONS, BootStep, MachineState, Observation, Status
+from vm.lifecycle.steps import boot_step
+from vm.messages import Text
+from vm.types import TRANSITIONS, MachineState, Observation, Status
 
 
 class StatusPublisher:
@@ -39,6 +41,6 @@ class StatusPublisher:
             had["disk_bytes"] = spec.disk_bytes
         self.set(**{"state": seen.state, "accelerator": seen.accelerator, **had, **changes})
 
-    def note(self, sentence: str) -> None:
+    def note(self, text: Text) -> None:
         """Show the progress of a long step as its name."""
-        self.set(boot=(*self.status.boot[:-1], BootStep(sentence)))
+        self.set(boot=(*self.status.boot[:-1], boot_step(text)))

@@ -13,6 +13,8 @@ from collections.abc import Callable
 import msgspec
 
 from vm.errors import BootFailed, Cancelled, DiskFull, GalleyError, HostError
+from vm.messages import Text
+from vm.messages.machine import START_CANCELLED, STEP_DISK_FULL, STEP_LATE, STEP_REFUSED
 from vm.types import BootStep
 
 POLL = 0.02  # seconds between two reads of the console, only while a machine boots
@@ -32,7 +34,7 @@ class Patience:
     def wait(self, seconds: float = POLL) -> None:
         """Wait a little. Raises Cancelled, or TimeoutError when the step's time is over."""
         if self._cancel.wait(min(seconds, max(self.left, 0.0))):
-            raise Cancelled("The start was cancelled.")
+            raise Cancelled(START_CANCELLED)
         if self.left <= 0:
             raise TimeoutError
 
@@ -40,10 +42,10 @@ class Patience:
 class Step(msgspec.Struct, frozen=True):
     """`check` blocks until the step has succeeded, and waits through its Patience only."""
 
-    name: str
+    name: Text
     check: Callable[[Patience], None]
     deadline: float  # seconds
-    hint: str = ""
+    hint: Text | None = None
 
 
 class StepFailed(Exception):
@@ -64,12 +66,12 @@ def run_steps(
 ) -> tuple[BootStep, ...]:
     """Run the steps in order, reporting every change. Raises Cancelled, StepFailed."""
     for step in steps:
-        report((*done, BootStep(step.name)))
+        report((*done, boot_step(step.name)))
         began = time.monotonic()
         patience = Patience(step.deadline, cancel)
         try:
             if cancel.is_set():
-                raise Cancelled("The start was cancelled.")
+                raise Cancelled(START_CANCELLED)
             step.check(patience)
         except TimeoutError as error:
             raise StepFailed(step, _late(step, console_tail())) from error
@@ -79,14 +81,19 @@ def run_steps(
             raise StepFailed(step, error) from error
         except OSError as error:
             raise StepFailed(step, _refused(step, error)) from error
-        done = (*done, BootStep(step.name, round(time.monotonic() - began, 3)))
+        took = round(time.monotonic() - began, 3)
+        done = (*done, boot_step(step.name, took))
         report(done)
     return done
 
 
+def boot_step(name: Text, seconds: float | None = None) -> BootStep:
+    return BootStep(name.english, seconds, name.code, name.values)
+
+
 def _late(step: Step, tail: str) -> BootFailed:
     return BootFailed(
-        f"{step.name} took longer than {step.deadline:g} seconds.", step.hint, details=tail
+        STEP_LATE, step=step.name, seconds=step.deadline, hint=step.hint or "", details=tail
     )
 
 
@@ -94,12 +101,13 @@ def _refused(step: Step, error: OSError) -> HostError:
     """A process that cannot be made, a file that cannot be read or written."""
     if error.errno == errno.ENOSPC:
         return DiskFull(
-            f"{step.name} failed: this computer's disk is full.",
-            "Free some space on it, then try again.",
+            STEP_DISK_FULL,
+            step=step.name,
             details=str(error),
         )
     return HostError(
-        f"{step.name} failed on this computer: {error.strerror or error}.",
-        "Try again; the details say what was refused.",
+        STEP_REFUSED,
+        step=step.name,
+        reason=error.strerror or error,
         details=str(error),
     )

@@ -11,12 +11,13 @@ from vm.errors import BackendFailed, GalleyError
 from vm.guest.agent import GuestAgent
 from vm.lifecycle.bring_up import BringUp
 from vm.lifecycle.handle import MachineHandle
+from vm.messages.machine import SUSPEND_IMPOSSIBLE
 from vm.types import MachineState
 
 
 def unsupported() -> BackendFailed:
     """The error for a backend without `Suspends`."""
-    return BackendFailed("Machines cannot be suspended on this computer.")
+    return BackendFailed(SUSPEND_IMPOSSIBLE)
 
 
 def suspend(handle: MachineHandle, bring_up: BringUp, before: Callable[[], None]) -> None:

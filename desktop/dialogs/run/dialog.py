@@ -12,7 +12,7 @@ from desktop.dialogs.form import Field
 from desktop.dialogs.run import values
 from desktop.dialogs.run.form import RunForm, taken
 from desktop.dialogs.run.frame import RunFrame
-from desktop.i18n.engine_words import engine_says
+from desktop.i18n import messages
 from desktop.i18n.text import tr
 from desktop.theme import icons
 from desktop.widgets.basics import button, column, holder, icon_button, row
@@ -137,7 +137,7 @@ class RunDialog(RunFrame):
             return
         self.form.prefill(None)
         gone = problem.kind in ("ObjectGone", "EngineRefused")
-        words = tr("Not here yet: it is pulled first.") if gone else engine_says(problem.summary)
+        words = tr("Not here yet: it is pulled first.") if gone else messages.summary(problem)
         self._say_of_image(words)
 
     def _say_of_image(self, words: str) -> None:

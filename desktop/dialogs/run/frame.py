@@ -7,7 +7,7 @@ It does not block the window while an image is pulled. Closing it does not cance
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDialog, QLabel, QProgressBar, QVBoxLayout, QWidget
 
-from desktop.i18n.engine_words import told
+from desktop.i18n import messages
 from desktop.i18n.text import tr
 from desktop.session.tasks import Task
 from desktop.widgets.basics import button, holder, label, line, row, scrolled
@@ -90,7 +90,7 @@ class RunFrame(QDialog):
         if self.is_left:
             return False
         self._rest()
-        self.complain(told(problem, "\n"))
+        self.complain(messages.told(problem, "\n"))
         return True
 
     def complain(self, sentence: str) -> None:

@@ -16,7 +16,7 @@ from PySide6.QtWidgets import (
 )
 
 from desktop.context import AppContext
-from desktop.i18n.engine_words import engine_says
+from desktop.i18n import messages
 from desktop.i18n.text import tr
 from desktop.models.json_tree import KEY, JsonModel, matches, value_text
 from desktop.pages.containers.tab import Tab
@@ -99,7 +99,7 @@ class InspectTab(Tab):
 
     def _fail(self, problem: Problem) -> None:
         if not self._left:
-            self.problem.setText(engine_says(problem.summary))
+            self.problem.setText(messages.summary(problem))
             self.problem.show()
 
     def _follow(self, delta: Delta) -> None:

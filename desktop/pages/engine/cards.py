@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from PySide6.QtWidgets import QFrame, QGridLayout
 
-from desktop.i18n.engine_words import engine_says
+from desktop.i18n import messages
 from desktop.i18n.text import moment, seconds, size, tip, tr
 from desktop.session.connection import Connection
 from desktop.session.engine_state import runs_on
@@ -100,7 +100,7 @@ class ReachCard(Card):
     def _show_backend(self, status: EngineStatus | None) -> None:
         accelerator = status.machine.accelerator if status else None
         words = runs_on(status.machine) if status else ""
-        reason = engine_says(accelerator.reason) if accelerator else ""
+        reason = messages.said(accelerator.text) if accelerator else ""
         self.backend.say(words, f"{words}: {reason}" if reason else words)
         self.reason.setText(reason)
         self.reason.setVisible(bool(reason))
@@ -156,7 +156,7 @@ class DiskCard(Gauge):
     ) -> None:
         """`not_counted`: why the last count came to nothing; dockerd may refuse one."""
         words = tr("The engine could not count it.") if not_counted else self._hint(disk)
-        self.words.setToolTip(tip(engine_says(not_counted.summary) if not_counted else ""))
+        self.words.setToolTip(tip(messages.summary(not_counted) if not_counted else ""))
         if machine is None or not machine.disk_bytes:
             self.say("", None, words)
         else:

@@ -13,7 +13,7 @@ from PySide6.QtWidgets import (
 )
 
 from desktop.context import AppContext
-from desktop.i18n.engine_words import engine_says
+from desktop.i18n import messages
 from desktop.i18n.text import plural, tr
 from desktop.pages.help.fixes import fix_for
 from desktop.session.tasks import Task, TaskState
@@ -178,8 +178,8 @@ class CheckRow(QWidget):
         app.theme.changed.connect(self._dress)
 
     def _trouble(self, problem: Problem) -> QWidget:
-        summary = label(engine_says(problem.summary), "heading", wrap=True, select=True)
-        hint = label(engine_says(problem.hint), "secondary", wrap=True, select=True)
+        summary = label(messages.summary(problem), "heading", wrap=True, select=True)
+        hint = label(messages.hint(problem), "secondary", wrap=True, select=True)
         if not problem.hint:
             hint.hide()
         fix = fix_for(self._app, self.result)

@@ -10,7 +10,7 @@ from shiboken6 import Shiboken
 from desktop.actions import report
 from desktop.context import AppContext
 from desktop.dialogs.choose_file import ask_save
-from desktop.i18n.engine_words import told
+from desktop.i18n import messages
 from desktop.i18n.text import plural, tr
 from desktop.pages.help.log_source import EngineSource, FileSource, LogSource
 from desktop.widgets.basics import column, icon_button, label, row
@@ -121,7 +121,7 @@ class LogsView(QWidget):
     def _end(self, problem: Problem | None) -> None:
         said = tr("There is nothing in this log yet.") if not len(self.view.rows) else ""
         if problem is not None:
-            said = told(problem)
+            said = messages.told(problem)
         elif self.component == "engine":
             said = tr("The machine has ended. Press F5 to read it again.")
         self.note.setText(said)

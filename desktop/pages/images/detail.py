@@ -13,7 +13,7 @@ from shiboken6 import Shiboken
 
 from desktop.context import AppContext
 from desktop.dialogs import images as dialogs
-from desktop.i18n.engine_words import told
+from desktop.i18n import messages
 from desktop.i18n.text import plural, short_id, size, tip, tr
 from desktop.models.images import NamedImage, find
 from desktop.pages.framed import FramedDetail
@@ -161,7 +161,7 @@ class Overview(QWidget):
 
     def _fail(self, problem: Problem) -> None:
         if Shiboken.isValid(self):
-            self.note.setText(told(problem))
+            self.note.setText(messages.told(problem))
             self._again.show()
 
     def _show(self, detail: ImageDetail) -> None:

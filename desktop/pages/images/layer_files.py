@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
 )
 
 from desktop.context import AppContext
-from desktop.i18n.engine_words import told
+from desktop.i18n import messages
 from desktop.i18n.text import plural, size, tip, tr
 from desktop.session.tasks import Task
 from desktop.theme.theme import Theme, monospace
@@ -190,7 +190,7 @@ class LayerFilesPanel(QWidget):
         def failed(problem: Problem) -> bool:
             if self._layer is layer:
                 self.task = None
-                self._wait(told(problem, "\n"), False)
+                self._wait(messages.told(problem, "\n"), False)
             return True
 
         self.task = self._app.tasks.start(tr("List the files of a layer"), work, done, failed)

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QPlainTextEdit, QVBoxLayout, QWidget
 
 from desktop.actions import settings
 from desktop.context import AppContext
-from desktop.i18n.engine_words import engine_says
+from desktop.i18n import messages
 from desktop.i18n.text import tr
 from desktop.session.tasks import Task, TaskState
 from desktop.theme.theme import monospace
@@ -90,7 +90,7 @@ class DaemonEditor(QWidget):
         problem = daemon_json.check(text)
         self.edit.mark(daemon_json.place(text))
         if problem is not None:
-            self._say(engine_says(problem.summary), engine_says(problem.hint), "error")
+            self._say(messages.summary(problem), messages.hint(problem), "error")
         elif self.is_changed:
             self._say(tr("This is JSON. dockerd has not seen it yet."))
         else:
@@ -163,7 +163,7 @@ class DaemonEditor(QWidget):
 
     def _complain(self, problem: Problem) -> bool:
         """Beside the text; what has details is a toast as well, which can show them."""
-        self._say(engine_says(problem.summary), engine_says(problem.hint), "error")
+        self._say(messages.summary(problem), messages.hint(problem), "error")
         return not problem.details
 
     def _take(self, text: str) -> None:

@@ -11,7 +11,7 @@ from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal
 from PySide6.QtWidgets import QCheckBox, QComboBox, QLineEdit, QSlider, QWidget
 
 from desktop.dialogs.choose_file import ask_folder
-from desktop.i18n.engine_words import engine_says
+from desktop.i18n import messages
 from desktop.i18n.text import tr
 from desktop.widgets.basics import button, column, holder, row
 from desktop.widgets.elided import Elided
@@ -80,7 +80,7 @@ class LineEditor(Editor):
 
     def _doubt(self) -> None:
         self.mark(True)
-        self.doubted.emit(tr("It must be {allowed}.", allowed=engine_says(self.setting.allowed)))
+        self.doubted.emit(tr("It must be {allowed}.", allowed=messages.said(self.setting.allowed)))
 
     def _finish(self) -> None:
         try:

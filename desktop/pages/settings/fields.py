@@ -8,7 +8,7 @@ from collections.abc import Callable
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QVBoxLayout, QWidget
 
-from desktop.i18n.engine_words import engine_says, told
+from desktop.i18n import messages
 from desktop.i18n.text import tr
 from desktop.pages.settings.editors import Editor, editor
 from desktop.widgets.basics import button, column, label, line, row
@@ -102,7 +102,7 @@ class Field(FormRow):
         self._is_refused = True
         self.editor.mark(True)
         known = problem.kind == SettingsError.__name__  # its hint repeats what stands here already
-        self._say(engine_says(problem.summary) if known else told(problem))
+        self._say(messages.summary(problem) if known else messages.told(problem))
 
     def _show(self, entry: Entry) -> None:
         self.editor.show_value(entry.value)

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 from desktop.actions import logins as actions
 from desktop.context import AppContext
 from desktop.dialogs.login import LoginDialog
-from desktop.i18n.engine_words import told
+from desktop.i18n import messages
 from desktop.i18n.text import tr
 from desktop.pages.settings.fields import FormRow, Section
 from desktop.widgets.basics import button, column, holder, label, row
@@ -74,7 +74,7 @@ class LoginList(QWidget):
         plain = any(not login.store for login in seen.logins)
         self.move_plain.setVisible(seen.wanted and plain)
         self.add.setEnabled(seen.safe)
-        self._say(told(seen.problem) if seen.problem else "" if seen.safe else _off())
+        self._say(messages.told(seen.problem) if seen.problem else "" if seen.safe else _off())
 
     def _row(self, login: RegistryLogin) -> QWidget:
         place = "" if login.store else tr("in a plain file")
@@ -89,7 +89,7 @@ class LoginList(QWidget):
 
     def _complain(self, problem: Problem) -> None:
         """Docker's file or a helper cannot be read: what was shown may not hold any more."""
-        self._say(told(problem))
+        self._say(messages.told(problem))
 
     def _say(self, text: str) -> None:
         self.said.setText(text)

@@ -18,7 +18,7 @@ from desktop.i18n.text import tr
 from desktop.pages.page import Command, Page
 from desktop.pages.settings.fields import Field, FormRow, Section
 from desktop.pages.settings.logins import LoginsSection
-from desktop.pages.settings.pending import is_supervisors, pending, reason
+from desktop.pages.settings.pending import is_supervisors, pending
 from desktop.pages.settings.window_settings import WindowSection
 from desktop.session.tasks import Task
 from desktop.theme import icons
@@ -298,7 +298,8 @@ class SettingsPage(Page):
             return
         names = ", ".join(tr(setting.label) for setting in waiting)
         self.restart_words.setText(tr("Changed and not in use yet: {names}", names=names))
-        self.restart_why.setText(" ".join(dict.fromkeys(reason(setting) for setting in waiting)))
+        reasons = dict.fromkeys(tr(setting.needs_restart) for setting in waiting)
+        self.restart_why.setText(" ".join(reasons))
         words = (
             tr("Restart the background process")
             if _is_supervisors(waiting)

@@ -6,7 +6,6 @@ if this page came later, when it was first shown.
 
 from collections.abc import Mapping, Sequence
 
-from desktop.i18n.text import tr
 from engine.settings.schema import SUPERVISOR_RESTART
 from engine.settings.setting import Setting
 from engine.settings.store import Entry
@@ -32,12 +31,6 @@ def pending(
 def is_supervisors(setting: Setting) -> bool:
     """Whether the background process chooses it when it starts, not the machine."""
     return setting.needs_restart == SUPERVISOR_RESTART
-
-
-def reason(setting: Setting) -> str:
-    """Why, without the command that a terminal would need: here a button stands for it."""
-    sentence, colon, _command = tr(setting.needs_restart).partition(": galley ")
-    return f"{sentence}." if colon else sentence
 
 
 def _differs(entry: Entry, before: Mapping[str, str], machine: Status) -> bool:

@@ -10,7 +10,7 @@ from PySide6.QtCore import QRectF, QSize, Qt, QTimer
 from PySide6.QtGui import QFontMetrics, QHideEvent, QPainter, QPaintEvent, QShowEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from desktop.i18n.engine_words import engine_says
+from desktop.i18n import messages
 from desktop.i18n.text import seconds as seconds_text
 from desktop.i18n.text import tr
 from desktop.theme import icons
@@ -84,7 +84,7 @@ class Timeline(QWidget):
         whole = max(sum(taken), 0.001)
         metrics = QFontMetrics(self.font())
         widest = max(
-            (metrics.horizontalAdvance(engine_says(step.step)) for step in self._boot), default=0
+            (metrics.horizontalAdvance(messages.said(step.text)) for step in self._boot), default=0
         )
         names = min(widest + 12, int(self.width() * NAMES_SHARE))
         bars = self.width() - MARK_WIDTH - names - TIME_WIDTH
@@ -121,7 +121,7 @@ class Timeline(QWidget):
         painter.setFont(self.font())
         painter.setPen(self._theme.color("text"))
         text = QFontMetrics(self.font()).elidedText(
-            engine_says(step.step), Qt.TextElideMode.ElideRight, width + 10
+            messages.said(step.text), Qt.TextElideMode.ElideRight, width + 10
         )
         place = QRectF(MARK_WIDTH, line.top(), width + 10, line.height())
         painter.drawText(place, int(Qt.AlignmentFlag.AlignVCenter), text)
@@ -155,5 +155,5 @@ def _time_text(taken: float) -> str:
 
 def _said(step: BootStep, failed: bool) -> str:
     if step.seconds is not None:
-        return f"{engine_says(step.step)}: {_time_text(step.seconds)}"
-    return f"{engine_says(step.step)}: {tr('failed') if failed else tr('under way')}"
+        return f"{messages.said(step.text)}: {_time_text(step.seconds)}"
+    return f"{messages.said(step.text)}: {tr('failed') if failed else tr('under way')}"

@@ -13,12 +13,13 @@ from engine.supervisor import Assembly, main
 from tests.unit.engine.control.scripted import ScriptedEngine
 from vm.errors import ToolMissing
 from vm.host.paths import Home
+from vm.messages import Message
 
 
 def scripted(home: Home) -> Assembly:
     match os.environ.get("GALLEY_TEST_FAULT"):
         case "problem":
-            raise ToolMissing("There is no QEMU.", "Install it.", details="which qemu")
+            raise ToolMissing(Message("", "There is no QEMU.", "Install it."), details="which qemu")
         case "mistake":
             raise ZeroDivisionError("by a scripted zero")
         case "death":

@@ -10,6 +10,7 @@ from vm.capabilities import Progress, Suspends
 from vm.directory import MachineDir
 from vm.errors import NotResumable
 from vm.host import sparse
+from vm.messages import Message
 from vm.types import BootOptions, MachineSpec
 
 
@@ -61,7 +62,7 @@ class Sleep(Suspends):
     ) -> None:
         self._backend.at_resume()
         if spec != self._backend.spec:
-            raise NotResumable("Another machine.")
+            raise NotResumable(Message("", "Another machine."))
         self._backend.memory = int((directory.suspended / "ram").read_text())
         shutil.rmtree(directory.suspended)
         self._backend.go_on(directory, spec, options, progress)

@@ -13,6 +13,7 @@ from tests.unit.engine.sleepy import Sleepy
 from vm.directory import MachineDir
 from vm.errors import BackendFailed
 from vm.host.paths import Home
+from vm.messages import Message
 from vm.types import MachineState
 
 PATIENCE = 8.0  # seconds; less than the 10 s that a ping waits for its answer
@@ -81,7 +82,7 @@ def test_a_suspend_that_fails_is_over_at_once(engine: Engine, backend: Sleepy) -
 
     def fail() -> None:
         backend.at_suspend = lambda: None
-        raise BackendFailed("The disk is full.")
+        raise BackendFailed(Message("", "The disk is full."))
 
     backend.at_suspend = fail
     watcher = Watcher(engine)

@@ -18,10 +18,27 @@ from vm.backends.qemu.command import Launch, probe_arguments
 from vm.errors import VirtualizationOff
 from vm.host import process
 from vm.host.paths import write_atomic
+from vm.messages import Text
+from vm.messages.qemu import (
+    ACCELERATOR_CHOSEN,
+    ACCELERATOR_ELSEWHERE,
+    ACCELERATOR_FAILED,
+    ACCELERATOR_KVM_CLOSED,
+    ACCELERATOR_NO_HVF,
+    ACCELERATOR_NO_KVM,
+    ACCELERATOR_NONE,
+    ACCELERATOR_REFUSED,
+    ACCELERATOR_SLOW,
+    ACCELERATOR_TESTING,
+    ACCELERATOR_WHPX,
+    ACCELERATOR_WORKS,
+    EMULATION_CHOSEN,
+    QEMU_ENDED,
+)
 from vm.types import Accelerator
 
 NATIVE = {"Linux": "kvm", "Darwin": "hvf", "Windows": "whpx"}
-TITLES = {"kvm": "KVM", "hvf": "Hypervisor.framework", "whpx": "the Windows Hypervisor Platform"}
+TITLES = {"kvm": "KVM", "hvf": "Hypervisor.framework", "whpx": ACCELERATOR_WHPX}
 KVM = Path("/dev/kvm")
 
 DEADLINE = 10.0  # seconds; emulation boots this guest in under four on a slow computer
@@ -35,12 +52,12 @@ class Verdict(msgspec.Struct, frozen=True):
 
     measured_with: tuple[str, ...] = msgspec.field(name="circumstances")
     works: bool
-    reason: str
+    reason: Text
     at: float  # seconds since the epoch
 
 
 def choose(
-    asked: str, launch: Launch, memory: Path, version: str, progress: Callable[[str], None]
+    asked: str, launch: Launch, memory: Path, version: str, progress: Callable[[Text], None]
 ) -> Accelerator:
     """The accelerator for `asked`, a setting. Raises VirtualizationOff if it cannot be used.
 
@@ -48,53 +65,57 @@ def choose(
     caches the verdict; `version`: QEMU's.
     """
     if asked == "tcg":
-        return Accelerator("tcg", "Emulation was chosen in the settings.")
+        return accelerator("tcg", EMULATION_CHOSEN.text())
     native = NATIVE.get(launch.system, "")
     missing = why_missing(native)
     if asked != "auto":
         _check_chosen(asked, native, missing)
-        return Accelerator(asked, f"{TITLES[asked]} was chosen in the settings.")
+        return accelerator(asked, ACCELERATOR_CHOSEN.text(accelerator=TITLES[asked]))
     if missing:
-        return Accelerator("tcg", missing)
+        return accelerator("tcg", missing)
     verdict = _verdict(native, launch, memory, version, progress)
-    return Accelerator(native if verdict.works else "tcg", verdict.reason)
+    return accelerator(native if verdict.works else "tcg", verdict.reason)
 
 
-def why_missing(native: str) -> str:
-    """Why the accelerator does not exist here, "" when it does. Quick."""
+def accelerator(name: str, reason: Text) -> Accelerator:
+    return Accelerator(name, reason.english, reason.code, reason.values)
+
+
+def why_missing(native: str) -> Text | None:
+    """Why the accelerator does not exist here, None when it does. Quick."""
     if native == "":
-        return "This system has no hardware virtualization that QEMU can use."
+        return ACCELERATOR_NONE.text()
     if native == "kvm" and not KVM.exists():
-        return f"{KVM} does not exist: virtualization is off in the firmware, or there is none."
+        return ACCELERATOR_NO_KVM.text(device=KVM)
     if native == "kvm" and not os.access(KVM, os.R_OK | os.W_OK):
-        return f"{KVM} is not open to this user, who is not in the group kvm."
+        return ACCELERATOR_KVM_CLOSED.text(device=KVM)
     if native == "hvf" and not _answers("1", "sysctl", "-n", "kern.hv_support"):
-        return "This Mac has no Hypervisor.framework."
-    return ""
+        return ACCELERATOR_NO_HVF.text()
+    return None
 
 
-def _check_chosen(asked: str, native: str, missing: str) -> None:
-    if asked == native and not missing:
+def _check_chosen(asked: str, native: str, missing: Text | None) -> None:
+    if asked == native and missing is None:
         return
-    summary = missing or f"The accelerator {asked} does not exist on {platform.system()}."
-    raise VirtualizationOff(summary, "Set the accelerator to auto: galley settings set")
+    elsewhere = ACCELERATOR_ELSEWHERE.text(accelerator=asked, system=platform.system())
+    raise VirtualizationOff(ACCELERATOR_REFUSED, reason=missing or elsewhere)
 
 
 def _verdict(
-    native: str, launch: Launch, memory: Path, version: str, progress: Callable[[str], None]
+    native: str, launch: Launch, memory: Path, version: str, progress: Callable[[Text], None]
 ) -> Verdict:
     measured_with = (native, version, platform.release(), processor_name(), launch.cpu_model)
     known = _read_verdict(memory)
     if known is not None and known.measured_with == measured_with and _is_current(known):
         return known
-    progress(f"Testing {TITLES[native]} with a small guest")
+    progress(ACCELERATOR_TESTING.text(accelerator=TITLES[native]))
     works, reason = boots(native, launch)
     verdict = Verdict(measured_with, works, reason, time.time())
     write_atomic(memory, msgspec.json.encode(verdict))
     return verdict
 
 
-def boots(native: str, launch: Launch) -> tuple[bool, str]:
+def boots(native: str, launch: Launch) -> tuple[bool, Text]:
     """Boot the test guest: whether it came up, and a sentence about it."""
     guest = msgspec.structs.replace(
         launch, accelerator=native, cpus=min(launch.cpus, 2), memory_bytes=512 << 20
@@ -104,11 +125,13 @@ def boots(native: str, launch: Launch) -> tuple[bool, str]:
     try:
         done = process.run(probe_arguments(guest), timeout=DEADLINE)
     except process.TimedOut:
-        return False, f"{title} is present, but a test guest did not boot in {DEADLINE:g} s."
+        return False, ACCELERATOR_SLOW.text(accelerator=title, seconds=DEADLINE)
     if POWERED_OFF in done.stdout:
-        return True, f"{title} booted a test guest in {time.monotonic() - before:.1f} s."
-    lines = done.tail(5).splitlines()[1:] or [f"QEMU ended with code {done.returncode}"]
-    return False, f"{title} is present, but a test guest did not boot: {error_line(lines)}"
+        took = time.monotonic() - before
+        return True, ACCELERATOR_WORKS.text(accelerator=title, seconds=took)
+    lines = done.tail(5).splitlines()[1:]
+    reason = error_line(lines) if lines else QEMU_ENDED.text(code=done.returncode)
+    return False, ACCELERATOR_FAILED.text(accelerator=title, reason=reason)
 
 
 def error_line(lines: list[str]) -> str:

@@ -31,6 +31,7 @@ from vm.errors import BackendFailed, MachineBusy, Problem, problem_of
 from vm.guest.protocol import Guest
 from vm.host import memory, process
 from vm.host.paths import unusable, write_atomic
+from vm.messages.machine import MACHINE_RUNNING_STOP_FIRST
 from vm.types import Address, BootOptions, Features, MachineSpec, MachineState, Observation
 
 log = logging.getLogger(__name__)
@@ -100,7 +101,7 @@ class QemuBackend(Backend):
 
     def delete(self, directory: MachineDir) -> None:
         if running.find(directory) is not None:
-            raise MachineBusy("The machine is running.", "Stop it first: galley stop")
+            raise MachineBusy(MACHINE_RUNNING_STOP_FIRST)
         for file in (
             *(directory.data_disk, directory.data_is_new, directory.uuid, directory.spec),
             *(directory.running, directory.accelerator, directory.initramfs),

@@ -12,6 +12,7 @@ from vm.backends.qemu.command import DATA
 from vm.capabilities import GrowsDisk
 from vm.directory import MachineDir
 from vm.errors import DiskFull
+from vm.messages.machine import DISK_TOO_LITTLE_FREE
 
 LEAST_FREE = 2 << 30  # bytes for a first image and its container; the disk itself is sparse
 
@@ -42,7 +43,8 @@ def _check_space(folder: Path) -> None:
     free = shutil.disk_usage(folder).free
     if free < LEAST_FREE:
         raise DiskFull(
-            f"The disk that holds {folder} has {free / 2**30:.1f} GiB free; "
-            f"a machine needs {LEAST_FREE / 2**30:.0f} GiB.",
-            "Free some space, or set GALLEY_HOME to a directory on another disk.",
+            DISK_TOO_LITTLE_FREE,
+            folder=folder,
+            free=free,
+            needed=LEAST_FREE,
         )

@@ -13,6 +13,8 @@ from vm.capabilities import ForwardsPorts
 from vm.directory import MachineDir
 from vm.errors import BackendFailed, GalleyError
 from vm.host import net
+from vm.messages.host import PORT_IPV4_ONLY
+from vm.messages.qemu import QEMU_FORWARD_STAYS
 from vm.types import Forward
 
 ANY = "0.0.0.0"
@@ -44,9 +46,9 @@ def add(qmp: Session, forward: Forward) -> None:
     """Raises PortInUse, or BackendFailed with QEMU's message."""
     if ":" in forward.host_address:
         raise BackendFailed(
-            f"Port {forward.host_port} cannot be published on {forward.host_address}: "
-            "QEMU forwards IPv4 only.",
-            "Publish it on an IPv4 address, such as 127.0.0.1 or 0.0.0.0.",
+            PORT_IPV4_ONLY,
+            port=forward.host_port,
+            address=forward.host_address,
         )
     said = qmp.monitor(f"hostfwd_add {NETDEV} {_host_side(forward)}-:{forward.guest_port}")
     if said and _plain(forward) not in carried(qmp):
@@ -57,7 +59,7 @@ def remove(qmp: Session, forward: Forward) -> None:
     """Does nothing where it is not forwarded."""
     said = qmp.monitor(f"hostfwd_remove {NETDEV} {_host_side(forward)}")
     if not said.endswith(("removed", "not found")):
-        raise BackendFailed(f"QEMU did not stop forwarding port {forward.host_port}: {said}")
+        raise BackendFailed(QEMU_FORWARD_STAYS, port=forward.host_port, said=said)
 
 
 def carried(qmp: Session) -> frozenset[Forward]:

@@ -15,6 +15,13 @@ from vm.backends.qemu.command import INITRAMFS, KERNEL, ROOT, Launch
 from vm.capabilities import Progress
 from vm.directory import MachineDir
 from vm.errors import MachineBusy, NoMachine, NotEnough
+from vm.messages.guest import IMAGE_FILE_MISSING
+from vm.messages.machine import (
+    MACHINE_ALREADY_RUNNING,
+    MACHINE_NONE_TO_START,
+    MACHINE_TOO_MANY_CPUS,
+    MACHINE_TOO_MUCH_MEMORY,
+)
 from vm.types import Accelerator, BootOptions, MachineSpec
 
 
@@ -26,9 +33,9 @@ def plan(
     qemu = program.find()
     identity = running.read_uuid(directory)
     if identity is None or not directory.data_disk.exists():
-        raise NoMachine("There is no machine to start yet.")
+        raise NoMachine(MACHINE_NONE_TO_START)
     if running.find(directory) is not None:
-        raise MachineBusy("The machine is running already.")
+        raise MachineBusy(MACHINE_ALREADY_RUNNING)
     _check(spec)
     launch = Launch(
         program=str(qemu.path),
@@ -69,15 +76,16 @@ def _check(spec: MachineSpec) -> None:
     processors, installed = psutil.cpu_count() or 1, psutil.virtual_memory().total
     if spec.cpus > processors:
         raise NotEnough(
-            f"The machine is to have {spec.cpus} CPUs, and this computer has {processors}.",
-            f"Give it at most {processors}: galley settings set",
+            MACHINE_TOO_MANY_CPUS,
+            cpus=spec.cpus,
+            processors=processors,
         )
     if spec.memory_bytes > installed:
         raise NotEnough(
-            f"The machine is to have {spec.memory_bytes / 2**30:.1f} GiB of memory, "
-            f"and this computer has {installed / 2**30:.1f}.",
-            "Give it less: galley settings set",
+            MACHINE_TOO_MUCH_MEMORY,
+            wanted=spec.memory_bytes,
+            installed=installed,
         )
     for name in (KERNEL, INITRAMFS, ROOT):
         if not (Path(spec.image) / name).is_file():
-            raise image.damaged(Path(spec.image), name, "it is missing")
+            raise image.damaged(Path(spec.image), name, IMAGE_FILE_MISSING.text())

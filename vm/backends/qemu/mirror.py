@@ -22,6 +22,7 @@ from vm.directory import MachineDir
 from vm.errors import BackendFailed
 from vm.host import sparse
 from vm.host.sparse import Report
+from vm.messages.qemu import QEMU_COPY_FAILED, QEMU_JOB_GONE
 
 JOB, NODE = "galley-copy", "copy"
 POLL = 0.1  # seconds; an open session would block all others
@@ -130,8 +131,8 @@ def _found(session: Session) -> Job:
     """Raises BackendFailed where the job has failed."""
     job = _job(session)
     if job is None or job.error is not None:
-        reason = job.error if job is not None else "its job is gone"
-        raise BackendFailed(f"QEMU could not copy the data disk: {reason}.", details=str(job))
+        reason = job.error if job is not None else QEMU_JOB_GONE
+        raise BackendFailed(QEMU_COPY_FAILED, reason=reason, details=str(job))
     return job
 
 

@@ -13,13 +13,21 @@ import msgspec
 from vm.errors import ToolMissing, ToolTooOld
 from vm.host import process
 from vm.image import Fingerprint
+from vm.messages import Text
+from vm.messages.qemu import (
+    QEMU_INSTALL_DARWIN,
+    QEMU_INSTALL_LINUX,
+    QEMU_INSTALL_OTHER,
+    QEMU_INSTALL_WINDOWS,
+    QEMU_NO_VERSION,
+    QEMU_TOO_OLD,
+)
 
 OLDEST = (7, 2)  # Debian 12's; older ones lack options that `command.py` uses
 INSTALL = {
-    "Linux": "Install it: `sudo apt install {apt}` (Debian, Ubuntu), `sudo dnf install qemu-kvm` "
-    "(Fedora), `sudo pacman -S qemu-base` (Arch).",
-    "Darwin": "Install it: `brew install qemu`.",
-    "Windows": "Install it: `winget install SoftwareFreedomConservancy.QEMU`, and put it on PATH.",
+    "Linux": QEMU_INSTALL_LINUX,
+    "Darwin": QEMU_INSTALL_DARWIN,
+    "Windows": QEMU_INSTALL_WINDOWS,
 }
 APT = {"x86_64": "qemu-system-x86", "aarch64": "qemu-system-arm"}
 
@@ -51,15 +59,12 @@ def _look(path: Path, _: Fingerprint) -> Program:
     lines = done.stdout.decode(errors="replace").splitlines()
     numbers = re.search(r"version (\d+)\.(\d+)", lines[0] if lines else "")
     if not done.ok or numbers is None:
-        raise ToolMissing(f"{path} does not tell its version.", _hint(), details=done.tail())
+        raise ToolMissing(QEMU_NO_VERSION, path=path, install=_hint(), details=done.tail())
     if (int(numbers[1]), int(numbers[2])) < OLDEST:
-        oldest = ".".join(map(str, OLDEST))
-        raise ToolTooOld(
-            f"QEMU {numbers[1]}.{numbers[2]} is too old: Galley needs {oldest} or newer.", _hint()
-        )
+        oldest, version = ".".join(map(str, OLDEST)), f"{numbers[1]}.{numbers[2]}"
+        raise ToolTooOld(QEMU_TOO_OLD, version=version, oldest=oldest, install=_hint())
     return Program(path, lines[0])
 
 
-def _hint() -> str:
-    hint = INSTALL.get(platform.system(), "Install QEMU with your system's package manager.")
-    return hint.replace("{apt}", APT[arch()])
+def _hint() -> Text:
+    return INSTALL.get(platform.system(), QEMU_INSTALL_OTHER).text(apt=APT[arch()])

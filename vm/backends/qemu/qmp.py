@@ -19,6 +19,7 @@ import msgspec
 
 from vm.errors import BackendFailed
 from vm.host import ownership
+from vm.messages.qemu import QEMU_COMMAND_REFUSED, QEMU_NO_ANSWER, QEMU_NOT_QMP
 
 Json = dict[str, object]
 DEADLINE = 5.0
@@ -61,7 +62,9 @@ class Session:
             self.events.append(answer.event)
         if answer.error is not None:
             raise BackendFailed(
-                f"QEMU refused {command}: {answer.error.desc}.",
+                QEMU_COMMAND_REFUSED,
+                command=command,
+                reason=answer.error.desc,
                 details=msgspec.json.encode(request).decode(),
             )
         return answer.result
@@ -87,7 +90,7 @@ class Session:
         while (message := self._message()).event is not None:
             continue
         if message.QMP is None:
-            raise QmpSilent("QEMU's control socket does not speak QMP.")
+            raise QmpSilent(QEMU_NOT_QMP)
         self.execute("qmp_capabilities")
 
     def _message(self) -> Message:
@@ -97,9 +100,7 @@ class Session:
         try:
             return msgspec.json.decode(line, type=Message)
         except msgspec.DecodeError as error:
-            raise QmpSilent(
-                "QEMU's control socket does not speak QMP.", details=str(error)
-            ) from error
+            raise QmpSilent(QEMU_NOT_QMP, details=str(error)) from error
 
     def _receive(self) -> bytes:
         try:
@@ -166,4 +167,4 @@ def _left(until: float) -> float:
 
 
 def _silent(error: OSError) -> QmpSilent:
-    return QmpSilent("QEMU does not answer on its control socket.", details=str(error))
+    return QmpSilent(QEMU_NO_ANSWER, details=str(error))

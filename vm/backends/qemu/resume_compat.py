@@ -14,6 +14,16 @@ import msgspec
 from vm.backends.qemu import accel
 from vm.backends.qemu.command import Launch, arguments
 from vm.image import MANIFEST, Fingerprint
+from vm.messages import Message
+from vm.messages.qemu import (
+    SUSPEND_OTHER_ACCELERATOR,
+    SUSPEND_OTHER_DISK_SIZE,
+    SUSPEND_OTHER_FORMAT,
+    SUSPEND_OTHER_IMAGE,
+    SUSPEND_OTHER_PROCESSOR,
+    SUSPEND_OTHER_QEMU,
+    SUSPEND_OTHER_SETTINGS,
+)
 from vm.types import MachineSpec
 
 FORMAT = 1  # raised when `ResumeCompat` or the files of a saved state change
@@ -21,13 +31,13 @@ ONE_START_WORDS = ("galley.format=", "galley.grow=", "galley.fsck=", "galley.tem
 
 # The field that differs, as a reason for users.
 REASONS = {
-    "format": "it was suspended by another version of Galley",
-    "qemu": "QEMU has been replaced",
-    "accelerator": "the accelerator is another one",
-    "processor": "this computer's processor or kernel is another one",
-    "image": "the guest image is another one",
-    "disk_bytes": "its data disk is to have another size",
-    "arguments": "its settings have changed",
+    "format": SUSPEND_OTHER_FORMAT,
+    "qemu": SUSPEND_OTHER_QEMU,
+    "accelerator": SUSPEND_OTHER_ACCELERATOR,
+    "processor": SUSPEND_OTHER_PROCESSOR,
+    "image": SUSPEND_OTHER_IMAGE,
+    "disk_bytes": SUSPEND_OTHER_DISK_SIZE,
+    "arguments": SUSPEND_OTHER_SETTINGS,
 }
 
 
@@ -60,12 +70,12 @@ def compat_of(launch: Launch, spec: MachineSpec) -> ResumeCompat:
     )
 
 
-def difference(then: ResumeCompat, now: ResumeCompat) -> str:
-    """The reason for the first field that differs, "" where none does."""
+def difference(then: ResumeCompat, now: ResumeCompat) -> Message | None:
+    """The reason for the first field that differs, None where none does."""
     for field, reason in REASONS.items():
         if getattr(then, field) != getattr(now, field):
             return reason
-    return ""
+    return None
 
 
 def lasting_words(words: tuple[str, ...]) -> tuple[str, ...]:

@@ -21,6 +21,8 @@ from vm.directory import MachineDir
 from vm.errors import NoMachine
 from vm.host import process, process_search
 from vm.host.paths import write_atomic
+from vm.messages.machine import MACHINE_NOT_RUNNING
+from vm.messages.qemu import ACCELERATOR_CHOSEN_BEFORE, QEMU_OTHER_MACHINE
 from vm.types import Accelerator, MachineSpec
 
 changing = threading.Lock()  # held from the sweep before a start until the record is written
@@ -71,7 +73,7 @@ def find_or_raise(directory: MachineDir) -> Running:
     """The machine's living process. Raises NoMachine."""
     found = find(directory)
     if found is None:
-        raise NoMachine("The machine is not running.", "Start it: galley start")
+        raise NoMachine(MACHINE_NOT_RUNNING)
     return found
 
 
@@ -93,7 +95,7 @@ def control(
     with qmp.session(directory.qmp_socket, deadline) as session:
         if session.field("query-uuid", "UUID") != found.uuid:
             raise qmp.QmpSilent(
-                "QEMU's control socket belongs to another machine.",
+                QEMU_OTHER_MACHINE,
                 details=str(directory.qmp_socket),
             )
         yield session
@@ -140,14 +142,15 @@ def _adopt(
     """A new record, from the command line."""
     port = re.search(r"hostfwd=tcp:127\.0\.0\.1:(\d+)-:22", " ".join(words))
     name = _value(words, "-accel").partition(",")[0]
-    reason = "It was chosen when the machine was started."
+    chosen = ACCELERATOR_CHOSEN_BEFORE
+    accelerator = Accelerator(name, chosen.summary, chosen.code)
     spec = last_spec.read(directory)
     by = "virtiofs" if "vhost-user-fs-pci" in " ".join(words) else "sftp"
     return Running(
         identity=identity,
         uuid=uuid,
         ssh_port=int(port[1]) if port else 0,
-        accelerator=Accelerator(name, reason),
+        accelerator=accelerator,
         spec=spec,
         share_by=by if spec is not None and spec.shares else "",
     )

@@ -21,6 +21,7 @@ from vm.directory import MachineDir
 from vm.errors import BackendFailed
 from vm.host import memory, net, process
 from vm.host.logs import turn
+from vm.messages.qemu import QEMU_OR_AUTO, QEMU_SILENT, QEMU_START_FAILED
 from vm.types import Accelerator, MachineSpec
 
 log = logging.getLogger(__name__)
@@ -172,11 +173,14 @@ def _log_since(directory: MachineDir, offset: int) -> str:
 
 
 def _failed(said: str, launch: Launch) -> BackendFailed:
-    lines = said.splitlines() or [f"it did not answer within {HEARD_WITHIN:g} s"]
-    reason = next((line for line in lines if "error" in line.lower()), lines[-1])
-    chosen = "" if launch.accelerator == "tcg" else ", or set the accelerator to auto"
+    lines = said.splitlines()
+    reason = next((line.strip() for line in lines if "error" in line.lower()), "")
+    if not reason and lines:
+        reason = lines[-1].strip()
+    chosen = "" if launch.accelerator == "tcg" else QEMU_OR_AUTO
     return BackendFailed(
-        f"QEMU did not start the machine: {reason.strip()}",
-        f"Try again{chosen}; `galley logs --component vm` has what QEMU said.",
+        QEMU_START_FAILED,
+        reason=reason or QEMU_SILENT.text(seconds=HEARD_WITHIN),
+        chosen=chosen,
         details=said,
     )

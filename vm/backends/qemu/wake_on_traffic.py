@@ -19,6 +19,7 @@ from vm.backends.qemu.running import Running
 from vm.capabilities import WakesOnTraffic
 from vm.directory import MachineDir
 from vm.errors import BackendFailed
+from vm.messages.qemu import QEMU_NO_PACKETS
 
 NAME = "knock"  # in a QEMU that an earlier version started, too
 CONNECT = 5.0  # seconds
@@ -44,7 +45,7 @@ def wait_for_frame(directory: MachineDir, found: Running, listening: Callable[[]
             listening()
             return _wait_for_any_frame(frames)
     except OSError as error:
-        raise BackendFailed("QEMU does not tell who comes.", details=str(error)) from error
+        raise BackendFailed(QEMU_NO_PACKETS, details=str(error)) from error
     finally:
         with contextlib.suppress(BackendFailed), running.control(directory, found) as session:
             _remove_mirror(session)

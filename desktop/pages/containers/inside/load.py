@@ -24,6 +24,7 @@ from engine.docker.types import (
     Namespace,
 )
 from vm.errors import Cancelled, EngineRefused, Problem
+from vm.messages import Message
 
 MOST_OTHERS = 100  # containers that are asked whether they share something
 
@@ -171,7 +172,7 @@ class InsideLoader(QObject):
         api = self.app.connection.client.containers
         for key, name in others.items():
             if cancel.is_set:
-                raise Cancelled(tr("Nobody asks any more."))
+                raise Cancelled(Message("", tr("Nobody asks any more.")))
             try:
                 modes = api.detail(key).modes
             except EngineRefused:

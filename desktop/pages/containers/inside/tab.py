@@ -8,7 +8,7 @@ from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from desktop.context import AppContext
-from desktop.i18n.engine_words import told
+from desktop.i18n import messages
 from desktop.i18n.text import plural, size, tr
 from desktop.pages.containers.inside import facts
 from desktop.pages.containers.inside.changes import ChangesDialog, ChangesLine
@@ -109,7 +109,7 @@ class InsideTab(Tab):
         loader = self.loader
         self.problem.setVisible(loader.problem is not None)
         if loader.problem is not None:
-            self.problem.setText(told(loader.problem))
+            self.problem.setText(messages.told(loader.problem))
         if loader.detail is None:
             return
         self._draw_layers()

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QPushButton, QStackedWidget, QVBoxLayout
 from desktop.actions.container_logs import save_log
 from desktop.context import AppContext
 from desktop.dialogs.choose_file import ask_save
-from desktop.i18n.engine_words import engine_says, told
+from desktop.i18n import messages
 from desktop.i18n.text import plural, tr
 from desktop.pages.containers.logs.feed import LogFeed, Mark, RowMaker
 from desktop.pages.containers.logs.search_bar import LogSearchBar
@@ -158,14 +158,14 @@ class LogsTab(Tab):
             self._read()
             return
         ended = tr("The container has ended. Its log goes on when it starts again.")
-        self._note(engine_says(problem.summary) if problem else ended)
+        self._note(messages.summary(problem) if problem else ended)
         self._show_right(problem)
 
     def _show_right(self, problem: Problem | None = None) -> None:
         if len(self.view.rows):
             self.stack.setCurrentWidget(self.view)
         elif problem is not None:
-            self.trouble.set_text(told(problem))
+            self.trouble.set_text(messages.told(problem))
             self.stack.setCurrentWidget(self.trouble)
             self._note("")
         elif not self._quiet.isActive():

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from PySide6.QtWidgets import QFrame, QGridLayout, QVBoxLayout, QWidget
 
 from desktop.context import AppContext
-from desktop.i18n.engine_words import engine_says
+from desktop.i18n import messages
 from desktop.i18n.text import percent, size, tr
 from desktop.pages.containers.stats.feed import StatsFeed
 from desktop.pages.containers.tab import Tab
@@ -137,7 +137,7 @@ class StatsTab(Tab):
         self.note.setVisible(bool(text))
 
     def _fail(self, problem: Problem) -> None:
-        self._say(engine_says(problem.summary))
+        self._say(messages.summary(problem))
 
     def _take(self, samples: Sequence[StatsSample]) -> None:
         row = self.app.stores.containers.rows.get(self.key)

@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QFrame, QVBoxLayout
 
 from desktop.actions import containers as actions
 from desktop.context import AppContext
-from desktop.i18n.engine_words import engine_says
+from desktop.i18n import messages
 from desktop.i18n.text import tr
 from desktop.pages.containers.tab import Tab
 from desktop.pages.containers.terminal.session import GOODBYE_SECONDS, Ending, TerminalSession
@@ -166,7 +166,7 @@ class TerminalTab(Tab):
             self.strip.hide()
         elif self._ending.problem is not None:
             problem = self._ending.problem
-            self._say(engine_says(problem.summary), engine_says(problem.hint), tr("Try again"))
+            self._say(messages.summary(problem), messages.hint(problem), tr("Try again"))
         else:
             code = self._ending.code
             words = tr("The session has ended")

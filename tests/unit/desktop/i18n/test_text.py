@@ -15,10 +15,8 @@ from PySide6.QtCore import QLocale
 
 from desktop.i18n import text
 from engine.diagnose.run import CHECKS
-from engine.lifecycle import start_steps
 from engine.settings.schema import schema
 from engine.settings.setting import HostSize, Topic
-from vm.lifecycle import boot_steps
 
 ROOT = Path(__file__).parents[4]
 # Calls whose first texts a person reads; everything else gets its text from a variable.
@@ -85,40 +83,15 @@ def unmarkable(files: dict[str, str]) -> Iterator[str]:
 
 
 def wanted() -> dict[str, str]:
-    """What a language must have: the window's own texts, those of the settings, the steps of a
-    start and the checks."""
+    """What a language must have: the window's own texts, those of settings and of checks."""
     found = marked(sources())
     for setting in schema(HostSize(cpus=4, memory=8 * 1024**3)):
         for said in (setting.label, setting.help, setting.needs_restart):
             if said:
                 found[said] = f"engine/settings/schema.py: {setting.name}"
-    for path in ("vm/lifecycle/boot_steps.py", "engine/lifecycle/start_steps.py"):
-        found |= steps(path)
     found |= {topic.value: "engine/settings/setting.py" for topic in Topic}
     found |= {check.title: "engine/diagnose" for check in CHECKS}
     return found
-
-
-def steps(path: str) -> dict[str, str]:
-    """The names of a start's steps; one of them has a backend's name in it."""
-    found: dict[str, str] = {}
-    for node in ast.walk(ast.parse((ROOT / path).read_text())):
-        if isinstance(node, ast.Call) and called(node) == "Step":
-            name = node.args[0]
-            if isinstance(name, ast.JoinedStr):
-                assert ast.unparse(name) == "f'Starting {self._backend.name}'"
-                found |= {f"Starting {backend}": path for backend in ("qemu", "fake")}
-            else:
-                found[str(literal(name) or _constant(name))] = path
-    return found
-
-
-def _constant(name: ast.expr) -> str:
-    """A name that stands in a constant, of the steps' class or of the engine's steps."""
-    if isinstance(name, ast.Name):
-        return str(getattr(start_steps, name.id))
-    assert isinstance(name, ast.Attribute)
-    return str(getattr(boot_steps.BootPlan, name.attr))
 
 
 def test_no_text_is_bare() -> None:

@@ -14,6 +14,7 @@ from desktop.session.tasks import Task, Tasks, TaskState
 from engine.client import launch
 from engine.types import EngineHealth, EngineStatus
 from vm.errors import BackendFailed
+from vm.messages import Message
 from vm.types import MachineState, Status
 
 type Seen = Callable[[MachineState], None]
@@ -32,7 +33,7 @@ class Supervisor:
         self.calls.append(method)
         self.may_end.wait(20)
         if self.fails:
-            raise BackendFailed("It failed.")
+            raise BackendFailed(Message("", "It failed."))
 
     def statuses(self) -> Iterator[EngineStatus]:
         yield from iter(self.shown.get, None)

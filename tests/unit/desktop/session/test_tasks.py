@@ -10,6 +10,7 @@ from shiboken6 import isValid
 
 from desktop.session.tasks import KEPT, THREADS, Task, Tasks, TaskState
 from vm.errors import EngineRefused, Problem
+from vm.messages import Message
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def test_a_result_comes_back_in_the_windows_thread(qtbot: QtBot, tasks: Tasks) -
 
 
 def test_an_error_is_a_problem_and_can_be_tried_again(qtbot: QtBot, tasks: Tasks) -> None:
-    answers = iter([EngineRefused("No.", "Ask again."), None])
+    answers = iter([EngineRefused(Message("", "No.", "Ask again.")), None])
     problems: list[Problem] = []
 
     def work(_task: Task) -> None:
@@ -127,7 +128,7 @@ def test_a_mistake_in_what_comes_after_does_not_leave_it_running(
         raise ZeroDivisionError
 
     def refuse(_task: Task) -> None:
-        raise EngineRefused("No.")
+        raise EngineRefused(Message("", "No."))
 
     with qtbot.captureExceptions() as mistakes:
         well = tasks.start("Well", lambda _task: 1, done)

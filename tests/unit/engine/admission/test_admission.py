@@ -10,6 +10,7 @@ from engine.ports.services import ServicePort, ServiceSpec
 from engine.shares.binds import Sharing
 from tests.unit.engine.admission.making import admission
 from vm.errors import NotShared, PortInUse
+from vm.messages import Message
 from vm.types import Forward, Share
 
 PROXY = {"HTTP_PROXY": "http://a:1"}
@@ -25,7 +26,7 @@ class Starts:
         self.settled = 0
 
     def about_to(self, container: str) -> Callable[[], None] | None:
-        raise PortInUse(f"{container} must not start.")
+        raise PortInUse(Message("", f"{container} must not start."))
 
     def about_to_serve(self, spec: ServiceSpec) -> Callable[[], None] | None:
         self.specs.append(spec)

@@ -14,6 +14,7 @@ from tests.unit.engine.bridge.reachable import ReachableDockerd
 from tests.unit.engine.bridge.servers import IMAGE, Dockerd, wait_until
 from tests.unit.engine.bridge.test_check import Client
 from vm.errors import BackendFailed, GalleyError
+from vm.messages import Message
 
 WHOLE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK"
 BEGINS = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -202,7 +203,7 @@ def test_asking_for_figures_wakes_it_and_is_no_use(client: Client, users: Users)
 
 
 def test_a_machine_that_does_not_wake_is_told(client: Client, users: Users) -> None:
-    users.failure = BackendFailed("QEMU does not answer on its control socket.")
+    users.failure = BackendFailed(Message("", "QEMU does not answer on its control socket."))
     status, said = client.ask("GET", "/_ping")
     assert status == 503
     assert "does not answer" in str(said)

@@ -15,13 +15,14 @@ from engine.bridge.unix import UnixListener, connect
 from tests.unit.engine.bridge.reachable import ReachableDockerd
 from tests.unit.engine.bridge.servers import IMAGE, Dockerd
 from vm.errors import NotShared
+from vm.messages import Message
 
 
 class Checking(NoAdmission):
     def create_container(self, body: bytes) -> bytes:
         asked = msgspec.json.decode(body)
         if "Refused" in asked:
-            raise NotShared("This is not shared.", "Share it.")
+            raise NotShared(Message("", "This is not shared.", "Share it."))
         return body.replace(b"wrong", b"right") if "Changed" in asked else body
 
 

@@ -14,6 +14,7 @@ from engine.dockerapi import http
 from tests.unit.engine.bridge.reachable import ReachableDockerd
 from tests.unit.engine.bridge.servers import wait_until
 from vm.errors import BackendFailed, EngineUnreachable, Problem
+from vm.messages import Message
 
 EVENTS = b"GET /v1.47/events?since=1 HTTP/1.1\r\nHost: docker\r\n\r\n"
 PAST = EVENTS.replace(b"since=1", b"since=1&until=2")
@@ -22,7 +23,9 @@ PING = b"HEAD /_ping HTTP/1.1\r\nHost: docker\r\n\r\n"
 GET_PING = PING.replace(b"HEAD", b"GET")
 PONG = b"api-version: 1.47\r\nbuilder-version: 2\r\n"
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n[]\n"
-DOWN = EngineUnreachable("Galley's engine is stopped.", "Start it with `galley start`.")
+DOWN = EngineUnreachable(
+    Message("", "Galley's engine is stopped.", "Start it with `galley start`.")
+)
 
 
 class World(NullMonitor):
@@ -158,7 +161,7 @@ def test_who_comes_while_it_comes_back_waits(world: World, client: socket.socket
 
 
 def test_what_cannot_come_back_is_told(world: World, client: socket.socket) -> None:
-    world.failure = BackendFailed("QEMU ended.")
+    world.failure = BackendFailed(Message("", "QEMU ended."))
     client.sendall(LIST)
     said = client.recv(4096)
     assert said.startswith(b"HTTP/1.1 503 ")

@@ -19,8 +19,11 @@ from tests.unit.engine.bridge.reachable import ReachableDockerd
 from tests.unit.engine.bridge.servers import docker
 from vm.errors import EngineUnreachable, GuestUnreachable, HomeUnusable, MachineBusy, Problem
 from vm.guest.protocol import Stream
+from vm.messages import Message
 
-STOPPED = EngineUnreachable("Galley's engine is stopped.", "Start it with `galley start`.")
+STOPPED = EngineUnreachable(
+    Message("", "Galley's engine is stopped.", "Start it with `galley start`.")
+)
 
 
 def refused() -> Stream:
@@ -28,7 +31,7 @@ def refused() -> Stream:
 
 
 def unreachable() -> Stream:
-    raise GuestUnreachable("The virtual machine does not answer.", "Restart it.")
+    raise GuestUnreachable(Message("", "The virtual machine does not answer.", "Restart it."))
 
 
 @contextlib.contextmanager

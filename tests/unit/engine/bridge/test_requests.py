@@ -18,6 +18,7 @@ from tests.unit.engine.bridge.request_streams import (
     Seen,
 )
 from vm.errors import NotShared
+from vm.messages import Message
 
 WAITS = range(len(EXPECTS), len(EXPECTS) + 2)  # where its client waits for the answer
 
@@ -233,7 +234,7 @@ def test_of_a_creation_that_is_cut_nothing_goes_on() -> None:
 def test_of_a_refused_creation_nothing_goes_on() -> None:
     class Refusing(Seen):
         def create_container(self, body: bytes) -> bytes:
-            raise NotShared("No.")
+            raise NotShared(Message("", "No."))
 
     requests = Refusing().requests
     went = requests.feed(PING + SIZED[:-5])

@@ -14,6 +14,7 @@ from tests.unit.engine.bridge.reachable import ReachableDockerd
 from tests.unit.engine.bridge.servers import IMAGE, Dockerd, wait_until
 from tests.unit.engine.bridge.test_check import Client
 from vm.errors import NotShared, PortInUse
+from vm.messages import Message
 
 LONG_ENOUGH = 10.0  # seconds; nothing here takes one
 
@@ -31,9 +32,9 @@ class Starting(NoAdmission):
     def start(self, container: str) -> Callable[[], None] | None:
         self.asked.append(container)
         if container == "refused":
-            raise PortInUse("Port 80/tcp is taken.", "Free it.")
+            raise PortInUse(Message("", "Port 80/tcp is taken.", "Free it."))
         if container == "unshared":
-            raise NotShared("The folder is not shared.", "Share it.")
+            raise NotShared(Message("", "The folder is not shared.", "Share it."))
         return self._done
 
     def create_service(self, body: bytes) -> tuple[bytes, Callable[[], None] | None]:

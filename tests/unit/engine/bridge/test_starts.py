@@ -14,6 +14,7 @@ from tests.unit.engine.bridge.servers import IMAGE, Dockerd, docker
 from tests.unit.engine.ports.test_published import FakeForwarder
 from vm.errors import NotShared, PortInUse
 from vm.guest.protocol import Stream
+from vm.messages import Message
 from vm.types import Forward
 
 WEB = Forward("127.0.0.1", 8080, 8080)
@@ -49,7 +50,7 @@ class Scene:
 
     def _must_share(self, folders: Iterable[str], made: Collection[str]) -> None:
         if self.unshared & set(folders):
-            raise NotShared("It is not shared.", "Share it.")
+            raise NotShared(Message("", "It is not shared.", "Share it."))
 
     def _look(self) -> None:
         """No container ever runs: dockerd has no network here."""

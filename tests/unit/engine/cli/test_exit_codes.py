@@ -5,6 +5,7 @@ import pytest
 from engine.cli.exit_codes import MEANINGS, Exit, exit_code
 from tests.unit.engine.cli.conftest import Galley
 from vm import errors
+from vm.messages import Message
 
 
 def test_every_code_has_a_meaning() -> None:
@@ -29,7 +30,7 @@ def test_every_code_has_a_meaning() -> None:
     ],
 )
 def test_code_of(kind: type[errors.GalleyError], code: int) -> None:
-    assert exit_code(kind("It failed.")) == code
+    assert exit_code(kind(Message("", "It failed."))) == code
 
 
 def test_help_shows_them_and_every_command(galley: Galley) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from engine.cli.output import guarded, problem_text, styled
 from vm.errors import BootFailed, Problem
+from vm.messages import Message
 
 PROBLEM = Problem("BootFailed", "It does not boot.", "Try again.\nOr wait.", "line 1\nline 2")
 
@@ -38,7 +39,9 @@ def test_colour_only_on_a_terminal_and_not_with_no_color(monkeypatch: pytest.Mon
 
 
 def test_an_error_of_ours(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    assert run(BootFailed("It does not boot.", "Try again."), tmp_path / "cli.log") == 1
+    assert (
+        run(BootFailed(Message("", "It does not boot.", "Try again.")), tmp_path / "cli.log") == 1
+    )
     assert capsys.readouterr().err == "It does not boot.\n  Try again.\n"
 
 

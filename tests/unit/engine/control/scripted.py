@@ -8,6 +8,7 @@ import msgspec
 
 from engine.types import EngineHealth, EngineStatus, MachineUse, Reclaimed
 from vm.errors import Cancelled, GalleyError
+from vm.messages import Message
 from vm.types import GuestDisk, GuestMemory, MachineState, Status
 
 
@@ -71,7 +72,7 @@ class ScriptedEngine:
         self.go.wait()
         if self._cancelled:
             self.change(MachineState.STOPPED)
-            raise Cancelled("The start was cancelled.")
+            raise Cancelled(Message("", "The start was cancelled."))
         self.change(MachineState.RUNNING)
 
     def keep_awake(self) -> Callable[[], None]:
@@ -91,7 +92,7 @@ class ScriptedEngine:
 
     def delete(self) -> None:
         self._note("delete")
-        raise GalleyError("No.", "Ask again.", details="because")
+        raise GalleyError(Message("", "No.", "Ask again."), details="because")
 
     def cancel(self) -> None:
         self._note("cancel")

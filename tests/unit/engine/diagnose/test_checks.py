@@ -20,6 +20,7 @@ from vm.errors import MachineError, PortInUse, Problem
 from vm.guest.protocol import Guest
 from vm.host.paths import Home
 from vm.host.process import Completed
+from vm.messages import Message
 from vm.types import Accelerator, Forward, MachineState, Observation, Status
 
 
@@ -74,7 +75,7 @@ def test_a_broken_settings_file_is_a_result_and_the_others_are_asked(home: Home)
     assert len(results) > len(CHECKS)
 
 
-@pytest.mark.parametrize("error", [MachineError("No."), PermissionError(13, "denied")])
+@pytest.mark.parametrize("error", [MachineError(Message("", "No.")), PermissionError(13, "denied")])
 def test_a_check_that_raises_is_a_problem(home: Home, error: Exception) -> None:
     def broken(facts: Facts) -> Problem | None:
         raise error
@@ -121,7 +122,7 @@ def test_a_machine_without_its_supervisor(home: Home) -> None:
 
 
 def test_a_port_that_is_not_open(home: Home) -> None:
-    problem = PortInUse("Port 80 is taken.").to_problem()
+    problem = PortInUse(Message("", "Port 80 is taken.")).to_problem()
     port = PublishedPort("web", 80, Forward("127.0.0.1", 80, 80), problem)
     assert docker.PORTS.check(running(home, status=status(home, port))) == problem
 

@@ -10,6 +10,7 @@ from engine.docker.cancel import Cancel
 from engine.docker.transfers import Layers, Report, watched
 from engine.docker.types import TransferProgress
 from vm.errors import Cancelled, EngineRefused
+from vm.messages import Message
 
 
 def test_reports_are_thinned_out_and_the_last_one_comes() -> None:
@@ -42,7 +43,7 @@ def test_a_report_before_a_silence_is_shown_during_it() -> None:
 def test_the_error_of_the_work_is_raised_after_its_last_report() -> None:
     def work(report: Report, cancel: Cancel) -> None:
         report(TransferProgress("last words"))
-        raise EngineRefused("No.")
+        raise EngineRefused(Message("", "No."))
 
     seen: list[str] = []
     with pytest.raises(EngineRefused, match="No"):

@@ -11,6 +11,7 @@ from engine.bridge.unix import SocketStream
 from engine.dockerapi.http import Head, HttpError, get_json, ping, stream_json
 from vm.errors import GuestUnreachable
 from vm.guest.protocol import Stream
+from vm.messages import Message
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -100,7 +101,7 @@ def test_ping(serve: Callable[..., Server]) -> None:
     assert not ping(serve(b"").dial)
 
 
-@pytest.mark.parametrize("error", [GuestUnreachable("gone"), ConnectionRefusedError()])
+@pytest.mark.parametrize("error", [GuestUnreachable(Message("", "gone")), ConnectionRefusedError()])
 def test_ping_is_no_when_nothing_can_be_dialed(error: Exception) -> None:
     def dial() -> Stream:
         raise error

@@ -12,6 +12,7 @@ from engine.provisioning.proxies import Proxies
 from vm.errors import HostError
 from vm.host.lock import FileLock
 from vm.host.paths import Home
+from vm.messages import Message
 
 LONG_ENOUGH = 30.0  # seconds
 
@@ -63,7 +64,7 @@ def test_an_edit_that_fails_changes_nothing_and_keeps_nobody_out(home: Home) -> 
     def fail(config: dict[str, Any]) -> None:
         config["a"] = 1
         if next(calls):
-            raise HostError("No.")
+            raise HostError(Message("", "No."))
 
     with pytest.raises(HostError):
         config_json.change(fail)

@@ -11,6 +11,7 @@ from vm import image
 from vm.errors import HostError
 from vm.host import process
 from vm.host.process import Completed
+from vm.messages import Message, Text
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
 
 def test_an_image_is_built_once(steps: list[Path], tmp_path: Path) -> None:
-    said: list[str] = []
+    said: list[Text] = []
     first = build(tmp_path / "images", progress=said.append)
     again = build(tmp_path / "images", progress=said.append)
     assert first == again == tmp_path / "images" / image_name()
@@ -43,17 +44,17 @@ def test_an_image_is_built_once(steps: list[Path], tmp_path: Path) -> None:
 
 
 def test_a_damaged_image_is_named_and_built_again(steps: list[Path], tmp_path: Path) -> None:
-    said: list[str] = []
+    said: list[Text] = []
     made = build(tmp_path, progress=said.append)
     (made / "vmlinux").write_bytes(b"kernem")
     build(tmp_path, progress=said.append)
     assert len(steps) == 2
-    assert "vmlinux" in said[0]
+    assert "vmlinux" in said[0].english
     image.verify(made)
     assert [path.name for path in tmp_path.iterdir()] == [made.name]
 
 
-@pytest.mark.parametrize("error", [HostError("no network"), KeyboardInterrupt()])
+@pytest.mark.parametrize("error", [HostError(Message("", "no network")), KeyboardInterrupt()])
 def test_a_build_that_ends_early_leaves_nothing(
     steps: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:

@@ -9,6 +9,7 @@ from engine.lifecycle.resource_saver import ResourceSaver
 from engine.lifecycle.saver_rules import SaverRules
 from engine.ports.published_spec import Container
 from vm.errors import BackendFailed, GalleyError
+from vm.messages.qemu import QEMU_NO_ANSWER
 from vm.types import MachineState, Status
 
 SOON = 0.05  # seconds
@@ -27,7 +28,7 @@ class Machine:
         self.moved: dict[MachineState, float] = {}  # when it last did
         self.on_change: Callable[[MachineState], None]
         self.failures = 0
-        self.failure: Exception = BackendFailed("QEMU does not answer on its control socket.")
+        self.failure: Exception = BackendFailed(QEMU_NO_ANSWER)
         self.adopts: Callable[[], None] | None = None  # what happens meanwhile
         self.tries = 0
         self.is_halted = False  # paused, and not only marked so

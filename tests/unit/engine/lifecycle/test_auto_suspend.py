@@ -9,6 +9,7 @@ from engine.lifecycle.saver_rules import SaverRules
 from engine.lifecycle.saver_states import SaverState
 from tests.unit.engine.lifecycle.saver_scene import LATE, NEVER, RULES, SOON, Machine, Scene
 from vm.errors import BackendFailed
+from vm.messages import Message
 from vm.types import MachineState
 
 
@@ -136,7 +137,9 @@ def test_a_stop_overrides_a_suspend_under_way(scene: Scene, machine: Machine) ->
     assert machine.state is MachineState.STOPPED
 
 
-@pytest.mark.parametrize("refusal", [BackendFailed("The disk is full."), OSError(5, "EIO")])
+@pytest.mark.parametrize(
+    "refusal", [BackendFailed(Message("", "The disk is full.")), OSError(5, "EIO")]
+)
 def test_a_suspend_that_fails_leaves_it_running(
     scene: Scene, machine: Machine, refusal: Exception
 ) -> None:
@@ -223,7 +226,7 @@ def test_a_machine_that_did_not_come_back_is_resumed_by_its_next_use(
 def test_a_keep_awake_that_fails_leaves_nothing(scene: Scene, machine: Machine) -> None:
     scene.wait_until_suspended()
     scene.saver.set_rules(RULES)
-    scene.start_failure = BackendFailed("QEMU ended.")
+    scene.start_failure = BackendFailed(Message("", "QEMU ended."))
     with pytest.raises(BackendFailed):
         scene.saver.keep_awake()
     scene.start_failure = None

@@ -7,13 +7,16 @@ import pytest
 from engine.lifecycle.dockerd_access import DockerdAccess
 from engine.lifecycle.resource_saver import ResourceSaver
 from engine.lifecycle.start_steps import ANSWERING, DOCKER_SOCKET, STARTING_AGAIN
+from engine.messages.engine import ENGINE_DOES_NOT_START
 from engine.monitors.machine_monitors import MachineMonitors
 from vm.errors import DiskFull, EngineFailed, GuestUnreachable, Problem
 from vm.lifecycle.machine import Machine
-from vm.types import BootStep, MachineState, Status
+from vm.lifecycle.steps import boot_step
+from vm.messages import Message, Text
+from vm.types import MachineState, Status
 
-FULL = DiskFull("This computer's disk is full.", "Free some space.").to_problem()
-FAILED = EngineFailed("The Docker Engine does not start in the machine.").to_problem()
+FULL = DiskFull(Message("", "This computer's disk is full.", "Free some space.")).to_problem()
+FAILED = EngineFailed(ENGINE_DOES_NOT_START).to_problem()
 
 
 class Scene:
@@ -32,10 +35,10 @@ class Scene:
 
     def dial(self, socket_path: str) -> Any:
         self.calls.append(socket_path)
-        raise GuestUnreachable("It is away.")
+        raise GuestUnreachable(Message("", "It is away."))
 
-    def starting(self, *steps: str) -> Problem | None:
-        boot = tuple(map(BootStep, steps))
+    def starting(self, *steps: Text) -> Problem | None:
+        boot = tuple(map(boot_step, steps))
         self.status = Status(MachineState.STARTING, "fake", boot=boot)
         return self.access.why_down()
 
@@ -51,11 +54,12 @@ def test_one_that_is_up_can_be_dialled_unless_it_stands_still(state: MachineStat
 
 def test_one_that_starts_can_be_dialled_from_the_step_that_pings() -> None:
     scene = Scene()
-    for steps, named in (((), "starting"), (("Starting containerd",), "Starting containerd")):
+    containerd = Text("Starting containerd")
+    for steps, named in (((), "starting"), ((containerd,), "Starting containerd")):
         problem = scene.starting(*steps)
         assert problem is not None
         assert problem.summary == f"Galley's engine is starting ({named})."
-    assert scene.starting("Starting containerd", ANSWERING) is None
+    assert scene.starting(containerd, ANSWERING) is None
     assert scene.starting(ANSWERING, STARTING_AGAIN) is None
 
 

@@ -10,6 +10,7 @@ from engine.lifecycle.saver_rules import SaverRules
 from engine.ports.published_spec import Container, ContainerPort
 from tests.unit.engine.lifecycle.saver_scene import LATE, NEVER, RULES, SOON, Machine, Scene
 from vm.errors import BackendFailed
+from vm.messages import Message
 from vm.types import MachineState
 
 WEB = Container("web", State="running", Ports=(ContainerPort(80, "tcp", 8080),))
@@ -126,7 +127,9 @@ def test_containers_that_use_cpu_are_not_paused(scene: Scene, machine: Machine) 
     machine.wait_for(MachineState.PAUSED)
 
 
-@pytest.mark.parametrize("failure", [BackendFailed("QEMU is silent."), OSError(5, "EIO")])
+@pytest.mark.parametrize(
+    "failure", [BackendFailed(Message("", "QEMU is silent.")), OSError(5, "EIO")]
+)
 def test_a_pause_that_fails_is_tried_again(
     saver: ResourceSaver, machine: Machine, failure: Exception
 ) -> None:

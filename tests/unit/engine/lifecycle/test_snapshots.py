@@ -30,6 +30,7 @@ from vm.host import sparse
 from vm.host.paths import Home
 from vm.lifecycle import snapshots as on_disk
 from vm.lifecycle.machine import Machine
+from vm.messages import Message
 from vm.types import MachineSpec, MachineState, SnapshotStep, SnapshotWork
 
 SPEC = MachineSpec(cpus=1, memory_bytes=1 << 30, disk_bytes=1 << 30, image="")
@@ -128,7 +129,7 @@ def test_a_file_system_that_cannot_be_brought_to_rest_is_told(
     """The copy is as after a power cut, which is better than none."""
 
     def fail(_: GuestAgent) -> None:
-        raise MachineError("It cannot.")
+        raise MachineError(Message("", "It cannot."))
 
     bench.snapshots.create("at-rest")
     monkeypatch.setattr(GuestAgent, "freeze", fail)
@@ -173,7 +174,7 @@ def test_a_restore_that_fails_brings_the_machine_back(
     bench.disk.write_bytes(b"second")
 
     def fail(*_: object) -> None:
-        raise Cancelled("Enough.")
+        raise Cancelled(Message("", "Enough."))
 
     monkeypatch.setattr(on_disk, "restore", fail)
     with pytest.raises(Cancelled):
@@ -275,7 +276,7 @@ def test_with_its_memory_it_waits_for_no_start_and_no_stop(sleepy: Bench, way: s
 
 
 def test_one_that_stands_still_for_want_of_room_is_not_suspended(sleepy: Bench) -> None:
-    sleepy.stalled = (DiskFull("There is no room.", "Make some.").to_problem(),)
+    sleepy.stalled = (DiskFull(Message("", "There is no room.", "Make some.")).to_problem(),)
     with pytest.raises(DiskFull):
         sleepy.snapshots.create("one", memory=True)
     assert goes_on(sleepy)
@@ -293,7 +294,7 @@ def test_it_goes_on_when_the_copy_fails(
     sleepy: Bench, monkeypatch: pytest.MonkeyPatch, owner: Any
 ) -> None:
     def fail(*_: object) -> None:
-        raise DiskFull("There is no room.")
+        raise DiskFull(Message("", "There is no room."))
 
     monkeypatch.setattr(owner, "create" if owner is on_disk else "duplicate", fail)
     with pytest.raises(DiskFull):
@@ -305,7 +306,7 @@ def test_it_goes_on_when_the_copy_fails(
 
 def test_it_goes_on_when_it_cannot_be_put_on_the_disk(sleepy: Bench) -> None:
     def fail() -> None:
-        raise BackendFailed("It cannot.")
+        raise BackendFailed(Message("", "It cannot."))
 
     backend_of(sleepy).at_suspend = fail
     with pytest.raises(BackendFailed):

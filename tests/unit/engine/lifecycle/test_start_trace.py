@@ -14,6 +14,7 @@ from engine.lifecycle.start_trace import Recorder, traced
 from engine.types import EngineHealth, EngineStatus
 from tests.unit.engine.control.scripted import ScriptedEngine
 from vm.errors import BootFailed
+from vm.messages import Message
 from vm.types import BootStep, MachineState, Status
 
 type Row = dict[str, Any]
@@ -154,7 +155,7 @@ def test_the_file_is_written_whatever_comes_of_the_start(tmp_path: Path) -> None
     def start() -> None:
         engine.change(MachineState.STARTING)
         logging.getLogger("vm.lifecycle.machine").warning("boot attempt %d failed", 1)
-        raise BootFailed("It took too long.")
+        raise BootFailed(Message("", "It took too long."))
 
     with pytest.raises(BootFailed), traced(engine, file):
         start()

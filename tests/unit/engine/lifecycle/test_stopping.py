@@ -13,9 +13,10 @@ from vm.errors import DiskFull, EngineUnreachable, Problem
 from vm.guest.protocol import Stream
 from vm.host.paths import Home
 from vm.lifecycle.machine import Machine
+from vm.messages import Message
 from vm.types import MachineState, Status
 
-FULL = DiskFull("This computer's disk is full.", "Free some space.").to_problem()
+FULL = DiskFull(Message("", "This computer's disk is full.", "Free some space.")).to_problem()
 
 
 class Standing:

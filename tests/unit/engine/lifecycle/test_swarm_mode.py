@@ -13,6 +13,7 @@ from vm.errors import EngineFailed, NoMachine
 from vm.guest.protocol import Guest
 from vm.host.paths import Home
 from vm.host.process import Completed
+from vm.messages import Message
 
 
 class ScriptedGuest:
@@ -69,7 +70,7 @@ def test_an_answer_passes_whatever_comes_after_it(home: Home) -> None:
 
 def test_a_machine_that_does_not_come_is_told(home: Home) -> None:
     def awake() -> None:
-        raise NoMachine("There is none.", "Start it.")
+        raise NoMachine(Message("", "There is none.", "Start it."))
 
     mode = SwarmMode(cast(Configuration, None), awake, ScriptedMachine(ScriptedGuest()))
     with pytest.raises(NoMachine):

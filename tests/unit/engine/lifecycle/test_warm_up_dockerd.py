@@ -10,6 +10,7 @@ import pytest
 from engine.lifecycle.start_steps import DOCKER_SOCKET, warm_up_dockerd
 from vm.errors import GuestUnreachable
 from vm.guest.protocol import Guest, Stream
+from vm.messages import Message
 
 PATIENCE = 20.0  # seconds; only a test that fails waits so long
 
@@ -44,7 +45,7 @@ def test_it_is_asked_for_its_containers() -> None:
 
 
 @pytest.mark.parametrize(
-    "failure", [ConnectionRefusedError(), GuestUnreachable("It does not answer.", "")]
+    "failure", [ConnectionRefusedError(), GuestUnreachable(Message("", "It does not answer.", ""))]
 )
 def test_one_that_does_not_answer_is_nobodys_error(
     failure: Exception, monkeypatch: pytest.MonkeyPatch

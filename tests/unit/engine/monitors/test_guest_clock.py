@@ -13,6 +13,7 @@ from engine.monitors.guest_clock import GuestClock
 from vm.backends.fake import SocketStream
 from vm.errors import GuestUnreachable
 from vm.guest.protocol import Stream
+from vm.messages import Message
 
 PATIENCE = 20.0  # seconds; only a test that fails waits so long
 
@@ -30,7 +31,7 @@ class Guest:
     def dial(self, path: str) -> Stream:
         self.dialled.put(path)
         if not self.is_there:
-            raise GuestUnreachable("The virtual machine does not answer.")
+            raise GuestUnreachable(Message("", "The virtual machine does not answer."))
         if not self.has_agent:
             raise ConnectionRefusedError(path)
         ours, theirs = socket.socketpair()

@@ -16,6 +16,7 @@ from vm.backends.fake import FakeBackend
 from vm.capabilities import WatchesDiskErrors
 from vm.directory import MachineDir
 from vm.errors import BackendFailed, GalleyError, Problem
+from vm.messages import Message
 from vm.types import DiskError
 
 PATIENCE = 20.0  # seconds; only a test that fails waits so long
@@ -213,7 +214,7 @@ def test_a_machine_that_did_not_resume_is_resumed_again(
 ) -> None:
     """The backend tells again of one that still stands still."""
     disk.free = ENOUGH
-    backend.failure = BackendFailed("QEMU does not answer on its control socket.")
+    backend.failure = BackendFailed(Message("", "QEMU does not answer on its control socket."))
     for _ in range(2):
         backend.errors.put(DiskError.NO_ROOM)
         assert backend.went_on.get(timeout=PATIENCE)

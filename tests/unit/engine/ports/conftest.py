@@ -27,6 +27,7 @@ from vm.errors import PortInUse
 from vm.guest.protocol import Guest, Stream
 from vm.host import process
 from vm.host.paths import Home
+from vm.messages import Message
 from vm.types import Forward, MachineState, Observation
 
 SERVICE = ("service", "create", "--detach", "--no-resolve-image", "--stop-grace-period=0s")
@@ -88,7 +89,7 @@ class Backend:
 
     def forward(self, directory: MachineDir, forward: Forward) -> None:
         if forward.host_port in self.busy:
-            raise PortInUse(f"Port {forward.host_port} is taken.")
+            raise PortInUse(Message("", f"Port {forward.host_port} is taken."))
         self.carried.add(forward)
 
     def unforward(self, directory: MachineDir, forward: Forward) -> None:

@@ -11,6 +11,7 @@ from engine.ports import listeners
 from engine.ports.host_network import ListeningSocket
 from engine.ports.listeners import GuestListeners, read_lists
 from vm.errors import GuestUnreachable
+from vm.messages import Message
 
 ID = "a" * 64
 PATIENCE = 20.0
@@ -53,7 +54,7 @@ class Guest:
 
     def _dial(self) -> "Near":
         if not self.hears:
-            raise GuestUnreachable("It is not there.")
+            raise GuestUnreachable(Message("", "It is not there."))
         near, far = socket.socketpair()
         self._ends.append(far)
         self._made.release()

@@ -7,6 +7,7 @@ from engine.ports import reserved_ports
 from engine.ports.published import PublishedPorts
 from engine.types import PublishedPort
 from vm.errors import BackendFailed, PortInUse
+from vm.messages import Message
 from vm.types import Forward
 
 WEB = Forward("127.0.0.1", 8080, 8080)
@@ -22,7 +23,7 @@ class FakeForwarder:
 
     def forward(self, forward: Forward) -> None:
         if forward.host_port in self.busy:
-            raise PortInUse(f"Port {forward.host_port} is taken by qemu.")
+            raise PortInUse(Message("", f"Port {forward.host_port} is taken by qemu."))
         assert forward not in self.carried, "as a backend, it is asked once"
         self.carried.add(forward)
 
@@ -218,7 +219,7 @@ def test_the_forwarders_error_is_passed_on_and_opens_nothing() -> None:
     class Broken(FakeForwarder):
         def forward(self, forward: Forward) -> None:
             if forward == every:
-                raise BackendFailed("QEMU does not answer.")
+                raise BackendFailed(Message("", "QEMU does not answer."))
             super().forward(forward)
 
     forwarder = Broken()

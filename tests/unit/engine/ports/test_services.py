@@ -11,6 +11,7 @@ from tests.unit.engine.bridge.servers import IMAGE, wait_until
 from tests.unit.engine.ports.conftest import SERVICE, Publishing, Scene
 from vm.errors import EngineUnreachable
 from vm.guest.protocol import Stream
+from vm.messages import Message
 from vm.types import Forward
 
 BOTH = ("127.0.0.1", "::1")
@@ -146,7 +147,7 @@ def test_services_are_listed_only_where_there_is_a_sign_of_a_swarm() -> None:
 
     def dial() -> Stream:
         asked.append(1)
-        raise EngineUnreachable("No engine.", "")
+        raise EngineUnreachable(Message("", "No engine.", ""))
 
     services = Services(dial)
     assert services.current([Container(Id="plain", Labels=TaskLabels())]) == ()

@@ -13,6 +13,7 @@ from vm.capabilities import WakesOnTraffic
 from vm.directory import MachineDir
 from vm.errors import BackendFailed
 from vm.host import net
+from vm.messages import Message
 from vm.types import Forward, MachineState
 
 LATE = 10.0  # seconds; only a failure waits so long
@@ -30,7 +31,7 @@ class Traffic(WakesOnTraffic):
     def wait(self, directory: MachineDir, listening: Callable[[], None]) -> bool:
         if self.failures:
             self.failures -= 1
-            raise BackendFailed("QEMU does not report traffic.")
+            raise BackendFailed(Message("", "QEMU does not report traffic."))
         listening()
         self.waits.release()
         return self.frames.acquire(timeout=LATE)
@@ -163,7 +164,7 @@ def test_ports_that_cannot_be_saved_do_not_stop_the_suspend(
     scene.directory.wake_ports.write_text("[]")
 
     def full(*_: object) -> None:
-        raise BackendFailed("This computer's disk is full.")
+        raise BackendFailed(Message("", "This computer's disk is full."))
 
     monkeypatch.setattr(module, "write_atomic", full)
     scene.auto_suspend()

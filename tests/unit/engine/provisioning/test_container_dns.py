@@ -12,6 +12,7 @@ from vm.errors import GuestUnreachable
 from vm.guest.protocol import Guest
 from vm.host.paths import Home
 from vm.host.process import Completed
+from vm.messages import Message
 
 
 class ScriptedGuest:
@@ -21,7 +22,7 @@ class ScriptedGuest:
 
     def run(self, argv: tuple[str, ...], *, stdin: bytes = b"", timeout: float = 60) -> Completed:
         if self.is_lost:
-            raise GuestUnreachable("It is away.")
+            raise GuestUnreachable(Message("", "It is away."))
         assert argv == ("tee", container_dns.FILE)
         self.files.append(stdin)
         return Completed(argv, 0, stdin, b"")

@@ -60,7 +60,7 @@ def test_what_galley_owns_is_refused_with_the_reason(name: str) -> None:
     problem = daemon_json.check(json.dumps({name: "x"}))
     assert problem is not None
     assert f'"{name}"' in problem.summary
-    assert problem.hint == daemon_json.OWNED[name]
+    assert problem.hint == daemon_json.OWNED[name].summary
 
 
 def test_a_name_that_is_there_twice() -> None:

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from engine.cli.settings import settings as command
-from engine.settings.schema import SPECS, Settings, schema, topics
+from engine.settings.schema import RESTART_BY, SPECS, Settings, schema, topics
 from engine.settings.setting import GIB, HostSize, Kind, SettingSpec, Topic
 from engine.settings.store import SettingsStore
 from tests.longer_settings import LongerSettings, use_longer_settings
@@ -35,6 +35,12 @@ def test_each_field_is_a_setting_with_its_texts() -> None:
         assert setting.parse(setting.text(setting.default)) == setting.default
         if setting.kind not in (Kind.PATHS, Kind.SWITCH, Kind.PROXY, Kind.HOSTS, Kind.DURATION):
             assert setting.parse(setting.default if setting.kind is not Kind.SIZE else "8GiB")
+
+
+def test_the_reason_for_a_restart_names_no_command() -> None:
+    reasons = {setting.needs_restart for setting in schema(HOST)} - {""}
+    assert reasons == set(RESTART_BY)
+    assert not any("galley " in reason for reason in reasons)
 
 
 @pytest.mark.parametrize(("name", "spec"), SPECS)

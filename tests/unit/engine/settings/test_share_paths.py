@@ -26,6 +26,7 @@ from vm.directory import MachineDir
 from vm.errors import HostError, NotShared, Problem, SettingsError, ToolMissing
 from vm.host import private_folders, process
 from vm.host.paths import Home
+from vm.messages import Message
 from vm.types import Share
 
 HOST = HostSize(4, 16 * GIB)
@@ -207,7 +208,7 @@ class Lacking(FakeShares):
     """On a host that cannot share."""
 
     def probe(self, asked: str) -> Problem | None:
-        return ToolMissing("There is no virtiofsd.", "Install it.").to_problem()
+        return ToolMissing(Message("", "There is no virtiofsd.", "Install it.")).to_problem()
 
 
 def test_without_the_program_nothing_is_shared(store: SettingsStore, home: Home) -> None:
@@ -359,7 +360,7 @@ def test_that_only_root_can_write_is_told_where_somebody_can(
 ) -> None:
     from vm.types import MachineSpec, MachineState, Observation
 
-    none = HostError("No ids are lent.", "Lend some.").to_problem()
+    none = HostError(Message("", "No ids are lent.", "Lend some.")).to_problem()
 
     class Lent(Explains):
         def why_slow(self, directory: MachineDir) -> Problem | None:

@@ -12,6 +12,7 @@ from engine.shares.binds import Sharing
 from tests.unit.engine.admission.making import admission
 from vm.errors import NotShared, ToolMissing
 from vm.host import private_folders
+from vm.messages import Message
 from vm.types import Share
 
 
@@ -208,7 +209,7 @@ def test_of_the_machines_own_system_nothing_can_be_shared(sharing: Sharing) -> N
 
 
 def test_where_nothing_can_be_shared_it_says_why() -> None:
-    lacking = ToolMissing("virtiofsd is not installed.", "Install it.").to_problem()
+    lacking = ToolMissing(Message("", "virtiofsd is not installed.", "Install it.")).to_problem()
     with pytest.raises(NotShared) as refused:
         check(asked("/home/ann:/x"), Sharing("/nowhere", problem=lacking))
     assert refused.value.summary.endswith(lacking.summary)

@@ -15,6 +15,7 @@ from vm.capabilities import Forget, Lost
 from vm.directory import MachineDir
 from vm.errors import GalleyError, GuestUnreachable, MachineError
 from vm.guest.agent import GuestAgent
+from vm.messages import Message
 from vm.types import MachineState, Observation
 
 PATIENCE = 20.0  # seconds; only a test that fails waits so long
@@ -84,7 +85,7 @@ def test_the_cache_is_dropped_at_each_request(files: InodePressure, scene: Scene
     files.begin(cast(Any, scene), nothing_is_lost)
     files.begin(cast(Any, scene), nothing_is_lost)
     assert next_of(scene.waits)
-    for failure in (None, GuestUnreachable("It does not answer.", ""), None):
+    for failure in (None, GuestUnreachable(Message("", "It does not answer.", "")), None):
         scene.failure = failure
         scene.crowd()
         assert next_of(scene.forgot) == "of the machine", "nobody may halt it meanwhile"
@@ -104,7 +105,7 @@ def test_a_paused_machine_keeps_its_cache(files: InodePressure, scene: Scene) ->
 
 
 def test_an_agent_that_cannot_is_not_asked_again(files: InodePressure, scene: Scene) -> None:
-    scene.failure = MachineError("It knows no such request.", "")
+    scene.failure = MachineError(Message("", "It knows no such request."))
     files.begin(cast(Any, scene), nothing_is_lost)
     assert next_of(scene.waits)
     scene.crowd()

@@ -19,9 +19,9 @@ def test_the_holder_has_the_port_on_that_address(address: str) -> None:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.create_server((address, 0), family=family) as held:
         port = held.getsockname()[1]
-        assert f"(pid {os.getpid()})" in net.holder(address, port)
-        assert f"(pid {os.getpid()})" in net.holder("0.0.0.0", port)
-        assert net.holder("127.0.0.2", port) == "another program"
+        assert f"(pid {os.getpid()})" in net.holder(address, port).english
+        assert f"(pid {os.getpid()})" in net.holder("0.0.0.0", port).english
+        assert net.holder("127.0.0.2", port).code == "port.holder_hidden"
         assert net.bind_error(address, port) == errno.EADDRINUSE
     assert net.is_free(address, port)
 
@@ -36,7 +36,7 @@ def test_an_invalid_address_or_port_cannot_be_bound(address: str, port: int) -> 
 
 def test_a_server_for_every_address_holds_each() -> None:
     with socket.create_server(("0.0.0.0", 0)) as held:
-        assert f"(pid {os.getpid()})" in net.holder("127.0.0.1", held.getsockname()[1])
+        assert f"(pid {os.getpid()})" in net.holder("127.0.0.1", held.getsockname()[1]).english
 
 
 @pytest.mark.parametrize("is_told", [True, False])

@@ -11,6 +11,7 @@ import pytest
 from vm.errors import HostError
 from vm.host import lent_ids, owners
 from vm.host.lent_ids import LentIds, Range
+from vm.messages import Message
 
 OTHER = 12345
 
@@ -87,7 +88,7 @@ def test_lent_ids_are_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not any(map(owners._is_ours, (0, 1001, 199999, 265536)))
 
     def none() -> LentIds:
-        raise HostError("None are lent.")
+        raise HostError(Message("", "None are lent."))
 
     monkeypatch.setattr(lent_ids, "find", none)
     assert [owners._is_ours(uid) for uid in mine] == [True, False, False]

@@ -12,6 +12,7 @@ from vm.directory import MachineDir
 from vm.errors import Cancelled, DiskFull, HomeUnusable, NoMachine, SnapshotRefused
 from vm.host import sparse
 from vm.lifecycle import snapshots
+from vm.messages import Message
 from vm.types import MachineSpec
 
 ROOT = Path(__file__).parents[4]
@@ -208,7 +209,9 @@ def test_a_machine_that_never_booted_has_nothing_to_keep(directory: MachineDir) 
         create(directory, "one")
 
 
-@pytest.mark.parametrize("error", [Cancelled("Enough."), OSError(28, "No space"), OSError(5, "IO")])
+@pytest.mark.parametrize(
+    "error", [Cancelled(Message("", "Enough.")), OSError(28, "No space"), OSError(5, "IO")]
+)
 def test_a_failed_copy_leaves_nothing(directory: MachineDir, error: Exception) -> None:
     def copy(target: Path) -> bool:
         target.write_text("half")
@@ -228,7 +231,7 @@ def test_a_cancelled_restore_leaves_the_machine_as_it_was(
     monkeypatch.setattr(sparse, "clone", lambda source, target: False)
 
     def enough(done: int, total: int) -> None:
-        raise Cancelled("Enough.")
+        raise Cancelled(Message("", "Enough."))
 
     with pytest.raises(Cancelled):
         snapshots.restore(directory, "one", enough)
@@ -275,7 +278,7 @@ def test_a_restore_that_is_cancelled_after_one_that_was_killed(
     assert directory.to_start_restored.exists()
 
     def enough(*_: object) -> None:
-        raise Cancelled("Enough.")
+        raise Cancelled(Message("", "Enough."))
 
     monkeypatch.setattr(sparse, "duplicate", enough)
     with pytest.raises(Cancelled):

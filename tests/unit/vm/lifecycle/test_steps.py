@@ -9,6 +9,7 @@ import pytest
 from vm.errors import BootFailed, Cancelled, DiskFull, HostError
 from vm.lifecycle import steps
 from vm.lifecycle.steps import Patience, Step, StepFailed, run_steps
+from vm.messages import Message, Text
 from vm.types import BootStep
 
 type Report = tuple[BootStep, ...]
@@ -44,12 +45,12 @@ def raising(error: Exception) -> Step:
     def fail(patience: Patience) -> None:
         raise error
 
-    return Step("Booting Linux", fail, 10, "A hint.")
+    return Step(Text("Booting Linux"), fail, 10, Text("A hint."))
 
 
 def test_each_step_is_reported_when_it_begins_and_when_it_has_ended(boot: Boot) -> None:
     earlier = BootStep("Earlier", 1.0)
-    done = boot.run(Step("One", nothing, 10), Step("Two", nothing, 10), done=(earlier,))
+    done = boot.run(Step(Text("One"), nothing, 10), Step(Text("Two"), nothing, 10), done=(earlier,))
     assert [[step.step for step in report] for report in boot.reports] == [
         ["Earlier", "One"],
         ["Earlier", "One"],
@@ -66,7 +67,7 @@ def test_a_step_has_the_time_it_took(boot: Boot) -> None:
     def wait(patience: Patience) -> None:
         patience.wait(0.1)
 
-    (step,) = boot.run(Step("One", wait, 10))
+    (step,) = boot.run(Step(Text("One"), wait, 10))
     assert step.seconds is not None
     assert 0.1 <= step.seconds < 5
     assert step.seconds == round(step.seconds, 3)
@@ -78,7 +79,7 @@ def test_a_step_waits_no_longer_than_its_deadline(boot: Boot) -> None:
             patience.wait()
 
     began = time.monotonic()
-    error = boot.failure(Step("Booting Linux", stall, 0.2, "A hint.")).error
+    error = boot.failure(Step(Text("Booting Linux"), stall, 0.2, Text("A hint."))).error
     assert 0.2 <= time.monotonic() - began < 5
     assert isinstance(error, BootFailed)
     assert error.summary == "Booting Linux took longer than 0.2 seconds."
@@ -87,13 +88,13 @@ def test_a_step_waits_no_longer_than_its_deadline(boot: Boot) -> None:
 
 def test_one_wait_ends_with_the_deadline_too(boot: Boot) -> None:
     began = time.monotonic()
-    boot.failure(Step("One", lambda patience: patience.wait(60), 0.0))
+    boot.failure(Step(Text("One"), lambda patience: patience.wait(60), 0.0))
     assert time.monotonic() - began < 0.9
 
 
 def test_a_step_has_all_of_its_time(boot: Boot) -> None:
-    boot.run(Step("One", lambda patience: patience.wait(0.01), 0.9))
-    assert Step("One", nothing, 1).hint == ""
+    boot.run(Step(Text("One"), lambda patience: patience.wait(0.01), 0.9))
+    assert Step(Text("One"), nothing, 1).hint is None
 
 
 def test_the_remaining_time_decreases() -> None:
@@ -112,7 +113,7 @@ def test_a_cancelled_start_ends_within_a_wait(boot: Boot) -> None:
         patience.wait(60)
 
     with pytest.raises(Cancelled):
-        boot.run(Step("One", stall, 60), Step("Two", nothing, 10))
+        boot.run(Step(Text("One"), stall, 60), Step(Text("Two"), nothing, 10))
     assert [len(report) for report in boot.reports] == [1]
 
 
@@ -124,12 +125,15 @@ def test_no_step_begins_after_it_was_cancelled(boot: Boot) -> None:
         boot.cancel.set()
 
     with pytest.raises(Cancelled):
-        boot.run(Step("One", begin, 10), Step("Two", lambda patience: begun.append("Two"), 10))
+        boot.run(
+            Step(Text("One"), begin, 10),
+            Step(Text("Two"), lambda patience: begun.append("Two"), 10),
+        )
     assert begun == ["One"]
 
 
 def test_an_error_of_the_machine_is_the_step_s(boot: Boot) -> None:
-    error = BootFailed("The disk is damaged.")
+    error = BootFailed(Message("", "The disk is damaged."))
     assert boot.failure(raising(error)).error is error
 
 

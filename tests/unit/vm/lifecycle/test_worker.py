@@ -6,12 +6,13 @@ import pytest
 
 from vm.errors import GalleyError
 from vm.lifecycle.worker import Worker
+from vm.messages import Message
 
 PATIENCE = 10.0  # seconds; only a test that fails waits so long
 
 
 def refuse() -> None:
-    raise GalleyError("No.")
+    raise GalleyError(Message("", "No."))
 
 
 def mistake() -> None:
@@ -30,7 +31,9 @@ def test_what_a_job_raises_its_caller_gets_and_the_next_is_done() -> None:
     worker.end(PATIENCE)
 
 
-@pytest.mark.parametrize("error", [GalleyError("It cannot be seen."), OSError(5, "IO")])
+@pytest.mark.parametrize(
+    "error", [GalleyError(Message("", "It cannot be seen.")), OSError(5, "IO")]
+)
 def test_a_failing_error_handler_does_not_end_the_worker(
     error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:

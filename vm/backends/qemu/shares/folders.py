@@ -14,6 +14,7 @@ from vm.backends.qemu.shares import virtiofsd
 from vm.errors import SettingsError, ToolMissing
 from vm.host import private_folders
 from vm.host.paths import Home
+from vm.messages.qemu import SHARES_TOO_MANY
 from vm.types import Share
 
 VIRTIOFS, SFTP = WAYS = ("virtiofs", "sftp")
@@ -71,8 +72,8 @@ def guest_words(
     words += tuple(f"{COVER}{quote(path)}" for path in dict.fromkeys(covered))
     if sum(len(word) + 1 for word in words) > WORDS_LIMIT:
         raise SettingsError(
-            f"These are too many shared folders, or too long names: {len(shares)} folders.",
-            "Share a folder that holds several of them: galley settings set shares",
+            SHARES_TOO_MANY,
+            count=len(shares),
         )
     return words
 

@@ -31,6 +31,7 @@ from vm.directory import MachineDir
 from vm.errors import HostError, ToolMissing
 from vm.host import file_identity, lent_ids, private_folders, process, process_search
 from vm.host.lent_ids import LentIds, Range
+from vm.messages.qemu import SHARES_NAMESPACES_FORBIDDEN, SHARES_NO_VIRTIOFSD
 from vm.types import Share
 
 PLACES = ("/usr/libexec", "/usr/lib", "/usr/lib/virtiofsd")  # Debian and Fedora, Arch, Alpine
@@ -76,9 +77,7 @@ def find() -> Path:
     found = shutil.which("virtiofsd", path=path) if sys.platform == "linux" else None
     if found is None:
         raise ToolMissing(
-            "Folders cannot be shared by virtiofs: virtiofsd is not installed.",
-            "Install it (sudo apt-get install virtiofsd), or share by sftp: "
-            "galley settings set share_by auto && galley restart",
+            SHARES_NO_VIRTIOFSD,
         )
     return Path(found)
 
@@ -132,10 +131,8 @@ def lent() -> LentIds:
     if forbidden is None:
         return lent_ids.find()
     raise HostError(
-        "Containers that do not run as root cannot write to shared folders: "
-        "this computer does not let virtiofsd give files to anybody but you.",
-        f"Its administrator can change that (the setting {forbidden} of sysctl); then: "
-        "galley restart",
+        SHARES_NAMESPACES_FORBIDDEN,
+        setting=forbidden,
     )
 
 

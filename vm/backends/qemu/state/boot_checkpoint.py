@@ -35,13 +35,19 @@ from vm.guest.console import Console
 from vm.host import memory, process
 from vm.host.paths import write_atomic
 from vm.image import Fingerprint
+from vm.messages.machine import BOOT_DIED, BOOT_HUNG, STEP_LINUX_ONCE
+from vm.messages.qemu import (
+    CHECKPOINT_FAILURES,
+    CHECKPOINT_FILE_CHANGED,
+    CHECKPOINT_NONE,
+    CHECKPOINT_OTHER_DISK_SIZE,
+)
 from vm.types import Accelerator, BootOptions, MachineSpec
 
 log = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
 WORD = "galley.template=1"
-BOOTING = "Booting Linux once for all"
 SPARE = 1 << 30  # bytes that stay free: the checkpoint is optional
 TRIES = 2  # a single failure may be due to a busy computer
 POLL = 0.02  # seconds between two reads of the console
@@ -139,9 +145,8 @@ def why_given_up(directory: MachineDir) -> Problem | None:
     if not _is_given_up(manifest):
         return None
     return BackendFailed(
-        "Every start of the machine boots Linux, which takes about twice as long as going on from "
-        f"a machine that has booted: that has failed {manifest.failures} times in a row.",
-        "To have it tried again: galley stop --cold, then galley start --repair",
+        CHECKPOINT_FAILURES,
+        failures=manifest.failures,
         details=manifest.reason,
     ).to_problem()
 
@@ -172,13 +177,13 @@ def _load_fitting(directory: MachineDir, launch: Launch, spec: MachineSpec) -> C
         now = compat_of(*with_shares(directory, launch, spec)[:2])
         files = saved.fingerprints(directory.boot_checkpoint)
     except (OSError, msgspec.MsgspecError) as error:
-        raise saved.unfit("there is none", str(error)) from error
+        raise saved.unfit(CHECKPOINT_NONE, str(error)) from error
     if reason := difference(manifest.compat, now):
         raise saved.unfit(reason)
     if manifest.data_bytes != directory.data_disk.stat().st_size:
-        raise saved.unfit("the data disk has another size")
+        raise saved.unfit(CHECKPOINT_OTHER_DISK_SIZE)
     if files != manifest.files:
-        raise saved.unfit("a file of it has been changed")
+        raise saved.unfit(CHECKPOINT_FILE_CHANGED)
     return manifest
 
 
@@ -227,16 +232,10 @@ def _boot_to_checkpoint(
         os.close(ram)
     console, until = Console(directory.console_log), time.monotonic() + BOOTED_WITHIN
     while console.find("template", "disk") is None:
-        progress(BOOTING)
+        progress(STEP_LINUX_ONCE.text())
         gone = process.wait_gone(booted.identity, POLL)
         if gone or time.monotonic() > until or console.find("failed") is not None:
-            raise BootDied(
-                "The virtual machine ended while it was booting."
-                if gone
-                else "The virtual machine did not come up.",
-                "Try again; `galley logs --component vm` has what it said.",
-                details=console.tail(),
-            )
+            raise BootDied(BOOT_DIED if gone else BOOT_HUNG, details=console.tail())
     return booted
 
 

@@ -27,6 +27,8 @@ from vm.directory import MachineDir
 from vm.errors import BackendFailed, DiskFull, NotResumable
 from vm.host import memory, process, sparse
 from vm.image import Fingerprint
+from vm.messages import Message
+from vm.messages.qemu import QEMU_NO_REASON, SUSPEND_DISK_FULL, SUSPEND_FAILED, SUSPEND_UNFIT
 from vm.types import Accelerator, MachineSpec
 
 STATE, RAM, CONSOLE = "state", "ram", "console.log"
@@ -114,10 +116,10 @@ def read(
     return started
 
 
-def unfit(reason: str, details: str = "") -> NotResumable:
+def unfit(reason: str | Message, details: str = "") -> NotResumable:
     return NotResumable(
-        f"The suspended machine cannot go on: {reason}.",
-        "It starts from cold; nothing on its disk is lost.",
+        SUSPEND_UNFIT,
+        reason=reason,
         details=details,
     )
 
@@ -129,9 +131,10 @@ def _need_space(folder: Path, held: int, spare: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < held + spare:
         raise DiskFull(
-            f"Suspending needs {held / 2**20:.0f} MiB for the machine's memory, and the disk that "
-            f"holds {folder} has {free / 2**20:.0f} MiB free.",
-            "Free some space, or power it off: galley stop --cold",
+            SUSPEND_DISK_FULL,
+            needed=held,
+            folder=folder,
+            free=free,
         )
 
 
@@ -155,8 +158,8 @@ def _await_migration(session: qmp.Session) -> None:
         if seen.get("status") == "completed":
             return
         if seen.get("status") in ("failed", "cancelled"):
-            reason = seen.get("error-desc", "it gives no reason")
-            raise BackendFailed(f"QEMU could not suspend or resume the machine: {reason}.")
+            reason = seen.get("error-desc", QEMU_NO_REASON)
+            raise BackendFailed(SUSPEND_FAILED, reason=reason)
         time.sleep(POLL)
 
 

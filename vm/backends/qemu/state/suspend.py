@@ -36,6 +36,7 @@ from vm.host.paths import sync_directory, unusable, write_atomic
 from vm.host.sparse import Report
 from vm.image import Fingerprint
 from vm.in_use import InUse
+from vm.messages.qemu import SUSPEND_OTHER_VERSION
 from vm.types import Accelerator, BootOptions, MachineSpec
 
 log = logging.getLogger(__name__)
@@ -95,8 +96,7 @@ def save(directory: MachineDir, found: Running) -> None:
     """Suspend and end the process. Raises BackendFailed, DiskFull; the machine then continues."""
     if found.memory < 0 or found.compat is None:
         raise BackendFailed(
-            "The machine cannot be suspended: it was started by another version of Galley.",
-            "`galley stop --cold` powers it off.",
+            SUSPEND_OTHER_VERSION,
         )
     try:
         forget(directory)

@@ -9,10 +9,14 @@ import pytest
 from tests.unit.vm.backends.qemu.test_command import CASES
 from vm.backends.qemu import accel
 from vm.errors import VirtualizationOff
+from vm.messages import Text
+from vm.messages.qemu import ACCELERATOR_FAILED, ACCELERATOR_NO_KVM, ACCELERATOR_WORKS
 from vm.types import Accelerator
 
 LAUNCH = CASES["linux-kvm"]
-REFUSED = "KVM is present, but a test guest did not boot: failed to set MSR 0x10a"
+WORKS = ACCELERATOR_WORKS.text(accelerator="KVM", seconds=0.6)
+REFUSED = ACCELERATOR_FAILED.text(accelerator="KVM", reason="failed to set MSR 0x10a")
+ABSENT = ACCELERATOR_NO_KVM.text(device="/dev/kvm")
 
 
 class Guest:
@@ -20,9 +24,9 @@ class Guest:
 
     def __init__(self) -> None:
         self.boots = 0
-        self.answer = (True, "KVM booted a test guest in 0.6 s.")
+        self.answer = (True, WORKS)
 
-    def __call__(self, native: str, launch: object) -> tuple[bool, str]:
+    def __call__(self, native: str, launch: object) -> tuple[bool, Text]:
         self.boots += 1
         return self.answer
 
@@ -31,7 +35,7 @@ class Guest:
 def guest(monkeypatch: pytest.MonkeyPatch) -> Guest:
     stand_in = Guest()
     monkeypatch.setattr(accel, "boots", stand_in)
-    monkeypatch.setattr(accel, "why_missing", lambda native: "")
+    monkeypatch.setattr(accel, "why_missing", lambda native: None)
     return stand_in
 
 
@@ -47,7 +51,7 @@ def choose(tmp_path: Path) -> Callable[..., Accelerator]:
 
 
 def test_a_verdict_is_remembered(guest: Guest, choose: Callable[..., Accelerator]) -> None:
-    assert choose() == choose() == Accelerator("kvm", "KVM booted a test guest in 0.6 s.")
+    assert choose() == choose() == accel.accelerator("kvm", WORKS)
     assert guest.boots == 1
 
 
@@ -55,7 +59,7 @@ def test_a_refusal_means_emulation_and_is_remembered(
     guest: Guest, choose: Callable[..., Accelerator]
 ) -> None:
     guest.answer = (False, REFUSED)
-    assert choose() == choose() == Accelerator("tcg", REFUSED)
+    assert choose() == choose() == accel.accelerator("tcg", REFUSED)
     assert guest.boots == 1
 
 
@@ -85,7 +89,7 @@ def test_a_refusal_is_doubted_after_a_day(
     guest.answer = (False, REFUSED)
     choose()
     monkeypatch.setattr(accel, "REFUSAL_HOLDS", 0.0)
-    guest.answer = (True, "KVM booted a test guest in 0.6 s.")
+    guest.answer = (True, WORKS)
     assert choose().name == "kvm"
     monkeypatch.setattr(accel, "_is_current", lambda verdict: verdict.works)
     assert choose().name == "kvm"
@@ -95,8 +99,8 @@ def test_a_refusal_is_doubted_after_a_day(
 def test_what_is_absent_is_not_booted(
     guest: Guest, choose: Callable[..., Accelerator], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(accel, "why_missing", lambda native: "/dev/kvm does not exist.")
-    assert choose() == Accelerator("tcg", "/dev/kvm does not exist.")
+    monkeypatch.setattr(accel, "why_missing", lambda native: ABSENT)
+    assert choose() == accel.accelerator("tcg", ABSENT)
     with pytest.raises(VirtualizationOff, match="/dev/kvm does not exist"):
         choose("kvm")
     assert guest.boots == 0
@@ -112,10 +116,12 @@ def test_an_explicit_setting_is_used(guest: Guest, choose: Callable[..., Acceler
 
 def test_reasons_for_absence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(accel, "KVM", tmp_path / "kvm")
-    assert "does not exist" in accel.why_missing("kvm")
+    assert (why := accel.why_missing("kvm"))
+    assert why.code == "accelerator.no_kvm"
     (tmp_path / "kvm").touch()
     monkeypatch.setattr("os.access", lambda path, mode: False)
-    assert "group kvm" in accel.why_missing("kvm")
+    assert (why := accel.why_missing("kvm"))
+    assert why.code == "accelerator.kvm_closed"
 
 
 def test_the_first_error_tells_most() -> None:

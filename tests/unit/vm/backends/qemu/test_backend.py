@@ -84,7 +84,7 @@ def test_create_refuses_a_full_disk_and_leaves_no_disk(
     directory: MachineDir, spec: MachineSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=GIB))
-    with pytest.raises(DiskFull, match=r"has 1\.0 GiB free; a machine needs 2 GiB"):
+    with pytest.raises(DiskFull, match=r"has 1\.0 GiB free; a machine needs 2\.0 GiB"):
         backend.create(directory, spec)
     assert not directory.data_disk.exists()
     assert not directory.data_is_new.exists()

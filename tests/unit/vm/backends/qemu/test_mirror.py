@@ -14,6 +14,7 @@ from vm.backends.qemu import mirror, program, qmp
 from vm.backends.qemu.command import DATA
 from vm.errors import BackendFailed, Cancelled
 from vm.host import sparse
+from vm.messages import Message
 
 MIB = 1 << 20
 SIZE = 256 * MIB
@@ -100,7 +101,7 @@ def test_it_is_the_disk_of_the_moment_when_it_was_still(disk: Disk) -> None:
 def test_it_can_be_ended_and_made_again(disk: Disk) -> None:
     def enough(done: int, total: int) -> None:
         assert done <= total
-        raise Cancelled("Enough.")
+        raise Cancelled(Message("", "Enough."))
 
     with pytest.raises(Cancelled):
         disk.copy(report=enough)

@@ -48,7 +48,7 @@ def test_each_field_has_its_reason(field: str) -> None:
 
 
 def test_equal_states_have_no_difference() -> None:
-    assert difference(THEN, THEN) == ""
+    assert difference(THEN, THEN) is None
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_a_replaced_program_or_image_is_different(
 def test_options_of_one_start_do_not_matter(launch: Launch, change: dict[str, object]) -> None:
     before = compat_of(launch, spec(launch))
     after = compat_of(msgspec.structs.replace(launch, **change), spec(launch))
-    assert difference(before, after) == ""
+    assert difference(before, after) is None
 
 
 @pytest.mark.parametrize("kind", [SuspendManifest, CheckpointManifest, Running, Verdict])
@@ -121,4 +121,4 @@ def test_a_state_of_another_version_or_qemu_is_refused_with_the_reason(
     with pytest.raises(NotResumable) as refused:
         suspend._load_fitting(directory, launch, spec(launch))
     reason = REASONS["format"] if kind == "older" else REASONS["qemu"]
-    assert reason in str(refused.value.summary)
+    assert reason.summary in str(refused.value.summary)

@@ -24,6 +24,7 @@ from vm.backends.qemu.resume_compat import ResumeCompat
 from vm.backends.qemu.running import Running
 from vm.directory import MachineDir
 from vm.host import process
+from vm.messages.qemu import ACCELERATOR_CHOSEN_BEFORE
 from vm.types import Accelerator, Address, MachineSpec, MachineState, Share
 
 UUID = str(uuid4())
@@ -140,14 +141,13 @@ def test_an_adopted_machine_shares_as_its_command_line_says(
     words = [*arguments(directory), "-device", f"{device},tag=share0"]
     identity = process.Identity(1, 2.0)
     shared = msgspec.structs.replace(SPEC, shares=(Share("/home/ann", "/home/ann"),))
-    reason = "It was chosen when the machine was started."
+    reason = ACCELERATOR_CHOSEN_BEFORE
     for spec, shares_by in ((shared, by), (SPEC, ""), (None, "")):
         directory.spec.unlink(missing_ok=True)
         if spec is not None:
             directory.spec.write_bytes(msgspec.json.encode(spec))
-        adopted = Running(
-            identity, UUID, 40022, Accelerator("tcg", reason), spec, share_by=shares_by
-        )
+        accelerator = Accelerator("tcg", reason.summary, reason.code)
+        adopted = Running(identity, UUID, 40022, accelerator, spec, share_by=shares_by)
         assert running._adopt(directory, identity, UUID, words) == adopted
 
 

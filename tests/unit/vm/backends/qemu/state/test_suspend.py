@@ -10,6 +10,7 @@ from vm.backends.qemu.state import saved, suspend
 from vm.directory import MachineDir
 from vm.errors import Cancelled
 from vm.host import file_identity, sparse
+from vm.messages import Message
 
 THEN = ResumeCompat(FORMAT, "qemu 1 2", "tcg", "", "image", 8 << 30, "arguments")
 
@@ -111,7 +112,7 @@ def test_an_interrupted_copy_is_invalid(
     monkeypatch.setattr(sparse, "clone", lambda source, target: False)
 
     def enough(done: int, total: int) -> None:
-        raise Cancelled("Enough.")
+        raise Cancelled(Message("", "Enough."))
 
     with pytest.raises(Cancelled):
         suspend.restore_from(directory, *kept, enough)

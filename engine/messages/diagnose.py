@@ -1,0 +1,56 @@
+"""Messages of the checks of `galley diagnose`."""
+
+from vm.messages import Message
+
+DIAGNOSE_CLOCK_AHEAD = Message(
+    "diagnose.clock_ahead",
+    "The machine's clock is {seconds:.0f} s ahead.",
+    "Run `galley restart`.",
+)
+DIAGNOSE_CLOCK_BEHIND = Message(
+    "diagnose.clock_behind",
+    "The machine's clock is {seconds:.0f} s behind.",
+    "Run `galley restart`.",
+)
+DIAGNOSE_DOCKER_HOST = Message(
+    "diagnose.docker_host",
+    "DOCKER_HOST points docker at {given}, not at Galley.",
+    "Unset it, or use `galley docker …`.",
+)
+DIAGNOSE_EMULATED = Message(
+    "diagnose.emulated",
+    "The machine is emulated, which makes it five to ten times slower.",
+    "{reason} Turn on virtualization in the firmware's settings, and give your user access to it "
+    "(Linux: the group of /dev/kvm).",
+)
+DIAGNOSE_ENDPOINT_SILENT = Message(
+    "diagnose.endpoint_silent",
+    "Nothing answers on {socket}.",
+    "`galley logs --component engine` has what dockerd said; `galley restart` starts it anew.",
+)
+DIAGNOSE_MEMORY = Message(
+    "diagnose.memory",
+    "The machine may take {wanted:size}, and {free:size} are free now.",
+    "Close some programs, or give it less: `galley settings set memory 2GiB`.",
+)
+DIAGNOSE_NO_CLOCK = Message("diagnose.no_clock", "The machine does not tell its time.")
+DIAGNOSE_NO_DOCKER = Message(
+    "diagnose.no_docker",
+    "There is no docker program on this computer.",
+    "Use `galley docker …`, which runs the one in the machine, or install a docker client.",
+)
+DIAGNOSE_NO_SUPERVISOR = Message(
+    "diagnose.no_supervisor",
+    "The machine runs, but Galley's background process does not: docker cannot reach it.",
+    "Run `galley start`: containers are not touched.",
+)
+DIAGNOSE_OTHER_CONTEXT = Message(
+    "diagnose.other_context",
+    "Docker uses another context than Galley's.",
+    "Run `docker context use {name}`, or use `galley docker …`.",
+)
+DIAGNOSE_SPACE = Message(
+    "diagnose.space",
+    "Only {free:size} are free on the disk that holds {folder}.",
+    "Free some space: `galley docker system prune` removes what no container uses.",
+)

@@ -1,0 +1,89 @@
+"""Messages about the guest image: its recipe and kernel."""
+
+from vm.messages import Message
+
+KERNEL_BAD_LENGTH = Message(
+    "kernel.bad_length",
+    "The kernel image does not unpack to what its header says.",
+)
+KERNEL_CUT_OFF = Message("kernel.cut_off", "The kernel image is cut off.")
+KERNEL_MODULE_NOT_COMPILED = Message(
+    "kernel.module_not_compiled",
+    "{name} could not be compiled for the guest's kernel.",
+)
+KERNEL_NO_BTF = Message(
+    "kernel.no_btf",
+    "The kernel of the guest does not describe its types (BTF).",
+)
+KERNEL_NO_ENUMERATOR = Message(
+    "kernel.no_enumerator",
+    "The kernel of the guest has no {word} in its enum {name}.",
+)
+KERNEL_NO_IMAGE = Message(
+    "kernel.no_image",
+    "The kernel package holds no kernel image that Galley knows.",
+)
+KERNEL_NO_MEMBER = Message(
+    "kernel.no_member",
+    "The kernel of the guest has no {member} in its struct {name}.",
+)
+KERNEL_NO_TYPE = Message("kernel.no_type", "The kernel of the guest has no {name}.")
+KERNEL_NO_VERSION = Message(
+    "kernel.no_version",
+    "No module of the guest's kernel says which kernel it is for.",
+)
+KERNEL_NO_ZSTD = Message("kernel.no_zstd", "Install it: sudo apt-get install zstd")
+KERNEL_NOT_UNPACKED = Message("kernel.not_unpacked", "The kernel could not be unpacked.")
+KERNEL_OTHER_FUNCTION = Message(
+    "kernel.other_function",
+    "The guest's kernel has another {function} than Galley knows.",
+)
+
+RECIPE_AGAIN = Message("recipe.again", "{damage} Building it again")
+RECIPE_DEBIAN_EXPIRED = Message(
+    "recipe.debian_expired",
+    "The copy of Debian {suite} that this computer reaches is out of date: its Release file has "
+    "expired.",
+    "Use the stable channel, or another Debian mirror in /etc/apt/sources.list.d",
+)
+RECIPE_FILES = Message("recipe.files", "Choosing the guest's files")
+RECIPE_INSTALL = Message(
+    "recipe.install",
+    "Install them: sudo apt-get install mmdebstrap erofs-utils qemu-utils zstd uidmap gcc "
+    "libc6-dev",
+)
+RECIPE_KERNEL = Message("recipe.kernel", "Preparing the kernel")
+RECIPE_NO_FILE = Message("recipe.no_file", "No package of the guest's recipe holds {name}.")
+RECIPE_NO_IDS = Message(
+    "recipe.no_ids",
+    "The guest's packages could not be fetched.",
+    "Give your user subordinate ids: sudo usermod --add-subuids 100000-165535 --add-subgids "
+    "100000-165535 $USER",
+)
+RECIPE_NO_KERNEL = Message("recipe.no_kernel", "No package of the guest's recipe holds a kernel.")
+RECIPE_NO_LIBRARY = Message(
+    "recipe.no_library",
+    "{name} needs {library}, which no package of the recipe holds.",
+)
+RECIPE_NO_MODULES = Message(
+    "recipe.no_modules",
+    "No package of the guest's recipe holds kernel modules.",
+)
+RECIPE_NO_NETWORK = Message(
+    "recipe.no_network",
+    "The guest's packages could not be fetched.",
+    "Check the network and apt's sources: sudo apt-get update",
+)
+RECIPE_NO_ROOM = Message(
+    "recipe.no_room",
+    "The guest's packages could not be fetched.",
+    "Free 2 GB on the disk that holds Galley's images",
+)
+RECIPE_NO_ROOT = Message("recipe.no_root", "The guest's root could not be made.")
+RECIPE_NOT_COMPILED = Message(
+    "recipe.not_compiled",
+    "{name} could not be compiled for the guest.",
+    "{hint}",
+)
+RECIPE_ROOT = Message("recipe.root", "Compressing the root file system")
+RECIPE_UNPACK = Message("recipe.unpack", "Downloading and unpacking Debian {suite} packages")

@@ -1,0 +1,119 @@
+"""What `vm` and `engine` say to people is said in the window's language, with its values kept."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from PySide6.QtCore import QCoreApplication, QLocale
+from PySide6.QtWidgets import QApplication, QLabel, QPushButton
+
+from desktop.i18n import messages, text
+from desktop.theme.theme import Theme
+from desktop.widgets.problem_card import ProblemCard
+from engine.messages import catalogue
+from engine.messages.docker import PATH_IS_FOLDER
+from engine.messages.settings import SETTINGS_BAD_LINE
+from vm.errors import EngineRefused, PortInUse, Problem, SettingsError
+from vm.messages import Text
+from vm.messages.host import PORT_HOLDER_HIDDEN, PORT_IN_USE
+from vm.messages.machine import MACHINE_TOO_MUCH_MEMORY
+
+OTHERS = [code for code in text.languages() if code != "en"]
+PLACE = re.compile(r"\{[^}]*\}")
+
+
+def templates() -> set[str]:
+    """Everything that is to be translated."""
+    messages = catalogue().values()
+    return {part for message in messages for part in (message.summary, message.hint) if part}
+
+
+@pytest.mark.parametrize("code", OTHERS)
+def test_a_language_has_every_message_and_no_other(code: str) -> None:
+    there, needed = set(text.read_templates(code)), templates()
+    assert not sorted(needed - there)
+    assert not sorted(there - needed), "messages that nothing says any more"
+
+
+@pytest.mark.parametrize("code", OTHERS)
+def test_a_language_keeps_the_places_of_values(code: str) -> None:
+    for source, said in text.read_templates(code).items():
+        assert set(PLACE.findall(source)) == set(PLACE.findall(said)), source
+
+
+@pytest.fixture
+def in_german(qapp: QCoreApplication) -> Iterator[None]:
+    before = QLocale()
+    language = text.Language(text.read_language("de"), text.read_templates("de"))
+    qapp.installTranslator(language)
+    QLocale.setDefault(QLocale("de_DE"))
+    yield
+    QLocale.setDefault(before)
+    qapp.removeTranslator(language)
+
+
+def used(holder: object = "nginx") -> Problem:
+    error = PortInUse(PORT_IN_USE, address="127.0.0.1", port=8080, protocol="tcp", holder=holder)
+    return error.to_problem()
+
+
+def test_english_is_as_the_engine_says_it(qapp: QCoreApplication) -> None:
+    assert messages.told(used(), "\n") == f"{used().summary}\n{used().hint}"
+
+
+@pytest.mark.usefixtures("in_german")
+def test_a_message_is_translated_and_its_values_are_kept() -> None:
+    said = messages.summary(used())
+    assert "nginx" in said
+    assert "8080" in said
+    assert said != used().summary
+    assert messages.hint(used()) != used().hint
+
+
+@pytest.mark.usefixtures("in_german")
+def test_a_part_is_translated_too() -> None:
+    assert "another program" in used(PORT_HOLDER_HIDDEN).summary
+    assert "another program" not in messages.summary(used(PORT_HOLDER_HIDDEN))
+
+
+@pytest.mark.usefixtures("in_german")
+def test_an_error_within_a_message_is_translated() -> None:
+    inner = EngineRefused(PATH_IS_FOLDER, path="/srv")
+    error = SettingsError(SETTINGS_BAD_LINE, where="", problem=inner, used="4", name="cpus")
+    assert "/srv ist ein Ordner." in messages.summary(error.to_problem())
+
+
+@pytest.mark.usefixtures("in_german")
+def test_sizes_are_as_they_are_written_here() -> None:
+    said = MACHINE_TOO_MUCH_MEMORY.text(wanted=3 << 29, installed=1 << 30)
+    assert "1.5 GiB" in said.english
+    assert "1,5 GiB" in messages.said(said)
+
+
+@pytest.mark.usefixtures("in_german")
+def test_a_code_of_a_newer_supervisor_is_shown_as_received() -> None:
+    newer = Problem("Newer", "It is {odd}.", "Ask {it}.", code="newer.code", values={"odd": 1})
+    assert messages.told(newer, "\n") == "It is {odd}.\nAsk {it}."
+
+
+@pytest.mark.usefixtures("in_german")
+def test_a_known_code_with_other_values_is_shown_as_received() -> None:
+    newer = Problem("PortInUse", "Port 80 is used.", code=PORT_IN_USE.code, values={"what": 80})
+    assert messages.summary(newer) == "Port 80 is used."
+
+
+@pytest.mark.usefixtures("in_german")
+def test_what_has_no_code_stays() -> None:
+    for said in ("", "Driver failed: no such thing.", "Try {again}"):
+        assert messages.said(Text(said)) == said
+
+
+@pytest.mark.usefixtures("in_german")
+def test_a_problem_is_shown_in_the_language_and_copied_as_it_came(qapp: QApplication) -> None:
+    problem = used()
+    card = ProblemCard(Theme(qapp), problem)
+    shown = {one.text() for one in card.findChildren(QLabel)}
+    assert {messages.summary(problem), messages.hint(problem)} <= shown
+    button = next(one for one in card.findChildren(QPushButton) if one.text() == text.tr("Copy"))
+    button.click()
+    assert QApplication.clipboard().text() == f"{problem.summary}\n{problem.hint}"
