@@ -5843,6 +5843,18 @@
             <translation>Hier gibt es keinen Bildschirm für ein Fenster.</translation>
         </message>
         <message>
+            <source>Galley met a mistake of its own: {kind}: {error}</source>
+            <translation>In Galley selbst ist ein Fehler aufgetreten: {kind}: {error}</translation>
+        </message>
+        <message>
+            <source>The details are in {path}. Please report them.</source>
+            <translation>Die Einzelheiten stehen in {path}. Bitte melden.</translation>
+        </message>
+        <message>
+            <source>Please report it with its details.</source>
+            <translation>Bitte mit den Einzelheiten melden.</translation>
+        </message>
+        <message>
             <source>There is no docker program on this computer that could log in.</source>
             <translation>Auf diesem Computer gibt es kein docker-Programm, das sich anmelden könnte.</translation>
         </message>

@@ -21,15 +21,14 @@ def main(args: Sequence[str] | None = None) -> int:
 
     words = list(sys.argv[1:] if args is None else args)
     options = Options()
-    return output.guarded(
-        lambda: _dispatch(words, options), log=cli_log, details=lambda: options.details
-    )
+    return output.guarded(lambda: _dispatch(words, options), log=cli_log, options=options)
 
 
 class Options:
-    """Whether `--details` was given, in any place; used when an error is shown."""
+    """Whether `--details` and `--json` were given, in any place; used when an error is shown."""
 
     details = False
+    as_json = False
 
 
 def _dispatch(words: list[str], options: Options) -> int:

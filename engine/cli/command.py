@@ -38,7 +38,15 @@ class Group(click.Group):
     command_class = Command
 
 
+def _show_json(context: click.Context, _parameter: click.Parameter, value: bool) -> bool:
+    if value and context.find_root().obj is not None:
+        context.find_root().obj.as_json = True
+    return value
+
+
 def json_option[F: Callable[..., Any]](function: F) -> F:
-    """`--json`, which every reading command takes."""
-    add = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+    """`--json`, which every reading command takes. An error is JSON, too (`output.guarded`)."""
+    add = click.option(
+        "--json", "as_json", is_flag=True, callback=_show_json, help="Print JSON, for programs."
+    )
     return add(function)

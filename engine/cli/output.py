@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, TextIO
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from vm.errors import Problem
+    from engine.cli import Options
+    from vm.errors import GalleyError, Problem
 
 RED, YELLOW, GREEN, DIM, BOLD = "31", "33", "32", "2", "1"
 # What a terminal obeys instead of showing: control characters, and those that turn the direction of
@@ -70,9 +71,13 @@ def say_json(value: object) -> None:
 
 def say_json_line(value: object) -> None:
     """One value of an endless answer: JSON on a line of its own."""
+    say(_json_line(value))
+
+
+def _json_line(value: object) -> str:
     import msgspec
 
-    say(msgspec.json.encode(value).decode())
+    return msgspec.json.encode(value).decode()
 
 
 def styled(text: str, style: str, stream: TextIO) -> str:
@@ -94,10 +99,11 @@ def problem_text(problem: "Problem", *, details: bool, stream: TextIO) -> str:
     return "\n".join(lines)
 
 
-def guarded(
-    command: Callable[[], int], *, log: Callable[[], "Path"], details: Callable[[], bool]
-) -> int:
-    """Run a command; whatever it raises becomes text and an exit code, never a traceback."""
+def guarded(command: Callable[[], int], *, log: Callable[[], "Path"], options: "Options") -> int:
+    """Run a command; whatever it raises becomes text and an exit code, never a traceback.
+
+    With `--json` an error is the last line on standard error, a `Problem` as JSON. Standard output
+    is left to the answer, as docker and gh leave it."""
     try:
         code = command()
         sys.stdout.flush()
@@ -109,18 +115,21 @@ def guarded(
         _forget_stdout()
         return BROKEN_PIPE
     except Exception as error:  # the excepthook of the command line
-        return _explain(error, log, details())
+        return _explain(error, log, options)
 
 
-def _explain(error: Exception, log: Callable[[], "Path"], details: bool) -> int:
-    from engine.cli.exit_codes import Exit, exit_code
+def _explain(error: Exception, log: Callable[[], "Path"], options: "Options") -> int:
+    from engine.cli.exit_codes import exit_code
     from vm.errors import GalleyError
 
-    if isinstance(error, GalleyError):
-        note(problem_text(error.to_problem(), details=details, stream=sys.stderr))
-        return exit_code(error)
-    note(_unexpected(error, log))
-    return Exit.FAILED
+    known = error if isinstance(error, GalleyError) else _unexpected(error, log)
+    problem = known.to_problem()
+    if options.as_json:
+        note(_json_line(problem))
+    else:
+        details = options.details or (known is not error)  # without a log they are nowhere else
+        note(problem_text(problem, details=details, stream=sys.stderr))
+    return exit_code(known)
 
 
 def _forget_stdout() -> None:
@@ -128,14 +137,15 @@ def _forget_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _unexpected(error: Exception, log: Callable[[], "Path"]) -> str:
-    """One sentence for the user; the traceback goes to a log file."""
+def _unexpected(error: Exception, log: Callable[[], "Path"]) -> "GalleyError":
+    """The error for the user; the traceback goes to a log file."""
     import time
     import traceback
 
+    from engine.messages.cli import CLI_MISTAKE, CLI_MISTAKE_UNLOGGED
     from vm.errors import GalleyError
 
-    sentence = f"Galley met a mistake of its own: {type(error).__name__}: {error}"
+    kind = type(error).__name__
     trace = "".join(traceback.format_exception(error))
     try:
         path = log()
@@ -146,5 +156,5 @@ def _unexpected(error: Exception, log: Callable[[], "Path"]) -> str:
                 f"{time.strftime('%Y-%m-%d %X')} galley {' '.join(sys.argv[1:2])}\n{trace}\n"
             )
     except (OSError, GalleyError):
-        return f"{sentence}\n{trace}"  # no place to write it: better shown than lost
-    return f"{sentence}\n  The details are in {path}. Please report them."
+        return GalleyError(CLI_MISTAKE_UNLOGGED, kind=kind, error=str(error), details=trace)
+    return GalleyError(CLI_MISTAKE, kind=kind, error=str(error), path=path)

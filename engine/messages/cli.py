@@ -2,6 +2,17 @@
 
 from vm.messages import Message
 
+CLI_MISTAKE = Message(
+    "cli.mistake",
+    "Galley met a mistake of its own: {kind}: {error}",
+    "The details are in {path}. Please report them.",
+)
+CLI_MISTAKE_UNLOGGED = Message(
+    "cli.mistake_unlogged",
+    "Galley met a mistake of its own: {kind}: {error}",
+    "Please report it with its details.",
+)
+
 DOCKER_CLI_NONE_FOR_LOGIN = Message(
     "docker_cli.none_for_login",
     "There is no docker program on this computer that could log in.",

@@ -3,11 +3,14 @@
 import io
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from engine.cli import Options
 from engine.cli.output import guarded, problem_text, styled
-from vm.errors import BootFailed, Problem
+from vm.errors import BootFailed, PortInUse, Problem
 from vm.messages import Message
+from vm.messages.host import PORT_IN_USE
 
 PROBLEM = Problem("BootFailed", "It does not boot.", "Try again.\nOr wait.", "line 1\nline 2")
 
@@ -17,11 +20,13 @@ class Terminal(io.StringIO):
         return True
 
 
-def run(error: BaseException, log: Path, *, details: bool = False) -> int:
+def run(error: BaseException, log: Path, *, as_json: bool = False) -> int:
     def command() -> int:
         raise error
 
-    return guarded(command, log=lambda: log, details=lambda: details)
+    options = Options()
+    options.as_json = as_json
+    return guarded(command, log=lambda: log, options=options)
 
 
 def test_details_only_when_asked_for() -> None:
@@ -43,6 +48,29 @@ def test_an_error_of_ours(capsys: pytest.CaptureFixture[str], tmp_path: Path) ->
         run(BootFailed(Message("", "It does not boot.", "Try again.")), tmp_path / "cli.log") == 1
     )
     assert capsys.readouterr().err == "It does not boot.\n  Try again.\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (PortInUse(PORT_IN_USE, address="::1", port=80, protocol="tcp", holder="a\x1b"), 4),
+        (ZeroDivisionError("by zero"), 1),
+    ],
+)
+def test_an_error_for_a_program(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, error: Exception, code: int
+) -> None:
+    assert run(error, tmp_path / "cli.log", as_json=True) == code
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    [line] = shown.err.splitlines()
+    problem = msgspec.json.decode(line, type=Problem)
+    if isinstance(error, PortInUse):
+        assert problem == error.to_problem()
+        assert problem.values["port"] == 80
+    else:
+        assert problem.code == "cli.mistake"
+        assert problem.values["kind"] == "ZeroDivisionError"
 
 
 def test_ctrl_c(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -34,6 +34,15 @@ def test_what_cannot_be(galley: Galley, home: Home) -> None:
     assert home.settings.read_text() == before
 
 
+def test_a_program_gets_the_code_of_an_error(galley: Galley) -> None:
+    done = galley("settings", "get", "nothing", "--json")
+    assert (done.returncode, done.stdout) == (2, "")
+    problem = json.loads(done.stderr.splitlines()[-1])
+    assert problem["code"] == "settings.unknown"
+    assert problem["values"]["name"] == "nothing"
+    assert "nothing" in problem["summary"]
+
+
 def test_a_value_that_nobody_is_to_see_comes_from_standard_input(home: Home) -> None:
     words = command("settings", "set", "port_address", "-")
     done = subprocess.run(words, input="127.0.0.2\n", cwd=ROOT, text=True, timeout=50)
