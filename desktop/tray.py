@@ -78,7 +78,7 @@ class Tray(QObject):
     def _fill_containers(self, menu: QMenu) -> None:
         app = self._app
         up = [row for row in app.stores.containers.rows.values() if row.state.is_up]
-        words = plural(len(up), "{n} container runs", "{n} containers run")
+        words = plural("%n containers run", "%n container runs", len(up))
         menu.addAction(plain(words)).setEnabled(False)
         for row in up[:SHOWN]:
             inner = menu.addMenu(plain(row.name))

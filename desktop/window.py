@@ -252,7 +252,7 @@ class Window(QMainWindow):
             self.statusbar.show_totals([])
             return
         up = sum(row.state.is_up for row in rows)
-        parts = [plural(len(rows), "{up} of {n} container", "{up} of {n} containers", up=up)]
+        parts = [plural("{up} of %n containers", "{up} of %n container", len(rows), up=up)]
         total = self.app.usage.total() if up else None
         if total is not None:
             cores, memory = total

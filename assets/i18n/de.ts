@@ -1,6506 +1,6542 @@
 <?xml version="1.0" encoding="utf-8"?>
 <!DOCTYPE TS>
-<TS version="2.1" language="de_DE" sourcelanguage="en">
-    <context>
-        <name>galley</name>
-        <message>
-            <source> · {n} chosen</source>
-            <translation> · {n} ausgewählt</translation>
-        </message>
-        <message>
-            <source>/data</source>
-            <translation>/data</translation>
-        </message>
-        <message>
-            <source>80</source>
-            <translation>80</translation>
-        </message>
-        <message>
-            <source>A container of it starts with</source>
-            <translation>Ein Container davon startet mit</translation>
-        </message>
-        <message>
-            <source>A driver is wanted.</source>
-            <translation>Ein Treiber muss angegeben werden.</translation>
-        </message>
-        <message>
-            <source>A gateway needs a subnet that it is in.</source>
-            <translation>Ein Gateway braucht ein Subnetz, in dem es liegt.</translation>
-        </message>
-        <message>
-            <source>A label needs a name before its =: {line}</source>
-            <translation>Ein Label braucht einen Namen vor dem =: {line}</translation>
-        </message>
-        <message>
-            <source>A layer that several images share is counted for each of them.</source>
-            <translation>Ein Layer, den mehrere Images teilen, wird bei jedem davon mitgezählt.</translation>
-        </message>
-        <message>
-            <source>A name has no spaces.</source>
-            <translation>Ein Name enthält keine Leerzeichen.</translation>
-        </message>
-        <message>
-            <source>A name is wanted.</source>
-            <translation>Ein Name muss angegeben werden.</translation>
-        </message>
-        <message>
-            <source>A new volume with a copy of all files, their owners and modes.</source>
-            <translation>Ein neues Volume mit einer Kopie aller Dateien samt Eigentümern und Rechten.</translation>
-        </message>
-        <message>
-            <source>A password or a token is wanted.</source>
-            <translation>Ein Passwort oder Token muss angegeben werden.</translation>
-        </message>
-        <message>
-            <source>A plain `docker` on this computer reaches Galley</source>
-            <translation>Ein einfaches `docker` auf diesem Computer erreicht Galley</translation>
-        </message>
-        <message>
-            <source>A port is a number from 1 to 65535.</source>
-            <translation>Ein Port ist eine Zahl von 1 bis 65535.</translation>
-        </message>
-        <message>
-            <source>A quotation mark is not closed.</source>
-            <translation>Ein Anführungszeichen ist nicht geschlossen.</translation>
-        </message>
-        <message>
-            <source>A running container may change files while they are copied.</source>
-            <translation>Ein laufender Container kann Dateien während des Kopierens ändern.</translation>
-        </message>
-        <message>
-            <source>A snapshot is being copied.</source>
-            <translation>Ein Snapshot wird gerade kopiert.</translation>
-        </message>
-        <message>
-            <source>A terminal needs one in the image. Files, Stats and Inside work without.</source>
-            <translation>Ein Terminal braucht eine Shell im Image. Dateien, Statistik und Innenleben gehen auch ohne.</translation>
-        </message>
-        <message>
-            <source>A terminal needs one that runs.</source>
-            <translation>Ein Terminal braucht einen laufenden Container.</translation>
-        </message>
-        <message>
-            <source>A user name is wanted.</source>
-            <translation>Ein Benutzername muss angegeben werden.</translation>
-        </message>
-        <message>
-            <source>A variable needs a name, without = and spaces.</source>
-            <translation>Eine Variable braucht einen Namen ohne = und Leerzeichen.</translation>
-        </message>
-        <message>
-            <source>A volume keeps files that outlive the containers which write them.</source>
-            <translation>Ein Volume bewahrt Dateien, die ihre Container überdauern.</translation>
-        </message>
-        <message>
-            <source>A web server that answers on port 8080 of this computer, run from here or with this command in a terminal.</source>
-            <translation>Ein Webserver auf Port 8080 dieses Computers, hier ausgeführt oder mit diesem Befehl in einem Terminal.</translation>
-        </message>
-        <message>
-            <source>About</source>
-            <translation>Über Galley</translation>
-        </message>
-        <message>
-            <source>Accelerator</source>
-            <translation>Beschleuniger</translation>
-        </message>
-        <message>
-            <source>Add a folder…</source>
-            <translation>Ordner hinzufügen…</translation>
-        </message>
-        <message>
-            <source>Add a mount</source>
-            <translation>Mount hinzufügen</translation>
-        </message>
-        <message>
-            <source>Add a name to {image}</source>
-            <translation>Namen für {image} hinzufügen</translation>
-        </message>
-        <message>
-            <source>Add a name…</source>
-            <translation>Namen hinzufügen…</translation>
-        </message>
-        <message>
-            <source>Add a port</source>
-            <translation>Port hinzufügen</translation>
-        </message>
-        <message>
-            <source>Add a variable</source>
-            <translation>Variable hinzufügen</translation>
-        </message>
-        <message>
-            <source>Add the name</source>
-            <translation>Hinzufügen</translation>
-        </message>
-        <message>
-            <source>Added</source>
-            <translation>Hinzugefügt</translation>
-        </message>
-        <message>
-            <source>Address</source>
-            <translation>Adresse</translation>
-        </message>
-        <message>
-            <source>Address of published ports</source>
-            <translation>Adresse veröffentlichter Ports</translation>
-        </message>
-        <message>
-            <source>Address of the host</source>
-            <translation>Adresse des Hosts</translation>
-        </message>
-        <message>
-            <source>Age</source>
-            <translation>Alter</translation>
-        </message>
-        <message>
-            <source>Alias</source>
-            <translation>Alias</translation>
-        </message>
-        <message>
-            <source>All</source>
-            <translation>Alle</translation>
-        </message>
-        <message>
-            <source>All files ({any})</source>
-            <translation>Alle Dateien ({any})</translation>
-        </message>
-        <message>
-            <source>All files in it are lost for good.</source>
-            <translation>Alle Dateien darin gehen endgültig verloren.</translation>
-        </message>
-        <message>
-            <source>All files in them are lost for good.</source>
-            <translation>Alle Dateien darin gehen endgültig verloren.</translation>
-        </message>
-        <message>
-            <source>All images that no container uses, not only those without a name</source>
-            <translation>Alle Images ohne Container, nicht nur namenlose</translation>
-        </message>
-        <message>
-            <source>All snapshots and settings stay.</source>
-            <translation>Alle Snapshots und Einstellungen bleiben.</translation>
-        </message>
-        <message>
-            <source>Also containers that are not running</source>
-            <translation>Auch Container, die nicht laufen</translation>
-        </message>
-        <message>
-            <source>Also volumes that somebody has named</source>
-            <translation>Auch Volumes mit selbst vergebenem Namen</translation>
-        </message>
-        <message>
-            <source>An address is like 127.0.0.1; empty means all of them.</source>
-            <translation>Eine Adresse sieht aus wie 127.0.0.1; leer bedeutet alle.</translation>
-        </message>
-        <message>
-            <source>An address is wanted, as {example}.</source>
-            <translation>Hier gehört eine Adresse hin, etwa {example}.</translation>
-        </message>
-        <message>
-            <source>An address with a prefix length is wanted, as {example}.</source>
-            <translation>Hier gehört eine Adresse mit Präfixlänge hin, etwa {example}.</translation>
-        </message>
-        <message>
-            <source>Another engine is looked at now.</source>
-            <translation>Jetzt wird eine andere Engine betrachtet.</translation>
-        </message>
-        <message>
-            <source>Another name under which others on it find the container.</source>
-            <translation>Ein weiterer Name, unter dem andere im Netzwerk den Container finden.</translation>
-        </message>
-        <message>
-            <source>By force the images lose their names and, where no running container needs them, their files. Containers that use them stay, but cannot be made again from these names.</source>
-            <translation>Erzwungen verlieren die Images ihre Namen und, wo kein laufender Container sie braucht, ihre Dateien. Container, die sie verwenden, bleiben erhalten, lassen sich aber nicht mehr unter diesen Namen neu erstellen.</translation>
-        </message>
-        <message>
-            <source>Clear a filter, close a file, go back to the list</source>
-            <translation>Filter leeren, Datei schließen, zurück zur Liste</translation>
-        </message>
-        <message>
-            <source>AppArmor</source>
-            <translation>AppArmor</translation>
-        </message>
-        <message>
-            <source>AppArmor {profile}</source>
-            <translation>AppArmor {profile}</translation>
-        </message>
-        <message>
-            <source>Apply</source>
-            <translation>Anwenden</translation>
-        </message>
-        <message>
-            <source>Apply daemon.json</source>
-            <translation>daemon.json anwenden</translation>
-        </message>
-        <message>
-            <source>As the engine describes it</source>
-            <translation>Wie die Engine es beschreibt</translation>
-        </message>
-        <message>
-            <source>As the system</source>
-            <translation>Wie das System</translation>
-        </message>
-        <message>
-            <source>Asking the engine…</source>
-            <translation>Engine wird gefragt…</translation>
-        </message>
-        <message>
-            <source>Asking the registry…</source>
-            <translation>Registry wird gefragt…</translation>
-        </message>
-        <message>
-            <source>At login</source>
-            <translation>Bei der Anmeldung am Computer</translation>
-        </message>
-        <message>
-            <source>Back to the folder</source>
-            <translation>Zurück zum Ordner</translation>
-        </message>
-        <message>
-            <source>Back to the list</source>
-            <translation>Zurück zur Liste</translation>
-        </message>
-        <message>
-            <source>Backend</source>
-            <translation>Backend</translation>
-        </message>
-        <message>
-            <source>Behind @ stands a digest, for example sha256:… with 64 digits.</source>
-            <translation>Nach @ steht ein Digest, zum Beispiel sha256:… mit 64 Stellen.</translation>
-        </message>
-        <message>
-            <source>Behind the last colon stands a tag: letters, digits, dots and dashes.</source>
-            <translation>Nach dem letzten Doppelpunkt steht ein Tag: Buchstaben, Ziffern, Punkte und Striche.</translation>
-        </message>
-        <message>
-            <source>Browse</source>
-            <translation>Durchsuchen</translation>
-        </message>
-        <message>
-            <source>Build cache</source>
-            <translation>Build-Cache</translation>
-        </message>
-        <message>
-            <source>Build the guest image</source>
-            <translation>Gast-Image bauen</translation>
-        </message>
-        <message>
-            <source>Build the image again</source>
-            <translation>Image neu bauen</translation>
-        </message>
-        <message>
-            <source>Built in</source>
-            <translation>Fest eingebaut</translation>
-        </message>
-        <message>
-            <source>By force the image loses its name and, where no running container needs it, its files. Containers that use it stay, but cannot be made again from this name.</source>
-            <translation>Erzwungen verliert das Image seinen Namen und, wo kein laufender Container sie braucht, seine Dateien. Container, die es verwenden, bleiben erhalten, lassen sich aber nicht mehr unter diesem Namen neu erstellen.</translation>
-        </message>
-        <message>
-            <source>Containers stand still while it is copied, and connections to them end; going back brings them back as they were.</source>
-            <translation>Container stehen still, während kopiert wird, und Verbindungen zu ihnen enden; beim Zurückgehen laufen sie weiter, wie sie waren.</translation>
-        </message>
-        <message>
-            <source>Copying the memory</source>
-            <translation>Der Arbeitsspeicher wird kopiert</translation>
-        </message>
-        <message>
-            <source>CPU</source>
-            <translation>CPU</translation>
-        </message>
-        <message>
-            <source>CPU cores</source>
-            <translation>CPU-Kerne</translation>
-        </message>
-        <message>
-            <source>CPU model</source>
-            <translation>CPU-Modell</translation>
-        </message>
-        <message>
-            <source>CPU {share}</source>
-            <translation>CPU {share}</translation>
-        </message>
-        <message>
-            <source>CPUs</source>
-            <translation>CPUs</translation>
-        </message>
-        <message>
-            <source>Cancel</source>
-            <translation>Abbrechen</translation>
-        </message>
-        <message>
-            <source>Cancel the start</source>
-            <translation>Start abbrechen</translation>
-        </message>
-        <message>
-            <source>Cancel {task}</source>
-            <translation>{task} abbrechen</translation>
-        </message>
-        <message>
-            <source>Cancelling…</source>
-            <translation>Wird abgebrochen…</translation>
-        </message>
-        <message>
-            <source>Capabilities</source>
-            <translation>Capabilities</translation>
-        </message>
-        <message>
-            <source>Change or clear the filter.</source>
-            <translation>Filter ändern oder leeren.</translation>
-        </message>
-        <message>
-            <source>Change the setting {name}</source>
-            <translation>Einstellung {name} ändern</translation>
-        </message>
-        <message>
-            <source>Change the settings</source>
-            <translation>Einstellungen ändern</translation>
-        </message>
-        <message>
-            <source>Changed and not in use yet: {names}</source>
-            <translation>Geändert, aber noch nicht wirksam: {names}</translation>
-        </message>
-        <message>
-            <source>Changed files</source>
-            <translation>Geänderte Dateien</translation>
-        </message>
-        <message>
-            <source>Changed files of {name}</source>
-            <translation>Geänderte Dateien von {name}</translation>
-        </message>
-        <message>
-            <source>Changed here:</source>
-            <translation>Hier geändert:</translation>
-        </message>
-        <message>
-            <source>Charts</source>
-            <translation>Diagramme</translation>
-        </message>
-        <message>
-            <source>Check for problems</source>
-            <translation>Probleme suchen</translation>
-        </message>
-        <message>
-            <source>Checking…</source>
-            <translation>Wird geprüft…</translation>
-        </message>
-        <message>
-            <source>Checks</source>
-            <translation>Prüfungen</translation>
-        </message>
-        <message>
-            <source>Choose a tar file</source>
-            <translation>Tar-Datei auswählen</translation>
-        </message>
-        <message>
-            <source>Choose another place, or make room there.</source>
-            <translation>Einen anderen Ort wählen oder dort Platz schaffen.</translation>
-        </message>
-        <message>
-            <source>Choose another place.</source>
-            <translation>Einen anderen Ort wählen.</translation>
-        </message>
-        <message>
-            <source>Choose…</source>
-            <translation>Auswählen…</translation>
-        </message>
-        <message>
-            <source>Clean up: {what}</source>
-            <translation>Aufräumen: {what}</translation>
-        </message>
-        <message>
-            <source>Clean up…</source>
-            <translation>Aufräumen…</translation>
-        </message>
-        <message>
-            <source>Clear</source>
-            <translation>Leeren</translation>
-        </message>
-        <message>
-            <source>Clear the filter</source>
-            <translation>Filter leeren</translation>
-        </message>
-        <message>
-            <source>Clear the view</source>
-            <translation>Ansicht leeren</translation>
-        </message>
-        <message>
-            <source>Clone</source>
-            <translation>Klonen</translation>
-        </message>
-        <message>
-            <source>Clone {name}</source>
-            <translation>{name} klonen</translation>
-        </message>
-        <message>
-            <source>Clone {source} as {name}</source>
-            <translation>{source} als {name} klonen</translation>
-        </message>
-        <message>
-            <source>Clone…</source>
-            <translation>Klonen…</translation>
-        </message>
-        <message>
-            <source>Close</source>
-            <translation>Schließen</translation>
-        </message>
-        <message>
-            <source>Close the list of files</source>
-            <translation>Dateiliste schließen</translation>
-        </message>
-        <message>
-            <source>Close the window; the engine runs on</source>
-            <translation>Fenster schließen; die Engine läuft weiter</translation>
-        </message>
-        <message>
-            <source>Collecting logs</source>
-            <translation>Logs werden gesammelt</translation>
-        </message>
-        <message>
-            <source>Colours</source>
-            <translation>Farben</translation>
-        </message>
-        <message>
-            <source>Colours of the system</source>
-            <translation>Farben des Systems</translation>
-        </message>
-        <message>
-            <source>Command</source>
-            <translation>Befehl</translation>
-        </message>
-        <message>
-            <source>Command palette</source>
-            <translation>Befehlspalette</translation>
-        </message>
-        <message>
-            <source>Commands that match</source>
-            <translation>Passende Befehle</translation>
-        </message>
-        <message>
-            <source>Compare namespaces</source>
-            <translation>Namespaces vergleichen</translation>
-        </message>
-        <message>
-            <source>Connect</source>
-            <translation>Verbinden</translation>
-        </message>
-        <message>
-            <source>Connect a container to {name}</source>
-            <translation>Container mit {name} verbinden</translation>
-        </message>
-        <message>
-            <source>Connect a container…</source>
-            <translation>Verbinden…</translation>
-        </message>
-        <message>
-            <source>Connect again</source>
-            <translation>Wieder verbinden</translation>
-        </message>
-        <message>
-            <source>Connect {container} to {network}</source>
-            <translation>{container} mit {network} verbinden</translation>
-        </message>
-        <message>
-            <source>Connecting to {name}…</source>
-            <translation>Verbindung zu {name}…</translation>
-        </message>
-        <message>
-            <source>Connecting…</source>
-            <translation>Verbinden…</translation>
-        </message>
-        <message>
-            <source>Connection</source>
-            <translation>Verbindung</translation>
-        </message>
-        <message>
-            <source>Container</source>
-            <translation>Container</translation>
-        </message>
-        <message>
-            <source>Containers</source>
-            <translation>Container</translation>
-        </message>
-        <message>
-            <source>Containers and volumes stay. Layers that other images use stay, too.</source>
-            <translation>Container und Volumes bleiben erhalten, ebenso Layer, die andere Images verwenden.</translation>
-        </message>
-        <message>
-            <source>Containers on the same network find each other by name.</source>
-            <translation>Container im selben Netzwerk finden einander über ihren Namen.</translation>
-        </message>
-        <message>
-            <source>Containers; with 2 to 7 the other pages</source>
-            <translation>Container; mit 2 bis 7 die anderen Seiten</translation>
-        </message>
-        <message>
-            <source>Context</source>
-            <translation>Kontext</translation>
-        </message>
-        <message>
-            <source>Copied</source>
-            <translation>Kopiert</translation>
-        </message>
-        <message>
-            <source>Copy</source>
-            <translation>Kopieren</translation>
-        </message>
-        <message>
-            <source>Copy ID</source>
-            <translation>ID kopieren</translation>
-        </message>
-        <message>
-            <source>Copy all</source>
-            <translation>Alles kopieren</translation>
-        </message>
-        <message>
-            <source>Copy digest</source>
-            <translation>Digest kopieren</translation>
-        </message>
-        <message>
-            <source>Copy docker run</source>
-            <translation>docker run kopieren</translation>
-        </message>
-        <message>
-            <source>Copy mountpoint</source>
-            <translation>Mountpoint kopieren</translation>
-        </message>
-        <message>
-            <source>Copy name</source>
-            <translation>Namen kopieren</translation>
-        </message>
-        <message>
-            <source>Copy path</source>
-            <translation>Pfad kopieren</translation>
-        </message>
-        <message>
-            <source>Copy the problem</source>
-            <translation>Problem kopieren</translation>
-        </message>
-        <message>
-            <source>Copy value</source>
-            <translation>Wert kopieren</translation>
-        </message>
-        <message>
-            <source>Copy what is selected</source>
-            <translation>Auswahl kopieren</translation>
-        </message>
-        <message>
-            <source>Copy {what}</source>
-            <translation>{what} kopieren</translation>
-        </message>
-        <message>
-            <source>Copy ▾</source>
-            <translation>Kopieren ▾</translation>
-        </message>
-        <message>
-            <source>Copying the disk</source>
-            <translation>Die Platte wird kopiert</translation>
-        </message>
-        <message>
-            <source>Copying {name}… {share}</source>
-            <translation>{name} wird kopiert… {share}</translation>
-        </message>
-        <message>
-            <source>Count</source>
-            <translation>Zählen</translation>
-        </message>
-        <message>
-            <source>Count again</source>
-            <translation>Neu zählen</translation>
-        </message>
-        <message>
-            <source>Count what the engine holds</source>
-            <translation>Belegten Platz der Engine zählen</translation>
-        </message>
-        <message>
-            <source>Counting what is not used…</source>
-            <translation>Unbenutztes wird gezählt…</translation>
-        </message>
-        <message>
-            <source>Counting…</source>
-            <translation>Wird gezählt…</translation>
-        </message>
-        <message>
-            <source>Create</source>
-            <translation>Erstellen</translation>
-        </message>
-        <message>
-            <source>Create a network</source>
-            <translation>Netzwerk erstellen</translation>
-        </message>
-        <message>
-            <source>Create a network…</source>
-            <translation>Netzwerk erstellen…</translation>
-        </message>
-        <message>
-            <source>Create a snapshot</source>
-            <translation>Snapshot erstellen</translation>
-        </message>
-        <message>
-            <source>Create a snapshot…</source>
-            <translation>Snapshot erstellen…</translation>
-        </message>
-        <message>
-            <source>Create a volume</source>
-            <translation>Volume erstellen</translation>
-        </message>
-        <message>
-            <source>Create a volume…</source>
-            <translation>Volume erstellen…</translation>
-        </message>
-        <message>
-            <source>Create the snapshot {name}</source>
-            <translation>Den Snapshot {name} erstellen</translation>
-        </message>
-        <message>
-            <source>Create {name}</source>
-            <translation>{name} erstellen</translation>
-        </message>
-        <message>
-            <source>Created</source>
-            <translation>Erstellt</translation>
-        </message>
-        <message>
-            <source>Create…</source>
-            <translation>Neu…</translation>
-        </message>
-        <message>
-            <source>Ctrl+K</source>
-            <translation>Strg+K</translation>
-        </message>
-        <message>
-            <source>Ctrl+K finds a command</source>
-            <translation>Strg+K findet einen Befehl</translation>
-        </message>
-        <message>
-            <source>Ctrl+Shift+C and V copy and paste</source>
-            <translation>Strg+Umschalt+C und V kopieren und fügen ein</translation>
-        </message>
-        <message>
-            <source>Ctrl+Tab goes to the next tab</source>
-            <translation>Strg+Tab wechselt zum nächsten Tab</translation>
-        </message>
-        <message>
-            <source>Ctrl+{n}</source>
-            <translation>Strg+{n}</translation>
-        </message>
-        <message>
-            <source>Dark</source>
-            <translation>Dunkel</translation>
-        </message>
-        <message>
-            <source>Dark colours</source>
-            <translation>Dunkle Farben</translation>
-        </message>
-        <message>
-            <source>Default: {value}</source>
-            <translation>Standard: {value}</translation>
-        </message>
-        <message>
-            <source>Delete</source>
-            <translation>Löschen</translation>
-        </message>
-        <message>
-            <source>Delete by force</source>
-            <translation>Löschen erzwingen</translation>
-        </message>
-        <message>
-            <source>Delete stopped containers…</source>
-            <translation>Gestoppte Container löschen…</translation>
-        </message>
-        <message>
-            <source>Delete that container first: stopping it is not enough.</source>
-            <translation>Zuerst diesen Container löschen: Stoppen reicht nicht.</translation>
-        </message>
-        <message>
-            <source>Delete the container when it ends</source>
-            <translation>Container am Ende löschen</translation>
-        </message>
-        <message>
-            <source>Delete the network {name}?</source>
-            <translation>Netzwerk {name} löschen?</translation>
-        </message>
-        <message>
-            <source>Delete the snapshot {name}</source>
-            <translation>Den Snapshot {name} löschen</translation>
-        </message>
-        <message>
-            <source>Delete the snapshot {name}?</source>
-            <translation>Den Snapshot {name} löschen?</translation>
-        </message>
-        <message>
-            <source>Delete the volume {name}?</source>
-            <translation>Volume {name} löschen?</translation>
-        </message>
-        <message>
-            <source>Delete these containers first: stopping them is not enough.</source>
-            <translation>Zuerst diese Container löschen: Stoppen reicht nicht.</translation>
-        </message>
-        <message>
-            <source>Delete unused images</source>
-            <translation>Unbenutzte Images löschen</translation>
-        </message>
-        <message>
-            <source>Delete unused images…</source>
-            <translation>Unbenutzte Images löschen…</translation>
-        </message>
-        <message>
-            <source>Delete unused networks</source>
-            <translation>Unbenutzte Netzwerke löschen</translation>
-        </message>
-        <message>
-            <source>Delete unused networks…</source>
-            <translation>Unbenutzte Netzwerke löschen…</translation>
-        </message>
-        <message>
-            <source>Delete unused volumes</source>
-            <translation>Unbenutzte Volumes löschen</translation>
-        </message>
-        <message>
-            <source>Delete unused volumes…</source>
-            <translation>Unbenutzte Volumes löschen…</translation>
-        </message>
-        <message>
-            <source>Delete {name}</source>
-            <translation>{name} löschen</translation>
-        </message>
-        <message>
-            <source>Delete {name}?</source>
-            <translation>{name} löschen?</translation>
-        </message>
-        <message>
-            <source>Delete {n} containers?</source>
-            <translation>{n} Container löschen?</translation>
-        </message>
-        <message>
-            <source>Delete {n} images?</source>
-            <translation>{n} Images löschen?</translation>
-        </message>
-        <message>
-            <source>Delete {n} networks?</source>
-            <translation>{n} Netzwerke löschen?</translation>
-        </message>
-        <message>
-            <source>Delete {n} volumes?</source>
-            <translation>{n} Volumes löschen?</translation>
-        </message>
-        <message>
-            <source>Delete, after a question</source>
-            <translation>Löschen, nach Rückfrage</translation>
-        </message>
-        <message>
-            <source>Deletes the virtual machine with everything in it, and every setting. Galley is then as it was before its first start.</source>
-            <translation>Löscht die virtuelle Maschine mit ihrem gesamten Inhalt und alle Einstellungen. Galley ist danach wie vor dem ersten Start.</translation>
-        </message>
-        <message>
-            <source>Delete…</source>
-            <translation>Löschen…</translation>
-        </message>
-        <message>
-            <source>Deleting unused volumes</source>
-            <translation>Unbenutzte Volumes werden gelöscht</translation>
-        </message>
-        <message>
-            <source>Details</source>
-            <translation>Details</translation>
-        </message>
-        <message>
-            <source>Digests</source>
-            <translation>Digests</translation>
-        </message>
-        <message>
-            <source>Disconnect</source>
-            <translation>Trennen</translation>
-        </message>
-        <message>
-            <source>Disconnect {container} from {network}</source>
-            <translation>{container} von {network} trennen</translation>
-        </message>
-        <message>
-            <source>Disconnected first, while running: {names}.</source>
-            <translation>Laufend, werden zuerst getrennt: {names}.</translation>
-        </message>
-        <message>
-            <source>Disk</source>
-            <translation>Datenträger</translation>
-        </message>
-        <message>
-            <source>Disk read + write</source>
-            <translation>Lesen + Schreiben</translation>
-        </message>
-        <message>
-            <source>Disk size</source>
-            <translation>Größe des Datenträgers</translation>
-        </message>
-        <message>
-            <source>Disk {used} of {whole}</source>
-            <translation>Datenträger {used} von {whole}</translation>
-        </message>
-        <message>
-            <source>Do something, or go to something</source>
-            <translation>Etwas tun oder etwas öffnen</translation>
-        </message>
-        <message>
-            <source>Docker Engine</source>
-            <translation>Docker Engine</translation>
-        </message>
-        <message>
-            <source>Docker cannot change these things in a container, so another one is made from the same image. The old one is kept until the new one runs. Volumes are taken along; other files that it has written inside are not, and are lost.</source>
-            <translation>Docker kann dies an einem bestehenden Container nicht ändern, daher wird aus demselben Image ein neuer erstellt. Der alte bleibt, bis der neue läuft. Volumes werden übernommen; andere im Container geschriebene Dateien nicht, sie gehen verloren.</translation>
-        </message>
-        <message>
-            <source>Docker chooses one</source>
-            <translation>Docker vergibt einen</translation>
-        </message>
-        <message>
-            <source>Docker context</source>
-            <translation>Docker-Kontext</translation>
-        </message>
-        <message>
-            <source>Docker keeps logins in a plain file, because logins in the keyring are turned off.</source>
-            <translation>Docker hat Anmeldungen in einer lesbaren Datei, weil Anmeldungen im Schlüsselbund ausgeschaltet sind.</translation>
-        </message>
-        <message>
-            <source>Docker needs 6 MiB at least.</source>
-            <translation>Docker braucht mindestens 6 MiB.</translation>
-        </message>
-        <message>
-            <source>Docker on this computer</source>
-            <translation>Docker auf diesem Computer</translation>
-        </message>
-        <message>
-            <source>Docker {version} · API {api}</source>
-            <translation>Docker {version} · API {api}</translation>
-        </message>
-        <message>
-            <source>Download to</source>
-            <translation>Herunterladen nach</translation>
-        </message>
-        <message>
-            <source>Download what is chosen</source>
-            <translation>Auswahl herunterladen</translation>
-        </message>
-        <message>
-            <source>Download {name}</source>
-            <translation>{name} herunterladen</translation>
-        </message>
-        <message>
-            <source>Download {n} items</source>
-            <translation>{n} Einträge herunterladen</translation>
-        </message>
-        <message>
-            <source>Download…</source>
-            <translation>Herunterladen…</translation>
-        </message>
-        <message>
-            <source>Driver</source>
-            <translation>Treiber</translation>
-        </message>
-        <message>
-            <source>Drop files here to upload them.</source>
-            <translation>Dateien zum Hochladen hierher ziehen.</translation>
-        </message>
-        <message>
-            <source>Drop to upload to {folder}</source>
-            <translation>Loslassen, um nach {folder} hochzuladen</translation>
-        </message>
-        <message>
-            <source>Dropped</source>
-            <translation>Entzogen</translation>
-        </message>
-        <message>
-            <source>Engine</source>
-            <translation>Engine</translation>
-        </message>
-        <message>
-            <source>Engine running</source>
-            <translation>Engine läuft</translation>
-        </message>
-        <message>
-            <source>Engine stopped</source>
-            <translation>Engine gestoppt</translation>
-        </message>
-        <message>
-            <source>Engine that is shown</source>
-            <translation>Angezeigte Engine</translation>
-        </message>
-        <message>
-            <source>Entry point</source>
-            <translation>Entrypoint</translation>
-        </message>
-        <message>
-            <source>Environment</source>
-            <translation>Umgebung</translation>
-        </message>
-        <message>
-            <source>Environment variables</source>
-            <translation>Umgebungsvariablen</translation>
-        </message>
-        <message>
-            <source>Every published port is open</source>
-            <translation>Jeder veröffentlichte Port ist offen</translation>
-        </message>
-        <message>
-            <source>Every step of the next start is shown here with its time.</source>
-            <translation>Hier erscheint jeder Schritt des nächsten Starts mit seiner Dauer.</translation>
-        </message>
-        <message>
-            <source>Everywhere</source>
-            <translation>Überall</translation>
-        </message>
-        <message>
-            <source>Export to a tar…</source>
-            <translation>Als Tar-Datei exportieren…</translation>
-        </message>
-        <message>
-            <source>Export {name}</source>
-            <translation>{name} exportieren</translation>
-        </message>
-        <message>
-            <source>Export…</source>
-            <translation>Exportieren…</translation>
-        </message>
-        <message>
-            <source>Fewer options</source>
-            <translation>Weniger Optionen</translation>
-        </message>
-        <message>
-            <source>File system</source>
-            <translation>Dateisystem</translation>
-        </message>
-        <message>
-            <source>Files</source>
-            <translation>Dateien</translation>
-        </message>
-        <message>
-            <source>Files in a folder that you do not upload stay.</source>
-            <translation>Dateien eines Ordners, die nicht hochgeladen werden, bleiben erhalten.</translation>
-        </message>
-        <message>
-            <source>Files of the layer</source>
-            <translation>Dateien des Layers</translation>
-        </message>
-        <message>
-            <source>Files of this layer</source>
-            <translation>Dateien dieses Layers</translation>
-        </message>
-        <message>
-            <source>Files that are in the tar and in the volume are replaced by those of the tar.</source>
-            <translation>Dateien, die in der Tar-Datei und im Volume vorkommen, werden durch die der Tar-Datei ersetzt.</translation>
-        </message>
-        <message>
-            <source>Files written inside and not to a volume are lost.</source>
-            <translation>Im Container geschriebene Dateien gehen verloren, sofern sie nicht in einem Volume liegen.</translation>
-        </message>
-        <message>
-            <source>Filter</source>
-            <translation>Filtern</translation>
-        </message>
-        <message>
-            <source>Filter the changed files</source>
-            <translation>Geänderte Dateien filtern</translation>
-        </message>
-        <message>
-            <source>Filter the files</source>
-            <translation>Dateien filtern</translation>
-        </message>
-        <message>
-            <source>Filter {title}</source>
-            <translation>{title} filtern</translation>
-        </message>
-        <message>
-            <source>Filter, or search</source>
-            <translation>Filtern oder suchen</translation>
-        </message>
-        <message>
-            <source>Find</source>
-            <translation>Suchen</translation>
-        </message>
-        <message>
-            <source>Find any action or object</source>
-            <translation>Jede Aktion und jedes Objekt finden</translation>
-        </message>
-        <message>
-            <source>Folder</source>
-            <translation>Ordner</translation>
-        </message>
-        <message>
-            <source>Folder above</source>
-            <translation>Übergeordneter Ordner</translation>
-        </message>
-        <message>
-            <source>Free its memory after</source>
-            <translation>Ihren Speicher freigeben nach</translation>
-        </message>
-        <message>
-            <source>How long it stays paused until it is kept on disk, and its memory is given back.</source>
-            <translation>Wie lange sie angehalten bleibt, bis sie auf der Festplatte aufbewahrt und ihr Speicher zurückgegeben wird.</translation>
-        </message>
-        <message>
-            <source>How long nobody has to use the engine until its virtual machine is paused. It wakes by itself.</source>
-            <translation>Wie lange niemand die Engine benutzt, bevor ihre virtuelle Maschine angehalten wird. Sie wacht von selbst auf.</translation>
-        </message>
-        <message>
-            <source>It keeps images, containers and volumes as they are now; what runs, runs on. Folders of this computer are not kept.</source>
-            <translation>Er hält Images, Container und Volumes fest, wie sie jetzt sind; was läuft, läuft weiter. Ordner dieses Computers hält er nicht fest.</translation>
-        </message>
-        <message>
-            <source>It was deleted.</source>
-            <translation>Er wurde gelöscht.</translation>
-        </message>
-        <message>
-            <source>Keep what is in memory, too</source>
-            <translation>Auch festhalten, was im Arbeitsspeicher ist</translation>
-        </message>
-        <message>
-            <source>Leave its memory out: containers do not go on where they were</source>
-            <translation>Ohne Arbeitsspeicher: Container laufen nicht dort weiter, wo sie waren</translation>
-        </message>
-        <message>
-            <source>Letting the machine go on</source>
-            <translation>Die Maschine läuft wieder an</translation>
-        </message>
-        <message>
-            <source>Nobody uses the engine. It is kept on the disk; its first use brings it back.</source>
-            <translation>Niemand benutzt die Engine. Sie liegt auf der Festplatte; die erste Benutzung holt sie zurück.</translation>
-        </message>
-        <message>
-            <source>Or delete the containers first; then they go without force.</source>
-            <translation>Ohne Zwang geht es, wenn zuerst die zugehörigen Container gelöscht werden.</translation>
-        </message>
-        <message>
-            <source>Putting the machine on the disk</source>
-            <translation>Die Maschine wird auf die Festplatte gelegt</translation>
-        </message>
-        <message>
-            <source>Run {image} as {name}</source>
-            <translation>{image} als {name} ausführen</translation>
-        </message>
-        <message>
-            <source>Running, and killed first: {names}.</source>
-            <translation>Laufen und werden vorher beendet: {names}.</translation>
-        </message>
-        <message>
-            <source>Shift+Esc leaves the terminal</source>
-            <translation>Umschalt+Esc verlässt das Terminal</translation>
-        </message>
-        <message>
-            <source>Suggestions</source>
-            <translation>Vorschläge</translation>
-        </message>
-        <message>
-            <source>The machine is suspended: what it has in memory is kept with it.</source>
-            <translation>Die Maschine ist aufbewahrt: Was sie im Arbeitsspeicher hat, wird mit festgehalten.</translation>
-        </message>
-        <message>
-            <source>waking</source>
-            <translation>wacht auf</translation>
-        </message>
-        <message>
-            <source>Waking: {step}</source>
-            <translation>Wacht auf: {step}</translation>
-        </message>
-        <message>
-            <source>The engine saves resources. Nothing is measured until it is used.</source>
-            <translation>Die Engine spart Ressourcen. Gemessen wird erst wieder, wenn sie benutzt wird.</translation>
-        </message>
-        <message>
-            <source>Nobody uses the engine. It wakes by itself.</source>
-            <translation>Niemand benutzt die Engine. Sie wacht von selbst auf.</translation>
-        </message>
-        <message>
-            <source>Pause it even while containers run, if they use no CPU. Who comes to a port wakes it.</source>
-            <translation>Sie auch anhalten, während Container laufen, wenn diese keine CPU benutzen. Wer einen Port erreichen will, weckt sie.</translation>
-        </message>
-        <message>
-            <source>Save resources after</source>
-            <translation>Ressourcen sparen nach</translation>
-        </message>
-        <message>
-            <source>Save with containers that idle</source>
-            <translation>Auch mit untätigen Containern sparen</translation>
-        </message>
-        <message>
-            <source>Suspend instead of powering off</source>
-            <translation>Aufbewahren statt ausschalten</translation>
-        </message>
-        <message>
-            <source>Used where the proxy is set to manual. A password is kept in the keyring.</source>
-            <translation>Gilt, wenn der Proxy auf manual steht. Ein Passwort kommt in den Schlüsselbund.</translation>
-        </message>
-        <message>
-            <source>When the engine is stopped, keep it on the disk as it is, so that it starts at once.</source>
-            <translation>Wenn die Engine gestoppt wird, sie auf der Festplatte aufbewahren, wie sie ist, damit sie sofort startet.</translation>
-        </message>
-        <message>
-            <source>saving</source>
-            <translation>spart</translation>
-        </message>
-        <message>
-            <source>Saving resources</source>
-            <translation>Spart Ressourcen</translation>
-        </message>
-        <message>
-            <source>Go back</source>
-            <translation>Zurück</translation>
-        </message>
-        <message>
-            <source>Go back to the snapshot {name}</source>
-            <translation>Zurück zum Snapshot {name}</translation>
-        </message>
-        <message>
-            <source>Go back to {name}?</source>
-            <translation>Zurück zu {name}?</translation>
-        </message>
-        <message>
-            <source>Go back…</source>
-            <translation>Zurück…</translation>
-        </message>
-        <message>
-            <source>Images, containers and volumes become what they were at {time}. What came since is lost, and running containers are stopped.</source>
-            <translation>Images, Container und Volumes werden, was sie am {time} waren. Was seither dazukam, geht verloren, und laufende Container werden gestoppt.</translation>
-        </message>
-        <message>
-            <source>Images, containers and volumes can be had again as they are now.</source>
-            <translation>Images, Container und Volumes sind so wiederzubekommen, wie sie jetzt sind.</translation>
-        </message>
-        <message>
-            <source>Keep everything that the engine has as it is now, try something, and go back.</source>
-            <translation>Alles festhalten, wie es in der Engine jetzt ist, etwas ausprobieren und wieder zurückgehen.</translation>
-        </message>
-        <message>
-            <source>Share folders by</source>
-            <translation>Ordner teilen mit</translation>
-        </message>
-        <message>
-            <source>Snapshots</source>
-            <translation>Snapshots</translation>
-        </message>
-        <message>
-            <source>The engine and other snapshots stay as they are.</source>
-            <translation>Die Engine und andere Snapshots bleiben, wie sie sind.</translation>
-        </message>
-        <message>
-            <source>The engine is as it was at {time}</source>
-            <translation>Die Engine ist, wie sie am {time} war</translation>
-        </message>
-        <message>
-            <source>The snapshot {name} was made</source>
-            <translation>Der Snapshot {name} ist fertig</translation>
-        </message>
-        <message>
-            <source>There is nothing to keep yet.</source>
-            <translation>Noch gibt es nichts festzuhalten.</translation>
-        </message>
-        <message>
-            <source>What only it still has of {time} is lost for good. It takes {size}.</source>
-            <translation>Was nur er noch vom {time} hat, ist endgültig verloren. Er belegt {size}.</translation>
-        </message>
-        <message>
-            <source>Taken of this computer's memory. Used inside: {inside}, by containers: {containers}.</source>
-            <translation>Vom Arbeitsspeicher dieses Computers belegt. Innen benutzt: {inside}, von Containern: {containers}.</translation>
-        </message>
-        <message>
-            <source>virtiofs is the faster, and a program of its own; sftp works everywhere.</source>
-            <translation>virtiofs ist schneller und ein eigenes Programm; sftp geht überall.</translation>
-        </message>
-        <message>
-            <source>Folders that containers may read and not change.</source>
-            <translation>Ordner, die Container lesen, aber nicht ändern können.</translation>
-        </message>
-        <message>
-            <source>Follow</source>
-            <translation>Folgen</translation>
-        </message>
-        <message>
-            <source>Follow what comes</source>
-            <translation>Neuem folgen</translation>
-        </message>
-        <message>
-            <source>For example nginx, nginx:1.27 or example.com/team/app:1</source>
-            <translation>Zum Beispiel nginx, nginx:1.27 oder example.com/team/app:1</translation>
-        </message>
-        <message>
-            <source>From a file</source>
-            <translation>Aus einer Datei</translation>
-        </message>
-        <message>
-            <source>From a file ▾</source>
-            <translation>Aus Datei ▾</translation>
-        </message>
-        <message>
-            <source>Galley</source>
-            <translation>Galley</translation>
-        </message>
-        <message>
-            <source>Galley VM</source>
-            <translation>Galley VM</translation>
-        </message>
-        <message>
-            <source>Galley is as it was at the beginning</source>
-            <translation>Galley ist wie am Anfang</translation>
-        </message>
-        <message>
-            <source>Galley looks at itself, at this computer and at the machine. It changes nothing.</source>
-            <translation>Galley sieht sich selbst, diesen Computer und die Maschine an. Dabei wird nichts geändert.</translation>
-        </message>
-        <message>
-            <source>Galley made a mistake: {error}.</source>
-            <translation>Interner Fehler in Galley: {error}.</translation>
-        </message>
-        <message>
-            <source>Galley runs Linux containers on this computer, in a small virtual machine of its own. It is free and open source, and it works with the docker command you know.</source>
-            <translation>Galley führt Linux-Container auf diesem Computer aus, in einer kleinen eigenen virtuellen Maschine. Galley ist frei, quelloffen und arbeitet mit dem bekannten Befehl docker.</translation>
-        </message>
-        <message>
-            <source>Galley's background process</source>
-            <translation>Hintergrundprozess von Galley</translation>
-        </message>
-        <message>
-            <source>Galley's background process does not answer.</source>
-            <translation>Der Hintergrundprozess von Galley antwortet nicht.</translation>
-        </message>
-        <message>
-            <source>Galley's background process runs</source>
-            <translation>Galleys Hintergrundprozess läuft</translation>
-        </message>
-        <message>
-            <source>Galley's folders can be written</source>
-            <translation>Galleys Ordner sind beschreibbar</translation>
-        </message>
-        <message>
-            <source>Gateway</source>
-            <translation>Gateway</translation>
-        </message>
-        <message>
-            <source>Give a volume's name, or a folder of the host that begins with /.</source>
-            <translation>Den Namen eines Volumes angeben oder einen Ordner des Hosts, der mit / beginnt.</translation>
-        </message>
-        <message>
-            <source>Go back to the engine that this was asked of, and ask again.</source>
-            <translation>Zu der Engine zurückkehren, an die sich das richtete, und es erneut verlangen.</translation>
-        </message>
-        <message>
-            <source>Go to the engine</source>
-            <translation>Zur Engine</translation>
-        </message>
-        <message>
-            <source>Help</source>
-            <translation>Hilfe</translation>
-        </message>
-        <message>
-            <source>Here only a name and a tag can stand, no digest.</source>
-            <translation>Hier sind nur Name und Tag möglich, kein Digest.</translation>
-        </message>
-        <message>
-            <source>Hide</source>
-            <translation>Ausblenden</translation>
-        </message>
-        <message>
-            <source>Hide details</source>
-            <translation>Details ausblenden</translation>
-        </message>
-        <message>
-            <source>Hide security</source>
-            <translation>Sicherheit ausblenden</translation>
-        </message>
-        <message>
-            <source>Hide what Galley sets</source>
-            <translation>Festlegungen von Galley ausblenden</translation>
-        </message>
-        <message>
-            <source>Holds from the next time that the window is opened.</source>
-            <translation>Gilt ab dem nächsten Öffnen des Fensters.</translation>
-        </message>
-        <message>
-            <source>How QEMU runs the guest; auto takes the fastest that works here.</source>
-            <translation>Wie QEMU den Gast ausführt; auto nimmt das Schnellste, was hier funktioniert.</translation>
-        </message>
-        <message>
-            <source>How many CPUs the virtual machine has.</source>
-            <translation>Anzahl der CPUs der virtuellen Maschine.</translation>
-        </message>
-        <message>
-            <source>How much of it images, volumes and the build cache take is counted on demand.</source>
-            <translation>Wie viel davon Images, Volumes und der Build-Cache belegen, wird auf Wunsch gezählt.</translation>
-        </message>
-        <message>
-            <source>ID</source>
-            <translation>ID</translation>
-        </message>
-        <message>
-            <source>Image</source>
-            <translation>Image</translation>
-        </message>
-        <message>
-            <source>Image channel</source>
-            <translation>Image-Kanal</translation>
-        </message>
-        <message>
-            <source>Images</source>
-            <translation>Images</translation>
-        </message>
-        <message>
-            <source>Images and named volumes stay.</source>
-            <translation>Images und benannte Volumes bleiben erhalten.</translation>
-        </message>
-        <message>
-            <source>Images that were pulled stay.</source>
-            <translation>Geladene Images bleiben.</translation>
-        </message>
-        <message>
-            <source>Images were saved</source>
-            <translation>Images wurden gespeichert</translation>
-        </message>
-        <message>
-            <source>Images without a name are what newer builds and pulls have left behind. Images of containers stay, running or not.</source>
-            <translation>Images ohne Namen sind Reste von Builds und geholten Images. Images von Containern bleiben erhalten, auch von gestoppten.</translation>
-        </message>
-        <message>
-            <source>Import</source>
-            <translation>Importieren</translation>
-        </message>
-        <message>
-            <source>Import a root file system…</source>
-            <translation>Root-Dateisystem importieren…</translation>
-        </message>
-        <message>
-            <source>Import a tar file</source>
-            <translation>Tar-Datei importieren</translation>
-        </message>
-        <message>
-            <source>Import a volume from a tar…</source>
-            <translation>Volume aus Tar-Datei importieren…</translation>
-        </message>
-        <message>
-            <source>Import from a tar</source>
-            <translation>Aus Tar-Datei importieren</translation>
-        </message>
-        <message>
-            <source>Import from a tar…</source>
-            <translation>Aus Tar-Datei importieren…</translation>
-        </message>
-        <message>
-            <source>Import {file} into {name}</source>
-            <translation>{file} in {name} importieren</translation>
-        </message>
-        <message>
-            <source>Import {file} into {name}?</source>
-            <translation>{file} in {name} importieren?</translation>
-        </message>
-        <message>
-            <source>Import {name}</source>
-            <translation>{name} importieren</translation>
-        </message>
-        <message>
-            <source>Import…</source>
-            <translation>Import…</translation>
-        </message>
-        <message>
-            <source>In a list</source>
-            <translation>In einer Liste</translation>
-        </message>
-        <message>
-            <source>In a log</source>
-            <translation>In einem Log</translation>
-        </message>
-        <message>
-            <source>In force.</source>
-            <translation>In Kraft.</translation>
-        </message>
-        <message>
-            <source>Inside</source>
-            <translation>Innenleben</translation>
-        </message>
-        <message>
-            <source>Inspect</source>
-            <translation>Inspizieren</translation>
-        </message>
-        <message>
-            <source>Internal</source>
-            <translation>Intern</translation>
-        </message>
-        <message>
-            <source>Internal: no way out, only to each other</source>
-            <translation>Intern: kein Weg nach außen, nur untereinander</translation>
-        </message>
-        <message>
-            <source>Into a new volume</source>
-            <translation>In ein neues Volume</translation>
-        </message>
-        <message>
-            <source>Into a volume that is there</source>
-            <translation>In ein vorhandenes Volume</translation>
-        </message>
-        <message>
-            <source>Isolation</source>
-            <translation>Isolation</translation>
-        </message>
-        <message>
-            <source>It asked for more than its limit. Raise the limit, or look at what it loads.</source>
-            <translation>Er wollte mehr, als seine Grenze erlaubt. Die Grenze erhöhen oder nachsehen, was er lädt.</translation>
-        </message>
-        <message>
-            <source>It cannot be deleted.</source>
-            <translation>Das Netzwerk lässt sich nicht löschen.</translation>
-        </message>
-        <message>
-            <source>It goes on, and stays in the list of tasks.</source>
-            <translation>Es läuft weiter und bleibt in der Aufgabenliste.</translation>
-        </message>
-        <message>
-            <source>It is chosen once at start-up.</source>
-            <translation>Dies wird einmal beim Start gewählt.</translation>
-        </message>
-        <message>
-            <source>It is kept where docker keeps its logins, never in a plain file.</source>
-            <translation>Es liegt dort, wo docker seine Anmeldungen hat, nie in einer lesbaren Datei.</translation>
-        </message>
-        <message>
-            <source>It is not running.</source>
-            <translation>Die Engine läuft nicht.</translation>
-        </message>
-        <message>
-            <source>It is running and will be killed first.</source>
-            <translation>Er läuft und wird zuerst beendet.</translation>
-        </message>
-        <message>
-            <source>It is started again by itself.</source>
-            <translation>Sie wird von selbst neu gestartet.</translation>
-        </message>
-        <message>
-            <source>It is starting.</source>
-            <translation>Die Engine startet gerade.</translation>
-        </message>
-        <message>
-            <source>It is stopping.</source>
-            <translation>Die Engine wird gerade gestoppt.</translation>
-        </message>
-        <message>
-            <source>It must be {allowed}.</source>
-            <translation>Zulässig: {allowed}.</translation>
-        </message>
-        <message>
-            <source>It runs already.</source>
-            <translation>Die Engine läuft bereits.</translation>
-        </message>
-        <message>
-            <source>It runs with the changes.</source>
-            <translation>Der Container läuft mit den Änderungen.</translation>
-        </message>
-        <message>
-            <source>Its command is there, but cannot be run.</source>
-            <translation>Der Befehl ist da, kann aber nicht ausgeführt werden.</translation>
-        </message>
-        <message>
-            <source>Its host and port. Left empty, it is Docker Hub.</source>
-            <translation>Ihr Rechner und Port. Bleibt es leer, ist es Docker Hub.</translation>
-        </message>
-        <message>
-            <source>Its log says why, mostly.</source>
-            <translation>Meist sagt das Log, warum.</translation>
-        </message>
-        <message>
-            <source>Its name, with a tag if it is not to be the latest. A digest can stand behind @.</source>
-            <translation>Der Name, mit Tag, wenn es nicht latest sein soll. Nach @ kann ein Digest stehen.</translation>
-        </message>
-        <message>
-            <source>Its password or token is deleted from this computer.</source>
-            <translation>Das Passwort oder Token wird von diesem Computer gelöscht.</translation>
-        </message>
-        <message>
-            <source>Its settings are lost.</source>
-            <translation>Seine Einstellungen gehen verloren.</translation>
-        </message>
-        <message>
-            <source>JSON</source>
-            <translation>JSON</translation>
-        </message>
-        <message>
-            <source>Key</source>
-            <translation>Schlüssel</translation>
-        </message>
-        <message>
-            <source>Keyboard</source>
-            <translation>Tastatur</translation>
-        </message>
-        <message>
-            <source>Kill</source>
-            <translation>Beenden erzwingen</translation>
-        </message>
-        <message>
-            <source>Kill {name}</source>
-            <translation>Beenden von {name} erzwingen</translation>
-        </message>
-        <message>
-            <source>Kind</source>
-            <translation>Art</translation>
-        </message>
-        <message>
-            <source>Labels</source>
-            <translation>Labels</translation>
-        </message>
-        <message>
-            <source>Language</source>
-            <translation>Sprache</translation>
-        </message>
-        <message>
-            <source>Last start</source>
-            <translation>Letzter Start</translation>
-        </message>
-        <message>
-            <source>Layer without an instruction</source>
-            <translation>Layer ohne Anweisung</translation>
-        </message>
-        <message>
-            <source>Layers</source>
-            <translation>Layer</translation>
-        </message>
-        <message>
-            <source>Left empty, the engine chooses a free one.</source>
-            <translation>Leer gelassen, wählt die Engine ein freies.</translation>
-        </message>
-        <message>
-            <source>Let containers find each other as NAME.galley.local, where they share a network.</source>
-            <translation>Lässt Container einander als NAME.galley.local finden, wo sie ein Netzwerk gemeinsam haben.</translation>
-        </message>
-        <message>
-            <source>Make what containers with --network host listen on reachable on this computer.</source>
-            <translation>Macht auf diesem Computer erreichbar, worauf Container mit --network host hören.</translation>
-        </message>
-        <message>
-            <source>Let containers reach what listens on this computer's 127.0.0.1, as host.docker.internal.</source>
-            <translation>Lässt Container erreichen, was auf diesem Computer an 127.0.0.1 lauscht, als host.docker.internal.</translation>
-        </message>
-        <message>
-            <source>This computer's services</source>
-            <translation>Dienste dieses Computers</translation>
-        </message>
-        <message>
-            <source>Let docker keep registry logins in the keyring, where it would use a plain file.</source>
-            <translation>docker hat Anmeldungen an Registrys im Schlüsselbund, wo es sonst eine lesbare Datei nähme.</translation>
-        </message>
-        <message>
-            <source>Letters, digits and . _ -, and a letter or digit first.</source>
-            <translation>Buchstaben, Ziffern und . _ -, am Anfang ein Buchstabe oder eine Ziffer.</translation>
-        </message>
-        <message>
-            <source>Light</source>
-            <translation>Hell</translation>
-        </message>
-        <message>
-            <source>Light colours</source>
-            <translation>Helle Farben</translation>
-        </message>
-        <message>
-            <source>Light, dark, or as the system has it.</source>
-            <translation>Hell, dunkel oder wie im System.</translation>
-        </message>
-        <message>
-            <source>Limits</source>
-            <translation>Limits</translation>
-        </message>
-        <message>
-            <source>List</source>
-            <translation>Liste</translation>
-        </message>
-        <message>
-            <source>List the files of a layer</source>
-            <translation>Dateien eines Layers auflisten</translation>
-        </message>
-        <message>
-            <source>Load images from a tar file</source>
-            <translation>Images aus einer Tar-Datei laden</translation>
-        </message>
-        <message>
-            <source>Load images from a tar file…</source>
-            <translation>Images aus einer Tar-Datei laden…</translation>
-        </message>
-        <message>
-            <source>Load {name}</source>
-            <translation>{name} laden</translation>
-        </message>
-        <message>
-            <source>Log</source>
-            <translation>Log</translation>
-        </message>
-        <message>
-            <source>Log in</source>
-            <translation>Anmelden</translation>
-        </message>
-        <message>
-            <source>Log in to a registry</source>
-            <translation>An einer Registry anmelden</translation>
-        </message>
-        <message>
-            <source>Log in…</source>
-            <translation>Anmelden…</translation>
-        </message>
-        <message>
-            <source>Log out</source>
-            <translation>Abmelden</translation>
-        </message>
-        <message>
-            <source>Log out of {server}</source>
-            <translation>Von {server} abmelden</translation>
-        </message>
-        <message>
-            <source>Log out of {server}?</source>
-            <translation>Von {server} abmelden?</translation>
-        </message>
-        <message>
-            <source>Logins in the keyring</source>
-            <translation>Anmeldungen im Schlüsselbund</translation>
-        </message>
-        <message>
-            <source>Logs</source>
-            <translation>Logs</translation>
-        </message>
-        <message>
-            <source>Logs of Galley</source>
-            <translation>Logs von Galley</translation>
-        </message>
-        <message>
-            <source>Logs of the engine</source>
-            <translation>Logs der Engine</translation>
-        </message>
-        <message>
-            <source>Look for others that share one</source>
-            <translation>Andere suchen, die einen davon teilen</translation>
-        </message>
-        <message>
-            <source>Looking around</source>
-            <translation>Umsehen</translation>
-        </message>
-        <message>
-            <source>Looking into {name}</source>
-            <translation>Blick in {name}</translation>
-        </message>
-        <message>
-            <source>Machine</source>
-            <translation>Maschine</translation>
-        </message>
-        <message>
-            <source>Made for</source>
-            <translation>Plattform</translation>
-        </message>
-        <message>
-            <source>Make a docker context at first start, and make it current where you have none.</source>
-            <translation>Beim ersten Start einen Docker-Kontext anlegen und verwenden, falls noch keiner gewählt ist.</translation>
-        </message>
-        <message>
-            <source>Make an image of a root file system</source>
-            <translation>Image aus einem Root-Dateisystem erstellen</translation>
-        </message>
-        <message>
-            <source>Map</source>
-            <translation>Karte</translation>
-        </message>
-        <message>
-            <source>Map of networks</source>
-            <translation>Karte der Netzwerke</translation>
-        </message>
-        <message>
-            <source>Map of networks: {what}</source>
-            <translation>Karte der Netzwerke: {what}</translation>
-        </message>
-        <message>
-            <source>Memory</source>
-            <translation>Speicher</translation>
-        </message>
-        <message>
-            <source>Memory {size}</source>
-            <translation>Speicher {size}</translation>
-        </message>
-        <message>
-            <source>Mode</source>
-            <translation>Rechte</translation>
-        </message>
-        <message>
-            <source>Modified</source>
-            <translation>Geändert</translation>
-        </message>
-        <message>
-            <source>More</source>
-            <translation>Mehr</translation>
-        </message>
-        <message>
-            <source>More options</source>
-            <translation>Weitere Optionen</translation>
-        </message>
-        <message>
-            <source>Move logins to the keyring</source>
-            <translation>Anmeldungen in den Schlüsselbund verschieben</translation>
-        </message>
-        <message>
-            <source>Move to the keyring</source>
-            <translation>In den Schlüsselbund verschieben</translation>
-        </message>
-        <message>
-            <source>NAME</source>
-            <translation>NAME</translation>
-        </message>
-        <message>
-            <source>NAME=value, one a line</source>
-            <translation>NAME=Wert, einer pro Zeile</translation>
-        </message>
-        <message>
-            <source>Name</source>
-            <translation>Name</translation>
-        </message>
-        <message>
-            <source>Name of the image</source>
-            <translation>Name des Images</translation>
-        </message>
-        <message>
-            <source>Name of the new volume</source>
-            <translation>Name des neuen Volumes</translation>
-        </message>
-        <message>
-            <source>Name of the variable</source>
-            <translation>Name der Variable</translation>
-        </message>
-        <message>
-            <source>Names</source>
-            <translation>Namen</translation>
-        </message>
-        <message>
-            <source>Names and addresses, where the proxy is set to manual; this computer is one anyway.</source>
-            <translation>Namen und Adressen, wenn der Proxy auf manual steht; dieser Computer gehört immer dazu.</translation>
-        </message>
-        <message>
-            <source>Names of containers</source>
-            <translation>Namen von Containern</translation>
-        </message>
-        <message>
-            <source>Ports of the host network</source>
-            <translation>Ports des Host-Netzwerks</translation>
-        </message>
-        <message>
-            <source>Namespaces</source>
-            <translation>Namespaces</translation>
-        </message>
-        <message>
-            <source>Network</source>
-            <translation>Netzwerk</translation>
-        </message>
-        <message>
-            <source>Networks</source>
-            <translation>Netzwerke</translation>
-        </message>
-        <message>
-            <source>Networks that no running container is on. A stopped container that was on one cannot start again until it is on another.</source>
-            <translation>Netzwerke ohne laufenden Container. Ein gestoppter Container, der eines davon nutzt, startet erst wieder, wenn er mit einem anderen verbunden ist.</translation>
-        </message>
-        <message>
-            <source>New name</source>
-            <translation>Neuer Name</translation>
-        </message>
-        <message>
-            <source>New privileges</source>
-            <translation>Neue Privilegien</translation>
-        </message>
-        <message>
-            <source>Next match</source>
-            <translation>Nächster Treffer</translation>
-        </message>
-        <message>
-            <source>No container is deleted.</source>
-            <translation>Es wird kein Container gelöscht.</translation>
-        </message>
-        <message>
-            <source>No container is on it. Connect one, and others on it find it by its name.</source>
-            <translation>Kein Container ist damit verbunden. Ein verbundener Container ist für die anderen unter seinem Namen erreichbar.</translation>
-        </message>
-        <message>
-            <source>No container uses it.</source>
-            <translation>Kein Container verwendet es.</translation>
-        </message>
-        <message>
-            <source>No container uses it. It can be deleted.</source>
-            <translation>Kein Container verwendet es. Es kann gelöscht werden.</translation>
-        </message>
-        <message>
-            <source>No container uses them.</source>
-            <translation>Kein Container verwendet sie.</translation>
-        </message>
-        <message>
-            <source>No containers yet</source>
-            <translation>Noch keine Container</translation>
-        </message>
-        <message>
-            <source>No engine yet</source>
-            <translation>Noch keine Engine</translation>
-        </message>
-        <message>
-            <source>No images yet</source>
-            <translation>Noch keine Images</translation>
-        </message>
-        <message>
-            <source>No networks yet</source>
-            <translation>Noch keine Netzwerke</translation>
-        </message>
-        <message>
-            <source>No output yet</source>
-            <translation>Noch keine Ausgabe</translation>
-        </message>
-        <message>
-            <source>No readings yet</source>
-            <translation>Noch keine Messwerte</translation>
-        </message>
-        <message>
-            <source>No setting matches the search.</source>
-            <translation>Keine Einstellung passt zur Suche.</translation>
-        </message>
-        <message>
-            <source>No stopped containers</source>
-            <translation>Keine gestoppten Container</translation>
-        </message>
-        <message>
-            <source>No tasks yet. What you start appears here.</source>
-            <translation>Noch keine Aufgaben. Gestartetes erscheint hier.</translation>
-        </message>
-        <message>
-            <source>No volumes yet</source>
-            <translation>Noch keine Volumes</translation>
-        </message>
-        <message>
-            <source>Nobody asks any more.</source>
-            <translation>Niemand fragt mehr danach.</translation>
-        </message>
-        <message>
-            <source>None: the container is not running.</source>
-            <translation>Keine: Der Container läuft nicht.</translation>
-        </message>
-        <message>
-            <source>Not here yet: it is pulled first.</source>
-            <translation>Noch nicht da: wird zuerst geholt.</translation>
-        </message>
-        <message>
-            <source>Not touched: folders of this computer that containers use, other Docker engines, the guest image and the logs in {folder}.</source>
-            <translation>Unberührt bleiben: Ordner dieses Computers, die Container verwenden, andere Docker-Engines, das Gast-Image und die Logs in {folder}.</translation>
-        </message>
-        <message>
-            <source>Nothing in here</source>
-            <translation>Hier ist nichts</translation>
-        </message>
-        <message>
-            <source>Nothing is changed yet.</source>
-            <translation>Noch ist nichts geändert.</translation>
-        </message>
-        <message>
-            <source>Nothing matches</source>
-            <translation>Keine Treffer</translation>
-        </message>
-        <message>
-            <source>Nothing of it is lost. Start it to see what it holds.</source>
-            <translation>Nichts davon ist verloren. Nach dem Start ist alles wieder zu sehen.</translation>
-        </message>
-        <message>
-            <source>Nothing runs now.</source>
-            <translation>Zurzeit läuft nichts.</translation>
-        </message>
-        <message>
-            <source>Nothing was checked yet.</source>
-            <translation>Noch wurde nichts geprüft.</translation>
-        </message>
-        <message>
-            <source>Off</source>
-            <translation>Aus</translation>
-        </message>
-        <message>
-            <source>On</source>
-            <translation>An</translation>
-        </message>
-        <message>
-            <source>One file with logs, settings and versions. Known secrets are taken out; names of containers, images and folders stay.</source>
-            <translation>Eine Datei mit Logs, Einstellungen und Versionen. Bekannte Geheimnisse sind entfernt; Namen von Containern, Images und Ordnern bleiben.</translation>
-        </message>
-        <message>
-            <source>Only the first {size} are shown.</source>
-            <translation>Nur die ersten {size} werden angezeigt.</translation>
-        </message>
-        <message>
-            <source>Only these names are taken away.</source>
-            <translation>Nur diese Namen werden entfernt.</translation>
-        </message>
-        <message>
-            <source>Only this name is taken away.</source>
-            <translation>Nur dieser Name wird entfernt.</translation>
-        </message>
-        <message>
-            <source>Open</source>
-            <translation>Öffnen</translation>
-        </message>
-        <message>
-            <source>Open Galley</source>
-            <translation>Galley öffnen</translation>
-        </message>
-        <message>
-            <source>Open a new one</source>
-            <translation>Neue Sitzung</translation>
-        </message>
-        <message>
-            <source>Open a terminal in it afterwards</source>
-            <translation>Danach ein Terminal darin öffnen</translation>
-        </message>
-        <message>
-            <source>Open port {port} in the browser</source>
-            <translation>Port {port} im Browser öffnen</translation>
-        </message>
-        <message>
-            <source>Open the folder</source>
-            <translation>Ordner öffnen</translation>
-        </message>
-        <message>
-            <source>Open the settings</source>
-            <translation>Einstellungen öffnen</translation>
-        </message>
-        <message>
-            <source>Open what is selected</source>
-            <translation>Auswahl öffnen</translation>
-        </message>
-        <message>
-            <source>Open {name}</source>
-            <translation>{name} öffnen</translation>
-        </message>
-        <message>
-            <source>Or delete the containers first; then it goes without force.</source>
-            <translation>Ohne Zwang geht es, wenn zuerst die Container gelöscht werden.</translation>
-        </message>
-        <message>
-            <source>Other files in the volume stay.</source>
-            <translation>Andere Dateien im Volume bleiben erhalten.</translation>
-        </message>
-        <message>
-            <source>Out of {subnets}. Left empty, the engine chooses one.</source>
-            <translation>Aus {subnets}. Leer gelassen, wählt die Engine eine.</translation>
-        </message>
-        <message>
-            <source>Password or token</source>
-            <translation>Passwort oder Token</translation>
-        </message>
-        <message>
-            <source>Paste</source>
-            <translation>Einfügen</translation>
-        </message>
-        <message>
-            <source>Path</source>
-            <translation>Pfad</translation>
-        </message>
-        <message>
-            <source>Path in the container</source>
-            <translation>Pfad im Container</translation>
-        </message>
-        <message>
-            <source>Pause</source>
-            <translation>Anhalten</translation>
-        </message>
-        <message>
-            <source>Pause {name}</source>
-            <translation>{name} anhalten</translation>
-        </message>
-        <message>
-            <source>Paused: it keeps its memory and uses no CPU.</source>
-            <translation>Angehalten: behält seinen Speicher und braucht keine CPU.</translation>
-        </message>
-        <message>
-            <source>Please report it with the details.</source>
-            <translation>Bitte mit den Details melden.</translation>
-        </message>
-        <message>
-            <source>Port in the container</source>
-            <translation>Port im Container</translation>
-        </message>
-        <message>
-            <source>Port of the host</source>
-            <translation>Port des Hosts</translation>
-        </message>
-        <message>
-            <source>Port {port} of the host is there twice.</source>
-            <translation>Port {port} des Hosts kommt zweimal vor.</translation>
-        </message>
-        <message>
-            <source>Ports</source>
-            <translation>Ports</translation>
-        </message>
-        <message>
-            <source>Press Enter to open a new one.</source>
-            <translation>Enter öffnet eine neue.</translation>
-        </message>
-        <message>
-            <source>Previous match</source>
-            <translation>Vorheriger Treffer</translation>
-        </message>
-        <message>
-            <source>Private images</source>
-            <translation>Private Images</translation>
-        </message>
-        <message>
-            <source>Privileged</source>
-            <translation>Privilegiert</translation>
-        </message>
-        <message>
-            <source>Processes</source>
-            <translation>Prozesse</translation>
-        </message>
-        <message>
-            <source>Progress of the checks</source>
-            <translation>Fortschritt der Prüfungen</translation>
-        </message>
-        <message>
-            <source>Protocol</source>
-            <translation>Protokoll</translation>
-        </message>
-        <message>
-            <source>Proxy</source>
-            <translation>Proxy</translation>
-        </message>
-        <message>
-            <source>Proxy for HTTP</source>
-            <translation>Proxy für HTTP</translation>
-        </message>
-        <message>
-            <source>Proxy for HTTPS</source>
-            <translation>Proxy für HTTPS</translation>
-        </message>
-        <message>
-            <source>Pull</source>
-            <translation>Holen</translation>
-        </message>
-        <message>
-            <source>Pull again</source>
-            <translation>Erneut holen</translation>
-        </message>
-        <message>
-            <source>Pull an image</source>
-            <translation>Image holen</translation>
-        </message>
-        <message>
-            <source>Pull an image…</source>
-            <translation>Image holen…</translation>
-        </message>
-        <message>
-            <source>Pull one from a registry, build one, or load one from a file.</source>
-            <translation>Ein Image aus einer Registry holen, bauen oder aus einer Datei laden.</translation>
-        </message>
-        <message>
-            <source>Pull {image}</source>
-            <translation>{image} holen</translation>
-        </message>
-        <message>
-            <source>Pull…</source>
-            <translation>Holen…</translation>
-        </message>
-        <message>
-            <source>Push</source>
-            <translation>Senden</translation>
-        </message>
-        <message>
-            <source>Push {image}</source>
-            <translation>{image} senden</translation>
-        </message>
-        <message>
-            <source>Push…</source>
-            <translation>Senden…</translation>
-        </message>
-        <message>
-            <source>Quit</source>
-            <translation>Beenden</translation>
-        </message>
-        <message>
-            <source>Reached without the proxy</source>
-            <translation>Ohne Proxy erreichbar</translation>
-        </message>
-        <message>
-            <source>Read it again</source>
-            <translation>Erneut lesen</translation>
-        </message>
-        <message>
-            <source>Read the folder again</source>
-            <translation>Ordner neu lesen</translation>
-        </message>
-        <message>
-            <source>Reading the layer. The engine gives out the whole image for that.</source>
-            <translation>Der Layer wird gelesen. Dazu gibt die Engine das ganze Image heraus.</translation>
-        </message>
-        <message>
-            <source>Reading {path}…</source>
-            <translation>{path} wird gelesen…</translation>
-        </message>
-        <message>
-            <source>Reading…</source>
-            <translation>Wird gelesen…</translation>
-        </message>
-        <message>
-            <source>Ready since {time}.</source>
-            <translation>Bereit seit {time}.</translation>
-        </message>
-        <message>
-            <source>Recreate</source>
-            <translation>Neu erstellen</translation>
-        </message>
-        <message>
-            <source>Recreate with changes…</source>
-            <translation>Geändert neu erstellen…</translation>
-        </message>
-        <message>
-            <source>Recreate {name}</source>
-            <translation>{name} neu erstellen</translation>
-        </message>
-        <message>
-            <source>Refresh</source>
-            <translation>Neu laden</translation>
-        </message>
-        <message>
-            <source>Registry</source>
-            <translation>Registry</translation>
-        </message>
-        <message>
-            <source>Registry logins</source>
-            <translation>Anmeldungen an Registrys</translation>
-        </message>
-        <message>
-            <source>Registry logins are kept in the keyring</source>
-            <translation>Anmeldungen an Registrys liegen im Schlüsselbund</translation>
-        </message>
-        <message>
-            <source>Remove</source>
-            <translation>Entfernen</translation>
-        </message>
-        <message>
-            <source>Remove {folder}</source>
-            <translation>{folder} entfernen</translation>
-        </message>
-        <message>
-            <source>Rename</source>
-            <translation>Umbenennen</translation>
-        </message>
-        <message>
-            <source>Rename {name}</source>
-            <translation>{name} umbenennen</translation>
-        </message>
-        <message>
-            <source>Rename…</source>
-            <translation>Umbenennen…</translation>
-        </message>
-        <message>
-            <source>Replace</source>
-            <translation>Ersetzen</translation>
-        </message>
-        <message>
-            <source>Replace {name}?</source>
-            <translation>{name} ersetzen?</translation>
-        </message>
-        <message>
-            <source>Replace {n} items?</source>
-            <translation>{n} Einträge ersetzen?</translation>
-        </message>
-        <message>
-            <source>Reset</source>
-            <translation>Zurücksetzen</translation>
-        </message>
-        <message>
-            <source>Reset Galley</source>
-            <translation>Galley zurücksetzen</translation>
-        </message>
-        <message>
-            <source>Reset Galley?</source>
-            <translation>Galley zurücksetzen?</translation>
-        </message>
-        <message>
-            <source>Reset Galley…</source>
-            <translation>Galley zurücksetzen…</translation>
-        </message>
-        <message>
-            <source>Reset the setting {name}</source>
-            <translation>Einstellung {name} zurücksetzen</translation>
-        </message>
-        <message>
-            <source>Reset {setting}</source>
-            <translation>{setting} zurücksetzen</translation>
-        </message>
-        <message>
-            <source>Resources</source>
-            <translation>Ressourcen</translation>
-        </message>
-        <message>
-            <source>Restart</source>
-            <translation>Neu starten</translation>
-        </message>
-        <message>
-            <source>Restart Galley's background process</source>
-            <translation>Hintergrundprozess von Galley neu starten</translation>
-        </message>
-        <message>
-            <source>Restart the background process</source>
-            <translation>Hintergrundprozess neu starten</translation>
-        </message>
-        <message>
-            <source>Restart the engine</source>
-            <translation>Engine neu starten</translation>
-        </message>
-        <message>
-            <source>Restart {name}</source>
-            <translation>{name} neu starten</translation>
-        </message>
-        <message>
-            <source>Restarting the engine…</source>
-            <translation>Engine wird neu gestartet…</translation>
-        </message>
-        <message>
-            <source>Resume</source>
-            <translation>Fortsetzen</translation>
-        </message>
-        <message>
-            <source>Resume {name}</source>
-            <translation>{name} fortsetzen</translation>
-        </message>
-        <message>
-            <source>Revert</source>
-            <translation>Verwerfen</translation>
-        </message>
-        <message>
-            <source>Revert daemon.json</source>
-            <translation>Änderungen an daemon.json verwerfen</translation>
-        </message>
-        <message>
-            <source>Root file system</source>
-            <translation>Root-Dateisystem</translation>
-        </message>
-        <message>
-            <source>Run</source>
-            <translation>Ausführen</translation>
-        </message>
-        <message>
-            <source>Run a container</source>
-            <translation>Container ausführen</translation>
-        </message>
-        <message>
-            <source>Run a web server</source>
-            <translation>Webserver ausführen</translation>
-        </message>
-        <message>
-            <source>Run an image here, or type docker run in a terminal.</source>
-            <translation>Hier ein Image ausführen oder docker run in einem Terminal eingeben.</translation>
-        </message>
-        <message>
-            <source>Run an image…</source>
-            <translation>Image ausführen…</translation>
-        </message>
-        <message>
-            <source>Run it here</source>
-            <translation>Hier ausführen</translation>
-        </message>
-        <message>
-            <source>Run something else…</source>
-            <translation>Anderes ausführen…</translation>
-        </message>
-        <message>
-            <source>Run the checks</source>
-            <translation>Prüfungen starten</translation>
-        </message>
-        <message>
-            <source>Run the checks again</source>
-            <translation>Prüfungen erneut starten</translation>
-        </message>
-        <message>
-            <source>Run them again</source>
-            <translation>Erneut prüfen</translation>
-        </message>
-        <message>
-            <source>Run {image}</source>
-            <translation>{image} ausführen</translation>
-        </message>
-        <message>
-            <source>Running</source>
-            <translation>Laufend</translation>
-        </message>
-        <message>
-            <source>Runtime</source>
-            <translation>Laufzeit</translation>
-        </message>
-        <message>
-            <source>Run…</source>
-            <translation>Ausführen…</translation>
-        </message>
-        <message>
-            <source>Save a report</source>
-            <translation>Bericht speichern</translation>
-        </message>
-        <message>
-            <source>Save a report…</source>
-            <translation>Bericht speichern…</translation>
-        </message>
-        <message>
-            <source>Save as a tar file</source>
-            <translation>Als Tar-Datei speichern</translation>
-        </message>
-        <message>
-            <source>Save as a tar file…</source>
-            <translation>Als Tar-Datei speichern…</translation>
-        </message>
-        <message>
-            <source>Save the log of {name}</source>
-            <translation>Log von {name} speichern</translation>
-        </message>
-        <message>
-            <source>Save the whole log…</source>
-            <translation>Ganzes Log speichern…</translation>
-        </message>
-        <message>
-            <source>Save this log</source>
-            <translation>Dieses Log speichern</translation>
-        </message>
-        <message>
-            <source>Save this log…</source>
-            <translation>Dieses Log speichern…</translation>
-        </message>
-        <message>
-            <source>Save {name}</source>
-            <translation>{name} speichern</translation>
-        </message>
-        <message>
-            <source>Scope</source>
-            <translation>Bereich</translation>
-        </message>
-        <message>
-            <source>Search</source>
-            <translation>Suchen</translation>
-        </message>
-        <message>
-            <source>Search in the log</source>
-            <translation>Im Log suchen</translation>
-        </message>
-        <message>
-            <source>Search keys and values</source>
-            <translation>Schlüssel und Werte suchen</translation>
-        </message>
-        <message>
-            <source>Search the log</source>
-            <translation>Im Log suchen</translation>
-        </message>
-        <message>
-            <source>Search the settings</source>
-            <translation>Einstellungen durchsuchen</translation>
-        </message>
-        <message>
-            <source>Security: {what}</source>
-            <translation>Sicherheit: {what}</translation>
-        </message>
-        <message>
-            <source>See what takes space</source>
-            <translation>Platzverbrauch ansehen</translation>
-        </message>
-        <message>
-            <source>Select all</source>
-            <translation>Alles auswählen</translation>
-        </message>
-        <message>
-            <source>Settings</source>
-            <translation>Einstellungen</translation>
-        </message>
-        <message>
-            <source>Shared folders</source>
-            <translation>Geteilte Ordner</translation>
-        </message>
-        <message>
-            <source>Shared folders, read-only</source>
-            <translation>Geteilte Ordner, nur lesbar</translation>
-        </message>
-        <message>
-            <source>Show</source>
-            <translation>Anzeigen</translation>
-        </message>
-        <message>
-            <source>Show all</source>
-            <translation>Alle anzeigen</translation>
-        </message>
-        <message>
-            <source>Show all changed files</source>
-            <translation>Alle geänderten Dateien anzeigen</translation>
-        </message>
-        <message>
-            <source>Show fewer</source>
-            <translation>Weniger anzeigen</translation>
-        </message>
-        <message>
-            <source>Show in folder</source>
-            <translation>Im Ordner anzeigen</translation>
-        </message>
-        <message>
-            <source>Show security</source>
-            <translation>Sicherheit anzeigen</translation>
-        </message>
-        <message>
-            <source>Show the containers</source>
-            <translation>Container anzeigen</translation>
-        </message>
-        <message>
-            <source>Show the log</source>
-            <translation>Log zeigen</translation>
-        </message>
-        <message>
-            <source>Show what Galley sets by itself</source>
-            <translation>Anzeigen, was Galley selbst festlegt</translation>
-        </message>
-        <message>
-            <source>Since it was made from its image. Volumes are not part of it.</source>
-            <translation>Seit der Erstellung aus dem Image. Volumes gehören nicht dazu.</translation>
-        </message>
-        <message>
-            <source>Size</source>
-            <translation>Größe</translation>
-        </message>
-        <message>
-            <source>Socket</source>
-            <translation>Socket</translation>
-        </message>
-        <message>
-            <source>Something is mounted there already.</source>
-            <translation>Dort ist bereits etwas eingehängt.</translation>
-        </message>
-        <message>
-            <source>Start</source>
-            <translation>Starten</translation>
-        </message>
-        <message>
-            <source>Start Galley, with its window closed, when you log in to this computer.</source>
-            <translation>Galley beim Anmelden an diesem Computer starten, mit geschlossenem Fenster.</translation>
-        </message>
-        <message>
-            <source>Start at login</source>
-            <translation>Bei der Anmeldung starten</translation>
-        </message>
-        <message>
-            <source>Start from the beginning</source>
-            <translation>Von vorn beginnen</translation>
-        </message>
-        <message>
-            <source>Start it and try again.</source>
-            <translation>Engine starten und erneut versuchen.</translation>
-        </message>
-        <message>
-            <source>Start it to make the virtual machine; this takes some seconds.</source>
-            <translation>Der Start erstellt die virtuelle Maschine; das dauert einige Sekunden.</translation>
-        </message>
-        <message>
-            <source>Start or stop</source>
-            <translation>Starten oder stoppen</translation>
-        </message>
-        <message>
-            <source>Start the background process</source>
-            <translation>Hintergrundprozess starten</translation>
-        </message>
-        <message>
-            <source>Start the engine</source>
-            <translation>Engine starten</translation>
-        </message>
-        <message>
-            <source>Start the engine at login</source>
-            <translation>Engine bei der Anmeldung starten</translation>
-        </message>
-        <message>
-            <source>Start the engine, too, when Galley starts at login.</source>
-            <translation>Auch die Engine starten, wenn Galley bei der Anmeldung startet.</translation>
-        </message>
-        <message>
-            <source>Start {name}</source>
-            <translation>{name} starten</translation>
-        </message>
-        <message>
-            <source>Starting</source>
-            <translation>Start läuft</translation>
-        </message>
-        <message>
-            <source>Starting the engine…</source>
-            <translation>Engine wird gestartet…</translation>
-        </message>
-        <message>
-            <source>Starting: {step}</source>
-            <translation>Start: {step}</translation>
-        </message>
-        <message>
-            <source>State</source>
-            <translation>Zustand</translation>
-        </message>
-        <message>
-            <source>Stats</source>
-            <translation>Statistik</translation>
-        </message>
-        <message>
-            <source>Steps of the start</source>
-            <translation>Schritte des Starts</translation>
-        </message>
-        <message>
-            <source>Stop</source>
-            <translation>Stoppen</translation>
-        </message>
-        <message>
-            <source>Stop engine and quit</source>
-            <translation>Engine stoppen und beenden</translation>
-        </message>
-        <message>
-            <source>Stop the engine</source>
-            <translation>Engine stoppen</translation>
-        </message>
-        <message>
-            <source>Stop {name}</source>
-            <translation>{name} stoppen</translation>
-        </message>
-        <message>
-            <source>Stopped</source>
-            <translation>Gestoppt</translation>
-        </message>
-        <message>
-            <source>Stopped, and cannot start again without it: {names}.</source>
-            <translation>Gestoppt, ohne das Netzwerk nicht mehr startbar: {names}.</translation>
-        </message>
-        <message>
-            <source>Stopping the engine…</source>
-            <translation>Engine wird gestoppt…</translation>
-        </message>
-        <message>
-            <source>Subnet</source>
-            <translation>Subnetz</translation>
-        </message>
-        <message>
-            <source>System</source>
-            <translation>System</translation>
-        </message>
-        <message>
-            <source>Tag {image} as {name}</source>
-            <translation>{image} als {name} benennen</translation>
-        </message>
-        <message>
-            <source>Take this row away</source>
-            <translation>Diese Zeile entfernen</translation>
-        </message>
-        <message>
-            <source>Tar file</source>
-            <translation>Tar-Datei</translation>
-        </message>
-        <message>
-            <source>Tar files ({patterns})</source>
-            <translation>Tar-Dateien ({patterns})</translation>
-        </message>
-        <message>
-            <source>Tasks</source>
-            <translation>Aufgaben</translation>
-        </message>
-        <message>
-            <source>Terminal</source>
-            <translation>Terminal</translation>
-        </message>
-        <message>
-            <source>The Docker Engine does not answer</source>
-            <translation>Die Docker Engine antwortet nicht</translation>
-        </message>
-        <message>
-            <source>The checks did not come to their end.</source>
-            <translation>Die Prüfungen kamen nicht zum Ende.</translation>
-        </message>
-        <message>
-            <source>The checks were cancelled.</source>
-            <translation>Die Prüfungen wurden abgebrochen.</translation>
-        </message>
-        <message>
-            <source>The container ended at once with exit code {code}.</source>
-            <translation>Der Container endete sofort mit Exit-Code {code}.</translation>
-        </message>
-        <message>
-            <source>The container has ended. Its log goes on when it starts again.</source>
-            <translation>Der Container ist beendet. Sein Log geht beim nächsten Start weiter.</translation>
-        </message>
-        <message>
-            <source>The container is not running</source>
-            <translation>Der Container läuft nicht</translation>
-        </message>
-        <message>
-            <source>The container is paused</source>
-            <translation>Der Container ist angehalten</translation>
-        </message>
-        <message>
-            <source>The engine answers on the docker socket</source>
-            <translation>Die Engine antwortet am Docker-Socket</translation>
-        </message>
-        <message>
-            <source>The engine closed the connection.</source>
-            <translation>Die Engine hat die Verbindung geschlossen.</translation>
-        </message>
-        <message>
-            <source>The engine could not count it.</source>
-            <translation>Die Engine konnte es nicht zählen.</translation>
-        </message>
-        <message>
-            <source>The engine did not start.</source>
-            <translation>Die Engine ist nicht gestartet.</translation>
-        </message>
-        <message>
-            <source>The engine holds {size}.</source>
-            <translation>Die Engine belegt {size}.</translation>
-        </message>
-        <message>
-            <source>The engine is not running.</source>
-            <translation>Die Engine läuft nicht.</translation>
-        </message>
-        <message>
-            <source>The engine is not running: dockerd gets these settings when it starts.</source>
-            <translation>Die Engine läuft nicht: dockerd erhält diese Einstellungen beim Start.</translation>
-        </message>
-        <message>
-            <source>The engine is ready after {time}</source>
-            <translation>Die Engine ist nach {time} bereit</translation>
-        </message>
-        <message>
-            <source>The engine is stopped. Every image, container and volume in its virtual machine, its snapshots, your settings, daemon.json and what the window remembers are deleted for good.</source>
-            <translation>Die Engine wird gestoppt. Alle Images, Container und Volumes in ihrer virtuellen Maschine, deren Snapshots, die Einstellungen, daemon.json und was das Fenster sich merkt werden endgültig gelöscht.</translation>
-        </message>
-        <message>
-            <source>The file</source>
-            <translation>Die Datei</translation>
-        </message>
-        <message>
-            <source>The files in it become an image of one layer. What is it called?</source>
-            <translation>Aus den Dateien darin wird ein Image mit einem Layer. Wie soll es heißen?</translation>
-        </message>
-        <message>
-            <source>The files in them are lost for good. Volumes of any container stay, also stopped.</source>
-            <translation>Die Dateien darin gehen endgültig verloren. Volumes von Containern bleiben erhalten, auch von gestoppten.</translation>
-        </message>
-        <message>
-            <source>The first address of this range is {right}.</source>
-            <translation>Die erste Adresse dieses Bereichs ist {right}.</translation>
-        </message>
-        <message>
-            <source>The first and the last address cannot be used.</source>
-            <translation>Die erste und die letzte Adresse sind nicht verfügbar.</translation>
-        </message>
-        <message>
-            <source>The first start finds out how fast this computer can run it, and says why.</source>
-            <translation>Der erste Start ermittelt, wie schnell sie auf diesem Computer läuft, und nennt den Grund.</translation>
-        </message>
-        <message>
-            <source>The guest image is sound</source>
-            <translation>Das Image der Maschine ist in Ordnung</translation>
-        </message>
-        <message>
-            <source>The image</source>
-            <translation>Das Image</translation>
-        </message>
-        <message>
-            <source>The image ({size}) has to be pulled, loaded or built again before it can be used again.</source>
-            <translation>Vor der nächsten Verwendung muss das Image ({size}) wieder geholt, geladen oder gebaut werden.</translation>
-        </message>
-        <message>
-            <source>The image has no such command.</source>
-            <translation>Das Image hat keinen solchen Befehl.</translation>
-        </message>
-        <message>
-            <source>The image keeps the names that it has.</source>
-            <translation>Das Image behält seine bisherigen Namen.</translation>
-        </message>
-        <message>
-            <source>The image sets this variable.</source>
-            <translation>Das Image setzt diese Variable.</translation>
-        </message>
-        <message>
-            <source>The image stays, as {name}.</source>
-            <translation>Das Image bleibt als {name} erhalten.</translation>
-        </message>
-        <message>
-            <source>The keyring has these logins now</source>
-            <translation>Der Schlüsselbund hat jetzt diese Anmeldungen</translation>
-        </message>
-        <message>
-            <source>The log cannot be read</source>
-            <translation>Das Log lässt sich nicht lesen</translation>
-        </message>
-        <message>
-            <source>The log cannot be written to {path}.</source>
-            <translation>Das Log lässt sich nicht nach {path} schreiben.</translation>
-        </message>
-        <message>
-            <source>The machine has ended. Press F5 to read it again.</source>
-            <translation>Die Maschine ist beendet. Mit F5 neu laden.</translation>
-        </message>
-        <message>
-            <source>The machine runs at full speed</source>
-            <translation>Die Maschine läuft mit voller Geschwindigkeit</translation>
-        </message>
-        <message>
-            <source>The machine starts as quickly as it can</source>
-            <translation>Die Maschine startet so schnell, wie sie kann</translation>
-        </message>
-        <message>
-            <source>The machine's clock is right</source>
-            <translation>Die Uhr der Maschine geht richtig</translation>
-        </message>
-        <message>
-            <source>The most memory that the virtual machine may take.</source>
-            <translation>Der Arbeitsspeicher, den die virtuelle Maschine höchstens belegen darf.</translation>
-        </message>
-        <message>
-            <source>The most that images, containers and volumes may take; it grows, but never shrinks.</source>
-            <translation>Was Images, Container und Volumes höchstens belegen dürfen; der Wert kann wachsen, aber nicht schrumpfen.</translation>
-        </message>
-        <message>
-            <source>The most that the engine may take.</source>
-            <translation>Der Höchstwert für die Engine.</translation>
-        </message>
-        <message>
-            <source>The name of an image is in lower case.</source>
-            <translation>Der Name eines Images wird kleingeschrieben.</translation>
-        </message>
-        <message>
-            <source>The name says where it goes: example.com/team/app:1 goes to example.com. Another name is added to the image first.</source>
-            <translation>Der Name bestimmt das Ziel: example.com/team/app:1 geht an example.com. Ein anderer Name wird dem Image vorher hinzugefügt.</translation>
-        </message>
-        <message>
-            <source>The path in the container begins with /.</source>
-            <translation>Der Pfad im Container beginnt mit /.</translation>
-        </message>
-        <message>
-            <source>The prefix length is missing, as in {example}.</source>
-            <translation>Die Präfixlänge fehlt, etwa {example}.</translation>
-        </message>
-        <message>
-            <source>The program that runs the machine</source>
-            <translation>Programm, das die Maschine ausführt</translation>
-        </message>
-        <message>
-            <source>The program that runs the machine is usable</source>
-            <translation>Das Programm, das die Maschine ausführt, ist brauchbar</translation>
-        </message>
-        <message>
-            <source>The proxy answers</source>
-            <translation>Der Proxy antwortet</translation>
-        </message>
-        <message>
-            <source>The report cannot be written to {path}.</source>
-            <translation>Der Bericht lässt sich nicht nach {path} schreiben.</translation>
-        </message>
-        <message>
-            <source>The report is saved</source>
-            <translation>Der Bericht ist gespeichert</translation>
-        </message>
-        <message>
-            <source>The session ended with it. What it said is above.</source>
-            <translation>Die Sitzung endete mit ihm. Die Ausgabe steht darüber.</translation>
-        </message>
-        <message>
-            <source>The session has ended</source>
-            <translation>Die Sitzung ist beendet</translation>
-        </message>
-        <message>
-            <source>The session has ended (exit {code})</source>
-            <translation>Die Sitzung ist beendet (Exit-Code {code})</translation>
-        </message>
-        <message>
-            <source>The settings file is in order</source>
-            <translation>Die Einstellungsdatei ist in Ordnung</translation>
-        </message>
-        <message>
-            <source>The start did not reach its end</source>
-            <translation>Der Start kam nicht zum Ende</translation>
-        </message>
-        <message>
-            <source>The virtual machine gets it when it starts.</source>
-            <translation>Die virtuelle Maschine erhält dies beim Start.</translation>
-        </message>
-        <message>
-            <source>Their settings are lost.</source>
-            <translation>Ihre Einstellungen gehen verloren.</translation>
-        </message>
-        <message>
-            <source>There are none.</source>
-            <translation>Es gibt keine.</translation>
-        </message>
-        <message>
-            <source>There is a container with this name already.</source>
-            <translation>Ein Container mit diesem Namen existiert bereits.</translation>
-        </message>
-        <message>
-            <source>There is a network of this name already.</source>
-            <translation>Ein Netzwerk mit diesem Namen gibt es bereits.</translation>
-        </message>
-        <message>
-            <source>There is a volume of this name already.</source>
-            <translation>Ein Volume mit diesem Namen gibt es bereits.</translation>
-        </message>
-        <message>
-            <source>There is enough memory for the machine</source>
-            <translation>Für die Maschine ist genug Speicher da</translation>
-        </message>
-        <message>
-            <source>There is free space on the disk</source>
-            <translation>Auf dem Datenträger ist Platz</translation>
-        </message>
-        <message>
-            <source>There is no file of this name.</source>
-            <translation>Eine Datei mit diesem Namen gibt es nicht.</translation>
-        </message>
-        <message>
-            <source>There is no unused network to delete.</source>
-            <translation>Es gibt kein unbenutztes Netzwerk zu löschen.</translation>
-        </message>
-        <message>
-            <source>There is no unused volume to delete.</source>
-            <translation>Es gibt kein unbenutztes Volume zu löschen.</translation>
-        </message>
-        <message>
-            <source>There is none to choose.</source>
-            <translation>Es gibt keinen zur Auswahl.</translation>
-        </message>
-        <message>
-            <source>There is nothing in this log yet.</source>
-            <translation>Dieses Log ist noch leer.</translation>
-        </message>
-        <message>
-            <source>There is nothing to clean up.</source>
-            <translation>Es gibt nichts aufzuräumen.</translation>
-        </message>
-        <message>
-            <source>There is nothing to delete.</source>
-            <translation>Es gibt nichts zu löschen.</translation>
-        </message>
-        <message>
-            <source>These settings go on top of what Galley sets by itself. dockerd checks them.</source>
-            <translation>Diese Einstellungen ergänzen, was Galley selbst festlegt. dockerd prüft sie.</translation>
-        </message>
-        <message>
-            <source>This Galley starts at login</source>
-            <translation>Dieses Galley startet bei der Anmeldung</translation>
-        </message>
-        <message>
-            <source>This container has no shell.</source>
-            <translation>Dieser Container hat keine Shell.</translation>
-        </message>
-        <message>
-            <source>This container is deleted as soon as it stops. Run its image anew instead.</source>
-            <translation>Dieser Container wird gelöscht, sobald er stoppt. Stattdessen das Image neu ausführen.</translation>
-        </message>
-        <message>
-            <source>This container is gone</source>
-            <translation>Diesen Container gibt es nicht mehr</translation>
-        </message>
-        <message>
-            <source>This container is not running. It has used nothing since.</source>
-            <translation>Dieser Container läuft nicht und verbraucht daher nichts.</translation>
-        </message>
-        <message>
-            <source>This folder has no files.</source>
-            <translation>Dieser Ordner enthält keine Dateien.</translation>
-        </message>
-        <message>
-            <source>This image does not exist any more.</source>
-            <translation>Dieses Image gibt es nicht mehr.</translation>
-        </message>
-        <message>
-            <source>This is JSON. dockerd has not seen it yet.</source>
-            <translation>Das ist gültiges JSON. dockerd hat es noch nicht geprüft.</translation>
-        </message>
-        <message>
-            <source>This is not a name. Examples: nginx, nginx:1.27, example.com/team/app:1</source>
-            <translation>Das ist kein Name. Beispiele: nginx, nginx:1.27, example.com/team/app:1</translation>
-        </message>
-        <message>
-            <source>This is not a text ({size}).</source>
-            <translation>Das ist kein Text ({size}).</translation>
-        </message>
-        <message>
-            <source>This is not in {ranges}.</source>
-            <translation>Das liegt nicht in {ranges}.</translation>
-        </message>
-        <message>
-            <source>This network does not exist any more.</source>
-            <translation>Dieses Netzwerk gibt es nicht mehr.</translation>
-        </message>
-        <message>
-            <source>This volume does not exist any more.</source>
-            <translation>Dieses Volume gibt es nicht mehr.</translation>
-        </message>
-        <message>
-            <source>This was cancelled.</source>
-            <translation>Das wurde abgebrochen.</translation>
-        </message>
-        <message>
-            <source>Times</source>
-            <translation>Zeiten</translation>
-        </message>
-        <message>
-            <source>Tree</source>
-            <translation>Baum</translation>
-        </message>
-        <message>
-            <source>Try again</source>
-            <translation>Erneut versuchen</translation>
-        </message>
-        <message>
-            <source>Two or more letters, digits and . _ -, and a letter or digit first.</source>
-            <translation>Mindestens zwei Zeichen: Buchstaben, Ziffern und . _ -, am Anfang ein Buchstabe oder eine Ziffer.</translation>
-        </message>
-        <message>
-            <source>Type a path</source>
-            <translation>Pfad eingeben</translation>
-        </message>
-        <message>
-            <source>Type {word} to go on:</source>
-            <translation>Zum Fortfahren {word} eingeben:</translation>
-        </message>
-        <message>
-            <source>Unfold all of it</source>
-            <translation>Alles aufklappen</translation>
-        </message>
-        <message>
-            <source>Upload files</source>
-            <translation>Dateien hochladen</translation>
-        </message>
-        <message>
-            <source>Upload to {folder}</source>
-            <translation>Nach {folder} hochladen</translation>
-        </message>
-        <message>
-            <source>Upload {name} to {folder}</source>
-            <translation>{name} nach {folder} hochladen</translation>
-        </message>
-        <message>
-            <source>Upload {n} items to {folder}</source>
-            <translation>{n} Einträge nach {folder} hochladen</translation>
-        </message>
-        <message>
-            <source>Upload…</source>
-            <translation>Hochladen…</translation>
-        </message>
-        <message>
-            <source>Use Galley's docker context</source>
-            <translation>Docker-Kontext von Galley verwenden</translation>
-        </message>
-        <message>
-            <source>Use letters, digits, - _ and . and begin with a letter or digit; two at least.</source>
-            <translation>Buchstaben, Ziffern, - _ und . sind erlaubt, am Anfang ein Buchstabe oder eine Ziffer; mindestens zwei Zeichen.</translation>
-        </message>
-        <message>
-            <source>Used by</source>
-            <translation>Verwendet von</translation>
-        </message>
-        <message>
-            <source>User</source>
-            <translation>Benutzer</translation>
-        </message>
-        <message>
-            <source>User name</source>
-            <translation>Benutzername</translation>
-        </message>
-        <message>
-            <source>Value</source>
-            <translation>Wert</translation>
-        </message>
-        <message>
-            <source>Value of the variable</source>
-            <translation>Wert der Variable</translation>
-        </message>
-        <message>
-            <source>Versions</source>
-            <translation>Versionen</translation>
-        </message>
-        <message>
-            <source>Virtual machine</source>
-            <translation>Virtuelle Maschine</translation>
-        </message>
-        <message>
-            <source>Volume</source>
-            <translation>Volume</translation>
-        </message>
-        <message>
-            <source>Volume or folder of the host</source>
-            <translation>Volume oder Ordner des Hosts</translation>
-        </message>
-        <message>
-            <source>Volumes</source>
-            <translation>Volumes</translation>
-        </message>
-        <message>
-            <source>Volumes and folders</source>
-            <translation>Volumes und Ordner</translation>
-        </message>
-        <message>
-            <source>Welcome</source>
-            <translation>Willkommen</translation>
-        </message>
-        <message>
-            <source>Welcome to Galley</source>
-            <translation>Willkommen bei Galley</translation>
-        </message>
-        <message>
-            <source>What Docker says of the container</source>
-            <translation>Was Docker über den Container sagt</translation>
-        </message>
-        <message>
-            <source>What Docker says of the container, as JSON</source>
-            <translation>Was Docker über den Container sagt, als JSON</translation>
-        </message>
-        <message>
-            <source>What Galley sets by itself</source>
-            <translation>Was Galley selbst festlegt</translation>
-        </message>
-        <message>
-            <source>What docker and this window pull and push them with.</source>
-            <translation>Womit docker und dieses Fenster sie laden und hochladen.</translation>
-        </message>
-        <message>
-            <source>What else can be done</source>
-            <translation>Weitere Aktionen</translation>
-        </message>
-        <message>
-            <source>What running containers use, of the most that the engine may take.</source>
-            <translation>Was laufende Container belegen, gemessen am Höchstwert der Engine.</translation>
-        </message>
-        <message>
-            <source>What runs it</source>
-            <translation>Womit sie läuft</translation>
-        </message>
-        <message>
-            <source>What runs the virtual machine.</source>
-            <translation>Womit die virtuelle Maschine läuft.</translation>
-        </message>
-        <message>
-            <source>What the container has under this name in {folder} is overwritten.</source>
-            <translation>Was der Container unter diesem Namen in {folder} hat, wird überschrieben.</translation>
-        </message>
-        <message>
-            <source>What the container writes appears here.</source>
-            <translation>Hier erscheint, was der Container schreibt.</translation>
-        </message>
-        <message>
-            <source>What the engine and containers reach the network by: this computer's own proxy settings, those given here, or no proxy.</source>
-            <translation>Worüber die Engine und die Container das Netzwerk erreichen: die Proxy-Einstellungen dieses Computers, die hier angegebenen oder keinen Proxy.</translation>
-        </message>
-        <message>
-            <source>What this container has written itself. It goes when the container is deleted.</source>
-            <translation>Was dieser Container selbst geschrieben hat. Es verschwindet, wenn der Container gelöscht wird.</translation>
-        </message>
-        <message>
-            <source>What would be deleted</source>
-            <translation>Was gelöscht würde</translation>
-        </message>
-        <message>
-            <source>What would change</source>
-            <translation>Was sich ändern würde</translation>
-        </message>
-        <message>
-            <source>When it ends</source>
-            <translation>Wenn er endet</translation>
-        </message>
-        <message>
-            <source>Where -p 8080:80 listens on this host; 0.0.0.0 lets other computers in.</source>
-            <translation>Wo -p 8080:80 auf diesem Host lauscht; 0.0.0.0 lässt andere Computer zu.</translation>
-        </message>
-        <message>
-            <source>Which CPU the guest sees, in QEMU's words; auto fits the accelerator.</source>
-            <translation>Welche CPU der Gast sieht, in der Benennung von QEMU; auto passt zum Beschleuniger.</translation>
-        </message>
-        <message>
-            <source>Which Docker Engine the guest image carries: stable, or the newest.</source>
-            <translation>Welche Docker Engine das Gast-Image enthält: die stabile oder die neueste.</translation>
-        </message>
-        <message>
-            <source>Which containers</source>
-            <translation>Welche Container</translation>
-        </message>
-        <message>
-            <source>Which folders of this computer containers may be given with -v; ~ is your home. In folders for everybody, such as /tmp, only what is yours.</source>
-            <translation>Welche Ordner dieses Computers Container mit -v bekommen können; ~ ist dein Home-Verzeichnis. In Ordnern für alle, wie /tmp, nur das Eigene.</translation>
-        </message>
-        <message>
-            <source>Which image?</source>
-            <translation>Welches Image?</translation>
-        </message>
-        <message>
-            <source>Which log</source>
-            <translation>Welches Log</translation>
-        </message>
-        <message>
-            <source>While nobody uses it</source>
-            <translation>Solange niemand sie benutzt</translation>
-        </message>
-        <message>
-            <source>Window</source>
-            <translation>Fenster</translation>
-        </message>
-        <message>
-            <source>with memory</source>
-            <translation>mit Arbeitsspeicher</translation>
-        </message>
-        <message>
-            <source>Wrap</source>
-            <translation>Umbruch</translation>
-        </message>
-        <message>
-            <source>Wrap long lines</source>
-            <translation>Lange Zeilen umbrechen</translation>
-        </message>
-        <message>
-            <source>Write a number of cores, like 0.5 or 2.</source>
-            <translation>Eine Anzahl von Kernen angeben, etwa 0.5 oder 2.</translation>
-        </message>
-        <message>
-            <source>Write it like 512 MiB or 2 GiB.</source>
-            <translation>Schreibweise: 512 MiB oder 2 GiB.</translation>
-        </message>
-        <message>
-            <source>Your first container</source>
-            <translation>Der erste Container</translation>
-        </message>
-        <message>
-            <source>a new volume without a name</source>
-            <translation>neues Volume ohne Namen</translation>
-        </message>
-        <message>
-            <source>a profile of its own</source>
-            <translation>eigenes Profil</translation>
-        </message>
-        <message>
-            <source>added</source>
-            <translation>neu</translation>
-        </message>
-        <message>
-            <source>all</source>
-            <translation>alle</translation>
-        </message>
-        <message>
-            <source>all addresses</source>
-            <translation>alle Adressen</translation>
-        </message>
-        <message>
-            <source>all capabilities</source>
-            <translation>alle Capabilities</translation>
-        </message>
-        <message>
-            <source>always</source>
-            <translation>immer neu starten</translation>
-        </message>
-        <message>
-            <source>and {n} more</source>
-            <translation>und {n} weitere</translation>
-        </message>
-        <message>
-            <source>any free one</source>
-            <translation>freier Port</translation>
-        </message>
-        <message>
-            <source>as it is made when it runs</source>
-            <translation>wie sie beim Start entstehen</translation>
-        </message>
-        <message>
-            <source>as it was asked for</source>
-            <translation>wie angefordert</translation>
-        </message>
-        <message>
-            <source>as the image says, root if it says nothing</source>
-            <translation>wie im Image angegeben, sonst root</translation>
-        </message>
-        <message>
-            <source>away</source>
-            <translation>nicht erreichbar</translation>
-        </message>
-        <message>
-            <source>being deleted</source>
-            <translation>wird gelöscht</translation>
-        </message>
-        <message>
-            <source>being mended…</source>
-            <translation>wird behoben…</translation>
-        </message>
-        <message>
-            <source>bridge joins containers of this engine; the others join its own network.</source>
-            <translation>bridge verbindet Container dieser Engine, die anderen Treiber verbinden mit deren eigenem Netzwerk.</translation>
-        </message>
-        <message>
-            <source>built in</source>
-            <translation>eingebaut</translation>
-        </message>
-        <message>
-            <source>cannot be gained</source>
-            <translation>nicht erlangbar</translation>
-        </message>
-        <message>
-            <source>cgroup {path}</source>
-            <translation>cgroup {path}</translation>
-        </message>
-        <message>
-            <source>changed</source>
-            <translation>geändert</translation>
-        </message>
-        <message>
-            <source>changes not known</source>
-            <translation>Änderungen unbekannt</translation>
-        </message>
-        <message>
-            <source>checking</source>
-            <translation>prüft</translation>
-        </message>
-        <message>
-            <source>connecting</source>
-            <translation>verbindet</translation>
-        </message>
-        <message>
-            <source>container</source>
-            <translation>Container</translation>
-        </message>
-        <message>
-            <source>counting…</source>
-            <translation>zählt…</translation>
-        </message>
-        <message>
-            <source>created</source>
-            <translation>erstellt</translation>
-        </message>
-        <message>
-            <source>daemon.json</source>
-            <translation>daemon.json</translation>
-        </message>
-        <message>
-            <source>daemon.json is in force</source>
-            <translation>daemon.json ist in Kraft</translation>
-        </message>
-        <message>
-            <source>daemon.json was applied</source>
-            <translation>daemon.json wurde angewendet</translation>
-        </message>
-        <message>
-            <source>default</source>
-            <translation>Standard</translation>
-        </message>
-        <message>
-            <source>degraded</source>
-            <translation>gestört</translation>
-        </message>
-        <message>
-            <source>deleted</source>
-            <translation>gelöscht</translation>
-        </message>
-        <message>
-            <source>deleting…</source>
-            <translation>löscht…</translation>
-        </message>
-        <message>
-            <source>do not restart it</source>
-            <translation>nicht neu starten</translation>
-        </message>
-        <message>
-            <source>dockerd checks it and starts again with it…</source>
-            <translation>dockerd prüft dies und startet damit neu…</translation>
-        </message>
-        <message>
-            <source>dockerd starts again, which takes some seconds. Containers keep running, except in a swarm.</source>
-            <translation>dockerd startet neu, das dauert einige Sekunden. Container laufen weiter, außer in einem Schwarm.</translation>
-        </message>
-        <message>
-            <source>dockerd starts again. Containers are stopped, because live-restore is off; those with a restart policy start again.</source>
-            <translation>dockerd startet neu. Container werden gestoppt, weil live-restore aus ist; solche mit Neustartrichtlinie starten wieder.</translation>
-        </message>
-        <message>
-            <source>done</source>
-            <translation>fertig</translation>
-        </message>
-        <message>
-            <source>downloaded</source>
-            <translation>geladen</translation>
-        </message>
-        <message>
-            <source>downloading</source>
-            <translation>lädt</translation>
-        </message>
-        <message>
-            <source>emulation</source>
-            <translation>Emulation</translation>
-        </message>
-        <message>
-            <source>exited</source>
-            <translation>beendet</translation>
-        </message>
-        <message>
-            <source>exited (0)</source>
-            <translation>beendet (0)</translation>
-        </message>
-        <message>
-            <source>failed</source>
-            <translation>Fehler</translation>
-        </message>
-        <message>
-            <source>failed ({code})</source>
-            <translation>Fehler ({code})</translation>
-        </message>
-        <message>
-            <source>fine</source>
-            <translation>in Ordnung</translation>
-        </message>
-        <message>
-            <source>gone</source>
-            <translation>nicht mehr da</translation>
-        </message>
-        <message>
-            <source>host</source>
-            <translation>Host</translation>
-        </message>
-        <message>
-            <source>image</source>
-            <translation>Image</translation>
-        </message>
-        <message>
-            <source>images</source>
-            <translation>images</translation>
-        </message>
-        <message>
-            <source>in a plain file</source>
-            <translation>in einer lesbaren Datei</translation>
-        </message>
-        <message>
-            <source>in force</source>
-            <translation>in Kraft</translation>
-        </message>
-        <message>
-            <source>healthy</source>
-            <translation>gesund</translation>
-        </message>
-        <message>
-            <source>internal</source>
-            <translation>intern</translation>
-        </message>
-        <message>
-            <source>killing…</source>
-            <translation>bricht ab…</translation>
-        </message>
-        <message>
-            <source>layer {n}</source>
-            <translation>Layer {n}</translation>
-        </message>
-        <message>
-            <source>link</source>
-            <translation>Link</translation>
-        </message>
-        <message>
-            <source>local unless a plugin of the engine is wanted</source>
-            <translation>local, sofern kein Plugin der Engine gewünscht ist</translation>
-        </message>
-        <message>
-            <source>memory (tmpfs)</source>
-            <translation>Speicher (tmpfs)</translation>
-        </message>
-        <message>
-            <source>name:tag</source>
-            <translation>name:tag</translation>
-        </message>
-        <message>
-            <source>needs attention</source>
-            <translation>Handlungsbedarf</translation>
-        </message>
-        <message>
-            <source>network</source>
-            <translation>Netzwerk</translation>
-        </message>
-        <message>
-            <source>no</source>
-            <translation>nein</translation>
-        </message>
-        <message>
-            <source>no address</source>
-            <translation>keine Adresse</translation>
-        </message>
-        <message>
-            <source>no containers</source>
-            <translation>keine Container</translation>
-        </message>
-        <message>
-            <source>no limit</source>
-            <translation>kein Limit</translation>
-        </message>
-        <message>
-            <source>no match</source>
-            <translation>kein Treffer</translation>
-        </message>
-        <message>
-            <source>no network</source>
-            <translation>kein Netzwerk</translation>
-        </message>
-        <message>
-            <source>nobody</source>
-            <translation>niemand</translation>
-        </message>
-        <message>
-            <source>none</source>
-            <translation>keine</translation>
-        </message>
-        <message>
-            <source>not known</source>
-            <translation>unbekannt</translation>
-        </message>
-        <message>
-            <source>not made yet</source>
-            <translation>noch nicht erstellt</translation>
-        </message>
-        <message>
-            <source>not privileged</source>
-            <translation>nicht privilegiert</translation>
-        </message>
-        <message>
-            <source>not running</source>
-            <translation>läuft nicht</translation>
-        </message>
-        <message>
-            <source>not there</source>
-            <translation>nicht vorhanden</translation>
-        </message>
-        <message>
-            <source>nothing</source>
-            <translation>nichts</translation>
-        </message>
-        <message>
-            <source>nothing found</source>
-            <translation>nichts gefunden</translation>
-        </message>
-        <message>
-            <source>now</source>
-            <translation>jetzt</translation>
-        </message>
-        <message>
-            <source>of no limit</source>
-            <translation>ohne Limit</translation>
-        </message>
-        <message>
-            <source>of one core</source>
-            <translation>von einem Kern</translation>
-        </message>
-        <message>
-            <source>of the container → where it answers on the host</source>
-            <translation>im Container → wo er auf dem Host antwortet</translation>
-        </message>
-        <message>
-            <source>of the host → path in the container</source>
-            <translation>auf dem Host → Pfad im Container</translation>
-        </message>
-        <message>
-            <source>of {limit}</source>
-            <translation>von {limit}</translation>
-        </message>
-        <message>
-            <source>of {n} cores</source>
-            <translation>von {n} Kernen</translation>
-        </message>
-        <message>
-            <source>of {share} of one core</source>
-            <translation>von {share} eines Kerns</translation>
-        </message>
-        <message>
-            <source>off</source>
-            <translation>aus</translation>
-        </message>
-        <message>
-            <source>own</source>
-            <translation>eigen</translation>
-        </message>
-        <message>
-            <source>paused</source>
-            <translation>angehalten</translation>
-        </message>
-        <message>
-            <source>pausing…</source>
-            <translation>hält an…</translation>
-        </message>
-        <message>
-            <source>privileged</source>
-            <translation>privilegiert</translation>
-        </message>
-        <message>
-            <source>read</source>
-            <translation>gelesen</translation>
-        </message>
-        <message>
-            <source>read-only</source>
-            <translation>nur lesen</translation>
-        </message>
-        <message>
-            <source>read-write</source>
-            <translation>lesen/schreiben</translation>
-        </message>
-        <message>
-            <source>reading…</source>
-            <translation>wird gelesen…</translation>
-        </message>
-        <message>
-            <source>received</source>
-            <translation>empfangen</translation>
-        </message>
-        <message>
-            <source>renaming…</source>
-            <translation>benennt um…</translation>
-        </message>
-        <message>
-            <source>restarting</source>
-            <translation>startet neu</translation>
-        </message>
-        <message>
-            <source>restarting…</source>
-            <translation>startet neu…</translation>
-        </message>
-        <message>
-            <source>resuming…</source>
-            <translation>setzt fort…</translation>
-        </message>
-        <message>
-            <source>running</source>
-            <translation>läuft</translation>
-        </message>
-        <message>
-            <source>seccomp</source>
-            <translation>seccomp</translation>
-        </message>
-        <message>
-            <source>seccomp {profile}</source>
-            <translation>seccomp {profile}</translation>
-        </message>
-        <message>
-            <source>sent</source>
-            <translation>gesendet</translation>
-        </message>
-        <message>
-            <source>setting</source>
-            <translation>Einstellung</translation>
-        </message>
-        <message>
-            <source>seven namespaces</source>
-            <translation>sieben Namespaces</translation>
-        </message>
-        <message>
-            <source>shared</source>
-            <translation>geteilt</translation>
-        </message>
-        <message>
-            <source>skipped</source>
-            <translation>übersprungen</translation>
-        </message>
-        <message>
-            <source>stack</source>
-            <translation>Stapel</translation>
-        </message>
-        <message>
-            <source>starting</source>
-            <translation>startet</translation>
-        </message>
-        <message>
-            <source>starting…</source>
-            <translation>startet…</translation>
-        </message>
-        <message>
-            <source>stopped</source>
-            <translation>gestoppt</translation>
-        </message>
-        <message>
-            <source>stopping</source>
-            <translation>stoppt</translation>
-        </message>
-        <message>
-            <source>stopping…</source>
-            <translation>stoppt…</translation>
-        </message>
-        <message>
-            <source>taken away</source>
-            <translation>entfernt</translation>
-        </message>
-        <message>
-            <source>the gateway</source>
-            <translation>das Gateway</translation>
-        </message>
-        <message>
-            <source>the image is gone, so that its layers are not known</source>
-            <translation>das Image ist nicht mehr da, seine Layer sind unbekannt</translation>
-        </message>
-        <message>
-            <source>trying again</source>
-            <translation>wiederholt</translation>
-        </message>
-        <message>
-            <source>typed here</source>
-            <translation>hier eingegeben</translation>
-        </message>
-        <message>
-            <source>under way</source>
-            <translation>läuft</translation>
-        </message>
-        <message>
-            <source>unhealthy</source>
-            <translation>gestört</translation>
-        </message>
-        <message>
-            <source>unless it was stopped</source>
-            <translation>neu starten, außer gestoppt</translation>
-        </message>
-        <message>
-            <source>unpacking</source>
-            <translation>entpackt</translation>
-        </message>
-        <message>
-            <source>unused</source>
-            <translation>unbenutzt</translation>
-        </message>
-        <message>
-            <source>up to {size}</source>
-            <translation>bis zu {size}</translation>
-        </message>
-        <message>
-            <source>uploading</source>
-            <translation>sendet</translation>
-        </message>
-        <message>
-            <source>used by {n} container</source>
-            <translation>von {n} Container verwendet</translation>
-        </message>
-        <message>
-            <source>used by {n} containers</source>
-            <translation>von {n} Containern verwendet</translation>
-        </message>
-        <message>
-            <source>value</source>
-            <translation>Wert</translation>
-        </message>
-        <message>
-            <source>volume</source>
-            <translation>Volume</translation>
-        </message>
-        <message>
-            <source>volume or /folder</source>
-            <translation>Volume oder /Ordner</translation>
-        </message>
-        <message>
-            <source>waiting</source>
-            <translation>wartet</translation>
-        </message>
-        <message>
-            <source>when it fails</source>
-            <translation>bei Fehlern neu starten</translation>
-        </message>
-        <message>
-            <source>with {names}</source>
-            <translation>mit {names}</translation>
-        </message>
-        <message>
-            <source>writable</source>
-            <translation>beschreibbar</translation>
-        </message>
-        <message>
-            <source>written</source>
-            <translation>geschrieben</translation>
-        </message>
-        <message>
-            <source>yes</source>
-            <translation>ja</translation>
-        </message>
-        <message>
-            <source>yes: it cannot be deleted</source>
-            <translation>ja: lässt sich nicht löschen</translation>
-        </message>
-        <message>
-            <source>yes: no way out</source>
-            <translation>ja: kein Weg nach außen</translation>
-        </message>
-        <message>
-            <source>{action}: {name}</source>
-            <translation>{action}: {name}</translation>
-        </message>
-        <message>
-            <source>{age} ago</source>
-            <translation>vor {age}</translation>
-        </message>
-        <message>
-            <source>{backend} with {accelerator}</source>
-            <translation>{backend} mit {accelerator}</translation>
-        </message>
-        <message>
-            <source>{command} (user {user})</source>
-            <translation>{command} (Benutzer {user})</translation>
-        </message>
-        <message>
-            <source>{container} is not on {network} now</source>
-            <translation>{container} ist nicht mehr mit {network} verbunden</translation>
-        </message>
-        <message>
-            <source>{count} · {size}</source>
-            <translation>{count} · {size}</translation>
-        </message>
-        <message>
-            <source>{count} · {size} · {unused} unused</source>
-            <translation>{count} · {size} · {unused} unbenutzt</translation>
-        </message>
-        <message>
-            <source>{count}, {names} names</source>
-            <translation>{count}, {names} Namen</translation>
-        </message>
-        <message>
-            <source>{count}, {size}</source>
-            <translation>{count}, {size}</translation>
-        </message>
-        <message>
-            <source>{count}, {size}, the newest on top</source>
-            <translation>{count}, {size}, der neueste oben</translation>
-        </message>
-        <message>
-            <source>{done} of {total}</source>
-            <translation>{done} von {total}</translation>
-        </message>
-        <message>
-            <source>{driver} of {n} layer</source>
-            <translation>{driver} aus {n} Layer</translation>
-        </message>
-        <message>
-            <source>{driver} of {n} layers</source>
-            <translation>{driver} aus {n} Layern</translation>
-        </message>
-        <message>
-            <source>{file} was imported</source>
-            <translation>{file} wurde importiert</translation>
-        </message>
-        <message>
-            <source>{holder} has this address.</source>
-            <translation>Diese Adresse hat bereits {holder}.</translation>
-        </message>
-        <message>
-            <source>{image} is here</source>
-            <translation>{image} ist da</translation>
-        </message>
-        <message>
-            <source>{image} was made</source>
-            <translation>{image} wurde erstellt</translation>
-        </message>
-        <message>
-            <source>{image} was pushed</source>
-            <translation>{image} wurde gesendet</translation>
-        </message>
-        <message>
-            <source>{instruction}, {size}</source>
-            <translation>{instruction}, {size}</translation>
-        </message>
-        <message>
-            <source>{minutes} min {seconds} s ago</source>
-            <translation>vor {minutes} Min. {seconds} s</translation>
-        </message>
-        <message>
-            <source>{names} and {n} more</source>
-            <translation>{names} und {n} mehr</translation>
-        </message>
-        <message>
-            <source>{names} may be using them now.</source>
-            <translation>Möglicherweise werden sie gerade verwendet: {names}.</translation>
-        </message>
-        <message>
-            <source>{name} does not answer</source>
-            <translation>{name} antwortet nicht</translation>
-        </message>
-        <message>
-            <source>{name} ended at once with exit code {code}.</source>
-            <translation>{name} endete sofort mit Exit-Code {code}.</translation>
-        </message>
-        <message>
-            <source>{name} has {n} file, with known secrets taken out. Have a look before you share it.</source>
-            <translation>{name} enthält {n} Datei, bekannte Geheimnisse sind entfernt. Vor dem Weitergeben bitte durchsehen.</translation>
-        </message>
-        <message>
-            <source>{name} has {n} files, with known secrets taken out. Have a look before you share it.</source>
-            <translation>{name} enthält {n} Dateien, bekannte Geheimnisse sind entfernt. Vor dem Weitergeben bitte durchsehen.</translation>
-        </message>
-        <message>
-            <source>{name} has {taken} already.</source>
-            <translation>{name} belegt bereits {taken}.</translation>
-        </message>
-        <message>
-            <source>{name} is built into the Docker Engine.</source>
-            <translation>{name} gehört fest zur Docker Engine.</translation>
-        </message>
-        <message>
-            <source>{name} is in use</source>
-            <translation>{name} wird verwendet</translation>
-        </message>
-        <message>
-            <source>{name} is running</source>
-            <translation>{name} läuft</translation>
-        </message>
-        <message>
-            <source>{name} is used by {users}.</source>
-            <translation>{name} wird von {users} verwendet.</translation>
-        </message>
-        <message>
-            <source>{name} on {network}</source>
-            <translation>{name} in {network}</translation>
-        </message>
-        <message>
-            <source>{name} ran out of memory.</source>
-            <translation>{name} hatte nicht genug Speicher.</translation>
-        </message>
-        <message>
-            <source>{name} uses port {port}.</source>
-            <translation>{name} verwendet Port {port}.</translation>
-        </message>
-        <message>
-            <source>{name} was cloned</source>
-            <translation>{name} wurde geklont</translation>
-        </message>
-        <message>
-            <source>{name} was exported</source>
-            <translation>{name} wurde exportiert</translation>
-        </message>
-        <message>
-            <source>{name} was loaded</source>
-            <translation>{name} wurde geladen</translation>
-        </message>
-        <message>
-            <source>{name} was made again</source>
-            <translation>{name} wurde neu erstellt</translation>
-        </message>
-        <message>
-            <source>{name}-copy</source>
-            <translation>{name}-kopie</translation>
-        </message>
-        <message>
-            <source>{name}: {action}</source>
-            <translation>{name}: {action}</translation>
-        </message>
-        <message>
-            <source>{n} CPU</source>
-            <translation>{n} CPU</translation>
-        </message>
-        <message>
-            <source>{n} CPU, at most {memory} of memory, a disk that grows up to {disk}.</source>
-            <translation>{n} CPU, höchstens {memory} Speicher, ein Datenträger, der bis {disk} wächst.</translation>
-        </message>
-        <message>
-            <source>{n} CPUs</source>
-            <translation>{n} CPUs</translation>
-        </message>
-        <message>
-            <source>{n} CPUs, at most {memory} of memory, a disk that grows up to {disk}.</source>
-            <translation>{n} CPUs, höchstens {memory} Speicher, ein Datenträger, der bis {disk} wächst.</translation>
-        </message>
-        <message>
-            <source>{n} capabilities</source>
-            <translation>{n} Capabilities</translation>
-        </message>
-        <message>
-            <source>{n} capability</source>
-            <translation>{n} Capability</translation>
-        </message>
-        <message>
-            <source>{n} check passed.</source>
-            <translation>{n} Prüfung bestanden.</translation>
-        </message>
-        <message>
-            <source>{n} check skipped.</source>
-            <translation>{n} Prüfung übersprungen.</translation>
-        </message>
-        <message>
-            <source>{n} checks passed.</source>
-            <translation>{n} Prüfungen bestanden.</translation>
-        </message>
-        <message>
-            <source>{n} checks skipped.</source>
-            <translation>{n} Prüfungen übersprungen.</translation>
-        </message>
-        <message>
-            <source>{n} container</source>
-            <translation>{n} Container</translation>
-        </message>
-        <message>
-            <source>{n} container runs</source>
-            <translation>{n} Container läuft</translation>
-        </message>
-        <message>
-            <source>{n} containers</source>
-            <translation>{n} Container</translation>
-        </message>
-        <message>
-            <source>{n} containers run</source>
-            <translation>{n} Container laufen</translation>
-        </message>
-        <message>
-            <source>{n} d</source>
-            <translation>{n} Tg.</translation>
-        </message>
-        <message>
-            <source>{n} entries</source>
-            <translation>{n} Einträge</translation>
-        </message>
-        <message>
-            <source>{n} entry</source>
-            <translation>{n} Eintrag</translation>
-        </message>
-        <message>
-            <source>{n} failed</source>
-            <translation>{n} mit Fehler</translation>
-        </message>
-        <message>
-            <source>{n} file</source>
-            <translation>{n} Datei</translation>
-        </message>
-        <message>
-            <source>{n} file changed</source>
-            <translation>{n} Datei geändert</translation>
-        </message>
-        <message>
-            <source>{n} files</source>
-            <translation>{n} Dateien</translation>
-        </message>
-        <message>
-            <source>{n} files changed</source>
-            <translation>{n} Dateien geändert</translation>
-        </message>
-        <message>
-            <source>{n} h</source>
-            <translation>{n} Std.</translation>
-        </message>
-        <message>
-            <source>{n} image</source>
-            <translation>{n} Image</translation>
-        </message>
-        <message>
-            <source>{n} image was deleted</source>
-            <translation>{n} Image wurde gelöscht</translation>
-        </message>
-        <message>
-            <source>{n} image would be deleted</source>
-            <translation>{n} Image würde gelöscht</translation>
-        </message>
-        <message>
-            <source>{n} images</source>
-            <translation>{n} Images</translation>
-        </message>
-        <message>
-            <source>{n} images ({size}) have to be pulled, loaded or built again before they can be used again.</source>
-            <translation>Vor der nächsten Verwendung müssen {n} Images ({size}) wieder geholt, geladen oder gebaut werden.</translation>
-        </message>
-        <message>
-            <source>{n} images are in use</source>
-            <translation>{n} Images werden verwendet</translation>
-        </message>
-        <message>
-            <source>{n} images are used by {users}.</source>
-            <translation>{n} Images werden von {users} verwendet.</translation>
-        </message>
-        <message>
-            <source>{n} images were deleted</source>
-            <translation>{n} Images wurden gelöscht</translation>
-        </message>
-        <message>
-            <source>{n} images would be deleted</source>
-            <translation>{n} Images würden gelöscht</translation>
-        </message>
-        <message>
-            <source>{n} item</source>
-            <translation>{n} Eintrag</translation>
-        </message>
-        <message>
-            <source>{n} items</source>
-            <translation>{n} Einträge</translation>
-        </message>
-        <message>
-            <source>{n} key</source>
-            <translation>{n} Schlüssel</translation>
-        </message>
-        <message>
-            <source>{n} keys</source>
-            <translation>{n} Schlüssel</translation>
-        </message>
-        <message>
-            <source>{n} layer</source>
-            <translation>{n} Layer</translation>
-        </message>
-        <message>
-            <source>{n} layers</source>
-            <translation>{n} Layer</translation>
-        </message>
-        <message>
-            <source>{n} line</source>
-            <translation>{n} Zeile</translation>
-        </message>
-        <message>
-            <source>{n} lines</source>
-            <translation>{n} Zeilen</translation>
-        </message>
-        <message>
-            <source>{n} match</source>
-            <translation>{n} Treffer</translation>
-        </message>
-        <message>
-            <source>{n} matches</source>
-            <translation>{n} Treffer</translation>
-        </message>
-        <message>
-            <source>{n} min</source>
-            <translation>{n} Min.</translation>
-        </message>
-        <message>
-            <source>{n} min ago</source>
-            <translation>vor {n} Min.</translation>
-        </message>
-        <message>
-            <source>{n} mo</source>
-            <translation>{n} Mon.</translation>
-        </message>
-        <message>
-            <source>{n} more</source>
-            <translation>{n} weitere</translation>
-        </message>
-        <message>
-            <source>{n} ms</source>
-            <translation>{n} ms</translation>
-        </message>
-        <message>
-            <source>{n} network</source>
-            <translation>{n} Netzwerk</translation>
-        </message>
-        <message>
-            <source>{n} network was deleted</source>
-            <translation>{n} Netzwerk wurde gelöscht</translation>
-        </message>
-        <message>
-            <source>{n} networks</source>
-            <translation>{n} Netzwerke</translation>
-        </message>
-        <message>
-            <source>{n} networks were deleted</source>
-            <translation>{n} Netzwerke wurden gelöscht</translation>
-        </message>
-        <message>
-            <source>{n} new line</source>
-            <translation>{n} neue Zeile</translation>
-        </message>
-        <message>
-            <source>{n} new lines</source>
-            <translation>{n} neue Zeilen</translation>
-        </message>
-        <message>
-            <source>{n} of {all}</source>
-            <translation>{n} von {all}</translation>
-        </message>
-        <message>
-            <source>{n} of {all} lines</source>
-            <translation>{n} von {all} Zeilen</translation>
-        </message>
-        <message>
-            <source>{n} of {whole} shown</source>
-            <translation>{n} von {whole} gezeigt</translation>
-        </message>
-        <message>
-            <source>{n} paused</source>
-            <translation>{n} pausiert</translation>
-        </message>
-        <message>
-            <source>{n} problem found.</source>
-            <translation>{n} Problem gefunden.</translation>
-        </message>
-        <message>
-            <source>{n} problems found.</source>
-            <translation>{n} Probleme gefunden.</translation>
-        </message>
-        <message>
-            <source>{n} restarting</source>
-            <translation>{n} startet neu</translation>
-        </message>
-        <message>
-            <source>{n} running</source>
-            <translation>{n} in Betrieb</translation>
-        </message>
-        <message>
-            <source>{n} s</source>
-            <translation>{n} s</translation>
-        </message>
-        <message>
-            <source>{n} s ago</source>
-            <translation>vor {n} s</translation>
-        </message>
-        <message>
-            <source>{n} taken away</source>
-            <translation>{n} entfernt</translation>
-        </message>
-        <message>
-            <source>{n} unhealthy</source>
-            <translation>{n} gestört</translation>
-        </message>
-        <message>
-            <source>{n} volume</source>
-            <translation>{n} Volume</translation>
-        </message>
-        <message>
-            <source>{n} volume was deleted</source>
-            <translation>{n} Volume wurde gelöscht</translation>
-        </message>
-        <message>
-            <source>{n} volumes</source>
-            <translation>{n} Volumes</translation>
-        </message>
-        <message>
-            <source>{n} volumes are used by {users}.</source>
-            <translation>{n} Volumes werden von {users} verwendet.</translation>
-        </message>
-        <message>
-            <source>{n} volumes were deleted</source>
-            <translation>{n} Volumes wurden gelöscht</translation>
-        </message>
-        <message>
-            <source>{n} wk</source>
-            <translation>{n} Wo.</translation>
-        </message>
-        <message>
-            <source>{n} y</source>
-            <translation>{n} J.</translation>
-        </message>
-        <message>
-            <source>{over} of {n} layer</source>
-            <translation>{over} von {n} Layer</translation>
-        </message>
-        <message>
-            <source>{over} of {n} layers</source>
-            <translation>{over} von {n} Layern</translation>
-        </message>
-        <message>
-            <source>{rank} of {n}</source>
-            <translation>{rank} von {n}</translation>
-        </message>
-        <message>
-            <source>{reason} They are not deleted.</source>
-            <translation>{reason} Davon wird nichts gelöscht.</translation>
-        </message>
-        <message>
-            <source>{runtime} · pid {pid}</source>
-            <translation>{runtime} · PID {pid}</translation>
-        </message>
-        <message>
-            <source>{said}, also on {others}</source>
-            <translation>{said}, auch in {others}</translation>
-        </message>
-        <message>
-            <source>{share} of {n} CPU</source>
-            <translation>{share} von {n} CPU</translation>
-        </message>
-        <message>
-            <source>{share} of {n} CPUs</source>
-            <translation>{share} von {n} CPUs</translation>
-        </message>
-        <message>
-            <source>{size} are free again.</source>
-            <translation>{size} sind wieder frei.</translation>
-        </message>
-        <message>
-            <source>{size} can be freed</source>
-            <translation>{size} lassen sich freigeben</translation>
-        </message>
-        <message>
-            <source>{size} in {path}</source>
-            <translation>{size} in {path}</translation>
-        </message>
-        <message>
-            <source>{size} of disk are free again.</source>
-            <translation>{size} Speicherplatz sind wieder frei.</translation>
-        </message>
-        <message>
-            <source>{size}/s</source>
-            <translation>{size}/s</translation>
-        </message>
-        <message>
-            <source>{name}: {step}…</source>
-            <translation>{name}: {step}…</translation>
-        </message>
-        <message>
-            <source>{up} of {n} container</source>
-            <translation>{up} von {n} Container</translation>
-        </message>
-        <message>
-            <source>{up} of {n} container runs.</source>
-            <translation>{up} von {n} Container läuft.</translation>
-        </message>
-        <message>
-            <source>{up} of {n} containers</source>
-            <translation>{up} von {n} Containern</translation>
-        </message>
-        <message>
-            <source>{up} of {n} containers run.</source>
-            <translation>{up} von {n} Containern in Betrieb.</translation>
-        </message>
-        <message>
-            <source>{used} of {whole}</source>
-            <translation>{used} von {whole}</translation>
-        </message>
-        <message>
-            <source>{verb}: {n} of {whole}</source>
-            <translation>{verb}: {n} von {whole}</translation>
-        </message>
-        <message>
-            <source>{words}, inode {inode}</source>
-            <translation>{words}, Inode {inode}</translation>
-        </message>
-    </context>
-    <context>
-        <name>engine</name>
-        <message>
-            <source>"{name}" cannot be set here.</source>
-            <translation>„{name}“ lässt sich hier nicht einstellen.</translation>
-        </message>
-        <message>
-            <source>"{name}" is there twice.</source>
-            <translation>„{name}“ kommt zweimal vor.</translation>
-        </message>
-        <message>
-            <source>, line {number}</source>
-            <translation>, Zeile {number}</translation>
-        </message>
-        <message>
-            <source>, or set the accelerator to auto</source>
-            <translation> oder den Beschleuniger auf auto stellen</translation>
-        </message>
-        <message>
-            <source>A command in the virtual machine said too much.</source>
-            <translation>Ein Befehl in der virtuellen Maschine hat zu viel ausgegeben.</translation>
-        </message>
-        <message>
-            <source>A copy of the data disk needs {needed:size}, and {free:size} are free.</source>
-            <translation>Eine Kopie der Datenplatte braucht {needed:size}, und {free:size} sind frei.</translation>
-        </message>
-        <message>
-            <source>A part of the guest did not start: {part}</source>
-            <translation>Ein Teil des Gasts ist nicht gestartet: {part}</translation>
-        </message>
-        <message>
-            <source>A snapshot cannot be named {name!r}.</source>
-            <translation>Ein Snapshot kann nicht {name!r} heißen.</translation>
-        </message>
-        <message>
-            <source>A swarm starts its containers again by itself.</source>
-            <translation>Ein Schwarm startet seine Container von selbst wieder.</translation>
-        </message>
-        <message>
-            <source>Add that authority to the trust store of this computer, then start Galley again.</source>
-            <translation>Fügen Sie diese Zertifizierungsstelle dem Zertifikatsspeicher dieses Computers hinzu und starten Sie Galley neu.</translation>
-        </message>
-        <message>
-            <source>Another Galley has been changing Docker's file {file} for too long.</source>
-            <translation>Ein anderes Galley ändert schon zu lange Dockers Datei {file}.</translation>
-        </message>
-        <message>
-            <source>Another computer may answer in its place. If its key was really replaced, `{command}` says how to forget the old one.</source>
-            <translation>Möglicherweise antwortet ein anderer Computer an seiner Stelle. Wurde der Schlüssel wirklich ersetzt, zeigt `{command}`, wie der alte entfernt wird.</translation>
-        </message>
-        <message>
-            <source>Answering on the Docker socket</source>
-            <translation>Docker-Socket wird bedient</translation>
-        </message>
-        <message>
-            <source>Booting Linux</source>
-            <translation>Linux fährt hoch</translation>
-        </message>
-        <message>
-            <source>Booting Linux once for all</source>
-            <translation>Linux einmalig booten</translation>
-        </message>
-        <message>
-            <source>Build it again: galley image build</source>
-            <translation>Es neu bauen: galley image build</translation>
-        </message>
-        <message>
-            <source>Build it with `galley image build`.</source>
-            <translation>Mit `galley image build` bauen.</translation>
-        </message>
-        <message>
-            <source>Cannot read {path} in the virtual machine.</source>
-            <translation>{path} lässt sich in der virtuellen Maschine nicht lesen.</translation>
-        </message>
-        <message>
-            <source>Cannot write {path} in the virtual machine.</source>
-            <translation>{path} lässt sich in der virtuellen Maschine nicht schreiben.</translation>
-        </message>
-        <message>
-            <source>Change its permissions, or leave it out.</source>
-            <translation>Ändere seine Rechte oder lass ihn weg.</translation>
-        </message>
-        <message>
-            <source>Changes of files on this computer are not told to containers: Linux gives no more watches to your programs.</source>
-            <translation>Änderungen an Dateien dieses Computers werden Containern nicht gemeldet: Linux lässt deine Programme keine weiteren beobachten.</translation>
-        </message>
-        <message>
-            <source>Changes of files on this computer are not told to containers: the machine does not answer.</source>
-            <translation>Änderungen an Dateien dieses Computers werden Containern nicht gemeldet: Die Maschine antwortet nicht.</translation>
-        </message>
-        <message>
-            <source>Check that the address belongs to this computer.</source>
-            <translation>Prüfen, ob die Adresse zu diesem Computer gehört.</translation>
-        </message>
-        <message>
-            <source>Check the name before the first slash, and whether the engine reaches the network.</source>
-            <translation>Den Namen vor dem ersten Schrägstrich prüfen und ob die Engine das Netzwerk erreicht.</translation>
-        </message>
-        <message>
-            <source>Check the name of the image; if it is private, log in to its registry first.</source>
-            <translation>Den Namen des Images prüfen; ist es privat, zuerst bei seiner Registry anmelden.</translation>
-        </message>
-        <message>
-            <source>Check the network and apt's sources: sudo apt-get update</source>
-            <translation>Netzwerk und apt-Quellen prüfen: sudo apt-get update</translation>
-        </message>
-        <message>
-            <source>Check the user name, and the password or token.</source>
-            <translation>Benutzername und Passwort oder Token prüfen.</translation>
-        </message>
-        <message>
-            <source>Checking the guest image</source>
-            <translation>Image der Maschine wird geprüft</translation>
-        </message>
-        <message>
-            <source>Checking the machine's identity</source>
-            <translation>Identität der Maschine wird geprüft</translation>
-        </message>
-        <message>
-            <source>Choose a file that was saved from images. To make an image of other files, import it.</source>
-            <translation>Eine Datei wählen, die aus Images gespeichert wurde. Um aus anderen Dateien ein Image zu erstellen, die Datei importieren.</translation>
-        </message>
-        <message>
-            <source>Choose a file.</source>
-            <translation>Eine Datei wählen.</translation>
-        </message>
-        <message>
-            <source>Choose another file or folder, or change its permissions.</source>
-            <translation>Eine andere Datei oder einen anderen Ordner wählen oder die Rechte ändern.</translation>
-        </message>
-        <message>
-            <source>Choose another file. A volume that was there before may now hold a part of this one.</source>
-            <translation>Eine andere Datei wählen. Ein bereits vorhandenes Volume kann jetzt einen Teil dieser Datei enthalten.</translation>
-        </message>
-        <message>
-            <source>Choose another name, or remove or rename the container that has it.</source>
-            <translation>Einen anderen Namen wählen oder den Container, der ihn hat, löschen oder umbenennen.</translation>
-        </message>
-        <message>
-            <source>Choose another name.</source>
-            <translation>Einen anderen Namen wählen.</translation>
-        </message>
-        <message>
-            <source>Choose another one.</source>
-            <translation>Eine andere wählen.</translation>
-        </message>
-        <message>
-            <source>Choose auto, {names}.</source>
-            <translation>Möglich sind auto, {names}.</translation>
-        </message>
-        <message>
-            <source>Choosing the guest's files</source>
-            <translation>Dateien des Gasts werden ausgewählt</translation>
-        </message>
-        <message>
-            <source>Close some programs, or give it less: `galley settings set memory 2GiB`.</source>
-            <translation>Einige Programme schließen oder der Maschine weniger geben: `galley settings set memory 2GiB`.</translation>
-        </message>
-        <message>
-            <source>Compressing the root file system</source>
-            <translation>Wurzel-Dateisystem wird komprimiert</translation>
-        </message>
-        <message>
-            <source>Configuring the Docker Engine</source>
-            <translation>Docker Engine wird eingerichtet</translation>
-        </message>
-        <message>
-            <source>Connecting to the machine</source>
-            <translation>Verbindung zur Maschine</translation>
-        </message>
-        <message>
-            <source>Containers that do not run as root cannot write to shared folders: this computer does not let virtiofsd give files to anybody but you.</source>
-            <translation>Container, die nicht als root laufen, können nicht in geteilte Ordner schreiben: Dieser Computer lässt virtiofsd Dateien niemandem geben als Ihnen.</translation>
-        </message>
-        <message>
-            <source>Containers that do not run as root cannot write to shared folders: this computer lends you no ids for them.</source>
-            <translation>Container, die nicht als root laufen, können nicht in geteilte Ordner schreiben: Dieser Computer leiht Ihnen dafür keine Kennungen.</translation>
-        </message>
-        <message>
-            <source>Containers that use it wait. Restart the engine: galley restart. If it ends again, `galley logs --component vm` may say why.</source>
-            <translation>Container, die ihn benutzen, warten. Starten Sie die Engine neu: galley restart. Endet es wieder, sagt `galley logs --component vm` vielleicht, warum.</translation>
-        </message>
-        <message>
-            <source>Copy what containers need into volumes.</source>
-            <translation>Was Container brauchen, in Volumes kopieren.</translation>
-        </message>
-        <message>
-            <source>Copy {disk} to a safe place, then run `galley start --repair`.</source>
-            <translation>{disk} an einen sicheren Ort kopieren, dann `galley start --repair` ausführen.</translation>
-        </message>
-        <message>
-            <source>Correct it with `docker context update`. It is like tcp://host:2376.</source>
-            <translation>Sie mit `docker context update` berichtigen. Sie sieht aus wie tcp://host:2376.</translation>
-        </message>
-        <message>
-            <source>Correct it, or choose one for Galley: galley settings set proxy manual</source>
-            <translation>Korrigieren Sie ihn, oder wählen Sie einen für Galley: galley settings set proxy manual</translation>
-        </message>
-        <message>
-            <source>Correct it, or delete it.</source>
-            <translation>Sie berichtigen oder löschen.</translation>
-        </message>
-        <message>
-            <source>Correct it, or let Galley leave it alone: `galley settings set use_context false`, and the same for use_keyring.</source>
-            <translation>Sie berichtigen oder Galley die Finger davon lassen: `galley settings set use_context false`, und ebenso use_keyring.</translation>
-        </message>
-        <message>
-            <source>Correct it, or take it away; then run `galley start`.</source>
-            <translation>Korrigieren oder entfernen, dann `galley start` ausführen.</translation>
-        </message>
-        <message>
-            <source>Correct it.</source>
-            <translation>Bitte berichtigen.</translation>
-        </message>
-        <message>
-            <source>Correct {file}, or move it away to go back to the defaults.</source>
-            <translation>{file} berichtigen oder an einen anderen Ort verschieben, dann gelten wieder die Standardwerte.</translation>
-        </message>
-        <message>
-            <source>Create the folder first, or share it with the engine.</source>
-            <translation>Den Ordner zuerst anlegen oder für die Engine freigeben.</translation>
-        </message>
-        <message>
-            <source>Creating the machine</source>
-            <translation>Maschine wird angelegt</translation>
-        </message>
-        <message>
-            <source>DOCKER_HOST points docker at {given}, not at Galley.</source>
-            <translation>DOCKER_HOST verweist docker auf {given}, nicht auf Galley.</translation>
-        </message>
-        <message>
-            <source>Delete what is not needed (`galley disk reclaim --prune`), or make the disk larger: `galley settings set disk`.</source>
-            <translation>Löschen, was nicht gebraucht wird (`galley disk reclaim --prune`), oder den Datenträger vergrößern: `galley settings set disk`.</translation>
-        </message>
-        <message>
-            <source>Did you mean {near}?</source>
-            <translation>War {near} gemeint?</translation>
-        </message>
-        <message>
-            <source>Disconnect or remove the containers on this network first.</source>
-            <translation>Zuerst die Container in diesem Netzwerk trennen oder löschen.</translation>
-        </message>
-        <message>
-            <source>Docker does not find the program {program}, which keeps logins in the keyring.</source>
-            <translation>Docker findet das Programm {program} nicht, das Anmeldungen im Schlüsselbund ablegt.</translation>
-        </message>
-        <message>
-            <source>Docker has to run there, and its socket {socket} has to be open to your user.</source>
-            <translation>Docker muss dort laufen, und der Socket {socket} muss für das verwendete Benutzerkonto offen sein.</translation>
-        </message>
-        <message>
-            <source>Docker keeps its logins in a plain file: {files}.</source>
-            <translation>Docker hat seine Anmeldungen in einer lesbaren Datei: {files}.</translation>
-        </message>
-        <message>
-            <source>Docker uses another context than Galley's.</source>
-            <translation>Docker verwendet einen anderen Kontext als den von Galley.</translation>
-        </message>
-        <message>
-            <source>Docker's file {file} cannot be used: {error}.</source>
-            <translation>Dockers Datei {file} ist nicht verwendbar: {error}.</translation>
-        </message>
-        <message>
-            <source>Downloading and unpacking Debian {suite} packages</source>
-            <translation>Debian-{suite}-Pakete werden geladen und entpackt</translation>
-        </message>
-        <message>
-            <source>Emulation was chosen in the settings.</source>
-            <translation>In den Einstellungen wurde Emulation gewählt.</translation>
-        </message>
-        <message>
-            <source>End process {pid} and try again; the VM and its containers keep running meanwhile.</source>
-            <translation>Den Prozess {pid} beenden und es erneut versuchen; die virtuelle Maschine und ihre Container laufen währenddessen weiter.</translation>
-        </message>
-        <message>
-            <source>End process {pid} and try again; the VM keeps running meanwhile.</source>
-            <translation>Den Prozess {pid} beenden und es erneut versuchen; die virtuelle Maschine läuft währenddessen weiter.</translation>
-        </message>
-        <message>
-            <source>End the process engine.supervisor and try again; the VM and its containers keep running meanwhile.</source>
-            <translation>Den Prozess engine.supervisor beenden und es erneut versuchen; die virtuelle Maschine und ihre Container laufen währenddessen weiter.</translation>
-        </message>
-        <message>
-            <source>Every start of the machine boots Linux, which takes about twice as long as going on from a machine that has booted: that has failed {failures} times in a row.</source>
-            <translation>Jeder Start der Maschine fährt Linux hoch, was etwa doppelt so lange dauert wie ein Start von einer Maschine aus, die schon hochgefahren ist: Das ist {failures}-mal hintereinander fehlgeschlagen.</translation>
-        </message>
-        <message>
-            <source>Folders cannot be shared by virtiofs: virtiofsd is not installed.</source>
-            <translation>Ordner lassen sich nicht mit virtiofs teilen: virtiofsd ist nicht installiert.</translation>
-        </message>
-        <message>
-            <source>Folders of this computer cannot be shared with the machine.</source>
-            <translation>Ordner dieses Computers können nicht mit der Maschine geteilt werden.</translation>
-        </message>
-        <message>
-            <source>Free 2 GB on the disk that holds Galley's images</source>
-            <translation>Auf der Festplatte mit Galleys Images 2 GB freigeben</translation>
-        </message>
-        <message>
-            <source>Free some space</source>
-            <translation>Platz schaffen</translation>
-        </message>
-        <message>
-            <source>Free some space on it, then try again.</source>
-            <translation>Platz darauf schaffen und noch einmal versuchen.</translation>
-        </message>
-        <message>
-            <source>Free some space on the disk that holds {folder}, or delete a snapshot.</source>
-            <translation>Auf der Platte, auf der {folder} liegt, Platz schaffen oder einen Snapshot löschen.</translation>
-        </message>
-        <message>
-            <source>Free some space on the disk that holds {folder}; the machine goes on by itself.</source>
-            <translation>Platz auf der Festplatte schaffen, auf der {folder} liegt; die Maschine läuft dann von selbst weiter.</translation>
-        </message>
-        <message>
-            <source>Free some space, or power it off: galley stop --cold</source>
-            <translation>Schaffen Sie Platz, oder schalten Sie sie aus: galley stop --cold</translation>
-        </message>
-        <message>
-            <source>Free some space, or set GALLEY_HOME to a directory on another disk.</source>
-            <translation>Platz schaffen oder GALLEY_HOME auf einen Ordner auf einem anderen Datenträger setzen.</translation>
-        </message>
-        <message>
-            <source>Free some space.</source>
-            <translation>Platz schaffen.</translation>
-        </message>
-        <message>
-            <source>Free some space: `galley docker system prune` removes what no container uses.</source>
-            <translation>Platz schaffen: `galley docker system prune` entfernt, was kein Container verwendet.</translation>
-        </message>
-        <message>
-            <source>Galley can log in only to a proxy whose address begins with http://.</source>
-            <translation>Galley kann sich nur bei einem Proxy anmelden, dessen Adresse mit http:// beginnt.</translation>
-        </message>
-        <message>
-            <source>Galley cannot reach {name}: the ssh of Windows has no sockets.</source>
-            <translation>Galley kann {name} nicht erreichen: Das ssh von Windows kennt keine Sockets.</translation>
-        </message>
-        <message>
-            <source>Galley cannot read which folders are to be shared: {error}.</source>
-            <translation>Galley kann nicht lesen, welche Ordner geteilt werden sollen: {error}.</translation>
-        </message>
-        <message>
-            <source>Galley cannot use {root}: {reason}.</source>
-            <translation>Galley kann {root} nicht verwenden: {reason}.</translation>
-        </message>
-        <message>
-            <source>Galley failed: {error}</source>
-            <translation>Fehler in Galley: {error}</translation>
-        </message>
-        <message>
-            <source>Galley has no password for the proxy {address}.</source>
-            <translation>Galley hat kein Passwort für den Proxy {address}.</translation>
-        </message>
-        <message>
-            <source>Galley is not running in the background.</source>
-            <translation>Galley läuft nicht im Hintergrund.</translation>
-        </message>
-        <message>
-            <source>Galley keeps its keys and sockets there. Use another folder.</source>
-            <translation>Dort hat Galley seine Schlüssel und Sockets. Nehmen Sie einen anderen Ordner.</translation>
-        </message>
-        <message>
-            <source>Galley leaves it alone. To use it here, run `docker context rm {name}` and restart.</source>
-            <translation>Galley lässt ihn unberührt. Um ihn hier zu verwenden, `docker context rm {name}` ausführen und neu starten.</translation>
-        </message>
-        <message>
-            <source>Galley made a mistake in {method}: {error}.</source>
-            <translation>Interner Fehler in Galley bei {method}: {error}.</translation>
-        </message>
-        <message>
-            <source>Galley reaches dockerd on the socket that it has chosen.</source>
-            <translation>Galley erreicht dockerd am selbst gewählten Socket.</translation>
-        </message>
-        <message>
-            <source>Galley runs containerd by itself.</source>
-            <translation>Galley führt containerd selbst aus.</translation>
-        </message>
-        <message>
-            <source>Galley tries again when the next container starts or ends. If that does not help: galley restart</source>
-            <translation>Galley versucht es wieder, wenn der nächste Container startet oder endet. Hilft das nicht: galley restart</translation>
-        </message>
-        <message>
-            <source>Galley {running} is running in the background, but this is Galley {ours}.</source>
-            <translation>Im Hintergrund läuft Galley {running}, aber dies ist Galley {ours}.</translation>
-        </message>
-        <message>
-            <source>Galley's background process did not end within {seconds:g} s.</source>
-            <translation>Der Hintergrundprozess von Galley hat sich nicht innerhalb von {seconds:g} s beendet.</translation>
-        </message>
-        <message>
-            <source>Galley's background process does not accept the key of this instance.</source>
-            <translation>Der Hintergrundprozess von Galley nimmt den Schlüssel dieser Instanz nicht an.</translation>
-        </message>
-        <message>
-            <source>Galley's background process has not answered for {seconds:g} s.</source>
-            <translation>Der Hintergrundprozess von Galley antwortet seit {seconds:g} s nicht.</translation>
-        </message>
-        <message>
-            <source>Galley's background process is of an incompatible version.</source>
-            <translation>Der Hintergrundprozess von Galley hat eine unverträgliche Version.</translation>
-        </message>
-        <message>
-            <source>Galley's background process is of another build than this program.</source>
-            <translation>Der Hintergrundprozess von Galley stammt aus einem anderen Build als dieses Programm.</translation>
-        </message>
-        <message>
-            <source>Galley's background process went away.</source>
-            <translation>Der Hintergrundprozess von Galley ist verschwunden.</translation>
-        </message>
-        <message>
-            <source>Galley's background process {how}.</source>
-            <translation>Der Hintergrundprozess von Galley {how}.</translation>
-        </message>
-        <message>
-            <source>Galley's engine is starting ({step}).</source>
-            <translation>Galleys Engine startet gerade ({step}).</translation>
-        </message>
-        <message>
-            <source>Galley's engine is {state}.</source>
-            <translation>Galleys Engine ist nicht bereit ({state}).</translation>
-        </message>
-        <message>
-            <source>Galley's machine tells by it whether dockerd runs.</source>
-            <translation>Galleys Maschine erkennt daran, ob dockerd läuft.</translation>
-        </message>
-        <message>
-            <source>Galley's process that carries ports on IPv6 addresses does not work.</source>
-            <translation>Galleys Prozess, der Ports an IPv6-Adressen weiterleitet, funktioniert nicht.</translation>
-        </message>
-        <message>
-            <source>Give it at most {processors}: galley settings set</source>
-            <translation>Ihr höchstens {processors} geben: galley settings set</translation>
-        </message>
-        <message>
-            <source>Give it in the longer way: docker run --mount {mount}</source>
-            <translation>Gib ihn auf die längere Art an: docker run --mount {mount}</translation>
-        </message>
-        <message>
-            <source>Give it less: galley settings set</source>
-            <translation>Ihr weniger geben: galley settings set</translation>
-        </message>
-        <message>
-            <source>Give its address again, with the password, in the settings or with: galley settings set http_proxy -</source>
-            <translation>Seine Adresse noch einmal mit dem Passwort angeben, in den Einstellungen oder mit: galley settings set http_proxy -</translation>
-        </message>
-        <message>
-            <source>Give your user subordinate ids: sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $USER</source>
-            <translation>Dem Benutzerkonto untergeordnete IDs geben: sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $USER</translation>
-        </message>
-        <message>
-            <source>Have it lend you some: sudo usermod {options} $USER &amp;&amp; galley restart</source>
-            <translation>Ihn welche leihen lassen: sudo usermod {options} $USER &amp;&amp; galley restart</translation>
-        </message>
-        <message>
-            <source>If you did not replace its data disk, another program answers in its place.</source>
-            <translation>Wurde ihr Datenträger nicht ersetzt, antwortet ein anderes Programm an ihrer Stelle.</translation>
-        </message>
-        <message>
-            <source>If you replaced {disk} yourself, delete {pin}.</source>
-            <translation>Wurde {disk} absichtlich ersetzt, {pin} löschen.</translation>
-        </message>
-        <message>
-            <source>Images and volumes are on the machine's data disk.</source>
-            <translation>Images und Volumes liegen auf dem Datenträger der Maschine.</translation>
-        </message>
-        <message>
-            <source>Install QEMU with your system's package manager.</source>
-            <translation>QEMU mit der Paketverwaltung des Systems installieren.</translation>
-        </message>
-        <message>
-            <source>Install a Secret Service such as gnome-keyring and log in to the desktop again, or name a keyring of yours in PYTHON_KEYRING_BACKEND. Without one, docker keeps logins in its own plain file after `galley settings set use_keyring false`, and Galley takes a proxy's password from HTTP_PROXY and HTTPS_PROXY after `galley settings set proxy system`.</source>
-            <translation>Einen Secret Service wie gnome-keyring installieren und sich neu am Desktop anmelden oder einen eigenen Schlüsselbund in PYTHON_KEYRING_BACKEND nennen. Ohne einen bewahrt docker Anmeldungen nach `galley settings set use_keyring false` in seiner eigenen lesbaren Datei auf, und Galley nimmt das Passwort eines Proxys nach `galley settings set proxy system` aus HTTP_PROXY und HTTPS_PROXY.</translation>
-        </message>
-        <message>
-            <source>Install it (sudo apt-get install virtiofsd), or share by sftp: galley settings set share_by auto &amp;&amp; galley restart</source>
-            <translation>Installieren (sudo apt-get install virtiofsd) oder mit sftp teilen: galley settings set share_by auto &amp;&amp; galley restart</translation>
-        </message>
-        <message>
-            <source>Install it: `brew install qemu`.</source>
-            <translation>So wird es installiert: `brew install qemu`.</translation>
-        </message>
-        <message>
-            <source>Install it: `sudo apt install {apt}` (Debian, Ubuntu), `sudo dnf install qemu-kvm` (Fedora), `sudo pacman -S qemu-base` (Arch).</source>
-            <translation>So wird es installiert: `sudo apt install {apt}` (Debian, Ubuntu), `sudo dnf install qemu-kvm` (Fedora), `sudo pacman -S qemu-base` (Arch).</translation>
-        </message>
-        <message>
-            <source>Install it: `winget install SoftwareFreedomConservancy.QEMU`, and put it on PATH.</source>
-            <translation>So wird es installiert: `winget install SoftwareFreedomConservancy.QEMU`, danach in PATH aufnehmen.</translation>
-        </message>
-        <message>
-            <source>Install it: sudo apt-get install zstd</source>
-            <translation>Installieren: sudo apt-get install zstd</translation>
-        </message>
-        <message>
-            <source>Install newuidmap (Debian: uidmap); then: galley restart</source>
-            <translation>newuidmap installieren (Debian: uidmap); danach: galley restart</translation>
-        </message>
-        <message>
-            <source>Install them: sudo apt-get install mmdebstrap erofs-utils qemu-utils zstd uidmap gcc libc6-dev</source>
-            <translation>Installieren: sudo apt-get install mmdebstrap erofs-utils qemu-utils zstd uidmap gcc libc6-dev</translation>
-        </message>
-        <message>
-            <source>It begins with -----BEGIN CERTIFICATE-----. Correct it; then run `galley start`.</source>
-            <translation>Es beginnt mit -----BEGIN CERTIFICATE-----. Korrigieren, dann `galley start` ausführen.</translation>
-        </message>
-        <message>
-            <source>It ended at once with exit code {code}.</source>
-            <translation>Er endete sofort mit Exit-Code {code}.</translation>
-        </message>
-        <message>
-            <source>It has to be like ssh://user@host, without a password.</source>
-            <translation>Sie muss aussehen wie ssh://user@host, ohne Passwort.</translation>
-        </message>
-        <message>
-            <source>It is in the machine's memory, where the next start expects it.</source>
-            <translation>Es liegt im Speicher der Maschine, wo der nächste Start es erwartet.</translation>
-        </message>
-        <message>
-            <source>It may have been deleted.</source>
-            <translation>Möglicherweise wurde es gelöscht.</translation>
-        </message>
-        <message>
-            <source>It may wait for its password in a window of its own. Unlock it, then try again.</source>
-            <translation>Vielleicht wartet er in einem eigenen Fenster auf sein Passwort. Ihn entsperren, dann erneut versuchen.</translation>
-        </message>
-        <message>
-            <source>It runs with Galley's own settings. Correct daemon.json and apply it again.</source>
-            <translation>Er läuft mit Galleys eigenen Einstellungen. daemon.json berichtigen und erneut anwenden.</translation>
-        </message>
-        <message>
-            <source>It starts from cold; nothing on its disk is lost.</source>
-            <translation>Sie fährt neu hoch; auf ihrer Festplatte geht nichts verloren.</translation>
-        </message>
-        <message>
-            <source>It was chosen when the machine was started.</source>
-            <translation>Dies wurde beim Start der Maschine gewählt.</translation>
-        </message>
-        <message>
-            <source>It will be when the engine starts again: galley restart</source>
-            <translation>Er wird es, wenn die Engine wieder startet: galley restart</translation>
-        </message>
-        <message>
-            <source>Its administrator can change that (the setting {setting} of sysctl); then: galley restart</source>
-            <translation>Wer ihn verwaltet, kann das ändern (die Einstellung {setting} von sysctl); danach: galley restart</translation>
-        </message>
-        <message>
-            <source>Its last words are in the details; `galley shell` opens the machine.</source>
-            <translation>Die letzten Zeilen stehen in den Details; `galley shell` öffnet die Maschine.</translation>
-        </message>
-        <message>
-            <source>Its unshare is missing or too old: install util-linux 2.38 or later; then: galley restart</source>
-            <translation>Sein unshare fehlt oder ist zu alt: util-linux 2.38 oder neuer installieren; danach: galley restart</translation>
-        </message>
-        <message>
-            <source>Keep one of them.</source>
-            <translation>Nur einen davon behalten.</translation>
-        </message>
-        <message>
-            <source>Let it listen on 127.0.0.1 or 0.0.0.0 too.</source>
-            <translation>Auch auf 127.0.0.1 oder 0.0.0.0 hören lassen.</translation>
-        </message>
-        <message>
-            <source>Let this Galley start with `galley settings set start_at_login true`, or none with `galley settings set start_at_login false`.</source>
-            <translation>Dieses Galley starten lassen mit `galley settings set start_at_login true`, oder keines mit `galley settings set start_at_login false`.</translation>
-        </message>
-        <message>
-            <source>Line {line}, column {column}: {reason}.</source>
-            <translation>Zeile {line}, Spalte {column}: {reason}.</translation>
-        </message>
-        <message>
-            <source>Log in at the settings of the window, or install a docker client.</source>
-            <translation>In den Einstellungen des Fensters anmelden oder einen Docker-Client installieren.</translation>
-        </message>
-        <message>
-            <source>Log out of registries that you no longer use, then try again.</source>
-            <translation>Von Registrys abmelden, die nicht mehr gebraucht werden, dann erneut versuchen.</translation>
-        </message>
-        <message>
-            <source>Look at it with its own program, for example Passwords and Keys, then try again.</source>
-            <translation>Mit seinem eigenen Programm nachsehen, etwa Passwörter und Verschlüsselung, dann erneut versuchen.</translation>
-        </message>
-        <message>
-            <source>Look at the disk that holds {folder}: it may be failing, or your quota on it may be used up.</source>
-            <translation>Die Festplatte mit {folder} prüfen: Vielleicht ist sie defekt, oder Ihr Kontingent darauf ist aufgebraucht.</translation>
-        </message>
-        <message>
-            <source>Machines cannot be suspended on this computer.</source>
-            <translation>Auf diesem Computer können Maschinen nicht aufbewahrt werden.</translation>
-        </message>
-        <message>
-            <source>Make it first, or bind it with -v.</source>
-            <translation>Legen Sie ihn zuerst an, oder binden Sie ihn mit -v ein.</translation>
-        </message>
-        <message>
-            <source>Make it, or leave it out.</source>
-            <translation>Lege ihn an oder lass ihn weg.</translation>
-        </message>
-        <message>
-            <source>Make one: galley snapshot create NAME</source>
-            <translation>Einen erstellen: galley snapshot create NAME</translation>
-        </message>
-        <message>
-            <source>Make the snapshot without what is in memory.</source>
-            <translation>Den Snapshot ohne Arbeitsspeicher erstellen.</translation>
-        </message>
-        <message>
-            <source>Make {place} writable for your user, then try again.</source>
-            <translation>{place} für das eigene Benutzerkonto beschreibbar machen, dann noch einmal versuchen.</translation>
-        </message>
-        <message>
-            <source>Mounting the data disk</source>
-            <translation>Datenträger wird eingehängt</translation>
-        </message>
-        <message>
-            <source>Move it away; Galley does not remove it.</source>
-            <translation>An einen anderen Ort verschieben; Galley entfernt es nicht.</translation>
-        </message>
-        <message>
-            <source>Move them to the keyring with `galley logins --move`, or keep it so: `galley settings set use_keyring false`.</source>
-            <translation>Sie mit `galley logins --move` in den Schlüsselbund verschieben, oder es so lassen: `galley settings set use_keyring false`.</translation>
-        </message>
-        <message>
-            <source>Name such a one, or one that asks for no login.</source>
-            <translation>Einen solchen nennen oder einen, der keine Anmeldung verlangt.</translation>
-        </message>
-        <message>
-            <source>No folder has such a name.</source>
-            <translation>Kein Ordner heißt so.</translation>
-        </message>
-        <message>
-            <source>No module of the guest's kernel says which kernel it is for.</source>
-            <translation>Kein Modul des Gast-Kernels nennt den Kernel, für den es ist.</translation>
-        </message>
-        <message>
-            <source>No package of the guest's recipe holds a kernel.</source>
-            <translation>Kein Paket aus dem Rezept des Gasts enthält einen Kernel.</translation>
-        </message>
-        <message>
-            <source>No package of the guest's recipe holds kernel modules.</source>
-            <translation>Kein Paket aus dem Rezept des Gasts enthält Kernel-Module.</translation>
-        </message>
-        <message>
-            <source>No package of the guest's recipe holds {name}.</source>
-            <translation>Kein Paket aus dem Rezept des Gasts enthält {name}.</translation>
-        </message>
-        <message>
-            <source>Not every change of a file on this computer is told to containers: they have more folders of it than Galley may watch.</source>
-            <translation>Nicht jede Änderung an Dateien dieses Computers wird Containern gemeldet: Sie haben mehr Ordner davon, als Galley beobachten darf.</translation>
-        </message>
-        <message>
-            <source>Nothing</source>
-            <translation>Nichts</translation>
-        </message>
-        <message>
-            <source>Nothing answers on {socket}.</source>
-            <translation>An {socket} antwortet nichts.</translation>
-        </message>
-        <message>
-            <source>Nothing is lost. `galley diagnose --bundle FILE` has the console of both.</source>
-            <translation>Nichts ist verloren. `galley diagnose --bundle DATEI` enthält die Konsole von beiden.</translation>
-        </message>
-        <message>
-            <source>Nothing was changed. Correct them.</source>
-            <translation>Nichts wurde geändert. Bitte berichtigen.</translation>
-        </message>
-        <message>
-            <source>Nothing was changed. `galley logs --component engine` says why; try again after `galley restart`.</source>
-            <translation>Es wurde nichts geändert. `galley logs --component engine` sagt, warum; nach `galley restart` erneut versuchen.</translation>
-        </message>
-        <message>
-            <source>Only your user may own and change Galley's files: remove what is not yours, or set GALLEY_HOME to another directory.</source>
-            <translation>Nur das eigene Benutzerkonto darf Galleys Dateien besitzen und ändern: Fremdes entfernen oder GALLEY_HOME auf einen anderen Ordner setzen.</translation>
-        </message>
-        <message>
-            <source>Only {free:size} are free on the disk that holds {folder}.</source>
-            <translation>Auf dem Datenträger mit {folder} sind nur {free:size} frei.</translation>
-        </message>
-        <message>
-            <source>Port {port} cannot be published on {address}: QEMU forwards IPv4 only.</source>
-            <translation>Port {port} kann nicht unter {address} veröffentlicht werden: QEMU leitet nur IPv4 weiter.</translation>
-        </message>
-        <message>
-            <source>Port {port} is already published by the container {container}.</source>
-            <translation>Port {port} wird schon vom Container {container} veröffentlicht.</translation>
-        </message>
-        <message>
-            <source>Port {port}/{protocol} of the container {container} cannot be reached from this computer: it listens on IPv6 only.</source>
-            <translation>Port {port}/{protocol} des Containers {container} ist von diesem Computer nicht erreichbar: Er hört nur auf IPv6.</translation>
-        </message>
-        <message>
-            <source>Port {port}/{protocol} on {address} cannot be published.</source>
-            <translation>Port {port}/{protocol} unter {address} kann nicht veröffentlicht werden.</translation>
-        </message>
-        <message>
-            <source>Port {port}/{protocol} on {address} is already in use by {holder}.</source>
-            <translation>Port {port}/{protocol} unter {address} ist bereits belegt: {holder}.</translation>
-        </message>
-        <message>
-            <source>Port {port}/{protocol} on {address} is already published by the container {container}.</source>
-            <translation>Port {port}/{protocol} unter {address} wird schon vom Container {container} veröffentlicht.</translation>
-        </message>
-        <message>
-            <source>Port {port}/{protocol} on {address} is already published by the service {service}.</source>
-            <translation>Port {port}/{protocol} unter {address} wird schon vom Dienst {service} veröffentlicht.</translation>
-        </message>
-        <message>
-            <source>Port {port}/{protocol} on {address} is reserved for the administrator.</source>
-            <translation>Port {port}/{protocol} unter {address} ist dem Administrator vorbehalten.</translation>
-        </message>
-        <message>
-            <source>Port {what} is published by another container. Stop that one, or choose another host port.</source>
-            <translation>Port {what} wird von einem anderen Container veröffentlicht. Diesen stoppen oder einen anderen Port des Hosts wählen.</translation>
-        </message>
-        <message>
-            <source>Ports of containers cannot be published on this computer.</source>
-            <translation>Auf diesem Computer können keine Ports von Containern veröffentlicht werden.</translation>
-        </message>
-        <message>
-            <source>Preparing the kernel</source>
-            <translation>Kernel wird vorbereitet</translation>
-        </message>
-        <message>
-            <source>Publish fewer ports, or publish them without an address.</source>
-            <translation>Weniger Ports veröffentlichen, oder sie ohne Adresse veröffentlichen.</translation>
-        </message>
-        <message>
-            <source>Publish it on an IPv4 address, such as 127.0.0.1 or 0.0.0.0.</source>
-            <translation>Ihn unter einer IPv4-Adresse veröffentlichen, etwa 127.0.0.1 oder 0.0.0.0.</translation>
-        </message>
-        <message>
-            <source>Publish the container on a port from 1024 up; on Linux the first port that everybody may use is the setting net.ipv4.ip_unprivileged_port_start.</source>
-            <translation>Den Container auf einem Port ab 1024 veröffentlichen; unter Linux legt net.ipv4.ip_unprivileged_port_start den ersten Port fest, den alle verwenden dürfen.</translation>
-        </message>
-        <message>
-            <source>Publish the container on another port. The ranges that Windows keeps: netsh interface ipv4 show excludedportrange protocol={protocol}</source>
-            <translation>Den Container auf einem anderen Port veröffentlichen. Die Bereiche, die Windows behält: netsh interface ipv4 show excludedportrange protocol={protocol}</translation>
-        </message>
-        <message>
-            <source>Published ports reach their containers by it.</source>
-            <translation>Darüber erreichen veröffentlichte Ports ihre Container.</translation>
-        </message>
-        <message>
-            <source>Pull the image first.</source>
-            <translation>Das Image zuerst holen.</translation>
-        </message>
-        <message>
-            <source>Put Galley into a folder with a shorter path.</source>
-            <translation>Galley in einen Ordner mit kürzerem Pfad legen.</translation>
-        </message>
-        <message>
-            <source>Put a link to {link} into a folder that is in PATH everywhere, for example /usr/local/bin; or do without: `galley settings set use_keyring false`.</source>
-            <translation>Einen Link auf {link} in einen Ordner legen, der überall in PATH steht, etwa /usr/local/bin; oder darauf verzichten: `galley settings set use_keyring false`.</translation>
-        </message>
-        <message>
-            <source>Put the proxy's address with its password into HTTP_PROXY and HTTPS_PROXY, which Galley uses after `galley settings set proxy system`.</source>
-            <translation>Die Adresse des Proxys mit seinem Passwort in HTTP_PROXY und HTTPS_PROXY angeben; Galley verwendet sie nach `galley settings set proxy system`.</translation>
-        </message>
-        <message>
-            <source>QEMU could not copy the data disk: {reason}.</source>
-            <translation>QEMU konnte die Datenplatte nicht kopieren: {reason}.</translation>
-        </message>
-        <message>
-            <source>QEMU could not suspend or resume the machine: {reason}.</source>
-            <translation>QEMU konnte die Maschine nicht aufbewahren oder wieder wecken: {reason}.</translation>
-        </message>
-        <message>
-            <source>QEMU did not start the machine: {reason}</source>
-            <translation>QEMU hat die Maschine nicht gestartet: {reason}</translation>
-        </message>
-        <message>
-            <source>QEMU did not stop forwarding port {port}: {said}</source>
-            <translation>QEMU leitet Port {port} weiterhin weiter: {said}</translation>
-        </message>
-        <message>
-            <source>QEMU does not answer on its control socket.</source>
-            <translation>QEMU antwortet nicht an seinem Steuersocket.</translation>
-        </message>
-        <message>
-            <source>QEMU does not tell who comes.</source>
-            <translation>QEMU sagt nicht, wer kommt.</translation>
-        </message>
-        <message>
-            <source>QEMU ended with code {code}</source>
-            <translation>QEMU endete mit Code {code}</translation>
-        </message>
-        <message>
-            <source>QEMU has been replaced</source>
-            <translation>QEMU wurde ersetzt</translation>
-        </message>
-        <message>
-            <source>QEMU refused {command}: {reason}.</source>
-            <translation>QEMU hat {command} abgelehnt: {reason}.</translation>
-        </message>
-        <message>
-            <source>QEMU {version} is too old: Galley needs {oldest} or newer.</source>
-            <translation>QEMU {version} ist zu alt: Galley benötigt {oldest} oder neuer.</translation>
-        </message>
-        <message>
-            <source>QEMU's control socket belongs to another machine.</source>
-            <translation>Der Steuersocket von QEMU gehört zu einer anderen Maschine.</translation>
-        </message>
-        <message>
-            <source>QEMU's control socket does not speak QMP.</source>
-            <translation>Der Steuersocket von QEMU spricht kein QMP.</translation>
-        </message>
-        <message>
-            <source>Raise Linux's limit, of which Galley takes half, then start the container again: sudo sysctl fs.inotify.max_user_watches=1048576</source>
-            <translation>Erhöhe die Grenze von Linux, von der Galley die Hälfte nimmt, und starte den Container neu: sudo sysctl fs.inotify.max_user_watches=1048576</translation>
-        </message>
-        <message>
-            <source>Raise its limit: sudo sysctl fs.inotify.max_user_instances=1024</source>
-            <translation>Erhöhe seine Grenze: sudo sysctl fs.inotify.max_user_instances=1024</translation>
-        </message>
-        <message>
-            <source>Refresh the image: it may have been removed or replaced meanwhile.</source>
-            <translation>Das Image neu laden: Möglicherweise wurde es inzwischen gelöscht oder ersetzt.</translation>
-        </message>
-        <message>
-            <source>Remove container {what} first, or remove the image by force.</source>
-            <translation>Zuerst den Container {what} löschen oder das Image erzwungen löschen.</translation>
-        </message>
-        <message>
-            <source>Remove that service, or choose another port.</source>
-            <translation>Diesen Dienst entfernen oder einen anderen Port wählen.</translation>
-        </message>
-        <message>
-            <source>Remove the container that uses it first ({what}).</source>
-            <translation>Zuerst den Container löschen, der es verwendet ({what}).</translation>
-        </message>
-        <message>
-            <source>Remove the link.</source>
-            <translation>Den Link löschen.</translation>
-        </message>
-        <message>
-            <source>Replace it in this computer's trust store by a new one, or remove it; then run `galley start`.</source>
-            <translation>Ersetzen Sie es im Zertifikatsspeicher dieses Computers durch ein neues oder entfernen Sie es; führen Sie dann `galley start` aus.</translation>
-        </message>
-        <message>
-            <source>Restart the engine: galley restart. If that does not help, `galley logs --component vm` says why.</source>
-            <translation>Starte die Engine neu: galley restart. Hilft das nicht, sagt `galley logs --component vm`, warum.</translation>
-        </message>
-        <message>
-            <source>Resume the container first.</source>
-            <translation>Den Container zuerst fortsetzen.</translation>
-        </message>
-        <message>
-            <source>Run `docker context use {name}`, or use `galley docker …`.</source>
-            <translation>`docker context use {name}` ausführen oder `galley docker …` verwenden.</translation>
-        </message>
-        <message>
-            <source>Run `galley diagnose --bundle FILE` and look at the logs in it.</source>
-            <translation>`galley diagnose --bundle DATEI` ausführen und die Logs darin ansehen.</translation>
-        </message>
-        <message>
-            <source>Run `galley restart` if this persists.</source>
-            <translation>`galley restart` ausführen, falls dies anhält.</translation>
-        </message>
-        <message>
-            <source>Run `galley restart`, then apply the settings again.</source>
-            <translation>`galley restart` ausführen, dann die Einstellungen erneut anwenden.</translation>
-        </message>
-        <message>
-            <source>Run `galley restart`, then try again.</source>
-            <translation>`galley restart` ausführen, dann erneut versuchen.</translation>
-        </message>
-        <message>
-            <source>Run `galley restart`, which tries it again.</source>
-            <translation>`galley restart` ausführen, was es erneut versucht.</translation>
-        </message>
-        <message>
-            <source>Run `galley restart`.</source>
-            <translation>`galley restart` ausführen.</translation>
-        </message>
-        <message>
-            <source>Run `galley start`: containers are not touched.</source>
-            <translation>`galley start` ausführen: Container bleiben unberührt.</translation>
-        </message>
-        <message>
-            <source>Run `{command}` once in a terminal, compare the key that it shows, and try again.</source>
-            <translation>`{command}` einmal in einem Terminal ausführen, den angezeigten Schlüssel vergleichen und es erneut versuchen.</translation>
-        </message>
-        <message>
-            <source>Run it anew from its image.</source>
-            <translation>Sein Image neu ausführen.</translation>
-        </message>
-        <message>
-            <source>Run: galley restart --supervisor</source>
-            <translation>Ausführen: galley restart --supervisor</translation>
-        </message>
-        <message>
-            <source>Run: galley restart --supervisor (the VM and its containers keep running).</source>
-            <translation>Ausführen: galley restart --supervisor (die virtuelle Maschine und ihre Container laufen weiter).</translation>
-        </message>
-        <message>
-            <source>Run: galley start</source>
-            <translation>Ausführen: galley start</translation>
-        </message>
-        <message>
-            <source>Save or copy it again. To make an image of other files, import them.</source>
-            <translation>Erneut speichern oder kopieren. Um aus anderen Dateien ein Image zu erstellen, diese importieren.</translation>
-        </message>
-        <message>
-            <source>See `galley status`.</source>
-            <translation>Siehe `galley status`.</translation>
-        </message>
-        <message>
-            <source>See on the Engine page whether it runs.</source>
-            <translation>Auf der Seite „Engine“ nachsehen, ob sie läuft.</translation>
-        </message>
-        <message>
-            <source>See the details, and `galley logs --component supervisor`.</source>
-            <translation>Siehe die Details und `galley logs --component supervisor`.</translation>
-        </message>
-        <message>
-            <source>See the details: mostly a library of the system is missing, which they name.</source>
-            <translation>Siehe die Details: Meist fehlt eine Bibliothek des Systems, die dort genannt ist.</translation>
-        </message>
-        <message>
-            <source>See: galley logs --component supervisor. Please report it with: galley diagnose --bundle</source>
-            <translation>Siehe: galley logs --component supervisor. Bitte melden, zusammen mit: galley diagnose --bundle</translation>
-        </message>
-        <message>
-            <source>Send the request as plain JSON in UTF-8.</source>
-            <translation>Senden Sie die Anfrage als einfaches JSON in UTF-8.</translation>
-        </message>
-        <message>
-            <source>Set GALLEY_HOME to a directory that you can write to.</source>
-            <translation>GALLEY_HOME auf einen beschreibbaren Ordner setzen.</translation>
-        </message>
-        <message>
-            <source>Set GALLEY_HOME to a shorter path.</source>
-            <translation>GALLEY_HOME auf einen kürzeren Pfad setzen.</translation>
-        </message>
-        <message>
-            <source>Set the accelerator to auto: galley settings set</source>
-            <translation>Den Beschleuniger auf auto stellen: galley settings set</translation>
-        </message>
-        <message>
-            <source>Share a folder of your own.</source>
-            <translation>Teile einen eigenen Ordner.</translation>
-        </message>
-        <message>
-            <source>Share a folder that holds several of them: galley settings set shares</source>
-            <translation>Teile einen Ordner, der mehrere davon enthält: galley settings set shares</translation>
-        </message>
-        <message>
-            <source>Share it, or a folder that holds it, then restart the engine: galley settings set shares {shares} &amp;&amp; galley restart</source>
-            <translation>Teile ihn oder einen Ordner, der ihn enthält, und starte dann die Engine neu: galley settings set shares {shares} &amp;&amp; galley restart</translation>
-        </message>
-        <message>
-            <source>Share the folder that holds it.</source>
-            <translation>Teile den Ordner, der sie enthält.</translation>
-        </message>
-        <message>
-            <source>Shorten it.</source>
-            <translation>Bitte kürzen.</translation>
-        </message>
-        <message>
-            <source>Snapshots cannot be made on this computer.</source>
-            <translation>Auf diesem Computer können keine Snapshots erstellt werden.</translation>
-        </message>
-        <message>
-            <source>Something else uses port {what}. Choose another.</source>
-            <translation>Port {what} wird anderweitig verwendet. Einen anderen wählen.</translation>
-        </message>
-        <message>
-            <source>Start at login cannot be changed: {reason}.</source>
-            <translation>Der Start bei der Anmeldung lässt sich nicht ändern: {reason}.</translation>
-        </message>
-        <message>
-            <source>Start it again with `galley start`; images, volumes and containers are kept.</source>
-            <translation>Sie mit `galley start` wieder starten; Images, Volumes und Container bleiben erhalten.</translation>
-        </message>
-        <message>
-            <source>Start it and look again.</source>
-            <translation>Sie starten und erneut nachsehen.</translation>
-        </message>
-        <message>
-            <source>Start it first (galley start), or make the snapshot without what is in memory.</source>
-            <translation>Erst starten (galley start), oder den Snapshot ohne Arbeitsspeicher erstellen.</translation>
-        </message>
-        <message>
-            <source>Start it with `galley start`.</source>
-            <translation>Sie mit `galley start` starten.</translation>
-        </message>
-        <message>
-            <source>Start it yourself to see why: docker start {name}</source>
-            <translation>Starten Sie ihn selbst, um zu sehen, warum: docker start {name}</translation>
-        </message>
-        <message>
-            <source>Start it, or choose another. Without a proxy: galley settings set proxy none</source>
-            <translation>Starten Sie ihn, oder wählen Sie einen anderen. Ohne Proxy: galley settings set proxy none</translation>
-        </message>
-        <message>
-            <source>Start it: galley start</source>
-            <translation>Sie starten: galley start</translation>
-        </message>
-        <message>
-            <source>Start the container first.</source>
-            <translation>Den Container zuerst starten.</translation>
-        </message>
-        <message>
-            <source>Start the container, or open one of the folders in it.</source>
-            <translation>Den Container starten oder einen der Ordner darin öffnen.</translation>
-        </message>
-        <message>
-            <source>Start the engine again, which starts them: galley start</source>
-            <translation>Die Engine noch einmal starten, dann starten auch diese: galley start</translation>
-        </message>
-        <message>
-            <source>Start the engine again: galley restart</source>
-            <translation>Die Engine neu starten: galley restart</translation>
-        </message>
-        <message>
-            <source>Start the engine first: galley start</source>
-            <translation>Zuerst die Engine starten: galley start</translation>
-        </message>
-        <message>
-            <source>Start the machine again.</source>
-            <translation>Die Maschine erneut starten.</translation>
-        </message>
-        <message>
-            <source>Start the proxy, or choose another, or none, among the network settings.</source>
-            <translation>Starten Sie den Proxy, oder wählen Sie in den Netzwerkeinstellungen einen anderen oder keinen.</translation>
-        </message>
-        <message>
-            <source>Starting containerd</source>
-            <translation>containerd wird gestartet</translation>
-        </message>
-        <message>
-            <source>Starting containers again</source>
-            <translation>Container werden wieder gestartet</translation>
-        </message>
-        <message>
-            <source>Starting the Docker Engine</source>
-            <translation>Docker Engine wird gestartet</translation>
-        </message>
-        <message>
-            <source>Starting {backend}</source>
-            <translation>{backend} wird gestartet</translation>
-        </message>
-        <message>
-            <source>Stop it first: galley stop</source>
-            <translation>Sie zuerst stoppen: galley stop</translation>
-        </message>
-        <message>
-            <source>Stop that container, or publish this one on another port.</source>
-            <translation>Jenen Container anhalten oder diesen auf einem anderen Port veröffentlichen.</translation>
-        </message>
-        <message>
-            <source>Stop that program, or publish the container on another port.</source>
-            <translation>Dieses Programm beenden oder den Container auf einem anderen Port veröffentlichen.</translation>
-        </message>
-        <message>
-            <source>Stop the container first, or remove it by force.</source>
-            <translation>Den Container zuerst stoppen oder erzwungen löschen.</translation>
-        </message>
-        <message>
-            <source>Such a request may have at most 8 MiB.</source>
-            <translation>Eine solche Anfrage darf höchstens 8 MiB haben.</translation>
-        </message>
-        <message>
-            <source>Suspend aborted: the engine is in use.</source>
-            <translation>Anhalten abgebrochen: Die Engine wird benutzt.</translation>
-        </message>
-        <message>
-            <source>Suspending needs {needed:size} for the machine's memory, and the disk that holds {folder} has {free:size} free.</source>
-            <translation>Das Aufbewahren braucht {needed:size} für den Arbeitsspeicher der Maschine, und auf der Festplatte mit {folder} sind {free:size} frei.</translation>
-        </message>
-        <message>
-            <source>Take another name.</source>
-            <translation>Einen anderen Namen nehmen.</translation>
-        </message>
-        <message>
-            <source>Take it out, and run: galley settings set {name} VALUE</source>
-            <translation>Es herausnehmen und ausführen: galley settings set {name} VALUE</translation>
-        </message>
-        <message>
-            <source>Testing {accelerator} with a small guest</source>
-            <translation>{accelerator} wird mit einem kleinen Gast geprüft</translation>
-        </message>
-        <message>
-            <source>The Credential Manager of Windows has no room for the list of one more login.</source>
-            <translation>Die Anmeldeinformationsverwaltung von Windows hat keinen Platz für die Liste einer weiteren Anmeldung.</translation>
-        </message>
-        <message>
-            <source>The Docker Engine does not answer.</source>
-            <translation>Die Docker Engine antwortet nicht.</translation>
-        </message>
-        <message>
-            <source>The Docker Engine does not say how much CPU containers use.</source>
-            <translation>Die Docker Engine sagt nicht, wie viel CPU Container benutzen.</translation>
-        </message>
-        <message>
-            <source>The Docker Engine does not start in the machine.</source>
-            <translation>Die Docker Engine startet in der Maschine nicht.</translation>
-        </message>
-        <message>
-            <source>The Docker Engine gave a reading that makes no sense.</source>
-            <translation>Die Docker Engine hat einen unsinnigen Messwert geliefert.</translation>
-        </message>
-        <message>
-            <source>The Docker Engine has ended meanwhile.</source>
-            <translation>Die Docker Engine ist inzwischen beendet.</translation>
-        </message>
-        <message>
-            <source>The Docker Engine is not running in Galley's virtual machine.</source>
-            <translation>Die Docker Engine läuft nicht in der virtuellen Maschine von Galley.</translation>
-        </message>
-        <message>
-            <source>The Docker Engine refused.</source>
-            <translation>Die Docker Engine hat abgelehnt.</translation>
-        </message>
-        <message>
-            <source>The Docker Engine stopped sending {path}.</source>
-            <translation>Die Docker Engine hat die Übertragung von {path} abgebrochen.</translation>
-        </message>
-        <message>
-            <source>The Docker Engine stopped sending.</source>
-            <translation>Die Docker Engine hat die Übertragung abgebrochen.</translation>
-        </message>
-        <message>
-            <source>The Docker Engine went away before it had started {containers} again.</source>
-            <translation>Die Docker Engine war weg, bevor sie {containers} wieder gestartet hatte.</translation>
-        </message>
-        <message>
-            <source>The accelerator {accelerator} does not exist on {system}.</source>
-            <translation>Den Beschleuniger {accelerator} gibt es unter {system} nicht.</translation>
-        </message>
-        <message>
-            <source>The certificate of {host} is refused: {reason}.</source>
-            <translation>Das Zertifikat von {host} wird abgelehnt: {reason}.</translation>
-        </message>
-        <message>
-            <source>The certificate of {name} is not used: it ended on {ends}.</source>
-            <translation>Das Zertifikat von {name} wird nicht verwendet: Es ist am {ends} abgelaufen.</translation>
-        </message>
-        <message>
-            <source>The certificates that this computer trusts cannot be read: {error}.</source>
-            <translation>Die Zertifikate, denen dieser Computer vertraut, können nicht gelesen werden: {error}.</translation>
-        </message>
-        <message>
-            <source>The command that is to start at login has {length} characters; Windows takes {longest}.</source>
-            <translation>Der Befehl, der bei der Anmeldung starten soll, hat {length} Zeichen; Windows nimmt {longest}.</translation>
-        </message>
-        <message>
-            <source>The connection to the virtual machine was lost.</source>
-            <translation>Die Verbindung zur virtuellen Maschine ist abgebrochen.</translation>
-        </message>
-        <message>
-            <source>The connection to {name} was closed.</source>
-            <translation>Die Verbindung zu {name} wurde geschlossen.</translation>
-        </message>
-        <message>
-            <source>The container {name} did not start again.</source>
-            <translation>Der Container {name} ist nicht wieder gestartet.</translation>
-        </message>
-        <message>
-            <source>The containers could not be stopped one by one.</source>
-            <translation>Die Container konnten nicht einzeln gestoppt werden.</translation>
-        </message>
-        <message>
-            <source>The copy of Debian {suite} that this computer reaches is out of date: its Release file has expired.</source>
-            <translation>Die Kopie von Debian {suite}, die dieser Computer erreicht, ist veraltet: Ihre Release-Datei ist abgelaufen.</translation>
-        </message>
-        <message>
-            <source>The data disk is damaged: {said}</source>
-            <translation>Der Datenträger ist beschädigt: {said}</translation>
-        </message>
-        <message>
-            <source>The data disk is larger now, but its file system could not be made so.</source>
-            <translation>Der Datenträger ist jetzt größer, aber sein Dateisystem konnte nicht vergrößert werden.</translation>
-        </message>
-        <message>
-            <source>The desktop's own settings keep Galley from starting at login.</source>
-            <translation>Die Einstellungen des Desktops selbst hindern Galley daran, bei der Anmeldung zu starten.</translation>
-        </message>
-        <message>
-            <source>The disk that holds {folder} has {free:size} free; a machine needs {needed:size}.</source>
-            <translation>Auf dem Datenträger mit {folder} sind {free:size} frei; eine Maschine benötigt {needed:size}.</translation>
-        </message>
-        <message>
-            <source>The docker context {name} is not Galley's: it points at {address}.</source>
-            <translation>Der Docker-Kontext {name} gehört nicht zu Galley: Er verweist auf {address}.</translation>
-        </message>
-        <message>
-            <source>The engine is not running.</source>
-            <translation>Die Engine läuft nicht.</translation>
-        </message>
-        <message>
-            <source>The engine's disk is full. Remove what is not used, or give the disk more space.</source>
-            <translation>Der Datenträger der Engine ist voll. Unbenutztes löschen oder dem Datenträger mehr Platz geben.</translation>
-        </message>
-        <message>
-            <source>The fake backend emulates nothing.</source>
-            <translation>Das Backend fake emuliert nichts.</translation>
-        </message>
-        <message>
-            <source>The fake machine closed the connection.</source>
-            <translation>Die simulierte Maschine hat die Verbindung geschlossen.</translation>
-        </message>
-        <message>
-            <source>The fake machine does not answer.</source>
-            <translation>Die simulierte Maschine antwortet nicht.</translation>
-        </message>
-        <message>
-            <source>The files of this layer cannot be listed.</source>
-            <translation>Die Dateien dieses Layers lassen sich nicht auflisten.</translation>
-        </message>
-        <message>
-            <source>The folder {folder} cannot be shared.</source>
-            <translation>Der Ordner {folder} kann nicht geteilt werden.</translation>
-        </message>
-        <message>
-            <source>The folder {folder} cannot be shared: Galley keeps its keys and sockets there.</source>
-            <translation>Der Ordner {folder} kann nicht geteilt werden: Dort hat Galley seine Schlüssel und Sockets.</translation>
-        </message>
-        <message>
-            <source>The folder {folder} cannot be shared: it does not exist.</source>
-            <translation>Der Ordner {folder} kann nicht geteilt werden: Es gibt ihn nicht.</translation>
-        </message>
-        <message>
-            <source>The folder {folder} cannot be shared: it is a file.</source>
-            <translation>Der Ordner {folder} kann nicht geteilt werden: Er ist eine Datei.</translation>
-        </message>
-        <message>
-            <source>The folder {folder} cannot be shared: the machine has its own there.</source>
-            <translation>Der Ordner {folder} kann nicht geteilt werden: Dort hat die Maschine ihr Eigenes.</translation>
-        </message>
-        <message>
-            <source>The folder {folder} cannot be shared: you may not read it.</source>
-            <translation>Der Ordner {folder} kann nicht geteilt werden: Du darfst ihn nicht lesen.</translation>
-        </message>
-        <message>
-            <source>The folder {folder} does not exist.</source>
-            <translation>Den Ordner {folder} gibt es nicht.</translation>
-        </message>
-        <message>
-            <source>The folder {folder} is no longer shared: the program that served it, virtiofsd, has ended.</source>
-            <translation>Der Ordner {folder} ist nicht mehr freigegeben: Das Programm, das ihn bereitstellte, virtiofsd, ist zu Ende.</translation>
-        </message>
-        <message>
-            <source>The folder {folder} is not shared with Galley's virtual machine.</source>
-            <translation>Der Ordner {folder} ist nicht mit Galleys virtueller Maschine geteilt.</translation>
-        </message>
-        <message>
-            <source>The folder {folder} is not shared with Galley's virtual machine. {reason}</source>
-            <translation>Der Ordner {folder} ist nicht mit Galleys virtueller Maschine geteilt. {reason}</translation>
-        </message>
-        <message>
-            <source>The folder {folder} is not shared yet.</source>
-            <translation>Der Ordner {folder} ist noch nicht geteilt.</translation>
-        </message>
-        <message>
-            <source>The folder {folder} is not shared: the machine could not mount it.</source>
-            <translation>Der Ordner {folder} ist nicht geteilt: Die Maschine konnte ihn nicht einhängen.</translation>
-        </message>
-        <message>
-            <source>The folder {folder} leads to {target}, and -v cannot name a folder with a colon.</source>
-            <translation>Der Ordner {folder} führt zu {target}, und -v kann keinen Ordner mit einem Doppelpunkt nennen.</translation>
-        </message>
-        <message>
-            <source>The guest image is damaged: {name} in {image}: {reason}.</source>
-            <translation>Das Gast-Image ist beschädigt: {name} in {image}: {reason}.</translation>
-        </message>
-        <message>
-            <source>The guest's kernel has another {function} than Galley knows.</source>
-            <translation>Der Kernel des Gasts hat ein anderes {function}, als Galley kennt.</translation>
-        </message>
-        <message>
-            <source>The guest's packages could not be fetched.</source>
-            <translation>Die Pakete des Gasts konnten nicht geholt werden.</translation>
-        </message>
-        <message>
-            <source>The guest's root could not be made.</source>
-            <translation>Die Wurzel des Gasts konnte nicht erstellt werden.</translation>
-        </message>
-        <message>
-            <source>The host key of the virtual machine is not known yet.</source>
-            <translation>Der Host-Schlüssel der virtuellen Maschine ist noch nicht bekannt.</translation>
-        </message>
-        <message>
-            <source>The image has no such program.</source>
-            <translation>Dieses Programm gibt es im Image nicht.</translation>
-        </message>
-        <message>
-            <source>The kernel could not be unpacked.</source>
-            <translation>Der Kernel konnte nicht entpackt werden.</translation>
-        </message>
-        <message>
-            <source>The kernel image does not unpack to what its header says.</source>
-            <translation>Das Kernel-Image entpackt sich nicht zu dem, was sein Kopf angibt.</translation>
-        </message>
-        <message>
-            <source>The kernel image is cut off.</source>
-            <translation>Das Kernel-Image ist abgeschnitten.</translation>
-        </message>
-        <message>
-            <source>The kernel of the guest does not describe its types (BTF).</source>
-            <translation>Der Kernel des Gasts beschreibt seine Typen nicht (BTF).</translation>
-        </message>
-        <message>
-            <source>The kernel of the guest has no {member} in its struct {name}.</source>
-            <translation>Der Kernel des Gasts hat kein {member} in seinem struct {name}.</translation>
-        </message>
-        <message>
-            <source>The kernel of the guest has no {name}.</source>
-            <translation>Der Kernel des Gasts hat kein {name}.</translation>
-        </message>
-        <message>
-            <source>The kernel of the guest has no {word} in its enum {name}.</source>
-            <translation>Der Kernel des Gasts hat kein {word} in seinem enum {name}.</translation>
-        </message>
-        <message>
-            <source>The kernel package holds no kernel image that Galley knows.</source>
-            <translation>Das Kernel-Paket enthält kein Kernel-Image, das Galley kennt.</translation>
-        </message>
-        <message>
-            <source>The key to Galley's background process is missing.</source>
-            <translation>Der Schlüssel zum Hintergrundprozess von Galley fehlt.</translation>
-        </message>
-        <message>
-            <source>The keyring has not answered for {seconds:g} seconds.</source>
-            <translation>Der Schlüsselbund antwortet seit {seconds:g} Sekunden nicht.</translation>
-        </message>
-        <message>
-            <source>The keyring is locked.</source>
-            <translation>Der Schlüsselbund ist gesperrt.</translation>
-        </message>
-        <message>
-            <source>The keyring refused: {error}.</source>
-            <translation>Der Schlüsselbund lehnt ab: {error}.</translation>
-        </message>
-        <message>
-            <source>The layer is compressed in a way that Galley cannot read (zstd).</source>
-            <translation>Der Layer ist auf eine Weise komprimiert, die Galley nicht lesen kann (zstd).</translation>
-        </message>
-        <message>
-            <source>The login for {name} could not be read.</source>
-            <translation>Die Anmeldedaten für {name} waren nicht lesbar.</translation>
-        </message>
-        <message>
-            <source>The machine came up only at the second try: {error}</source>
-            <translation>Die Maschine kam erst beim zweiten Versuch hoch: {error}</translation>
-        </message>
-        <message>
-            <source>The machine cannot be suspended: it was started by another version of Galley.</source>
-            <translation>Die Maschine kann nicht aufbewahrt werden: Sie wurde von einer anderen Version von Galley gestartet.</translation>
-        </message>
-        <message>
-            <source>The machine does not change whether containers reach this computer's services.</source>
-            <translation>Die Maschine ändert nicht, ob Container Dienste dieses Computers erreichen.</translation>
-        </message>
-        <message>
-            <source>The machine does not run: there is nothing in its memory.</source>
-            <translation>Die Maschine läuft nicht: In ihrem Arbeitsspeicher ist nichts.</translation>
-        </message>
-        <message>
-            <source>The machine does not take the certificates for single registries.</source>
-            <translation>Die Maschine nimmt die Zertifikate für einzelne Registries nicht an.</translation>
-        </message>
-        <message>
-            <source>The machine does not take the certificates that this computer trusts.</source>
-            <translation>Die Maschine übernimmt die Zertifikate nicht, denen dieser Computer vertraut.</translation>
-        </message>
-        <message>
-            <source>The machine does not tell its time.</source>
-            <translation>Die Maschine gibt ihre Uhrzeit nicht an.</translation>
-        </message>
-        <message>
-            <source>The machine goes on with its own. Correct SSL_CERT_FILE or the file it names, then run: galley restart --supervisor</source>
-            <translation>Die Maschine arbeitet mit ihren eigenen weiter. Korrigieren Sie SSL_CERT_FILE oder die Datei, die dort steht, und führen Sie dann aus: galley restart --supervisor</translation>
-        </message>
-        <message>
-            <source>The machine has its own there. Copy it to a shared folder.</source>
-            <translation>Dort hat die Maschine ihr Eigenes. Kopiere es in einen geteilten Ordner.</translation>
-        </message>
-        <message>
-            <source>The machine has no port left for port {port}/{protocol} on {address}.</source>
-            <translation>Die Maschine hat für Port {port}/{protocol} unter {address} keinen Port mehr frei.</translation>
-        </message>
-        <message>
-            <source>The machine is emulated, which makes it five to ten times slower.</source>
-            <translation>Die Maschine wird emuliert und ist dadurch fünf- bis zehnmal langsamer.</translation>
-        </message>
-        <message>
-            <source>The machine is not running.</source>
-            <translation>Die Maschine läuft nicht.</translation>
-        </message>
-        <message>
-            <source>The machine is running already.</source>
-            <translation>Die Maschine läuft bereits.</translation>
-        </message>
-        <message>
-            <source>The machine is running.</source>
-            <translation>Die Maschine läuft.</translation>
-        </message>
-        <message>
-            <source>The machine is to have {cpus} CPUs, and this computer has {processors}.</source>
-            <translation>Die Maschine soll {cpus} CPUs haben, dieser Computer hat {processors}.</translation>
-        </message>
-        <message>
-            <source>The machine is to have {wanted:size} of memory, and this computer has {installed:size}.</source>
-            <translation>Die Maschine soll {wanted:size} Arbeitsspeicher haben, dieser Computer hat {installed:size}.</translation>
-        </message>
-        <message>
-            <source>The machine may take {wanted:size}, and {free:size} are free now.</source>
-            <translation>Die Maschine darf {wanted:size} belegen, derzeit sind {free:size} frei.</translation>
-        </message>
-        <message>
-            <source>The machine runs, but Galley's background process does not: docker cannot reach it.</source>
-            <translation>Die Maschine läuft, aber der Hintergrundprozess von Galley nicht: docker kann sie nicht erreichen.</translation>
-        </message>
-        <message>
-            <source>The machine shows another host key than the one it was created with.</source>
-            <translation>Die Maschine zeigt einen anderen Host-Schlüssel als bei ihrer Erstellung.</translation>
-        </message>
-        <message>
-            <source>The machine that runs was started by an older Galley.</source>
-            <translation>Die laufende Maschine wurde von einem älteren Galley gestartet.</translation>
-        </message>
-        <message>
-            <source>The machine's clock is {seconds:.0f} s ahead.</source>
-            <translation>Die Uhr der Maschine geht {seconds:.0f} s vor.</translation>
-        </message>
-        <message>
-            <source>The machine's clock is {seconds:.0f} s behind.</source>
-            <translation>Die Uhr der Maschine geht {seconds:.0f} s nach.</translation>
-        </message>
-        <message>
-            <source>The machine's data disk is almost full: pulls, builds and containers may fail.</source>
-            <translation>Der Datenträger der Maschine ist fast voll: Downloads, Builds und Container können scheitern.</translation>
-        </message>
-        <message>
-            <source>The old container is there as {aside} or {name}; nothing of it was removed.</source>
-            <translation>Der alte Container ist als {aside} oder {name} vorhanden; nichts davon wurde gelöscht.</translation>
-        </message>
-        <message>
-            <source>The old settings are in force again. Correct the new ones and apply them again.</source>
-            <translation>Die alten Einstellungen gelten wieder. Die neuen berichtigen und erneut anwenden.</translation>
-        </message>
-        <message>
-            <source>The old settings were put back, without success. Run `galley restart`.</source>
-            <translation>Die alten Einstellungen wurden wiederhergestellt, ohne Erfolg. `galley restart` ausführen.</translation>
-        </message>
-        <message>
-            <source>The parameters of {method} are wrong: {error}.</source>
-            <translation>Die Parameter von {method} sind falsch: {error}.</translation>
-        </message>
-        <message>
-            <source>The password of {name} must not stand in a file.</source>
-            <translation>Das Passwort von {name} darf nicht in einer Datei stehen.</translation>
-        </message>
-        <message>
-            <source>The path {root} is too long for a socket.</source>
-            <translation>Der Pfad {root} ist zu lang für einen Socket.</translation>
-        </message>
-        <message>
-            <source>The program {name} was not found.</source>
-            <translation>Das Programm {name} wurde nicht gefunden.</translation>
-        </message>
-        <message>
-            <source>The proxy {address} does not answer: {reason}.</source>
-            <translation>Der Proxy {address} antwortet nicht: {reason}.</translation>
-        </message>
-        <message>
-            <source>The proxy {host} cannot be reached: {reason}.</source>
-            <translation>Der Proxy {host} ist nicht erreichbar: {reason}.</translation>
-        </message>
-        <message>
-            <source>The registry certificate {file} cannot be used: {reason}.</source>
-            <translation>Das Registry-Zertifikat {file} kann nicht verwendet werden: {reason}.</translation>
-        </message>
-        <message>
-            <source>The registry has no such tag. Check the name and the tag.</source>
-            <translation>Die Registry hat diesen Tag nicht. Name und Tag prüfen.</translation>
-        </message>
-        <message>
-            <source>The registry {host} cannot be reached: {reason}.</source>
-            <translation>Die Registry {host} ist nicht erreichbar: {reason}.</translation>
-        </message>
-        <message>
-            <source>The request is too long for Galley to check it.</source>
-            <translation>Die Anfrage ist zu lang, als dass Galley sie prüfen könnte.</translation>
-        </message>
-        <message>
-            <source>The settings file cannot be read: {reason}.</source>
-            <translation>Die Einstellungsdatei ist nicht lesbar: {reason}.</translation>
-        </message>
-        <message>
-            <source>The settings were written by a newer Galley; what this one does not know is ignored.</source>
-            <translation>Die Einstellungen stammen von einem neueren Galley; was dieses nicht kennt, wird ignoriert.</translation>
-        </message>
-        <message>
-            <source>The snapshot was cancelled.</source>
-            <translation>Der Snapshot wurde abgebrochen.</translation>
-        </message>
-        <message>
-            <source>The socket belongs to the machine's only user.</source>
-            <translation>Der Socket gehört dem einzigen Benutzer der Maschine.</translation>
-        </message>
-        <message>
-            <source>The socket {path} is already served by another program.</source>
-            <translation>Der Socket {path} wird bereits von einem anderen Programm bedient.</translation>
-        </message>
-        <message>
-            <source>The start was cancelled.</source>
-            <translation>Der Start wurde abgebrochen.</translation>
-        </message>
-        <message>
-            <source>The start was cancelled; the machine is stopped.</source>
-            <translation>Der Start wurde abgebrochen; die Maschine ist gestoppt.</translation>
-        </message>
-        <message>
-            <source>The supervisor cannot be reached: {reason}.</source>
-            <translation>Der Hintergrundprozess ist nicht erreichbar: {reason}.</translation>
-        </message>
-        <message>
-            <source>The supervisor got a malformed request: {error}.</source>
-            <translation>Der Hintergrundprozess erhielt eine fehlerhafte Anfrage: {error}.</translation>
-        </message>
-        <message>
-            <source>The supervisor knows no method {method!r}.</source>
-            <translation>Der Hintergrundprozess kennt keine Methode {method!r}.</translation>
-        </message>
-        <message>
-            <source>The suspended machine cannot go on: {reason}.</source>
-            <translation>Die aufbewahrte Maschine kann nicht weiterlaufen: {reason}.</translation>
-        </message>
-        <message>
-            <source>The terminal has ended.</source>
-            <translation>Das Terminal ist beendet.</translation>
-        </message>
-        <message>
-            <source>The virtual machine did not accept the rules that lead ports to containers.</source>
-            <translation>Die virtuelle Maschine hat die Regeln abgelehnt, die Ports zu Containern führen.</translation>
-        </message>
-        <message>
-            <source>The virtual machine did not come up.</source>
-            <translation>Die virtuelle Maschine kam nicht hoch.</translation>
-        </message>
-        <message>
-            <source>The virtual machine did not start the command.</source>
-            <translation>Die virtuelle Maschine hat den Befehl nicht gestartet.</translation>
-        </message>
-        <message>
-            <source>The virtual machine did not take what it is to start with.</source>
-            <translation>Die virtuelle Maschine nahm nicht an, womit sie starten soll.</translation>
-        </message>
-        <message>
-            <source>The virtual machine does not answer: {reason}.</source>
-            <translation>Die virtuelle Maschine antwortet nicht: {reason}.</translation>
-        </message>
-        <message>
-            <source>The virtual machine ended unexpectedly.</source>
-            <translation>Die virtuelle Maschine wurde unerwartet beendet.</translation>
-        </message>
-        <message>
-            <source>The virtual machine ended while it was booting.</source>
-            <translation>Die virtuelle Maschine wurde während des Starts beendet.</translation>
-        </message>
-        <message>
-            <source>The virtual machine refused {task}: {reason}.</source>
-            <translation>Die virtuelle Maschine hat {task} abgelehnt: {reason}.</translation>
-        </message>
-        <message>
-            <source>The virtual machine shows another host key than the one it was created with.</source>
-            <translation>Die virtuelle Maschine zeigt einen anderen Host-Schlüssel als bei ihrer Erstellung.</translation>
-        </message>
-        <message>
-            <source>The virtual machine was lost during a command.</source>
-            <translation>Die Verbindung zur virtuellen Maschine ging während eines Befehls verloren.</translation>
-        </message>
-        <message>
-            <source>The virtual machine was started by another version of Galley.</source>
-            <translation>Die virtuelle Maschine wurde von einer anderen Version von Galley gestartet.</translation>
-        </message>
-        <message>
-            <source>The window did not open.</source>
-            <translation>Das Fenster hat sich nicht geöffnet.</translation>
-        </message>
-        <message>
-            <source>There are: {names}.</source>
-            <translation>Es gibt: {names}.</translation>
-        </message>
-        <message>
-            <source>There is a snapshot {name} already.</source>
-            <translation>Es gibt schon einen Snapshot {name}.</translation>
-        </message>
-        <message>
-            <source>There is a volume {name} already.</source>
-            <translation>Ein Volume {name} gibt es bereits.</translation>
-        </message>
-        <message>
-            <source>There is no backend {name}.</source>
-            <translation>Es gibt kein Backend {name}.</translation>
-        </message>
-        <message>
-            <source>There is no certificate in {file}.</source>
-            <translation>In {file} ist kein Zertifikat.</translation>
-        </message>
-        <message>
-            <source>There is no display here for a window.</source>
-            <translation>Hier gibt es keinen Bildschirm für ein Fenster.</translation>
-        </message>
-        <message>
-            <source>Galley met a mistake of its own: {kind}: {error}</source>
-            <translation>In Galley selbst ist ein Fehler aufgetreten: {kind}: {error}</translation>
-        </message>
-        <message>
-            <source>The details are in {path}. Please report them.</source>
-            <translation>Die Einzelheiten stehen in {path}. Bitte melden.</translation>
-        </message>
-        <message>
-            <source>Please report it with its details.</source>
-            <translation>Bitte mit den Einzelheiten melden.</translation>
-        </message>
-        <message>
-            <source>There is no docker program on this computer that could log in.</source>
-            <translation>Auf diesem Computer gibt es kein docker-Programm, das sich anmelden könnte.</translation>
-        </message>
-        <message>
-            <source>There is no docker program on this computer.</source>
-            <translation>Auf diesem Computer gibt es kein Programm docker.</translation>
-        </message>
-        <message>
-            <source>There is no guest image yet.</source>
-            <translation>Es gibt noch kein Gast-Image.</translation>
-        </message>
-        <message>
-            <source>There is no keyring on this computer to keep secrets in.</source>
-            <translation>Auf diesem Computer gibt es keinen Schlüsselbund für Geheimnisse.</translation>
-        </message>
-        <message>
-            <source>There is no machine to delete.</source>
-            <translation>Es gibt keine Maschine zu löschen.</translation>
-        </message>
-        <message>
-            <source>There is no machine to start yet.</source>
-            <translation>Es gibt noch keine Maschine zu starten.</translation>
-        </message>
-        <message>
-            <source>There is no setting {name!r}.</source>
-            <translation>Es gibt keine Einstellung {name!r}.</translation>
-        </message>
-        <message>
-            <source>There is no snapshot {name}.</source>
-            <translation>Es gibt keinen Snapshot {name}.</translation>
-        </message>
-        <message>
-            <source>There is no space left on the disk that holds {path}.</source>
-            <translation>Auf dem Datenträger mit {path} ist kein Platz mehr.</translation>
-        </message>
-        <message>
-            <source>There is no space left on the disk that holds {root}.</source>
-            <translation>Auf dem Datenträger mit {root} ist kein Platz mehr.</translation>
-        </message>
-        <message>
-            <source>There is no {path} in {volume}.</source>
-            <translation>In {volume} gibt es {path} nicht.</translation>
-        </message>
-        <message>
-            <source>There is nothing to keep yet.</source>
-            <translation>Noch gibt es nichts festzuhalten.</translation>
-        </message>
-        <message>
-            <source>There is nothing to start.</source>
-            <translation>Es gibt nichts zu starten.</translation>
-        </message>
-        <message>
-            <source>These are too many shared folders, or too long names: {count} folders.</source>
-            <translation>Das sind zu viele geteilte Ordner oder zu lange Namen: {count} Ordner.</translation>
-        </message>
-        <message>
-            <source>This Mac has no Hypervisor.framework.</source>
-            <translation>Dieser Mac hat kein Hypervisor.framework.</translation>
-        </message>
-        <message>
-            <source>This computer's disk is full: the virtual machine waits until there is room.</source>
-            <translation>Die Festplatte dieses Computers ist voll: Die virtuelle Maschine wartet, bis wieder Platz ist.</translation>
-        </message>
-        <message>
-            <source>This computer's disk refuses what the virtual machine writes. The machine waits, and tries again.</source>
-            <translation>Die Festplatte dieses Computers nimmt nicht an, was die virtuelle Maschine schreibt. Die Maschine wartet und versucht es wieder.</translation>
-        </message>
-        <message>
-            <source>This computer's proxy for {protocol} is not used: its address makes no sense.</source>
-            <translation>Der Proxy dieses Computers für {protocol} wird nicht verwendet: Seine Adresse ergibt keinen Sinn.</translation>
-        </message>
-        <message>
-            <source>This image does not exist for the engine's architecture.</source>
-            <translation>Dieses Image gibt es für die Architektur der Engine nicht.</translation>
-        </message>
-        <message>
-            <source>This is not a Docker request: {reason}.</source>
-            <translation>Das ist keine Docker-Anfrage: {reason}.</translation>
-        </message>
-        <message>
-            <source>This machine only pretends: there is nothing to run in it.</source>
-            <translation>Diese Maschine ist nur vorgetäuscht: In ihr lässt sich nichts ausführen.</translation>
-        </message>
-        <message>
-            <source>This secret is too long for the Credential Manager of Windows.</source>
-            <translation>Dieses Geheimnis ist zu lang für die Anmeldeinformationsverwaltung von Windows.</translation>
-        </message>
-        <message>
-            <source>This system has no hardware virtualization that QEMU can use.</source>
-            <translation>Dieses System hat keine Hardware-Virtualisierung, die QEMU verwenden kann.</translation>
-        </message>
-        <message>
-            <source>This was cancelled.</source>
-            <translation>Dies wurde abgebrochen.</translation>
-        </message>
-        <message>
-            <source>To have it tried again: galley stop --cold, then galley start --repair</source>
-            <translation>Um es noch einmal versuchen zu lassen: galley stop --cold, dann galley start --repair</translation>
-        </message>
-        <message>
-            <source>Try `{command}` in a terminal.</source>
-            <translation>`{command}` in einem Terminal versuchen.</translation>
-        </message>
-        <message>
-            <source>Try `{command}` in a terminal: it must work without a password. `ssh-add` gives a key to the agent.</source>
-            <translation>`{command}` in einem Terminal versuchen: Es muss ohne Passwort gehen. `ssh-add` übergibt dem Agenten einen Schlüssel.</translation>
-        </message>
-        <message>
-            <source>Try again in a moment.</source>
-            <translation>Gleich noch einmal versuchen.</translation>
-        </message>
-        <message>
-            <source>Try again when it runs.</source>
-            <translation>Erneut versuchen, wenn sie läuft.</translation>
-        </message>
-        <message>
-            <source>Try again with `galley start`; `galley logs --component vm` has the whole console.</source>
-            <translation>Mit `galley start` erneut versuchen; `galley logs --component vm` zeigt die gesamte Konsole.</translation>
-        </message>
-        <message>
-            <source>Try again.</source>
-            <translation>Erneut versuchen.</translation>
-        </message>
-        <message>
-            <source>Try again: galley restart</source>
-            <translation>Versuche es noch einmal: galley restart</translation>
-        </message>
-        <message>
-            <source>Try again: galley start</source>
-            <translation>Noch einmal versuchen: galley start</translation>
-        </message>
-        <message>
-            <source>Try again: it is started anew. The VM and its containers keep running.</source>
-            <translation>Erneut versuchen: Er wird neu gestartet. Die virtuelle Maschine und ihre Container laufen weiter.</translation>
-        </message>
-        <message>
-            <source>Try again; `galley logs --component vm` has what it said.</source>
-            <translation>Erneut versuchen; `galley logs --component vm` zeigt, was sie gemeldet hat.</translation>
-        </message>
-        <message>
-            <source>Try again; the details say what was refused.</source>
-            <translation>Noch einmal versuchen; in den Einzelheiten steht, was abgelehnt wurde.</translation>
-        </message>
-        <message>
-            <source>Try again{chosen}; `galley logs --component vm` has what QEMU said.</source>
-            <translation>Erneut versuchen{chosen}; `galley logs --component vm` zeigt, was QEMU gemeldet hat.</translation>
-        </message>
-        <message>
-            <source>Unlock it, which logging in to the desktop does, then try again.</source>
-            <translation>Ihn entsperren, was die Anmeldung am Desktop tut, dann erneut versuchen.</translation>
-        </message>
-        <message>
-            <source>Unlock the keyring that has it, or log in to its registry again.</source>
-            <translation>Den Schlüsselbund entsperren, der sie hat, oder sich neu an der Registry anmelden.</translation>
-        </message>
-        <message>
-            <source>Unset it, or use `galley docker …`.</source>
-            <translation>Die Variable entfernen oder `galley docker …` verwenden.</translation>
-        </message>
-        <message>
-            <source>Update Galley.</source>
-            <translation>Galley aktualisieren.</translation>
-        </message>
-        <message>
-            <source>Use `docker --context` in a terminal for this one.</source>
-            <translation>Hierfür in einem Terminal `docker --context` verwenden.</translation>
-        </message>
-        <message>
-            <source>Use `galley docker …`, which runs the one in the machine, or install a docker client.</source>
-            <translation>`galley docker …` verwenden, das docker in der Maschine ausführt, oder einen Docker-Client installieren.</translation>
-        </message>
-        <message>
-            <source>Use a shorter password or token. Docker keeps long ones in its own plain file after `galley settings set use_keyring false`.</source>
-            <translation>Ein kürzeres Passwort oder Token verwenden. Lange bewahrt docker nach `galley settings set use_keyring false` in seiner eigenen lesbaren Datei auf.</translation>
-        </message>
-        <message>
-            <source>Use that one, or set GALLEY_HOME to another directory.</source>
-            <translation>Dieses verwenden oder GALLEY_HOME auf einen anderen Ordner setzen.</translation>
-        </message>
-        <message>
-            <source>Use the commands (`galley --help`), or run this in a graphical session.</source>
-            <translation>Die Befehle verwenden (`galley --help`) oder dies in einer grafischen Sitzung ausführen.</translation>
-        </message>
-        <message>
-            <source>Use the stable channel, or another Debian mirror in /etc/apt/sources.list.d</source>
-            <translation>Den Kanal stable oder einen anderen Debian-Spiegel in /etc/apt/sources.list.d verwenden</translation>
-        </message>
-        <message>
-            <source>Use up to 63 letters, digits, dots, dashes and underscores, a letter or digit first.</source>
-            <translation>Bis zu 63 Buchstaben, Ziffern, Punkte, Binde- und Unterstriche verwenden, zuerst einen Buchstaben oder eine Ziffer.</translation>
-        </message>
-        <message>
-            <source>Waking the machine</source>
-            <translation>Die Maschine wecken</translation>
-        </message>
-        <message>
-            <source>What starts at login cannot be read from {place}: {reason}.</source>
-            <translation>Was bei der Anmeldung startet, lässt sich nicht aus {place} lesen: {reason}.</translation>
-        </message>
-        <message>
-            <source>What starts at login is not this Galley: {command}.</source>
-            <translation>Was bei der Anmeldung startet, ist nicht dieses Galley: {command}.</translation>
-        </message>
-        <message>
-            <source>Whoever runs this registry has to renew it; or this computer's clock is wrong.</source>
-            <translation>Wer diese Registry betreibt, muss es erneuern; oder die Uhr dieses Computers geht falsch.</translation>
-        </message>
-        <message>
-            <source>Windows keeps port {port}/{protocol} on {address} for itself.</source>
-            <translation>Windows behält Port {port}/{protocol} unter {address} für sich.</translation>
-        </message>
-        <message>
-            <source>Write it as name, name:tag or registry/name:tag.</source>
-            <translation>Als name, name:tag oder registry/name:tag schreiben.</translation>
-        </message>
-        <message>
-            <source>Write its settings between braces: {"debug": true}</source>
-            <translation>Die Einstellungen in geschweifte Klammern schreiben: {"debug": true}</translation>
-        </message>
-        <message>
-            <source>`galley logs --component engine` has what dockerd said.</source>
-            <translation>`galley logs --component engine` zeigt, was dockerd gemeldet hat.</translation>
-        </message>
-        <message>
-            <source>`galley logs --component engine` has what dockerd said; `galley restart` starts it anew.</source>
-            <translation>`galley logs --component engine` zeigt, was dockerd gemeldet hat; `galley restart` startet ihn neu.</translation>
-        </message>
-        <message>
-            <source>`galley logs --component engine` says why; `galley restart` starts it again.</source>
-            <translation>`galley logs --component engine` zeigt den Grund; `galley restart` startet sie wieder.</translation>
-        </message>
-        <message>
-            <source>`galley logs --component vm` has what the machine said.</source>
-            <translation>`galley logs --component vm` zeigt, was die Maschine gesagt hat.</translation>
-        </message>
-        <message>
-            <source>`galley stop --cold` powers it off.</source>
-            <translation>`galley stop --cold` schaltet sie aus.</translation>
-        </message>
-        <message>
-            <source>a file of it has been changed</source>
-            <translation>eine Datei davon wurde verändert</translation>
-        </message>
-        <message>
-            <source>a time such as 90s, 5min or 2h, up to {longest}, or never</source>
-            <translation>eine Zeit wie 90s, 5min oder 2h, höchstens {longest}, oder never</translation>
-        </message>
-        <message>
-            <source>a word of letters, digits and -_.,+=</source>
-            <translation>ein Wort aus Buchstaben, Ziffern und -_.,+=</translation>
-        </message>
-        <message>
-            <source>an IP address such as 127.0.0.1</source>
-            <translation>eine IP-Adresse wie 127.0.0.1</translation>
-        </message>
-        <message>
-            <source>an address such as http://user:password@example.com:3128, or nothing</source>
-            <translation>eine Adresse wie http://user:password@example.com:3128 oder nichts</translation>
-        </message>
-        <message>
-            <source>another program</source>
-            <translation>ein anderes Programm</translation>
-        </message>
-        <message>
-            <source>daemon.json cannot be read: {reason}.</source>
-            <translation>daemon.json ist nicht lesbar: {reason}.</translation>
-        </message>
-        <message>
-            <source>daemon.json has to be an object.</source>
-            <translation>daemon.json muss ein Objekt sein.</translation>
-        </message>
-        <message>
-            <source>daemon.json is JSON: names and texts in double quotes, no comma before a bracket.</source>
-            <translation>daemon.json ist JSON: Namen und Texte in doppelten Anführungszeichen, kein Komma vor einer schließenden Klammer.</translation>
-        </message>
-        <message>
-            <source>daemon.json is longer than {kib} KiB.</source>
-            <translation>daemon.json ist länger als {kib} KiB.</translation>
-        </message>
-        <message>
-            <source>did not come up in time</source>
-            <translation>ist nicht rechtzeitig gestartet</translation>
-        </message>
-        <message>
-            <source>did not come up within {seconds:g} s</source>
-            <translation>ist nicht innerhalb von {seconds:g} s gestartet</translation>
-        </message>
-        <message>
-            <source>docker-credential-{store} does not list its logins.</source>
-            <translation>docker-credential-{store} zählt seine Anmeldungen nicht auf.</translation>
-        </message>
-        <message>
-            <source>docker-credential-{store} failed.</source>
-            <translation>docker-credential-{store} ist gescheitert.</translation>
-        </message>
-        <message>
-            <source>dockerd does not start any more: {reason}.</source>
-            <translation>dockerd startet nicht mehr: {reason}.</translation>
-        </message>
-        <message>
-            <source>dockerd does not start with daemon.json: {said}.</source>
-            <translation>dockerd startet mit daemon.json nicht: {said}.</translation>
-        </message>
-        <message>
-            <source>dockerd does not start with these settings: {said}.</source>
-            <translation>dockerd startet mit diesen Einstellungen nicht: {said}.</translation>
-        </message>
-        <message>
-            <source>dockerd does not turn off live-restore, without which it allows no swarm.</source>
-            <translation>dockerd schaltet live-restore nicht ab, erst dann erlaubt es einen Schwarm.</translation>
-        </message>
-        <message>
-            <source>dockerd is reached inside the machine only, through ssh.</source>
-            <translation>dockerd ist nur innerhalb der Maschine erreichbar, über ssh.</translation>
-        </message>
-        <message>
-            <source>dockerd refuses these settings: {said}.</source>
-            <translation>dockerd lehnt diese Einstellungen ab: {said}.</translation>
-        </message>
-        <message>
-            <source>ended while it was starting</source>
-            <translation>wurde während des Starts beendet</translation>
-        </message>
-        <message>
-            <source>folders such as ~ or /data, with commas between them</source>
-            <translation>Ordner wie ~ oder /data, mit Kommas dazwischen</translation>
-        </message>
-        <message>
-            <source>from {least} to {most}</source>
-            <translation>{least} bis {most}</translation>
-        </message>
-        <message>
-            <source>it did not answer within {seconds:g} s</source>
-            <translation>keine Antwort innerhalb von {seconds:g} s</translation>
-        </message>
-        <message>
-            <source>it does not accept our key</source>
-            <translation>sie nimmt unseren Schlüssel nicht an</translation>
-        </message>
-        <message>
-            <source>it gives no reason</source>
-            <translation>es nennt keinen Grund</translation>
-        </message>
-        <message>
-            <source>it has {size} bytes instead of {expected}</source>
-            <translation>hat {size} statt {expected} Bytes</translation>
-        </message>
-        <message>
-            <source>it is missing</source>
-            <translation>fehlt</translation>
-        </message>
-        <message>
-            <source>it says nothing</source>
-            <translation>keine Angabe</translation>
-        </message>
-        <message>
-            <source>it stopped answering</source>
-            <translation>sie antwortet nicht mehr</translation>
-        </message>
-        <message>
-            <source>it was suspended by another version of Galley</source>
-            <translation>sie wurde von einer anderen Version von Galley aufbewahrt</translation>
-        </message>
-        <message>
-            <source>its content has changed</source>
-            <translation>der Inhalt wurde verändert</translation>
-        </message>
-        <message>
-            <source>its data disk is to have another size</source>
-            <translation>ihre Datenplatte soll eine andere Größe haben</translation>
-        </message>
-        <message>
-            <source>its format is {format}, not {expected}</source>
-            <translation>das Format ist {format}, nicht {expected}</translation>
-        </message>
-        <message>
-            <source>its job is gone</source>
-            <translation>sein Auftrag ist verschwunden</translation>
-        </message>
-        <message>
-            <source>its settings have changed</source>
-            <translation>ihre Einstellungen haben sich geändert</translation>
-        </message>
-        <message>
-            <source>names such as example.com or 10.0.0.0/8, with commas between them, or nothing</source>
-            <translation>Namen wie example.com oder 10.0.0.0/8, durch Kommas getrennt, oder nichts</translation>
-        </message>
-        <message>
-            <source>no address</source>
-            <translation>keine Adresse</translation>
-        </message>
-        <message>
-            <source>one of {choices}</source>
-            <translation>eines von {choices}</translation>
-        </message>
-        <message>
-            <source>settings.toml{where}: {name} is not kept in this file.</source>
-            <translation>settings.toml{where}: {name} steht nicht in dieser Datei.</translation>
-        </message>
-        <message>
-            <source>settings.toml{where}: {problem}</source>
-            <translation>settings.toml{where}: {problem}</translation>
-        </message>
-        <message>
-            <source>ssh cannot reach {name}: {reason}.</source>
-            <translation>ssh kann {name} nicht erreichen: {reason}.</translation>
-        </message>
-        <message>
-            <source>ssh does not know the host key of {name} yet.</source>
-            <translation>ssh kennt den Host-Schlüssel von {name} noch nicht.</translation>
-        </message>
-        <message>
-            <source>starting</source>
-            <translation>startet</translation>
-        </message>
-        <message>
-            <source>the Windows Hypervisor Platform</source>
-            <translation>Die Windows Hypervisor Platform</translation>
-        </message>
-        <message>
-            <source>the accelerator is another one</source>
-            <translation>der Beschleuniger ist ein anderer</translation>
-        </message>
-        <message>
-            <source>the connection was closed</source>
-            <translation>die Verbindung wurde geschlossen</translation>
-        </message>
-        <message>
-            <source>the data disk has another size</source>
-            <translation>die Datenplatte hat eine andere Größe</translation>
-        </message>
-        <message>
-            <source>the guest image is another one</source>
-            <translation>das Gast-Image ist ein anderes</translation>
-        </message>
-        <message>
-            <source>there is none</source>
-            <translation>es gibt keinen</translation>
-        </message>
-        <message>
-            <source>this computer's processor or kernel is another one</source>
-            <translation>Prozessor oder Kernel dieses Computers ist ein anderer</translation>
-        </message>
-        <message>
-            <source>true or false</source>
-            <translation>true oder false</translation>
-        </message>
-        <message>
-            <source>{accelerator} booted a test guest in {seconds:.1f} s.</source>
-            <translation>{accelerator} hat einen Test-Gast in {seconds:.1f} s gestartet.</translation>
-        </message>
-        <message>
-            <source>{accelerator} is present, but a test guest did not boot in {seconds:g} s.</source>
-            <translation>{accelerator} ist vorhanden, aber ein Test-Gast startete nicht innerhalb von {seconds:g} s.</translation>
-        </message>
-        <message>
-            <source>{accelerator} is present, but a test guest did not boot: {reason}</source>
-            <translation>{accelerator} ist vorhanden, aber ein Test-Gast startete nicht: {reason}</translation>
-        </message>
-        <message>
-            <source>{accelerator} was chosen in the settings.</source>
-            <translation>{accelerator} wurde in den Einstellungen gewählt.</translation>
-        </message>
-        <message>
-            <source>{address} is no address for ssh.</source>
-            <translation>{address} ist keine Adresse für ssh.</translation>
-        </message>
-        <message>
-            <source>{command} did not end within {seconds:g} s.</source>
-            <translation>{command} hat sich nicht innerhalb von {seconds:g} s beendet.</translation>
-        </message>
-        <message>
-            <source>{damage} Building it again</source>
-            <translation>{damage} Es wird neu gebaut</translation>
-        </message>
-        <message>
-            <source>{device} does not exist: virtualization is off in the firmware, or there is none.</source>
-            <translation>{device} gibt es nicht: Die Virtualisierung ist in der Firmware ausgeschaltet oder nicht vorhanden.</translation>
-        </message>
-        <message>
-            <source>{device} is not open to this user, who is not in the group kvm.</source>
-            <translation>{device} ist für dieses Benutzerkonto nicht offen, es gehört nicht zur Gruppe kvm.</translation>
-        </message>
-        <message>
-            <source>{end}</source>
-            <translation>{end}</translation>
-        </message>
-        <message>
-            <source>{file} cannot be read: {error}.</source>
-            <translation>{file} ist nicht lesbar: {error}.</translation>
-        </message>
-        <message>
-            <source>{help} The default is {default}.</source>
-            <translation>{help} Der Standardwert ist {default}.</translation>
-        </message>
-        <message>
-            <source>{hint}</source>
-            <translation>{hint}</translation>
-        </message>
-        <message>
-            <source>{hint} Or end it as a power cut would: galley stop --cold</source>
-            <translation>{hint} Oder sie beenden, wie ein Stromausfall es täte: galley stop --cold</translation>
-        </message>
-        <message>
-            <source>{host} lets us in, but its Docker Engine does not.</source>
-            <translation>{host} lässt den Zugang zu, seine Docker Engine jedoch nicht.</translation>
-        </message>
-        <message>
-            <source>{install}</source>
-            <translation>{install}</translation>
-        </message>
-        <message>
-            <source>{name} cannot be recreated: it is removed as soon as it stops.</source>
-            <translation>{name} lässt sich nicht neu erstellen: Er wird gelöscht, sobald er stoppt.</translation>
-        </message>
-        <message>
-            <source>{name} cannot be {value!r}: it must be {allowed}.</source>
-            <translation>{name}: {value!r} ist nicht möglich. Zulässig: {allowed}.</translation>
-        </message>
-        <message>
-            <source>{name} could not be compiled for the guest's kernel.</source>
-            <translation>{name} konnte nicht für den Kernel des Gasts kompiliert werden.</translation>
-        </message>
-        <message>
-            <source>{name} could not be compiled for the guest.</source>
-            <translation>{name} konnte nicht für den Gast kompiliert werden.</translation>
-        </message>
-        <message>
-            <source>{name} could not be recreated, and is as it was before. {error}</source>
-            <translation>{name} ließ sich nicht neu erstellen und ist unverändert. {error}</translation>
-        </message>
-        <message>
-            <source>{name} could not be recreated, nor put back in full: {error}</source>
-            <translation>{name} ließ sich weder neu erstellen noch vollständig wiederherstellen: {error}</translation>
-        </message>
-        <message>
-            <source>{name} does not let us in with any key that ssh has.</source>
-            <translation>{name} nimmt keinen der Schlüssel an, die ssh hat.</translation>
-        </message>
-        <message>
-            <source>{name} holds no image.</source>
-            <translation>{name} enthält kein Image.</translation>
-        </message>
-        <message>
-            <source>{name} is damaged, or is not a tar file of images.</source>
-            <translation>{name} ist beschädigt oder keine Tar-Datei mit Images.</translation>
-        </message>
-        <message>
-            <source>{name} is not a whole tar file.</source>
-            <translation>{name} ist keine vollständige Tar-Datei.</translation>
-        </message>
-        <message>
-            <source>{name} is not the name of an image.</source>
-            <translation>{name} ist kein Name eines Images.</translation>
-        </message>
-        <message>
-            <source>{name} needs {library}, which no package of the recipe holds.</source>
-            <translation>{name} braucht {library}, die kein Paket des Rezepts enthält.</translation>
-        </message>
-        <message>
-            <source>{name} shows another host key than the one that ssh knows.</source>
-            <translation>{name} zeigt einen anderen Host-Schlüssel als den, den ssh kennt.</translation>
-        </message>
-        <message>
-            <source>{path!r} is not the absolute path of a file.</source>
-            <translation>{path!r} ist kein absoluter Pfad einer Datei.</translation>
-        </message>
-        <message>
-            <source>{path} belongs to another user of this computer. Use a folder of your own.</source>
-            <translation>{path} gehört jemand anderem an diesem Computer. Nehmen Sie einen eigenen Ordner.</translation>
-        </message>
-        <message>
-            <source>{path} cannot be used: {reason}.</source>
-            <translation>{path} ist nicht verwendbar: {reason}.</translation>
-        </message>
-        <message>
-            <source>{path} does not tell its version.</source>
-            <translation>{path} gibt seine Version nicht an.</translation>
-        </message>
-        <message>
-            <source>{path} holds too much to be listed.</source>
-            <translation>{path} enthält zu viel, um es aufzulisten.</translation>
-        </message>
-        <message>
-            <source>{path} is a folder.</source>
-            <translation>{path} ist ein Ordner.</translation>
-        </message>
-        <message>
-            <source>{path} is a link that leads nowhere.</source>
-            <translation>{path} ist ein Link, der ins Leere führt.</translation>
-        </message>
-        <message>
-            <source>{path} is not a file that can be read.</source>
-            <translation>{path} ist keine lesbare Datei.</translation>
-        </message>
-        <message>
-            <source>{path} is not a script for the fake machine: {error}</source>
-            <translation>{path} ist kein Skript für die simulierte Maschine: {error}</translation>
-        </message>
-        <message>
-            <source>{path} is not a socket.</source>
-            <translation>{path} ist kein Socket.</translation>
-        </message>
-        <message>
-            <source>{problem}</source>
-            <translation>{problem}</translation>
-        </message>
-        <message>
-            <source>{program} (pid {pid})</source>
-            <translation>{program} (PID {pid})</translation>
-        </message>
-        <message>
-            <source>{reason}</source>
-            <translation>{reason}</translation>
-        </message>
-        <message>
-            <source>{reason} Turn on virtualization in the firmware's settings, and give your user access to it (Linux: the group of /dev/kvm).</source>
-            <translation>{reason} Die Virtualisierung in den Einstellungen der Firmware einschalten und dem Benutzerkonto Zugriff darauf geben (Linux: die Gruppe von /dev/kvm).</translation>
-        </message>
-        <message>
-            <source>{said}</source>
-            <translation>{said}</translation>
-        </message>
-        <message>
-            <source>{server} does not take this login.</source>
-            <translation>{server} nimmt diese Anmeldung nicht an.</translation>
-        </message>
-        <message>
-            <source>{step} failed on this computer: {reason}.</source>
-            <translation>{step} ist auf diesem Computer fehlgeschlagen: {reason}.</translation>
-        </message>
-        <message>
-            <source>{step} failed: this computer's disk is full.</source>
-            <translation>{step} ist fehlgeschlagen: Die Festplatte dieses Computers ist voll.</translation>
-        </message>
-        <message>
-            <source>{step} took longer than {seconds:g} seconds.</source>
-            <translation>„{step}“ dauerte länger als {seconds:g} Sekunden.</translation>
-        </message>
-        <message>
-            <source>{url} is no address of an engine: {error}.</source>
-            <translation>{url} ist keine Adresse einer Engine: {error}.</translation>
-        </message>
-        <message>
-            <source>{used} is used. Run: galley settings set {name} VALUE</source>
-            <translation>{used} wird verwendet. Ausführen: galley settings set {name} WERT</translation>
-        </message>
-    </context>
+<TS version="2.1" language="de" sourcelanguage="en">
+<context>
+    <name></name>
+    <message>
+        <source> · {n} chosen</source>
+        <translation> · {n} ausgewählt</translation>
+    </message>
+    <message numerus="yes">
+        <source>%n CPUs</source>
+        <comment>%n CPU</comment>
+        <translation>
+            <numerusform>%n CPU</numerusform>
+            <numerusform>%n CPUs</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n CPUs, at most {memory} of memory, a disk that grows up to {disk}.</source>
+        <comment>%n CPU, at most {memory} of memory, a disk that grows up to {disk}.</comment>
+        <translation>
+            <numerusform>%n CPU, höchstens {memory} Speicher, ein Datenträger, der bis {disk} wächst.</numerusform>
+            <numerusform>%n CPUs, höchstens {memory} Speicher, ein Datenträger, der bis {disk} wächst.</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n capabilities</source>
+        <comment>%n capability</comment>
+        <translation>
+            <numerusform>%n Capability</numerusform>
+            <numerusform>%n Capabilities</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n checks passed.</source>
+        <comment>%n check passed.</comment>
+        <translation>
+            <numerusform>%n Prüfung bestanden.</numerusform>
+            <numerusform>%n Prüfungen bestanden.</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n checks skipped.</source>
+        <comment>%n check skipped.</comment>
+        <translation>
+            <numerusform>%n Prüfung übersprungen.</numerusform>
+            <numerusform>%n Prüfungen übersprungen.</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n containers</source>
+        <comment>%n container</comment>
+        <translation>
+            <numerusform>%n Container</numerusform>
+            <numerusform>%n Container</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n containers run</source>
+        <comment>%n container runs</comment>
+        <translation>
+            <numerusform>%n Container läuft</numerusform>
+            <numerusform>%n Container laufen</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n entries</source>
+        <comment>%n entry</comment>
+        <translation>
+            <numerusform>%n Eintrag</numerusform>
+            <numerusform>%n Einträge</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n failed</source>
+        <comment>%n failed</comment>
+        <translation>
+            <numerusform>%n mit Fehler</numerusform>
+            <numerusform>%n mit Fehler</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n files</source>
+        <comment>%n file</comment>
+        <translation>
+            <numerusform>%n Datei</numerusform>
+            <numerusform>%n Dateien</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n files changed</source>
+        <comment>%n file changed</comment>
+        <translation>
+            <numerusform>%n Datei geändert</numerusform>
+            <numerusform>%n Dateien geändert</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n images</source>
+        <comment>%n image</comment>
+        <translation>
+            <numerusform>%n Image</numerusform>
+            <numerusform>%n Images</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n images ({size}) have to be pulled, loaded or built again before they can be used again.</source>
+        <comment>The image ({size}) has to be pulled, loaded or built again before it can be used again.</comment>
+        <translation>
+            <numerusform>Vor der nächsten Verwendung muss das Image ({size}) wieder geholt, geladen oder gebaut werden.</numerusform>
+            <numerusform>Vor der nächsten Verwendung müssen %n Images ({size}) wieder geholt, geladen oder gebaut werden.</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n images are in use</source>
+        <comment>{name} is in use</comment>
+        <translation>
+            <numerusform>{name} wird verwendet</numerusform>
+            <numerusform>%n Images werden verwendet</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n images were deleted</source>
+        <comment>%n image was deleted</comment>
+        <translation>
+            <numerusform>%n Image wurde gelöscht</numerusform>
+            <numerusform>%n Images wurden gelöscht</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n images would be deleted</source>
+        <comment>%n image would be deleted</comment>
+        <translation>
+            <numerusform>%n Image würde gelöscht</numerusform>
+            <numerusform>%n Images würden gelöscht</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n items</source>
+        <comment>%n item</comment>
+        <translation>
+            <numerusform>%n Eintrag</numerusform>
+            <numerusform>%n Einträge</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n keys</source>
+        <comment>%n key</comment>
+        <translation>
+            <numerusform>%n Schlüssel</numerusform>
+            <numerusform>%n Schlüssel</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n layers</source>
+        <comment>%n layer</comment>
+        <translation>
+            <numerusform>%n Layer</numerusform>
+            <numerusform>%n Layer</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n lines</source>
+        <comment>%n line</comment>
+        <translation>
+            <numerusform>%n Zeile</numerusform>
+            <numerusform>%n Zeilen</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n matches</source>
+        <comment>%n match</comment>
+        <translation>
+            <numerusform>%n Treffer</numerusform>
+            <numerusform>%n Treffer</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n networks</source>
+        <comment>%n network</comment>
+        <translation>
+            <numerusform>%n Netzwerk</numerusform>
+            <numerusform>%n Netzwerke</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n networks were deleted</source>
+        <comment>%n network was deleted</comment>
+        <translation>
+            <numerusform>%n Netzwerk wurde gelöscht</numerusform>
+            <numerusform>%n Netzwerke wurden gelöscht</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n new lines</source>
+        <comment>%n new line</comment>
+        <translation>
+            <numerusform>%n neue Zeile</numerusform>
+            <numerusform>%n neue Zeilen</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n paused</source>
+        <comment>%n paused</comment>
+        <translation>
+            <numerusform>%n pausiert</numerusform>
+            <numerusform>%n pausiert</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n problems found.</source>
+        <comment>%n problem found.</comment>
+        <translation>
+            <numerusform>%n Problem gefunden.</numerusform>
+            <numerusform>%n Probleme gefunden.</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n restarting</source>
+        <comment>%n restarting</comment>
+        <translation>
+            <numerusform>%n startet neu</numerusform>
+            <numerusform>%n startet neu</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n running</source>
+        <comment>%n running</comment>
+        <translation>
+            <numerusform>%n in Betrieb</numerusform>
+            <numerusform>%n in Betrieb</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n taken away</source>
+        <comment>%n taken away</comment>
+        <translation>
+            <numerusform>%n entfernt</numerusform>
+            <numerusform>%n entfernt</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n unhealthy</source>
+        <comment>%n unhealthy</comment>
+        <translation>
+            <numerusform>%n gestört</numerusform>
+            <numerusform>%n gestört</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n volumes</source>
+        <comment>%n volume</comment>
+        <translation>
+            <numerusform>%n Volume</numerusform>
+            <numerusform>%n Volumes</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n volumes are used by {users}.</source>
+        <comment>{name} is used by {users}.</comment>
+        <translation>
+            <numerusform>{name} wird von {users} verwendet.</numerusform>
+            <numerusform>%n Volumes werden von {users} verwendet.</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n volumes were deleted</source>
+        <comment>%n volume was deleted</comment>
+        <translation>
+            <numerusform>%n Volume wurde gelöscht</numerusform>
+            <numerusform>%n Volumes wurden gelöscht</numerusform>
+        </translation>
+    </message>
+    <message>
+        <source>/data</source>
+        <translation>/data</translation>
+    </message>
+    <message>
+        <source>80</source>
+        <translation>80</translation>
+    </message>
+    <message>
+        <source>A container of it starts with</source>
+        <translation>Ein Container davon startet mit</translation>
+    </message>
+    <message>
+        <source>A driver is wanted.</source>
+        <translation>Ein Treiber muss angegeben werden.</translation>
+    </message>
+    <message>
+        <source>A gateway needs a subnet that it is in.</source>
+        <translation>Ein Gateway braucht ein Subnetz, in dem es liegt.</translation>
+    </message>
+    <message>
+        <source>A label needs a name before its =: {line}</source>
+        <translation>Ein Label braucht einen Namen vor dem =: {line}</translation>
+    </message>
+    <message>
+        <source>A layer that several images share is counted for each of them.</source>
+        <translation>Ein Layer, den mehrere Images teilen, wird bei jedem davon mitgezählt.</translation>
+    </message>
+    <message>
+        <source>A name has no spaces.</source>
+        <translation>Ein Name enthält keine Leerzeichen.</translation>
+    </message>
+    <message>
+        <source>A name is wanted.</source>
+        <translation>Ein Name muss angegeben werden.</translation>
+    </message>
+    <message>
+        <source>A new volume with a copy of all files, their owners and modes.</source>
+        <translation>Ein neues Volume mit einer Kopie aller Dateien samt Eigentümern und Rechten.</translation>
+    </message>
+    <message>
+        <source>A password or a token is wanted.</source>
+        <translation>Ein Passwort oder Token muss angegeben werden.</translation>
+    </message>
+    <message>
+        <source>A plain `docker` on this computer reaches Galley</source>
+        <translation>Ein einfaches `docker` auf diesem Computer erreicht Galley</translation>
+    </message>
+    <message>
+        <source>A port is a number from 1 to 65535.</source>
+        <translation>Ein Port ist eine Zahl von 1 bis 65535.</translation>
+    </message>
+    <message>
+        <source>A quotation mark is not closed.</source>
+        <translation>Ein Anführungszeichen ist nicht geschlossen.</translation>
+    </message>
+    <message>
+        <source>A running container may change files while they are copied.</source>
+        <translation>Ein laufender Container kann Dateien während des Kopierens ändern.</translation>
+    </message>
+    <message>
+        <source>A snapshot is being copied.</source>
+        <translation>Ein Snapshot wird gerade kopiert.</translation>
+    </message>
+    <message>
+        <source>A terminal needs one in the image. Files, Stats and Inside work without.</source>
+        <translation>Ein Terminal braucht eine Shell im Image. Dateien, Statistik und Innenleben gehen auch ohne.</translation>
+    </message>
+    <message>
+        <source>A terminal needs one that runs.</source>
+        <translation>Ein Terminal braucht einen laufenden Container.</translation>
+    </message>
+    <message>
+        <source>A user name is wanted.</source>
+        <translation>Ein Benutzername muss angegeben werden.</translation>
+    </message>
+    <message>
+        <source>A variable needs a name, without = and spaces.</source>
+        <translation>Eine Variable braucht einen Namen ohne = und Leerzeichen.</translation>
+    </message>
+    <message>
+        <source>A volume keeps files that outlive the containers which write them.</source>
+        <translation>Ein Volume bewahrt Dateien, die ihre Container überdauern.</translation>
+    </message>
+    <message>
+        <source>A web server that answers on port 8080 of this computer, run from here or with this command in a terminal.</source>
+        <translation>Ein Webserver auf Port 8080 dieses Computers, hier ausgeführt oder mit diesem Befehl in einem Terminal.</translation>
+    </message>
+    <message>
+        <source>About</source>
+        <translation>Über Galley</translation>
+    </message>
+    <message>
+        <source>Accelerator</source>
+        <translation>Beschleuniger</translation>
+    </message>
+    <message>
+        <source>Add a folder…</source>
+        <translation>Ordner hinzufügen…</translation>
+    </message>
+    <message>
+        <source>Add a mount</source>
+        <translation>Mount hinzufügen</translation>
+    </message>
+    <message>
+        <source>Add a name to {image}</source>
+        <translation>Namen für {image} hinzufügen</translation>
+    </message>
+    <message>
+        <source>Add a name…</source>
+        <translation>Namen hinzufügen…</translation>
+    </message>
+    <message>
+        <source>Add a port</source>
+        <translation>Port hinzufügen</translation>
+    </message>
+    <message>
+        <source>Add a variable</source>
+        <translation>Variable hinzufügen</translation>
+    </message>
+    <message>
+        <source>Add the name</source>
+        <translation>Hinzufügen</translation>
+    </message>
+    <message>
+        <source>Added</source>
+        <translation>Hinzugefügt</translation>
+    </message>
+    <message>
+        <source>Address</source>
+        <translation>Adresse</translation>
+    </message>
+    <message>
+        <source>Address of published ports</source>
+        <translation>Adresse veröffentlichter Ports</translation>
+    </message>
+    <message>
+        <source>Address of the host</source>
+        <translation>Adresse des Hosts</translation>
+    </message>
+    <message>
+        <source>Age</source>
+        <translation>Alter</translation>
+    </message>
+    <message>
+        <source>Alias</source>
+        <translation>Alias</translation>
+    </message>
+    <message>
+        <source>All</source>
+        <translation>Alle</translation>
+    </message>
+    <message>
+        <source>All files ({any})</source>
+        <translation>Alle Dateien ({any})</translation>
+    </message>
+    <message numerus="yes">
+        <source>All files in them are lost for good.</source>
+        <comment>All files in it are lost for good.</comment>
+        <translation>
+            <numerusform>Alle Dateien darin gehen endgültig verloren.</numerusform>
+            <numerusform>Alle Dateien darin gehen endgültig verloren.</numerusform>
+        </translation>
+    </message>
+    <message>
+        <source>All images that no container uses, not only those without a name</source>
+        <translation>Alle Images ohne Container, nicht nur namenlose</translation>
+    </message>
+    <message>
+        <source>All snapshots and settings stay.</source>
+        <translation>Alle Snapshots und Einstellungen bleiben.</translation>
+    </message>
+    <message>
+        <source>Also containers that are not running</source>
+        <translation>Auch Container, die nicht laufen</translation>
+    </message>
+    <message>
+        <source>Also volumes that somebody has named</source>
+        <translation>Auch Volumes mit selbst vergebenem Namen</translation>
+    </message>
+    <message>
+        <source>An address is like 127.0.0.1; empty means all of them.</source>
+        <translation>Eine Adresse sieht aus wie 127.0.0.1; leer bedeutet alle.</translation>
+    </message>
+    <message>
+        <source>An address is wanted, as {example}.</source>
+        <translation>Hier gehört eine Adresse hin, etwa {example}.</translation>
+    </message>
+    <message>
+        <source>An address with a prefix length is wanted, as {example}.</source>
+        <translation>Hier gehört eine Adresse mit Präfixlänge hin, etwa {example}.</translation>
+    </message>
+    <message>
+        <source>Another engine is looked at now.</source>
+        <translation>Jetzt wird eine andere Engine betrachtet.</translation>
+    </message>
+    <message>
+        <source>Another name under which others on it find the container.</source>
+        <translation>Ein weiterer Name, unter dem andere im Netzwerk den Container finden.</translation>
+    </message>
+    <message>
+        <source>AppArmor</source>
+        <translation>AppArmor</translation>
+    </message>
+    <message>
+        <source>AppArmor {profile}</source>
+        <translation>AppArmor {profile}</translation>
+    </message>
+    <message>
+        <source>Apply</source>
+        <translation>Anwenden</translation>
+    </message>
+    <message>
+        <source>Apply daemon.json</source>
+        <translation>daemon.json anwenden</translation>
+    </message>
+    <message>
+        <source>As the engine describes it</source>
+        <translation>Wie die Engine es beschreibt</translation>
+    </message>
+    <message>
+        <source>As the system</source>
+        <translation>Wie das System</translation>
+    </message>
+    <message>
+        <source>Asking the engine…</source>
+        <translation>Engine wird gefragt…</translation>
+    </message>
+    <message>
+        <source>Asking the registry…</source>
+        <translation>Registry wird gefragt…</translation>
+    </message>
+    <message>
+        <source>At login</source>
+        <translation>Bei der Anmeldung am Computer</translation>
+    </message>
+    <message>
+        <source>Back to the folder</source>
+        <translation>Zurück zum Ordner</translation>
+    </message>
+    <message>
+        <source>Back to the list</source>
+        <translation>Zurück zur Liste</translation>
+    </message>
+    <message>
+        <source>Backend</source>
+        <translation>Backend</translation>
+    </message>
+    <message>
+        <source>Behind @ stands a digest, for example sha256:… with 64 digits.</source>
+        <translation>Nach @ steht ein Digest, zum Beispiel sha256:… mit 64 Stellen.</translation>
+    </message>
+    <message>
+        <source>Behind the last colon stands a tag: letters, digits, dots and dashes.</source>
+        <translation>Nach dem letzten Doppelpunkt steht ein Tag: Buchstaben, Ziffern, Punkte und Striche.</translation>
+    </message>
+    <message>
+        <source>Browse</source>
+        <translation>Durchsuchen</translation>
+    </message>
+    <message>
+        <source>Build cache</source>
+        <translation>Build-Cache</translation>
+    </message>
+    <message>
+        <source>Build the guest image</source>
+        <translation>Gast-Image bauen</translation>
+    </message>
+    <message>
+        <source>Build the image again</source>
+        <translation>Image neu bauen</translation>
+    </message>
+    <message>
+        <source>Built in</source>
+        <translation>Fest eingebaut</translation>
+    </message>
+    <message numerus="yes">
+        <source>By force the images lose their names and, where no running container needs them, their files. Containers that use them stay, but cannot be made again from these names.</source>
+        <comment>By force the image loses its name and, where no running container needs it, its files. Containers that use it stay, but cannot be made again from this name.</comment>
+        <translation>
+            <numerusform>Erzwungen verliert das Image seinen Namen und, wo kein laufender Container sie braucht, seine Dateien. Container, die es verwenden, bleiben erhalten, lassen sich aber nicht mehr unter diesem Namen neu erstellen.</numerusform>
+            <numerusform>Erzwungen verlieren die Images ihre Namen und, wo kein laufender Container sie braucht, ihre Dateien. Container, die sie verwenden, bleiben erhalten, lassen sich aber nicht mehr unter diesen Namen neu erstellen.</numerusform>
+        </translation>
+    </message>
+    <message>
+        <source>CPU</source>
+        <translation>CPU</translation>
+    </message>
+    <message>
+        <source>CPU cores</source>
+        <translation>CPU-Kerne</translation>
+    </message>
+    <message>
+        <source>CPU model</source>
+        <translation>CPU-Modell</translation>
+    </message>
+    <message>
+        <source>CPU {share}</source>
+        <translation>CPU {share}</translation>
+    </message>
+    <message>
+        <source>CPUs</source>
+        <translation>CPUs</translation>
+    </message>
+    <message>
+        <source>Cancel</source>
+        <translation>Abbrechen</translation>
+    </message>
+    <message>
+        <source>Cancel the start</source>
+        <translation>Start abbrechen</translation>
+    </message>
+    <message>
+        <source>Cancel {task}</source>
+        <translation>{task} abbrechen</translation>
+    </message>
+    <message>
+        <source>Cancelling…</source>
+        <translation>Wird abgebrochen…</translation>
+    </message>
+    <message>
+        <source>Capabilities</source>
+        <translation>Capabilities</translation>
+    </message>
+    <message>
+        <source>Change or clear the filter.</source>
+        <translation>Filter ändern oder leeren.</translation>
+    </message>
+    <message>
+        <source>Change the setting {name}</source>
+        <translation>Einstellung {name} ändern</translation>
+    </message>
+    <message>
+        <source>Change the settings</source>
+        <translation>Einstellungen ändern</translation>
+    </message>
+    <message>
+        <source>Changed and not in use yet: {names}</source>
+        <translation>Geändert, aber noch nicht wirksam: {names}</translation>
+    </message>
+    <message>
+        <source>Changed files</source>
+        <translation>Geänderte Dateien</translation>
+    </message>
+    <message>
+        <source>Changed files of {name}</source>
+        <translation>Geänderte Dateien von {name}</translation>
+    </message>
+    <message>
+        <source>Changed here:</source>
+        <translation>Hier geändert:</translation>
+    </message>
+    <message>
+        <source>Charts</source>
+        <translation>Diagramme</translation>
+    </message>
+    <message>
+        <source>Check for problems</source>
+        <translation>Probleme suchen</translation>
+    </message>
+    <message>
+        <source>Checking…</source>
+        <translation>Wird geprüft…</translation>
+    </message>
+    <message>
+        <source>Checks</source>
+        <translation>Prüfungen</translation>
+    </message>
+    <message>
+        <source>Choose a tar file</source>
+        <translation>Tar-Datei auswählen</translation>
+    </message>
+    <message>
+        <source>Choose another place, or make room there.</source>
+        <translation>Einen anderen Ort wählen oder dort Platz schaffen.</translation>
+    </message>
+    <message>
+        <source>Choose another place.</source>
+        <translation>Einen anderen Ort wählen.</translation>
+    </message>
+    <message>
+        <source>Choose…</source>
+        <translation>Auswählen…</translation>
+    </message>
+    <message>
+        <source>Clean up: {what}</source>
+        <translation>Aufräumen: {what}</translation>
+    </message>
+    <message>
+        <source>Clean up…</source>
+        <translation>Aufräumen…</translation>
+    </message>
+    <message>
+        <source>Clear</source>
+        <translation>Leeren</translation>
+    </message>
+    <message>
+        <source>Clear a filter, close a file, go back to the list</source>
+        <translation>Filter leeren, Datei schließen, zurück zur Liste</translation>
+    </message>
+    <message>
+        <source>Clear the filter</source>
+        <translation>Filter leeren</translation>
+    </message>
+    <message>
+        <source>Clear the view</source>
+        <translation>Ansicht leeren</translation>
+    </message>
+    <message>
+        <source>Clone</source>
+        <translation>Klonen</translation>
+    </message>
+    <message>
+        <source>Clone {name}</source>
+        <translation>{name} klonen</translation>
+    </message>
+    <message>
+        <source>Clone {source} as {name}</source>
+        <translation>{source} als {name} klonen</translation>
+    </message>
+    <message>
+        <source>Clone…</source>
+        <translation>Klonen…</translation>
+    </message>
+    <message>
+        <source>Close</source>
+        <translation>Schließen</translation>
+    </message>
+    <message>
+        <source>Close the list of files</source>
+        <translation>Dateiliste schließen</translation>
+    </message>
+    <message>
+        <source>Close the window; the engine runs on</source>
+        <translation>Fenster schließen; die Engine läuft weiter</translation>
+    </message>
+    <message>
+        <source>Collecting logs</source>
+        <translation>Logs werden gesammelt</translation>
+    </message>
+    <message>
+        <source>Colours</source>
+        <translation>Farben</translation>
+    </message>
+    <message>
+        <source>Colours of the system</source>
+        <translation>Farben des Systems</translation>
+    </message>
+    <message>
+        <source>Command</source>
+        <translation>Befehl</translation>
+    </message>
+    <message>
+        <source>Command palette</source>
+        <translation>Befehlspalette</translation>
+    </message>
+    <message>
+        <source>Commands that match</source>
+        <translation>Passende Befehle</translation>
+    </message>
+    <message>
+        <source>Compare namespaces</source>
+        <translation>Namespaces vergleichen</translation>
+    </message>
+    <message>
+        <source>Connect</source>
+        <translation>Verbinden</translation>
+    </message>
+    <message>
+        <source>Connect a container to {name}</source>
+        <translation>Container mit {name} verbinden</translation>
+    </message>
+    <message>
+        <source>Connect a container…</source>
+        <translation>Verbinden…</translation>
+    </message>
+    <message>
+        <source>Connect again</source>
+        <translation>Wieder verbinden</translation>
+    </message>
+    <message>
+        <source>Connect {container} to {network}</source>
+        <translation>{container} mit {network} verbinden</translation>
+    </message>
+    <message>
+        <source>Connecting to {name}…</source>
+        <translation>Verbindung zu {name}…</translation>
+    </message>
+    <message>
+        <source>Connecting…</source>
+        <translation>Verbinden…</translation>
+    </message>
+    <message>
+        <source>Connection</source>
+        <translation>Verbindung</translation>
+    </message>
+    <message>
+        <source>Container</source>
+        <translation>Container</translation>
+    </message>
+    <message>
+        <source>Containers</source>
+        <translation>Container</translation>
+    </message>
+    <message>
+        <source>Containers and volumes stay. Layers that other images use stay, too.</source>
+        <translation>Container und Volumes bleiben erhalten, ebenso Layer, die andere Images verwenden.</translation>
+    </message>
+    <message>
+        <source>Containers on the same network find each other by name.</source>
+        <translation>Container im selben Netzwerk finden einander über ihren Namen.</translation>
+    </message>
+    <message>
+        <source>Containers stand still while it is copied, and connections to them end; going back brings them back as they were.</source>
+        <translation>Container stehen still, während kopiert wird, und Verbindungen zu ihnen enden; beim Zurückgehen laufen sie weiter, wie sie waren.</translation>
+    </message>
+    <message>
+        <source>Containers; with 2 to 7 the other pages</source>
+        <translation>Container; mit 2 bis 7 die anderen Seiten</translation>
+    </message>
+    <message>
+        <source>Context</source>
+        <translation>Kontext</translation>
+    </message>
+    <message>
+        <source>Copied</source>
+        <translation>Kopiert</translation>
+    </message>
+    <message>
+        <source>Copy</source>
+        <translation>Kopieren</translation>
+    </message>
+    <message>
+        <source>Copy ID</source>
+        <translation>ID kopieren</translation>
+    </message>
+    <message>
+        <source>Copy all</source>
+        <translation>Alles kopieren</translation>
+    </message>
+    <message>
+        <source>Copy digest</source>
+        <translation>Digest kopieren</translation>
+    </message>
+    <message>
+        <source>Copy docker run</source>
+        <translation>docker run kopieren</translation>
+    </message>
+    <message>
+        <source>Copy mountpoint</source>
+        <translation>Mountpoint kopieren</translation>
+    </message>
+    <message>
+        <source>Copy name</source>
+        <translation>Namen kopieren</translation>
+    </message>
+    <message>
+        <source>Copy path</source>
+        <translation>Pfad kopieren</translation>
+    </message>
+    <message>
+        <source>Copy the problem</source>
+        <translation>Problem kopieren</translation>
+    </message>
+    <message>
+        <source>Copy value</source>
+        <translation>Wert kopieren</translation>
+    </message>
+    <message>
+        <source>Copy what is selected</source>
+        <translation>Auswahl kopieren</translation>
+    </message>
+    <message>
+        <source>Copy {what}</source>
+        <translation>{what} kopieren</translation>
+    </message>
+    <message>
+        <source>Copy ▾</source>
+        <translation>Kopieren ▾</translation>
+    </message>
+    <message>
+        <source>Copying the disk</source>
+        <translation>Die Platte wird kopiert</translation>
+    </message>
+    <message>
+        <source>Copying the memory</source>
+        <translation>Der Arbeitsspeicher wird kopiert</translation>
+    </message>
+    <message>
+        <source>Copying {name}… {share}</source>
+        <translation>{name} wird kopiert… {share}</translation>
+    </message>
+    <message>
+        <source>Count</source>
+        <translation>Zählen</translation>
+    </message>
+    <message>
+        <source>Count again</source>
+        <translation>Neu zählen</translation>
+    </message>
+    <message>
+        <source>Count what the engine holds</source>
+        <translation>Belegten Platz der Engine zählen</translation>
+    </message>
+    <message>
+        <source>Counting what is not used…</source>
+        <translation>Unbenutztes wird gezählt…</translation>
+    </message>
+    <message>
+        <source>Counting…</source>
+        <translation>Wird gezählt…</translation>
+    </message>
+    <message>
+        <source>Create</source>
+        <translation>Erstellen</translation>
+    </message>
+    <message>
+        <source>Create a network</source>
+        <translation>Netzwerk erstellen</translation>
+    </message>
+    <message>
+        <source>Create a network…</source>
+        <translation>Netzwerk erstellen…</translation>
+    </message>
+    <message>
+        <source>Create a snapshot</source>
+        <translation>Snapshot erstellen</translation>
+    </message>
+    <message>
+        <source>Create a snapshot…</source>
+        <translation>Snapshot erstellen…</translation>
+    </message>
+    <message>
+        <source>Create a volume</source>
+        <translation>Volume erstellen</translation>
+    </message>
+    <message>
+        <source>Create a volume…</source>
+        <translation>Volume erstellen…</translation>
+    </message>
+    <message>
+        <source>Create the snapshot {name}</source>
+        <translation>Den Snapshot {name} erstellen</translation>
+    </message>
+    <message>
+        <source>Create {name}</source>
+        <translation>{name} erstellen</translation>
+    </message>
+    <message>
+        <source>Created</source>
+        <translation>Erstellt</translation>
+    </message>
+    <message>
+        <source>Create…</source>
+        <translation>Neu…</translation>
+    </message>
+    <message>
+        <source>Ctrl+K</source>
+        <translation>Strg+K</translation>
+    </message>
+    <message>
+        <source>Ctrl+K finds a command</source>
+        <translation>Strg+K findet einen Befehl</translation>
+    </message>
+    <message>
+        <source>Ctrl+Shift+C and V copy and paste</source>
+        <translation>Strg+Umschalt+C und V kopieren und fügen ein</translation>
+    </message>
+    <message>
+        <source>Ctrl+Tab goes to the next tab</source>
+        <translation>Strg+Tab wechselt zum nächsten Tab</translation>
+    </message>
+    <message>
+        <source>Ctrl+{n}</source>
+        <translation>Strg+{n}</translation>
+    </message>
+    <message>
+        <source>Dark</source>
+        <translation>Dunkel</translation>
+    </message>
+    <message>
+        <source>Dark colours</source>
+        <translation>Dunkle Farben</translation>
+    </message>
+    <message>
+        <source>Default: {value}</source>
+        <translation>Standard: {value}</translation>
+    </message>
+    <message>
+        <source>Delete</source>
+        <translation>Löschen</translation>
+    </message>
+    <message numerus="yes">
+        <source>Delete %n containers?</source>
+        <comment>Delete {name}?</comment>
+        <translation>
+            <numerusform>{name} löschen?</numerusform>
+            <numerusform>%n Container löschen?</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>Delete %n images?</source>
+        <comment>Delete {name}?</comment>
+        <translation>
+            <numerusform>{name} löschen?</numerusform>
+            <numerusform>%n Images löschen?</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>Delete %n networks?</source>
+        <comment>Delete the network {name}?</comment>
+        <translation>
+            <numerusform>Netzwerk {name} löschen?</numerusform>
+            <numerusform>%n Netzwerke löschen?</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>Delete %n volumes?</source>
+        <comment>Delete the volume {name}?</comment>
+        <translation>
+            <numerusform>Volume {name} löschen?</numerusform>
+            <numerusform>%n Volumes löschen?</numerusform>
+        </translation>
+    </message>
+    <message>
+        <source>Delete by force</source>
+        <translation>Löschen erzwingen</translation>
+    </message>
+    <message>
+        <source>Delete stopped containers…</source>
+        <translation>Gestoppte Container löschen…</translation>
+    </message>
+    <message>
+        <source>Delete the container when it ends</source>
+        <translation>Container am Ende löschen</translation>
+    </message>
+    <message>
+        <source>Delete the snapshot {name}</source>
+        <translation>Den Snapshot {name} löschen</translation>
+    </message>
+    <message>
+        <source>Delete the snapshot {name}?</source>
+        <translation>Den Snapshot {name} löschen?</translation>
+    </message>
+    <message numerus="yes">
+        <source>Delete these containers first: stopping them is not enough.</source>
+        <comment>Delete that container first: stopping it is not enough.</comment>
+        <translation>
+            <numerusform>Zuerst diesen Container löschen: Stoppen reicht nicht.</numerusform>
+            <numerusform>Zuerst diese Container löschen: Stoppen reicht nicht.</numerusform>
+        </translation>
+    </message>
+    <message>
+        <source>Delete unused images</source>
+        <translation>Unbenutzte Images löschen</translation>
+    </message>
+    <message>
+        <source>Delete unused images…</source>
+        <translation>Unbenutzte Images löschen…</translation>
+    </message>
+    <message>
+        <source>Delete unused networks</source>
+        <translation>Unbenutzte Netzwerke löschen</translation>
+    </message>
+    <message>
+        <source>Delete unused networks…</source>
+        <translation>Unbenutzte Netzwerke löschen…</translation>
+    </message>
+    <message>
+        <source>Delete unused volumes</source>
+        <translation>Unbenutzte Volumes löschen</translation>
+    </message>
+    <message>
+        <source>Delete unused volumes…</source>
+        <translation>Unbenutzte Volumes löschen…</translation>
+    </message>
+    <message>
+        <source>Delete {name}</source>
+        <translation>{name} löschen</translation>
+    </message>
+    <message>
+        <source>Delete, after a question</source>
+        <translation>Löschen, nach Rückfrage</translation>
+    </message>
+    <message>
+        <source>Deletes the virtual machine with everything in it, and every setting. Galley is then as it was before its first start.</source>
+        <translation>Löscht die virtuelle Maschine mit ihrem gesamten Inhalt und alle Einstellungen. Galley ist danach wie vor dem ersten Start.</translation>
+    </message>
+    <message>
+        <source>Delete…</source>
+        <translation>Löschen…</translation>
+    </message>
+    <message>
+        <source>Deleting unused volumes</source>
+        <translation>Unbenutzte Volumes werden gelöscht</translation>
+    </message>
+    <message>
+        <source>Details</source>
+        <translation>Details</translation>
+    </message>
+    <message>
+        <source>Digests</source>
+        <translation>Digests</translation>
+    </message>
+    <message>
+        <source>Disconnect</source>
+        <translation>Trennen</translation>
+    </message>
+    <message>
+        <source>Disconnect {container} from {network}</source>
+        <translation>{container} von {network} trennen</translation>
+    </message>
+    <message>
+        <source>Disconnected first, while running: {names}.</source>
+        <translation>Laufend, werden zuerst getrennt: {names}.</translation>
+    </message>
+    <message>
+        <source>Disk</source>
+        <translation>Datenträger</translation>
+    </message>
+    <message>
+        <source>Disk read + write</source>
+        <translation>Lesen + Schreiben</translation>
+    </message>
+    <message>
+        <source>Disk size</source>
+        <translation>Größe des Datenträgers</translation>
+    </message>
+    <message>
+        <source>Disk {used} of {whole}</source>
+        <translation>Datenträger {used} von {whole}</translation>
+    </message>
+    <message>
+        <source>Do something, or go to something</source>
+        <translation>Etwas tun oder etwas öffnen</translation>
+    </message>
+    <message>
+        <source>Docker Engine</source>
+        <translation>Docker Engine</translation>
+    </message>
+    <message>
+        <source>Docker cannot change these things in a container, so another one is made from the same image. The old one is kept until the new one runs. Volumes are taken along; other files that it has written inside are not, and are lost.</source>
+        <translation>Docker kann dies an einem bestehenden Container nicht ändern, daher wird aus demselben Image ein neuer erstellt. Der alte bleibt, bis der neue läuft. Volumes werden übernommen; andere im Container geschriebene Dateien nicht, sie gehen verloren.</translation>
+    </message>
+    <message>
+        <source>Docker chooses one</source>
+        <translation>Docker vergibt einen</translation>
+    </message>
+    <message>
+        <source>Docker context</source>
+        <translation>Docker-Kontext</translation>
+    </message>
+    <message>
+        <source>Docker keeps logins in a plain file, because logins in the keyring are turned off.</source>
+        <translation>Docker hat Anmeldungen in einer lesbaren Datei, weil Anmeldungen im Schlüsselbund ausgeschaltet sind.</translation>
+    </message>
+    <message>
+        <source>Docker needs 6 MiB at least.</source>
+        <translation>Docker braucht mindestens 6 MiB.</translation>
+    </message>
+    <message>
+        <source>Docker on this computer</source>
+        <translation>Docker auf diesem Computer</translation>
+    </message>
+    <message>
+        <source>Docker {version} · API {api}</source>
+        <translation>Docker {version} · API {api}</translation>
+    </message>
+    <message numerus="yes">
+        <source>Download %n items</source>
+        <comment>Download {name}</comment>
+        <translation>
+            <numerusform>{name} herunterladen</numerusform>
+            <numerusform>%n Einträge herunterladen</numerusform>
+        </translation>
+    </message>
+    <message>
+        <source>Download to</source>
+        <translation>Herunterladen nach</translation>
+    </message>
+    <message>
+        <source>Download what is chosen</source>
+        <translation>Auswahl herunterladen</translation>
+    </message>
+    <message>
+        <source>Download…</source>
+        <translation>Herunterladen…</translation>
+    </message>
+    <message>
+        <source>Driver</source>
+        <translation>Treiber</translation>
+    </message>
+    <message>
+        <source>Drop files here to upload them.</source>
+        <translation>Dateien zum Hochladen hierher ziehen.</translation>
+    </message>
+    <message>
+        <source>Drop to upload to {folder}</source>
+        <translation>Loslassen, um nach {folder} hochzuladen</translation>
+    </message>
+    <message>
+        <source>Dropped</source>
+        <translation>Entzogen</translation>
+    </message>
+    <message>
+        <source>Engine</source>
+        <translation>Engine</translation>
+    </message>
+    <message>
+        <source>Engine running</source>
+        <translation>Engine läuft</translation>
+    </message>
+    <message>
+        <source>Engine stopped</source>
+        <translation>Engine gestoppt</translation>
+    </message>
+    <message>
+        <source>Engine that is shown</source>
+        <translation>Angezeigte Engine</translation>
+    </message>
+    <message>
+        <source>Entry point</source>
+        <translation>Entrypoint</translation>
+    </message>
+    <message>
+        <source>Environment</source>
+        <translation>Umgebung</translation>
+    </message>
+    <message>
+        <source>Environment variables</source>
+        <translation>Umgebungsvariablen</translation>
+    </message>
+    <message>
+        <source>Every published port is open</source>
+        <translation>Jeder veröffentlichte Port ist offen</translation>
+    </message>
+    <message>
+        <source>Every step of the next start is shown here with its time.</source>
+        <translation>Hier erscheint jeder Schritt des nächsten Starts mit seiner Dauer.</translation>
+    </message>
+    <message>
+        <source>Everywhere</source>
+        <translation>Überall</translation>
+    </message>
+    <message>
+        <source>Export to a tar…</source>
+        <translation>Als Tar-Datei exportieren…</translation>
+    </message>
+    <message>
+        <source>Export {name}</source>
+        <translation>{name} exportieren</translation>
+    </message>
+    <message>
+        <source>Export…</source>
+        <translation>Exportieren…</translation>
+    </message>
+    <message>
+        <source>Fewer options</source>
+        <translation>Weniger Optionen</translation>
+    </message>
+    <message>
+        <source>File system</source>
+        <translation>Dateisystem</translation>
+    </message>
+    <message>
+        <source>Files</source>
+        <translation>Dateien</translation>
+    </message>
+    <message>
+        <source>Files in a folder that you do not upload stay.</source>
+        <translation>Dateien eines Ordners, die nicht hochgeladen werden, bleiben erhalten.</translation>
+    </message>
+    <message>
+        <source>Files of the layer</source>
+        <translation>Dateien des Layers</translation>
+    </message>
+    <message>
+        <source>Files of this layer</source>
+        <translation>Dateien dieses Layers</translation>
+    </message>
+    <message>
+        <source>Files that are in the tar and in the volume are replaced by those of the tar.</source>
+        <translation>Dateien, die in der Tar-Datei und im Volume vorkommen, werden durch die der Tar-Datei ersetzt.</translation>
+    </message>
+    <message>
+        <source>Files written inside and not to a volume are lost.</source>
+        <translation>Im Container geschriebene Dateien gehen verloren, sofern sie nicht in einem Volume liegen.</translation>
+    </message>
+    <message>
+        <source>Filter</source>
+        <translation>Filtern</translation>
+    </message>
+    <message>
+        <source>Filter the changed files</source>
+        <translation>Geänderte Dateien filtern</translation>
+    </message>
+    <message>
+        <source>Filter the files</source>
+        <translation>Dateien filtern</translation>
+    </message>
+    <message>
+        <source>Filter {title}</source>
+        <translation>{title} filtern</translation>
+    </message>
+    <message>
+        <source>Filter, or search</source>
+        <translation>Filtern oder suchen</translation>
+    </message>
+    <message>
+        <source>Find</source>
+        <translation>Suchen</translation>
+    </message>
+    <message>
+        <source>Find any action or object</source>
+        <translation>Jede Aktion und jedes Objekt finden</translation>
+    </message>
+    <message>
+        <source>Folder</source>
+        <translation>Ordner</translation>
+    </message>
+    <message>
+        <source>Folder above</source>
+        <translation>Übergeordneter Ordner</translation>
+    </message>
+    <message>
+        <source>Folders that containers may read and not change.</source>
+        <translation>Ordner, die Container lesen, aber nicht ändern können.</translation>
+    </message>
+    <message>
+        <source>Follow</source>
+        <translation>Folgen</translation>
+    </message>
+    <message>
+        <source>Follow what comes</source>
+        <translation>Neuem folgen</translation>
+    </message>
+    <message>
+        <source>For example nginx, nginx:1.27 or example.com/team/app:1</source>
+        <translation>Zum Beispiel nginx, nginx:1.27 oder example.com/team/app:1</translation>
+    </message>
+    <message>
+        <source>Free its memory after</source>
+        <translation>Ihren Speicher freigeben nach</translation>
+    </message>
+    <message>
+        <source>From a file</source>
+        <translation>Aus einer Datei</translation>
+    </message>
+    <message>
+        <source>From a file ▾</source>
+        <translation>Aus Datei ▾</translation>
+    </message>
+    <message>
+        <source>Galley</source>
+        <translation>Galley</translation>
+    </message>
+    <message>
+        <source>Galley VM</source>
+        <translation>Galley VM</translation>
+    </message>
+    <message>
+        <source>Galley is as it was at the beginning</source>
+        <translation>Galley ist wie am Anfang</translation>
+    </message>
+    <message>
+        <source>Galley looks at itself, at this computer and at the machine. It changes nothing.</source>
+        <translation>Galley sieht sich selbst, diesen Computer und die Maschine an. Dabei wird nichts geändert.</translation>
+    </message>
+    <message>
+        <source>Galley made a mistake: {error}.</source>
+        <translation>Interner Fehler in Galley: {error}.</translation>
+    </message>
+    <message>
+        <source>Galley runs Linux containers on this computer, in a small virtual machine of its own. It is free and open source, and it works with the docker command you know.</source>
+        <translation>Galley führt Linux-Container auf diesem Computer aus, in einer kleinen eigenen virtuellen Maschine. Galley ist frei, quelloffen und arbeitet mit dem bekannten Befehl docker.</translation>
+    </message>
+    <message>
+        <source>Galley&apos;s background process</source>
+        <translation>Hintergrundprozess von Galley</translation>
+    </message>
+    <message>
+        <source>Galley&apos;s background process does not answer.</source>
+        <translation>Der Hintergrundprozess von Galley antwortet nicht.</translation>
+    </message>
+    <message>
+        <source>Galley&apos;s background process runs</source>
+        <translation>Galleys Hintergrundprozess läuft</translation>
+    </message>
+    <message>
+        <source>Galley&apos;s folders can be written</source>
+        <translation>Galleys Ordner sind beschreibbar</translation>
+    </message>
+    <message>
+        <source>Gateway</source>
+        <translation>Gateway</translation>
+    </message>
+    <message>
+        <source>Give a volume&apos;s name, or a folder of the host that begins with /.</source>
+        <translation>Den Namen eines Volumes angeben oder einen Ordner des Hosts, der mit / beginnt.</translation>
+    </message>
+    <message>
+        <source>Go back</source>
+        <translation>Zurück</translation>
+    </message>
+    <message>
+        <source>Go back to the engine that this was asked of, and ask again.</source>
+        <translation>Zu der Engine zurückkehren, an die sich das richtete, und es erneut verlangen.</translation>
+    </message>
+    <message>
+        <source>Go back to the snapshot {name}</source>
+        <translation>Zurück zum Snapshot {name}</translation>
+    </message>
+    <message>
+        <source>Go back to {name}?</source>
+        <translation>Zurück zu {name}?</translation>
+    </message>
+    <message>
+        <source>Go back…</source>
+        <translation>Zurück…</translation>
+    </message>
+    <message>
+        <source>Go to the engine</source>
+        <translation>Zur Engine</translation>
+    </message>
+    <message>
+        <source>Help</source>
+        <translation>Hilfe</translation>
+    </message>
+    <message>
+        <source>Here only a name and a tag can stand, no digest.</source>
+        <translation>Hier sind nur Name und Tag möglich, kein Digest.</translation>
+    </message>
+    <message>
+        <source>Hide</source>
+        <translation>Ausblenden</translation>
+    </message>
+    <message>
+        <source>Hide details</source>
+        <translation>Details ausblenden</translation>
+    </message>
+    <message>
+        <source>Hide security</source>
+        <translation>Sicherheit ausblenden</translation>
+    </message>
+    <message>
+        <source>Hide what Galley sets</source>
+        <translation>Festlegungen von Galley ausblenden</translation>
+    </message>
+    <message>
+        <source>Holds from the next time that the window is opened.</source>
+        <translation>Gilt ab dem nächsten Öffnen des Fensters.</translation>
+    </message>
+    <message>
+        <source>How QEMU runs the guest; auto takes the fastest that works here.</source>
+        <translation>Wie QEMU den Gast ausführt; auto nimmt das Schnellste, was hier funktioniert.</translation>
+    </message>
+    <message>
+        <source>How long it stays paused until it is kept on disk, and its memory is given back.</source>
+        <translation>Wie lange sie angehalten bleibt, bis sie auf der Festplatte aufbewahrt und ihr Speicher zurückgegeben wird.</translation>
+    </message>
+    <message>
+        <source>How long nobody has to use the engine until its virtual machine is paused. It wakes by itself.</source>
+        <translation>Wie lange niemand die Engine benutzt, bevor ihre virtuelle Maschine angehalten wird. Sie wacht von selbst auf.</translation>
+    </message>
+    <message>
+        <source>How many CPUs the virtual machine has.</source>
+        <translation>Anzahl der CPUs der virtuellen Maschine.</translation>
+    </message>
+    <message>
+        <source>How much of it images, volumes and the build cache take is counted on demand.</source>
+        <translation>Wie viel davon Images, Volumes und der Build-Cache belegen, wird auf Wunsch gezählt.</translation>
+    </message>
+    <message>
+        <source>ID</source>
+        <translation>ID</translation>
+    </message>
+    <message>
+        <source>Image</source>
+        <translation>Image</translation>
+    </message>
+    <message>
+        <source>Image channel</source>
+        <translation>Image-Kanal</translation>
+    </message>
+    <message>
+        <source>Images</source>
+        <translation>Images</translation>
+    </message>
+    <message>
+        <source>Images and named volumes stay.</source>
+        <translation>Images und benannte Volumes bleiben erhalten.</translation>
+    </message>
+    <message>
+        <source>Images that were pulled stay.</source>
+        <translation>Geladene Images bleiben.</translation>
+    </message>
+    <message>
+        <source>Images were saved</source>
+        <translation>Images wurden gespeichert</translation>
+    </message>
+    <message>
+        <source>Images without a name are what newer builds and pulls have left behind. Images of containers stay, running or not.</source>
+        <translation>Images ohne Namen sind Reste von Builds und geholten Images. Images von Containern bleiben erhalten, auch von gestoppten.</translation>
+    </message>
+    <message>
+        <source>Images, containers and volumes become what they were at {time}. What came since is lost, and running containers are stopped.</source>
+        <translation>Images, Container und Volumes werden, was sie am {time} waren. Was seither dazukam, geht verloren, und laufende Container werden gestoppt.</translation>
+    </message>
+    <message>
+        <source>Images, containers and volumes can be had again as they are now.</source>
+        <translation>Images, Container und Volumes sind so wiederzubekommen, wie sie jetzt sind.</translation>
+    </message>
+    <message>
+        <source>Import</source>
+        <translation>Importieren</translation>
+    </message>
+    <message>
+        <source>Import a root file system…</source>
+        <translation>Root-Dateisystem importieren…</translation>
+    </message>
+    <message>
+        <source>Import a tar file</source>
+        <translation>Tar-Datei importieren</translation>
+    </message>
+    <message>
+        <source>Import a volume from a tar…</source>
+        <translation>Volume aus Tar-Datei importieren…</translation>
+    </message>
+    <message>
+        <source>Import from a tar</source>
+        <translation>Aus Tar-Datei importieren</translation>
+    </message>
+    <message>
+        <source>Import from a tar…</source>
+        <translation>Aus Tar-Datei importieren…</translation>
+    </message>
+    <message>
+        <source>Import {file} into {name}</source>
+        <translation>{file} in {name} importieren</translation>
+    </message>
+    <message>
+        <source>Import {file} into {name}?</source>
+        <translation>{file} in {name} importieren?</translation>
+    </message>
+    <message>
+        <source>Import {name}</source>
+        <translation>{name} importieren</translation>
+    </message>
+    <message>
+        <source>Import…</source>
+        <translation>Import…</translation>
+    </message>
+    <message>
+        <source>In a list</source>
+        <translation>In einer Liste</translation>
+    </message>
+    <message>
+        <source>In a log</source>
+        <translation>In einem Log</translation>
+    </message>
+    <message>
+        <source>In force.</source>
+        <translation>In Kraft.</translation>
+    </message>
+    <message>
+        <source>Inside</source>
+        <translation>Innenleben</translation>
+    </message>
+    <message>
+        <source>Inspect</source>
+        <translation>Inspizieren</translation>
+    </message>
+    <message>
+        <source>Internal</source>
+        <translation>Intern</translation>
+    </message>
+    <message>
+        <source>Internal: no way out, only to each other</source>
+        <translation>Intern: kein Weg nach außen, nur untereinander</translation>
+    </message>
+    <message>
+        <source>Into a new volume</source>
+        <translation>In ein neues Volume</translation>
+    </message>
+    <message>
+        <source>Into a volume that is there</source>
+        <translation>In ein vorhandenes Volume</translation>
+    </message>
+    <message>
+        <source>Isolation</source>
+        <translation>Isolation</translation>
+    </message>
+    <message>
+        <source>It asked for more than its limit. Raise the limit, or look at what it loads.</source>
+        <translation>Er wollte mehr, als seine Grenze erlaubt. Die Grenze erhöhen oder nachsehen, was er lädt.</translation>
+    </message>
+    <message>
+        <source>It cannot be deleted.</source>
+        <translation>Das Netzwerk lässt sich nicht löschen.</translation>
+    </message>
+    <message>
+        <source>It goes on, and stays in the list of tasks.</source>
+        <translation>Es läuft weiter und bleibt in der Aufgabenliste.</translation>
+    </message>
+    <message>
+        <source>It is chosen once at start-up.</source>
+        <translation>Dies wird einmal beim Start gewählt.</translation>
+    </message>
+    <message>
+        <source>It is kept where docker keeps its logins, never in a plain file.</source>
+        <translation>Es liegt dort, wo docker seine Anmeldungen hat, nie in einer lesbaren Datei.</translation>
+    </message>
+    <message>
+        <source>It is not running.</source>
+        <translation>Die Engine läuft nicht.</translation>
+    </message>
+    <message>
+        <source>It is running and will be killed first.</source>
+        <translation>Er läuft und wird zuerst beendet.</translation>
+    </message>
+    <message>
+        <source>It is started again by itself.</source>
+        <translation>Sie wird von selbst neu gestartet.</translation>
+    </message>
+    <message>
+        <source>It is starting.</source>
+        <translation>Die Engine startet gerade.</translation>
+    </message>
+    <message>
+        <source>It is stopping.</source>
+        <translation>Die Engine wird gerade gestoppt.</translation>
+    </message>
+    <message>
+        <source>It keeps images, containers and volumes as they are now; what runs, runs on. Folders of this computer are not kept.</source>
+        <translation>Er hält Images, Container und Volumes fest, wie sie jetzt sind; was läuft, läuft weiter. Ordner dieses Computers hält er nicht fest.</translation>
+    </message>
+    <message>
+        <source>It must be {allowed}.</source>
+        <translation>Zulässig: {allowed}.</translation>
+    </message>
+    <message>
+        <source>It runs already.</source>
+        <translation>Die Engine läuft bereits.</translation>
+    </message>
+    <message>
+        <source>It runs with the changes.</source>
+        <translation>Der Container läuft mit den Änderungen.</translation>
+    </message>
+    <message>
+        <source>It was deleted.</source>
+        <translation>Er wurde gelöscht.</translation>
+    </message>
+    <message>
+        <source>Its command is there, but cannot be run.</source>
+        <translation>Der Befehl ist da, kann aber nicht ausgeführt werden.</translation>
+    </message>
+    <message>
+        <source>Its host and port. Left empty, it is Docker Hub.</source>
+        <translation>Ihr Rechner und Port. Bleibt es leer, ist es Docker Hub.</translation>
+    </message>
+    <message>
+        <source>Its log says why, mostly.</source>
+        <translation>Meist sagt das Log, warum.</translation>
+    </message>
+    <message>
+        <source>Its name, with a tag if it is not to be the latest. A digest can stand behind @.</source>
+        <translation>Der Name, mit Tag, wenn es nicht latest sein soll. Nach @ kann ein Digest stehen.</translation>
+    </message>
+    <message>
+        <source>Its password or token is deleted from this computer.</source>
+        <translation>Das Passwort oder Token wird von diesem Computer gelöscht.</translation>
+    </message>
+    <message>
+        <source>Its settings are lost.</source>
+        <translation>Seine Einstellungen gehen verloren.</translation>
+    </message>
+    <message>
+        <source>JSON</source>
+        <translation>JSON</translation>
+    </message>
+    <message>
+        <source>Keep everything that the engine has as it is now, try something, and go back.</source>
+        <translation>Alles festhalten, wie es in der Engine jetzt ist, etwas ausprobieren und wieder zurückgehen.</translation>
+    </message>
+    <message>
+        <source>Keep what is in memory, too</source>
+        <translation>Auch festhalten, was im Arbeitsspeicher ist</translation>
+    </message>
+    <message>
+        <source>Key</source>
+        <translation>Schlüssel</translation>
+    </message>
+    <message>
+        <source>Keyboard</source>
+        <translation>Tastatur</translation>
+    </message>
+    <message>
+        <source>Kill</source>
+        <translation>Beenden erzwingen</translation>
+    </message>
+    <message>
+        <source>Kill {name}</source>
+        <translation>Beenden von {name} erzwingen</translation>
+    </message>
+    <message>
+        <source>Kind</source>
+        <translation>Art</translation>
+    </message>
+    <message>
+        <source>Labels</source>
+        <translation>Labels</translation>
+    </message>
+    <message>
+        <source>Language</source>
+        <translation>Sprache</translation>
+    </message>
+    <message>
+        <source>Last start</source>
+        <translation>Letzter Start</translation>
+    </message>
+    <message>
+        <source>Layer without an instruction</source>
+        <translation>Layer ohne Anweisung</translation>
+    </message>
+    <message>
+        <source>Layers</source>
+        <translation>Layer</translation>
+    </message>
+    <message>
+        <source>Leave its memory out: containers do not go on where they were</source>
+        <translation>Ohne Arbeitsspeicher: Container laufen nicht dort weiter, wo sie waren</translation>
+    </message>
+    <message>
+        <source>Left empty, the engine chooses a free one.</source>
+        <translation>Leer gelassen, wählt die Engine ein freies.</translation>
+    </message>
+    <message>
+        <source>Let containers find each other as NAME.galley.local, where they share a network.</source>
+        <translation>Lässt Container einander als NAME.galley.local finden, wo sie ein Netzwerk gemeinsam haben.</translation>
+    </message>
+    <message>
+        <source>Let containers reach what listens on this computer&apos;s 127.0.0.1, as host.docker.internal.</source>
+        <translation>Lässt Container erreichen, was auf diesem Computer an 127.0.0.1 lauscht, als host.docker.internal.</translation>
+    </message>
+    <message>
+        <source>Let docker keep registry logins in the keyring, where it would use a plain file.</source>
+        <translation>docker hat Anmeldungen an Registrys im Schlüsselbund, wo es sonst eine lesbare Datei nähme.</translation>
+    </message>
+    <message>
+        <source>Letters, digits and . _ -, and a letter or digit first.</source>
+        <translation>Buchstaben, Ziffern und . _ -, am Anfang ein Buchstabe oder eine Ziffer.</translation>
+    </message>
+    <message>
+        <source>Letting the machine go on</source>
+        <translation>Die Maschine läuft wieder an</translation>
+    </message>
+    <message>
+        <source>Light</source>
+        <translation>Hell</translation>
+    </message>
+    <message>
+        <source>Light colours</source>
+        <translation>Helle Farben</translation>
+    </message>
+    <message>
+        <source>Light, dark, or as the system has it.</source>
+        <translation>Hell, dunkel oder wie im System.</translation>
+    </message>
+    <message>
+        <source>Limits</source>
+        <translation>Limits</translation>
+    </message>
+    <message>
+        <source>List</source>
+        <translation>Liste</translation>
+    </message>
+    <message>
+        <source>List the files of a layer</source>
+        <translation>Dateien eines Layers auflisten</translation>
+    </message>
+    <message>
+        <source>Load images from a tar file</source>
+        <translation>Images aus einer Tar-Datei laden</translation>
+    </message>
+    <message>
+        <source>Load images from a tar file…</source>
+        <translation>Images aus einer Tar-Datei laden…</translation>
+    </message>
+    <message>
+        <source>Load {name}</source>
+        <translation>{name} laden</translation>
+    </message>
+    <message>
+        <source>Log</source>
+        <translation>Log</translation>
+    </message>
+    <message>
+        <source>Log in</source>
+        <translation>Anmelden</translation>
+    </message>
+    <message>
+        <source>Log in to a registry</source>
+        <translation>An einer Registry anmelden</translation>
+    </message>
+    <message>
+        <source>Log in…</source>
+        <translation>Anmelden…</translation>
+    </message>
+    <message>
+        <source>Log out</source>
+        <translation>Abmelden</translation>
+    </message>
+    <message>
+        <source>Log out of {server}</source>
+        <translation>Von {server} abmelden</translation>
+    </message>
+    <message>
+        <source>Log out of {server}?</source>
+        <translation>Von {server} abmelden?</translation>
+    </message>
+    <message>
+        <source>Logins in the keyring</source>
+        <translation>Anmeldungen im Schlüsselbund</translation>
+    </message>
+    <message>
+        <source>Logs</source>
+        <translation>Logs</translation>
+    </message>
+    <message>
+        <source>Logs of Galley</source>
+        <translation>Logs von Galley</translation>
+    </message>
+    <message>
+        <source>Logs of the engine</source>
+        <translation>Logs der Engine</translation>
+    </message>
+    <message>
+        <source>Look for others that share one</source>
+        <translation>Andere suchen, die einen davon teilen</translation>
+    </message>
+    <message>
+        <source>Looking around</source>
+        <translation>Umsehen</translation>
+    </message>
+    <message>
+        <source>Looking into {name}</source>
+        <translation>Blick in {name}</translation>
+    </message>
+    <message>
+        <source>Machine</source>
+        <translation>Maschine</translation>
+    </message>
+    <message>
+        <source>Made for</source>
+        <translation>Plattform</translation>
+    </message>
+    <message>
+        <source>Make a docker context at first start, and make it current where you have none.</source>
+        <translation>Beim ersten Start einen Docker-Kontext anlegen und verwenden, falls noch keiner gewählt ist.</translation>
+    </message>
+    <message>
+        <source>Make an image of a root file system</source>
+        <translation>Image aus einem Root-Dateisystem erstellen</translation>
+    </message>
+    <message>
+        <source>Make what containers with --network host listen on reachable on this computer.</source>
+        <translation>Macht auf diesem Computer erreichbar, worauf Container mit --network host hören.</translation>
+    </message>
+    <message>
+        <source>Map</source>
+        <translation>Karte</translation>
+    </message>
+    <message>
+        <source>Map of networks</source>
+        <translation>Karte der Netzwerke</translation>
+    </message>
+    <message>
+        <source>Map of networks: {what}</source>
+        <translation>Karte der Netzwerke: {what}</translation>
+    </message>
+    <message>
+        <source>Memory</source>
+        <translation>Speicher</translation>
+    </message>
+    <message>
+        <source>Memory {size}</source>
+        <translation>Speicher {size}</translation>
+    </message>
+    <message>
+        <source>Mode</source>
+        <translation>Rechte</translation>
+    </message>
+    <message>
+        <source>Modified</source>
+        <translation>Geändert</translation>
+    </message>
+    <message>
+        <source>More</source>
+        <translation>Mehr</translation>
+    </message>
+    <message>
+        <source>More options</source>
+        <translation>Weitere Optionen</translation>
+    </message>
+    <message>
+        <source>Move logins to the keyring</source>
+        <translation>Anmeldungen in den Schlüsselbund verschieben</translation>
+    </message>
+    <message>
+        <source>Move to the keyring</source>
+        <translation>In den Schlüsselbund verschieben</translation>
+    </message>
+    <message>
+        <source>NAME</source>
+        <translation>NAME</translation>
+    </message>
+    <message>
+        <source>NAME=value, one a line</source>
+        <translation>NAME=Wert, einer pro Zeile</translation>
+    </message>
+    <message>
+        <source>Name</source>
+        <translation>Name</translation>
+    </message>
+    <message>
+        <source>Name of the image</source>
+        <translation>Name des Images</translation>
+    </message>
+    <message>
+        <source>Name of the new volume</source>
+        <translation>Name des neuen Volumes</translation>
+    </message>
+    <message>
+        <source>Name of the variable</source>
+        <translation>Name der Variable</translation>
+    </message>
+    <message>
+        <source>Names</source>
+        <translation>Namen</translation>
+    </message>
+    <message>
+        <source>Names and addresses, where the proxy is set to manual; this computer is one anyway.</source>
+        <translation>Namen und Adressen, wenn der Proxy auf manual steht; dieser Computer gehört immer dazu.</translation>
+    </message>
+    <message>
+        <source>Names of containers</source>
+        <translation>Namen von Containern</translation>
+    </message>
+    <message>
+        <source>Namespaces</source>
+        <translation>Namespaces</translation>
+    </message>
+    <message>
+        <source>Network</source>
+        <translation>Netzwerk</translation>
+    </message>
+    <message>
+        <source>Networks</source>
+        <translation>Netzwerke</translation>
+    </message>
+    <message>
+        <source>Networks that no running container is on. A stopped container that was on one cannot start again until it is on another.</source>
+        <translation>Netzwerke ohne laufenden Container. Ein gestoppter Container, der eines davon nutzt, startet erst wieder, wenn er mit einem anderen verbunden ist.</translation>
+    </message>
+    <message>
+        <source>New name</source>
+        <translation>Neuer Name</translation>
+    </message>
+    <message>
+        <source>New privileges</source>
+        <translation>Neue Privilegien</translation>
+    </message>
+    <message>
+        <source>Next match</source>
+        <translation>Nächster Treffer</translation>
+    </message>
+    <message>
+        <source>No container is deleted.</source>
+        <translation>Es wird kein Container gelöscht.</translation>
+    </message>
+    <message>
+        <source>No container is on it. Connect one, and others on it find it by its name.</source>
+        <translation>Kein Container ist damit verbunden. Ein verbundener Container ist für die anderen unter seinem Namen erreichbar.</translation>
+    </message>
+    <message>
+        <source>No container uses it.</source>
+        <translation>Kein Container verwendet es.</translation>
+    </message>
+    <message>
+        <source>No container uses it. It can be deleted.</source>
+        <translation>Kein Container verwendet es. Es kann gelöscht werden.</translation>
+    </message>
+    <message>
+        <source>No container uses them.</source>
+        <translation>Kein Container verwendet sie.</translation>
+    </message>
+    <message>
+        <source>No containers yet</source>
+        <translation>Noch keine Container</translation>
+    </message>
+    <message>
+        <source>No engine yet</source>
+        <translation>Noch keine Engine</translation>
+    </message>
+    <message>
+        <source>No images yet</source>
+        <translation>Noch keine Images</translation>
+    </message>
+    <message>
+        <source>No networks yet</source>
+        <translation>Noch keine Netzwerke</translation>
+    </message>
+    <message>
+        <source>No output yet</source>
+        <translation>Noch keine Ausgabe</translation>
+    </message>
+    <message>
+        <source>No readings yet</source>
+        <translation>Noch keine Messwerte</translation>
+    </message>
+    <message>
+        <source>No setting matches the search.</source>
+        <translation>Keine Einstellung passt zur Suche.</translation>
+    </message>
+    <message>
+        <source>No stopped containers</source>
+        <translation>Keine gestoppten Container</translation>
+    </message>
+    <message>
+        <source>No tasks yet. What you start appears here.</source>
+        <translation>Noch keine Aufgaben. Gestartetes erscheint hier.</translation>
+    </message>
+    <message>
+        <source>No volumes yet</source>
+        <translation>Noch keine Volumes</translation>
+    </message>
+    <message>
+        <source>Nobody asks any more.</source>
+        <translation>Niemand fragt mehr danach.</translation>
+    </message>
+    <message>
+        <source>Nobody uses the engine. It is kept on the disk; its first use brings it back.</source>
+        <translation>Niemand benutzt die Engine. Sie liegt auf der Festplatte; die erste Benutzung holt sie zurück.</translation>
+    </message>
+    <message>
+        <source>Nobody uses the engine. It wakes by itself.</source>
+        <translation>Niemand benutzt die Engine. Sie wacht von selbst auf.</translation>
+    </message>
+    <message>
+        <source>None: the container is not running.</source>
+        <translation>Keine: Der Container läuft nicht.</translation>
+    </message>
+    <message>
+        <source>Not here yet: it is pulled first.</source>
+        <translation>Noch nicht da: wird zuerst geholt.</translation>
+    </message>
+    <message>
+        <source>Not touched: folders of this computer that containers use, other Docker engines, the guest image and the logs in {folder}.</source>
+        <translation>Unberührt bleiben: Ordner dieses Computers, die Container verwenden, andere Docker-Engines, das Gast-Image und die Logs in {folder}.</translation>
+    </message>
+    <message>
+        <source>Nothing in here</source>
+        <translation>Hier ist nichts</translation>
+    </message>
+    <message>
+        <source>Nothing is changed yet.</source>
+        <translation>Noch ist nichts geändert.</translation>
+    </message>
+    <message>
+        <source>Nothing matches</source>
+        <translation>Keine Treffer</translation>
+    </message>
+    <message>
+        <source>Nothing of it is lost. Start it to see what it holds.</source>
+        <translation>Nichts davon ist verloren. Nach dem Start ist alles wieder zu sehen.</translation>
+    </message>
+    <message>
+        <source>Nothing runs now.</source>
+        <translation>Zurzeit läuft nichts.</translation>
+    </message>
+    <message>
+        <source>Nothing was checked yet.</source>
+        <translation>Noch wurde nichts geprüft.</translation>
+    </message>
+    <message>
+        <source>Off</source>
+        <translation>Aus</translation>
+    </message>
+    <message>
+        <source>On</source>
+        <translation>An</translation>
+    </message>
+    <message>
+        <source>One file with logs, settings and versions. Known secrets are taken out; names of containers, images and folders stay.</source>
+        <translation>Eine Datei mit Logs, Einstellungen und Versionen. Bekannte Geheimnisse sind entfernt; Namen von Containern, Images und Ordnern bleiben.</translation>
+    </message>
+    <message>
+        <source>Only the first {size} are shown.</source>
+        <translation>Nur die ersten {size} werden angezeigt.</translation>
+    </message>
+    <message numerus="yes">
+        <source>Only these names are taken away.</source>
+        <comment>Only this name is taken away.</comment>
+        <translation>
+            <numerusform>Nur dieser Name wird entfernt.</numerusform>
+            <numerusform>Nur diese Namen werden entfernt.</numerusform>
+        </translation>
+    </message>
+    <message>
+        <source>Open</source>
+        <translation>Öffnen</translation>
+    </message>
+    <message>
+        <source>Open Galley</source>
+        <translation>Galley öffnen</translation>
+    </message>
+    <message>
+        <source>Open a new one</source>
+        <translation>Neue Sitzung</translation>
+    </message>
+    <message>
+        <source>Open a terminal in it afterwards</source>
+        <translation>Danach ein Terminal darin öffnen</translation>
+    </message>
+    <message>
+        <source>Open port {port} in the browser</source>
+        <translation>Port {port} im Browser öffnen</translation>
+    </message>
+    <message>
+        <source>Open the folder</source>
+        <translation>Ordner öffnen</translation>
+    </message>
+    <message>
+        <source>Open the settings</source>
+        <translation>Einstellungen öffnen</translation>
+    </message>
+    <message>
+        <source>Open what is selected</source>
+        <translation>Auswahl öffnen</translation>
+    </message>
+    <message>
+        <source>Open {name}</source>
+        <translation>{name} öffnen</translation>
+    </message>
+    <message numerus="yes">
+        <source>Or delete the containers first; then they go without force.</source>
+        <comment>Or delete the containers first; then it goes without force.</comment>
+        <translation>
+            <numerusform>Ohne Zwang geht es, wenn zuerst die Container gelöscht werden.</numerusform>
+            <numerusform>Ohne Zwang geht es, wenn zuerst die zugehörigen Container gelöscht werden.</numerusform>
+        </translation>
+    </message>
+    <message>
+        <source>Other files in the volume stay.</source>
+        <translation>Andere Dateien im Volume bleiben erhalten.</translation>
+    </message>
+    <message>
+        <source>Out of {subnets}. Left empty, the engine chooses one.</source>
+        <translation>Aus {subnets}. Leer gelassen, wählt die Engine eine.</translation>
+    </message>
+    <message>
+        <source>Password or token</source>
+        <translation>Passwort oder Token</translation>
+    </message>
+    <message>
+        <source>Paste</source>
+        <translation>Einfügen</translation>
+    </message>
+    <message>
+        <source>Path</source>
+        <translation>Pfad</translation>
+    </message>
+    <message>
+        <source>Path in the container</source>
+        <translation>Pfad im Container</translation>
+    </message>
+    <message>
+        <source>Pause</source>
+        <translation>Anhalten</translation>
+    </message>
+    <message>
+        <source>Pause it even while containers run, if they use no CPU. Who comes to a port wakes it.</source>
+        <translation>Sie auch anhalten, während Container laufen, wenn diese keine CPU benutzen. Wer einen Port erreichen will, weckt sie.</translation>
+    </message>
+    <message>
+        <source>Pause {name}</source>
+        <translation>{name} anhalten</translation>
+    </message>
+    <message>
+        <source>Paused: it keeps its memory and uses no CPU.</source>
+        <translation>Angehalten: behält seinen Speicher und braucht keine CPU.</translation>
+    </message>
+    <message>
+        <source>Please report it with the details.</source>
+        <translation>Bitte mit den Details melden.</translation>
+    </message>
+    <message>
+        <source>Port in the container</source>
+        <translation>Port im Container</translation>
+    </message>
+    <message>
+        <source>Port of the host</source>
+        <translation>Port des Hosts</translation>
+    </message>
+    <message>
+        <source>Port {port} of the host is there twice.</source>
+        <translation>Port {port} des Hosts kommt zweimal vor.</translation>
+    </message>
+    <message>
+        <source>Ports</source>
+        <translation>Ports</translation>
+    </message>
+    <message>
+        <source>Ports of the host network</source>
+        <translation>Ports des Host-Netzwerks</translation>
+    </message>
+    <message>
+        <source>Press Enter to open a new one.</source>
+        <translation>Enter öffnet eine neue.</translation>
+    </message>
+    <message>
+        <source>Previous match</source>
+        <translation>Vorheriger Treffer</translation>
+    </message>
+    <message>
+        <source>Private images</source>
+        <translation>Private Images</translation>
+    </message>
+    <message>
+        <source>Privileged</source>
+        <translation>Privilegiert</translation>
+    </message>
+    <message>
+        <source>Processes</source>
+        <translation>Prozesse</translation>
+    </message>
+    <message>
+        <source>Progress of the checks</source>
+        <translation>Fortschritt der Prüfungen</translation>
+    </message>
+    <message>
+        <source>Protocol</source>
+        <translation>Protokoll</translation>
+    </message>
+    <message>
+        <source>Proxy</source>
+        <translation>Proxy</translation>
+    </message>
+    <message>
+        <source>Proxy for HTTP</source>
+        <translation>Proxy für HTTP</translation>
+    </message>
+    <message>
+        <source>Proxy for HTTPS</source>
+        <translation>Proxy für HTTPS</translation>
+    </message>
+    <message>
+        <source>Pull</source>
+        <translation>Holen</translation>
+    </message>
+    <message>
+        <source>Pull again</source>
+        <translation>Erneut holen</translation>
+    </message>
+    <message>
+        <source>Pull an image</source>
+        <translation>Image holen</translation>
+    </message>
+    <message>
+        <source>Pull an image…</source>
+        <translation>Image holen…</translation>
+    </message>
+    <message>
+        <source>Pull one from a registry, build one, or load one from a file.</source>
+        <translation>Ein Image aus einer Registry holen, bauen oder aus einer Datei laden.</translation>
+    </message>
+    <message>
+        <source>Pull {image}</source>
+        <translation>{image} holen</translation>
+    </message>
+    <message>
+        <source>Pull…</source>
+        <translation>Holen…</translation>
+    </message>
+    <message>
+        <source>Push</source>
+        <translation>Senden</translation>
+    </message>
+    <message>
+        <source>Push {image}</source>
+        <translation>{image} senden</translation>
+    </message>
+    <message>
+        <source>Push…</source>
+        <translation>Senden…</translation>
+    </message>
+    <message>
+        <source>Putting the machine on the disk</source>
+        <translation>Die Maschine wird auf die Festplatte gelegt</translation>
+    </message>
+    <message>
+        <source>Quit</source>
+        <translation>Beenden</translation>
+    </message>
+    <message>
+        <source>Reached without the proxy</source>
+        <translation>Ohne Proxy erreichbar</translation>
+    </message>
+    <message>
+        <source>Read it again</source>
+        <translation>Erneut lesen</translation>
+    </message>
+    <message>
+        <source>Read the folder again</source>
+        <translation>Ordner neu lesen</translation>
+    </message>
+    <message>
+        <source>Reading the layer. The engine gives out the whole image for that.</source>
+        <translation>Der Layer wird gelesen. Dazu gibt die Engine das ganze Image heraus.</translation>
+    </message>
+    <message>
+        <source>Reading {path}…</source>
+        <translation>{path} wird gelesen…</translation>
+    </message>
+    <message>
+        <source>Reading…</source>
+        <translation>Wird gelesen…</translation>
+    </message>
+    <message>
+        <source>Ready since {time}.</source>
+        <translation>Bereit seit {time}.</translation>
+    </message>
+    <message>
+        <source>Recreate</source>
+        <translation>Neu erstellen</translation>
+    </message>
+    <message>
+        <source>Recreate with changes…</source>
+        <translation>Geändert neu erstellen…</translation>
+    </message>
+    <message>
+        <source>Recreate {name}</source>
+        <translation>{name} neu erstellen</translation>
+    </message>
+    <message>
+        <source>Refresh</source>
+        <translation>Neu laden</translation>
+    </message>
+    <message>
+        <source>Registry</source>
+        <translation>Registry</translation>
+    </message>
+    <message>
+        <source>Registry logins</source>
+        <translation>Anmeldungen an Registrys</translation>
+    </message>
+    <message>
+        <source>Registry logins are kept in the keyring</source>
+        <translation>Anmeldungen an Registrys liegen im Schlüsselbund</translation>
+    </message>
+    <message>
+        <source>Remove</source>
+        <translation>Entfernen</translation>
+    </message>
+    <message>
+        <source>Remove {folder}</source>
+        <translation>{folder} entfernen</translation>
+    </message>
+    <message>
+        <source>Rename</source>
+        <translation>Umbenennen</translation>
+    </message>
+    <message>
+        <source>Rename {name}</source>
+        <translation>{name} umbenennen</translation>
+    </message>
+    <message>
+        <source>Rename…</source>
+        <translation>Umbenennen…</translation>
+    </message>
+    <message>
+        <source>Replace</source>
+        <translation>Ersetzen</translation>
+    </message>
+    <message numerus="yes">
+        <source>Replace %n items?</source>
+        <comment>Replace {name}?</comment>
+        <translation>
+            <numerusform>{name} ersetzen?</numerusform>
+            <numerusform>%n Einträge ersetzen?</numerusform>
+        </translation>
+    </message>
+    <message>
+        <source>Reset</source>
+        <translation>Zurücksetzen</translation>
+    </message>
+    <message>
+        <source>Reset Galley</source>
+        <translation>Galley zurücksetzen</translation>
+    </message>
+    <message>
+        <source>Reset Galley?</source>
+        <translation>Galley zurücksetzen?</translation>
+    </message>
+    <message>
+        <source>Reset Galley…</source>
+        <translation>Galley zurücksetzen…</translation>
+    </message>
+    <message>
+        <source>Reset the setting {name}</source>
+        <translation>Einstellung {name} zurücksetzen</translation>
+    </message>
+    <message>
+        <source>Reset {setting}</source>
+        <translation>{setting} zurücksetzen</translation>
+    </message>
+    <message>
+        <source>Resources</source>
+        <translation>Ressourcen</translation>
+    </message>
+    <message>
+        <source>Restart</source>
+        <translation>Neu starten</translation>
+    </message>
+    <message>
+        <source>Restart Galley&apos;s background process</source>
+        <translation>Hintergrundprozess von Galley neu starten</translation>
+    </message>
+    <message>
+        <source>Restart the background process</source>
+        <translation>Hintergrundprozess neu starten</translation>
+    </message>
+    <message>
+        <source>Restart the engine</source>
+        <translation>Engine neu starten</translation>
+    </message>
+    <message>
+        <source>Restart {name}</source>
+        <translation>{name} neu starten</translation>
+    </message>
+    <message>
+        <source>Restarting the engine…</source>
+        <translation>Engine wird neu gestartet…</translation>
+    </message>
+    <message>
+        <source>Resume</source>
+        <translation>Fortsetzen</translation>
+    </message>
+    <message>
+        <source>Resume {name}</source>
+        <translation>{name} fortsetzen</translation>
+    </message>
+    <message>
+        <source>Revert</source>
+        <translation>Verwerfen</translation>
+    </message>
+    <message>
+        <source>Revert daemon.json</source>
+        <translation>Änderungen an daemon.json verwerfen</translation>
+    </message>
+    <message>
+        <source>Root file system</source>
+        <translation>Root-Dateisystem</translation>
+    </message>
+    <message>
+        <source>Run</source>
+        <translation>Ausführen</translation>
+    </message>
+    <message>
+        <source>Run a container</source>
+        <translation>Container ausführen</translation>
+    </message>
+    <message>
+        <source>Run a web server</source>
+        <translation>Webserver ausführen</translation>
+    </message>
+    <message>
+        <source>Run an image here, or type docker run in a terminal.</source>
+        <translation>Hier ein Image ausführen oder docker run in einem Terminal eingeben.</translation>
+    </message>
+    <message>
+        <source>Run an image…</source>
+        <translation>Image ausführen…</translation>
+    </message>
+    <message>
+        <source>Run it here</source>
+        <translation>Hier ausführen</translation>
+    </message>
+    <message>
+        <source>Run something else…</source>
+        <translation>Anderes ausführen…</translation>
+    </message>
+    <message>
+        <source>Run the checks</source>
+        <translation>Prüfungen starten</translation>
+    </message>
+    <message>
+        <source>Run the checks again</source>
+        <translation>Prüfungen erneut starten</translation>
+    </message>
+    <message>
+        <source>Run them again</source>
+        <translation>Erneut prüfen</translation>
+    </message>
+    <message>
+        <source>Run {image}</source>
+        <translation>{image} ausführen</translation>
+    </message>
+    <message>
+        <source>Run {image} as {name}</source>
+        <translation>{image} als {name} ausführen</translation>
+    </message>
+    <message>
+        <source>Running</source>
+        <translation>Laufend</translation>
+    </message>
+    <message>
+        <source>Running, and killed first: {names}.</source>
+        <translation>Laufen und werden vorher beendet: {names}.</translation>
+    </message>
+    <message>
+        <source>Runtime</source>
+        <translation>Laufzeit</translation>
+    </message>
+    <message>
+        <source>Run…</source>
+        <translation>Ausführen…</translation>
+    </message>
+    <message>
+        <source>Save a report</source>
+        <translation>Bericht speichern</translation>
+    </message>
+    <message>
+        <source>Save a report…</source>
+        <translation>Bericht speichern…</translation>
+    </message>
+    <message>
+        <source>Save as a tar file</source>
+        <translation>Als Tar-Datei speichern</translation>
+    </message>
+    <message>
+        <source>Save as a tar file…</source>
+        <translation>Als Tar-Datei speichern…</translation>
+    </message>
+    <message>
+        <source>Save resources after</source>
+        <translation>Ressourcen sparen nach</translation>
+    </message>
+    <message>
+        <source>Save the log of {name}</source>
+        <translation>Log von {name} speichern</translation>
+    </message>
+    <message>
+        <source>Save the whole log…</source>
+        <translation>Ganzes Log speichern…</translation>
+    </message>
+    <message>
+        <source>Save this log</source>
+        <translation>Dieses Log speichern</translation>
+    </message>
+    <message>
+        <source>Save this log…</source>
+        <translation>Dieses Log speichern…</translation>
+    </message>
+    <message>
+        <source>Save with containers that idle</source>
+        <translation>Auch mit untätigen Containern sparen</translation>
+    </message>
+    <message>
+        <source>Save {name}</source>
+        <translation>{name} speichern</translation>
+    </message>
+    <message>
+        <source>Saving resources</source>
+        <translation>Spart Ressourcen</translation>
+    </message>
+    <message>
+        <source>Scope</source>
+        <translation>Bereich</translation>
+    </message>
+    <message>
+        <source>Search</source>
+        <translation>Suchen</translation>
+    </message>
+    <message>
+        <source>Search in the log</source>
+        <translation>Im Log suchen</translation>
+    </message>
+    <message>
+        <source>Search keys and values</source>
+        <translation>Schlüssel und Werte suchen</translation>
+    </message>
+    <message>
+        <source>Search the log</source>
+        <translation>Im Log suchen</translation>
+    </message>
+    <message>
+        <source>Search the settings</source>
+        <translation>Einstellungen durchsuchen</translation>
+    </message>
+    <message>
+        <source>Security: {what}</source>
+        <translation>Sicherheit: {what}</translation>
+    </message>
+    <message>
+        <source>See what takes space</source>
+        <translation>Platzverbrauch ansehen</translation>
+    </message>
+    <message>
+        <source>Select all</source>
+        <translation>Alles auswählen</translation>
+    </message>
+    <message>
+        <source>Settings</source>
+        <translation>Einstellungen</translation>
+    </message>
+    <message>
+        <source>Share folders by</source>
+        <translation>Ordner teilen mit</translation>
+    </message>
+    <message>
+        <source>Shared folders</source>
+        <translation>Geteilte Ordner</translation>
+    </message>
+    <message>
+        <source>Shared folders, read-only</source>
+        <translation>Geteilte Ordner, nur lesbar</translation>
+    </message>
+    <message>
+        <source>Shift+Esc leaves the terminal</source>
+        <translation>Umschalt+Esc verlässt das Terminal</translation>
+    </message>
+    <message>
+        <source>Show</source>
+        <translation>Anzeigen</translation>
+    </message>
+    <message>
+        <source>Show all</source>
+        <translation>Alle anzeigen</translation>
+    </message>
+    <message>
+        <source>Show all changed files</source>
+        <translation>Alle geänderten Dateien anzeigen</translation>
+    </message>
+    <message>
+        <source>Show fewer</source>
+        <translation>Weniger anzeigen</translation>
+    </message>
+    <message>
+        <source>Show in folder</source>
+        <translation>Im Ordner anzeigen</translation>
+    </message>
+    <message>
+        <source>Show security</source>
+        <translation>Sicherheit anzeigen</translation>
+    </message>
+    <message>
+        <source>Show the containers</source>
+        <translation>Container anzeigen</translation>
+    </message>
+    <message>
+        <source>Show the log</source>
+        <translation>Log zeigen</translation>
+    </message>
+    <message>
+        <source>Show what Galley sets by itself</source>
+        <translation>Anzeigen, was Galley selbst festlegt</translation>
+    </message>
+    <message>
+        <source>Since it was made from its image. Volumes are not part of it.</source>
+        <translation>Seit der Erstellung aus dem Image. Volumes gehören nicht dazu.</translation>
+    </message>
+    <message>
+        <source>Size</source>
+        <translation>Größe</translation>
+    </message>
+    <message>
+        <source>Snapshots</source>
+        <translation>Snapshots</translation>
+    </message>
+    <message>
+        <source>Socket</source>
+        <translation>Socket</translation>
+    </message>
+    <message>
+        <source>Something is mounted there already.</source>
+        <translation>Dort ist bereits etwas eingehängt.</translation>
+    </message>
+    <message>
+        <source>Start</source>
+        <translation>Starten</translation>
+    </message>
+    <message>
+        <source>Start Galley, with its window closed, when you log in to this computer.</source>
+        <translation>Galley beim Anmelden an diesem Computer starten, mit geschlossenem Fenster.</translation>
+    </message>
+    <message>
+        <source>Start at login</source>
+        <translation>Bei der Anmeldung starten</translation>
+    </message>
+    <message>
+        <source>Start from the beginning</source>
+        <translation>Von vorn beginnen</translation>
+    </message>
+    <message>
+        <source>Start it and try again.</source>
+        <translation>Engine starten und erneut versuchen.</translation>
+    </message>
+    <message>
+        <source>Start it to make the virtual machine; this takes some seconds.</source>
+        <translation>Der Start erstellt die virtuelle Maschine; das dauert einige Sekunden.</translation>
+    </message>
+    <message>
+        <source>Start or stop</source>
+        <translation>Starten oder stoppen</translation>
+    </message>
+    <message>
+        <source>Start the background process</source>
+        <translation>Hintergrundprozess starten</translation>
+    </message>
+    <message>
+        <source>Start the engine</source>
+        <translation>Engine starten</translation>
+    </message>
+    <message>
+        <source>Start the engine at login</source>
+        <translation>Engine bei der Anmeldung starten</translation>
+    </message>
+    <message>
+        <source>Start the engine, too, when Galley starts at login.</source>
+        <translation>Auch die Engine starten, wenn Galley bei der Anmeldung startet.</translation>
+    </message>
+    <message>
+        <source>Start {name}</source>
+        <translation>{name} starten</translation>
+    </message>
+    <message>
+        <source>Starting</source>
+        <translation>Start läuft</translation>
+    </message>
+    <message>
+        <source>Starting the engine…</source>
+        <translation>Engine wird gestartet…</translation>
+    </message>
+    <message>
+        <source>Starting: {step}</source>
+        <translation>Start: {step}</translation>
+    </message>
+    <message>
+        <source>State</source>
+        <translation>Zustand</translation>
+    </message>
+    <message>
+        <source>Stats</source>
+        <translation>Statistik</translation>
+    </message>
+    <message>
+        <source>Steps of the start</source>
+        <translation>Schritte des Starts</translation>
+    </message>
+    <message>
+        <source>Stop</source>
+        <translation>Stoppen</translation>
+    </message>
+    <message>
+        <source>Stop engine and quit</source>
+        <translation>Engine stoppen und beenden</translation>
+    </message>
+    <message>
+        <source>Stop the engine</source>
+        <translation>Engine stoppen</translation>
+    </message>
+    <message>
+        <source>Stop {name}</source>
+        <translation>{name} stoppen</translation>
+    </message>
+    <message>
+        <source>Stopped</source>
+        <translation>Gestoppt</translation>
+    </message>
+    <message>
+        <source>Stopped, and cannot start again without it: {names}.</source>
+        <translation>Gestoppt, ohne das Netzwerk nicht mehr startbar: {names}.</translation>
+    </message>
+    <message>
+        <source>Stopping the engine…</source>
+        <translation>Engine wird gestoppt…</translation>
+    </message>
+    <message>
+        <source>Subnet</source>
+        <translation>Subnetz</translation>
+    </message>
+    <message>
+        <source>Suggestions</source>
+        <translation>Vorschläge</translation>
+    </message>
+    <message>
+        <source>Suspend instead of powering off</source>
+        <translation>Aufbewahren statt ausschalten</translation>
+    </message>
+    <message>
+        <source>System</source>
+        <translation>System</translation>
+    </message>
+    <message>
+        <source>Tag {image} as {name}</source>
+        <translation>{image} als {name} benennen</translation>
+    </message>
+    <message>
+        <source>Take this row away</source>
+        <translation>Diese Zeile entfernen</translation>
+    </message>
+    <message>
+        <source>Taken of this computer&apos;s memory. Used inside: {inside}, by containers: {containers}.</source>
+        <translation>Vom Arbeitsspeicher dieses Computers belegt. Innen benutzt: {inside}, von Containern: {containers}.</translation>
+    </message>
+    <message>
+        <source>Tar file</source>
+        <translation>Tar-Datei</translation>
+    </message>
+    <message>
+        <source>Tar files ({patterns})</source>
+        <translation>Tar-Dateien ({patterns})</translation>
+    </message>
+    <message>
+        <source>Tasks</source>
+        <translation>Aufgaben</translation>
+    </message>
+    <message>
+        <source>Terminal</source>
+        <translation>Terminal</translation>
+    </message>
+    <message>
+        <source>The Docker Engine does not answer</source>
+        <translation>Die Docker Engine antwortet nicht</translation>
+    </message>
+    <message>
+        <source>The checks did not come to their end.</source>
+        <translation>Die Prüfungen kamen nicht zum Ende.</translation>
+    </message>
+    <message>
+        <source>The checks were cancelled.</source>
+        <translation>Die Prüfungen wurden abgebrochen.</translation>
+    </message>
+    <message>
+        <source>The container ended at once with exit code {code}.</source>
+        <translation>Der Container endete sofort mit Exit-Code {code}.</translation>
+    </message>
+    <message>
+        <source>The container has ended. Its log goes on when it starts again.</source>
+        <translation>Der Container ist beendet. Sein Log geht beim nächsten Start weiter.</translation>
+    </message>
+    <message>
+        <source>The container is not running</source>
+        <translation>Der Container läuft nicht</translation>
+    </message>
+    <message>
+        <source>The container is paused</source>
+        <translation>Der Container ist angehalten</translation>
+    </message>
+    <message>
+        <source>The engine and other snapshots stay as they are.</source>
+        <translation>Die Engine und andere Snapshots bleiben, wie sie sind.</translation>
+    </message>
+    <message>
+        <source>The engine answers on the docker socket</source>
+        <translation>Die Engine antwortet am Docker-Socket</translation>
+    </message>
+    <message>
+        <source>The engine closed the connection.</source>
+        <translation>Die Engine hat die Verbindung geschlossen.</translation>
+    </message>
+    <message>
+        <source>The engine could not count it.</source>
+        <translation>Die Engine konnte es nicht zählen.</translation>
+    </message>
+    <message>
+        <source>The engine did not start.</source>
+        <translation>Die Engine ist nicht gestartet.</translation>
+    </message>
+    <message>
+        <source>The engine holds {size}.</source>
+        <translation>Die Engine belegt {size}.</translation>
+    </message>
+    <message>
+        <source>The engine is as it was at {time}</source>
+        <translation>Die Engine ist, wie sie am {time} war</translation>
+    </message>
+    <message>
+        <source>The engine is not running.</source>
+        <translation>Die Engine läuft nicht.</translation>
+    </message>
+    <message>
+        <source>The engine is not running: dockerd gets these settings when it starts.</source>
+        <translation>Die Engine läuft nicht: dockerd erhält diese Einstellungen beim Start.</translation>
+    </message>
+    <message>
+        <source>The engine is ready after {time}</source>
+        <translation>Die Engine ist nach {time} bereit</translation>
+    </message>
+    <message>
+        <source>The engine is stopped. Every image, container and volume in its virtual machine, its snapshots, your settings, daemon.json and what the window remembers are deleted for good.</source>
+        <translation>Die Engine wird gestoppt. Alle Images, Container und Volumes in ihrer virtuellen Maschine, deren Snapshots, die Einstellungen, daemon.json und was das Fenster sich merkt werden endgültig gelöscht.</translation>
+    </message>
+    <message>
+        <source>The engine saves resources. Nothing is measured until it is used.</source>
+        <translation>Die Engine spart Ressourcen. Gemessen wird erst wieder, wenn sie benutzt wird.</translation>
+    </message>
+    <message>
+        <source>The file</source>
+        <translation>Die Datei</translation>
+    </message>
+    <message>
+        <source>The files in it become an image of one layer. What is it called?</source>
+        <translation>Aus den Dateien darin wird ein Image mit einem Layer. Wie soll es heißen?</translation>
+    </message>
+    <message>
+        <source>The files in them are lost for good. Volumes of any container stay, also stopped.</source>
+        <translation>Die Dateien darin gehen endgültig verloren. Volumes von Containern bleiben erhalten, auch von gestoppten.</translation>
+    </message>
+    <message>
+        <source>The first address of this range is {right}.</source>
+        <translation>Die erste Adresse dieses Bereichs ist {right}.</translation>
+    </message>
+    <message>
+        <source>The first and the last address cannot be used.</source>
+        <translation>Die erste und die letzte Adresse sind nicht verfügbar.</translation>
+    </message>
+    <message>
+        <source>The first start finds out how fast this computer can run it, and says why.</source>
+        <translation>Der erste Start ermittelt, wie schnell sie auf diesem Computer läuft, und nennt den Grund.</translation>
+    </message>
+    <message>
+        <source>The guest image is sound</source>
+        <translation>Das Image der Maschine ist in Ordnung</translation>
+    </message>
+    <message>
+        <source>The image</source>
+        <translation>Das Image</translation>
+    </message>
+    <message>
+        <source>The image has no such command.</source>
+        <translation>Das Image hat keinen solchen Befehl.</translation>
+    </message>
+    <message>
+        <source>The image keeps the names that it has.</source>
+        <translation>Das Image behält seine bisherigen Namen.</translation>
+    </message>
+    <message>
+        <source>The image sets this variable.</source>
+        <translation>Das Image setzt diese Variable.</translation>
+    </message>
+    <message>
+        <source>The image stays, as {name}.</source>
+        <translation>Das Image bleibt als {name} erhalten.</translation>
+    </message>
+    <message>
+        <source>The keyring has these logins now</source>
+        <translation>Der Schlüsselbund hat jetzt diese Anmeldungen</translation>
+    </message>
+    <message>
+        <source>The log cannot be read</source>
+        <translation>Das Log lässt sich nicht lesen</translation>
+    </message>
+    <message>
+        <source>The log cannot be written to {path}.</source>
+        <translation>Das Log lässt sich nicht nach {path} schreiben.</translation>
+    </message>
+    <message>
+        <source>The machine has ended. Press F5 to read it again.</source>
+        <translation>Die Maschine ist beendet. Mit F5 neu laden.</translation>
+    </message>
+    <message>
+        <source>The machine is suspended: what it has in memory is kept with it.</source>
+        <translation>Die Maschine ist aufbewahrt: Was sie im Arbeitsspeicher hat, wird mit festgehalten.</translation>
+    </message>
+    <message>
+        <source>The machine runs at full speed</source>
+        <translation>Die Maschine läuft mit voller Geschwindigkeit</translation>
+    </message>
+    <message>
+        <source>The machine starts as quickly as it can</source>
+        <translation>Die Maschine startet so schnell, wie sie kann</translation>
+    </message>
+    <message>
+        <source>The machine&apos;s clock is right</source>
+        <translation>Die Uhr der Maschine geht richtig</translation>
+    </message>
+    <message>
+        <source>The most memory that the virtual machine may take.</source>
+        <translation>Der Arbeitsspeicher, den die virtuelle Maschine höchstens belegen darf.</translation>
+    </message>
+    <message>
+        <source>The most that images, containers and volumes may take; it grows, but never shrinks.</source>
+        <translation>Was Images, Container und Volumes höchstens belegen dürfen; der Wert kann wachsen, aber nicht schrumpfen.</translation>
+    </message>
+    <message>
+        <source>The most that the engine may take.</source>
+        <translation>Der Höchstwert für die Engine.</translation>
+    </message>
+    <message>
+        <source>The name of an image is in lower case.</source>
+        <translation>Der Name eines Images wird kleingeschrieben.</translation>
+    </message>
+    <message>
+        <source>The name says where it goes: example.com/team/app:1 goes to example.com. Another name is added to the image first.</source>
+        <translation>Der Name bestimmt das Ziel: example.com/team/app:1 geht an example.com. Ein anderer Name wird dem Image vorher hinzugefügt.</translation>
+    </message>
+    <message>
+        <source>The path in the container begins with /.</source>
+        <translation>Der Pfad im Container beginnt mit /.</translation>
+    </message>
+    <message>
+        <source>The prefix length is missing, as in {example}.</source>
+        <translation>Die Präfixlänge fehlt, etwa {example}.</translation>
+    </message>
+    <message>
+        <source>The program that runs the machine</source>
+        <translation>Programm, das die Maschine ausführt</translation>
+    </message>
+    <message>
+        <source>The program that runs the machine is usable</source>
+        <translation>Das Programm, das die Maschine ausführt, ist brauchbar</translation>
+    </message>
+    <message>
+        <source>The proxy answers</source>
+        <translation>Der Proxy antwortet</translation>
+    </message>
+    <message>
+        <source>The report cannot be written to {path}.</source>
+        <translation>Der Bericht lässt sich nicht nach {path} schreiben.</translation>
+    </message>
+    <message>
+        <source>The report is saved</source>
+        <translation>Der Bericht ist gespeichert</translation>
+    </message>
+    <message>
+        <source>The session ended with it. What it said is above.</source>
+        <translation>Die Sitzung endete mit ihm. Die Ausgabe steht darüber.</translation>
+    </message>
+    <message>
+        <source>The session has ended</source>
+        <translation>Die Sitzung ist beendet</translation>
+    </message>
+    <message>
+        <source>The session has ended (exit {code})</source>
+        <translation>Die Sitzung ist beendet (Exit-Code {code})</translation>
+    </message>
+    <message>
+        <source>The settings file is in order</source>
+        <translation>Die Einstellungsdatei ist in Ordnung</translation>
+    </message>
+    <message>
+        <source>The snapshot {name} was made</source>
+        <translation>Der Snapshot {name} ist fertig</translation>
+    </message>
+    <message>
+        <source>The start did not reach its end</source>
+        <translation>Der Start kam nicht zum Ende</translation>
+    </message>
+    <message>
+        <source>The virtual machine gets it when it starts.</source>
+        <translation>Die virtuelle Maschine erhält dies beim Start.</translation>
+    </message>
+    <message>
+        <source>Their settings are lost.</source>
+        <translation>Ihre Einstellungen gehen verloren.</translation>
+    </message>
+    <message>
+        <source>There are none.</source>
+        <translation>Es gibt keine.</translation>
+    </message>
+    <message>
+        <source>There is a container with this name already.</source>
+        <translation>Ein Container mit diesem Namen existiert bereits.</translation>
+    </message>
+    <message>
+        <source>There is a network of this name already.</source>
+        <translation>Ein Netzwerk mit diesem Namen gibt es bereits.</translation>
+    </message>
+    <message>
+        <source>There is a volume of this name already.</source>
+        <translation>Ein Volume mit diesem Namen gibt es bereits.</translation>
+    </message>
+    <message>
+        <source>There is enough memory for the machine</source>
+        <translation>Für die Maschine ist genug Speicher da</translation>
+    </message>
+    <message>
+        <source>There is free space on the disk</source>
+        <translation>Auf dem Datenträger ist Platz</translation>
+    </message>
+    <message>
+        <source>There is no file of this name.</source>
+        <translation>Eine Datei mit diesem Namen gibt es nicht.</translation>
+    </message>
+    <message>
+        <source>There is no unused network to delete.</source>
+        <translation>Es gibt kein unbenutztes Netzwerk zu löschen.</translation>
+    </message>
+    <message>
+        <source>There is no unused volume to delete.</source>
+        <translation>Es gibt kein unbenutztes Volume zu löschen.</translation>
+    </message>
+    <message>
+        <source>There is none to choose.</source>
+        <translation>Es gibt keinen zur Auswahl.</translation>
+    </message>
+    <message>
+        <source>There is nothing in this log yet.</source>
+        <translation>Dieses Log ist noch leer.</translation>
+    </message>
+    <message>
+        <source>There is nothing to clean up.</source>
+        <translation>Es gibt nichts aufzuräumen.</translation>
+    </message>
+    <message>
+        <source>There is nothing to delete.</source>
+        <translation>Es gibt nichts zu löschen.</translation>
+    </message>
+    <message>
+        <source>There is nothing to keep yet.</source>
+        <translation>Noch gibt es nichts festzuhalten.</translation>
+    </message>
+    <message>
+        <source>These settings go on top of what Galley sets by itself. dockerd checks them.</source>
+        <translation>Diese Einstellungen ergänzen, was Galley selbst festlegt. dockerd prüft sie.</translation>
+    </message>
+    <message>
+        <source>This Galley starts at login</source>
+        <translation>Dieses Galley startet bei der Anmeldung</translation>
+    </message>
+    <message>
+        <source>This computer&apos;s services</source>
+        <translation>Dienste dieses Computers</translation>
+    </message>
+    <message>
+        <source>This container has no shell.</source>
+        <translation>Dieser Container hat keine Shell.</translation>
+    </message>
+    <message>
+        <source>This container is deleted as soon as it stops. Run its image anew instead.</source>
+        <translation>Dieser Container wird gelöscht, sobald er stoppt. Stattdessen das Image neu ausführen.</translation>
+    </message>
+    <message>
+        <source>This container is gone</source>
+        <translation>Diesen Container gibt es nicht mehr</translation>
+    </message>
+    <message>
+        <source>This container is not running. It has used nothing since.</source>
+        <translation>Dieser Container läuft nicht und verbraucht daher nichts.</translation>
+    </message>
+    <message>
+        <source>This folder has no files.</source>
+        <translation>Dieser Ordner enthält keine Dateien.</translation>
+    </message>
+    <message>
+        <source>This image does not exist any more.</source>
+        <translation>Dieses Image gibt es nicht mehr.</translation>
+    </message>
+    <message>
+        <source>This is JSON. dockerd has not seen it yet.</source>
+        <translation>Das ist gültiges JSON. dockerd hat es noch nicht geprüft.</translation>
+    </message>
+    <message>
+        <source>This is not a name. Examples: nginx, nginx:1.27, example.com/team/app:1</source>
+        <translation>Das ist kein Name. Beispiele: nginx, nginx:1.27, example.com/team/app:1</translation>
+    </message>
+    <message>
+        <source>This is not a text ({size}).</source>
+        <translation>Das ist kein Text ({size}).</translation>
+    </message>
+    <message>
+        <source>This is not in {ranges}.</source>
+        <translation>Das liegt nicht in {ranges}.</translation>
+    </message>
+    <message>
+        <source>This network does not exist any more.</source>
+        <translation>Dieses Netzwerk gibt es nicht mehr.</translation>
+    </message>
+    <message>
+        <source>This volume does not exist any more.</source>
+        <translation>Dieses Volume gibt es nicht mehr.</translation>
+    </message>
+    <message>
+        <source>This was cancelled.</source>
+        <translation>Das wurde abgebrochen.</translation>
+    </message>
+    <message>
+        <source>Times</source>
+        <translation>Zeiten</translation>
+    </message>
+    <message>
+        <source>Tree</source>
+        <translation>Baum</translation>
+    </message>
+    <message>
+        <source>Try again</source>
+        <translation>Erneut versuchen</translation>
+    </message>
+    <message>
+        <source>Two or more letters, digits and . _ -, and a letter or digit first.</source>
+        <translation>Mindestens zwei Zeichen: Buchstaben, Ziffern und . _ -, am Anfang ein Buchstabe oder eine Ziffer.</translation>
+    </message>
+    <message>
+        <source>Type a path</source>
+        <translation>Pfad eingeben</translation>
+    </message>
+    <message>
+        <source>Type {word} to go on:</source>
+        <translation>Zum Fortfahren {word} eingeben:</translation>
+    </message>
+    <message>
+        <source>Unfold all of it</source>
+        <translation>Alles aufklappen</translation>
+    </message>
+    <message numerus="yes">
+        <source>Upload %n items to {folder}</source>
+        <comment>Upload {name} to {folder}</comment>
+        <translation>
+            <numerusform>{name} nach {folder} hochladen</numerusform>
+            <numerusform>%n Einträge nach {folder} hochladen</numerusform>
+        </translation>
+    </message>
+    <message>
+        <source>Upload files</source>
+        <translation>Dateien hochladen</translation>
+    </message>
+    <message>
+        <source>Upload to {folder}</source>
+        <translation>Nach {folder} hochladen</translation>
+    </message>
+    <message>
+        <source>Upload…</source>
+        <translation>Hochladen…</translation>
+    </message>
+    <message>
+        <source>Use Galley&apos;s docker context</source>
+        <translation>Docker-Kontext von Galley verwenden</translation>
+    </message>
+    <message>
+        <source>Use letters, digits, - _ and . and begin with a letter or digit; two at least.</source>
+        <translation>Buchstaben, Ziffern, - _ und . sind erlaubt, am Anfang ein Buchstabe oder eine Ziffer; mindestens zwei Zeichen.</translation>
+    </message>
+    <message>
+        <source>Used by</source>
+        <translation>Verwendet von</translation>
+    </message>
+    <message>
+        <source>Used where the proxy is set to manual. A password is kept in the keyring.</source>
+        <translation>Gilt, wenn der Proxy auf manual steht. Ein Passwort kommt in den Schlüsselbund.</translation>
+    </message>
+    <message>
+        <source>User</source>
+        <translation>Benutzer</translation>
+    </message>
+    <message>
+        <source>User name</source>
+        <translation>Benutzername</translation>
+    </message>
+    <message>
+        <source>Value</source>
+        <translation>Wert</translation>
+    </message>
+    <message>
+        <source>Value of the variable</source>
+        <translation>Wert der Variable</translation>
+    </message>
+    <message>
+        <source>Versions</source>
+        <translation>Versionen</translation>
+    </message>
+    <message>
+        <source>Virtual machine</source>
+        <translation>Virtuelle Maschine</translation>
+    </message>
+    <message>
+        <source>Volume</source>
+        <translation>Volume</translation>
+    </message>
+    <message>
+        <source>Volume or folder of the host</source>
+        <translation>Volume oder Ordner des Hosts</translation>
+    </message>
+    <message>
+        <source>Volumes</source>
+        <translation>Volumes</translation>
+    </message>
+    <message>
+        <source>Volumes and folders</source>
+        <translation>Volumes und Ordner</translation>
+    </message>
+    <message>
+        <source>Waking: {step}</source>
+        <translation>Wacht auf: {step}</translation>
+    </message>
+    <message>
+        <source>Welcome</source>
+        <translation>Willkommen</translation>
+    </message>
+    <message>
+        <source>Welcome to Galley</source>
+        <translation>Willkommen bei Galley</translation>
+    </message>
+    <message>
+        <source>What Docker says of the container</source>
+        <translation>Was Docker über den Container sagt</translation>
+    </message>
+    <message>
+        <source>What Docker says of the container, as JSON</source>
+        <translation>Was Docker über den Container sagt, als JSON</translation>
+    </message>
+    <message>
+        <source>What Galley sets by itself</source>
+        <translation>Was Galley selbst festlegt</translation>
+    </message>
+    <message>
+        <source>What docker and this window pull and push them with.</source>
+        <translation>Womit docker und dieses Fenster sie laden und hochladen.</translation>
+    </message>
+    <message>
+        <source>What else can be done</source>
+        <translation>Weitere Aktionen</translation>
+    </message>
+    <message>
+        <source>What only it still has of {time} is lost for good. It takes {size}.</source>
+        <translation>Was nur er noch vom {time} hat, ist endgültig verloren. Er belegt {size}.</translation>
+    </message>
+    <message>
+        <source>What running containers use, of the most that the engine may take.</source>
+        <translation>Was laufende Container belegen, gemessen am Höchstwert der Engine.</translation>
+    </message>
+    <message>
+        <source>What runs it</source>
+        <translation>Womit sie läuft</translation>
+    </message>
+    <message>
+        <source>What runs the virtual machine.</source>
+        <translation>Womit die virtuelle Maschine läuft.</translation>
+    </message>
+    <message>
+        <source>What the container has under this name in {folder} is overwritten.</source>
+        <translation>Was der Container unter diesem Namen in {folder} hat, wird überschrieben.</translation>
+    </message>
+    <message>
+        <source>What the container writes appears here.</source>
+        <translation>Hier erscheint, was der Container schreibt.</translation>
+    </message>
+    <message>
+        <source>What the engine and containers reach the network by: this computer&apos;s own proxy settings, those given here, or no proxy.</source>
+        <translation>Worüber die Engine und die Container das Netzwerk erreichen: die Proxy-Einstellungen dieses Computers, die hier angegebenen oder keinen Proxy.</translation>
+    </message>
+    <message>
+        <source>What this container has written itself. It goes when the container is deleted.</source>
+        <translation>Was dieser Container selbst geschrieben hat. Es verschwindet, wenn der Container gelöscht wird.</translation>
+    </message>
+    <message>
+        <source>What would be deleted</source>
+        <translation>Was gelöscht würde</translation>
+    </message>
+    <message>
+        <source>What would change</source>
+        <translation>Was sich ändern würde</translation>
+    </message>
+    <message>
+        <source>When it ends</source>
+        <translation>Wenn er endet</translation>
+    </message>
+    <message>
+        <source>When the engine is stopped, keep it on the disk as it is, so that it starts at once.</source>
+        <translation>Wenn die Engine gestoppt wird, sie auf der Festplatte aufbewahren, wie sie ist, damit sie sofort startet.</translation>
+    </message>
+    <message>
+        <source>Where -p 8080:80 listens on this host; 0.0.0.0 lets other computers in.</source>
+        <translation>Wo -p 8080:80 auf diesem Host lauscht; 0.0.0.0 lässt andere Computer zu.</translation>
+    </message>
+    <message>
+        <source>Which CPU the guest sees, in QEMU&apos;s words; auto fits the accelerator.</source>
+        <translation>Welche CPU der Gast sieht, in der Benennung von QEMU; auto passt zum Beschleuniger.</translation>
+    </message>
+    <message>
+        <source>Which Docker Engine the guest image carries: stable, or the newest.</source>
+        <translation>Welche Docker Engine das Gast-Image enthält: die stabile oder die neueste.</translation>
+    </message>
+    <message>
+        <source>Which containers</source>
+        <translation>Welche Container</translation>
+    </message>
+    <message>
+        <source>Which folders of this computer containers may be given with -v; ~ is your home. In folders for everybody, such as /tmp, only what is yours.</source>
+        <translation>Welche Ordner dieses Computers Container mit -v bekommen können; ~ ist dein Home-Verzeichnis. In Ordnern für alle, wie /tmp, nur das Eigene.</translation>
+    </message>
+    <message>
+        <source>Which image?</source>
+        <translation>Welches Image?</translation>
+    </message>
+    <message>
+        <source>Which log</source>
+        <translation>Welches Log</translation>
+    </message>
+    <message>
+        <source>While nobody uses it</source>
+        <translation>Solange niemand sie benutzt</translation>
+    </message>
+    <message>
+        <source>Window</source>
+        <translation>Fenster</translation>
+    </message>
+    <message>
+        <source>Wrap</source>
+        <translation>Umbruch</translation>
+    </message>
+    <message>
+        <source>Wrap long lines</source>
+        <translation>Lange Zeilen umbrechen</translation>
+    </message>
+    <message>
+        <source>Write a number of cores, like 0.5 or 2.</source>
+        <translation>Eine Anzahl von Kernen angeben, etwa 0.5 oder 2.</translation>
+    </message>
+    <message>
+        <source>Write it like 512 MiB or 2 GiB.</source>
+        <translation>Schreibweise: 512 MiB oder 2 GiB.</translation>
+    </message>
+    <message>
+        <source>Your first container</source>
+        <translation>Der erste Container</translation>
+    </message>
+    <message>
+        <source>a new volume without a name</source>
+        <translation>neues Volume ohne Namen</translation>
+    </message>
+    <message>
+        <source>a profile of its own</source>
+        <translation>eigenes Profil</translation>
+    </message>
+    <message>
+        <source>added</source>
+        <translation>neu</translation>
+    </message>
+    <message>
+        <source>all</source>
+        <translation>alle</translation>
+    </message>
+    <message>
+        <source>all addresses</source>
+        <translation>alle Adressen</translation>
+    </message>
+    <message>
+        <source>all capabilities</source>
+        <translation>alle Capabilities</translation>
+    </message>
+    <message>
+        <source>always</source>
+        <translation>immer neu starten</translation>
+    </message>
+    <message numerus="yes">
+        <source>and %n more</source>
+        <comment>and %n more</comment>
+        <translation>
+            <numerusform>und %n weitere</numerusform>
+            <numerusform>und %n weitere</numerusform>
+        </translation>
+    </message>
+    <message>
+        <source>any free one</source>
+        <translation>freier Port</translation>
+    </message>
+    <message>
+        <source>as it is made when it runs</source>
+        <translation>wie sie beim Start entstehen</translation>
+    </message>
+    <message>
+        <source>as it was asked for</source>
+        <translation>wie angefordert</translation>
+    </message>
+    <message>
+        <source>as the image says, root if it says nothing</source>
+        <translation>wie im Image angegeben, sonst root</translation>
+    </message>
+    <message>
+        <source>away</source>
+        <translation>nicht erreichbar</translation>
+    </message>
+    <message>
+        <source>being deleted</source>
+        <translation>wird gelöscht</translation>
+    </message>
+    <message>
+        <source>being mended…</source>
+        <translation>wird behoben…</translation>
+    </message>
+    <message>
+        <source>bridge joins containers of this engine; the others join its own network.</source>
+        <translation>bridge verbindet Container dieser Engine, die anderen Treiber verbinden mit deren eigenem Netzwerk.</translation>
+    </message>
+    <message>
+        <source>built in</source>
+        <translation>eingebaut</translation>
+    </message>
+    <message>
+        <source>cannot be gained</source>
+        <translation>nicht erlangbar</translation>
+    </message>
+    <message>
+        <source>cgroup {path}</source>
+        <translation>cgroup {path}</translation>
+    </message>
+    <message>
+        <source>changed</source>
+        <translation>geändert</translation>
+    </message>
+    <message>
+        <source>changes not known</source>
+        <translation>Änderungen unbekannt</translation>
+    </message>
+    <message>
+        <source>checking</source>
+        <translation>prüft</translation>
+    </message>
+    <message>
+        <source>connecting</source>
+        <translation>verbindet</translation>
+    </message>
+    <message>
+        <source>container</source>
+        <translation>Container</translation>
+    </message>
+    <message>
+        <source>counting…</source>
+        <translation>zählt…</translation>
+    </message>
+    <message>
+        <source>created</source>
+        <translation>erstellt</translation>
+    </message>
+    <message>
+        <source>daemon.json</source>
+        <translation>daemon.json</translation>
+    </message>
+    <message>
+        <source>daemon.json is in force</source>
+        <translation>daemon.json ist in Kraft</translation>
+    </message>
+    <message>
+        <source>daemon.json was applied</source>
+        <translation>daemon.json wurde angewendet</translation>
+    </message>
+    <message>
+        <source>default</source>
+        <translation>Standard</translation>
+    </message>
+    <message>
+        <source>degraded</source>
+        <translation>gestört</translation>
+    </message>
+    <message>
+        <source>deleted</source>
+        <translation>gelöscht</translation>
+    </message>
+    <message>
+        <source>deleting…</source>
+        <translation>löscht…</translation>
+    </message>
+    <message>
+        <source>do not restart it</source>
+        <translation>nicht neu starten</translation>
+    </message>
+    <message>
+        <source>dockerd checks it and starts again with it…</source>
+        <translation>dockerd prüft dies und startet damit neu…</translation>
+    </message>
+    <message>
+        <source>dockerd starts again, which takes some seconds. Containers keep running, except in a swarm.</source>
+        <translation>dockerd startet neu, das dauert einige Sekunden. Container laufen weiter, außer in einem Schwarm.</translation>
+    </message>
+    <message>
+        <source>dockerd starts again. Containers are stopped, because live-restore is off; those with a restart policy start again.</source>
+        <translation>dockerd startet neu. Container werden gestoppt, weil live-restore aus ist; solche mit Neustartrichtlinie starten wieder.</translation>
+    </message>
+    <message>
+        <source>done</source>
+        <translation>fertig</translation>
+    </message>
+    <message>
+        <source>downloaded</source>
+        <translation>geladen</translation>
+    </message>
+    <message>
+        <source>downloading</source>
+        <translation>lädt</translation>
+    </message>
+    <message>
+        <source>emulation</source>
+        <translation>Emulation</translation>
+    </message>
+    <message>
+        <source>exited</source>
+        <translation>beendet</translation>
+    </message>
+    <message>
+        <source>exited (0)</source>
+        <translation>beendet (0)</translation>
+    </message>
+    <message>
+        <source>failed</source>
+        <translation>Fehler</translation>
+    </message>
+    <message>
+        <source>failed ({code})</source>
+        <translation>Fehler ({code})</translation>
+    </message>
+    <message>
+        <source>fine</source>
+        <translation>in Ordnung</translation>
+    </message>
+    <message>
+        <source>gone</source>
+        <translation>nicht mehr da</translation>
+    </message>
+    <message>
+        <source>healthy</source>
+        <translation>gesund</translation>
+    </message>
+    <message>
+        <source>host</source>
+        <translation>Host</translation>
+    </message>
+    <message>
+        <source>image</source>
+        <translation>Image</translation>
+    </message>
+    <message>
+        <source>images</source>
+        <translation>images</translation>
+    </message>
+    <message>
+        <source>in a plain file</source>
+        <translation>in einer lesbaren Datei</translation>
+    </message>
+    <message>
+        <source>in force</source>
+        <translation>in Kraft</translation>
+    </message>
+    <message>
+        <source>internal</source>
+        <translation>intern</translation>
+    </message>
+    <message>
+        <source>killing…</source>
+        <translation>bricht ab…</translation>
+    </message>
+    <message>
+        <source>layer {n}</source>
+        <translation>Layer {n}</translation>
+    </message>
+    <message>
+        <source>link</source>
+        <translation>Link</translation>
+    </message>
+    <message>
+        <source>local unless a plugin of the engine is wanted</source>
+        <translation>local, sofern kein Plugin der Engine gewünscht ist</translation>
+    </message>
+    <message>
+        <source>memory (tmpfs)</source>
+        <translation>Speicher (tmpfs)</translation>
+    </message>
+    <message>
+        <source>name:tag</source>
+        <translation>name:tag</translation>
+    </message>
+    <message>
+        <source>needs attention</source>
+        <translation>Handlungsbedarf</translation>
+    </message>
+    <message>
+        <source>network</source>
+        <translation>Netzwerk</translation>
+    </message>
+    <message>
+        <source>no</source>
+        <translation>nein</translation>
+    </message>
+    <message>
+        <source>no address</source>
+        <translation>keine Adresse</translation>
+    </message>
+    <message>
+        <source>no containers</source>
+        <translation>keine Container</translation>
+    </message>
+    <message>
+        <source>no limit</source>
+        <translation>kein Limit</translation>
+    </message>
+    <message>
+        <source>no match</source>
+        <translation>kein Treffer</translation>
+    </message>
+    <message>
+        <source>no network</source>
+        <translation>kein Netzwerk</translation>
+    </message>
+    <message>
+        <source>nobody</source>
+        <translation>niemand</translation>
+    </message>
+    <message>
+        <source>none</source>
+        <translation>keine</translation>
+    </message>
+    <message>
+        <source>not known</source>
+        <translation>unbekannt</translation>
+    </message>
+    <message>
+        <source>not made yet</source>
+        <translation>noch nicht erstellt</translation>
+    </message>
+    <message>
+        <source>not privileged</source>
+        <translation>nicht privilegiert</translation>
+    </message>
+    <message>
+        <source>not running</source>
+        <translation>läuft nicht</translation>
+    </message>
+    <message>
+        <source>not there</source>
+        <translation>nicht vorhanden</translation>
+    </message>
+    <message>
+        <source>nothing</source>
+        <translation>nichts</translation>
+    </message>
+    <message>
+        <source>nothing found</source>
+        <translation>nichts gefunden</translation>
+    </message>
+    <message>
+        <source>now</source>
+        <translation>jetzt</translation>
+    </message>
+    <message>
+        <source>of no limit</source>
+        <translation>ohne Limit</translation>
+    </message>
+    <message>
+        <source>of one core</source>
+        <translation>von einem Kern</translation>
+    </message>
+    <message>
+        <source>of the container → where it answers on the host</source>
+        <translation>im Container → wo er auf dem Host antwortet</translation>
+    </message>
+    <message>
+        <source>of the host → path in the container</source>
+        <translation>auf dem Host → Pfad im Container</translation>
+    </message>
+    <message>
+        <source>of {limit}</source>
+        <translation>von {limit}</translation>
+    </message>
+    <message>
+        <source>of {n} cores</source>
+        <translation>von {n} Kernen</translation>
+    </message>
+    <message>
+        <source>of {share} of one core</source>
+        <translation>von {share} eines Kerns</translation>
+    </message>
+    <message>
+        <source>off</source>
+        <translation>aus</translation>
+    </message>
+    <message>
+        <source>own</source>
+        <translation>eigen</translation>
+    </message>
+    <message>
+        <source>paused</source>
+        <translation>angehalten</translation>
+    </message>
+    <message>
+        <source>pausing…</source>
+        <translation>hält an…</translation>
+    </message>
+    <message>
+        <source>privileged</source>
+        <translation>privilegiert</translation>
+    </message>
+    <message>
+        <source>read</source>
+        <translation>gelesen</translation>
+    </message>
+    <message>
+        <source>read-only</source>
+        <translation>nur lesen</translation>
+    </message>
+    <message>
+        <source>read-write</source>
+        <translation>lesen/schreiben</translation>
+    </message>
+    <message>
+        <source>reading…</source>
+        <translation>wird gelesen…</translation>
+    </message>
+    <message>
+        <source>received</source>
+        <translation>empfangen</translation>
+    </message>
+    <message>
+        <source>renaming…</source>
+        <translation>benennt um…</translation>
+    </message>
+    <message>
+        <source>restarting</source>
+        <translation>startet neu</translation>
+    </message>
+    <message>
+        <source>restarting…</source>
+        <translation>startet neu…</translation>
+    </message>
+    <message>
+        <source>resuming…</source>
+        <translation>setzt fort…</translation>
+    </message>
+    <message>
+        <source>running</source>
+        <translation>läuft</translation>
+    </message>
+    <message>
+        <source>saving</source>
+        <translation>spart</translation>
+    </message>
+    <message>
+        <source>seccomp</source>
+        <translation>seccomp</translation>
+    </message>
+    <message>
+        <source>seccomp {profile}</source>
+        <translation>seccomp {profile}</translation>
+    </message>
+    <message>
+        <source>sent</source>
+        <translation>gesendet</translation>
+    </message>
+    <message>
+        <source>setting</source>
+        <translation>Einstellung</translation>
+    </message>
+    <message>
+        <source>seven namespaces</source>
+        <translation>sieben Namespaces</translation>
+    </message>
+    <message>
+        <source>shared</source>
+        <translation>geteilt</translation>
+    </message>
+    <message>
+        <source>skipped</source>
+        <translation>übersprungen</translation>
+    </message>
+    <message>
+        <source>stack</source>
+        <translation>Stapel</translation>
+    </message>
+    <message>
+        <source>starting</source>
+        <translation>startet</translation>
+    </message>
+    <message>
+        <source>starting…</source>
+        <translation>startet…</translation>
+    </message>
+    <message>
+        <source>stopped</source>
+        <translation>gestoppt</translation>
+    </message>
+    <message>
+        <source>stopping</source>
+        <translation>stoppt</translation>
+    </message>
+    <message>
+        <source>stopping…</source>
+        <translation>stoppt…</translation>
+    </message>
+    <message>
+        <source>taken away</source>
+        <translation>entfernt</translation>
+    </message>
+    <message>
+        <source>the gateway</source>
+        <translation>das Gateway</translation>
+    </message>
+    <message>
+        <source>the image is gone, so that its layers are not known</source>
+        <translation>das Image ist nicht mehr da, seine Layer sind unbekannt</translation>
+    </message>
+    <message>
+        <source>trying again</source>
+        <translation>wiederholt</translation>
+    </message>
+    <message>
+        <source>typed here</source>
+        <translation>hier eingegeben</translation>
+    </message>
+    <message>
+        <source>under way</source>
+        <translation>läuft</translation>
+    </message>
+    <message>
+        <source>unhealthy</source>
+        <translation>gestört</translation>
+    </message>
+    <message>
+        <source>unless it was stopped</source>
+        <translation>neu starten, außer gestoppt</translation>
+    </message>
+    <message>
+        <source>unpacking</source>
+        <translation>entpackt</translation>
+    </message>
+    <message>
+        <source>unused</source>
+        <translation>unbenutzt</translation>
+    </message>
+    <message>
+        <source>up to {size}</source>
+        <translation>bis zu {size}</translation>
+    </message>
+    <message>
+        <source>uploading</source>
+        <translation>sendet</translation>
+    </message>
+    <message numerus="yes">
+        <source>used by %n containers</source>
+        <comment>used by %n container</comment>
+        <translation>
+            <numerusform>von %n Container verwendet</numerusform>
+            <numerusform>von %n Containern verwendet</numerusform>
+        </translation>
+    </message>
+    <message>
+        <source>value</source>
+        <translation>Wert</translation>
+    </message>
+    <message>
+        <source>virtiofs is the faster, and a program of its own; sftp works everywhere.</source>
+        <translation>virtiofs ist schneller und ein eigenes Programm; sftp geht überall.</translation>
+    </message>
+    <message>
+        <source>volume</source>
+        <translation>Volume</translation>
+    </message>
+    <message>
+        <source>volume or /folder</source>
+        <translation>Volume oder /Ordner</translation>
+    </message>
+    <message>
+        <source>waiting</source>
+        <translation>wartet</translation>
+    </message>
+    <message>
+        <source>waking</source>
+        <translation>wacht auf</translation>
+    </message>
+    <message>
+        <source>when it fails</source>
+        <translation>bei Fehlern neu starten</translation>
+    </message>
+    <message>
+        <source>with memory</source>
+        <translation>mit Arbeitsspeicher</translation>
+    </message>
+    <message>
+        <source>with {names}</source>
+        <translation>mit {names}</translation>
+    </message>
+    <message>
+        <source>writable</source>
+        <translation>beschreibbar</translation>
+    </message>
+    <message>
+        <source>written</source>
+        <translation>geschrieben</translation>
+    </message>
+    <message>
+        <source>yes</source>
+        <translation>ja</translation>
+    </message>
+    <message>
+        <source>yes: it cannot be deleted</source>
+        <translation>ja: lässt sich nicht löschen</translation>
+    </message>
+    <message>
+        <source>yes: no way out</source>
+        <translation>ja: kein Weg nach außen</translation>
+    </message>
+    <message>
+        <source>{action}: {name}</source>
+        <translation>{action}: {name}</translation>
+    </message>
+    <message>
+        <source>{age} ago</source>
+        <translation>vor {age}</translation>
+    </message>
+    <message>
+        <source>{backend} with {accelerator}</source>
+        <translation>{backend} mit {accelerator}</translation>
+    </message>
+    <message>
+        <source>{command} (user {user})</source>
+        <translation>{command} (Benutzer {user})</translation>
+    </message>
+    <message>
+        <source>{container} is not on {network} now</source>
+        <translation>{container} ist nicht mehr mit {network} verbunden</translation>
+    </message>
+    <message>
+        <source>{count} · {size}</source>
+        <translation>{count} · {size}</translation>
+    </message>
+    <message>
+        <source>{count} · {size} · {unused} unused</source>
+        <translation>{count} · {size} · {unused} unbenutzt</translation>
+    </message>
+    <message>
+        <source>{count}, {names} names</source>
+        <translation>{count}, {names} Namen</translation>
+    </message>
+    <message>
+        <source>{count}, {size}</source>
+        <translation>{count}, {size}</translation>
+    </message>
+    <message>
+        <source>{count}, {size}, the newest on top</source>
+        <translation>{count}, {size}, der neueste oben</translation>
+    </message>
+    <message>
+        <source>{done} of {total}</source>
+        <translation>{done} von {total}</translation>
+    </message>
+    <message numerus="yes">
+        <source>{driver} of %n layers</source>
+        <comment>{driver} of %n layer</comment>
+        <translation>
+            <numerusform>{driver} aus %n Layer</numerusform>
+            <numerusform>{driver} aus %n Layern</numerusform>
+        </translation>
+    </message>
+    <message>
+        <source>{file} was imported</source>
+        <translation>{file} wurde importiert</translation>
+    </message>
+    <message>
+        <source>{holder} has this address.</source>
+        <translation>Diese Adresse hat bereits {holder}.</translation>
+    </message>
+    <message>
+        <source>{image} is here</source>
+        <translation>{image} ist da</translation>
+    </message>
+    <message>
+        <source>{image} was made</source>
+        <translation>{image} wurde erstellt</translation>
+    </message>
+    <message>
+        <source>{image} was pushed</source>
+        <translation>{image} wurde gesendet</translation>
+    </message>
+    <message>
+        <source>{instruction}, {size}</source>
+        <translation>{instruction}, {size}</translation>
+    </message>
+    <message>
+        <source>{minutes} min {seconds} s ago</source>
+        <translation>vor {minutes} Min. {seconds} s</translation>
+    </message>
+    <message>
+        <source>{names} and {n} more</source>
+        <translation>{names} und {n} mehr</translation>
+    </message>
+    <message>
+        <source>{names} may be using them now.</source>
+        <translation>Möglicherweise werden sie gerade verwendet: {names}.</translation>
+    </message>
+    <message>
+        <source>{name} does not answer</source>
+        <translation>{name} antwortet nicht</translation>
+    </message>
+    <message>
+        <source>{name} ended at once with exit code {code}.</source>
+        <translation>{name} endete sofort mit Exit-Code {code}.</translation>
+    </message>
+    <message numerus="yes">
+        <source>{name} has %n files, with known secrets taken out. Have a look before you share it.</source>
+        <comment>{name} has %n file, with known secrets taken out. Have a look before you share it.</comment>
+        <translation>
+            <numerusform>{name} enthält %n Datei, bekannte Geheimnisse sind entfernt. Vor dem Weitergeben bitte durchsehen.</numerusform>
+            <numerusform>{name} enthält %n Dateien, bekannte Geheimnisse sind entfernt. Vor dem Weitergeben bitte durchsehen.</numerusform>
+        </translation>
+    </message>
+    <message>
+        <source>{name} has {taken} already.</source>
+        <translation>{name} belegt bereits {taken}.</translation>
+    </message>
+    <message>
+        <source>{name} is built into the Docker Engine.</source>
+        <translation>{name} gehört fest zur Docker Engine.</translation>
+    </message>
+    <message>
+        <source>{name} is running</source>
+        <translation>{name} läuft</translation>
+    </message>
+    <message>
+        <source>{name} is used by {users}.</source>
+        <translation>{name} wird von {users} verwendet.</translation>
+    </message>
+    <message>
+        <source>{name} on {network}</source>
+        <translation>{name} in {network}</translation>
+    </message>
+    <message>
+        <source>{name} ran out of memory.</source>
+        <translation>{name} hatte nicht genug Speicher.</translation>
+    </message>
+    <message>
+        <source>{name} uses port {port}.</source>
+        <translation>{name} verwendet Port {port}.</translation>
+    </message>
+    <message>
+        <source>{name} was cloned</source>
+        <translation>{name} wurde geklont</translation>
+    </message>
+    <message>
+        <source>{name} was exported</source>
+        <translation>{name} wurde exportiert</translation>
+    </message>
+    <message>
+        <source>{name} was loaded</source>
+        <translation>{name} wurde geladen</translation>
+    </message>
+    <message>
+        <source>{name} was made again</source>
+        <translation>{name} wurde neu erstellt</translation>
+    </message>
+    <message>
+        <source>{name}-copy</source>
+        <translation>{name}-kopie</translation>
+    </message>
+    <message>
+        <source>{name}: {action}</source>
+        <translation>{name}: {action}</translation>
+    </message>
+    <message>
+        <source>{name}: {step}…</source>
+        <translation>{name}: {step}…</translation>
+    </message>
+    <message>
+        <source>{n} d</source>
+        <translation>{n} Tg.</translation>
+    </message>
+    <message>
+        <source>{n} h</source>
+        <translation>{n} Std.</translation>
+    </message>
+    <message>
+        <source>{n} images are used by {users}.</source>
+        <translation>{n} Images werden von {users} verwendet.</translation>
+    </message>
+    <message>
+        <source>{n} min</source>
+        <translation>{n} Min.</translation>
+    </message>
+    <message>
+        <source>{n} min ago</source>
+        <translation>vor {n} Min.</translation>
+    </message>
+    <message>
+        <source>{n} mo</source>
+        <translation>{n} Mon.</translation>
+    </message>
+    <message>
+        <source>{n} more</source>
+        <translation>{n} weitere</translation>
+    </message>
+    <message>
+        <source>{n} ms</source>
+        <translation>{n} ms</translation>
+    </message>
+    <message>
+        <source>{n} of {all}</source>
+        <translation>{n} von {all}</translation>
+    </message>
+    <message>
+        <source>{n} of {all} lines</source>
+        <translation>{n} von {all} Zeilen</translation>
+    </message>
+    <message>
+        <source>{n} of {whole} shown</source>
+        <translation>{n} von {whole} gezeigt</translation>
+    </message>
+    <message>
+        <source>{n} s</source>
+        <translation>{n} s</translation>
+    </message>
+    <message>
+        <source>{n} s ago</source>
+        <translation>vor {n} s</translation>
+    </message>
+    <message>
+        <source>{n} wk</source>
+        <translation>{n} Wo.</translation>
+    </message>
+    <message>
+        <source>{n} y</source>
+        <translation>{n} J.</translation>
+    </message>
+    <message numerus="yes">
+        <source>{over} of %n layers</source>
+        <comment>{over} of %n layer</comment>
+        <translation>
+            <numerusform>{over} von %n Layer</numerusform>
+            <numerusform>{over} von %n Layern</numerusform>
+        </translation>
+    </message>
+    <message>
+        <source>{rank} of {n}</source>
+        <translation>{rank} von {n}</translation>
+    </message>
+    <message>
+        <source>{reason} They are not deleted.</source>
+        <translation>{reason} Davon wird nichts gelöscht.</translation>
+    </message>
+    <message>
+        <source>{runtime} · pid {pid}</source>
+        <translation>{runtime} · PID {pid}</translation>
+    </message>
+    <message>
+        <source>{said}, also on {others}</source>
+        <translation>{said}, auch in {others}</translation>
+    </message>
+    <message numerus="yes">
+        <source>{share} of %n CPUs</source>
+        <comment>{share} of %n CPU</comment>
+        <translation>
+            <numerusform>{share} von %n CPU</numerusform>
+            <numerusform>{share} von %n CPUs</numerusform>
+        </translation>
+    </message>
+    <message>
+        <source>{size} are free again.</source>
+        <translation>{size} sind wieder frei.</translation>
+    </message>
+    <message>
+        <source>{size} can be freed</source>
+        <translation>{size} lassen sich freigeben</translation>
+    </message>
+    <message>
+        <source>{size} in {path}</source>
+        <translation>{size} in {path}</translation>
+    </message>
+    <message>
+        <source>{size} of disk are free again.</source>
+        <translation>{size} Speicherplatz sind wieder frei.</translation>
+    </message>
+    <message>
+        <source>{size}/s</source>
+        <translation>{size}/s</translation>
+    </message>
+    <message numerus="yes">
+        <source>{up} of %n containers</source>
+        <comment>{up} of %n container</comment>
+        <translation>
+            <numerusform>{up} von %n Container</numerusform>
+            <numerusform>{up} von %n Containern</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>{up} of %n containers run.</source>
+        <comment>{up} of %n container runs.</comment>
+        <translation>
+            <numerusform>{up} von %n Container läuft.</numerusform>
+            <numerusform>{up} von %n Containern in Betrieb.</numerusform>
+        </translation>
+    </message>
+    <message>
+        <source>{used} of {whole}</source>
+        <translation>{used} von {whole}</translation>
+    </message>
+    <message>
+        <source>{verb}: {n} of {whole}</source>
+        <translation>{verb}: {n} von {whole}</translation>
+    </message>
+    <message>
+        <source>{words}, inode {inode}</source>
+        <translation>{words}, Inode {inode}</translation>
+    </message>
+</context>
+<context>
+    <name>engine</name>
+    <message>
+        <source>&quot;{name}&quot; cannot be set here.</source>
+        <translation>„{name}“ lässt sich hier nicht einstellen.</translation>
+    </message>
+    <message>
+        <source>&quot;{name}&quot; is there twice.</source>
+        <translation>„{name}“ kommt zweimal vor.</translation>
+    </message>
+    <message>
+        <source>, line {number}</source>
+        <translation>, Zeile {number}</translation>
+    </message>
+    <message>
+        <source>, or set the accelerator to auto</source>
+        <translation> oder den Beschleuniger auf auto stellen</translation>
+    </message>
+    <message>
+        <source>A command in the virtual machine said too much.</source>
+        <translation>Ein Befehl in der virtuellen Maschine hat zu viel ausgegeben.</translation>
+    </message>
+    <message>
+        <source>A copy of the data disk needs {needed:size}, and {free:size} are free.</source>
+        <translation>Eine Kopie der Datenplatte braucht {needed:size}, und {free:size} sind frei.</translation>
+    </message>
+    <message>
+        <source>A part of the guest did not start: {part}</source>
+        <translation>Ein Teil des Gasts ist nicht gestartet: {part}</translation>
+    </message>
+    <message>
+        <source>A snapshot cannot be named {name!r}.</source>
+        <translation>Ein Snapshot kann nicht {name!r} heißen.</translation>
+    </message>
+    <message>
+        <source>A swarm starts its containers again by itself.</source>
+        <translation>Ein Schwarm startet seine Container von selbst wieder.</translation>
+    </message>
+    <message>
+        <source>Add that authority to the trust store of this computer, then start Galley again.</source>
+        <translation>Fügen Sie diese Zertifizierungsstelle dem Zertifikatsspeicher dieses Computers hinzu und starten Sie Galley neu.</translation>
+    </message>
+    <message>
+        <source>Another Galley has been changing Docker&apos;s file {file} for too long.</source>
+        <translation>Ein anderes Galley ändert schon zu lange Dockers Datei {file}.</translation>
+    </message>
+    <message>
+        <source>Another computer may answer in its place. If its key was really replaced, `{command}` says how to forget the old one.</source>
+        <translation>Möglicherweise antwortet ein anderer Computer an seiner Stelle. Wurde der Schlüssel wirklich ersetzt, zeigt `{command}`, wie der alte entfernt wird.</translation>
+    </message>
+    <message>
+        <source>Answering on the Docker socket</source>
+        <translation>Docker-Socket wird bedient</translation>
+    </message>
+    <message>
+        <source>Booting Linux</source>
+        <translation>Linux fährt hoch</translation>
+    </message>
+    <message>
+        <source>Booting Linux once for all</source>
+        <translation>Linux einmalig booten</translation>
+    </message>
+    <message>
+        <source>Build it again: galley image build</source>
+        <translation>Es neu bauen: galley image build</translation>
+    </message>
+    <message>
+        <source>Build it with `galley image build`.</source>
+        <translation>Mit `galley image build` bauen.</translation>
+    </message>
+    <message>
+        <source>Cannot read {path} in the virtual machine.</source>
+        <translation>{path} lässt sich in der virtuellen Maschine nicht lesen.</translation>
+    </message>
+    <message>
+        <source>Cannot write {path} in the virtual machine.</source>
+        <translation>{path} lässt sich in der virtuellen Maschine nicht schreiben.</translation>
+    </message>
+    <message>
+        <source>Change its permissions, or leave it out.</source>
+        <translation>Ändere seine Rechte oder lass ihn weg.</translation>
+    </message>
+    <message>
+        <source>Changes of files on this computer are not told to containers: Linux gives no more watches to your programs.</source>
+        <translation>Änderungen an Dateien dieses Computers werden Containern nicht gemeldet: Linux lässt deine Programme keine weiteren beobachten.</translation>
+    </message>
+    <message>
+        <source>Changes of files on this computer are not told to containers: the machine does not answer.</source>
+        <translation>Änderungen an Dateien dieses Computers werden Containern nicht gemeldet: Die Maschine antwortet nicht.</translation>
+    </message>
+    <message>
+        <source>Check that the address belongs to this computer.</source>
+        <translation>Prüfen, ob die Adresse zu diesem Computer gehört.</translation>
+    </message>
+    <message>
+        <source>Check the name before the first slash, and whether the engine reaches the network.</source>
+        <translation>Den Namen vor dem ersten Schrägstrich prüfen und ob die Engine das Netzwerk erreicht.</translation>
+    </message>
+    <message>
+        <source>Check the name of the image; if it is private, log in to its registry first.</source>
+        <translation>Den Namen des Images prüfen; ist es privat, zuerst bei seiner Registry anmelden.</translation>
+    </message>
+    <message>
+        <source>Check the network and apt&apos;s sources: sudo apt-get update</source>
+        <translation>Netzwerk und apt-Quellen prüfen: sudo apt-get update</translation>
+    </message>
+    <message>
+        <source>Check the user name, and the password or token.</source>
+        <translation>Benutzername und Passwort oder Token prüfen.</translation>
+    </message>
+    <message>
+        <source>Checking the guest image</source>
+        <translation>Image der Maschine wird geprüft</translation>
+    </message>
+    <message>
+        <source>Checking the machine&apos;s identity</source>
+        <translation>Identität der Maschine wird geprüft</translation>
+    </message>
+    <message>
+        <source>Choose a file that was saved from images. To make an image of other files, import it.</source>
+        <translation>Eine Datei wählen, die aus Images gespeichert wurde. Um aus anderen Dateien ein Image zu erstellen, die Datei importieren.</translation>
+    </message>
+    <message>
+        <source>Choose a file.</source>
+        <translation>Eine Datei wählen.</translation>
+    </message>
+    <message>
+        <source>Choose another file or folder, or change its permissions.</source>
+        <translation>Eine andere Datei oder einen anderen Ordner wählen oder die Rechte ändern.</translation>
+    </message>
+    <message>
+        <source>Choose another file. A volume that was there before may now hold a part of this one.</source>
+        <translation>Eine andere Datei wählen. Ein bereits vorhandenes Volume kann jetzt einen Teil dieser Datei enthalten.</translation>
+    </message>
+    <message>
+        <source>Choose another name, or remove or rename the container that has it.</source>
+        <translation>Einen anderen Namen wählen oder den Container, der ihn hat, löschen oder umbenennen.</translation>
+    </message>
+    <message>
+        <source>Choose another name.</source>
+        <translation>Einen anderen Namen wählen.</translation>
+    </message>
+    <message>
+        <source>Choose another one.</source>
+        <translation>Eine andere wählen.</translation>
+    </message>
+    <message>
+        <source>Choose auto, {names}.</source>
+        <translation>Möglich sind auto, {names}.</translation>
+    </message>
+    <message>
+        <source>Choosing the guest&apos;s files</source>
+        <translation>Dateien des Gasts werden ausgewählt</translation>
+    </message>
+    <message>
+        <source>Close some programs, or give it less: `galley settings set memory 2GiB`.</source>
+        <translation>Einige Programme schließen oder der Maschine weniger geben: `galley settings set memory 2GiB`.</translation>
+    </message>
+    <message>
+        <source>Compressing the root file system</source>
+        <translation>Wurzel-Dateisystem wird komprimiert</translation>
+    </message>
+    <message>
+        <source>Configuring the Docker Engine</source>
+        <translation>Docker Engine wird eingerichtet</translation>
+    </message>
+    <message>
+        <source>Connecting to the machine</source>
+        <translation>Verbindung zur Maschine</translation>
+    </message>
+    <message>
+        <source>Containers that do not run as root cannot write to shared folders: this computer does not let virtiofsd give files to anybody but you.</source>
+        <translation>Container, die nicht als root laufen, können nicht in geteilte Ordner schreiben: Dieser Computer lässt virtiofsd Dateien niemandem geben als Ihnen.</translation>
+    </message>
+    <message>
+        <source>Containers that do not run as root cannot write to shared folders: this computer lends you no ids for them.</source>
+        <translation>Container, die nicht als root laufen, können nicht in geteilte Ordner schreiben: Dieser Computer leiht Ihnen dafür keine Kennungen.</translation>
+    </message>
+    <message>
+        <source>Containers that use it wait. Restart the engine: galley restart. If it ends again, `galley logs --component vm` may say why.</source>
+        <translation>Container, die ihn benutzen, warten. Starten Sie die Engine neu: galley restart. Endet es wieder, sagt `galley logs --component vm` vielleicht, warum.</translation>
+    </message>
+    <message>
+        <source>Copy what containers need into volumes.</source>
+        <translation>Was Container brauchen, in Volumes kopieren.</translation>
+    </message>
+    <message>
+        <source>Copy {disk} to a safe place, then run `galley start --repair`.</source>
+        <translation>{disk} an einen sicheren Ort kopieren, dann `galley start --repair` ausführen.</translation>
+    </message>
+    <message>
+        <source>Correct it with `docker context update`. It is like tcp://host:2376.</source>
+        <translation>Sie mit `docker context update` berichtigen. Sie sieht aus wie tcp://host:2376.</translation>
+    </message>
+    <message>
+        <source>Correct it, or choose one for Galley: galley settings set proxy manual</source>
+        <translation>Korrigieren Sie ihn, oder wählen Sie einen für Galley: galley settings set proxy manual</translation>
+    </message>
+    <message>
+        <source>Correct it, or delete it.</source>
+        <translation>Sie berichtigen oder löschen.</translation>
+    </message>
+    <message>
+        <source>Correct it, or let Galley leave it alone: `galley settings set use_context false`, and the same for use_keyring.</source>
+        <translation>Sie berichtigen oder Galley die Finger davon lassen: `galley settings set use_context false`, und ebenso use_keyring.</translation>
+    </message>
+    <message>
+        <source>Correct it, or take it away; then run `galley start`.</source>
+        <translation>Korrigieren oder entfernen, dann `galley start` ausführen.</translation>
+    </message>
+    <message>
+        <source>Correct it.</source>
+        <translation>Bitte berichtigen.</translation>
+    </message>
+    <message>
+        <source>Correct {file}, or move it away to go back to the defaults.</source>
+        <translation>{file} berichtigen oder an einen anderen Ort verschieben, dann gelten wieder die Standardwerte.</translation>
+    </message>
+    <message>
+        <source>Create the folder first, or share it with the engine.</source>
+        <translation>Den Ordner zuerst anlegen oder für die Engine freigeben.</translation>
+    </message>
+    <message>
+        <source>Creating the machine</source>
+        <translation>Maschine wird angelegt</translation>
+    </message>
+    <message>
+        <source>DOCKER_HOST points docker at {given}, not at Galley.</source>
+        <translation>DOCKER_HOST verweist docker auf {given}, nicht auf Galley.</translation>
+    </message>
+    <message>
+        <source>Delete what is not needed (`galley disk reclaim --prune`), or make the disk larger: `galley settings set disk`.</source>
+        <translation>Löschen, was nicht gebraucht wird (`galley disk reclaim --prune`), oder den Datenträger vergrößern: `galley settings set disk`.</translation>
+    </message>
+    <message>
+        <source>Did you mean {near}?</source>
+        <translation>War {near} gemeint?</translation>
+    </message>
+    <message>
+        <source>Disconnect or remove the containers on this network first.</source>
+        <translation>Zuerst die Container in diesem Netzwerk trennen oder löschen.</translation>
+    </message>
+    <message>
+        <source>Docker does not find the program {program}, which keeps logins in the keyring.</source>
+        <translation>Docker findet das Programm {program} nicht, das Anmeldungen im Schlüsselbund ablegt.</translation>
+    </message>
+    <message>
+        <source>Docker has to run there, and its socket {socket} has to be open to your user.</source>
+        <translation>Docker muss dort laufen, und der Socket {socket} muss für das verwendete Benutzerkonto offen sein.</translation>
+    </message>
+    <message>
+        <source>Docker keeps its logins in a plain file: {files}.</source>
+        <translation>Docker hat seine Anmeldungen in einer lesbaren Datei: {files}.</translation>
+    </message>
+    <message>
+        <source>Docker uses another context than Galley&apos;s.</source>
+        <translation>Docker verwendet einen anderen Kontext als den von Galley.</translation>
+    </message>
+    <message>
+        <source>Docker&apos;s file {file} cannot be used: {error}.</source>
+        <translation>Dockers Datei {file} ist nicht verwendbar: {error}.</translation>
+    </message>
+    <message>
+        <source>Downloading and unpacking Debian {suite} packages</source>
+        <translation>Debian-{suite}-Pakete werden geladen und entpackt</translation>
+    </message>
+    <message>
+        <source>Emulation was chosen in the settings.</source>
+        <translation>In den Einstellungen wurde Emulation gewählt.</translation>
+    </message>
+    <message>
+        <source>End process {pid} and try again; the VM and its containers keep running meanwhile.</source>
+        <translation>Den Prozess {pid} beenden und es erneut versuchen; die virtuelle Maschine und ihre Container laufen währenddessen weiter.</translation>
+    </message>
+    <message>
+        <source>End process {pid} and try again; the VM keeps running meanwhile.</source>
+        <translation>Den Prozess {pid} beenden und es erneut versuchen; die virtuelle Maschine läuft währenddessen weiter.</translation>
+    </message>
+    <message>
+        <source>End the process engine.supervisor and try again; the VM and its containers keep running meanwhile.</source>
+        <translation>Den Prozess engine.supervisor beenden und es erneut versuchen; die virtuelle Maschine und ihre Container laufen währenddessen weiter.</translation>
+    </message>
+    <message>
+        <source>Every start of the machine boots Linux, which takes about twice as long as going on from a machine that has booted: that has failed {failures} times in a row.</source>
+        <translation>Jeder Start der Maschine fährt Linux hoch, was etwa doppelt so lange dauert wie ein Start von einer Maschine aus, die schon hochgefahren ist: Das ist {failures}-mal hintereinander fehlgeschlagen.</translation>
+    </message>
+    <message>
+        <source>Folders cannot be shared by virtiofs: virtiofsd is not installed.</source>
+        <translation>Ordner lassen sich nicht mit virtiofs teilen: virtiofsd ist nicht installiert.</translation>
+    </message>
+    <message>
+        <source>Folders of this computer cannot be shared with the machine.</source>
+        <translation>Ordner dieses Computers können nicht mit der Maschine geteilt werden.</translation>
+    </message>
+    <message>
+        <source>Free 2 GB on the disk that holds Galley&apos;s images</source>
+        <translation>Auf der Festplatte mit Galleys Images 2 GB freigeben</translation>
+    </message>
+    <message>
+        <source>Free some space</source>
+        <translation>Platz schaffen</translation>
+    </message>
+    <message>
+        <source>Free some space on it, then try again.</source>
+        <translation>Platz darauf schaffen und noch einmal versuchen.</translation>
+    </message>
+    <message>
+        <source>Free some space on the disk that holds {folder}, or delete a snapshot.</source>
+        <translation>Auf der Platte, auf der {folder} liegt, Platz schaffen oder einen Snapshot löschen.</translation>
+    </message>
+    <message>
+        <source>Free some space on the disk that holds {folder}; the machine goes on by itself.</source>
+        <translation>Platz auf der Festplatte schaffen, auf der {folder} liegt; die Maschine läuft dann von selbst weiter.</translation>
+    </message>
+    <message>
+        <source>Free some space, or power it off: galley stop --cold</source>
+        <translation>Schaffen Sie Platz, oder schalten Sie sie aus: galley stop --cold</translation>
+    </message>
+    <message>
+        <source>Free some space, or set GALLEY_HOME to a directory on another disk.</source>
+        <translation>Platz schaffen oder GALLEY_HOME auf einen Ordner auf einem anderen Datenträger setzen.</translation>
+    </message>
+    <message>
+        <source>Free some space.</source>
+        <translation>Platz schaffen.</translation>
+    </message>
+    <message>
+        <source>Free some space: `galley docker system prune` removes what no container uses.</source>
+        <translation>Platz schaffen: `galley docker system prune` entfernt, was kein Container verwendet.</translation>
+    </message>
+    <message>
+        <source>Galley can log in only to a proxy whose address begins with http://.</source>
+        <translation>Galley kann sich nur bei einem Proxy anmelden, dessen Adresse mit http:// beginnt.</translation>
+    </message>
+    <message>
+        <source>Galley cannot reach {name}: the ssh of Windows has no sockets.</source>
+        <translation>Galley kann {name} nicht erreichen: Das ssh von Windows kennt keine Sockets.</translation>
+    </message>
+    <message>
+        <source>Galley cannot read which folders are to be shared: {error}.</source>
+        <translation>Galley kann nicht lesen, welche Ordner geteilt werden sollen: {error}.</translation>
+    </message>
+    <message>
+        <source>Galley cannot use {root}: {reason}.</source>
+        <translation>Galley kann {root} nicht verwenden: {reason}.</translation>
+    </message>
+    <message>
+        <source>Galley failed: {error}</source>
+        <translation>Fehler in Galley: {error}</translation>
+    </message>
+    <message>
+        <source>Galley has no password for the proxy {address}.</source>
+        <translation>Galley hat kein Passwort für den Proxy {address}.</translation>
+    </message>
+    <message>
+        <source>Galley is not running in the background.</source>
+        <translation>Galley läuft nicht im Hintergrund.</translation>
+    </message>
+    <message>
+        <source>Galley keeps its keys and sockets there. Use another folder.</source>
+        <translation>Dort hat Galley seine Schlüssel und Sockets. Nehmen Sie einen anderen Ordner.</translation>
+    </message>
+    <message>
+        <source>Galley leaves it alone. To use it here, run `docker context rm {name}` and restart.</source>
+        <translation>Galley lässt ihn unberührt. Um ihn hier zu verwenden, `docker context rm {name}` ausführen und neu starten.</translation>
+    </message>
+    <message>
+        <source>Galley made a mistake in {method}: {error}.</source>
+        <translation>Interner Fehler in Galley bei {method}: {error}.</translation>
+    </message>
+    <message>
+        <source>Galley met a mistake of its own: {kind}: {error}</source>
+        <translation>In Galley selbst ist ein Fehler aufgetreten: {kind}: {error}</translation>
+    </message>
+    <message>
+        <source>Galley reaches dockerd on the socket that it has chosen.</source>
+        <translation>Galley erreicht dockerd am selbst gewählten Socket.</translation>
+    </message>
+    <message>
+        <source>Galley runs containerd by itself.</source>
+        <translation>Galley führt containerd selbst aus.</translation>
+    </message>
+    <message>
+        <source>Galley tries again when the next container starts or ends. If that does not help: galley restart</source>
+        <translation>Galley versucht es wieder, wenn der nächste Container startet oder endet. Hilft das nicht: galley restart</translation>
+    </message>
+    <message>
+        <source>Galley {running} is running in the background, but this is Galley {ours}.</source>
+        <translation>Im Hintergrund läuft Galley {running}, aber dies ist Galley {ours}.</translation>
+    </message>
+    <message>
+        <source>Galley&apos;s background process did not end within {seconds:g} s.</source>
+        <translation>Der Hintergrundprozess von Galley hat sich nicht innerhalb von {seconds:g} s beendet.</translation>
+    </message>
+    <message>
+        <source>Galley&apos;s background process does not accept the key of this instance.</source>
+        <translation>Der Hintergrundprozess von Galley nimmt den Schlüssel dieser Instanz nicht an.</translation>
+    </message>
+    <message>
+        <source>Galley&apos;s background process has not answered for {seconds:g} s.</source>
+        <translation>Der Hintergrundprozess von Galley antwortet seit {seconds:g} s nicht.</translation>
+    </message>
+    <message>
+        <source>Galley&apos;s background process is of an incompatible version.</source>
+        <translation>Der Hintergrundprozess von Galley hat eine unverträgliche Version.</translation>
+    </message>
+    <message>
+        <source>Galley&apos;s background process is of another build than this program.</source>
+        <translation>Der Hintergrundprozess von Galley stammt aus einem anderen Build als dieses Programm.</translation>
+    </message>
+    <message>
+        <source>Galley&apos;s background process went away.</source>
+        <translation>Der Hintergrundprozess von Galley ist verschwunden.</translation>
+    </message>
+    <message>
+        <source>Galley&apos;s background process {how}.</source>
+        <translation>Der Hintergrundprozess von Galley {how}.</translation>
+    </message>
+    <message>
+        <source>Galley&apos;s engine is starting ({step}).</source>
+        <translation>Galleys Engine startet gerade ({step}).</translation>
+    </message>
+    <message>
+        <source>Galley&apos;s engine is {state}.</source>
+        <translation>Galleys Engine ist nicht bereit ({state}).</translation>
+    </message>
+    <message>
+        <source>Galley&apos;s machine tells by it whether dockerd runs.</source>
+        <translation>Galleys Maschine erkennt daran, ob dockerd läuft.</translation>
+    </message>
+    <message>
+        <source>Galley&apos;s process that carries ports on IPv6 addresses does not work.</source>
+        <translation>Galleys Prozess, der Ports an IPv6-Adressen weiterleitet, funktioniert nicht.</translation>
+    </message>
+    <message>
+        <source>Give it at most {processors}: galley settings set</source>
+        <translation>Ihr höchstens {processors} geben: galley settings set</translation>
+    </message>
+    <message>
+        <source>Give it in the longer way: docker run --mount {mount}</source>
+        <translation>Gib ihn auf die längere Art an: docker run --mount {mount}</translation>
+    </message>
+    <message>
+        <source>Give it less: galley settings set</source>
+        <translation>Ihr weniger geben: galley settings set</translation>
+    </message>
+    <message>
+        <source>Give its address again, with the password, in the settings or with: galley settings set http_proxy -</source>
+        <translation>Seine Adresse noch einmal mit dem Passwort angeben, in den Einstellungen oder mit: galley settings set http_proxy -</translation>
+    </message>
+    <message>
+        <source>Give your user subordinate ids: sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $USER</source>
+        <translation>Dem Benutzerkonto untergeordnete IDs geben: sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $USER</translation>
+    </message>
+    <message>
+        <source>Have it lend you some: sudo usermod {options} $USER &amp;&amp; galley restart</source>
+        <translation>Ihn welche leihen lassen: sudo usermod {options} $USER &amp;&amp; galley restart</translation>
+    </message>
+    <message>
+        <source>If you did not replace its data disk, another program answers in its place.</source>
+        <translation>Wurde ihr Datenträger nicht ersetzt, antwortet ein anderes Programm an ihrer Stelle.</translation>
+    </message>
+    <message>
+        <source>If you replaced {disk} yourself, delete {pin}.</source>
+        <translation>Wurde {disk} absichtlich ersetzt, {pin} löschen.</translation>
+    </message>
+    <message>
+        <source>Images and volumes are on the machine&apos;s data disk.</source>
+        <translation>Images und Volumes liegen auf dem Datenträger der Maschine.</translation>
+    </message>
+    <message>
+        <source>Install QEMU with your system&apos;s package manager.</source>
+        <translation>QEMU mit der Paketverwaltung des Systems installieren.</translation>
+    </message>
+    <message>
+        <source>Install a Secret Service such as gnome-keyring and log in to the desktop again, or name a keyring of yours in PYTHON_KEYRING_BACKEND. Without one, docker keeps logins in its own plain file after `galley settings set use_keyring false`, and Galley takes a proxy&apos;s password from HTTP_PROXY and HTTPS_PROXY after `galley settings set proxy system`.</source>
+        <translation>Einen Secret Service wie gnome-keyring installieren und sich neu am Desktop anmelden oder einen eigenen Schlüsselbund in PYTHON_KEYRING_BACKEND nennen. Ohne einen bewahrt docker Anmeldungen nach `galley settings set use_keyring false` in seiner eigenen lesbaren Datei auf, und Galley nimmt das Passwort eines Proxys nach `galley settings set proxy system` aus HTTP_PROXY und HTTPS_PROXY.</translation>
+    </message>
+    <message>
+        <source>Install it (sudo apt-get install virtiofsd), or share by sftp: galley settings set share_by auto &amp;&amp; galley restart</source>
+        <translation>Installieren (sudo apt-get install virtiofsd) oder mit sftp teilen: galley settings set share_by auto &amp;&amp; galley restart</translation>
+    </message>
+    <message>
+        <source>Install it: `brew install qemu`.</source>
+        <translation>So wird es installiert: `brew install qemu`.</translation>
+    </message>
+    <message>
+        <source>Install it: `sudo apt install {apt}` (Debian, Ubuntu), `sudo dnf install qemu-kvm` (Fedora), `sudo pacman -S qemu-base` (Arch).</source>
+        <translation>So wird es installiert: `sudo apt install {apt}` (Debian, Ubuntu), `sudo dnf install qemu-kvm` (Fedora), `sudo pacman -S qemu-base` (Arch).</translation>
+    </message>
+    <message>
+        <source>Install it: `winget install SoftwareFreedomConservancy.QEMU`, and put it on PATH.</source>
+        <translation>So wird es installiert: `winget install SoftwareFreedomConservancy.QEMU`, danach in PATH aufnehmen.</translation>
+    </message>
+    <message>
+        <source>Install it: sudo apt-get install zstd</source>
+        <translation>Installieren: sudo apt-get install zstd</translation>
+    </message>
+    <message>
+        <source>Install newuidmap (Debian: uidmap); then: galley restart</source>
+        <translation>newuidmap installieren (Debian: uidmap); danach: galley restart</translation>
+    </message>
+    <message>
+        <source>Install them: sudo apt-get install mmdebstrap erofs-utils qemu-utils zstd uidmap gcc libc6-dev</source>
+        <translation>Installieren: sudo apt-get install mmdebstrap erofs-utils qemu-utils zstd uidmap gcc libc6-dev</translation>
+    </message>
+    <message>
+        <source>It begins with -----BEGIN CERTIFICATE-----. Correct it; then run `galley start`.</source>
+        <translation>Es beginnt mit -----BEGIN CERTIFICATE-----. Korrigieren, dann `galley start` ausführen.</translation>
+    </message>
+    <message>
+        <source>It ended at once with exit code {code}.</source>
+        <translation>Er endete sofort mit Exit-Code {code}.</translation>
+    </message>
+    <message>
+        <source>It has to be like ssh://user@host, without a password.</source>
+        <translation>Sie muss aussehen wie ssh://user@host, ohne Passwort.</translation>
+    </message>
+    <message>
+        <source>It is in the machine&apos;s memory, where the next start expects it.</source>
+        <translation>Es liegt im Speicher der Maschine, wo der nächste Start es erwartet.</translation>
+    </message>
+    <message>
+        <source>It may have been deleted.</source>
+        <translation>Möglicherweise wurde es gelöscht.</translation>
+    </message>
+    <message>
+        <source>It may wait for its password in a window of its own. Unlock it, then try again.</source>
+        <translation>Vielleicht wartet er in einem eigenen Fenster auf sein Passwort. Ihn entsperren, dann erneut versuchen.</translation>
+    </message>
+    <message>
+        <source>It runs with Galley&apos;s own settings. Correct daemon.json and apply it again.</source>
+        <translation>Er läuft mit Galleys eigenen Einstellungen. daemon.json berichtigen und erneut anwenden.</translation>
+    </message>
+    <message>
+        <source>It starts from cold; nothing on its disk is lost.</source>
+        <translation>Sie fährt neu hoch; auf ihrer Festplatte geht nichts verloren.</translation>
+    </message>
+    <message>
+        <source>It was chosen when the machine was started.</source>
+        <translation>Dies wurde beim Start der Maschine gewählt.</translation>
+    </message>
+    <message>
+        <source>It will be when the engine starts again: galley restart</source>
+        <translation>Er wird es, wenn die Engine wieder startet: galley restart</translation>
+    </message>
+    <message>
+        <source>Its administrator can change that (the setting {setting} of sysctl); then: galley restart</source>
+        <translation>Wer ihn verwaltet, kann das ändern (die Einstellung {setting} von sysctl); danach: galley restart</translation>
+    </message>
+    <message>
+        <source>Its last words are in the details; `galley shell` opens the machine.</source>
+        <translation>Die letzten Zeilen stehen in den Details; `galley shell` öffnet die Maschine.</translation>
+    </message>
+    <message>
+        <source>Its unshare is missing or too old: install util-linux 2.38 or later; then: galley restart</source>
+        <translation>Sein unshare fehlt oder ist zu alt: util-linux 2.38 oder neuer installieren; danach: galley restart</translation>
+    </message>
+    <message>
+        <source>Keep one of them.</source>
+        <translation>Nur einen davon behalten.</translation>
+    </message>
+    <message>
+        <source>Let it listen on 127.0.0.1 or 0.0.0.0 too.</source>
+        <translation>Auch auf 127.0.0.1 oder 0.0.0.0 hören lassen.</translation>
+    </message>
+    <message>
+        <source>Let this Galley start with `galley settings set start_at_login true`, or none with `galley settings set start_at_login false`.</source>
+        <translation>Dieses Galley starten lassen mit `galley settings set start_at_login true`, oder keines mit `galley settings set start_at_login false`.</translation>
+    </message>
+    <message>
+        <source>Line {line}, column {column}: {reason}.</source>
+        <translation>Zeile {line}, Spalte {column}: {reason}.</translation>
+    </message>
+    <message>
+        <source>Log in at the settings of the window, or install a docker client.</source>
+        <translation>In den Einstellungen des Fensters anmelden oder einen Docker-Client installieren.</translation>
+    </message>
+    <message>
+        <source>Log out of registries that you no longer use, then try again.</source>
+        <translation>Von Registrys abmelden, die nicht mehr gebraucht werden, dann erneut versuchen.</translation>
+    </message>
+    <message>
+        <source>Look at it with its own program, for example Passwords and Keys, then try again.</source>
+        <translation>Mit seinem eigenen Programm nachsehen, etwa Passwörter und Verschlüsselung, dann erneut versuchen.</translation>
+    </message>
+    <message>
+        <source>Look at the disk that holds {folder}: it may be failing, or your quota on it may be used up.</source>
+        <translation>Die Festplatte mit {folder} prüfen: Vielleicht ist sie defekt, oder Ihr Kontingent darauf ist aufgebraucht.</translation>
+    </message>
+    <message>
+        <source>Machines cannot be suspended on this computer.</source>
+        <translation>Auf diesem Computer können Maschinen nicht aufbewahrt werden.</translation>
+    </message>
+    <message>
+        <source>Make it first, or bind it with -v.</source>
+        <translation>Legen Sie ihn zuerst an, oder binden Sie ihn mit -v ein.</translation>
+    </message>
+    <message>
+        <source>Make it, or leave it out.</source>
+        <translation>Lege ihn an oder lass ihn weg.</translation>
+    </message>
+    <message>
+        <source>Make one: galley snapshot create NAME</source>
+        <translation>Einen erstellen: galley snapshot create NAME</translation>
+    </message>
+    <message>
+        <source>Make the snapshot without what is in memory.</source>
+        <translation>Den Snapshot ohne Arbeitsspeicher erstellen.</translation>
+    </message>
+    <message>
+        <source>Make {place} writable for your user, then try again.</source>
+        <translation>{place} für das eigene Benutzerkonto beschreibbar machen, dann noch einmal versuchen.</translation>
+    </message>
+    <message>
+        <source>Mounting the data disk</source>
+        <translation>Datenträger wird eingehängt</translation>
+    </message>
+    <message>
+        <source>Move it away; Galley does not remove it.</source>
+        <translation>An einen anderen Ort verschieben; Galley entfernt es nicht.</translation>
+    </message>
+    <message>
+        <source>Move them to the keyring with `galley logins --move`, or keep it so: `galley settings set use_keyring false`.</source>
+        <translation>Sie mit `galley logins --move` in den Schlüsselbund verschieben, oder es so lassen: `galley settings set use_keyring false`.</translation>
+    </message>
+    <message>
+        <source>Name such a one, or one that asks for no login.</source>
+        <translation>Einen solchen nennen oder einen, der keine Anmeldung verlangt.</translation>
+    </message>
+    <message>
+        <source>No folder has such a name.</source>
+        <translation>Kein Ordner heißt so.</translation>
+    </message>
+    <message>
+        <source>No module of the guest&apos;s kernel says which kernel it is for.</source>
+        <translation>Kein Modul des Gast-Kernels nennt den Kernel, für den es ist.</translation>
+    </message>
+    <message>
+        <source>No package of the guest&apos;s recipe holds a kernel.</source>
+        <translation>Kein Paket aus dem Rezept des Gasts enthält einen Kernel.</translation>
+    </message>
+    <message>
+        <source>No package of the guest&apos;s recipe holds kernel modules.</source>
+        <translation>Kein Paket aus dem Rezept des Gasts enthält Kernel-Module.</translation>
+    </message>
+    <message>
+        <source>No package of the guest&apos;s recipe holds {name}.</source>
+        <translation>Kein Paket aus dem Rezept des Gasts enthält {name}.</translation>
+    </message>
+    <message>
+        <source>Not every change of a file on this computer is told to containers: they have more folders of it than Galley may watch.</source>
+        <translation>Nicht jede Änderung an Dateien dieses Computers wird Containern gemeldet: Sie haben mehr Ordner davon, als Galley beobachten darf.</translation>
+    </message>
+    <message>
+        <source>Nothing</source>
+        <translation>Nichts</translation>
+    </message>
+    <message>
+        <source>Nothing answers on {socket}.</source>
+        <translation>An {socket} antwortet nichts.</translation>
+    </message>
+    <message>
+        <source>Nothing is lost. `galley diagnose --bundle FILE` has the console of both.</source>
+        <translation>Nichts ist verloren. `galley diagnose --bundle DATEI` enthält die Konsole von beiden.</translation>
+    </message>
+    <message>
+        <source>Nothing was changed. Correct them.</source>
+        <translation>Nichts wurde geändert. Bitte berichtigen.</translation>
+    </message>
+    <message>
+        <source>Nothing was changed. `galley logs --component engine` says why; try again after `galley restart`.</source>
+        <translation>Es wurde nichts geändert. `galley logs --component engine` sagt, warum; nach `galley restart` erneut versuchen.</translation>
+    </message>
+    <message>
+        <source>Only your user may own and change Galley&apos;s files: remove what is not yours, or set GALLEY_HOME to another directory.</source>
+        <translation>Nur das eigene Benutzerkonto darf Galleys Dateien besitzen und ändern: Fremdes entfernen oder GALLEY_HOME auf einen anderen Ordner setzen.</translation>
+    </message>
+    <message>
+        <source>Only {free:size} are free on the disk that holds {folder}.</source>
+        <translation>Auf dem Datenträger mit {folder} sind nur {free:size} frei.</translation>
+    </message>
+    <message>
+        <source>Please report it with its details.</source>
+        <translation>Bitte mit den Einzelheiten melden.</translation>
+    </message>
+    <message>
+        <source>Port {port} cannot be published on {address}: QEMU forwards IPv4 only.</source>
+        <translation>Port {port} kann nicht unter {address} veröffentlicht werden: QEMU leitet nur IPv4 weiter.</translation>
+    </message>
+    <message>
+        <source>Port {port} is already published by the container {container}.</source>
+        <translation>Port {port} wird schon vom Container {container} veröffentlicht.</translation>
+    </message>
+    <message>
+        <source>Port {port}/{protocol} of the container {container} cannot be reached from this computer: it listens on IPv6 only.</source>
+        <translation>Port {port}/{protocol} des Containers {container} ist von diesem Computer nicht erreichbar: Er hört nur auf IPv6.</translation>
+    </message>
+    <message>
+        <source>Port {port}/{protocol} on {address} cannot be published.</source>
+        <translation>Port {port}/{protocol} unter {address} kann nicht veröffentlicht werden.</translation>
+    </message>
+    <message>
+        <source>Port {port}/{protocol} on {address} is already in use by {holder}.</source>
+        <translation>Port {port}/{protocol} unter {address} ist bereits belegt: {holder}.</translation>
+    </message>
+    <message>
+        <source>Port {port}/{protocol} on {address} is already published by the container {container}.</source>
+        <translation>Port {port}/{protocol} unter {address} wird schon vom Container {container} veröffentlicht.</translation>
+    </message>
+    <message>
+        <source>Port {port}/{protocol} on {address} is already published by the service {service}.</source>
+        <translation>Port {port}/{protocol} unter {address} wird schon vom Dienst {service} veröffentlicht.</translation>
+    </message>
+    <message>
+        <source>Port {port}/{protocol} on {address} is reserved for the administrator.</source>
+        <translation>Port {port}/{protocol} unter {address} ist dem Administrator vorbehalten.</translation>
+    </message>
+    <message>
+        <source>Port {what} is published by another container. Stop that one, or choose another host port.</source>
+        <translation>Port {what} wird von einem anderen Container veröffentlicht. Diesen stoppen oder einen anderen Port des Hosts wählen.</translation>
+    </message>
+    <message>
+        <source>Ports of containers cannot be published on this computer.</source>
+        <translation>Auf diesem Computer können keine Ports von Containern veröffentlicht werden.</translation>
+    </message>
+    <message>
+        <source>Preparing the kernel</source>
+        <translation>Kernel wird vorbereitet</translation>
+    </message>
+    <message>
+        <source>Publish fewer ports, or publish them without an address.</source>
+        <translation>Weniger Ports veröffentlichen, oder sie ohne Adresse veröffentlichen.</translation>
+    </message>
+    <message>
+        <source>Publish it on an IPv4 address, such as 127.0.0.1 or 0.0.0.0.</source>
+        <translation>Ihn unter einer IPv4-Adresse veröffentlichen, etwa 127.0.0.1 oder 0.0.0.0.</translation>
+    </message>
+    <message>
+        <source>Publish the container on a port from 1024 up; on Linux the first port that everybody may use is the setting net.ipv4.ip_unprivileged_port_start.</source>
+        <translation>Den Container auf einem Port ab 1024 veröffentlichen; unter Linux legt net.ipv4.ip_unprivileged_port_start den ersten Port fest, den alle verwenden dürfen.</translation>
+    </message>
+    <message>
+        <source>Publish the container on another port. The ranges that Windows keeps: netsh interface ipv4 show excludedportrange protocol={protocol}</source>
+        <translation>Den Container auf einem anderen Port veröffentlichen. Die Bereiche, die Windows behält: netsh interface ipv4 show excludedportrange protocol={protocol}</translation>
+    </message>
+    <message>
+        <source>Published ports reach their containers by it.</source>
+        <translation>Darüber erreichen veröffentlichte Ports ihre Container.</translation>
+    </message>
+    <message>
+        <source>Pull the image first.</source>
+        <translation>Das Image zuerst holen.</translation>
+    </message>
+    <message>
+        <source>Put Galley into a folder with a shorter path.</source>
+        <translation>Galley in einen Ordner mit kürzerem Pfad legen.</translation>
+    </message>
+    <message>
+        <source>Put a link to {link} into a folder that is in PATH everywhere, for example /usr/local/bin; or do without: `galley settings set use_keyring false`.</source>
+        <translation>Einen Link auf {link} in einen Ordner legen, der überall in PATH steht, etwa /usr/local/bin; oder darauf verzichten: `galley settings set use_keyring false`.</translation>
+    </message>
+    <message>
+        <source>Put the proxy&apos;s address with its password into HTTP_PROXY and HTTPS_PROXY, which Galley uses after `galley settings set proxy system`.</source>
+        <translation>Die Adresse des Proxys mit seinem Passwort in HTTP_PROXY und HTTPS_PROXY angeben; Galley verwendet sie nach `galley settings set proxy system`.</translation>
+    </message>
+    <message>
+        <source>QEMU could not copy the data disk: {reason}.</source>
+        <translation>QEMU konnte die Datenplatte nicht kopieren: {reason}.</translation>
+    </message>
+    <message>
+        <source>QEMU could not suspend or resume the machine: {reason}.</source>
+        <translation>QEMU konnte die Maschine nicht aufbewahren oder wieder wecken: {reason}.</translation>
+    </message>
+    <message>
+        <source>QEMU did not start the machine: {reason}</source>
+        <translation>QEMU hat die Maschine nicht gestartet: {reason}</translation>
+    </message>
+    <message>
+        <source>QEMU did not stop forwarding port {port}: {said}</source>
+        <translation>QEMU leitet Port {port} weiterhin weiter: {said}</translation>
+    </message>
+    <message>
+        <source>QEMU does not answer on its control socket.</source>
+        <translation>QEMU antwortet nicht an seinem Steuersocket.</translation>
+    </message>
+    <message>
+        <source>QEMU does not tell who comes.</source>
+        <translation>QEMU sagt nicht, wer kommt.</translation>
+    </message>
+    <message>
+        <source>QEMU ended with code {code}</source>
+        <translation>QEMU endete mit Code {code}</translation>
+    </message>
+    <message>
+        <source>QEMU has been replaced</source>
+        <translation>QEMU wurde ersetzt</translation>
+    </message>
+    <message>
+        <source>QEMU refused {command}: {reason}.</source>
+        <translation>QEMU hat {command} abgelehnt: {reason}.</translation>
+    </message>
+    <message>
+        <source>QEMU {version} is too old: Galley needs {oldest} or newer.</source>
+        <translation>QEMU {version} ist zu alt: Galley benötigt {oldest} oder neuer.</translation>
+    </message>
+    <message>
+        <source>QEMU&apos;s control socket belongs to another machine.</source>
+        <translation>Der Steuersocket von QEMU gehört zu einer anderen Maschine.</translation>
+    </message>
+    <message>
+        <source>QEMU&apos;s control socket does not speak QMP.</source>
+        <translation>Der Steuersocket von QEMU spricht kein QMP.</translation>
+    </message>
+    <message>
+        <source>Raise Linux&apos;s limit, of which Galley takes half, then start the container again: sudo sysctl fs.inotify.max_user_watches=1048576</source>
+        <translation>Erhöhe die Grenze von Linux, von der Galley die Hälfte nimmt, und starte den Container neu: sudo sysctl fs.inotify.max_user_watches=1048576</translation>
+    </message>
+    <message>
+        <source>Raise its limit: sudo sysctl fs.inotify.max_user_instances=1024</source>
+        <translation>Erhöhe seine Grenze: sudo sysctl fs.inotify.max_user_instances=1024</translation>
+    </message>
+    <message>
+        <source>Refresh the image: it may have been removed or replaced meanwhile.</source>
+        <translation>Das Image neu laden: Möglicherweise wurde es inzwischen gelöscht oder ersetzt.</translation>
+    </message>
+    <message>
+        <source>Remove container {what} first, or remove the image by force.</source>
+        <translation>Zuerst den Container {what} löschen oder das Image erzwungen löschen.</translation>
+    </message>
+    <message>
+        <source>Remove that service, or choose another port.</source>
+        <translation>Diesen Dienst entfernen oder einen anderen Port wählen.</translation>
+    </message>
+    <message>
+        <source>Remove the container that uses it first ({what}).</source>
+        <translation>Zuerst den Container löschen, der es verwendet ({what}).</translation>
+    </message>
+    <message>
+        <source>Remove the link.</source>
+        <translation>Den Link löschen.</translation>
+    </message>
+    <message>
+        <source>Replace it in this computer&apos;s trust store by a new one, or remove it; then run `galley start`.</source>
+        <translation>Ersetzen Sie es im Zertifikatsspeicher dieses Computers durch ein neues oder entfernen Sie es; führen Sie dann `galley start` aus.</translation>
+    </message>
+    <message>
+        <source>Restart the engine: galley restart. If that does not help, `galley logs --component vm` says why.</source>
+        <translation>Starte die Engine neu: galley restart. Hilft das nicht, sagt `galley logs --component vm`, warum.</translation>
+    </message>
+    <message>
+        <source>Resume the container first.</source>
+        <translation>Den Container zuerst fortsetzen.</translation>
+    </message>
+    <message>
+        <source>Run `docker context use {name}`, or use `galley docker …`.</source>
+        <translation>`docker context use {name}` ausführen oder `galley docker …` verwenden.</translation>
+    </message>
+    <message>
+        <source>Run `galley diagnose --bundle FILE` and look at the logs in it.</source>
+        <translation>`galley diagnose --bundle DATEI` ausführen und die Logs darin ansehen.</translation>
+    </message>
+    <message>
+        <source>Run `galley restart` if this persists.</source>
+        <translation>`galley restart` ausführen, falls dies anhält.</translation>
+    </message>
+    <message>
+        <source>Run `galley restart`, then apply the settings again.</source>
+        <translation>`galley restart` ausführen, dann die Einstellungen erneut anwenden.</translation>
+    </message>
+    <message>
+        <source>Run `galley restart`, then try again.</source>
+        <translation>`galley restart` ausführen, dann erneut versuchen.</translation>
+    </message>
+    <message>
+        <source>Run `galley restart`, which tries it again.</source>
+        <translation>`galley restart` ausführen, was es erneut versucht.</translation>
+    </message>
+    <message>
+        <source>Run `galley restart`.</source>
+        <translation>`galley restart` ausführen.</translation>
+    </message>
+    <message>
+        <source>Run `galley start`: containers are not touched.</source>
+        <translation>`galley start` ausführen: Container bleiben unberührt.</translation>
+    </message>
+    <message>
+        <source>Run `{command}` once in a terminal, compare the key that it shows, and try again.</source>
+        <translation>`{command}` einmal in einem Terminal ausführen, den angezeigten Schlüssel vergleichen und es erneut versuchen.</translation>
+    </message>
+    <message>
+        <source>Run it anew from its image.</source>
+        <translation>Sein Image neu ausführen.</translation>
+    </message>
+    <message>
+        <source>Run: galley restart --supervisor</source>
+        <translation>Ausführen: galley restart --supervisor</translation>
+    </message>
+    <message>
+        <source>Run: galley restart --supervisor (the VM and its containers keep running).</source>
+        <translation>Ausführen: galley restart --supervisor (die virtuelle Maschine und ihre Container laufen weiter).</translation>
+    </message>
+    <message>
+        <source>Run: galley start</source>
+        <translation>Ausführen: galley start</translation>
+    </message>
+    <message>
+        <source>Save or copy it again. To make an image of other files, import them.</source>
+        <translation>Erneut speichern oder kopieren. Um aus anderen Dateien ein Image zu erstellen, diese importieren.</translation>
+    </message>
+    <message>
+        <source>See `galley status`.</source>
+        <translation>Siehe `galley status`.</translation>
+    </message>
+    <message>
+        <source>See on the Engine page whether it runs.</source>
+        <translation>Auf der Seite „Engine“ nachsehen, ob sie läuft.</translation>
+    </message>
+    <message>
+        <source>See the details, and `galley logs --component supervisor`.</source>
+        <translation>Siehe die Details und `galley logs --component supervisor`.</translation>
+    </message>
+    <message>
+        <source>See the details: mostly a library of the system is missing, which they name.</source>
+        <translation>Siehe die Details: Meist fehlt eine Bibliothek des Systems, die dort genannt ist.</translation>
+    </message>
+    <message>
+        <source>See: galley logs --component supervisor. Please report it with: galley diagnose --bundle</source>
+        <translation>Siehe: galley logs --component supervisor. Bitte melden, zusammen mit: galley diagnose --bundle</translation>
+    </message>
+    <message>
+        <source>Send the request as plain JSON in UTF-8.</source>
+        <translation>Senden Sie die Anfrage als einfaches JSON in UTF-8.</translation>
+    </message>
+    <message>
+        <source>Set GALLEY_HOME to a directory that you can write to.</source>
+        <translation>GALLEY_HOME auf einen beschreibbaren Ordner setzen.</translation>
+    </message>
+    <message>
+        <source>Set GALLEY_HOME to a shorter path.</source>
+        <translation>GALLEY_HOME auf einen kürzeren Pfad setzen.</translation>
+    </message>
+    <message>
+        <source>Set the accelerator to auto: galley settings set</source>
+        <translation>Den Beschleuniger auf auto stellen: galley settings set</translation>
+    </message>
+    <message>
+        <source>Share a folder of your own.</source>
+        <translation>Teile einen eigenen Ordner.</translation>
+    </message>
+    <message>
+        <source>Share a folder that holds several of them: galley settings set shares</source>
+        <translation>Teile einen Ordner, der mehrere davon enthält: galley settings set shares</translation>
+    </message>
+    <message>
+        <source>Share it, or a folder that holds it, then restart the engine: galley settings set shares {shares} &amp;&amp; galley restart</source>
+        <translation>Teile ihn oder einen Ordner, der ihn enthält, und starte dann die Engine neu: galley settings set shares {shares} &amp;&amp; galley restart</translation>
+    </message>
+    <message>
+        <source>Share the folder that holds it.</source>
+        <translation>Teile den Ordner, der sie enthält.</translation>
+    </message>
+    <message>
+        <source>Shorten it.</source>
+        <translation>Bitte kürzen.</translation>
+    </message>
+    <message>
+        <source>Snapshots cannot be made on this computer.</source>
+        <translation>Auf diesem Computer können keine Snapshots erstellt werden.</translation>
+    </message>
+    <message>
+        <source>Something else uses port {what}. Choose another.</source>
+        <translation>Port {what} wird anderweitig verwendet. Einen anderen wählen.</translation>
+    </message>
+    <message>
+        <source>Start at login cannot be changed: {reason}.</source>
+        <translation>Der Start bei der Anmeldung lässt sich nicht ändern: {reason}.</translation>
+    </message>
+    <message>
+        <source>Start it again with `galley start`; images, volumes and containers are kept.</source>
+        <translation>Sie mit `galley start` wieder starten; Images, Volumes und Container bleiben erhalten.</translation>
+    </message>
+    <message>
+        <source>Start it and look again.</source>
+        <translation>Sie starten und erneut nachsehen.</translation>
+    </message>
+    <message>
+        <source>Start it first (galley start), or make the snapshot without what is in memory.</source>
+        <translation>Erst starten (galley start), oder den Snapshot ohne Arbeitsspeicher erstellen.</translation>
+    </message>
+    <message>
+        <source>Start it with `galley start`.</source>
+        <translation>Sie mit `galley start` starten.</translation>
+    </message>
+    <message>
+        <source>Start it yourself to see why: docker start {name}</source>
+        <translation>Starten Sie ihn selbst, um zu sehen, warum: docker start {name}</translation>
+    </message>
+    <message>
+        <source>Start it, or choose another. Without a proxy: galley settings set proxy none</source>
+        <translation>Starten Sie ihn, oder wählen Sie einen anderen. Ohne Proxy: galley settings set proxy none</translation>
+    </message>
+    <message>
+        <source>Start it: galley start</source>
+        <translation>Sie starten: galley start</translation>
+    </message>
+    <message>
+        <source>Start the container first.</source>
+        <translation>Den Container zuerst starten.</translation>
+    </message>
+    <message>
+        <source>Start the container, or open one of the folders in it.</source>
+        <translation>Den Container starten oder einen der Ordner darin öffnen.</translation>
+    </message>
+    <message>
+        <source>Start the engine again, which starts them: galley start</source>
+        <translation>Die Engine noch einmal starten, dann starten auch diese: galley start</translation>
+    </message>
+    <message>
+        <source>Start the engine again: galley restart</source>
+        <translation>Die Engine neu starten: galley restart</translation>
+    </message>
+    <message>
+        <source>Start the engine first: galley start</source>
+        <translation>Zuerst die Engine starten: galley start</translation>
+    </message>
+    <message>
+        <source>Start the machine again.</source>
+        <translation>Die Maschine erneut starten.</translation>
+    </message>
+    <message>
+        <source>Start the proxy, or choose another, or none, among the network settings.</source>
+        <translation>Starten Sie den Proxy, oder wählen Sie in den Netzwerkeinstellungen einen anderen oder keinen.</translation>
+    </message>
+    <message>
+        <source>Starting containerd</source>
+        <translation>containerd wird gestartet</translation>
+    </message>
+    <message>
+        <source>Starting containers again</source>
+        <translation>Container werden wieder gestartet</translation>
+    </message>
+    <message>
+        <source>Starting the Docker Engine</source>
+        <translation>Docker Engine wird gestartet</translation>
+    </message>
+    <message>
+        <source>Starting {backend}</source>
+        <translation>{backend} wird gestartet</translation>
+    </message>
+    <message>
+        <source>Stop it first: galley stop</source>
+        <translation>Sie zuerst stoppen: galley stop</translation>
+    </message>
+    <message>
+        <source>Stop that container, or publish this one on another port.</source>
+        <translation>Jenen Container anhalten oder diesen auf einem anderen Port veröffentlichen.</translation>
+    </message>
+    <message>
+        <source>Stop that program, or publish the container on another port.</source>
+        <translation>Dieses Programm beenden oder den Container auf einem anderen Port veröffentlichen.</translation>
+    </message>
+    <message>
+        <source>Stop the container first, or remove it by force.</source>
+        <translation>Den Container zuerst stoppen oder erzwungen löschen.</translation>
+    </message>
+    <message>
+        <source>Such a request may have at most 8 MiB.</source>
+        <translation>Eine solche Anfrage darf höchstens 8 MiB haben.</translation>
+    </message>
+    <message>
+        <source>Suspend aborted: the engine is in use.</source>
+        <translation>Anhalten abgebrochen: Die Engine wird benutzt.</translation>
+    </message>
+    <message>
+        <source>Suspending needs {needed:size} for the machine&apos;s memory, and the disk that holds {folder} has {free:size} free.</source>
+        <translation>Das Aufbewahren braucht {needed:size} für den Arbeitsspeicher der Maschine, und auf der Festplatte mit {folder} sind {free:size} frei.</translation>
+    </message>
+    <message>
+        <source>Take another name.</source>
+        <translation>Einen anderen Namen nehmen.</translation>
+    </message>
+    <message>
+        <source>Take it out, and run: galley settings set {name} VALUE</source>
+        <translation>Es herausnehmen und ausführen: galley settings set {name} VALUE</translation>
+    </message>
+    <message>
+        <source>Testing {accelerator} with a small guest</source>
+        <translation>{accelerator} wird mit einem kleinen Gast geprüft</translation>
+    </message>
+    <message>
+        <source>The Credential Manager of Windows has no room for the list of one more login.</source>
+        <translation>Die Anmeldeinformationsverwaltung von Windows hat keinen Platz für die Liste einer weiteren Anmeldung.</translation>
+    </message>
+    <message>
+        <source>The Docker Engine does not answer.</source>
+        <translation>Die Docker Engine antwortet nicht.</translation>
+    </message>
+    <message>
+        <source>The Docker Engine does not say how much CPU containers use.</source>
+        <translation>Die Docker Engine sagt nicht, wie viel CPU Container benutzen.</translation>
+    </message>
+    <message>
+        <source>The Docker Engine does not start in the machine.</source>
+        <translation>Die Docker Engine startet in der Maschine nicht.</translation>
+    </message>
+    <message>
+        <source>The Docker Engine gave a reading that makes no sense.</source>
+        <translation>Die Docker Engine hat einen unsinnigen Messwert geliefert.</translation>
+    </message>
+    <message>
+        <source>The Docker Engine has ended meanwhile.</source>
+        <translation>Die Docker Engine ist inzwischen beendet.</translation>
+    </message>
+    <message>
+        <source>The Docker Engine is not running in Galley&apos;s virtual machine.</source>
+        <translation>Die Docker Engine läuft nicht in der virtuellen Maschine von Galley.</translation>
+    </message>
+    <message>
+        <source>The Docker Engine refused.</source>
+        <translation>Die Docker Engine hat abgelehnt.</translation>
+    </message>
+    <message>
+        <source>The Docker Engine stopped sending {path}.</source>
+        <translation>Die Docker Engine hat die Übertragung von {path} abgebrochen.</translation>
+    </message>
+    <message>
+        <source>The Docker Engine stopped sending.</source>
+        <translation>Die Docker Engine hat die Übertragung abgebrochen.</translation>
+    </message>
+    <message>
+        <source>The Docker Engine went away before it had started {containers} again.</source>
+        <translation>Die Docker Engine war weg, bevor sie {containers} wieder gestartet hatte.</translation>
+    </message>
+    <message>
+        <source>The accelerator {accelerator} does not exist on {system}.</source>
+        <translation>Den Beschleuniger {accelerator} gibt es unter {system} nicht.</translation>
+    </message>
+    <message>
+        <source>The certificate of {host} is refused: {reason}.</source>
+        <translation>Das Zertifikat von {host} wird abgelehnt: {reason}.</translation>
+    </message>
+    <message>
+        <source>The certificate of {name} is not used: it ended on {ends}.</source>
+        <translation>Das Zertifikat von {name} wird nicht verwendet: Es ist am {ends} abgelaufen.</translation>
+    </message>
+    <message>
+        <source>The certificates that this computer trusts cannot be read: {error}.</source>
+        <translation>Die Zertifikate, denen dieser Computer vertraut, können nicht gelesen werden: {error}.</translation>
+    </message>
+    <message>
+        <source>The command that is to start at login has {length} characters; Windows takes {longest}.</source>
+        <translation>Der Befehl, der bei der Anmeldung starten soll, hat {length} Zeichen; Windows nimmt {longest}.</translation>
+    </message>
+    <message>
+        <source>The connection to the virtual machine was lost.</source>
+        <translation>Die Verbindung zur virtuellen Maschine ist abgebrochen.</translation>
+    </message>
+    <message>
+        <source>The connection to {name} was closed.</source>
+        <translation>Die Verbindung zu {name} wurde geschlossen.</translation>
+    </message>
+    <message>
+        <source>The container {name} did not start again.</source>
+        <translation>Der Container {name} ist nicht wieder gestartet.</translation>
+    </message>
+    <message>
+        <source>The containers could not be stopped one by one.</source>
+        <translation>Die Container konnten nicht einzeln gestoppt werden.</translation>
+    </message>
+    <message>
+        <source>The copy of Debian {suite} that this computer reaches is out of date: its Release file has expired.</source>
+        <translation>Die Kopie von Debian {suite}, die dieser Computer erreicht, ist veraltet: Ihre Release-Datei ist abgelaufen.</translation>
+    </message>
+    <message>
+        <source>The data disk is damaged: {said}</source>
+        <translation>Der Datenträger ist beschädigt: {said}</translation>
+    </message>
+    <message>
+        <source>The data disk is larger now, but its file system could not be made so.</source>
+        <translation>Der Datenträger ist jetzt größer, aber sein Dateisystem konnte nicht vergrößert werden.</translation>
+    </message>
+    <message>
+        <source>The desktop&apos;s own settings keep Galley from starting at login.</source>
+        <translation>Die Einstellungen des Desktops selbst hindern Galley daran, bei der Anmeldung zu starten.</translation>
+    </message>
+    <message>
+        <source>The details are in {path}. Please report them.</source>
+        <translation>Die Einzelheiten stehen in {path}. Bitte melden.</translation>
+    </message>
+    <message>
+        <source>The disk that holds {folder} has {free:size} free; a machine needs {needed:size}.</source>
+        <translation>Auf dem Datenträger mit {folder} sind {free:size} frei; eine Maschine benötigt {needed:size}.</translation>
+    </message>
+    <message>
+        <source>The docker context {name} is not Galley&apos;s: it points at {address}.</source>
+        <translation>Der Docker-Kontext {name} gehört nicht zu Galley: Er verweist auf {address}.</translation>
+    </message>
+    <message>
+        <source>The engine is not running.</source>
+        <translation>Die Engine läuft nicht.</translation>
+    </message>
+    <message>
+        <source>The engine&apos;s disk is full. Remove what is not used, or give the disk more space.</source>
+        <translation>Der Datenträger der Engine ist voll. Unbenutztes löschen oder dem Datenträger mehr Platz geben.</translation>
+    </message>
+    <message>
+        <source>The fake backend emulates nothing.</source>
+        <translation>Das Backend fake emuliert nichts.</translation>
+    </message>
+    <message>
+        <source>The fake machine closed the connection.</source>
+        <translation>Die simulierte Maschine hat die Verbindung geschlossen.</translation>
+    </message>
+    <message>
+        <source>The fake machine does not answer.</source>
+        <translation>Die simulierte Maschine antwortet nicht.</translation>
+    </message>
+    <message>
+        <source>The files of this layer cannot be listed.</source>
+        <translation>Die Dateien dieses Layers lassen sich nicht auflisten.</translation>
+    </message>
+    <message>
+        <source>The folder {folder} cannot be shared.</source>
+        <translation>Der Ordner {folder} kann nicht geteilt werden.</translation>
+    </message>
+    <message>
+        <source>The folder {folder} cannot be shared: Galley keeps its keys and sockets there.</source>
+        <translation>Der Ordner {folder} kann nicht geteilt werden: Dort hat Galley seine Schlüssel und Sockets.</translation>
+    </message>
+    <message>
+        <source>The folder {folder} cannot be shared: it does not exist.</source>
+        <translation>Der Ordner {folder} kann nicht geteilt werden: Es gibt ihn nicht.</translation>
+    </message>
+    <message>
+        <source>The folder {folder} cannot be shared: it is a file.</source>
+        <translation>Der Ordner {folder} kann nicht geteilt werden: Er ist eine Datei.</translation>
+    </message>
+    <message>
+        <source>The folder {folder} cannot be shared: the machine has its own there.</source>
+        <translation>Der Ordner {folder} kann nicht geteilt werden: Dort hat die Maschine ihr Eigenes.</translation>
+    </message>
+    <message>
+        <source>The folder {folder} cannot be shared: you may not read it.</source>
+        <translation>Der Ordner {folder} kann nicht geteilt werden: Du darfst ihn nicht lesen.</translation>
+    </message>
+    <message>
+        <source>The folder {folder} does not exist.</source>
+        <translation>Den Ordner {folder} gibt es nicht.</translation>
+    </message>
+    <message>
+        <source>The folder {folder} is no longer shared: the program that served it, virtiofsd, has ended.</source>
+        <translation>Der Ordner {folder} ist nicht mehr freigegeben: Das Programm, das ihn bereitstellte, virtiofsd, ist zu Ende.</translation>
+    </message>
+    <message>
+        <source>The folder {folder} is not shared with Galley&apos;s virtual machine.</source>
+        <translation>Der Ordner {folder} ist nicht mit Galleys virtueller Maschine geteilt.</translation>
+    </message>
+    <message>
+        <source>The folder {folder} is not shared with Galley&apos;s virtual machine. {reason}</source>
+        <translation>Der Ordner {folder} ist nicht mit Galleys virtueller Maschine geteilt. {reason}</translation>
+    </message>
+    <message>
+        <source>The folder {folder} is not shared yet.</source>
+        <translation>Der Ordner {folder} ist noch nicht geteilt.</translation>
+    </message>
+    <message>
+        <source>The folder {folder} is not shared: the machine could not mount it.</source>
+        <translation>Der Ordner {folder} ist nicht geteilt: Die Maschine konnte ihn nicht einhängen.</translation>
+    </message>
+    <message>
+        <source>The folder {folder} leads to {target}, and -v cannot name a folder with a colon.</source>
+        <translation>Der Ordner {folder} führt zu {target}, und -v kann keinen Ordner mit einem Doppelpunkt nennen.</translation>
+    </message>
+    <message>
+        <source>The guest image is damaged: {name} in {image}: {reason}.</source>
+        <translation>Das Gast-Image ist beschädigt: {name} in {image}: {reason}.</translation>
+    </message>
+    <message>
+        <source>The guest&apos;s kernel has another {function} than Galley knows.</source>
+        <translation>Der Kernel des Gasts hat ein anderes {function}, als Galley kennt.</translation>
+    </message>
+    <message>
+        <source>The guest&apos;s packages could not be fetched.</source>
+        <translation>Die Pakete des Gasts konnten nicht geholt werden.</translation>
+    </message>
+    <message>
+        <source>The guest&apos;s root could not be made.</source>
+        <translation>Die Wurzel des Gasts konnte nicht erstellt werden.</translation>
+    </message>
+    <message>
+        <source>The host key of the virtual machine is not known yet.</source>
+        <translation>Der Host-Schlüssel der virtuellen Maschine ist noch nicht bekannt.</translation>
+    </message>
+    <message>
+        <source>The image has no such program.</source>
+        <translation>Dieses Programm gibt es im Image nicht.</translation>
+    </message>
+    <message>
+        <source>The kernel could not be unpacked.</source>
+        <translation>Der Kernel konnte nicht entpackt werden.</translation>
+    </message>
+    <message>
+        <source>The kernel image does not unpack to what its header says.</source>
+        <translation>Das Kernel-Image entpackt sich nicht zu dem, was sein Kopf angibt.</translation>
+    </message>
+    <message>
+        <source>The kernel image is cut off.</source>
+        <translation>Das Kernel-Image ist abgeschnitten.</translation>
+    </message>
+    <message>
+        <source>The kernel of the guest does not describe its types (BTF).</source>
+        <translation>Der Kernel des Gasts beschreibt seine Typen nicht (BTF).</translation>
+    </message>
+    <message>
+        <source>The kernel of the guest has no {member} in its struct {name}.</source>
+        <translation>Der Kernel des Gasts hat kein {member} in seinem struct {name}.</translation>
+    </message>
+    <message>
+        <source>The kernel of the guest has no {name}.</source>
+        <translation>Der Kernel des Gasts hat kein {name}.</translation>
+    </message>
+    <message>
+        <source>The kernel of the guest has no {word} in its enum {name}.</source>
+        <translation>Der Kernel des Gasts hat kein {word} in seinem enum {name}.</translation>
+    </message>
+    <message>
+        <source>The kernel package holds no kernel image that Galley knows.</source>
+        <translation>Das Kernel-Paket enthält kein Kernel-Image, das Galley kennt.</translation>
+    </message>
+    <message>
+        <source>The key to Galley&apos;s background process is missing.</source>
+        <translation>Der Schlüssel zum Hintergrundprozess von Galley fehlt.</translation>
+    </message>
+    <message>
+        <source>The keyring has not answered for {seconds:g} seconds.</source>
+        <translation>Der Schlüsselbund antwortet seit {seconds:g} Sekunden nicht.</translation>
+    </message>
+    <message>
+        <source>The keyring is locked.</source>
+        <translation>Der Schlüsselbund ist gesperrt.</translation>
+    </message>
+    <message>
+        <source>The keyring refused: {error}.</source>
+        <translation>Der Schlüsselbund lehnt ab: {error}.</translation>
+    </message>
+    <message>
+        <source>The layer is compressed in a way that Galley cannot read (zstd).</source>
+        <translation>Der Layer ist auf eine Weise komprimiert, die Galley nicht lesen kann (zstd).</translation>
+    </message>
+    <message>
+        <source>The login for {name} could not be read.</source>
+        <translation>Die Anmeldedaten für {name} waren nicht lesbar.</translation>
+    </message>
+    <message>
+        <source>The machine came up only at the second try: {error}</source>
+        <translation>Die Maschine kam erst beim zweiten Versuch hoch: {error}</translation>
+    </message>
+    <message>
+        <source>The machine cannot be suspended: it was started by another version of Galley.</source>
+        <translation>Die Maschine kann nicht aufbewahrt werden: Sie wurde von einer anderen Version von Galley gestartet.</translation>
+    </message>
+    <message>
+        <source>The machine does not change whether containers reach this computer&apos;s services.</source>
+        <translation>Die Maschine ändert nicht, ob Container Dienste dieses Computers erreichen.</translation>
+    </message>
+    <message>
+        <source>The machine does not run: there is nothing in its memory.</source>
+        <translation>Die Maschine läuft nicht: In ihrem Arbeitsspeicher ist nichts.</translation>
+    </message>
+    <message>
+        <source>The machine does not take the certificates for single registries.</source>
+        <translation>Die Maschine nimmt die Zertifikate für einzelne Registries nicht an.</translation>
+    </message>
+    <message>
+        <source>The machine does not take the certificates that this computer trusts.</source>
+        <translation>Die Maschine übernimmt die Zertifikate nicht, denen dieser Computer vertraut.</translation>
+    </message>
+    <message>
+        <source>The machine does not tell its time.</source>
+        <translation>Die Maschine gibt ihre Uhrzeit nicht an.</translation>
+    </message>
+    <message>
+        <source>The machine goes on with its own. Correct SSL_CERT_FILE or the file it names, then run: galley restart --supervisor</source>
+        <translation>Die Maschine arbeitet mit ihren eigenen weiter. Korrigieren Sie SSL_CERT_FILE oder die Datei, die dort steht, und führen Sie dann aus: galley restart --supervisor</translation>
+    </message>
+    <message>
+        <source>The machine has its own there. Copy it to a shared folder.</source>
+        <translation>Dort hat die Maschine ihr Eigenes. Kopiere es in einen geteilten Ordner.</translation>
+    </message>
+    <message>
+        <source>The machine has no port left for port {port}/{protocol} on {address}.</source>
+        <translation>Die Maschine hat für Port {port}/{protocol} unter {address} keinen Port mehr frei.</translation>
+    </message>
+    <message>
+        <source>The machine is emulated, which makes it five to ten times slower.</source>
+        <translation>Die Maschine wird emuliert und ist dadurch fünf- bis zehnmal langsamer.</translation>
+    </message>
+    <message>
+        <source>The machine is not running.</source>
+        <translation>Die Maschine läuft nicht.</translation>
+    </message>
+    <message>
+        <source>The machine is running already.</source>
+        <translation>Die Maschine läuft bereits.</translation>
+    </message>
+    <message>
+        <source>The machine is running.</source>
+        <translation>Die Maschine läuft.</translation>
+    </message>
+    <message>
+        <source>The machine is to have {cpus} CPUs, and this computer has {processors}.</source>
+        <translation>Die Maschine soll {cpus} CPUs haben, dieser Computer hat {processors}.</translation>
+    </message>
+    <message>
+        <source>The machine is to have {wanted:size} of memory, and this computer has {installed:size}.</source>
+        <translation>Die Maschine soll {wanted:size} Arbeitsspeicher haben, dieser Computer hat {installed:size}.</translation>
+    </message>
+    <message>
+        <source>The machine may take {wanted:size}, and {free:size} are free now.</source>
+        <translation>Die Maschine darf {wanted:size} belegen, derzeit sind {free:size} frei.</translation>
+    </message>
+    <message>
+        <source>The machine runs, but Galley&apos;s background process does not: docker cannot reach it.</source>
+        <translation>Die Maschine läuft, aber der Hintergrundprozess von Galley nicht: docker kann sie nicht erreichen.</translation>
+    </message>
+    <message>
+        <source>The machine shows another host key than the one it was created with.</source>
+        <translation>Die Maschine zeigt einen anderen Host-Schlüssel als bei ihrer Erstellung.</translation>
+    </message>
+    <message>
+        <source>The machine that runs was started by an older Galley.</source>
+        <translation>Die laufende Maschine wurde von einem älteren Galley gestartet.</translation>
+    </message>
+    <message>
+        <source>The machine&apos;s clock is {seconds:.0f} s ahead.</source>
+        <translation>Die Uhr der Maschine geht {seconds:.0f} s vor.</translation>
+    </message>
+    <message>
+        <source>The machine&apos;s clock is {seconds:.0f} s behind.</source>
+        <translation>Die Uhr der Maschine geht {seconds:.0f} s nach.</translation>
+    </message>
+    <message>
+        <source>The machine&apos;s data disk is almost full: pulls, builds and containers may fail.</source>
+        <translation>Der Datenträger der Maschine ist fast voll: Downloads, Builds und Container können scheitern.</translation>
+    </message>
+    <message>
+        <source>The old container is there as {aside} or {name}; nothing of it was removed.</source>
+        <translation>Der alte Container ist als {aside} oder {name} vorhanden; nichts davon wurde gelöscht.</translation>
+    </message>
+    <message>
+        <source>The old settings are in force again. Correct the new ones and apply them again.</source>
+        <translation>Die alten Einstellungen gelten wieder. Die neuen berichtigen und erneut anwenden.</translation>
+    </message>
+    <message>
+        <source>The old settings were put back, without success. Run `galley restart`.</source>
+        <translation>Die alten Einstellungen wurden wiederhergestellt, ohne Erfolg. `galley restart` ausführen.</translation>
+    </message>
+    <message>
+        <source>The parameters of {method} are wrong: {error}.</source>
+        <translation>Die Parameter von {method} sind falsch: {error}.</translation>
+    </message>
+    <message>
+        <source>The password of {name} must not stand in a file.</source>
+        <translation>Das Passwort von {name} darf nicht in einer Datei stehen.</translation>
+    </message>
+    <message>
+        <source>The path {root} is too long for a socket.</source>
+        <translation>Der Pfad {root} ist zu lang für einen Socket.</translation>
+    </message>
+    <message>
+        <source>The program {name} was not found.</source>
+        <translation>Das Programm {name} wurde nicht gefunden.</translation>
+    </message>
+    <message>
+        <source>The proxy {address} does not answer: {reason}.</source>
+        <translation>Der Proxy {address} antwortet nicht: {reason}.</translation>
+    </message>
+    <message>
+        <source>The proxy {host} cannot be reached: {reason}.</source>
+        <translation>Der Proxy {host} ist nicht erreichbar: {reason}.</translation>
+    </message>
+    <message>
+        <source>The registry certificate {file} cannot be used: {reason}.</source>
+        <translation>Das Registry-Zertifikat {file} kann nicht verwendet werden: {reason}.</translation>
+    </message>
+    <message>
+        <source>The registry has no such tag. Check the name and the tag.</source>
+        <translation>Die Registry hat diesen Tag nicht. Name und Tag prüfen.</translation>
+    </message>
+    <message>
+        <source>The registry {host} cannot be reached: {reason}.</source>
+        <translation>Die Registry {host} ist nicht erreichbar: {reason}.</translation>
+    </message>
+    <message>
+        <source>The request is too long for Galley to check it.</source>
+        <translation>Die Anfrage ist zu lang, als dass Galley sie prüfen könnte.</translation>
+    </message>
+    <message>
+        <source>The settings file cannot be read: {reason}.</source>
+        <translation>Die Einstellungsdatei ist nicht lesbar: {reason}.</translation>
+    </message>
+    <message>
+        <source>The settings were written by a newer Galley; what this one does not know is ignored.</source>
+        <translation>Die Einstellungen stammen von einem neueren Galley; was dieses nicht kennt, wird ignoriert.</translation>
+    </message>
+    <message>
+        <source>The snapshot was cancelled.</source>
+        <translation>Der Snapshot wurde abgebrochen.</translation>
+    </message>
+    <message>
+        <source>The socket belongs to the machine&apos;s only user.</source>
+        <translation>Der Socket gehört dem einzigen Benutzer der Maschine.</translation>
+    </message>
+    <message>
+        <source>The socket {path} is already served by another program.</source>
+        <translation>Der Socket {path} wird bereits von einem anderen Programm bedient.</translation>
+    </message>
+    <message>
+        <source>The start was cancelled.</source>
+        <translation>Der Start wurde abgebrochen.</translation>
+    </message>
+    <message>
+        <source>The start was cancelled; the machine is stopped.</source>
+        <translation>Der Start wurde abgebrochen; die Maschine ist gestoppt.</translation>
+    </message>
+    <message>
+        <source>The supervisor cannot be reached: {reason}.</source>
+        <translation>Der Hintergrundprozess ist nicht erreichbar: {reason}.</translation>
+    </message>
+    <message>
+        <source>The supervisor got a malformed request: {error}.</source>
+        <translation>Der Hintergrundprozess erhielt eine fehlerhafte Anfrage: {error}.</translation>
+    </message>
+    <message>
+        <source>The supervisor knows no method {method!r}.</source>
+        <translation>Der Hintergrundprozess kennt keine Methode {method!r}.</translation>
+    </message>
+    <message>
+        <source>The suspended machine cannot go on: {reason}.</source>
+        <translation>Die aufbewahrte Maschine kann nicht weiterlaufen: {reason}.</translation>
+    </message>
+    <message>
+        <source>The terminal has ended.</source>
+        <translation>Das Terminal ist beendet.</translation>
+    </message>
+    <message>
+        <source>The virtual machine did not accept the rules that lead ports to containers.</source>
+        <translation>Die virtuelle Maschine hat die Regeln abgelehnt, die Ports zu Containern führen.</translation>
+    </message>
+    <message>
+        <source>The virtual machine did not come up.</source>
+        <translation>Die virtuelle Maschine kam nicht hoch.</translation>
+    </message>
+    <message>
+        <source>The virtual machine did not start the command.</source>
+        <translation>Die virtuelle Maschine hat den Befehl nicht gestartet.</translation>
+    </message>
+    <message>
+        <source>The virtual machine did not take what it is to start with.</source>
+        <translation>Die virtuelle Maschine nahm nicht an, womit sie starten soll.</translation>
+    </message>
+    <message>
+        <source>The virtual machine does not answer: {reason}.</source>
+        <translation>Die virtuelle Maschine antwortet nicht: {reason}.</translation>
+    </message>
+    <message>
+        <source>The virtual machine ended unexpectedly.</source>
+        <translation>Die virtuelle Maschine wurde unerwartet beendet.</translation>
+    </message>
+    <message>
+        <source>The virtual machine ended while it was booting.</source>
+        <translation>Die virtuelle Maschine wurde während des Starts beendet.</translation>
+    </message>
+    <message>
+        <source>The virtual machine refused {task}: {reason}.</source>
+        <translation>Die virtuelle Maschine hat {task} abgelehnt: {reason}.</translation>
+    </message>
+    <message>
+        <source>The virtual machine shows another host key than the one it was created with.</source>
+        <translation>Die virtuelle Maschine zeigt einen anderen Host-Schlüssel als bei ihrer Erstellung.</translation>
+    </message>
+    <message>
+        <source>The virtual machine was lost during a command.</source>
+        <translation>Die Verbindung zur virtuellen Maschine ging während eines Befehls verloren.</translation>
+    </message>
+    <message>
+        <source>The virtual machine was started by another version of Galley.</source>
+        <translation>Die virtuelle Maschine wurde von einer anderen Version von Galley gestartet.</translation>
+    </message>
+    <message>
+        <source>The window did not open.</source>
+        <translation>Das Fenster hat sich nicht geöffnet.</translation>
+    </message>
+    <message>
+        <source>There are: {names}.</source>
+        <translation>Es gibt: {names}.</translation>
+    </message>
+    <message>
+        <source>There is a snapshot {name} already.</source>
+        <translation>Es gibt schon einen Snapshot {name}.</translation>
+    </message>
+    <message>
+        <source>There is a volume {name} already.</source>
+        <translation>Ein Volume {name} gibt es bereits.</translation>
+    </message>
+    <message>
+        <source>There is no backend {name}.</source>
+        <translation>Es gibt kein Backend {name}.</translation>
+    </message>
+    <message>
+        <source>There is no certificate in {file}.</source>
+        <translation>In {file} ist kein Zertifikat.</translation>
+    </message>
+    <message>
+        <source>There is no display here for a window.</source>
+        <translation>Hier gibt es keinen Bildschirm für ein Fenster.</translation>
+    </message>
+    <message>
+        <source>There is no docker program on this computer that could log in.</source>
+        <translation>Auf diesem Computer gibt es kein docker-Programm, das sich anmelden könnte.</translation>
+    </message>
+    <message>
+        <source>There is no docker program on this computer.</source>
+        <translation>Auf diesem Computer gibt es kein Programm docker.</translation>
+    </message>
+    <message>
+        <source>There is no guest image yet.</source>
+        <translation>Es gibt noch kein Gast-Image.</translation>
+    </message>
+    <message>
+        <source>There is no keyring on this computer to keep secrets in.</source>
+        <translation>Auf diesem Computer gibt es keinen Schlüsselbund für Geheimnisse.</translation>
+    </message>
+    <message>
+        <source>There is no machine to delete.</source>
+        <translation>Es gibt keine Maschine zu löschen.</translation>
+    </message>
+    <message>
+        <source>There is no machine to start yet.</source>
+        <translation>Es gibt noch keine Maschine zu starten.</translation>
+    </message>
+    <message>
+        <source>There is no setting {name!r}.</source>
+        <translation>Es gibt keine Einstellung {name!r}.</translation>
+    </message>
+    <message>
+        <source>There is no snapshot {name}.</source>
+        <translation>Es gibt keinen Snapshot {name}.</translation>
+    </message>
+    <message>
+        <source>There is no space left on the disk that holds {path}.</source>
+        <translation>Auf dem Datenträger mit {path} ist kein Platz mehr.</translation>
+    </message>
+    <message>
+        <source>There is no space left on the disk that holds {root}.</source>
+        <translation>Auf dem Datenträger mit {root} ist kein Platz mehr.</translation>
+    </message>
+    <message>
+        <source>There is no {path} in {volume}.</source>
+        <translation>In {volume} gibt es {path} nicht.</translation>
+    </message>
+    <message>
+        <source>There is nothing to keep yet.</source>
+        <translation>Noch gibt es nichts festzuhalten.</translation>
+    </message>
+    <message>
+        <source>There is nothing to start.</source>
+        <translation>Es gibt nichts zu starten.</translation>
+    </message>
+    <message>
+        <source>These are too many shared folders, or too long names: {count} folders.</source>
+        <translation>Das sind zu viele geteilte Ordner oder zu lange Namen: {count} Ordner.</translation>
+    </message>
+    <message>
+        <source>This Mac has no Hypervisor.framework.</source>
+        <translation>Dieser Mac hat kein Hypervisor.framework.</translation>
+    </message>
+    <message>
+        <source>This computer&apos;s disk is full: the virtual machine waits until there is room.</source>
+        <translation>Die Festplatte dieses Computers ist voll: Die virtuelle Maschine wartet, bis wieder Platz ist.</translation>
+    </message>
+    <message>
+        <source>This computer&apos;s disk refuses what the virtual machine writes. The machine waits, and tries again.</source>
+        <translation>Die Festplatte dieses Computers nimmt nicht an, was die virtuelle Maschine schreibt. Die Maschine wartet und versucht es wieder.</translation>
+    </message>
+    <message>
+        <source>This computer&apos;s proxy for {protocol} is not used: its address makes no sense.</source>
+        <translation>Der Proxy dieses Computers für {protocol} wird nicht verwendet: Seine Adresse ergibt keinen Sinn.</translation>
+    </message>
+    <message>
+        <source>This image does not exist for the engine&apos;s architecture.</source>
+        <translation>Dieses Image gibt es für die Architektur der Engine nicht.</translation>
+    </message>
+    <message>
+        <source>This is not a Docker request: {reason}.</source>
+        <translation>Das ist keine Docker-Anfrage: {reason}.</translation>
+    </message>
+    <message>
+        <source>This machine only pretends: there is nothing to run in it.</source>
+        <translation>Diese Maschine ist nur vorgetäuscht: In ihr lässt sich nichts ausführen.</translation>
+    </message>
+    <message>
+        <source>This secret is too long for the Credential Manager of Windows.</source>
+        <translation>Dieses Geheimnis ist zu lang für die Anmeldeinformationsverwaltung von Windows.</translation>
+    </message>
+    <message>
+        <source>This system has no hardware virtualization that QEMU can use.</source>
+        <translation>Dieses System hat keine Hardware-Virtualisierung, die QEMU verwenden kann.</translation>
+    </message>
+    <message>
+        <source>This was cancelled.</source>
+        <translation>Dies wurde abgebrochen.</translation>
+    </message>
+    <message>
+        <source>To have it tried again: galley stop --cold, then galley start --repair</source>
+        <translation>Um es noch einmal versuchen zu lassen: galley stop --cold, dann galley start --repair</translation>
+    </message>
+    <message>
+        <source>Try `{command}` in a terminal.</source>
+        <translation>`{command}` in einem Terminal versuchen.</translation>
+    </message>
+    <message>
+        <source>Try `{command}` in a terminal: it must work without a password. `ssh-add` gives a key to the agent.</source>
+        <translation>`{command}` in einem Terminal versuchen: Es muss ohne Passwort gehen. `ssh-add` übergibt dem Agenten einen Schlüssel.</translation>
+    </message>
+    <message>
+        <source>Try again in a moment.</source>
+        <translation>Gleich noch einmal versuchen.</translation>
+    </message>
+    <message>
+        <source>Try again when it runs.</source>
+        <translation>Erneut versuchen, wenn sie läuft.</translation>
+    </message>
+    <message>
+        <source>Try again with `galley start`; `galley logs --component vm` has the whole console.</source>
+        <translation>Mit `galley start` erneut versuchen; `galley logs --component vm` zeigt die gesamte Konsole.</translation>
+    </message>
+    <message>
+        <source>Try again.</source>
+        <translation>Erneut versuchen.</translation>
+    </message>
+    <message>
+        <source>Try again: galley restart</source>
+        <translation>Versuche es noch einmal: galley restart</translation>
+    </message>
+    <message>
+        <source>Try again: galley start</source>
+        <translation>Noch einmal versuchen: galley start</translation>
+    </message>
+    <message>
+        <source>Try again: it is started anew. The VM and its containers keep running.</source>
+        <translation>Erneut versuchen: Er wird neu gestartet. Die virtuelle Maschine und ihre Container laufen weiter.</translation>
+    </message>
+    <message>
+        <source>Try again; `galley logs --component vm` has what it said.</source>
+        <translation>Erneut versuchen; `galley logs --component vm` zeigt, was sie gemeldet hat.</translation>
+    </message>
+    <message>
+        <source>Try again; the details say what was refused.</source>
+        <translation>Noch einmal versuchen; in den Einzelheiten steht, was abgelehnt wurde.</translation>
+    </message>
+    <message>
+        <source>Try again{chosen}; `galley logs --component vm` has what QEMU said.</source>
+        <translation>Erneut versuchen{chosen}; `galley logs --component vm` zeigt, was QEMU gemeldet hat.</translation>
+    </message>
+    <message>
+        <source>Unlock it, which logging in to the desktop does, then try again.</source>
+        <translation>Ihn entsperren, was die Anmeldung am Desktop tut, dann erneut versuchen.</translation>
+    </message>
+    <message>
+        <source>Unlock the keyring that has it, or log in to its registry again.</source>
+        <translation>Den Schlüsselbund entsperren, der sie hat, oder sich neu an der Registry anmelden.</translation>
+    </message>
+    <message>
+        <source>Unset it, or use `galley docker …`.</source>
+        <translation>Die Variable entfernen oder `galley docker …` verwenden.</translation>
+    </message>
+    <message>
+        <source>Update Galley.</source>
+        <translation>Galley aktualisieren.</translation>
+    </message>
+    <message>
+        <source>Use `docker --context` in a terminal for this one.</source>
+        <translation>Hierfür in einem Terminal `docker --context` verwenden.</translation>
+    </message>
+    <message>
+        <source>Use `galley docker …`, which runs the one in the machine, or install a docker client.</source>
+        <translation>`galley docker …` verwenden, das docker in der Maschine ausführt, oder einen Docker-Client installieren.</translation>
+    </message>
+    <message>
+        <source>Use a shorter password or token. Docker keeps long ones in its own plain file after `galley settings set use_keyring false`.</source>
+        <translation>Ein kürzeres Passwort oder Token verwenden. Lange bewahrt docker nach `galley settings set use_keyring false` in seiner eigenen lesbaren Datei auf.</translation>
+    </message>
+    <message>
+        <source>Use that one, or set GALLEY_HOME to another directory.</source>
+        <translation>Dieses verwenden oder GALLEY_HOME auf einen anderen Ordner setzen.</translation>
+    </message>
+    <message>
+        <source>Use the commands (`galley --help`), or run this in a graphical session.</source>
+        <translation>Die Befehle verwenden (`galley --help`) oder dies in einer grafischen Sitzung ausführen.</translation>
+    </message>
+    <message>
+        <source>Use the stable channel, or another Debian mirror in /etc/apt/sources.list.d</source>
+        <translation>Den Kanal stable oder einen anderen Debian-Spiegel in /etc/apt/sources.list.d verwenden</translation>
+    </message>
+    <message>
+        <source>Use up to 63 letters, digits, dots, dashes and underscores, a letter or digit first.</source>
+        <translation>Bis zu 63 Buchstaben, Ziffern, Punkte, Binde- und Unterstriche verwenden, zuerst einen Buchstaben oder eine Ziffer.</translation>
+    </message>
+    <message>
+        <source>Waking the machine</source>
+        <translation>Die Maschine wecken</translation>
+    </message>
+    <message>
+        <source>What starts at login cannot be read from {place}: {reason}.</source>
+        <translation>Was bei der Anmeldung startet, lässt sich nicht aus {place} lesen: {reason}.</translation>
+    </message>
+    <message>
+        <source>What starts at login is not this Galley: {command}.</source>
+        <translation>Was bei der Anmeldung startet, ist nicht dieses Galley: {command}.</translation>
+    </message>
+    <message>
+        <source>Whoever runs this registry has to renew it; or this computer&apos;s clock is wrong.</source>
+        <translation>Wer diese Registry betreibt, muss es erneuern; oder die Uhr dieses Computers geht falsch.</translation>
+    </message>
+    <message>
+        <source>Windows keeps port {port}/{protocol} on {address} for itself.</source>
+        <translation>Windows behält Port {port}/{protocol} unter {address} für sich.</translation>
+    </message>
+    <message>
+        <source>Write it as name, name:tag or registry/name:tag.</source>
+        <translation>Als name, name:tag oder registry/name:tag schreiben.</translation>
+    </message>
+    <message>
+        <source>Write its settings between braces: {&quot;debug&quot;: true}</source>
+        <translation>Die Einstellungen in geschweifte Klammern schreiben: {&quot;debug&quot;: true}</translation>
+    </message>
+    <message>
+        <source>`galley logs --component engine` has what dockerd said.</source>
+        <translation>`galley logs --component engine` zeigt, was dockerd gemeldet hat.</translation>
+    </message>
+    <message>
+        <source>`galley logs --component engine` has what dockerd said; `galley restart` starts it anew.</source>
+        <translation>`galley logs --component engine` zeigt, was dockerd gemeldet hat; `galley restart` startet ihn neu.</translation>
+    </message>
+    <message>
+        <source>`galley logs --component engine` says why; `galley restart` starts it again.</source>
+        <translation>`galley logs --component engine` zeigt den Grund; `galley restart` startet sie wieder.</translation>
+    </message>
+    <message>
+        <source>`galley logs --component vm` has what the machine said.</source>
+        <translation>`galley logs --component vm` zeigt, was die Maschine gesagt hat.</translation>
+    </message>
+    <message>
+        <source>`galley stop --cold` powers it off.</source>
+        <translation>`galley stop --cold` schaltet sie aus.</translation>
+    </message>
+    <message>
+        <source>a file of it has been changed</source>
+        <translation>eine Datei davon wurde verändert</translation>
+    </message>
+    <message>
+        <source>a time such as 90s, 5min or 2h, up to {longest}, or never</source>
+        <translation>eine Zeit wie 90s, 5min oder 2h, höchstens {longest}, oder never</translation>
+    </message>
+    <message>
+        <source>a word of letters, digits and -_.,+=</source>
+        <translation>ein Wort aus Buchstaben, Ziffern und -_.,+=</translation>
+    </message>
+    <message>
+        <source>an IP address such as 127.0.0.1</source>
+        <translation>eine IP-Adresse wie 127.0.0.1</translation>
+    </message>
+    <message>
+        <source>an address such as http://user:password@example.com:3128, or nothing</source>
+        <translation>eine Adresse wie http://user:password@example.com:3128 oder nichts</translation>
+    </message>
+    <message>
+        <source>another program</source>
+        <translation>ein anderes Programm</translation>
+    </message>
+    <message>
+        <source>daemon.json cannot be read: {reason}.</source>
+        <translation>daemon.json ist nicht lesbar: {reason}.</translation>
+    </message>
+    <message>
+        <source>daemon.json has to be an object.</source>
+        <translation>daemon.json muss ein Objekt sein.</translation>
+    </message>
+    <message>
+        <source>daemon.json is JSON: names and texts in double quotes, no comma before a bracket.</source>
+        <translation>daemon.json ist JSON: Namen und Texte in doppelten Anführungszeichen, kein Komma vor einer schließenden Klammer.</translation>
+    </message>
+    <message>
+        <source>daemon.json is longer than {kib} KiB.</source>
+        <translation>daemon.json ist länger als {kib} KiB.</translation>
+    </message>
+    <message>
+        <source>did not come up in time</source>
+        <translation>ist nicht rechtzeitig gestartet</translation>
+    </message>
+    <message>
+        <source>did not come up within {seconds:g} s</source>
+        <translation>ist nicht innerhalb von {seconds:g} s gestartet</translation>
+    </message>
+    <message>
+        <source>docker-credential-{store} does not list its logins.</source>
+        <translation>docker-credential-{store} zählt seine Anmeldungen nicht auf.</translation>
+    </message>
+    <message>
+        <source>docker-credential-{store} failed.</source>
+        <translation>docker-credential-{store} ist gescheitert.</translation>
+    </message>
+    <message>
+        <source>dockerd does not start any more: {reason}.</source>
+        <translation>dockerd startet nicht mehr: {reason}.</translation>
+    </message>
+    <message>
+        <source>dockerd does not start with daemon.json: {said}.</source>
+        <translation>dockerd startet mit daemon.json nicht: {said}.</translation>
+    </message>
+    <message>
+        <source>dockerd does not start with these settings: {said}.</source>
+        <translation>dockerd startet mit diesen Einstellungen nicht: {said}.</translation>
+    </message>
+    <message>
+        <source>dockerd does not turn off live-restore, without which it allows no swarm.</source>
+        <translation>dockerd schaltet live-restore nicht ab, erst dann erlaubt es einen Schwarm.</translation>
+    </message>
+    <message>
+        <source>dockerd is reached inside the machine only, through ssh.</source>
+        <translation>dockerd ist nur innerhalb der Maschine erreichbar, über ssh.</translation>
+    </message>
+    <message>
+        <source>dockerd refuses these settings: {said}.</source>
+        <translation>dockerd lehnt diese Einstellungen ab: {said}.</translation>
+    </message>
+    <message>
+        <source>ended while it was starting</source>
+        <translation>wurde während des Starts beendet</translation>
+    </message>
+    <message>
+        <source>folders such as ~ or /data, with commas between them</source>
+        <translation>Ordner wie ~ oder /data, mit Kommas dazwischen</translation>
+    </message>
+    <message>
+        <source>from {least} to {most}</source>
+        <translation>{least} bis {most}</translation>
+    </message>
+    <message>
+        <source>it did not answer within {seconds:g} s</source>
+        <translation>keine Antwort innerhalb von {seconds:g} s</translation>
+    </message>
+    <message>
+        <source>it does not accept our key</source>
+        <translation>sie nimmt unseren Schlüssel nicht an</translation>
+    </message>
+    <message>
+        <source>it gives no reason</source>
+        <translation>es nennt keinen Grund</translation>
+    </message>
+    <message>
+        <source>it has {size} bytes instead of {expected}</source>
+        <translation>hat {size} statt {expected} Bytes</translation>
+    </message>
+    <message>
+        <source>it is missing</source>
+        <translation>fehlt</translation>
+    </message>
+    <message>
+        <source>it says nothing</source>
+        <translation>keine Angabe</translation>
+    </message>
+    <message>
+        <source>it stopped answering</source>
+        <translation>sie antwortet nicht mehr</translation>
+    </message>
+    <message>
+        <source>it was suspended by another version of Galley</source>
+        <translation>sie wurde von einer anderen Version von Galley aufbewahrt</translation>
+    </message>
+    <message>
+        <source>its content has changed</source>
+        <translation>der Inhalt wurde verändert</translation>
+    </message>
+    <message>
+        <source>its data disk is to have another size</source>
+        <translation>ihre Datenplatte soll eine andere Größe haben</translation>
+    </message>
+    <message>
+        <source>its format is {format}, not {expected}</source>
+        <translation>das Format ist {format}, nicht {expected}</translation>
+    </message>
+    <message>
+        <source>its job is gone</source>
+        <translation>sein Auftrag ist verschwunden</translation>
+    </message>
+    <message>
+        <source>its settings have changed</source>
+        <translation>ihre Einstellungen haben sich geändert</translation>
+    </message>
+    <message>
+        <source>names such as example.com or 10.0.0.0/8, with commas between them, or nothing</source>
+        <translation>Namen wie example.com oder 10.0.0.0/8, durch Kommas getrennt, oder nichts</translation>
+    </message>
+    <message>
+        <source>no address</source>
+        <translation>keine Adresse</translation>
+    </message>
+    <message>
+        <source>one of {choices}</source>
+        <translation>eines von {choices}</translation>
+    </message>
+    <message>
+        <source>settings.toml{where}: {name} is not kept in this file.</source>
+        <translation>settings.toml{where}: {name} steht nicht in dieser Datei.</translation>
+    </message>
+    <message>
+        <source>settings.toml{where}: {problem}</source>
+        <translation>settings.toml{where}: {problem}</translation>
+    </message>
+    <message>
+        <source>ssh cannot reach {name}: {reason}.</source>
+        <translation>ssh kann {name} nicht erreichen: {reason}.</translation>
+    </message>
+    <message>
+        <source>ssh does not know the host key of {name} yet.</source>
+        <translation>ssh kennt den Host-Schlüssel von {name} noch nicht.</translation>
+    </message>
+    <message>
+        <source>starting</source>
+        <translation>startet</translation>
+    </message>
+    <message>
+        <source>the Windows Hypervisor Platform</source>
+        <translation>Die Windows Hypervisor Platform</translation>
+    </message>
+    <message>
+        <source>the accelerator is another one</source>
+        <translation>der Beschleuniger ist ein anderer</translation>
+    </message>
+    <message>
+        <source>the connection was closed</source>
+        <translation>die Verbindung wurde geschlossen</translation>
+    </message>
+    <message>
+        <source>the data disk has another size</source>
+        <translation>die Datenplatte hat eine andere Größe</translation>
+    </message>
+    <message>
+        <source>the guest image is another one</source>
+        <translation>das Gast-Image ist ein anderes</translation>
+    </message>
+    <message>
+        <source>there is none</source>
+        <translation>es gibt keinen</translation>
+    </message>
+    <message>
+        <source>this computer&apos;s processor or kernel is another one</source>
+        <translation>Prozessor oder Kernel dieses Computers ist ein anderer</translation>
+    </message>
+    <message>
+        <source>true or false</source>
+        <translation>true oder false</translation>
+    </message>
+    <message>
+        <source>{accelerator} booted a test guest in {seconds:.1f} s.</source>
+        <translation>{accelerator} hat einen Test-Gast in {seconds:.1f} s gestartet.</translation>
+    </message>
+    <message>
+        <source>{accelerator} is present, but a test guest did not boot in {seconds:g} s.</source>
+        <translation>{accelerator} ist vorhanden, aber ein Test-Gast startete nicht innerhalb von {seconds:g} s.</translation>
+    </message>
+    <message>
+        <source>{accelerator} is present, but a test guest did not boot: {reason}</source>
+        <translation>{accelerator} ist vorhanden, aber ein Test-Gast startete nicht: {reason}</translation>
+    </message>
+    <message>
+        <source>{accelerator} was chosen in the settings.</source>
+        <translation>{accelerator} wurde in den Einstellungen gewählt.</translation>
+    </message>
+    <message>
+        <source>{address} is no address for ssh.</source>
+        <translation>{address} ist keine Adresse für ssh.</translation>
+    </message>
+    <message>
+        <source>{command} did not end within {seconds:g} s.</source>
+        <translation>{command} hat sich nicht innerhalb von {seconds:g} s beendet.</translation>
+    </message>
+    <message>
+        <source>{damage} Building it again</source>
+        <translation>{damage} Es wird neu gebaut</translation>
+    </message>
+    <message>
+        <source>{device} does not exist: virtualization is off in the firmware, or there is none.</source>
+        <translation>{device} gibt es nicht: Die Virtualisierung ist in der Firmware ausgeschaltet oder nicht vorhanden.</translation>
+    </message>
+    <message>
+        <source>{device} is not open to this user, who is not in the group kvm.</source>
+        <translation>{device} ist für dieses Benutzerkonto nicht offen, es gehört nicht zur Gruppe kvm.</translation>
+    </message>
+    <message>
+        <source>{end}</source>
+        <translation>{end}</translation>
+    </message>
+    <message>
+        <source>{file} cannot be read: {error}.</source>
+        <translation>{file} ist nicht lesbar: {error}.</translation>
+    </message>
+    <message>
+        <source>{help} The default is {default}.</source>
+        <translation>{help} Der Standardwert ist {default}.</translation>
+    </message>
+    <message>
+        <source>{hint}</source>
+        <translation>{hint}</translation>
+    </message>
+    <message>
+        <source>{hint} Or end it as a power cut would: galley stop --cold</source>
+        <translation>{hint} Oder sie beenden, wie ein Stromausfall es täte: galley stop --cold</translation>
+    </message>
+    <message>
+        <source>{host} lets us in, but its Docker Engine does not.</source>
+        <translation>{host} lässt den Zugang zu, seine Docker Engine jedoch nicht.</translation>
+    </message>
+    <message>
+        <source>{install}</source>
+        <translation>{install}</translation>
+    </message>
+    <message>
+        <source>{name} cannot be recreated: it is removed as soon as it stops.</source>
+        <translation>{name} lässt sich nicht neu erstellen: Er wird gelöscht, sobald er stoppt.</translation>
+    </message>
+    <message>
+        <source>{name} cannot be {value!r}: it must be {allowed}.</source>
+        <translation>{name}: {value!r} ist nicht möglich. Zulässig: {allowed}.</translation>
+    </message>
+    <message>
+        <source>{name} could not be compiled for the guest&apos;s kernel.</source>
+        <translation>{name} konnte nicht für den Kernel des Gasts kompiliert werden.</translation>
+    </message>
+    <message>
+        <source>{name} could not be compiled for the guest.</source>
+        <translation>{name} konnte nicht für den Gast kompiliert werden.</translation>
+    </message>
+    <message>
+        <source>{name} could not be recreated, and is as it was before. {error}</source>
+        <translation>{name} ließ sich nicht neu erstellen und ist unverändert. {error}</translation>
+    </message>
+    <message>
+        <source>{name} could not be recreated, nor put back in full: {error}</source>
+        <translation>{name} ließ sich weder neu erstellen noch vollständig wiederherstellen: {error}</translation>
+    </message>
+    <message>
+        <source>{name} does not let us in with any key that ssh has.</source>
+        <translation>{name} nimmt keinen der Schlüssel an, die ssh hat.</translation>
+    </message>
+    <message>
+        <source>{name} holds no image.</source>
+        <translation>{name} enthält kein Image.</translation>
+    </message>
+    <message>
+        <source>{name} is damaged, or is not a tar file of images.</source>
+        <translation>{name} ist beschädigt oder keine Tar-Datei mit Images.</translation>
+    </message>
+    <message>
+        <source>{name} is not a whole tar file.</source>
+        <translation>{name} ist keine vollständige Tar-Datei.</translation>
+    </message>
+    <message>
+        <source>{name} is not the name of an image.</source>
+        <translation>{name} ist kein Name eines Images.</translation>
+    </message>
+    <message>
+        <source>{name} needs {library}, which no package of the recipe holds.</source>
+        <translation>{name} braucht {library}, die kein Paket des Rezepts enthält.</translation>
+    </message>
+    <message>
+        <source>{name} shows another host key than the one that ssh knows.</source>
+        <translation>{name} zeigt einen anderen Host-Schlüssel als den, den ssh kennt.</translation>
+    </message>
+    <message>
+        <source>{path!r} is not the absolute path of a file.</source>
+        <translation>{path!r} ist kein absoluter Pfad einer Datei.</translation>
+    </message>
+    <message>
+        <source>{path} belongs to another user of this computer. Use a folder of your own.</source>
+        <translation>{path} gehört jemand anderem an diesem Computer. Nehmen Sie einen eigenen Ordner.</translation>
+    </message>
+    <message>
+        <source>{path} cannot be used: {reason}.</source>
+        <translation>{path} ist nicht verwendbar: {reason}.</translation>
+    </message>
+    <message>
+        <source>{path} does not tell its version.</source>
+        <translation>{path} gibt seine Version nicht an.</translation>
+    </message>
+    <message>
+        <source>{path} holds too much to be listed.</source>
+        <translation>{path} enthält zu viel, um es aufzulisten.</translation>
+    </message>
+    <message>
+        <source>{path} is a folder.</source>
+        <translation>{path} ist ein Ordner.</translation>
+    </message>
+    <message>
+        <source>{path} is a link that leads nowhere.</source>
+        <translation>{path} ist ein Link, der ins Leere führt.</translation>
+    </message>
+    <message>
+        <source>{path} is not a file that can be read.</source>
+        <translation>{path} ist keine lesbare Datei.</translation>
+    </message>
+    <message>
+        <source>{path} is not a script for the fake machine: {error}</source>
+        <translation>{path} ist kein Skript für die simulierte Maschine: {error}</translation>
+    </message>
+    <message>
+        <source>{path} is not a socket.</source>
+        <translation>{path} ist kein Socket.</translation>
+    </message>
+    <message>
+        <source>{problem}</source>
+        <translation>{problem}</translation>
+    </message>
+    <message>
+        <source>{program} (pid {pid})</source>
+        <translation>{program} (PID {pid})</translation>
+    </message>
+    <message>
+        <source>{reason}</source>
+        <translation>{reason}</translation>
+    </message>
+    <message>
+        <source>{reason} Turn on virtualization in the firmware&apos;s settings, and give your user access to it (Linux: the group of /dev/kvm).</source>
+        <translation>{reason} Die Virtualisierung in den Einstellungen der Firmware einschalten und dem Benutzerkonto Zugriff darauf geben (Linux: die Gruppe von /dev/kvm).</translation>
+    </message>
+    <message>
+        <source>{said}</source>
+        <translation>{said}</translation>
+    </message>
+    <message>
+        <source>{server} does not take this login.</source>
+        <translation>{server} nimmt diese Anmeldung nicht an.</translation>
+    </message>
+    <message>
+        <source>{step} failed on this computer: {reason}.</source>
+        <translation>{step} ist auf diesem Computer fehlgeschlagen: {reason}.</translation>
+    </message>
+    <message>
+        <source>{step} failed: this computer&apos;s disk is full.</source>
+        <translation>{step} ist fehlgeschlagen: Die Festplatte dieses Computers ist voll.</translation>
+    </message>
+    <message>
+        <source>{step} took longer than {seconds:g} seconds.</source>
+        <translation>„{step}“ dauerte länger als {seconds:g} Sekunden.</translation>
+    </message>
+    <message>
+        <source>{url} is no address of an engine: {error}.</source>
+        <translation>{url} ist keine Adresse einer Engine: {error}.</translation>
+    </message>
+    <message>
+        <source>{used} is used. Run: galley settings set {name} VALUE</source>
+        <translation>{used} wird verwendet. Ausführen: galley settings set {name} WERT</translation>
+    </message>
+</context>
 </TS>

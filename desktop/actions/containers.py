@@ -68,7 +68,7 @@ def delete(app: AppContext, rows: Sequence[Container]) -> None:
     if not rows:
         return
     running = [row.name for row in rows if row.state.is_up]
-    title = plural(len(rows), "Delete {name}?", "Delete {n} containers?", name=rows[0].name)
+    title = plural("Delete %n containers?", "Delete {name}?", len(rows), name=rows[0].name)
     loses = [tr("Files written inside and not to a volume are lost.")]
     if running and len(rows) == 1:
         loses.insert(0, tr("It is running and will be killed first."))

@@ -20,7 +20,7 @@ def download(app: AppContext, container: str, paths: Sequence[str], folder: Path
         return last
 
     title = plural(
-        len(paths), "Download {name}", "Download {n} items", name=paths[0].rpartition("/")[2] or "/"
+        "Download %n items", "Download {name}", len(paths), name=paths[0].rpartition("/")[2] or "/"
     )
     return app.tasks.start(title, work, announce=True)
 
@@ -43,7 +43,7 @@ def upload(
         begin()
         return
     prompt = DestructivePrompt(
-        plural(len(lost), "Replace {name}?", "Replace {n} items?", name=lost[0]),
+        plural("Replace %n items?", "Replace {name}?", len(lost), name=lost[0]),
         tr("What the container has under this name in {folder} is overwritten.", folder=folder),
         tr("Files in a folder that you do not upload stay."),
         tr("Replace"),
@@ -59,9 +59,9 @@ def _upload(
         _follow(task, files.upload(container, folder, paths, task.cancel))
 
     title = plural(
-        len(paths),
+        "Upload %n items to {folder}",
         "Upload {name} to {folder}",
-        "Upload {n} items to {folder}",
+        len(paths),
         name=paths[0].name,
         folder=folder,
     )

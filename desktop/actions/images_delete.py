@@ -71,22 +71,23 @@ def prompt_for(planned: Sequence[Removal], in_use: str = "") -> DestructivePromp
     """`in_use`: the sentence on those that stay because a container uses them."""
     lines = [line for one in planned for line in one.lines]
     whole = [one for one in planned if one.is_whole]
-    title = plural(len(planned), "Delete {name}?", "Delete {n} images?", name=lines[0].title)
+    title = plural("Delete %n images?", "Delete {name}?", len(planned), name=lines[0].title)
     names = tuple(line.title for line in lines)
     stays = tr("{reason} They are not deleted.", reason=in_use) if in_use else ""
     if not whole:
         kept = next(tag for tag in lines[0].image.tags if tag not in {x.tag for x in lines})
+        image_stays = tr("The image stays, as {name}.", name=kept)
         loses = plural(
-            len(lines), "Only this name is taken away.", "Only these names are taken away."
+            "Only these names are taken away.", "Only this name is taken away.", len(lines)
         )
-        keeps = f"{tr('The image stays, as {name}.', name=kept)} {stays}".strip()
+        keeps = f"{image_stays} {stays}".strip()
         return DestructivePrompt(title, loses, keeps, tr("Delete"), names=names)
     freed = sum(one.lines[0].image.size for one in whole)
     loses = plural(
-        len(whole),
-        "The image ({size}) has to be pulled, loaded or built again before it can be used again.",
-        "{n} images ({size}) have to be pulled, loaded or built again before they can be used "
+        "%n images ({size}) have to be pulled, loaded or built again before they can be used "
         "again.",
+        "The image ({size}) has to be pulled, loaded or built again before it can be used again.",
+        len(whole),
         size=size(freed),
     )
     keeps = tr("Containers and volumes stay. Layers that other images use stay, too.")
@@ -142,21 +143,21 @@ def _offer_force(app: AppContext, removal: Removal, engine: "Engine", problem: P
 
 
 def _prompt_by_force(used: Sequence[Removal], reason: str) -> DestructivePrompt:
-    title = plural(len(used), "{name} is in use", "{n} images are in use", name=used[0].title)
+    title = plural("%n images are in use", "{name} is in use", len(used), name=used[0].title)
     loses = plural(
-        len(used),
-        "By force the image loses its name and, where no running container needs it, its files. "
-        "Containers that use it stay, but cannot be made again from this name.",
         "By force the images lose their names and, where no running container needs them, their "
         "files. Containers that use them stay, but cannot be made again from these names.",
+        "By force the image loses its name and, where no running container needs it, its files. "
+        "Containers that use it stay, but cannot be made again from this name.",
+        len(used),
     )
     return DestructivePrompt(
         title,
         f"{reason} {loses}",
         plural(
-            len(used),
-            "Or delete the containers first; then it goes without force.",
             "Or delete the containers first; then they go without force.",
+            "Or delete the containers first; then it goes without force.",
+            len(used),
         ),
         tr("Delete by force"),
         names=tuple(one.title for one in used),
@@ -184,7 +185,7 @@ def prune(app: AppContext, all_unused: bool) -> Task:
     def done(pruned: Pruned) -> None:
         app.stores.images.load()
         count = len(pruned.names)
-        said = plural(count, "{n} image was deleted", "{n} images were deleted")
+        said = plural("%n images were deleted", "%n image was deleted", count)
         app.window.toast(said, tr("{size} of disk are free again.", size=size(pruned.bytes)))
 
     return app.tasks.start(tr("Delete unused images"), work, done)

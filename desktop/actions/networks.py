@@ -84,7 +84,7 @@ def delete(app: AppContext, rows: Sequence[Network]) -> None:
             app.window.complain(_built_in(rows[0]))
         return
     title = plural(
-        len(wanted), "Delete the network {name}?", "Delete {n} networks?", name=wanted[0].name
+        "Delete %n networks?", "Delete the network {name}?", len(wanted), name=wanted[0].name
     )
     running = {one.container: None for row in wanted for one in running_on(app.stores, row)}
     stopped = {one.container: None for row in wanted for one in row.attached}
@@ -121,7 +121,7 @@ def prune(app: AppContext) -> Task:
 
     def done(gone: Pruned) -> None:
         app.stores.networks.load()
-        count = plural(len(gone.names), "{n} network was deleted", "{n} networks were deleted")
+        count = plural("%n networks were deleted", "%n network was deleted", len(gone.names))
         app.window.toast(count, listing(gone.names))
 
     return app.tasks.start(tr("Delete unused networks"), work, done)

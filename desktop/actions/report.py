@@ -36,9 +36,9 @@ def save(app: AppContext, target: Path) -> Task:
 
     def done(count: int) -> None:
         said = plural(
+            "{name} has %n files, with known secrets taken out. Have a look before you share it.",
+            "{name} has %n file, with known secrets taken out. Have a look before you share it.",
             count,
-            "{name} has {n} file, with known secrets taken out. Have a look before you share it.",
-            "{name} has {n} files, with known secrets taken out. Have a look before you share it.",
             name=target.name,
         )
         app.window.toast(tr("The report is saved"), said, (tr("Show in folder"), show))

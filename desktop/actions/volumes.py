@@ -45,9 +45,9 @@ def delete(app: AppContext, rows: Sequence[Volume]) -> None:
         if used:
             app.window.complain(_in_use(app, used))
         return
-    title = plural(len(free), "Delete the volume {name}?", "Delete {n} volumes?", name=free[0].name)
+    title = plural("Delete %n volumes?", "Delete the volume {name}?", len(free), name=free[0].name)
     loses = plural(
-        len(free), "All files in it are lost for good.", "All files in them are lost for good."
+        "All files in them are lost for good.", "All files in it are lost for good.", len(free)
     )
     keeps = tr("No container uses it.") if len(free) == 1 else tr("No container uses them.")
     if used:
@@ -133,7 +133,7 @@ def prune(app: AppContext, named: bool) -> Task:
     def done(gone: Pruned) -> None:
         app.stores.volumes.load()
         app.stores.count_disk()
-        count = plural(len(gone.names), "{n} volume was deleted", "{n} volumes were deleted")
+        count = plural("%n volumes were deleted", "%n volume was deleted", len(gone.names))
         app.window.toast(count, tr("{size} are free again.", size=size(gone.bytes)))
 
     return app.tasks.start(tr("Delete unused volumes"), work, done)
@@ -155,16 +155,16 @@ def _in_use(app: AppContext, rows: Sequence[Volume]) -> Problem:
         Message(
             "",
             plural(
-                len(rows),
+                "%n volumes are used by {users}.",
                 "{name} is used by {users}.",
-                "{n} volumes are used by {users}.",
+                len(rows),
                 name=rows[0].name,
                 users=listing(names),
             ),
             plural(
-                len(names),
-                "Delete that container first: stopping it is not enough.",
                 "Delete these containers first: stopping them is not enough.",
+                "Delete that container first: stopping it is not enough.",
+                len(names),
             ),
         ),
     ).to_problem()

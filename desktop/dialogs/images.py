@@ -119,7 +119,7 @@ def ask_prune(app: AppContext) -> None:
             "Images of containers stay, running or not."
         ),
         tr("There is nothing to delete."),
-        lambda n: plural(n, "{n} image would be deleted", "{n} images would be deleted"),
+        lambda n: plural("%n images would be deleted", "%n image would be deleted", n),
         tr("All images that no container uses, not only those without a name"),
     )
     PruneDialog(app, app.window.widget, wording, fetch, partial(images_delete.prune, app)).open()

@@ -1,4 +1,4 @@
-"""What the engine says, in the window's language.
+"""Messages of the engine in the window's language.
 
     said(status.boot[-1].text)      summary(problem)      hint(problem)      told(problem)
 
@@ -10,7 +10,7 @@ is shown. What dockerd and other programs say has no code, and stays as it is. N
 
 from PySide6.QtCore import QCoreApplication, QLocale
 
-from desktop.i18n.text import CONTEXT, ENGINE, size
+from desktop.i18n.text import ENGINE, size, tr
 from engine.messages import catalogue
 from vm.errors import Problem
 from vm.messages import HINT, English, Text
@@ -38,7 +38,7 @@ LOCALIZED = Localized()
 def said(text: Text) -> str:
     """A sentence of the engine in the window's language; English where its code is not known."""
     if not text.code:
-        return QCoreApplication.translate(CONTEXT, text.english) if text.english else ""
+        return tr(text.english) if text.english else ""
     message = catalogue().get(text.code.removesuffix(HINT))
     if message is None:
         return text.english

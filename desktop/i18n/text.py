@@ -1,11 +1,11 @@
-"""Every text that a person reads goes through `tr`.
+"""Every text that a person reads goes through `tr` or `plural`.
 
     tr("Delete {name}?", name="web")          looked up as written, then filled in
-    plural(3, "{n} container", "{n} containers")
+    plural("%n containers", "%n container", 3)
 
-A language is a file `assets/i18n/LANGUAGE.ts` in the format of Qt Linguist, read as it is: nothing
-has to be compiled. `tests/unit/desktop/i18n/test_text.py` finds texts that a language lacks and
-literals that do not pass through here. Sentences that the engine makes (errors): `messages.py`.
+A language is a file `assets/i18n/LANGUAGE.ts` of Qt Linguist. `./dev texts` brings it up to date
+with lupdate, which finds these calls in the source, and compiles it with lrelease. Messages of the
+engine (errors): `messages.py`.
 """
 
 import html
@@ -13,11 +13,10 @@ import re
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from xml.etree import ElementTree
 
 from PySide6.QtCore import QCoreApplication, QDateTime, QLibraryInfo, QLocale, QObject, QTranslator
 
-CONTEXT = "galley"
+CONTEXT = ""  # of the window's own texts: lupdate's for calls of functions
 ENGINE = "engine"  # templates of the catalogue (`messages.py`)
 FOLDER = Path(__file__).parents[2] / "assets" / "i18n"
 SECOND, MINUTE, HOUR, DAY = 1, 60, 3600, 86400
@@ -25,72 +24,44 @@ SECOND, MINUTE, HOUR, DAY = 1, 60, 3600, 86400
 
 def tr(source: str, /, **values: object) -> str:
     """The text in the language of the window, with `{name}` replaced by `values`."""
-    text = QCoreApplication.translate(CONTEXT, source)
+    return _filled_in(QCoreApplication.translate(CONTEXT, source), values)
+
+
+def plural(many: str, one: str, n: int, /, **values: object) -> str:
+    """The text for `n` things, which stands in place of %n. `many` and `one` are the English forms;
+    a language has as many as its grammar. lupdate takes `one` for a comment, so that translators
+    see both."""
+    text = QCoreApplication.translate(CONTEXT, many, one, n)
+    if n == 1 and text == many.replace("%n", "1"):  # it is not translated
+        text = one.replace("%n", "1")
+    return _filled_in(text, values)
+
+
+def _filled_in(text: str, values: dict[str, object]) -> str:
     return text.format(**values) if values else text
 
 
-def plural(n: int, one: str, many: str, /, **values: object) -> str:
-    """`one` for 1, `many` for any other number; both may say `{n}`."""
-    return tr(one if n == 1 else many, n=n, **values)
-
-
-class Language(QTranslator):
-    """A `.ts` file as a translator. A text that it lacks stays English: None says so to Qt, which
-    takes "" for a translation and would lose even the "Ctrl" of its own keys."""
-
-    def __init__(
-        self,
-        texts: dict[str, str],
-        templates: dict[str, str] | None = None,
-        parent: QObject | None = None,
-    ) -> None:
-        super().__init__(parent)
-        self._contexts = {CONTEXT: texts, ENGINE: templates or {}}
-
-    def translate(
-        self, context: str, source: str, disambiguation: str | None = None, n: int = -1
-    ) -> str | None:
-        del disambiguation, n
-        return self._contexts.get(context, {}).get(source)
-
-    def isEmpty(self) -> bool:  # noqa: N802 - Qt's name
-        return not self._contexts[CONTEXT]
-
-
-def read_language(code: str, folder: Path = FOLDER) -> dict[str, str]:
-    """The texts of `code` ("de"); {} where there is no such language."""
-    return _read(code, folder, CONTEXT)
-
-
-def read_templates(code: str, folder: Path = FOLDER) -> dict[str, str]:
-    """The engine's messages, with places such as {port} for their values."""
-    return _read(code, folder, ENGINE)
-
-
-def _read(code: str, folder: Path, context: str) -> dict[str, str]:
-    path = folder / f"{code}.ts"
-    if not path.exists():
-        return {}
-    messages = ElementTree.parse(path).getroot().iterfind(f"context[name='{context}']/message")
-    pairs = ((m.findtext("source") or "", m.findtext("translation") or "") for m in messages)
-    return {source: translation for source, translation in pairs if translation}
-
-
 def languages() -> tuple[str, ...]:
-    return ("en", *sorted(path.stem for path in FOLDER.glob("*.ts")))
+    return ("en", *sorted(path.stem for path in FOLDER.glob("*.qm")))
+
+
+def translator(code: str, parent: QObject | None = None) -> QTranslator | None:
+    """The language `code` ("de"); None where there is no such language, as for English."""
+    found = QTranslator(parent)
+    return found if found.load(code, str(FOLDER)) else None
 
 
 def install(app: QCoreApplication, code: str) -> None:
     """Let the window speak `code`; "" is the system's language, where we have it."""
     wanted = code or QLocale.system().name().split("_")[0]
-    texts = {} if wanted == "en" else read_language(wanted)
-    if texts:
+    language = translator(wanted, app)
+    if language is not None:
         QLocale.setDefault(QLocale(wanted))
         own_texts = QTranslator(app)  # Qt's: keys, file dialogs, the menus of fields
         folder = QLibraryInfo.path(QLibraryInfo.LibraryPath.TranslationsPath)
         if own_texts.load(f"qtbase_{wanted}", folder):
             app.installTranslator(own_texts)
-        app.installTranslator(Language(texts, read_templates(wanted), app))
+        app.installTranslator(language)
 
 
 def size(number: float) -> str:

@@ -79,15 +79,15 @@ def heading_state(heading: Heading) -> str:
     """How many are in each state that matters; those that ended well do not."""
     rows, parts = heading.rows, []
     if running := sum(row.state is ContainerState.RUNNING for row in rows):
-        parts.append(plural(running, "{n} running", "{n} running"))
+        parts.append(plural("%n running", "%n running", running))
     if paused := sum(row.state is ContainerState.PAUSED for row in rows):
-        parts.append(plural(paused, "{n} paused", "{n} paused"))
+        parts.append(plural("%n paused", "%n paused", paused))
     if restarting := sum(row.state is ContainerState.RESTARTING for row in rows):
-        parts.append(plural(restarting, "{n} restarting", "{n} restarting"))
+        parts.append(plural("%n restarting", "%n restarting", restarting))
     if unhealthy := sum(map(is_unhealthy, rows)):
-        parts.append(plural(unhealthy, "{n} unhealthy", "{n} unhealthy"))
+        parts.append(plural("%n unhealthy", "%n unhealthy", unhealthy))
     if failed := sum(map(has_failed, rows)):
-        parts.append(plural(failed, "{n} failed", "{n} failed"))
+        parts.append(plural("%n failed", "%n failed", failed))
     return ", ".join(parts) or tr("stopped")
 
 

@@ -75,7 +75,7 @@ def totals(stores: EngineStores) -> str:
     used = {row.image_id for row in stores.containers.rows.values()}
     unused = sum(image.size for image in rows.values() if image.id not in used)
     whole = sum(image.size for image in rows.values())
-    count = plural(len(rows), "{n} image", "{n} images")
+    count = plural("%n images", "%n image", len(rows))
     names = sum(len(image.tags) for image in rows.values())
     if any(len(image.tags) > 1 for image in rows.values()):
         count = tr("{count}, {names} names", count=count, names=names)

@@ -86,9 +86,9 @@ def matches(value: Any, words: str, keys: tuple[str | int, ...] = ()) -> Iterato
 def shown_text(value: Any) -> str:
     match value:
         case dict():
-            return plural(len(value), "{n} key", "{n} keys") if value else "{}"
+            return plural("%n keys", "%n key", len(value)) if value else "{}"
         case list():
-            return plural(len(value), "{n} item", "{n} items") if value else "[]"
+            return plural("%n items", "%n item", len(value)) if value else "[]"
         case str():
             return value
     return json.dumps(value)

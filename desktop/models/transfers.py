@@ -49,7 +49,7 @@ def note(progress: TransferProgress) -> str:
     if len(layers) == 1 and not layers[0].id:  # bytes of a file, and not layers
         return amount(layers[0])
     over = sum(map(is_over, layers))
-    return plural(len(layers), "{over} of {n} layer", "{over} of {n} layers", over=over)
+    return plural("{over} of %n layers", "{over} of %n layer", len(layers), over=over)
 
 
 def amount(layer: LayerProgress) -> str:

@@ -230,9 +230,9 @@ class WelcomePage(Page):
     def _show_size(self, settings: Settings) -> None:
         self.extent.setText(
             plural(
+                "%n CPUs, at most {memory} of memory, a disk that grows up to {disk}.",
+                "%n CPU, at most {memory} of memory, a disk that grows up to {disk}.",
                 settings.cpus,
-                "{n} CPU, at most {memory} of memory, a disk that grows up to {disk}.",
-                "{n} CPUs, at most {memory} of memory, a disk that grows up to {disk}.",
                 memory=size(settings.memory),
                 disk=size(settings.disk),
             )

@@ -219,7 +219,7 @@ class FileBrowser(QWidget):
 
     def _say_count(self) -> None:
         count = len(self.model.entries)
-        self.note.setText(plural(count, "{n} entry", "{n} entries"))
+        self.note.setText(plural("%n entries", "%n entry", count))
 
     def _fail(self, cancel: Cancel, problem: Problem) -> None:
         if cancel.is_set:

@@ -53,7 +53,7 @@ class TransferBars(QWidget):
         for number, layer in enumerate(self._layers):
             self._draw(painter, QRect(0, LINE * number, self.width(), LINE), layer)
         if self._rest:
-            words = plural(self._rest, "and {n} more", "and {n} more")
+            words = plural("and %n more", "and %n more", self._rest)
             place = QRect(0, LINE * len(self._layers), self.width(), LINE)
             self._say(painter, place, words)
 

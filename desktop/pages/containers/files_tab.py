@@ -153,7 +153,7 @@ class FilesTab(Tab):
         self.download_button.setEnabled(bool(wanted))
         if self.browser.stack.currentWidget() is self.browser.table:
             shown = len(self.browser.model.entries)
-            words = plural(shown, "{n} entry", "{n} entries")
+            words = plural("%n entries", "%n entry", shown)
             more = tr(" · {n} chosen", n=len(wanted)) if len(wanted) > 1 else ""
             self.browser.note.setText(words + more)
 

@@ -202,13 +202,13 @@ class EnginePage(Page):
     def _say_cpu(self, cores: float | None, up: int, known: int) -> None:
         """`cores`: None while nothing was measured."""
         cpus = self._limits()[0]
-        said = plural(known, "{up} of {n} container runs.", "{up} of {n} containers run.", up=up)
+        said = plural("{up} of %n containers run.", "{up} of %n container runs.", known, up=up)
         words = said if self.app.connection.is_up else tr("Nothing runs now.")
         if not cpus or cores is None:
-            self.cpu.say(plural(cpus, "{n} CPU", "{n} CPUs") if cpus else "", None, words)
+            self.cpu.say(plural("%n CPUs", "%n CPU", cpus) if cpus else "", None, words)
             return
         share = percent(cores / cpus)
-        figures = plural(cpus, "{share} of {n} CPU", "{share} of {n} CPUs", share=share)
+        figures = plural("{share} of %n CPUs", "{share} of %n CPU", cpus, share=share)
         self.cpu.say(figures, cores / cpus, words)
 
     def _say_memory(self, used: int) -> None:

@@ -117,9 +117,9 @@ class ChecksView(QWidget):
         fine = sum(result.outcome == "fine" for result in results)
         skipped = len(results) - wrong - fine
         parts = [
-            plural(wrong, "{n} problem found.", "{n} problems found.") if wrong else "",
-            plural(fine, "{n} check passed.", "{n} checks passed."),
-            plural(skipped, "{n} check skipped.", "{n} checks skipped.") if skipped else "",
+            plural("%n problems found.", "%n problem found.", wrong) if wrong else "",
+            plural("%n checks passed.", "%n check passed.", fine),
+            plural("%n checks skipped.", "%n check skipped.", skipped) if skipped else "",
         ]
         self.said.setText(" ".join(filter(None, parts)))
         self.start.setText(tr("Run them again"))

@@ -155,7 +155,7 @@ class LogsView(QWidget):
         if rank:
             self.found.setText(tr("{rank} of {n}", rank=rank, n=count))
         elif count:
-            self.found.setText(plural(count, "{n} match", "{n} matches"))
+            self.found.setText(plural("%n matches", "%n match", count))
         else:
             self.found.setText(tr("no match"))
 

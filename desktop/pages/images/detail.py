@@ -168,7 +168,7 @@ class Overview(QWidget):
         if not Shiboken.isValid(self):
             return
         made = sum(bool(layer.diff_id) for layer in detail.layers)
-        count = plural(made, "{n} layer", "{n} layers")
+        count = plural("%n layers", "%n layer", made)
         self.note.setText(
             tr("{count}, {size}, the newest on top", count=count, size=size(detail.size))
         )

@@ -59,7 +59,7 @@ class ImageFacts(QWidget):
             link = button(container.name, show, "link", name=tr("Open {name}", name=container.name))
             self._made.append(holder(row(link, label(state_word(container), "secondary"), 1)))
         if len(found) > MOST:
-            words = plural(len(found) - MOST, "and {n} more", "and {n} more")
+            words = plural("and %n more", "and %n more", len(found) - MOST)
             self._made.append(label(words, "secondary"))
         if not found:
             self._made.append(label(tr("No container uses it."), "secondary"))
@@ -106,7 +106,7 @@ def _grid(facts: Sequence[Fact]) -> QGridLayout:
         words = "\n".join(lines)
         value = label(words, "mono", wrap=True, select=True) if words else None
         value = value or label(tr("none"), "secondary")
-        value.setAccessibleName(f"{name}: {words or tr('none')}")
+        value.setAccessibleName(f"{name}: {value.text()}")
         top = Qt.AlignmentFlag.AlignTop
         grid.addWidget(label(name, "secondary"), place, 0, top)
         grid.addWidget(value, place, 1)

@@ -210,9 +210,9 @@ class LayerFilesPanel(QWidget):
     def _show(self, files: Sequence[FileEntry]) -> None:
         shown = [entry for entry in files if entry.kind != "folder"]
         gone = sum(entry.kind == "deleted" for entry in shown)
-        words = plural(len(shown) - gone, "{n} file", "{n} files")
+        words = plural("%n files", "%n file", len(shown) - gone)
         if gone:
-            words += " · " + plural(gone, "{n} taken away", "{n} taken away")
+            words += " · " + plural("%n taken away", "%n taken away", gone)
         self.count.setText(words)
         self.filter.setEnabled(True)
         self.model.fill(shown)

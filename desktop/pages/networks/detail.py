@@ -99,7 +99,7 @@ class NetworkDetail(FramedDetail):
 
     def _follow(self, _delta: object = None) -> None:
         people = attached(self.app.stores, self.row)
-        self.people_chip.setText(plural(len(people), "{n} container", "{n} containers"))
+        self.people_chip.setText(plural("%n containers", "%n container", len(people)))
         self.fit_head()
         shown = self.made.get("containers")
         if isinstance(shown, AttachedList):

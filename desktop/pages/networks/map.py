@@ -70,10 +70,10 @@ class NetworkMap(QWidget):
 
     def describe(self) -> str:
         """The map as text, a line for each network."""
-        lines = []
+        lines, nobody = [], tr("nobody")
         for network in self._networks:
             people = ", ".join(f"{one.container} {one.address}".strip() for one in network.attached)
-            lines.append(f"{network.name}, {subnet_text(network)}: {people or tr('nobody')}")
+            lines.append(f"{network.name}, {subnet_text(network)}: {people or nobody}")
         return "\n".join(lines)
 
     def choose(self, network: str) -> None:
@@ -110,7 +110,7 @@ class NetworkMap(QWidget):
         if spot.part is Part.MORE:
             return self._brush.more_text(spot)
         if spot.attachment is None:
-            count = plural(len(spot.network.attached), "{n} container", "{n} containers")
+            count = plural("%n containers", "%n container", len(spot.network.attached))
             return f"{spot.network.name}, {subnet_text(spot.network)}, {count}"
         one = spot.attachment
         others = [

@@ -202,7 +202,7 @@ class NetworksPage(ListPage):
             tr("Networks that no running container is on. A stopped container that was on one "
                "cannot start again until it is on another."),
             tr("There is no unused network to delete."),
-            lambda n: plural(n, "{n} network", "{n} networks"),
+            lambda n: plural("%n networks", "%n network", n),
         )  # fmt: skip
         found = actions.unused(app)
         PruneDialog(

@@ -89,7 +89,7 @@ class VolumeDetail(FramedDetail):
             self._read_again()
         self._size = size
         self.size_chip.setText(self._facts.size_text(self.key))
-        used = plural(len(users), "used by {n} container", "used by {n} containers")
+        used = plural("used by %n containers", "used by %n container", len(users))
         self.users_chip.setText(used if users else tr("unused"))
         self.fit_head()
         shown = self.made.get("containers")

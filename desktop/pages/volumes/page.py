@@ -155,7 +155,7 @@ class VolumesPage(ListPage):
 
     def _show_totals(self) -> None:
         count = len(self.app.stores.volumes.rows)
-        said = plural(count, "{n} volume", "{n} volumes")
+        said = plural("%n volumes", "%n volume", count)
         if self.app.stores.disk is not None and count:
             said += " · " + size(self.facts.total())
         self.totals.setText(said)
@@ -174,7 +174,7 @@ class VolumesPage(ListPage):
             tr("Delete unused volumes"),
             tr("The files in them are lost for good. Volumes of any container stay, also stopped."),
             tr("There is no unused volume to delete."),
-            lambda n: plural(n, "{n} volume", "{n} volumes"),
+            lambda n: plural("%n volumes", "%n volume", n),
             tr("Also volumes that somebody has named"),
         )
         PruneDialog(

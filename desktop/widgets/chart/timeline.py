@@ -155,5 +155,7 @@ def _time_text(taken: float) -> str:
 
 def _said(step: BootStep, failed: bool) -> str:
     if step.seconds is not None:
-        return f"{messages.said(step.text)}: {_time_text(step.seconds)}"
-    return f"{messages.said(step.text)}: {tr('failed') if failed else tr('under way')}"
+        state = _time_text(step.seconds)
+    else:
+        state = tr("failed") if failed else tr("under way")
+    return f"{messages.said(step.text)}: {state}"

@@ -80,4 +80,4 @@ class ChangesDialog(QDialog):
         words = text.casefold().strip()
         found = [line for line in self._lines if words in line.casefold()]
         self.model.setStringList(found)
-        self.count.setText(plural(len(found), "{n} file", "{n} files"))
+        self.count.setText(plural("%n files", "%n file", len(found)))

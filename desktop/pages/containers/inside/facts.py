@@ -65,7 +65,7 @@ def sheets(
     """From the writable layer down."""
     files = tr("changes not known")
     if changes is not None:
-        files = plural(len(changes), "{n} file changed", "{n} files changed")
+        files = plural("%n files changed", "%n file changed", len(changes))
     known = f" · {say_size(detail.size_rw)}" if detail.size_rw >= 0 else ""
     top = Sheet(
         tr("read-write"), tr("writable"), files + known,
@@ -89,7 +89,7 @@ def _image_sheets(image: ImageDetail | None, say_size: Callable[[float], str]) -
     if below:
         names = [_title(layer) for layer in below]
         based = next((tag for layer in below for tag in layer.tags), "") or names[-1]
-        more = plural(len(below), "{n} layer", "{n} layers")
+        more = plural("%n layers", "%n layer", len(below))
         size = say_size(sum(layer.size for layer in below))
         found.append(Sheet(f"#1–{len(below)}", based, f"{size} · {more}", "\n".join(names)))
     return found
@@ -230,7 +230,7 @@ def security_line(detail: ContainerDetail, info: EngineInfo | None) -> str:
         tr("AppArmor {profile}", profile=app_armor(detail, info)),
         tr("all capabilities")
         if held is None
-        else plural(len(held), "{n} capability", "{n} capabilities"),
+        else plural("%n capabilities", "%n capability", len(held)),
         tr("privileged") if detail.privileged else tr("not privileged"),
     ]
     return " · ".join(parts)

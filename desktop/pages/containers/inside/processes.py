@@ -51,7 +51,7 @@ class ProcessTree(QWidget):
             self._paint_branch(painter, number, branch)
         rest = self.note
         if self._left_out:
-            rest = plural(self._left_out, "and {n} more", "and {n} more")
+            rest = plural("and %n more", "and %n more", self._left_out)
         if rest:
             painter.setPen(self._theme.color("secondary"))
             where = QRectF(0, STEP * len(self.branches), self.width(), STEP)

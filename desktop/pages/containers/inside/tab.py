@@ -131,7 +131,7 @@ class InsideTab(Tab):
         else:
             count = sum(bool(one.diff_id or one.size) for one in loader.image.layers)
             words = plural(
-                count + 1, "{driver} of {n} layer", "{driver} of {n} layers",
+                "{driver} of %n layers", "{driver} of %n layer", count + 1,
                 driver=detail.storage_driver or tr("stack"),
             )  # fmt: skip
             if detail.size_root >= 0:

@@ -121,7 +121,7 @@ class LogSearchBar(QWidget):
         if rank:
             self.count.setText(tr("{n} of {all} lines", n=rank, all=found))
         else:
-            self.count.setText(plural(found, "{n} line", "{n} lines"))
+            self.count.setText(plural("%n lines", "%n line", found))
 
     def _dress(self) -> None:
         self._picture.setIcon(icons.icon("search", self._theme.color("secondary")))

@@ -208,7 +208,7 @@ class LogsTab(Tab):
     def _copy(self) -> None:
         lines = self.view.copy()
         if lines:
-            self.app.window.toast(tr("Copied"), plural(lines, "{n} line", "{n} lines"))
+            self.app.window.toast(tr("Copied"), plural("%n lines", "%n line", lines))
 
     def clear(self) -> None:
         self.view.clear()
@@ -223,7 +223,7 @@ class LogsTab(Tab):
         ask_save(self, title, f"{name}.log", "log", save)
 
     def _show_unseen(self, number: int) -> None:
-        self.newer.setText(plural(number, "{n} new line", "{n} new lines"))
+        self.newer.setText(plural("%n new lines", "%n new line", number))
         self.newer.setAccessibleName(self.newer.text())
         self.newer.setVisible(number > 0)
         self._place_newer()

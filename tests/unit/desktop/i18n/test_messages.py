@@ -1,6 +1,5 @@
 """What `vm` and `engine` say to people is said in the window's language, with its values kept."""
 
-import re
 from collections.abc import Iterator
 
 import pytest
@@ -10,7 +9,6 @@ from PySide6.QtWidgets import QApplication, QLabel, QPushButton
 from desktop.i18n import messages, text
 from desktop.theme.theme import Theme
 from desktop.widgets.problem_card import ProblemCard
-from engine.messages import catalogue
 from engine.messages.docker import PATH_IS_FOLDER
 from engine.messages.settings import SETTINGS_BAD_LINE
 from vm.errors import EngineRefused, PortInUse, Problem, SettingsError
@@ -18,33 +16,12 @@ from vm.messages import Text
 from vm.messages.host import PORT_HOLDER_HIDDEN, PORT_IN_USE
 from vm.messages.machine import MACHINE_TOO_MUCH_MEMORY
 
-OTHERS = [code for code in text.languages() if code != "en"]
-PLACE = re.compile(r"\{[^}]*\}")
-
-
-def templates() -> set[str]:
-    """Everything that is to be translated."""
-    messages = catalogue().values()
-    return {part for message in messages for part in (message.summary, message.hint) if part}
-
-
-@pytest.mark.parametrize("code", OTHERS)
-def test_a_language_has_every_message_and_no_other(code: str) -> None:
-    there, needed = set(text.read_templates(code)), templates()
-    assert not sorted(needed - there)
-    assert not sorted(there - needed), "messages that nothing says any more"
-
-
-@pytest.mark.parametrize("code", OTHERS)
-def test_a_language_keeps_the_places_of_values(code: str) -> None:
-    for source, said in text.read_templates(code).items():
-        assert set(PLACE.findall(source)) == set(PLACE.findall(said)), source
-
 
 @pytest.fixture
 def in_german(qapp: QCoreApplication) -> Iterator[None]:
     before = QLocale()
-    language = text.Language(text.read_language("de"), text.read_templates("de"))
+    language = text.translator("de")
+    assert language is not None
     qapp.installTranslator(language)
     QLocale.setDefault(QLocale("de_DE"))
     yield

@@ -9,14 +9,14 @@ import re
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
+from xml.etree import ElementTree
 
 import pytest
-from PySide6.QtCore import QLocale
+from PySide6.QtCore import QCoreApplication, QLocale
 
 from desktop.i18n import text
-from engine.diagnose.run import CHECKS
-from engine.settings.schema import schema
-from engine.settings.setting import HostSize, Topic
+from tests.texts import update
 
 ROOT = Path(__file__).parents[4]
 # Calls whose first texts a person reads; everything else gets its text from a variable.
@@ -33,7 +33,8 @@ NAMES = {
     "docker run",
     "Ctrl+K",
 }  # the same in every language
-PLACEHOLDER = re.compile(r"\{(\w+)\}")
+PLACEHOLDER = re.compile(r"%n|\{[^}]*\}")
+OTHERS = [code for code in text.languages() if code != "en"]
 
 
 def sources() -> dict[str, str]:
@@ -55,8 +56,7 @@ def marked(files: dict[str, str]) -> dict[str, str]:
     for path, source in files.items():
         for node in ast.walk(ast.parse(source)):
             if isinstance(node, ast.Call) and called(node) in ("tr", "plural"):
-                places = node.args[:1] if called(node) == "tr" else node.args[1:3]
-                for said in filter(None, map(literal, places)):
+                for said in filter(None, map(literal, node.args[:1])):
                     found[said] = f"{path}:{node.lineno}"
     return found
 
@@ -73,24 +73,45 @@ def bare(files: dict[str, str]) -> Iterator[str]:
 
 
 def unmarkable(files: dict[str, str]) -> Iterator[str]:
-    """`tr` of something that no tool can find in the source."""
+    """`tr` of something that lupdate cannot find in the source."""
     for path, source in files.items():
         for node in ast.walk(ast.parse(source)):
-            if isinstance(node, ast.Call) and called(node) == "tr" and node.args:
+            if isinstance(node, ast.Call) and called(node) in ("tr", "plural") and node.args:
                 given = node.args[0]
                 if isinstance(given, ast.JoinedStr | ast.BinOp):
                     yield f"{path}:{node.lineno}: {ast.unparse(given)}"
+            if isinstance(node, ast.JoinedStr):
+                inner = (one for one in ast.walk(node) if isinstance(one, ast.Call))
+                for call in inner:
+                    if called(call) in ("tr", "plural") and call.args and literal(call.args[0]):
+                        yield f"{path}:{node.lineno}: {ast.unparse(call)} in an f-string"
 
 
-def wanted() -> dict[str, str]:
-    """What a language must have: the window's own texts, those of settings and of checks."""
-    found = marked(sources())
-    for setting in schema(HostSize(cpus=4, memory=8 * 1024**3)):
-        for said in (setting.label, setting.help, setting.needs_restart):
-            if said:
-                found[said] = f"engine/settings/schema.py: {setting.name}"
-    found |= {topic.value: "engine/settings/setting.py" for topic in Topic}
-    found |= {check.title: "engine/diagnose" for check in CHECKS}
+class Entry(NamedTuple):
+    """A message of a language. `forms`: one, or those of a plural."""
+
+    context: str
+    source: str
+    one: str  # the English singular of a plural
+    forms: tuple[str, ...]
+    is_finished: bool
+
+
+def entries(file: Path) -> list[Entry]:
+    found = []
+    for context in ElementTree.parse(file).getroot().iterfind("context"):
+        for message in context.iterfind("message"):
+            said = message.find("translation")
+            assert said is not None
+            forms = [form.text or "" for form in said.iterfind("numerusform")] or [said.text or ""]
+            entry = Entry(
+                context=context.findtext("name") or "",
+                source=message.findtext("source") or "",
+                one=message.findtext("comment") or "",
+                forms=tuple(forms),
+                is_finished=said.get("type") is None,
+            )
+            found.append(entry)
     return found
 
 
@@ -105,31 +126,75 @@ def test_every_text_can_be_found() -> None:
 def test_a_bare_text_would_be_found() -> None:
     assert list(bare({"x.py": "button('Delete', f)"}))
     assert list(unmarkable({"x.py": "tr(f'Delete {name}')"}))
+    assert list(unmarkable({"x.py": "f'{x}: {tr(\"under way\")}'"}))
+    assert not list(unmarkable({"x.py": "f'{tr(title)}'"}))
     assert not list(bare({"x.py": "button(tr('Delete'), f)"}))
 
 
-@pytest.mark.parametrize("code", [code for code in text.languages() if code != "en"])
-def test_a_language_has_every_text_and_no_other(code: str) -> None:
-    known, needed = text.read_language(code), wanted()
-    missing = [f"{where}: {said}" for said, where in needed.items() if said not in known]
-    assert not missing, "\n".join(missing)
-    assert not sorted(set(known) - set(needed)), "texts that nothing shows any more"
+@pytest.mark.parametrize("code", OTHERS)
+def test_a_language_is_up_to_date(code: str, tmp_path: Path) -> None:
+    """It has every text, no other, and is compiled. Else: ./dev texts, then translate."""
+    kept = text.FOLDER / f"{code}.ts"
+    made = tmp_path / kept.name
+    made.write_bytes(kept.read_bytes())
+    update(made)
+    assert [one.source for one in entries(made) if not (one.is_finished and all(one.forms))] == []
+    assert made.read_text() == kept.read_text()
+    assert made.with_suffix(".qm").read_bytes() == kept.with_suffix(".qm").read_bytes()
 
 
-@pytest.mark.parametrize("code", [code for code in text.languages() if code != "en"])
+@pytest.mark.parametrize("code", OTHERS)
+def test_lupdate_finds_every_text(code: str) -> None:
+    found = {one.source for one in entries(text.FOLDER / f"{code}.ts") if not one.context}
+    lacking = [f"{where}: {said}" for said, where in marked(sources()).items() if said not in found]
+    assert not lacking, "\n".join(lacking)
+
+
+@pytest.mark.parametrize("code", OTHERS)
 def test_a_language_keeps_what_is_filled_in(code: str) -> None:
-    for source, said in text.read_language(code).items():
-        assert set(PLACEHOLDER.findall(source)) == set(PLACEHOLDER.findall(said)), source
+    for one in entries(text.FOLDER / f"{code}.ts"):
+        *fewer, most = one.forms
+        assert set(PLACEHOLDER.findall(one.source)) == set(PLACEHOLDER.findall(most)), one.source
+        known = set(PLACEHOLDER.findall(one.source + one.one))
+        assert all(set(PLACEHOLDER.findall(form)) <= known for form in fewer), one.source
 
 
 def test_there_is_german() -> None:
     assert "de" in text.languages()
+    assert text.translator("en") is None
 
 
-def test_a_text_that_a_language_lacks_stays_as_it_is() -> None:
-    language = text.Language({"Delete": "Löschen"})
-    assert language.translate("galley", "Delete") == "Löschen"
-    assert language.translate("QShortcut", "Ctrl") is None  # "" would take the key from its name
+@pytest.mark.parametrize(
+    ("n", "english", "german"),
+    [
+        (0, "0 of 0 containers", "0 von 0 Containern"),
+        (1, "1 of 1 container", "1 von 1 Container"),
+        (2, "2 of 2 containers", "2 von 2 Containern"),
+    ],
+)
+def test_a_plural_has_the_form_of_its_language(
+    qapp: QCoreApplication, n: int, english: str, german: str
+) -> None:
+    assert text.plural("{up} of %n containers", "{up} of %n container", n, up=n) == english
+    language = text.translator("de")
+    assert language is not None
+    qapp.installTranslator(language)
+    try:
+        assert text.plural("{up} of %n containers", "{up} of %n container", n, up=n) == german
+    finally:
+        qapp.removeTranslator(language)
+
+
+def test_a_text_that_a_language_lacks_stays_as_it_is(qapp: QCoreApplication) -> None:
+    language = text.translator("de")
+    assert language is not None
+    qapp.installTranslator(language)
+    try:
+        assert text.tr("Delete") == "Löschen"
+        assert text.tr("No such {text}", text="x") == "No such x"
+        assert text.plural("%n odd ones", "the odd {name}", 1, name="x") == "the odd x"
+    finally:
+        qapp.removeTranslator(language)
 
 
 def test_sizes_and_ages_are_short() -> None:
