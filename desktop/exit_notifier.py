@@ -70,7 +70,7 @@ class ExitNotifier(QObject):
 
 def ended_at_once(name: str, code: int) -> Problem:
     known = {
-        126: tr("Its command is there, but cannot be run."),
+        126: tr("The command exists, but cannot be executed."),
         127: tr("The image has no such command."),
     }
     summary = (
@@ -78,7 +78,7 @@ def ended_at_once(name: str, code: int) -> Problem:
         if name
         else tr("The container ended at once with exit code {code}.", code=code)
     )
-    hint = known.get(code, tr("Its log says why, mostly."))
+    hint = known.get(code, tr("The log usually shows why."))
     return Problem(EngineRefused.__name__, summary, hint, retry=Retry.NO)
 
 
@@ -86,6 +86,6 @@ def out_of_memory(name: str) -> Problem:
     return Problem(
         EngineRefused.__name__,
         tr("{name} ran out of memory.", name=name),
-        tr("It asked for more than its limit. Raise the limit, or look at what it loads."),
+        tr("The container exceeded its memory limit. Raise the limit, or reduce its memory usage."),
         retry=Retry.NO,
     )

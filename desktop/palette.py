@@ -48,7 +48,7 @@ class Palette(QDialog):
         self.setProperty("kind", "palette")
         self._search = Search(commands, self)
         self._theme = theme
-        self.field = QLineEdit(placeholderText=tr("Do something, or go to something"))
+        self.field = QLineEdit(placeholderText=tr("Run a command or open a page"))
         self.field.setAccessibleName(tr("Command"))
         self.found = QListWidget()
         self.found.setProperty("kind", "commands")

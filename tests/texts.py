@@ -33,19 +33,21 @@ def data_texts() -> Iterator[str]:
     yield from (check.title for check in CHECKS)
 
 
-def templates() -> Iterator[str]:
-    """The messages of the engine."""
+def calls() -> Iterator[str]:
+    """Calls that lupdate finds: texts that are data, and messages of the engine."""
+    yield from (f"tr({_quoted(text)})" for text in data_texts())
     for message in catalogue().values():
-        yield from filter(None, (message.summary, message.hint))
+        numbered = f", {_quoted(message.one)}, 1" if message.one else ""
+        yield f'translate("{ENGINE}", {_quoted(message.summary)}{numbered})'
+        if message.hint:
+            yield f'translate("{ENGINE}", {_quoted(message.hint)})'
 
 
 def update(*languages: Path) -> None:
     """Note new texts in these `.ts` files, forget those that are gone, and compile them."""
     with tempfile.TemporaryDirectory() as folder:
-        calls = [f"tr({_quoted(text)})" for text in data_texts()]
-        calls += [f'translate("{ENGINE}", {_quoted(text)})' for text in templates()]
         data = Path(folder, "data.py")
-        data.write_text("\n".join(calls), encoding="utf-8")
+        data.write_text("\n".join(calls()), encoding="utf-8")
         files = [data, *sorted((ROOT / "desktop").rglob("*.py"))]
         every = Path(folder, "files")
         every.write_text("\n".join(map(str, files)), encoding="utf-8")

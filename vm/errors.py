@@ -102,7 +102,7 @@ class GalleyError(Exception):
     ) -> None:
         self.values = {name: as_value(value) for name, value in values.items()}
         self.code = message.code
-        self.summary = ENGLISH.fill(message.summary, self.values)
+        self.summary = ENGLISH.fill(message.form(self.values), self.values)
         self.hint = ENGLISH.fill(message.hint, self.values)
         self.details = details
         self.retry = retry or self.retry_default

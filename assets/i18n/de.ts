@@ -64,6 +64,14 @@
         </translation>
     </message>
     <message numerus="yes">
+        <source>%n deleted</source>
+        <comment>%n deleted</comment>
+        <translation>
+            <numerusform>%n gelöscht</numerusform>
+            <numerusform>%n gelöscht</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
         <source>%n entries</source>
         <comment>%n entry</comment>
         <translation>
@@ -107,8 +115,8 @@
         <source>%n images ({size}) have to be pulled, loaded or built again before they can be used again.</source>
         <comment>The image ({size}) has to be pulled, loaded or built again before it can be used again.</comment>
         <translation>
-            <numerusform>Vor der nächsten Verwendung muss das Image ({size}) wieder geholt, geladen oder gebaut werden.</numerusform>
-            <numerusform>Vor der nächsten Verwendung müssen %n Images ({size}) wieder geholt, geladen oder gebaut werden.</numerusform>
+            <numerusform>Vor der nächsten Verwendung muss das Image ({size}) wieder gepullt, geladen oder gebaut werden.</numerusform>
+            <numerusform>Vor der nächsten Verwendung müssen %n Images ({size}) wieder gepullt, geladen oder gebaut werden.</numerusform>
         </translation>
     </message>
     <message numerus="yes">
@@ -232,14 +240,6 @@
         </translation>
     </message>
     <message numerus="yes">
-        <source>%n taken away</source>
-        <comment>%n taken away</comment>
-        <translation>
-            <numerusform>%n entfernt</numerusform>
-            <numerusform>%n entfernt</numerusform>
-        </translation>
-    </message>
-    <message numerus="yes">
         <source>%n unhealthy</source>
         <comment>%n unhealthy</comment>
         <translation>
@@ -272,20 +272,16 @@
         </translation>
     </message>
     <message>
+        <source>(no limit)</source>
+        <translation>(kein Limit)</translation>
+    </message>
+    <message>
         <source>/data</source>
         <translation>/data</translation>
     </message>
     <message>
         <source>80</source>
         <translation>80</translation>
-    </message>
-    <message>
-        <source>A container of it starts with</source>
-        <translation>Ein Container davon startet mit</translation>
-    </message>
-    <message>
-        <source>A driver is wanted.</source>
-        <translation>Ein Treiber muss angegeben werden.</translation>
     </message>
     <message>
         <source>A gateway needs a subnet that it is in.</source>
@@ -304,20 +300,8 @@
         <translation>Ein Name enthält keine Leerzeichen.</translation>
     </message>
     <message>
-        <source>A name is wanted.</source>
-        <translation>Ein Name muss angegeben werden.</translation>
-    </message>
-    <message>
         <source>A new volume with a copy of all files, their owners and modes.</source>
         <translation>Ein neues Volume mit einer Kopie aller Dateien samt Eigentümern und Rechten.</translation>
-    </message>
-    <message>
-        <source>A password or a token is wanted.</source>
-        <translation>Ein Passwort oder Token muss angegeben werden.</translation>
-    </message>
-    <message>
-        <source>A plain `docker` on this computer reaches Galley</source>
-        <translation>Ein einfaches `docker` auf diesem Computer erreicht Galley</translation>
     </message>
     <message>
         <source>A port is a number from 1 to 65535.</source>
@@ -336,16 +320,16 @@
         <translation>Ein Snapshot wird gerade kopiert.</translation>
     </message>
     <message>
-        <source>A terminal needs one in the image. Files, Stats and Inside work without.</source>
-        <translation>Ein Terminal braucht eine Shell im Image. Dateien, Statistik und Innenleben gehen auch ohne.</translation>
+        <source>A snapshot saves images, containers and volumes. Running containers keep running. Folders of this computer are not included.</source>
+        <translation>Ein Snapshot sichert Images, Container und Volumes. Laufende Container laufen weiter. Ordner dieses Computers gehören nicht dazu.</translation>
     </message>
     <message>
-        <source>A terminal needs one that runs.</source>
+        <source>A terminal needs a running container.</source>
         <translation>Ein Terminal braucht einen laufenden Container.</translation>
     </message>
     <message>
-        <source>A user name is wanted.</source>
-        <translation>Ein Benutzername muss angegeben werden.</translation>
+        <source>A terminal needs a shell in the image. Files, Stats and Inside work without one.</source>
+        <translation>Ein Terminal braucht eine Shell im Image. Dateien, Statistik und Innenleben gehen auch ohne.</translation>
     </message>
     <message>
         <source>A variable needs a name, without = and spaces.</source>
@@ -364,8 +348,16 @@
         <translation>Über Galley</translation>
     </message>
     <message>
+        <source>Acceleration of QEMU. auto selects the fastest that works here.</source>
+        <translation>Beschleunigung von QEMU. auto wählt die schnellste, die hier funktioniert.</translation>
+    </message>
+    <message>
         <source>Accelerator</source>
         <translation>Beschleuniger</translation>
+    </message>
+    <message>
+        <source>Active.</source>
+        <translation>Aktiv.</translation>
     </message>
     <message>
         <source>Add a folder…</source>
@@ -400,6 +392,14 @@
         <translation>Hinzugefügt</translation>
     </message>
     <message>
+        <source>Added to the settings from Galley. dockerd validates them.</source>
+        <translation>Ergänzt die Einstellungen von Galley. dockerd prüft sie.</translation>
+    </message>
+    <message>
+        <source>Additional name of the container on this network.</source>
+        <translation>Zusätzlicher Name des Containers in diesem Netzwerk.</translation>
+    </message>
+    <message>
         <source>Address</source>
         <translation>Adresse</translation>
     </message>
@@ -410,6 +410,14 @@
     <message>
         <source>Address of the host</source>
         <translation>Adresse des Hosts</translation>
+    </message>
+    <message>
+        <source>After @, enter a digest, for example sha256:… with 64 digits.</source>
+        <translation>Nach @ einen Digest angeben, zum Beispiel sha256:… mit 64 Stellen.</translation>
+    </message>
+    <message>
+        <source>After the last colon, enter a tag: letters, digits, dots and dashes.</source>
+        <translation>Nach dem letzten Doppelpunkt einen Tag angeben: Buchstaben, Ziffern, Punkte und Striche.</translation>
     </message>
     <message>
         <source>Age</source>
@@ -424,52 +432,36 @@
         <translation>Alle</translation>
     </message>
     <message>
+        <source>All data is kept. Start the engine to see it.</source>
+        <translation>Alle Daten bleiben erhalten. Sie erscheinen nach dem Start der Engine.</translation>
+    </message>
+    <message>
         <source>All files ({any})</source>
         <translation>Alle Dateien ({any})</translation>
     </message>
     <message numerus="yes">
-        <source>All files in them are lost for good.</source>
-        <comment>All files in it are lost for good.</comment>
+        <source>All files in them are permanently deleted.</source>
+        <comment>All files in it are permanently deleted.</comment>
         <translation>
-            <numerusform>Alle Dateien darin gehen endgültig verloren.</numerusform>
-            <numerusform>Alle Dateien darin gehen endgültig verloren.</numerusform>
+            <numerusform>Alle Dateien darin werden endgültig gelöscht.</numerusform>
+            <numerusform>Alle Dateien darin werden endgültig gelöscht.</numerusform>
         </translation>
     </message>
     <message>
-        <source>All images that no container uses, not only those without a name</source>
-        <translation>Alle Images ohne Container, nicht nur namenlose</translation>
-    </message>
-    <message>
-        <source>All snapshots and settings stay.</source>
-        <translation>Alle Snapshots und Einstellungen bleiben.</translation>
+        <source>All images without containers, not only dangling ones</source>
+        <translation>Alle Images ohne Container, nicht nur unbenannte (dangling)</translation>
     </message>
     <message>
         <source>Also containers that are not running</source>
         <translation>Auch Container, die nicht laufen</translation>
     </message>
     <message>
-        <source>Also volumes that somebody has named</source>
-        <translation>Auch Volumes mit selbst vergebenem Namen</translation>
+        <source>Also named volumes</source>
+        <translation>Auch benannte Volumes</translation>
     </message>
     <message>
         <source>An address is like 127.0.0.1; empty means all of them.</source>
         <translation>Eine Adresse sieht aus wie 127.0.0.1; leer bedeutet alle.</translation>
-    </message>
-    <message>
-        <source>An address is wanted, as {example}.</source>
-        <translation>Hier gehört eine Adresse hin, etwa {example}.</translation>
-    </message>
-    <message>
-        <source>An address with a prefix length is wanted, as {example}.</source>
-        <translation>Hier gehört eine Adresse mit Präfixlänge hin, etwa {example}.</translation>
-    </message>
-    <message>
-        <source>Another engine is looked at now.</source>
-        <translation>Jetzt wird eine andere Engine betrachtet.</translation>
-    </message>
-    <message>
-        <source>Another name under which others on it find the container.</source>
-        <translation>Ein weiterer Name, unter dem andere im Netzwerk den Container finden.</translation>
     </message>
     <message>
         <source>AppArmor</source>
@@ -488,20 +480,8 @@
         <translation>daemon.json anwenden</translation>
     </message>
     <message>
-        <source>As the engine describes it</source>
-        <translation>Wie die Engine es beschreibt</translation>
-    </message>
-    <message>
-        <source>As the system</source>
-        <translation>Wie das System</translation>
-    </message>
-    <message>
-        <source>Asking the engine…</source>
-        <translation>Engine wird gefragt…</translation>
-    </message>
-    <message>
-        <source>Asking the registry…</source>
-        <translation>Registry wird gefragt…</translation>
+        <source>As reported by the engine</source>
+        <translation>Laut Engine</translation>
     </message>
     <message>
         <source>At login</source>
@@ -518,14 +498,6 @@
     <message>
         <source>Backend</source>
         <translation>Backend</translation>
-    </message>
-    <message>
-        <source>Behind @ stands a digest, for example sha256:… with 64 digits.</source>
-        <translation>Nach @ steht ein Digest, zum Beispiel sha256:… mit 64 Stellen.</translation>
-    </message>
-    <message>
-        <source>Behind the last colon stands a tag: letters, digits, dots and dashes.</source>
-        <translation>Nach dem letzten Doppelpunkt steht ein Tag: Buchstaben, Ziffern, Punkte und Striche.</translation>
     </message>
     <message>
         <source>Browse</source>
@@ -547,13 +519,9 @@
         <source>Built in</source>
         <translation>Fest eingebaut</translation>
     </message>
-    <message numerus="yes">
-        <source>By force the images lose their names and, where no running container needs them, their files. Containers that use them stay, but cannot be made again from these names.</source>
-        <comment>By force the image loses its name and, where no running container needs it, its files. Containers that use it stay, but cannot be made again from this name.</comment>
-        <translation>
-            <numerusform>Erzwungen verliert das Image seinen Namen und, wo kein laufender Container sie braucht, seine Dateien. Container, die es verwenden, bleiben erhalten, lassen sich aber nicht mehr unter diesem Namen neu erstellen.</numerusform>
-            <numerusform>Erzwungen verlieren die Images ihre Namen und, wo kein laufender Container sie braucht, ihre Dateien. Container, die sie verwenden, bleiben erhalten, lassen sich aber nicht mehr unter diesen Namen neu erstellen.</numerusform>
-        </translation>
+    <message>
+        <source>Bypass the proxy for</source>
+        <translation>Proxy umgehen für</translation>
     </message>
     <message>
         <source>CPU</source>
@@ -574,6 +542,22 @@
     <message>
         <source>CPUs</source>
         <translation>CPUs</translation>
+    </message>
+    <message>
+        <source>Calculate</source>
+        <translation>Berechnen</translation>
+    </message>
+    <message>
+        <source>Calculate disk usage of the engine</source>
+        <translation>Speicherbedarf der Engine berechnen</translation>
+    </message>
+    <message>
+        <source>Calculating unused space…</source>
+        <translation>Ungenutzter Speicherplatz wird berechnet…</translation>
+    </message>
+    <message>
+        <source>Calculating…</source>
+        <translation>Wird berechnet…</translation>
     </message>
     <message>
         <source>Cancel</source>
@@ -640,15 +624,19 @@
         <translation>Prüfungen</translation>
     </message>
     <message>
+        <source>Checks Galley, this computer and the virtual machine. Changes nothing.</source>
+        <translation>Prüft Galley, diesen Computer und die virtuelle Maschine. Dabei wird nichts geändert.</translation>
+    </message>
+    <message>
         <source>Choose a tar file</source>
         <translation>Tar-Datei auswählen</translation>
     </message>
     <message>
-        <source>Choose another place, or make room there.</source>
+        <source>Choose another location, or free some space there.</source>
         <translation>Einen anderen Ort wählen oder dort Platz schaffen.</translation>
     </message>
     <message>
-        <source>Choose another place.</source>
+        <source>Choose another location.</source>
         <translation>Einen anderen Ort wählen.</translation>
     </message>
     <message>
@@ -704,8 +692,12 @@
         <translation>Dateiliste schließen</translation>
     </message>
     <message>
-        <source>Close the window; the engine runs on</source>
+        <source>Close the window; the engine keeps running</source>
         <translation>Fenster schließen; die Engine läuft weiter</translation>
+    </message>
+    <message>
+        <source>Collecting information</source>
+        <translation>Informationen werden gesammelt</translation>
     </message>
     <message>
         <source>Collecting logs</source>
@@ -772,20 +764,32 @@
         <translation>Container</translation>
     </message>
     <message>
+        <source>Container defaults</source>
+        <translation>Vorgaben für Container</translation>
+    </message>
+    <message>
         <source>Containers</source>
         <translation>Container</translation>
     </message>
     <message>
-        <source>Containers and volumes stay. Layers that other images use stay, too.</source>
-        <translation>Container und Volumes bleiben erhalten, ebenso Layer, die andere Images verwenden.</translation>
+        <source>Containers are paused while the memory is copied, and their connections close. Restoring the snapshot resumes them.</source>
+        <translation>Container pausieren, während der Arbeitsspeicher kopiert wird, und ihre Verbindungen werden getrennt. Beim Wiederherstellen des Snapshots laufen sie weiter.</translation>
     </message>
     <message>
         <source>Containers on the same network find each other by name.</source>
         <translation>Container im selben Netzwerk finden einander über ihren Namen.</translation>
     </message>
     <message>
-        <source>Containers stand still while it is copied, and connections to them end; going back brings them back as they were.</source>
-        <translation>Container stehen still, während kopiert wird, und Verbindungen zu ihnen enden; beim Zurückgehen laufen sie weiter, wie sie waren.</translation>
+        <source>Containers on the same network resolve each other as NAME.galley.local.</source>
+        <translation>Container im selben Netzwerk erreichen einander als NAME.galley.local.</translation>
+    </message>
+    <message>
+        <source>Containers reach services on this computer&apos;s 127.0.0.1 as host.docker.internal.</source>
+        <translation>Container erreichen Dienste auf 127.0.0.1 dieses Computers als host.docker.internal.</translation>
+    </message>
+    <message>
+        <source>Containers, volumes, and layers that other images use are kept.</source>
+        <translation>Container, Volumes und Layer, die andere Images verwenden, bleiben erhalten.</translation>
     </message>
     <message>
         <source>Containers; with 2 to 7 the other pages</source>
@@ -836,12 +840,12 @@
         <translation>Problem kopieren</translation>
     </message>
     <message>
-        <source>Copy value</source>
-        <translation>Wert kopieren</translation>
+        <source>Copy the selection</source>
+        <translation>Auswahl kopieren</translation>
     </message>
     <message>
-        <source>Copy what is selected</source>
-        <translation>Auswahl kopieren</translation>
+        <source>Copy value</source>
+        <translation>Wert kopieren</translation>
     </message>
     <message>
         <source>Copy {what}</source>
@@ -853,39 +857,23 @@
     </message>
     <message>
         <source>Copying the disk</source>
-        <translation>Die Platte wird kopiert</translation>
+        <translation>Datenträger wird kopiert</translation>
     </message>
     <message>
         <source>Copying the memory</source>
-        <translation>Der Arbeitsspeicher wird kopiert</translation>
+        <translation>Arbeitsspeicher wird kopiert</translation>
     </message>
     <message>
         <source>Copying {name}… {share}</source>
         <translation>{name} wird kopiert… {share}</translation>
     </message>
     <message>
-        <source>Count</source>
-        <translation>Zählen</translation>
-    </message>
-    <message>
-        <source>Count again</source>
-        <translation>Neu zählen</translation>
-    </message>
-    <message>
-        <source>Count what the engine holds</source>
-        <translation>Belegten Platz der Engine zählen</translation>
-    </message>
-    <message>
-        <source>Counting what is not used…</source>
-        <translation>Unbenutztes wird gezählt…</translation>
-    </message>
-    <message>
-        <source>Counting…</source>
-        <translation>Wird gezählt…</translation>
-    </message>
-    <message>
         <source>Create</source>
         <translation>Erstellen</translation>
+    </message>
+    <message>
+        <source>Create a docker context at first start, and select it if none is selected.</source>
+        <translation>Beim ersten Start einen Docker-Kontext anlegen und auswählen, falls noch keiner ausgewählt ist.</translation>
     </message>
     <message>
         <source>Create a network</source>
@@ -910,6 +898,10 @@
     <message>
         <source>Create a volume…</source>
         <translation>Volume erstellen…</translation>
+    </message>
+    <message>
+        <source>Create an image from a root file system</source>
+        <translation>Image aus einem Root-Dateisystem erstellen</translation>
     </message>
     <message>
         <source>Create the snapshot {name}</source>
@@ -948,12 +940,28 @@
         <translation>Strg+{n}</translation>
     </message>
     <message>
+        <source>DNS names of containers</source>
+        <translation>DNS-Namen von Containern</translation>
+    </message>
+    <message>
+        <source>Dangling images have lost their tags to newer builds and pulls. Images used by any container, running or stopped, are kept.</source>
+        <translation>Unbenannte (dangling) Images haben ihre Tags an neuere Builds und Pulls verloren. Images von Containern, laufend oder gestoppt, bleiben erhalten.</translation>
+    </message>
+    <message>
         <source>Dark</source>
         <translation>Dunkel</translation>
     </message>
     <message>
         <source>Dark colours</source>
         <translation>Dunkle Farben</translation>
+    </message>
+    <message>
+        <source>Data in the container&apos;s writable layer. It is deleted with the container.</source>
+        <translation>Daten im beschreibbaren Layer des Containers. Sie werden mit dem Container gelöscht.</translation>
+    </message>
+    <message>
+        <source>Data of {time} that only this snapshot has is permanently deleted. It uses {size}.</source>
+        <translation>Daten vom {time}, die nur noch dieser Snapshot enthält, werden endgültig gelöscht. Er belegt {size}.</translation>
     </message>
     <message>
         <source>Default: {value}</source>
@@ -1056,8 +1064,8 @@
         <translation>Löschen, nach Rückfrage</translation>
     </message>
     <message>
-        <source>Deletes the virtual machine with everything in it, and every setting. Galley is then as it was before its first start.</source>
-        <translation>Löscht die virtuelle Maschine mit ihrem gesamten Inhalt und alle Einstellungen. Galley ist danach wie vor dem ersten Start.</translation>
+        <source>Deletes the virtual machine with everything in it, and all settings, as before the first start.</source>
+        <translation>Löscht die virtuelle Maschine mit ihrem gesamten Inhalt und alle Einstellungen, wie vor dem ersten Start.</translation>
     </message>
     <message>
         <source>Delete…</source>
@@ -1100,32 +1108,28 @@
         <translation>Größe des Datenträgers</translation>
     </message>
     <message>
-        <source>Disk {used} of {whole}</source>
-        <translation>Datenträger {used} von {whole}</translation>
+        <source>Disk usage limit for images, containers and volumes. It can be raised, but not lowered.</source>
+        <translation>Speicherplatz, den Images, Container und Volumes höchstens belegen. Der Wert lässt sich erhöhen, aber nicht verringern.</translation>
     </message>
     <message>
-        <source>Do something, or go to something</source>
-        <translation>Etwas tun oder etwas öffnen</translation>
+        <source>Disk usage of images, volumes and the build cache is calculated on request.</source>
+        <translation>Der Speicherbedarf von Images, Volumes und Build-Cache wird auf Wunsch berechnet.</translation>
+    </message>
+    <message>
+        <source>Disk {used} of {whole}</source>
+        <translation>Datenträger {used} von {whole}</translation>
     </message>
     <message>
         <source>Docker Engine</source>
         <translation>Docker Engine</translation>
     </message>
     <message>
-        <source>Docker cannot change these things in a container, so another one is made from the same image. The old one is kept until the new one runs. Volumes are taken along; other files that it has written inside are not, and are lost.</source>
-        <translation>Docker kann dies an einem bestehenden Container nicht ändern, daher wird aus demselben Image ein neuer erstellt. Der alte bleibt, bis der neue läuft. Volumes werden übernommen; andere im Container geschriebene Dateien nicht, sie gehen verloren.</translation>
-    </message>
-    <message>
-        <source>Docker chooses one</source>
-        <translation>Docker vergibt einen</translation>
+        <source>Docker cannot change these settings of a container, so a new one is created from the same image. The old one is kept until the new one runs. Volumes are reused; files outside volumes are lost.</source>
+        <translation>Docker kann diese Einstellungen eines Containers nicht ändern, daher wird aus demselben Image ein neuer erstellt. Der alte bleibt, bis der neue läuft. Volumes werden übernommen; Dateien außerhalb von Volumes gehen verloren.</translation>
     </message>
     <message>
         <source>Docker context</source>
         <translation>Docker-Kontext</translation>
-    </message>
-    <message>
-        <source>Docker keeps logins in a plain file, because logins in the keyring are turned off.</source>
-        <translation>Docker hat Anmeldungen in einer lesbaren Datei, weil Anmeldungen im Schlüsselbund ausgeschaltet sind.</translation>
     </message>
     <message>
         <source>Docker needs 6 MiB at least.</source>
@@ -1134,6 +1138,10 @@
     <message>
         <source>Docker on this computer</source>
         <translation>Docker auf diesem Computer</translation>
+    </message>
+    <message>
+        <source>Docker stores logins in a plain file, because the setting for the keyring is off.</source>
+        <translation>Docker speichert Anmeldungen in einer Klartextdatei, weil der Schlüsselbund in den Einstellungen ausgeschaltet ist.</translation>
     </message>
     <message>
         <source>Docker {version} · API {api}</source>
@@ -1148,12 +1156,12 @@
         </translation>
     </message>
     <message>
-        <source>Download to</source>
-        <translation>Herunterladen nach</translation>
+        <source>Download the selection</source>
+        <translation>Auswahl herunterladen</translation>
     </message>
     <message>
-        <source>Download what is chosen</source>
-        <translation>Auswahl herunterladen</translation>
+        <source>Download to</source>
+        <translation>Herunterladen nach</translation>
     </message>
     <message>
         <source>Download…</source>
@@ -1176,6 +1184,14 @@
         <translation>Entzogen</translation>
     </message>
     <message>
+        <source>Empty folder</source>
+        <translation>Leerer Ordner</translation>
+    </message>
+    <message>
+        <source>Empty: the engine chooses a free one.</source>
+        <translation>Leer: die Engine wählt ein freies.</translation>
+    </message>
+    <message>
         <source>Engine</source>
         <translation>Engine</translation>
     </message>
@@ -1188,8 +1204,40 @@
         <translation>Engine gestoppt</translation>
     </message>
     <message>
-        <source>Engine that is shown</source>
-        <translation>Angezeigte Engine</translation>
+        <source>Enter a driver.</source>
+        <translation>Einen Treiber angeben.</translation>
+    </message>
+    <message>
+        <source>Enter a name and a tag, not a digest.</source>
+        <translation>Name und Tag angeben, keinen Digest.</translation>
+    </message>
+    <message>
+        <source>Enter a name.</source>
+        <translation>Einen Namen angeben.</translation>
+    </message>
+    <message>
+        <source>Enter a password or token.</source>
+        <translation>Ein Passwort oder Token angeben.</translation>
+    </message>
+    <message>
+        <source>Enter a path</source>
+        <translation>Pfad eingeben</translation>
+    </message>
+    <message>
+        <source>Enter a user name.</source>
+        <translation>Einen Benutzernamen angeben.</translation>
+    </message>
+    <message>
+        <source>Enter a volume name, or a host path that begins with /.</source>
+        <translation>Den Namen eines Volumes oder einen Pfad des Hosts angeben, der mit / beginnt.</translation>
+    </message>
+    <message>
+        <source>Enter an address with a prefix length, for example {example}.</source>
+        <translation>Eine Adresse mit Präfixlänge angeben, zum Beispiel {example}.</translation>
+    </message>
+    <message>
+        <source>Enter an address, for example {example}.</source>
+        <translation>Eine Adresse angeben, zum Beispiel {example}.</translation>
     </message>
     <message>
         <source>Entry point</source>
@@ -1216,6 +1264,10 @@
         <translation>Überall</translation>
     </message>
     <message>
+        <source>Expand all</source>
+        <translation>Alles aufklappen</translation>
+    </message>
+    <message>
         <source>Export to a tar…</source>
         <translation>Als Tar-Datei exportieren…</translation>
     </message>
@@ -1232,16 +1284,16 @@
         <translation>Weniger Optionen</translation>
     </message>
     <message>
+        <source>File sharing implementation</source>
+        <translation>Technik der Dateifreigabe</translation>
+    </message>
+    <message>
         <source>File system</source>
         <translation>Dateisystem</translation>
     </message>
     <message>
         <source>Files</source>
         <translation>Dateien</translation>
-    </message>
-    <message>
-        <source>Files in a folder that you do not upload stay.</source>
-        <translation>Dateien eines Ordners, die nicht hochgeladen werden, bleiben erhalten.</translation>
     </message>
     <message>
         <source>Files of the layer</source>
@@ -1252,12 +1304,12 @@
         <translation>Dateien dieses Layers</translation>
     </message>
     <message>
-        <source>Files that are in the tar and in the volume are replaced by those of the tar.</source>
-        <translation>Dateien, die in der Tar-Datei und im Volume vorkommen, werden durch die der Tar-Datei ersetzt.</translation>
+        <source>Files outside volumes are lost.</source>
+        <translation>Dateien außerhalb von Volumes gehen verloren.</translation>
     </message>
     <message>
-        <source>Files written inside and not to a volume are lost.</source>
-        <translation>Im Container geschriebene Dateien gehen verloren, sofern sie nicht in einem Volume liegen.</translation>
+        <source>Files that are in the tar and in the volume are replaced by those of the tar.</source>
+        <translation>Dateien, die in der Tar-Datei und im Volume vorkommen, werden durch die der Tar-Datei ersetzt.</translation>
     </message>
     <message>
         <source>Filter</source>
@@ -1288,6 +1340,10 @@
         <translation>Jede Aktion und jedes Objekt finden</translation>
     </message>
     <message>
+        <source>Find containers that share a namespace</source>
+        <translation>Container mit gemeinsamem Namespace suchen</translation>
+    </message>
+    <message>
         <source>Folder</source>
         <translation>Ordner</translation>
     </message>
@@ -1296,24 +1352,32 @@
         <translation>Übergeordneter Ordner</translation>
     </message>
     <message>
-        <source>Folders that containers may read and not change.</source>
-        <translation>Ordner, die Container lesen, aber nicht ändern können.</translation>
+        <source>Folders of this computer that containers can bind mount; ~ is your home folder. In folders of all users, such as /tmp, only your own files.</source>
+        <translation>Ordner dieses Computers, die Container als Bind-Mount verwenden können; ~ ist das Home-Verzeichnis. In Ordnern aller Benutzer, wie /tmp, nur die eigenen Dateien.</translation>
+    </message>
+    <message>
+        <source>Folders that containers can bind mount, but not change.</source>
+        <translation>Ordner, die Container als Bind-Mount verwenden, aber nicht ändern können.</translation>
     </message>
     <message>
         <source>Follow</source>
         <translation>Folgen</translation>
     </message>
     <message>
-        <source>Follow what comes</source>
-        <translation>Neuem folgen</translation>
+        <source>Follow new output</source>
+        <translation>Neuer Ausgabe folgen</translation>
     </message>
     <message>
         <source>For example nginx, nginx:1.27 or example.com/team/app:1</source>
         <translation>Zum Beispiel nginx, nginx:1.27 oder example.com/team/app:1</translation>
     </message>
-    <message>
-        <source>Free its memory after</source>
-        <translation>Ihren Speicher freigeben nach</translation>
+    <message numerus="yes">
+        <source>Forced deletion removes the tags and, unless running containers use them, the files of the images. Containers that use them are kept, but cannot be recreated from these tags.</source>
+        <comment>Forced deletion removes the tag and, unless a running container uses them, the files of the image. Containers that use it are kept, but cannot be recreated from this tag.</comment>
+        <translation>
+            <numerusform>Das Erzwingen entfernt den Tag und, sofern kein laufender Container sie verwendet, die Dateien des Images. Container, die es verwenden, bleiben erhalten, lassen sich aber nicht mehr aus diesem Tag neu erstellen.</numerusform>
+            <numerusform>Das Erzwingen entfernt die Tags und, sofern kein laufender Container sie verwendet, die Dateien der Images. Container, die sie verwenden, bleiben erhalten, lassen sich aber nicht mehr aus diesen Tags neu erstellen.</numerusform>
+        </translation>
     </message>
     <message>
         <source>From a file</source>
@@ -1332,20 +1396,12 @@
         <translation>Galley VM</translation>
     </message>
     <message>
-        <source>Galley is as it was at the beginning</source>
-        <translation>Galley ist wie am Anfang</translation>
-    </message>
-    <message>
-        <source>Galley looks at itself, at this computer and at the machine. It changes nothing.</source>
-        <translation>Galley sieht sich selbst, diesen Computer und die Maschine an. Dabei wird nichts geändert.</translation>
-    </message>
-    <message>
-        <source>Galley made a mistake: {error}.</source>
-        <translation>Interner Fehler in Galley: {error}.</translation>
-    </message>
-    <message>
         <source>Galley runs Linux containers on this computer, in a small virtual machine of its own. It is free and open source, and it works with the docker command you know.</source>
         <translation>Galley führt Linux-Container auf diesem Computer aus, in einer kleinen eigenen virtuellen Maschine. Galley ist frei, quelloffen und arbeitet mit dem bekannten Befehl docker.</translation>
+    </message>
+    <message>
+        <source>Galley was reset</source>
+        <translation>Galley wurde zurückgesetzt</translation>
     </message>
     <message>
         <source>Galley&apos;s background process</source>
@@ -1368,40 +1424,12 @@
         <translation>Gateway</translation>
     </message>
     <message>
-        <source>Give a volume&apos;s name, or a folder of the host that begins with /.</source>
-        <translation>Den Namen eines Volumes angeben oder einen Ordner des Hosts, der mit / beginnt.</translation>
-    </message>
-    <message>
-        <source>Go back</source>
-        <translation>Zurück</translation>
-    </message>
-    <message>
-        <source>Go back to the engine that this was asked of, and ask again.</source>
-        <translation>Zu der Engine zurückkehren, an die sich das richtete, und es erneut verlangen.</translation>
-    </message>
-    <message>
-        <source>Go back to the snapshot {name}</source>
-        <translation>Zurück zum Snapshot {name}</translation>
-    </message>
-    <message>
-        <source>Go back to {name}?</source>
-        <translation>Zurück zu {name}?</translation>
-    </message>
-    <message>
-        <source>Go back…</source>
-        <translation>Zurück…</translation>
-    </message>
-    <message>
         <source>Go to the engine</source>
         <translation>Zur Engine</translation>
     </message>
     <message>
         <source>Help</source>
         <translation>Hilfe</translation>
-    </message>
-    <message>
-        <source>Here only a name and a tag can stand, no digest.</source>
-        <translation>Hier sind nur Name und Tag möglich, kein Digest.</translation>
     </message>
     <message>
         <source>Hide</source>
@@ -1416,32 +1444,20 @@
         <translation>Sicherheit ausblenden</translation>
     </message>
     <message>
-        <source>Hide what Galley sets</source>
-        <translation>Festlegungen von Galley ausblenden</translation>
+        <source>Hide settings from Galley</source>
+        <translation>Einstellungen von Galley ausblenden</translation>
     </message>
     <message>
-        <source>Holds from the next time that the window is opened.</source>
-        <translation>Gilt ab dem nächsten Öffnen des Fensters.</translation>
+        <source>Host address for ports published without one, such as 8080:80. 0.0.0.0 accepts connections from other computers.</source>
+        <translation>Adresse des Hosts für Ports, die ohne Adresse veröffentlicht werden, etwa 8080:80. 0.0.0.0 nimmt Verbindungen von anderen Computern an.</translation>
     </message>
     <message>
-        <source>How QEMU runs the guest; auto takes the fastest that works here.</source>
-        <translation>Wie QEMU den Gast ausführt; auto nimmt das Schnellste, was hier funktioniert.</translation>
+        <source>Host and port. Empty: Docker Hub.</source>
+        <translation>Host und Port. Leer: Docker Hub.</translation>
     </message>
     <message>
-        <source>How long it stays paused until it is kept on disk, and its memory is given back.</source>
-        <translation>Wie lange sie angehalten bleibt, bis sie auf der Festplatte aufbewahrt und ihr Speicher zurückgegeben wird.</translation>
-    </message>
-    <message>
-        <source>How long nobody has to use the engine until its virtual machine is paused. It wakes by itself.</source>
-        <translation>Wie lange niemand die Engine benutzt, bevor ihre virtuelle Maschine angehalten wird. Sie wacht von selbst auf.</translation>
-    </message>
-    <message>
-        <source>How many CPUs the virtual machine has.</source>
-        <translation>Anzahl der CPUs der virtuellen Maschine.</translation>
-    </message>
-    <message>
-        <source>How much of it images, volumes and the build cache take is counted on demand.</source>
-        <translation>Wie viel davon Images, Volumes und der Build-Cache belegen, wird auf Wunsch gezählt.</translation>
+        <source>Host names and addresses, if the proxy is set to manual. This computer is always bypassed.</source>
+        <translation>Hostnamen und Adressen, wenn der Proxy auf manual steht. Für diesen Computer gilt der Proxy nie.</translation>
     </message>
     <message>
         <source>ID</source>
@@ -1456,32 +1472,28 @@
         <translation>Image-Kanal</translation>
     </message>
     <message>
+        <source>Image name and tag or digest, for example nginx:1.27</source>
+        <translation>Name des Images und Tag oder Digest, zum Beispiel nginx:1.27</translation>
+    </message>
+    <message>
         <source>Images</source>
         <translation>Images</translation>
     </message>
     <message>
-        <source>Images and named volumes stay.</source>
+        <source>Images and named volumes are kept.</source>
         <translation>Images und benannte Volumes bleiben erhalten.</translation>
-    </message>
-    <message>
-        <source>Images that were pulled stay.</source>
-        <translation>Geladene Images bleiben.</translation>
     </message>
     <message>
         <source>Images were saved</source>
         <translation>Images wurden gespeichert</translation>
     </message>
     <message>
-        <source>Images without a name are what newer builds and pulls have left behind. Images of containers stay, running or not.</source>
-        <translation>Images ohne Namen sind Reste von Builds und geholten Images. Images von Containern bleiben erhalten, auch von gestoppten.</translation>
+        <source>Images, containers and volumes can be restored to their present state.</source>
+        <translation>Images, Container und Volumes lassen sich auf den jetzigen Stand zurücksetzen.</translation>
     </message>
     <message>
-        <source>Images, containers and volumes become what they were at {time}. What came since is lost, and running containers are stopped.</source>
-        <translation>Images, Container und Volumes werden, was sie am {time} waren. Was seither dazukam, geht verloren, und laufende Container werden gestoppt.</translation>
-    </message>
-    <message>
-        <source>Images, containers and volumes can be had again as they are now.</source>
-        <translation>Images, Container und Volumes sind so wiederzubekommen, wie sie jetzt sind.</translation>
+        <source>Images, containers and volumes return to their state at {time}. Later changes are lost, and running containers are stopped.</source>
+        <translation>Images, Container und Volumes erhalten wieder den Stand vom {time}. Spätere Änderungen gehen verloren, und laufende Container werden gestoppt.</translation>
     </message>
     <message>
         <source>Import</source>
@@ -1532,8 +1544,12 @@
         <translation>In einem Log</translation>
     </message>
     <message>
-        <source>In force.</source>
-        <translation>In Kraft.</translation>
+        <source>In {subnets}. Empty: the engine chooses one.</source>
+        <translation>In {subnets}. Leer: die Engine wählt eine.</translation>
+    </message>
+    <message>
+        <source>Include the memory</source>
+        <translation>Arbeitsspeicher einschließen</translation>
     </message>
     <message>
         <source>Inside</source>
@@ -1544,19 +1560,27 @@
         <translation>Inspizieren</translation>
     </message>
     <message>
+        <source>Inspecting {name}</source>
+        <translation>{name} wird untersucht</translation>
+    </message>
+    <message>
         <source>Internal</source>
         <translation>Intern</translation>
     </message>
     <message>
-        <source>Internal: no way out, only to each other</source>
-        <translation>Intern: kein Weg nach außen, nur untereinander</translation>
+        <source>Internal error in Galley: {error}.</source>
+        <translation>Interner Fehler in Galley: {error}.</translation>
+    </message>
+    <message>
+        <source>Internal: no access to external networks</source>
+        <translation>Intern: kein Zugriff auf externe Netzwerke</translation>
     </message>
     <message>
         <source>Into a new volume</source>
         <translation>In ein neues Volume</translation>
     </message>
     <message>
-        <source>Into a volume that is there</source>
+        <source>Into an existing volume</source>
         <translation>In ein vorhandenes Volume</translation>
     </message>
     <message>
@@ -1564,24 +1588,8 @@
         <translation>Isolation</translation>
     </message>
     <message>
-        <source>It asked for more than its limit. Raise the limit, or look at what it loads.</source>
-        <translation>Er wollte mehr, als seine Grenze erlaubt. Die Grenze erhöhen oder nachsehen, was er lädt.</translation>
-    </message>
-    <message>
         <source>It cannot be deleted.</source>
         <translation>Das Netzwerk lässt sich nicht löschen.</translation>
-    </message>
-    <message>
-        <source>It goes on, and stays in the list of tasks.</source>
-        <translation>Es läuft weiter und bleibt in der Aufgabenliste.</translation>
-    </message>
-    <message>
-        <source>It is chosen once at start-up.</source>
-        <translation>Dies wird einmal beim Start gewählt.</translation>
-    </message>
-    <message>
-        <source>It is kept where docker keeps its logins, never in a plain file.</source>
-        <translation>Es liegt dort, wo docker seine Anmeldungen hat, nie in einer lesbaren Datei.</translation>
     </message>
     <message>
         <source>It is not running.</source>
@@ -1592,10 +1600,6 @@
         <translation>Er läuft und wird zuerst beendet.</translation>
     </message>
     <message>
-        <source>It is started again by itself.</source>
-        <translation>Sie wird von selbst neu gestartet.</translation>
-    </message>
-    <message>
         <source>It is starting.</source>
         <translation>Die Engine startet gerade.</translation>
     </message>
@@ -1604,40 +1608,16 @@
         <translation>Die Engine wird gerade gestoppt.</translation>
     </message>
     <message>
-        <source>It keeps images, containers and volumes as they are now; what runs, runs on. Folders of this computer are not kept.</source>
-        <translation>Er hält Images, Container und Volumes fest, wie sie jetzt sind; was läuft, läuft weiter. Ordner dieses Computers hält er nicht fest.</translation>
-    </message>
-    <message>
         <source>It must be {allowed}.</source>
         <translation>Zulässig: {allowed}.</translation>
     </message>
     <message>
-        <source>It runs already.</source>
-        <translation>Die Engine läuft bereits.</translation>
-    </message>
-    <message>
-        <source>It runs with the changes.</source>
-        <translation>Der Container läuft mit den Änderungen.</translation>
+        <source>It restarts automatically.</source>
+        <translation>Sie startet automatisch neu.</translation>
     </message>
     <message>
         <source>It was deleted.</source>
         <translation>Er wurde gelöscht.</translation>
-    </message>
-    <message>
-        <source>Its command is there, but cannot be run.</source>
-        <translation>Der Befehl ist da, kann aber nicht ausgeführt werden.</translation>
-    </message>
-    <message>
-        <source>Its host and port. Left empty, it is Docker Hub.</source>
-        <translation>Ihr Rechner und Port. Bleibt es leer, ist es Docker Hub.</translation>
-    </message>
-    <message>
-        <source>Its log says why, mostly.</source>
-        <translation>Meist sagt das Log, warum.</translation>
-    </message>
-    <message>
-        <source>Its name, with a tag if it is not to be the latest. A digest can stand behind @.</source>
-        <translation>Der Name, mit Tag, wenn es nicht latest sein soll. Nach @ kann ein Digest stehen.</translation>
     </message>
     <message>
         <source>Its password or token is deleted from this computer.</source>
@@ -1652,12 +1632,8 @@
         <translation>JSON</translation>
     </message>
     <message>
-        <source>Keep everything that the engine has as it is now, try something, and go back.</source>
-        <translation>Alles festhalten, wie es in der Engine jetzt ist, etwas ausprobieren und wieder zurückgehen.</translation>
-    </message>
-    <message>
-        <source>Keep what is in memory, too</source>
-        <translation>Auch festhalten, was im Arbeitsspeicher ist</translation>
+        <source>Kept: folders of this computer that containers use, other Docker engines, the guest image and the logs in {folder}.</source>
+        <translation>Erhalten bleiben: Ordner dieses Computers, die Container verwenden, andere Docker-Engines, das Gast-Image und die Logs in {folder}.</translation>
     </message>
     <message>
         <source>Key</source>
@@ -1700,32 +1676,8 @@
         <translation>Layer</translation>
     </message>
     <message>
-        <source>Leave its memory out: containers do not go on where they were</source>
-        <translation>Ohne Arbeitsspeicher: Container laufen nicht dort weiter, wo sie waren</translation>
-    </message>
-    <message>
-        <source>Left empty, the engine chooses a free one.</source>
-        <translation>Leer gelassen, wählt die Engine ein freies.</translation>
-    </message>
-    <message>
-        <source>Let containers find each other as NAME.galley.local, where they share a network.</source>
-        <translation>Lässt Container einander als NAME.galley.local finden, wo sie ein Netzwerk gemeinsam haben.</translation>
-    </message>
-    <message>
-        <source>Let containers reach what listens on this computer&apos;s 127.0.0.1, as host.docker.internal.</source>
-        <translation>Lässt Container erreichen, was auf diesem Computer an 127.0.0.1 lauscht, als host.docker.internal.</translation>
-    </message>
-    <message>
-        <source>Let docker keep registry logins in the keyring, where it would use a plain file.</source>
-        <translation>docker hat Anmeldungen an Registrys im Schlüsselbund, wo es sonst eine lesbare Datei nähme.</translation>
-    </message>
-    <message>
         <source>Letters, digits and . _ -, and a letter or digit first.</source>
         <translation>Buchstaben, Ziffern und . _ -, am Anfang ein Buchstabe oder eine Ziffer.</translation>
-    </message>
-    <message>
-        <source>Letting the machine go on</source>
-        <translation>Die Maschine läuft wieder an</translation>
     </message>
     <message>
         <source>Light</source>
@@ -1736,8 +1688,12 @@
         <translation>Helle Farben</translation>
     </message>
     <message>
-        <source>Light, dark, or as the system has it.</source>
+        <source>Light, dark, or the same as the system.</source>
         <translation>Hell, dunkel oder wie im System.</translation>
+    </message>
+    <message>
+        <source>Limit of the engine.</source>
+        <translation>Grenze der Engine.</translation>
     </message>
     <message>
         <source>Limits</source>
@@ -1796,6 +1752,10 @@
         <translation>Anmeldungen im Schlüsselbund</translation>
     </message>
     <message>
+        <source>Logins that docker and this window use to pull and push them.</source>
+        <translation>Anmeldungen, mit denen docker und dieses Fenster sie pullen und pushen.</translation>
+    </message>
+    <message>
         <source>Logs</source>
         <translation>Logs</translation>
     </message>
@@ -1808,36 +1768,8 @@
         <translation>Logs der Engine</translation>
     </message>
     <message>
-        <source>Look for others that share one</source>
-        <translation>Andere suchen, die einen davon teilen</translation>
-    </message>
-    <message>
-        <source>Looking around</source>
-        <translation>Umsehen</translation>
-    </message>
-    <message>
-        <source>Looking into {name}</source>
-        <translation>Blick in {name}</translation>
-    </message>
-    <message>
         <source>Machine</source>
         <translation>Maschine</translation>
-    </message>
-    <message>
-        <source>Made for</source>
-        <translation>Plattform</translation>
-    </message>
-    <message>
-        <source>Make a docker context at first start, and make it current where you have none.</source>
-        <translation>Beim ersten Start einen Docker-Kontext anlegen und verwenden, falls noch keiner gewählt ist.</translation>
-    </message>
-    <message>
-        <source>Make an image of a root file system</source>
-        <translation>Image aus einem Root-Dateisystem erstellen</translation>
-    </message>
-    <message>
-        <source>Make what containers with --network host listen on reachable on this computer.</source>
-        <translation>Macht auf diesem Computer erreichbar, worauf Container mit --network host hören.</translation>
     </message>
     <message>
         <source>Map</source>
@@ -1856,6 +1788,14 @@
         <translation>Speicher</translation>
     </message>
     <message>
+        <source>Memory limit of the virtual machine.</source>
+        <translation>Arbeitsspeicher, den die virtuelle Maschine höchstens belegt.</translation>
+    </message>
+    <message>
+        <source>Memory of this computer in use. Inside the machine: {inside}, by containers: {containers}.</source>
+        <translation>Belegter Arbeitsspeicher dieses Computers. In der Maschine: {inside}, von Containern: {containers}.</translation>
+    </message>
+    <message>
         <source>Memory {size}</source>
         <translation>Speicher {size}</translation>
     </message>
@@ -1870,6 +1810,10 @@
     <message>
         <source>More</source>
         <translation>Mehr</translation>
+    </message>
+    <message>
+        <source>More actions</source>
+        <translation>Weitere Aktionen</translation>
     </message>
     <message>
         <source>More options</source>
@@ -1888,7 +1832,7 @@
         <translation>NAME</translation>
     </message>
     <message>
-        <source>NAME=value, one a line</source>
+        <source>NAME=value, one per line</source>
         <translation>NAME=Wert, einer pro Zeile</translation>
     </message>
     <message>
@@ -1912,14 +1856,6 @@
         <translation>Namen</translation>
     </message>
     <message>
-        <source>Names and addresses, where the proxy is set to manual; this computer is one anyway.</source>
-        <translation>Namen und Adressen, wenn der Proxy auf manual steht; dieser Computer gehört immer dazu.</translation>
-    </message>
-    <message>
-        <source>Names of containers</source>
-        <translation>Namen von Containern</translation>
-    </message>
-    <message>
         <source>Namespaces</source>
         <translation>Namespaces</translation>
     </message>
@@ -1932,8 +1868,8 @@
         <translation>Netzwerke</translation>
     </message>
     <message>
-        <source>Networks that no running container is on. A stopped container that was on one cannot start again until it is on another.</source>
-        <translation>Netzwerke ohne laufenden Container. Ein gestoppter Container, der eines davon nutzt, startet erst wieder, wenn er mit einem anderen verbunden ist.</translation>
+        <source>Networks without running containers. A stopped container that uses one of them cannot start until it is connected to another.</source>
+        <translation>Netzwerke ohne laufende Container. Ein gestoppter Container, der eines davon verwendet, startet erst wieder, wenn er mit einem anderen verbunden ist.</translation>
     </message>
     <message>
         <source>New name</source>
@@ -1948,12 +1884,16 @@
         <translation>Nächster Treffer</translation>
     </message>
     <message>
-        <source>No container is deleted.</source>
-        <translation>Es wird kein Container gelöscht.</translation>
+        <source>No checks have run yet.</source>
+        <translation>Noch wurden keine Prüfungen ausgeführt.</translation>
     </message>
     <message>
-        <source>No container is on it. Connect one, and others on it find it by its name.</source>
-        <translation>Kein Container ist damit verbunden. Ein verbundener Container ist für die anderen unter seinem Namen erreichbar.</translation>
+        <source>No container is connected. Containers on this network reach each other by name.</source>
+        <translation>Kein Container ist verbunden. Container in diesem Netzwerk erreichen einander über ihren Namen.</translation>
+    </message>
+    <message>
+        <source>No container is deleted.</source>
+        <translation>Es wird kein Container gelöscht.</translation>
     </message>
     <message>
         <source>No container uses it.</source>
@@ -1966,6 +1906,10 @@
     <message>
         <source>No container uses them.</source>
         <translation>Kein Container verwendet sie.</translation>
+    </message>
+    <message>
+        <source>No containers are running.</source>
+        <translation>Es laufen keine Container.</translation>
     </message>
     <message>
         <source>No containers yet</source>
@@ -2008,32 +1952,12 @@
         <translation>Noch keine Volumes</translation>
     </message>
     <message>
-        <source>Nobody asks any more.</source>
-        <translation>Niemand fragt mehr danach.</translation>
-    </message>
-    <message>
-        <source>Nobody uses the engine. It is kept on the disk; its first use brings it back.</source>
-        <translation>Niemand benutzt die Engine. Sie liegt auf der Festplatte; die erste Benutzung holt sie zurück.</translation>
-    </message>
-    <message>
-        <source>Nobody uses the engine. It wakes by itself.</source>
-        <translation>Niemand benutzt die Engine. Sie wacht von selbst auf.</translation>
-    </message>
-    <message>
         <source>None: the container is not running.</source>
         <translation>Keine: Der Container läuft nicht.</translation>
     </message>
     <message>
-        <source>Not here yet: it is pulled first.</source>
-        <translation>Noch nicht da: wird zuerst geholt.</translation>
-    </message>
-    <message>
-        <source>Not touched: folders of this computer that containers use, other Docker engines, the guest image and the logs in {folder}.</source>
-        <translation>Unberührt bleiben: Ordner dieses Computers, die Container verwenden, andere Docker-Engines, das Gast-Image und die Logs in {folder}.</translation>
-    </message>
-    <message>
-        <source>Nothing in here</source>
-        <translation>Hier ist nichts</translation>
+        <source>Not available locally: pulled first.</source>
+        <translation>Lokal nicht vorhanden: wird zuerst gepullt.</translation>
     </message>
     <message>
         <source>Nothing is changed yet.</source>
@@ -2044,16 +1968,8 @@
         <translation>Keine Treffer</translation>
     </message>
     <message>
-        <source>Nothing of it is lost. Start it to see what it holds.</source>
-        <translation>Nichts davon ist verloren. Nach dem Start ist alles wieder zu sehen.</translation>
-    </message>
-    <message>
-        <source>Nothing runs now.</source>
-        <translation>Zurzeit läuft nichts.</translation>
-    </message>
-    <message>
-        <source>Nothing was checked yet.</source>
-        <translation>Noch wurde nichts geprüft.</translation>
+        <source>Number of CPUs of the virtual machine.</source>
+        <translation>Anzahl der CPUs der virtuellen Maschine.</translation>
     </message>
     <message>
         <source>Off</source>
@@ -2064,19 +1980,19 @@
         <translation>An</translation>
     </message>
     <message>
-        <source>One file with logs, settings and versions. Known secrets are taken out; names of containers, images and folders stay.</source>
-        <translation>Eine Datei mit Logs, Einstellungen und Versionen. Bekannte Geheimnisse sind entfernt; Namen von Containern, Images und Ordnern bleiben.</translation>
+        <source>One file with logs, settings and versions. Known secrets are removed; names of containers, images and folders are not.</source>
+        <translation>Eine Datei mit Logs, Einstellungen und Versionen. Bekannte Geheimnisse werden entfernt; Namen von Containern, Images und Ordnern nicht.</translation>
     </message>
     <message>
         <source>Only the first {size} are shown.</source>
         <translation>Nur die ersten {size} werden angezeigt.</translation>
     </message>
     <message numerus="yes">
-        <source>Only these names are taken away.</source>
-        <comment>Only this name is taken away.</comment>
+        <source>Only these tags are removed.</source>
+        <comment>Only this tag is removed.</comment>
         <translation>
-            <numerusform>Nur dieser Name wird entfernt.</numerusform>
-            <numerusform>Nur diese Namen werden entfernt.</numerusform>
+            <numerusform>Nur dieser Tag wird entfernt.</numerusform>
+            <numerusform>Nur diese Tags werden entfernt.</numerusform>
         </translation>
     </message>
     <message>
@@ -2104,32 +2020,40 @@
         <translation>Ordner öffnen</translation>
     </message>
     <message>
-        <source>Open the settings</source>
-        <translation>Einstellungen öffnen</translation>
+        <source>Open the selection</source>
+        <translation>Auswahl öffnen</translation>
     </message>
     <message>
-        <source>Open what is selected</source>
-        <translation>Auswahl öffnen</translation>
+        <source>Open the settings</source>
+        <translation>Einstellungen öffnen</translation>
     </message>
     <message>
         <source>Open {name}</source>
         <translation>{name} öffnen</translation>
     </message>
-    <message numerus="yes">
-        <source>Or delete the containers first; then they go without force.</source>
-        <comment>Or delete the containers first; then it goes without force.</comment>
-        <translation>
-            <numerusform>Ohne Zwang geht es, wenn zuerst die Container gelöscht werden.</numerusform>
-            <numerusform>Ohne Zwang geht es, wenn zuerst die zugehörigen Container gelöscht werden.</numerusform>
-        </translation>
+    <message>
+        <source>Or delete the containers first; then force is not needed.</source>
+        <translation>Oder zuerst die Container löschen; dann ist kein Erzwingen nötig.</translation>
     </message>
     <message>
-        <source>Other files in the volume stay.</source>
+        <source>Other files in the folder are kept.</source>
+        <translation>Andere Dateien im Ordner bleiben erhalten.</translation>
+    </message>
+    <message>
+        <source>Other files in the volume are kept.</source>
         <translation>Andere Dateien im Volume bleiben erhalten.</translation>
     </message>
     <message>
-        <source>Out of {subnets}. Left empty, the engine chooses one.</source>
-        <translation>Aus {subnets}. Leer gelassen, wählt die Engine eine.</translation>
+        <source>Output of docker inspect</source>
+        <translation>Ausgabe von docker inspect</translation>
+    </message>
+    <message>
+        <source>Output of docker inspect, as JSON</source>
+        <translation>Ausgabe von docker inspect, als JSON</translation>
+    </message>
+    <message>
+        <source>Output of the container appears here.</source>
+        <translation>Hier erscheint die Ausgabe des Containers.</translation>
     </message>
     <message>
         <source>Password or token</source>
@@ -2149,19 +2073,35 @@
     </message>
     <message>
         <source>Pause</source>
-        <translation>Anhalten</translation>
+        <translation>Pausieren</translation>
     </message>
     <message>
-        <source>Pause it even while containers run, if they use no CPU. Who comes to a port wakes it.</source>
-        <translation>Sie auch anhalten, während Container laufen, wenn diese keine CPU benutzen. Wer einen Port erreichen will, weckt sie.</translation>
+        <source>Pause even if containers run, as long as they use no CPU. A connection to a published port resumes the virtual machine.</source>
+        <translation>Auch pausieren, wenn Container laufen, solange sie keine CPU verwenden. Eine Verbindung zu einem veröffentlichten Port setzt die virtuelle Maschine fort.</translation>
+    </message>
+    <message>
+        <source>Pause the virtual machine after this much idle time. It resumes on first use.</source>
+        <translation>Die virtuelle Maschine nach dieser Zeit im Leerlauf pausieren. Bei der ersten Verwendung wird sie fortgesetzt.</translation>
+    </message>
+    <message>
+        <source>Pause when idle for</source>
+        <translation>Pausieren bei Leerlauf nach</translation>
+    </message>
+    <message>
+        <source>Pause with idle containers</source>
+        <translation>Auch mit untätigen Containern pausieren</translation>
     </message>
     <message>
         <source>Pause {name}</source>
-        <translation>{name} anhalten</translation>
+        <translation>{name} pausieren</translation>
     </message>
     <message>
         <source>Paused: it keeps its memory and uses no CPU.</source>
-        <translation>Angehalten: behält seinen Speicher und braucht keine CPU.</translation>
+        <translation>Pausiert: behält seinen Arbeitsspeicher und braucht keine CPU.</translation>
+    </message>
+    <message>
+        <source>Platform</source>
+        <translation>Plattform</translation>
     </message>
     <message>
         <source>Please report it with the details.</source>
@@ -2176,12 +2116,16 @@
         <translation>Port des Hosts</translation>
     </message>
     <message>
-        <source>Port {port} of the host is there twice.</source>
+        <source>Port {port} of the host is listed twice.</source>
         <translation>Port {port} des Hosts kommt zweimal vor.</translation>
     </message>
     <message>
         <source>Ports</source>
         <translation>Ports</translation>
+    </message>
+    <message>
+        <source>Ports of containers with --network host are reachable on this computer.</source>
+        <translation>Ports von Containern mit --network host sind auf diesem Computer erreichbar.</translation>
     </message>
     <message>
         <source>Ports of the host network</source>
@@ -2208,6 +2152,10 @@
         <translation>Prozesse</translation>
     </message>
     <message>
+        <source>Program that runs the virtual machine.</source>
+        <translation>Programm, das die virtuelle Maschine ausführt.</translation>
+    </message>
+    <message>
         <source>Progress of the checks</source>
         <translation>Fortschritt der Prüfungen</translation>
     </message>
@@ -2228,56 +2176,68 @@
         <translation>Proxy für HTTPS</translation>
     </message>
     <message>
+        <source>Proxy of the engine and containers: this computer&apos;s settings (system), those given here (manual), or none.</source>
+        <translation>Proxy der Engine und der Container: die Proxy-Einstellungen dieses Computers (system), die hier angegebenen (manual) oder keiner (none).</translation>
+    </message>
+    <message>
         <source>Pull</source>
-        <translation>Holen</translation>
+        <translation>Pullen</translation>
     </message>
     <message>
         <source>Pull again</source>
-        <translation>Erneut holen</translation>
+        <translation>Erneut pullen</translation>
     </message>
     <message>
         <source>Pull an image</source>
-        <translation>Image holen</translation>
+        <translation>Image pullen</translation>
     </message>
     <message>
         <source>Pull an image…</source>
-        <translation>Image holen…</translation>
+        <translation>Image pullen…</translation>
     </message>
     <message>
         <source>Pull one from a registry, build one, or load one from a file.</source>
-        <translation>Ein Image aus einer Registry holen, bauen oder aus einer Datei laden.</translation>
+        <translation>Ein Image aus einer Registry pullen, bauen oder aus einer Datei laden.</translation>
     </message>
     <message>
         <source>Pull {image}</source>
-        <translation>{image} holen</translation>
+        <translation>{image} pullen</translation>
+    </message>
+    <message>
+        <source>Pulled images are kept.</source>
+        <translation>Gepullte Images bleiben erhalten.</translation>
     </message>
     <message>
         <source>Pull…</source>
-        <translation>Holen…</translation>
+        <translation>Pullen…</translation>
     </message>
     <message>
         <source>Push</source>
-        <translation>Senden</translation>
+        <translation>Pushen</translation>
     </message>
     <message>
         <source>Push {image}</source>
-        <translation>{image} senden</translation>
+        <translation>{image} pushen</translation>
     </message>
     <message>
         <source>Push…</source>
-        <translation>Senden…</translation>
+        <translation>Pushen…</translation>
     </message>
     <message>
-        <source>Putting the machine on the disk</source>
-        <translation>Die Maschine wird auf die Festplatte gelegt</translation>
+        <source>QEMU&apos;s name of the CPU model. auto selects one for the accelerator.</source>
+        <translation>CPU-Modell in der Schreibweise von QEMU. auto wählt eines passend zum Beschleuniger.</translation>
+    </message>
+    <message>
+        <source>Querying the engine…</source>
+        <translation>Engine wird abgefragt…</translation>
+    </message>
+    <message>
+        <source>Querying the registry…</source>
+        <translation>Registry wird abgefragt…</translation>
     </message>
     <message>
         <source>Quit</source>
         <translation>Beenden</translation>
-    </message>
-    <message>
-        <source>Reached without the proxy</source>
-        <translation>Ohne Proxy erreichbar</translation>
     </message>
     <message>
         <source>Read it again</source>
@@ -2288,8 +2248,8 @@
         <translation>Ordner neu lesen</translation>
     </message>
     <message>
-        <source>Reading the layer. The engine gives out the whole image for that.</source>
-        <translation>Der Layer wird gelesen. Dazu gibt die Engine das ganze Image heraus.</translation>
+        <source>Reading the layer. The engine exports the whole image for this.</source>
+        <translation>Der Layer wird gelesen. Dazu exportiert die Engine das ganze Image.</translation>
     </message>
     <message>
         <source>Reading {path}…</source>
@@ -2302,6 +2262,10 @@
     <message>
         <source>Ready since {time}.</source>
         <translation>Bereit seit {time}.</translation>
+    </message>
+    <message>
+        <source>Recalculate</source>
+        <translation>Neu berechnen</translation>
     </message>
     <message>
         <source>Recreate</source>
@@ -2328,12 +2292,16 @@
         <translation>Anmeldungen an Registrys</translation>
     </message>
     <message>
-        <source>Registry logins are kept in the keyring</source>
+        <source>Registry logins are stored in the keyring</source>
         <translation>Anmeldungen an Registrys liegen im Schlüsselbund</translation>
     </message>
     <message>
         <source>Remove</source>
         <translation>Entfernen</translation>
+    </message>
+    <message>
+        <source>Remove this row</source>
+        <translation>Diese Zeile entfernen</translation>
     </message>
     <message>
         <source>Remove {folder}</source>
@@ -2388,6 +2356,14 @@
         <translation>{setting} zurücksetzen</translation>
     </message>
     <message>
+        <source>Resource Saver</source>
+        <translation>Ressourcensparmodus</translation>
+    </message>
+    <message>
+        <source>Resource Saver is active: no readings until the engine is used.</source>
+        <translation>Ressourcensparmodus: keine Messwerte, bis die Engine verwendet wird.</translation>
+    </message>
+    <message>
         <source>Resources</source>
         <translation>Ressourcen</translation>
     </message>
@@ -2398,6 +2374,10 @@
     <message>
         <source>Restart Galley&apos;s background process</source>
         <translation>Hintergrundprozess von Galley neu starten</translation>
+    </message>
+    <message>
+        <source>Restart policy</source>
+        <translation>Neustart-Richtlinie</translation>
     </message>
     <message>
         <source>Restart the background process</source>
@@ -2416,12 +2396,36 @@
         <translation>Engine wird neu gestartet…</translation>
     </message>
     <message>
+        <source>Restore</source>
+        <translation>Wiederherstellen</translation>
+    </message>
+    <message>
+        <source>Restore the snapshot {name}</source>
+        <translation>Snapshot {name} wiederherstellen</translation>
+    </message>
+    <message>
+        <source>Restore {name}?</source>
+        <translation>{name} wiederherstellen?</translation>
+    </message>
+    <message>
+        <source>Restore…</source>
+        <translation>Wiederherstellen…</translation>
+    </message>
+    <message>
         <source>Resume</source>
         <translation>Fortsetzen</translation>
     </message>
     <message>
         <source>Resume {name}</source>
         <translation>{name} fortsetzen</translation>
+    </message>
+    <message>
+        <source>Resuming the machine</source>
+        <translation>Maschine wird fortgesetzt</translation>
+    </message>
+    <message>
+        <source>Resuming: {step}</source>
+        <translation>Wird fortgesetzt: {step}</translation>
     </message>
     <message>
         <source>Revert</source>
@@ -2438,6 +2442,10 @@
     <message>
         <source>Run</source>
         <translation>Ausführen</translation>
+    </message>
+    <message>
+        <source>Run a command or open a page</source>
+        <translation>Befehl ausführen oder Seite öffnen</translation>
     </message>
     <message>
         <source>Run a container</source>
@@ -2500,6 +2508,10 @@
         <translation>Ausführen…</translation>
     </message>
     <message>
+        <source>Same as the system</source>
+        <translation>Wie im System</translation>
+    </message>
+    <message>
         <source>Save a report</source>
         <translation>Bericht speichern</translation>
     </message>
@@ -2516,12 +2528,12 @@
         <translation>Als Tar-Datei speichern…</translation>
     </message>
     <message>
-        <source>Save resources after</source>
-        <translation>Ressourcen sparen nach</translation>
-    </message>
-    <message>
         <source>Save the log of {name}</source>
         <translation>Log von {name} speichern</translation>
+    </message>
+    <message>
+        <source>Save the state of the engine, try something, and restore the state.</source>
+        <translation>Den Stand der Engine sichern, etwas ausprobieren und den Stand wiederherstellen.</translation>
     </message>
     <message>
         <source>Save the whole log…</source>
@@ -2536,16 +2548,8 @@
         <translation>Dieses Log speichern…</translation>
     </message>
     <message>
-        <source>Save with containers that idle</source>
-        <translation>Auch mit untätigen Containern sparen</translation>
-    </message>
-    <message>
         <source>Save {name}</source>
         <translation>{name} speichern</translation>
-    </message>
-    <message>
-        <source>Saving resources</source>
-        <translation>Spart Ressourcen</translation>
     </message>
     <message>
         <source>Scope</source>
@@ -2576,28 +2580,28 @@
         <translation>Sicherheit: {what}</translation>
     </message>
     <message>
-        <source>See what takes space</source>
-        <translation>Platzverbrauch ansehen</translation>
-    </message>
-    <message>
         <source>Select all</source>
         <translation>Alles auswählen</translation>
+    </message>
+    <message>
+        <source>Selected engine</source>
+        <translation>Ausgewählte Engine</translation>
     </message>
     <message>
         <source>Settings</source>
         <translation>Einstellungen</translation>
     </message>
     <message>
-        <source>Share folders by</source>
-        <translation>Ordner teilen mit</translation>
+        <source>Settings from Galley</source>
+        <translation>Einstellungen von Galley</translation>
     </message>
     <message>
         <source>Shared folders</source>
-        <translation>Geteilte Ordner</translation>
+        <translation>Freigegebene Ordner</translation>
     </message>
     <message>
         <source>Shared folders, read-only</source>
-        <translation>Geteilte Ordner, nur lesbar</translation>
+        <translation>Freigegebene Ordner, schreibgeschützt</translation>
     </message>
     <message>
         <source>Shift+Esc leaves the terminal</source>
@@ -2616,6 +2620,10 @@
         <translation>Alle geänderten Dateien anzeigen</translation>
     </message>
     <message>
+        <source>Show disk usage</source>
+        <translation>Speicherbedarf anzeigen</translation>
+    </message>
+    <message>
         <source>Show fewer</source>
         <translation>Weniger anzeigen</translation>
     </message>
@@ -2628,16 +2636,16 @@
         <translation>Sicherheit anzeigen</translation>
     </message>
     <message>
+        <source>Show settings from Galley</source>
+        <translation>Einstellungen von Galley anzeigen</translation>
+    </message>
+    <message>
         <source>Show the containers</source>
         <translation>Container anzeigen</translation>
     </message>
     <message>
         <source>Show the log</source>
         <translation>Log zeigen</translation>
-    </message>
-    <message>
-        <source>Show what Galley sets by itself</source>
-        <translation>Anzeigen, was Galley selbst festlegt</translation>
     </message>
     <message>
         <source>Since it was made from its image. Volumes are not part of it.</source>
@@ -2652,6 +2660,10 @@
         <translation>Snapshots</translation>
     </message>
     <message>
+        <source>Snapshots and settings are kept.</source>
+        <translation>Snapshots und Einstellungen bleiben erhalten.</translation>
+    </message>
+    <message>
         <source>Socket</source>
         <translation>Socket</translation>
     </message>
@@ -2664,23 +2676,19 @@
         <translation>Starten</translation>
     </message>
     <message>
-        <source>Start Galley, with its window closed, when you log in to this computer.</source>
-        <translation>Galley beim Anmelden an diesem Computer starten, mit geschlossenem Fenster.</translation>
+        <source>Start Galley without a window when you log in to this computer.</source>
+        <translation>Galley bei der Anmeldung an diesem Computer ohne Fenster starten.</translation>
     </message>
     <message>
         <source>Start at login</source>
         <translation>Bei der Anmeldung starten</translation>
     </message>
     <message>
-        <source>Start from the beginning</source>
-        <translation>Von vorn beginnen</translation>
-    </message>
-    <message>
         <source>Start it and try again.</source>
         <translation>Engine starten und erneut versuchen.</translation>
     </message>
     <message>
-        <source>Start it to make the virtual machine; this takes some seconds.</source>
+        <source>Start it to create the virtual machine; this takes a few seconds.</source>
         <translation>Der Start erstellt die virtuelle Maschine; das dauert einige Sekunden.</translation>
     </message>
     <message>
@@ -2696,12 +2704,12 @@
         <translation>Engine starten</translation>
     </message>
     <message>
-        <source>Start the engine at login</source>
-        <translation>Engine bei der Anmeldung starten</translation>
+        <source>Start the engine as well when Galley starts at login.</source>
+        <translation>Auch die Engine starten, wenn Galley bei der Anmeldung startet.</translation>
     </message>
     <message>
-        <source>Start the engine, too, when Galley starts at login.</source>
-        <translation>Auch die Engine starten, wenn Galley bei der Anmeldung startet.</translation>
+        <source>Start the engine at login</source>
+        <translation>Engine bei der Anmeldung starten</translation>
     </message>
     <message>
         <source>Start {name}</source>
@@ -2756,8 +2764,16 @@
         <translation>Gestoppt, ohne das Netzwerk nicht mehr startbar: {names}.</translation>
     </message>
     <message>
+        <source>Stopping the engine suspends the virtual machine to disk, so that it starts faster.</source>
+        <translation>Beim Stoppen der Engine die virtuelle Maschine in den Ruhezustand versetzen, damit sie schneller startet.</translation>
+    </message>
+    <message>
         <source>Stopping the engine…</source>
         <translation>Engine wird gestoppt…</translation>
+    </message>
+    <message>
+        <source>Stored with docker&apos;s logins, never in a plain file.</source>
+        <translation>Wird bei den Anmeldungen von docker gespeichert, nie in einer Klartextdatei.</translation>
     </message>
     <message>
         <source>Subnet</source>
@@ -2768,8 +2784,24 @@
         <translation>Vorschläge</translation>
     </message>
     <message>
-        <source>Suspend instead of powering off</source>
-        <translation>Aufbewahren statt ausschalten</translation>
+        <source>Suspend on stop</source>
+        <translation>Ruhezustand beim Stoppen</translation>
+    </message>
+    <message>
+        <source>Suspend the paused virtual machine to disk after this time, which frees its memory.</source>
+        <translation>Die pausierte virtuelle Maschine nach dieser Zeit in den Ruhezustand versetzen, was ihren Arbeitsspeicher freigibt.</translation>
+    </message>
+    <message>
+        <source>Suspend to disk after</source>
+        <translation>In den Ruhezustand nach</translation>
+    </message>
+    <message>
+        <source>Suspending the machine</source>
+        <translation>Maschine wird in den Ruhezustand versetzt</translation>
+    </message>
+    <message>
+        <source>Switch back to that engine, and try again.</source>
+        <translation>Zu dieser Engine zurückwechseln und es erneut versuchen.</translation>
     </message>
     <message>
         <source>System</source>
@@ -2780,12 +2812,16 @@
         <translation>{image} als {name} benennen</translation>
     </message>
     <message>
-        <source>Take this row away</source>
-        <translation>Diese Zeile entfernen</translation>
+        <source>Takes effect when the background process restarts.</source>
+        <translation>Wird beim Neustart des Hintergrundprozesses wirksam.</translation>
     </message>
     <message>
-        <source>Taken of this computer&apos;s memory. Used inside: {inside}, by containers: {containers}.</source>
-        <translation>Vom Arbeitsspeicher dieses Computers belegt. Innen benutzt: {inside}, von Containern: {containers}.</translation>
+        <source>Takes effect when the virtual machine restarts.</source>
+        <translation>Wird beim Neustart der virtuellen Maschine wirksam.</translation>
+    </message>
+    <message>
+        <source>Takes effect when the window is opened again.</source>
+        <translation>Wird beim nächsten Öffnen des Fensters wirksam.</translation>
     </message>
     <message>
         <source>Tar file</source>
@@ -2808,20 +2844,32 @@
         <translation>Die Docker Engine antwortet nicht</translation>
     </message>
     <message>
-        <source>The checks did not come to their end.</source>
-        <translation>Die Prüfungen kamen nicht zum Ende.</translation>
+        <source>The checks did not finish.</source>
+        <translation>Die Prüfungen wurden nicht beendet.</translation>
     </message>
     <message>
         <source>The checks were cancelled.</source>
         <translation>Die Prüfungen wurden abgebrochen.</translation>
     </message>
     <message>
+        <source>The command exists, but cannot be executed.</source>
+        <translation>Der Befehl ist vorhanden, lässt sich aber nicht ausführen.</translation>
+    </message>
+    <message>
+        <source>The comparison was cancelled.</source>
+        <translation>Der Vergleich wurde abgebrochen.</translation>
+    </message>
+    <message>
         <source>The container ended at once with exit code {code}.</source>
         <translation>Der Container endete sofort mit Exit-Code {code}.</translation>
     </message>
     <message>
-        <source>The container has ended. Its log goes on when it starts again.</source>
-        <translation>Der Container ist beendet. Sein Log geht beim nächsten Start weiter.</translation>
+        <source>The container exceeded its memory limit. Raise the limit, or reduce its memory usage.</source>
+        <translation>Der Container hat seine Speichergrenze überschritten. Die Grenze erhöhen oder den Speicherbedarf verringern.</translation>
+    </message>
+    <message>
+        <source>The container has exited. Its log continues when it starts again.</source>
+        <translation>Der Container ist beendet. Sein Log wird beim nächsten Start fortgesetzt.</translation>
     </message>
     <message>
         <source>The container is not running</source>
@@ -2829,11 +2877,15 @@
     </message>
     <message>
         <source>The container is paused</source>
-        <translation>Der Container ist angehalten</translation>
+        <translation>Der Container ist pausiert</translation>
     </message>
     <message>
-        <source>The engine and other snapshots stay as they are.</source>
-        <translation>Die Engine und andere Snapshots bleiben, wie sie sind.</translation>
+        <source>The container runs with the changes.</source>
+        <translation>Der Container läuft mit den Änderungen.</translation>
+    </message>
+    <message>
+        <source>The engine and other snapshots do not change.</source>
+        <translation>Die Engine und andere Snapshots ändern sich nicht.</translation>
     </message>
     <message>
         <source>The engine answers on the docker socket</source>
@@ -2844,20 +2896,24 @@
         <translation>Die Engine hat die Verbindung geschlossen.</translation>
     </message>
     <message>
-        <source>The engine could not count it.</source>
-        <translation>Die Engine konnte es nicht zählen.</translation>
+        <source>The engine could not calculate it.</source>
+        <translation>Die Engine konnte es nicht berechnen.</translation>
     </message>
     <message>
         <source>The engine did not start.</source>
         <translation>Die Engine ist nicht gestartet.</translation>
     </message>
     <message>
-        <source>The engine holds {size}.</source>
-        <translation>Die Engine belegt {size}.</translation>
+        <source>The engine is already running.</source>
+        <translation>Die Engine läuft bereits.</translation>
     </message>
     <message>
-        <source>The engine is as it was at {time}</source>
-        <translation>Die Engine ist, wie sie am {time} war</translation>
+        <source>The engine is idle, and its virtual machine is paused. It resumes on first use.</source>
+        <translation>Die Engine ist im Leerlauf, ihre virtuelle Maschine pausiert. Bei der ersten Verwendung wird sie fortgesetzt.</translation>
+    </message>
+    <message>
+        <source>The engine is idle, and its virtual machine is suspended to disk. It resumes on first use.</source>
+        <translation>Die Engine ist im Leerlauf, ihre virtuelle Maschine im Ruhezustand. Bei der ersten Verwendung wird sie fortgesetzt.</translation>
     </message>
     <message>
         <source>The engine is not running.</source>
@@ -2872,24 +2928,28 @@
         <translation>Die Engine ist nach {time} bereit</translation>
     </message>
     <message>
-        <source>The engine is stopped. Every image, container and volume in its virtual machine, its snapshots, your settings, daemon.json and what the window remembers are deleted for good.</source>
-        <translation>Die Engine wird gestoppt. Alle Images, Container und Volumes in ihrer virtuellen Maschine, deren Snapshots, die Einstellungen, daemon.json und was das Fenster sich merkt werden endgültig gelöscht.</translation>
+        <source>The engine is stopped. All images, containers and volumes in its virtual machine, its snapshots, your settings, daemon.json and the state of the window are permanently deleted.</source>
+        <translation>Die Engine wird gestoppt. Alle Images, Container und Volumes in ihrer virtuellen Maschine, deren Snapshots, die Einstellungen, daemon.json und der Zustand des Fensters werden endgültig gelöscht.</translation>
     </message>
     <message>
-        <source>The engine saves resources. Nothing is measured until it is used.</source>
-        <translation>Die Engine spart Ressourcen. Gemessen wird erst wieder, wenn sie benutzt wird.</translation>
+        <source>The engine uses {size}.</source>
+        <translation>Die Engine belegt {size}.</translation>
+    </message>
+    <message>
+        <source>The engine was restored to {time}</source>
+        <translation>Die Engine hat wieder den Stand vom {time}</translation>
     </message>
     <message>
         <source>The file</source>
         <translation>Die Datei</translation>
     </message>
     <message>
-        <source>The files in it become an image of one layer. What is it called?</source>
-        <translation>Aus den Dateien darin wird ein Image mit einem Layer. Wie soll es heißen?</translation>
+        <source>The files become an image with one layer. Enter its name.</source>
+        <translation>Die Dateien werden zu einem Image mit einem Layer. Den Namen des Images angeben.</translation>
     </message>
     <message>
-        <source>The files in them are lost for good. Volumes of any container stay, also stopped.</source>
-        <translation>Die Dateien darin gehen endgültig verloren. Volumes von Containern bleiben erhalten, auch von gestoppten.</translation>
+        <source>The files in them are permanently deleted. Volumes used by any container, running or stopped, are kept.</source>
+        <translation>Die Dateien darin werden endgültig gelöscht. Volumes von Containern, laufend oder gestoppt, bleiben erhalten.</translation>
     </message>
     <message>
         <source>The first address of this range is {right}.</source>
@@ -2900,12 +2960,12 @@
         <translation>Die erste und die letzte Adresse sind nicht verfügbar.</translation>
     </message>
     <message>
-        <source>The first start finds out how fast this computer can run it, and says why.</source>
-        <translation>Der erste Start ermittelt, wie schnell sie auf diesem Computer läuft, und nennt den Grund.</translation>
+        <source>The first start tests which hardware acceleration this computer has.</source>
+        <translation>Der erste Start prüft, welche Hardwarebeschleunigung dieser Computer bietet.</translation>
     </message>
     <message>
-        <source>The guest image is sound</source>
-        <translation>Das Image der Maschine ist in Ordnung</translation>
+        <source>The guest image is intact</source>
+        <translation>Das Gast-Image ist unbeschädigt</translation>
     </message>
     <message>
         <source>The image</source>
@@ -2916,16 +2976,16 @@
         <translation>Das Image hat keinen solchen Befehl.</translation>
     </message>
     <message>
-        <source>The image keeps the names that it has.</source>
-        <translation>Das Image behält seine bisherigen Namen.</translation>
+        <source>The image is kept as {name}.</source>
+        <translation>Das Image bleibt als {name} erhalten.</translation>
+    </message>
+    <message>
+        <source>The image keeps its tags.</source>
+        <translation>Das Image behält seine Tags.</translation>
     </message>
     <message>
         <source>The image sets this variable.</source>
         <translation>Das Image setzt diese Variable.</translation>
-    </message>
-    <message>
-        <source>The image stays, as {name}.</source>
-        <translation>Das Image bleibt als {name} erhalten.</translation>
     </message>
     <message>
         <source>The keyring has these logins now</source>
@@ -2940,52 +3000,44 @@
         <translation>Das Log lässt sich nicht nach {path} schreiben.</translation>
     </message>
     <message>
+        <source>The log usually shows why.</source>
+        <translation>Das Log zeigt meist die Ursache.</translation>
+    </message>
+    <message>
         <source>The machine has ended. Press F5 to read it again.</source>
         <translation>Die Maschine ist beendet. Mit F5 neu laden.</translation>
     </message>
     <message>
-        <source>The machine is suspended: what it has in memory is kept with it.</source>
-        <translation>Die Maschine ist aufbewahrt: Was sie im Arbeitsspeicher hat, wird mit festgehalten.</translation>
+        <source>The machine is suspended: the snapshot includes its memory.</source>
+        <translation>Die Maschine ist im Ruhezustand: Der Snapshot enthält ihren Arbeitsspeicher.</translation>
     </message>
     <message>
         <source>The machine runs at full speed</source>
         <translation>Die Maschine läuft mit voller Geschwindigkeit</translation>
     </message>
     <message>
-        <source>The machine starts as quickly as it can</source>
-        <translation>Die Maschine startet so schnell, wie sie kann</translation>
+        <source>The machine starts from a boot checkpoint</source>
+        <translation>Die Maschine startet von einem Boot-Checkpoint</translation>
     </message>
     <message>
         <source>The machine&apos;s clock is right</source>
         <translation>Die Uhr der Maschine geht richtig</translation>
     </message>
     <message>
-        <source>The most memory that the virtual machine may take.</source>
-        <translation>Der Arbeitsspeicher, den die virtuelle Maschine höchstens belegen darf.</translation>
-    </message>
-    <message>
-        <source>The most that images, containers and volumes may take; it grows, but never shrinks.</source>
-        <translation>Was Images, Container und Volumes höchstens belegen dürfen; der Wert kann wachsen, aber nicht schrumpfen.</translation>
-    </message>
-    <message>
-        <source>The most that the engine may take.</source>
-        <translation>Der Höchstwert für die Engine.</translation>
+        <source>The name determines the registry: example.com/team/app:1 is pushed to example.com. A new name is added to the image first.</source>
+        <translation>Der Name bestimmt die Registry: example.com/team/app:1 wird zu example.com gepusht. Ein neuer Name wird dem Image vorher hinzugefügt.</translation>
     </message>
     <message>
         <source>The name of an image is in lower case.</source>
         <translation>Der Name eines Images wird kleingeschrieben.</translation>
     </message>
     <message>
-        <source>The name says where it goes: example.com/team/app:1 goes to example.com. Another name is added to the image first.</source>
-        <translation>Der Name bestimmt das Ziel: example.com/team/app:1 geht an example.com. Ein anderer Name wird dem Image vorher hinzugefügt.</translation>
-    </message>
-    <message>
         <source>The path in the container begins with /.</source>
         <translation>Der Pfad im Container beginnt mit /.</translation>
     </message>
     <message>
-        <source>The prefix length is missing, as in {example}.</source>
-        <translation>Die Präfixlänge fehlt, etwa {example}.</translation>
+        <source>The prefix length is missing. Example: {example}</source>
+        <translation>Die Präfixlänge fehlt. Beispiel: {example}</translation>
     </message>
     <message>
         <source>The program that runs the machine</source>
@@ -3008,7 +3060,7 @@
         <translation>Der Bericht ist gespeichert</translation>
     </message>
     <message>
-        <source>The session ended with it. What it said is above.</source>
+        <source>The session ended with it; its output is above.</source>
         <translation>Die Sitzung endete mit ihm. Die Ausgabe steht darüber.</translation>
     </message>
     <message>
@@ -3024,16 +3076,16 @@
         <translation>Die Einstellungsdatei ist in Ordnung</translation>
     </message>
     <message>
-        <source>The snapshot {name} was made</source>
-        <translation>Der Snapshot {name} ist fertig</translation>
+        <source>The snapshot {name} was created</source>
+        <translation>Der Snapshot {name} wurde erstellt</translation>
     </message>
     <message>
-        <source>The start did not reach its end</source>
-        <translation>Der Start kam nicht zum Ende</translation>
+        <source>The start did not finish</source>
+        <translation>Der Start wurde nicht abgeschlossen</translation>
     </message>
     <message>
-        <source>The virtual machine gets it when it starts.</source>
-        <translation>Die virtuelle Maschine erhält dies beim Start.</translation>
+        <source>The task continues; see the list of tasks.</source>
+        <translation>Die Aufgabe läuft weiter; siehe Aufgabenliste.</translation>
     </message>
     <message>
         <source>Their settings are lost.</source>
@@ -3064,6 +3116,10 @@
         <translation>Auf dem Datenträger ist Platz</translation>
     </message>
     <message>
+        <source>There is no data to save yet.</source>
+        <translation>Es gibt noch keine Daten zu sichern.</translation>
+    </message>
+    <message>
         <source>There is no file of this name.</source>
         <translation>Eine Datei mit diesem Namen gibt es nicht.</translation>
     </message>
@@ -3080,24 +3136,12 @@
         <translation>Es gibt keinen zur Auswahl.</translation>
     </message>
     <message>
-        <source>There is nothing in this log yet.</source>
-        <translation>Dieses Log ist noch leer.</translation>
-    </message>
-    <message>
         <source>There is nothing to clean up.</source>
         <translation>Es gibt nichts aufzuräumen.</translation>
     </message>
     <message>
         <source>There is nothing to delete.</source>
         <translation>Es gibt nichts zu löschen.</translation>
-    </message>
-    <message>
-        <source>There is nothing to keep yet.</source>
-        <translation>Noch gibt es nichts festzuhalten.</translation>
-    </message>
-    <message>
-        <source>These settings go on top of what Galley sets by itself. dockerd checks them.</source>
-        <translation>Diese Einstellungen ergänzen, was Galley selbst festlegt. dockerd prüft sie.</translation>
     </message>
     <message>
         <source>This Galley starts at login</source>
@@ -3112,7 +3156,7 @@
         <translation>Dieser Container hat keine Shell.</translation>
     </message>
     <message>
-        <source>This container is deleted as soon as it stops. Run its image anew instead.</source>
+        <source>This container is deleted as soon as it stops. Run its image again instead.</source>
         <translation>Dieser Container wird gelöscht, sobald er stoppt. Stattdessen das Image neu ausführen.</translation>
     </message>
     <message>
@@ -3120,8 +3164,8 @@
         <translation>Diesen Container gibt es nicht mehr</translation>
     </message>
     <message>
-        <source>This container is not running. It has used nothing since.</source>
-        <translation>Dieser Container läuft nicht und verbraucht daher nichts.</translation>
+        <source>This container is not running: no readings.</source>
+        <translation>Dieser Container läuft nicht: keine Messwerte.</translation>
     </message>
     <message>
         <source>This folder has no files.</source>
@@ -3132,20 +3176,20 @@
         <translation>Dieses Image gibt es nicht mehr.</translation>
     </message>
     <message>
-        <source>This is JSON. dockerd has not seen it yet.</source>
-        <translation>Das ist gültiges JSON. dockerd hat es noch nicht geprüft.</translation>
-    </message>
-    <message>
         <source>This is not a name. Examples: nginx, nginx:1.27, example.com/team/app:1</source>
         <translation>Das ist kein Name. Beispiele: nginx, nginx:1.27, example.com/team/app:1</translation>
     </message>
     <message>
-        <source>This is not a text ({size}).</source>
-        <translation>Das ist kein Text ({size}).</translation>
+        <source>This is not a text file ({size}).</source>
+        <translation>Das ist keine Textdatei ({size}).</translation>
     </message>
     <message>
         <source>This is not in {ranges}.</source>
         <translation>Das liegt nicht in {ranges}.</translation>
+    </message>
+    <message>
+        <source>This log is empty.</source>
+        <translation>Dieses Log ist leer.</translation>
     </message>
     <message>
         <source>This network does not exist any more.</source>
@@ -3176,16 +3220,8 @@
         <translation>Mindestens zwei Zeichen: Buchstaben, Ziffern und . _ -, am Anfang ein Buchstabe oder eine Ziffer.</translation>
     </message>
     <message>
-        <source>Type a path</source>
-        <translation>Pfad eingeben</translation>
-    </message>
-    <message>
-        <source>Type {word} to go on:</source>
+        <source>Type {word} to continue:</source>
         <translation>Zum Fortfahren {word} eingeben:</translation>
-    </message>
-    <message>
-        <source>Unfold all of it</source>
-        <translation>Alles aufklappen</translation>
     </message>
     <message numerus="yes">
         <source>Upload %n items to {folder}</source>
@@ -3208,6 +3244,10 @@
         <translation>Hochladen…</translation>
     </message>
     <message>
+        <source>Usage of running containers, relative to the engine&apos;s limits.</source>
+        <translation>Verbrauch laufender Container im Verhältnis zu den Grenzen der Engine.</translation>
+    </message>
+    <message>
         <source>Use Galley&apos;s docker context</source>
         <translation>Docker-Kontext von Galley verwenden</translation>
     </message>
@@ -3220,8 +3260,8 @@
         <translation>Verwendet von</translation>
     </message>
     <message>
-        <source>Used where the proxy is set to manual. A password is kept in the keyring.</source>
-        <translation>Gilt, wenn der Proxy auf manual steht. Ein Passwort kommt in den Schlüsselbund.</translation>
+        <source>Used if the proxy is set to manual. A password is stored in the keyring.</source>
+        <translation>Gilt, wenn der Proxy auf manual steht. Ein Passwort wird im Schlüsselbund gespeichert.</translation>
     </message>
     <message>
         <source>User</source>
@@ -3232,12 +3272,20 @@
         <translation>Benutzername</translation>
     </message>
     <message>
+        <source>Valid JSON, not yet validated by dockerd.</source>
+        <translation>Gültiges JSON, von dockerd noch nicht geprüft.</translation>
+    </message>
+    <message>
         <source>Value</source>
         <translation>Wert</translation>
     </message>
     <message>
         <source>Value of the variable</source>
         <translation>Wert der Variable</translation>
+    </message>
+    <message>
+        <source>Version of Docker Engine in the guest image: stable or latest.</source>
+        <translation>Version der Docker Engine im Gast-Image: stable (stabil) oder latest (neueste).</translation>
     </message>
     <message>
         <source>Versions</source>
@@ -3264,10 +3312,6 @@
         <translation>Volumes und Ordner</translation>
     </message>
     <message>
-        <source>Waking: {step}</source>
-        <translation>Wacht auf: {step}</translation>
-    </message>
-    <message>
         <source>Welcome</source>
         <translation>Willkommen</translation>
     </message>
@@ -3276,56 +3320,8 @@
         <translation>Willkommen bei Galley</translation>
     </message>
     <message>
-        <source>What Docker says of the container</source>
-        <translation>Was Docker über den Container sagt</translation>
-    </message>
-    <message>
-        <source>What Docker says of the container, as JSON</source>
-        <translation>Was Docker über den Container sagt, als JSON</translation>
-    </message>
-    <message>
-        <source>What Galley sets by itself</source>
-        <translation>Was Galley selbst festlegt</translation>
-    </message>
-    <message>
-        <source>What docker and this window pull and push them with.</source>
-        <translation>Womit docker und dieses Fenster sie laden und hochladen.</translation>
-    </message>
-    <message>
-        <source>What else can be done</source>
-        <translation>Weitere Aktionen</translation>
-    </message>
-    <message>
-        <source>What only it still has of {time} is lost for good. It takes {size}.</source>
-        <translation>Was nur er noch vom {time} hat, ist endgültig verloren. Er belegt {size}.</translation>
-    </message>
-    <message>
-        <source>What running containers use, of the most that the engine may take.</source>
-        <translation>Was laufende Container belegen, gemessen am Höchstwert der Engine.</translation>
-    </message>
-    <message>
-        <source>What runs it</source>
-        <translation>Womit sie läuft</translation>
-    </message>
-    <message>
-        <source>What runs the virtual machine.</source>
-        <translation>Womit die virtuelle Maschine läuft.</translation>
-    </message>
-    <message>
         <source>What the container has under this name in {folder} is overwritten.</source>
         <translation>Was der Container unter diesem Namen in {folder} hat, wird überschrieben.</translation>
-    </message>
-    <message>
-        <source>What the container writes appears here.</source>
-        <translation>Hier erscheint, was der Container schreibt.</translation>
-    </message>
-    <message>
-        <source>What the engine and containers reach the network by: this computer&apos;s own proxy settings, those given here, or no proxy.</source>
-        <translation>Worüber die Engine und die Container das Netzwerk erreichen: die Proxy-Einstellungen dieses Computers, die hier angegebenen oder keinen Proxy.</translation>
-    </message>
-    <message>
-        <source>What this container has written itself. It goes when the container is deleted.</source>
-        <translation>Was dieser Container selbst geschrieben hat. Es verschwindet, wenn der Container gelöscht wird.</translation>
     </message>
     <message>
         <source>What would be deleted</source>
@@ -3336,32 +3332,8 @@
         <translation>Was sich ändern würde</translation>
     </message>
     <message>
-        <source>When it ends</source>
-        <translation>Wenn er endet</translation>
-    </message>
-    <message>
-        <source>When the engine is stopped, keep it on the disk as it is, so that it starts at once.</source>
-        <translation>Wenn die Engine gestoppt wird, sie auf der Festplatte aufbewahren, wie sie ist, damit sie sofort startet.</translation>
-    </message>
-    <message>
-        <source>Where -p 8080:80 listens on this host; 0.0.0.0 lets other computers in.</source>
-        <translation>Wo -p 8080:80 auf diesem Host lauscht; 0.0.0.0 lässt andere Computer zu.</translation>
-    </message>
-    <message>
-        <source>Which CPU the guest sees, in QEMU&apos;s words; auto fits the accelerator.</source>
-        <translation>Welche CPU der Gast sieht, in der Benennung von QEMU; auto passt zum Beschleuniger.</translation>
-    </message>
-    <message>
-        <source>Which Docker Engine the guest image carries: stable, or the newest.</source>
-        <translation>Welche Docker Engine das Gast-Image enthält: die stabile oder die neueste.</translation>
-    </message>
-    <message>
         <source>Which containers</source>
         <translation>Welche Container</translation>
-    </message>
-    <message>
-        <source>Which folders of this computer containers may be given with -v; ~ is your home. In folders for everybody, such as /tmp, only what is yours.</source>
-        <translation>Welche Ordner dieses Computers Container mit -v bekommen können; ~ ist dein Home-Verzeichnis. In Ordnern für alle, wie /tmp, nur das Eigene.</translation>
     </message>
     <message>
         <source>Which image?</source>
@@ -3372,12 +3344,12 @@
         <translation>Welches Log</translation>
     </message>
     <message>
-        <source>While nobody uses it</source>
-        <translation>Solange niemand sie benutzt</translation>
-    </message>
-    <message>
         <source>Window</source>
         <translation>Fenster</translation>
+    </message>
+    <message>
+        <source>Without its memory: running containers are not resumed</source>
+        <translation>Ohne Arbeitsspeicher: laufende Container werden nicht fortgesetzt</translation>
     </message>
     <message>
         <source>Wrap</source>
@@ -3396,8 +3368,16 @@
         <translation>Schreibweise: 512 MiB oder 2 GiB.</translation>
     </message>
     <message>
+        <source>You switched to another engine.</source>
+        <translation>Die Engine wurde gewechselt.</translation>
+    </message>
+    <message>
         <source>Your first container</source>
         <translation>Der erste Container</translation>
+    </message>
+    <message>
+        <source>`docker` on this computer uses Galley</source>
+        <translation>`docker` auf diesem Computer verwendet Galley</translation>
     </message>
     <message>
         <source>a new volume without a name</source>
@@ -3406,6 +3386,10 @@
     <message>
         <source>a profile of its own</source>
         <translation>eigenes Profil</translation>
+    </message>
+    <message>
+        <source>active</source>
+        <translation>aktiv</translation>
     </message>
     <message>
         <source>added</source>
@@ -3423,10 +3407,6 @@
         <source>all capabilities</source>
         <translation>alle Capabilities</translation>
     </message>
-    <message>
-        <source>always</source>
-        <translation>immer neu starten</translation>
-    </message>
     <message numerus="yes">
         <source>and %n more</source>
         <comment>and %n more</comment>
@@ -3436,40 +3416,28 @@
         </translation>
     </message>
     <message>
-        <source>any free one</source>
+        <source>any free port</source>
         <translation>freier Port</translation>
     </message>
     <message>
-        <source>as it is made when it runs</source>
-        <translation>wie sie beim Start entstehen</translation>
-    </message>
-    <message>
-        <source>as it was asked for</source>
-        <translation>wie angefordert</translation>
-    </message>
-    <message>
-        <source>as the image says, root if it says nothing</source>
-        <translation>wie im Image angegeben, sonst root</translation>
-    </message>
-    <message>
-        <source>away</source>
-        <translation>nicht erreichbar</translation>
+        <source>as configured</source>
+        <translation>wie konfiguriert</translation>
     </message>
     <message>
         <source>being deleted</source>
         <translation>wird gelöscht</translation>
     </message>
     <message>
-        <source>being mended…</source>
-        <translation>wird behoben…</translation>
-    </message>
-    <message>
-        <source>bridge joins containers of this engine; the others join its own network.</source>
-        <translation>bridge verbindet Container dieser Engine, die anderen Treiber verbinden mit deren eigenem Netzwerk.</translation>
+        <source>bridge connects containers on this engine; the others connect them to the engine&apos;s network.</source>
+        <translation>bridge verbindet Container dieser Engine; die anderen verbinden sie mit dem Netzwerk der Engine.</translation>
     </message>
     <message>
         <source>built in</source>
         <translation>eingebaut</translation>
+    </message>
+    <message>
+        <source>calculating…</source>
+        <translation>wird berechnet…</translation>
     </message>
     <message>
         <source>cannot be gained</source>
@@ -3484,7 +3452,7 @@
         <translation>geändert</translation>
     </message>
     <message>
-        <source>changes not known</source>
+        <source>changes unknown</source>
         <translation>Änderungen unbekannt</translation>
     </message>
     <message>
@@ -3500,20 +3468,24 @@
         <translation>Container</translation>
     </message>
     <message>
-        <source>counting…</source>
-        <translation>zählt…</translation>
+        <source>container port → host address and port</source>
+        <translation>Port im Container → Adresse und Port auf dem Host</translation>
     </message>
     <message>
         <source>created</source>
         <translation>erstellt</translation>
     </message>
     <message>
+        <source>created at start</source>
+        <translation>entstehen beim Start</translation>
+    </message>
+    <message>
         <source>daemon.json</source>
         <translation>daemon.json</translation>
     </message>
     <message>
-        <source>daemon.json is in force</source>
-        <translation>daemon.json ist in Kraft</translation>
+        <source>daemon.json is active</source>
+        <translation>daemon.json ist aktiv</translation>
     </message>
     <message>
         <source>daemon.json was applied</source>
@@ -3522,6 +3494,10 @@
     <message>
         <source>default</source>
         <translation>Standard</translation>
+    </message>
+    <message>
+        <source>default of the image, or root</source>
+        <translation>Vorgabe des Images, sonst root</translation>
     </message>
     <message>
         <source>degraded</source>
@@ -3536,20 +3512,20 @@
         <translation>löscht…</translation>
     </message>
     <message>
-        <source>do not restart it</source>
-        <translation>nicht neu starten</translation>
+        <source>docker stores registry logins in the keyring instead of a plain file.</source>
+        <translation>docker speichert Anmeldungen an Registrys im Schlüsselbund statt in einer Klartextdatei.</translation>
     </message>
     <message>
-        <source>dockerd checks it and starts again with it…</source>
-        <translation>dockerd prüft dies und startet damit neu…</translation>
-    </message>
-    <message>
-        <source>dockerd starts again, which takes some seconds. Containers keep running, except in a swarm.</source>
+        <source>dockerd restarts, which takes a few seconds. Containers keep running, except in a swarm.</source>
         <translation>dockerd startet neu, das dauert einige Sekunden. Container laufen weiter, außer in einem Schwarm.</translation>
     </message>
     <message>
-        <source>dockerd starts again. Containers are stopped, because live-restore is off; those with a restart policy start again.</source>
-        <translation>dockerd startet neu. Container werden gestoppt, weil live-restore aus ist; solche mit Neustartrichtlinie starten wieder.</translation>
+        <source>dockerd restarts. Containers are stopped, because live-restore is off; those with a restart policy start again.</source>
+        <translation>dockerd startet neu. Container werden gestoppt, weil live-restore aus ist; solche mit Neustart-Richtlinie starten wieder.</translation>
+    </message>
+    <message>
+        <source>dockerd validates it and restarts…</source>
+        <translation>dockerd prüft es und startet neu…</translation>
     </message>
     <message>
         <source>done</source>
@@ -3562,6 +3538,10 @@
     <message>
         <source>downloading</source>
         <translation>lädt</translation>
+    </message>
+    <message>
+        <source>edited</source>
+        <translation>bearbeitet</translation>
     </message>
     <message>
         <source>emulation</source>
@@ -3588,6 +3568,10 @@
         <translation>in Ordnung</translation>
     </message>
     <message>
+        <source>generated by Docker</source>
+        <translation>wird von Docker erzeugt</translation>
+    </message>
+    <message>
         <source>gone</source>
         <translation>nicht mehr da</translation>
     </message>
@@ -3600,6 +3584,10 @@
         <translation>Host</translation>
     </message>
     <message>
+        <source>idle</source>
+        <translation>Leerlauf</translation>
+    </message>
+    <message>
         <source>image</source>
         <translation>Image</translation>
     </message>
@@ -3609,11 +3597,11 @@
     </message>
     <message>
         <source>in a plain file</source>
-        <translation>in einer lesbaren Datei</translation>
+        <translation>in einer Klartextdatei</translation>
     </message>
     <message>
-        <source>in force</source>
-        <translation>in Kraft</translation>
+        <source>in progress</source>
+        <translation>läuft</translation>
     </message>
     <message>
         <source>internal</source>
@@ -3632,8 +3620,8 @@
         <translation>Link</translation>
     </message>
     <message>
-        <source>local unless a plugin of the engine is wanted</source>
-        <translation>local, sofern kein Plugin der Engine gewünscht ist</translation>
+        <source>local, or a plugin of the engine</source>
+        <translation>local oder ein Plugin der Engine</translation>
     </message>
     <message>
         <source>memory (tmpfs)</source>
@@ -3676,19 +3664,15 @@
         <translation>kein Netzwerk</translation>
     </message>
     <message>
-        <source>nobody</source>
-        <translation>niemand</translation>
-    </message>
-    <message>
         <source>none</source>
         <translation>keine</translation>
     </message>
     <message>
-        <source>not known</source>
-        <translation>unbekannt</translation>
+        <source>not available</source>
+        <translation>nicht verfügbar</translation>
     </message>
     <message>
-        <source>not made yet</source>
+        <source>not created</source>
         <translation>noch nicht erstellt</translation>
     </message>
     <message>
@@ -3698,10 +3682,6 @@
     <message>
         <source>not running</source>
         <translation>läuft nicht</translation>
-    </message>
-    <message>
-        <source>not there</source>
-        <translation>nicht vorhanden</translation>
     </message>
     <message>
         <source>nothing</source>
@@ -3716,20 +3696,8 @@
         <translation>jetzt</translation>
     </message>
     <message>
-        <source>of no limit</source>
-        <translation>ohne Limit</translation>
-    </message>
-    <message>
         <source>of one core</source>
         <translation>von einem Kern</translation>
-    </message>
-    <message>
-        <source>of the container → where it answers on the host</source>
-        <translation>im Container → wo er auf dem Host antwortet</translation>
-    </message>
-    <message>
-        <source>of the host → path in the container</source>
-        <translation>auf dem Host → Pfad im Container</translation>
     </message>
     <message>
         <source>of {limit}</source>
@@ -3753,11 +3721,11 @@
     </message>
     <message>
         <source>paused</source>
-        <translation>angehalten</translation>
+        <translation>pausiert</translation>
     </message>
     <message>
         <source>pausing…</source>
-        <translation>hält an…</translation>
+        <translation>wird pausiert…</translation>
     </message>
     <message>
         <source>privileged</source>
@@ -3788,6 +3756,10 @@
         <translation>benennt um…</translation>
     </message>
     <message>
+        <source>repairing…</source>
+        <translation>wird repariert…</translation>
+    </message>
+    <message>
         <source>restarting</source>
         <translation>startet neu</translation>
     </message>
@@ -3796,16 +3768,20 @@
         <translation>startet neu…</translation>
     </message>
     <message>
+        <source>resuming</source>
+        <translation>wird fortgesetzt</translation>
+    </message>
+    <message>
         <source>resuming…</source>
         <translation>setzt fort…</translation>
     </message>
     <message>
-        <source>running</source>
-        <translation>läuft</translation>
+        <source>retrying</source>
+        <translation>wird wiederholt</translation>
     </message>
     <message>
-        <source>saving</source>
-        <translation>spart</translation>
+        <source>running</source>
+        <translation>läuft</translation>
     </message>
     <message>
         <source>seccomp</source>
@@ -3860,40 +3836,28 @@
         <translation>stoppt…</translation>
     </message>
     <message>
-        <source>taken away</source>
-        <translation>entfernt</translation>
-    </message>
-    <message>
         <source>the gateway</source>
         <translation>das Gateway</translation>
     </message>
     <message>
-        <source>the image is gone, so that its layers are not known</source>
-        <translation>das Image ist nicht mehr da, seine Layer sind unbekannt</translation>
-    </message>
-    <message>
-        <source>trying again</source>
-        <translation>wiederholt</translation>
-    </message>
-    <message>
-        <source>typed here</source>
-        <translation>hier eingegeben</translation>
-    </message>
-    <message>
-        <source>under way</source>
-        <translation>läuft</translation>
+        <source>the image no longer exists; its layers are unknown</source>
+        <translation>das Image existiert nicht mehr; seine Layer sind unbekannt</translation>
     </message>
     <message>
         <source>unhealthy</source>
         <translation>gestört</translation>
     </message>
     <message>
-        <source>unless it was stopped</source>
-        <translation>neu starten, außer gestoppt</translation>
+        <source>unknown</source>
+        <translation>unbekannt</translation>
     </message>
     <message>
         <source>unpacking</source>
         <translation>entpackt</translation>
+    </message>
+    <message>
+        <source>unreachable</source>
+        <translation>nicht erreichbar</translation>
     </message>
     <message>
         <source>unused</source>
@@ -3920,8 +3884,8 @@
         <translation>Wert</translation>
     </message>
     <message>
-        <source>virtiofs is the faster, and a program of its own; sftp works everywhere.</source>
-        <translation>virtiofs ist schneller und ein eigenes Programm; sftp geht überall.</translation>
+        <source>virtiofs is faster and needs virtiofsd; sftp works everywhere.</source>
+        <translation>virtiofs ist schneller und braucht virtiofsd; sftp funktioniert überall.</translation>
     </message>
     <message>
         <source>volume</source>
@@ -3932,16 +3896,12 @@
         <translation>Volume oder /Ordner</translation>
     </message>
     <message>
+        <source>volume or host path → container path</source>
+        <translation>Volume oder Pfad auf dem Host → Pfad im Container</translation>
+    </message>
+    <message>
         <source>waiting</source>
         <translation>wartet</translation>
-    </message>
-    <message>
-        <source>waking</source>
-        <translation>wacht auf</translation>
-    </message>
-    <message>
-        <source>when it fails</source>
-        <translation>bei Fehlern neu starten</translation>
     </message>
     <message>
         <source>with memory</source>
@@ -3968,8 +3928,8 @@
         <translation>ja: lässt sich nicht löschen</translation>
     </message>
     <message>
-        <source>yes: no way out</source>
-        <translation>ja: kein Weg nach außen</translation>
+        <source>yes: no access to external networks</source>
+        <translation>ja: kein Zugriff auf externe Netzwerke</translation>
     </message>
     <message>
         <source>{action}: {name}</source>
@@ -4032,16 +3992,16 @@
         <translation>Diese Adresse hat bereits {holder}.</translation>
     </message>
     <message>
-        <source>{image} is here</source>
-        <translation>{image} ist da</translation>
-    </message>
-    <message>
-        <source>{image} was made</source>
+        <source>{image} was created</source>
         <translation>{image} wurde erstellt</translation>
     </message>
     <message>
+        <source>{image} was pulled</source>
+        <translation>{image} wurde gepullt</translation>
+    </message>
+    <message>
         <source>{image} was pushed</source>
-        <translation>{image} wurde gesendet</translation>
+        <translation>{image} wurde gepusht</translation>
     </message>
     <message>
         <source>{instruction}, {size}</source>
@@ -4068,11 +4028,11 @@
         <translation>{name} endete sofort mit Exit-Code {code}.</translation>
     </message>
     <message numerus="yes">
-        <source>{name} has %n files, with known secrets taken out. Have a look before you share it.</source>
-        <comment>{name} has %n file, with known secrets taken out. Have a look before you share it.</comment>
+        <source>{name} has %n files. Known secrets are removed; check it before you share it.</source>
+        <comment>{name} has %n file. Known secrets are removed; check it before you share it.</comment>
         <translation>
-            <numerusform>{name} enthält %n Datei, bekannte Geheimnisse sind entfernt. Vor dem Weitergeben bitte durchsehen.</numerusform>
-            <numerusform>{name} enthält %n Dateien, bekannte Geheimnisse sind entfernt. Vor dem Weitergeben bitte durchsehen.</numerusform>
+            <numerusform>{name} enthält %n Datei. Bekannte Geheimnisse sind entfernt; vor dem Weitergeben bitte prüfen.</numerusform>
+            <numerusform>{name} enthält %n Dateien. Bekannte Geheimnisse sind entfernt; vor dem Weitergeben bitte prüfen.</numerusform>
         </translation>
     </message>
     <message>
@@ -4116,7 +4076,7 @@
         <translation>{name} wurde geladen</translation>
     </message>
     <message>
-        <source>{name} was made again</source>
+        <source>{name} was recreated</source>
         <translation>{name} wurde neu erstellt</translation>
     </message>
     <message>
@@ -4224,20 +4184,20 @@
         </translation>
     </message>
     <message>
-        <source>{size} are free again.</source>
-        <translation>{size} sind wieder frei.</translation>
-    </message>
-    <message>
         <source>{size} can be freed</source>
         <translation>{size} lassen sich freigeben</translation>
+    </message>
+    <message>
+        <source>{size} freed.</source>
+        <translation>{size} freigegeben.</translation>
     </message>
     <message>
         <source>{size} in {path}</source>
         <translation>{size} in {path}</translation>
     </message>
     <message>
-        <source>{size} of disk are free again.</source>
-        <translation>{size} Speicherplatz sind wieder frei.</translation>
+        <source>{size} of disk space freed.</source>
+        <translation>{size} Speicherplatz freigegeben.</translation>
     </message>
     <message>
         <source>{size}/s</source>
@@ -4252,8 +4212,8 @@
         </translation>
     </message>
     <message numerus="yes">
-        <source>{up} of %n containers run.</source>
-        <comment>{up} of %n container runs.</comment>
+        <source>{up} of %n containers running.</source>
+        <comment>{up} of %n container running.</comment>
         <translation>
             <numerusform>{up} von %n Container läuft.</numerusform>
             <numerusform>{up} von %n Containern in Betrieb.</numerusform>
@@ -4291,7 +4251,11 @@
         <translation> oder den Beschleuniger auf auto stellen</translation>
     </message>
     <message>
-        <source>A command in the virtual machine said too much.</source>
+        <source>A cold start follows; no data on its disk is lost.</source>
+        <translation>Es folgt ein Kaltstart; auf dem Datenträger geht nichts verloren.</translation>
+    </message>
+    <message>
+        <source>A command in the virtual machine wrote too much output.</source>
         <translation>Ein Befehl in der virtuellen Maschine hat zu viel ausgegeben.</translation>
     </message>
     <message>
@@ -4307,32 +4271,32 @@
         <translation>Ein Snapshot kann nicht {name!r} heißen.</translation>
     </message>
     <message>
-        <source>A swarm starts its containers again by itself.</source>
-        <translation>Ein Schwarm startet seine Container von selbst wieder.</translation>
+        <source>A swarm restarts its containers itself.</source>
+        <translation>Ein Schwarm startet seine Container selbst neu.</translation>
+    </message>
+    <message>
+        <source>Add some: sudo usermod {options} $USER &amp;&amp; galley restart</source>
+        <translation>IDs hinzufügen: sudo usermod {options} $USER &amp;&amp; galley restart</translation>
     </message>
     <message>
         <source>Add that authority to the trust store of this computer, then start Galley again.</source>
-        <translation>Fügen Sie diese Zertifizierungsstelle dem Zertifikatsspeicher dieses Computers hinzu und starten Sie Galley neu.</translation>
+        <translation>Diese Zertifizierungsstelle dem Zertifikatsspeicher dieses Computers hinzufügen und Galley neu starten.</translation>
     </message>
     <message>
-        <source>Another Galley has been changing Docker&apos;s file {file} for too long.</source>
-        <translation>Ein anderes Galley ändert schon zu lange Dockers Datei {file}.</translation>
+        <source>Another Galley process keeps Docker&apos;s file {file} locked.</source>
+        <translation>Ein anderer Prozess von Galley hält Dockers Datei {file} gesperrt.</translation>
     </message>
     <message>
-        <source>Another computer may answer in its place. If its key was really replaced, `{command}` says how to forget the old one.</source>
-        <translation>Möglicherweise antwortet ein anderer Computer an seiner Stelle. Wurde der Schlüssel wirklich ersetzt, zeigt `{command}`, wie der alte entfernt wird.</translation>
-    </message>
-    <message>
-        <source>Answering on the Docker socket</source>
-        <translation>Docker-Socket wird bedient</translation>
+        <source>Another computer may answer in its place. If its key was replaced, `{command}` shows how to remove the old one.</source>
+        <translation>Möglicherweise antwortet ein anderer Computer an seiner Stelle. Wurde der Schlüssel ersetzt, zeigt `{command}`, wie der alte entfernt wird.</translation>
     </message>
     <message>
         <source>Booting Linux</source>
         <translation>Linux fährt hoch</translation>
     </message>
     <message>
-        <source>Booting Linux once for all</source>
-        <translation>Linux einmalig booten</translation>
+        <source>Booting Linux for the boot checkpoint</source>
+        <translation>Linux fährt für den Boot-Checkpoint hoch</translation>
     </message>
     <message>
         <source>Build it again: galley image build</source>
@@ -4352,19 +4316,15 @@
     </message>
     <message>
         <source>Change its permissions, or leave it out.</source>
-        <translation>Ändere seine Rechte oder lass ihn weg.</translation>
-    </message>
-    <message>
-        <source>Changes of files on this computer are not told to containers: Linux gives no more watches to your programs.</source>
-        <translation>Änderungen an Dateien dieses Computers werden Containern nicht gemeldet: Linux lässt deine Programme keine weiteren beobachten.</translation>
-    </message>
-    <message>
-        <source>Changes of files on this computer are not told to containers: the machine does not answer.</source>
-        <translation>Änderungen an Dateien dieses Computers werden Containern nicht gemeldet: Die Maschine antwortet nicht.</translation>
+        <translation>Seine Rechte ändern oder ihn weglassen.</translation>
     </message>
     <message>
         <source>Check that the address belongs to this computer.</source>
         <translation>Prüfen, ob die Adresse zu diesem Computer gehört.</translation>
+    </message>
+    <message>
+        <source>Check the disk that holds {folder}: it may be failing, or your quota on it may be used up.</source>
+        <translation>Die Festplatte mit {folder} prüfen: Vielleicht ist sie defekt, oder das Kontingent darauf ist aufgebraucht.</translation>
     </message>
     <message>
         <source>Check the name before the first slash, and whether the engine reaches the network.</source>
@@ -4384,7 +4344,7 @@
     </message>
     <message>
         <source>Checking the guest image</source>
-        <translation>Image der Maschine wird geprüft</translation>
+        <translation>Gast-Image wird geprüft</translation>
     </message>
     <message>
         <source>Checking the machine&apos;s identity</source>
@@ -4443,16 +4403,28 @@
         <translation>Verbindung zur Maschine</translation>
     </message>
     <message>
-        <source>Containers that do not run as root cannot write to shared folders: this computer does not let virtiofsd give files to anybody but you.</source>
-        <translation>Container, die nicht als root laufen, können nicht in geteilte Ordner schreiben: Dieser Computer lässt virtiofsd Dateien niemandem geben als Ihnen.</translation>
+        <source>Containers are not notified of file changes on this computer: the machine does not answer.</source>
+        <translation>Container werden über Dateiänderungen auf diesem Computer nicht benachrichtigt: Die Maschine antwortet nicht.</translation>
     </message>
     <message>
-        <source>Containers that do not run as root cannot write to shared folders: this computer lends you no ids for them.</source>
-        <translation>Container, die nicht als root laufen, können nicht in geteilte Ordner schreiben: Dieser Computer leiht Ihnen dafür keine Kennungen.</translation>
+        <source>Containers are not notified of file changes on this computer: your user has reached Linux&apos;s limit of watches.</source>
+        <translation>Container werden über Dateiänderungen auf diesem Computer nicht benachrichtigt: Die von Linux gesetzte Grenze für Watches ist erreicht.</translation>
     </message>
     <message>
-        <source>Containers that use it wait. Restart the engine: galley restart. If it ends again, `galley logs --component vm` may say why.</source>
-        <translation>Container, die ihn benutzen, warten. Starten Sie die Engine neu: galley restart. Endet es wieder, sagt `galley logs --component vm` vielleicht, warum.</translation>
+        <source>Containers are notified of only some file changes on this computer: they use more folders than Galley can watch.</source>
+        <translation>Container werden nur über einen Teil der Dateiänderungen auf diesem Computer benachrichtigt: Sie verwenden mehr Ordner, als Galley überwachen kann.</translation>
+    </message>
+    <message>
+        <source>Containers that do not run as root cannot write to shared folders: on this computer, virtiofsd cannot create files of other users.</source>
+        <translation>Container, die nicht als root laufen, können nicht in freigegebene Ordner schreiben: virtiofsd kann auf diesem Computer keine Dateien anderer Benutzer anlegen.</translation>
+    </message>
+    <message>
+        <source>Containers that do not run as root cannot write to shared folders: your user has no subordinate IDs.</source>
+        <translation>Container, die nicht als root laufen, können nicht in freigegebene Ordner schreiben: Das Benutzerkonto hat keine untergeordneten IDs.</translation>
+    </message>
+    <message>
+        <source>Containers that use it are blocked. Restart the engine: galley restart. If it ends again, see `galley logs --component vm`.</source>
+        <translation>Container, die ihn verwenden, sind blockiert. Die Engine neu starten: galley restart. Endet es wieder, siehe `galley logs --component vm`.</translation>
     </message>
     <message>
         <source>Copy what containers need into volumes.</source>
@@ -4463,20 +4435,20 @@
         <translation>{disk} an einen sicheren Ort kopieren, dann `galley start --repair` ausführen.</translation>
     </message>
     <message>
-        <source>Correct it with `docker context update`. It is like tcp://host:2376.</source>
-        <translation>Sie mit `docker context update` berichtigen. Sie sieht aus wie tcp://host:2376.</translation>
+        <source>Correct it with `docker context update`, for example to tcp://host:2376.</source>
+        <translation>Sie mit `docker context update` berichtigen, zum Beispiel zu tcp://host:2376.</translation>
     </message>
     <message>
         <source>Correct it, or choose one for Galley: galley settings set proxy manual</source>
-        <translation>Korrigieren Sie ihn, oder wählen Sie einen für Galley: galley settings set proxy manual</translation>
+        <translation>Ihn berichtigen oder einen für Galley wählen: galley settings set proxy manual</translation>
     </message>
     <message>
         <source>Correct it, or delete it.</source>
         <translation>Sie berichtigen oder löschen.</translation>
     </message>
     <message>
-        <source>Correct it, or let Galley leave it alone: `galley settings set use_context false`, and the same for use_keyring.</source>
-        <translation>Sie berichtigen oder Galley die Finger davon lassen: `galley settings set use_context false`, und ebenso use_keyring.</translation>
+        <source>Correct it, or stop Galley from changing it: `galley settings set use_context false`, and the same for use_keyring.</source>
+        <translation>Sie berichtigen oder Galley daran hindern, sie zu ändern: `galley settings set use_context false`, und ebenso use_keyring.</translation>
     </message>
     <message>
         <source>Correct it, or take it away; then run `galley start`.</source>
@@ -4491,8 +4463,24 @@
         <translation>{file} berichtigen oder an einen anderen Ort verschieben, dann gelten wieder die Standardwerte.</translation>
     </message>
     <message>
+        <source>Create it first, or bind mount it with -v.</source>
+        <translation>Ihn zuerst anlegen oder mit -v einbinden.</translation>
+    </message>
+    <message>
+        <source>Create it, or leave it out.</source>
+        <translation>Ihn anlegen oder weglassen.</translation>
+    </message>
+    <message>
+        <source>Create one: galley snapshot create NAME</source>
+        <translation>Einen erstellen: galley snapshot create NAME</translation>
+    </message>
+    <message>
         <source>Create the folder first, or share it with the engine.</source>
         <translation>Den Ordner zuerst anlegen oder für die Engine freigeben.</translation>
+    </message>
+    <message>
+        <source>Create the snapshot without memory.</source>
+        <translation>Den Snapshot ohne Arbeitsspeicher erstellen.</translation>
     </message>
     <message>
         <source>Creating the machine</source>
@@ -4515,16 +4503,16 @@
         <translation>Zuerst die Container in diesem Netzwerk trennen oder löschen.</translation>
     </message>
     <message>
-        <source>Docker does not find the program {program}, which keeps logins in the keyring.</source>
-        <translation>Docker findet das Programm {program} nicht, das Anmeldungen im Schlüsselbund ablegt.</translation>
+        <source>Docker does not find the program {program}, which stores logins in the keyring.</source>
+        <translation>Docker findet das Programm {program} nicht, das Anmeldungen im Schlüsselbund speichert.</translation>
     </message>
     <message>
         <source>Docker has to run there, and its socket {socket} has to be open to your user.</source>
         <translation>Docker muss dort laufen, und der Socket {socket} muss für das verwendete Benutzerkonto offen sein.</translation>
     </message>
     <message>
-        <source>Docker keeps its logins in a plain file: {files}.</source>
-        <translation>Docker hat seine Anmeldungen in einer lesbaren Datei: {files}.</translation>
+        <source>Docker stores its logins in a plain file: {files}.</source>
+        <translation>Docker speichert seine Anmeldungen in einer Klartextdatei: {files}.</translation>
     </message>
     <message>
         <source>Docker uses another context than Galley&apos;s.</source>
@@ -4555,16 +4543,16 @@
         <translation>Den Prozess engine.supervisor beenden und es erneut versuchen; die virtuelle Maschine und ihre Container laufen währenddessen weiter.</translation>
     </message>
     <message>
-        <source>Every start of the machine boots Linux, which takes about twice as long as going on from a machine that has booted: that has failed {failures} times in a row.</source>
-        <translation>Jeder Start der Maschine fährt Linux hoch, was etwa doppelt so lange dauert wie ein Start von einer Maschine aus, die schon hochgefahren ist: Das ist {failures}-mal hintereinander fehlgeschlagen.</translation>
+        <source>Every start of the machine boots Linux, which takes about twice as long as resuming a boot checkpoint: this has failed {failures} times in a row.</source>
+        <translation>Jeder Start der Maschine fährt Linux hoch, was etwa doppelt so lange dauert wie das Fortsetzen eines Boot-Checkpoints: Das ist {failures}-mal hintereinander fehlgeschlagen.</translation>
     </message>
     <message>
         <source>Folders cannot be shared by virtiofs: virtiofsd is not installed.</source>
-        <translation>Ordner lassen sich nicht mit virtiofs teilen: virtiofsd ist nicht installiert.</translation>
+        <translation>Ordner lassen sich nicht mit virtiofs freigeben: virtiofsd ist nicht installiert.</translation>
     </message>
     <message>
         <source>Folders of this computer cannot be shared with the machine.</source>
-        <translation>Ordner dieses Computers können nicht mit der Maschine geteilt werden.</translation>
+        <translation>Ordner dieses Computers können nicht für die Maschine freigegeben werden.</translation>
     </message>
     <message>
         <source>Free 2 GB on the disk that holds Galley&apos;s images</source>
@@ -4580,15 +4568,15 @@
     </message>
     <message>
         <source>Free some space on the disk that holds {folder}, or delete a snapshot.</source>
-        <translation>Auf der Platte, auf der {folder} liegt, Platz schaffen oder einen Snapshot löschen.</translation>
+        <translation>Auf der Festplatte mit {folder} Platz schaffen oder einen Snapshot löschen.</translation>
     </message>
     <message>
-        <source>Free some space on the disk that holds {folder}; the machine goes on by itself.</source>
-        <translation>Platz auf der Festplatte schaffen, auf der {folder} liegt; die Maschine läuft dann von selbst weiter.</translation>
+        <source>Free some space on the disk that holds {folder}; the machine then continues automatically.</source>
+        <translation>Platz auf der Festplatte mit {folder} schaffen; die Maschine läuft dann automatisch weiter.</translation>
     </message>
     <message>
         <source>Free some space, or power it off: galley stop --cold</source>
-        <translation>Schaffen Sie Platz, oder schalten Sie sie aus: galley stop --cold</translation>
+        <translation>Platz schaffen oder sie ausschalten: galley stop --cold</translation>
     </message>
     <message>
         <source>Free some space, or set GALLEY_HOME to a directory on another disk.</source>
@@ -4611,8 +4599,8 @@
         <translation>Galley kann {name} nicht erreichen: Das ssh von Windows kennt keine Sockets.</translation>
     </message>
     <message>
-        <source>Galley cannot read which folders are to be shared: {error}.</source>
-        <translation>Galley kann nicht lesen, welche Ordner geteilt werden sollen: {error}.</translation>
+        <source>Galley cannot read the list of shared folders: {error}.</source>
+        <translation>Galley kann die Liste freigegebener Ordner nicht lesen: {error}.</translation>
     </message>
     <message>
         <source>Galley cannot use {root}: {reason}.</source>
@@ -4632,31 +4620,27 @@
     </message>
     <message>
         <source>Galley keeps its keys and sockets there. Use another folder.</source>
-        <translation>Dort hat Galley seine Schlüssel und Sockets. Nehmen Sie einen anderen Ordner.</translation>
+        <translation>Dort hat Galley seine Schlüssel und Sockets. Einen anderen Ordner verwenden.</translation>
     </message>
     <message>
         <source>Galley leaves it alone. To use it here, run `docker context rm {name}` and restart.</source>
         <translation>Galley lässt ihn unberührt. Um ihn hier zu verwenden, `docker context rm {name}` ausführen und neu starten.</translation>
     </message>
     <message>
-        <source>Galley made a mistake in {method}: {error}.</source>
-        <translation>Interner Fehler in Galley bei {method}: {error}.</translation>
-    </message>
-    <message>
-        <source>Galley met a mistake of its own: {kind}: {error}</source>
-        <translation>In Galley selbst ist ein Fehler aufgetreten: {kind}: {error}</translation>
-    </message>
-    <message>
         <source>Galley reaches dockerd on the socket that it has chosen.</source>
         <translation>Galley erreicht dockerd am selbst gewählten Socket.</translation>
     </message>
     <message>
-        <source>Galley runs containerd by itself.</source>
-        <translation>Galley führt containerd selbst aus.</translation>
+        <source>Galley starts containerd itself.</source>
+        <translation>Galley startet containerd selbst.</translation>
     </message>
     <message>
         <source>Galley tries again when the next container starts or ends. If that does not help: galley restart</source>
         <translation>Galley versucht es wieder, wenn der nächste Container startet oder endet. Hilft das nicht: galley restart</translation>
+    </message>
+    <message>
+        <source>Galley uses it to detect whether dockerd runs.</source>
+        <translation>Galley erkennt daran, ob dockerd läuft.</translation>
     </message>
     <message>
         <source>Galley {running} is running in the background, but this is Galley {ours}.</source>
@@ -4683,10 +4667,6 @@
         <translation>Der Hintergrundprozess von Galley stammt aus einem anderen Build als dieses Programm.</translation>
     </message>
     <message>
-        <source>Galley&apos;s background process went away.</source>
-        <translation>Der Hintergrundprozess von Galley ist verschwunden.</translation>
-    </message>
-    <message>
         <source>Galley&apos;s background process {how}.</source>
         <translation>Der Hintergrundprozess von Galley {how}.</translation>
     </message>
@@ -4699,20 +4679,12 @@
         <translation>Galleys Engine ist nicht bereit ({state}).</translation>
     </message>
     <message>
-        <source>Galley&apos;s machine tells by it whether dockerd runs.</source>
-        <translation>Galleys Maschine erkennt daran, ob dockerd läuft.</translation>
-    </message>
-    <message>
         <source>Galley&apos;s process that carries ports on IPv6 addresses does not work.</source>
         <translation>Galleys Prozess, der Ports an IPv6-Adressen weiterleitet, funktioniert nicht.</translation>
     </message>
     <message>
         <source>Give it at most {processors}: galley settings set</source>
         <translation>Ihr höchstens {processors} geben: galley settings set</translation>
-    </message>
-    <message>
-        <source>Give it in the longer way: docker run --mount {mount}</source>
-        <translation>Gib ihn auf die längere Art an: docker run --mount {mount}</translation>
     </message>
     <message>
         <source>Give it less: galley settings set</source>
@@ -4725,10 +4697,6 @@
     <message>
         <source>Give your user subordinate ids: sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $USER</source>
         <translation>Dem Benutzerkonto untergeordnete IDs geben: sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $USER</translation>
-    </message>
-    <message>
-        <source>Have it lend you some: sudo usermod {options} $USER &amp;&amp; galley restart</source>
-        <translation>Ihn welche leihen lassen: sudo usermod {options} $USER &amp;&amp; galley restart</translation>
     </message>
     <message>
         <source>If you did not replace its data disk, another program answers in its place.</source>
@@ -4752,7 +4720,7 @@
     </message>
     <message>
         <source>Install it (sudo apt-get install virtiofsd), or share by sftp: galley settings set share_by auto &amp;&amp; galley restart</source>
-        <translation>Installieren (sudo apt-get install virtiofsd) oder mit sftp teilen: galley settings set share_by auto &amp;&amp; galley restart</translation>
+        <translation>Installieren (sudo apt-get install virtiofsd) oder mit sftp freigeben: galley settings set share_by auto &amp;&amp; galley restart</translation>
     </message>
     <message>
         <source>Install it: `brew install qemu`.</source>
@@ -4779,16 +4747,20 @@
         <translation>Installieren: sudo apt-get install mmdebstrap erofs-utils qemu-utils zstd uidmap gcc libc6-dev</translation>
     </message>
     <message>
+        <source>Internal error in Galley: {kind}: {error}</source>
+        <translation>Interner Fehler in Galley: {kind}: {error}</translation>
+    </message>
+    <message>
+        <source>Internal error in {method}: {error}.</source>
+        <translation>Interner Fehler in {method}: {error}.</translation>
+    </message>
+    <message>
         <source>It begins with -----BEGIN CERTIFICATE-----. Correct it; then run `galley start`.</source>
         <translation>Es beginnt mit -----BEGIN CERTIFICATE-----. Korrigieren, dann `galley start` ausführen.</translation>
     </message>
     <message>
         <source>It ended at once with exit code {code}.</source>
         <translation>Er endete sofort mit Exit-Code {code}.</translation>
-    </message>
-    <message>
-        <source>It has to be like ssh://user@host, without a password.</source>
-        <translation>Sie muss aussehen wie ssh://user@host, ohne Passwort.</translation>
     </message>
     <message>
         <source>It is in the machine&apos;s memory, where the next start expects it.</source>
@@ -4807,24 +4779,12 @@
         <translation>Er läuft mit Galleys eigenen Einstellungen. daemon.json berichtigen und erneut anwenden.</translation>
     </message>
     <message>
-        <source>It starts from cold; nothing on its disk is lost.</source>
-        <translation>Sie fährt neu hoch; auf ihrer Festplatte geht nichts verloren.</translation>
-    </message>
-    <message>
         <source>It was chosen when the machine was started.</source>
         <translation>Dies wurde beim Start der Maschine gewählt.</translation>
     </message>
     <message>
         <source>It will be when the engine starts again: galley restart</source>
         <translation>Er wird es, wenn die Engine wieder startet: galley restart</translation>
-    </message>
-    <message>
-        <source>Its administrator can change that (the setting {setting} of sysctl); then: galley restart</source>
-        <translation>Wer ihn verwaltet, kann das ändern (die Einstellung {setting} von sysctl); danach: galley restart</translation>
-    </message>
-    <message>
-        <source>Its last words are in the details; `galley shell` opens the machine.</source>
-        <translation>Die letzten Zeilen stehen in den Details; `galley shell` öffnet die Maschine.</translation>
     </message>
     <message>
         <source>Its unshare is missing or too old: install util-linux 2.38 or later; then: galley restart</source>
@@ -4855,32 +4815,8 @@
         <translation>Von Registrys abmelden, die nicht mehr gebraucht werden, dann erneut versuchen.</translation>
     </message>
     <message>
-        <source>Look at it with its own program, for example Passwords and Keys, then try again.</source>
-        <translation>Mit seinem eigenen Programm nachsehen, etwa Passwörter und Verschlüsselung, dann erneut versuchen.</translation>
-    </message>
-    <message>
-        <source>Look at the disk that holds {folder}: it may be failing, or your quota on it may be used up.</source>
-        <translation>Die Festplatte mit {folder} prüfen: Vielleicht ist sie defekt, oder Ihr Kontingent darauf ist aufgebraucht.</translation>
-    </message>
-    <message>
         <source>Machines cannot be suspended on this computer.</source>
-        <translation>Auf diesem Computer können Maschinen nicht aufbewahrt werden.</translation>
-    </message>
-    <message>
-        <source>Make it first, or bind it with -v.</source>
-        <translation>Legen Sie ihn zuerst an, oder binden Sie ihn mit -v ein.</translation>
-    </message>
-    <message>
-        <source>Make it, or leave it out.</source>
-        <translation>Lege ihn an oder lass ihn weg.</translation>
-    </message>
-    <message>
-        <source>Make one: galley snapshot create NAME</source>
-        <translation>Einen erstellen: galley snapshot create NAME</translation>
-    </message>
-    <message>
-        <source>Make the snapshot without what is in memory.</source>
-        <translation>Den Snapshot ohne Arbeitsspeicher erstellen.</translation>
+        <translation>Auf diesem Computer ist kein Ruhezustand der Maschine möglich.</translation>
     </message>
     <message>
         <source>Make {place} writable for your user, then try again.</source>
@@ -4897,10 +4833,6 @@
     <message>
         <source>Move them to the keyring with `galley logins --move`, or keep it so: `galley settings set use_keyring false`.</source>
         <translation>Sie mit `galley logins --move` in den Schlüsselbund verschieben, oder es so lassen: `galley settings set use_keyring false`.</translation>
-    </message>
-    <message>
-        <source>Name such a one, or one that asks for no login.</source>
-        <translation>Einen solchen nennen oder einen, der keine Anmeldung verlangt.</translation>
     </message>
     <message>
         <source>No folder has such a name.</source>
@@ -4921,10 +4853,6 @@
     <message>
         <source>No package of the guest&apos;s recipe holds {name}.</source>
         <translation>Kein Paket aus dem Rezept des Gasts enthält {name}.</translation>
-    </message>
-    <message>
-        <source>Not every change of a file on this computer is told to containers: they have more folders of it than Galley may watch.</source>
-        <translation>Nicht jede Änderung an Dateien dieses Computers wird Containern gemeldet: Sie haben mehr Ordner davon, als Galley beobachten darf.</translation>
     </message>
     <message>
         <source>Nothing</source>
@@ -4953,6 +4881,14 @@
     <message>
         <source>Only {free:size} are free on the disk that holds {folder}.</source>
         <translation>Auf dem Datenträger mit {folder} sind nur {free:size} frei.</translation>
+    </message>
+    <message>
+        <source>Open it with its own program, for example Passwords and Keys, then try again.</source>
+        <translation>Mit dem zugehörigen Programm öffnen, etwa Passwörter und Verschlüsselung, dann erneut versuchen.</translation>
+    </message>
+    <message>
+        <source>Opening the Docker socket</source>
+        <translation>Docker-Socket wird geöffnet</translation>
     </message>
     <message>
         <source>Please report it with its details.</source>
@@ -4987,6 +4923,10 @@
         <translation>Port {port}/{protocol} unter {address} wird schon vom Dienst {service} veröffentlicht.</translation>
     </message>
     <message>
+        <source>Port {port}/{protocol} on {address} is reserved by Windows.</source>
+        <translation>Port {port}/{protocol} unter {address} ist von Windows reserviert.</translation>
+    </message>
+    <message>
         <source>Port {port}/{protocol} on {address} is reserved for the administrator.</source>
         <translation>Port {port}/{protocol} unter {address} ist dem Administrator vorbehalten.</translation>
     </message>
@@ -5011,12 +4951,12 @@
         <translation>Ihn unter einer IPv4-Adresse veröffentlichen, etwa 127.0.0.1 oder 0.0.0.0.</translation>
     </message>
     <message>
-        <source>Publish the container on a port from 1024 up; on Linux the first port that everybody may use is the setting net.ipv4.ip_unprivileged_port_start.</source>
-        <translation>Den Container auf einem Port ab 1024 veröffentlichen; unter Linux legt net.ipv4.ip_unprivileged_port_start den ersten Port fest, den alle verwenden dürfen.</translation>
+        <source>Publish the container on another port. Ranges reserved by Windows: netsh interface ipv4 show excludedportrange protocol={protocol}</source>
+        <translation>Den Container auf einem anderen Port veröffentlichen. Von Windows reservierte Bereiche: netsh interface ipv4 show excludedportrange protocol={protocol}</translation>
     </message>
     <message>
-        <source>Publish the container on another port. The ranges that Windows keeps: netsh interface ipv4 show excludedportrange protocol={protocol}</source>
-        <translation>Den Container auf einem anderen Port veröffentlichen. Die Bereiche, die Windows behält: netsh interface ipv4 show excludedportrange protocol={protocol}</translation>
+        <source>Publish the container on port 1024 or higher; on Linux, net.ipv4.ip_unprivileged_port_start sets the first port open to all users.</source>
+        <translation>Den Container auf Port 1024 oder höher veröffentlichen; unter Linux legt net.ipv4.ip_unprivileged_port_start den ersten Port für alle Benutzer fest.</translation>
     </message>
     <message>
         <source>Published ports reach their containers by it.</source>
@@ -5024,7 +4964,7 @@
     </message>
     <message>
         <source>Pull the image first.</source>
-        <translation>Das Image zuerst holen.</translation>
+        <translation>Das Image zuerst pullen.</translation>
     </message>
     <message>
         <source>Put Galley into a folder with a shorter path.</source>
@@ -5044,7 +4984,7 @@
     </message>
     <message>
         <source>QEMU could not suspend or resume the machine: {reason}.</source>
-        <translation>QEMU konnte die Maschine nicht aufbewahren oder wieder wecken: {reason}.</translation>
+        <translation>QEMU konnte die Maschine nicht in den Ruhezustand versetzen oder daraus fortsetzen: {reason}.</translation>
     </message>
     <message>
         <source>QEMU did not start the machine: {reason}</source>
@@ -5059,8 +4999,8 @@
         <translation>QEMU antwortet nicht an seinem Steuersocket.</translation>
     </message>
     <message>
-        <source>QEMU does not tell who comes.</source>
-        <translation>QEMU sagt nicht, wer kommt.</translation>
+        <source>QEMU does not report connections to published ports.</source>
+        <translation>QEMU meldet keine Verbindungen zu veröffentlichten Ports.</translation>
     </message>
     <message>
         <source>QEMU ended with code {code}</source>
@@ -5087,12 +5027,12 @@
         <translation>Der Steuersocket von QEMU spricht kein QMP.</translation>
     </message>
     <message>
-        <source>Raise Linux&apos;s limit, of which Galley takes half, then start the container again: sudo sysctl fs.inotify.max_user_watches=1048576</source>
-        <translation>Erhöhe die Grenze von Linux, von der Galley die Hälfte nimmt, und starte den Container neu: sudo sysctl fs.inotify.max_user_watches=1048576</translation>
+        <source>Raise Linux&apos;s limit, of which Galley uses half, then start the container again: sudo sysctl fs.inotify.max_user_watches=1048576</source>
+        <translation>Die Grenze von Linux erhöhen, von der Galley die Hälfte verwendet, und den Container neu starten: sudo sysctl fs.inotify.max_user_watches=1048576</translation>
     </message>
     <message>
         <source>Raise its limit: sudo sysctl fs.inotify.max_user_instances=1024</source>
-        <translation>Erhöhe seine Grenze: sudo sysctl fs.inotify.max_user_instances=1024</translation>
+        <translation>Die Grenze erhöhen: sudo sysctl fs.inotify.max_user_instances=1024</translation>
     </message>
     <message>
         <source>Refresh the image: it may have been removed or replaced meanwhile.</source>
@@ -5116,22 +5056,26 @@
     </message>
     <message>
         <source>Replace it in this computer&apos;s trust store by a new one, or remove it; then run `galley start`.</source>
-        <translation>Ersetzen Sie es im Zertifikatsspeicher dieses Computers durch ein neues oder entfernen Sie es; führen Sie dann `galley start` aus.</translation>
+        <translation>Es im Zertifikatsspeicher dieses Computers durch ein neues ersetzen oder entfernen; danach `galley start` ausführen.</translation>
     </message>
     <message>
-        <source>Restart the engine: galley restart. If that does not help, `galley logs --component vm` says why.</source>
-        <translation>Starte die Engine neu: galley restart. Hilft das nicht, sagt `galley logs --component vm`, warum.</translation>
+        <source>Restart the engine: galley restart. If that does not help, see `galley logs --component vm`.</source>
+        <translation>Die Engine neu starten: galley restart. Hilft das nicht, siehe `galley logs --component vm`.</translation>
     </message>
     <message>
         <source>Resume the container first.</source>
         <translation>Den Container zuerst fortsetzen.</translation>
     </message>
     <message>
+        <source>Resuming the machine</source>
+        <translation>Maschine wird fortgesetzt</translation>
+    </message>
+    <message>
         <source>Run `docker context use {name}`, or use `galley docker …`.</source>
         <translation>`docker context use {name}` ausführen oder `galley docker …` verwenden.</translation>
     </message>
     <message>
-        <source>Run `galley diagnose --bundle FILE` and look at the logs in it.</source>
+        <source>Run `galley diagnose --bundle FILE` and check the logs in it.</source>
         <translation>`galley diagnose --bundle DATEI` ausführen und die Logs darin ansehen.</translation>
     </message>
     <message>
@@ -5163,7 +5107,7 @@
         <translation>`{command}` einmal in einem Terminal ausführen, den angezeigten Schlüssel vergleichen und es erneut versuchen.</translation>
     </message>
     <message>
-        <source>Run it anew from its image.</source>
+        <source>Run its image again.</source>
         <translation>Sein Image neu ausführen.</translation>
     </message>
     <message>
@@ -5195,8 +5139,8 @@
         <translation>Siehe die Details und `galley logs --component supervisor`.</translation>
     </message>
     <message>
-        <source>See the details: mostly a library of the system is missing, which they name.</source>
-        <translation>Siehe die Details: Meist fehlt eine Bibliothek des Systems, die dort genannt ist.</translation>
+        <source>See the details, which usually name a missing library of the system.</source>
+        <translation>Siehe die Details: Sie nennen meist eine fehlende Bibliothek des Systems.</translation>
     </message>
     <message>
         <source>See: galley logs --component supervisor. Please report it with: galley diagnose --bundle</source>
@@ -5204,7 +5148,7 @@
     </message>
     <message>
         <source>Send the request as plain JSON in UTF-8.</source>
-        <translation>Senden Sie die Anfrage als einfaches JSON in UTF-8.</translation>
+        <translation>Die Anfrage als einfaches JSON in UTF-8 senden.</translation>
     </message>
     <message>
         <source>Set GALLEY_HOME to a directory that you can write to.</source>
@@ -5220,19 +5164,19 @@
     </message>
     <message>
         <source>Share a folder of your own.</source>
-        <translation>Teile einen eigenen Ordner.</translation>
+        <translation>Einen eigenen Ordner freigeben.</translation>
     </message>
     <message>
-        <source>Share a folder that holds several of them: galley settings set shares</source>
-        <translation>Teile einen Ordner, der mehrere davon enthält: galley settings set shares</translation>
+        <source>Share a folder that contains several of them: galley settings set shares</source>
+        <translation>Einen Ordner freigeben, der mehrere davon enthält: galley settings set shares</translation>
     </message>
     <message>
-        <source>Share it, or a folder that holds it, then restart the engine: galley settings set shares {shares} &amp;&amp; galley restart</source>
-        <translation>Teile ihn oder einen Ordner, der ihn enthält, und starte dann die Engine neu: galley settings set shares {shares} &amp;&amp; galley restart</translation>
+        <source>Share it, or a folder that contains it, then restart the engine: galley settings set shares {shares} &amp;&amp; galley restart</source>
+        <translation>Ihn oder einen Ordner, der ihn enthält, freigeben, dann die Engine neu starten: galley settings set shares {shares} &amp;&amp; galley restart</translation>
     </message>
     <message>
-        <source>Share the folder that holds it.</source>
-        <translation>Teile den Ordner, der sie enthält.</translation>
+        <source>Share the folder that contains it.</source>
+        <translation>Den Ordner freigeben, der sie enthält.</translation>
     </message>
     <message>
         <source>Shorten it.</source>
@@ -5255,12 +5199,12 @@
         <translation>Sie mit `galley start` wieder starten; Images, Volumes und Container bleiben erhalten.</translation>
     </message>
     <message>
-        <source>Start it and look again.</source>
+        <source>Start it and check again.</source>
         <translation>Sie starten und erneut nachsehen.</translation>
     </message>
     <message>
-        <source>Start it first (galley start), or make the snapshot without what is in memory.</source>
-        <translation>Erst starten (galley start), oder den Snapshot ohne Arbeitsspeicher erstellen.</translation>
+        <source>Start it first (galley start), or create the snapshot without memory.</source>
+        <translation>Erst starten (galley start) oder den Snapshot ohne Arbeitsspeicher erstellen.</translation>
     </message>
     <message>
         <source>Start it with `galley start`.</source>
@@ -5268,11 +5212,11 @@
     </message>
     <message>
         <source>Start it yourself to see why: docker start {name}</source>
-        <translation>Starten Sie ihn selbst, um zu sehen, warum: docker start {name}</translation>
+        <translation>Ihn selbst starten, um den Grund zu sehen: docker start {name}</translation>
     </message>
     <message>
         <source>Start it, or choose another. Without a proxy: galley settings set proxy none</source>
-        <translation>Starten Sie ihn, oder wählen Sie einen anderen. Ohne Proxy: galley settings set proxy none</translation>
+        <translation>Ihn starten oder einen anderen wählen. Ohne Proxy: galley settings set proxy none</translation>
     </message>
     <message>
         <source>Start it: galley start</source>
@@ -5303,8 +5247,8 @@
         <translation>Die Maschine erneut starten.</translation>
     </message>
     <message>
-        <source>Start the proxy, or choose another, or none, among the network settings.</source>
-        <translation>Starten Sie den Proxy, oder wählen Sie in den Netzwerkeinstellungen einen anderen oder keinen.</translation>
+        <source>Start the proxy, or choose another, or none, in the network settings.</source>
+        <translation>Den Proxy starten oder in den Netzwerkeinstellungen einen anderen oder keinen wählen.</translation>
     </message>
     <message>
         <source>Starting containerd</source>
@@ -5328,7 +5272,7 @@
     </message>
     <message>
         <source>Stop that container, or publish this one on another port.</source>
-        <translation>Jenen Container anhalten oder diesen auf einem anderen Port veröffentlichen.</translation>
+        <translation>Jenen Container stoppen oder diesen auf einem anderen Port veröffentlichen.</translation>
     </message>
     <message>
         <source>Stop that program, or publish the container on another port.</source>
@@ -5344,11 +5288,11 @@
     </message>
     <message>
         <source>Suspend aborted: the engine is in use.</source>
-        <translation>Anhalten abgebrochen: Die Engine wird benutzt.</translation>
+        <translation>Ruhezustand abgebrochen: Die Engine wird verwendet.</translation>
     </message>
     <message>
         <source>Suspending needs {needed:size} for the machine&apos;s memory, and the disk that holds {folder} has {free:size} free.</source>
-        <translation>Das Aufbewahren braucht {needed:size} für den Arbeitsspeicher der Maschine, und auf der Festplatte mit {folder} sind {free:size} frei.</translation>
+        <translation>Der Ruhezustand braucht {needed:size} für den Arbeitsspeicher der Maschine, und auf der Festplatte mit {folder} sind {free:size} frei.</translation>
     </message>
     <message>
         <source>Take another name.</source>
@@ -5371,16 +5315,12 @@
         <translation>Die Docker Engine antwortet nicht.</translation>
     </message>
     <message>
-        <source>The Docker Engine does not say how much CPU containers use.</source>
-        <translation>Die Docker Engine sagt nicht, wie viel CPU Container benutzen.</translation>
+        <source>The Docker Engine does not report the CPU usage of containers.</source>
+        <translation>Die Docker Engine meldet die CPU-Auslastung der Container nicht.</translation>
     </message>
     <message>
         <source>The Docker Engine does not start in the machine.</source>
         <translation>Die Docker Engine startet in der Maschine nicht.</translation>
-    </message>
-    <message>
-        <source>The Docker Engine gave a reading that makes no sense.</source>
-        <translation>Die Docker Engine hat einen unsinnigen Messwert geliefert.</translation>
     </message>
     <message>
         <source>The Docker Engine has ended meanwhile.</source>
@@ -5395,6 +5335,10 @@
         <translation>Die Docker Engine hat abgelehnt.</translation>
     </message>
     <message>
+        <source>The Docker Engine reported an invalid value.</source>
+        <translation>Die Docker Engine hat einen ungültigen Wert gemeldet.</translation>
+    </message>
+    <message>
         <source>The Docker Engine stopped sending {path}.</source>
         <translation>Die Docker Engine hat die Übertragung von {path} abgebrochen.</translation>
     </message>
@@ -5403,12 +5347,12 @@
         <translation>Die Docker Engine hat die Übertragung abgebrochen.</translation>
     </message>
     <message>
-        <source>The Docker Engine went away before it had started {containers} again.</source>
-        <translation>Die Docker Engine war weg, bevor sie {containers} wieder gestartet hatte.</translation>
-    </message>
-    <message>
         <source>The accelerator {accelerator} does not exist on {system}.</source>
         <translation>Den Beschleuniger {accelerator} gibt es unter {system} nicht.</translation>
+    </message>
+    <message>
+        <source>The administrator can change that (sysctl {setting}); then: galley restart</source>
+        <translation>Der Administrator kann das ändern (sysctl {setting}); danach: galley restart</translation>
     </message>
     <message>
         <source>The certificate of {host} is refused: {reason}.</source>
@@ -5425,6 +5369,22 @@
     <message>
         <source>The command that is to start at login has {length} characters; Windows takes {longest}.</source>
         <translation>Der Befehl, der bei der Anmeldung starten soll, hat {length} Zeichen; Windows nimmt {longest}.</translation>
+    </message>
+    <message>
+        <source>The connection to Galley&apos;s background process was lost.</source>
+        <translation>Die Verbindung zum Hintergrundprozess von Galley ist abgebrochen.</translation>
+    </message>
+    <message numerus="yes">
+        <source>The connection to the Docker Engine was lost before these containers were started again: {containers}.</source>
+        <comment>The connection to the Docker Engine was lost before the container {containers} was started again.</comment>
+        <translation>
+            <numerusform>Die Verbindung zur Docker Engine ist abgebrochen, bevor der Container {containers} wieder gestartet war.</numerusform>
+            <numerusform>Die Verbindung zur Docker Engine ist abgebrochen, bevor diese Container wieder gestartet waren: {containers}.</numerusform>
+        </translation>
+    </message>
+    <message>
+        <source>The connection to the virtual machine was lost during a command.</source>
+        <translation>Die Verbindung zur virtuellen Maschine ging während eines Befehls verloren.</translation>
     </message>
     <message>
         <source>The connection to the virtual machine was lost.</source>
@@ -5463,6 +5423,10 @@
         <translation>Die Einzelheiten stehen in {path}. Bitte melden.</translation>
     </message>
     <message>
+        <source>The details show its last output; `galley shell` opens a shell in the machine.</source>
+        <translation>Die Details zeigen seine letzte Ausgabe; `galley shell` öffnet eine Shell in der Maschine.</translation>
+    </message>
+    <message>
         <source>The disk that holds {folder} has {free:size} free; a machine needs {needed:size}.</source>
         <translation>Auf dem Datenträger mit {folder} sind {free:size} frei; eine Maschine benötigt {needed:size}.</translation>
     </message>
@@ -5477,6 +5441,10 @@
     <message>
         <source>The engine&apos;s disk is full. Remove what is not used, or give the disk more space.</source>
         <translation>Der Datenträger der Engine ist voll. Unbenutztes löschen oder dem Datenträger mehr Platz geben.</translation>
+    </message>
+    <message>
+        <source>The fake backend cannot run commands.</source>
+        <translation>Das Backend fake kann keine Befehle ausführen.</translation>
     </message>
     <message>
         <source>The fake backend emulates nothing.</source>
@@ -5496,31 +5464,35 @@
     </message>
     <message>
         <source>The folder {folder} cannot be shared.</source>
-        <translation>Der Ordner {folder} kann nicht geteilt werden.</translation>
+        <translation>Der Ordner {folder} kann nicht freigegeben werden.</translation>
     </message>
     <message>
         <source>The folder {folder} cannot be shared: Galley keeps its keys and sockets there.</source>
-        <translation>Der Ordner {folder} kann nicht geteilt werden: Dort hat Galley seine Schlüssel und Sockets.</translation>
+        <translation>Der Ordner {folder} kann nicht freigegeben werden: Dort hat Galley seine Schlüssel und Sockets.</translation>
     </message>
     <message>
         <source>The folder {folder} cannot be shared: it does not exist.</source>
-        <translation>Der Ordner {folder} kann nicht geteilt werden: Es gibt ihn nicht.</translation>
+        <translation>Der Ordner {folder} kann nicht freigegeben werden: Es gibt ihn nicht.</translation>
     </message>
     <message>
         <source>The folder {folder} cannot be shared: it is a file.</source>
-        <translation>Der Ordner {folder} kann nicht geteilt werden: Er ist eine Datei.</translation>
+        <translation>{folder} kann nicht freigegeben werden: Es ist eine Datei.</translation>
     </message>
     <message>
-        <source>The folder {folder} cannot be shared: the machine has its own there.</source>
-        <translation>Der Ordner {folder} kann nicht geteilt werden: Dort hat die Maschine ihr Eigenes.</translation>
+        <source>The folder {folder} cannot be shared: the machine uses this path itself.</source>
+        <translation>Der Ordner {folder} kann nicht freigegeben werden: Die Maschine verwendet diesen Pfad selbst.</translation>
     </message>
     <message>
-        <source>The folder {folder} cannot be shared: you may not read it.</source>
-        <translation>Der Ordner {folder} kann nicht geteilt werden: Du darfst ihn nicht lesen.</translation>
+        <source>The folder {folder} cannot be shared: you have no permission to read it.</source>
+        <translation>Der Ordner {folder} kann nicht freigegeben werden: Die Leserechte fehlen.</translation>
     </message>
     <message>
         <source>The folder {folder} does not exist.</source>
         <translation>Den Ordner {folder} gibt es nicht.</translation>
+    </message>
+    <message>
+        <source>The folder {folder} is a link to {target}, and -v accepts no colon in a path.</source>
+        <translation>Der Ordner {folder} ist ein Link auf {target}, und -v erlaubt keinen Doppelpunkt im Pfad.</translation>
     </message>
     <message>
         <source>The folder {folder} is no longer shared: the program that served it, virtiofsd, has ended.</source>
@@ -5528,23 +5500,19 @@
     </message>
     <message>
         <source>The folder {folder} is not shared with Galley&apos;s virtual machine.</source>
-        <translation>Der Ordner {folder} ist nicht mit Galleys virtueller Maschine geteilt.</translation>
+        <translation>Der Ordner {folder} ist nicht für Galleys virtuelle Maschine freigegeben.</translation>
     </message>
     <message>
         <source>The folder {folder} is not shared with Galley&apos;s virtual machine. {reason}</source>
-        <translation>Der Ordner {folder} ist nicht mit Galleys virtueller Maschine geteilt. {reason}</translation>
+        <translation>Der Ordner {folder} ist nicht für Galleys virtuelle Maschine freigegeben. {reason}</translation>
     </message>
     <message>
         <source>The folder {folder} is not shared yet.</source>
-        <translation>Der Ordner {folder} ist noch nicht geteilt.</translation>
+        <translation>Der Ordner {folder} ist noch nicht freigegeben.</translation>
     </message>
     <message>
         <source>The folder {folder} is not shared: the machine could not mount it.</source>
-        <translation>Der Ordner {folder} ist nicht geteilt: Die Maschine konnte ihn nicht einhängen.</translation>
-    </message>
-    <message>
-        <source>The folder {folder} leads to {target}, and -v cannot name a folder with a colon.</source>
-        <translation>Der Ordner {folder} führt zu {target}, und -v kann keinen Ordner mit einem Doppelpunkt nennen.</translation>
+        <translation>Der Ordner {folder} ist nicht freigegeben: Die Maschine konnte ihn nicht einhängen.</translation>
     </message>
     <message>
         <source>The guest image is damaged: {name} in {image}: {reason}.</source>
@@ -5607,8 +5575,8 @@
         <translation>Der Schlüssel zum Hintergrundprozess von Galley fehlt.</translation>
     </message>
     <message>
-        <source>The keyring has not answered for {seconds:g} seconds.</source>
-        <translation>Der Schlüsselbund antwortet seit {seconds:g} Sekunden nicht.</translation>
+        <source>The keyring has not answered for {seconds:g} s.</source>
+        <translation>Der Schlüsselbund antwortet seit {seconds:g} s nicht.</translation>
     </message>
     <message>
         <source>The keyring is locked.</source>
@@ -5627,20 +5595,20 @@
         <translation>Die Anmeldedaten für {name} waren nicht lesbar.</translation>
     </message>
     <message>
-        <source>The machine came up only at the second try: {error}</source>
-        <translation>Die Maschine kam erst beim zweiten Versuch hoch: {error}</translation>
+        <source>The machine can use {wanted:size} of memory, but only {free:size} are free now.</source>
+        <translation>Die Maschine kann {wanted:size} Arbeitsspeicher belegen, derzeit sind aber nur {free:size} frei.</translation>
     </message>
     <message>
         <source>The machine cannot be suspended: it was started by another version of Galley.</source>
-        <translation>Die Maschine kann nicht aufbewahrt werden: Sie wurde von einer anderen Version von Galley gestartet.</translation>
+        <translation>Die Maschine kann nicht in den Ruhezustand versetzt werden: Sie wurde von einer anderen Version von Galley gestartet.</translation>
     </message>
     <message>
         <source>The machine does not change whether containers reach this computer&apos;s services.</source>
         <translation>Die Maschine ändert nicht, ob Container Dienste dieses Computers erreichen.</translation>
     </message>
     <message>
-        <source>The machine does not run: there is nothing in its memory.</source>
-        <translation>Die Maschine läuft nicht: In ihrem Arbeitsspeicher ist nichts.</translation>
+        <source>The machine does not report its time.</source>
+        <translation>Die Maschine gibt ihre Uhrzeit nicht an.</translation>
     </message>
     <message>
         <source>The machine does not take the certificates for single registries.</source>
@@ -5649,18 +5617,6 @@
     <message>
         <source>The machine does not take the certificates that this computer trusts.</source>
         <translation>Die Maschine übernimmt die Zertifikate nicht, denen dieser Computer vertraut.</translation>
-    </message>
-    <message>
-        <source>The machine does not tell its time.</source>
-        <translation>Die Maschine gibt ihre Uhrzeit nicht an.</translation>
-    </message>
-    <message>
-        <source>The machine goes on with its own. Correct SSL_CERT_FILE or the file it names, then run: galley restart --supervisor</source>
-        <translation>Die Maschine arbeitet mit ihren eigenen weiter. Korrigieren Sie SSL_CERT_FILE oder die Datei, die dort steht, und führen Sie dann aus: galley restart --supervisor</translation>
-    </message>
-    <message>
-        <source>The machine has its own there. Copy it to a shared folder.</source>
-        <translation>Dort hat die Maschine ihr Eigenes. Kopiere es in einen geteilten Ordner.</translation>
     </message>
     <message>
         <source>The machine has no port left for port {port}/{protocol} on {address}.</source>
@@ -5675,24 +5631,16 @@
         <translation>Die Maschine läuft nicht.</translation>
     </message>
     <message>
+        <source>The machine is not running: it has no memory to save.</source>
+        <translation>Die Maschine läuft nicht: Sie hat keinen Arbeitsspeicher zu sichern.</translation>
+    </message>
+    <message>
         <source>The machine is running already.</source>
         <translation>Die Maschine läuft bereits.</translation>
     </message>
     <message>
         <source>The machine is running.</source>
         <translation>Die Maschine läuft.</translation>
-    </message>
-    <message>
-        <source>The machine is to have {cpus} CPUs, and this computer has {processors}.</source>
-        <translation>Die Maschine soll {cpus} CPUs haben, dieser Computer hat {processors}.</translation>
-    </message>
-    <message>
-        <source>The machine is to have {wanted:size} of memory, and this computer has {installed:size}.</source>
-        <translation>Die Maschine soll {wanted:size} Arbeitsspeicher haben, dieser Computer hat {installed:size}.</translation>
-    </message>
-    <message>
-        <source>The machine may take {wanted:size}, and {free:size} are free now.</source>
-        <translation>Die Maschine darf {wanted:size} belegen, derzeit sind {free:size} frei.</translation>
     </message>
     <message>
         <source>The machine runs, but Galley&apos;s background process does not: docker cannot reach it.</source>
@@ -5703,8 +5651,20 @@
         <translation>Die Maschine zeigt einen anderen Host-Schlüssel als bei ihrer Erstellung.</translation>
     </message>
     <message>
+        <source>The machine started only at the second try: {error}</source>
+        <translation>Die Maschine ist erst beim zweiten Versuch gestartet: {error}</translation>
+    </message>
+    <message>
         <source>The machine that runs was started by an older Galley.</source>
         <translation>Die laufende Maschine wurde von einem älteren Galley gestartet.</translation>
+    </message>
+    <message>
+        <source>The machine uses its own. Correct SSL_CERT_FILE or the file it names, then run: galley restart --supervisor</source>
+        <translation>Die Maschine verwendet ihre eigenen. SSL_CERT_FILE oder die dort genannte Datei korrigieren, dann ausführen: galley restart --supervisor</translation>
+    </message>
+    <message>
+        <source>The machine uses this path itself. Copy the folder to a shared one.</source>
+        <translation>Die Maschine verwendet diesen Pfad selbst. Den Ordner in einen freigegebenen kopieren.</translation>
     </message>
     <message>
         <source>The machine&apos;s clock is {seconds:.0f} s ahead.</source>
@@ -5719,28 +5679,28 @@
         <translation>Der Datenträger der Maschine ist fast voll: Downloads, Builds und Container können scheitern.</translation>
     </message>
     <message>
-        <source>The old container is there as {aside} or {name}; nothing of it was removed.</source>
-        <translation>Der alte Container ist als {aside} oder {name} vorhanden; nichts davon wurde gelöscht.</translation>
+        <source>The old container is kept as {aside} or {name}.</source>
+        <translation>Der alte Container ist als {aside} oder {name} erhalten.</translation>
     </message>
     <message>
-        <source>The old settings are in force again. Correct the new ones and apply them again.</source>
-        <translation>Die alten Einstellungen gelten wieder. Die neuen berichtigen und erneut anwenden.</translation>
-    </message>
-    <message>
-        <source>The old settings were put back, without success. Run `galley restart`.</source>
-        <translation>Die alten Einstellungen wurden wiederhergestellt, ohne Erfolg. `galley restart` ausführen.</translation>
+        <source>The operator of the registry has to renew it, or this computer&apos;s clock is wrong.</source>
+        <translation>Der Betreiber der Registry muss es erneuern, oder die Uhr dieses Computers geht falsch.</translation>
     </message>
     <message>
         <source>The parameters of {method} are wrong: {error}.</source>
         <translation>Die Parameter von {method} sind falsch: {error}.</translation>
     </message>
     <message>
-        <source>The password of {name} must not stand in a file.</source>
-        <translation>Das Passwort von {name} darf nicht in einer Datei stehen.</translation>
-    </message>
-    <message>
         <source>The path {root} is too long for a socket.</source>
         <translation>Der Pfad {root} ist zu lang für einen Socket.</translation>
+    </message>
+    <message>
+        <source>The previous settings are active again. Correct the new ones and apply them again.</source>
+        <translation>Die vorherigen Einstellungen gelten wieder. Die neuen berichtigen und erneut anwenden.</translation>
+    </message>
+    <message>
+        <source>The previous settings were restored, but dockerd still fails. Run `galley restart`.</source>
+        <translation>Die vorherigen Einstellungen wurden wiederhergestellt, aber dockerd startet weiterhin nicht. `galley restart` ausführen.</translation>
     </message>
     <message>
         <source>The program {name} was not found.</source>
@@ -5773,6 +5733,14 @@
     <message>
         <source>The settings file cannot be read: {reason}.</source>
         <translation>Die Einstellungsdatei ist nicht lesbar: {reason}.</translation>
+    </message>
+    <message>
+        <source>The settings give the machine {cpus} CPUs, but this computer has {processors}.</source>
+        <translation>Die Einstellungen geben der Maschine {cpus} CPUs, dieser Computer hat {processors}.</translation>
+    </message>
+    <message>
+        <source>The settings give the machine {wanted:size} of memory, but this computer has {installed:size}.</source>
+        <translation>Die Einstellungen geben der Maschine {wanted:size} Arbeitsspeicher, dieser Computer hat {installed:size}.</translation>
     </message>
     <message>
         <source>The settings were written by a newer Galley; what this one does not know is ignored.</source>
@@ -5811,28 +5779,20 @@
         <translation>Der Hintergrundprozess kennt keine Methode {method!r}.</translation>
     </message>
     <message>
-        <source>The suspended machine cannot go on: {reason}.</source>
-        <translation>Die aufbewahrte Maschine kann nicht weiterlaufen: {reason}.</translation>
+        <source>The suspended machine cannot be resumed: {reason}.</source>
+        <translation>Die Maschine lässt sich nicht aus dem Ruhezustand fortsetzen: {reason}.</translation>
     </message>
     <message>
         <source>The terminal has ended.</source>
         <translation>Das Terminal ist beendet.</translation>
     </message>
     <message>
-        <source>The virtual machine did not accept the rules that lead ports to containers.</source>
-        <translation>Die virtuelle Maschine hat die Regeln abgelehnt, die Ports zu Containern führen.</translation>
-    </message>
-    <message>
-        <source>The virtual machine did not come up.</source>
-        <translation>Die virtuelle Maschine kam nicht hoch.</translation>
-    </message>
-    <message>
         <source>The virtual machine did not start the command.</source>
         <translation>Die virtuelle Maschine hat den Befehl nicht gestartet.</translation>
     </message>
     <message>
-        <source>The virtual machine did not take what it is to start with.</source>
-        <translation>Die virtuelle Maschine nahm nicht an, womit sie starten soll.</translation>
+        <source>The virtual machine did not start.</source>
+        <translation>Die virtuelle Maschine ist nicht gestartet.</translation>
     </message>
     <message>
         <source>The virtual machine does not answer: {reason}.</source>
@@ -5851,12 +5811,16 @@
         <translation>Die virtuelle Maschine hat {task} abgelehnt: {reason}.</translation>
     </message>
     <message>
-        <source>The virtual machine shows another host key than the one it was created with.</source>
-        <translation>Die virtuelle Maschine zeigt einen anderen Host-Schlüssel als bei ihrer Erstellung.</translation>
+        <source>The virtual machine rejected its boot files.</source>
+        <translation>Die virtuelle Maschine hat ihre Boot-Dateien abgelehnt.</translation>
     </message>
     <message>
-        <source>The virtual machine was lost during a command.</source>
-        <translation>Die Verbindung zur virtuellen Maschine ging während eines Befehls verloren.</translation>
+        <source>The virtual machine rejected the rules that forward ports to containers.</source>
+        <translation>Die virtuelle Maschine hat die Regeln abgelehnt, die Ports an Container weiterleiten.</translation>
+    </message>
+    <message>
+        <source>The virtual machine shows another host key than the one it was created with.</source>
+        <translation>Die virtuelle Maschine zeigt einen anderen Host-Schlüssel als bei ihrer Erstellung.</translation>
     </message>
     <message>
         <source>The virtual machine was started by another version of Galley.</source>
@@ -5885,6 +5849,10 @@
     <message>
         <source>There is no certificate in {file}.</source>
         <translation>In {file} ist kein Zertifikat.</translation>
+    </message>
+    <message>
+        <source>There is no data to save yet.</source>
+        <translation>Es gibt noch keine Daten zu sichern.</translation>
     </message>
     <message>
         <source>There is no display here for a window.</source>
@@ -5935,32 +5903,24 @@
         <translation>In {volume} gibt es {path} nicht.</translation>
     </message>
     <message>
-        <source>There is nothing to keep yet.</source>
-        <translation>Noch gibt es nichts festzuhalten.</translation>
-    </message>
-    <message>
         <source>There is nothing to start.</source>
         <translation>Es gibt nichts zu starten.</translation>
-    </message>
-    <message>
-        <source>These are too many shared folders, or too long names: {count} folders.</source>
-        <translation>Das sind zu viele geteilte Ordner oder zu lange Namen: {count} Ordner.</translation>
     </message>
     <message>
         <source>This Mac has no Hypervisor.framework.</source>
         <translation>Dieser Mac hat kein Hypervisor.framework.</translation>
     </message>
     <message>
-        <source>This computer&apos;s disk is full: the virtual machine waits until there is room.</source>
-        <translation>Die Festplatte dieses Computers ist voll: Die virtuelle Maschine wartet, bis wieder Platz ist.</translation>
+        <source>This computer&apos;s disk is full. The virtual machine waits until space is available.</source>
+        <translation>Die Festplatte dieses Computers ist voll. Die virtuelle Maschine wartet, bis Platz verfügbar ist.</translation>
     </message>
     <message>
-        <source>This computer&apos;s disk refuses what the virtual machine writes. The machine waits, and tries again.</source>
-        <translation>Die Festplatte dieses Computers nimmt nicht an, was die virtuelle Maschine schreibt. Die Maschine wartet und versucht es wieder.</translation>
+        <source>This computer&apos;s proxy for {protocol} is not used: its address is invalid.</source>
+        <translation>Der Proxy dieses Computers für {protocol} wird nicht verwendet: Seine Adresse ist ungültig.</translation>
     </message>
     <message>
-        <source>This computer&apos;s proxy for {protocol} is not used: its address makes no sense.</source>
-        <translation>Der Proxy dieses Computers für {protocol} wird nicht verwendet: Seine Adresse ergibt keinen Sinn.</translation>
+        <source>This file must not contain the password of {name}.</source>
+        <translation>Diese Datei darf das Passwort von {name} nicht enthalten.</translation>
     </message>
     <message>
         <source>This image does not exist for the engine&apos;s architecture.</source>
@@ -5971,10 +5931,6 @@
         <translation>Das ist keine Docker-Anfrage: {reason}.</translation>
     </message>
     <message>
-        <source>This machine only pretends: there is nothing to run in it.</source>
-        <translation>Diese Maschine ist nur vorgetäuscht: In ihr lässt sich nichts ausführen.</translation>
-    </message>
-    <message>
         <source>This secret is too long for the Credential Manager of Windows.</source>
         <translation>Dieses Geheimnis ist zu lang für die Anmeldeinformationsverwaltung von Windows.</translation>
     </message>
@@ -5983,12 +5939,16 @@
         <translation>Dieses System hat keine Hardware-Virtualisierung, die QEMU verwenden kann.</translation>
     </message>
     <message>
+        <source>This user cannot open {device}: not a member of the group kvm.</source>
+        <translation>Dieses Benutzerkonto kann {device} nicht öffnen: Es gehört nicht zur Gruppe kvm.</translation>
+    </message>
+    <message>
         <source>This was cancelled.</source>
         <translation>Dies wurde abgebrochen.</translation>
     </message>
     <message>
-        <source>To have it tried again: galley stop --cold, then galley start --repair</source>
-        <translation>Um es noch einmal versuchen zu lassen: galley stop --cold, dann galley start --repair</translation>
+        <source>To retry: galley stop --cold, then galley start --repair</source>
+        <translation>Erneut versuchen mit: galley stop --cold, dann galley start --repair</translation>
     </message>
     <message>
         <source>Try `{command}` in a terminal.</source>
@@ -6016,27 +5976,27 @@
     </message>
     <message>
         <source>Try again: galley restart</source>
-        <translation>Versuche es noch einmal: galley restart</translation>
+        <translation>Erneut versuchen: galley restart</translation>
     </message>
     <message>
         <source>Try again: galley start</source>
         <translation>Noch einmal versuchen: galley start</translation>
     </message>
     <message>
-        <source>Try again: it is started anew. The VM and its containers keep running.</source>
+        <source>Try again: it is restarted. The VM and its containers keep running.</source>
         <translation>Erneut versuchen: Er wird neu gestartet. Die virtuelle Maschine und ihre Container laufen weiter.</translation>
     </message>
     <message>
-        <source>Try again; `galley logs --component vm` has what it said.</source>
-        <translation>Erneut versuchen; `galley logs --component vm` zeigt, was sie gemeldet hat.</translation>
+        <source>Try again; `galley logs --component vm` shows its console.</source>
+        <translation>Erneut versuchen; `galley logs --component vm` zeigt ihre Konsole.</translation>
     </message>
     <message>
         <source>Try again; the details say what was refused.</source>
         <translation>Noch einmal versuchen; in den Einzelheiten steht, was abgelehnt wurde.</translation>
     </message>
     <message>
-        <source>Try again{chosen}; `galley logs --component vm` has what QEMU said.</source>
-        <translation>Erneut versuchen{chosen}; `galley logs --component vm` zeigt, was QEMU gemeldet hat.</translation>
+        <source>Try again{chosen}; `galley logs --component vm` shows QEMU&apos;s output.</source>
+        <translation>Erneut versuchen{chosen}; `galley logs --component vm` zeigt die Ausgabe von QEMU.</translation>
     </message>
     <message>
         <source>Unlock it, which logging in to the desktop does, then try again.</source>
@@ -6055,6 +6015,10 @@
         <translation>Galley aktualisieren.</translation>
     </message>
     <message>
+        <source>Use --mount instead: docker run --mount {mount}</source>
+        <translation>Stattdessen --mount verwenden: docker run --mount {mount}</translation>
+    </message>
+    <message>
         <source>Use `docker --context` in a terminal for this one.</source>
         <translation>Hierfür in einem Terminal `docker --context` verwenden.</translation>
     </message>
@@ -6063,8 +6027,12 @@
         <translation>`galley docker …` verwenden, das docker in der Maschine ausführt, oder einen Docker-Client installieren.</translation>
     </message>
     <message>
-        <source>Use a shorter password or token. Docker keeps long ones in its own plain file after `galley settings set use_keyring false`.</source>
-        <translation>Ein kürzeres Passwort oder Token verwenden. Lange bewahrt docker nach `galley settings set use_keyring false` in seiner eigenen lesbaren Datei auf.</translation>
+        <source>Use a shorter password or token. Docker stores long ones in its own plain file after `galley settings set use_keyring false`.</source>
+        <translation>Ein kürzeres Passwort oder Token verwenden. Nach `galley settings set use_keyring false` speichert docker lange in seiner eigenen Klartextdatei.</translation>
+    </message>
+    <message>
+        <source>Use such a proxy, or one without a login.</source>
+        <translation>Einen solchen Proxy verwenden oder einen ohne Anmeldung.</translation>
     </message>
     <message>
         <source>Use that one, or set GALLEY_HOME to another directory.</source>
@@ -6075,16 +6043,16 @@
         <translation>Die Befehle verwenden (`galley --help`) oder dies in einer grafischen Sitzung ausführen.</translation>
     </message>
     <message>
+        <source>Use the form ssh://user@host, without a password.</source>
+        <translation>Die Form ssh://user@host verwenden, ohne Passwort.</translation>
+    </message>
+    <message>
         <source>Use the stable channel, or another Debian mirror in /etc/apt/sources.list.d</source>
         <translation>Den Kanal stable oder einen anderen Debian-Spiegel in /etc/apt/sources.list.d verwenden</translation>
     </message>
     <message>
         <source>Use up to 63 letters, digits, dots, dashes and underscores, a letter or digit first.</source>
         <translation>Bis zu 63 Buchstaben, Ziffern, Punkte, Binde- und Unterstriche verwenden, zuerst einen Buchstaben oder eine Ziffer.</translation>
-    </message>
-    <message>
-        <source>Waking the machine</source>
-        <translation>Die Maschine wecken</translation>
     </message>
     <message>
         <source>What starts at login cannot be read from {place}: {reason}.</source>
@@ -6095,14 +6063,6 @@
         <translation>Was bei der Anmeldung startet, ist nicht dieses Galley: {command}.</translation>
     </message>
     <message>
-        <source>Whoever runs this registry has to renew it; or this computer&apos;s clock is wrong.</source>
-        <translation>Wer diese Registry betreibt, muss es erneuern; oder die Uhr dieses Computers geht falsch.</translation>
-    </message>
-    <message>
-        <source>Windows keeps port {port}/{protocol} on {address} for itself.</source>
-        <translation>Windows behält Port {port}/{protocol} unter {address} für sich.</translation>
-    </message>
-    <message>
         <source>Write it as name, name:tag or registry/name:tag.</source>
         <translation>Als name, name:tag oder registry/name:tag schreiben.</translation>
     </message>
@@ -6111,20 +6071,24 @@
         <translation>Die Einstellungen in geschweifte Klammern schreiben: {&quot;debug&quot;: true}</translation>
     </message>
     <message>
-        <source>`galley logs --component engine` has what dockerd said.</source>
-        <translation>`galley logs --component engine` zeigt, was dockerd gemeldet hat.</translation>
-    </message>
-    <message>
-        <source>`galley logs --component engine` has what dockerd said; `galley restart` starts it anew.</source>
-        <translation>`galley logs --component engine` zeigt, was dockerd gemeldet hat; `galley restart` startet ihn neu.</translation>
+        <source>Writes to this computer&apos;s disk fail. The virtual machine waits and retries.</source>
+        <translation>Schreibzugriffe auf die Festplatte dieses Computers schlagen fehl. Die virtuelle Maschine wartet und versucht es erneut.</translation>
     </message>
     <message>
         <source>`galley logs --component engine` says why; `galley restart` starts it again.</source>
         <translation>`galley logs --component engine` zeigt den Grund; `galley restart` startet sie wieder.</translation>
     </message>
     <message>
-        <source>`galley logs --component vm` has what the machine said.</source>
-        <translation>`galley logs --component vm` zeigt, was die Maschine gesagt hat.</translation>
+        <source>`galley logs --component engine` shows the log of dockerd.</source>
+        <translation>`galley logs --component engine` zeigt das Log von dockerd.</translation>
+    </message>
+    <message>
+        <source>`galley logs --component engine` shows the log of dockerd; `galley restart` restarts it.</source>
+        <translation>`galley logs --component engine` zeigt das Log von dockerd; `galley restart` startet ihn neu.</translation>
+    </message>
+    <message>
+        <source>`galley logs --component vm` shows the console of the machine.</source>
+        <translation>`galley logs --component vm` zeigt die Konsole der Maschine.</translation>
     </message>
     <message>
         <source>`galley stop --cold` powers it off.</source>
@@ -6171,11 +6135,11 @@
         <translation>daemon.json ist länger als {kib} KiB.</translation>
     </message>
     <message>
-        <source>did not come up in time</source>
+        <source>did not start in time</source>
         <translation>ist nicht rechtzeitig gestartet</translation>
     </message>
     <message>
-        <source>did not come up within {seconds:g} s</source>
+        <source>did not start within {seconds:g} s</source>
         <translation>ist nicht innerhalb von {seconds:g} s gestartet</translation>
     </message>
     <message>
@@ -6227,14 +6191,6 @@
         <translation>keine Antwort innerhalb von {seconds:g} s</translation>
     </message>
     <message>
-        <source>it does not accept our key</source>
-        <translation>sie nimmt unseren Schlüssel nicht an</translation>
-    </message>
-    <message>
-        <source>it gives no reason</source>
-        <translation>es nennt keinen Grund</translation>
-    </message>
-    <message>
         <source>it has {size} bytes instead of {expected}</source>
         <translation>hat {size} statt {expected} Bytes</translation>
     </message>
@@ -6243,8 +6199,8 @@
         <translation>fehlt</translation>
     </message>
     <message>
-        <source>it says nothing</source>
-        <translation>keine Angabe</translation>
+        <source>it rejects Galley&apos;s key</source>
+        <translation>sie lehnt den Schlüssel von Galley ab</translation>
     </message>
     <message>
         <source>it stopped answering</source>
@@ -6252,7 +6208,7 @@
     </message>
     <message>
         <source>it was suspended by another version of Galley</source>
-        <translation>sie wurde von einer anderen Version von Galley aufbewahrt</translation>
+        <translation>sie wurde von einer anderen Version von Galley in den Ruhezustand versetzt</translation>
     </message>
     <message>
         <source>its content has changed</source>
@@ -6267,8 +6223,8 @@
         <translation>das Format ist {format}, nicht {expected}</translation>
     </message>
     <message>
-        <source>its job is gone</source>
-        <translation>sein Auftrag ist verschwunden</translation>
+        <source>its job has ended</source>
+        <translation>sein Job ist beendet</translation>
     </message>
     <message>
         <source>its settings have changed</source>
@@ -6281,6 +6237,14 @@
     <message>
         <source>no address</source>
         <translation>keine Adresse</translation>
+    </message>
+    <message>
+        <source>no output</source>
+        <translation>keine Ausgabe</translation>
+    </message>
+    <message>
+        <source>no reason given</source>
+        <translation>kein Grund angegeben</translation>
     </message>
     <message>
         <source>one of {choices}</source>
@@ -6301,6 +6265,10 @@
     <message>
         <source>ssh does not know the host key of {name} yet.</source>
         <translation>ssh kennt den Host-Schlüssel von {name} noch nicht.</translation>
+    </message>
+    <message>
+        <source>ssh reaches {host}, but not its Docker Engine.</source>
+        <translation>ssh erreicht {host}, aber nicht die Docker Engine dort.</translation>
     </message>
     <message>
         <source>starting</source>
@@ -6362,6 +6330,14 @@
         <source>{command} did not end within {seconds:g} s.</source>
         <translation>{command} hat sich nicht innerhalb von {seconds:g} s beendet.</translation>
     </message>
+    <message numerus="yes">
+        <source>{count} shared folders are too many, or their paths are too long.</source>
+        <comment>The path of the shared folder is too long.</comment>
+        <translation>
+            <numerusform>Der Pfad des freigegebenen Ordners ist zu lang.</numerusform>
+            <numerusform>{count} freigegebene Ordner sind zu viele, oder ihre Pfade sind zu lang.</numerusform>
+        </translation>
+    </message>
     <message>
         <source>{damage} Building it again</source>
         <translation>{damage} Es wird neu gebaut</translation>
@@ -6369,10 +6345,6 @@
     <message>
         <source>{device} does not exist: virtualization is off in the firmware, or there is none.</source>
         <translation>{device} gibt es nicht: Die Virtualisierung ist in der Firmware ausgeschaltet oder nicht vorhanden.</translation>
-    </message>
-    <message>
-        <source>{device} is not open to this user, who is not in the group kvm.</source>
-        <translation>{device} ist für dieses Benutzerkonto nicht offen, es gehört nicht zur Gruppe kvm.</translation>
     </message>
     <message>
         <source>{end}</source>
@@ -6391,12 +6363,8 @@
         <translation>{hint}</translation>
     </message>
     <message>
-        <source>{hint} Or end it as a power cut would: galley stop --cold</source>
-        <translation>{hint} Oder sie beenden, wie ein Stromausfall es täte: galley stop --cold</translation>
-    </message>
-    <message>
-        <source>{host} lets us in, but its Docker Engine does not.</source>
-        <translation>{host} lässt den Zugang zu, seine Docker Engine jedoch nicht.</translation>
+        <source>{hint} Or force a power-off: galley stop --cold</source>
+        <translation>{hint} Oder die Maschine sofort ausschalten: galley stop --cold</translation>
     </message>
     <message>
         <source>{install}</source>
@@ -6423,12 +6391,8 @@
         <translation>{name} ließ sich nicht neu erstellen und ist unverändert. {error}</translation>
     </message>
     <message>
-        <source>{name} could not be recreated, nor put back in full: {error}</source>
+        <source>{name} could not be recreated, nor fully restored: {error}</source>
         <translation>{name} ließ sich weder neu erstellen noch vollständig wiederherstellen: {error}</translation>
-    </message>
-    <message>
-        <source>{name} does not let us in with any key that ssh has.</source>
-        <translation>{name} nimmt keinen der Schlüssel an, die ssh hat.</translation>
     </message>
     <message>
         <source>{name} holds no image.</source>
@@ -6451,6 +6415,10 @@
         <translation>{name} braucht {library}, die kein Paket des Rezepts enthält.</translation>
     </message>
     <message>
+        <source>{name} rejects every key that ssh offers.</source>
+        <translation>{name} lehnt alle Schlüssel ab, die ssh anbietet.</translation>
+    </message>
+    <message>
         <source>{name} shows another host key than the one that ssh knows.</source>
         <translation>{name} zeigt einen anderen Host-Schlüssel als den, den ssh kennt.</translation>
     </message>
@@ -6460,27 +6428,27 @@
     </message>
     <message>
         <source>{path} belongs to another user of this computer. Use a folder of your own.</source>
-        <translation>{path} gehört jemand anderem an diesem Computer. Nehmen Sie einen eigenen Ordner.</translation>
+        <translation>{path} gehört einem anderen Benutzer dieses Computers. Einen eigenen Ordner verwenden.</translation>
     </message>
     <message>
         <source>{path} cannot be used: {reason}.</source>
         <translation>{path} ist nicht verwendbar: {reason}.</translation>
     </message>
     <message>
-        <source>{path} does not tell its version.</source>
+        <source>{path} does not report its version.</source>
         <translation>{path} gibt seine Version nicht an.</translation>
     </message>
     <message>
-        <source>{path} holds too much to be listed.</source>
-        <translation>{path} enthält zu viel, um es aufzulisten.</translation>
+        <source>{path} has too many entries to list.</source>
+        <translation>{path} hat zu viele Einträge zum Auflisten.</translation>
+    </message>
+    <message>
+        <source>{path} is a broken link.</source>
+        <translation>{path} ist ein Link ohne Ziel.</translation>
     </message>
     <message>
         <source>{path} is a folder.</source>
         <translation>{path} ist ein Ordner.</translation>
-    </message>
-    <message>
-        <source>{path} is a link that leads nowhere.</source>
-        <translation>{path} ist ein Link, der ins Leere führt.</translation>
     </message>
     <message>
         <source>{path} is not a file that can be read.</source>
@@ -6527,8 +6495,8 @@
         <translation>{step} ist fehlgeschlagen: Die Festplatte dieses Computers ist voll.</translation>
     </message>
     <message>
-        <source>{step} took longer than {seconds:g} seconds.</source>
-        <translation>„{step}“ dauerte länger als {seconds:g} Sekunden.</translation>
+        <source>{step} took longer than {seconds:g} s.</source>
+        <translation>„{step}“ dauerte länger als {seconds:g} s.</translation>
     </message>
     <message>
         <source>{url} is no address of an engine: {error}.</source>

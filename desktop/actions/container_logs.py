@@ -56,5 +56,5 @@ def _text(line: LogLine, moment: bool) -> str:
 def _refused(path: Path, error: OSError) -> HostError:
     kind = DiskFull if error.errno == errno.ENOSPC else HostError
     said = tr("The log cannot be written to {path}.", path=path)
-    hint = tr("Choose another place, or make room there.")
+    hint = tr("Choose another location, or free some space there.")
     return kind(Message("", said, hint), details=str(error))

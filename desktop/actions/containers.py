@@ -69,7 +69,7 @@ def delete(app: AppContext, rows: Sequence[Container]) -> None:
         return
     running = [row.name for row in rows if row.state.is_up]
     title = plural("Delete %n containers?", "Delete {name}?", len(rows), name=rows[0].name)
-    loses = [tr("Files written inside and not to a volume are lost.")]
+    loses = [tr("Files outside volumes are lost.")]
     if running and len(rows) == 1:
         loses.insert(0, tr("It is running and will be killed first."))
     elif running:
@@ -77,7 +77,7 @@ def delete(app: AppContext, rows: Sequence[Container]) -> None:
     prompt = DestructivePrompt(
         title,
         " ".join(loses),
-        tr("Images and named volumes stay."),
+        tr("Images and named volumes are kept."),
         tr("Delete"),
         names=tuple(row.name for row in rows),
     )
@@ -149,7 +149,7 @@ def recreate(
     def done(key: str) -> None:
         app.stores.containers.load()
         app.window.toast(
-            tr("{name} was made again", name=row.name), tr("It runs with the changes.")
+            tr("{name} was recreated", name=row.name), tr("The container runs with the changes.")
         )
         app.window.go("containers", key)
         if opened is not None:

@@ -72,13 +72,13 @@ def reset(app: AppContext, started: Callable[[Task], object]) -> None:
     prompt = DestructivePrompt(
         tr("Reset Galley?"),
         tr(
-            "The engine is stopped. Every image, container and volume in its virtual machine, "
-            "its snapshots, your settings, daemon.json and what the window remembers are "
-            "deleted for good."
+            "The engine is stopped. All images, containers and volumes in its virtual machine, "
+            "its snapshots, your settings, daemon.json and the state of the window are "
+            "permanently deleted."
         ),
         tr(
-            "Not touched: folders of this computer that containers use, other Docker engines, "
-            "the guest image and the logs in {folder}.",
+            "Kept: folders of this computer that containers use, other Docker engines, the guest "
+            "image and the logs in {folder}.",
             folder=app.link.home.root,
         ),
         tr("Reset"),
@@ -102,6 +102,6 @@ def _reset(app: AppContext) -> Task:
         app.prefs.clear()
         app.theme.choose("system")
         app.link.retry()
-        app.window.toast(tr("Galley is as it was at the beginning"))
+        app.window.toast(tr("Galley was reset"))
 
     return app.tasks.start(tr("Reset Galley"), work, done)

@@ -45,7 +45,7 @@ def upload(
     prompt = DestructivePrompt(
         plural("Replace %n items?", "Replace {name}?", len(lost), name=lost[0]),
         tr("What the container has under this name in {folder} is overwritten.", folder=folder),
-        tr("Files in a folder that you do not upload stay."),
+        tr("Other files in the folder are kept."),
         tr("Replace"),
     )
     app.window.confirm(prompt, begin)

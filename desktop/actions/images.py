@@ -28,7 +28,7 @@ type Transfer = Callable[["Images", Cancel], Iterator[TransferProgress]]
 def pull(app: AppContext, ref: str) -> Task:
     def done(_status: str) -> None:
         action = (tr("Run…"), partial(app.window.run_image, ref))
-        app.window.toast(tr("{image} is here", image=ref), action=action)
+        app.window.toast(tr("{image} was pulled", image=ref), action=action)
 
     title = tr("Pull {image}", image=ref)
     again = partial(pull, app, ref)
@@ -78,7 +78,7 @@ def load(app: AppContext, path: Path) -> Task:
 def import_tar(app: AppContext, path: Path, ref: str) -> Task:
     def done(_status: str) -> None:
         action = (tr("Run…"), partial(app.window.run_image, ref))
-        app.window.toast(tr("{image} was made", image=ref), action=action)
+        app.window.toast(tr("{image} was created", image=ref), action=action)
 
     return _transfer(
         app,

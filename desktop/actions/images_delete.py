@@ -76,10 +76,8 @@ def prompt_for(planned: Sequence[Removal], in_use: str = "") -> DestructivePromp
     stays = tr("{reason} They are not deleted.", reason=in_use) if in_use else ""
     if not whole:
         kept = next(tag for tag in lines[0].image.tags if tag not in {x.tag for x in lines})
-        image_stays = tr("The image stays, as {name}.", name=kept)
-        loses = plural(
-            "Only these names are taken away.", "Only this name is taken away.", len(lines)
-        )
+        image_stays = tr("The image is kept as {name}.", name=kept)
+        loses = plural("Only these tags are removed.", "Only this tag is removed.", len(lines))
         keeps = f"{image_stays} {stays}".strip()
         return DestructivePrompt(title, loses, keeps, tr("Delete"), names=names)
     freed = sum(one.lines[0].image.size for one in whole)
@@ -90,7 +88,7 @@ def prompt_for(planned: Sequence[Removal], in_use: str = "") -> DestructivePromp
         len(whole),
         size=size(freed),
     )
-    keeps = tr("Containers and volumes stay. Layers that other images use stay, too.")
+    keeps = tr("Containers, volumes, and layers that other images use are kept.")
     return DestructivePrompt(title, loses, f"{stays} {keeps}".strip(), tr("Delete"), names=names)
 
 
@@ -145,20 +143,16 @@ def _offer_force(app: AppContext, removal: Removal, engine: "Engine", problem: P
 def _prompt_by_force(used: Sequence[Removal], reason: str) -> DestructivePrompt:
     title = plural("%n images are in use", "{name} is in use", len(used), name=used[0].title)
     loses = plural(
-        "By force the images lose their names and, where no running container needs them, their "
-        "files. Containers that use them stay, but cannot be made again from these names.",
-        "By force the image loses its name and, where no running container needs it, its files. "
-        "Containers that use it stay, but cannot be made again from this name.",
+        "Forced deletion removes the tags and, unless running containers use them, the files of "
+        "the images. Containers that use them are kept, but cannot be recreated from these tags.",
+        "Forced deletion removes the tag and, unless a running container uses them, the files of "
+        "the image. Containers that use it are kept, but cannot be recreated from this tag.",
         len(used),
     )
     return DestructivePrompt(
         title,
         f"{reason} {loses}",
-        plural(
-            "Or delete the containers first; then they go without force.",
-            "Or delete the containers first; then it goes without force.",
-            len(used),
-        ),
+        tr("Or delete the containers first; then force is not needed."),
         tr("Delete by force"),
         names=tuple(one.title for one in used),
     )
@@ -186,6 +180,6 @@ def prune(app: AppContext, all_unused: bool) -> Task:
         app.stores.images.load()
         count = len(pruned.names)
         said = plural("%n images were deleted", "%n image was deleted", count)
-        app.window.toast(said, tr("{size} of disk are free again.", size=size(pruned.bytes)))
+        app.window.toast(said, tr("{size} of disk space freed.", size=size(pruned.bytes)))
 
     return app.tasks.start(tr("Delete unused images"), work, done)

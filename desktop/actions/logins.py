@@ -36,7 +36,7 @@ def log_out(app: AppContext, login: RegistryLogin, done: Callable[[object], obje
     prompt = DestructivePrompt(
         tr("Log out of {server}?", server=login.server),
         tr("Its password or token is deleted from this computer."),
-        tr("Images that were pulled stay."),
+        tr("Pulled images are kept."),
         tr("Log out"),
     )
     app.window.confirm(prompt, go)

@@ -20,7 +20,7 @@ def save(app: AppContext, target: Path) -> Task:
         from engine.diagnose.bundle import write_bundle
         from engine.diagnose.run import answers, gathered
 
-        task.report(tr("Looking around"))
+        task.report(tr("Collecting information"))
         with gathered(home) as facts:
             results = []
             for result in answers(facts):
@@ -31,13 +31,13 @@ def save(app: AppContext, target: Path) -> Task:
                 return len(write_bundle(target, facts, tuple(results)))
             except HomeUnusable as error:  # not Galley's own folder: another place was chosen
                 said = tr("The report cannot be written to {path}.", path=target)
-                hint = tr("Choose another place.")
+                hint = tr("Choose another location.")
                 raise HostError(Message("", said, hint), details=error.details) from error
 
     def done(count: int) -> None:
         said = plural(
-            "{name} has %n files, with known secrets taken out. Have a look before you share it.",
-            "{name} has %n file, with known secrets taken out. Have a look before you share it.",
+            "{name} has %n files. Known secrets are removed; check it before you share it.",
+            "{name} has %n file. Known secrets are removed; check it before you share it.",
             count,
             name=target.name,
         )
@@ -57,7 +57,7 @@ def save_log(app: AppContext, text: str, path: Path) -> Task:
             path.write_text(text, encoding="utf-8")
         except OSError as error:
             said = tr("The log cannot be written to {path}.", path=path)
-            hint = tr("Choose another place, or make room there.")
+            hint = tr("Choose another location, or free some space there.")
             raise HostError(Message("", said, hint), details=str(error)) from error
         return str(path)
 

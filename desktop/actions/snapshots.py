@@ -19,8 +19,8 @@ def create(
 
     def made(outcome: object) -> None:
         done(outcome)
-        text = tr("Images, containers and volumes can be had again as they are now.")
-        app.window.toast(tr("The snapshot {name} was made", name=name), text)
+        text = tr("Images, containers and volumes can be restored to their present state.")
+        app.window.toast(tr("The snapshot {name} was created", name=name), text)
 
     title = tr("Create the snapshot {name}", name=name)
     params = {"name": name, "memory": memory}
@@ -31,24 +31,24 @@ def restore(app: AppContext, kept: MachineSnapshot) -> None:
     """Asks before the present is lost. The machine is stopped, and started again where it ran."""
 
     def go(cold: bool) -> None:
-        title = tr("Go back to the snapshot {name}", name=kept.name)
+        title = tr("Restore the snapshot {name}", name=kept.name)
         params = {"name": kept.name, "cold": cold}
         app.link.call(title, "snapshots.restore", params, restored)
 
     def restored(_outcome: object) -> None:
-        title = tr("The engine is as it was at {time}", time=moment(kept.made_at))
+        title = tr("The engine was restored to {time}", time=moment(kept.made_at))
         app.window.toast(title, kept.name)
 
     prompt = DestructivePrompt(
-        tr("Go back to {name}?", name=kept.name),
+        tr("Restore {name}?", name=kept.name),
         tr(
-            "Images, containers and volumes become what they were at {time}. What came since is "
+            "Images, containers and volumes return to their state at {time}. Later changes are "
             "lost, and running containers are stopped.",
             time=moment(kept.made_at),
         ),
-        tr("All snapshots and settings stay."),
-        tr("Go back"),
-        choice=tr("Leave its memory out: containers do not go on where they were")
+        tr("Snapshots and settings are kept."),
+        tr("Restore"),
+        choice=tr("Without its memory: running containers are not resumed")
         if kept.memory_bytes
         else "",
     )
@@ -65,11 +65,11 @@ def delete(app: AppContext, kept: MachineSnapshot) -> None:
     prompt = DestructivePrompt(
         tr("Delete the snapshot {name}?", name=kept.name),
         tr(
-            "What only it still has of {time} is lost for good. It takes {size}.",
+            "Data of {time} that only this snapshot has is permanently deleted. It uses {size}.",
             time=moment(kept.made_at),
             size=size(kept.used_bytes + kept.memory_bytes),
         ),
-        tr("The engine and other snapshots stay as they are."),
+        tr("The engine and other snapshots do not change."),
         tr("Delete"),
     )
     app.window.confirm(prompt, go)

@@ -47,7 +47,9 @@ def delete(app: AppContext, rows: Sequence[Volume]) -> None:
         return
     title = plural("Delete %n volumes?", "Delete the volume {name}?", len(free), name=free[0].name)
     loses = plural(
-        "All files in them are lost for good.", "All files in it are lost for good.", len(free)
+        "All files in them are permanently deleted.",
+        "All files in it are permanently deleted.",
+        len(free),
     )
     keeps = tr("No container uses it.") if len(free) == 1 else tr("No container uses them.")
     if used:
@@ -112,7 +114,7 @@ def overwriting(app: AppContext, name: str, path: Path, then: Callable[[], objec
     prompt = DestructivePrompt(
         tr("Import {file} into {name}?", file=path.name, name=name),
         loses,
-        tr("Other files in the volume stay."),
+        tr("Other files in the volume are kept."),
         tr("Import"),
     )
     app.window.confirm(prompt, then)
@@ -134,7 +136,7 @@ def prune(app: AppContext, named: bool) -> Task:
         app.stores.volumes.load()
         app.stores.count_disk()
         count = plural("%n volumes were deleted", "%n volume was deleted", len(gone.names))
-        app.window.toast(count, tr("{size} are free again.", size=size(gone.bytes)))
+        app.window.toast(count, tr("{size} freed.", size=size(gone.bytes)))
 
     return app.tasks.start(tr("Delete unused volumes"), work, done)
 

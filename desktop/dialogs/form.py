@@ -73,7 +73,7 @@ class FormDialog(QDialog):
             box.addWidget(label(explanation, "secondary", wrap=True))
         box.addLayout(self.fields)
         box.addWidget(self.problem)
-        self.asking = label(tr("Asking the engine…"), "secondary")
+        self.asking = label(tr("Querying the engine…"), "secondary")
         self.asking.hide()
         box.addLayout(row(self.asking, 1, button(tr("Cancel"), self.reject), self.agree))
 

@@ -30,14 +30,14 @@ def what_is_wrong(name: str, *, digest: bool = True) -> str:
         return tr("A name has no spaces.")
     head, at, end = name.partition("@")
     if at and not digest:
-        return tr("Here only a name and a tag can stand, no digest.")
+        return tr("Enter a name and a tag, not a digest.")
     if at and not DIGEST.fullmatch(end):
-        return tr("Behind @ stands a digest, for example sha256:… with 64 digits.")
+        return tr("After @, enter a digest, for example sha256:… with 64 digits.")
     path, colon, tag = head.rpartition(":")
     if not colon or "/" in tag:
         path, colon, tag = head, "", ""
     if colon and not TAG.fullmatch(tag):
-        return tr("Behind the last colon stands a tag: letters, digits, dots and dashes.")
+        return tr("After the last colon, enter a tag: letters, digits, dots and dashes.")
     if NAME.fullmatch(path):
         return ""
     if NAME.fullmatch(path.lower()):

@@ -25,7 +25,7 @@ def ask_pull(app: AppContext, given: str = "") -> None:
     ImageNameDialog(
         app.window.widget,
         tr("Pull an image"),
-        tr("Its name, with a tag if it is not to be the latest. A digest can stand behind @."),
+        tr("Image name and tag or digest, for example nginx:1.27"),
         tr("Pull"),
         partial(actions.pull, app),
         given,
@@ -39,8 +39,8 @@ def ask_push(app: AppContext, line: NamedImage) -> None:
         app.window.widget,
         tr("Push {image}", image=line.title),
         tr(
-            "The name says where it goes: example.com/team/app:1 goes to example.com. "
-            "Another name is added to the image first."
+            "The name determines the registry: example.com/team/app:1 is pushed to example.com. "
+            "A new name is added to the image first."
         ),
         tr("Push"),
         partial(actions.push, app, line),
@@ -52,7 +52,7 @@ def ask_tag(app: AppContext, line: NamedImage) -> None:
     ImageNameDialog(
         app.window.widget,
         tr("Add a name to {image}", image=line.title),
-        tr("The image keeps the names that it has."),
+        tr("The image keeps its tags."),
         tr("Add the name"),
         partial(actions.tag, app, line),
         line.tag,
@@ -81,7 +81,7 @@ def ask_import(app: AppContext) -> None:
     """First a file, then the name of the image."""
     ask_open(
         app.window.widget,
-        tr("Make an image of a root file system"),
+        tr("Create an image from a root file system"),
         _kinds(),
         partial(_ask_import_name, app),
     )
@@ -92,7 +92,7 @@ def _ask_import_name(app: AppContext, path: Path) -> None:
     ImageNameDialog(
         app.window.widget,
         tr("Import {name}", name=path.name),
-        tr("The files in it become an image of one layer. What is it called?"),
+        tr("The files become an image with one layer. Enter its name."),
         tr("Import"),
         partial(actions.import_tar, app, path),
         given.strip("_-"),
@@ -115,11 +115,11 @@ def ask_prune(app: AppContext) -> None:
     wording = Wording(
         tr("Delete unused images"),
         tr(
-            "Images without a name are what newer builds and pulls have left behind. "
-            "Images of containers stay, running or not."
+            "Dangling images have lost their tags to newer builds and pulls. Images used by any "
+            "container, running or stopped, are kept."
         ),
         tr("There is nothing to delete."),
         lambda n: plural("%n images would be deleted", "%n image would be deleted", n),
-        tr("All images that no container uses, not only those without a name"),
+        tr("All images without containers, not only dangling ones"),
     )
     PruneDialog(app, app.window.widget, wording, fetch, partial(images_delete.prune, app)).open()

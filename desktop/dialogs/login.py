@@ -20,22 +20,20 @@ class LoginDialog(FormDialog):
         self.server = QLineEdit()
         self.username = QLineEdit()
         self.secret = QLineEdit(echoMode=QLineEdit.EchoMode.Password)
-        self.add_field(
-            tr("Registry"), self.server, tr("Its host and port. Left empty, it is Docker Hub.")
-        )
+        self.add_field(tr("Registry"), self.server, tr("Host and port. Empty: Docker Hub."))
         self._username = self.add_field(tr("User name"), self.username)
         self._secret = self.add_field(
             tr("Password or token"),
             self.secret,
-            tr("It is kept where docker keeps its logins, never in a plain file."),
+            tr("Stored with docker's logins, never in a plain file."),
         )
         self.server.setFocus()
 
     def send(self) -> bool:
         username, secret = self.username.text().strip(), self.secret.text()
         complaints = [
-            self._username.complain("" if username else tr("A user name is wanted.")),
-            self._secret.complain("" if secret else tr("A password or a token is wanted.")),
+            self._username.complain("" if username else tr("Enter a user name.")),
+            self._secret.complain("" if secret else tr("Enter a password or token.")),
         ]
         if any(complaints):
             return False

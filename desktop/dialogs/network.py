@@ -28,9 +28,11 @@ def read_subnet(text: str) -> tuple[Range | None, str]:
     try:
         loose = ipaddress.ip_network(text, strict=False)
     except ValueError:
-        return None, tr("An address with a prefix length is wanted, as {example}.", example=SUBNET)
+        return None, tr(
+            "Enter an address with a prefix length, for example {example}.", example=SUBNET
+        )
     if "/" not in text:
-        return None, tr("The prefix length is missing, as in {example}.", example=SUBNET)
+        return None, tr("The prefix length is missing. Example: {example}", example=SUBNET)
     if text.partition("/")[0] != str(loose.network_address):
         return None, tr("The first address of this range is {right}.", right=loose)
     return loose, ""
@@ -56,7 +58,7 @@ def read_address(text: str) -> Address | None:
 def wrong_gateway(text: str, subnet: Range | None) -> str:
     address = read_address(text)
     if address is None:
-        return tr("An address is wanted, as {example}.", example=GATEWAY)
+        return tr("Enter an address, for example {example}.", example=GATEWAY)
     if subnet is None:
         return tr("A gateway needs a subnet that it is in.")
     return _wrong_in(address, [subnet])
@@ -66,7 +68,7 @@ def wrong_address(text: str, network: Network) -> str:
     """The error in a container's address on a network."""
     address = read_address(text)
     if address is None:
-        return tr("An address is wanted, as {example}.", example=GATEWAY)
+        return tr("Enter an address, for example {example}.", example=GATEWAY)
     ranges = [found for subnet in network.subnets if (found := read_subnet(subnet)[0])]
     sentence = _wrong_in(address, ranges)
     if sentence:
@@ -97,15 +99,18 @@ class CreateNetworkDialog(FormDialog):
         self.driver.addItems(DRIVERS)
         self.subnet = QLineEdit(placeholderText=SUBNET)
         self.gateway = QLineEdit(placeholderText=GATEWAY)
-        self.internal = QCheckBox(tr("Internal: no way out, only to each other"))
+        self.internal = QCheckBox(tr("Internal: no access to external networks"))
         self._name = self.add_field(tr("Name"), self.name)
         self._driver = self.add_field(
             tr("Driver"),
             self.driver,
-            tr("bridge joins containers of this engine; the others join its own network."),
+            tr(
+                "bridge connects containers on this engine; the others connect them to the "
+                "engine's network."
+            ),
         )
         self._subnet = self.add_field(
-            tr("Subnet"), self.subnet, tr("Left empty, the engine chooses a free one.")
+            tr("Subnet"), self.subnet, tr("Empty: the engine chooses a free one.")
         )
         self._gateway = self.add_field(tr("Gateway"), self.gateway)
         self.fields.addWidget(self.internal)
@@ -121,7 +126,7 @@ class CreateNetworkDialog(FormDialog):
         asks = gateway and not wrong_subnet  # one thing at a time
         complaints = [
             self._name.complain(self._wrong_name()),
-            self._driver.complain("" if self._chosen_driver() else tr("A driver is wanted.")),
+            self._driver.complain("" if self._chosen_driver() else tr("Enter a driver.")),
             self._subnet.complain(wrong_subnet),
             self._gateway.complain(wrong_gateway(gateway, subnet) if asks else ""),
         ]
@@ -165,14 +170,14 @@ class ConnectDialog(FormDialog):
         self.fields.addWidget(self.all)
         self.alias = QLineEdit()
         self._alias = self.add_field(
-            tr("Alias"), self.alias, tr("Another name under which others on it find the container.")
+            tr("Alias"), self.alias, tr("Additional name of the container on this network.")
         )
         self.address = QLineEdit()
         subnets = ", ".join(network.subnets)
         self._address = self.add_field(
             tr("Address"),
             self.address,
-            tr("Out of {subnets}. Left empty, the engine chooses one.", subnets=subnets),
+            tr("In {subnets}. Empty: the engine chooses one.", subnets=subnets),
         )
         for field in (self._alias, self._address):
             field.set_visible(not network.is_builtin)  # which knows neither

@@ -47,7 +47,7 @@ class PruneDialog(QDialog):
         self.setMinimumWidth(520)
         self._wording = wording
         self._found: tuple[Pruned, ...] = ()
-        self.sum = label(tr("Counting what is not used…"), "heading", wrap=True)
+        self.sum = label(tr("Calculating unused space…"), "heading", wrap=True)
         self.names = NameList(tr("What would be deleted"))
         self.wide = QCheckBox(plain(wording.wider))
         if not wording.wider:

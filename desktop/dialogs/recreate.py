@@ -25,9 +25,9 @@ class RecreateDialog(RunFrame):
             tr("Recreate {name}", name=container.name),
             tr("Recreate"),
             tr(
-                "Docker cannot change these things in a container, so another one is made from the "
-                "same image. The old one is kept until the new one runs. Volumes are taken along; "
-                "other files that it has written inside are not, and are lost."
+                "Docker cannot change these settings of a container, so a new one is created "
+                "from the same image. The old one is kept until the new one runs. Volumes are "
+                "reused; files outside volumes are lost."
             ),
         )
         self.app = app
@@ -69,7 +69,7 @@ class RecreateDialog(RunFrame):
         self.form.fill(detail.spec)
         if detail.spec.auto_remove:
             self.complain(
-                tr("This container is deleted as soon as it stops. Run its image anew instead.")
+                tr("This container is deleted as soon as it stops. Run its image again instead.")
             )
             return
         self.questions.setEnabled(True)

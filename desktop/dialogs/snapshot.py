@@ -20,14 +20,14 @@ class SnapshotDialog(FormDialog):
             tr("Create a snapshot"),
             tr("Create"),
             tr(
-                "It keeps images, containers and volumes as they are now; what runs, runs on. "
-                "Folders of this computer are not kept."
+                "A snapshot saves images, containers and volumes. Running containers keep "
+                "running. Folders of this computer are not included."
             ),
         )
         self._app = app
         self.name = QLineEdit()
         self._name = self.add_field(tr("Name"), self.name)
-        self.memory = QCheckBox(tr("Keep what is in memory, too"))
+        self.memory = QCheckBox(tr("Include the memory"))
         self.about_memory = label("", "secondary", wrap=True)
         self.fields.addLayout(column(self.memory, self.about_memory, gap=4))
         self._offer_memory(app.link.status)
@@ -35,7 +35,7 @@ class SnapshotDialog(FormDialog):
 
     def send(self) -> bool:
         name = self.name.text().strip()
-        if self._name.complain("" if name else tr("A name is wanted.")):
+        if self._name.complain("" if name else tr("Enter a name.")):
             return False
         memory = self.memory.isChecked()
         actions.create(self._app, name, memory, self.granted, self.refused)
@@ -48,13 +48,13 @@ class SnapshotDialog(FormDialog):
         self.memory.setChecked(asleep)
         self.memory.setEnabled(not asleep and refusal is None)
         if asleep:
-            said = tr("The machine is suspended: what it has in memory is kept with it.")
+            said = tr("The machine is suspended: the snapshot includes its memory.")
         elif refusal is not None:
             said = messages.summary(refusal)
         else:
             said = tr(
-                "Containers stand still while it is copied, and connections to them end; going "
-                "back brings them back as they were."
+                "Containers are paused while the memory is copied, and their connections close. "
+                "Restoring the snapshot resumes them."
             )
         self.about_memory.setText(said)
         self.memory.setAccessibleDescription(said)

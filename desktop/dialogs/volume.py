@@ -40,12 +40,12 @@ class CreateVolumeDialog(FormDialog):
         self._app = app
         self.name = QLineEdit()
         self.driver = QLineEdit(DRIVER)
-        self.labels = QPlainTextEdit(placeholderText=tr("NAME=value, one a line"))
+        self.labels = QPlainTextEdit(placeholderText=tr("NAME=value, one per line"))
         self.labels.setFixedHeight(64)
         self.labels.setTabChangesFocus(True)
         self._name = self.add_field(tr("Name"), self.name)
         self._driver = self.add_field(
-            tr("Driver"), self.driver, tr("local unless a plugin of the engine is wanted")
+            tr("Driver"), self.driver, tr("local, or a plugin of the engine")
         )
         self._labels = self.add_field(tr("Labels"), self.labels)
         self.name.setFocus()
@@ -111,7 +111,7 @@ class ImportVolumeDialog(FormDialog):
         self._path = self.add_field(tr("Tar file"), whole)
         self.path.setAccessibleName(tr("Tar file"))
         self.new = QRadioButton(tr("Into a new volume"))
-        self.old = QRadioButton(tr("Into a volume that is there"))
+        self.old = QRadioButton(tr("Into an existing volume"))
         self.name = QLineEdit(path.name.partition(".")[0])
         self.existing = QComboBox()
         self.existing.addItems(sorted(app.stores.volumes.rows))

@@ -8,12 +8,14 @@ values. A code of a newer supervisor is not in the catalogue; the English senten
 is shown. What dockerd and other programs say has no code, and stays as it is. Next: `text.py`.
 """
 
+from collections.abc import Mapping
+
 from PySide6.QtCore import QCoreApplication, QLocale
 
 from desktop.i18n.text import ENGINE, size, tr
 from engine.messages import catalogue
 from vm.errors import Problem
-from vm.messages import HINT, English, Text
+from vm.messages import HINT, English, Message, Text, Value
 
 
 class Localized(English):
@@ -42,12 +44,25 @@ def said(text: Text) -> str:
     message = catalogue().get(text.code.removesuffix(HINT))
     if message is None:
         return text.english
-    template = message.hint if text.code.endswith(HINT) else message.summary
+    is_hint = text.code.endswith(HINT)
     try:
-        translated = QCoreApplication.translate(ENGINE, template) if template else ""
-        return LOCALIZED.fill(translated, text.values)
+        template = _hint(message) if is_hint else _summary(message, text.values)
+        return LOCALIZED.fill(template, text.values)
     except (KeyError, ValueError):  # a newer supervisor gives other values
         return text.english
+
+
+def _hint(message: Message) -> str:
+    return QCoreApplication.translate(ENGINE, message.hint) if message.hint else ""
+
+
+def _summary(message: Message, values: Mapping[str, Value]) -> str:
+    """The translated template. Raises KeyError or ValueError where the number is not given."""
+    if not message.one:
+        return QCoreApplication.translate(ENGINE, message.summary)
+    number = int(str(values[message.count]))
+    found = QCoreApplication.translate(ENGINE, message.summary, message.one, number)
+    return message.form(values) if found == message.summary else found
 
 
 def summary(problem: Problem) -> str:

@@ -37,7 +37,7 @@ def word(layer: LayerProgress) -> str:
         "Pushing": tr("uploading"),
     }
     if layer.status.startswith("Retrying"):
-        return tr("trying again")
+        return tr("retrying")
     return words.get(layer.status, layer.status)
 
 

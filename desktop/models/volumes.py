@@ -29,7 +29,7 @@ class VolumeFacts:
         known = self.size(name)
         if known >= 0:
             return size(known)
-        return tr("counting…") if self._stores.is_counting else NONE
+        return tr("calculating…") if self._stores.is_counting else NONE
 
     def users(self, name: str) -> list[Container]:
         if self._users is None:

@@ -82,7 +82,7 @@ class WelcomePage(Page):
 
     def _choice_card(self) -> QFrame:
         change = button(tr("Change the settings"), lambda: self.app.window.go("settings"), "link")
-        heading = row(label(tr("What runs it"), "heading"), 1, change)
+        heading = row(label(tr("Virtual machine"), "heading"), 1, change)
         return card(column(heading, self.backend, self.reason, self.extent, gap=4))
 
     def _steps_card(self) -> QFrame:
@@ -224,7 +224,7 @@ class WelcomePage(Page):
         self.reason.setText(
             messages.said(accelerator.text)
             if accelerator is not None
-            else tr("The first start finds out how fast this computer can run it, and says why.")
+            else tr("The first start tests which hardware acceleration this computer has.")
         )
 
     def _show_size(self, settings: Settings) -> None:
@@ -248,7 +248,7 @@ class WelcomePage(Page):
         if starting:
             self.steps_title.setText(tr("Starting the engine…"))
         elif failed:
-            self.steps_title.setText(tr("The start did not reach its end"))
+            self.steps_title.setText(tr("The start did not finish"))
         else:
             self.steps_title.setText(
                 tr("The engine is ready after {time}", time=seconds(total(boot)))

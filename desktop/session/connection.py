@@ -76,8 +76,8 @@ class Connection(QObject):
                 raise EngineUnreachable(
                     Message(
                         "",
-                        tr("Another engine is looked at now."),
-                        tr("Go back to the engine that this was asked of, and ask again."),
+                        tr("You switched to another engine."),
+                        tr("Switch back to that engine, and try again."),
                     ),
                     retry=Retry.NO,
                 )

@@ -30,9 +30,9 @@ def engine_state(link: Link, connection: Connection) -> EngineState:
         return _requested(link.requested, connection.is_up)
     if connection.is_up:
         if connection.is_kept:
-            return _kept(link)
+            return _auto_suspended(link)
         if connection.is_asleep:
-            return _saving()
+            return _paused()
         return EngineState("running", tr("running"), tr("Engine running"), answers=True)
     if not connection.is_ours:
         return _other(connection)
@@ -42,7 +42,7 @@ def engine_state(link: Link, connection: Connection) -> EngineState:
         wrong_version = link.problem.kind == "VersionMismatch"
         action = "replace" if wrong_version else "retry"
         text, hint = messages.summary(link.problem), messages.hint(link.problem)
-        return EngineState("error", tr("away"), text, hint, action)
+        return EngineState("error", tr("unreachable"), text, hint, action)
     return _of_machine(link)
 
 
@@ -66,36 +66,40 @@ def _of_machine(link: Link) -> EngineState:
         case MachineState.STOPPING:
             return EngineState("paused", tr("stopping"), tr("Stopping the engine…"))
         case MachineState.PAUSED:
-            return _saving()
+            return _paused()
         case MachineState.RUNNING:
             if link.status.engine.reachable:
                 return EngineState("paused", tr("connecting"), tr("Connecting…"))
             text = tr("The Docker Engine does not answer")
-            return EngineState("error", tr("degraded"), text, tr("It is started again by itself."))
+            return EngineState("error", tr("degraded"), text, tr("It restarts automatically."))
         case MachineState.FAILED:
             problem = machine.problem
             text = messages.summary(problem) if problem else tr("The engine did not start.")
             hint = messages.hint(problem) if problem else ""
             return EngineState("error", tr("failed"), text, hint, "start")
         case MachineState.ABSENT:
-            hint = tr("Start it to make the virtual machine; this takes some seconds.")
-            return EngineState("exited", tr("not made yet"), tr("No engine yet"), hint, "start")
-    hint = tr("Nothing of it is lost. Start it to see what it holds.")
+            hint = tr("Start it to create the virtual machine; this takes a few seconds.")
+            return EngineState("exited", tr("not created"), tr("No engine yet"), hint, "start")
+    hint = tr("All data is kept. Start the engine to see it.")
     return EngineState("exited", tr("stopped"), tr("Engine stopped"), hint, "start")
 
 
-def _saving() -> EngineState:
-    hint = tr("Nobody uses the engine. It wakes by itself.")
-    return EngineState("paused", tr("saving"), tr("Saving resources"), hint, answers=True)
+def _paused() -> EngineState:
+    hint = tr("The engine is idle, and its virtual machine is paused. It resumes on first use.")
+    return EngineState("paused", tr("idle"), tr("Resource Saver"), hint, answers=True)
 
 
-def _kept(link: Link) -> EngineState:
+def _auto_suspended(link: Link) -> EngineState:
     """On the disk, or on its way back."""
     if link.state is MachineState.STARTING:
         step = (boot_step(link.status) if link.status else "") or tr("Starting")
-        return EngineState("paused", tr("waking"), tr("Waking: {step}", step=step), answers=True)
-    hint = tr("Nobody uses the engine. It is kept on the disk; its first use brings it back.")
-    return EngineState("paused", tr("saving"), tr("Saving resources"), hint, answers=True)
+        return EngineState(
+            "paused", tr("resuming"), tr("Resuming: {step}", step=step), answers=True
+        )
+    hint = tr(
+        "The engine is idle, and its virtual machine is suspended to disk. It resumes on first use."
+    )
+    return EngineState("paused", tr("idle"), tr("Resource Saver"), hint, answers=True)
 
 
 def _other(connection: Connection) -> EngineState:
@@ -105,7 +109,7 @@ def _other(connection: Connection) -> EngineState:
     problem = connection.problem
     text = messages.summary(problem) if problem else tr("{name} does not answer", name=name)
     hint = messages.hint(problem) if problem else ""
-    return EngineState("error", tr("away"), text, hint, "retry")
+    return EngineState("error", tr("unreachable"), text, hint, "retry")
 
 
 def runs_on(machine: Status) -> str:

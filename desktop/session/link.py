@@ -174,13 +174,13 @@ def _report(task: Task, seen: EngineStatus) -> None:
 def snapshot_step(step: SnapshotStep) -> str:
     match step:
         case SnapshotStep.SUSPEND:
-            return tr("Putting the machine on the disk")
+            return tr("Suspending the machine")
         case SnapshotStep.DISK:
             return tr("Copying the disk")
         case SnapshotStep.MEMORY:
             return tr("Copying the memory")
         case SnapshotStep.GO_ON:
-            return tr("Letting the machine go on")
+            return tr("Resuming the machine")
 
 
 def boot_step(seen: EngineStatus) -> str:

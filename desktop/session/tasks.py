@@ -273,7 +273,7 @@ def unexpected(error: BaseException) -> Problem:
     """An unexpected error, with what a bug report needs."""
     return Problem(
         GalleyError.__name__,
-        tr("Galley made a mistake: {error}.", error=f"{type(error).__name__}: {error}"),
+        tr("Internal error in Galley: {error}.", error=f"{type(error).__name__}: {error}"),
         tr("Please report it with the details."),
         "".join(traceback.format_exception(error)),
     )

@@ -39,8 +39,8 @@ class Confirm(QDialog):
         self.agree = button(prompt.button, self.accept, "danger")
         self.word = QLineEdit()
         if prompt.word:
-            box.addWidget(label(tr("Type {word} to go on:", word=prompt.word), "secondary"))
-            self.word.setAccessibleName(tr("Type {word} to go on:", word=prompt.word))
+            box.addWidget(label(tr("Type {word} to continue:", word=prompt.word), "secondary"))
+            self.word.setAccessibleName(tr("Type {word} to continue:", word=prompt.word))
             self.word.textChanged.connect(
                 lambda text: self.agree.setEnabled(text.strip() == prompt.word)
             )

@@ -79,7 +79,7 @@ class FileBrowser(QWidget):
         self.empty = Empty(
             app.theme,
             "folder",
-            tr("Nothing in here"),
+            tr("Empty folder"),
             invitation or tr("This folder has no files."),
         )
         self.failure = Failure(app, self.refresh)
@@ -312,7 +312,7 @@ class Failure(QWidget):
 def _legible(content: bytes, entry: FileEntry) -> tuple[str, str]:
     """The text of a file, and what has to be said of it."""
     if b"\0" in content[:8192]:
-        return "", tr("This is not a text ({size}).", size=size(entry.size))
+        return "", tr("This is not a text file ({size}).", size=size(entry.size))
     text = content.decode("utf-8", "replace")
     if len(content) >= LIMIT:
         return text, tr("Only the first {size} are shown.", size=size(LIMIT))

@@ -21,7 +21,7 @@ class InspectText(QWidget):
         super().__init__()
         self._app = app
         self._fetch = fetch
-        self.note = label(tr("Asking the engine…"), "secondary", wrap=True)
+        self.note = label(tr("Querying the engine…"), "secondary", wrap=True)
         self.text = QPlainTextEdit(readOnly=True)
         self.text.setFont(monospace())
         self.text.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
@@ -43,7 +43,7 @@ class InspectText(QWidget):
         text = answer.decode("utf-8", "replace")
         if text != self.text.toPlainText():
             self.text.setPlainText(text)
-        self.note.setText(tr("As the engine describes it"))
+        self.note.setText(tr("As reported by the engine"))
 
     def _fail(self, problem: Problem) -> None:
         if Shiboken.isValid(self):

@@ -31,7 +31,7 @@ class PathBar(QStackedWidget):
         self._row.setSpacing(0)
         self._parts: list[QWidget] = []
         self._row.addStretch(1)
-        self._row.addWidget(icon_button(theme, "edit", tr("Type a path"), self.edit))
+        self._row.addWidget(icon_button(theme, "edit", tr("Enter a path"), self.edit))
         self.field = QLineEdit()
         self.field.setFont(monospace())
         self.field.setAccessibleName(tr("Path"))

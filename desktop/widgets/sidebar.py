@@ -61,7 +61,7 @@ class Switcher(QPushButton):
         self._name = ""
         self._dot = "exited"
         self.setProperty("kind", "switcher")
-        self.setAccessibleName(tr("Engine that is shown"))
+        self.setAccessibleName(tr("Selected engine"))
         theme.changed.connect(self.update)
 
     def show_engine(self, name: str, dot: str) -> None:

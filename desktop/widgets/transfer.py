@@ -105,13 +105,13 @@ class TransferCard(QFrame):
         self._task = task
         self._title = Shortened("heading")
         self._title.say(task.title)
-        self._note = label(tr("Asking the registry…"), "secondary")
+        self._note = label(tr("Querying the registry…"), "secondary")
         self.bars = TransferBars(theme)
         self.cancel = button(
             tr("Cancel"), self._give_up, "link", name=tr("Cancel {task}", task=task.title)
         )
         self.hide_button = button(
-            tr("Hide"), self.close, "link", tip=tr("It goes on, and stays in the list of tasks.")
+            tr("Hide"), self.close, "link", tip=tr("The task continues; see the list of tasks.")
         )
         box = column(
             self._title, self.bars, row(self._note, 1, self.hide_button, self.cancel), gap=6

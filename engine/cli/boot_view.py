@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 DOING = {
-    SnapshotStep.SUSPEND: "Putting the machine on the disk",
+    SnapshotStep.SUSPEND: "Suspending the machine",
     SnapshotStep.DISK: "Copying the disk",
     SnapshotStep.MEMORY: "Copying the memory",
-    SnapshotStep.GO_ON: "Letting the machine go on",
+    SnapshotStep.GO_ON: "Resuming the machine",
 }
 
 

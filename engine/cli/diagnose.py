@@ -10,7 +10,7 @@ import click
 
 from engine.cli.command import Command, json_option
 from engine.cli.exit_codes import Exit
-from engine.cli.output import DIM, GREEN, RED, note, problem_text, say, say_json, styled
+from engine.cli.output import DIM, GREEN, RED, counted, note, problem_text, say, say_json, styled
 from vm.host.paths import find_home
 
 
@@ -18,8 +18,8 @@ from vm.host.paths import find_home
 @click.option(
     "--bundle",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write a zip for a bug report: logs, status, settings, versions. Known secrets are taken "
-    "out; names of containers, images and folders stay.",
+    help="Write a zip for a bug report: logs, status, settings, versions. Known secrets are "
+    "removed; names of containers, images and folders are not.",
 )
 @json_option
 @click.pass_context
@@ -33,7 +33,7 @@ def diagnose(context: click.Context, bundle: Path | None, as_json: bool) -> None
         if bundle is not None:
             names = write_bundle(bundle.absolute(), facts, results)
             note(
-                f"{bundle} has {len(names)} files, with known secrets taken out. Have a look "
+                f"{bundle} has {counted(len(names), 'file')}. Known secrets are removed; check it "
                 "before you share it."
             )
     if as_json:

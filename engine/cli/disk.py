@@ -64,7 +64,7 @@ def disk(context: click.Context, as_json: bool) -> None:
 @click.option(
     "--prune",
     is_flag=True,
-    help="Delete images without a name and build cache first; no container uses them.",
+    help="First delete dangling images and the build cache.",
 )
 @json_option
 def reclaim(prune: bool, as_json: bool) -> None:
@@ -79,7 +79,7 @@ def reclaim(prune: bool, as_json: bool) -> None:
         say_json(given)
         return
     freed = max(0, given.before - given.after)
-    say(f"{sized(freed)} given back; the disk takes {sized(given.after)} on this computer.")
+    say(f"Freed {sized(freed)}; the disk uses {sized(given.after)} on this computer.")
 
 
 def _report() -> Report:

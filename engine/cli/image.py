@@ -10,7 +10,7 @@ import msgspec
 
 from engine.cli import reach
 from engine.cli.command import Group, json_option
-from engine.cli.output import note, say, say_json
+from engine.cli.output import counted, note, say, say_json
 from engine.messages.cli import IMAGE_NONE
 from engine.settings.store import SettingsStore
 from vm import image as images
@@ -65,7 +65,7 @@ def verify(path: Path | None, as_json: bool) -> None:
     if as_json:
         say_json({"path": str(chosen), "sound": True, "recipe": manifest.recipe})
     else:
-        say(f"{chosen}: all {len(manifest.parts)} parts are sound.")
+        say(f"{chosen}: {counted(len(manifest.parts), 'part')} verified.")
 
 
 @image.command()
@@ -80,7 +80,7 @@ def info(as_json: bool) -> None:
         say_json(found)
         return
     if not found:
-        say("There is no image yet: `galley start` or `galley image build` makes one.")
+        say("There is no image yet. `galley start` or `galley image build` builds one.")
     for entry in found:
         _describe(entry)
 

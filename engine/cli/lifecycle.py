@@ -41,7 +41,7 @@ QUIT_PATIENCE = 15.0
 def start(repair: bool, trace: Path | None) -> None:
     """Start the engine; the first time, create its virtual machine.
 
-    A running engine gets what has changed on this computer: proxies, certificates, daemon.json.
+    On a running engine, apply changed proxies, certificates and daemon.json.
     Ctrl+C cancels the start and leaves the machine stopped.
     """
     params = StartParams(repair, _place_of(trace) if trace else "")
@@ -82,7 +82,7 @@ def suspend() -> None:
     """Suspend the machine to disk; the next start resumes it.
 
     Its containers are frozen until then, and no process is left. After an update of QEMU, or a
-    change of settings that needs a restart, the machine boots instead, as after a power cut.
+    change of settings that needs a restart, the machine boots instead, as after a power failure.
     """
     with reach.supervisor() as client:
         seen = client.status()
@@ -90,7 +90,11 @@ def suspend() -> None:
         if machine.state in GONE:
             if seen.auto_suspended:
                 client.call("stop", StopParams())  # or its next use would bring it back
-            say("It is suspended already." if machine.resumable else "The engine is not running.")
+            say(
+                "The engine is already suspended."
+                if machine.resumable
+                else "The engine is not running."
+            )
             return
         note("Suspending …")
         client.call("suspend")
@@ -131,7 +135,7 @@ def quit_command() -> None:
             client.call("quit")
     if process is not None:
         wait_gone(process, QUIT_PATIENCE)
-    say("Stopped; nothing of Galley is running any more.")
+    say("Stopped. Galley is not running any more.")
 
 
 @click.command(cls=Command)
@@ -145,17 +149,17 @@ def delete(yes: bool) -> None:
         if not yes:
             _ask(seen.machine.disk_used_bytes, len(seen.snapshots))
         client.call("delete")
-    say("Deleted. `galley start` makes a new, empty one.")
+    say("Deleted. `galley start` creates a new, empty one.")
 
 
 def _ask(used: int, snapshots: int) -> None:
     if not sys.stdin.isatty():
-        raise click.UsageError("Nobody is here to be asked: add --yes to delete.")
+        raise click.UsageError("Standard input is no terminal: add --yes to delete.")
     note(
         "This deletes the virtual machine with every image, container, volume and build cache\n"
         f"in it ({used / 1024**3:.1f} GiB on this disk), its snapshots ({snapshots}), and the\n"
         "docker context `galley`.\n"
-        "Settings, the guest image and the logs stay. It cannot be undone."
+        "Settings, the guest image and the logs are kept. You cannot undo this."
     )
     click.confirm("Delete it?", abort=True, err=True)
 

@@ -62,6 +62,11 @@ def note(text: str) -> None:
     sys.stderr.flush()
 
 
+def counted(number: int, thing: str) -> str:
+    """`2 files`, `1 file`; for words whose plural is regular."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
 def say_json(value: object) -> None:
     """A msgspec value, or lists and dicts of them, as indented JSON."""
     import msgspec

@@ -22,7 +22,7 @@ def ports(as_json: bool) -> None:
     if as_json:
         say_json(seen.ports)
     elif not seen.ports:
-        say("No container publishes a port.")
+        say("There are no published ports.")
     else:
         say("\n".join(_line(port) for port in seen.ports))
 

@@ -48,16 +48,16 @@ def snapshot() -> None:
     help="Include the memory: containers are frozen meanwhile, and connections to them end.",
 )
 def create(name: str, memory: bool) -> None:
-    """Make a snapshot. The machine keeps running."""
+    """Create a snapshot. The machine keeps running."""
     snapshots.check_name(name)
     began = time.monotonic()
     with reach.supervisor() as client:
         _copy(client, "snapshots.create", CreateSnapshotParams(name, memory))
         made = next(one for one in client.status().snapshots if one.name == name)
     what = f"{_size(made)}, with memory" if made.memory_bytes else _size(made)
-    say(f"Made the snapshot {name}: {what}, in {time.monotonic() - began:.1f} s.")
+    say(f"Created the snapshot {name}: {what}, in {time.monotonic() - began:.1f} s.")
     if not made.settled:
-        note("It is as after a power cut: the machine's file system could not be brought to rest.")
+        note("It is crash-consistent only: the machine's file system could not be frozen.")
 
 
 @snapshot.command("list")
@@ -73,7 +73,7 @@ def list_all(as_json: bool) -> None:
         memory = "  with memory" if one.memory_bytes else ""
         say(f"{one.name:<{width}}  {_when(one)}  {_size(one):>10}{memory}")
     if not found:
-        say("There is none. `galley snapshot create NAME` makes one.")
+        say("There are no snapshots. `galley snapshot create NAME` creates one.")
 
 
 @snapshot.command()
@@ -94,7 +94,7 @@ def restore(name: str, yes: bool, cold: bool) -> None:
             boot(client, "snapshots.restore", params)
         else:
             _copy(client, "snapshots.restore", params)
-    say(f"The machine is as it was at {_when(kept)}.")
+    say(f"Restored the machine to {_when(kept)}.")
 
 
 @snapshot.command()
@@ -108,14 +108,14 @@ def delete(name: str) -> None:
 
 def _ask(kept: MachineSnapshot, cold: bool) -> None:
     if not sys.stdin.isatty():
-        raise click.UsageError("Nobody is here to be asked: add --yes to restore.")
+        raise click.UsageError("Standard input is no terminal: add --yes to restore.")
     note(
-        f"This makes the machine what it was at {_when(kept)}. Every image, container and volume\n"
-        "is as it was then; what came since is lost. Running containers are stopped."
+        f"This restores the machine to {_when(kept)}, with all images, containers and volumes.\n"
+        "Later changes are lost. Running containers are stopped."
     )
     if kept.memory_bytes and not cold:
-        note("Containers that ran then go on where they were; with --cold they do not.")
-    click.confirm(f"Go back to {kept.name}?", abort=True, err=True)
+        note("Containers that were running then are resumed, unless you give --cold.")
+    click.confirm(f"Restore {kept.name}?", abort=True, err=True)
 
 
 def _copy(client: ControlClient, method: str, params: object) -> None:

@@ -10,7 +10,18 @@ import msgspec
 
 from engine.cli import reach
 from engine.cli.command import Command, json_option
-from engine.cli.output import BOLD, DIM, GREEN, RED, YELLOW, problem_text, say, say_json, styled
+from engine.cli.output import (
+    BOLD,
+    DIM,
+    GREEN,
+    RED,
+    YELLOW,
+    counted,
+    problem_text,
+    say,
+    say_json,
+    styled,
+)
 from engine.cli.sizes import sized
 from engine.control.client import ControlClient
 from engine.types import EngineHealth, EngineStatus, MachineUse
@@ -145,7 +156,9 @@ def _text(report: Report) -> str:
     rows.append(("Endpoint", report.endpoint))
     if report.vm.cpus:
         memory, disk = report.vm.memory_bytes / GIB, report.vm.disk_bytes / GIB
-        rows.append(("Machine", f"{report.vm.cpus} CPUs, {memory:.3g} GiB, disk {disk:.3g} GiB"))
+        rows.append(
+            ("Machine", f"{counted(report.vm.cpus, 'CPU')}, {memory:.3g} GiB, disk {disk:.3g} GiB")
+        )
     use = report.vm.use
     if use is not None:
         inside, containers = use.memory.total - use.memory.available, use.memory.containers
@@ -164,8 +177,7 @@ def _text(report: Report) -> str:
 
 def _state(report: Report) -> str:
     if report.state is MachineState.PAUSED:
-        wakes = "its first use wakes it" if report.supervisor else "galley start wakes it"
-        return f"saving: nobody uses the engine; {wakes}"
+        return f"paused by Resource Saver: {_resumes(report)}"
     if report.state is MachineState.RUNNING and not report.supervisor:
         return "running, but Galley's background process is not: run galley start"
     if report.state is MachineState.RUNNING and not report.engine.reachable:
@@ -173,13 +185,17 @@ def _state(report: Report) -> str:
     if report.state is MachineState.STARTING and report.boot:
         return f"starting: {report.boot[-1].step}"
     if report.auto_suspended:
-        back = "its first use brings" if report.supervisor else "galley start brings"
-        return f"saving: kept on the disk, for nobody uses the engine; {back} it back"
+        return f"suspended to disk by Resource Saver: {_resumes(report)}"
     if report.resumable:
-        return "stopped; the next start goes on where it was"
+        return "suspended; the next start resumes it"
     if report.state is MachineState.ABSENT:
-        return "no machine yet: galley start makes one"
+        return "no machine yet: galley start creates one"
     return str(report.state)
+
+
+def _resumes(report: Report) -> str:
+    """What resumes an idle engine. Without the supervisor, its first use does not."""
+    return "the first use resumes it" if report.supervisor else "galley start resumes it"
 
 
 def _backend(report: Report) -> str:

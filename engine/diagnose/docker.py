@@ -53,7 +53,7 @@ def _check_daemon_json(facts: Facts) -> Problem | None:
 
 
 DAEMON_JSON = Check(
-    "daemon.json is in force", lambda facts: facts.home.daemon_config.exists(), _check_daemon_json
+    "daemon.json is active", lambda facts: facts.home.daemon_config.exists(), _check_daemon_json
 )
 
 
@@ -73,7 +73,7 @@ def _check_client(facts: Facts) -> Problem | None:
     return HostError(DIAGNOSE_OTHER_CONTEXT, name=name).to_problem()
 
 
-CLIENT = Check("A plain `docker` on this computer reaches Galley", _uses_context, _check_client)
+CLIENT = Check("`docker` on this computer uses Galley", _uses_context, _check_client)
 
 
 def _uses_keyring(facts: Facts) -> bool:
@@ -87,7 +87,7 @@ def _check_logins(facts: Facts) -> Problem | None:
     return error.to_problem() if error else None
 
 
-LOGINS = Check("Registry logins are kept in the keyring", _uses_keyring, _check_logins)
+LOGINS = Check("Registry logins are stored in the keyring", _uses_keyring, _check_logins)
 
 
 def _publishes_ports(facts: Facts) -> bool:

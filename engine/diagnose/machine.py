@@ -54,7 +54,7 @@ def _check_starts(facts: Facts) -> Problem | None:
     return facts.backend.explains.why_slow(MachineDir.of(facts.home))
 
 
-STARTS = Check("The machine starts as quickly as it can", _is_explained, _check_starts)
+STARTS = Check("The machine starts from a boot checkpoint", _is_explained, _check_starts)
 
 
 def _has_image(facts: Facts) -> bool:
@@ -69,7 +69,7 @@ def _check_image(facts: Facts) -> Problem | None:
     return None
 
 
-IMAGE = Check("The guest image is sound", _has_image, _check_image)
+IMAGE = Check("The guest image is intact", _has_image, _check_image)
 
 
 def _check_clock(facts: Facts) -> Problem | None:

@@ -94,8 +94,7 @@ class StopSequence:
         self.problems = self._restarts.start_again(dial)
         if waiting := self._restarts.waiting:
             raise EngineUnreachable(
-                ENGINE_WENT_AWAY,
-                containers=", ".join(waiting),
+                ENGINE_WENT_AWAY, containers=", ".join(waiting), count=len(waiting)
             )
 
     def forget(self) -> None:

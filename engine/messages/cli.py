@@ -4,12 +4,12 @@ from vm.messages import Message
 
 CLI_MISTAKE = Message(
     "cli.mistake",
-    "Galley met a mistake of its own: {kind}: {error}",
+    "Internal error in Galley: {kind}: {error}",
     "The details are in {path}. Please report them.",
 )
 CLI_MISTAKE_UNLOGGED = Message(
     "cli.mistake_unlogged",
-    "Galley met a mistake of its own: {kind}: {error}",
+    "Internal error in Galley: {kind}: {error}",
     "Please report it with its details.",
 )
 
@@ -28,7 +28,7 @@ IMAGE_NONE = Message(
 MACHINE_NONE_TO_DELETE = Message("machine.none_to_delete", "There is no machine to delete.")
 MACHINE_PRETENDS = Message(
     "machine.pretends",
-    "This machine only pretends: there is nothing to run in it.",
+    "The fake backend cannot run commands.",
 )
 
 START_CANCELLED_STOPPED = Message(
@@ -44,5 +44,5 @@ WINDOW_NO_DISPLAY = Message(
 WINDOW_NOT_OPENED = Message(
     "window.not_opened",
     "The window did not open.",
-    "See the details: mostly a library of the system is missing, which they name.",
+    "See the details, which usually name a missing library of the system.",
 )

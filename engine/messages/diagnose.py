@@ -26,14 +26,14 @@ DIAGNOSE_EMULATED = Message(
 DIAGNOSE_ENDPOINT_SILENT = Message(
     "diagnose.endpoint_silent",
     "Nothing answers on {socket}.",
-    "`galley logs --component engine` has what dockerd said; `galley restart` starts it anew.",
+    "`galley logs --component engine` shows the log of dockerd; `galley restart` restarts it.",
 )
 DIAGNOSE_MEMORY = Message(
     "diagnose.memory",
-    "The machine may take {wanted:size}, and {free:size} are free now.",
+    "The machine can use {wanted:size} of memory, but only {free:size} are free now.",
     "Close some programs, or give it less: `galley settings set memory 2GiB`.",
 )
-DIAGNOSE_NO_CLOCK = Message("diagnose.no_clock", "The machine does not tell its time.")
+DIAGNOSE_NO_CLOCK = Message("diagnose.no_clock", "The machine does not report its time.")
 DIAGNOSE_NO_DOCKER = Message(
     "diagnose.no_docker",
     "There is no docker program on this computer.",

@@ -5,12 +5,12 @@ from vm.messages import Message
 DOCKER_BAD_ADDRESS = Message(
     "docker.bad_address",
     "{url} is no address of an engine: {error}.",
-    "Correct it with `docker context update`. It is like tcp://host:2376.",
+    "Correct it with `docker context update`, for example to tcp://host:2376.",
 )
 DOCKER_CANCELLED = Message("docker.cancelled", "This was cancelled.")
 DOCKER_HINT_CERTIFICATE_EXPIRED = Message(
     "docker.hint_certificate_expired",
-    "Whoever runs this registry has to renew it; or this computer's clock is wrong.",
+    "The operator of the registry has to renew it, or this computer's clock is wrong.",
 )
 DOCKER_HINT_CERTIFICATE_UNKNOWN = Message(
     "docker.hint_certificate_unknown",
@@ -66,7 +66,7 @@ DOCKER_HINT_PORT_USED = Message(
 )
 DOCKER_HINT_PROXY = Message(
     "docker.hint_proxy",
-    "Start the proxy, or choose another, or none, among the network settings.",
+    "Start the proxy, or choose another, or none, in the network settings.",
 )
 DOCKER_HINT_RUNNING = Message(
     "docker.hint_running",
@@ -87,7 +87,7 @@ DOCKER_NOT_TRUSTED = Message(
 )
 DOCKER_ODD_READING = Message(
     "docker.odd_reading",
-    "The Docker Engine gave a reading that makes no sense.",
+    "The Docker Engine reported an invalid value.",
 )
 DOCKER_REFUSED = Message("docker.refused", "{said}", "{hint}")
 DOCKER_REFUSED_SILENTLY = Message("docker.refused_silently", "The Docker Engine refused.")
@@ -138,7 +138,7 @@ IMAGE_NONE_IN_FILE = Message(
 
 PATH_DEAD_LINK = Message(
     "path.dead_link",
-    "{path} is a link that leads nowhere.",
+    "{path} is a broken link.",
     "Remove the link.",
 )
 PATH_DISK_FULL = Message(
@@ -154,7 +154,7 @@ PATH_NOT_READABLE = Message(
 )
 PATH_TOO_MUCH = Message(
     "path.too_much",
-    "{path} holds too much to be listed.",
+    "{path} has too many entries to list.",
     "Start the container, or open one of the folders in it.",
 )
 PATH_UNUSABLE = Message(
@@ -176,7 +176,7 @@ RECREATE_ENDED_AT_ONCE = Message(
 RECREATE_ENGINE_ENDED = Message(
     "recreate.engine_ended",
     "The Docker Engine has ended meanwhile.",
-    "Start it and look again.",
+    "Start it and check again.",
 )
 RECREATE_FAILED = Message(
     "recreate.failed",
@@ -185,13 +185,13 @@ RECREATE_FAILED = Message(
 )
 RECREATE_NOT_PUT_BACK = Message(
     "recreate.not_put_back",
-    "{name} could not be recreated, nor put back in full: {error}",
-    "The old container is there as {aside} or {name}; nothing of it was removed.",
+    "{name} could not be recreated, nor fully restored: {error}",
+    "The old container is kept as {aside} or {name}.",
 )
 RECREATE_REMOVED_AT_STOP = Message(
     "recreate.removed_at_stop",
     "{name} cannot be recreated: it is removed as soon as it stops.",
-    "Run it anew from its image.",
+    "Run its image again.",
 )
 
 REGISTRY_LOGIN_REFUSED = Message(
@@ -203,7 +203,7 @@ REGISTRY_LOGIN_REFUSED = Message(
 SSH_BAD_ADDRESS = Message(
     "ssh.bad_address",
     "{address} is no address for ssh.",
-    "It has to be like ssh://user@host, without a password.",
+    "Use the form ssh://user@host, without a password.",
 )
 SSH_CLOSED = Message("ssh.closed", "The connection to {name} was closed.")
 SSH_FAILED = Message(
@@ -213,20 +213,20 @@ SSH_FAILED = Message(
 )
 SSH_NO_ENGINE = Message(
     "ssh.no_engine",
-    "{host} lets us in, but its Docker Engine does not.",
+    "ssh reaches {host}, but not its Docker Engine.",
     "Docker has to run there, and its socket {socket} has to be open to your user.",
 )
 SSH_NO_KEY = Message(
     "ssh.no_key",
-    "{name} does not let us in with any key that ssh has.",
+    "{name} rejects every key that ssh offers.",
     "Try `{command}` in a terminal: it must work without a password. `ssh-add` gives a key to the "
     "agent.",
 )
 SSH_OTHER_HOST_KEY = Message(
     "ssh.other_host_key",
     "{name} shows another host key than the one that ssh knows.",
-    "Another computer may answer in its place. If its key was really replaced, `{command}` says "
-    "how to forget the old one.",
+    "Another computer may answer in its place. If its key was replaced, `{command}` shows how to "
+    "remove the old one.",
 )
 SSH_UNKNOWN_HOST_KEY = Message(
     "ssh.unknown_host_key",

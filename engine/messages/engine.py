@@ -34,13 +34,13 @@ CONTAINERS_NOT_STOPPED = Message(
 )
 CONTAINERS_OF_SWARM = Message(
     "containers.of_swarm",
-    "A swarm starts its containers again by itself.",
+    "A swarm restarts its containers itself.",
 )
 
 CONTROL_MALFORMED = Message("control.malformed", "The supervisor got a malformed request: {error}.")
 CONTROL_MISTAKE = Message(
     "control.mistake",
-    "Galley made a mistake in {method}: {error}.",
+    "Internal error in {method}: {error}.",
     "See: galley logs --component supervisor. Please report it with: galley diagnose --bundle",
 )
 CONTROL_NO_PATH = Message("control.no_path", "{path!r} is not the absolute path of a file.")
@@ -58,7 +58,7 @@ ENGINE_BUSY = Message("engine.busy", "Galley's engine is {state}.", "Try again w
 ENGINE_DOES_NOT_START = Message(
     "engine.does_not_start",
     "The Docker Engine does not start in the machine.",
-    "Its last words are in the details; `galley shell` opens the machine.",
+    "The details show its last output; `galley shell` opens a shell in the machine.",
 )
 ENGINE_DOWN = Message(
     "engine.down",
@@ -73,7 +73,7 @@ ENGINE_MACHINE_NOT_RUNNING = Message(
 )
 ENGINE_NO_CPU_USE = Message(
     "engine.no_cpu_use",
-    "The Docker Engine does not say how much CPU containers use.",
+    "The Docker Engine does not report the CPU usage of containers.",
 )
 ENGINE_NOT_RUNNING = Message(
     "engine.not_running",
@@ -92,29 +92,33 @@ ENGINE_STARTING = Message(
 )
 ENGINE_STEP_AGAIN = Message(
     "engine.step_again",
-    "`galley logs --component engine` has what dockerd said.",
+    "`galley logs --component engine` shows the log of dockerd.",
 )
 ENGINE_STEP_STARTING = Message("engine.step_starting", "starting")
 ENGINE_WENT_AWAY = Message(
     "engine.went_away",
-    "The Docker Engine went away before it had started {containers} again.",
+    "The connection to the Docker Engine was lost before these containers were started again: "
+    "{containers}.",
     "Start the engine again, which starts them: galley start",
+    one="The connection to the Docker Engine was lost before the container {containers} was "
+    "started again.",
+    count="count",
 )
 
 SNAPSHOT_CANCELLED = Message("snapshot.cancelled", "The snapshot was cancelled.")
 SNAPSHOT_IMPOSSIBLE = Message("snapshot.impossible", "Snapshots cannot be made on this computer.")
 SNAPSHOT_NO_MEMORY = Message(
     "snapshot.no_memory",
-    "The machine does not run: there is nothing in its memory.",
-    "Start it first (galley start), or make the snapshot without what is in memory.",
+    "The machine is not running: it has no memory to save.",
+    "Start it first (galley start), or create the snapshot without memory.",
 )
 SNAPSHOT_WITHOUT_MEMORY = Message(
     "snapshot.without_memory",
     "{reason}",
-    "Make the snapshot without what is in memory.",
+    "Create the snapshot without memory.",
 )
 
-STEP_ANSWER = Message("step.answer", "Answering on the Docker socket")
+STEP_ANSWER = Message("step.answer", "Opening the Docker socket")
 STEP_CONFIGURE = Message("step.configure", "Configuring the Docker Engine")
 STEP_CONTAINERD = Message("step.containerd", "Starting containerd")
 STEP_DOCKERD = Message("step.dockerd", "Starting the Docker Engine")
@@ -123,7 +127,7 @@ STEP_START_AGAIN = Message("step.start_again", "Starting containers again")
 STOP_IN_VAIN = Message(
     "stop.in_vain",
     "{problem}",
-    "{hint} Or end it as a power cut would: galley stop --cold",
+    "{hint} Or force a power-off: galley stop --cold",
 )
 
 SUPERVISOR_DID_NOT_END = Message(
@@ -146,8 +150,8 @@ SUPERVISOR_INCOMPATIBLE = Message(
     "Galley's background process is of an incompatible version.",
     "{end}",
 )
-SUPERVISOR_LATE = Message("supervisor.late", "did not come up in time")
-SUPERVISOR_LATE_BY = Message("supervisor.late_by", "did not come up within {seconds:g} s")
+SUPERVISOR_LATE = Message("supervisor.late", "did not start in time")
+SUPERVISOR_LATE_BY = Message("supervisor.late_by", "did not start within {seconds:g} s")
 SUPERVISOR_NO_KEY = Message(
     "supervisor.no_key",
     "The key to Galley's background process is missing.",
@@ -190,6 +194,6 @@ SUPERVISOR_UNREACHABLE = Message(
 )
 SUPERVISOR_WENT_AWAY = Message(
     "supervisor.went_away",
-    "Galley's background process went away.",
-    "Try again: it is started anew. The VM and its containers keep running.",
+    "The connection to Galley's background process was lost.",
+    "Try again: it is restarted. The VM and its containers keep running.",
 )

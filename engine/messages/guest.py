@@ -9,8 +9,8 @@ BINDS_AFTER_RESTART = Message(
 )
 BINDS_COLON = Message(
     "binds.colon",
-    "The folder {folder} leads to {target}, and -v cannot name a folder with a colon.",
-    "Give it in the longer way: docker run --mount {mount}",
+    "The folder {folder} is a link to {target}, and -v accepts no colon in a path.",
+    "Use --mount instead: docker run --mount {mount}",
 )
 BINDS_IMPOSSIBLE = Message(
     "binds.impossible",
@@ -20,7 +20,7 @@ BINDS_IMPOSSIBLE = Message(
 BINDS_MISSING = Message(
     "binds.missing",
     "The folder {folder} does not exist.",
-    "Make it first, or bind it with -v.",
+    "Create it first, or bind mount it with -v.",
 )
 BINDS_NONE_SHARED = Message(
     "binds.none_shared",
@@ -30,7 +30,7 @@ BINDS_NONE_SHARED = Message(
 BINDS_NOT_SHARED = Message(
     "binds.not_shared",
     "The folder {folder} is not shared with Galley's virtual machine.",
-    "Share it, or a folder that holds it, then restart the engine: galley settings set shares "
+    "Share it, or a folder that contains it, then restart the engine: galley settings set shares "
     "{shares} && galley restart",
 )
 BINDS_OF_GALLEY = Message(
@@ -41,7 +41,7 @@ BINDS_OF_GALLEY = Message(
 BINDS_OF_MACHINE = Message(
     "binds.of_machine",
     "The folder {folder} is not shared with Galley's virtual machine.",
-    "The machine has its own there. Copy it to a shared folder.",
+    "The machine uses this path itself. Copy the folder to a shared one.",
 )
 BINDS_OF_OTHERS = Message(
     "binds.of_others",
@@ -50,7 +50,7 @@ BINDS_OF_OTHERS = Message(
 )
 BINDS_UNREADABLE = Message(
     "binds.unreadable",
-    "Galley cannot read which folders are to be shared: {error}.",
+    "Galley cannot read the list of shared folders: {error}.",
     "Send the request as plain JSON in UTF-8.",
 )
 
@@ -96,14 +96,13 @@ GUEST_SETTINGS_HOST_LOOPBACK = Message(
 
 HOST_DISK_FULL = Message(
     "host_disk.full",
-    "This computer's disk is full: the virtual machine waits until there is room.",
-    "Free some space on the disk that holds {folder}; the machine goes on by itself.",
+    "This computer's disk is full. The virtual machine waits until space is available.",
+    "Free some space on the disk that holds {folder}; the machine then continues automatically.",
 )
 HOST_DISK_REFUSES = Message(
     "host_disk.refuses",
-    "This computer's disk refuses what the virtual machine writes. The machine waits, and tries "
-    "again.",
-    "Look at the disk that holds {folder}: it may be failing, or your quota on it may be used up.",
+    "Writes to this computer's disk fail. The virtual machine waits and retries.",
+    "Check the disk that holds {folder}: it may be failing, or your quota on it may be used up.",
 )
 
 PORT_IMPOSSIBLE = Message(
@@ -133,14 +132,14 @@ PORT_PUBLISHED_BY_SERVICE = Message(
 )
 PORT_RULES_REFUSED = Message(
     "port.rules_refused",
-    "The virtual machine did not accept the rules that lead ports to containers.",
+    "The virtual machine rejected the rules that forward ports to containers.",
     "Galley tries again when the next container starts or ends. If that does not help: galley "
     "restart",
 )
 
 PROXY_BAD_ADDRESS = Message(
     "proxy.bad_address",
-    "This computer's proxy for {protocol} is not used: its address makes no sense.",
+    "This computer's proxy for {protocol} is not used: its address is invalid.",
     "Correct it, or choose one for Galley: galley settings set proxy manual",
 )
 PROXY_NO_PASSWORD = Message(
@@ -168,12 +167,11 @@ SHARED_FOLDER_NOT_MOUNTED = Message(
 SHARED_FOLDER_NOT_YET = Message(
     "shared_folder.not_yet",
     "The folder {folder} is not shared yet.",
-    "Restart the engine: galley restart. If that does not help, `galley logs --component vm` says "
-    "why.",
+    "Restart the engine: galley restart. If that does not help, see `galley logs --component vm`.",
 )
 SHARED_FOLDER_SERVER_ENDED = Message(
     "shared_folder.server_ended",
     "The folder {folder} is no longer shared: the program that served it, virtiofsd, has ended.",
-    "Containers that use it wait. Restart the engine: galley restart. If it ends again, `galley "
-    "logs --component vm` may say why.",
+    "Containers that use it are blocked. Restart the engine: galley restart. If it ends again, "
+    "see `galley logs --component vm`.",
 )

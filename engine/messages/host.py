@@ -34,12 +34,12 @@ AUTOSTART_UNREADABLE = Message(
 DOCKER_CLI_BAD_CONFIG = Message(
     "docker_cli.bad_config",
     "Docker's file {file} cannot be used: {error}.",
-    "Correct it, or let Galley leave it alone: `galley settings set use_context false`, and the "
-    "same for use_keyring.",
+    "Correct it, or stop Galley from changing it: `galley settings set use_context false`, and "
+    "the same for use_keyring.",
 )
 DOCKER_CLI_CONFIG_LOCKED = Message(
     "docker_cli.config_locked",
-    "Another Galley has been changing Docker's file {file} for too long.",
+    "Another Galley process keeps Docker's file {file} locked.",
     "Try again.",
 )
 DOCKER_CLI_FOREIGN_CONTEXT = Message(
@@ -51,20 +51,20 @@ DOCKER_CLI_NO_ADDRESS = Message("docker_cli.no_address", "no address")
 
 FILE_EVENTS_MACHINE_SILENT = Message(
     "file_events.machine_silent",
-    "Changes of files on this computer are not told to containers: the machine does not answer.",
+    "Containers are not notified of file changes on this computer: the machine does not answer.",
     "Try again: galley restart",
 )
 FILE_EVENTS_NO_WATCHES = Message(
     "file_events.no_watches",
-    "Changes of files on this computer are not told to containers: Linux gives no more watches to "
-    "your programs.",
+    "Containers are not notified of file changes on this computer: your user has reached Linux's "
+    "limit of watches.",
     "Raise its limit: sudo sysctl fs.inotify.max_user_instances=1024",
 )
 FILE_EVENTS_TOO_MANY = Message(
     "file_events.too_many",
-    "Not every change of a file on this computer is told to containers: they have more folders of "
-    "it than Galley may watch.",
-    "Raise Linux's limit, of which Galley takes half, then start the container again: sudo sysctl "
+    "Containers are notified of only some file changes on this computer: they use more folders "
+    "than Galley can watch.",
+    "Raise Linux's limit, of which Galley uses half, then start the container again: sudo sysctl "
     "fs.inotify.max_user_watches=1048576",
 )
 
@@ -78,8 +78,8 @@ KEYRING_LOCKED = Message(
 KEYRING_LOGIN_TOO_LONG = Message(
     "keyring.login_too_long",
     "This secret is too long for the Credential Manager of Windows.",
-    "Use a shorter password or token. Docker keeps long ones in its own plain file after `galley "
-    "settings set use_keyring false`.",
+    "Use a shorter password or token. Docker stores long ones in its own plain file after "
+    "`galley settings set use_keyring false`.",
 )
 KEYRING_NONE = Message(
     "keyring.none",
@@ -98,11 +98,11 @@ KEYRING_PROXY_TOO_LONG = Message(
 KEYRING_REFUSED = Message(
     "keyring.refused",
     "The keyring refused: {error}.",
-    "Look at it with its own program, for example Passwords and Keys, then try again.",
+    "Open it with its own program, for example Passwords and Keys, then try again.",
 )
 KEYRING_SILENT = Message(
     "keyring.silent",
-    "The keyring has not answered for {seconds:g} seconds.",
+    "The keyring has not answered for {seconds:g} s.",
     "It may wait for its password in a window of its own. Unlock it, then try again.",
 )
 KEYRING_WINDOWS_FULL = Message(
@@ -113,7 +113,7 @@ KEYRING_WINDOWS_FULL = Message(
 
 LOGINS_HELPER_NOT_FOUND = Message(
     "logins.helper_not_found",
-    "Docker does not find the program {program}, which keeps logins in the keyring.",
+    "Docker does not find the program {program}, which stores logins in the keyring.",
     "Put a link to {link} into a folder that is in PATH everywhere, for example /usr/local/bin; "
     "or do without: `galley settings set use_keyring false`.",
 )
@@ -123,7 +123,7 @@ LOGINS_NOT_LISTED = Message(
 )
 LOGINS_PLAIN = Message(
     "logins.plain",
-    "Docker keeps its logins in a plain file: {files}.",
+    "Docker stores its logins in a plain file: {files}.",
     "Move them to the keyring with `galley logins --move`, or keep it so: `galley settings set "
     "use_keyring false`.",
 )

@@ -2,7 +2,7 @@
 
 from vm.messages import Message
 
-DAEMON_JSON_CONTAINERD = Message("daemon_json.containerd", "Galley runs containerd by itself.")
+DAEMON_JSON_CONTAINERD = Message("daemon_json.containerd", "Galley starts containerd itself.")
 DAEMON_JSON_DATA_ROOT = Message(
     "daemon_json.data_root",
     "Images and volumes are on the machine's data disk.",
@@ -33,7 +33,7 @@ DAEMON_JSON_NO_OBJECT = Message(
 DAEMON_JSON_OWNED = Message("daemon_json.owned", '"{name}" cannot be set here.', "{reason}")
 DAEMON_JSON_PIDFILE = Message(
     "daemon_json.pidfile",
-    "Galley's machine tells by it whether dockerd runs.",
+    "Galley uses it to detect whether dockerd runs.",
 )
 DAEMON_JSON_SYNTAX = Message(
     "daemon_json.syntax",
@@ -64,7 +64,7 @@ DOCKERD_DOES_NOT_START = Message(
 DOCKERD_GONE = Message(
     "dockerd.gone",
     "dockerd does not start any more: {reason}.",
-    "The old settings were put back, without success. Run `galley restart`.",
+    "The previous settings were restored, but dockerd still fails. Run `galley restart`.",
 )
 DOCKERD_LIVE_RESTORE = Message(
     "dockerd.live_restore",
@@ -85,14 +85,14 @@ DOCKERD_OLDER_MACHINE_SETTINGS = Message(
 DOCKERD_SETTINGS_FAILED = Message(
     "dockerd.settings_failed",
     "dockerd does not start with these settings: {said}.",
-    "The old settings are in force again. Correct the new ones and apply them again.",
+    "The previous settings are active again. Correct the new ones and apply them again.",
 )
 DOCKERD_SETTINGS_REFUSED = Message(
     "dockerd.settings_refused",
     "dockerd refuses these settings: {said}.",
     "Nothing was changed. Correct them.",
 )
-DOCKERD_SILENT = Message("dockerd.silent", "it says nothing")
+DOCKERD_SILENT = Message("dockerd.silent", "no output")
 DOCKERD_WITHOUT_DAEMON_JSON = Message(
     "dockerd.without_daemon_json",
     "dockerd does not start with daemon.json: {said}.",
@@ -102,7 +102,7 @@ DOCKERD_WITHOUT_DAEMON_JSON = Message(
 PROXY_ONLY_HTTP = Message(
     "proxy.only_http",
     "Galley can log in only to a proxy whose address begins with http://.",
-    "Name such a one, or one that asks for no login.",
+    "Use such a proxy, or one without a login.",
 )
 
 SETTINGS_ADDRESS = Message("settings.address", "an IP address such as 127.0.0.1")
@@ -144,7 +144,7 @@ SETTINGS_NOT_IN_FILE = Message(
 SETTINGS_NOTHING = Message("settings.nothing", "Nothing")
 SETTINGS_PASSWORD_IN_FILE = Message(
     "settings.password_in_file",
-    "The password of {name} must not stand in a file.",
+    "This file must not contain the password of {name}.",
 )
 SETTINGS_PATHS = Message("settings.paths", "folders such as ~ or /data, with commas between them")
 SETTINGS_PROXY = Message(
@@ -173,16 +173,16 @@ SETTINGS_UNKNOWN_NEAR = Message(
 SHARE_IS_FILE = Message(
     "share.is_file",
     "The folder {folder} cannot be shared: it is a file.",
-    "Share the folder that holds it.",
+    "Share the folder that contains it.",
 )
 SHARE_MISSING = Message(
     "share.missing",
     "The folder {folder} cannot be shared: it does not exist.",
-    "Make it, or leave it out.",
+    "Create it, or leave it out.",
 )
 SHARE_NOT_READABLE = Message(
     "share.not_readable",
-    "The folder {folder} cannot be shared: you may not read it.",
+    "The folder {folder} cannot be shared: you have no permission to read it.",
     "Change its permissions, or leave it out.",
 )
 SHARE_OF_GALLEY = Message(
@@ -192,6 +192,6 @@ SHARE_OF_GALLEY = Message(
 )
 SHARE_OF_MACHINE = Message(
     "share.of_machine",
-    "The folder {folder} cannot be shared: the machine has its own there.",
+    "The folder {folder} cannot be shared: the machine uses this path itself.",
     "Share a folder of your own.",
 )

@@ -15,8 +15,8 @@ from engine.settings.durations import DAY
 from engine.settings.setting import GIB, TIB, HostSize, Kind, Setting, SettingSpec, Topic
 from vm.errors import Problem
 
-MACHINE_RESTART = "The virtual machine gets it when it starts."
-SUPERVISOR_RESTART = "It is chosen once at start-up."
+MACHINE_RESTART = "Takes effect when the virtual machine restarts."
+SUPERVISOR_RESTART = "Takes effect when the background process restarts."
 RESTART_BY = {
     MACHINE_RESTART: "galley restart",
     SUPERVISOR_RESTART: "galley restart --supervisor",
@@ -62,7 +62,7 @@ class Settings(msgspec.Struct, frozen=True):
             Topic.RESOURCES,
             Kind.COUNT,
             "CPUs",
-            "How many CPUs the virtual machine has.",
+            "Number of CPUs of the virtual machine.",
             default=_default_cpus,
             needs_restart=MACHINE_RESTART,
             minimum=1,
@@ -75,7 +75,7 @@ class Settings(msgspec.Struct, frozen=True):
             Topic.RESOURCES,
             Kind.SIZE,
             "Memory",
-            "The most memory that the virtual machine may take.",
+            "Memory limit of the virtual machine.",
             default=_default_memory,
             needs_restart=MACHINE_RESTART,
             minimum=GIB,
@@ -88,7 +88,8 @@ class Settings(msgspec.Struct, frozen=True):
             Topic.RESOURCES,
             Kind.SIZE,
             "Disk size",
-            "The most that images, containers and volumes may take; it grows, but never shrinks.",
+            "Disk usage limit for images, containers and volumes. It can be raised, but not "
+            "lowered.",
             default=_default_disk,
             minimum=_least_disk,
             maximum=16 * TIB,
@@ -100,7 +101,7 @@ class Settings(msgspec.Struct, frozen=True):
             Topic.MACHINE,
             Kind.CHOICE,
             "Backend",
-            "What runs the virtual machine.",
+            "Program that runs the virtual machine.",
             default="auto",
             needs_restart=SUPERVISOR_RESTART,
             choices=("auto", "qemu", "fake"),
@@ -112,7 +113,7 @@ class Settings(msgspec.Struct, frozen=True):
             Topic.MACHINE,
             Kind.CHOICE,
             "Accelerator",
-            "How QEMU runs the guest; auto takes the fastest that works here.",
+            "Acceleration of QEMU. auto selects the fastest that works here.",
             default="auto",
             needs_restart=MACHINE_RESTART,
             choices=("auto", "kvm", "hvf", "whpx", "tcg"),
@@ -124,7 +125,7 @@ class Settings(msgspec.Struct, frozen=True):
             Topic.MACHINE,
             Kind.TEXT,
             "CPU model",
-            "Which CPU the guest sees, in QEMU's words; auto fits the accelerator.",
+            "QEMU's name of the CPU model. auto selects one for the accelerator.",
             default="auto",
             needs_restart=MACHINE_RESTART,
         ),
@@ -135,7 +136,7 @@ class Settings(msgspec.Struct, frozen=True):
             Topic.MACHINE,
             Kind.CHOICE,
             "Image channel",
-            "Which Docker Engine the guest image carries: stable, or the newest.",
+            "Version of Docker Engine in the guest image: stable or latest.",
             default="stable",
             needs_restart=MACHINE_RESTART,
             choices=("stable", "latest"),
@@ -146,9 +147,8 @@ class Settings(msgspec.Struct, frozen=True):
         SettingSpec(
             Topic.IDLE,
             Kind.DURATION,
-            "Save resources after",
-            "How long nobody has to use the engine until its virtual machine is paused. It wakes "
-            "by itself.",
+            "Pause when idle for",
+            "Pause the virtual machine after this much idle time. It resumes on first use.",
             default=300,
             maximum=DAY,
         ),
@@ -158,8 +158,9 @@ class Settings(msgspec.Struct, frozen=True):
         SettingSpec(
             Topic.IDLE,
             Kind.SWITCH,
-            "Save with containers that idle",
-            "Pause it even while containers run, if they use no CPU. Who comes to a port wakes it.",
+            "Pause with idle containers",
+            "Pause even if containers run, as long as they use no CPU. A connection to a "
+            "published port resumes the virtual machine.",
             default=False,
         ),
     ]
@@ -168,8 +169,8 @@ class Settings(msgspec.Struct, frozen=True):
         SettingSpec(
             Topic.IDLE,
             Kind.DURATION,
-            "Free its memory after",
-            "How long it stays paused until it is kept on disk, and its memory is given back.",
+            "Suspend to disk after",
+            "Suspend the paused virtual machine to disk after this time, which frees its memory.",
             default=1800,
             maximum=DAY,
         ),
@@ -179,8 +180,8 @@ class Settings(msgspec.Struct, frozen=True):
         SettingSpec(
             Topic.IDLE,
             Kind.SWITCH,
-            "Suspend instead of powering off",
-            "When the engine is stopped, keep it on the disk as it is, so that it starts at once.",
+            "Suspend on stop",
+            "Stopping the engine suspends the virtual machine to disk, so that it starts faster.",
             default=True,
         ),
     ]
@@ -190,7 +191,8 @@ class Settings(msgspec.Struct, frozen=True):
             Topic.NETWORK,
             Kind.ADDRESS,
             "Address of published ports",
-            "Where -p 8080:80 listens on this host; 0.0.0.0 lets other computers in.",
+            "Host address for ports published without one, such as 8080:80. 0.0.0.0 accepts "
+            "connections from other computers.",
             default="127.0.0.1",
         ),
     ]
@@ -200,7 +202,7 @@ class Settings(msgspec.Struct, frozen=True):
             Topic.NETWORK,
             Kind.SWITCH,
             "Ports of the host network",
-            "Make what containers with --network host listen on reachable on this computer.",
+            "Ports of containers with --network host are reachable on this computer.",
             default=True,
         ),
     ]
@@ -210,8 +212,7 @@ class Settings(msgspec.Struct, frozen=True):
             Topic.NETWORK,
             Kind.SWITCH,
             "This computer's services",
-            "Let containers reach what listens on this computer's 127.0.0.1, as "
-            "host.docker.internal.",
+            "Containers reach services on this computer's 127.0.0.1 as host.docker.internal.",
             default=True,
         ),
     ]
@@ -220,8 +221,8 @@ class Settings(msgspec.Struct, frozen=True):
         SettingSpec(
             Topic.NETWORK,
             Kind.SWITCH,
-            "Names of containers",
-            "Let containers find each other as NAME.galley.local, where they share a network.",
+            "DNS names of containers",
+            "Containers on the same network resolve each other as NAME.galley.local.",
             default=False,
         ),
     ]
@@ -231,8 +232,8 @@ class Settings(msgspec.Struct, frozen=True):
             Topic.NETWORK,
             Kind.CHOICE,
             "Proxy",
-            "What the engine and containers reach the network by: this computer's own proxy "
-            "settings, those given here, or no proxy.",
+            "Proxy of the engine and containers: this computer's settings (system), those given "
+            "here (manual), or none.",
             default="system",
             choices=("system", "manual", "none"),
         ),
@@ -243,7 +244,7 @@ class Settings(msgspec.Struct, frozen=True):
             Topic.NETWORK,
             Kind.PROXY,
             "Proxy for HTTP",
-            "Used where the proxy is set to manual. A password is kept in the keyring.",
+            "Used if the proxy is set to manual. A password is stored in the keyring.",
             default="",
         ),
     ]
@@ -253,7 +254,7 @@ class Settings(msgspec.Struct, frozen=True):
             Topic.NETWORK,
             Kind.PROXY,
             "Proxy for HTTPS",
-            "Used where the proxy is set to manual. A password is kept in the keyring.",
+            "Used if the proxy is set to manual. A password is stored in the keyring.",
             default="",
         ),
     ]
@@ -262,8 +263,9 @@ class Settings(msgspec.Struct, frozen=True):
         SettingSpec(
             Topic.NETWORK,
             Kind.HOSTS,
-            "Reached without the proxy",
-            "Names and addresses, where the proxy is set to manual; this computer is one anyway.",
+            "Bypass the proxy for",
+            "Host names and addresses, if the proxy is set to manual. This computer is always "
+            "bypassed.",
             default="",
         ),
     ]
@@ -273,8 +275,8 @@ class Settings(msgspec.Struct, frozen=True):
             Topic.FILES,
             Kind.PATHS,
             "Shared folders",
-            "Which folders of this computer containers may be given with -v; ~ is your home. In "
-            "folders for everybody, such as /tmp, only what is yours.",
+            "Folders of this computer that containers can bind mount; ~ is your home folder. In "
+            "folders of all users, such as /tmp, only your own files.",
             default=_default_shares,
             needs_restart=MACHINE_RESTART,
         ),
@@ -285,7 +287,7 @@ class Settings(msgspec.Struct, frozen=True):
             Topic.FILES,
             Kind.PATHS,
             "Shared folders, read-only",
-            "Folders that containers may read and not change.",
+            "Folders that containers can bind mount, but not change.",
             default=(),
             needs_restart=MACHINE_RESTART,
         ),
@@ -295,8 +297,8 @@ class Settings(msgspec.Struct, frozen=True):
         SettingSpec(
             Topic.FILES,
             Kind.CHOICE,
-            "Share folders by",
-            "virtiofs is the faster, and a program of its own; sftp works everywhere.",
+            "File sharing implementation",
+            "virtiofs is faster and needs virtiofsd; sftp works everywhere.",
             default="auto",
             needs_restart=MACHINE_RESTART,
             choices=("auto", "virtiofs", "sftp"),
@@ -308,7 +310,7 @@ class Settings(msgspec.Struct, frozen=True):
             Topic.DOCKER,
             Kind.SWITCH,
             "Docker context",
-            "Make a docker context at first start, and make it current where you have none.",
+            "Create a docker context at first start, and select it if none is selected.",
             default=True,
         ),
     ]
@@ -318,7 +320,7 @@ class Settings(msgspec.Struct, frozen=True):
             Topic.DOCKER,
             Kind.SWITCH,
             "Logins in the keyring",
-            "Let docker keep registry logins in the keyring, where it would use a plain file.",
+            "docker stores registry logins in the keyring instead of a plain file.",
             default=True,
         ),
     ]
@@ -328,7 +330,7 @@ class Settings(msgspec.Struct, frozen=True):
             Topic.LOGIN,
             Kind.SWITCH,
             "Start at login",
-            "Start Galley, with its window closed, when you log in to this computer.",
+            "Start Galley without a window when you log in to this computer.",
             default=False,
             in_file=False,
         ),
@@ -339,7 +341,7 @@ class Settings(msgspec.Struct, frozen=True):
             Topic.LOGIN,
             Kind.SWITCH,
             "Start the engine at login",
-            "Start the engine, too, when Galley starts at login.",
+            "Start the engine as well when Galley starts at login.",
             default=False,
         ),
     ]

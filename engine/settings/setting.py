@@ -127,7 +127,7 @@ class Topic(StrEnum):
 
     RESOURCES = "Resources"
     MACHINE = "Virtual machine"
-    IDLE = "While nobody uses it"
+    IDLE = "Resource Saver"
     FILES = "Files"
     NETWORK = "Network"
     DOCKER = "Docker on this computer"

@@ -34,7 +34,7 @@ HOLD = """
 busybox mv /v/new /v/file; }
 exec sleep 2147483647
 """
-WAKING = "Waking the machine"
+WAKING = "Resuming the machine"
 
 
 def measure(lab: Lab) -> Iterator[Row]:

@@ -78,7 +78,7 @@ def _start(galley: Galley) -> float:
     took = time.monotonic() - began
     said, _ = command.communicate(timeout=60)
     assert command.returncode == 0, said.decode(errors="replace")
-    assert "Waking the machine" in {step["step"] for step in galley.status()["boot"]}
+    assert "Resuming the machine" in {step["step"] for step in galley.status()["boot"]}
     return took
 
 

@@ -50,7 +50,7 @@ def boot_of(bench: Bench) -> list[str]:
 
 
 def went_on(bench: Bench) -> bool:
-    return "Waking the machine" in boot_of(bench) and bench.machine.status.notice is None
+    return "Resuming the machine" in boot_of(bench) and bench.machine.status.notice is None
 
 
 def test_it_goes_on_where_it_was(bench: Bench) -> None:

@@ -27,15 +27,15 @@ def steady(galley: Galley) -> Iterator[Galley]:
 @pytest.mark.parametrize(
     ("name", "sentence", "hint"),
     [
-        ("{}/none", "cannot be shared: it does not exist.", "Make it, or leave it out."),
-        ("{}/file", "cannot be shared: it is a file.", "Share the folder that holds it."),
+        ("{}/none", "cannot be shared: it does not exist.", "Create it, or leave it out."),
+        ("{}/file", "cannot be shared: it is a file.", "Share the folder that contains it."),
         (
             "/usr/share",
-            "cannot be shared: the machine has its own there.",
+            "cannot be shared: the machine uses this path itself.",
             "Share a folder of your own.",
         ),
         ("{}/new\nline", "it must be folders such as", "The default is"),
-        ("{}:/x", "cannot be shared: it does not exist.", "Make it"),  # that is docker's way
+        ("{}:/x", "cannot be shared: it does not exist.", "Create it"),  # that is docker's way
     ],
 )
 def test_a_folder_that_cannot_be_shared(

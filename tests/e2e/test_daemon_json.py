@@ -67,7 +67,7 @@ def test_what_dockerd_dies_of_is_undone(galley: Galley) -> None:
     said = apply(galley, {"labels": ["a=2"], "bip": "300.1.2.3/24"}, check=False)
     assert "dockerd does not start with these settings" in said
     assert "300.1.2.3" in said
-    assert "The old settings are in force again" in said
+    assert "The previous settings are active again" in said
     assert labels(galley) == ["a=1"]
     assert in_force(galley) == {"labels": ["a=1"]}
     assert galley.status()["problems"] == []

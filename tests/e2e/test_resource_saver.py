@@ -64,7 +64,7 @@ def test_looking_leaves_it_asleep_and_asking_wakes_it(saving: Galley) -> None:
         report = saving.status()
         assert report["engine"]["reachable"]
         assert not report["problems"]
-        assert b"saving" in saving.run("status").stdout
+        assert b"Resource Saver" in saving.run("status").stdout
         assert state(saving) == "paused"
         saving.docker(*ask)
         assert state(saving) == "running"
@@ -177,7 +177,7 @@ def test_one_that_stays_unused_is_put_away_and_comes_back(saving: Galley) -> Non
         assert state(saving) == "stopped", "and looking changes nothing"
         for _ in range(3):
             assert saving.status()["auto_suspended"]
-            assert b"its first use brings it back" in saving.run("status").stdout
+            assert b"the first use resumes it" in saving.run("status").stdout
         assert saving.machines() == []
         with saving.popen(["docker", "-H", saving.docker_host, "events"]) as stream:
             stays(saving, "stopped")  # nor does who only waits
@@ -198,7 +198,7 @@ def test_one_that_stays_unused_is_put_away_and_comes_back(saving: Galley) -> Non
         saving.wait_for(lambda: bool(saving.status()["resumable"]), "again")
         saving.run("stop")
         assert not saving.status()["auto_suspended"]
-        assert b"saving" not in saving.run("status").stdout
+        assert b"Resource Saver" not in saving.run("status").stdout
         saving.run("restart", "--supervisor")
         asked = saving.docker("ps", check=False)
         assert asked.returncode != 0, "who stopped it does not want it back"

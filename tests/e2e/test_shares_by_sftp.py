@@ -84,7 +84,7 @@ def test_the_machine_is_suspended(engine: Galley, counting: Callable[[], None]) 
         engine.run("suspend")
         assert engine.machines() == []
         engine.start()
-        assert "Waking the machine" in [step["step"] for step in engine.status()["boot"]]
+        assert "Resuming the machine" in [step["step"] for step in engine.status()["boot"]]
         counting()
 
 

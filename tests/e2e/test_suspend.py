@@ -11,7 +11,7 @@ import pytest
 from tests.e2e.galley import IMAGE, Galley
 from vm.host import net
 
-WAKING = "Waking the machine"
+WAKING = "Resuming the machine"
 
 
 @pytest.fixture

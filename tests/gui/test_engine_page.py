@@ -96,17 +96,17 @@ def test_what_cannot_be_counted_is_said(
     with monkeypatch.context() as patched:
         patched.setattr(DockerClient, "disk_use", refuse)
         QTest.mouseClick(page.disk.count, LEFT)
-        assert page.disk.count.text() == "Counting…"
-        wait_for(lambda: page.disk.words.text() == "The engine could not count it.")
+        assert page.disk.count.text() == "Calculating…"
+        wait_for(lambda: page.disk.words.text() == "The engine could not calculate it.")
 
     own_app.link.changed.emit()  # the next news of the machine does not wipe it away
-    assert page.disk.words.text() == "The engine could not count it."
+    assert page.disk.words.text() == "The engine could not calculate it."
     assert page.disk.words.toolTip() == "a disk usage operation is already running"
     assert page.disk.count.isEnabled()
 
     QTest.mouseClick(page.disk.count, LEFT)
-    wait_for(lambda: page.disk.count.text() == "Count again")
-    assert "holds" in page.disk.words.text()
+    wait_for(lambda: page.disk.count.text() == "Recalculate")
+    assert "The engine uses" in page.disk.words.text()
 
 
 def test_another_engine_is_only_read(app: App, wait_for: WaitFor) -> None:
@@ -119,8 +119,8 @@ def test_another_engine_is_only_read(app: App, wait_for: WaitFor) -> None:
     assert page.reach.system.isVisible()
 
     QTest.mouseClick(page.disk.count, LEFT)
-    wait_for(lambda: page.disk.count.text() == "Count again")
-    assert "holds" in page.disk.words.text()
+    wait_for(lambda: page.disk.count.text() == "Recalculate")
+    assert "The engine uses" in page.disk.words.text()
 
 
 @pytest.mark.parametrize(

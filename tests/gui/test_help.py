@@ -86,7 +86,7 @@ def test_what_is_wrong_says_so_and_has_a_button(own: App, home: Home, wait_for: 
         ("VersionMismatch", "Restart the background process"),
         ("EngineUnreachable", "Restart the engine"),
         ("ImageDamaged", "Build the image again"),
-        ("DiskFull", "See what takes space"),
+        ("DiskFull", "Show disk usage"),
         ("HomeUnusable", ""),
     ],
 )
@@ -239,7 +239,7 @@ def test_it_is_applied_and_reverted(editor: DaemonEditor, home: Home, wait_for: 
     editor.edit.setPlainText('{"debug": true}')
     editor.apply.click()
     assert not editor.apply.isEnabled()
-    wait_for(lambda: editor.said.text() == "In force.")
+    wait_for(lambda: editor.said.text() == "Active.")
     assert json.loads(home.daemon_config.read_text()) == {"debug": True}
     editor.edit.setPlainText('{"debug": false}')
     editor.revert.click()

@@ -224,7 +224,7 @@ def test_the_first_question_says_by_whom_an_image_is_used(
     images_delete.delete(app.app_context, [line(page, BASE)])
     asked = question(app)
     assert asked.windowTitle() == f"{BASE} is in use"
-    assert f"{BASE} is used by holder. By force" in sentences(asked)
+    assert f"{BASE} is used by holder. Forced deletion" in sentences(asked)
     asked.accept()
     wait_for(lambda: BASE not in titles(page))
     assert not said(app)
@@ -281,7 +281,7 @@ def test_a_pull_shows_its_layers_and_can_be_cancelled(
     assert f"{SLOW}/large:1" not in titles(page)
     actions.pull(app.app_context, f"{FAST}/large:1")
     wait_for(lambda: f"{FAST}/large:1" in titles(page), 30)
-    wait_for(lambda: f"{FAST}/large:1 is here" in said(app))
+    wait_for(lambda: f"{FAST}/large:1 was pulled" in said(app))
 
 
 def test_a_pull_of_what_is_not_there_says_so_and_can_be_tried_again(

@@ -68,7 +68,7 @@ def test_a_pull_ends_with_its_window_and_can_be_made_again(
     dockerd: Dockerd, registry: Registry, client: DockerClient
 ) -> None:
     kill_in_the_middle(
-        dockerd, lambda said: said.startswith(b"under way 0."), "pull", f"{SLOW}/{BIG}"
+        dockerd, lambda said: said.startswith(b"in progress 0."), "pull", f"{SLOW}/{BIG}"
     )
     tags = [tag for image in client.images.list() for tag in image.tags]
     assert f"{SLOW}/{BIG}" not in tags, "it was killed in the middle"

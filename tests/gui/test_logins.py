@@ -130,7 +130,7 @@ def test_the_setting_is_followed_at_once(
     edit.box.click()
     wait_for(lambda: not logins.has_store())
     wait_for(lambda: not listed.add.isEnabled())
-    assert "turned off" in listed.said.text()
+    assert "setting for the keyring is off" in listed.said.text()
     edit.box.click()
     wait_for(logins.has_store)
     wait_for(listed.add.isEnabled)

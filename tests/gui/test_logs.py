@@ -67,7 +67,7 @@ def test_a_restart_goes_on_where_the_log_was(
     wait_for(lambda: len(texts(tab)) == 3)
     client.containers.stop(tab.key)
     wait_for(lambda: not tab.is_reading)
-    assert "ended" in tab.note.text()
+    assert "exited" in tab.note.text()
     client.containers.start(tab.key)
     wait_for(lambda: len(texts(tab)) == 6)
     assert texts(tab) == ["line 1", "line 2", "line 3"] * 2

@@ -138,8 +138,8 @@ def test_create_checks_addresses_while_they_can_be_mended(
         ("fd00::/64", ""),
         ("10.0.0.0", "prefix length is missing"),
         ("10.0.0.7/24", "first address of this range is 10.0.0.0/24"),
-        ("10.0.0/24", "An address"),
-        ("10.0.0.0/33", "An address"),
+        ("10.0.0/24", "Enter an address"),
+        ("10.0.0.0/33", "Enter an address"),
     ],
 )
 def test_subnets(text: str, says: str) -> None:
@@ -161,7 +161,7 @@ def test_addresses() -> None:
     assert wrong_address("10.1.0.9", one) == ""
     assert "web has" in wrong_address("10.1.0.2", one)
     assert "gateway has" in wrong_address("10.1.0.1", one)
-    assert "address is wanted" in wrong_address("10.1.0", one)
+    assert "Enter an address" in wrong_address("10.1.0", one)
 
 
 def test_connect_with_alias_and_address_and_disconnect_again(

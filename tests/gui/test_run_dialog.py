@@ -260,7 +260,7 @@ def test_a_suggestion_is_taken_with_the_keys(dialog: RunDialog, wait_for: WaitFo
     line.clearEditText()
     line.setFocus()
     QTest.keyClicks(line, IMAGE[2:5])
-    dialog.image.complain("Not here yet: it is pulled first.")  # as it is said after a pause
+    dialog.image.complain("Not available locally: pulled first.")  # as it is said after a pause
     QTest.qWait(50)
     assert dialog.suggestions.isVisible()
     assert dialog.suggestions.window() is dialog

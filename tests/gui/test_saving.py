@@ -85,14 +85,14 @@ def test_it_says_so_and_stays_so_while_it_is_looked_at(
 ) -> None:
     window = sleeper.window
     wait_for(lambda: is_asleep(sleeper))
-    assert window.statusbar.engine.text() == "Saving resources"
-    assert window.state.word == "saving"
+    assert window.statusbar.engine.text() == "Resource Saver"
+    assert window.state.word == "idle"
     for key in ("containers", "images", "volumes", "networks", "engine"):
         window.go(key)
         assert not window.banner.isVisible(), "there is nothing to be done about it"
     page = window.current
     assert isinstance(page, EnginePage)
-    assert page.word.text() == "saving"
+    assert page.word.text() == "idle"
     assert page.start.isEnabled()
     window.hide()
     window.show()
@@ -137,15 +137,15 @@ def test_one_that_is_put_away_is_said_to_save_and_keeps_its_lists(
     """Looking at it does not bring it back."""
     window, connection = auto_suspended.window, auto_suspended.connection
     assert not window.banner.isVisible(), "there is nothing to be done about it"
-    assert window.statusbar.engine.text() == "Saving resources"
-    assert "its first use brings it back" in window.statusbar.engine.toolTip()
+    assert window.statusbar.engine.text() == "Resource Saver"
+    assert "resumes on first use" in window.statusbar.engine.toolTip()
     for key in ("containers", "images", "volumes", "networks", "engine"):
         window.go(key)
         assert not window.banner.isVisible()
     page = window.current
     assert isinstance(page, EnginePage)
-    assert page.word.text() == "saving"
-    assert "kept on the disk" in page.note.text()
+    assert page.word.text() == "idle"
+    assert "suspended to disk" in page.note.text()
     assert page.start.isEnabled()
     assert page.stop.isEnabled(), "so that nothing brings it back"
     [row] = auto_suspended.app_context.stores.containers.rows.values()
@@ -177,7 +177,7 @@ def test_a_click_brings_back_one_that_is_put_away(auto_suspended: App, wait_for:
     assert isinstance(outcome[0], EngineInfo), outcome
     wait_for(lambda: auto_suspended.link.state is MachineState.RUNNING)
     wait_for(lambda: window.state.word == "running")
-    assert any(text.startswith("Waking: ") for text in said), said
+    assert any(text.startswith("Resuming: ") for text in said), said
     assert "Engine stopped" not in said
     wait_for(lambda: loads)  # what happened meanwhile was not heard
     assert not auto_suspended.link.auto_suspended
@@ -188,7 +188,7 @@ def test_one_that_is_put_away_can_be_stopped_for_good(
 ) -> None:
     engine.stop(auto_suspended.app_context)
     wait_for(lambda: not auto_suspended.link.auto_suspended)
-    assert auto_suspended.window.state.word == "stopped"
+    wait_for(lambda: auto_suspended.window.state.word == "stopped")
     assert auto_suspended.window.statusbar.engine.text() == "Engine stopped"
     assert not auto_suspended.connection.is_up
     with pytest.raises(EngineUnreachable):

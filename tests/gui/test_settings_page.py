@@ -188,7 +188,7 @@ def test_a_restart_is_offered_while_it_is_needed(
 
 def test_search_leaves_what_matches(page: SettingsPage) -> None:
     page.focus_filter()
-    QTest.keyClicks(page.filter, "memory most")
+    QTest.keyClicks(page.filter, "memory limit")
 
     assert page.fields["memory"].isVisible()
     assert not page.fields["cpus"].isVisible()

@@ -64,7 +64,7 @@ def make(app: App, card: SnapshotsCard, name: str) -> SnapshotDialog:
 def card(own_app: App, wait_for: WaitFor) -> SnapshotsCard:
     """Of an engine that runs."""
     found = shown(own_app)
-    wait_for(lambda: found.make.toolTip() == "There is nothing to keep yet.")
+    wait_for(lambda: found.make.toolTip() == "There is no data to save yet.")
     assert not found.make.isEnabled()
     engine.start(own_app.app_context)
     wait_for(lambda: own_app.link.state is MachineState.RUNNING)
@@ -80,9 +80,9 @@ def test_there_and_back(own_app: App, card: SnapshotsCard, wait_for: WaitFor) ->
     wait_for(lambda: not own_app.window.findChildren(SnapshotDialog))
     disk.write_text("second")
 
-    QTest.mouseClick(named(card, "Go back to the snapshot one"), LEFT)
+    QTest.mouseClick(named(card, "Restore the snapshot one"), LEFT)
     assert disk.read_text() == "second", "it asks first"
-    QTest.mouseClick(answer(own_app, "Go back"), LEFT)
+    QTest.mouseClick(answer(own_app, "Restore"), LEFT)
     wait_for(lambda: disk.read_text() == "first")
     wait_for(lambda: own_app.link.state is MachineState.RUNNING)
 
@@ -118,14 +118,14 @@ def test_with_memory_where_that_can_be(
     dialog = dialog_of(own_app, Status(MachineState.RUNNING, "qemu"))
     assert dialog.memory.isEnabled()
     assert not dialog.memory.isChecked()
-    assert "stand still while it is copied" in dialog.about_memory.text()
+    assert "paused while the memory is copied" in dialog.about_memory.text()
     dialog.open()
     QTest.keyClicks(dialog.name, "one")
     dialog.memory.click()
     QTest.mouseClick(dialog.agree, LEFT)
     wait_for(dialog.problem.isVisible)
     assert "cannot be suspended" in dialog.problem.text()
-    assert "without what is in memory" in dialog.problem.text()
+    assert "without memory" in dialog.problem.text()
     dialog.reject()
 
 
@@ -133,7 +133,7 @@ def test_of_a_machine_that_is_suspended_memory_is_kept_in_any_case(own_app: App)
     dialog = dialog_of(own_app, Status(MachineState.STOPPED, "qemu", resumable=True))
     assert dialog.memory.isChecked()
     assert not dialog.memory.isEnabled()
-    assert "is kept with it" in dialog.about_memory.text()
+    assert "includes its memory" in dialog.about_memory.text()
     dialog.deleteLater()
 
 
@@ -149,7 +149,7 @@ def test_back_to_one_with_memory_and_without(
     assert [one.text() for one in card.findChildren(QLabel)].count("with memory") == 1
     asked: list[object] = []
     monkeypatch.setattr(own_app.link, "call", lambda *given: asked.append(given[1:3]))
-    QTest.mouseClick(named(card, "Go back to the snapshot one"), LEFT)
+    QTest.mouseClick(named(card, "Restore the snapshot one"), LEFT)
     [question] = own_app.window.findChildren(Confirm)
     assert question.choice.isVisible()
     if cold:
@@ -163,8 +163,8 @@ def test_one_without_memory_asks_for_nothing_more(
 ) -> None:
     make(own_app, card, "one")
     wait_for(lambda: names(card) == ["one"])
-    wait_for(named(card, "Go back to the snapshot one").isEnabled)
-    QTest.mouseClick(named(card, "Go back to the snapshot one"), LEFT)
+    wait_for(named(card, "Restore the snapshot one").isEnabled)
+    QTest.mouseClick(named(card, "Restore the snapshot one"), LEFT)
     [question] = own_app.window.findChildren(Confirm)
     assert not question.choice.isVisible()
     question.reject()
@@ -187,9 +187,9 @@ def test_while_one_is_copied_it_says_how_far_and_nothing_else_can_be_done(own_ap
     card = shown(own_app)
     aside = SnapshotWork("two", "create", step=SnapshotStep.SUSPEND)
     card.show_engine(EngineStatus("1", "", status, EngineHealth(True), (), (), (kept,), aside))
-    assert card.words.text() == "two: Putting the machine on the disk…"
+    assert card.words.text() == "two: Suspending the machine…"
     card.show_engine(EngineStatus("1", "", status, EngineHealth(True), (), (), (kept,), work))
     assert card.words.text() == "Copying two… 25 %"
-    for one in (card.make, named(card, "Go back to the snapshot one")):
+    for one in (card.make, named(card, "Restore the snapshot one")):
         assert not one.isEnabled()
         assert one.toolTip() == "A snapshot is being copied."

@@ -3,7 +3,7 @@
     python -m tests.gui.window_that_dies SOCKET pull IMAGE
     python -m tests.gui.window_that_dies SOCKET run IMAGE NAME
 
-Says "under way" when the engine has begun; then it waits to be killed. Next: `test_killed.py`.
+Says "in progress" when the engine has begun; then it waits to be killed. Next: `test_killed.py`.
 """
 
 import sys
@@ -36,7 +36,7 @@ def main(words: list[str]) -> int:
             tell(containers.run(app.app_context, RunSpec(image, name[0], command, network="none")))
 
     def tell(task: Task) -> None:
-        task.changed.connect(lambda: print("under way", task.fraction, flush=True))  # noqa: T201
+        task.changed.connect(lambda: print("in progress", task.fraction, flush=True))  # noqa: T201
 
     app.connection.changed.connect(begin)
     return qt.exec()

@@ -8,7 +8,9 @@ package and of `engine/messages`, whose `catalogue()` has all of them. `English`
 in; the window fills in its own language (`desktop/i18n/messages.py`).
 
 A place may say how its value is shown: `{free:size}` is a number of bytes; else it is as in
-`str.format`. A template without values is taken as it is.
+`str.format`. A template without values is taken as it is. A message whose words depend on a number
+names that value in `count`, and has its English singular in `one`; a language has as many forms as
+its grammar.
 """
 
 import string
@@ -37,16 +39,22 @@ type Value = str | int | float | Text
 class Message(msgspec.Struct, frozen=True):
     """An entry of the catalogue: templates of a sentence and, for an error, of what to do. The
     places in `summary` and `hint` are filled from the same values. One with neither values nor a
-    hint may itself be a value of another."""
+    hint may itself be a value of another. `one`: the summary where the value `count` is 1."""
 
     code: str
     summary: str
     hint: str = ""
+    one: str = ""
+    count: str = ""
 
     def text(self, **values: object) -> Text:
         """The summary with its values."""
         kept = {name: as_value(value) for name, value in values.items()}
-        return Text(ENGLISH.fill(self.summary, kept), self.code, kept)
+        return Text(ENGLISH.fill(self.form(kept), kept), self.code, kept)
+
+    def form(self, values: "Mapping[str, Value]") -> str:
+        """The English template of the summary for these values."""
+        return self.one if self.one and values.get(self.count) == 1 else self.summary
 
 
 def as_value(value: object) -> Value:

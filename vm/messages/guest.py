@@ -24,13 +24,15 @@ GUEST_HOST_KEY_UNKNOWN = Message(
     "The host key of the virtual machine is not known yet.",
     "Start the machine again.",
 )
-GUEST_KEY_REFUSED = Message("guest.key_refused", "it does not accept our key")
+GUEST_KEY_REFUSED = Message("guest.key_refused", "it rejects Galley's key")
 GUEST_LOST = Message(
     "guest.lost",
     "The connection to the virtual machine was lost.",
     "See `galley status`.",
 )
-GUEST_LOST_COMMAND = Message("guest.lost_command", "The virtual machine was lost during a command.")
+GUEST_LOST_COMMAND = Message(
+    "guest.lost_command", "The connection to the virtual machine was lost during a command."
+)
 GUEST_NOT_GROWN = Message(
     "guest.not_grown",
     "The data disk is larger now, but its file system could not be made so.",
@@ -43,12 +45,12 @@ GUEST_OTHER_VERSION = Message(
 )
 GUEST_OUTPUT_TOO_LONG = Message(
     "guest.output_too_long",
-    "A command in the virtual machine said too much.",
+    "A command in the virtual machine wrote too much output.",
 )
 GUEST_REFUSED = Message(
     "guest.refused",
     "The virtual machine refused {task}: {reason}.",
-    "`galley logs --component vm` has what the machine said.",
+    "`galley logs --component vm` shows the console of the machine.",
 )
 GUEST_SILENT = Message(
     "guest.silent",

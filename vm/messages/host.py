@@ -5,8 +5,8 @@ from vm.messages import Message
 CERTIFICATES_UNREADABLE = Message(
     "certificates.unreadable",
     "The certificates that this computer trusts cannot be read: {error}.",
-    "The machine goes on with its own. Correct SSL_CERT_FILE or the file it names, then run: "
-    "galley restart --supervisor",
+    "The machine uses its own. Correct SSL_CERT_FILE or the file it names, then run: galley "
+    "restart --supervisor",
 )
 
 COMMAND_TIMED_OUT = Message("command.timed_out", "{command} did not end within {seconds:g} s.")
@@ -41,7 +41,7 @@ HOME_PATH_TOO_LONG = Message(
 
 IDS_LEND = Message(
     "ids.lend",
-    "Have it lend you some: sudo usermod {options} $USER && galley restart",
+    "Add some: sudo usermod {options} $USER && galley restart",
 )
 IDS_NO_NEWUIDMAP = Message(
     "ids.no_newuidmap",
@@ -49,8 +49,8 @@ IDS_NO_NEWUIDMAP = Message(
 )
 IDS_NOT_LENT = Message(
     "ids.not_lent",
-    "Containers that do not run as root cannot write to shared folders: this computer lends you "
-    "no ids for them.",
+    "Containers that do not run as root cannot write to shared folders: your user has no "
+    "subordinate IDs.",
     "{hint}",
 )
 IDS_RETRY = Message("ids.retry", "Try again: galley restart")
@@ -62,8 +62,8 @@ IDS_UNSHARE_TOO_OLD = Message(
 PORT_FOR_ADMINISTRATOR = Message(
     "port.for_administrator",
     "Port {port}/{protocol} on {address} is reserved for the administrator.",
-    "Publish the container on a port from 1024 up; on Linux the first port that everybody may use "
-    "is the setting net.ipv4.ip_unprivileged_port_start.",
+    "Publish the container on port 1024 or higher; on Linux, net.ipv4.ip_unprivileged_port_start "
+    "sets the first port open to all users.",
 )
 PORT_FORWARDER_FAILED = Message(
     "port.forwarder_failed",
@@ -84,8 +84,8 @@ PORT_IPV4_ONLY = Message(
 )
 PORT_KEPT_BY_WINDOWS = Message(
     "port.kept_by_windows",
-    "Windows keeps port {port}/{protocol} on {address} for itself.",
-    "Publish the container on another port. The ranges that Windows keeps: netsh interface ipv4 "
+    "Port {port}/{protocol} on {address} is reserved by Windows.",
+    "Publish the container on another port. Ranges reserved by Windows: netsh interface ipv4 "
     "show excludedportrange protocol={protocol}",
 )
 PORT_NOT_PUBLISHED = Message(

@@ -9,27 +9,27 @@ BACKEND_UNKNOWN = Message("backend.unknown", "There is no backend {name}.", "Cho
 BOOT_DIED = Message(
     "boot.died",
     "The virtual machine ended while it was booting.",
-    "Try again; `galley logs --component vm` has what it said.",
+    "Try again; `galley logs --component vm` shows its console.",
 )
 BOOT_FILES_NOT_TAKEN = Message(
     "boot.files_not_taken",
-    "The virtual machine did not take what it is to start with.",
+    "The virtual machine rejected its boot files.",
     "Try again: galley start",
 )
 BOOT_HUNG = Message(
     "boot.hung",
-    "The virtual machine did not come up.",
-    "Try again; `galley logs --component vm` has what it said.",
+    "The virtual machine did not start.",
+    "Try again; `galley logs --component vm` shows its console.",
 )
 BOOT_NOTHING = Message("boot.nothing", "There is nothing to start.")
 BOOT_PART_FAILED = Message(
     "boot.part_failed",
     "A part of the guest did not start: {part}",
-    "Run `galley diagnose --bundle FILE` and look at the logs in it.",
+    "Run `galley diagnose --bundle FILE` and check the logs in it.",
 )
 BOOT_SECOND_TRY = Message(
     "boot.second_try",
-    "The machine came up only at the second try: {error}",
+    "The machine started only at the second try: {error}",
     "Nothing is lost. `galley diagnose --bundle FILE` has the console of both.",
 )
 
@@ -68,12 +68,13 @@ MACHINE_RUNNING_STOP_FIRST = Message(
 )
 MACHINE_TOO_MANY_CPUS = Message(
     "machine.too_many_cpus",
-    "The machine is to have {cpus} CPUs, and this computer has {processors}.",
+    "The settings give the machine {cpus} CPUs, but this computer has {processors}.",
     "Give it at most {processors}: galley settings set",
 )
 MACHINE_TOO_MUCH_MEMORY = Message(
     "machine.too_much_memory",
-    "The machine is to have {wanted:size} of memory, and this computer has {installed:size}.",
+    "The settings give the machine {wanted:size} of memory, but this computer has "
+    "{installed:size}.",
     "Give it less: galley settings set",
 )
 
@@ -95,11 +96,11 @@ SNAPSHOT_MISSING = Message(
 SNAPSHOT_MISSING_ANY = Message(
     "snapshot.missing_any",
     "There is no snapshot {name}.",
-    "Make one: galley snapshot create NAME",
+    "Create one: galley snapshot create NAME",
 )
 SNAPSHOT_NOTHING = Message(
     "snapshot.nothing",
-    "There is nothing to keep yet.",
+    "There is no data to save yet.",
     "Start the engine first: galley start",
 )
 
@@ -118,9 +119,9 @@ STEP_DISK_FULL = Message(
 )
 STEP_IDENTITY = Message("step.identity", "Checking the machine's identity")
 STEP_IMAGE = Message("step.image", "Checking the guest image")
-STEP_LATE = Message("step.late", "{step} took longer than {seconds:g} seconds.", "{hint}")
+STEP_LATE = Message("step.late", "{step} took longer than {seconds:g} s.", "{hint}")
 STEP_LINUX = Message("step.linux", "Booting Linux")
-STEP_LINUX_ONCE = Message("step.linux_once", "Booting Linux once for all")
+STEP_LINUX_ONCE = Message("step.linux_once", "Booting Linux for the boot checkpoint")
 STEP_MOUNT = Message("step.mount", "Mounting the data disk")
 STEP_REFUSED = Message(
     "step.refused",
@@ -128,6 +129,6 @@ STEP_REFUSED = Message(
     "Try again; the details say what was refused.",
 )
 STEP_START = Message("step.start", "Starting {backend}")
-STEP_WAKE = Message("step.wake", "Waking the machine")
+STEP_WAKE = Message("step.wake", "Resuming the machine")
 
 SUSPEND_IMPOSSIBLE = Message("suspend.impossible", "Machines cannot be suspended on this computer.")

@@ -17,7 +17,7 @@ ACCELERATOR_FAILED = Message(
 )
 ACCELERATOR_KVM_CLOSED = Message(
     "accelerator.kvm_closed",
-    "{device} is not open to this user, who is not in the group kvm.",
+    "This user cannot open {device}: not a member of the group kvm.",
 )
 ACCELERATOR_NO_HVF = Message("accelerator.no_hvf", "This Mac has no Hypervisor.framework.")
 ACCELERATOR_NO_KVM = Message(
@@ -46,9 +46,9 @@ ACCELERATOR_WORKS = Message(
 
 CHECKPOINT_FAILURES = Message(
     "checkpoint.failures",
-    "Every start of the machine boots Linux, which takes about twice as long as going on from a "
-    "machine that has booted: that has failed {failures} times in a row.",
-    "To have it tried again: galley stop --cold, then galley start --repair",
+    "Every start of the machine boots Linux, which takes about twice as long as resuming a boot "
+    "checkpoint: this has failed {failures} times in a row.",
+    "To retry: galley stop --cold, then galley start --repair",
 )
 CHECKPOINT_FILE_CHANGED = Message("checkpoint.file_changed", "a file of it has been changed")
 CHECKPOINT_NONE = Message("checkpoint.none", "there is none")
@@ -77,11 +77,11 @@ QEMU_INSTALL_WINDOWS = Message(
     "qemu.install_windows",
     "Install it: `winget install SoftwareFreedomConservancy.QEMU`, and put it on PATH.",
 )
-QEMU_JOB_GONE = Message("qemu.job_gone", "its job is gone")
+QEMU_JOB_GONE = Message("qemu.job_gone", "its job has ended")
 QEMU_NO_ANSWER = Message("qemu.no_answer", "QEMU does not answer on its control socket.")
-QEMU_NO_PACKETS = Message("qemu.no_packets", "QEMU does not tell who comes.")
-QEMU_NO_REASON = Message("qemu.no_reason", "it gives no reason")
-QEMU_NO_VERSION = Message("qemu.no_version", "{path} does not tell its version.", "{install}")
+QEMU_NO_PACKETS = Message("qemu.no_packets", "QEMU does not report connections to published ports.")
+QEMU_NO_REASON = Message("qemu.no_reason", "no reason given")
+QEMU_NO_VERSION = Message("qemu.no_version", "{path} does not report its version.", "{install}")
 QEMU_NOT_QMP = Message("qemu.not_qmp", "QEMU's control socket does not speak QMP.")
 QEMU_OR_AUTO = Message("qemu.or_auto", ", or set the accelerator to auto")
 QEMU_OTHER_MACHINE = Message(
@@ -92,7 +92,7 @@ QEMU_SILENT = Message("qemu.silent", "it did not answer within {seconds:g} s")
 QEMU_START_FAILED = Message(
     "qemu.start_failed",
     "QEMU did not start the machine: {reason}",
-    "Try again{chosen}; `galley logs --component vm` has what QEMU said.",
+    "Try again{chosen}; `galley logs --component vm` shows QEMU's output.",
 )
 QEMU_TOO_OLD = Message(
     "qemu.too_old",
@@ -102,9 +102,9 @@ QEMU_TOO_OLD = Message(
 
 SHARES_NAMESPACES_FORBIDDEN = Message(
     "shares.namespaces_forbidden",
-    "Containers that do not run as root cannot write to shared folders: this computer does not "
-    "let virtiofsd give files to anybody but you.",
-    "Its administrator can change that (the setting {setting} of sysctl); then: galley restart",
+    "Containers that do not run as root cannot write to shared folders: on this computer, "
+    "virtiofsd cannot create files of other users.",
+    "The administrator can change that (sysctl {setting}); then: galley restart",
 )
 SHARES_NO_VIRTIOFSD = Message(
     "shares.no_virtiofsd",
@@ -114,8 +114,10 @@ SHARES_NO_VIRTIOFSD = Message(
 )
 SHARES_TOO_MANY = Message(
     "shares.too_many",
-    "These are too many shared folders, or too long names: {count} folders.",
-    "Share a folder that holds several of them: galley settings set shares",
+    "{count} shared folders are too many, or their paths are too long.",
+    "Share a folder that contains several of them: galley settings set shares",
+    one="The path of the shared folder is too long.",
+    count="count",
 )
 
 SUSPEND_DISK_FULL = Message(
@@ -151,6 +153,6 @@ SUSPEND_OTHER_VERSION = Message(
 )
 SUSPEND_UNFIT = Message(
     "suspend.unfit",
-    "The suspended machine cannot go on: {reason}.",
-    "It starts from cold; nothing on its disk is lost.",
+    "The suspended machine cannot be resumed: {reason}.",
+    "A cold start follows; no data on its disk is lost.",
 )

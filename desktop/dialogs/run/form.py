@@ -34,7 +34,7 @@ class RunForm:
         volumes = list(app.stores.volumes.rows)
         self.ports: FormRows[PortRow] = FormRows(
             tr("Ports"),
-            tr("of the container → where it answers on the host"),
+            tr("container port → host address and port"),
             tr("Add a port"),
             lambda remove, value: PortRow(theme, remove, cast("Port | None", value)),
         )
@@ -46,20 +46,13 @@ class RunForm:
         )
         self.mounts: FormRows[MountRow] = FormRows(
             tr("Volumes and folders"),
-            tr("of the host → path in the container"),
+            tr("volume or host path → container path"),
             tr("Add a mount"),
             lambda remove, value: MountRow(theme, remove, cast("Mount | None", value), volumes),
         )
         self.restart_box = QComboBox()
-        self.restart_box.addItems(
-            [
-                tr("do not restart it"),
-                tr("when it fails"),
-                tr("unless it was stopped"),
-                tr("always"),
-            ]
-        )
-        self.restart = Field(tr("When it ends"), self.restart_box, "")
+        self.restart_box.addItems(RESTARTS)  # in Docker's own words
+        self.restart = Field(tr("Restart policy"), self.restart_box, "")
         self.cpus_line, self.memory_line = QLineEdit(), QLineEdit()
         self.cpus_line.setPlaceholderText(tr("no limit"))
         self.memory_line.setPlaceholderText(tr("no limit"))
@@ -156,7 +149,7 @@ class RunForm:
 
     def _in_the_way(self, port: Port, seen: Sequence[Port]) -> str:
         if any(_same_port(port, other) for other in seen):
-            return tr("Port {port} of the host is there twice.", port=port.host_port)
+            return tr("Port {port} of the host is listed twice.", port=port.host_port)
         for row in self._app.stores.containers.rows.values():
             in_use = row.ports if row.state.is_up and row.id != self._own else ()
             if any(_same_port(port, other) for other in in_use):

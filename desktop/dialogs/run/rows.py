@@ -31,7 +31,7 @@ class FormRow(QWidget):
         self._wrong: list[QLineEdit] = []
         self.complaint = label("", "error", wrap=True)
         self.complaint.hide()
-        self.remove = icon_button(theme, "close", tr("Take this row away"), partial(remove, self))
+        self.remove = icon_button(theme, "close", tr("Remove this row"), partial(remove, self))
         takes_tab = Qt.FocusPolicy.TabFocus
         self.stops = [one for one in (*items, self.remove) if one.focusPolicy() & takes_tab]
         fields = row(*items, self.remove, gap=6)
@@ -89,7 +89,7 @@ class PortRow(FormRow):
         self.protocol.addItems(["tcp", "udp", "sctp"])
         self.protocol.setAccessibleName(tr("Protocol"))
         self.address = entry(tr("Address of the host"), tr("all addresses"))
-        self.outside = entry(tr("Port of the host"), tr("any free one"), 110)
+        self.outside = entry(tr("Port of the host"), tr("any free port"), 110)
         super().__init__(
             theme, remove, self.inside, self.protocol, label("→", "secondary"), self.address,
             label(":", "secondary"), self.outside,

@@ -69,7 +69,7 @@ def mount_source(text: str) -> tuple[str, str]:
     if re.match(r"[/~\\]|[A-Za-z]:[\\/]", where):
         return "bind", where
     if where and not NAME.fullmatch(where):
-        raise Wrong(tr("Give a volume's name, or a folder of the host that begins with /."))
+        raise Wrong(tr("Enter a volume name, or a host path that begins with /."))
     return "volume", where
 
 

@@ -38,7 +38,7 @@ class FilesTab(Tab):
             app.theme, "push", tr("Upload files"), self._choose_files, text=tr("Upload…"), kind=""
         )
         self.download_button = icon_button(
-            app.theme, "pull", tr("Download what is chosen"), self._download,
+            app.theme, "pull", tr("Download the selection"), self._download,
             text=tr("Download…"), kind="",
         )  # fmt: skip
         self.browser.bar.addWidget(self.upload_button)

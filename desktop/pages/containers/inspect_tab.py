@@ -202,7 +202,7 @@ class InspectTab(Tab):
         add(menu, tr("Copy path"), self.copy_path)
         menu.addSeparator()
         index = self.tree.currentIndex()
-        add(menu, tr("Unfold all of it"), partial(self.tree.expandRecursively, index))
+        add(menu, tr("Expand all"), partial(self.tree.expandRecursively, index))
         menu.popup(self.tree.viewport().mapToGlobal(where))
 
     # How it looks
@@ -211,7 +211,7 @@ class InspectTab(Tab):
         tree = self.tree
         tree.setModel(self.model)
         tree.setProperty("kind", "plain")
-        tree.setAccessibleName(tr("What Docker says of the container"))
+        tree.setAccessibleName(tr("Output of docker inspect"))
         tree.setUniformRowHeights(True)
         tree.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         tree.customContextMenuRequested.connect(self._menu)
@@ -219,7 +219,7 @@ class InspectTab(Tab):
         tree.header().setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
         self.text.setFont(monospace())
         self.text.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
-        self.text.setAccessibleName(tr("What Docker says of the container, as JSON"))
+        self.text.setAccessibleName(tr("Output of docker inspect, as JSON"))
         within = Qt.ShortcutContext.WidgetWithChildrenShortcut
         QShortcut(QKeySequence.StandardKey.Copy, tree, self.copy_value, context=within)
         for keys, by in (("F3", 1), ("Shift+F3", -1)):

@@ -112,7 +112,8 @@ def machine_memory(use: MachineUse, limit: int) -> tuple[str, float, str]:
     figures = tr("{used} of {whole}", used=size(held), whole=size(limit))
     inside, containers = use.memory.total - use.memory.available, use.memory.containers
     words = tr(
-        "Taken of this computer's memory. Used inside: {inside}, by containers: {containers}.",
+        "Memory of this computer in use. Inside the machine: {inside}, by containers: "
+        "{containers}.",
         inside=size(inside),
         containers=size(containers),
     )
@@ -141,7 +142,9 @@ class DiskCard(Gauge):
     """What the machine takes on this computer, and, once counted, what of it is whose."""
 
     def __init__(self, count: Do, free: dict[str, Do]) -> None:
-        self.count = button(tr("Count"), count, "link", name=tr("Count what the engine holds"))
+        self.count = button(
+            tr("Calculate"), count, "link", name=tr("Calculate disk usage of the engine")
+        )
         super().__init__(tr("Disk"), self.count)
         self._free = free
         self._grid = QGridLayout()
@@ -155,7 +158,7 @@ class DiskCard(Gauge):
         self, machine: Status | None, disk: DiskUse | None, not_counted: Problem | None
     ) -> None:
         """`not_counted`: why the last count came to nothing; dockerd may refuse one."""
-        words = tr("The engine could not count it.") if not_counted else self._hint(disk)
+        words = tr("The engine could not calculate it.") if not_counted else self._hint(disk)
         self.words.setToolTip(tip(messages.summary(not_counted) if not_counted else ""))
         if machine is None or not machine.disk_bytes:
             self.say("", None, words)
@@ -171,15 +174,15 @@ class DiskCard(Gauge):
         """dockerd walks every volume, which takes its time."""
         self.count.setEnabled(not is_counting)
         if is_counting:
-            self.count.setText(tr("Counting…"))
+            self.count.setText(tr("Calculating…"))
         else:
-            self.count.setText(tr("Count") if self._shown is None else tr("Count again"))
+            self.count.setText(tr("Calculate") if self._shown is None else tr("Recalculate"))
 
     def _hint(self, disk: DiskUse | None) -> str:
         if disk is not None:
             held = disk.images + disk.containers + disk.volumes + disk.build_cache
-            return tr("The engine holds {size}.", size=size(held))
-        return tr("How much of it images, volumes and the build cache take is counted on demand.")
+            return tr("The engine uses {size}.", size=size(held))
+        return tr("Disk usage of images, volumes and the build cache is calculated on request.")
 
     def _fill(self, disk: DiskUse | None) -> None:
         while self._grid.count():

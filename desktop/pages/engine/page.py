@@ -202,8 +202,10 @@ class EnginePage(Page):
     def _say_cpu(self, cores: float | None, up: int, known: int) -> None:
         """`cores`: None while nothing was measured."""
         cpus = self._limits()[0]
-        said = plural("{up} of %n containers run.", "{up} of %n container runs.", known, up=up)
-        words = said if self.app.connection.is_up else tr("Nothing runs now.")
+        said = plural(
+            "{up} of %n containers running.", "{up} of %n container running.", known, up=up
+        )
+        words = said if self.app.connection.is_up else tr("No containers are running.")
         if not cpus or cores is None:
             self.cpu.say(plural("%n CPUs", "%n CPU", cpus) if cpus else "", None, words)
             return
@@ -219,12 +221,12 @@ class EnginePage(Page):
             return
         if not memory or not used:
             figures = tr("up to {size}", size=size(memory)) if memory else ""
-            self.memory.say(figures, None, tr("The most that the engine may take."))
+            self.memory.say(figures, None, tr("Limit of the engine."))
             return
         self.memory.say(
             tr("{used} of {whole}", used=size(used), whole=size(memory)),
             used / memory,
-            tr("What running containers use, of the most that the engine may take."),
+            tr("Usage of running containers, relative to the engine's limits."),
         )
 
     def _limits(self) -> tuple[int, int]:

@@ -55,10 +55,10 @@ class SnapshotsCard(Card):
                 widget.deleteLater()
         for number, one in enumerate(reversed(kept)):
             back = button(
-                tr("Go back…"),
+                tr("Restore…"),
                 partial(actions.restore, self._app, one),
                 "link",
-                name=tr("Go back to the snapshot {name}", name=one.name),
+                name=tr("Restore the snapshot {name}", name=one.name),
                 tip=reason,
             )
             delete = button(
@@ -93,7 +93,7 @@ def _reason(status: EngineStatus | None) -> str:
         case MachineState.STOPPING:
             return tr("It is stopping.")
         case MachineState.ABSENT if not status.snapshots:
-            return tr("There is nothing to keep yet.")
+            return tr("There is no data to save yet.")
     return ""
 
 
@@ -105,4 +105,4 @@ def _words(kept: tuple[MachineSnapshot, ...], work: SnapshotWork | None) -> str:
         return tr("Copying {name}… {share}", name=work.name, share=share)
     if kept:
         return ""
-    return tr("Keep everything that the engine has as it is now, try something, and go back.")
+    return tr("Save the state of the engine, try something, and restore the state.")

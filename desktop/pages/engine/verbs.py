@@ -30,7 +30,7 @@ def verbs(status: EngineStatus | None, requested: EngineRequest | None = None) -
         case MachineState.RUNNING:
             # Of a machine that lacks its engine, start brings what is missing.
             whole = status.machine.problem is None
-            return Verbs(start=tr("It runs already.") if whole else "")
+            return Verbs(start=tr("The engine is already running.") if whole else "")
         case MachineState.STARTING:
             starting = tr("It is starting.")
             return Verbs(starting, starting)

@@ -43,12 +43,10 @@ class AboutView(QWidget):
 
     def _reset_box(self) -> QHBoxLayout:
         about = tr(
-            "Deletes the virtual machine with everything in it, and every setting. Galley is then "
-            "as it was before its first start."
+            "Deletes the virtual machine with everything in it, and all settings, as before the "
+            "first start."
         )
-        words = column(
-            label(tr("Start from the beginning"), "heading"), label(about, "secondary", wrap=True)
-        )
+        words = column(label(tr("Reset"), "heading"), label(about, "secondary", wrap=True))
         box = row(words, self.reset, gap=16)
         box.setStretch(0, 1)
         return box

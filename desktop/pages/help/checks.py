@@ -50,9 +50,9 @@ class ChecksView(QWidget):
         self.task: Task | None = None
         words = tr("Run the checks")
         self.start = icon_button(app.theme, "start", words, self.run, text=words, kind="primary")
-        self.said = label(tr("Nothing was checked yet."), "heading", wrap=True)
+        self.said = label(tr("No checks have run yet."), "heading", wrap=True)
         self.about = label(
-            tr("Galley looks at itself, at this computer and at the machine. It changes nothing."),
+            tr("Checks Galley, this computer and the virtual machine. Changes nothing."),
             "secondary",
             wrap=True,
         )
@@ -83,7 +83,7 @@ class ChecksView(QWidget):
         def work(task: Task) -> "tuple[Result, ...]":
             from engine.diagnose.run import CHECKS, answers, gathered
 
-            task.report(tr("Looking around"))
+            task.report(tr("Collecting information"))
             found: tuple[Result, ...] = ()
             with gathered(home) as facts:
                 for result in answers(facts):
@@ -109,7 +109,7 @@ class ChecksView(QWidget):
             if task.state is TaskState.CANCELLED:
                 self.said.setText(tr("The checks were cancelled."))
             elif task.state is TaskState.FAILED:
-                self.said.setText(tr("The checks did not come to their end."))
+                self.said.setText(tr("The checks did not finish."))
 
     def _done(self, results: "tuple[Result, ...]") -> None:
         self._take(results)
@@ -209,7 +209,7 @@ class CheckRow(QWidget):
             return
         self._task = task
         self.fix.setEnabled(False)
-        self.word.setText(tr("being mended…"))
+        self.word.setText(tr("repairing…"))
         task.changed.connect(self._follow)
 
     def _follow(self) -> None:

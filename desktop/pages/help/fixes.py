@@ -43,7 +43,7 @@ def fix_for(app: AppContext, result: "Result") -> Fix | None:
         case "NotEnough" | "SettingsError" | "PortInUse":
             return tr("Open the settings"), partial(_go, app, "settings")
         case "DiskFull":
-            return tr("See what takes space"), partial(_go, app, "engine")
+            return tr("Show disk usage"), partial(_go, app, "engine")
     return None
 
 

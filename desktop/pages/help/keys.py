@@ -18,24 +18,24 @@ def keys() -> tuple[tuple[str, tuple[tuple[str, str], ...]], ...]:
                 ("Ctrl+F", tr("Filter, or search")),
                 ("F5", tr("Refresh")),
                 ("Esc", tr("Clear a filter, close a file, go back to the list")),
-                ("Ctrl+W", tr("Close the window; the engine runs on")),
+                ("Ctrl+W", tr("Close the window; the engine keeps running")),
             ),
         ),
         (
             tr("In a list"),
             (
-                ("Return", tr("Open what is selected")),
+                ("Return", tr("Open the selection")),
                 ("Space", tr("Start or stop")),
                 ("Del", tr("Delete, after a question")),
                 ("Ctrl+A", tr("Select all")),
-                ("Menu", tr("What else can be done")),
+                ("Menu", tr("More actions")),
             ),
         ),
         (
             tr("In a log"),
             (
-                ("End", tr("Follow what comes")),
-                ("Ctrl+C", tr("Copy what is selected")),
+                ("End", tr("Follow new output")),
+                ("Ctrl+C", tr("Copy the selection")),
             ),
         ),
     )

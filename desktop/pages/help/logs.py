@@ -49,7 +49,7 @@ class LogsView(QWidget):
             icon_button(theme, "up", tr("Previous match"), lambda: self.go_to(forward=False)),
             icon_button(theme, "down", tr("Next match"), lambda: self.go_to(forward=True)),
         )
-        self.follow = icon_button(theme, "follow", tr("Follow what comes"), self.view.follow)
+        self.follow = icon_button(theme, "follow", tr("Follow new output"), self.view.follow)
         self.follow.setCheckable(True)
         self.follow.setChecked(True)
         self.wrap = icon_button(theme, "wrap", tr("Wrap long lines"))
@@ -119,7 +119,7 @@ class LogsView(QWidget):
             self._searching.start()
 
     def _end(self, problem: Problem | None) -> None:
-        said = tr("There is nothing in this log yet.") if not len(self.view.rows) else ""
+        said = tr("This log is empty.") if not len(self.view.rows) else ""
         if problem is not None:
             said = messages.told(problem)
         elif self.component == "engine":

@@ -28,8 +28,8 @@ class HelpPage(Page):
         words = tr("Save a report…")
         self.bundle = icon_button(app.theme, "save", words, self._save, text=words, kind="")
         about = tr(
-            "One file with logs, settings and versions. Known secrets are taken out; names of "
-            "containers, images and folders stay."
+            "One file with logs, settings and versions. Known secrets are removed; names of "
+            "containers, images and folders are not."
         )
         self.bundle.setToolTip(tip(about))
         self.header.addStretch(1)

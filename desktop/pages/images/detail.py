@@ -121,7 +121,7 @@ class Overview(QWidget):
         self.layers: LayerList | None = None
         self.facts: ImageFacts | None = None
         self.files = LayerFilesPanel(app, line.image.id, self._close_files)
-        self.note = label(tr("Asking the engine…"), "secondary", wrap=True)
+        self.note = label(tr("Querying the engine…"), "secondary", wrap=True)
         self._again = button(tr("Try again"), self._ask)
         self._again.hide()
         self._left = column(self.note, self._again)
@@ -152,7 +152,7 @@ class Overview(QWidget):
 
     def _ask(self) -> None:
         self._again.hide()
-        self.note.setText(tr("Asking the engine…"))
+        self.note.setText(tr("Querying the engine…"))
 
         def work() -> ImageDetail:
             return self._app.connection.client.images.detail(self._line.image.id)

@@ -36,7 +36,7 @@ class ImageFacts(QWidget):
         box.addWidget(label(tr("Used by"), "heading"))
         box.addLayout(self.users)
         box.addSpacing(8)
-        box.addWidget(label(tr("A container of it starts with"), "heading"))
+        box.addWidget(label(tr("Container defaults"), "heading"))
         box.addLayout(_grid(_starts_with(detail)))
         box.addSpacing(8)
         box.addWidget(label(tr("The image"), "heading"))
@@ -86,7 +86,7 @@ def _identity(line: NamedImage, detail: ImageDetail) -> list[Fact]:
         (tr("Names"), line.image.tags),
         (tr("ID"), [short_id(detail.id)]),
         (tr("Digests"), line.image.digests),
-        (tr("Made for"), [f"{detail.os}/{detail.architecture}"]),
+        (tr("Platform"), [f"{detail.os}/{detail.architecture}"]),
         (tr("Created"), [tr("{age} ago", age=created)] if created else ()),
     ]
 

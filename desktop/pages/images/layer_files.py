@@ -173,7 +173,7 @@ class LayerFilesPanel(QWidget):
     def _ask(self) -> None:
         layer = self._layer
         assert layer is not None
-        self._wait(tr("Reading the layer. The engine gives out the whole image for that."), True)
+        self._wait(tr("Reading the layer. The engine exports the whole image for this."), True)
 
         def work(task: Task) -> tuple[FileEntry, ...]:
             client = self._app.connection.client
@@ -212,7 +212,7 @@ class LayerFilesPanel(QWidget):
         gone = sum(entry.kind == "deleted" for entry in shown)
         words = plural("%n files", "%n file", len(shown) - gone)
         if gone:
-            words += " · " + plural("%n taken away", "%n taken away", gone)
+            words += " · " + plural("%n deleted", "%n deleted", gone)
         self.count.setText(words)
         self.filter.setEnabled(True)
         self.model.fill(shown)
@@ -225,5 +225,5 @@ def _path(entry: FileEntry) -> str:
 
 def _size(entry: FileEntry) -> str:
     if entry.kind == "deleted":
-        return tr("taken away")
+        return tr("deleted")
     return tr("link") if entry.kind == "link" else size(entry.size)

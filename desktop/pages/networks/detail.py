@@ -57,7 +57,7 @@ class NetworkDetail(FramedDetail):
     def _make_people(self) -> QWidget:
         return AttachedList(
             self.app,
-            tr("No container is on it. Connect one, and others on it find it by its name."),
+            tr("No container is connected. Containers on this network reach each other by name."),
             tr("Disconnect") if can_connect(self.row) else "",
             self._disconnect,
         )
@@ -72,7 +72,10 @@ class NetworkDetail(FramedDetail):
             (tr("Scope"), row.scope),
             (tr("Subnet"), subnet_text(row)),
             (tr("Gateway"), row.gateway or NONE),
-            (tr("Internal"), tr("yes: no way out") if row.internal else tr("no")),
+            (
+                tr("Internal"),
+                tr("yes: no access to external networks") if row.internal else tr("no"),
+            ),
             (tr("Built in"), tr("yes: it cannot be deleted") if row.is_builtin else tr("no")),
             (tr("Created"), tr("{age} ago", age=age(row.created))),
         )

@@ -70,10 +70,12 @@ class NetworkMap(QWidget):
 
     def describe(self) -> str:
         """The map as text, a line for each network."""
-        lines, nobody = [], tr("nobody")
+        lines, none = [], tr("no containers")
         for network in self._networks:
-            people = ", ".join(f"{one.container} {one.address}".strip() for one in network.attached)
-            lines.append(f"{network.name}, {subnet_text(network)}: {people or nobody}")
+            attached = ", ".join(
+                f"{one.container} {one.address}".strip() for one in network.attached
+            )
+            lines.append(f"{network.name}, {subnet_text(network)}: {attached or none}")
         return "\n".join(lines)
 
     def choose(self, network: str) -> None:

@@ -199,8 +199,8 @@ class NetworksPage(ListPage):
         app = self.app
         wording = Wording(
             tr("Delete unused networks"),
-            tr("Networks that no running container is on. A stopped container that was on one "
-               "cannot start again until it is on another."),
+            tr("Networks without running containers. A stopped container that uses one of them "
+               "cannot start until it is connected to another."),
             tr("There is no unused network to delete."),
             lambda n: plural("%n networks", "%n network", n),
         )  # fmt: skip

@@ -35,7 +35,7 @@ class DaemonEditor(QWidget):
         self.said = label("", "secondary", wrap=True, select=True)
         self.hint = label("", "secondary", wrap=True, select=True)
         self.difference = _text(tr("What would change"))
-        self.own = _text(tr("What Galley sets by itself"))
+        self.own = _text(tr("Settings from Galley"))
         self._colors = (
             Colors(app.theme, self.difference.document(), difference=True),
             Colors(app.theme, self.own.document()),
@@ -44,7 +44,7 @@ class DaemonEditor(QWidget):
         self.containers = label("", "secondary", wrap=True)
         self.apply = button(tr("Apply"), self._apply, "primary")
         self.revert = button(tr("Revert"), self._revert, name=tr("Revert daemon.json"))
-        self.show_own = button(tr("Show what Galley sets by itself"), self._fold_own, "link")
+        self.show_own = button(tr("Show settings from Galley"), self._fold_own, "link")
         self._lay_out()
         self.edit.setPlainText(self.in_force)
         self.edit.textChanged.connect(self._look)
@@ -70,7 +70,7 @@ class DaemonEditor(QWidget):
         self.difference.setFixedHeight(DIFF_LINES * line + 18)
         self.own.setFixedHeight(EDIT_LINES * line + 18)
         self.own.hide()
-        about = tr("These settings go on top of what Galley sets by itself. dockerd checks them.")
+        about = tr("Added to the settings from Galley. dockerd validates them.")
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(8)
@@ -92,9 +92,9 @@ class DaemonEditor(QWidget):
         if problem is not None:
             self._say(messages.summary(problem), messages.hint(problem), "error")
         elif self.is_changed:
-            self._say(tr("This is JSON. dockerd has not seen it yet."))
+            self._say(tr("Valid JSON, not yet validated by dockerd."))
         else:
-            self._say(tr("In force."))
+            self._say(tr("Active."))
         self._compare(text)
         self._look_at_engine()
 
@@ -106,7 +106,7 @@ class DaemonEditor(QWidget):
         self.hint.setVisible(bool(hint))
 
     def _compare(self, text: str) -> None:
-        names = tr("in force"), tr("typed here")
+        names = tr("active"), tr("edited")
         lines = difflib.unified_diff(
             self.in_force.strip().splitlines(), text.strip().splitlines(), *names, "", "", 2, ""
         )
@@ -128,12 +128,12 @@ class DaemonEditor(QWidget):
             words = tr("The engine is not running: dockerd gets these settings when it starts.")
         elif daemon_json.keeps_containers(self.in_force, text):
             words = tr(
-                "dockerd starts again, which takes some seconds. Containers keep running, except "
-                "in a swarm."
+                "dockerd restarts, which takes a few seconds. Containers keep running, except in "
+                "a swarm."
             )
         else:
             words = tr(
-                "dockerd starts again. Containers are stopped, because live-restore is off; those "
+                "dockerd restarts. Containers are stopped, because live-restore is off; those "
                 "with a restart policy start again."
             )
         self.containers.setText(words)
@@ -144,7 +144,7 @@ class DaemonEditor(QWidget):
         text = self.edit.toPlainText()
         if not text.endswith("\n"):
             text += "\n"
-        self._say(tr("dockerd checks it and starts again with it…"))
+        self._say(tr("dockerd validates it and restarts…"))
 
         def done(_none: object) -> None:
             self._take(text)
@@ -191,7 +191,7 @@ class DaemonEditor(QWidget):
             self.own.setPlainText(daemon_json.base())
         self.own.setVisible(self.own.isHidden())
         shown = not self.own.isHidden()
-        words = tr("Hide what Galley sets") if shown else tr("Show what Galley sets by itself")
+        words = tr("Hide settings from Galley") if shown else tr("Show settings from Galley")
         self.show_own.setText(words)
         self.show_own.setAccessibleName(words)
 

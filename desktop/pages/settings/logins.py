@@ -35,7 +35,7 @@ class LoginsSection(Section):
     def __init__(self, app: AppContext) -> None:
         self._list = LoginList(app)
         title = tr("Private images")
-        about = tr("What docker and this window pull and push them with.")
+        about = tr("Logins that docker and this window use to pull and push them.")
         one = FormRow(title, about, self._list, "docker login password token", wide=True)
         super().__init__(tr("Registry logins"), [one])
         self.refresh = self._list.refresh
@@ -110,4 +110,4 @@ def _look(settings: SettingsStore) -> Seen:
 
 
 def _off() -> str:
-    return tr("Docker keeps logins in a plain file, because logins in the keyring are turned off.")
+    return tr("Docker stores logins in a plain file, because the setting for the keyring is off.")

@@ -14,10 +14,10 @@ from desktop.pages.settings.fields import FormRow, Section
 class WindowSection(Section):
     def __init__(self, app: AppContext) -> None:
         self._theme = app.theme
-        choices = {"system": tr("As the system"), "light": tr("Light"), "dark": tr("Dark")}
+        choices = {"system": tr("Same as the system"), "light": tr("Light"), "dark": tr("Dark")}
         self.scheme = _box(tr("Colours"), choices, app.theme.choice)
         self.scheme.activated.connect(lambda _i: app.use_scheme(self.scheme.currentData()))
-        colours = tr("Light, dark, or as the system has it.")
+        colours = tr("Light, dark, or the same as the system.")
         super().__init__(
             tr("Window"), [FormRow(tr("Colours"), colours, self.scheme), _language(app)]
         )
@@ -36,10 +36,10 @@ def _own_name(code: str) -> str:
 
 def _language(app: AppContext) -> FormRow:
     names = {code: _own_name(code) for code in languages()}
-    choices = {"": tr("As the system"), **names}
+    choices = {"": tr("Same as the system"), **names}
     box = _box(tr("Language"), choices, app.prefs.text("language"))
     box.activated.connect(lambda _index: app.prefs.set_text("language", box.currentData()))
-    return FormRow(tr("Language"), tr("Holds from the next time that the window is opened."), box)
+    return FormRow(tr("Language"), tr("Takes effect when the window is opened again."), box)
 
 
 def _box(name: str, choices: dict[str, str], chosen: str) -> QComboBox:

@@ -172,10 +172,13 @@ class VolumesPage(ListPage):
         app = self.app
         wording = Wording(
             tr("Delete unused volumes"),
-            tr("The files in them are lost for good. Volumes of any container stay, also stopped."),
+            tr(
+                "The files in them are permanently deleted. Volumes used by any container, "
+                "running or stopped, are kept."
+            ),
             tr("There is no unused volume to delete."),
             lambda n: plural("%n volumes", "%n volume", n),
-            tr("Also volumes that somebody has named"),
+            tr("Also named volumes"),
         )
         PruneDialog(
             app,

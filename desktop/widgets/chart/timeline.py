@@ -157,5 +157,5 @@ def _said(step: BootStep, failed: bool) -> str:
     if step.seconds is not None:
         state = _time_text(step.seconds)
     else:
-        state = tr("failed") if failed else tr("under way")
+        state = tr("failed") if failed else tr("in progress")
     return f"{messages.said(step.text)}: {state}"

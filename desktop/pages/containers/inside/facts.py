@@ -63,13 +63,13 @@ def sheets(
     say_size: Callable[[float], str],
 ) -> list[Sheet]:
     """From the writable layer down."""
-    files = tr("changes not known")
+    files = tr("changes unknown")
     if changes is not None:
         files = plural("%n files changed", "%n file changed", len(changes))
     known = f" · {say_size(detail.size_rw)}" if detail.size_rw >= 0 else ""
     top = Sheet(
         tr("read-write"), tr("writable"), files + known,
-        tr("What this container has written itself. It goes when the container is deleted."),
+        tr("Data in the container's writable layer. It is deleted with the container."),
         writable=True,
     )  # fmt: skip
     return [top, *_image_sheets(image, say_size)]
@@ -161,7 +161,7 @@ def relation_word(space: Space) -> str:
             return tr("shared")
         case "own":
             return tr("own")
-    return tr("not known")
+    return tr("unknown")
 
 
 # Processes
@@ -213,14 +213,14 @@ def seccomp(detail: ContainerDetail, info: EngineInfo | None) -> str:
     if given:
         return tr("a profile of its own")
     has_it = info is None or any("seccomp" in one for one in info.security)
-    return tr("default") if has_it else tr("not there")
+    return tr("default") if has_it else tr("not available")
 
 
 def app_armor(detail: ContainerDetail, info: EngineInfo | None) -> str:
     if detail.app_armor:
         return detail.app_armor
     has_it = info is None or any("apparmor" in one for one in info.security)
-    return tr("off") if has_it else tr("not there")
+    return tr("off") if has_it else tr("not available")
 
 
 def security_line(detail: ContainerDetail, info: EngineInfo | None) -> str:
@@ -240,7 +240,7 @@ def security_rows(detail: ContainerDetail, info: EngineInfo | None) -> list[tupl
     held = capabilities(detail)
     rows = [
         (tr("Runtime"), detail.runtime or tr("default")),
-        (tr("User"), detail.spec.user or tr("as the image says, root if it says nothing")),
+        (tr("User"), detail.spec.user or tr("default of the image, or root")),
         (tr("Root file system"), tr("read-only") if detail.read_only else tr("writable")),
         (tr("Privileged"), tr("yes") if detail.privileged else tr("no")),
         (tr("seccomp"), seccomp(detail, info)),

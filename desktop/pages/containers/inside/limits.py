@@ -56,7 +56,7 @@ class Limits(QWidget):
         room = spec.memory or (info.memory if info else 0)
         self.memory.show_value(
             size(memory) if now else "–",
-            tr("of {limit}", limit=size(spec.memory)) if spec.memory else tr("of no limit"),
+            tr("of {limit}", limit=size(spec.memory)) if spec.memory else tr("(no limit)"),
             memory / room if room else 0.0,
         )
         cores = spec.cpus or float(info.cpus if info else 0)
@@ -68,17 +68,17 @@ class Limits(QWidget):
         most = detail.pids_limit
         self.processes.show_value(
             str(now.processes) if now else "–",
-            tr("of {limit}", limit=most) if most else tr("of no limit"),
+            tr("of {limit}", limit=most) if most else tr("(no limit)"),
             now.processes / most if now and most else 0.0,
         )
         flow = _flow(now, before)
         said = "–" if flow is None else tr("{size}/s", size=size(flow))
-        self.disk.show_value(said, tr("of no limit"), 0.0)
+        self.disk.show_value(said, tr("(no limit)"), 0.0)
 
 
 def _of_cores(cpus: float) -> str:
     if not cpus:
-        return tr("of no limit")
+        return tr("(no limit)")
     if cpus < 1:
         return tr("of {share} of one core", share=percent(cpus, 0))
     return tr("of one core") if cpus == 1 else tr("of {n} cores", n=f"{cpus:g}")

@@ -90,7 +90,7 @@ class InsideLoader(QObject):
             found: dict[str, tuple[str, ...]] = {}
             api = self.app.connection.client.containers
             for number, (key, name) in enumerate(others.items()):
-                task.report(tr("Looking into {name}", name=name), number / len(others))
+                task.report(tr("Inspecting {name}", name=name), number / len(others))
                 try:
                     spaces = api.namespaces(key)
                 except EngineRefused:
@@ -172,7 +172,7 @@ class InsideLoader(QObject):
         api = self.app.connection.client.containers
         for key, name in others.items():
             if cancel.is_set:
-                raise Cancelled(Message("", tr("Nobody asks any more.")))
+                raise Cancelled(Message("", tr("The comparison was cancelled.")))
             try:
                 modes = api.detail(key).modes
             except EngineRefused:

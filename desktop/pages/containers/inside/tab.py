@@ -46,7 +46,9 @@ class InsideTab(Tab):
         self.spaces = SpaceTable(app.theme)
         self.limits = Limits()
         self.problem = label("", "error", wrap=True)
-        self.compare = button(tr("Look for others that share one"), self.loader.compare, "link")
+        self.compare = button(
+            tr("Find containers that share a namespace"), self.loader.compare, "link"
+        )
         self.security = Security()
         self._lay_out()
         app.stores.containers.changed.connect(self._follow)
@@ -125,7 +127,7 @@ class InsideTab(Tab):
         self.stack.show_sheets(sheets)
         self.changes.show_changes(loader.changes)
         if loader.image_is_gone:
-            words = tr("the image is gone, so that its layers are not known")
+            words = tr("the image no longer exists; its layers are unknown")
         elif loader.image is None:
             words = tr("reading…")
         else:
@@ -156,7 +158,7 @@ class InsideTab(Tab):
         if self.loader.inodes:
             return "· " + tr("seven namespaces")
         running = self._state() is ContainerState.RUNNING
-        return "· " + (tr("as it was asked for") if running else tr("as it is made when it runs"))
+        return "· " + (tr("as configured") if running else tr("created at start"))
 
     def _state(self) -> ContainerState | None:
         found = self.app.stores.containers.rows.get(self.key)

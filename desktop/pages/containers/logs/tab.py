@@ -106,7 +106,7 @@ class LogsTab(Tab):
             gap=4,
         )
         self.empty = Empty(
-            theme, "logs", tr("No output yet"), tr("What the container writes appears here.")
+            theme, "logs", tr("No output yet"), tr("Output of the container appears here.")
         )
         self.trouble = Empty(theme, "error", tr("The log cannot be read"), "")
         self.stack = QStackedWidget()
@@ -157,7 +157,7 @@ class LogsTab(Tab):
         if self._again:
             self._read()
             return
-        ended = tr("The container has ended. Its log goes on when it starts again.")
+        ended = tr("The container has exited. Its log continues when it starts again.")
         self._note(messages.summary(problem) if problem else ended)
         self._show_right(problem)
 

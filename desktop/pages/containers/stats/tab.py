@@ -115,10 +115,10 @@ class StatsTab(Tab):
             self._say(tr("The engine is not running."))
         elif self.app.connection.is_kept:
             self.feed.stop()
-            self._say(tr("The engine saves resources. Nothing is measured until it is used."))
+            self._say(tr("Resource Saver is active: no readings until the engine is used."))
         elif not row.state.is_up:
             self.feed.stop()
-            self._say(tr("This container is not running. It has used nothing since."))
+            self._say(tr("This container is not running: no readings."))
         else:
             paused = row.state is ContainerState.PAUSED
             self._say(tr("Paused: it keeps its memory and uses no CPU.") if paused else "")

@@ -172,7 +172,7 @@ def no_shell() -> Problem:
     return Problem(
         "ObjectGone",
         tr("This container has no shell."),
-        tr("A terminal needs one in the image. Files, Stats and Inside work without."),
+        tr("A terminal needs a shell in the image. Files, Stats and Inside work without one."),
     )
 
 

@@ -158,9 +158,9 @@ class TerminalTab(Tab):
         if found is not None and not self._runs:
             paused = found.state is ContainerState.PAUSED
             words = tr("The container is paused") if paused else tr("The container is not running")
-            hint = tr("A terminal needs one that runs.")
+            hint = tr("A terminal needs a running container.")
             if self._ending is not None and self._ending.problem is None:
-                hint = tr("The session ended with it. What it said is above.")
+                hint = tr("The session ended with it; its output is above.")
             self._say(words, hint, tr("Resume") if paused else tr("Start"))
         elif self._ending is None:
             self.strip.hide()

@@ -10,8 +10,9 @@ from desktop.i18n import messages, text
 from desktop.theme.theme import Theme
 from desktop.widgets.problem_card import ProblemCard
 from engine.messages.docker import PATH_IS_FOLDER
+from engine.messages.engine import ENGINE_WENT_AWAY
 from engine.messages.settings import SETTINGS_BAD_LINE
-from vm.errors import EngineRefused, PortInUse, Problem, SettingsError
+from vm.errors import EngineRefused, EngineUnreachable, PortInUse, Problem, SettingsError
 from vm.messages import Text
 from vm.messages.host import PORT_HOLDER_HIDDEN, PORT_IN_USE
 from vm.messages.machine import MACHINE_TOO_MUCH_MEMORY
@@ -65,6 +66,33 @@ def test_sizes_are_as_they_are_written_here() -> None:
     said = MACHINE_TOO_MUCH_MEMORY.text(wanted=3 << 29, installed=1 << 30)
     assert "1.5 GiB" in said.english
     assert "1,5 GiB" in messages.said(said)
+
+
+LOST = {1: "the container a was", 2: "these containers were started again: a, b"}
+VERLOREN = {1: "der Container a wieder", 2: "diese Container wieder gestartet waren: a, b"}
+
+
+def lost(count: int) -> Problem:
+    names = ", ".join("ab"[:count])
+    return EngineUnreachable(ENGINE_WENT_AWAY, containers=names, count=count).to_problem()
+
+
+@pytest.mark.parametrize("count", LOST)
+def test_an_english_message_has_a_plural(qapp: QCoreApplication, count: int) -> None:
+    assert LOST[count] in lost(count).summary
+    assert messages.summary(lost(count)) == lost(count).summary
+
+
+@pytest.mark.usefixtures("in_german")
+@pytest.mark.parametrize("count", VERLOREN)
+def test_a_message_has_the_plural_of_its_language(count: int) -> None:
+    assert VERLOREN[count] in messages.summary(lost(count))
+
+
+@pytest.mark.usefixtures("in_german")
+def test_a_message_without_its_number_is_shown_as_received() -> None:
+    newer = Problem("Any", "It was lost.", code=ENGINE_WENT_AWAY.code, values={"containers": "a"})
+    assert messages.summary(newer) == "It was lost."
 
 
 @pytest.mark.usefixtures("in_german")

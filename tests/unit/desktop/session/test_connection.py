@@ -53,7 +53,7 @@ def test_work_that_was_asked_of_an_engine_never_reaches_another(
     assert first().endpoint.name == "first"
     look_at("second")
     assert connection.client.endpoint.name == "second"
-    with pytest.raises(EngineUnreachable, match="Another engine"):
+    with pytest.raises(EngineUnreachable, match="switched to another engine"):
         first()
     connection.close()
     tasks.close()

@@ -81,17 +81,17 @@ def test_one_that_the_saver_has_put_away_is_saving(galley: Galley, home: Home) -
         assert seen.auto_suspended
         assert seen.state == "stopped"
     said = galley("status").stdout
-    assert "saving: kept on the disk, for nobody uses the engine" in said
-    assert "its first use brings it back" in said
+    assert "suspended to disk by Resource Saver" in said
+    assert "the first use resumes it" in said
     assert galley("stop").stdout == "The engine is not running.\n"
     assert not status(galley).auto_suspended
-    assert "saving" not in galley("status").stdout
+    assert "Resource Saver" not in galley("status").stdout
     assert galley("quit").returncode == 0
     auto_suspended.touch()
     seen = status(galley)
     assert seen.auto_suspended
     assert not seen.supervisor
-    assert "galley start brings it back" in galley("status").stdout
+    assert "galley start resumes it" in galley("status").stdout
     assert galley("stop").returncode == 0
     assert not auto_suspended.exists(), "the next supervisor would bring it back"
     auto_suspended.touch()
@@ -111,7 +111,7 @@ def test_the_disk_as_it_is_seen_and_given_back(galley: Galley) -> None:
     assert "Images" in text
     given = galley("disk", "reclaim")
     assert given.returncode == 0, given.stderr
-    assert "given back" in given.stdout
+    assert "Freed " in given.stdout
     assert json.loads(galley("disk", "reclaim", "--json").stdout)["after"] == 0
     assert galley("stop").returncode == 0
     assert json.loads(galley("disk", "--json").stdout)["images"] is None

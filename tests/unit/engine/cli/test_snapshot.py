@@ -34,17 +34,17 @@ def state(galley: Galley) -> str:
 
 
 def test_there_and_back(galley: Galley, home: Home, disk: Path) -> None:
-    assert "There is none" in galley("snapshot", "list").stdout
+    assert "There are no snapshots" in galley("snapshot", "list").stdout
     made = galley("snapshot", "create", "one")
     assert made.returncode == 0, made.stderr
-    assert "Made the snapshot one" in made.stdout
+    assert "Created the snapshot one" in made.stdout
     assert made.stderr == ""
     [one] = listed(galley)
     assert (one.name, one.settled) == ("one", True)
     disk.write_text("second")
     back = galley("snapshot", "restore", "one", "--yes")
     assert back.returncode == 0, back.stderr
-    assert "The machine is as it was" in back.stdout
+    assert "Restored the machine to" in back.stdout
     assert disk.read_text() == "first"
     assert state(galley) == "running"
     assert galley("snapshot", "delete", "one").returncode == 0
@@ -109,7 +109,7 @@ def test_memory_that_cannot_be_kept(galley: Galley, disk: Path) -> None:
     refused = galley("snapshot", "create", "one", "--memory")
     assert refused.returncode == 1
     assert "cannot be suspended" in refused.stderr
-    assert "without what is in memory" in refused.stderr
+    assert "without memory" in refused.stderr
     assert listed(galley) == []
     assert galley("snapshot", "create", "one").returncode == 0
     assert galley("snapshot", "restore", "one", "--cold", "--yes").returncode == 0
@@ -119,7 +119,7 @@ def test_memory_that_cannot_be_kept(galley: Galley, disk: Path) -> None:
 def test_before_the_first_start(galley: Galley) -> None:
     done = galley("snapshot", "create", "one")
     assert done.returncode == 3
-    assert "nothing to keep" in done.stderr
+    assert "no data to save" in done.stderr
 
 
 def test_deleting_the_machine_deletes_them(galley: Galley, home: Home, disk: Path) -> None:
@@ -141,7 +141,7 @@ def test_a_trace(galley: Galley, home: Home, tmp_path: Path) -> None:
     file = tmp_path / "trace.json"
     assert galley("start", "--trace", str(file)).returncode == 0
     names = {row["name"] for row in json.loads(file.read_bytes())["traceEvents"]}
-    assert {"Booting Linux", "Answering on the Docker socket", "dockerd answers", "engine"} <= names
+    assert {"Booting Linux", "Opening the Docker socket", "dockerd answers", "engine"} <= names
     nowhere = galley("start", "--trace", str(tmp_path / "missing" / "trace.json"))
     assert nowhere.returncode == 2
     assert "cannot be written" in nowhere.stderr

@@ -91,7 +91,7 @@ def test_after_kill_the_next_client_starts_another(scripted: Home) -> None:
         identity = process.identify(first.hello.pid)
         assert identity
         process.end(identity, force=True)
-        with pytest.raises(SupervisorGone, match="went away") as caught:
+        with pytest.raises(SupervisorGone, match="was lost") as caught:
             first.call("start")
         assert "ready" in caught.value.details
     assert process.wait_gone(identity, 10)
@@ -128,14 +128,14 @@ def test_a_start_that_hangs_ends_at_its_deadline(
     scripted: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GALLEY_TEST_FAULT", "hang")
-    with pytest.raises(SupervisorGone, match="did not come up"):
+    with pytest.raises(SupervisorGone, match="did not start"):
         ensure_supervisor(scripted, seconds=2)
 
 
 def test_a_held_lock_without_an_answer_ends_at_the_deadline(scripted: Home) -> None:
     lock = FileLock(scripted.run / "supervisor.lock")
     assert lock.acquire()
-    with pytest.raises(SupervisorGone, match="did not come up"):
+    with pytest.raises(SupervisorGone, match="did not start"):
         ensure_supervisor(scripted, seconds=2)
     lock.release()
     ensure_supervisor(scripted).close()

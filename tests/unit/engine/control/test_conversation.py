@@ -317,7 +317,7 @@ def test_the_end_of_the_supervisor_ends_a_call_at_once(home: Home) -> None:
     hello = encode(Hello(PROTOCOL, __version__, 1))
     with imposter(home, hello):
         client = ControlClient.connect(home)
-        with client, pytest.raises(SupervisorGone, match="went away") as caught:
+        with client, pytest.raises(SupervisorGone, match="was lost") as caught:
             client.call("start")
     assert caught.value.details == "the last line"
 

@@ -169,7 +169,7 @@ def test_a_keyring_that_does_not_answer_is_given_up(service: SecretService) -> N
             timeout=30,
         )
     assert done.returncode == 1
-    assert done.stdout.startswith(b"The keyring has not answered for 0.5 seconds.\nIt may wait")
+    assert done.stdout.startswith(b"The keyring has not answered for 0.5 s.\nIt may wait")
     assert done.stderr == b""
 
 

@@ -56,7 +56,7 @@ def test_a_password_in_the_file_is_not_used_and_not_told(store: SettingsStore, h
     home.settings.write_text(f'https_proxy = "{GIVEN}"\nhttp_proxy = "x://me:hidden@h"\n')
     found = store.current().problems
     assert [one.summary.split(": ")[1][:35] for one in found] == [
-        "http_proxy cannot be '…@h'", "The password of https_proxy must no"
+        "http_proxy cannot be '…@h'", "This file must not contain the pass"
     ]  # fmt: skip
     assert "hidden" not in repr(found)
     assert store.current().https_proxy == ""

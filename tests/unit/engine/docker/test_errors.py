@@ -61,7 +61,7 @@ EXPIRED = "certificate has expired or is not yet valid"
         (
             f"{VERIFY}: certificate has expired or is not yet valid: current time 1 is after 0",
             f"The certificate of 10.0.2.2:5 is refused: {EXPIRED}: current time 1 is after 0.",
-            "Whoever runs this registry",
+            "The operator of the registry",
         ),
         (
             "Error response from daemon: write /var/lib/x: no space left on device",

@@ -100,7 +100,7 @@ def test_what_cannot_be_listed(files: Files, full: str, running: bool) -> None:
 
 def test_listing_has_a_bound(files: Files, full: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archive, "MOST", 10_000)
-    with pytest.raises(EngineRefused, match="too much"):
+    with pytest.raises(EngineRefused, match="too many entries"):
         files.list_folder(full, "/bin", False, Cancel())
 
 

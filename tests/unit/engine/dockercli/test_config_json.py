@@ -88,7 +88,7 @@ def test_who_holds_it_for_too_long_is_told(home: Home, monkeypatch: pytest.Monke
         changing.start()
         changing.join(LONG_ENOUGH)
         assert not changing.is_alive(), "it waits for ever"
-    assert "for too long" in told[0].summary
+    assert "keeps Docker's file" in told[0].summary
     assert config_json.read() == {}
     config_json.change(lambda config: config.update(a=1))
     assert config_json.read() == {"a": 1}

@@ -233,7 +233,7 @@ def test_suspended_it_is_kept_with_its_memory_and_stays_so(sleepy: Bench, asked:
 
 def test_powered_off_there_is_nothing_in_memory(sleepy: Bench) -> None:
     sleepy.machine.stop()
-    with pytest.raises(SnapshotRefused, match="nothing in its memory"):
+    with pytest.raises(SnapshotRefused, match="no memory to save"):
         sleepy.snapshots.create("one", memory=True)
     assert sleepy.snapshots.kept == ()
     sleepy.snapshots.create("one")

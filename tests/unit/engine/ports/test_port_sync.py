@@ -14,7 +14,7 @@ def test_a_refused_rule_is_a_problem_of_its_port_and_is_retried(scene: Scene) ->
     run(scene, "web", "-p=127.0.0.2:8080:80", "-p=8081:81")
     wait_until(lambda: scene.ports.problems != ())
     (problem,) = scene.ports.problems
-    assert "did not accept the rules" in problem.summary
+    assert "rejected the rules" in problem.summary
     told = {port.container_port: port.problem for port in scene.ports.ports}
     assert told == {80: problem, 81: None}, "what needs no rule is as good as ever"
     assert scene.changes == 2, "the ports, and that one leads nowhere"

@@ -119,7 +119,7 @@ def test_dockerd_dies_of_it_and_the_old_is_back() -> None:
     with pytest.raises(EngineFailed) as caught:
         apply(ScriptedGuest(66, "failed to start daemon: invalid bip\n"), '{"bip": "x"}')
     assert caught.value.summary == "dockerd does not start with these settings: invalid bip."
-    assert "in force again" in caught.value.hint
+    assert "active again" in caught.value.hint
     assert caught.value.details == "the log"
 
 

@@ -87,7 +87,7 @@ def test_those_of_the_settings(settings: SettingsStore, monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize(
     ("given", "said"),
-    [("https://me:hidden@h:1", "log in only to"), ("hidden://example.com", "makes no sense")],
+    [("https://me:hidden@h:1", "log in only to"), ("hidden://example.com", "is invalid")],
 )
 def test_one_that_cannot_be_used_is_told(
     settings: SettingsStore, monkeypatch: pytest.MonkeyPatch, given: str, said: str

@@ -104,9 +104,9 @@ def test_what_cannot_be_shared(tmp_path: Path) -> None:
     cases = {
         tmp_path / "none": "it does not exist",
         tmp_path / "file": "it is a file",
-        Path("/"): "the machine has its own there",
-        Path("/usr/share"): "the machine has its own there",
-        Path("/var"): "the machine has its own there",
+        Path("/"): "the machine uses this path itself",
+        Path("/usr/share"): "the machine uses this path itself",
+        Path("/var"): "the machine uses this path itself",
     }
     for path, reason in cases.items():
         with pytest.raises(SettingsError) as refused:
@@ -146,7 +146,10 @@ def test_folders_that_may_not_be_read(ordinary_user: OrdinaryUser) -> None:
     folders[-1].mkdir()
     words = (sys.executable, "-c", AS_USER, str(ordinary_user.id), *map(str, folders))
     done = process.run(words, env={"PYTHONPATH": str(Path(share_paths.__file__).parents[2])})
-    refused = "cannot be shared: you may not read it. Change its permissions, or leave it out."
+    refused = (
+        "cannot be shared: you have no permission to read it. Change its permissions, or leave it "
+        "out."
+    )
     assert done.stdout.decode().splitlines() == ["shared 1", *[refused] * 4], done.tail()
 
 

@@ -239,8 +239,8 @@ def test_a_link_to_what_a_bind_cannot_name(
     with pytest.raises(NotShared) as refused:
         check(asked(f"{tmp_path}/link:/x{mode}"), sharing)
     assert refused.value.summary == (
-        f"The folder {tmp_path}/link leads to {shared}/with:colon, "
-        "and -v cannot name a folder with a colon."
+        f"The folder {tmp_path}/link is a link to {shared}/with:colon, "
+        "and -v accepts no colon in a path."
     )
     mounted = f"--mount type=bind,source={tmp_path}/link,target=/x{more}"
     assert refused.value.hint.endswith(mounted)

@@ -110,7 +110,7 @@ def test_without_a_pinned_key_nothing_is_trusted(
 def test_a_login_key_that_the_guest_does_not_know_is_refused(sshd: Sshd) -> None:
     make_key(sshd.folder / "other", sshd.folder / "other.pub")
     guest = SshGuest(sshd.address, sshd.folder / "other", sshd.known_host)
-    with pytest.raises(GuestUnreachable, match="does not accept our key"):
+    with pytest.raises(GuestUnreachable, match="rejects Galley's key"):
         guest.connect(5)
 
 

@@ -32,7 +32,7 @@ def unshare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Unshare:
 
 
 def refused() -> HostError:
-    with pytest.raises(HostError, match="lends you no ids") as none:
+    with pytest.raises(HostError, match="no subordinate IDs") as none:
         lent_ids.find()
     return none.value
 
@@ -69,7 +69,7 @@ def test_the_hint_suggests_unused_ids(
     unshare: Unshare, users: str, groups: str, asked: str
 ) -> None:
     unshare("exit 1", users, groups)
-    assert refused().hint == f"Have it lend you some: sudo usermod {asked} $USER && galley restart"
+    assert refused().hint == f"Add some: sudo usermod {asked} $USER && galley restart"
 
 
 @pytest.mark.parametrize("who", ["ann", str(os.getuid())])

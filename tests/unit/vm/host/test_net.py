@@ -134,6 +134,6 @@ def test_windows_has_ranges_that_it_keeps(monkeypatch: pytest.MonkeyPatch) -> No
         windows.setattr(os, "name", "nt")
         kept = net.bind_failed("127.0.0.1", 50100, "udp", errno.EACCES, "10013")
         taken = net.bind_failed("127.0.0.1", 50100, "udp", errno.EADDRNOTAVAIL, "10049")
-    assert kept.summary == "Windows keeps port 50100/udp on 127.0.0.1 for itself."
+    assert kept.summary == "Port 50100/udp on 127.0.0.1 is reserved by Windows."
     assert kept.hint.endswith("netsh interface ipv4 show excludedportrange protocol=udp")
     assert "Windows" not in taken.summary

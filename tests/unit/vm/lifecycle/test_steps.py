@@ -82,7 +82,7 @@ def test_a_step_waits_no_longer_than_its_deadline(boot: Boot) -> None:
     error = boot.failure(Step(Text("Booting Linux"), stall, 0.2, Text("A hint."))).error
     assert 0.2 <= time.monotonic() - began < 5
     assert isinstance(error, BootFailed)
-    assert error.summary == "Booting Linux took longer than 0.2 seconds."
+    assert error.summary == "Booting Linux took longer than 0.2 s."
     assert (error.hint, error.details) == ("A hint.", "console")
 
 

@@ -111,7 +111,7 @@ def test_a_qemu_that_does_not_tell_its_version(install: Install, script: str) ->
     install(script)
     problem = backend.probe()
     assert problem is not None
-    assert "does not tell its version" in problem.summary
+    assert "does not report its version" in problem.summary
 
 
 def test_start_refuses_what_cannot_be(

@@ -56,7 +56,7 @@ class Ssh:
 
 
 def silent(until: float) -> socket.socket:
-    raise TimeoutError("it says nothing")
+    raise TimeoutError("no output")
 
 
 def refused(until: float) -> socket.socket:

@@ -123,7 +123,7 @@ def test_a_kernel_that_forbids_namespaces_is_reported(
 ) -> None:
     (tmp_path / "setting").write_text("1\n")
     monkeypatch.setattr(virtiofsd, "NAMESPACES", {str(tmp_path / "setting"): "1"})
-    with pytest.raises(HostError, match="does not let virtiofsd") as refused:
+    with pytest.raises(HostError, match="virtiofsd cannot create files") as refused:
         virtiofsd.lent()
     assert "setting" in refused.value.hint
 
