@@ -8,7 +8,7 @@ import pytest
 
 from engine.cli import Options
 from engine.cli.output import guarded, problem_text, styled
-from vm.errors import BootFailed, PortInUse, Problem
+from vm.errors import BootFailed, PortInUse, Problem, from_problem
 from vm.messages import Message
 from vm.messages.host import PORT_IN_USE
 
@@ -71,6 +71,27 @@ def test_an_error_for_a_program(
     else:
         assert problem.code == "cli.mistake"
         assert problem.values["kind"] == "ZeroDivisionError"
+
+
+NEWER = Problem(
+    "NewKind", "It is {odd}.", "Ask {0}.", code="newer.code", values={"odd": 1, "size": 2.5}
+)
+
+
+def test_an_error_of_a_newer_supervisor_is_shown_as_received(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert run(from_problem(NEWER), tmp_path / "cli.log") == 1
+    assert capsys.readouterr().err == "It is {odd}.\n  Ask {0}.\n"
+
+
+def test_a_program_gets_the_code_and_values_of_a_newer_supervisor(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    run(from_problem(NEWER), tmp_path / "cli.log", as_json=True)
+    sent = msgspec.json.decode(capsys.readouterr().err)
+    assert (sent["code"], sent["values"]) == ("newer.code", {"odd": 1, "size": 2.5})
+    assert sent["summary"] == "It is {odd}."
 
 
 def test_ctrl_c(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -20,6 +20,35 @@ from vm.types import MachineSpec
 
 HOST = HostSize(4, 16 * GIB)
 
+VERSION_1 = """\
+version = 1
+cpus = 3
+memory = "3GiB"
+disk = "80GiB"
+backend = "fake"
+accelerator = "tcg"
+cpu_model = "max"
+channel = "latest"
+save_after = "1min"
+save_busy = true
+suspend_after = "never"
+suspend = false
+port_address = "0.0.0.0"
+host_network_ports = false
+host_loopback = false
+local_names = true
+proxy = "manual"
+http_proxy = "http://example.com:3128"
+https_proxy = "http://example.com:3129"
+no_proxy = "example.com"
+shares = ["/srv"]
+read_only_shares = ["/opt"]
+share_by = "sftp"
+use_context = false
+use_keyring = false
+start_engine_at_login = true
+"""
+
 
 @pytest.fixture
 def store(home: Home) -> SettingsStore:
@@ -274,6 +303,20 @@ def test_an_old_file_is_migrated_when_read_and_rewritten_when_set(
     assert tomllib.loads(home.settings.read_text()) == {
         "cpus": 3, "version": 2, "memory": "2GiB",
     }  # fmt: skip
+
+
+def test_a_file_of_the_version_before_is_read_whole(store: SettingsStore, home: Home) -> None:
+    """Every value differs from its default. A renamed setting needs a migration."""
+    home.settings.write_text(VERSION_1)
+    assert store.load().problems == ()
+    entries = {entry.setting.name: entry for entry in store.list()}
+    assert {name for name, entry in entries.items() if entry.is_set} == set(
+        tomllib.loads(VERSION_1)
+    ) - {"version"}
+    assert entries["save_after"].value == 60
+    assert [name for name, entry in entries.items() if entry.value == entry.setting.default] == [
+        "start_at_login"
+    ]
 
 
 def test_a_newer_file_is_used_as_far_as_it_is_known(store: SettingsStore, home: Home) -> None:
