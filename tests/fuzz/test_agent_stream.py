@@ -50,7 +50,7 @@ def frames(source: Source) -> bytes:
 
 def _frame(source: Source) -> bytes:
     kind = source.pick((Kind.DATA, Kind.DATA, Kind.DATA, *Kind, 0, 9))
-    number = source.pick((WHOLE, UNREAD, UNREAD, 3))
+    number = source.pick((WHOLE, UNREAD, UNREAD, 3, 0))
     data = source.pick((source.blob(), bytes(source.below(LARGEST + 2)), bytes(LARGEST)))
     if kind == Kind.CREDIT and not source.one_in(4):
         data = source.take(NUMBER.size)

@@ -2,8 +2,9 @@
 
     SshGuest      runs, reads, writes, dials; its one connection is kept by `ssh_kept.py`
     _Connection   one authenticated transport to the pinned host; opens channels
-    SshStream     a channel to a Unix socket in the guest (`vm.guest.protocol.Stream`)
-    SshSession    a channel to a command or a shell, with or without a terminal
+
+The connection goes over a channel of the agent stream where there is one, else over the forwarded
+port: `ssh_channel.py`, `ssh_wire.py`. Its channels are in `ssh_session.py`.
 
 paramiko has no public call for `direct-streamlocal@openssh.com` (OpenSSH PROTOCOL 2.4): that
 channel is opened by hand in `_Connection._open`, with the private names declared in `_Transport`
@@ -16,7 +17,7 @@ import shlex
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any, cast
@@ -28,8 +29,10 @@ from paramiko.transport import ChannelMap
 
 from vm.errors import GuestChanged, GuestUnreachable, MachineError
 from vm.guest.protocol import Size
+from vm.guest.ssh_channel import ChannelWire, TimedStream
 from vm.guest.ssh_kept import PATIENCE, Kept, Lost, unreachable
 from vm.guest.ssh_keys import make_key, pinned_key, public_blob
+from vm.guest.ssh_session import SshSession, SshStream
 from vm.guest.ssh_wire import Inbox, Wire
 from vm.host.process import Completed, TimedOut
 from vm.messages.guest import (
@@ -51,7 +54,12 @@ CIPHERS = ("aes128-gcm@openssh.com", "aes128-ctr")
 SILENCE = 1.5  # seconds without a word while we wait for an answer: try another connection
 OPEN_LIMIT = 20.0
 LONGEST_PACKET = 2 * PACKET  # sshd's own limit; paramiko has none
+CHANNEL_BACKOFF = 10.0  # seconds after a login by the agent stream that failed
 OUTPUT_LIMIT = 64 * 1024 * 1024  # bytes that a command may say
+
+OpenChannel = Callable[[], TimedStream | None]  # to an sshd of its own; None where there is none
+
+log = logging.getLogger(__name__)
 
 __all__ = ["SshGuest", "SshSession", "SshStream", "make_key", "public_blob"]
 
@@ -101,73 +109,12 @@ class _Channel(paramiko.Channel):
     _set_window: Callable[[int, int], None]
 
 
-class SshStream:
-    """A channel, as `vm.guest.protocol.Stream`."""
-
-    def __init__(self, channel: paramiko.Channel) -> None:
-        self._channel = channel
-
-    def recv(self, limit: int) -> bytes:
-        with _as_os_error():
-            data = self._channel.recv(limit)
-        if not data and not self._channel.eof_received:
-            raise ConnectionResetError("the connection to the virtual machine was lost")
-        return data
-
-    def sendall(self, data: bytes) -> None:
-        view = memoryview(data)
-        with _as_os_error():
-            while view:
-                sent = self._channel.send(cast(bytes, view))
-                if sent == 0:
-                    raise BrokenPipeError("the connection to the virtual machine was lost")
-                view = view[sent:]
-
-    def shutdown_write(self) -> None:
-        with _as_os_error():
-            self._channel.shutdown_write()
-
-    def close(self) -> None:
-        with contextlib.suppress(OSError), _as_os_error():
-            self._channel.close()
-
-
-class SshSession(SshStream):
-    """A command or a login shell in the guest. With a terminal, `recv_stderr` stays empty."""
-
-    def recv_stderr(self, limit: int) -> bytes:
-        with _as_os_error():
-            return self._channel.recv_stderr(limit)
-
-    def resize(self, size: Size) -> None:
-        with _as_os_error():
-            self._channel.resize_pty(size.columns, size.rows)
-
-    def exit_status(self) -> int:
-        """Blocks until it has ended; -1 when it was killed or the guest was lost."""
-        return self._channel.recv_exit_status()
-
-
-@contextlib.contextmanager
-def _as_os_error() -> Iterator[None]:
-    """paramiko's error as the OSError of a Stream."""
-    try:
-        yield
-    except (EOFError, paramiko.SSHException) as error:
-        raise ConnectionResetError("the connection to the virtual machine was lost") from error
-
-
 class _Connection:
     """One authenticated transport to the pinned host."""
 
-    def __init__(self, address: Address, key: Path, known_host: Path, limit: float) -> None:
-        """Raises OSError, GuestChanged, GuestUnreachable; within about `limit` seconds."""
-        until = time.monotonic() + limit
-        plain = socket.create_connection((address.host, address.port), timeout=limit)
-        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        # The host's end of a virtual switch (Hyper-V, WSL) may vanish without a word.
-        plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        self._wire = Wire(plain)
+    def __init__(self, wire: Wire | ChannelWire, key: Path, known_host: Path, until: float) -> None:
+        """Raises OSError, GuestChanged, GuestUnreachable; about `until` (`time.monotonic`)."""
+        self._wire = wire
         self._transport = _Transport(
             cast(socket.socket, self._wire),
             default_window_size=WINDOW,
@@ -279,14 +226,54 @@ class _Connection:
         self._wire.close()
 
 
+def _dial_tcp(address: Address, limit: float) -> Wire:
+    """Raises OSError."""
+    plain = socket.create_connection((address.host, address.port), timeout=limit)
+    plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    # The host's end of a virtual switch (Hyper-V, WSL) may vanish without a word.
+    plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    return Wire(plain)
+
+
 class SshGuest:
     """`vm.guest.protocol.Guest` over one connection. For any thread."""
 
     def __init__(
-        self, address: Address, key: Path, known_host: Path, patience: float = PATIENCE
+        self,
+        address: Address,
+        key: Path,
+        known_host: Path,
+        patience: float = PATIENCE,
+        open_channel: OpenChannel | None = None,
     ) -> None:
-        """`patience`: see `ssh_kept.Kept`."""
-        self._kept = Kept(lambda limit: _Connection(address, key, known_host, limit), patience)
+        """`patience`: see `ssh_kept.Kept`. `open_channel`: a way that is tried before `address`."""
+        self._address = address
+        self._key = key
+        self._known_host = known_host
+        self._open_channel = open_channel
+        self._channel_barred_until = 0.0  # `time.monotonic`
+        self._kept = Kept(self._connect, patience)
+
+    def _connect(self, limit: float) -> _Connection:
+        until = time.monotonic() + limit
+        by_channel = self._connect_by_channel(time.monotonic() + limit / 2)
+        if by_channel is not None:
+            return by_channel
+        wire = _dial_tcp(self._address, max(0.1, until - time.monotonic()))
+        return _Connection(wire, self._key, self._known_host, until)
+
+    def _connect_by_channel(self, until: float) -> _Connection | None:
+        if self._open_channel is None or time.monotonic() < self._channel_barred_until:
+            return None
+        channel = self._open_channel()
+        if channel is None:
+            return None
+        try:
+            return _Connection(ChannelWire(channel), self._key, self._known_host, until)
+        except OSError as error:
+            log.info("ssh does not answer on the agent stream, so its port is tried: %s", error)
+            self._channel_barred_until = time.monotonic() + CHANNEL_BACKOFF
+            return None
 
     def connect(self, deadline: float) -> None:
         self._kept.get(deadline, deadline)

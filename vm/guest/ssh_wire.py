@@ -68,7 +68,7 @@ class Wire:
         """paramiko has no limit for a banner, nor for data before the login."""
         self._greeting_left -= size
         if self._greeting_left < 0:
-            raise _too_much("it greets without end")
+            raise too_much("it greets without end")
 
     def wait_for_all(self) -> None:
         """From now on `recv` blocks without a timeout until all of `limit` has arrived: after the
@@ -126,7 +126,7 @@ class Inbox:
         with self._changed:
             self._held += len(data)
             if self._held > self._window:
-                raise _too_much(f"more than {self._window} bytes came on a channel unasked")
+                raise too_much(f"more than {self._window} bytes came on a channel unasked")
             if self._chunks and len(self._chunks[-1]) < SMALL:
                 self._chunks[-1] += data
             elif data:
@@ -162,7 +162,7 @@ class Inbox:
             self._changed.notify_all()
 
 
-def _too_much(what: str) -> OSError:
+def too_much(what: str) -> OSError:
     """With a number, which paramiko expects."""
     log.warning("the guest broke ssh's protocol, and the connection is cut: %s", what)
     return ConnectionAbortedError(errno.ECONNABORTED, what)

@@ -132,10 +132,12 @@ class QemuBackend(Backend):
         from vm.guest.stream.guest import StreamGuest
         from vm.guest.stream.kept import KeptStream
 
-        ssh = SshGuest(address, directory.key, directory.known_host, SSHD_STARTS_WITHIN)
+        stream = KeptStream(lambda until: qmp.connect_to(directory.relay_socket, until))
+        ssh = SshGuest(
+            address, directory.key, directory.known_host, SSHD_STARTS_WITHIN, stream.open_ssh
+        )
         if not directory.relay_socket.exists():  # started by an older version
             return ssh
-        stream = KeptStream(lambda until: qmp.connect_to(directory.relay_socket, until))
         return StreamGuest(stream, ssh)
 
 

@@ -67,12 +67,14 @@ class Channel:
         """
         self._sink = sink
 
-    def recv(self, limit: int) -> bytes:
+    def recv(self, limit: int, timeout: float | None = None) -> bytes:
+        """Raises TimeoutError when nothing comes within `timeout` seconds."""
         with self._changed:
             self._waiting = True
-            while not (self._blocks or self._ended or self._forgotten or self._closed):
-                self._changed.wait()
+            came = self._changed.wait_for(self._may_receive, timeout)
             self._waiting = False
+            if not came:
+                raise TimeoutError
             if not self._blocks:
                 if self._ended:
                     return b""
@@ -80,6 +82,9 @@ class Channel:
             data = self._take(limit)
         self._took(len(data))
         return data
+
+    def _may_receive(self) -> bool:
+        return bool(self._blocks) or self._ended or self._forgotten or self._closed
 
     def _take(self, limit: int) -> bytes:
         """As many blocks as fit, together: one write costs less than several."""
@@ -150,20 +155,27 @@ class Channel:
             return
         with self._changed:
             if kind == Kind.CREDIT:
-                self._credit += number_in(data)
+                self._got_credit(number_in(data))
             elif kind == Kind.END:
                 self._ended = True
             elif kind == Kind.CLOSE:
                 self._forgotten = True
             elif kind in (Kind.OPENED, Kind.REFUSED):
+                if self.answered is not None:
+                    raise ProtocolViolation("a channel was answered twice")
                 self.answered = Kind(kind)
                 self.reason = min(number_in(data), HIGHEST_ERRNO) if data else 0
             self._changed.notify_all()
 
+    def _got_credit(self, size: int) -> None:
+        self._credit += size
+        if self._credit > WINDOW:
+            raise ProtocolViolation(f"{self._credit} bytes of credit")
+
     def _got_data(self, data: memoryview) -> None:
         with self._changed:
             self._received += len(data)
-            if not data or self._received > WINDOW:
+            if not data or self._ended or self._received > WINDOW:
                 raise ProtocolViolation(f"{len(data)} bytes of data, {self._received} unasked")
             given = 0
             if self._sink is not None and self._waiting and not self._blocks:

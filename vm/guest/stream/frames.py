@@ -30,6 +30,7 @@ class Kind(IntEnum):
     END = 5  # this side sends nothing more
     CLOSE = 6  # this side has forgotten the channel
     CREDIT = 7  # so many more bytes may be sent
+    HELLO = 8  # from the guest, on channel 0: the version of its agent
 
 
 class ProtocolViolation(ConnectionError):

@@ -6,7 +6,8 @@ After a violation of the protocol no other session is made for `session.BACKOFF`
 
 import time
 
-from vm.guest.ssh_kept import Kept
+from vm.guest.ssh_kept import Kept, Lost
+from vm.guest.stream import targets
 from vm.guest.stream.channel import Channel
 from vm.guest.stream.session import AgentStream, Connect
 
@@ -36,6 +37,18 @@ class KeptStream:
     def open(self, target: str) -> Channel:
         """Raises ConnectionRefusedError with the errno that the guest's agent gives."""
         return self._kept.use(lambda stream: stream.open(target))
+
+    def open_ssh(self) -> Channel | None:
+        """A channel to an sshd of its own; None where there is no session now, or its agent has
+        none to offer. Makes no session: QEMU serves one client at a time, and a program that only
+        wants ssh must not take the stream from the supervisor."""
+        stream = self._stream
+        if stream is None or not stream.alive:
+            return None
+        try:
+            return stream.open(targets.SSH)
+        except (Lost, ConnectionRefusedError):
+            return None
 
     def close(self) -> None:
         self._kept.close()

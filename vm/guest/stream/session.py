@@ -22,6 +22,7 @@ from vm.guest.stream.frames import (
     ProtocolViolation,
     connection_lost,
     frames,
+    number_in,
     packed,
 )
 
@@ -46,6 +47,7 @@ class AgentStream:
         self._lock = threading.Lock()
         self._sending = threading.Lock()
         self.alive = True
+        self.version = 1  # of the guest's agent; known before any channel is answered
         self.barred_until = 0.0  # `time.monotonic`; set by a violation of the protocol
         self.heard = 0.0
         self._socket = connect(until)
@@ -61,7 +63,7 @@ class AgentStream:
         self._reader.start()
 
     def open(self, target: str) -> Channel:
-        """`target`: the path of a Unix socket in the guest. Raises Lost, ConnectionRefusedError."""
+        """`target`: see `targets.py`. Raises Lost, ConnectionRefusedError (the guest's errno)."""
         with self._lock:
             if not self.alive:
                 raise Lost
@@ -116,9 +118,7 @@ class AgentStream:
         try:
             while True:
                 for number, kind, data in frames(buffer, self._session):
-                    channel = self._channels.get(number)
-                    if channel is not None:
-                        channel.got(kind, data)
+                    self._got(number, kind, data)
                 data_read = self._socket.recv(READ)
                 if not data_read:
                     raise connection_lost()
@@ -133,6 +133,14 @@ class AgentStream:
                 log.info("the agent stream has ended, and %d channels with it: %s", count, error)
         finally:
             self._lose()
+
+    def _got(self, number: int, kind: int, data: memoryview) -> None:
+        """Raises ProtocolViolation. A frame for a channel that was closed meanwhile is no fault."""
+        channel = self._channels.get(number)
+        if channel is not None:
+            channel.got(kind, data)
+        elif number == 0 and kind == Kind.HELLO:
+            self.version = number_in(data[: NUMBER.size])
 
     def _lose(self) -> None:
         self.alive = False

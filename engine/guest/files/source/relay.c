@@ -1,8 +1,9 @@
-/* Carries connections to this guest's Unix sockets over one virtio-serial port, many at once.
+/* The guest's end of the agent stream: channels over one byte stream (virtio-serial), many at once.
  *
- *   relay PORT        PORT is a device of /dev; ends when that cannot be opened
+ *   relay PORT [SSHD ARGUMENT...]   PORT is a device of /dev; ends when that cannot be opened
  *
- * The other end, the frames and the rules are in vm/guest/stream/. A connection through sshd costs the
+ * The host opens a channel to a target (see targets.h): a Unix socket, a TCP address, or an sshd of its
+ * own. The host's end and the frames are in vm/guest/stream/. A connection through sshd costs the
  * guest some twenty system calls and two other processes for each request and answer; here it is
  * six and none, which counts where instructions are emulated. Nothing blocks: a socket that does
  * not take its bytes holds up nobody else, for the host sends no more than WINDOW before it hears
@@ -11,13 +12,15 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/epoll.h>
 
 #include "own.h"
+#include "targets.h"
 
-enum kind { OPEN = 1, OPENED, REFUSED, DATA, END, CLOSE, CREDIT };
+enum kind { OPEN = 1, OPENED, REFUSED, DATA, END, CLOSE, CREDIT, HELLO };
 
 enum {
   LARGEST = 32768,      /* bytes that one frame carries */
@@ -26,7 +29,8 @@ enum {
   FULL = 4 * LARGEST,   /* bytes waiting for the port from which on no socket is read */
   HEAD = 16,
   TAIL = 4,
-  HELLO = 24,           /* MAGIC and sixteen random bytes, of which four are the session */
+  GREETING = 24,        /* MAGIC and sixteen random bytes, of which four are the session */
+  VERSION = 2,          /* of the targets and frames; an agent of version 1 sends no HELLO */
   EVENTS = 64,
 };
 
@@ -46,8 +50,10 @@ struct connection {
   int fd;
   uint32_t watched;     /* what epoll looks for; 0: it does not look */
   size_t credit;        /* bytes that the host still takes */
-  size_t taken;         /* bytes taken from the host that it has not been told of */
+  size_t owed;          /* bytes taken from the host that it has no credit for again */
+  size_t taken;         /* of them those that the socket took */
   struct bytes waiting; /* for the socket */
+  bool connecting;      /* the host has no answer yet */
   bool host_ended;      /* nothing more comes from the host */
   bool shut;            /* and the socket knows, or hears nobody any more */
   bool deaf;            /* the socket's owner no longer reads */
@@ -62,6 +68,7 @@ static bool greeted, hung_up, any_gone;
 static uint32_t session;
 static struct connection *connections;
 static struct bytes in, out; /* from and for the port */
+static char **sshd; /* the words that start one; the first is NULL where there is none */
 
 static void put(struct bytes *to, const void *data, size_t length) {
   if (length == 0) return;
@@ -107,6 +114,7 @@ static void watch(struct connection *it) {
   if (it->gone) return;
   uint32_t wanted = (!it->ended && it->credit > 0 ? EPOLLIN : 0) |
                     (it->waiting.length > 0 ? EPOLLOUT : 0);
+  if (it->connecting) wanted = EPOLLOUT;
   if (wanted == it->watched) return;
   struct epoll_event event = {.events = wanted, .data.ptr = it};
   int change = it->watched == 0 ? EPOLL_CTL_ADD : wanted == 0 ? EPOLL_CTL_DEL : EPOLL_CTL_MOD;
@@ -118,6 +126,7 @@ static void took(struct connection *it, size_t length) {
   it->taken += length;
   if (it->taken < GRANT) return;
   say_number(it->number, CREDIT, it->taken);
+  it->owed -= it->taken;
   it->taken = 0;
 }
 
@@ -165,8 +174,23 @@ static void read_socket(struct connection *it) {
   }
 }
 
+/* Whether a connection that was under way is there. */
+static bool is_connected(struct connection *it) {
+  int error = 0;
+  socklen_t size = sizeof error;
+  if (getsockopt(it->fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0) error = errno;
+  it->connecting = false;
+  if (error == 0) {
+    say(it->number, OPENED, NULL, 0);
+    return true;
+  }
+  say_number(it->number, REFUSED, error);
+  leave(it);
+  return false;
+}
+
 static void serve(struct connection *it, uint32_t events) {
-  if (it->gone) return;
+  if (it->gone || (it->connecting && !is_connected(it))) return;
   if (events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) feed(it);
   bool readable = events & (EPOLLIN | EPOLLERR | EPOLLHUP);
   if (readable && !it->gone && !it->ended && it->credit > 0 && out.length < FULL) read_socket(it);
@@ -187,24 +211,19 @@ static void free_gone(void) {
   }
 }
 
-static void open_connection(uint32_t number, const uint8_t *path, size_t length) {
-  struct sockaddr_un address = {.sun_family = AF_UNIX};
-  if (length >= sizeof address.sun_path) {
-    say_number(number, REFUSED, ENAMETOOLONG);
-    return;
-  }
-  memcpy(address.sun_path, path, length);
-  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) < 0) {
+static void open_connection(uint32_t number, const uint8_t *data, size_t length) {
+  bool connecting = false;
+  int fd = open_target((const char *)data, length, sshd, &connecting);
+  if (fd < 0) {
     say_number(number, REFUSED, errno);
-    if (fd >= 0) close(fd);
     return;
   }
   struct connection *it = calloc(1, sizeof *it);
   if (it == NULL) fail("memory");
-  *it = (struct connection){.number = number, .fd = fd, .credit = WINDOW, .next = connections};
+  *it = (struct connection){
+      .number = number, .fd = fd, .credit = WINDOW, .connecting = connecting, .next = connections};
   connections = it;
-  say(number, OPENED, NULL, 0);
+  if (!connecting) say(number, OPENED, NULL, 0);
   watch(it);
 }
 
@@ -222,27 +241,52 @@ static uint32_t number_of(const uint8_t *data, size_t length) {
   return value;
 }
 
-static void obey(const struct head *head, const uint8_t *data) {
-  if (head->kind == OPEN) {
-    open_connection(head->number, data, head->length);
-    return;
-  }
-  struct connection *it = connections;
-  while (it != NULL && (it->number != head->number || it->gone)) it = it->next;
-  if (it == NULL) return; /* it ended while this was under way */
-  if (head->kind == DATA && it->deaf) {
-    took(it, head->length);
-  } else if (head->kind == DATA) {
-    put(&it->waiting, data, head->length);
-    feed(it);
+/* A host that speaks to one who does not understand it learns it from what is no frame. */
+static void confuse_host(void) {
+  static const uint8_t nothing[HEAD + LARGEST + TAIL];
+  greeted = false;
+  put(&out, nothing, sizeof nothing);
+}
+
+/* Of what the host sends to a connection, take what it may send; returns whether that was all. */
+static bool take(struct connection *it, const struct head *head, const uint8_t *data) {
+  if (head->kind == DATA) {
+    it->owed += head->length;
+    if (head->length == 0 || it->host_ended || it->owed > WINDOW) return false;
+    if (it->deaf)
+      took(it, head->length);
+    else
+      put(&it->waiting, data, head->length);
   } else if (head->kind == END) {
     it->host_ended = true;
-    feed(it);
-  } else if (head->kind == CLOSE) {
-    leave(it);
   } else if (head->kind == CREDIT) {
-    it->credit += number_of(data, head->length);
+    uint32_t more = number_of(data, head->length);
+    if (head->length != sizeof more || more > WINDOW - it->credit) return false;
+    it->credit += more;
   }
+  return true;
+}
+
+static void obey(const struct head *head, const uint8_t *data) {
+  struct connection *it = connections;
+  while (it != NULL && (it->number != head->number || it->gone)) it = it->next;
+  if (head->kind == OPEN) {
+    if (it != NULL || head->number == 0)
+      confuse_host();
+    else
+      open_connection(head->number, data, head->length);
+    return;
+  }
+  if (it == NULL) return; /* it ended while this was under way */
+  if (head->kind == CLOSE) {
+    leave(it);
+    return;
+  }
+  if (!take(it, head, data)) {
+    confuse_host();
+    return;
+  }
+  if ((head->kind == DATA || head->kind == END) && !it->connecting && !it->deaf) feed(it);
   watch(it);
 }
 
@@ -254,20 +298,14 @@ static bool greet(void) {
     return false;
   }
   drop(&in, found - (in.data + in.start));
-  if (in.length < HELLO) return false;
+  if (in.length < GREETING) return false;
   end_all();
   memcpy(&session, in.data + in.start + sizeof MAGIC, sizeof session);
-  put(&out, in.data + in.start, HELLO);
-  drop(&in, HELLO);
+  put(&out, in.data + in.start, GREETING);
+  drop(&in, GREETING);
   greeted = true;
+  say_number(0, HELLO, VERSION);
   return true;
-}
-
-/* A host that speaks to one who does not understand it learns it from what is no frame. */
-static void confuse_host(void) {
-  static const uint8_t nothing[HEAD + LARGEST + TAIL];
-  greeted = false;
-  put(&out, nothing, sizeof nothing);
 }
 
 /* One whole frame, or false when there is none. Only what ends as it began is believed: the host
@@ -361,10 +399,12 @@ static void work(void) {
 }
 
 int main(int count, char **words) {
-  if (count != 2) {
-    fprintf(stderr, "usage: relay PORT\n");
+  if (count < 2) {
+    fprintf(stderr, "usage: relay PORT [SSHD ARGUMENT...]\n");
     return 2;
   }
+  sshd = words + 2;
+  signal(SIGCHLD, SIG_IGN); /* nothing waits for an sshd */
   if ((port = open(words[1], O_RDWR | O_NONBLOCK | O_CLOEXEC)) < 0) fail(words[1]);
   if ((poller = epoll_create1(EPOLL_CLOEXEC)) < 0) fail("epoll_create1");
   if ((port_poller = epoll_create1(EPOLL_CLOEXEC)) < 0) fail("epoll_create1");

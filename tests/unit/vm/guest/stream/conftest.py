@@ -1,10 +1,14 @@
-"""A scripted guest, a session with it, and one open channel."""
+"""A scripted guest, a session with it, one open channel; and the guest's real program."""
 
+import subprocess
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
+from engine.guest.recipe import FILES
 from tests.background import Background
+from tests.unit.vm.guest.stream.port import Machine
 from tests.unit.vm.guest.stream.scripted import Guest, opened
 from vm.guest.stream.channel import Channel
 from vm.guest.stream.session import AgentStream
@@ -38,3 +42,20 @@ def stream(guest: Guest) -> Iterator[AgentStream]:
 @pytest.fixture
 def channel(guest: Guest, stream: AgentStream) -> Channel:
     return opened(guest, stream)
+
+
+@pytest.fixture(scope="session")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With the compiler's checks of memory and of undefined behaviour, which end it."""
+    made = tmp_path_factory.mktemp("relay") / "relay"
+    checks = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-Wall", "-Wextra")
+    source = FILES / "source" / "relay.c"
+    subprocess.run(["cc", "-O1", "-Werror", *checks, "-o", made, source], check=True)
+    return made
+
+
+@pytest.fixture
+def machine(program: Path) -> Iterator[Machine]:
+    made = Machine(program)
+    yield made
+    made.close()

@@ -18,8 +18,10 @@ class Machine:
     """A terminal line as the port: the agent at one end, and whoever connected last at the other,
     as QEMU does it. Who is not there loses nothing of what comes later."""
 
-    def __init__(self, program: Path) -> None:
+    def __init__(self, program: Path, *sshd: str) -> None:
+        """`sshd`: the words that start one."""
         self._program = program
+        self._sshd = sshd
         self._master, slave = pty.openpty()
         tty.setraw(slave)
         self._slave = slave  # held open: a line without anybody would be hung up
@@ -33,7 +35,7 @@ class Machine:
         self.start()
 
     def start(self) -> None:
-        self.agent = subprocess.Popen([self._program, os.ttyname(self._slave)])
+        self.agent = subprocess.Popen([self._program, os.ttyname(self._slave), *self._sshd])
 
     def kill(self) -> None:
         assert self.agent is not None

@@ -3,14 +3,12 @@
 import hashlib
 import os
 import socket
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from engine.guest.recipe import FILES
 from tests.background import Background
 from tests.unit.vm.guest.stream.port import Machine, Server
 from vm.errors import GuestUnreachable
@@ -25,23 +23,6 @@ from vm.guest.stream.session import AgentStream
 
 pytestmark = pytest.mark.timeout(30)  # a fault of the stream is a test that hangs
 BIG = os.urandom(1 << 16) * 48  # twelve windows
-
-
-@pytest.fixture(scope="session")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """With the compiler's checks of memory and of undefined behaviour, which end it."""
-    made = tmp_path_factory.mktemp("relay") / "relay"
-    checks = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-Wall", "-Wextra")
-    source = FILES / "source" / "relay.c"
-    subprocess.run(["cc", "-O1", "-Werror", *checks, "-o", made, source], check=True)
-    return made
-
-
-@pytest.fixture
-def machine(program: Path) -> Iterator[Machine]:
-    made = Machine(program)
-    yield made
-    made.close()
 
 
 @pytest.fixture

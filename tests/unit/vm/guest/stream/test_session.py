@@ -12,7 +12,7 @@ from tests.unit.vm.guest.stream.scripted import PATH, Guest, opened, received, u
 from vm.guest.ssh_kept import Lost
 from vm.guest.stream import session
 from vm.guest.stream.channel import Channel
-from vm.guest.stream.frames import LARGEST, MAGIC, WINDOW, Kind
+from vm.guest.stream.frames import LARGEST, MAGIC, NUMBER, WINDOW, Kind
 from vm.guest.stream.session import AgentStream
 
 pytestmark = pytest.mark.timeout(30)  # a fault of the stream is a test that hangs
@@ -120,6 +120,8 @@ def test_whoever_reads_or_writes_when_the_line_ends_is_told(guest: Guest, channe
         (Kind.DATA, b""),
         (Kind.CREDIT, b"123"),
         (Kind.REFUSED, b"12345"),
+        (Kind.OPENED, b""),  # a second time
+        (Kind.CREDIT, NUMBER.pack(1)),  # for nothing
     ],
 )
 def test_a_violation_cuts_the_line_for_a_while(
@@ -141,3 +143,28 @@ def test_a_violation_ends_a_send_that_blocks(
     with pytest.raises(OSError, match=r"Broken pipe|lost"):
         sending.result()
     until(lambda: not stream.alive)
+
+
+def test_data_after_the_end_is_a_violation(
+    guest: Guest, stream: AgentStream, channel: Channel
+) -> None:
+    guest.say(channel._number, Kind.END)
+    guest.say(channel._number, Kind.DATA, b"more")
+    until(lambda: not stream.alive)
+    assert stream.barred_until > 0
+    assert received(channel) == b""
+
+
+@pytest.mark.parametrize("data", [NUMBER.pack(7), NUMBER.pack(7) + b"of a later version"])
+def test_the_agent_s_version(guest: Guest, stream: AgentStream, data: bytes) -> None:
+    assert stream.version == 1
+    guest.say(0, Kind.HELLO, data)
+    until(lambda: stream.version == 7)
+    assert stream.alive
+
+
+@pytest.mark.parametrize("data", [b"", b"123"])
+def test_a_hello_without_a_version(guest: Guest, stream: AgentStream, data: bytes) -> None:
+    guest.say(0, Kind.HELLO, data)
+    until(lambda: not stream.alive)
+    assert stream.barred_until > 0

@@ -1,0 +1,122 @@
+"""Targets of a channel, opened by the guest's real program; and what it refuses."""
+
+import errno
+import socket
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from tests.background import Background
+from tests.unit.engine.bridge.servers import wait_until
+from tests.unit.vm.guest.stream.port import Machine
+from vm.guest.stream import targets
+from vm.guest.stream.channel import Channel
+from vm.guest.stream.frames import LARGEST, NUMBER, WINDOW, Kind
+from vm.guest.stream.session import AgentStream
+from vm.host.net import free_port
+
+pytestmark = pytest.mark.timeout(30)  # a fault of the stream is a test that hangs
+
+
+@pytest.fixture
+def stream(machine: Machine) -> Iterator[AgentStream]:
+    made = AgentStream(machine.connect, 10)
+    yield made
+    Background().submit(made.close).result()
+
+
+def echo_once(listening: socket.socket) -> None:
+    connection, _ = listening.accept()
+    with connection:
+        connection.sendall(b"".join(iter(lambda: connection.recv(65536), b"")))
+
+
+def read_all(channel: Channel) -> bytes:
+    return b"".join(iter(lambda: channel.recv(65536), b""))
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_tcp_with_a_half_close(stream: AgentStream, address: str) -> None:
+    with socket.create_server((address, 0), family=_family(address)) as listening:
+        threading.Thread(target=echo_once, args=(listening,), daemon=True).start()
+        channel = stream.open(targets.tcp(address, listening.getsockname()[1]))
+        with Background() as pool:
+            back = pool.submit(read_all, channel)
+            data = bytes(range(256)) * (3 * WINDOW // 256)
+            channel.sendall(data)
+            channel.shutdown_write()
+            assert back.result() == data
+        channel.close()
+
+
+def _family(address: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+@pytest.mark.parametrize(
+    ("target", "reason"),
+    [
+        ("", errno.EPROTONOSUPPORT),
+        ("udp 127.0.0.1 53", errno.EPROTONOSUPPORT),
+        ("ssh", errno.EPROTONOSUPPORT),  # this agent was started without an sshd
+        ("tcp localhost 80", errno.EINVAL),
+        ("tcp 127.0.0.1", errno.EINVAL),
+        ("tcp 127.0.0.1 0", errno.EINVAL),
+        ("tcp 127.0.0.1 -1", errno.EINVAL),
+        ("tcp 127.0.0.1 65536", errno.EINVAL),
+        ("tcp 127.0.0.1 80 ", errno.EINVAL),
+        ("tcp " + "1" * 124, errno.ENAMETOOLONG),
+        ("/" + "x" * 120, errno.ENAMETOOLONG),
+    ],
+)
+def test_a_target_that_is_refused(stream: AgentStream, target: str, reason: int) -> None:
+    with pytest.raises(ConnectionRefusedError) as refused:
+        stream.open(target)
+    assert refused.value.errno == reason
+    assert stream.alive
+
+
+def test_a_tcp_port_on_which_nothing_listens(stream: AgentStream) -> None:
+    with pytest.raises(ConnectionRefusedError) as refused:
+        stream.open(targets.tcp("127.0.0.1", free_port()))
+    assert refused.value.errno == errno.ECONNREFUSED
+
+
+@pytest.mark.parametrize(("address", "port"), [("localhost", 80), ("127.0.0.1", 0), ("::1", 65536)])
+def test_a_tcp_target_that_is_none(address: str, port: int) -> None:
+    with pytest.raises(ValueError, match=r"port|address"):
+        targets.tcp(address, port)
+
+
+def test_the_agent_tells_its_version(stream: AgentStream) -> None:
+    wait_until(lambda: stream.version == 2)
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "data"),
+    [
+        (1, Kind.DATA, b""),
+        (1, Kind.CREDIT, NUMBER.pack(1)),
+        (1, Kind.CREDIT, b"12"),
+        (1, Kind.OPEN, b"/run/other.sock"),
+        (0, Kind.OPEN, b"/run/other.sock"),
+    ],
+)
+def test_a_host_that_breaks_the_protocol_loses_the_session(
+    stream: AgentStream, number: int, kind: Kind, data: bytes
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        channel = stream.open(targets.tcp("127.0.0.1", listening.getsockname()[1]))
+        assert channel._number == 1
+        stream.send(number, kind, data)
+        wait_until(lambda: not stream.alive)
+
+
+def test_a_host_that_sends_more_than_it_may_loses_the_session(stream: AgentStream) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        channel = stream.open(targets.tcp("127.0.0.1", listening.getsockname()[1]))
+        channel.sendall(bytes(3))
+        stream.send(channel._number, Kind.END)
+        stream.send(channel._number, Kind.DATA, bytes(LARGEST))
+        wait_until(lambda: not stream.alive)
