@@ -19,10 +19,9 @@ MOUNTED = "/dev/shm"
 FREEZE_LIMIT, LONGEST = 0.3, 1.0  # seconds
 
 
-@pytest.fixture(scope="module")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def build_keeper(folder: Path) -> Path:
     """With the compiler's checks of memory and of undefined behaviour, which end it."""
-    made = tmp_path_factory.mktemp("keeper") / "keeper"
+    made = folder / "keeper"
     checks = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-Wall", "-Wextra")
     times = {"FREEZE_LIMIT": FREEZE_LIMIT, "LONGEST": LONGEST, "LOOK": 0.01}
     limits = [f"-D{name}={seconds * 1000:.0f}" for name, seconds in times.items()]
@@ -32,6 +31,11 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     options = ("-O1", "-Werror", *checks, *limits, *wrapped)
     subprocess.run(["cc", *options, "-o", made, *sources], check=True)
     return made
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_keeper(tmp_path_factory.mktemp("keeper"))
 
 
 class Machine:

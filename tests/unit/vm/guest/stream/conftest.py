@@ -1,14 +1,12 @@
 """A scripted guest, a session with it, one open channel; and the guest's real program."""
 
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from engine.guest.recipe import FILES
 from tests.background import Background
-from tests.unit.vm.guest.stream.port import Machine
+from tests.unit.vm.guest.stream.port import Machine, build_agent
 from tests.unit.vm.guest.stream.scripted import Guest, opened
 from vm.guest.stream.channel import Channel
 from vm.guest.stream.session import AgentStream
@@ -46,12 +44,7 @@ def channel(guest: Guest, stream: AgentStream) -> Channel:
 
 @pytest.fixture(scope="session")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """With the compiler's checks of memory and of undefined behaviour, which end it."""
-    made = tmp_path_factory.mktemp("relay") / "relay"
-    checks = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-Wall", "-Wextra")
-    source = FILES / "source" / "relay.c"
-    subprocess.run(["cc", "-O1", "-Werror", *checks, "-o", made, source], check=True)
-    return made
+    return build_agent(tmp_path_factory.mktemp("agent"))
 
 
 @pytest.fixture

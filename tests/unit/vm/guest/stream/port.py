@@ -1,17 +1,71 @@
 """What the tests of the agent stream put in QEMU's place, and in dockerd's."""
 
 import contextlib
+import fcntl
 import os
 import pty
 import select
 import socket
+import struct
 import subprocess
+import termios
 import threading
+import time
 import tty
 from collections.abc import Callable
 from pathlib import Path
 
+from engine.guest.recipe import FILES
 from tests.background import PATIENCE, Background
+
+
+def build_agent(folder: Path) -> Path:
+    """With the compiler's checks of memory and of undefined behaviour, which end it."""
+    made = folder / "relay"
+    checks = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-Wall", "-Wextra")
+    source = FILES / "source" / "relay.c"
+    subprocess.run(["cc", "-O1", "-Werror", *checks, "-o", made, source], check=True)
+    return made
+
+
+class Port:
+    """A terminal line with the agent at its other end, and nothing here but its bytes."""
+
+    def __init__(self, program: Path, *sshd: str) -> None:
+        self.master, self._slave = pty.openpty()
+        tty.setraw(self._slave)
+        os.set_blocking(self.master, False)
+        self.agent = subprocess.Popen([program, os.ttyname(self._slave), *sshd])
+
+    def exchange(self, data: bytes, awaited: bytes) -> bytes:
+        """Send `data`, and receive until `awaited` has come."""
+        received, until = b"", time.monotonic() + PATIENCE
+        while data or awaited not in received:
+            assert time.monotonic() < until, f"{len(data)} bytes unsent, {received[-100:]!r}"
+            room = [self.master] if data else []
+            ready, room, _ = select.select([self.master], room, [], 0.1)
+            if ready:
+                received += os.read(self.master, 1 << 16)
+            if room:
+                data = data[os.write(self.master, data) :]
+        return received
+
+    def is_full(self) -> bool:
+        """Whether no more of the agent's bytes go through, which it seems after 0.1 s."""
+        before = self._unread()
+        select.select([], [], [], 0.1)
+        return before == self._unread() > 0
+
+    def _unread(self) -> int:
+        unread: int = struct.unpack("i", fcntl.ioctl(self.master, termios.FIONREAD, bytes(4)))[0]
+        return unread
+
+    def close(self) -> None:
+        assert self.agent.poll() is None, "the agent has ended"
+        self.agent.kill()
+        self.agent.wait()
+        os.close(self.master)
+        os.close(self._slave)
 
 
 class Machine:
