@@ -33,7 +33,12 @@ FILE_LINES, FUNCTION_LINES = 400, 60
 ONLY_IN: dict[str, tuple[str, ...]] = {
     "PySide6": ("desktop/",),
     "docker": ("engine/docker/",),
-    "paramiko": ("vm/guest/ssh.py", "vm/sftp/server.py", "vm/sftp/folder.py"),
+    "paramiko": (
+        "vm/guest/ssh.py",
+        "vm/guest/ssh_session.py",
+        "vm/sftp/server.py",
+        "vm/sftp/folder.py",
+    ),
     "keyring": ("engine/credentials/keyring.py",),
     "secretstorage": ("engine/credentials/keyring.py",),
     "subprocess": ("vm/host/process.py",),

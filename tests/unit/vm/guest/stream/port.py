@@ -129,13 +129,17 @@ class Machine:
             elif self._master in ready:
                 self._hand(os.read(self._master, 65536))
             elif self._host is not None:
-                try:
-                    self._pending = self._host.recv(4096)
-                except ConnectionResetError:  # the host has closed with data unread
-                    self._pending = b""
+                self._pending = self._receive(self._host)
                 if not self._pending:
                     self._hang_up()
         self._hang_up()
+
+    def _receive(self, host: socket.socket) -> bytes:
+        """Nothing at its end, also of a host that closed before it read everything."""
+        try:
+            return host.recv(4096)
+        except ConnectionResetError:
+            return b""
 
     def _hand(self, data: bytes) -> None:
         if self._host is not None:

@@ -1,5 +1,6 @@
 """The agent stream with the guest's real program, behind a terminal line instead of virtio."""
 
+import contextlib
 import hashlib
 import os
 import socket
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.background import Background
+from tests.unit.engine.bridge.servers import wait_until
 from tests.unit.vm.guest.stream.port import Machine, Server
 from vm.errors import GuestUnreachable
 from vm.guest import ssh_kept
@@ -125,6 +127,20 @@ def test_a_server_that_does_not_read_stops_the_sender(
 
 def _read_socket(connection: socket.socket) -> bytes:
     return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+def test_a_host_that_sends_without_credit_loses_the_session(
+    stream: AgentStream, serve: Callable[..., str]
+) -> None:
+    release = threading.Event()
+    channel = stream.open(serve(lambda connection: release.wait()))
+    channel._credit -= 8 * WINDOW  # it is granted again what the socket's buffer takes
+    with contextlib.suppress(OSError):
+        for _ in range(8 * WINDOW // LARGEST):
+            stream.send(channel._number, Kind.DATA, bytes(LARGEST))
+    wait_until(lambda: not stream.alive)
+    assert stream.barred_until == 0, "the agent ended it"
+    release.set()
 
 
 def test_a_server_that_leaves_early_is_heard_to_its_end(

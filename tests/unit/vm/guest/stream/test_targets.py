@@ -98,7 +98,7 @@ def test_the_agent_tells_its_version(stream: AgentStream) -> None:
     [
         (1, Kind.DATA, b""),
         (1, Kind.CREDIT, NUMBER.pack(1)),
-        (1, Kind.CREDIT, b"12"),
+        (1, Kind.CREDIT, bytes(2)),
         (1, Kind.OPEN, b"/run/other.sock"),
         (0, Kind.OPEN, b"/run/other.sock"),
     ],
@@ -111,9 +111,10 @@ def test_a_host_that_breaks_the_protocol_loses_the_session(
         assert channel._number == 1
         stream.send(number, kind, data)
         wait_until(lambda: not stream.alive)
+        assert stream.barred_until == 0, "the agent ended it"
 
 
-def test_a_host_that_sends_more_than_it_may_loses_the_session(stream: AgentStream) -> None:
+def test_a_host_that_sends_after_its_end_loses_the_session(stream: AgentStream) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         channel = stream.open(targets.tcp("127.0.0.1", listening.getsockname()[1]))
         channel.sendall(bytes(3))
