@@ -17,6 +17,7 @@
     │   │   └── BootDied             the VM ended before it was up
     │   ├── GuestUnreachable         ssh does not answer (any more)
     │   ├── GuestChanged             the guest shows another host key than the pinned one
+    │   ├── GuestOutdated            another version of Galley has started the running machine
     │   ├── ImageDamaged             a part of the guest image is missing or altered
     │   ├── DataDiskDamaged          the file system that holds images and volumes
     │   ├── SnapshotRefused          its name is taken or impossible, or there is none of that name
@@ -185,6 +186,10 @@ class GuestUnreachable(MachineError):
 
 
 class GuestChanged(MachineError):
+    retry_default = Retry.NO
+
+
+class GuestOutdated(MachineError):
     retry_default = Retry.NO
 
 

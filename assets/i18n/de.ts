@@ -5059,6 +5059,10 @@
         <translation>Es im Zertifikatsspeicher dieses Computers durch ein neues ersetzen oder entfernen; danach `galley start` ausführen.</translation>
     </message>
     <message>
+        <source>Restart the engine to finish updating: galley restart</source>
+        <translation>Die Engine neu starten, um die Aktualisierung abzuschließen: galley restart</translation>
+    </message>
+    <message>
         <source>Restart the engine: galley restart. If that does not help, see `galley logs --component vm`.</source>
         <translation>Die Engine neu starten: galley restart. Hilft das nicht, siehe `galley logs --component vm`.</translation>
     </message>
@@ -5825,6 +5829,10 @@
     <message>
         <source>The virtual machine was started by another version of Galley.</source>
         <translation>Die virtuelle Maschine wurde von einer anderen Version von Galley gestartet.</translation>
+    </message>
+    <message>
+        <source>The virtual machine was started by another version of Galley. It works as before.</source>
+        <translation>Die virtuelle Maschine wurde von einer anderen Version von Galley gestartet. Sie funktioniert wie bisher.</translation>
     </message>
     <message>
         <source>The window did not open.</source>

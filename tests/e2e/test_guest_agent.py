@@ -1,12 +1,15 @@
 """The guest agent of a real machine: disk, memory and clock."""
 
 import queue
+import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
+from engine.guest.recipe import FILES
 from tests.e2e.galley import IMAGE, Galley
 from vm.backends.qemu.backend import QemuBackend
 from vm.errors import GuestUnreachable, MachineError
@@ -189,3 +192,42 @@ def _is_right(guest: Guest) -> None:
     began = time.monotonic()
     while abs(_skew(guest)) > 0.1:
         assert time.monotonic() - began < 5
+
+
+def agent_of_version(version: int, folder: Path) -> bytes:
+    """The stream's program of another Galley. Version 1 has neither HELLO nor ssh."""
+    for file in ("relay.c", "targets.h", "own.h"):
+        text = (FILES / "source" / file).read_text()
+        text = text.replace("VERSION = 2,", f"VERSION = {version},")
+        if version == 1:
+            text = text.replace("  say_number(0, HELLO, VERSION);\n", "")
+            text = text.replace("sshd = words + 2;", "sshd = words + count;")
+        (folder / file).write_text(text)
+    made = folder / "relay"
+    subprocess.run(["cc", "-O2", "-static", "-o", made, folder / "relay.c"], check=True)
+    return made.read_bytes()
+
+
+def problems(galley: Galley) -> list[str]:
+    return [problem["kind"] for problem in galley.status()["problems"]]
+
+
+@pytest.mark.parametrize("version", [1, 3])
+def test_a_machine_of_another_version_runs_on_until_it_is_restarted(
+    galley: Galley, guest: Guest, tmp_path: Path, version: int
+) -> None:
+    assert problems(galley) == []
+    name = galley.docker("run", "-d", "--rm", IMAGE, "sleep", "600").stdout.decode().strip()
+    guest.write("/run/other-agent", agent_of_version(version, tmp_path), 0o755)
+    program = "/usr/lib/galley/relay"
+    replace = f"mount -o exec,bind /run/other-agent {program} && killall relay"
+    assert guest.run(("sh", "-c", replace)).ok
+    galley.run("restart", "--supervisor")
+    galley.wait_for(lambda: galley.status()["state"] == "running", "it is adopted")
+    assert problems(galley) == ["GuestOutdated"]
+    assert "galley restart" in galley.run("status").stdout.decode()
+    assert galley.run("shell", "echo", "there").stdout == b"there\n"
+    running = galley.docker("inspect", "--format", "{{.State.Status}} {{.RestartCount}}", name)
+    assert running.stdout.split() == [b"running", b"0"]
+    galley.run("restart")
+    assert problems(galley) == []

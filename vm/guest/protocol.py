@@ -107,6 +107,15 @@ class SessionGuest(Guest, Protocol):
         """A command, or a login shell; with a terminal of `size`, or without one."""
 
 
+@runtime_checkable
+class AgentGuest(Protocol):
+    """A guest with an agent stream."""
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether another version of Galley has started the machine: its agent is another one."""
+
+
 class ReachableMachine(Protocol):
     """A machine whose inside can be reached while it runs."""
 

@@ -20,13 +20,14 @@ from vm.errors import (
     DataDiskDamaged,
     GalleyError,
     GuestChanged,
+    GuestOutdated,
     GuestUnreachable,
     NoMachine,
     Problem,
 )
 from vm.guest.agent import GuestAgent
 from vm.guest.console import Console
-from vm.guest.protocol import HANDOVER, Guest
+from vm.guest.protocol import HANDOVER, AgentGuest, Guest
 from vm.guest.ssh import make_key, public_blob
 from vm.host.paths import write_atomic
 from vm.lifecycle.steps import Patience, Step, StepFailed
@@ -39,6 +40,7 @@ from vm.messages.machine import (
     BOOT_PART_FAILED,
     BOOT_SECOND_TRY,
     DISK_DAMAGED,
+    MACHINE_OUTDATED,
     STEP_AGAIN,
     STEP_CONNECT,
     STEP_CREATE,
@@ -142,6 +144,16 @@ def tried_again(error: GalleyError) -> Problem:
         error=error,
         details=error.details,
     ).to_problem()
+
+
+def is_outdated(guest: Guest) -> bool:
+    """Whether another version of Galley has started the machine."""
+    return isinstance(guest, AgentGuest) and guest.is_outdated
+
+
+def update_waits() -> Problem:
+    """The notice for a running machine that `is_outdated`."""
+    return GuestOutdated(MACHINE_OUTDATED).to_problem()
 
 
 class BootPlan:

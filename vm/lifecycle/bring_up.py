@@ -14,7 +14,14 @@ from vm.capabilities import Suspends
 from vm.errors import Cancelled, GalleyError
 from vm.guest.agent import GuestAgent
 from vm.lifecycle import shutdown
-from vm.lifecycle.boot_steps import BootPlan, Deadlines, Prepare, tried_again
+from vm.lifecycle.boot_steps import (
+    BootPlan,
+    Deadlines,
+    Prepare,
+    is_outdated,
+    tried_again,
+    update_waits,
+)
 from vm.lifecycle.handle import MachineHandle
 from vm.lifecycle.steps import Step, StepFailed, run_steps
 from vm.types import BootStep, MachineState, Observation
@@ -75,6 +82,8 @@ class BringUp:
             raise failure.error from failure
         with contextlib.suppress(GalleyError):  # the previous supervisor may have frozen its disk
             GuestAgent(self._handle.running_guest.dial).thaw_and_set_time()
+        if is_outdated(self._handle.running_guest):
+            self._status.set(notice=update_waits())
         self._booted(done)
 
     def serve(self, done: tuple[BootStep, ...]) -> None:

@@ -61,6 +61,11 @@ MACHINE_NOT_RUNNING = Message(
     "The machine is not running.",
     "Start it: galley start",
 )
+MACHINE_OUTDATED = Message(
+    "machine.outdated",
+    "The virtual machine was started by another version of Galley. It works as before.",
+    "Restart the engine to finish updating: galley restart",
+)
 MACHINE_RUNNING_STOP_FIRST = Message(
     "machine.running_stop_first",
     "The machine is running.",

@@ -19,6 +19,7 @@ WINDOW = 256 * 1024  # bytes under way in one direction of a channel
 HEAD, NUMBER = struct.Struct("<4I"), struct.Struct("<I")
 MAGIC = b"GalleyR1"
 ZEROS = bytes(HEAD.size + LARGEST + NUMBER.size)
+VERSION = 2  # of the agent in the guest image; `relay.c` has the same
 HIGHEST_ERRNO = 4095  # of Linux
 
 

@@ -5,12 +5,13 @@ Where the agent does not answer, sockets go by ssh too. Next: `kept.py`, `vm/gue
 
 from vm.errors import GuestUnreachable
 from vm.guest.protocol import Session, SessionGuest, Size, Stream
+from vm.guest.stream.frames import VERSION
 from vm.guest.stream.kept import KeptStream
 from vm.host.process import Completed
 
 
 class StreamGuest:
-    """See `vm.guest.protocol.SessionGuest`."""
+    """See `vm.guest.protocol.SessionGuest`, `AgentGuest`."""
 
     def __init__(self, stream: KeptStream, ssh: SessionGuest) -> None:
         self._stream = stream
@@ -31,6 +32,10 @@ class StreamGuest:
             if not _is_silent(error):
                 raise
             return self._ssh.dial(socket_path)
+
+    @property
+    def is_outdated(self) -> bool:
+        return self._stream.version not in (None, VERSION)
 
     def session(
         self, argv: tuple[str, ...] | None, size: Size | None, term: str = "xterm-256color"

@@ -34,6 +34,12 @@ class KeptStream:
         """Make a session within `deadline` seconds, unless there is one."""
         self._kept.get(deadline, 0.0)
 
+    @property
+    def version(self) -> int | None:
+        """Of the guest's agent; None where there is no session. Known once a channel is open."""
+        stream = self._stream
+        return stream.version if stream is not None and stream.alive else None
+
     def open(self, target: str) -> Channel:
         """Raises ConnectionRefusedError with the errno that the guest's agent gives."""
         return self._kept.use(lambda stream: stream.open(target))

@@ -13,7 +13,7 @@ from vm.errors import GuestUnreachable
 from vm.guest import ssh_kept
 from vm.guest.protocol import Size
 from vm.guest.stream.channel import Channel
-from vm.guest.stream.frames import HEAD, NUMBER, Kind
+from vm.guest.stream.frames import HEAD, NUMBER, VERSION, Kind
 from vm.guest.stream.guest import StreamGuest
 from vm.guest.stream.kept import KeptStream
 from vm.host.process import Completed
@@ -89,6 +89,22 @@ def test_the_session_is_made_once_and_closed_with_ssh(guest: Guest) -> None:
     guest_by_stream.close()
     assert ssh.asked == [("close",)]
     assert guest.hears_no_more()
+
+
+@pytest.mark.parametrize(("version", "outdated"), [(1, True), (VERSION, False), (3, True)])
+def test_an_agent_of_another_version_is_outdated(
+    guest: Guest, version: int, outdated: bool
+) -> None:
+    made = StreamGuest(KeptStream(guest.connect), Ssh())  # type: ignore[arg-type]
+    assert not made.is_outdated, "it is not known yet"
+    made.connect(10)
+    dialled = Background().submit(made.dial, PATH)
+    if version > 1:
+        guest.say(0, Kind.HELLO, NUMBER.pack(version))
+    guest.say(guest.hear()[0], Kind.OPENED)
+    dialled.result()
+    assert made.is_outdated is outdated
+    made.close()
 
 
 def test_where_the_agent_is_silent_ssh_connects(monkeypatch: pytest.MonkeyPatch) -> None:
