@@ -200,7 +200,7 @@ def agent_of_version(version: int, folder: Path) -> bytes:
         text = (FILES / "source" / file).read_text()
         text = text.replace("VERSION = 2,", f"VERSION = {version},")
         if version == 1:
-            text = text.replace("  say_number(0, HELLO, VERSION);\n", "")
+            text = text.replace("  queue_number(0, HELLO, VERSION);\n", "")
             text = text.replace("sshd = words + 2;", "sshd = words + count;")
         (folder / file).write_text(text)
     made = folder / "relay"

@@ -1,10 +1,10 @@
-/* Keeps the machine's disk, memory and clock in hand for the host (vm/guest/agent.py).
+/* The guest agent: controls the machine's disk, memory and clock for the host (vm/guest/agent.py).
  *
  *   keeper SOCKET DISK CGROUP
  *
  * DISK is where the data disk is mounted, or will be; CGROUP is that of all containers, where there
- * are any. Whoever connects to SOCKET sends requests, a line each, and gets a line for each: "ok …"
- * or "failed REASON".
+ * are any. A client connects to SOCKET and sends requests, a line each; the answer to each is a line:
+ * "ok …" or "failed REASON".
  *
  *   freeze                  the disk is written down and takes no more writes
  *   thaw                    it takes them again
@@ -14,15 +14,15 @@
  *   disk                    ok SIZE USED AVAILABLE, in bytes
  *   trim                    ok BYTES that the disk was told are free
  *   reclaim                 what was only read is dropped from memory, and the gaps are joined
- *   forget                  so are names and attributes of files that nobody has open
+ *   forget                  so are names and attributes of files that nothing has open
  *   shrink                  memory is made ready to be copied: what was not read again lately is
  *                           dropped, and free memory is zeros, as far as SHRINK_LIMIT allows
- *   watch clock             from now on a line "clock" whenever somebody else sets the clock
+ *   watch clock             from now on a line "clock" whenever another process sets the clock
  *   watch disk              from now on a line "full" or "room" when the disk is becoming so
  *
  * A frozen disk stays so when its connection ends, for the machine may be suspended meanwhile, but
- * never for longer than LONGEST: a host that has gone thaws nothing. What takes time happens in a
- * process of its own, for a thaw must wait for nothing. Nothing here opens a file on the disk.
+ * never for longer than LONGEST: a host that has crashed thaws nothing. What takes time runs in a
+ * process of its own, because a thaw must wait for nothing. Nothing here opens a file on the disk.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -45,7 +45,7 @@
 #ifndef LONGEST /* tests are quicker */
 #define FREEZE_LIMIT 5000 /* ms that a freeze may take */
 #define LONGEST 60000     /* ms that the disk stays frozen */
-#define LOOK 10000        /* ms between two looks at how full it is, where anybody wants to know */
+#define LOOK 10000        /* ms between two looks at how full it is, while it is watched */
 #endif
 
 enum {
@@ -59,10 +59,10 @@ struct connection {
   int work;        /* where the answer comes from, -1: nothing is under way */
   pid_t worker;
   bool freezes;    /* what is under way */
-  bool given_up;   /* nobody waits for its outcome */
-  int64_t until;   /* when it is given up, NEVER */
+  bool aborted;   /* the connection has its answer already */
+  int64_t until;   /* when it is aborted, NEVER */
   bool watches_clock, watches_disk;
-  bool full;       /* what the watcher of the disk knows */
+  bool full;       /* what the connection was told last of the disk */
   size_t kept;
   char line[LINE]; /* of the next request */
 };
@@ -86,7 +86,7 @@ static void outcome(char *answer, bool done) {
     failed(answer, strerror(errno));
 }
 
-/* The data disk, or -1 with errno. It is opened each time: nobody's unmount is to wait for us. */
+/* The data disk, or -1 with errno. Opened each time, so that it can be unmounted meanwhile. */
 static int open_disk(void) {
   struct stat here, above;
   int fd = open(disk, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -103,7 +103,7 @@ static bool freeze(int fd) {
   return syncfs(fd) == 0 && (ioctl(fd, FIFREEZE, 0) == 0 || errno == EBUSY);
 }
 
-static void tell_memory(char *answer) {
+static void report_memory(char *answer) {
   static const char *const names[] = {"MemTotal:", "MemFree:", "MemAvailable:", "Buffers:",
                                       "Cached:",   "Shmem:",   "SReclaimable:"};
   enum { TOTAL, FREE, AVAILABLE, BUFFERS, CACHED, SHARED, RECLAIMABLE, COUNT };
@@ -122,7 +122,7 @@ static void tell_memory(char *answer) {
            found[TOTAL], found[FREE], found[AVAILABLE], cached, first_number(path));
 }
 
-static void tell_disk(int fd, char *answer) {
+static void report_disk_use(int fd, char *answer) {
   struct statvfs had;
   if (fstatvfs(fd, &had) < 0) return outcome(answer, false);
   uint64_t unit = had.f_frsize;
@@ -137,7 +137,7 @@ static void trim(int fd, char *answer) {
   snprintf(answer, LINE, "ok %" PRIu64 "\n", (uint64_t)range.len);
 }
 
-/* Our own setting is no news: the timer is told, and has told nobody yet. */
+/* The timer's cancellation is read here: watchers get no line for the host's own setting. */
 static void set_time(const char *text, char *answer) {
   char *end, *end_of_nanos;
   struct timespec wanted;
@@ -161,7 +161,7 @@ static void seed(const char *text, char *answer) {
 
 /* --- connections ------------------------------------------------------------------------------- */
 
-static void hang_up(struct connection *it) {
+static void close_connection(struct connection *it) {
   if (it->fd < 0) return;
   shutdown(it->fd, SHUT_RDWR); /* a worker may hold a copy */
   close(it->fd);
@@ -169,13 +169,14 @@ static void hang_up(struct connection *it) {
   it->watches_clock = it->watches_disk = false;
 }
 
-/* Lines are short: who does not take them has stopped reading. */
-static void say(struct connection *it, const char *line) {
+/* Lines are short: a client whose buffer is full has stopped reading. */
+static void send_line(struct connection *it, const char *line) {
   ssize_t length = strlen(line);
-  if (it->fd >= 0 && send(it->fd, line, length, MSG_NOSIGNAL | MSG_DONTWAIT) != length) hang_up(it);
+  if (it->fd >= 0 && send(it->fd, line, length, MSG_NOSIGNAL | MSG_DONTWAIT) != length)
+    close_connection(it);
 }
 
-static void do_slowly(const char *request, char *answer) {
+static void run_slow_request(const char *request, char *answer) {
   if (strcmp(request, "forget") == 0)
     return outcome(answer, write_to("/proc/sys/vm/drop_caches", "2"));
   int fd = open_disk();
@@ -189,23 +190,23 @@ static void do_slowly(const char *request, char *answer) {
     outcome(answer, strcmp(request, "shrink") == 0 ? shrink(fd) : reclaim(fd));
 }
 
-/* In a process of its own, which can be killed and whose end can be waited for. */
-static void begin(struct connection *it, const char *request) {
+/* Run the request in a process of its own, which can be killed and waited for. */
+static void start_worker(struct connection *it, const char *request) {
   char answer[LINE];
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) < 0 || (it->worker = fork()) < 0) {
     outcome(answer, false);
-    say(it, answer);
+    send_line(it, answer);
     return;
   }
   if (it->worker == 0) {
-    do_slowly(request, answer);
+    run_slow_request(request, answer);
     _exit(write(ends[1], answer, strlen(answer)) < 0);
   }
   close(ends[1]);
   it->work = ends[0];
   it->freezes = strcmp(request, "freeze") == 0;
-  it->given_up = false;
+  it->aborted = false;
   it->until = it->freezes ? now() + FREEZE_LIMIT : NEVER;
 }
 
@@ -215,24 +216,24 @@ static bool is_freezing(void) {
   return false;
 }
 
-/* One that is stuck ends when the kernel lets it, and may have frozen the disk by then. */
-static void give_up(struct connection *it, const char *reason) {
+/* A worker that is stuck in the kernel ends later, and may have frozen the disk by then. */
+static void abort_work(struct connection *it, const char *reason) {
   char answer[LINE];
-  if (it->given_up) return;
+  if (it->aborted) return;
   kill(it->worker, SIGKILL);
-  it->given_up = true;
+  it->aborted = true;
   it->until = NEVER;
   failed(answer, reason);
-  say(it, answer);
-  hang_up(it);
+  send_line(it, answer);
+  close_connection(it);
 }
 
-/* A freeze under way would be waited for here: it is given up, and `finish` thaws. */
+/* FITHAW would wait for a freeze under way: that is aborted, and `finish_work` thaws. */
 static void thaw(char *answer) {
   strcpy(answer, "ok\n");
   for (int i = 0; i < CONNECTIONS; i++)
     if (connections[i].work >= 0 && connections[i].freezes)
-      give_up(&connections[i], "it was to thaw");
+      abort_work(&connections[i], "it was to thaw");
   thaw_at = NEVER;
   if (is_freezing()) return;
   int fd = open_disk();
@@ -244,7 +245,7 @@ static void thaw(char *answer) {
 }
 
 /* The worker has answered or was killed. */
-static void finish(struct connection *it) {
+static void finish_work(struct connection *it) {
   char answer[LINE];
   ssize_t got = read(it->work, answer, LINE - 1);
   close(it->work);
@@ -255,11 +256,11 @@ static void finish(struct connection *it) {
     answer[got] = 0;
   else
     failed(answer, "it ended unexpectedly");
-  if (it->freezes && it->given_up)
+  if (it->freezes && it->aborted)
     thaw(answer);
   else if (it->freezes && strncmp(answer, "ok", 2) == 0)
     thaw_at = now() + LONGEST;
-  if (!it->given_up) say(it, answer);
+  if (!it->aborted) send_line(it, answer);
 }
 
 /* Returns whether it was such a request. */
@@ -273,12 +274,12 @@ static bool begin_watch(struct connection *it, const char *request) {
   return true;
 }
 
-static void serve(struct connection *it, const char *request) {
+static void handle_request(struct connection *it, const char *request) {
   char answer[LINE];
   bool slow = strcmp(request, "freeze") == 0 || strcmp(request, "trim") == 0 ||
               strcmp(request, "reclaim") == 0 || strcmp(request, "forget") == 0 ||
               strcmp(request, "shrink") == 0;
-  if (slow && (strcmp(request, "freeze") != 0 || !is_freezing())) return begin(it, request);
+  if (slow && (strcmp(request, "freeze") != 0 || !is_freezing())) return start_worker(it, request);
   int fd = -1;
   if (slow) {
     failed(answer, "another freeze is under way");
@@ -289,7 +290,7 @@ static void serve(struct connection *it, const char *request) {
   } else if (strncmp(request, "seed ", 5) == 0) {
     seed(request + 5, answer);
   } else if (strcmp(request, "memory") == 0) {
-    tell_memory(answer);
+    report_memory(answer);
   } else if (begin_watch(it, request)) {
     outcome(answer, true);
   } else if (strcmp(request, "disk") != 0) {
@@ -297,14 +298,14 @@ static void serve(struct connection *it, const char *request) {
   } else if ((fd = open_disk()) < 0) {
     failed(answer, "the data disk is not mounted");
   } else {
-    tell_disk(fd, answer);
+    report_disk_use(fd, answer);
     close(fd);
   }
-  say(it, answer);
+  send_line(it, answer);
 }
 
-/* The whole lines that have come, until one of them takes time. */
-static void serve_lines(struct connection *it) {
+/* Handle the whole lines that were received, until one of them takes time. */
+static void handle_lines(struct connection *it) {
   char *end;
   while (it->fd >= 0 && it->work < 0 && (end = memchr(it->line, '\n', it->kept)) != NULL) {
     char request[LINE];
@@ -313,20 +314,20 @@ static void serve_lines(struct connection *it) {
     request[length] = 0;
     it->kept -= length + 1;
     memmove(it->line, end + 1, it->kept);
-    serve(it, request);
+    handle_request(it, request);
   }
-  if (it->kept == LINE && it->work < 0) hang_up(it);
+  if (it->kept == LINE && it->work < 0) close_connection(it);
 }
 
-static void take(struct connection *it) {
+static void read_requests(struct connection *it) {
   ssize_t got = recv(it->fd, it->line + it->kept, LINE - it->kept, MSG_DONTWAIT);
   if (got < 0 && errno == EAGAIN) return;
-  if (got <= 0) return hang_up(it);
+  if (got <= 0) return close_connection(it);
   it->kept += got;
-  serve_lines(it);
+  handle_lines(it);
 }
 
-static void welcome(void) {
+static void accept_connection(void) {
   int fd = accept4(listening, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
   if (fd < 0) return;
   for (int i = 0; i < CONNECTIONS; i++) {
@@ -340,7 +341,7 @@ static void welcome(void) {
 
 /* --- the clock --------------------------------------------------------------------------------- */
 
-/* A timer that never rings, but is cancelled when the clock is set. */
+/* A timer that never expires, but is cancelled when the clock is set. */
 static void watch_clock(void) {
   struct itimerspec far = {.it_value.tv_sec = (time_t)1 << 33};
   timer = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
@@ -349,16 +350,16 @@ static void watch_clock(void) {
     fail("timerfd");
 }
 
-static void hear_clock(void) {
+static void report_clock(void) {
   uint64_t ignored;
   if (read(timer, &ignored, sizeof ignored) >= 0 || errno != ECANCELED) return;
   for (int i = 0; i < CONNECTIONS; i++)
-    if (connections[i].watches_clock) say(&connections[i], "clock\n");
+    if (connections[i].watches_clock) send_line(&connections[i], "clock\n");
 }
 
 /* --- how full the disk is ---------------------------------------------------------------------- */
 
-/* A file system does not tell. What is full has room again at twice as much, not at the next byte. */
+/* A full disk has room again at twice the limit, not at the next byte. There is no event for it. */
 static bool is_full(bool was) {
   struct statvfs had;
   int fd = open_disk();
@@ -371,17 +372,17 @@ static bool is_full(bool was) {
   return (uint64_t)had.f_bavail * had.f_frsize < (was ? 2 * least : least);
 }
 
-static void look_at_disk(void) {
-  bool anybody = false;
+static void report_disk(void) {
+  bool is_watched = false;
   for (int i = 0; i < CONNECTIONS; i++) {
     struct connection *it = &connections[i];
     if (!it->watches_disk) continue;
-    anybody = true;
+    is_watched = true;
     bool full = is_full(it->full);
-    if (full != it->full) say(it, full ? "full\n" : "room\n");
+    if (full != it->full) send_line(it, full ? "full\n" : "room\n");
     it->full = full;
   }
-  look_at = anybody ? now() + LOOK : NEVER;
+  look_at = is_watched ? now() + LOOK : NEVER;
 }
 
 /* --- all of it --------------------------------------------------------------------------------- */
@@ -391,17 +392,17 @@ static int64_t earlier(int64_t one, int64_t other) {
   return one < other ? one : other;
 }
 
-static void keep_promises(void) {
+static void run_timers(void) {
   char answer[LINE];
   int64_t at = now();
   for (int i = 0; i < CONNECTIONS; i++)
     if (connections[i].until != NEVER && connections[i].until <= at)
-      give_up(&connections[i], "it takes too long");
+      abort_work(&connections[i], "it takes too long");
   if (thaw_at != NEVER && thaw_at <= at) thaw(answer);
-  if (look_at != NEVER && look_at <= at) look_at_disk();
+  if (look_at != NEVER && look_at <= at) report_disk();
 }
 
-static void work(void) {
+static void run_once(void) {
   struct pollfd ready[CONNECTIONS + 2] = {{.fd = listening, .events = POLLIN},
                                           {.fd = timer, .events = POLLIN}};
   struct pollfd *each = ready + 2;
@@ -417,19 +418,19 @@ static void work(void) {
     struct connection *it = &connections[i];
     if (each[i].revents == 0) continue;
     if (it->work >= 0 && each[i].fd == it->work) {
-      finish(it);
-      serve_lines(it);
+      finish_work(it);
+      handle_lines(it);
     } else if (it->fd >= 0 && each[i].fd == it->fd) {
-      take(it);
+      read_requests(it);
     }
   }
-  if (ready[0].revents != 0) welcome();
-  if (ready[1].revents != 0) hear_clock();
-  keep_promises();
+  if (ready[0].revents != 0) accept_connection();
+  if (ready[1].revents != 0) report_clock();
+  run_timers();
 }
 
-/* Without us a frozen disk stays frozen: memory is taken from others. */
-static void last_to_die(void) {
+/* If this process ended, a frozen disk would stay frozen: the kernel kills others for memory. */
+static void protect_memory(void) {
   int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
   if (fd >= 0 && write(fd, "-900", 4) < 0) perror("keeper: oom_score_adj");
   if (fd >= 0) close(fd);
@@ -446,9 +447,9 @@ int main(int count, char **words) {
   for (int i = 0; i < CONNECTIONS; i++)
     connections[i] = (struct connection){.fd = -1, .work = -1, .until = NEVER};
   look_at = NEVER;
-  thaw_at = now() + LONGEST; /* one before us may have frozen it and died */
-  last_to_die();
+  thaw_at = now() + LONGEST; /* a process before this one may have frozen it and died */
+  protect_memory();
   watch_clock();
   listening = listen_at(words[1], SOCK_NONBLOCK, CONNECTIONS);
-  for (;;) work();
+  for (;;) run_once();
 }

@@ -2,12 +2,11 @@
  *
  *   relay PORT [SSHD ARGUMENT...]   PORT is a device of /dev; ends when that cannot be opened
  *
- * The host opens a channel to a target (see targets.h): a Unix socket, a TCP address, or an sshd of its
+ * The host opens a channel to a target (targets.h): a Unix socket, a TCP address, or an sshd of its
  * own. The host's end and the frames are in vm/guest/stream/. A connection through sshd costs the
  * guest some twenty system calls and two other processes for each request and answer; here it is
  * six and none, which counts where instructions are emulated. Nothing blocks: a socket that does
- * not take its bytes holds up nobody else, for the host sends no more than WINDOW before it hears
- * that they were taken.
+ * not take its bytes delays no other, for the host sends no more than WINDOW before they are taken.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -23,9 +22,9 @@
 enum kind { OPEN = 1, OPENED, REFUSED, DATA, END, CLOSE, CREDIT, HELLO };
 
 enum {
-  LARGEST = 32768,      /* bytes that one frame carries */
+  LARGEST = 32768,      /* bytes of data in one frame */
   WINDOW = 262144,      /* bytes under way in one direction of a connection */
-  GRANT = WINDOW / 4,   /* bytes taken before the other side is told */
+  GRANT = WINDOW / 4,   /* bytes taken before the other side gets credit for them */
   FULL = 4 * LARGEST,   /* bytes waiting for the port from which on no socket is read */
   HEAD = 16,
   TAIL = 4,
@@ -50,27 +49,27 @@ struct connection {
   int fd;
   uint32_t watched;     /* what epoll looks for; 0: it does not look */
   size_t credit;        /* bytes that the host still takes */
-  size_t owed;          /* bytes taken from the host that it has no credit for again */
-  size_t taken;         /* of them those that the socket took */
+  size_t uncredited;    /* bytes received for which the host has no new credit yet */
+  size_t taken;         /* of them those that the socket has taken */
   struct bytes waiting; /* for the socket */
   bool connecting;      /* the host has no answer yet */
   bool host_ended;      /* nothing more comes from the host */
-  bool shut;            /* and the socket knows, or hears nobody any more */
-  bool deaf;            /* the socket's owner no longer reads */
-  bool ended;           /* the socket's owner writes no more, and the host knows */
-  bool gone;            /* to be freed */
+  bool write_shut;      /* and the socket is shut down for writing, or takes nothing more */
+  bool discards;        /* the socket takes nothing more: data for it is dropped */
+  bool ended;           /* END has been sent to the host */
+  bool closed;          /* to be freed */
   struct connection *next;
 };
 
 static int port, poller; /* of all sockets and the port */
 static int port_poller;
-static bool greeted, hung_up, any_gone;
+static bool in_session, hung_up, any_closed;
 static uint32_t session;
 static struct connection *connections;
 static struct bytes in, out; /* from and for the port */
 static char **sshd; /* the words that start one; the first is NULL where there is none */
 
-static void put(struct bytes *to, const void *data, size_t length) {
+static void append(struct bytes *to, const void *data, size_t length) {
   if (length == 0) return;
   if (to->start > 0 && (to->length == 0 || to->start + to->length + length > to->room)) {
     memmove(to->data, to->data + to->start, to->length);
@@ -84,34 +83,34 @@ static void put(struct bytes *to, const void *data, size_t length) {
   to->length += length;
 }
 
-static void drop(struct bytes *from, size_t length) {
+static void consume(struct bytes *from, size_t length) {
   from->start = from->length == length ? 0 : from->start + length;
   from->length -= length;
 }
 
-static void say(uint32_t number, enum kind kind, const void *data, uint32_t length) {
+static void queue_frame(uint32_t number, enum kind kind, const void *data, uint32_t length) {
   struct head head = {session, number, kind, length};
-  put(&out, &head, HEAD);
-  put(&out, data, length);
-  put(&out, &session, TAIL);
+  append(&out, &head, HEAD);
+  append(&out, data, length);
+  append(&out, &session, TAIL);
 }
 
-static void say_number(uint32_t number, enum kind kind, uint32_t value) {
-  say(number, kind, &value, sizeof value);
+static void queue_number(uint32_t number, enum kind kind, uint32_t value) {
+  queue_frame(number, kind, &value, sizeof value);
 }
 
 /* --- one connection ---------------------------------------------------------------------------- */
 
-static void leave(struct connection *it) {
-  close(it->fd); /* epoll forgets it by itself */
+static void close_connection(struct connection *it) {
+  close(it->fd); /* which also removes it from epoll */
   free(it->waiting.data);
   it->waiting = (struct bytes){0};
-  it->gone = any_gone = true;
+  it->closed = any_closed = true;
 }
 
-/* A hang-up is reported whether asked for or not, so who has nothing to do is not looked at. */
-static void watch(struct connection *it) {
-  if (it->gone) return;
+/* epoll reports a hang-up whether asked for or not, so an idle connection is not watched at all. */
+static void update_events(struct connection *it) {
+  if (it->closed) return;
   uint32_t wanted = (!it->ended && it->credit > 0 ? EPOLLIN : 0) |
                     (it->waiting.length > 0 ? EPOLLOUT : 0);
   if (it->connecting) wanted = EPOLLOUT;
@@ -122,40 +121,40 @@ static void watch(struct connection *it) {
   it->watched = wanted;
 }
 
-static void took(struct connection *it, size_t length) {
+static void count_taken(struct connection *it, size_t length) {
   it->taken += length;
   if (it->taken < GRANT) return;
-  say_number(it->number, CREDIT, it->taken);
-  it->owed -= it->taken;
+  queue_number(it->number, CREDIT, it->taken);
+  it->uncredited -= it->taken;
   it->taken = 0;
 }
 
-static void finish_if_over(struct connection *it) {
-  if (!it->ended || !it->shut) return;
-  if (!it->host_ended) say(it->number, CLOSE, NULL, 0);
-  leave(it);
+static void close_if_finished(struct connection *it) {
+  if (!it->ended || !it->write_shut) return;
+  if (!it->host_ended) queue_frame(it->number, CLOSE, NULL, 0);
+  close_connection(it);
 }
 
-/* Give the socket what waits for it, as far as it takes it. */
-static void feed(struct connection *it) {
+/* Write to the socket what waits for it, as far as it takes it. */
+static void write_socket(struct connection *it) {
   while (it->waiting.length > 0) {
     ssize_t sent = send(it->fd, it->waiting.data + it->waiting.start, it->waiting.length,
                         MSG_NOSIGNAL | MSG_DONTWAIT);
     if (sent < 0 && errno == EAGAIN) return;
-    if (sent < 0) { /* its owner may still say why */
-      it->deaf = it->shut = true;
-      took(it, it->waiting.length);
-      drop(&it->waiting, it->waiting.length);
+    if (sent < 0) { /* there may still be something to read */
+      it->discards = it->write_shut = true;
+      count_taken(it, it->waiting.length);
+      consume(&it->waiting, it->waiting.length);
       break;
     }
-    drop(&it->waiting, sent);
-    took(it, sent);
+    consume(&it->waiting, sent);
+    count_taken(it, sent);
   }
-  if (it->host_ended && !it->shut) {
+  if (it->host_ended && !it->write_shut) {
     shutdown(it->fd, SHUT_WR);
-    it->shut = true;
+    it->write_shut = true;
   }
-  finish_if_over(it);
+  close_if_finished(it);
 }
 
 static void read_socket(struct connection *it) {
@@ -163,46 +162,46 @@ static void read_socket(struct connection *it) {
   size_t limit = it->credit < LARGEST ? it->credit : LARGEST;
   ssize_t got = recv(it->fd, data, limit, MSG_DONTWAIT);
   if (got < 0 && errno == EAGAIN) return;
-  if (got <= 0) { /* an error is its owner's having left without reading all */
+  if (got <= 0) { /* an error: the other end was closed with data unread */
     it->ended = true;
-    if (got < 0) it->deaf = it->shut = true;
-    say(it->number, END, NULL, 0);
-    finish_if_over(it);
+    if (got < 0) it->discards = it->write_shut = true;
+    queue_frame(it->number, END, NULL, 0);
+    close_if_finished(it);
   } else {
     it->credit -= got;
-    say(it->number, DATA, data, got);
+    queue_frame(it->number, DATA, data, got);
   }
 }
 
-/* Whether a connection that was under way is there. */
-static bool is_connected(struct connection *it) {
+/* The end of a connect that was under way; returns whether it succeeded. */
+static bool finish_connect(struct connection *it) {
   int error = 0;
   socklen_t size = sizeof error;
   if (getsockopt(it->fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0) error = errno;
   it->connecting = false;
   if (error == 0) {
-    say(it->number, OPENED, NULL, 0);
+    queue_frame(it->number, OPENED, NULL, 0);
     return true;
   }
-  say_number(it->number, REFUSED, error);
-  leave(it);
+  queue_number(it->number, REFUSED, error);
+  close_connection(it);
   return false;
 }
 
-static void serve(struct connection *it, uint32_t events) {
-  if (it->gone || (it->connecting && !is_connected(it))) return;
-  if (events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) feed(it);
+static void handle_socket(struct connection *it, uint32_t events) {
+  if (it->closed || (it->connecting && !finish_connect(it))) return;
+  if (events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) write_socket(it);
   bool readable = events & (EPOLLIN | EPOLLERR | EPOLLHUP);
-  if (readable && !it->gone && !it->ended && it->credit > 0 && out.length < FULL) read_socket(it);
-  watch(it);
+  if (readable && !it->closed && !it->ended && it->credit > 0 && out.length < FULL) read_socket(it);
+  update_events(it);
 }
 
-static void free_gone(void) {
-  if (!any_gone) return;
-  any_gone = false;
+static void free_closed(void) {
+  if (!any_closed) return;
+  any_closed = false;
   for (struct connection **at = &connections; *at != NULL;) {
     struct connection *it = *at;
-    if (it->gone) {
+    if (it->closed) {
       *at = it->next;
       free(it);
     } else {
@@ -215,7 +214,7 @@ static void open_connection(uint32_t number, const uint8_t *data, size_t length)
   bool connecting = false;
   int fd = open_target((const char *)data, length, sshd, &connecting);
   if (fd < 0) {
-    say_number(number, REFUSED, errno);
+    queue_number(number, REFUSED, errno);
     return;
   }
   struct connection *it = calloc(1, sizeof *it);
@@ -223,118 +222,119 @@ static void open_connection(uint32_t number, const uint8_t *data, size_t length)
   *it = (struct connection){
       .number = number, .fd = fd, .credit = WINDOW, .connecting = connecting, .next = connections};
   connections = it;
-  if (!connecting) say(number, OPENED, NULL, 0);
-  watch(it);
+  if (!connecting) queue_frame(number, OPENED, NULL, 0);
+  update_events(it);
 }
 
 /* --- the port ---------------------------------------------------------------------------------- */
 
-static void end_all(void) {
+static void close_all(void) {
   for (struct connection *it = connections; it != NULL; it = it->next)
-    if (!it->gone) leave(it);
+    if (!it->closed) close_connection(it);
   out.start = out.length = 0;
 }
 
-static uint32_t number_of(const uint8_t *data, size_t length) {
+static uint32_t read_number(const uint8_t *data, size_t length) {
   uint32_t value = 0;
   memcpy(&value, data, length < sizeof value ? length : sizeof value);
   return value;
 }
 
-/* A host that speaks to one who does not understand it learns it from what is no frame. */
-static void confuse_host(void) {
+/* End the session: the host receives zeros, which are no frame, and says hello again. */
+static void reject_session(void) {
   static const uint8_t nothing[HEAD + LARGEST + TAIL];
-  greeted = false;
-  put(&out, nothing, sizeof nothing);
+  in_session = false;
+  append(&out, nothing, sizeof nothing);
 }
 
-/* Of what the host sends to a connection, take what it may send; returns whether that was all. */
-static bool take(struct connection *it, const struct head *head, const uint8_t *data) {
+/* Handle DATA, END and CREDIT of a connection. Returns false where the host broke the protocol. */
+static bool accept_data(struct connection *it, const struct head *head, const uint8_t *data) {
   if (head->kind == DATA) {
-    it->owed += head->length;
-    if (head->length == 0 || it->host_ended || it->owed > WINDOW) return false;
-    if (it->deaf)
-      took(it, head->length);
+    it->uncredited += head->length;
+    if (head->length == 0 || it->host_ended || it->uncredited > WINDOW) return false;
+    if (it->discards)
+      count_taken(it, head->length);
     else
-      put(&it->waiting, data, head->length);
+      append(&it->waiting, data, head->length);
   } else if (head->kind == END) {
     it->host_ended = true;
   } else if (head->kind == CREDIT) {
-    uint32_t more = number_of(data, head->length);
+    uint32_t more = read_number(data, head->length);
     if (head->length != sizeof more || more > WINDOW - it->credit) return false;
     it->credit += more;
   }
   return true;
 }
 
-static void obey(const struct head *head, const uint8_t *data) {
+static void handle_frame(const struct head *head, const uint8_t *data) {
   struct connection *it = connections;
-  while (it != NULL && (it->number != head->number || it->gone)) it = it->next;
+  while (it != NULL && (it->number != head->number || it->closed)) it = it->next;
   if (head->kind == OPEN) {
     if (it != NULL || head->number == 0)
-      confuse_host();
+      reject_session();
     else
       open_connection(head->number, data, head->length);
     return;
   }
   if (it == NULL) return; /* it ended while this was under way */
   if (head->kind == CLOSE) {
-    leave(it);
+    close_connection(it);
     return;
   }
-  if (!take(it, head, data)) {
-    confuse_host();
+  if (!accept_data(it, head, data)) {
+    reject_session();
     return;
   }
-  if ((head->kind == DATA || head->kind == END) && !it->connecting && !it->deaf) feed(it);
-  watch(it);
+  bool is_for_socket = head->kind == DATA || head->kind == END;
+  if (is_for_socket && !it->connecting && !it->discards) write_socket(it);
+  update_events(it);
 }
 
-/* The host's greeting begins a session, wherever it comes: whatever was there is over. */
-static bool greet(void) {
+/* The host's hello begins a session, wherever it comes, and ends the one before. */
+static bool find_hello(void) {
   uint8_t *found = memmem(in.data + in.start, in.length, MAGIC, sizeof MAGIC);
   if (found == NULL) {
-    drop(&in, in.length < sizeof MAGIC ? 0 : in.length - (sizeof MAGIC - 1));
+    consume(&in, in.length < sizeof MAGIC ? 0 : in.length - (sizeof MAGIC - 1));
     return false;
   }
-  drop(&in, found - (in.data + in.start));
+  consume(&in, found - (in.data + in.start));
   if (in.length < GREETING) return false;
-  end_all();
+  close_all();
   memcpy(&session, in.data + in.start + sizeof MAGIC, sizeof session);
-  put(&out, in.data + in.start, GREETING);
-  drop(&in, GREETING);
-  greeted = true;
-  say_number(0, HELLO, VERSION);
+  append(&out, in.data + in.start, GREETING);
+  consume(&in, GREETING);
+  in_session = true;
+  queue_number(0, HELLO, VERSION);
   return true;
 }
 
-/* One whole frame, or false when there is none. Only what ends as it began is believed: the host
- * may have been killed in the middle of a frame, and what follows is the next one's greeting. */
-static bool take_frame(void) {
+/* Handle one whole frame; false when there is none. A frame is valid only if it ends with the
+ * session: the host may have been killed in the middle of one, and then a hello follows. */
+static bool read_frame(void) {
   struct head head;
   if (in.length < HEAD) return false;
   memcpy(&head, in.data + in.start, HEAD);
   if (head.session != session || head.length > LARGEST) {
-    confuse_host();
+    reject_session();
     return true;
   }
   size_t whole = HEAD + head.length + TAIL;
   if (in.length < whole) return false;
   const uint8_t *data = in.data + in.start + HEAD;
-  if (number_of(data + head.length, TAIL) != session)
-    confuse_host();
+  if (read_number(data + head.length, TAIL) != session)
+    reject_session();
   else
-    obey(&head, data);
-  drop(&in, whole);
+    handle_frame(&head, data);
+  consume(&in, whole);
   return true;
 }
 
-static void watch_port(int with, int change, uint32_t events) {
+static void poll_port(int with, int change, uint32_t events) {
   struct epoll_event event = {.events = events, .data.ptr = NULL};
   if (epoll_ctl(with, change, port, &event) < 0) fail("epoll_ctl of the port");
 }
 
-/* What the port has; returns whether there may be more. No bytes: no host, it seems. */
+/* Read from the port once; returns whether there may be more. 0 bytes: no host is connected. */
 static bool read_port(void) {
   static uint8_t data[2 * LARGEST];
   ssize_t got = read(port, data, sizeof data);
@@ -342,57 +342,57 @@ static bool read_port(void) {
   if (got < 0) fail("read");
   hung_up = got == 0;
   if (hung_up) return false;
-  put(&in, data, got);
-  while (greeted ? take_frame() : greet()) continue;
+  append(&in, data, got);
+  while (in_session ? read_frame() : find_hello()) continue;
   return true;
 }
 
-/* Give the port what waits for it, as far as it takes it. Returns whether that was all. */
+/* Write to the port what waits for it, as far as it takes it. Returns whether that was all. */
 static bool flush(void) {
   while (out.length > 0) {
     ssize_t sent = write(port, out.data + out.start, out.length);
     if (sent < 0 && errno == EAGAIN) return false;
     if (sent < 0) fail("write");
-    drop(&out, sent);
+    consume(&out, sent);
   }
   return true;
 }
 
-/* A host may still believe that it speaks to a relay before this one. */
-static void warn_host(void) {
+/* The host may still have a session with a process before this one: end it. */
+static void reject_stale_session(void) {
   struct pollfd ready = {.fd = port, .events = POLLOUT};
-  if (poll(&ready, 1, 0) == 1 && ready.revents == POLLOUT) confuse_host();
+  if (poll(&ready, 1, 0) == 1 && ready.revents == POLLOUT) reject_session();
 }
 
-/* Nothing but the port: there is no host, or it takes nothing more. The kernel hears of a host later
- * than its first bytes arrive, so that it may seem gone when it has just come: what it left is kept
- * for a second. A hang-up lasts, so only changes count here. */
+/* Wait for the port alone: no host is connected, or it takes nothing more. The kernel learns of a
+ * host after its first bytes have arrived, so it may report a hang-up while one connects:
+ * connections are kept for a second. A hang-up lasts, so epoll is edge-triggered here. */
 static void wait_for_port(void) {
   struct epoll_event event;
   int count = epoll_wait(port_poller, &event, 1, hung_up && connections != NULL ? 1000 : -1);
-  if (count == 0) end_all();
+  if (count == 0) close_all();
   if (count < 1) return;
   if (!(event.events & EPOLLHUP)) hung_up = false;
   while (read_port()) continue;
 }
 
-static void work(void) {
+static void run_once(void) {
   static bool waits_for_room;
   struct epoll_event events[EVENTS];
   bool all = flush();
-  free_gone();
+  free_closed();
   if (hung_up || out.length >= FULL) {
     wait_for_port();
     return;
   }
   if (waits_for_room == all) {
-    watch_port(poller, EPOLL_CTL_MOD, EPOLLIN | (all ? 0 : EPOLLOUT));
+    poll_port(poller, EPOLL_CTL_MOD, EPOLLIN | (all ? 0 : EPOLLOUT));
     waits_for_room = !all;
   }
   int count = epoll_wait(poller, events, EVENTS, -1);
   for (int i = 0; i < count; i++) {
     if (events[i].data.ptr != NULL)
-      serve(events[i].data.ptr, events[i].events);
+      handle_socket(events[i].data.ptr, events[i].events);
     else if (events[i].events & (EPOLLIN | EPOLLHUP))
       read_port();
   }
@@ -408,8 +408,8 @@ int main(int count, char **words) {
   if ((port = open(words[1], O_RDWR | O_NONBLOCK | O_CLOEXEC)) < 0) fail(words[1]);
   if ((poller = epoll_create1(EPOLL_CLOEXEC)) < 0) fail("epoll_create1");
   if ((port_poller = epoll_create1(EPOLL_CLOEXEC)) < 0) fail("epoll_create1");
-  watch_port(poller, EPOLL_CTL_ADD, EPOLLIN);
-  watch_port(port_poller, EPOLL_CTL_ADD, EPOLLIN | EPOLLOUT | EPOLLET);
-  warn_host();
-  for (;;) work();
+  poll_port(poller, EPOLL_CTL_ADD, EPOLLIN);
+  poll_port(port_poller, EPOLL_CTL_ADD, EPOLLIN | EPOLLOUT | EPOLLET);
+  reject_stale_session();
+  for (;;) run_once();
 }
