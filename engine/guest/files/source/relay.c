@@ -101,8 +101,10 @@ static void queue_number(uint32_t number, enum kind kind, uint32_t value) {
 
 /* --- one connection ---------------------------------------------------------------------------- */
 
+/* Closing alone leaves it in epoll while a new sshd, between fork and exec, has a copy of it. */
 static void close_connection(struct connection *it) {
-  close(it->fd); /* which also removes it from epoll */
+  if (it->watched != 0) epoll_ctl(poller, EPOLL_CTL_DEL, it->fd, NULL);
+  close(it->fd);
   free(it->waiting.data);
   it->waiting = (struct bytes){0};
   it->closed = any_closed = true;
