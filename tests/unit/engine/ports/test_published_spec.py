@@ -75,6 +75,12 @@ def test_a_port_without_an_address_is_wanted_on_the_default_ones() -> None:
     assert found(WEB, InspectedContainer()) == wanted
 
 
+def test_a_list_without_addresses_means_every_address() -> None:
+    assert found(running(on("")), asked({"80/tcp": (Binding("", "8080"),)})) == {
+        Forward(address, 8080, 8080) for address in LOOPBACK
+    }
+
+
 def test_a_requested_address_is_the_only_one() -> None:
     every = asked({"80/tcp": (Binding("0.0.0.0", "8080"),)})
     assert found(running(on("0.0.0.0")), every) == {Forward("0.0.0.0", 8080, 8080)}
@@ -162,6 +168,18 @@ def test_only_ports_with_an_address_are_led_in_the_guest() -> None:
     ports = allocate(ports_to_publish([WEB, LOCAL], {}, LOOPBACK), [])
     assert not routes([WEB], {}, ports)
     assert routes([WEB, LOCAL], {}, ports) == {Route("tcp", 65535, "172.17.0.2:80")}
+
+
+def test_no_rule_where_dockerd_has_one_and_where_none_could_lead_anywhere() -> None:
+    everywhere, its = running(on("0.0.0.0")), asked({"80/tcp": (Binding("0.0.0.0", "8080"),)})
+    ports = ports_to_publish([everywhere], {"1": its}, ())
+    assert [port.forward for port in ports] == [Forward("0.0.0.0", 8080, 8080)]
+    assert not routes([everywhere], {"1": its}, ports)
+    assert not routes([LOCAL], {}, []), "it has no guest port"
+    inside = Container("1", ("/web",), LOCAL.Ports, Networks({"a": Network("172.18.0.2")}))
+    ports = allocate(ports_to_publish([inside], {}, ()), [])
+    assert [port.forward.guest_port for port in ports] == [65535]
+    assert not routes([inside], {}, ports), "it has no address"
 
 
 def test_one_port_on_two_addresses_leads_to_two_containers() -> None:
