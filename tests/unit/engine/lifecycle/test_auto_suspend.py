@@ -7,6 +7,7 @@ import pytest
 from engine.lifecycle import saver_rules
 from engine.lifecycle.saver_rules import SaverRules
 from engine.lifecycle.saver_states import SaverState
+from tests.background import Background
 from tests.unit.engine.lifecycle.saver_scene import LATE, NEVER, RULES, SOON, Machine, Scene
 from vm.errors import BackendFailed
 from vm.messages import Message
@@ -93,6 +94,25 @@ def test_wait_without_a_condition_returns_when_it_is_back(scene: Scene) -> None:
     assert not over.wait(SOON)
     scene.saver.awake()
     assert over.wait(LATE)
+
+
+def test_a_condition_is_looked_at_again_when_it_may_have_come_true(scene: Scene) -> None:
+    scene.wait_until_suspended()
+    has_gone = threading.Event()
+    with Background() as beside:
+        waiting = beside.submit(scene.saver.wait, has_gone.is_set)
+        with pytest.raises(TimeoutError):
+            waiting.result(SOON)
+        has_gone.set()
+        scene.saver.notify()
+        waiting.result()
+    assert scene.saver.is_suspended()
+
+
+def test_the_headers_for_pings_are_those_of_the_marker(scene: Scene) -> None:
+    assert scene.saver.cached_ping_headers() == b""
+    scene.marker.write_bytes(b"Api-Version: 1.45")
+    assert scene.saver.cached_ping_headers() == b"Api-Version: 1.45"
 
 
 def test_a_stop_releases_waiting_clients(scene: Scene) -> None:

@@ -193,3 +193,8 @@ def test_a_closed_saver_has_no_thread(scene: Scene, machine: Machine) -> None:
     scene.saver.close()
     assert "resource-saver" not in [one.name for one in threading.enumerate()]
     machine.stays(MachineState.RUNNING, SOON)
+
+
+def test_a_saver_that_was_never_opened_can_be_closed(scene: Scene, machine: Machine) -> None:
+    ResourceSaver(machine, scene.marker, scene).close()
+    assert machine.state is MachineState.RUNNING
