@@ -23,6 +23,7 @@ from vm.backends.qemu.qmp import QmpSilent
 from vm.backends.qemu.resume_compat import ResumeCompat
 from vm.backends.qemu.running import Running
 from vm.directory import MachineDir
+from vm.errors import NoMachine
 from vm.host import process
 from vm.messages.qemu import ACCELERATOR_CHOSEN_BEFORE
 from vm.types import Accelerator, Address, MachineSpec, MachineState, Share
@@ -194,6 +195,14 @@ def test_a_disk_that_has_grown_is_remembered(directory: MachineDir) -> None:
     assert running._recorded(directory) == bare
 
 
+def test_the_record_has_the_names_that_other_versions_read(directory: MachineDir) -> None:
+    taken = ResumeCompat(1, "qemu", "tcg", "cpu", "image", 8 << 30, "arguments")
+    entry = Running(process.Identity(1, 2.0), UUID, 40022, TCG, SPEC, compat=taken)
+    running.write_record(directory, entry)
+    names = "identity uuid ssh_port accelerator spec share_by memory circumstances"
+    assert list(msgspec.json.decode(directory.running.read_bytes())) == names.split()
+
+
 @pytest.fixture
 def qemu(directory: MachineDir) -> Iterator[Server]:
     server = Server(directory.qmp_socket)
@@ -222,6 +231,23 @@ def test_a_moved_clock_does_not_lose_the_machine(directory: MachineDir, start: S
     identity = start(UUID)
     record(directory, process.Identity(identity.pid, identity.started - 1))
     assert running.find(directory) == Running(identity, UUID, 40022, TCG, SPEC)
+
+
+def test_the_record_of_an_earlier_process_tells_nothing_of_this_one(
+    directory: MachineDir, start: Start
+) -> None:
+    identity = start(UUID)
+    running.write_record(directory, Running(process.Identity(1, 2.0), UUID, 1, TCG, SPEC))
+    found = running.find(directory)
+    assert found is not None
+    assert (found.identity, found.ssh_port, found.spec) == (identity, 40022, None)
+
+
+def test_a_machine_that_has_to_run(directory: MachineDir, start: Start) -> None:
+    with pytest.raises(NoMachine):
+        running.find_or_raise(directory)
+    entry = record(directory, start(UUID))
+    assert running.find_or_raise(directory) == entry
 
 
 def test_a_copied_home_is_another_machine(directory: MachineDir, start: Start) -> None:
