@@ -9,10 +9,13 @@ from tests.bare_backend import BareBackend
 from vm import last_spec
 from vm.capabilities import BootCheckpoints, Progress
 from vm.directory import MachineDir
+from vm.errors import Cancelled
 from vm.lifecycle.boot_steps import BootPlan, BootStory, Deadlines
 from vm.lifecycle.steps import Patience
+from vm.messages import Text
 from vm.types import BootOptions, MachineSpec
 
+ONE, TWO = Text("One."), Text("Two.")
 SPEC = MachineSpec(cpus=1, memory_bytes=1 << 30, disk_bytes=2 << 30, image="")
 
 
@@ -95,3 +98,40 @@ def test_boot_options_say_what_the_data_disk_needs(directory: MachineDir) -> Non
         BootOptions(key, grow_disk=True),
         BootOptions(key, repair_disk=True),
     ]
+
+
+def test_only_a_new_data_disk_may_have_another_host_key(directory: MachineDir) -> None:
+    backend = Recorder(checkpoints=False)
+    directory.known_host.write_text("of a machine that was deleted")
+    start(directory, backend)
+    assert not directory.known_host.exists()
+    directory.data_is_new.unlink()
+    directory.known_host.write_text("ours")
+    start(directory, backend)
+    assert directory.known_host.read_text() == "ours"
+
+
+def test_the_progress_of_a_start_is_told_once_and_ends_when_it_is_cancelled(
+    directory: MachineDir,
+) -> None:
+    told: list[Text] = []
+    cancel = threading.Event()
+
+    class Telling(Recorder):
+        def start(
+            self, directory: MachineDir, spec: MachineSpec, options: BootOptions, progress: Progress
+        ) -> None:
+            for each in (ONE, ONE, TWO, ONE):
+                progress(each)
+            cancel.set()
+            progress(Text("Three."))
+
+    backend = Telling(checkpoints=False)
+    story = BootStory(directory, backend)
+    plan = BootPlan(directory, backend, story, Deadlines(), lambda wait, note: SPEC, repair=False)
+    *earlier, last = plan.cold(told.append)
+    for step in earlier:
+        step.check(Patience(60.0, cancel))
+    with pytest.raises(Cancelled):
+        last.check(Patience(60.0, cancel))
+    assert told == [ONE, TWO, ONE]
