@@ -12,6 +12,7 @@ from tests.unit.vm.guest.stream.scripted import PATH, Guest, opened, until
 from vm.errors import GuestUnreachable
 from vm.guest import ssh_kept
 from vm.guest.protocol import Size
+from vm.guest.stream import channel as channel_module
 from vm.guest.stream.channel import Channel
 from vm.guest.stream.frames import HEAD, NUMBER, VERSION, Kind
 from vm.guest.stream.guest import StreamGuest
@@ -86,9 +87,12 @@ def test_the_session_is_made_once_and_closed_with_ssh(guest: Guest) -> None:
     guest.say(guest.hear()[0], Kind.OPENED)
     assert isinstance(dialled.result(), Channel)
     assert ssh.asked == []
+    stream = guest_by_stream._stream._stream
+    assert stream is not None
     guest_by_stream.close()
     assert ssh.asked == [("close",)]
     assert guest.hears_no_more()
+    assert not stream.alive
 
 
 @pytest.mark.parametrize(("version", "outdated"), [(1, True), (VERSION, False), (3, True)])
@@ -115,7 +119,31 @@ def test_where_the_agent_is_silent_ssh_connects(monkeypatch: pytest.MonkeyPatch)
     gone = StreamGuest(KeptStream(refused), ssh)  # type: ignore[arg-type]
     with pytest.raises(GuestUnreachable):
         gone.connect(10)
+    with pytest.raises(GuestUnreachable):
+        gone.dial(PATH)
     assert len(ssh.asked) == 1
+
+
+def test_a_silent_session_is_closed_before_the_next_is_made(
+    new_guest: Callable[..., Guest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """QEMU serves one client at a time."""
+    monkeypatch.setattr(channel_module, "SILENCE", 0.2)
+    guests = [new_guest(), new_guest()]
+    alive: list[bool] = []
+
+    def connect(until: float) -> socket.socket:
+        alive.append(kept._stream is not None and kept._stream.alive)
+        return guests[len(alive) - 1].theirs
+
+    kept = KeptStream(connect)
+    kept.connect(10)
+    dialled = Background().submit(kept.open, PATH)
+    until(lambda: not guests[1]._greeting.is_alive())
+    guests[1].say(guests[1].hear()[0], Kind.OPENED)
+    dialled.result()
+    kept.close()
+    assert alive == [False, False]
 
 
 def test_an_agent_that_broke_the_protocol_is_left_alone_for_a_while(

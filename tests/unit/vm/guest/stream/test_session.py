@@ -1,5 +1,6 @@
 """A session of the agent stream with a scripted guest."""
 
+import contextlib
 import socket
 import threading
 import time
@@ -28,6 +29,7 @@ def test_what_came_before_the_greeting_counts_for_nothing(
     assert opened(guest, stream)._number == 1
     assert opened(guest, stream)._number == 2
     stream.close()
+    assert not stream._channels, "its thread has ended"
     assert not stream.alive
 
 
@@ -55,6 +57,17 @@ def test_a_guest_that_talks_without_a_greeting_is_waited_for_no_longer() -> None
     ended.set()
     host.close()
     assert isinstance(talking.exception(5), OSError | None)
+
+
+def test_a_guest_that_reads_nothing_is_waited_for_no_longer() -> None:
+    host, theirs = socket.socketpair()
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            theirs.send(bytes(1 << 16), socket.MSG_DONTWAIT)
+    with pytest.raises(TimeoutError):
+        Background().submit(AgentStream, lambda until: theirs, 0.2).result(5)
+    assert theirs.fileno() == -1, "it is closed"
+    host.close()
 
 
 def test_a_guest_that_hangs_up_is_lost() -> None:
@@ -94,6 +107,7 @@ def test_what_is_dialled_when_the_line_ends_is_lost(guest: Guest, hears: bool) -
     until(lambda: not stream.alive)
     with pytest.raises(Lost):
         stream.open(PATH)
+    until(lambda: not stream._channels)
     with pytest.raises(ConnectionResetError):
         stream.send(1, Kind.END)
     stream.close()
