@@ -21,7 +21,7 @@ from tests.e2e.pythons import scripts_tar
 from tests.e2e.share_work import DATABASES_AND_EDITORS, PYTHON, Shared, Writer
 from vm.host import process
 
-OPEN_FILES = 1_800  # that virtiofsd may have, where that is tested
+OPEN_FILES = 9_000  # that virtiofsd may have, where that is tested
 ODD_NAMES = [
     "with space",
     "雪",
@@ -197,7 +197,7 @@ busybox awk '{ sum += $1; lines++ } END { print lines, sum }'"""
 def test_very_many_files_in_one_folder(shared: Shared) -> None:
     """Each is found there by its name, and one in twenty is read. They are more than virtiofsd may
     have open, and it has as many open as the guest remembers; sftp has no such limit."""
-    count = 2_000 if shared.by == "virtiofs" else 400
+    count = 10_000 if shared.by == "virtiofs" else 400
     for pid in virtiofsds(shared.galley):
         psutil.Process(pid).rlimit(psutil.RLIMIT_NOFILE, (OPEN_FILES, OPEN_FILES))
         shared.galley.wait_for(partial(has_room, pid), "the guest forgets")
