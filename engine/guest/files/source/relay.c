@@ -301,8 +301,13 @@ static bool find_hello(void) {
   }
   consume(&in, found - (in.data + in.start));
   if (in.length < GREETING) return false;
+  uint32_t number = read_number(in.data + in.start + sizeof MAGIC, sizeof number);
+  if (number == 0) { /* zeros would be frames of this session, and are to be none */
+    consume(&in, sizeof MAGIC);
+    return true;
+  }
   close_all();
-  memcpy(&session, in.data + in.start + sizeof MAGIC, sizeof session);
+  session = number;
   append(&out, in.data + in.start, GREETING);
   consume(&in, GREETING);
   in_session = true;
