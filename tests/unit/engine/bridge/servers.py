@@ -93,6 +93,9 @@ AllowStreamLocalForwarding yes
 
     def stop(self) -> None:
         if self._process is not None:
+            # A session that it makes meanwhile would keep its port.
+            self._process.send_signal(signal.SIGSTOP)
+            os.waitpid(self._process.pid, os.WUNTRACED)
             self.signal_sessions(signal.SIGKILL)
             self._process.kill()
             self._process.wait()
