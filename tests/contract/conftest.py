@@ -56,7 +56,7 @@ class Bench:
 
     def spec(self) -> MachineSpec:
         gib = 1024**3
-        return MachineSpec(cpus=2, memory_bytes=gib, disk_bytes=8 * gib, image=self.image)
+        return MachineSpec(cpus=1, memory_bytes=gib, disk_bytes=8 * gib, image=self.image)
 
     def prepare(self, wait: Patience, note: Callable[[Text], None]) -> MachineSpec:
         return self.spec()

@@ -145,7 +145,7 @@ def test_whatever_is_in_doubt_is_not_gone_on_from(bench: Bench) -> None:
         change(bench.directory)
         spec = bench.spec()
         if "settings" in reason:
-            spec = msgspec.structs.replace(spec, cpus=1)
+            spec = msgspec.structs.replace(spec, cpus=2)
         with pytest.raises(NotResumable, match=reason):
             suspends.resume(bench.directory, spec, options, lambda _: None)
         assert bench.pid() is None

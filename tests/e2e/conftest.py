@@ -22,6 +22,7 @@ def images() -> Path:
 def running(tmp_path_factory: pytest.TempPathFactory, images: Path) -> Iterator[Galley]:
     """A VM that runs all through the session, with the test image in it."""
     galley = Galley(tmp_path_factory.mktemp("g") / "home", images)
+    galley.take_one_cpu()
     galley.start()
     galley.load_image()
     yield galley
@@ -55,6 +56,7 @@ def kept(place: Path, images: Path) -> Iterator[Path]:
     """The home of a Galley that was started once, with the test image, and then quit."""
     (place / "shared").mkdir()
     galley = Galley(place / "home", images)
+    galley.take_one_cpu()
     galley.run("settings", "set", "shares", str(place / "shared"))
     galley.start()
     galley.load_image()

@@ -107,6 +107,7 @@ def test_a_full_disk_of_this_computer_holds_the_machine_up_and_loses_nothing(
     small: Path, images: Path
 ) -> None:
     galley = Galley(small / "h", images)
+    galley.take_one_cpu()
     galley.start()
     filling, freed = small / "filling", threading.Event()
     with filling.open("wb") as file:
@@ -149,6 +150,7 @@ def test_a_machine_that_this_computer_s_full_disk_holds_up_can_be_ended(
 ) -> None:
     """As by a power cut, when its user says so: what was synced is there when it has room."""
     galley = Galley(small / "h", images)
+    galley.take_one_cpu()
     galley.start()
     written = inside(galley, f"echo kept > {DATA}/kept && sync && cat {DATA}/kept")
     filling = small / "filling"

@@ -109,6 +109,7 @@ def place(tmp_path_factory: pytest.TempPathFactory, images: Path) -> Iterator[Pl
     root = tmp_path_factory.mktemp("p")
     authority = Authority("A kitchen")
     galley = Galley(root / "home", images)
+    galley.take_one_cpu()
     galley.env["SSL_CERT_FILE"] = str(root / "store.pem")
     for name in ("http_proxy", "https_proxy", "no_proxy"):
         galley.env.pop(name, None)

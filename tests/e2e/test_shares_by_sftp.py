@@ -29,6 +29,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory, images: Path) -> Iterator[G
     root = tmp_path_factory.mktemp("l")
     (root / "shared").mkdir()
     galley = Galley(root / "home", images)
+    galley.take_one_cpu()
     galley.run("settings", "set", "share_by", "sftp")
     galley.run("settings", "set", "shares", str(root / "shared"))
     galley.start()

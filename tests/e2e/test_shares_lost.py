@@ -52,6 +52,7 @@ def _refusal(galley: Galley, name: str, *, restarts: bool) -> str:
 def test_who_has_a_folder_that_is_no_longer_shared_does_not_start(
     fresh: Galley, tmp_path: Path, kind: str
 ) -> None:
+    fresh.take_one_cpu()
     fresh.run("settings", "set", "share_by", kind)
     data, whole = tmp_path / "data", tmp_path / "whole"
     for folder in (data, whole / "inner"):
