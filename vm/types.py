@@ -77,6 +77,7 @@ class Features(msgspec.Struct, frozen=True):
 
     sockets: str  # how the guest's sockets are reached: "relay" (see `vm/guest/stream/`) or "ssh"
     image_format: str  # "qcow2", "tar", or "none"
+    boot_messages: str = "console"  # who writes the console log: the backend's, or the "stream"
 
 
 class Accelerator(msgspec.Struct, frozen=True):

@@ -19,7 +19,19 @@ from vm.guest.stream.frames import HEAD, LARGEST, MAGIC, NUMBER, WINDOW, ZEROS, 
 SESSION = 0x04030201
 FIRST, NEXT = (MAGIC + NUMBER.pack(SESSION + number) + b"of each input"[:12] for number in (0, 1))
 VERSION = packed(SESSION, 0, Kind.HELLO, NUMBER.pack(2))
-TARGETS = (b"ssh", b"ssh", b"tcp 127.0.0.1 1", b"tcp ::1 1", b"tcp 1", b"/dev/null", b"/x", b"")
+UDP = b"udp 127.0.0.1 9"
+TARGETS = (
+    b"ssh",
+    b"ssh",
+    UDP,
+    UDP,
+    b"tcp 127.0.0.1 1",
+    b"tcp ::1 1",
+    b"tcp 1",
+    b"/dev/null",
+    b"/x",
+    b"",
+)
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +48,7 @@ def frames(source: Source) -> bytes:
 
 
 def _frame(source: Source) -> bytes:
-    kind = source.pick((Kind.OPEN, Kind.OPEN, Kind.DATA, Kind.DATA, Kind.DATA, *Kind, 0, 9))
+    kind = source.pick((Kind.OPEN, Kind.OPEN, Kind.DATA, Kind.DATA, Kind.DATA, *Kind, 0, 10))
     number = source.pick((1, 1, 1, 2, 3, 0))
     data = source.pick((source.blob(), bytes(source.below(2 * LARGEST)), bytes(LARGEST)))
     if kind == Kind.OPEN:

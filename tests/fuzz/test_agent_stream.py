@@ -49,7 +49,7 @@ def frames(source: Source) -> bytes:
 
 
 def _frame(source: Source) -> bytes:
-    kind = source.pick((Kind.DATA, Kind.DATA, Kind.DATA, *Kind, 0, 9))
+    kind = source.pick((Kind.DATA, Kind.DATA, Kind.DATA, *Kind, 0, 10))
     number = source.pick((WHOLE, UNREAD, UNREAD, 3, 0))
     data = source.pick((source.blob(), bytes(source.below(LARGEST + 2)), bytes(LARGEST)))
     if kind == Kind.CREDIT and not source.one_in(4):

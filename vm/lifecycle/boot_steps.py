@@ -1,7 +1,8 @@
 """The steps every machine boots by, in order.
 
-Host side: prepare (image, spec), create, start. Inside, read from the console log that every
-backend writes: Linux, data disk, identity, ssh. The owner of the machine adds its own after these.
+Host side: prepare (image, spec), create, start. Inside, read from the console log, which the
+backend or the agent stream writes: Linux, data disk, identity, ssh. The owner of the machine adds
+its own after these.
 """
 
 import threading
@@ -288,11 +289,15 @@ class BootPlan:
 
     def _linux(self, wait: Patience) -> None:
         self._guest = None  # of an earlier try
+        if self._backend.features.boot_messages == "stream":
+            self._guest = self._reach(wait, lambda guest: None)
         self._story.wait_for_line(wait, "kernel")
         checkpoints = self._backend.boot_checkpoints
         if checkpoints is None or checkpoints.boot_files(self._directory) is None:
             return
         if self._story.wait_for_line(wait, "template", "disk") == "template":
+            if self._guest is not None:  # the agent stream serves one
+                self._guest.close()
             self._guest = self._reach(wait, partial(self._send_boot_files, checkpoints, wait))
 
     def _send_boot_files(self, checkpoints: BootCheckpoints, wait: Patience, guest: Guest) -> None:

@@ -129,10 +129,13 @@ class QemuBackend(Backend):
 
     def guest(self, directory: MachineDir, address: Address) -> Guest:
         from vm.guest.ssh import SshGuest  # paramiko is slow to import, and most calls need no ssh
+        from vm.guest.stream.boot_messages import BootMessageLog
         from vm.guest.stream.guest import StreamGuest
         from vm.guest.stream.kept import KeptStream
 
-        stream = KeptStream(lambda until: qmp.connect_to(directory.relay_socket, until))
+        by_stream = self.features.boot_messages == "stream"
+        messages = BootMessageLog(directory.console_log) if by_stream else None
+        stream = KeptStream(lambda until: qmp.connect_to(directory.relay_socket, until), messages)
         ssh = SshGuest(
             address, directory.key, directory.known_host, SSHD_STARTS_WITHIN, stream.open_ssh
         )

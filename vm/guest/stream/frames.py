@@ -32,6 +32,7 @@ class Kind(IntEnum):
     CLOSE = 6  # this side has forgotten the channel
     CREDIT = 7  # so many more bytes may be sent
     HELLO = 8  # from the guest, on channel 0: the version of its agent
+    MESSAGES = 9  # from the guest, on channel 0: boot messages, the last ones again after HELLO
 
 
 class ProtocolViolation(ConnectionError):

@@ -8,6 +8,7 @@ import time
 
 from vm.guest.ssh_kept import Kept, Lost
 from vm.guest.stream import targets
+from vm.guest.stream.boot_messages import BootMessageLog
 from vm.guest.stream.channel import Channel
 from vm.guest.stream.session import AgentStream, Connect
 
@@ -16,8 +17,9 @@ class KeptStream:
     """For any thread. Every call raises GuestUnreachable when no session can be made; its cause is
     a TimeoutError where the machine is there and only its agent does not answer."""
 
-    def __init__(self, connect: Connect) -> None:
+    def __init__(self, connect: Connect, messages: BootMessageLog | None = None) -> None:
         self._connect = connect
+        self._messages = messages
         self._stream: AgentStream | None = None
         self._kept = Kept(self._make_stream)
 
@@ -27,7 +29,7 @@ class KeptStream:
             self._stream.close()
             if time.monotonic() < self._stream.barred_until:
                 raise TimeoutError("its agent broke the protocol")
-        self._stream = AgentStream(self._connect, limit)
+        self._stream = AgentStream(self._connect, limit, self._messages)
         return self._stream
 
     def connect(self, deadline: float) -> None:

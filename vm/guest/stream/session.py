@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 
 from vm.guest.ssh_kept import Lost
+from vm.guest.stream.boot_messages import BootMessageLog
 from vm.guest.stream.channel import Channel
 from vm.guest.stream.frames import (
     MAGIC,
@@ -37,7 +38,9 @@ Connect = Callable[[float], socket.socket]  # until so many `time.monotonic`; ra
 class AgentStream:
     """One session with the guest's agent. For any thread."""
 
-    def __init__(self, connect: Connect, limit: float) -> None:
+    def __init__(
+        self, connect: Connect, limit: float, messages: BootMessageLog | None = None
+    ) -> None:
         """Raises OSError when the guest does not answer within `limit` seconds."""
         until = time.monotonic() + limit
         hello = os.urandom(16)
@@ -50,6 +53,9 @@ class AgentStream:
         self.version = 1  # of the guest's agent; known before any channel is answered
         self.barred_until = 0.0  # `time.monotonic`; set by a violation of the protocol
         self.heard = 0.0
+        self._messages = messages
+        if messages is not None:
+            messages.begin()
         self._socket = connect(until)
         try:
             rest = self._greet(MAGIC + hello, until)
@@ -141,6 +147,8 @@ class AgentStream:
             channel.got(kind, data)
         elif number == 0 and kind == Kind.HELLO:
             self.version = number_in(data[: NUMBER.size])
+        elif number == 0 and kind == Kind.MESSAGES and self._messages is not None:
+            self._messages.add(data)
 
     def _lose(self) -> None:
         self.alive = False

@@ -1,4 +1,5 @@
 /* What Galley's own programs in the guest share: how they give up, and how they can be reached. */
+#pragma once
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,12 +1,13 @@
 /* The guest's end of the agent stream: channels over one byte stream (virtio-serial), many at once.
  *
- *   relay PORT [SSHD ARGUMENT...]   PORT is a device of /dev; ends when that cannot be opened
+ *   relay PORT MESSAGES [SSHD ARGUMENT...]   PORT is a device of /dev, MESSAGES a file
  *
- * The host opens a channel to a target (targets.h): a Unix socket, a TCP address, or an sshd of its
- * own. The host's end and the frames are in vm/guest/stream/. A connection through sshd costs the
- * guest some twenty system calls and two other processes for each request and answer; here it is
- * six and none, which counts where instructions are emulated. Nothing blocks: a socket that does
- * not take its bytes delays no other, for the host sends no more than WINDOW before they are taken.
+ * The host opens a channel to a target (targets.h): a Unix socket, a TCP or UDP address, or an sshd
+ * of its own. It also receives the boot messages, which is what is appended to MESSAGES. The host's
+ * end and the frames are in vm/guest/stream/. A connection through sshd costs the guest some twenty
+ * system calls and two other processes for each request and answer; here it is six and none, which
+ * counts where instructions are emulated. Nothing blocks: a socket that does not take its bytes
+ * delays no other, for the host sends no more than WINDOW before they are taken.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -15,220 +16,23 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/epoll.h>
+#include <sys/inotify.h>
 
-#include "own.h"
-#include "targets.h"
-
-enum kind { OPEN = 1, OPENED, REFUSED, DATA, END, CLOSE, CREDIT, HELLO };
-
-enum {
-  LARGEST = 32768,      /* bytes of data in one frame */
-  WINDOW = 262144,      /* bytes under way in one direction of a connection */
-  GRANT = WINDOW / 4,   /* bytes taken before the other side gets credit for them */
-  FULL = 4 * LARGEST,   /* bytes waiting for the port from which on no socket is read */
-  HEAD = 16,
-  TAIL = 4,
-  GREETING = 24,        /* MAGIC and sixteen random bytes, of which four are the session */
-  VERSION = 2,          /* of the targets and frames; an agent of version 1 sends no HELLO */
-  EVENTS = 64,
-};
+#include "connections.h"
+#include "frames.h"
+#include "messages.h"
 
 static const char MAGIC[8] = {'G', 'a', 'l', 'l', 'e', 'y', 'R', '1'};
 
-struct head {
-  uint32_t session, number, kind, length;
+enum {
+  GREETING = 24, /* MAGIC and sixteen random bytes, of which four are the session */
+  VERSION = 2,   /* of the targets and frames; an agent of version 1 sends no HELLO */
+  EVENTS = 64,
 };
 
-struct bytes { /* what waits: from `start`, `length` bytes */
-  uint8_t *data;
-  size_t start, length, room;
-};
-
-struct connection {
-  uint32_t number;
-  int fd;
-  uint32_t watched;     /* what epoll looks for; 0: it does not look */
-  size_t credit;        /* bytes that the host still takes */
-  size_t uncredited;    /* bytes received for which the host has no new credit yet */
-  size_t taken;         /* of them those that the socket has taken */
-  struct bytes waiting; /* for the socket */
-  bool connecting;      /* the host has no answer yet */
-  bool host_ended;      /* nothing more comes from the host */
-  bool write_shut;      /* and the socket is shut down for writing, or takes nothing more */
-  bool discards;        /* the socket takes nothing more: data for it is dropped */
-  bool ended;           /* END has been sent to the host */
-  bool closed;          /* to be freed */
-  struct connection *next;
-};
-
-static int port, poller; /* of all sockets and the port */
-static int port_poller;
-static bool in_session, hung_up, any_closed;
-static uint32_t session;
-static struct connection *connections;
-static struct bytes in, out; /* from and for the port */
-static char **sshd; /* the words that start one; the first is NULL where there is none */
-
-static void append(struct bytes *to, const void *data, size_t length) {
-  if (length == 0) return;
-  if (to->start > 0 && (to->length == 0 || to->start + to->length + length > to->room)) {
-    memmove(to->data, to->data + to->start, to->length);
-    to->start = 0;
-  }
-  if (to->length + length > to->room) {
-    to->room = (to->length + length) * 2;
-    if ((to->data = realloc(to->data, to->room)) == NULL) fail("memory");
-  }
-  memcpy(to->data + to->start + to->length, data, length);
-  to->length += length;
-}
-
-static void consume(struct bytes *from, size_t length) {
-  from->start = from->length == length ? 0 : from->start + length;
-  from->length -= length;
-}
-
-static void queue_frame(uint32_t number, enum kind kind, const void *data, uint32_t length) {
-  struct head head = {session, number, kind, length};
-  append(&out, &head, HEAD);
-  append(&out, data, length);
-  append(&out, &session, TAIL);
-}
-
-static void queue_number(uint32_t number, enum kind kind, uint32_t value) {
-  queue_frame(number, kind, &value, sizeof value);
-}
-
-/* --- one connection ---------------------------------------------------------------------------- */
-
-/* Closing alone leaves it in epoll while a new sshd, between fork and exec, has a copy of it. */
-static void close_connection(struct connection *it) {
-  if (it->watched != 0) epoll_ctl(poller, EPOLL_CTL_DEL, it->fd, NULL);
-  close(it->fd);
-  free(it->waiting.data);
-  it->waiting = (struct bytes){0};
-  it->closed = any_closed = true;
-}
-
-/* epoll reports a hang-up whether asked for or not, so an idle connection is not watched at all. */
-static void update_events(struct connection *it) {
-  if (it->closed) return;
-  uint32_t wanted = (!it->ended && it->credit > 0 ? EPOLLIN : 0) |
-                    (it->waiting.length > 0 ? EPOLLOUT : 0);
-  if (it->connecting) wanted = EPOLLOUT;
-  if (wanted == it->watched) return;
-  struct epoll_event event = {.events = wanted, .data.ptr = it};
-  int change = it->watched == 0 ? EPOLL_CTL_ADD : wanted == 0 ? EPOLL_CTL_DEL : EPOLL_CTL_MOD;
-  if (epoll_ctl(poller, change, it->fd, &event) < 0) fail("epoll_ctl");
-  it->watched = wanted;
-}
-
-static void count_taken(struct connection *it, size_t length) {
-  it->taken += length;
-  if (it->taken < GRANT) return;
-  queue_number(it->number, CREDIT, it->taken);
-  it->uncredited -= it->taken;
-  it->taken = 0;
-}
-
-static void close_if_finished(struct connection *it) {
-  if (!it->ended || !it->write_shut) return;
-  if (!it->host_ended) queue_frame(it->number, CLOSE, NULL, 0);
-  close_connection(it);
-}
-
-/* Write to the socket what waits for it, as far as it takes it. */
-static void write_socket(struct connection *it) {
-  while (it->waiting.length > 0) {
-    ssize_t sent = send(it->fd, it->waiting.data + it->waiting.start, it->waiting.length,
-                        MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (sent < 0 && errno == EAGAIN) return;
-    if (sent < 0) { /* there may still be something to read */
-      it->discards = it->write_shut = true;
-      count_taken(it, it->waiting.length);
-      consume(&it->waiting, it->waiting.length);
-      break;
-    }
-    consume(&it->waiting, sent);
-    count_taken(it, sent);
-  }
-  if (it->host_ended && !it->write_shut) {
-    shutdown(it->fd, SHUT_WR);
-    it->write_shut = true;
-  }
-  close_if_finished(it);
-}
-
-static void read_socket(struct connection *it) {
-  uint8_t data[LARGEST];
-  size_t limit = it->credit < LARGEST ? it->credit : LARGEST;
-  ssize_t got = recv(it->fd, data, limit, MSG_DONTWAIT);
-  if (got < 0 && errno == EAGAIN) return;
-  if (got <= 0) { /* an error: the other end was closed with data unread */
-    it->ended = true;
-    if (got < 0) it->discards = it->write_shut = true;
-    queue_frame(it->number, END, NULL, 0);
-    close_if_finished(it);
-  } else {
-    it->credit -= got;
-    queue_frame(it->number, DATA, data, got);
-  }
-}
-
-/* The end of a connect that was under way; returns whether it succeeded. */
-static bool finish_connect(struct connection *it) {
-  int error = 0;
-  socklen_t size = sizeof error;
-  if (getsockopt(it->fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0) error = errno;
-  it->connecting = false;
-  if (error == 0) {
-    queue_frame(it->number, OPENED, NULL, 0);
-    return true;
-  }
-  queue_number(it->number, REFUSED, error);
-  close_connection(it);
-  return false;
-}
-
-static void handle_socket(struct connection *it, uint32_t events) {
-  if (it->closed || (it->connecting && !finish_connect(it))) return;
-  if (events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) write_socket(it);
-  bool readable = events & (EPOLLIN | EPOLLERR | EPOLLHUP);
-  if (readable && !it->closed && !it->ended && it->credit > 0 && out.length < FULL) read_socket(it);
-  update_events(it);
-}
-
-static void free_closed(void) {
-  if (!any_closed) return;
-  any_closed = false;
-  for (struct connection **at = &connections; *at != NULL;) {
-    struct connection *it = *at;
-    if (it->closed) {
-      *at = it->next;
-      free(it);
-    } else {
-      at = &it->next;
-    }
-  }
-}
-
-static void open_connection(uint32_t number, const uint8_t *data, size_t length) {
-  bool connecting = false;
-  int fd = open_target((const char *)data, length, sshd, &connecting);
-  if (fd < 0) {
-    queue_number(number, REFUSED, errno);
-    return;
-  }
-  struct connection *it = calloc(1, sizeof *it);
-  if (it == NULL) fail("memory");
-  *it = (struct connection){
-      .number = number, .fd = fd, .credit = WINDOW, .connecting = connecting, .next = connections};
-  connections = it;
-  if (!connecting) queue_frame(number, OPENED, NULL, 0);
-  update_events(it);
-}
-
-/* --- the port ---------------------------------------------------------------------------------- */
+static int port, port_poller;
+static bool hung_up;
+static struct bytes in; /* from the port */
 
 static void close_all(void) {
   for (struct connection *it = connections; it != NULL; it = it->next)
@@ -236,36 +40,11 @@ static void close_all(void) {
   out.start = out.length = 0;
 }
 
-static uint32_t read_number(const uint8_t *data, size_t length) {
-  uint32_t value = 0;
-  memcpy(&value, data, length < sizeof value ? length : sizeof value);
-  return value;
-}
-
 /* End the session: the host receives zeros, which are no frame, and says hello again. */
 static void reject_session(void) {
   static const uint8_t nothing[HEAD + LARGEST + TAIL];
   in_session = false;
   append(&out, nothing, sizeof nothing);
-}
-
-/* Handle DATA, END and CREDIT of a connection. Returns false where the host broke the protocol. */
-static bool accept_data(struct connection *it, const struct head *head, const uint8_t *data) {
-  if (head->kind == DATA) {
-    it->uncredited += head->length;
-    if (head->length == 0 || it->host_ended || it->uncredited > WINDOW) return false;
-    if (it->discards)
-      count_taken(it, head->length);
-    else
-      append(&it->waiting, data, head->length);
-  } else if (head->kind == END) {
-    it->host_ended = true;
-  } else if (head->kind == CREDIT) {
-    uint32_t more = read_number(data, head->length);
-    if (head->length != sizeof more || more > WINDOW - it->credit) return false;
-    it->credit += more;
-  }
-  return true;
 }
 
 static void handle_frame(const struct head *head, const uint8_t *data) {
@@ -288,7 +67,10 @@ static void handle_frame(const struct head *head, const uint8_t *data) {
     return;
   }
   bool is_for_socket = head->kind == DATA || head->kind == END;
-  if (is_for_socket && !it->connecting && !it->discards) write_socket(it);
+  if (is_for_socket && it->datagrams)
+    write_datagrams(it);
+  else if (is_for_socket && !it->connecting && !it->discards)
+    write_socket(it);
   update_events(it);
 }
 
@@ -312,6 +94,7 @@ static bool find_hello(void) {
   consume(&in, GREETING);
   in_session = true;
   queue_number(0, HELLO, VERSION);
+  replay_messages();
   return true;
 }
 
@@ -386,6 +169,7 @@ static void wait_for_port(void) {
 static void run_once(void) {
   static bool waits_for_room;
   struct epoll_event events[EVENTS];
+  send_messages();
   bool all = flush();
   free_closed();
   if (hung_up || out.length >= FULL) {
@@ -398,7 +182,9 @@ static void run_once(void) {
   }
   int count = epoll_wait(poller, events, EVENTS, -1);
   for (int i = 0; i < count; i++) {
-    if (events[i].data.ptr != NULL)
+    if (events[i].data.ptr == &messages)
+      messages_written();
+    else if (events[i].data.ptr != NULL)
       handle_socket(events[i].data.ptr, events[i].events);
     else if (events[i].events & (EPOLLIN | EPOLLHUP))
       read_port();
@@ -406,17 +192,18 @@ static void run_once(void) {
 }
 
 int main(int count, char **words) {
-  if (count < 2) {
-    fprintf(stderr, "usage: relay PORT [SSHD ARGUMENT...]\n");
+  if (count < 3) {
+    fprintf(stderr, "usage: relay PORT MESSAGES [SSHD ARGUMENT...]\n");
     return 2;
   }
-  sshd = words + 2;
+  sshd = words + 3;
   signal(SIGCHLD, SIG_IGN); /* nothing waits for an sshd */
   if ((port = open(words[1], O_RDWR | O_NONBLOCK | O_CLOEXEC)) < 0) fail(words[1]);
   if ((poller = epoll_create1(EPOLL_CLOEXEC)) < 0) fail("epoll_create1");
   if ((port_poller = epoll_create1(EPOLL_CLOEXEC)) < 0) fail("epoll_create1");
   poll_port(poller, EPOLL_CTL_ADD, EPOLLIN);
   poll_port(port_poller, EPOLL_CTL_ADD, EPOLLIN | EPOLLOUT | EPOLLET);
+  open_messages(words[2]);
   reject_stale_session();
   for (;;) run_once();
 }

@@ -2,6 +2,7 @@
  *
  *   /PATH               a Unix socket
  *   tcp ADDRESS PORT    IPv4 or IPv6, as numbers
+ *   udp ADDRESS PORT    the same; each datagram with its length in front, in two bytes
  *   ssh                 an sshd of its own, whose stdin and stdout are the channel
  *
  * Anything else is refused with EPROTONOSUPPORT.
@@ -18,10 +19,12 @@ enum { LONGEST_TARGET = 127 };
 extern char **environ;
 
 /* The socket, connected or (`connecting`) about to be. Where that fails: -1 and errno. */
-static int connect_to(const void *address, socklen_t size, int family, bool *connecting) {
-  int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+static int connect_to(const void *address, socklen_t size, int type, bool *connecting) {
+  int family = ((const struct sockaddr *)address)->sa_family;
+  int fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return -1;
-  if (family != AF_UNIX) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
+  if (family != AF_UNIX && type == SOCK_STREAM)
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
   if (connect(fd, address, size) == 0) return fd;
   if (errno == EINPROGRESS) {
     *connecting = true;
@@ -40,11 +43,11 @@ static int open_unix(const char *path) {
     return -1;
   }
   strcpy(address.sun_path, path);
-  return connect_to(&address, sizeof address, AF_UNIX, &(bool){false});
+  return connect_to(&address, sizeof address, SOCK_STREAM, &(bool){false});
 }
 
 /* `words`: ADDRESS PORT */
-static int open_tcp(char *words, bool *connecting) {
+static int open_address(char *words, int type, bool *connecting) {
   struct sockaddr_in four = {.sin_family = AF_INET};
   struct sockaddr_in6 six = {.sin6_family = AF_INET6};
   char *end, *port = strchr(words, ' ');
@@ -57,9 +60,9 @@ static int open_tcp(char *words, bool *connecting) {
   four.sin_port = six.sin6_port = htons(number);
   if (number >= 1 && number <= 65535) {
     if (inet_pton(AF_INET, words, &four.sin_addr) == 1)
-      return connect_to(&four, sizeof four, AF_INET, connecting);
+      return connect_to(&four, sizeof four, type, connecting);
     if (inet_pton(AF_INET6, words, &six.sin6_addr) == 1)
-      return connect_to(&six, sizeof six, AF_INET6, connecting);
+      return connect_to(&six, sizeof six, type, connecting);
   }
   errno = EINVAL;
   return -1;
@@ -91,8 +94,10 @@ static int open_ssh(char **sshd) {
   return -1;
 }
 
-/* A socket that is this target, or -1 and errno. `connecting`: it will be, and says so by EPOLLOUT. */
-static int open_target(const char *data, size_t length, char **sshd, bool *connecting) {
+/* A socket that is this target, or -1 and errno. `connecting`: not connected yet; EPOLLOUT reports
+ * the end of it. `datagrams`: a UDP socket. */
+static int open_target(const char *data, size_t length, char **sshd, bool *connecting,
+                       bool *datagrams) {
   char target[LONGEST_TARGET + 1] = {0};
   if (length > LONGEST_TARGET) {
     errno = ENAMETOOLONG;
@@ -100,7 +105,9 @@ static int open_target(const char *data, size_t length, char **sshd, bool *conne
   }
   memcpy(target, data, length);
   if (target[0] == '/') return open_unix(target);
-  if (strncmp(target, "tcp ", 4) == 0) return open_tcp(target + 4, connecting);
+  if (strncmp(target, "tcp ", 4) == 0) return open_address(target + 4, SOCK_STREAM, connecting);
+  *datagrams = strncmp(target, "udp ", 4) == 0;
+  if (*datagrams) return open_address(target + 4, SOCK_DGRAM, connecting);
   if (strcmp(target, "ssh") == 0 && sshd[0] != NULL) return open_ssh(sshd);
   errno = EPROTONOSUPPORT;
   return -1;

@@ -35,7 +35,8 @@ class Port:
         self.master, self._slave = pty.openpty()
         tty.setraw(self._slave)
         os.set_blocking(self.master, False)
-        self.agent = subprocess.Popen([program, os.ttyname(self._slave), *sshd])
+        messages = program.with_name("messages")
+        self.agent = subprocess.Popen([program, os.ttyname(self._slave), messages, *sshd])
 
     def exchange(self, data: bytes, awaited: bytes) -> bytes:
         """Send `data`, and receive until `awaited` has come."""
@@ -75,6 +76,8 @@ class Machine:
     def __init__(self, program: Path, *sshd: str) -> None:
         """`sshd`: the words that start one."""
         self._program = program
+        self.messages = program.with_name("messages")
+        self.messages.unlink(missing_ok=True)
         self._sshd = sshd
         self._master, slave = pty.openpty()
         tty.setraw(slave)
@@ -89,7 +92,8 @@ class Machine:
         self.start()
 
     def start(self) -> None:
-        self.agent = subprocess.Popen([self._program, os.ttyname(self._slave), *self._sshd])
+        words = [str(self._program), os.ttyname(self._slave), str(self.messages), *self._sshd]
+        self.agent = subprocess.Popen(words)
 
     def kill(self) -> None:
         assert self.agent is not None

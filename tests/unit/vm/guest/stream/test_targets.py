@@ -1,5 +1,6 @@
 """Targets of a channel, opened by the guest's real program; and what it refuses."""
 
+import contextlib
 import errno
 import socket
 import threading
@@ -12,6 +13,7 @@ from tests.unit.engine.bridge.servers import wait_until
 from tests.unit.vm.guest.stream.port import Machine
 from vm.guest.stream import targets
 from vm.guest.stream.channel import Channel
+from vm.guest.stream.datagrams import LONGEST, DatagramChannel
 from vm.guest.stream.frames import LARGEST, NUMBER, WINDOW, Kind
 from vm.guest.stream.session import AgentStream
 from vm.host.net import free_port
@@ -58,7 +60,7 @@ def _family(address: str) -> socket.AddressFamily:
     ("target", "reason"),
     [
         ("", errno.EPROTONOSUPPORT),
-        ("udp 127.0.0.1 53", errno.EPROTONOSUPPORT),
+        ("sctp 127.0.0.1 53", errno.EPROTONOSUPPORT),
         ("ssh", errno.EPROTONOSUPPORT),  # this agent was started without an sshd
         ("tcp localhost 80", errno.EINVAL),
         ("tcp 127.0.0.1", errno.EINVAL),
@@ -66,6 +68,8 @@ def _family(address: str) -> socket.AddressFamily:
         ("tcp 127.0.0.1 -1", errno.EINVAL),
         ("tcp 127.0.0.1 65536", errno.EINVAL),
         ("tcp 127.0.0.1 80 ", errno.EINVAL),
+        ("udp localhost 53", errno.EINVAL),
+        ("udp 127.0.0.1", errno.EINVAL),
         ("tcp " + "1" * 124, errno.ENAMETOOLONG),
         ("/" + "x" * 120, errno.ENAMETOOLONG),
     ],
@@ -83,10 +87,78 @@ def test_a_tcp_port_on_which_nothing_listens(stream: AgentStream) -> None:
     assert refused.value.errno == errno.ECONNREFUSED
 
 
+def echo_datagrams(bound: socket.socket) -> None:
+    """Until it is closed."""
+    with contextlib.suppress(OSError):
+        while True:
+            data, client = bound.recvfrom(LONGEST)
+            bound.sendto(data, client)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_datagrams_keep_their_boundaries(stream: AgentStream, address: str) -> None:
+    sizes = (0, 1, 2, LARGEST - 2, LARGEST, LARGEST + 1, LONGEST)
+    with socket.socket(_family(address), socket.SOCK_DGRAM) as bound:
+        bound.bind((address, 0))
+        threading.Thread(target=echo_datagrams, args=(bound,), daemon=True).start()
+        channel = DatagramChannel(stream.open(targets.udp(address, bound.getsockname()[1])))
+        with Background() as pool:
+            for _ in range(8):  # many windows
+                for size in sizes:
+                    data = bytes(number % 251 for number in range(size))
+                    channel.send(data)
+                    assert pool.submit(channel.recv).result() == data
+        with pytest.raises(ValueError, match="datagram"):
+            channel.send(bytes(LONGEST + 1))
+        channel.close()
+
+
+def test_datagrams_to_a_port_that_is_bound_later(stream: AgentStream) -> None:
+    """ICMP reports the first ones as refused, which ends nothing."""
+    port = free_port()
+    opened = stream.open(targets.udp("127.0.0.1", port))
+    channel = DatagramChannel(opened)
+    for _ in range(3):
+        channel.send(b"lost")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as bound:
+        bound.bind(("127.0.0.1", port))
+        bound.settimeout(0.1)
+        data, client = b"lost", ("", 0)
+        while data == b"lost":
+            channel.send(b"arrives")
+            with contextlib.suppress(TimeoutError):
+                data, client = bound.recvfrom(100)
+        bound.sendto(b"back", client)
+        assert Background().submit(channel.recv).result() == b"back"
+    opened.shutdown_write()
+    assert Background().submit(channel.recv).result() is None, "the agent ends the channel"
+
+
+def test_datagrams_that_arrive_while_nothing_reads_are_bounded(stream: AgentStream) -> None:
+    """The guest's socket drops them; another channel goes on."""
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as bound,
+        socket.create_server(("127.0.0.1", 0)) as listening,
+    ):
+        bound.bind(("127.0.0.1", 0))
+        channel = stream.open(targets.udp("127.0.0.1", bound.getsockname()[1]))
+        DatagramChannel(channel).send(b"")
+        client = bound.recvfrom(1)[1]
+        for _ in range(200):
+            bound.sendto(bytes(LARGEST), client)
+        threading.Thread(target=echo_once, args=(listening,), daemon=True).start()
+        other = stream.open(targets.tcp("127.0.0.1", listening.getsockname()[1]))
+        other.sendall(b"still")
+        other.shutdown_write()
+        assert Background().submit(read_all, other).result() == b"still"
+        assert sum(map(len, channel._blocks)) <= WINDOW
+
+
 @pytest.mark.parametrize(("address", "port"), [("localhost", 80), ("127.0.0.1", 0), ("::1", 65536)])
 def test_a_tcp_target_that_is_none(address: str, port: int) -> None:
-    with pytest.raises(ValueError, match=r"port|address"):
-        targets.tcp(address, port)
+    for target in (targets.tcp, targets.udp):
+        with pytest.raises(ValueError, match=r"port|address"):
+            target(address, port)
 
 
 def test_the_agent_tells_its_version(stream: AgentStream) -> None:
