@@ -32,7 +32,7 @@ class Load(msgspec.Struct, frozen=True):
 
 def measure(lab: Lab) -> Iterator[Row]:
     raw, bridge = lab.raw(), lab.bridge()
-    lab.galley.docker("import", "-", BIG, stdin=_noise(lab.times(256, 32) * MIB))
+    lab.galley.docker("import", "-", BIG, stdin=noise(lab.times(256, 32) * MIB))
     packed = ask(raw, "GET", SAVE)
     size = len(packed)
 
@@ -69,7 +69,7 @@ def _all_of(size: int, came: int) -> None:
     assert came == size, f"{came} of {size} bytes came"
 
 
-def _noise(size: int) -> bytes:
+def noise(size: int) -> bytes:
     """A tar with one file that cannot be compressed."""
     packed = BytesIO()
     with TarFile(fileobj=packed, mode="w") as tar:
