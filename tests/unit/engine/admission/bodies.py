@@ -1,8 +1,7 @@
-"""Bodies of creations as hostile and sloppy clients write them, from random bytes.
+"""Bodies of create requests as hostile and sloppy clients write them, made from random bytes.
 
-Keys in any case, also with a long s, the Kelvin sign and escapes; fields that occur several times;
-null and wrong types. Most are valid, so that dockerd creates what they say. Next:
-`test_as_dockerd_reads.py`.
+Keys in any case, also with a long s, the Kelvin sign and escapes; duplicate fields; null and wrong
+types. Most are valid, so that dockerd accepts them. Next: `test_as_dockerd_reads.py`.
 """
 
 import itertools
@@ -13,30 +12,30 @@ from tests.fuzz.harness import Source
 
 WRONG = (b"5", b'"x"', b"true", b"{}", b"[]", b"[5]", b"[[]]", b"1.5", b"-1", b'[{"Type":5}]')
 
-type Made = Callable[[], bytes]
+type Producer = Callable[[], bytes]
 
 
 class Bodies:
-    """`name`: of what is to be created."""
+    """`name`: of the service to create."""
 
     def __init__(self, source: Source, name: str) -> None:
         self._source = source
         self._name = name
-        self._numbers = itertools.count(1)  # no mount point and no port comes twice
+        self._numbers = itertools.count(1)  # keeps mount points and ports unique
 
     def container(self) -> bytes:
-        at_the_top = self._host() if self._source.one_in(5) else []
+        top_level = self._host() if self._source.one_in(5) else []
         fixed = [
             b'"Cmd":["sh"]',
             b'"Labels":{"a":"\\u00e9","a":"b" }',
             self._member("Image", lambda: b'"%s"' % IMAGE.encode()),
         ]
-        fields: list[tuple[str, Made]] = [
+        fields: list[tuple[str, Producer]] = [
             ("HostConfig", lambda: self._object(self._host())),
             ("HostConfig", lambda: self._object(self._host())),
             ("Env", lambda: self._list(self._variable)),
         ]
-        return self._joined([*fixed, *self._members([*fields, *at_the_top])])
+        return self._joined([*fixed, *self._members([*fields, *top_level])])
 
     def service(self) -> bytes:
         fixed = [
@@ -44,14 +43,14 @@ class Bodies:
             b'"Mode" : {"Replicated":{"Replicas":0}}',
             b'"TaskTemplate":{"ContainerSpec":{"Image":"%s"}}' % IMAGE.encode(),
         ]
-        fields: list[tuple[str, Made]] = [
+        fields: list[tuple[str, Producer]] = [
             ("TaskTemplate", self._task),
             ("TaskTemplate", self._task),
             ("EndpointSpec", lambda: self._object([("Ports", lambda: self._list(self._port))])),
         ]
         return self._joined([*fixed, *self._members(fields)])
 
-    def _host(self) -> list[tuple[str, Made]]:
+    def _host(self) -> list[tuple[str, Producer]]:
         return [
             ("Binds", lambda: self._list(lambda: b'"/proc:/b%d"' % next(self._numbers))),
             ("Mounts", lambda: self._list(self._mount)),
@@ -73,13 +72,13 @@ class Bodies:
             ]
         )
 
-    def _mount(self, kind: Made = lambda: b'"bind"') -> bytes:
-        fields: list[tuple[str, Made]] = [
+    def _mount(self, kind: Producer = lambda: b'"bind"') -> bytes:
+        fields: list[tuple[str, Producer]] = [
             ("Type", kind),
             ("Source", lambda: self._source.pick((b'"/proc"', b'"/sys"'))),
             ("Target", lambda: b'"/m%d"' % next(self._numbers)),
         ]
-        options: list[tuple[str, Made]] = [
+        options: list[tuple[str, Producer]] = [
             ("CreateMountpoint", lambda: self._source.pick((b"true", b"false"))),
             ("Propagation", lambda: b'"rprivate"'),
         ]
@@ -91,7 +90,7 @@ class Bodies:
 
     def _port(self) -> bytes:
         number = next(self._numbers)
-        fields: list[tuple[str, Made]] = [
+        fields: list[tuple[str, Producer]] = [
             ("Protocol", lambda: self._source.pick((b'"tcp"', b'"UDP"', b'""'))),
             ("TargetPort", lambda: b"%d" % (80 + number)),
             ("PublishedPort", lambda: b"%d" % (self._source.pick((20000, 70000)) + number)),
@@ -102,18 +101,18 @@ class Bodies:
     def _variable(self) -> bytes:
         return b'"A%d=\\u00e9\\n"' % next(self._numbers)
 
-    # How it is written
+    # JSON syntax
 
-    def _object(self, fields: list[tuple[str, Made]]) -> bytes:
+    def _object(self, fields: list[tuple[str, Producer]]) -> bytes:
         return self._joined(self._members(fields))
 
-    def _members(self, fields: list[tuple[str, Made]]) -> list[bytes]:
-        """Most of them, some twice."""
-        said = [field for field in fields if not self._source.one_in(3)]
-        said += self._source.some(1, lambda: self._source.pick(fields))
-        return [self._member(name, make) for name, make in said]
+    def _members(self, fields: list[tuple[str, Producer]]) -> list[bytes]:
+        """Most of the fields, some of them twice."""
+        chosen = [field for field in fields if not self._source.one_in(3)]
+        chosen += self._source.some(1, lambda: self._source.pick(fields))
+        return [self._member(name, make) for name, make in chosen]
 
-    def _member(self, name: str, make: Made) -> bytes:
+    def _member(self, name: str, make: Producer) -> bytes:
         space = self._source.pick((b"", b"", b" ", b"\n\t"))
         key = self._key(name)
         if self._source.one_in(16):
@@ -130,13 +129,13 @@ class Bodies:
             return b"\\u%04x%s" % (ord(name[0]), name[1:].encode())
         return name.encode()
 
-    def _list(self, make: Made) -> bytes:
+    def _list(self, make: Producer) -> bytes:
         items = self._source.some(3, make)
         if self._source.one_in(16):
             items.insert(self._source.below(len(items) + 1), b"null")
         return b"[" + b" ,".join(items) + b"]"
 
     def _joined(self, members: list[bytes]) -> bytes:
-        """In any order."""
+        """An object with the members in random order."""
         order = sorted(members, key=lambda _: self._source.below(256))
         return b"{" + self._source.pick((b",", b" , ")).join(order) + b"}"

@@ -1,4 +1,4 @@
-"""A real dockerd that manages a swarm, to compare with what is read of a request."""
+"""A real dockerd that manages a swarm, as a reference for decoded requests."""
 
 import shutil
 import tempfile
@@ -13,7 +13,7 @@ from tests.native import NativeDocker
 
 @pytest.fixture(scope="session")
 def manager() -> Iterator[Path]:
-    """Its socket. It needs root."""
+    """The socket of a dockerd that manages a swarm. Requires root."""
     folder = Path(tempfile.mkdtemp(prefix="galley-"))
     server = NativeDocker(folder / "manager")
     server.start()
@@ -25,7 +25,7 @@ def manager() -> Iterator[Path]:
 
 @pytest.fixture(scope="session", autouse=True)
 def no_files_of_hypothesis() -> Iterator[None]:
-    """In the checkout."""
+    """Hypothesis writes to a temporary folder instead of the checkout."""
     with tempfile.TemporaryDirectory(prefix="galley-") as folder:
         set_hypothesis_home_dir(folder)
         yield

@@ -1,4 +1,4 @@
-"""An `Admission` for tests: what is given, and otherwise nothing shared, no proxy, no ports."""
+"""Makes an `Admission` for tests; by default without shares, proxies and ports."""
 
 from collections.abc import Mapping
 
@@ -10,7 +10,7 @@ NOTHING_SHARED = Sharing("/nowhere.sock")
 
 
 class NoStarts:
-    """Every start may go on at once."""
+    """Allows every start immediately."""
 
     def about_to(self, container: str) -> None:
         return None
@@ -38,7 +38,7 @@ class GivenProxies:
 
 
 class NoSwarm:
-    """dockerd needs no preparation."""
+    """Requires no preparation of dockerd for a swarm."""
 
     def about_to(self, verb: str) -> None:
         return None

@@ -1,4 +1,4 @@
-"""One decoded request through all rules, and what cannot be decoded."""
+"""All admission rules on one decoded request, and requests that cannot be decoded."""
 
 import json
 from collections.abc import Callable
@@ -19,7 +19,7 @@ DEEP = b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
 
 
 class Starts:
-    """Keeps what it is asked for until it is answered."""
+    """Records the spec of a service until dockerd has answered."""
 
     def __init__(self) -> None:
         self.specs: list[ServiceSpec] = []
@@ -38,14 +38,14 @@ class Starts:
 
 @pytest.fixture
 def sharing(tmp_path: Path) -> Sharing:
-    """`tmp_path`/home is shared, and `tmp_path`/link leads there."""
+    """`tmp_path`/home is shared, and `tmp_path`/link is a symbolic link to it."""
     home = tmp_path / "home"
     home.mkdir()
     (tmp_path / "link").symlink_to(home)
     return Sharing("/nowhere.sock", (Share(str(home), str(home)),))
 
 
-def test_a_container_passes_every_rule(sharing: Sharing, tmp_path: Path) -> None:
+def test_every_rule_applies_to_a_container(sharing: Sharing, tmp_path: Path) -> None:
     body = {
         "image": "moby/buildkit",
         "Env": ["A=b"],
@@ -59,7 +59,7 @@ def test_a_container_passes_every_rule(sharing: Sharing, tmp_path: Path) -> None
     }
 
 
-def test_a_service_passes_every_rule(sharing: Sharing, tmp_path: Path) -> None:
+def test_every_rule_applies_to_a_service(sharing: Sharing, tmp_path: Path) -> None:
     mount = {"type": "bind", "Source": f"{tmp_path}/link", "Target": "/x"}
     ports = [
         {"Protocol": "UDP", "TargetPort": 53, "PublishedPort": 5353, "PublishMode": "HOST"},
@@ -81,20 +81,20 @@ def test_a_service_passes_every_rule(sharing: Sharing, tmp_path: Path) -> None:
         "Env": ["HTTP_PROXY=http://a:1"],
     }
     assert json.loads(sent) == {**body, "tasktemplate": {"ContainerSpec": wanted}}
-    (asked,) = starts.specs
-    assert asked.Name == "web"
-    assert asked.ports == (
+    (service,) = starts.specs
+    assert service.Name == "web"
+    assert service.ports == (
         ServicePort("udp", 53, 5353, "host"),
         ServicePort("tcp", 80, 8080),
         ServicePort("tcp"),
     )
-    assert [port.host_port for port in asked.forwards(("::1",))] == [5353, 8080]
+    assert [port.host_port for port in service.forwards(("::1",))] == [5353, 8080]
     assert answered is not None
     answered()
     assert not starts.specs
 
 
-def test_what_a_service_needs_is_known_from_the_request() -> None:
+def test_the_ports_of_a_service_are_read_from_its_request() -> None:
     port = '{"Protocol":"tcp","TargetPort":80,"PublishedPort":%d}'
     text = f'{{"Name":"web","EndpointSpec":{{"Ports":[{port % 1},{port % 2},{port % 0}]}}}}'
     starts = Starts()
@@ -116,7 +116,7 @@ def test_a_refused_service_reserves_no_port() -> None:
 @pytest.mark.parametrize(
     "body", [b"", b"[]", b"null", b"not json", b'{"TaskTemplate":5}', b'{"EndpointSpec":[]}']
 )
-def test_what_dockerd_refuses_goes_on_as_it_is(body: bytes) -> None:
+def test_a_body_that_dockerd_refuses_is_passed_on_unchanged(body: bytes) -> None:
     starts = Starts()
     assert admission(variables=PROXY, starts=starts).create_service(body) == (body, None)
     assert not starts.specs
@@ -127,17 +127,17 @@ def test_what_dockerd_refuses_goes_on_as_it_is(body: bytes) -> None:
 @pytest.mark.parametrize(
     "body", [DEEP, b'{"Image":"a"}}', b'{"Image":"\xff"}', b'{"Name":"\xff"}', b' {"a":1} {}']
 )
-def test_what_only_dockerd_might_read_is_refused(body: bytes) -> None:
-    asked = admission(variables=PROXY)
+def test_a_body_that_only_dockerd_might_decode_is_refused(body: bytes) -> None:
+    rules = admission(variables=PROXY)
     if b"Name" not in body:
         with pytest.raises(NotShared, match="cannot read"):
-            asked.create_container(body)
+            rules.create_container(body)
     if b"Image" not in body:
         with pytest.raises(NotShared, match="cannot read"):
-            asked.create_service(body)
+            rules.create_service(body)
 
 
-def test_starts_are_for_the_ports() -> None:
+def test_start_and_settle_are_delegated_to_the_ports() -> None:
     starts = Starts()
     with pytest.raises(PortInUse, match="web must not start"):
         admission(starts=starts).start("web")
@@ -145,7 +145,7 @@ def test_starts_are_for_the_ports() -> None:
     assert starts.settled == 1
 
 
-def test_a_swarm_gets_a_pool() -> None:
+def test_a_new_swarm_gets_a_default_address_pool() -> None:
     for body in (b'{"ListenAddr":"a"}', b'{"ListenAddr":"a","defaultAddrPool":[]}'):
         sent = json.loads(admission().init_swarm(body))
         assert {key.lower(): value for key, value in sent.items()} == {

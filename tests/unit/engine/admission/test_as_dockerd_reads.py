@@ -1,4 +1,4 @@
-"""Random creations: what is read of them is what a real dockerd has made of them."""
+"""Random create requests: Galley decodes the same values as a real dockerd."""
 
 import itertools
 import json
@@ -19,11 +19,11 @@ from tests.unit.engine.bridge.test_check import Client
 
 EXAMPLES = 120
 ENTROPY = 800  # bytes that a body is made from
-ENOUGH = EXAMPLES // 4  # of them must be created, or nothing is shown
+ENOUGH = EXAMPLES // 4  # of them must be created, or the test shows nothing
 
 
 class Dockerd:
-    """Creates, says what it has created, and removes it."""
+    """Creates containers and services, returns their configuration, and removes them."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -31,30 +31,30 @@ class Dockerd:
 
     def container(self, body: bytes) -> tuple[int, dict[str, Any]]:
         """The status, and the container's configuration."""
-        status, made = self._ask("POST", "/containers/create", body)
+        status, made = self._request("POST", "/containers/create", body)
         if status != 201:
             return status, {}
-        found = self._ask("GET", f"/containers/{made['Id']}/json")[1]
-        self._ask("DELETE", f"/containers/{made['Id']}?v=1")
+        found = self._request("GET", f"/containers/{made['Id']}/json")[1]
+        self._request("DELETE", f"/containers/{made['Id']}?v=1")
         self.created += 1
         del found["Config"]["Hostname"]  # its id
         return status, {"Config": found["Config"], "HostConfig": found["HostConfig"]}
 
     def service(self, body: bytes) -> tuple[int, dict[str, Any]]:
         """The status, and the service's specification."""
-        status, made = self._ask("POST", "/services/create", body)
+        status, made = self._request("POST", "/services/create", body)
         if status != 201:
             return status, {}
-        spec = self._ask("GET", f"/services/{made['ID']}")[1]["Spec"]
-        self._ask("DELETE", f"/services/{made['ID']}")
+        spec = self._request("GET", f"/services/{made['ID']}")[1]["Spec"]
+        self._request("DELETE", f"/services/{made['ID']}")
         self.created += 1
         return status, spec
 
-    def _ask(self, method: str, target: str, body: bytes | None = None) -> tuple[int, Any]:
+    def _request(self, method: str, target: str, body: bytes | None = None) -> tuple[int, Any]:
         self._client.request(method, target, body, {"Content-Type": "application/json"})
         answer = self._client.getresponse()
-        said = answer.read()
-        return answer.status, json.loads(said or b"null")
+        content = answer.read()
+        return answer.status, json.loads(content or b"null")
 
 
 @pytest.fixture
@@ -83,14 +83,14 @@ def for_random_bodies(test: Callable[[Bodies], None]) -> None:
     one()
 
 
-def test_containers(dockerd: Dockerd) -> None:
-    def one(bodies: Bodies) -> None:
+def test_containers_are_decoded_as_dockerd_does(dockerd: Dockerd) -> None:
+    def compare(bodies: Bodies) -> None:
         body = bodies.container()
         status, made = dockerd.container(body)
         try:
             document = read(body, CreateContainer)
         except msgspec.ValidationError:
-            assert status == 400, f"dockerd took {body!r}"
+            assert status == 400, f"dockerd accepted {body!r}"
             return
         if status != 201:
             return
@@ -98,14 +98,14 @@ def test_containers(dockerd: Dockerd) -> None:
         assert dockerd.container(document.encode(document.value)) == (status, made)
         _check_change(dockerd, document, made)
 
-    for_random_bodies(one)
+    for_random_bodies(compare)
     assert dockerd.created > ENOUGH
 
 
 def _check_change(
     dockerd: Dockerd, document: Document[CreateContainer], made: dict[str, Any]
 ) -> None:
-    """dockerd sees what was added, and everything else as before."""
+    """dockerd gets the added values, and everything else is unchanged."""
     request = document.value
     mounts = (*request.host.mounts, Mount("bind", "/dev", "/added"))
     host = msgspec.structs.replace(
@@ -124,21 +124,21 @@ def _check_change(
     assert now == made
 
 
-def test_services(dockerd: Dockerd) -> None:
-    def one(bodies: Bodies) -> None:
+def test_services_are_decoded_as_dockerd_does(dockerd: Dockerd) -> None:
+    def compare(bodies: Bodies) -> None:
         body = bodies.service()
         status, made = dockerd.service(body)
         try:
             document = read(body, CreateService)
         except msgspec.ValidationError:
-            assert status == 400, f"dockerd took {body!r}"
+            assert status == 400, f"dockerd accepted {body!r}"
             return
         if status != 201:
             return
         _check_service(document.value, made)
         assert dockerd.service(document.encode(document.value)) == (status, made)
 
-    for_random_bodies(one)
+    for_random_bodies(compare)
     assert dockerd.created > ENOUGH
 
 
@@ -157,9 +157,9 @@ def _check_service(request: CreateService, made: dict[str, Any]) -> None:
         for port in ports
         if port.get("PublishedPort", 0) <= 65535
     ]
-    asked = request.spec.EndpointSpec
-    assert asked is not None
-    assert [(p.Protocol, p.TargetPort, p.PublishMode) for p in asked.Ports or ()] == seen
+    endpoint = request.spec.EndpointSpec
+    assert endpoint is not None
+    assert [(p.Protocol, p.TargetPort, p.PublishMode) for p in endpoint.Ports or ()] == seen
 
 
 type Seen = tuple[str, list[str], list[str], list[tuple[str, str, str, bool]], dict[str, str]]

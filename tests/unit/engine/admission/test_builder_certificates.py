@@ -1,4 +1,4 @@
-"""Which containers are builders, and that they get the authorities once, beside all they have."""
+"""Builder containers get a bind mount of the certificates, unless they have their own."""
 
 import json
 from typing import Any
@@ -15,7 +15,7 @@ STATE = {"Type": "volume", "Source": "buildx_buildkit_b0_state", "Target": "/var
 
 
 def changed(body: dict[str, Any]) -> Any:
-    """What is sent instead; None for the body itself."""
+    """The changed body, or None if it is unchanged."""
     document = read(json.dumps(body).encode(), CreateContainer)
     request = document.value
     host = additions.with_certificates(request.image, request.host)
@@ -33,14 +33,14 @@ def changed(body: dict[str, Any]) -> Any:
         *("h/moby/buildkit:master", "h/moby/buildkit:rootless", "h/moby/buildkit:v0.13"),
     ],
 )
-def test_a_builder_gets_the_authorities(image: str) -> None:
+def test_a_builder_gets_the_certificates(image: str) -> None:
     body = {"Image": image, "HostConfig": {"Privileged": True, "Mounts": [STATE]}}
     config = {"Privileged": True, "Mounts": [STATE], "Binds": [CERTIFICATES]}
     assert changed(body) == {"Image": image, "HostConfig": config}
 
 
 @pytest.mark.parametrize("config", [{}, {"HostConfig": None}, {"hostconfig": {"binds": ["/a:/b"]}}])
-def test_whatever_else_it_is_to_have(config: dict[str, Any]) -> None:
+def test_a_builder_keeps_its_other_binds(config: dict[str, Any]) -> None:
     [(key, had)] = config.items() or [("HostConfig", None)]
     binds = (had or {}).get("binds", [])
     name = "binds" if binds else "Binds"
@@ -56,7 +56,7 @@ def test_whatever_else_it_is_to_have(config: dict[str, Any]) -> None:
         *("h/moby/buildkit:v0.13.2-with-our-ca", "h/moby/buildkit:vendor", "h/moby/buildkit@sha:1"),
     ],
 )
-def test_nobody_else_does(image: str) -> None:
+def test_other_images_get_no_certificates(image: str) -> None:
     assert changed({"Image": image, "HostConfig": {"Mounts": [STATE]}}) is None
 
 
@@ -74,22 +74,22 @@ def test_nobody_else_does(image: str) -> None:
         {"Tmpfs": {"/etc/ssl/certs": ""}},
     ],
 )
-def test_who_brings_its_own_keeps_them(config: dict[str, Any]) -> None:
+def test_a_builder_with_its_own_certificates_is_unchanged(config: dict[str, Any]) -> None:
     assert changed({"Image": "moby/buildkit", "HostConfig": config}) is None
 
 
-def test_what_is_only_beside_them_is_not_its_own() -> None:
+def test_mounts_beside_the_certificate_folder_are_no_certificates() -> None:
     config = {"Binds": ["x:/etc/ssl/certs2"], "Mounts": [{"Target": "/etc/buildkit"}]}
     done = changed({"Image": "moby/buildkit", "HostConfig": {**config, "Tmpfs": {"/run": ""}}})
     assert done["HostConfig"]["Binds"] == ["x:/etc/ssl/certs2", CERTIFICATES]
 
 
-def test_a_builder_of_the_old_kind_keeps_its_settings_where_they_are() -> None:
-    """As before API 1.18."""
+def test_a_builder_with_top_level_binds_keeps_them_at_the_top_level() -> None:
+    """As in requests before API 1.18."""
     body = {"Image": "moby/buildkit", "binds": ["x:/y"], "Privileged": True}
     assert changed(body) == {**body, "binds": ["x:/y", CERTIFICATES]}
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"Image": 1}'])
-def test_nonsense_is_for_dockerd_to_refuse(body: bytes) -> None:
+def test_an_invalid_body_is_passed_on_for_dockerd_to_refuse(body: bytes) -> None:
     assert admission().create_container(body) == body

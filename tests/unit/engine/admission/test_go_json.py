@@ -1,4 +1,4 @@
-"""What is read of a document, and that nothing but a change changes its bytes."""
+"""JSON is decoded as Go decodes it, and encoded with only the changed bytes replaced."""
 
 import msgspec
 import pytest
@@ -23,7 +23,7 @@ def host(text: str) -> HostConfig | None:
     return read(f'{{"HostConfig":{text}}}'.encode(), CreateContainer).value.host_config
 
 
-def test_fields_are_found_whatever_their_case() -> None:
+def test_field_names_are_case_insensitive() -> None:
     document = read(ODD.encode(), CreateContainer)
     config = HostConfig(binds=("a:/x", ""))
     assert document.value == CreateContainer(image="a", host_config=config)
@@ -33,7 +33,7 @@ def test_fields_are_found_whatever_their_case() -> None:
 @pytest.mark.parametrize(
     "key", ["HostConﬁg", "HoﬆConfig", "HostConfıg", "HostConfig\\u0000", "Host"]
 )
-def test_what_only_looks_like_a_field_is_none(key: str) -> None:
+def test_a_key_that_only_resembles_a_field_name_is_ignored(key: str) -> None:
     body = f'{{"{key}":{{"Binds":["/etc:/x"]}}}}'.encode()
     assert read(body, CreateContainer).value == CreateContainer()
 
@@ -58,11 +58,11 @@ def test_a_key_may_be_escaped() -> None:
         ('{"Binds":["a"]},"HostConfig":null,"HostConfig":{}', HostConfig()),
     ],
 )
-def test_a_field_that_occurs_twice_adds_up_as_in_go(text: str, read_as: HostConfig | None) -> None:
+def test_duplicate_fields_are_merged_as_in_go(text: str, read_as: HostConfig | None) -> None:
     assert host(text) == read_as
 
 
-def test_elements_of_lists_add_up_too() -> None:
+def test_list_elements_of_duplicate_fields_are_merged() -> None:
     first = '{"Type":"bind","Source":"/a","BindOptions":{"CreateMountpoint":true}}'
     lists = (
         f'{{"Mounts":[{first},{{"Source":"/b"}}],"mounts":[{{}}],"MOUNTS":[null,{{"Type":"x"}}]}}'
@@ -73,14 +73,14 @@ def test_elements_of_lists_add_up_too() -> None:
     )
 
 
-def test_null_changes_no_struct_that_is_no_pointer() -> None:
+def test_null_does_not_change_a_struct_that_is_no_pointer() -> None:
     spec = '{"TaskTemplate":{"ContainerSpec":{"Env":["a"]}},"TaskTemplate":null}'
     task = TaskSpec(ContainerSpec(env=("a",)))
     assert read(spec.encode(), CreateService).value == CreateService(task_template=task)
 
 
-def test_a_field_that_occurs_twice_is_written_once() -> None:
-    """So that nothing that counts them in another way reads another document."""
+def test_duplicate_fields_are_encoded_once() -> None:
+    """A parser with other rules for duplicates must not read other values."""
     body = b'{"A":1,"HostConfig":{"X":2,"Binds":["a"]}, "Image":"b",'
     body += b'"hostconfig": {"binds":["c"],"X":3}}'
     document = read(body, CreateContainer)
@@ -89,7 +89,7 @@ def test_a_field_that_occurs_twice_is_written_once() -> None:
     )
 
 
-def test_a_change_leaves_every_other_byte() -> None:
+def test_a_change_keeps_every_other_byte() -> None:
     document = read(ODD.encode(), CreateContainer)
     config = HostConfig(binds=("b:/x", "", "c:/y"), mounts=(Mount("bind", "/a"),))
     changed = msgspec.structs.replace(document.value, host_config=config, env=("A=b", 'C="'))
@@ -103,7 +103,7 @@ def test_a_change_leaves_every_other_byte() -> None:
 
 
 @pytest.mark.parametrize("before", ["{}", '{"HostConfig":null}', '{"hostconfig":{}}'])
-def test_what_is_missing_is_added(before: str) -> None:
+def test_a_missing_field_is_added(before: str) -> None:
     document = read(before.encode(), CreateContainer)
     changed = msgspec.structs.replace(document.value, host_config=HostConfig(binds=("a",)))
     sent = document.encode(changed)
@@ -130,7 +130,7 @@ def test_what_is_missing_is_added(before: str) -> None:
         b'{"Image":["a"]}',
     ],
 )
-def test_what_is_of_another_type_is_for_dockerd_to_refuse(body: bytes) -> None:
+def test_a_value_of_the_wrong_type_is_a_validation_error(body: bytes) -> None:
     with pytest.raises(msgspec.ValidationError):
         read(body, CreateContainer)
 
@@ -150,7 +150,7 @@ def test_what_is_of_another_type_is_for_dockerd_to_refuse(body: bytes) -> None:
         b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
     ],
 )
-def test_what_is_no_json_is_unreadable(body: bytes) -> None:
+def test_invalid_json_is_unreadable(body: bytes) -> None:
     with pytest.raises(UNREADABLE) as caught:
         read(body, CreateContainer)
     assert not isinstance(caught.value, msgspec.ValidationError)
