@@ -1,4 +1,4 @@
-"""Start at login as a setting: the system's list is the truth, and nothing is kept beside it."""
+"""Start at login as a setting: stored only as an autostart entry of the desktop."""
 
 import subprocess
 import sys
@@ -28,25 +28,27 @@ def entry(home: Home) -> Path:
     return linux.path(autostart.login(home))
 
 
-def test_the_setting_is_the_entry(store: SettingsStore, home: Home) -> None:
-    told = []
-    store.subscribe(lambda settings: told.append(settings.start_at_login))
+def test_the_setting_is_the_autostart_entry(store: SettingsStore, home: Home) -> None:
+    notified = []
+    store.subscribe(lambda settings: notified.append(settings.start_at_login))
     assert getattr(store.current(), NAME) is False
     made = store.set(NAME, "true")
     assert (made.value, made.is_set) == (True, True)
     assert entry(home).exists()
     assert not home.settings.exists()
     assert store.load().start_at_login
-    entry(home).unlink()  # by the desktop's own list
+    entry(home).unlink()  # as the desktop's own settings do
     assert getattr(store.current(), NAME) is False
     store.set(NAME, True)
     undone = store.unset(NAME)
     assert (undone.value, undone.is_set) == (False, False)
     assert not entry(home).exists()
-    assert told == [True, True, False]
+    assert notified == [True, True, False]
 
 
-def test_a_line_in_the_file_is_told_and_does_nothing(store: SettingsStore, home: Home) -> None:
+def test_a_line_in_the_settings_file_is_reported_and_ignored(
+    store: SettingsStore, home: Home
+) -> None:
     home.settings.write_text("cpus = 2\nstart_at_login = true\n")
     assert getattr(store.current(), NAME) is False
     (problem,) = store.current().problems
@@ -55,15 +57,13 @@ def test_a_line_in_the_file_is_told_and_does_nothing(store: SettingsStore, home:
     assert store.load().start_engine_at_login
 
 
-def test_a_reset_takes_it_out(store: SettingsStore, home: Home) -> None:
+def test_a_reset_removes_the_entry(store: SettingsStore, home: Home) -> None:
     store.set(NAME, True)
     store.clear()
     assert not entry(home).exists()
 
 
-def test_what_the_system_refuses_is_an_error_and_nothing_changes(
-    store: SettingsStore, home: Home
-) -> None:
+def test_an_entry_that_cannot_be_written_is_an_error(store: SettingsStore, home: Home) -> None:
     entry(home).parent.parent.mkdir()
     entry(home).parent.write_text("a file, not a folder")
     with pytest.raises(HostError, match="Start at login cannot be changed"):
@@ -71,7 +71,7 @@ def test_what_the_system_refuses_is_an_error_and_nothing_changes(
     assert getattr(store.current(), NAME) is False
 
 
-def test_each_galley_has_an_entry_of_its_own(home: Home, tmp_path: Path) -> None:
+def test_each_home_has_its_own_entry(home: Home, tmp_path: Path) -> None:
     autostart.enable(home)
     other = home_at(tmp_path / "other")
     assert autostart.state(other).standing is Standing.DISABLED
@@ -85,18 +85,18 @@ def test_each_galley_has_an_entry_of_its_own(home: Home, tmp_path: Path) -> None
     assert autostart.login(home).command[-2:] == ("--home", str(home.root))
 
 
-def test_without_a_program_of_ours_it_is_python_with_it(
+def test_without_a_galley_program_the_entry_runs_python(
     monkeypatch: pytest.MonkeyPatch, home: Home, tmp_path: Path
 ) -> None:
     assert autostart.login(home).command[0] == str(Path(sys.prefix, "bin", "galley"))
     monkeypatch.setattr(sys, "prefix", str(tmp_path))
-    words = autostart.login(home).command
-    assert words[:4] == (sys.executable, "-P", "-m", "engine.cli")
-    done = subprocess.run([*words[:4], "version"], capture_output=True, check=True, timeout=30)
+    command = autostart.login(home).command
+    assert command[:4] == (sys.executable, "-P", "-m", "engine.cli")
+    done = subprocess.run([*command[:4], "version"], capture_output=True, check=True, timeout=30)
     assert done.stdout
 
 
-def test_diagnose_asks_where_there_is_an_entry(home: Home) -> None:
+def test_diagnose_checks_autostart_only_if_there_is_an_entry(home: Home) -> None:
     facts = Facts(home)
     assert not AUTOSTART.applies(facts)
     autostart.enable(home)

@@ -1,4 +1,4 @@
-"""The desktop's entry: GLib starts what it says, and what desktops do to it is seen."""
+"""The autostart entry: GLib runs its command, and changes by desktops are detected."""
 
 import os
 import subprocess
@@ -16,15 +16,15 @@ ODD = "a b\"c'd$e`f\\g%h~i&j#k(l)m;n*o?p|q<r>s\tt\nu"
 
 
 def change(old: str, new: str) -> None:
-    """As another program would."""
+    """Edits the entry as another program would."""
     entry = linux.path(LOGIN)
     assert old in entry.read_text()
     entry.write_text(entry.read_text().replace(old, new))
 
 
-def test_it_is_turned_on_and_off() -> None:
+def test_autostart_is_enabled_and_disabled() -> None:
     assert linux.state(LOGIN).standing is Standing.DISABLED
-    linux.disable(LOGIN)  # what is not there is no error
+    linux.disable(LOGIN)  # a missing entry is no error
     linux.enable(LOGIN)
     assert linux.path(LOGIN) == Path(os.environ["XDG_CONFIG_HOME"], "autostart", "galley.desktop")
     assert linux.state(LOGIN).standing is Standing.ENABLED
@@ -42,23 +42,23 @@ def test_the_entry_is_valid(word: str) -> None:
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
-def test_a_desktop_starts_just_this_command(tmp_path: Path) -> None:
-    # GLib looks for the program before it makes one % of two.
-    program, told = tmp_path / ODD.replace("%", "") / "galley", tmp_path / "told"
+def test_a_desktop_runs_exactly_this_command(tmp_path: Path) -> None:
+    # GLib searches for the program before it replaces %% with %.
+    program, args = tmp_path / ODD.replace("%", "") / "galley", tmp_path / "args"
     program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\nprintf "%s\\0" "$@" > {told}.new && mv {told}.new {told}\n')
+    program.write_text(f'#!/bin/sh\nprintf "%s\\0" "$@" > {args}.new && mv {args}.new {args}\n')
     program.chmod(0o755)
     words = ("desktop", "--hidden", ODD, "", "%f", "ü")
     login = Login("galley", (str(program), *words))
     linux.enable(login)
     subprocess.run(["gio", "launch", linux.path(login)], check=True, timeout=30)
-    wait_until(told.exists, 30)
-    assert told.read_text().split("\0") == [*words, ""]
+    wait_until(args.exists, 30)
+    assert args.read_text().split("\0") == [*words, ""]
     assert linux.state(login).standing is Standing.ENABLED
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "says"),
+    ("old", "new", "expected"),
     [
         ("Terminal=false", "Hidden=true", "The desktop's own settings"),
         ("GNOME-Autostart-enabled=true", "GNOME-Autostart-enabled=false", "own settings"),
@@ -69,19 +69,21 @@ def test_a_desktop_starts_just_this_command(tmp_path: Path) -> None:
         ("desktop --hidden", "desktop", "not this Galley"),
     ],
 )
-def test_what_is_in_the_way_is_said_and_taken_out_of_it(old: str, new: str, says: str) -> None:
+def test_a_disabled_or_foreign_entry_is_reported_and_replaced(
+    old: str, new: str, expected: str
+) -> None:
     linux.enable(LOGIN)
     change(old, new)
     seen = linux.state(LOGIN)
     assert seen.standing is Standing.ELSEWHERE
     assert seen.problem is not None
-    assert says in seen.problem.summary
+    assert expected in seen.problem.summary
     assert "settings set start_at_login true" in seen.problem.hint
     linux.enable(LOGIN)
     assert linux.state(LOGIN).standing is Standing.ENABLED
 
 
-def test_what_others_add_to_it_is_not_in_the_way() -> None:
+def test_additions_by_other_programs_are_ignored() -> None:
     linux.enable(LOGIN)
     change("[Desktop Entry]\n", "# mine\n\n[Desktop Entry]\nX-Xfce-RunHook = 0\nHidden = false\n")
     with linux.path(LOGIN).open("a") as file:
@@ -89,7 +91,7 @@ def test_what_others_add_to_it_is_not_in_the_way() -> None:
     assert linux.state(LOGIN).standing is Standing.ENABLED
 
 
-def test_where_nothing_can_be_written_it_says_so() -> None:
+def test_an_unwritable_folder_is_reported() -> None:
     folder = linux.path(LOGIN).parent
     folder.parent.mkdir()
     folder.write_text("a file, not a folder")
@@ -104,7 +106,7 @@ def test_where_nothing_can_be_written_it_says_so() -> None:
     assert folder.read_text() == "a file, not a folder"
 
 
-def test_a_relative_folder_of_settings_does_not_count(
+def test_a_relative_xdg_config_home_is_ignored(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))

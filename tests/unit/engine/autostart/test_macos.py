@@ -1,4 +1,4 @@
-"""launchd's agent, by its file alone: there is no launchd here, and it has never met one."""
+"""The launch agent's file alone: there is no launchd here, and none has ever loaded it."""
 
 import plistlib
 from pathlib import Path
@@ -10,7 +10,7 @@ from engine.autostart.entry import Login, Standing
 from vm.errors import HostError
 
 LOGIN = Login("galley", ("/Applications/a b/galley", "desktop", "--hidden"))
-# Of launchd.plist(5), those that an agent of a user may have, and their types.
+# Keys of launchd.plist(5) that a user's agent may have, and their types.
 KEYS = {
     "Label": str, "Disabled": bool, "Program": str, "ProgramArguments": list,
     "EnvironmentVariables": dict, "RunAtLoad": bool, "KeepAlive": bool, "WorkingDirectory": str,
@@ -32,7 +32,7 @@ def write(**changes: object) -> None:
     macos.path(LOGIN).write_bytes(plistlib.dumps({**content(), **changes}))
 
 
-def test_it_is_turned_on_and_off(tmp_path: Path) -> None:
+def test_autostart_is_enabled_and_disabled(tmp_path: Path) -> None:
     assert macos.state(LOGIN).standing is Standing.DISABLED
     macos.disable(LOGIN)
     macos.enable(LOGIN)
@@ -42,7 +42,7 @@ def test_it_is_turned_on_and_off(tmp_path: Path) -> None:
     assert macos.state(LOGIN).standing is Standing.DISABLED
 
 
-def test_launchd_would_know_every_key() -> None:
+def test_every_key_is_one_of_launchd_plist() -> None:
     macos.enable(LOGIN)
     found = content()
     assert found == macos.agent(LOGIN)
@@ -56,7 +56,7 @@ def test_launchd_would_know_every_key() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "says"),
+    ("changes", "expected"),
     [
         ({"Disabled": True}, "The desktop's own settings"),
         ({"RunAtLoad": False}, "The desktop's own settings"),
@@ -64,21 +64,21 @@ def test_launchd_would_know_every_key() -> None:
         ({"ProgramArguments": []}, "not this Galley: nothing."),
     ],
 )
-def test_what_is_in_the_way_is_said_and_taken_out_of_it(
-    changes: dict[str, object], says: str
+def test_a_disabled_or_foreign_agent_is_reported_and_replaced(
+    changes: dict[str, object], expected: str
 ) -> None:
     macos.enable(LOGIN)
     write(**changes)
     seen = macos.state(LOGIN)
     assert seen.standing is Standing.ELSEWHERE
     assert seen.problem is not None
-    assert says in seen.problem.summary
+    assert expected in seen.problem.summary
     macos.enable(LOGIN)
     assert macos.state(LOGIN).standing is Standing.ENABLED
 
 
 @pytest.mark.parametrize("text", ["", "no plist", "<?xml version='1.0'?><plist>", "bplist00"])
-def test_what_is_no_plist_is_said(text: str) -> None:
+def test_an_invalid_plist_is_reported(text: str) -> None:
     macos.enable(LOGIN)
     macos.path(LOGIN).write_text(text)
     seen = macos.state(LOGIN)
@@ -87,7 +87,7 @@ def test_what_is_no_plist_is_said(text: str) -> None:
     assert "cannot be read" in seen.problem.summary
 
 
-def test_where_nothing_can_be_written_it_says_so(tmp_path: Path) -> None:
+def test_an_unwritable_folder_is_reported(tmp_path: Path) -> None:
     (tmp_path / "Library").write_text("a file, not a folder")
     for attempt in (macos.enable, macos.disable):
         with pytest.raises(HostError, match=r"^Start at login cannot be changed: "):
