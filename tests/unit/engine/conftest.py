@@ -1,4 +1,4 @@
-"""Supervisors of a test: they are started with a scripted engine, and ended when it is over."""
+"""Fixtures that start supervisors with a scripted engine, and kill them after the test."""
 
 from collections.abc import Iterator
 
@@ -18,16 +18,16 @@ def home() -> Home:
 
 @pytest.fixture
 def scripted(monkeypatch: pytest.MonkeyPatch, home: Home) -> Iterator[Home]:
-    """A home in which `launch` starts scripted supervisors; none of any process is left behind."""
+    """A home in which `launch` starts scripted supervisors. All of them are killed afterwards."""
     started: list[process.Identity] = []
     start_process = spawn._start_process
 
-    def remember(where: Home) -> process.Identity:
+    def record(where: Home) -> process.Identity:
         started.append(start_process(where))
         return started[-1]
 
     monkeypatch.setattr(spawn, "MODULE", "tests.unit.engine.scripted_supervisor")
-    monkeypatch.setattr(spawn, "_start_process", remember)
+    monkeypatch.setattr(spawn, "_start_process", record)
     yield home
     for identity in filter(None, [*started, running(home)]):
         process.end(identity, force=True)
@@ -35,7 +35,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch, home: Home) -> Iterator[Home]:
 
 
 def running(home: Home) -> process.Identity | None:
-    """The supervisor of this home, if it lives."""
+    """The supervisor of this home, if it is running."""
     try:
         with ControlClient.connect(home, any_version=True) as client:
             return process.identify(client.hello.pid)

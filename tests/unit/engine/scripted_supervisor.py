@@ -1,6 +1,6 @@
-"""A real supervisor over a scripted engine; `GALLEY_TEST_FAULT` says what goes wrong in it.
+"""A real supervisor with a scripted engine; `GALLEY_TEST_FAULT` selects a fault.
 
-`launch.MODULE` is pointed here, so that tests of the processes need no machine and no bridge.
+Tests set `spawn.MODULE` to this module, so that they need no machine and no bridge.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""A real keyring for a test: gnome-keyring on a session bus of its own, in a home of its own."""
+"""A real keyring for tests: gnome-keyring with its own session bus and home folder."""
 
 import contextlib
 import os
@@ -13,7 +13,7 @@ import secretstorage
 
 from tests.unit.engine.bridge.servers import wait_until
 
-# A bus that starts nobody, so that only our keyring can be on it.
+# A bus without service activation, so that only the test's keyring can be on it.
 BUS = """
 <busconfig>
   <type>session</type>
@@ -30,7 +30,7 @@ PASSWORD = b"keyring password"
 
 
 class SecretService:
-    """Unlocked when it has started. `folder`: where everything is, also what it has written."""
+    """A gnome-keyring daemon, unlocked after `start`. `folder`: its configuration and data."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -38,9 +38,9 @@ class SecretService:
         self._processes: list[subprocess.Popen[bytes]] = []
 
     def start(self) -> None:
-        places = ("HOME", "XDG_RUNTIME_DIR", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME")
-        self._environment = {**os.environ, **{name: str(self.folder) for name in places}}
-        self._environment.pop("DISPLAY", None)  # nobody is there whom it could ask
+        names = ("HOME", "XDG_RUNTIME_DIR", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME")
+        self._environment = {**os.environ, **{name: str(self.folder) for name in names}}
+        self._environment.pop("DISPLAY", None)  # no display for a password prompt
         config = self.folder / "bus.conf"
         config.write_text(BUS.format(folder=self.folder))
         bus = self._run("dbus-daemon", f"--config-file={config}", "--nofork", "--print-address")
@@ -59,8 +59,8 @@ class SecretService:
         for process in reversed(self._processes):
             process.kill()
             process.wait()
-            for end in filter(None, (process.stdin, process.stdout)):
-                end.close()
+            for pipe in filter(None, (process.stdin, process.stdout)):
+                pipe.close()
 
     def lock(self) -> None:
         with self._collection() as collection:
@@ -68,12 +68,13 @@ class SecretService:
 
     @contextlib.contextmanager
     def silent(self) -> Iterator[None]:
-        """There, and not answering."""
+        """The keyring runs, but does not answer."""
         self._keyring.send_signal(signal.SIGSTOP)
         yield
         self._keyring.send_signal(signal.SIGCONT)
 
-    def delete_behind_our_back(self, server: str) -> None:
+    def delete_externally(self, server: str) -> None:
+        """Deletes a login as another program would."""
         with self._collection() as collection:
             for item in collection.search_items({"username": server}):
                 item.delete()
@@ -106,7 +107,7 @@ class SecretService:
 
 @contextlib.contextmanager
 def unlocked() -> Iterator[SecretService]:
-    """For this process and what it starts; the helper is on PATH, as an installed one would be."""
+    """A keyring for this process and its children. The helper is on PATH, as if installed."""
     with (
         tempfile.TemporaryDirectory(prefix="galley-keyring-") as folder,
         pytest.MonkeyPatch.context() as environment,
@@ -127,7 +128,7 @@ def unlocked() -> Iterator[SecretService]:
 
 
 def _installed(folder: Path) -> Path:
-    """A folder with a link to the program, as `ln -s` makes one."""
+    """A folder with a symbolic link to the credential helper."""
     from engine.dockercli.tools import own_folder
 
     (folder / "bin").mkdir()

@@ -1,4 +1,4 @@
-"""The machine that pretends, and can be suspended."""
+"""A fake backend that can suspend its machine."""
 
 import shutil
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from vm.types import BootOptions, MachineSpec
 
 
 class Sleepy(FakeBackend):
-    """One that can be suspended: what it has in memory is how often it was started from cold."""
+    """A fake backend that can suspend. The machine's memory holds the number of cold starts."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -23,7 +23,7 @@ class Sleepy(FakeBackend):
         self.boots = 0
         self.spec: MachineSpec | None = None  # of the last boot
         self.memory = 0
-        self.at_suspend: Callable[[], None] = lambda: None  # what happens meanwhile
+        self.at_suspend: Callable[[], None] = lambda: None  # called during a suspend
         self.at_resume: Callable[[], None] = lambda: None
 
     def start(
@@ -35,14 +35,14 @@ class Sleepy(FakeBackend):
         self.memory = self.boots
         super().start(directory, spec, options, progress)
 
-    def go_on(
+    def start_resumed(
         self, directory: MachineDir, spec: MachineSpec, options: BootOptions, progress: Progress
     ) -> None:
         super().start(directory, spec, options, progress)
 
 
 class Sleep(Suspends):
-    """Its suspended state is the file "ram"."""
+    """Keeps the suspended state in the file "ram"."""
 
     def __init__(self, backend: Sleepy) -> None:
         self._backend = backend
@@ -65,7 +65,7 @@ class Sleep(Suspends):
             raise NotResumable(Message("", "Another machine."))
         self._backend.memory = int((directory.suspended / "ram").read_text())
         shutil.rmtree(directory.suspended)
-        self._backend.go_on(directory, spec, options, progress)
+        self._backend.start_resumed(directory, spec, options, progress)
 
     def copy(self, directory: MachineDir, disk: Path, folder: Path, report: sparse.Report) -> bool:
         shutil.copytree(directory.suspended, folder)

@@ -1,4 +1,4 @@
-"""The whole engine, suspended by its resource saver: a suspend that fails, and the next use."""
+"""The whole engine with auto-suspend: a suspend that fails, and the resume by a request."""
 
 import threading
 from collections.abc import Iterator
@@ -16,33 +16,33 @@ from vm.host.paths import Home
 from vm.messages import Message
 from vm.types import MachineState
 
-PATIENCE = 8.0  # seconds; less than the 10 s that a ping waits for its answer
+TIMEOUT = 8.0  # seconds; less than the 10 s that a ping waits for its answer
 
 
 class Watcher:
-    """Every state that the engine has shown, and whether it was shown as suspended."""
+    """Records each machine state that the engine reports, and whether it is auto-suspended."""
 
     def __init__(self, engine: Engine) -> None:
         self.seen: list[tuple[MachineState, bool]] = []
         self._engine = engine
         self._changed = threading.Condition()
-        engine.subscribe(lambda _: self._look())
+        engine.subscribe(lambda _: self._record())
 
-    def _look(self) -> None:
-        shown = self._engine.status()
+    def _record(self) -> None:
+        status = self._engine.status()
         with self._changed:
-            self.seen.append((shown.machine.state, shown.auto_suspended))
+            self.seen.append((status.machine.state, status.auto_suspended))
             self._changed.notify_all()
 
     def wait_for(self, *seen: tuple[MachineState, bool]) -> None:
-        """Until these were shown in this order, whatever else was in between."""
+        """Waits until these states were seen in this order; others may come in between."""
 
         def has_seen() -> bool:
-            shown = iter(self.seen)
-            return all(one in shown for one in seen)
+            remaining = iter(self.seen)
+            return all(one in remaining for one in seen)
 
         with self._changed:
-            assert self._changed.wait_for(has_seen, PATIENCE), [*map(str, self.seen)]
+            assert self._changed.wait_for(has_seen, TIMEOUT), [*map(str, self.seen)]
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def backend() -> Sleepy:
 
 @pytest.fixture
 def engine(home: Home, backend: Sleepy) -> Iterator[Engine]:
-    """It runs, nothing runs in it, and it is suspended after a second or two."""
+    """A running engine without containers. It is suspended after a second or two."""
     folder = MachineDir.of(home).root
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "fake.json").write_text('{"idle": true}')
@@ -67,7 +67,9 @@ def engine(home: Home, backend: Sleepy) -> Iterator[Engine]:
     made.close()
 
 
-def test_its_first_use_resumes_it(engine: Engine, home: Home, backend: Sleepy) -> None:
+def test_a_request_resumes_an_auto_suspended_engine(
+    engine: Engine, home: Home, backend: Sleepy
+) -> None:
     watcher = Watcher(engine)
     watcher.wait_for((MachineState.PAUSED, False), (MachineState.STOPPED, True))
     http.get(lambda: connect(home.docker_socket), "/version")
@@ -76,9 +78,11 @@ def test_its_first_use_resumes_it(engine: Engine, home: Home, backend: Sleepy) -
     assert backend.boots == 1
 
 
-def test_a_suspend_that_fails_is_over_at_once(engine: Engine, backend: Sleepy) -> None:
-    """The steps that serve the machine again ping dockerd through the bridge, which must not take
-    the ping for a client that has to resume the machine."""
+def test_the_engine_is_running_immediately_after_a_failed_suspend(
+    engine: Engine, backend: Sleepy
+) -> None:
+    """After the failure the engine pings dockerd through the bridge. The bridge must not treat
+    this ping as a client's request that resumes the machine."""
 
     def fail() -> None:
         backend.at_suspend = lambda: None

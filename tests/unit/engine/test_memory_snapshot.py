@@ -1,4 +1,4 @@
-"""The whole engine while its machine is on the disk for a snapshot: who comes, cancels, stops."""
+"""The whole engine during a snapshot with memory: requests, cancel and stop."""
 
 import socket
 import threading
@@ -22,7 +22,7 @@ def backend() -> Sleepy:
 
 @pytest.fixture
 def engine(home: Home, backend: Sleepy, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
-    """It runs."""
+    """A running engine."""
     monkeypatch.setattr(sparse, "clone", lambda source, target: False)
     made = Engine(home, SettingsStore(home), backend)
     made.open()
@@ -36,8 +36,8 @@ def state(engine: Engine) -> MachineState:
     return engine.status().machine.state
 
 
-def meanwhile(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
-    """While the disk is copied."""
+def during_copy(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
+    """Calls `act` when the copy of the disk begins."""
     real = sparse.duplicate
 
     def duplicate(*arguments: object) -> None:
@@ -47,8 +47,8 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> Non
     monkeypatch.setattr(sparse, "duplicate", duplicate)
 
 
-def version(home: Home) -> bytes:
-    """A client that is no ping."""
+def request_version(home: Home) -> bytes:
+    """A request that resumes a suspended machine, which a ping does not."""
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(20)
         client.connect(str(home.docker_socket))
@@ -56,12 +56,12 @@ def version(home: Home) -> bytes:
         return client.recv(4096)
 
 
-def test_a_client_who_comes_meanwhile_is_served_afterwards(
+def test_a_request_during_a_memory_snapshot_is_answered_afterwards(
     engine: Engine, home: Home, backend: Sleepy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers: list[bytes] = []
-    client = threading.Thread(target=lambda: answers.append(version(home)))
-    meanwhile(monkeypatch, client.start)
+    client = threading.Thread(target=lambda: answers.append(request_version(home)))
+    during_copy(monkeypatch, client.start)
     engine.snapshots.create("one", memory=True)
     client.join()
     assert answers[0].startswith(b"HTTP/1.1 200")
@@ -70,19 +70,19 @@ def test_a_client_who_comes_meanwhile_is_served_afterwards(
     assert not engine.status().auto_suspended
 
 
-def test_it_is_shown_as_saving_meanwhile(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = []
-    meanwhile(monkeypatch, lambda: seen.append(engine.status()))
-    engine.snapshots.create("one", memory=True)
-    [one] = seen
-    assert one.auto_suspended
-    assert one.snapshot_work is not None
-    assert one.snapshot_work.step is SnapshotStep.DISK
-
-
-def test_a_cancel_while_it_goes_on_comes_too_late_and_ends_nothing(
-    engine: Engine, backend: Sleepy
+def test_the_status_reports_the_suspend_and_the_step_of_a_memory_snapshot(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    statuses = []
+    during_copy(monkeypatch, lambda: statuses.append(engine.status()))
+    engine.snapshots.create("one", memory=True)
+    [status] = statuses
+    assert status.auto_suspended
+    assert status.snapshot_work is not None
+    assert status.snapshot_work.step is SnapshotStep.DISK
+
+
+def test_a_cancel_during_the_resume_has_no_effect(engine: Engine, backend: Sleepy) -> None:
     backend.at_resume = engine.cancel
     engine.snapshots.create("one", memory=True)
     assert state(engine) is MachineState.RUNNING
@@ -90,22 +90,24 @@ def test_a_cancel_while_it_goes_on_comes_too_late_and_ends_nothing(
     assert backend.boots == 1
 
 
-def test_a_cancel_while_it_is_copied(
+def test_a_cancel_during_the_copy_discards_the_snapshot(
     engine: Engine, backend: Sleepy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine_disk = engine.console_log.parent.parent / "machine" / "data.img"
     engine_disk.write_bytes(b"x" * (8 << 20))
-    meanwhile(monkeypatch, engine.cancel)
+    during_copy(monkeypatch, engine.cancel)
     with pytest.raises(Cancelled):
         engine.snapshots.create("one", memory=True)
     assert state(engine) is MachineState.RUNNING
     assert (engine.snapshots.kept, backend.boots) == ((), 1)
 
 
-def test_a_stop_meanwhile_is_heeded(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stop_during_a_memory_snapshot_stops_the_engine(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stop = threading.Thread(target=engine.stop)
-    meanwhile(monkeypatch, stop.start)
+    during_copy(monkeypatch, stop.start)
     engine.snapshots.create("one", memory=True)
     stop.join()
     assert state(engine) is MachineState.STOPPED
-    assert not engine.status().auto_suspended, "nobody brings it back by using it"
+    assert not engine.status().auto_suspended, "the next request would resume it"

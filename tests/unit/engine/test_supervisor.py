@@ -1,4 +1,4 @@
-"""The supervisor process: single, quiet, cleanly ended, and everything it says in its log."""
+"""The supervisor process: one per home, no polling, a clean exit, errors in its log."""
 
 import os
 import resource
@@ -25,7 +25,7 @@ def log_of(home: Home) -> str:
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGHUP"])
-def test_a_signal_ends_it_cleanly(scripted: Home, name: str) -> None:
+def test_a_signal_ends_the_supervisor_cleanly(scripted: Home, name: str) -> None:
     with ensure_supervisor(scripted) as client:
         identity = process.identify(client.hello.pid)
         assert identity
@@ -39,9 +39,9 @@ def test_a_signal_ends_it_cleanly(scripted: Home, name: str) -> None:
     assert "Traceback" not in log_of(scripted)
 
 
-def test_it_may_open_many_files(scripted: Home) -> None:
+def test_the_supervisor_raises_its_limit_of_open_files(scripted: Home) -> None:
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (256, limits[1]))  # which it inherits
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, limits[1]))  # inherited by the supervisor
     try:
         with ensure_supervisor(scripted) as client:
             soft, hard = psutil.Process(client.hello.pid).rlimit(psutil.RLIMIT_NOFILE)
@@ -50,7 +50,7 @@ def test_it_may_open_many_files(scripted: Home) -> None:
     assert soft == min(open_files.WANTED, hard)
 
 
-def test_it_ends_although_its_home_was_deleted(scripted: Home) -> None:
+def test_the_supervisor_ends_although_its_home_was_deleted(scripted: Home) -> None:
     with ensure_supervisor(scripted) as client:
         identity = process.identify(client.hello.pid)
     assert identity
@@ -59,7 +59,7 @@ def test_it_ends_although_its_home_was_deleted(scripted: Home) -> None:
     assert process.wait_gone(identity, 10)
 
 
-def test_quit_is_answered_and_leaves_nothing(scripted: Home) -> None:
+def test_quit_is_answered_and_leaves_only_key_and_locks(scripted: Home) -> None:
     with ensure_supervisor(scripted) as client:
         identity = process.identify(client.hello.pid)
         client.call("quit")
@@ -69,7 +69,7 @@ def test_quit_is_answered_and_leaves_nothing(scripted: Home) -> None:
     assert left == {"control.key", "launch.lock", "supervisor.lock"}
 
 
-def test_quit_during_a_start_does_not_wait_for_it(scripted: Home) -> None:
+def test_quit_during_a_start_does_not_wait_for_the_start(scripted: Home) -> None:
     with ensure_supervisor(scripted) as starter, ensure_supervisor(scripted) as other:
         identity = process.identify(other.hello.pid)
         with pytest.raises(SupervisorGone):
@@ -78,7 +78,7 @@ def test_quit_during_a_start_does_not_wait_for_it(scripted: Home) -> None:
     assert process.wait_gone(identity, 10)
 
 
-def test_a_second_one_goes_at_once_and_harms_nothing(scripted: Home) -> None:
+def test_a_second_supervisor_exits_and_the_first_one_still_works(scripted: Home) -> None:
     with ensure_supervisor(scripted) as client:
         done = process.run(COMMAND, timeout=30, cwd=ROOT)
         assert done.returncode == 0, done.tail()
@@ -86,7 +86,7 @@ def test_a_second_one_goes_at_once_and_harms_nothing(scripted: Home) -> None:
         ensure_supervisor(scripted).close()
 
 
-def test_an_unwritable_home_is_one_sentence(tmp_path: Path) -> None:
+def test_an_unwritable_home_is_reported_without_a_traceback(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     home = str(tmp_path / "file" / "home")
     done = process.run(COMMAND, timeout=30, cwd=ROOT, env={"GALLEY_HOME": home})
@@ -104,10 +104,10 @@ def test_uncaught_exceptions_of_threads_are_logged(
     assert "ZeroDivisionError" in log_of(scripted)
 
 
-def test_it_sleeps_when_nobody_asks(scripted: Home) -> None:
-    """Not a measure of time: a thread that polls would be seen in the count of wake-ups."""
+def test_an_idle_supervisor_does_not_poll(scripted: Home) -> None:
+    """A thread that polls would wait in nanosleep."""
     with ensure_supervisor(scripted) as client:
         client.call("stop")
         tasks = Path(f"/proc/{client.hello.pid}/task")
-        waiting = {(task / "wchan").read_text() for task in tasks.iterdir()}
-    assert not any("nanosleep" in place for place in waiting)
+        wait_channels = {(task / "wchan").read_text() for task in tasks.iterdir()}
+    assert not any("nanosleep" in channel for channel in wait_channels)

@@ -1,4 +1,4 @@
-"""The engine without a capability of its backend: an error, or the part is left out."""
+"""A backend without a capability: the engine reports an error or omits the feature."""
 
 import threading
 from pathlib import Path
@@ -30,7 +30,7 @@ def directory(home: Home) -> MachineDir:
     return MachineDir.of(home)
 
 
-def test_no_port_is_published(directory: MachineDir) -> None:
+def test_a_port_cannot_be_published(directory: MachineDir) -> None:
     ports = HostForwarder(BareBackend(), directory)
     forward = Forward("127.0.0.1", 8080, 80)
     with pytest.raises(BackendFailed, match="cannot be published"):
@@ -39,7 +39,7 @@ def test_no_port_is_published(directory: MachineDir) -> None:
     assert ports.forwarded() == frozenset()
 
 
-def test_no_folder_is_shared_and_that_is_told(home: Home, tmp_path: Path) -> None:
+def test_no_folder_is_shared_and_a_problem_is_reported(home: Home, tmp_path: Path) -> None:
     settings = SettingsStore(home)
     settings.set("shares", str(tmp_path))
     folders = SharedFolders(home, settings, BareBackend(), lambda: None)
@@ -51,7 +51,7 @@ def test_no_folder_is_shared_and_that_is_told(home: Home, tmp_path: Path) -> Non
     assert len(folders.problems) == 1
 
 
-def test_nothing_is_watched(directory: MachineDir) -> None:
+def test_no_monitor_starts_a_thread(directory: MachineDir) -> None:
     before = threading.active_count()
     HostDiskSpace(directory, BareBackend(), lambda: None).follow(True)
     InodePressure(directory, BareBackend()).begin(cast(Any, None), lambda number: None)
@@ -61,7 +61,7 @@ def test_nothing_is_watched(directory: MachineDir) -> None:
     assert threading.active_count() == before
 
 
-def test_no_snapshot_is_made(directory: MachineDir) -> None:
+def test_a_snapshot_cannot_be_created(directory: MachineDir) -> None:
     class Machine:
         backend = BareBackend()
 
@@ -73,7 +73,7 @@ def test_no_snapshot_is_made(directory: MachineDir) -> None:
         snapshots.create("one")
 
 
-def test_the_resource_saver_does_what_can_be_done(home: Home) -> None:
+def test_the_resource_saver_uses_only_what_the_backend_can_do(home: Home) -> None:
     settings = SettingsStore(home)
     settings.set("save_after", "60")  # minutes
     settings.set("suspend_after", "600")
@@ -83,5 +83,5 @@ def test_the_resource_saver_does_what_can_be_done(home: Home) -> None:
     assert rules_of(settings, Sleepy()).suspend_after == 36000.0
 
 
-def test_what_is_not_explained_is_not_asked(home: Home) -> None:
+def test_the_check_for_slow_starts_is_skipped(home: Home) -> None:
     assert not STARTS.applies(Facts(home, backend=BareBackend()))

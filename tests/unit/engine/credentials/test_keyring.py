@@ -175,7 +175,7 @@ def test_a_keyring_that_does_not_answer_is_given_up(service: SecretService) -> N
 
 def test_what_was_deleted_elsewhere_is_not_there(service: SecretService, logins: Logins) -> None:
     logins.store(SERVER, Login("bob", "secret"))
-    service.delete_behind_our_back(SERVER)
+    service.delete_externally(SERVER)
     assert logins.get(SERVER) is None
     logins.erase(SERVER)
     assert logins.list() == {}
