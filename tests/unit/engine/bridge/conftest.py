@@ -1,4 +1,4 @@
-"""Fixtures of the bridge: a real sshd as the guest, a real dockerd behind it, a socket before it.
+"""Fixtures of the bridge: a real sshd as the guest, a real dockerd behind it, and a socket.
 
 They need root, sshd, dockerd and busybox-static; `./dev test` installs them.
 """
@@ -21,7 +21,7 @@ from vm.guest.ssh import SshGuest
 
 @contextmanager
 def _folder() -> Iterator[Path]:
-    """Short enough for a socket path, which pytest's own folders are not."""
+    """A folder whose path is short enough for a socket, unlike pytest's own."""
     folder = Path(tempfile.mkdtemp(prefix="galley-"))
     yield folder
     shutil.rmtree(folder, ignore_errors=True)

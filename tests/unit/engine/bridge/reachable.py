@@ -1,4 +1,4 @@
-"""What a bridge dials in tests: dockerd by any way, which can always be dialled unless told."""
+"""The dockerd that a bridge dials in tests, reached by any dial function."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,7 @@ from vm.guest.protocol import Stream
 
 
 class ReachableDockerd:
-    """An `engine.bridge.bridge.Dockerd` of functions."""
+    """An `engine.bridge.bridge.Dockerd` made of two functions. It is up by default."""
 
     def __init__(
         self, dial: Callable[[], Stream], why_down: Callable[[], Problem | None] = lambda: None

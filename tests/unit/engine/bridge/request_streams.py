@@ -1,4 +1,4 @@
-"""Streams of requests, and a handler that notes what it is asked."""
+"""Streams of requests, and a handler that records its calls."""
 
 from engine.bridge.requests import Requests
 from tests.unit.engine.admission.making import admission
@@ -9,7 +9,7 @@ CHUNKED = CREATE + b"Transfer-Encoding: chunked\r\n\r\n"
 CHUNKED += b'6;x=y\r\n{"Imag\r\n8\r\ne":"a"}\n\r\n0\r\nX-Sum: 1\r\n\r\n'
 PING = b"GET /_ping HTTP/1.1\r\nHost: docker\r\n\r\n"
 EXPECTS = CREATE + b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\n"
-GO_ON = b"HTTP/1.1 100 Continue\r\n\r\n"
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 LOAD = b"POST /images/load HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
 LOAD += b"1b\r\nPOST /containers/create HTT\r\n2\r\n\r\n\r\n0\r\n\r\n"
 BUILD = b"POST /build HTTP/1.1\nContent-Length: 31\n\nPOST /containers/create HTTP/1\n"
@@ -20,27 +20,27 @@ JOIN += b'17\r\n{"RemoteAddrs":["a:1"]}\r\n0\r\n\r\n'
 HTTP2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00"
 
 
-class Seen:
-    """A handler that says what it was asked, and gives the answers it was made with."""
+class RecordingHandler:
+    """A handler that records its calls and returns `replacements` instead of the bodies."""
 
-    def __init__(self, *answers: bytes | None) -> None:
+    def __init__(self, *replacements: bytes | None) -> None:
         self.bodies: list[bytes] = []
         self.services: list[bytes] = []
-        self.said: list[bytes] = []
-        self._answers = iter(answers)
-        self.noticed: list[str] = []
+        self.interim_answers: list[bytes] = []
+        self._replacements = iter(replacements)
+        self.notifications: list[str] = []
         self.targets: list[str] = []
-        self.requests = Requests(self, self.said.append)
+        self.requests = Requests(self, self.interim_answers.append)
 
     def asked(self, target: bytes) -> None:
         self.targets.append(target.decode(errors="replace"))
 
     def start(self, container: str) -> None:
-        self.noticed.append(container)
+        self.notifications.append(container)
 
     def create_container(self, body: bytes) -> bytes:
         self.bodies.append(body)
-        return next(self._answers, None) or body
+        return next(self._replacements, None) or body
 
     def create_service(self, body: bytes) -> bytes:
         self.services.append(body)
@@ -50,10 +50,10 @@ class Seen:
         return admission().init_swarm(body)
 
     def swarm(self, verb: str) -> None:
-        self.noticed.append(f"swarm {verb}")
+        self.notifications.append(f"swarm {verb}")
 
     def events(self) -> None:
-        self.noticed.append("events")
+        self.notifications.append("events")
 
     def feed(self, *pieces: bytes) -> bytes:
         return b"".join(map(self.requests.feed, pieces)) + self.requests.rest()

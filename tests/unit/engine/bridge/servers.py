@@ -1,7 +1,7 @@
-"""A real sshd and a real dockerd for tests, each with files of its own. Standard library only.
+"""A real sshd and a real dockerd for tests, each with its own files. Standard library only.
 
-The sshd listens on loopback with its own configuration. The dockerd has its own data, its own
-sockets and a network namespace of its own, so that the host's network stays as it is.
+The sshd listens on loopback with its own configuration. The dockerd has its own data, sockets and
+network namespace, so that the host's network stays unchanged.
 """
 
 import os
@@ -26,23 +26,23 @@ IMAGE = "galley-test"
 
 def _server_port() -> int:
     """A free port below the ephemeral ones: a client that retries an ephemeral port of this
-    computer may be connected to itself, which keeps the port from its server."""
+    computer may connect to itself, and then its server cannot listen on the port."""
     ports = random.sample(range(10_000, 30_000), 100)
     return next(port for port in ports if is_free("127.0.0.1", port))
 
 
 def wait_until(what: Callable[[], bool], seconds: float = 10.0) -> None:
-    """Look until it is so; a test's deadline, never its pace."""
+    """Poll `what` until it is true. `seconds` is a deadline, not a delay."""
     until = time.monotonic() + seconds
     tick = threading.Event()
     while not what():
-        assert time.monotonic() < until, f"{what} did not come true within {seconds:g} s"
+        assert time.monotonic() < until, f"{what} did not become true within {seconds:g} s"
         tick.wait(0.01)
 
 
 class Sshd:
-    """One sshd that only `key` may use. Its shells find none of the account's own start files,
-    which may wait for what a session left that was killed (pyenv's lock, say)."""
+    """One sshd that accepts only `key`. Its shells do not read the account's own start files, which
+    may wait for a lock that a killed session has left (pyenv's, for example)."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -75,8 +75,8 @@ AllowStreamLocalForwarding yes
 """
 
     def add(self, lines: str) -> None:
-        """To its configuration, before all else: of two words for one thing sshd takes the first.
-        Nothing of it counts before the next start."""
+        """Add lines at the start of the configuration, because sshd uses the first value of an
+        option. They take effect at the next start."""
         self._config.write_text(f"{lines}\n{self._configuration()}")
 
     def start(self) -> None:
@@ -105,7 +105,7 @@ AllowStreamLocalForwarding yes
         return (self.folder / "sshd.log").read_text()
 
     def sessions(self) -> list[int]:
-        """The processes that serve a connection each."""
+        """The processes that serve one connection each."""
         assert self._process is not None
         return _descendants(self._process.pid)
 
@@ -183,7 +183,7 @@ class Dockerd:
         assert done.returncode == 0, done.stderr
 
     def run(self, *command: str) -> str:
-        """A container in the background; its id."""
+        """Start a container in the background. Returns its id."""
         done = docker(self.socket, "run", "-d", "--network=none", IMAGE, *command)
         assert done.returncode == 0, done.stderr
         return done.stdout.decode().strip()

@@ -1,4 +1,4 @@
-"""The check of creations, through the bridge to a real dockerd."""
+"""Checks of create requests, through the bridge to a real dockerd."""
 
 import http.client
 import json
@@ -20,10 +20,10 @@ from vm.messages import Message
 
 class Checking(NoAdmission):
     def create_container(self, body: bytes) -> bytes:
-        asked = msgspec.json.decode(body)
-        if "Refused" in asked:
+        request = msgspec.json.decode(body)
+        if "Refused" in request:
             raise NotShared(Message("", "This is not shared.", "Share it."))
-        return body.replace(b"wrong", b"right") if "Changed" in asked else body
+        return body.replace(b"wrong", b"right") if "Changed" in request else body
 
 
 class Client(http.client.HTTPConnection):
@@ -41,8 +41,8 @@ class Client(http.client.HTTPConnection):
         text = None if body is None else json.dumps(body)
         self.request(method, target, text, {"Content-Type": "application/json"})
         answer = self.getresponse()
-        said = answer.read()
-        return answer.status, json.loads(said) if said.startswith(b"{") else {}
+        content = answer.read()
+        return answer.status, json.loads(content) if content.startswith(b"{") else {}
 
 
 @pytest.fixture
@@ -57,21 +57,21 @@ def client(dockerd: Dockerd, folder: Path) -> Iterator[Client]:
     bridge.close()
 
 
-def test_one_connection_for_good_refused_and_changed_creations(client: Client) -> None:
+def test_accepted_refused_and_changed_create_requests_of_one_client(client: Client) -> None:
     assert client.ask("GET", "/_ping")[0] == 200
     connection = client.sock
     refused = {"Image": IMAGE, "Refused": True}
-    status, said = client.ask("POST", "/containers/create?name=never", refused)
-    assert (status, said) == (400, {"message": "This is not shared. Share it."})
-    assert client.sock is None, "the answer says that the connection ends"
+    status, answer = client.ask("POST", "/containers/create?name=never", refused)
+    assert (status, answer) == (400, {"message": "This is not shared. Share it."})
+    assert client.sock is None, "the answer must close the connection"
     assert client.ask("GET", "/containers/never/json")[0] == 404
     assert client.sock is not connection
 
     changed = {"Image": IMAGE, "Changed": True, "Labels": {"it-is": "wrong"}, "Cmd": ["sh"]}
     kept: object = None
     for name, wanted in (("one", changed), ("two", {"Image": IMAGE, "Cmd": ["sh"]})):
-        status, said = client.ask("POST", f"/containers/create?name={name}", wanted)
-        assert status == 201, said
+        status, answer = client.ask("POST", f"/containers/create?name={name}", wanted)
+        assert status == 201, answer
         assert kept is None or client.sock is kept
         kept = client.sock
     config = client.ask("GET", "/containers/one/json")[1]["Config"]

@@ -17,62 +17,62 @@ from vm.errors import BackendFailed, EngineUnreachable, Problem
 from vm.messages import Message
 
 EVENTS = b"GET /v1.47/events?since=1 HTTP/1.1\r\nHost: docker\r\n\r\n"
-PAST = EVENTS.replace(b"since=1", b"since=1&until=2")
+PAST_EVENTS = EVENTS.replace(b"since=1", b"since=1&until=2")
 LIST = b"GET /v1.47/containers/json HTTP/1.1\r\nHost: docker\r\n\r\n"
 PING = b"HEAD /_ping HTTP/1.1\r\nHost: docker\r\n\r\n"
 GET_PING = PING.replace(b"HEAD", b"GET")
-PONG = b"api-version: 1.47\r\nbuilder-version: 2\r\n"
+PING_HEADERS = b"api-version: 1.47\r\nbuilder-version: 2\r\n"
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n[]\n"
 DOWN = EngineUnreachable(
     Message("", "Galley's engine is stopped.", "Start it with `galley start`.")
 )
 
 
-class World(NullMonitor):
-    """A machine that is away, and a dockerd that answers everything with ANSWER."""
+class SuspendedEngine(NullMonitor):
+    """A suspended machine, and a dockerd that answers every request with `answer`."""
 
     def __init__(self) -> None:
         self.is_up = False
-        self.is_away = True
-        self.is_coming = False
+        self.suspended = True
+        self.resuming = False
         self.failure: BackendFailed | None = None
-        self.known = PONG
-        self.starts = 0
-        self.heard: list[bytes] = []
+        self.cached_headers = PING_HEADERS
+        self.resumes = 0
+        self.received: list[bytes] = []
         self.answer = ANSWER
         self._changed = threading.Condition()
 
     def is_suspended(self) -> bool:
-        return self.is_away
+        return self.suspended
 
     def wait(self, until: Callable[[], bool]) -> None:
         with self._changed:
-            self._changed.wait_for(lambda: until() or not self.is_away)
+            self._changed.wait_for(lambda: until() or not self.suspended)
 
     def notify(self) -> None:
         with self._changed:
             self._changed.notify_all()
 
     def cached_ping_headers(self) -> bytes:
-        return self.known
+        return self.cached_headers
 
     def awake(self, uses: bool = True) -> None:
-        if self.is_away and not self.is_coming:
-            self.starts += 1
+        if self.suspended and not self.resuming:
+            self.resumes += 1
             if self.failure is not None:
                 raise self.failure
-            self.come_back()
+            self.resume()
 
-    def come_back(self) -> None:
-        self.is_up, self.is_away = True, False
+    def resume(self) -> None:
+        self.is_up, self.suspended = True, False
         self.notify()
 
-    def leave(self) -> None:
-        """Its user stops it."""
-        self.is_away = False
+    def stop(self) -> None:
+        """The user stops the suspended machine."""
+        self.suspended = False
         self.notify()
 
-    def down(self) -> Problem | None:
+    def why_down(self) -> Problem | None:
         return None if self.is_up else DOWN.to_problem()
 
     def dial(self) -> SocketStream:
@@ -83,19 +83,19 @@ class World(NullMonitor):
     def _serve(self, client: socket.socket) -> None:
         with client:
             while data := client.recv(4096):
-                self.heard.append(data)
+                self.received.append(data)
                 client.sendall(self.answer)
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
+def engine() -> SuspendedEngine:
+    return SuspendedEngine()
 
 
 @pytest.fixture
-def bridge(world: World, folder: Path) -> Iterator[Bridge]:
-    reachable = ReachableDockerd(world.dial, world.down)
-    made = Bridge(UnixListener(folder / "docker.sock"), reachable, monitor=world)
+def bridge(engine: SuspendedEngine, folder: Path) -> Iterator[Bridge]:
+    reachable = ReachableDockerd(engine.dial, engine.why_down)
+    made = Bridge(UnixListener(folder / "docker.sock"), reachable, monitor=engine)
     made.open()
     yield made
     made.close()
@@ -107,95 +107,111 @@ def client(bridge: Bridge, folder: Path) -> Iterator[socket.socket]:
         yield made
 
 
-def stays_silent(client: socket.socket) -> None:
+def assert_no_answer(client: socket.socket) -> None:
     client.settimeout(0.2)
     with pytest.raises(TimeoutError):
         client.recv(4096)
     client.settimeout(10)
 
 
-def test_who_waits_for_events_waits_until_it_is_back(world: World, client: socket.socket) -> None:
+def test_a_request_for_events_waits_until_the_machine_is_resumed(
+    engine: SuspendedEngine, client: socket.socket
+) -> None:
     client.sendall(EVENTS)
-    stays_silent(client)
-    assert world.starts == 0
-    world.come_back()
+    assert_no_answer(client)
+    assert engine.resumes == 0
+    engine.resume()
     assert client.recv(4096) == ANSWER
-    assert world.heard == [EVENTS]
+    assert engine.received == [EVENTS]
 
 
-@pytest.mark.parametrize("request_", [LIST, PAST])
-def test_who_needs_it_brings_it_back(world: World, client: socket.socket, request_: bytes) -> None:
+@pytest.mark.parametrize("request_", [LIST, PAST_EVENTS])
+def test_any_other_request_resumes_the_machine(
+    engine: SuspendedEngine, client: socket.socket, request_: bytes
+) -> None:
     client.sendall(request_)
     assert client.recv(4096) == ANSWER
     client.sendall(request_)
     assert client.recv(4096) == ANSWER
-    assert world.starts == 1
-    assert world.heard == [request_, request_]
+    assert engine.resumes == 1
+    assert engine.received == [request_, request_]
 
 
-def test_a_ping_is_answered_and_what_follows_decides(world: World, client: socket.socket) -> None:
+def test_a_ping_is_answered_from_the_cache_and_the_next_request_resumes(
+    engine: SuspendedEngine, client: socket.socket
+) -> None:
     client.sendall(PING)
-    assert client.recv(4096) == b"HTTP/1.1 200 OK\r\n" + PONG + b"Content-Length: 0\r\n\r\n"
+    assert client.recv(4096) == b"HTTP/1.1 200 OK\r\n" + PING_HEADERS + b"Content-Length: 0\r\n\r\n"
     client.sendall(GET_PING)
-    assert client.recv(4096).endswith(PONG + b"Content-Length: 2\r\n\r\nOK")
-    assert world.starts == 0
+    assert client.recv(4096).endswith(PING_HEADERS + b"Content-Length: 2\r\n\r\nOK")
+    assert engine.resumes == 0
     client.sendall(LIST)
     assert client.recv(4096) == ANSWER
-    assert world.starts == 1
+    assert engine.resumes == 1
 
 
-def test_a_ping_that_nobody_can_answer_brings_it_back(world: World, client: socket.socket) -> None:
-    world.known = b""
+def test_a_ping_without_a_cached_answer_resumes_the_machine(
+    engine: SuspendedEngine, client: socket.socket
+) -> None:
+    engine.cached_headers = b""
     client.sendall(PING)
     assert client.recv(4096) == ANSWER
-    assert world.heard == [PING]
+    assert engine.received == [PING]
 
 
-def test_who_comes_while_it_comes_back_waits(world: World, client: socket.socket) -> None:
-    world.is_coming = True
+def test_a_request_during_a_resume_waits_for_it(
+    engine: SuspendedEngine, client: socket.socket
+) -> None:
+    engine.resuming = True
     client.sendall(LIST)
-    stays_silent(client)
-    world.come_back()
+    assert_no_answer(client)
+    engine.resume()
     assert client.recv(4096) == ANSWER
-    assert world.starts == 0
+    assert engine.resumes == 0
 
 
-def test_what_cannot_come_back_is_told(world: World, client: socket.socket) -> None:
-    world.failure = BackendFailed(Message("", "QEMU ended."))
+def test_a_failed_resume_is_reported_to_the_client(
+    engine: SuspendedEngine, client: socket.socket
+) -> None:
+    engine.failure = BackendFailed(Message("", "QEMU ended."))
     client.sendall(LIST)
-    said = client.recv(4096)
-    assert said.startswith(b"HTTP/1.1 503 ")
-    assert b"QEMU ended." in said
+    answer = client.recv(4096)
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert b"QEMU ended." in answer
     assert client.recv(4096) == b""
 
 
-def test_a_stop_ends_the_waiting_with_the_reason(world: World, client: socket.socket) -> None:
-    client.sendall(EVENTS)
-    stays_silent(client)
-    world.leave()
-    said = client.recv(4096)
-    assert said.startswith(b"HTTP/1.1 503 ")
-    assert b"galley start" in said
-
-
-def test_nothing_is_left_of_who_has_gone(
-    world: World, bridge: Bridge, client: socket.socket
+def test_a_stop_answers_a_waiting_request_with_the_reason(
+    engine: SuspendedEngine, client: socket.socket
 ) -> None:
     client.sendall(EVENTS)
-    stays_silent(client)
+    assert_no_answer(client)
+    engine.stop()
+    answer = client.recv(4096)
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert b"galley start" in answer
+
+
+def test_a_waiting_client_that_disconnects_leaves_nothing_open(
+    engine: SuspendedEngine, bridge: Bridge, client: socket.socket
+) -> None:
+    client.sendall(EVENTS)
+    assert_no_answer(client)
     assert bridge.open_connections == 1
     client.close()
     wait_until(lambda: bridge.open_connections == 0)
-    assert world.starts == 0
+    assert engine.resumes == 0
 
 
-def test_who_has_sent_all_is_answered(world: World, client: socket.socket) -> None:
+def test_a_client_that_half_closes_is_answered(
+    engine: SuspendedEngine, client: socket.socket
+) -> None:
     client.sendall(LIST)
     client.shutdown(socket.SHUT_WR)
     assert b"".join(iter(lambda: client.recv(4096), b"")) == ANSWER
 
 
-def test_what_a_ping_is_answered_with(world: World) -> None:
+def test_the_ping_headers_to_cache_are_read_from_an_answer(engine: SuspendedEngine) -> None:
     head = b"HTTP/1.1 200 OK\r\nApi-Version: 1.47\r\nDate: now\r\nBuilder-Version: 2\r\n"
-    world.answer = head + b"Content-Length: 2\r\n\r\nOK"
-    assert http.ping_headers(world.dial) == PONG
+    engine.answer = head + b"Content-Length: 2\r\n\r\nOK"
+    assert http.ping_headers(engine.dial) == PING_HEADERS

@@ -1,4 +1,4 @@
-"""The real docker client through the bridge: everything that hijacks, half-closes or is large."""
+"""The real docker client through the bridge: hijacked streams, half-closes, large bodies."""
 
 import subprocess
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ def test_version(socket_path: Path) -> None:
     assert done.stdout[:1].isdigit()
 
 
-def test_end_of_input_arrives_and_the_answer_after_it_too(socket_path: Path) -> None:
+def test_output_after_the_end_of_input_arrives(socket_path: Path) -> None:
     done = docker(socket_path, "run", "-i", "--rm", "--network=none", IMAGE, "cat", stdin=b"x")
     assert (done.stdout, done.returncode) == (b"x", 0), done.stderr
 
@@ -34,7 +34,7 @@ def test_megabytes_through_a_hijacked_stream_in_both_directions(socket_path: Pat
     assert done.stdout == data
 
 
-def test_exec_keeps_exit_code_and_both_outputs(socket_path: Path, container: str) -> None:
+def test_exec_returns_exit_code_stdout_and_stderr(socket_path: Path, container: str) -> None:
     script = "cat; echo wrong >&2; exit 7"
     done = docker(socket_path, "exec", "-i", container, "sh", "-c", script, stdin=b"in")
     assert (done.stdout, done.stderr, done.returncode) == (b"in", b"wrong\n", 7)
@@ -62,7 +62,9 @@ def test_build(socket_path: Path, folder: Path) -> None:
     assert b"3000000 /large" in done.stdout, done.stderr
 
 
-def test_image_comes_out_as_it_went_in(socket_path: Path, folder: Path, dockerd: Dockerd) -> None:
+def test_a_saved_image_is_the_same_as_without_the_bridge(
+    socket_path: Path, folder: Path, dockerd: Dockerd
+) -> None:
     saved, direct = folder / "saved.tar", folder / "direct.tar"
     assert docker(socket_path, "save", "-o", str(saved), IMAGE).returncode == 0
     assert docker(dockerd.socket, "save", "-o", str(direct), IMAGE).returncode == 0

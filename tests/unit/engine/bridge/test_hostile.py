@@ -1,4 +1,4 @@
-"""Hostile clients and a hostile dockerd: no thread ends early, none stays, no descriptor leaks."""
+"""Hostile clients and a hostile dockerd: no thread dies, no thread or descriptor leaks."""
 
 import contextlib
 import os
@@ -22,13 +22,13 @@ from tests.unit.engine.admission.making import admission
 from tests.unit.engine.bridge.reachable import ReachableDockerd
 from tests.unit.engine.bridge.servers import wait_until
 
-LONG_ENOUGH = 10.0  # seconds; nothing here takes one
+TIMEOUT = 10.0  # seconds; each wait takes less than one
 DEEP = b"[" * 100_000
 NOTHING = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
 
 class FakeDockerd:
-    """Answers each connection with what `answer` makes of its request's first line."""
+    """Answers each connection with `answer`, called with the first line of its request."""
 
     def __init__(self, path: Path, answer: Callable[[str], bytes]) -> None:
         self.path = path
@@ -65,7 +65,7 @@ class FakeDockerd:
     def close(self) -> None:
         self._is_over = True
         connect(self.path).close()
-        self._threads[0].join(LONG_ENOUGH)
+        self._threads[0].join(TIMEOUT)
         self._listener.close()
 
 
@@ -103,7 +103,7 @@ def creation(body: bytes) -> bytes:
         b'{"Image":"\xff","Env":["\xff"],"HostConfig":{"Binds":["\xff:/x"]}}',
     ],
 )
-def test_a_creation_that_cannot_be_read_leaves_no_thread_behind(
+def test_an_unreadable_create_request_leaks_no_thread_and_no_descriptor(
     folder: Path, serve: Callable[[Callable[[str], bytes]], FakeDockerd], body: bytes
 ) -> None:
     dockerd = serve(lambda first: NOTHING)
@@ -127,25 +127,27 @@ def test_a_creation_that_cannot_be_read_leaves_no_thread_behind(
         bridge.close()
 
 
-class Mistake(Exception):
-    """What no caller expects."""
+class Unexpected(Exception):
+    """An exception that no caller expects."""
 
 
 @pytest.mark.parametrize("direction", ["up", "down"])
-def test_a_direction_that_fails_ends_both(direction: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[type[BaseException]] = []
-    monkeypatch.setattr(threading, "excepthook", lambda args: told.append(args.exc_type))
+def test_a_failure_in_one_direction_ends_both(
+    direction: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raised: list[type[BaseException]] = []
+    monkeypatch.setattr(threading, "excepthook", lambda args: raised.append(args.exc_type))
 
     class Failing(NoAdmission):
         def create_container(self, body: bytes) -> bytes:
-            raise Mistake
+            raise Unexpected
 
         def settle(self) -> None:
-            raise Mistake
+            raise Unexpected
 
     (client, near), (far, guest) = socket.socketpair(), socket.socketpair()
     for end in (client, guest):
-        end.settimeout(LONG_ENOUGH)
+        end.settimeout(TIMEOUT)
     pump = Pump(SocketStream(near), SocketStream(far), Failing(), NULL_MONITOR)
     running = threading.Thread(target=pump.run, args=("up",))
     running.start()
@@ -158,14 +160,14 @@ def test_a_direction_that_fails_ends_both(direction: str, monkeypatch: pytest.Mo
             guest.sendall(b'HTTP/1.1 200 OK\r\n\r\n{"status":"start"}\n')
         assert client.recv(1000) == b""
         assert guest.recv(1000) == b""
-    running.join(LONG_ENOUGH)
+    running.join(TIMEOUT)
     assert not running.is_alive()
     assert (near.fileno(), far.fileno()) == (-1, -1)
-    assert told == [Mistake]
+    assert raised == [Unexpected]
 
 
 @pytest.mark.parametrize("status", ["²", "٢٠٠", "2" * 5000, "2000", "", "-20", "2_0"])
-def test_a_status_that_is_none_is_refused(status: str) -> None:
+def test_an_invalid_status_code_is_refused(status: str) -> None:
     with pytest.raises(HttpError):
         _ = Head(f"HTTP/1.1 {status} OK", {}).status
     assert Head("HTTP/1.1 204", {}).status == 204
@@ -200,17 +202,17 @@ def test_ports_of_a_hostile_dockerd_are_refused(
 
 
 @pytest.mark.parametrize("port", ["²", "99999999", "9" * 5000, "-1", "8000-99999999", "²-³", "0"])
-def test_a_port_that_is_none_is_no_port(port: str) -> None:
+def test_an_invalid_port_is_ignored(port: str) -> None:
     given = {"PortBindings": {"80/tcp": [{"HostPort": port}], f"{port}/tcp": [{"HostPort": "80"}]}}
-    asked = msgspec.convert({"HostConfig": given}, InspectedContainer)
-    ((container_port, _, binding),) = asked.bindings()
+    inspected = msgspec.convert({"HostConfig": given}, InspectedContainer)
+    ((container_port, _, binding),) = inspected.bindings()
     assert (container_port, binding.port, len(binding.range)) == (80, 0, 0)
 
 
-def test_the_watch_outlives_a_hostile_dockerd(
+def test_the_watch_survives_a_hostile_dockerd(
     serve: Callable[[Callable[[str], bytes]], FakeDockerd], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each hostile answer comes once; then dockerd is as it should be."""
+    """dockerd sends each hostile answer once, and valid ones afterwards."""
     monkeypatch.setattr("engine.lifecycle.dockerd_watch.KNOCK", 0.01)
     head = b"HTTP/1.1 200 OK\r\n\r\n"
     events = iter(
@@ -250,6 +252,6 @@ def test_the_watch_outlives_a_hostile_dockerd(
     assert not any(thread.is_alive() for thread in threads)
 
 
-def test_a_swarm_that_is_nested_too_deeply_is_for_dockerd_to_refuse() -> None:
+def test_a_too_deeply_nested_swarm_request_is_passed_on_unchanged() -> None:
     body = b'{"a":' + DEEP
     assert admission().init_swarm(body) == body

@@ -25,7 +25,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nOK"
 
 
 class Source:
-    """A Unix server: `GET` gets a ping's answer, `flood` gets bytes without end."""
+    """A server on a Unix socket. It answers `GET` as a ping, and `flood` with endless bytes."""
 
     def __init__(self, path: Path) -> None:
         self.flooded = 0
@@ -89,7 +89,7 @@ def drain(stream: SocketStream) -> None:
     stream.close()
 
 
-def test_a_reader_that_does_not_read_stops_its_writer_and_nobody_else(
+def test_back_pressure_of_a_slow_reader_stops_only_its_own_writer(
     path: Path, source: Source
 ) -> None:
     before = psutil.Process(os.getpid()).memory_info().rss
@@ -99,13 +99,13 @@ def test_a_reader_that_does_not_read_stops_its_writer_and_nobody_else(
         assert all(answers(path) for _ in range(20))
     assert seen < 3 * WINDOW
     assert psutil.Process(os.getpid()).memory_info().rss - before < 4 * WINDOW
-    while source.flooded < seen + 4 * WINDOW:  # and it goes on where it stopped
+    while source.flooded < seen + 4 * WINDOW:  # the stream continues
         assert slow.recv(262144)
     slow.close()
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "silent"])
-def test_the_transport_dies_under_load_and_the_next_request_works(
+def test_the_next_request_works_after_the_transport_died_under_load(
     path: Path, sshd: Sshd, number: signal.Signals
 ) -> None:
     with Background() as pool:
@@ -117,11 +117,11 @@ def test_the_transport_dies_under_load_and_the_next_request_works(
         for pid in lost:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        for load in loads:  # what ran over the lost transport has ended, with an error or not
+        for load in loads:  # every stream over the lost transport ends
             load.result(timeout=5)
 
 
-def test_two_hundred_dialers_after_a_loss_make_one_connection(path: Path, sshd: Sshd) -> None:
+def test_two_hundred_requests_after_a_loss_share_one_connection(path: Path, sshd: Sshd) -> None:
     assert answers(path)
     sshd.signal_sessions(signal.SIGKILL)
     with Background() as pool:
@@ -129,7 +129,7 @@ def test_two_hundred_dialers_after_a_loss_make_one_connection(path: Path, sshd: 
     assert sshd.log().count("Accepted publickey") == 2
 
 
-def test_the_guest_goes_and_comes_back(path: Path, sshd: Sshd) -> None:
+def test_the_bridge_answers_503_while_the_guest_is_down(path: Path, sshd: Sshd) -> None:
     assert answers(path)
     sshd.stop()
     stream = connect(path)
@@ -144,7 +144,7 @@ def test_the_guest_goes_and_comes_back(path: Path, sshd: Sshd) -> None:
     assert answers(path)
 
 
-def test_a_failure_is_shared_by_all_who_waited_for_it(sshd: Sshd, guest: SshGuest) -> None:
+def test_concurrent_dials_share_one_failure(sshd: Sshd, guest: SshGuest) -> None:
     sshd.stop()
 
     def fails(_: int) -> bool:
@@ -158,8 +158,8 @@ def test_a_failure_is_shared_by_all_who_waited_for_it(sshd: Sshd, guest: SshGues
     assert time.monotonic() - started < 5.0
 
 
-def test_nothing_wakes_up_while_nothing_flows(path: Path) -> None:
-    """Idle connections block in the system: no timeouts, no polling."""
+def test_idle_connections_do_not_poll(path: Path) -> None:
+    """Idle connections block in the kernel, without timeouts."""
     streams = [connect(path) for _ in range(50)]
     assert answers(path)
     me = psutil.Process(os.getpid())

@@ -1,4 +1,4 @@
-"""Two hundred at once, and an end for all of them."""
+"""Two hundred streams at once, and `close` while streams are open."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from tests.background import Background
 from tests.unit.engine.bridge.servers import Dockerd, docker, wait_until
 
 MANY = 200
-EXECS = int(os.environ.get("GALLEY_TEST_EXECS", "40"))  # 60 ms of two cores each
+EXECS = int(os.environ.get("GALLEY_TEST_EXECS", "40"))  # each takes 60 ms on two cores
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def container(dockerd: Dockerd) -> Iterator[str]:
 
 
 def hijack(path: Path, target: str, body: str = "") -> SocketStream:
-    """A stream that dockerd has taken out of HTTP."""
+    """A raw stream, after dockerd has upgraded the connection."""
     stream = connect(path)
     stream.sendall(
         f"POST {target} HTTP/1.1\r\nHost: docker\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n"
@@ -70,7 +70,7 @@ def test_two_hundred_hijacked_streams_at_once(folder: Path, bridge: Bridge, cont
     wait_until(lambda: bridge.open_connections == 0)
 
 
-def test_execs_at_once(folder: Path, bridge: Bridge, container: str) -> None:
+def test_many_execs_at_once(folder: Path, bridge: Bridge, container: str) -> None:
     path = folder / "docker.sock"
 
     def run(number: int) -> bytes:
@@ -86,7 +86,7 @@ def test_execs_at_once(folder: Path, bridge: Bridge, container: str) -> None:
     assert outputs == [f"number {number}\r\n".encode() for number in range(EXECS)]
 
 
-def test_open_connections_are_cut_by_close(folder: Path, bridge: Bridge, container: str) -> None:
+def test_close_ends_open_connections(folder: Path, bridge: Bridge, container: str) -> None:
     stream = hijack(folder / "docker.sock", f"/containers/{container}/attach?stream=1&stdout=1")
     bridge.close()
     assert bridge.open_connections == 0
@@ -97,7 +97,7 @@ def test_open_connections_are_cut_by_close(folder: Path, bridge: Bridge, contain
     stream.close()
 
 
-def test_a_client_may_come_and_go_without_a_word(folder: Path, bridge: Bridge) -> None:
+def test_a_client_may_disconnect_without_a_request(folder: Path, bridge: Bridge) -> None:
     for _ in range(50):
         socket_stream = connect(folder / "docker.sock")
         socket_stream.close()

@@ -1,4 +1,4 @@
-"""Pauses of a container in the event stream: a real dockerd reports one before it is true."""
+"""Pause events: a real dockerd sends one before the container's state changes."""
 
 from collections.abc import Iterator
 
@@ -10,8 +10,8 @@ from tests.unit.engine.bridge.servers import IMAGE, Dockerd, docker, wait_until
 
 
 @pytest.fixture
-def looks(dockerd: Dockerd) -> Iterator[list[list[str]]]:
-    """The states of the containers that run, at each look."""
+def reports(dockerd: Dockerd) -> Iterator[list[list[str]]]:
+    """The states of the running containers in each report of the watch."""
     made: list[list[str]] = []
     watch = EngineWatch(lambda: connect(dockerd.socket))
     watch.begin(
@@ -23,18 +23,20 @@ def looks(dockerd: Dockerd) -> Iterator[list[list[str]]]:
     watch.end()
 
 
-def test_a_pause_is_seen_once_it_holds(dockerd: Dockerd, looks: list[list[str]]) -> None:
-    def does(*words: str) -> None:
+def test_a_pause_is_reported_once_the_state_has_changed(
+    dockerd: Dockerd, reports: list[list[str]]
+) -> None:
+    def run_docker(*words: str) -> None:
         assert docker(dockerd.socket, *words).returncode == 0
 
-    does("run", "-d", "--name=still", "--network=none", IMAGE, "sleep", "1000")
+    run_docker("run", "-d", "--name=still", "--network=none", IMAGE, "sleep", "1000")
     try:
-        wait_until(lambda: looks[-1] == ["running"])
+        wait_until(lambda: reports[-1] == ["running"])
         for _ in range(3):
-            does("pause", "still")
-            wait_until(lambda: looks[-1] == ["paused"])
-            does("unpause", "still")
-            wait_until(lambda: looks[-1] == ["running"])
+            run_docker("pause", "still")
+            wait_until(lambda: reports[-1] == ["paused"])
+            run_docker("unpause", "still")
+            wait_until(lambda: reports[-1] == ["running"])
     finally:
-        does("rm", "-f", "still")
-    wait_until(lambda: looks[-1] == [])
+        run_docker("rm", "-f", "still")
+    wait_until(lambda: reports[-1] == [])

@@ -1,4 +1,4 @@
-"""One client and its stream, without a dockerd: what depends on where a stream is cut."""
+"""One client and its stream without a dockerd: split events, and a lost machine."""
 
 import select
 import socket
@@ -12,30 +12,30 @@ from engine.bridge.pump import NoAdmission, Pump
 from engine.bridge.unix import SocketStream
 from engine.dockerapi.chunked import LAST
 
-LONG_ENOUGH = 10.0  # seconds; nothing here takes one
+TIMEOUT = 10.0  # seconds; each wait takes less than one
 ASKED = b"GET /v1.45/events HTTP/1.1\r\nHost: h\r\n\r\n"
 HEAD = b"HTTP/1.1 200 OK\r\n\r\n"
 EVENT = b'{"status":"start","Type":"container"}\n'
 
 
 class Starting(NoAdmission):
-    """Holds what waits, until told."""
+    """`settle` blocks until `may_continue` is set."""
 
     def __init__(self) -> None:
-        self.is_asked = threading.Event()
-        self.goes_on = threading.Event()
+        self.settling = threading.Event()
+        self.may_continue = threading.Event()
 
     def settle(self) -> None:
-        self.is_asked.set()
-        assert self.goes_on.wait(LONG_ENOUGH)
+        self.settling.set()
+        assert self.may_continue.wait(TIMEOUT)
 
 
 @pytest.mark.parametrize("cut", range(EVENT.index(b",")))
-def test_an_event_waits_wherever_its_blocks_are_cut(cut: int) -> None:
+def test_a_start_event_waits_however_it_is_split(cut: int) -> None:
     starting = Starting()
     (client, near), (far, guest) = socket.socketpair(), socket.socketpair()
-    client.settimeout(LONG_ENOUGH)
-    guest.settimeout(LONG_ENOUGH)
+    client.settimeout(TIMEOUT)
+    guest.settimeout(TIMEOUT)
     pump = Pump(SocketStream(near), SocketStream(far), starting, NULL_MONITOR)
     running = threading.Thread(target=pump.run, args=("up",))
     running.start()
@@ -47,19 +47,19 @@ def test_an_event_waits_wherever_its_blocks_are_cut(cut: int) -> None:
         while len(got) < len(HEAD) + cut:
             got += client.recv(1000)
         guest.sendall(EVENT[cut:])
-        assert starting.is_asked.wait(LONG_ENOUGH)
+        assert starting.settling.wait(TIMEOUT)
         assert select.select([client], [], [], 0)[0] == []
-        starting.goes_on.set()
+        starting.may_continue.set()
         guest.shutdown(socket.SHUT_WR)
         while data := client.recv(1000):
             got += data
         assert got == HEAD + EVENT
-    running.join(LONG_ENOUGH)
+    running.join(TIMEOUT)
     assert not running.is_alive()
 
 
 class Lost(SocketStream):
-    """A stream in a machine that is gone when it ends."""
+    """A stream that ends with a connection reset, as when the machine is lost."""
 
     def recv(self, limit: int) -> bytes:
         if data := super().recv(limit):
@@ -75,16 +75,16 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
     [
         ("/events", CHUNKED, LAST),
         ("/v1.45/containers/web/logs?follow=1", CHUNKED + b"2\r\nhi\r\n", LAST),
-        ("/containers/web/stats", CHUNKED + b"2\r\nh", b""),  # it cannot be made whole
-        ("/images/create", CHUNKED + b"2\r\nhi\r\n", b""),  # half of one is a fault
+        ("/containers/web/stats", CHUNKED + b"2\r\nh", b""),  # a partial chunk cannot be completed
+        ("/images/create", CHUNKED + b"2\r\nhi\r\n", b""),  # half an image is an error
         ("/containers/web/logs?stdout=1", CHUNKED + b"2\r\nhi\r\n", b""),  # and so is half a log
     ],
 )
-def test_a_stream_ends_in_order_when_the_machine_goes(
+def test_a_stream_ends_in_order_when_the_machine_is_lost(
     target: str, answer: bytes, ending: bytes
 ) -> None:
     (client, near), (far, guest) = socket.socketpair(), socket.socketpair()
-    client.settimeout(LONG_ENOUGH)
+    client.settimeout(TIMEOUT)
     pump = Pump(SocketStream(near), Lost(far), NoAdmission(), NULL_MONITOR)
     running = threading.Thread(target=pump.run, args=("up",))
     running.start()
@@ -95,7 +95,7 @@ def test_a_stream_ends_in_order_when_the_machine_goes(
         guest.close()
         got = b"".join(iter(lambda: client.recv(1000), b""))
     assert got == answer + ending
-    running.join(LONG_ENOUGH)
+    running.join(TIMEOUT)
     assert not running.is_alive()
 
 
@@ -105,33 +105,33 @@ ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n\r\n\r\n"
 
 
 @pytest.mark.parametrize("together", [True, False])
-def test_the_answer_of_a_swarm_waits_and_an_interim_one_does_not(together: bool) -> None:
-    said: list[str] = []
+def test_the_answer_to_a_swarm_request_waits_and_an_interim_one_does_not(together: bool) -> None:
+    calls: list[str] = []
 
     class Swarming(NoAdmission):
         def swarm(self, verb: str) -> Callable[[], None]:
-            said.append(verb)
-            return lambda: said.append("answered")
+            calls.append(verb)
+            return lambda: calls.append("answered")
 
     (client, near), (far, guest) = socket.socketpair(), socket.socketpair()
-    client.settimeout(LONG_ENOUGH)
+    client.settimeout(TIMEOUT)
     pump = Pump(SocketStream(near), SocketStream(far), Swarming(), NULL_MONITOR)
     running = threading.Thread(target=pump.run, args=("up",))
     running.start()
     with client, guest:
         client.sendall(INIT)
         assert guest.recv(1000).startswith(b"POST /swarm/init")
-        assert said == ["init"]
+        assert calls == ["init"]
         if together:
             guest.sendall(CONTINUE + ANSWER)
         else:
             guest.sendall(CONTINUE)
             assert client.recv(1000) == CONTINUE
-            assert said == ["init"]
+            assert calls == ["init"]
             guest.sendall(ANSWER)
         got = b""
         while not got.endswith(ANSWER):
             got += client.recv(1000)
-        assert said == ["init", "answered"]
-    running.join(LONG_ENOUGH)
+        assert calls == ["init", "answered"]
+    running.join(TIMEOUT)
     assert not running.is_alive()

@@ -1,4 +1,4 @@
-"""No engine: every client gets an answer that says why, at once; the listener stays."""
+"""Without an engine every client gets the reason immediately, and the listener stays."""
 
 import contextlib
 import json
@@ -53,7 +53,7 @@ def down(folder: Path) -> Iterator[Path]:
 
 
 def send(path: Path, *parts: bytes, end: bool = False) -> bytes:
-    """What comes back until the other side ends, which it does by itself."""
+    """Send the parts. Returns the answer up to the end of the connection by the bridge."""
     stream = connect(path)
     for part in parts:
         with contextlib.suppress(BrokenPipeError):
@@ -65,7 +65,7 @@ def send(path: Path, *parts: bytes, end: bool = False) -> bytes:
     return answer
 
 
-def test_the_docker_client_shows_sentence_and_hint(down: Path) -> None:
+def test_the_docker_client_shows_summary_and_hint(down: Path) -> None:
     done = docker(down, "ps")
     assert done.returncode != 0
     assert b"Galley's engine is stopped. Start it with `galley start`." in done.stderr
@@ -85,7 +85,7 @@ def test_a_large_upload_is_refused_without_a_reset(down: Path, folder: Path) -> 
         (unreachable, b"The virtual machine does not answer. Restart it."),
     ],
 )
-def test_a_failed_dial_says_what_failed(
+def test_a_failed_dial_is_reported_with_its_reason(
     folder: Path, dial: Callable[[], Stream], sentence: bytes
 ) -> None:
     with bridging(folder / "docker.sock", dial) as path:
@@ -129,7 +129,7 @@ def test_a_slow_client_is_answered_within_its_deadline(down: Path) -> None:
     assert time.monotonic() - started < 3.5
 
 
-def test_bytes_that_are_no_request_reach_dockerd_unread(folder: Path) -> None:
+def test_bytes_that_are_not_http_reach_dockerd_unchanged(folder: Path) -> None:
     ours, theirs = socket.socketpair()
     with ours, bridging(folder / "docker.sock", lambda: _wrapped(theirs)) as path:
         stream = connect(path)
@@ -161,16 +161,16 @@ def test_a_stale_socket_is_replaced(folder: Path) -> None:
     assert not path.exists()
 
 
-def test_a_living_socket_is_left_alone(down: Path) -> None:
+def test_a_socket_in_use_is_not_replaced(down: Path) -> None:
     with pytest.raises(MachineBusy):
         UnixListener(down).open()
-    down.with_name("docker.sock.lock").unlink()  # somebody who does not know our lock
+    down.with_name("docker.sock.lock").unlink()  # as with a program that does not use the lock
     with pytest.raises(MachineBusy):
         UnixListener(down).open()
     assert send(down, b"GET / HTTP/1.1\r\n\r\n").startswith(b"HTTP/1.1 503")
 
 
-def test_something_else_is_not_removed(folder: Path) -> None:
+def test_a_file_that_is_not_a_socket_is_not_removed(folder: Path) -> None:
     path = folder / "docker.sock"
     path.write_text("precious")
     with pytest.raises(HomeUnusable):
@@ -178,7 +178,7 @@ def test_something_else_is_not_removed(folder: Path) -> None:
     assert path.read_text() == "precious"
 
 
-def test_nothing_is_left_behind(folder: Path) -> None:
+def test_close_leaves_only_the_lock_file(folder: Path) -> None:
     with bridging(folder / "docker.sock", refused):
         pass
     assert [one.name for one in folder.iterdir()] == ["docker.sock.lock"]
@@ -194,6 +194,6 @@ def test_the_socket_of_a_successor_is_not_removed(folder: Path) -> None:
     successor.close()
 
 
-def test_a_folder_that_is_not_there(folder: Path) -> None:
+def test_a_missing_folder_is_an_error(folder: Path) -> None:
     with pytest.raises(HomeUnusable):
         UnixListener(folder / "missing" / "docker.sock").open()

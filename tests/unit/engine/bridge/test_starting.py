@@ -16,21 +16,21 @@ from tests.unit.engine.bridge.test_check import Client
 from vm.errors import NotShared, PortInUse
 from vm.messages import Message
 
-LONG_ENOUGH = 10.0  # seconds; nothing here takes one
+TIMEOUT = 10.0  # seconds; each wait takes less than one
 
 
 class Starting(NoAdmission):
-    """Says what it was asked, refuses what is called so, and holds answers until told."""
+    """Records starts, refuses by name, and holds answers until `may_continue` is set."""
 
     def __init__(self) -> None:
-        self.asked: list[str] = []
-        self.goes_on = threading.Event()
-        self.goes_on.set()
+        self.starts: list[str] = []
+        self.may_continue = threading.Event()
+        self.may_continue.set()
         self.answered = 0
         self.settled = 0
 
     def start(self, container: str) -> Callable[[], None] | None:
-        self.asked.append(container)
+        self.starts.append(container)
         if container == "refused":
             raise PortInUse(Message("", "Port 80/tcp is taken.", "Free it."))
         if container == "unshared":
@@ -41,11 +41,11 @@ class Starting(NoAdmission):
         return body, self.start(str(json.loads(body)["Name"]))
 
     def _done(self) -> None:
-        assert self.goes_on.wait(LONG_ENOUGH)
+        assert self.may_continue.wait(TIMEOUT)
         self.answered += 1
 
     def settle(self) -> None:
-        assert self.goes_on.wait(LONG_ENOUGH)
+        assert self.may_continue.wait(TIMEOUT)
         self.settled += 1
 
 
@@ -74,44 +74,50 @@ def container(client: Client) -> Iterator[str]:
     assert client.ask("DELETE", "/containers/sleeper?force=1")[0] == 204
 
 
-def test_a_refused_start_is_dockerds_refusal(client: Client, starting: Starting) -> None:
-    status, said = client.ask("POST", "/v1.43/containers/refused/start")
-    assert (status, said) == (500, {"message": "Port 80/tcp is taken. Free it."})
+def test_a_refused_start_is_answered_like_a_refusal_of_dockerd(
+    client: Client, starting: Starting
+) -> None:
+    status, answer = client.ask("POST", "/v1.43/containers/refused/start")
+    assert (status, answer) == (500, {"message": "Port 80/tcp is taken. Free it."})
     assert client.ask("GET", "/_ping")[0] == 200
 
 
-def test_a_folder_that_is_not_shared_is_a_bad_request_as_at_the_creation(client: Client) -> None:
-    status, said = client.ask("POST", "/v1.43/containers/unshared/restart?t=0")
-    assert (status, said) == (400, {"message": "The folder is not shared. Share it."})
+def test_an_unshared_folder_is_a_bad_request_as_in_a_create_request(client: Client) -> None:
+    status, answer = client.ask("POST", "/v1.43/containers/unshared/restart?t=0")
+    assert (status, answer) == (400, {"message": "The folder is not shared. Share it."})
 
 
 @pytest.mark.parametrize("path", ["create", "1/update?version=1"])
-def test_a_service_is_refused_in_the_same_way(
+def test_a_refused_service_is_answered_like_a_refused_start(
     client: Client, starting: Starting, path: str
 ) -> None:
-    status, said = client.ask("POST", f"/v1.43/services/{path}", {"Name": "refused"})
-    assert (status, said) == (500, {"message": "Port 80/tcp is taken. Free it."})
+    status, answer = client.ask("POST", f"/v1.43/services/{path}", {"Name": "refused"})
+    assert (status, answer) == (500, {"message": "Port 80/tcp is taken. Free it."})
 
 
-def test_the_answer_about_a_service_waits(client: Client, starting: Starting) -> None:
+def test_the_answer_to_a_service_request_waits_for_its_ports(
+    client: Client, starting: Starting
+) -> None:
     assert client.ask("POST", "/services/create", {"Name": "web"})[0] == 503
-    assert (starting.asked, starting.answered) == (["web"], 1)
+    assert (starting.starts, starting.answered) == (["web"], 1)
     assert client.ask("POST", "/containers/create", {"Name": "web"})[0] == 400
-    assert (starting.asked, starting.answered) == (["web"], 1)
+    assert (starting.starts, starting.answered) == (["web"], 1)
 
 
-def test_an_answer_waits(client: Client, starting: Starting, container: str) -> None:
-    starting.goes_on.clear()
+def test_the_answer_to_a_start_waits_for_its_ports(
+    client: Client, starting: Starting, container: str
+) -> None:
+    starting.may_continue.clear()
     statuses: list[int] = []
     asking = threading.Thread(
         target=lambda: statuses.append(client.ask("POST", f"/containers/{container}/start")[0])
     )
     asking.start()
-    wait_until(lambda: starting.asked == [container])
+    wait_until(lambda: starting.starts == [container])
     asking.join(0.2)
     assert not statuses
-    starting.goes_on.set()
-    asking.join(LONG_ENOUGH)
+    starting.may_continue.set()
+    asking.join(TIMEOUT)
     assert (statuses, starting.answered) == ([204], 1)
     assert client.ask("POST", f"/containers/{container}/restart?t=0")[0] == 204
     assert starting.answered == 2
@@ -119,13 +125,13 @@ def test_an_answer_waits(client: Client, starting: Starting, container: str) -> 
     assert starting.answered == 2
 
 
-def test_an_event_of_a_start_waits(
+def test_a_start_event_waits_for_its_ports(
     client: Client, starting: Starting, container: str, folder: Path
 ) -> None:
     listener = Client(folder / "bridge.sock")
     listener.request("GET", '/v1.43/events?filters={"event":["start","die"]}')
     events = listener.getresponse()
-    starting.goes_on.clear()
+    starting.may_continue.clear()
     lines: list[bytes] = []
     reading = threading.Thread(target=lambda: lines.append(events.readline()))
     reading.start()
@@ -133,9 +139,9 @@ def test_an_event_of_a_start_waits(
     other.start()
     reading.join(1.0)
     assert not lines
-    starting.goes_on.set()
-    reading.join(LONG_ENOUGH)
-    other.join(LONG_ENOUGH)
+    starting.may_continue.set()
+    reading.join(TIMEOUT)
+    other.join(TIMEOUT)
     assert b'"start"' in lines[0]
     assert starting.settled >= 1
     listener.close()

@@ -1,4 +1,4 @@
-"""What a real dockerd is asked before a container starts, and the consequences."""
+"""Ports and bind mounts before the start of a container, as a real dockerd reports them."""
 
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
@@ -20,8 +20,8 @@ from vm.types import Forward
 WEB = Forward("127.0.0.1", 8080, 8080)
 
 
-def dial_nobody() -> Stream:
-    """A guest of an older Galley, which holds no ports."""
+def dial_refused() -> Stream:
+    """The guest of an older Galley, which cannot reserve ports."""
     raise ConnectionRefusedError
 
 
@@ -36,7 +36,7 @@ class Scene:
         self.unshared: set[str] = set()
         self.starts = Starts(
             dial=self._dial,
-            dial_ports=dial_nobody,
+            dial_ports=dial_refused,
             ports=self.ports,
             default=lambda: default,
             services=Services(self._dial),
@@ -65,21 +65,21 @@ def scene(dockerd: Dockerd) -> Scene:
 
 @pytest.fixture
 def web(dockerd: Dockerd) -> Iterator[str]:
-    """A container that publishes 8080; its id."""
+    """The id of a container that publishes 8080."""
     made = docker(dockerd.socket, "create", "--name=web", "-p=8080:80", "-p=81", IMAGE, "true")
     assert made.returncode == 0, made.stderr
     yield made.stdout.decode().strip()
     docker(dockerd.socket, "rm", "-f", "web")
 
 
-def test_ports_are_open_from_before_the_start_until_it_is_seen(scene: Scene, web: str) -> None:
+def test_ports_are_open_before_the_start_and_closed_if_it_fails(scene: Scene, web: str) -> None:
     done = scene.starts.about_to("web")
     assert done is not None
     assert scene.forwarder.carried == {WEB}
     scene.ports.sync([])
-    assert scene.forwarder.carried == {WEB}, "a look in between changes nothing"
+    assert scene.forwarder.carried == {WEB}, "a sync during the start changes nothing"
     done()
-    assert scene.looks == 2, "one for the answer, one for what a failed start leaves"
+    assert scene.looks == 2, "one for the answer, one to close ports after a failed start"
     assert scene.forwarder.carried == set()
 
 
@@ -89,10 +89,10 @@ def test_a_taken_port_is_refused(scene: Scene, web: str) -> None:
         scene.starts.about_to("web")
 
 
-def test_what_was_to_be_removed_is_removed_when_it_does_not_start(
+def test_a_container_with_auto_remove_is_removed_if_its_start_is_refused(
     scene: Scene, dockerd: Dockerd, web: str
 ) -> None:
-    """`docker run --rm` waits for that, and ends."""
+    """`docker run --rm` waits for the removal."""
     made = docker(dockerd.socket, "create", "--rm", "--name=once", "-p=8080:80", IMAGE, "true")
     scene.forwarder.busy.add(8080)
     for name in ("web", "once"):
@@ -103,21 +103,23 @@ def test_what_was_to_be_removed_is_removed_when_it_does_not_start(
     assert made.stdout.decode().strip() not in left
 
 
-def test_nothing_waits_for_a_container_without_ports(scene: Scene, dockerd: Dockerd) -> None:
+def test_the_answer_for_a_container_without_ports_does_not_wait(
+    scene: Scene, dockerd: Dockerd
+) -> None:
     docker(dockerd.socket, "create", "--name=quiet", IMAGE, "true")
     assert scene.starts.about_to("quiet") is None
     docker(dockerd.socket, "rm", "quiet")
 
 
-def test_a_folder_that_is_no_longer_shared_is_refused_at_each_start(
+def test_a_container_whose_bind_mount_is_no_longer_shared_does_not_start(
     scene: Scene, dockerd: Dockerd, tmp_path: Path
 ) -> None:
-    """dockerd makes it where it is not, and not at the creation only. By either way to ask for it;
-    a volume is no folder of this host."""
+    """dockerd would create the missing folder at each start. This applies to `-v` and `--mount`,
+    and not to volumes."""
     by_mount = f"--mount=type=bind,source={tmp_path},target=/y"
-    ways = {"one": f"-v={tmp_path}:/x", "two": by_mount, "other": "-v=volume:/x"}
-    for name, asked in ways.items():
-        docker(dockerd.socket, "create", f"--name={name}", "-p=8080:80", asked, IMAGE, "true")
+    options = {"one": f"-v={tmp_path}:/x", "two": by_mount, "other": "-v=volume:/x"}
+    for name, option in options.items():
+        docker(dockerd.socket, "create", f"--name={name}", "-p=8080:80", option, IMAGE, "true")
     scene.unshared.add(str(tmp_path))
     for name in ("one", "two"):
         with pytest.raises(NotShared):
@@ -126,15 +128,15 @@ def test_a_folder_that_is_no_longer_shared_is_refused_at_each_start(
     done = scene.starts.about_to("other")
     assert done is not None
     done()
-    docker(dockerd.socket, "rm", "-v", *ways)
+    docker(dockerd.socket, "rm", "-v", *options)
 
 
-def test_what_dockerd_does_not_know_is_for_dockerd_to_refuse(scene: Scene) -> None:
-    assert scene.starts.about_to("nobody") is None
+def test_the_start_of_an_unknown_container_is_passed_on_to_dockerd(scene: Scene) -> None:
+    assert scene.starts.about_to("unknown") is None
     assert scene.starts.about_to("../../../info") is None
 
 
-def test_each_container_is_asked_about_once(scene: Scene, web: str) -> None:
+def test_each_container_is_inspected_once(scene: Scene, web: str) -> None:
     running = [Container(web, ("/web",))]
     first = scene.starts.asked(running)
     assert [binding.port for _, _, binding in first[web].bindings()] == [8080, 0]
