@@ -1,4 +1,4 @@
-"""The command line as a program, over the fake backend; nothing of it outlives a test."""
+"""Runs the command line as a program, with the fake backend."""
 
 import os
 import subprocess
@@ -22,7 +22,7 @@ def command(*words: str) -> list[str]:
 
 @pytest.fixture
 def home() -> Home:
-    """A home whose machine only pretends."""
+    """A home with the fake backend."""
     home = make_home(find_home())
     SettingsStore(home).set("backend", "fake")
     return home
@@ -42,8 +42,8 @@ def galley(home: Home) -> Galley:
 
 
 @pytest.fixture
-def ending(galley: Galley) -> Iterator[None]:
-    """Whatever a test started is gone after it."""
+def quit_afterwards(galley: Galley) -> Iterator[None]:
+    """Ends the supervisor and the machine after the test."""
     yield
     done = galley("quit")
     assert done.returncode == 0, done.stderr

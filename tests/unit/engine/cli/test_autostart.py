@@ -1,4 +1,4 @@
-"""`galley settings` and `galley diagnose` about what starts at login."""
+"""`galley settings` and `galley diagnose` for start at login."""
 
 from engine import autostart
 from engine.autostart import Standing, linux
@@ -6,7 +6,7 @@ from tests.unit.engine.cli.conftest import Galley
 from vm.host.paths import Home
 
 
-def test_the_command_line_turns_it_off(galley: Galley, home: Home) -> None:
+def test_settings_set_disables_start_at_login(galley: Galley, home: Home) -> None:
     for word in ("yes", "no"):
         done = galley("settings", "set", "start_at_login", word)
         assert done.returncode == 0, done.stderr
@@ -14,7 +14,7 @@ def test_the_command_line_turns_it_off(galley: Galley, home: Home) -> None:
     assert autostart.state(home).standing is Standing.DISABLED
 
 
-def test_the_command_line_turns_it_on(galley: Galley, home: Home) -> None:
+def test_settings_set_enables_start_at_login(galley: Galley, home: Home) -> None:
     done = galley("settings", "set", "start_at_login", "yes")
     assert (done.returncode, done.stdout) == (0, "start_at_login is true now.\n"), done.stderr
     assert autostart.state(home).standing is Standing.ENABLED

@@ -1,4 +1,4 @@
-"""`galley docker` and `compose`: every word passed on, our endpoint, the exit code kept."""
+"""`galley docker` and `compose`: arguments passed on, Galley's endpoint, docker's exit code."""
 
 import json
 import subprocess
@@ -22,7 +22,7 @@ sys.exit(17)
 
 @pytest.fixture
 def fake(tmp_path: Path) -> str:
-    """A PATH with a docker that tells what it was given."""
+    """A PATH with a docker that prints its arguments and environment."""
     program = tmp_path / "bin" / "docker"
     program.parent.mkdir()
     program.with_suffix(".py").write_text(FAKE)
@@ -31,7 +31,7 @@ def fake(tmp_path: Path) -> str:
     return str(program.parent)
 
 
-def told(done: subprocess.CompletedProcess[str]) -> tuple[list[str], dict[str, str]]:
+def received(done: subprocess.CompletedProcess[str]) -> tuple[list[str], dict[str, str]]:
     words, env = json.loads(done.stdout)
     return words, env
 
@@ -45,26 +45,26 @@ def told(done: subprocess.CompletedProcess[str]) -> tuple[list[str], dict[str, s
         ["run", "--", "-v", "--details", "a b", ""],
     ],
 )
-def test_every_word_is_passed_on(galley: Galley, fake: str, words: list[str]) -> None:
+def test_every_argument_is_passed_on(galley: Galley, fake: str, words: list[str]) -> None:
     done = galley("docker", *words, PATH=fake)
     assert done.returncode == 17
-    assert told(done)[0] == words
+    assert received(done)[0] == words
 
 
-def test_also_after_an_option_of_ours(galley: Galley, fake: str) -> None:
+def test_arguments_after_an_option_of_galley_are_passed_on(galley: Galley, fake: str) -> None:
     done = galley("--details", "docker", "ps", "--details", "-v", "--help", PATH=fake)
     assert done.returncode == 17
-    assert told(done)[0] == ["ps", "--details", "-v", "--help"]
+    assert received(done)[0] == ["ps", "--details", "-v", "--help"]
 
 
-def test_our_endpoint_wins(galley: Galley, fake: str) -> None:
+def test_galley_s_endpoint_overrides_the_environment(galley: Galley, fake: str) -> None:
     done = galley("docker", "ps", PATH=fake, DOCKER_HOST="tcp://elsewhere:1", DOCKER_TLS_VERIFY="1")
-    env = told(done)[1]
+    env = received(done)[1]
     assert env["DOCKER_HOST"].endswith("/run/docker.sock")
     assert env["DOCKER_TLS_VERIFY"] == ""
 
 
-def test_says_so_when_nothing_runs(galley: Galley, fake: str) -> None:
+def test_a_stopped_engine_is_reported(galley: Galley, fake: str) -> None:
     assert "galley start" in galley("docker", "ps", PATH=fake).stderr
     assert galley("docker", "ps", "--help", PATH=fake).stderr == ""
     assert galley("docker", "--version", PATH=fake).stderr == ""
@@ -81,10 +81,10 @@ def test_compose_with_the_plugin(galley: Galley, fake: str, tmp_path: Path) -> N
     plugin.parent.mkdir(parents=True)
     plugin.touch(0o755)
     done = galley("compose", "up", "-d", PATH=fake, DOCKER_CONFIG=str(tmp_path / "config"))
-    assert told(done)[0] == ["compose", "up", "-d"]
+    assert received(done)[0] == ["compose", "up", "-d"]
 
 
-def test_compose_in_a_folder_that_docker_is_told_of(tmp_path: Path) -> None:
+def test_compose_is_found_in_the_extra_plugin_folders(tmp_path: Path) -> None:
     folder = tmp_path / "plugins"
     folder.mkdir()
     (folder / "docker-compose").touch(0o755)
@@ -98,19 +98,19 @@ def test_compose_in_a_folder_that_docker_is_told_of(tmp_path: Path) -> None:
         assert not has_compose(Path("docker"))
 
 
-def test_without_docker_it_runs_in_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[tuple[str, ...]] = []
+def test_without_docker_the_command_runs_in_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    commands: list[tuple[str, ...]] = []
 
     def run(argv: tuple[str, ...]) -> int:
-        asked.append(argv)
+        commands.append(argv)
         return 42
 
     monkeypatch.setattr(docker_module, "docker_cli", lambda: None)
     monkeypatch.setattr(reach, "run_in_guest", run)
     assert main(["docker", "ps", "--help"]) == 42
     assert main(["compose", "ps"]) == 42
-    assert asked[0][-3:] == ("docker", "ps", "--help")
-    assert asked[1][-3:] == ("docker", "compose", "ps")
+    assert commands[0][-3:] == ("docker", "ps", "--help")
+    assert commands[1][-3:] == ("docker", "compose", "ps")
 
 
 def test_the_fast_path_imports_no_click() -> None:

@@ -1,4 +1,4 @@
-"""`galley env`: every shell reads back exactly the value that was meant."""
+"""`galley env`: every shell reads back exactly the value that was set."""
 
 import json
 import subprocess
@@ -12,7 +12,7 @@ HARD = 'unix:///tmp/it\'s a "path" $HOME `id` \\ %PATH%;&|/docker.sock'
 
 
 @pytest.mark.parametrize("shell", ["bash", "sh"])
-def test_bash_reads_it_back(shell: str) -> None:
+def test_bash_reads_back_the_value(shell: str) -> None:
     script = SHELLS["bash"].set("DOCKER_HOST", HARD) + '\nprintf %s "$DOCKER_HOST"'
     done = subprocess.run([shell, "-c", script], capture_output=True, text=True)
     assert done.stdout == HARD
@@ -30,19 +30,19 @@ def test_quoting(shell: str, line: str) -> None:
     assert SHELLS[shell].set("A", r"it's \ $x") == line
 
 
-def test_powershell_takes_typographic_quotes_for_quotes() -> None:
+def test_powershell_treats_typographic_quotes_as_quotes() -> None:
     assert SHELLS["powershell"].set("A", "it’s") == "$Env:A = 'it’’s'"
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_prints_and_takes_back(galley: Galley, shell: str) -> None:
+def test_docker_host_is_set_and_unset(galley: Galley, shell: str) -> None:
     assert "docker.sock" in galley("env", "--shell", shell).stdout
-    back = galley("env", "--shell", shell, "--unset").stdout
-    assert "DOCKER_HOST" in back
-    assert "docker.sock" not in back
+    unset = galley("env", "--shell", shell, "--unset").stdout
+    assert "DOCKER_HOST" in unset
+    assert "docker.sock" not in unset
 
 
-def test_a_program_of_another_engine_loses_its_tls(galley: Galley) -> None:
+def test_tls_variables_of_another_engine_are_unset(galley: Galley) -> None:
     done = galley("env", "--shell", "bash", DOCKER_TLS_VERIFY="1")
     assert "unset DOCKER_TLS_VERIFY" in done.stdout.splitlines()
 
@@ -54,12 +54,14 @@ def test_json(galley: Galley) -> None:
 @pytest.mark.parametrize(
     ("path", "name"), [("/bin/bash", "bash"), ("/usr/bin/fish", "fish"), ("/bin/zsh", "bash")]
 )
-def test_the_shell_we_are_in(monkeypatch: pytest.MonkeyPatch, path: str, name: str) -> None:
+def test_the_current_shell_is_detected(
+    monkeypatch: pytest.MonkeyPatch, path: str, name: str
+) -> None:
     monkeypatch.setenv("SHELL", path)
     assert current_shell() == name
 
 
-def test_the_line_works_in_a_shell(galley: Galley) -> None:
+def test_the_printed_line_works_in_bash(galley: Galley) -> None:
     shown = galley("env", "--shell", "bash").stdout
     script = f'{shown}\nprintf %s "$DOCKER_HOST"'
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True)

@@ -29,11 +29,11 @@ def test_every_code_has_a_meaning() -> None:
         (errors.Cancelled, 130),
     ],
 )
-def test_code_of(kind: type[errors.GalleyError], code: int) -> None:
+def test_the_exit_code_of_an_error(kind: type[errors.GalleyError], code: int) -> None:
     assert exit_code(kind(Message("", "It failed."))) == code
 
 
-def test_help_shows_them_and_every_command(galley: Galley) -> None:
+def test_help_shows_exit_codes_and_commands(galley: Galley) -> None:
     done = galley("--help")
     assert done.returncode == 0
     assert "130  cancelled" in done.stdout

@@ -1,4 +1,4 @@
-"""`galley login`, `logout` and `logins`: docker's own commands, and what they have left."""
+"""`galley login` and `logout` run docker's commands; `galley logins` lists the logins."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from tests.unit.engine.secret_service import SecretService, unlocked
 from vm.host.paths import Home
 
 PLAIN = '{"auths": {"a.example.com": {"auth": "Ym9iOnNlY3JldA=="}}}'
-TELLING = '#!/bin/sh\necho "$@"\ncommand -v docker-credential-galley\n'
+FAKE = '#!/bin/sh\necho "$@"\ncommand -v docker-credential-galley\n'
 
 
 @pytest.fixture
@@ -24,24 +24,26 @@ def keyring() -> Iterator[SecretService]:
 
 @pytest.fixture
 def path(tmp_path: Path) -> str:
-    """A PATH with a docker that tells what it was given, and whether it finds our helper."""
+    """A PATH with a docker that prints its arguments and the path of the credential helper."""
     program = tmp_path / "docker"
-    program.write_text(TELLING)
+    program.write_text(FAKE)
     program.chmod(0o755)
     return f"{tmp_path}{os.pathsep}/usr/bin{os.pathsep}/bin"
 
 
 @pytest.mark.parametrize("word", ["login", "logout"])
-def test_docker_does_it_and_finds_our_helper(galley: Galley, path: str, word: str) -> None:
+def test_docker_runs_the_command_and_finds_the_credential_helper(
+    galley: Galley, path: str, word: str
+) -> None:
     words, helper = galley(word, "-u", "bob", "--details", PATH=path).stdout.splitlines()
     assert words == f"{word} -u bob --details"
     assert Path(helper).name == "docker-credential-galley"
 
 
-def test_a_login_brings_the_keyring(
+def test_a_login_makes_the_keyring_docker_s_store(
     galley: Galley, home: Home, keyring: SecretService, path: str
 ) -> None:
-    """Or says why it does not; `galley settings set use_keyring false` is an answer."""
+    """A locked keyring is reported, unless the setting use_keyring is false."""
     found = f"{os.environ['PATH'].partition(os.pathsep)[0]}{os.pathsep}{path}"
     galley("login", "--help", PATH=found)
     assert not logins.has_store()
@@ -58,7 +60,7 @@ def test_a_login_brings_the_keyring(
     assert "keyring" not in galley("login", PATH=found).stderr
 
 
-def test_without_docker_nothing_is_kept_in_the_machine(galley: Galley, tmp_path: Path) -> None:
+def test_a_login_without_docker_fails(galley: Galley, tmp_path: Path) -> None:
     done = galley("login", PATH=str(tmp_path))
     assert done.returncode != 0
     assert "no docker program" in done.stderr

@@ -1,4 +1,4 @@
-"""`galley logs`: the last lines, what is added, and a reader that leaves early."""
+"""`galley logs`: the last lines, following, and a reader that closes the pipe early."""
 
 import json
 import os
@@ -20,7 +20,7 @@ def test_the_last_lines(galley: Galley, home: Home) -> None:
     assert galley("logs", "--component", "vm", "-n", "0").stdout == ""
 
 
-# Sets the clipboard, the title, a colour, and turns text around; C1 is CSI in one character.
+# Sets the clipboard, title and a colour, and reverses text; C1 is CSI in one character.
 HOSTILE = "\x1b]52;c;aGk=\x07\x1b]0;t\x1b\\\x1b[31mred\x9b2J\u202etxt\x7f\ttab \u00e4\u2713"
 SHOWN = (
     "\\u001b]52;c;aGk=\\u0007\\u001b]0;t\\u001b\\\\u001b[31mred\\u009b2J\\u202etxt\\u007f\ttab "
@@ -28,21 +28,23 @@ SHOWN = (
 )
 
 
-def test_control_characters_are_shown_and_not_obeyed(galley: Galley, home: Home) -> None:
+def test_control_characters_are_escaped(galley: Galley, home: Home) -> None:
     (home.logs / "console.log").write_text(f"one {HOSTILE}\r\n")
     assert galley("logs", "--component", "vm").stdout == f"one {SHOWN}\n"
-    said = galley("logs", "--component", "vm", "--json").stdout
-    assert json.loads(said)["line"] == f"one {HOSTILE}"
-    assert not set(said) & set("\x1b\x07\x9b\x7f\u202e")
+    stdout = galley("logs", "--component", "vm", "--json").stdout
+    assert json.loads(stdout)["line"] == f"one {HOSTILE}"
+    assert not set(stdout) & set("\x1b\x07\x9b\x7f\u202e")
 
 
 @pytest.mark.parametrize("cut", range(len(HOSTILE.encode())))
-def test_a_stream_is_shown_so_wherever_it_is_cut(cut: int) -> None:
+def test_control_characters_are_escaped_however_a_stream_is_split(cut: int) -> None:
     data, show = HOSTILE.encode(), Printable()
     assert (show(data[:cut]) + show(data[cut:])).decode() == SHOWN
 
 
-def test_the_engine_s_log_is_followed_so_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_control_characters_of_the_engine_s_log_are_escaped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     given: dict[str, object] = {}
 
     def run_in_guest(argv: tuple[str, ...], **more: object) -> int:
@@ -54,30 +56,30 @@ def test_the_engine_s_log_is_followed_so_too(monkeypatch: pytest.MonkeyPatch) ->
     assert given == {"feed": False, "shown": Printable}
 
 
-def test_what_the_command_line_says_may_have_colours_only(
+def test_output_of_the_command_line_may_contain_only_colours(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     say(f"\x1b[31mred\x1b[0m {HOSTILE}\nsecond")
     note(HOSTILE)
-    said, noted = capsys.readouterr()
+    stdout, stderr = capsys.readouterr()
     coloured = SHOWN.replace("\\u001b[31m", "\x1b[31m")
-    assert said == f"\x1b[31mred\x1b[0m {coloured}\nsecond\n"
-    assert noted == f"{coloured}\n"
+    assert stdout == f"\x1b[31mred\x1b[0m {coloured}\nsecond\n"
+    assert stderr == f"{coloured}\n"
 
 
-def test_json_is_one_value_a_line(galley: Galley, home: Home) -> None:
+def test_json_is_one_object_per_line(galley: Galley, home: Home) -> None:
     (home.logs / "supervisor.log").write_text("one\n")
     done = galley("logs", "--json")
     assert json.loads(done.stdout) == {"component": "supervisor", "line": "one"}
 
 
-def test_nothing_yet(galley: Galley) -> None:
+def test_a_missing_log_is_reported(galley: Galley) -> None:
     done = galley("logs")
     assert done.returncode == 0
     assert "does not exist yet" in done.stderr
 
 
-def test_the_engine_s_needs_a_machine(galley: Galley) -> None:
+def test_the_engine_s_log_requires_a_machine(galley: Galley) -> None:
     assert galley("logs", "--component", "engine").returncode == 3
 
 
@@ -106,7 +108,7 @@ def following() -> subprocess.Popen[str]:
     return subprocess.Popen(command("logs", "-f"), cwd=ROOT, stdout=pipe, stderr=pipe, text=True)
 
 
-def test_a_reader_that_leaves_is_no_error(home: Home) -> None:
+def test_a_closed_pipe_is_no_error(home: Home) -> None:
     (home.logs / "supervisor.log").write_text("a line of text\n" * 100_000)
     pipe, words = subprocess.PIPE, command("logs", "-n", "100000")
     with subprocess.Popen(words, cwd=ROOT, stdout=pipe, stderr=pipe) as child:

@@ -1,4 +1,4 @@
-"""The commands over a running machine (the fake one), as programs."""
+"""The commands for a running machine, as programs, with the fake backend."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from vm.backends.fake_machine import FakeScript
 from vm.directory import MachineDir
 from vm.host.paths import Home
 
-pytestmark = pytest.mark.usefixtures("ending")
+pytestmark = pytest.mark.usefixtures("quit_afterwards")
 
 
 def status(galley: Galley) -> Report:
@@ -25,9 +25,7 @@ def status(galley: Galley) -> Report:
     return msgspec.json.decode(done.stdout, type=Report)
 
 
-def test_a_machine_gets_the_daemon_json_that_was_written_before_it(
-    galley: Galley, home: Home
-) -> None:
+def test_a_new_machine_gets_the_existing_daemon_json(galley: Galley, home: Home) -> None:
     home.daemon_config.write_text('{"debug": true}')
     assert galley("start").returncode == 0
     assert status(galley).problems == ()
@@ -43,7 +41,7 @@ def test_a_machine_gets_the_daemon_json_that_was_written_before_it(
     assert galley("delete", "--yes").returncode == 0
 
 
-def test_one_life(galley: Galley, home: Home) -> None:
+def test_start_stop_and_delete(galley: Galley, home: Home) -> None:
     assert status(galley).state == "absent"
     assert not status(galley).supervisor
     started = galley("start")
@@ -70,8 +68,8 @@ def test_one_life(galley: Galley, home: Home) -> None:
     assert galley("delete", "--yes").returncode == 3
 
 
-def test_one_that_the_saver_has_put_away_is_saving(galley: Galley, home: Home) -> None:
-    """Until its user stops it. With and without a supervisor."""
+def test_an_auto_suspended_machine_is_reported_until_a_stop(galley: Galley, home: Home) -> None:
+    """With and without a supervisor."""
     auto_suspended = MachineDir.of(home).auto_suspended
     assert galley("start").returncode == 0
     assert galley("stop").returncode == 0
@@ -80,9 +78,9 @@ def test_one_that_the_saver_has_put_away_is_saving(galley: Galley, home: Home) -
         seen = status(galley)
         assert seen.auto_suspended
         assert seen.state == "stopped"
-    said = galley("status").stdout
-    assert "suspended to disk by Resource Saver" in said
-    assert "the first use resumes it" in said
+    output = galley("status").stdout
+    assert "suspended to disk by Resource Saver" in output
+    assert "the first use resumes it" in output
     assert galley("stop").stdout == "The engine is not running.\n"
     assert not status(galley).auto_suspended
     assert "Resource Saver" not in galley("status").stdout
@@ -93,13 +91,13 @@ def test_one_that_the_saver_has_put_away_is_saving(galley: Galley, home: Home) -
     assert not seen.supervisor
     assert "galley start resumes it" in galley("status").stdout
     assert galley("stop").returncode == 0
-    assert not auto_suspended.exists(), "the next supervisor would bring it back"
+    assert not auto_suspended.exists(), "the next supervisor would resume it"
     auto_suspended.touch()
     assert galley("suspend").returncode == 0
     assert not auto_suspended.exists()
 
 
-def test_the_disk_as_it_is_seen_and_given_back(galley: Galley) -> None:
+def test_disk_use_is_shown_and_reclaimed(galley: Galley) -> None:
     assert "no machine yet" in galley("disk").stdout
     assert galley("disk", "reclaim").returncode == 3
     assert galley("start").returncode == 0
@@ -109,15 +107,15 @@ def test_the_disk_as_it_is_seen_and_given_back(galley: Galley) -> None:
     text = galley("disk").stdout
     assert "3 GiB used, 58.7 GiB left" in text
     assert "Images" in text
-    given = galley("disk", "reclaim")
-    assert given.returncode == 0, given.stderr
-    assert "Freed " in given.stdout
+    reclaimed = galley("disk", "reclaim")
+    assert reclaimed.returncode == 0, reclaimed.stderr
+    assert "Freed " in reclaimed.stdout
     assert json.loads(galley("disk", "reclaim", "--json").stdout)["after"] == 0
     assert galley("stop").returncode == 0
     assert json.loads(galley("disk", "--json").stdout)["images"] is None
 
 
-def test_the_supervisor_is_replaced_and_the_machine_runs_on(galley: Galley, home: Home) -> None:
+def test_a_restart_of_the_supervisor_keeps_the_machine_running(galley: Galley, home: Home) -> None:
     assert galley("start").returncode == 0
     before, machine = _supervisor(home), home.machine / "running.json"
     pid = machine.read_bytes() if machine.exists() else b""
@@ -128,7 +126,7 @@ def test_the_supervisor_is_replaced_and_the_machine_runs_on(galley: Galley, home
     assert status(galley).state == "running"
 
 
-def test_without_a_supervisor_the_machine_is_still_seen(galley: Galley, home: Home) -> None:
+def test_status_reports_a_machine_without_a_supervisor(galley: Galley, home: Home) -> None:
     assert galley("start").returncode == 0
     os.kill(int(_supervisor(home)), signal.SIGKILL)
     seen = status(galley)
@@ -148,14 +146,16 @@ def test_ctrl_c_cancels_a_start(galley: Galley, home: Home) -> None:
         assert child.stderr is not None
         assert "Checking the guest image" in child.stderr.readline()
         child.send_signal(signal.SIGINT)
-        said = child.stderr.read()
-    assert child.returncode == 130, said
-    assert "The start was cancelled" in said
-    assert "Traceback" not in said
+        output = child.stderr.read()
+    assert child.returncode == 130, output
+    assert "The start was cancelled" in output
+    assert "Traceback" not in output
     assert status(galley).state in ("stopped", "absent")
 
 
-def test_a_bundle(galley: Galley, home: Home, tmp_path: Path) -> None:
+def test_a_bundle_contains_status_and_logs_without_the_key(
+    galley: Galley, home: Home, tmp_path: Path
+) -> None:
     assert galley("start").returncode == 0
     key = (home.run / "control.key").read_text()
     with (home.logs / "console.log").open("a") as log:

@@ -1,4 +1,4 @@
-"""Errors become a sentence, a hint and a code; nothing becomes a traceback."""
+"""Errors are printed as a sentence and a hint with an exit code, never as a traceback."""
 
 import io
 from pathlib import Path
@@ -29,7 +29,7 @@ def run(error: BaseException, log: Path, *, as_json: bool = False) -> int:
     return guarded(command, log=lambda: log, options=options)
 
 
-def test_details_only_when_asked_for() -> None:
+def test_details_are_shown_only_on_request() -> None:
     short = problem_text(PROBLEM, details=False, stream=io.StringIO())
     assert short == "It does not boot.\n  Try again.\n  Or wait.\n  Add --details to see more."
     assert "line 2" in problem_text(PROBLEM, details=True, stream=io.StringIO())
@@ -43,7 +43,9 @@ def test_colour_only_on_a_terminal_and_not_with_no_color(monkeypatch: pytest.Mon
     assert styled("x", "31", Terminal()) == "x"
 
 
-def test_an_error_of_ours(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_an_error_of_galley_is_printed_with_its_hint(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     assert (
         run(BootFailed(Message("", "It does not boot.", "Try again.")), tmp_path / "cli.log") == 1
     )
@@ -57,7 +59,7 @@ def test_an_error_of_ours(capsys: pytest.CaptureFixture[str], tmp_path: Path) ->
         (ZeroDivisionError("by zero"), 1),
     ],
 )
-def test_an_error_for_a_program(
+def test_an_error_is_printed_as_json(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, error: Exception, code: int
 ) -> None:
     assert run(error, tmp_path / "cli.log", as_json=True) == code
@@ -85,7 +87,7 @@ def test_an_error_of_a_newer_supervisor_is_shown_as_received(
     assert capsys.readouterr().err == "It is {odd}.\n  Ask {0}.\n"
 
 
-def test_a_program_gets_the_code_and_values_of_a_newer_supervisor(
+def test_json_contains_the_code_and_values_of_a_newer_supervisor(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     run(from_problem(NEWER), tmp_path / "cli.log", as_json=True)
@@ -94,12 +96,14 @@ def test_a_program_gets_the_code_and_values_of_a_newer_supervisor(
     assert sent["summary"] == "It is {odd}."
 
 
-def test_ctrl_c(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_ctrl_c_is_reported_as_cancelled(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     assert run(KeyboardInterrupt(), tmp_path / "cli.log") == 130
     assert capsys.readouterr().err == "Cancelled.\n"
 
 
-def test_a_mistake_of_ours_goes_to_the_log(
+def test_an_unexpected_exception_is_logged(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     log = tmp_path / "logs" / "cli.log"
@@ -111,7 +115,7 @@ def test_a_mistake_of_ours_goes_to_the_log(
     assert "Traceback" in log.read_text()
 
 
-def test_a_mistake_without_a_place_for_its_log_is_shown(
+def test_an_unexpected_exception_is_printed_if_it_cannot_be_logged(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     (tmp_path / "logs").touch()

@@ -1,4 +1,4 @@
-"""`galley settings`, with no supervisor: the file alone."""
+"""`galley settings` without a supervisor: only the file changes."""
 
 import json
 import subprocess
@@ -25,7 +25,7 @@ def test_list(galley: Galley) -> None:
     assert "memory" in galley("settings", "list").stdout
 
 
-def test_what_cannot_be(galley: Galley, home: Home) -> None:
+def test_an_invalid_setting_is_refused(galley: Galley, home: Home) -> None:
     before = home.settings.read_text()
     done = galley("settings", "set", "cpus", "0")
     assert done.returncode == 2
@@ -34,7 +34,7 @@ def test_what_cannot_be(galley: Galley, home: Home) -> None:
     assert home.settings.read_text() == before
 
 
-def test_a_program_gets_the_code_of_an_error(galley: Galley) -> None:
+def test_json_contains_the_code_of_an_error(galley: Galley) -> None:
     done = galley("settings", "get", "nothing", "--json")
     assert (done.returncode, done.stdout) == (2, "")
     problem = json.loads(done.stderr.splitlines()[-1])
@@ -43,7 +43,7 @@ def test_a_program_gets_the_code_of_an_error(galley: Galley) -> None:
     assert "nothing" in problem["summary"]
 
 
-def test_a_value_that_nobody_is_to_see_comes_from_standard_input(home: Home) -> None:
+def test_a_secret_value_is_read_from_standard_input(home: Home) -> None:
     words = command("settings", "set", "port_address", "-")
     done = subprocess.run(words, input="127.0.0.2\n", cwd=ROOT, text=True, timeout=50)
     assert done.returncode == 0
@@ -59,7 +59,7 @@ def test_details_show_more(galley: Galley) -> None:
 # daemon.json
 
 
-def test_daemon_json_is_shown_and_refused(galley: Galley, home: Home) -> None:
+def test_daemon_json_is_shown_and_an_invalid_one_is_refused(galley: Galley, home: Home) -> None:
     assert galley("settings", "daemon").stdout == "{}\n"
     wanted = home.root / "wanted.json"
     wanted.write_text('{\n  "debug" true\n}\n')
@@ -71,7 +71,7 @@ def test_daemon_json_is_shown_and_refused(galley: Galley, home: Home) -> None:
 
 
 def test_daemon_json_is_kept_for_the_next_start(
-    galley: Galley, home: Home, ending: None, tmp_path: Path
+    galley: Galley, home: Home, quit_afterwards: None, tmp_path: Path
 ) -> None:
     wanted = tmp_path / "wanted.json"
     wanted.write_text('{"debug": true}\n')
@@ -81,7 +81,9 @@ def test_daemon_json_is_kept_for_the_next_start(
     assert "Nothing was changed" in galley("settings", "daemon", "--file", str(wanted)).stderr
 
 
-def test_daemon_json_in_an_editor(galley: Galley, home: Home, ending: None, tmp_path: Path) -> None:
+def test_daemon_json_in_an_editor(
+    galley: Galley, home: Home, quit_afterwards: None, tmp_path: Path
+) -> None:
     editor = tmp_path / "editor"
     editor.write_text("""#!/bin/sh\necho '{"labels": ["a=1"]}' > "$1"\n""")
     editor.chmod(0o755)

@@ -1,4 +1,4 @@
-"""`galley snapshot` over the machine that only pretends; its disk is whatever a test writes."""
+"""`galley snapshot` with the fake backend; the tests write the data disk themselves."""
 
 import json
 from pathlib import Path
@@ -11,12 +11,12 @@ from vm.directory import MachineDir
 from vm.host.paths import Home
 from vm.types import MachineSnapshot
 
-pytestmark = pytest.mark.usefixtures("ending")
+pytestmark = pytest.mark.usefixtures("quit_afterwards")
 
 
 @pytest.fixture
 def disk(galley: Galley, home: Home) -> Path:
-    """Of a machine that runs; it says "first"."""
+    """The data disk of a running machine, with the content "first"."""
     assert galley("start").returncode == 0
     found = MachineDir.of(home).data_disk
     found.write_text("first")
@@ -33,7 +33,7 @@ def state(galley: Galley) -> str:
     return str(json.loads(galley("status", "--json").stdout)["state"])
 
 
-def test_there_and_back(galley: Galley, home: Home, disk: Path) -> None:
+def test_a_snapshot_is_created_restored_and_deleted(galley: Galley, home: Home, disk: Path) -> None:
     assert "There are no snapshots" in galley("snapshot", "list").stdout
     made = galley("snapshot", "create", "one")
     assert made.returncode == 0, made.stderr
@@ -51,7 +51,7 @@ def test_there_and_back(galley: Galley, home: Home, disk: Path) -> None:
     assert listed(galley) == []
 
 
-def test_of_a_machine_that_is_stopped(galley: Galley, disk: Path) -> None:
+def test_a_snapshot_of_a_stopped_machine(galley: Galley, disk: Path) -> None:
     assert galley("stop").returncode == 0
     made = galley("snapshot", "create", "one")
     assert made.stderr == ""
@@ -62,9 +62,7 @@ def test_of_a_machine_that_is_stopped(galley: Galley, disk: Path) -> None:
     assert state(galley) == "stopped"
 
 
-def test_a_machine_whose_disk_is_damaged_gets_a_good_one(
-    galley: Galley, home: Home, disk: Path
-) -> None:
+def test_a_restore_replaces_a_damaged_disk(galley: Galley, home: Home, disk: Path) -> None:
     script = MachineDir.of(home).root / "fake.json"
     assert galley("snapshot", "create", "good").returncode == 0
     script.write_text('{"damaged": true}')
@@ -77,7 +75,7 @@ def test_a_machine_whose_disk_is_damaged_gets_a_good_one(
     assert galley("start").returncode == 0
 
 
-def test_it_asks_and_nobody_answers(galley: Galley, disk: Path) -> None:
+def test_a_restore_without_a_terminal_requires_yes(galley: Galley, disk: Path) -> None:
     assert galley("snapshot", "create", "one").returncode == 0
     disk.write_text("second")
     refused = galley("snapshot", "restore", "one")
@@ -87,7 +85,7 @@ def test_it_asks_and_nobody_answers(galley: Galley, disk: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (("create", "a/b"), "cannot be named"),
         (("create", "one"), "already"),
@@ -95,17 +93,21 @@ def test_it_asks_and_nobody_answers(galley: Galley, disk: Path) -> None:
         (("delete", "two"), "There is no snapshot two"),
     ],
 )
-def test_what_cannot_be(galley: Galley, disk: Path, words: tuple[str, ...], said: str) -> None:
+def test_an_invalid_snapshot_command_is_refused(
+    galley: Galley, disk: Path, words: tuple[str, ...], message: str
+) -> None:
     assert galley("snapshot", "create", "one").returncode == 0
     done = galley("snapshot", *words)
     assert done.returncode == 1
-    assert said in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert [one.name for one in listed(galley)] == ["one"]
 
 
-def test_memory_that_cannot_be_kept(galley: Galley, disk: Path) -> None:
-    """Of a machine that only pretends; and there is nothing of it to leave out."""
+def test_a_snapshot_with_memory_fails_if_the_backend_cannot_suspend(
+    galley: Galley, disk: Path
+) -> None:
+    """A restore with --cold still works for a snapshot without memory."""
     refused = galley("snapshot", "create", "one", "--memory")
     assert refused.returncode == 1
     assert "cannot be suspended" in refused.stderr
@@ -116,20 +118,20 @@ def test_memory_that_cannot_be_kept(galley: Galley, disk: Path) -> None:
     assert state(galley) == "running"
 
 
-def test_before_the_first_start(galley: Galley) -> None:
+def test_a_snapshot_before_the_first_start_is_refused(galley: Galley) -> None:
     done = galley("snapshot", "create", "one")
     assert done.returncode == 3
     assert "no data to save" in done.stderr
 
 
-def test_deleting_the_machine_deletes_them(galley: Galley, home: Home, disk: Path) -> None:
+def test_deleting_the_machine_deletes_its_snapshots(galley: Galley, home: Home, disk: Path) -> None:
     assert galley("snapshot", "create", "one").returncode == 0
     assert galley("delete", "--yes").returncode == 0
     assert listed(galley) == []
     assert list(MachineDir.of(home).snapshots.iterdir()) == []
 
 
-def test_a_supervisor_takes_away_what_the_one_before_has_left(galley: Galley, home: Home) -> None:
+def test_a_supervisor_removes_an_unfinished_snapshot(galley: Galley, home: Home) -> None:
     half = MachineDir.of(home).snapshots / "half"
     half.mkdir(parents=True)
     (half / "data.img").write_text("half")
@@ -137,7 +139,7 @@ def test_a_supervisor_takes_away_what_the_one_before_has_left(galley: Galley, ho
     assert not half.exists()
 
 
-def test_a_trace(galley: Galley, home: Home, tmp_path: Path) -> None:
+def test_start_writes_a_trace(galley: Galley, home: Home, tmp_path: Path) -> None:
     file = tmp_path / "trace.json"
     assert galley("start", "--trace", str(file)).returncode == 0
     names = {row["name"] for row in json.loads(file.read_bytes())["traceEvents"]}

@@ -1,4 +1,4 @@
-"""For whom a supervisor is started that wakes the machine. The others find it as it is."""
+"""`awake` starts a supervisor only if it must resume the machine."""
 
 import pytest
 
@@ -10,12 +10,12 @@ from vm.host.paths import Home
 
 
 class Started(Exception):
-    """A supervisor would have been."""
+    """Raised instead of starting a supervisor."""
 
 
 @pytest.fixture
 def machine(home: Home, monkeypatch: pytest.MonkeyPatch) -> MachineDir:
-    """One that is stopped, and nobody minds it."""
+    """A stopped machine without a supervisor."""
 
     def start(home: Home) -> None:
         raise Started
@@ -28,18 +28,18 @@ def machine(home: Home, monkeypatch: pytest.MonkeyPatch) -> MachineDir:
     return made
 
 
-def test_what_its_user_has_stopped_stays_so(home: Home, machine: MachineDir) -> None:
+def test_a_machine_that_its_user_stopped_is_not_resumed(home: Home, machine: MachineDir) -> None:
     with awake(home):
         pass
 
 
-def test_what_was_put_away_is_had_back(home: Home, machine: MachineDir) -> None:
+def test_an_auto_suspended_machine_is_resumed(home: Home, machine: MachineDir) -> None:
     machine.auto_suspended.touch()
     with pytest.raises(Started), awake(home):
-        raise AssertionError("it does not run")
+        raise AssertionError("no supervisor was started")
 
 
-def test_a_machine_that_is_gone_is_not_had_back(home: Home, machine: MachineDir) -> None:
+def test_a_deleted_machine_is_not_resumed(home: Home, machine: MachineDir) -> None:
     machine.auto_suspended.touch()
     machine.data_disk.unlink()
     with awake(home):

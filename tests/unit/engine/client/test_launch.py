@@ -27,14 +27,14 @@ def test_connect_only_starts_nothing(scripted: Home) -> None:
     assert not list(scripted.run.iterdir())
 
 
-def test_ensure_starts_one_and_finds_it_again(scripted: Home) -> None:
+def test_ensure_supervisor_starts_one_and_then_finds_it(scripted: Home) -> None:
     with ensure_supervisor(scripted) as first, ensure_supervisor(scripted) as second:
         assert first.hello.pid == second.hello.pid != os.getpid()
         assert first.hello.version == __version__
         assert not Path(address(scripted, "launch")).exists()
 
 
-def test_it_is_detached_from_its_launcher(scripted: Home) -> None:
+def test_the_supervisor_is_detached_from_its_launcher(scripted: Home) -> None:
     code = (
         "from engine.client import launch; from engine.control import spawn;"
         "from vm.host.paths import find_home;"
@@ -49,7 +49,7 @@ def test_it_is_detached_from_its_launcher(scripted: Home) -> None:
         assert Path(f"/proc/{client.hello.pid}/cwd").resolve() == scripted.root.resolve()
 
 
-def test_a_directory_called_engine_is_not_taken_for_ours(
+def test_a_directory_called_engine_is_not_imported(
     scripted: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "engine").mkdir()
@@ -85,8 +85,8 @@ def test_many_starts_at_once_make_one_supervisor(scripted: Home) -> None:
     assert len(set(pids)) == 1
 
 
-def test_after_kill_the_next_client_starts_another(scripted: Home) -> None:
-    """Sockets and pid file of the dead one are in the way of nobody."""
+def test_after_a_kill_the_next_client_starts_another_supervisor(scripted: Home) -> None:
+    """The dead supervisor's sockets and pid file do not prevent the start."""
     with ensure_supervisor(scripted) as first:
         identity = process.identify(first.hello.pid)
         assert identity
@@ -103,7 +103,7 @@ def test_after_kill_the_next_client_starts_another(scripted: Home) -> None:
         second.call("stop")
 
 
-def test_what_keeps_it_from_starting_is_raised_here(
+def test_a_problem_at_the_start_is_raised_in_the_client(
     scripted: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GALLEY_TEST_FAULT", "problem")
@@ -113,15 +113,15 @@ def test_what_keeps_it_from_starting_is_raised_here(
 
 
 @pytest.mark.parametrize(
-    ("fault", "says"), [("mistake", "by a scripted zero"), ("death", "a word before the end")]
+    ("fault", "output"), [("mistake", "by a scripted zero"), ("death", "a word before the end")]
 )
-def test_a_death_at_start_is_noticed_at_once_with_its_last_words(
-    scripted: Home, monkeypatch: pytest.MonkeyPatch, fault: str, says: str
+def test_a_crash_at_the_start_is_reported_immediately_with_its_output(
+    scripted: Home, monkeypatch: pytest.MonkeyPatch, fault: str, output: str
 ) -> None:
     monkeypatch.setenv("GALLEY_TEST_FAULT", fault)
     with pytest.raises(SupervisorGone, match="ended while it was starting") as caught:
         ensure_supervisor(scripted)
-    assert says in caught.value.details
+    assert output in caught.value.details
 
 
 def test_a_start_that_hangs_ends_at_its_deadline(
@@ -132,7 +132,7 @@ def test_a_start_that_hangs_ends_at_its_deadline(
         ensure_supervisor(scripted, seconds=2)
 
 
-def test_a_held_lock_without_an_answer_ends_at_the_deadline(scripted: Home) -> None:
+def test_a_held_lock_without_an_answer_fails_at_the_deadline(scripted: Home) -> None:
     lock = FileLock(scripted.run / "supervisor.lock")
     assert lock.acquire()
     with pytest.raises(SupervisorGone, match="did not start"):
@@ -141,7 +141,7 @@ def test_a_held_lock_without_an_answer_ends_at_the_deadline(scripted: Home) -> N
     ensure_supervisor(scripted).close()
 
 
-def test_another_version_is_reported_and_lives_on_until_it_is_told(
+def test_a_supervisor_of_another_version_is_reported_and_keeps_running(
     scripted: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with ensure_supervisor(scripted) as old:
@@ -155,17 +155,19 @@ def test_another_version_is_reported_and_lives_on_until_it_is_told(
     monkeypatch.setattr(spawn, "MODULE", "tests.unit.engine.scripted_supervisor")
 
 
-def test_restart_ends_even_another_version(scripted: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_restart_ends_a_supervisor_of_another_version(
+    scripted: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with ensure_supervisor(scripted) as old, monkeypatch.context() as newer:
         newer.setattr(protocol, "PROTOCOL", 99)
         with pytest.raises(VersionMismatch):
-            restart_supervisor(scripted)  # it ended the old; only this process is "newer"
+            restart_supervisor(scripted)  # it ended the old one; only this process is "newer"
         assert process.identify(old.hello.pid) is None
     with restart_supervisor(scripted) as again:
         assert again.hello.pid != old.hello.pid
 
 
-def test_an_unwritable_home_is_said_before_anything_is_started(
+def test_an_unwritable_home_is_reported_before_anything_is_started(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text("")
@@ -173,7 +175,7 @@ def test_an_unwritable_home_is_said_before_anything_is_started(
         ensure_supervisor(Home(tmp_path / "file" / "home", tmp_path / "file" / "run"))
 
 
-def test_an_occupied_launch_address_is_said(
+def test_an_occupied_launch_address_is_reported(
     scripted: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Path(address(scripted, "launch")).mkdir()
@@ -210,7 +212,7 @@ def test_the_real_supervisor_refuses_a_broken_settings_file(home: Home) -> None:
     assert home.settings.read_text() == "cpus = = 3\n"
 
 
-def test_a_client_that_only_reads_loads_nothing_heavy() -> None:
+def test_the_client_imports_no_heavy_modules() -> None:
     code = "import sys, json, engine.client.launch; print(json.dumps(sorted(sys.modules)))"
     done = process.run([sys.executable, "-c", code], timeout=30, cwd=ROOT)
     loaded = set(json.loads(done.stdout))
