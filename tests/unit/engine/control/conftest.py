@@ -1,4 +1,4 @@
-"""A control server over a scripted engine, for each test its own."""
+"""A control server with a scripted engine for each test."""
 
 from collections.abc import Iterator
 

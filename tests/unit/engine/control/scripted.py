@@ -1,4 +1,4 @@
-"""An engine that does what a test says, and a home to run it in."""
+"""A scripted engine for tests of the control server and its clients."""
 
 import threading
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from vm.types import GuestDisk, GuestMemory, MachineState, Status
 
 
 class ScriptedSnapshots:
-    """Notes what it is asked."""
+    """Records the requests."""
 
     def __init__(self, note: Callable[[str], None]) -> None:
         self._note = note
@@ -60,7 +60,7 @@ class ScriptedEngine:
         return EngineStatus("0", "unix:///none", status, EngineHealth(False))
 
     def change(self, state: MachineState) -> None:
-        """Every change has a number of its own, seen in `machine.cpus`."""
+        """Publish a state. Each change has its own number, visible in `machine.cpus`."""
         self._state = state
         self._number += 1
         for listener in list(self.listeners):
@@ -125,7 +125,7 @@ class ScriptedDaemonConfig:
 
 
 class ScriptedResources:
-    """A machine that always holds the same."""
+    """Constant resource use."""
 
     def use(self) -> MachineUse:
         return MachineUse(GuestMemory(5, 1, 2, 3, 4), 600, GuestDisk(70, 30, 20), 800)

@@ -1,4 +1,4 @@
-"""Client and server together, over the real socket and a scripted engine."""
+"""Client and server together, over the real socket, with a scripted engine."""
 
 import contextlib
 import os
@@ -50,7 +50,7 @@ from vm.types import MachineState
 
 
 def raw(home: Home) -> Connection:
-    """A client that has shown the key and been greeted, and says what a test wants it to say."""
+    """A client connection after the handshake, for raw messages."""
     key = read_key(home)
     assert key
     connection = Client(address(home))
@@ -61,15 +61,15 @@ def raw(home: Home) -> Connection:
 
 
 @contextlib.contextmanager
-def imposter(home: Home, *says: bytes, key: bytes | None = None) -> Iterator[None]:
-    """A supervisor that greets one client with `says` and then hangs up."""
+def fake_supervisor(home: Home, *messages: bytes, key: bytes | None = None) -> Iterator[None]:
+    """A supervisor that sends `messages` to one client and then closes the connection."""
     key = key or make_key(home)
 
     def serve() -> None:
         with listener.accept() as connection, contextlib.suppress(Exception):
             deliver_challenge(connection, key)
             answer_challenge(connection, key)
-            for message in says:
+            for message in messages:
                 connection.send_bytes(message)
 
     with Listener(address(home)) as listener:
@@ -79,10 +79,10 @@ def imposter(home: Home, *says: bytes, key: bytes | None = None) -> Iterator[Non
         thread.join()
 
 
-# Asking
+# Requests
 
 
-def test_a_new_client_gets_the_present_then_every_change(
+def test_a_new_client_gets_the_current_status_then_every_change(
     client: ControlClient, engine: ScriptedEngine
 ) -> None:
     statuses = client.statuses()
@@ -92,7 +92,7 @@ def test_a_new_client_gets_the_present_then_every_change(
         assert next(statuses).machine.state is state
 
 
-def test_a_long_call_gets_pushes_and_has_seen_its_outcome_when_it_returns(
+def test_a_call_returns_after_the_push_with_its_outcome(
     client: ControlClient, engine: ScriptedEngine
 ) -> None:
     seen: list[MachineState] = []
@@ -107,7 +107,7 @@ def test_a_long_call_gets_pushes_and_has_seen_its_outcome_when_it_returns(
     assert seen[-2:] == [MachineState.STARTING, MachineState.RUNNING]
 
 
-def test_daemon_json_goes_both_ways(client: ControlClient, engine: ScriptedEngine) -> None:
+def test_daemon_json_is_read_and_written(client: ControlClient, engine: ScriptedEngine) -> None:
     assert msgspec.json.decode(client.call("daemon.get")) == '{"debug": true}'
     client.call("daemon.set", {"text": "{\n}"})
     client.call("reset")
@@ -159,17 +159,17 @@ def test_settings_are_set_and_unset(client: ControlClient, home: Home) -> None:
     assert "memory" in caught.value.hint
 
 
-# Failing
+# Errors
 
 
-def test_an_error_crosses_whole(client: ControlClient) -> None:
+def test_an_error_arrives_with_hint_and_details(client: ControlClient) -> None:
     with pytest.raises(GalleyError) as caught:
         client.call("delete")
     error = caught.value
     assert (error.summary, error.hint, error.details) == ("No.", "Ask again.", "because")
 
 
-def test_a_mistake_of_ours_is_answered_and_logged(
+def test_an_unexpected_exception_is_answered_and_logged(
     client: ControlClient, engine: ScriptedEngine, caplog: pytest.LogCaptureFixture
 ) -> None:
     engine.failure = ZeroDivisionError("by zero")
@@ -181,7 +181,7 @@ def test_a_mistake_of_ours_is_answered_and_logged(
 
 
 @pytest.mark.parametrize(
-    ("method", "params", "says"),
+    ("method", "params", "message"),
     [
         ("fly", {}, "no method 'fly'"),
         ("start", {"repiar": True}, "unknown field"),
@@ -194,9 +194,9 @@ def test_a_mistake_of_ours_is_answered_and_logged(
     ],
 )
 def test_a_wrong_request_is_refused(
-    client: ControlClient, engine: ScriptedEngine, method: str, params: object, says: str
+    client: ControlClient, engine: ScriptedEngine, method: str, params: object, message: str
 ) -> None:
-    with pytest.raises(ControlError, match=says):
+    with pytest.raises(ControlError, match=message):
         client.call(method, params)
     assert engine.calls == []
     client.call("restart")
@@ -219,16 +219,16 @@ def test_malformed_messages_are_answered(home: Home, server: ControlServer, data
     assert "malformed" in replies[0].problem.summary
 
 
-@pytest.mark.parametrize("noise", [b"GET / HTTP/1.1\r\n\r\n", b"\xff" * 64, b"\x00" * 64, b""])
-def test_noise_before_the_greeting_harms_nobody(
-    home: Home, client: ControlClient, noise: bytes
+@pytest.mark.parametrize("garbage", [b"GET / HTTP/1.1\r\n\r\n", b"\xff" * 64, b"\x00" * 64, b""])
+def test_garbage_before_the_handshake_does_not_affect_other_clients(
+    home: Home, client: ControlClient, garbage: bytes
 ) -> None:
     with Client(address(home)) as connection:
-        connection._send(noise)  # type: ignore[attr-defined]  # below the framing
+        connection._send(garbage)  # type: ignore[attr-defined]  # below the framing
     client.call("stop")
 
 
-def test_noise_after_the_greeting_ends_only_its_sender(home: Home, client: ControlClient) -> None:
+def test_garbage_after_the_handshake_ends_one_connection(home: Home, client: ControlClient) -> None:
     with raw(home) as connection:
         connection._send(b"\x7f\xff\xff\xff" + b"x" * 100)  # type: ignore[attr-defined]
         with contextlib.suppress(EOFError, OSError):
@@ -249,7 +249,7 @@ def test_a_wrong_key_is_refused(
     wait_until(lambda: "a client was refused" in caplog.text)
 
 
-def test_a_missing_key_is_said(home: Home, server: ControlServer) -> None:
+def test_a_missing_key_is_reported(home: Home, server: ControlServer) -> None:
     key_file(home).unlink()
     with pytest.raises(SupervisorGone, match="is missing"):
         ControlClient.connect(home)
@@ -261,32 +261,32 @@ def test_the_key_and_the_directory_are_private(home: Home, server: ControlServer
 
 
 @pytest.mark.parametrize("hello", [Hello(PROTOCOL, "9.9", 1), Hello(PROTOCOL + 1, __version__, 1)])
-def test_another_version_is_said_with_the_way_out(home: Home, hello: Hello) -> None:
-    with imposter(home, encode(hello)), pytest.raises(VersionMismatch) as caught:
+def test_another_version_is_reported_with_a_hint(home: Home, hello: Hello) -> None:
+    with fake_supervisor(home, encode(hello)), pytest.raises(VersionMismatch) as caught:
         ControlClient.connect(home)
-    said = caught.value.summary
-    assert hello.version in said if hello.version != __version__ else "another build" in said
+    summary = caught.value.summary
+    assert hello.version in summary if hello.version != __version__ else "another build" in summary
     assert "galley restart --supervisor" in caught.value.hint
     assert "keep running" in caught.value.hint
 
 
-def test_a_greeting_that_cannot_be_read_is_another_version(home: Home) -> None:
-    with imposter(home, b"\x80\x04pickle"), pytest.raises(VersionMismatch):
+def test_an_unreadable_hello_is_reported_as_another_version(home: Home) -> None:
+    with fake_supervisor(home, b"\x80\x04pickle"), pytest.raises(VersionMismatch):
         ControlClient.connect(home)
 
 
-def test_nobody_listens(home: Home) -> None:
+def test_a_home_without_a_socket_has_no_supervisor(home: Home) -> None:
     with pytest.raises(NoSupervisor):
         ControlClient.connect(home)
 
 
-def test_a_supervisor_that_ends_during_the_greeting_is_nobody(home: Home) -> None:
-    """So that `ensure_supervisor` starts another one instead of giving up."""
-    with imposter(home), pytest.raises(NoSupervisor):
+def test_a_supervisor_that_ends_during_the_handshake_is_no_supervisor(home: Home) -> None:
+    """`ensure_supervisor` then starts another one instead of failing."""
+    with fake_supervisor(home), pytest.raises(NoSupervisor):
         ControlClient.connect(home)
 
 
-def test_a_stale_socket_is_nobody_and_is_replaced(home: Home, unopened: ControlServer) -> None:
+def test_a_stale_socket_is_ignored_and_replaced(home: Home, unopened: ControlServer) -> None:
     make_stale_socket(home)
     with pytest.raises(NoSupervisor):
         ControlClient.connect(home)
@@ -303,7 +303,7 @@ def make_stale_socket(home: Home) -> None:
     listener.close()
 
 
-def test_a_supervisor_that_hangs_is_said(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_supervisor_that_hangs_is_reported(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     make_key(home)
     (home.run / "supervisor.pid").write_text("4711\n")
     monkeypatch.setattr(client_module, "HANDSHAKE_SECONDS", 0.05)
@@ -315,17 +315,17 @@ def test_a_supervisor_that_hangs_is_said(home: Home, monkeypatch: pytest.MonkeyP
 def test_the_end_of_the_supervisor_ends_a_call_at_once(home: Home) -> None:
     (home.logs / "supervisor.log").write_text("the last line\n")
     hello = encode(Hello(PROTOCOL, __version__, 1))
-    with imposter(home, hello):
+    with fake_supervisor(home, hello):
         client = ControlClient.connect(home)
         with client, pytest.raises(SupervisorGone, match="was lost") as caught:
             client.call("start")
     assert caught.value.details == "the last line"
 
 
-# Being slow
+# Slow clients
 
 
-def test_a_stuck_client_holds_up_nobody_and_gets_only_the_latest(
+def test_a_stuck_client_delays_no_other_and_gets_only_the_latest_status(
     home: Home, client: ControlClient, engine: ScriptedEngine
 ) -> None:
     with raw(home) as stuck:
@@ -345,10 +345,10 @@ def test_a_stuck_client_holds_up_nobody_and_gets_only_the_latest(
     assert pushes < 10
 
 
-def test_a_client_that_asks_and_never_listens_is_held_back(
+def test_a_client_that_never_reads_gets_back_pressure(
     home: Home, client: ControlClient, engine: ScriptedEngine
 ) -> None:
-    """It may have 32 requests under way; the rest wait in the socket, not in our memory."""
+    """A client may have 32 open requests; the rest wait in the socket, not in memory."""
     with raw(home) as greedy:
         for number in range(1, 101):
             greedy.send_bytes(encode(Request(number, "start")))

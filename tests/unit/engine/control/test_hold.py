@@ -6,7 +6,7 @@ from tests.unit.engine.control.scripted import ScriptedEngine
 from vm.host.paths import Home
 
 
-def test_a_hold_ends_with_its_conversation(client: ControlClient, engine: ScriptedEngine) -> None:
+def test_keep_awake_ends_with_its_connection(client: ControlClient, engine: ScriptedEngine) -> None:
     client.call("keep_awake")
     assert engine.calls == ["keep_awake"]
     client.call("stop")
@@ -15,7 +15,7 @@ def test_a_hold_ends_with_its_conversation(client: ControlClient, engine: Script
     engine.wait_called("let go")
 
 
-def test_a_server_that_ends_lets_go(
+def test_keep_awake_ends_when_the_server_closes(
     home: Home, unopened: ControlServer, engine: ScriptedEngine
 ) -> None:
     unopened.open()

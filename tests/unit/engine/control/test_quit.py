@@ -11,7 +11,7 @@ from vm.host.paths import Home
 
 
 def test_quit_is_answered_before_the_end(home: Home, engine: ScriptedEngine) -> None:
-    """Also by one who ends at once."""
+    """Even if the supervisor ends immediately."""
     settings = SettingsStore(home, HostSize(4, 16 * 2**30))
     ended = threading.Event()
 

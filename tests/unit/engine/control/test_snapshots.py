@@ -5,7 +5,9 @@ from engine.control.protocol import CreateSnapshotParams, RestoreSnapshotParams
 from tests.unit.engine.control.scripted import ScriptedEngine
 
 
-def test_it_goes_over_as_it_was_said(client: ControlClient, engine: ScriptedEngine) -> None:
+def test_snapshot_requests_reach_the_engine_unchanged(
+    client: ControlClient, engine: ScriptedEngine
+) -> None:
     client.call("snapshots.create", {"name": "one"})
     client.call("snapshots.create", CreateSnapshotParams("two", memory=True))
     client.call("snapshots.restore", {"name": "one"})

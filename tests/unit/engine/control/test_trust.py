@@ -1,4 +1,4 @@
-"""A client trusts no supervisor of another user, who made the run directory."""
+"""A client does not trust the sockets in a run directory of another user."""
 
 import os
 import socket
@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[4]
 
 @pytest.fixture
 def listening(home: Home) -> Iterator[socket.socket]:
-    """What the other user has put in a run directory of their own; it does not block."""
+    """The non-blocking control socket in a run directory of another user."""
     make_key(home)
     with socket.socket(socket.AF_UNIX) as control, socket.socket(socket.AF_UNIX) as docker:
         control.bind(address(home))
@@ -50,7 +50,7 @@ def test_the_control_socket_of_another_user_is_not_connected(
 @pytest.mark.parametrize(
     "words", [("settings", "set", "http_proxy", "http://bob:pass@proxy:1"), ("docker", "ps")]
 )
-def test_commands_say_what_is_wrong(
+def test_commands_report_a_run_directory_of_another_user(
     home: Home, listening: socket.socket, words: tuple[str, ...]
 ) -> None:
     argv = [sys.executable, "-m", "engine.cli", *words]
@@ -72,7 +72,7 @@ def test_the_docker_socket_of_another_user_is_not_connected(
         quick_list.containers(endpoint)
     with pytest.raises(EngineUnreachable):
         DockerClient(endpoint, timeout=5.0)
-    unix.connect(home.docker_socket).close()  # as where it is the user's wish
+    unix.connect(home.docker_socket).close()  # allowed for a socket that the user has chosen
 
 
 def test_settings_of_another_user_are_not_read(home: Home) -> None:
@@ -86,8 +86,8 @@ def test_the_control_socket_is_private(home: Home, server: ControlServer) -> Non
     assert Path(address(home)).stat().st_mode & 0o777 == 0o600
 
 
-def test_a_new_home_that_others_may_write_to_has_no_supervisor_yet(home: Home) -> None:
-    """As `mkdir` makes it for users whose group is their own; a start closes it."""
+def test_a_new_group_writable_home_has_no_supervisor(home: Home) -> None:
+    """`mkdir` makes such a home for users with a private group; a start makes it private."""
     for folder in (home.run, home.machine, home.images, home.logs):
         folder.rmdir()
     home.root.chmod(0o775)
